@@ -67,7 +67,7 @@ fn build() -> Result<(), BuildError> {
 fn print_rerun_if_changed() -> io::Result<()> {
     for entry in fs::read_dir(SOURCES)? {
         let path = entry?.path();
-        let is_rust = path.extension().is_some_and(|it| it == "rs");
+        let is_rust = path.extension().is_some_and(|text| text == "rs");
         if path.is_file() && !is_rust {
             println!("cargo::rerun-if-changed={}", path.display());
         }
@@ -110,7 +110,7 @@ fn install(folder: &Path) -> Result<(), BuildError> {
     }
     let lock = fs::read(folder.join("package-lock.json")).map_err(copy_error)?;
     let installed = folder.join("installed");
-    if fs::read(&installed).is_ok_and(|it| it == lock) {
+    if fs::read(&installed).is_ok_and(|bytes| bytes == lock) {
         return Ok(());
     }
     let arguments = [

@@ -94,11 +94,11 @@ struct Baseline {
 impl Baseline {
     fn build(boundaries: &[Boundary]) -> Baseline {
         let polygons: Vec<MultiPolygon> = boundaries.iter().map(to_geo).collect();
-        let boxes = (0..).zip(&polygons).map(|(at, polygon)| {
+        let boxes = (0..).zip(&polygons).map(|(index, polygon)| {
             let rect = polygon.bounding_rect().expect("it is not empty");
             let corner = |corner: geo::Coord| [corner.x, corner.y];
             let corners = AABB::from_corners(corner(rect.min()), corner(rect.max()));
-            GeomWithData::new(Rectangle::from_aabb(corners), at)
+            GeomWithData::new(Rectangle::from_aabb(corners), index)
         });
         Baseline {
             boxes: RTree::bulk_load(boxes.collect()),
@@ -112,7 +112,7 @@ impl Baseline {
             .boxes
             .locate_all_at_point(&[x, y])
             .map(|entry| entry.data);
-        near.filter(move |&at| self.polygons[at as usize].contains(&geo::Point::new(x, y)))
+        near.filter(move |&index| self.polygons[index as usize].contains(&geo::Point::new(x, y)))
     }
 }
 
@@ -123,7 +123,7 @@ fn coordinates_mm(point: BritishGrid) -> [f64; 2] {
 /// Checks every area of every point, in order, one at a time and in batches.
 fn check_answers(name: &str, ours: &BoundaryIndex, theirs: &Baseline, points: &[BritishGrid]) {
     let mut batched: Vec<Vec<u32>> = vec![Vec::new(); points.len()];
-    ours.for_each_covering(points, DAY, |at, areas| batched[at] = areas.to_vec());
+    ours.for_each_covering(points, DAY, |our, areas| batched[our] = areas.to_vec());
     let mut most = 0;
     let mut pairs = 0;
     for (point, batched) in points.iter().zip(batched) {
@@ -179,14 +179,16 @@ type Edge = GeomWithData<Line<[f64; 2]>, u32>;
 
 fn edges(boundaries: &[Boundary]) -> Vec<Edge> {
     let mut edges = Vec::new();
-    for (at, boundary) in (0..).zip(boundaries) {
+    for (index, boundary) in (0..).zip(boundaries) {
         for ring in rings(boundary) {
             let corner = |(x, y): Point| [f64::from(x), f64::from(y)];
             let ends = ring.iter().zip(ring.iter().cycle().skip(1));
             // `rstar` gives a zero-length edge no distance.
             let ends = ends.filter(|(from, to)| from != to);
             edges.extend(
-                ends.map(|(from, to)| GeomWithData::new(Line::new(corner(*from), corner(*to)), at)),
+                ends.map(|(from, to)| {
+                    GeomWithData::new(Line::new(corner(*from), corner(*to)), index)
+                }),
             );
         }
     }
@@ -205,7 +207,7 @@ fn measure_distances(
     let all = RTree::bulk_load(edges(boundaries));
     let own: Vec<RTree<Edge>> = boundaries
         .iter()
-        .map(|it| RTree::bulk_load(edges(std::slice::from_ref(it))))
+        .map(|boundary| RTree::bulk_load(edges(std::slice::from_ref(boundary))))
         .collect();
     let located: Vec<(u32, BritishGrid)> = points
         .iter()
@@ -228,7 +230,7 @@ fn measure_distances(
                 None => near.push((edge.data, distance_m)),
             }
         }
-        near.retain(|it| it.1 < WITHIN_M);
+        near.retain(|value| value.1 < WITHIN_M);
         near.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
     };
     let mut near = Vec::new();
@@ -266,7 +268,7 @@ fn measure_distances(
         black_box(
             located
                 .iter()
-                .map(|it| their_distance_m(black_box(it)))
+                .map(|value| their_distance_m(black_box(value)))
                 .sum::<f64>(),
         );
         located.len() as u64
@@ -277,9 +279,10 @@ fn measure_distances(
     );
     print_row(&format!("{name}, metres to its border"), times[0], times[1]);
     let mut our_neighbours = || {
-        let found = points
-            .iter()
-            .map(|it| ours.boundaries_within(black_box(*it), WITHIN_M, DAY).len());
+        let found = points.iter().map(|position| {
+            ours.boundaries_within(black_box(*position), WITHIN_M, DAY)
+                .len()
+        });
         found.sum::<usize>() as u64
     };
     let mut their_neighbours = || {
@@ -330,7 +333,7 @@ fn compare_with_geopandas(
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     let results: Vec<f64> = stdout
         .split_whitespace()
-        .map(|it| it.parse().expect("a number"))
+        .map(|text| text.parse().expect("a number"))
         .collect();
     let mut sum = 0;
     let mut batch = || {
@@ -354,13 +357,13 @@ fn compare_with_geopandas(
 
 fn write_areas(path: &Path, boundaries: &[Boundary]) {
     let mut text = String::from("[");
-    for (at, boundary) in boundaries.iter().enumerate() {
+    for (index, boundary) in boundaries.iter().enumerate() {
         let polygons = boundary.grid.iter().map(|polygon| {
             let rings = polygon.rings.iter().map(|ring| common::ring_points(ring));
             rings.collect::<Vec<Vec<Point>>>()
         });
         let polygons: Vec<_> = polygons.collect();
-        let comma = if at == 0 { "" } else { ",\n" };
+        let comma = if index == 0 { "" } else { ",\n" };
         write!(text, "{comma}{}", serde_json::json!(polygons)).expect("writing to a String");
     }
     text.push(']');

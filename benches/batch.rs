@@ -118,7 +118,7 @@ fn compare_with_joins(index: &Index, folder: &Path, rows: u64) {
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         let results: Vec<f64> = stdout
             .split_whitespace()
-            .map(|it| it.parse().expect("a number"))
+            .map(|text| text.parse().expect("a number"))
             .collect();
         let theirs = Duration::from_secs_f64(results[0]);
         assert!(
@@ -142,19 +142,19 @@ fn compare_with_joins(index: &Index, folder: &Path, rows: u64) {
 
 /// The Integrated Care Communities as GeoJSON.
 fn icc_geojson(index: &Index) -> String {
-    let position = |at: &geo::Coord<f64>| serde_json::json!([at.x, at.y]);
+    let position = |point: &geo::Coord<f64>| serde_json::json!([point.x, point.y]);
     let ring = |ring: &geo::LineString<f64>| -> serde_json::Value {
         ring.coords().map(position).collect()
     };
-    let polygon = |it: &geo::Polygon<f64>| -> serde_json::Value {
-        std::iter::once(it.exterior())
-            .chain(it.interiors())
+    let polygon = |polygon: &geo::Polygon<f64>| -> serde_json::Value {
+        std::iter::once(polygon.exterior())
+            .chain(polygon.interiors())
             .map(ring)
             .collect()
     };
-    let feature = |it: &catchment::domain::Boundary| {
-        let coordinates: serde_json::Value = it.lonlat.iter().map(polygon).collect();
-        serde_json::json!({ "type": "Feature", "properties": { "id": it.id },
+    let feature = |boundary: &catchment::domain::Boundary| {
+        let coordinates: serde_json::Value = boundary.lonlat.iter().map(polygon).collect();
+        serde_json::json!({ "type": "Feature", "properties": { "id": boundary.id },
             "geometry": { "type": "MultiPolygon", "coordinates": coordinates } })
     };
     let features: serde_json::Value = index

@@ -38,8 +38,8 @@ fn main() {
         let path = folder.path().join(format!("part-{part}"));
         let sizes = write_dataset(&path, &country, &catchments, part);
         let starts: Vec<(f64, f64)> = (0..ROUNDS).map(|_| measure_start(&path)).collect();
-        let seconds = median(starts.iter().map(|it| it.0).collect());
-        let memory_mb = median(starts.iter().map(|it| it.1).collect());
+        let seconds = median(starts.iter().map(|value| value.0).collect());
+        let memory_mb = median(starts.iter().map(|value| value.1).collect());
         println!("| 1/{part} | {sizes} | {seconds:.2} | {memory_mb:.0} |");
         if part == 1 && (seconds > SECONDS_MAX || memory_mb > MEMORY_MB_MAX) {
             println!("\ntargets missed: {SECONDS_MAX} s and {MEMORY_MB_MAX} MB");
@@ -57,7 +57,7 @@ fn write_dataset(folder: &Path, country: &Country, catchments: &[Boundary], part
     let files = vec![
         (
             "areas/lsoa11.geojson".to_string(),
-            geojson(&lsoas, |at| lsoas[at].id.clone()),
+            geojson(&lsoas, |index| lsoas[index].id.clone()),
         ),
         (
             "areas/gp-practice.geojson".to_string(),
@@ -77,17 +77,21 @@ fn write_dataset(folder: &Path, country: &Country, catchments: &[Boundary], part
 }
 
 /// Returns codes from `A00000` up.
-fn practice_code(at: usize) -> String {
-    format!("A{at:05}")
+fn practice_code(index: usize) -> String {
+    format!("A{index:05}")
 }
 
 fn practice_table(count: usize) -> Vec<u8> {
     let mut text = String::from(
         "ods_code,name,address,postcode,telephone,status,opened,closed,sub_icb,pcn,list_size\n",
     );
-    for at in 0..count {
-        let code = practice_code(at);
-        writeln!(text, "{code},Surgery {at},1 High Street,,,active,,,,,8000").expect("a String");
+    for index in 0..count {
+        let code = practice_code(index);
+        writeln!(
+            text,
+            "{code},Surgery {index},1 High Street,,,active,,,,,8000"
+        )
+        .expect("a String");
     }
     text.into_bytes()
 }
@@ -100,9 +104,9 @@ fn postcode_table(people: &[Point]) -> Vec<u8> {
     let mut text = String::from(
         "postcode,easting,northing,positional_quality,status,introduced,terminated,statistical_area,user\n",
     );
-    for (at, (x, y)) in people.iter().enumerate() {
-        let digit = |unit: usize| at / unit % 10;
-        let letter = |of: &[u8], unit: usize| char::from(of[at / unit % of.len()]);
+    for (index, (x, y)) in people.iter().enumerate() {
+        let digit = |unit: usize| index / unit % 10;
+        let letter = |of: &[u8], unit: usize| char::from(of[index / unit % of.len()]);
         // The last letter changes fastest, so that the postcodes are sorted.
         let inward = (digit(400), letter(INWARD, 20), letter(INWARD, 1));
         let outward = (
@@ -123,22 +127,22 @@ fn postcode_table(people: &[Point]) -> Vec<u8> {
 
 fn geojson(boundaries: &[Boundary], id: impl Fn(usize) -> String) -> Vec<u8> {
     let mut text = String::from("{\"type\":\"FeatureCollection\",\"features\":[");
-    for (at, boundary) in boundaries.iter().enumerate() {
-        let comma = if at == 0 { "" } else { "," };
-        let id = id(at);
+    for (index, boundary) in boundaries.iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        let id = id(index);
         write!(
             text,
             "{comma}\n{{\"type\":\"Feature\",\"properties\":{{\"id\":\"{id}\"}},\
              \"geometry\":{{\"type\":\"MultiPolygon\",\"coordinates\":["
         )
         .expect("a String");
-        for (at, polygon) in boundary.grid.iter().enumerate() {
+        for (index, polygon) in boundary.grid.iter().enumerate() {
             let rings: Vec<String> = polygon
                 .rings
                 .iter()
                 .map(|ring| ring_coordinates(ring))
                 .collect();
-            let comma = if at == 0 { "" } else { "," };
+            let comma = if index == 0 { "" } else { "," };
             write!(text, "{comma}[{}]", rings.join(",")).expect("a String");
         }
         text.push_str("]}}");

@@ -142,7 +142,7 @@ fn fetch(address: SocketAddr, kind: &RequestKind) -> Vec<u8> {
     stream.read_to_end(&mut response).expect("it answers");
     let head = response
         .windows(4)
-        .position(|it| it == b"\r\n\r\n")
+        .position(|bytes| bytes == b"\r\n\r\n")
         .expect("a head");
     assert!(
         response.starts_with(b"HTTP/1.1 200"),

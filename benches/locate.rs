@@ -52,8 +52,11 @@ fn postcodes(index: &Index) -> Vec<(String, BritishGrid)> {
             clippy::cast_precision_loss,
             reason = "an index"
         )]
-        let at = (rng.next_fraction() * entries.len() as f64) as usize;
-        (entries[at].0.to_string().to_lowercase(), entries[at].1)
+        let index = (rng.next_fraction() * entries.len() as f64) as usize;
+        (
+            entries[index].0.to_string().to_lowercase(),
+            entries[index].1,
+        )
     });
     drawn.collect()
 }
@@ -140,7 +143,9 @@ fn planar_polygons(dataset: &Dataset) -> Vec<geo::MultiPolygon> {
     let (layer, boundaries) = &dataset.boundaries[0];
     assert_eq!(*layer, Layer::Icc);
     let ring = |ring: &Vec<BritishGrid>| -> geo::LineString {
-        let vertices = ring.iter().map(|it| (it.easting_m(), it.northing_m()));
+        let vertices = ring
+            .iter()
+            .map(|position| (position.easting_m(), position.northing_m()));
         vertices.collect()
     };
     let area = |boundary: &catchment::domain::Boundary| {
@@ -160,12 +165,12 @@ fn areas(criterion: &mut Criterion) {
     let polygons = planar_polygons(&dataset);
     let points = points(&polygons);
     let index = Index::build(dataset).expect("its parts agree");
-    let boxes = polygons.iter().enumerate().map(|(at, polygon)| {
+    let boxes = polygons.iter().enumerate().map(|(index, polygon)| {
         let rect = polygon.bounding_rect().expect("it is not empty");
         let (low, high) = (rect.min(), rect.max());
         GeomWithData::new(
             Rectangle::from_aabb(AABB::from_corners([low.x, low.y], [high.x, high.y])),
-            at,
+            index,
         )
     });
     let tree = RTree::bulk_load(boxes.collect());
@@ -184,7 +189,7 @@ fn areas(criterion: &mut Criterion) {
             let near = tree.locate_all_at_point(&[point.x(), point.y()]);
             let areas: Vec<usize> = near
                 .map(|entry| entry.data)
-                .filter(|at| polygons[*at].contains(&point))
+                .filter(|index| polygons[*index].contains(&point))
                 .collect();
             areas
         });

@@ -175,8 +175,8 @@ fn postcodes(criterion: &mut Criterion) {
     let rows: u64 = (0..entries.len() as u64).sum();
     // A Fisher-Yates shuffle; all benches use the same order.
     let mut rng = SplitMix64(2);
-    for at in (1..entries.len()).rev() {
-        entries.swap(at, rng.next_index(at + 1));
+    for position in (1..entries.len()).rev() {
+        entries.swap(position, rng.next_index(position + 1));
     }
     let texts: Vec<String> = entries
         .iter()

@@ -95,7 +95,8 @@ impl LoadedDatasets {
                 .memory_estimate_bytes()
                 .map_err(|error| failed(LoadFailure::Dataset(error)))?;
             let loaded = loaded_bytes.saturating_add(memory_bytes);
-            memory::ensure_fits(needed, loaded).map_err(|it| failed(LoadFailure::Memory(it)))?;
+            memory::ensure_fits(needed, loaded)
+                .map_err(|memory| failed(LoadFailure::Memory(memory)))?;
             memory_bytes = memory_bytes.saturating_add(needed);
             let dataset =
                 dataset::read(source).map_err(|error| failed(LoadFailure::Dataset(error)))?;
@@ -140,8 +141,11 @@ impl LoadedDatasets {
     /// # Panics
     /// If `index` is not one of these datasets.
     pub fn tile_cache(&self, index: &Index) -> &tiles::TileCache {
-        let at = self.indexes.iter().position(|it| std::ptr::eq(it, index));
-        &self.tile_caches[at.expect("one of these datasets")]
+        let position = self
+            .indexes
+            .iter()
+            .position(|value| std::ptr::eq(value, index));
+        &self.tile_caches[position.expect("one of these datasets")]
     }
 
     /// Returns the default dataset.

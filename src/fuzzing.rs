@@ -77,7 +77,10 @@ pub fn postcode(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(prefix) = text.parse::<PostcodePrefix>() {
         let mut readings = prefix.readings().iter();
-        assert!(readings.all(|it| is_outcode(it.outcode()) && it.incode_prefix().len() <= 3));
+        assert!(
+            readings
+                .all(|reading| is_outcode(reading.outcode()) && reading.incode_prefix().len() <= 3)
+        );
     }
     let Ok(postcode) = text.parse::<Postcode>() else {
         return false;
@@ -89,7 +92,7 @@ pub fn postcode(bytes: &[u8]) -> bool {
         format!("{} {}", postcode.outcode(), postcode.incode())
     );
     assert!(!format!("{postcode:?}").contains(postcode.incode()));
-    assert!(text.contains(|it: char| it.is_alphanumeric()));
+    assert!(text.contains(|c: char| c.is_alphanumeric()));
     true
 }
 
@@ -286,8 +289,8 @@ pub fn manifest(bytes: &[u8]) -> bool {
 }
 
 fn has_nan(manifest: &Manifest) -> bool {
-    let of_areas = manifest.statistical_areas.iter().map(|it| it.snap_m);
-    let of_layers = manifest.layers.iter().map(|it| it.snap_m);
+    let of_areas = manifest.statistical_areas.iter().map(|entry| entry.snap_m);
+    let of_layers = manifest.layers.iter().map(|entry| entry.snap_m);
     of_areas.chain(of_layers).any(f64::is_nan)
 }
 
@@ -344,8 +347,8 @@ pub fn code_point_open(bytes: &[u8]) -> bool {
 
 /// The ONS Postcode Directory, or the National Statistics Postcode Lookup.
 pub fn onspd(bytes: &[u8]) -> bool {
-    let of_2011 = import_succeeds(bytes, |it| onspd::read(it, onspd::LsoaYear::Lsoa11));
-    import_succeeds(bytes, |it| onspd::read(it, onspd::LsoaYear::Lsoa21)) || of_2011
+    let of_2011 = import_succeeds(bytes, |files| onspd::read(files, onspd::LsoaYear::Lsoa11));
+    import_succeeds(bytes, |files| onspd::read(files, onspd::LsoaYear::Lsoa21)) || of_2011
 }
 
 /// Practices or successions, as published by NHS ODS.
@@ -370,7 +373,7 @@ pub fn registrations(bytes: &[u8]) -> bool {
 pub fn catchments(bytes: &[u8]) -> bool {
     let path = scratch_dir().join("A82001.geojson");
     write(&path, bytes);
-    SourceFiles::open(&path).is_ok_and(|mut it| catchments::read(&mut it).is_ok())
+    SourceFiles::open(&path).is_ok_and(|mut files| catchments::read(&mut files).is_ok())
 }
 
 /// The tables of a build in this project's own formats.

@@ -20,8 +20,8 @@ pub(crate) fn layer_to_geojson<'a>(
         "{{\"type\":\"FeatureCollection\",\"name\":{},\"features\":[",
         json_string(name)
     );
-    for (at, (boundary, title)) in features.enumerate() {
-        text.push_str(if at == 0 { "\n" } else { ",\n" });
+    for (index, (boundary, title)) in features.enumerate() {
+        text.push_str(if index == 0 { "\n" } else { ",\n" });
         let mut properties = serde_json::Map::new();
         properties.insert("id".into(), boundary.id.clone().into());
         properties.insert("name".into(), title.into());
@@ -73,8 +73,8 @@ fn write_geometry(text: &mut String, geometry: &MultiPolygon<f64>, decimals: i32
 /// layer.
 pub(crate) fn write_multi_polygon(text: &mut String, geometry: &MultiPolygon<f64>, decimals: i32) {
     text.push_str("{\"type\":\"MultiPolygon\",\"coordinates\":[");
-    for (at, polygon) in geometry.iter().enumerate() {
-        text.push_str(if at == 0 { "" } else { "," });
+    for (index, polygon) in geometry.iter().enumerate() {
+        text.push_str(if index == 0 { "" } else { "," });
         write_polygon(text, polygon, decimals);
     }
     text.push_str("]}");
@@ -93,8 +93,8 @@ fn write_polygon(text: &mut String, polygon: &Polygon<f64>, decimals: i32) {
 fn write_ring(text: &mut String, ring: &LineString<f64>, decimals: i32) {
     let scale = 10_f64.powi(decimals);
     text.push('[');
-    for (at, position) in ring.coords().enumerate() {
-        let comma = if at == 0 { "" } else { "," };
+    for (index, position) in ring.coords().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
         write!(
             text,
             "{comma}[{},{}]",

@@ -505,8 +505,8 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
     if text.len() != 64 || !is_hex {
         return None;
     }
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).ok()?;
     }
     Some(bytes)
 }
@@ -519,8 +519,11 @@ mod word {
     use serde::de::{Deserialize, Deserializer, Error};
     use serde::ser::Serializer;
 
-    pub(super) fn serialize<T: Display, S: Serializer>(it: &T, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(it)
+    pub(super) fn serialize<T: Display, S: Serializer>(
+        value: &T,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_str(value)
     }
 
     pub(super) fn deserialize<'de, T, D>(from: D) -> Result<T, D::Error>
@@ -539,13 +542,13 @@ mod word_or_none {
     use serde::de::Deserializer;
     use serde::ser::Serializer;
 
-    pub(super) fn serialize<T, S>(it: &Option<T>, to: S) -> Result<S::Ok, S::Error>
+    pub(super) fn serialize<T, S>(value: &Option<T>, to: S) -> Result<S::Ok, S::Error>
     where
         T: Display,
         S: Serializer,
     {
-        match it {
-            Some(it) => to.collect_str(it),
+        match value {
+            Some(value) => to.collect_str(value),
             None => to.serialize_none(),
         }
     }

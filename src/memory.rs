@@ -98,7 +98,10 @@ fn free_in_cgroup(root: &Path, line: &str) -> Option<u64> {
             "memory.current",
             "inactive_file ",
         )
-    } else if controllers.split(',').any(|it| it == "memory") {
+    } else if controllers
+        .split(',')
+        .any(|controller| controller == "memory")
+    {
         (
             "sys/fs/cgroup/memory",
             "memory.limit_in_bytes",

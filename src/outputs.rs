@@ -97,7 +97,7 @@ pub(crate) fn check_file(
 ) -> Result<PathBuf, OutputError> {
     let target = check_path(path, inputs, force, |target, kind| {
         Ok(
-            (!kind.is_dir()).then(|| match target.metadata().map(|it| it.len()) {
+            (!kind.is_dir()).then(|| match target.metadata().map(|metadata| metadata.len()) {
                 Ok(0) => "is an existing, empty file".into(),
                 Ok(bytes) => {
                     format!("is an existing file of {bytes} bytes, which would be deleted")
@@ -162,28 +162,28 @@ fn check_path(
 fn contains_input(input: &Path, target: &Path) -> bool {
     let target = target.canonicalize();
     let Ok(target) = target else { return false };
-    let parent = input.parent().and_then(|it| match it == Path::new("") {
+    let parent = input.parent().and_then(|path| match path == Path::new("") {
         true => Path::new(".").canonicalize().ok(),
-        false => it.canonicalize().ok(),
+        false => path.canonicalize().ok(),
     });
     // A symbolic link inside the target would be deleted too, wherever it points.
     let named_path = parent
         .zip(input.file_name())
-        .map(|(it, name)| it.join(name));
+        .map(|(path, name)| path.join(name));
     let resolved = input.canonicalize().ok();
     [named_path, resolved]
         .iter()
         .flatten()
-        .any(|it| it.starts_with(&target))
+        .any(|path| path.starts_with(&target))
 }
 
 /// Follows the symbolic links at the end of a path, also to a file that does not exist.
 pub(crate) fn resolve_symlinks(path: &Path) -> io::Result<PathBuf> {
-    let mut at = path.to_path_buf();
+    let mut position = path.to_path_buf();
     for _ in 0..SYMLINKS_MAX {
-        match fs::read_link(&at) {
-            Ok(link) => at = at.parent().unwrap_or(Path::new("")).join(link),
-            Err(_) => return ensure_file_name(&at),
+        match fs::read_link(&position) {
+            Ok(link) => position = position.parent().unwrap_or(Path::new("")).join(link),
+            Err(_) => return ensure_file_name(&position),
         }
     }
     Err(io::Error::other("too many symbolic links"))
@@ -228,14 +228,16 @@ fn files_of_dataset(folder: &Path) -> BTreeSet<String> {
     /// The maximum size of a manifest, which has a line or two for each file.
     const MANIFEST_BYTES_MAX: u64 = 64 << 20;
     let path = folder.join(MANIFEST);
-    let is_small_file = |it: fs::Metadata| it.is_file() && it.len() <= MANIFEST_BYTES_MAX;
+    let is_small_file =
+        |metadata: fs::Metadata| metadata.is_file() && metadata.len() <= MANIFEST_BYTES_MAX;
     if !path.metadata().is_ok_and(is_small_file) {
         return BTreeSet::new();
     }
     let manifest = fs::read_to_string(path).ok();
     // Read leniently, to recognise datasets of other versions of this program.
     let manifest = manifest.and_then(|text| text.parse::<toml::Table>().ok());
-    let Some(manifest) = manifest.filter(|it| it.contains_key("name") && it.contains_key("layers"))
+    let Some(manifest) =
+        manifest.filter(|map| map.contains_key("name") && map.contains_key("layers"))
     else {
         return BTreeSet::new();
     };

@@ -55,7 +55,7 @@ impl FromStr for Rate {
             word => RateUnit::ALL
                 .iter()
                 .find(|(_, name, _)| *name == word)
-                .map(|it| it.0),
+                .map(|value| value.0),
         };
         let requests: u32 = requests.trim().parse().map_err(|_| InvalidRate)?;
         match unit {

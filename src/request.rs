@@ -180,7 +180,7 @@ impl RequestParams {
         if parts == [None; 3] {
             return Ok(None);
         }
-        let [year, month, day] = parts.map(|it| it.unwrap_or_default().trim());
+        let [year, month, day] = parts.map(|part| part.unwrap_or_default().trim());
         Ok(Some(date_from_iso(&format!(
             "{year}-{month:0>2}-{day:0>2}"
         ))?))
@@ -314,12 +314,12 @@ pub fn parse_location(text: &str) -> Result<Locator, InvalidRequest> {
 /// Parses two numbers separated by commas, semicolons or white space, each with or without a degree
 /// sign.
 fn parse_two_numbers(text: &str) -> Option<(f64, f64)> {
-    let is_separator = |it: char| it == ',' || it == ';' || it.is_whitespace();
+    let is_separator = |c: char| c == ',' || c == ';' || c.is_whitespace();
     let mut words = text.split(is_separator).filter(|word| !word.is_empty());
     let mut number = || {
         let word = words.next()?.trim_end_matches('°').replace('−', "-");
         // Rejects words such as `inf`, which Rust parses as numbers.
-        let is_number = word.ends_with(|it: char| it.is_ascii_digit());
+        let is_number = word.ends_with(|c: char| c.is_ascii_digit());
         word.parse::<f64>().ok().filter(|_| is_number)
     };
     let numbers = (number()?, number()?);

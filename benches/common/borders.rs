@@ -185,10 +185,10 @@ fn lines_cross(one: &[Point], other: &[Point]) -> bool {
     };
     let are_disjoint = |a: i32, b: i32, c: i32, d: i32| a.max(b) < c.min(d) || c.max(d) < a.min(b);
     let is_same = std::ptr::eq(one, other);
-    one.windows(2).enumerate().any(|(at, edge)| {
+    one.windows(2).enumerate().any(|(index, edge)| {
         let (a, b) = (edge[0], edge[1]);
         let rest = if is_same {
-            (at + 2).min(other.len())
+            (index + 2).min(other.len())
         } else {
             0
         };
@@ -221,8 +221,8 @@ pub(crate) fn area(number: usize, ring: &[Point]) -> Boundary {
         .collect();
     let mut line: LineString = grid
         .iter()
-        .map(|&at| {
-            let shown = geodesy::to_lonlat(at).expect("on the grid");
+        .map(|&position| {
+            let shown = geodesy::to_lonlat(position).expect("on the grid");
             (shown.lon(), shown.lat())
         })
         .collect();

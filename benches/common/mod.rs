@@ -54,8 +54,9 @@ impl Country {
                 let is_sub_icb = |(layer, _): &(Layer, _)| *layer == Layer::SubIcb;
                 let layer = dataset.boundaries.iter().position(is_sub_icb);
                 let (_, sub_icbs) = dataset.boundaries.swap_remove(layer.expect("sub-ICBs"));
-                let positions = dataset.postcodes.iter().filter_map(|it| it.position);
-                let people = positions.map(|it| (it.easting_mm(), it.northing_mm()));
+                let positions = dataset.postcodes.iter().filter_map(|entry| entry.position);
+                let people =
+                    positions.map(|position| (position.easting_mm(), position.northing_mm()));
                 (people.collect(), sub_icbs, dataset.statistical_boundaries)
             }
             None => {
@@ -69,7 +70,7 @@ impl Country {
         let mut order: Vec<usize> = (0..people.len()).collect();
         rng.shuffle(&mut order);
         order.truncate(POINTS);
-        let chosen = |order: &[usize]| order.iter().map(|&at| at_mm(people[at])).collect();
+        let chosen = |order: &[usize]| order.iter().map(|&index| at_mm(people[index])).collect();
         let shuffled_points = chosen(&order);
         order.sort_unstable();
         Country {
@@ -118,7 +119,7 @@ pub(crate) fn rings(boundary: &Boundary) -> impl Iterator<Item = Vec<Point>> + '
 
 pub(crate) fn ring_points(ring: &[BritishGrid]) -> Vec<Point> {
     ring.iter()
-        .map(|it| (it.easting_mm(), it.northing_mm()))
+        .map(|position| (position.easting_mm(), position.northing_mm()))
         .collect()
 }
 

@@ -62,8 +62,8 @@ impl SplitMix64 {
     }
 
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
-        for at in (1..items.len()).rev() {
-            items.swap(at, self.next_below(at + 1));
+        for index in (1..items.len()).rev() {
+            items.swap(index, self.next_below(index + 1));
         }
     }
 }
@@ -190,8 +190,8 @@ fn split_cell(cell: PartitionCell<'_>, count: usize, boxes: &mut Vec<([i32; 2], 
     let cut = middle
         .unwrap_or(low[axis] + length / 2)
         .clamp(low[axis] + length / 8, high[axis] - length / 8);
-    let at = people.partition_point(|it| along(it) < cut);
-    let (before, after) = people.split_at_mut(at);
+    let index = people.partition_point(|point| along(point) < cut);
+    let (before, after) = people.split_at_mut(index);
     let (mut end, mut start) = (high, low);
     (end[axis], start[axis]) = (cut, cut);
     split_cell(
@@ -244,8 +244,9 @@ fn side_coordinates(
 /// Distorts the plane: a shear by waves along each axis, which maps distinct points to distinct
 /// points.
 fn bend((x, y): Point) -> Point {
-    let wave =
-        |at: f64| 4e6 * (at / 3.1e7).sin() + 3e5 * (at / 2.3e6).sin() + 2e4 * (at / 1.7e5).sin();
+    let wave = |value: f64| {
+        4e6 * (value / 3.1e7).sin() + 3e5 * (value / 2.3e6).sin() + 2e4 * (value / 1.7e5).sin()
+    };
     let (x, y) = (f64::from(x), f64::from(y));
     let x = x + wave(y);
     (round_mm(x), round_mm(y + wave(x)))
@@ -272,8 +273,8 @@ pub(crate) fn densify(boundaries: &[Boundary], times: u32) -> Vec<Boundary> {
 fn densify_ring(mut ring: Vec<Point>, times: u32) -> Vec<Point> {
     for _ in 0..times {
         let mut dense = Vec::with_capacity(2 * ring.len());
-        for (at, &from) in ring.iter().enumerate() {
-            let to = ring[(at + 1) % ring.len()];
+        for (index, &from) in ring.iter().enumerate() {
+            let to = ring[(index + 1) % ring.len()];
             dense.push(from);
             if from.0.abs_diff(to.0).max(from.1.abs_diff(to.1)) > 1_000 {
                 dense.push(jittered_midpoint(from.min(to), from.max(to)));
@@ -317,16 +318,16 @@ pub(crate) fn catchments(people: &[Point]) -> Vec<Boundary> {
         distance_2.max(1.0).ln() + SCATTER * rng.next_normal()
     };
     let mut order: Vec<(f64, usize)> = (0..CATCHMENTS)
-        .map(|at| (sparsity(&centres[at], &mut rng), at))
+        .map(|index| (sparsity(&centres[index], &mut rng), index))
         .collect();
     order.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut outlines: Vec<(usize, Vec<Point>)> = order
         .iter()
         .enumerate()
-        .map(|(rank, &(_, at))| (at, wavy_ring(centres[at], area_km2(rank), &mut rng)))
+        .map(|(rank, &(_, index))| (index, wavy_ring(centres[index], area_km2(rank), &mut rng)))
         .collect();
-    outlines.sort_unstable_by_key(|(at, _)| *at);
-    let area = |(at, ring): (usize, Vec<Point>)| boundary(at, &[vec![ring]]);
+    outlines.sort_unstable_by_key(|(outline, _)| *outline);
+    let area = |(index, ring): (usize, Vec<Point>)| boundary(index, &[vec![ring]]);
     outlines.into_iter().map(area).collect()
 }
 
@@ -381,8 +382,8 @@ fn wavy_ring([x, y]: [f64; 2], area_km2: f64, rng: &mut SplitMix64) -> Vec<Point
         })
         .collect();
     let shape: Vec<[f64; 2]> = (0..CATCHMENT_VERTICES)
-        .map(|at| {
-            let around = TAU * at as f64 / CATCHMENT_VERTICES as f64;
+        .map(|index| {
+            let around = TAU * index as f64 / CATCHMENT_VERTICES as f64;
             let bends = waves
                 .iter()
                 .map(|(wave, much, shift)| much * (wave * around + shift).cos());
@@ -390,9 +391,9 @@ fn wavy_ring([x, y]: [f64; 2], area_km2: f64, rng: &mut SplitMix64) -> Vec<Point
             [far * around.cos(), far * around.sin()]
         })
         .collect();
-    let next = |at: usize| shape[(at + 1) % shape.len()];
+    let next = |index: usize| shape[(index + 1) % shape.len()];
     let doubled: f64 = (0..shape.len())
-        .map(|at| shape[at][0] * next(at)[1] - next(at)[0] * shape[at][1])
+        .map(|index| shape[index][0] * next(index)[1] - next(index)[0] * shape[index][1])
         .sum();
     let scale = (area_km2 * MM2_PER_KM2 / (doubled / 2.0)).sqrt();
     let low = -190_000_000.0;

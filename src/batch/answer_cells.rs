@@ -27,7 +27,7 @@ impl CellRuns {
     /// Stores runs of cells, the reason why something is not known, and the same for resilience
     /// groups.
     pub(super) fn new(runs: Vec<Vec<u8>>, reason: &str, groups_reason: &str) -> CellRuns {
-        let reasons = [reason, groups_reason].map(|it| it.as_bytes().to_vec());
+        let reasons = [reason, groups_reason].map(|text| text.as_bytes().to_vec());
         let texts: Vec<Vec<u8>> = runs.into_iter().chain(reasons).collect();
         let encode_word = |number: usize| {
             u32::try_from(number)
@@ -68,8 +68,8 @@ impl CellRuns {
         self.0[0]
     }
 
-    fn word(&self, at: usize) -> usize {
-        let bytes = self.0[at * WORD_BYTES..].first_chunk();
+    fn word(&self, index: usize) -> usize {
+        let bytes = self.0[index * WORD_BYTES..].first_chunk();
         u32::from_le_bytes(*bytes.expect("a number for each text")) as usize
     }
 
@@ -353,7 +353,10 @@ impl CellWriter {
         {
             // More than one area only if the point is on a shared boundary.
             Some(LayerResult::Areas(areas)) => {
-                let texts: Vec<Cow<'_, str>> = areas.iter().map(|it| area_text(it, text)).collect();
+                let texts: Vec<Cow<'_, str>> = areas
+                    .iter()
+                    .map(|area_match| area_text(area_match, text))
+                    .collect();
                 self.format.write_text(out, name, &texts.join(SEPARATOR));
             }
             Some(LayerResult::Practices(practices)) => {
@@ -463,23 +466,24 @@ impl CellWriter {
             }
             LocationFact::Longitude => {
                 self.format
-                    .write_number(out, name, lonlat().map(|it| it.lon()), 6);
+                    .write_number(out, name, lonlat().map(|position| position.lon()), 6);
             }
             LocationFact::Latitude => {
                 self.format
-                    .write_number(out, name, lonlat().map(|it| it.lat()), 6);
+                    .write_number(out, name, lonlat().map(|position| position.lat()), 6);
             }
             LocationFact::Easting => {
                 self.format
-                    .write_number(out, name, grid.map(|it| it.easting_m()), 3);
+                    .write_number(out, name, grid.map(|position| position.easting_m()), 3);
             }
             LocationFact::Northing => {
                 self.format
-                    .write_number(out, name, grid.map(|it| it.northing_m()), 3);
+                    .write_number(out, name, grid.map(|position| position.northing_m()), 3);
             }
             LocationFact::PositionalQuality => {
                 let quality = entry.and_then(|entry| entry.positional_quality);
-                let words = quality.map(|it| format!("{} {}", it.scale(), it.value()));
+                let words =
+                    quality.map(|quality| format!("{} {}", quality.scale(), quality.value()));
                 self.write_value(out, name, words);
             }
             LocationFact::AsOf => self.write_value(out, name, Some(answer.as_of)),
@@ -496,27 +500,39 @@ impl CellWriter {
     ) {
         match fact {
             PracticeFact::Code => {
-                self.write_value(out, name, registered.map(|it| it.practice.code))
+                self.write_value(out, name, registered.map(|practice| practice.practice.code))
             }
-            PracticeFact::Name => {
-                self.write_value(out, name, registered.map(|it| &it.practice.name))
-            }
-            PracticeFact::Status => {
-                self.write_value(out, name, registered.map(|it| it.status.as_str()))
-            }
-            PracticeFact::RequestedCode => {
-                self.write_value(out, name, registered.map(|it| it.requested.code))
-            }
+            PracticeFact::Name => self.write_value(
+                out,
+                name,
+                registered.map(|practice| &practice.practice.name),
+            ),
+            PracticeFact::Status => self.write_value(
+                out,
+                name,
+                registered.map(|practice| practice.status.as_str()),
+            ),
+            PracticeFact::RequestedCode => self.write_value(
+                out,
+                name,
+                registered.map(|practice| practice.requested.code),
+            ),
             PracticeFact::RequestedStatus => {
-                self.write_value(out, name, registered.map(|it| it.requested_status.as_str()));
+                self.write_value(
+                    out,
+                    name,
+                    registered.map(|practice| practice.requested_status.as_str()),
+                );
             }
             PracticeFact::Successors => {
-                let steps = registered.into_iter().flat_map(|it| &it.successions);
+                let steps = registered
+                    .into_iter()
+                    .flat_map(|practice| &practice.successions);
                 let codes = steps.map(|step| Cow::Owned(step.successor.to_string()));
                 self.format.write_list(out, name, codes);
             }
             PracticeFact::BranchListed => {
-                let listed = registered.and_then(|it| it.branch_is_listed);
+                let listed = registered.and_then(|practice| practice.branch_is_listed);
                 self.write_value(out, name, listed.map(|yes| if yes { "yes" } else { "no" }));
             }
         }
@@ -542,14 +558,16 @@ fn community_ids(results: &[(Layer, LayerResult<'_>)]) -> String {
     let areas = [Layer::Icc, Layer::NeighbourhoodTeam]
         .into_iter()
         .flat_map(|layer| areas_of_layer(results, layer));
-    let ids: Vec<&str> = areas.map(|it| it.area.id.as_str()).collect();
+    let ids: Vec<&str> = areas
+        .map(|area_match| area_match.area.id.as_str())
+        .collect();
     ids.join(" ")
 }
 
 fn iccs_in(results: &[(Layer, LayerResult<'_>)]) -> Vec<(String, String)> {
     let areas = areas_of_layer(results, Layer::Icc).iter();
     areas
-        .map(|it| (it.area.id.clone(), it.area.title()))
+        .map(|area_match| (area_match.area.id.clone(), area_match.area.title()))
         .collect()
 }
 

@@ -143,14 +143,18 @@ fn split_rows(syntax: RowSyntax, rows_max: usize, bytes: &[u8], rows: &mut Vec<R
     rows.clear();
     let RowSyntax::Csv(delimiter) = syntax else {
         let is_quoted = false;
-        rows.extend(memchr_iter(b'\n', bytes).take(rows_max).map(|at| RowSpan {
-            end: at + 1,
-            has_quotes: is_quoted,
-        }));
+        rows.extend(
+            memchr_iter(b'\n', bytes)
+                .take(rows_max)
+                .map(|index| RowSpan {
+                    end: index + 1,
+                    has_quotes: is_quoted,
+                }),
+        );
         return rows.last().map_or(0, |row| row.end);
     };
     let quote_after =
-        |at: usize| memchr(b'"', &bytes[at..]).map_or(bytes.len(), |found| at + found);
+        |offset: usize| memchr(b'"', &bytes[offset..]).map_or(bytes.len(), |found| offset + found);
     let mut next_quote = quote_after(0);
     let mut start = 0;
     while let Some(found) = memchr(b'\n', &bytes[start..]) {

@@ -65,8 +65,8 @@ impl AnswerCache {
 
     fn bucket(&self, key: AnswerKey) -> &[AtomicU64; PROBES] {
         // The high bits of the product are well mixed.
-        let at = usize::try_from(key.hash() >> 20).expect("44 bits") & (self.buckets.len() - 1);
-        &self.buckets[at].0
+        let index = usize::try_from(key.hash() >> 20).expect("44 bits") & (self.buckets.len() - 1);
+        &self.buckets[index].0
     }
 }
 

@@ -152,8 +152,8 @@ impl CellFormat {
             CellFormat::Json => {
                 self.write_prefix(out, column);
                 out.push(b'[');
-                for (at, value) in values.iter().enumerate() {
-                    if at > 0 {
+                for (index, value) in values.iter().enumerate() {
+                    if index > 0 {
                         out.push(b',');
                     }
                     write_json_string(out, value);

@@ -257,7 +257,7 @@ impl ColumnMapping {
     /// Returns the columns that are read, with their roles.
     pub fn columns(&self) -> Vec<(ColumnRole, usize)> {
         let mut columns = match self.location {
-            LocationColumns::Postcode(at) => vec![(ColumnRole::Postcode, at)],
+            LocationColumns::Postcode(index) => vec![(ColumnRole::Postcode, index)],
             LocationColumns::LonLat(lon, lat) => {
                 vec![(ColumnRole::Longitude, lon), (ColumnRole::Latitude, lat)]
             }
@@ -269,8 +269,8 @@ impl ColumnMapping {
             }
             LocationColumns::None => Vec::new(),
         };
-        columns.extend(self.practice.map(|at| (ColumnRole::Practice, at)));
-        columns.extend(self.as_of.map(|at| (ColumnRole::AsOf, at)));
+        columns.extend(self.practice.map(|column| (ColumnRole::Practice, column)));
+        columns.extend(self.as_of.map(|column| (ColumnRole::AsOf, column)));
         columns
     }
 }
@@ -289,8 +289,8 @@ fn column_named(
     role: ColumnRole,
     override_name: &str,
 ) -> Result<usize, BatchError> {
-    if let Some(at) = names.iter().position(|name| name == override_name) {
-        return Ok(at);
+    if let Some(index) = names.iter().position(|name| name == override_name) {
+        return Ok(index);
     }
     find_one(names, role, |name| name == normalise(override_name))?.ok_or_else(|| {
         BatchError::ColumnNotFound {
@@ -303,7 +303,7 @@ fn column_named(
 fn column_by_alias(names: &[String], role: ColumnRole) -> Result<Option<usize>, BatchError> {
     let aliases = COLUMN_ALIASES
         .iter()
-        .find(|(it, _)| *it == role)
+        .find(|(column_role, _)| *column_role == role)
         .map(|(_, names)| *names);
     find_one(names, role, |name| {
         aliases.is_some_and(|all| all.contains(&name))
@@ -316,14 +316,14 @@ fn find_one(
     is_match: impl Fn(&str) -> bool,
 ) -> Result<Option<usize>, BatchError> {
     let found: Vec<usize> = (0..names.len())
-        .filter(|&at| is_match(&normalise(&names[at])))
+        .filter(|&index| is_match(&normalise(&names[index])))
         .collect();
     match found[..] {
         [] => Ok(None),
-        [at] => Ok(Some(at)),
+        [index] => Ok(Some(index)),
         _ => {
             // These names are aliases or were given by the user, so they contain no patient data.
-            let names = found.iter().map(|&at| names[at].clone()).collect();
+            let names = found.iter().map(|&index| names[index].clone()).collect();
             Err(BatchError::AmbiguousColumn { role, names })
         }
     }

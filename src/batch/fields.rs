@@ -38,11 +38,11 @@ pub(super) enum RowEnd {
 
 /// Finds the end of the row that begins at `start`.
 pub(super) fn row_end(text: &[u8], start: usize, delimiter: Delimiter) -> RowEnd {
-    let mut at = start;
+    let mut index = start;
     loop {
-        match field_end(text, at, delimiter) {
+        match field_end(text, index, delimiter) {
             FieldEnd::At(end) if text[end] == b'\n' => return RowEnd::After(end + 1),
-            FieldEnd::At(end) => at = end + delimiter.length(),
+            FieldEnd::At(end) => index = end + delimiter.length(),
             FieldEnd::EndOfText => return RowEnd::EndOfText,
             FieldEnd::Unterminated => return RowEnd::Unterminated,
         }
@@ -66,7 +66,7 @@ pub fn parse_records(text: &[u8], delimiter: Delimiter) -> Vec<Vec<String>> {
         let texts = (0..ends.len()).map(field_text);
         records.push(
             texts
-                .map(|it| String::from_utf8_lossy(&it).into_owned())
+                .map(|record| String::from_utf8_lossy(&record).into_owned())
                 .collect(),
         );
         start = end;
@@ -75,30 +75,30 @@ pub fn parse_records(text: &[u8], delimiter: Delimiter) -> Vec<Vec<String>> {
 }
 
 fn field_end(text: &[u8], start: usize, delimiter: Delimiter) -> FieldEnd {
-    let mut at = start;
-    if text.get(at) == Some(&QUOTE) {
-        at += 1;
+    let mut offset = start;
+    if text.get(offset) == Some(&QUOTE) {
+        offset += 1;
         loop {
-            match memchr(QUOTE, &text[at..]) {
+            match memchr(QUOTE, &text[offset..]) {
                 None => return FieldEnd::Unterminated,
                 // A doubled quotation mark represents one.
-                Some(found) if text.get(at + found + 1) == Some(&QUOTE) => at += found + 2,
+                Some(found) if text.get(offset + found + 1) == Some(&QUOTE) => offset += found + 2,
                 Some(found) => {
-                    at += found + 1;
+                    offset += found + 1;
                     break;
                 }
             }
         }
     }
     loop {
-        let Some(found) = memchr2(delimiter.first(), b'\n', &text[at..]) else {
+        let Some(found) = memchr2(delimiter.first(), b'\n', &text[offset..]) else {
             return FieldEnd::EndOfText;
         };
-        at += found;
-        if text[at] == b'\n' || text[at..].starts_with(delimiter.as_bytes()) {
-            return FieldEnd::At(at);
+        offset += found;
+        if text[offset] == b'\n' || text[offset..].starts_with(delimiter.as_bytes()) {
+            return FieldEnd::At(offset);
         }
-        at += 1;
+        offset += 1;
     }
 }
 
@@ -111,11 +111,11 @@ pub(super) fn field_ends(
 ) {
     ends.clear();
     if has_quotes || delimiter.length() > 1 {
-        let mut at = 0;
+        let mut index = 0;
         // A line feed inside a row is quoted; otherwise only this row is affected.
-        while let FieldEnd::At(end) = field_end(row, at, delimiter) {
+        while let FieldEnd::At(end) = field_end(row, index, delimiter) {
             ends.push(end);
-            at = end + delimiter.length();
+            index = end + delimiter.length();
         }
     } else {
         ends.extend(memchr_iter(delimiter.first(), row));
@@ -134,7 +134,11 @@ pub(super) struct FieldSelection {
 
 impl FieldSelection {
     pub(super) fn new(roles: &ColumnMapping, width: usize) -> FieldSelection {
-        let columns: Vec<usize> = roles.columns().into_iter().map(|(_, at)| at).collect();
+        let columns: Vec<usize> = roles
+            .columns()
+            .into_iter()
+            .map(|(_, column)| column)
+            .collect();
         let first = columns.iter().copied().min().unwrap_or_default();
         let last = columns.iter().copied().max().unwrap_or_default();
         FieldSelection {
@@ -167,13 +171,13 @@ impl FieldSelection {
         if self.scans_from_end {
             let from = self.first.saturating_sub(1);
             let before = ends[from..self.width - 1].iter_mut().rev();
-            for (end, at) in before.zip(memrchr_iter(delimiter.first(), row)) {
-                *end = at;
+            for (end, index) in before.zip(memrchr_iter(delimiter.first(), row)) {
+                *end = index;
             }
         } else {
             let up_to = ends[..self.width - 1].iter_mut().take(self.last + 1);
-            for (end, at) in up_to.zip(memchr_iter(delimiter.first(), row)) {
-                *end = at;
+            for (end, index) in up_to.zip(memchr_iter(delimiter.first(), row)) {
+                *end = index;
             }
         }
         Some(fields)
@@ -201,9 +205,9 @@ pub(super) fn unquote(field: &[u8]) -> Cow<'_, [u8]> {
     }
     let mut text = Vec::with_capacity(inner.len());
     let mut rest = inner;
-    while let Some(at) = memchr(QUOTE, rest) {
-        text.extend_from_slice(&rest[..at]);
-        rest = &rest[at + 1..];
+    while let Some(index) = memchr(QUOTE, rest) {
+        text.extend_from_slice(&rest[..index]);
+        rest = &rest[index + 1..];
         let Some(after) = rest.strip_prefix(&[QUOTE]) else {
             break;
         };

@@ -213,7 +213,11 @@ impl<R: Read> BatchInput<R> {
             return Err(BatchError::UnsupportedOption { format, what });
         }
         let schema = input.schema();
-        let columns: Vec<String> = schema.fields().iter().map(|it| it.name().clone()).collect();
+        let columns: Vec<String> = schema
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
         if columns.len() > COLUMNS_MAX {
             return Err(BatchError::TooManyColumns);
         }
@@ -395,11 +399,13 @@ fn detect_csv_header(text: &[u8], request: &BatchRequest) -> Result<InputHeader,
     let best = best.and_then(|best| best.delimiter);
     let mut candidates = candidates.into_iter().collect::<Vec<_>>();
     let chosen = match best {
-        Some(best) => Delimiter::CANDIDATES.iter().position(|it| *it == best),
+        Some(best) => Delimiter::CANDIDATES
+            .iter()
+            .position(|delimiter| *delimiter == best),
         // The error is the one that the most likely delimiter gives.
         None => (0..candidates.len())
             .rev()
-            .max_by_key(|&at| candidates[at].0),
+            .max_by_key(|&index| candidates[index].0),
     };
     candidates.swap_remove(chosen.expect("there are several")).1
 }
@@ -450,21 +456,21 @@ fn detect_ndjson_header(
 ) -> Result<InputHeader, BatchError> {
     let complete_bytes = match has_ended {
         true => text.len(),
-        false => memrchr(b'\n', text).map_or(0, |at| at + 1),
+        false => memrchr(b'\n', text).map_or(0, |index| index + 1),
     };
     let lines = text[..complete_bytes].split(|&byte| byte == b'\n');
     let lines = lines.filter(|line| !line.trim_ascii().is_empty());
     let mut columns: Vec<String> = Vec::new();
-    for (at, line) in lines.take(NDJSON_SAMPLE_ROWS).enumerate() {
+    for (index, line) in lines.take(NDJSON_SAMPLE_ROWS).enumerate() {
         match ndjson::member_names(line) {
             Some(names) => {
                 let new: Vec<String> = names
                     .into_iter()
-                    .filter(|it| !columns.contains(it))
+                    .filter(|name| !columns.contains(name))
                     .collect();
                 columns.extend(new);
             }
-            None if at == 0 => {
+            None if index == 0 => {
                 let (what, hint) = ("something else", ": its first line is not a JSON object");
                 return Err(BatchError::UnsupportedFormat { what, hint });
             }
@@ -475,7 +481,7 @@ fn detect_ndjson_header(
             return Err(BatchError::TooManyColumns);
         }
     }
-    let first_line = memchr(b'\n', text).map_or(text, |at| &text[..=at]);
+    let first_line = memchr(b'\n', text).map_or(text, |index| &text[..=index]);
     Ok(InputHeader {
         delimiter: None,
         line_ending: line_ending(first_line),

@@ -101,15 +101,15 @@ impl OutputLayout {
             | OutputColumn::Residence(..)
             | OutputColumn::Location(_)
             | OutputColumn::Community(_) => {
-                if let Some(RowSegment::Residence(at)) = self.segments.last() {
-                    return self.residence_runs[*at].push(column_and_name);
+                if let Some(RowSegment::Residence(index)) = self.segments.last() {
+                    return self.residence_runs[*index].push(column_and_name);
                 }
                 self.residence_runs.push(vec![column_and_name]);
                 RowSegment::Residence(self.residence_runs.len() - 1)
             }
             OutputColumn::Registration(..) | OutputColumn::Practice(_) => {
-                if let Some(RowSegment::Registration(at)) = self.segments.last() {
-                    return self.registration_runs[*at].push(column_and_name);
+                if let Some(RowSegment::Registration(index)) = self.segments.last() {
+                    return self.registration_runs[*index].push(column_and_name);
                 }
                 self.registration_runs.push(vec![column_and_name]);
                 RowSegment::Registration(self.registration_runs.len() - 1)

@@ -83,7 +83,7 @@ impl LookupRow {
         // The columns are adjacent in the layout, so they are a single run.
         row.extend_from_slice(self.0.run(0));
         for reason in [self.0.reason(), self.0.groups_reason()] {
-            write_cell(row, Some(reason).filter(|it| !it.is_empty()));
+            write_cell(row, Some(reason).filter(|bytes| !bytes.is_empty()));
         }
     }
 }

@@ -24,11 +24,13 @@ pub(super) fn member_names(line: &[u8]) -> Option<Vec<String>> {
 /// Returns the texts of the members with the given names, in the same order. The text is empty if
 /// the member is missing or null.
 pub(super) fn member_texts(line: &[u8], names: &[&str]) -> Result<Vec<String>, InvalidObject> {
-    let found = read_members(line, &mut |name| names.iter().position(|it| *it == name))?;
+    let found = read_members(line, &mut |name| {
+        names.iter().position(|text| *text == name)
+    })?;
     let mut texts = vec![None; names.len()];
-    for (at, JsonText(text)) in found {
+    for (index, JsonText(text)) in found {
         // JSON readers do not agree on which duplicate to use.
-        if texts[at].replace(text).is_some() {
+        if texts[index].replace(text).is_some() {
             return Err(InvalidObject);
         }
     }
@@ -128,7 +130,7 @@ impl<'de> Visitor<'de> for MemberVisitor<'_> {
         let mut found = Vec::new();
         while let Some(name) = map.next_key::<Cow<'de, str>>()? {
             match (self.member_index)(&name) {
-                Some(at) => found.push((at, map.next_value()?)),
+                Some(index) => found.push((index, map.next_value()?)),
                 None => {
                     map.next_value::<IgnoredAny>()?;
                 }

@@ -85,7 +85,7 @@ pub(crate) fn run_ordered<S: BlockSource, K: OutputSink, W: Stage<S::Block, K::O
         let mine = pipeline.run_worker(worker());
         let others = others
             .into_iter()
-            .map(|it| it.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            .map(|handle| handle.join().unwrap_or_else(|panic| resume_unwind(panic)));
         std::iter::once(mine).chain(others).collect::<Vec<_>>()
     });
     let outcomes = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;

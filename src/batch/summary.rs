@@ -87,7 +87,7 @@ impl BatchTally {
     /// Counts numbers such as `4.5E+09`, which a spreadsheet has shortened.
     pub(super) fn count_scientific_notation(&mut self, text: &[u8], first_line: u64) {
         let mut found =
-            memmem::find_iter(text, b"E+").filter(|&at| is_scientific_notation(text, at));
+            memmem::find_iter(text, b"E+").filter(|&index| is_scientific_notation(text, index));
         let Some(first) = found.next() else {
             return;
         };
@@ -176,8 +176,8 @@ fn combine(known: Option<ScientificNotation>, new: ScientificNotation) -> Scient
 
 /// Returns whether the `E+` at this offset is part of a number such as `4.5E+09` with no letter or
 /// digit on either side.
-fn is_scientific_notation(text: &[u8], at: usize) -> bool {
-    let before = &text[..at];
+fn is_scientific_notation(text: &[u8], offset: usize) -> bool {
+    let before = &text[..offset];
     let digits_end = before.len();
     let number = before.iter().rev().take(32);
     let length = number
@@ -185,12 +185,12 @@ fn is_scientific_notation(text: &[u8], at: usize) -> bool {
         .count();
     let starts_clean = !matches!(before.get(digits_end.wrapping_sub(length + 1)), Some(byte) if byte.is_ascii_alphanumeric());
     let has_digits = length > 0 && before[digits_end - length].is_ascii_digit();
-    let exponent = text[at + 2..]
+    let exponent = text[offset + 2..]
         .iter()
         .take_while(|byte| byte.is_ascii_digit())
         .count();
     let ends_clean =
-        !matches!(text.get(at + 2 + exponent), Some(byte) if byte.is_ascii_alphanumeric());
+        !matches!(text.get(offset + 2 + exponent), Some(byte) if byte.is_ascii_alphanumeric());
     has_digits && starts_clean && (2..=3).contains(&exponent) && ends_clean
 }
 

@@ -65,13 +65,16 @@ impl<'i> BatchContext<'i> {
         request: &BatchRequest,
         cell_format: CellFormat,
     ) -> BatchContext<'i> {
-        let member = |at: usize| detected.columns[at].clone();
+        let member = |index: usize| detected.columns[index].clone();
         let columns = detected.column_mapping.columns();
         BatchContext {
             index,
             layout: OutputLayout::new(request.output_columns.clone(), cell_format, index),
             roles: detected.column_mapping,
-            json_members: columns.into_iter().map(|(_, at)| member(at)).collect(),
+            json_members: columns
+                .into_iter()
+                .map(|(_, index)| member(index))
+                .collect(),
             field_count: detected.columns.len(),
             field_selection: FieldSelection::new(&detected.column_mapping, detected.columns.len()),
             excel_safe: request.excel_safe,
@@ -345,13 +348,14 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
             return Err(format!("{fields} {word}, but the header row has {width}"));
         }
         let is_long = row.len() > FIELD_BYTES_MAX
-            && (0..ends.len()).any(|at| field_range(ends, at, delimiter).len() > FIELD_BYTES_MAX);
+            && (0..ends.len())
+                .any(|index| field_range(ends, index, delimiter).len() > FIELD_BYTES_MAX);
         if is_long {
             return Err(format!("a field is longer than {FIELD_BYTES_MAX} bytes"));
         }
-        let cell = |at: usize| unquote(&row[field_range(ends, at, delimiter)]);
+        let cell = |index: usize| unquote(&row[field_range(ends, index, delimiter)]);
         let location = match context.roles.location {
-            LocationColumns::Postcode(at) => parse_postcode(&cell(at)),
+            LocationColumns::Postcode(index) => parse_postcode(&cell(index)),
             LocationColumns::LonLat(lon, lat) => {
                 parse_position(["lon", "lat"], [&cell(lon), &cell(lat)])
             }
@@ -364,7 +368,7 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         let practice = context
             .roles
             .practice
-            .map(|at| field_range(ends, at, delimiter));
+            .map(|index| field_range(ends, index, delimiter));
         Ok(CsvRowQuery {
             cache_key: self.cache_key(&location, day),
             cached_id: None,
@@ -633,8 +637,8 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         let (Some(practice), Some(day_id)) = (practice_key(text), day.id) else {
             return Cached::Miss(Arc::new(self.compute_registration(text, day)));
         };
-        let at = practice_cache_slot(practice, day_id);
-        let recent = self.recent_practices[at];
+        let index = practice_cache_slot(practice, day_id);
+        let recent = self.recent_practices[index];
         if recent.practice == practice && recent.day == day_id {
             return Cached::Hit(recent.id as usize);
         }
@@ -665,7 +669,7 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
             }
         };
         local_index(&self.context.registrations, &mut self.registrations, id);
-        self.recent_practices[at] = RecentPractice {
+        self.recent_practices[index] = RecentPractice {
             practice,
             day: day_id,
             id,
@@ -705,7 +709,7 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
             return *index;
         }
         let agreement = compute_agreement(self.context.index, query);
-        let index = AGREEMENTS.iter().position(|it| *it == agreement);
+        let index = AGREEMENTS.iter().position(|value| *value == agreement);
         let index = index.expect("every agreement is on the list");
         if is_in_table {
             self.agreement_table[residence_key][registration_key] =
@@ -730,7 +734,7 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
             None => {
                 let parsed = std::str::from_utf8(text)
                     .ok()
-                    .and_then(|it| date_from_iso(it).ok());
+                    .and_then(|text| date_from_iso(text).ok());
                 let day = parsed.map(|date| self.intern_day(date));
                 if self.parsed_days.len() < DAY_TEXTS_MAX && text.len() <= DAY_BYTES_MAX {
                     self.parsed_days.insert(text.to_vec(), day);
@@ -794,9 +798,9 @@ fn practice_key(text: &[u8]) -> Option<PracticeKey> {
 
 /// Returns the slot of a practice in `BatchWorker::recent_practices`.
 fn practice_cache_slot(practice: PracticeKey, day: u16) -> usize {
-    let half = |at: usize| {
+    let half = |offset: usize| {
         let bytes = practice.to_le_bytes();
-        u64::from_le_bytes(*bytes[at..].first_chunk().expect("two halves"))
+        u64::from_le_bytes(*bytes[offset..].first_chunk().expect("two halves"))
     };
     let mixed = half(0) ^ half(8).rotate_left(32) ^ u64::from(day);
     let mixed = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -826,9 +830,9 @@ fn parse_position(names: [&str; 2], texts: [&[u8]; 2]) -> RowLocation {
         return RowLocation::Position(Err("missing"));
     }
     let pairs = names.map(str::to_string).into_iter().zip(texts);
-    let request =
-        RequestParams::new(pairs, LOCATE_PARAMS).and_then(|it| LocateRequest::from_params(&it));
-    let place = request.map(|it| it.query.locator.expect("coordinates make a place"));
+    let request = RequestParams::new(pairs, LOCATE_PARAMS)
+        .and_then(|params| LocateRequest::from_params(&params));
+    let place = request.map(|request| request.query.locator.expect("coordinates make a place"));
     RowLocation::from_position(place)
 }
 
@@ -869,11 +873,11 @@ fn write_notes(
 
 /// Writes the user's fields, escaped so that a spreadsheet does not run them as formulas.
 fn write_escaped_fields(row: &[u8], ends: &[usize], delimiter: Delimiter, out: &mut Vec<u8>) {
-    for at in 0..ends.len() {
-        if at > 0 {
+    for index in 0..ends.len() {
+        if index > 0 {
             out.extend_from_slice(delimiter.as_bytes());
         }
-        write_excel_safe(out, &row[field_range(ends, at, delimiter)], delimiter);
+        write_excel_safe(out, &row[field_range(ends, index, delimiter)], delimiter);
     }
 }
 
@@ -886,9 +890,9 @@ struct LineCounter {
 impl LineCounter {
     /// Returns the line that contains the byte at this offset. Offsets must not decrease between
     /// calls.
-    fn line_at(&mut self, bytes: &[u8], at: usize) -> u64 {
-        self.line += memchr_iter(b'\n', &bytes[self.position..at]).count() as u64;
-        self.position = at;
+    fn line_at(&mut self, bytes: &[u8], index: usize) -> u64 {
+        self.line += memchr_iter(b'\n', &bytes[self.position..index]).count() as u64;
+        self.position = index;
         self.line
     }
 }

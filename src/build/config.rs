@@ -108,11 +108,19 @@ impl BuildConfig {
             sub_icb: _,
         } = practices;
         let mut inputs: Vec<&Path> = Vec::new();
-        inputs.extend(postcodes.directories.iter().map(|it| it.file.as_path()));
-        inputs.extend(statistical_areas.iter().map(|it| it.boundaries.as_path()));
-        inputs.extend(directories.iter().map(|it| it.file.as_path()));
-        inputs.extend(successions.iter().map(|it| it.file.as_path()));
-        inputs.extend(shares.iter().filter_map(|it| it.registrations.as_deref()));
+        inputs.extend(postcodes.directories.iter().map(|file| file.file.as_path()));
+        inputs.extend(
+            statistical_areas
+                .iter()
+                .map(|config| config.boundaries.as_path()),
+        );
+        inputs.extend(directories.iter().map(|file| file.file.as_path()));
+        inputs.extend(successions.iter().map(|file| file.file.as_path()));
+        inputs.extend(
+            shares
+                .iter()
+                .filter_map(|config| config.registrations.as_deref()),
+        );
         let single = [
             networks,
             sites,

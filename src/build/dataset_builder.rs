@@ -151,7 +151,10 @@ impl DatasetBuilder {
         boundaries.extend(self.dissolve_boundaries(layer, config.kind, sources)?);
         boundaries.sort_by(|a, b| (&a.id, a.period.from).cmp(&(&b.id, b.period.from)));
         self.boundaries.push((layer, boundaries));
-        let on_statistical_areas = self.assignments.iter().any(|it| it.layer == layer);
+        let on_statistical_areas = self
+            .assignments
+            .iter()
+            .any(|assignment| assignment.layer == layer);
         self.layers.push(LayerEntry {
             id: config.id.clone(),
             title: config.title.clone(),
@@ -341,9 +344,9 @@ impl DatasetBuilder {
             .map(|listed| listed.practice.code)
             .collect();
         let practices_with_area = self.practices_with_areas();
-        let selected = catchments.into_iter().filter(|it| {
-            known_practices.contains(&it.practice)
-                && !practices_with_area.contains(it.practice.as_str())
+        let selected = catchments.into_iter().filter(|catchment| {
+            known_practices.contains(&catchment.practice)
+                && !practices_with_area.contains(catchment.practice.as_str())
         });
         // A practice's area includes those of its branches.
         let mut parts_by_catchment: BTreeMap<(OdsCode, DeclaredCatchmentKind), Vec<Polygon>> =
@@ -411,7 +414,7 @@ impl DatasetBuilder {
         )?;
         let layer_parts: Vec<&HierarchyRecord> = parts
             .iter()
-            .filter(|it| it.layer == context.layer)
+            .filter(|record| record.layer == context.layer)
             .collect();
         for part in &layer_parts {
             self.push_area(Area {
@@ -457,7 +460,7 @@ impl DatasetBuilder {
             };
             let versions = parts
                 .iter()
-                .filter(|it| it.layer == Layer::SubIcb && it.id == *sub_icb);
+                .filter(|record| record.layer == Layer::SubIcb && record.id == *sub_icb);
             let membership = |group: &str, period| Membership {
                 member: GroupMember::Practice(practice.code),
                 layer: context.layer,
@@ -473,9 +476,11 @@ impl DatasetBuilder {
                             .push(membership(sub_icb, overall_period(&versions)));
                     }
                 }
-                Layer::Icb => self.memberships.extend(
-                    versions.filter_map(|it| Some(membership(it.parent.as_ref()?, it.period))),
-                ),
+                Layer::Icb => {
+                    self.memberships.extend(versions.filter_map(|record| {
+                        Some(membership(record.parent.as_ref()?, record.period))
+                    }))
+                }
                 _ => {}
             }
         }
@@ -589,7 +594,11 @@ impl DatasetBuilder {
     ) -> Result<Vec<Boundary>> {
         let mut versions: BTreeMap<(&str, Option<Date>), AreaVersion<'_>> = BTreeMap::new();
         if kind == LayerKind::Membership {
-            for membership in self.memberships.iter().filter(|it| it.layer == layer) {
+            for membership in self
+                .memberships
+                .iter()
+                .filter(|membership| membership.layer == layer)
+            {
                 let (GroupMember::Area(of, member), Some(group)) =
                     (&membership.member, &membership.group)
                 else {
@@ -600,7 +609,11 @@ impl DatasetBuilder {
                 version.1.extend(self.codes_in(*of, member));
             }
         } else {
-            for assignment in self.assignments.iter().filter(|it| it.layer == layer) {
+            for assignment in self
+                .assignments
+                .iter()
+                .filter(|assignment| assignment.layer == layer)
+            {
                 let version = versions.entry((&assignment.area, assignment.period.from));
                 let version = version.or_insert_with(|| (assignment.period, BTreeSet::new()));
                 version.1.insert(&assignment.statistical_area);
@@ -634,7 +647,7 @@ impl DatasetBuilder {
             if sources
                 .memberships
                 .iter()
-                .any(|it| it.member == member && it.layer == Layer::Icc)
+                .any(|membership| membership.member == member && membership.layer == Layer::Icc)
             {
                 continue;
             }
@@ -716,7 +729,7 @@ impl DatasetBuilder {
         for (layer, boundaries) in &self.boundaries {
             let features = boundaries
                 .iter()
-                .map(|it| (it, self.name_of(*layer, &it.id, sources)));
+                .map(|boundary| (boundary, self.name_of(*layer, &boundary.id, sources)));
             let file = geojson::layer_to_geojson(layer.as_str(), features);
             files.push((boundary_path(layer.as_str()), file));
         }
@@ -785,7 +798,10 @@ impl DatasetBuilder {
     pub(super) fn summary(&self, sources: &SourceData) -> Vec<String> {
         let mut lines = vec![format!("{} postcodes", sources.postcodes.len())];
         for (layer, boundaries) in &self.boundaries {
-            let areas: BTreeSet<&str> = boundaries.iter().map(|it| it.id.as_str()).collect();
+            let areas: BTreeSet<&str> = boundaries
+                .iter()
+                .map(|boundary| boundary.id.as_str())
+                .collect();
             lines.push(format!("{layer}: {} areas with a boundary", areas.len()));
         }
         lines.push(format!("{} practices", sources.practices.len()));
@@ -856,12 +872,14 @@ fn selected_codes(
 ) -> BTreeSet<String> {
     let own_selectors: Vec<&LsoaSelector> = versions
         .iter()
-        .filter_map(|it| it.selector.as_ref())
+        .filter_map(|record| record.selector.as_ref())
         .collect();
     let sub_icb_selectors = |board: &str| -> Vec<&LsoaSelector> {
-        let locations = parts.iter().filter(|it| it.layer == Layer::SubIcb);
-        let of_board = locations.filter(|it| it.parent.as_deref() == Some(board));
-        of_board.filter_map(|it| it.selector.as_ref()).collect()
+        let locations = parts.iter().filter(|record| record.layer == Layer::SubIcb);
+        let of_board = locations.filter(|record| record.parent.as_deref() == Some(board));
+        of_board
+            .filter_map(|record| record.selector.as_ref())
+            .collect()
     };
     let matches_any = |selectors: &[&LsoaSelector], code: &str| {
         selectors
@@ -880,7 +898,7 @@ fn selected_codes(
         Layer::SubIcb => Vec::new(),
         _ => versions
             .iter()
-            .filter_map(|it| it.parent.as_deref())
+            .filter_map(|record| record.parent.as_deref())
             .map(sub_icb_selectors)
             .collect(),
     };
@@ -904,10 +922,14 @@ fn selector_matches(selector: &LsoaSelector, area: &StatisticalArea) -> bool {
 
 /// Returns the period from the start of the first version to the end of the last.
 fn overall_period(versions: &[&HierarchyRecord]) -> Period {
-    let is_open =
-        |end: fn(&Period) -> Option<Date>| versions.iter().any(|it| end(&it.period).is_none());
-    let from = versions.iter().filter_map(|it| it.period.from).min();
-    let to = versions.iter().filter_map(|it| it.period.to).max();
+    let is_open = |end: fn(&Period) -> Option<Date>| {
+        versions.iter().any(|record| end(&record.period).is_none())
+    };
+    let from = versions
+        .iter()
+        .filter_map(|record| record.period.from)
+        .min();
+    let to = versions.iter().filter_map(|record| record.period.to).max();
     Period {
         from: if is_open(|period| period.from) {
             None
@@ -954,7 +976,7 @@ fn union_boundary(parts: &[Polygon], id: String, period: Period) -> Result<Bound
     let union = geo::unary_union(parts.lonlat.iter());
     let rings = |polygon: &geo::Polygon<f64>| -> Vec<Vec<[f64; 2]>> {
         let positions =
-            |ring: &geo::LineString<f64>| ring.coords().map(|it| [it.x, it.y]).collect();
+            |ring: &geo::LineString<f64>| ring.coords().map(|point| [point.x, point.y]).collect();
         let interiors = polygon.interiors().iter().map(positions);
         std::iter::once(positions(polygon.exterior()))
             .chain(interiors)

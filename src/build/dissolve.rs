@@ -51,10 +51,10 @@ fn remove_edge(outline: &mut BTreeMap<Vertex, Vec<Vertex>>, from: Vertex, to: Ve
     let Some(ends) = outline.get_mut(&from) else {
         return false;
     };
-    let Some(at) = ends.iter().position(|&end| end == to) else {
+    let Some(index) = ends.iter().position(|&end| end == to) else {
         return false;
     };
-    ends.swap_remove(at);
+    ends.swap_remove(index);
     if ends.is_empty() {
         outline.remove(&from);
     }
@@ -84,14 +84,14 @@ fn trace_rings(mut outline: BTreeMap<Vertex, Vec<Vertex>>) -> Vec<Ring> {
             remove_edge(&mut outline, current, next);
             previous = Some(current);
             match index_in_path.get(&next) {
-                Some(&at) => {
-                    let ring: Ring = path.drain(at..).collect();
+                Some(&index) => {
+                    let ring: Ring = path.drain(index..).collect();
                     for vertex in &ring {
                         index_in_path.remove(vertex);
                     }
                     rings.push(ring);
                     path.push(next);
-                    index_in_path.insert(next, at);
+                    index_in_path.insert(next, index);
                 }
                 None => {
                     index_in_path.insert(next, path.len());
@@ -109,7 +109,7 @@ fn leftmost_end(previous: Vertex, current: Vertex, ends: &[Vertex]) -> Option<Ve
     // Clockwise from the direction back, the first one is furthest to the left.
     let is_earlier = |a: Vertex, b: Vertex| {
         let (a, b) = (direction(current, a), direction(current, b));
-        let [half_a, half_b] = [a, b].map(|it| is_in_second_half(back, it));
+        let [half_a, half_b] = [a, b].map(|point| is_in_second_half(back, point));
         match half_a == half_b {
             true => cross_product(a, b) < 0,
             false => half_b,
@@ -144,7 +144,7 @@ fn is_in_second_half(start: Vertex, direction: Vertex) -> bool {
 
 fn rotate_to_smallest_vertex(mut ring: Ring) -> Ring {
     let smallest = (0..ring.len())
-        .min_by_key(|&at| ring[at])
+        .min_by_key(|&index| ring[index])
         .expect("a ring has vertices");
     ring.rotate_left(smallest);
     ring

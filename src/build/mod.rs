@@ -97,7 +97,7 @@ pub fn build_with_progress(
     let base = config_path.parent().unwrap_or(Path::new("."));
     let output = options.output;
     let folder = output.map_or_else(|| base.join(&config.output), Path::to_path_buf);
-    let mut inputs: Vec<PathBuf> = config.inputs().iter().map(|it| base.join(it)).collect();
+    let mut inputs: Vec<PathBuf> = config.inputs().iter().map(|path| base.join(path)).collect();
     inputs.push(config_path.to_path_buf());
     let output_folder = || outputs::check_dataset_folder(&folder, &inputs, options.force);
     output_folder()?;

@@ -105,7 +105,7 @@ fn shares_from_registrations(
         let total: u32 = counts.values().sum();
         let parts = counts
             .into_iter()
-            .map(|(it, count)| (it, f64::from(count) / f64::from(total)));
+            .map(|(code, count)| (code, f64::from(count) / f64::from(total)));
         shares.by_area.insert(code.clone(), parts.collect());
         shares.patients.insert(code, total);
     }

@@ -130,12 +130,12 @@ impl SourceData {
             let icc_memberships = self
                 .memberships
                 .iter()
-                .filter(|it| it.member == member && it.layer == Layer::Icc);
+                .filter(|membership| membership.member == member && membership.layer == Layer::Icc);
             let mut icc_memberships = icc_memberships.peekable();
             if icc_memberships.peek().is_some() {
                 record.icc = icc_memberships
-                    .find(|it| it.period.contains(day))
-                    .and_then(|it| it.group.clone());
+                    .find(|membership| membership.period.contains(day))
+                    .and_then(|membership| membership.group.clone());
             }
         }
     }
@@ -334,7 +334,9 @@ impl SourceData {
                     .practices
                     .into_iter()
                     .map(|practice| PracticeRecord {
-                        position: practice.postcode.and_then(|it| positions.get(&it).copied()),
+                        position: practice
+                            .postcode
+                            .and_then(|postcode| positions.get(&postcode).copied()),
                         practice,
                         icc: None,
                         pcn_name: None,
@@ -417,7 +419,7 @@ impl SourceData {
         let without_premises = self
             .practices
             .iter()
-            .filter(|it| !with_premises.contains(&it.practice.code));
+            .filter(|record| !with_premises.contains(&record.practice.code));
         let addresses = without_premises.filter_map(
             |PracticeRecord {
                  practice, position, ..
@@ -477,7 +479,7 @@ fn has_only_live_postcodes(config: &config::PostcodesConfig) -> bool {
     let directories = &config.directories;
     directories
         .iter()
-        .all(|it| matches!(it.format, PostcodeFormat::CodePointOpen))
+        .all(|file| matches!(file.format, PostcodeFormat::CodePointOpen))
 }
 
 /// Returns an error if a file has a code twice: files may complement each other, but a file that

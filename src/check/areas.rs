@@ -26,9 +26,12 @@ pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
             check_geometry(layer.as_str(), boundary, findings);
             check_size(*layer, boundary, findings);
         }
-        let periods = boundaries
-            .iter()
-            .map(|it| ((it.id.as_str(), it.catchment_kind), it.period));
+        let periods = boundaries.iter().map(|boundary| {
+            (
+                (boundary.id.as_str(), boundary.catchment_kind),
+                boundary.period,
+            )
+        });
         let describe = |key: &(&str, _)| format!("{layer} `{}` has two boundaries", key.0);
         check_periods(periods, describe, findings);
     }
@@ -44,7 +47,12 @@ pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     let describe = |(layer, id): &(Layer, &str)| format!("{layer} `{id}` has two versions");
     check_periods(versions, describe, findings);
     let memberships = dataset.memberships.iter();
-    let memberships = memberships.map(|it| ((&it.member, it.layer, &it.group), it.period));
+    let memberships = memberships.map(|membership| {
+        (
+            (&membership.member, membership.layer, &membership.group),
+            membership.period,
+        )
+    });
     let describe = |(member, layer, group): &(&GroupMember, Layer, &Option<String>)| {
         let group = group.as_deref().unwrap_or("none named");
         format!(
@@ -88,7 +96,10 @@ fn check_geometry(kind: &str, boundary: &Boundary, findings: &mut Vec<Finding>) 
     let metres = planar::to_planar(boundary);
     let subject = || FindingSubject::new(kind, id);
     if let Some(error) = ring_error(boundary) {
-        let first_vertex = metres.0.iter().find_map(|it| it.exterior().0.first());
+        let first_vertex = metres
+            .0
+            .iter()
+            .find_map(|polygon| polygon.exterior().0.first());
         let message = format!("{kind} `{id}`: {error}");
         let finding = Finding::error("invalid_ring", message).with_subject(subject());
         findings
@@ -105,7 +116,7 @@ fn check_geometry(kind: &str, boundary: &Boundary, findings: &mut Vec<Finding>) 
     for part in metres
         .0
         .iter()
-        .filter(|it| it.unsigned_area() < PART_MIN_M2)
+        .filter(|polygon| polygon.unsigned_area() < PART_MIN_M2)
     {
         let size_m2 = part.unsigned_area();
         let message = format!("{kind} `{id}` has a detached part of only {size_m2:.1} m²");
@@ -156,10 +167,10 @@ fn check_periods<K: Ord>(
         seen.entry(key).or_default().push(period);
     }
     for (key, periods) in &seen {
-        for (at, one) in periods.iter().enumerate() {
-            if let Some(other) = periods[at + 1..]
+        for (index, one) in periods.iter().enumerate() {
+            if let Some(other) = periods[index + 1..]
                 .iter()
-                .find(|it| periods_overlap(**it, *one))
+                .find(|period| periods_overlap(**period, *one))
             {
                 let (one, other) = (format_period(*one), format_period(*other));
                 let message = format!("{} whose periods overlap: {one} and {other}", describe(key));

@@ -51,7 +51,9 @@ pub(super) fn check(dataset: &Dataset, findings: &mut Vec<Finding>) {
 }
 
 fn check_partition(kind: &str, boundaries: &[Boundary], findings: &mut Vec<Finding>) {
-    let valid = boundaries.iter().filter(|it| ring_error(it).is_none());
+    let valid = boundaries
+        .iter()
+        .filter(|boundary| ring_error(boundary).is_none());
     let mut areas: Vec<PlanarArea<'_>> = valid
         .filter_map(|boundary| {
             let metres = planar::to_planar(boundary);
@@ -83,11 +85,11 @@ fn concurrent_sets<'g, 'd>(areas: &'g [PlanarArea<'d>]) -> Vec<Vec<&'g PlanarAre
     );
     let mut sets: BTreeSet<Vec<usize>> = BTreeSet::new();
     for day in days {
-        let is_valid = |at: &usize| areas[*at].boundary.period.contains(day);
+        let is_valid = |index: &usize| areas[*index].boundary.period.contains(day);
         sets.insert((0..areas.len()).filter(is_valid).collect());
     }
     let sets = sets.into_iter();
-    sets.map(|set| set.into_iter().map(|at| &areas[at]).collect())
+    sets.map(|set| set.into_iter().map(|set| &areas[set]).collect())
         .collect()
 }
 
@@ -99,8 +101,8 @@ fn check_overlaps(
     reported: &mut Vec<Rect<f64>>,
     findings: &mut Vec<Finding>,
 ) {
-    for (at, one) in areas.iter().enumerate() {
-        let later = areas[at + 1..].iter();
+    for (index, one) in areas.iter().enumerate() {
+        let later = areas[index + 1..].iter();
         let near = later.take_while(|other| other.bbox.min().x <= one.bbox.max().x);
         for other in near.filter(|other| other.bbox.intersects(&one.bbox)) {
             let is_another = one.boundary.id != other.boundary.id;
@@ -240,7 +242,7 @@ fn check_edges(
         if reported.iter().any(|rect| is_near(rect, position)) {
             continue;
         }
-        let mut ids = [edge.owner, other].map(|at| areas[at].boundary.id.as_str());
+        let mut ids = [edge.owner, other].map(|index| areas[index].boundary.id.as_str());
         ids.sort_unstable();
         let near_match = pairs.entry(ids.into()).or_default();
         // The edges of both areas are counted, so each counts half.
@@ -268,8 +270,9 @@ fn check_edges(
 
 fn is_near(rect: &Rect<f64>, position: Coord<f64>) -> bool {
     let (min, max) = (rect.min(), rect.max());
-    let within =
-        |low: f64, at: f64, high: f64| (low - SLIVER_WIDTH_M..=high + SLIVER_WIDTH_M).contains(&at);
+    let within = |low: f64, value: f64, high: f64| {
+        (low - SLIVER_WIDTH_M..=high + SLIVER_WIDTH_M).contains(&value)
+    };
     within(min.x, position.x, max.x) && within(min.y, position.y, max.y)
 }
 
@@ -277,7 +280,7 @@ fn is_near(rect: &Rect<f64>, position: Coord<f64>) -> bool {
 fn unmatched_edges(areas: &[&PlanarArea<'_>]) -> Vec<UnmatchedEdge> {
     let mut seen: HashSet<(Vertex, Vertex)> = HashSet::new();
     let mut shared: HashSet<(Vertex, Vertex)> = HashSet::new();
-    for (edge, _) in areas.iter().flat_map(|it| edges_of(it.boundary)) {
+    for (edge, _) in areas.iter().flat_map(|area| edges_of(area.boundary)) {
         let key = (edge.0.min(edge.1), edge.0.max(edge.1));
         if !seen.insert(key) {
             shared.insert(key);
@@ -301,10 +304,12 @@ fn edges_of(boundary: &Boundary) -> impl Iterator<Item = ((Vertex, Vertex), Edge
     rings.flat_map(|ring| {
         let next = ring.iter().cycle().skip(1);
         ring.iter().zip(next).map(|(a, b)| {
-            let mm = |it: &crate::domain::BritishGrid| (it.easting_mm(), it.northing_mm());
-            let metres = |it: &crate::domain::BritishGrid| Coord {
-                x: it.easting_m(),
-                y: it.northing_m(),
+            let mm = |position: &crate::domain::BritishGrid| {
+                (position.easting_mm(), position.northing_mm())
+            };
+            let metres = |position: &crate::domain::BritishGrid| Coord {
+                x: position.easting_m(),
+                y: position.northing_m(),
             };
             ((mm(a), mm(b)), (metres(a), metres(b)))
         })
@@ -364,9 +369,9 @@ impl NeighbourIndex {
         const DISTANCE_MAX_2: f64 = SLIVER_WIDTH_M * SLIVER_WIDTH_M;
         let point = [position.x, position.y];
         let areas = self.bboxes.locate_within_distance(point, DISTANCE_MAX_2);
-        let others = areas.map(|it| it.data).filter(|&other| other != owner);
-        let near =
-            others.flat_map(|at| self.edges[at].locate_within_distance(point, DISTANCE_MAX_2));
+        let others = areas.map(|data| data.data).filter(|&other| other != owner);
+        let near = others
+            .flat_map(|other| self.edges[other].locate_within_distance(point, DISTANCE_MAX_2));
         near.map(|edge| (edge.owner, edge.distance_2(&point).sqrt()))
             .min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)))
     }

@@ -39,7 +39,9 @@ fn check_stated_counts(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>
             let actual = area_count(dataset, system, Layer::Icc, page_day);
             let parts = sub_community_count(dataset, system, page_day);
             let stated = count.stated_count as usize;
-            let sections_agree = count.sections.is_none_or(|it| it as usize == stated);
+            let sections_agree = count
+                .sections
+                .is_none_or(|section| section as usize == stated);
             if actual == stated && sections_agree {
                 continue;
             }
@@ -71,8 +73,10 @@ fn mismatch_message(
     };
     let others: Vec<String> = counts
         .iter()
-        .filter(|it| it.page_date.is_none() && it.stated_count != count.stated_count)
-        .map(|it| it.stated_count.to_string())
+        .filter(|stated_count| {
+            stated_count.page_date.is_none() && stated_count.stated_count != count.stated_count
+        })
+        .map(|count| count.stated_count.to_string())
         .collect();
     let others = match others.as_slice() {
         [] => String::new(),
@@ -118,9 +122,11 @@ fn check_populations(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) 
         let members: BTreeSet<_> = dataset
             .memberships
             .iter()
-            .filter(|it| it.layer == Layer::Icc && it.group.as_deref() == Some(id))
-            .filter(|it| it.period.contains(day))
-            .filter_map(|it| match &it.member {
+            .filter(|membership| {
+                membership.layer == Layer::Icc && membership.group.as_deref() == Some(id)
+            })
+            .filter(|membership| membership.period.contains(day))
+            .filter_map(|membership| match &membership.member {
                 GroupMember::Practice(code) => Some(*code),
                 GroupMember::Area(..) => None,
             })
@@ -167,8 +173,8 @@ fn population_finding(id: &str, title: &str, practices: &[&Practice]) -> Option<
 fn format_thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

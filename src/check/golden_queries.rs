@@ -35,13 +35,13 @@ fn registered_icc(answer: &LocateAnswer<'_>) -> String {
     answer
         .registration
         .as_ref()
-        .map(|it| icc_ids(&it.areas))
+        .map(|registration| icc_ids(&registration.areas))
         .unwrap_or_default()
 }
 
 fn icc_ids(results: &[(Layer, LayerResult<'_>)]) -> String {
     let ids = areas_of_layer(results, Layer::Icc)
         .iter()
-        .map(|it| it.area.id.as_str());
+        .map(|area_match| area_match.area.id.as_str());
     ids.collect::<Vec<_>>().join(" ")
 }

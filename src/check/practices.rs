@@ -39,10 +39,11 @@ fn check_communities(dataset: &Dataset, findings: &mut Vec<Finding>) {
         }
     }
     for (code, memberships) in memberships_by_practice {
-        for (at, one) in memberships.iter().enumerate() {
-            let mut others = memberships[at + 1..].iter();
-            let clash =
-                others.find(|it| it.group != one.group && periods_overlap(it.period, one.period));
+        for (index, one) in memberships.iter().enumerate() {
+            let mut others = memberships[index + 1..].iter();
+            let clash = others.find(|membership| {
+                membership.group != one.group && periods_overlap(membership.period, one.period)
+            });
             if let Some(other) = clash {
                 let name = |group: &Option<String>| group.clone().unwrap_or("none named".into());
                 let (one, other) = (name(&one.group), name(&other.group));
@@ -59,7 +60,10 @@ fn check_communities(dataset: &Dataset, findings: &mut Vec<Finding>) {
 fn check_premises(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     let with_premises: HashSet<OdsCode> =
         dataset.premises.iter().map(|site| site.practice).collect();
-    let open = dataset.practices.iter().filter(|it| is_open(it, day));
+    let open = dataset
+        .practices
+        .iter()
+        .filter(|practice| is_open(practice, day));
     for practice in open.filter(|practice| !with_premises.contains(&practice.code)) {
         let message = format!(
             "practice `{}`, {}, has no premises",
@@ -71,7 +75,11 @@ fn check_premises(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
 }
 
 fn check_successions(dataset: &Dataset, findings: &mut Vec<Finding>) {
-    let known: HashSet<OdsCode> = dataset.practices.iter().map(|it| it.code).collect();
+    let known: HashSet<OdsCode> = dataset
+        .practices
+        .iter()
+        .map(|practice| practice.code)
+        .collect();
     let mut next: BTreeMap<OdsCode, Vec<OdsCode>> = BTreeMap::new();
     for step in &dataset.successions {
         next.entry(step.predecessor)
@@ -113,11 +121,11 @@ fn check_successions(dataset: &Dataset, findings: &mut Vec<Finding>) {
 fn cycle_through(start: OdsCode, next: &BTreeMap<OdsCode, Vec<OdsCode>>) -> Option<Vec<OdsCode>> {
     let mut paths: Vec<Vec<OdsCode>> = vec![vec![start]];
     let mut seen: HashSet<OdsCode> = HashSet::new();
-    let mut at = 0;
-    while at < paths.len() {
-        let last = *paths[at].last().expect("a path has a start");
+    let mut index = 0;
+    while index < paths.len() {
+        let last = *paths[index].last().expect("a path has a start");
         for &successor in next.get(&last).into_iter().flatten() {
-            let mut path = paths[at].clone();
+            let mut path = paths[index].clone();
             path.push(successor);
             if successor == start {
                 return Some(path);
@@ -126,7 +134,7 @@ fn cycle_through(start: OdsCode, next: &BTreeMap<OdsCode, Vec<OdsCode>>) -> Opti
                 paths.push(path);
             }
         }
-        at += 1;
+        index += 1;
     }
     None
 }
@@ -164,9 +172,12 @@ pub(super) fn check_addresses(index: &Index, day: Date, findings: &mut Vec<Findi
                 ));
             }
             (None, address_iccs) => {
-                let address_iccs = address_iccs.map(|it| it.1).unwrap_or_default();
+                let address_iccs = address_iccs
+                    .map(|address_icc| address_icc.1)
+                    .unwrap_or_default();
                 let sub_icb = practice.sub_icb.as_deref();
-                if !address_iccs.is_empty() || sub_icb.is_some_and(|it| with_iccs.contains(it)) {
+                if !address_iccs.is_empty() || sub_icb.is_some_and(|text| with_iccs.contains(text))
+                {
                     findings.push(without_icc(practice, &address_iccs));
                 }
             }
@@ -195,7 +206,10 @@ fn iccs_at_address(
         practice: None,
         as_of: day,
     });
-    let icc_result = answer.residence.iter().find(|it| it.0 == Layer::Icc)?;
+    let icc_result = answer
+        .residence
+        .iter()
+        .find(|value| value.0 == Layer::Icc)?;
     let LayerResult::Areas(areas) = &icc_result.1 else {
         return None;
     };

@@ -292,7 +292,7 @@ impl BatchArguments {
     /// input.
     fn check_output_name(&self, format: BatchFormat) -> Result<()> {
         let extension = self.output.as_deref().and_then(Path::extension);
-        let named_format = match extension.and_then(|it| it.to_str()) {
+        let named_format = match extension.and_then(|text| text.to_str()) {
             Some("csv" | "tsv") => BatchFormat::Csv,
             Some("ndjson" | "jsonl") => BatchFormat::Ndjson,
             Some("parquet") => BatchFormat::Parquet,
@@ -310,7 +310,7 @@ impl BatchArguments {
 
     fn compression(&self) -> Compression {
         let extension = self.output.as_deref().and_then(Path::extension);
-        match (self.compress, extension.and_then(|it| it.to_str())) {
+        match (self.compress, extension.and_then(|text| text.to_str())) {
             (Some(CompressionArgument::None), _) => Compression::None,
             (Some(CompressionArgument::Gzip), _) | (None, Some("gz")) => Compression::Gzip,
             (Some(CompressionArgument::Zstd), _) | (None, Some("zst" | "zstd")) => {
@@ -381,8 +381,8 @@ impl BatchArguments {
             .input
             .metadata()
             .ok()
-            .filter(|it| it.is_file() && has_known_size)
-            .map(|it| it.len());
+            .filter(|metadata| metadata.is_file() && has_known_size)
+            .map(|metadata| metadata.len());
         let (bar, template) = match size {
             Some(size) => (
                 ProgressBar::new(size),

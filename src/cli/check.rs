@@ -73,11 +73,12 @@ fn count(findings: &[Finding], severity: Severity) -> usize {
 
 fn json_report(dataset: &Dataset, findings: &[Finding]) -> String {
     let finding = |finding: &Finding| {
-        let place = finding
-            .position
-            .map(|it| serde_json::json!({"longitude": it.lon(), "latitude": it.lat()}));
+        let place = finding.position.map(
+            |position| serde_json::json!({"longitude": position.lon(), "latitude": position.lat()}),
+        );
         let subject = finding.subject.as_ref();
-        let subject = subject.map(|it| serde_json::json!({"kind": it.kind, "id": it.id}));
+        let subject =
+            subject.map(|subject| serde_json::json!({"kind": subject.kind, "id": subject.id}));
         serde_json::json!({
             "severity": finding.severity.as_str(),
             "code": finding.code,

@@ -97,9 +97,15 @@ fn text_summary(difference: &DatasetDifference, same_files: bool) -> String {
     }
     let areas = difference.areas.iter().map(area_line).collect();
     section(&mut lines, "Areas", areas);
-    let moved = difference.transferred.iter().map(|it| {
-        let (from, to) = (or_nothing(it.from.as_deref()), or_nothing(it.to.as_deref()));
-        format!("{}: {:.3} km² from {from} to {to}", it.layer, it.km2)
+    let moved = difference.transferred.iter().map(|geometry| {
+        let (from, to) = (
+            or_nothing(geometry.from.as_deref()),
+            or_nothing(geometry.to.as_deref()),
+        );
+        format!(
+            "{}: {:.3} km² from {from} to {to}",
+            geometry.layer, geometry.km2
+        )
     });
     section(
         &mut lines,
@@ -111,23 +117,31 @@ fn text_summary(difference: &DatasetDifference, same_files: bool) -> String {
         "Areas with different statistical areas",
         coverage_lines(difference),
     );
-    let practices = difference.practices.iter().map(|it| match it.field {
-        None => format!("{} {}  {}", it.change.as_str(), it.code, it.name),
-        Some(field) => format!(
-            "{} {}: {field}: {} → {}",
-            it.code,
-            it.name,
-            or_nothing(Some(&it.old)),
-            or_nothing(Some(&it.new))
-        ),
-    });
+    let practices = difference
+        .practices
+        .iter()
+        .map(|change| match change.field {
+            None => format!(
+                "{} {}  {}",
+                change.change.as_str(),
+                change.code,
+                change.name
+            ),
+            Some(field) => format!(
+                "{} {}: {field}: {} → {}",
+                change.code,
+                change.name,
+                or_nothing(Some(&change.old)),
+                or_nothing(Some(&change.new))
+            ),
+        });
     section(&mut lines, "Practices", practices.collect());
-    let memberships = difference.memberships.iter().map(|it| {
-        let group = it.group.as_deref().unwrap_or("(none named)");
-        let (change, layer) = (it.change.as_str(), it.layer);
+    let memberships = difference.memberships.iter().map(|membership_change| {
+        let group = membership_change.group.as_deref().unwrap_or("(none named)");
+        let (change, layer) = (membership_change.change.as_str(), membership_change.layer);
         format!(
             "{change} {} {} in {layer} {group}",
-            it.member_layer, it.member
+            membership_change.member_layer, membership_change.member
         )
     });
     section(&mut lines, "Memberships", memberships.collect());
@@ -165,7 +179,12 @@ fn coverage_lines(difference: &DatasetDifference) -> Vec<String> {
         .coverage
         .chunk_by(|one, other| (one.layer, &one.area) == (other.layer, &other.area));
     let line = |changes: &[CoverageChange]| {
-        let count = |change| changes.iter().filter(|it| it.change == change).count();
+        let count = |change| {
+            changes
+                .iter()
+                .filter(|coverage_change| coverage_change.change == change)
+                .count()
+        };
         let counts = [
             (count(ChangeKind::Added), "added"),
             (count(ChangeKind::Removed), "removed"),
@@ -188,7 +207,9 @@ fn coverage_lines(difference: &DatasetDifference) -> Vec<String> {
 fn postcode_lines(lines: &mut Vec<String>, difference: &DatasetDifference) {
     let count = |change| {
         let changes = difference.postcodes.iter();
-        changes.filter(|it| it.change == change).count()
+        changes
+            .filter(|postcode_change| postcode_change.change == change)
+            .count()
     };
     if difference.postcodes.is_empty() {
         return;

@@ -299,5 +299,5 @@ fn area_format(path: &Path) -> Result<AreaFormat> {
 }
 
 fn extension(path: &Path) -> Option<&str> {
-    path.extension().and_then(|it| it.to_str())
+    path.extension().and_then(|text| text.to_str())
 }

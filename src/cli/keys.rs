@@ -130,8 +130,8 @@ fn comma_separated<T: ToString>(all: &[T]) -> String {
     words.join(",")
 }
 
-fn or_dash<T: ToString>(it: Option<T>) -> String {
-    it.map_or_else(|| "-".into(), |it| it.to_string())
+fn or_dash<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(|| "-".into(), |value| value.to_string())
 }
 
 /// Formats the keys as a tab-separated table.

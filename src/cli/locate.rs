@@ -114,7 +114,7 @@ fn locate_lines(
             "line\tpostcode\tstatus\ticc_residence\ticc_registration\tagreement\tsuggestion"
         )?;
     }
-    for (at, line) in io::stdin().lock().split(b'\n').enumerate() {
+    for (position, line) in io::stdin().lock().split(b'\n').enumerate() {
         // Invalid UTF-8 makes only this line malformed.
         let line = String::from_utf8_lossy(&line?).into_owned();
         let line = line.strip_suffix('\r').unwrap_or(&line);
@@ -131,16 +131,21 @@ fn locate_lines(
                 writeln!(
                     out,
                     "{}\t{}",
-                    at + 1,
+                    position + 1,
                     tsv_row(&index.locate(&request.query))
                 )?;
             }
             (false, Err(problem)) => {
                 let suggestion = problem
                     .suggestion()
-                    .map(|it| it.to_string())
+                    .map(|postcode| postcode.to_string())
                     .unwrap_or_default();
-                writeln!(out, "{}\t\t{}\t\t\t\t{suggestion}", at + 1, problem.code())?;
+                writeln!(
+                    out,
+                    "{}\t\t{}\t\t\t\t{suggestion}",
+                    position + 1,
+                    problem.code()
+                )?;
             }
         }
     }
@@ -193,7 +198,7 @@ fn tsv_row(answer: &LocateAnswer<'_>) -> String {
     let registration = answer
         .registration
         .as_ref()
-        .map(|it| area_names(&it.areas, Layer::Icc))
+        .map(|registration| area_names(&registration.areas, Layer::Icc))
         .unwrap_or_default();
     let (status, agreement) = (answer.status.as_str(), answer.agreement.as_str());
     format!("{postcode}\t{status}\t{residence}\t{registration}\t{agreement}\t")
@@ -202,7 +207,7 @@ fn tsv_row(answer: &LocateAnswer<'_>) -> String {
 fn area_names(found: &[(Layer, LayerResult<'_>)], layer: Layer) -> String {
     let names: Vec<String> = areas_of_layer(found, layer)
         .iter()
-        .map(|it| it.area.title())
+        .map(|area_match| area_match.area.title())
         .collect();
     names.join("; ")
 }
@@ -266,7 +271,7 @@ fn location_text(answer: &LocateAnswer<'_>) -> String {
 
 fn status_text(answer: &LocateAnswer<'_>) -> String {
     let word = answer.status.as_str();
-    let Some(location) = answer.location.filter(|it| it.is_terminated) else {
+    let Some(location) = answer.location.filter(|location| location.is_terminated) else {
         return word.into();
     };
     let month = location.entry.and_then(|entry| entry.terminated);

@@ -111,7 +111,7 @@ impl AtomicOutput {
         let display = path.display();
         if path
             .metadata()
-            .is_ok_and(|it| !it.is_file() && !it.is_dir())
+            .is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
         {
             let file = File::options().write(true).open(path);
             return Ok(AtomicOutput::Device(

@@ -228,7 +228,7 @@ fn origin(text: &str) -> Result<String, String> {
         !host.is_empty()
             && host
                 .bytes()
-                .all(|it| is_host_byte(it) || b".-:[]".contains(&it))
+                .all(|byte| is_host_byte(byte) || b".-:[]".contains(&byte))
     };
     match host {
         Some(host) if is_host(host) => Ok(text.into()),
@@ -504,12 +504,13 @@ fn bind_unix(path: &Path) -> io::Result<tokio::net::UnixListener> {
     use std::fs;
     use std::os::unix::fs::{FileTypeExt, PermissionsExt};
     use std::os::unix::net::UnixStream;
-    let is_socket = fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket());
+    let is_socket =
+        fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
     if is_socket && UnixStream::connect(path).is_err() {
         fs::remove_file(path)?;
     }
     // Bind it in a private folder until the mode is set.
-    let folder = path.parent().filter(|it| *it != Path::new(""));
+    let folder = path.parent().filter(|path| *path != Path::new(""));
     let temp_folder = tempfile::Builder::new()
         .prefix(".catchment-")
         .tempdir_in(folder.unwrap_or(Path::new(".")))?;
@@ -601,7 +602,7 @@ async fn reload_on_change(store: Arc<DatasetStore>) {
         tokio::time::sleep(POLL_INTERVAL).await;
         let current = manifest_versions(&store);
         let is_changed = current != known;
-        let is_due = retry.is_some_and(|(at, _)| Instant::now() >= at);
+        let is_due = retry.is_some_and(|(instant, _)| Instant::now() >= instant);
         if !is_changed && !is_due {
             continue;
         }

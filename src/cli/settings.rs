@@ -46,7 +46,9 @@ pub(super) fn parse(args: &[OsString]) -> Result<CliArguments> {
         return Ok(CliArguments::from_arg_matches(&matches)?);
     };
     let resolved = from_env_and_file(serve, |name| std::env::var(name).ok())?;
-    let injected = resolved.iter().flat_map(|it| it.arguments.iter().cloned());
+    let injected = resolved
+        .iter()
+        .flat_map(|setting| setting.arguments.iter().cloned());
     let all: Vec<OsString> = args.iter().cloned().chain(injected).collect();
     let matches = command.get_matches_from(all);
     if let Some((SERVE, serve)) = matches.subcommand()
@@ -218,8 +220,8 @@ fn to_toml(serve: &ArgMatches, resolved: &[ResolvedSetting]) -> String {
         };
         let source = match resolved
             .iter()
-            .find(|it| it.name == name)
-            .map(|it| it.source)
+            .find(|setting| setting.name == name)
+            .map(|setting| setting.source)
         {
             Some(SettingSource::Environment) => "environment",
             Some(SettingSource::File) => "file",

@@ -143,7 +143,7 @@ pub(crate) fn check_licence(licence: &str) -> Result<(), String> {
     let has_host = scheme_and_rest.is_some_and(|(scheme, rest)| {
         let is_web = ["http", "https"]
             .iter()
-            .any(|it| scheme.eq_ignore_ascii_case(it));
+            .any(|text| scheme.eq_ignore_ascii_case(text));
         is_web && rest.starts_with(|first: char| first.is_ascii_alphanumeric())
     });
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte);
@@ -191,10 +191,10 @@ pub(super) fn with_checksum(text: &str) -> String {
 /// Returns the text of a manifest without its checksum line, or `None` if the checksum does not
 /// match. A manifest written by hand has no such line and is not checked.
 pub(super) fn verify_checksum(text: &str) -> Option<&str> {
-    let Some(at) = text.rfind(CHECKSUM_PREFIX) else {
+    let Some(index) = text.rfind(CHECKSUM_PREFIX) else {
         return Some(text);
     };
-    let (body, checksum_line) = text.split_at(at);
+    let (body, checksum_line) = text.split_at(index);
     let is_right =
         checksum_line.trim_end() == format!("{CHECKSUM_PREFIX}{}", sha256_hex(body.as_bytes()));
     is_right.then_some(body)

@@ -146,12 +146,12 @@ impl PolygonFile {
             )));
         }
         let mut features = Vec::with_capacity(shapes.len());
-        for (at, (shape, attributes)) in shapes.into_iter().zip(records).enumerate() {
-            let label = feature_label(at + 1, &attributes);
+        for (index, (shape, attributes)) in shapes.into_iter().zip(records).enumerate() {
+            let label = feature_label(index + 1, &attributes);
             let (polygons, reoriented) =
                 shape_polygons(shape, crs).map_err(|reason| feature_error(name, &label, reason))?;
             features.push(PolygonFeature {
-                ordinal: at + 1,
+                ordinal: index + 1,
                 attributes,
                 polygons,
                 reoriented,
@@ -400,10 +400,10 @@ pub(crate) fn parse_polygon(
     }
     let mut polygon = Vec::with_capacity(rings.len());
     let mut reoriented = false;
-    for (at, positions) in rings.iter().enumerate() {
+    for (index, positions) in rings.iter().enumerate() {
         let mut ring = parse_ring(crs, positions)?;
         // Before RFC 7946 the orientation was free; the order says which ring is the exterior.
-        if (doubled_signed_area(&ring) > 0) != (at == 0) {
+        if (doubled_signed_area(&ring) > 0) != (index == 0) {
             ring.reverse();
             reoriented = true;
         }
@@ -435,7 +435,7 @@ pub(crate) fn read_geojson_features(bytes: &[u8]) -> Result<GeoJsonFeatures, Str
     Ok(GeoJsonFeatures {
         crs,
         features: features
-            .map(|(at, feature)| read_geojson_feature(crs, at + 1, feature))
+            .map(|(index, feature)| read_geojson_feature(crs, index + 1, feature))
             .collect(),
     })
 }

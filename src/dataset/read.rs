@@ -109,7 +109,9 @@ impl VerifiedReader<'_> {
     /// Reads everything except the postcode directory.
     fn read_except_postcodes(&self, digest: String) -> Result<Dataset, DatasetError> {
         let statistical_boundaries = self.read_statistical_boundaries()?;
-        let codes = statistical_boundaries.iter().map(|it| it.id.clone());
+        let codes = statistical_boundaries
+            .iter()
+            .map(|boundary| boundary.id.clone());
         Ok(Dataset {
             digest,
             areas: self.read_table("areas.csv", &columns::AREAS, area)?,
@@ -278,11 +280,11 @@ impl VerifiedReader<'_> {
         {
             // The line is counted from 1, after the header row, and is that of the second of the
             // pair.
-            Some(at) => Err(TableError::Cell {
+            Some(index) => Err(TableError::Cell {
                 file: path.into(),
-                line: at as u64 + 3,
+                line: index as u64 + 3,
                 column: columns::POSTCODES[0].into(),
-                value: entries[at + 1].postcode.to_string(),
+                value: entries[index + 1].postcode.to_string(),
                 expected: "postcodes should be sorted, without duplicates".into(),
             }
             .into()),

@@ -42,11 +42,12 @@ pub(crate) fn assemble_polygons(rings: Vec<Ring>) -> Result<Vec<Polygon>, &'stat
     let mut polygons: Vec<Polygon> = exteriors.into_iter().map(|ring| vec![ring]).collect();
     for hole in holes {
         let hole_bbox = bounds(&hole);
-        let is_around_hole =
-            |&at: &usize| is_within(hole_bbox, bboxes[at].0) && encloses(&polygons[at][0], &hole);
+        let is_around_hole = |&index: &usize| {
+            is_within(hole_bbox, bboxes[index].0) && encloses(&polygons[index][0], &hole)
+        };
         let enclosing = (0..polygons.len())
             .filter(is_around_hole)
-            .min_by_key(|&at| bboxes[at].1)
+            .min_by_key(|&index| bboxes[index].1)
             .ok_or("a hole is outside every exterior ring")?;
         polygons[enclosing].push(hole);
     }
@@ -61,14 +62,16 @@ pub(crate) fn assemble_polygons(rings: Vec<Ring>) -> Result<Vec<Polygon>, &'stat
 /// As for [`assemble_polygons`].
 pub(crate) fn polygons_by_nesting(mut rings: Vec<Ring>) -> Result<Vec<Polygon>, &'static str> {
     let bboxes: Vec<Bounds> = rings.iter().map(|ring| bounds(ring)).collect();
-    let depth = |at: usize| {
-        let others = (0..rings.len()).filter(|&other| other != at);
+    let depth = |index: usize| {
+        let others = (0..rings.len()).filter(|&other| other != index);
         let enclosing = others.filter(|&other| {
-            is_within(bboxes[at], bboxes[other]) && encloses(&rings[other], &rings[at])
+            is_within(bboxes[index], bboxes[other]) && encloses(&rings[other], &rings[index])
         });
         enclosing.count()
     };
-    let are_exteriors: Vec<bool> = (0..rings.len()).map(|at| depth(at) % 2 == 0).collect();
+    let are_exteriors: Vec<bool> = (0..rings.len())
+        .map(|index| depth(index) % 2 == 0)
+        .collect();
     for (ring, is_exterior) in rings.iter_mut().zip(are_exteriors) {
         if (doubled_signed_area(ring) > 0) != is_exterior {
             ring.reverse();

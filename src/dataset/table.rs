@@ -107,7 +107,9 @@ impl<'a> CsvTable<'a> {
         /// Tables with shorter rows do not have millions of them.
         const LINE_BYTES_MIN: usize = 16;
         let bytes = self.bytes.iter().enumerate();
-        let mut ends = bytes.filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at);
+        let mut ends = bytes
+            .filter(|(_, byte)| **byte == b'\n')
+            .map(|(index, _)| index);
         match (ends.next(), ends.next()) {
             (Some(header), Some(first)) => {
                 (self.bytes.len() - header) / (first - header).max(LINE_BYTES_MIN) + 1
@@ -153,7 +155,7 @@ fn line_of(bytes: &[u8], record: &ByteRecord) -> u64 {
         return 0;
     };
     let begins_with_line_feed =
-        usize::try_from(position.byte()).is_ok_and(|at| bytes.get(at) == Some(&b'\n'));
+        usize::try_from(position.byte()).is_ok_and(|index| bytes.get(index) == Some(&b'\n'));
     position.line() + u64::from(begins_with_line_feed)
 }
 

@@ -118,11 +118,11 @@ impl SweepLine {
         let mut rings = Vec::new();
         let mut segments = Vec::with_capacity(polygons.iter().flatten().map(Vec::len).sum());
         for (polygon, polygon_rings) in (0..).zip(polygons) {
-            for (at, ring) in polygon_rings.iter().enumerate() {
+            for (index, ring) in polygon_rings.iter().enumerate() {
                 let ring_id = u32::try_from(rings.len()).expect("fewer than 2^32 rings");
                 rings.push(RingInfo {
                     polygon,
-                    is_exterior: at == 0,
+                    is_exterior: index == 0,
                 });
                 let before = segments.len();
                 let is_counter_clockwise = doubled_signed_area(ring) > 0;
@@ -140,7 +140,7 @@ impl SweepLine {
                 }
             }
         }
-        segments.sort_unstable_by_key(|it| it.west);
+        segments.sort_unstable_by_key(|segment| segment.west);
         Ok(SweepLine {
             enclosing: vec![None; rings.len()],
             touching: TouchingRings::new(rings.len()),
@@ -153,7 +153,9 @@ impl SweepLine {
     /// Sweeps over all vertices from west to east.
     fn run(&mut self) -> Result<(), TopologyError> {
         let segments = std::mem::take(&mut self.segments);
-        let ends = segments.iter().flat_map(|it| [it.west, it.east]);
+        let ends = segments
+            .iter()
+            .flat_map(|segment| [segment.west, segment.east]);
         let mut vertices: Vec<Vertex> = ends.collect();
         vertices.sort_unstable();
         vertices.dedup();
@@ -177,7 +179,10 @@ impl SweepLine {
                     });
                 }
             }
-            let count = pending.iter().take_while(|it| it.west == vertex).count();
+            let count = pending
+                .iter()
+                .take_while(|segment| segment.west == vertex)
+                .count();
             let (begin, rest) = pending.split_at(count);
             pending = rest;
             right.extend_from_slice(begin);
@@ -273,7 +278,10 @@ impl SweepLine {
             return Ok(());
         }
         // Once around the vertex, counter-clockwise.
-        let rings_around = right.iter().chain(left.iter().rev()).map(|it| it.ring);
+        let rings_around = right
+            .iter()
+            .chain(left.iter().rev())
+            .map(|segment| segment.ring);
         let mut open: Vec<u32> = Vec::with_capacity(ends);
         let mut meeting: Vec<u32> = rings_around.clone().collect();
         meeting.sort_unstable();
@@ -311,9 +319,9 @@ impl SweepLine {
         for segment in right {
             let ring = segment.ring as usize;
             if self.enclosing[ring].is_none() {
-                let enclosing = below.and_then(|it| match it.has_inside_above {
-                    true => Some(it.ring),
-                    false => self.enclosing[it.ring as usize].flatten(),
+                let enclosing = below.and_then(|segment| match segment.has_inside_above {
+                    true => Some(segment.ring),
+                    false => self.enclosing[segment.ring as usize].flatten(),
                 });
                 self.enclosing[ring] = Some(enclosing);
             }
@@ -323,7 +331,7 @@ impl SweepLine {
 
     fn check_nesting(&self) -> Result<(), TopologyError> {
         for (ring, enclosing) in self.rings.iter().zip(&self.enclosing) {
-            let enclosing = enclosing.flatten().map(|it| &self.rings[it as usize]);
+            let enclosing = enclosing.flatten().map(|value| &self.rings[value as usize]);
             match enclosing {
                 None if ring.is_exterior => {}
                 None => return Err(TopologyError::HoleOutside),

@@ -141,9 +141,9 @@ fn remove_stale(parent: &Path) {
             continue;
         }
         let path = entry.path();
-        let modified = entry.metadata().and_then(|it| it.modified());
-        let is_old = modified.is_ok_and(|it| it.elapsed().is_ok_and(|age| age > STALE_AFTER));
-        let is_stale = is_old && fs::File::open(&path).is_ok_and(|it| it.try_lock().is_ok());
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        let is_old = modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > STALE_AFTER));
+        let is_stale = is_old && fs::File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
         if is_stale {
             let _ = fs::remove_dir_all(&path);
         }

@@ -109,7 +109,9 @@ fn area_deltas<'s>(
     let ids: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
     let delta = |id: &'s str| {
         let (old, new) = (before.get(id), after.get(id));
-        if old.map(|it| grid_vertices(it)) == new.map(|it| grid_vertices(it)) {
+        if old.map(|boundaries| grid_vertices(boundaries))
+            == new.map(|boundaries| grid_vertices(boundaries))
+        {
             return None;
         }
         let metres = |boundaries: Option<&Vec<&Boundary>>| {
@@ -135,7 +137,10 @@ fn planar_union(boundaries: &Vec<&Boundary>) -> MultiPolygon<f64> {
     match boundaries.as_slice() {
         [only] => planar::to_planar(only),
         several => {
-            let several: Vec<_> = several.iter().map(|it| planar::to_planar(it)).collect();
+            let several: Vec<_> = several
+                .iter()
+                .map(|boundary| planar::to_planar(boundary))
+                .collect();
             unary_union(&several)
         }
     }

@@ -46,7 +46,9 @@ pub(super) fn compare(
             (was, is) if was != is => ChangeKind::Changed,
             _ => return None,
         };
-        let share = |thousandths: Option<&u32>| thousandths.map(|it| f64::from(*it) / 1000.0);
+        let share = |thousandths: Option<&u32>| {
+            thousandths.map(|thousandth| f64::from(*thousandth) / 1000.0)
+        };
         Some(CoverageChange {
             layer: key.0,
             area: key.1.to_string(),
@@ -60,11 +62,17 @@ pub(super) fn compare(
 }
 
 fn shares_on(assignments: &[StatisticalAssignment], day: Date) -> SharesByKey<'_> {
-    let on_day = assignments.iter().filter(|it| it.period.contains(day));
+    let on_day = assignments
+        .iter()
+        .filter(|assignment| assignment.period.contains(day));
     on_day
-        .map(|it| {
-            let key = (it.layer, it.area.as_str(), it.statistical_area.as_str());
-            (key, to_thousandths(it.share.unwrap_or(1.0)))
+        .map(|assignment| {
+            let key = (
+                assignment.layer,
+                assignment.area.as_str(),
+                assignment.statistical_area.as_str(),
+            );
+            (key, to_thousandths(assignment.share.unwrap_or(1.0)))
         })
         .collect()
 }

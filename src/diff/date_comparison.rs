@@ -62,7 +62,7 @@ pub fn compare_dates(index: &Index, layer: Layer, from: Date, to: Date) -> DateC
     let on_date = |day| DatasetOnDate { index, day };
     let (areas, transferred) = areas::compare_layer(on_date(from), on_date(to), layer);
     let mut memberships = records::memberships(on_date(from), on_date(to));
-    memberships.retain(|it| it.layer == layer || it.member_layer == layer);
+    memberships.retain(|change| change.layer == layer || change.member_layer == layer);
     DateComparison {
         areas,
         transferred,
@@ -78,23 +78,23 @@ fn status_changes(index: &Index, from: Date, to: Date) -> Vec<PracticeStatusChan
         old: practice.status_on(from),
         new: practice.status_on(to),
     });
-    changes.filter(|it| it.old != it.new).collect()
+    changes.filter(|change| change.old != change.new).collect()
 }
 
 fn membership_moves(changes: Vec<MembershipChange>) -> Vec<MembershipMove> {
     let mut moves: BTreeMap<(Layer, Layer, String), MembershipMove> = BTreeMap::new();
-    for it in changes {
-        let key = (it.layer, it.member_layer, it.member.clone());
+    for change in changes {
+        let key = (change.layer, change.member_layer, change.member.clone());
         let member = moves.entry(key).or_insert_with(|| MembershipMove {
-            layer: it.layer,
-            member_layer: it.member_layer,
-            member: it.member,
+            layer: change.layer,
+            member_layer: change.member_layer,
+            member: change.member,
             left: Vec::new(),
             joined: Vec::new(),
         });
-        match it.change {
-            ChangeKind::Removed => member.left.push(it.group),
-            ChangeKind::Added | ChangeKind::Changed => member.joined.push(it.group),
+        match change.change {
+            ChangeKind::Removed => member.left.push(change.group),
+            ChangeKind::Added | ChangeKind::Changed => member.joined.push(change.group),
         }
     }
     moves.into_values().collect()

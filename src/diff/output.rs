@@ -38,24 +38,24 @@ impl DatasetDifference {
         let mut practices: Vec<_> = self
             .practices
             .iter()
-            .map(|it| (it.code, it.change))
+            .map(|change| (change.code, change.change))
             .collect();
         practices.dedup();
         let transferred: Vec<Value> = self
             .transferred
             .iter()
-            .map(|it| json!({"layer": it.layer.as_str(), "from": it.from, "to": it.to, "km2": round_to_m2(it.km2)}))
+            .map(|geometry| json!({"layer": geometry.layer.as_str(), "from": geometry.from, "to": geometry.to, "km2": round_to_m2(geometry.km2)}))
             .collect();
         json!({
             "same": self.is_empty(),
             "old": self.old,
             "new": self.new,
             "as_of": self.as_of.to_string(),
-            "areas": count_kinds(self.areas.iter().map(|it| it.change).collect()),
-            "coverage": count_kinds(self.coverage.iter().map(|it| it.change).collect()),
-            "practices": count_kinds(practices.into_iter().map(|it| it.1).collect()),
-            "memberships": count_kinds(self.memberships.iter().map(|it| it.change).collect()),
-            "postcodes": count_kinds(self.postcodes.iter().map(|it| it.change).collect()),
+            "areas": count_kinds(self.areas.iter().map(|change| change.change).collect()),
+            "coverage": count_kinds(self.coverage.iter().map(|change| change.change).collect()),
+            "practices": count_kinds(practices.into_iter().map(|value| value.1).collect()),
+            "memberships": count_kinds(self.memberships.iter().map(|change| change.change).collect()),
+            "postcodes": count_kinds(self.postcodes.iter().map(|change| change.change).collect()),
             "postcode_moves": self.postcode_moves().into_iter().map(|(layer, from, to, postcodes)| {
                 json!({"layer": layer, "from": from, "to": to, "postcodes": postcodes})
             }).collect::<Vec<_>>(),
@@ -71,8 +71,8 @@ impl DatasetDifference {
             let (Some(old), Some(new)) = (&change.old, &change.new) else {
                 continue;
             };
-            for (at, layer) in COMPARED_LAYERS.into_iter().enumerate() {
-                let (from, to) = (&old.areas[at], &new.areas[at]);
+            for (index, layer) in COMPARED_LAYERS.into_iter().enumerate() {
+                let (from, to) = (&old.areas[index], &new.areas[index]);
                 if from != to {
                     *moves
                         .entry((layer.as_str(), from.clone(), to.clone()))
@@ -100,7 +100,7 @@ fn round_to_m2(km2: f64) -> f64 {
 
 fn areas(difference: &DatasetDifference) -> Vec<u8> {
     let km2 = |km2: Option<f64>| {
-        km2.map(|it| round_to_m2(it).to_string())
+        km2.map(|value| round_to_m2(value).to_string())
             .unwrap_or_default()
     };
     table(
@@ -115,24 +115,24 @@ fn areas(difference: &DatasetDifference) -> Vec<u8> {
             "gained_km2",
             "lost_km2",
         ],
-        difference.areas.iter().map(|it| {
+        difference.areas.iter().map(|change| {
             [
-                it.change.as_str().into(),
-                it.layer.to_string(),
-                it.id.clone(),
-                it.old_name.clone().unwrap_or_default(),
-                it.new_name.clone().unwrap_or_default(),
-                km2(it.old_km2),
-                km2(it.new_km2),
-                km2(Some(it.gained_km2)),
-                km2(Some(it.lost_km2)),
+                change.change.as_str().into(),
+                change.layer.to_string(),
+                change.id.clone(),
+                change.old_name.clone().unwrap_or_default(),
+                change.new_name.clone().unwrap_or_default(),
+                km2(change.old_km2),
+                km2(change.new_km2),
+                km2(Some(change.gained_km2)),
+                km2(Some(change.lost_km2)),
             ]
         }),
     )
 }
 
 fn coverage(difference: &DatasetDifference) -> Vec<u8> {
-    let share = |share: Option<f64>| share.map(|it| format!("{it:.3}")).unwrap_or_default();
+    let share = |share: Option<f64>| share.map(|value| format!("{value:.3}")).unwrap_or_default();
     table(
         [
             "change",
@@ -142,14 +142,14 @@ fn coverage(difference: &DatasetDifference) -> Vec<u8> {
             "old_share",
             "new_share",
         ],
-        difference.coverage.iter().map(|it| {
+        difference.coverage.iter().map(|change| {
             [
-                it.change.as_str().into(),
-                it.layer.to_string(),
-                it.area.clone(),
-                it.statistical_area.clone(),
-                share(it.old_share),
-                share(it.new_share),
+                change.change.as_str().into(),
+                change.layer.to_string(),
+                change.area.clone(),
+                change.statistical_area.clone(),
+                share(change.old_share),
+                share(change.new_share),
             ]
         }),
     )
@@ -158,14 +158,14 @@ fn coverage(difference: &DatasetDifference) -> Vec<u8> {
 fn practices(difference: &DatasetDifference) -> Vec<u8> {
     table(
         ["change", "ods_code", "name", "field", "old", "new"],
-        difference.practices.iter().map(|it| {
+        difference.practices.iter().map(|change| {
             [
-                it.change.as_str().into(),
-                it.code.to_string(),
-                it.name.clone(),
-                it.field.unwrap_or_default().into(),
-                it.old.clone(),
-                it.new.clone(),
+                change.change.as_str().into(),
+                change.code.to_string(),
+                change.name.clone(),
+                change.field.unwrap_or_default().into(),
+                change.old.clone(),
+                change.new.clone(),
             ]
         }),
     )
@@ -174,13 +174,13 @@ fn practices(difference: &DatasetDifference) -> Vec<u8> {
 fn memberships(difference: &DatasetDifference) -> Vec<u8> {
     table(
         ["change", "member_layer", "member", "layer", "group"],
-        difference.memberships.iter().map(|it| {
+        difference.memberships.iter().map(|change| {
             [
-                it.change.as_str().into(),
-                it.member_layer.to_string(),
-                it.member.clone(),
-                it.layer.to_string(),
-                it.group.clone().unwrap_or_default(),
+                change.change.as_str().into(),
+                change.member_layer.to_string(),
+                change.member.clone(),
+                change.layer.to_string(),
+                change.group.clone().unwrap_or_default(),
             ]
         }),
     )
@@ -188,9 +188,9 @@ fn memberships(difference: &DatasetDifference) -> Vec<u8> {
 
 fn postcodes(difference: &DatasetDifference) -> Vec<u8> {
     fn cells(answer: Option<&PostcodeAnswer>) -> [String; 4] {
-        answer.map_or_else(Default::default, |it| {
-            let [icc, team, part] = it.areas.clone();
-            [it.status.to_string(), icc, team, part]
+        answer.map_or_else(Default::default, |answer| {
+            let [icc, team, part] = answer.areas.clone();
+            [answer.status.to_string(), icc, team, part]
         })
     }
     table(
@@ -206,10 +206,13 @@ fn postcodes(difference: &DatasetDifference) -> Vec<u8> {
             "old_sub_community",
             "new_sub_community",
         ],
-        difference.postcodes.iter().map(|it| {
-            let [s1, i1, t1, p1] = cells(it.old.as_ref());
-            let [s2, i2, t2, p2] = cells(it.new.as_ref());
-            let (change, postcode) = (it.change.as_str().into(), it.postcode.to_string());
+        difference.postcodes.iter().map(|postcode_change| {
+            let [s1, i1, t1, p1] = cells(postcode_change.old.as_ref());
+            let [s2, i2, t2, p2] = cells(postcode_change.new.as_ref());
+            let (change, postcode) = (
+                postcode_change.change.as_str().into(),
+                postcode_change.postcode.to_string(),
+            );
             [change, postcode, s1, s2, i1, i2, t1, t2, p1, p2]
         }),
     )
@@ -218,15 +221,15 @@ fn postcodes(difference: &DatasetDifference) -> Vec<u8> {
 fn transferred_geometry(difference: &DatasetDifference) -> Vec<u8> {
     let mut text =
         String::from("{\"type\":\"FeatureCollection\",\"name\":\"transfers\",\"features\":[");
-    for (at, it) in difference.transferred.iter().enumerate() {
-        text.push_str(if at == 0 { "\n" } else { ",\n" });
+    for (index, geometry) in difference.transferred.iter().enumerate() {
+        text.push_str(if index == 0 { "\n" } else { ",\n" });
         let properties = json!({
-            "layer": it.layer.as_str(),
-            "from": it.from,
-            "to": it.to,
-            "km2": round_to_m2(it.km2),
+            "layer": geometry.layer.as_str(),
+            "from": geometry.from,
+            "to": geometry.to,
+            "km2": round_to_m2(geometry.km2),
         });
-        write_feature(&mut text, &properties, &it.geometry);
+        write_feature(&mut text, &properties, &geometry.geometry);
     }
     text.push_str("\n]}\n");
     text.into_bytes()

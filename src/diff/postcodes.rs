@@ -47,10 +47,10 @@ pub(super) fn compare(old: &Index, new: &Index, day: Date) -> Vec<PostcodeChange
         };
         let was = before
             .next_if_eq(&next)
-            .map(|it| locate_postcode(old, it, day));
+            .map(|postcode| locate_postcode(old, postcode, day));
         let is = after
             .next_if_eq(&next)
-            .map(|it| locate_postcode(new, it, day));
+            .map(|postcode| locate_postcode(new, postcode, day));
         let change = match (&was, &is) {
             (None, _) => ChangeKind::Added,
             (_, None) => ChangeKind::Removed,
@@ -80,7 +80,7 @@ fn locate_postcode(index: &Index, postcode: Postcode, day: Date) -> PostcodeAnsw
         practice: None,
         as_of: day,
     });
-    let ids = |layer: Layer| match answer.residence.iter().find(|it| it.0 == layer) {
+    let ids = |layer: Layer| match answer.residence.iter().find(|value| value.0 == layer) {
         Some((_, LayerResult::Areas(areas))) => {
             let ids: Vec<&str> = areas.iter().map(|found| found.area.id.as_str()).collect();
             ids.join(" ")

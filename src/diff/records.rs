@@ -86,7 +86,9 @@ fn practice_fields(
     let member = GroupMember::Practice(practice.code);
     let group = |layer| {
         let groups = index.memberships_of(&member, layer, day);
-        let mut ids: Vec<&str> = groups.filter_map(|it| it.group.as_deref()).collect();
+        let mut ids: Vec<&str> = groups
+            .filter_map(|membership| membership.group.as_deref())
+            .collect();
         ids.sort_unstable();
         ids.join(" ")
     };
@@ -146,7 +148,7 @@ fn memberships_on(
     index
         .memberships()
         .filter(|membership| membership.period.contains(day))
-        .map(|it| (&it.member, it.layer, &it.group))
+        .map(|membership| (&membership.member, membership.layer, &membership.group))
         .map(|key| (key, key))
         .collect()
 }

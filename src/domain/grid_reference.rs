@@ -41,7 +41,7 @@ impl GridReference {
     /// most two digits.
     pub fn looks_like(text: &str) -> bool {
         let (letters, digits) = split_letters_and_digits(text);
-        square_origin(letters).is_some() && digits.iter().map(|it| it.len()).sum::<usize>() > 2
+        square_origin(letters).is_some() && digits.iter().map(|text| text.len()).sum::<usize>() > 2
     }
 }
 
@@ -49,10 +49,10 @@ impl GridReference {
 /// groups if anything other than digits follows the letters.
 fn split_letters_and_digits(text: &str) -> (&str, Vec<&str>) {
     let text = text.trim();
-    let end = text.find(|it: char| !it.is_ascii_alphabetic());
+    let end = text.find(|c: char| !c.is_ascii_alphabetic());
     let (letters, rest) = text.split_at(end.unwrap_or(text.len()));
     let groups: Vec<&str> = rest.split_whitespace().collect();
-    let is_digits = |it: &&str| it.bytes().all(|byte| byte.is_ascii_digit());
+    let is_digits = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit());
     match groups.iter().all(is_digits) {
         true => (letters, groups),
         false => (letters, Vec::new()),
@@ -66,11 +66,11 @@ fn square_origin(letters: &str) -> Option<(u32, u32)> {
     };
     // The alphabet without I, in rows of five from the north-west.
     let letter_index = |letter: u8| {
-        let at = u32::from(letter.to_ascii_uppercase()).checked_sub(u32::from(b'A'))?;
-        match at {
+        let index = u32::from(letter.to_ascii_uppercase()).checked_sub(u32::from(b'A'))?;
+        match index {
             8 => None,
-            0..8 => Some(at),
-            _ => Some(at - 1),
+            0..8 => Some(index),
+            _ => Some(index - 1),
         }
     };
     let (first, second) = (letter_index(first)?, letter_index(second)?);

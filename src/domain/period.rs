@@ -120,7 +120,7 @@ pub fn date_from_iso(input: &str) -> Result<Date, InvalidDate> {
         expected: "a date that exists, written YYYY-MM-DD",
     };
     let has_iso_shape = input.len() == 10
-        && input.bytes().enumerate().all(|(at, byte)| match at {
+        && input.bytes().enumerate().all(|(index, byte)| match index {
             4 | 7 => byte == b'-',
             _ => byte.is_ascii_digit(),
         });

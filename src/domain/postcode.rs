@@ -196,9 +196,9 @@ static BYTE_CLASSES: [u8; 256] = {
 
 const fn letter_classes(letter: u8) -> u8 {
     let mut classes = 0;
-    let mut at = 0;
-    while at < LETTERS_BY_CLASS.len() {
-        let (class, letters) = LETTERS_BY_CLASS[at];
+    let mut index = 0;
+    while index < LETTERS_BY_CLASS.len() {
+        let (class, letters) = LETTERS_BY_CLASS[index];
         let mut letter_index = 0;
         while letter_index < letters.len() {
             if letters[letter_index] == letter {
@@ -206,7 +206,7 @@ const fn letter_classes(letter: u8) -> u8 {
             }
             letter_index += 1;
         }
-        at += 1;
+        index += 1;
     }
     classes
 }
@@ -270,10 +270,10 @@ fn parse_unspaced(unspaced: &[u8]) -> Result<Postcode, InvalidPostcode> {
     if is_outcode_bytes(unspaced) {
         return Err(InvalidPostcode::Partial);
     }
-    let Some(at) = unspaced.len().checked_sub(3).filter(|&at| at >= 2) else {
+    let Some(position) = unspaced.len().checked_sub(3).filter(|&index| index >= 2) else {
         return Err(malformed(EXPECTED_FORM));
     };
-    let (outcode, incode) = unspaced.split_at(at);
+    let (outcode, incode) = unspaced.split_at(position);
     Postcode::from_parts(outcode, incode).ok_or_else(|| malformed_with_suggestion(outcode, incode))
 }
 
@@ -371,12 +371,12 @@ fn suggest(outcode: &[u8], incode: &[u8]) -> Option<Postcode> {
 /// if one of them has no look-alike.
 fn swap_look_alikes(typed: &[u8], swap_mask: u32) -> Option<Vec<u8>> {
     let mut text = typed.to_vec();
-    for (at, byte) in text
+    for (position, byte) in text
         .iter_mut()
         .enumerate()
-        .filter(|(at, _)| swap_mask >> at & 1 == 1)
+        .filter(|(index, _)| swap_mask >> index & 1 == 1)
     {
-        *byte = look_alike(typed[at])?;
+        *byte = look_alike(typed[position])?;
     }
     Some(text)
 }

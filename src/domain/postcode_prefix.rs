@@ -97,7 +97,7 @@ fn parse_spaced(outcode: &[u8], incode_prefix: &[u8]) -> Result<PostcodePrefix, 
 
 fn parse_unspaced(text: &[u8]) -> Result<PostcodePrefix, InvalidPrefix> {
     let longest = text.len().min(4);
-    let splits = (2..=longest).rev().map(|at| text.split_at(at));
+    let splits = (2..=longest).rev().map(|index| text.split_at(index));
     let readings: Vec<PrefixReading> = splits
         .filter_map(|(outcode, incode_prefix)| PrefixReading::new(outcode, incode_prefix))
         .collect();

@@ -34,7 +34,9 @@ impl Provenance {
 
     /// Returns the provenance with this value in files and JSON.
     pub fn from_word(word: &str) -> Option<Provenance> {
-        Provenance::ALL.into_iter().find(|it| it.as_str() == word)
+        Provenance::ALL
+            .into_iter()
+            .find(|provenance| provenance.as_str() == word)
     }
 }
 

@@ -239,8 +239,8 @@ struct GridBounds(Option<[f64; 4]>);
 
 impl GridBounds {
     fn add(&mut self, boundary: &Boundary) {
-        for at in vertices(boundary) {
-            let (x, y) = (at.easting_m(), at.northing_m());
+        for position in vertices(boundary) {
+            let (x, y) = (position.easting_m(), position.northing_m());
             let [west, south, east, north] = self.0.unwrap_or([x, y, x, y]);
             self.0 = Some([west.min(x), south.min(y), east.max(x), north.max(y)]);
         }
@@ -269,9 +269,9 @@ fn geometry_blob(boundary: &Boundary) -> Vec<u8> {
         put_geometry_start(&mut out, POLYGON, polygon.rings.len());
         for ring in &polygon.rings {
             put_u32(&mut out, ring.len() + 1);
-            for at in ring.iter().chain(ring.first()) {
-                out.extend(at.easting_m().to_le_bytes());
-                out.extend(at.northing_m().to_le_bytes());
+            for position in ring.iter().chain(ring.first()) {
+                out.extend(position.easting_m().to_le_bytes());
+                out.extend(position.northing_m().to_le_bytes());
             }
         }
     }

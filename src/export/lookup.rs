@@ -44,7 +44,7 @@ pub fn write_postcodes<W: Write + Send>(
     let schema = schema(index, "postcode", &lookup_rows, "residence");
     let changes = index.change_dates();
     let pseudo_postcodes: [Postcode; 2] =
-        PSEUDO_POSTCODES.map(|it| it.parse().expect("well-formed"));
+        PSEUDO_POSTCODES.map(|text| text.parse().expect("well-formed"));
     let keys = index.postcodes().map(|entry| entry.postcode);
     // ZZ99 sorts after all other postcodes.
     let keys = keys.chain(pseudo_postcodes);
@@ -76,8 +76,12 @@ pub fn write_practices<W: Write + Send>(
     let schema = schema(index, "practice_code", &lookup_rows, "registration");
     let changes = index.change_dates();
     let default_codes: [OdsCode; 3] =
-        DEFAULT_PRACTICE_CODES.map(|it| it.parse().expect("well-formed"));
-    let mut codes: BTreeSet<OdsCode> = index.practices().iter().map(|it| it.code).collect();
+        DEFAULT_PRACTICE_CODES.map(|text| text.parse().expect("well-formed"));
+    let mut codes: BTreeSet<OdsCode> = index
+        .practices()
+        .iter()
+        .map(|practice| practice.code)
+        .collect();
     codes.extend(index.not_gp_practices());
     codes.extend(default_codes);
     let emit_key = |code: &OdsCode, emit: &mut dyn FnMut(&[u8])| {
@@ -102,7 +106,12 @@ fn schema(index: &Index, key: &str, lookup_rows: &LookupRows<'_>, part: &str) ->
         Field::new("valid_from", DataType::Date32, true),
         Field::new("valid_to", DataType::Date32, true),
     ];
-    fields.extend(lookup_rows.columns().iter().map(|it| output_field(*it)));
+    fields.extend(
+        lookup_rows
+            .columns()
+            .iter()
+            .map(|column| output_field(*column)),
+    );
     fields.push(text(format!("{PREFIX}{part}_reason")));
     fields.push(text(format!("{PREFIX}resilience_groups_{part}_reason")));
     fields.push(text(format!("{PREFIX}dataset_version")));

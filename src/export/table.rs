@@ -152,8 +152,8 @@ fn write_row<T>(
     cells: impl Iterator<Item = T>,
     mut put: impl FnMut(&mut Vec<u8>, T),
 ) {
-    for (at, cell) in cells.enumerate() {
-        if at > 0 {
+    for (index, cell) in cells.enumerate() {
+        if index > 0 {
             out.push(b',');
         }
         put(out, cell);

@@ -50,7 +50,7 @@ fn reject_cross_origin(headers: &HeaderMap) -> Result<(), Problem> {
     let header_text = |name| {
         headers
             .get(name)
-            .map(|it: &HeaderValue| it.to_str().unwrap_or("unreadable"))
+            .map(|header: &HeaderValue| header.to_str().unwrap_or("unreadable"))
     };
     let is_own_site = |site| matches!(site, "same-origin" | "none");
     let host = header_text(header::HOST).unwrap_or_default();

@@ -360,7 +360,7 @@ impl AdmissionControl {
             return Ok(admitted(None, None, ClientId(0), unlimited()));
         }
         let uri = request.uri().path_and_query();
-        if uri.is_some_and(|it| it.as_str().len() > URI_BYTES_MAX) {
+        if uri.is_some_and(|query| query.as_str().len() > URI_BYTES_MAX) {
             return Err(Problem::uri_too_long(URI_BYTES_MAX).into());
         }
         let connection = request.extensions().get::<Connection>();

@@ -60,7 +60,7 @@ pub(super) fn layer_bodies(index: &Index, as_of: Date) -> Vec<Value> {
         let areas: Vec<&Area> = index.areas(layer, as_of)?.collect();
         let with_boundary = areas
             .iter()
-            .filter(|it| ids_with_boundary.contains(it.id.as_str()));
+            .filter(|area| ids_with_boundary.contains(area.id.as_str()));
         Some(json!({
             "id": entry.id, "title": entry.title, "kind": entry.kind,
             "provenance": entry.provenance, "first_data": entry.first_data,
@@ -192,7 +192,9 @@ fn area_detail(index: &Index, area: &Area, as_of: Date) -> Value {
         .layers()
         .flat_map(|group_layer| {
             let memberships = index.memberships_of(&key, group_layer, as_of);
-            memberships.map(move |it| json!({ "layer": group_layer.as_str(), "id": it.group }))
+            memberships.map(
+                move |membership| json!({ "layer": group_layer.as_str(), "id": membership.group }),
+            )
         })
         .collect();
     let boundary = index.boundary(layer, id, as_of);

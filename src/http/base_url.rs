@@ -37,7 +37,7 @@ impl FromStr for PublicUrl {
         let uri: Uri = text.parse().map_err(|_| InvalidPublicUrl)?;
         let scheme = uri
             .scheme_str()
-            .filter(|it| matches!(*it, "http" | "https"));
+            .filter(|text| matches!(*text, "http" | "https"));
         let (Some(scheme), Some(authority)) = (scheme, uri.authority()) else {
             return Err(InvalidPublicUrl);
         };
@@ -84,7 +84,7 @@ impl BaseUrl {
         let text = match host(&parts.headers) {
             Some(host) if is_trusted => format!("{}://{host}", scheme(&parts.headers)),
             // A program on this machine that requests from this machine, such as QGIS on a desktop.
-            Some(host) if peer.is_some_and(|it| it.is_loopback()) && is_loopback(host) => {
+            Some(host) if peer.is_some_and(|ip| ip.is_loopback()) && is_loopback(host) => {
                 format!("http://{host}")
             }
             _ => String::new(),
@@ -168,7 +168,7 @@ fn is_loopback(host: &str) -> bool {
     let name = authority.host();
     let address = name.trim_start_matches('[').trim_end_matches(']');
     let address = address.parse::<IpAddr>();
-    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|it| it.is_loopback())
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ pub(super) async fn tile(
     let encodings = [basemap.tile_encoding, ContentEncoding::Identity];
     let mut accepted = encodings
         .into_iter()
-        .filter(|it| negotiate::accepts(&headers, *it));
+        .filter(|encoding| negotiate::accepts(&headers, *encoding));
     let encoding = accepted
         .next()
         .ok_or_else(Problem::no_acceptable_encoding)?;

@@ -115,7 +115,11 @@ impl<'i> LocateBody<'i> {
             .filter(|(layer, _)| self.includes_layer(*layer));
         let present = present.map(|(layer, result)| (*layer, Some(result)));
         let is_present = |layer: &Layer| results.iter().any(|(present, _)| present == layer);
-        let missing = self.layers.iter().flatten().filter(|it| !is_present(it));
+        let missing = self
+            .layers
+            .iter()
+            .flatten()
+            .filter(|layer| !is_present(layer));
         let missing = missing.map(|&layer| (layer, None));
         for (layer, result) in present.chain(missing) {
             json.raw(comma);
@@ -197,13 +201,13 @@ fn write_location(json: &mut JsonWriter, location: Location) {
     json.raw(",\"postcode\":");
     json.or_null(postcode, JsonWriter::display);
     json.raw(",\"longitude\":");
-    json.or_null(lonlat, |json, at| json.number(at.lon(), 6));
+    json.or_null(lonlat, |json, position| json.number(position.lon(), 6));
     json.raw(",\"latitude\":");
-    json.or_null(lonlat, |json, at| json.number(at.lat(), 6));
+    json.or_null(lonlat, |json, position| json.number(position.lat(), 6));
     json.raw(",\"easting\":");
-    json.or_null(grid, |json, at| json.number(at.easting_m(), 3));
+    json.or_null(grid, |json, position| json.number(position.easting_m(), 3));
     json.raw(",\"northing\":");
-    json.or_null(grid, |json, at| json.number(at.northing_m(), 3));
+    json.or_null(grid, |json, position| json.number(position.northing_m(), 3));
     json.raw(",\"positional_quality\":");
     json.or_null(quality, |json, quality| {
         json.raw("{\"scale\":");
@@ -314,7 +318,9 @@ fn write_practice(json: &mut JsonWriter, practice_match: &PracticeMatch<'_>) {
     json.raw(",\"share\":");
     json.or_null(practice_match.share, |json, share| json.number(share, 6));
     json.raw(",\"distance_m\":");
-    json.or_null(practice_match.distance_m, |json, it| json.number(it, 0));
+    json.or_null(practice_match.distance_m, |json, value| {
+        json.number(value, 0)
+    });
     json.raw("}");
 }
 

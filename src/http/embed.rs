@@ -37,7 +37,7 @@ impl FrameAncestors {
         if origins.is_empty() {
             return FrameAncestors::any();
         }
-        let origins: Vec<&str> = origins.iter().map(|it| it.0.as_str()).collect();
+        let origins: Vec<&str> = origins.iter().map(|origin| origin.0.as_str()).collect();
         FrameAncestors(format!("'self' {}", origins.join(" ")).into())
     }
 
@@ -266,8 +266,8 @@ fn map_at_url(app: &App, base: &BaseUrl, url: &str) -> Result<EmbeddedMap, Probl
     let url: Uri = url.parse().map_err(|_| Problem::not_found())?;
     let local_path = base.strip_base(&url).ok_or_else(Problem::not_found)?;
     let path = local_path.split('?').next().unwrap_or_default();
-    let segments = path.split('/').filter(|it| !it.is_empty());
-    let segments = segments.map(|it| percent_decode_str(it).decode_utf8());
+    let segments = path.split('/').filter(|text| !text.is_empty());
+    let segments = segments.map(|segment| percent_decode_str(segment).decode_utf8());
     let segments: Vec<_> = segments
         .collect::<Result<_, _>>()
         .map_err(|_| Problem::not_found())?;

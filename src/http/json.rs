@@ -99,8 +99,8 @@ impl JsonWriter {
         items: impl IntoIterator<Item = T>,
         write_item: impl Fn(&mut JsonWriter, T),
     ) {
-        for (at, item) in items.into_iter().enumerate() {
-            if at > 0 {
+        for (index, item) in items.into_iter().enumerate() {
+            if index > 0 {
                 self.bytes.push(b',');
             }
             write_item(self, item);

@@ -63,7 +63,7 @@ pub(crate) fn locate_body<'i>(
 /// directory entry nor a practice.
 fn has_nothing_to_answer(answer: &LocateAnswer<'_>) -> bool {
     let registration = answer.registration.as_ref();
-    let has_practice = registration.is_some_and(|it| it.practice.is_some());
+    let has_practice = registration.is_some_and(|registration| registration.practice.is_some());
     let has_no_entry = answer
         .location
         .is_some_and(|location| location.entry.is_none());

@@ -194,8 +194,8 @@ impl PrometheusText {
 
     fn sample(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
         write!(self.0, "{}{suffix}", self.1).expect("writing to a String");
-        for (at, (name, label)) in labels.iter().enumerate() {
-            let before = if at == 0 { '{' } else { ',' };
+        for (index, (name, label)) in labels.iter().enumerate() {
+            let before = if index == 0 { '{' } else { ',' };
             write!(self.0, "{before}{name}=\"{}\"", escape_label(label))
                 .expect("writing to a String");
         }
@@ -248,7 +248,7 @@ mod linux {
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
         // The second field, a name in parentheses, may contain anything.
         let fields: Vec<&str> = stat[stat.rfind(')')? + 1..].split_whitespace().collect();
-        let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
+        let ticks = |index: usize| fields.get(index)?.parse::<f64>().ok();
         Some((ticks(11)? + ticks(12)?) / TICKS_PER_SECOND)
     }
 

@@ -335,7 +335,7 @@ fn add_rate_limit_headers(response: &mut Response, quota: Option<&QuotaStatus>) 
 fn make_cache_private(response: &mut Response) {
     let headers = response.headers_mut();
     let cache_control = headers.get(header::CACHE_CONTROL);
-    let directives = cache_control.and_then(|it| it.to_str().ok()?.strip_prefix("public"));
+    let directives = cache_control.and_then(|value| value.to_str().ok()?.strip_prefix("public"));
     if let Some(rest) = directives {
         let value = HeaderValue::try_from(format!("private{rest}")).expect("ASCII");
         headers.insert(header::CACHE_CONTROL, value);

@@ -10,8 +10,8 @@ pub(super) fn preferred_encoding(headers: &HeaderMap) -> Option<ContentEncoding>
     let weight = weights(headers);
     let accepted = ContentEncoding::ALL
         .into_iter()
-        .filter(|it| weight(*it) > 0);
-    accepted.max_by_key(|it| weight(*it))
+        .filter(|encoding| weight(*encoding) > 0);
+    accepted.max_by_key(|encoding| weight(*encoding))
 }
 
 /// Returns whether the client accepts an encoding.
@@ -36,7 +36,10 @@ fn weights(headers: &HeaderMap) -> impl Fn(ContentEncoding) -> u16 {
                 *encoding == ContentEncoding::Gzip && coding.eq_ignore_ascii_case("x-gzip");
             is_x_gzip || coding.eq_ignore_ascii_case(encoding.as_str())
         };
-        if let Some(encoding) = ContentEncoding::ALL.iter().find(|it| is_named(it)) {
+        if let Some(encoding) = ContentEncoding::ALL
+            .iter()
+            .find(|encoding| is_named(encoding))
+        {
             weights[*encoding as usize] = Some(weight);
         }
     }
@@ -93,8 +96,8 @@ fn quality(accept: &str, is_wanted_type: impl Fn(&str) -> bool) -> f32 {
     let qualities = accept.split(',').filter_map(|range| {
         let mut parts = range.split(';').map(str::trim);
         let kind = parts.next()?.to_ascii_lowercase();
-        let quality = parts.find_map(|it| it.strip_prefix("q="));
-        is_wanted_type(&kind).then(|| quality.map_or(1.0, |it| it.parse().unwrap_or(0.0)))
+        let quality = parts.find_map(|part| part.strip_prefix("q="));
+        is_wanted_type(&kind).then(|| quality.map_or(1.0, |text| text.parse().unwrap_or(0.0)))
     });
     qualities.fold(0.0, f32::max)
 }

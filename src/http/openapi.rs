@@ -71,7 +71,7 @@ pub(super) fn ogc_document(root: &str, collections: &[String]) -> Value {
         let mut items = items.clone();
         let parameters = items["get"]["parameters"].as_array_mut();
         let parameters = parameters.expect("items have parameters");
-        parameters.retain(|it| it["$ref"] != "#/components/parameters/collection");
+        parameters.retain(|parameter| parameter["$ref"] != "#/components/parameters/collection");
         items["get"]["operationId"] = format!("getFeatures-{id}").into();
         paths.insert(ITEMS_PATH.replace("{collection}", id), items);
     }

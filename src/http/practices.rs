@@ -132,7 +132,7 @@ fn practice_body(index: &Index, practice: &Practice, as_of: Date) -> Value {
     let groups = |layer| -> Vec<&str> {
         index
             .memberships_of(&key, layer, as_of)
-            .filter_map(|it| it.group.as_deref())
+            .filter_map(|membership| membership.group.as_deref())
             .collect()
     };
     json!({

@@ -69,14 +69,17 @@ impl RequestMetrics {
 
 fn route_class(route: Option<&str>) -> usize {
     let scope = route.and_then(Scope::of_route);
-    let index = scope.and_then(|scope| Scope::ALL.iter().position(|it| *it == scope));
+    let index = scope.and_then(|scope| Scope::ALL.iter().position(|value| *value == scope));
     index.unwrap_or(ROUTE_CLASSES - 1)
 }
 
 impl RouteMetrics {
     /// Returns the number of responses by class of status code.
     pub(super) fn by_status(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counts = self.by_status.iter().map(|it| it.load(Ordering::Relaxed));
+        let counts = self
+            .by_status
+            .iter()
+            .map(|counter| counter.load(Ordering::Relaxed));
         STATUS_CLASSES.into_iter().zip(counts)
     }
 

@@ -50,11 +50,14 @@ pub(super) async fn ready(
     State(app): State<App>,
     connection: Option<Extension<Connection>>,
 ) -> Response {
-    if connection.as_ref().is_some_and(|it| it.is_stopping()) {
+    if connection
+        .as_ref()
+        .is_some_and(|extension| extension.is_stopping())
+    {
         return Problem::stopping().into_response();
     }
     let is_refusing_connections =
-        connection.is_some_and(|it| it.rejected_connection_within(UNREADY_PERIOD));
+        connection.is_some_and(|extension| extension.rejected_connection_within(UNREADY_PERIOD));
     if is_refusing_connections || app.admission_control.is_rejecting_look_ups() {
         return Problem::overloaded(READY_RETRY_AFTER_S).into_response();
     }

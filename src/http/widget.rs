@@ -197,7 +197,7 @@ type CachedMap = (WidgetKey, Arc<EncodedBody>);
 impl WidgetCache {
     fn get(&self, key: &WidgetKey) -> Option<Arc<EncodedBody>> {
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = entries.iter().find(|it| it.0 == *key)?;
+        let entry = entries.iter().find(|value| value.0 == *key)?;
         Some(Arc::clone(&entry.1))
     }
 
@@ -206,7 +206,12 @@ impl WidgetCache {
         let map = Arc::new(map);
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         entries.push_back((key, Arc::clone(&map)));
-        while entries.iter().map(|it| it.1.size_bytes()).sum::<usize>() > CACHE_BYTES_MAX {
+        while entries
+            .iter()
+            .map(|value| value.1.size_bytes())
+            .sum::<usize>()
+            > CACHE_BYTES_MAX
+        {
             entries.pop_front();
         }
         map

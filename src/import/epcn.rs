@@ -176,8 +176,8 @@ fn read_workbook(file: &str, mut input: impl Read + Seek) -> Result<PcnTables, I
 fn check_sizes(input: &mut (impl Read + Seek)) -> io::Result<()> {
     if let Ok(mut archive) = ZipArchive::new(&mut *input) {
         let mut bytes_left = WORKBOOK_BYTES_MAX;
-        for at in 0..archive.len() {
-            let Ok(part) = archive.by_index(at) else {
+        for index in 0..archive.len() {
+            let Ok(part) = archive.by_index(index) else {
                 continue;
             };
             let mut part = LimitedReader::new(part, bytes_left.min(PART_BYTES_MAX));

@@ -236,7 +236,7 @@ fn add_entry(
     report: &mut ImportReport,
 ) -> Result<(), ImportError> {
     let cells: Vec<String> = (0..COLUMN_COUNT)
-        .map(|at| row.text(at).to_string())
+        .map(|index| row.text(index).to_string())
         .collect();
     match entries.entry(entry.code) {
         Entry::Occupied(existing) if existing.get().1 == cells => {

@@ -60,7 +60,7 @@ fn read_layer(
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut database = Connection::open_with_flags(uri(path), flags)?;
-    let size_bytes = fs::metadata(path).map_or(0, |it| it.len());
+    let size_bytes = fs::metadata(path).map_or(0, |metadata| metadata.len());
     set_limits(&mut database, size_bytes)?;
     database.pragma_update(None, "trusted_schema", false)?;
     let layer = FeatureTable::find(&database, layer)?;
@@ -210,7 +210,7 @@ impl FeatureTable {
         // A value that is stored once can be returned in every row (a default value), and a damaged
         // page can be read twice.
         let size_bytes = database.path().and_then(|path| fs::metadata(path).ok());
-        let mut bytes_left = size_bytes.map_or(0, |it| it.len()) * 4 + (16 << 20);
+        let mut bytes_left = size_bytes.map_or(0, |metadata| metadata.len()) * 4 + (16 << 20);
         while let Some(row) = rows.next()? {
             bytes_left = bytes_left
                 .checked_sub(row_size_bytes(row, columns.len())?)
@@ -317,8 +317,12 @@ fn read_attributes(
     geometry: usize,
 ) -> Result<BTreeMap<String, String>, String> {
     let mut attributes = BTreeMap::new();
-    for (at, column) in columns.iter().enumerate().filter(|(at, _)| *at != geometry) {
-        let text = match row.get_ref(at).map_err(|error| error.to_string())? {
+    for (position, column) in columns
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| *index != geometry)
+    {
+        let text = match row.get_ref(position).map_err(|error| error.to_string())? {
             ValueRef::Null | ValueRef::Blob(_) => continue,
             ValueRef::Integer(number) => number.to_string(),
             ValueRef::Real(number) => number.to_string(),

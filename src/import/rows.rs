@@ -104,7 +104,9 @@ impl<R: Read> CsvRows<R> {
     /// of the next row, so its line numbers are one too low after the first row.
     fn line_number(&self, position: Option<&csv::Position>) -> u64 {
         let is_crlf = self.reader.get_ref().is_crlf == Some(true);
-        position.map_or(0, |at| at.line() + u64::from(is_crlf && at.record() > 0))
+        position.map_or(0, |position| {
+            position.line() + u64::from(is_crlf && position.record() > 0)
+        })
     }
 
     fn to_import_error(&self, error: csv::Error) -> ImportError {
@@ -172,7 +174,8 @@ impl HeaderRow {
     /// If two columns have the same name.
     pub(super) fn find(&self, names: &[&str]) -> Result<Option<usize>, ImportError> {
         for name in names {
-            let mut indices = (0..self.canonical.len()).filter(|&at| self.canonical[at] == *name);
+            let mut indices =
+                (0..self.canonical.len()).filter(|&index| self.canonical[index] == *name);
             match (indices.next(), indices.next()) {
                 (None, _) => {}
                 (Some(index), None) => return Ok(Some(index)),

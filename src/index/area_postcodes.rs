@@ -91,16 +91,16 @@ impl Index {
         let candidate_areas = self.candidate_areas(layer, id, day);
         let is_group = self
             .layer(layer)
-            .is_some_and(|it| it.kind == LayerKind::Membership);
+            .is_some_and(|index| index.kind == LayerKind::Membership);
         let from = after.map_or(0, |postcode| self.directory.row_after(postcode));
         let area_postcodes = self.postcodes_of_candidates(&candidate_areas, day, filter, from);
-        let area_postcodes = area_postcodes.map(|it| AreaPostcode {
+        let area_postcodes = area_postcodes.map(|postcode| AreaPostcode {
             basis: if is_group {
                 Basis::Membership
             } else {
-                it.basis
+                postcode.basis
             },
-            ..it
+            ..postcode
         });
         let mut postcodes: Vec<AreaPostcode> = area_postcodes.take(limit + 1).collect();
         let has_more = postcodes.len() > limit;
@@ -150,7 +150,7 @@ impl Index {
         let may_be_in = move |position, row| {
             candidate_areas
                 .iter()
-                .any(|it| it.may_contain(position, row))
+                .any(|area| area.may_contain(position, row))
         };
         let entries = self.directory.entries_where(from, may_be_in);
         entries.filter_map(move |entry| {
@@ -162,7 +162,7 @@ impl Index {
             }
             let mut bases = candidate_areas
                 .iter()
-                .filter_map(|it| self.basis_in_area((it.layer, it.ordinal), &entry, day));
+                .filter_map(|area| self.basis_in_area((area.layer, area.ordinal), &entry, day));
             let basis = bases.next()?;
             Some(AreaPostcode {
                 entry,
@@ -180,11 +180,11 @@ impl Index {
         };
         let is_group = self
             .layer(layer)
-            .is_some_and(|it| it.kind == LayerKind::Membership);
+            .is_some_and(|index| index.kind == LayerKind::Membership);
         let members = self.members(layer, id, day).into_iter();
         let areas = match is_group {
             true => members
-                .filter_map(|it| match &it.member {
+                .filter_map(|membership| match &membership.member {
                     GroupMember::Area(layer, id) => self.area(*layer, id, day),
                     GroupMember::Practice(_) => None,
                 })
@@ -211,18 +211,23 @@ impl Index {
         }
         let area = layer.ordinal(id)?;
         let rows = (0..).take(self.statistical_areas.codes.len());
-        let holds = |row| layer.assignments_on(row, day).any(|it| it.ordinal == area);
+        let holds = |row| {
+            layer
+                .assignments_on(row, day)
+                .any(|assignment| assignment.ordinal == area)
+        };
         let contains_statistical_area: Vec<bool> = rows.map(holds).collect();
         let boundaries = self.statistical_areas.boundary_index.boundaries().iter();
         let statistical_boundaries = boundaries
             .zip(&contains_statistical_area)
             .filter(|(_, holds)| **holds);
         let own_boundaries = layer.boundaries_of(area).iter();
-        let own_boundaries = own_boundaries.map(|&at| layer.boundary_index.boundary(at));
+        let own_boundaries =
+            own_boundaries.map(|&own_boundary| layer.boundary_index.boundary(own_boundary));
         Some(CandidateArea {
             own_bbox: buffered_bbox(own_boundaries, layer.snap_m),
             statistical_bbox: buffered_bbox(
-                statistical_boundaries.map(|it| it.0),
+                statistical_boundaries.map(|statistical_boundary| statistical_boundary.0),
                 self.statistical_areas.snap_m,
             ),
             layer,
@@ -236,7 +241,7 @@ impl CandidateArea<'_> {
     /// Returns whether a postcode with this position, and this statistical area in the directory,
     /// may be in the area and must be tested.
     fn may_contain(&self, position: BritishGrid, statistical_area: Option<u32>) -> bool {
-        let is_in_bbox = |bbox: Option<GridBBox>| bbox.is_some_and(|it| it.contains(position));
+        let is_in_bbox = |bbox: Option<GridBBox>| bbox.is_some_and(|bbox| bbox.contains(position));
         let by_statistical = match statistical_area {
             Some(row) => self
                 .contains_statistical_area
@@ -261,11 +266,11 @@ fn buffered_bbox<'i>(
     buffer_m: f64,
 ) -> Option<GridBBox> {
     let rings = boundaries
-        .flat_map(|it| &it.grid)
+        .flat_map(|boundary| &boundary.grid)
         .flat_map(|polygon| &polygon.rings);
     let vertices = rings
         .flatten()
-        .map(|it| (it.easting_mm(), it.northing_mm()));
+        .map(|position| (position.easting_mm(), position.northing_mm()));
     let (low, high) = vertices.fold(None, |bbox, (x, y)| {
         let (low, high) = bbox.unwrap_or(((x, y), (x, y)));
         Some(((x.min(low.0), y.min(low.1)), (x.max(high.0), y.max(high.1))))

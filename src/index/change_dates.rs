@@ -29,22 +29,36 @@ impl Index {
                 .boundary_index
                 .boundaries()
                 .iter()
-                .map(|it| it.period),
+                .map(|boundary| boundary.period),
         );
         for layer in &self.layers {
             area_dates.insert(layer.first_data);
             if layer.id != Layer::GpPractice {
-                add_periods(&mut area_dates, layer.versions().iter().map(|it| it.period));
                 add_periods(
                     &mut area_dates,
-                    layer.boundary_index.boundaries().iter().map(|it| it.period),
+                    layer.versions().iter().map(|area| area.period),
                 );
-                add_periods(&mut area_dates, layer.all_assignments().map(|it| it.period));
+                add_periods(
+                    &mut area_dates,
+                    layer
+                        .boundary_index
+                        .boundaries()
+                        .iter()
+                        .map(|boundary| boundary.period),
+                );
+                add_periods(
+                    &mut area_dates,
+                    layer.all_assignments().map(|assignment| assignment.period),
+                );
             }
         }
         let memberships = self.memberships.all();
-        let area_memberships = memberships.filter(|it| matches!(it.member, GroupMember::Area(..)));
-        add_periods(&mut area_dates, area_memberships.map(|it| it.period));
+        let area_memberships =
+            memberships.filter(|membership| matches!(membership.member, GroupMember::Area(..)));
+        add_periods(
+            &mut area_dates,
+            area_memberships.map(|membership| membership.period),
+        );
         ChangeDates {
             index: self,
             area_dates,
@@ -58,16 +72,20 @@ impl Index {
         let Some(layer_index) = self.layer(layer) else {
             return days;
         };
-        add_periods(&mut days, layer_index.versions().iter().map(|it| it.period));
+        add_periods(
+            &mut days,
+            layer_index.versions().iter().map(|area| area.period),
+        );
         let boundaries = layer_index.boundary_index.boundaries().iter();
-        add_periods(&mut days, boundaries.map(|it| it.period));
+        add_periods(&mut days, boundaries.map(|boundary| boundary.period));
         let memberships = self.memberships.all();
         let is_of_layer = |member: &GroupMember| match member {
             GroupMember::Practice(_) => layer == Layer::GpPractice,
             GroupMember::Area(of, _) => *of == layer,
         };
-        let of_layer = memberships.filter(|it| it.layer == layer || is_of_layer(&it.member));
-        add_periods(&mut days, of_layer.map(|it| it.period));
+        let of_layer = memberships
+            .filter(|membership| membership.layer == layer || is_of_layer(&membership.member));
+        add_periods(&mut days, of_layer.map(|membership| membership.period));
         add_periods(&mut days, self.registry.practices().iter().map(open_period));
         days.retain(|day| *day > layer_index.first_data);
         days
@@ -96,7 +114,7 @@ impl ChangeDates<'_> {
         };
         let statistical = &self.index.statistical_areas;
         let layers = self.index.layers.iter();
-        for layer in layers.filter(|it| it.id == Layer::GpPractice) {
+        for layer in layers.filter(|index| index.id == Layer::GpPractice) {
             // If the directory gives no statistical area, the one at the position may change when
             // the period of a boundary starts or ends.
             let statistical_areas = match entry.statistical_area {
@@ -111,12 +129,12 @@ impl ChangeDates<'_> {
                     self.add_practice(&mut days, layer, assignment.ordinal);
                 }
             }
-            for at in layer
+            for index in layer
                 .boundary_index
                 .near_on_any_date(position, layer.snap_m)
             {
-                add_period(&mut days, layer.boundary_index.boundary(at).period);
-                self.add_practice(&mut days, layer, layer.area_of(at));
+                add_period(&mut days, layer.boundary_index.boundary(index).period);
+                self.add_practice(&mut days, layer, layer.area_of(index));
             }
         }
         days
@@ -149,7 +167,7 @@ impl ChangeDates<'_> {
                 self.index
                     .memberships
                     .all_of_practice(row)
-                    .map(|it| it.period),
+                    .map(|membership| membership.period),
             );
             pending.extend(registry.successors(code).iter().map(|step| step.successor));
         }

@@ -68,8 +68,11 @@ impl LayerIndex {
         ] {
             let of_kind = boundaries
                 .iter()
-                .filter(|it| it.catchment_kind == catchment_kind);
-            check_versions(id, of_kind.map(|it| (it.id.as_str(), it.period)))?;
+                .filter(|boundary| boundary.catchment_kind == catchment_kind);
+            check_versions(
+                id,
+                of_kind.map(|boundary| (boundary.id.as_str(), boundary.period)),
+            )?;
         }
         let mut layer = LayerIndex {
             id,
@@ -84,7 +87,7 @@ impl LayerIndex {
             assignments: Vec::new(),
             revision_dates: Vec::new(),
         };
-        for (at, boundary) in (0..).zip(&boundaries) {
+        for (index, boundary) in (0..).zip(&boundaries) {
             let ordinal = layer.ordinal(&boundary.id).ok_or_else(|| {
                 let what = format!("a boundary of {id}");
                 IndexError::UnknownReference {
@@ -93,7 +96,7 @@ impl LayerIndex {
                 }
             })?;
             layer.area_ordinals.push(ordinal);
-            layer.areas[ordinal as usize].boundaries.push(at);
+            layer.areas[ordinal as usize].boundaries.push(index);
         }
         layer.revision_dates = layer.collect_revision_dates(&boundaries);
         layer.boundary_index = BoundaryIndex::build(boundaries);
@@ -127,7 +130,9 @@ impl LayerIndex {
                 .first()
                 .and_then(|day| day.yesterday().ok())
         };
-        let last = revision.checked_sub(1).map(|at| self.revision_dates[at]);
+        let last = revision
+            .checked_sub(1)
+            .map(|index| self.revision_dates[index]);
         last.or_else(before_all).unwrap_or(self.first_data)
     }
 
@@ -165,11 +170,11 @@ impl LayerIndex {
     /// Returns the ordinal of the area with an id.
     pub(super) fn ordinal(&self, id: &str) -> Option<u32> {
         let id_of = |area: &AreaIndex| self.versions[area.versions.start].id.as_str();
-        let at = self
+        let index = self
             .areas
             .binary_search_by(|area| id_of(area).cmp(id))
             .ok()?;
-        u32::try_from(at).ok()
+        u32::try_from(index).ok()
     }
 
     /// Returns every version of an area, in order of time.
@@ -208,7 +213,7 @@ impl LayerIndex {
     /// Returns the boundary of an area on a day.
     pub(super) fn boundary(&self, ordinal: u32, day: Date) -> Option<u32> {
         let mut boundaries = self.boundaries_of(ordinal).iter().copied();
-        boundaries.find(|&at| self.boundary_index.boundary(at).period.contains(day))
+        boundaries.find(|&boundary| self.boundary_index.boundary(boundary).period.contains(day))
     }
 
     /// Returns the areas of a statistical area on a day.
@@ -221,7 +226,9 @@ impl LayerIndex {
             .assignments
             .get(row as usize)
             .map_or(&[][..], Vec::as_slice);
-        areas.iter().filter(move |it| it.period.contains(day))
+        areas
+            .iter()
+            .filter(move |assignment| assignment.period.contains(day))
     }
 
     /// Returns the areas of a statistical area, whatever the period of their assignment.

@@ -344,7 +344,10 @@ impl Index {
             self.resolve_residence(&mut answer, location, distance_layers);
         }
         if answer.residence.is_empty() {
-            let empty_results = self.layers.iter().map(|it| (it.id, empty_result(it)));
+            let empty_results = self
+                .layers
+                .iter()
+                .map(|index| (index.id, empty_result(index)));
             answer.residence = empty_results.collect();
         }
         answer.agreement = agreement(&answer);
@@ -493,7 +496,7 @@ impl Index {
         let covering = layer.boundary_index.covering(resolved.position, day);
         let mut hits =
             Self::area_hits(layer, &resolved, statistical_area, &covering, day).into_iter();
-        hits.find(|it| it.ordinal == area).map(|it| it.basis)
+        hits.find(|hit| hit.ordinal == area).map(|hit| hit.basis)
     }
 
     /// Returns the row of the statistical area of a position, and the basis on which it was found.
@@ -521,30 +524,30 @@ impl Index {
     ) -> Vec<AreaHit> {
         let mut hits: Vec<AreaHit> = Vec::new();
         if let Some((row, basis)) = statistical_area {
-            hits.extend(layer.assignments_on(row, day).map(|it| AreaHit {
-                ordinal: it.ordinal,
+            hits.extend(layer.assignments_on(row, day).map(|assignment| AreaHit {
+                ordinal: assignment.ordinal,
                 basis,
-                share: it.share,
+                share: assignment.share,
                 catchment_kind: CatchmentKind::Whole,
             }));
         }
-        let boundary_hit = |at, basis| AreaHit {
-            ordinal: layer.area_of(at),
+        let boundary_hit = |index, basis| AreaHit {
+            ordinal: layer.area_of(index),
             basis,
             share: None,
-            catchment_kind: layer.boundary_index.boundary(at).catchment_kind,
+            catchment_kind: layer.boundary_index.boundary(index).catchment_kind,
         };
-        let is_display_only = |at: &&u32| layer.is_assigned(layer.area_of(**at));
-        let covering = covering.iter().filter(|at| !is_display_only(at));
-        hits.extend(covering.map(|&at| boundary_hit(at, Basis::Boundary)));
+        let is_display_only = |index: &&u32| layer.is_assigned(layer.area_of(**index));
+        let covering = covering.iter().filter(|index| !is_display_only(index));
+        hits.extend(covering.map(|&hit| boundary_hit(hit, Basis::Boundary)));
         if hits.is_empty() && !layer.uses_statistical_areas {
             let nearest = layer.boundary_index.nearest(resolved.position, day);
             let nearest = nearest.filter(|&(_, distance_m)| distance_m <= layer.snap_m);
-            hits.extend(nearest.map(|(at, _)| boundary_hit(at, Basis::Nearest)));
+            hits.extend(nearest.map(|(hit, _)| boundary_hit(hit, Basis::Nearest)));
         }
         // If both catchments of a practice match, retain the inner one.
-        hits.sort_by_key(|it| (it.ordinal, it.catchment_kind));
-        hits.dedup_by_key(|it| it.ordinal);
+        hits.sort_by_key(|hit| (hit.ordinal, hit.catchment_kind));
+        hits.dedup_by_key(|hit| hit.ordinal);
         hits
     }
 
@@ -558,15 +561,15 @@ impl Index {
     ) -> Vec<AreaMatch<'i>> {
         let covering = layer.boundary_index.covering(resolved.position, day);
         let hits = Self::area_hits(layer, resolved, statistical_area, &covering, day).into_iter();
-        hits.filter_map(|it| {
-            let area = layer.version(it.ordinal, day)?;
+        hits.filter_map(|hit| {
+            let area = layer.version(hit.ordinal, day)?;
             Some(AreaMatch {
                 area,
-                basis: it.basis,
+                basis: hit.basis,
                 provenance: area.provenance,
                 proximity: with_distance
-                    .then(|| self.boundary_proximity(layer, it.ordinal, resolved, &covering, day)),
-                ordinal: it.ordinal,
+                    .then(|| self.boundary_proximity(layer, hit.ordinal, resolved, &covering, day)),
+                ordinal: hit.ordinal,
             })
         })
         .collect()
@@ -582,9 +585,9 @@ impl Index {
     ) -> BoundaryProximity<'i> {
         let own_boundary = layer.boundary(ordinal, day);
         let distance_m = match own_boundary {
-            Some(at) if covering.contains(&at) => layer
+            Some(index) if covering.contains(&index) => layer
                 .boundary_index
-                .distance_to_edge_m(at, resolved.position),
+                .distance_to_edge_m(index, resolved.position),
             // The match follows the directory or the coastline rule, not the generalised boundary.
             _ => 0.0,
         };
@@ -612,14 +615,14 @@ impl Index {
             layer
                 .boundary_index
                 .boundaries_within(resolved.position, self.tolerance_m, day);
-        for &at in covering {
-            near.retain(|&(boundary, _)| boundary != at);
-            near.insert(0, (at, 0.0));
+        for &index in covering {
+            near.retain(|&(boundary, _)| boundary != index);
+            near.insert(0, (index, 0.0));
         }
         near.into_iter()
-            .filter(|&(at, _)| Some(at) != own_boundary)
-            .filter_map(|(at, distance_m)| {
-                let area = layer.version(layer.area_of(at), day)?;
+            .filter(|&(index, _)| Some(index) != own_boundary)
+            .filter_map(|(index, distance_m)| {
+                let area = layer.version(layer.area_of(index), day)?;
                 Some(NearbyArea { area, distance_m })
             })
             .collect()
@@ -636,17 +639,17 @@ impl Index {
         let covering = layer.boundary_index.covering(resolved.position, day);
         let hits = Self::area_hits(layer, resolved, statistical_area, &covering, day).into_iter();
         let mut practices: Vec<PracticeMatch<'i>> = hits
-            .filter_map(|it| {
-                let area = layer.version(it.ordinal, day)?;
+            .filter_map(|hit| {
+                let area = layer.version(hit.ordinal, day)?;
                 // Each practice is an area of this layer, and both are sorted by code.
-                let row = it.ordinal as usize;
+                let row = hit.ordinal as usize;
                 let practice = &self.registry.practices()[row];
                 Some(PracticeMatch {
                     practice,
-                    basis: it.basis,
+                    basis: hit.basis,
                     provenance: area.provenance,
-                    catchment_kind: it.catchment_kind,
-                    share: it.share,
+                    catchment_kind: hit.catchment_kind,
+                    share: hit.share,
                     distance_m: with_distance
                         .then(|| self.registry.distance_m(row, resolved.position))
                         .flatten(),
@@ -673,10 +676,12 @@ impl Index {
     ) -> LayerResult<'i> {
         let mut groups = Vec::new();
         let (mut none_named, mut no_members) = (false, true);
-        for (at, areas) in self.area_results(results).rev() {
+        for (index, areas) in self.area_results(results).rev() {
             for member in areas {
                 no_members = false;
-                let memberships = self.memberships.of_area(at, member.ordinal, layer.id, day);
+                let memberships = self
+                    .memberships
+                    .of_area(index, member.ordinal, layer.id, day);
                 for (membership, group) in memberships {
                     none_named |= membership.group.is_none();
                     let area = group.and_then(|group| layer.version(group, day));
@@ -700,8 +705,8 @@ impl Index {
     ) -> impl DoubleEndedIterator<Item = (usize, &'a [AreaMatch<'i>])> {
         results.iter().filter_map(|(id, found)| match found {
             LayerResult::Areas(areas) => {
-                let at = self.layers.iter().position(|layer| layer.id == *id)?;
-                Some((at, areas.as_slice()))
+                let index = self.layers.iter().position(|layer| layer.id == *id)?;
+                Some((index, areas.as_slice()))
             }
             _ => None,
         })
@@ -712,8 +717,8 @@ impl Index {
         let partitions = self.layers.iter().filter(|layer| layer.id == Layer::Icc);
         partitions
             .filter_map(|layer| {
-                let (at, distance_m) = layer.boundary_index.nearest(position, day)?;
-                let area = layer.version(layer.area_of(at), day)?;
+                let (index, distance_m) = layer.boundary_index.nearest(position, day)?;
+                let area = layer.version(layer.area_of(index), day)?;
                 Some((layer.id, NearbyArea { area, distance_m }))
             })
             .collect()
@@ -833,7 +838,7 @@ impl Index {
         let registered = answer
             .registration
             .as_ref()
-            .and_then(|it| it.practice.as_ref());
+            .and_then(|registration| registration.practice.as_ref());
         if let (Some(Locator::Postcode(postcode)), Some(registered)) = (query.locator, registered) {
             let is_own = |practice| self.registry.is_address(practice, postcode);
             if is_own(registered.practice) || is_own(registered.requested) {
@@ -845,9 +850,9 @@ impl Index {
         if introduced.is_some_and(|introduced| query.as_of < introduced) {
             answer.notes.push(AnswerNote::NotYetIntroduced);
         }
-        if registered
-            .is_some_and(|it| it.status != PracticeStatus::Closed && it.practice.closed.is_some())
-        {
+        if registered.is_some_and(|practice| {
+            practice.status != PracticeStatus::Closed && practice.practice.closed.is_some()
+        }) {
             answer.notes.push(AnswerNote::ClosesOn);
         }
     }
@@ -892,7 +897,7 @@ fn agreement(answer: &LocateAnswer<'_>) -> Agreement {
     let registration = answer.registration.as_ref();
     let registration: Vec<&str> = registration
         .into_iter()
-        .flat_map(|it| community_ids(&it.areas))
+        .flat_map(|registration| community_ids(&registration.areas))
         .collect();
     let is_registered_outside = answer.registration.as_ref().is_some_and(|registration| {
         let is_resolved = matches!(

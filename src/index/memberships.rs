@@ -66,16 +66,16 @@ impl MembershipIndex {
                     index.by_practice[row] = entries;
                 }
                 GroupMember::Area(layer, id) => {
-                    let Some(at) = layers
+                    let Some(position) = layers
                         .iter()
                         .position(|layer_index| layer_index.id == *layer)
                     else {
                         continue;
                     };
-                    let ordinal = layers[at]
+                    let ordinal = layers[position]
                         .ordinal(id)
                         .ok_or_else(|| unknown_member(&of_member[0]))?;
-                    index.by_area[at][ordinal as usize] = entries;
+                    index.by_area[position][ordinal as usize] = entries;
                 }
             }
         }
@@ -125,12 +125,12 @@ impl MembershipIndex {
     /// groups of a layer on a day, with the ordinals of their groups.
     pub(super) fn of_area(
         &self,
-        at: usize,
+        index: usize,
         ordinal: u32,
         layer: Layer,
         day: Date,
     ) -> impl Iterator<Item = (&Membership, Option<u32>)> {
-        self.filtered(self.by_area[at][ordinal as usize].clone(), layer, day)
+        self.filtered(self.by_area[index][ordinal as usize].clone(), layer, day)
     }
 
     fn filtered(
@@ -141,7 +141,9 @@ impl MembershipIndex {
     ) -> impl Iterator<Item = (&Membership, Option<u32>)> {
         let entries = self.entries[entries].iter();
         let pairs = entries.map(|entry| (&entry.membership, entry.group_ordinal));
-        pairs.filter(move |(it, _)| it.layer == layer && it.period.contains(day))
+        pairs.filter(move |(membership, _)| {
+            membership.layer == layer && membership.period.contains(day)
+        })
     }
 }
 
@@ -182,12 +184,12 @@ fn description(membership: &Membership) -> String {
 /// Checks that every practice belongs to at most one community at a time.
 fn check_communities(memberships: &[Membership]) -> Result<(), IndexError> {
     let by_member = memberships.chunk_by(|a, b| (&a.member, a.layer) == (&b.member, b.layer));
-    for memberships in by_member.filter(|it| it[0].layer == Layer::Icc) {
+    for memberships in by_member.filter(|memberships| memberships[0].layer == Layer::Icc) {
         let GroupMember::Practice(code) = &memberships[0].member else {
             continue;
         };
-        for (at, first) in memberships.iter().enumerate() {
-            let conflict = memberships[at + 1..].iter().find(|second| {
+        for (index, first) in memberships.iter().enumerate() {
+            let conflict = memberships[index + 1..].iter().find(|second| {
                 second.group != first.group && periods_overlap(second.period, first.period)
             });
             if let Some(second) = conflict {

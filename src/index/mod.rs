@@ -241,8 +241,8 @@ impl Index {
     /// Returns the boundary of an area on a day.
     pub fn boundary(&self, layer: Layer, id: &str, day: Date) -> Option<&Boundary> {
         let layer = self.layer(layer)?;
-        let at = layer.boundary(layer.ordinal(id)?, day)?;
-        Some(layer.boundary_index.boundary(at))
+        let index = layer.boundary(layer.ordinal(id)?, day)?;
+        Some(layer.boundary_index.boundary(index))
     }
 
     /// Returns the boundaries of a layer's areas on a day, in order of id.
@@ -321,7 +321,7 @@ impl Index {
             return Vec::new();
         };
         let covering = layer.boundary_index.covering(point, day);
-        let areas = covering.into_iter().map(|at| layer.area_of(at));
+        let areas = covering.into_iter().map(|index| layer.area_of(index));
         areas.filter_map(|area| layer.version(area, day)).collect()
     }
 
@@ -474,8 +474,10 @@ impl Index {
     /// Returns the members of a group on a day.
     pub fn members(&self, layer: Layer, id: &str, day: Date) -> Vec<&Membership> {
         let all = self.memberships.all();
-        all.filter(|it| {
-            it.layer == layer && it.group.as_deref() == Some(id) && it.period.contains(day)
+        all.filter(|membership| {
+            membership.layer == layer
+                && membership.group.as_deref() == Some(id)
+                && membership.period.contains(day)
         })
         .collect()
     }

@@ -34,7 +34,10 @@ impl Index {
         let Some(boundary) = self.boundary(layer, id, day) else {
             return Vec::new();
         };
-        let Some(layer) = self.layer(layer).filter(|it| self.is_partition(it.id)) else {
+        let Some(layer) = self
+            .layer(layer)
+            .filter(|index| self.is_partition(index.id))
+        else {
             return Vec::new();
         };
         let own = layer.ordinal(id);
@@ -44,8 +47,8 @@ impl Index {
             let near = layer
                 .boundary_index
                 .boundaries_within(middle, BORDER_TOLERANCE_M, day);
-            let areas = near.into_iter().map(|(at, _)| layer.area_of(at));
-            for other in areas.filter(|&it| Some(it) != own) {
+            let areas = near.into_iter().map(|(index, _)| layer.area_of(index));
+            for other in areas.filter(|&area| Some(area) != own) {
                 *shared.entry(other).or_default() += length_m;
             }
         }
@@ -79,8 +82,8 @@ fn sample_points(ring: &[BritishGrid]) -> impl Iterator<Item = (BritishGrid, f64
         )]
         let count = (length_m / SAMPLE_SPACING_M).ceil() as u32;
         let count = count.max(1);
-        (0..count).map(move |at| {
-            let along = (f64::from(at) + 0.5) / f64::from(count);
+        (0..count).map(move |index| {
+            let along = (f64::from(index) + 0.5) / f64::from(count);
             let middle = interpolate(start, end, along);
             (middle, length_m / f64::from(count))
         })

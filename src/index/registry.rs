@@ -127,7 +127,7 @@ impl PracticeRegistry {
         day: Date,
     ) -> Vec<(&Practice, &Premises, f64)> {
         let active = self.practices.iter();
-        let active = active.filter(|it| it.status_on(day) == PracticeStatus::Active);
+        let active = active.filter(|practice| practice.status_on(day) == PracticeStatus::Active);
         let mut near: Vec<_> = active
             .filter_map(|practice| {
                 let sites = self.premises(practice.code).iter();

@@ -30,7 +30,7 @@ fn rate_limited_server(rate: &str, proxies: &[&str]) -> Server {
         ip_rate_limit: IpRateLimit::AllClients(rate.parse().expect("a rate")),
         trusted_proxies: proxies
             .iter()
-            .map(|it| it.parse().expect("a network"))
+            .map(|proxy| proxy.parse().expect("a network"))
             .collect(),
         ..AccessConfig::default()
     })

@@ -111,10 +111,14 @@ fn layer_result<'a, 'i>(
 
 fn ids(found: Option<&LayerResult<'_>>) -> String {
     let ids: Vec<String> = match found {
-        Some(LayerResult::Areas(areas)) => areas.iter().map(|it| it.area.id.clone()).collect(),
-        Some(LayerResult::Practices(all)) => {
-            all.iter().map(|it| it.practice.code.to_string()).collect()
-        }
+        Some(LayerResult::Areas(areas)) => areas
+            .iter()
+            .map(|area_match| area_match.area.id.clone())
+            .collect(),
+        Some(LayerResult::Practices(all)) => all
+            .iter()
+            .map(|practice_match| practice_match.practice.code.to_string())
+            .collect(),
         Some(LayerResult::Groups(groups)) => {
             let mut ids: Vec<String> = Vec::new();
             for group in groups {
@@ -152,7 +156,7 @@ fn expected_cells(answer: &LocateAnswer<'_>) -> BTreeMap<&'static str, String> {
     let residence = |layer| layer_result(&answer.residence, layer);
     let registration = |layer| {
         let registration = answer.registration.as_ref();
-        registration.and_then(|it| layer_result(&it.areas, layer))
+        registration.and_then(|registration| layer_result(&registration.areas, layer))
     };
     let icc = match residence(Layer::Icc) {
         Some(LayerResult::Areas(areas)) => areas.first(),
@@ -178,8 +182,8 @@ fn expected_cells(answer: &LocateAnswer<'_>) -> BTreeMap<&'static str, String> {
             unknown_reason(residence(Layer::Icc)).unwrap_or("no_icc")
         ));
     }
-    if let Some(it) = &answer.registration {
-        if let Some(reason) = it.reason {
+    if let Some(practice_registration) = &answer.registration {
+        if let Some(reason) = practice_registration.reason {
             reasons.push(format!("registration:{}", reason.as_str()));
         } else if is_empty(registration(Layer::Icc)) {
             reasons.push(format!(

@@ -152,10 +152,10 @@ fn parse_response(bytes: &[u8]) -> HttpExchange {
 }
 
 fn decode_chunks(mut rest: &[u8], exchange: &mut HttpExchange) {
-    while let Some(at) = rest.windows(2).position(|two| two == b"\r\n") {
-        let size = std::str::from_utf8(&rest[..at]).expect("a size");
+    while let Some(index) = rest.windows(2).position(|two| two == b"\r\n") {
+        let size = std::str::from_utf8(&rest[..index]).expect("a size");
         let size = usize::from_str_radix(size, 16).expect("a size");
-        rest = &rest[at + 2..];
+        rest = &rest[index + 2..];
         if size == 0 {
             exchange.is_complete = rest.ends_with(b"\r\n");
             exchange.trailers = String::from_utf8_lossy(rest).trim().to_string();
@@ -343,8 +343,8 @@ fn zstd_frame(bytes: &[u8]) -> Vec<u8> {
     // A frame of raw blocks (RFC 8878, 3.1.1), independent of the zstd library of the program.
     let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58];
     let blocks: Vec<&[u8]> = bytes.chunks(100_000).collect();
-    for (at, block) in blocks.iter().enumerate() {
-        let is_last = usize::from(at + 1 == blocks.len());
+    for (index, block) in blocks.iter().enumerate() {
+        let is_last = usize::from(index + 1 == blocks.len());
         let header = u32::try_from(block.len() << 3 | is_last).expect("small");
         frame.extend_from_slice(&header.to_le_bytes()[..3]);
         frame.extend_from_slice(block);

@@ -23,10 +23,14 @@ pub(crate) fn contains(polygons: &[GridPolygon], (x, y): Point) -> bool {
     let (x, y) = (i128::from(x), i128::from(y));
     let mut is_inside = false;
     for ring in polygons.iter().flat_map(|polygon| &polygon.rings) {
-        for (at, &from) in ring.iter().enumerate() {
-            let to = ring[(at + 1) % ring.len()];
-            let [(x1, y1), (x2, y2)] =
-                [from, to].map(|it| (i128::from(it.easting_mm()), i128::from(it.northing_mm())));
+        for (index, &from) in ring.iter().enumerate() {
+            let to = ring[(index + 1) % ring.len()];
+            let [(x1, y1), (x2, y2)] = [from, to].map(|position| {
+                (
+                    i128::from(position.easting_mm()),
+                    i128::from(position.northing_mm()),
+                )
+            });
             let (lower, upper) = (y1.min(y2), y1.max(y2));
             if !(lower <= y && y < upper) {
                 continue;
@@ -46,8 +50,10 @@ pub(crate) fn contains(polygons: &[GridPolygon], (x, y): Point) -> bool {
 
 /// Returns the ids of the boundaries that contain a point, in order.
 pub(crate) fn areas_containing(boundaries: &[Boundary], point: Point) -> Vec<&str> {
-    let matching = boundaries.iter().filter(|it| contains(&it.grid, point));
-    matching.map(|it| it.id.as_str()).collect()
+    let matching = boundaries
+        .iter()
+        .filter(|boundary| contains(&boundary.grid, point));
+    matching.map(|boundary| boundary.id.as_str()).collect()
 }
 
 pub(crate) fn grid_at_mm((x, y): Point) -> BritishGrid {
@@ -138,8 +144,8 @@ impl IrregularGrid {
     /// Returns a corner, which is displaced by at most a fifth of a step, so that no two edges
     /// cross.
     fn corner_at(&self, column: i32, row: i32) -> Point {
-        let at = usize::try_from(row * (CELLS + 1) + column).expect("not negative");
-        let offset = self.offsets[at];
+        let index = usize::try_from(row * (CELLS + 1) + column).expect("not negative");
+        let offset = self.offsets[index];
         let coordinate =
             |origin: i32, count: i32, off: i32| origin + count * self.step + off * (self.step / 10);
         (
@@ -152,10 +158,10 @@ impl IrregularGrid {
         let mut areas: Vec<Vec<Vec<Vec<Point>>>> = vec![Vec::new(); 4];
         for row in 0..CELLS {
             for column in 0..CELLS {
-                let at = usize::try_from(row * CELLS + column).expect("not negative");
+                let index = usize::try_from(row * CELLS + column).expect("not negative");
                 let ring = [(0, 0), (1, 0), (1, 1), (0, 1)]
                     .map(|(right, up)| self.corner_at(column + right, row + up));
-                areas[self.area_indices[at]].push(vec![ring.to_vec()]);
+                areas[self.area_indices[index]].push(vec![ring.to_vec()]);
             }
         }
         let areas = areas.iter().enumerate();

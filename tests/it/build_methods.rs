@@ -26,7 +26,7 @@ fn icc_on(index: &Index, day: Date) -> Vec<String> {
     let answer = index.locate(&query);
     areas_of_layer(&answer.residence, Layer::Icc)
         .iter()
-        .map(|it| it.area.id.clone())
+        .map(|area_match| area_match.area.id.clone())
         .collect()
 }
 

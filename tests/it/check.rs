@@ -14,11 +14,11 @@ fn check_finding(fixture: &TestDataset, severity: Severity, code: &str, words: &
     let findings = check(&fixture.dataset());
     let messages: Vec<String> = findings
         .iter()
-        .map(|it| format!("{}: {}", it.code, it.message))
+        .map(|finding| format!("{}: {}", finding.code, finding.message))
         .collect();
     let found = findings
         .into_iter()
-        .find(|it| it.code == code)
+        .find(|finding| finding.code == code)
         .unwrap_or_else(|| panic!("no {code} in {messages:#?}"));
     assert_eq!(found.severity, severity, "{}", found.message);
     for word in words {

@@ -117,7 +117,9 @@ fn read_parquet(bytes: &[u8]) -> (SchemaRef, Vec<RecordBatch>, usize) {
         .expect("a valid file");
     (
         schema,
-        reader.map(|it| it.expect("a valid batch")).collect(),
+        reader
+            .map(|result| result.expect("a valid batch"))
+            .collect(),
         groups,
     )
 }
@@ -145,7 +147,7 @@ pub(crate) fn patient_columns(rows: usize) -> (Vec<String>, Vec<Vec<String>>) {
         .map(String::from)
         .collect();
     let mut columns = vec![Vec::new(); names.len()];
-    for record in reader.records().map(|it| it.expect("a record")) {
+    for record in reader.records().map(|result| result.expect("a record")) {
         if record.len() == names.len() {
             for (column, field) in columns.iter_mut().zip(&record) {
                 column.push(field.to_string());
@@ -171,20 +173,24 @@ pub(crate) fn to_record_batches(names: &[String], columns: &[Vec<String>]) -> Ve
     let rows = columns[0].len();
     let cuts = [0, 1, 1, 1_500, 1_503, rows];
     let batch = |from: usize, to: usize| {
-        let column = |at: usize| -> ArrayRef {
-            let texts = columns[at][from..to].iter().map(String::as_str);
+        let column = |index: usize| -> ArrayRef {
+            let texts = columns[index][from..to].iter().map(String::as_str);
             let or_null = texts
                 .clone()
-                .map(|text| Some(text).filter(|it| !it.is_empty()));
-            match at % 5 {
+                .map(|text| Some(text).filter(|text| !text.is_empty()));
+            match index % 5 {
                 0 => Arc::new(or_null.collect::<LargeStringArray>()),
                 1 => Arc::new(or_null.collect::<StringArray>()),
                 2 => Arc::new(or_null.collect::<StringViewArray>()),
-                3 => Arc::new(texts.map(|it| Some(it.as_bytes())).collect::<BinaryArray>()),
+                3 => Arc::new(
+                    texts
+                        .map(|text| Some(text.as_bytes()))
+                        .collect::<BinaryArray>(),
+                ),
                 _ => Arc::new(or_null.collect::<DictionaryArray<Int32Type>>()),
             }
         };
-        let arrays = (0..names.len()).map(|at| (names[at].clone(), column(at), true));
+        let arrays = (0..names.len()).map(|index| (names[index].clone(), column(index), true));
         RecordBatch::try_from_iter_with_nullable(arrays).expect("columns of one length")
     };
     let metadata = [("source", "made up"), ("geo", "{}")]
@@ -219,41 +225,41 @@ fn debug_value(array: &ArrayRef, row: usize) -> String {
 fn check_cells(csv: &[u8], output_batches: &[RecordBatch], input_batches: &[RecordBatch]) {
     let mut reader = csv::Reader::from_reader(csv);
     let names = reader.headers().expect("names").clone();
-    let mut records = reader.records().map(|it| it.expect("a record"));
+    let mut records = reader.records().map(|result| result.expect("a record"));
     let input_columns = input_batches[0].num_columns();
     for batch in output_batches {
         let schema = batch.schema();
         let found: Vec<&str> = schema
             .fields()
             .iter()
-            .map(|it| it.name().as_str())
+            .map(|field| field.name().as_str())
             .collect();
         assert_eq!(found, names.iter().collect::<Vec<_>>());
         for row in 0..batch.num_rows() {
             let record = records.next().expect("too few rows");
-            for at in input_columns..names.len() {
-                let found = cell_text(batch.column(at), row);
-                assert_eq!(found, record[at], "{} of {record:?}", &names[at]);
+            for index in input_columns..names.len() {
+                let found = cell_text(batch.column(index), row);
+                assert_eq!(found, record[index], "{} of {record:?}", &names[index]);
             }
         }
     }
     assert!(records.next().is_none(), "too few rows");
-    let texts = |batches: &[RecordBatch], at: usize| -> Vec<String> {
+    let texts = |batches: &[RecordBatch], index: usize| -> Vec<String> {
         let all = batches.iter().flat_map(|batch| {
-            let array = batch.column(at).clone();
+            let array = batch.column(index).clone();
             (0..array.len()).map(move |row| debug_value(&array, row))
         });
         all.collect()
     };
-    for at in 0..input_columns {
+    for index in 0..input_columns {
         assert_eq!(
-            output_batches[0].column(at).data_type(),
-            input_batches[0].column(at).data_type()
+            output_batches[0].column(index).data_type(),
+            input_batches[0].column(index).data_type()
         );
         assert!(
-            texts(output_batches, at) == texts(input_batches, at),
+            texts(output_batches, index) == texts(input_batches, index),
             "{}",
-            &names[at]
+            &names[index]
         );
     }
 }

@@ -101,7 +101,7 @@ fn syscalls_in_set(set: &str) -> Option<BTreeSet<String>> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let words = text.lines().skip(1).map(str::trim);
     let mut calls = BTreeSet::new();
-    for word in words.filter(|it| !it.is_empty() && !it.starts_with('#')) {
+    for word in words.filter(|word| !word.is_empty() && !word.starts_with('#')) {
         match word.starts_with('@') {
             true => calls.extend(syscalls_in_set(word)?),
             false => drop(calls.insert(word.to_string())),
@@ -116,7 +116,7 @@ fn allowed_syscalls(unit: &str) -> Option<BTreeSet<String>> {
     let mut allowed = syscalls_in_set("@default")?;
     let lines = unit
         .lines()
-        .filter_map(|it| it.strip_prefix("SystemCallFilter="));
+        .filter_map(|text| text.strip_prefix("SystemCallFilter="));
     for line in lines {
         let (words, is_denied) = match line.strip_prefix('~') {
             Some(words) => (words, true),
@@ -218,7 +218,7 @@ fn read_rust_files(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
             read_rust_files(&path, found);
-        } else if path.extension().is_some_and(|it| it == "rs") {
+        } else if path.extension().is_some_and(|text| text == "rs") {
             found.push((path.clone(), read(&path.display().to_string())));
         }
     }

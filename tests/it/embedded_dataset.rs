@@ -540,7 +540,9 @@ fn ring(positions: &serde_json::Value) -> Ring {
         scaled.round() as i64
     };
     let positions = positions.as_array().expect("positions").iter();
-    let mut ring: Ring = positions.map(|at| (units(&at[0]), units(&at[1]))).collect();
+    let mut ring: Ring = positions
+        .map(|position| (units(&position[0]), units(&position[1])))
+        .collect();
     assert_eq!(ring.first(), ring.last(), "a ring is closed");
     ring.pop();
     ring
@@ -549,8 +551,8 @@ fn ring(positions: &serde_json::Value) -> Ring {
 /// Iterates over directed edges, which have the interior to their left.
 fn edges(polygons: &[Vec<Ring>]) -> impl Iterator<Item = (Vertex, Vertex)> + '_ {
     polygons.iter().flatten().flat_map(|ring| {
-        let next = |at: usize| ring[(at + 1) % ring.len()];
-        (0..ring.len()).map(move |at| (ring[at], next(at)))
+        let next = |index: usize| ring[(index + 1) % ring.len()];
+        (0..ring.len()).map(move |index| (ring[index], next(index)))
     })
 }
 
@@ -673,7 +675,9 @@ fn modelled_shares(
         }
         let km = premises
             .iter()
-            .map(|at| ((at.0 - centre.0).powi(2) + (at.1 - centre.1).powi(2)).sqrt() / 1_000.0)
+            .map(|premise| {
+                ((premise.0 - centre.0).powi(2) + (premise.1 - centre.1).powi(2)).sqrt() / 1_000.0
+            })
             .fold(f64::MAX, f64::min);
         let size: f64 = practice["list_size_2021"].parse().expect("a number");
         let weight = size * (-2.5 * km.powf(0.6)).exp();

@@ -103,7 +103,7 @@ fn batch_records(queries: &[(String, String)], column: &str) -> Vec<Record> {
     let mut reader = csv::Reader::from_reader(out.as_slice());
     reader
         .deserialize()
-        .map(|it| it.expect("a record"))
+        .map(|result| result.expect("a record"))
         .collect()
 }
 
@@ -141,7 +141,7 @@ fn dates_in_dataset() -> BTreeSet<String> {
     ];
     for name in names {
         let text = fs::read_to_string(folder.join(name)).expect("a file of the dataset");
-        for word in text.split(|it: char| !it.is_ascii_digit() && it != '-') {
+        for word in text.split(|c: char| !c.is_ascii_digit() && c != '-') {
             if let Ok(day) = date_from_iso(word) {
                 let neighbours = [day.yesterday(), Ok(day), day.tomorrow()];
                 days.extend(neighbours.map(|day| {
@@ -181,20 +181,23 @@ fn check_against_batch(
                 cells += 1;
             }
         }
-        let reasons = ["", "resilience_groups_"].map(|it| format!("catchment_{it}{part}_reason"));
+        let reasons =
+            ["", "resilience_groups_"].map(|text| format!("catchment_{text}{part}_reason"));
         let reasons = reasons.iter().map(|name| row[name].as_str());
-        let reasons: Vec<&str> = reasons.filter(|it| !it.is_empty()).collect();
+        let reasons: Vec<&str> = reasons.filter(|reason| !reason.is_empty()).collect();
         let batch_reasons = answer["catchment_reason"].split(';');
         // A batch gives the reason for unknown groups by registration, instead of residence, only
         // if the practice belongs to a community.
-        let mut batch_reasons: Vec<&str> = batch_reasons.filter(|it| !it.is_empty()).collect();
+        let mut batch_reasons: Vec<&str> = batch_reasons
+            .filter(|batch_reason| !batch_reason.is_empty())
+            .collect();
         if part == "registration"
             && row["catchment_icc_registration_id"].is_empty()
             && row["catchment_neighbourhood_team_registration"].is_empty()
         {
-            batch_reasons.retain(|it| !it.starts_with("resilience_groups:"));
+            batch_reasons.retain(|batch_reason| !batch_reason.starts_with("resilience_groups:"));
             assert!(
-                batch_reasons.iter().all(|it| reasons.contains(it)),
+                batch_reasons.iter().all(|text| reasons.contains(text)),
                 "{key} on {day}"
             );
         } else {

@@ -314,8 +314,9 @@ impl FaultTest {
     /// Returns the names of temporary files in the folder.
     fn temporary_files(&self) -> Vec<String> {
         let names = fs::read_dir(self.path("")).expect("a folder");
-        let names = names.map(|it| {
-            it.expect("an entry")
+        let names = names.map(|result| {
+            result
+                .expect("an entry")
                 .file_name()
                 .into_string()
                 .expect("text")
@@ -679,17 +680,17 @@ fn count_rejections(mutations: impl Fn(&[u8]) -> Vec<Vec<u8>>) -> usize {
     for path in read_content(&folder).expect("a folder").keys() {
         let file = folder.join(path);
         let bytes = fs::read(&file).expect("a file");
-        for (at, mutated) in mutations(&bytes).into_iter().enumerate() {
+        for (index, mutated) in mutations(&bytes).into_iter().enumerate() {
             fs::write(&file, mutated).expect("a file");
             match dataset::read(&DatasetSource::Folder(folder.clone())) {
                 Err(_) => rejected += 1,
                 // The checksum of the manifest does not cover its own line.
                 Ok(other) => {
-                    assert_eq!(path.as_path(), Path::new(MANIFEST), "mutation {at}");
+                    assert_eq!(path.as_path(), Path::new(MANIFEST), "mutation {index}");
                     assert_eq!(
                         dataset_text(other),
                         original,
-                        "{}, mutation {at}",
+                        "{}, mutation {index}",
                         path.display()
                     );
                 }

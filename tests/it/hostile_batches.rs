@@ -100,7 +100,7 @@ fn batch_message(claims: &MessageClaims, body: &[u8]) -> Vec<u8> {
     let buffers = claims
         .buffers
         .iter()
-        .map(|&(at, length)| Buffer::new(at, length));
+        .map(|&(index, length)| Buffer::new(index, length));
     let buffers = builder.create_vector(&buffers.collect::<Vec<_>>());
     let compression = claims.codec.map(|codec| {
         let method = BodyCompressionMethod::BUFFER;
@@ -502,8 +502,8 @@ fn parquet_files_with_false_lengths_are_rejected() {
 }
 
 fn footer_bytes(file: &[u8]) -> usize {
-    let at = file.len() - 8;
-    u32::from_le_bytes(file[at..at + 4].try_into().expect("four")) as usize
+    let index = file.len() - 8;
+    u32::from_le_bytes(file[index..index + 4].try_into().expect("four")) as usize
 }
 
 /// Returns a memory counter of a process in bytes, such as `VmRSS:` or `VmHWM:`.

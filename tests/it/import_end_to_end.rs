@@ -108,9 +108,9 @@ fn onspd_csv(header: &str, rows: &[&str]) -> String {
     for row in rows {
         let cells: Vec<&str> = row.split(',').collect();
         let cell = |column: &str| {
-            let at = COLUMNS.iter().position(|it| *it == canonical(column));
-            match at {
-                Some(at) => cells[at],
+            let index = COLUMNS.iter().position(|text| *text == canonical(column));
+            match index {
+                Some(index) => cells[index],
                 None if column.starts_with("pcd") => cells[0],
                 None => "",
             }
@@ -125,7 +125,7 @@ fn epraccur_csv() -> String {
     let mut text = String::new();
     for (code, postcode, opened, closed, status, setting) in EPRACCUR {
         let mut cells = vec![""; 27];
-        for (at, cell) in [
+        for (index, cell) in [
             (0, code),
             (1, "A SURGERY"),
             (4, "THE STREET"),
@@ -136,7 +136,7 @@ fn epraccur_csv() -> String {
             (13, "B"),
             (25, setting),
         ] {
-            cells[at] = cell;
+            cells[index] = cell;
         }
         let cells: Vec<String> = cells.iter().map(|cell| format!("\"{cell}\"")).collect();
         writeln!(text, "{}", cells.join(",")).expect("writing to a String");
@@ -252,7 +252,9 @@ fn locate(server: &Server, fields: &[(&str, &str)]) -> Value {
 /// Returns the ids of an array of objects, in order.
 fn ids(array: &Value) -> Vec<&str> {
     let items = array.as_array().expect("a list").iter();
-    items.map(|it| it["id"].as_str().expect("an id")).collect()
+    items
+        .map(|item| item["id"].as_str().expect("an id"))
+        .collect()
 }
 
 #[test]

@@ -94,7 +94,9 @@ impl Patients {
                 _ => None,
             });
             let practices = found_practices.unwrap_or_default().into_iter();
-            practices.map(|it| it.practice.code.to_string()).collect()
+            practices
+                .map(|practice_match| practice_match.practice.code.to_string())
+                .collect()
         };
         let homes = index.postcodes().map(|entry| {
             let postcode = entry.postcode;
@@ -105,7 +107,7 @@ impl Patients {
             practices: index
                 .practices()
                 .iter()
-                .map(|it| it.code.to_string())
+                .map(|practice| practice.code.to_string())
                 .collect(),
             state: seed,
         }
@@ -210,12 +212,12 @@ impl Patients {
         let near = self.homes[home].1.len();
         let practice = match (near, self.random_below(10)) {
             (0, _) | (_, 0) => {
-                let at = self.random_below(self.practices.len());
-                self.practices[at].clone()
+                let index = self.random_below(self.practices.len());
+                self.practices[index].clone()
             }
             _ => {
-                let at = self.random_below(near);
-                self.homes[home].1[at].clone()
+                let index = self.random_below(near);
+                self.homes[home].1[index].clone()
             }
         };
         type Mutation = fn(&str) -> String;

@@ -21,7 +21,7 @@ fn neighbours_of(index: &Index, id: &str) -> Vec<(String, f64)> {
     let found = index.neighbours(Layer::Icc, id, date(2025, 1, 1));
     let found = found.into_iter();
     found
-        .map(|it| (it.area.id.clone(), it.shared_border_m))
+        .map(|area| (area.area.id.clone(), area.shared_border_m))
         .collect()
 }
 
@@ -78,7 +78,10 @@ fn expected_neighbour_pairs() -> BTreeSet<(String, String)> {
                 .iter()
                 .collect(),
         };
-        for ring in polygons.iter().flat_map(|it| it.as_array().expect("rings")) {
+        for ring in polygons
+            .iter()
+            .flat_map(|value| value.as_array().expect("rings"))
+        {
             let vertices: Vec<String> = ring
                 .as_array()
                 .expect("a ring")
@@ -95,9 +98,13 @@ fn expected_neighbour_pairs() -> BTreeSet<(String, String)> {
             }
         }
     }
-    let shared = communities_by_edge.values().filter(|it| it.len() == 2);
-    let pairs = shared.map(|it| it.iter().map(|id| id.to_string()).collect::<Vec<_>>());
-    pairs.map(|it| (it[0].clone(), it[1].clone())).collect()
+    let shared = communities_by_edge
+        .values()
+        .filter(|value| value.len() == 2);
+    let pairs = shared.map(|texts| texts.iter().map(|id| id.to_string()).collect::<Vec<_>>());
+    pairs
+        .map(|pair| (pair[0].clone(), pair[1].clone()))
+        .collect()
 }
 
 #[test]

@@ -101,7 +101,7 @@ impl ProxiedService {
         let (path, arguments) = arguments.split_last().expect("a path");
         let output = self.command(path, arguments).output().expect("curl runs");
         let answer: String = output.stdout.iter().map(|byte| char::from(*byte)).collect();
-        let status = answer.get(9..12).and_then(|it| it.parse().ok());
+        let status = answer.get(9..12).and_then(|text| text.parse().ok());
         (status.unwrap_or(0), answer)
     }
 
@@ -351,7 +351,9 @@ fn check_files_for_markers(path: &Path, file_count: &mut usize) {
     let content = fs::read(path).unwrap_or_default();
     let content: String = content.iter().map(|byte| char::from(*byte)).collect();
     // Keys and certificates are random.
-    let is_ours = path.extension().is_none_or(|it| it != "pem" && it != "key");
+    let is_ours = path
+        .extension()
+        .is_none_or(|text| text != "pem" && text != "key");
     for mark in MARKERS.iter().filter(|_| is_ours) {
         let name = path.display();
         assert!(!content.contains(mark), "{mark} is in {name}: {content}");

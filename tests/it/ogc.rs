@@ -58,7 +58,7 @@ pub(crate) fn collections() -> Vec<String> {
     let collections = body["collections"].as_array().expect("collections");
     collections
         .iter()
-        .map(|it| it["id"].as_str().expect("an id").to_string())
+        .map(|collection| collection["id"].as_str().expect("an id").to_string())
         .collect()
 }
 
@@ -472,7 +472,8 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
     let operations_of = |(path, item): (&String, &Value)| {
         let path = path.replace(['{', '}'], "");
         let operations = ["get", "post"].map(|method| (method, item.get(method).cloned()));
-        operations.map(|(method, it)| Some((method.to_uppercase(), path.clone(), it?)))
+        operations
+            .map(|(method, operation)| Some((method.to_uppercase(), path.clone(), operation?)))
     };
     paths.iter().flat_map(operations_of).flatten().collect()
 }
@@ -480,11 +481,13 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
 /// Sends every documented operation; returns its name, its description and the response.
 fn send_every_operation(server: &Server) -> Vec<(String, Value, Reply)> {
     let document = get("/openapi.json").json();
-    let responses = operations(&document).into_iter().map(|(method, path, it)| {
-        let body = (method == "POST").then_some("");
-        let reply = server.send(&method, &path, &[], body);
-        (format!("{method} {path}"), it, reply)
-    });
+    let responses = operations(&document)
+        .into_iter()
+        .map(|(method, path, value)| {
+            let body = (method == "POST").then_some("");
+            let reply = server.send(&method, &path, &[], body);
+            (format!("{method} {path}"), value, reply)
+        });
     responses.collect()
 }
 

@@ -70,7 +70,11 @@ fn avoided_phrases_do_not_occur() {
         PathBuf::from("build.rs"),
     ];
     for folder in ["src", "docs", "tests", "benches", "fuzz", "data"] {
-        files(Path::new(folder), &[".rs", ".md", ".mjs", ".js"], &mut paths);
+        files(
+            Path::new(folder),
+            &[".rs", ".md", ".mjs", ".js"],
+            &mut paths,
+        );
     }
     let mut found = Vec::new();
     for path in paths.iter().filter(|path| **path != Path::new(GLOSSARY)) {

@@ -46,11 +46,11 @@ pub(crate) fn sample_points(boundaries: &[Boundary], count: usize) -> Vec<Point>
     let mut on_borders: BTreeSet<Point> = BTreeSet::new();
     let rings = boundaries
         .iter()
-        .flat_map(|it| &it.grid)
-        .flat_map(|it| &it.rings);
+        .flat_map(|boundary| &boundary.grid)
+        .flat_map(|polygon| &polygon.rings);
     for ring in rings {
-        for (at, vertex) in ring.iter().enumerate() {
-            let next = ring[(at + 1) % ring.len()];
+        for (index, vertex) in ring.iter().enumerate() {
+            let next = ring[(index + 1) % ring.len()];
             let (x, y) = (vertex.easting_mm(), vertex.northing_mm());
             on_borders.insert((x, y));
             on_borders.insert((
@@ -77,7 +77,7 @@ pub(crate) fn sample_points(boundaries: &[Boundary], count: usize) -> Vec<Point>
         points.push((dice.between(west, east), dice.between(south, north)));
         let side = 1 << dice.between(8, 23);
         let on_line =
-            |at: i32, dice: &mut SplitMix64| at.div_euclid(side) * side - dice.between(0, 2);
+            |value: i32, dice: &mut SplitMix64| value.div_euclid(side) * side - dice.between(0, 2);
         let (x, y) = (on_line(border.0, &mut dice), on_line(border.1, &mut dice));
         let either = [(x, border.1), (border.0, y), (x, y)];
         points.push(either[usize::try_from(dice.between(0, 3)).expect("an index")]);
@@ -124,7 +124,9 @@ fn area_json(boundary: &Boundary) -> serde_json::Value {
     let mut polygons = Vec::new();
     for polygon in &boundary.grid {
         let ring = |ring: &Vec<catchment::domain::BritishGrid>| -> Vec<Point> {
-            let vertices = ring.iter().map(|it| (it.easting_mm(), it.northing_mm()));
+            let vertices = ring
+                .iter()
+                .map(|position| (position.easting_mm(), position.northing_mm()));
             vertices.collect()
         };
         polygons.push(polygon.rings.iter().map(ring).collect::<Vec<_>>());
@@ -156,14 +158,18 @@ impl<'b> ExactIndex<'b> {
     const SQUARE_MM: i32 = 5_000_000;
 
     fn new(boundaries: &'b [Boundary]) -> ExactIndex<'b> {
-        let square = |at: i32| at.div_euclid(Self::SQUARE_MM);
+        let square = |value: i32| value.div_euclid(Self::SQUARE_MM);
         let mut squares: HashMap<(i32, i32), Vec<u32>> = HashMap::new();
-        for (at, boundary) in (0..).zip(boundaries) {
-            let vertices = boundary.grid.iter().flat_map(|it| &it.rings).flatten();
+        for (index, boundary) in (0..).zip(boundaries) {
+            let vertices = boundary
+                .grid
+                .iter()
+                .flat_map(|polygon| &polygon.rings)
+                .flatten();
             let least = |of: fn(&BritishGrid) -> i32| vertices.clone().map(of).min();
             let most = |of: fn(&BritishGrid) -> i32| vertices.clone().map(of).max();
-            let east = |it: &BritishGrid| it.easting_mm();
-            let north = |it: &BritishGrid| it.northing_mm();
+            let east = |position: &BritishGrid| position.easting_mm();
+            let north = |position: &BritishGrid| position.northing_mm();
             let (Some(west), Some(south)) = (least(east), least(north)) else {
                 continue;
             };
@@ -172,7 +178,7 @@ impl<'b> ExactIndex<'b> {
             };
             for x in square(west)..=square(east) {
                 for y in square(south)..=square(north) {
-                    squares.entry((x, y)).or_default().push(at);
+                    squares.entry((x, y)).or_default().push(index);
                 }
             }
         }
@@ -183,12 +189,12 @@ impl<'b> ExactIndex<'b> {
     }
 
     fn areas_containing(&self, (x, y): Point) -> Vec<u32> {
-        let square = |at: i32| at.div_euclid(Self::SQUARE_MM);
+        let square = |value: i32| value.div_euclid(Self::SQUARE_MM);
         let candidates = self.squares.get(&(square(x), square(y)));
         candidates
             .into_iter()
             .flatten()
-            .filter(|at| contains(&self.boundaries[**at as usize].grid, (x, y)))
+            .filter(|candidate| contains(&self.boundaries[**candidate as usize].grid, (x, y)))
             .copied()
             .collect()
     }
@@ -213,26 +219,29 @@ fn check_in_every_order(what: &str, boundaries: &[Boundary], points: &[Point]) {
     let mut dice = SplitMix64(1801);
     for order_name in ["original order", "sorted", "shuffled"] {
         match order_name {
-            "sorted" => order.sort_by_key(|&at| points[at]),
+            "sorted" => order.sort_by_key(|&index| points[index]),
             "shuffled" => {
-                for at in (1..order.len()).rev() {
-                    let other = usize::try_from(dice.next() % (at as u64 + 1));
-                    order.swap(at, other.expect("an index"));
+                for position in (1..order.len()).rev() {
+                    let other = usize::try_from(dice.next() % (position as u64 + 1));
+                    order.swap(position, other.expect("an index"));
                 }
             }
             _ => {}
         }
-        let positions: Vec<BritishGrid> = order.iter().map(|&at| grid_at_mm(points[at])).collect();
+        let positions: Vec<BritishGrid> = order
+            .iter()
+            .map(|&index| grid_at_mm(points[index]))
+            .collect();
         let mut seen = vec![false; positions.len()];
-        spatial.for_each_covering(&positions, DAY, |at, found| {
+        spatial.for_each_covering(&positions, DAY, |index, found| {
             assert!(
-                !std::mem::replace(&mut seen[at], true),
+                !std::mem::replace(&mut seen[index], true),
                 "{what}: reported twice"
             );
             assert_eq!(
-                found, expected[order[at]],
+                found, expected[order[index]],
                 "{what}, {order_name}: {:?}",
-                points[order[at]]
+                points[order[index]]
             );
         });
         assert!(

@@ -313,15 +313,20 @@ fn areas_by_locate() -> BTreeMap<(Layer, String), BTreeMap<Postcode, &'static st
             let ids: Vec<(String, &str)> = match found {
                 LayerResult::Areas(all) => all
                     .iter()
-                    .map(|it| (it.area.id.clone(), it.basis.as_str()))
+                    .map(|area_match| (area_match.area.id.clone(), area_match.basis.as_str()))
                     .collect(),
                 LayerResult::Practices(all) => all
                     .iter()
-                    .map(|it| (it.practice.code.to_string(), it.basis.as_str()))
+                    .map(|practice_match| {
+                        (
+                            practice_match.practice.code.to_string(),
+                            practice_match.basis.as_str(),
+                        )
+                    })
                     .collect(),
                 LayerResult::Groups(all) => all
                     .iter()
-                    .map(|it| (it.area.id.clone(), "membership"))
+                    .map(|group_match| (group_match.area.id.clone(), "membership"))
                     .collect(),
                 LayerResult::Unknown(_) => Vec::new(),
             };
@@ -346,7 +351,7 @@ fn postcodes_of_area(
     loop {
         let page = INDEX.postcodes_in((layer, id), DAY, filter, after, 700);
         let found = page.postcodes.iter();
-        all.extend(found.map(|it| (it.entry.postcode, it.basis.as_str())));
+        all.extend(found.map(|postcode| (postcode.entry.postcode, postcode.basis.as_str())));
         match page.postcodes.last().filter(|_| page.has_more) {
             Some(last) => after = Some(last.entry.postcode),
             None => return all,

@@ -44,9 +44,9 @@ const SUGGESTION: &str = "LA10 5DL";
 
 fn check_no_markers(source: &str, text: &str) {
     for mark in MARKERS.iter().chain(&[SUGGESTION]) {
-        if let Some(at) = text.find(mark) {
-            let start = text.floor_char_boundary(at.saturating_sub(200));
-            let end = text.floor_char_boundary((at + 200).min(text.len()));
+        if let Some(index) = text.find(mark) {
+            let start = text.floor_char_boundary(index.saturating_sub(200));
+            let end = text.floor_char_boundary((index + 200).min(text.len()));
             panic!("{mark} is in {source}: …{}…", &text[start..end]);
         }
     }
@@ -56,10 +56,10 @@ fn check_no_markers(source: &str, text: &str) {
 fn routes() -> Vec<&'static str> {
     let router = include_str!("../../src/http/mod.rs");
     let beginnings = router.match_indices(".route(");
-    let template = |(at, _): (usize, &str)| {
-        let rest = &router[at..];
+    let template = |(index, _): (usize, &str)| {
+        let rest = &router[index..];
         let start = rest.find('"').expect("a path") + 1;
-        let path = &router[at + start..];
+        let path = &router[index + start..];
         &path[..path.find('"').expect("closed")]
     };
     beginnings.map(template).collect()
@@ -81,8 +81,10 @@ fn collect_parameters(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Object(members) => members
             .values()
-            .for_each(|it| collect_parameters(it, found)),
-        Value::Array(all) => all.iter().for_each(|it| collect_parameters(it, found)),
+            .for_each(|member| collect_parameters(member, found)),
+        Value::Array(all) => all
+            .iter()
+            .for_each(|value| collect_parameters(value, found)),
         _ => {}
     }
 }
@@ -209,8 +211,8 @@ fn request_lookups(marked_client: &mut MarkedClient) {
             .iter()
             .map(|(name, value)| (name.to_string(), Value::from(*value)));
         let object = Value::Object(object.collect()).to_string();
-        let names: Vec<&str> = fields.iter().map(|it| it.0).collect();
-        let values: Vec<&str> = fields.iter().map(|it| it.1).collect();
+        let names: Vec<&str> = fields.iter().map(|value| value.0).collect();
+        let values: Vec<&str> = fields.iter().map(|value| value.1).collect();
         let csv = format!("{}\n{}\n", names.join(","), values.join(","));
         let part = format!(
             "--Zq7Mark\r\ncontent-disposition: form-data; name=\"file\"; filename=\"LA14 2LQ.csv\"\r\n\r\n{csv}\r\n--Zq7Mark--\r\n"
@@ -320,7 +322,7 @@ fn add_key(folder: &Path) -> (String, String) {
         .expect("the program runs");
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut words = stdout.split_whitespace();
-    let key = words.find(|it| it.starts_with("catchment_"));
+    let key = words.find(|word| word.starts_with("catchment_"));
     (path, key.expect("a key").to_string())
 }
 

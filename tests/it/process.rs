@@ -52,7 +52,7 @@ impl ServiceProcess {
             let streams: [Box<dyn Read + Send>; 2] = [Box::new(stderr), Box::new(stdout)];
             for line in streams
                 .into_iter()
-                .flat_map(|it| BufReader::new(it).lines())
+                .flat_map(|stream| BufReader::new(stream).lines())
             {
                 // The receiver is gone if the test has failed.
                 let _ = sender.send(line.expect("text"));

@@ -17,11 +17,13 @@ fn server(dataset: Dataset, public_url: Option<&str>, trusts_proxies: bool) -> S
     let index = Index::build(dataset).expect("the dataset is valid");
     let proxies = ["127.0.0.0/8"].into_iter().filter(|_| trusts_proxies);
     let access = AccessConfig {
-        trusted_proxies: proxies.map(|it| it.parse().expect("a network")).collect(),
+        trusted_proxies: proxies
+            .map(|proxy| proxy.parse().expect("a network"))
+            .collect(),
         ..AccessConfig::default()
     };
     let limits = ServerLimits::default();
-    let public_url = public_url.map(|it| it.parse().expect("a URL"));
+    let public_url = public_url.map(|text| text.parse().expect("a URL"));
     let app = App::new(Arc::new(DatasetStore::fixed(index)))
         .with_access(access, &limits)
         .with_public_url(public_url);

@@ -33,9 +33,9 @@ fn pcns(folder: &Path) -> BTreeMap<String, String> {
     let assignments = dataset
         .assignments
         .into_iter()
-        .filter(|it| it.layer == Layer::Pcn);
+        .filter(|assignment| assignment.layer == Layer::Pcn);
     assignments
-        .map(|it| (it.statistical_area, it.area))
+        .map(|assignment| (assignment.statistical_area, assignment.area))
         .collect()
 }
 

@@ -37,15 +37,20 @@ fn found_text(found: &LayerResult<'_>) -> String {
         LayerResult::Unknown(UnknownReason::NoneNamed) => vec!["unknown".into()],
         LayerResult::Unknown(UnknownReason::NoSource) => vec!["no_source".into()],
         LayerResult::Unknown(UnknownReason::NoDataForDate) => vec!["no_data_for_date".into()],
-        LayerResult::Areas(areas) => areas.iter().map(|it| it.area.id.clone()).collect(),
+        LayerResult::Areas(areas) => areas
+            .iter()
+            .map(|area_match| area_match.area.id.clone())
+            .collect(),
         LayerResult::Practices(practices) => {
-            let codes = practices.iter().map(|it| it.practice.code.to_string());
+            let codes = practices
+                .iter()
+                .map(|practice_match| practice_match.practice.code.to_string());
             codes.collect()
         }
         LayerResult::Groups(groups) => {
             let via = groups
                 .iter()
-                .map(|it| format!("{} via {}", it.area.id, it.via));
+                .map(|group_match| format!("{} via {}", group_match.area.id, group_match.via));
             via.collect()
         }
     };
@@ -73,18 +78,26 @@ fn actual_row(row: &Row) -> Row {
     let residence = |layer| layer_text(&answer.residence, layer);
     let registration = answer.registration.as_ref();
     let registered = |layer| {
-        let areas = registration.map(|it| layer_text(&it.areas, layer));
+        let areas = registration.map(|registration| layer_text(&registration.areas, layer));
         areas.unwrap_or_default()
     };
-    let registered_with = registration.and_then(|it| it.practice.as_ref()).map(|it| {
-        let branch = match it.branch_is_listed {
-            Some(true) => " listed branch",
-            Some(false) => " unlisted branch",
-            None => "",
-        };
-        format!("{} {}{branch}", it.practice.code, it.status.as_str())
-    });
-    let reason = registration.and_then(|it| it.reason).map(|it| it.as_str());
+    let registered_with = registration
+        .and_then(|registration| registration.practice.as_ref())
+        .map(|practice| {
+            let branch = match practice.branch_is_listed {
+                Some(true) => " listed branch",
+                Some(false) => " unlisted branch",
+                None => "",
+            };
+            format!(
+                "{} {}{branch}",
+                practice.practice.code,
+                practice.status.as_str()
+            )
+        });
+    let reason = registration
+        .and_then(|registration| registration.reason)
+        .map(|reason| reason.as_str());
     let notes: Vec<&str> = answer.notes.iter().map(|note| note.as_str()).collect();
     // A registration without an ICC has no groups.
     let registration_groups = match registered(Layer::Icc).as_str() {

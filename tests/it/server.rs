@@ -270,7 +270,7 @@ pub(crate) fn read_to_close_or_idle(mut stream: TcpStream, expected: usize) -> u
         };
         rest.extend_from_slice(&bytes[..length]);
         let found = rest.windows(STATUS_LINE.len());
-        count += found.filter(|it| *it == STATUS_LINE).count();
+        count += found.filter(|bytes| *bytes == STATUS_LINE).count();
         // A status line may be split between two reads.
         let consumed = rest.len().saturating_sub(STATUS_LINE.len() - 1);
         rest.drain(..consumed);

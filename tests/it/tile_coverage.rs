@@ -86,7 +86,7 @@ fn check_with_geos(what: &str, tiles: &[(String, Vec<TileFeature>)], is_partitio
         let areas: Vec<_> = features
             .iter()
             .map(polygons)
-            .filter(|it| !it.is_empty())
+            .filter(|value| !value.is_empty())
             .collect();
         let line =
             serde_json::json!({ "tile": tile, "is_partition": is_partition, "areas": areas });
@@ -102,19 +102,22 @@ fn check_with_geos(what: &str, tiles: &[(String, Vec<TileFeature>)], is_partitio
 /// Checks the definition of a coverage: no two edges cross, no vertex is in the interior of an
 /// edge, and each edge has at most one area on either side.
 #[track_caller]
-fn check_coverage(at: &str, features: &[TileFeature]) {
+fn check_coverage(text: &str, features: &[TileFeature]) {
     let mut all: Vec<(Vertex, Vertex)> = Vec::new();
     let mut seen: BTreeSet<(Vertex, Vertex)> = BTreeSet::new();
     for feature in features {
         for edge in feature.rings.iter().flat_map(|ring| edges(ring)) {
-            assert!(seen.insert(edge), "{at}: two areas on one side of {edge:?}");
+            assert!(
+                seen.insert(edge),
+                "{text}: two areas on one side of {edge:?}"
+            );
             if !seen.contains(&(edge.1, edge.0)) {
                 all.push(edge);
             }
         }
     }
     let side = |(a, b): (Vertex, Vertex), c: Vertex| {
-        let wide = |at: i32| i64::from(at);
+        let wide = |value: i32| i64::from(value);
         (wide(b.0) - wide(a.0)) * (wide(c.1) - wide(a.1))
             - (wide(b.1) - wide(a.1)) * (wide(c.0) - wide(a.0))
     };
@@ -129,7 +132,7 @@ fn check_coverage(at: &str, features: &[TileFeature]) {
             assert!(
                 !(are_on_opposite_sides(one, other.0, other.1)
                     && are_on_opposite_sides(other, one.0, one.1)),
-                "{at}: {one:?} crosses {other:?}"
+                "{text}: {one:?} crosses {other:?}"
             );
             for (edge, vertex) in [
                 (one, other.0),
@@ -140,7 +143,7 @@ fn check_coverage(at: &str, features: &[TileFeature]) {
                 let is_end = vertex == edge.0 || vertex == edge.1;
                 assert!(
                     is_end || side(edge, vertex) != 0 || !in_box(edge, vertex),
-                    "{at}: {vertex:?} is on {edge:?}"
+                    "{text}: {vertex:?} is on {edge:?}"
                 );
             }
         }
@@ -373,8 +376,8 @@ fn tiles_with_most_vertices(areas: &[Boundary], z: u8) -> Vec<(u32, u32)> {
     let mut count: HashMap<(u32, u32), usize> = HashMap::new();
     let vertices = areas
         .iter()
-        .flat_map(|it| &it.lonlat)
-        .flat_map(|it| &it.exterior().0);
+        .flat_map(|boundary| &boundary.lonlat)
+        .flat_map(|polygon| &polygon.exterior().0);
     for vertex in vertices {
         *count
             .entry(crate::tiles::column_and_row(
@@ -386,7 +389,7 @@ fn tiles_with_most_vertices(areas: &[Boundary], z: u8) -> Vec<(u32, u32)> {
     }
     let mut tiles: Vec<_> = count.into_iter().collect();
     tiles.sort_unstable_by_key(|&(tile, count)| (std::cmp::Reverse(count), tile));
-    tiles.into_iter().map(|it| it.0).take(6).collect()
+    tiles.into_iter().map(|value| value.0).take(6).collect()
 }
 
 /// Checks the national dataset, if `CATCHMENT_NATIONAL` names one made as in

@@ -519,7 +519,9 @@ fn record_batch_header<'b>(
     buffers: &[ipc::Buffer],
 ) -> WIPOffset<ipc::RecordBatch<'b>> {
     let nodes: Vec<FieldNode> = header.nodes().into_iter().flatten().copied().collect();
-    let counts: Option<Vec<i64>> = header.variadicBufferCounts().map(|it| it.iter().collect());
+    let counts: Option<Vec<i64>> = header
+        .variadicBufferCounts()
+        .map(|vector| vector.iter().collect());
     let args = RecordBatchArgs {
         length: header.length(),
         nodes: Some(builder.create_vector(&nodes)),

@@ -24,8 +24,8 @@ pub(in crate::batch) fn check_types(
     schema: &Schema,
     roles: &ColumnMapping,
 ) -> Result<(), BatchError> {
-    for (role, at) in roles.columns() {
-        let field = schema.field(at);
+    for (role, index) in roles.columns() {
+        let field = schema.field(index);
         let data_type = field.data_type();
         let is_supported = is_text(data_type)
             || match role {
@@ -86,7 +86,7 @@ impl<'a> InputColumn<'a> {
     ) -> Vec<InputColumn<'a>> {
         let columns = columns.iter();
         columns
-            .map(|&at| InputColumn::new(batch.column(at)))
+            .map(|&column| InputColumn::new(batch.column(column)))
             .collect()
     }
 
@@ -161,7 +161,7 @@ where
 {
     let array = array.as_primitive::<T>().iter();
     array
-        .map(|number| number.map(|it| it.to_string()).unwrap_or_default())
+        .map(|number| number.map(|value| value.to_string()).unwrap_or_default())
         .collect()
 }
 

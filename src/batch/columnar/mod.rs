@@ -114,7 +114,7 @@ pub(super) fn run<R: Read + Send, W: Write + Send>(
 /// Returns the indices of the columns that are read.
 fn query_columns(detected: &DetectedFormat) -> Vec<usize> {
     let columns = detected.column_mapping.columns().into_iter();
-    columns.map(|(_, at)| at).collect()
+    columns.map(|(_, column)| column).collect()
 }
 
 /// Returns the first output rows as CSV for display: the columns that are read, and the output
@@ -131,7 +131,7 @@ pub(super) fn preview<R: Read>(
     let read_columns = detected.column_mapping.columns();
     let names = read_columns
         .iter()
-        .map(|&(_, at)| detected.columns[at].as_bytes());
+        .map(|&(_, read_column)| detected.columns[read_column].as_bytes());
     let mut out = Vec::new();
     write_csv_line(names, &mut out);
     context.layout.write_header(&mut out);
@@ -141,7 +141,10 @@ pub(super) fn preview<R: Read>(
         let mut worker = BatchWorker::new(&context);
         let input_columns = InputColumn::from_batch(&batch, &columns);
         for row in 0..rows.min(batch.num_rows()) {
-            let texts: Vec<&[u8]> = input_columns.iter().map(|it| it.text(row)).collect();
+            let texts: Vec<&[u8]> = input_columns
+                .iter()
+                .map(|column| column.text(row))
+                .collect();
             // A few string views may all refer to one text of several megabytes.
             let truncated = texts
                 .iter()
@@ -163,7 +166,7 @@ fn first_rows<R: Read>(
         ColumnarInput::Arrow(mut batches) => {
             let mut rows = RecordRows::default();
             batches.fill(&mut rows)?;
-            Ok((rows.slice.map(|it| it.batch), query_columns(detected)))
+            Ok((rows.slice.map(|slice| slice.batch), query_columns(detected)))
         }
         ColumnarInput::Parquet(file) => {
             let mut groups = file.select_columns(&detected.column_mapping)?;
@@ -176,8 +179,8 @@ fn first_rows<R: Read>(
 }
 
 fn write_csv_line<'t>(texts: impl Iterator<Item = &'t [u8]>, out: &mut Vec<u8>) {
-    for (at, text) in texts.enumerate() {
-        if at > 0 {
+    for (index, text) in texts.enumerate() {
+        if index > 0 {
             out.push(b',');
         }
         write_csv_cell(out, &String::from_utf8_lossy(text), Delimiter::COMMA);
@@ -193,7 +196,7 @@ fn corrupt(format: BatchFormat, cause: impl ToString) -> BatchError {
 }
 
 fn output_schema(columns: &[OutputColumn]) -> SchemaRef {
-    let fields: Vec<_> = columns.iter().map(|it| output_field(*it)).collect();
+    let fields: Vec<_> = columns.iter().map(|column| output_field(*column)).collect();
     Arc::new(Schema::new(fields))
 }
 
@@ -223,7 +226,7 @@ impl ColumnarAnswerer<'_, '_> {
         let mut texts: Vec<&[u8]> = Vec::with_capacity(input_columns.len());
         for (row, row_number) in (0..batch.num_rows()).zip(rows_before + 1..) {
             texts.clear();
-            texts.extend(input_columns.iter().map(|it| it.text(row)));
+            texts.extend(input_columns.iter().map(|column| column.text(row)));
             self.row_cells.clear();
             self.worker
                 .answer_row_texts(&texts, row_number, &mut self.row_cells);

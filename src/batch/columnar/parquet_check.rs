@@ -48,11 +48,11 @@ pub(super) fn check_footer<F: ChunkReader>(
     limits: DecodeLimits,
 ) -> Result<(), BatchError> {
     let length = file.len();
-    let Some(at) = length.checked_sub(TAIL_BYTES) else {
+    let Some(index) = length.checked_sub(TAIL_BYTES) else {
         return Ok(());
     };
     let tail = file
-        .get_bytes(at, 8)
+        .get_bytes(index, 8)
         .map_err(|error| corrupt(BatchFormat::Parquet, error))?;
     let Some((footer_length, b"PAR1")) = tail.split_first_chunk::<4>() else {
         return Ok(());
@@ -61,7 +61,7 @@ pub(super) fn check_footer<F: ChunkReader>(
     if footer_length > limits.metadata_bytes {
         return Err(ExceededLimit::MetadataBytes(limits.metadata_bytes).into());
     }
-    let Some(start) = at.checked_sub(footer_length) else {
+    let Some(start) = index.checked_sub(footer_length) else {
         return Ok(());
     };
     let footer_size =
@@ -93,7 +93,7 @@ pub(super) fn check_footer<F: ChunkReader>(
 /// Checks a tree given as the number of children of each node, in depth-first order.
 fn check_schema_tree(child_counts: &[i64]) -> Result<(), BatchError> {
     let mut remaining = vec![1_u64];
-    for (at, &count) in child_counts.iter().enumerate() {
+    for (index, &count) in child_counts.iter().enumerate() {
         while remaining.last() == Some(&0) {
             remaining.pop();
         }
@@ -103,7 +103,7 @@ fn check_schema_tree(child_counts: &[i64]) -> Result<(), BatchError> {
         }
         let count =
             u64::try_from(count).map_err(|_| corrupt_parquet("a group has a negative length"))?;
-        if count > (child_counts.len() - at - 1) as u64 {
+        if count > (child_counts.len() - index - 1) as u64 {
             return Err(corrupt_parquet("a group has fewer columns than it states"));
         }
         remaining.push(count);
@@ -234,10 +234,10 @@ fn check_page_headers<F: ChunkReader>(
     decompressed: &mut DecompressedTotal,
 ) -> Result<(), BatchError> {
     // The chunk was checked to be within the file.
-    let (mut at, length) = chunk.byte_range();
-    let end = at.saturating_add(length);
-    while at < end {
-        let header = read_page_header(file, at, end)?;
+    let (mut index, length) = chunk.byte_range();
+    let end = index.saturating_add(length);
+    while index < end {
+        let header = read_page_header(file, index, end)?;
         let size = |number| {
             u64::try_from(number).map_err(|_| corrupt_parquet("a page has a negative length"))
         };
@@ -254,19 +254,23 @@ fn check_page_headers<F: ChunkReader>(
             ));
         }
         let length = (header.length as u64).saturating_add(compressed);
-        at = at.saturating_add(length);
+        index = index.saturating_add(length);
     }
     Ok(())
 }
 
-fn read_page_header<F: ChunkReader>(file: &F, at: u64, end: u64) -> Result<PageHeader, BatchError> {
+fn read_page_header<F: ChunkReader>(
+    file: &F,
+    index: u64,
+    end: u64,
+) -> Result<PageHeader, BatchError> {
     let mut read_size = *PAGE_HEADER_BYTES.start();
     loop {
         let mut bytes = Vec::new();
         let source = file
-            .get_read(at)
+            .get_read(index)
             .map_err(|error| corrupt(BatchFormat::Parquet, error))?;
-        let most = (end - at).min(read_size as u64);
+        let most = (end - index).min(read_size as u64);
         source.take(most).read_to_end(&mut bytes)?;
         match PageHeader::parse(&bytes) {
             Ok(header) => return Ok(header),
@@ -405,8 +409,8 @@ fn read_delta_lengths(bytes: &[u8], count_max: u64, mut add: impl FnMut(u64)) ->
             let length = usize::try_from(length).ok()?.min(minis.len());
             let (mini, after) = minis.split_at(length);
             minis = after;
-            for at in 0..count.min(values_per_mini) {
-                let delta = read_bits(mini, at, width)?;
+            for index in 0..count.min(values_per_mini) {
+                let delta = read_bits(mini, index, width)?;
                 value = value.wrapping_add(least).wrapping_add(delta.cast_signed());
                 // Lengths are 32-bit integers.
                 let length = i32::from_le_bytes(value.to_le_bytes()[..4].try_into().ok()?);
@@ -425,14 +429,14 @@ fn zigzag(number: u64) -> i64 {
 }
 
 /// Reads one of a sequence of integers of `width` bits, least significant bits first.
-fn read_bits(bytes: &[u8], at: u64, width: u8) -> Option<u64> {
+fn read_bits(bytes: &[u8], position: u64, width: u8) -> Option<u64> {
     if width == 0 {
         return Some(0);
     }
     if width > 64 {
         return None;
     }
-    let first = at.checked_mul(u64::from(width))?;
+    let first = position.checked_mul(u64::from(width))?;
     let start = usize::try_from(first / 8).ok()?;
     let shift = first % 8;
     let mut number = 0_u128;

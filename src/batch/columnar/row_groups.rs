@@ -115,7 +115,11 @@ impl ParquetFile {
         &self,
         mapping: &ColumnMapping,
     ) -> Result<RowGroupReader, BatchError> {
-        let columns: BTreeSet<usize> = mapping.columns().into_iter().map(|(_, at)| at).collect();
+        let columns: BTreeSet<usize> = mapping
+            .columns()
+            .into_iter()
+            .map(|(_, column)| column)
+            .collect();
         let schema = self.parquet().file_metadata().schema_descr();
         let mask = ProjectionMask::roots(schema, columns.iter().copied());
         for group in self.parquet().row_groups() {
@@ -187,7 +191,7 @@ impl RowGroupReader {
     /// [`ColumnMapping::columns`].
     pub(super) fn column_positions(&self, mapping: &ColumnMapping) -> Vec<usize> {
         let columns = mapping.columns().into_iter();
-        let position = |(_, at)| self.columns.partition_point(|&column| column < at);
+        let position = |(_, index)| self.columns.partition_point(|&column| column < index);
         columns.map(position).collect()
     }
 
@@ -322,9 +326,11 @@ impl<W: Write + Send> ParquetAppender<W> {
             compression,
             retained_metadata(file_metadata.key_value_metadata()),
         );
-        let has_arrow_schema = file_metadata
-            .key_value_metadata()
-            .is_some_and(|metadata| metadata.iter().any(|it| it.key == ARROW_SCHEMA_META_KEY));
+        let has_arrow_schema = file_metadata.key_value_metadata().is_some_and(|metadata| {
+            metadata
+                .iter()
+                .any(|value| value.key == ARROW_SCHEMA_META_KEY)
+        });
         if has_arrow_schema {
             let mut fields = input.schema().fields().to_vec();
             fields.extend(added_schema.fields().iter().cloned());
@@ -376,7 +382,9 @@ impl<W: Write + Send> ParquetAppender<W> {
 fn retained_metadata(metadata: Option<&Vec<KeyValue>>) -> Vec<KeyValue> {
     let pairs = metadata.into_iter().flatten();
     pairs
-        .filter(|it| ![SPARK_ROW_METADATA_KEY, ARROW_SCHEMA_META_KEY].contains(&it.key.as_str()))
+        .filter(|value| {
+            ![SPARK_ROW_METADATA_KEY, ARROW_SCHEMA_META_KEY].contains(&value.key.as_str())
+        })
         .cloned()
         .collect()
 }

@@ -16,8 +16,8 @@ use crate::index::Index;
 /// Returns the line that describes the detected format and columns.
 pub(super) fn detected_line(detected: &DetectedFormat) -> String {
     let columns = detected.column_mapping.columns().into_iter();
-    let columns =
-        columns.map(|(role, at)| format!("{} in `{}`", role.as_str(), detected.columns[at]));
+    let columns = columns
+        .map(|(role, column)| format!("{} in `{}`", role.as_str(), detected.columns[column]));
     let mut parts: Vec<String> = vec![format_text(detected)];
     parts.extend(columns);
     if detected.column_mapping.practice.is_none() {
@@ -63,8 +63,8 @@ pub(super) fn check(
     };
     line("Format", &format_text(detected));
     line("Columns", &detected.columns.len().to_string());
-    for (role, at) in detected.column_mapping.columns() {
-        let column = format!("column {}, `{}`", at + 1, detected.columns[at]);
+    for (role, index) in detected.column_mapping.columns() {
+        let column = format!("column {}, `{}`", index + 1, detected.columns[index]);
         line(&capitalised(role.as_str()), &column);
     }
     if detected.column_mapping.practice.is_none() {
@@ -214,7 +214,7 @@ impl BatchManifest<'_> {
             .column_mapping
             .columns()
             .into_iter()
-            .map(|(role, at)| (role.as_str().to_string(), json!(detected.columns[at])))
+            .map(|(role, index)| (role.as_str().to_string(), json!(detected.columns[index])))
             .collect();
         let added: Vec<String> = self
             .request
@@ -238,7 +238,7 @@ impl BatchManifest<'_> {
             "parameters": {
                 "as_of": self.request.as_of.to_string(),
                 "format": format,
-                "delimiter": detected.delimiter.map(|it| it.to_string()),
+                "delimiter": detected.delimiter.map(|delimiter| delimiter.to_string()),
                 "columns": columns,
                 "added": added,
                 "excel_safe": self.request.excel_safe,

@@ -52,7 +52,7 @@ pub(super) fn to_flatgeobuf(index: &Index, layers: &[Layer], day: Date) -> AreaF
         .collect();
     let extent = features
         .iter()
-        .map(|it| it.0)
+        .map(|feature| feature.0)
         .reduce(merge)
         .unwrap_or_default();
     features.sort_by_cached_key(|(bounds, _)| hilbert_index(*bounds, extent));
@@ -144,7 +144,7 @@ fn feature(area: &AreaWithBoundary<'_>) -> Vec<u8> {
         .1
         .grid
         .iter()
-        .map(|it| polygon(&mut builder, it))
+        .map(|grid_polygon| polygon(&mut builder, grid_polygon))
         .collect();
     let parts = builder.create_vector(&parts);
     let table = builder.start_table();
@@ -163,8 +163,8 @@ fn feature(area: &AreaWithBoundary<'_>) -> Vec<u8> {
 fn polygon(builder: &mut FlatBufferBuilder<'_>, polygon: &GridPolygon) -> FinishedTable {
     let (mut coordinates, mut ends) = (Vec::new(), Vec::new());
     for ring in &polygon.rings {
-        for at in ring.iter().chain(ring.first()) {
-            coordinates.extend([at.easting_m(), at.northing_m()]);
+        for position in ring.iter().chain(ring.first()) {
+            coordinates.extend([position.easting_m(), position.northing_m()]);
         }
         ends.push(
             u32::try_from(coordinates.len() / 2).expect("a boundary has fewer than 2^32 vertices"),
@@ -226,10 +226,10 @@ fn packed_rtree(features: &[(GridBox, Vec<u8>)]) -> Vec<u8> {
         || levels.len() == 1 && !features.is_empty()
     {
         let children = levels.last().expect("at least one level");
-        let first_child = |at: usize| (at * NODE_SIZE) as u64;
-        let node = |(at, nodes): (usize, &[(GridBox, u64)])| {
-            let bounds = nodes.iter().map(|it| it.0).reduce(merge);
-            (bounds.expect("chunks are not empty"), first_child(at))
+        let first_child = |index: usize| (index * NODE_SIZE) as u64;
+        let node = |(index, nodes): (usize, &[(GridBox, u64)])| {
+            let bounds = nodes.iter().map(|value| value.0).reduce(merge);
+            (bounds.expect("chunks are not empty"), first_child(index))
         };
         levels.push(children.chunks(NODE_SIZE).enumerate().map(node).collect());
     }
@@ -241,7 +241,7 @@ fn packed_rtree(features: &[(GridBox, Vec<u8>)]) -> Vec<u8> {
         let is_inner = depth + 1 < levels.len();
         for (bounds, offset) in level {
             let offset = if is_inner { next + offset } else { *offset };
-            out.extend(bounds.iter().flat_map(|it| it.to_le_bytes()));
+            out.extend(bounds.iter().flat_map(|value| value.to_le_bytes()));
             out.extend(offset.to_le_bytes());
         }
     }

@@ -66,11 +66,11 @@ fn encode_shapes(areas: &[AreaWithBoundary<'_>]) -> Result<(Vec<u8>, Vec<u8>), A
 /// Converts a boundary to one record: all rings, closed; exteriors are clockwise, each followed by
 /// its holes.
 fn to_polygon(boundary: &Boundary) -> Polygon {
-    let point = |at: &BritishGrid| Point::new(at.easting_m(), at.northing_m());
+    let point = |position: &BritishGrid| Point::new(position.easting_m(), position.northing_m());
     let rings = boundary.grid.iter().flat_map(|polygon| {
-        polygon.rings.iter().enumerate().map(move |(at, ring)| {
+        polygon.rings.iter().enumerate().map(move |(index, ring)| {
             let points = ring.iter().map(point).collect();
-            match at {
+            match index {
                 0 => PolygonRing::Outer(points),
                 _ => PolygonRing::Inner(points),
             }
@@ -158,10 +158,14 @@ impl DbfTable {
         out.extend(u16_bytes(32 + 32 * COLUMNS.len() + 1));
         out.extend(u16_bytes(1 + lengths.iter().sum::<usize>()));
         out.extend([0; 20]);
-        for (at, (name, &length)) in COLUMNS.iter().zip(&lengths).enumerate() {
+        for (index, (name, &length)) in COLUMNS.iter().zip(&lengths).enumerate() {
             let mut descriptor = [0; 32];
             descriptor[..name.len()].copy_from_slice(name.as_bytes());
-            descriptor[11] = if at < FIRST_DATE_COLUMN { b'C' } else { b'D' };
+            descriptor[11] = if index < FIRST_DATE_COLUMN {
+                b'C'
+            } else {
+                b'D'
+            };
             descriptor[16] = to_u8(length);
             out.extend(descriptor);
         }

@@ -47,8 +47,8 @@ pub(super) fn to_topojson(index: &Index, layers: &[Layer], day: Date) -> AreaFil
         Value::from(manifest.attribution.as_str()),
         Value::Object(objects),
     );
-    for (at, arc) in arcs.iter().enumerate() {
-        text.push_str(if at == 0 { "\n" } else { ",\n" });
+    for (index, arc) in arcs.iter().enumerate() {
+        text.push_str(if index == 0 { "\n" } else { ",\n" });
         write_arc(&mut text, arc, origin);
     }
     text.push_str("\n]}\n");
@@ -99,8 +99,8 @@ fn min_corner(arcs: &[Vec<QuantizedPoint>]) -> QuantizedPoint {
 fn write_arc(text: &mut String, arc: &[QuantizedPoint], origin: QuantizedPoint) {
     let mut previous = origin;
     text.push('[');
-    for (at, &(x, y)) in arc.iter().enumerate() {
-        let comma = if at == 0 { "" } else { "," };
+    for (index, &(x, y)) in arc.iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
         write!(text, "{comma}[{},{}]", x - previous.0, y - previous.1)
             .expect("writing to a String");
         previous = (x, y);

@@ -152,7 +152,7 @@ impl SemaphoreInner {
     fn release(self: &Arc<SemaphoreInner>, client: ClientId) {
         let mut state = self.state();
         state.acquired -= 1;
-        state.update_client(client, |it| it.acquired -= 1);
+        state.update_client(client, |state| state.acquired -= 1);
         drop(state);
         self.grant_waiting();
     }
@@ -179,7 +179,7 @@ impl SemaphoreState {
     /// Returns the numbers of permits and of waiting requests of a client.
     fn client_counts(&self, client: ClientId) -> (usize, usize) {
         let client = self.clients.get(&client);
-        client.map_or((0, 0), |it| (it.acquired, it.waiters.len()))
+        client.map_or((0, 0), |state| (state.acquired, state.waiters.len()))
     }
 
     fn acquire(&mut self, client: ClientId) {
@@ -216,13 +216,13 @@ impl SemaphoreState {
         client: ClientId,
         select: impl FnOnce(&mut VecDeque<Waiter>) -> Option<Waiter>,
     ) -> Option<Waiter> {
-        let (waiter, is_empty) = self.update_client(client, |it| {
-            let waiter = select(&mut it.waiters);
-            (waiter, it.waiters.is_empty())
+        let (waiter, is_empty) = self.update_client(client, |state| {
+            let waiter = select(&mut state.waiters);
+            (waiter, state.waiters.is_empty())
         })?;
         let waiter = waiter?;
         if is_empty {
-            self.waiting_clients.retain(|it| *it != client);
+            self.waiting_clients.retain(|id| *id != client);
         }
         self.queued -= 1;
         Some(waiter)
@@ -233,10 +233,10 @@ impl SemaphoreState {
     fn next_waiter(&mut self, places_per_client: usize) -> Option<(ClientId, Waiter)> {
         let may_have_another = |client: &ClientId| {
             let client = self.clients.get(client);
-            client.is_some_and(|it| it.acquired < places_per_client)
+            client.is_some_and(|state| state.acquired < places_per_client)
         };
-        let at = self.waiting_clients.iter().position(may_have_another)?;
-        let client = self.waiting_clients.remove(at)?;
+        let index = self.waiting_clients.iter().position(may_have_another)?;
+        let client = self.waiting_clients.remove(index)?;
         self.waiting_clients.push_back(client);
         let waiter = self.dequeue(client, VecDeque::pop_front)?;
         Some((client, waiter))
@@ -248,7 +248,7 @@ impl SemaphoreState {
         let lengths = self
             .waiting_clients
             .iter()
-            .map(|it| (self.client_counts(*it).1, *it));
+            .map(|id| (self.client_counts(*id).1, *id));
         let (length, client) = lengths.max_by_key(|(length, _)| *length)?;
         match length > more_than {
             true => self.dequeue(client, VecDeque::pop_back),
@@ -291,8 +291,8 @@ impl Drop for QueuedRequest {
         let id = self.waiter_id;
         let mut state = self.semaphore.state();
         state.dequeue(self.client, |waiters| {
-            let at = waiters.iter().position(|it| it.id == id)?;
-            waiters.remove(at)
+            let index = waiters.iter().position(|waiter| waiter.id == id)?;
+            waiters.remove(index)
         });
     }
 }

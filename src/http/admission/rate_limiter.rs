@@ -80,7 +80,7 @@ impl GcraLimiter {
         let known_index = set
             .iter()
             .position(|client| client.digest == digest && client.reset_at_ns > 0);
-        let reset_at_ns = known_index.map_or(now_ns, |at| set[at].reset_at_ns.max(now_ns));
+        let reset_at_ns = known_index.map_or(now_ns, |index| set[index].reset_at_ns.max(now_ns));
         let used_ns = reset_at_ns - now_ns + interval_ns;
         if used_ns > period_ns {
             return Err(RateLimited {
@@ -88,8 +88,8 @@ impl GcraLimiter {
                 reset_after: Duration::from_nanos(used_ns - interval_ns),
             });
         }
-        let at = known_index.unwrap_or_else(|| soonest_reset(&set[..]));
-        set[at] = ClientEntry {
+        let index = known_index.unwrap_or_else(|| soonest_reset(&set[..]));
+        set[index] = ClientEntry {
             digest,
             reset_at_ns: now_ns + used_ns,
         };

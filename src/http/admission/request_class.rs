@@ -53,7 +53,8 @@ impl RequestClass {
 /// every practice.
 fn has_location(uri: &Uri) -> bool {
     let parameters = uri.query().unwrap_or_default().split('&');
-    let mut names = parameters.filter_map(|it| it.split_once('=').map(|(name, _)| name));
+    let mut names =
+        parameters.filter_map(|parameter| parameter.split_once('=').map(|(name, _)| name));
     names.any(|name| matches!(name, "postcode" | "lon" | "lat" | "easting" | "northing"))
 }
 

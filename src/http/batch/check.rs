@@ -23,9 +23,9 @@ pub(super) fn body(
     let roles = detected.column_mapping.columns();
     let read: Vec<Value> = roles
         .iter()
-        .map(|&(role, at)| {
+        .map(|&(role, index)| {
             let parameter = role.argument().trim_start_matches('-').replace('-', "_");
-            json!({ "holds": role.as_str(), "parameter": parameter, "column": detected.columns[at], "number": at + 1 })
+            json!({ "holds": role.as_str(), "parameter": parameter, "column": detected.columns[index], "number": index + 1 })
         })
         .collect();
     let added: Vec<String> = request
@@ -33,15 +33,17 @@ pub(super) fn body(
         .iter()
         .map(OutputColumn::to_string)
         .collect();
-    let read_columns = roles.iter().map(|&(_, at)| detected.columns[at].clone());
+    let read_columns = roles
+        .iter()
+        .map(|&(_, index)| detected.columns[index].clone());
     let preview_columns: Vec<String> = read_columns.chain(added.iter().cloned()).collect();
-    let at: Vec<usize> = roles.iter().map(|&(_, at)| at).collect();
+    let indices: Vec<usize> = roles.iter().map(|&(_, index)| index).collect();
     let rows = match (detected.format, detected.delimiter) {
         (BatchFormat::Ndjson, _) => ndjson_cells(rows, &preview_columns),
         (_, Some(delimiter)) => {
             let records = parse_records(rows, delimiter);
             let rows = records.into_iter().skip(1);
-            rows.map(|row| preview_cells(&row, &at, added.len()))
+            rows.map(|row| preview_cells(&row, &indices, added.len()))
                 .collect()
         }
         // The preview of Arrow input is CSV, and has only the columns that are read and added.
@@ -49,10 +51,10 @@ pub(super) fn body(
     };
     json!({
         "format": detected.format.to_string().to_lowercase(),
-        "delimiter": detected.delimiter.map(|it| it.to_string()),
+        "delimiter": detected.delimiter.map(|delimiter| delimiter.to_string()),
         "compression": match detected.compression { Compression::None => None, codec => Some(codec.to_string()) },
         "byte_order_mark": detected.has_byte_order_mark,
-        "line_ending": detected.line_ending.map(|it| it.to_string()),
+        "line_ending": detected.line_ending.map(|ending| ending.to_string()),
         "columns": detected.columns,
         "read": read,
         "has_residence": detected.column_mapping.location != LocationColumns::None,
@@ -67,12 +69,12 @@ pub(super) fn body(
 
 /// Selects the columns that are read, and the added columns, which are the last ones of the row.
 fn preview_cells(row: &[String], read_columns: &[usize], added_count: usize) -> Vec<String> {
-    let cell = |at: usize| row.get(at).cloned().unwrap_or_default();
+    let cell = |index: usize| row.get(index).cloned().unwrap_or_default();
     let first_added = row.len().saturating_sub(added_count);
     let added = (first_added..row.len()).map(cell);
     read_columns
         .iter()
-        .map(|&at| cell(at))
+        .map(|&read_column| cell(read_column))
         .chain(added)
         .collect()
 }

@@ -160,7 +160,10 @@ impl FormFile {
     fn extend(&mut self, mut bytes: &[u8]) {
         self.length += bytes.len();
         while !bytes.is_empty() {
-            let free_bytes = self.chunks.last().map_or(0, |it| it.capacity() - it.len());
+            let free_bytes = self
+                .chunks
+                .last()
+                .map_or(0, |r#mut| r#mut.capacity() - r#mut.len());
             if free_bytes == 0 {
                 self.chunks.push(BytesMut::with_capacity(FILE_CHUNK_BYTES));
                 continue;

@@ -288,7 +288,7 @@ impl TransferMonitor {
     fn total_bytes(&self) -> u64 {
         let directions = [&self.upload, &self.download];
         directions
-            .map(|it| it.bytes.load(Ordering::Relaxed))
+            .map(|direction| direction.bytes.load(Ordering::Relaxed))
             .iter()
             .sum()
     }
@@ -330,10 +330,9 @@ impl TransferMonitor {
                 _ => limits.rate_grace_if_queued.min(limits.rate_grace),
             };
             let now_us = self.now_us();
-            if directions
-                .iter()
-                .any(|it| it.is_below_rate(limits.bytes_per_second_min, after, now_us))
-            {
+            if directions.iter().any(|direction| {
+                direction.is_below_rate(limits.bytes_per_second_min, after, now_us)
+            }) {
                 return;
             }
         }

@@ -41,7 +41,7 @@ impl Collection {
     /// When there is no such collection.
     pub(super) fn by_id(index: &Index, id: &str) -> Result<Collection, Problem> {
         let mut all = Collection::all(index).into_iter();
-        all.find(|it| it.id() == id).ok_or_else(|| {
+        all.find(|collection| collection.id() == id).ok_or_else(|| {
             let detail = "unknown collection; /ogc/collections lists the collections";
             Problem::unknown("unknown_collection", detail)
         })

@@ -60,7 +60,10 @@ impl Crs {
     pub(super) fn geometry(self, boundary: &Boundary) -> MultiPolygon<f64> {
         match self {
             Crs::Crs84 => boundary.lonlat.clone(),
-            Crs::Wgs84 => boundary.lonlat.map_coords(|at| Coord { x: at.y, y: at.x }),
+            Crs::Wgs84 => boundary.lonlat.map_coords(|point| Coord {
+                x: point.y,
+                y: point.x,
+            }),
             Crs::WebMercator => boundary.lonlat.map_coords(web_mercator),
             Crs::BritishNationalGrid => planar::to_planar(boundary),
         }
@@ -99,10 +102,10 @@ fn intersects_rect(geometry: &MultiPolygon<f64>, low: [f64; 2], high: [f64; 2]) 
     bounds.is_some_and(|bounds| bounds.intersects(&rect)) && geometry.intersects(&rect)
 }
 
-fn web_mercator(at: Coord<f64>) -> Coord<f64> {
-    let latitude = at.y.clamp(-LATITUDE_MAX, LATITUDE_MAX).to_radians();
+fn web_mercator(point: Coord<f64>) -> Coord<f64> {
+    let latitude = point.y.clamp(-LATITUDE_MAX, LATITUDE_MAX).to_radians();
     Coord {
-        x: at.x.to_radians() * EARTH_RADIUS_M,
+        x: point.x.to_radians() * EARTH_RADIUS_M,
         y: latitude.tan().asinh() * EARTH_RADIUS_M,
     }
 }

@@ -45,8 +45,8 @@ pub(in crate::http) async fn items(
         .take(query.limit)
         .collect();
     let path = format!("/collections/{id}/items");
-    let at = |offset| format!("{path}{}", query_with_offset(&params, offset));
-    let mut links = Vec::from(context.self_links(&at(query.offset), GEOJSON));
+    let position = |offset| format!("{path}{}", query_with_offset(&params, offset));
+    let mut links = Vec::from(context.self_links(&position(query.offset), GEOJSON));
     let with_format = |path: String| {
         let separator = if path.contains('?') { '&' } else { '?' };
         format!("{path}{separator}f={}", context.format.as_str())
@@ -60,7 +60,7 @@ pub(in crate::http) async fn items(
         links.push(context.link(
             "next",
             media_type,
-            &with_format(at(next_offset)),
+            &with_format(position(next_offset)),
             "the next page",
         ));
     }
@@ -69,7 +69,7 @@ pub(in crate::http) async fn items(
         links.push(context.link(
             "prev",
             media_type,
-            &with_format(at(previous_offset)),
+            &with_format(position(previous_offset)),
             "the previous page",
         ));
     }
@@ -118,7 +118,7 @@ pub(in crate::http) async fn item(
     let features = collection.features(index, today_in_london()).into_iter();
     let feature = features
         .into_iter()
-        .find(|it| it.id == feature_id)
+        .find(|feature| feature.id == feature_id)
         .ok_or_else(|| {
             Problem::unknown(
                 "unknown_feature",
@@ -190,8 +190,8 @@ fn feature_collection(body: &Value, features: &[Feature<'_>], crs: Crs) -> Strin
     // The closing brace is added after the features.
     text.pop();
     text.push_str(",\"features\":[");
-    for (at, feature) in features.iter().enumerate() {
-        text.push_str(if at == 0 { "\n" } else { ",\n" });
+    for (index, feature) in features.iter().enumerate() {
+        text.push_str(if index == 0 { "\n" } else { ",\n" });
         write_feature(&mut text, feature, &properties(feature), crs, None);
     }
     text.push_str("\n]}");

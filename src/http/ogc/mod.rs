@@ -234,7 +234,10 @@ pub(super) async fn conformance(context: OgcContext) -> Response {
 /// `/ogc/api`: the API definition.
 pub(super) async fn api(context: OgcContext) -> Response {
     let index = context.index();
-    let collection_ids: Vec<String> = Collection::all(index).iter().map(|it| it.id()).collect();
+    let collection_ids: Vec<String> = Collection::all(index)
+        .iter()
+        .map(|collection| collection.id())
+        .collect();
     let body = openapi::ogc_document(&context.root, &collection_ids);
     context.respond(OPENAPI, &body, || {
         crate::web::openapi(context.index(), &body, "/ogc/api?f=json")
@@ -246,7 +249,7 @@ pub(super) async fn collections(context: OgcContext) -> Response {
     let (index, today) = (context.index(), today_in_london());
     let all = Collection::all(index).into_iter();
     let bodies: Vec<Value> = all
-        .map(|it| collection_body(&context, index, it, today))
+        .map(|collection| collection_body(&context, index, collection, today))
         .collect();
     let body = json!({
         "links": context.self_links("/collections", JSON),
@@ -281,9 +284,9 @@ fn collection_body(
     // No query string: GDAL appends the id of a feature to this URL.
     let items = format!("{path}/items");
     let instant = |day: Option<Date>| day.map(|day| format!("{day}T00:00:00Z"));
-    let from = features.iter().map(|it| it.period.from);
+    let from = features.iter().map(|feature| feature.period.from);
     let from = from.reduce(Option::min).flatten();
-    let to = features.iter().map(|it| it.period.to);
+    let to = features.iter().map(|feature| feature.period.to);
     let to = to.reduce(|a, b| a.zip(b).map(|(a, b)| a.max(b))).flatten();
     let mut links = vec![
         context.link("items", items::GEOJSON, &items, "the features as GeoJSON"),
@@ -323,7 +326,7 @@ fn collection_body(
 
 /// The bounding box of the features: west, south, east, north in degrees.
 fn bounds(features: &[collection::Feature<'_>]) -> [f64; 4] {
-    let all = crate::tiles::bounds_of(features.iter().map(|it| it.boundary));
+    let all = crate::tiles::bounds_of(features.iter().map(|feature| feature.boundary));
     let all = all.unwrap_or([-180.0, -90.0, 180.0, 90.0]);
     all.map(|degrees| round_decimals(degrees, 7))
 }

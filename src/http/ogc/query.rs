@@ -108,11 +108,14 @@ impl ItemsQuery {
             _ => area.provenance.as_str() == expected,
         };
         self.properties.iter().all(has_value)
-            && self.datetime.is_none_or(|it| it.overlaps(feature.period))
             && self
-                .bbox
-                .as_ref()
-                .is_none_or(|it| it.crs.intersects_box(feature.boundary, it.low, it.high))
+                .datetime
+                .is_none_or(|interval| interval.overlaps(feature.period))
+            && self.bbox.as_ref().is_none_or(|filter| {
+                filter
+                    .crs
+                    .intersects_box(feature.boundary, filter.low, filter.high)
+            })
     }
 }
 
@@ -152,7 +155,7 @@ fn parse_bbox(text: &str, crs: Crs) -> Result<BboxFilter, Problem> {
         let detail = "bbox must be four comma-separated numbers (or six, with heights): the lower corner, then the upper corner, in the axis order of bbox-crs";
         Problem::bad_request("malformed", detail)
     };
-    let numbers: Result<Vec<f64>, _> = text.split(',').map(|it| it.trim().parse()).collect();
+    let numbers: Result<Vec<f64>, _> = text.split(',').map(|text| text.trim().parse()).collect();
     let numbers = numbers.map_err(|_| invalid())?;
     let (low, high) = match numbers[..] {
         [a, b, c, d] => ([a, b], [c, d]),

@@ -54,11 +54,11 @@ impl TilesetSource {
     fn of_all(index: &Index) -> TilesetSource {
         let current = Collection::all(index)
             .into_iter()
-            .filter(|it| !it.is_history);
+            .filter(|collection| !collection.is_history);
         TilesetSource {
             path: "/tiles".into(),
             title: index.manifest().title.clone(),
-            layers: current.map(|it| it.layer).collect(),
+            layers: current.map(|collection| collection.layer).collect(),
         }
     }
 
@@ -123,7 +123,7 @@ impl TilesetSource {
         body["layers"] = self
             .layers
             .iter()
-            .map(|&it| layer_body(index, it))
+            .map(|&layer| layer_body(index, layer))
             .collect();
         body["tileMatrixSetLimits"] = tile_matrix_limits(bounds).into();
         if let Some([west, south, east, north]) = bounds {

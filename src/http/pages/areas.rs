@@ -140,9 +140,9 @@ pub(super) fn has_boundary(index: &Index, area: &Area, day: Date) -> bool {
 pub(super) fn boundary_history<'i>(index: &'i Index, area: &Area) -> Vec<&'i Boundary> {
     let mut boundaries: Vec<&Boundary> = index
         .all_boundaries(area.layer)
-        .filter(|it| it.id == area.id)
+        .filter(|boundary| boundary.id == area.id)
         .collect();
-    boundaries.sort_by_key(|it| it.period.from);
+    boundaries.sort_by_key(|boundary| boundary.period.from);
     boundaries
 }
 

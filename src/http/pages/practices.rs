@@ -45,7 +45,7 @@ pub(in super::super) async fn list(
         let area = visit
             .params
             .get("area")
-            .map(|it| area_filter(index, it, day));
+            .map(|text| area_filter(index, text, day));
         let area = area.transpose()?;
         let practices = matching_practices(index, day, name, area, includes_closed);
         let page = PracticesPage {
@@ -87,21 +87,23 @@ fn matching_practices<'i>(
     includes_closed: bool,
 ) -> Vec<&'i Practice> {
     let name = name.to_lowercase();
-    let matches_name = |it: &Practice| {
+    let matches_name = |practice: &Practice| {
         let contains_name = |text: &str| text.to_lowercase().contains(&name);
-        contains_name(&it.name) || contains_name(&it.address) || contains_name(it.code.as_str())
+        contains_name(&practice.name)
+            || contains_name(&practice.address)
+            || contains_name(practice.code.as_str())
     };
-    let is_member = |it: &Practice| {
+    let is_member = |practice: &Practice| {
         area.is_none_or(|area| {
-            let key = GroupMember::Practice(it.code);
+            let key = GroupMember::Practice(practice.code);
             let mut memberships = index.memberships_of(&key, area.layer, day);
-            memberships.any(|it| it.group.as_deref() == Some(area.id.as_str()))
+            memberships.any(|membership| membership.group.as_deref() == Some(area.id.as_str()))
         })
     };
-    let is_match = |it: &&Practice| {
-        (includes_closed || it.status_on(day) != PracticeStatus::Closed)
-            && matches_name(it)
-            && is_member(it)
+    let is_match = |practice: &&Practice| {
+        (includes_closed || practice.status_on(day) != PracticeStatus::Closed)
+            && matches_name(practice)
+            && is_member(practice)
     };
     let mut practices: Vec<&Practice> = index.practices().iter().filter(is_match).collect();
     practices.sort_by(|a, b| (&a.name, a.code).cmp(&(&b.name, b.code)));
@@ -131,7 +133,7 @@ pub(in super::super) async fn practice(
     let code: OdsCode = parse_segment(&code, unknown_practice)?;
     let index = page_request.snapshot.index();
     if index.practice(code).is_none() {
-        let parent = code.parent().filter(|it| index.practice(*it).is_some());
+        let parent = code.parent().filter(|code| index.practice(*code).is_some());
         let parent = parent.ok_or_else(unknown_practice)?;
         return Ok(page_request.redirect(&format!("/practices/{parent}")));
     }

@@ -214,15 +214,15 @@ impl PostcodeDirectory {
         for batch in postcodes.chunks(BATCH_SIZE) {
             let found_rows = self.rows_of_batch(batch);
             let mut rows = [PostcodeRow::default(); BATCH_SIZE];
-            for (row, at) in rows.iter_mut().zip(found_rows) {
+            for (row, value) in rows.iter_mut().zip(found_rows) {
                 // If there is none, any row: an unnecessary read costs less than a mispredicted
                 // branch.
-                let at = at.unwrap_or_default() as usize;
-                *row = self.rows.get(at).copied().unwrap_or_default();
+                let index = value.unwrap_or_default() as usize;
+                *row = self.rows.get(index).copied().unwrap_or_default();
             }
-            for (at, &postcode) in batch.iter().enumerate() {
-                listings.push(match found_rows[at] {
-                    Some(_) => PostcodeLookup::Entry(rows[at].to_entry(postcode)),
+            for (index, &postcode) in batch.iter().enumerate() {
+                listings.push(match found_rows[index] {
+                    Some(_) => PostcodeLookup::Entry(rows[index].to_entry(postcode)),
                     None => self.not_found(postcode),
                 });
             }
@@ -232,16 +232,18 @@ impl PostcodeDirectory {
 
     #[cold]
     fn find_pseudo_row(&self, postcode: Postcode) -> Option<u32> {
-        let at = self.pseudo_postcodes.binary_search(&postcode).ok()?;
-        u32::try_from(self.rows.len() - self.pseudo_postcodes.len() + at).ok()
+        let index = self.pseudo_postcodes.binary_search(&postcode).ok()?;
+        u32::try_from(self.rows.len() - self.pseudo_postcodes.len() + index).ok()
     }
 
     /// Returns the result for a postcode that has no row.
     #[cold]
     fn not_found(&self, postcode: Postcode) -> PostcodeLookup {
         let outcode = outcode_of(postcode);
-        let position = self.outcodes.binary_search_by_key(&outcode, |it| it.text);
-        match position.is_ok_and(|at| self.outcodes[at].is_complete) {
+        let position = self
+            .outcodes
+            .binary_search_by_key(&outcode, |entry| entry.text);
+        match position.is_ok_and(|index| self.outcodes[index].is_complete) {
             true => PostcodeLookup::Unknown,
             false => PostcodeLookup::OutsideCoverage,
         }
@@ -277,10 +279,10 @@ impl PostcodeDirectory {
     ) -> impl Iterator<Item = PostcodeEntry> {
         let rows = (from..)
             .zip(&self.rows[from..])
-            .filter_map(move |(at, row)| {
-                matches(row.position()?, row.statistical_area()).then_some(at)
+            .filter_map(move |(index, row)| {
+                matches(row.position()?, row.statistical_area()).then_some(index)
             });
-        rows.map(|at| self.entry(at))
+        rows.map(|row| self.entry(row))
     }
 
     /// Returns the first row whose postcode comes after a postcode, which need not be in the
@@ -294,11 +296,14 @@ impl PostcodeDirectory {
     fn row_at_or_after(&self, postcode: Postcode) -> usize {
         let ordinary_count = self.rows.len() - self.pseudo_postcodes.len();
         if is_pseudo(postcode) {
-            return ordinary_count + self.pseudo_postcodes.partition_point(|it| *it < postcode);
+            return ordinary_count
+                + self
+                    .pseudo_postcodes
+                    .partition_point(|pseudo_postcode| *pseudo_postcode < postcode);
         }
         let outcode = outcode_of(postcode);
         // At least 1, because the placeholder with id 0 comes first.
-        let next = self.outcodes.partition_point(|it| it.text <= outcode);
+        let next = self.outcodes.partition_point(|entry| entry.text <= outcode);
         let row = match self.outcodes[next - 1].text == outcode {
             true => {
                 let (sector, pair) = self.sector_and_pair(postcode);
@@ -338,8 +343,8 @@ impl PostcodeDirectory {
     /// Returns the postcode of a row, given its sector and pair of letters unless it is in `ZZ99`.
     fn postcode_at(&self, sector: usize, pair: usize, row: usize) -> Postcode {
         let ordinary_count = self.rows.len() - self.pseudo_postcodes.len();
-        if let Some(at) = row.checked_sub(ordinary_count) {
-            return self.pseudo_postcodes[at];
+        if let Some(index) = row.checked_sub(ordinary_count) {
+            return self.pseudo_postcodes[index];
         }
         let [a, b, c, d] = self.outcodes[sector / SECTORS_PER_OUTCODE].text;
         let digit = b'0' + u8::try_from(sector % SECTORS_PER_OUTCODE).expect("a digit");
@@ -408,7 +413,10 @@ fn collect_outcodes(entries: &[PostcodeEntry], complete_outcodes: &[String]) -> 
         .map(|text| pad_outcode(text))
         .collect();
     complete.sort_unstable();
-    let mut texts: Vec<[u8; 4]> = entries.iter().map(|it| outcode_of(it.postcode)).collect();
+    let mut texts: Vec<[u8; 4]> = entries
+        .iter()
+        .map(|entry| outcode_of(entry.postcode))
+        .collect();
     texts.dedup();
     texts.extend(&complete);
     texts.sort_unstable();

@@ -62,8 +62,8 @@ impl PositionGrid {
         for (_, square) in located.clone() {
             next[grid.square_index(square) + 1] += 1;
         }
-        for at in 0..squares {
-            next[at + 1] += next[at];
+        for index in 0..squares {
+            next[index + 1] += next[index];
         }
         grid.starts = next.clone();
         grid.rows = vec![0; next[squares] as usize];
@@ -78,8 +78,8 @@ impl PositionGrid {
     /// Returns the index of a square of the grid.
     fn square_index(&self, (x, y): (i32, i32)) -> usize {
         let columns = self.east.end() - self.east.start() + 1;
-        let at = (y - self.north.start()) * columns + (x - self.east.start());
-        usize::try_from(at).expect("the square is in the grid")
+        let value = (y - self.north.start()) * columns + (x - self.east.start());
+        usize::try_from(value).expect("the square is in the grid")
     }
 
     /// Returns the rows of the squares in a line, from one column to another.
@@ -186,8 +186,8 @@ impl NearestRows {
     }
 
     fn insert(&mut self, found: (i64, usize)) {
-        let at = self.found.partition_point(|earlier| *earlier < found);
-        self.found.insert(at, found);
+        let index = self.found.partition_point(|earlier| *earlier < found);
+        self.found.insert(index, found);
         self.found.truncate(self.limit);
     }
 }

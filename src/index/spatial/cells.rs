@@ -263,10 +263,10 @@ impl CellIndex {
                 *node = self.root.cell_at(to_mm(point));
             }
             self.descend(cells, points);
-            for (at, (node, &point)) in cells.iter().zip(points).enumerate() {
+            for (index, (node, &point)) in cells.iter().zip(points).enumerate() {
                 found.clear();
                 self.resolve(*node, to_mm(point), &mut found);
-                visit(group * BATCH_SIZE + at, &mut found);
+                visit(group * BATCH_SIZE + index, &mut found);
             }
         }
     }
@@ -289,9 +289,9 @@ impl CellIndex {
         }
         let mut prefetched = 0;
         for node in cells {
-            if let CellKind::Record(at) = node.kind() {
-                let next_line = self.records.get(at + 2).map_or(0, |slot| slot.0[0]);
-                prefetched ^= self.records[at].0[0] ^ next_line;
+            if let CellKind::Record(index) = node.kind() {
+                let next_line = self.records.get(index + 2).map_or(0, |slot| slot.0[0]);
+                prefetched ^= self.records[index].0[0] ^ next_line;
             }
         }
         black_box(prefetched);
@@ -300,19 +300,19 @@ impl CellIndex {
     fn resolve(&self, node: CellRef, point: MmCoord, found: &mut Vec<u32>) {
         match node.kind() {
             CellKind::Set(set) => self.sets.add_to(found, set),
-            CellKind::Record(at) => {
-                for record in self.records_at(at) {
+            CellKind::Record(index) => {
+                for record in self.records_at(index) {
                     self.sets.add_to(found, record.head.covering_set());
                     let around = bits_of(record.covering_mask(point));
                     found.extend(around.map(|bit| record.head.boundary(bit, &self.boundary_lists)));
                 }
             }
-            CellKind::Crowded(at) => {
-                let crowded = &self.crowded[at];
+            CellKind::Crowded(index) => {
+                let crowded = &self.crowded[index];
                 self.sets.add_to(found, crowded.set);
                 let covers = |boundary: &&u32| {
                     let tree = self.crossing_trees[**boundary as usize].as_ref();
-                    tree.is_some_and(|it| it.covers(point))
+                    tree.is_some_and(|tree| tree.covers(point))
                 };
                 found.extend(self.crowded_boundaries(crowded).iter().filter(covers));
             }
@@ -324,11 +324,11 @@ impl CellIndex {
     fn records_at(&self, first: usize) -> impl Iterator<Item = CellRecord<'_>> {
         let mut next = Some(first);
         std::iter::from_fn(move || {
-            let at = next?;
-            let head = &self.records[at];
-            let after = at + 1 + head.edge_count();
+            let index = next?;
+            let head = &self.records[index];
+            let after = index + 1 + head.edge_count();
             next = head.has_continuation().then_some(after);
-            let edges = &self.records[at + 1..after];
+            let edges = &self.records[index + 1..after];
             Some(CellRecord { head, edges })
         })
     }
@@ -346,18 +346,18 @@ impl CellIndex {
         let mut from_crowded: Vec<u32> = Vec::new();
         let rect = (low, high);
         self.visit_squares(&self.root.extent, &self.root.cells, rect, &mut |content| {
-            let at = match content {
-                CellKind::Record(at) => at,
-                CellKind::Crowded(at) => {
-                    from_crowded.extend_from_slice(self.crowded_boundaries(&self.crowded[at]));
+            let position = match content {
+                CellKind::Record(index) => index,
+                CellKind::Crowded(index) => {
+                    from_crowded.extend_from_slice(self.crowded_boundaries(&self.crowded[index]));
                     return;
                 }
                 _ => return,
             };
-            if last_visited.replace(at) == Some(at) {
+            if last_visited.replace(position) == Some(position) {
                 return;
             }
-            for record in self.records_at(at) {
+            for record in self.records_at(position) {
                 for slot in record.edges {
                     let boundary = |bit| record.head.boundary(bit, &self.boundary_lists);
                     bits_of(slot.mask()).for_each(|bit| visit(slot.edge(), boundary(bit)));
@@ -384,11 +384,11 @@ impl CellIndex {
         for row in rows {
             for column in columns.clone() {
                 match cells[extent.offset(column, row)].kind() {
-                    CellKind::Table(at) => {
+                    CellKind::Table(index) => {
                         let table = extent.table_extent([column, row]);
                         self.visit_squares(
                             &table,
-                            &self.tables[at..at + TABLE_SIDE * TABLE_SIDE],
+                            &self.tables[index..index + TABLE_SIDE * TABLE_SIDE],
                             rect,
                             visit,
                         );
@@ -408,26 +408,26 @@ impl CellRef {
 
     #[expect(clippy::cast_possible_truncation, reason = "checked against the limit")]
     const fn new(content: CellKind) -> CellRef {
-        let (kind, at) = match content {
+        let (kind, position) = match content {
             CellKind::Set(set) => (0, set as usize),
             CellKind::Table(first) => (CellRef::TABLE, first),
-            CellKind::Record(at) => (CellRef::RECORD, at),
-            CellKind::Crowded(at) => (CellRef::CROWDED, at),
+            CellKind::Record(index) => (CellRef::RECORD, index),
+            CellKind::Crowded(index) => (CellRef::CROWDED, index),
         };
         assert!(
-            at < CellRef::TABLE as usize,
+            position < CellRef::TABLE as usize,
             "a layer has too many vertices"
         );
-        CellRef(kind | at as u32)
+        CellRef(kind | position as u32)
     }
 
     fn kind(self) -> CellKind {
-        let at = self.0 & (CellRef::TABLE - 1);
-        match self.0 - at {
-            0 => CellKind::Set(at),
-            CellRef::TABLE => CellKind::Table(at as usize),
-            CellRef::RECORD => CellKind::Record(at as usize),
-            _ => CellKind::Crowded(at as usize),
+        let index = self.0 & (CellRef::TABLE - 1);
+        match self.0 - index {
+            0 => CellKind::Set(index),
+            CellRef::TABLE => CellKind::Table(index as usize),
+            CellRef::RECORD => CellKind::Record(index as usize),
+            _ => CellKind::Crowded(index as usize),
         }
     }
 }
@@ -460,8 +460,8 @@ impl RecordBlock {
         ])
     }
 
-    fn word(&self, at: usize) -> u32 {
-        self.0[at].cast_unsigned()
+    fn word(&self, index: usize) -> u32 {
+        self.0[index].cast_unsigned()
     }
 
     fn edge_count(&self) -> usize {
@@ -543,8 +543,8 @@ impl BoundarySets {
         } else if set <= self.singleton_count {
             found.push(set - 1);
         } else {
-            let at = (set - self.singleton_count - 1) as usize;
-            let members = self.starts[at] as usize..self.starts[at + 1] as usize;
+            let index = (set - self.singleton_count - 1) as usize;
+            let members = self.starts[index] as usize..self.starts[index + 1] as usize;
             found.extend_from_slice(&self.members[members]);
         }
     }
@@ -678,8 +678,9 @@ impl AlignedSquare {
     /// Returns the north-easternmost point of the square, which is the corner for its records.
     fn north_east(self) -> MmCoord {
         let side = (1_i64 << self.side_bits) - 1;
-        self.corner
-            .map(|at| i32::try_from(i64::from(at) + side).expect("within the outermost square"))
+        self.corner.map(|value| {
+            i32::try_from(i64::from(value) + side).expect("within the outermost square")
+        })
     }
 
     /// Returns the square in a column and row, counted from the corner of the outermost square.
@@ -692,14 +693,17 @@ impl AlignedSquare {
     /// squares.
     fn buffered(self) -> (MmCoord, MmCoord) {
         let last = self.north_east();
-        (self.corner.map(|at| at - 1), last.map(|at| at + 1))
+        (
+            self.corner.map(|value| value - 1),
+            last.map(|value| value + 1),
+        )
     }
 
     fn quarters(self) -> [AlignedSquare; 4] {
         let (bits, half) = (self.side_bits - 1, 1 << (self.side_bits - 1));
         let [x, y] = self.corner;
-        [[x, y], [x + half, y], [x, y + half], [x + half, y + half]].map(|at| AlignedSquare {
-            corner: at,
+        [[x, y], [x + half, y], [x, y + half], [x + half, y + half]].map(|point| AlignedSquare {
+            corner: point,
             side_bits: bits,
         })
     }
@@ -735,7 +739,8 @@ impl SharedEdges {
     }
 
     fn owners(&self, edge: u32) -> &[u32] {
-        let [start, end] = [edge as usize, edge as usize + 1].map(|at| self.starts[at] as usize);
+        let [start, end] =
+            [edge as usize, edge as usize + 1].map(|index| self.starts[index] as usize);
         &self.owners[start..end]
     }
 }
@@ -750,9 +755,9 @@ struct EdgesBySquare {
 impl EdgesBySquare {
     fn new(edges: &[Edge], extent: &GridExtent) -> EdgesBySquare {
         let mut pairs: Vec<(u32, u32)> = Vec::with_capacity(edges.len() * 2);
-        for (at, edge) in (0..).zip(edges) {
+        for (index, edge) in (0..).zip(edges) {
             let (low, high) = edge.bbox();
-            let rect = (low.map(|it| it - 1), high.map(|it| it + 1));
+            let rect = (low.map(|value| value - 1), high.map(|value| value + 1));
             let [_, rows] = extent.squares_in(rect);
             for row in rows {
                 // Only the part of the edge in the row: a long edge touches few of the squares of
@@ -766,7 +771,7 @@ impl EdgesBySquare {
                     let (low, high) =
                         AlignedSquare::from_coords([column, row], extent.side_bits).buffered();
                     if edge.intersects_rect(low, high) {
-                        pairs.push((to_u32(extent.offset(column, row)), at));
+                        pairs.push((to_u32(extent.offset(column, row)), index));
                     }
                 }
             }
@@ -790,7 +795,7 @@ impl EdgesBySquare {
     }
 
     fn edges(&self, offset: usize) -> &[u32] {
-        let [start, end] = [offset, offset + 1].map(|at| self.starts[at] as usize);
+        let [start, end] = [offset, offset + 1].map(|index| self.starts[index] as usize);
         &self.edges[start..end]
     }
 }
@@ -820,8 +825,8 @@ impl CellIndexBuilder {
         trees.resize_with(boundaries.len(), || None);
         for CrowdedSquare { first, count, .. } in &self.crowded {
             for &boundary in &self.boundary_lists[*first as usize..][..*count as usize] {
-                let at = boundary as usize;
-                trees[at].get_or_insert_with(|| Box::new(CrossingTree::new(boundaries[at])));
+                let index = boundary as usize;
+                trees[index].get_or_insert_with(|| Box::new(CrossingTree::new(boundaries[index])));
             }
         }
         trees
@@ -885,7 +890,7 @@ impl CellIndexBuilder {
         let needs_table = square.side_bits == grid.extent.side_bits;
         let has_room = !needs_table || self.blocks_left >= BLOCKS_PER_TABLE;
         let quarters = (!is_smallest && has_room).then(|| self.edges_by_quarter(square, edges));
-        let Some(quarters) = quarters.filter(|it| is_spread(edges, it)) else {
+        let Some(quarters) = quarters.filter(|quarter| is_spread(edges, quarter)) else {
             let crowded = self.add_crowded_square(edges, corner_boundaries);
             grid.fill_square(square, crowded);
             return;
@@ -894,7 +899,9 @@ impl CellIndexBuilder {
             self.divide(grid, square, (edges, &quarters), corner_boundaries);
         } else {
             self.blocks_left -= BLOCKS_PER_TABLE;
-            let coords = square.corner.map(|at| square_coord(at, square.side_bits));
+            let coords = square
+                .corner
+                .map(|value| square_coord(value, square.side_bits));
             let mut table = CellGrid::new(grid.extent.table_extent(coords));
             self.divide(&mut table, square, (edges, &quarters), corner_boundaries);
             grid.fill_square(square, CellRef::new(CellKind::Table(self.tables.len())));
@@ -975,7 +982,7 @@ impl CellIndexBuilder {
         let without_edges: Vec<u32> = corner_boundaries
             .iter()
             .copied()
-            .filter(|it| !has_edge(it))
+            .filter(|corner_boundary| !has_edge(corner_boundary))
             .collect();
         let set = self.sets.intern(&without_edges);
         (edge_boundaries, set)
@@ -1031,7 +1038,7 @@ impl CellIndexBuilder {
         let mask = |boundaries: &[u32]| {
             let bits = boundaries
                 .iter()
-                .filter_map(|it| record_boundaries.binary_search(it).ok());
+                .filter_map(|boundary| record_boundaries.binary_search(boundary).ok());
             bits.fold(0_u32, |mask, bit| mask | 1 << bit)
         };
         let head = self.records.len();

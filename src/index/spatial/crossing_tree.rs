@@ -87,9 +87,9 @@ impl CrossingTree {
         }
         let mut entries = vec![0; begin as usize];
         let mut ends: Vec<u32> = self.nodes.iter().map(|node| node.end).collect();
-        for (at, edge) in (0..).zip(&self.edges) {
+        for (index, edge) in (0..).zip(&self.edges) {
             self.for_each_node(edge, |node| {
-                entries[ends[node] as usize] = at;
+                entries[ends[node] as usize] = index;
                 ends[node] += 1;
             });
         }
@@ -125,7 +125,7 @@ impl CrossingTree {
         }
         let [south, north] = self.row_range(node);
         let edges = &self.edges;
-        let of = |at: &u32| &edges[*at as usize];
+        let of = |index: &u32| &edges[*index as usize];
         let entries = &mut self.entries[begin as usize..end as usize];
         let from_west =
             |a: &Edge, b: &Edge| compare_at_row(south, a, b).then(compare_at_row(north, a, b));
@@ -144,7 +144,7 @@ impl CrossingTree {
         let level = node.ilog2();
         let leaves = self.leaves >> level;
         let first = (node - (1 << level)) * leaves;
-        [first, first + leaves].map(|at| self.rows[at.min(self.rows.len() - 1)])
+        [first, first + leaves].map(|index| self.rows[index.min(self.rows.len() - 1)])
     }
 
     /// Returns whether an odd number of edges is east of the point.
@@ -168,11 +168,11 @@ impl CrossingTree {
                 ordered_end,
                 end,
             } = self.nodes[node];
-            let is_east = |&at: &u32| self.edges[at as usize].line_is_east_of(point);
+            let is_east = |&index: &u32| self.edges[index as usize].line_is_east_of(point);
             let ordered = &self.entries[begin as usize..ordered_end as usize];
-            count += ordered.len() - ordered.partition_point(|at| !is_east(at));
+            count += ordered.len() - ordered.partition_point(|index| !is_east(index));
             let others = &self.entries[ordered_end as usize..end as usize];
-            count += others.iter().filter(|at| is_east(at)).count();
+            count += others.iter().filter(|index| is_east(index)).count();
             node /= 2;
         }
         count % 2 == 1
@@ -212,23 +212,25 @@ fn move_longest_ordered_first(
     // The last entry of the best subsequence of each length, and the predecessor of each entry.
     let mut ends: Vec<usize> = Vec::new();
     let mut follows: Vec<Option<usize>> = Vec::with_capacity(entries.len());
-    for (at, entry) in entries.iter().enumerate() {
+    for (index, entry) in entries.iter().enumerate() {
         let length = ends.partition_point(|&end| is_before(&entries[end], entry));
         follows.push(length.checked_sub(1).map(|before| ends[before]));
         match ends.get_mut(length) {
-            Some(end) => *end = at,
-            None => ends.push(at),
+            Some(end) => *end = index,
+            None => ends.push(index),
         }
     }
     let mut is_chosen = vec![false; entries.len()];
     let mut next = ends.last().copied();
-    while let Some(at) = next {
-        is_chosen[at] = true;
-        next = follows[at];
+    while let Some(index) = next {
+        is_chosen[index] = true;
+        next = follows[index];
     }
     let with = |chosen: bool| {
         let marked = entries.iter().zip(&is_chosen);
-        marked.filter(move |it| *it.1 == chosen).map(|it| *it.0)
+        marked
+            .filter(move |value| *value.1 == chosen)
+            .map(|value| *value.0)
     };
     let sorted: Vec<u32> = with(true).chain(with(false)).collect();
     entries.copy_from_slice(&sorted);

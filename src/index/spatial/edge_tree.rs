@@ -92,8 +92,8 @@ impl EdgeTree {
         let Some(boxes) = self.levels[level].get(group) else {
             return;
         };
-        for at in (0..FAN_OUT).filter(|&at| boxes.intersects(at, rect)) {
-            let inner = group * FAN_OUT + at;
+        for position in (0..FAN_OUT).filter(|&index| boxes.intersects(index, rect)) {
+            let inner = group * FAN_OUT + position;
             match level {
                 0 => self
                     .edges_of_box(inner)
@@ -114,12 +114,12 @@ impl EdgeTree {
         // The nearest box first, because it usually excludes the others.
         loop {
             let nearer = |a, b| if distances[b] < distances[a] { b } else { a };
-            let at = (1..FAN_OUT).fold(0, nearer);
-            if f64::from(distances[at]) >= best || distances[at] == f32::INFINITY {
+            let index = (1..FAN_OUT).fold(0, nearer);
+            if f64::from(distances[index]) >= best || distances[index] == f32::INFINITY {
                 return best;
             }
-            distances[at] = f32::INFINITY;
-            let inner = group * FAN_OUT + at;
+            distances[index] = f32::INFINITY;
+            let inner = group * FAN_OUT + index;
             best = match level {
                 0 => nearest_by_scan(self.edges_of_box(inner), point, best),
                 _ => self.nearest_in_group(level - 1, inner, point, best),
@@ -128,8 +128,8 @@ impl EdgeTree {
     }
 
     /// Returns the edges of a box of the lowest level; empty if the box only fills up its group.
-    fn edges_of_box(&self, at: usize) -> &[Edge] {
-        let rest = self.edges.get(at * FAN_OUT..).unwrap_or_default();
+    fn edges_of_box(&self, index: usize) -> &[Edge] {
+        let rest = self.edges.get(index * FAN_OUT..).unwrap_or_default();
         &rest[..rest.len().min(FAN_OUT)]
     }
 }
@@ -165,28 +165,28 @@ impl BBox8 {
             sides
         };
         BBox8 {
-            west: each(|it| it.0[0]),
-            south: each(|it| it.0[1]),
-            east: each(|it| it.1[0]),
-            north: each(|it| it.1[1]),
+            west: each(|value| value.0[0]),
+            south: each(|value| value.0[1]),
+            east: each(|value| value.1[0]),
+            north: each(|value| value.1[1]),
         }
     }
 
-    fn intersects(&self, at: usize, (low, high): (MmCoord, MmCoord)) -> bool {
-        self.west[at] <= high[0]
-            && self.south[at] <= high[1]
-            && self.east[at] >= low[0]
-            && self.north[at] >= low[1]
+    fn intersects(&self, index: usize, (low, high): (MmCoord, MmCoord)) -> bool {
+        self.west[index] <= high[0]
+            && self.south[index] <= high[1]
+            && self.east[index] >= low[0]
+            && self.north[index] >= low[1]
     }
 
     /// Returns a lower bound of the squared distance in square millimetres from the point to each
     /// box; 0 inside it.
     fn distances_2(&self, [x, y]: MmCoord) -> [f32; FAN_OUT] {
         // Positions are within 1.7e9 mm of each other, so differences fit.
-        let gap = |low: i32, at: i32, high: i32| (low - at).max(at - high).max(0) as f32;
-        std::array::from_fn(|at| {
-            let across = gap(self.west[at], x, self.east[at]);
-            let up = gap(self.south[at], y, self.north[at]);
+        let gap = |low: i32, value: i32, high: i32| (low - value).max(value - high).max(0) as f32;
+        std::array::from_fn(|index| {
+            let across = gap(self.west[index], x, self.east[index]);
+            let up = gap(self.south[index], y, self.north[index]);
             (across * across + up * up) * ROUND_DOWN
         })
     }

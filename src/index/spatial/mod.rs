@@ -45,22 +45,25 @@ impl BoundaryIndex {
     pub fn build(boundaries: Vec<Boundary>) -> BoundaryIndex {
         let edge_trees: Vec<EdgeTree> = boundaries
             .iter()
-            .map(|it| EdgeTree::new(edges_of(it)))
+            .map(|boundary| EdgeTree::new(edges_of(boundary)))
             .collect();
         let edges: Vec<&[Edge]> = edge_trees.iter().map(EdgeTree::edges).collect();
         let cells = CellIndex::build(&edges);
-        let bboxes = edge_trees.iter().enumerate().filter_map(|(at, outline)| {
-            let (low, high) = outline.bbox()?;
-            let corners = Rectangle::from_corners(low.map(f64::from), high.map(f64::from));
-            Some(GeomWithData::new(corners, at))
-        });
+        let bboxes = edge_trees
+            .iter()
+            .enumerate()
+            .filter_map(|(index, outline)| {
+                let (low, high) = outline.bbox()?;
+                let corners = Rectangle::from_corners(low.map(f64::from), high.map(f64::from));
+                Some(GeomWithData::new(corners, index))
+            });
         BoundaryIndex {
             bboxes: RTree::bulk_load(bboxes.collect()),
             cells,
             edge_trees,
             is_dated: boundaries
                 .iter()
-                .any(|it| it.period.from.is_some() || it.period.to.is_some()),
+                .any(|boundary| boundary.period.from.is_some() || boundary.period.to.is_some()),
             boundaries,
         }
     }
@@ -71,8 +74,8 @@ impl BoundaryIndex {
     }
 
     /// Returns the boundary at a position in that list.
-    pub fn boundary(&self, at: u32) -> &Boundary {
-        &self.boundaries[at as usize]
+    pub fn boundary(&self, index: u32) -> &Boundary {
+        &self.boundaries[index as usize]
     }
 
     /// Returns the boundaries that cover the point on a day, in ascending order.
@@ -98,15 +101,15 @@ impl BoundaryIndex {
         day: Date,
         mut visit: impl FnMut(usize, &[u32]),
     ) {
-        self.cells.for_each_covering(points, |at, covering| {
+        self.cells.for_each_covering(points, |cell, covering| {
             self.retain_valid_on(covering, day);
-            visit(at, covering);
+            visit(cell, covering);
         });
     }
 
     fn retain_valid_on(&self, boundaries: &mut Vec<u32>, day: Date) {
         if self.is_dated {
-            boundaries.retain(|&at| self.is_valid_on(at, day));
+            boundaries.retain(|&boundary| self.is_valid_on(boundary, day));
         }
         boundaries.sort_unstable();
     }
@@ -129,13 +132,13 @@ impl BoundaryIndex {
         within_m: f64,
         day: Date,
     ) -> Vec<(u32, f64)> {
-        let at = to_mm(point);
+        let vertex = to_mm(point);
         let within_2 = (within_m * MM_PER_M).powi(2);
         let mut near: Vec<(u32, f64)> = Vec::new();
-        let (low, high) = search_square(at, within_m);
+        let (low, high) = search_square(vertex, within_m);
         self.cells
             .for_each_edge_near(&self.edge_trees, (low, high), |edge, boundary| {
-                let distance_2 = edge.distance_2(at);
+                let distance_2 = edge.distance_2(vertex);
                 if distance_2 >= within_2 {
                     return;
                 }
@@ -154,10 +157,10 @@ impl BoundaryIndex {
     /// Returns at least the boundaries that on any day cover the point or have an edge nearer than
     /// `within_m` metres, in ascending order.
     pub(super) fn near_on_any_date(&self, point: BritishGrid, within_m: f64) -> Vec<u32> {
-        let at = to_mm(point);
+        let vertex = to_mm(point);
         let mut near = Vec::new();
-        self.cells.covering(at, &mut near);
-        let (low, high) = search_square(at, within_m);
+        self.cells.covering(vertex, &mut near);
+        let (low, high) = search_square(vertex, within_m);
         self.cells
             .for_each_edge_near(&self.edge_trees, (low, high), |_, boundary| {
                 near.push(boundary)
@@ -170,11 +173,11 @@ impl BoundaryIndex {
     /// Returns the boundary with the nearest edge on a day, with its distance in metres; among
     /// equal distances the first.
     pub fn nearest(&self, point: BritishGrid, day: Date) -> Option<(u32, f64)> {
-        let at = to_mm(point);
+        let vertex = to_mm(point);
         let mut best: Option<(u32, f64)> = None;
         let by_box = self
             .bboxes
-            .nearest_neighbor_iter_with_distance_2(&at.map(f64::from));
+            .nearest_neighbor_iter_with_distance_2(&vertex.map(f64::from));
         for (entry, box_distance_2) in by_box {
             let nearest = best.map_or(f64::INFINITY, |(_, distance_2)| distance_2);
             if box_distance_2 * ROUND_DOWN > nearest {
@@ -184,7 +187,7 @@ impl BoundaryIndex {
             if !self.is_valid_on(boundary, day) {
                 continue;
             }
-            let distance_2 = self.edge_trees[entry.data].distance_2(at, nearest.next_up());
+            let distance_2 = self.edge_trees[entry.data].distance_2(vertex, nearest.next_up());
             let is_first = best.is_none_or(|(known, _)| boundary < known);
             if distance_2 < nearest || (distance_2 == nearest && is_first) {
                 best = Some((boundary, distance_2));
@@ -209,8 +212,8 @@ fn edges_of(boundary: &Boundary) -> Vec<Edge> {
     sorted.sort_unstable();
     let same = sorted.chunk_by(|a, b| a == b);
     let cancelled: Vec<Edge> = same
-        .filter(|it| it.len() % 2 == 0)
-        .map(|it| it[0])
+        .filter(|edges| edges.len() % 2 == 0)
+        .map(|edges| edges[0])
         .collect();
     if !cancelled.is_empty() {
         edges.retain(|edge| cancelled.binary_search(edge).is_err());
@@ -225,7 +228,7 @@ fn search_square(point: MmCoord, within_m: f64) -> (MmCoord, MmCoord) {
         reason = "a cast of a float saturates"
     )]
     let reach = (within_m * MM_PER_M).ceil() as i32;
-    let corner = |way: fn(i32, i32) -> i32| point.map(|at| way(at, reach));
+    let corner = |way: fn(i32, i32) -> i32| point.map(|value| way(value, reach));
     (corner(i32::saturating_sub), corner(i32::saturating_add))
 }
 
