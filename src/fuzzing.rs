@@ -474,10 +474,7 @@ fn scratch_dir() -> PathBuf {
     thread_local! {
         static SCRATCH: TempDir = {
             let in_memory = Path::new("/dev/shm");
-            let folder = match in_memory.is_dir() {
-                true => tempfile::tempdir_in(in_memory),
-                false => tempfile::tempdir(),
-            };
+            let folder = if in_memory.is_dir() { tempfile::tempdir_in(in_memory) } else { tempfile::tempdir() };
             folder.expect("a folder")
         };
     }
@@ -509,13 +506,14 @@ static ROUTERS: LazyLock<[Router; 2]> = LazyLock::new(|| {
         let dataset =
             dataset::read(&DatasetSource::Embedded).expect("the embedded dataset is valid");
         let index = Index::build(dataset).expect("the embedded dataset is valid");
-        let access = match needs_key {
-            true => AccessConfig {
+        let access = if needs_key {
+            AccessConfig {
                 keys: Some(Arc::new(test_keys())),
                 scopes_requiring_key: Scope::ALL.to_vec(),
                 ..AccessConfig::default()
-            },
-            false => AccessConfig::default(),
+            }
+        } else {
+            AccessConfig::default()
         };
         let app = App::new(Arc::new(DatasetStore::fixed(index)));
         http::router(app.with_access(access, &ServerLimits::default()))

@@ -282,9 +282,10 @@ impl LineWriter {
     fn write(&mut self, lines: &[u8]) -> bool {
         let mut rest = lines;
         // End the line that a failed write cut off.
-        let mut line_end: &[u8] = match self.ends_with_newline || lines.is_empty() {
-            true => b"",
-            false => b"\n",
+        let mut line_end: &[u8] = if self.ends_with_newline || lines.is_empty() {
+            b""
+        } else {
+            b"\n"
         };
         let result = self
             .write_fully(&mut line_end)

@@ -54,12 +54,13 @@ fn ensure_fits_in(
     loaded_bytes: u64,
 ) -> Result<(), InsufficientMemory> {
     let needed_bytes = new_bytes.saturating_add(loaded_bytes);
-    match needed_bytes <= available_bytes {
-        true => Ok(()),
-        false => Err(InsufficientMemory {
+    if needed_bytes <= available_bytes {
+        Ok(())
+    } else {
+        Err(InsufficientMemory {
             needed_bytes,
             available_bytes,
-        }),
+        })
     }
 }
 

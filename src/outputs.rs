@@ -61,11 +61,14 @@ pub(crate) fn check_dataset_folder(
     inputs: &[PathBuf],
     force: bool,
 ) -> Result<PathBuf, OutputError> {
-    check_path(path, inputs, force, |target, kind| match kind.is_dir() {
-        true => describe_other_files(target, &files_of_dataset(target)),
-        false => Ok(Some(
-            "is a file, not a dataset, and would be deleted".into(),
-        )),
+    check_path(path, inputs, force, |target, kind| {
+        if kind.is_dir() {
+            describe_other_files(target, &files_of_dataset(target))
+        } else {
+            Ok(Some(
+                "is a file, not a dataset, and would be deleted".into(),
+            ))
+        }
     })
 }
 
@@ -79,9 +82,12 @@ pub(crate) fn check_folder(
     inputs: &[PathBuf],
     force: bool,
 ) -> Result<PathBuf, OutputError> {
-    check_path(path, inputs, force, |target, kind| match kind.is_dir() {
-        true => describe_other_files(target, &BTreeSet::new()),
-        false => Ok(Some("is a file that would be deleted".into())),
+    check_path(path, inputs, force, |target, kind| {
+        if kind.is_dir() {
+            describe_other_files(target, &BTreeSet::new())
+        } else {
+            Ok(Some("is a file that would be deleted".into()))
+        }
     })
 }
 
@@ -106,12 +112,13 @@ pub(crate) fn check_file(
             }),
         )
     })?;
-    match target.is_dir() {
-        true => Err(OutputError::NotReplaceable {
+    if target.is_dir() {
+        Err(OutputError::NotReplaceable {
             path: path.into(),
             what: "is a folder".into(),
-        }),
-        false => Ok(target),
+        })
+    } else {
+        Ok(target)
     }
 }
 
@@ -144,9 +151,10 @@ fn check_path(
     }
     if let Some(input) = inputs.iter().find(|input| contains_input(input, &target)) {
         let input = input.display();
-        return Err(not_replaceable(match kind.is_dir() {
-            true => format!("contains `{input}`, an input of the command that would be deleted"),
-            false => format!("is `{input}`, an input of the command that would be deleted"),
+        return Err(not_replaceable(if kind.is_dir() {
+            format!("contains `{input}`, an input of the command that would be deleted")
+        } else {
+            format!("is `{input}`, an input of the command that would be deleted")
         }));
     }
     match describe_loss(&target, kind).map_err(unreadable)? {
@@ -162,9 +170,12 @@ fn check_path(
 fn contains_input(input: &Path, target: &Path) -> bool {
     let target = target.canonicalize();
     let Ok(target) = target else { return false };
-    let parent = input.parent().and_then(|path| match path == Path::new("") {
-        true => Path::new(".").canonicalize().ok(),
-        false => path.canonicalize().ok(),
+    let parent = input.parent().and_then(|path| {
+        if path == Path::new("") {
+            Path::new(".").canonicalize().ok()
+        } else {
+            path.canonicalize().ok()
+        }
     });
     // A symbolic link inside the target would be deleted too, wherever it points.
     let named_path = parent
@@ -213,9 +224,10 @@ fn describe_other_files(folder: &Path, expected: &BTreeSet<String>) -> io::Resul
         (_, true) => format!("{listed} and thousands more"),
         (more, false) => format!("{listed} and {more} more"),
     };
-    let suffix = match expected.is_empty() {
-        true => "",
-        false => " besides a dataset",
+    let suffix = if expected.is_empty() {
+        ""
+    } else {
+        " besides a dataset"
     };
     Ok(Some(format!(
         "contains {listed}{suffix}, which would be deleted"
@@ -299,18 +311,16 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         for path in files {
             let full = folder.path().join(path);
-            match path.ends_with('/') {
-                true => fs::create_dir_all(full).expect("a folder"),
-                false => {
-                    fs::create_dir_all(full.parent().expect("within")).expect("a folder");
-                    let text = match path.ends_with(MANIFEST) {
-                        true => {
-                            "name = \"x\"\nlayers = []\n[files]\n\"areas/icc.geojson\" = 1\n\"a.csv\" = 1\n"
-                        }
-                        false => "mine",
-                    };
-                    fs::write(full, text).expect("a file");
-                }
+            if path.ends_with('/') {
+                fs::create_dir_all(full).expect("a folder")
+            } else {
+                fs::create_dir_all(full.parent().expect("within")).expect("a folder");
+                let text = if path.ends_with(MANIFEST) {
+                    "name = \"x\"\nlayers = []\n[files]\n\"areas/icc.geojson\" = 1\n\"a.csv\" = 1\n"
+                } else {
+                    "mine"
+                };
+                fs::write(full, text).expect("a file");
             }
         }
         folder

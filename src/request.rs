@@ -227,9 +227,10 @@ impl RequestParams {
         let grid = self.coordinate_pair("easting", "northing")?;
         if let Some(text) = self.get("place") {
             let is_alone = lonlat.is_none() && grid.is_none() && self.get("postcode").is_none();
-            return match is_alone {
-                true => parse_location(text).map(Some),
-                false => Err(InvalidRequest::MultipleLocations),
+            return if is_alone {
+                parse_location(text).map(Some)
+            } else {
+                Err(InvalidRequest::MultipleLocations)
             };
         }
         match (self.get("postcode"), lonlat, grid) {

@@ -99,9 +99,10 @@ impl Borders {
     /// Returns a line from one corner to the other, both included.
     fn bent_line(&self, (from, to): GridSide, course: u64, bend: f64) -> Vec<Point> {
         let is_across = from.0 != to.0;
-        let is_outer = match is_across {
-            true => from.1 == 0 || from.1 == self.rows,
-            false => from.0 == 0 || from.0 == self.columns,
+        let is_outer = if is_across {
+            from.1 == 0 || from.1 == self.rows
+        } else {
+            from.0 == 0 || from.0 == self.columns
         };
         let is_first_of_two = from.1 == 0 && from.0 < 2 && is_across;
         let edges = self.edges + u32::from(!is_outer || is_first_of_two);

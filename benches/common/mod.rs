@@ -85,9 +85,10 @@ impl Country {
 
     /// A short description for headings.
     pub(crate) fn title(&self) -> &'static str {
-        match self.is_real {
-            true => "Code-Point Open and boundaries of the ONS",
-            false => "a made-up country of the same size",
+        if self.is_real {
+            "Code-Point Open and boundaries of the ONS"
+        } else {
+            "a made-up country of the same size"
         }
     }
 }

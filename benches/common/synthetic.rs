@@ -351,9 +351,10 @@ fn normal_quantile(quantile: f64) -> f64 {
     let (mut low, mut high) = (-6.0, 6.0);
     for _ in 0..60 {
         let middle = (low + high) / 2.0;
-        match normal_part_below(middle) < quantile {
-            true => low = middle,
-            false => high = middle,
+        if normal_part_below(middle) < quantile {
+            low = middle
+        } else {
+            high = middle
         }
     }
     low

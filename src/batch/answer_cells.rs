@@ -452,9 +452,12 @@ impl CellWriter {
             }
             LocationFact::PostcodeStatus => {
                 let known = location.filter(|_| entry.is_some());
-                let word = known.map(|location| match location.is_terminated {
-                    true => "terminated",
-                    false => "live",
+                let word = known.map(|location| {
+                    if location.is_terminated {
+                        "terminated"
+                    } else {
+                        "live"
+                    }
                 });
                 self.write_value(out, name, word);
             }

@@ -93,9 +93,10 @@ impl<R: Read> BlockReader<R> {
             length = block.bytes.len() + BLOCK_BYTES;
         };
         let is_full = block.rows.len() == self.rows_max;
-        let end = match self.has_ended && !is_full {
-            true => self.push_last_row(block, complete_end)?,
-            false => complete_end,
+        let end = if self.has_ended && !is_full {
+            self.push_last_row(block, complete_end)?
+        } else {
+            complete_end
         };
         self.remainder.extend_from_slice(&block.bytes[end..]);
         block.bytes.truncate(end);

@@ -184,9 +184,10 @@ pub(super) fn write_json_string(out: &mut Vec<u8>, text: &str) {
 /// Prefixes a text with an apostrophe if a spreadsheet would run it as a formula (OWASP ASVS 5.0,
 /// requirement 1.2.10).
 pub(crate) fn escape_formula(text: &str) -> Cow<'_, str> {
-    match is_formula(text.as_bytes()) {
-        true => Cow::Owned(format!("'{text}")),
-        false => Cow::Borrowed(text),
+    if is_formula(text.as_bytes()) {
+        Cow::Owned(format!("'{text}"))
+    } else {
+        Cow::Borrowed(text)
     }
 }
 

@@ -148,9 +148,10 @@ impl<R: Read> Read for Decompressor<R> {
 
 /// Maps the error for a window beyond the limit, which zstd reports only in the error message.
 fn map_window_error(error: io::Error, window_log_max: u32) -> io::Error {
-    match error.to_string().contains("too much memory") {
-        true => ExceededLimit::ZstdWindow(1 << window_log_max).into(),
-        false => error,
+    if error.to_string().contains("too much memory") {
+        ExceededLimit::ZstdWindow(1 << window_log_max).into()
+    } else {
+        error
     }
 }
 

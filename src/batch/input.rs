@@ -128,9 +128,10 @@ impl<R: Read> BatchInput<R> {
         }
         let has_ended = fill(&mut source, &mut text, BLOCK_BYTES)?;
         reject_unsupported(&text, request.format)?;
-        let byte_order_mark: &[u8] = match text.starts_with(BYTE_ORDER_MARK) {
-            true => BYTE_ORDER_MARK,
-            false => b"",
+        let byte_order_mark: &[u8] = if text.starts_with(BYTE_ORDER_MARK) {
+            BYTE_ORDER_MARK
+        } else {
+            b""
         };
         text.drain(..byte_order_mark.len());
         if text.trim_ascii().is_empty() {
@@ -374,9 +375,10 @@ fn detect_csv_header(text: &[u8], request: &BatchRequest) -> Result<InputHeader,
         let is_latin1 = given.is_not_sign()
             && memchr::memmem::find(first_line, given.as_bytes()).is_none()
             && memchr(Delimiter::NOT_SIGN_LATIN1.first(), first_line).is_some();
-        let delimiter = match is_latin1 {
-            true => Delimiter::NOT_SIGN_LATIN1,
-            false => given,
+        let delimiter = if is_latin1 {
+            Delimiter::NOT_SIGN_LATIN1
+        } else {
+            given
         };
         return header_with_delimiter(text, delimiter, request).1;
     }
@@ -454,9 +456,10 @@ fn detect_ndjson_header(
     has_ended: bool,
     request: &BatchRequest,
 ) -> Result<InputHeader, BatchError> {
-    let complete_bytes = match has_ended {
-        true => text.len(),
-        false => memrchr(b'\n', text).map_or(0, |index| index + 1),
+    let complete_bytes = if has_ended {
+        text.len()
+    } else {
+        memrchr(b'\n', text).map_or(0, |index| index + 1)
     };
     let lines = text[..complete_bytes].split(|&byte| byte == b'\n');
     let lines = lines.filter(|line| !line.trim_ascii().is_empty());

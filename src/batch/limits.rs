@@ -212,9 +212,10 @@ impl ReceivedBytes {
 /// If the ratio exceeds the limit.
 pub(super) fn check_ratio(decompressed: u64, compressed: u64) -> Result<(), ExceededLimit> {
     let most = compressed.saturating_mul(DECOMPRESSION_RATIO_MAX);
-    match decompressed <= most.max(DECOMPRESSION_FREE_BYTES) {
-        true => Ok(()),
-        false => Err(ExceededLimit::DecompressionRatio),
+    if decompressed <= most.max(DECOMPRESSION_FREE_BYTES) {
+        Ok(())
+    } else {
+        Err(ExceededLimit::DecompressionRatio)
     }
 }
 

@@ -139,9 +139,10 @@ impl BatchTally {
                     residence: 0,
                     registration: 0,
                 });
-                match is_residence {
-                    true => entry.residence += count,
-                    false => entry.registration += count,
+                if is_residence {
+                    entry.residence += count
+                } else {
+                    entry.registration += count
                 }
             }
         }

@@ -313,12 +313,12 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
     ) -> ParsedRow {
         let (text, _) = split_line_ending(&block.bytes[start..row.end]);
         let mut ends = std::mem::take(&mut self.ends);
-        let counted = match row.has_quotes || text.len() > FIELD_BYTES_MAX {
-            true => None,
-            false => self
-                .context
+        let counted = if row.has_quotes || text.len() > FIELD_BYTES_MAX {
+            None
+        } else {
+            self.context
                 .field_selection
-                .find_ends(text, delimiter, &mut ends),
+                .find_ends(text, delimiter, &mut ends)
         };
         let fields = counted.unwrap_or_else(|| {
             field_ends(text, row.has_quotes, delimiter, &mut ends);
@@ -475,9 +475,10 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
     pub(super) fn answer_row_texts(&mut self, texts: &[&[u8]], row_number: u64, out: &mut Vec<u8>) {
         self.tally.rows += 1;
         let is_long = texts.iter().any(|text| text.len() > FIELD_BYTES_MAX);
-        let query = match is_long {
-            true => Err(format!("a field is longer than {FIELD_BYTES_MAX} bytes")),
-            false => self.row_query(texts),
+        let query = if is_long {
+            Err(format!("a field is longer than {FIELD_BYTES_MAX} bytes"))
+        } else {
+            self.row_query(texts)
         };
         match query {
             Ok(query) => self.write_answer_cells(&query, out),
@@ -546,16 +547,18 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
                     residence,
                     registration,
                 } => {
-                    out.extend_from_slice(match registration_cells.has_community {
-                        true => registration_cells.runs.run(*registration),
-                        false => residence_cells.runs.run(*residence),
+                    out.extend_from_slice(if registration_cells.has_community {
+                        registration_cells.runs.run(*registration)
+                    } else {
+                        residence_cells.runs.run(*residence)
                     });
                 }
                 RowSegment::Agreement => out.extend_from_slice(&layout.agreement_cells[agreement]),
                 RowSegment::Reason => {
-                    let groups_reason = match registration_cells.has_community {
-                        true => registration_cells.runs.groups_reason(),
-                        false => residence_cells.runs.groups_reason(),
+                    let groups_reason = if registration_cells.has_community {
+                        registration_cells.runs.groups_reason()
+                    } else {
+                        residence_cells.runs.groups_reason()
                     };
                     layout.write_reasons(
                         out,

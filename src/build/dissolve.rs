@@ -110,9 +110,10 @@ fn leftmost_end(previous: Vertex, current: Vertex, ends: &[Vertex]) -> Option<Ve
     let is_earlier = |a: Vertex, b: Vertex| {
         let (a, b) = (direction(current, a), direction(current, b));
         let [half_a, half_b] = [a, b].map(|point| is_in_second_half(back, point));
-        match half_a == half_b {
-            true => cross_product(a, b) < 0,
-            false => half_b,
+        if half_a == half_b {
+            cross_product(a, b) < 0
+        } else {
+            half_b
         }
     };
     let earliest = |a: Vertex, b: Vertex| if is_earlier(b, a) { b } else { a };

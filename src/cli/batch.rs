@@ -349,9 +349,10 @@ impl BatchArguments {
             Some(format) => format == BatchFormat::Parquet,
         };
         Ok(OpenedInput {
-            parquet: match is_parquet {
-                true => Some(file.try_clone().with_context(opening)?),
-                false => None,
+            parquet: if is_parquet {
+                Some(file.try_clone().with_context(opening)?)
+            } else {
+                None
             },
             reader: Box::new(file),
         })
@@ -359,16 +360,18 @@ impl BatchArguments {
 
     /// Returns the name of the input in messages.
     fn input_name(&self) -> String {
-        match self.is_standard_input() {
-            true => "standard input".into(),
-            false => self.input.display().to_string(),
+        if self.is_standard_input() {
+            "standard input".into()
+        } else {
+            self.input.display().to_string()
         }
     }
 
     fn file_name(&self) -> Option<String> {
-        match self.is_standard_input() {
-            true => None,
-            false => file_name(&self.input),
+        if self.is_standard_input() {
+            None
+        } else {
+            file_name(&self.input)
         }
     }
 

@@ -47,9 +47,10 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
         output::write_atomically(path, findings_geojson(&findings).as_bytes())
             .with_context(|| format!("writing {}", path.display()))?;
     }
-    let report = match arguments.json {
-        true => json_report(&dataset, &findings),
-        false => text_report(&dataset, &findings),
+    let report = if arguments.json {
+        json_report(&dataset, &findings)
+    } else {
+        text_report(&dataset, &findings)
     };
     match io::stdout().lock().write_all(report.as_bytes()) {
         // The reader closed the pipe.

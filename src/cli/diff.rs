@@ -54,17 +54,19 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<ExitCode> {
     // If all files are identical, there is nothing to compare.
     spinner.set_stage("comparing");
     let same_files = old.digest == new.digest;
-    let difference = match same_files {
-        true => DatasetDifference::empty(&old, as_of),
-        false => diff(old, new, as_of)?,
+    let difference = if same_files {
+        DatasetDifference::empty(&old, as_of)
+    } else {
+        diff(old, new, as_of)?
     };
     drop(spinner);
     if let Some(folder) = &output {
         dataset::write_folder(folder, &files(&difference))?;
     }
-    let summary = match arguments.json {
-        true => format!("{}\n", difference.summary()),
-        false => text_summary(&difference, same_files),
+    let summary = if arguments.json {
+        format!("{}\n", difference.summary())
+    } else {
+        text_summary(&difference, same_files)
     };
     match io::stdout().lock().write_all(summary.as_bytes()) {
         // The reader closed the pipe.
@@ -73,9 +75,10 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<ExitCode> {
         }
         _ => {}
     }
-    Ok(match difference.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::from(EXIT_DIFFERENT),
+    Ok(if difference.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(EXIT_DIFFERENT)
     })
 }
 
@@ -90,9 +93,10 @@ fn text_summary(difference: &DatasetDifference, same_files: bool) -> String {
     } = difference;
     let mut lines = vec![format!("{old} → {new}, as of {as_of}")];
     if difference.is_empty() {
-        lines.push(match same_files {
-            true => "no differences".into(),
-            false => "no differences in the compared data; the files are not identical".into(),
+        lines.push(if same_files {
+            "no differences".into()
+        } else {
+            "no differences in the compared data; the files are not identical".into()
         });
     }
     let areas = difference.areas.iter().map(area_line).collect();

@@ -104,9 +104,10 @@ pub(super) fn run(arguments: &KeysArguments) -> Result<ExitCode> {
         }
         KeysCommand::List(options) => {
             let keys = keys::list(&options.file.keys)?;
-            match options.json {
-                true => print(&format!("{}\n", json(&keys, today)))?,
-                false => print(&table(&keys, today))?,
+            if options.json {
+                print(&format!("{}\n", json(&keys, today)))?
+            } else {
+                print(&table(&keys, today))?
             }
         }
         KeysCommand::Revoke(options) => {

@@ -296,9 +296,10 @@ fn parent_folder(path: &Path) -> &Path {
 
 /// Syncs a folder, which makes the names in it durable.
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    match cfg!(unix) {
-        true => File::open(folder)?.sync_all(),
-        false => Ok(()),
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()
+    } else {
+        Ok(())
     }
 }
 

@@ -147,12 +147,13 @@ pub(crate) fn check_licence(licence: &str) -> Result<(), String> {
         is_web && rest.starts_with(|first: char| first.is_ascii_alphanumeric())
     });
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte);
-    match has_host && licence.bytes().all(is_plain) {
-        true => Ok(()),
-        false => Err(format!(
+    if has_host && licence.bytes().all(is_plain) {
+        Ok(())
+    } else {
+        Err(format!(
             "licence: `{}` is not the URL of a licence; it should begin with https:// or http://",
             licence.escape_debug()
-        )),
+        ))
     }
 }
 
@@ -162,11 +163,12 @@ pub(crate) fn check_licence(licence: &str) -> Result<(), String> {
 /// Names the field and its valid range.
 pub(crate) fn check_distance(field: &str, metres: f64) -> Result<(), String> {
     // NaN is in no range.
-    match (0.0..=DISTANCE_MAX_M).contains(&metres) {
-        true => Ok(()),
-        false => Err(format!(
+    if (0.0..=DISTANCE_MAX_M).contains(&metres) {
+        Ok(())
+    } else {
+        Err(format!(
             "{field}: `{metres}` is not a distance in metres from 0 to {DISTANCE_MAX_M}"
-        )),
+        ))
     }
 }
 

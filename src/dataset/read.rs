@@ -175,9 +175,10 @@ impl VerifiedReader<'_> {
         read: impl Fn(&CsvTableRow<'_>) -> Result<T, TableError>,
     ) -> Result<Vec<T>, DatasetError> {
         if !self.manifest.files.contains_key(path) {
-            return match self.files.contains(path) {
-                true => Err(DatasetError::NotInManifest { path: path.into() }),
-                false => Ok(Vec::new()),
+            return if self.files.contains(path) {
+                Err(DatasetError::NotInManifest { path: path.into() })
+            } else {
+                Ok(Vec::new())
             };
         }
         let bytes = self.read_bytes(path)?;
@@ -244,9 +245,10 @@ impl VerifiedReader<'_> {
         let dbf = self.read_bytes(&format!("{stem}.dbf"))?;
         let prj = self.read_bytes(&format!("{stem}.prj"))?;
         let cpg_path = format!("{stem}.cpg");
-        let cpg = match self.manifest.files.contains_key(&cpg_path) {
-            true => Some(self.read_bytes(&cpg_path)?),
-            false => None,
+        let cpg = if self.manifest.files.contains_key(&cpg_path) {
+            Some(self.read_bytes(&cpg_path)?)
+        } else {
+            None
         };
         let cpg = cpg.map(|cpg| String::from_utf8_lossy(&cpg).into_owned());
         let parts = ShapefileParts {

@@ -319,9 +319,12 @@ impl SweepLine {
         for segment in right {
             let ring = segment.ring as usize;
             if self.enclosing[ring].is_none() {
-                let enclosing = below.and_then(|segment| match segment.has_inside_above {
-                    true => Some(segment.ring),
-                    false => self.enclosing[segment.ring as usize].flatten(),
+                let enclosing = below.and_then(|segment| {
+                    if segment.has_inside_above {
+                        Some(segment.ring)
+                    } else {
+                        self.enclosing[segment.ring as usize].flatten()
+                    }
                 });
                 self.enclosing[ring] = Some(enclosing);
             }
@@ -351,9 +354,10 @@ impl SweepLine {
                 Some(_) => {}
             }
         }
-        match self.is_disconnected {
-            true => Err(TopologyError::InteriorIsDisconnected),
-            false => Ok(()),
+        if self.is_disconnected {
+            Err(TopologyError::InteriorIsDisconnected)
+        } else {
+            Ok(())
         }
     }
 }
@@ -466,9 +470,10 @@ fn compare_to_line(west: Vertex, east: Vertex, vertex: Vertex) -> Ordering {
     const ROUNDING: f64 = 4.5e-16;
     let difference = one - other;
     if difference.abs() > (one.abs() + other.abs()) * ROUNDING {
-        return match difference > 0.0 {
-            true => Ordering::Greater,
-            false => Ordering::Less,
+        return if difference > 0.0 {
+            Ordering::Greater
+        } else {
+            Ordering::Less
         };
     }
     let product = |a: i64, b: i64| i128::from(a) * i128::from(b);

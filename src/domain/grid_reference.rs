@@ -53,9 +53,10 @@ fn split_letters_and_digits(text: &str) -> (&str, Vec<&str>) {
     let (letters, rest) = text.split_at(end.unwrap_or(text.len()));
     let groups: Vec<&str> = rest.split_whitespace().collect();
     let is_digits = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit());
-    match groups.iter().all(is_digits) {
-        true => (letters, groups),
-        false => (letters, Vec::new()),
+    if groups.iter().all(is_digits) {
+        (letters, groups)
+    } else {
+        (letters, Vec::new())
     }
 }
 

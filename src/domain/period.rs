@@ -136,9 +136,10 @@ pub fn now() -> Timestamp {
 }
 
 fn timestamp_from(time: SystemTime) -> Timestamp {
-    let saturated = match time > SystemTime::UNIX_EPOCH {
-        true => Timestamp::MAX,
-        false => Timestamp::MIN,
+    let saturated = if time > SystemTime::UNIX_EPOCH {
+        Timestamp::MAX
+    } else {
+        Timestamp::MIN
     };
     Timestamp::try_from(time).unwrap_or(saturated)
 }

@@ -459,9 +459,10 @@ impl AdmissionControl {
         let permit = permit.or_else(|error| {
             let has_evicted = error == AcquireError::Full
                 && connection.is_some_and(Connection::evict_slow_upload);
-            match has_evicted {
-                true => Ok(self.body_permits.acquire_over_limit(client_id)),
-                false => Err(error),
+            if has_evicted {
+                Ok(self.body_permits.acquire_over_limit(client_id))
+            } else {
+                Err(error)
             }
         });
         if let Some(connection) = connection {

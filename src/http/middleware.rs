@@ -310,9 +310,10 @@ fn send_with_permit(
         return Ok(response);
     }
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-    let unsent_response = match is_shared {
-        true => None,
-        false => Some(unsent_bytes.add(client_id, bytes)?),
+    let unsent_response = if is_shared {
+        None
+    } else {
+        Some(unsent_bytes.add(client_id, bytes)?)
     };
     if let (Some(cpu_permit), Some(connection)) = (&cpu_permit, connection) {
         connection.set_cpu_permit(cpu_permit.clone());

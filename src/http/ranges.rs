@@ -33,9 +33,10 @@ pub(super) fn range_response(
     body: &Bytes,
 ) -> Result<Response, Problem> {
     let is_not_modified = if_none_match(headers, tag);
-    let range = match may_use_range(method, headers, tag) {
-        true if !is_not_modified => requested_range(headers, body.len()),
-        _ => ByteRange::Whole,
+    let range = if may_use_range(method, headers, tag) && !is_not_modified {
+        requested_range(headers, body.len())
+    } else {
+        ByteRange::Whole
     };
     let mut response = match range {
         _ if is_not_modified => StatusCode::NOT_MODIFIED.into_response(),
@@ -107,9 +108,10 @@ fn parse_range(text: &str, length: usize) -> ByteRange {
         (first, last) if parse_number(last) < parse_number(first) => return ByteRange::Whole,
         (first, last) => (parse_number(first), parse_number(last)),
     };
-    match first < length {
-        true => ByteRange::Inclusive(first, last.min(length - 1)),
-        false => ByteRange::Unsatisfiable,
+    if first < length {
+        ByteRange::Inclusive(first, last.min(length - 1))
+    } else {
+        ByteRange::Unsatisfiable
     }
 }
 

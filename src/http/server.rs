@@ -177,9 +177,10 @@ pub async fn serve<L: Listener>(
         () = grace_elapsed => false,
     };
     drop(sweeper);
-    match has_finished {
-        true => tracing::info!("stopped"),
-        false => tracing::warn!("stopped with requests in flight"),
+    if has_finished {
+        tracing::info!("stopped")
+    } else {
+        tracing::warn!("stopped with requests in flight")
     }
     Ok(())
 }

@@ -277,9 +277,10 @@ fn to_1900_epoch(cell: Data, is_1904_epoch: bool) -> Data {
         Data::Int(number) => *number as f64,
         _ => return cell,
     };
-    let offset_days = match is_1904_epoch && number < 1e7 {
-        true => dates::EPOCH_1904_OFFSET_DAYS,
-        false => 0,
+    let offset_days = if is_1904_epoch && number < 1e7 {
+        dates::EPOCH_1904_OFFSET_DAYS
+    } else {
+        0
     };
     #[expect(clippy::cast_precision_loss, reason = "0 or 1462")]
     Data::Float(number + offset_days as f64)

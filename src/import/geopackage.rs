@@ -410,17 +410,19 @@ impl<'b> WkbReader<'b> {
 
     fn read_u32(&mut self) -> Result<u32, &'static str> {
         let bytes = self.take_array()?;
-        Ok(match self.is_little {
-            true => u32::from_le_bytes(bytes),
-            false => u32::from_be_bytes(bytes),
+        Ok(if self.is_little {
+            u32::from_le_bytes(bytes)
+        } else {
+            u32::from_be_bytes(bytes)
         })
     }
 
     fn read_f64(&mut self) -> Result<f64, &'static str> {
         let bytes = self.take_array()?;
-        Ok(match self.is_little {
-            true => f64::from_le_bytes(bytes),
-            false => f64::from_be_bytes(bytes),
+        Ok(if self.is_little {
+            f64::from_le_bytes(bytes)
+        } else {
+            f64::from_be_bytes(bytes)
         })
     }
 
@@ -428,9 +430,10 @@ impl<'b> WkbReader<'b> {
     /// remaining bytes.
     fn read_count(&mut self, item_bytes: usize) -> Result<usize, &'static str> {
         let count = usize::try_from(self.read_u32()?).map_err(|_| TRUNCATED)?;
-        match count <= self.rest.len() / item_bytes {
-            true => Ok(count),
-            false => Err(TRUNCATED),
+        if count <= self.rest.len() / item_bytes {
+            Ok(count)
+        } else {
+            Err(TRUNCATED)
         }
     }
 

@@ -55,9 +55,10 @@ fn read_unvalidated(path: &Path, layer: Option<&str>) -> Result<PolygonFile, Pol
     let mut source_files = SourceFiles::open(path)?;
     let members = source_files.members();
     let is_file = members.len() == 1 && members[0] == source_files.name() && path.is_file();
-    match is_file {
-        true => read_file(path, &source_files.name(), layer),
-        false => read_member(&mut source_files, layer),
+    if is_file {
+        read_file(path, &source_files.name(), layer)
+    } else {
+        read_member(&mut source_files, layer)
     }
 }
 

@@ -146,9 +146,10 @@ pub(crate) fn read_whole_file(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn open_file(path: &Path) -> io::Result<File> {
-    match fs::metadata(path)?.is_file() {
-        true => File::open(path),
-        false => Err(not_a_file()),
+    if fs::metadata(path)?.is_file() {
+        File::open(path)
+    } else {
+        Err(not_a_file())
     }
 }
 

@@ -182,14 +182,15 @@ impl Index {
             .layer(layer)
             .is_some_and(|index| index.kind == LayerKind::Membership);
         let members = self.members(layer, id, day).into_iter();
-        let areas = match is_group {
-            true => members
+        let areas = if is_group {
+            members
                 .filter_map(|membership| match &membership.member {
                     GroupMember::Area(layer, id) => self.area(*layer, id, day),
                     GroupMember::Practice(_) => None,
                 })
-                .collect(),
-            false => vec![area],
+                .collect()
+        } else {
+            vec![area]
         };
         let candidates = areas
             .into_iter()

@@ -164,12 +164,13 @@ fn expected_cells(answer: &LocateAnswer<'_>) -> BTreeMap<&'static str, String> {
     };
     let edge = icc.and_then(|icc| icc.proximity.as_ref());
     let registered = [Layer::Icc, Layer::NeighbourhoodTeam];
-    let group = match registered
+    let group = if registered
         .into_iter()
         .any(|layer| !is_empty(registration(layer)))
     {
-        true => registration(Layer::ResilienceGroup),
-        false => residence(Layer::ResilienceGroup),
+        registration(Layer::ResilienceGroup)
+    } else {
+        residence(Layer::ResilienceGroup)
     };
     let status = answer.status.as_str();
     let is_located = ["located", "terminated"].contains(&status);

@@ -102,9 +102,10 @@ fn syscalls_in_set(set: &str) -> Option<BTreeSet<String>> {
     let words = text.lines().skip(1).map(str::trim);
     let mut calls = BTreeSet::new();
     for word in words.filter(|word| !word.is_empty() && !word.starts_with('#')) {
-        match word.starts_with('@') {
-            true => calls.extend(syscalls_in_set(word)?),
-            false => drop(calls.insert(word.to_string())),
+        if word.starts_with('@') {
+            calls.extend(syscalls_in_set(word)?)
+        } else {
+            drop(calls.insert(word.to_string()))
         }
     }
     Some(calls)
@@ -123,13 +124,15 @@ fn allowed_syscalls(unit: &str) -> Option<BTreeSet<String>> {
             None => (line, false),
         };
         for word in words.split(' ') {
-            let calls = match word.starts_with('@') {
-                true => syscalls_in_set(word)?,
-                false => BTreeSet::from([word.to_string()]),
+            let calls = if word.starts_with('@') {
+                syscalls_in_set(word)?
+            } else {
+                BTreeSet::from([word.to_string()])
             };
-            match is_denied {
-                true => allowed.retain(|call| !calls.contains(call)),
-                false => allowed.extend(calls),
+            if is_denied {
+                allowed.retain(|call| !calls.contains(call))
+            } else {
+                allowed.extend(calls)
             }
         }
     }

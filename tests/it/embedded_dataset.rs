@@ -698,9 +698,10 @@ fn open_practices() -> Vec<(Row, Vec<(f64, f64)>)> {
             .iter()
             .filter(|site| site["ods_code"] == practice["ods_code"]);
         let own: Vec<_> = own.filter_map(grid_position).collect();
-        match own.is_empty() {
-            true => grid_position(practice).into_iter().collect(),
-            false => own,
+        if own.is_empty() {
+            grid_position(practice).into_iter().collect()
+        } else {
+            own
         }
     };
     let open = expected_practices()

@@ -68,9 +68,10 @@ fn read_content(path: &Path) -> PathContent {
         for (inner, bytes) in read_content(&path).expect("the path exists") {
             // Joining an empty path would append a slash.
             let name = PathBuf::from(path.file_name().expect("a name"));
-            let relative_path = match inner.as_os_str().is_empty() {
-                true => name,
-                false => name.join(inner),
+            let relative_path = if inner.as_os_str().is_empty() {
+                name
+            } else {
+                name.join(inner)
             };
             files.insert(relative_path, bytes);
         }
@@ -198,9 +199,10 @@ impl FaultTest {
             fs::remove_dir_all(&to).expect("removed");
         }
         for (path, bytes) in self.old.as_ref().expect("an old output") {
-            let path = match path.as_os_str().is_empty() {
-                true => to.clone(),
-                false => to.join(path),
+            let path = if path.as_os_str().is_empty() {
+                to.clone()
+            } else {
+                to.join(path)
             };
             fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
             fs::write(path, bytes).expect("a file");
@@ -239,10 +241,9 @@ impl FaultTest {
                 // The old output has fewer layers.
                 let is_first = self.old.is_none();
                 command.args(["export", "--force", "--quiet", "--as-of", "2025-01-01"]);
-                command.arg("--layers").arg(match is_first {
-                    true => "icc",
-                    false => "icc,gp-practice",
-                });
+                command
+                    .arg("--layers")
+                    .arg(if is_first { "icc" } else { "icc,gp-practice" });
                 command.arg("--data").arg(self.path("out"));
                 command.arg("--areas").arg(self.output_path());
             }

@@ -136,9 +136,10 @@ impl Patients {
             1 + self.random_below(12),
             1 + self.random_below(28),
         );
-        let born = match self.is_dirty() {
-            true => format!("{day:02}/{month:02}/{year}"),
-            false => format!("{year}-{month:02}-{day:02}"),
+        let born = if self.is_dirty() {
+            format!("{day:02}/{month:02}/{year}")
+        } else {
+            format!("{year}-{month:02}-{day:02}")
         };
         let registered_on = format!(
             "{}-{:02}-01",
@@ -146,9 +147,10 @@ impl Patients {
             1 + self.random_below(12)
         );
         let street = format!("{} {}", 1 + self.random_below(150), self.pick(STREETS));
-        let address = match self.is_dirty() {
-            true => format!("\"Flat {}, {street}\"", 1 + self.random_below(9)),
-            false => street,
+        let address = if self.is_dirty() {
+            format!("\"Flat {}, {street}\"", 1 + self.random_below(9))
+        } else {
+            street
         };
         let note = match (self.is_dirty(), self.is_dirty(), self.is_dirty()) {
             (true, ..) => "\"rang on Monday\nwill ring again\"".to_string(),

@@ -81,12 +81,13 @@ fn build_never_replaces_its_own_inputs() {
         let source_copy = SourceCopy::without_golden_queries();
         let config = source_copy.config();
         let text = fs::read_to_string(&config).expect("a configuration");
-        let lines = text
-            .lines()
-            .map(|line| match line.starts_with("output = ") {
-                true => format!("output = {output:?}\n"),
-                false => format!("{line}\n"),
-            });
+        let lines = text.lines().map(|line| {
+            if line.starts_with("output = ") {
+                format!("output = {output:?}\n")
+            } else {
+                format!("{line}\n")
+            }
+        });
         fs::write(&config, lines.collect::<String>()).expect("a configuration");
         let folder = config.parent().expect("a folder");
         let config = config.to_str().expect("text");

@@ -305,9 +305,10 @@ fn check_with_geos(what: &str, boundaries: Vec<Boundary>, points: &[Point]) {
         if verdict.touching.is_empty() {
             assert_eq!(found, verdict.inside, "{what}, {point:?}");
             assert!(found.len() <= 1, "{what}, {point:?}: two areas overlap");
-            match found.is_empty() {
-                true => outside += 1,
-                false => inside += 1,
+            if found.is_empty() {
+                outside += 1
+            } else {
+                inside += 1
             }
             continue;
         }

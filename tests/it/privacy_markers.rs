@@ -177,10 +177,9 @@ fn request_every_route(marked_client: &mut MarkedClient) {
 
 /// Replaces every variable of a path template with `segment`.
 fn fill_template(template: &str, segment: &str) -> String {
-    let parts = template.split('/').map(|part| match part.starts_with('{') {
-        true => segment,
-        false => part,
-    });
+    let parts = template
+        .split('/')
+        .map(|part| if part.starts_with('{') { segment } else { part });
     parts.collect::<Vec<_>>().join("/")
 }
 

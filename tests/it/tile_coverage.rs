@@ -66,9 +66,10 @@ fn polygons(feature: &TileFeature) -> Vec<Vec<Vec<Vertex>>> {
     for ring in &feature.rings {
         let mut closed = ring.clone();
         closed.push(ring[0]);
-        match doubled_area(ring) > 0 {
-            true => polygons.push(vec![closed]),
-            false => polygons.last_mut().expect("an exterior first").push(closed),
+        if doubled_area(ring) > 0 {
+            polygons.push(vec![closed])
+        } else {
+            polygons.last_mut().expect("an exterior first").push(closed)
         }
     }
     polygons

@@ -11,9 +11,10 @@ use crate::batch::cell_format::take_cell;
 
 /// Returns the Arrow field of an output column: a number, or text as in CSV; nullable.
 pub(crate) fn output_field(column: OutputColumn) -> Field {
-    let data_type = match column.is_numeric() {
-        true => DataType::Float64,
-        false => DataType::Utf8,
+    let data_type = if column.is_numeric() {
+        DataType::Float64
+    } else {
+        DataType::Utf8
     };
     Field::new(column.to_string(), data_type, true)
 }

@@ -399,11 +399,12 @@ impl BufferCodec {
                 decoder.decompress_to_buffer(bytes, out).ok() == Some(length)
             }
         };
-        match is_whole {
-            true => Ok(()),
-            false => Err(corrupt_arrow(
+        if is_whole {
+            Ok(())
+        } else {
+            Err(corrupt_arrow(
                 "a buffer does not decompress to the length it states",
-            )),
+            ))
         }
     }
 }
@@ -431,9 +432,10 @@ fn read_metadata(
     }
     let mut metadata = Vec::new();
     source.take(length).read_to_end(&mut metadata)?;
-    match metadata.len() as u64 == length {
-        true => Ok(Some(metadata)),
-        false => Err(corrupt_arrow("it ends within a message")),
+    if metadata.len() as u64 == length {
+        Ok(Some(metadata))
+    } else {
+        Err(corrupt_arrow("it ends within a message"))
     }
 }
 
@@ -451,9 +453,10 @@ fn verify_message(metadata: &[u8], limits: DecodeLimits) -> Result<Message<'_>, 
 fn body_length(message: Message<'_>, limits: DecodeLimits) -> Result<u64, BatchError> {
     let length =
         u64::try_from(message.bodyLength()).map_err(|_| corrupt_arrow("a negative length"))?;
-    match length <= limits.record_batch_bytes {
-        true => Ok(length),
-        false => Err(ExceededLimit::RecordBatchBytes(limits.record_batch_bytes).into()),
+    if length <= limits.record_batch_bytes {
+        Ok(length)
+    } else {
+        Err(ExceededLimit::RecordBatchBytes(limits.record_batch_bytes).into())
     }
 }
 
@@ -475,9 +478,10 @@ fn check_buffers(buffers: &[ipc::Buffer], body_bytes: u64) -> Result<u64, BatchE
             misaligned = misaligned.saturating_add(length);
         }
     }
-    match total <= body_bytes {
-        true => Ok(misaligned),
-        false => Err(corrupt_arrow("its buffers overlap")),
+    if total <= body_bytes {
+        Ok(misaligned)
+    } else {
+        Err(corrupt_arrow("its buffers overlap"))
     }
 }
 
@@ -498,17 +502,19 @@ fn read_body(source: &mut impl Read, length: u64) -> Result<Vec<u8>, BatchError>
 
 /// Allocates the buffer for a body.
 fn body_buffer(bytes: usize) -> Vec<u8> {
-    Vec::with_capacity(match bytes < LARGE_BODY_BYTES {
-        true => bytes,
-        false => bytes.max(LARGE_BODY_ROOM),
+    Vec::with_capacity(if bytes < LARGE_BODY_BYTES {
+        bytes
+    } else {
+        bytes.max(LARGE_BODY_ROOM)
     })
 }
 
 fn skip(source: &mut impl Read, length: u64) -> Result<(), BatchError> {
     let skipped = io::copy(&mut source.take(length), &mut io::sink())?;
-    match skipped == length {
-        true => Ok(()),
-        false => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+    if skipped == length {
+        Ok(())
+    } else {
+        Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())
     }
 }
 
@@ -547,9 +553,10 @@ fn check_schema(schema: &Schema) -> Result<(), BatchError> {
         DataType::Dictionary(_, values) => is_valid(values),
         other => is_valid(other),
     };
-    match fields.iter().all(|field| is_valid(field.data_type())) {
-        true => Ok(()),
-        false => Err(corrupt_arrow("a type has a negative size")),
+    if fields.iter().all(|field| is_valid(field.data_type())) {
+        Ok(())
+    } else {
+        Err(corrupt_arrow("a type has a negative size"))
     }
 }
 

@@ -132,10 +132,7 @@ impl<'a> InputColumn<'a> {
             row: usize,
             text: impl FnOnce() -> &'v [u8],
         ) -> &'v [u8] {
-            match array.is_null(row) {
-                true => b"",
-                false => text(),
-            }
+            if array.is_null(row) { b"" } else { text() }
         }
         match self {
             InputColumn::Utf8(array) => valid(*array, row, || array.value(row).as_bytes()),

@@ -78,9 +78,10 @@ impl<R: Read> RecordBatches<R> {
                 permit: Arc::clone(&permit),
             });
         }
-        let batch = match is_remainder || excess > 0 {
-            true => compact(&batch.slice(0, batch.num_rows() - excess)),
-            false => batch,
+        let batch = if is_remainder || excess > 0 {
+            compact(&batch.slice(0, batch.num_rows() - excess))
+        } else {
+            batch
         };
         self.rows_before += batch.num_rows() as u64;
         rows.slice = Some(BatchSlice { batch, permit });

@@ -148,9 +148,10 @@ pub(super) fn summary(
             Some(_) => "start on lines",
             None => "have the row numbers",
         };
-        let more = match summary.bad_rows > lines.len() as u64 {
-            true => " and others",
-            false => "",
+        let more = if summary.bad_rows > lines.len() as u64 {
+            " and others"
+        } else {
+            ""
         };
         writeln!(
             text,

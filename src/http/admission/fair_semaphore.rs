@@ -107,18 +107,20 @@ impl FairSemaphore {
         }
         if queued >= limits.queue_length_per_client {
             let has_its_share = acquired >= limits.permits_per_client || queued > 0;
-            return Err(match has_its_share {
-                true => AcquireError::ClientFull,
-                false => AcquireError::Full,
+            return Err(if has_its_share {
+                AcquireError::ClientFull
+            } else {
+                AcquireError::Full
             });
         }
-        let displaced = match state.queued >= limits.queue_length {
-            true => Some(
+        let displaced = if state.queued >= limits.queue_length {
+            Some(
                 state
                     .displace_longest(queued + 1)
                     .ok_or(AcquireError::Full)?,
-            ),
-            false => None,
+            )
+        } else {
+            None
         };
         let id = state.next_waiter_id;
         state.next_waiter_id += 1;
@@ -250,9 +252,10 @@ impl SemaphoreState {
             .iter()
             .map(|id| (self.client_counts(*id).1, *id));
         let (length, client) = lengths.max_by_key(|(length, _)| *length)?;
-        match length > more_than {
-            true => self.dequeue(client, VecDeque::pop_back),
-            false => None,
+        if length > more_than {
+            self.dequeue(client, VecDeque::pop_back)
+        } else {
+            None
         }
     }
 }

@@ -34,9 +34,10 @@ impl UnsentBytes {
         if client_bytes >= BYTES_PER_CLIENT_MAX {
             return Err(AcquireError::ClientFull);
         }
-        match state.bytes >= BYTES_MAX {
-            true => Err(AcquireError::Full),
-            false => Ok(()),
+        if state.bytes >= BYTES_MAX {
+            Err(AcquireError::Full)
+        } else {
+            Ok(())
         }
     }
 

@@ -241,9 +241,10 @@ impl<S: Stream<Item = Result<Bytes, axum::Error>> + Unpin> Stream for MeteredBod
             .bytes_in
             .saturating_sub(self.field_bytes.load(Ordering::Relaxed));
         self.bytes_in += bytes.len() as u64;
-        Poll::Ready(Some(match buffered > FRAMING_BYTES_MAX {
-            true => Err(Box::new(FramingTooLong)),
-            false => Ok(bytes),
+        Poll::Ready(Some(if buffered > FRAMING_BYTES_MAX {
+            Err(Box::new(FramingTooLong))
+        } else {
+            Ok(bytes)
         }))
     }
 }

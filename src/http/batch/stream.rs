@@ -217,9 +217,10 @@ async fn forward_body(
                 Ok(bytes) => {
                     received_bytes += bytes.len() as u64;
                     traffic.add_received(bytes.len());
-                    match received_bytes > bytes_max {
-                        true => InputChunk::Aborted(StreamAborted::TooLarge),
-                        false => InputChunk::Bytes(bytes),
+                    if received_bytes > bytes_max {
+                        InputChunk::Aborted(StreamAborted::TooLarge)
+                    } else {
+                        InputChunk::Bytes(bytes)
                     }
                 }
             },

@@ -56,18 +56,18 @@ impl Collection {
         let mut layers = index.manifest().layers.iter();
         let entry = layers.find(|entry| entry.id == self.layer.as_str());
         let title = entry.map_or(self.layer.as_str(), |entry| entry.title.as_str());
-        match self.is_history {
-            true => format!("{title}: all versions"),
-            false => title.to_string(),
+        if self.is_history {
+            format!("{title}: all versions")
+        } else {
+            title.to_string()
         }
     }
 
     pub(super) fn description(self) -> &'static str {
-        match self.is_history {
-            true => {
-                "All versions of all areas, each with the period in which it is valid: from its first date up to, but not including, its last."
-            }
-            false => "The areas that are valid today.",
+        if self.is_history {
+            "All versions of all areas, each with the period in which it is valid: from its first date up to, but not including, its last."
+        } else {
+            "The areas that are valid today."
         }
     }
 

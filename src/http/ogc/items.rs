@@ -172,9 +172,10 @@ fn query_with_offset(params: &RequestParams, offset: usize) -> String {
     if offset > 0 {
         pairs.push(("offset", &offset_text));
     }
-    match pairs.is_empty() {
-        true => String::new(),
-        false => format!("?{}", encode_query(&pairs)),
+    if pairs.is_empty() {
+        String::new()
+    } else {
+        format!("?{}", encode_query(&pairs))
     }
 }
 

@@ -167,9 +167,10 @@ impl OgcContext {
     }
 
     fn respond_text(&self, media_type: &'static str, text: String) -> Response {
-        let mut response = match self.is_private {
-            true => no_store_response(media_type, text.into_bytes()),
-            false => cacheable_response(&self.headers, media_type, text.into_bytes()),
+        let mut response = if self.is_private {
+            no_store_response(media_type, text.into_bytes())
+        } else {
+            cacheable_response(&self.headers, media_type, text.into_bytes())
         };
         let accept = HeaderValue::from_static("accept");
         response.headers_mut().insert(header::VARY, accept);

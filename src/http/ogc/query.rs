@@ -163,9 +163,10 @@ fn parse_bbox(text: &str, crs: Crs) -> Result<BboxFilter, Problem> {
         _ => return Err(invalid()),
     };
     let is_finite = numbers.iter().all(|number| number.is_finite());
-    match is_finite && crs.is_valid_box(low, high) {
-        true => Ok(BboxFilter { crs, low, high }),
-        false => Err(invalid()),
+    if is_finite && crs.is_valid_box(low, high) {
+        Ok(BboxFilter { crs, low, high })
+    } else {
+        Err(invalid())
     }
 }
 

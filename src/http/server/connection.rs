@@ -142,9 +142,10 @@ impl Connection {
     /// Waits until the connection is to be closed.
     pub(super) async fn next_signal(&self) -> ConnectionSignal {
         self.0.signal.notified().await;
-        match self.0.is_aborted.load(Ordering::Relaxed) {
-            true => ConnectionSignal::Abort,
-            false => ConnectionSignal::CloseWhenIdle,
+        if self.0.is_aborted.load(Ordering::Relaxed) {
+            ConnectionSignal::Abort
+        } else {
+            ConnectionSignal::CloseWhenIdle
         }
     }
 

@@ -243,9 +243,10 @@ impl PostcodeDirectory {
         let position = self
             .outcodes
             .binary_search_by_key(&outcode, |entry| entry.text);
-        match position.is_ok_and(|index| self.outcodes[index].is_complete) {
-            true => PostcodeLookup::Unknown,
-            false => PostcodeLookup::OutsideCoverage,
+        if position.is_ok_and(|index| self.outcodes[index].is_complete) {
+            PostcodeLookup::Unknown
+        } else {
+            PostcodeLookup::OutsideCoverage
         }
     }
 
@@ -304,12 +305,11 @@ impl PostcodeDirectory {
         let outcode = outcode_of(postcode);
         // At least 1, because the placeholder with id 0 comes first.
         let next = self.outcodes.partition_point(|entry| entry.text <= outcode);
-        let row = match self.outcodes[next - 1].text == outcode {
-            true => {
-                let (sector, pair) = self.sector_and_pair(postcode);
-                self.sectors[sector].row_at_or_after(pair)
-            }
-            false => self.sectors[next * SECTORS_PER_OUTCODE].first_row(),
+        let row = if self.outcodes[next - 1].text == outcode {
+            let (sector, pair) = self.sector_and_pair(postcode);
+            self.sectors[sector].row_at_or_after(pair)
+        } else {
+            self.sectors[next * SECTORS_PER_OUTCODE].first_row()
         };
         row as usize
     }

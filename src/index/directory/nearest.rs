@@ -96,9 +96,10 @@ impl PositionGrid {
         let lines = intersect(y - ring..=y + ring, &self.north);
         lines.flat_map(move |line| {
             let is_whole = (line - y).abs() == ring;
-            let runs = match is_whole {
-                true => [Some(x - ring..=x + ring), None],
-                false => [Some(x - ring..=x - ring), Some(x + ring..=x + ring)],
+            let runs = if is_whole {
+                [Some(x - ring..=x + ring), None]
+            } else {
+                [Some(x - ring..=x - ring), Some(x + ring..=x + ring)]
             };
             let runs = runs.into_iter().flatten();
             let there = runs.map(|run| intersect(run, &self.east));

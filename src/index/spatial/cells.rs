@@ -520,9 +520,12 @@ impl RecordBlock {
 impl CellRecord<'_> {
     /// Returns the mask of the record's own boundaries that cover a point.
     fn covering_mask(&self, point: MmCoord) -> u32 {
-        let change = |slot: &RecordBlock| match slot.clip().is_crossed(&slot.edge(), point) {
-            true => slot.mask(),
-            false => 0,
+        let change = |slot: &RecordBlock| {
+            if slot.clip().is_crossed(&slot.edge(), point) {
+                slot.mask()
+            } else {
+                0
+            }
         };
         let changes = self.edges.iter().map(change);
         changes.fold(self.head.corner_mask(), |mask, change| mask ^ change)
