@@ -605,7 +605,7 @@ mod tests {
         let manifest = include_str!("../fuzz/Cargo.toml");
         let manifest: toml::Table = toml::from_str(manifest).expect("a manifest");
         let listed = manifest["bin"].as_array().expect("binaries").iter();
-        let mut listed: Vec<&str> = listed.filter_map(|it| it["name"].as_str()).collect();
+        let mut listed: Vec<&str> = listed.filter_map(|value| value["name"].as_str()).collect();
         listed.sort_unstable();
         assert_eq!(listed, TARGETS.map(|(name, _)| name));
     }

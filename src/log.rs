@@ -348,7 +348,7 @@ mod tests {
     impl Write for GatedWriter {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let is_open = self.0.is_open.lock().expect("not poisoned");
-            let is_open = self.0.opened.wait_while(is_open, |it| !*it);
+            let is_open = self.0.opened.wait_while(is_open, |flag| !*flag);
             drop(is_open.expect("not poisoned"));
             let mut written = self.0.written.lock().expect("not poisoned");
             written.extend_from_slice(bytes);
@@ -376,7 +376,10 @@ mod tests {
         assert!(queue.flush(Duration::from_secs(20)));
         let text = sink.text();
         let dropped = queue.counts.dropped.load(Ordering::Relaxed);
-        let numbers: Vec<usize> = text.lines().map(|it| it.parse().expect("whole")).collect();
+        let numbers: Vec<usize> = text
+            .lines()
+            .map(|line| line.parse().expect("whole"))
+            .collect();
         assert!(numbers.is_sorted(), "they are in order");
         assert!(dropped > 0);
         assert_eq!(numbers.len() as u64 + dropped, count as u64);

@@ -329,7 +329,7 @@ mod tests {
     /// Returns the message about replacing `out` in the folder with a dataset.
     fn replace_message(files: &[&str], inputs: &[&str], force: bool) -> String {
         let folder = folder_of(files);
-        let inputs: Vec<PathBuf> = inputs.iter().map(|it| folder.path().join(it)).collect();
+        let inputs: Vec<PathBuf> = inputs.iter().map(|text| folder.path().join(text)).collect();
         match check_dataset_folder(&folder.path().join("out"), &inputs, force) {
             Ok(_) => "replaced".into(),
             Err(error) => {
@@ -425,41 +425,45 @@ mod tests {
     fn symbolic_links_are_followed_before_the_check() {
         use std::os::unix::fs::symlink;
         let folder = folder_of(&["mine/thesis.txt", "old/dataset.toml", "sources/a.csv"]);
-        let at = |name: &str| folder.path().join(name);
-        symlink("mine", at("link")).expect("a link");
-        symlink(at("old"), at("first")).expect("a link");
-        symlink("first", at("second")).expect("a link");
-        symlink("new", at("dangling")).expect("a link");
-        symlink("round", at("round")).expect("a link");
-        symlink("../sources/a.csv", at("old/a.csv")).expect("a link");
-        assert!(check_dataset_folder(&at("link"), &[], false).is_err());
-        let ends = |name: &str| check_dataset_folder(&at(name), &[], false).expect(name);
-        assert_eq!(ends("second"), at("old"));
-        assert_eq!(ends("dangling"), at("new"));
-        assert!(check_dataset_folder(&at("round"), &[], true).is_err());
+        let position = |name: &str| folder.path().join(name);
+        symlink("mine", position("link")).expect("a link");
+        symlink(position("old"), position("first")).expect("a link");
+        symlink("first", position("second")).expect("a link");
+        symlink("new", position("dangling")).expect("a link");
+        symlink("round", position("round")).expect("a link");
+        symlink("../sources/a.csv", position("old/a.csv")).expect("a link");
+        assert!(check_dataset_folder(&position("link"), &[], false).is_err());
+        let ends = |name: &str| check_dataset_folder(&position(name), &[], false).expect(name);
+        assert_eq!(ends("second"), position("old"));
+        assert_eq!(ends("dangling"), position("new"));
+        assert!(check_dataset_folder(&position("round"), &[], true).is_err());
         // The input is a link in the folder, or the target of a link in it.
-        assert!(check_dataset_folder(&at("second"), &[at("old/a.csv")], true).is_err());
-        assert!(check_dataset_folder(&at("sources"), &[at("old/a.csv")], true).is_err());
-        assert!(check_dataset_folder(&at("mine"), &[at("link/thesis.txt")], true).is_err());
+        assert!(check_dataset_folder(&position("second"), &[position("old/a.csv")], true).is_err());
+        assert!(
+            check_dataset_folder(&position("sources"), &[position("old/a.csv")], true).is_err()
+        );
+        assert!(
+            check_dataset_folder(&position("mine"), &[position("link/thesis.txt")], true).is_err()
+        );
     }
 
     #[test]
     fn files_need_force_and_never_replace_folders() {
         let folder = folder_of(&["a.csv", "folder/"]);
-        let at = |name: &str| folder.path().join(name);
+        let position = |name: &str| folder.path().join(name);
         assert_eq!(
-            check_file(&at("new.csv"), &[], false).expect("new"),
-            at("new.csv")
+            check_file(&position("new.csv"), &[], false).expect("new"),
+            position("new.csv")
         );
-        let error = check_file(&at("a.csv"), &[], false)
+        let error = check_file(&position("a.csv"), &[], false)
             .expect_err("there")
             .to_string();
         let expected = "a.csv is an existing file of 4 bytes, which would be deleted; choose another name, or replace it with --force";
         assert!(error.ends_with(expected), "{error}");
-        assert!(check_file(&at("a.csv"), &[], true).is_ok());
-        assert!(check_file(&at("a.csv"), &[at("a.csv")], true).is_err());
-        assert!(check_file(&at("folder"), &[], true).is_err());
-        assert!(check_folder(&at("folder"), &[], false).is_ok());
+        assert!(check_file(&position("a.csv"), &[], true).is_ok());
+        assert!(check_file(&position("a.csv"), &[position("a.csv")], true).is_err());
+        assert!(check_file(&position("folder"), &[], true).is_err());
+        assert!(check_folder(&position("folder"), &[], false).is_ok());
         assert!(check_folder(folder.path(), &[], false).is_err());
         #[cfg(unix)]
         assert!(check_file(Path::new("/dev/null"), &[], true).is_err());

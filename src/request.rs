@@ -473,7 +473,7 @@ mod tests {
     #[test]
     fn parse_location_accepts_every_notation() {
         let degrees = |text: &str| match parse_location(text) {
-            Ok(Locator::LonLat(it)) => (it.lon(), it.lat()),
+            Ok(Locator::LonLat(position)) => (position.lon(), position.lat()),
             _ => panic!("{text} was not parsed as degrees"),
         };
         for text in [
@@ -488,7 +488,7 @@ mod tests {
         // In neither order in Great Britain: the latitude comes first.
         assert_eq!(degrees("48.86 2.35"), (2.35, 48.86));
         let metres = |text: &str| match parse_location(text) {
-            Ok(Locator::Grid(it)) => (it.easting_m(), it.northing_m()),
+            Ok(Locator::Grid(position)) => (position.easting_m(), position.northing_m()),
             _ => panic!("{text} was not parsed as an easting and a northing"),
         };
         for text in ["317303 480077", "317303, 480077", "317303.0,480077.0"] {
@@ -524,7 +524,10 @@ mod tests {
     fn form_dates_have_three_fields() {
         let day = |parts: [&str; 3]| {
             let names = ["day", "month", "year"];
-            let filled_in = names.into_iter().zip(parts).filter(|it| !it.1.is_empty());
+            let filled_in = names
+                .into_iter()
+                .zip(parts)
+                .filter(|value| !value.1.is_empty());
             let filled_in = filled_in.map(|(name, value)| (name.to_string(), value.to_string()));
             let params =
                 RequestParams::new(filled_in, FORM_FIELDS).expect("all are fields of the form");

@@ -215,10 +215,10 @@ mod tests {
         let cache = AnswerCache::new(1);
         let letters = b"ABDEFGHJLN";
         let all: Vec<Postcode> = (0..100_000_usize)
-            .map(|at| {
-                let (area, district) = (at / 10_000, at / 1_000 % 10);
-                let letter = |at: usize| char::from(letters[at % 10]);
-                let (sector, unit) = (at / 100 % 10, [letter(at / 10), letter(at)]);
+            .map(|index| {
+                let (area, district) = (index / 10_000, index / 1_000 % 10);
+                let letter = |index: usize| char::from(letters[index % 10]);
+                let (sector, unit) = (index / 100 % 10, [letter(index / 10), letter(index)]);
                 format!("{}{district} {sector}{}{}", letter(area), unit[0], unit[1])
             })
             .map(|text| postcode(&text))

@@ -198,7 +198,7 @@ mod tests {
         let frame = [0x28, 0xb5, 0x2f, 0xfd, 0, (24 - 10) << 3, 1, 0, 0];
         let read = |window_log| {
             let decompressor = Decompressor::new(Compression::Zstd, frame.as_slice(), window_log);
-            decompressor.and_then(|mut it| it.read_to_end(&mut Vec::new()))
+            decompressor.and_then(|mut decompressor| decompressor.read_to_end(&mut Vec::new()))
         };
         assert_eq!(read(24).expect("accepted"), 0);
         let error = read(23).expect_err("refused");

@@ -111,7 +111,10 @@ mod tests {
 
     #[test]
     fn a_delimiter_is_one_character_or_its_name() {
-        let bytes = |text: &str| text.parse::<Delimiter>().map(|it| it.as_bytes().to_vec());
+        let bytes = |text: &str| {
+            text.parse::<Delimiter>()
+                .map(|delimiter| delimiter.as_bytes().to_vec())
+        };
         assert_eq!(bytes(","), Ok(b",".to_vec()));
         assert_eq!(bytes("tab"), Ok(b"\t".to_vec()));
         assert_eq!(bytes("¬"), Ok(vec![0xc2, 0xac]));

@@ -279,9 +279,13 @@ mod tests {
                 selection.find_ends(row, Delimiter::COMMA, &mut ends),
                 Some(6)
             );
-            for at in [place, practice] {
-                let found = |ends| field_range(ends, at, Delimiter::COMMA);
-                assert_eq!(found(&ends), found(&all), "{at} of {place} and {practice}");
+            for index in [place, practice] {
+                let found = |ends| field_range(ends, index, Delimiter::COMMA);
+                assert_eq!(
+                    found(&ends),
+                    found(&all),
+                    "{index} of {place} and {practice}"
+                );
             }
             assert_eq!(
                 selection.find_ends(b"a,b", Delimiter::COMMA, &mut ends),
@@ -302,15 +306,15 @@ mod tests {
                 .map(|record| record.expect("bytes").iter().map(<[u8]>::to_vec).collect())
                 .collect();
             let mut ours = Vec::new();
-            let mut at = 0;
-            while at < text.len() {
-                let end = match row_end(text.as_bytes(), at, Delimiter::COMMA) {
+            let mut index = 0;
+            while index < text.len() {
+                let end = match row_end(text.as_bytes(), index, Delimiter::COMMA) {
                     RowEnd::After(end) => end,
                     RowEnd::EndOfText => text.len(),
                     RowEnd::Unterminated => return Ok(()),
                 };
-                let (row, _) = split_line_ending(&text.as_bytes()[at..end]);
-                at = end;
+                let (row, _) = split_line_ending(&text.as_bytes()[index..end]);
+                index = end;
                 // The csv crate skips empty lines.
                 if row.is_empty() {
                     continue;
@@ -319,7 +323,7 @@ mod tests {
                 field_ends(row, true, Delimiter::COMMA, &mut ends);
                 ours.push(
                     (0..ends.len())
-                        .map(|it| unquote(&row[field_range(&ends, it, Delimiter::COMMA)]).into_owned())
+                        .map(|index| unquote(&row[field_range(&ends, index, Delimiter::COMMA)]).into_owned())
                         .collect::<Vec<_>>(),
                 );
             }

@@ -183,8 +183,8 @@ mod tests {
     #[test]
     fn a_ring_of_cells_has_a_hole() {
         let cells: Vec<Polygon> = (0..9)
-            .filter(|at| *at != 4)
-            .map(|at| cell(at % 3, at / 3))
+            .filter(|index| *index != 4)
+            .map(|index| cell(index % 3, index / 3))
             .collect();
         let joined = dissolve(&cells).expect("a coverage");
         assert_eq!((joined.len(), joined[0].len()), (1, 2));
@@ -202,8 +202,8 @@ mod tests {
         // A 4 × 4 grid without an inner cell and without a cell on the edge that touches it at a
         // corner.
         let cells: Vec<Polygon> = (0..16)
-            .filter(|at| ![5, 2].contains(at))
-            .map(|at| cell(at % 4, at / 4))
+            .filter(|index| ![5, 2].contains(index))
+            .map(|index| cell(index % 4, index / 4))
             .collect();
         let joined = dissolve(&cells).expect("a coverage");
         assert_eq!(area(&joined), 28);

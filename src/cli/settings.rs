@@ -257,9 +257,9 @@ mod tests {
                 .map(|(_, value)| (*value).to_string())
         };
         let resolved = from_env_and_file(serve, of)?;
-        let arguments = resolved.into_iter().flat_map(|it| it.arguments);
+        let arguments = resolved.into_iter().flat_map(|setting| setting.arguments);
         Ok(arguments
-            .map(|it| it.to_string_lossy().into_owned())
+            .map(|argument| argument.to_string_lossy().into_owned())
             .collect())
     }
 

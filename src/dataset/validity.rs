@@ -694,7 +694,7 @@ mod tests {
     #[test]
     fn a_comb_with_overlapping_edge_boxes_is_checked_in_n_log_n() {
         const TEETH: i64 = 50_000;
-        let teeth = (0..TEETH).flat_map(|at| [(4 * at, 0), (4 * at + 2, 1_000_000)]);
+        let teeth = (0..TEETH).flat_map(|index| [(4 * index, 0), (4 * index + 2, 1_000_000)]);
         let back = [(4 * TEETH, 0), (4 * TEETH, -10), (0, -10)];
         let comb: Vec<Vertex> = teeth.chain(back).map(|(x, y)| (x + y, y - x)).collect();
         let begun = std::time::Instant::now();
@@ -770,8 +770,8 @@ mod tests {
         let all: Vec<Vec<Polygon>> = (0..40_000).map(|_| random.polygons()).collect();
         let script = "import json, sys, shapely\n\
             for parts in json.load(sys.stdin):\n    \
-            it = shapely.MultiPolygon([shapely.Polygon(p[0], p[1:]) for p in parts])\n    \
-            print(shapely.is_valid_reason(it))\n";
+            shape = shapely.MultiPolygon([shapely.Polygon(p[0], p[1:]) for p in parts])\n    \
+            print(shapely.is_valid_reason(shape))\n";
         let mut program = Command::new(python);
         program
             .args(["-c", script])

@@ -112,10 +112,10 @@ mod tests {
 
     fn describe(old: &[StatisticalAssignment], new: &[StatisticalAssignment]) -> Vec<String> {
         let changes = compare(old, new, DAY);
-        let describe_change = |it: &CoverageChange| {
-            let (change, layer) = (it.change.as_str(), it.layer);
-            let (area, code) = (&it.area, &it.statistical_area);
-            let (was, is) = (it.old_share, it.new_share);
+        let describe_change = |coverage_change: &CoverageChange| {
+            let (change, layer) = (coverage_change.change.as_str(), coverage_change.layer);
+            let (area, code) = (&coverage_change.area, &coverage_change.statistical_area);
+            let (was, is) = (coverage_change.old_share, coverage_change.new_share);
             format!("{change} {layer} {area} {code} {was:?} {is:?}")
         };
         changes.iter().map(describe_change).collect()

@@ -120,7 +120,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: Result<(f64, f64), InvalidGridReference>) {
         let parsed = text.parse::<GridReference>().map(GridReference::centre);
-        let centre_m = parsed.map(|it| (it.easting_m(), it.northing_m()));
+        let centre_m = parsed.map(|position| (position.easting_m(), position.northing_m()));
         assert_eq!(centre_m, expected, "{text}");
     }
 

@@ -249,10 +249,13 @@ mod tests {
 
     #[test]
     fn distances_are_those_of_a_plane() {
-        let at =
+        let position =
             |easting, northing| BritishGrid::from_metres(easting, northing).expect("near the grid");
-        assert!((at(1_000.0, 2_000.0).distance_m(at(4_000.0, 6_000.0)) - 5_000.0).abs() < 1e-9);
-        assert_eq!(at(7.0, 8.0).distance_m(at(7.0, 8.0)), 0.0);
+        assert!(
+            (position(1_000.0, 2_000.0).distance_m(position(4_000.0, 6_000.0)) - 5_000.0).abs()
+                < 1e-9
+        );
+        assert_eq!(position(7.0, 8.0).distance_m(position(7.0, 8.0)), 0.0);
     }
 
     #[test]

@@ -430,7 +430,10 @@ mod tests {
     fn check_suggestion(input: &str, expected: Option<&str>) {
         match input.parse::<Postcode>() {
             Err(InvalidPostcode::Malformed { suggestion, .. }) => {
-                assert_eq!(suggestion.map(|it| it.to_string()).as_deref(), expected);
+                assert_eq!(
+                    suggestion.map(|postcode| postcode.to_string()).as_deref(),
+                    expected
+                );
             }
             other => panic!("{other:?} is not malformed"),
         }
@@ -613,10 +616,10 @@ mod tests {
             "M1  1AE", "M1   1AE", "GIR 0AA", "ZZ99 3VZ", "XM4 5HQ", "ASCN 1ZZ",
         ];
         for shape in shapes {
-            for at in 0..shape.len() {
+            for offset in 0..shape.len() {
                 for byte in 0..128 {
                     let mut text = shape.as_bytes().to_vec();
-                    text[at] = byte;
+                    text[offset] = byte;
                     let text = String::from_utf8(text).expect("ASCII");
                     assert_eq!(text.parse::<Postcode>(), parse_any_form(&text), "{text:?}");
                 }

@@ -210,7 +210,7 @@ mod tests {
     fn value_determines_scale_and_coarseness() {
         let check = |value: u8, scale: &str, is_coarse: bool| {
             let quality = PositionalQuality::new(value);
-            let scale_and_value = quality.map(|it| (it.scale(), it.value()));
+            let scale_and_value = quality.map(|quality| (quality.scale(), quality.value()));
             assert_eq!(scale_and_value, Some((scale, value)));
             let entry = PostcodeEntry {
                 positional_quality: quality,

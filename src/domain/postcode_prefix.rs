@@ -128,7 +128,7 @@ impl std::fmt::Debug for PostcodePrefix {
 
 impl std::fmt::Debug for PrefixReading {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Reading(…)")
+        f.write_str("PrefixReading(…)")
     }
 }
 
@@ -146,7 +146,7 @@ mod tests {
         );
         let actual = prefix.readings().iter();
         let actual: Vec<_> = actual
-            .map(|it| (it.outcode(), it.incode_prefix()))
+            .map(|reading| (reading.outcode(), reading.incode_prefix()))
             .collect();
         assert_eq!(actual, readings, "{text:?}");
     }

@@ -245,17 +245,17 @@ mod tests {
             let url: Uri = url.parse().expect("an address");
             base(ours).strip_base(&url).map(str::to_string)
         };
-        let at = |ours, url| local_path(ours, url).unwrap_or_else(|| panic!("{ours} {url}"));
+        let position = |ours, url| local_path(ours, url).unwrap_or_else(|| panic!("{ours} {url}"));
         assert_eq!(
-            at("https://a.example", "https://a.example/embed?layer=icc"),
+            position("https://a.example", "https://a.example/embed?layer=icc"),
             "/embed?layer=icc"
         );
-        assert_eq!(at("https://a.example", "http://A.example"), "/");
+        assert_eq!(position("https://a.example", "http://A.example"), "/");
         assert_eq!(
-            at("https://a.example/b", "https://a.example/b/embed"),
+            position("https://a.example/b", "https://a.example/b/embed"),
             "/embed"
         );
-        assert_eq!(at("https://a.example/b", "https://a.example/b"), "");
+        assert_eq!(position("https://a.example/b", "https://a.example/b"), "");
         for (ours, url) in [
             ("", "https://a.example/embed"),
             ("https://a.example", "https://b.example/embed"),

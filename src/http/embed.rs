@@ -366,7 +366,7 @@ mod tests {
         let policy = |origins: &[&str]| {
             let origins: Vec<EmbedOrigin> = origins
                 .iter()
-                .map(|it| it.parse().expect("an origin"))
+                .map(|text| text.parse().expect("an origin"))
                 .collect();
             let policy = FrameAncestors::from_origins(&origins).policy();
             policy.to_str().expect("ASCII").to_string()

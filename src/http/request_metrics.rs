@@ -122,7 +122,10 @@ mod tests {
             .map(|(name, route_metrics)| {
                 (
                     name,
-                    route_metrics.by_status().map(|(_, it)| it).sum::<u64>(),
+                    route_metrics
+                        .by_status()
+                        .map(|(_, value)| value)
+                        .sum::<u64>(),
                 )
             })
             .filter(|(_, sum)| *sum > 0)
@@ -130,7 +133,7 @@ mod tests {
         assert_eq!(counts, [("locate", 3), ("other", 2)]);
         let (_, locate) = metrics
             .by_route_class()
-            .find(|it| it.0 == "locate")
+            .find(|metric| metric.0 == "locate")
             .expect("it");
         let by_status: Vec<_> = locate.by_status().collect();
         assert_eq!(by_status, [("2xx", 1), ("3xx", 0), ("4xx", 1), ("5xx", 1)]);

@@ -237,8 +237,8 @@ mod tests {
         // With its content codings, slightly more than a quarter of the limit.
         let large = || EncodedBody::new(vec![0; CACHE_BYTES_MAX / 16]);
         cache.insert(key("first"), large());
-        for at in 0..3 {
-            cache.insert(key(&at.to_string()), large());
+        for value in 0..3 {
+            cache.insert(key(&value.to_string()), large());
         }
         assert!(cache.get(&key("first")).is_none());
         assert!(cache.get(&key("2")).is_some());

@@ -477,28 +477,31 @@ mod tests {
             .iter()
             .map(|(reason, rejected)| (*reason, first_location(rejected)))
             .collect();
-        let at = |file: &str, feature| (file.to_string(), feature);
+        let position = |file: &str, feature| (file.to_string(), feature);
         assert_eq!(
             locations,
             BTreeMap::from([
-                ("a ring crosses or touches itself", at("A82002.geojson", 2)),
-                ("not readable GeoJSON", at("A82003.geojson", 0)),
-                ("no features", at("A82004.geojson", 0)),
+                (
+                    "a ring crosses or touches itself",
+                    position("A82002.geojson", 2)
+                ),
+                ("not readable GeoJSON", position("A82003.geojson", 0)),
+                ("no features", position("A82004.geojson", 0)),
                 (
                     "its file name and its name or PracticeCd have different codes",
-                    at("A82005.geojson", 1)
+                    position("A82005.geojson", 1)
                 ),
                 (
                     "no ODS code in the file name, PracticeCd or name",
-                    at("surgery.geojson", 1)
+                    position("surgery.geojson", 1)
                 ),
                 (
                     "a ring should have at least four positions, the last equal to the first",
-                    at("A82007.geojson", 1)
+                    position("A82007.geojson", 1)
                 ),
                 (
                     "an earlier file has the same catchment of the same practice",
-                    at("b/A82001.geojson", 0)
+                    position("b/A82001.geojson", 0)
                 ),
             ])
         );
@@ -528,10 +531,10 @@ mod tests {
         let text = geojson(&[("{}", SQUARE)]);
         std::io::Write::write_all(&mut writer, text.as_bytes()).expect("a member");
         let bytes = writer.finish().expect("an archive").into_inner();
-        for at in 0..bytes.len() {
+        for index in 0..bytes.len() {
             let mut damaged = bytes.clone();
-            damaged[at] ^= 0xff;
-            for bytes in [&bytes[..at], &damaged] {
+            damaged[index] ^= 0xff;
+            for bytes in [&bytes[..index], &damaged] {
                 std::fs::write(&path, bytes).expect("a file");
                 let _ = SourceFiles::open(&path).map(|mut source_files| read(&mut source_files));
             }

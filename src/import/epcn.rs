@@ -739,13 +739,13 @@ mod tests {
             ("PCNDetails", DETAILS_ROWS),
             ("PCN Core Partner Details", PARTNERS_ROWS),
         ]);
-        for at in 0..bytes.len() {
+        for index in 0..bytes.len() {
             for value in [0x01, 0x10, 0xff] {
                 let mut damaged = bytes.clone();
-                damaged[at] ^= value;
+                damaged[index] ^= value;
                 let _ = read_workbook("x.xlsx", Cursor::new(damaged));
             }
-            let _ = read_workbook("x.xlsx", Cursor::new(&bytes[..at]));
+            let _ = read_workbook("x.xlsx", Cursor::new(&bytes[..index]));
         }
     }
 
@@ -770,8 +770,8 @@ mod tests {
         ]);
         let mut plain = ZipArchive::new(Cursor::new(plain)).expect("an archive");
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-        for at in 0..plain.len() {
-            let mut part = plain.by_index(at).expect("a part");
+        for index in 0..plain.len() {
+            let mut part = plain.by_index(index).expect("a part");
             let name = part.name().expect("a name").into_owned();
             let mut text = String::new();
             part.read_to_string(&mut text).expect("text");

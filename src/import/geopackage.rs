@@ -526,8 +526,8 @@ pub(super) mod fixture {
         for ring in rings {
             bytes.extend(size(ring.len()));
             for position in *ring {
-                for at in 0..dimensions {
-                    bytes.extend(f64_bytes(position.get(at).copied().unwrap_or(7.0)));
+                for index in 0..dimensions {
+                    bytes.extend(f64_bytes(position.get(index).copied().unwrap_or(7.0)));
                 }
             }
         }
@@ -671,7 +671,9 @@ mod tests {
     #[test]
     fn invalid_blob_is_an_error_that_names_the_row() {
         let good = blob(27700, 32, &wkb(3, 2, true, &[&SQUARE]));
-        let mut wrong: Vec<Vec<u8>> = (0..good.len()).map(|at| good[..at].to_vec()).collect();
+        let mut wrong: Vec<Vec<u8>> = (0..good.len())
+            .map(|index| good[..index].to_vec())
+            .collect();
         wrong.push([good.as_slice(), b"x"].concat());
         wrong.push(blob(4326, 0, &wkb(3, 2, true, &[&SQUARE])));
         wrong.push(blob(27700, 0, &wkb(10, 2, true, &[&SQUARE])));
@@ -711,9 +713,9 @@ mod tests {
             &[("k", Some(blob(27700, 0, &wkb(3, 2, true, &[&SQUARE]))))],
         );
         let bytes = fs::read(&path).expect("a file");
-        for at in (0..bytes.len()).step_by(37) {
+        for index in (0..bytes.len()).step_by(37) {
             let mut damaged = bytes.clone();
-            damaged[at] ^= 0xff;
+            damaged[index] ^= 0xff;
             fs::write(&path, &damaged).expect("a file");
             let _ = read(&path, None);
         }

@@ -444,14 +444,14 @@ mod tests {
     fn damaged_shapefiles_do_not_panic() {
         let (shp, dbf) = shp_and_dbf(&[&[&SQUARE]]);
         for value in [0x01, 0x55, 0x7f, 0x80, 0xff] {
-            for at in 0..shp.len() {
+            for index in 0..shp.len() {
                 let mut damaged = shp.clone();
-                damaged[at] ^= value;
+                damaged[index] ^= value;
                 let _ = import_parts(&damaged, &dbf);
             }
-            for at in 0..dbf.len() {
+            for index in 0..dbf.len() {
                 let mut damaged = dbf.clone();
-                damaged[at] ^= value;
+                damaged[index] ^= value;
                 let _ = import_parts(&shp, &damaged);
             }
         }
@@ -599,9 +599,15 @@ mod tests {
     /// The LSOAs of 2011 from ONS have three such enclaves.
     #[test]
     fn nested_part_is_an_error_unless_read_as_a_hole() {
-        let square = |at: f64, side: f64| {
-            let end = at + side;
-            serde_json::json!([[[at, at], [at, end], [end, end], [end, at], [at, at]]])
+        let square = |value: f64, side: f64| {
+            let end = value + side;
+            serde_json::json!([[
+                [value, value],
+                [value, end],
+                [end, end],
+                [end, value],
+                [value, value]
+            ]])
         };
         let collection = serde_json::json!({ "type": "FeatureCollection", "features": [{
             "type": "Feature",

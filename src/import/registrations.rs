@@ -365,10 +365,16 @@ mod tests {
     }
 
     fn counts(registrations: &[RegistrationCount]) -> Vec<(String, &str, u32)> {
-        let practice_code = |it: &'_ RegistrationCount| it.practice.to_string();
+        let practice_code = |count: &'_ RegistrationCount| count.practice.to_string();
         registrations
             .iter()
-            .map(|it| (practice_code(it), it.statistical_area.as_str(), it.patients))
+            .map(|count| {
+                (
+                    practice_code(count),
+                    count.statistical_area.as_str(),
+                    count.patients,
+                )
+            })
             .collect()
     }
 

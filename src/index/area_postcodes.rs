@@ -311,7 +311,7 @@ mod tests {
                 .unwrap_or(text)
         };
         postcodes
-            .map(|it| (short(it.entry.postcode.to_string()), it.basis))
+            .map(|postcode| (short(postcode.entry.postcode.to_string()), postcode.basis))
             .collect()
     }
 
@@ -387,7 +387,7 @@ mod tests {
             index.postcodes_in((Layer::Icc, "k"), DAY, PostcodeFilter::Live, after, limit)
         };
         let texts = |page: PostcodePage| -> Vec<String> {
-            summary(page).into_iter().map(|it| it.0).collect()
+            summary(page).into_iter().map(|value| value.0).collect()
         };
         assert!(page(None, 2).has_more);
         assert_eq!(texts(page(None, 2)), ["AA", "AD"]);

@@ -267,8 +267,10 @@ mod tests {
         (later.period, later.catchment_kind) = (from(date(2023, 5, 1)), CatchmentKind::Outer);
         boundaries.push(later);
         let share = dated.assignments.iter_mut();
-        let share = share.filter(|it| it.area == "A00001");
-        share.for_each(|it: &mut StatisticalAssignment| it.period = until(date(2023, 6, 1)));
+        let share = share.filter(|assignment| assignment.area == "A00001");
+        share.for_each(|assignment: &mut StatisticalAssignment| {
+            assignment.period = until(date(2023, 6, 1))
+        });
         let index = build(dated);
         let of = |text| index.change_dates().for_postcode(postcode(text));
         let (opened, introduced) = (date(1974, 4, 1), date(1980, 1, 1));

@@ -313,9 +313,9 @@ mod tests {
         let index = index();
         let icb = index.layer(Layer::Icb).expect("in the dataset");
         assert_eq!((icb.area_count(), icb.ordinal("north")), (1, Some(0)));
-        let names = icb.versions_of(0).iter().map(|it| it.name.as_str());
+        let names = icb.versions_of(0).iter().map(|area| area.name.as_str());
         assert_eq!(names.collect::<Vec<_>>(), ["NORTH", "WIDER"]);
-        let name = |day| icb.version(0, day).map(|it| it.name.as_str());
+        let name = |day| icb.version(0, day).map(|area| area.name.as_str());
         assert_eq!(
             (name(BEFORE), name(WIDENED)),
             (Some("NORTH"), Some("WIDER"))
@@ -363,7 +363,7 @@ mod tests {
         let last_name = |day| {
             layer
                 .area_or_last_version("was", day)
-                .map(|it| it.name.as_str())
+                .map(|area| area.name.as_str())
         };
         assert_eq!(last_name(date(2022, 6, 1)), Some("OLD"));
         assert_eq!(last_name(BEFORE), Some("NEWER"));
@@ -399,8 +399,11 @@ mod tests {
     fn assignments_are_filtered_by_date() {
         let index = index();
         let icc = index.layer(Layer::Icc).expect("in the dataset");
-        let ordinals_on =
-            |row, day| -> Vec<u32> { icc.assignments_on(row, day).map(|it| it.ordinal).collect() };
+        let ordinals_on = |row, day| -> Vec<u32> {
+            icc.assignments_on(row, day)
+                .map(|assignment| assignment.ordinal)
+                .collect()
+        };
         assert_eq!(ordinals_on(0, DAY), [0]);
         assert_eq!(ordinals_on(1, DAY), [1]);
         assert!(ordinals_on(2, date(2023, 12, 31)).is_empty());

@@ -74,7 +74,7 @@ pub struct Location {
 /// Prints only the status: the rest reveals the query, which must not reach a log.
 impl fmt::Debug for LocateAnswer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer")
+        f.debug_struct("LocateAnswer")
             .field("status", &self.status)
             .finish_non_exhaustive()
     }
@@ -88,7 +88,7 @@ impl fmt::Debug for Location {
 
 impl fmt::Debug for PracticeRegistration<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Registration(…)")
+        f.write_str("PracticeRegistration(…)")
     }
 }
 
@@ -951,17 +951,24 @@ mod tests {
     fn describe(found: &LayerResult<'_>) -> Vec<String> {
         match found {
             LayerResult::Areas(areas) => {
-                let word = |it: &AreaMatch<'_>| format!("{} {}", it.area.name, it.basis.as_str());
+                let word = |area_match: &AreaMatch<'_>| {
+                    format!("{} {}", area_match.area.name, area_match.basis.as_str())
+                };
                 areas.iter().map(word).collect()
             }
             LayerResult::Practices(practices) => {
-                let word = |it: &PracticeMatch<'_>| {
-                    format!("{} {:?}", it.practice.code, it.catchment_kind)
+                let word = |practice_match: &PracticeMatch<'_>| {
+                    format!(
+                        "{} {:?}",
+                        practice_match.practice.code, practice_match.catchment_kind
+                    )
                 };
                 practices.iter().map(word).collect()
             }
             LayerResult::Groups(groups) => {
-                let word = |it: &GroupMatch<'_>| format!("{} via {}", it.area.id, it.via);
+                let word = |group_match: &GroupMatch<'_>| {
+                    format!("{} via {}", group_match.area.id, group_match.via)
+                };
                 groups.iter().map(word).collect()
             }
             LayerResult::Unknown(unknown) => vec![unknown.as_str().into()],
@@ -973,7 +980,11 @@ mod tests {
         let index = index();
         let answer = index.locate(&query);
         assert_eq!(answer.status, status);
-        let actual: Vec<Vec<String>> = answer.residence.iter().map(|it| describe(&it.1)).collect();
+        let actual: Vec<Vec<String>> = answer
+            .residence
+            .iter()
+            .map(|value| describe(&value.1))
+            .collect();
         assert_eq!(actual, layers);
     }
 
@@ -985,7 +996,7 @@ mod tests {
         };
         let proximity = area.proximity.as_ref().expect("measured");
         let others = proximity.alternatives.iter();
-        let others = others.map(|it| (it.area.id.clone(), it.distance_m));
+        let others = others.map(|area| (area.area.id.clone(), area.distance_m));
         (proximity.certainty, proximity.distance_m, others.collect())
     }
 
@@ -1227,7 +1238,7 @@ mod tests {
         let others = &area.proximity.as_ref().expect("measured").alternatives;
         let others: Vec<(&str, f64)> = others
             .iter()
-            .map(|it| (it.area.id.as_str(), it.distance_m))
+            .map(|area| (area.area.id.as_str(), area.distance_m))
             .collect();
         assert_eq!(others, [("k", 0.0)]);
     }
@@ -1246,8 +1257,14 @@ mod tests {
                     assert!(all[0].proximity.is_some());
                 }
                 (LayerResult::Practices(some), LayerResult::Practices(all)) => {
-                    assert!(some.iter().all(|it| it.distance_m.is_none()));
-                    assert!(all.iter().all(|it| it.distance_m.is_some()));
+                    assert!(
+                        some.iter()
+                            .all(|practice_match| practice_match.distance_m.is_none())
+                    );
+                    assert!(
+                        all.iter()
+                            .all(|practice_match| practice_match.distance_m.is_some())
+                    );
                 }
                 _ => {}
             }
@@ -1264,13 +1281,13 @@ mod tests {
         else {
             panic!("practices")
         };
-        let actual = practices.iter().map(|it| {
+        let actual = practices.iter().map(|practice_match| {
             (
-                it.practice.code.to_string(),
-                it.share,
-                it.distance_m,
-                it.provenance,
-                it.basis,
+                practice_match.practice.code.to_string(),
+                practice_match.share,
+                practice_match.distance_m,
+                practice_match.provenance,
+                practice_match.basis,
             )
         });
         let actual: Vec<_> = actual.collect();
@@ -1332,7 +1349,7 @@ mod tests {
         let location = answer.location.expect("known");
         assert_eq!(format!("{location:?}"), "Location(…)");
         let registration = answer.registration.expect("requested");
-        assert_eq!(format!("{registration:?}"), "Registration(…)");
+        assert_eq!(format!("{registration:?}"), "PracticeRegistration(…)");
     }
 
     #[test]
@@ -1342,8 +1359,8 @@ mod tests {
             (UnknownReason::NoSource, "no source"),
             (UnknownReason::NoDataForDate, "no_data_for_date"),
         ];
-        for (it, word) in unknown {
-            assert_eq!(it.as_str(), word);
+        for (reason, word) in unknown {
+            assert_eq!(reason.as_str(), word);
         }
         let reasons = [
             (RegistrationReason::Missing, "missing"),
@@ -1355,16 +1372,16 @@ mod tests {
             (RegistrationReason::SuccessionCycle, "succession_cycle"),
             (RegistrationReason::OutsideCoverage, "outside_coverage"),
         ];
-        for (it, word) in reasons {
-            assert_eq!(it.as_str(), word);
+        for (reason, word) in reasons {
+            assert_eq!(reason.as_str(), word);
         }
         let notes = [
             (AnswerNote::PracticeAddress, "practice_address"),
             (AnswerNote::NotYetIntroduced, "not_yet_introduced"),
             (AnswerNote::ClosesOn, "closes_on"),
         ];
-        for (it, word) in notes {
-            assert_eq!(it.as_str(), word);
+        for (note, word) in notes {
+            assert_eq!(note.as_str(), word);
         }
     }
 
@@ -1378,7 +1395,7 @@ mod tests {
         let actual: Vec<Vec<String>> = registration
             .areas
             .iter()
-            .map(|it| describe(&it.1))
+            .map(|value| describe(&value.1))
             .collect();
         assert_eq!(
             actual,
@@ -1452,7 +1469,7 @@ mod tests {
             Some(RegistrationReason::SuccessionCycle)
         );
         assert_eq!(
-            registration.practice.map(|it| it.practice.code),
+            registration.practice.map(|practice| practice.practice.code),
             Some(code("A00005"))
         );
         assert!(areas_of_layer(&registration.areas, Layer::Icc).is_empty());
@@ -1468,17 +1485,27 @@ mod tests {
         dataset.memberships.push(member);
         let index = build(dataset);
         let answer = index.locate(&registration_query("A00006"));
-        assert_eq!(answer.registration.and_then(|it| it.reason), None);
+        assert_eq!(
+            answer
+                .registration
+                .and_then(|registration| registration.reason),
+            None
+        );
         assert_eq!(answer.agreement, Agreement::RegistrationOnly);
     }
 
     #[test]
     fn no_practice_is_outside_coverage_without_community_layers() {
         let mut dataset = dataset();
-        dataset.manifest.layers.retain(|it| it.id != "icc");
+        dataset.manifest.layers.retain(|entry| entry.id != "icc");
         let index = build(dataset);
         let answer = index.locate(&registration_query("A00006"));
-        assert_eq!(answer.registration.and_then(|it| it.reason), None);
+        assert_eq!(
+            answer
+                .registration
+                .and_then(|registration| registration.reason),
+            None
+        );
     }
 
     #[test]
@@ -1582,7 +1609,9 @@ mod tests {
         let answer = index.locate(&postcode_query("LA1 1AA"));
         let ids = |layer| -> Vec<&str> {
             let areas = areas_of_layer(&answer.residence, layer).iter();
-            areas.map(|it| it.area.id.as_str()).collect()
+            areas
+                .map(|area_match| area_match.area.id.as_str())
+                .collect()
         };
         assert_eq!(ids(Layer::Icc), ["k"]);
         assert_eq!(ids(Layer::SubCommunity), ["m"]);

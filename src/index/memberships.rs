@@ -215,7 +215,9 @@ mod tests {
     use super::*;
 
     fn groups<'m>(memberships: impl Iterator<Item = &'m Membership>) -> Vec<Option<&'m str>> {
-        memberships.map(|it| it.group.as_deref()).collect()
+        memberships
+            .map(|membership| membership.group.as_deref())
+            .collect()
     }
 
     #[test]
@@ -261,15 +263,15 @@ mod tests {
         );
         let ordinals = |layer| -> Vec<Option<u32>> {
             let of_practice = memberships.of_practice(row, layer, DAY);
-            of_practice.map(|it| it.1).collect()
+            of_practice.map(|value| value.1).collect()
         };
         assert_eq!(ordinals(Layer::Icc), [Some(1)]);
         assert_eq!(ordinals(Layer::Pcn), [None]);
-        let at = index.layers().position(|it| it == Layer::Icc);
-        let at = at.expect("in the dataset");
+        let position = index.layers().position(|layer| layer == Layer::Icc);
+        let index = position.expect("in the dataset");
         let ordinals = |ordinal, layer| -> Vec<Option<u32>> {
-            let of_area = memberships.of_area(at, ordinal, layer, DAY);
-            of_area.map(|it| it.1).collect()
+            let of_area = memberships.of_area(index, ordinal, layer, DAY);
+            of_area.map(|value| value.1).collect()
         };
         assert_eq!(ordinals(0, Layer::ResilienceGroup), [Some(0), Some(1)]);
         assert_eq!(ordinals(1, Layer::ResilienceGroup), [None]);

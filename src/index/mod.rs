@@ -620,7 +620,7 @@ mod tests {
     const BEFORE: Date = date(2024, 6, 30);
 
     fn ids<'a>(areas: impl IntoIterator<Item = &'a Area>) -> Vec<&'a str> {
-        areas.into_iter().map(|it| it.id.as_str()).collect()
+        areas.into_iter().map(|area| area.id.as_str()).collect()
     }
 
     #[test]
@@ -701,7 +701,7 @@ mod tests {
         let areas_at = |revision| -> Vec<(u32, String, Option<Date>)> {
             let areas = index.areas_with_geometry(Layer::Icb, revision).into_iter();
             areas
-                .map(|it| (it.ordinal, it.title, it.boundary.period.from))
+                .map(|area| (area.ordinal, area.title, area.boundary.period.from))
                 .collect()
         };
         assert_eq!(areas_at(0), [(1, "NORTH".to_string(), None)]);
@@ -726,14 +726,16 @@ mod tests {
         let queries = ["LA2 1AA", "LA1 1AA", "LA1 9ZZ", "LA3 1AA"].map(postcode);
         let rows = [Some(8), Some(0), None, None];
         let kinds = |listing: PostcodeLookup| match listing {
-            PostcodeLookup::Entry(entry) => entry.position.map(|it| it.easting_m() - 300_000.0),
+            PostcodeLookup::Entry(entry) => entry
+                .position
+                .map(|position| position.easting_m() - 300_000.0),
             PostcodeLookup::Unknown => Some(-1.0),
             PostcodeLookup::OutsideCoverage => Some(-2.0),
         };
         let expected = [Some(17_000.0), Some(1_000.0), Some(-1.0), Some(-2.0)];
-        for (at, postcode) in queries.into_iter().enumerate() {
-            assert_eq!(index.postcode_row(postcode), rows[at]);
-            assert_eq!(kinds(index.lookup_postcode(postcode)), expected[at]);
+        for (position, postcode) in queries.into_iter().enumerate() {
+            assert_eq!(index.postcode_row(postcode), rows[position]);
+            assert_eq!(kinds(index.lookup_postcode(postcode)), expected[position]);
         }
         assert_eq!(index.postcode_rows(&queries), rows);
         let batch = index.lookup_postcodes(&queries).into_iter().map(kinds);
@@ -775,7 +777,8 @@ mod tests {
             let prefix: PostcodePrefix = text.parse().expect("a prefix");
             let completions = index.completions(&prefix, limit, DAY);
             let postcodes = completions.postcodes.iter();
-            let postcodes: Vec<String> = postcodes.map(|it| it.postcode.to_string()).collect();
+            let postcodes: Vec<String> =
+                postcodes.map(|entry| entry.postcode.to_string()).collect();
             (
                 completions.outcodes.join(" "),
                 postcodes.join(", "),
@@ -805,7 +808,9 @@ mod tests {
         let index = index();
         let postcodes = |east, north, limit| -> Vec<String> {
             let near = index.nearest_postcodes(km(east, north), limit, DAY);
-            near.iter().map(|it| it.0.postcode.to_string()).collect()
+            near.iter()
+                .map(|value| value.0.postcode.to_string())
+                .collect()
         };
         // LA1 1AF and LA1 1AG are nearer than LA1 1AA.
         assert_eq!(postcodes(2.0, 2.0, 2), ["ZZ99 3VZ", "LA1 1AA"]);
@@ -814,7 +819,8 @@ mod tests {
         let practices = |east, limit| -> Vec<(String, f64)> {
             let near = index.nearest_practices(km(east, 2.0), limit, DAY);
             let near = near.into_iter();
-            near.map(|it| (it.0.code.to_string(), it.2)).collect()
+            near.map(|value| (value.0.code.to_string(), value.2))
+                .collect()
         };
         assert_eq!(practices(1.0, 1), [("A00001".to_string(), 1_000.0)]);
         assert_eq!(practices(67.0, 9).len(), 1);
@@ -824,17 +830,23 @@ mod tests {
     #[test]
     fn practices_have_premises_successors_and_predecessors() {
         let index = index();
-        let codes = index.practices().iter().map(|it| it.code.to_string());
+        let codes = index
+            .practices()
+            .iter()
+            .map(|practice| practice.code.to_string());
         let codes: Vec<String> = codes.collect();
         assert!(codes.is_sorted());
         assert_eq!(codes.len(), 6);
         let first = code("A00001");
         assert_eq!(
-            index.practice(first).map(|it| it.name.as_str()),
+            index.practice(first).map(|practice| practice.name.as_str()),
             Some("a00001")
         );
         assert!(index.practice(code("X99999")).is_none());
-        let buildings = index.premises(first).iter().map(|it| it.position);
+        let buildings = index
+            .premises(first)
+            .iter()
+            .map(|premises| premises.position);
         assert!(buildings.eq([km(1.0, 1.0), km(4.0, 1.0)]));
         assert!(index.premises(code("X99999")).is_empty());
         let before = code("A00004");

@@ -153,11 +153,11 @@ mod tests {
         let neighbours = |layer, id| -> Vec<(String, f64)> {
             let found = index.neighbours(layer, id, DAY).into_iter();
             found
-                .map(|it| (it.area.id.clone(), it.shared_border_m))
+                .map(|area| (area.area.id.clone(), area.shared_border_m))
                 .collect()
         };
         let found = neighbours(Layer::Icc, "l");
-        let ids: Vec<&str> = found.iter().map(|it| it.0.as_str()).collect();
+        let ids: Vec<&str> = found.iter().map(|value| value.0.as_str()).collect();
         assert_eq!(ids, ["k", "c", "d"]);
         for ((_, shared_m), expected) in found.iter().zip([10_000.0, 4_000.0, 2_000.0]) {
             assert!((shared_m - expected).abs() <= 100.0, "{shared_m}");
@@ -165,7 +165,11 @@ mod tests {
         let of_k = neighbours(Layer::Icc, "k");
         assert_eq!(of_k.len(), 1, "{of_k:?}");
         assert!((of_k[0].1 - 10_000.0).abs() < 1e-6);
-        let beside_k = |id| neighbours(Layer::Icc, id).iter().any(|it| it.0 == "k");
+        let beside_k = |id| {
+            neighbours(Layer::Icc, id)
+                .iter()
+                .any(|value| value.0 == "k")
+        };
         assert!(!beside_k("e") && beside_k("f"));
         assert_eq!(neighbours(Layer::GpPractice, "A00003"), []);
         assert_eq!(neighbours(Layer::Icc, "z"), []);

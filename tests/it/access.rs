@@ -143,10 +143,10 @@ fn rate_limited_clients_get_429_with_retry_after() {
 #[test]
 fn x_forwarded_for_from_untrusted_clients_is_ignored() {
     let server = rate_limited_server("2/hour", &["10.0.0.0/8"]);
-    for at in 0..4 {
-        let hop = format!("192.0.2.{at}");
+    for value in 0..4 {
+        let hop = format!("192.0.2.{value}");
         let reply = get(&server, "/api/v1/dataset", &[("x-forwarded-for", &hop)]);
-        assert_eq!(reply.status, if at < 2 { 200 } else { 429 }, "{reply}");
+        assert_eq!(reply.status, if value < 2 { 200 } else { 429 }, "{reply}");
     }
 }
 
@@ -301,7 +301,9 @@ fn browsers_can_send_the_key_as_the_basic_auth_password() {
     for path in ["/", "/batch"] {
         let refused = server.get(path).expect(401);
         let challenges = refused.headers.get_all("www-authenticate").iter();
-        let challenges: Vec<&str> = challenges.filter_map(|it| it.to_str().ok()).collect();
+        let challenges: Vec<&str> = challenges
+            .filter_map(|challenge| challenge.to_str().ok())
+            .collect();
         assert_eq!(
             challenges,
             [

@@ -228,7 +228,7 @@ fn default_columns_match_locate() {
     let practices: Vec<String> = INDEX
         .practices()
         .iter()
-        .map(|it| it.code.to_string())
+        .map(|practice| practice.code.to_string())
         .chain(
             [
                 "",
@@ -252,8 +252,8 @@ fn default_columns_match_locate() {
         .map(|entry| entry.postcode)
         .chain(others.into_iter().cycle().take(7 * 40))
         .enumerate()
-        .filter(|(at, _)| at % 16 == 3 || *at >= INDEX.postcodes().len())
-        .map(|(at, postcode)| (postcode, &practices[at * 7 % practices.len()]))
+        .filter(|(index, _)| index % 16 == 3 || *index >= INDEX.postcodes().len())
+        .map(|(index, postcode)| (postcode, &practices[index * 7 % practices.len()]))
         .collect();
     assert!(rows.len() > 4_000);
     for day in [AS_OF, "2022-06-30", "2021-01-01"] {
@@ -283,8 +283,10 @@ fn default_columns_match_locate() {
             let practice = answer
                 .registration
                 .as_ref()
-                .and_then(|it| it.practice.as_ref());
-            let status = practice.map(|it| it.status.as_str()).unwrap_or_default();
+                .and_then(|registration| registration.practice.as_ref());
+            let status = practice
+                .map(|practice| practice.status.as_str())
+                .unwrap_or_default();
             assert_eq!(record["catchment_practice_status"], status);
             let nearest = answer.nearest.first().map(|(_, near)| near.area.id.clone());
             assert_eq!(record["catchment_nearest_icc"], nearest.unwrap_or_default());
@@ -298,7 +300,7 @@ fn as_of_column_sets_the_date_of_each_row() {
     let postcodes: Vec<Postcode> = INDEX
         .postcodes()
         .step_by(997)
-        .map(|it| it.postcode)
+        .map(|entry| entry.postcode)
         .collect();
     let rows: Vec<(Postcode, &str)> = postcodes
         .iter()
@@ -328,7 +330,7 @@ fn as_of_column_sets_the_date_of_each_row() {
     let records = records(bad.as_bytes(), b',');
     let statuses: Vec<&str> = records
         .iter()
-        .map(|it| it["catchment_status"].as_str())
+        .map(|map| map["catchment_status"].as_str())
         .collect();
     assert_eq!(statuses, ["bad_row", "bad_row", "located"]);
     assert!(
@@ -346,7 +348,7 @@ fn rows_can_have_coordinates_instead_of_a_postcode() {
     let cells = |column: &str| -> Vec<&str> {
         records
             .iter()
-            .map(|it| it[&format!("catchment_{column}")].as_str())
+            .map(|map| map[&format!("catchment_{column}")].as_str())
             .collect()
     };
     let malformed = "malformed";
@@ -423,7 +425,7 @@ fn every_kind_of_postcode_has_its_status() {
         "the input bytes are copied"
     );
     assert!(
-        latin1.windows(7).any(|it| it == b"LA1\xa01PN"),
+        latin1.windows(7).any(|bytes| bytes == b"LA1\xa01PN"),
         "the input bytes are copied"
     );
 }
@@ -493,7 +495,7 @@ fn rows_of_the_wrong_width_are_padded_or_truncated_and_reported() {
     let output = String::from_utf8(output).expect("text");
     let records = records(output.as_bytes(), b',');
     let cells =
-        |column: &str| -> Vec<&str> { records.iter().map(|it| it[column].as_str()).collect() };
+        |column: &str| -> Vec<&str> { records.iter().map(|map| map[column].as_str()).collect() };
     assert_eq!(cells("id"), ["1", "2", "3\n3", "", "5", "6"]);
     assert_eq!(cells("x"), ["a", "", "b", "", "c", "e"]);
     assert_eq!(
@@ -612,7 +614,7 @@ fn registration_only_needs_no_location() {
     let records = records(output.replace("\n,", "\n\"\",").as_bytes(), b',');
     let icc: Vec<&str> = records
         .iter()
-        .map(|it| it["catchment_icc_registration_id"].as_str())
+        .map(|map| map["catchment_icc_registration_id"].as_str())
         .collect();
     assert_eq!(icc, ["mb-lancaster", "", "mb-east"]);
     assert_eq!(records[0]["catchment_practice_successors"], "P81002");
@@ -769,23 +771,23 @@ fn summary_counts_match_the_output_of_dirty_data() {
             "{word}"
         );
     }
-    for it in &summary.icc {
+    for icc_count in &summary.icc {
         let count = |column| {
-            icc.get(&(column, it.id.as_str()))
+            icc.get(&(column, icc_count.id.as_str()))
                 .copied()
                 .unwrap_or_default()
         };
         assert_eq!(
             count("catchment_icc_residence_id"),
-            it.residence,
+            icc_count.residence,
             "{}",
-            it.id
+            icc_count.id
         );
         assert_eq!(
             count("catchment_icc_registration_id"),
-            it.registration,
+            icc_count.registration,
             "{}",
-            it.id
+            icc_count.id
         );
     }
     // About 3% of the rows have each kind of error, and some rows have several.
@@ -802,7 +804,11 @@ fn summary_counts_match_the_output_of_dirty_data() {
             "{word}: {status:?}"
         );
     }
-    assert!(summary.scientific_notation.is_some_and(|it| it.count > 300));
+    assert!(
+        summary
+            .scientific_notation
+            .is_some_and(|notation| notation.count > 300)
+    );
 }
 
 #[test]

@@ -559,18 +559,23 @@ fn check_returns_the_detected_format_and_first_rows() {
     let answers = run_in_process(&PATIENTS, "");
     let mut reader = csv::Reader::from_reader(answers.as_slice());
     let names = reader.headers().expect("names").clone();
-    let at: Vec<usize> = preview["shown"]
+    let indices: Vec<usize> = preview["shown"]
         .as_array()
         .expect("a list")
         .iter()
-        .map(|name| names.iter().position(|it| it == name).expect("a column"))
+        .map(|name| {
+            names
+                .iter()
+                .position(|text| text == name)
+                .expect("a column")
+        })
         .collect();
-    assert_eq!(at.len(), 12);
+    assert_eq!(indices.len(), 12);
     let rows = preview["rows"].as_array().expect("rows");
     assert_eq!(rows.len(), 5);
     for (row, record) in rows.iter().zip(reader.records()) {
         let record = record.expect("a record");
-        let expected: Vec<&str> = at.iter().map(|&at| &record[at]).collect();
+        let expected: Vec<&str> = indices.iter().map(|&index| &record[index]).collect();
         assert_eq!(*row, json!(expected));
     }
     // The start of a file is enough, wherever it is truncated.
@@ -651,7 +656,7 @@ fn oversized_uploads_are_rejected_or_aborted() {
     assert!(
         answer.json()["detail"]
             .as_str()
-            .is_some_and(|it| it.contains("2000000"))
+            .is_some_and(|text| text.contains("2000000"))
     );
     // Without Content-Length, the limit is reached during the upload.
     let mut stream = server.connect();

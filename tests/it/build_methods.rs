@@ -59,7 +59,7 @@ fn future_boundaries_are_selected_by_date() {
     let polygon_count = |day| {
         index
             .boundary(Layer::Icc, "mb-mid-furness", day)
-            .map(|it| it.lonlat.0.len())
+            .map(|boundary| boundary.lonlat.0.len())
     };
     assert_ne!(polygon_count(last), polygon_count(first));
 }
@@ -115,7 +115,7 @@ fn listed_memberships_override_those_of_the_practice_table() {
         let areas = answer.registration.expect("a registration").areas;
         let found: Vec<&str> = areas_of_layer(&areas, Layer::Icc)
             .iter()
-            .map(|it| it.area.id.as_str())
+            .map(|area_match| area_match.area.id.as_str())
             .collect();
         assert_eq!(found, [icc]);
     }

@@ -32,7 +32,10 @@ use Severity::{Error, Warning};
 #[test]
 fn valid_datasets_have_no_findings() {
     let findings = check(&TestDataset::new().dataset());
-    let messages: Vec<&str> = findings.iter().map(|it| it.message.as_str()).collect();
+    let messages: Vec<&str> = findings
+        .iter()
+        .map(|finding| finding.message.as_str())
+        .collect();
     assert!(messages.is_empty(), "{messages:#?}");
 }
 
@@ -329,8 +332,10 @@ fn embedded_dataset_has_only_known_findings() {
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let findings = report["findings"].as_array().expect("a list");
     let messages_of = |code: &str| -> Vec<&str> {
-        let found = findings.iter().filter(|it| it["code"] == code);
-        found.filter_map(|it| it["message"].as_str()).collect()
+        let found = findings.iter().filter(|value| value["code"] == code);
+        found
+            .filter_map(|value| value["message"].as_str())
+            .collect()
     };
     let [mismatch] = messages_of("count_mismatch")[..] else {
         panic!(
@@ -369,6 +374,9 @@ fn embedded_dataset_has_only_known_findings() {
         .expect("an output file")
         .parse()
         .expect("GeoJSON");
-    let placed = findings.iter().filter(|it| !it["place"].is_null()).count();
+    let placed = findings
+        .iter()
+        .filter(|value| !value["place"].is_null())
+        .count();
     assert_eq!(map.features.len(), placed);
 }

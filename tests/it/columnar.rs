@@ -310,9 +310,13 @@ fn long_batches_are_split_and_row_groups_are_preserved() {
     let columns: [(&str, ArrayRef); 2] = [("n", Arc::new(ids)), ("pcds", Arc::new(postcodes))];
     let batch = RecordBatch::try_from_iter(columns).expect("a batch");
     let check_order = |batches: &[RecordBatch]| {
-        let numbers = batches
-            .iter()
-            .flat_map(|it| it.column(0).as_primitive::<Int32Type>().values().to_vec());
+        let numbers = batches.iter().flat_map(|batch| {
+            batch
+                .column(0)
+                .as_primitive::<Int32Type>()
+                .values()
+                .to_vec()
+        });
         assert!(numbers.eq(0..150_000));
     };
     let input_batches = std::slice::from_ref(&batch);

@@ -168,7 +168,7 @@ fn shapefile_holes_after_another_part_are_read_correctly() {
     let lonlats: Vec<(f64, f64)> = boundary.lonlat.0[0]
         .exterior()
         .coords()
-        .map(|at| (at.x, at.y))
+        .map(|point| (point.x, point.y))
         .collect();
     let corner = BritishGrid::from_metres(300_000.0, 400_000.0).expect("on the grid");
     let corner: LonLat = geodesy::to_lonlat(corner).expect("on the grid");
@@ -219,13 +219,13 @@ fn flipped_bits_in_the_committed_dataset_are_rejected_by_file_name() {
     for (path, bytes) in &files {
         fs::write(folder.join(path), bytes).expect("a file");
     }
-    for (at, (path, bytes)) in files.iter().enumerate() {
+    for (index, (path, bytes)) in files.iter().enumerate() {
         if path.as_os_str() == "dataset.toml" {
             continue;
         }
         let mut flipped = bytes.clone();
-        let position = bytes.len() * (at + 1) / (files.len() + 1);
-        flipped[position] ^= 1 << (at % 8);
+        let position = bytes.len() * (index + 1) / (files.len() + 1);
+        flipped[position] ^= 1 << (index % 8);
         fs::write(folder.join(path), flipped).expect("a file");
         let error =
             dataset::read(&DatasetSource::Folder(folder.into())).expect_err("a bit is flipped");
@@ -247,12 +247,12 @@ fn changed_manifests_are_rejected_or_have_another_digest() {
     let digest = dataset::read(&DatasetSource::Folder(folder.clone()))
         .expect("a valid dataset")
         .digest;
-    for at in (0..manifest.len()).step_by(5) {
+    for index in (0..manifest.len()).step_by(5) {
         let mut flipped = manifest.clone();
-        flipped[at] ^= 1 << (at % 7);
+        flipped[index] ^= 1 << (index % 7);
         fs::write(folder.join(dataset::MANIFEST), flipped).expect("a file");
         if let Ok(other) = dataset::read(&DatasetSource::Folder(folder.clone())) {
-            assert_ne!(other.digest, digest, "byte {at}");
+            assert_ne!(other.digest, digest, "byte {index}");
         }
     }
     fs::remove_file(folder.join(dataset::MANIFEST)).expect("a file");

@@ -103,9 +103,9 @@ fn syscalls_in_set(set: &str) -> Option<BTreeSet<String>> {
     let mut calls = BTreeSet::new();
     for word in words.filter(|word| !word.is_empty() && !word.starts_with('#')) {
         if word.starts_with('@') {
-            calls.extend(syscalls_in_set(word)?)
+            calls.extend(syscalls_in_set(word)?);
         } else {
-            drop(calls.insert(word.to_string()))
+            calls.insert(word.to_string());
         }
     }
     Some(calls)
@@ -151,7 +151,7 @@ fn systemd_unit_allows_every_syscall_of_the_service() {
             .arg(program);
         command
     };
-    let can_trace = traced("true").status().is_ok_and(|it| it.success());
+    let can_trace = traced("true").status().is_ok_and(|status| status.success());
     let allowed = allowed_syscalls(&read("deploy/catchment.service"));
     let (true, Some(allowed)) = (can_trace, allowed) else {
         crate::external_tools::report_skipped(
@@ -175,11 +175,14 @@ fn systemd_unit_allows_every_syscall_of_the_service() {
         .map(|(name, _)| name)
         .filter(|name| {
             name.bytes()
-                .all(|it| it.is_ascii_alphanumeric() || it == b'_')
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         })
         .collect();
     assert!(calls.len() > 30, "{calls:?}");
-    let refused: Vec<_> = calls.iter().filter(|it| !allowed.contains(**it)).collect();
+    let refused: Vec<_> = calls
+        .iter()
+        .filter(|text| !allowed.contains(**text))
+        .collect();
     assert!(refused.is_empty(), "{refused:?}");
 }
 
@@ -275,14 +278,15 @@ fn documented_metrics_exist_and_are_complete() {
     }
     for page in ["docs/operating.md", "docs/capacity.md"] {
         let text = read(page);
-        let names = text.split(|it: char| !(it.is_ascii_alphanumeric() || it == '_'));
+        let names = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
         let is_metric =
             |name: &&str| name.starts_with("catchment_") || name.starts_with("process_");
         let mut count = 0;
         for name in names.filter(is_metric) {
-            let base = ["_bucket", "_sum", "_count"]
-                .iter()
-                .find_map(|suffix| name.strip_suffix(suffix).filter(|it| metrics.contains(it)));
+            let base = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| {
+                name.strip_suffix(suffix)
+                    .filter(|text| metrics.contains(text))
+            });
             let exists = metrics.contains(&name) || base.is_some();
             // The prefix of a key is not a metric.
             assert!(

@@ -54,7 +54,7 @@ fn moved_borders_transfer_geometry_and_postcodes() {
     let areas: Vec<(&str, ChangeKind)> = found
         .areas
         .iter()
-        .map(|it| (it.id.as_str(), it.change))
+        .map(|change| (change.id.as_str(), change.change))
         .collect();
     assert_eq!(
         areas,
@@ -78,7 +78,7 @@ fn moved_borders_transfer_geometry_and_postcodes() {
     let icc = |answer: &Option<catchment::diff::PostcodeAnswer>| {
         answer
             .as_ref()
-            .map(|it| it.areas[0].clone())
+            .map(|answer| answer.areas[0].clone())
             .unwrap_or_default()
     };
     assert_eq!(
@@ -106,7 +106,13 @@ fn geometry_gained_or_lost_without_a_neighbour_is_reported() {
         found
             .transferred
             .iter()
-            .map(|it| (it.from.clone(), it.to.clone(), it.km2.round()))
+            .map(|geometry| {
+                (
+                    geometry.from.clone(),
+                    geometry.to.clone(),
+                    geometry.km2.round(),
+                )
+            })
             .collect()
     };
     assert_eq!(ends(&forward), [(Some("k".into()), None, 10.0)]);
@@ -124,7 +130,7 @@ fn changed_ids_are_a_removal_and_an_addition() {
     let areas: Vec<(&str, ChangeKind)> = found
         .areas
         .iter()
-        .map(|it| (it.id.as_str(), it.change))
+        .map(|change| (change.id.as_str(), change.change))
         .collect();
     assert_eq!(
         areas,
@@ -157,14 +163,14 @@ fn names_practices_memberships_and_postcodes_are_compared_by_field() {
     let changes: Vec<String> = practice
         .practices
         .iter()
-        .map(|it| {
-            let field = it.field.unwrap_or_default();
+        .map(|change| {
+            let field = change.field.unwrap_or_default();
             format!(
                 "{} {} {field} {} {}",
-                it.change.as_str(),
-                it.code,
-                it.old,
-                it.new
+                change.change.as_str(),
+                change.code,
+                change.old,
+                change.new
             )
         })
         .collect();
@@ -179,7 +185,14 @@ fn names_practices_memberships_and_postcodes_are_compared_by_field() {
     let memberships: Vec<(Layer, Option<&str>, &str, ChangeKind)> = practice
         .memberships
         .iter()
-        .map(|it| (it.layer, it.group.as_deref(), it.member.as_str(), it.change))
+        .map(|change| {
+            (
+                change.layer,
+                change.group.as_deref(),
+                change.member.as_str(),
+                change.change,
+            )
+        })
         .collect();
     assert_eq!(
         memberships,
@@ -206,7 +219,7 @@ fn names_practices_memberships_and_postcodes_are_compared_by_field() {
     let changes: Vec<(String, ChangeKind)> = postcodes
         .postcodes
         .iter()
-        .map(|it| (it.postcode.to_string(), it.change))
+        .map(|change| (change.postcode.to_string(), change.change))
         .collect();
     assert_eq!(
         changes,

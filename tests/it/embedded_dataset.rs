@@ -238,7 +238,9 @@ fn postcodes_are_those_of_every_overlapping_district() {
             panic!("{} is not in the directory", row["postcode"]);
         };
         let month = |month: Option<YearMonth>| month.map(YearMonth::to_yyyymm).unwrap_or_default();
-        let position = entry.position.map(|at| (at.easting_m(), at.northing_m()));
+        let position = entry
+            .position
+            .map(|position| (position.easting_m(), position.northing_m()));
         let quality = entry
             .positional_quality
             .map(|quality| quality.value().to_string());

@@ -270,11 +270,11 @@ fn consecutive_periods_are_adjacent_and_differ() {
 
 #[test]
 fn tables_have_every_postcode_practice_and_default_code() {
-    let directory = INDEX.postcodes().map(|it| it.postcode.to_string());
+    let directory = INDEX.postcodes().map(|entry| entry.postcode.to_string());
     assert!(
         directory.eq(POSTCODES
             .keys()
-            .filter(|it| !it.starts_with("ZZ99"))
+            .filter(|text| !text.starts_with("ZZ99"))
             .cloned())
     );
     let status =

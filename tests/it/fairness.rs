@@ -79,15 +79,15 @@ fn waiting_downloads_leave_capacity_for_lookups_and_other_clients() {
         ..ServerLimits::default()
     };
     let server = server(limits, BatchLimits::default());
-    let ticket = |at: usize| format!("/api/v1/batch/{at:032x}");
+    let ticket = |index: usize| format!("/api/v1/batch/{index:032x}");
     let downloads: Vec<TcpStream> = (0..20)
-        .map(|at| connect_and_send(&server, &get_request("192.0.2.1", &ticket(at))))
+        .map(|index| connect_and_send(&server, &get_request("192.0.2.1", &ticket(index))))
         .collect();
     thread::sleep(ms(300));
     let answers: Vec<String> = downloads.iter().map(response_so_far).collect();
-    let waiting = answers.iter().filter(|it| it.is_empty()).count();
+    let waiting = answers.iter().filter(|text| text.is_empty()).count();
     assert_eq!(waiting, 4, "{answers:?}");
-    for refused in answers.iter().filter(|it| !it.is_empty()) {
+    for refused in answers.iter().filter(|text| !text.is_empty()) {
         assert!(refused.starts_with("HTTP/1.1 429 "), "{refused}");
         assert!(
             refused.contains("\"too_many_concurrent_requests\""),
@@ -97,13 +97,15 @@ fn waiting_downloads_leave_capacity_for_lookups_and_other_clients() {
     }
     // Another client gets the remaining capacity of the class.
     let others: Vec<TcpStream> = (20..23)
-        .map(|at| connect_and_send(&server, &get_request("192.0.2.2", &ticket(at))))
+        .map(|index| connect_and_send(&server, &get_request("192.0.2.2", &ticket(index))))
         .collect();
     thread::sleep(ms(300));
     let answers: Vec<String> = others.iter().map(response_so_far).collect();
     // Which of the three is rejected depends on the order in which they are read.
-    let waiting = answers.iter().filter(|it| it.is_empty()).count();
-    let refused = answers.iter().filter(|it| it.starts_with("HTTP/1.1 503 "));
+    let waiting = answers.iter().filter(|text| text.is_empty()).count();
+    let refused = answers
+        .iter()
+        .filter(|text| text.starts_with("HTTP/1.1 503 "));
     assert_eq!((waiting, refused.count()), (2, 1), "{answers:?}");
     for _ in 0..10 {
         server.locate(&[("postcode", "LA18 4DB")]).expect(200);

@@ -723,8 +723,11 @@ fn flipped_bits_are_rejected_or_change_nothing() {
 
 #[test]
 fn truncated_files_are_rejected_or_change_nothing() {
-    let rejected =
-        count_rejections(|bytes| (0..bytes.len()).map(|at| bytes[..at].to_vec()).collect());
+    let rejected = count_rejections(|bytes| {
+        (0..bytes.len())
+            .map(|index| bytes[..index].to_vec())
+            .collect()
+    });
     println!("{rejected} lengths refused");
     assert!(rejected > 3_000, "{rejected}");
 }
@@ -1001,7 +1004,10 @@ fn default_date_is_londons_in_every_time_zone() {
     let answers = zones.map(answer);
     if today_in_london() == before {
         assert!(answers[0].contains(&before.to_string()));
-        assert!(answers.iter().all(|it| *it == answers[0]), "{answers:?}");
+        assert!(
+            answers.iter().all(|text| *text == answers[0]),
+            "{answers:?}"
+        );
     }
 }
 

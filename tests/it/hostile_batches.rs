@@ -305,22 +305,24 @@ fn lengths_of_messages_and_buffers_are_checked() {
         (16, i64::MAX),
         (1 << 40, 0),
     ] {
-        check_damaged(run_bytes(&stream_with(&|it| it.buffers[2] = buffer)));
+        check_damaged(run_bytes(&stream_with(&|claims| {
+            claims.buffers[2] = buffer
+        })));
     }
     // Three buffers that each claim the whole body.
-    check_damaged(run_bytes(&stream_with(&|it| {
-        it.buffers = vec![(0, 32), (0, 32), (1, 31)]
+    check_damaged(run_bytes(&stream_with(&|claims| {
+        claims.buffers = vec![(0, 32), (0, 32), (1, 31)]
     })));
-    check_damaged(run_bytes(&stream_with(&|it| it.body_length = -1)));
+    check_damaged(run_bytes(&stream_with(&|claims| claims.body_length = -1)));
     for length in [(16 << 20) + 1, 1 << 60, i64::MAX] {
         let too_large = ExceededLimit::RecordBatchBytes(LIMITS.record_batch_bytes);
         check_excess(
-            run_bytes(&stream_with(&|it| it.body_length = length)),
+            run_bytes(&stream_with(&|claims| claims.body_length = length)),
             too_large,
         );
     }
     // The claimed body is longer than the stream.
-    let truncated = run_bytes(&stream_with(&|it| it.body_length = 16 << 20));
+    let truncated = run_bytes(&stream_with(&|claims| claims.body_length = 16 << 20));
     assert!(
         matches!(truncated, Err(BatchError::Read(_))),
         "{truncated:?}"
@@ -391,7 +393,8 @@ fn sliced_string_views_are_written_without_unused_buffers() {
     for row in [0, rows / 2, rows - 1] {
         let text = text(row);
         assert!(
-            out.windows(text.len()).any(|it| it == text.as_bytes()),
+            out.windows(text.len())
+                .any(|bytes| bytes == text.as_bytes()),
             "{text}"
         );
     }
@@ -471,9 +474,9 @@ fn parquet_files_with_false_lengths_are_rejected() {
         // Page headers have sizes, and encodings start with a number of values: each byte of the
         // pages is replaced by a long number in turn.
         let pages = valid.len() - 8 - footer_bytes(&valid);
-        for at in 4..pages.min(90) {
+        for index in 4..pages.min(90) {
             let mut bytes = valid.clone();
-            bytes.splice(at..at + 6, [0xff, 0xff, 0xff, 0xff, 0xff, 0x1f]);
+            bytes.splice(index..index + 6, [0xff, 0xff, 0xff, 0xff, 0xff, 0x1f]);
             // The result does not matter, as long as it neither panics nor aborts.
             let _ = run_parquet_file(&bytes);
         }
@@ -490,11 +493,11 @@ fn parquet_files_with_false_lengths_are_rejected() {
     let footer = length - 8 - footer_bytes(&valid);
     let name = valid[footer..]
         .windows(12)
-        .position(|it| it == b"arrow_schema");
-    let at = footer + name.expect("the root has a name") + 12;
-    assert_eq!(valid[at..at + 2], [0x15, 0x02]);
+        .position(|bytes| bytes == b"arrow_schema");
+    let index = footer + name.expect("the root has a name") + 12;
+    assert_eq!(valid[index..index + 2], [0x15, 0x02]);
     let mut many_columns = valid;
-    many_columns.splice(at + 1..at + 2, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
+    many_columns.splice(index + 1..index + 2, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
     let length = many_columns.len();
     let footer_length = u32::try_from(length - 8 - footer).expect("short");
     many_columns[length - 8..length - 4].copy_from_slice(&footer_length.to_le_bytes());
@@ -593,7 +596,7 @@ fn one_request_uses_less_than_128_mb() {
     let long_file = form(&[b"postcode\n".to_vec(), b"LA18 4DB\n".repeat(3 << 20)].concat());
     let multipart = "multipart/form-data; boundary=b";
     // Invalid dates of 60,000 letters.
-    let long_day = |at: usize| format!("LA1 1PN,{at}{}\n", "d".repeat(60_000));
+    let long_day = |index: usize| format!("LA1 1PN,{index}{}\n", "d".repeat(60_000));
     let long_days: String = (0..2_500).map(long_day).collect();
     let long_days = format!("postcode,day\n{long_days}").into_bytes();
     let parquet = [b"PAR1".as_slice(), &[0; 100], b"PAR1"].concat();

@@ -930,7 +930,7 @@ fn practices_without_a_successor_or_icc_have_a_reason() {
     }
     // Y01008 belongs to no ICC, and A82033 is going to close.
     made_up.memberships.retain(
-        |it| !matches!(&it.member, catchment::domain::GroupMember::Practice(member) if *member == code("Y01008")),
+        |membership| !matches!(&membership.member, catchment::domain::GroupMember::Practice(member) if *member == code("Y01008")),
     );
     for practice in &mut made_up.practices {
         if practice.code == code("A82033") {

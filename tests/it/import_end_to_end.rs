@@ -345,8 +345,8 @@ fn epraccur_practices_have_the_registrations_of_their_rows() {
         let iccs = &body["registration"]["icc"];
         let icc = iccs
             .as_array()
-            .and_then(|it| it.first())
-            .map(|it| it["id"].clone());
+            .and_then(|icc| icc.first())
+            .map(|value| value["id"].clone());
         (
             icc,
             body["registration"]["reason"].clone(),
@@ -412,8 +412,8 @@ fn overlapping_catchments_are_all_returned_inner_before_outer() {
             .clone();
         let texts = practices
             .iter()
-            .map(|it| format!("{} {}", it["id"], it["area"]));
-        texts.map(|it| it.replace('"', "")).collect()
+            .map(|practice| format!("{} {}", practice["id"], practice["area"]));
+        texts.map(|text| text.replace('"', "")).collect()
     };
     let home = [("postcode", "PR3 0SG")];
     assert_eq!(
@@ -543,20 +543,20 @@ fn check_rejected(change: impl Fn(PublishedFiles) -> PublishedFiles, words: &[&s
 fn invalid_postcode_directories_are_rejected_and_keep_the_old_dataset() {
     let directory = onspd_csv(ONSPD_2022, &POSTCODES);
     check_rejected(
-        |it| it.replace("onspd.csv", ",osgrdind,", ",quality,"),
+        |files| files.replace("onspd.csv", ",osgrdind,", ",quality,"),
         &["onspd.csv: no column `osgrdind, gridind`"],
     );
     let row = directory.lines().nth(1).expect("a row").to_string();
     check_rejected(
-        |it| it.with_file("onspd.csv", format!("{directory}{row}\n{row}\n")),
+        |files| files.with_file("onspd.csv", format!("{directory}{row}\n{row}\n")),
         &["onspd.csv, line 10: postcode `PR3 0SG` is already in onspd.csv, line 2"],
     );
     check_rejected(
-        |it| it.with_file("onspd.csv", &directory[..directory.len() - 40]),
+        |files| files.with_file("onspd.csv", &directory[..directory.len() - 40]),
         &["onspd.csv, line 9", "was the file truncated?"],
     );
     for empty in ["", ONSPD_2022, "\u{feff}", "\n\n"] {
-        check_rejected(|it| it.with_file("onspd.csv", empty), &["onspd.csv"]);
+        check_rejected(|files| files.with_file("onspd.csv", empty), &["onspd.csv"]);
     }
 }
 
@@ -589,8 +589,8 @@ fn rows_with_impossible_dates_are_skipped_and_counted() {
 #[test]
 fn contradictions_between_files_are_rejected() {
     check_rejected(
-        |it| {
-            it.replace(
+        |files| {
+            files.replace(
                 "memberships.csv",
                 "A00003,icc,l,,,official\n",
                 "A00003,icc,l,,,official\ngp-practice,A00003,icc,k,,,official\n",
@@ -601,7 +601,7 @@ fn contradictions_between_files_are_rejected() {
     let later = "to = \"2025-07-01\"\npolygons = { file = \"iccs.geojson\", id = \"id\", name = \"name\" }\n\
         [[layers.methods]]\nfrom = \"2025-06-01\"\npolygons = ";
     check_rejected(
-        |it| it.replace("build.toml", "polygons = ", later),
+        |files| files.replace("build.toml", "polygons = ", later),
         &["`k`", "on the same day"],
     );
 }
@@ -618,17 +618,18 @@ fn lookups_that_are_not_utf8_are_rejected_with_their_position() {
         (-2.7, 53.95),
     )]);
     let build_with = |table: &[u8]| {
-        let it = PublishedFiles::new()
+        let files = PublishedFiles::new()
             .with_file("lsoas.geojson", &lsoas)
             .with_file("lookup.csv", table);
-        let it = it.replace("build.toml", "[practices]", statistical);
-        let it = it.replace("build.toml", "polygons = ", lookup);
-        it.replace(
-            "memberships.csv",
-            "gp-practice,A00003,icc,l,,,official\n",
-            "",
-        )
-        .build()
+        let published_files = files.replace("build.toml", "[practices]", statistical);
+        let files = published_files.replace("build.toml", "polygons = ", lookup);
+        files
+            .replace(
+                "memberships.csv",
+                "gp-practice,A00003,icc,l,,,official\n",
+                "",
+            )
+            .build()
     };
     let good = b"\xef\xbb\xbfLSOA21CD,icc_id,icc\r\nE01000001,k,Caf\xc3\xa9 Kay\r\n";
     build_with(good).expect("a byte order mark and CRLF are accepted");

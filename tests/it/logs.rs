@@ -130,10 +130,9 @@ fn stalled_log_readers_do_not_block_requests_and_dropped_lines_are_reported() {
         .iter()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
         .collect();
-    let report = lines
-        .iter()
-        .map(|line| &line["fields"])
-        .find(|it| it["message"] == "log lines were dropped: writing them was too slow or failed");
+    let report = lines.iter().map(|line| &line["fields"]).find(|value| {
+        value["message"] == "log lines were dropped: writing them was too slow or failed"
+    });
     let report = report.expect("a line with the number of dropped lines");
     assert!(report["total"].as_u64() >= Some(dropped), "{report}");
     let last = &lines.last().expect("at least one line")["fields"]["message"];

@@ -118,8 +118,10 @@ fn neighbours_share_an_edge_of_their_statistical_areas() {
     {
         for other in index.neighbours(Layer::Icc, &area.id, day) {
             let back = index.neighbours(Layer::Icc, &other.area.id, day);
-            let back = back.iter().find(|it| it.area.id == area.id);
-            let back_m = back.map_or(0.0, |it| it.shared_border_m);
+            let back = back
+                .iter()
+                .find(|adjacent_area| adjacent_area.area.id == area.id);
+            let back_m = back.map_or(0.0, |area| area.shared_border_m);
             // The two directions sample the border at different points.
             let (here_m, id) = (other.shared_border_m, &other.area.id);
             assert!(
@@ -183,7 +185,14 @@ fn comparisons_show_the_changes_between_two_dates() {
     let areas: Vec<_> = spring
         .areas
         .iter()
-        .map(|it| (it.id.as_str(), it.change, it.gained_km2, it.lost_km2))
+        .map(|change| {
+            (
+                change.id.as_str(),
+                change.change,
+                change.gained_km2,
+                change.lost_km2,
+            )
+        })
         .collect();
     assert_eq!(
         areas,

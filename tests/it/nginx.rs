@@ -214,7 +214,7 @@ fn tiles_are_cached_and_revalidated_by_etag() {
     assert_eq!(header_value(&second, "etag"), tag);
     let body = |answer: &str| answer.split_once("\r\n\r\n").expect("a head").1.to_string();
     assert_eq!(body(&first), body(&second));
-    let ids = [&first, &second].map(|it| header_value(it, "x-request-id").to_string());
+    let ids = [&first, &second].map(|text| header_value(text, "x-request-id").to_string());
     assert_ne!(ids[0], ids[1]);
     let (status, not_modified) = ask(&["-H", &format!("If-None-Match: {tag}"), TILE]);
     assert_eq!(

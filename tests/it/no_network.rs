@@ -94,7 +94,7 @@ fn service_and_commands_work_without_a_network() {
         command
     };
     let probe = namespace("ip link set lo up").output();
-    if !probe.is_ok_and(|it| it.status.success()) {
+    if !probe.is_ok_and(|output| output.status.success()) {
         report_skipped("without a network: cannot create a network namespace (unshare, ip)");
         return;
     }
@@ -144,7 +144,7 @@ fn no_outbound_system_calls_are_made() {
         .arg(&trace)
         .arg("true")
         .status();
-    if !probe.is_ok_and(|it| it.success()) {
+    if !probe.is_ok_and(|status| status.success()) {
         report_skipped("system calls: strace is missing or lacks permission");
         return;
     }
@@ -158,7 +158,7 @@ fn no_outbound_system_calls_are_made() {
     running.signal("TERM");
     assert_eq!(running.wait_for_exit().0, Some(0));
     let calls = network_calls(&trace);
-    let count = |name: &str| calls.iter().filter(|it| it.starts_with(name)).count();
+    let count = |name: &str| calls.iter().filter(|text| text.starts_with(name)).count();
     assert_eq!(count("connect("), 0, "{calls:?}");
     // Two listeners. Socket pairs between its own threads have no address.
     assert_eq!(count("listen("), 2, "{calls:?}");
@@ -166,7 +166,7 @@ fn no_outbound_system_calls_are_made() {
     assert_eq!(count("socket("), 2, "{calls:?}");
     let with_address = calls
         .iter()
-        .filter(|it| it.starts_with("send") && it.contains("sa_family"));
+        .filter(|call| call.starts_with("send") && call.contains("sa_family"));
     assert_eq!(with_address.count(), 0, "{calls:?}");
     for words in commands(&write_input(&folder)) {
         let done = traced_command(&trace)

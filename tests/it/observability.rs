@@ -91,7 +91,7 @@ fn log_lines_have_the_request_id_of_the_response() {
     let all = parse_log(&stop(running));
     let lines_with_id = |id: &str| -> Vec<&Value> {
         let fields = all.iter().map(|line| &line["fields"]);
-        fields.filter(|it| it["request_id"] == id).collect()
+        fields.filter(|field| field["request_id"] == id).collect()
     };
     let [line] = lines_with_id(PROXY_REQUEST_ID)[..] else {
         panic!("{all:?}")
@@ -220,7 +220,7 @@ fn each_batch_is_audited_without_small_numbers() {
     let stdout = String::from_utf8_lossy(&added.stdout).into_owned();
     let secret = stdout
         .split_whitespace()
-        .find(|it| it.starts_with("catchment_"));
+        .find(|text| text.starts_with("catchment_"));
     let bearer = format!("Bearer {}", secret.expect("the key"));
     let id = &bearer["Bearer catchment_".len()..][..8];
     let running = ServiceProcess::start(&["--log-level", "error", "--keys", &path]);
@@ -330,9 +330,11 @@ fn metrics_count_requests_by_class_and_reveal_no_input() {
     let text = metrics_text();
     let all = parse_samples(&text);
     let value = |name: &str, labels: &str| {
-        let found = all.iter().find(|it| it.0 == name && it.1 == labels);
+        let found = all
+            .iter()
+            .find(|value| value.0 == name && value.1 == labels);
         found
-            .map(|it| it.2)
+            .map(|value| value.2)
             .unwrap_or_else(|| panic!("no {name}{{{labels}}}: {text}"))
     };
     let requests = "catchment_requests_total";
@@ -358,7 +360,7 @@ fn metrics_count_requests_by_class_and_reveal_no_input() {
     assert!(all.len() < 250, "{}", all.len());
     assert!(!text.contains("4DB"), "{text}");
     for (_, labels, _) in &all {
-        for label in labels.split(',').filter(|it| !it.is_empty()) {
+        for label in labels.split(',').filter(|label| !label.is_empty()) {
             let (name, _) = label.split_once('=').expect("a label");
             let known = [
                 "scope", "status", "le", "class", "reason", "outcome", "name", "version",
@@ -372,7 +374,7 @@ fn metrics_count_requests_by_class_and_reveal_no_input() {
             .iter()
             .fold(&**name, |name, suffix| {
                 name.strip_suffix(suffix)
-                    .filter(|it| it.ends_with("_seconds"))
+                    .filter(|text| text.ends_with("_seconds"))
                     .unwrap_or(name)
             });
         assert_eq!(

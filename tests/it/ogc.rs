@@ -112,7 +112,7 @@ fn conformance_lists_the_classes() {
         "tiles-1/1.0/conf/mvt",
         "tiles-1/1.0/conf/oas30",
     ] {
-        assert!(classes.iter().any(|it| it.ends_with(class)), "{class}");
+        assert!(classes.iter().any(|text| text.ends_with(class)), "{class}");
     }
 }
 
@@ -259,8 +259,8 @@ fn coordinates_are_returned_in_the_requested_crs() {
     let first = |crs: &str| {
         let reply = get(&format!("/ogc/collections/icc/items/mb-kendal?crs={crs}"));
         assert_eq!(reply.header("content-crs"), format!("<{crs}>"));
-        let at = reply.json()["geometry"]["coordinates"][0][0][0].clone();
-        [0, 1].map(|axis| at[axis].as_f64().expect("a number"))
+        let value = reply.json()["geometry"]["coordinates"][0][0][0].clone();
+        [0, 1].map(|axis| value[axis].as_f64().expect("a number"))
     };
     let [lon, lat] = first(CRS84);
     assert!((-3.5..-2.0).contains(&lon) && (53.9..55.0).contains(&lat));
@@ -315,7 +315,7 @@ fn queryables_are_the_properties_that_filter() {
         assert!(
             schema["$schema"]
                 .as_str()
-                .is_some_and(|it| it.ends_with("2020-12/schema"))
+                .is_some_and(|text| text.ends_with("2020-12/schema"))
         );
         let address = schema["$id"].as_str().expect("the URL of the schema");
         assert!(address.ends_with(&path(queryables)), "{address}");
@@ -328,7 +328,9 @@ fn queryables_are_the_properties_that_filter() {
             let values: BTreeSet<String> = features.iter().filter_map(value).collect();
             if let Some(words) = about["enum"].as_array() {
                 assert!(
-                    values.iter().all(|it| words.contains(&it.as_str().into())),
+                    values
+                        .iter()
+                        .all(|text| words.contains(&text.as_str().into())),
                     "{id}: {name}"
                 );
             }
@@ -338,7 +340,7 @@ fn queryables_are_the_properties_that_filter() {
                 let found = ids(&get(&format!("/ogc/collections/{id}/items?{query}")).json());
                 let expected = features
                     .iter()
-                    .filter(|it| value(it).as_ref() == Some(selected))
+                    .filter(|feature| value(feature).as_ref() == Some(selected))
                     .count();
                 assert_eq!(found.len(), expected, "{id}: {name}={selected}");
             }
@@ -375,8 +377,8 @@ fn html_pages_have_working_links() {
             "{path}"
         );
         let page = reply.text();
-        for (at, _) in page.match_indices("href=\"") {
-            let rest = &page[at + 6..];
+        for (index, _) in page.match_indices("href=\"") {
+            let rest = &page[index + 6..];
             let href = rest[..rest.find('"').expect("closed")].replace("&amp;", "&");
             let own = href
                 .strip_prefix("http://127.0.0.1")
@@ -412,8 +414,8 @@ fn openapi_document_lists_exactly_the_routes() {
     let router = include_str!("../../src/http/mod.rs");
     let routes: BTreeSet<&str> = router
         .match_indices(".route(")
-        .map(|(at, _)| {
-            let rest = &router[at..];
+        .map(|(index, _)| {
+            let rest = &router[index..];
             let start = rest.find('"').expect("a path") + 1;
             &rest[start..start + rest[start..].find('"').expect("closed")]
         })
@@ -577,8 +579,8 @@ fn ogrinfo_reads_every_feature_and_filters_on_the_server() {
             .args(layer);
         let output = command.output().ok()?;
         assert!(output.status.success(), "{output:?}");
-        let [stdout, debug] =
-            [output.stdout, output.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
+        let [stdout, debug] = [output.stdout, output.stderr]
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         Some((stdout, debug))
     };
     if run(&["--version"]).is_none() {
@@ -588,14 +590,16 @@ fn ogrinfo_reads_every_feature_and_filters_on_the_server() {
     let count = |stdout: &str| -> u64 {
         let mut lines = stdout.lines();
         let count = lines.find_map(|line| line.strip_prefix("Feature Count: "));
-        count.and_then(|it| it.parse().ok()).expect("a count")
+        count.and_then(|text| text.parse().ok()).expect("a count")
     };
     for id in collections() {
         let page = get(&format!("/ogc/collections/{id}/items?limit=1")).json();
         let (stdout, _) = run(&["-so", &id]).expect("ogrinfo is installed");
         assert_eq!(page["numberMatched"], count(&stdout), "{id}");
         let (stdout, _) = run(&["-q", &id]).expect("ogrinfo is installed");
-        let read = stdout.lines().filter(|it| it.starts_with("OGRFeature("));
+        let read = stdout
+            .lines()
+            .filter(|line| line.starts_with("OGRFeature("));
         assert_eq!(page["numberMatched"], read.count(), "{id}");
     }
     let (stdout, debug) =

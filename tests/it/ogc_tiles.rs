@@ -67,7 +67,7 @@ fn tilesets_link_to_their_tiles_and_tile_matrix_sets() {
             "3.0.0"
         );
         let layers = body["layers"].as_array().expect("layers").iter();
-        let layers: Vec<&str> = layers.filter_map(|it| it["id"].as_str()).collect();
+        let layers: Vec<&str> = layers.filter_map(|layer| layer["id"].as_str()).collect();
         match tileset.strip_prefix("/ogc/collections/") {
             Some(rest) => assert_eq!(Some(layers[0]), rest.split('/').next()),
             None => assert_eq!(layers, current_collections()),
@@ -90,7 +90,7 @@ fn tiles_within_the_limits_equal_those_of_the_tile_endpoint() {
         for limit in limits {
             let z: u32 = limit["tileMatrix"]
                 .as_str()
-                .and_then(|it| it.parse().ok())
+                .and_then(|text| text.parse().ok())
                 .expect("a zoom");
             let range = |side: &str| {
                 [

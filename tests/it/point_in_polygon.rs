@@ -275,7 +275,7 @@ fn million_points_of_the_national_dataset_match_the_definition() {
     let layers = dataset
         .boundaries
         .iter()
-        .map(|(layer, it)| (layer.as_str(), it));
+        .map(|(layer, boundaries)| (layer.as_str(), boundaries));
     for (what, boundaries) in layers.chain([("LSOAs", &dataset.statistical_boundaries)]) {
         check_in_every_order(what, boundaries, &sample_points(boundaries, 10 * POINTS));
     }

@@ -122,7 +122,7 @@ fn terminated_postcodes_come_last() {
     assert_eq!(live, live_with_prefix("BB1 1H").len());
     let all = ENTRIES
         .iter()
-        .filter(|it| it.postcode.to_string().starts_with("BB1 1H"));
+        .filter(|entry| entry.postcode.to_string().starts_with("BB1 1H"));
     assert_eq!(statuses.len(), all.count());
     assert!(live < statuses.len() && statuses[live..].iter().all(|status| status == "terminated"));
 }
@@ -141,7 +141,7 @@ fn nearest_postcodes_match_a_linear_scan() {
         })
         .collect();
     near.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let expected: Vec<String> = near[..25].iter().map(|it| it.1.clone()).collect();
+    let expected: Vec<String> = near[..25].iter().map(|value| value.1.clone()).collect();
     for fields in [
         "easting=317303&northing=480077",
         "lon=-3.2694713&lat=54.2097423",
@@ -364,8 +364,8 @@ fn postcodes_of_every_area_match_locate() {
     let answers = areas_by_locate();
     let live: BTreeSet<Postcode> = ENTRIES
         .iter()
-        .filter(|it| is_live(it))
-        .map(|it| it.postcode)
+        .filter(|entry| is_live(entry))
+        .map(|entry| entry.postcode)
         .collect();
     let mut compared = BTreeSet::new();
     for layer in INDEX.layers() {
@@ -469,9 +469,9 @@ fn nearest_practices_are_open_and_the_response_is_not_cacheable() {
         .as_array()
         .expect("a list")
         .iter()
-        .map(|it| {
-            assert_eq!(it["status"], "active");
-            it["distance_m"].as_f64().expect("a distance")
+        .map(|value| {
+            assert_eq!(value["status"], "active");
+            value["distance_m"].as_f64().expect("a distance")
         })
         .collect();
     assert!(

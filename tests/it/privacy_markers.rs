@@ -348,7 +348,9 @@ fn requests_leave_no_markers_in_logs_files_or_process_state() {
         .trim_start_matches("admin listener on http://")
         .split('/')
         .next();
-    let operator: SocketAddr = operator.and_then(|it| it.parse().ok()).expect("an address");
+    let operator: SocketAddr = operator
+        .and_then(|text| text.parse().ok())
+        .expect("an address");
     let mut marked_client = MarkedClient {
         client: client(),
         address: running.address,
@@ -467,7 +469,7 @@ fn commands_leave_no_markers_except_in_their_output() {
         );
     }
     let written: Vec<PathBuf> = files_under(data_folder.path());
-    let names = written.iter().filter_map(|it| it.file_name()?.to_str());
+    let names = written.iter().filter_map(|path| path.file_name()?.to_str());
     let mut names: Vec<&str> = names.collect();
     names.sort_unstable();
     assert_eq!(
@@ -531,30 +533,33 @@ fn debug_output_of_query_types_is_redacted() {
     let pairs = [("postcode", "LA18 4DB"), ("practice", "P81064")];
     let request = catchment::request::LocateRequest::from_params(&fields(&pairs)).expect("one");
     let answer = index.locate(&request.query);
-    assert_eq!(format!("{answer:?}"), "Answer { status: Located, .. }");
+    assert_eq!(
+        format!("{answer:?}"),
+        "LocateAnswer { status: Located, .. }"
+    );
     assert_eq!(format!("{:?}", answer.location), "Some(Location(…))");
     assert_eq!(
         format!("{:?}", answer.registration),
-        "Some(Registration(…))"
+        "Some(PracticeRegistration(…))"
     );
     let entry = index.postcodes().next();
     assert_eq!(format!("{entry:?}"), "Some(PostcodeEntry(…))");
 }
 
 /// Fails to compile if one of these types implements `Debug`.
-macro_rules! never_printed {
-    ($($held:ty),*) => { $(const _: fn() = || {
-        trait OneOfTwo<A> {
-            fn it() {}
+macro_rules! assert_not_debug {
+    ($($type:ty),*) => { $(const _: fn() = || {
+        trait AmbiguousIfDebug<A> {
+            fn probe() {}
         }
-        struct Printed;
-        impl<T> OneOfTwo<()> for T {}
-        impl<T: std::fmt::Debug> OneOfTwo<Printed> for T {}
-        let _ = <$held as OneOfTwo<_>>::it;
+        struct IsDebug;
+        impl<T> AmbiguousIfDebug<()> for T {}
+        impl<T: std::fmt::Debug> AmbiguousIfDebug<IsDebug> for T {}
+        let _ = <$type as AmbiguousIfDebug<_>>::probe;
     };)* };
 }
 
-never_printed!(
+assert_not_debug!(
     catchment::request::RequestParams,
     catchment::keys::KeySecret
 );

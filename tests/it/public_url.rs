@@ -163,7 +163,7 @@ fn public_url_is_used_in_every_link_whatever_the_host() {
             "https%3A%2F%2Fwww.example.org%2Fcatchment",
         ];
         assert!(
-            prefixes.iter().any(|it| text.contains(it)),
+            prefixes.iter().any(|name| text.contains(name)),
             "{path}: {reply}"
         );
         assert!(!reply.header("vary").contains("host"), "{path}: {reply}");
@@ -215,11 +215,11 @@ fn ids_are_percent_encoded_in_links_and_oembed() {
         ("ké", "k%C3%A9"),
     ] {
         let mut dataset = TestDataset::new().dataset();
-        for area in dataset.areas.iter_mut().filter(|it| it.id == "k") {
+        for area in dataset.areas.iter_mut().filter(|area| area.id == "k") {
             area.id = id.into();
         }
-        let boundaries = dataset.boundaries.iter_mut().flat_map(|it| &mut it.1);
-        for boundary in boundaries.filter(|it| it.id == "k") {
+        let boundaries = dataset.boundaries.iter_mut().flat_map(|value| &mut value.1);
+        for boundary in boundaries.filter(|boundary| boundary.id == "k") {
             boundary.id = id.into();
         }
         dataset.memberships.clear();

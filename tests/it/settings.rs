@@ -39,7 +39,10 @@ fn check_config_prints_the_settings_without_listening() {
         "batch-max-jobs = \"1\"  # command line",
         "idle-timeout = \"60\"  # default",
     ] {
-        assert!(stdout.lines().any(|it| it == line), "no `{line}`: {stdout}");
+        assert!(
+            stdout.lines().any(|text| text == line),
+            "no `{line}`: {stdout}"
+        );
     }
     // The output is itself a valid configuration.
     fs::write(&path, &stdout).expect("written");

@@ -102,10 +102,10 @@ fn keep_alive_responses_close_the_connection_during_shutdown() {
 fn requests_on_idle_connections_are_answered_as_the_listener_closes() {
     let server = server(400);
     let mut idle: Vec<TcpStream> = (0..20)
-        .map(|at| {
+        .map(|value| {
             let mut stream = server.connect();
             // Half have had a request before, half have not.
-            if at % 2 == 0 {
+            if value % 2 == 0 {
                 stream
                     .write_all(REQUEST.as_bytes())
                     .expect("the request is sent");
@@ -117,8 +117,8 @@ fn requests_on_idle_connections_are_answered_as_the_listener_closes() {
     let stopped = Instant::now();
     let thread = begin_shutdown(server);
     // The requests are spread over the time at which the listener closes.
-    for (at, stream) in (0..).zip(&mut idle) {
-        let send_at = Duration::from_millis(300 + 20 * at);
+    for (index, stream) in (0..).zip(&mut idle) {
+        let send_at = Duration::from_millis(300 + 20 * index);
         thread::sleep(send_at.saturating_sub(stopped.elapsed()));
         stream
             .write_all(REQUEST.as_bytes())
@@ -222,7 +222,7 @@ fn keep_alive_clients_lose_no_request_during_shutdown() {
     thread.join().expect("the server shuts down");
     let counts: Vec<usize> = clients
         .into_iter()
-        .map(|it| it.join().expect("no panic"))
+        .map(|handle| handle.join().expect("no panic"))
         .collect();
     assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
     let lost = lost.load(Ordering::SeqCst);

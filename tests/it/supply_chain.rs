@@ -118,7 +118,9 @@ fn sbom_lists_npm_packages_with_versions_hashes_and_dependencies() {
             };
             let version = package["version"].as_str().expect("a version");
             let purl = format!("pkg:npm/{}@{version}", name.replace('@', "%40"));
-            let found = components.iter().find(|it| it["purl"] == purl.as_str());
+            let found = components
+                .iter()
+                .find(|value| value["purl"] == purl.as_str());
             let found = found.unwrap_or_else(|| panic!("{purl} is missing"));
             let is_optional = package["optional"] == true && scope == "required";
             let scope = if is_optional { "optional" } else { scope };
@@ -130,12 +132,14 @@ fn sbom_lists_npm_packages_with_versions_hashes_and_dependencies() {
             );
         }
     }
-    assert!(components.iter().any(|it| it["name"] == "serde"));
+    assert!(components.iter().any(|value| value["name"] == "serde"));
     let dependencies = document["dependencies"].as_array().expect("dependencies");
     let dependencies_of = |name: &str| {
-        let found = dependencies
-            .iter()
-            .find(|it| it["ref"].as_str().is_some_and(|it| it.starts_with(name)));
+        let found = dependencies.iter().find(|dependency| {
+            dependency["ref"]
+                .as_str()
+                .is_some_and(|line| line.starts_with(name))
+        });
         found.unwrap_or_else(|| panic!("{name} has no entry"))["dependsOn"].to_string()
     };
     for name in [

@@ -229,8 +229,8 @@ fn no_border_moves_by_more_than_half_a_pixel() {
         let features = tile_features(&layer, z, x, y);
         assert_eq!(features.len(), areas.len());
         for (area, feature) in areas.iter().zip(&features) {
-            for at in area.lonlat[0].exterior().coords() {
-                let place = tile_units((at.x, at.y), z, x, y);
+            for point in area.lonlat[0].exterior().coords() {
+                let place = tile_units((point.x, point.y), z, x, y);
                 let near = feature.rings.iter().flat_map(|ring| edges(ring));
                 let distance = near
                     .map(|edge| distance(place, edge))

@@ -180,7 +180,7 @@ fn idle_connections_are_evicted_at_the_limit() {
             .expect("a read timeout");
         matches!((&mut &*stream).read(&mut [0]), Ok(0)) || {
             let error = (&mut &*stream).read(&mut [0]).err();
-            error.is_some_and(|it| it.kind() == std::io::ErrorKind::ConnectionReset)
+            error.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset)
         }
     });
     assert!(closed.count() >= 32);
@@ -366,8 +366,8 @@ fn ten_thousand_idle_connections_do_not_delay_lookups() {
     let count = descriptors().saturating_sub(600).min(20_000) / 2;
     let server = server(|limits| limits.connections = count * 8 / 10);
     let idle: Vec<TcpStream> = (0..count)
-        .map(|at| {
-            if at % 100 == 0 {
+        .map(|index| {
+            if index % 100 == 0 {
                 // No faster than they are accepted.
                 thread::sleep(ms(2));
             }

@@ -308,8 +308,8 @@ mod tests {
 
     #[test]
     fn rtree_has_a_root_and_every_area() {
-        let area = |at: u32| {
-            let west = f64::from(at);
+        let area = |index: u32| {
+            let west = f64::from(index);
             ([west, 0.0, west + 1.0, 1.0], vec![0; 10])
         };
         for (count, nodes) in [(0, 0), (1, 2), (16, 17), (17, 20), (300, 300 + 19 + 2 + 1)] {

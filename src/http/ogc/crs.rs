@@ -124,10 +124,10 @@ mod tests {
     /// Expected values computed with PROJ.
     #[test]
     fn web_mercator_agrees_with_proj() {
-        let at = web_mercator(Coord { x: -2.8, y: 54.05 });
-        assert!((at.x - -311_694.574_221_166).abs() < 1e-6, "{at:?}");
-        assert!((at.y - 7_179_631.388_187_292).abs() < 1e-6, "{at:?}");
-        let [lon, lat] = from_web_mercator([at.x, at.y]);
+        let point = web_mercator(Coord { x: -2.8, y: 54.05 });
+        assert!((point.x - -311_694.574_221_166).abs() < 1e-6, "{point:?}");
+        assert!((point.y - 7_179_631.388_187_292).abs() < 1e-6, "{point:?}");
+        let [lon, lat] = from_web_mercator([point.x, point.y]);
         assert!((lon - -2.8).abs() < 1e-9 && (lat - 54.05).abs() < 1e-9);
     }
 

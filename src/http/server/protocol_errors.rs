@@ -149,7 +149,7 @@ mod tests {
             let replacement =
                 replacement.map(|ours| String::from_utf8(ours.to_vec()).expect("text"));
             assert_eq!(
-                replacement.as_deref().map(|it| &it[9..12]),
+                replacement.as_deref().map(|text| &text[9..12]),
                 status,
                 "{bytes}"
             );

@@ -562,18 +562,20 @@ mod tests {
 
     #[test]
     fn nearest_includes_positions_on_the_side_of_the_next_square() {
-        let at = |text, east| {
+        let position = |text, east| {
             let mut entry = entry(text);
             entry.position = Some(BritishGrid::from_mm(east, 500_000));
             entry
         };
         // Both are a metre away; the earlier postcode is in the next square.
-        let entries = vec![at("LA1 1AA", 1_000_000), at("LA1 1AB", 998_000)];
+        let entries = vec![position("LA1 1AA", 1_000_000), position("LA1 1AB", 998_000)];
         let directory = PostcodeDirectory::new(entries, &[]).expect("within the limits");
         let near = |within_m, limit| -> Vec<String> {
             let point = BritishGrid::from_mm(999_000, 500_000);
             let near = directory.nearest(point, within_m, limit, |_| true);
-            near.iter().map(|it| it.0.postcode.to_string()).collect()
+            near.iter()
+                .map(|value| value.0.postcode.to_string())
+                .collect()
         };
         assert_eq!(near(1, 9), ["LA1 1AA", "LA1 1AB"]);
         assert_eq!(near(9, 1), ["LA1 1AA"]);
@@ -615,12 +617,12 @@ mod tests {
             prop_assert!(directory.entries().eq(entries.iter().copied()));
             let asked = asked.iter().chain(&entries).map(|entry| entry.postcode);
             let asked: Vec<Postcode> = asked.collect();
-            let expected: Vec<PostcodeLookup> = asked.iter().map(|&it| lookup_by_scan(&entries, it)).collect();
-            let one_by_one: Vec<PostcodeLookup> = asked.iter().map(|&it| directory.lookup(it)).collect();
+            let expected: Vec<PostcodeLookup> = asked.iter().map(|&postcode| lookup_by_scan(&entries, postcode)).collect();
+            let one_by_one: Vec<PostcodeLookup> = asked.iter().map(|&postcode| directory.lookup(postcode)).collect();
             prop_assert_eq!(&one_by_one, &expected);
             prop_assert_eq!(&directory.lookup_all(&asked), &expected);
-            let row = |&it| entries.iter().position(|entry| entry.postcode == it);
-            let row = |it| row(it).map(|row| u32::try_from(row).expect("few"));
+            let row = |&postcode| entries.iter().position(|entry| entry.postcode == postcode);
+            let row = |postcode| row(postcode).map(|row| u32::try_from(row).expect("few"));
             let rows: Vec<Option<u32>> = asked.iter().map(row).collect();
             prop_assert_eq!(directory.find_rows(&asked), rows);
             for (row, entry) in entries.iter().enumerate() {
@@ -660,7 +662,7 @@ mod tests {
             expected.sort_by_key(|(distance_2, entry)| (*distance_2, entry.postcode));
             expected.truncate(limit);
             let found = directory.nearest(point, within_m, limit, |entry| entry.is_live);
-            prop_assert!(found.iter().map(|it| it.0).eq(expected.iter().map(|it| it.1)));
+            prop_assert!(found.iter().map(|value| value.0).eq(expected.iter().map(|value| value.1)));
             for (entry, distance_m) in found {
                 let position = entry.position.expect("it has one");
                 prop_assert!((distance_m - position.distance_m(point)).abs() < 1e-6);

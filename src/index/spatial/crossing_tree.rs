@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn combs_are_exact_in_every_tooth_and_gap() {
-        let teeth = (0..500).flat_map(|at| [[20 * at, 0], [20 * at + 10, 10_000]]);
+        let teeth = (0..500).flat_map(|value| [[20 * value, 0], [20 * value + 10, 10_000]]);
         let comb: Vec<MmCoord> = teeth
             .chain([[10_000, 0], [10_000, -10], [0, -10]])
             .collect();

@@ -342,7 +342,9 @@ mod tests {
         assert_eq!(world.near_on_any_date(at_mm(5, 5), 0.0), [0, 1]);
         assert_eq!(world.near_on_any_date(at_mm(-20, 5), 0.021), [0, 1]);
         assert_eq!(
-            world.nearest(at_mm(50, 5), date(2024, 7, 1)).map(|it| it.0),
+            world
+                .nearest(at_mm(50, 5), date(2024, 7, 1))
+                .map(|value| value.0),
             Some(1)
         );
     }
@@ -355,22 +357,24 @@ mod tests {
         };
         let is_around =
             |outline: &EdgeTree| outline.edges().iter().filter(is_east).count() % 2 == 1;
-        let around = (0..).zip(&world.edge_trees).filter(|it| is_around(it.1));
-        around.map(|(at, _)| at).collect()
+        let around = (0..)
+            .zip(&world.edge_trees)
+            .filter(|value| is_around(value.1));
+        around.map(|(index, _)| index).collect()
     }
 
     /// Returns the distance to the nearest edge of each boundary, over all edges.
     fn distances_by_scan(world: &BoundaryIndex, point: BritishGrid) -> Vec<(u32, f64)> {
-        let nearest = (0..).zip(&world.edge_trees).map(|(at, outline)| {
+        let nearest = (0..).zip(&world.edge_trees).map(|(index, outline)| {
             let all = outline
                 .edges()
                 .iter()
                 .map(|edge| edge.distance_2(to_mm(point)));
-            (at, all.fold(f64::INFINITY, f64::min))
+            (index, all.fold(f64::INFINITY, f64::min))
         });
         let mut distances: Vec<(u32, f64)> = nearest.collect();
         distances.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
-        let to_metres = |(at, distance_2): (u32, f64)| (at, distance_2.sqrt() / MM_PER_M);
+        let to_metres = |(index, distance_2): (u32, f64)| (index, distance_2.sqrt() / MM_PER_M);
         distances.into_iter().map(to_metres).collect()
     }
 
@@ -379,7 +383,7 @@ mod tests {
         let along = move || {
             prop_oneof![
                 -10..scale + 10,
-                (0..scale / 64 + 1, -1..=1).prop_map(|(at, off)| at * 64 + off),
+                (0..scale / 64 + 1, -1..=1).prop_map(|(value, off)| value * 64 + off),
             ]
         };
         (along(), along())
@@ -409,8 +413,8 @@ mod tests {
             prop_assert_eq!(&world.covering(point, DAY), expected);
         }
         let mut visited = Vec::new();
-        world.for_each_covering(&points, DAY, |at, around| {
-            visited.push((at, around.to_vec()))
+        world.for_each_covering(&points, DAY, |index, around| {
+            visited.push((index, around.to_vec()))
         });
         prop_assert_eq!(
             visited,
@@ -421,17 +425,20 @@ mod tests {
             for &(boundary, distance_m) in &expected {
                 prop_assert_eq!(world.distance_to_edge_m(boundary, point), distance_m);
             }
-            let first = expected.first().copied().filter(|it| it.1.is_finite());
+            let first = expected
+                .first()
+                .copied()
+                .filter(|value| value.1.is_finite());
             prop_assert_eq!(world.nearest(point, DAY), first);
             let within_m = 0.08;
-            let near = expected.into_iter().filter(|it| it.1 < within_m);
+            let near = expected.into_iter().filter(|value| value.1 < within_m);
             let ever = world.near_on_any_date(point, within_m);
             prop_assert!(ever.is_sorted_by(|a, b| a < b));
             let mut least = near
                 .clone()
-                .map(|it| it.0)
+                .map(|value| value.0)
                 .chain(covering_by_scan(world, point));
-            prop_assert!(least.all(|at| ever.contains(&at)));
+            prop_assert!(least.all(|index| ever.contains(&index)));
             prop_assert_eq!(
                 world.boundaries_within(point, within_m, DAY),
                 near.collect::<Vec<_>>()
@@ -442,14 +449,14 @@ mod tests {
 
     #[test]
     fn points_around_a_vertex_of_forty_areas_are_in_one_each() {
-        let rim = |at: i32| {
-            let turn = f64::from(at) / 40.0 * std::f64::consts::TAU;
+        let rim = |value: i32| {
+            let turn = f64::from(value) / 40.0 * std::f64::consts::TAU;
             #[expect(clippy::cast_possible_truncation, reason = "within 1,000")]
             let on = |part: f64| (part * 1_000.0).round() as i32;
             (1_000 + on(turn.cos()), 1_000 + on(turn.sin()))
         };
-        let slices =
-            (0..40).map(|at| boundary("slice", &[&[(1_000, 1_000), rim(at), rim(at + 1)]]));
+        let slices = (0..40)
+            .map(|value| boundary("slice", &[&[(1_000, 1_000), rim(value), rim(value + 1)]]));
         let world = BoundaryIndex::build(slices.collect());
         for x in 900..1_100 {
             for y in 900..1_100 {
@@ -466,7 +473,10 @@ mod tests {
         assert_eq!(world.covering(at_mm(1, 1), DAY), all);
         assert_eq!(world.covering(at_mm(1_001, 1), DAY), Vec::<u32>::new());
         let near = world.boundaries_within(at_mm(-5, 500), 0.01, DAY);
-        assert_eq!(near, all.iter().map(|&at| (at, 0.005)).collect::<Vec<_>>());
+        assert_eq!(
+            near,
+            all.iter().map(|&index| (index, 0.005)).collect::<Vec<_>>()
+        );
     }
 
     #[test]
@@ -499,8 +509,8 @@ mod tests {
             (cx, cy) in (1_i32..999, 1_i32..999), points in proptest::collection::vec((0_i32..1000, 0_i32..1000), 50),
         ) {
             let corners = [(0, 0), (1000, 0), (1000, 1000), (0, 1000)];
-            let triangles = (0..4).map(|at| {
-                boundary("t", &[&[corners[at], corners[(at + 1) % 4], (cx, cy)]])
+            let triangles = (0..4).map(|index| {
+                boundary("t", &[&[corners[index], corners[(index + 1) % 4], (cx, cy)]])
             });
             let world = BoundaryIndex::build(triangles.collect());
             for (x, y) in points.into_iter().chain([(cx, cy), (0, 0), (cx, 0), (0, cy)]) {
@@ -539,7 +549,7 @@ mod tests {
     #[test]
     fn no_square_of_the_embedded_layers_is_crowded() {
         let dataset = dataset::read(&DatasetSource::Embedded).expect("a dataset");
-        let layers = dataset.boundaries.into_iter().map(|it| it.1);
+        let layers = dataset.boundaries.into_iter().map(|value| value.1);
         for boundaries in layers.chain([dataset.statistical_boundaries]) {
             let world = BoundaryIndex::build(boundaries);
             // Each edge once, however many areas it bounds.
@@ -562,7 +572,8 @@ mod tests {
 
     /// Returns a comb whose teeth are a kilometre long and a metre apart.
     fn comb(teeth: i32) -> Vec<(i32, i32)> {
-        let vertices = (0..teeth).flat_map(|at| [(at * 1_000, 0), (at * 1_000 + 400, 1_000_000)]);
+        let vertices =
+            (0..teeth).flat_map(|value| [(value * 1_000, 0), (value * 1_000 + 400, 1_000_000)]);
         let back = [(teeth * 1_000, 0), (teeth * 1_000, -1_000), (0, -1_000)];
         vertices.chain(back).collect()
     }
@@ -570,13 +581,13 @@ mod tests {
     /// Returns a star whose teeth reach from a circle to near its centre.
     fn star(teeth: i32) -> Vec<(i32, i32)> {
         #[expect(clippy::cast_possible_truncation, reason = "within a kilometre")]
-        let at = |tooth: i32, radius: f64| {
+        let position = |tooth: i32, radius: f64| {
             let angle = std::f64::consts::PI * f64::from(tooth) / f64::from(teeth);
             let (across, up) = (radius * angle.cos(), radius * angle.sin());
             (across.round() as i32, up.round() as i32)
         };
         (0..teeth)
-            .flat_map(|tooth| [at(2 * tooth, 1e6), at(2 * tooth + 1, 1e4)])
+            .flat_map(|tooth| [position(2 * tooth, 1e6), position(2 * tooth + 1, 1e4)])
             .collect()
     }
 
@@ -594,8 +605,8 @@ mod tests {
             assert!(slots < 12 * ring.len() + (1 << 16) + 100, "{slots}");
             assert!(crowded > 0);
             // On vertices, next to them, and between them.
-            for (at, &(x, y)) in ring.iter().enumerate().step_by(97) {
-                let (next_x, next_y) = ring[(at + 1) % ring.len()];
+            for (index, &(x, y)) in ring.iter().enumerate().step_by(97) {
+                let (next_x, next_y) = ring[(index + 1) % ring.len()];
                 let middle = ((x + next_x) / 2, (y + next_y) / 2);
                 for (x, y) in [(x, y), (x + 1, y - 1), middle, (middle.0 + 300, middle.1)] {
                     let point = at_mm(x, y);
@@ -606,7 +617,7 @@ mod tests {
                     );
                     let near = world.boundaries_within(point, 0.5, DAY);
                     let all = distances_by_scan(&world, point);
-                    let expected: Vec<_> = all.into_iter().filter(|it| it.1 < 0.5).collect();
+                    let expected: Vec<_> = all.into_iter().filter(|value| value.1 < 0.5).collect();
                     assert_eq!(near, expected, "{x} {y}");
                 }
             }
