@@ -1022,7 +1022,8 @@ fn ended_period(first_data: Date, period: Period) -> Period {
 }
 
 fn parse_provenance(text: &str) -> Result<Provenance> {
-    Provenance::from_word(text).with_context(|| format!("`{text}` is not a provenance"))
+    text.parse::<Provenance>()
+        .map_err(|expected| anyhow!("provenance `{text}`: expected {expected}"))
 }
 
 fn boundary_path(id: &str) -> String {

@@ -17,9 +17,9 @@ use super::source::POSTCODES_FILE;
 use super::table::{CsvTable, CsvTableRow, TableError};
 use super::{Dataset, DatasetError, DatasetSource, PolygonError};
 use crate::domain::{
-    Area, Boundary, CatchmentKind, GoldenQuery, GroupMember, Layer, LineageRelation, LineageStep,
-    Membership, OdsCode, Period, PostcodeEntry, Practice, PracticeStatus, PracticeSuccession,
-    Premises, PremisesKind, Provenance, StatedCount, StatisticalAssignment, date_from_iso,
+    Area, Boundary, GoldenQuery, GroupMember, Layer, LineageStep, Membership, OdsCode, Period,
+    PostcodeEntry, Practice, PracticeSuccession, Premises, StatedCount, StatisticalAssignment,
+    UnknownKeyword, date_from_iso,
 };
 
 /// Reads a dataset from a folder or the program itself.
@@ -227,10 +227,11 @@ impl VerifiedReader<'_> {
             let mut boundary = file.boundary(&feature, id, period)?;
             if let Some(word) = feature.attributes.get("extent") {
                 boundary.catchment_kind =
-                    CatchmentKind::from_word(word).ok_or_else(|| PolygonError::File {
-                        file: path.into(),
-                        reason: format!("`{}`: `extent` should be `inner` or `outer`", boundary.id),
-                    })?;
+                    word.parse()
+                        .map_err(|expected: UnknownKeyword| PolygonError::File {
+                            file: path.into(),
+                            reason: format!("`{}`: `extent` should be {expected}", boundary.id),
+                        })?;
             }
             boundaries.push(boundary);
         }
@@ -302,12 +303,10 @@ fn area(row: &CsvTableRow<'_>) -> Result<Area, TableError> {
         name: row.required(2)?.to_string(),
         kind: row.optional(3)?.map(str::to_string),
         system: row.optional(4)?.map(str::to_string),
-        provenance: row.parse_with(5, |word| Provenance::from_word(word).ok_or(PROVENANCES))?,
+        provenance: row.parse(5)?,
         period: period(row, 6)?,
     })
 }
-
-const PROVENANCES: &str = "official, derived, modelled or indicative";
 
 /// Parses the half-open period in two adjacent columns.
 fn period(row: &CsvTableRow<'_>, from_column: usize) -> Result<Period, TableError> {
@@ -329,9 +328,7 @@ fn lineage(row: &CsvTableRow<'_>) -> Result<LineageStep, TableError> {
         layer: row.parse(0)?,
         predecessor: row.required(1)?.to_string(),
         successor: row.optional(2)?.map(str::to_string),
-        relation: row.parse_with(3, |word| {
-            LineageRelation::from_word(word).ok_or("merged, renamed, split or unknown")
-        })?,
+        relation: row.parse(3)?,
         date: row.parse_optional_with(4, date_from_iso)?,
         source: row.text(5)?.to_string(),
     })
@@ -353,7 +350,7 @@ fn membership(row: &CsvTableRow<'_>) -> Result<Membership, TableError> {
         layer: row.parse(2)?,
         group: row.optional(3)?.map(str::to_string),
         period: period(row, 4)?,
-        provenance: row.parse_with(6, |word| Provenance::from_word(word).ok_or(PROVENANCES))?,
+        provenance: row.parse(6)?,
     })
 }
 
@@ -364,9 +361,7 @@ fn practice(row: &CsvTableRow<'_>) -> Result<Practice, TableError> {
         address: row.text(2)?.to_string(),
         postcode: row.parse_optional(3)?,
         telephone: row.optional(4)?.map(str::to_string),
-        status: row.parse_with(5, |word| {
-            PracticeStatus::from_word(word).ok_or("active, dormant, closed or proposed")
-        })?,
+        status: row.parse(5)?,
         opened: row.parse_optional_with(6, date_from_iso)?,
         closed: row.parse_optional_with(7, date_from_iso)?,
         sub_icb: row.optional(8)?.map(str::to_string),
@@ -378,9 +373,7 @@ fn practice(row: &CsvTableRow<'_>) -> Result<Practice, TableError> {
 fn premises(row: &CsvTableRow<'_>) -> Result<Premises, TableError> {
     Ok(Premises {
         practice: row.parse(0)?,
-        kind: row.parse_with(1, |word| {
-            PremisesKind::from_word(word).ok_or("main, branch or predecessor")
-        })?,
+        kind: row.parse(1)?,
         postcode: row.parse_optional(2)?,
         position: cells::required_position(row, 3)?,
     })

@@ -1,6 +1,7 @@
 use geo::MultiPolygon;
 use jiff::civil::Date;
 
+use super::keyword::{UnknownKeyword, keyword_enum};
 use super::{BritishGrid, Layer, OdsCode, Period, Provenance};
 
 /// One version of an area: its identity (`layer`, `id`) and its name during `period`.
@@ -53,12 +54,20 @@ impl CatchmentKind {
             CatchmentKind::Outer => Some("outer"),
         }
     }
+}
 
-    /// Returns the kind with this value in files and JSON.
-    pub fn from_word(word: &str) -> Option<CatchmentKind> {
-        [CatchmentKind::Inner, CatchmentKind::Outer]
-            .into_iter()
-            .find(|extent| extent.as_str() == Some(word))
+/// Parses `inner` or `outer`; a boundary without a keyword is [`CatchmentKind::Whole`].
+impl std::str::FromStr for CatchmentKind {
+    type Err = UnknownKeyword;
+
+    fn from_str(text: &str) -> Result<CatchmentKind, UnknownKeyword> {
+        match text {
+            "inner" => Ok(CatchmentKind::Inner),
+            "outer" => Ok(CatchmentKind::Outer),
+            _ => Err(UnknownKeyword {
+                expected: &["inner", "outer"],
+            }),
+        }
     }
 }
 
@@ -140,29 +149,12 @@ pub enum LineageRelation {
     Unknown,
 }
 
-impl LineageRelation {
-    /// Returns the value used in files and JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            LineageRelation::Merged => "merged",
-            LineageRelation::Renamed => "renamed",
-            LineageRelation::Split => "split",
-            LineageRelation::Unknown => "unknown",
-        }
-    }
-
-    /// Returns the relation with this value in files and JSON.
-    pub fn from_word(word: &str) -> Option<LineageRelation> {
-        [
-            LineageRelation::Merged,
-            LineageRelation::Renamed,
-            LineageRelation::Split,
-            LineageRelation::Unknown,
-        ]
-        .into_iter()
-        .find(|relation| relation.as_str() == word)
-    }
-}
+keyword_enum!(LineageRelation {
+    Merged = "merged",
+    Renamed = "renamed",
+    Split = "split",
+    Unknown = "unknown",
+});
 
 /// One step in the history of an area.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,15 +203,9 @@ mod tests {
             [Some("inner"), Some("outer")]
         );
         assert_eq!(CatchmentKind::Whole.as_str(), None);
-        assert_eq!(
-            CatchmentKind::from_word("inner"),
-            Some(CatchmentKind::Inner)
-        );
-        assert_eq!(
-            CatchmentKind::from_word("outer"),
-            Some(CatchmentKind::Outer)
-        );
-        assert_eq!(CatchmentKind::from_word("whole"), None);
+        assert_eq!("inner".parse(), Ok(CatchmentKind::Inner));
+        assert_eq!("outer".parse(), Ok(CatchmentKind::Outer));
+        assert!("whole".parse::<CatchmentKind>().is_err());
         for (word, relation) in [
             ("merged", LineageRelation::Merged),
             ("renamed", LineageRelation::Renamed),
@@ -227,8 +213,8 @@ mod tests {
             ("unknown", LineageRelation::Unknown),
         ] {
             assert_eq!(relation.as_str(), word);
-            assert_eq!(LineageRelation::from_word(word), Some(relation));
+            assert_eq!(word.parse(), Ok(relation));
         }
-        assert_eq!(LineageRelation::from_word("moved"), None);
+        assert!("moved".parse::<LineageRelation>().is_err());
     }
 }

@@ -8,6 +8,7 @@
 mod area;
 mod expectation;
 mod grid_reference;
+mod keyword;
 mod layer;
 mod ods_code;
 mod period;
@@ -25,6 +26,7 @@ pub use area::{
 };
 pub use expectation::{GoldenQuery, StatedCount};
 pub use grid_reference::{GridReference, InvalidGridReference};
+pub use keyword::UnknownKeyword;
 pub use layer::{InvalidLayer, Layer, LayerSet};
 pub use ods_code::{InvalidOdsCode, OdsCode};
 pub use period::{

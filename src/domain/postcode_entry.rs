@@ -2,6 +2,7 @@ use std::fmt;
 
 use jiff::civil::Date;
 
+use super::keyword::keyword_enum;
 use super::{BritishGrid, Period, Postcode, YearMonth};
 
 /// The entry of a postcode in the directory.
@@ -43,16 +44,11 @@ pub enum PostcodeStatus {
     NotYetIntroduced,
 }
 
-impl PostcodeStatus {
-    /// Returns the value used in responses.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            PostcodeStatus::Live => "live",
-            PostcodeStatus::Terminated => "terminated",
-            PostcodeStatus::NotYetIntroduced => "not_yet_introduced",
-        }
-    }
-}
+keyword_enum!(PostcodeStatus {
+    Live = "live",
+    Terminated = "terminated",
+    NotYetIntroduced = "not_yet_introduced",
+});
 
 /// The quality of a position, on its publisher's scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

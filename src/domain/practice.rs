@@ -1,5 +1,6 @@
 use jiff::civil::Date;
 
+use super::keyword::keyword_enum;
 use super::{BritishGrid, OdsCode, Postcode};
 
 /// A GP practice, as listed by the NHS Organisation Data Service (ODS).
@@ -43,25 +44,12 @@ pub enum PracticeStatus {
     Proposed,
 }
 
-impl PracticeStatus {
-    /// Returns the value used in files and JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            PracticeStatus::Active => "active",
-            PracticeStatus::Dormant => "dormant",
-            PracticeStatus::Closed => "closed",
-            PracticeStatus::Proposed => "proposed",
-        }
-    }
-
-    /// Returns the status with this value in files and JSON.
-    pub fn from_word(word: &str) -> Option<PracticeStatus> {
-        use PracticeStatus::{Active, Closed, Dormant, Proposed};
-        [Active, Dormant, Closed, Proposed]
-            .into_iter()
-            .find(|status| status.as_str() == word)
-    }
-}
+keyword_enum!(PracticeStatus {
+    Active = "active",
+    Dormant = "dormant",
+    Closed = "closed",
+    Proposed = "proposed",
+});
 
 impl Practice {
     /// Returns the status on a day. The practice's dates override the status in the source's
@@ -102,27 +90,11 @@ pub enum PremisesKind {
     Predecessor,
 }
 
-impl PremisesKind {
-    /// Returns the value used in files and JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            PremisesKind::Main => "main",
-            PremisesKind::Branch => "branch",
-            PremisesKind::Predecessor => "predecessor",
-        }
-    }
-
-    /// Returns the kind with this value in files and JSON.
-    pub fn from_word(word: &str) -> Option<PremisesKind> {
-        [
-            PremisesKind::Main,
-            PremisesKind::Branch,
-            PremisesKind::Predecessor,
-        ]
-        .into_iter()
-        .find(|kind| kind.as_str() == word)
-    }
-}
+keyword_enum!(PremisesKind {
+    Main = "main",
+    Branch = "branch",
+    Predecessor = "predecessor",
+});
 
 /// The succession of one practice by another, which took over its patients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +122,7 @@ mod tests {
             ("proposed", PracticeStatus::Proposed),
         ] {
             assert_eq!(status.as_str(), word);
-            assert_eq!(PracticeStatus::from_word(word), Some(status));
+            assert_eq!(word.parse(), Ok(status));
         }
         for (word, kind) in [
             ("main", PremisesKind::Main),
@@ -158,10 +130,10 @@ mod tests {
             ("predecessor", PremisesKind::Predecessor),
         ] {
             assert_eq!(kind.as_str(), word);
-            assert_eq!(PremisesKind::from_word(word), Some(kind));
+            assert_eq!(word.parse(), Ok(kind));
         }
-        assert_eq!(PracticeStatus::from_word("open"), None);
-        assert_eq!(PremisesKind::from_word("annexe"), None);
+        assert!("open".parse::<PracticeStatus>().is_err());
+        assert!("annexe".parse::<PremisesKind>().is_err());
     }
 
     /// Checks the status on a day of a practice with these dates and this status in the edition.

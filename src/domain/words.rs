@@ -1,5 +1,7 @@
 //! The enumerations of an answer: provenance, status, basis, certainty and agreement.
 
+use super::keyword::keyword_enum;
+
 /// The origin of a boundary or a membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Provenance {
@@ -13,32 +15,12 @@ pub enum Provenance {
     Indicative,
 }
 
-impl Provenance {
-    /// Every provenance, the most reliable first.
-    pub const ALL: [Provenance; 4] = [
-        Provenance::Official,
-        Provenance::Derived,
-        Provenance::Modelled,
-        Provenance::Indicative,
-    ];
-
-    /// Returns the value used in files and JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Provenance::Official => "official",
-            Provenance::Derived => "derived",
-            Provenance::Modelled => "modelled",
-            Provenance::Indicative => "indicative",
-        }
-    }
-
-    /// Returns the provenance with this value in files and JSON.
-    pub fn from_word(word: &str) -> Option<Provenance> {
-        Provenance::ALL
-            .into_iter()
-            .find(|provenance| provenance.as_str() == word)
-    }
-}
+keyword_enum!(Provenance {
+    Official = "official",
+    Derived = "derived",
+    Modelled = "modelled",
+    Indicative = "indicative",
+});
 
 /// The status of a look-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,22 +45,17 @@ pub enum LookupStatus {
     Missing,
 }
 
-impl LookupStatus {
-    /// Returns the value used in responses.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            LookupStatus::Located => "located",
-            LookupStatus::Terminated => "terminated",
-            LookupStatus::NoFixedAbode => "no_fixed_abode",
-            LookupStatus::AddressNotKnown => "address_not_known",
-            LookupStatus::PseudoCountry => "pseudo_country",
-            LookupStatus::NoLocation => "no_location",
-            LookupStatus::OutsideCoverage => "outside_coverage",
-            LookupStatus::UnknownPostcode => "unknown_postcode",
-            LookupStatus::Missing => "missing",
-        }
-    }
-}
+keyword_enum!(LookupStatus {
+    Located = "located",
+    Terminated = "terminated",
+    NoFixedAbode = "no_fixed_abode",
+    AddressNotKnown = "address_not_known",
+    PseudoCountry = "pseudo_country",
+    NoLocation = "no_location",
+    OutsideCoverage = "outside_coverage",
+    UnknownPostcode = "unknown_postcode",
+    Missing = "missing",
+});
 
 /// The basis on which an area of residence was determined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,17 +70,12 @@ pub enum Basis {
     Membership,
 }
 
-impl Basis {
-    /// Returns the value used in responses.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Basis::Directory => "directory",
-            Basis::Boundary => "boundary",
-            Basis::Nearest => "nearest",
-            Basis::Membership => "membership",
-        }
-    }
-}
+keyword_enum!(Basis {
+    Directory = "directory",
+    Boundary = "boundary",
+    Nearest = "nearest",
+    Membership = "membership",
+});
 
 /// The certainty that the position is inside the area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -114,15 +86,10 @@ pub enum Certainty {
     NearBoundary,
 }
 
-impl Certainty {
-    /// Returns the value used in responses.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Certainty::Inside => "inside",
-            Certainty::NearBoundary => "near_boundary",
-        }
-    }
-}
+keyword_enum!(Certainty {
+    Inside = "inside",
+    NearBoundary = "near_boundary",
+});
 
 /// The comparison of the Integrated Care Communities of residence and of registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -139,18 +106,13 @@ pub enum Agreement {
     Neither,
 }
 
-impl Agreement {
-    /// Returns the value used in responses.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Agreement::Agree => "agree",
-            Agreement::Differ => "differ",
-            Agreement::RegistrationOnly => "registration_only",
-            Agreement::ResidenceOnly => "residence_only",
-            Agreement::Neither => "neither",
-        }
-    }
-}
+keyword_enum!(Agreement {
+    Agree = "agree",
+    Differ = "differ",
+    RegistrationOnly = "registration_only",
+    ResidenceOnly = "residence_only",
+    Neither = "neither",
+});
 
 #[cfg(test)]
 mod tests {
@@ -166,9 +128,9 @@ mod tests {
             ("indicative", Provenance::Indicative),
         ] {
             assert_eq!(provenance.as_str(), word);
-            assert_eq!(Provenance::from_word(word), Some(provenance));
+            assert_eq!(word.parse(), Ok(provenance));
         }
-        assert_eq!(Provenance::from_word("guessed"), None);
+        assert!("guessed".parse::<Provenance>().is_err());
         let statuses = [
             (LookupStatus::Located, "located"),
             (LookupStatus::Terminated, "terminated"),

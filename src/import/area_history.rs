@@ -3,7 +3,7 @@
 
 use crate::dataset::TableError;
 use crate::dataset::table::CsvTable;
-use crate::domain::{Layer, LineageRelation, Period, date_from_iso};
+use crate::domain::{Layer, LineageRelation, Period, UnknownKeyword, date_from_iso};
 
 /// A row of the history.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ pub(crate) fn read(file: &str, bytes: &[u8]) -> Result<Vec<AreaHistoryRecord>, T
         let succession = match (relation, &part_of) {
             ("", _) | (_, Some(_)) => None,
             (word, None) => Some(AreaSuccession {
-                relation: LineageRelation::from_word(word).ok_or_else(|| {
+                relation: word.parse().map_err(|_: UnknownKeyword| {
                     row.cell_error(7, "merged, renamed, split, unknown or part of ID")
                 })?,
                 successor: row.optional(6)?.map(str::to_string),

@@ -7,9 +7,7 @@ use jiff::civil::Date;
 use super::dates;
 use crate::dataset::table::CsvTable;
 use crate::dataset::{TableError, cells};
-use crate::domain::{
-    BritishGrid, OdsCode, Practice, PracticeStatus, PracticeSuccession, Premises, PremisesKind,
-};
+use crate::domain::{BritishGrid, OdsCode, Practice, PracticeSuccession, Premises, PremisesKind};
 
 /// A practice, its ICC, and the position of its main address.
 #[derive(Debug, Clone)]
@@ -47,9 +45,7 @@ pub(crate) fn read_practices(file: &str, bytes: &[u8]) -> Result<Vec<PracticeRec
             address: row.text(2)?.to_string(),
             postcode: row.parse_optional(3)?,
             telephone: row.optional(4)?.map(str::to_string),
-            status: row.parse_with(7, |word| {
-                PracticeStatus::from_word(word).ok_or("active, dormant, closed or proposed")
-            })?,
+            status: row.parse(7)?,
             opened: row.parse_optional_with(8, dates::parse_yyyymmdd)?,
             closed: row.parse_optional_with(9, dates::parse_yyyymmdd)?,
             sub_icb: row.optional(12)?.map(str::to_string),

@@ -40,7 +40,7 @@ use crate::dataset::{Dataset, LayerEntry, LayerKind, Manifest};
 use crate::domain::{
     Area, Boundary, BritishGrid, GroupMember, Layer, LineageStep, Membership, OdsCode, Period,
     Postcode, PostcodeEntry, PostcodePrefix, PostcodeStatus, Practice, PracticeSuccession,
-    Premises, Provenance, StatisticalAssignment, YearMonth,
+    Premises, Provenance, StatisticalAssignment, UnknownKeyword, YearMonth,
 };
 use directory::PostcodeDirectory;
 use layer::{AreaAssignment, LayerIndex};
@@ -591,9 +591,10 @@ fn periods_overlap(a: Period, b: Period) -> bool {
 }
 
 fn parse_provenance(entry: &LayerEntry) -> Result<Provenance, IndexError> {
-    Provenance::from_word(&entry.provenance).ok_or_else(|| IndexError::Manifest {
+    let provenance = entry.provenance.parse();
+    provenance.map_err(|expected: UnknownKeyword| IndexError::Manifest {
         what: format!("provenance of layer `{}`", entry.id),
-        reason: "must be official, derived, modelled or indicative".into(),
+        reason: format!("must be {expected}"),
     })
 }
 

@@ -97,7 +97,7 @@ pub(crate) fn layers(context: &PageContext<'_>) -> Markup {
 fn layer_provenance(context: &PageContext<'_>, layer: Layer) -> Markup {
     let mut entries = context.index.manifest().layers.iter();
     let entry = entries.find(|entry| entry.id == layer.as_str());
-    let stated = entry.and_then(|entry| Provenance::from_word(&entry.provenance));
+    let stated = entry.and_then(|entry| entry.provenance.parse::<Provenance>().ok());
     html! { @if let Some(stated) = stated { (provenance(stated)) } }
 }
 
