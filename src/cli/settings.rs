@@ -323,7 +323,7 @@ mod tests {
                 "trusted-proxy = [1]",
                 "`trusted-proxy`: expected a list of strings",
             ),
-            ("trusted-proxy = \"10/8\"", "a network is an address"),
+            ("trusted-proxy = \"10/8\"", "expected an IP address"),
             ("batch-max-jobs = -1", "`batch-max-jobs`: "),
             ("listen = ", "reading "),
         ] {

@@ -200,7 +200,7 @@ mod tests {
     fn debug_does_not_print_the_prefix() {
         let prefix: PostcodePrefix = "LA1".parse().expect("the start of a postcode");
         assert_eq!(format!("{prefix:?}"), "PostcodePrefix(…)");
-        assert_eq!(format!("{:?}", prefix.readings()), "[Reading(…)]");
+        assert_eq!(format!("{:?}", prefix.readings()), "[PrefixReading(…)]");
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub struct IpNetwork {
 
 /// The error for text that is not an IP network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an IP network is an address, or a prefix such as 10.0.0.0/8 or 2001:db8::/32")]
+#[error("expected an IP address, or a prefix such as 10.0.0.0/8 or 2001:db8::/32")]
 pub struct InvalidIpNetwork;
 
 impl IpNetwork {
