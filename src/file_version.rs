@@ -33,6 +33,6 @@ fn inode(metadata: &fs::Metadata) -> u64 {
 }
 
 #[cfg(not(unix))]
-fn number(_metadata: &fs::Metadata) -> u64 {
+fn inode(_metadata: &fs::Metadata) -> u64 {
     0
 }

@@ -475,7 +475,7 @@ fn lock_folder(path: &Path) -> Result<File, KeysError> {
 }
 
 #[cfg(not(unix))]
-fn turn(_path: &Path) -> Result<(), KeysError> {
+fn lock(_path: &Path) -> Result<(), KeysError> {
     Ok(())
 }
 

@@ -461,7 +461,7 @@ fn fd_limit() -> Option<usize> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn descriptors() -> Option<usize> {
+fn fd_limit() -> Option<usize> {
     None
 }
 
@@ -574,7 +574,7 @@ impl SighupStream {
 
 /// A stream that never yields: there is no SIGHUP.
 #[cfg(not(unix))]
-struct Hangups;
+struct SighupStream;
 
 #[cfg(not(unix))]
 impl SighupStream {
@@ -693,7 +693,7 @@ impl StopSignals {
 
 /// Ctrl+C.
 #[cfg(not(unix))]
-struct Signals;
+struct StopSignals;
 
 #[cfg(not(unix))]
 impl StopSignals {

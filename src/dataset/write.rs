@@ -151,7 +151,7 @@ fn remove_stale(parent: &Path) {
 }
 
 #[cfg(not(unix))]
-fn remove_left_ones(_parent: &Path) {}
+fn remove_stale(_parent: &Path) {}
 
 impl StagingDir {
     fn create_beside(folder: &Path) -> io::Result<StagingDir> {
@@ -249,13 +249,13 @@ fn exchange(new: &Path, old: &Path) -> io::Result<()> {
 /// Without a system call that exchanges two folders, the old one is renamed first.
 #[cfg(not(target_os = "linux"))]
 fn exchange(new: &Path, old: &Path) -> io::Result<()> {
-    let aside = old.with_extension("old");
-    fs::rename(old, &aside)?;
+    let backup = old.with_extension("old");
+    fs::rename(old, &backup)?;
     if let Err(error) = fs::rename(new, old) {
-        fs::rename(&aside, old)?;
+        fs::rename(&backup, old)?;
         return Err(error);
     }
-    fs::rename(&aside, new)
+    fs::rename(&backup, new)
 }
 
 #[cfg(unix)]
