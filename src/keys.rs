@@ -475,7 +475,7 @@ fn lock_folder(path: &Path) -> Result<File, KeysError> {
 }
 
 #[cfg(not(unix))]
-fn lock(_path: &Path) -> Result<(), KeysError> {
+fn lock_folder(_path: &Path) -> Result<(), KeysError> {
     Ok(())
 }
 
