@@ -648,7 +648,7 @@ fn parquet_output_has_a_manifest() {
     assert!(stderr.contains("leave out --format"), "{stderr}");
     let (code, _, stderr) = run(&["list", "-o", "answered.csv"]);
     assert_eq!(code, Some(2));
-    assert!(stderr.contains("are Parquet, and OUT"), "{stderr}");
+    assert!(stderr.contains("Parquet, but the extension of OUT is that of CSV"), "{stderr}");
     let (code, ..) = run(&[
         "list",
         "--suppress=below:8-round:5",

@@ -370,10 +370,10 @@ fn output_files_are_written_completely_or_not_at_all() {
         "areas.csv",
         "coverage.csv",
         "memberships.csv",
-        "transfers.geojson",
         "postcodes.csv",
         "practices.csv",
         "summary.json",
+        "transfers.geojson",
     ];
     assert_eq!(file_names(&out), expected);
     let read = |name: &str| fs::read_to_string(out.join(name)).expect("an output file");

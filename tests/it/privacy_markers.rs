@@ -393,7 +393,7 @@ fn requests_leave_no_markers_in_logs_files_or_process_state() {
     running.signal("TERM");
     let (status, written) = running.wait_for_exit();
     assert_eq!(status, Some(0), "{written}");
-    let logged = written.matches(" INFO answered ").count();
+    let logged = written.matches(" INFO responded ").count();
     assert!(
         marked_client.count > 3_000 && logged >= marked_client.count,
         "{} of {logged}",

@@ -67,7 +67,7 @@ fn invalid_settings_are_reported() {
         ),
         (
             "trusted-proxy = [\"10.0.0.0/40\"]\n",
-            "a network is an address",
+            "expected an IP address",
         ),
         (
             "cors-origin = [\"https://a.example/\"]\n",

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -15,10 +16,14 @@ fn install_script(folder: &Path, name: &str, script: &str) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("permissions are set");
 }
 
+/// Only one run at a time: the reports in `target/` have fixed names.
+static AUDIT: Mutex<()> = Mutex::new(());
+
 /// Runs `tools/audit` with `programs` at the front of the PATH.
 fn audit(programs: &TempDir, part: &str) -> Output {
     let path = std::env::var("PATH").expect("PATH is set");
     let path = format!("{}:{path}", programs.path().display());
+    let _guard = AUDIT.lock().unwrap_or_else(PoisonError::into_inner);
     Command::new("tools/audit")
         .arg(part)
         .env("PATH", path)
