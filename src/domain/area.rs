@@ -13,7 +13,7 @@ pub struct Area {
     pub id: String,
     /// The name during the period, without the name of the layer: `Kendal`.
     pub name: String,
-    /// The area's own term for itself, where it differs from the layer's: `action group`.
+    /// The term that the source uses for the area, if it differs from the layer's: `action group`.
     pub kind: Option<String>,
     /// The system that the area belongs to: `morecambe-bay`.
     pub system: Option<String>,
@@ -87,8 +87,8 @@ pub struct Boundary {
     pub grid: Vec<GridPolygon>,
 }
 
-/// The assignment of a statistical area, such as an LSOA, to an area: by definition, or by the
-/// share of its people that a model gives.
+/// The assignment of a statistical area, such as an LSOA, to an area: by definition, or with the
+/// share of its people that belong to the area.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StatisticalAssignment {
     /// The code of the statistical area.

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 pub struct GoldenQuery {
     /// The line number, from 1.
     pub line: u64,
-    /// The names and values of the query's fields, without the blank ones.
+    /// The names and values of the query's fields, except blank ones.
     pub fields: Vec<(&'static str, String)>,
     /// The expected status, or the expected problem code.
     pub status: String,

@@ -7,7 +7,7 @@ pub enum Layer {
     /// Integrated Care Communities: groups of practices with their patients, each with an area on
     /// the map.
     Icc,
-    /// Parts of an Integrated Care Community that belong to groups of their own.
+    /// Parts of an Integrated Care Community that belong to resilience groups of their own.
     SubCommunity,
     /// Integrated neighbourhood teams of East Lancashire.
     NeighbourhoodTeam,

@@ -25,14 +25,14 @@ impl Period {
 
 /// A month such as `1980-01`: the precision of a postcode's introduction and termination.
 ///
-/// It is stored as the number of months since December 1799, so that it can be read from the
-/// compact postcode table at no cost.
+/// It is stored as the number of months since December 1799, the form in which the compact postcode
+/// table stores it, so that reading it needs no conversion.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct YearMonth(NonZeroU32);
 
 /// The error for text that is not a date, or names a date that does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a date: {expected}")]
+#[error("not a date: expected {expected}")]
 pub struct InvalidDate {
     /// The expected format.
     pub expected: &'static str,
@@ -81,7 +81,7 @@ impl FromStr for YearMonth {
 
     fn from_str(input: &str) -> Result<YearMonth, InvalidDate> {
         let invalid = InvalidDate {
-            expected: "a month is written YYYYMM or YYYY-MM",
+            expected: "a month written YYYYMM or YYYY-MM",
         };
         let (year, month) = input.split_at_checked(4).ok_or(invalid)?;
         let month = month.strip_prefix('-').unwrap_or(month);

@@ -56,7 +56,7 @@ impl LonLat {
     }
 }
 
-/// Tests a generous bounding box, from Scilly to Shetland, without Rockall.
+/// Tests a generous bounding box of Great Britain, from Scilly to Shetland but without Rockall.
 fn is_in_great_britain(lon: f64, lat: f64) -> bool {
     (-9.5..=3.0).contains(&lon) && (49.0..=61.5).contains(&lat)
 }
@@ -96,7 +96,7 @@ impl BritishGrid {
         })
     }
 
-    /// Creates a position from the millimetres of an earlier position, without checking them.
+    /// Creates a position from the millimetres of another position, without checking them.
     pub(crate) fn from_mm(easting_mm: i32, northing_mm: i32) -> BritishGrid {
         BritishGrid {
             easting_mm,

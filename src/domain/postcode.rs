@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use unicode_normalization::UnicodeNormalization;
 
-/// The maximum length of text that is parsed. Longer text is malformed.
+/// The maximum length, in bytes, of text that is parsed. Longer text is malformed.
 const TEXT_BYTES_MAX: usize = 64;
 
 /// Outward codes of the British Overseas Territories: well-formed, but outside the area of the
@@ -38,8 +38,8 @@ pub enum InvalidPostcode {
         reason: &'static str,
         /// The probable cause of the damage to the text.
         hint: Option<PostcodeHint>,
-        /// The only postcode that was probably meant. It is shown to the user, but never looked up
-        /// in place of the text.
+        /// The postcode that was probably meant, if there is only one candidate. It is shown to the
+        /// user, but never looked up in place of the text.
         suggestion: Option<Postcode>,
     },
 }
@@ -90,7 +90,7 @@ impl Postcode {
         self.0
     }
 
-    /// Creates a postcode from the `pcd7` form of an earlier one, without checking it.
+    /// Creates a postcode from the `pcd7` form of another postcode, without checking it.
     pub(crate) fn from_pcd7(pcd7: [u8; 7]) -> Postcode {
         Postcode(pcd7)
     }
@@ -333,9 +333,9 @@ fn is_incode(incode: &[u8]) -> bool {
     matches!(incode, [digit, a, b] if digit.is_ascii_digit() && letter(a) && letter(b))
 }
 
-/// Returns the postcode that was probably meant: the only one that results from swapping the fewest
+/// Returns the postcode that was probably meant: the one that results from swapping the fewest
 /// look-alike characters (O and 0, I, L and 1, S and 5, Z and 2, B and 8). `None` if there is no
-/// such postcode or more than one.
+/// such postcode, or more than one with the same number of swaps.
 fn suggest(outcode: &[u8], incode: &[u8]) -> Option<Postcode> {
     if incode.len() != 3 || !(2..=4).contains(&outcode.len()) {
         return None;

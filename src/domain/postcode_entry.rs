@@ -10,9 +10,9 @@ use super::{BritishGrid, Period, Postcode, YearMonth};
 pub struct PostcodeEntry {
     /// The postcode.
     pub postcode: Postcode,
-    /// A point near the centre of its addresses, to 1 m; `None` where it is not known.
+    /// A point near the centre of its addresses, to the nearest metre; `None` if it is not known.
     pub position: Option<BritishGrid>,
-    /// The quality of the position, where the directory gives it.
+    /// The quality of the position, if the directory states it.
     pub positional_quality: Option<PositionalQuality>,
     /// Whether the postcode belongs to one large user of mail rather than to a street.
     pub is_large_user: bool,
@@ -22,7 +22,7 @@ pub struct PostcodeEntry {
     pub introduced: Option<YearMonth>,
     /// The month of termination, where known.
     pub terminated: Option<YearMonth>,
-    /// The row of its statistical area in the dataset's table, where the directory gives one.
+    /// The index of its statistical area in the dataset, if the directory states one.
     pub statistical_area: Option<u32>,
 }
 
@@ -98,9 +98,9 @@ impl PositionalQuality {
 }
 
 impl PostcodeEntry {
-    /// Returns the period in which the postcode was in use. A postcode without a month of
-    /// termination is taken to have ended after `last_known_live`, the last month in which it is
-    /// known to have been in use.
+    /// Returns the period in which the postcode was in use. A terminated postcode without a month
+    /// of termination is treated as terminated after `last_known_live`, the last month in which it
+    /// is known to have been in use.
     pub fn period(&self, last_known_live: Option<YearMonth>) -> Period {
         let last_month = match (self.is_live, self.terminated) {
             (true, _) => None,
@@ -113,7 +113,7 @@ impl PostcodeEntry {
         }
     }
 
-    /// Returns whether the postcode was terminated by that day; `last_known_live` as in
+    /// Returns whether the postcode was no longer in use on that day; `last_known_live` as in
     /// [`PostcodeEntry::period`].
     pub fn is_terminated_on(&self, day: Date, last_known_live: Option<YearMonth>) -> bool {
         match self.period(last_known_live).to {
@@ -134,8 +134,8 @@ impl PostcodeEntry {
         }
     }
 
-    /// Returns whether the position is too coarse to be certain of an area, or is where mail is
-    /// sorted rather than where somebody lives.
+    /// Returns whether the position is too coarse to determine the area with certainty, or may be
+    /// where mail is sorted instead of where people live, as for large users.
     pub fn is_coarse(&self) -> bool {
         self.is_large_user
             || self

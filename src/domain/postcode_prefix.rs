@@ -60,7 +60,7 @@ impl PrefixReading {
 
     fn new(outcode: &[u8], incode_prefix: &[u8]) -> Option<PrefixReading> {
         let rest = b"1AA".get(incode_prefix.len()..)?;
-        // It is the start of an inward code if the missing characters complete it.
+        // `incode_prefix` is the start of an inward code if `rest` completes it.
         Postcode::from_parts(outcode, &[incode_prefix, rest].concat())?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Some(PrefixReading {

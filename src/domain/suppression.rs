@@ -15,22 +15,22 @@ pub struct SuppressionRule {
     round_to: u64,
 }
 
-/// A text that is not a suppression rule.
+/// The error for text that is not a suppression rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a suppression rule is none, below:N or below:N-round:M, such as below:8-round:5")]
+#[error("expected a suppression rule: none, below:N or below:N-round:M, such as below:8-round:5")]
 pub struct InvalidSuppressionRule;
 
-/// The largest number in a rule; more would hide or flatten every count.
+/// The largest number in a rule; a larger one would hide or flatten every count.
 const NUMBER_MAX: u64 = 1_000_000;
 
 impl SuppressionRule {
-    /// Publishes every count as it is.
+    /// The rule that publishes every count exactly.
     pub const NONE: SuppressionRule = SuppressionRule {
         below: 0,
         round_to: 0,
     };
-    /// Hides counts from 1 to 7 and rounds the others to the nearest 5, as NHS England publishes
-    /// counts of patients.
+    /// The rule by which NHS England publishes counts of patients: counts from 1 to 7 are hidden,
+    /// and the others are rounded to the nearest 5.
     pub const NHS_ENGLAND: SuppressionRule = SuppressionRule {
         below: 8,
         round_to: 5,

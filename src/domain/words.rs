@@ -1,4 +1,4 @@
-//! The enumerations of an answer: provenance, status, basis, certainty and agreement.
+//! The enumerated values of an answer: provenance, status, basis, certainty and agreement.
 
 use super::keyword::keyword_enum;
 
@@ -60,7 +60,7 @@ keyword_enum!(LookupStatus {
 /// The basis on which an area of residence was determined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Basis {
-    /// The statistical area that the postcode directory gives for the postcode.
+    /// The statistical area of the postcode in the postcode directory.
     Directory,
     /// A boundary that covers the position.
     Boundary,
