@@ -1,17 +1,17 @@
 //! Catchments declared by GP practices: NHS South, Central and West publishes "GP catchment areas
 //! (England)" as an archive with one GeoJSON file per practice.
 //!
-//! - A file is named by the practice's ODS code (`A12345.geojson`, `A12345_outer.geojson`). If it
-//!   is not, the code comes from its features: from `PracticeCd`, or from the start of `name`
+//! - A file is named after the practice's ODS code (`A12345.geojson`, `A12345_outer.geojson`). If
+//!   it is not, the code is read from its features: from `PracticeCd`, or from the start of `name`
 //!   (`A12345 - HIGH STREET SURGERY`). A code of nine characters is a branch of the practice with
 //!   the first six.
 //! - Positions are longitude and latitude. A height after them is ignored.
 //! - Several features of one file are the parts of one catchment. Parts that overlap or share a
 //!   border are imported unchanged and named in a warning; the importer does not dissolve them.
 //! - The word `inner` or `outer` in the name of the file or its folder, or in a property other than
-//!   the practice's name, gives the kind of catchment: a practice accepts new patients from its
-//!   inner catchment, and may keep patients who move within its outer one. Without such a word the
-//!   catchment is the inner one. The editions known so far have one catchment per practice and no
+//!   the practice's name, determines the kind of catchment: a practice accepts new patients from
+//!   its inner catchment, and may keep patients who move within its outer one. Without such a word
+//!   the catchment is the inner one. The editions so far have one catchment per practice and no
 //!   such word.
 //!
 //! A file with one invalid feature is rejected as a whole, because a catchment without one of its
@@ -33,7 +33,7 @@ pub(crate) struct DeclaredCatchment {
     /// The branch, if the catchment is that of a branch.
     pub(crate) branch: Option<OdsCode>,
     pub(crate) kind: DeclaredCatchmentKind,
-    /// The polygons, in units of longitude and latitude. Each is valid by itself.
+    /// The polygons, in the integer units of [`Crs::LonLat`]. Each is valid by itself.
     pub(crate) polygons: Vec<Polygon>,
 }
 
@@ -87,7 +87,7 @@ fn select_members(source_files: &SourceFiles) -> Result<Vec<String>, ImportError
     if members.is_empty() {
         return Err(ImportError::NoSuchMember {
             source_name: source_files.name(),
-            expected: "a GeoJSON file named by a practice's ODS code",
+            expected: "a GeoJSON file named after a practice's ODS code",
         });
     }
     Ok(members)

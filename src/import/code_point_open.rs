@@ -113,8 +113,8 @@ fn read_file<R: Read>(
     Ok(())
 }
 
-/// Checks that the first row is data, as in a file without a header row. Reading it as column names
-/// would lose a postcode, and a file with column names has another format.
+/// Checks that the first row is data: Code-Point Open has no header row, so reading the row as
+/// column names would lose a postcode, and a file with column names has another format.
 fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
     let invalid_format = |expected| ImportError::InvalidFormat {
         file: row.file.to_string(),

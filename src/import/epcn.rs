@@ -478,7 +478,7 @@ fn remove_duplicate_memberships(memberships: &mut Vec<PcnMembership>, report: &m
     }
 }
 
-/// Warns of memberships of a PCN that is not listed, and of practices in two PCNs at once.
+/// Adds warnings of memberships of a PCN that is not listed, and of practices in two PCNs at once.
 fn warn_of_inconsistencies(networks: &PrimaryCareNetworks, report: &mut ImportReport) {
     let is_listed = |code: &OdsCode| {
         networks

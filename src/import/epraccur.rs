@@ -40,8 +40,8 @@ const PRACTICES_NAMED_MAX: usize = 10;
 /// The contents of the file.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PrescribingCostCentres {
-    /// The GP practices, open and closed, in order of code. The file does not contain networks and
-    /// list sizes.
+    /// The GP practices, open and closed, in order of code. The file contains neither their PCNs
+    /// nor their list sizes.
     pub(crate) practices: Vec<Practice>,
     /// The codes of all other cost centres, in order: out-of-hours services, walk-in centres,
     /// prisons.

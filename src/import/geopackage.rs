@@ -277,7 +277,7 @@ fn query_strings(
     rows.collect()
 }
 
-/// Returns the coordinate reference system of an id, by the authority code in the file.
+/// Returns the coordinate reference system with this id, from its authority code in the file.
 fn read_crs(database: &Connection, srs_id: i32) -> Result<Crs, GeoPackageError> {
     let authority: Option<(String, i64)> = database
         .query_row(
@@ -310,7 +310,7 @@ fn format_names(names: &[String]) -> String {
     }
 }
 
-/// Returns the attributes as text, by name in lower case, without blanks and blobs.
+/// Returns the attributes as text, by name in lower case, except blank ones and blobs.
 fn read_attributes(
     row: &Row<'_>,
     columns: &[String],
@@ -364,7 +364,7 @@ fn parse_geometry(blob: &[u8], srs_id: i32) -> Result<PolygonRings, &'static str
     }
     reader.is_little = flags & 1 == 1;
     if reader.read_u32()?.cast_signed() != srs_id {
-        return Err("its geometry has another reference system than its layer");
+        return Err("its geometry has a different reference system from its layer");
     }
     let envelope = match (flags >> 1) & 0b111 {
         0 => 0,

@@ -16,7 +16,7 @@ pub(crate) struct LookupColumns {
     pub(crate) area: String,
     /// The column with the name of the area.
     pub(crate) name: Option<String>,
-    /// A column, and its values in the rows to read. Other rows are skipped.
+    /// A column and its values in the rows to read. Rows with other values are skipped.
     pub(crate) only: Option<(String, Vec<String>)>,
 }
 

@@ -1,4 +1,4 @@
-//! Importers of published files, one module per format. Only this module knows their column names.
+//! Importers of published files, one module per format. No other module refers to their columns.
 //!
 //! Every importer is strict: a missing column is an error that names it, an invalid cell is
 //! reported with its file, line and column, and a file without usable rows is an error, not an
@@ -31,7 +31,7 @@ use crate::domain::{BritishGrid, PositionalQuality, Postcode, YearMonth};
 #[derive(Debug, Clone)]
 pub(crate) struct PostcodeRecord {
     pub(crate) postcode: Postcode,
-    /// `None` where the directory has no position for it.
+    /// `None` if the directory has no position for the postcode.
     pub(crate) position: Option<BritishGrid>,
     pub(crate) positional_quality: Option<PositionalQuality>,
     pub(crate) is_large_user: bool,
@@ -39,7 +39,7 @@ pub(crate) struct PostcodeRecord {
     pub(crate) introduced: Option<YearMonth>,
     /// The last month in which the postcode was in use.
     pub(crate) terminated: Option<YearMonth>,
-    /// The code of its LSOA, where the directory has one.
+    /// The code of its LSOA, if the directory has one.
     pub(crate) statistical_area: Option<String>,
     /// The ODS code or GSS code of its sub-ICB location, whichever the directory uses.
     pub(crate) sub_icb: Option<String>,

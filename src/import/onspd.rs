@@ -1,5 +1,6 @@
 //! The ONS Postcode Directory (ONSPD) and the National Statistics Postcode Lookup (NSPL), which has
-//! fewer columns: `Data/ONSPD_MAY_2025_UK.csv` in an archive or folder, or as a single file.
+//! fewer columns. The source is an archive or folder with `Data/ONSPD_MAY_2025_UK.csv`, or that
+//! file.
 //!
 //! Columns are matched by name, because their order and number change. Until 2024 they are called
 //! `oslaua`, `usertype` and `oseast1m`; since 2025 `lad25cd`, `usrtypind` and `east1m`, with the
@@ -185,7 +186,7 @@ impl DirectoryImporter {
         Ok(())
     }
 
-    /// Adds a warning, unless another file by postcode area already caused it.
+    /// Adds a warning, unless the file of another postcode area already caused the same one.
     fn warn_once(&mut self, warning: String) {
         if !self.report.warnings.contains(&warning) {
             self.report.warnings.push(warning);
@@ -407,7 +408,8 @@ fn parse_finite(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// Parses a month. A blank means that there is none, or that it is unknown.
+/// Parses a month. A blank means that the month is unknown or, for `doterm`, that the postcode is
+/// live.
 fn parse_month(text: &str) -> Result<Option<YearMonth>, ()> {
     match text {
         "" => Ok(None),

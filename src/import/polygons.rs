@@ -37,8 +37,8 @@ pub(crate) fn read(path: &Path, layer: Option<&str>) -> Result<PolygonFile, Poly
     Ok(read_unvalidated(path, layer)?.validated()?)
 }
 
-/// Reads polygons like [`read`], from a file in which some holes are parts of their feature: parts
-/// inside other parts become holes. Also returns labels of the features that were changed.
+/// Reads polygons like [`read`], from a file that stores some holes as parts of the feature: a part
+/// inside another part becomes a hole. Also returns the labels of the features that were changed.
 ///
 /// # Errors
 /// As for [`read`].
@@ -587,7 +587,7 @@ mod tests {
         ] {
             let file = read(&folder.join(name), None).expect(name);
             eprintln!(
-                "{name}: {} features, {:?}, {} turned",
+                "{name}: {} features, {:?}, {} reoriented",
                 file.features.len(),
                 file.crs,
                 file.reoriented().len()
@@ -596,7 +596,7 @@ mod tests {
         }
     }
 
-    /// The LSOAs of 2011 from ONS have three such enclaves.
+    /// The LSOAs of 2011, as published by ONS, have three enclaves like this one.
     #[test]
     fn nested_part_is_an_error_unless_read_as_a_hole() {
         let square = |value: f64, side: f64| {

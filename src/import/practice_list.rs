@@ -9,7 +9,7 @@ use crate::dataset::table::CsvTable;
 use crate::dataset::{TableError, cells};
 use crate::domain::{BritishGrid, OdsCode, Practice, PracticeSuccession, Premises, PremisesKind};
 
-/// A practice, its ICC, and the position of its main address.
+/// A practice with its ICC, the name of its PCN and the position of its main address.
 #[derive(Debug, Clone)]
 pub(crate) struct PracticeRecord {
     pub(crate) practice: Practice,

@@ -16,8 +16,8 @@ use super::rows::{
 use super::{ImportError, ImportReport, SourceFiles};
 use crate::domain::{OdsCode, SuppressionRule, date_from_iso};
 
-/// The maximum number of patients of one practice in one LSOA. More are a mistake: an LSOA has a
-/// few thousand people. The sum of two such numbers fits in a `u32`.
+/// The maximum number of patients of one practice in one LSOA. A larger number is an error: an LSOA
+/// has a few thousand people. The sum of two such numbers fits in a `u32`.
 const PATIENTS_MAX: u32 = 1_000_000;
 
 /// The number of patients of a practice who live in a statistical area.
@@ -31,13 +31,13 @@ pub(crate) struct RegistrationCount {
 
 /// Reads the counts for every practice and every LSOA in England, in order of practice and LSOA.
 ///
-/// Rows for both sexes together are used. Only if there are none are the rows for men and women
-/// added up, with a warning in the report. The edition in the report is the date of the extract,
-/// such as `2020-04-01`.
+/// Uses the rows for both sexes together. If there are no such rows, adds up the rows for men and
+/// women, with a warning in the report. The edition in the report is the date of the extract, such
+/// as `2020-04-01`.
 ///
 /// # Errors
-/// If a column is missing, a row is truncated, a practice and LSOA occur twice, there are extracts
-/// of two dates, the rows of one sex are missing, or no row could be used.
+/// If a column is missing, a row is truncated, the same practice and LSOA occur twice, there are
+/// extracts of two dates, the rows of one sex are missing, or no row could be used.
 pub(crate) fn read(
     source_files: &mut SourceFiles,
 ) -> Result<(Vec<RegistrationCount>, ImportReport), ImportError> {
@@ -188,7 +188,7 @@ impl RegistrationImporter {
         Ok((sum_by_practice_and_lsoa(self.rows), self.report))
     }
 
-    /// Retains only the rows for both sexes, or the rows for each sex if there are none for both.
+    /// Retains only the rows for both sexes or, without such rows, the rows for each sex.
     fn choose_sexes(&mut self) -> Result<(), ImportError> {
         let has = |sex| self.rows.iter().any(|cell| cell.sex == sex);
         let expected = match (has(Sex::All), has(Sex::Male), has(Sex::Female)) {

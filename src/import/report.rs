@@ -19,15 +19,15 @@ pub(crate) struct ImportReport {
     pub(crate) read: u64,
     /// The number of them that became records.
     pub(crate) kept: u64,
-    /// The number of valid ones that were skipped as out of scope or duplicate, by reason.
+    /// The number of valid rows that were skipped as out of scope or duplicate, by reason.
     pub(crate) skipped: BTreeMap<&'static str, u64>,
-    /// The invalid ones, by reason.
+    /// The invalid rows, by reason.
     pub(crate) rejected: BTreeMap<&'static str, AffectedRows>,
     /// Warnings, which do not stop the import.
     pub(crate) warnings: Vec<String>,
 }
 
-/// The rows that an observation applies to.
+/// Rows with the same problem: how many there are, and where the first of them are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct AffectedRows {
     /// The number of rows.
@@ -117,7 +117,7 @@ pub(crate) enum ImportError {
     MissingColumn {
         /// The file.
         file: String,
-        /// The name of the column without the year, followed by its other names after commas.
+        /// The name of the column without the year, then its other names, separated by commas.
         column: String,
     },
     /// The file does not have the expected format.
@@ -146,7 +146,7 @@ pub(crate) enum ImportError {
         /// The part that is required.
         expected: &'static str,
     },
-    /// Two rows contradict each other.
+    /// Two rows, columns or files contradict each other.
     #[error("{file}, line {line}: {what}")]
     Conflict {
         /// The file.

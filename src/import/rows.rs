@@ -1,4 +1,4 @@
-//! Streaming access to the rows of a published CSV file: a national directory has gigabytes.
+//! Streaming reader of published CSV files. A national directory has gigabytes.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,8 +8,8 @@ use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 
 use super::{ImportError, ImportReport, SourceFiles};
 
-/// The maximum length of a row. In a longer row a quotation mark was opened and never closed: the
-/// longest rows of the published files are shorter than a kilobyte.
+/// The maximum length of a row. A longer row means that a quotation mark was opened and never
+/// closed: the longest rows of the published files are shorter than a kilobyte.
 const ROW_BYTES_MAX: usize = 1 << 20;
 
 /// A stream of the rows of a CSV file. All rows must have as many cells as the first.
@@ -136,8 +136,8 @@ impl<R: Read> CsvRows<R> {
 }
 
 impl<'r> CsvRow<'r> {
-    /// Returns the text of the cell, without surrounding white space. Text that is not valid UTF-8
-    /// becomes a replacement character, which no imported cell may contain.
+    /// Returns the text of the cell, without surrounding white space. For a cell that is not valid
+    /// UTF-8, returns a single replacement character, which is in no valid code, number or date.
     pub(super) fn text(&self, column: usize) -> &'r str {
         let cell = self.record.get(column).unwrap_or_default();
         std::str::from_utf8(cell).unwrap_or("\u{fffd}").trim()
@@ -220,7 +220,7 @@ impl RowError {
     }
 }
 
-/// A check that keys are unique, which remembers where each was read.
+/// A check that keys are unique. It records where each key was read, for the error message.
 pub(super) struct DuplicateCheck<K> {
     files: Vec<String>,
     locations: HashMap<K, (usize, u64)>,
@@ -263,7 +263,7 @@ impl<K: Eq + Hash> DuplicateCheck<K> {
     }
 }
 
-/// Returns the name of a member for messages, with its folder or archive if it has one.
+/// Returns the name of a source's member for messages, with its folder or archive if it has one.
 pub(super) fn member_label(source_files: &SourceFiles, member: &str) -> String {
     match source_files.name() {
         name if name == member => name,
@@ -282,7 +282,7 @@ struct LineTracker<R> {
     input: R,
     /// The number of bytes that may still be read for this row.
     row_bytes_left: usize,
-    /// Whether lines end in CRLF; `None` until the first line was read.
+    /// Whether lines end in CRLF; `None` until the first line has been read.
     is_crlf: Option<bool>,
     last_byte: u8,
 }

@@ -73,7 +73,7 @@ impl SourceFiles {
         })
     }
 
-    /// Adds the number of decompressed bytes that are read from its members to `bytes_read`.
+    /// Sets the counter to which the number of decompressed bytes read from members is added.
     pub(crate) fn with_byte_counter(self, bytes_read: Arc<AtomicU64>) -> SourceFiles {
         SourceFiles { bytes_read, ..self }
     }
@@ -87,7 +87,8 @@ impl SourceFiles {
             .into_owned()
     }
 
-    /// Returns the names of its files, in order. A single file is its own only member.
+    /// Returns the names of its files, in order. If the source is a single file, that is the only
+    /// member.
     pub(crate) fn members(&self) -> Vec<String> {
         match &self.container {
             Container::File => vec![self.name()],
