@@ -59,11 +59,10 @@ fn build() -> Result<(), BuildError> {
             .map_err(|error| format!("writing OUT_DIR: {error}"))?
     };
     fs::write(out.join("assets.rs"), asset_table(&names))
-        .map_err(|error| format!("writing: {error}"))
+        .map_err(|error| format!("writing assets.rs: {error}"))
 }
 
-/// Tells Cargo to rebuild the assets when a file in the source folder changes, except for Rust
-/// files.
+/// Makes Cargo rebuild the assets when a file in the source folder changes, except for Rust files.
 fn print_rerun_if_changed() -> io::Result<()> {
     for entry in fs::read_dir(SOURCES)? {
         let path = entry?.path();

@@ -28,16 +28,16 @@ pub(super) struct BuildConfig {
     pub(super) statistical_areas: Option<StatisticalAreasConfig>,
     #[serde(default)]
     pub(super) practices: PracticesConfig,
-    /// Golden queries: queries with the answers that the dataset must give.
+    /// Golden queries: queries with their expected answers.
     pub(super) golden_queries: Option<PathBuf>,
     /// The number of ICCs that each system's own page states.
     pub(super) systems: Option<PathBuf>,
-    /// Memberships, in the columns of the dataset's `memberships.csv`. For a practice that is in
-    /// this file, only this file counts.
+    /// Memberships, in the columns of the dataset's `memberships.csv`. The ICC memberships of a
+    /// practice in this file replace the ICC in the practice directory.
     pub(super) memberships: Option<PathBuf>,
     /// The history of areas: names, periods, mergers and parts.
     pub(super) history: Option<PathBuf>,
-    /// Named tables of where each practice's patients live.
+    /// Named tables of the shares of each statistical area's people by practice.
     #[serde(default)]
     pub(super) shares: Vec<SharesConfig>,
     pub(super) layers: Vec<LayerConfig>,
@@ -47,7 +47,7 @@ impl BuildConfig {
     /// Checks values that the types do not constrain, before any file is read.
     ///
     /// # Errors
-    /// Names the first invalid field and its valid values.
+    /// If a value is invalid. The error names the first invalid field and its valid values.
     pub(super) fn check(&self) -> Result<()> {
         let check = || {
             check_licence(&self.licence)?;
@@ -161,7 +161,7 @@ pub(super) struct PostcodesConfig {
     #[serde(default)]
     pub(super) outcodes_touching_sub_icb: Vec<String>,
     /// Whether the directories together list every postcode of every outward code in them. If so, a
-    /// postcode that is not listed does not exist; if they are a sample, it may.
+    /// postcode that is not listed does not exist; if they are only a sample, it may exist.
     #[serde(default = "is_complete_by_default")]
     pub(super) complete: bool,
 }
@@ -208,14 +208,14 @@ pub(super) struct StatisticalAreasConfig {
     pub(super) nested_parts: NestedParts,
 }
 
-/// How to read a polygon part that is inside another part of the same area.
+/// The treatment of a polygon part that is inside another part of the same area.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum NestedParts {
-    /// As an error in the file.
+    /// The file is rejected.
     #[default]
     Refused,
-    /// As a hole that the file stores as a part. Some ONS files have a few.
+    /// The part is read as a hole. Some ONS files store a few holes as parts.
     Holes,
 }
 
@@ -311,7 +311,7 @@ pub(super) struct RegistrationBarrier {
     pub(super) excluded_iccs: Vec<String>,
 }
 
-/// A `[[layers]]` table: a layer and the methods that make its areas.
+/// A `[[layers]]` table: a layer and the methods that create its areas.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LayerConfig {
@@ -327,7 +327,7 @@ pub(super) struct LayerConfig {
     pub(super) methods: Vec<MethodConfig>,
 }
 
-/// A `[[layers.methods]]` table: a method and the validity period of the areas that it makes.
+/// A `[[layers.methods]]` table: a method and the validity period of the areas that it creates.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct MethodConfig {
     pub(super) from: Option<String>,
@@ -336,7 +336,7 @@ pub(super) struct MethodConfig {
     pub(super) method: AreaMethod,
 }
 
-/// A method that makes the areas of a layer.
+/// A method that creates areas of a layer.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum AreaMethod {
@@ -369,7 +369,8 @@ pub(super) struct PolygonsMethod {
     pub(super) name: Option<String>,
     #[serde(default)]
     pub(super) nested_parts: NestedParts,
-    /// The prefix of ids. If there is one, the attribute is made a slug: lower case with hyphens.
+    /// The prefix of ids. With a prefix, the attribute is converted to a slug: lower case with
+    /// hyphens.
     #[serde(default)]
     pub(super) id_prefix: String,
     pub(super) system: Option<String>,
@@ -438,7 +439,7 @@ pub(super) struct MembersMethod {
 mod tests {
     use super::*;
 
-    // The files that it names are not in the repository, so no test can build it.
+    // The files that `national.toml` names are not in the repository, so no test builds it.
     #[test]
     fn national_toml_is_a_valid_configuration() {
         let text = include_str!("../../data/national.toml");

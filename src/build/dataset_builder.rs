@@ -1,4 +1,4 @@
-//! The dataset builder: adds layer after layer by the methods of the configuration.
+//! The dataset builder, which adds each layer by the methods of the configuration.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -27,7 +27,7 @@ use crate::import::hierarchy::{self, HierarchyRecord, LsoaSelector};
 use crate::import::practice_list::PracticeRecord;
 use crate::import::{lookup, resilience_groups};
 
-/// Collects the parts of a dataset while it is built.
+/// The parts of a dataset that is being built.
 #[derive(Default)]
 pub(super) struct DatasetBuilder {
     areas: Vec<Area>,
@@ -43,7 +43,7 @@ pub(super) struct DatasetBuilder {
     remarks: Vec<String>,
 }
 
-/// The values that a method needs beside its own configuration.
+/// The values that a method needs besides its own configuration.
 struct LayerContext<'a> {
     layer: Layer,
     provenance: Provenance,
@@ -82,7 +82,7 @@ impl DatasetBuilder {
         Ok(builder)
     }
 
-    /// Adds the areas in the history, their lineage and what they are parts of.
+    /// Adds the areas in the history, their lineage, and their memberships in larger areas.
     fn add_history(&mut self, sources: &SourceData, config: &BuildConfig) -> Result<()> {
         for record in &sources.history {
             let Some(layer) = config
@@ -260,7 +260,7 @@ impl DatasetBuilder {
                     *sums.entry(&group.id).or_default() += share;
                 }
             }
-            // Ties go to the first by id.
+            // In a tie, the first group by id wins.
             let largest = sums.iter().rev().max_by(|a, b| a.1.total_cmp(b.1));
             group_by_code.extend(largest.map(|(group, _)| (code.clone(), (*group).to_string())));
         }
@@ -1030,7 +1030,7 @@ fn boundary_path(id: &str) -> String {
     format!("areas/{id}.geojson")
 }
 
-/// Returns the membership of an area in a larger one that the source itself names.
+/// Returns a membership, as stated by the source, in a larger area.
 fn official_membership(
     member: GroupMember,
     (layer, group_id): (Layer, &String),

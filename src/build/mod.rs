@@ -31,7 +31,7 @@ use sources::SourceData;
 pub struct BuildReport {
     /// The dataset's folder.
     pub folder: PathBuf,
-    /// Lines for people: what was read, imported and left out, and what the dataset contains.
+    /// Lines of text: what was read, imported and left out, and what the dataset contains.
     pub lines: Vec<String>,
 }
 
@@ -40,9 +40,9 @@ pub struct BuildReport {
 /// that can be loaded.
 ///
 /// # Errors
-/// If a file is missing or does not have its format, if the sources contradict each other (the
-/// error names the file and the location in it), or if the folder contains anything other than a
-/// dataset, which would be lost. The folder is then unchanged.
+/// If a file is missing or does not have the expected format, if the sources contradict each other
+/// (the error names the file and the location in it), or if the folder contains anything other than
+/// a dataset, which would be deleted. The folder is then unchanged.
 pub fn build(config_path: &Path, output: Option<&Path>) -> Result<BuildReport> {
     let options = BuildOptions {
         output,
@@ -51,7 +51,7 @@ pub fn build(config_path: &Path, output: Option<&Path>) -> Result<BuildReport> {
     build_with_progress(config_path, options, &mut BuildProgress::default())
 }
 
-/// Options of a build: where it writes.
+/// Options of a build: the output folder, and whether to replace its other files.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BuildOptions<'o> {
     /// The output folder; `None` for the one that the configuration names.
@@ -70,7 +70,7 @@ pub struct BuildProgress<'t> {
 }
 
 impl Default for BuildProgress<'_> {
-    /// Reports that are discarded.
+    /// Discards the progress reports.
     fn default() -> Self {
         BuildProgress {
             on_stage: Box::new(|_| {}),
@@ -112,11 +112,11 @@ pub fn build_with_progress(
         &files,
     )?;
     (progress.on_stage)("checking");
-    // A dataset that cannot be served never replaces one that can. The folder's name is temporary,
-    // so the error leaves it out.
+    // A dataset that cannot be served never replaces one that can. The error does not name the
+    // folder, because its name is temporary.
     LoadedDatasets::load(&[DatasetSource::Folder(staged.path().to_path_buf())])
         .map_err(|error| anyhow!(error.reason()))
-        .context("the dataset built from these sources contradicts itself")?;
+        .context("the dataset built from these sources cannot be loaded")?;
     staged.publish()?;
     let mut lines: Vec<String> = sources.reports.iter().map(ToString::to_string).collect();
     lines.extend(builder.summary(&sources));

@@ -1,5 +1,5 @@
 //! The share of each statistical area's people who are registered with each practice: from
-//! published registrations or, if there are none, from a gravity model.
+//! published registrations or, without such a file, from a gravity model.
 //!
 //! In the model, the share of a statistical area's people who are registered with a practice is
 //! proportional to
@@ -56,7 +56,7 @@ impl RegistrationShares {
     }
 }
 
-/// A practice that takes patients, as the model needs it.
+/// The properties of an active practice that the model uses.
 struct ModelPractice {
     code: OdsCode,
     list_size: u32,
@@ -65,7 +65,7 @@ struct ModelPractice {
     premises: Vec<BritishGrid>,
 }
 
-/// A statistical area, as the model needs it.
+/// The properties of a statistical area that the model uses.
 struct ModelArea<'a> {
     district: &'a str,
     centre: BritishGrid,
@@ -140,7 +140,7 @@ fn shares_from_model(
     })
 }
 
-/// Returns the practices that take patients on `day`, with their premises.
+/// Returns the practices that are active on `day`, with their premises.
 fn model_practices(config: &SharesConfig, sources: &SourceData, day: Date) -> Vec<ModelPractice> {
     let mut premises: BTreeMap<OdsCode, Vec<BritishGrid>> = BTreeMap::new();
     for site in &sources.premises {

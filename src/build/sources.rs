@@ -32,8 +32,8 @@ use crate::import::{
     read_whole_file, succ,
 };
 
-/// Published files give positions to 7 decimal places of a degree, about a centimetre, and so does
-/// the dataset.
+/// Positions in published files, and in the dataset, have 7 decimal places of a degree, about a
+/// centimetre.
 const PUBLISHED_UNITS_PER_DEGREE: f64 = 1e7;
 /// The unit of `dataset::polygons` is 1e-9°.
 const UNITS_PER_PUBLISHED_UNIT: i64 = 100;
@@ -394,7 +394,7 @@ impl SourceData {
         Ok(())
     }
 
-    /// Follows the successions of a practice up to `day`. Returns the practice itself if it has no
+    /// Returns the last successor of a practice up to `day`, or the practice itself if it has no
     /// successor.
     pub(super) fn successor_on(&self, practice: OdsCode, day: Date) -> OdsCode {
         let mut current = practice;
@@ -474,7 +474,7 @@ pub(super) fn matches_filter(code: Option<&String>, codes: &[String]) -> bool {
     codes.is_empty() || code.is_some_and(|code| codes.contains(code))
 }
 
-/// Returns whether all directories are OS Code-Point Open, which drops terminated postcodes.
+/// Returns whether all directories are OS Code-Point Open, which has no terminated postcodes.
 fn has_only_live_postcodes(config: &config::PostcodesConfig) -> bool {
     let directories = &config.directories;
     directories
@@ -482,8 +482,8 @@ fn has_only_live_postcodes(config: &config::PostcodesConfig) -> bool {
         .all(|file| matches!(file.format, PostcodeFormat::CodePointOpen))
 }
 
-/// Returns an error if a file has a code twice: files may complement each other, but a file that
-/// contradicts itself is rejected.
+/// Returns an error if a file lists a code twice. Several files may list the same code: they
+/// complement each other.
 fn ensure_unique<T: Ord + Copy + fmt::Display>(
     file: &Path,
     codes: impl Iterator<Item = T>,
@@ -556,5 +556,5 @@ fn polygon_centroid(area: &StatisticalArea) -> Result<BritishGrid> {
     .map_err(|reason| anyhow!(reason))?;
     let centroid = boundary.lonlat.centroid().context("it has no area")?;
     geodesy::to_grid(LonLat::new(centroid.x(), centroid.y())?)
-        .context("off the British National Grid")
+        .context("it is outside the British National Grid")
 }
