@@ -23,7 +23,7 @@ pub(crate) const LINEAGE: [&str; 6] = [
     "source",
 ];
 
-/// `memberships.csv`: members of areas and groups, and when.
+/// `memberships.csv`: members of areas and groups, with periods.
 pub(crate) const MEMBERSHIPS: [&str; 7] = [
     "member_layer",
     "member",
@@ -75,7 +75,7 @@ pub(crate) const POSTCODES: [&str; 9] = [
     "user",
 ];
 
-/// `golden_queries.csv`: queries with the answers that the dataset must give.
+/// `golden_queries.csv`: queries with their expected answers.
 pub(crate) const GOLDEN_QUERIES: [&str; 8] = [
     "postcode",
     "easting",

@@ -17,14 +17,14 @@ pub struct Manifest {
     pub title: String,
     /// The date that the data describe, `YYYY-MM-DD`.
     pub as_of: String,
-    /// The attribution, shown wherever the data are.
+    /// The attribution, which is shown wherever the data are shown.
     pub attribution: String,
     /// The URL of the licence of the data.
     pub licence: String,
     /// An answer is `near_boundary` if a boundary is nearer than this many metres.
     pub tolerance_m: f64,
-    /// The last month, `YYYY-MM`, at the end of which terminated postcodes without a termination
-    /// month were still live.
+    /// The last month, `YYYY-MM`, in which terminated postcodes without a month of termination are
+    /// known to have been in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undated_terminations_after: Option<String>,
     /// The outward codes of which the dataset has every postcode.
@@ -63,7 +63,7 @@ pub struct LayerEntry {
     pub id: String,
     /// The title for people, in the plural.
     pub title: String,
-    /// How its areas relate to each other.
+    /// Whether its areas may overlap, or are unions of other areas.
     pub kind: LayerKind,
     /// The first date for which there are data, `YYYY-MM-DD`.
     pub first_data: String,
@@ -81,7 +81,7 @@ pub struct LayerEntry {
     pub snap_m: f64,
 }
 
-/// How a layer's areas relate to each other.
+/// The kind of a layer, which states whether its areas may overlap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LayerKind {
@@ -120,7 +120,7 @@ impl Manifest {
     /// Checks values that the types do not constrain.
     ///
     /// # Errors
-    /// Names the first invalid field and its valid values.
+    /// If a value is invalid. The error names the first invalid field and its valid values.
     pub(super) fn validate(&self) -> Result<(), String> {
         check_licence(&self.licence)?;
         check_distance("tolerance_m", self.tolerance_m)?;
@@ -137,7 +137,7 @@ impl Manifest {
 /// Checks that the licence is an HTTP or HTTPS URL, because it becomes a link on pages.
 ///
 /// # Errors
-/// Describes a valid licence.
+/// If it is not. The error describes a valid licence.
 pub(crate) fn check_licence(licence: &str) -> Result<(), String> {
     let scheme_and_rest = licence.split_once("://");
     let has_host = scheme_and_rest.is_some_and(|(scheme, rest)| {
@@ -160,7 +160,7 @@ pub(crate) fn check_licence(licence: &str) -> Result<(), String> {
 /// Checks a tolerance or a snap distance, in metres.
 ///
 /// # Errors
-/// Names the field and its valid range.
+/// If it is out of range. The error names the field and its valid range.
 pub(crate) fn check_distance(field: &str, metres: f64) -> Result<(), String> {
     // NaN is in no range.
     if (0.0..=DISTANCE_MAX_M).contains(&metres) {

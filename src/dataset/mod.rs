@@ -6,13 +6,13 @@
 //! | `dataset.toml` | the [`Manifest`] |
 //! | `areas.csv` | versions of areas: `layer,id,name,kind,system,provenance,from,to` |
 //! | `lineage.csv` | predecessors and successors of areas: `layer,predecessor,successor,relation,date,source` |
-//! | `memberships.csv` | `member_layer,member,layer,group,from,to,provenance`; a blank group: the source names none |
+//! | `memberships.csv` | `member_layer,member,layer,group,from,to,provenance`; a blank group means that the source names none |
 //! | `practices.csv`, `practice_sites.csv`, `practice_successions.csv` | practices, open and closed, their premises and their successors |
 //! | `not_gp_practices.csv` | codes of organisations that prescribe but have no registered patients |
 //! | `postcodes.csv` | the postcode directory |
-//! | `golden_queries.csv` | queries with the answers that the dataset must give |
+//! | `golden_queries.csv` | queries with their expected answers |
 //! | `systems.csv` | the number of ICCs that each system's page states: `system,name,page_date,icc_count_stated,icc_sections_on_page,note` |
-//! | `assignments.csv` | `statistical_area,layer,area,share,from,to`; a blank share means all of it |
+//! | `assignments.csv` | `statistical_area,layer,area,share,from,to`; a blank share means the whole statistical area |
 //! | `areas/*.geojson` or `areas/*.shp` | boundaries by `id` (and `from`, `to`) |
 //!
 //! Dates are `YYYY-MM-DD`, periods are half-open, and a blank date is unknown.
@@ -77,14 +77,14 @@ pub struct Dataset {
     pub not_gp_practices: Vec<OdsCode>,
     /// The postcode directory, in order of postcode.
     pub postcodes: Vec<PostcodeEntry>,
-    /// Queries with the answers that the dataset must give.
+    /// Queries with their expected answers.
     pub golden_queries: Vec<GoldenQuery>,
     /// The numbers of ICCs that the systems' own pages state.
     pub stated_counts: Vec<StatedCount>,
 }
 
-/// An error in a dataset. Files are named by their path in the dataset's folder; the caller knows
-/// the folder.
+/// An error in a dataset. It names files by their path in the dataset's folder, without the folder
+/// itself.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
     /// The manifest is invalid.

@@ -1,9 +1,9 @@
 //! Reads polygon layers from GeoJSON and Shapefile. Coordinates are integers, so that a vertex
 //! shared by two areas stays one vertex.
 //!
-//! The reader rejects rings that are not closed, have no area or have fewer than three positions.
-//! It does not detect rings that cross; [`PolygonFile::validated`] does, once, when a file is
-//! imported.
+//! The reader rejects rings that are not closed, have no area or have fewer than three distinct
+//! vertices. It does not detect rings that cross; [`PolygonFile::validated`] does, once, when a
+//! file is imported.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -17,7 +17,8 @@ use super::validity::find_topology_error;
 use crate::domain::{Boundary, BritishGrid, CatchmentKind, GridPolygon, LonLat, Period};
 use crate::geodesy;
 
-/// Units per degree: 1e-9° is a tenth of a millimetre, and every decimal of a published file fits.
+/// Units per degree: 1e-9° is a tenth of a millimetre, so every decimal of a published file is
+/// preserved.
 const UNITS_PER_DEGREE: f64 = 1e9;
 /// Units per metre: the millimetres of [`BritishGrid`].
 const UNITS_PER_METRE: f64 = 1e3;
@@ -43,8 +44,8 @@ pub(crate) struct PolygonFeature {
     pub(crate) attributes: BTreeMap<String, String>,
     /// Its polygons, in units of the file's coordinate reference system.
     pub(crate) polygons: Vec<Polygon>,
-    /// Whether rings had the opposite orientation to that of RFC 7946 or, for a Shapefile, of its
-    /// own format, and were reversed. GDAL writes all GeoPackages that way.
+    /// Whether rings did not have the orientation that RFC 7946 or, for a Shapefile, its own format
+    /// requires, and were reversed. GDAL writes all GeoPackages that way.
     pub(crate) reoriented: bool,
 }
 
@@ -89,7 +90,7 @@ pub(crate) struct ShapefileParts<'a> {
     /// The coordinate reference system.
     pub(crate) prj: &'a str,
     /// The content of the `.cpg`, the code page of the attributes. Without it, the language byte of
-    /// the `.dbf` decides, and without that the code page is UTF-8.
+    /// the `.dbf` determines the code page, and without that the code page is UTF-8.
     pub(crate) cpg: Option<&'a str>,
 }
 
@@ -165,7 +166,7 @@ impl PolygonFile {
     /// share an edge.
     ///
     /// # Errors
-    /// Describes the first invalid feature, and names and counts the others.
+    /// If a feature is invalid. The error describes the first one, and names and counts the others.
     pub(crate) fn validated(self) -> Result<PolygonFile, PolygonError> {
         let invalid: Vec<(String, &'static str)> = self
             .features
@@ -402,7 +403,7 @@ pub(crate) fn parse_polygon(
     let mut reoriented = false;
     for (index, positions) in rings.iter().enumerate() {
         let mut ring = parse_ring(crs, positions)?;
-        // Before RFC 7946 the orientation was free; the order says which ring is the exterior.
+        // Before RFC 7946 the orientation was not specified; the first ring is the exterior.
         if (doubled_signed_area(&ring) > 0) != (index == 0) {
             ring.reverse();
             reoriented = true;
@@ -583,8 +584,8 @@ fn read_records(dbf: &[u8], cpg: Option<&str>) -> Result<Vec<BTreeMap<String, St
 }
 
 /// Returns the encoding named by the `.cpg` or, without one, by the language byte of the `.dbf`.
-/// Neither has a standard. ESRI and GDAL write 0x57 for Latin 1, which the `dbase` crate does not
-/// know.
+/// Neither is standardised. ESRI and GDAL write 0x57 for Latin 1, which the `dbase` crate does not
+/// recognise.
 fn dbf_encoding(
     dbf: &[u8],
     cpg: Option<&str>,
@@ -659,7 +660,8 @@ fn xy_rings<P>(
         .collect()
 }
 
-/// Recognises the names that users' files have. Anything else is rejected instead of guessed.
+/// Returns the coordinate reference system of a `.prj`. Recognises the names that users' files have
+/// in practice; any other is rejected rather than guessed.
 fn crs_from_prj(prj: &str) -> Result<Crs, &'static str> {
     let text: String = prj
         .to_lowercase()

@@ -1,5 +1,5 @@
-//! Reads a dataset: verifies every file and parses every cell; an error names the file and the
-//! cell.
+//! Reads a dataset: verifies every file and parses every cell. An error names the file and, in a
+//! table, the line and column.
 //!
 //! The postcode directory is most of a large dataset, so a separate thread reads it in parallel
 //! with the other files. If both have an error, the error of the other files is returned.
@@ -69,7 +69,7 @@ fn read_with_manifest(
     })
 }
 
-/// Reads the files of a dataset and verifies them against the manifest.
+/// A reader of the files of a dataset, which verifies them against the manifest.
 struct VerifiedReader<'a> {
     files: &'a DatasetSource,
     manifest: &'a Manifest,
@@ -208,8 +208,8 @@ impl VerifiedReader<'_> {
     fn read_polygons(&self, path: &str) -> Result<Vec<Boundary>, DatasetError> {
         let mut file = self.read_polygon_file(path)?;
         let mut boundaries = Vec::with_capacity(file.features.len());
-        // Each feature is dropped when its boundary is built: all features and all boundaries
-        // together would be the peak of the memory of a load.
+        // Each feature is dropped when its boundary is built. Otherwise all features and all
+        // boundaries together would be the peak memory of a load.
         for feature in std::mem::take(&mut file.features) {
             let id = file.attribute(&feature, "id")?.to_string();
             let date = |name: &str| feature.attributes.get(name).map(|text| date_from_iso(text));
@@ -281,8 +281,8 @@ impl VerifiedReader<'_> {
             .windows(2)
             .position(|pair| pair[0].postcode >= pair[1].postcode)
         {
-            // The line is counted from 1, after the header row, and is that of the second of the
-            // pair.
+            // Lines are counted from 1 and the first is the header row; this is the line of the
+            // second postcode of the pair.
             Some(index) => Err(TableError::Cell {
                 file: path.into(),
                 line: index as u64 + 3,

@@ -16,7 +16,8 @@ pub const MANIFEST: &str = "dataset.toml";
 /// The name of the postcode directory in a dataset's folder.
 pub(super) const POSTCODES_FILE: &str = "postcodes.csv";
 
-/// The maximum size of a file of a dataset. It stops a wrong path to a device or a disk image.
+/// The maximum size of a file of a dataset. A larger file is probably a wrong path, for example to
+/// a disk image.
 const FILE_BYTES_MAX: u64 = 2 << 30;
 
 /// The source of a dataset's files.
@@ -49,8 +50,8 @@ impl DatasetSource {
         Ok((manifest, bytes))
     }
 
-    /// Estimates the most memory, in bytes, that loading the dataset takes. Counts the positions
-    /// and rows in the current files without parsing them.
+    /// Estimates the peak memory, in bytes, of loading the dataset. Counts the positions and rows
+    /// in the current files without parsing them.
     ///
     /// # Errors
     /// If the manifest cannot be read.
@@ -67,7 +68,7 @@ impl DatasetSource {
             let (positions, rows) = match Path::new(path).extension().and_then(OsStr::to_str) {
                 // Two numbers of 8 bytes each.
                 Some("shp") => (size_bytes / 16, 0),
-                // The directory's rows are long in the file and short in memory.
+                // The rows of the postcode directory are smaller in memory than in the file.
                 Some("csv") if path == POSTCODES_FILE => (0, 0),
                 Some("csv") => (0, count_of(b'\n')),
                 Some("geojson" | "json") => (count_of(b'['), 0),

@@ -107,7 +107,8 @@ struct SweepLine {
     rings: Vec<RingInfo>,
     /// The edges of all rings, in order of their western end.
     segments: Vec<SweepSegment>,
-    /// The smallest ring that encloses each ring, or none; unset until the sweep reaches the ring.
+    /// The smallest ring that encloses each ring; `Some(None)` if no ring does, `None` until the
+    /// sweep reaches the ring.
     enclosing: Vec<Option<Option<u32>>>,
     touching: TouchingRings,
     is_disconnected: bool,
@@ -339,8 +340,8 @@ impl SweepLine {
                 None if ring.is_exterior => {}
                 None => return Err(TopologyError::HoleOutside),
                 Some(enclosing) if ring.is_exterior => {
-                    // If it is in a hole of its own polygon, that hole is not inside it and is
-                    // reported too.
+                    // If this exterior is in a hole of its own polygon, that hole is not inside the
+                    // exterior, and is reported too.
                     if enclosing.is_exterior {
                         return Err(TopologyError::PartsOverlap);
                     }
@@ -500,7 +501,7 @@ mod tests {
     #[track_caller]
     fn check(polygons: &[Polygon], expected: Option<TopologyError>) {
         assert_eq!(find_topology_error(polygons), expected);
-        // Rotated by a right angle and mirrored, it has the same validity.
+        // Rotated or mirrored polygons have the same validity.
         let transformed = |polygons: &[Polygon], turn: fn(Vertex) -> Vertex| -> Vec<Polygon> {
             let ring = |ring: &Vec<Vertex>| ring.iter().copied().map(turn).collect();
             let polygon = |polygon: &Polygon| polygon.iter().map(ring).collect();

@@ -10,9 +10,9 @@ use super::MANIFEST;
 use super::manifest::{FileEntry, Manifest, with_checksum};
 use crate::outputs;
 
-/// A dataset could not be written. The previous folder is still in place, except if the disk failed
-/// just after the new folder was renamed: then the new folder is in place, and may be lost in a
-/// power failure.
+/// The error for a dataset that could not be written. The previous folder is still in place, except
+/// if the disk failed just after the new folder was renamed: then the new folder is in place, and
+/// may be lost in a power failure.
 #[derive(Debug, thiserror::Error)]
 #[error("{path} cannot be written")]
 pub struct WriteError {
@@ -22,8 +22,8 @@ pub struct WriteError {
     pub source: io::Error,
 }
 
-/// A dataset that is written to a temporary folder beside its own and not yet renamed. Dropping it
-/// deletes it.
+/// A dataset in a temporary folder beside its final folder, to which it has not yet been renamed.
+/// Dropping it deletes the temporary folder.
 #[derive(Debug)]
 pub struct StagedDataset {
     staging_dir: StagingDir,
@@ -34,7 +34,7 @@ pub struct StagedDataset {
 #[derive(Debug)]
 struct StagingDir {
     folder: tempfile::TempDir,
-    /// Locked as long as the program runs. An unlocked folder was left by a program that was
+    /// Locked until this value is dropped. An unlocked folder was left behind by a program that was
     /// killed.
     #[cfg(unix)]
     _lock: fs::File,
@@ -49,8 +49,8 @@ const STALE_AFTER: Duration = Duration::from_secs(60);
 /// checksums.
 ///
 /// Writes to a temporary folder beside it, syncs it to disk and renames it atomically. An existing
-/// folder or file is replaced, whatever it contains; [`crate::build`] checks first that it may be.
-/// If the folder is a symbolic link, its target is replaced.
+/// folder or file is replaced, whatever it contains; [`crate::build`] checks beforehand that it may
+/// be replaced. If the folder is a symbolic link, its target is replaced.
 ///
 /// # Errors
 /// If a file or folder cannot be written. The folder is then unchanged.
@@ -246,7 +246,7 @@ fn exchange(new: &Path, old: &Path) -> io::Result<()> {
     Ok(renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE)?)
 }
 
-/// Without a system call that exchanges two folders, the old one is renamed first.
+/// Exchanges two folders. Renames the old one first, because there is no system call for this.
 #[cfg(not(target_os = "linux"))]
 fn exchange(new: &Path, old: &Path) -> io::Result<()> {
     let backup = old.with_extension("old");
