@@ -1,9 +1,9 @@
 //! Checks of the areas of a partition against each other: overlaps, gaps and edges that nearly
 //! match.
 //!
-//! Areas with common edges share them vertex for vertex, and their overlay is clean. Everything
-//! else is checked in three ways: the intersection of two areas; holes in the union of all areas;
-//! and edges that run within a metre of a neighbour's edge but are not identical to it.
+//! Where two areas share a border vertex for vertex, they neither overlap nor leave a gap. Other
+//! borders are checked in three ways: the intersection of two areas; holes in the union of all
+//! areas; and edges that run within a metre of a neighbour's edge but are not identical to it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 

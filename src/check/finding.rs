@@ -8,7 +8,7 @@ use crate::geojson::to_7_decimals;
 /// A problem, or a possible problem, in a dataset.
 #[derive(Debug, Clone)]
 pub struct Finding {
-    /// How serious it is.
+    /// Its severity.
     pub severity: Severity,
     /// The code of the rule: `overlap`.
     pub code: &'static str,
@@ -16,7 +16,7 @@ pub struct Finding {
     pub message: String,
     /// The object that it is about, if it is a single one.
     pub subject: Option<FindingSubject>,
-    /// A position at which to look at it.
+    /// A position at which a map can show it.
     pub position: Option<LonLat>,
     /// The size of the affected area.
     pub size_m2: Option<f64>,
@@ -43,7 +43,7 @@ pub struct FindingSubject {
 }
 
 impl Severity {
-    /// Returns the word for it in reports and JSON.
+    /// Returns the value used in reports and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Severity::Error => "error",

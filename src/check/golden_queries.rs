@@ -1,5 +1,5 @@
-//! Golden queries: queries with the answers that a dataset must give. A different answer means that
-//! the data are wrong, even if their files are intact.
+//! Golden queries: queries with their expected answers. A different answer means that the data are
+//! wrong, even if their files are intact.
 
 use crate::domain::{GoldenQuery, Layer};
 use crate::index::{Index, LayerResult, LocateAnswer, areas_of_layer};

@@ -21,8 +21,8 @@ use crate::dataset::Dataset;
 use crate::domain::date_from_iso;
 use crate::index::Index;
 
-/// Checks a dataset as of its own date (`as_of`). Returns errors first, then in order of code, and
-/// within a code in the order of the dataset.
+/// Checks a dataset as of its own date (`as_of`). Returns the findings: errors first, then in order
+/// of code, and within a code in the order of the dataset.
 pub fn check(dataset: &Dataset) -> Vec<Finding> {
     let mut findings = Vec::new();
     let day = reference_date(dataset, &mut findings);

@@ -139,8 +139,8 @@ fn cycle_through(start: OdsCode, next: &BTreeMap<OdsCode, Vec<OdsCode>>) -> Opti
     None
 }
 
-/// Reports open practices whose own address is in a different ICC from their patients, or that have
-/// no ICC.
+/// Reports open practices that have no ICC, or whose own address is not in the ICC that they belong
+/// to.
 pub(super) fn check_addresses(index: &Index, day: Date, findings: &mut Vec<Finding>) {
     let own_icc = |practice: &Practice| {
         let member = GroupMember::Practice(practice.code);

@@ -25,9 +25,9 @@ pub struct AreaChange {
     pub old_km2: Option<f64>,
     /// Its size in the new dataset, in km².
     pub new_km2: Option<f64>,
-    /// The size of what it gained, in km².
+    /// The size of the geometry that it gained, in km².
     pub gained_km2: f64,
-    /// The size of what it lost, in km².
+    /// The size of the geometry that it lost, in km².
     pub lost_km2: f64,
 }
 
@@ -101,7 +101,7 @@ fn boundaries_by_area(view: DatasetOnDate<'_>, layer: Layer) -> BoundariesByArea
     boundaries
 }
 
-/// Returns what each area lost and gained, for areas whose vertices differ.
+/// Returns the geometry that each area lost and gained, for areas whose vertices differ.
 fn area_deltas<'s>(
     before: &BoundariesByArea<'s>,
     after: &BoundariesByArea<'s>,
@@ -132,7 +132,7 @@ fn empty() -> MultiPolygon<f64> {
 }
 
 /// Returns the union of all boundaries of an area, in planar metres. A practice can have an inner
-/// and an outer one.
+/// and an outer catchment.
 fn planar_union(boundaries: &Vec<&Boundary>) -> MultiPolygon<f64> {
     match boundaries.as_slice() {
         [only] => planar::to_planar(only),
@@ -194,7 +194,7 @@ fn area_changes(
 
 fn areas(DatasetOnDate { index, day }: DatasetOnDate<'_>, layer: Layer) -> BTreeMap<&str, &Area> {
     let areas = index.areas(layer, day).into_iter().flatten();
-    // Practices are compared as practices; here only those with a boundary.
+    // `records` compares all practices; only those with a boundary are compared as areas.
     let has_boundary =
         |area: &&Area| layer != Layer::GpPractice || index.boundary(layer, &area.id, day).is_some();
     areas
@@ -254,7 +254,7 @@ fn partition_transfers(
     transferred
 }
 
-/// Subtracts the areas of all others from a geometry.
+/// Subtracts all areas except the own one from a geometry.
 fn subtract_others(
     geometry: &MultiPolygon<f64>,
     others: &BoundariesByArea<'_>,

@@ -18,10 +18,10 @@ pub struct CoverageChange {
     pub statistical_area: String,
     /// Whether it was added, removed or has a different share.
     pub change: ChangeKind,
-    /// The old share of its people in the area, from 0 to 1; 1 if it was assigned as a whole,
-    /// `None` if it was not assigned.
+    /// The old share of the statistical area's people in the area, from 0 to 1; 1 if it was
+    /// assigned as a whole, `None` if it was not assigned.
     pub old_share: Option<f64>,
-    /// The new share, likewise.
+    /// The new share, in the same form.
     pub new_share: Option<f64>,
 }
 

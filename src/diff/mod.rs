@@ -37,7 +37,7 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
-    /// Returns the word for it in files and JSON.
+    /// Returns the value used in files and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             ChangeKind::Added => "added",
