@@ -87,7 +87,7 @@ pub(super) struct BatchArguments {
         hide_default_value = true
     )]
     columns: String,
-    /// Escape cells of the input, too, that a spreadsheet would run as formulas.
+    /// Also escape input cells that a spreadsheet would run as formulas.
     #[arg(long)]
     excel_safe: bool,
     /// Compression of the output; by default from the extension of OUT (.gz, .zst).
@@ -157,7 +157,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
     let name = arguments.input_name();
     let (detected, summary) = {
         if let Some(mut file) = parquet.as_ref().filter(|_| hashed_input.is_enabled) {
-            // Hash it in a pass of its own: its rows are not read in file order.
+            // Hash the file in a separate pass: the rows of a Parquet file are not read in order.
             let hashed = io::copy(&mut hashed_input, &mut io::sink()).and_then(|_| file.rewind());
             hashed.with_context(|| format!("reading {name}"))?;
         }

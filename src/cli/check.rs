@@ -12,7 +12,7 @@ use crate::check::{Finding, Severity, check, findings_geojson};
 use crate::dataset::{self, Dataset};
 use crate::outputs;
 
-/// The number of findings of each kind in the text report; `--json` has all.
+/// The maximum number of findings of each kind in the text report; `--json` has all.
 const FINDINGS_SHOWN_MAX: usize = 20;
 
 #[derive(Debug, clap::Args)]

@@ -12,7 +12,7 @@ use crate::diff::{AreaChange, ChangeKind, CoverageChange, DatasetDifference, dif
 use crate::domain::{date_from_iso, today_in_london};
 use crate::outputs;
 
-/// The number of items of each kind in the text summary; the files of `--output` have all.
+/// The maximum number of items of each kind in the text summary; the files of `--output` have all.
 const ITEMS_SHOWN_MAX: usize = 20;
 /// The exit status if the datasets differ, as for diff(1).
 const EXIT_DIFFERENT: u8 = 1;

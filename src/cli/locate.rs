@@ -279,7 +279,7 @@ fn status_text(answer: &LocateAnswer<'_>) -> String {
     let in_month = in_month.unwrap_or_default();
     match answer.status {
         LookupStatus::Terminated => format!("{word}{in_month}"),
-        // For example outside coverage; the table says that the postcode is terminated, too.
+        // For example `outside_coverage`: the text then also says that the postcode is terminated.
         _ => format!("{word}; the postcode is terminated{in_month}"),
     }
 }
@@ -402,7 +402,7 @@ fn add_registration_lines(
     }
 }
 
-/// Lines with a label and a text each.
+/// Lines that each have a label and a text.
 #[derive(Default)]
 struct LabelledLines(Vec<(String, String)>);
 

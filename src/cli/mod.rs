@@ -107,7 +107,7 @@ const EXIT_NO_ANSWER: u8 = 3;
 /// The exit status if `check` found errors.
 const EXIT_FINDINGS: u8 = 3;
 
-/// How long the program waits for the last log lines to be written before it exits.
+/// The maximum time for writing the last log lines before the program exits.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Runs the command of a command line and returns the exit status.
@@ -121,7 +121,7 @@ pub fn run(args: &[OsString]) -> ExitCode {
     })
 }
 
-/// Flushes the log when dropped, also during a panic.
+/// A guard that flushes the log when dropped, also during a panic.
 struct FlushOnDrop;
 
 impl Drop for FlushOnDrop {

@@ -71,7 +71,7 @@ impl<W: Write> Write for HashingIo<W> {
     }
 }
 
-/// The output of a command. A file appears under its name only in [`AtomicOutput::publish`].
+/// The output of a command. A file gets its name only in [`AtomicOutput::publish`].
 pub(super) enum AtomicOutput {
     Stdout(io::Stdout),
     /// A pipe or a device, which is written to directly.
@@ -79,7 +79,7 @@ pub(super) enum AtomicOutput {
     File(StagedOutput),
 }
 
-/// A file that does not have its name yet. It is deleted if it is dropped first.
+/// An output file that does not have its name yet. If it is dropped before it has, it is deleted.
 pub(super) struct StagedOutput {
     file: TempFile,
     path: PathBuf,
@@ -133,14 +133,14 @@ impl AtomicOutput {
         }))
     }
 
-    /// Returns whether it is a file that [`publish`](Self::publish) gives its name.
+    /// Returns whether the output is a file, which gets its name in [`publish`](Self::publish).
     pub(super) fn is_file(&self) -> bool {
         matches!(self, AtomicOutput::File(_))
     }
 
     /// Gives the file its name, then writes its manifest next to it.
     ///
-    /// An old manifest is removed first, so that there is never a manifest of another file.
+    /// An old manifest is removed first, so that no file ever has the manifest of another one.
     pub(super) fn publish(self, manifest: &str) -> io::Result<()> {
         let AtomicOutput::File(mut staged) = self else {
             return Ok(());

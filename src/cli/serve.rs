@@ -336,8 +336,8 @@ const DEFAULT_RATE_LIMIT: Rate = Rate {
 };
 
 impl ServeArguments {
-    /// Prints a message for the person who started the service. Not with `--log-format json`, whose
-    /// output must be JSON only; the log line `listening` has the address.
+    /// Prints a message for the person who started the service, but not with `--log-format json`,
+    /// whose output must be JSON only; there the log line `listening` has the address.
     fn print_ready(&self, message: std::fmt::Arguments<'_>) {
         if matches!(self.log_format, LogFormat::Text) {
             log::message(message);
@@ -426,7 +426,8 @@ fn sources(arguments: &ServeArguments) -> Vec<DatasetSource> {
     }
 }
 
-/// File descriptors reserved for files, sockets and signals other than client connections.
+/// The number of file descriptors reserved for uses other than client connections: files, other
+/// sockets and signals.
 const RESERVED_DESCRIPTORS: usize = 64;
 
 /// Raises the limit of file descriptors to its maximum, and returns the number of connections that
@@ -551,12 +552,12 @@ async fn reload_keys_on_change(keys: Arc<KeyStore>) {
 /// Reloads the datasets at every SIGHUP.
 async fn reload_on_sighup(mut sighups: SighupStream, store: Arc<DatasetStore>) {
     while sighups.next().await.is_some() {
-        // A failure is logged by `reloaded`; the next SIGHUP tries again.
+        // `reload_datasets` logs a failure; the next SIGHUP tries again.
         let _ = admin::reload_datasets(Arc::clone(&store)).await;
     }
 }
 
-/// A stream of SIGHUP signals since it was created.
+/// A stream of the SIGHUP signals that arrive after its creation.
 #[cfg(unix)]
 struct SighupStream(tokio::signal::unix::Signal);
 
@@ -587,7 +588,7 @@ impl SighupStream {
     }
 }
 
-/// How often the file of keys and the manifests are checked for changes.
+/// The interval at which the file of keys and the manifests are checked for changes.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Reloads the datasets when the manifest of one of them changes. (A dataset is always replaced as
@@ -653,7 +654,7 @@ fn start_log(arguments: &ServeArguments) -> Result<()> {
     Ok(())
 }
 
-/// How long a forced exit waits for the last log lines.
+/// The maximum time for writing the last log lines before a forced exit.
 const EXIT_FLUSH_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Completes at the first stop signal. The second one exits the program at once.

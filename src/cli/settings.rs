@@ -2,7 +2,7 @@
 //! in this order of precedence.
 //!
 //! Every command-line option is a setting, with the same name in the environment and the file.
-//! Values from there are validated as if they were given on the command line.
+//! Values from the environment and the file are validated like those on the command line.
 
 use std::ffi::OsString;
 use std::fmt::Write;
