@@ -44,7 +44,7 @@ pub struct DatasetStore {
     failed_reloads: AtomicU64,
 }
 
-/// The error of a dataset that cannot be loaded.
+/// The error for a dataset that cannot be loaded.
 #[derive(Debug)]
 pub struct LoadError {
     /// The name of the dataset's source in messages.
@@ -73,7 +73,7 @@ impl LoadedDatasets {
         LoadedDatasets::load_alongside(0, sources)
     }
 
-    /// Loads datasets while others are loaded that use `loaded_bytes` of memory.
+    /// Loads datasets while other datasets, which use `loaded_bytes` of memory, stay loaded.
     fn load_alongside(
         loaded_bytes: u64,
         sources: &[DatasetSource],

@@ -44,7 +44,7 @@ pub enum Scope {
     Pages,
 }
 
-/// The error of a text that is not a scope.
+/// The error for text that is not a scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected a scope: batch, locate, postcodes, practices, areas, ogc, tiles, maps or pages")]
 pub struct InvalidScope;
@@ -191,7 +191,7 @@ pub enum InvalidKey {
     Revoked,
 }
 
-/// An error of a file of keys.
+/// An error in a file of keys, or in adding or revoking a key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     /// The file cannot be read or written.
@@ -244,7 +244,7 @@ const SECRET_BYTES: usize = 32;
 const FILE_HEADER: &str =
     "# API keys of catchment, written by `catchment keys`. They are digests, not the keys.\n\n";
 
-/// Returns whether a text has the prefix of our keys.
+/// Returns whether the bytes begin with the prefix of every key.
 pub(crate) fn has_key_prefix(bytes: &[u8]) -> bool {
     bytes.starts_with(PREFIX.as_bytes())
 }
@@ -288,8 +288,8 @@ impl KeyRing {
         self.by_id.is_empty()
     }
 
-    /// Verifies the secret of a client and returns its key. The comparison takes the same time
-    /// whether the id is known or not.
+    /// Verifies the secret that a client sent and returns its key. The comparison takes the same
+    /// time whether the id is known or not.
     ///
     /// # Errors
     /// If it is not a key of this file, or has expired or been revoked. The last two are reported
@@ -723,6 +723,6 @@ mod tests {
         });
         assert_eq!(list(&path).expect("readable").len(), 8);
         let left = fs::read_dir(folder.path()).expect("a folder").count();
-        assert_eq!(left, 1, "temporary files stay");
+        assert_eq!(left, 1, "temporary files remain");
     }
 }

@@ -11,8 +11,8 @@
 //! - [`domain`]: domain types, which are parsed once and then trusted. No I/O, no async, no serde.
 //! - [`geodesy`]: transformations between WGS84 and British National Grid, with OSTN15.
 //! - [`dataset`]: the dataset folder: its manifest, verification, reading and atomic writing.
-//! - `import`: readers of published files, one module for each format. No other module knows their
-//!   columns.
+//! - `import`: readers of published files, one module for each format. No other module refers to
+//!   their columns.
 //! - [`build`]: builds a dataset from published files.
 //! - [`index`]: the in-memory index of a dataset. Every interface calls `Index::locate`.
 //! - [`request`]: the parameters of a look-up and their validation, for all interfaces.
@@ -31,7 +31,7 @@
 //! - [`tiles`]: vector tiles, PMTiles and the operator's basemap.
 //! - [`maps`]: static maps as SVG, PNG and PDF.
 //! - `web`: HTML templates, styles and scripts of the pages.
-//! - [`http`]: the web service. No other module knows JSON and status codes.
+//! - [`http`]: the web service, with the JSON bodies of the API and its status codes.
 //! - [`cli`]: the command line.
 //!
 //! Invariants:
@@ -39,11 +39,9 @@
 //! - Registration is not residence: every answer keeps the two apart and compares them.
 //! - An [`index::Index`] never changes after `build`, so requests take no lock.
 //! - Coordinates are integer millimetres and predicates on them are exact: a point on the boundary
-//!   of
-//!   two areas is always in the same one.
+//!   of two areas is always in the same one.
 //! - Nothing from a request reaches a log, an error message, a cache or a file. Types that may
-//!   contain
-//!   it do not show it in `Debug`.
+//!   contain a user's query do not print it in `Debug`.
 //! - The program makes no outbound connections: it has no HTTP client.
 
 pub mod batch;

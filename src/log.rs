@@ -222,7 +222,7 @@ fn write_entries(queued: &Receiver<LogEntry>, mut writer: LineWriter) {
             .queued_bytes
             .fetch_sub(length, Ordering::Relaxed);
         bytes.clear();
-        // Only now: before, there may be no room for the report in the queue.
+        // Only after the write, because before it the queue may have no room for the report.
         if is_empty && is_written && report.send(&writer, !flushes.is_empty()) {
             // A flush waits for the report, too.
             next = queued.try_recv().ok();

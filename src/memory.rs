@@ -1,7 +1,7 @@
 //! The memory check before a dataset is loaded.
 //!
 //! If a reload used more memory than there is, the kernel would kill the service along with the
-//! datasets that it serves. So a dataset that would not fit is refused before it is loaded.
+//! datasets that it serves. So a dataset that would not fit is rejected before it is loaded.
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +25,7 @@ pub(crate) fn needed_bytes(size_bytes: u64, positions: u64, rows: u64) -> u64 {
     for_size.max(for_positions).max(for_rows)
 }
 
-/// There is not enough memory. Sizes are in bytes.
+/// The error for a dataset that does not fit into the available memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "with the datasets already loaded it needs about {} MB of memory, and {} MB are available",

@@ -2,8 +2,7 @@
 //!
 //! - A symbolic link stays, and its target is replaced.
 //! - Without `--force`, a folder is replaced only if it is empty or contains nothing but a dataset,
-//!   and
-//!   a file is never replaced.
+//!   and a file is never replaced.
 //! - A folder that contains an input of the command is never replaced, not even with `--force`.
 
 use std::collections::BTreeSet;
@@ -13,9 +12,9 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::dataset::MANIFEST;
 
-/// The number of files that an error lists of those that would be deleted.
+/// The maximum number of files that an error lists of those that would be deleted.
 const LISTED_FILES_MAX: usize = 3;
-/// Counting files stops here: a home folder can have millions.
+/// The number at which the counting of files stops: a home folder can have millions.
 const COUNTED_FILES_MAX: usize = 10_000;
 /// The maximum length of a chain of symbolic links, as on Linux.
 const SYMLINKS_MAX: usize = 40;
@@ -210,7 +209,7 @@ fn ensure_file_name(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// Describes the files of a folder other than the expected ones, as the rest of a sentence; `None`
-/// if there are none.
+/// if there are no others.
 fn describe_other_files(folder: &Path, expected: &BTreeSet<String>) -> io::Result<Option<String>> {
     let mut other_files = OtherFiles::default();
     other_files.scan(folder, "", expected)?;

@@ -44,8 +44,8 @@ fn polygon_to_planar(polygon: &GridPolygon) -> Polygon<f64> {
 /// Transforms polygons in metres to longitude and latitude with 7 decimals, without the vertices
 /// that rounding makes equal.
 ///
-/// Polygons outside the extent of OSTN15 are left out. There are none in practice: the extent is a
-/// rectangle that contains all boundaries of a dataset, and so all overlays of them.
+/// Polygons outside the extent of OSTN15 are left out. This does not happen in practice: the extent
+/// is a rectangle that contains all boundaries of a dataset, and so all overlays of them.
 pub(crate) fn to_lonlat(polygons: &MultiPolygon<f64>) -> MultiPolygon<f64> {
     let to_degrees = |position: Coord<f64>| {
         let (lon, lat) = geodesy::to_lonlat_degrees(position.x, position.y).ok_or(())?;
@@ -89,7 +89,7 @@ pub(crate) fn remove_slivers(polygons: MultiPolygon<f64>) -> MultiPolygon<f64> {
         .collect()
 }
 
-/// Returns the area in square metres on the grid, which is within 0.1% of the area on the ground.
+/// Returns the area in square metres on the grid, which is within 0.1% of the area on the Earth.
 pub(crate) fn area_m2(polygons: &MultiPolygon<f64>) -> f64 {
     polygons.unsigned_area()
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A rate of requests. Unused requests accumulate up to the number of one unit of time (the burst).
+/// A rate of requests. Unused requests accumulate, up to the number for one unit of time (the
+/// burst).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     /// Requests in each unit of time.
@@ -25,7 +26,7 @@ pub enum RateUnit {
     Day,
 }
 
-/// The error of a text that is not a rate.
+/// The error for text that is not a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected a rate such as 6000/minute: a number, 1 or more, and s, minute, hour or day")]
 pub struct InvalidRate;
