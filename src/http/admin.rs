@@ -66,7 +66,7 @@ fn reject_cross_origin(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Reloads the datasets. The response comes once they are in use, or says why the reload failed.
+/// Reloads the datasets. Responds once they are in use, or with the reason why the reload failed.
 async fn reload(State(dataset_store): State<Arc<DatasetStore>>, headers: HeaderMap) -> Response {
     if let Err(problem) = reject_cross_origin(&headers) {
         return problem.into_response();

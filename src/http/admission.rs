@@ -62,14 +62,14 @@ pub enum IpRateLimit {
     /// No limit.
     #[default]
     Unlimited,
-    /// A limit for every client except those on a loopback address or a Unix socket: they may be a
-    /// proxy that is not configured as trusted, through which all users come.
+    /// A limit for every client except those on a loopback address or a Unix socket. Such a client
+    /// may be a proxy that forwards the requests of all users but is not configured as trusted.
     ExceptLoopback(Rate),
     /// A limit for every client.
     AllClients(Rate),
 }
 
-/// Maximum length of the path and query. The headers may have the rest of 16 KiB.
+/// Maximum length of the path and query. The headers may use the rest of the 16 KiB.
 pub(super) const URI_BYTES_MAX: usize = 12 * 1024;
 
 /// The id of the API key that a request was sent with.
@@ -147,7 +147,7 @@ pub(super) enum PermitGuard {
     Concurrency { _permit: ConcurrencyPermit },
 }
 
-/// A request that is rejected.
+/// A rejected request: the problem to send, and the state of the quota.
 pub(super) struct RejectedRequest {
     pub(super) problem: Problem,
     pub(super) quota: Option<QuotaStatus>,
@@ -231,8 +231,8 @@ fn cpu_permit_count() -> usize {
 
 impl AdmissionControl {
     pub(super) fn new(access: AccessConfig, limits: ServerLimits) -> AdmissionControl {
-        // Requests queue. A permit is held until the response is written or the client stops
-        // reading.
+        // For requests that queue. Each holds its permit until the response is written or the
+        // client stops reading.
         let queued = |permits| {
             FairSemaphore::new(SemaphoreLimits {
                 permits,
@@ -626,8 +626,8 @@ fn reads_body(route: Option<&str>, request: &Request) -> bool {
 }
 
 /// Returns the API key of a request: the token of `Authorization: Bearer …`, or the password of
-/// `Authorization: Basic …`, which browsers prompt for. A password that does not look like a key is
-/// for a proxy.
+/// `Authorization: Basic …`, which browsers prompt for. A password without the prefix of a key is
+/// ignored, because it is meant for a proxy.
 fn api_key_from_headers(headers: &HeaderMap) -> Option<Cow<'_, [u8]>> {
     let authorization = headers.get(header::AUTHORIZATION)?.as_bytes();
     let end = authorization.iter().position(|byte| *byte == b' ')?;
@@ -666,7 +666,7 @@ mod tests {
                 Err(_) => panic!("the request is rejected"),
             }
         };
-        // These requests wait for a CPU permit, whatever their body.
+        // These requests wait for a CPU permit even if they have a body.
         let (uri, route) = ("/maps/icc.png", "/maps/{picture}");
         let permit = permit_for(Method::GET, uri, route);
         assert!(matches!(permit, RequestPermit::Queued(..)));

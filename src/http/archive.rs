@@ -1,4 +1,4 @@
-//! `/tiles/{dataset}.pmtiles`: all tiles of today in one file, for range requests (PMTiles 3).
+//! `/tiles/{dataset}.pmtiles`: all of today's tiles in one file, for range requests (PMTiles 3).
 //!
 //! The archive is built on the first request for it, by one thread at a time, and cached with the
 //! tiles of the dataset. The request that starts the build waits for a limited time. After that,
@@ -20,13 +20,13 @@ use super::ranges;
 use super::snapshot::DatasetSnapshot;
 use crate::tiles::{ARCHIVE_BYTES_MAX, TileArchive};
 
-/// How long a request waits for the build, and `Retry-After` if that is not enough, in seconds. The
-/// archive of the embedded dataset takes seconds to build.
+/// How long a request waits for the build, and the `Retry-After` of the response after that, in
+/// seconds. The archive of the embedded dataset takes seconds to build.
 const BUILD_WAIT_MAX: Duration = Duration::from_secs(15);
 const RETRY_AFTER_S: u16 = 10;
 
 const PMTILES: HeaderValue = HeaderValue::from_static("application/vnd.pmtiles");
-/// Offsets in the file are of its own bytes, so intermediaries must not re-encode it.
+/// The file contains byte offsets into itself, so intermediaries must not re-encode it.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300, no-transform");
 
 pub(super) async fn archive_response(
@@ -39,7 +39,8 @@ pub(super) async fn archive_response(
 ) -> Result<Response, Problem> {
     let snapshot = DatasetSnapshot::from_params(app, &query_params(uri, &["dataset"])?)?;
     if name != snapshot.index().manifest().name {
-        let detail = "unknown tile archive: its name is that of the dataset, see /api/v1/dataset";
+        let detail =
+            "unknown tile archive; use the name of the dataset, which /api/v1/dataset returns";
         return Err(Problem::unknown("unknown_dataset", detail));
     }
     let archive = match cached_archive(&snapshot) {
@@ -102,7 +103,7 @@ fn busy() -> Problem {
 
 fn too_large() -> Problem {
     let detail = format!(
-        "the tile archive would exceed {} MB: write it with `catchment export --tiles`, for a CDN",
+        "the tile archive would exceed {} MB; write it with `catchment export --tiles` and serve it from a CDN",
         ARCHIVE_BYTES_MAX >> 20
     );
     Problem::unprocessable("archive_too_large", detail)

@@ -46,7 +46,7 @@ pub(super) async fn layers(
     Ok(cacheable_json(&headers, &body))
 }
 
-/// Returns the metadata of each layer, with its number of areas on the date.
+/// Returns the metadata of each layer, with its number of areas on `as_of`.
 ///
 /// An area may have no boundary: for some practices, the LSOAs of their patients are not published.
 pub(super) fn layer_bodies(index: &Index, as_of: Date) -> Vec<Value> {
@@ -213,7 +213,7 @@ fn area_detail(index: &Index, area: &Area, as_of: Date) -> Value {
     })
 }
 
-/// Returns the practices and areas that belong to the area on the date.
+/// Returns the practices and areas that belong to the area on `as_of`.
 fn members(index: &Index, layer: Layer, id: &str, as_of: Date) -> Vec<Value> {
     index
         .members(layer, id, as_of)
@@ -237,7 +237,7 @@ fn members(index: &Index, layer: Layer, id: &str, as_of: Date) -> Vec<Value> {
         .collect()
 }
 
-/// Returns the areas of the layer that have a boundary on the date, as a FeatureCollection.
+/// Returns the areas of the layer that have a boundary on `as_of`, as a FeatureCollection.
 fn feature_collection(index: &Index, layer: Layer, as_of: Date) -> Vec<u8> {
     let features: Vec<String> = index
         .areas(layer, as_of)

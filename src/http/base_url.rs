@@ -1,8 +1,9 @@
 //! The base URL of the service: the start of absolute links to it.
 //!
-//! The operator sets it, or a trusted proxy sends the host. The `Host` of other clients is never
-//! used in a response, because a cache might store the response and serve it to another client. If
-//! the base URL is unknown, links start with a slash.
+//! The operator sets it, or a trusted proxy sends the host. A client on this machine may also use a
+//! host name of this machine. The `Host` of any other client is never used in a response, because a
+//! cache might store the response and serve it to another client. If the base URL is unknown, links
+//! start with a slash.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -62,8 +63,8 @@ impl fmt::Display for PublicUrl {
     }
 }
 
-/// The start of links in the response to a request, without a trailing slash. Its `Display` is
-/// empty if the URL is not known, so that links then start with a slash.
+/// The start of links in the response to a request, without a trailing slash. If the URL is not
+/// known, it is displayed as an empty string, so that links start with a slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BaseUrl {
     text: Arc<str>,
@@ -83,7 +84,7 @@ impl BaseUrl {
         let is_trusted = peer.is_some_and(|peer| app.admission_control.is_trusted_proxy(peer));
         let text = match host(&parts.headers) {
             Some(host) if is_trusted => format!("{}://{host}", scheme(&parts.headers)),
-            // A program on this machine that requests from this machine, such as QGIS on a desktop.
+            // A client on this machine that addresses this machine, such as QGIS on a desktop.
             Some(host) if peer.is_some_and(|ip| ip.is_loopback()) && is_loopback(host) => {
                 format!("http://{host}")
             }
@@ -108,7 +109,7 @@ impl BaseUrl {
         let existing = headers.get_all(header::VARY).iter();
         let existing = existing.filter_map(|value| value.to_str().ok());
         let names: Vec<&str> = existing.chain(["host, x-forwarded-proto"]).collect();
-        let names = HeaderValue::try_from(names.join(", ")).expect("names of headers");
+        let names = HeaderValue::try_from(names.join(", ")).expect("header names are ASCII");
         headers.insert(header::VARY, names);
     }
 
@@ -146,7 +147,7 @@ fn host(headers: &HeaderMap) -> Option<&str> {
     (!host.is_empty() && is_host(host)).then_some(host)
 }
 
-/// Returns the scheme that the client used. TLS ends at the proxy, which sends the scheme.
+/// Returns the scheme that the client used, which the proxy sends because TLS ends there.
 fn scheme(headers: &HeaderMap) -> &'static str {
     match headers.get("x-forwarded-proto").map(HeaderValue::as_bytes) {
         Some(b"https") => "https",
@@ -160,7 +161,7 @@ fn is_host(host: &str) -> bool {
     host.bytes().all(is_plain)
 }
 
-/// Returns whether `host` is this machine, with or without a port.
+/// Returns whether `host`, with or without a port, is a loopback address or `localhost`.
 fn is_loopback(host: &str) -> bool {
     let Ok(authority) = host.parse::<Authority>() else {
         return false;
@@ -242,7 +243,7 @@ mod tests {
             depends_on_host: false,
         };
         let local_path = |ours: &str, url: &str| {
-            let url: Uri = url.parse().expect("an address");
+            let url: Uri = url.parse().expect("a URL");
             base(ours).strip_base(&url).map(str::to_string)
         };
         let position = |ours, url| local_path(ours, url).unwrap_or_else(|| panic!("{ours} {url}"));

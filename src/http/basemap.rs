@@ -21,7 +21,8 @@ use super::tiles::{linked_json, parse_tile_coord};
 use crate::tiles::basemap::{BASEMAP_ZOOM_MAX, Basemap, BasemapContent};
 use crate::tiles::{ContentEncoding, EncodedBody};
 
-/// Layers of a MapLibre style, in greys so that our areas stand out, with labels in system fonts.
+/// Layers of a MapLibre style, in greys so that our areas are easy to see, with labels in system
+/// fonts.
 const RASTER_LAYERS: &str = include_str!("basemap/pictures.json");
 const PROTOMAPS_LAYERS: &str = include_str!("basemap/protomaps.json");
 const OPENMAPTILES_LAYERS: &str = include_str!("basemap/openmaptiles.json");
@@ -61,7 +62,7 @@ pub(super) fn style(
     Ok(linked_json(base, headers, &style))
 }
 
-/// The URL of the style, as metadata of another style.
+/// Returns the URL of this style, as metadata for another style.
 pub(super) fn style_metadata(base: &BaseUrl) -> Value {
     json!({ "catchment:basemap": format!("{base}/tiles/basemap.json") })
 }
@@ -115,7 +116,8 @@ fn decompress(basemap: &Basemap, compressed: &Bytes) -> Result<Bytes, Problem> {
     Ok(bytes.into())
 }
 
-/// An internal error without the coordinates of the tile, which would be logged: they are private.
+/// Returns an internal error without the coordinates of the tile. They are private, and internal
+/// errors are logged.
 fn tile_error(error: impl fmt::Display) -> Problem {
     Problem::internal(format!("reading a tile of the basemap: {error}"))
 }

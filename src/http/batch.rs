@@ -1,5 +1,5 @@
 //! `/api/v1/batch`: streams an input file of any length through the batch look-up. Output rows are
-//! sent while input rows arrive; the code and the bytes are those of `catchment batch`.
+//! sent while input rows arrive. The code and the output are the same as for `catchment batch`.
 //!
 //! An error that is found before the first output row is a problem response. After that, the
 //! response body is cut off, so that clients see it as incomplete. The summary is a trailer or,
@@ -48,15 +48,15 @@ use crate::batch::{
 /// Limits on batches over HTTP.
 #[derive(Debug, Clone)]
 pub struct BatchLimits {
-    /// The longest request body, in bytes as sent (before decompression).
+    /// The maximum size of the request body, in bytes as sent (before decompression).
     pub bytes_max: u64,
-    /// Batches that are processed at the same time; others are queued.
+    /// The maximum number of batches that are processed at the same time; others are queued.
     pub concurrent_jobs_max: usize,
-    /// Batches of one client that are processed at the same time.
+    /// The maximum number of batches of one client that are processed at the same time.
     pub concurrent_jobs_per_client_max: usize,
     /// How long a batch is queued before it is rejected.
     pub queue_timeout: Duration,
-    /// Threads for each batch.
+    /// The number of threads for each batch.
     pub threads_per_job: NonZeroUsize,
     /// A batch is aborted when upload and download together move fewer than 1,000 bytes a second
     /// for this long.
@@ -66,9 +66,9 @@ pub struct BatchLimits {
     pub bytes_per_second_min: u64,
     /// The rate is checked once the service has waited this long for the client.
     pub rate_grace: Duration,
-    /// The same while other batches are queued.
+    /// Like `rate_grace`, but while other batches are queued.
     pub rate_grace_if_queued: Duration,
-    /// The longest time that a batch may take; after that it is aborted.
+    /// The maximum duration of a batch, which is aborted after that.
     pub job_timeout: Duration,
 }
 
@@ -95,7 +95,7 @@ impl Default for BatchLimits {
     }
 }
 
-/// Queued batches for each permit, and for each client.
+/// The maximum number of queued batches for each permit, and for each client.
 const QUEUED_PER_PERMIT: usize = 8;
 const QUEUED_PER_CLIENT: usize = 16;
 
@@ -135,17 +135,17 @@ impl BatchJobs {
         }
     }
 
-    /// The number of batches in progress.
+    /// Returns the number of batches in progress.
     pub(super) fn active_count(&self) -> usize {
         self.permits.acquired()
     }
 
-    /// The number of batches that wait for a permit.
+    /// Returns the number of batches that wait for a permit.
     pub(super) fn queued_count(&self) -> usize {
         self.permits.queued()
     }
 
-    /// Waits in the queue for a permit. The request body is not read before.
+    /// Waits in the queue for a permit. The request body is not read until then.
     async fn acquire_permit(
         &self,
         client: ClientId,
@@ -180,7 +180,7 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
     let upload_half_result = batch_params
         .ticket
         .map(|ticket| app.batch_jobs.tickets.register(ticket));
-    // Registered before the queue, so that the download waits as long as the upload does.
+    // Registered before the batch is queued, so that the download waits as long as the upload does.
     let upload_half = upload_half_result.transpose()?;
     let permit = app
         .batch_jobs
@@ -209,7 +209,8 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
     }
 }
 
-/// The client as identified by the admission middleware. Without it, all requests are one client.
+/// Returns the client that the admission middleware identified. Without that middleware, all
+/// requests count as one client.
 fn client_id(request: &Request) -> ClientId {
     let client = request.extensions().get().copied();
     client.unwrap_or_default()
@@ -280,7 +281,7 @@ struct BatchJob {
     /// The `Content-Encoding` of the request.
     content_encoding: Option<Compression>,
     limits: Arc<BatchLimits>,
-    /// For the number of queued batches.
+    /// Used to read the number of queued batches.
     permits: FairSemaphore,
     audit: AuditContext,
     /// Held until the batch is done.
@@ -290,7 +291,7 @@ struct BatchJob {
 /// Receives the summary, or the error, when the batch has ended.
 type SummaryReceiver = oneshot::Receiver<Result<Value, Problem>>;
 
-/// A batch whose input format was detected.
+/// The state of a batch once its input format has been detected.
 enum JobStart {
     /// The result of a dry run (`check`).
     Checked(Value),
@@ -298,7 +299,7 @@ enum JobStart {
     Streaming(Box<BatchResponse>, SummaryReceiver),
 }
 
-/// What the blocking thread reports before the first output row.
+/// The report of the blocking thread before the first output row.
 enum Inspection {
     Checked(Value),
     Accepted(Box<DetectedFormat>),
@@ -368,14 +369,14 @@ impl BatchJob {
             Ok((inspection, input)) => (Ok(inspection), input),
             Err(error) => (Err(error), None),
         };
-        // If the receiver is gone, so is the client.
+        // If the receiver has been dropped, the client has disconnected.
         if let (Ok(()), Some(input)) = (inspection_tx.send(inspection).map_err(drop), input) {
             let summary = self.process(input, writer, started);
             let _ = summary_tx.send(summary);
         }
     }
 
-    /// Returns what was detected, and the input unless this is a dry run.
+    /// Returns the report to send and, unless this is a dry run, the input.
     fn inspect(
         &self,
         reader: UploadReader,
@@ -475,7 +476,8 @@ struct BatchResponse {
 }
 
 impl BatchResponse {
-    /// The response for `connection`, with the summary as a trailer if the client accepts trailers.
+    /// Converts the output to a response on `connection`, with the summary as a trailer if the
+    /// client accepts trailers.
     fn into_http(self, connection: Option<&Connection>, accepts_trailers: bool) -> Response {
         let is_tsv = self.detected.delimiter == Some(Delimiter::TAB);
         let (detected_type, extension) = match self.detected.format {

@@ -151,7 +151,7 @@ impl<'i> LocateBody<'i> {
         json.raw("}");
     }
 
-    /// Writes the nearest areas of the layers that have none at the location.
+    /// Writes the nearest area of each layer that has no area at the location.
     fn write_nearest(&self, json: &mut JsonWriter) {
         let nearest = self.answer.nearest.iter();
         let mut nearest = nearest
@@ -380,13 +380,13 @@ impl<'i> From<&'i Manifest> for DatasetBody<'i> {
     }
 }
 
-/// Rounds a number to `places` decimals.
+/// Rounds a number to `places` decimal places.
 pub(crate) fn round_decimals(value: f64, places: i32) -> f64 {
     let scale = 10_f64.powi(places);
     (value * scale).round() / scale
 }
 
-/// Rounds metres to `places` decimals. Whole numbers have no decimal point.
+/// Rounds metres to `places` decimal places. Whole numbers have no decimal point.
 pub(crate) fn metres_number(metres: f64, places: i32) -> Number {
     let rounded = round_decimals(metres, places);
     if rounded.fract() == 0.0 && rounded.abs() < 1e9 {

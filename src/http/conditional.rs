@@ -13,11 +13,11 @@ pub(super) const CACHE_FIVE_MINUTES: HeaderValue = HeaderValue::from_static("pub
 pub(super) const CACHE_IMMUTABLE: HeaderValue =
     HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// For a response whose URL locates somebody: a point, a few houses, a postcode. No cache stores
-/// it, and it has no `ETag` that could identify it later.
+/// For a response whose URL could reveal a person's location: it contains a point, a few houses or
+/// a postcode. Caches must not store it, and it has no `ETag` that could identify it later.
 pub(super) const PRIVATE_NO_STORE: HeaderValue = HeaderValue::from_static("private, no-store");
 
-/// Returns a response whose URL locates somebody.
+/// Returns a response whose URL could reveal a person's location.
 pub(super) fn no_store_response(content_type: &'static str, body: Vec<u8>) -> Response {
     let headers = [
         (header::CACHE_CONTROL, PRIVATE_NO_STORE),
@@ -51,7 +51,7 @@ pub(super) fn cacheable_response(
 
 /// Like [`cacheable_response`], but with a JSON body.
 pub(super) fn cacheable_json(headers: &HeaderMap, body: &impl Serialize) -> Response {
-    let bytes = serde_json::to_vec(body).expect("our own bodies serialise");
+    let bytes = serde_json::to_vec(body).expect("response bodies serialize");
     cacheable_response(headers, "application/json", bytes)
 }
 

@@ -115,7 +115,7 @@ pub(super) async fn page(
     Ok(response)
 }
 
-/// Returns the map that the parameters request.
+/// Returns the map that the parameters select.
 fn map_from_params(
     snapshot: &DatasetSnapshot,
     params: &RequestParams,
@@ -197,7 +197,8 @@ pub(super) fn link_oembed(base: &BaseUrl, path: &str, response: &mut Response) {
     add_oembed_link(response.headers_mut(), oembed.as_deref());
 }
 
-/// The same, and the `Vary` header, for a page that has no other absolute URL.
+/// Like [`link_oembed`], but also adds the `Vary` header, for a page that has no other absolute
+/// URL.
 pub(super) fn link_oembed_and_vary(base: &BaseUrl, path: &str, response: &mut Response) {
     link_oembed(base, path, response);
     base.add_vary(response.headers_mut());
@@ -208,8 +209,8 @@ const OEMBED_WIDTH: u32 = 640;
 /// How long consumers may cache a response: a day (`cache_age`, oEmbed 1.0, 2.3.4).
 const OEMBED_CACHE_S: u32 = 86_400;
 
-/// `GET /oembed` (oEmbed 1.0). Unlike elsewhere, unknown parameters are ignored, because consumers
-/// add their own.
+/// `GET /oembed` (oEmbed 1.0). Unlike on other routes, unknown parameters are ignored, because
+/// consumers add their own.
 pub(super) async fn oembed(
     State(app): State<App>,
     uri: Uri,
@@ -326,7 +327,7 @@ pub(super) async fn code_page(
     Ok(response)
 }
 
-/// The layers that fit on one map, each with its areas that have a boundary.
+/// Returns the layers that fit on one map, each with its areas that have a boundary.
 fn embed_choices(index: &Index) -> Vec<(Layer, String, Vec<&Area>)> {
     let today = today_in_london();
     let areas_of = |layer: Layer| {
@@ -345,7 +346,7 @@ fn embed_choices(index: &Index) -> Vec<(Layer, String, Vec<&Area>)> {
         .collect()
 }
 
-/// The default choice: the first layer, or an area if all layers are too large.
+/// Returns the default choice: the first layer, or an area if all layers are too large.
 fn first_choice(index: &Index, choices: &[(Layer, String, Vec<&Area>)]) -> Option<String> {
     if let Some((layer, _, _)) = choices.first() {
         return Some(layer.to_string());

@@ -66,7 +66,7 @@ pub(super) async fn form_params(
 }
 
 async fn read_body(body: Body) -> Result<Vec<u8>, Problem> {
-    // By `Content-Length`, before anything is read.
+    // Checks `Content-Length` before anything is read.
     if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
         return Err(Problem::too_large(BODY_BYTES_MAX as u64));
     }

@@ -1,5 +1,5 @@
 //! A writer that appends JSON to one buffer. Names and punctuation are literals in the code,
-//! numbers and strings are copied once, and no value is built first.
+//! numbers and strings are copied once, and no intermediate value is built.
 
 use std::fmt::Display;
 use std::io::Write as _;

@@ -17,7 +17,8 @@ pub(super) async fn get(State(app): State<App>, uri: Uri) -> Result<Response, Pr
     respond(&app, &query_params(&uri, LOCATE_PARAMS)?)
 }
 
-/// The same parameters as JSON, which keeps the postcode out of URLs: proxies log those.
+/// Handles the same parameters as JSON, which keeps the postcode out of the URL, because proxies
+/// log URLs.
 pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     respond(&app, &json_params(request, LOCATE_PARAMS).await?)
 }
@@ -38,7 +39,7 @@ pub(super) const JSON: [(header::HeaderName, HeaderValue); 1] = [(
     HeaderValue::from_static("application/json"),
 )];
 
-/// Looks up a request, and returns the response body, which the command line prints too.
+/// Performs a look-up, and returns the response body, which the command line prints too.
 ///
 /// # Errors
 /// When the postcode is unknown, or the dataset has no data at all for the date.

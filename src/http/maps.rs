@@ -24,15 +24,16 @@ use crate::request::RequestParams;
 /// The default width, and that of a PDF, which fits between the margins of A4.
 const WIDTH_DEFAULT: u32 = 800;
 const PDF_WIDTH_DEFAULT: u32 = 718;
-/// The highest number of pixels to a CSS pixel, and the most pixels in a PNG.
+/// The maximum number of pixels per CSS pixel, and of pixels in a PNG.
 ///
 /// Rendering takes about 12 bytes for each pixel: the canvas and two layers of its size. 16 million
 /// pixels take 192 MB; with 24 million, the service was measured at 385 MB.
 const SCALE_MAX: u32 = 4;
 const PIXELS_MAX: u64 = 16_000_000;
-/// Maps that are drawn at the same time.
+/// The maximum number of maps that are drawn at the same time.
 pub(super) const CONCURRENT_MAPS_MAX: usize = 2;
-/// How long a request waits for a permit, and the `Retry-After` after that, in seconds.
+/// How long a request waits for a permit, and the `Retry-After` of the response after that, in
+/// seconds.
 const PERMIT_WAIT_MAX: Duration = Duration::from_secs(3);
 const RETRY_AFTER_S: u16 = 2;
 
@@ -135,7 +136,7 @@ async fn respond(
 /// Waits for a permit to draw.
 ///
 /// # Errors
-/// When there is none in time: 503 with `Retry-After`.
+/// 503 with `Retry-After` if no permit is free in time.
 pub(super) async fn acquire_permit(
     permits: &Arc<Semaphore>,
     wait_max: Duration,
@@ -150,7 +151,7 @@ pub(super) async fn acquire_permit(
     }
 }
 
-/// The response with a map, or 304 if the client has it.
+/// Returns the response with a map, or 304 if the client has it.
 ///
 /// The `ETag` is a hash of the SVG and the program version, so that 304 needs no rendering. The
 /// `ETag` of a PDF is weak, because the PDF library writes some entries in random order.
@@ -196,7 +197,7 @@ fn check_size(image: &MapImage, scale: u32) -> Result<(), Problem> {
     }
     let (width, height) = (image.width, image.height);
     let detail = format!(
-        "the map is {width} by {height}, and a PNG can have at most {PIXELS_MAX} pixels; use a smaller width or scale, or SVG"
+        "the map is {width} by {height} pixels, and a PNG can have at most {PIXELS_MAX} pixels; use a smaller width or scale, or SVG"
     );
     Err(Problem::bad_request("image_too_large", detail))
 }

@@ -1,5 +1,5 @@
-//! Metrics in the Prometheus text format. There are few series, and none is about a person.
-//! docs/capacity.md says what to alert on.
+//! Metrics in the Prometheus text format. There are few time series, and none identifies a person.
+//! docs/capacity.md describes what to alert on.
 
 use std::fmt::{Display, Write};
 
@@ -143,7 +143,7 @@ fn write_dataset_metrics(text: &mut PrometheusText, dataset_store: &DatasetStore
     }
 }
 
-/// The process metrics have the names that the Prometheus client libraries use.
+/// Writes the process metrics, with the names that the Prometheus client libraries use.
 fn write_process_metrics(text: &mut PrometheusText) {
     text.begin_family("catchment_build_info", "gauge", "The program's version.");
     text.sample("", &[("version", env!("CARGO_PKG_VERSION"))], 1);
@@ -232,7 +232,7 @@ mod linux {
 
     pub(super) fn open_fds() -> Option<f64> {
         let count = fs::read_dir("/proc/self/fd").ok()?.count();
-        // Except the one that reads the folder.
+        // Without the descriptor that reads this folder.
         u32::try_from(count).ok()?.checked_sub(1).map(f64::from)
     }
 

@@ -1,10 +1,10 @@
 //! Middleware for every request: authentication, rate limits, concurrency limits, timeouts (except
 //! for batches), CORS, security headers, the access log and panic handling.
 //!
-//! Searches and rendered responses are made on blocking threads, as many at a time as there are CPU
+//! Searches and rendering run on blocking threads, at most as many at a time as there are CPU
 //! permits, so that no look-up waits for them.
 //!
-//! It is one layer, because each layer of a router costs every request an allocation.
+//! All of this is one layer, because each layer of a router costs one allocation per request.
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,7 +31,7 @@ use super::problem::{InternalError, Problem};
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::server::Connection;
 
-/// Pages run only scripts of this service, and other sites cannot frame them.
+/// Lets pages run only scripts of this service, and prevents other sites from framing them.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
      script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -87,7 +87,7 @@ pub(super) const API_ROUTES: RoutePolicy = RoutePolicy { allows_cors: true };
 /// Pages, health checks and the admin listener.
 pub(super) const PAGE_ROUTES: RoutePolicy = RoutePolicy { allows_cors: false };
 
-/// The layer around a group of routes.
+/// The layer that applies the middleware to a group of routes.
 #[derive(Clone)]
 pub(super) struct GuardLayer {
     admission_control: Arc<AdmissionControl>,
@@ -284,11 +284,12 @@ where
         response
     };
     let rendered = tokio::task::spawn_blocking(render).await;
-    // A panic of the handler is caught. What remains is a runtime that shuts down.
+    // Panics of the handler are caught, so this fails only if the runtime shuts down.
     rendered.unwrap_or_else(|_| Problem::internal("rendering was cancelled").into_response())
 }
 
-/// Returns the response, which holds its CPU permit while it is written and the client reads it.
+/// Returns the response with its CPU permit, which it holds while it is written and the client
+/// keeps reading.
 ///
 /// # Errors
 /// If too many response bytes are unsent, for this client or in total.
@@ -344,7 +345,7 @@ fn make_cache_private(response: &mut Response) {
 }
 
 /// Returns the response to a request that is not admitted. The rest of its body is read for a
-/// limited time, so that the client goes on to read the response.
+/// limited time, because many clients read the response only after they have sent the body.
 fn rejection_response(rejected: RejectedRequest, request: Request) -> Response {
     let is_busy = rejected.problem.is_overload();
     let mut body = request.into_body();
@@ -422,8 +423,8 @@ fn preflight(policy: &CorsPolicy) -> Response {
     response
 }
 
-/// The access log entry of a request: the template of its route and never its URL, which may
-/// contain a patient's postcode.
+/// The access log entry of a request. It contains the template of the route and never the URL,
+/// which may contain a patient's postcode.
 struct AccessLogEntry {
     started: Instant,
     id: RequestId,
@@ -433,7 +434,7 @@ struct AccessLogEntry {
 }
 
 impl AccessLogEntry {
-    /// Adds the headers of every response, and logs it.
+    /// Adds the headers that every response has, and logs the response.
     fn finish(self, mut response: Response) -> Response {
         for (name, value) in SECURITY_HEADERS {
             response
@@ -467,14 +468,15 @@ impl AccessLogEntry {
     }
 }
 
-/// Returns microseconds as 64 bits: JSON logs write larger integers as strings.
+/// Returns the duration in microseconds as 64 bits, because JSON logs write larger integers as
+/// strings.
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 pin_project_lite::pin_project! {
-    /// A response whose panic becomes an internal error. The payload is not inspected, because it
-    /// may contain request data.
+    /// A handler's future. If it panics, the response is an internal error. The panic payload is
+    /// not inspected, because it may contain request data.
     struct CatchPanic<F> {
         #[pin]
         future: F,
@@ -486,7 +488,7 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for CatchPanic<F> 
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
         let future = self.project().future;
-        // The future is not polled again.
+        // Unwind safe, because the future is not polled again after a panic.
         match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(Ok(response))) => Poll::Ready(response),
@@ -542,7 +544,7 @@ mod tests {
         assert_eq!(headers[header::CONTENT_TYPE], "application/problem+json");
         assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
         assert_eq!(headers[X_REQUEST_ID].len(), 16);
-        let body = response.into_body().collect().await.expect("it ends");
+        let body = response.into_body().collect().await.expect("the body ends");
         let body = String::from_utf8(body.to_bytes().into()).expect("text");
         assert!(body.contains("\"code\":\"internal\""), "{body}");
         assert!(!body.contains("4DB") && !body.contains("index"), "{body}");

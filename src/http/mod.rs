@@ -1,5 +1,5 @@
-//! The HTTP service. Only this module knows JSON and status codes. Handlers extract parameters,
-//! query the index and shape the response.
+//! The HTTP service. No other module deals with HTTP requests, responses or status codes. Handlers
+//! extract parameters, query the index and build the response.
 
 pub mod admin;
 mod admission;
@@ -78,7 +78,7 @@ pub struct App {
     tile_permits: Arc<Semaphore>,
     /// The only permit to build an archive of all tiles.
     archive_permit: Arc<Semaphore>,
-    /// The background map under our areas on interactive maps, if the operator has a file of it.
+    /// The background map under our areas on interactive maps, if the operator has configured one.
     basemap: Option<Arc<Basemap>>,
 }
 
@@ -128,7 +128,7 @@ impl App {
         }
     }
 
-    /// Sets the public URL of the service. Without one, links have the host that a trusted proxy
+    /// Sets the public URL of the service. Without it, links contain the host that a trusted proxy
     /// sends, or no host.
     pub fn with_public_url(self, public_url: Option<PublicUrl>) -> App {
         App { public_url, ..self }
@@ -268,7 +268,7 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// Returns the routes of pages, except those of batches. They need the feature `web`.
+/// Returns the page routes, except those of batches. They require the feature `web`.
 fn page_routes() -> Router<App> {
     Router::new()
         .route("/", get(pages::home).post(pages::post_home))

@@ -4,8 +4,8 @@ use axum::http::{HeaderMap, header};
 
 use crate::tiles::ContentEncoding;
 
-/// Returns the encoding that the client prefers, the smallest one of several. `None` if the client
-/// accepts none of ours, not even `identity`.
+/// Returns the encoding that the client prefers; of several, the one with the smallest output.
+/// `None` if the client accepts none of ours, not even `identity`.
 pub(super) fn preferred_encoding(headers: &HeaderMap) -> Option<ContentEncoding> {
     let weight = weights(headers);
     let accepted = ContentEncoding::ALL
@@ -46,7 +46,7 @@ fn weights(headers: &HeaderMap) -> impl Fn(ContentEncoding) -> u16 {
     // An encoding that is not listed is not accepted, except `identity` unless it is excluded.
     move |encoding| match (weights[encoding as usize], encoding) {
         (Some(weight), _) => weight,
-        // Accepted, but less than any encoding that is listed.
+        // Accepted, but with a lower weight than any listed encoding.
         (None, ContentEncoding::Identity) => wildcard.map_or(1, |any| any.min(1)),
         (None, _) => wildcard.unwrap_or(0),
     }
@@ -90,8 +90,8 @@ pub(super) fn prefers_html(headers: &HeaderMap) -> Option<bool> {
     (json > 0.0 || html > 0.0).then_some(prefers_html)
 }
 
-/// Returns the highest quality (RFC 9110, section 12.5.1) of the media types of interest, or 0
-/// if none is listed.
+/// Returns the highest quality (RFC 9110, section 12.5.1) of the listed media types that match, or
+/// 0 if none matches.
 fn quality(accept: &str, is_wanted_type: impl Fn(&str) -> bool) -> f32 {
     let qualities = accept.split(',').filter_map(|range| {
         let mut parts = range.split(';').map(str::trim);

@@ -55,7 +55,8 @@ pub(super) async fn docs_page(
 const OGC_ROOT: &str = "/ogc";
 const ITEMS_PATH: &str = "/collections/{collection}/items";
 
-/// Returns the API definition of `/ogc` alone, for clients that treat its landing page as the root.
+/// Returns the API definition with only the routes of `/ogc`, for clients that treat its landing
+/// page as the root.
 ///
 /// The path of items is repeated for every collection, because GDAL looks for it by collection id.
 pub(super) fn ogc_document(root: &str, collections: &[String]) -> Value {

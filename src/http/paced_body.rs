@@ -17,8 +17,8 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// that fits in its buffer.
 const LAST_CHUNK_BYTES_MIN: usize = 16 << 10;
 
-/// Marks a response whose body is shared by all clients and takes no memory of its own. It is an
-/// extension of the response.
+/// A marker in the extensions of a response whose body is shared by all clients and takes no memory
+/// of its own.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SharedBody;
 
@@ -40,7 +40,7 @@ pub(super) fn pace_response(
 
 struct PacedBody {
     body: Body,
-    /// What was read from the body and not yet handed to hyper.
+    /// The bytes that were read from the body and not yet handed to hyper.
     buffered: Bytes,
     cpu_permit: Option<CpuPermit>,
     _unsent: Option<UnsentResponse>,

@@ -107,8 +107,8 @@ pub(super) async fn post_home(
     render_blocking(page, encoding).await
 }
 
-/// Renders a page for one request on a blocking thread, because it takes milliseconds. It is
-/// compressed at a fast level.
+/// Renders a page for one request on a blocking thread, because rendering takes milliseconds. The
+/// page is compressed at a fast level.
 async fn render_blocking(
     page: impl FnOnce() -> Result<HtmlPage, Problem> + Send + 'static,
     encoding: ContentEncoding,
@@ -283,7 +283,7 @@ fn as_html(status: StatusCode, body: impl IntoResponse) -> Response {
         .into_response()
 }
 
-/// A temporary redirect to a path.
+/// Returns a temporary redirect to a path.
 fn redirect(path: &str) -> Response {
     let location = HeaderValue::try_from(path).expect("paths of this service are ASCII");
     let headers = [

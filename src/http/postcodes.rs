@@ -196,7 +196,7 @@ fn area_postcodes_page(
         "attribution": index.manifest().attribution,
     });
     let mut response = match after {
-        // The URL contains a postcode.
+        // The URL contains a postcode, so the response must not be stored.
         Some(_) => no_store_response("application/json", body.to_string().into_bytes()),
         None => cacheable_json(headers, &body),
     };
@@ -209,7 +209,7 @@ fn area_postcodes_page(
     Ok(response)
 }
 
-/// Returns the URL of the next page. It states the date, so that all pages are of the same date.
+/// Returns the URL of the next page. It contains the date, so that all pages are for the same date.
 fn next_page_url(
     snapshot: &DatasetSnapshot,
     area: &Area,

@@ -60,7 +60,8 @@ fn all_practices(snapshot: &DatasetSnapshot, headers: &HeaderMap) -> Response {
     cacheable_json(headers, &body)
 }
 
-/// Practices that are active on the date, sorted by the distance of their nearest premises.
+/// Returns the practices that are active on the date, sorted by the distance of their nearest
+/// premises.
 fn nearest(
     snapshot: &DatasetSnapshot,
     locator: Locator,

@@ -32,11 +32,12 @@ pub(super) struct ProblemSummary {
     pub(super) detail: String,
 }
 
-/// What to log about an internal error and not to send to the client: an extension of the response.
+/// The description of an internal error, which is logged and never sent to the client: an extension
+/// of the response.
 #[derive(Debug, Clone)]
 pub(super) struct InternalError(pub(super) Cow<'static, str>);
 
-/// A header that tells the client how to proceed.
+/// A header that states how the client can proceed.
 #[derive(Debug, Clone, Copy)]
 enum ProblemHeader {
     RetryAfterS(u64),
@@ -44,11 +45,11 @@ enum ProblemHeader {
     Authenticate(&'static str),
     /// Authenticate with a key that has this scope.
     InsufficientScope(Scope),
-    /// The length of the body of which an impossible range was requested, in bytes.
+    /// The length in bytes of a body that has no byte in the requested range.
     UnsatisfiedRange(u64),
 }
 
-/// A problem as it is serialized, also for the command line.
+/// The JSON form of a problem, which the command line prints too.
 #[derive(Debug, Serialize)]
 pub(crate) struct ProblemBody {
     r#type: &'static str,
@@ -108,7 +109,7 @@ impl Problem {
         )
     }
 
-    /// The content coding of the body is not supported.
+    /// Reports that the content coding of the body is not supported.
     pub(crate) fn unsupported_encoding(supported: &'static str) -> Problem {
         let detail = format!("Content-Encoding must be {supported}");
         let code = "unsupported_encoding";
@@ -117,12 +118,12 @@ impl Problem {
         problem
     }
 
-    /// The body was read, but cannot be processed.
+    /// Reports that the body was read, but cannot be processed.
     pub(crate) fn unprocessable(code: &'static str, detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
     }
 
-    /// The body is of a file type that is not supported.
+    /// Reports that the file type of the body is not supported.
     pub(crate) fn unsupported_file(detail: impl Into<String>) -> Problem {
         Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -131,20 +132,20 @@ impl Problem {
         )
     }
 
-    /// The service is at capacity. The client may try again after `retry_after_s`.
+    /// Reports that the service is at capacity. The client may try again after `retry_after_s`.
     pub(crate) fn busy(detail: &'static str, retry_after_s: u16) -> Problem {
         let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail);
         problem.header = Some(ProblemHeader::RetryAfterS(retry_after_s.into()));
         problem
     }
 
-    /// The service is shutting down.
+    /// Reports that the service is shutting down.
     pub(crate) fn stopping() -> Problem {
         let detail = "the service is shutting down";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", detail)
     }
 
-    /// The client has exceeded its rate limit. It may try again after `retry_after_s`.
+    /// Reports that the client has exceeded its rate limit. It may try again after `retry_after_s`.
     pub(crate) fn rate_limited(retry_after_s: u64) -> Problem {
         let detail = "rate limit exceeded; Retry-After says when to try again";
         let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
@@ -152,7 +153,8 @@ impl Problem {
         problem
     }
 
-    /// The client has too many requests in progress. It may try again after `retry_after_s`.
+    /// Reports that the client has too many requests in progress. It may try again after
+    /// `retry_after_s`.
     pub(crate) fn too_many_concurrent_requests(retry_after_s: u16) -> Problem {
         let detail = "this client has too many requests in progress; wait for their responses";
         let code = "too_many_concurrent_requests";
@@ -161,7 +163,7 @@ impl Problem {
         problem
     }
 
-    /// The service is running, but is rejecting look-ups for lack of capacity.
+    /// Reports that the service is running, but is rejecting look-ups for lack of capacity.
     pub(crate) fn overloaded(retry_after_s: u16) -> Problem {
         let detail = "the service is overloaded and is rejecting look-ups";
         let code = "overloaded";
@@ -196,7 +198,7 @@ impl Problem {
         problem
     }
 
-    /// A page of another site requests something that is only for the operator.
+    /// Reports that a page of another site requested an operation that is only for the operator.
     pub(crate) fn cross_origin() -> Problem {
         let detail = "cross-origin requests are not allowed here";
         Problem::new(StatusCode::FORBIDDEN, "cross_origin", detail)
@@ -216,7 +218,7 @@ impl Problem {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
     }
 
-    /// The body is not too long, but processing it would take too much.
+    /// Reports that the body is not too long, but would need too much memory or time to process.
     pub(crate) fn too_complex(code: &'static str, detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, code, detail)
     }
@@ -251,7 +253,7 @@ impl Problem {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_areas", detail)
     }
 
-    /// The requested range is outside a body of this length.
+    /// Reports that the requested range is outside a body of this length.
     pub(crate) fn range_not_satisfiable(length_bytes: u64) -> Problem {
         let mut problem = Problem::new(
             StatusCode::RANGE_NOT_SATISFIABLE,
@@ -287,7 +289,7 @@ impl Problem {
         Problem::new(StatusCode::CONFLICT, "reload_failed", reason)
     }
 
-    /// An internal error. The text is only for the log, and must not contain request data.
+    /// Reports an internal error. The text is only for the log, and must not contain request data.
     pub(crate) fn internal(error: impl Into<Cow<'static, str>>) -> Problem {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         let mut problem = Problem::new(status, "internal", "internal error");
@@ -295,7 +297,7 @@ impl Problem {
         problem
     }
 
-    /// hyper cannot parse the request.
+    /// Reports that hyper cannot parse the request.
     pub(crate) fn invalid_http(status: StatusCode) -> Problem {
         let (code, detail) = match status {
             StatusCode::URI_TOO_LONG => return Problem::uri_too_long(URI_BYTES_MAX),

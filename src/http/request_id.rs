@@ -79,7 +79,7 @@ mod tests {
             .collect();
         let all: Vec<String> = threads
             .into_iter()
-            .flat_map(|handle| handle.join().expect("it ends"))
+            .flat_map(|handle| handle.join().expect("the thread does not panic"))
             .collect();
         assert!(all.iter().all(|id| is_well_formed(id.as_bytes())));
         assert_eq!(all.iter().collect::<HashSet<_>>().len(), 20_000);

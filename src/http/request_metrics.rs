@@ -1,5 +1,5 @@
-//! Counts and durations of requests, by class of route, so that there are few series and none is
-//! about a person.
+//! Counts and durations of requests, by class of route, so that there are few time series and none
+//! identifies a person.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,8 +8,8 @@ use axum::http::StatusCode;
 
 use crate::keys::Scope;
 
-/// Upper bounds of the duration buckets, in seconds. A look-up takes about 0.0001, an area 0.01, an
-/// image 0.1. Requests time out at 30.
+/// Upper bounds of the duration buckets, in seconds. A look-up takes about 0.0001 s, an area 0.01
+/// s, an image 0.1 s. Requests time out after 30 s.
 pub(super) const DURATION_BUCKETS: [(&str, Duration); 8] = [
     ("0.0005", Duration::from_micros(500)),
     ("0.001", Duration::from_millis(1)),
@@ -134,7 +134,7 @@ mod tests {
         let (_, locate) = metrics
             .by_route_class()
             .find(|metric| metric.0 == "locate")
-            .expect("it");
+            .expect("the locate class");
         let by_status: Vec<_> = locate.by_status().collect();
         assert_eq!(by_status, [("2xx", 1), ("3xx", 0), ("4xx", 1), ("5xx", 1)]);
         let buckets = locate.cumulative_buckets();

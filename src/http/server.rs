@@ -1,11 +1,11 @@
 //! The HTTP server: accept loop, timeouts and graceful shutdown. The accept loop is our own because
-//! `axum::serve` has no timeouts: a connection that sends half a header would stay open for ever
-//! and block the shutdown.
+//! `axum::serve` has no timeouts: a client that sends half a header could hold its connection open
+//! for ever and block the shutdown.
 //!
 //! Each connection records its phase ([`connection`]). A single task checks all connections and
-//! closes those that are overdue ([`registry`]), so that requests set no timers. At the connection
-//! limit, an idle connection is closed to admit the next one, or else one whose client reads
-//! slowly, so that clients cannot keep others out by holding connections open.
+//! closes those that are overdue ([`registry`]), so that no request needs a timer of its own. At
+//! the connection limit, an idle connection is closed to admit the next one, or else one whose
+//! client reads slowly, so that clients cannot keep others out by holding connections open.
 
 mod connection;
 mod host;
@@ -41,8 +41,8 @@ use self::registry::ConnectionRegistry;
 /// Timeouts and limits of the server.
 #[derive(Debug, Clone)]
 pub struct ServerLimits {
-    /// Time for the first byte and the whole header of a request to arrive. The connection is then
-    /// closed.
+    /// Time for the header of a request to arrive, counted from the opening of a connection or, for
+    /// later requests, from the first byte. After that, the connection is closed.
     pub header_timeout: Duration,
     /// Time to read a request and to answer it. Batches have timeouts of their own.
     pub request_timeout: Duration,
@@ -152,7 +152,8 @@ pub async fn serve<L: Listener>(
     let delay = server.limits.shutdown_delay;
     let grace = match server.limits.shutdown_grace {
         grace if grace > delay => grace,
-        // No time is left for requests in flight, but some for closing connections without resets.
+        // Requests in flight get no extra time, but connections need some time to close without
+        // resets.
         _ => delay + BACKLOG_WAIT_MAX + IDLE_GRACE * 2,
     };
     let mut delay_elapsed = pin!(tokio::time::sleep(delay));
@@ -279,7 +280,8 @@ impl ServerState {
                         ConnectionSignal::Abort => return,
                         ConnectionSignal::CloseWhenIdle => is_closing = true,
                     },
-                    // hyper polls for input again, which may have ended for `TrackedStream`.
+                    // Makes hyper poll for input again, because `TrackedStream` may now report its
+                    // end.
                     () = tokio::time::sleep(IDLE_CHECK_INTERVAL), if is_closing => {}
                 }
             }
@@ -324,8 +326,8 @@ async fn lingering_close(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
 }
 
 async fn reject_connection(mut stream: impl AsyncWrite + Unpin) {
-    // Best effort: the send buffer of a new connection has room for the response, and a client that
-    // does not read it is not waited for.
+    // Best effort: the send buffer of a new connection has room for the response, so the server
+    // does not wait until the client reads it.
     let write_response = async {
         stream
             .write_all(&protocol_errors::connection_limit_response())

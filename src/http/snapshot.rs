@@ -21,7 +21,7 @@ pub(super) struct DatasetSnapshot {
     version: Option<String>,
     /// The as-of date; today by default.
     pub(super) as_of: Date,
-    /// The query for links that should keep the dataset and the date.
+    /// The query string for links that preserve the dataset and the date.
     pub(super) query: String,
 }
 
@@ -72,7 +72,8 @@ impl FromRequestParts<App> for DatasetSnapshot {
 }
 
 impl DatasetSnapshot {
-    /// Returns the snapshot that the parameters `as_of` and `dataset` select. Others are ignored.
+    /// Returns the snapshot that the parameters `as_of` and `dataset` select. Other parameters are
+    /// ignored.
     pub(super) fn from_params(
         app: &App,
         fields: &RequestParams,

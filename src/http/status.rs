@@ -45,7 +45,7 @@ pub(super) async fn dataset(
 /// `/health/ready`: 200, with the reasons for degraded operation, if any.
 ///
 /// The service is not ready while it shuts down or rejects look-ups, so that load balancers send it
-/// no more requests. A dataset is always loaded: the service does not start before.
+/// no more requests. A dataset is always loaded, because the service starts only after loading one.
 pub(super) async fn ready(
     State(app): State<App>,
     connection: Option<Extension<Connection>>,
@@ -83,7 +83,7 @@ pub(super) async fn ready(
     (NO_STORE, Json(body)).into_response()
 }
 
-/// `Retry-After` in seconds of readiness checks while the service rejects look-ups.
+/// The `Retry-After` of `/health/ready` while the service rejects look-ups, in seconds.
 const READY_RETRY_AFTER_S: u16 = 5;
 
 /// Returns the age of the dataset in days, by its `as_of` date.

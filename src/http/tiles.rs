@@ -1,10 +1,10 @@
 //! `/tiles`: vector tiles, their TileJSON and a style.
 //!
-//! Without an edition, a URL shows the areas that are valid on `as_of` (default: today), and
+//! A URL without an edition returns the areas that are valid on `as_of` (default: today), and
 //! responses are cached for five minutes. With an edition before the layers
 //! (`2025.2_2025-07-01_1f0c9a3e`), a URL identifies the bytes of a dataset and a date, so responses
-//! never change and are cached for a year. TileJSON and style contain the edition of their date. An
-//! edition that is not loaded is 404.
+//! never change and are cached for a year. TileJSON and style contain the edition of their date.
+//! The response is 404 if the edition is not loaded.
 
 use std::sync::Arc;
 
@@ -40,8 +40,8 @@ use crate::web::path_segment;
 
 pub(super) const MVT: HeaderValue = HeaderValue::from_static("application/vnd.mapbox-vector-tile");
 
-/// From this zoom, the URL of a tile could reveal a person's location: at 54° north, a tile of zoom
-/// 15 is 720 m wide, which is a village or a few streets.
+/// From this zoom level, the URL of a tile could reveal a person's location: at 54° north, a tile
+/// of zoom 15 is 720 m wide, which is a village or a few streets.
 const PRIVATE_ZOOM_MIN: u8 = CACHED_ZOOM_MAX + 1;
 
 /// `/tiles/{layers}.json` (TileJSON 3.0.0), `/tiles/style.json`, `/tiles/basemap.json` and
@@ -126,7 +126,7 @@ fn parse_layers(snapshot: &DatasetSnapshot, names: &str) -> Result<Vec<Layer>, P
     Ok(layers)
 }
 
-/// The response with a tile of `layers` on the snapshot's date; 204 if the tile is empty.
+/// Returns the response with a tile of `layers` on the snapshot's date; 204 if the tile is empty.
 pub(super) async fn tile_response(
     app: &App,
     snapshot: DatasetSnapshot,
@@ -212,7 +212,7 @@ fn unknown_edition() -> Problem {
 }
 
 /// Returns the edition on a date: the dataset's version, the latest date of change up to that date,
-/// and a hash that tells apart datasets of the same version.
+/// and a hash that distinguishes datasets of the same version.
 fn edition(index: &Index, day: Date) -> String {
     let change_dates = index
         .layers()
@@ -255,7 +255,7 @@ fn first_layer(snapshot: &DatasetSnapshot) -> String {
         .map_or(String::new(), |layer| layer.to_string())
 }
 
-/// The response with JSON that contains URLs of this service.
+/// Returns the response with JSON that contains URLs of this service.
 pub(super) fn linked_json(base: &BaseUrl, headers: &HeaderMap, body: &Value) -> Response {
     let mut response = cacheable_json(headers, body);
     base.add_vary(response.headers_mut());
@@ -298,7 +298,7 @@ fn edition_tiles_url(base: &BaseUrl, edition: &str, names: &str) -> String {
     )
 }
 
-/// A MapLibre style (version 8). It has no text, so it needs no fonts.
+/// Returns a MapLibre style (version 8). It has no text, so it needs no fonts.
 ///
 /// Areas are filled with colours that colour-blind people can tell apart (Okabe and Ito 2008), with
 /// their borders as lines. Areas that are too small to draw are points.
@@ -371,7 +371,7 @@ fn layer_title(index: &Index, layer: Layer) -> Option<&str> {
     entry.map(|entry| entry.title.as_str())
 }
 
-/// The bounding box: west, south, east, north in degrees, rounded to about a metre.
+/// Returns the bounding box: west, south, east, north in degrees, rounded to about a metre.
 fn bounds(snapshot: &DatasetSnapshot, layers: &[Layer]) -> Option<[f64; 4]> {
     let tile_cache = snapshot.tiles();
     let all = tile_cache.bounds(snapshot.index(), layers, snapshot.as_of)?;

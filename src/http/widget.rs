@@ -35,7 +35,7 @@ pub(super) async fn frame_script(uri: Uri, headers: HeaderMap) -> Result<Respons
     script_response(&headers, &assets::EMBED_SCRIPT)
 }
 
-/// The response with a script; 404 in a build without the `web` feature.
+/// Returns the response with a script; 404 in a build without the `web` feature.
 fn script_response(headers: &HeaderMap, script: &Asset) -> Result<Response, Problem> {
     if !cfg!(feature = "web") {
         return Err(Problem::not_found());
@@ -56,7 +56,8 @@ pub(super) async fn layer(
     respond(&app, snapshot, layer, None, &headers).await
 }
 
-/// The most areas on one map. More are not legible, and too many for the list of names.
+/// The maximum number of areas on one map. More would be illegible, and too many for the list of
+/// names.
 const AREAS_MAX: usize = 500;
 
 /// Checks that a whole layer fits on one map.
@@ -175,17 +176,17 @@ fn area_body(area: &WidgetArea, label: &str) -> Value {
     })
 }
 
-/// A map in the cache, of one revision of a layer.
+/// The key of a cached map: one revision of a layer, and the requested area if any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct WidgetKey {
-    /// The digest of the dataset, which differs after a reload.
+    /// The digest of the dataset, which changes when another dataset is loaded.
     dataset: String,
     layer: Layer,
     revision: usize,
     focus: Option<String>,
 }
 
-/// The most bytes in the cache, in all content codings. A map that is larger is not cached.
+/// The maximum size of the cache, in all content codings. A larger map is not cached.
 const CACHE_BYTES_MAX: usize = 64 << 20;
 
 /// A cache of rendered maps, the latest last. Clones share one cache.

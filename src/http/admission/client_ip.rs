@@ -127,8 +127,8 @@ fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
     address.map(|address: IpAddr| address.to_canonical())
 }
 
-/// Returns what counts as one client: the address, or the /64 prefix of an IPv6 address, since one
-/// client usually has a whole /64.
+/// Returns the address by which a client is counted: the address itself, or the /64 prefix of an
+/// IPv6 address, because one client usually has a whole /64.
 pub(super) fn client_prefix(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,

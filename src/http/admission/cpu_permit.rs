@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::fair_semaphore::{AcquireError, ClientId, ConcurrencyPermit, FairSemaphore};
 
 /// The CPU permit of one request: held while its response is rendered and written, and released as
-/// soon as the client stops reading. It is an extension of the request. A handler that reads a body
-/// acquires it when the body has arrived, and a handler that waits for something else releases it
-/// first.
+/// soon as the client stops reading. It is stored in the extensions of the request. A handler that
+/// reads a body acquires the permit when the body has arrived. A handler that waits for another
+/// task releases it first.
 #[derive(Clone)]
 pub(in crate::http) struct CpuPermit(Arc<PermitState>);
 
@@ -33,7 +33,7 @@ impl CpuPermit {
     /// Waits for the permit.
     ///
     /// # Errors
-    /// If too many requests wait.
+    /// If too many requests are waiting.
     pub(in crate::http) async fn acquire(&self) -> Result<(), AcquireError> {
         let permit = self
             .0
@@ -50,7 +50,7 @@ impl CpuPermit {
         *self.permit() = Some(permit);
     }
 
-    /// Releases the permit to the next request.
+    /// Releases the permit, which then goes to the next waiting request.
     pub(in crate::http) fn release(&self) {
         // The next request is woken outside the lock.
         let permit = self.permit().take();

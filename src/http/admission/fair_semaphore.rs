@@ -1,9 +1,10 @@
 //! A semaphore that clients share fairly.
 //!
 //! Each client has at most a fixed number of permits. When no permit is free, requests wait in a
-//! queue that is bounded in total and for each client. It is served round robin by client, so that
-//! a client with many requests delays only its own. When the queue is full, the client with the
-//! most waiting requests loses its latest one to a client with fewer.
+//! queue that is bounded in total and for each client. The queue is served round robin by client,
+//! so that a client with many requests delays only its own requests. When the queue is full, a
+//! request of a client with few waiting requests displaces the latest request of the client with
+//! the most.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,12 +29,12 @@ pub(in crate::http) struct SemaphoreLimits {
     pub(in crate::http) queue_length_per_client: usize,
 }
 
-/// Why a request got no permit.
+/// The reason why a request got no permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum AcquireError {
     /// All permits are taken, and the queue is full.
     Full,
-    /// The client has as many running and waiting requests as it may have.
+    /// The client has reached its limits of running and waiting requests.
     ClientFull,
 }
 
@@ -94,7 +95,7 @@ impl FairSemaphore {
         let mut state = self.0.state();
         let limits = &self.0.limits;
         let (acquired, queued) = state.client_counts(client);
-        // While a permit is free, no request that may have it is waiting: see `grant_waiting`.
+        // While a permit is free, no request that could take it is waiting: see `grant_waiting`.
         if state.acquired < limits.permits && acquired < limits.permits_per_client {
             state.acquire(client);
             drop(state);
@@ -171,7 +172,7 @@ impl SemaphoreInner {
             };
             state.acquire(client);
             drop(state);
-            // If the request was dropped, so is the permit, which is then granted to the next.
+            // If the request was dropped, the permit is dropped too, and goes to the next request.
             let _ = waiter.grant.send(Ok(ConcurrencyPermit::new(self, client)));
         }
     }
@@ -244,7 +245,7 @@ impl SemaphoreState {
         Some((client, waiter))
     }
 
-    /// Removes the latest request of the client with the most, if that client has more than
+    /// Removes the latest waiting request of the client with the most, if it has more than
     /// `more_than`.
     fn displace_longest(&mut self, more_than: usize) -> Option<Waiter> {
         let lengths = self
@@ -281,7 +282,7 @@ impl PermitRequest {
     }
 }
 
-/// A position in the queue, left when this is dropped.
+/// A position in the queue. Dropping it removes the request from the queue.
 pub(in crate::http) struct QueuedRequest {
     semaphore: Arc<SemaphoreInner>,
     client: ClientId,
@@ -353,7 +354,7 @@ mod tests {
         match semaphore.acquire_or_queue(client) {
             Ok(PermitRequest::Granted(permit)) => permit,
             Ok(PermitRequest::Queued(_)) => panic!("no permit is free"),
-            Err(refusal) => panic!("it is refused: {refusal:?}"),
+            Err(refusal) => panic!("the request was rejected: {refusal:?}"),
         }
     }
 
@@ -362,7 +363,7 @@ mod tests {
         match semaphore.acquire_or_queue(client) {
             Ok(PermitRequest::Queued(request)) => PermitRequest::Queued(request),
             Ok(PermitRequest::Granted(_)) => panic!("a permit is free"),
-            Err(refusal) => panic!("it is refused: {refusal:?}"),
+            Err(refusal) => panic!("the request was rejected: {refusal:?}"),
         }
     }
 
@@ -370,7 +371,7 @@ mod tests {
         semaphore.acquire_or_queue(client).err()
     }
 
-    /// Returns whether a permit was granted, which then stays taken.
+    /// Returns whether a permit was granted. The permit is then never released.
     async fn is_granted(request: &mut PermitRequest) -> bool {
         let PermitRequest::Queued(request) = request else {
             return true;
@@ -406,7 +407,7 @@ mod tests {
         assert_eq!((semaphore.acquired(), semaphore.queued()), (1, 4));
         drop(permit);
         assert!(is_granted(&mut of_a[0]).await);
-        // The permit that was granted is never released; the test releases one.
+        // `is_granted` never releases the permit, so the test does.
         semaphore.0.release(A);
         assert!(is_granted(&mut of_b).await);
         assert!(!is_granted(&mut of_a[1]).await);
@@ -461,7 +462,8 @@ mod tests {
         for displaced in of_a.drain(2..) {
             assert!(matches!(displaced.place().await, Err(AcquireError::Full)));
         }
-        // A and B have two each: the first request of C displaces one, its second does not.
+        // A and B have two waiting requests each: the first request of C displaces one, its second
+        // does not.
         let _of_c = enqueue(&semaphore, C);
         assert_eq!(acquire_error(&semaphore, C), Some(AcquireError::Full));
     }

@@ -20,7 +20,7 @@ pub(super) struct RemainingQuota {
     pub(super) reset_after: Duration,
 }
 
-/// The client has exceeded its limit. It may send one request after `retry_after`.
+/// The error for a client that has exceeded its limit. It may send one request after `retry_after`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RateLimited {
     pub(super) retry_after: Duration,

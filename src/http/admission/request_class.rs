@@ -1,23 +1,24 @@
 //! Classes of requests. Each has its own concurrency limits, so that no class can use up the
-//! capacity of another. Above all, no other class uses the capacity of look-ups.
+//! capacity of another. In particular, no other class uses the capacity of look-ups.
 
 use axum::http::{Method, Uri};
 
 /// The class of a request, by the resource that it needs most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum RequestClass {
-    /// None. Health checks are always answered.
+    /// Health checks, which are always answered.
     Health,
-    /// Microseconds of CPU time.
+    /// Look-ups: microseconds of CPU time.
     LookUp,
-    /// Up to a millisecond of CPU time: nearest places, completions, a single practice.
+    /// Up to a millisecond of CPU time: nearest practices or postcodes, completions, a single
+    /// practice.
     Search,
     /// Milliseconds of CPU time or more, or a large response: areas, maps, tiles, pages, documents,
     /// files.
     Rendered,
     /// A batch, which has limits of its own: see `BatchLimits`.
     Batch,
-    /// Waiting for another request: the download of a batch by ticket.
+    /// The download of a batch by ticket, which waits for another request.
     TicketDownload,
 }
 

@@ -1,5 +1,5 @@
-//! Counts response bytes that were rendered for one request and are not yet sent. A client that
-//! reads slowly keeps them in memory, so they are limited in total and for each client.
+//! A counter of response bytes that were rendered for one request and are not yet sent. They stay
+//! in memory while a client reads slowly, so they are limited in total and for each client.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

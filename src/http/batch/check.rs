@@ -12,8 +12,8 @@ use crate::index::Index;
 /// The number of rows in a preview.
 pub(super) const PREVIEW_ROWS: usize = 5;
 
-/// The response body of a dry run. Of the first rows, it has the columns that are read and those
-/// that are added.
+/// Returns the response body of a dry run. Its preview of the first rows has only the columns that
+/// are read and those that are added.
 pub(super) fn body(
     detected: &DetectedFormat,
     request: &BatchRequest,

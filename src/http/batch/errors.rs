@@ -35,7 +35,7 @@ fn download_aborted() -> Problem {
     )
 }
 
-/// The stable error code of a batch error.
+/// Returns the stable error code of a batch error.
 pub(super) fn code(batch_error: &BatchError) -> &'static str {
     match batch_error {
         BatchError::Empty => "empty",

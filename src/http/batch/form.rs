@@ -36,16 +36,16 @@ use crate::index::Index;
 use crate::request::RequestParams;
 use crate::web::{self, BatchFormError, BatchPage};
 
-/// The longest file in a form.
+/// The maximum size of the file in a form.
 const FILE_BYTES_MAX: usize = 32 << 20;
-/// The longest value of any other field.
+/// The maximum length of the value of any other field.
 const FIELD_BYTES_MAX: usize = 4 << 10;
-/// The most fields in a form; ours has fewer.
+/// The maximum number of fields in a form; ours has fewer.
 const FIELDS_MAX: usize = 32;
-/// The most bytes of part headers, boundaries and preamble together. multer buffers the headers of
-/// a part until they are complete.
+/// The maximum size of part headers, boundaries and preamble together. multer buffers the headers
+/// of a part until they are complete.
 const FRAMING_BYTES_MAX: u64 = 256 << 10;
-/// The longest name of a field; ours are shorter.
+/// The maximum length of the name of a field; ours are shorter.
 const NAME_BYTES_MAX: usize = 64;
 /// The file is buffered in chunks of this size, so that each can be freed once it is read.
 const FILE_CHUNK_BYTES: usize = 64 << 10;
@@ -198,18 +198,18 @@ impl HttpBody for ChunkBody {
 
 /// The body of a form, as a stream for multer that bounds its buffer.
 ///
-/// multer buffers whatever it has received until it can parse it. So this stream returns `Pending`
-/// after each chunk, which makes multer parse before it reads on, and fails once too much is
+/// multer buffers all received bytes until it can parse them. So this stream returns `Pending`
+/// after each chunk, which makes multer parse before it reads more, and fails once too much is
 /// buffered.
 struct MeteredBody<S> {
     body: S,
     bytes_in: u64,
-    /// Bytes of field contents that were read.
+    /// The number of bytes of field contents that were read.
     field_bytes: Arc<AtomicU64>,
     must_yield: bool,
 }
 
-/// The form exceeds [`FRAMING_BYTES_MAX`].
+/// The error for a form that exceeds [`FRAMING_BYTES_MAX`].
 #[derive(Debug)]
 struct FramingTooLong;
 
@@ -330,7 +330,8 @@ async fn read_field(
     Ok(())
 }
 
-/// The error is dropped, because its text may quote the form.
+/// Returns the problem for a malformed form. The error of multer is not used, because its text may
+/// quote the form.
 fn malformed_form(_: multer::Error) -> Problem {
     Problem::bad_request(
         "malformed",
@@ -352,8 +353,8 @@ fn exceeds_size_limit(headers: &HeaderMap) -> bool {
     length.is_some_and(|length| length > FILE_BYTES_MAX + FIELDS_MAX * FIELD_BYTES_MAX)
 }
 
-/// The page with an error message. The rest of the form is read in the background, because browsers
-/// read the response only after they have sent the form.
+/// Returns the page with an error message. The rest of the form is read in the background, because
+/// browsers read the response only after they have sent the form.
 fn error_response(app: &App, problem: Problem, params: &RequestParams, unread: Body) -> Response {
     tokio::spawn(async move {
         let mut unread = unread;

@@ -38,24 +38,24 @@ pub(super) const PARAMETERS: &[&str] = &[
 /// The options of a batch.
 pub(super) struct BatchParams {
     pub(super) request: BatchRequest,
-    /// Suppress small numbers in the summary.
+    /// How small numbers in the summary are suppressed.
     pub(super) suppression: SuppressionRule,
-    /// Append the summary to the output as the last record (NDJSON).
+    /// Whether to append the summary to the output as the last record (NDJSON).
     pub(super) summary_is_last: bool,
-    /// Dry run: return only what was detected.
+    /// Whether this is a dry run, which returns only the detected format and a preview.
     pub(super) check: bool,
     /// The ticket with which another request downloads the output.
     pub(super) ticket: Option<BatchTicket>,
 }
 
-/// What the headers of a request say about the input file.
+/// The properties of the input file that the headers of a request declare.
 pub(super) struct DeclaredContent {
-    /// `None` if it is to be detected.
+    /// The format; `None` if it is to be detected.
     pub(super) format: Option<BatchFormat>,
     delimiter: Option<Delimiter>,
     /// The media type, which the response repeats.
     pub(super) content_type: Option<&'static str>,
-    /// `None` if the request does not say.
+    /// The compression; `None` if the request does not declare it.
     pub(super) content_encoding: Option<Compression>,
 }
 
@@ -120,7 +120,7 @@ fn content_encoding(headers: &HeaderMap) -> Result<Option<Compression>, Problem>
 const ACCEPTED_ENCODINGS: &str = "gzip, zstd";
 
 impl BatchParams {
-    /// Parses the parameters of a batch whose headers declared `declared`.
+    /// Parses the parameters of a batch, whose headers declare `declared`.
     ///
     /// # Errors
     /// When a parameter is not valid, or two contradict each other.
@@ -204,7 +204,7 @@ impl BatchParams {
     }
 }
 
-/// The columns to add. The error does not repeat the value.
+/// Parses the list of columns to add. The error does not repeat the value.
 fn columns(text: &str) -> Result<Vec<OutputColumn>, Problem> {
     OutputColumn::with_defaults(text).map_err(|_| {
         let names = crate::batch::COLUMNS.iter().map(|&(_, name, _)| name);

@@ -6,9 +6,10 @@
 //!                   (a task)              (blocking threads)             (polled by hyper)
 //! ```
 //!
-//! If one end is dropped, the others stop: [`BodyPump`] stops without [`StreamingBody`], reading
-//! fails without [`BodyPump`], and a run that can neither read nor write ends. [`TransferMonitor`]
-//! aborts a batch that stalls, whose client sends or reads too slowly, or that takes too long.
+//! If one end is dropped, the others stop: when [`StreamingBody`] is dropped, [`BodyPump`] stops;
+//! when [`BodyPump`] is dropped, reading fails; and a run that can no longer read or write ends.
+//! [`TransferMonitor`] aborts a batch that stalls, whose client sends or reads too slowly, or that
+//! takes too long.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -37,21 +38,21 @@ const INPUT_QUEUE: usize = 32;
 const OUTPUT_QUEUE: usize = 4;
 const CHUNK_BYTES_MAX: usize = 256 << 10;
 
-/// Below this rate, in and out together, a batch counts as stalled.
+/// The minimum rate of upload and download together. A slower batch counts as stalled.
 const MIN_BYTES_PER_SECOND: u64 = 1_000;
 
 /// How often the average rate of a client is checked.
 const RATE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long, and how much of, the rest of a request body is read after a batch was rejected, so
-/// that the client gets to read the error.
+/// that the client can then read the error.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 const DRAIN_BYTES_MAX: usize = 64 << 20;
 
 /// The trailer with the summary.
 pub(super) const SUMMARY_TRAILER: HeaderName = HeaderName::from_static("catchment-summary");
 
-/// Why the stream of a batch ended early.
+/// The reason why the stream of a batch ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StreamAborted {
     /// The request body is longer than allowed.
@@ -182,7 +183,7 @@ impl BodyPump {
             let request_id = self.request_id.as_str();
             tracing::warn!(request_id, "{reason}");
         } else {
-            // If the queue is full, the run fails at writing before it would read this.
+            // If the queue is full, the run fails when it writes, before it could read this.
             let _ = abort_tx.try_send(InputChunk::Aborted(StreamAborted::DownloadClosed));
         }
         drop(abort_tx);
@@ -481,7 +482,7 @@ impl Write for ResponseWriter {
 }
 
 /// The output of a batch as a response body. It ends with an error if the batch fails, so that
-/// clients do not take truncated output for complete.
+/// clients do not mistake truncated output for complete output.
 pub(super) struct StreamingBody {
     rx: mpsc::Receiver<OutputChunk>,
     is_finished: bool,

@@ -8,10 +8,10 @@ use crate::batch::BatchSummary;
 use crate::domain::SuppressionRule;
 use crate::index::Index;
 
-/// The summary of a batch as JSON, which the command line prints too.
+/// Returns the summary of a batch as JSON, which the command line prints too.
 ///
-/// Suppressed counts are null. A rule other than `none` also omits the lines of bad rows, because
-/// their number is the count of bad rows, and the line of the first shortened number.
+/// Suppressed counts are null. A rule other than `none` also omits the line numbers of bad rows,
+/// which would reveal the count of bad rows, and the line number of the first shortened number.
 pub(crate) fn body(
     summary: &BatchSummary,
     index: &Index,
@@ -63,7 +63,7 @@ pub(crate) fn body(
     body
 }
 
-/// A dataset's name, version and digest as JSON, which the command line prints too.
+/// Returns a dataset's name, version and digest as JSON, which the command line prints too.
 pub(crate) fn dataset_json(index: &Index) -> Value {
     let manifest = index.manifest();
     json!({ "name": manifest.name, "version": manifest.version, "digest": index.digest() })
@@ -81,14 +81,15 @@ pub(super) fn header_value(body: &Value) -> HeaderValue {
     HeaderValue::from_str(&text).expect("JSON in ASCII on one line")
 }
 
-/// The number of rows with each status, for the log, rounded as [`rounded_count`] does.
+/// Returns the number of rows with each status, for the log, rounded as by [`rounded_count`].
 pub(super) fn status_counts(summary: &BatchSummary) -> String {
     let counts = summary.status.iter().filter(|(_, count)| *count > 0);
     let counts = counts.map(|&(word, count)| format!("{word}={}", rounded_count(count)));
     counts.collect::<Vec<_>>().join(" ")
 }
 
-/// A count for the log, with small numbers suppressed: `*` from 1 to 7, others rounded to 5.
+/// Returns a count for the log, with small numbers suppressed: `*` for 1 to 7, others rounded to
+/// the nearest 5.
 pub(super) fn rounded_count(count: u64) -> String {
     let count = SuppressionRule::NHS_ENGLAND.apply(count);
     count.map_or("*".into(), |count| count.to_string())

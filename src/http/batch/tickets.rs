@@ -32,7 +32,7 @@ impl FromStr for BatchTicket {
     }
 }
 
-/// The longest time that an upload and its download wait for each other. Either may come first.
+/// The maximum time that an upload and its download wait for each other. Either may arrive first.
 const RENDEZVOUS_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The download's half of a ticket: receives the response, and signals that it was claimed.
@@ -41,7 +41,7 @@ struct PendingDownload {
     claimed_tx: oneshot::Sender<()>,
 }
 
-/// The uploads that wait for their download.
+/// The registry of uploads that wait for their downloads.
 pub(super) struct TicketRegistry {
     timeout: Duration,
     pending: Mutex<HashMap<BatchTicket, PendingDownload>>,
@@ -58,7 +58,8 @@ pub(super) struct UploadHalf {
 }
 
 impl TicketRegistry {
-    /// Creates a registry. The rendezvous timeout is no longer than `stalled_after`.
+    /// Creates a registry. An upload and its download wait for each other for at most
+    /// `stall_timeout`.
     pub(super) fn new(stalled_after: Duration) -> TicketRegistry {
         TicketRegistry {
             timeout: stalled_after.min(RENDEZVOUS_TIMEOUT),
@@ -104,7 +105,7 @@ impl TicketRegistry {
     pub(super) async fn claim(&self, ticket: BatchTicket) -> Result<BatchResponse, Problem> {
         let claim = tokio::time::timeout(self.timeout, self.wait_for(ticket));
         let download = claim.await.map_err(|_| no_upload())?;
-        // If the upload is gone, `response_rx` fails below.
+        // If the upload has ended, `response_rx` fails below.
         let _ = download.claimed_tx.send(());
         download.response_rx.await.map_err(|_| no_upload())
     }
@@ -130,11 +131,11 @@ impl UploadHalf {
     /// Waits for the download, and passes the response to it.
     ///
     /// # Errors
-    /// When there is no download in time, or it ended.
+    /// When there is no download in time, or the download has ended.
     pub(super) async fn deliver(mut self, response: BatchResponse) -> Result<(), Problem> {
         let claimed = tokio::time::timeout(self.registry.timeout, &mut self.claimed_rx).await;
         self.is_claimed = matches!(claimed, Ok(Ok(())));
-        let response_tx = self.response_tx.take().expect("it is delivered once");
+        let response_tx = self.response_tx.take().expect("delivered only once");
         match response_tx.send(response) {
             Ok(()) if self.is_claimed => Ok(()),
             _ => Err(no_download_request()),

@@ -47,7 +47,7 @@ impl Crs {
         Crs::ALL.into_iter().find(|crs| crs.uri() == uri)
     }
 
-    /// The number of decimals in coordinates: 1 cm or finer.
+    /// Returns the number of decimals in coordinates, for a precision of 1 cm or finer.
     pub(super) fn decimals(self) -> i32 {
         match self {
             Crs::Crs84 | Crs::Wgs84 => 7,

@@ -217,7 +217,7 @@ fn write_feature(
     text.push('}');
 }
 
-/// The properties of a feature. `from` is inclusive, `to` is exclusive.
+/// Returns the properties of a feature. `from` is inclusive, `to` is exclusive.
 fn properties(feature: &Feature<'_>) -> Value {
     let area = feature.area;
     let day = |day: Option<Date>| day.map(|day| day.to_string());

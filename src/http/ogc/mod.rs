@@ -4,8 +4,8 @@
 //! OGC API Features. Each layer has two collections: the areas that are valid today, and all
 //! versions.
 //!
-//! Responses have no `timeStamp`, which Part 1 allows. So they do not change until the dataset or
-//! the date does, and caches can revalidate them.
+//! Responses have no `timeStamp`, which Part 1 makes optional. So they do not change until the
+//! dataset or the date changes, and caches can revalidate them.
 
 mod collection;
 mod crs;
@@ -76,7 +76,7 @@ const CONFORMANCE_CLASSES: [&str; 19] = [
     "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/oas30",
 ];
 
-/// What a request needs for its response: base URL, format and dataset. As an extractor, it rejects
+/// The context of a request: base URL, response format and dataset. As an extractor, it rejects
 /// query parameters other than `f`.
 pub(super) struct OgcContext {
     /// The base URL of the service.
@@ -101,7 +101,7 @@ impl FromRequestParts<App> for OgcContext {
 }
 
 impl OgcContext {
-    /// Creates the context from query parameters, which may be others than `f`.
+    /// Creates the context from query parameters, which may include more than `f`.
     fn new(
         app: &App,
         params: &RequestParams,
@@ -112,8 +112,8 @@ impl OgcContext {
             root: format!("{base}/ogc"),
             base,
             format: ResponseFormat::negotiate(params, &headers)?,
-            // A large box reveals nothing, but no limit would be obvious, and caching gains little:
-            // few boxes are requested twice.
+            // A large box reveals nothing, but there is no obvious size limit, and caching would
+            // gain little, because few boxes are requested twice.
             is_private: params.get("bbox").is_some(),
             headers,
             releases: app.releases(),
@@ -130,12 +130,12 @@ impl OgcContext {
         &self.base
     }
 
-    /// A link to a path of this API. `path` begins with a slash.
+    /// Returns a link to a path of this API. `path` begins with a slash.
     fn link(&self, rel: &str, media_type: &str, path: &str, title: &str) -> Value {
         json!({ "rel": rel, "type": media_type, "href": format!("{}{path}", self.root), "title": title })
     }
 
-    /// The links `self` and `alternate` of a response.
+    /// Returns the links `self` and `alternate` of a response.
     fn self_links(&self, path: &str, json_type: &'static str) -> [Value; 2] {
         let media_type = |format| match format {
             ResponseFormat::Json => json_type,
@@ -144,7 +144,7 @@ impl OgcContext {
         let link_to = |rel, format: ResponseFormat| {
             let separator = if path.contains('?') { '&' } else { '?' };
             let path = format!("{path}{separator}f={}", format.as_str());
-            let title = format!("this as {}", format.as_str().to_uppercase());
+            let title = format!("this document as {}", format.as_str().to_uppercase());
             self.link(rel, media_type(format), &path, &title)
         };
         [
@@ -153,7 +153,7 @@ impl OgcContext {
         ]
     }
 
-    /// The response in the requested format.
+    /// Returns the response in the requested format.
     fn respond(
         &self,
         json_type: &'static str,
@@ -268,7 +268,7 @@ pub(super) async fn collection(
     let index = context.index();
     let collection = Collection::by_id(index, &id)?;
     let mut body = collection_body(&context, index, collection, today_in_london());
-    let links = body["links"].as_array_mut().expect("it has links");
+    let links = body["links"].as_array_mut().expect("the body has links");
     links.extend(context.self_links(&format!("/collections/{id}"), JSON));
     Ok(context.respond(JSON, &body, || html::collection(context.index(), &body)))
 }
@@ -325,7 +325,7 @@ fn collection_body(
     })
 }
 
-/// The bounding box of the features: west, south, east, north in degrees.
+/// Returns the bounding box of the features: west, south, east, north in degrees.
 fn bounds(features: &[collection::Feature<'_>]) -> [f64; 4] {
     let all = crate::tiles::bounds_of(features.iter().map(|feature| feature.boundary));
     let all = all.unwrap_or([-180.0, -90.0, 180.0, 90.0]);

@@ -76,19 +76,20 @@ impl TilesetSource {
         })
     }
 
-    /// The names of the layers, as `/tiles` takes them.
+    /// Returns the names of the layers, in the form that `/tiles` accepts.
     fn layer_names(&self) -> String {
         let names: Vec<&str> = self.layers.iter().map(|layer| layer.as_str()).collect();
         names.join(",")
     }
 
-    /// The bounding box on a date: west, south, east, north in degrees. `None` if there are no
-    /// boundaries.
+    /// Returns the bounding box on a date: west, south, east, north in degrees. `None` if there are
+    /// no boundaries.
     fn bounds(&self, index: &Index, tile_cache: &TileCache, day: Date) -> Option<[f64; 4]> {
         tile_cache.bounds(index, &self.layers, day)
     }
 
-    /// The members that a tileset has both in the list and on its own.
+    /// Returns the JSON members that a tileset has both in the list of tilesets and in its own
+    /// response.
     fn common_body(&self, context: &OgcContext) -> Value {
         json!({
             "title": self.title,
@@ -107,7 +108,7 @@ impl TilesetSource {
         let bounds = self.bounds(index, tile_cache, today_in_london());
         let mut body = self.common_body(context);
         let path = format!("{}/{SET_ID}", self.path);
-        let links = body["links"].as_array_mut().expect("it has links");
+        let links = body["links"].as_array_mut().expect("the body has links");
         links.extend(context.self_links(&path, JSON));
         let template = format!("{path}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}");
         let mut item = context.link("item", MVT_TYPE, &template, "the tiles");
@@ -157,7 +158,7 @@ pub(in crate::http) async fn tilesets_of_collection(
 
 fn tileset_list(context: &OgcContext, source: &TilesetSource) -> Response {
     let mut entry = source.common_body(context);
-    let links = entry["links"].as_array_mut().expect("it has links");
+    let links = entry["links"].as_array_mut().expect("the body has links");
     links.push(context.link(
         "self",
         JSON,

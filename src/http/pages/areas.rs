@@ -173,7 +173,7 @@ pub(in super::super) async fn postcodes(
     postcodes_of(page_request, layer, id).await
 }
 
-/// The page of postcodes of an area, in any layer.
+/// Returns the page of postcodes of an area in any layer.
 pub(super) async fn postcodes_of(
     page_request: PageRequest,
     layer: Layer,

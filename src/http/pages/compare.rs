@@ -18,7 +18,7 @@ use crate::web::directory::{self, ComparePage, CompareState};
 
 const PARAMS: &[&str] = &["layer", "from", "to", "dataset"];
 
-/// The most dates of change that the page lists; it lists the latest.
+/// The maximum number of change dates that the page lists. It lists the latest ones.
 const DAYS_MAX: usize = 20;
 
 /// `/compare`.

@@ -13,9 +13,9 @@ use crate::domain::Layer;
 use crate::web::directory::{ErrorPage, error_page};
 
 /// Middleware that replaces the body of a problem with an HTML page if the client prefers HTML. The
-/// status and the headers stay, such as `Allow`.
+/// status and headers such as `Allow` are preserved.
 ///
-/// It runs inside the admission middleware, whose rejections stay as JSON.
+/// It runs inside the admission middleware, whose rejections remain JSON.
 pub(in super::super) async fn problem_to_html(
     State(app): State<App>,
     request: Request,
@@ -46,7 +46,7 @@ pub(in super::super) async fn problem_to_html(
     Response::from_parts(parts, Body::from(page.into_string()))
 }
 
-/// The layer that a path refers to.
+/// Returns the layer that a path refers to.
 fn layer_in_path(path: &str) -> Option<Layer> {
     let mut segments = path.trim_start_matches('/').split('/');
     match segments.next()? {

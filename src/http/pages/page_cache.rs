@@ -33,7 +33,8 @@ struct CachedRender {
 }
 
 impl PageCache {
-    /// Returns the response with a page. Blocks while another thread renders the same page.
+    /// Returns the response with a page, which is rendered if it is not cached. Blocks while
+    /// another thread renders the same page.
     pub(in crate::http) fn response(
         &self,
         page: CachedPage,

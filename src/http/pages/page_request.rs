@@ -55,7 +55,7 @@ impl PageRequest {
             let page = build(&self, &context)?;
             let body = page.into_string().into_bytes();
             Ok(match self.params.get("after") {
-                // The URL contains a postcode.
+                // The URL contains a postcode, so the response must not be stored.
                 Some(_) => no_store_response(super::HTML, body),
                 None => cacheable_response(&self.headers, super::HTML, body),
             })
@@ -64,7 +64,7 @@ impl PageRequest {
         response.map_err(|_| Problem::internal("rendering a page panicked"))?
     }
 
-    /// A redirect to `path`, with the same dataset and date.
+    /// Returns a redirect to `path`, with the same dataset and date.
     pub(super) fn redirect(&self, path: &str) -> Response {
         match self.snapshot.query.as_str() {
             "" => redirect(path),

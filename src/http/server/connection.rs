@@ -1,4 +1,4 @@
-//! The state of a connection: its phase, since when it has been in it, and the bytes sent. It is
+//! The state of a connection: its phase, when the phase began, and the number of bytes sent. It is
 //! nearly lock-free, because every request updates it.
 
 use std::net::IpAddr;
@@ -24,7 +24,7 @@ use super::registry::ConnectionRegistry;
 /// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConnectionPhase {
-    /// Open, and nothing was received yet.
+    /// Open; nothing has been received yet.
     Accepted,
     /// Part of the head of a request was received.
     Head,
@@ -34,7 +34,7 @@ pub(super) enum ConnectionPhase {
     Idle,
 }
 
-/// A connection. It is an extension of each of its requests.
+/// A handle to a connection, stored in the extensions of each of its requests.
 #[derive(Clone)]
 pub(in crate::http) struct Connection(Arc<ConnectionState>);
 
@@ -44,11 +44,11 @@ struct ConnectionState {
     phase: AtomicU8,
     /// When the phase began, in the milliseconds of [`ConnectionRegistry::now_ms`].
     phase_since_ms: AtomicU64,
-    /// The bytes sent to the client.
+    /// The number of bytes sent to the client.
     bytes_sent: AtomicU64,
-    /// The last write blocked: the client is not reading.
+    /// Whether the last write blocked because the client is not reading.
     is_write_blocked: AtomicBool,
-    /// The request has timeouts of its own.
+    /// Whether the request has timeouts of its own.
     has_own_timeouts: AtomicBool,
     is_awaiting_body: AtomicBool,
     is_aborted: AtomicBool,
@@ -83,8 +83,8 @@ impl Connection {
         self.0.signal.notify_one();
     }
 
-    /// Exempts the request from the write timeout, because it has timeouts of its own, as batches
-    /// have.
+    /// Exempts the request from the write timeout, because it has timeouts of its own, as every
+    /// batch does.
     pub(in crate::http) fn use_own_timeouts(&self) {
         self.0.has_own_timeouts.store(true, Ordering::Relaxed);
     }
@@ -185,7 +185,8 @@ impl Connection {
         self.0.is_awaiting_body.load(Ordering::Relaxed)
     }
 
-    /// Returns the bytes sent so far if the client is not reading and the write timeout applies.
+    /// Returns the number of bytes sent so far if the client is not reading and the write timeout
+    /// applies.
     pub(super) fn bytes_sent_if_blocked(&self) -> Option<u64> {
         let uses_server_timeouts = !self.0.has_own_timeouts.load(Ordering::Relaxed);
         let is_blocked = self.0.is_write_blocked.load(Ordering::Relaxed);
@@ -232,7 +233,7 @@ impl Connection {
     }
 }
 
-/// Why the task of a connection is woken by another task.
+/// A signal to the task of a connection from another task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConnectionSignal {
     /// Close the connection at once.
@@ -302,7 +303,7 @@ impl HttpBody for TrackedBody {
 pub(super) struct TrackedStream<S> {
     stream: S,
     connection: Connection,
-    /// The part of the replacement for hyper's own response that is not sent yet.
+    /// The part of the replacement for hyper's error response that has not been sent yet.
     replacement: Option<Bytes>,
 }
 
@@ -320,7 +321,8 @@ impl<S: AsyncWrite + Unpin> TrackedStream<S> {
         self.stream
     }
 
-    /// Returns whether `bytes` are a response of hyper's own, which is replaced.
+    /// Returns whether `bytes` are an error response that hyper made. Its replacement is then
+    /// stored.
     fn is_hyper_error(&mut self, bytes: &[u8]) -> bool {
         // hyper answers by itself if it cannot parse the head of a request.
         if self.replacement.is_none() && self.connection.phase().0 != ConnectionPhase::Request {
@@ -329,7 +331,8 @@ impl<S: AsyncWrite + Unpin> TrackedStream<S> {
         self.replacement.is_some()
     }
 
-    /// Sends the replacement. Once all of it is sent, reports to hyper that all of `original` is.
+    /// Sends the replacement. Once all of it is sent, reports to hyper that all of `original` is
+    /// written.
     fn poll_replacement(
         &mut self,
         context: &mut Context<'_>,
@@ -365,7 +368,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for TrackedStream<S> {
             this.connection.record_read();
         }
         if result.is_pending() && this.connection.is_closed_by_shutdown() {
-            // hyper takes this for a close by the client and closes the connection without a
+            // hyper then assumes that the client has closed the connection, and closes it without a
             // response.
             return Poll::Ready(Ok(()));
         }

@@ -10,7 +10,8 @@ use super::super::problem::Problem;
 /// precedence.
 ///
 /// # Errors
-/// 400 if there are several `Host` headers, if `Host` is not valid, or if HTTP/1.1 has none.
+/// 400 if there are several `Host` headers, if `Host` is not valid, or if an HTTP/1.1 request has
+/// none.
 pub(super) fn normalize_host<B>(request: &mut Request<B>) -> Result<(), Problem> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {

@@ -35,7 +35,7 @@ impl Listener for TcpListener {
     #[cfg(target_os = "linux")]
     fn stop_new_connections(&self) {
         use socket2::{SockFilter, SockRef};
-        // A classic BPF program, which sees the TCP header first (linux/filter.h).
+        // A classic BPF program. Offset 0 is the start of the TCP header (linux/filter.h).
         let filter = [
             // Load the flags.
             SockFilter::new(0x30, 0, 0, 13),

@@ -1,8 +1,9 @@
-//! Error responses that no route makes: to requests that hyper cannot parse, to requests without a
-//! valid `Host`, and to connections beyond the limit. They look like all other responses.
+//! Error responses that are made outside the router: to requests that hyper cannot parse, to
+//! requests without a valid `Host`, and to connections beyond the limit. They have the same headers
+//! and body as other error responses.
 //!
-//! hyper answers a head that it cannot parse by itself, with only a status, and has no hook to
-//! change that. Its response is therefore recognised as it is written, and replaced.
+//! hyper itself responds to a head that it cannot parse, with only a status, and has no hook to
+//! change that. Its response is therefore recognised when it is written, and replaced.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,7 +18,7 @@ use super::super::request_id::{RequestId, X_REQUEST_ID};
 static INVALID_REQUESTS: AtomicU64 = AtomicU64::new(0);
 static REJECTED_CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 
-/// Returns the number of these responses in this process, by reason.
+/// Returns how many of these responses this process has sent, by reason.
 pub(in crate::http) fn counts() -> [(&'static str, u64); 2] {
     [
         ("invalid_http", &INVALID_REQUESTS),
@@ -46,7 +47,7 @@ pub(super) fn rejection_response(problem: Problem) -> Response {
     response
 }
 
-/// Adds the headers of every response, and logs it like any other.
+/// Returns the response with the headers that every response has, and logs it.
 fn logged_response(problem: Problem) -> Response {
     let (id, status) = (RequestId::new(), problem.status());
     let mut response = problem.into_response();
@@ -59,13 +60,13 @@ fn logged_response(problem: Problem) -> Response {
     response
 }
 
-/// Returns what to send in place of `bytes`, if they are a response of hyper's own.
+/// Returns the response to send in place of `bytes`, if they are an error response that hyper made.
 pub(super) fn replace_hyper_error(bytes: &[u8]) -> Option<Bytes> {
     let head = bytes.strip_prefix(b"HTTP/1.1 4")?;
     let head = std::str::from_utf8(head.strip_suffix(b"\r\n\r\n")?).ok()?;
     let mut lines = head.split("\r\n");
     let status = format!("4{}", lines.next()?.get(..2)?);
-    // Every response of the service has other headers as well.
+    // Responses of the service always have other headers as well.
     let mut date = "";
     for line in lines {
         match line.split_once(": ")? {

@@ -12,7 +12,8 @@ use tokio::sync::Notify;
 use super::ServerLimits;
 use super::connection::{Connection, ConnectionPhase};
 
-/// A client that reads less than this is not reading a response, but occupying a connection.
+/// The minimum rate at which a client must read a response. A slower client only occupies a
+/// connection.
 const MIN_BYTES_PER_SECOND: u64 = 1_000;
 
 /// A body that arrives within this time is not slow.
@@ -186,8 +187,7 @@ impl ConnectionRegistry {
         (shortest / 8).clamp(Duration::from_millis(10), Duration::from_secs(1))
     }
 
-    /// Begins the shutdown: the service is not ready, and each response is the last on its
-    /// connection.
+    /// Begins the shutdown: `/health/ready` fails, and each response is the last on its connection.
     pub(super) fn begin_shutdown(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
     }
@@ -225,7 +225,7 @@ impl TrackedConnection {
         let (phase, since_ms) = self.connection.phase();
         let limit = match phase {
             ConnectionPhase::Accepted | ConnectionPhase::Head => Some(limits.header_timeout),
-            // The request timeout and the write timeout apply.
+            // The request timeout and the write timeout apply instead.
             ConnectionPhase::Request => None,
             ConnectionPhase::Idle => Some(limits.idle_timeout),
         };
