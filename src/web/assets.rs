@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::tiles::{ContentEncoding, EncodedBody};
 
-/// A built file. Its name has a digest of its content, so clients may cache it for ever.
+/// A built file. Its name contains a digest of its content, so clients may cache it for ever.
 pub(crate) struct Asset {
     /// The path of its URL.
     pub(crate) path: &'static str,

@@ -23,7 +23,7 @@ const submit = form.querySelector("button[type=submit]");
 
 // The upload in progress.
 let upload = null;
-// The number of the latest check: older responses are ignored.
+// The id of the latest check. Responses to earlier ones are ignored.
 let checkId = 0;
 // Whether the server accepts the file with the options of the form.
 let isAccepted = false;
@@ -73,7 +73,7 @@ function showError(text) {
 }
 
 function problemText(body) {
-  return body && body.detail ? sentence(body.detail) : "The server did not respond. Try again.";
+  return body && body.detail ? sentence(body.detail) : "The server did not respond. Try again";
 }
 
 // Reads the probable column names, to suggest them if the server could not find the columns.
@@ -117,7 +117,7 @@ function table(caption, head, rows) {
     createElement("thead", { class: "nhsuk-table__head" }, row(...head.map((name) => header("col", name)))),
     createElement("tbody", { class: "nhsuk-table__body" }, ...body),
   );
-  // Wide tables scroll on their own, also with the keyboard.
+  // Wide tables scroll separately from the page, also with the keyboard.
   return createElement("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, result);
 }
 
@@ -236,7 +236,7 @@ async function send() {
     const share = event.loaded / event.total;
     progressBar.value = share;
     progressAmount.textContent =
-      share < 1 ? `${formatSize(event.loaded)} of ${formatSize(event.total)} sent` : "Everything is sent. We are looking up the last rows.";
+      share < 1 ? `${formatSize(event.loaded)} of ${formatSize(event.total)} sent` : "Your whole file has been sent. We are looking up the last rows.";
     // Announce every quarter only: screen readers read out each change.
     if (Math.floor(share * 4) > quarter && share < 1) {
       quarter = Math.floor(share * 4);

@@ -65,7 +65,7 @@ const CHECKBOXES: [(&str, &str, &str, &str); 3] = [
         "registration_only",
         "true",
         "Use only the practice codes",
-        "Choose this if no column says where people live",
+        "Choose this if your file does not show where people live",
     ),
     (
         "excel_safe",

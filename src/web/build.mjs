@@ -1,7 +1,7 @@
 // Builds the assets of the pages: node build.mjs SOURCES OUT FILE...
 //
-// Each FILE in the folder SOURCES becomes one file in OUT, whose name has a digest of its content, and two compressed
-// copies (.br and .gz). Prints the names, one per line. No asset may load anything from another host.
+// Each FILE in the folder SOURCES becomes one file in OUT, whose name contains a digest of its content, and two
+// compressed copies (.br and .gz). Prints the names, one per line. No asset may load anything from another host.
 
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

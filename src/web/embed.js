@@ -1,4 +1,5 @@
-// Makes a frame as high as its content: the page in the frame reports its height, and the page around it sets it.
+// Makes a frame as high as its content: the page in the frame reports its height, and the page that contains the frame
+// sets the height of the frame.
 
 const HOME = new URL(".", import.meta.url);
 

@@ -121,7 +121,7 @@ pub(crate) fn embed(page: &EmbedPage<'_>) -> Markup {
     }
 }
 
-/// Renders the `iframe` that a website pastes to show the map.
+/// Renders the `iframe` to paste into a page of a website that shows the map.
 pub(crate) fn iframe(base: &str, map: &EmbeddedMap, width: &str, height: u32) -> String {
     let source = format!("{base}{}", map.embed_path());
     let frame = html! {

@@ -1,4 +1,4 @@
-//! Numbers, dates and names as pages print them.
+//! Formats numbers, dates and names for pages.
 
 use jiff::civil::Date;
 

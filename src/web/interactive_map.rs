@@ -1,4 +1,4 @@
-//! The `figure` that `map.js` turns into an interactive map; without script or WebGL it shows a
+//! The `figure` that `map.js` turns into an interactive map; without JavaScript or WebGL it shows a
 //! static map.
 
 use jiff::civil::Date;
@@ -38,7 +38,8 @@ impl InteractiveMap<'_> {
         let names = match (self.area, is_partition) {
             (Some(id), _) => format!("/widget/{layer}/{}.json", path_segment(id)),
             (None, true) => format!("/widget/{layer}.json"),
-            // Overlapping areas are shown one at a time, so a whole layer stays a static map.
+            // Overlapping areas are shown one at a time, so there is no interactive map of the
+            // whole layer.
             (None, false) => return html! { figure.map { (content) } },
         };
         html! {

@@ -66,7 +66,7 @@ fn head(page: &PageLayout<'_>) -> Markup {
             meta name="viewport" content="width=device-width, initial-scale=1";
             meta name="robots" content="noindex";
             meta name="theme-color" content="#005eb8";
-            // Without the feature there are no assets to load.
+            // Without the feature `web` there are no assets to load.
             @if cfg!(feature = "web") {
                 link rel="stylesheet" href=(assets::STYLE.path);
                 link rel="icon" href=(assets::ICON.path) type="image/svg+xml";

@@ -38,7 +38,7 @@ pub(crate) enum LookupState<'a> {
 pub(crate) struct FormError<'a> {
     pub(crate) field: FormField,
     pub(crate) message: &'a str,
-    /// The postcode that the person probably meant.
+    /// The postcode that the user probably meant.
     pub(crate) suggestion: Option<Postcode>,
     /// The names and values of the other fields, sent again with the suggestion.
     pub(crate) other_fields: Vec<(&'static str, &'a str)>,
@@ -53,7 +53,7 @@ pub(crate) enum FormField {
 }
 
 impl FormField {
-    /// Returns the id of the `input` element; of the date, the first of its three.
+    /// Returns the id of the `input` element. The date has three; this is the first.
     fn id(self) -> &'static str {
         match self {
             FormField::Place => "place",

@@ -49,8 +49,8 @@ pub(crate) fn map_request(
     Some((request, grid))
 }
 
-/// Returns the community of the place or, outside all communities, the nearest one; without a
-/// place, the community of the practice.
+/// Returns the community of the place or, outside all communities, the nearest one. If there is no
+/// place, returns the community of the practice.
 fn map_area<'i>(answer: &LocateAnswer<'i>) -> Option<&'i Area> {
     let residence = communities_in(&answer.residence).first();
     let nearest = || {
@@ -330,7 +330,7 @@ fn practices(residence: &[(Layer, LayerResult<'_>)], place: &str, query: &str) -
             columns: columns.into_iter().map(Into::into).collect(),
             rows: practices.iter().map(|found| practice_row(found, query)).collect(),
         }))
-        p.nhsuk-body-s { "The share of residents is modelled from practice list sizes and distance. It is how many of the people who live here we expect to be registered with the practice. These areas are not the practices’ own boundaries. Ask the practice before you send anyone there." }
+        p.nhsuk-body-s { "The share of residents is modelled from practice list sizes and distance. It is the share of the people living here that we expect to be registered with the practice. These areas are not the practices’ own boundaries. Ask the practice before you send anyone there." }
     }
 }
 

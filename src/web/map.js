@@ -1,5 +1,5 @@
-// Replaces the static map in each <figure data-layer> (interactive_map.rs) by an interactive map. The static map stays if
-// there is no WebGL or anything fails. The page gives the content of the map as text, too.
+// Replaces the static map in each <figure data-layer> (interactive_map.rs) with an interactive map. The static map
+// remains if there is no WebGL or anything fails. The page also has the content of the map as text.
 //
 // A click, or Enter at the crosshair, sends the look-up form of the page, so that the place is never in a URL. On a page
 // without the form it opens the page of the area.
@@ -11,9 +11,10 @@ const INK = "#212b32";
 const SELECTED = "#005eb8";
 const MARKER = "#d5281b";
 const ZOOM = { min: 5, max: 16 };
-// The URL of a deeper tile would reveal a single house. Tiles of this zoom are magnified instead; their unit is 35 cm.
+// The URL of a tile of a higher zoom could reveal a single house. Tiles of this zoom are magnified instead. Their
+// resolution is 35 cm.
 const TILE_ZOOM_MAX = 14;
-// Of degrees: 0.1 m.
+// Decimals of degrees: a precision of 0.1 m.
 const COORDINATE_DECIMALS = 6;
 
 const HELP = "Use the arrow keys to move the map, plus and minus to zoom, and Escape to leave it.";
@@ -37,8 +38,8 @@ function labelPoints(drawn) {
   return { type: "FeatureCollection", features: drawn.areas.map(feature) };
 }
 
-// Returns a URL of this service on the host of this page. The style may have the public URL of the service, or none, and
-// the Content-Security-Policy of the page allows only its own host.
+// Returns a URL of this service on the host of this page. URLs in a style may begin with the public URL of the service
+// or with a slash, and the Content-Security-Policy of the page allows only its own host.
 const localUrl = (url) => location.origin + url.slice(url.indexOf("/tiles/"));
 
 const withLocalTiles = (source) => ({ ...source, tiles: source.tiles.map(localUrl) });
@@ -66,7 +67,7 @@ function areaLayers(own, { area, singleArea }, basemap) {
   return own.layers.map((layer) => ({ ...layer, filter: filter(layer), paint: { ...layer.paint, ...paint[layer.type] } }));
 }
 
-// Returns the style layers of the marker, which looks as on the static map.
+// Returns the style layers of the marker, which looks like the one on the static map.
 function markerLayers() {
   const circle = (size, colour) => (
     { id: `marker-${size}`, type: "circle", source: "marker", paint: { "circle-radius": size, "circle-color": colour } }
@@ -259,11 +260,11 @@ function extend([west, south, east, north]) {
 async function replaceStaticMap(figure) {
   const { script, style, land, names } = figure.dataset;
   const [gl, own, drawn] = await Promise.all([import(script), fetchJson(style), fetchJson(names)]);
-  // The style of our tiles names the basemap, if the operator has one.
+  // The style of our tiles has the URL of the basemap's style, if the operator has configured one.
   const backgroundStyle = own.metadata?.["catchment:basemap"] ?? land;
   const background = backgroundStyle && (await fetchJson(localUrl(backgroundStyle)));
   const map = new InteractiveMap(figure, gl, buildStyle(figure.dataset, own, background, drawn), own.sources.catchment.bounds);
-  // The static map stays until everything is loaded.
+  // The static map remains until everything is loaded.
   map.map.once("load", () => map.show());
   map.map.getCanvas().addEventListener("webglcontextlost", () => map.remove());
   map.map.on("error", () => figure.classList.contains("is-interactive") || map.remove());

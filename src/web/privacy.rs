@@ -15,11 +15,11 @@ pub(crate) fn privacy(index: &Index) -> Markup {
         h2 { "When you look something up" }
         ul {
             li { "We use the postcode, coordinates or practice code in memory to work out one result. Then we forget it." }
-            li { "We do not write it to a log, a file, a cache or a statistic." }
+            li { "We do not write it to a log, a file or a cache, and we do not use it for statistics." }
             li { "The page sends the postcode in the body of the request. It does not appear in the URL, in your browser history or in the logs of other computers." }
-            li { "The map comes as part of the result. It has no URL of its own that could show what you looked up." }
+            li { "The map is part of the result. It has no URL of its own that could show what you looked up." }
             li { "The result goes only to you. We tell your browser not to store it." }
-            li { "Interactive maps load pieces that are more than a kilometre wide, so their web addresses do not show which street you are looking at. Other programs can ask for smaller pieces, or for everything in a box. We tell browsers and other computers not to store those." }
+            li { "Interactive maps load pieces that are more than a kilometre wide, so their web addresses do not show which street you are looking at. Other programs can ask for smaller pieces, or for everything in a rectangle on the map. We tell browsers and other computers not to store those." }
         }
         h2 { "When you look up a list" }
         ul {
@@ -29,7 +29,7 @@ pub(crate) fn privacy(index: &Index) -> Markup {
         }
         h2 { "What we log" }
         p { "We log one line for each request: the time, a random request number, the kind of page, whether it worked and how long it took. We do not log who you are, where you are or what you looked up. The request number is also in the response. If something goes wrong, we can use it to find the log line without knowing what you looked up." }
-        p { "To prevent overuse, we limit how often each IP address can make requests. The count is kept in memory under a code that cannot be turned back into the address. It is gone when the service stops." }
+        p { "To prevent overuse, we limit how often each IP address can make requests. The count is kept in memory under a code that cannot be turned back into the address. It is deleted when the service stops." }
         h2 { "Who we share it with" }
         ul {
             li { "We do not share it with anyone. The service does not contact any other computer. It loads all its data when it starts." }
@@ -42,7 +42,7 @@ pub(crate) fn privacy(index: &Index) -> Markup {
             ("Personal data", html! { "Postcodes or coordinates, practice codes, rows of files, IP addresses and names of API keys." }),
             ("Data subjects", html! { "People whose postcode or practice is looked up, and people who use the service." }),
             ("Retention", html! { "Until the result is sent. The log is described above." }),
-            ("Shared with", html! { "Only the person asking." }),
+            ("Shared with", html! { "Only the person who made the request." }),
             ("Automated decisions", html! { "None. The service gives information about a place." }),
         ]))
         p { "We hold nothing about you that you could ask to see, correct or delete. The person who looked you up may have a copy of the result, so ask them. For who runs this service, their legal basis and their data protection officer, contact the organisation whose web address you see above." }

@@ -91,7 +91,7 @@ async function fetchJson(url, options = {}) {
   return body;
 }
 
-// By the code of a problem.
+// Error messages, by problem code.
 const ERRORS = {
   missing: "Enter a postcode.",
   malformed: "Enter a UK postcode, such as LA18 4DB.",
@@ -99,7 +99,7 @@ const ERRORS = {
   unknown_postcode: "We cannot find this postcode. Check it and try again.",
   no_data_for_date: "We have no information for that date.",
 };
-// By the status of an answer.
+// Messages for answers without a location, by status.
 const STATUS_TEXTS = {
   no_fixed_abode: "This code means no fixed abode, so there is no location.",
   address_not_known: "This code means that the address is not known, so there is no location.",
@@ -120,7 +120,7 @@ class CatchmentMap extends HTMLElement {
   #sizeStyle = new CSSStyleSheet();
   #observer = new ResizeObserver(() => this.#drawLabels());
   #isLoadScheduled = false;
-  // The numbers of the latest load and search: older responses are ignored.
+  // The ids of the latest load and search. Responses to earlier ones are ignored.
   #loadId = 0;
   #searchId = 0;
   #data = null;
@@ -226,7 +226,7 @@ class CatchmentMap extends HTMLElement {
         button.addEventListener("click", () => this.#selectArea(index));
         return button;
       })));
-    const map = html("div", { class: "map" }, this.#map, html("p", { class: "key-help small", id: "key-help" }, "Arrow keys move, Enter selects, Escape leaves."));
+    const map = html("div", { class: "map" }, this.#map, html("p", { class: "key-help small", id: "key-help" }, "Use the arrow keys to move, Enter to select and Escape to leave the map."));
     // A focus listener on the SVG itself would make it a tab stop in Chromium.
     map.addEventListener("focusin", () => this.#drawOutlines());
     const box = html("section", { "aria-label": this.getAttribute("label") || heading || title },
@@ -307,8 +307,8 @@ class CatchmentMap extends HTMLElement {
     event.stopPropagation();
   }
 
-  // Returns the next area from west to east (axis 0) or north to south (axis 1). All areas are in one row, so that the
-  // arrow keys reach each of them.
+  // Returns the next area from west to east (axis 0) or north to south (axis 1). All areas form one sequence, so that
+  // the arrow keys reach each of them.
   #neighbour(axis, step) {
     const areas = this.#data.areas;
     const order = areas.map((_, index) => index).sort((a, b) => areas[a].middle[axis] - areas[b].middle[axis] || a - b);

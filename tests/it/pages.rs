@@ -509,7 +509,7 @@ fn privacy_page_says_what_is_stored() {
     let text = page_text(&page);
     for sentence in [
         "does not store what you look up",
-        "We do not write it to a log, a file, a cache or a statistic.",
+        "We do not write it to a log, a file or a cache, and we do not use it for statistics.",
         "Counts from 1 to 7 are hidden",
         "We do not log who you are, where you are or what you looked up.",
         "The service does not contact any other computer.",

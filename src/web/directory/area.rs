@@ -39,7 +39,7 @@ pub(crate) struct AreaPage<'i> {
     pub(crate) outcodes: Vec<OutcodeCount>,
     /// Its boundaries on all dates.
     pub(crate) boundaries: Vec<&'i Boundary>,
-    /// Whether the page with the code to embed maps can show it.
+    /// Whether its map can be chosen on the page with the embed code.
     pub(crate) can_be_embedded: bool,
 }
 
@@ -243,7 +243,7 @@ fn postcode_count(context: &PageContext<'_>, page: &AreaPage<'_>) -> Markup {
     }
 }
 
-/// Returns the areas of other layers that it is a member of, except resilience groups.
+/// Returns the areas of other layers that `area` is a member of, except resilience groups.
 fn parent_areas<'i>(context: &PageContext<'i>, area: &Area) -> Vec<(Layer, &'i str)> {
     let (index, date) = (context.index, context.as_of);
     let key = GroupMember::Area(area.layer, area.id.clone());
@@ -259,8 +259,8 @@ fn parent_areas<'i>(context: &PageContext<'i>, area: &Area) -> Vec<(Layer, &'i s
     groups.collect()
 }
 
-/// Returns the number of patients of its practices that are open on the date, if any list size is
-/// known.
+/// Returns the number of patients registered at the practices of `area` that are open on the date,
+/// if any list size is known.
 fn registered_patients(context: &PageContext<'_>, area: &Area) -> Option<String> {
     let members = members(context, area).into_iter();
     let open =
@@ -270,7 +270,7 @@ fn registered_patients(context: &PageContext<'_>, area: &Area) -> Option<String>
     (!list_sizes.is_empty()).then(|| format::count(sum as usize))
 }
 
-/// Returns the practices that belong to it on the date, ordered by name.
+/// Returns the practices that belong to `area` on the date, ordered by name.
 fn members<'i>(context: &PageContext<'i>, area: &Area) -> Vec<&'i Practice> {
     let index = context.index;
     let members = index
@@ -311,7 +311,7 @@ fn map_section(context: &PageContext<'_>, page: &AreaPage<'_>) -> Markup {
     }
 }
 
-/// The number of practices on an area's page; the page of practices has them all.
+/// The maximum number of practices on an area's page. The page of practices lists all of them.
 const PRACTICES_MAX: usize = 50;
 
 fn practices(context: &PageContext<'_>, area: &Area) -> Markup {
@@ -372,7 +372,7 @@ fn closed_practice(context: &PageContext<'_>, practice: &Practice) -> Markup {
     }
 }
 
-/// Renders the areas that are members of it.
+/// Renders the areas that are members of `area`.
 fn parts(context: &PageContext<'_>, area: &Area) -> Markup {
     let members = context
         .index

@@ -43,7 +43,7 @@ impl PageSlice {
 }
 
 /// Returns `, as of …` with the date of the practice list sizes, or nothing if the dataset does not
-/// give it. List sizes are counted once and do not depend on the date of the page.
+/// state it. List sizes are counted once and do not depend on the date of the page.
 pub(super) fn list_size_date(context: &PageContext<'_>) -> String {
     let mut sources = context.index.manifest().sources.iter();
     let source = sources.find(|source| source.title.contains("list sizes"));
@@ -176,7 +176,7 @@ pub(super) fn date_form(
     }
 }
 
-/// Renders a date in one field, as URLs have it.
+/// Renders a date as a single field, whose value has the format of dates in URLs.
 pub(super) fn date_field(name: &str, label: &str, date: Option<Date>) -> Markup {
     html! {
         div.nhsuk-form-group {

@@ -21,7 +21,7 @@ pub(crate) struct PostcodesPage<'i> {
     pub(crate) is_first: bool,
 }
 
-/// Renders `/areas/{layer}/{id}/postcodes`, and the same of practices and groups.
+/// Renders `/areas/{layer}/{id}/postcodes`, and the same page for practices and groups.
 pub(crate) fn postcodes(context: &PageContext<'_>, page: &PostcodesPage<'_>) -> Markup {
     let area = page.area;
     let area_url = area_path(area.layer, &area.id);

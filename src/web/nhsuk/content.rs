@@ -149,8 +149,8 @@ pub(crate) fn table(table: &DataTable<'_>) -> Markup {
     }
 }
 
-/// Renders the column heading beside a cell, for narrow screens. Screen readers take it from the
-/// column instead.
+/// Renders the column heading beside a cell, for narrow screens. Screen readers read the header of
+/// the column instead.
 fn heading(column: &TableColumn<'_>) -> Markup {
     html! { span.nhsuk-table__heading aria-hidden="true" { (column.text) " " } }
 }

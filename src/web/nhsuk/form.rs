@@ -8,7 +8,7 @@ use super::class_list;
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct FieldLabel<'a> {
     pub(crate) text: &'a str,
-    /// `l`, `m` or `s`; without one, the size of text.
+    /// `l`, `m` or `s`; `None` for the size of body text.
     pub(crate) size: Option<&'a str>,
     /// Whether it is also the `h1` of the page.
     pub(crate) is_heading: bool,
