@@ -1,8 +1,8 @@
-//! The bodies of the fuzz targets: a function for every parser of outside text or bytes.
+//! The bodies of the fuzz targets: a function for every parser of external text or bytes.
 //!
-//! They are called by `fuzz/` and by the test below, which runs their seeds. The program does not
-//! contain them. Each function panics if an invariant is violated, and returns whether the bytes
-//! were accepted. A seed that once revealed a bug is named `found-…`.
+//! They are called by `fuzz/` and by the test below, which runs the seeds. They are not compiled
+//! into the program. Each function panics if an invariant is violated, and returns whether the
+//! bytes were accepted. A seed that once revealed a bug is named `found-…`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -72,7 +72,7 @@ pub const TARGETS: [(&str, FuzzTarget); 24] = [
     ("tile_path", tile_path),
 ];
 
-/// A postcode, or a prefix of one.
+/// Parses a postcode, or a prefix of one.
 pub fn postcode(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(prefix) = text.parse::<PostcodePrefix>() {
@@ -96,7 +96,7 @@ pub fn postcode(bytes: &[u8]) -> bool {
     true
 }
 
-/// The ODS code of a practice or another organisation.
+/// Parses the ODS code of a practice or another organisation.
 pub fn ods_code(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let Ok(code) = text.parse::<OdsCode>() else {
@@ -109,7 +109,7 @@ pub fn ods_code(bytes: &[u8]) -> bool {
     true
 }
 
-/// Two numbers separated by a space, as longitude and latitude, and as easting and northing.
+/// Parses two numbers separated by a space, as longitude and latitude, and as easting and northing.
 pub fn coordinates(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let Some((x, y)) = text.split_once(' ') else {
@@ -150,7 +150,7 @@ fn assert_round_trip(grid: BritishGrid) {
     }
 }
 
-/// A date or a month.
+/// Parses a date or a month.
 pub fn as_of(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(month) = text.parse::<YearMonth>() {
@@ -163,7 +163,8 @@ pub fn as_of(bytes: &[u8]) -> bool {
     true
 }
 
-/// A batch as text: CSV, TSV or NDJSON, plain or compressed. The first byte has the options.
+/// Runs a batch in a text format: CSV, TSV or NDJSON, plain or compressed. The first byte has the
+/// options.
 pub fn batch_file(bytes: &[u8]) -> bool {
     let Some((flags, bytes)) = bytes.split_first() else {
         return false;
@@ -206,7 +207,7 @@ pub fn batch_file(bytes: &[u8]) -> bool {
     true
 }
 
-/// A columnar batch: an Arrow stream or a Parquet file.
+/// Runs a batch in a columnar format: an Arrow stream or a Parquet file.
 pub fn columns(bytes: &[u8]) -> bool {
     let request = batch::BatchRequest {
         format: None,
@@ -240,8 +241,8 @@ pub fn columns(bytes: &[u8]) -> bool {
     run.is_ok()
 }
 
-/// A file of a small dataset, which replaces the file named in its first line. The dataset is read,
-/// indexed and checked with its canaries.
+/// Replaces a file of a small dataset, named in the first line, and then reads and indexes the
+/// dataset and checks it with its canaries.
 pub fn dataset(bytes: &[u8]) -> bool {
     let mut files: BTreeMap<String, Vec<u8>> =
         DATASET_SEEDS.iter().map(|file| split_name(file)).collect();
@@ -271,7 +272,7 @@ pub fn dataset(bytes: &[u8]) -> bool {
     crate::check::failing_canaries(&index, canaries).is_empty()
 }
 
-/// A dataset's manifest.
+/// Reads a dataset's manifest.
 pub fn manifest(bytes: &[u8]) -> bool {
     let folder = scratch_dir();
     write(&folder.join(MANIFEST), bytes);
@@ -294,7 +295,7 @@ fn has_nan(manifest: &Manifest) -> bool {
     of_areas.chain(of_layers).any(f64::is_nan)
 }
 
-/// A build configuration, the settings of the service, or a file of API keys.
+/// Reads a build configuration, the settings of the service, or a file of API keys.
 pub fn configuration(bytes: &[u8]) -> bool {
     let path = scratch_dir().join("configuration.toml");
     write(&path, bytes);
@@ -303,14 +304,14 @@ pub fn configuration(bytes: &[u8]) -> bool {
     build::is_valid_config(&String::from_utf8_lossy(bytes)) || is_settings || is_keys
 }
 
-/// Polygons as GeoJSON.
+/// Reads polygons as GeoJSON.
 pub fn geojson(bytes: &[u8]) -> bool {
     let read = PolygonFile::from_geojson("any.geojson", bytes);
     read.and_then(PolygonFile::validated).is_ok()
 }
 
-/// A Shapefile: the lengths of the `.shp` and of the `.dbf` (little-endian `u32`), then these two
-/// files and the `.prj`.
+/// Reads a Shapefile: the lengths of the `.shp` and of the `.dbf` (little-endian `u32`), then these
+/// two files and the `.prj`.
 pub fn shapefile(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     let mut length = || -> Option<usize> {
@@ -333,50 +334,50 @@ pub fn shapefile(bytes: &[u8]) -> bool {
     read.and_then(PolygonFile::validated).is_ok()
 }
 
-/// A GeoPackage.
+/// Reads a GeoPackage.
 pub fn geopackage(bytes: &[u8]) -> bool {
     let path = scratch_dir().join("any.gpkg");
     write(&path, bytes);
     polygons::read(&path, None).is_ok()
 }
 
-/// OS Code-Point Open: a file or the archive.
+/// Reads OS Code-Point Open: a file or the archive.
 pub fn code_point_open(bytes: &[u8]) -> bool {
     import_succeeds(bytes, code_point_open::read)
 }
 
-/// The ONS Postcode Directory, or the National Statistics Postcode Lookup.
+/// Reads the ONS Postcode Directory, or the National Statistics Postcode Lookup.
 pub fn onspd(bytes: &[u8]) -> bool {
     let of_2011 = import_succeeds(bytes, |files| onspd::read(files, onspd::LsoaYear::Lsoa11));
     import_succeeds(bytes, |files| onspd::read(files, onspd::LsoaYear::Lsoa21)) || of_2011
 }
 
-/// Practices or successions, as published by NHS ODS.
+/// Reads practices or successions, as published by NHS ODS.
 pub fn epraccur(bytes: &[u8]) -> bool {
     let is_succ = import_succeeds(bytes, |publication| succ::read(&mut [publication]));
     import_succeeds(bytes, epraccur::read) || is_succ
 }
 
-/// Primary Care Networks: a workbook, or an archive of tables.
+/// Reads Primary Care Networks: a workbook, or an archive of tables.
 pub fn epcn(bytes: &[u8]) -> bool {
     let path = scratch_dir().join("epcn.zip");
     write(&path, bytes);
     epcn::read(&path).is_ok()
 }
 
-/// Patients registered at practices, by LSOA.
+/// Reads the patients registered at practices, by LSOA.
 pub fn registrations(bytes: &[u8]) -> bool {
     import_succeeds(bytes, registrations::read)
 }
 
-/// Catchments declared by practices: a GeoJSON file, or an archive of them.
+/// Reads catchments declared by practices: a GeoJSON file, or an archive of such files.
 pub fn catchments(bytes: &[u8]) -> bool {
     let path = scratch_dir().join("A82001.geojson");
     write(&path, bytes);
     SourceFiles::open(&path).is_ok_and(|mut files| catchments::read(&mut files).is_ok())
 }
 
-/// The tables of a build in this project's own formats.
+/// Reads a table of a build in one of this project's own formats.
 pub fn tables(bytes: &[u8]) -> bool {
     let columns = lookup::LookupColumns {
         code: "lsoa11cd".into(),
@@ -399,22 +400,22 @@ pub fn tables(bytes: &[u8]) -> bool {
     results.contains(&true)
 }
 
-/// The path of a tile or its TileJSON.
+/// Requests a tile or its TileJSON by path.
 pub fn tile_path(bytes: &[u8]) -> bool {
     get(&[b"/tiles/", bytes].concat())
 }
 
-/// A path of the API with its query string.
+/// Requests a path of the API with a query string.
 pub fn query_string(bytes: &[u8]) -> bool {
     get(&[b"/api/v1/", bytes].concat())
 }
 
-/// The `bbox` of OGC API Features.
+/// Requests features with a `bbox` (OGC API Features).
 pub fn bbox(bytes: &[u8]) -> bool {
     get(&[b"/ogc/collections/icc/items?limit=1&bbox=", bytes].concat())
 }
 
-/// A look-up as JSON.
+/// Requests a look-up with a JSON body.
 pub fn json_body(bytes: &[u8]) -> bool {
     let request = Request::builder()
         .method(Method::POST)
@@ -425,7 +426,7 @@ pub fn json_body(bytes: &[u8]) -> bool {
     is_answered(request, false)
 }
 
-/// The `Authorization` header, where a key is required.
+/// Sends an `Authorization` header to a route that requires a key.
 pub fn key_header(bytes: &[u8]) -> bool {
     let Ok(authorization) = HeaderValue::from_bytes(bytes) else {
         return false;
@@ -469,7 +470,7 @@ fn split_name(file: &[u8]) -> (String, Vec<u8>) {
     (name, file.get(end + 1..).unwrap_or_default().to_vec())
 }
 
-/// A temporary folder for this thread, in memory if possible.
+/// Returns a temporary folder for this thread, in memory if possible.
 fn scratch_dir() -> PathBuf {
     thread_local! {
         static SCRATCH: TempDir = {
@@ -520,7 +521,7 @@ static ROUTERS: LazyLock<[Router; 2]> = LazyLock::new(|| {
     })
 });
 
-/// The file with the key that a seed of [`key_header`] has.
+/// Returns the keys, one of which a seed of [`key_header`] contains.
 fn test_keys() -> KeyStore {
     let path = scratch_dir().join("keys.toml");
     write(&path, include_bytes!("../fuzz/seeds/configuration/keys"));
@@ -579,7 +580,7 @@ mod tests {
                 eprintln!("{}", path.display());
                 accepted.extend(target(&bytes).then_some(path));
             }
-            assert!(!accepted.is_empty(), "no seed of {name} is taken");
+            assert!(!accepted.is_empty(), "no seed of {name} is accepted");
         }
     }
 

@@ -10,7 +10,7 @@ use crate::domain::{
 };
 use crate::index::{LocateQuery, Locator, PostcodeFilter};
 
-/// A valid look-up.
+/// A valid request for a look-up.
 #[derive(Debug, Clone)]
 pub struct LocateRequest {
     /// The query for the index.
@@ -19,7 +19,7 @@ pub struct LocateRequest {
     pub layers: Option<Vec<Layer>>,
 }
 
-/// Why parameters are not a valid request. The messages do not repeat values.
+/// The reason why parameters are not a valid request. The messages do not repeat values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRequest {
     /// Neither a location nor a practice.
@@ -96,7 +96,7 @@ pub enum InvalidRequest {
         /// The maximum.
         max: usize,
     },
-    /// A limit without a location; such a request returns everything.
+    /// A limit without a location. Requests without a location return everything.
     #[error(
         "limit can only be used with a location: postcode, or lon and lat, or easting and northing"
     )]
@@ -104,7 +104,7 @@ pub enum InvalidRequest {
     /// `after` is not a postcode.
     #[error("after must be the last postcode of the previous page")]
     InvalidAfter,
-    /// `status` has another value.
+    /// `status` is neither `live` nor `all`.
     #[error("status must be live or all")]
     InvalidStatus,
 }
@@ -218,7 +218,7 @@ impl RequestParams {
             .ok_or(InvalidRequest::Limit { max })
     }
 
-    /// Returns the location that the parameters name, if any.
+    /// Returns the location that the parameters specify, if any.
     ///
     /// # Errors
     /// When a coordinate is missing, a value is not valid, or there is more than one location.
@@ -300,7 +300,8 @@ impl PostcodePageParams {
 /// easting and a northing; or a grid reference.
 ///
 /// # Errors
-/// When it is none of these. The error is that of the notation that it resembles most.
+/// When the text matches none of these notations. The error is that of the notation that the text
+/// resembles most.
 pub fn parse_location(text: &str) -> Result<Locator, InvalidRequest> {
     let text = text.trim();
     if let Some((first, second)) = parse_two_numbers(text) {
@@ -485,7 +486,7 @@ mod tests {
         ] {
             assert_eq!(degrees(text), (-2.74, 54.32), "{text}");
         }
-        // In neither order in Great Britain: the latitude comes first.
+        // The point is not in Great Britain in either order, so the latitude comes first.
         assert_eq!(degrees("48.86 2.35"), (2.35, 48.86));
         let metres = |text: &str| match parse_location(text) {
             Ok(Locator::Grid(position)) => (position.easting_m(), position.northing_m()),
