@@ -2,9 +2,9 @@
 //!
 //! Whether a postcode is in the area is decided by the functions that `locate` uses, so the two
 //! always agree. This module limits how many postcodes are tested. A postcode can be in an area
-//! only if the directory gives it one of the area's statistical areas, or if its position is in the
-//! buffered bounding box of the area's geometry. A page takes one pass over the directory's rows,
-//! from the end of the previous page. Nothing is stored between requests, whatever the day.
+//! only if the directory assigns it to one of the area's statistical areas, or if its position is
+//! in the buffered bounding box of the area's geometry. A page takes one pass over the directory's
+//! rows, which starts after the previous page. Nothing is cached between requests, for any day.
 
 use jiff::civil::Date;
 
@@ -28,7 +28,7 @@ pub enum PostcodeFilter {
 /// A page of the postcodes of an area, in ascending order.
 #[derive(Debug)]
 pub struct PostcodePage {
-    /// The postcodes, at most as many as requested.
+    /// The postcodes, no more than requested.
     pub postcodes: Vec<AreaPostcode>,
     /// Whether more postcodes follow.
     pub has_more: bool,
@@ -41,7 +41,7 @@ pub struct AreaPostcode {
     pub entry: PostcodeEntry,
     /// The postcode's status on the day.
     pub status: PostcodeStatus,
-    /// What places the postcode in the area; for a group, always [`Basis::Membership`].
+    /// The basis on which the postcode is in the area; for a group, always [`Basis::Membership`].
     pub basis: Basis,
 }
 
@@ -56,13 +56,13 @@ pub struct OutcodeCount {
     pub last_postcode: Postcode,
 }
 
-/// An area whose postcodes belong to the requested area or group, and what is needed to exclude
+/// An area whose postcodes belong to the requested area or group, with the data that rule out
 /// postcodes that cannot be in it.
 struct CandidateArea<'i> {
     layer: &'i LayerIndex,
     /// Its ordinal.
     ordinal: u32,
-    /// For each row of a statistical area, whether that is in the area.
+    /// Whether each statistical area, by row, is assigned to the area.
     contains_statistical_area: Vec<bool>,
     /// The bounding box of its own boundaries.
     own_bbox: Option<GridBBox>,
@@ -198,7 +198,7 @@ impl Index {
         candidates.collect()
     }
 
-    /// Prepares an area; `None` if no position can be in it on the day.
+    /// Returns an area as a candidate; `None` if no position can be in it on the day.
     fn candidate_area(&self, layer: Layer, id: &str, day: Date) -> Option<CandidateArea<'_>> {
         let layer = self.layer(layer)?;
         let is_inactive = layer.id == Layer::GpPractice
@@ -445,8 +445,8 @@ mod tests {
         };
         let k = candidate(Layer::Icc, "k");
         let (inside, outside) = (km(5.0, 5.0), km(15.0, 5.0));
-        // In its statistical area wherever the position is; with another statistical area, only
-        // inside its own bounding box.
+        // A postcode of its statistical area, wherever the position is; a postcode of another
+        // statistical area, only inside its own bounding box.
         assert!(k.may_contain(outside, Some(0)) && k.may_contain(inside, Some(1)));
         assert!(!k.may_contain(outside, Some(1)) && !k.may_contain(outside, None));
         // Off the coast, up to the snap distance of the statistical areas.

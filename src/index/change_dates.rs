@@ -1,4 +1,5 @@
-//! The dates on which answers may change, at which tables of all answers are split into periods.
+//! The dates on which answers may change. Tables of all answers are split into periods at these
+//! dates.
 
 use std::collections::BTreeSet;
 
@@ -66,7 +67,7 @@ impl Index {
     }
 
     /// Returns the dates on which a layer may change, in order: its areas, their boundaries, their
-    /// memberships, and the practices. Dates up to its first data are left out.
+    /// memberships, and the practices. Dates up to and including its first data are omitted.
     pub fn change_dates_of_layer(&self, layer: Layer) -> BTreeSet<Date> {
         let mut days = BTreeSet::new();
         let Some(layer_index) = self.layer(layer) else {
@@ -115,7 +116,7 @@ impl ChangeDates<'_> {
         let statistical = &self.index.statistical_areas;
         let layers = self.index.layers.iter();
         for layer in layers.filter(|index| index.id == Layer::GpPractice) {
-            // If the directory gives no statistical area, the one at the position may change when
+            // If the directory assigns no statistical area, the one at the position may change when
             // the period of a boundary starts or ends.
             let statistical_areas = match entry.statistical_area {
                 Some(row) => vec![row],
@@ -215,7 +216,7 @@ mod tests {
         assert_eq!(*days, expected);
     }
 
-    /// Returns the dates of a postcode that the test dataset does not have.
+    /// Returns the dates of a postcode in a modified test dataset.
     fn dates_of_postcode(dataset: Dataset, text: &str) -> BTreeSet<Date> {
         build(dataset).change_dates().for_postcode(postcode(text))
     }
@@ -228,8 +229,8 @@ mod tests {
         // A00001, A00002 and A00004 have a share of its statistical area.
         let of_s0 = [introduced, opened, date(2020, 4, 1), date(2026, 4, 1)];
         check(&changes.for_postcode(postcode("LA1 1AA")), &of_s0);
-        // The directory gives no statistical area: the one that covers the position, or the
-        // nearest.
+        // The directory assigns no statistical area; the one that covers the position counts, or
+        // the nearest.
         check(&changes.for_postcode(postcode("LA1 1AD")), &of_s0);
         check(&changes.for_postcode(postcode("LA1 1AE")), &of_s0);
         // A00003, by its boundary.

@@ -10,8 +10,8 @@ use super::{BoundaryIndex, IndexError, periods_overlap};
 use crate::dataset::{LayerEntry, LayerKind};
 use crate::domain::{Area, Boundary, CatchmentKind, Layer, Period, date_from_iso};
 
-/// A layer. An area is identified by its ordinal, the position of its id among the sorted ids of
-/// the layer, which is the same for all its versions.
+/// The index of a layer. An area is identified by its ordinal: the position of its id among the
+/// sorted ids of the layer. All versions of an area have the same ordinal.
 #[derive(Debug)]
 pub(super) struct LayerIndex {
     pub(super) id: Layer,
@@ -26,9 +26,10 @@ pub(super) struct LayerIndex {
     areas: Vec<AreaIndex>,
     /// The ordinal of the area of each boundary.
     area_ordinals: Vec<u32>,
-    /// The areas of each statistical area, by row.
+    /// The assignments of each statistical area, by row.
     assignments: Vec<Vec<AreaAssignment>>,
-    /// The dates on which areas with geometry, or their boundaries, start or end; in order.
+    /// The dates on which the period of an area with geometry, or of its boundary, starts or ends;
+    /// in order.
     revision_dates: Vec<Date>,
 }
 
@@ -36,7 +37,7 @@ pub(super) struct LayerIndex {
 struct AreaIndex {
     versions: Range<usize>,
     boundaries: Vec<u32>,
-    /// Whether it consists of statistical areas: its boundaries are for display only.
+    /// Whether the area consists of statistical areas; if so, its boundaries are for display only.
     is_assigned: bool,
 }
 
@@ -118,7 +119,7 @@ impl LayerIndex {
         days
     }
 
-    /// Returns how many revision dates there are up to and including a day.
+    /// Returns the number of revision dates up to and including a day.
     pub(super) fn revision(&self, day: Date) -> usize {
         self.revision_dates.partition_point(|&change| change <= day)
     }
@@ -157,7 +158,7 @@ impl LayerIndex {
         }
     }
 
-    /// Returns the number of areas, each counted once for all its versions.
+    /// Returns the number of areas. The versions of an area are counted once.
     pub(super) fn area_count(&self) -> usize {
         self.areas.len()
     }
@@ -216,7 +217,7 @@ impl LayerIndex {
         boundaries.find(|&boundary| self.boundary_index.boundary(boundary).period.contains(day))
     }
 
-    /// Returns the areas of a statistical area on a day.
+    /// Returns the assignments of a statistical area on a day.
     pub(super) fn assignments_on(
         &self,
         row: u32,
@@ -231,7 +232,7 @@ impl LayerIndex {
             .filter(move |assignment| assignment.period.contains(day))
     }
 
-    /// Returns the areas of a statistical area, whatever the period of their assignment.
+    /// Returns the assignments of a statistical area, whatever their period.
     pub(super) fn all_assignments_of(&self, row: u32) -> &[AreaAssignment] {
         let areas = self.assignments.get(row as usize);
         areas.map_or(&[], Vec::as_slice)
@@ -242,7 +243,8 @@ impl LayerIndex {
         self.assignments.iter().flatten()
     }
 
-    /// Returns whether the area consists of statistical areas: its boundaries are for display only.
+    /// Returns whether the area consists of statistical areas; if so, its boundaries are for
+    /// display only.
     pub(super) fn is_assigned(&self, ordinal: u32) -> bool {
         self.areas[ordinal as usize].is_assigned
     }
@@ -377,7 +379,7 @@ mod tests {
         let mut dataset = dataset();
         dataset.areas.push(Area {
             period: from(date(2023, 3, 1)),
-            ..area(Layer::SubCommunity, "without-ground")
+            ..area(Layer::SubCommunity, "without-geometry")
         });
         let index = build(dataset);
         let icb = index.layer(Layer::Icb).expect("in the dataset");

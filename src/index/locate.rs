@@ -52,7 +52,7 @@ pub struct LocateAnswer<'i> {
     pub agreement: Agreement,
     /// Further remarks.
     pub notes: Vec<AnswerNote>,
-    /// The nearest area of each partition, if no area covers the point.
+    /// The nearest ICC, if the position is in no area; otherwise empty.
     pub nearest: Vec<(Layer, NearbyArea<'i>)>,
     /// The day for which the query was answered.
     pub as_of: Date,
@@ -146,7 +146,7 @@ pub struct AreaMatch<'i> {
     pub basis: Basis,
     /// The provenance of the match.
     pub provenance: Provenance,
-    /// How close the position is to the area's boundary; `None` for registrations, and for layers
+    /// How close the position is to the area's boundary; `None` for a registration, and for a layer
     /// whose distances were not requested.
     pub proximity: Option<BoundaryProximity<'i>>,
     /// Its ordinal in its layer.
@@ -158,8 +158,8 @@ pub struct AreaMatch<'i> {
 pub struct BoundaryProximity<'i> {
     /// Whether the position is certainly inside the area.
     pub certainty: Certainty,
-    /// The distance to the area's boundary in metres; 0 if the match follows another rule and the
-    /// boundary does not cover the position.
+    /// The distance to the area's boundary in metres; 0 if the boundary does not cover the
+    /// position, because the match is based on the directory or on the nearest boundary.
     pub distance_m: f64,
     /// The layer's other areas within the tolerance, nearest first.
     pub alternatives: Vec<NearbyArea<'i>>,
@@ -298,10 +298,10 @@ struct AreaHit {
     catchment_kind: CatchmentKind,
 }
 
-/// A position, and what the directory says about it.
+/// A position, with the directory's data about it.
 struct ResolvedPosition {
     position: BritishGrid,
-    /// The row of the statistical area that the directory gives.
+    /// The row of the statistical area to which the directory assigns the postcode.
     statistical_area: Option<u32>,
     is_coarse: bool,
 }
@@ -309,16 +309,18 @@ struct ResolvedPosition {
 impl Index {
     /// Answers a query.
     ///
-    /// A postcode to which the directory gives a statistical area is in the areas of that
-    /// statistical area. Any other position is in the areas whose boundary covers it or, off a
-    /// generalised coastline, in the nearest area.
+    /// A position is in the areas of its statistical area: the one to which the directory assigns
+    /// the postcode or, if it assigns none, the one whose boundary covers the position. In a layer
+    /// that is not defined on statistical areas, and for a practice with a boundary of its own, a
+    /// position is in the areas whose boundary covers it. Off a generalised coastline, the nearest
+    /// boundary decides.
     pub fn locate(&self, query: &LocateQuery) -> LocateAnswer<'_> {
         self.locate_with_distances(query, LayerSet::ALL)
     }
 
-    /// Answers a query as [`Index::locate`] does, but measures distances only in some layers: to
-    /// the boundaries of areas, to alternatives, and to the premises of practices. Measuring takes
-    /// most of the time, and the matches do not depend on it.
+    /// Answers a query as [`Index::locate`] does, but measures distances (to the boundaries of
+    /// areas, to alternatives, and to the premises of practices) only in some layers. Measuring
+    /// takes most of the time, and the matches do not depend on it.
     pub fn locate_with_distances(
         &self,
         query: &LocateQuery,
@@ -479,8 +481,8 @@ impl Index {
         residence
     }
 
-    /// Returns what places the postcode of an entry in an area on a day, by the rule of
-    /// [`Index::locate`]; `None` if the postcode is not in the area.
+    /// Returns the basis on which [`Index::locate`] places the postcode of an entry in an area on a
+    /// day; `None` if the postcode is not in the area.
     pub(super) fn basis_in_area(
         &self,
         (layer, area): (&LayerIndex, u32),
@@ -514,7 +516,7 @@ impl Index {
 
     /// Returns the layer's areas that include a position: the areas of its statistical area, and
     /// those whose own boundary covers it or, off a generalised coastline, the nearest. `covering`
-    /// are the boundaries that cover the position.
+    /// has the boundaries that cover the position.
     fn area_hits(
         layer: &LayerIndex,
         resolved: &ResolvedPosition,
@@ -697,8 +699,8 @@ impl Index {
         }
     }
 
-    /// Returns each layer of areas in `results`: its position among the index's layers, and the
-    /// areas.
+    /// Returns, for each result that consists of areas, the position of its layer in the index, and
+    /// the areas.
     fn area_results<'a, 'i>(
         &self,
         results: &'a [(Layer, LayerResult<'i>)],
@@ -712,7 +714,7 @@ impl Index {
         })
     }
 
-    /// Returns the nearest community, for positions outside all areas.
+    /// Returns the nearest ICC, for a position outside all areas.
     fn nearest_areas(&self, position: BritishGrid, day: Date) -> Vec<(Layer, NearbyArea<'_>)> {
         let partitions = self.layers.iter().filter(|layer| layer.id == Layer::Icc);
         partitions
@@ -858,7 +860,7 @@ impl Index {
     }
 }
 
-/// Returns the empty result of a layer, for locators without a position.
+/// Returns the empty result of a layer, for a locator without a position.
 fn empty_result(layer: &LayerIndex) -> LayerResult<'_> {
     match (layer.id, layer.kind) {
         (Layer::GpPractice, _) => LayerResult::Practices(Vec::new()),
@@ -881,7 +883,7 @@ pub fn areas_of_layer<'a, 'i>(
         .unwrap_or_default()
 }
 
-/// The layers of communities: a patient belongs to at most one area of one of them.
+/// The layers of communities. A patient belongs to at most one area of each.
 const COMMUNITY_LAYERS: [Layer; 2] = [Layer::Icc, Layer::NeighbourhoodTeam];
 
 /// Returns the ids of the communities in `results`.
@@ -1226,8 +1228,8 @@ mod tests {
         let certainty = |east| proximity_of(&grid_query(east, 5.0), Layer::Icc).0;
         assert_eq!(certainty(9.9), Certainty::Inside);
         assert_eq!(certainty(9.900_001), Certainty::NearBoundary);
-        // Near a border, the directory may give the other side, which is then an alternative at
-        // distance 0.
+        // Near a border, the directory may assign a postcode to the area on the other side. The
+        // area that covers the position is then an alternative at distance 0.
         let mut dataset = dataset();
         dataset.postcodes[7].position = Some(km(9.99, 9.0));
         let index = build(dataset);

@@ -12,7 +12,7 @@ use crate::domain::{GroupMember, Layer, Membership};
 /// Memberships by member.
 #[derive(Debug)]
 pub(super) struct MembershipIndex {
-    /// In order of member, then of the group's layer, then of the source.
+    /// Sorted by member, then by the group's layer; otherwise in the source's order.
     entries: Vec<MembershipEntry>,
     /// The range of entries of each practice, by row.
     by_practice: Vec<Range<usize>>,
@@ -30,11 +30,11 @@ struct MembershipEntry {
 }
 
 impl MembershipIndex {
-    /// Sorts memberships by member.
+    /// Builds the index of memberships.
     ///
     /// # Errors
-    /// If a membership refers to an unknown member or group, or if a practice belongs to two
-    /// communities at the same time.
+    /// If a membership refers to an unknown member or group, or if a practice belongs to two ICCs
+    /// at the same time.
     pub(super) fn new(
         mut memberships: Vec<Membership>,
         layers: &[LayerIndex],
@@ -181,7 +181,7 @@ fn description(membership: &Membership) -> String {
     }
 }
 
-/// Checks that every practice belongs to at most one community at a time.
+/// Checks that every practice belongs to at most one ICC at a time.
 fn check_communities(memberships: &[Membership]) -> Result<(), IndexError> {
     let by_member = memberships.chunk_by(|a, b| (&a.member, a.layer) == (&b.member, b.layer));
     for memberships in by_member.filter(|memberships| memberships[0].layer == Layer::Icc) {

@@ -1,5 +1,5 @@
-//! The immutable in-memory index of one dataset. An [`Index`] is built once and never changes; it
-//! does no I/O and knows nothing of HTTP.
+//! The immutable in-memory index of one dataset. An [`Index`] never changes after it is built, does
+//! no I/O and does not depend on HTTP.
 //!
 //! ```text
 //!  postcode ──► directory ──► statistical area ──► assignments ──► areas, practices ──► groups
@@ -77,7 +77,7 @@ pub struct PostcodeCompletions<'i> {
 /// An area that has geometry, as it is shown on maps.
 #[derive(Debug)]
 pub struct MapArea<'i> {
-    /// Its position among all areas of the layer, in order of id and whatever their dates.
+    /// Its position among all areas of the layer in order of id, whatever their periods.
     pub ordinal: u32,
     /// Its display name.
     pub title: String,
@@ -136,12 +136,12 @@ pub enum IndexError {
         /// The maximum.
         limit: u32,
     },
-    /// A practice belongs to two communities on the same day.
+    /// A practice belongs to two ICCs on the same day.
     #[error("practice `{practice}` belongs to `{first}` and to `{second}` on the same day")]
     ConflictingMemberships {
         /// The practice.
         practice: String,
-        /// One of the communities.
+        /// One of the ICCs.
         first: String,
         /// The other.
         second: String,
@@ -276,8 +276,9 @@ impl Index {
             .is_some_and(|layer| layer.kind == LayerKind::Partition)
     }
 
-    /// Returns the revision of a layer on a day: how many days there have been on which its areas
-    /// with geometry changed. On days with the same revision they are the same.
+    /// Returns the revision of a layer on a day: the number of days, up to and including that day,
+    /// on which its areas with geometry changed. On two days with the same revision, these areas
+    /// are the same.
     pub fn revision(&self, layer: Layer, day: Date) -> usize {
         self.layer(layer).map_or(0, |layer| layer.revision(day))
     }
@@ -287,8 +288,8 @@ impl Index {
         self.layer(layer)?.revision_date(day)
     }
 
-    /// Returns the areas of a layer that have geometry, in order of id, in a revision of
-    /// [`Index::revision`].
+    /// Returns the areas of a layer that have geometry in a revision (see [`Index::revision`]), in
+    /// order of id.
     pub fn areas_with_geometry(&self, layer: Layer, revision: usize) -> Vec<MapArea<'_>> {
         let Some(layer) = self.layer(layer) else {
             return Vec::new();
@@ -356,8 +357,8 @@ impl Index {
         self.directory.lookup(postcode)
     }
 
-    /// Looks up many postcodes and returns the results in their order. In large batches each takes
-    /// less than half the time of a single look-up.
+    /// Looks up many postcodes and returns the results in the same order. In a large batch, each
+    /// look-up takes less than half the time of a single one.
     pub fn lookup_postcodes(&self, postcodes: &[Postcode]) -> Vec<PostcodeLookup> {
         self.directory.lookup_all(postcodes)
     }
@@ -368,12 +369,12 @@ impl Index {
         self.directory.find_row(postcode)
     }
 
-    /// Returns the rows of many postcodes, in their order.
+    /// Returns the rows of many postcodes, in the same order.
     pub fn postcode_rows(&self, postcodes: &[Postcode]) -> Vec<Option<u32>> {
         self.directory.find_rows(postcodes)
     }
 
-    /// Returns the code of the statistical area that the directory gives for the postcode.
+    /// Returns the code of the statistical area to which the directory assigns the postcode.
     pub fn statistical_area_code(&self, entry: &PostcodeEntry) -> Option<&str> {
         self.statistical_areas
             .codes
@@ -445,7 +446,7 @@ impl Index {
     /// nearest premises and the distance to them in metres on the grid: the nearest first, equal
     /// distances in order of code. At most `limit` are returned, all within [`NEAREST_RADIUS_M`].
     ///
-    /// Every premises is measured: O(n).
+    /// Measures the distance to every premises: O(n).
     pub fn nearest_practices(
         &self,
         point: BritishGrid,
@@ -456,7 +457,7 @@ impl Index {
             .nearest(point, f64::from(NEAREST_RADIUS_M), limit, day)
     }
 
-    /// Returns the lineage of areas: which ones succeeded which.
+    /// Returns the lineage of areas: which areas succeeded which.
     pub fn lineage(&self) -> &[LineageStep] {
         &self.lineage
     }

@@ -1,4 +1,4 @@
-//! Which areas of a partition border an area, and how long the shared borders are.
+//! The areas of a partition that border an area, and the lengths of the shared borders.
 //!
 //! The boundary is sampled at short intervals: at each sample point, areas whose boundary is within
 //! the tolerance share the border. Neighbours therefore need not have vertices in common.
@@ -54,7 +54,7 @@ impl Index {
         }
         let mut adjacent: Vec<AdjacentArea<'_>> = shared
             .into_iter()
-            // A shorter length is that of a short edge next to a common corner.
+            // A shorter length comes from a short edge near a common corner.
             .filter(|(_, shared_m)| *shared_m > 2.0 * BORDER_TOLERANCE_M)
             .filter_map(|(area, shared_m)| {
                 let area = layer.version(area, day)?;

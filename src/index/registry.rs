@@ -141,7 +141,7 @@ impl PracticeRegistry {
         near
     }
 
-    /// Returns whether the postcode is that of one of the practice's premises.
+    /// Returns whether the postcode is that of the practice or of one of its premises.
     pub(super) fn is_address(&self, practice: &Practice, postcode: Postcode) -> bool {
         practice.postcode == Some(postcode)
             || self
@@ -150,8 +150,8 @@ impl PracticeRegistry {
                 .any(|site| site.postcode == Some(postcode))
     }
 
-    /// Follows successors to the practice responsible for the patients on the day; returns the
-    /// result and the successions followed.
+    /// Follows successors to the practice responsible for the patients on the day. Returns the
+    /// outcome, and the successions that were followed.
     pub(super) fn follow_successions<'i>(
         &'i self,
         practice: &'i Practice,

@@ -1,4 +1,4 @@
-//! A small dataset for unit tests, whose answers can be read off the drawing.
+//! A small dataset for unit tests. The expected answers follow from the drawing.
 //!
 //! ```text
 //!   km      0         5        10                  20
@@ -7,7 +7,7 @@
 //!           │  sub-community m  :         n         │   and S2, in l, without a boundary
 //!           │         :         │                   │
 //!       0   └─────────┴─────────┴───────────────────┘
-//!            icb north: as far as 15 km until 2024-07-01, then all of it
+//!            icb north: as far as 15 km until 2024-07-01, then 20 km
 //! ```
 //!
 //! Kilometres are counted from easting 300 km, northing 400 km.
@@ -27,7 +27,7 @@ use crate::domain::{
 
 pub(super) const DAY: Date = date(2025, 1, 1);
 pub(super) const FIRST_DATA: Date = date(2022, 1, 5);
-/// The date from which the ICB extends as far as the statistical areas, under another name.
+/// The date from which the ICB extends as far as the statistical areas and has another name.
 pub(super) const WIDENED: Date = date(2024, 7, 1);
 
 pub(super) fn km(east: f64, north: f64) -> BritishGrid {
