@@ -18,8 +18,8 @@ impl PostcodeDirectory {
             .map(OutcodeEntry::as_str)
     }
 
-    /// Returns the entries with the outward code of a reading whose inward code starts as it does,
-    /// in order.
+    /// Returns the entries that have the outward code of a reading and whose inward code starts
+    /// with its prefix, in order.
     pub(in crate::index) fn entries_matching(
         &self,
         reading: &PrefixReading,

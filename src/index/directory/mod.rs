@@ -14,7 +14,7 @@
 //!  sectors[10 × id + digit]    64 bytes: is the bit of the letters set, and which row? (sector.rs)
 //!         │
 //!         ▼
-//!  rows[row]                   16 bytes: what the directory says (row.rs)
+//!  rows[row]                   16 bytes: the entry of the postcode (row.rs)
 //! ```
 //!
 //! Invariants:
@@ -57,7 +57,8 @@
 //!   memory before that of the row, and 23 MB.
 //! - Decoding entries when their fields are read rather than when they are found: 20 % faster one
 //!   at a time, but fields become methods. Not worth it.
-//! - Huge pages through the allocator's own setting: no difference on this machine.
+//! - Huge pages through the allocator's own setting: no difference on the machine that was
+//!   measured.
 //!
 //! When you change the layout, check the order of rows, the bits in `row.rs` and `sector.rs`, and
 //! the proptests at the end, which compare every operation with a plain sorted list.
@@ -75,7 +76,7 @@ use nearest::PositionGrid;
 use row::{PostcodeRow, STATISTICAL_AREAS_MAX};
 use sector::SectorBitmap;
 
-/// The postcodes in order, and the outward codes, with whether the directory has all their
+/// The postcodes in order, and the outward codes, each with whether the directory has all of its
 /// postcodes.
 #[derive(Debug)]
 pub(super) struct PostcodeDirectory {
@@ -124,7 +125,8 @@ impl PostcodeDirectory {
     /// Builds a directory. `entries` are in order of postcode, without duplicates.
     ///
     /// # Errors
-    /// If there are more outward codes or statistical areas than several countries have.
+    /// If there are more than 65,535 outward codes or 2,097,151 statistical areas, which several
+    /// countries do not have.
     pub(super) fn new(
         entries: Vec<PostcodeEntry>,
         complete_outcodes: &[String],
@@ -179,8 +181,8 @@ impl PostcodeDirectory {
 
     /// Returns the row of each of at most [`BATCH_SIZE`] postcodes.
     ///
-    /// It works stage by stage, so that the processor waits for many reads at once and not for one
-    /// after another.
+    /// Each stage handles the whole batch, so that the processor waits for many reads at once and
+    /// not for one after another.
     fn rows_of_batch(&self, batch: &[Postcode]) -> [Option<u32>; BATCH_SIZE] {
         let mut sector_pairs = [(0, 0); BATCH_SIZE];
         for (sector_pair, &postcode) in sector_pairs.iter_mut().zip(batch) {
@@ -198,7 +200,7 @@ impl PostcodeDirectory {
         rows
     }
 
-    /// Returns the result of [`PostcodeDirectory::find_row`] for each postcode, in their order.
+    /// Returns the result of [`PostcodeDirectory::find_row`] for each postcode, in the same order.
     pub(super) fn find_rows(&self, postcodes: &[Postcode]) -> Vec<Option<u32>> {
         let batches = postcodes.chunks(BATCH_SIZE);
         let rows = batches.flat_map(|batch| {
@@ -208,15 +210,15 @@ impl PostcodeDirectory {
         rows.collect()
     }
 
-    /// Returns the result of [`PostcodeDirectory::lookup`] for each postcode, in their order.
+    /// Returns the result of [`PostcodeDirectory::lookup`] for each postcode, in the same order.
     pub(super) fn lookup_all(&self, postcodes: &[Postcode]) -> Vec<PostcodeLookup> {
         let mut listings = Vec::with_capacity(postcodes.len());
         for batch in postcodes.chunks(BATCH_SIZE) {
             let found_rows = self.rows_of_batch(batch);
             let mut rows = [PostcodeRow::default(); BATCH_SIZE];
             for (row, value) in rows.iter_mut().zip(found_rows) {
-                // If there is none, any row: an unnecessary read costs less than a mispredicted
-                // branch.
+                // If the postcode has no row, this reads row 0: an unnecessary read costs less than
+                // a mispredicted branch.
                 let index = value.unwrap_or_default() as usize;
                 *row = self.rows.get(index).copied().unwrap_or_default();
             }

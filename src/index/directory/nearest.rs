@@ -24,8 +24,8 @@ pub(super) struct PositionGrid {
     /// The columns and rows of squares, in kilometres east and north of the false origin.
     east: RangeInclusive<i32>,
     north: RangeInclusive<i32>,
-    /// Where the rows of each square start in `rows`, line by line from the south-west, and the end
-    /// of the last.
+    /// The start of each square's rows in `rows`, line by line from the south-west, and the end of
+    /// the last.
     starts: Vec<u32>,
     rows: Vec<u32>,
 }
@@ -33,8 +33,8 @@ pub(super) struct PositionGrid {
 const SQUARE_MM: i32 = 1_000_000;
 const MM_PER_M: f64 = 1_000.0;
 
-/// The rows nearest to a point that have been found so far: squared distance in square millimetres,
-/// and row.
+/// The rows nearest to a point that have been found so far, each with its squared distance in
+/// square millimetres.
 struct NearestRows {
     found: Vec<(i64, usize)>,
     limit: usize,
@@ -56,8 +56,9 @@ impl PositionGrid {
             rows: Vec::new(),
         };
         let squares = grid.east.clone().count() * grid.north.clone().count();
-        // Counted one square ahead, then summed; each entry advances as the rows of its square are
-        // placed.
+        // The number of rows of each square is counted in the next square's entry, then summed, so
+        // that each entry is where its square's rows start. The entry advances as these rows are
+        // added.
         let mut next = vec![0_u32; squares + 1];
         for (_, square) in located.clone() {
             next[grid.square_index(square) + 1] += 1;
@@ -113,8 +114,8 @@ fn intersect(a: RangeInclusive<i32>, b: &RangeInclusive<i32>) -> RangeInclusive<
     *a.start().max(b.start())..=*a.end().min(b.end())
 }
 
-/// Returns the range from the least to the greatest value; if there are none, the range of one
-/// empty square, which does no harm.
+/// Returns the range from the least to the greatest value; if there are no values, the range of one
+/// square, which remains empty.
 fn min_to_max(values: impl Iterator<Item = i32> + Clone) -> RangeInclusive<i32> {
     values.clone().min().unwrap_or(0)..=values.max().unwrap_or(0)
 }
@@ -173,7 +174,7 @@ impl PostcodeDirectory {
 }
 
 impl NearestRows {
-    /// Returns whether nothing at this distance or further can be a result any more.
+    /// Returns whether no row at this distance or further can be a result.
     fn is_complete(&self, ring_distance_mm: i64) -> bool {
         let beyond_2 = ring_distance_mm.pow(2);
         let worst = self.found.get(self.limit.wrapping_sub(1));

@@ -6,7 +6,8 @@ const INWARD_LETTERS: &[u8; 20] = b"ABDEFGHJLNPQRSTUWXYZ";
 /// The number of pairs of letters: the possible postcodes of a sector.
 pub(super) const LETTER_PAIRS: usize = INWARD_LETTERS.len() * INWARD_LETTERS.len();
 
-/// A bitmap of the 400 pairs of letters, with what is needed to count the bits before one.
+/// A bitmap of the 400 pairs of letters, with the counts from which the number of set bits before a
+/// pair follows.
 ///
 /// ```text
 ///  word 0 … 5   384 bits, AA the lowest
@@ -15,9 +16,9 @@ pub(super) const LETTER_PAIRS: usize = INWARD_LETTERS.len() * INWARD_LETTERS.len
 /// ```
 ///
 /// The row of a pair is the first row, plus the count in word 7 for the pair's word, plus the
-/// number of bits set below the pair's own bit: one word to count, wherever the pair is. Without
-/// word 7 there would be up to seven words to count, and the processors for which we build have no
-/// instruction for that.
+/// number of bits set below the pair's own bit. The bits of only one word are counted, whichever
+/// the pair is. Without word 7, those of up to seven words would be, and the baseline x86-64
+/// instruction set, for which we build, has no instruction that counts bits.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(align(64))]
 pub(super) struct SectorBitmap {

@@ -1,5 +1,5 @@
-//! Which boundaries cover a point: a grid of cells, each of which has the answer or the few edges
-//! that decide it.
+//! Finds the boundaries that cover a point with a grid of cells. Each cell stores the answer, or
+//! the few edges that decide it.
 //!
 //! ```text
 //!   root: squares over the bounding box            a table: a square divided 8 × 8
@@ -20,32 +20,33 @@
 //!
 //! Invariants:
 //!
-//! - A point is in the areas that cover its cell's north-east corner, except that an area changes
-//!   if the path from the point east to the cell's side, and up that side to the corner, crosses
-//!   its edges an odd number of times ([`EdgeClip::is_crossed`]). The easternmost corner of each
-//!   row of the root is in no area. Every other corner is derived from one already known, by the
-//!   same rule that answers look-ups; there is no other rule.
+//! - A point is in the areas that cover its cell's north-east corner, except that this is inverted
+//!   for each area whose edges are crossed an odd number of times ([`EdgeClip::is_crossed`]) by the
+//!   path from the point east to the cell's side, and up that side to the corner. The easternmost
+//!   corner of each row of the root is in no area. Every other corner is derived from one already
+//!   known, by the same rule that answers look-ups.
 //! - An edge that neighbours share is stored once in a record, with a bit for each area that it
 //!   bounds.
 //! - A record has every edge that comes within a millimetre of its cell, so the edges near a
 //!   position are found in the cells around it.
-//! - Cells depend only on rings: overlaps, holes, parts and several versions of an area are all
-//!   just sets of boundaries. Rings that cross themselves give parity, not a panic.
+//! - Cells depend only on rings, so overlaps, holes, multiple parts and several versions of an area
+//!   need no special treatment. A ring that crosses itself contains the points around which it
+//!   winds an odd number of times; it does not cause a panic.
 //! - All squares of the root or a table that share a record refer to it; nothing is stored twice.
 //!
-//! Each boundary has a bit in a record. If more than 32 boundaries have edges in a cell, a second
-//! record follows the first, and so on.
+//! Each boundary of a record has a bit in its masks. If more than 32 boundaries have edges in a
+//! cell, a second record follows the first, and so on.
 //!
 //! Long edges side by side, such as the teeth of a comb, would create cells without limit: when a
 //! square is divided, each quarter has half of its edges, so their total doubles. A square that has
 //! many edges, and whose edges division does not spread out, is therefore *crowded*: it stores the
 //! boundaries that cover all of it and those that have edges in it, and the latter are tested with
 //! all of their edges ([`CrossingTree`]). Records and tables also have a budget for each edge, and
-//! so has the root: memory and build time are bounded by the number of edges, whatever their shape.
-//! No embedded layer has a crowded square.
+//! so has the root: the number of edges bounds memory and build time, whatever the shape of the
+//! areas. No embedded layer has a crowded square.
 //!
-//! Look-ups of random points wait for memory, not for geometry: each takes two or three cache
-//! misses, and a batch of points takes them together, without a prefetch instruction. Cells of 3 to
+//! A look-up of a random point spends its time on two or three cache misses, not on geometry. In a
+//! batch, the cache misses of several points overlap, without a prefetch instruction. Cells of 3 to
 //! 12 edges and roots of 8 to 128 squares per edge were measured: over 34,753 areas the differences
 //! are small; over 106 areas a root four times as fine is a quarter faster. Not tried: edges of 16
 //! bits relative to their cell, which would take half the memory.
@@ -69,9 +70,10 @@ const EXTENT: AlignedSquare = AlignedSquare {
 /// A table has 2^3 × 2^3 squares.
 const TABLE_BITS: u32 = 3;
 const TABLE_SIDE: usize = 1 << TABLE_BITS;
-/// A cell with more edges than this is divided, …
+/// A cell with more edges than this is divided, unless it is as small as [`CELL_BITS_MIN`] allows.
 const RECORD_EDGES_MAX: usize = 6;
-/// … down to 26 cm: more edges than that may meet in a vertex.
+/// Cells of 2^8 mm (26 cm) are not divided, because more than [`RECORD_EDGES_MAX`] edges may meet
+/// in a vertex.
 const CELL_BITS_MIN: u32 = 8;
 /// The root has about this many squares for each edge, within the following limits.
 const ROOT_CELLS_PER_EDGE: usize = 64;
@@ -91,14 +93,14 @@ const DIVISION_RATIO_MAX: (usize, usize) = (7, 4);
 /// edges. The embedded layers take 6 to 9 for each edge.
 const BLOCKS_PER_EDGE: usize = 12;
 const BLOCKS_MIN: usize = 1 << 16;
-/// What a table costs of the budget.
+/// The number of blocks in the budget that a table takes.
 const BLOCKS_PER_TABLE: usize =
     TABLE_SIDE * TABLE_SIDE * size_of::<CellRef>() / size_of::<RecordBlock>();
-/// The number of bits in a record's masks.
+/// The maximum number of boundaries in a record: the number of bits in its masks.
 const RECORD_BOUNDARIES_MAX: usize = u32::BITS as usize;
-/// This many boundaries fit in the head of a record.
+/// The number of boundaries that fit in the head of a record.
 const HEAD_BOUNDARIES_MAX: usize = 4;
-/// Points whose cells are looked up together, so that the processor waits for memory only once.
+/// The number of points whose cells are looked up together, so that their waits for memory overlap.
 const BATCH_SIZE: usize = 32;
 
 /// A cell index of a list of boundaries, each identified by its position in the list.
@@ -127,8 +129,9 @@ struct CrowdedSquare {
     count: u32,
 }
 
-/// What a square refers to: a set of boundaries, the table into which it is divided, the record
-/// that decides, or a crowded square. Two bits are the kind, the others the index.
+/// The content of a square: a reference to a set of boundaries, to the table into which the square
+/// is divided, to the record that decides, or to a crowded square. Two bits are the kind, the
+/// others the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct CellRef(u32);
 
@@ -150,10 +153,11 @@ enum CellKind {
 #[repr(align(32))]
 struct RecordBlock([i32; 8]);
 
+/// The bit in the first word of a head that is set if another record of the cell follows.
 const CONTINUES: u32 = 1 << 31;
 
-/// Sets of boundaries: 0 is the empty set, followed by the set of each single boundary, and then by
-/// larger sets.
+/// Sets of boundaries. Set 0 is empty; the sets of each single boundary follow, then the larger
+/// sets.
 #[derive(Debug)]
 struct BoundarySets {
     singleton_count: u32,
@@ -184,7 +188,7 @@ struct CellGrid {
     cells: Vec<CellRef>,
 }
 
-/// A record: the part of the answer for a cell that up to 32 boundaries contribute.
+/// A record of a cell: the part of the answer that depends on up to 32 boundaries.
 struct CellRecord<'c> {
     head: &'c RecordBlock,
     edges: &'c [RecordBlock],
@@ -236,7 +240,7 @@ impl CellIndex {
         &self.boundary_lists[crowded.first as usize..][..crowded.count as usize]
     }
 
-    /// Adds the boundaries that cover a point, in no order.
+    /// Adds the boundaries that cover a point, in no particular order.
     pub(super) fn covering(&self, point: MmCoord, found: &mut Vec<u32>) {
         let mut node = self.root.cell_at(point);
         let mut bits = self.root.extent.side_bits;
@@ -247,7 +251,8 @@ impl CellIndex {
         self.resolve(node, point, found);
     }
 
-    /// Calls `visit` with the index of each point and the boundaries that cover it, in no order.
+    /// Calls `visit` with the index of each point and the boundaries that cover it, in no
+    /// particular order.
     ///
     /// The points of a batch proceed step by step together, so that their waits for memory overlap.
     pub(super) fn for_each_covering(
@@ -271,7 +276,8 @@ impl CellIndex {
         }
     }
 
-    /// Moves from the root's squares down to squares without a table, and prefetches their records.
+    /// Replaces the root's squares with the undivided squares that contain the points, and reads
+    /// the first bytes of their records, so that these are in the processor's cache.
     fn descend(&self, cells: &mut [CellRef], points: &[BritishGrid]) {
         let mut bits = self.root.extent.side_bits;
         loop {
@@ -316,7 +322,7 @@ impl CellIndex {
                 };
                 found.extend(self.crowded_boundaries(crowded).iter().filter(covers));
             }
-            CellKind::Table(_) => unreachable!("tables are walked down to their end"),
+            CellKind::Table(_) => unreachable!("the square is not divided"),
         }
     }
 
@@ -334,8 +340,8 @@ impl CellIndex {
     }
 
     /// Calls `visit` with every edge of every boundary that is in or near a rectangle or crosses
-    /// it, and with some others nearby. An edge may be visited more than once. `edge_trees` are
-    /// those of the boundaries.
+    /// it, and with some others nearby. An edge may be visited more than once. `edge_trees` has the
+    /// tree of each boundary.
     pub(super) fn for_each_edge_near(
         &self,
         edge_trees: &[EdgeTree],
@@ -476,17 +482,17 @@ impl RecordBlock {
         self.0[0] = (self.word(0) | CONTINUES).cast_signed();
     }
 
-    /// The set of boundaries that cover all of the cell.
+    /// Returns the set of boundaries that cover all of the cell.
     fn covering_set(&self) -> u32 {
         self.word(1)
     }
 
-    /// The mask of the record's own boundaries that cover the corner.
+    /// Returns the mask of the record's own boundaries that cover the corner.
     fn corner_mask(&self) -> u32 {
         self.word(2)
     }
 
-    /// Returns the boundary of a bit.
+    /// Returns the boundary to which a bit of the masks belongs.
     fn boundary(&self, bit: usize, boundary_lists: &[u32]) -> u32 {
         if self.word(3) as usize <= HEAD_BOUNDARIES_MAX {
             self.word(4 + bit)
@@ -731,7 +737,8 @@ impl SharedEdges {
             starts: vec![0],
             owners: Vec::new(),
         };
-        // If a boundary has an edge more than once, it has it an odd number of times.
+        // If an edge occurs more than once in a boundary, it occurs an odd number of times, so one
+        // of them is retained.
         all.dedup();
         for same in all.chunk_by(|a, b| a.0 == b.0) {
             shared.edges.push(same[0].0);
@@ -750,7 +757,7 @@ impl SharedEdges {
 
 /// The edges that touch each square of an extent.
 struct EdgesBySquare {
-    /// Where the edges of each square start, by the square's offset.
+    /// The start of each square's edges in `edges`, by the square's offset.
     starts: Vec<u32>,
     edges: Vec<u32>,
 }
@@ -814,7 +821,7 @@ struct CellIndexBuilder {
     records: Vec<RecordBlock>,
     boundary_lists: Vec<u32>,
     crowded: Vec<CrowdedSquare>,
-    /// The rest of the budget.
+    /// The number of blocks left in the budget.
     blocks_left: usize,
 }
 
@@ -854,8 +861,8 @@ impl CellIndexBuilder {
         }
     }
 
-    /// Returns the boundaries that cover the corner of the next square to the west: the path from
-    /// there along the row crosses only this square.
+    /// Returns the boundaries that cover the corner of the next square to the west: the path east
+    /// from there along the row crosses edges of this square only.
     fn corner_boundaries_west_of(
         &self,
         square: AlignedSquare,
@@ -870,8 +877,8 @@ impl CellIndexBuilder {
         self.boundaries_covering([west - 1, last[1]], edges, &clips, corner_boundaries)
     }
 
-    /// Fills the part of the grid in a square, given the edges that touch the square and the
-    /// boundaries that cover its corner, in order.
+    /// Fills the part of the grid in a square, given the edges that touch the square and, in order,
+    /// the boundaries that cover its corner.
     fn fill_square(
         &mut self,
         grid: &mut CellGrid,

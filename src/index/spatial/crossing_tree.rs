@@ -1,10 +1,10 @@
-//! Whether a boundary covers a point, by all of its edges: the fallback for squares with more edges
-//! than a cell record can have.
+//! Tests whether a boundary covers a point with all edges of the boundary: the fallback for squares
+//! with more edges than a cell record can have.
 //!
 //! A segment tree over rows. Each edge is stored at the few nodes whose rows together are the rows
 //! of the edge. The edges of a node extend through all of its rows, so unless they cross they have
 //! one order from west to east, and a binary search counts those east of a point. A look-up visits
-//! one path of the tree: O(log² n). The tree has O(n log n) entries of four bytes.
+//! one path of the tree and takes O(log² n). The tree has O(n log n) entries of four bytes.
 //!
 //! Edges that cross, which occur only in invalid rings, are stored after the longest subsequence of
 //! edges that do not, and are tested one by one: the result is always exact.
@@ -70,7 +70,7 @@ impl CrossingTree {
         tree
     }
 
-    /// Assigns its edges to each node, in no order.
+    /// Assigns to each node its edges, in no particular order.
     fn assign_edges(&mut self) {
         let mut counts = vec![0_u32; self.nodes.len()];
         for edge in &self.edges {
@@ -179,7 +179,7 @@ impl CrossingTree {
     }
 }
 
-/// Compares two edges by their easting in a row that both reach, ends included. Exact.
+/// Compares two edges by their exact easting in a row that both reach, ends included.
 fn compare_at_row(row: i32, a: &Edge, b: &Edge) -> Ordering {
     /// Far more than the rounding error: an `f64` represents positions of 2^31 mm to a millionth of
     /// a millimetre.
@@ -194,7 +194,7 @@ fn compare_at_row(row: i32, a: &Edge, b: &Edge) -> Ordering {
     if (rough_a - rough_b).abs() > CLOSE_MM {
         return rough_a.total_cmp(&rough_b);
     }
-    // The easting times the height of the edge, which is at most 2^64.
+    // The easting multiplied by the height of the edge, which is at most 2^64; and the height.
     let exact = |edge: &Edge| {
         let [[x1, y1], [x2, y2]] = [edge.low, edge.high].map(|end| end.map(i128::from));
         (x1 * (y2 - y1) + (x2 - x1) * (i128::from(row) - y1), y2 - y1)
@@ -203,8 +203,9 @@ fn compare_at_row(row: i32, a: &Edge, b: &Edge) -> Ordering {
     (a * height_b).cmp(&(b * height_a))
 }
 
-/// Moves the longest ordered subsequence of entries to the front, and the others after it; returns
-/// its length. (Longest increasing subsequence by patience sorting, O(n log n).)
+/// Moves the longest ordered subsequence of entries to the front and the other entries after it.
+/// Returns the length of the subsequence. This is the longest increasing subsequence by patience
+/// sorting: O(n log n).
 fn move_longest_ordered_first(
     entries: &mut [u32],
     is_before: impl Fn(&u32, &u32) -> bool,

@@ -26,18 +26,18 @@ pub(super) struct Edge {
 /// The part of an edge that matters to the points of one cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct EdgeClip {
-    /// The first row…
+    /// The first row in which the edge passes through the cell, so that a point of the cell may be
+    /// on either side of it.
     pub(super) from_row: i32,
-    /// … and the row after the last of those in which the edge passes through the cell, so that a
-    /// point may be on either side of it.
+    /// The row after the last such row.
     pub(super) to_row: i32,
     /// The row at which the edge leaves or enters the cell through its east side: a path up that
-    /// side crosses the edge if it starts below this row, but not if it starts in it or above.
-    /// [`NO_ROW`] if the edge does not cross that side.
+    /// side crosses the edge if it starts below this row, but not if it starts in this row or above
+    /// it. [`NO_ROW`] if the edge does not cross that side.
     pub(super) east_side_row: i32,
 }
 
-/// Below every row.
+/// A value below every row.
 pub(super) const NO_ROW: i32 = i32::MIN;
 
 impl Edge {
@@ -86,8 +86,8 @@ impl Edge {
         Some(self.low[1] + i32::try_from(rows).expect("between the ends"))
     }
 
-    /// Returns the part that matters to the points of a cell, `[west, east] × [south, north]`, both
-    /// ends included; it may be empty.
+    /// Returns the part of the edge that matters to the points of a cell; it may be empty. The cell
+    /// is `[west, east] × [south, north]`, with all sides included.
     pub(super) fn clip(&self, [west, south]: MmCoord, [east, north]: MmCoord) -> EdgeClip {
         let is_rising = self.low[0] <= self.high[0];
         // The row at which the edge passes an easting; its lower or upper end if the edge is on one

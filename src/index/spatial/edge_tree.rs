@@ -15,18 +15,20 @@ use super::edge::{Edge, MmCoord};
 /// The number of edges in a box, and of boxes in a box of the next level.
 const FAN_OUT: usize = 8;
 
-/// With at most this many edges, all of them are measured: boxes would be more to read.
+/// With at most this many edges there are no boxes: reading them would cost more than measuring
+/// every edge.
 const LINEAR_SCAN_MAX: usize = 4 * FAN_OUT;
 
-/// Scales the distance to a box so that it never exceeds that to an edge in it, however both were
-/// rounded: the distance to the box is an `f32`.
+/// Scales the distance to a box so that it never exceeds the distance to an edge in the box,
+/// however both were rounded. The distance to a box is an `f32`.
 const ROUND_DOWN: f32 = 1.0 - 1e-6;
 
 /// The edges of one boundary, in a tree of bounding boxes.
 #[derive(Debug)]
 pub(super) struct EdgeTree {
     edges: Vec<Edge>,
-    /// From the boxes of edges up to a level of at most eight boxes; empty if there are few edges.
+    /// From the boxes of edges up to a level of at most eight boxes; empty if there are at most
+    /// [`LINEAR_SCAN_MAX`] edges.
     levels: Vec<Vec<BBox8>>,
 }
 
@@ -127,7 +129,7 @@ impl EdgeTree {
         }
     }
 
-    /// Returns the edges of a box of the lowest level; empty if the box only fills up its group.
+    /// Returns the edges of a box of the lowest level; empty if the box is unused.
     fn edges_of_box(&self, index: usize) -> &[Edge] {
         let rest = self.edges.get(index * FAN_OUT..).unwrap_or_default();
         &rest[..rest.len().min(FAN_OUT)]
@@ -154,8 +156,8 @@ fn union(a: (MmCoord, MmCoord), b: (MmCoord, MmCoord)) -> (MmCoord, MmCoord) {
 }
 
 impl BBox8 {
-    /// Creates a group of up to eight boxes. Unused places repeat the first box, and have no edges
-    /// or boxes in them.
+    /// Creates a group of up to eight boxes. Unused slots repeat the first box and contain no edges
+    /// or boxes.
     fn new(boxes: &[(MmCoord, MmCoord)]) -> BBox8 {
         let each = |side: fn(&(MmCoord, MmCoord)) -> i32| {
             let mut sides = [side(&boxes[0]); FAN_OUT];

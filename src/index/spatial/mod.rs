@@ -22,8 +22,8 @@ use edge::{Edge, MmCoord, to_mm};
 use edge_tree::EdgeTree;
 
 const MM_PER_M: f64 = 1_000.0;
-/// Scales the distance to a bounding box so that it never exceeds that to an edge in it, however
-/// both were rounded.
+/// Scales the distance to a bounding box so that it never exceeds the distance to an edge in the
+/// box, however both were rounded.
 const ROUND_DOWN: f64 = 1.0 - 1e-9;
 
 /// A spatial index of boundaries.
@@ -73,7 +73,7 @@ impl BoundaryIndex {
         &self.boundaries
     }
 
-    /// Returns the boundary at a position in that list.
+    /// Returns a boundary, given its position in the list from which the index was built.
     pub fn boundary(&self, index: u32) -> &Boundary {
         &self.boundaries[index as usize]
     }
@@ -85,16 +85,17 @@ impl BoundaryIndex {
         covering
     }
 
-    /// Like [`BoundaryIndex::covering`], but with a buffer that can be reused.
+    /// Replaces the content of `covering` with the boundaries that [`BoundaryIndex::covering`]
+    /// returns, so that the buffer can be reused.
     pub fn collect_covering(&self, covering: &mut Vec<u32>, point: BritishGrid, day: Date) {
         covering.clear();
         self.cells.covering(to_mm(point), covering);
         self.retain_valid_on(covering, day);
     }
 
-    /// Like [`BoundaryIndex::covering`], for many points: calls `visit` with each point's position
-    /// in the list and the boundaries that cover it. Faster than one look-up after another if there
-    /// are many boundaries.
+    /// Calls `visit` with the index of each point in `points` and the boundaries that cover it on a
+    /// day, in ascending order. This is faster than one look-up after another if there are many
+    /// boundaries.
     pub fn for_each_covering(
         &self,
         points: &[BritishGrid],
@@ -170,8 +171,8 @@ impl BoundaryIndex {
         near
     }
 
-    /// Returns the boundary with the nearest edge on a day, with its distance in metres; among
-    /// equal distances the first.
+    /// Returns the boundary with the nearest edge on a day, with its distance in metres; the first
+    /// one if several are equally near.
     pub fn nearest(&self, point: BritishGrid, day: Date) -> Option<(u32, f64)> {
         let vertex = to_mm(point);
         let mut best: Option<(u32, f64)> = None;
@@ -183,7 +184,7 @@ impl BoundaryIndex {
             if box_distance_2 * ROUND_DOWN > nearest {
                 break;
             }
-            let boundary = u32::try_from(entry.data).expect("cells have fewer boundaries");
+            let boundary = u32::try_from(entry.data).expect("fewer than 2^32 boundaries");
             if !self.is_valid_on(boundary, day) {
                 continue;
             }
@@ -198,7 +199,8 @@ impl BoundaryIndex {
 }
 
 /// Returns the edges of a boundary's rings, in their order. An edge that occurs an even number of
-/// times, such as one along which a ring goes there and back, is left out: it bounds nothing.
+/// times, such as one that a ring follows in both directions, is omitted, because it bounds
+/// nothing.
 fn edges_of(boundary: &Boundary) -> Vec<Edge> {
     let rings = boundary.grid.iter().flat_map(|polygon| &polygon.rings);
     let edges = rings.flat_map(|ring| {
@@ -349,7 +351,7 @@ mod tests {
         );
     }
 
-    /// Counts crossings over all edges.
+    /// Returns the boundaries that cover a point, by counting the crossings of all edges.
     fn covering_by_scan(world: &BoundaryIndex, point: BritishGrid) -> Vec<u32> {
         let is_east = |edge: &&Edge| {
             let rows = edge.low[1]..edge.high[1];
@@ -363,7 +365,7 @@ mod tests {
         around.map(|(index, _)| index).collect()
     }
 
-    /// Returns the distance to the nearest edge of each boundary, over all edges.
+    /// Returns the distance to the nearest edge of each boundary, by measuring all edges.
     fn distances_by_scan(world: &BoundaryIndex, point: BritishGrid) -> Vec<(u32, f64)> {
         let nearest = (0..).zip(&world.edge_trees).map(|(index, outline)| {
             let all = outline
@@ -558,7 +560,7 @@ mod tests {
             let edges = edges.len();
             let (slots, crowded) = world.cells.block_and_crowded_counts();
             assert_eq!(crowded, 0);
-            // At most half of the budget.
+            // At least half of the fixed part of the budget is left.
             assert!(
                 slots <= 12 * edges + (1 << 15),
                 "{slots} slots, {edges} edges"
@@ -591,8 +593,8 @@ mod tests {
             .collect()
     }
 
-    /// Long edges close together take memory in proportion to their number, and look-ups among them
-    /// stay exact.
+    /// Long edges close together take memory in proportion to their number, and look-ups near them
+    /// remain exact.
     #[test]
     fn dense_edges_take_linear_memory_and_lookups_stay_exact() {
         let rotated: Vec<(i32, i32)> = comb(4_000).iter().map(|&(x, y)| (x - y, x + y)).collect();
@@ -627,7 +629,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 10, ..ProptestConfig::default() })]
 
-        /// Long enough for several levels of bounding boxes.
+        /// The ring is long enough for several levels of bounding boxes.
         #[test]
         fn distances_to_a_long_ring_agree_with_a_scan(
             ring in proptest::collection::vec((0..40_000, 0..40_000), 0..700),
