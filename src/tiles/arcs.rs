@@ -104,7 +104,7 @@ impl HalfEdge {
 
 /// The edges that end in each point of a graph.
 pub(super) struct IncidentEdges {
-    /// Where the edges of each point start in `edges`, and the end of the last.
+    /// The start of each point's edges in `edges`, and the end of the last.
     starts: Vec<u32>,
     edges: Vec<u32>,
 }

@@ -379,8 +379,8 @@ fn read_at(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
 struct LeafDirectoryCache(Mutex<VecDeque<(u64, Directory)>>);
 
 impl LeafDirectoryCache {
-    /// Returns the entry of a tile in a directory (`Some(None)` if it has no such tile), if that is
-    /// cached.
+    /// Returns the entry of a tile in a directory if the directory is cached: `Some(None)` if it
+    /// has no such tile.
     fn find(&self, offset: u64, tile: TileId) -> Option<Option<DirEntry>> {
         let cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (_, directory) = cached.iter().find(|entry| entry.0 == offset)?;

@@ -5,7 +5,8 @@
 //!   recently used is evicted.
 //! - Tiles of zooms up to [`CACHED_ZOOM_MAX`], each encoded once for every encoding that is
 //!   requested. Bounded in bytes; in sixteen shards, whose locks are taken only for a look-up and
-//!   an `Arc` clone. The oldest tile not used since the hand last passed it is evicted (CLOCK).
+//!   an `Arc` clone. Tiles are evicted by the CLOCK algorithm: the oldest tile that has not been
+//!   used since the hand last passed it.
 //!
 //! Deeper tiles are built for each request, which takes microseconds once the layer is cached. They
 //! cover only a few houses, so caching them would record which locations were viewed.
@@ -53,7 +54,7 @@ pub enum ContentEncoding {
 }
 
 impl ContentEncoding {
-    /// Every encoding, usually the smallest last.
+    /// Every encoding. The last one usually has the smallest output.
     pub const ALL: [ContentEncoding; 4] = [
         ContentEncoding::Identity,
         ContentEncoding::Gzip,
@@ -82,7 +83,8 @@ impl ContentEncoding {
         self.encode_at(bytes, CompressionLevels::SMALL)
     }
 
-    /// Compresses bytes that are sent once: a little larger, in a fraction of the time and memory.
+    /// Compresses bytes that are sent once. The result is a little larger, but takes a fraction of
+    /// the time and memory.
     ///
     /// # Panics
     /// Never: writing to memory does not fail.
@@ -198,7 +200,7 @@ impl EncodedBody {
         body
     }
 
-    /// Returns whether there are no bytes: for a tile, that no area intersects it.
+    /// Returns whether the body has no bytes. A tile without bytes intersects no area.
     pub fn is_empty(&self) -> bool {
         self.uncompressed().is_empty()
     }
@@ -443,8 +445,8 @@ fn tiled_layer(
     TiledLayer::new(layer.as_str(), index.is_partition(layer), areas)
 }
 
-/// Locks a mutex even if it is poisoned: no critical section here can panic half-way through a
-/// change.
+/// Locks a mutex even if it is poisoned: no critical section in this module can panic half-way
+/// through a change.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -462,7 +464,7 @@ struct CacheShard {
 struct CacheEntry {
     body: Arc<EncodedBody>,
     size_bytes: usize,
-    /// Whether it was used since the hand last passed it.
+    /// Whether it was used since the hand of the CLOCK algorithm last passed it.
     is_used: AtomicBool,
 }
 

@@ -220,7 +220,8 @@ impl ClipRect {
             .sum();
         let doubled = |edge: &DirectedEdge| cross(self.min, edge.0, edge.1) as f64;
         let doubled_enclosed: f64 = edges.iter().map(doubled).sum();
-        // Twice the difference compared with the area of the square: more than half of it.
+        // The difference is doubled, so this tests whether it exceeds half of the area of the
+        // square.
         doubled_inside - doubled_enclosed > (self.side() * self.side()) as f64
     }
 
@@ -346,7 +347,7 @@ impl BoundaryPoints {
     /// Returns the edges of rings inside the rectangle, routed through the boundary points that
     /// they hit.
     ///
-    /// Edges along the boundary are left out.
+    /// Edges along the boundary are omitted.
     fn edges_inside(&self, rings: &[Vec<IntCoord>]) -> Vec<DirectedEdge> {
         let rect = self.rect;
         let mut edges = Vec::new();
@@ -401,8 +402,8 @@ impl BoundaryPoints {
     }
 }
 
-/// Swaps the axes where necessary so that the one that is constant along a side comes first; it is
-/// its own inverse.
+/// Swaps the axes where necessary, so that the one that is constant along a side comes first. This
+/// function is its own inverse.
 fn fixed_axis_first((x, y): IntCoord, side: usize) -> IntCoord {
     if side < 2 { (x, y) } else { (y, x) }
 }

@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 /// Assigns each area a colour from 0 to `count - 1`; adjacent areas differ, if `count` colours
 /// suffice for this greedy method.
 ///
-/// The colours are used about equally often. `neighbours` has the indices of the areas adjacent to
-/// each.
+/// The colours are used about equally often. `neighbours` has, for each area, the indices of the
+/// areas adjacent to it.
 pub(crate) fn assign_colours(neighbours: &[BTreeSet<usize>], count: usize) -> Vec<usize> {
     let mut colours: Vec<Option<usize>> = vec![None; neighbours.len()];
     let mut uses = vec![0_usize; count];
-    // Areas with the most neighbours first, which have the least choice (Welsh and Powell 1967).
+    // Areas with the most neighbours first, because they have the least choice (Welsh and Powell
+    // 1967).
     let mut order: Vec<usize> = (0..neighbours.len()).collect();
     order.sort_by_key(|&area| Reverse(neighbours[area].len()));
     for area in order {

@@ -6,7 +6,8 @@
 //! a straight line on one grid is curved on another, by 16 mm in the middle of a kilometre, so a
 //! border with different vertices on its two sides would come apart.
 //!
-//! Areas that cross, which those of a valid partition do not, are noded at their intersections.
+//! Where the edges of areas cross, which they do not in a valid partition, they are noded at the
+//! intersections.
 
 use std::collections::HashMap;
 
@@ -14,7 +15,7 @@ use super::grid::{IntCoord, cross_properly, doubled_area, intersection, sort_alo
 use super::planar_graph::{FaceLabels, GraphEdge, PlanarGraph, snap_round};
 use crate::domain::{Boundary, GridPolygon};
 
-/// Binary logarithm of the units around the Earth: a unit is 0.6 mm at the equator.
+/// Binary logarithm of the number of units around the Earth. A unit is 0.6 mm at the equator.
 pub(super) const WORLD_BITS: u32 = 36;
 
 /// Rounding an intersection may make other edges cross; one round is enough for all real data so
@@ -32,7 +33,7 @@ pub(super) struct CoverageTopology {
 }
 
 impl CoverageTopology {
-    /// Builds the topology; areas have the indices of their boundaries.
+    /// Builds the topology. The index of an area is that of its boundary.
     pub(super) fn new(boundaries: &[&Boundary], is_partition: bool) -> CoverageTopology {
         let mut labels = FaceLabels::new(is_partition);
         let mut degrees: HashMap<IntCoord, (f64, f64)> = HashMap::new();
@@ -122,7 +123,7 @@ pub(super) fn project((lon, lat): (f64, f64)) -> IntCoord {
     let east = lon / 360.0 + 0.5;
     let south = 0.5 - lat.to_radians().tan().asinh() / std::f64::consts::TAU;
     let units = (1_u64 << WORLD_BITS) as f64;
-    #[expect(clippy::cast_possible_truncation, reason = "at most 2^36 and a little")]
+    #[expect(clippy::cast_possible_truncation, reason = "little more than 2^36")]
     let to_units = |fraction: f64| (fraction * units).round() as i64;
     (to_units(east), to_units(south))
 }

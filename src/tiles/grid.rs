@@ -1,6 +1,6 @@
 //! Exact integer geometry: predicates, hot pixels, and a grid index of points.
 //!
-//! Every grid point owns a *hot pixel* (Hobby 1999): the open square of side one step around it. A
+//! Every grid point has a *hot pixel* (Hobby 1999): the open square of side one step around it. A
 //! segment *hits* a pixel when at least one of its points is strictly inside. All predicates are
 //! exact.
 
@@ -123,7 +123,7 @@ pub(super) struct PointGrid {
     cell_bits: u32,
     columns: usize,
     rows: usize,
-    /// Where the points of each cell start in `points`, row by row, and the end of the last.
+    /// The start of each cell's points in `points`, row by row, and the end of the last.
     starts: Vec<u32>,
     points: Vec<u32>,
 }

@@ -185,7 +185,8 @@ impl TiledLayer {
             .get_or_init(|| Arc::new(ZoomLevel::new(&self.topology, zoom)))
     }
 
-    /// Encodes a tile with the areas that intersect it, in their order; `None` if no area does.
+    /// Encodes a tile with the areas that intersect it, in the layer's order; `None` if no area
+    /// does.
     ///
     /// Features have the attributes `id`, `name`, `provenance` and `mapcolor7`: a number from 0 to
     /// 6 that differs between areas that share a border, if seven colours suffice. Every area is a
@@ -193,7 +194,7 @@ impl TiledLayer {
     /// everywhere.
     ///
     /// # Errors
-    /// If the encoder fails, which takes more than 2³² values.
+    /// If the encoder fails, which happens only with more than 2³² values.
     pub fn tile(&self, coord: TileCoord) -> MvtResult<Option<Vec<u8>>> {
         let level = self.level(coord.z);
         let corner = coord.corner();
@@ -212,8 +213,8 @@ impl TiledLayer {
         Ok(Some(builder.encode()))
     }
 
-    /// Returns the areas that have geometry, simplified for a zoom and in their order; zooms above
-    /// 16 are equal to 16.
+    /// Returns the areas that have geometry, simplified for a zoom, in the layer's order. Zooms
+    /// above 16 are the same as 16.
     pub fn outlines(&self, zoom: u8) -> Vec<AreaOutline> {
         let level = self.level(zoom);
         let bits = EXTENT_BITS + u32::from(level.zoom);
@@ -293,7 +294,7 @@ fn write_attributes(
     feature.tag("id", attributes.id.as_str())?;
     feature.tag("name", attributes.name.as_str())?;
     feature.tag("provenance", attributes.provenance.as_str())?;
-    // For styles; the name is Natural Earth's.
+    // For styles. The name is the one that Natural Earth uses.
     feature.tag("mapcolor7", attributes.colour)?;
     Ok(())
 }

@@ -7,7 +7,7 @@
 //!     ╱___╲                 ╱____╲
 //! ```
 //!
-//! Such polygons are valid, and GEOS agrees. But if a third area ends at the same vertex,
+//! Such polygons are valid, also according to GEOS. But if a third area ends at the same vertex,
 //! `coverage_is_valid` (GEOS 3.14) reports that it is inside the polygon, because it tests the
 //! corner of each ring separately.
 
@@ -19,8 +19,8 @@ use super::grid::{IntCoord, PixelGrid, PointGrid, cross};
 use super::planar_graph::{FaceLabels, GraphEdge, LabelId, PlanarGraph, RawEdge, merge_edges};
 use super::simplify::in_triangle;
 
-/// Twice the area, in square units, that cutting off a corner may remove where it closes a ring of
-/// three edges.
+/// The maximum area of a ring of three edges that may collapse when its corner is cut off: twice
+/// the area, in square units.
 const DOUBLED_AREA_LOST_MAX: i128 = 32;
 
 /// A vertex where two rings of a polygon touch.
@@ -48,7 +48,8 @@ pub(super) fn separate_touching_rings(
     let point_grid = PointGrid::new(&graph.points);
     let mut is_removed = vec![false; graph.edges.len()];
     let mut raw_edges: Vec<RawEdge> = Vec::new();
-    // One corner per neighbourhood: each is tested against the unmodified graph.
+    // At most one corner is cut off in a neighbourhood, because each is tested against the
+    // unmodified graph.
     let mut touched: HashSet<u32> = HashSet::new();
     for pinch_point in pinch_points {
         let Ok(vertex) = graph.points.binary_search(&pinch_point.position) else {

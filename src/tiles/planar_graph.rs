@@ -102,7 +102,7 @@ impl FaceLabels {
     }
 }
 
-/// A labelled edge between two points of a graph, which it names by index.
+/// A labelled edge between two points of a graph, given by their indices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct GraphEdge {
     pub(super) from: u32,

@@ -20,7 +20,7 @@ use crate::index::Index;
 /// middle of Great Britain.
 pub const ARCHIVE_ZOOM: u8 = 14;
 
-/// The limit on the size of an archive that is cached to be served, in bytes.
+/// The limit on the size of an archive that is cached and served, in bytes.
 pub const ARCHIVE_BYTES_MAX: usize = 256 << 20;
 
 /// Why an archive could not be written.
@@ -34,20 +34,20 @@ pub enum ArchiveError {
     Tile(#[from] fast_mvt::MvtError),
 }
 
-/// What was written to an archive.
+/// The result of writing an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArchiveStats {
-    /// How many tiles are not empty.
+    /// The number of tiles that are not empty, which are those written.
     pub tiles: u64,
 }
 
 /// Writes the tiles of layers on a date, from zoom 0 to `zoom_max`, to a PMTiles archive.
 ///
-/// They are compressed with gzip and in the order of their ids (clustered), and are byte for byte
-/// the tiles that the service returns.
+/// The tiles are compressed with gzip, in the order of their ids (clustered), and byte for byte the
+/// same as those that the service returns.
 ///
 /// # Errors
-/// If the file cannot be written.
+/// If the file cannot be written, or a tile cannot be encoded.
 pub fn write(
     index: &Index,
     layers: &[Layer],
@@ -55,7 +55,7 @@ pub fn write(
     zoom_max: u8,
     out: impl Write + Seek,
 ) -> Result<ArchiveStats, ArchiveError> {
-    // Only layers are cached: each tile is built once.
+    // This cache stores layers but no tiles, because each tile is built only once.
     let cache = TileCache::with_limits(0, usize::MAX);
     write_from(&cache, index, layers, day, zoom_max, out)
 }
@@ -72,7 +72,8 @@ fn write_from(
     let mut tiles = 0;
     let mut parents: Vec<PmtilesCoord> = Vec::new();
     for z in 0..=zoom_max {
-        // An empty tile has no children: its buffer is twice as wide as theirs.
+        // The children of an empty tile are empty too, because its buffer is twice as wide as
+        // theirs.
         let mut coords: Vec<PmtilesCoord> = match z {
             0 => vec![PmtilesCoord::new(0, 0, 0)?],
             _ => children_of(&parents)?,

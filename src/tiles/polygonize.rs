@@ -2,9 +2,9 @@
 //!
 //! Edges have the area on their left (y taken upwards). If several edges leave a vertex, the ring
 //! continues along the first one clockwise from the edge by which it arrived, so that it follows
-//! the same corner of the area. It is closed as soon as it passes a vertex twice. Rings therefore
-//! touch in single vertices and never cross; those with positive area are exteriors, the others
-//! holes (OGC Simple Features, 6.1.11).
+//! the same corner of the area. A ring is closed as soon as it passes a vertex twice. Rings
+//! therefore touch in single vertices and never cross; those with positive area are exteriors, the
+//! others holes (OGC Simple Features, 6.1.11).
 //!
 //! ```text
 //!   ┌────┐          a hole that touches its exterior is a hole,
@@ -66,7 +66,7 @@ fn trace_rings(edges: &[DirectedEdge]) -> Vec<Vec<IntCoord>> {
     let mut is_used = vec![false; edges.len()];
     for start in 0..edges.len() {
         let mut path: Vec<IntCoord> = Vec::new();
-        // Where on the path each vertex is that may be passed again.
+        // The position on the path of each vertex that may be passed again.
         let mut path_index: HashMap<IntCoord, usize> = HashMap::new();
         let mut current = start;
         while !is_used[current] {

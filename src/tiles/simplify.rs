@@ -1,7 +1,7 @@
 //! Simplifies arcs: removes vertices, first those whose removal moves the line least, as long as no
 //! border moves by more than a tolerance and no edges cross.
 //!
-//! It guarantees what JTS's `CoverageSimplifier` does: nodes are retained, areas keep their
+//! The guarantees are those of JTS's `CoverageSimplifier`: nodes are retained, areas keep their
 //! neighbours, and no ring collapses.
 //!
 //! ```text
@@ -14,9 +14,9 @@
 //! only vertices need testing, and each stays at least half a unit away from every edge that does
 //! not end in it, as [`super::planar_graph`] left them.
 //!
-//! Rejected: Douglas–Peucker refuses whole spans at a time where something is in the way, and so
-//! retains more vertices; Visvalingam–Whyatt orders by area, which does not bound how far a border
-//! moves.
+//! Rejected: Douglas–Peucker, which retains a whole span of vertices if a single one is in the way,
+//! and so retains more of them; Visvalingam–Whyatt, which orders vertices by area and so does not
+//! bound how far a border moves.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -127,7 +127,7 @@ impl<'n> ArcSimplifier<'n> {
     }
 
     fn run(&mut self) {
-        // Costs are not negative, so their bits sort as they do.
+        // Costs are not negative, so they have the same order as their bits.
         let mut queue: BinaryHeap<Reverse<(u64, u32)>> = BinaryHeap::new();
         let mut costs = vec![f64::INFINITY; self.vertices.len()];
         for vertex in 0..to_u32(self.vertices.len()) {

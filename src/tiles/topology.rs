@@ -1,8 +1,9 @@
 //! The unsimplified boundaries of a layer as arcs, as in TopoJSON: each shared border is stored
 //! once.
 //!
-//! They are noded in millimetres on the British National Grid, as [`coverage`](super::coverage)
-//! does before it projects: a vertex of one area on another's edge becomes a vertex of both.
+//! The boundaries are noded in millimetres on the British National Grid, as
+//! [`coverage`](super::coverage) does before it projects: a vertex of one area on another's edge
+//! becomes a vertex of both.
 
 use std::collections::HashMap;
 
@@ -19,8 +20,8 @@ pub struct Topology {
     /// Each arc as longitudes and latitudes (WGS84). Arcs meet only at their ends; a closed arc
     /// ends where it starts.
     pub arcs: Vec<Vec<(f64, f64)>>,
-    /// For each boundary, in order: its polygons, each of them rings with the exterior first, each
-    /// of these references to arcs. Exteriors run clockwise, holes counter-clockwise.
+    /// The polygons of each boundary, in order. A polygon is a list of rings, the exterior first; a
+    /// ring is a list of references to arcs. Exteriors run clockwise, holes counter-clockwise.
     pub areas: Vec<Vec<Vec<Vec<ArcRef>>>>,
 }
 
@@ -68,7 +69,7 @@ fn arc_vertices(graph: &PlanarGraph, arc: &BoundaryArc) -> Vec<IntCoord> {
     points.map(|&point| graph.points[point as usize]).collect()
 }
 
-/// Returns the sorted edges of each area, which they have on their left.
+/// Returns the edges of each area, sorted, and directed so that the area is on their left.
 fn edges_by_area(
     graph: &PlanarGraph,
     labels: &FaceLabels,
@@ -117,7 +118,7 @@ fn refs_by_first_edge(graph: &PlanarGraph, arcs: &[BoundaryArc]) -> HashMap<Dire
     refs
 }
 
-/// Returns the arcs that make up a ring, starting with the first that begins on it.
+/// Returns the arcs that make up a ring, in the order in which they begin along it.
 fn ring_refs(ring: &[IntCoord], refs: &HashMap<DirectedEdge, ArcRef>) -> Vec<ArcRef> {
     let edges = ring.iter().zip(ring.iter().cycle().skip(1));
     edges

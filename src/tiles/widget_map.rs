@@ -1,6 +1,6 @@
 //! Paths for the map widget: a layer, or an area and its surroundings, as a single drawing.
 //!
-//! They are made from the same shared edges as tiles, so borders coincide here too.
+//! The paths are made from the same shared edges as tiles, so borders coincide here too.
 
 use std::fmt::Write as _;
 
@@ -13,8 +13,8 @@ use super::{EXTENT_BITS, TiledLayer};
 /// The zoom at which bounding boxes are measured to choose the zoom to draw: its units are 24 m
 /// wide in the middle of Great Britain.
 const MEASURING_ZOOM: u8 = 8;
-/// The longer side of the focus has at least this many units, so that half a pixel of a tile is
-/// 1/1,024 of it: less than a pixel in a column of text.
+/// The longer side of the focus (the area, or the whole layer) has at least this many units, so
+/// that half a pixel of a tile is 1/1,024 of it: less than a pixel in a column of text.
 const UNITS_MIN: i64 = 4_096;
 /// The ratio of the longer side of the focus to the margin: around an area, and around a whole
 /// layer.
@@ -34,7 +34,7 @@ pub struct WidgetMap {
     pub width: i64,
     /// Height in units.
     pub height: i64,
-    /// Units around the Earth.
+    /// The number of units around the Earth.
     pub units_around_earth: i64,
     /// The upper left corner of the map, in units from the upper left corner of the Web Mercator
     /// square.

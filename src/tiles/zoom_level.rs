@@ -133,7 +133,8 @@ fn simplified_areas(
 }
 
 impl AreaGeometry {
-    /// Assembles an area from its sorted edges; `centre` represents it if they enclose nothing.
+    /// Assembles an area from its sorted edges. If they enclose nothing, the area is a point at
+    /// `centre`.
     fn new(edges: &[DirectedEdge], centre: Option<ZoomCoord>) -> AreaGeometry {
         let polygons: Vec<Vec<Vec<ZoomCoord>>> = polygonize(edges)
             .into_iter()
