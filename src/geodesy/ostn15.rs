@@ -80,8 +80,8 @@ impl ShiftGrid {
     /// Returns the east and north shift in metres, interpolated bilinearly between the four
     /// surrounding nodes.
     ///
-    /// A position outside the grid gets the shift of the nearest edge, so that the inverse may
-    /// cross the edge while it converges; NaN gives NaN.
+    /// A position outside the grid has the shift of the nearest edge, so that the inverse may cross
+    /// the edge while it converges. The shift of NaN is NaN.
     fn shift(&self, easting: f64, northing: f64) -> (f64, f64) {
         let (column, t) = cell(easting, COLUMNS);
         let (row, u) = cell(northing, ROWS);

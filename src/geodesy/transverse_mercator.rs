@@ -2,8 +2,8 @@
 //!
 //! The formulae and constants are those of Ordnance Survey's *Transformations and OSGM15 user
 //! guide* (v1.3, 2020), annexes B and C, which are also in its *Guide to coordinate systems in
-//! Great Britain*. The result is an ETRS89 easting and northing, by which OSTN15 looks up its
-//! shifts; it is some 100 m from the British National Grid.
+//! Great Britain*. The result is an ETRS89 easting and northing, for which the shifts of OSTN15 are
+//! looked up. It differs from the position on the British National Grid by some 100 m.
 //!
 //! OS's truncated series are used deliberately. An exact projection (Krüger's series to n⁵) differs
 //! from them by less than 0.1 mm over most of Great Britain, but by 0.9 mm forwards and 5.7 mm

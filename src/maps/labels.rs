@@ -2,7 +2,7 @@
 //!
 //! A name is placed inside its area, in as many lines and as small as necessary. An area without
 //! room for its name gets a number, inside it or beside it with a leader line; the legend lists the
-//! names of the numbers.
+//! numbers with their names.
 
 use super::raster::{AreaMask, ImagePoint, ImageRect, distance};
 use super::text::{self, FontWeight, LINE_HEIGHT};
@@ -39,7 +39,8 @@ pub(super) enum AreaLabel {
     },
     Number {
         rect: ImageRect,
-        /// Where its leader line leads, if it is not at the label point or inside the area.
+        /// The end of its leader line, if the number is neither at the label point nor inside the
+        /// area.
         leads_to: Option<ImagePoint>,
     },
     /// There was no room; the legend lists the area without a number.
@@ -57,8 +58,8 @@ pub(super) fn place_labels(
     let mut taken: Vec<ImageRect> = reserved.into_iter().collect();
     let mut labels: Vec<Option<AreaLabel>> = requests.iter().map(|_| None).collect();
     let mut order: Vec<usize> = (0..requests.len()).collect();
-    // Names of the largest areas first, which matter most; the sort is stable, so the result is
-    // reproducible.
+    // Names of the largest areas first, because they matter most. The sort is stable, so the result
+    // is reproducible.
     order.sort_by_key(|&index| {
         let request = &requests[index];
         (
@@ -73,7 +74,7 @@ pub(super) fn place_labels(
     let digits = digit_count(unnamed_count.min(numbers_max));
     let widest = text::width("8", NUMBER_SIZE, FontWeight::Bold) * digits;
     let size = (widest + 6.0, NUMBER_SIZE + 4.0);
-    // Numbers of the smallest areas first, which have the least choice.
+    // Numbers of the smallest areas first, because they have the least choice.
     let unnamed = (0..requests.len()).filter(|&index| labels[index].is_none());
     let mut unnamed: Vec<usize> = unnamed.take(numbers_max).collect();
     unnamed.sort_by_key(|&index| requests[index].mask.cell_count());

@@ -8,10 +8,10 @@
 //!   National Grid: the scale bar is correct everywhere, and up is grid north.
 //! - Adjacent areas differ in pattern as well as colour, so that they can be distinguished in black
 //!   and white.
-//! - An area without room for its name has a number and is listed in the legend: no area is left
-//!   out.
-//! - The same request always gives the same SVG and PNG, whatever the machine, its fonts or the
-//!   time.
+//! - An area without room for its name has a number and is listed in the legend, so that no area is
+//!   omitted.
+//! - The same request always produces the same SVG and PNG, on any machine, with any fonts and at
+//!   any time.
 
 mod labels;
 mod raster;
@@ -35,11 +35,11 @@ pub const WIDTH_MIN: u32 = 240;
 /// The maximum width of a map, in CSS pixels.
 pub const WIDTH_MAX: u32 = 2_000;
 
-/// The margin around what is shown, as a fraction of its size: for a layer, and for an area, whose
-/// surroundings it shows.
+/// The margin around the layer or the selected area, as a fraction of its size. The margin of an
+/// area shows its surroundings.
 const LAYER_MARGIN: f64 = 0.03;
 const AREA_MARGIN: f64 = 0.3;
-/// The minimum width and height of what is shown, in metres.
+/// The minimum width and height of the part of the country that is shown, in metres.
 const SPAN_MIN_M: f64 = 3_000.0;
 /// Limits on the frame's height as a fraction of its width.
 const ASPECT_MIN: f64 = 0.6;
@@ -180,11 +180,11 @@ fn draw_map(
     }))
 }
 
-/// Which areas may have names, and where labels may be placed.
+/// Options for the labels: which areas may have names, and where labels may be placed.
 struct LabelOptions<'a> {
     selected: Option<&'a str>,
     is_partition: bool,
-    /// A rectangle to leave clear.
+    /// A rectangle in which no label may be placed.
     reserved: Option<ImageRect>,
 }
 

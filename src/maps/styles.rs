@@ -40,7 +40,7 @@ const fn fill(
     }
 }
 
-/// Diagonals extend beyond the square's corners, so that squares join without gaps.
+/// The fills. Diagonals extend beyond the square's corners, so that squares join without gaps.
 pub(super) const FILLS: [PatternFill; 7] = [
     fill("#fbe3bd", "#d08f1a", 8, "M-2 2L2-2M0 8L8 0M6 10L10 6"),
     fill("#d3ebf8", "#4795c2", 8, "M2 2h1.6M6 6h1.6"),

@@ -23,7 +23,7 @@ const ASCENT: f64 = 0.92;
 const SCALE_STRIP_HEIGHT: f64 = 34.0;
 /// The diameter of the marker, including its halo, in CSS pixels.
 pub(super) const MARKER_SIZE: f64 = 22.0;
-/// The maximum number of areas that the description names.
+/// The maximum number of areas that the description lists.
 const DESCRIBED_MAX: usize = 60;
 
 /// The width and margins of the page, in CSS pixels.

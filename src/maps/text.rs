@@ -12,7 +12,7 @@ pub(super) const BOLD: &[u8] = include_bytes!("../../data/fonts/Arimo-Bold.ttf")
 /// The `font-family` of maps.
 pub(super) const FONT_FAMILIES: &str = "Arial, Helvetica, 'Liberation Sans', Arimo, sans-serif";
 
-/// Allowance for fonts that are slightly wider.
+/// Factor that allows for fonts that are slightly wider.
 const WIDTH_ALLOWANCE: f64 = 1.04;
 /// The distance between baselines, in font sizes.
 pub(super) const LINE_HEIGHT: f64 = 1.2;
@@ -55,8 +55,8 @@ pub(super) fn wrap(text: &str, size: f64, weight: FontWeight, max_width: f64) ->
     lines
 }
 
-/// Returns ways to break a name into lines, for each number of lines the narrowest; the fewest
-/// lines come first.
+/// Returns the ways to break a name into lines: for each number of lines the narrowest, the fewest
+/// lines first.
 pub(super) fn line_breaks(name: &str, size: f64, weight: FontWeight) -> Vec<Vec<String>> {
     let full_width = width(name, size, weight);
     let mut layouts: Vec<Vec<String>> = Vec::new();
