@@ -16,16 +16,16 @@ use crate::index::{
 };
 use crate::request::InvalidRequest;
 
-/// Cells in their written form, grouped into runs, followed by two reasons.
+/// Encoded cells, grouped into runs, followed by two reasons.
 ///
-/// All of it is in one allocation, to avoid cache misses: the number of texts and the end of each
-/// text, in four bytes each, followed by the texts.
+/// They are in one allocation, to avoid cache misses: the number of texts and the end of each text,
+/// in four bytes each, followed by the texts.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct CellRuns(Box<[u8]>);
 
 impl CellRuns {
-    /// Stores runs of cells, the reason why something is not known, and the same for resilience
-    /// groups.
+    /// Stores runs of cells, the reason why a result is missing, and the reason why the resilience
+    /// groups are unknown.
     pub(super) fn new(runs: Vec<Vec<u8>>, reason: &str, groups_reason: &str) -> CellRuns {
         let reasons = [reason, groups_reason].map(|text| text.as_bytes().to_vec());
         let texts: Vec<Vec<u8>> = runs.into_iter().chain(reasons).collect();
@@ -53,12 +53,12 @@ impl CellRuns {
         &self.0[start..self.word(index + 1)]
     }
 
-    /// Returns the reason why something is not known; empty if there is none.
+    /// Returns the reason why a result is missing; empty if no result is missing.
     pub(super) fn reason(&self) -> &[u8] {
         self.run(self.word(0) - 2)
     }
 
-    /// Returns the reason why the resilience groups are not known; empty if there is none.
+    /// Returns the reason why the resilience groups are unknown; empty if they are known.
     pub(super) fn groups_reason(&self) -> &[u8] {
         self.run(self.word(0) - 1)
     }
@@ -125,13 +125,13 @@ pub(super) const STATUSES: [&str; 12] = [
     super::layout::BAD_ROW,
 ];
 
-/// The location that a row gives.
+/// The location in a row.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum RowLocation {
     Postcode(Result<Postcode, InvalidPostcode>),
     /// Coordinates, or the code of the error in them.
     Position(Result<Locator, &'static str>),
-    /// None: only the registration is looked up.
+    /// The row has no location: only the registration is looked up.
     Absent,
 }
 
@@ -140,7 +140,7 @@ impl RowLocation {
         RowLocation::Position(parsed.map_err(|fault| fault.code()))
     }
 
-    /// Returns the locator, if the row gives a valid location.
+    /// Returns the locator, if the row has a valid location.
     pub(super) fn locator(&self) -> Option<Locator> {
         match *self {
             RowLocation::Postcode(Ok(postcode)) => Some(Locator::Postcode(postcode)),
@@ -149,7 +149,7 @@ impl RowLocation {
         }
     }
 
-    /// Returns the status and the reason of a row that gives no valid location.
+    /// Returns the status and the reason of a row that has no valid location.
     fn error_status(&self) -> Option<(&'static str, String)> {
         let (status, why) = match *self {
             RowLocation::Postcode(Err(InvalidPostcode::Missing)) => ("missing", "missing".into()),
@@ -237,7 +237,7 @@ impl ResidenceCells {
 }
 
 impl RegistrationCells {
-    /// The cells of a row of an input file without a practice column.
+    /// Returns the cells of a row of an input file without a practice column.
     pub(super) fn not_requested(
         layout: &OutputLayout,
         agreement_keys: &StringInterner,
@@ -247,7 +247,7 @@ impl RegistrationCells {
         });
         RegistrationCells {
             runs: CellRuns::new(runs, "", ""),
-            agreement_key: agreement_keys.intern("not asked"),
+            agreement_key: agreement_keys.intern("not requested"),
             iccs: Vec::new(),
             has_community: false,
             closes_on: false,
@@ -351,7 +351,7 @@ impl CellWriter {
             .find(|(id, _)| *id == layer)
             .map(|(_, found)| found)
         {
-            // More than one area only if the point is on a shared boundary.
+            // There is more than one area only if areas of the layer overlap.
             Some(LayerResult::Areas(areas)) => {
                 let texts: Vec<Cow<'_, str>> = areas
                     .iter()

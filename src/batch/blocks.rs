@@ -25,7 +25,7 @@ pub(super) struct RowSpan {
     pub(super) has_quotes: bool,
 }
 
-/// Where rows end.
+/// The rule for where rows end.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum RowSyntax {
     /// At a line feed outside quotation marks.
@@ -41,7 +41,8 @@ pub(super) const BLOCK_BYTES: usize = 256 << 10;
 /// not a table.
 pub(super) const ROW_BYTES_MAX: usize = 1 << 20;
 
-/// Reads block after block. The block boundaries depend only on the input bytes.
+/// A reader that returns one block after another. The block boundaries depend only on the input
+/// bytes.
 pub(super) struct BlockReader<R> {
     source: R,
     syntax: RowSyntax,
@@ -55,8 +56,8 @@ pub(super) struct BlockReader<R> {
 
 impl<R: Read> BlockReader<R> {
     /// Creates a reader that starts at line number `line`, with `remainder` as the bytes that were
-    /// already read. A block has at most `rows_max` rows: a row may be a single byte, and every row
-    /// gets an answer.
+    /// already read. A block has at most `rows_max` rows, because a row may be a single byte but
+    /// its answer is much longer.
     pub(super) fn new(
         source: R,
         syntax: RowSyntax,
@@ -184,12 +185,12 @@ fn split_rows(syntax: RowSyntax, rows_max: usize, bytes: &[u8], rows: &mut Vec<R
 mod tests {
     use super::*;
 
-    /// The rows of a text, each with the index of its block.
+    /// Returns the rows of a text, each with the index of its block.
     fn rows(text: &str) -> Result<Vec<(u64, String)>, String> {
         rows_by(8_192, text)
     }
 
-    /// The same, with at most `rows_max` rows in a block.
+    /// Returns the same, with at most `rows_max` rows in a block.
     fn rows_by(rows_max: usize, text: &str) -> Result<Vec<(u64, String)>, String> {
         let syntax = RowSyntax::Csv(Delimiter::COMMA);
         let mut blocks = BlockReader::new(text.as_bytes(), syntax, rows_max, Vec::new(), 1);

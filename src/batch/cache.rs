@@ -7,11 +7,11 @@ use std::sync::{Arc, RwLock};
 
 use crate::domain::Postcode;
 
-/// A slot holds a key of 46 bits and an id of 18 bits, so that a look-up is one load and takes no
-/// lock.
+/// A slot consists of a key of 46 bits and an id of 18 bits, so that a look-up is one load and
+/// needs no lock.
 const ID_BITS: u32 = 18;
 const KEY_MASK: u64 = (1 << (64 - ID_BITS)) - 1;
-/// Of the key, the day's id takes 12 bits and the postcode 34.
+/// In the key, the id of the date has 12 bits and the postcode 34.
 const POSTCODE_BITS: u32 = 34;
 /// The maximum number of dates with an id; answers for other dates are not cached.
 pub(super) const DAYS_MAX: usize = 1 << 12;
@@ -29,7 +29,7 @@ pub(super) struct AnswerCache {
     buckets: Vec<Bucket>,
 }
 
-/// The slots that may hold a key: one cache line.
+/// The slots that may contain a key: one cache line.
 #[derive(Default)]
 #[repr(align(64))]
 struct Bucket([AtomicU64; PROBES]);
@@ -166,7 +166,7 @@ impl<T: Eq + Hash> Interner<T> {
     }
 }
 
-/// The same for texts, without a size limit: there are few of them.
+/// An [`Interner`] of texts, without a size limit because there are few of them.
 #[derive(Default)]
 pub(super) struct StringInterner(RwLock<HashMap<String, usize>>);
 

@@ -203,8 +203,8 @@ pub(super) fn is_formula(text: &[u8]) -> bool {
     )
 }
 
-/// Writes a field of the user's so that a spreadsheet displays it and does not run it: a formula is
-/// prefixed with an apostrophe and quoted if needed. A negative number is not a formula.
+/// Writes one of the user's fields so that a spreadsheet displays it and does not run it. A formula
+/// is prefixed with an apostrophe, and quoted if needed. A negative number is not a formula.
 pub(super) fn write_excel_safe(out: &mut Vec<u8>, field: &[u8], delimiter: Delimiter) {
     let is_negative_number = field.first() == Some(&b'-')
         && std::str::from_utf8(field)

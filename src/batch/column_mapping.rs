@@ -1,8 +1,8 @@
-//! Which columns of the input file hold the postcode, practice code, coordinates and date.
+//! Finds the columns of the input file with the postcode, practice code, coordinates and date.
 
 use super::BatchError;
 
-/// What an input column holds.
+/// The role of an input column: what its values are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnRole {
     /// The postcode of the residence.
@@ -92,11 +92,11 @@ pub struct ColumnOverrides {
     pub northing: Option<String>,
     /// The column with the as-of dates.
     pub as_of: Option<String>,
-    /// Look up only the registration; no column holds a location.
+    /// Whether only the registration is looked up, so that no column has the location.
     pub registration_only: bool,
 }
 
-/// The columns that hold the location. Indices start at 0.
+/// The columns with the location. Indices start at 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LocationColumns {
     /// The postcode column.
@@ -139,7 +139,7 @@ impl ColumnRole {
         match self {
             ColumnRole::Postcode => "a postcode must be text",
             ColumnRole::Practice => "a practice code must be text",
-            ColumnRole::AsOf => "a day must be a date (date32) or text",
+            ColumnRole::AsOf => "an as-of date must be a date (date32) or text",
             _ => "a coordinate must be a number (integer or floating point) or text",
         }
     }
@@ -158,7 +158,7 @@ impl ColumnRole {
     }
 }
 
-/// Finds the columns of one way to give the location.
+/// A function that finds the columns with the location, if it is given in one particular way.
 type LocationFinder<'n> = &'n dyn Fn() -> Result<Option<LocationColumns>, BatchError>;
 
 impl ColumnOverrides {
@@ -179,9 +179,9 @@ impl ColumnOverrides {
 impl ColumnMapping {
     /// Finds the columns in a list of column names.
     ///
-    /// A name given by the user must match exactly, or else like the names in [`COLUMN_ALIASES`]. If
-    /// two columns match, or the columns give the location in two ways, the user must choose:
-    /// nothing is guessed.
+    /// A name given by the user is compared exactly; if no column matches, it is compared as the
+    /// names in [`COLUMN_ALIASES`] are. If two columns match, or the columns give the location in
+    /// two ways, the user must choose: nothing is guessed.
     ///
     /// # Errors
     /// If a required column is missing or ambiguous.

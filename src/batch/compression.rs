@@ -162,13 +162,13 @@ mod tests {
     #[test]
     fn concatenated_parts_decompress_as_one_file() {
         for compression in [Compression::Gzip, Compression::Zstd] {
-            let mut compressed = compression.compress(b"postcode\n").expect("packed");
-            compressed.extend(compression.compress(b"LA1 1AA\n").expect("packed"));
+            let mut compressed = compression.compress(b"postcode\n").expect("compressed");
+            compressed.extend(compression.compress(b"LA1 1AA\n").expect("compressed"));
             assert_eq!(Compression::detect(&compressed), compression);
             let mut text = String::new();
             Decompressor::new(compression, compressed.as_slice(), 23)
                 .and_then(|mut decompressor| decompressor.read_to_string(&mut text))
-                .expect("unpacked");
+                .expect("decompressed");
             assert_eq!(text, "postcode\nLA1 1AA\n");
         }
     }

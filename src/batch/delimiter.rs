@@ -1,3 +1,5 @@
+//! The delimiter between the fields of a text file.
+
 use std::fmt;
 use std::str::FromStr;
 

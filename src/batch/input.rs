@@ -67,7 +67,7 @@ pub struct BatchInput<R: Read> {
     pub(super) body: InputBody<R>,
 }
 
-/// The rest of an input file, after the detection.
+/// The rest of an input file, after its format was detected.
 pub(super) enum InputBody<R: Read> {
     /// Rows of text.
     Text(TextBody<R>),
@@ -88,7 +88,7 @@ pub(super) struct TextBody<R: Read> {
 /// rest.
 type Decompressed<R> = Decompressor<Chain<Cursor<Vec<u8>>, CountingReader<R>>>;
 
-/// The same, after its own first bytes were read to detect the format.
+/// The same, preceded by its own first bytes, which were read to detect the format.
 type Replayed<R> = Chain<Cursor<Vec<u8>>, Decompressed<R>>;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -114,7 +114,8 @@ impl<R: Read> BatchInput<R> {
         let window_log = request.limits.zstd_window_log;
         let mut source = Decompressor::new(compression, beginning, window_log)?;
         let mut text = Vec::new();
-        // No more than needed: the sender of a stream may wait for the first answers.
+        // This reads no more than needed, because the sender of a stream may wait for the first
+        // answers.
         fill(&mut source, &mut text, ARROW_CONTINUATION.len())?;
         if is_arrow(&text, request.format) {
             let source = Cursor::new(text).chain(source);
@@ -142,7 +143,7 @@ impl<R: Read> BatchInput<R> {
             BatchFormat::Csv => detect_csv_header(&text, request)?,
             BatchFormat::Ndjson => detect_ndjson_header(&text, has_ended, request)?,
             BatchFormat::Parquet | BatchFormat::Arrow => {
-                let what = "it does not start like one".into();
+                let what = "its first bytes are not those of that format".into();
                 return Err(BatchError::Unreadable { format, what });
             }
         };
@@ -404,7 +405,7 @@ fn detect_csv_header(text: &[u8], request: &BatchRequest) -> Result<InputHeader,
         Some(best) => Delimiter::CANDIDATES
             .iter()
             .position(|delimiter| *delimiter == best),
-        // The error is the one that the most likely delimiter gives.
+        // Returns the error of the most likely delimiter.
         None => (0..candidates.len())
             .rev()
             .max_by_key(|&index| candidates[index].0),
@@ -474,7 +475,10 @@ fn detect_ndjson_header(
                 columns.extend(new);
             }
             None if index == 0 => {
-                let (what, hint) = ("something else", ": its first line is not a JSON object");
+                let (what, hint) = (
+                    "in an unknown format",
+                    ": its first line is not a JSON object",
+                );
                 return Err(BatchError::UnsupportedFormat { what, hint });
             }
             // A later line is reported as a bad row.

@@ -15,10 +15,12 @@ use super::BatchError;
 use super::cache::POISONED;
 use crate::memory;
 
-/// The maximum ratio of decompressed to compressed bytes. Files of patients usually compress 10 to
-/// 20 times. The limit applies to gzip and zstd around a file and to LZ4 and zstd buffers in Arrow.
+/// The maximum ratio of decompressed to compressed bytes. Files of patients are usually compressed
+/// 10 to 20 times. The limit applies to gzip and zstd around a file and to LZ4 and zstd buffers in
+/// Arrow.
 pub(super) const DECOMPRESSION_RATIO_MAX: u64 = 250;
-/// The ratio is checked only after this many decompressed bytes: small files of one value repeat.
+/// The ratio is checked only after this many decompressed bytes, because a small file may repeat a
+/// single value.
 pub(super) const DECOMPRESSION_FREE_BYTES: u64 = 1 << 20;
 
 /// The maximum ratio of output to input bytes. A file with only postcodes has 9 bytes per row; if
@@ -110,9 +112,9 @@ pub enum ExceededLimit {
     MetadataBytes(u64),
     /// The maximum size in bytes of a zstd window.
     ZstdWindow(u64),
-    /// A decompressed size of 250 times the size of the file.
+    /// The maximum ratio of the decompressed size to the size of the file: 250.
     DecompressionRatio,
-    /// An output of 2,500 times the size of the file.
+    /// The maximum ratio of the size of the output to the size of the file: 2,500.
     AnswerRatio,
 }
 
@@ -140,11 +142,11 @@ impl fmt::Display for ExceededLimit {
             ),
             ExceededLimit::DecompressionRatio => write!(
                 f,
-                "it is more than {DECOMPRESSION_RATIO_MAX} times as long when decompressed: send it with less compression"
+                "it is more than {DECOMPRESSION_RATIO_MAX} times as long when decompressed: use less compression"
             ),
             ExceededLimit::AnswerRatio => write!(
                 f,
-                "its answers are more than {ANSWER_RATIO_MAX} times as long as the input: send it with less compression, or request fewer columns"
+                "its output is more than {ANSWER_RATIO_MAX} times as long as the input: use less compression, or request fewer columns"
             ),
         }
     }

@@ -10,7 +10,7 @@ use super::layout::OutputLayout;
 use crate::domain::{OdsCode, Postcode};
 use crate::index::Index;
 
-/// Computes the rows of one look-up table.
+/// The rows of one look-up table, which are computed on request.
 pub(crate) struct LookupRows<'i> {
     index: &'i Index,
     layout: OutputLayout,
@@ -22,8 +22,8 @@ pub(crate) struct LookupRows<'i> {
 pub(crate) struct LookupRow(CellRuns);
 
 impl<'i> LookupRows<'i> {
-    /// The table of postcodes. It has no columns that are the same in every row of a postcode, or
-    /// that depend on the input.
+    /// Creates the rows of the table of postcodes. The table has no columns that are the same in
+    /// every row of a postcode, or that depend on the input.
     pub(crate) fn for_postcodes(index: &'i Index) -> LookupRows<'i> {
         LookupRows::new(index, |column| match column {
             OutputColumn::Location(
@@ -37,7 +37,7 @@ impl<'i> LookupRows<'i> {
         })
     }
 
-    /// The table of practices.
+    /// Creates the rows of the table of practices.
     pub(crate) fn for_practices(index: &'i Index) -> LookupRows<'i> {
         LookupRows::new(index, |column| {
             matches!(
@@ -57,7 +57,7 @@ impl<'i> LookupRows<'i> {
         }
     }
 
-    /// Returns the columns of a row, in the order of its cells; two reasons follow them.
+    /// Returns the columns of a row, in the order of its cells. Two cells with reasons follow them.
     pub(crate) fn columns(&self) -> &[OutputColumn] {
         &self.layout.columns
     }
@@ -77,8 +77,8 @@ impl<'i> LookupRows<'i> {
 }
 
 impl LookupRow {
-    /// Appends the cells of the columns, then the reason why something is not known, and the same
-    /// for resilience groups.
+    /// Appends the cells of the columns, then the reason why a result is missing, and the reason
+    /// why the resilience groups are unknown.
     pub(crate) fn append_to(&self, row: &mut Vec<u8>) {
         // The columns are adjacent in the layout, so they are a single run.
         row.extend_from_slice(self.0.run(0));

@@ -1,5 +1,5 @@
-//! Batch look-ups: every input row gives exactly one output row, in the same order, with the user's
-//! own columns unchanged byte for byte and the output columns appended.
+//! Batch look-ups: every input row produces exactly one output row, in the same order, with the
+//! user's own columns unchanged byte for byte and the output columns appended.
 //!
 //! ```text
 //!  bytes ──► BatchInput: detects compression, format, delimiter, columns ──► errors, if any
@@ -11,9 +11,9 @@
 //! Rows are text (CSV, TSV, NDJSON) or columnar (Parquet, Arrow; see `columnar`).
 //!
 //! Nothing in this module opens a file: input is any [`std::io::Read`] and output any
-//! [`std::io::Write`], so a file, a pipe and a connection give the same bytes. Memory use depends
-//! on the number of threads, not on the number of rows. The output bytes do not depend on the
-//! number of threads.
+//! [`std::io::Write`], so a file, a pipe and a connection produce the same output. Memory use
+//! depends on the number of threads, not on the number of rows. The output bytes do not depend on
+//! the number of threads.
 //!
 //! An answer combines two parts that are computed once and cached: the cells that depend on the
 //! postcode, and the cells that depend on the practice. `Index::locate` computes both parts and
@@ -191,7 +191,7 @@ pub enum BatchError {
         name: String,
     },
     /// Several columns match one role.
-    #[error("{} may each hold the {}: specify one with {}", quoted(names), role.as_str(), role.argument())]
+    #[error("{} may each be the {} column: specify one with {}", quoted(names), role.as_str(), role.argument())]
     AmbiguousColumn {
         /// The role.
         role: ColumnRole,

@@ -106,7 +106,8 @@ struct OrderedPipeline<'p, S, K> {
 struct InputState<S> {
     next_index: u64,
     source: S,
-    /// Nothing is read after an error, because the rest could be misinterpreted.
+    /// Whether the source has failed. Nothing is read after an error, because the rest could be
+    /// misinterpreted.
     has_failed: bool,
 }
 

@@ -108,7 +108,7 @@ fn preview_inner<R: Read>(
     Ok(out)
 }
 
-/// The format of the output cells in text rows.
+/// Returns the format of the output cells in rows of text.
 fn cell_format(detected: &DetectedFormat) -> CellFormat {
     match detected.delimiter {
         Some(delimiter) => CellFormat::Csv(delimiter),

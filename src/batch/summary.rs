@@ -22,7 +22,7 @@ pub struct BatchSummary {
     pub agreement: Vec<(&'static str, u64)>,
     /// The number of rows per ICC, ordered by id.
     pub icc: Vec<IccCount>,
-    /// Numbers that a spreadsheet has irreversibly shortened, such as `4.5E+09`.
+    /// Numbers that a spreadsheet has irreversibly shortened, if there are any.
     pub scientific_notation: Option<ScientificNotation>,
 }
 
@@ -84,7 +84,7 @@ impl BatchTally {
         }
     }
 
-    /// Counts numbers such as `4.5E+09`, which a spreadsheet has shortened.
+    /// Counts the numbers in scientific notation.
     pub(super) fn count_scientific_notation(&mut self, text: &[u8], first_line: u64) {
         let mut found =
             memmem::find_iter(text, b"E+").filter(|&index| is_scientific_notation(text, index));

@@ -25,7 +25,7 @@ use crate::domain::{Agreement, InvalidOdsCode, InvalidPostcode, OdsCode, Postcod
 use crate::index::{Index, LocateQuery};
 use crate::request::{LOCATE_PARAMS, LocateRequest, RequestParams};
 
-/// The state shared by all worker threads.
+/// The state that all worker threads share.
 pub(super) struct BatchContext<'i> {
     index: &'i Index,
     pub(super) layout: OutputLayout,
@@ -106,7 +106,7 @@ impl BatchContext<'_> {
 /// The worker of one thread.
 pub(super) struct BatchWorker<'s, 'i> {
     context: &'s BatchContext<'i>,
-    /// Counts of everything except the rows that are counted per cached part.
+    /// All counts, except those of the rows that are counted per cached part.
     pub(super) tally: BatchTally,
     /// The number of rows per id of a cached part.
     residence_counts: Vec<u64>,
@@ -133,7 +133,8 @@ struct RecentPractice {
     id: u32,
 }
 
-/// As many practices as the patients of a whole region are registered with.
+/// The number of slots for recently used practices: enough for those with which the patients of a
+/// whole region are registered.
 const PRACTICE_CACHE_SIZE: usize = 1 << PRACTICE_CACHE_BITS;
 const PRACTICE_CACHE_BITS: u32 = 10;
 /// The length of the longest practice spelling that is cached.
@@ -225,7 +226,7 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         }
     }
 
-    /// The counts of all rows that this worker answered.
+    /// Returns the counts of all rows that this worker answered.
     pub(super) fn into_tally(mut self) -> BatchTally {
         for (part, rows) in self.residences.iter().zip(self.residence_counts) {
             self.tally.add_residence(part, rows);
@@ -333,7 +334,7 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         }
     }
 
-    /// Parses a row of `fields` fields; `ends` holds the end of every selected field.
+    /// Parses a row of `fields` fields; `ends` has the end of every selected field.
     fn parse_csv_fields(
         &mut self,
         row: &[u8],
@@ -835,7 +836,7 @@ fn parse_position(names: [&str; 2], texts: [&[u8]; 2]) -> RowLocation {
     let pairs = names.map(str::to_string).into_iter().zip(texts);
     let request = RequestParams::new(pairs, LOCATE_PARAMS)
         .and_then(|params| LocateRequest::from_params(&params));
-    let place = request.map(|request| request.query.locator.expect("coordinates make a place"));
+    let place = request.map(|request| request.query.locator.expect("the request has coordinates"));
     RowLocation::from_position(place)
 }
 

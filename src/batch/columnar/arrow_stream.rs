@@ -29,7 +29,8 @@ use crate::batch::limits::{
 const CONTINUATION: [u8; 4] = [0xff; 4];
 /// The maximum number of flatbuffer tables in a message. A field takes two or more.
 const TABLES_MAX: usize = 1 << 16;
-/// The strings of a message may be stored once and referenced several times.
+/// The limit on the apparent size of a message, as a multiple of the limit on metadata: a string
+/// may be stored once and referenced several times.
 const APPARENT_SIZE_FACTOR: u64 = 4;
 /// The maximum number of fields in a schema, including nested ones.
 const FIELDS_MAX: usize = 1 << 14;
@@ -75,7 +76,7 @@ pub(super) struct DecodedBatch {
 /// The decompressed body of a message.
 struct MessageBody {
     bytes: Buffer,
-    /// The positions of its buffers, if they differ from the message.
+    /// The positions of its buffers, if they differ from those in the message.
     buffers: Option<Vec<ipc::Buffer>>,
     permit: MemoryPermit,
 }
@@ -119,8 +120,8 @@ impl<R: Read> ArrowStream<R> {
         Arc::clone(&self.schema)
     }
 
-    /// Returns the next record batch. Waits until there is memory for it besides the batches that
-    /// are still in use.
+    /// Returns the next record batch. Waits until there is memory for it in addition to the batches
+    /// that are still in use.
     ///
     /// # Errors
     /// If the stream is corrupt or exceeds a limit. The stream must not be read after an error.
@@ -382,9 +383,9 @@ impl BufferCodec {
         }
     }
 
-    /// Decompresses a buffer, which must fill `out` exactly. Neither codec allocates what a frame
-    /// states: zstd needs no window when it decompresses in one call, and LZ4 blocks have at most 4
-    /// MiB.
+    /// Decompresses a buffer, which must fill `out` exactly. Neither codec allocates memory for the
+    /// lengths that a frame states: zstd needs no window when it decompresses in one call, and LZ4
+    /// blocks have at most 4 MiB.
     fn decompress(&mut self, bytes: &[u8], out: &mut [u8]) -> Result<(), BatchError> {
         let is_whole = match self {
             BufferCodec::Lz4 => {

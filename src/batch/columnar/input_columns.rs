@@ -168,7 +168,9 @@ fn format_days(array: &dyn Array) -> Vec<String> {
     array
         .map(|day| match day {
             None => String::new(),
-            Some(day) => date_from_epoch_days(day).map_or("no day".into(), |day| day.to_string()),
+            Some(day) => {
+                date_from_epoch_days(day).map_or("not a date".into(), |day| day.to_string())
+            }
         })
         .collect()
 }

@@ -187,7 +187,7 @@ fn write_csv_line<'t>(texts: impl Iterator<Item = &'t [u8]>, out: &mut Vec<u8>) 
     }
 }
 
-/// The error for input whose parts are inconsistent.
+/// Returns the error for input whose parts are inconsistent.
 fn corrupt(format: BatchFormat, cause: impl ToString) -> BatchError {
     BatchError::Corrupt {
         format,
@@ -208,7 +208,7 @@ fn extended_schema(input: &Schema, added: &Schema) -> SchemaRef {
     Arc::new(Schema::new_with_metadata(fields, metadata))
 }
 
-/// Answers the record batches of one thread.
+/// The part of a worker that answers record batches.
 struct ColumnarAnswerer<'s, 'i> {
     worker: BatchWorker<'s, 'i>,
     added_schema: SchemaRef,
@@ -251,7 +251,8 @@ impl Stage<RecordRows, Option<BatchSlice>> for ArrowWorker<'_, '_> {
         rows: &mut RecordRows,
         output: &mut Option<BatchSlice>,
     ) -> Result<u64, BatchError> {
-        // Taken, because the next batch may have to wait until this one is dropped.
+        // The slice is taken out of the block, because the next batch may have to wait until this
+        // one is dropped.
         let Some(BatchSlice { batch, permit }) = rows.slice.take() else {
             return Ok(0);
         };

@@ -1,5 +1,5 @@
-//! Checks a Parquet file before the `parquet` crate reads it: that crate allocates whatever the
-//! footer, the page headers and the encodings of values state.
+//! Checks a Parquet file before the `parquet` crate reads it: that crate allocates memory for any
+//! lengths that the footer, the page headers and the encodings of values state.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -24,7 +24,8 @@ use crate::batch::limits::{DecodeLimits, ExceededLimit, ReceivedBytes};
 const TAIL_BYTES: u64 = 8;
 /// The maximum nesting of groups.
 const SCHEMA_DEPTH_MAX: usize = 64;
-/// The sizes in which a page header is read; it contains the minimum and maximum of the values.
+/// The minimum and maximum number of bytes that are read for a page header, which contains the
+/// minimum and maximum of the values.
 const PAGE_HEADER_BYTES: std::ops::RangeInclusive<usize> = 1 << 12..=1 << 24;
 
 impl From<InvalidThrift> for BatchError {
@@ -37,8 +38,8 @@ fn corrupt_parquet(what: &str) -> BatchError {
     corrupt(BatchFormat::Parquet, what)
 }
 
-/// Checks the schema in the footer: `parquet` allocates as many children as a group states, and
-/// reads groups recursively.
+/// Checks the schema in the footer: `parquet` allocates memory for as many children as a group
+/// states, and reads groups recursively.
 ///
 /// # Errors
 /// If the footer is too long, or states more columns than it has. A file that is too short or
@@ -285,7 +286,8 @@ fn read_page_header<F: ChunkReader>(
 }
 
 /// Returns the length of the longest value of a page in bytes. In an encoding that stores each
-/// value as a prefix of the previous one and a suffix, a page of a few bytes may hold gigabytes.
+/// value as a prefix of the previous one and a suffix, a page of a few bytes may represent
+/// gigabytes.
 fn longest_value(
     page: &Page,
     chunk: &ColumnChunkMetaData,
@@ -341,7 +343,7 @@ fn page_values<'p>(page: &'p Page, chunk: &ColumnChunkMetaData) -> Result<&'p [u
             ..
         } => *def_levels_byte_len as usize + *rep_levels_byte_len as usize,
         Page::DataPage { .. } if description.max_def_level() == 0 => 0,
-        #[expect(deprecated, reason = "old files have it")]
+        #[expect(deprecated, reason = "old files use this encoding")]
         Page::DataPage {
             num_values,
             def_level_encoding: Encoding::BIT_PACKED,

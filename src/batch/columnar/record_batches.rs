@@ -19,7 +19,7 @@ use crate::panics;
 /// The marker at the start of each message of an Arrow stream, since format version 0.15 of 2019.
 pub(in crate::batch) const ARROW_CONTINUATION: &[u8] = b"\xff\xff\xff\xff";
 
-/// Reads slices of record batches. Their boundaries depend only on the input.
+/// A reader of slices of record batches. The boundaries of the slices depend only on the input.
 pub(in crate::batch) struct RecordBatches<R: Read> {
     stream: Box<ArrowStream<BufReader<R>>>,
     /// The maximum number of rows in a slice.

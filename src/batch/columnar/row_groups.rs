@@ -36,8 +36,8 @@ use crate::batch::input::BatchFormat;
 use crate::batch::limits::{DecodeLimits, ReceivedBytes};
 use crate::batch::pipeline::{BlockSource, OutputSink};
 
-/// Spark's own copy of the schema. Spark prefers it to the schema of the file, so it would hide the
-/// output columns.
+/// The key of Spark's own copy of the schema. Spark prefers the copy to the schema of the file, so
+/// it would hide the output columns.
 const SPARK_ROW_METADATA_KEY: &str = "org.apache.spark.sql.parquet.row.metadata";
 
 /// The maximum number of rows that are decoded at a time, and their maximum size in bytes.
@@ -155,8 +155,8 @@ fn check_codec(chunk: &ColumnChunkMetaData) -> Result<(), BatchError> {
     })
 }
 
-/// Reads the columns that the look-up needs, block by block. The block boundaries depend only on
-/// the file.
+/// A reader of the columns that the look-up needs, block by block. The block boundaries depend only
+/// on the file.
 pub(super) struct RowGroupReader {
     file: ParquetFile,
     /// The indices of the input columns that are read, in ascending order.
@@ -302,12 +302,12 @@ pub(super) struct GroupAnswers {
     pub(super) completed_group: Option<usize>,
 }
 
-/// Writes the input row groups with the output columns appended.
+/// A sink that writes the input row groups with the output columns appended.
 pub(super) struct ParquetAppender<W: Write + Send> {
     output: SerializedFileWriter<W>,
     input: ParquetFile,
     added_columns: RowGroupFactory,
-    /// The output columns of the current row group, not complete yet.
+    /// The output columns of the current row group, which is not complete yet.
     partial_group: Option<RowGroupBuilder>,
 }
 
@@ -429,7 +429,7 @@ impl<W: Write + Send> OutputSink for ParquetAppender<W> {
 #[derive(Clone)]
 struct SharedFile {
     file: Arc<Mutex<File>>,
-    /// Bytes.
+    /// The length in bytes.
     length: u64,
 }
 

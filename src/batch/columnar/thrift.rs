@@ -23,7 +23,7 @@ const MAP: u8 = 11;
 const STRUCT: u8 = 12;
 const UUID: u8 = 13;
 
-/// A reader that starts at the first byte.
+/// A reader of Thrift data, which starts at the first byte.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ThriftReader<'b> {
     rest: &'b [u8],

@@ -24,7 +24,7 @@ use crate::batch::BatchError;
 use crate::batch::input::BatchFormat;
 use crate::batch::pipeline::OutputSink;
 
-/// Writes an Arrow stream; each message is sent immediately.
+/// A sink that writes an Arrow stream. Each message is sent immediately.
 pub(super) struct ArrowSink<W: Write> {
     stream: StreamWriter<BufWriter<W>>,
 }
@@ -67,13 +67,13 @@ impl<W: Write + Send> OutputSink for ArrowSink<W> {
     }
 }
 
-/// Writes a Parquet file, one row group after another.
+/// A sink that writes a Parquet file, one row group after another.
 pub(crate) struct ParquetSink<W: Write + Send> {
     file: SerializedFileWriter<W>,
 }
 
-/// The properties of a Parquet writer. Pages are compressed with Snappy unless `compression` says
-/// otherwise.
+/// Returns the properties of a Parquet writer. Pages are compressed with Snappy unless
+/// `compression` says otherwise.
 pub(super) fn writer_properties(
     compression: Compression,
     metadata: Vec<KeyValue>,
@@ -84,8 +84,8 @@ pub(super) fn writer_properties(
             Compression::Gzip => basic::Compression::GZIP(GzipLevel::default()),
             Compression::Zstd => basic::Compression::ZSTD(ZstdLevel::default()),
         })
-        // Chunk statistics let readers skip row groups. Page statistics would stay in memory to
-        // the end.
+        // Chunk statistics let readers skip row groups. Page statistics would remain in memory
+        // until the end.
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
         .set_key_value_metadata(Some(metadata))
@@ -146,7 +146,7 @@ impl<W: Write + Send> OutputSink for ParquetSink<W> {
     }
 }
 
-/// Creates row groups on any thread.
+/// A factory of row groups, which may be used on any thread.
 pub(crate) struct RowGroupFactory {
     factory: ArrowRowGroupWriterFactory,
     schema: SchemaRef,
