@@ -28,7 +28,7 @@ pub enum AreaFormat {
     FlatGeobuf,
 }
 
-/// A file of areas. Areas without a boundary are left out.
+/// A file of areas. Areas without a boundary are omitted.
 pub struct AreaFile {
     /// The content of the file.
     pub bytes: Vec<u8>,
@@ -55,7 +55,7 @@ pub enum AreaExportError {
     TooLong {
         /// The name of the column.
         column: &'static str,
-        /// The most bytes in a value.
+        /// The maximum number of bytes in a value.
         max: usize,
     },
 }
@@ -63,7 +63,7 @@ pub enum AreaExportError {
 /// Encodes the areas of layers that have a boundary on the date.
 ///
 /// # Errors
-/// When the format cannot represent them.
+/// If the format cannot represent them.
 pub fn encode_areas(
     index: &Index,
     format: AreaFormat,
@@ -186,7 +186,7 @@ fn add_layer(
         .layers
         .iter()
         .find(|entry| entry.id == layer.as_str());
-    // The dataset's date, not today, so that the same dataset gives the same bytes.
+    // The dataset's date, not today's, so that the same dataset always produces the same bytes.
     database.execute(
         "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change, srs_id)
             VALUES (?1, 'features', ?2, ?3, ?4, ?5)",
@@ -260,7 +260,7 @@ const LITTLE_ENDIAN: u8 = 1;
 const POLYGON: u32 = 3;
 const MULTI_POLYGON: u32 = 6;
 
-/// A GeoPackage geometry: its header (12-128r17, 2.1.3), then well-known binary in metres.
+/// Returns a GeoPackage geometry: its header (12-128r17, 2.1.3), then well-known binary in metres.
 fn geometry_blob(boundary: &Boundary) -> Vec<u8> {
     let mut out = GEOMETRY_HEADER.to_vec();
     out.extend(BNG_EPSG_CODE.to_le_bytes());

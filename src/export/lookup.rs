@@ -1,5 +1,5 @@
 //! Look-up tables: for every postcode, and for every practice code, the results that depend only on
-//! it, each with its period of validity.
+//! that code, each with its period of validity.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
@@ -32,7 +32,7 @@ const DEFAULT_PRACTICE_CODES: [&str; 3] = ["V81997", "V81998", "V81999"];
 /// depend on the number of threads.
 ///
 /// # Errors
-/// When `output` cannot be written.
+/// If `output` cannot be written.
 pub fn write_postcodes<W: Write + Send>(
     index: &Index,
     format: TableFormat,
@@ -64,7 +64,7 @@ pub fn write_postcodes<W: Write + Send>(
 /// the practice.
 ///
 /// # Errors
-/// When `output` cannot be written.
+/// If `output` cannot be written.
 pub fn write_practices<W: Write + Send>(
     index: &Index,
     format: TableFormat,

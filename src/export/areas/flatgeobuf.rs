@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The header and the areas are FlatBuffers. Slots are numbered as the fields in header.fbs and
-//! feature.fbs of the format. This is written by hand, with the `flatbuffers` crate, on which Arrow
-//! depends anyway: the `flatgeobuf` crate would add thirty crates.
+//! feature.fbs of the format. The encoder is written by hand, with the `flatbuffers` crate, on
+//! which Arrow depends anyway: the `flatgeobuf` crate would add thirty crates.
 
 use flatbuffers::{FlatBufferBuilder, TableFinishedWIPOffset, WIPOffset};
 use jiff::civil::Date;
@@ -21,7 +21,7 @@ const MAGIC: [u8; 8] = [b'f', b'g', b'b', 3, b'f', b'g', b'b', 1];
 const STRING: u8 = 11;
 const POLYGON: u8 = 3;
 const MULTI_POLYGON: u8 = 6;
-/// The children of a node of the index.
+/// The number of children of a node of the index.
 const NODE_SIZE: usize = 16;
 const BNG_EPSG_CODE: i32 = 27_700;
 
@@ -159,7 +159,7 @@ fn feature(area: &AreaWithBoundary<'_>) -> Vec<u8> {
     finish(builder, feature)
 }
 
-/// A polygon: the coordinates of all rings, closed, and the end of each ring.
+/// Encodes a polygon: the coordinates of all rings, closed, and the end of each ring.
 fn polygon(builder: &mut FlatBufferBuilder<'_>, polygon: &GridPolygon) -> FinishedTable {
     let (mut coordinates, mut ends) = (Vec::new(), Vec::new());
     for ring in &polygon.rings {
@@ -179,8 +179,8 @@ fn polygon(builder: &mut FlatBufferBuilder<'_>, polygon: &GridPolygon) -> Finish
     builder.end_table(table)
 }
 
-/// The properties of an area: for each value that is not null, the index of its column, its length
-/// and its bytes.
+/// Encodes the properties of an area: for each value that is not null, the index of its column, its
+/// length and its bytes.
 fn properties((area, boundary): &AreaWithBoundary<'_>) -> Vec<u8> {
     let day = |day: Option<Date>| day.map(|day| day.to_string());
     let values: [Option<String>; COLUMNS.len()] = [

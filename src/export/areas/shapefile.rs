@@ -25,7 +25,7 @@ pub(super) fn to_shapefiles(
     day: Date,
 ) -> Result<AreaFile, AreaExportError> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    // A fixed modification time, so that the same areas give the same bytes.
+    // The modification time is fixed, so that the same areas always produce the same bytes.
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .last_modified_time(zip::DateTime::default());
@@ -79,7 +79,7 @@ fn to_polygon(boundary: &Boundary) -> Polygon {
     Polygon::with_rings(rings.collect())
 }
 
-/// The names of the columns, of at most ten letters.
+/// The names of the columns, of at most ten characters.
 const COLUMNS: [&str; 8] = [
     "id",
     "name",
@@ -90,15 +90,15 @@ const COLUMNS: [&str; 8] = [
     "valid_from",
     "valid_to",
 ];
-/// The columns from this one are dates.
+/// The index of the first column with dates; those after it have dates too.
 const FIRST_DATE_COLUMN: usize = 6;
-/// The most bytes in a cell.
+/// The maximum number of bytes in a cell.
 const CELL_BYTES_MAX: usize = 254;
 
 /// The content of the .dbf (dBASE III).
 ///
 /// The `shapefile` crate writes today's date into the header. This code writes the date of the
-/// areas, so that the same areas give the same bytes.
+/// areas, so that the same areas always produce the same bytes.
 struct DbfTable {
     rows: Vec<[String; COLUMNS.len()]>,
     day: Date,
