@@ -1347,7 +1347,10 @@ mod tests {
             practice: Some("A00001".parse()),
             ..postcode_query("LA1 1AA")
         });
-        assert_eq!(format!("{answer:?}"), "LocateAnswer { status: Located, .. }");
+        assert_eq!(
+            format!("{answer:?}"),
+            "LocateAnswer { status: Located, .. }"
+        );
         let location = answer.location.expect("known");
         assert_eq!(format!("{location:?}"), "Location(…)");
         let registration = answer.registration.expect("requested");
