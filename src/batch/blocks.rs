@@ -75,7 +75,7 @@ impl<R: Read> BlockReader<R> {
         }
     }
 
-    /// Fills the block with the next rows. Returns `false` if there are none.
+    /// Fills the block with the next rows. Returns `false` if there are no more rows.
     pub(super) fn next(&mut self, block: &mut RowBlock) -> Result<bool, BatchError> {
         block.bytes.clear();
         block.bytes.append(&mut self.remainder);

@@ -348,7 +348,7 @@ mod tests {
         assert_eq!(mapping.location, LocationColumns::LonLat(1, 0));
         let mapping = find(&["Easting", "northing"], &overrides).expect("found");
         assert_eq!(mapping.location, LocationColumns::Grid(0, 1));
-        let mapping = find(&["postcode", "lat"], &overrides).expect("half a pair is none");
+        let mapping = find(&["postcode", "lat"], &overrides).expect("half a pair is ignored");
         assert_eq!(mapping.location, LocationColumns::Postcode(0));
     }
 

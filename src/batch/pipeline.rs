@@ -27,7 +27,7 @@ impl BatchProgress {
 pub(crate) trait BlockSource: Send {
     /// A block of rows; one value is reused for all blocks of a thread.
     type Block: Default;
-    /// Fills `block` with the next rows. Returns `false` if there are none.
+    /// Fills `block` with the next rows. Returns `false` if there are no more rows.
     fn next(&mut self, block: &mut Self::Block) -> Result<bool, BatchError>;
 }
 
@@ -136,7 +136,7 @@ impl<S, K> Drop for StopOnDrop<'_, '_, S, K> {
 }
 
 impl<S: BlockSource, K: OutputSink> OrderedPipeline<'_, S, K> {
-    /// Processes blocks until there are none left.
+    /// Processes blocks until the source has no more.
     fn run_worker<W: Stage<S::Block, K::Output>>(
         &self,
         mut worker: W,

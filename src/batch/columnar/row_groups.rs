@@ -247,7 +247,7 @@ impl RowGroupReader {
         Ok(rows.clamp(1, READ_ROWS_MAX))
     }
 
-    /// Fills the block with the next rows. Returns `false` if there are none.
+    /// Fills the block with the next rows. Returns `false` if there are no more rows.
     pub(super) fn fill(&mut self, block: &mut GroupRows) -> Result<bool, BatchError> {
         block.batches.clear();
         block.rows_before = self.rows_before;

@@ -2,7 +2,7 @@
 //! readers can fetch a part of the file.
 //!
 //! ```text
-//!  magic │ header │ index: packed R-tree with 16 children a node, root first │ areas in Hilbert order
+//!  magic │ header │ index: R-tree with 16 children per node, root first │ areas in Hilbert order
 //! ```
 //!
 //! The header and the areas are FlatBuffers. Slots are numbered as the fields in header.fbs and
@@ -209,7 +209,8 @@ fn properties((area, boundary): &AreaWithBoundary<'_>) -> Vec<u8> {
     out
 }
 
-/// Encodes the index: a packed Hilbert R-tree, from the root to the leaves, which are the areas.
+/// Encodes the index: a Hilbert R-tree (`PackedRTree` in the format's documentation), from the root
+/// to the leaves, which are the areas.
 ///
 /// Each node is a bounding box and an offset: for a leaf, that of the area in bytes; for an inner
 /// node, the index of its first child.

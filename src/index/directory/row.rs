@@ -7,12 +7,12 @@ use crate::domain::{BritishGrid, PositionalQuality, Postcode, PostcodeEntry, Yea
 /// ```text
 ///  easting_mm   32 bits, i32::MIN if there is no position
 ///  northing_mm  32
-///  bits          7  positional quality, 0 if there is none
+///  bits          7  positional quality, 0 if unknown
 ///                1  large user
 ///                1  live
 ///               17  introduced: the month as a number, 0 if unknown
 ///               17  terminated, likewise
-///               21  statistical area: its row plus 1, 0 if there is none
+///               21  statistical area: its row plus 1, 0 if unknown
 /// ```
 ///
 /// Four rows fill a cache line, and no row crosses one. If each field had an array of its own, a

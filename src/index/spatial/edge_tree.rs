@@ -66,7 +66,7 @@ impl EdgeTree {
     }
 
     /// Returns the squared distance in square millimetres from the point to the nearest edge that
-    /// is nearer than `within_2`, or `within_2` if there is none.
+    /// is nearer than `within_2`, or `within_2` if no edge is.
     pub(super) fn distance_2(&self, point: MmCoord, within_2: f64) -> f64 {
         match self.levels.len() {
             0 => nearest_by_scan(&self.edges, point, within_2),
