@@ -108,8 +108,8 @@ fn install(folder: &Path) -> Result<(), BuildError> {
         fs::copy(Path::new(SOURCES).join(name), folder.join(name)).map_err(copy_error)?;
     }
     let lock = fs::read(folder.join("package-lock.json")).map_err(copy_error)?;
-    let installed = folder.join("installed");
-    if fs::read(&installed).is_ok_and(|bytes| bytes == lock) {
+    let installed_lock = folder.join("installed");
+    if fs::read(&installed_lock).is_ok_and(|bytes| bytes == lock) {
         return Ok(());
     }
     let arguments = [
@@ -127,7 +127,7 @@ fn install(folder: &Path) -> Result<(), BuildError> {
         )
     })?;
     // Last, so that an interrupted installation is repeated.
-    fs::write(installed, lock).map_err(copy_error)
+    fs::write(installed_lock, lock).map_err(copy_error)
 }
 
 /// Builds the assets and returns their file names in the order of [`ASSETS`].

@@ -19,7 +19,7 @@ use catchment::domain::{Boundary, BritishGrid};
 use catchment::index::BoundaryIndex;
 use common::rounds::{print_heading, print_row, run_interleaved};
 use common::synthetic::{self, MAX_KM2, MEDIAN_KM2, P90_KM2};
-use common::{Country, Point, rings, to_geo, vertices};
+use common::{Country, Point, count_vertices, rings, to_geo};
 use geo::{BoundingRect, Contains, MultiPolygon};
 use jiff::civil::{Date, date};
 use rstar::primitives::{GeomWithData, Line, Rectangle};
@@ -68,7 +68,7 @@ fn measure_layer(name: &str, boundaries: &[Boundary], country: &Country) {
     print_heading(&format!(
         "{} {name}, {} vertices",
         boundaries.len(),
-        vertices(boundaries)
+        count_vertices(boundaries)
     ));
     for (order, points) in [
         ("random", &country.shuffled_points),
@@ -123,7 +123,9 @@ fn coordinates_mm(point: BritishGrid) -> [f64; 2] {
 /// Checks every area of every point, in order, one at a time and in batches.
 fn check_answers(name: &str, ours: &BoundaryIndex, theirs: &Baseline, points: &[BritishGrid]) {
     let mut batched: Vec<Vec<u32>> = vec![Vec::new(); points.len()];
-    ours.for_each_covering(points, DAY, |our, areas| batched[our] = areas.to_vec());
+    ours.for_each_covering(points, DAY, |point_index, areas| {
+        batched[point_index] = areas.to_vec()
+    });
     let mut most = 0;
     let mut pairs = 0;
     for (point, batched) in points.iter().zip(batched) {

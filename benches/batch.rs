@@ -53,11 +53,11 @@ fn main() {
     for threads in [1, 2] {
         let mut times = [Vec::new(), Vec::new()];
         for _ in 0..rounds {
-            times[0].push(timed(|| match threads {
+            times[0].push(measure_time(|| match threads {
                 1 => copy(&input_path, &output_path, rows),
                 _ => copy_on_two_threads(&input_path, &output_path, rows),
             }));
-            times[1].push(timed(|| {
+            times[1].push(measure_time(|| {
                 answer_batch(&index, &input_path, &output_path, threads, rows)
             }));
         }
@@ -171,7 +171,7 @@ fn format_rate(rows: u64, time: Duration) -> String {
     )
 }
 
-fn timed(work: impl FnOnce()) -> Duration {
+fn measure_time(work: impl FnOnce()) -> Duration {
     let started = Instant::now();
     work();
     started.elapsed()
@@ -226,16 +226,16 @@ fn copy_on_two_threads(input_path: &Path, output_path: &Path, rows: u64) {
     writer
         .write_byte_record(reader.byte_headers().expect("names"))
         .expect("written");
-    let (full, filled) = mpsc::sync_channel::<Vec<csv::ByteRecord>>(4);
-    let (empty, emptied) = mpsc::channel();
+    let (full_sender, full_receiver) = mpsc::sync_channel::<Vec<csv::ByteRecord>>(4);
+    let (empty_sender, empty_receiver) = mpsc::channel();
     for _ in 0..6 {
-        empty
+        empty_sender
             .send(vec![csv::ByteRecord::new(); 1_000])
             .expect("sent");
     }
     thread::scope(|scope| {
         scope.spawn(move || {
-            for mut records in emptied {
+            for mut records in empty_receiver {
                 let mut count = 0;
                 while count < records.len()
                     && reader
@@ -246,19 +246,19 @@ fn copy_on_two_threads(input_path: &Path, output_path: &Path, rows: u64) {
                 }
                 let is_last = count < records.len();
                 records.truncate(count);
-                if full.send(records).is_err() || is_last {
+                if full_sender.send(records).is_err() || is_last {
                     return;
                 }
             }
         });
         let mut count = 0;
-        for records in filled {
+        for records in full_receiver {
             for record in &records {
                 writer.write_byte_record(record).expect("written");
             }
             count += records.len() as u64;
             // After the last records, the reader has gone.
-            let _ = empty.send(records);
+            let _ = empty_sender.send(records);
         }
         writer.flush().expect("written");
         assert_eq!(count, rows);

@@ -19,7 +19,7 @@ use catchment::dataset::{LayerEntry, LayerKind, Manifest, StatisticalAreasEntry,
 use catchment::domain::Boundary;
 use catchment::geodesy::to_lonlat;
 use common::rounds::median;
-use common::{Country, Point, at_mm, synthetic, vertices};
+use common::{Country, Point, count_vertices, grid_from_mm, synthetic};
 use tempfile::TempDir;
 
 const ROUNDS: usize = 3;
@@ -67,7 +67,7 @@ fn write_dataset(folder: &Path, country: &Country, catchments: &[Boundary], part
         ("practices.csv".to_string(), practice_table(practices.len())),
     ];
     write(folder, manifest(), &files).expect("a dataset");
-    let vertices = vertices(&lsoas) + vertices(&practices);
+    let vertices = count_vertices(&lsoas) + count_vertices(&practices);
     format!(
         "{} | {} | {} | {vertices}",
         people.len(),
@@ -162,7 +162,7 @@ fn ring_coordinates(ring: &[catchment::domain::BritishGrid]) -> String {
 
 /// Moves a vertex of a synthetic catchment onto the grid; OSTN15 has no shifts outside it.
 fn clamp_to_grid(vertex: catchment::domain::BritishGrid) -> catchment::domain::BritishGrid {
-    at_mm((
+    grid_from_mm((
         vertex.easting_mm().clamp(1_000_000, 699_000_000),
         vertex.northing_mm().clamp(1_000_000, 1_249_000_000),
     ))

@@ -30,7 +30,7 @@ struct RequestKind {
     name: &'static str,
     path: &'static str,
     json: Option<&'static str>,
-    goal: f64,
+    target_ratio: f64,
 }
 
 const REQUEST_KINDS: [RequestKind; 3] = [
@@ -38,19 +38,19 @@ const REQUEST_KINDS: [RequestKind; 3] = [
         name: "GET, a postcode",
         path: "/api/v1/locate?postcode=LA18%204DB",
         json: None,
-        goal: 0.8,
+        target_ratio: 0.8,
     },
     RequestKind {
         name: "GET, longitude and latitude",
         path: "/api/v1/locate?lon=-2.8&lat=54.05",
         json: None,
-        goal: 0.8,
+        target_ratio: 0.8,
     },
     RequestKind {
         name: "POST, a postcode and a practice",
         path: "/api/v1/locate",
         json: Some(r#"{"postcode":"LA18 4DB","practice":"P81002"}"#),
-        goal: 0.7,
+        target_ratio: 0.7,
     },
 ];
 
@@ -83,7 +83,7 @@ fn main() {
             ours.rate,
             bare.rate,
             ratio(middle),
-            kind.goal,
+            kind.target_ratio,
             ours.p99,
             bare.p99
         );

@@ -25,7 +25,7 @@ use catchment::domain::Boundary;
 use catchment::http::{App, ServerLimits, router, serve};
 use catchment::index::Index;
 use catchment::tiles::{TileArea, TileCoord, TiledLayer};
-use common::borders::SIXTY;
+use common::borders::SIXTY_AREAS;
 use common::rounds::median;
 use fast_mvt::{MvtCoord, MvtGeomType, MvtLayerBuilder};
 use flate2::Compression;
@@ -37,13 +37,13 @@ fn main() {
     let selected = std::env::args().skip(1).find(|word| !word.starts_with('-'));
     let is_selected = |name: &str| selected.as_ref().is_none_or(|word| word == name);
     if is_selected("bytes") {
-        bytes();
+        print_tile_size();
     }
     if is_selected("build") {
-        build();
+        measure_builds();
     }
     if is_selected("rate") {
-        rate();
+        measure_request_rate();
     }
 }
 
@@ -68,8 +68,8 @@ fn gzipped_size(bytes: &[u8]) -> usize {
 }
 
 /// The size of one tile; the goal is at most 6.5 kB after gzip.
-fn bytes() {
-    let areas = SIXTY.areas();
+fn print_tile_size() {
+    let areas = SIXTY_AREAS.areas();
     println!("60 synthetic areas of 77,010 vertices, all on one tile of zoom 6");
     let rounded = tile_of_rounded_vertices(&areas);
     println!(
@@ -121,14 +121,14 @@ fn tile(layer: &TiledLayer, z: u8, x: u32, y: u32) -> Option<Vec<u8>> {
     layer.tile(coord).expect("it encodes")
 }
 
-fn build() {
+fn measure_builds() {
     let embedded = read(&DatasetSource::Embedded).expect("the embedded dataset is valid");
     for (layer, boundaries) in &embedded.boundaries {
         if ["icc", "gp-practice"].contains(&layer.as_str()) {
             measure_layer(layer.as_str(), boundaries, layer.as_str() == "icc");
         }
     }
-    measure_layer("60 synthetic areas", &SIXTY.areas(), true);
+    measure_layer("60 synthetic areas", &SIXTY_AREAS.areas(), true);
     match common::national_folder() {
         Some(folder) => {
             let dataset = read(&DatasetSource::Folder(folder)).expect("CATCHMENT_NATIONAL");
@@ -210,7 +210,7 @@ const SECONDS: &str = "3";
 const CONNECTIONS: &str = "32";
 
 /// Requests per second for the tiles of a map of four by four; the goal is 0.7 of the bare handler.
-fn rate() {
+fn measure_request_rate() {
     if Command::new("wrk").arg("-v").output().is_err() {
         println!("SKIPPED: wrk is not installed");
         return;

@@ -11,7 +11,7 @@ const ALLOCATION_BYTES_MAX: usize = 64_000_000;
 const TOTAL_BYTES_MAX: usize = 192_000_000;
 
 static ALLOCATED_BYTES: AtomicUsize = AtomicUsize::new(0);
-/// The limit on allocated bytes; there is none until [`start`].
+/// The limit on allocated bytes; no limit applies until [`start`].
 static LIMIT_BYTES: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// Starts to enforce the limits.

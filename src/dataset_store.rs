@@ -100,9 +100,9 @@ impl LoadedDatasets {
             memory_bytes = memory_bytes.saturating_add(needed);
             let dataset =
                 dataset::read(source).map_err(|error| failed(LoadFailure::Dataset(error)))?;
-            let canaries = dataset.golden_queries.clone();
+            let golden_queries = dataset.golden_queries.clone();
             let index = Index::build(dataset).map_err(|error| failed(LoadFailure::Index(error)))?;
-            let failing: Vec<GoldenQuery> = check::failing_canaries(&index, canaries);
+            let failing: Vec<GoldenQuery> = check::failing_golden_queries(&index, golden_queries);
             if !failing.is_empty() {
                 return Err(failed(LoadFailure::FailedGoldenQueries(failing)));
             }
@@ -144,7 +144,7 @@ impl LoadedDatasets {
         let position = self
             .indexes
             .iter()
-            .position(|value| std::ptr::eq(value, index));
+            .position(|other| std::ptr::eq(other, index));
         &self.tile_caches[position.expect("one of these datasets")]
     }
 
@@ -314,7 +314,7 @@ impl fmt::Display for LoadFailure {
                 failing
                     .iter()
                     .take(3)
-                    .try_for_each(|canary| write!(f, "; line {}", canary.line))
+                    .try_for_each(|query| write!(f, "; line {}", query.line))
             }
             LoadFailure::Memory(error) => error.fmt(f),
             LoadFailure::Panicked => f.write_str("loading failed with an internal error"),

@@ -186,22 +186,22 @@ pub fn batch_file(bytes: &[u8]) -> bool {
         return false;
     };
     let delimiter = input.detected().delimiter;
-    let mut answers = Vec::new();
+    let mut output = Vec::new();
     let progress = BatchProgress::default();
-    let run = batch::run(
+    let result = batch::run(
         &INDEX,
         input,
         &request,
-        &mut answers,
+        &mut output,
         NonZeroUsize::MIN,
         &progress,
     );
-    if run.is_err() {
+    if result.is_err() {
         return false;
     }
     if let (Some(delimiter), Compression::None) = (delimiter, request.compression) {
         // One output row for every input row, and the header row.
-        let written = batch::parse_records(&answers, delimiter);
+        let written = batch::parse_records(&output, delimiter);
         assert_eq!(written.len() as u64, progress.rows() + 1, "rows");
     }
     true
@@ -230,7 +230,7 @@ pub fn columns(bytes: &[u8]) -> bool {
         return false;
     };
     let progress = BatchProgress::default();
-    let run = batch::run(
+    let result = batch::run(
         &INDEX,
         input,
         &request,
@@ -238,11 +238,11 @@ pub fn columns(bytes: &[u8]) -> bool {
         NonZeroUsize::MIN,
         &progress,
     );
-    run.is_ok()
+    result.is_ok()
 }
 
 /// Replaces a file of a small dataset, named in the first line, and then reads and indexes the
-/// dataset and checks it with its canaries.
+/// dataset and checks it with its golden queries.
 pub fn dataset(bytes: &[u8]) -> bool {
     let mut files: BTreeMap<String, Vec<u8>> =
         DATASET_SEEDS.iter().map(|file| split_name(file)).collect();
@@ -265,11 +265,11 @@ pub fn dataset(bytes: &[u8]) -> bool {
     let Ok(dataset) = dataset::read(&DatasetSource::Folder(folder)) else {
         return false;
     };
-    let canaries = dataset.golden_queries.clone();
+    let golden_queries = dataset.golden_queries.clone();
     let Ok(index) = Index::build(dataset) else {
         return false;
     };
-    crate::check::failing_canaries(&index, canaries).is_empty()
+    crate::check::failing_golden_queries(&index, golden_queries).is_empty()
 }
 
 /// Reads a dataset's manifest.
@@ -290,9 +290,9 @@ pub fn manifest(bytes: &[u8]) -> bool {
 }
 
 fn has_nan(manifest: &Manifest) -> bool {
-    let of_areas = manifest.statistical_areas.iter().map(|entry| entry.snap_m);
-    let of_layers = manifest.layers.iter().map(|entry| entry.snap_m);
-    of_areas.chain(of_layers).any(f64::is_nan)
+    let area_snaps = manifest.statistical_areas.iter().map(|entry| entry.snap_m);
+    let layer_snaps = manifest.layers.iter().map(|entry| entry.snap_m);
+    area_snaps.chain(layer_snaps).any(f64::is_nan)
 }
 
 /// Reads a build configuration, the settings of the service, or a file of API keys.
@@ -348,14 +348,15 @@ pub fn code_point_open(bytes: &[u8]) -> bool {
 
 /// Reads the ONS Postcode Directory, or the National Statistics Postcode Lookup.
 pub fn onspd(bytes: &[u8]) -> bool {
-    let of_2011 = import_succeeds(bytes, |files| onspd::read(files, onspd::LsoaYear::Lsoa11));
-    import_succeeds(bytes, |files| onspd::read(files, onspd::LsoaYear::Lsoa21)) || of_2011
+    let accepts_lsoa11 =
+        import_succeeds(bytes, |files| onspd::read(files, onspd::LsoaYear::Lsoa11));
+    import_succeeds(bytes, |files| onspd::read(files, onspd::LsoaYear::Lsoa21)) || accepts_lsoa11
 }
 
 /// Reads practices or successions, as published by NHS ODS.
 pub fn epraccur(bytes: &[u8]) -> bool {
-    let is_succ = import_succeeds(bytes, |publication| succ::read(&mut [publication]));
-    import_succeeds(bytes, epraccur::read) || is_succ
+    let accepts_successions = import_succeeds(bytes, |publication| succ::read(&mut [publication]));
+    import_succeeds(bytes, epraccur::read) || accepts_successions
 }
 
 /// Reads Primary Care Networks: a workbook, or an archive of tables.
@@ -388,7 +389,7 @@ pub fn tables(bytes: &[u8]) -> bool {
     let name = "any.csv";
     let results = [
         area_history::read(name, bytes).is_ok(),
-        dataset::memberships(name, bytes).is_ok(),
+        dataset::read_memberships(name, bytes).is_ok(),
         hierarchy::read(name, bytes).is_ok(),
         lookup::read(name, bytes, &columns).is_ok(),
         postcode_list::read(name, bytes).is_ok(),
@@ -423,7 +424,7 @@ pub fn json_body(bytes: &[u8]) -> bool {
         .header(header::CONTENT_TYPE, "application/json")
         .body(Body::from(bytes.to_vec()))
         .expect("a request");
-    is_answered(request, false)
+    request_succeeds(request, false)
 }
 
 /// Sends an `Authorization` header to a route that requires a key.
@@ -436,7 +437,7 @@ pub fn key_header(bytes: &[u8]) -> bool {
         .header(header::AUTHORIZATION, authorization)
         .body(Body::empty())
         .expect("a request");
-    is_answered(request, true)
+    request_succeeds(request, true)
 }
 
 /// A fixed date, so that results do not change.
@@ -503,11 +504,11 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 
 /// The service without API keys, and the service that requires them.
 static ROUTERS: LazyLock<[Router; 2]> = LazyLock::new(|| {
-    [false, true].map(|needs_key| {
+    [false, true].map(|requires_key| {
         let dataset =
             dataset::read(&DatasetSource::Embedded).expect("the embedded dataset is valid");
         let index = Index::build(dataset).expect("the embedded dataset is valid");
-        let access = if needs_key {
+        let access = if requires_key {
             AccessConfig {
                 keys: Some(Arc::new(test_keys())),
                 scopes_requiring_key: Scope::ALL.to_vec(),
@@ -533,15 +534,15 @@ fn get(uri: &[u8]) -> bool {
         return false;
     };
     let request = Request::builder().uri(uri).body(Body::empty());
-    is_answered(request.expect("a request"), false)
+    request_succeeds(request.expect("a request"), false)
 }
 
 /// Sends a request, and returns whether it succeeded or found nothing.
 ///
 /// # Panics
 /// On a server error, or a client error whose body is not a problem.
-fn is_answered(request: Request<Body>, needs_key: bool) -> bool {
-    let mut service = ROUTERS[usize::from(needs_key)].clone();
+fn request_succeeds(request: Request<Body>, requires_key: bool) -> bool {
+    let mut service = ROUTERS[usize::from(requires_key)].clone();
     let (response, body) = RUNTIME.block_on(async {
         let response: Response<Body> = match service.call(request).await {
             Ok(response) => response,

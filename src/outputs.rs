@@ -189,11 +189,11 @@ fn contains_input(input: &Path, target: &Path) -> bool {
 
 /// Follows the symbolic links at the end of a path, also to a file that does not exist.
 pub(crate) fn resolve_symlinks(path: &Path) -> io::Result<PathBuf> {
-    let mut position = path.to_path_buf();
+    let mut current = path.to_path_buf();
     for _ in 0..SYMLINKS_MAX {
-        match fs::read_link(&position) {
-            Ok(link) => position = position.parent().unwrap_or(Path::new("")).join(link),
-            Err(_) => return ensure_file_name(&position),
+        match fs::read_link(&current) {
+            Ok(link) => current = current.parent().unwrap_or(Path::new("")).join(link),
+            Err(_) => return ensure_file_name(&current),
         }
     }
     Err(io::Error::other("too many symbolic links"))
@@ -424,45 +424,43 @@ mod tests {
     fn symbolic_links_are_followed_before_the_check() {
         use std::os::unix::fs::symlink;
         let folder = folder_of(&["mine/thesis.txt", "old/dataset.toml", "sources/a.csv"]);
-        let position = |name: &str| folder.path().join(name);
-        symlink("mine", position("link")).expect("a link");
-        symlink(position("old"), position("first")).expect("a link");
-        symlink("first", position("second")).expect("a link");
-        symlink("new", position("dangling")).expect("a link");
-        symlink("round", position("round")).expect("a link");
-        symlink("../sources/a.csv", position("old/a.csv")).expect("a link");
-        assert!(check_dataset_folder(&position("link"), &[], false).is_err());
-        let ends = |name: &str| check_dataset_folder(&position(name), &[], false).expect(name);
-        assert_eq!(ends("second"), position("old"));
-        assert_eq!(ends("dangling"), position("new"));
-        assert!(check_dataset_folder(&position("round"), &[], true).is_err());
+        let path_to = |name: &str| folder.path().join(name);
+        symlink("mine", path_to("link")).expect("a link");
+        symlink(path_to("old"), path_to("first")).expect("a link");
+        symlink("first", path_to("second")).expect("a link");
+        symlink("new", path_to("dangling")).expect("a link");
+        symlink("round", path_to("round")).expect("a link");
+        symlink("../sources/a.csv", path_to("old/a.csv")).expect("a link");
+        assert!(check_dataset_folder(&path_to("link"), &[], false).is_err());
+        let ends = |name: &str| check_dataset_folder(&path_to(name), &[], false).expect(name);
+        assert_eq!(ends("second"), path_to("old"));
+        assert_eq!(ends("dangling"), path_to("new"));
+        assert!(check_dataset_folder(&path_to("round"), &[], true).is_err());
         // The input is a link in the folder, or the target of a link in it.
-        assert!(check_dataset_folder(&position("second"), &[position("old/a.csv")], true).is_err());
+        assert!(check_dataset_folder(&path_to("second"), &[path_to("old/a.csv")], true).is_err());
+        assert!(check_dataset_folder(&path_to("sources"), &[path_to("old/a.csv")], true).is_err());
         assert!(
-            check_dataset_folder(&position("sources"), &[position("old/a.csv")], true).is_err()
-        );
-        assert!(
-            check_dataset_folder(&position("mine"), &[position("link/thesis.txt")], true).is_err()
+            check_dataset_folder(&path_to("mine"), &[path_to("link/thesis.txt")], true).is_err()
         );
     }
 
     #[test]
     fn files_need_force_and_never_replace_folders() {
         let folder = folder_of(&["a.csv", "folder/"]);
-        let position = |name: &str| folder.path().join(name);
+        let path_to = |name: &str| folder.path().join(name);
         assert_eq!(
-            check_file(&position("new.csv"), &[], false).expect("new"),
-            position("new.csv")
+            check_file(&path_to("new.csv"), &[], false).expect("new"),
+            path_to("new.csv")
         );
-        let error = check_file(&position("a.csv"), &[], false)
+        let error = check_file(&path_to("a.csv"), &[], false)
             .expect_err("there")
             .to_string();
         let expected = "a.csv is an existing file of 4 bytes, which would be deleted; choose another name, or replace it with --force";
         assert!(error.ends_with(expected), "{error}");
-        assert!(check_file(&position("a.csv"), &[], true).is_ok());
-        assert!(check_file(&position("a.csv"), &[position("a.csv")], true).is_err());
-        assert!(check_file(&position("folder"), &[], true).is_err());
-        assert!(check_folder(&position("folder"), &[], false).is_ok());
+        assert!(check_file(&path_to("a.csv"), &[], true).is_ok());
+        assert!(check_file(&path_to("a.csv"), &[path_to("a.csv")], true).is_err());
+        assert!(check_file(&path_to("folder"), &[], true).is_err());
+        assert!(check_folder(&path_to("folder"), &[], false).is_ok());
         assert!(check_folder(folder.path(), &[], false).is_err());
         #[cfg(unix)]
         assert!(check_file(Path::new("/dev/null"), &[], true).is_err());

@@ -226,8 +226,9 @@ impl RequestParams {
         let lonlat = self.coordinate_pair("lon", "lat")?;
         let grid = self.coordinate_pair("easting", "northing")?;
         if let Some(text) = self.get("place") {
-            let is_alone = lonlat.is_none() && grid.is_none() && self.get("postcode").is_none();
-            return if is_alone {
+            let is_only_location =
+                lonlat.is_none() && grid.is_none() && self.get("postcode").is_none();
+            return if is_only_location {
                 parse_location(text).map(Some)
             } else {
                 Err(InvalidRequest::MultipleLocations)

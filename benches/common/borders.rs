@@ -12,7 +12,7 @@ type Point = (i32, i32);
 
 /// The number, position and irregularity of the areas.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Borders {
+pub(crate) struct DistortedGrid {
     pub(crate) columns: i32,
     pub(crate) rows: i32,
     /// The south-west corner.
@@ -25,7 +25,7 @@ pub(crate) struct Borders {
 }
 
 /// 60 areas with 77,010 vertices in one tile at zoom 6.
-pub(crate) const SIXTY: Borders = Borders {
+pub(crate) const SIXTY_AREAS: DistortedGrid = DistortedGrid {
     columns: 10,
     rows: 6,
     corner: (290_000_000, 400_000_000),
@@ -45,10 +45,10 @@ type GridSide = ((i32, i32), (i32, i32));
 /// offsets.
 const ATTEMPTS_MAX: u64 = 60;
 
-impl Borders {
+impl DistortedGrid {
     /// Returns the areas, ordered by row, then column.
     pub(crate) fn areas(&self) -> Vec<Boundary> {
-        let borders = self.borders();
+        let borders = self.side_lines();
         let cells =
             (0..self.rows).flat_map(|row| (0..self.columns).map(move |column| (column, row)));
         cells
@@ -58,15 +58,15 @@ impl Borders {
     }
 
     /// Returns the line of every side.
-    fn borders(&self) -> BTreeMap<GridSide, Vec<Point>> {
+    fn side_lines(&self) -> BTreeMap<GridSide, Vec<Point>> {
         let mut borders: BTreeMap<GridSide, Vec<Point>> = BTreeMap::new();
         for x in 0..=self.columns {
             for y in 0..=self.rows {
                 for to in [(x + 1, y), (x, y + 1)] {
                     if to.0 <= self.columns && to.1 <= self.rows {
                         let side = ((x, y), to);
-                        let course = self.find_line(side, &borders);
-                        borders.insert(side, course);
+                        let line = self.find_line(side, &borders);
+                        borders.insert(side, line);
                     }
                 }
             }
@@ -83,38 +83,38 @@ impl Borders {
         let near: Vec<&Vec<Point>> = others
             .iter()
             .filter(|(other, _)| is_near(other))
-            .map(|(_, course)| course)
+            .map(|(_, line)| line)
             .collect();
-        let mut courses = (0..ATTEMPTS_MAX).map(|course| {
-            let fraction = 1.0 - course as f64 / ATTEMPTS_MAX as f64;
-            self.bent_line(side, course, BEND_RATIO * fraction)
+        let mut lines = (0..ATTEMPTS_MAX).map(|attempt| {
+            let fraction = 1.0 - attempt as f64 / ATTEMPTS_MAX as f64;
+            self.bent_line(side, attempt, BEND_RATIO * fraction)
         });
-        let crosses = |course: &Vec<Point>| {
-            lines_cross(course, course) || near.iter().any(|other| lines_cross(course, other))
+        let crosses = |line: &Vec<Point>| {
+            lines_cross(line, line) || near.iter().any(|other| lines_cross(line, other))
         };
-        let found = courses.find(|course| !crosses(course));
+        let found = lines.find(|line| !crosses(line));
         found.unwrap_or_else(|| self.bent_line(side, 0, 0.0))
     }
 
     /// Returns a line from one corner to the other, both included.
-    fn bent_line(&self, (from, to): GridSide, course: u64, bend: f64) -> Vec<Point> {
-        let is_across = from.0 != to.0;
-        let is_outer = if is_across {
+    fn bent_line(&self, (from, to): GridSide, attempt: u64, bend: f64) -> Vec<Point> {
+        let is_horizontal = from.0 != to.0;
+        let is_outer = if is_horizontal {
             from.1 == 0 || from.1 == self.rows
         } else {
             from.0 == 0 || from.0 == self.columns
         };
-        let is_first_of_two = from.1 == 0 && from.0 < 2 && is_across;
+        let is_first_of_two = from.1 == 0 && from.0 < 2 && is_horizontal;
         let edges = self.edges + u32::from(!is_outer || is_first_of_two);
         let (a, b) = (self.jittered_corner(from), self.jittered_corner(to));
         let mut line = vec![a];
-        self.subdivide((a, b), edges, (course, bend), &mut line);
+        self.subdivide((a, b), edges, (attempt, bend), &mut line);
         line
     }
 
     fn jittered_corner(&self, (column, row): (i32, i32)) -> Point {
         let key = (i64::from(column), i64::from(row));
-        let offset = |which: u64| round_mm(0.15 * self.noise(key, which) * f64::from(self.side));
+        let offset = |salt: u64| round_mm(0.15 * self.noise(key, salt) * f64::from(self.side));
         (
             self.corner.0 + column * self.side + offset(1),
             self.corner.1 + row * self.side + offset(2),
@@ -126,7 +126,7 @@ impl Borders {
         &self,
         (a, b): (Point, Point),
         edges: u32,
-        (course, bend): (u64, f64),
+        (attempt, bend): (u64, f64),
         line: &mut Vec<Point>,
     ) {
         if edges <= 1 {
@@ -138,18 +138,18 @@ impl Borders {
             i64::from(a.0) + i64::from(b.0),
             i64::from(a.1) + i64::from(b.1),
         );
-        let offset = bend * self.noise(key, 3 + course);
+        let offset = bend * self.noise(key, 3 + attempt);
         let middle = (
             a.0.midpoint(b.0) + round_mm(-dy * offset),
             a.1.midpoint(b.1) + round_mm(dx * offset),
         );
-        self.subdivide((a, middle), edges / 2, (course, bend), line);
-        self.subdivide((middle, b), edges - edges / 2, (course, bend), line);
+        self.subdivide((a, middle), edges / 2, (attempt, bend), line);
+        self.subdivide((middle, b), edges - edges / 2, (attempt, bend), line);
     }
 
     /// Returns a number in [-1, 1), the same for the same point (splitmix64).
-    fn noise(&self, (x, y): (i64, i64), which: u64) -> f64 {
-        let mut mixed = self.seed ^ which.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    fn noise(&self, (x, y): (i64, i64), salt: u64) -> f64 {
+        let mut mixed = self.seed ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         for part in [x, y] {
             mixed = mixed
                 .wrapping_add(part.cast_unsigned())
@@ -181,19 +181,20 @@ fn ring(borders: &BTreeMap<GridSide, Vec<Point>>, (x, y): (i32, i32)) -> Vec<Poi
 /// Returns whether two lines, or a line and itself, meet other than at common ends.
 fn lines_cross(one: &[Point], other: &[Point]) -> bool {
     let side = |a: Point, b: Point, c: Point| {
-        let wide = |from: i32, to: i32| i64::from(to) - i64::from(from);
-        (wide(a.0, b.0) * wide(a.1, c.1) - wide(a.1, b.1) * wide(a.0, c.0)).signum()
+        let difference = |from: i32, to: i32| i64::from(to) - i64::from(from);
+        (difference(a.0, b.0) * difference(a.1, c.1) - difference(a.1, b.1) * difference(a.0, c.0))
+            .signum()
     };
     let are_disjoint = |a: i32, b: i32, c: i32, d: i32| a.max(b) < c.min(d) || c.max(d) < a.min(b);
     let is_same = std::ptr::eq(one, other);
     one.windows(2).enumerate().any(|(index, edge)| {
         let (a, b) = (edge[0], edge[1]);
-        let rest = if is_same {
+        let start = if is_same {
             (index + 2).min(other.len())
         } else {
             0
         };
-        other[rest..].windows(2).any(|edge| {
+        other[start..].windows(2).any(|edge| {
             let (c, d) = (edge[0], edge[1]);
             if are_disjoint(a.0, b.0, c.0, d.0) || are_disjoint(a.1, b.1, c.1, d.1) {
                 return false;
@@ -212,7 +213,7 @@ fn round_mm(value: f64) -> i32 {
 }
 
 /// Builds an area of one ring, with its longitudes and latitudes.
-pub(crate) fn area(number: usize, ring: &[Point]) -> Boundary {
+pub(crate) fn area(index: usize, ring: &[Point]) -> Boundary {
     let grid: Vec<BritishGrid> = ring
         .iter()
         .map(|&(x, y)| {
@@ -223,13 +224,13 @@ pub(crate) fn area(number: usize, ring: &[Point]) -> Boundary {
     let mut line: LineString = grid
         .iter()
         .map(|&position| {
-            let shown = geodesy::to_lonlat(position).expect("on the grid");
-            (shown.lon(), shown.lat())
+            let lonlat = geodesy::to_lonlat(position).expect("on the grid");
+            (lonlat.lon(), lonlat.lat())
         })
         .collect();
     line.close();
     Boundary {
-        id: format!("area-{number}"),
+        id: format!("area-{index}"),
         catchment_kind: CatchmentKind::Whole,
         period: Period::default(),
         lonlat: MultiPolygon::new(vec![Polygon::new(line, Vec::new())]),

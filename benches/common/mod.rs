@@ -70,7 +70,12 @@ impl Country {
         let mut order: Vec<usize> = (0..people.len()).collect();
         rng.shuffle(&mut order);
         order.truncate(POINTS);
-        let chosen = |order: &[usize]| order.iter().map(|&index| at_mm(people[index])).collect();
+        let chosen = |order: &[usize]| {
+            order
+                .iter()
+                .map(|&index| grid_from_mm(people[index]))
+                .collect()
+        };
         let shuffled_points = chosen(&order);
         order.sort_unstable();
         Country {
@@ -93,13 +98,13 @@ impl Country {
     }
 }
 
-pub(crate) fn at_mm((x, y): Point) -> BritishGrid {
+pub(crate) fn grid_from_mm((x, y): Point) -> BritishGrid {
     BritishGrid::from_metres(f64::from(x) / 1_000.0, f64::from(y) / 1_000.0).expect("on the grid")
 }
 
 /// Builds a boundary for look-ups only, from polygons, each an exterior ring and its holes.
 pub(crate) fn boundary(index: usize, polygons: &[Vec<Vec<Point>>]) -> Boundary {
-    let ring = |ring: &Vec<Point>| ring.iter().map(|&vertex| at_mm(vertex)).collect();
+    let ring = |ring: &Vec<Point>| ring.iter().map(|&vertex| grid_from_mm(vertex)).collect();
     let polygon = |rings: &Vec<Vec<Point>>| GridPolygon {
         rings: rings.iter().map(ring).collect(),
     };
@@ -124,7 +129,7 @@ pub(crate) fn ring_points(ring: &[BritishGrid]) -> Vec<Point> {
         .collect()
 }
 
-pub(crate) fn vertices(boundaries: &[Boundary]) -> usize {
+pub(crate) fn count_vertices(boundaries: &[Boundary]) -> usize {
     boundaries
         .iter()
         .flat_map(rings)

@@ -19,9 +19,13 @@ pub(crate) fn run_interleaved(items: usize, candidates: &mut [Candidate<'_>]) ->
     for round in 0..=ROUNDS {
         for (candidate, times) in candidates.iter_mut().zip(&mut times) {
             let start = Instant::now();
-            let answers = candidate();
+            let checksum = candidate();
             let nanoseconds = start.elapsed().as_secs_f64() * 1e9;
-            assert_eq!(*expected.get_or_insert(answers), answers, "results differ");
+            assert_eq!(
+                *expected.get_or_insert(checksum),
+                checksum,
+                "results differ"
+            );
             if round > 0 {
                 times.push(nanoseconds / items as f64);
             }

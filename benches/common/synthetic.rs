@@ -57,8 +57,8 @@ impl SplitMix64 {
 
     /// Returns a normally distributed number with variance 1.
     pub(crate) fn next_normal(&mut self) -> f64 {
-        let (far, around) = (1.0 - self.next_fraction(), self.next_fraction());
-        (-2.0 * far.ln()).sqrt() * (TAU * around).cos()
+        let (first, second) = (1.0 - self.next_fraction(), self.next_fraction());
+        (-2.0 * first.ln()).sqrt() * (TAU * second).cos()
     }
 
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
@@ -221,24 +221,24 @@ fn side_coordinates(
     across: i32,
     from: i32,
     to: i32,
-    more: usize,
+    extra: usize,
 ) -> Vec<i32> {
     let first = corners.partition_point(|&corner| corner < (across, from));
     let on_side = corners[first..]
         .iter()
         .take_while(|&&corner| corner <= (across, to));
     let stops: Vec<i32> = on_side.map(|corner| corner.1).collect();
-    let mut places = Vec::with_capacity(stops.len() * (more + 1));
-    let parts = i64::try_from(more).expect("few") + 1;
+    let mut coordinates = Vec::with_capacity(stops.len() * (extra + 1));
+    let parts = i64::try_from(extra).expect("few") + 1;
     for pair in stops.windows(2) {
         let length = i64::from(pair[1]) - i64::from(pair[0]);
         for part in 0..parts {
             let step = i32::try_from(length * part / parts).expect("within the side");
-            places.push(pair[0] + step);
+            coordinates.push(pair[0] + step);
         }
     }
-    places.extend(stops.last());
-    places
+    coordinates.extend(stops.last());
+    coordinates
 }
 
 /// Distorts the plane: a shear by waves along each axis, which maps distinct points to distinct
@@ -326,7 +326,7 @@ pub(crate) fn catchments(people: &[Point]) -> Vec<Boundary> {
         .enumerate()
         .map(|(rank, &(_, index))| (index, wavy_ring(centres[index], area_km2(rank), &mut rng)))
         .collect();
-    outlines.sort_unstable_by_key(|(outline, _)| *outline);
+    outlines.sort_unstable_by_key(|(index, _)| *index);
     let area = |(index, ring): (usize, Vec<Point>)| boundary(index, &[vec![ring]]);
     outlines.into_iter().map(area).collect()
 }
@@ -351,7 +351,7 @@ fn normal_quantile(quantile: f64) -> f64 {
     let (mut low, mut high) = (-6.0, 6.0);
     for _ in 0..60 {
         let middle = (low + high) / 2.0;
-        if normal_part_below(middle) < quantile {
+        if normal_distribution(middle) < quantile {
             low = middle
         } else {
             high = middle
@@ -362,7 +362,7 @@ fn normal_quantile(quantile: f64) -> f64 {
 
 /// The distribution function of the normal distribution as a series: ½ + φ(z) · (z + z³/3 + z⁵/15 +
 /// …).
-fn normal_part_below(z: f64) -> f64 {
+fn normal_distribution(z: f64) -> f64 {
     let (mut term, mut sum) = (z, z);
     for odd in 1..200 {
         term *= z * z / f64::from(2 * odd + 1);
@@ -384,12 +384,12 @@ fn wavy_ring([x, y]: [f64; 2], area_km2: f64, rng: &mut SplitMix64) -> Vec<Point
         .collect();
     let shape: Vec<[f64; 2]> = (0..CATCHMENT_VERTICES)
         .map(|index| {
-            let around = TAU * index as f64 / CATCHMENT_VERTICES as f64;
+            let angle = TAU * index as f64 / CATCHMENT_VERTICES as f64;
             let bends = waves
                 .iter()
-                .map(|(wave, much, shift)| much * (wave * around + shift).cos());
-            let far = (1.0 + bends.sum::<f64>()).max(0.2);
-            [far * around.cos(), far * around.sin()]
+                .map(|(wave, amplitude, phase)| amplitude * (wave * angle + phase).cos());
+            let radius = (1.0 + bends.sum::<f64>()).max(0.2);
+            [radius * angle.cos(), radius * angle.sin()]
         })
         .collect();
     let next = |index: usize| shape[(index + 1) % shape.len()];
@@ -399,13 +399,13 @@ fn wavy_ring([x, y]: [f64; 2], area_km2: f64, rng: &mut SplitMix64) -> Vec<Point
     let scale = (area_km2 * MM2_PER_KM2 / (doubled / 2.0)).sqrt();
     let low = -190_000_000.0;
     let coordinate =
-        |far: f64, middle: f64, high: f64| round_mm((middle + scale * far).clamp(low, high));
+        |offset: f64, middle: f64, high: f64| round_mm((middle + scale * offset).clamp(low, high));
     shape
         .iter()
-        .map(|far| {
+        .map(|vertex| {
             (
-                coordinate(far[0], x, 890_000_000.0),
-                coordinate(far[1], y, 1_490_000_000.0),
+                coordinate(vertex[0], x, 890_000_000.0),
+                coordinate(vertex[1], y, 1_490_000_000.0),
             )
         })
         .collect()

@@ -137,14 +137,14 @@ pub(super) enum RowLocation {
 
 impl RowLocation {
     pub(super) fn from_position(parsed: Result<Locator, InvalidRequest>) -> RowLocation {
-        RowLocation::Position(parsed.map_err(|fault| fault.code()))
+        RowLocation::Position(parsed.map_err(|error| error.code()))
     }
 
     /// Returns the locator, if the row has a valid location.
     pub(super) fn locator(&self) -> Option<Locator> {
         match *self {
             RowLocation::Postcode(Ok(postcode)) => Some(Locator::Postcode(postcode)),
-            RowLocation::Position(Ok(place)) => Some(place),
+            RowLocation::Position(Ok(locator)) => Some(locator),
             _ => None,
         }
     }
@@ -399,25 +399,35 @@ impl CellWriter {
         fact: CommunityFact,
     ) {
         let icc = areas_of_layer(&answer.residence, Layer::Icc).first();
-        let edge = icc.and_then(|icc| icc.proximity.as_ref());
+        let proximity = icc.and_then(|icc| icc.proximity.as_ref());
         let nearest = answer
             .nearest
             .iter()
             .find(|(layer, _)| *layer == Layer::Icc);
         match fact {
             CommunityFact::Certainty => {
-                self.write_value(out, name, edge.map(|edge| edge.certainty.as_str()));
+                self.write_value(
+                    out,
+                    name,
+                    proximity.map(|proximity| proximity.certainty.as_str()),
+                );
             }
             CommunityFact::Provenance => {
                 self.write_value(out, name, icc.map(|icc| icc.provenance.as_str()));
             }
             CommunityFact::Basis => self.write_value(out, name, icc.map(|icc| icc.basis.as_str())),
             CommunityFact::BoundaryDistance => {
-                self.format
-                    .write_number(out, name, edge.map(|edge| edge.distance_m), 1);
+                self.format.write_number(
+                    out,
+                    name,
+                    proximity.map(|proximity| proximity.distance_m),
+                    1,
+                );
             }
             CommunityFact::Alternatives => {
-                let others = edge.into_iter().flat_map(|edge| &edge.alternatives);
+                let others = proximity
+                    .into_iter()
+                    .flat_map(|proximity| &proximity.alternatives);
                 let ids = others.map(|other| Cow::Borrowed(other.area.id.as_str()));
                 self.format.write_list(out, name, ids);
             }

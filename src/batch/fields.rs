@@ -133,8 +133,8 @@ pub(super) struct FieldSelection {
 }
 
 impl FieldSelection {
-    pub(super) fn new(roles: &ColumnMapping, width: usize) -> FieldSelection {
-        let columns: Vec<usize> = roles
+    pub(super) fn new(mapping: &ColumnMapping, width: usize) -> FieldSelection {
+        let columns: Vec<usize> = mapping
             .columns()
             .into_iter()
             .map(|(_, column)| column)

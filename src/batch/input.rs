@@ -211,7 +211,10 @@ impl<R: Read> BatchInput<R> {
                 "--compress: compress the stream where it is stored",
             ),
         ];
-        if let Some((_, what)) = unsupported.into_iter().find(|(is_wanted, _)| *is_wanted) {
+        if let Some((_, what)) = unsupported
+            .into_iter()
+            .find(|(is_requested, _)| *is_requested)
+        {
             return Err(BatchError::UnsupportedOption { format, what });
         }
         let schema = input.schema();
@@ -386,8 +389,10 @@ fn detect_csv_header(text: &[u8], request: &BatchRequest) -> Result<InputHeader,
     let candidates =
         Delimiter::CANDIDATES.map(|delimiter| header_with_delimiter(text, delimiter, request));
     let mut best: Option<&InputHeader> = None;
-    let valid = candidates.iter().filter_map(|(_, head)| head.as_ref().ok());
-    let rank = |head: &InputHeader| (head.column_mapping.columns().len(), head.columns.len());
+    let valid = candidates
+        .iter()
+        .filter_map(|(_, header)| header.as_ref().ok());
+    let rank = |header: &InputHeader| (header.column_mapping.columns().len(), header.columns.len());
     for header in valid {
         match best {
             Some(other) if rank(header) == rank(other) && header.columns.len() > 1 => {
@@ -440,14 +445,15 @@ fn header_with_delimiter(
     if columns.iter().any(is_postcode) {
         return (ends.len(), Err(BatchError::MissingHeader));
     }
-    let header =
-        ColumnMapping::find(&columns, &request.column_overrides).map(|roles| InputHeader {
+    let header = ColumnMapping::find(&columns, &request.column_overrides).map(|column_mapping| {
+        InputHeader {
             delimiter: Some(delimiter),
             line_ending: line_ending(&text[..length]),
             columns,
-            column_mapping: roles,
+            column_mapping,
             length,
-        });
+        }
+    });
     (ends.len(), header)
 }
 

@@ -82,11 +82,13 @@ pub(crate) fn run_ordered<S: BlockSource, K: OutputSink, W: Stage<S::Block, K::O
         let others: Vec<_> = (1..threads.get())
             .map(|_| scope.spawn(|| pipeline.run_worker(worker())))
             .collect();
-        let mine = pipeline.run_worker(worker());
+        let own_outcome = pipeline.run_worker(worker());
         let others = others
             .into_iter()
             .map(|handle| handle.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        std::iter::once(mine).chain(others).collect::<Vec<_>>()
+        std::iter::once(own_outcome)
+            .chain(others)
+            .collect::<Vec<_>>()
     });
     let outcomes = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
     Ok((pipeline.output.into_inner().expect(POISONED).sink, outcomes))

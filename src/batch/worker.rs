@@ -29,7 +29,7 @@ use crate::request::{LOCATE_PARAMS, LocateRequest, RequestParams};
 pub(super) struct BatchContext<'i> {
     index: &'i Index,
     pub(super) layout: OutputLayout,
-    roles: ColumnMapping,
+    column_mapping: ColumnMapping,
     /// The names of the JSON members that are read from NDJSON, in the order of
     /// [`ColumnMapping::columns`].
     json_members: Vec<String>,
@@ -70,7 +70,7 @@ impl<'i> BatchContext<'i> {
         BatchContext {
             index,
             layout: OutputLayout::new(request.output_columns.clone(), cell_format, index),
-            roles: detected.column_mapping,
+            column_mapping: detected.column_mapping,
             json_members: columns
                 .into_iter()
                 .map(|(_, index)| member(index))
@@ -355,7 +355,7 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
             return Err(format!("a field is longer than {FIELD_BYTES_MAX} bytes"));
         }
         let cell = |index: usize| unquote(&row[field_range(ends, index, delimiter)]);
-        let location = match context.roles.location {
+        let location = match context.column_mapping.location {
             LocationColumns::Postcode(index) => parse_postcode(&cell(index)),
             LocationColumns::LonLat(lon, lat) => {
                 parse_position(["lon", "lat"], [&cell(lon), &cell(lat)])
@@ -365,9 +365,9 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
             }
             LocationColumns::None => RowLocation::Absent,
         };
-        let day = self.parse_day(context.roles.as_of.map(cell).as_deref())?;
+        let day = self.parse_day(context.column_mapping.as_of.map(cell).as_deref())?;
         let practice = context
-            .roles
+            .column_mapping
             .practice
             .map(|index| field_range(ends, index, delimiter));
         Ok(CsvRowQuery {
@@ -394,7 +394,7 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         } else {
             out.extend_from_slice(text);
         }
-        let practice = self.context.roles.practice;
+        let practice = self.context.column_mapping.practice;
         let practice = practice.map(|_| unquote(&text[parsed.practice.clone()]));
         let query = RowQuery {
             location: parsed.location,
@@ -453,14 +453,14 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         let context = self.context;
         let mut texts = texts.iter().copied();
         let mut next = || texts.next().expect("a text for every column");
-        let location = match context.roles.location {
+        let location = match context.column_mapping.location {
             LocationColumns::Postcode(_) => parse_postcode(next()),
             LocationColumns::LonLat(..) => parse_position(["lon", "lat"], [next(), next()]),
             LocationColumns::Grid(..) => parse_position(["easting", "northing"], [next(), next()]),
             LocationColumns::None => RowLocation::Absent,
         };
-        let practice = context.roles.practice.map(|_| next());
-        let day = self.parse_day(context.roles.as_of.map(|_| next()))?;
+        let practice = context.column_mapping.practice.map(|_| next());
+        let day = self.parse_day(context.column_mapping.as_of.map(|_| next()))?;
         let cache_key = self.cache_key(&location, day);
         Ok(RowQuery {
             location,
@@ -836,8 +836,9 @@ fn parse_position(names: [&str; 2], texts: [&[u8]; 2]) -> RowLocation {
     let pairs = names.map(str::to_string).into_iter().zip(texts);
     let request = RequestParams::new(pairs, LOCATE_PARAMS)
         .and_then(|params| LocateRequest::from_params(&params));
-    let place = request.map(|request| request.query.locator.expect("the request has coordinates"));
-    RowLocation::from_position(place)
+    let locator =
+        request.map(|request| request.query.locator.expect("the request has coordinates"));
+    RowLocation::from_position(locator)
 }
 
 /// Computes the agreement by looking up the residence and the registration together.
@@ -870,7 +871,7 @@ fn write_notes(
     ];
     let words = notes
         .into_iter()
-        .filter(|(holds, _)| *holds)
+        .filter(|(applies, _)| *applies)
         .map(|(_, note)| note.as_str().into());
     layout.format.write_list(out, "catchment_notes", words);
 }
@@ -894,9 +895,9 @@ struct LineCounter {
 impl LineCounter {
     /// Returns the line that contains the byte at this offset. Offsets must not decrease between
     /// calls.
-    fn line_at(&mut self, bytes: &[u8], index: usize) -> u64 {
-        self.line += memchr_iter(b'\n', &bytes[self.position..index]).count() as u64;
-        self.position = index;
+    fn line_at(&mut self, bytes: &[u8], offset: usize) -> u64 {
+        self.line += memchr_iter(b'\n', &bytes[self.position..offset]).count() as u64;
+        self.position = offset;
         self.line
     }
 }

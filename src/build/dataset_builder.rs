@@ -291,7 +291,7 @@ impl DatasetBuilder {
             .sources
             .practices
             .iter()
-            .map(|listed| listed.practice.code)
+            .map(|record| record.practice.code)
             .collect();
         let practices_with_area = self.practices_with_areas();
         let shares = self.shares_of(&method.shares)?;
@@ -335,13 +335,13 @@ impl DatasetBuilder {
         method: &CatchmentsMethod,
     ) -> Result<Vec<Boundary>> {
         let (catchments, report) =
-            catchments::read(&mut context.sources.source_files(&method.file)?)?;
+            catchments::read(&mut context.sources.open_source_files(&method.file)?)?;
         self.remarks.push(report.to_string());
         let known_practices: BTreeSet<OdsCode> = context
             .sources
             .practices
             .iter()
-            .map(|listed| listed.practice.code)
+            .map(|record| record.practice.code)
             .collect();
         let practices_with_area = self.practices_with_areas();
         let selected = catchments.into_iter().filter(|catchment| {
@@ -408,43 +408,46 @@ impl DatasetBuilder {
         context: &LayerContext<'_>,
         method: &HierarchyMethod,
     ) -> Result<()> {
-        let parts = hierarchy::read(
+        let records = hierarchy::read(
             &display_path(&method.file),
             &context.sources.read_bytes(&method.file)?,
         )?;
-        let layer_parts: Vec<&HierarchyRecord> = parts
+        let layer_records: Vec<&HierarchyRecord> = records
             .iter()
             .filter(|record| record.layer == context.layer)
             .collect();
-        for part in &layer_parts {
+        for record in &layer_records {
             self.push_area(Area {
-                layer: part.layer,
-                id: part.id.clone(),
-                name: part.name.clone(),
+                layer: record.layer,
+                id: record.id.clone(),
+                name: record.name.clone(),
                 kind: None,
                 system: None,
                 provenance: context.provenance,
-                period: part.period,
+                period: record.period,
             });
-            let member = GroupMember::Area(part.layer, part.id.clone());
-            let parent = part.parent.as_ref();
+            let member = GroupMember::Area(record.layer, record.id.clone());
+            let parent = record.parent.as_ref();
             let membership =
-                parent.map(|id| official_membership(member, (Layer::Icb, id), part.period));
+                parent.map(|id| official_membership(member, (Layer::Icb, id), record.period));
             self.memberships.extend(membership);
         }
-        let ids: BTreeSet<&str> = layer_parts.iter().map(|part| part.id.as_str()).collect();
+        let ids: BTreeSet<&str> = layer_records
+            .iter()
+            .map(|record| record.id.as_str())
+            .collect();
         for id in ids {
-            let versions: Vec<&HierarchyRecord> = layer_parts
+            let versions: Vec<&HierarchyRecord> = layer_records
                 .iter()
-                .filter(|part| part.id == id)
+                .filter(|record| record.id == id)
                 .copied()
                 .collect();
             let period = overall_period(&versions);
-            for code in selected_codes(&versions, &parts, context.sources) {
+            for code in selected_codes(&versions, &records, context.sources) {
                 self.assign(context, code, id.to_string(), None, period);
             }
         }
-        self.add_practices_of_hierarchy(context, &parts);
+        self.add_practices_of_hierarchy(context, &records);
         Ok(())
     }
 
@@ -452,13 +455,13 @@ impl DatasetBuilder {
     fn add_practices_of_hierarchy(
         &mut self,
         context: &LayerContext<'_>,
-        parts: &[HierarchyRecord],
+        records: &[HierarchyRecord],
     ) {
         for PracticeRecord { practice, .. } in &context.sources.practices {
             let Some(sub_icb) = &practice.sub_icb else {
                 continue;
             };
-            let versions = parts
+            let versions = records
                 .iter()
                 .filter(|record| record.layer == Layer::SubIcb && record.id == *sub_icb);
             let membership = |group: &str, period| Membership {
@@ -599,14 +602,14 @@ impl DatasetBuilder {
                 .iter()
                 .filter(|membership| membership.layer == layer)
             {
-                let (GroupMember::Area(of, member), Some(group)) =
+                let (GroupMember::Area(member_layer, member), Some(group)) =
                     (&membership.member, &membership.group)
                 else {
                     continue;
                 };
                 let version = versions.entry((group, membership.period.from));
                 let version = version.or_insert_with(|| (membership.period, BTreeSet::new()));
-                version.1.extend(self.codes_in(*of, member));
+                version.1.extend(self.codes_in(*member_layer, member));
             }
         } else {
             for assignment in self
@@ -696,7 +699,7 @@ impl DatasetBuilder {
         sources: &SourceData,
         config: &BuildConfig,
     ) -> Result<Vec<(String, Vec<u8>)>> {
-        let practices = sources.practices.iter().map(|listed| &listed.practice);
+        let practices = sources.practices.iter().map(|record| &record.practice);
         let mut files: Vec<(String, Vec<u8>)> = vec![
             ("areas.csv".into(), tables::areas(&self.areas)),
             (
@@ -739,8 +742,11 @@ impl DatasetBuilder {
                 statistical_areas_geojson(&statistical.id, sources)?,
             ));
         }
-        if let Some(canaries) = &config.golden_queries {
-            files.push(("golden_queries.csv".into(), sources.read_bytes(canaries)?));
+        if let Some(golden_queries) = &config.golden_queries {
+            files.push((
+                "golden_queries.csv".into(),
+                sources.read_bytes(golden_queries)?,
+            ));
         }
         if let Some(systems) = &config.systems {
             files.push(("systems.csv".into(), sources.read_bytes(systems)?));
@@ -754,7 +760,7 @@ impl DatasetBuilder {
 
     fn name_of(&self, layer: Layer, id: &str, sources: &SourceData) -> String {
         let practice = || -> Option<&Practice> {
-            let mut practices = sources.practices.iter().map(|listed| &listed.practice);
+            let mut practices = sources.practices.iter().map(|record| &record.practice);
             practices.find(|practice| practice.code.as_str() == id)
         };
         match self.area(layer, id) {
@@ -825,13 +831,13 @@ fn practice_groups(
     method: &PluralityMethod,
 ) -> Result<BTreeMap<OdsCode, PracticeGroup>> {
     let mut groups = BTreeMap::new();
-    let is_in_sub_icbs = |listed: &&PracticeRecord| {
-        matches_filter(listed.practice.sub_icb.as_ref(), &method.sub_icb)
+    let is_in_sub_icbs = |record: &&PracticeRecord| {
+        matches_filter(record.practice.sub_icb.as_ref(), &method.sub_icb)
     };
-    for listed in sources.practices.iter().filter(is_in_sub_icbs) {
+    for record in sources.practices.iter().filter(is_in_sub_icbs) {
         let group = match method.by.as_str() {
-            "icc" => listed.icc.as_ref().map(|icc| (icc.clone(), icc.clone())),
-            "pcn" => listed.practice.pcn.clone().zip(listed.pcn_name.clone()),
+            "icc" => record.icc.as_ref().map(|icc| (icc.clone(), icc.clone())),
+            "pcn" => record.practice.pcn.clone().zip(record.pcn_name.clone()),
             other => bail!("by `{other}`: practices are grouped by `icc` or `pcn`"),
         };
         let Some((id, title)) = group else { continue };
@@ -844,7 +850,7 @@ fn practice_groups(
                 name: title,
             }
         };
-        groups.insert(listed.practice.code, group);
+        groups.insert(record.practice.code, group);
     }
     Ok(groups)
 }
@@ -867,7 +873,7 @@ fn slugify(title: &str) -> String {
 /// A district can extend beyond an ICB: the north of Copeland is not in the ICB of South Cumbria.
 fn selected_codes(
     versions: &[&HierarchyRecord],
-    parts: &[HierarchyRecord],
+    records: &[HierarchyRecord],
     sources: &SourceData,
 ) -> BTreeSet<String> {
     let own_selectors: Vec<&LsoaSelector> = versions
@@ -875,7 +881,9 @@ fn selected_codes(
         .filter_map(|record| record.selector.as_ref())
         .collect();
     let sub_icb_selectors = |board: &str| -> Vec<&LsoaSelector> {
-        let locations = parts.iter().filter(|record| record.layer == Layer::SubIcb);
+        let locations = records
+            .iter()
+            .filter(|record| record.layer == Layer::SubIcb);
         let of_board = locations.filter(|record| record.parent.as_deref() == Some(board));
         of_board
             .filter_map(|record| record.selector.as_ref())

@@ -99,15 +99,15 @@ pub fn build_with_progress(
     let folder = output.map_or_else(|| base.join(&config.output), Path::to_path_buf);
     let mut inputs: Vec<PathBuf> = config.inputs().iter().map(|path| base.join(path)).collect();
     inputs.push(config_path.to_path_buf());
-    let output_folder = || outputs::check_dataset_folder(&folder, &inputs, options.force);
-    output_folder()?;
+    let check_output = || outputs::check_dataset_folder(&folder, &inputs, options.force);
+    check_output()?;
     let mut sources = SourceData::read(base, &config, progress)?;
     let builder = DatasetBuilder::new(&mut sources, &config, &mut progress.on_stage)?;
     (progress.on_stage)("writing");
     let files = builder.files(&sources, &config)?;
     // Checked again, because reading can take minutes.
     let staged = dataset::stage(
-        &output_folder()?,
+        &check_output()?,
         builder.manifest(&sources, &config),
         &files,
     )?;

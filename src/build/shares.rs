@@ -79,7 +79,7 @@ fn shares_from_registrations(
     sources: &mut SourceData,
     day: Date,
 ) -> Result<RegistrationShares> {
-    let (registrations, report) = registrations::read(&mut sources.source_files(file)?)?;
+    let (registrations, report) = registrations::read(&mut sources.open_source_files(file)?)?;
     sources.reports.push(report);
     let is_selected = |code: &str| {
         let area = sources.statistical_areas.get(code);
@@ -149,14 +149,14 @@ fn model_practices(config: &SharesConfig, sources: &SourceData, day: Date) -> Ve
             .or_default()
             .push(site.position);
     }
-    let takes_patients = |listed: &&PracticeRecord| {
-        matches_filter(listed.practice.sub_icb.as_ref(), &config.sub_icb)
-            && listed.practice.status_on(day) == PracticeStatus::Active
+    let is_active = |record: &&PracticeRecord| {
+        matches_filter(record.practice.sub_icb.as_ref(), &config.sub_icb)
+            && record.practice.status_on(day) == PracticeStatus::Active
     };
     sources
         .practices
         .iter()
-        .filter(takes_patients)
+        .filter(is_active)
         .filter_map(|PracticeRecord { practice, icc, .. }| {
             Some(ModelPractice {
                 code: practice.code,

@@ -112,7 +112,7 @@ impl SourceData {
         sources.read_practices(&config.practices, day)?;
         if let Some(memberships) = &config.memberships {
             let bytes = sources.read_bytes(memberships)?;
-            sources.memberships = dataset::memberships(&display_path(memberships), &bytes)?;
+            sources.memberships = dataset::read_memberships(&display_path(memberships), &bytes)?;
             sources.apply_membership_iccs(day);
         }
         if let Some(history) = &config.history {
@@ -201,7 +201,7 @@ impl SourceData {
             PostcodeFormat::OnspdLsoa11 => Some(LsoaYear::Lsoa11),
             PostcodeFormat::OnspdLsoa21 => Some(LsoaYear::Lsoa21),
         };
-        let mut source_files = self.source_files(file)?;
+        let mut source_files = self.open_source_files(file)?;
         let (rows, report) = match lsoa {
             None => code_point_open::read(&mut source_files)?,
             Some(lsoa) => onspd::read(&mut source_files, lsoa)?,
@@ -211,7 +211,7 @@ impl SourceData {
     }
 
     /// Opens the file, folder or archive at `path`.
-    pub(super) fn source_files(&self, path: &Path) -> Result<SourceFiles> {
+    pub(super) fn open_source_files(&self, path: &Path) -> Result<SourceFiles> {
         let source_files = SourceFiles::open(&self.base.join(path))?;
         Ok(source_files.with_byte_counter(Arc::clone(&self.bytes_read)))
     }
@@ -287,14 +287,14 @@ impl SourceData {
         }
         self.practices = merged.into_values().collect();
         self.practices
-            .retain(|listed| matches_filter(listed.practice.sub_icb.as_ref(), &config.sub_icb));
+            .retain(|record| matches_filter(record.practice.sub_icb.as_ref(), &config.sub_icb));
         if let Some(networks) = &config.networks {
             self.read_networks(networks, day)?;
         }
         let known_practices: BTreeSet<OdsCode> = self
             .practices
             .iter()
-            .map(|listed| listed.practice.code)
+            .map(|record| record.practice.code)
             .collect();
         if let Some(sites) = &config.sites {
             self.premises =
@@ -326,7 +326,7 @@ impl SourceData {
                 &self.read_bytes(file)?,
             )?),
             PracticeFormat::Epraccur => {
-                let (centres, report) = epraccur::read(&mut self.source_files(file)?)?;
+                let (centres, report) = epraccur::read(&mut self.open_source_files(file)?)?;
                 self.reports.push(report);
                 self.not_gp_practices.extend(centres.not_gp_practices);
                 let positions = self.postcode_positions();
@@ -363,7 +363,7 @@ impl SourceData {
                 &self.read_bytes(file)?,
             )?),
             SuccessionFormat::Succ => {
-                let (rows, report) = succ::read(&mut [&mut self.source_files(file)?])?;
+                let (rows, report) = succ::read(&mut [&mut self.open_source_files(file)?])?;
                 self.reports.push(report);
                 Ok(rows)
             }
@@ -379,12 +379,13 @@ impl SourceData {
             .into_iter()
             .map(|pcn| (pcn.code, pcn.name))
             .collect();
-        let links = networks
+        let memberships = networks
             .memberships
             .into_iter()
-            .filter(|link| link.period.contains(day));
-        let pcn_by_practice: HashMap<OdsCode, OdsCode> =
-            links.map(|link| (link.practice, link.pcn)).collect();
+            .filter(|membership| membership.period.contains(day));
+        let pcn_by_practice: HashMap<OdsCode, OdsCode> = memberships
+            .map(|membership| (membership.practice, membership.pcn))
+            .collect();
         for record in &mut self.practices {
             if let Some(pcn) = pcn_by_practice.get(&record.practice.code) {
                 record.practice.pcn = Some(pcn.to_string());

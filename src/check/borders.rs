@@ -89,7 +89,7 @@ fn concurrent_sets<'g, 'd>(areas: &'g [PlanarArea<'d>]) -> Vec<Vec<&'g PlanarAre
         sets.insert((0..areas.len()).filter(is_valid).collect());
     }
     let sets = sets.into_iter();
-    sets.map(|set| set.into_iter().map(|set| &areas[set]).collect())
+    sets.map(|set| set.into_iter().map(|index| &areas[index]).collect())
         .collect()
 }
 

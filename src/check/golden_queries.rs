@@ -18,12 +18,12 @@ fn passes(index: &Index, expected: &GoldenQuery) -> bool {
         .fields
         .iter()
         .map(|(name, value)| ((*name).to_string(), value.clone()));
-    let question = RequestParams::new(pairs, LOCATE_PARAMS)
+    let request = RequestParams::new(pairs, LOCATE_PARAMS)
         .and_then(|fields| LocateRequest::from_params(&fields));
-    match question {
+    match request {
         Err(error) => error.code() == expected.status,
-        Ok(question) => {
-            let answer = index.locate(&question.query);
+        Ok(request) => {
+            let answer = index.locate(&request.query);
             answer.status.as_str() == expected.status
                 && icc_ids(&answer.residence) == expected.icc_residence
                 && registered_icc(&answer) == expected.icc_registration

@@ -13,7 +13,7 @@ mod postcodes;
 mod practices;
 
 pub use finding::{Finding, FindingSubject, Severity, findings_geojson};
-pub use golden_queries::failing_golden_queries as failing_canaries;
+pub use golden_queries::failing_golden_queries;
 
 use jiff::civil::Date;
 
@@ -55,7 +55,7 @@ fn reference_date(dataset: &Dataset, findings: &mut Vec<Finding>) -> Date {
 }
 
 fn check_golden_queries(index: &Index, dataset: &Dataset, findings: &mut Vec<Finding>) {
-    let failing = failing_canaries(index, dataset.golden_queries.clone());
+    let failing = failing_golden_queries(index, dataset.golden_queries.clone());
     findings.extend(failing.iter().map(|query| {
         Finding::error(
             "golden_query_failed",

@@ -49,7 +49,7 @@ fn is_outside_every_area(index: &Index, postcode: Postcode, day: Date) -> bool {
         LayerResult::Unknown(_) => true,
     };
     answer.status == LookupStatus::OutsideCoverage
-        || answer.residence.iter().all(|(_, found)| is_empty(found))
+        || answer.residence.iter().all(|(_, result)| is_empty(result))
 }
 
 fn outside_finding(outcode: &str, postcodes: &[(Postcode, LonLat)], in_use: usize) -> Finding {

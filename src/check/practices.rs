@@ -178,7 +178,7 @@ pub(super) fn check_addresses(index: &Index, day: Date, findings: &mut Vec<Findi
                 let sub_icb = practice.sub_icb.as_deref();
                 if !address_iccs.is_empty() || sub_icb.is_some_and(|text| with_iccs.contains(text))
                 {
-                    findings.push(without_icc(practice, &address_iccs));
+                    findings.push(without_icc_finding(practice, &address_iccs));
                 }
             }
             _ => {}
@@ -251,7 +251,7 @@ fn first_premises(index: &Index, practice: &Practice) -> Option<crate::domain::L
     geodesy::to_lonlat(index.premises(practice.code).first()?.position)
 }
 
-fn without_icc(practice: &Practice, address_iccs: &[String]) -> Finding {
+fn without_icc_finding(practice: &Practice, address_iccs: &[String]) -> Finding {
     let location_text = match address_iccs {
         [] => String::new(),
         ids => format!("; its address is in `{}`", ids.join("`, `")),

@@ -257,7 +257,7 @@ impl BatchArguments {
             (Some(FormatArgument::Ndjson), Some(_)) => bail!("NDJSON has no --delimiter"),
             (Some(FormatArgument::Parquet), Some(_)) => bail!("Parquet has no --delimiter"),
             (Some(FormatArgument::Arrow), Some(_)) => bail!("Arrow has no --delimiter"),
-            (_, given) => given,
+            (_, delimiter) => delimiter,
         };
         let format = match self.format {
             None if delimiter.is_some() => Some(BatchFormat::Csv),

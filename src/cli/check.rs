@@ -129,7 +129,7 @@ fn text_report(dataset: &Dataset, findings: &[Finding]) -> String {
 }
 
 fn position_text(finding: &Finding) -> String {
-    finding.position.map_or_else(String::new, |place| {
-        format!("  at {:.5} {:.5}", place.lon(), place.lat())
+    finding.position.map_or_else(String::new, |position| {
+        format!("  at {:.5} {:.5}", position.lon(), position.lat())
     })
 }

@@ -153,8 +153,8 @@ impl ExportFile<'_> {
         let writing = || format!("writing {display}");
         let count = {
             let spinner = (!arguments.quiet).then(Spinner::new);
-            if let Some(working) = &spinner {
-                working.set_stage(self.content_name);
+            if let Some(spinner) = &spinner {
+                spinner.set_stage(self.content_name);
             }
             self.write(arguments, index, &mut file)
                 .with_context(writing)?

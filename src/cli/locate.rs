@@ -114,7 +114,7 @@ fn locate_lines(
             "line\tpostcode\tstatus\ticc_residence\ticc_registration\tagreement\tsuggestion"
         )?;
     }
-    for (position, line) in io::stdin().lock().split(b'\n').enumerate() {
+    for (line_index, line) in io::stdin().lock().split(b'\n').enumerate() {
         // Invalid UTF-8 makes only this line malformed.
         let line = String::from_utf8_lossy(&line?).into_owned();
         let line = line.strip_suffix('\r').unwrap_or(&line);
@@ -131,7 +131,7 @@ fn locate_lines(
                 writeln!(
                     out,
                     "{}\t{}",
-                    position + 1,
+                    line_index + 1,
                     tsv_row(&index.locate(&request.query))
                 )?;
             }
@@ -143,7 +143,7 @@ fn locate_lines(
                 writeln!(
                     out,
                     "{}\t\t{}\t\t\t\t{suggestion}",
-                    position + 1,
+                    line_index + 1,
                     problem.code()
                 )?;
             }
@@ -204,8 +204,8 @@ fn tsv_row(answer: &LocateAnswer<'_>) -> String {
     format!("{postcode}\t{status}\t{residence}\t{registration}\t{agreement}\t")
 }
 
-fn area_names(found: &[(Layer, LayerResult<'_>)], layer: Layer) -> String {
-    let names: Vec<String> = areas_of_layer(found, layer)
+fn area_names(results: &[(Layer, LayerResult<'_>)], layer: Layer) -> String {
+    let names: Vec<String> = areas_of_layer(results, layer)
         .iter()
         .map(|area_match| area_match.area.title())
         .collect();
@@ -223,12 +223,12 @@ fn text_table(index: &Index, answer: &LocateAnswer<'_>, request: &LocateRequest)
             .as_ref()
             .is_none_or(|layers| layers.contains(&layer))
     };
-    for (layer, found) in answer
+    for (layer, result) in answer
         .residence
         .iter()
         .filter(|(layer, _)| is_requested(*layer))
     {
-        add_layer_lines(&mut table, "Lives in", *layer, found);
+        add_layer_lines(&mut table, "Lives in", *layer, result);
     }
     for (layer, near) in &answer.nearest {
         let text = format!("{}, {} away", near.area.title(), distance(near.distance_m));
@@ -285,24 +285,24 @@ fn status_text(answer: &LocateAnswer<'_>) -> String {
 }
 
 /// Adds the result for a layer. `verb` is `Lives in` or `Registered in`.
-fn add_layer_lines(table: &mut LabelledLines, verb: &str, layer: Layer, found: &LayerResult<'_>) {
+fn add_layer_lines(table: &mut LabelledLines, verb: &str, layer: Layer, result: &LayerResult<'_>) {
     let label = match layer {
         Layer::GpPractice => "GP practice area".to_string(),
         Layer::ResilienceGroup => "Resilience group".to_string(),
         layer => format!("{verb} {layer}"),
     };
-    match found {
+    match result {
         LayerResult::Areas(areas) => {
-            for found in areas {
+            for area_match in areas {
                 table.add(
                     &label,
-                    &format!("{}  {}", found.area.title(), area_text(found)),
+                    &format!("{}  {}", area_match.area.title(), area_text(area_match)),
                 );
             }
         }
         LayerResult::Practices(practices) => {
-            for found in practices {
-                table.add(&label, &practice_text(found));
+            for practice_match in practices {
+                table.add(&label, &practice_text(practice_match));
             }
         }
         LayerResult::Groups(groups) => {
@@ -316,24 +316,26 @@ fn add_layer_lines(table: &mut LabelledLines, verb: &str, layer: Layer, found: &
     }
 }
 
-fn area_text(found: &AreaMatch<'_>) -> String {
+fn area_text(area_match: &AreaMatch<'_>) -> String {
     let mut parts = vec![
-        found.basis.as_str().to_string(),
-        found.provenance.as_str().to_string(),
+        area_match.basis.as_str().to_string(),
+        area_match.provenance.as_str().to_string(),
     ];
-    if let Some(edge) = &found.proximity {
-        parts.push(boundary_text(found.basis, edge));
+    if let Some(proximity) = &area_match.proximity {
+        parts.push(boundary_text(area_match.basis, proximity));
     }
     format!("({})", parts.join(", "))
 }
 
-fn boundary_text(basis: Basis, edge: &BoundaryProximity<'_>) -> String {
-    let mut text = match (edge.certainty, basis) {
+fn boundary_text(basis: Basis, proximity: &BoundaryProximity<'_>) -> String {
+    let mut text = match (proximity.certainty, basis) {
         (Certainty::NearBoundary, Basis::Nearest) => "off the generalised boundary".to_string(),
-        (Certainty::Inside, _) => format!("boundary {} away", distance(edge.distance_m)),
-        (Certainty::NearBoundary, _) => format!("near the boundary, {}", distance(edge.distance_m)),
+        (Certainty::Inside, _) => format!("boundary {} away", distance(proximity.distance_m)),
+        (Certainty::NearBoundary, _) => {
+            format!("near the boundary, {}", distance(proximity.distance_m))
+        }
     };
-    for other in &edge.alternatives {
+    for other in &proximity.alternatives {
         write!(
             text,
             "; {} at {}",
@@ -345,20 +347,20 @@ fn boundary_text(basis: Basis, edge: &BoundaryProximity<'_>) -> String {
     text
 }
 
-fn practice_text(found: &PracticeMatch<'_>) -> String {
+fn practice_text(practice_match: &PracticeMatch<'_>) -> String {
     let mut text = format!(
         "{}  {}  ({}",
-        found.practice.code,
-        found.practice.name,
-        found.provenance.as_str()
+        practice_match.practice.code,
+        practice_match.practice.name,
+        practice_match.provenance.as_str()
     );
-    if let Some(extent) = found.catchment_kind.as_str() {
-        write!(text, ", {extent} area").expect("writing to a String");
+    if let Some(kind) = practice_match.catchment_kind.as_str() {
+        write!(text, ", {kind} area").expect("writing to a String");
     }
-    if let Some(share) = found.share {
+    if let Some(share) = practice_match.share {
         write!(text, ", share {share:.3}").expect("writing to a String");
     }
-    if let Some(distance_m) = found.distance_m {
+    if let Some(distance_m) = practice_match.distance_m {
         write!(text, ", {} away", distance(distance_m)).expect("writing to a String");
     }
     text + ")"
@@ -394,8 +396,8 @@ fn add_registration_lines(
         }
     }
     let areas = registration.areas.iter();
-    for (layer, found) in areas.filter(|(layer, _)| is_requested(*layer)) {
-        add_layer_lines(table, "Registered in", *layer, found);
+    for (layer, result) in areas.filter(|(layer, _)| is_requested(*layer)) {
+        add_layer_lines(table, "Registered in", *layer, result);
     }
     if let Some(reason) = registration.reason {
         table.add("No registration", reason.as_str());

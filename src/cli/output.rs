@@ -183,12 +183,12 @@ impl StagedOutput {
             file,
             path,
             manifest: _,
-            overwrites: replaces,
+            overwrites,
         } = self;
         match file {
             #[cfg(target_os = "linux")]
-            TempFile::Unnamed(file) => link_tmpfile(&file, &path, replaces)?,
-            TempFile::Named(file) if replaces => drop(file.persist(&path)?),
+            TempFile::Unnamed(file) => link_tmpfile(&file, &path, overwrites)?,
+            TempFile::Named(file) if overwrites => drop(file.persist(&path)?),
             TempFile::Named(file) => drop(file.persist_noclobber(&path)?),
         }
         sync_folder(parent_folder(&path))

@@ -197,9 +197,9 @@ pub(super) fn verify_checksum(text: &str) -> Option<&str> {
         return Some(text);
     };
     let (body, checksum_line) = text.split_at(index);
-    let is_right =
+    let is_correct =
         checksum_line.trim_end() == format!("{CHECKSUM_PREFIX}{}", sha256_hex(body.as_bytes()));
-    is_right.then_some(body)
+    is_correct.then_some(body)
 }
 
 /// Returns the SHA-256 in lower-case hexadecimal.

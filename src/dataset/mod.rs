@@ -33,8 +33,8 @@ pub use manifest::{
     FileEntry, LayerEntry, LayerKind, Manifest, SourceEntry, StatisticalAreasEntry,
 };
 pub use polygons::PolygonError;
-pub(crate) use read::memberships;
 pub use read::read;
+pub(crate) use read::read_memberships;
 pub use source::{DatasetSource, MANIFEST};
 pub use table::TableError;
 pub(crate) use write::write_folder;

@@ -34,10 +34,10 @@ pub fn read(files: &DatasetSource) -> Result<Dataset, DatasetError> {
             Err(error) => error,
             read => return read,
         };
-        let now = files.read_manifest();
-        match now {
+        let current = files.read_manifest();
+        match current {
             // The dataset was replaced while it was read, so the files belong to two datasets.
-            Ok(now) if now.1 != manifest.1 => manifest = now,
+            Ok(current) if current.1 != manifest.1 => manifest = current,
             _ => return Err(error),
         }
     }
@@ -89,17 +89,17 @@ impl PostcodeTable {
     /// not have.
     fn add_to(mut self, dataset: &mut Dataset) {
         let known = dataset.statistical_areas.iter().cloned().zip(0..);
-        let mut rows: HashMap<String, u32> = known.collect();
+        let mut index_by_code: HashMap<String, u32> = known.collect();
         let mut index_of = |code: String| {
-            *rows.entry(code).or_insert_with_key(|code| {
+            *index_by_code.entry(code).or_insert_with_key(|code| {
                 dataset.statistical_areas.push(code.clone());
                 u32::try_from(dataset.statistical_areas.len() - 1)
                     .expect("fewer statistical areas than postcodes")
             })
         };
-        let rows: Vec<u32> = self.codes.into_iter().map(&mut index_of).collect();
+        let indices: Vec<u32> = self.codes.into_iter().map(&mut index_of).collect();
         for entry in &mut self.entries {
-            entry.statistical_area = entry.statistical_area.map(|own| rows[own as usize]);
+            entry.statistical_area = entry.statistical_area.map(|own| indices[own as usize]);
         }
         dataset.postcodes = self.entries;
     }
@@ -114,18 +114,26 @@ impl VerifiedReader<'_> {
             .map(|boundary| boundary.id.clone());
         Ok(Dataset {
             digest,
-            areas: self.read_table("areas.csv", &columns::AREAS, area)?,
+            areas: self.read_table("areas.csv", &columns::AREAS, parse_area)?,
             boundaries: self.read_boundaries()?,
-            lineage: self.read_table("lineage.csv", &columns::LINEAGE, lineage)?,
-            memberships: self.read_table("memberships.csv", &columns::MEMBERSHIPS, membership)?,
-            practices: self.read_table("practices.csv", &columns::PRACTICES, practice)?,
-            premises: self.read_table("practice_sites.csv", &columns::PREMISES, premises)?,
+            lineage: self.read_table("lineage.csv", &columns::LINEAGE, parse_lineage_step)?,
+            memberships: self.read_table(
+                "memberships.csv",
+                &columns::MEMBERSHIPS,
+                parse_membership,
+            )?,
+            practices: self.read_table("practices.csv", &columns::PRACTICES, parse_practice)?,
+            premises: self.read_table("practice_sites.csv", &columns::PREMISES, parse_premises)?,
             successions: self.read_table(
                 "practice_successions.csv",
                 &columns::SUCCESSIONS,
-                succession,
+                parse_succession,
             )?,
-            assignments: self.read_table("assignments.csv", &columns::ASSIGNMENTS, assignment)?,
+            assignments: self.read_table(
+                "assignments.csv",
+                &columns::ASSIGNMENTS,
+                parse_assignment,
+            )?,
             postcodes: Vec::new(),
             not_gp_practices: self.read_table(
                 "not_gp_practices.csv",
@@ -135,9 +143,9 @@ impl VerifiedReader<'_> {
             golden_queries: self.read_table(
                 "golden_queries.csv",
                 &columns::GOLDEN_QUERIES,
-                golden_query,
+                parse_golden_query,
             )?,
-            stated_counts: self.read_table("systems.csv", &columns::SYSTEMS, stated_count)?,
+            stated_counts: self.read_table("systems.csv", &columns::SYSTEMS, parse_stated_count)?,
             statistical_areas: codes.collect(),
             statistical_boundaries,
             manifest: self.manifest.clone(),
@@ -265,18 +273,18 @@ impl VerifiedReader<'_> {
         let path = POSTCODES_FILE;
         let bytes = self.read_bytes(path)?;
         let mut codes: Vec<String> = Vec::new();
-        let mut rows: HashMap<String, u32> = HashMap::new();
-        let mut index_of = |code: &str| match rows.get(code) {
-            Some(&row) => row,
+        let mut index_by_code: HashMap<String, u32> = HashMap::new();
+        let mut index_of = |code: &str| match index_by_code.get(code) {
+            Some(&index) => index,
             None => {
-                let row = u32::try_from(codes.len()).expect("fewer codes than postcodes");
+                let index = u32::try_from(codes.len()).expect("fewer codes than postcodes");
                 codes.push(code.to_string());
-                rows.insert(code.to_string(), row);
-                row
+                index_by_code.insert(code.to_string(), index);
+                index
             }
         };
         let entries = CsvTable::open(path, &bytes, &columns::POSTCODES)?
-            .read(|row| postcode(row, row.optional(7)?.map(&mut index_of)))?;
+            .read(|row| parse_postcode(row, row.optional(7)?.map(&mut index_of)))?;
         match entries
             .windows(2)
             .position(|pair| pair[0].postcode >= pair[1].postcode)
@@ -296,7 +304,7 @@ impl VerifiedReader<'_> {
     }
 }
 
-fn area(row: &CsvTableRow<'_>) -> Result<Area, TableError> {
+fn parse_area(row: &CsvTableRow<'_>) -> Result<Area, TableError> {
     Ok(Area {
         layer: row.parse(0)?,
         id: row.required(1)?.to_string(),
@@ -304,12 +312,12 @@ fn area(row: &CsvTableRow<'_>) -> Result<Area, TableError> {
         kind: row.optional(3)?.map(str::to_string),
         system: row.optional(4)?.map(str::to_string),
         provenance: row.parse(5)?,
-        period: period(row, 6)?,
+        period: parse_period(row, 6)?,
     })
 }
 
 /// Parses the half-open period in two adjacent columns.
-fn period(row: &CsvTableRow<'_>, from_column: usize) -> Result<Period, TableError> {
+fn parse_period(row: &CsvTableRow<'_>, from_column: usize) -> Result<Period, TableError> {
     let period = Period {
         from: row.parse_optional_with(from_column, date_from_iso)?,
         to: row.parse_optional_with(from_column + 1, date_from_iso)?,
@@ -323,7 +331,7 @@ fn period(row: &CsvTableRow<'_>, from_column: usize) -> Result<Period, TableErro
     }
 }
 
-fn lineage(row: &CsvTableRow<'_>) -> Result<LineageStep, TableError> {
+fn parse_lineage_step(row: &CsvTableRow<'_>) -> Result<LineageStep, TableError> {
     Ok(LineageStep {
         layer: row.parse(0)?,
         predecessor: row.required(1)?.to_string(),
@@ -335,11 +343,11 @@ fn lineage(row: &CsvTableRow<'_>) -> Result<LineageStep, TableError> {
 }
 
 /// Reads a table of memberships with the columns of `memberships.csv`.
-pub(crate) fn memberships(file: &str, bytes: &[u8]) -> Result<Vec<Membership>, TableError> {
-    CsvTable::open(file, bytes, &columns::MEMBERSHIPS)?.read(membership)
+pub(crate) fn read_memberships(file: &str, bytes: &[u8]) -> Result<Vec<Membership>, TableError> {
+    CsvTable::open(file, bytes, &columns::MEMBERSHIPS)?.read(parse_membership)
 }
 
-fn membership(row: &CsvTableRow<'_>) -> Result<Membership, TableError> {
+fn parse_membership(row: &CsvTableRow<'_>) -> Result<Membership, TableError> {
     let member_layer: Layer = row.parse(0)?;
     let member = match member_layer {
         Layer::GpPractice => GroupMember::Practice(row.parse(1)?),
@@ -349,12 +357,12 @@ fn membership(row: &CsvTableRow<'_>) -> Result<Membership, TableError> {
         member,
         layer: row.parse(2)?,
         group: row.optional(3)?.map(str::to_string),
-        period: period(row, 4)?,
+        period: parse_period(row, 4)?,
         provenance: row.parse(6)?,
     })
 }
 
-fn practice(row: &CsvTableRow<'_>) -> Result<Practice, TableError> {
+fn parse_practice(row: &CsvTableRow<'_>) -> Result<Practice, TableError> {
     Ok(Practice {
         code: row.parse(0)?,
         name: row.required(1)?.to_string(),
@@ -370,7 +378,7 @@ fn practice(row: &CsvTableRow<'_>) -> Result<Practice, TableError> {
     })
 }
 
-fn premises(row: &CsvTableRow<'_>) -> Result<Premises, TableError> {
+fn parse_premises(row: &CsvTableRow<'_>) -> Result<Premises, TableError> {
     Ok(Premises {
         practice: row.parse(0)?,
         kind: row.parse(1)?,
@@ -379,7 +387,7 @@ fn premises(row: &CsvTableRow<'_>) -> Result<Premises, TableError> {
     })
 }
 
-fn succession(row: &CsvTableRow<'_>) -> Result<PracticeSuccession, TableError> {
+fn parse_succession(row: &CsvTableRow<'_>) -> Result<PracticeSuccession, TableError> {
     Ok(PracticeSuccession {
         predecessor: row.parse::<OdsCode>(0)?,
         successor: row.parse::<OdsCode>(1)?,
@@ -387,7 +395,7 @@ fn succession(row: &CsvTableRow<'_>) -> Result<PracticeSuccession, TableError> {
     })
 }
 
-fn assignment(row: &CsvTableRow<'_>) -> Result<StatisticalAssignment, TableError> {
+fn parse_assignment(row: &CsvTableRow<'_>) -> Result<StatisticalAssignment, TableError> {
     let share: Option<f64> = row.parse_optional(3)?;
     if share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
         return Err(row.cell_error(3, "a share from 0 to 1"));
@@ -397,11 +405,11 @@ fn assignment(row: &CsvTableRow<'_>) -> Result<StatisticalAssignment, TableError
         layer: row.parse(1)?,
         area: row.required(2)?.to_string(),
         share,
-        period: period(row, 4)?,
+        period: parse_period(row, 4)?,
     })
 }
 
-fn postcode(
+fn parse_postcode(
     row: &CsvTableRow<'_>,
     statistical_area: Option<u32>,
 ) -> Result<PostcodeEntry, TableError> {
@@ -421,7 +429,7 @@ fn postcode(
     })
 }
 
-fn golden_query(row: &CsvTableRow<'_>) -> Result<GoldenQuery, TableError> {
+fn parse_golden_query(row: &CsvTableRow<'_>) -> Result<GoldenQuery, TableError> {
     let mut fields = Vec::new();
     for (column, field) in ["postcode", "easting", "northing", "practice", "as_of"]
         .iter()
@@ -441,7 +449,7 @@ fn golden_query(row: &CsvTableRow<'_>) -> Result<GoldenQuery, TableError> {
     })
 }
 
-fn stated_count(row: &CsvTableRow<'_>) -> Result<StatedCount, TableError> {
+fn parse_stated_count(row: &CsvTableRow<'_>) -> Result<StatedCount, TableError> {
     Ok(StatedCount {
         system: row.required(0)?.to_string(),
         name: row.required(1)?.to_string(),

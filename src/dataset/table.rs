@@ -53,7 +53,7 @@ pub(crate) struct CsvTable<'a> {
     bytes: &'a [u8],
     reader: Reader<&'a [u8]>,
     columns: Vec<String>,
-    positions: Vec<usize>,
+    indices: Vec<usize>,
 }
 
 /// A row of a table. Columns are indices into the columns that the table was opened with.
@@ -61,7 +61,7 @@ pub(crate) struct CsvTableRow<'t> {
     file: &'t str,
     line: u64,
     columns: &'t [String],
-    positions: &'t [usize],
+    indices: &'t [usize],
     record: &'t ByteRecord,
 }
 
@@ -80,10 +80,10 @@ impl<'a> CsvTable<'a> {
             file: file.clone(),
             source,
         })?;
-        let mut positions = Vec::with_capacity(columns.len());
+        let mut indices = Vec::with_capacity(columns.len());
         for &column in columns {
             match header.iter().position(|name| name == column.as_bytes()) {
-                Some(position) => positions.push(position),
+                Some(index) => indices.push(index),
                 None => {
                     return Err(TableError::MissingColumn {
                         file,
@@ -97,7 +97,7 @@ impl<'a> CsvTable<'a> {
             bytes,
             reader,
             columns: columns.iter().map(|name| (*name).to_string()).collect(),
-            positions,
+            indices,
         })
     }
 
@@ -137,7 +137,7 @@ impl<'a> CsvTable<'a> {
                 file: &self.file,
                 line: line_of(self.bytes, &record),
                 columns: &self.columns,
-                positions: &self.positions,
+                indices: &self.indices,
                 record: &record,
             })?);
         }
@@ -167,7 +167,7 @@ impl CsvTableRow<'_> {
 
     /// Returns the cell's text.
     pub(crate) fn text(&self, column: usize) -> Result<&str, TableError> {
-        let bytes = &self.record[self.positions[column]];
+        let bytes = &self.record[self.indices[column]];
         std::str::from_utf8(bytes).map_err(|_| self.cell_error(column, "text in UTF-8"))
     }
 
@@ -230,7 +230,7 @@ impl CsvTableRow<'_> {
             file: self.file.to_string(),
             line: self.line,
             column: self.columns[column].clone(),
-            value: String::from_utf8_lossy(&self.record[self.positions[column]]).into_owned(),
+            value: String::from_utf8_lossy(&self.record[self.indices[column]]).into_owned(),
             expected: expected.to_string(),
         }
     }

@@ -335,7 +335,9 @@ impl SweepLine {
 
     fn check_nesting(&self) -> Result<(), TopologyError> {
         for (ring, enclosing) in self.rings.iter().zip(&self.enclosing) {
-            let enclosing = enclosing.flatten().map(|value| &self.rings[value as usize]);
+            let enclosing = enclosing
+                .flatten()
+                .map(|ring_id| &self.rings[ring_id as usize]);
             match enclosing {
                 None if ring.is_exterior => {}
                 None => return Err(TopologyError::HoleOutside),
@@ -423,10 +425,10 @@ impl Ord for SweepEntry {
     /// Compares from south to north. Two segments that the sweep line intersects at the same time
     /// and that do not cross have the same order at every position of the line.
     fn cmp(&self, other: &SweepEntry) -> Ordering {
-        let compare_to_vertex = |segment: &SweepSegment, place: &Vertex, on: Ordering| {
-            compare_to_line(segment.west, segment.east, *place)
+        let compare_to_vertex = |segment: &SweepSegment, vertex: &Vertex, if_equal: Ordering| {
+            compare_to_line(segment.west, segment.east, *vertex)
                 .reverse()
-                .then(on)
+                .then(if_equal)
         };
         match (self, other) {
             (SweepEntry::Segment(a), SweepEntry::Segment(b)) if a.west <= b.west => {

@@ -153,7 +153,7 @@ fn grid_vertices<'b>(
         .iter()
         .map(|boundary| (boundary.catchment_kind, boundary.grid.as_slice()))
         .collect();
-    vertices.sort_by_key(|(extent, _)| *extent);
+    vertices.sort_by_key(|(catchment_kind, _)| *catchment_kind);
     vertices
 }
 
@@ -166,12 +166,14 @@ fn area_changes(
     let (before, after) = (areas(old, layer), areas(new, layer));
     let ids: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
     let change = |id: &str| {
-        let (was, is) = (before.get(id), after.get(id));
+        let (old_area, new_area) = (before.get(id), after.get(id));
         let delta = deltas.iter().find(|delta| delta.id == id);
-        let change = match (was, is) {
+        let change = match (old_area, new_area) {
             (None, _) => ChangeKind::Added,
             (_, None) => ChangeKind::Removed,
-            (Some(was), Some(is)) if was.title() != is.title() || delta.is_some() => {
+            (Some(old_area), Some(new_area))
+                if old_area.title() != new_area.title() || delta.is_some() =>
+            {
                 ChangeKind::Changed
             }
             _ => return None,
@@ -181,8 +183,8 @@ fn area_changes(
             layer,
             id: id.into(),
             change,
-            old_name: was.map(|area| area.title()),
-            new_name: is.map(|area| area.title()),
+            old_name: old_area.map(|area| area.title()),
+            new_name: new_area.map(|area| area.title()),
             old_km2: size_km2(old, layer, id),
             new_km2: size_km2(new, layer, id),
             gained_km2: delta.map_or(0.0, |delta| km2(&delta.gained)),
@@ -225,7 +227,9 @@ fn partition_transfers(
     let mut transferred = Vec::new();
     for losing in deltas {
         let gaining_areas = deltas.iter().filter(|gaining| gaining.id != losing.id);
-        for gaining in gaining_areas.filter(|taker| bboxes_intersect(&losing.lost, &taker.gained)) {
+        for gaining in
+            gaining_areas.filter(|gaining| bboxes_intersect(&losing.lost, &gaining.gained))
+        {
             let shared = losing.lost.intersection(&gaining.gained);
             transferred.extend(transferred_geometry(
                 layer,

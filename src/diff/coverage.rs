@@ -39,11 +39,11 @@ pub(super) fn compare(
     let mut keys: Vec<_> = before.keys().chain(added).copied().collect();
     keys.sort_unstable();
     let change = |key: (Layer, &str, &str)| {
-        let (was, is) = (before.get(&key), after.get(&key));
-        let change = match (was, is) {
+        let (old_share, new_share) = (before.get(&key), after.get(&key));
+        let change = match (old_share, new_share) {
             (None, _) => ChangeKind::Added,
             (_, None) => ChangeKind::Removed,
-            (was, is) if was != is => ChangeKind::Changed,
+            (old_share, new_share) if old_share != new_share => ChangeKind::Changed,
             _ => return None,
         };
         let share = |thousandths: Option<&u32>| {
@@ -54,8 +54,8 @@ pub(super) fn compare(
             area: key.1.to_string(),
             statistical_area: key.2.to_string(),
             change,
-            old_share: share(was),
-            new_share: share(is),
+            old_share: share(old_share),
+            new_share: share(new_share),
         })
     };
     keys.into_iter().filter_map(change).collect()
@@ -115,8 +115,8 @@ mod tests {
         let describe_change = |coverage_change: &CoverageChange| {
             let (change, layer) = (coverage_change.change.as_str(), coverage_change.layer);
             let (area, code) = (&coverage_change.area, &coverage_change.statistical_area);
-            let (was, is) = (coverage_change.old_share, coverage_change.new_share);
-            format!("{change} {layer} {area} {code} {was:?} {is:?}")
+            let (old_share, new_share) = (coverage_change.old_share, coverage_change.new_share);
+            format!("{change} {layer} {area} {code} {old_share:?} {new_share:?}")
         };
         changes.iter().map(describe_change).collect()
     }

@@ -45,23 +45,23 @@ pub(super) fn compare(old: &Index, new: &Index, day: Date) -> Vec<PostcodeChange
             (Some(&old), Some(&new)) => old.min(new),
             (Some(&only), None) | (None, Some(&only)) => only,
         };
-        let was = before
+        let old_answer = before
             .next_if_eq(&next)
             .map(|postcode| locate_postcode(old, postcode, day));
-        let is = after
+        let new_answer = after
             .next_if_eq(&next)
             .map(|postcode| locate_postcode(new, postcode, day));
-        let change = match (&was, &is) {
+        let change = match (&old_answer, &new_answer) {
             (None, _) => ChangeKind::Added,
             (_, None) => ChangeKind::Removed,
-            (was, is) if was != is => ChangeKind::Changed,
+            (old_answer, new_answer) if old_answer != new_answer => ChangeKind::Changed,
             _ => continue,
         };
         changes.push(PostcodeChange {
             postcode: next,
             change,
-            old: was,
-            new: is,
+            old: old_answer,
+            new: new_answer,
         });
     }
 }
@@ -82,7 +82,10 @@ fn locate_postcode(index: &Index, postcode: Postcode, day: Date) -> PostcodeAnsw
     });
     let ids = |layer: Layer| match answer.residence.iter().find(|value| value.0 == layer) {
         Some((_, LayerResult::Areas(areas))) => {
-            let ids: Vec<&str> = areas.iter().map(|found| found.area.id.as_str()).collect();
+            let ids: Vec<&str> = areas
+                .iter()
+                .map(|area_match| area_match.area.id.as_str())
+                .collect();
             ids.join(" ")
         }
         Some((_, LayerResult::Unknown(why))) => format!("[{}]", why.as_str()),

@@ -56,8 +56,8 @@ impl YearMonth {
     }
 
     /// Returns the month with this ordinal, or `None` for 0.
-    pub(crate) fn from_ordinal(number: u32) -> Option<YearMonth> {
-        NonZeroU32::new(number).map(YearMonth)
+    pub(crate) fn from_ordinal(ordinal: u32) -> Option<YearMonth> {
+        NonZeroU32::new(ordinal).map(YearMonth)
     }
 
     fn year_and_month(self) -> (i16, i8) {

@@ -519,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_more_than_64_bytes_is_not_read() {
+    fn text_of_more_than_64_bytes_is_malformed() {
         let padded = |spaces| format!("LA1 1AA{}", " ".repeat(spaces));
         check(&padded(57), "LA1 1AA");
         check_suggestion(&padded(58), None);
@@ -658,13 +658,13 @@ mod tests {
         }
 
         #[test]
-        fn the_short_way_and_the_long_way_agree_on_any_ascii(text in "[ -~\t]{0,9}") {
+        fn fast_and_general_parsers_agree_on_ascii_text(text in "[ -~\t]{0,9}") {
             prop_assert_eq!(text.parse::<Postcode>(), parse_any_form(&text));
         }
 
         /// The text is close enough to a postcode that most characters affect the result.
         #[test]
-        fn the_short_way_and_the_long_way_agree_on_what_looks_like_a_postcode(
+        fn fast_and_general_parsers_agree_on_near_postcodes(
             text in "[A-Za-z][0-9A-Za-z]{0,2}[ 0-9A-Za-z]{0,2} {0,2}[0-9][A-Za-z]{2}",
         ) {
             prop_assert_eq!(text.parse::<Postcode>(), parse_any_form(&text));

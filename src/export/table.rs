@@ -44,10 +44,10 @@ pub(super) fn write_table<K: Send, W: Write + Send>(
     let to_batch = |keys: &[K]| record_batch(schema, keys, &emit_key);
     match format {
         TableFormat::Parquet => {
-            let (sink, columns) = ParquetSink::begin(output, schema, Compression::Zstd)?;
+            let (sink, row_group_factory) = ParquetSink::begin(output, schema, Compression::Zstd)?;
             let worker = || TableParquetWorker {
                 to_batch: &to_batch,
-                columns: &columns,
+                row_group_factory: &row_group_factory,
             };
             let (sink, _) = run_ordered(keys, sink, threads, progress, worker)?;
             sink.finish()
@@ -89,7 +89,7 @@ impl<K, I: Iterator<Item = K> + Send> BlockSource for KeySource<I> {
 
 struct TableParquetWorker<'w, F> {
     to_batch: &'w F,
-    columns: &'w RowGroupFactory,
+    row_group_factory: &'w RowGroupFactory,
 }
 
 impl<K, F: Fn(&[K]) -> RecordBatch> Stage<Vec<K>, RowGroupChunks> for TableParquetWorker<'_, F> {
@@ -101,7 +101,7 @@ impl<K, F: Fn(&[K]) -> RecordBatch> Stage<Vec<K>, RowGroupChunks> for TableParqu
         chunks: &mut RowGroupChunks,
     ) -> Result<u64, BatchError> {
         let batch = (self.to_batch)(keys);
-        let mut group = self.columns.begin()?;
+        let mut group = self.row_group_factory.begin()?;
         group.add(&batch)?;
         *chunks = group.finish()?;
         Ok(batch.num_rows() as u64)

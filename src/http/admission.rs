@@ -233,7 +233,7 @@ impl AdmissionControl {
     pub(super) fn new(access: AccessConfig, limits: ServerLimits) -> AdmissionControl {
         // For requests that queue. Each holds its permit until the response is written or the
         // client stops reading.
-        let queued = |permits| {
+        let with_queue = |permits| {
             FairSemaphore::new(SemaphoreLimits {
                 permits,
                 permits_per_client: permits,
@@ -241,7 +241,7 @@ impl AdmissionControl {
                 queue_length_per_client: limits.requests_per_client,
             })
         };
-        let unqueued = |permits, permits_per_client| {
+        let without_queue = |permits, permits_per_client| {
             FairSemaphore::new(SemaphoreLimits {
                 permits,
                 permits_per_client,
@@ -254,10 +254,13 @@ impl AdmissionControl {
             hasher: RandomState::new(),
             started: Instant::now(),
             look_ups_in_flight: Arc::default(),
-            body_permits: unqueued(limits.bodies, limits.requests_per_client),
-            search_permits: queued(cpu_permit_count()),
-            render_permits: queued(cpu_permit_count()),
-            download_permits: unqueued(limits.ticket_downloads, limits.ticket_downloads_per_client),
+            body_permits: without_queue(limits.bodies, limits.requests_per_client),
+            search_permits: with_queue(cpu_permit_count()),
+            render_permits: with_queue(cpu_permit_count()),
+            download_permits: without_queue(
+                limits.ticket_downloads,
+                limits.ticket_downloads_per_client,
+            ),
             unsent_bytes: UnsentBytes::default(),
             look_up_rejected_ms: AtomicU64::new(0),
             rejections: RejectionCounters::default(),
@@ -398,14 +401,14 @@ impl AdmissionControl {
                 })
             }
         };
-        let permit = permit.map_err(|refusal| {
-            if class == RequestClass::LookUp && refusal == AcquireError::Full {
+        let permit = permit.map_err(|error| {
+            if class == RequestClass::LookUp && error == AcquireError::Full {
                 let now_ms = self.started.elapsed().as_millis();
                 let now_ms = u64::try_from(now_ms).unwrap_or(u64::MAX - 1);
                 self.look_up_rejected_ms
                     .store(now_ms + 1, Ordering::Relaxed);
             }
-            self.reject(refusal)
+            self.reject(error)
         })?;
         Ok(admitted(quota, key_id, client_id, permit))
     }
@@ -531,7 +534,7 @@ impl AdmissionControl {
             None => Ok((quota, None)),
             Some(_) => {
                 self.rejections.key.fetch_add(1, Ordering::Relaxed);
-                let problem = Problem::key_needed();
+                let problem = Problem::key_required();
                 Err(Box::new(RejectedRequest { problem, quota }))
             }
         }

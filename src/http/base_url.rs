@@ -246,17 +246,24 @@ mod tests {
             let url: Uri = url.parse().expect("a URL");
             base(ours).strip_base(&url).map(str::to_string)
         };
-        let position = |ours, url| local_path(ours, url).unwrap_or_else(|| panic!("{ours} {url}"));
+        let expect_local_path =
+            |ours, url| local_path(ours, url).unwrap_or_else(|| panic!("{ours} {url}"));
         assert_eq!(
-            position("https://a.example", "https://a.example/embed?layer=icc"),
+            expect_local_path("https://a.example", "https://a.example/embed?layer=icc"),
             "/embed?layer=icc"
         );
-        assert_eq!(position("https://a.example", "http://A.example"), "/");
         assert_eq!(
-            position("https://a.example/b", "https://a.example/b/embed"),
+            expect_local_path("https://a.example", "http://A.example"),
+            "/"
+        );
+        assert_eq!(
+            expect_local_path("https://a.example/b", "https://a.example/b/embed"),
             "/embed"
         );
-        assert_eq!(position("https://a.example/b", "https://a.example/b"), "");
+        assert_eq!(
+            expect_local_path("https://a.example/b", "https://a.example/b"),
+            ""
+        );
         for (ours, url) in [
             ("", "https://a.example/embed"),
             ("https://a.example", "https://b.example/embed"),

@@ -149,11 +149,11 @@ impl BatchJobs {
     async fn acquire_permit(
         &self,
         client: ClientId,
-        gate: &AdmissionControl,
+        admission_control: &AdmissionControl,
     ) -> Result<ConcurrencyPermit, Problem> {
-        let reject = |refusal| gate.reject_with_retry_after(refusal, RETRY_AFTER_S);
-        let entry = self.permits.acquire_or_queue(client).map_err(reject)?;
-        let permit = tokio::time::timeout(self.limits.queue_timeout, entry.place()).await;
+        let reject = |error| admission_control.reject_with_retry_after(error, RETRY_AFTER_S);
+        let permit_request = self.permits.acquire_or_queue(client).map_err(reject)?;
+        let permit = tokio::time::timeout(self.limits.queue_timeout, permit_request.wait()).await;
         permit.unwrap_or(Err(AcquireError::Full)).map_err(reject)
     }
 
@@ -382,16 +382,16 @@ impl BatchJob {
         reader: UploadReader,
     ) -> Result<(Inspection, Option<BatchInput<UploadReader>>), Problem> {
         let request = &self.params.request;
-        let log_and_convert = |fault: BatchError| {
+        let log_and_convert = |error: BatchError| {
             tracing::info!(
                 target: AUDIT_TARGET,
                 request_id = self.audit.request_id.as_str(),
                 key = self.audit.key_id(),
                 dataset = self.snapshot.index().manifest().version,
-                code = errors::code(&fault),
+                code = errors::code(&error),
                 "batch rejected"
             );
-            errors::to_problem(&fault, self.limits.bytes_max)
+            errors::to_problem(&error, self.limits.bytes_max)
         };
         let input = BatchInput::open(reader, request).map_err(log_and_convert)?;
         let detected = input.detected().clone();

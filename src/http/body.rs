@@ -250,9 +250,9 @@ fn write_as_of_and_dataset(json: &mut JsonWriter, as_of: Date, manifest: &Manife
     json.raw("}}");
 }
 
-fn write_array<T>(json: &mut JsonWriter, items: &[T], each: impl Fn(&mut JsonWriter, &T)) {
+fn write_array<T>(json: &mut JsonWriter, items: &[T], write_item: impl Fn(&mut JsonWriter, &T)) {
     json.raw("[");
-    json.comma_separated(items, each);
+    json.comma_separated(items, write_item);
     json.raw("]");
 }
 

@@ -132,7 +132,7 @@ fn map_from_params(
         }
     };
     let as_of = params.get("as_of").map(|_| snapshot.as_of.to_string());
-    let map = map_of(snapshot, layer, params.get("area"))?;
+    let map = embedded_map(snapshot, layer, params.get("area"))?;
     Ok(EmbeddedMap {
         has_search,
         as_of,
@@ -140,7 +140,7 @@ fn map_from_params(
     })
 }
 
-fn map_of(
+fn embedded_map(
     snapshot: &DatasetSnapshot,
     layer: &str,
     area: Option<&str>,
@@ -282,7 +282,7 @@ fn map_at_url(app: &App, base: &BaseUrl, url: &str) -> Result<EmbeddedMap, Probl
         [] | ["areas", ..] if segments.len() <= 3 => {
             let snapshot = DatasetSnapshot::from_params(app, &query_params(&url, &["as_of"])?)?;
             let layer = segments.get(1).copied().unwrap_or(Layer::Icc.as_str());
-            map_of(&snapshot, layer, segments.get(2).copied())
+            embedded_map(&snapshot, layer, segments.get(2).copied())
         }
         _ => Err(Problem::not_found()),
     }
@@ -311,7 +311,7 @@ pub(super) async fn code_page(
     let has_search = params.get("search").is_some() || params.get("show").is_none();
     let map = EmbeddedMap {
         has_search,
-        ..map_of(&snapshot, layer, area)?
+        ..embedded_map(&snapshot, layer, area)?
     };
     let page = web::embed_code(
         index,

@@ -34,8 +34,8 @@ impl JsonWriter {
     pub(super) fn string(&mut self, text: &str) {
         // Without an early exit, the loop checks many bytes at a time.
         let is_special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-        let escapes = text.bytes().fold(false, |any, byte| any | is_special(byte));
-        if escapes {
+        let needs_escaping = text.bytes().fold(false, |any, byte| any | is_special(byte));
+        if needs_escaping {
             return self.value(text);
         }
         self.bytes.push(b'"');

@@ -25,7 +25,7 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
 
 fn respond(app: &App, params: &RequestParams) -> Result<Response, Problem> {
     let request = LocateRequest::from_params(params)?;
-    let releases = app.releases();
+    let releases = app.loaded_datasets();
     let body = locate_body(select_dataset(&releases, params)?, &request)?;
     Ok((NO_STORE, JSON, body.to_json()).into_response())
 }

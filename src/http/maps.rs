@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn requests_without_a_permit_are_told_to_retry() {
+    async fn requests_without_a_permit_get_retry_after() {
         let permits = Arc::new(Semaphore::new(1));
         let first = acquire_permit(&permits, Duration::ZERO)
             .await

@@ -258,10 +258,10 @@ mod linux {
 
         #[test]
         fn proc_files_are_readable() {
-            assert!(resident_bytes().is_some_and(|resident_byte| resident_byte > 1e5));
-            assert!(open_fds().is_some_and(|open_fd| open_fd >= 3.0));
+            assert!(resident_bytes().is_some_and(|bytes| bytes > 1e5));
+            assert!(open_fds().is_some_and(|count| count >= 3.0));
             assert!(max_fds() > open_fds());
-            assert!(cpu_seconds().is_some_and(|cpu_second| cpu_second >= 0.0));
+            assert!(cpu_seconds().is_some_and(|seconds| seconds >= 0.0));
         }
     }
 }

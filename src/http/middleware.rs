@@ -154,7 +154,7 @@ where
         let template = route.as_ref().map(MatchedPath::as_str);
         let cors_policy = policy
             .allows_cors
-            .then(|| CorsPolicy::of(admission_control, request.headers(), template));
+            .then(|| CorsPolicy::for_request(admission_control, request.headers(), template));
         if let Some(cors_policy) = &cors_policy
             && request.method() == Method::OPTIONS
         {
@@ -245,8 +245,10 @@ where
     F: Future<Output = Result<Response, Infallible>> + Send + 'static,
 {
     match permit {
-        RequestPermit::Immediate { _guard: _place } => response_future.await,
-        RequestPermit::AfterBody(cpu_permit, _place) => {
+        RequestPermit::Immediate {
+            _guard: _permit_guard,
+        } => response_future.await,
+        RequestPermit::AfterBody(cpu_permit, _permit_guard) => {
             let mut response = response_future.await;
             response.extensions_mut().insert(cpu_permit);
             response
@@ -254,7 +256,7 @@ where
         RequestPermit::Queued(cpu_permit, permit_request) => {
             let permit = tokio::time::timeout(
                 admission_control.cpu_permit_timeout(),
-                permit_request.place(),
+                permit_request.wait(),
             )
             .await;
             match permit.unwrap_or(Err(AcquireError::Full)) {
@@ -372,7 +374,7 @@ enum CorsPolicy {
 }
 
 impl CorsPolicy {
-    fn of(
+    fn for_request(
         admission_control: &AdmissionControl,
         headers: &HeaderMap,
         route: Option<&str>,

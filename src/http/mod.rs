@@ -145,7 +145,7 @@ impl App {
     }
 
     /// Returns the current datasets. A request calls this once.
-    fn releases(&self) -> Arc<LoadedDatasets> {
+    fn loaded_datasets(&self) -> Arc<LoadedDatasets> {
         self.dataset_store.datasets()
     }
 }

@@ -92,12 +92,12 @@ pub(super) fn prefers_html(headers: &HeaderMap) -> Option<bool> {
 
 /// Returns the highest quality (RFC 9110, section 12.5.1) of the listed media types that match, or
 /// 0 if none matches.
-fn quality(accept: &str, is_wanted_type: impl Fn(&str) -> bool) -> f32 {
+fn quality(accept: &str, matches_type: impl Fn(&str) -> bool) -> f32 {
     let qualities = accept.split(',').filter_map(|range| {
         let mut parts = range.split(';').map(str::trim);
         let kind = parts.next()?.to_ascii_lowercase();
         let quality = parts.find_map(|part| part.strip_prefix("q="));
-        is_wanted_type(&kind).then(|| quality.map_or(1.0, |text| text.parse().unwrap_or(0.0)))
+        matches_type(&kind).then(|| quality.map_or(1.0, |text| text.parse().unwrap_or(0.0)))
     });
     qualities.fold(0.0, f32::max)
 }

@@ -45,7 +45,7 @@ pub(super) async fn docs_page(
     query_params(&uri, &[])?;
     let encoding =
         negotiate::preferred_encoding(&headers).ok_or_else(Problem::no_acceptable_encoding)?;
-    let releases = app.releases();
+    let releases = app.loaded_datasets();
     let index = releases.current();
     Ok(app.pages.response(CachedPage::Docs, index, encoding, || {
         crate::web::openapi(index, &DOCUMENT, "/openapi.json")

@@ -109,8 +109,8 @@ mod tests {
             let mut body = pace_response(whole.clone().into_response(), None, None).into_body();
             let mut read = Vec::new();
             while !body.is_end_stream() {
-                let left = (length - read.len()) as u64;
-                assert_eq!(body.size_hint().exact(), Some(left));
+                let remaining = (length - read.len()) as u64;
+                assert_eq!(body.size_hint().exact(), Some(remaining));
                 let frame = body.frame().await.expect("a frame").expect("no error");
                 let chunk = frame.into_data().expect("data");
                 assert!(chunk.len() < CHUNK_BYTES + LAST_CHUNK_BYTES_MIN);

@@ -65,7 +65,7 @@ pub(super) async fn home(
     query_params(&uri, &[])?;
     let encoding =
         negotiate::preferred_encoding(&headers).ok_or_else(Problem::no_acceptable_encoding)?;
-    let releases = app.releases();
+    let releases = app.loaded_datasets();
     let index = releases.current();
     let mut response = app.pages.response(CachedPage::Home, index, encoding, || {
         web::lookup(&lookup_page(index, LookupState::Empty))
@@ -91,9 +91,9 @@ pub(super) async fn post_home(
         )
         .await;
         let acquired = acquired.unwrap_or(Err(AcquireError::Full));
-        acquired.map_err(|refusal| app.admission_control.reject(refusal))?;
+        acquired.map_err(|error| app.admission_control.reject(error))?;
     }
-    let releases = app.releases();
+    let releases = app.loaded_datasets();
     // If no map permit is free, the page is sent without a map.
     let map_permit = maps::acquire_permit(&app.map_permits, MAP_WAIT_MAX)
         .await
@@ -166,11 +166,11 @@ fn render_lookup(
         ));
     }
     let map_request = web::map_request(&answer).filter(|_| can_draw);
-    let map = map_request.and_then(|(wanted, marker)| {
+    let map = map_request.and_then(|(requested_map, marker)| {
         let store = releases.tile_cache(index);
         match marker {
-            Some(marker) => draw_with_marker(index, store, &wanted, marker),
-            None => draw(index, store, &wanted),
+            Some(marker) => draw_with_marker(index, store, &requested_map, marker),
+            None => draw(index, store, &requested_map),
         }
     });
     let result = LookupResult {
@@ -256,7 +256,7 @@ pub(super) async fn privacy(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     query_params(&uri, &[])?;
-    let page = web::privacy(app.releases().current());
+    let page = web::privacy(app.loaded_datasets().current());
     Ok(cacheable_response(
         &headers,
         "text/html; charset=utf-8",

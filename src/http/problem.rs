@@ -172,7 +172,7 @@ impl Problem {
         problem
     }
 
-    pub(crate) fn key_needed() -> Problem {
+    pub(crate) fn key_required() -> Problem {
         let detail = "an API key is required; send it as Authorization: Bearer KEY";
         let mut problem = Problem::new(StatusCode::UNAUTHORIZED, "key_required", detail);
         problem.header = Some(ProblemHeader::Authenticate("Bearer realm=\"catchment\""));

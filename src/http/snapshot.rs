@@ -39,7 +39,7 @@ impl DatasetSnapshot {
 
     /// Returns a snapshot of this version on this date, if the version is loaded.
     pub(super) fn of_version(app: &App, version: &str, as_of: Date) -> Option<DatasetSnapshot> {
-        let releases = app.releases();
+        let releases = app.loaded_datasets();
         find_dataset(&releases, Some(version))?;
         Some(DatasetSnapshot {
             releases,
@@ -76,14 +76,14 @@ impl DatasetSnapshot {
     /// ignored.
     pub(super) fn from_params(
         app: &App,
-        fields: &RequestParams,
+        params: &RequestParams,
     ) -> Result<DatasetSnapshot, Problem> {
-        let releases = app.releases();
-        let version = fields.get("dataset").map(str::to_string);
+        let releases = app.loaded_datasets();
+        let version = params.get("dataset").map(str::to_string);
         find_dataset(&releases, version.as_deref()).ok_or_else(unknown_dataset)?;
-        let as_of = fields.as_of()?;
+        let as_of = params.as_of()?;
         let mut query = form_urlencoded::Serializer::new(String::new());
-        if fields.get("as_of").is_some() {
+        if params.get("as_of").is_some() {
             query.append_pair("as_of", &as_of.to_string());
         }
         if let Some(version) = &version {
@@ -102,9 +102,9 @@ impl DatasetSnapshot {
 /// Returns the index of the dataset that the parameters select.
 pub(super) fn select_dataset<'r>(
     releases: &'r LoadedDatasets,
-    fields: &RequestParams,
+    params: &RequestParams,
 ) -> Result<&'r Index, Problem> {
-    find_dataset(releases, fields.get("dataset")).ok_or_else(unknown_dataset)
+    find_dataset(releases, params.get("dataset")).ok_or_else(unknown_dataset)
 }
 
 fn find_dataset<'r>(releases: &'r LoadedDatasets, version: Option<&str>) -> Option<&'r Index> {

@@ -56,12 +56,12 @@ pub(super) async fn ready(
     {
         return Problem::stopping().into_response();
     }
-    let is_refusing_connections =
+    let is_rejecting_connections =
         connection.is_some_and(|extension| extension.rejected_connection_within(UNREADY_PERIOD));
-    if is_refusing_connections || app.admission_control.is_rejecting_look_ups() {
+    if is_rejecting_connections || app.admission_control.is_rejecting_look_ups() {
         return Problem::overloaded(READY_RETRY_AFTER_S).into_response();
     }
-    let releases = app.releases();
+    let releases = app.loaded_datasets();
     let manifest = releases.current().manifest();
     let degraded: Vec<String> = app
         .dataset_store

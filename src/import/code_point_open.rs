@@ -100,16 +100,16 @@ fn read_file<R: Read>(
         }
         report.read += 1;
         match parse_row(&row) {
-            Ok(listed) => {
-                let postcode = listed.postcode;
+            Ok(record) => {
+                let postcode = record.postcode;
                 duplicates.check(postcode, &row, || format!("postcode `{postcode}`"))?;
                 report.kept += 1;
-                postcodes.push(listed);
+                postcodes.push(record);
             }
             Err(error) => error.add_to_report(&row, report),
         }
     }
-    rows.warn_if_cut_short(report);
+    rows.warn_if_truncated(report);
     Ok(())
 }
 
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_refused(text: impl AsRef<[u8]>, expected: &str) {
+    fn check_file_error(text: impl AsRef<[u8]>, expected: &str) {
         let error = read_all(fixture::file("la.csv", text)).expect_err("an invalid file");
         assert_eq!(error.to_string(), expected);
     }
@@ -343,7 +343,7 @@ mod tests {
 
     #[test]
     fn header_row_is_rejected() {
-        check_refused(
+        check_file_error(
             format!("{HEADER}{LA}"),
             "la.csv, line 1: these files have no header row, but the first row starts with `PC`",
         );
@@ -351,20 +351,20 @@ mod tests {
 
     #[test]
     fn other_formats_are_rejected() {
-        check_refused(
+        check_file_error(
             "LA1 1AA,347467,461653\n",
             "la.csv, line 1: a row of Code-Point Open has 10 cells, but this row has 3",
         );
-        check_refused(
+        check_file_error(
             "1,10,347467,461653,,,,,,\n",
             "la.csv, line 1: the first cell should be a postcode, but is `1`",
         );
-        check_refused("", "la.csv: none of its 0 rows could be used");
-        check_refused(
+        check_file_error("", "la.csv: none of its 0 rows could be used");
+        check_file_error(
             format!("{LA}\"LA1 1AD\",10,3472"),
             "la.csv, line 3: expected 10 cells, as in the first row, but found 3; was the file truncated?",
         );
-        check_refused(
+        check_file_error(
             [0_u8, 159, 146, 150],
             "la.csv, line 1: a row of Code-Point Open has 10 cells, but this row has 1",
         );
@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn duplicate_postcode_is_rejected() {
-        check_refused(
+        check_file_error(
             format!("{LA}la11aa,10,1,1,,,,,,\r\n"),
             "la.csv, line 3: postcode `LA1 1AA` is already in la.csv, line 1; remove one of them",
         );

@@ -146,8 +146,8 @@ mod tests {
 
     #[test]
     fn last_day_is_inclusive_and_unknown_first_day_is_open() {
-        let read = period_from_days(Some(date(1900, 1, 1)), Some(date(2020, 3, 31)));
-        assert_eq!((read.from, read.to), (None, Some(date(2020, 4, 1))));
+        let period = period_from_days(Some(date(1900, 1, 1)), Some(date(2020, 3, 31)));
+        assert_eq!((period.from, period.to), (None, Some(date(2020, 4, 1))));
         let whole = period_from_days(Some(date(1974, 4, 1)), Some(Date::MAX));
         assert_eq!(
             (whole.from, whole.to),

@@ -101,7 +101,14 @@ pub(crate) fn read(path: &Path) -> Result<(PrimaryCareNetworks, ImportReport), I
     };
     networks.pcns.sort_by_key(|pcn| pcn.code);
     reject_duplicate_pcns(&tables.details.name, &networks.pcns)?;
-    let order = |link: &PcnMembership| (link.practice, link.period.from, link.pcn, link.period.to);
+    let order = |membership: &PcnMembership| {
+        (
+            membership.practice,
+            membership.period.from,
+            membership.pcn,
+            membership.period.to,
+        )
+    };
     networks.memberships.sort_by_key(order);
     remove_duplicate_memberships(&mut networks.memberships, &mut report);
     warn_of_inconsistencies(&networks, &mut report);
@@ -489,12 +496,12 @@ fn warn_of_inconsistencies(networks: &PrimaryCareNetworks, report: &mut ImportRe
     let unlisted = networks
         .memberships
         .iter()
-        .filter(|link| !is_listed(&link.pcn));
+        .filter(|membership| !is_listed(&membership.pcn));
     add_warning(report, "memberships of a PCN that is not listed", unlisted);
     let active: Vec<&PcnMembership> = networks
         .memberships
         .iter()
-        .filter(|link| link.period.to.is_none())
+        .filter(|membership| membership.period.to.is_none())
         .collect();
     let overlapping = active
         .windows(2)
@@ -509,7 +516,9 @@ fn add_warning<'l>(
     memberships: impl Iterator<Item = &'l PcnMembership>,
 ) {
     const NAMED_MAX: usize = 10;
-    let codes: Vec<&str> = memberships.map(|link| link.practice.as_str()).collect();
+    let codes: Vec<&str> = memberships
+        .map(|membership| membership.practice.as_str())
+        .collect();
     if codes.is_empty() {
         return;
     }
@@ -567,13 +576,13 @@ mod tests {
 
     /// Formats a cell: inline text, `#` before a number, `@` before the reference of a cell that
     /// contains 1.
-    fn cell_xml(place: &str, cell: &str) -> String {
+    fn cell_xml(reference: &str, cell: &str) -> String {
         if let Some(number) = cell.strip_prefix('#') {
-            format!(r#"<c r="{place}"><v>{number}</v></c>"#)
-        } else if let Some(place) = cell.strip_prefix('@') {
-            format!(r#"<c r="{place}"><v>1</v></c>"#)
+            format!(r#"<c r="{reference}"><v>{number}</v></c>"#)
+        } else if let Some(reference) = cell.strip_prefix('@') {
+            format!(r#"<c r="{reference}"><v>1</v></c>"#)
         } else {
-            format!(r#"<c r="{place}" t="inlineStr"><is><t>{cell}</t></is></c>"#)
+            format!(r#"<c r="{reference}" t="inlineStr"><is><t>{cell}</t></is></c>"#)
         }
     }
 
@@ -836,7 +845,7 @@ mod tests {
         let (found, report) = read(&path).expect("a workbook");
         eprintln!("{report}");
         assert_eq!((found.pcns.len(), found.memberships.len()), (1_366, 7_705));
-        let active = |link: &&PcnMembership| link.period.to.is_none();
+        let active = |membership: &&PcnMembership| membership.period.to.is_none();
         assert_eq!(found.memberships.iter().filter(active).count(), 6_224);
     }
 }

@@ -72,7 +72,7 @@ pub(crate) fn read(
             Err(reason) => report.reject(reason, row.file, row.line),
         }
     }
-    rows.warn_if_cut_short(&mut report);
+    rows.warn_if_truncated(&mut report);
     warnings.add_to_report(&mut report);
     let mut centres = PrescribingCostCentres::default();
     for (code, (entry, _)) in entries {

@@ -223,18 +223,18 @@ impl FeatureTable {
     fn feature(
         &self,
         name: &str,
-        number: usize,
+        ordinal: usize,
         row: &Row<'_>,
         columns: &[String],
         geometry: usize,
     ) -> Result<PolygonFeature, GeoPackageError> {
         let attributes = read_attributes(row, columns, geometry).map_err(|reason| {
-            GeoPackageError::Feature(feature_error(name, &number.to_string(), reason))
+            GeoPackageError::Feature(feature_error(name, &ordinal.to_string(), reason))
         })?;
         let invalid = |reason: &'static str| {
             GeoPackageError::Feature(feature_error(
                 name,
-                &feature_label(number, &attributes),
+                &feature_label(ordinal, &attributes),
                 reason,
             ))
         };
@@ -246,7 +246,7 @@ impl FeatureTable {
         let parts = parse_geometry(blob, self.srs_id).map_err(invalid)?;
         let (polygons, reoriented) = parse_multi_polygon(self.crs, &parts).map_err(invalid)?;
         Ok(PolygonFeature {
-            ordinal: number,
+            ordinal,
             attributes,
             polygons,
             reoriented,
@@ -317,12 +317,12 @@ fn read_attributes(
     geometry: usize,
 ) -> Result<BTreeMap<String, String>, String> {
     let mut attributes = BTreeMap::new();
-    for (position, column) in columns
+    for (index, column) in columns
         .iter()
         .enumerate()
         .filter(|(index, _)| *index != geometry)
     {
-        let text = match row.get_ref(position).map_err(|error| error.to_string())? {
+        let text = match row.get_ref(index).map_err(|error| error.to_string())? {
             ValueRef::Null | ValueRef::Blob(_) => continue,
             ValueRef::Integer(number) => number.to_string(),
             ValueRef::Real(number) => number.to_string(),
@@ -350,7 +350,7 @@ fn parse_geometry(blob: &[u8], srs_id: i32) -> Result<PolygonRings, &'static str
     const EMPTY: u8 = 0b1_0000;
     let mut reader = WkbReader {
         rest: blob,
-        is_little: false,
+        is_little_endian: false,
     };
     if reader.take(2)? != MAGIC {
         return Err("its geometry should begin with GP");
@@ -362,7 +362,7 @@ fn parse_geometry(blob: &[u8], srs_id: i32) -> Result<PolygonRings, &'static str
     if flags & EXTENDED != 0 {
         return Err("its geometry has an extended type");
     }
-    reader.is_little = flags & 1 == 1;
+    reader.is_little_endian = flags & 1 == 1;
     if reader.read_u32()?.cast_signed() != srs_id {
         return Err("its geometry has a different reference system from its layer");
     }
@@ -387,7 +387,7 @@ fn parse_geometry(blob: &[u8], srs_id: i32) -> Result<PolygonRings, &'static str
 /// A reader of WKB.
 struct WkbReader<'b> {
     rest: &'b [u8],
-    is_little: bool,
+    is_little_endian: bool,
 }
 
 /// The type of a WKB geometry; for a polygon, with the number of coordinates of each position.
@@ -410,7 +410,7 @@ impl<'b> WkbReader<'b> {
 
     fn read_u32(&mut self) -> Result<u32, &'static str> {
         let bytes = self.take_array()?;
-        Ok(if self.is_little {
+        Ok(if self.is_little_endian {
             u32::from_le_bytes(bytes)
         } else {
             u32::from_be_bytes(bytes)
@@ -419,7 +419,7 @@ impl<'b> WkbReader<'b> {
 
     fn read_f64(&mut self) -> Result<f64, &'static str> {
         let bytes = self.take_array()?;
-        Ok(if self.is_little {
+        Ok(if self.is_little_endian {
             f64::from_le_bytes(bytes)
         } else {
             f64::from_be_bytes(bytes)
@@ -440,7 +440,7 @@ impl<'b> WkbReader<'b> {
     /// Reads the byte order and the geometry type. Heights and measures add 1000 and 2000 to the
     /// type, or in older files set its highest bits.
     fn read_type(&mut self) -> Result<WkbType, &'static str> {
-        self.is_little = match self.take_array()? {
+        self.is_little_endian = match self.take_array()? {
             [0] => false,
             [1] => true,
             _ => return Err("its geometry has an unknown byte order"),
@@ -482,9 +482,9 @@ impl<'b> WkbReader<'b> {
         let count = self.read_count(4)?;
         let mut rings = Vec::with_capacity(count);
         for _ in 0..count {
-            let positions = self.read_count(8 * dimensions)?;
-            let mut ring = Vec::with_capacity(positions);
-            for _ in 0..positions {
+            let position_count = self.read_count(8 * dimensions)?;
+            let mut ring = Vec::with_capacity(position_count);
+            for _ in 0..position_count {
                 ring.push([self.read_f64()?, self.read_f64()?]);
                 self.take(8 * (dimensions - 2))?;
             }
@@ -502,25 +502,25 @@ pub(super) mod fixture {
     pub(in super::super) fn wkb(
         kind: u32,
         dimensions: usize,
-        is_little: bool,
+        is_little_endian: bool,
         rings: &[&[[f64; 2]]],
     ) -> Vec<u8> {
         let u32_bytes = |value: u32| {
-            if is_little {
+            if is_little_endian {
                 value.to_le_bytes()
             } else {
                 value.to_be_bytes()
             }
         };
         let f64_bytes = |value: f64| {
-            if is_little {
+            if is_little_endian {
                 value.to_le_bytes()
             } else {
                 value.to_be_bytes()
             }
         };
         let size = |count: usize| u32_bytes(u32::try_from(count).expect("few"));
-        let mut bytes = vec![u8::from(is_little)];
+        let mut bytes = vec![u8::from(is_little_endian)];
         bytes.extend(u32_bytes(kind));
         bytes.extend(size(rings.len()));
         for ring in rings {
@@ -536,14 +536,14 @@ pub(super) mod fixture {
 
     /// Encodes a GeoPackage geometry: a header with an envelope of `envelope` bytes, then WKB.
     pub(in super::super) fn blob(srs_id: i32, envelope: usize, wkb: &[u8]) -> Vec<u8> {
-        let form = match envelope {
+        let envelope_code = match envelope {
             0 => 0,
             32 => 1,
             48 => 2,
             _ => 4,
         };
         let mut bytes = b"GP\0".to_vec();
-        bytes.push(form << 1 | 1);
+        bytes.push(envelope_code << 1 | 1);
         bytes.extend(srs_id.to_le_bytes());
         bytes.extend(vec![0; envelope]);
         bytes.extend(wkb);
@@ -602,11 +602,11 @@ mod tests {
         let path = folder.path().join("a b%#?.gpkg");
         write(&path, srs_id, rows);
         let before = fs::read(&path).expect("a file");
-        let read = read(&path, None);
+        let result = read(&path, None);
         assert_eq!(fs::read(&path).expect("a file"), before);
         let files = fs::read_dir(folder.path()).expect("a folder").count();
         assert_eq!(files, 1, "no other files remain");
-        read
+        result
     }
 
     #[test]
@@ -622,7 +622,7 @@ mod tests {
         );
         let expected = &plain.features[0].polygons;
         assert_eq!(expected[0][0][0], (300_000_000, 470_000_000));
-        for (kind, numbers, is_little, envelope) in [
+        for (kind, dimensions, is_little_endian, envelope) in [
             (3, 2, false, 32),
             (1003, 3, true, 48),
             (2003, 3, true, 48),
@@ -631,7 +631,7 @@ mod tests {
             (0x4000_0003, 3, false, 0),
             (0xc000_0003, 4, true, 0),
         ] {
-            let single = wkb(kind, numbers, is_little, &[&SQUARE]);
+            let single = wkb(kind, dimensions, is_little_endian, &[&SQUARE]);
             let file = import_rows(27700, &[("k", Some(blob(27700, envelope, &single)))]);
             assert_eq!(
                 &file.expect("a polygon").features[0].polygons,

@@ -149,7 +149,7 @@ impl DirectoryImporter {
                 Err(error) => error.add_to_report(&row, &mut self.report),
             }
         }
-        rows.warn_if_cut_short(&mut self.report);
+        rows.warn_if_truncated(&mut self.report);
         Ok(())
     }
 
@@ -544,7 +544,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_refused(text: impl AsRef<[u8]>, expected: &str) {
+    fn check_file_error(text: impl AsRef<[u8]>, expected: &str) {
         assert_eq!(
             read_file(text).expect_err("an invalid file").to_string(),
             expected
@@ -569,7 +569,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_left_out(changes: &[(&str, &str)], reason: &str) {
+    fn check_skipped(changes: &[(&str, &str)], reason: &str) {
         let text = table(UNTIL_2024, &[LIVE.to_vec(), with(changes)]);
         let (postcodes, report) = read_file(text).expect("the first row is valid");
         assert_eq!((postcodes.len(), report.skipped[reason]), (1, 1));
@@ -648,12 +648,12 @@ mod tests {
             ("sicbl", "sicbl, ccg"),
         ] {
             let header = UNTIL_2024.replace(&format!(",{column},"), ",other,");
-            check_refused(
+            check_file_error(
                 table(&header, &[LIVE.to_vec()]),
                 &format!("o.csv: no column `{expected}` in the header"),
             );
         }
-        check_refused(
+        check_file_error(
             table("name,age", &[]),
             "o.csv: no column `pcds, pcd7, pcd, pcd8, pcd2` in the header",
         );
@@ -661,7 +661,7 @@ mod tests {
 
     #[test]
     fn duplicate_column_is_rejected() {
-        check_refused(
+        check_file_error(
             table(&format!("{SINCE_2025},ctry24cd"), &[LIVE.to_vec()]),
             "o.csv, line 1: `ctry25cd` and `ctry24cd` are both the column `ctry`; remove one of them",
         );
@@ -720,12 +720,12 @@ mod tests {
 
     #[test]
     fn northern_ireland_and_the_islands_are_skipped_and_counted() {
-        check_left_out(
+        check_skipped(
             &[("pcds", "BT1 1AA"), ("ctry", "N92000002")],
             "Northern Ireland",
         );
-        check_left_out(&[("pcds", "BT1 1AA")], "Northern Ireland");
-        check_left_out(
+        check_skipped(&[("pcds", "BT1 1AA")], "Northern Ireland");
+        check_skipped(
             &[
                 ("pcds", "JE2 4WD"),
                 ("ctry", "L93000001"),
@@ -733,7 +733,7 @@ mod tests {
             ],
             "Channel Islands",
         );
-        check_left_out(
+        check_skipped(
             &[
                 ("pcds", "IM1 1AA"),
                 ("ctry", "M83000003"),
@@ -786,7 +786,7 @@ mod tests {
     #[test]
     fn duplicate_postcode_is_rejected() {
         let text = table(UNTIL_2024, &[LIVE.to_vec(), with(&[("pcds", "la11aa")])]);
-        check_refused(
+        check_file_error(
             text,
             "o.csv, line 3: postcode `LA1 1AA` is already in o.csv, line 2; remove one of them",
         );
@@ -795,7 +795,7 @@ mod tests {
     #[test]
     fn truncated_file_is_rejected_with_its_line() {
         let text = table(UNTIL_2024, &[LIVE.to_vec(), with(&[("pcds", "LA1 1AB")])]);
-        check_refused(
+        check_file_error(
             &text[..text.len() - 30],
             "o.csv, line 3: expected 53 cells, as in the first row, but found 43; was the file truncated?",
         );
@@ -803,13 +803,13 @@ mod tests {
 
     #[test]
     fn directory_without_usable_rows_is_an_error() {
-        check_refused("", "o.csv: none of its 0 rows could be used");
-        check_refused(
+        check_file_error("", "o.csv: none of its 0 rows could be used");
+        check_file_error(
             format!("{UNTIL_2024}\r\n"),
             "o.csv: none of its 0 rows could be used",
         );
         let text = table(UNTIL_2024, &[with(&[("usertype", "")])]);
-        check_refused(text, "o.csv: none of its 1 rows could be used");
+        check_file_error(text, "o.csv: none of its 1 rows could be used");
     }
 
     #[test]

@@ -71,7 +71,7 @@ fn read_file(
         Some(".gpkg") => Ok(geopackage::read(path, layer)?),
         Some(".shp") => {
             let read_part = |ending: &str| read_sibling(path, ending);
-            shapefile(name, name, read_part)
+            read_shapefile(name, name, read_part)
         }
         Some(_) => Ok(PolygonFile::from_geojson(name, &read_whole(path)?)?),
         None => Err(no_polygon_file(name)),
@@ -98,7 +98,7 @@ fn read_member(
         Some(".shp") => {
             let members = source_files.members();
             let stem = stem(&member).to_string();
-            shapefile(&file, &member, |ending| {
+            read_shapefile(&file, &member, |ending| {
                 let expected_name = format!("{stem}{ending}");
                 let sibling_name = members
                     .iter()
@@ -171,7 +171,7 @@ fn no_polygon_file(source_name: &str) -> PolygonImportError {
 }
 
 /// Reads a Shapefile, given a function that reads the part with an extension.
-fn shapefile(
+fn read_shapefile(
     file: &str,
     shp: &str,
     mut read_part: impl FnMut(&str) -> Result<Option<Vec<u8>>, ImportError>,

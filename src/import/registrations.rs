@@ -132,7 +132,7 @@ impl RegistrationImporter {
                 }
             }
         }
-        rows.warn_if_cut_short(&mut self.report);
+        rows.warn_if_truncated(&mut self.report);
         Ok(())
     }
 
@@ -190,7 +190,7 @@ impl RegistrationImporter {
 
     /// Retains only the rows for both sexes or, without such rows, the rows for each sex.
     fn choose_sexes(&mut self) -> Result<(), ImportError> {
-        let has = |sex| self.rows.iter().any(|cell| cell.sex == sex);
+        let has = |sex| self.rows.iter().any(|row| row.sex == sex);
         let expected = match (has(Sex::All), has(Sex::Male), has(Sex::Female)) {
             (false, true, true) => {
                 self.report.warnings.push(
@@ -202,7 +202,7 @@ impl RegistrationImporter {
             (false, false, true) => "rows with SEX `MALE` or `ALL`, only `FEMALE`",
             _ => {
                 let count_before = self.rows.len();
-                self.rows.retain(|cell| cell.sex == Sex::All);
+                self.rows.retain(|row| row.sex == Sex::All);
                 for _ in self.rows.len()..count_before {
                     self.report
                         .skip("rows for one sex, as there are rows for both sexes");
@@ -219,12 +219,12 @@ impl RegistrationImporter {
 
 /// Returns one record for each practice and LSOA, in order, with the sum of its rows.
 fn sum_by_practice_and_lsoa(mut rows: Vec<RegistrationRow>) -> Vec<RegistrationCount> {
-    rows.sort_unstable_by_key(|cell| (cell.practice, cell.lsoa, cell.sex));
+    rows.sort_unstable_by_key(|row| (row.practice, row.lsoa, row.sex));
     rows.chunk_by(|one, next| (one.practice, one.lsoa) == (next.practice, next.lsoa))
         .map(|sexes| RegistrationCount {
             practice: sexes[0].practice,
             statistical_area: lsoa_code(sexes[0].lsoa),
-            patients: sexes.iter().map(|cell| cell.patients).sum(),
+            patients: sexes.iter().map(|row| row.patients).sum(),
         })
         .collect()
 }
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_refused(text: impl AsRef<[u8]>, expected: &str) {
+    fn check_file_error(text: impl AsRef<[u8]>, expected: &str) {
         let error = read_all(fixture::file("g.csv", text)).expect_err("an invalid file");
         assert_eq!(error.to_string(), expected);
     }
@@ -412,11 +412,11 @@ mod tests {
 
     #[test]
     fn a_missing_column_is_named() {
-        check_refused(
+        check_file_error(
             "PUBLICATION,EXTRACT_DATE,PRACTICE_CODE,LSOA_CODE,SEX\na,01APR2020,A82003,E01024873,ALL\n",
             "g.csv: no column `number_of_patients` in the header",
         );
-        check_refused(
+        check_file_error(
             row("E01024873", "ALL", "1"),
             "g.csv: no column `extract_date` in the header",
         );
@@ -520,7 +520,7 @@ mod tests {
 
     #[test]
     fn rows_for_only_one_sex_are_rejected() {
-        check_refused(
+        check_file_error(
             format!("{LATER}{}", row("E01024873", "MALE", "3")),
             "g.csv: does not contain rows with SEX `FEMALE` or `ALL`, only `MALE`",
         );
@@ -529,7 +529,7 @@ mod tests {
     #[test]
     fn duplicate_practice_and_lsoa_is_rejected() {
         let once = row("E01024873", "ALL", "1");
-        check_refused(
+        check_file_error(
             format!("{UNTIL_2025}{once}{}", row("E01024873", "ALL", "2")),
             "g.csv, line 3: practice `A82003` with LSOA `E01024873` is already in g.csv, line 2; remove one of them",
         );
@@ -539,11 +539,11 @@ mod tests {
     fn two_extract_dates_or_an_invalid_one_are_rejected() {
         let first = row("E01024873", "ALL", "1");
         let later = row("E01024874", "ALL", "1").replace("01APR2020", "01JUL2020");
-        check_refused(
+        check_file_error(
             format!("{UNTIL_2025}{first}{later}"),
             "g.csv, line 3: column `EXTRACT_DATE`: `01JUL2020`, but `01APR2020` before; use one extract",
         );
-        check_refused(
+        check_file_error(
             format!("{UNTIL_2025}{}", first.replace("01APR2020", "31APR2020")),
             "g.csv, line 2: column `EXTRACT_DATE`: `31APR2020` is not a date such as 01APR2020 or 2020-04-01",
         );
@@ -567,13 +567,13 @@ mod tests {
 
     #[test]
     fn table_without_usable_rows_is_an_error() {
-        check_refused("", "g.csv: none of its 0 rows could be used");
-        check_refused(UNTIL_2025, "g.csv: none of its 0 rows could be used");
-        check_refused(
+        check_file_error("", "g.csv: none of its 0 rows could be used");
+        check_file_error(UNTIL_2025, "g.csv: none of its 0 rows could be used");
+        check_file_error(
             format!("{UNTIL_2025}{}", row("CLOSED", "ALL", "9")),
             "g.csv: none of its 1 rows could be used",
         );
-        check_refused(
+        check_file_error(
             format!("{UNTIL_2025}{}GP_PRAC", row("E01024873", "ALL", "9")),
             "g.csv, line 3: expected 7 cells, as in the first row, but found 1; was the file truncated?",
         );

@@ -91,7 +91,7 @@ impl<R: Read> CsvRows<R> {
 
     /// Adds a warning if the last line has no line ending, as in a file that was truncated within
     /// its last cell.
-    pub(super) fn warn_if_cut_short(&self, report: &mut ImportReport) {
+    pub(super) fn warn_if_truncated(&self, report: &mut ImportReport) {
         if !matches!(self.reader.get_ref().last_byte, b'\n' | b'\r') {
             report.warnings.push(format!(
                 "{}: the last line has no line ending; was the file truncated?",
@@ -453,7 +453,7 @@ mod tests {
             let mut rows = CsvRows::new("t.csv", text.as_bytes());
             while rows.next().expect("a row").is_some() {}
             let mut report = ImportReport::default();
-            rows.warn_if_cut_short(&mut report);
+            rows.warn_if_truncated(&mut report);
             assert_eq!(report.warnings.len(), warnings, "{text:?}");
         }
     }

@@ -94,12 +94,12 @@ fn read_file(
         }
         report.read += 1;
         match parse_row(&row) {
-            Ok(fact) if unique_rows.insert(fact) => report.kept += 1,
+            Ok(key) if unique_rows.insert(key) => report.kept += 1,
             Ok(_) => report.skip("duplicate succession"),
             Err(reason) => report.reject(reason, row.file, row.line),
         }
     }
-    rows.warn_if_cut_short(report);
+    rows.warn_if_truncated(report);
     Ok(())
 }
 

@@ -210,19 +210,19 @@ impl Index {
         if is_inactive || day < layer.first_data || layer.kind == LayerKind::Membership {
             return None;
         }
-        let area = layer.ordinal(id)?;
+        let ordinal = layer.ordinal(id)?;
         let rows = (0..).take(self.statistical_areas.codes.len());
-        let holds = |row| {
+        let is_assigned = |row| {
             layer
                 .assignments_on(row, day)
-                .any(|assignment| assignment.ordinal == area)
+                .any(|assignment| assignment.ordinal == ordinal)
         };
-        let contains_statistical_area: Vec<bool> = rows.map(holds).collect();
+        let contains_statistical_area: Vec<bool> = rows.map(is_assigned).collect();
         let boundaries = self.statistical_areas.boundary_index.boundaries().iter();
         let statistical_boundaries = boundaries
             .zip(&contains_statistical_area)
-            .filter(|(_, holds)| **holds);
-        let own_boundaries = layer.boundaries_of(area).iter();
+            .filter(|(_, is_assigned)| **is_assigned);
+        let own_boundaries = layer.boundaries_of(ordinal).iter();
         let own_boundaries =
             own_boundaries.map(|&own_boundary| layer.boundary_index.boundary(own_boundary));
         Some(CandidateArea {
@@ -232,7 +232,7 @@ impl Index {
                 self.statistical_areas.snap_m,
             ),
             layer,
-            ordinal: area,
+            ordinal,
             contains_statistical_area,
         })
     }
@@ -247,7 +247,7 @@ impl CandidateArea<'_> {
             Some(row) => self
                 .contains_statistical_area
                 .get(row as usize)
-                .is_some_and(|holds| *holds),
+                .is_some_and(|contains| *contains),
             None => is_in_bbox(self.statistical_bbox),
         };
         by_statistical || is_in_bbox(self.own_bbox)
@@ -338,14 +338,14 @@ mod tests {
         use Basis::{Boundary, Directory, Membership, Nearest};
         let k = [("AA", Directory), ("AD", Boundary), ("AE", Nearest)];
         check((Layer::Icc, "k"), PostcodeFilter::Live, &k);
-        let ever = [
+        let all = [
             ("AA", Directory),
             ("AD", Boundary),
             ("AE", Nearest),
             ("AF", Directory),
             ("AG", Directory),
         ];
-        check((Layer::Icc, "k"), PostcodeFilter::All, &ever);
+        check((Layer::Icc, "k"), PostcodeFilter::All, &all);
         let l = [("AB", Directory), ("AJ", Directory), ("LA2 1AA", Directory)];
         check((Layer::Icc, "l"), PostcodeFilter::Live, &l);
         let m = [("AA", Boundary), ("AE", Nearest)];

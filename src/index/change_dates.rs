@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn postcode_dates_include_areas_itself_and_covering_practices() {
+    fn postcode_dates_include_areas_the_postcode_and_covering_practices() {
         let index = index();
         let changes = index.change_dates();
         let (opened, introduced) = (date(1974, 4, 1), date(1980, 1, 1));

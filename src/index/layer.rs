@@ -153,8 +153,8 @@ impl LayerIndex {
     /// Assigns a statistical area, given by row, to an area.
     pub(super) fn assign(&mut self, row: usize, assignment: AreaAssignment) {
         self.areas[assignment.ordinal as usize].is_assigned = true;
-        if let Some(areas) = self.assignments.get_mut(row) {
-            areas.push(assignment);
+        if let Some(assignments) = self.assignments.get_mut(row) {
+            assignments.push(assignment);
         }
     }
 
@@ -223,19 +223,19 @@ impl LayerIndex {
         row: u32,
         day: Date,
     ) -> impl Iterator<Item = &AreaAssignment> {
-        let areas = self
+        let assignments = self
             .assignments
             .get(row as usize)
             .map_or(&[][..], Vec::as_slice);
-        areas
+        assignments
             .iter()
             .filter(move |assignment| assignment.period.contains(day))
     }
 
     /// Returns the assignments of a statistical area, whatever their period.
     pub(super) fn all_assignments_of(&self, row: u32) -> &[AreaAssignment] {
-        let areas = self.assignments.get(row as usize);
-        areas.map_or(&[], Vec::as_slice)
+        let assignments = self.assignments.get(row as usize);
+        assignments.map_or(&[], Vec::as_slice)
     }
 
     /// Returns the assignments of all statistical areas, whatever their period.

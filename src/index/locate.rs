@@ -328,7 +328,7 @@ impl Index {
     ) -> LocateAnswer<'_> {
         let (status, location) = match query.locator {
             None => (LookupStatus::Missing, None),
-            Some(place) => self.resolve_locator(place, query.as_of),
+            Some(locator) => self.resolve_locator(locator, query.as_of),
         };
         let mut answer = LocateAnswer {
             status,
@@ -358,17 +358,17 @@ impl Index {
     }
 
     /// Determines the status and location of a postcode or point, without looking at any area.
-    pub fn resolve_locator(&self, place: Locator, day: Date) -> (LookupStatus, Option<Location>) {
+    pub fn resolve_locator(&self, locator: Locator, day: Date) -> (LookupStatus, Option<Location>) {
         let without_entry = |grid| {
             let location = Location {
-                locator: place,
+                locator,
                 grid,
                 entry: None,
                 is_terminated: false,
             };
             (LookupStatus::Located, Some(location))
         };
-        match place {
+        match locator {
             Locator::LonLat(lonlat) => without_entry(geodesy::to_grid(lonlat)),
             Locator::Grid(grid) => without_entry(Some(grid)),
             Locator::Postcode(postcode) => {
@@ -385,7 +385,7 @@ impl Index {
                     (None, PostcodeLookup::OutsideCoverage) => {
                         (LookupStatus::OutsideCoverage, None)
                     }
-                    (None, PostcodeLookup::Entry(entry)) => self.resolve_entry(place, entry, day),
+                    (None, PostcodeLookup::Entry(entry)) => self.resolve_entry(locator, entry, day),
                 }
             }
         }
@@ -485,7 +485,7 @@ impl Index {
     /// day; `None` if the postcode is not in the area.
     pub(super) fn basis_in_area(
         &self,
-        (layer, area): (&LayerIndex, u32),
+        (layer, ordinal): (&LayerIndex, u32),
         entry: &PostcodeEntry,
         day: Date,
     ) -> Option<Basis> {
@@ -498,7 +498,7 @@ impl Index {
         let covering = layer.boundary_index.covering(resolved.position, day);
         let mut hits =
             Self::area_hits(layer, &resolved, statistical_area, &covering, day).into_iter();
-        hits.find(|hit| hit.ordinal == area).map(|hit| hit.basis)
+        hits.find(|hit| hit.ordinal == ordinal).map(|hit| hit.basis)
     }
 
     /// Returns the row of the statistical area of a position, and the basis on which it was found.
@@ -678,12 +678,12 @@ impl Index {
     ) -> LayerResult<'i> {
         let mut groups = Vec::new();
         let (mut none_named, mut no_members) = (false, true);
-        for (index, areas) in self.area_results(results).rev() {
+        for (layer_position, areas) in self.area_results(results).rev() {
             for member in areas {
                 no_members = false;
-                let memberships = self
-                    .memberships
-                    .of_area(index, member.ordinal, layer.id, day);
+                let memberships =
+                    self.memberships
+                        .of_area(layer_position, member.ordinal, layer.id, day);
                 for (membership, group) in memberships {
                     none_named |= membership.group.is_none();
                     let area = group.and_then(|group| layer.version(group, day));
@@ -707,8 +707,8 @@ impl Index {
     ) -> impl DoubleEndedIterator<Item = (usize, &'a [AreaMatch<'i>])> {
         results.iter().filter_map(|(id, found)| match found {
             LayerResult::Areas(areas) => {
-                let index = self.layers.iter().position(|layer| layer.id == *id)?;
-                Some((index, areas.as_slice()))
+                let position = self.layers.iter().position(|layer| layer.id == *id)?;
+                Some((position, areas.as_slice()))
             }
             _ => None,
         })
@@ -716,8 +716,8 @@ impl Index {
 
     /// Returns the nearest ICC, for a position outside all areas.
     fn nearest_areas(&self, position: BritishGrid, day: Date) -> Vec<(Layer, NearbyArea<'_>)> {
-        let partitions = self.layers.iter().filter(|layer| layer.id == Layer::Icc);
-        partitions
+        let icc_layers = self.layers.iter().filter(|layer| layer.id == Layer::Icc);
+        icc_layers
             .filter_map(|layer| {
                 let (index, distance_m) = layer.boundary_index.nearest(position, day)?;
                 let area = layer.version(layer.area_of(index), day)?;
@@ -953,25 +953,25 @@ mod tests {
     fn describe(found: &LayerResult<'_>) -> Vec<String> {
         match found {
             LayerResult::Areas(areas) => {
-                let word = |area_match: &AreaMatch<'_>| {
+                let description = |area_match: &AreaMatch<'_>| {
                     format!("{} {}", area_match.area.name, area_match.basis.as_str())
                 };
-                areas.iter().map(word).collect()
+                areas.iter().map(description).collect()
             }
             LayerResult::Practices(practices) => {
-                let word = |practice_match: &PracticeMatch<'_>| {
+                let description = |practice_match: &PracticeMatch<'_>| {
                     format!(
                         "{} {:?}",
                         practice_match.practice.code, practice_match.catchment_kind
                     )
                 };
-                practices.iter().map(word).collect()
+                practices.iter().map(description).collect()
             }
             LayerResult::Groups(groups) => {
-                let word = |group_match: &GroupMatch<'_>| {
+                let description = |group_match: &GroupMatch<'_>| {
                     format!("{} via {}", group_match.area.id, group_match.via)
                 };
-                groups.iter().map(word).collect()
+                groups.iter().map(description).collect()
             }
             LayerResult::Unknown(unknown) => vec![unknown.as_str().into()],
         }
@@ -1214,10 +1214,10 @@ mod tests {
         assert_eq!(others.len(), 1);
         assert!(others[0].0 == "l" && close(others[0].1, 40.0));
         // The directory and the coastline rule override the boundary.
-        let against = (Certainty::NearBoundary, 0.0, vec![("k".to_string(), 0.0)]);
+        let overridden = (Certainty::NearBoundary, 0.0, vec![("k".to_string(), 0.0)]);
         assert_eq!(
             proximity_of(&postcode_query("LA1 1AJ"), Layer::Icc),
-            against
+            overridden
         );
         let nearest = (Certainty::NearBoundary, 0.0, Vec::new());
         assert_eq!(
@@ -1250,8 +1250,8 @@ mod tests {
         let index = index();
         let measured = [Layer::Icc].into_iter().collect();
         let answer = index.locate_with_distances(&postcode_query("LA1 1AA"), measured);
-        let whole = index.locate(&postcode_query("LA1 1AA"));
-        for ((layer, some), (_, all)) in answer.residence.iter().zip(&whole.residence) {
+        let full_answer = index.locate(&postcode_query("LA1 1AA"));
+        for ((layer, some), (_, all)) in answer.residence.iter().zip(&full_answer.residence) {
             assert_eq!(describe(some), describe(all));
             match (some, all) {
                 (LayerResult::Areas(some), LayerResult::Areas(all)) => {
@@ -1328,8 +1328,8 @@ mod tests {
         let (_, location) = index.resolve_locator(Locator::Grid(km(1.0, 1.0)), DAY);
         let location = location.expect("known");
         assert!(location.entry.is_none() && !location.is_terminated);
-        let there = geodesy::to_lonlat(km(1.0, 1.0)).expect("on the grid");
-        assert_eq!(location.lonlat().map(LonLat::lat), Some(there.lat()));
+        let expected = geodesy::to_lonlat(km(1.0, 1.0)).expect("on the grid");
+        assert_eq!(location.lonlat().map(LonLat::lat), Some(expected.lat()));
         let (status, location) = index.resolve_locator(Locator::Postcode(postcode("LA1 1AF")), DAY);
         let location = location.expect("known");
         assert_eq!(
@@ -1420,19 +1420,19 @@ mod tests {
 
     #[test]
     fn groups_are_unknown_if_the_source_names_none_or_omits_the_member() {
-        let mut silent = dataset();
+        let mut without_member = dataset();
         // The source does not list area l.
-        silent.memberships.remove(4);
-        let silent = build(silent);
+        without_member.memberships.remove(4);
+        let without_member = build(without_member);
         let groups = |index: &Index, text| -> Vec<String> {
             let registration = index.locate(&registration_query(text)).registration;
             let areas = registration.expect("requested").areas;
             describe(layer_result(&areas, Layer::ResilienceGroup))
         };
-        assert_eq!(groups(&silent, "A00002"), ["no source"]);
+        assert_eq!(groups(&without_member, "A00002"), ["no source"]);
         assert_eq!(groups(&index(), "A00002"), ["none named by the source"]);
         // Without an area, the group is not unknown but absent.
-        assert_eq!(groups(&silent, "A00006"), [""; 0]);
+        assert_eq!(groups(&without_member, "A00006"), [""; 0]);
     }
 
     #[track_caller]
@@ -1441,16 +1441,16 @@ mod tests {
         let registration = index.locate(&registration_query(text)).registration;
         let registration = registration.expect("requested");
         assert_eq!(registration.reason, expected);
-        let is_none = |reason| {
-            let unlisted = [
+        let has_no_practice = |reason| {
+            let with_practice = [
                 RegistrationReason::ClosedNoSuccessor,
                 RegistrationReason::OutsideCoverage,
             ];
-            !unlisted.contains(&reason)
+            !with_practice.contains(&reason)
         };
         assert_eq!(
             registration.practice.is_none(),
-            expected.is_some_and(is_none)
+            expected.is_some_and(has_no_practice)
         );
     }
 
@@ -1627,13 +1627,14 @@ mod tests {
     #[test]
     fn large_user_postcodes_are_near_the_boundary() {
         let mut dataset = dataset();
-        let mut user = entry("LA2 1AD", Some(km(1.0, 1.0)), Some(0));
-        (user.is_large_user, user.positional_quality) = (true, PositionalQuality::new(10));
-        dataset.postcodes.insert(10, user);
+        let mut large_user = entry("LA2 1AD", Some(km(1.0, 1.0)), Some(0));
+        (large_user.is_large_user, large_user.positional_quality) =
+            (true, PositionalQuality::new(10));
+        dataset.postcodes.insert(10, large_user);
         let index = build(dataset);
         let answer = index.locate(&postcode_query("LA2 1AD"));
         let area = &areas_of_layer(&answer.residence, Layer::Icc)[0];
-        let edge = area.proximity.as_ref().expect("measured");
-        assert_eq!(edge.certainty, Certainty::NearBoundary);
+        let proximity = area.proximity.as_ref().expect("measured");
+        assert_eq!(proximity.certainty, Certainty::NearBoundary);
     }
 }

@@ -125,12 +125,16 @@ impl MembershipIndex {
     /// groups of a layer on a day, with the ordinals of their groups.
     pub(super) fn of_area(
         &self,
-        index: usize,
+        layer_position: usize,
         ordinal: u32,
         layer: Layer,
         day: Date,
     ) -> impl Iterator<Item = (&Membership, Option<u32>)> {
-        self.filtered(self.by_area[index][ordinal as usize].clone(), layer, day)
+        self.filtered(
+            self.by_area[layer_position][ordinal as usize].clone(),
+            layer,
+            day,
+        )
     }
 
     fn filtered(
@@ -168,10 +172,11 @@ fn resolve_group(
 }
 
 fn unknown_member(membership: &Membership) -> IndexError {
-    IndexError::UnknownReference {
-        what: description(membership),
-        id: "its member".into(),
-    }
+    let (what, id) = match &membership.member {
+        GroupMember::Practice(code) => ("a membership of a practice".into(), code.to_string()),
+        GroupMember::Area(layer, id) => (format!("a membership of {layer}"), id.clone()),
+    };
+    IndexError::UnknownReference { what, id }
 }
 
 fn description(membership: &Membership) -> String {
@@ -290,7 +295,7 @@ mod tests {
     fn unknown_members_and_groups_are_rejected() {
         check(
             practice_membership("X99999", Layer::Icc, Some("k")),
-            "the membership of practice `X99999` refers to `its member`, which is not in the dataset",
+            "a membership of a practice refers to `X99999`, which is not in the dataset",
         );
         check(
             practice_membership("A00006", Layer::Icc, Some("z")),
@@ -298,7 +303,7 @@ mod tests {
         );
         check(
             area_membership(Layer::SubCommunity, "z", Some("g")),
-            "the membership of sub-community `z` refers to `its member`, which is not in the dataset",
+            "a membership of sub-community refers to `z`, which is not in the dataset",
         );
         check(
             area_membership(Layer::SubCommunity, "n", Some("z")),

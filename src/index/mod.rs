@@ -223,8 +223,8 @@ impl Index {
     /// dataset does not have the layer.
     pub fn areas(&self, layer: Layer, day: Date) -> Option<impl Iterator<Item = &Area>> {
         let layer = self.layer(layer)?;
-        let holds = move |area: &&Area| area.period.contains(day);
-        Some(layer.versions().iter().filter(holds))
+        let is_valid = move |area: &&Area| area.period.contains(day);
+        Some(layer.versions().iter().filter(is_valid))
     }
 
     /// Returns the version of an area that is valid on a day.
@@ -322,8 +322,10 @@ impl Index {
             return Vec::new();
         };
         let covering = layer.boundary_index.covering(point, day);
-        let areas = covering.into_iter().map(|index| layer.area_of(index));
-        areas.filter_map(|area| layer.version(area, day)).collect()
+        let ordinals = covering.into_iter().map(|index| layer.area_of(index));
+        ordinals
+            .filter_map(|ordinal| layer.version(ordinal, day))
+            .collect()
     }
 
     /// Returns the practices, open and closed, in order of code.
@@ -574,9 +576,9 @@ fn apply_assignments(
         let row = *rows
             .get(assignment.statistical_area.as_str())
             .ok_or_else(|| unknown_reference(&assignment.statistical_area))?;
-        let area = layer.ordinal(&assignment.area);
+        let ordinal = layer.ordinal(&assignment.area);
         let assigned = AreaAssignment {
-            ordinal: area.ok_or_else(|| unknown_reference(&assignment.area))?,
+            ordinal: ordinal.ok_or_else(|| unknown_reference(&assignment.area))?,
             share: assignment.share,
             period: assignment.period,
         };
@@ -727,7 +729,7 @@ mod tests {
         let index = index();
         let queries = ["LA2 1AA", "LA1 1AA", "LA1 9ZZ", "LA3 1AA"].map(postcode);
         let rows = [Some(8), Some(0), None, None];
-        let kinds = |listing: PostcodeLookup| match listing {
+        let summary = |lookup: PostcodeLookup| match lookup {
             PostcodeLookup::Entry(entry) => entry
                 .position
                 .map(|position| position.easting_m() - 300_000.0),
@@ -737,10 +739,10 @@ mod tests {
         let expected = [Some(17_000.0), Some(1_000.0), Some(-1.0), Some(-2.0)];
         for (position, postcode) in queries.into_iter().enumerate() {
             assert_eq!(index.postcode_row(postcode), rows[position]);
-            assert_eq!(kinds(index.lookup_postcode(postcode)), expected[position]);
+            assert_eq!(summary(index.lookup_postcode(postcode)), expected[position]);
         }
         assert_eq!(index.postcode_rows(&queries), rows);
-        let batch = index.lookup_postcodes(&queries).into_iter().map(kinds);
+        let batch = index.lookup_postcodes(&queries).into_iter().map(summary);
         assert!(batch.eq(expected));
         assert_eq!(index.postcodes().len(), 11);
     }
@@ -845,11 +847,11 @@ mod tests {
             Some("a00001")
         );
         assert!(index.practice(code("X99999")).is_none());
-        let buildings = index
+        let positions = index
             .premises(first)
             .iter()
             .map(|premises| premises.position);
-        assert!(buildings.eq([km(1.0, 1.0), km(4.0, 1.0)]));
+        assert!(positions.eq([km(1.0, 1.0), km(4.0, 1.0)]));
         assert!(index.premises(code("X99999")).is_empty());
         let before = code("A00004");
         assert_eq!(index.successors(before)[0].successor, first);

@@ -40,15 +40,15 @@ impl Index {
         else {
             return Vec::new();
         };
-        let own = layer.ordinal(id);
+        let own_ordinal = layer.ordinal(id);
         let mut shared: BTreeMap<u32, f64> = BTreeMap::new();
         let rings = boundary.grid.iter().flat_map(|polygon| &polygon.rings);
         for (middle, length_m) in rings.flat_map(|ring| sample_points(ring)) {
             let near = layer
                 .boundary_index
                 .boundaries_within(middle, BORDER_TOLERANCE_M, day);
-            let areas = near.into_iter().map(|(index, _)| layer.area_of(index));
-            for other in areas.filter(|&area| Some(area) != own) {
+            let ordinals = near.into_iter().map(|(index, _)| layer.area_of(index));
+            for other in ordinals.filter(|&ordinal| Some(ordinal) != own_ordinal) {
                 *shared.entry(other).or_default() += length_m;
             }
         }
@@ -56,8 +56,8 @@ impl Index {
             .into_iter()
             // A shorter length comes from a short edge near a common corner.
             .filter(|(_, shared_m)| *shared_m > 2.0 * BORDER_TOLERANCE_M)
-            .filter_map(|(area, shared_m)| {
-                let area = layer.version(area, day)?;
+            .filter_map(|(ordinal, shared_m)| {
+                let area = layer.version(ordinal, day)?;
                 Some(AdjacentArea {
                     area,
                     shared_border_m: shared_m,

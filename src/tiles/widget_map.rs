@@ -96,13 +96,13 @@ impl TiledLayer {
             }
         });
         let (min, max) = view;
-        let earth = 1 << (EXTENT_BITS + u32::from(level.zoom));
+        let units_around_earth = 1 << (EXTENT_BITS + u32::from(level.zoom));
         Some(WidgetMap {
             width: max.0 - min.0,
             height: max.1 - min.1,
-            units_around_earth: earth,
+            units_around_earth,
             corner: min,
-            metres_per_unit: metres_per_unit(earth, min.1.midpoint(max.1)),
+            metres_per_unit: metres_per_unit(units_around_earth, min.1.midpoint(max.1)),
             areas: areas.collect(),
         })
     }
@@ -278,11 +278,11 @@ fn stretches_at(polygons: &[IntPolygon], y: i64) -> Vec<(i64, i64)> {
 ///
 /// Mercator's scale factor is the secant of the latitude, which equals the hyperbolic cosine of the
 /// projected distance from the equator on a unit sphere.
-fn metres_per_unit(earth: i64, y: i64) -> f64 {
+fn metres_per_unit(units_around_earth: i64, y: i64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "at most 2^28 units")]
-    let (earth, y) = (earth as f64, y as f64);
-    let north = (0.5 - y / earth) * std::f64::consts::TAU;
-    EQUATOR_M / earth / north.cosh()
+    let (units_around_earth, y) = (units_around_earth as f64, y as f64);
+    let north = (0.5 - y / units_around_earth) * std::f64::consts::TAU;
+    EQUATOR_M / units_around_earth / north.cosh()
 }
 
 #[cfg(test)]

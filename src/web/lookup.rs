@@ -148,7 +148,7 @@ fn place_field(value: Option<&str>, error: Option<&str>, is_focused: bool) -> Ma
         field: Field {
             id: "place",
             name: "place",
-            label: strong("Postcode, coordinates or grid reference"),
+            label: small_label("Postcode, coordinates or grid reference"),
             hint: Some(html! {
                 "For example, " span.nowrap { "LA18 4DB" } "; " span.nowrap { "54.2097, -3.2695" } "; "
                 span.nowrap { "317303 480077" } "; or " span.nowrap { "SD 173 800" }
@@ -170,7 +170,7 @@ fn practice_field(value: Option<&str>, error: Option<&str>) -> Markup {
         field: Field {
             id: "practice",
             name: "practice",
-            label: strong("GP practice code (optional)"),
+            label: small_label("GP practice code (optional)"),
             hint: Some(html! { "For example, P81002" }),
             error,
         },
@@ -191,14 +191,14 @@ fn date_field(date: Option<Date>, error: Option<&str>) -> Markup {
     };
     date_input(&DateInput {
         id: "as_of",
-        legend: strong("Date"),
+        legend: small_label("Date"),
         hint: Some(html! { "For example, 31 3 2025" }),
         error,
         values,
     })
 }
 
-fn strong(text: &str) -> FieldLabel<'_> {
+fn small_label(text: &str) -> FieldLabel<'_> {
     FieldLabel {
         text,
         size: Some("s"),

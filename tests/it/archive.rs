@@ -20,7 +20,7 @@ fn read_back(file: &std::path::Path) -> Option<Value> {
     Some(serde_json::from_str(&output).expect("JSON"))
 }
 
-fn hex(bytes: &[u8]) -> String {
+fn sha256_hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
         .iter()
         .map(|byte| format!("{byte:02x}"))
@@ -62,7 +62,7 @@ fn an_archive_contains_exactly_the_tiles_of_the_service() {
             .build(index(), &TileKey::new(index(), &LAYERS, DAY, coord))
             .expect("it encodes");
         let bytes = body.encoded(ContentEncoding::Identity);
-        assert_eq!(&hex(&bytes), digest, "{address}");
+        assert_eq!(&sha256_hex(&bytes), digest, "{address}");
     }
     // No tile is missing: check every tile of one zoom.
     let coords = (0..1 << 6).flat_map(|x| (0..1 << 6).map(move |y| (x, y)));

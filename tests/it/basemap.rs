@@ -135,11 +135,11 @@ fn write_layers(path: &Path, layers: &[&str], schema: Schema) {
     write(path, writer, &metadata, &vector_tile(schema));
 }
 
-struct Folder(TempDir);
+struct BasemapFolder(TempDir);
 
-impl Folder {
-    fn new() -> Folder {
-        Folder(TempDir::new().expect("a folder"))
+impl BasemapFolder {
+    fn new() -> BasemapFolder {
+        BasemapFolder(TempDir::new().expect("a folder"))
     }
 
     fn path(&self) -> PathBuf {
@@ -168,7 +168,7 @@ fn gunzip(reply: &Reply) -> Vec<u8> {
 
 #[test]
 fn basemap_tiles_are_served_compressed_or_decompressed_as_accepted() {
-    let folder = Folder::new();
+    let folder = BasemapFolder::new();
     write_protomaps(&folder.path());
     let (server, tiles) = serve_basemap(&folder.path());
     let path = format!("{tiles}/6/31/20");
@@ -237,7 +237,7 @@ fn basemap_tiles_are_served_compressed_or_decompressed_as_accepted() {
 
 #[test]
 fn the_basemap_style_has_its_source_and_plain_text_attribution() {
-    let folder = Folder::new();
+    let folder = BasemapFolder::new();
     write_protomaps(&folder.path());
     let (server, tiles) = serve_basemap(&folder.path());
     let style = server
@@ -282,7 +282,7 @@ fn the_basemap_style_has_its_source_and_plain_text_attribution() {
 }
 
 #[test]
-fn without_a_basemap_its_addresses_are_404() {
+fn basemap_urls_are_404_without_a_basemap() {
     let server = Server::with(TestDataset::new().dataset(), ServerLimits::default());
     for path in ["/tiles/basemap.json", "/tiles/basemap/0123456789ab/6/31/20"] {
         server.get(path).expect_problem(404, "no_basemap");
@@ -293,7 +293,7 @@ fn without_a_basemap_its_addresses_are_404() {
 
 #[test]
 fn unusable_basemaps_are_rejected_with_the_reason() {
-    let folder = Folder::new();
+    let folder = BasemapFolder::new();
     let path = folder.path();
     let error = || match Basemap::open(&path) {
         Ok(_) => panic!("it was opened"),
@@ -373,7 +373,7 @@ fn unusable_basemaps_are_rejected_with_the_reason() {
 
 #[test]
 fn check_config_rejects_an_unusable_basemap() {
-    let folder = Folder::new();
+    let folder = BasemapFolder::new();
     let path = folder.path();
     let check = || {
         let output = Command::new(env!("CARGO_BIN_EXE_catchment"))
@@ -399,7 +399,7 @@ fn check_config_rejects_an_unusable_basemap() {
 
 #[test]
 fn a_replaced_basemap_is_ignored_and_an_overwritten_one_fails() {
-    let folder = Folder::new();
+    let folder = BasemapFolder::new();
     let path = folder.path();
     write_protomaps(&path);
     let (server, tiles) = serve_basemap(&path);
@@ -424,7 +424,7 @@ fn a_replaced_basemap_is_ignored_and_an_overwritten_one_fails() {
 
 #[test]
 fn a_basemap_of_four_gigabytes_is_not_read_into_memory() {
-    let folder = Folder::new();
+    let folder = BasemapFolder::new();
     write_protomaps(&folder.path());
     let file = OpenOptions::new()
         .write(true)
@@ -453,7 +453,7 @@ fn basemaps_written_by_the_pmtiles_package_are_read() {
     let Some(mut python) = python("a basemap of the pmtiles package") else {
         return;
     };
-    let folder = Folder::new();
+    let folder = BasemapFolder::new();
     stdout_of(python.arg("tests/oracle/basemap.py").arg(folder.path()));
     let (server, tiles) = serve_basemap(&folder.path());
     let source = &server.get("/tiles/basemap.json").expect(200).json()["sources"]["basemap"];

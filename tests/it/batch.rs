@@ -53,11 +53,11 @@ fn try_run_batch(
     request: &BatchRequest,
     threads: usize,
 ) -> Result<(Vec<u8>, BatchSummary), BatchError> {
-    let intake = BatchInput::open(bytes, request)?;
+    let batch_input = BatchInput::open(bytes, request)?;
     let mut out = Vec::new();
     let threads = NonZeroUsize::new(threads).expect("at least one thread");
     let progress = BatchProgress::default();
-    let summary = batch::run(&INDEX, intake, request, &mut out, threads, &progress)?;
+    let summary = batch::run(&INDEX, batch_input, request, &mut out, threads, &progress)?;
     assert_eq!(progress.rows(), summary.rows);
     Ok((out, summary))
 }

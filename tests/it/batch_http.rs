@@ -34,7 +34,7 @@ const MARKER: &str = "Zq7Mark";
 static PATIENTS: LazyLock<Vec<u8>> = LazyLock::new(|| Patients::new(index(), 41).csv(5_000));
 
 /// A response.
-struct HttpExchange {
+struct RawResponse {
     status: u16,
     head: String,
     body: Vec<u8>,
@@ -43,7 +43,7 @@ struct HttpExchange {
     is_complete: bool,
 }
 
-impl HttpExchange {
+impl RawResponse {
     /// The value of a header; `""` if it is absent.
     fn header(&self, name: &str) -> &str {
         let lines = self.head.lines().skip(1);
@@ -106,7 +106,7 @@ fn full_request(path: &str, content_type: &str, more: &str, body: &[u8]) -> Vec<
 
 /// Sends a request while reading the response, until the server closes the connection.
 #[track_caller]
-fn send_request(server: &Server, request: Vec<u8>) -> HttpExchange {
+fn send_request(server: &Server, request: Vec<u8>) -> RawResponse {
     let stream = server.connect();
     let mut writing = stream.try_clone().expect("a second handle");
     // A server that rejects the request does not read all of it.
@@ -117,7 +117,7 @@ fn send_request(server: &Server, request: Vec<u8>) -> HttpExchange {
 }
 
 #[track_caller]
-fn read_response(mut stream: TcpStream) -> HttpExchange {
+fn read_response(mut stream: TcpStream) -> RawResponse {
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
         Ok(_) => {}
@@ -128,12 +128,12 @@ fn read_response(mut stream: TcpStream) -> HttpExchange {
 }
 
 #[track_caller]
-fn parse_response(bytes: &[u8]) -> HttpExchange {
+fn parse_response(bytes: &[u8]) -> RawResponse {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
     let end = end.unwrap_or_else(|| panic!("no head: {}", String::from_utf8_lossy(bytes)));
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let status = head[9..12].parse().expect("a status");
-    let mut exchange = HttpExchange {
+    let mut response = RawResponse {
         status,
         head,
         body: Vec::new(),
@@ -141,28 +141,28 @@ fn parse_response(bytes: &[u8]) -> HttpExchange {
         is_complete: false,
     };
     let rest = &bytes[end + 4..];
-    if exchange.header("transfer-encoding") == "chunked" {
-        decode_chunks(rest, &mut exchange);
+    if response.header("transfer-encoding") == "chunked" {
+        decode_chunks(rest, &mut response);
     } else {
-        exchange.body = rest.to_vec();
-        let length = exchange.header("content-length").parse::<usize>();
-        exchange.is_complete = length.is_ok_and(|length| length == rest.len());
+        response.body = rest.to_vec();
+        let length = response.header("content-length").parse::<usize>();
+        response.is_complete = length.is_ok_and(|length| length == rest.len());
     }
-    exchange
+    response
 }
 
-fn decode_chunks(mut rest: &[u8], exchange: &mut HttpExchange) {
+fn decode_chunks(mut rest: &[u8], response: &mut RawResponse) {
     while let Some(index) = rest.windows(2).position(|two| two == b"\r\n") {
         let size = std::str::from_utf8(&rest[..index]).expect("a size");
         let size = usize::from_str_radix(size, 16).expect("a size");
         rest = &rest[index + 2..];
         if size == 0 {
-            exchange.is_complete = rest.ends_with(b"\r\n");
-            exchange.trailers = String::from_utf8_lossy(rest).trim().to_string();
+            response.is_complete = rest.ends_with(b"\r\n");
+            response.trailers = String::from_utf8_lossy(rest).trim().to_string();
             return;
         }
         let chunk_length = size.min(rest.len());
-        exchange.body.extend_from_slice(&rest[..chunk_length]);
+        response.body.extend_from_slice(&rest[..chunk_length]);
         rest = rest.get(size + 2..).unwrap_or_default();
     }
 }
@@ -172,7 +172,7 @@ fn batch_path(parameters: &str) -> String {
 }
 
 #[track_caller]
-fn post_batch(content_type: &str, parameters: &str, input: &[u8]) -> HttpExchange {
+fn post_batch(content_type: &str, parameters: &str, input: &[u8]) -> RawResponse {
     send_request(
         &SERVER,
         full_request(&batch_path(parameters), content_type, "", input),
@@ -199,12 +199,12 @@ fn run_cli(input: &[u8], arguments: &[&str]) -> Vec<u8> {
 /// Returns the same output without starting the program, which takes a while to load the dataset.
 fn run_in_process(input: &[u8], columns: &str) -> Vec<u8> {
     let request = columnar::request(columns);
-    let intake = BatchInput::open(input, &request).expect("a valid batch");
+    let batch_input = BatchInput::open(input, &request).expect("a valid batch");
     let mut out = Vec::new();
     let progress = BatchProgress::default();
     batch::run(
         index(),
-        intake,
+        batch_input,
         &request,
         &mut out,
         NonZeroUsize::MIN,
@@ -402,7 +402,7 @@ fn summary_follows_the_output_as_trailer_or_last_record() {
     );
     let answer = send_request(&SERVER, request("TE: trailers\r\n", ""));
     assert_eq!(answer.header("trailer"), "catchment-summary");
-    let summary = |answer: &HttpExchange| -> Value {
+    let summary = |answer: &RawResponse| -> Value {
         let text = answer
             .trailers
             .strip_prefix("catchment-summary: ")
@@ -750,11 +750,11 @@ fn start_upload(server: &Server) -> TcpStream {
 
 /// Repeats a request until the response meets a condition.
 #[track_caller]
-fn retry_until<T>(ask: impl Fn() -> T, is_right: impl Fn(&T) -> bool) -> T {
+fn retry_until<T>(send: impl Fn() -> T, is_met: impl Fn(&T) -> bool) -> T {
     let deadline = Instant::now() + Duration::from_secs(8);
     loop {
-        let answer = ask();
-        if is_right(&answer) {
+        let answer = send();
+        if is_met(&answer) {
             return answer;
         }
         assert!(
@@ -857,11 +857,11 @@ fn shutdown_waits_for_running_batches() {
 
 #[test]
 fn shutdown_does_not_wait_for_stalled_batches() {
-    let drain = ServerLimits {
+    let limits = ServerLimits {
         shutdown_grace: Duration::from_millis(300),
         ..ServerLimits::default()
     };
-    let server = Server::with_batch_limits(embedded(), drain, BatchLimits::default());
+    let server = Server::with_batch_limits(embedded(), limits, BatchLimits::default());
     // One client stops sending and one does not read: the threads of both have to end.
     let mut idle_sender = start_upload(&server);
     idle_sender
@@ -982,7 +982,7 @@ fn uploads_fail_when_the_download_disconnects() {
 }
 
 #[test]
-fn no_stall_warning_after_a_finished_batch() {
+fn finished_batches_log_no_stall_warning() {
     let running = ServiceProcess::start(&["--batch-stall-timeout", "1"]);
     let stream = connect(running.address);
     let mut writing = stream.try_clone().expect("a handle");
@@ -1049,7 +1049,7 @@ fn form_body(fields: &[(&str, &str)], file: &[u8]) -> Vec<u8> {
 }
 
 #[track_caller]
-fn post_form(fields: &[(&str, &str)], file: &[u8]) -> HttpExchange {
+fn post_form(fields: &[(&str, &str)], file: &[u8]) -> RawResponse {
     send_request(
         &SERVER,
         full_request("/batch", FORM_TYPE, "", &form_body(fields, file)),

@@ -122,7 +122,7 @@ fn boundary(index: usize, polygons: &[Vec<Vec<Point>>]) -> Boundary {
     }
 }
 
-fn index_of(boundaries: &[Boundary]) -> Index {
+fn build_index(boundaries: &[Boundary]) -> Index {
     Index::build(dataset_of(Layer::Icc, boundaries.to_vec())).expect("one layer, no tables")
 }
 
@@ -138,13 +138,13 @@ struct IrregularGrid {
     area_indices: Vec<usize>,
 }
 
-const CELLS: i32 = 5;
+const CELLS_PER_SIDE: i32 = 5;
 
 impl IrregularGrid {
     /// Returns a corner, which is displaced by at most a fifth of a step, so that no two edges
     /// cross.
     fn corner_at(&self, column: i32, row: i32) -> Point {
-        let index = usize::try_from(row * (CELLS + 1) + column).expect("not negative");
+        let index = usize::try_from(row * (CELLS_PER_SIDE + 1) + column).expect("not negative");
         let offset = self.offsets[index];
         let coordinate =
             |origin: i32, count: i32, off: i32| origin + count * self.step + off * (self.step / 10);
@@ -156,9 +156,9 @@ impl IrregularGrid {
 
     fn boundaries(&self) -> Vec<Boundary> {
         let mut areas: Vec<Vec<Vec<Vec<Point>>>> = vec![Vec::new(); 4];
-        for row in 0..CELLS {
-            for column in 0..CELLS {
-                let index = usize::try_from(row * CELLS + column).expect("not negative");
+        for row in 0..CELLS_PER_SIDE {
+            for column in 0..CELLS_PER_SIDE {
+                let index = usize::try_from(row * CELLS_PER_SIDE + column).expect("not negative");
                 let ring = [(0, 0), (1, 0), (1, 1), (0, 1)]
                     .map(|(right, up)| self.corner_at(column + right, row + up));
                 areas[self.area_indices[index]].push(vec![ring.to_vec()]);
@@ -173,13 +173,13 @@ impl IrregularGrid {
     /// Returns every corner, every middle of an edge, and the points a millimetre off them.
     fn test_points(&self) -> Vec<Point> {
         let mut places = Vec::new();
-        for row in 0..=CELLS {
-            for column in 0..=CELLS {
+        for row in 0..=CELLS_PER_SIDE {
+            for column in 0..=CELLS_PER_SIDE {
                 let here = self.corner_at(column, row);
                 let others = [(column + 1, row), (column, row + 1)];
                 let others = others
                     .into_iter()
-                    .filter(|(c, r)| *c <= CELLS && *r <= CELLS);
+                    .filter(|(c, r)| *c <= CELLS_PER_SIDE && *r <= CELLS_PER_SIDE);
                 let ends = others.map(|(column, row)| self.corner_at(column, row));
                 let middles = ends.map(|end| (here.0.midpoint(end.0), here.1.midpoint(end.1)));
                 for (x, y) in middles.chain([here]) {
@@ -194,15 +194,16 @@ impl IrregularGrid {
     fn is_well_inside(&self, (x, y): Point) -> bool {
         let margin = self.step / 5 + 1;
         let inside = |origin: i32, value: i32| {
-            (origin + margin..origin + CELLS * self.step - margin).contains(&value)
+            (origin + margin..origin + CELLS_PER_SIDE * self.step - margin).contains(&value)
         };
         inside(self.corner.0, x) && inside(self.corner.1, y)
     }
 }
 
 fn irregular_grids() -> impl Strategy<Value = IrregularGrid> {
-    let corners = usize::try_from((CELLS + 1) * (CELLS + 1)).expect("not negative");
-    let cells = usize::try_from(CELLS * CELLS).expect("not negative");
+    let corners =
+        usize::try_from((CELLS_PER_SIDE + 1) * (CELLS_PER_SIDE + 1)).expect("not negative");
+    let cells = usize::try_from(CELLS_PER_SIDE * CELLS_PER_SIDE).expect("not negative");
     let size = prop_oneof![
         // Ten millimetres: every point is near a border.
         Just((10, (300_000_000, 480_000_000))),
@@ -249,8 +250,8 @@ proptest! {
         grid in irregular_grids(), more in proptest::collection::vec((0.0_f64..1.0, 0.0_f64..1.0), 40),
     ) {
         let boundaries = grid.boundaries();
-        let index = index_of(&boundaries);
-        let side = f64::from(CELLS * grid.step);
+        let index = build_index(&boundaries);
+        let side = f64::from(CELLS_PER_SIDE * grid.step);
         #[expect(clippy::cast_possible_truncation, reason = "within the box")]
         let more = more.into_iter().map(|(right, up)| {
             (grid.corner.0 + (right * side) as i32, grid.corner.1 + (up * side) as i32)
@@ -275,7 +276,7 @@ proptest! {
         let areas = areas.iter().enumerate();
         let boundaries: Vec<Boundary> =
             areas.map(|(index, polygons)| boundary(index, polygons)).collect();
-        let index = index_of(&boundaries);
+        let index = build_index(&boundaries);
         for point in points {
             prop_assert_eq!(
                 areas_in_index(&index, Layer::Icc, point),
@@ -378,7 +379,7 @@ fn index_matches_the_definition_on_holes_islands_and_enclaves() {
                 .enumerate()
                 .map(|(index, polygons)| boundary(index, &polygons))
                 .collect();
-            let index = index_of(&boundaries);
+            let index = build_index(&boundaries);
             let mut count = 0;
             for (x, y) in (-2..38).flat_map(|x| (-2..38).map(move |y| (x, y))) {
                 let point = (x + east, y + north);

@@ -272,8 +272,8 @@ fn errors_in_counts_dates_postcodes_and_golden_queries_are_found() {
     );
     assert!(found.geometry.is_some());
 
-    let canary = fixture().replace("golden_queries.csv", "located,k,k", "located,l,k");
-    check_finding(&canary, Error, "golden_query_failed", &["line 2"]);
+    let golden_query = fixture().replace("golden_queries.csv", "located,k,k", "located,l,k");
+    check_finding(&golden_query, Error, "golden_query_failed", &["line 2"]);
 }
 
 #[test]

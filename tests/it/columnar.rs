@@ -56,14 +56,14 @@ pub(crate) fn request(columns: &str) -> BatchRequest {
 type BatchResult = Result<(Vec<u8>, BatchSummary), BatchError>;
 
 fn run_batch<R: io::Read + Send>(
-    intake: Result<BatchInput<R>, BatchError>,
+    batch_input: Result<BatchInput<R>, BatchError>,
     request: &BatchRequest,
     threads: usize,
 ) -> BatchResult {
     let mut out = Vec::new();
     let threads = NonZeroUsize::new(threads).expect("at least one thread");
     let progress = BatchProgress::default();
-    let summary = batch::run(&INDEX, intake?, request, &mut out, threads, &progress)?;
+    let summary = batch::run(&INDEX, batch_input?, request, &mut out, threads, &progress)?;
     assert_eq!(progress.rows(), summary.rows);
     Ok((out, summary))
 }
@@ -75,8 +75,8 @@ fn run_bytes(input: &[u8], request: &BatchRequest, threads: usize) -> BatchResul
 fn run_parquet_file(input: &[u8], request: &BatchRequest, threads: usize) -> BatchResult {
     let mut file = tempfile::tempfile().expect("a file");
     file.write_all(input).expect("written");
-    let intake = BatchInput::<io::Empty>::open_parquet(file, request);
-    run_batch(intake, request, threads)
+    let batch_input = BatchInput::<io::Empty>::open_parquet(file, request);
+    run_batch(batch_input, request, threads)
 }
 
 pub(crate) fn to_arrow_stream(batches: &[RecordBatch]) -> Vec<u8> {
@@ -648,7 +648,10 @@ fn parquet_output_has_a_manifest() {
     assert!(stderr.contains("leave out --format"), "{stderr}");
     let (code, _, stderr) = run(&["list", "-o", "answered.csv"]);
     assert_eq!(code, Some(2));
-    assert!(stderr.contains("Parquet, but the extension of OUT is that of CSV"), "{stderr}");
+    assert!(
+        stderr.contains("Parquet, but the extension of OUT is that of CSV"),
+        "{stderr}"
+    );
     let (code, ..) = run(&[
         "list",
         "--suppress=below:8-round:5",

@@ -12,7 +12,7 @@ use catchment::index::{Index, LayerResult, LocateQuery, Locator};
 use jiff::civil::date;
 use tempfile::TempDir;
 
-use crate::embedded_dataset::{COMMITTED, DAY, file_names, read_files};
+use crate::embedded_dataset::{COMMITTED_DATASET, DAY, file_names, read_files};
 use crate::fixture::TestDataset;
 
 const BRITISH_GRID: &str = r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM["D_OSGB_1936",SPHEROID["Airy_1830",6377563.396,299.3249646]],PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",400000.0],PARAMETER["False_Northing",-100000.0],PARAMETER["Central_Meridian",-2.0],PARAMETER["Scale_Factor",0.9996012717],PARAMETER["Latitude_Of_Origin",49.0],UNIT["Meter",1.0],AUTHORITY["EPSG","27700"]]"#;
@@ -98,8 +98,8 @@ fn load(folder: &Path) -> Result<Index, String> {
 
 /// Checks that a dataset is rejected with an error that contains these words.
 #[track_caller]
-fn check_rejected(world: &TestDataset, words: &[&str]) {
-    let folder = world.write_to_temp_dir();
+fn check_rejected(fixture: &TestDataset, words: &[&str]) {
+    let folder = fixture.write_to_temp_dir();
     let error = load_error(&folder.path().join("toy"));
     for word in words {
         assert!(error.contains(word), "`{word}` is not in: {error}");
@@ -187,9 +187,9 @@ fn rewrite(change: impl Fn(&mut Vec<u8>)) -> impl Fn(&Path) {
 fn files_that_differ_from_the_manifest_are_rejected_by_name() {
     let fixture = shapefile_fixture();
     for path in fixture.files.keys() {
-        let check = |description: &str, break_it: &dyn Fn(&Path)| {
+        let check = |description: &str, damage: &dyn Fn(&Path)| {
             let folder = fixture.write_to_temp_dir();
-            break_it(&folder.path().join("toy").join(path));
+            damage(&folder.path().join("toy").join(path));
             let error = load_error(&folder.path().join("toy"));
             assert!(
                 error.contains(path.as_str()),
@@ -214,7 +214,7 @@ fn files_that_differ_from_the_manifest_are_rejected_by_name() {
 fn flipped_bits_in_the_committed_dataset_are_rejected_by_file_name() {
     let temporary = TempDir::new().expect("a folder");
     let folder = temporary.path();
-    let files = read_files(Path::new(COMMITTED));
+    let files = read_files(Path::new(COMMITTED_DATASET));
     fs::create_dir(folder.join("areas")).expect("a folder");
     for (path, bytes) in &files {
         fs::write(folder.join(path), bytes).expect("a file");
@@ -442,20 +442,20 @@ impl SourceCopy {
 
 /// Checks that the build fails with an error that contains these words, and changes no file.
 #[track_caller]
-fn check_build_fails(copied: &SourceCopy, words: &[&str]) {
-    fs::create_dir_all(copied.output()).expect("a folder");
-    let old = copied.output().join("dataset.toml");
+fn check_build_fails(source_copy: &SourceCopy, words: &[&str]) {
+    fs::create_dir_all(source_copy.output()).expect("a folder");
+    let old = source_copy.output().join("dataset.toml");
     const OLD: &str = "name = \"old\"\nlayers = []\nfiles = {}\n";
     fs::write(&old, OLD).expect("a file");
-    let error = build(&copied.config(), None).expect_err("the build fails");
+    let error = build(&source_copy.config(), None).expect_err("the build fails");
     let error = format!("{error:#}");
     for word in words {
         assert!(error.contains(word), "`{word}` is not in: {error}");
     }
-    assert_eq!(file_names(&copied.output()), ["dataset.toml"]);
+    assert_eq!(file_names(&source_copy.output()), ["dataset.toml"]);
     assert_eq!(fs::read_to_string(old).expect("a file"), OLD);
     assert_eq!(
-        file_names(copied.0.path()),
+        file_names(source_copy.0.path()),
         ["build.toml", "lancashire-and-cumbria", "source"]
     );
 }
@@ -536,7 +536,7 @@ fn contradictory_builds_keep_the_old_dataset() {
 
 #[test]
 fn builds_with_failing_golden_queries_keep_the_old_dataset() {
-    let canaries = "postcode,easting,northing,practice,as_of,status,icc_residence,icc_registration\n\
+    let golden_queries = "postcode,easting,northing,practice,as_of,status,icc_residence,icc_registration\n\
         LA18 4DB,,,P81064,2026-01-01,located,mb-barrow-and-millom,mb-lancaster\n\
         LA22 9BP,,,,2026-01-01,located,mb-grange-and-lakes,\n\
         LA1O 5DL,,,,2026-01-01,malformed,,\n";
@@ -544,7 +544,7 @@ fn builds_with_failing_golden_queries_keep_the_old_dataset() {
         let source_copy = SourceCopy::new();
         fs::write(
             source_copy.0.path().join("source/golden_queries.csv"),
-            canaries,
+            golden_queries,
         )
         .expect("a file");
         source_copy

@@ -9,7 +9,7 @@ use catchment::domain::Layer;
 use jiff::civil::{Date, date};
 use tempfile::TempDir;
 
-use crate::embedded_dataset::{COMMITTED, file_names};
+use crate::embedded_dataset::{COMMITTED_DATASET, file_names};
 use crate::fixture::TestDataset;
 
 const DAY: Date = date(2025, 1, 1);
@@ -336,7 +336,7 @@ fn path_text(path: &Path) -> &str {
 
 #[test]
 fn embedded_dataset_does_not_differ_from_itself() {
-    let output = run(&["diff", COMMITTED, COMMITTED]);
+    let output = run(&["diff", COMMITTED_DATASET, COMMITTED_DATASET]);
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{stdout}");
     assert!(stdout.contains("no differences"), "{stdout}");

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 
-use crate::embedded_dataset::{COMMITTED, Row, table};
+use crate::embedded_dataset::{COMMITTED_DATASET, Row, table};
 use crate::html::Page;
-use crate::server::{AS_OF, Reply, SERVER, Server, embedded, encoded};
+use crate::server::{AS_OF, Reply, SERVER, Server, embedded, encode_fields};
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
@@ -27,16 +27,16 @@ fn visit(path: &str, status: u16) -> (Reply, Page) {
 /// Gets a page for the date of the tests.
 #[track_caller]
 fn page(path: &str) -> Page {
-    visit(&dated(path), 200).1
+    visit(&with_date(path), 200).1
 }
 
-fn dated(path: &str) -> String {
+fn with_date(path: &str) -> String {
     let separator = if path.contains('?') { '&' } else { '?' };
     format!("{path}{separator}as_of={AS_OF}")
 }
 
 fn rows(file: &str) -> Vec<Row> {
-    table(&Path::new(COMMITTED).join(file))
+    table(&Path::new(COMMITTED_DATASET).join(file))
 }
 
 /// Iterates over the rows that are valid on a date, by their `from` and `to`.
@@ -62,7 +62,7 @@ const PAGES_PER_KIND: usize = 5;
 const MAPS_PER_KIND: usize = 1;
 
 /// Returns the kind of a URL: its path with `*` in place of ids, and the names of its parameters.
-fn kind(url: &str) -> String {
+fn url_kind(url: &str) -> String {
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
@@ -108,7 +108,7 @@ fn links_of_every_kind_of_page_work() {
     while let Some(mut found) = waiting.pop_front() {
         found.sort_by_key(|url| hash(url));
         for url in found {
-            let count = visited.entry(kind(&url)).or_default();
+            let count = visited.entry(url_kind(&url)).or_default();
             let limit = if url.starts_with("/maps") {
                 MAPS_PER_KIND
             } else {
@@ -195,7 +195,7 @@ fn community_pages_list_exactly_their_practices() {
         shown.sort();
         assert_eq!(shown, expected, "{id}");
         for practice in &closed {
-            let path = dated(&format!("/practices/{}", practice["ods_code"]));
+            let path = with_date(&format!("/practices/{}", practice["ods_code"]));
             assert!(page.links().contains(path.as_str()), "{id}: {path}");
         }
         let patients: u64 = open
@@ -215,7 +215,7 @@ fn community_pages_list_exactly_their_practices() {
 #[test]
 fn community_pages_count_the_postcodes_of_their_statistical_areas() {
     let assignments = rows("assignments.csv");
-    let homes: BTreeMap<&str, &str> = assignments
+    let area_by_code: BTreeMap<&str, &str> = assignments
         .iter()
         .filter(|row| row["layer"] == "icc")
         .map(|row| (row["statistical_area"].as_str(), row["area"].as_str()))
@@ -228,8 +228,8 @@ fn community_pages_count_the_postcodes_of_their_statistical_areas() {
         row["status"] == "live" && !row["easting"].is_empty() && is_introduced
     });
     for postcode in live {
-        match homes.get(postcode["statistical_area"].as_str()) {
-            Some(home) => *counts.entry(home).or_default() += 1,
+        match area_by_code.get(postcode["statistical_area"].as_str()) {
+            Some(area) => *counts.entry(area).or_default() += 1,
             None if postcode["statistical_area"].is_empty() => unlisted += 1,
             None => {}
         }
@@ -256,7 +256,9 @@ fn community_pages_count_the_postcodes_of_their_statistical_areas() {
 #[test]
 fn postcode_pages_list_every_postcode_once() {
     let api = SERVER
-        .get(&dated("/api/v1/areas/icc/mb-kendal/postcodes?limit=1000"))
+        .get(&with_date(
+            "/api/v1/areas/icc/mb-kendal/postcodes?limit=1000",
+        ))
         .json();
     let second = SERVER
         .get(api["next"].as_str().expect("more than 1,000"))
@@ -268,7 +270,7 @@ fn postcode_pages_list_every_postcode_once() {
     let expected: Vec<&str> = listed
         .map(|row| row["postcode"].as_str().expect("text"))
         .collect();
-    let mut url = dated("/areas/icc/mb-kendal/postcodes");
+    let mut url = with_date("/areas/icc/mb-kendal/postcodes");
     let mut shown: Vec<String> = Vec::new();
     let jumps: Vec<(String, String)>;
     {
@@ -374,13 +376,13 @@ fn closed_practices_and_their_successors_link_to_each_other() {
         assert!(
             before
                 .links()
-                .contains(dated(&format!("/practices/{to}")).as_str()),
+                .contains(with_date(&format!("/practices/{to}")).as_str()),
             "{from}"
         );
         assert!(
             after
                 .links()
-                .contains(dated(&format!("/practices/{from}")).as_str()),
+                .contains(with_date(&format!("/practices/{from}")).as_str()),
             "{to}"
         );
         let name = &practices[to]["name"];
@@ -414,12 +416,12 @@ fn groups_list_their_communities_and_unnamed_groups_are_not_known() {
         let page = page(&format!("/groups/{group}"));
         assert!(
             list.links()
-                .contains(dated(&format!("/groups/{group}")).as_str()),
+                .contains(with_date(&format!("/groups/{group}")).as_str()),
             "{group}"
         );
         let members = of_groups.iter().filter(|row| row["group"] == group);
         let members: BTreeSet<String> = members
-            .map(|row| dated(&format!("/areas/{}/{}", row["member_layer"], row["member"])))
+            .map(|row| with_date(&format!("/areas/{}/{}", row["member_layer"], row["member"])))
             .collect();
         assert_eq!(
             page.table("Communities of this group").len(),
@@ -432,7 +434,7 @@ fn groups_list_their_communities_and_unnamed_groups_are_not_known() {
             assert!(
                 member
                     .links()
-                    .contains(dated(&format!("/groups/{group}")).as_str()),
+                    .contains(with_date(&format!("/groups/{group}")).as_str()),
                 "{group}"
             );
         }
@@ -444,7 +446,7 @@ fn groups_list_their_communities_and_unnamed_groups_are_not_known() {
     assert!(list.text().contains("Communities without a named group"));
     assert!(
         list.links()
-            .contains(dated("/areas/icc/mb-lancaster").as_str())
+            .contains(with_date("/areas/icc/mb-lancaster").as_str())
     );
     for (path, sentence) in [
         (
@@ -507,10 +509,10 @@ fn area_pages_show_previous_names_and_successors() {
                     .contains("It ended on 1 April 2018. We do not know what replaced it.")
             ),
             successor => {
-                let path = dated(&format!("/areas/icc/{successor}"));
+                let path = with_date(&format!("/areas/icc/{successor}"));
                 assert!(old.links().contains(path.as_str()), "{step:?}");
                 let new = visit(&path, 200).1;
-                let back = dated(&format!("/areas/icc/{}", step["predecessor"]));
+                let back = with_date(&format!("/areas/icc/{}", step["predecessor"]));
                 assert!(new.links().contains(back.as_str()), "{step:?}");
             }
         }
@@ -543,7 +545,7 @@ fn links_keep_the_date_and_dataset() {
 #[test]
 fn practices_are_filtered_by_name_address_code_area_and_status() {
     let found = |fields: &[(&str, &str)]| -> Vec<String> {
-        let page = page(&format!("/practices?{}", encoded(fields)));
+        let page = page(&format!("/practices?{}", encode_fields(fields)));
         if page.text().contains("No practices found") {
             return Vec::new();
         }
@@ -602,7 +604,10 @@ fn practices_are_filtered_by_name_address_code_area_and_status() {
     }
     // The field keeps what was typed, escaped.
     let typed = "\"><script>alert(1)</script>";
-    let (reply, page) = visit(&format!("/practices?{}", encoded(&[("name", typed)])), 200);
+    let (reply, page) = visit(
+        &format!("/practices?{}", encode_fields(&[("name", typed)])),
+        200,
+    );
     assert!(!reply.text().contains("<script>alert"), "{reply}");
     let field = page
         .all("input")
@@ -624,7 +629,7 @@ fn postcodes_are_not_accepted_as_practice_names() {
 #[test]
 fn comparisons_show_the_changes_in_the_files() {
     let compared = |layer: &str, from: &str, to: &str| {
-        let query = encoded(&[("layer", layer), ("from", from), ("to", to)]);
+        let query = encode_fields(&[("layer", layer), ("from", from), ("to", to)]);
         visit(&format!("/compare?{query}"), 200).1
     };
     let practices = practices_by_code();
@@ -771,8 +776,8 @@ fn other_urls_of_a_page_redirect_to_it() {
     ] {
         let reply = SERVER.get(path).expect(307);
         assert_eq!(reply.header("location"), page);
-        let reply = SERVER.get(&dated(path)).expect(307);
-        assert_eq!(reply.header("location"), dated(page));
+        let reply = SERVER.get(&with_date(path)).expect(307);
+        assert_eq!(reply.header("location"), with_date(page));
     }
     let lower = visit("/practices/a82033", 200).1;
     assert!(lower.text().contains("Waterloo House Surgery"));
@@ -794,7 +799,7 @@ fn directory_pages_are_cacheable_and_support_conditional_requests() {
         let path = if path.starts_with("/compare") {
             path.to_string()
         } else {
-            dated(path)
+            with_date(path)
         };
         let first = SERVER.get(&path).expect(200);
         assert!(

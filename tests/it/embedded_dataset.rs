@@ -20,7 +20,7 @@ use tempfile::TempDir;
 /// The as-of date of the embedded dataset.
 pub(crate) const DAY: Date = date(2025, 11, 30);
 
-pub(crate) const COMMITTED: &str = "data/lancashire-and-cumbria";
+pub(crate) const COMMITTED_DATASET: &str = "data/lancashire-and-cumbria";
 /// The sub-ICB locations that have ICCs, and those that have neighbourhood teams. No registrations
 /// are modelled between the two pairs.
 const SUB_ICBS_WITH_ICCS: [&str; 2] = ["01K", "01H"];
@@ -58,7 +58,7 @@ fn source_table(file: &str) -> Vec<Row> {
 }
 
 fn committed_table(file: &str) -> Vec<Row> {
-    table(&Path::new(COMMITTED).join(file))
+    table(&Path::new(COMMITTED_DATASET).join(file))
 }
 
 /// Returns the rows of all postcode districts that have at least one postcode in the four sub-ICB
@@ -185,7 +185,7 @@ pub(crate) fn read_files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 fn build_reproduces_the_committed_dataset_byte_for_byte() {
     let temporary = TempDir::new().expect("a folder");
     let output = temporary.path().join("again");
-    let committed = read_files(Path::new(COMMITTED));
+    let committed = read_files(Path::new(COMMITTED_DATASET));
     for run in ["into a new folder", "over an existing dataset"] {
         build(Path::new("data/build.toml"), Some(&output)).expect("the build succeeds");
         let files = read_files(&output);
@@ -463,7 +463,12 @@ fn assignments_and_memberships_match_their_source_tables() {
         .map(|(code, layer, area, from, to)| [code, layer.into(), area, from.into(), to.into()])
         .collect();
     assert_eq!(distinct, expected);
-    let count = |layer: &str| assigned.iter().filter(|home| home[1] == layer).count();
+    let count = |layer: &str| {
+        assigned
+            .iter()
+            .filter(|assignment| assignment[1] == layer)
+            .count()
+    };
     assert_eq!(
         [
             "icc",
@@ -478,11 +483,14 @@ fn assignments_and_memberships_match_their_source_tables() {
         [413, 335, 748, 748, 538, 748]
     );
 
-    let iccs = polygons_by_id(&Path::new(COMMITTED).join("areas/icc.geojson"), "id");
+    let iccs = polygons_by_id(
+        &Path::new(COMMITTED_DATASET).join("areas/icc.geojson"),
+        "id",
+    );
     let count_of = |system: &str| iccs.keys().filter(|id| id.starts_with(system)).count();
     assert_eq!((count_of("mb-"), count_of("nc-"), iccs.len()), (8, 8, 16));
     let parts = polygons_by_id(
-        &Path::new(COMMITTED).join("areas/sub-community.geojson"),
+        &Path::new(COMMITTED_DATASET).join("areas/sub-community.geojson"),
         "id",
     );
     assert!(parts.keys().eq(["mb-barrow", "mb-millom"]));
@@ -566,7 +574,7 @@ fn doubled_area(polygons: &[Vec<Ring>]) -> i128 {
 }
 
 fn area_file(layer: &str) -> PathBuf {
-    Path::new(COMMITTED).join(format!("areas/{layer}.geojson"))
+    Path::new(COMMITTED_DATASET).join(format!("areas/{layer}.geojson"))
 }
 
 /// Returns the LSOAs of each area of each layer, from the published tables; those of practices from
@@ -677,8 +685,8 @@ fn modelled_shares(
         }
         let km = premises
             .iter()
-            .map(|premise| {
-                ((premise.0 - centre.0).powi(2) + (premise.1 - centre.1).powi(2)).sqrt() / 1_000.0
+            .map(|position| {
+                ((position.0 - centre.0).powi(2) + (position.1 - centre.1).powi(2)).sqrt() / 1_000.0
             })
             .fold(f64::MAX, f64::min);
         let size: f64 = practice["list_size_2021"].parse().expect("a number");
@@ -1052,7 +1060,7 @@ fn postcodes_are_in_the_sub_icb_icb_place_and_pcn_of_their_sources() {
 #[test]
 fn remaining_postcodes_are_in_north_cumbria_east_lancashire_or_outside() {
     let (lsoas, all_areas) = (lsoas_with_icc(), statistical_areas());
-    let (mut inside, mut in_the_east, mut outside, mut nowhere) = (0, 0, 0, 0);
+    let (mut inside, mut in_the_east, mut outside, mut without_position) = (0, 0, 0, 0);
     for row in expected_postcodes() {
         let has_lsoa = !row["lsoa11cd"].is_empty();
         if row["sub_icb"] == "01K" || (!has_lsoa && grid_position(&row).is_some()) {
@@ -1062,7 +1070,7 @@ fn remaining_postcodes_are_in_north_cumbria_east_lancashire_or_outside() {
         let answer = locate(Locator::Postcode(postcode));
         let expected = match lsoas.get(&row["lsoa11cd"]) {
             _ if grid_position(&row).is_none() => {
-                nowhere += 1;
+                without_position += 1;
                 assert_eq!(
                     answer.status,
                     LookupStatus::NoLocation,
@@ -1100,7 +1108,10 @@ fn remaining_postcodes_are_in_north_cumbria_east_lancashire_or_outside() {
         assert_eq!(icc_of(&answer), expected, "{}", row["postcode"]);
     }
     assert_eq!((inside, in_the_east), (16_137, 20_569));
-    assert!(outside > 2_000 && nowhere > 50, "{outside} {nowhere}");
+    assert!(
+        outside > 2_000 && without_position > 50,
+        "{outside} {without_position}"
+    );
 }
 
 #[test]

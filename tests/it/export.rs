@@ -31,10 +31,10 @@ type Record = HashMap<String, String>;
 /// The rows of each key, in order of time.
 type Table = BTreeMap<String, Vec<Record>>;
 
-type Export =
+type ExportFunction =
     fn(&Index, TableFormat, &mut Vec<u8>, NonZeroUsize, &BatchProgress) -> Result<(), BatchError>;
 
-fn export_bytes(export: Export, format: TableFormat, threads: usize) -> Vec<u8> {
+fn export_bytes(export: ExportFunction, format: TableFormat, threads: usize) -> Vec<u8> {
     let mut out = Vec::new();
     let threads = NonZeroUsize::new(threads).expect("at least one thread");
     export(&INDEX, format, &mut out, threads, &BatchProgress::default())
@@ -95,11 +95,12 @@ fn batch_records(queries: &[(String, String)], column: &str) -> Vec<Record> {
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
     };
-    let intake = BatchInput::open(csv.as_bytes(), &request).expect("a valid batch");
+    let batch_input = BatchInput::open(csv.as_bytes(), &request).expect("a valid batch");
     let mut out = Vec::new();
     let threads = NonZeroUsize::new(2).expect("two");
     let progress = BatchProgress::default();
-    batch::run(&INDEX, intake, &request, &mut out, threads, &progress).expect("the batch succeeds");
+    batch::run(&INDEX, batch_input, &request, &mut out, threads, &progress)
+        .expect("the batch succeeds");
     let mut reader = csv::Reader::from_reader(out.as_slice());
     reader
         .deserialize()
@@ -159,12 +160,12 @@ fn dates_in_dataset() -> BTreeSet<String> {
 /// number of cells that were compared.
 fn check_against_batch(
     table: &Table,
-    every: usize,
+    step: usize,
     days: impl Fn(&[Record]) -> BTreeSet<String>,
     column: &str,
     part: &str,
 ) -> usize {
-    let keys = table.keys().step_by(every);
+    let keys = table.keys().step_by(step);
     let queries: Vec<(String, String)> = keys
         .flat_map(|key| {
             days(&table[key])

@@ -315,8 +315,10 @@ fn static_pages_are_compressed_once() {
 fn slow_readers_do_not_block_rendered_responses() {
     let server = server(ServerLimits::default(), BatchLimits::default());
     let request = get_request("192.0.2.1", "/api/v1/areas/gp-practice.geojson");
-    let asked = request.replace("Connection: close\r\n", "").repeat(40);
-    let _slow: Vec<TcpStream> = (0..20).map(|_| connect_and_send(&server, &asked)).collect();
+    let requests = request.replace("Connection: close\r\n", "").repeat(40);
+    let _slow: Vec<TcpStream> = (0..20)
+        .map(|_| connect_and_send(&server, &requests))
+        .collect();
     thread::sleep(ms(1_000));
     check_within(ms(5_000), || {
         server.get("/api/v1/areas/icc.geojson").expect(200)

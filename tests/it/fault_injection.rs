@@ -393,7 +393,7 @@ fn can_mount() -> bool {
 }
 
 #[test]
-fn killed_at_any_disk_call_leaves_the_old_or_new_output() {
+fn kills_at_any_disk_call_leave_the_old_or_new_output() {
     if !can_trace() {
         return;
     }
@@ -425,7 +425,7 @@ fn killed_at_any_disk_call_leaves_the_old_or_new_output() {
 }
 
 #[test]
-fn killed_at_any_time_leaves_the_old_or_new_output() {
+fn kills_at_any_time_leave_the_old_or_new_output() {
     for operation in OPERATIONS {
         let case = FaultTest::new(operation);
         let started = Instant::now();
@@ -783,7 +783,7 @@ fn served_version(address: SocketAddr) -> String {
 }
 
 #[test]
-fn killed_during_a_reload_restarts_on_a_complete_dataset() {
+fn services_killed_during_a_reload_restart_on_a_complete_dataset() {
     let temporary = TempDir::new().expect("a folder");
     let folder = temporary.path().join("toy");
     write_release(&folder, "0");
@@ -815,7 +815,7 @@ fn datasets_too_large_for_memory_are_rejected_before_reading() {
     let folder = temporary.path().join("toy");
     write_release(&folder, "1");
     let data = folder.display().to_string();
-    let (mut running, operator) = start_with_admin(&["--data", &data]);
+    let (mut running, admin_address) = start_with_admin(&["--data", &data]);
     write_release(&folder, "2");
     let manifest = folder.join(MANIFEST);
     let original = fs::read_to_string(&manifest).expect("a manifest");
@@ -825,7 +825,7 @@ fn datasets_too_large_for_memory_are_rejected_before_reading() {
         "0".repeat(64)
     );
     fs::write(&manifest, huge).expect("a file");
-    let reply = reload(operator).expect_problem(409, "reload_failed");
+    let reply = reload(admin_address).expect_problem(409, "reload_failed");
     let detail = reply.json()["detail"].as_str().expect("text").to_string();
     assert!(
         detail.contains("with the datasets already loaded it needs about 50000000"),
@@ -835,13 +835,13 @@ fn datasets_too_large_for_memory_are_rejected_before_reading() {
     assert!(detail.contains(" MB are available"), "{detail}");
     running.wait_for("reload failed: the previous dataset stays in use");
     assert_eq!(served_version(running.address), "1");
-    assert_eq!(metric_value(operator, "catchment_degraded"), "1");
+    assert_eq!(metric_value(admin_address, "catchment_degraded"), "1");
     let start = run(Command::new(PROGRAM).args(["serve", "--check-config", "--data", &data]));
     assert_eq!(start.status.code(), Some(2), "{start:?}");
     fs::write(&manifest, original).expect("a file");
-    reload(operator).expect(200);
+    reload(admin_address).expect(200);
     assert_eq!(served_version(running.address), "2");
-    assert_eq!(metric_value(operator, "catchment_degraded"), "0");
+    assert_eq!(metric_value(admin_address, "catchment_degraded"), "0");
 }
 
 #[test]
@@ -893,7 +893,7 @@ fn few_file_descriptors_do_not_prevent_requests_or_reloads() {
         "--require-key-for",
         "locate",
     ];
-    let (mut running, operator) = start_command_with_admin(shell, &arguments);
+    let (mut running, admin_address) = start_command_with_admin(shell, &arguments);
     let address = running.address;
     let idle: Vec<TcpStream> = (0..200)
         .filter_map(|_| TcpStream::connect(address).ok())
@@ -901,7 +901,7 @@ fn few_file_descriptors_do_not_prevent_requests_or_reloads() {
     assert!(idle.len() > 100, "{} connections", idle.len());
     assert_eq!(served_version(address), "1");
     write_release(&folder, "2");
-    reload(operator).expect(200);
+    reload(admin_address).expect(200);
     running.wait_for("reloaded");
     assert_eq!(served_version(address), "2");
     // Revoked keys are rejected even with few descriptors.
@@ -956,7 +956,7 @@ fn clock_jumps_change_only_the_current_date() {
         "locate",
         "--watch",
     ];
-    let (mut running, operator) = start_command_with_admin(command, &arguments);
+    let (mut running, admin_address) = start_command_with_admin(command, &arguments);
     let address = running.address;
     let request_with_key = || {
         let bearer = format!("Bearer {}", secret.expose());
@@ -976,10 +976,10 @@ fn clock_jumps_change_only_the_current_date() {
             assert!(days_around.contains(&as_of), "{as_of}");
         }
         get(address, "/health/ready").expect(200);
-        reload(operator).expect(200);
+        reload(admin_address).expect(200);
         running.wait_for("reloaded");
     }
-    assert_eq!(metric_value(operator, "catchment_degraded"), "0");
+    assert_eq!(metric_value(admin_address, "catchment_degraded"), "0");
 }
 
 #[test]
@@ -1016,7 +1016,7 @@ fn default_date_is_londons_in_every_time_zone() {
 fn requests_succeed_during_a_minute_of_reloads() {
     let releases = ReleaseFolders::new();
     let folder = releases.publish("data", "2026.0");
-    let (running, operator) = start_with_admin(&["--data", &folder]);
+    let (running, admin_address) = start_with_admin(&["--data", &folder]);
     let address = running.address;
     let (is_over, responses) = (AtomicBool::new(false), AtomicU32::new(0));
     let mut sizes = Vec::new();
@@ -1047,7 +1047,7 @@ fn requests_succeed_during_a_minute_of_reloads() {
             let started = Instant::now();
             while started.elapsed() < Duration::from_secs(60) {
                 let next = Instant::now() + Duration::from_secs(2);
-                reload(operator).expect(200);
+                reload(admin_address).expect(200);
                 reloads += 1;
                 sizes.push(resident_kb(running.id()));
                 thread::sleep(next.saturating_duration_since(Instant::now()));
@@ -1063,7 +1063,10 @@ fn requests_succeed_during_a_minute_of_reloads() {
     let responses = responses.into_inner();
     println!("{responses} responses over {reloads} reloads; resident kB: {sizes:?}");
     assert!(responses > 1_000 && reloads >= 10, "{responses}, {reloads}");
-    let rejected = metric_value(operator, "catchment_reloads_total{outcome=\"failure\"}");
+    let rejected = metric_value(
+        admin_address,
+        "catchment_reloads_total{outcome=\"failure\"}",
+    );
     assert_eq!(rejected, "0");
     // Memory does not grow with the number of reloads.
     let half = sizes.len() / 2;

@@ -31,13 +31,13 @@ use crate::embedded_dataset::index;
 use crate::process::ServiceProcess;
 
 fn run_batch<R: Read + Send>(
-    intake: Result<BatchInput<R>, BatchError>,
+    batch_input: Result<BatchInput<R>, BatchError>,
     request: &BatchRequest,
     out: impl Write + Send,
 ) -> Result<u64, BatchError> {
     let threads = NonZeroUsize::new(3).expect("at least one thread");
     let progress = BatchProgress::default();
-    batch::run(index(), intake?, request, out, threads, &progress).map(|summary| summary.rows)
+    batch::run(index(), batch_input?, request, out, threads, &progress).map(|summary| summary.rows)
 }
 
 fn run_bytes(input: &[u8]) -> Result<u64, BatchError> {
@@ -49,21 +49,24 @@ fn run_parquet_file(input: &[u8]) -> Result<u64, BatchError> {
     let mut file = tempfile::tempfile().expect("a file");
     file.write_all(input).expect("written");
     let request = request("");
-    let intake = BatchInput::<io::Empty>::open_parquet(file, &request);
-    run_batch(intake, &request, io::sink())
+    let batch_input = BatchInput::<io::Empty>::open_parquet(file, &request);
+    run_batch(batch_input, &request, io::sink())
 }
 
 #[track_caller]
-fn check_excess(done: Result<u64, BatchError>, expected: ExceededLimit) {
-    match done {
+fn check_excess(result: Result<u64, BatchError>, expected: ExceededLimit) {
+    match result {
         Err(BatchError::LimitExceeded(excess)) => assert_eq!(excess, expected),
         other => panic!("{other:?}"),
     }
 }
 
 #[track_caller]
-fn check_damaged(done: Result<u64, BatchError>) {
-    assert!(matches!(done, Err(BatchError::Corrupt { .. })), "{done:?}");
+fn check_damaged(result: Result<u64, BatchError>) {
+    assert!(
+        matches!(result, Err(BatchError::Corrupt { .. })),
+        "{result:?}"
+    );
 }
 
 const LIMITS: DecodeLimits = DecodeLimits::HTTP;
@@ -422,8 +425,8 @@ fn postcode_only_files_are_answered_with_every_column() {
         gzip(csv.as_bytes()),
         zstd(csv.as_bytes()),
     ] {
-        let intake = BatchInput::open(input.as_slice(), &request);
-        let rows = run_batch(intake, &request, io::sink()).expect("the batch succeeds");
+        let batch_input = BatchInput::open(input.as_slice(), &request);
+        let rows = run_batch(batch_input, &request, io::sink()).expect("the batch succeeds");
         assert_eq!(rows, 100_000);
     }
 }

@@ -20,10 +20,10 @@ pub(crate) struct Page {
 }
 
 /// Inline elements; other elements separate words.
-const INLINE: [&str; 6] = ["a", "b", "code", "em", "span", "strong"];
+const INLINE_ELEMENTS: [&str; 6] = ["a", "b", "code", "em", "span", "strong"];
 
 /// Void elements, which have no content and no end tag.
-const EMPTY: [&str; 8] = ["meta", "link", "input", "img", "br", "hr", "source", "col"];
+const VOID_ELEMENTS: [&str; 8] = ["meta", "link", "input", "img", "br", "hr", "source", "col"];
 
 impl Element {
     pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
@@ -57,7 +57,7 @@ impl Page {
                 page.elements[index].range.1 = page.elements.len();
             } else {
                 let element = element(tag, page.elements.len());
-                if !EMPTY.contains(&element.name.as_str()) {
+                if !VOID_ELEMENTS.contains(&element.name.as_str()) {
                     open.push(page.elements.len());
                 }
                 page.elements.push(element);
@@ -67,8 +67,12 @@ impl Page {
                 .split(' ')
                 .next()
                 .unwrap_or_default();
-            let gap = if INLINE.contains(&name) { "" } else { " " };
-            let text = format!("{gap}{}", decoded(text));
+            let gap = if INLINE_ELEMENTS.contains(&name) {
+                ""
+            } else {
+                " "
+            };
+            let text = format!("{gap}{}", decode_entities(text));
             for index in &open {
                 page.elements[*index].text += &text;
             }
@@ -92,7 +96,7 @@ impl Page {
     #[track_caller]
     pub(crate) fn text(&self) -> String {
         let main = self.all("main").next().expect("a main part");
-        single_spaced(&main.text)
+        collapse_spaces(&main.text)
     }
 
     /// Returns the URLs of the links in `main`.
@@ -133,7 +137,7 @@ impl Page {
                     .filter(|element| element.attribute("aria-hidden") == Some("true"))
                     .collect();
                 let heading = hidden.first().map_or("", |element| element.text.as_str());
-                single_spaced(
+                collapse_spaces(
                     cell.text
                         .trim_start()
                         .strip_prefix(heading)
@@ -251,7 +255,7 @@ fn element(tag: &str, index: usize) -> Element {
             None => ("", after),
         };
         assert!(after.is_empty() || after.starts_with(' '), "<{tag}>");
-        let known = attributes.insert(name.to_string(), decoded(value));
+        let known = attributes.insert(name.to_string(), decode_entities(value));
         assert!(known.is_none(), "<{tag}>: {name} is not unique");
         rest = after.trim_start();
     }
@@ -265,7 +269,7 @@ fn element(tag: &str, index: usize) -> Element {
 
 /// Decodes entities. Any other `&` is an error.
 #[track_caller]
-fn decoded(text: &str) -> String {
+fn decode_entities(text: &str) -> String {
     let mut parts = text.split('&');
     let mut decoded = parts.next().unwrap_or_default().to_string();
     for part in parts {
@@ -283,7 +287,7 @@ fn decoded(text: &str) -> String {
     decoded
 }
 
-fn single_spaced(text: &str) -> String {
+fn collapse_spaces(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

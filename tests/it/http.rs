@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 
 use crate::brute_force::dataset_of;
 use crate::embedded_dataset::{DAY, index};
-use crate::server::{AS_OF, Reply, SERVER, Server, embedded, encoded, read_to_close, send_raw};
+use crate::server::{
+    AS_OF, Reply, SERVER, Server, embedded, encode_fields, read_to_close, send_raw,
+};
 
 const JSON: &str = "application/json";
 
@@ -417,8 +419,8 @@ fn unknown_resources_are_404_with_a_specific_code() {
 #[test]
 fn unknown_and_repeated_parameters_are_rejected() {
     for path in GET_PATHS {
-        let question_mark = if path.contains('?') { '&' } else { '?' };
-        let reply = SERVER.get(&format!("{path}{question_mark}{MARKER}=1"));
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let reply = SERVER.get(&format!("{path}{separator}{MARKER}=1"));
         if path.starts_with("/health") || path.starts_with("/assets") {
             continue;
         }
@@ -439,7 +441,7 @@ fn unknown_and_repeated_parameters_are_rejected() {
 #[test]
 fn every_lookup_accepts_dataset_and_as_of() {
     for path in GET_PATHS {
-        let question_mark = if path.contains('?') { '&' } else { '?' };
+        let separator = if path.contains('?') { '&' } else { '?' };
         // Pages take the parameters in a form.
         if *path == "/"
             || ["/batch", "/privacy", "/health", "/assets"]
@@ -448,7 +450,7 @@ fn every_lookup_accepts_dataset_and_as_of() {
         {
             continue;
         }
-        let with = |query: &str| SERVER.get(&format!("{path}{question_mark}{query}"));
+        let with = |query: &str| SERVER.get(&format!("{path}{separator}{query}"));
         let plain = with("as_of=2025-12-01").expect(200);
         let named = with("as_of=2025-12-01&dataset=2025.2").expect(200);
         // Only links may differ: they keep the release.
@@ -489,8 +491,8 @@ fn wrong_methods_are_405_with_an_allow_header() {
     for path in GET_PATHS {
         let reply = SERVER.send("DELETE", path, &[], None);
         let reply = reply.expect_problem(405, "method_not_allowed");
-        let takes_post = ["/", "/batch"].contains(path) || path.contains("/locate");
-        let expected = if takes_post {
+        let accepts_post = ["/", "/batch"].contains(path) || path.contains("/locate");
+        let expected = if accepts_post {
             "GET,HEAD,POST"
         } else {
             "GET,HEAD"
@@ -916,12 +918,12 @@ fn closed_practices_resolve_to_their_successor_from_its_start_date() {
 #[test]
 fn practices_without_a_successor_or_icc_have_a_reason() {
     let code = |text: &str| text.parse::<OdsCode>().expect("an ODS code");
-    let mut made_up = embedded();
+    let mut dataset = embedded();
     // P81011 closed without a successor; P81056 and P81064 succeed each other.
-    made_up
+    dataset
         .successions
         .retain(|step| step.predecessor != code("P81011"));
-    for step in &mut made_up.successions {
+    for step in &mut dataset.successions {
         if step.predecessor == code("P81056") {
             step.successor = code("P81064");
         } else if step.predecessor == code("P81064") {
@@ -929,15 +931,15 @@ fn practices_without_a_successor_or_icc_have_a_reason() {
         }
     }
     // Y01008 belongs to no ICC, and A82033 is going to close.
-    made_up.memberships.retain(
+    dataset.memberships.retain(
         |membership| !matches!(&membership.member, catchment::domain::GroupMember::Practice(member) if *member == code("Y01008")),
     );
-    for practice in &mut made_up.practices {
+    for practice in &mut dataset.practices {
         if practice.code == code("A82033") {
             practice.closed = Some(jiff::civil::date(2026, 3, 31));
         }
     }
-    let server = Server::with(made_up, ServerLimits::default());
+    let server = Server::with(dataset, ServerLimits::default());
     let check = |practice, expected| {
         let body = locate_on(&server, &[("postcode", "LA18 4DB"), ("practice", practice)]);
         check_registration_body(&body, expected);
@@ -1527,7 +1529,7 @@ fn locate_json(fields: &[(&str, &str)]) -> String {
     fields.push(("as_of", AS_OF));
     pretty_json(
         &SERVER
-            .get(&format!("/api/v1/locate?{}", encoded(&fields)))
+            .get(&format!("/api/v1/locate?{}", encode_fields(&fields)))
             .expect(200),
     )
 }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::server::{client, connect, read_to_close_or_idle, send};
+use crate::server::{client, connect, count_responses, send};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 struct LoggedService {
     child: Child,
     address: SocketAddr,
-    operator: SocketAddr,
+    admin_address: SocketAddr,
 }
 
 /// Returns a free address on loopback.
@@ -27,11 +27,11 @@ fn free_address() -> SocketAddr {
 
 impl LoggedService {
     fn start(stderr: impl Into<Stdio>) -> LoggedService {
-        let (address, operator) = (free_address(), free_address());
+        let (address, admin_address) = (free_address(), free_address());
         let child = Command::new(env!("CARGO_BIN_EXE_catchment"))
             .args(["serve", "--log-format", "json", "--shutdown-delay", "0"])
             .args(["--listen", &address.to_string()])
-            .args(["--admin-listen", &operator.to_string()])
+            .args(["--admin-listen", &admin_address.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr)
@@ -40,7 +40,7 @@ impl LoggedService {
         let mut service = LoggedService {
             child,
             address,
-            operator,
+            admin_address,
         };
         let deadline = Instant::now() + TIMEOUT;
         while TcpStream::connect(address).is_err() {
@@ -59,7 +59,7 @@ impl LoggedService {
         let mut writer = stream.try_clone().expect("a connection");
         let sending = thread::spawn(move || writer.write_all(request.repeat(count).as_bytes()));
         stream.flush().expect("the connection is flushed");
-        let responses = read_to_close_or_idle(stream, count);
+        let responses = count_responses(stream, count);
         sending
             .join()
             .expect("no panic")
@@ -68,7 +68,14 @@ impl LoggedService {
     }
 
     fn dropped_lines(&self) -> u64 {
-        let reply = send(&client(), self.operator, ("GET", "/metrics"), &[], None).expect(200);
+        let reply = send(
+            &client(),
+            self.admin_address,
+            ("GET", "/metrics"),
+            &[],
+            None,
+        )
+        .expect(200);
         let mut lines = reply.text().lines();
         let value = lines.find_map(|line| line.strip_prefix("catchment_log_lines_dropped_total "));
         value.expect("a metric").parse().expect("a number")

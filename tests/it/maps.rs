@@ -11,11 +11,11 @@ use crate::server::{AS_OF, Reply, SERVER};
 
 #[track_caller]
 fn get(path: &str) -> Reply {
-    SERVER.get(&dated(path))
+    SERVER.get(&map_path(path))
 }
 
 /// Returns the address of a map on the test date.
-fn dated(path: &str) -> String {
+fn map_path(path: &str) -> String {
     let separator = if path.contains('?') { '&' } else { '?' };
     format!("/maps/{path}{separator}as_of={AS_OF}")
 }
@@ -226,7 +226,7 @@ fn conditional_requests_return_304_without_a_body() {
         let reply = get(path).expect(200);
         assert_eq!(reply.header("cache-control"), "public, max-age=300");
         let etag = reply.header("etag").to_string();
-        let address = dated(path);
+        let address = map_path(path);
         let unchanged = SERVER.send("GET", &address, &[("if-none-match", &etag)], None);
         let unchanged = unchanged.expect(304);
         assert_eq!(unchanged.header("etag"), etag);

@@ -9,7 +9,7 @@ use catchment::index::Index;
 use jiff::civil::date;
 use serde_json::Value;
 
-use crate::embedded_dataset::COMMITTED;
+use crate::embedded_dataset::COMMITTED_DATASET;
 use crate::fixture::{TestDataset, square};
 use crate::server::embedded;
 
@@ -54,7 +54,8 @@ fn areas_that_meet_only_at_a_corner_are_not_neighbours() {
 /// Returns the pairs of adjacent communities, derived independently: two communities are adjacent
 /// if their statistical areas share an edge.
 fn expected_neighbour_pairs() -> BTreeSet<(String, String)> {
-    let read = |name: &str| fs::read_to_string(format!("{COMMITTED}/{name}")).expect("committed");
+    let read =
+        |name: &str| fs::read_to_string(format!("{COMMITTED_DATASET}/{name}")).expect("committed");
     let table = read("assignments.csv");
     let community: BTreeMap<&str, &str> = table
         .lines()

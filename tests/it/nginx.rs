@@ -26,8 +26,8 @@ struct ProxiedService {
     nginx: Child,
     service: Option<ServiceProcess>,
     folder: TempDir,
-    tls: u16,
-    plain: u16,
+    https_port: u16,
+    http_port: u16,
 }
 
 fn is_installed(program: &str) -> bool {
@@ -52,9 +52,9 @@ impl ProxiedService {
         let folder = TempDir::new().expect("a folder");
         // If root starts nginx, its workers run as another user.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("set");
-        let (tls, plain) = (free_port(), free_port());
+        let (https_port, http_port) = (free_port(), free_port());
         let upstream = service.address.to_string();
-        write_configuration(folder.path(), tls, plain, &upstream);
+        write_configuration(folder.path(), https_port, http_port, &upstream);
         create_certificate(folder.path());
         let nginx = Command::new("nginx")
             .args(["-g", "daemon off;", "-p"])
@@ -70,8 +70,8 @@ impl ProxiedService {
             nginx,
             service: Some(service),
             folder,
-            tls,
-            plain,
+            https_port,
+            http_port,
         };
         let deadline = Instant::now() + TIMEOUT;
         while proxied.curl(&["/health/live"]).0 != 200 {
@@ -91,7 +91,7 @@ impl ProxiedService {
             .args(["--silent", "--insecure", "--include", "--http1.1"])
             .args(["--max-time", "20"])
             .args(arguments)
-            .arg(format!("https://127.0.0.1:{}{path}", self.tls));
+            .arg(format!("https://127.0.0.1:{}{path}", self.https_port));
         command
     }
 
@@ -133,7 +133,7 @@ fn free_port() -> u16 {
 
 /// Adapts deploy/nginx.conf. Each replaced text must exist, so that changes to the file are
 /// noticed.
-fn write_configuration(folder: &Path, tls: u16, plain: u16, upstream: &str) {
+fn write_configuration(folder: &Path, https_port: u16, http_port: u16, upstream: &str) {
     let path = |name: &str| folder.join(name).display().to_string();
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {};\n", path(kind)))
@@ -149,9 +149,9 @@ fn write_configuration(folder: &Path, tls: u16, plain: u16, upstream: &str) {
         ("/etc/nginx/tls/catchment.pem", path("tls.pem")),
         ("/etc/nginx/tls/catchment.key", path("tls.key")),
         ("http {\n", format!("http {{\n{temporary}")),
-        ("listen 443", format!("listen 127.0.0.1:{tls}")),
+        ("listen 443", format!("listen 127.0.0.1:{https_port}")),
         ("    listen [::]:443 ssl http2;\n", String::new()),
-        ("listen 80", format!("listen 127.0.0.1:{plain}")),
+        ("listen 80", format!("listen 127.0.0.1:{http_port}")),
         ("    listen [::]:80;\n", String::new()),
         ("server 127.0.0.1:8080", format!("server {upstream}")),
         ("worker_processes auto", "worker_processes 1".into()),
@@ -298,7 +298,7 @@ fn proxy_logs_and_cache_reveal_no_input() {
         ],
     ];
     let ask_all = |proxied: &ProxiedService| {
-        let responses = lookups.iter().map(|question| proxied.curl(question));
+        let responses = lookups.iter().map(|arguments| proxied.curl(arguments));
         responses.collect::<Vec<_>>()
     };
     let answers = ask_all(&proxied);
@@ -386,7 +386,7 @@ fn clients_are_rate_limited_by_ip_and_http_redirects_to_tls() {
     );
     let output = Command::new("curl")
         .args(["--silent", "--include"])
-        .arg(format!("http://127.0.0.1:{}/docs", proxied.plain))
+        .arg(format!("http://127.0.0.1:{}/docs", proxied.http_port))
         .output();
     let answer = output.expect("curl runs").stdout;
     let answer = String::from_utf8_lossy(&answer);
@@ -428,7 +428,7 @@ fn batches_are_streamed_through_the_proxy() {
     // Unlike curl, openssl reads while it sends.
     let mut client = Command::new("openssl")
         .args(["s_client", "-quiet", "-connect"])
-        .arg(format!("127.0.0.1:{}", proxied.tls))
+        .arg(format!("127.0.0.1:{}", proxied.https_port))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -72,8 +72,8 @@ fn request_ids_are_accepted_only_from_trusted_proxies() {
         trusted_proxies: vec!["127.0.0.0/8".parse().expect("a network")],
         ..AccessConfig::default()
     };
-    let (limits, lists) = (ServerLimits::default(), BatchLimits::default());
-    let server = Server::with_access(embedded(), limits, lists, access);
+    let (limits, batch_limits) = (ServerLimits::default(), BatchLimits::default());
+    let server = Server::with_access(embedded(), limits, batch_limits, access);
     assert_eq!(returned_id(&server, PROXY_REQUEST_ID), PROXY_REQUEST_ID);
     for id in ["LA18 4DB", "la184db", "0123", "Zq7Mark-0123456789abcdef"] {
         let returned = returned_id(&server, id);
@@ -309,18 +309,21 @@ fn parse_samples(text: &str) -> Vec<(String, String, f64)> {
 pub(crate) fn metrics_text() -> String {
     let mut running = ServiceProcess::start(&["--admin-listen", "127.0.0.1:0"]);
     let line = running.wait_for("admin listener on ");
-    let operator = line
+    let admin_address = line
         .trim_start_matches("admin listener on http://")
         .split('/')
         .next();
-    let operator = operator.expect("an address").parse().expect("an address");
+    let admin_address = admin_address
+        .expect("an address")
+        .parse()
+        .expect("an address");
     for _ in 0..3 {
         get(&running, "/api/v1/locate?postcode=LA18+4DB", &[]).expect(200);
     }
     get(&running, "/api/v1/locate?postcode=LA1O+5DL", &[]).expect(400);
     get(&running, "/nothing/LA18+4DB", &[]).expect(404);
     send_raw(crate::server::connect(running.address), b"LA18 4DB\r\n\r\n");
-    let reply = send(&client(), operator, ("GET", "/metrics"), &[], None).expect(200);
+    let reply = send(&client(), admin_address, ("GET", "/metrics"), &[], None).expect(200);
     stop(running);
     reply.text().to_string()
 }

@@ -117,7 +117,7 @@ fn conformance_lists_the_classes() {
 }
 
 #[test]
-fn collections_are_described_the_same_in_the_list_and_alone() {
+fn single_collections_match_their_entry_in_the_list() {
     let body = get("/ogc/collections").json();
     for listed in body["collections"].as_array().expect("a list") {
         let id = listed["id"].as_str().expect("an id");
@@ -336,7 +336,7 @@ fn queryables_are_the_properties_that_filter() {
             }
             // At most four values of each property.
             for selected in values.iter().take(4) {
-                let query = crate::server::encoded(&[(name, selected), ("limit", "1000")]);
+                let query = crate::server::encode_fields(&[(name, selected), ("limit", "1000")]);
                 let found = ids(&get(&format!("/ogc/collections/{id}/items?{query}")).json());
                 let expected = features
                     .iter()
@@ -516,11 +516,11 @@ fn openapi_document_states_where_401_and_429_occur() {
         )
     };
     for (name, operation, reply) in send_every_operation(&server_with(key_needed)) {
-        let takes_key = operation["security"] == json!([{}, { "key": [] }]);
-        assert_eq!(reply.status == 401, takes_key, "{name}: {reply}");
+        let accepts_key = operation["security"] == json!([{}, { "key": [] }]);
+        assert_eq!(reply.status == 401, accepts_key, "{name}: {reply}");
         assert_eq!(
             operation["responses"].get("403").is_some(),
-            takes_key,
+            accepts_key,
             "{name}"
         );
         assert!(!reply.header("x-request-id").is_empty(), "{reply}");

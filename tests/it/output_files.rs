@@ -31,10 +31,10 @@ fn build_replaces_only_a_dataset_without_force() {
     let config = source_copy.config();
     let config = config.to_str().expect("text");
     let folder = TempDir::new().expect("a folder");
-    let position = |name: &str| folder.path().join(name);
-    fs::create_dir(position("mine")).expect("a folder");
-    fs::write(position("mine/thesis.txt"), "x").expect("a file");
-    fs::write(position("file.txt"), "x").expect("a file");
+    let path_of = |name: &str| folder.path().join(name);
+    fs::create_dir(path_of("mine")).expect("a folder");
+    fs::write(path_of("mine/thesis.txt"), "x").expect("a file");
+    fs::write(path_of("file.txt"), "x").expect("a file");
     check_rejected(
         folder.path(),
         &["build", config, "-o", "mine"],
@@ -54,10 +54,10 @@ fn build_replaces_only_a_dataset_without_force() {
         assert!(output.status.success(), "{arguments:?} {errors}");
     };
     build(&["new"]);
-    let built = read_files(&position("new"));
+    let built = read_files(&path_of("new"));
     build(&["new"]);
-    assert!(read_files(&position("new")) == built);
-    fs::write(position("new/notes.txt"), "x").expect("a file");
+    assert!(read_files(&path_of("new")) == built);
+    fs::write(path_of("new/notes.txt"), "x").expect("a file");
     check_rejected(
         folder.path(),
         &["build", config, "-o", "new"],
@@ -69,7 +69,7 @@ fn build_replaces_only_a_dataset_without_force() {
     assert!(
         ["new", "file.txt", "mine"]
             .iter()
-            .all(|text| read_files(&position(text)) == built)
+            .all(|text| read_files(&path_of(text)) == built)
     );
     let names = fs::read_dir(folder.path()).expect("a folder").count();
     assert_eq!(names, 3, "there are other files beside them");
@@ -110,11 +110,11 @@ fn symbolic_links_are_preserved_and_their_targets_replaced() {
     let config = source_copy.config();
     let config = config.to_str().expect("text");
     let folder = TempDir::new().expect("a folder");
-    let position = |name: &str| folder.path().join(name);
+    let path_of = |name: &str| folder.path().join(name);
     for name in ["there", "elsewhere"] {
-        fs::create_dir(position(name)).expect("a folder");
+        fs::create_dir(path_of(name)).expect("a folder");
     }
-    symlink("there/dataset", position("link")).expect("a link");
+    symlink("there/dataset", path_of("link")).expect("a link");
     for _ in 0..2 {
         let output = run(folder.path(), &["build", config, "-o", "link"]);
         assert!(
@@ -123,14 +123,14 @@ fn symbolic_links_are_preserved_and_their_targets_replaced() {
             String::from_utf8_lossy(&output.stderr)
         );
         assert_eq!(
-            fs::read_link(position("link")).expect("a link"),
+            fs::read_link(path_of("link")).expect("a link"),
             Path::new("there/dataset")
         );
-        assert!(position("there/dataset/dataset.toml").is_file());
+        assert!(path_of("there/dataset/dataset.toml").is_file());
     }
-    fs::write(position("list.csv"), "postcode\nLA1 1PN\n").expect("a list");
-    fs::write(position("elsewhere/old.csv"), "old").expect("a file");
-    symlink("elsewhere/old.csv", position("out.csv")).expect("a link");
+    fs::write(path_of("list.csv"), "postcode\nLA1 1PN\n").expect("a list");
+    fs::write(path_of("elsewhere/old.csv"), "old").expect("a file");
+    symlink("elsewhere/old.csv", path_of("out.csv")).expect("a link");
     check_rejected(
         folder.path(),
         &["batch", "list.csv", "-o", "out.csv"],
@@ -145,29 +145,29 @@ fn symbolic_links_are_preserved_and_their_targets_replaced() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    assert!(position("out.csv").is_symlink());
-    let answered = fs::read_to_string(position("elsewhere/old.csv")).expect("answers");
+    assert!(path_of("out.csv").is_symlink());
+    let answered = fs::read_to_string(path_of("elsewhere/old.csv")).expect("answers");
     assert!(answered.starts_with("postcode,"), "{answered}");
-    assert!(position("elsewhere/old.csv.manifest.json").is_file());
-    fs::write(position("elsewhere/keys.toml"), "").expect("a file");
-    symlink("elsewhere/keys.toml", position("keys.toml")).expect("a link");
+    assert!(path_of("elsewhere/old.csv.manifest.json").is_file());
+    fs::write(path_of("elsewhere/keys.toml"), "").expect("a file");
+    symlink("elsewhere/keys.toml", path_of("keys.toml")).expect("a link");
     let add = ["keys", "add", "--keys", "keys.toml", "--name", "x"];
     assert!(run(folder.path(), &add).status.success());
-    assert!(position("keys.toml").is_symlink());
-    let keys = fs::read_to_string(position("elsewhere/keys.toml")).expect("keys");
+    assert!(path_of("keys.toml").is_symlink());
+    let keys = fs::read_to_string(path_of("elsewhere/keys.toml")).expect("keys");
     assert!(keys.contains("[[key]]"), "{keys}");
 }
 
 #[test]
 fn commands_do_not_overwrite_files_without_force() {
     let folder = TempDir::new().expect("a folder");
-    let position = |name: &str| folder.path().join(name);
+    let path_of = |name: &str| folder.path().join(name);
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/lancashire-and-cumbria");
     for name in ["a.json", "a.csv", "a.gpkg", "list.csv"] {
-        fs::write(position(name), "postcode\nLA1 1PN\n").expect("a file");
+        fs::write(path_of(name), "postcode\nLA1 1PN\n").expect("a file");
     }
-    fs::create_dir(position("changes")).expect("a folder");
-    fs::write(position("changes/notes.txt"), "x").expect("a file");
+    fs::create_dir(path_of("changes")).expect("a folder");
+    fs::write(path_of("changes/notes.txt"), "x").expect("a file");
     for arguments in [
         &["check", data, "--findings", "a.json"][..],
         &["batch", "list.csv", "-o", "a.csv"],
@@ -193,7 +193,7 @@ fn commands_do_not_overwrite_files_without_force() {
         "{}",
         String::from_utf8_lossy(&forced.stderr)
     );
-    assert!(position("changes/summary.json").is_file() && !position("changes/notes.txt").exists());
+    assert!(path_of("changes/summary.json").is_file() && !path_of("changes/notes.txt").exists());
     let forced = run(
         folder.path(),
         &["check", data, "--findings", "a.json", "--force"],
@@ -205,7 +205,7 @@ fn commands_do_not_overwrite_files_without_force() {
     );
     // A comparison never overwrites one of its datasets.
     for (name, content) in read_files(Path::new(data)) {
-        let path = position("dataset").join(name);
+        let path = path_of("dataset").join(name);
         fs::create_dir_all(path.parent().expect("within")).expect("a folder");
         fs::write(path, content).expect("a file");
     }

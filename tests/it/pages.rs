@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use catchment::domain::today_in_london;
 use catchment::tiles::ContentEncoding;
 
-use crate::server::{Reply, SERVER, encoded};
+use crate::server::{Reply, SERVER, encode_fields};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Sends the look-up form.
 #[track_caller]
 fn look_up(fields: &[(&str, &str)]) -> Reply {
-    SERVER.post("/", FORM, &encoded(fields))
+    SERVER.post("/", FORM, &encode_fields(fields))
 }
 
 /// Returns the text of a page with single spaces.

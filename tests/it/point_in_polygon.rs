@@ -66,21 +66,21 @@ pub(crate) fn sample_points(boundaries: &[Boundary], count: usize) -> Vec<Point>
         .collect();
     let (west, east) = padded_range(on_borders.iter().map(|point| point.0));
     let (south, north) = padded_range(on_borders.iter().map(|point| point.1));
-    let mut dice = SplitMix64(2022);
+    let mut rng = SplitMix64(2022);
     while points.len() < count {
-        let chosen = dice.next() % on_borders.len() as u64;
+        let chosen = rng.next() % on_borders.len() as u64;
         let border = on_borders[usize::try_from(chosen).expect("an index")];
         points.push((
-            border.0 + dice.between(-50_000, 50_000),
-            border.1 + dice.between(-50_000, 50_000),
+            border.0 + rng.between(-50_000, 50_000),
+            border.1 + rng.between(-50_000, 50_000),
         ));
-        points.push((dice.between(west, east), dice.between(south, north)));
-        let side = 1 << dice.between(8, 23);
+        points.push((rng.between(west, east), rng.between(south, north)));
+        let side = 1 << rng.between(8, 23);
         let on_line =
-            |value: i32, dice: &mut SplitMix64| value.div_euclid(side) * side - dice.between(0, 2);
-        let (x, y) = (on_line(border.0, &mut dice), on_line(border.1, &mut dice));
+            |value: i32, rng: &mut SplitMix64| value.div_euclid(side) * side - rng.between(0, 2);
+        let (x, y) = (on_line(border.0, &mut rng), on_line(border.1, &mut rng));
         let either = [(x, border.1), (border.0, y), (x, y)];
-        points.push(either[usize::try_from(dice.between(0, 3)).expect("an index")]);
+        points.push(either[usize::try_from(rng.between(0, 3)).expect("an index")]);
     }
     points
 }
@@ -216,13 +216,13 @@ fn check_in_every_order(what: &str, boundaries: &[Boundary], points: &[Point]) {
         );
     }
     let mut order: Vec<usize> = (0..points.len()).collect();
-    let mut dice = SplitMix64(1801);
+    let mut rng = SplitMix64(1801);
     for order_name in ["original order", "sorted", "shuffled"] {
         match order_name {
             "sorted" => order.sort_by_key(|&index| points[index]),
             "shuffled" => {
                 for position in (1..order.len()).rev() {
-                    let other = usize::try_from(dice.next() % (position as u64 + 1));
+                    let other = usize::try_from(rng.next() % (position as u64 + 1));
                     order.swap(position, other.expect("an index"));
                 }
             }

@@ -20,12 +20,12 @@ static INDEX: LazyLock<Index> =
 static ENTRIES: LazyLock<Vec<PostcodeEntry>> = LazyLock::new(|| embedded().postcodes);
 
 fn get(path: &str) -> Reply {
-    let day = if path.contains('?') {
+    let parameter = if path.contains('?') {
         "&as_of"
     } else {
         "?as_of"
     };
-    SERVER.get(&format!("{path}{day}={AS_OF}"))
+    SERVER.get(&format!("{path}{parameter}={AS_OF}"))
 }
 
 fn field_texts(array: &Value, field: &str) -> Vec<String> {
@@ -89,7 +89,7 @@ fn prefix_search_completes_districts_and_postcodes() {
 }
 
 #[test]
-fn prefixes_without_a_space_try_the_longer_district_first() {
+fn prefixes_without_a_space_match_the_longer_district_first() {
     let mut both = live_with_prefix("LA11 ");
     let count = both.len();
     both.extend(live_with_prefix("LA1 1"));

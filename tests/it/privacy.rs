@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use catchment::http::ServerLimits;
 
 use crate::process::ServiceProcess;
-use crate::server::{Server, client, connect, embedded, encoded, read_to_close, send, send_raw};
+use crate::server::{
+    Server, client, connect, embedded, encode_fields, read_to_close, send, send_raw,
+};
 
 /// The input of the requests, in every form in which it could be written to a log. The markers are
 /// too long to occur in a time or a duration by chance.
@@ -121,7 +123,7 @@ fn request_every_route(address: SocketAddr) -> usize {
         &[("postcode", "LA18 4DB"), ("Zq7Mark", "1")],
     ];
     for fields in lookups {
-        let query = encoded(fields);
+        let query = encode_fields(fields);
         let members = fields.iter().map(|&(name, value)| (name, value.into()));
         let object = serde_json::Value::Object(
             members
@@ -294,11 +296,11 @@ fn start_request(mut stream: TcpStream) -> TcpStream {
     send_partial(stream, body)
 }
 
-fn limits(header_ms: u64, drain_ms: u64) -> ServerLimits {
+fn limits(header_ms: u64, grace_ms: u64) -> ServerLimits {
     ServerLimits {
         header_timeout: Duration::from_millis(header_ms),
         idle_timeout: Duration::from_millis(header_ms),
-        shutdown_grace: Duration::from_millis(drain_ms),
+        shutdown_grace: Duration::from_millis(grace_ms),
         ..ServerLimits::default()
     }
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::process::ServiceProcess;
-use crate::server::{Reply, client, connect, encoded, send, send_raw};
+use crate::server::{Reply, client, connect, encode_fields, send, send_raw};
 
 /// The markers: an existing, an unknown and a mistyped postcode, coordinates, practices, an
 /// arbitrary word, an address and a key. They are too long to occur in a time or an id by chance.
@@ -158,7 +158,7 @@ fn request_every_route(marked_client: &mut MarkedClient) {
                 if !template.contains('{') && method != "GET" {
                     continue;
                 }
-                let query = encoded(&[("postcode", values[0]), ("Zq7Mark", values[4])]);
+                let query = encode_fields(&[("postcode", values[0]), ("Zq7Mark", values[4])]);
                 marked_client.request(method, &format!("{path}?{query}"), &[], body);
             }
             if !template.contains('{') {
@@ -168,7 +168,7 @@ fn request_every_route(marked_client: &mut MarkedClient) {
         let path = fill_template(template, "icc");
         for name in &names {
             for value in values {
-                let query = encoded(&[(name, value)]);
+                let query = encode_fields(&[(name, value)]);
                 marked_client.request("GET", &format!("{path}?{query}"), &[], None);
             }
         }
@@ -205,7 +205,7 @@ fn request_lookups(marked_client: &mut MarkedClient) {
         "Zq7Mark/LA142LQ",
     ];
     for fields in lookups {
-        let form = encoded(fields);
+        let form = encode_fields(fields);
         let object = fields
             .iter()
             .map(|(name, value)| (name.to_string(), Value::from(*value)));
@@ -344,11 +344,11 @@ fn requests_leave_no_markers_in_logs_files_or_process_state() {
         ],
     );
     let line = running.wait_for("admin listener on ");
-    let operator = line
+    let admin_address = line
         .trim_start_matches("admin listener on http://")
         .split('/')
         .next();
-    let operator: SocketAddr = operator
+    let admin_address: SocketAddr = admin_address
         .and_then(|text| text.parse().ok())
         .expect("an address");
     let mut marked_client = MarkedClient {
@@ -373,7 +373,7 @@ fn requests_leave_no_markers_in_logs_files_or_process_state() {
         .expect("the request is sent");
     check_process(running.id());
     drop(upload);
-    let public_address = std::mem::replace(&mut marked_client.address, operator);
+    let public_address = std::mem::replace(&mut marked_client.address, admin_address);
     // The markers make the request cross-origin, so the reload is rejected.
     for (method, path, status) in [("GET", "/metrics", 200), ("POST", "/reload", 403)] {
         marked_client

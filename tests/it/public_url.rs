@@ -10,7 +10,7 @@ use catchment::index::Index;
 use serde_json::Value;
 
 use crate::fixture::TestDataset;
-use crate::server::{Reply, SERVER, Server, embedded, encoded, send_raw};
+use crate::server::{Reply, SERVER, Server, embedded, encode_fields, send_raw};
 
 /// Starts a server with an optional public URL, which may trust proxies on loopback.
 fn server(dataset: Dataset, public_url: Option<&str>, trusts_proxies: bool) -> Server {
@@ -77,7 +77,7 @@ fn forged_hosts_are_in_no_response() {
             "{path}: {reply}"
         );
     }
-    let url = encoded(&[("url", "http://evil.example/embed?layer=icc")]);
+    let url = encode_fields(&[("url", "http://evil.example/embed?layer=icc")]);
     let reply = get_with_headers(&SERVER, &format!("/oembed?{url}"), &forged);
     reply.expect_problem(404, "no_public_url");
 }
@@ -135,7 +135,7 @@ fn the_host_is_accepted_from_a_trusted_proxy() {
         let vary = reply.header("vary");
         assert!(vary.contains("host, x-forwarded-proto"), "{path}: {reply}");
     }
-    let url = encoded(&[("url", "https://maps.example/areas/icc/mb-kendal")]);
+    let url = encode_fields(&[("url", "https://maps.example/areas/icc/mb-kendal")]);
     let reply = get_with_headers(&server, &format!("/oembed?{url}"), &headers).expect(200);
     assert_eq!(reply.json()["title"], "Kendal ICC");
     // X-Forwarded-Proto is used only if it is http or https.
@@ -225,7 +225,7 @@ fn ids_are_percent_encoded_in_links_and_oembed() {
         dataset.memberships.clear();
         let server = server(dataset, Some("https://maps.example"), false);
         let page = format!("/areas/icc/{encoded_id}");
-        let url = encoded(&[("url", &format!("https://maps.example{page}"))]);
+        let url = encode_fields(&[("url", &format!("https://maps.example{page}"))]);
         let described = server.get(&format!("/oembed?{url}")).expect(200).json();
         assert_eq!(described["title"], "Kay ICC", "{id}");
         let link = server.get(&page).expect(200);

@@ -13,9 +13,9 @@ use catchment::dataset_store::LoadedDatasets;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::embedded_dataset::{COMMITTED, read_files};
+use crate::embedded_dataset::{COMMITTED_DATASET, read_files};
 use crate::process::ServiceProcess;
-use crate::server::{AS_OF, Reply, client, encoded, send};
+use crate::server::{AS_OF, Reply, client, encode_fields, send};
 
 /// A temporary folder for releases of the embedded dataset.
 pub(crate) struct ReleaseFolders(TempDir);
@@ -41,7 +41,7 @@ impl ReleaseFolders {
         version: &str,
         change: impl Fn(&Path, &mut Vec<u8>),
     ) -> String {
-        let mut files = read_files(Path::new(COMMITTED));
+        let mut files = read_files(Path::new(COMMITTED_DATASET));
         let manifest = files.remove(Path::new(MANIFEST)).expect("a manifest");
         let manifest = String::from_utf8(manifest).expect("text");
         let mut manifest: dataset::Manifest = toml::from_str(&manifest).expect("a manifest");
@@ -97,7 +97,7 @@ fn version_of(reply: &Reply) -> String {
 
 #[track_caller]
 pub(crate) fn located_version(address: SocketAddr) -> String {
-    let path = format!("/api/v1/locate?{}", encoded(MILLOM_QUERY));
+    let path = format!("/api/v1/locate?{}", encode_fields(MILLOM_QUERY));
     version_of(&get(address, &path).expect(200))
 }
 
@@ -123,14 +123,14 @@ pub(crate) fn start_command_with_admin(
     (running, address.expect("an address"))
 }
 
-pub(crate) fn reload(operator: SocketAddr) -> Reply {
-    send(&client(), operator, ("POST", "/reload"), &[], None)
+pub(crate) fn reload(admin_address: SocketAddr) -> Reply {
+    send(&client(), admin_address, ("POST", "/reload"), &[], None)
 }
 
 /// Returns the value of the first sample whose line starts with `name`.
 #[track_caller]
-pub(crate) fn metric_value(operator: SocketAddr, name: &str) -> String {
-    let reply = get(operator, "/metrics").expect(200);
+pub(crate) fn metric_value(admin_address: SocketAddr, name: &str) -> String {
+    let reply = get(admin_address, "/metrics").expect(200);
     let line = reply.text().lines().find(|line| line.starts_with(name));
     let line = line.unwrap_or_else(|| panic!("{reply}\n{name} is missing"));
     line.rsplit(' ').next().unwrap_or_default().to_string()
@@ -148,7 +148,10 @@ fn releases_are_selected_by_version_and_the_first_is_the_default() {
     assert_eq!(located_version(address), "2026.1");
     for version in ["2026.1", "2025.2"] {
         let fields = [MILLOM_QUERY, &[("dataset", version)]].concat();
-        let response = get(address, &format!("/api/v1/locate?{}", encoded(&fields)));
+        let response = get(
+            address,
+            &format!("/api/v1/locate?{}", encode_fields(&fields)),
+        );
         assert_eq!(version_of(&response.expect(200)), version);
         let members = fields
             .iter()
@@ -184,7 +187,7 @@ fn releases_are_selected_by_version_and_the_first_is_the_default() {
             address,
             ("POST", "/"),
             &form,
-            Some(&encoded(&fields)),
+            Some(&encode_fields(&fields)),
         );
         let page = page.expect(200);
         assert!(
@@ -228,7 +231,7 @@ fn duplicate_versions_are_rejected() {
 fn reloads_under_load_lose_no_request_and_mix_no_releases() {
     let releases = ReleaseFolders::new();
     let folder = releases.publish("data", "2026.0");
-    let (mut running, operator) = start_with_admin(&["--data", &folder]);
+    let (mut running, admin_address) = start_with_admin(&["--data", &folder]);
     let address = running.address;
     let (is_over, answered) = (AtomicBool::new(false), AtomicU32::new(0));
     thread::scope(|scope| {
@@ -264,7 +267,7 @@ fn reloads_under_load_lose_no_request_and_mix_no_releases() {
                     "the release was loaded without a reload"
                 );
                 if number % 2 == 1 {
-                    let reply = reload(operator).expect(200);
+                    let reply = reload(admin_address).expect(200);
                     let expected = json!({ "name": "lancashire-and-cumbria", "version": version });
                     assert_eq!(reply.json()["datasets"], json!([expected]), "{reply}");
                     running.wait_for("reloaded");
@@ -292,21 +295,27 @@ fn reloads_under_load_lose_no_request_and_mix_no_releases() {
     let answered = answered.into_inner();
     assert!(answered > 100, "{answered} responses are too few");
     assert_eq!(
-        metric_value(operator, "catchment_reloads_total{outcome=\"success\"}"),
+        metric_value(
+            admin_address,
+            "catchment_reloads_total{outcome=\"success\"}"
+        ),
         "4"
     );
     assert_eq!(
-        metric_value(operator, "catchment_reloads_total{outcome=\"failure\"}"),
+        metric_value(
+            admin_address,
+            "catchment_reloads_total{outcome=\"failure\"}"
+        ),
         "0"
     );
-    assert_eq!(metric_value(operator, "catchment_degraded"), "0");
+    assert_eq!(metric_value(admin_address, "catchment_degraded"), "0");
 }
 
 #[test]
 fn rejected_reloads_keep_the_old_release_and_recover() {
     let releases = ReleaseFolders::new();
     let folder = releases.publish("data", "2026.0");
-    let (mut running, operator) = start_with_admin(&["--data", &folder]);
+    let (mut running, admin_address) = start_with_admin(&["--data", &folder]);
     let address = running.address;
     let ready = || {
         let body = get(address, "/health/ready").expect(200).json();
@@ -316,13 +325,13 @@ fn rejected_reloads_keep_the_old_release_and_recover() {
     };
     assert_eq!(ready(), json!([]));
 
-    let shelf_path = releases.folder("").display().to_string();
-    let mut refused = 0;
+    let releases_path = releases.folder("").display().to_string();
+    let mut rejected_count = 0;
     let mut check = |expected_error: &str, by_signal: bool| {
         if by_signal {
             running.signal("HUP");
         } else {
-            let reply = reload(operator).expect_problem(409, "reload_failed");
+            let reply = reload(admin_address).expect_problem(409, "reload_failed");
             let detail = reply.json()["detail"].as_str().expect("text").to_string();
             assert!(
                 detail.contains(expected_error),
@@ -334,7 +343,7 @@ fn rejected_reloads_keep_the_old_release_and_recover() {
             line.contains("ERROR") && line.contains(expected_error),
             "{line}"
         );
-        refused += 1;
+        rejected_count += 1;
         assert_eq!(located_version(address), "2026.0");
         let degraded = ready();
         let reason = degraded[0].as_str().expect("a reason");
@@ -346,10 +355,13 @@ fn rejected_reloads_keep_the_old_release_and_recover() {
         );
         // Only the log shows the path of the dataset, not the public endpoint.
         assert!(line.contains(&folder), "{line}");
-        assert!(!reason.contains(&shelf_path), "{reason}");
-        let count = metric_value(operator, "catchment_reloads_total{outcome=\"failure\"}");
-        assert_eq!(count, refused.to_string());
-        assert_eq!(metric_value(operator, "catchment_degraded"), "1");
+        assert!(!reason.contains(&releases_path), "{reason}");
+        let count = metric_value(
+            admin_address,
+            "catchment_reloads_total{outcome=\"failure\"}",
+        );
+        assert_eq!(count, rejected_count.to_string());
+        assert_eq!(metric_value(admin_address, "catchment_degraded"), "1");
     };
 
     releases.publish("data", "2026.1");
@@ -379,17 +391,23 @@ fn rejected_reloads_keep_the_old_release_and_recover() {
     check("golden queries with an unexpected answer: 1; line 3", false);
 
     releases.publish("data", "2026.3");
-    reload(operator).expect(200);
+    reload(admin_address).expect(200);
     running.wait_for("reloaded");
     assert_eq!(located_version(address), "2026.3");
     assert_eq!(ready(), json!([]));
-    assert_eq!(metric_value(operator, "catchment_degraded"), "0");
+    assert_eq!(metric_value(admin_address, "catchment_degraded"), "0");
     assert_eq!(
-        metric_value(operator, "catchment_reloads_total{outcome=\"success\"}"),
+        metric_value(
+            admin_address,
+            "catchment_reloads_total{outcome=\"success\"}"
+        ),
         "1"
     );
     assert_eq!(
-        metric_value(operator, "catchment_reloads_total{outcome=\"failure\"}"),
+        metric_value(
+            admin_address,
+            "catchment_reloads_total{outcome=\"failure\"}"
+        ),
         "5"
     );
 }
@@ -412,30 +430,31 @@ fn watched_folders_are_reloaded_when_replaced() {
 
 #[test]
 fn admin_endpoints_are_not_public() {
-    let (running, operator) = start_with_admin(&[]);
+    let (running, admin_address) = start_with_admin(&[]);
     let public = |method, path| send(&client(), running.address, (method, path), &[], None);
     public("POST", "/reload").expect_problem(404, "not_found");
     public("GET", "/metrics").expect_problem(404, "not_found");
-    let reply = get(operator, "/reload").expect_problem(405, "method_not_allowed");
+    let reply = get(admin_address, "/reload").expect_problem(405, "method_not_allowed");
     assert_eq!(reply.header("allow"), "POST", "{reply}");
-    get(operator, "/api/v1/locate?postcode=LA18+4DB").expect_problem(404, "not_found");
-    let metrics = get(operator, "/metrics").expect(200);
+    get(admin_address, "/api/v1/locate?postcode=LA18+4DB").expect_problem(404, "not_found");
+    let metrics = get(admin_address, "/metrics").expect(200);
     assert_eq!(
         metrics.header("content-type"),
         "text/plain; version=0.0.4; charset=utf-8"
     );
     let name = "catchment_dataset_postcodes{name=\"lancashire-and-cumbria\",version=\"2025.2\"}";
-    assert_eq!(metric_value(operator, name), "68062");
-    let described = reload(operator).expect(200).json();
+    assert_eq!(metric_value(admin_address, name), "68062");
+    let described = reload(admin_address).expect(200).json();
     assert_eq!(described["status"], "reloaded");
 }
 
 #[test]
 fn cross_origin_reloads_are_rejected() {
-    let (running, operator) = start_with_admin(&[]);
-    let own = format!("http://{operator}");
-    let ask =
-        |headers: &[(&str, &str)]| send(&client(), operator, ("POST", "/reload"), headers, None);
+    let (running, admin_address) = start_with_admin(&[]);
+    let own = format!("http://{admin_address}");
+    let ask = |headers: &[(&str, &str)]| {
+        send(&client(), admin_address, ("POST", "/reload"), headers, None)
+    };
     for headers in [
         &[("origin", "https://evil.example")][..],
         &[("origin", "null")],
@@ -448,7 +467,10 @@ fn cross_origin_reloads_are_rejected() {
         ask(headers).expect_problem(403, "cross_origin");
     }
     assert_eq!(
-        metric_value(operator, "catchment_reloads_total{outcome=\"success\"}"),
+        metric_value(
+            admin_address,
+            "catchment_reloads_total{outcome=\"success\"}"
+        ),
         "0"
     );
     ask(&[]).expect(200);

@@ -145,7 +145,7 @@ impl Server {
     /// Sends `GET /api/v1/locate` with these parameters.
     #[track_caller]
     pub(crate) fn locate(&self, fields: &[(&str, &str)]) -> Reply {
-        self.get(&format!("/api/v1/locate?{}", encoded(fields)))
+        self.get(&format!("/api/v1/locate?{}", encode_fields(fields)))
     }
 
     /// The origin of the server: `http://127.0.0.1:port`.
@@ -260,7 +260,7 @@ pub(crate) fn read_to_close(mut stream: TcpStream) -> String {
 
 /// Counts responses with status 200 until `expected` have arrived, or no more arrive. It does not
 /// wait for the server to close the connection.
-pub(crate) fn read_to_close_or_idle(mut stream: TcpStream, expected: usize) -> usize {
+pub(crate) fn count_responses(mut stream: TcpStream, expected: usize) -> usize {
     const STATUS_LINE: &[u8] = b"HTTP/1.1 200 OK";
     let (mut count, mut rest) = (0, Vec::new());
     let mut bytes = vec![0; 1 << 20];
@@ -279,7 +279,7 @@ pub(crate) fn read_to_close_or_idle(mut stream: TcpStream, expected: usize) -> u
 }
 
 /// Encodes fields as a query string or form.
-pub(crate) fn encoded(fields: &[(&str, &str)]) -> String {
+pub(crate) fn encode_fields(fields: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new())
         .extend_pairs(fields)
         .finish()

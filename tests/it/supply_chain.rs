@@ -77,7 +77,7 @@ fn npm_advisories_fail_the_check() {
     );
 }
 
-const CARGO: &str = r#"{
+const CARGO_SBOM: &str = r#"{
   "bomFormat": "CycloneDX", "specVersion": "1.5",
   "metadata": { "component": { "type": "application", "bom-ref": "root", "name": "catchment" } },
   "components": [ { "type": "library", "bom-ref": "serde 1", "name": "serde" } ],
@@ -88,7 +88,7 @@ const CARGO: &str = r#"{
 fn sbom() -> String {
     let folder = TempDir::new().expect("a folder");
     let cargo = folder.path().join("cargo.json");
-    fs::write(&cargo, CARGO).expect("written");
+    fs::write(&cargo, CARGO_SBOM).expect("written");
     let output = Command::new("python3")
         .args(["tools/sbom.py", "src/web/package-lock.json"])
         .arg("tests/browser/package-lock.json=excluded")

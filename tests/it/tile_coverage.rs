@@ -10,7 +10,7 @@ use catchment::domain::{Boundary, Layer};
 use catchment::tiles::{TileArea, TileCoord, TiledLayer};
 use geo::Validation;
 
-use crate::borders::{Borders, SIXTY};
+use crate::borders::{DistortedGrid, SIXTY_AREAS};
 use crate::external_tools::{python, report_skipped, stdout_of};
 use crate::tiles::{TileFeature, Vertex, decode, doubled_area, edges};
 
@@ -39,14 +39,14 @@ pub(crate) fn tile_features(layer: &TiledLayer, z: u8, x: u32, y: u32) -> Vec<Ti
 
 /// Returns the tiles of a zoom that contain a border, among the children of those of the previous
 /// zoom; a sample if there are many.
-fn tiles_with_borders(layer: &TiledLayer, above: &[(u32, u32)], z: u8) -> Vec<(u32, u32)> {
-    let below = above.iter().flat_map(|&(x, y)| {
+fn tiles_with_borders(layer: &TiledLayer, parents: &[(u32, u32)], z: u8) -> Vec<(u32, u32)> {
+    let children = parents.iter().flat_map(|&(x, y)| {
         [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(east, south)| (2 * x + east, 2 * y + south))
     });
     let mut tiles: Vec<(u32, u32)> = if z == 0 {
         vec![(0, 0)]
     } else {
-        below.collect()
+        children.collect()
     };
     tiles.retain(|&(x, y)| {
         let features = tile_features(layer, z, x, y);
@@ -56,8 +56,8 @@ fn tiles_with_borders(layer: &TiledLayer, above: &[(u32, u32)], z: u8) -> Vec<(u
                 .any(|feature| feature.rings.iter().any(|ring| ring.len() > 4))
     });
     // A sample spread over all of them.
-    let every = tiles.len().div_ceil(TILES_MAX).max(1);
-    tiles.into_iter().step_by(every).collect()
+    let step = tiles.len().div_ceil(TILES_MAX).max(1);
+    tiles.into_iter().step_by(step).collect()
 }
 
 /// Returns the polygons of a feature, each an exterior followed by its holes.
@@ -103,14 +103,14 @@ fn check_with_geos(what: &str, tiles: &[(String, Vec<TileFeature>)], is_partitio
 /// Checks the definition of a coverage: no two edges cross, no vertex is in the interior of an
 /// edge, and each edge has at most one area on either side.
 #[track_caller]
-fn check_coverage(text: &str, features: &[TileFeature]) {
+fn check_coverage(context: &str, features: &[TileFeature]) {
     let mut all: Vec<(Vertex, Vertex)> = Vec::new();
     let mut seen: BTreeSet<(Vertex, Vertex)> = BTreeSet::new();
     for feature in features {
         for edge in feature.rings.iter().flat_map(|ring| edges(ring)) {
             assert!(
                 seen.insert(edge),
-                "{text}: two areas on one side of {edge:?}"
+                "{context}: two areas on one side of {edge:?}"
             );
             if !seen.contains(&(edge.1, edge.0)) {
                 all.push(edge);
@@ -133,7 +133,7 @@ fn check_coverage(text: &str, features: &[TileFeature]) {
             assert!(
                 !(are_on_opposite_sides(one, other.0, other.1)
                     && are_on_opposite_sides(other, one.0, one.1)),
-                "{text}: {one:?} crosses {other:?}"
+                "{context}: {one:?} crosses {other:?}"
             );
             for (edge, vertex) in [
                 (one, other.0),
@@ -144,7 +144,7 @@ fn check_coverage(text: &str, features: &[TileFeature]) {
                 let is_end = vertex == edge.0 || vertex == edge.1;
                 assert!(
                     is_end || side(edge, vertex) != 0 || !in_box(edge, vertex),
-                    "{text}: {vertex:?} is on {edge:?}"
+                    "{context}: {vertex:?} is on {edge:?}"
                 );
             }
         }
@@ -152,13 +152,13 @@ fn check_coverage(text: &str, features: &[TileFeature]) {
 }
 
 #[track_caller]
-fn check_layer(what: &str, boundaries: &[Boundary], is_partition: bool, deepest: u8) {
+fn check_layer(what: &str, boundaries: &[Boundary], is_partition: bool, max_zoom: u8) {
     let layer = tiled_layer(boundaries, is_partition);
     let mut tiles = Vec::new();
-    let mut above = Vec::new();
-    for z in 0..=deepest {
-        above = tiles_with_borders(&layer, &above, z);
-        let names = above
+    let mut parents = Vec::new();
+    for z in 0..=max_zoom {
+        parents = tiles_with_borders(&layer, &parents, z);
+        let names = parents
             .iter()
             .map(|&(x, y)| (format!("{z}/{x}/{y}"), tile_features(&layer, z, x, y)));
         tiles.extend(names);
@@ -188,7 +188,7 @@ fn statistical_areas_are_a_valid_coverage_on_every_tile() {
 
 #[test]
 fn irregular_borders_are_a_valid_coverage_on_every_tile() {
-    check_layer("sixty", &SIXTY.areas(), true, 18);
+    check_layer("sixty", &SIXTY_AREAS.areas(), true, 18);
 }
 
 #[test]
@@ -196,18 +196,18 @@ fn every_area_is_on_a_tile_of_every_zoom() {
     let dataset = crate::embedded_dataset::embedded();
     let boundaries = &dataset.statistical_boundaries;
     let layer = tiled_layer(boundaries, true);
-    let mut above: Vec<(u32, u32)> = vec![(0, 0)];
+    let mut parents: Vec<(u32, u32)> = vec![(0, 0)];
     for z in 0..=10 {
-        let mut kinds: BTreeMap<u64, bool> = BTreeMap::new();
-        for &(x, y) in &above {
+        let mut has_polygons: BTreeMap<u64, bool> = BTreeMap::new();
+        for &(x, y) in &parents {
             for feature in tile_features(&layer, z, x, y) {
-                *kinds.entry(feature.id).or_default() |= !feature.rings.is_empty();
+                *has_polygons.entry(feature.id).or_default() |= !feature.rings.is_empty();
             }
         }
-        assert_eq!(kinds.len(), boundaries.len(), "zoom {z}");
-        let drawn = kinds.values().filter(|is_drawn| **is_drawn).count();
-        println!("zoom {z}: {drawn} of {} have polygons", kinds.len());
-        above = above
+        assert_eq!(has_polygons.len(), boundaries.len(), "zoom {z}");
+        let drawn = has_polygons.values().filter(|is_drawn| **is_drawn).count();
+        println!("zoom {z}: {drawn} of {} have polygons", has_polygons.len());
+        parents = parents
             .iter()
             .flat_map(|&(x, y)| {
                 [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(e, s)| (2 * x + e, 2 * y + s))
@@ -222,7 +222,7 @@ const DISPLACEMENT_MAX: f64 = 4.0 + 1.0;
 
 #[test]
 fn no_border_moves_by_more_than_half_a_pixel() {
-    let areas = SIXTY.areas();
+    let areas = SIXTY_AREAS.areas();
     let layer = tiled_layer(&areas, true);
     let mut furthest: f64 = 0.0;
     for (z, x, y) in [(4, 7, 5), (6, 31, 20)] {
@@ -307,7 +307,7 @@ fn adjacent_tiles_agree_in_their_buffers() {
 
 #[test]
 fn sixty_areas_have_77_010_vertices() {
-    let areas = SIXTY.areas();
+    let areas = SIXTY_AREAS.areas();
     let vertices: usize = areas.iter().map(|area| area.grid[0].rings[0].len()).sum();
     assert_eq!((areas.len(), vertices), (60, 77_010));
     assert!(areas.iter().all(|area| area.lonlat.is_valid()));
@@ -322,7 +322,7 @@ proptest::proptest! {
         north in 100_000_000_i32..900_000_000, side in 10_000_i32..30_000_000, edges in 1_u32..24,
         seed in 0_u64.., z in 0_u8..=14,
     ) {
-        let borders = Borders { columns, rows, corner: (east, north), side, edges, seed };
+        let borders = DistortedGrid { columns, rows, corner: (east, north), side, edges, seed };
         let areas = borders.areas();
         proptest::prop_assume!(areas.iter().all(|area| area.lonlat.is_valid()));
         let layer = tiled_layer(&areas, true);
@@ -335,7 +335,7 @@ proptest::proptest! {
 /// Returns overlapping areas. Areas with the same seed have the same border.
 fn overlapping_areas(count: usize, side: i32, seed: u64) -> Vec<Boundary> {
     let blob = |index: usize| {
-        let one = Borders {
+        let one = DistortedGrid {
             columns: 1,
             rows: 1,
             corner: (

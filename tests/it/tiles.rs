@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::server::{AS_OF, Reply, SERVER};
 
-const KENDAL: &str = "/tiles/icc/8/125/81.mvt";
+const KENDAL_TILE: &str = "/tiles/icc/8/125/81.mvt";
 
 const MVT: &str = "application/vnd.mapbox-vector-tile";
 const EXTENT: i32 = 4_096;
@@ -429,8 +429,8 @@ fn tilejson_preserves_the_date_and_ignores_invalid_hosts() {
     };
     let dated = template(&[], "/tiles/icc.json?as_of=2023-01-01");
     assert!(dated.ends_with(".mvt?as_of=2023-01-01"), "{dated}");
-    let doubtful = template(&[("host", "maps.example:8080")], "/tiles/icc.json");
-    assert_eq!(doubtful, "/tiles/icc/{z}/{x}/{y}.mvt");
+    let untrusted = template(&[("host", "maps.example:8080")], "/tiles/icc.json");
+    assert_eq!(untrusted, "/tiles/icc/{z}/{x}/{y}.mvt");
     SERVER
         .send("GET", "/tiles/icc.json", &[("host", "a\"b")], None)
         .expect_problem(400, "malformed");
@@ -499,11 +499,11 @@ fn request(method: &str, path: &str, accept_encoding: &str, if_none_match: Optio
 
 #[test]
 fn each_encoding_has_its_own_etag_and_the_same_tile() {
-    let plain = request("GET", KENDAL, "identity", None).expect(200);
+    let plain = request("GET", KENDAL_TILE, "identity", None).expect(200);
     let mut etags = BTreeSet::from([plain.header("etag").to_string()]);
     for encoding in ["gzip", "zstd", "br"] {
         for _ in 0..2 {
-            let reply = request("GET", KENDAL, encoding, None).expect(200);
+            let reply = request("GET", KENDAL_TILE, encoding, None).expect(200);
             assert_eq!(reply.header("content-encoding"), encoding, "{reply}");
             assert_eq!(reply.header("content-type"), MVT, "{reply}");
             assert!(reply.body.len() < plain.body.len(), "{reply}");
@@ -525,20 +525,20 @@ fn content_encodings_are_negotiated_by_weight() {
         ("deflate", ""),
         ("", ""),
     ] {
-        let reply = request("GET", KENDAL, accepted, None).expect(200);
+        let reply = request("GET", KENDAL_TILE, accepted, None).expect(200);
         assert_eq!(
             reply.header("content-encoding"),
             expected,
             "{accepted}: {reply}"
         );
     }
-    let refused = request("GET", KENDAL, "identity;q=0, compress", None);
+    let refused = request("GET", KENDAL_TILE, "identity;q=0, compress", None);
     refused.expect_problem(406, "no_acceptable_encoding");
 }
 
 #[test]
 fn conditional_requests_return_304_with_the_headers_of_the_tile() {
-    for path in [KENDAL, "/tiles/icc/8/0/0.mvt"] {
+    for path in [KENDAL_TILE, "/tiles/icc/8/0/0.mvt"] {
         for accepted in ["identity", "gzip", "zstd", "br"] {
             let first = request("GET", path, accepted, None);
             let etag = first.header("etag").to_string();
@@ -562,15 +562,15 @@ fn conditional_requests_return_304_with_the_headers_of_the_tile() {
         }
     }
     // The ETag of one encoding does not match another.
-    let etag = request("GET", KENDAL, "gzip", None)
+    let etag = request("GET", KENDAL_TILE, "gzip", None)
         .header("etag")
         .to_string();
-    request("GET", KENDAL, "br", Some(&etag)).expect(200);
+    request("GET", KENDAL_TILE, "br", Some(&etag)).expect(200);
 }
 
 #[test]
 fn head_responses_have_the_headers_of_get_responses() {
-    for (path, status) in [(KENDAL, 200), ("/tiles/icc/8/0/0.mvt", 204)] {
+    for (path, status) in [(KENDAL_TILE, 200), ("/tiles/icc/8/0/0.mvt", 204)] {
         for accepted in ["identity", "gzip", "br"] {
             let get = request("GET", path, accepted, None).expect(status);
             let head = request("HEAD", path, accepted, None).expect(status);
@@ -610,7 +610,7 @@ fn several_layers_can_be_requested_in_one_tile() {
     let tile = MvtReaderRef::new(&reply.body).expect("a vector tile");
     let names: Vec<&str> = tile.layers().map(|layer| layer.name()).collect();
     assert_eq!(names, ["icc", "gp-practice", "sub-icb"]);
-    let single = SERVER.get(KENDAL).expect(200);
+    let single = SERVER.get(KENDAL_TILE).expect(200);
     assert!(
         reply.body.starts_with(&single.body),
         "the bytes of a layer do not depend on the others"
@@ -654,7 +654,9 @@ fn edition_path(query: &str) -> String {
 fn tiles_of_an_edition_are_immutable() {
     let path = edition_path(&format!("?as_of={AS_OF}"));
     let edition = SERVER.get(&path).expect(200);
-    let plain = SERVER.get(&format!("{KENDAL}?as_of={AS_OF}")).expect(200);
+    let plain = SERVER
+        .get(&format!("{KENDAL_TILE}?as_of={AS_OF}"))
+        .expect(200);
     assert_eq!(edition.body, plain.body);
     assert_eq!(edition.header("etag"), plain.header("etag"));
     assert_eq!(

@@ -8,7 +8,7 @@ use flate2::read::GzDecoder;
 use serde_json::Value;
 
 use crate::fixture::{TestDataset, square};
-use crate::server::{Reply, SERVER, Server, encoded};
+use crate::server::{Reply, SERVER, Server, encode_fields};
 
 /// The maximum size of the script and the data of one area, compressed with gzip.
 const BYTES_MAX: usize = 15_000;
@@ -19,7 +19,7 @@ fn get(path: &str) -> Reply {
 }
 
 #[track_caller]
-fn in_encoding(path: &str, encoding: &str) -> Reply {
+fn get_encoded(path: &str, encoding: &str) -> Reply {
     let headers = [("accept-encoding", encoding)];
     let reply = SERVER.send("GET", path, &headers, None).expect(200);
     assert_eq!(reply.header("content-encoding"), encoding, "{path}");
@@ -35,10 +35,10 @@ fn communities() -> Vec<String> {
 
 #[test]
 fn script_and_data_are_small() {
-    let script = in_encoding("/widget.js", "gzip").body.len();
+    let script = get_encoded("/widget.js", "gzip").body.len();
     for id in communities() {
         let path = format!("/widget/icc/{id}.json");
-        let data = in_encoding(&path, "gzip").body.len();
+        let data = get_encoded(&path, "gzip").body.len();
         assert!(script + data <= BYTES_MAX, "{path}: {script} and {data}");
     }
 }
@@ -63,7 +63,7 @@ fn scripts_and_data_are_cross_origin_compressed_and_have_etags() {
             assert_eq!(plain.header(name), value, "{path}");
         }
         let mut decompressed = Vec::new();
-        let compressed = in_encoding(path, "gzip");
+        let compressed = get_encoded(path, "gzip");
         GzDecoder::new(&compressed.body[..])
             .read_to_end(&mut decompressed)
             .expect("gzip");
@@ -72,7 +72,7 @@ fn scripts_and_data_are_cross_origin_compressed_and_have_etags() {
             compressed.header("vary").contains("accept-encoding"),
             "{path}"
         );
-        let tags = [&plain, &compressed, &in_encoding(path, "br")]
+        let tags = [&plain, &compressed, &get_encoded(path, "br")]
             .map(|reply| reply.header("etag").to_string());
         assert!(tags[0] != tags[1] && tags[1] != tags[2], "{tags:?}");
         let again = [
@@ -334,7 +334,8 @@ fn pages_link_to_their_oembed_description() {
 
 #[test]
 fn oembed_follows_the_specification() {
-    let oembed = |fields: &[(&str, &str)]| SERVER.get(&format!("/oembed?{}", encoded(fields)));
+    let oembed =
+        |fields: &[(&str, &str)]| SERVER.get(&format!("/oembed?{}", encode_fields(fields)));
     let own = format!("{}/embed?area=mb-kendal", SERVER.origin());
     let narrow = oembed(&[
         ("url", &own),

@@ -22,9 +22,9 @@ use crate::batch::column_mapping::{ColumnMapping, ColumnRole};
 /// If a type is not supported; the error has the name and type of the first such column.
 pub(in crate::batch) fn check_types(
     schema: &Schema,
-    roles: &ColumnMapping,
+    mapping: &ColumnMapping,
 ) -> Result<(), BatchError> {
-    for (role, index) in roles.columns() {
+    for (role, index) in mapping.columns() {
         let field = schema.field(index);
         let data_type = field.data_type();
         let is_supported = is_text(data_type)

@@ -49,11 +49,11 @@ pub(super) fn check_footer<F: ChunkReader>(
     limits: DecodeLimits,
 ) -> Result<(), BatchError> {
     let length = file.len();
-    let Some(index) = length.checked_sub(TAIL_BYTES) else {
+    let Some(tail_start) = length.checked_sub(TAIL_BYTES) else {
         return Ok(());
     };
     let tail = file
-        .get_bytes(index, 8)
+        .get_bytes(tail_start, 8)
         .map_err(|error| corrupt(BatchFormat::Parquet, error))?;
     let Some((footer_length, b"PAR1")) = tail.split_first_chunk::<4>() else {
         return Ok(());
@@ -62,7 +62,7 @@ pub(super) fn check_footer<F: ChunkReader>(
     if footer_length > limits.metadata_bytes {
         return Err(ExceededLimit::MetadataBytes(limits.metadata_bytes).into());
     }
-    let Some(start) = index.checked_sub(footer_length) else {
+    let Some(start) = tail_start.checked_sub(footer_length) else {
         return Ok(());
     };
     let footer_size =
@@ -235,10 +235,10 @@ fn check_page_headers<F: ChunkReader>(
     decompressed: &mut DecompressedTotal,
 ) -> Result<(), BatchError> {
     // The chunk was checked to be within the file.
-    let (mut index, length) = chunk.byte_range();
-    let end = index.saturating_add(length);
-    while index < end {
-        let header = read_page_header(file, index, end)?;
+    let (mut offset, length) = chunk.byte_range();
+    let end = offset.saturating_add(length);
+    while offset < end {
+        let header = read_page_header(file, offset, end)?;
         let size = |number| {
             u64::try_from(number).map_err(|_| corrupt_parquet("a page has a negative length"))
         };
@@ -255,23 +255,23 @@ fn check_page_headers<F: ChunkReader>(
             ));
         }
         let length = (header.length as u64).saturating_add(compressed);
-        index = index.saturating_add(length);
+        offset = offset.saturating_add(length);
     }
     Ok(())
 }
 
 fn read_page_header<F: ChunkReader>(
     file: &F,
-    index: u64,
+    offset: u64,
     end: u64,
 ) -> Result<PageHeader, BatchError> {
     let mut read_size = *PAGE_HEADER_BYTES.start();
     loop {
         let mut bytes = Vec::new();
         let source = file
-            .get_read(index)
+            .get_read(offset)
             .map_err(|error| corrupt(BatchFormat::Parquet, error))?;
-        let most = (end - index).min(read_size as u64);
+        let most = (end - offset).min(read_size as u64);
         source.take(most).read_to_end(&mut bytes)?;
         match PageHeader::parse(&bytes) {
             Ok(header) => return Ok(header),

@@ -320,7 +320,8 @@ impl<W: Write + Send> ParquetAppender<W> {
         added_schema: &SchemaRef,
         compression: Compression,
     ) -> Result<ParquetAppender<W>, BatchError> {
-        let (standalone, columns) = ParquetSink::begin(io::sink(), added_schema, compression)?;
+        let (standalone, added_columns) =
+            ParquetSink::begin(io::sink(), added_schema, compression)?;
         let file_metadata = input.parquet().file_metadata();
         let mut properties = writer_properties(
             compression,
@@ -349,7 +350,7 @@ impl<W: Write + Send> ParquetAppender<W> {
         Ok(ParquetAppender {
             output: output.map_err(parquet_write_error)?,
             input,
-            added_columns: columns,
+            added_columns,
             partial_group: None,
         })
     }

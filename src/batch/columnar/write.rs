@@ -110,11 +110,11 @@ impl<W: Write + Send> ParquetSink<W> {
         let writer = ArrowWriter::try_new(output, Arc::clone(schema), Some(properties));
         let writer_parts = writer.and_then(ArrowWriter::into_serialized_writer);
         let (file, factory) = writer_parts.map_err(parquet_write_error)?;
-        let columns = RowGroupFactory {
+        let row_group_factory = RowGroupFactory {
             factory,
             schema: Arc::clone(schema),
         };
-        Ok((ParquetSink { file }, columns))
+        Ok((ParquetSink { file }, row_group_factory))
     }
 
     /// Writes the end of the file.

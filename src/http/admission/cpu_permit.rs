@@ -39,7 +39,7 @@ impl CpuPermit {
             .0
             .semaphore
             .acquire_or_queue(self.0.client_id)?
-            .place()
+            .wait()
             .await?;
         self.set(permit);
         Ok(())

@@ -117,7 +117,7 @@ impl FairSemaphore {
         let displaced = if state.queued >= limits.queue_length {
             Some(
                 state
-                    .displace_longest(queued + 1)
+                    .displace_from_longest_queue(queued + 1)
                     .ok_or(AcquireError::Full)?,
             )
         } else {
@@ -205,9 +205,9 @@ impl SemaphoreState {
         client: ClientId,
         change: impl FnOnce(&mut ClientState) -> T,
     ) -> Option<T> {
-        let known = self.clients.get_mut(&client)?;
-        let result = change(known);
-        if known.acquired == 0 && known.waiters.is_empty() {
+        let client_state = self.clients.get_mut(&client)?;
+        let result = change(client_state);
+        if client_state.acquired == 0 && client_state.waiters.is_empty() {
             self.clients.remove(&client);
         }
         Some(result)
@@ -233,10 +233,10 @@ impl SemaphoreState {
 
     /// Removes the next request to be served: the first one of the next client that may have
     /// another permit.
-    fn next_waiter(&mut self, places_per_client: usize) -> Option<(ClientId, Waiter)> {
+    fn next_waiter(&mut self, permits_per_client: usize) -> Option<(ClientId, Waiter)> {
         let may_have_another = |client: &ClientId| {
             let client = self.clients.get(client);
-            client.is_some_and(|state| state.acquired < places_per_client)
+            client.is_some_and(|state| state.acquired < permits_per_client)
         };
         let index = self.waiting_clients.iter().position(may_have_another)?;
         let client = self.waiting_clients.remove(index)?;
@@ -247,7 +247,7 @@ impl SemaphoreState {
 
     /// Removes the latest waiting request of the client with the most, if it has more than
     /// `more_than`.
-    fn displace_longest(&mut self, more_than: usize) -> Option<Waiter> {
+    fn displace_from_longest_queue(&mut self, more_than: usize) -> Option<Waiter> {
         let lengths = self
             .waiting_clients
             .iter()
@@ -272,9 +272,9 @@ impl PermitRequest {
     ///
     /// # Errors
     /// If the request was displaced from the queue.
-    pub(in crate::http) async fn place(self) -> Result<ConcurrencyPermit, AcquireError> {
+    pub(in crate::http) async fn wait(self) -> Result<ConcurrencyPermit, AcquireError> {
         match self {
-            PermitRequest::Granted(place) => Ok(place),
+            PermitRequest::Granted(permit) => Ok(permit),
             PermitRequest::Queued(mut request) => (&mut request.granted)
                 .await
                 .unwrap_or(Err(AcquireError::Full)),
@@ -308,9 +308,9 @@ pub(in crate::http) struct ConcurrencyPermit {
 }
 
 impl ConcurrencyPermit {
-    fn new(shared: &Arc<SemaphoreInner>, client: ClientId) -> ConcurrencyPermit {
+    fn new(semaphore: &Arc<SemaphoreInner>, client: ClientId) -> ConcurrencyPermit {
         ConcurrencyPermit {
-            semaphore: Arc::clone(shared),
+            semaphore: Arc::clone(semaphore),
             client,
         }
     }
@@ -335,13 +335,13 @@ mod tests {
     const C: ClientId = ClientId(3);
 
     fn new_semaphore(
-        places: usize,
+        permits: usize,
         permits_per_client: usize,
         queue_length: usize,
         queue_length_per_client: usize,
     ) -> FairSemaphore {
         FairSemaphore::new(SemaphoreLimits {
-            permits: places,
+            permits,
             permits_per_client,
             queue_length,
             queue_length_per_client,
@@ -354,7 +354,7 @@ mod tests {
         match semaphore.acquire_or_queue(client) {
             Ok(PermitRequest::Granted(permit)) => permit,
             Ok(PermitRequest::Queued(_)) => panic!("no permit is free"),
-            Err(refusal) => panic!("the request was rejected: {refusal:?}"),
+            Err(error) => panic!("the request was rejected: {error:?}"),
         }
     }
 
@@ -363,7 +363,7 @@ mod tests {
         match semaphore.acquire_or_queue(client) {
             Ok(PermitRequest::Queued(request)) => PermitRequest::Queued(request),
             Ok(PermitRequest::Granted(_)) => panic!("a permit is free"),
-            Err(refusal) => panic!("the request was rejected: {refusal:?}"),
+            Err(error) => panic!("the request was rejected: {error:?}"),
         }
     }
 
@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn full_queue_displaces_the_latest_request_of_the_longest_waiter() {
+    async fn full_queue_displaces_the_latest_request_of_the_client_with_most() {
         let semaphore = new_semaphore(1, 1, 4, 4);
         let _permit = acquire_now(&semaphore, A);
         let mut of_a: Vec<PermitRequest> = (0..4).map(|_| enqueue(&semaphore, A)).collect();
@@ -460,7 +460,7 @@ mod tests {
         let _also_of_b = enqueue(&semaphore, B);
         assert_eq!(semaphore.queued(), 4);
         for displaced in of_a.drain(2..) {
-            assert!(matches!(displaced.place().await, Err(AcquireError::Full)));
+            assert!(matches!(displaced.wait().await, Err(AcquireError::Full)));
         }
         // A and B have two waiting requests each: the first request of C displaces one, its second
         // does not.

@@ -138,21 +138,21 @@ mod tests {
         assert_eq!(
             limiter
                 .check_at("b", rate, secs(1.0))
-                .map(|left| left.requests),
+                .map(|quota| quota.requests),
             Ok(3)
         );
         assert!(limiter.check_at("a", rate, secs(1.2)).is_err());
         assert_eq!(
             limiter
                 .check_at("a", rate, secs(1.25))
-                .map(|left| left.requests),
+                .map(|quota| quota.requests),
             Ok(0)
         );
         assert!(limiter.check_at("a", rate, secs(1.3)).is_err());
         assert_eq!(
             limiter
                 .check_at("a", rate, secs(9.0))
-                .map(|left| left.requests),
+                .map(|quota| quota.requests),
             Ok(3)
         );
     }
@@ -180,7 +180,7 @@ mod tests {
         }
         assert_eq!(limiter.sets.len(), SETS);
         let late = limiter.check_at("late", rate, secs(1.0));
-        assert_eq!(late.map(|left| left.requests), Ok(1));
+        assert_eq!(late.map(|quota| quota.requests), Ok(1));
     }
 
     #[test]

@@ -141,8 +141,8 @@ mod tests {
 
     #[test]
     fn every_limit_has_its_own_code_and_status() {
-        let describe = |excess| {
-            let problem = to_problem(&BatchError::LimitExceeded(excess), 1);
+        let describe = |limit| {
+            let problem = to_problem(&BatchError::LimitExceeded(limit), 1);
             format!(
                 "{} {}: {}",
                 problem.status().as_u16(),

@@ -76,7 +76,7 @@ pub(in crate::http) async fn page(
     query_params(&uri, &[])?;
     let encoding =
         negotiate::preferred_encoding(&headers).ok_or_else(Problem::no_acceptable_encoding)?;
-    let releases = app.releases();
+    let releases = app.loaded_datasets();
     let index = releases.current();
     Ok(app.pages.response(CachedPage::Batch, index, encoding, || {
         form_page(index, None, &RequestParams::default())
@@ -163,7 +163,7 @@ impl FormFile {
             let free_bytes = self
                 .chunks
                 .last()
-                .map_or(0, |r#mut| r#mut.capacity() - r#mut.len());
+                .map_or(0, |chunk| chunk.capacity() - chunk.len());
             if free_bytes == 0 {
                 self.chunks.push(BytesMut::with_capacity(FILE_CHUNK_BYTES));
                 continue;
@@ -369,7 +369,7 @@ fn form_response(
     problem: Option<&Problem>,
     params: &RequestParams,
 ) -> Response {
-    let releases = app.releases();
+    let releases = app.loaded_datasets();
     let page = form_page(releases.current(), problem, params);
     pages::html(status, page)
 }

@@ -299,11 +299,11 @@ impl TransferMonitor {
     pub(super) async fn until_aborted(
         &self,
         limits: &BatchLimits,
-        places: &FairSemaphore,
+        permits: &FairSemaphore,
     ) -> &'static str {
         tokio::select! {
             () = self.until_stalled(limits.stall_timeout) => "batch aborted: the transfer stalled",
-            () = self.until_too_slow(limits, places) => "batch aborted: the client is too slow",
+            () = self.until_too_slow(limits, permits) => "batch aborted: the client is too slow",
             () = tokio::time::sleep(limits.job_timeout) => "batch aborted: it took too long",
         }
     }
@@ -323,11 +323,11 @@ impl TransferMonitor {
     }
 
     /// Resolves when the client sends or reads below the minimum rate.
-    async fn until_too_slow(&self, limits: &BatchLimits, places: &FairSemaphore) {
+    async fn until_too_slow(&self, limits: &BatchLimits, permits: &FairSemaphore) {
         let directions = [&self.upload, &self.download];
         loop {
             tokio::time::sleep(RATE_CHECK_INTERVAL).await;
-            let after = match places.queued() {
+            let after = match permits.queued() {
                 0 => limits.rate_grace,
                 _ => limits.rate_grace_if_queued.min(limits.rate_grace),
             };
@@ -383,8 +383,8 @@ impl Drop for ClientWait<'_> {
     fn drop(&mut self) {
         self.direction.waiting_since_us.store(0, Ordering::Relaxed);
         let waited_us = self.traffic.now_us() - self.since_us;
-        let all = &self.direction.waited_us;
-        all.fetch_add(waited_us, Ordering::Relaxed);
+        let total_us = &self.direction.waited_us;
+        total_us.fetch_add(waited_us, Ordering::Relaxed);
     }
 }
 

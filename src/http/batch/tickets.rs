@@ -60,9 +60,9 @@ pub(super) struct UploadHalf {
 impl TicketRegistry {
     /// Creates a registry. An upload and its download wait for each other for at most
     /// `stall_timeout`.
-    pub(super) fn new(stalled_after: Duration) -> TicketRegistry {
+    pub(super) fn new(stall_timeout: Duration) -> TicketRegistry {
         TicketRegistry {
-            timeout: stalled_after.min(RENDEZVOUS_TIMEOUT),
+            timeout: stall_timeout.min(RENDEZVOUS_TIMEOUT),
             pending: Mutex::default(),
             changed: Notify::new(),
         }

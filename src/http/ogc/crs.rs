@@ -12,7 +12,7 @@ const LATITUDE_MAX: f64 = 85.051_128_779_806_6;
 
 /// A coordinate reference system, with its axes in the order of its definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Crs {
+pub(super) enum OgcCrs {
     /// WGS84, longitude before latitude: the CRS of GeoJSON.
     Crs84,
     /// EPSG:4326: WGS84, latitude before longitude.
@@ -23,49 +23,49 @@ pub(super) enum Crs {
     WebMercator,
 }
 
-impl Crs {
-    pub(super) const ALL: [Crs; 4] = [
-        Crs::Crs84,
-        Crs::Wgs84,
-        Crs::BritishNationalGrid,
-        Crs::WebMercator,
+impl OgcCrs {
+    pub(super) const ALL: [OgcCrs; 4] = [
+        OgcCrs::Crs84,
+        OgcCrs::Wgs84,
+        OgcCrs::BritishNationalGrid,
+        OgcCrs::WebMercator,
     ];
 
     /// The `storageCrs`: the CRS in which boundaries are looked up.
-    pub(super) const STORAGE: Crs = Crs::BritishNationalGrid;
+    pub(super) const STORAGE: OgcCrs = OgcCrs::BritishNationalGrid;
 
     pub(super) fn uri(self) -> &'static str {
         match self {
-            Crs::Crs84 => "http://www.opengis.net/def/crs/OGC/1.3/CRS84",
-            Crs::Wgs84 => "http://www.opengis.net/def/crs/EPSG/0/4326",
-            Crs::BritishNationalGrid => "http://www.opengis.net/def/crs/EPSG/0/27700",
-            Crs::WebMercator => "http://www.opengis.net/def/crs/EPSG/0/3857",
+            OgcCrs::Crs84 => "http://www.opengis.net/def/crs/OGC/1.3/CRS84",
+            OgcCrs::Wgs84 => "http://www.opengis.net/def/crs/EPSG/0/4326",
+            OgcCrs::BritishNationalGrid => "http://www.opengis.net/def/crs/EPSG/0/27700",
+            OgcCrs::WebMercator => "http://www.opengis.net/def/crs/EPSG/0/3857",
         }
     }
 
-    pub(super) fn from_uri(uri: &str) -> Option<Crs> {
-        Crs::ALL.into_iter().find(|crs| crs.uri() == uri)
+    pub(super) fn from_uri(uri: &str) -> Option<OgcCrs> {
+        OgcCrs::ALL.into_iter().find(|crs| crs.uri() == uri)
     }
 
     /// Returns the number of decimals in coordinates, for a precision of 1 cm or finer.
     pub(super) fn decimals(self) -> i32 {
         match self {
-            Crs::Crs84 | Crs::Wgs84 => 7,
-            Crs::BritishNationalGrid => 3,
-            Crs::WebMercator => 2,
+            OgcCrs::Crs84 | OgcCrs::Wgs84 => 7,
+            OgcCrs::BritishNationalGrid => 3,
+            OgcCrs::WebMercator => 2,
         }
     }
 
     /// Returns the geometry of the boundary in this CRS, with its axis order.
     pub(super) fn geometry(self, boundary: &Boundary) -> MultiPolygon<f64> {
         match self {
-            Crs::Crs84 => boundary.lonlat.clone(),
-            Crs::Wgs84 => boundary.lonlat.map_coords(|point| Coord {
+            OgcCrs::Crs84 => boundary.lonlat.clone(),
+            OgcCrs::Wgs84 => boundary.lonlat.map_coords(|point| Coord {
                 x: point.y,
                 y: point.x,
             }),
-            Crs::WebMercator => boundary.lonlat.map_coords(web_mercator),
-            Crs::BritishNationalGrid => planar::to_planar(boundary),
+            OgcCrs::WebMercator => boundary.lonlat.map_coords(web_mercator),
+            OgcCrs::BritishNationalGrid => planar::to_planar(boundary),
         }
     }
 
@@ -75,22 +75,26 @@ impl Crs {
     /// longitude is greater than the `high` one, the box crosses the antimeridian.
     pub(super) fn intersects_box(self, boundary: &Boundary, low: [f64; 2], high: [f64; 2]) -> bool {
         match self {
-            Crs::BritishNationalGrid => intersects_rect(&planar::to_planar(boundary), low, high),
-            Crs::Wgs84 => Crs::Crs84.intersects_box(boundary, [low[1], low[0]], [high[1], high[0]]),
-            Crs::WebMercator => {
-                Crs::Crs84.intersects_box(boundary, from_web_mercator(low), from_web_mercator(high))
+            OgcCrs::BritishNationalGrid => intersects_rect(&planar::to_planar(boundary), low, high),
+            OgcCrs::Wgs84 => {
+                OgcCrs::Crs84.intersects_box(boundary, [low[1], low[0]], [high[1], high[0]])
             }
-            Crs::Crs84 if low[0] > high[0] => {
+            OgcCrs::WebMercator => OgcCrs::Crs84.intersects_box(
+                boundary,
+                from_web_mercator(low),
+                from_web_mercator(high),
+            ),
+            OgcCrs::Crs84 if low[0] > high[0] => {
                 intersects_rect(&boundary.lonlat, low, [180.0, high[1]])
                     || intersects_rect(&boundary.lonlat, [-180.0, low[1]], high)
             }
-            Crs::Crs84 => intersects_rect(&boundary.lonlat, low, high),
+            OgcCrs::Crs84 => intersects_rect(&boundary.lonlat, low, high),
         }
     }
 
     /// Returns whether the corners are those of a box in this CRS.
     pub(super) fn is_valid_box(self, low: [f64; 2], high: [f64; 2]) -> bool {
-        let may_cross_antimeridian = [self == Crs::Crs84, self == Crs::Wgs84];
+        let may_cross_antimeridian = [self == OgcCrs::Crs84, self == OgcCrs::Wgs84];
         (0..2).all(|axis| low[axis] <= high[axis] || may_cross_antimeridian[axis])
     }
 }
@@ -133,9 +137,9 @@ mod tests {
 
     #[test]
     fn every_crs_is_found_by_its_uri() {
-        for crs in Crs::ALL {
-            assert_eq!(Crs::from_uri(crs.uri()), Some(crs));
+        for crs in OgcCrs::ALL {
+            assert_eq!(OgcCrs::from_uri(crs.uri()), Some(crs));
         }
-        assert_eq!(Crs::from_uri("EPSG:27700"), None);
+        assert_eq!(OgcCrs::from_uri("EPSG:27700"), None);
     }
 }

@@ -12,7 +12,7 @@ use super::super::base_url::BaseUrl;
 use super::super::extract::{PathParams, query_params};
 use super::super::problem::Problem;
 use super::collection::{Collection, Feature};
-use super::crs::Crs;
+use super::crs::OgcCrs;
 use super::format::ResponseFormat;
 use super::query::{ItemsQuery, PARAMS, parse_crs};
 use super::{OgcContext, html};
@@ -45,8 +45,8 @@ pub(in crate::http) async fn items(
         .take(query.limit)
         .collect();
     let path = format!("/collections/{id}/items");
-    let position = |offset| format!("{path}{}", query_with_offset(&params, offset));
-    let mut links = Vec::from(context.self_links(&position(query.offset), GEOJSON));
+    let path_with_offset = |offset| format!("{path}{}", query_with_offset(&params, offset));
+    let mut links = Vec::from(context.self_links(&path_with_offset(query.offset), GEOJSON));
     let with_format = |path: String| {
         let separator = if path.contains('?') { '&' } else { '?' };
         format!("{path}{separator}f={}", context.format.as_str())
@@ -60,7 +60,7 @@ pub(in crate::http) async fn items(
         links.push(context.link(
             "next",
             media_type,
-            &with_format(position(next_offset)),
+            &with_format(path_with_offset(next_offset)),
             "the next page",
         ));
     }
@@ -69,7 +69,7 @@ pub(in crate::http) async fn items(
         links.push(context.link(
             "prev",
             media_type,
-            &with_format(position(previous_offset)),
+            &with_format(path_with_offset(previous_offset)),
             "the previous page",
         ));
     }
@@ -112,7 +112,7 @@ pub(in crate::http) async fn item(
         .get("crs")
         .map(parse_crs)
         .transpose()?
-        .unwrap_or(Crs::Crs84);
+        .unwrap_or(OgcCrs::Crs84);
     let index = context.index();
     let collection = Collection::by_id(index, &id)?;
     let features = collection.features(index, today_in_london()).into_iter();
@@ -154,7 +154,7 @@ pub(in crate::http) async fn item(
 }
 
 /// Adds the `Content-Crs` header with the CRS of the coordinates (Part 2, 7.4).
-fn with_content_crs(mut response: Response, crs: Crs) -> Response {
+fn with_content_crs(mut response: Response, crs: OgcCrs) -> Response {
     let value = HeaderValue::from_str(&format!("<{}>", crs.uri())).expect("ASCII");
     response.headers_mut().insert("content-crs", value);
     response
@@ -186,7 +186,7 @@ fn encode_query(pairs: &[(&str, &str)]) -> String {
 }
 
 /// Serializes the body with its features.
-fn feature_collection(body: &Value, features: &[Feature<'_>], crs: Crs) -> String {
+fn feature_collection(body: &Value, features: &[Feature<'_>], crs: OgcCrs) -> String {
     let mut text = body.to_string();
     // The closing brace is added after the features.
     text.pop();
@@ -203,7 +203,7 @@ fn write_feature(
     text: &mut String,
     feature: &Feature<'_>,
     properties: &Value,
-    crs: Crs,
+    crs: OgcCrs,
     links: Option<&[Value]>,
 ) {
     let id = Value::from(feature.id.as_str());

@@ -38,7 +38,7 @@ use crate::index::Index;
 use crate::request::RequestParams;
 use crate::web::ogc as html;
 use collection::Collection;
-use crs::Crs;
+use crs::OgcCrs;
 use format::ResponseFormat;
 
 pub(super) use items::{item, items};
@@ -116,7 +116,7 @@ impl OgcContext {
             // gain little, because few boxes are requested twice.
             is_private: params.get("bbox").is_some(),
             headers,
-            releases: app.releases(),
+            releases: app.loaded_datasets(),
         })
     }
 
@@ -254,7 +254,7 @@ pub(super) async fn collections(context: OgcContext) -> Response {
         .collect();
     let body = json!({
         "links": context.self_links("/collections", JSON),
-        "crs": Crs::ALL.map(Crs::uri),
+        "crs": OgcCrs::ALL.map(OgcCrs::uri),
         "collections": bodies,
     });
     context.respond(JSON, &body, || html::collections(context.index(), &body))
@@ -316,11 +316,11 @@ fn collection_body(
         "attribution": index.manifest().attribution,
         "itemType": "feature",
         "extent": {
-            "spatial": { "bbox": [bounds(&features)], "crs": Crs::Crs84.uri() },
+            "spatial": { "bbox": [bounds(&features)], "crs": OgcCrs::Crs84.uri() },
             "temporal": { "interval": [[instant(from), instant(to)]] },
         },
-        "crs": Crs::ALL.map(Crs::uri),
-        "storageCrs": Crs::STORAGE.uri(),
+        "crs": OgcCrs::ALL.map(OgcCrs::uri),
+        "storageCrs": OgcCrs::STORAGE.uri(),
         "links": links,
     })
 }

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 
 use super::super::problem::Problem;
 use super::collection::Feature;
-use super::crs::Crs;
+use super::crs::OgcCrs;
 use crate::domain::{Period, date_from_iso, date_in_london};
 use crate::request::RequestParams;
 
@@ -52,7 +52,7 @@ pub(super) const PARAMS: &[&str] = &[
 pub(super) struct ItemsQuery {
     pub(super) limit: usize,
     pub(super) offset: usize,
-    pub(super) crs: Crs,
+    pub(super) crs: OgcCrs,
     bbox: Option<BboxFilter>,
     datetime: Option<DateInterval>,
     /// Properties by which to filter, with the required values.
@@ -60,7 +60,7 @@ pub(super) struct ItemsQuery {
 }
 
 struct BboxFilter {
-    crs: Crs,
+    crs: OgcCrs,
     low: [f64; 2],
     high: [f64; 2],
 }
@@ -86,10 +86,10 @@ impl ItemsQuery {
         Ok(ItemsQuery {
             limit: parse_limit(params.get("limit"))?,
             offset: parse_offset(params.get("offset"))?,
-            crs: out_crs.unwrap_or(Crs::Crs84),
+            crs: out_crs.unwrap_or(OgcCrs::Crs84),
             bbox: params
                 .get("bbox")
-                .map(|text| parse_bbox(text, bbox_crs.unwrap_or(Crs::Crs84)))
+                .map(|text| parse_bbox(text, bbox_crs.unwrap_or(OgcCrs::Crs84)))
                 .transpose()?,
             datetime: params.get("datetime").map(parse_interval).transpose()?,
             properties: properties.collect(),
@@ -119,9 +119,9 @@ impl ItemsQuery {
     }
 }
 
-pub(super) fn parse_crs(uri: &str) -> Result<Crs, Problem> {
-    Crs::from_uri(uri).ok_or_else(|| {
-        let known = Crs::ALL.map(Crs::uri).join(", ");
+pub(super) fn parse_crs(uri: &str) -> Result<OgcCrs, Problem> {
+    OgcCrs::from_uri(uri).ok_or_else(|| {
+        let known = OgcCrs::ALL.map(OgcCrs::uri).join(", ");
         Problem::bad_request(
             "unknown_crs",
             format!("crs and bbox-crs must be one of {known}"),
@@ -150,7 +150,7 @@ fn parse_offset(text: Option<&str>) -> Result<usize, Problem> {
 }
 
 /// Parses a bounding box of four numbers, or of six numbers, whose heights are ignored.
-fn parse_bbox(text: &str, crs: Crs) -> Result<BboxFilter, Problem> {
+fn parse_bbox(text: &str, crs: OgcCrs) -> Result<BboxFilter, Problem> {
     let invalid = || {
         let detail = "bbox must be four comma-separated numbers (or six, with heights): the lower corner, then the upper corner, in the axis order of bbox-crs";
         Problem::bad_request("malformed", detail)
@@ -270,7 +270,7 @@ mod tests {
             "-3,54,0,-2,55,100",
             "170,54,-170,55",
         ] {
-            assert!(parse_bbox(text, Crs::Crs84).is_ok(), "{text}");
+            assert!(parse_bbox(text, OgcCrs::Crs84).is_ok(), "{text}");
         }
         for text in [
             "",
@@ -281,10 +281,10 @@ mod tests {
             "NaN,1,2,3",
             "1e999,1,2,3",
         ] {
-            assert!(parse_bbox(text, Crs::Crs84).is_err(), "{text}");
+            assert!(parse_bbox(text, OgcCrs::Crs84).is_err(), "{text}");
         }
-        assert!(parse_bbox("54,170,55,-170", Crs::Wgs84).is_ok());
-        assert!(parse_bbox("3,4,1,5", Crs::BritishNationalGrid).is_err());
+        assert!(parse_bbox("54,170,55,-170", OgcCrs::Wgs84).is_ok());
+        assert!(parse_bbox("3,4,1,5", OgcCrs::BritishNationalGrid).is_err());
     }
 
     #[test]

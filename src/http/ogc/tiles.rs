@@ -19,7 +19,7 @@ use super::super::problem::Problem;
 use super::super::snapshot::DatasetSnapshot;
 use super::super::tiles::{MVT, tile_response};
 use super::collection::Collection;
-use super::crs::{Crs, EARTH_RADIUS_M};
+use super::crs::{EARTH_RADIUS_M, OgcCrs};
 use super::{JSON, OgcContext, html};
 use crate::domain::{Layer, today_in_london};
 use crate::index::Index;
@@ -94,7 +94,7 @@ impl TilesetSource {
         json!({
             "title": self.title,
             "dataType": "vector",
-            "crs": Crs::WebMercator.uri(),
+            "crs": OgcCrs::WebMercator.uri(),
             "tileMatrixSetURI": SET_URI,
             "links": [
                 context.link(REL_SCHEME, JSON, &format!("/tileMatrixSets/{SET_ID}"), "the tile matrix set"),
@@ -132,7 +132,7 @@ impl TilesetSource {
             body["boundingBox"] = json!({
                 "lowerLeft": corner(west, south),
                 "upperRight": corner(east, north),
-                "crs": Crs::Crs84.uri(),
+                "crs": OgcCrs::Crs84.uri(),
             });
         }
         body
@@ -342,7 +342,7 @@ pub(in crate::http) async fn tile_matrix_sets(context: OgcContext) -> Response {
             "id": SET_ID,
             "title": SET_TITLE,
             "uri": SET_URI,
-            "crs": Crs::WebMercator.uri(),
+            "crs": OgcCrs::WebMercator.uri(),
             "links": [context.link("self", JSON, &format!("/tileMatrixSets/{SET_ID}"), "the tile matrix set")],
         }],
     });
@@ -362,7 +362,7 @@ pub(in crate::http) async fn tile_matrix_set(
         "id": SET_ID,
         "title": SET_TITLE,
         "uri": SET_URI,
-        "crs": Crs::WebMercator.uri(),
+        "crs": OgcCrs::WebMercator.uri(),
         "orderedAxes": ["X", "Y"],
         "wellKnownScaleSet": "http://www.opengis.net/def/wkss/OGC/1.0/GoogleMapsCompatible",
         "tileMatrices": matrices,

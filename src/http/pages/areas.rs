@@ -48,11 +48,11 @@ pub(in super::super) async fn layer(
     if has_own_pages(layer) {
         return Ok(page_request.redirect(&directory::layer_path(layer)));
     }
-    let page = page_request.render_page(move |visit, context| {
+    let page = page_request.render_page(move |request, context| {
         let areas = areas_by_name(context.index, layer, day);
         let page = LayerPage {
             layer,
-            slice: visit.slice(areas.len())?,
+            slice: request.slice(areas.len())?,
             has_map: has_map(context.index, layer, day),
             areas,
         };

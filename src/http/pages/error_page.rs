@@ -31,7 +31,7 @@ pub(in super::super) async fn problem_to_html(
     let Some(summary) = summary.cloned() else {
         return response;
     };
-    let releases = app.releases();
+    let releases = app.loaded_datasets();
     let error_details = ErrorPage {
         status: response.status().as_u16(),
         code: summary.code,

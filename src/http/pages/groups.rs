@@ -26,10 +26,10 @@ pub(in super::super) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let page_request = page_request(&app, &uri, headers, LIST_PARAMS)?;
-    let page = page_request.render_page(|visit, context| {
+    let page = page_request.render_page(|request, context| {
         let mut groups = areas_by_name(context.index, LAYER, context.as_of);
         groups.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-        let slice = visit.slice(groups.len())?;
+        let slice = request.slice(groups.len())?;
         Ok(directory::groups(context, &groups, slice))
     });
     page.await

@@ -29,9 +29,9 @@ pub(in super::super) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let page_request = PageRequest::new(&app, &uri, headers, LIST_PARAMS)?;
-    let page = page_request.render_page(|visit, context| {
+    let page = page_request.render_page(|request, context| {
         let (index, day) = (context.index, context.as_of);
-        let includes_closed = match visit.params.get("status") {
+        let includes_closed = match request.params.get("status") {
             None => false,
             Some("all") => true,
             Some(_) => {
@@ -41,15 +41,15 @@ pub(in super::super) async fn list(
                 ));
             }
         };
-        let name = name_filter(visit.params.get("name").unwrap_or_default())?;
-        let area = visit
+        let name = name_filter(request.params.get("name").unwrap_or_default())?;
+        let area = request
             .params
             .get("area")
             .map(|text| area_filter(index, text, day));
         let area = area.transpose()?;
         let practices = matching_practices(index, day, name, area, includes_closed);
         let page = PracticesPage {
-            slice: visit.slice(practices.len())?,
+            slice: request.slice(practices.len())?,
             practices,
             name,
             area,
@@ -154,8 +154,8 @@ fn practice_page<'i>(index: &'i Index, practice: &'i Practice, day: Date) -> Pra
     });
     let first_data = index.first_data(Layer::GpPractice);
     let area = index.area(Layer::GpPractice, code.as_str(), day);
-    let is_known = first_data.is_some_and(|first| first <= day);
-    let area = area.filter(|area| is_known && has_boundary(index, area, day));
+    let has_layer_data = first_data.is_some_and(|first| first <= day);
+    let area = area.filter(|area| has_layer_data && has_boundary(index, area, day));
     PracticePage {
         practice,
         registration: answer.registration.expect("the query has a practice"),

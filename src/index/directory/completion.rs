@@ -11,10 +11,10 @@ impl PostcodeDirectory {
         &'i self,
         prefix: &PostcodePrefix,
     ) -> impl Iterator<Item = &'i str> {
-        let may_begin = |outcode: &&OutcodeEntry| prefix.may_complete_to(outcode.as_str());
+        let may_match = |outcode: &&OutcodeEntry| prefix.may_complete_to(outcode.as_str());
         self.outcodes[1..]
             .iter()
-            .filter(may_begin)
+            .filter(may_match)
             .map(OutcodeEntry::as_str)
     }
 
@@ -31,9 +31,9 @@ impl PostcodeDirectory {
     fn rows_matching(&self, reading: &PrefixReading) -> Range<usize> {
         let bound = |rest: &[u8; 3]| {
             let [a, b, c, d] = pad_outcode(reading.outcode());
-            let begun = reading.incode_prefix().as_bytes();
+            let incode_prefix = reading.incode_prefix().as_bytes();
             let mut inward = *rest;
-            inward[..begun.len()].copy_from_slice(begun);
+            inward[..incode_prefix.len()].copy_from_slice(incode_prefix);
             let [digit, first, second] = inward;
             Postcode::from_pcd7([a, b, c, d, digit, first, second])
         };

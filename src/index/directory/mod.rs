@@ -212,24 +212,24 @@ impl PostcodeDirectory {
 
     /// Returns the result of [`PostcodeDirectory::lookup`] for each postcode, in the same order.
     pub(super) fn lookup_all(&self, postcodes: &[Postcode]) -> Vec<PostcodeLookup> {
-        let mut listings = Vec::with_capacity(postcodes.len());
+        let mut lookups = Vec::with_capacity(postcodes.len());
         for batch in postcodes.chunks(BATCH_SIZE) {
             let found_rows = self.rows_of_batch(batch);
             let mut rows = [PostcodeRow::default(); BATCH_SIZE];
-            for (row, value) in rows.iter_mut().zip(found_rows) {
+            for (row, found_row) in rows.iter_mut().zip(found_rows) {
                 // If the postcode has no row, this reads row 0: an unnecessary read costs less than
                 // a mispredicted branch.
-                let index = value.unwrap_or_default() as usize;
+                let index = found_row.unwrap_or_default() as usize;
                 *row = self.rows.get(index).copied().unwrap_or_default();
             }
             for (index, &postcode) in batch.iter().enumerate() {
-                listings.push(match found_rows[index] {
+                lookups.push(match found_rows[index] {
                     Some(_) => PostcodeLookup::Entry(rows[index].to_entry(postcode)),
                     None => self.not_found(postcode),
                 });
             }
         }
-        listings
+        lookups
     }
 
     #[cold]
@@ -427,11 +427,11 @@ fn collect_outcodes(entries: &[PostcodeEntry], complete_outcodes: &[String]) -> 
         text,
         is_complete: complete.binary_search(&text).is_ok(),
     });
-    let unlisted = OutcodeEntry {
+    let placeholder = OutcodeEntry {
         text: *b"    ",
         is_complete: false,
     };
-    std::iter::once(unlisted).chain(outcodes).collect()
+    std::iter::once(placeholder).chain(outcodes).collect()
 }
 
 /// The NHS outward code of pseudo postcodes, which comes after all others.

@@ -79,8 +79,8 @@ impl PositionGrid {
     /// Returns the index of a square of the grid.
     fn square_index(&self, (x, y): (i32, i32)) -> usize {
         let columns = self.east.end() - self.east.start() + 1;
-        let value = (y - self.north.start()) * columns + (x - self.east.start());
-        usize::try_from(value).expect("the square is in the grid")
+        let index = (y - self.north.start()) * columns + (x - self.east.start());
+        usize::try_from(index).expect("the square is in the grid")
     }
 
     /// Returns the rows of the squares in a line, from one column to another.
@@ -103,9 +103,9 @@ impl PositionGrid {
                 [Some(x - ring..=x - ring), Some(x + ring..=x + ring)]
             };
             let runs = runs.into_iter().flatten();
-            let there = runs.map(|run| intersect(run, &self.east));
-            let there = there.filter(|run| !run.is_empty());
-            there.map(move |run| self.rows_in_line(run, line))
+            let runs_in_grid = runs.map(|run| intersect(run, &self.east));
+            let non_empty_runs = runs_in_grid.filter(|run| !run.is_empty());
+            non_empty_runs.map(move |run| self.rows_in_line(run, line))
         })
     }
 }

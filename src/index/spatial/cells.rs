@@ -296,7 +296,7 @@ impl CellIndex {
         let mut prefetched = 0;
         for node in cells {
             if let CellKind::Record(index) = node.kind() {
-                let next_line = self.records.get(index + 2).map_or(0, |slot| slot.0[0]);
+                let next_line = self.records.get(index + 2).map_or(0, |block| block.0[0]);
                 prefetched ^= self.records[index].0[0] ^ next_line;
             }
         }
@@ -364,9 +364,9 @@ impl CellIndex {
                 return;
             }
             for record in self.records_at(position) {
-                for slot in record.edges {
+                for block in record.edges {
                     let boundary = |bit| record.head.boundary(bit, &self.boundary_lists);
-                    bits_of(slot.mask()).for_each(|bit| visit(slot.edge(), boundary(bit)));
+                    bits_of(block.mask()).for_each(|bit| visit(block.edge(), boundary(bit)));
                 }
             }
         });
@@ -510,11 +510,11 @@ impl RecordBlock {
     }
 
     fn clip(&self) -> EdgeClip {
-        let [.., from, to, turn, _] = self.0;
+        let [.., from_row, to_row, east_side_row, _] = self.0;
         EdgeClip {
-            from_row: from,
-            to_row: to,
-            east_side_row: turn,
+            from_row,
+            to_row,
+            east_side_row,
         }
     }
 
@@ -526,9 +526,9 @@ impl RecordBlock {
 impl CellRecord<'_> {
     /// Returns the mask of the record's own boundaries that cover a point.
     fn covering_mask(&self, point: MmCoord) -> u32 {
-        let change = |slot: &RecordBlock| {
-            if slot.clip().is_crossed(&slot.edge(), point) {
-                slot.mask()
+        let change = |block: &RecordBlock| {
+            if block.clip().is_crossed(&block.edge(), point) {
+                block.mask()
             } else {
                 0
             }
@@ -640,9 +640,9 @@ impl CellGrid {
         };
         let extent = (CELL_BITS_MIN..=EXTENT.side_bits)
             .map(extent_at)
-            .filter(|frame| frame.size[0] as usize * frame.size[1] as usize <= squares_max)
-            .find(|frame| {
-                frame.side_bits == EXTENT.side_bits || touches(frame.side_bits) <= touches_max
+            .filter(|extent| extent.size[0] as usize * extent.size[1] as usize <= squares_max)
+            .find(|extent| {
+                extent.side_bits == EXTENT.side_bits || touches(extent.side_bits) <= touches_max
             })
             .expect("the outermost square is one");
         CellGrid::new(extent)
@@ -676,8 +676,8 @@ impl CellGrid {
         let [columns, rows] = self.extent.squares_in((square.corner, square.north_east()));
         for row in rows {
             for column in columns.clone() {
-                let place = self.extent.offset(column, row);
-                self.cells[place] = node;
+                let offset = self.extent.offset(column, row);
+                self.cells[offset] = node;
             }
         }
     }
@@ -1056,8 +1056,8 @@ impl CellIndexBuilder {
         for (&edge, &clip) in edges.iter().zip(clips) {
             let mask = mask(self.shared.owners(edge));
             if mask != 0 {
-                let slot = RecordBlock::new(&self.shared.edges[edge as usize], clip, mask);
-                self.records.push(slot);
+                let block = RecordBlock::new(&self.shared.edges[edge as usize], clip, mask);
+                self.records.push(block);
             }
         }
         let mut head_boundaries = [0; HEAD_BOUNDARIES_MAX];
@@ -1081,9 +1081,9 @@ impl CellIndexBuilder {
 
 /// Returns whether dividing a square spreads its edges over its quarters.
 fn is_spread(edges: &[u32], quarters: &[Vec<u32>; 4]) -> bool {
-    let (times, by) = DIVISION_RATIO_MAX;
-    let together: usize = quarters.iter().map(Vec::len).sum();
-    edges.len() <= UNCROWDED_EDGES_MAX || together * by < edges.len() * times
+    let (numerator, denominator) = DIVISION_RATIO_MAX;
+    let total: usize = quarters.iter().map(Vec::len).sum();
+    edges.len() <= UNCROWDED_EDGES_MAX || total * denominator < edges.len() * numerator
 }
 
 /// Builds sets of boundaries without duplicates.
@@ -1107,17 +1107,17 @@ impl BoundarySetsBuilder {
     fn intern(&mut self, set: &[u32]) -> u32 {
         match set {
             [] => 0,
-            [alone] => alone + 1,
+            [boundary] => boundary + 1,
             _ => {
                 if let Some(&id) = self.ids.get(set) {
                     return id;
                 }
                 let BoundarySets {
-                    singleton_count: alone,
+                    singleton_count,
                     starts,
                     members,
                 } = &mut self.sets;
-                let id = *alone + to_u32(starts.len());
+                let id = *singleton_count + to_u32(starts.len());
                 members.extend_from_slice(set);
                 starts.push(to_u32(members.len()));
                 self.ids.insert(set.into(), id);

@@ -212,10 +212,10 @@ fn move_longest_ordered_first(
 ) -> usize {
     // The last entry of the best subsequence of each length, and the predecessor of each entry.
     let mut ends: Vec<usize> = Vec::new();
-    let mut follows: Vec<Option<usize>> = Vec::with_capacity(entries.len());
+    let mut predecessors: Vec<Option<usize>> = Vec::with_capacity(entries.len());
     for (index, entry) in entries.iter().enumerate() {
         let length = ends.partition_point(|&end| is_before(&entries[end], entry));
-        follows.push(length.checked_sub(1).map(|before| ends[before]));
+        predecessors.push(length.checked_sub(1).map(|before| ends[before]));
         match ends.get_mut(length) {
             Some(end) => *end = index,
             None => ends.push(index),
@@ -225,15 +225,15 @@ fn move_longest_ordered_first(
     let mut next = ends.last().copied();
     while let Some(index) = next {
         is_chosen[index] = true;
-        next = follows[index];
+        next = predecessors[index];
     }
-    let with = |chosen: bool| {
+    let entries_where = |chosen: bool| {
         let marked = entries.iter().zip(&is_chosen);
         marked
             .filter(move |value| *value.1 == chosen)
             .map(|value| *value.0)
     };
-    let sorted: Vec<u32> = with(true).chain(with(false)).collect();
+    let sorted: Vec<u32> = entries_where(true).chain(entries_where(false)).collect();
     entries.copy_from_slice(&sorted);
     ends.len()
 }

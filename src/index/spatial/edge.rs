@@ -56,9 +56,11 @@ impl Edge {
     ///
     /// Exact: positions are within 2^31 mm of each other, so each product fits in 62 bits.
     pub(super) fn line_is_east_of(&self, [x, y]: MmCoord) -> bool {
-        let reach = difference_i64(self.high[0], self.low[0]) * difference_i64(y, self.low[1]);
-        let needed = difference_i64(x, self.low[0]) * difference_i64(self.high[1], self.low[1]);
-        reach > needed
+        let line_offset =
+            difference_i64(self.high[0], self.low[0]) * difference_i64(y, self.low[1]);
+        let point_offset =
+            difference_i64(x, self.low[0]) * difference_i64(self.high[1], self.low[1]);
+        line_offset > point_offset
     }
 
     /// Returns the first row from which the edge is on the same side of the easting `x` as its
@@ -177,9 +179,11 @@ impl Edge {
             return false;
         }
         let side = |x: i32, y: i32| {
-            let reach = difference_i64(self.high[0], self.low[0]) * difference_i64(y, self.low[1]);
-            let needed = difference_i64(x, self.low[0]) * difference_i64(self.high[1], self.low[1]);
-            reach.cmp(&needed)
+            let line_offset =
+                difference_i64(self.high[0], self.low[0]) * difference_i64(y, self.low[1]);
+            let point_offset =
+                difference_i64(x, self.low[0]) * difference_i64(self.high[1], self.low[1]);
+            line_offset.cmp(&point_offset)
         };
         let first = side(west, south);
         let rest = [side(east, south), side(west, north), side(east, north)];

@@ -159,7 +159,7 @@ impl BBox8 {
     /// Creates a group of up to eight boxes. Unused slots repeat the first box and contain no edges
     /// or boxes.
     fn new(boxes: &[(MmCoord, MmCoord)]) -> BBox8 {
-        let each = |side: fn(&(MmCoord, MmCoord)) -> i32| {
+        let sides_of_boxes = |side: fn(&(MmCoord, MmCoord)) -> i32| {
             let mut sides = [side(&boxes[0]); FAN_OUT];
             for (place, rectangle) in sides.iter_mut().zip(boxes) {
                 *place = side(rectangle);
@@ -167,10 +167,10 @@ impl BBox8 {
             sides
         };
         BBox8 {
-            west: each(|value| value.0[0]),
-            south: each(|value| value.0[1]),
-            east: each(|value| value.1[0]),
-            north: each(|value| value.1[1]),
+            west: sides_of_boxes(|value| value.0[0]),
+            south: sides_of_boxes(|value| value.0[1]),
+            east: sides_of_boxes(|value| value.1[0]),
+            north: sides_of_boxes(|value| value.1[1]),
         }
     }
 

@@ -52,8 +52,8 @@ impl BoundaryIndex {
         let bboxes = edge_trees
             .iter()
             .enumerate()
-            .filter_map(|(index, outline)| {
-                let (low, high) = outline.bbox()?;
+            .filter_map(|(index, edge_tree)| {
+                let (low, high) = edge_tree.bbox()?;
                 let corners = Rectangle::from_corners(low.map(f64::from), high.map(f64::from));
                 Some(GeomWithData::new(corners, index))
             });
@@ -102,9 +102,9 @@ impl BoundaryIndex {
         day: Date,
         mut visit: impl FnMut(usize, &[u32]),
     ) {
-        self.cells.for_each_covering(points, |cell, covering| {
+        self.cells.for_each_covering(points, |index, covering| {
             self.retain_valid_on(covering, day);
-            visit(cell, covering);
+            visit(index, covering);
         });
     }
 
@@ -133,13 +133,13 @@ impl BoundaryIndex {
         within_m: f64,
         day: Date,
     ) -> Vec<(u32, f64)> {
-        let vertex = to_mm(point);
+        let point_mm = to_mm(point);
         let within_2 = (within_m * MM_PER_M).powi(2);
         let mut near: Vec<(u32, f64)> = Vec::new();
-        let (low, high) = search_square(vertex, within_m);
+        let (low, high) = search_square(point_mm, within_m);
         self.cells
             .for_each_edge_near(&self.edge_trees, (low, high), |edge, boundary| {
-                let distance_2 = edge.distance_2(vertex);
+                let distance_2 = edge.distance_2(point_mm);
                 if distance_2 >= within_2 {
                     return;
                 }
@@ -158,10 +158,10 @@ impl BoundaryIndex {
     /// Returns at least the boundaries that on any day cover the point or have an edge nearer than
     /// `within_m` metres, in ascending order.
     pub(super) fn near_on_any_date(&self, point: BritishGrid, within_m: f64) -> Vec<u32> {
-        let vertex = to_mm(point);
+        let point_mm = to_mm(point);
         let mut near = Vec::new();
-        self.cells.covering(vertex, &mut near);
-        let (low, high) = search_square(vertex, within_m);
+        self.cells.covering(point_mm, &mut near);
+        let (low, high) = search_square(point_mm, within_m);
         self.cells
             .for_each_edge_near(&self.edge_trees, (low, high), |_, boundary| {
                 near.push(boundary)
@@ -174,11 +174,11 @@ impl BoundaryIndex {
     /// Returns the boundary with the nearest edge on a day, with its distance in metres; the first
     /// one if several are equally near.
     pub fn nearest(&self, point: BritishGrid, day: Date) -> Option<(u32, f64)> {
-        let vertex = to_mm(point);
+        let point_mm = to_mm(point);
         let mut best: Option<(u32, f64)> = None;
         let by_box = self
             .bboxes
-            .nearest_neighbor_iter_with_distance_2(&vertex.map(f64::from));
+            .nearest_neighbor_iter_with_distance_2(&point_mm.map(f64::from));
         for (entry, box_distance_2) in by_box {
             let nearest = best.map_or(f64::INFINITY, |(_, distance_2)| distance_2);
             if box_distance_2 * ROUND_DOWN > nearest {
@@ -188,7 +188,7 @@ impl BoundaryIndex {
             if !self.is_valid_on(boundary, day) {
                 continue;
             }
-            let distance_2 = self.edge_trees[entry.data].distance_2(vertex, nearest.next_up());
+            let distance_2 = self.edge_trees[entry.data].distance_2(point_mm, nearest.next_up());
             let is_first = best.is_none_or(|(known, _)| boundary < known);
             if distance_2 < nearest || (distance_2 == nearest && is_first) {
                 best = Some((boundary, distance_2));
@@ -230,7 +230,7 @@ fn search_square(point: MmCoord, within_m: f64) -> (MmCoord, MmCoord) {
         reason = "a cast of a float saturates"
     )]
     let reach = (within_m * MM_PER_M).ceil() as i32;
-    let corner = |way: fn(i32, i32) -> i32| point.map(|value| way(value, reach));
+    let corner = |offset: fn(i32, i32) -> i32| point.map(|value| offset(value, reach));
     (corner(i32::saturating_sub), corner(i32::saturating_add))
 }
 
@@ -294,41 +294,53 @@ mod tests {
 
     #[test]
     fn every_point_of_the_box_is_in_exactly_one_area() {
-        let world = sample_index();
+        let boundary_index = sample_index();
         for x in 0..200 {
             for y in 0..100 {
-                assert_eq!(world.covering(at_mm(x, y), DAY).len(), 1, "{x} {y}");
+                assert_eq!(
+                    boundary_index.covering(at_mm(x, y), DAY).len(),
+                    1,
+                    "{x} {y}"
+                );
             }
         }
     }
 
     #[test]
     fn a_hole_is_outside_unless_another_area_fills_it() {
-        let world = sample_index();
-        assert_eq!(world.covering(at_mm(40, 40), DAY), [2]);
+        let boundary_index = sample_index();
+        assert_eq!(boundary_index.covering(at_mm(40, 40), DAY), [2]);
     }
 
     #[test]
     fn distances_are_to_the_nearest_edge() {
-        let world = sample_index();
+        let boundary_index = sample_index();
         let close = |a: f64, b: f64| (a - b).abs() < 1e-9;
-        assert!(close(world.distance_to_edge_m(1, at_mm(150, 90)), 0.010));
-        assert!(close(world.distance_to_edge_m(0, at_mm(40, 40)), 0.020));
-        let near: Vec<u32> = world
+        assert!(close(
+            boundary_index.distance_to_edge_m(1, at_mm(150, 90)),
+            0.010
+        ));
+        assert!(close(
+            boundary_index.distance_to_edge_m(0, at_mm(40, 40)),
+            0.020
+        ));
+        let near: Vec<u32> = boundary_index
             .boundaries_within(at_mm(190, 50), 0.025, DAY)
             .iter()
             .map(|entry| entry.0)
             .collect();
         assert_eq!(near, [1]);
-        let (nearest, distance_m) = world.nearest(at_mm(300, 50), DAY).expect("there are areas");
+        let (nearest, distance_m) = boundary_index
+            .nearest(at_mm(300, 50), DAY)
+            .expect("there are areas");
         assert_eq!(nearest, 1);
         assert!(close(distance_m, 0.100));
     }
 
     #[test]
     fn points_on_a_shared_border_are_at_distance_zero_from_both() {
-        let world = sample_index();
-        let near = world.boundaries_within(at_mm(100, 100), 0.001, DAY);
+        let boundary_index = sample_index();
+        let near = boundary_index.boundaries_within(at_mm(100, 100), 0.001, DAY);
         assert_eq!(near, [(0, 0.0), (1, 0.0)]);
     }
 
@@ -338,13 +350,16 @@ mod tests {
         let mut new = boundary("new", &[&[(0, 0), (10, 0), (10, 10), (0, 10)]]);
         old.period.to = Some(date(2024, 7, 1));
         new.period.from = Some(date(2024, 7, 1));
-        let world = BoundaryIndex::build(vec![old, new]);
-        assert_eq!(world.covering(at_mm(5, 5), date(2024, 6, 30)), [0]);
-        assert_eq!(world.covering(at_mm(5, 5), date(2024, 7, 1)), [1]);
-        assert_eq!(world.near_on_any_date(at_mm(5, 5), 0.0), [0, 1]);
-        assert_eq!(world.near_on_any_date(at_mm(-20, 5), 0.021), [0, 1]);
+        let boundary_index = BoundaryIndex::build(vec![old, new]);
+        assert_eq!(boundary_index.covering(at_mm(5, 5), date(2024, 6, 30)), [0]);
+        assert_eq!(boundary_index.covering(at_mm(5, 5), date(2024, 7, 1)), [1]);
+        assert_eq!(boundary_index.near_on_any_date(at_mm(5, 5), 0.0), [0, 1]);
         assert_eq!(
-            world
+            boundary_index.near_on_any_date(at_mm(-20, 5), 0.021),
+            [0, 1]
+        );
+        assert_eq!(
+            boundary_index
                 .nearest(at_mm(50, 5), date(2024, 7, 1))
                 .map(|value| value.0),
             Some(1)
@@ -352,28 +367,30 @@ mod tests {
     }
 
     /// Returns the boundaries that cover a point, by counting the crossings of all edges.
-    fn covering_by_scan(world: &BoundaryIndex, point: BritishGrid) -> Vec<u32> {
+    fn covering_by_scan(boundary_index: &BoundaryIndex, point: BritishGrid) -> Vec<u32> {
         let is_east = |edge: &&Edge| {
             let rows = edge.low[1]..edge.high[1];
             rows.contains(&point.northing_mm()) && edge.line_is_east_of(to_mm(point))
         };
         let is_around =
-            |outline: &EdgeTree| outline.edges().iter().filter(is_east).count() % 2 == 1;
+            |edge_tree: &EdgeTree| edge_tree.edges().iter().filter(is_east).count() % 2 == 1;
         let around = (0..)
-            .zip(&world.edge_trees)
+            .zip(&boundary_index.edge_trees)
             .filter(|value| is_around(value.1));
         around.map(|(index, _)| index).collect()
     }
 
     /// Returns the distance to the nearest edge of each boundary, by measuring all edges.
-    fn distances_by_scan(world: &BoundaryIndex, point: BritishGrid) -> Vec<(u32, f64)> {
-        let nearest = (0..).zip(&world.edge_trees).map(|(index, outline)| {
-            let all = outline
-                .edges()
-                .iter()
-                .map(|edge| edge.distance_2(to_mm(point)));
-            (index, all.fold(f64::INFINITY, f64::min))
-        });
+    fn distances_by_scan(boundary_index: &BoundaryIndex, point: BritishGrid) -> Vec<(u32, f64)> {
+        let nearest = (0..)
+            .zip(&boundary_index.edge_trees)
+            .map(|(index, edge_tree)| {
+                let all = edge_tree
+                    .edges()
+                    .iter()
+                    .map(|edge| edge.distance_2(to_mm(point)));
+                (index, all.fold(f64::INFINITY, f64::min))
+            });
         let mut distances: Vec<(u32, f64)> = nearest.collect();
         distances.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
         let to_metres = |(index, distance_2): (u32, f64)| (index, distance_2.sqrt() / MM_PER_M);
@@ -403,46 +420,49 @@ mod tests {
     }
 
     fn assert_same_as_scan(
-        world: &BoundaryIndex,
+        boundary_index: &BoundaryIndex,
         points: &[(i32, i32)],
     ) -> Result<(), TestCaseError> {
         let points: Vec<BritishGrid> = points.iter().map(|&(x, y)| at_mm(x, y)).collect();
         let expected: Vec<Vec<u32>> = points
             .iter()
-            .map(|&point| covering_by_scan(world, point))
+            .map(|&point| covering_by_scan(boundary_index, point))
             .collect();
         for (&point, expected) in points.iter().zip(&expected) {
-            prop_assert_eq!(&world.covering(point, DAY), expected);
+            prop_assert_eq!(&boundary_index.covering(point, DAY), expected);
         }
         let mut visited = Vec::new();
-        world.for_each_covering(&points, DAY, |index, around| {
-            visited.push((index, around.to_vec()))
+        boundary_index.for_each_covering(&points, DAY, |index, covering| {
+            visited.push((index, covering.to_vec()))
         });
         prop_assert_eq!(
             visited,
             expected.into_iter().enumerate().collect::<Vec<_>>()
         );
         for &point in &points {
-            let expected = distances_by_scan(world, point);
+            let expected = distances_by_scan(boundary_index, point);
             for &(boundary, distance_m) in &expected {
-                prop_assert_eq!(world.distance_to_edge_m(boundary, point), distance_m);
+                prop_assert_eq!(
+                    boundary_index.distance_to_edge_m(boundary, point),
+                    distance_m
+                );
             }
             let first = expected
                 .first()
                 .copied()
                 .filter(|value| value.1.is_finite());
-            prop_assert_eq!(world.nearest(point, DAY), first);
+            prop_assert_eq!(boundary_index.nearest(point, DAY), first);
             let within_m = 0.08;
             let near = expected.into_iter().filter(|value| value.1 < within_m);
-            let ever = world.near_on_any_date(point, within_m);
-            prop_assert!(ever.is_sorted_by(|a, b| a < b));
-            let mut least = near
+            let on_any_date = boundary_index.near_on_any_date(point, within_m);
+            prop_assert!(on_any_date.is_sorted_by(|a, b| a < b));
+            let mut required = near
                 .clone()
                 .map(|value| value.0)
-                .chain(covering_by_scan(world, point));
-            prop_assert!(least.all(|index| ever.contains(&index)));
+                .chain(covering_by_scan(boundary_index, point));
+            prop_assert!(required.all(|index| on_any_date.contains(&index)));
             prop_assert_eq!(
-                world.boundaries_within(point, within_m, DAY),
+                boundary_index.boundaries_within(point, within_m, DAY),
                 near.collect::<Vec<_>>()
             );
         }
@@ -459,10 +479,14 @@ mod tests {
         };
         let slices = (0..40)
             .map(|value| boundary("slice", &[&[(1_000, 1_000), rim(value), rim(value + 1)]]));
-        let world = BoundaryIndex::build(slices.collect());
+        let boundary_index = BoundaryIndex::build(slices.collect());
         for x in 900..1_100 {
             for y in 900..1_100 {
-                assert_eq!(world.covering(at_mm(x, y), DAY).len(), 1, "{x} {y}");
+                assert_eq!(
+                    boundary_index.covering(at_mm(x, y), DAY).len(),
+                    1,
+                    "{x} {y}"
+                );
             }
         }
     }
@@ -470,11 +494,15 @@ mod tests {
     #[test]
     fn an_edge_may_bound_a_hundred_areas() {
         let square: &[(i32, i32)] = &[(0, 0), (1_000, 0), (1_000, 1_000), (0, 1_000)];
-        let world = BoundaryIndex::build((0..100).map(|_| boundary("same", &[square])).collect());
+        let boundary_index =
+            BoundaryIndex::build((0..100).map(|_| boundary("same", &[square])).collect());
         let all: Vec<u32> = (0..100).collect();
-        assert_eq!(world.covering(at_mm(1, 1), DAY), all);
-        assert_eq!(world.covering(at_mm(1_001, 1), DAY), Vec::<u32>::new());
-        let near = world.boundaries_within(at_mm(-5, 500), 0.01, DAY);
+        assert_eq!(boundary_index.covering(at_mm(1, 1), DAY), all);
+        assert_eq!(
+            boundary_index.covering(at_mm(1_001, 1), DAY),
+            Vec::<u32>::new()
+        );
+        let near = boundary_index.boundaries_within(at_mm(-5, 500), 0.01, DAY);
         assert_eq!(
             near,
             all.iter().map(|&index| (index, 0.005)).collect::<Vec<_>>()
@@ -483,21 +511,21 @@ mod tests {
 
     #[test]
     fn an_empty_index_covers_nothing() {
-        let world = BoundaryIndex::build(Vec::new());
-        assert_eq!(world.covering(at_mm(0, 0), DAY), Vec::<u32>::new());
-        assert_eq!(world.boundaries_within(at_mm(0, 0), 1e9, DAY), []);
-        assert_eq!(world.nearest(at_mm(0, 0), DAY), None);
+        let boundary_index = BoundaryIndex::build(Vec::new());
+        assert_eq!(boundary_index.covering(at_mm(0, 0), DAY), Vec::<u32>::new());
+        assert_eq!(boundary_index.boundaries_within(at_mm(0, 0), 1e9, DAY), []);
+        assert_eq!(boundary_index.nearest(at_mm(0, 0), DAY), None);
     }
 
     #[test]
     fn the_furthest_positions_are_in_no_area() {
-        let world = sample_index();
+        let boundary_index = sample_index();
         for x in [-200_000.0, 900_000.0] {
             for y in [-200_000.0, 1_500_000.0] {
                 let end = BritishGrid::from_metres(x, y).expect("near the grid");
-                assert_eq!(world.covering(end, DAY), Vec::<u32>::new());
-                assert_eq!(world.boundaries_within(end, 1e7, DAY).len(), 3);
-                assert_eq!(world.near_on_any_date(end, 1.0), Vec::<u32>::new());
+                assert_eq!(boundary_index.covering(end, DAY), Vec::<u32>::new());
+                assert_eq!(boundary_index.boundaries_within(end, 1e7, DAY).len(), 3);
+                assert_eq!(boundary_index.near_on_any_date(end, 1.0), Vec::<u32>::new());
             }
         }
     }
@@ -514,9 +542,9 @@ mod tests {
             let triangles = (0..4).map(|index| {
                 boundary("t", &[&[corners[index], corners[(index + 1) % 4], (cx, cy)]])
             });
-            let world = BoundaryIndex::build(triangles.collect());
+            let boundary_index = BoundaryIndex::build(triangles.collect());
             for (x, y) in points.into_iter().chain([(cx, cy), (0, 0), (cx, 0), (0, cy)]) {
-                prop_assert_eq!(world.covering(at_mm(x, y), DAY).len(), 1);
+                prop_assert_eq!(boundary_index.covering(at_mm(x, y), DAY).len(), 1);
             }
         }
 
@@ -553,12 +581,15 @@ mod tests {
         let dataset = dataset::read(&DatasetSource::Embedded).expect("a dataset");
         let layers = dataset.boundaries.into_iter().map(|value| value.1);
         for boundaries in layers.chain([dataset.statistical_boundaries]) {
-            let world = BoundaryIndex::build(boundaries);
+            let boundary_index = BoundaryIndex::build(boundaries);
             // Each edge once, however many areas it bounds.
-            let edges: BTreeSet<&Edge> =
-                world.edge_trees.iter().flat_map(EdgeTree::edges).collect();
+            let edges: BTreeSet<&Edge> = boundary_index
+                .edge_trees
+                .iter()
+                .flat_map(EdgeTree::edges)
+                .collect();
             let edges = edges.len();
-            let (slots, crowded) = world.cells.block_and_crowded_counts();
+            let (slots, crowded) = boundary_index.cells.block_and_crowded_counts();
             assert_eq!(crowded, 0);
             // At least half of the fixed part of the budget is left.
             assert!(
@@ -567,7 +598,7 @@ mod tests {
             );
             // The root is as fine as the number of edges allows: its squares are not larger because
             // too many edges touch them.
-            let squares = world.cells.root_square_count();
+            let squares = boundary_index.cells.root_square_count();
             assert!(4 * squares > (edges * 64).clamp(1 << 8, 1 << 21));
         }
     }
@@ -601,9 +632,9 @@ mod tests {
         let upright = comb(4_000).iter().map(|&(x, y)| (y, -x)).collect();
         for ring in [comb(4_000), rotated, upright, star(4_000)] {
             let inner = [(200_000, 100_000), (300_000, 100_000), (200_000, 200_000)];
-            let world =
+            let boundary_index =
                 BoundaryIndex::build(vec![boundary("dense", &[&ring]), boundary("b", &[&inner])]);
-            let (slots, crowded) = world.cells.block_and_crowded_counts();
+            let (slots, crowded) = boundary_index.cells.block_and_crowded_counts();
             assert!(slots < 12 * ring.len() + (1 << 16) + 100, "{slots}");
             assert!(crowded > 0);
             // On vertices, next to them, and between them.
@@ -613,12 +644,12 @@ mod tests {
                 for (x, y) in [(x, y), (x + 1, y - 1), middle, (middle.0 + 300, middle.1)] {
                     let point = at_mm(x, y);
                     assert_eq!(
-                        world.covering(point, DAY),
-                        covering_by_scan(&world, point),
+                        boundary_index.covering(point, DAY),
+                        covering_by_scan(&boundary_index, point),
                         "{x} {y}"
                     );
-                    let near = world.boundaries_within(point, 0.5, DAY);
-                    let all = distances_by_scan(&world, point);
+                    let near = boundary_index.boundaries_within(point, 0.5, DAY);
+                    let all = distances_by_scan(&boundary_index, point);
                     let expected: Vec<_> = all.into_iter().filter(|value| value.1 < 0.5).collect();
                     assert_eq!(near, expected, "{x} {y}");
                 }
