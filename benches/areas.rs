@@ -1,10 +1,10 @@
-//! Which areas cover a point, how far the boundary is, and which areas are on the other side: each
-//! compared with the straightforward solution, an R-tree of `rstar` and `Contains` of `geo`, in the
-//! same rounds and with the same answers; and with `sjoin` of geopandas, if `CATCHMENT_PYTHON`
-//! names a Python that has it.
+//! The time to find the areas that cover a point, to compute its distance to the boundary, and to
+//! find the areas whose boundary is nearby. Each is compared with the straightforward solution, an
+//! R-tree of `rstar` and `Contains` of `geo`, in the same rounds; both must give the same results.
+//! If `CATCHMENT_PYTHON` names a Python that has geopandas, its `sjoin` is measured too.
 //!
-//! `CATCHMENT_NATIONAL` names the dataset of docs/national-data.md; without it the country is
-//! synthetic. An argument selects the layers whose name contains it.
+//! `CATCHMENT_NATIONAL` names the dataset of docs/national-data.md. If it is not set, the country
+//! is synthetic. An argument selects the layers whose names contain it.
 
 mod common;
 
@@ -120,7 +120,7 @@ fn coordinates_mm(point: BritishGrid) -> [f64; 2] {
     [point.easting_mm(), point.northing_mm()].map(f64::from)
 }
 
-/// Checks every area of every point, in order, one at a time and in batches.
+/// Checks that look-ups of one point at a time and of batches find the same areas as the baseline.
 fn check_answers(name: &str, ours: &BoundaryIndex, theirs: &Baseline, points: &[BritishGrid]) {
     let mut batched: Vec<Vec<u32>> = vec![Vec::new(); points.len()];
     ours.for_each_covering(points, DAY, |point_index, areas| {
@@ -143,7 +143,7 @@ fn check_answers(name: &str, ours: &BoundaryIndex, theirs: &Baseline, points: &[
     let mean = pairs as f64 / points.len() as f64;
     println!("\n{name}: {mean:.2} areas per point, at most {most}; all equal to the baseline");
     if name == "catchments" {
-        // More than twenty in the centres of real cities; the synthetic ones are less crowded.
+        // In the centres of real cities there are more than twenty; synthetic cities have fewer.
         assert!((3.0..8.0).contains(&mean) && most > 12, "{mean} {most}");
     }
 }
@@ -185,7 +185,7 @@ fn edges(boundaries: &[Boundary]) -> Vec<Edge> {
         for ring in rings(boundary) {
             let corner = |(x, y): Point| [f64::from(x), f64::from(y)];
             let ends = ring.iter().zip(ring.iter().cycle().skip(1));
-            // `rstar` gives a zero-length edge no distance.
+            // `rstar` computes NaN as the distance to a zero-length edge.
             let ends = ends.filter(|(from, to)| from != to);
             edges.extend(
                 ends.map(|(from, to)| {
@@ -197,9 +197,9 @@ fn edges(boundaries: &[Boundary]) -> Vec<Edge> {
     edges
 }
 
-/// Measures the distance to the boundary of a point's own area, and finding the areas with a
-/// boundary nearby, compared with trees of edges: one tree per area for the first, one for all
-/// areas for the second.
+/// Measures two operations: computing the distance from a point to the boundary of its own area,
+/// and finding the areas with a boundary nearby. The first is compared with one tree of edges per
+/// area, the second with one tree for all areas.
 fn measure_distances(
     name: &str,
     ours: &BoundaryIndex,
@@ -279,7 +279,11 @@ fn measure_distances(
         located.len(),
         &mut [&mut our_distances, &mut their_distances],
     );
-    print_row(&format!("{name}, metres to its border"), times[0], times[1]);
+    print_row(
+        &format!("{name}, metres to its boundary"),
+        times[0],
+        times[1],
+    );
     let mut our_neighbours = || {
         let found = points.iter().map(|position| {
             ours.boundaries_within(black_box(*position), WITHIN_M, DAY)
@@ -299,7 +303,11 @@ fn measure_distances(
         points.len(),
         &mut [&mut our_neighbours, &mut their_neighbours],
     );
-    print_row(&format!("{name}, borders within 100 m"), times[0], times[1]);
+    print_row(
+        &format!("{name}, boundaries within 100 m"),
+        times[0],
+        times[1],
+    );
 }
 
 /// Compares with geopandas, which runs in its own process and measures its own time.
@@ -348,7 +356,7 @@ fn compare_with_geopandas(
     let times = run_interleaved(country.shuffled_points.len(), &mut [&mut batch]);
     assert_eq!(
         sum as f64, results[1],
-        "{name}: geopandas gives different results"
+        "{name}: the results of geopandas differ"
     );
     print_row(
         &format!("{name}, random, in batches, and sjoin"),
@@ -372,7 +380,7 @@ fn write_areas(path: &Path, boundaries: &[Boundary]) {
     fs::write(path, text).expect("a file");
 }
 
-/// Checks that the distribution of sizes is the published one, within a twentieth.
+/// Checks that the distribution of sizes is within 5% of the published one.
 fn check_catchments(catchments: &[Boundary]) {
     let mut sizes: Vec<f64> = catchments.iter().map(synthetic::size_km2).collect();
     sizes.sort_by(f64::total_cmp);

@@ -3,10 +3,10 @@
 //! run, so that other load on the machine slows both.
 //!
 //! `CATCHMENT_BATCH_ROWS=10000000` makes a larger input file; the default is a million rows. All
-//! rows are synthetic (tests/it/patients.rs). The last measurements are of the whole program as a
-//! user starts it, with its peak memory: loading the data, SHA-256 of input and output, and syncing
-//! to disk. If `CATCHMENT_PYTHON` names a Python that has them, the same joins in DuckDB, Polars
-//! and pandas are measured too (benches/joins.py).
+//! rows are synthetic (tests/it/made_up_patients.rs). The last measurements are of the whole
+//! program as a user starts it, which includes loading the data, the SHA-256 of input and output,
+//! and syncing to disk; its peak memory is printed too. If `CATCHMENT_PYTHON` names a Python that
+//! has DuckDB, Polars and pandas, the same joins in these are measured too (benches/joins.py).
 
 #[path = "../tests/it/made_up_patients.rs"]
 mod patients;
@@ -33,7 +33,7 @@ use patients::Patients;
 const ROUNDS: usize = 5;
 
 fn main() {
-    // `cargo test --benches` only checks that it runs.
+    // `cargo test --benches` only checks that this bench runs.
     let is_measured = std::env::args().any(|argument| argument == "--bench");
     let rows = std::env::var("CATCHMENT_BATCH_ROWS")
         .ok()
@@ -87,9 +87,8 @@ fn main() {
     }
 }
 
-/// Measures what an analyst would do instead, with the exported look-up tables: each engine in
-/// turn, without the time to start Python. The engines cannot read some rows of the input and skip
-/// them.
+/// Measures what an analyst would do instead, with the exported look-up tables. Each engine is
+/// measured in turn, without the time to start Python. Rows that an engine cannot read are skipped.
 fn compare_with_joins(index: &Index, folder: &Path, rows: u64) {
     let Some(python) = std::env::var_os("CATCHMENT_PYTHON") else {
         println!("DuckDB, Polars, pandas: skipped: CATCHMENT_PYTHON is not set");
@@ -140,7 +139,7 @@ fn compare_with_joins(index: &Index, folder: &Path, rows: u64) {
     }
 }
 
-/// The Integrated Care Communities as GeoJSON.
+/// Returns the Integrated Care Communities as GeoJSON.
 fn icc_geojson(index: &Index) -> String {
     let position = |point: &geo::Coord<f64>| serde_json::json!([point.x, point.y]);
     let ring = |ring: &geo::LineString<f64>| -> serde_json::Value {
@@ -204,7 +203,7 @@ fn writer(output_path: &Path) -> csv::Writer<File> {
         .expect("a file")
 }
 
-/// The simplest copy: one thread.
+/// Copies the records on one thread, which is the simplest way.
 fn copy(input_path: &Path, output_path: &Path, rows: u64) {
     let (mut reader, mut writer) = (reader(input_path), writer(output_path));
     writer
@@ -220,7 +219,7 @@ fn copy(input_path: &Path, output_path: &Path, rows: u64) {
     assert_eq!(count, rows);
 }
 
-/// The same with a reading and a writing thread, and a thousand records at a time.
+/// Copies the records with a reading and a writing thread, a thousand records at a time.
 fn copy_on_two_threads(input_path: &Path, output_path: &Path, rows: u64) {
     let (mut reader, mut writer) = (reader(input_path), writer(output_path));
     writer
@@ -257,7 +256,7 @@ fn copy_on_two_threads(input_path: &Path, output_path: &Path, rows: u64) {
                 writer.write_byte_record(record).expect("written");
             }
             count += records.len() as u64;
-            // After the last records, the reader has gone.
+            // The reading thread has ended after the last records.
             let _ = empty_sender.send(records);
         }
         writer.flush().expect("written");
@@ -291,7 +290,7 @@ fn answer_batch(index: &Index, input_path: &Path, output_path: &Path, threads: u
     assert!(located.1 > rows / 4, "{summary:?}");
 }
 
-/// Runs the program and returns its peak memory, if the system reports it.
+/// Runs the program and returns its peak memory; `unknown` if the system does not report it.
 fn run_program(input_path: &Path, output_path: &Path, threads: &str) -> String {
     let mut child = Command::new(env!("CARGO_BIN_EXE_catchment"))
         .args(["batch", "--quiet", "--threads", threads, "-o"])

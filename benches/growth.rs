@@ -1,9 +1,9 @@
 //! How the start-up time and the memory of the service grow with its data: from one 64th of the
 //! country to the whole country, with practice catchments.
 //!
-//! For each size, `catchment serve` is started on a dataset in a folder. The time is from the start
-//! of the process to its first response over HTTP; the memory is its peak (`VmHWM` on Linux). The
-//! country is real or synthetic, as in the other benches.
+//! For each size, `catchment serve` is started on a dataset in a folder. The measured time is from
+//! the start of the process to its first response over HTTP, and the measured memory is the peak
+//! (`VmHWM` on Linux). The country is real or synthetic, as in the other benches.
 
 mod common;
 
@@ -31,7 +31,7 @@ fn main() {
     let country = Country::new();
     let catchments = synthetic::catchments(&country.people);
     let folder = TempDir::new().expect("a folder");
-    println!("Start to first answer, {}\n", country.title());
+    println!("Start to first response, {}\n", country.title());
     println!("| part | postcodes | LSOAs | practices | vertices | seconds | peak MB |");
     println!("|---:|---:|---:|---:|---:|---:|---:|");
     for part in [64, 32, 16, 8, 4, 2, 1] {
@@ -48,8 +48,8 @@ fn main() {
     }
 }
 
-/// Writes a dataset with one in `part` of everything. Returns the cells of the table with its
-/// sizes.
+/// Writes a dataset with one in `part` of the postcodes, LSOAs and practices, and returns the cells
+/// of the printed table that state their numbers.
 fn write_dataset(folder: &Path, country: &Country, catchments: &[Boundary], part: usize) -> String {
     let some = |all: &[Boundary]| all.iter().step_by(part).cloned().collect::<Vec<_>>();
     let (lsoas, practices) = (some(&country.lsoas), some(catchments));
@@ -76,7 +76,7 @@ fn write_dataset(folder: &Path, country: &Country, catchments: &[Boundary], part
     )
 }
 
-/// Returns codes from `A00000` up.
+/// Returns the ODS code of a practice: `A00000` for index 0, and so on.
 fn practice_code(index: usize) -> String {
     format!("A{index:05}")
 }
@@ -174,7 +174,7 @@ fn manifest() -> Manifest {
         version: "1".into(),
         title: "A part of the country".into(),
         as_of: "2025-11-30".into(),
-        attribution: "Contains OS data and data of the ONS, or is made up".into(),
+        attribution: "Contains OS and ONS data, or is synthetic".into(),
         licence: "https://example.org/licence".into(),
         tolerance_m: 100.0,
         undated_terminations_after: None,
@@ -200,7 +200,8 @@ fn manifest() -> Manifest {
     }
 }
 
-/// Returns the seconds until the service on this folder has responded, and its peak memory in MB.
+/// Starts the service on a folder, and returns the seconds until its first response and its peak
+/// memory in MB.
 fn measure_start(folder: &Path) -> (f64, f64) {
     let start = Instant::now();
     let mut service = Command::new(env!("CARGO_BIN_EXE_catchment"))

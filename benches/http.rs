@@ -66,7 +66,7 @@ fn main() {
     let ours = start(&runtime, router(app));
     println!(
         "{:34} {:>9} {:>9} {:>6} {:>6} {:>15}",
-        "requests per second", "ours", "bare", "ratio", "goal", "p99 ours, bare"
+        "requests per second", "ours", "bare", "ratio", "target", "p99 ours, bare"
     );
     for kind in REQUEST_KINDS {
         let answer = fetch(ours, &kind);
@@ -113,7 +113,7 @@ fn start(runtime: &Runtime, router: axum::Router) -> SocketAddr {
     address
 }
 
-/// A router that returns the same bytes with the same content type.
+/// Returns a router that responds with the same bytes and content type.
 fn bare_router(answer: Vec<u8>) -> axum::Router {
     let answer = axum::body::Bytes::from(answer);
     let handler = async move || ([(header::CONTENT_TYPE, "application/json")], answer);
@@ -146,7 +146,7 @@ fn fetch(address: SocketAddr, kind: &RequestKind) -> Vec<u8> {
         .expect("a head");
     assert!(
         response.starts_with(b"HTTP/1.1 200"),
-        "{}: not found",
+        "{}: the status is not 200",
         kind.name
     );
     let body = response.split_off(head + 4);

@@ -1,10 +1,10 @@
-"""Measures a join that gives the same columns as `catchment batch`. Usage: joins.py ENGINE FOLDER
+"""Measures a join that produces the same columns as `catchment batch`. Usage: joins.py ENGINE FOLDER
 
 Reads FOLDER/input.csv, FOLDER/postcodes.parquet and FOLDER/practices.parquet (`catchment export`) and, for
 pandas, FOLDER/icc.geojson; writes FOLDER/ENGINE.csv. Prints the seconds from opening the input to closing the
 output, without the time to start Python, and the number of located rows.
 
-The input has rows that these programs cannot read. They skip them, which is part of the comparison.
+The input has rows that these programs cannot read and skip, which is part of the comparison.
 
 benches/batch.rs runs this script with the Python that CATCHMENT_PYTHON names.
 """
@@ -15,7 +15,7 @@ import time
 
 DAY = "2025-12-01"
 BRANCH = r"^([A-Z]\d{5})\d{3}$"
-# The columns used from each table: those that the ten default columns are made of.
+# The columns of each table from which the ten default columns are made.
 HOME = ["catchment_status", "catchment_icc_residence_id", "catchment_practices_covering",
         "catchment_certainty", "catchment_provenance", "catchment_resilience_groups_residence",
         "catchment_residence_reason"]

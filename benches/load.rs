@@ -1,4 +1,4 @@
-//! The start-up time: from the embedded dataset to the first answer.
+//! The start-up time: from reading the embedded dataset to the first result.
 
 use std::hint::black_box;
 

@@ -1,9 +1,9 @@
-//! The time of one look-up: by postcode, by coordinates, and only the area of a point. The last one
+//! The time of one look-up: by postcode, by coordinates, and of only the area of a point. The last
 //! is compared with the straightforward solution, an R-tree of bounding boxes and `geo`'s
 //! `Contains`.
 //!
-//! The results are counted, so that a fast wrong answer is not mistaken for an improvement: the
-//! count must be the same in every iteration, and for points also the same as that of the baseline.
+//! The results are counted, so that a fast wrong answer is not mistaken for an improvement. The
+//! count must be the same in every iteration, and for points it must equal that of the baseline.
 
 use std::hint::black_box;
 
@@ -38,7 +38,7 @@ impl SplitMix64 {
     }
 }
 
-/// Random postcodes of the directory that have a position, in lower case.
+/// Returns random postcodes of the directory, in lower case, with their positions.
 fn postcodes(index: &Index) -> Vec<(String, BritishGrid)> {
     let entries: Vec<_> = index
         .postcodes()
@@ -75,7 +75,7 @@ fn has_icc(answer: &LocateAnswer<'_>) -> bool {
     })
 }
 
-/// Counts the answers that have an ICC, which must be a good part of them.
+/// Counts the answers that have an ICC, and checks that there are more than 300.
 fn count_with_icc<'i>(answers: impl Iterator<Item = LocateAnswer<'i>>) -> usize {
     let hits = answers.filter(|answer| has_icc(black_box(answer))).count();
     assert!(hits > 300, "{hits} of {LOOKUPS}");
@@ -104,7 +104,7 @@ fn answers(criterion: &mut Criterion) {
         count_with_icc(positions.map(|place| locate(&index, Locator::LonLat(black_box(*place)))))
     };
     let (postcodes_found, positions_found) = (locate_postcodes(), locate_positions());
-    // The directory and the boundary disagree about a few.
+    // For a few postcodes, the directory and the boundaries give different areas.
     assert!(postcodes_found.abs_diff(positions_found) < 10);
     group.bench_function("postcode", |bencher| {
         bencher.iter(|| assert_eq!(locate_postcodes(), postcodes_found));
@@ -115,7 +115,7 @@ fn answers(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Random points in the bounding box of all areas.
+/// Returns random points in the bounding box of all areas.
 fn points(boundaries: &[geo::MultiPolygon]) -> Vec<BritishGrid> {
     use geo::BoundingRect;
     let boxes = boundaries.iter().filter_map(BoundingRect::bounding_rect);
@@ -138,7 +138,7 @@ fn points(boundaries: &[geo::MultiPolygon]) -> Vec<BritishGrid> {
     (0..LOOKUPS).map(point).collect()
 }
 
-/// The polygons for `geo`, in metres.
+/// Returns the ICCs as polygons of `geo`, in metres.
 fn planar_polygons(dataset: &Dataset) -> Vec<geo::MultiPolygon> {
     let (layer, boundaries) = &dataset.boundaries[0];
     assert_eq!(*layer, Layer::Icc);

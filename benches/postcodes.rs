@@ -3,9 +3,10 @@
 //! of the directory: the nearest postcodes, completions, and building the index.
 //!
 //! `CATCHMENT_CODE_POINT_OPEN=codepo_gb.zip` uses the real postcodes of Code-Point Open, through
-//! the importer; otherwise as many synthetic ones are made from the outward codes that are in use.
+//! the importer. Otherwise the same number of synthetic postcodes is made from the outward codes
+//! that are in use.
 //!
-//! All answers are summed, so that a fast wrong answer is not mistaken for an improvement.
+//! All results are summed, so that a fast wrong answer is not mistaken for an improvement.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -34,7 +35,7 @@ impl SplitMix64 {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed = (mixed ^ (mixed >> 31)) >> 32;
-        u32::try_from((mixed * u64::from(end)) >> 32).expect("below the sides")
+        u32::try_from((mixed * u64::from(end)) >> 32).expect("below `end`")
     }
 
     /// Returns an index below `len`.
@@ -64,7 +65,7 @@ fn outcodes() -> Vec<String> {
     districts.collect()
 }
 
-/// Sorted synthetic postcodes, spread over the outward codes.
+/// Returns synthetic postcodes, sorted and spread over the outward codes.
 fn synthetic_postcodes() -> Vec<PostcodeEntry> {
     const LETTERS: &[u8] = b"ABDEFGHJLNPQRSTUWXYZ";
     let outcodes = outcodes();
@@ -100,7 +101,7 @@ fn synthetic_postcodes() -> Vec<PostcodeEntry> {
     codes.into_iter().map(entry).collect()
 }
 
-/// The postcodes of Code-Point Open, built into a dataset and read from it.
+/// Returns the postcodes of Code-Point Open, built into a dataset and read from it.
 fn import_code_point_open(archive: &str) -> Vec<PostcodeEntry> {
     let folder = tempfile::tempdir().expect("a folder");
     let config = format!(
@@ -150,7 +151,7 @@ fn dataset_with(postcodes: Vec<PostcodeEntry>) -> Dataset {
     }
 }
 
-/// The easting in metres, or 0 if there is no position; the benches compare the sum.
+/// Returns the easting in metres, or 0 if there is no position. The benches compare the sum.
 fn easting_m(entry: &PostcodeEntry) -> i64 {
     let position = entry.position;
     position.map_or(0, |position| i64::from(position.easting_mm() / 1_000))
@@ -264,7 +265,7 @@ fn parse(text: &str) -> Postcode {
     black_box(text).parse().expect("a postcode")
 }
 
-/// The other operations of the directory, on the first postcodes in the shuffled order.
+/// Measures the other operations of the directory, on the first postcodes in the shuffled order.
 fn bench_directory(criterion: &mut Criterion, index: &Index, texts: &[String]) {
     const LOOKUPS: usize = 1_000;
     let entries = texts

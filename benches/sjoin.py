@@ -2,7 +2,7 @@
 
 Reads FOLDER/areas.json (a list of areas, each a list of polygons, each an exterior ring and its holes,
 in whole millimetres) and FOLDER/points.f64 (alternating eastings and northings, little-endian). Prints the
-median nanoseconds per point, and the sum of the areas' ordinals, counted from 1, over all points.
+median time per point in nanoseconds, and the sum of the areas' ordinals, counted from 1, over all points.
 
 benches/areas.rs runs this script with the Python that CATCHMENT_PYTHON names.
 """

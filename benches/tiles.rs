@@ -1,8 +1,9 @@
-//! The size of a tile, the time to build one, and the requests per second of the service compared with a bare
-//! axum handler that returns the same bytes.
+//! The size of a tile, the time to build one, and the requests per second of the service compared
+//! with a bare axum handler that returns the same bytes.
 //!
-//! `CATCHMENT_NATIONAL` names the dataset that docs/national-data.md builds; without it, the measurements of the
-//! whole country are skipped. An argument (`bytes`, `build` or `rate`) selects one part. The rate needs wrk.
+//! `CATCHMENT_NATIONAL` names the dataset of docs/national-data.md. If it is not set, the
+//! measurements of the whole country are skipped. An argument (`bytes`, `build` or `rate`) selects
+//! one part. The rate needs wrk.
 
 mod common;
 
@@ -67,7 +68,7 @@ fn gzipped_size(bytes: &[u8]) -> usize {
     encoder.finish().expect("writing to memory succeeds").len()
 }
 
-/// The size of one tile; the goal is at most 6.5 kB after gzip.
+/// Prints the size of one tile. The target is at most 6.5 kB after gzip.
 fn print_tile_size() {
     let areas = SIXTY_AREAS.areas();
     println!("60 synthetic areas of 77,010 vertices, all on one tile of zoom 6");
@@ -86,8 +87,8 @@ fn print_tile_size() {
     assert!(gzipped_size(&tile) <= 6_500, "more than 6.5 kB");
 }
 
-/// Encodes the same tile with every vertex rounded to units and consecutive duplicates removed, as spatial databases
-/// do.
+/// Encodes the same tile with every vertex rounded to units and consecutive duplicates removed, as
+/// spatial databases do.
 fn tile_of_rounded_vertices(areas: &[Boundary]) -> Vec<u8> {
     let units = f64::from(1 << (6 + 12));
     #[expect(clippy::cast_possible_truncation, reason = "at most 2^18")]
@@ -138,11 +139,13 @@ fn measure_builds() {
                 true,
             );
         }
-        None => println!("SKIPPED England and Wales: set CATCHMENT_NATIONAL to a dataset of them"),
+        None => {
+            println!("SKIPPED England and Wales: set CATCHMENT_NATIONAL to the national dataset")
+        }
     }
 }
 
-/// Prints how long it takes to build a layer, each of its zooms, and their tiles.
+/// Prints the time to build a layer, each of its zooms, and the tiles of each zoom.
 fn measure_layer(name: &str, boundaries: &[Boundary], is_partition: bool) {
     let start = Instant::now();
     let layer = tiled_layer(boundaries, is_partition);
@@ -187,7 +190,7 @@ fn measure_layer(name: &str, boundaries: &[Boundary], is_partition: bool) {
             largest.len(),
             gzipped_size(&largest)
         );
-        // At most 200 tiles of each zoom are followed to the next.
+        // Build only the children of at most 200 tiles of each zoom.
         let step = present.len().div_ceil(200).max(1);
         let children = |(x, y): (u32, u32)| {
             [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(e, s)| (2 * x + e, 2 * y + s))
@@ -209,7 +212,8 @@ const ROUNDS: usize = 5;
 const SECONDS: &str = "3";
 const CONNECTIONS: &str = "32";
 
-/// Requests per second for the tiles of a map of four by four; the goal is 0.7 of the bare handler.
+/// Measures the requests per second for the tiles of a map of four by four. The target is 0.7 of
+/// the rate of the bare handler.
 fn measure_request_rate() {
     if Command::new("wrk").arg("-v").output().is_err() {
         println!("SKIPPED: wrk is not installed");
@@ -244,7 +248,7 @@ fn measure_request_rate() {
         rounds.sort_by(|a, b| (a[0] / a[1]).total_cmp(&(b[0] / b[1])));
         let [ours, bare] = rounds[ROUNDS / 2];
         println!(
-            "{layers}, {} bytes each: ours {ours:.0}, bare {bare:.0}, ratio {:.2}, goal 0.70",
+            "{layers}, {} bytes each: ours {ours:.0}, bare {bare:.0}, ratio {:.2}, target 0.70",
             sizes.iter().sum::<usize>() / sizes.len(),
             ours / bare
         );
@@ -265,7 +269,7 @@ fn start(runtime: &Runtime, router: axum::Router) -> SocketAddr {
     address
 }
 
-/// A router that returns the same bytes from a hash map.
+/// Returns a router that responds with the same bytes from a hash map.
 fn bare_router(bodies: HashMap<String, Bytes>) -> axum::Router {
     let bodies = Arc::new(bodies);
     let handler = async move |uri: Uri| match bodies.get(uri.path()) {

@@ -11,7 +11,7 @@ const ALLOCATION_BYTES_MAX: usize = 64_000_000;
 const TOTAL_BYTES_MAX: usize = 192_000_000;
 
 static ALLOCATED_BYTES: AtomicUsize = AtomicUsize::new(0);
-/// The limit on allocated bytes; no limit applies until [`start`].
+/// The limit on allocated bytes; unlimited until [`start`].
 static LIMIT_BYTES: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// Starts to enforce the limits.
@@ -29,7 +29,8 @@ impl LimitedAllocator {
         let live = ALLOCATED_BYTES.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let most = LIMIT_BYTES.load(Ordering::Relaxed);
         if most != usize::MAX && (largest > ALLOCATION_BYTES_MAX || live > most) {
-            // The process aborts in any case; printing the message must not trigger the limit again.
+            // The process aborts in any case; printing the message must not trigger the limit
+            // again.
             LIMIT_BYTES.store(usize::MAX, Ordering::Relaxed);
             let _ = std::io::stderr().write_all(b"an input exceeded the memory limit\n");
             std::process::abort();

@@ -10,7 +10,7 @@ use geo::{LineString, MultiPolygon, Polygon};
 /// A point in whole millimetres, easting first.
 type Point = (i32, i32);
 
-/// The number, position and irregularity of the areas.
+/// A distorted grid whose cells are the areas: their number, position and irregularity.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DistortedGrid {
     pub(crate) columns: i32,
@@ -41,8 +41,8 @@ const BEND_RATIO: f64 = 0.2;
 /// A side of a cell: the grid corners at its ends, the smaller one first.
 type GridSide = ((i32, i32), (i32, i32));
 
-/// The number of attempts for a side that crosses itself or another side, each with smaller
-/// offsets.
+/// The maximum number of attempts to draw a side that does not cross itself or another side. Each
+/// attempt has smaller offsets.
 const ATTEMPTS_MAX: u64 = 60;
 
 impl DistortedGrid {
@@ -57,7 +57,7 @@ impl DistortedGrid {
             .collect()
     }
 
-    /// Returns the line of every side.
+    /// Returns the line that each side follows.
     fn side_lines(&self) -> BTreeMap<GridSide, Vec<Point>> {
         let mut borders: BTreeMap<GridSide, Vec<Point>> = BTreeMap::new();
         for x in 0..=self.columns {
@@ -147,7 +147,8 @@ impl DistortedGrid {
         self.subdivide((middle, b), edges - edges / 2, (attempt, bend), line);
     }
 
-    /// Returns a number in [-1, 1), the same for the same point (splitmix64).
+    /// Returns a pseudorandom number in [-1, 1), which is the same for the same arguments
+    /// (splitmix64).
     fn noise(&self, (x, y): (i64, i64), salt: u64) -> f64 {
         let mut mixed = self.seed ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         for part in [x, y] {
@@ -207,7 +208,7 @@ fn lines_cross(one: &[Point], other: &[Point]) -> bool {
     })
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a position of the grid")]
+#[expect(clippy::cast_possible_truncation, reason = "a position on the grid")]
 fn round_mm(value: f64) -> i32 {
     value.round() as i32
 }

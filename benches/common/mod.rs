@@ -17,11 +17,11 @@ use synthetic::SplitMix64;
 
 /// The number of points that are looked up.
 const POINTS: usize = 200_000;
-/// The number of sub-ICB locations in England, and the vertices of their super generalised
-/// boundaries.
+/// The number of sub-ICB locations in England, and the approximate number of vertices of each in
+/// the super generalised boundaries.
 const SUB_ICBS: (usize, usize) = (106, 95);
-/// The number of LSOAs in England and Wales, and the vertices of their super generalised
-/// boundaries.
+/// The number of LSOAs in England and Wales, and the approximate number of vertices of each in the
+/// super generalised boundaries.
 const LSOAS: (usize, usize) = (34_753, 12);
 
 /// A point in whole millimetres, easting first.
@@ -29,7 +29,7 @@ pub(crate) type Point = (i32, i32);
 
 /// The country that the benches use.
 pub(crate) struct Country {
-    /// Whether it is real, not synthetic.
+    /// Whether the data is real rather than synthetic.
     pub(crate) is_real: bool,
     /// Points where people live, in order of postcode.
     pub(crate) sorted_points: Vec<BritishGrid>,
@@ -88,12 +88,12 @@ impl Country {
         }
     }
 
-    /// A short description for headings.
+    /// Returns a short description for headings.
     pub(crate) fn title(&self) -> &'static str {
         if self.is_real {
-            "Code-Point Open and boundaries of the ONS"
+            "Code-Point Open and ONS boundaries"
         } else {
-            "a made-up country of the same size"
+            "a synthetic country of the same size"
         }
     }
 }
@@ -137,8 +137,8 @@ pub(crate) fn count_vertices(boundaries: &[Boundary]) -> usize {
         .sum()
 }
 
-/// Converts a boundary for `geo`, in millimetres: integers, for which the predicates of `geo` are
-/// exact.
+/// Converts a boundary to a polygon of `geo` in whole millimetres, for which the predicates of
+/// `geo` are exact.
 pub(crate) fn to_geo(boundary: &Boundary) -> MultiPolygon {
     let line = |ring: &Vec<BritishGrid>| -> geo::LineString {
         let vertices = ring_points(ring).into_iter();

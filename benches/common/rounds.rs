@@ -1,12 +1,12 @@
-//! Compares candidates. They run in alternating rounds, so that other load on the machine affects
-//! all of them equally, and are compared by their medians.
+//! Comparison of candidates. They run in alternating rounds, so that other load on the machine
+//! affects all of them equally, and their median times are compared.
 
 use std::time::Instant;
 
-/// The number of measured rounds; one more before them warms up.
+/// The number of measured rounds. One more round before them is a warm-up.
 const ROUNDS: usize = 5;
 
-/// Processes all items of a round and returns a checksum of the results.
+/// A function that processes all items once and returns a checksum of the results.
 pub(crate) type Candidate<'a> = &'a mut dyn FnMut() -> u64;
 
 /// Returns the median time in nanoseconds per item for each candidate, in order.

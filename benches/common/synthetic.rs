@@ -19,13 +19,13 @@ const SIDE: i32 = 400_000_000;
 pub(crate) const CATCHMENTS: usize = 7_650;
 /// The number of vertices of a catchment.
 const CATCHMENT_VERTICES: usize = 100;
-/// The published distribution of their areas, in square kilometres.
+/// The published distribution of the sizes of catchments, in square kilometres.
 pub(crate) const MEDIAN_KM2: f64 = 23.0;
 pub(crate) const P90_KM2: f64 = 159.0;
 pub(crate) const MAX_KM2: f64 = 9_994.0;
-/// The spread of catchment sizes among neighbours. Together the catchments are 3.7 times the area
-/// of England and Wales. With this value people are covered by about six of them, and in the
-/// centres of real large towns by more than twenty, as published.
+/// The spread of catchment sizes among neighbours. The catchments together are 3.7 times the size
+/// of England and Wales. With this value a person is in about six catchments. As published, a
+/// person in the centre of a large real town is in more than twenty.
 const SCATTER: f64 = 2.0;
 
 const MM2_PER_KM2: f64 = 1e12;
@@ -68,13 +68,13 @@ impl SplitMix64 {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a position of the grid")]
+#[expect(clippy::cast_possible_truncation, reason = "a position on the grid")]
 fn round_mm(value: f64) -> i32 {
     value.round() as i32
 }
 
-/// Returns points where people live: around towns, of which the n-th has an n-th of the people of
-/// the first, and one in eight anywhere.
+/// Returns points where people live. Seven in eight are around towns, of which the n-th has one
+/// n-th of the people of the first; the others are anywhere.
 pub(crate) fn residents() -> Vec<Point> {
     let mut rng = SplitMix64::new(1_801);
     let random_point = |rng: &mut SplitMix64| {
@@ -116,7 +116,7 @@ struct PartitionCell<'p> {
 }
 
 /// Partitions the country into `count` areas with about the same number of people and about
-/// `vertices` vertices each. The boundaries are curved, and identical for neighbours.
+/// `vertices` vertices each. The boundaries are curved, and neighbours share them exactly.
 pub(crate) fn partition(people: &[Point], count: usize, vertices: usize) -> Vec<Boundary> {
     let mut people = people.to_vec();
     let mut boxes = Vec::with_capacity(count);
@@ -126,7 +126,7 @@ pub(crate) fn partition(people: &[Point], count: usize, vertices: usize) -> Vec<
         people: &mut people,
     };
     split_cell(all, count, &mut boxes);
-    // The corner of a neighbour is a vertex of this area too.
+    // A neighbour's corner on the side of an area is a vertex of that area too.
     let mut corners: [Vec<(i32, i32)>; 2] = Default::default();
     for (low, high) in &boxes {
         for x in [low[0], high[0]] {
@@ -174,7 +174,8 @@ fn without_last<T>(items: impl ExactSizeIterator<Item = T>) -> impl Iterator<Ite
     items.take(count)
 }
 
-/// Cuts the longer side, so that the areas have about the same number of people.
+/// Cuts a cell across its longer side, repeatedly, so that the areas have about the same number of
+/// people.
 fn split_cell(cell: PartitionCell<'_>, count: usize, boxes: &mut Vec<([i32; 2], [i32; 2])>) {
     let PartitionCell { low, high, people } = cell;
     if count == 1 {
@@ -186,7 +187,7 @@ fn split_cell(cell: PartitionCell<'_>, count: usize, boxes: &mut Vec<([i32; 2], 
     let (first, length) = (count / 2, high[axis] - low[axis]);
     people.sort_unstable_by_key(along);
     let middle = people.get(people.len() * first / count).map(along);
-    // Neither part is thinner than an eighth.
+    // Neither part is thinner than an eighth of the cell.
     let cut = middle
         .unwrap_or(low[axis] + length / 2)
         .clamp(low[axis] + length / 8, high[axis] - length / 8);
@@ -214,8 +215,8 @@ fn split_cell(cell: PartitionCell<'_>, count: usize, boxes: &mut Vec<([i32; 2], 
     );
 }
 
-/// Returns the coordinates along a side: its ends, the corners of neighbours on it, and `more`
-/// between each two of these.
+/// Returns the coordinates along a side: its ends, the corners of neighbours on it, and `extra`
+/// points between each two of these.
 fn side_coordinates(
     corners: &[(i32, i32)],
     across: i32,
@@ -331,8 +332,8 @@ pub(crate) fn catchments(people: &[Point]) -> Vec<Boundary> {
     outlines.into_iter().map(area).collect()
 }
 
-/// Returns the area of the given rank, the smallest first: lognormal through the median and the
-/// ninth decile, with a tail that extends to the published maximum.
+/// Returns the size of the catchment with the given rank, the smallest first. The distribution is
+/// lognormal through the median and the ninth decile, with a tail up to the published maximum.
 fn area_km2(rank: usize) -> f64 {
     /// The ninth decile of the normal distribution.
     const Z90: f64 = 1.281_551_6;
@@ -360,8 +361,8 @@ fn normal_quantile(quantile: f64) -> f64 {
     low
 }
 
-/// The distribution function of the normal distribution as a series: ½ + φ(z) · (z + z³/3 + z⁵/15 +
-/// …).
+/// Returns the distribution function of the normal distribution at `z`, as a series:
+/// ½ + φ(z) · (z + z³/3 + z⁵/15 + …).
 fn normal_distribution(z: f64) -> f64 {
     let (mut term, mut sum) = (z, z);
     for odd in 1..200 {
