@@ -1,4 +1,4 @@
-// The pages of areas, practices and groups, the comparison of dates and the page for errors.
+// The pages of areas, practices and groups, the comparison of two dates, and the error page.
 
 import assert from "node:assert/strict";
 
@@ -39,9 +39,9 @@ export const tests = {
     }
   },
 
-  async "pages fit the screen at 400 % zoom with forced colours"(use) {
+  async "pages fit the screen at 400% zoom with forced colours"(use) {
     for (const path of [PAGES.area, PAGES.practice, PAGES.compare]) {
-      // 1280 px at 400 % are 320.
+      // At 400% zoom, a screen of 1280 px is 320 px wide.
       const page = await use.open(use.service + path, { viewport: { width: 320, height: 256 }, forcedColors: "active" });
       assert.ok((await pageWidth(page)) <= 320, path);
       assert.equal(await page.getByRole("heading", { level: 1 }).isVisible(), true);

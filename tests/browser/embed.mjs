@@ -1,4 +1,4 @@
-// The frame, and the page with the code to copy.
+// The embedded frame, and the page with the code to copy.
 
 import assert from "node:assert/strict";
 

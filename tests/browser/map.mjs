@@ -1,4 +1,4 @@
-// The interactive map: keyboard, mouse, basemaps, and the static map where it cannot be drawn.
+// The interactive map: keyboard, mouse and basemaps, and the static map if the interactive one cannot be drawn.
 
 import assert from "node:assert/strict";
 
@@ -31,7 +31,7 @@ async function openResult({ open, service }, options, date = []) {
   return waitForMap(page);
 }
 
-// Checks that no URL is on another host, contains the place, or is of a tile that reveals a single house.
+// Checks that no request goes to another host, contains the place in its URL, or is for a tile that reveals a single house.
 function expectNoPlace(page, service) {
   const urls = page.requested.map((request) => request.url());
   const others = urls.filter((url) => !url.startsWith(`${service}/`));
@@ -71,7 +71,7 @@ async function expectResult(page, service, name) {
   assert.equal(page.url().split("#")[0], `${service}/`);
   const posts = page.requested.filter((request) => request.method() === "POST");
   assert.deepEqual(posts.map((request) => request.url().split("#")[0]), [`${service}/`]);
-  assert.ok(posts[0].postData().startsWith("place=5"), "a latitude of Great Britain comes first");
+  assert.ok(posts[0].postData().startsWith("place=5"), "the first coordinate is a latitude in Great Britain");
   assert.ok((await page.locator("#answer").textContent()).includes(name), `${name} is in the result`);
   const hosts = new Set(page.requested.map((request) => new URL(request.url()).origin));
   assert.deepEqual([...hosts], [service]);
@@ -79,7 +79,7 @@ async function expectResult(page, service, name) {
 }
 
 export const tests = {
-  async "keys move the map, Enter looks up the centre, Escape leaves"(use) {
+  async "arrow keys move the map, Enter looks up its centre, Escape leaves the map"(use) {
     const page = await openMap(use);
     const stops = await page.locator(`${FIGURE} .interactive-map`).evaluate(
       (map) => [...map.querySelectorAll("*")].filter((element) => element.tabIndex >= 0).map((element) => element.localName),
@@ -106,7 +106,7 @@ export const tests = {
     assert.deepEqual(page.errors, []);
   },
 
-  async "a click looks up its position"(use) {
+  async "a click looks up the position on the map"(use) {
     const page = await openMap(use);
     const { x, y, width, height } = await page.locator(`${FIGURE} canvas`).boundingBox();
     const [left, top] = [x + width * 0.6, y + height * 0.45];
@@ -145,7 +145,7 @@ export const tests = {
     assert.equal(await canvas.isVisible(), false);
     await page.emulateMedia({ media: "screen" });
     await canvas.focus();
-    // Tiles stay coarse at the highest zoom.
+    // Even at the highest zoom, no tile is more detailed than zoom 14.
     for (let presses = 0; presses < 10; presses += 1) {
       await page.keyboard.press("+");
       await page.waitForTimeout(400);
@@ -160,7 +160,7 @@ export const tests = {
     assert.deepEqual(page.errors, []);
   },
 
-  async "the map of a result has the date of the result"(use) {
+  async "the map of a result shows the date of the look-up"(use) {
     const page = await openResult(use, {}, ["1", "6", "2024"]);
     const post = page.requested.findIndex((request) => request.method() === "POST");
     const styles = page.requested.slice(post).map((request) => request.url()).filter((url) => url.includes("style.json"));
@@ -224,7 +224,7 @@ export const tests = {
       for (const width of [1280, 320]) {
         const page = await openResult({ ...use, service: origin }, { viewport: { width, height: 800 } });
         await page.waitForLoadState("networkidle");
-        // The yellow of the basemap, desaturated, where we have no area.
+        // The yellow of the basemap, desaturated, outside our areas.
         assert.ok((await countPixels(page, [222, 218, 170])) > 1_000);
         assert.equal(await page.locator(`${FIGURE} .interactive-map__attribution`).textContent(), "© Maps");
         expectNoPlace(page, origin);

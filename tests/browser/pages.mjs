@@ -1,4 +1,4 @@
-// The look-up and other staff pages: keyboard, without JavaScript, wide and narrow screens, print.
+// The look-up page and other staff pages: by keyboard, without JavaScript, on wide and narrow screens, and in print.
 
 import assert from "node:assert/strict";
 
@@ -133,11 +133,11 @@ export const tests = {
     }
   },
 
-  async "results fit the screen at 400 % zoom"(use) {
-    // 1280 by 1024 pixels at 400 % (WCAG 2.2, 1.4.10).
+  async "results fit the screen at 400% zoom"(use) {
+    // A screen of 1280 by 1024 pixels at 400% zoom (WCAG 2.2, 1.4.10).
     const page = await use.open(`${use.service}/`, { viewport: { width: 320, height: 256 }, deviceScaleFactor: 4 });
     await lookUp(page, "LA18 4DB", "P81064");
-    await expectNoSidewaysScroll(page, "a result at 400 %");
+    await expectNoSidewaysScroll(page, "a result at 400%");
     assert.equal(await page.locator("#answer").getByText("Lancaster ICC").first().isVisible(), true);
   },
 

@@ -1,8 +1,9 @@
-// Runs the service in a real browser: node tests/browser/run.mjs [SUBJECT...]
+// Tests the service in a real browser: node tests/browser/run.mjs [SUBJECT...]
 //
 // Needs Chromium (CATCHMENT_BROWSER, or /usr/bin/chromium), `npm ci` in this folder, and the built program
-// (CATCHMENT_BINARY, or target/debug/catchment). A subject is a file here that exports `tests`: functions by name, which
-// throw if they fail. Screenshots are saved in target/browser/.
+// (CATCHMENT_BINARY, or target/debug/catchment). A subject is the name of a file in this folder, without .mjs, that
+// exports `tests`: an object of test functions by name, each of which throws if it fails. Screenshots are saved in
+// target/browser/.
 
 import { spawn } from "node:child_process";
 import { createServer } from "node:http";
@@ -38,7 +39,7 @@ async function startService(...options) {
   return { origin: await Promise.race([origin, ended]), stop: () => program.kill() };
 }
 
-// Starts another website. Its host name differs, so that browsers treat it as cross-site.
+// Starts another website. Its host name differs from that of the service, so that browsers treat it as cross-site.
 async function startHost() {
   const pages = new Map();
   const server = createServer((request, response) => {
@@ -87,9 +88,9 @@ async function main() {
   const requested = process.argv.slice(2);
   const files = (await readdir(HERE)).filter((name) => name.endsWith(".mjs") && name !== "run.mjs");
   const subjects = files.map((name) => name.replace(".mjs", "")).filter((name) => requested.length === 0 || requested.includes(name));
-  if (subjects.length === 0) throw new Error(`no such subject, expected one of ${files.join(", ")}`);
+  if (subjects.length === 0) throw new Error(`no such subject; the files of the subjects are ${files.join(", ")}`);
   await mkdir(SCREENSHOTS, { recursive: true });
-  // Chromium's sandbox does not start in a container, and it only opens our own pages. WebGL runs in software.
+  // Chromium's sandbox does not start in a container, and Chromium opens only our own pages. WebGL runs in software.
   const args = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
   const browser = await chromium.launch({ executablePath: process.env.CATCHMENT_BROWSER ?? "/usr/bin/chromium", args });
   const service = await startService();

@@ -35,7 +35,7 @@ const listen = (page) => page.evaluate(() => {
 const activeName = (page) => page.evaluate(() => document.activeElement.shadowRoot?.activeElement?.getAttribute("aria-label") ?? document.activeElement.shadowRoot?.activeElement?.tagName ?? document.activeElement.textContent);
 
 export const tests = {
-  async "it works with a strict policy, contacts only the service and stores nothing"(use) {
+  async "the widget works with a strict policy, contacts only the service and stores nothing"(use) {
     const page = await openWidget(use);
     expectNoErrors(page, use);
     assert.equal(await page.getByRole("option", { name: "Kendal ICC" }).count(), 1);
@@ -91,7 +91,7 @@ export const tests = {
     assert.match(await search(page, "BB11 1AA"), /neighbourhood team\.$/);
   },
 
-  async "the map has one tab stop: arrow keys reach every area, Enter selects, Escape leaves"(use) {
+  async "the map has one tab stop: arrow keys reach every area, Enter selects it, Escape leaves the map"(use) {
     const page = await openWidget(use, '<catchment-map></catchment-map>');
     await listen(page);
     await page.getByText("Before").focus();
@@ -138,7 +138,7 @@ export const tests = {
     expectNoErrors(page, use);
   },
 
-  async "its children are shown if it cannot run"(use) {
+  async "the children of the element are shown if the widget cannot run"(use) {
     const { open, host, service } = use;
     const body = hostPage(service, KENDAL);
     const cases = [
@@ -153,7 +153,7 @@ export const tests = {
     }
   },
 
-  async "attributes can change, pages can have several elements and set colours"(use) {
+  async "attributes can change, and pages can have several elements and set colours"(use) {
     const page = await openWidget(use, `${KENDAL}<catchment-map id="second" layer="pcn" heading="Networks" heading-level="3" height="200"></catchment-map>`);
     const second = page.locator("#second");
     await second.getByRole("heading", { name: "Networks", level: 3 }).waitFor();
@@ -174,7 +174,7 @@ export const tests = {
     assert.ok(page.requested.some((request) => request.url().endsWith("/widget/icc.json?as_of=2024-01-01")));
   },
 
-  async "it passes axe at any width, before and after a search"(use) {
+  async "the widget passes axe at any width, before and after a search"(use) {
     for (const width of [320, 1280]) {
       const page = await openWidget(use, KENDAL, { viewport: { width, height: 900 } });
       assert.deepEqual(await use.violations(page), []);
@@ -195,7 +195,7 @@ export const tests = {
     await use.screenshot(layer, "widget-layer");
   },
 
-  async "it works with forced colours, with reduced motion and in print"(use) {
+  async "the widget works with forced colours, with reduced motion and in print"(use) {
     const page = await openWidget(use, KENDAL, { forcedColors: "active", reducedMotion: "reduce" });
     const option = page.getByRole("option", { name: "Kendal ICC" });
     const before = await option.evaluate((path) => getComputedStyle(path).fill);

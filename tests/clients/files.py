@@ -1,8 +1,8 @@
 """Opens exported files with GDAL (pyogrio), as GIS programs do. Usage: files.py FOLDER
 
-Compares FOLDER/areas.gpkg, .zip and .fgb with each other, and these and FOLDER/areas.topojson with
-FOLDER/areas.geojson, area by area, and lists the layers of FOLDER/areas.pmtiles. tests/it/export.rs runs this script
-with the Python named by CATCHMENT_PYTHON.
+Compares, area by area, FOLDER/areas.gpkg and FOLDER/areas.topojson with FOLDER/areas.geojson, and FOLDER/areas.zip
+and FOLDER/areas.fgb with FOLDER/areas.gpkg. Checks the names of the layers of FOLDER/areas.pmtiles. tests/it/export.rs
+runs this script with the Python named by CATCHMENT_PYTHON.
 """
 
 import json
@@ -69,7 +69,7 @@ for name in ["icc", "neighbourhood-team"]:
 names = [name for name, _ in pyogrio.list_layers(f"/vsizip/{shapefiles}")]
 assert set(names) == {"icc", "neighbourhood-team"}, names
 
-# FlatGeobuf: likewise, and its index finds the features in a bounding box.
+# FlatGeobuf: the same geometry and CRS, and its index finds the features in a bounding box.
 flat = folder / "areas.fgb"
 meta, grounds, fields = areas(flat, "lancashire-and-cumbria")
 assert meta["crs"] == "EPSG:27700" and meta["geometry_type"] == "MultiPolygon", meta
@@ -87,8 +87,8 @@ for box in [(340_000, 480_000, 350_000, 490_000), (300_000, 400_000, 420_000, 60
     here = shapely.intersects(list(grounds.values()), shapely.box(*box))
     assert len(found) == here.sum(), (box, len(found), here.sum())
 
-# TopoJSON: the geometry of the GeoJSON to a unit of its last decimal, each shared border once, and communities that are
-# a valid coverage.
+# TopoJSON: the same geometry as the GeoJSON to within one unit of its last decimal place, every shared border only once,
+# and communities that are a valid coverage.
 topology = json.loads((folder / "areas.topojson").read_text())
 assert sorted(topology["objects"]) == ["icc", "neighbourhood-team"]
 edges = [set() for _ in topology["objects"]]
@@ -114,7 +114,7 @@ for name in names:
     shapes = list(grounds.values())
     assert shapely.is_valid(shapes).all(), name
     for area, ground in grounds.items():
-        # Noding adds vertices on the same line.
+        # Noding adds vertices along existing edges.
         assert shapely.hausdorff_distance(ground, lonlat[area]) < 2e-7, (name, area)
         assert abs(ground.area - lonlat[area].area) < 1e-9, (name, area)
     if name == "icc":

@@ -1,9 +1,9 @@
 """Connects to the service as GIS programs do: with GDAL (pyogrio) and OWSLib over OGC API Features, and
-with GDAL over OGC API Tiles.
+with GDAL over OGC API Tiles. Usage: gis.py ORIGIN
 
-Reads every feature of every collection, compares them with the other endpoints of the service, and validates
-the API documents. tests/it/ogc.rs runs this script with the Python named by CATCHMENT_PYTHON, and the address
-of a server.
+Reads every feature of every collection, compares the features with the other endpoints of the service, and
+validates the API documents. tests/it/ogc.rs runs this script with the Python named by CATCHMENT_PYTHON and the
+origin of a server.
 """
 
 import json
@@ -103,7 +103,7 @@ def in_every_system():
         away = abs(shapely.get_coordinates(expected) - shapely.get_coordinates(there)).max()
         assert away <= tolerance, (code, away)
     grid = shape("http://www.opengis.net/def/crs/EPSG/0/27700")
-    # Without the OSTN15 grid PROJ is a few metres off, but this still detects a wrong CRS or axis order.
+    # Without the OSTN15 grid PROJ is a few metres off, but a tolerance of 5 m still detects a wrong CRS or axis order.
     project = pyproj.Transformer.from_crs(4326, 27700, always_xy=True).transform
     expected = shapely.transform(lonlat, project, interleaved=False)
     away = abs(shapely.get_coordinates(expected) - shapely.get_coordinates(grid)).max()

@@ -14,7 +14,7 @@ import duckdb
 
 PROGRAM, PAGE = sys.argv[1:]
 DAY = "2025-12-01"
-# The look-up tables only have the practice of a branch, not whether the branch is listed.
+# The look-up tables have the practice of a branch, but not whether the branch is listed.
 OF_A_BRANCH = "catchment_practice_branch_listed"
 
 
@@ -29,7 +29,7 @@ def shown(cell):
 
 
 def compare(found, expected, columns):
-    """Compares rows in order and returns the number of cells compared, skipping those without a row in the tables."""
+    """Compares rows in order and returns the number of cells compared. Skips cells that are not in the look-up tables."""
     assert len(found) == len(expected)
     compared, unlike = 0, []
     for row, (cells, answer) in enumerate(zip(found, expected)):

@@ -1,9 +1,9 @@
-"""Runs `catchment batch` on files written by pyarrow. Their own columns must be unchanged, and be followed by the same
-columns that a CSV file gets.
+"""Runs `catchment batch` on files written by pyarrow. The input columns must be unchanged, and be followed by the same
+output columns as for a CSV file.
 
     pyarrow_lists.py PROGRAM DAY     in a folder with list.csv, whose rows all have the same width
 
-tests/it/columns.rs runs this script with the Python named by CATCHMENT_PYTHON.
+tests/it/columnar.rs runs this script with the Python named by CATCHMENT_PYTHON.
 """
 
 import csv
@@ -53,7 +53,7 @@ def check(answered, asked, expected):
     users.validate(full=True)
     assert users.schema.equals(asked.schema, check_metadata=True), (users.schema, asked.schema)
     for name in asked.column_names:
-        # Dictionaries may be split into other chunks, but their values are the same.
+        # The output may be split into different chunks with other dictionaries, but the values are the same.
         assert users[name].to_pylist() == asked[name].to_pylist(), name
     ours = answered.column_names[len(asked.column_names):]
     assert ours and ours == [name for name in expected[0] if name.startswith("catchment_")]
@@ -115,9 +115,10 @@ def main():
                           ("v2", {"data_page_version": "2.0", "compression": "gzip"}),
                           ("no-dictionaries", {"use_dictionary": False, "compression": "none"}),
                           ("lz4", {"compression": "lz4"}),
-                          # Deprecated timestamps, and a codec that we cannot read in columns that are not needed.
+                          # Deprecated timestamps.
                           ("int96", {"use_deprecated_int96_timestamps": True}),
                           ("no-schema", {"store_schema": False}),
+                          # A codec that the program cannot read, in columns that it does not need.
                           ("brotli-elsewhere", {"compression": {
                               name: "brotli" for name in asked.column_names
                               if name not in ("postcode", "gp_practice_code") and "person" not in name
@@ -139,7 +140,7 @@ def main():
 
 
 def check_damaged(name):
-    """Checks that a file with a missing middle is rejected or processed, and never causes a panic."""
+    """Checks that a file with bytes missing from its middle is rejected or processed, and never causes a panic."""
     with open(name, "rb") as file:
         whole = file.read()
     for cut in range(50, len(whole) - 8_000, len(whole) // 5):

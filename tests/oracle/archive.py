@@ -1,7 +1,7 @@
 """Reads a PMTiles archive with the pmtiles package. Usage: archive.py FILE
 
-Writes JSON: the zooms and the bounds in degrees of the header, the metadata, and the SHA-256 of each decompressed
-tile by its address.
+Writes JSON: the zooms and bounds (in degrees) from the header, the metadata, and the SHA-256 of each decompressed
+tile by its z/x/y.
 
 Needs pmtiles 3. tests/it/archive.rs runs this script with the Python named by CATCHMENT_PYTHON.
 """
@@ -23,7 +23,7 @@ def main(path: str) -> None:
             "/".join(map(str, address)): hashlib.sha256(gzip.decompress(tile)).hexdigest()
             for address, tile in all_tiles(source)
         }
-        # Look-ups in the directory find the tiles that iteration finds.
+        # Look-ups in the directories of the archive find the same tiles as iteration.
         for address in list(tiles)[:50]:
             assert reader.get(*map(int, address.split("/"))) is not None
         found = {

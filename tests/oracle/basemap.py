@@ -1,6 +1,6 @@
 """Writes a basemap with the pmtiles package, large enough to have leaf directories. Usage: basemap.py FILE
 
-The content of each tile is its address as text rather than an image, so that a reader can check it.
+The content of each tile is a text that contains its z/x/y, not an image, so that a reader can check it.
 """
 
 import sys

@@ -2,10 +2,10 @@
 
 Reads FOLDER/areas.json (areas as lists of polygons, each an exterior ring and its holes, in whole
 millimetres) and FOLDER/points.csv (x,y). Writes FOLDER/verdicts.tsv, one line per point: the areas whose
-interior contains it, the areas whose boundary it is on, and 1 if it is in the interior of the union of all
-areas, else 0. Whole millimetres below 2^53 are exact as floats.
+interior contains the point, the areas whose boundary contains it, and 1 if the interior of the union of all
+areas contains it, else 0. Whole millimetres below 2^53 are exact as floats.
 
-Needs shapely 2.1 or newer. tests/it/oracle.rs runs this script with the Python named by CATCHMENT_PYTHON.
+Needs shapely 2.1 or newer. tests/it/point_in_polygon.rs runs this script with the Python named by CATCHMENT_PYTHON.
 """
 
 import json

@@ -2,8 +2,8 @@
 
 svg: `faults`, the texts that overlap each other or extend beyond the image, and the labels that extend beyond the map;
 `labels`, the number of names and numbers on the map; `overlap`, the total overlap of its shapes in square units;
-`is_coverage`, whether the shapes are a valid coverage according to GEOS. The box of a text is as wide as its letters
-in the font, and extends from the cap height to the descenders.
+`is_coverage`, whether the shapes are a valid coverage according to GEOS. The bounding box of a text is as wide as its
+letters in the font, and extends from the cap height to the descenders.
 pdf: `pages`, `size` in points, `title`, `lang`, `text` without spaces, and `alt`, the figure's text alternative.
 
 Needs shapely 2.1 or newer, fonttools and pypdf. tests/it/maps.rs runs this script with the Python named by
@@ -104,7 +104,7 @@ def shape(path: str):
         if len(places) > 2:
             rings.append(shapely.Polygon(places))
     whole = shapely.Polygon()
-    # In the file an exterior ring comes before its holes.
+    # An exterior ring comes before its holes in the path.
     polygons = []
     for ring in rings:
         around = next((at for at, (outer, _) in enumerate(polygons) if shapely.covers(outer, ring)), None)

@@ -57,7 +57,7 @@ def check():
 
     worker, answer = space["catchment_worker"], space["answered"]
     few = answer.limit(3).collect()
-    assert len(few) == 3, "Spark may stop before the last row"
+    assert len(few) == 3, "a limit must work: Spark stops reading the output before its last row"
     none = space["patients"].where("row_number < 0")
     function = worker.answering("catchment", "dataset.zip", space["OPTIONS"])
     assert none.mapInArrow(function, space["schema"]).count() == 0
@@ -69,12 +69,12 @@ def check():
     else:
         raise AssertionError("a worker that fails must fail its task")
     spark.stop()
-    print(f"Spark {pyspark.__version__}, {WORKERS} workers, {partitions} partitions, {ROWS} rows: the program's bytes")
+    print(f"Spark {pyspark.__version__}, {WORKERS} workers, {partitions} partitions, {ROWS} rows: identical to the output of the program")
 
 
 def session():
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    # Use this Spark, whichever others are installed.
+    # Use this Spark, even if others are installed.
     os.environ["SPARK_HOME"] = os.path.dirname(pyspark.__file__)
     sys.path.insert(0, ".")
     options = {
