@@ -158,7 +158,7 @@ fn client_ip_is_the_last_untrusted_hop_of_x_forwarded_for() {
     assert_eq!(ask("192.0.2.1"), 200);
     assert_eq!(ask("192.0.2.1"), 429);
     assert_eq!(ask("192.0.2.2"), 200);
-    // The hops before it were written by the client.
+    // The earlier hops were written by the client.
     assert_eq!(ask("198.51.100.1, 192.0.2.1"), 429);
     assert_eq!(ask("198.51.100.2, 192.0.2.1, 10.1.1.1"), 429);
     // An IPv6 client is counted by its /64 prefix.
@@ -168,8 +168,8 @@ fn client_ip_is_the_last_untrusted_hop_of_x_forwarded_for() {
     assert_eq!(ask("2001:db8:1:2::1"), 200);
 }
 
-/// Regression test: with a non-ASCII byte in `X-Forwarded-For`, the client was taken for the proxy,
-/// and a proxy on loopback is exempt.
+/// Regression test: if `X-Forwarded-For` contained a non-ASCII byte, the server took the client for
+/// the proxy, which is on loopback and therefore exempt.
 #[test]
 fn unparsable_forwarded_hops_are_rate_limited_as_one_client() {
     let server = server(AccessConfig {
@@ -194,7 +194,7 @@ fn unparsable_forwarded_hops_are_rate_limited_as_one_client() {
     }
     assert_eq!(ask(b"192.0.2.1"), "429");
     assert_eq!(ask(b"\xff, 192.0.2.1"), "429");
-    // All unparsable addresses are one client, with a tenth of the rate.
+    // All unparsable addresses count as one client, with a tenth of the rate.
     for (hops, status) in [
         (b"192.0.2.7, \xff".as_slice(), "200"),
         (b"unknown", "200"),
@@ -315,7 +315,7 @@ fn browsers_can_send_the_key_as_the_basic_auth_password() {
             let credentials = basic(&format!("{user}:{key}"));
             get(&server, path, &[("authorization", &credentials)]).expect(200);
         }
-        // Passwords that are not keys are rejected here.
+        // Passwords that are not keys are rejected where a key is required.
         let other = basic("user:password");
         get(&server, path, &[("authorization", &other)]).expect(401);
         let wrong = basic(&format!("user:{key}0"));

@@ -13,7 +13,7 @@ use crate::external_tools::{python, stdout_of};
 
 const LAYERS: [Layer; 2] = [Layer::Icc, Layer::GpPractice];
 
-/// Reads an archive with the package; `None` if Python does not have it.
+/// Reads an archive with the package; `None` if `CATCHMENT_PYTHON` is not set.
 fn read_back(file: &std::path::Path) -> Option<Value> {
     let mut python = python("reading archives")?;
     let output = stdout_of(python.arg("tests/oracle/archive.py").arg(file));
@@ -64,7 +64,7 @@ fn an_archive_contains_exactly_the_tiles_of_the_service() {
         let bytes = body.encoded(ContentEncoding::Identity);
         assert_eq!(&sha256_hex(&bytes), digest, "{address}");
     }
-    // No tile is missing: check every tile of one zoom.
+    // Check every tile of one zoom, so that no tile is missing.
     let coords = (0..1 << 6).flat_map(|x| (0..1 << 6).map(move |y| (x, y)));
     for (x, y) in coords {
         let coord = TileCoord::new(6, x, y).expect("it exists");

@@ -156,7 +156,7 @@ fn cors_allows_range_requests() {
     );
 }
 
-/// The pmtiles package and GDAL read the archive, if Python has them.
+/// Reads the archive with the pmtiles package and GDAL, if `CATCHMENT_PYTHON` is set.
 #[test]
 fn pmtiles_readers_can_read_the_archive_over_http() {
     let Some(mut python) = python("PMTiles over HTTP") else {

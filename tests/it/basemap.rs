@@ -73,7 +73,8 @@ pub(crate) fn write_images(path: &Path) {
     write(path, writer, &json!({ "attribution": ATTRIBUTION }), &bytes);
 }
 
-/// The layer of land, a lake, a road and a town, with the attribute and value that identify each.
+/// The layers of land, a lake, a road and a town, each with the attribute and value that identify
+/// the feature.
 type Schema = [(&'static str, &'static str, &'static str); 4];
 
 const PROTOMAPS: Schema = [
@@ -256,7 +257,7 @@ fn the_basemap_style_has_its_source_and_plain_text_attribution() {
         "attribution": "© Maps",
     });
     assert_eq!(style["sources"]["basemap"], expected);
-    // It loads no fonts or images.
+    // The style loads no fonts or images.
     assert!(style.get("glyphs").is_none() && style.get("sprite").is_none());
     let layers = style["layers"].as_array().expect("layers");
     for layer in layers {

@@ -984,7 +984,7 @@ fn output_file_has_a_manifest_and_summary() {
         (&suppressed["rows"], &suppressed["bad_rows"]),
         (&Value::Null, &Value::from(0))
     );
-    // A second run with another number of threads gives the same output and manifest.
+    // A second run with a different number of threads gives the same output and manifest.
     let again = run(
         folder.path(),
         &[
@@ -1111,7 +1111,8 @@ fn pipes_give_the_same_output_and_close_cleanly() {
         while stdin.write_all(&csv[csv.len() / 2..]).is_ok() {}
     });
     let mut buffer = [0; 1];
-    // Input that starts in the middle of a row has no header row: rejected, and nothing blocks.
+    // Input that starts in the middle of a row has no header row: the program rejects it, and
+    // neither side blocks.
     let read = child
         .stdout
         .take()
@@ -1157,7 +1158,7 @@ fn full_disks_and_killed_processes_leave_no_output_file() {
         .expect("the program starts");
     let mut stdin = child.stdin.take().expect("piped");
     stdin.write_all(b"postcode\n").expect("read");
-    // More than fits into the pipe and one block, so that some rows are answered.
+    // More than fits into the pipe and one block, so that some output is written.
     stdin
         .write_all(&b"LA18 4DB\n".repeat(200_000))
         .expect("read");

@@ -1,6 +1,6 @@
 //! Batches over HTTP: the output equals that of `catchment batch`, and misbehaving clients are
-//! handled. Requests are written to raw connections, so that a client can read while it sends, or
-//! never.
+//! handled. The tests write requests to raw connections, so that they can read a response while
+//! they send the request, or never read it.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -27,13 +27,13 @@ const NDJSON: &str = "application/x-ndjson";
 
 const SMALL_CSV: &str = "name,postcode,practice_code\nAirey,LA18 4DB,P81064\nRigg,LA1 1PN,P81002\n";
 
-/// A text that occurs nowhere else, to detect input that is repeated in a response.
+/// A text that occurs only in input, to detect input that is repeated in a response.
 const MARKER: &str = "Zq7Mark";
 
 /// A file of several blocks, with every kind of data error.
 static PATIENTS: LazyLock<Vec<u8>> = LazyLock::new(|| Patients::new(index(), 41).csv(5_000));
 
-/// A response.
+/// A response, read from a raw connection.
 struct RawResponse {
     status: u16,
     head: String,
@@ -44,7 +44,7 @@ struct RawResponse {
 }
 
 impl RawResponse {
-    /// The value of a header; `""` if it is absent.
+    /// Returns the value of a header; `""` if it is absent.
     fn header(&self, name: &str) -> &str {
         let lines = self.head.lines().skip(1);
         let named = lines.filter_map(|line| line.split_once(": "));
@@ -60,7 +60,7 @@ impl RawResponse {
         })
     }
 
-    /// Returns the body, which must be complete and have status 200.
+    /// Returns the body. The response must have status 200 and be complete.
     #[track_caller]
     fn complete_body(self) -> Vec<u8> {
         let text = String::from_utf8_lossy(&self.body);
@@ -89,7 +89,7 @@ impl RawResponse {
     }
 }
 
-/// Returns the head of a request, without `Content-Length` and the final line.
+/// Returns the head of a request, without `Content-Length` and the empty line at the end.
 fn request_head(path: &str, content_type: &str, more: &str) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Type: {content_type}\r\n{more}"
@@ -196,7 +196,8 @@ fn run_cli(input: &[u8], arguments: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-/// Returns the same output without starting the program, which takes a while to load the dataset.
+/// Returns the same output as `run_cli`, without starting the program, which takes a while to load
+/// the dataset.
 fn run_in_process(input: &[u8], columns: &str) -> Vec<u8> {
     let request = columnar::request(columns);
     let batch_input = BatchInput::open(input, &request).expect("a valid batch");
@@ -435,7 +436,7 @@ fn summary_follows_the_output_as_trailer_or_last_record() {
     let output = post_batch(NDJSON, "&summary=last-record", input).complete_body();
     let last_record = output
         .strip_prefix(bare.as_slice())
-        .expect("the same answers first");
+        .expect("the same output first");
     assert!(last_record.starts_with(b"\n{") && last_record.ends_with(b"}\n"));
     let last_record: Value = serde_json::from_slice(last_record).expect("an object");
     assert_eq!(
@@ -627,7 +628,8 @@ fn endless_rows() -> Vec<u8> {
     [names, chunk_of_rows().repeat(40)].concat()
 }
 
-/// Sends rows until the server stops reading or `most` bytes are sent. Returns the number of bytes.
+/// Sends rows until the server stops reading or `limit` bytes are sent. The thread returns the
+/// number of bytes sent.
 fn send_until_blocked(mut stream: TcpStream, limit: usize) -> JoinHandle<usize> {
     stream
         .set_write_timeout(Some(Duration::from_millis(1_500)))
@@ -735,7 +737,7 @@ fn uploads_beyond_the_limit_are_rejected_before_sending() {
     retry_until(small, |answer| answer.status == 200).complete_body();
 }
 
-/// Starts an upload that the server has admitted: it has sent `100 Continue`.
+/// Starts an upload, and waits until the server admits it with `100 Continue`.
 fn start_upload(server: &Server) -> TcpStream {
     let more = "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n";
     let mut stream = server.connect();
@@ -781,7 +783,7 @@ fn unread_responses_pause_the_upload() {
         (200_000..40_000_000).contains(&sent),
         "{sent} bytes were read"
     );
-    // After it disconnects, its place is free at once.
+    // When the client disconnects, another batch can start at once.
     drop(stream);
     let small = || {
         send_request(
@@ -862,7 +864,7 @@ fn shutdown_does_not_wait_for_stalled_batches() {
         ..ServerLimits::default()
     };
     let server = Server::with_batch_limits(embedded(), limits, BatchLimits::default());
-    // One client stops sending and one does not read: the threads of both have to end.
+    // One client stops sending and one does not read. The threads of both batches have to end.
     let mut idle_sender = start_upload(&server);
     idle_sender
         .write_all(&endless_rows())
@@ -933,7 +935,7 @@ fn tickets_need_both_requests_and_are_single_use() {
     let server = server_with_limits(|limits| limits.stall_timeout = Duration::from_millis(400));
     read_response(request_download(&server, TICKET)).expect_problem(404, "unknown_ticket");
     read_response(request_download(&server, "1")).expect_problem(400, "malformed");
-    // There is no download request.
+    // Without a download request, the upload fails.
     let request = |input: &str| {
         full_request(
             &batch_path(&format!("&ticket={TICKET}")),
@@ -956,7 +958,7 @@ fn tickets_need_both_requests_and_are_single_use() {
     assert!(!reading.join().expect("no panic").is_complete);
 }
 
-/// The upload gets the problem even while it is pausing.
+/// The uploading client gets the problem even while the server is not reading its upload.
 #[test]
 fn uploads_fail_when_the_download_disconnects() {
     let download = request_download(&SERVER, "00112233445566778899aabbccddee99");
@@ -995,7 +997,7 @@ fn finished_batches_log_no_stall_warning() {
         ))
         .expect("the request is sent");
     read_response(stream).complete_body();
-    // By then, a watchdog that was still running would report a stall.
+    // After this time, a watchdog that was still running would have reported a stall.
     thread::sleep(Duration::from_millis(2_500));
     running.signal("TERM");
     let (_, written) = running.wait_for_exit();
@@ -1113,7 +1115,7 @@ fn form_errors_are_html_pages() {
         .expect_problem(400, "malformed");
     send_request(&SERVER, full_request("/batch", CSV, "", b"x"))
         .expect_problem(415, "unsupported_media_type");
-    // Larger than a form may be. Browsers read the response only after sending the whole body.
+    // The form is too large. Browsers read the response only after sending the whole body.
     let long = vec![b'x'; (32 << 20) + (1 << 20)];
     let mut stream = SERVER.connect();
     stream
@@ -1137,7 +1139,7 @@ fn errors_in_the_first_rows_are_problems() {
         let reply = SERVER.post("/api/v1/batch", "text/csv", input);
         reply.expect_problem(422, "unclosed_quote");
     }
-    // The same in a form.
+    // The same error in a form.
     let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\npostcode\n\"LA18 4DB\n\r\n--b--\r\n";
     let page = SERVER.post("/batch", "multipart/form-data; boundary=b", form);
     let page = page.expect(422);
@@ -1157,7 +1159,7 @@ fn responses_start_before_the_upload_ends() {
     stream
         .write_all(head.as_bytes())
         .expect("the request is sent");
-    // Enough to detect the format, but not for output to start.
+    // Enough rows for output to start; the upload does not end.
     stream
         .write_all(&endless_rows())
         .expect("the request is sent");

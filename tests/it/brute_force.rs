@@ -16,9 +16,9 @@ use crate::point_in_polygon;
 /// Easting and northing in millimetres.
 pub(crate) type Point = (i32, i32);
 
-/// Returns whether polygons contain a point: a ray from it to the east crosses their edges an odd
-/// number of times. An edge includes its lower end but not its upper end, and a point on an edge
-/// counts as west of it.
+/// Returns whether polygons contain a point: whether a ray from the point to the east crosses their
+/// edges an odd number of times. An edge includes its lower end but not its upper end, and a point
+/// on an edge counts as east of it.
 pub(crate) fn contains(polygons: &[GridPolygon], (x, y): Point) -> bool {
     let (x, y) = (i128::from(x), i128::from(y));
     let mut is_inside = false;
@@ -63,7 +63,7 @@ pub(crate) fn grid_at_mm((x, y): Point) -> BritishGrid {
     grid
 }
 
-/// Returns the areas that the index finds, only by boundary.
+/// Returns the ids of the areas that the index finds by boundary.
 pub(crate) fn areas_in_index(index: &Index, layer: Layer, point: Point) -> Vec<&str> {
     let areas = index.areas_covering(layer, grid_at_mm(point), DAY);
     areas.into_iter().map(|area| area.id.as_str()).collect()
@@ -126,8 +126,8 @@ fn build_index(boundaries: &[Boundary]) -> Index {
     Index::build(dataset_of(Layer::Icc, boundaries.to_vec())).expect("one layer, no tables")
 }
 
-/// An irregular grid whose cells are assigned to a few areas. It gives neighbours, enclaves,
-/// islands, holes that touch at a corner, and edges inside an area that must cancel out.
+/// An irregular grid whose cells are assigned to a few areas. Among the areas are neighbours,
+/// enclaves, islands, holes that touch at a corner, and edges inside an area that must cancel out.
 #[derive(Debug)]
 struct IrregularGrid {
     /// The distance between corners in millimetres.
@@ -205,9 +205,9 @@ fn irregular_grids() -> impl Strategy<Value = IrregularGrid> {
         usize::try_from((CELLS_PER_SIDE + 1) * (CELLS_PER_SIDE + 1)).expect("not negative");
     let cells = usize::try_from(CELLS_PER_SIDE * CELLS_PER_SIDE).expect("not negative");
     let size = prop_oneof![
-        // Ten millimetres: every point is near a border.
+        // Cells of ten millimetres: every point is near a border.
         Just((10, (300_000_000, 480_000_000))),
-        // Kilometres, and half the grid: the products need 128 bits.
+        // Cells of 1.2 km and of 200 km: the products need 128 bits.
         Just((1_234_560, (299_999_999, 479_999_999))),
         Just((200_000_000, (-150_000_000, 300_000_000))),
     ];
@@ -223,7 +223,8 @@ fn irregular_grids() -> impl Strategy<Value = IrregularGrid> {
     })
 }
 
-/// Returns rings of arbitrary vertices: figures of eight, spikes, zero area, repeated vertices.
+/// Returns a strategy for rings of arbitrary vertices: figures of eight, spikes, rings of zero
+/// area, repeated vertices.
 fn any_rings() -> impl Strategy<Value = Vec<Vec<Vec<Vec<Point>>>>> {
     let near = (300_000_000_i32..300_000_012, 480_000_000_i32..480_000_012);
     let far = (
@@ -368,7 +369,7 @@ fn index_matches_the_definition_on_holes_islands_and_enclaves() {
         ),
     ];
     for (name, areas, expected) in cases {
-        // On the lines between cells of the index, and off them.
+        // On the lines between cells of the index, and away from them.
         for (east, north) in [(0, 0), (1 << 28, 3 << 28), (299_999_987, 479_999_973)] {
             let shifted =
                 |ring: &Vec<Point>| ring.iter().map(|(x, y)| (x + east, y + north)).collect();

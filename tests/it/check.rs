@@ -1,5 +1,5 @@
-//! `catchment check`: valid datasets have no findings, each defect is found under its code, and the
-//! embedded dataset has only its known findings.
+//! `catchment check`: valid datasets have no findings, each error is reported with its code, and
+//! the embedded dataset has only its known findings.
 
 use std::process::{Command, Output};
 

@@ -12,7 +12,7 @@ use proptest::test_runner::TestRunner;
 
 use crate::server::{AS_OF, SERVER};
 
-/// A command that does not depend on the terminal that started the tests.
+/// Returns a command that does not depend on the terminal that started the tests.
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_catchment"));
     command
@@ -37,7 +37,7 @@ fn run_with_input(arguments: &[&str], input: &[u8]) -> Output {
     let mut stdin = child.stdin.take().expect("piped");
     thread::scope(|scope| {
         scope.spawn(move || {
-            // The program may stop reading; its output is checked in any case.
+            // The program may stop reading early; its output is checked in any case.
             let _ = stdin.write_all(input);
         });
         child.wait_with_output().expect("the program ends")
@@ -119,11 +119,12 @@ fn locate_prints_a_text_result() {
     insta::assert_snapshot!(stdout(&output));
 }
 
-/// Command-line arguments, and the equivalent HTTP parameters.
+/// Command-line arguments.
 type Arguments = &'static [&'static str];
+/// The HTTP parameters that are equivalent to some arguments.
 type Fields = &'static [(&'static str, &'static str)];
 
-/// Returns the HTTP response to the same parameters.
+/// Returns the body of the HTTP response to a look-up with these parameters.
 #[track_caller]
 fn http_response(fields: &[(&str, &str)]) -> String {
     SERVER.locate(fields).text().to_string()
@@ -340,7 +341,7 @@ fn data_option_replaces_the_embedded_dataset() {
     let folder = dataset_folder();
     let manifest = folder.path().join("dataset.toml");
     let text = fs::read_to_string(&manifest).expect("a manifest");
-    // Editing the manifest by hand means removing the line with its checksum.
+    // A manifest that is edited by hand must not have the line with its checksum.
     let text = text.split("# SHA-256").next().expect("text");
     let renamed = text.replacen("name = \"lancashire-and-cumbria\"", "name = \"made-up\"", 1);
     fs::write(&manifest, renamed).expect("written");

@@ -1,4 +1,4 @@
-//! Columnar batches: Parquet files and Arrow streams get the same cells as CSV.
+//! Columnar batches: the output for Parquet files and Arrow streams has the same cells as for CSV.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -105,7 +105,7 @@ fn to_parquet(batches: &[RecordBatch]) -> Vec<u8> {
     writer.into_inner().expect("ended")
 }
 
-/// Reads a Parquet file: its schema, its batches and its number of row groups.
+/// Reads a Parquet file. Returns its schema, its batches and the number of its row groups.
 fn read_parquet(bytes: &[u8]) -> (SchemaRef, Vec<RecordBatch>, usize) {
     let mut file = tempfile::tempfile().expect("a file");
     file.write_all(bytes).expect("written");
@@ -133,8 +133,8 @@ fn cell_text(array: &dyn Array, row: usize) -> String {
     }
 }
 
-/// Returns made-up patients as columns, with the column names. Rows of the wrong width are left
-/// out.
+/// Returns the column names and the columns of made-up patients, without the rows of the wrong
+/// width.
 pub(crate) fn patient_columns(rows: usize) -> (Vec<String>, Vec<Vec<String>>) {
     let csv = Patients::new(&INDEX, 5).csv(rows);
     let mut reader = csv::ReaderBuilder::new()
@@ -167,7 +167,7 @@ fn to_csv(names: &[String], columns: &[Vec<String>]) -> Vec<u8> {
     writer.into_inner().expect("ended")
 }
 
-/// Converts columns to record batches of very different lengths, in which the columns have all
+/// Converts columns to record batches of very different lengths. The columns have each of the
 /// supported text types in turn.
 pub(crate) fn to_record_batches(names: &[String], columns: &[Vec<String>]) -> Vec<RecordBatch> {
     let rows = columns[0].len();
@@ -328,7 +328,7 @@ fn long_batches_are_split_and_row_groups_are_preserved() {
     let (bytes, _) =
         run_parquet_file(&to_parquet(input_batches), &request(""), 3).expect("the batch succeeds");
     let (_, batches, groups) = read_parquet(&bytes);
-    assert_eq!(groups, 1, "as in the input");
+    assert_eq!(groups, 1, "the input has one row group");
     check_order(&batches);
 }
 
@@ -649,7 +649,7 @@ fn parquet_output_has_a_manifest() {
     let (code, _, stderr) = run(&["list", "-o", "answered.csv"]);
     assert_eq!(code, Some(2));
     assert!(
-        stderr.contains("Parquet, but the extension of OUT is that of CSV"),
+        stderr.contains("of the input, Parquet, but the extension of OUT is that of CSV"),
         "{stderr}"
     );
     let (code, ..) = run(&[

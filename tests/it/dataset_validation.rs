@@ -45,7 +45,7 @@ fn shapefile_fixture() -> TestDataset {
     let k = shapefile::Polygon::with_rings(vec![
         Outer(square(300_000.0, 400_000.0, 10_000.0)),
         Outer(square(304_000.0, 395_000.0, 1_000.0)),
-        // The holes come after another part, and the second first.
+        // The holes come after another part, and in reverse order.
         Inner(square(village.0, village.1, 2_000.0)),
         Inner(square(lake.0, lake.1, 1_000.0)),
     ]);
@@ -85,7 +85,7 @@ fn shapefile_of(shapes: &[(&str, shapefile::Polygon)]) -> Vec<(&'static str, Vec
         .into()
 }
 
-/// Returns the error of a dataset; empty if it is valid.
+/// Returns the error from loading a dataset; empty if the dataset is valid.
 fn load_error(folder: &Path) -> String {
     load(folder).err().unwrap_or_default()
 }
@@ -148,7 +148,7 @@ fn shapefile_holes_after_another_part_are_read_correctly() {
         (areas[0].area.id.as_str(), areas[0].basis),
         ("l", Basis::Boundary)
     );
-    // In the middle of the village, but the position of a large user is uncertain.
+    // The postcode is in the middle of the village, but the position of a large user is uncertain.
     let edge = areas[0].proximity.as_ref();
     let edge = edge.map(|edge| (edge.distance_m, edge.certainty));
     assert_eq!(edge, Some((1_000.0, Certainty::NearBoundary)));
@@ -273,7 +273,7 @@ fn paths_outside_the_dataset_folder_are_rejected() {
         fs::write(folder.path().join("x.geojson"), "{}").expect("a file");
         let text = fs::read_to_string(toy.join(dataset::MANIFEST)).expect("a manifest");
         let text = text.split("# SHA-256").next().expect("text");
-        // Once as a file of a layer, and once as an unused file.
+        // The path is used once for a file of a layer, and once for an unused file.
         for text in [
             text.replace("areas/icc.shp", outside),
             format!(

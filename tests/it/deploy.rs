@@ -1,5 +1,5 @@
-//! The deployment files, and the documentation for operators: claims that can be checked by a
-//! program are checked.
+//! The deployment files, and the claims of the documentation for operators that a program can
+//! check.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -82,7 +82,7 @@ fn systemd_stop_timeout_exceeds_the_shutdown_grace() {
         .and_then(|text| text.parse::<u64>().ok())
         .expect("a stop timeout in seconds");
     let limits = catchment::http::ServerLimits::default();
-    // Plus two seconds to write the log.
+    // Two more seconds to write the log.
     let longest = limits.shutdown_grace.max(limits.shutdown_delay).as_secs() + 2;
     assert!(seconds > longest, "{seconds} s, {longest} s");
     assert!(limits.shutdown_delay < limits.shutdown_grace);
@@ -90,8 +90,8 @@ fn systemd_stop_timeout_exceeds_the_shutdown_grace() {
     assert!(page.contains(&format!("terminationGracePeriodSeconds: {seconds} ")));
 }
 
-/// Returns the system calls of a systemd set, including nested sets; `None` if systemd does not
-/// know the set.
+/// Returns the system calls of a systemd set, including nested sets; `None` if the set is unknown
+/// or systemd-analyze is not installed.
 fn syscalls_in_set(set: &str) -> Option<BTreeSet<String>> {
     let output = Command::new("systemd-analyze")
         .args(["syscall-filter", "--no-pager", set])
@@ -245,14 +245,14 @@ fn tests_named_in_threats_md_exist() {
     for row in rows {
         let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
         let [_, _, tests] = cells[..] else {
-            panic!("threat, control, test: {row}")
+            panic!("not three cells (threat, control, test): {row}")
         };
         let names = code_spans(tests);
         assert!(!names.is_empty(), "no test: {row}");
         for name in names {
             let (file, test) = name
                 .split_once("::")
-                .unwrap_or_else(|| panic!("{name}: file::test"));
+                .unwrap_or_else(|| panic!("not of the form file::test: {name}"));
             let written = format!("fn {test}() {{");
             let is_test = |(path, text): &(PathBuf, String)| {
                 path.file_stem().is_some_and(|stem| stem == file) && text.contains(&written)

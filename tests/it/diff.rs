@@ -1,4 +1,5 @@
-//! `catchment diff`: equal datasets have no difference, and changed ones exactly their changes.
+//! `catchment diff`: identical datasets have no differences, and for changed datasets exactly the
+//! changes are reported.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +19,8 @@ fn diff_from_fixture(new: &TestDataset) -> DatasetDifference {
     diff(TestDataset::new().dataset(), new.dataset(), DAY).expect("the datasets are compared")
 }
 
-/// Returns the fixture with the 500 m west of the border moved from K to L, with one postcode.
+/// Returns the fixture with a strip of 500 m west of the border moved from K to L. One postcode is
+/// in the strip.
 fn fixture_with_moved_border() -> TestDataset {
     let (middle, top) = (309_500.0, 410_000.0);
     TestDataset::new()

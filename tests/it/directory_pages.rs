@@ -1,4 +1,5 @@
-//! The pages of areas, practices and groups: their content is what the files of the dataset say, and every link works.
+//! The pages of areas, practices and groups: their content matches the files of the dataset, and
+//! every link works.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
@@ -9,7 +10,7 @@ use crate::server::{AS_OF, Reply, SERVER, Server, embedded, encode_fields};
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
-/// Gets a page as a browser does.
+/// Requests a page as a browser does.
 #[track_caller]
 fn visit(path: &str, status: u16) -> (Reply, Page) {
     let reply = SERVER.send("GET", path, &[("accept", BROWSER)], None);
@@ -24,7 +25,7 @@ fn visit(path: &str, status: u16) -> (Reply, Page) {
     (reply, page)
 }
 
-/// Gets a page for the date of the tests.
+/// Requests a page for the date of the tests.
 #[track_caller]
 fn page(path: &str) -> Page {
     visit(&with_date(path), 200).1
@@ -39,7 +40,7 @@ fn rows(file: &str) -> Vec<Row> {
     table(&Path::new(COMMITTED_DATASET).join(file))
 }
 
-/// Iterates over the rows that are valid on a date, by their `from` and `to`.
+/// Iterates over the rows whose `from` and `to` make them valid on a date.
 fn valid_on<'r>(rows: &'r [Row], date: &'r str) -> impl Iterator<Item = &'r Row> {
     rows.iter().filter(move |row| {
         (row["from"].is_empty() || row["from"].as_str() <= date)
@@ -57,7 +58,8 @@ fn practices_by_code() -> BTreeMap<String, Row> {
     rows.map(|row| (row["ods_code"].clone(), row)).collect()
 }
 
-/// The number of pages of each kind to visit. Static maps are slow to draw.
+/// The maximum number of pages of each kind to visit, and that of static maps, which are slow to
+/// draw.
 const PAGES_PER_KIND: usize = 5;
 const MAPS_PER_KIND: usize = 1;
 
@@ -83,7 +85,7 @@ fn url_kind(url: &str) -> String {
     format!("/{}.{extension}?{}", shape.join("/"), fields.join("&"))
 }
 
-/// Hashes a URL (FNV-1a), to choose URLs from a list at random but the same on every run.
+/// Hashes a URL (FNV-1a), so that a random choice of URLs is the same in every run.
 fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -142,7 +144,7 @@ fn links_of_every_kind_of_page_work() {
     }
 }
 
-/// Gets a URL and, if it is a page, returns the URLs of this service on it.
+/// Requests a URL and, if it is a page, returns the URLs of this service on the page.
 #[track_caller]
 fn links_of(url: &str) -> Vec<String> {
     let reply = SERVER.send("GET", url, &[("accept", BROWSER)], None);
@@ -393,7 +395,7 @@ fn closed_practices_and_their_successors_link_to_each_other() {
             "{from}"
         );
     }
-    // On its last day it was open and had its own patients.
+    // On its last day the practice was open and had its own patients.
     let (_, king_street) = visit("/practices/P81064?as_of=2018-06-30", 200);
     assert!(!king_street.text().contains("Its patients moved to"));
     assert!(king_street.text().contains("Its last day is 30 June 2018"));
@@ -464,7 +466,7 @@ fn groups_list_their_communities_and_unnamed_groups_are_not_known() {
     ] {
         assert!(page(path).text().contains(sentence), "{path}");
     }
-    // Millom's own groups, and Barrow's through Barrow and Millom.
+    // A group of a sub-community is named with that sub-community.
     let millom = page("/areas/icc/mb-barrow-and-millom");
     assert!(
         millom
@@ -537,7 +539,7 @@ fn links_keep_the_date_and_dataset() {
         let has_both = link.contains("as_of=2023-05-06&dataset=2025.2");
         assert!(has_both || is_exempt, "{link}");
     }
-    // Without a date, links have none.
+    // Without a date, the links have no date either.
     let (_, page) = visit("/areas/icc/mb-kendal", 200);
     assert!(page.links().iter().all(|link| !link.contains("as_of=")));
 }
@@ -602,7 +604,7 @@ fn practices_are_filtered_by_name_address_code_area_and_status() {
             "{area}"
         );
     }
-    // The field keeps what was typed, escaped.
+    // The field contains the submitted text, escaped.
     let typed = "\"><script>alert(1)</script>";
     let (reply, page) = visit(
         &format!("/practices?{}", encode_fields(&[("name", typed)])),
@@ -816,7 +818,7 @@ fn directory_pages_are_cacheable_and_support_conditional_requests() {
         let head = SERVER.send("HEAD", &path, &[], None).expect(200);
         assert_eq!((head.header("etag"), head.body.len()), (tag, 0));
     }
-    // An empty parameter is the same as none.
+    // An empty parameter has the same effect as a missing one.
     let blank = SERVER
         .get("/practices?name=&area=&status=&as_of=")
         .expect(200);

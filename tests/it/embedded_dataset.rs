@@ -1,5 +1,5 @@
-//! `build` reproduces the committed dataset, and its content is that of the published tables in
-//! `data/source`, which are read here by independent code.
+//! `build` reproduces the committed dataset, and its content matches the published tables in
+//! `data/source`, which these tests read with code of their own.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -21,8 +21,8 @@ use tempfile::TempDir;
 pub(crate) const DAY: Date = date(2025, 11, 30);
 
 pub(crate) const COMMITTED_DATASET: &str = "data/lancashire-and-cumbria";
-/// The sub-ICB locations that have ICCs, and those that have neighbourhood teams. No registrations
-/// are modelled between the two pairs.
+/// The two sub-ICB locations that have ICCs, and the two that have neighbourhood teams. No
+/// registrations are modelled between the two pairs.
 const SUB_ICBS_WITH_ICCS: [&str; 2] = ["01K", "01H"];
 const SUB_ICBS_WITH_TEAMS: [&str; 2] = ["01A", "00Q"];
 
@@ -137,7 +137,8 @@ fn district(lsoa: &Row) -> &str {
     name.rsplit_once(' ').expect("a district and a number").0
 }
 
-/// Returns whether the bay blocks registrations from a district at the practices of an ICC.
+/// Returns whether Morecambe Bay separates a district from an ICC, so that no registrations
+/// from the district at the ICC's practices are modelled.
 fn is_blocked_by_the_bay(district: &str, easting: f64, icc: &str) -> bool {
     let far: &[&str] = match district {
         "Barrow-in-Furness" | "Copeland" => &[
@@ -228,7 +229,7 @@ fn postcodes_are_those_of_every_overlapping_district() {
     let written = committed_table("postcodes.csv");
     assert_eq!(written.len(), rows.len());
     for (row, written) in rows.iter().zip(&written) {
-        // The source does not state large users, so the column is empty.
+        // The source does not say which postcodes are large users, so the column is empty.
         assert_eq!(
             ["postcode", "user"].map(|column| written[column].as_str()),
             [&row["postcode"], ""]
@@ -347,13 +348,13 @@ fn practices_match_their_source_tables() {
                 )
             })
             .collect();
-        // A practice without listed premises has its own address.
+        // A practice without listed premises has its own address as its only premises.
         let address = || BTreeSet::from([format!("{} {}", row["easting"], row["northing"])]);
         let listed = sites.get(&row["ods_code"]).cloned();
         at_their_address += u32::from(listed.is_none());
         if listed.is_none() {
             let [site] = index.premises(code) else {
-                panic!("{code} has one address");
+                panic!("{code} does not have exactly one address");
             };
             assert_eq!(site.kind, PremisesKind::Main, "{code}");
             assert_eq!(
@@ -369,7 +370,7 @@ fn practices_match_their_source_tables() {
     assert_eq!(successions.len(), 14);
     for row in successions {
         let [step] = index.successors(row["predecessor"].parse().expect("an ODS code")) else {
-            panic!("{} has one successor", row["predecessor"]);
+            panic!("{} does not have exactly one successor", row["predecessor"]);
         };
         let closed = date_from_iso(&step.from.yesterday().expect("not the first").to_string());
         assert_eq!(step.successor.as_str(), row["successor"]);
@@ -389,7 +390,7 @@ fn team_of(practice: &Row) -> Option<String> {
     Some(format!("pl-{}", name.to_lowercase().replace(' ', "-")))
 }
 
-/// Returns the ICB of a sub-ICB location. Only North Cumbria is in another one.
+/// Returns the ICB of a sub-ICB location. Only North Cumbria (01H) is in a different ICB.
 fn icb_of(sub_icb: &str) -> &'static str {
     match sub_icb {
         "01H" => "QHM",
@@ -433,7 +434,7 @@ fn expected_assignments() -> BTreeSet<Assignment> {
             add("neighbourhood-team", team, "");
         }
         let sub_icb = lsoa["sub_icb"].as_str();
-        // Only for the sub-ICB locations with ICCs does a source state when their CCGs began.
+        // A source states when the CCG began only for the sub-ICB locations with ICCs.
         let known_from = SUB_ICBS_WITH_ICCS
             .contains(&sub_icb)
             .then_some("2017-04-01");
@@ -577,8 +578,8 @@ fn area_file(layer: &str) -> PathBuf {
     Path::new(COMMITTED_DATASET).join(format!("areas/{layer}.geojson"))
 }
 
-/// Returns the LSOAs of each area of each layer, from the published tables; those of practices from
-/// the shares of the dataset, which have their own test.
+/// Returns the LSOAs of each area of each layer, from the published tables. Those of practices are
+/// from the shares in the dataset, which have their own test.
 fn expected_lsoas() -> Vec<(&'static str, BTreeMap<String, BTreeSet<String>>)> {
     let mut layers: BTreeMap<&str, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
     for (code, layer, area, ..) in expected_assignments() {
@@ -637,8 +638,8 @@ fn areas_are_exactly_the_union_of_their_lsoas() {
         for (id, codes) in &areas {
             let parts: i128 = codes.iter().map(|code| doubled_area(&lsoas[code])).sum();
             assert_eq!(doubled_area(&actual[id]), parts, "{layer} {id}");
-            // Edges between two LSOAs of the area run both ways; those without an opposite are its
-            // border.
+            // Edges between two LSOAs of the area occur in both directions. Edges that occur in
+            // only one direction are the border of the area.
             let all: BTreeSet<_> = codes.iter().flat_map(|code| edges(&lsoas[code])).collect();
             let outline: BTreeSet<_> = all
                 .iter()
@@ -672,7 +673,7 @@ fn boundaries_are_valid_and_no_ring_touches_itself() {
 
 // ---- modelled registrations --------------------------------------------------------------------
 
-/// Returns the share of the people of an LSOA that each practice has by the formula, by code.
+/// Returns each practice's share of the people of an LSOA according to the formula, by ODS code.
 fn modelled_shares(
     lsoa: &Row,
     centre: (f64, f64),
@@ -737,7 +738,8 @@ fn written_shares() -> BTreeMap<(String, String), f64> {
         .collect()
 }
 
-/// Returns the share of every practice in every LSOA, before small shares are dropped and rounding.
+/// Returns the share of every practice in every LSOA, before small shares are dropped and shares
+/// are rounded.
 fn all_shares() -> BTreeMap<String, BTreeMap<String, f64>> {
     let (centres, practices) = (lsoa_centres(), open_practices());
     let [with_iccs, with_teams] = [SUB_ICBS_WITH_ICCS, SUB_ICBS_WITH_TEAMS].map(|region| {
@@ -749,7 +751,7 @@ fn all_shares() -> BTreeMap<String, BTreeMap<String, f64>> {
     assert_eq!(
         with_iccs.len() + with_teams.len(),
         practices.len(),
-        "a practice is in both pairs"
+        "a practice is in both pairs of sub-ICB locations, or in neither"
     );
     let lsoas = statistical_areas().into_iter();
     lsoas
@@ -766,7 +768,8 @@ fn all_shares() -> BTreeMap<String, BTreeMap<String, f64>> {
         .collect()
 }
 
-/// Returns the group with the largest share of the people of each LSOA; of ties, the first by id.
+/// Returns the group with the largest share of the people of each LSOA, and the first by id of
+/// several equal ones.
 fn plurality_groups(group_of: impl Fn(&Row) -> Option<String>) -> BTreeMap<String, String> {
     let groups: HashMap<String, String> = expected_practices()
         .into_iter()
@@ -975,8 +978,8 @@ fn postcodes_and_most_coordinates_are_in_the_icc_of_their_lsoa() {
         by_grid += u32::from(found.is_some_and(|(icc, _)| icc == expected));
     }
     assert_eq!(total, 14_584);
-    // With boundaries generalised to 200 m, 99.33% are in the right area; 99.83% if the nearest
-    // area within 150 m counts.
+    // With boundaries generalised to 200 m, 99.33% of the postcodes are in the right area, and
+    // 99.83% if the nearest area within 150 m counts.
     let per_mille = |count: u32| f64::from(count) / f64::from(total) * 1_000.0;
     assert!(
         (per_mille(by_boundary) - 993.3).abs() < 0.05,
@@ -1013,8 +1016,8 @@ fn postcodes_and_most_coordinates_are_in_the_team_of_their_lsoa() {
         by_grid += u32::from(found.is_some_and(|(team, _)| team == expected));
     }
     assert_eq!(total, 20_569);
-    // In towns, generalised boundaries cut through streets; and there is no coast, where the
-    // nearest area would help.
+    // The percentages are lower than for ICCs: in towns, generalised boundaries cut through
+    // streets, and these areas have no coast, where the nearest area would help.
     let per_mille = |count: u32| f64::from(count) / f64::from(total) * 1_000.0;
     assert!(
         (per_mille(by_boundary) - 988.8).abs() < 0.05,

@@ -1,4 +1,4 @@
-//! `catchment export`: the look-up tables, whose rows have the cells of a batch on the same date,
+//! `catchment export`: the look-up tables, whose cells equal those of a batch for the same date,
 //! and files of areas and tiles.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -28,7 +28,7 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
 });
 
 type Record = HashMap<String, String>;
-/// The rows of each key, in order of time.
+/// The rows of each key, in order of their validity.
 type Table = BTreeMap<String, Vec<Record>>;
 
 type ExportFunction =
@@ -75,7 +75,7 @@ fn row_on<'t>(rows: &'t [Record], day: &str) -> &'t Record {
     row
 }
 
-/// Answers a batch with a row for each key and date.
+/// Runs a batch with a row for each key and date, and returns the output rows.
 fn batch_records(queries: &[(String, String)], column: &str) -> Vec<Record> {
     let mut csv = format!("{column},day\n");
     for (key, day) in queries {
@@ -156,8 +156,8 @@ fn dates_in_dataset() -> BTreeSet<String> {
     days
 }
 
-/// Compares the rows of every `every`th key with batch output, on these dates, and returns the
-/// number of cells that were compared.
+/// Compares the rows of every `step`-th key with batch output on these dates. Returns the number of
+/// cells that were compared.
 fn check_against_batch(
     table: &Table,
     step: usize,
@@ -187,8 +187,8 @@ fn check_against_batch(
         let reasons = reasons.iter().map(|name| row[name].as_str());
         let reasons: Vec<&str> = reasons.filter(|reason| !reason.is_empty()).collect();
         let batch_reasons = answer["catchment_reason"].split(';');
-        // A batch gives the reason for unknown groups by registration, instead of residence, only
-        // if the practice belongs to a community.
+        // A batch gives the reason for unknown groups by registration, instead of by residence,
+        // only if the practice belongs to a community.
         let mut batch_reasons: Vec<&str> = batch_reasons
             .filter(|batch_reason| !batch_reason.is_empty())
             .collect();
@@ -374,7 +374,7 @@ fn examples_in_lookup_md_match_batch_output() {
     };
     let folder = tempfile::tempdir().expect("a folder");
     let csv = crate::made_up_patients::Patients::new(&INDEX, 11).csv(2_000);
-    // Only rows of the right width: other readers treat bad rows differently.
+    // Write only rows of the right width, because other readers treat bad rows differently.
     let mut reader = csv::Reader::from_reader(csv.as_slice());
     let mut writer = csv::Writer::from_path(folder.path().join("patients.csv")).expect("a file");
     writer

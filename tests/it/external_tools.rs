@@ -1,11 +1,11 @@
-//! External programs. A test that needs a missing one reports that it is skipped.
+//! External programs. A test that needs a program that is not installed reports that it is skipped.
 
 use std::env;
 use std::io::{self, Write as _};
 use std::process::Command;
 
 /// Returns the Python that `CATCHMENT_PYTHON` names, which must have the packages of
-/// tests/requirements.txt. If it is not set, reports that `what` is skipped.
+/// tests/requirements.txt. If the variable is not set, reports that `what` is skipped.
 pub(crate) fn python(what: &str) -> Option<Command> {
     let python = env::var_os("CATCHMENT_PYTHON");
     if python.is_none() {

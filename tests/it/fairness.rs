@@ -1,5 +1,5 @@
-//! Fairness: neither one client nor many waiting ones use up the capacity for look-ups and other
-//! clients.
+//! Fairness: neither a single client nor many waiting clients use up the capacity for look-ups and
+//! for other clients.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -41,7 +41,7 @@ fn get_request(client: &str, path: &str) -> String {
     )
 }
 
-/// Returns the start of a chunked batch request without an end.
+/// Returns the start of a chunked batch request that does not end.
 fn endless_batch_request(client: &str) -> String {
     format!(
         "POST /api/v1/batch HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: {client}\r\nConnection: close\r\n\
@@ -171,7 +171,7 @@ fn batches_are_limited_per_client_and_queued() {
         .map(|_| connect_and_send(&server, &endless))
         .collect();
     thread::sleep(ms(300));
-    // The third place is reserved for other clients.
+    // The third slot is reserved for other clients.
     check_within(ms(1_000), || post_batch(&server, "192.0.2.2").expect(200));
     check_within(ms(1_000), || post_batch(&server, "2001:db8::1").expect(200));
     // The third batch of the client waits, and is rejected after the queue timeout.
@@ -179,7 +179,7 @@ fn batches_are_limited_per_client_and_queued() {
     let answer = read_to_close(queued);
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.contains("retry-after: 10\r\n"), "{answer}");
-    // If a place is freed in time, the waiting batch gets it.
+    // If a slot becomes free in time, the waiting batch starts.
     let queued = thread::scope(|scope| {
         let queued = scope.spawn(|| post_batch(&server, "192.0.2.1"));
         thread::sleep(ms(300));
@@ -208,7 +208,8 @@ fn queued_batches_are_served_in_turn_by_client() {
         })
         .collect();
     thread::scope(|scope| {
-        // It arrives after ten batches of another client, and is served after at most one of them.
+        // This batch arrives after ten batches of another client, and is served after at most one
+        // of them.
         let queued = scope.spawn(|| post_batch(&server, "192.0.2.2"));
         thread::sleep(ms(300));
         drop(first);
@@ -234,7 +235,7 @@ fn slow_uploads_are_aborted() {
         let stop = &stop;
         let started = Instant::now();
         scope.spawn(move || {
-            // Twice the rate that counts as stalled, as long as the server reads.
+            // As long as the server reads, send at twice the rate below which a batch is stalled.
             let rows = CSV.repeat(25);
             let chunk = format!("{:x}\r\n{rows}\r\n", rows.len());
             let may_send = || !stop.load(Ordering::Relaxed) && started.elapsed() < ms(20_000);
@@ -242,7 +243,7 @@ fn slow_uploads_are_aborted() {
                 thread::sleep(ms(200));
             }
         });
-        // Its place is freed, although it continues to send.
+        // The slow batch is aborted, although its client continues to send.
         post_batch(&server, "192.0.2.2").expect(200);
         stop.store(true, Ordering::Relaxed);
         let took = started.elapsed();
@@ -261,7 +262,7 @@ fn slow_uploads_are_aborted_sooner_when_others_wait() {
     let server = server(ServerLimits::default(), batches);
     let mut slow = connect_and_send(&server, &endless_batch_request("192.0.2.1"));
     thread::sleep(ms(2_000));
-    // No other client has waited.
+    // No other client has waited, so the slow batch is not aborted.
     slow.write_all(b"9\r\nLA18 4DB\n\r\n")
         .expect("the request is sent");
     assert!(!response_so_far(&slow).contains("408"));
@@ -310,7 +311,7 @@ fn static_pages_are_compressed_once() {
     }
 }
 
-/// A response that is not read keeps neither a CPU permit nor unbounded memory.
+/// A response that is not read holds no CPU permit and uses a limited amount of memory.
 #[test]
 fn slow_readers_do_not_block_rendered_responses() {
     let server = server(ServerLimits::default(), BatchLimits::default());

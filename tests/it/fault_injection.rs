@@ -1,6 +1,6 @@
 //! Fault injection: the program is killed at any step; disks are full, failing or read-only; files
-//! are corrupted; clocks jump. Each output is then either the old or the new version, complete, and
-//! re-running the command needs no manual repair.
+//! are corrupted; clocks jump. Each output is then the complete old or new version, and the command
+//! can be run again without manual repair.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -124,7 +124,7 @@ impl FaultTest {
         self.files.path(name)
     }
 
-    /// The path that the operation writes.
+    /// Returns the path that the operation writes.
     fn output_path(&self) -> PathBuf {
         self.path(match self.operation {
             WriteOperation::Build => "out",
@@ -160,7 +160,7 @@ impl FaultTest {
         assert!(first.status.success(), "{first:?}");
         self.old = read_content(&self.output_path());
         self.change_input();
-        // An undisturbed second run gives the expected new output.
+        // A second run without an injected error gives the expected new output.
         if self.is_repeatable() {
             let done = run(&mut self.command());
             assert!(done.status.success(), "{done:?}");
@@ -294,7 +294,7 @@ impl FaultTest {
         !is_old
     }
 
-    /// Checks that the command succeeds without a fault and writes the new output.
+    /// Checks that the command, without an injected error, succeeds and writes the new output.
     #[track_caller]
     fn check_succeeds(&self, when: &str) {
         self.restore();
@@ -339,18 +339,18 @@ fn run(command: &mut Command) -> Output {
         .expect("the program runs")
 }
 
-/// Wraps a command in strace, which injects a fault into the `n`th call of this name.
+/// Wraps a command in strace, which injects an error or a signal into the `n`-th call of this name.
 fn with_fault(command: &Command, call: &str, what: &str, n: usize) -> Command {
     let mut traced = Command::new("strace");
     traced.args(["--follow-forks", "--output=/dev/null"]);
-    // Not every architecture has every call, hence the `?`.
+    // The `?` makes strace ignore calls that the architecture does not have.
     traced.arg(format!("--trace=?{call}"));
     traced.arg(format!("--inject=?{call}:{what}:when={n}"));
     traced.arg(command.get_program()).args(command.get_args());
     traced
 }
 
-/// Returns those of the calls that the command makes.
+/// Returns which of the calls the command makes.
 fn calls_made(case: &FaultTest, calls: &[&'static str]) -> Vec<&'static str> {
     case.restore();
     let trace_path = case.path("calls");
@@ -370,7 +370,7 @@ fn calls_made(case: &FaultTest, calls: &[&'static str]) -> Vec<&'static str> {
     calls.iter().filter(is_made).copied().collect()
 }
 
-/// Returns whether a program that a machine need not have works, and reports it if not.
+/// Returns whether an optional program works, and reports if it does not.
 fn is_available(program: &str, arguments: &[&str]) -> bool {
     let available = Command::new(program)
         .args(arguments)
@@ -467,7 +467,7 @@ fn files_of_a_killed_build_are_removed_by_the_next_one() {
         names.sort_unstable();
         names
     };
-    // New folders are left alone: a build may be about to lock them.
+    // New folders are not removed, because a build may be about to lock them.
     let both = [".catchment-dataset-building", ".catchment-dataset-killed"];
     assert_eq!(build(), both);
     let earlier = SystemTime::now() - Duration::from_secs(3_600);
@@ -483,7 +483,8 @@ fn disk_errors_are_reported_and_leave_no_partial_output() {
     if !can_trace() {
         return;
     }
-    // Calls that create and rename. Failing calls that clean up would leave temporary files.
+    // Calls that create or rename files. If a call that removes files failed, temporary files would
+    // remain.
     const FAILING_CALLS: [&str; 12] = [
         "fsync",
         "fdatasync",
@@ -618,7 +619,7 @@ fn file_size_limits_are_reported_and_keep_the_old_output() {
         shell.arg(command.get_program()).args(command.get_args());
         run(&mut shell)
     };
-    // In blocks of 512 bytes; the output has a megabyte.
+    // The limit is in blocks of 512 bytes. The output is about a megabyte.
     let limited = shell("64");
     let stderr = String::from_utf8_lossy(&limited.stderr).into_owned();
     assert_eq!(limited.status.code(), Some(2), "{stderr}");
@@ -710,14 +711,15 @@ fn flip_bit(bytes: &[u8], bit: usize) -> Vec<u8> {
 
 #[test]
 fn flipped_bits_are_rejected_or_change_nothing() {
-    // Every bit of the manifest, which has the checksums of the other files; there one in eleven.
+    // Flip every bit of the manifest, which has the checksums of the other files, and one in eleven
+    // bits of these.
     let rejected = count_rejections(|bytes| {
         let is_manifest = bytes.starts_with(b"name = ");
         let step = if is_manifest { 1 } else { 11 };
         let bits = (0..8 * bytes.len()).step_by(step);
         bits.map(|bit| flip_bit(bytes, bit)).collect()
     });
-    println!("{rejected} flips refused");
+    println!("{rejected} files with a flipped bit rejected");
     assert!(rejected > 10_000, "{rejected}");
 }
 
@@ -728,11 +730,11 @@ fn truncated_files_are_rejected_or_change_nothing() {
             .map(|index| bytes[..index].to_vec())
             .collect()
     });
-    println!("{rejected} lengths refused");
+    println!("{rejected} truncated files rejected");
     assert!(rejected > 3_000, "{rejected}");
 }
 
-/// Writes the fixture as a release, with its version in the name of an area too.
+/// Writes the fixture as a release whose version is also in the name of an area.
 fn write_release(folder: &Path, version: &str) {
     let mut fixture = TestDataset::new().replace("areas.csv", "Kay", &format!("Kay of {version}"));
     fixture.manifest = fixture
@@ -918,7 +920,7 @@ fn few_file_descriptors_do_not_prevent_requests_or_reloads() {
     drop(idle);
 }
 
-/// The library that fakes the clock of a program.
+/// The library that replaces the clock of a program.
 const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
 #[test]
@@ -970,7 +972,7 @@ fn clock_jumps_change_only_the_current_date() {
         if days >= 2 {
             reply.expect_problem(401, "expired_key");
         } else {
-            // The date may change between the two.
+            // The date may have changed since the start of the test.
             let as_of = reply.expect(200).json()["as_of"].clone();
             let days_around = [days, days + 1].map(|days| json!(in_days(days).to_string()));
             assert!(days_around.contains(&as_of), "{as_of}");

@@ -149,7 +149,7 @@ impl TestDataset {
         self
     }
 
-    /// Writes the dataset to a folder, with a manifest that has the digests of the files.
+    /// Writes the dataset to a folder, with a manifest that contains the checksums of the files.
     pub(crate) fn write(&self, folder: &Path) {
         let manifest: Manifest = toml::from_str(&self.manifest).expect("a manifest");
         let mut files: Vec<(String, Vec<u8>)> = self.files.clone().into_iter().collect();

@@ -1,5 +1,5 @@
 //! Hostile batch files: false lengths, decompression bombs, endless forms. Each is rejected with a
-//! specific error before it costs memory.
+//! specific error before it uses much memory.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -71,7 +71,7 @@ fn check_damaged(result: Result<u64, BatchError>) {
 
 const LIMITS: DecodeLimits = DecodeLimits::HTTP;
 
-/// The claims in the message of a record batch.
+/// The lengths and offsets that the message of a record batch claims.
 #[derive(Clone)]
 struct MessageClaims {
     rows: i64,
@@ -83,7 +83,7 @@ struct MessageClaims {
     body_length: i64,
 }
 
-/// Returns the start of a stream: the schema message of these columns.
+/// Returns the start of a stream: the schema message for these columns.
 fn schema_message(columns: &[(&str, DataType)]) -> Vec<u8> {
     let fields: Vec<Field> = columns
         .iter()
@@ -178,8 +178,9 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("compressed")
 }
 
-/// The offsets and the text of two postcodes.
+/// The offsets of two postcodes in [`TEXTS`].
 const OFFSETS: [u8; 12] = [0, 0, 0, 0, 8, 0, 0, 0, 15, 0, 0, 0];
+/// The text of the two postcodes.
 const TEXTS: &[u8] = b"LA18 4DBLA1 1PN";
 
 #[test]
@@ -273,7 +274,7 @@ fn rows_without_bytes_are_limited() {
     check_damaged(run_bytes(&stream_of(-1, vec![(-1, -1)])));
     check_damaged(run_bytes(&stream_of(2, vec![(2, 3)])));
     check_damaged(run_bytes(&stream_of(2, vec![(3, 3)])));
-    // Several such batches: the output is too long for the size of the upload.
+    // With several such batches, the output is too long for the size of the upload.
     let full_stream = stream_of(1 << 20, vec![(1 << 20, 1 << 20)]);
     let batch = &full_stream[start.len()..];
     let input = [start.clone(), batch.repeat(3)].concat();
@@ -385,7 +386,8 @@ fn sliced_string_views_are_written_without_unused_buffers() {
         &mut out,
     );
     assert_eq!(done.expect("the batch succeeds"), rows as u64);
-    // The ten output columns. All texts with each of three slices would add 1.9 MB.
+    // The ten output columns take at most 220 bytes a row. Writing all texts with each of the three
+    // slices would add 1.9 MB.
     let answers = rows * 220;
     assert!(
         out.len() < input.len() + answers,
@@ -408,7 +410,7 @@ fn postcode_only_files_are_answered_with_every_column() {
     let postcodes = [
         "LA18 4DB", "LA1 1PN", "CA1 1EF", "PR3 0SG", "LA1 4XT", "BB1 1AA",
     ];
-    // As varied as a file of patients.
+    // The postcodes are as varied as in a file of patients.
     let mut state = 7_u32;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -474,13 +476,13 @@ fn parquet_files_with_false_lengths_are_rejected() {
             2_000,
             "{encoding:?}"
         );
-        // Page headers have sizes, and encodings start with a number of values: each byte of the
-        // pages is replaced by a long number in turn.
+        // Page headers contain sizes, and encodings start with a number of values. Write a large
+        // number at each position of the pages in turn.
         let pages = valid.len() - 8 - footer_bytes(&valid);
         for index in 4..pages.min(90) {
             let mut bytes = valid.clone();
             bytes.splice(index..index + 6, [0xff, 0xff, 0xff, 0xff, 0xff, 0x1f]);
-            // The result does not matter, as long as it neither panics nor aborts.
+            // The result does not matter, as long as the reader neither panics nor aborts.
             let _ = run_parquet_file(&bytes);
         }
     }
@@ -492,7 +494,7 @@ fn parquet_files_with_false_lengths_are_rejected() {
         run_parquet_file(&long_footer),
         ExceededLimit::MetadataBytes(LIMITS.metadata_bytes),
     );
-    // The root of the schema has one column: `15 02` after its name. Now it claims 2^31 - 1.
+    // `15 02` after the name of the schema's root states one column. Make it claim 2^31 - 1.
     let footer = length - 8 - footer_bytes(&valid);
     let name = valid[footer..]
         .windows(12)
@@ -521,7 +523,8 @@ fn memory_bytes(running: &ServiceProcess, name: &str) -> u64 {
     number.expect("kilobytes") * 1_024
 }
 
-/// Sends a body, and reads the start of the response.
+/// Sends a body and reads the whole response. Returns its start; of a long response, parts are left
+/// out.
 fn post_batch(running: &ServiceProcess, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(running.address).expect("the server is listening");
     let timeout = Some(Duration::from_secs(60));
@@ -546,7 +549,7 @@ fn post_batch(running: &ServiceProcess, path: &str, content_type: &str, body: &[
     response
 }
 
-/// Regression test: each of these once stopped the service or used gigabytes.
+/// Regression test: each of these requests once stopped the service or used gigabytes of memory.
 #[test]
 fn one_request_uses_less_than_128_mb() {
     let running = ServiceProcess::start(&["--log-level", "error", "--batch-threads", "4"]);

@@ -1,5 +1,5 @@
-//! A strict HTML parser for tests: elements must be closed in order, attributes quoted and unique, ids unique, links and
-//! images accessible.
+//! A strict HTML parser for tests: elements must be closed in order, attributes quoted and unique,
+//! ids unique, and links and images accessible.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ pub(crate) struct Element {
     pub(crate) name: String,
     pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) text: String,
-    /// Its index in the page, and the index after its last descendant.
+    /// The index of the element in the page, and the index after its last descendant.
     range: (usize, usize),
 }
 
@@ -109,8 +109,8 @@ impl Page {
         links.filter_map(|link| link.attribute("href")).collect()
     }
 
-    /// Returns the rows of the table with a caption: the text of each cell, without the column heading that it repeats for
-    /// narrow screens.
+    /// Returns the rows of the table with this caption: the text of each cell, without the column
+    /// heading that the cell repeats for narrow screens.
     #[track_caller]
     pub(crate) fn table(&self, caption: &str) -> Vec<Vec<String>> {
         let mut tables = self.all("table");
@@ -149,7 +149,7 @@ impl Page {
         rows.collect()
     }
 
-    /// Checks the rules for all pages. `url` is for messages.
+    /// Checks the rules for all pages. `url` is used in messages only.
     #[track_caller]
     pub(crate) fn check(&self, url: &str) {
         let count = |name: &str| self.all(name).count();

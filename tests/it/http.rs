@@ -17,10 +17,10 @@ use crate::server::{
 
 const JSON: &str = "application/json";
 
-/// A text that occurs nowhere else. If a response contains it, the request was repeated.
+/// A text that occurs only in requests. A response that contains it repeats the request.
 const MARKER: &str = "Zq7Mark";
 
-/// Looks up on the as-of date of the tests.
+/// Sends a look-up for the as-of date of the tests, and returns the JSON of the response.
 #[track_caller]
 fn locate(fields: &[(&str, &str)]) -> Value {
     locate_on(&SERVER, fields)
@@ -74,11 +74,12 @@ fn every_kind_of_postcode_has_its_status() {
     check("ZZ99 3VZ", "no_fixed_abode", "");
     check("ZZ99 3WZ", "address_not_known", "");
     check("ZZ99 6CZ", "pseudo_country", "");
-    // In the directory without a position; and well-formed postcodes without a location.
+    // A postcode in the directory without a position, and well-formed postcodes without a location.
     check("CA12 9AB", "no_location", "");
     check("GIR 0AA", "no_location", "");
     check("BF1 2AA", "no_location", "");
-    // In the directory, but outside every area; and in districts that are not in the directory.
+    // Postcodes in the directory but outside every area, and postcodes of districts that are not in
+    // the directory.
     check("CA8 7JG", "outside_coverage", "");
     check("PR3 0SG", "outside_coverage", "");
     check("SW1A 1AA", "outside_coverage", "");
@@ -228,7 +229,7 @@ fn get_and_post_return_the_same_response() {
         &[("postcode", "LA1 1AA"), ("postcode", "LA1 1AA")],
     ];
     for fields in requests {
-        // Written by hand, because an object may have a duplicate member.
+        // The JSON is written by hand, because an object may have a duplicate member.
         let members = fields
             .iter()
             .map(|(name, value)| format!("{}:{}", Value::from(*name), Value::from(*value)));
@@ -442,7 +443,7 @@ fn unknown_and_repeated_parameters_are_rejected() {
 fn every_lookup_accepts_dataset_and_as_of() {
     for path in GET_PATHS {
         let separator = if path.contains('?') { '&' } else { '?' };
-        // Pages take the parameters in a form.
+        // Pages accept these parameters in a form instead.
         if *path == "/"
             || ["/batch", "/privacy", "/health", "/assets"]
                 .iter()
@@ -453,7 +454,7 @@ fn every_lookup_accepts_dataset_and_as_of() {
         let with = |query: &str| SERVER.get(&format!("{path}{separator}{query}"));
         let plain = with("as_of=2025-12-01").expect(200);
         let named = with("as_of=2025-12-01&dataset=2025.2").expect(200);
-        // Only links may differ: they keep the release.
+        // Only links may differ, because they keep the release.
         let text = named.latin1_text().replace("&dataset=2025.2", "");
         assert_eq!(text, plain.latin1_text(), "{path}");
         with("as_of=2025-12-01&dataset=1999.1").expect_problem(404, "unknown_dataset");
@@ -1414,7 +1415,7 @@ fn to_multi_polygon(geometry: geo::Geometry) -> MultiPolygon {
 fn check_positions(value: &Value) {
     let array = value.as_array().expect("a list");
     if array.iter().all(Value::is_array) {
-        // Checked in the JSON, because parsing a polygon closes its rings.
+        // Check the rings in the JSON, because parsing a polygon closes its rings.
         if array[0][0].is_number() {
             assert!(array.len() >= 4 && array.first() == array.last(), "{value}");
         }

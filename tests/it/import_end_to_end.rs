@@ -20,13 +20,13 @@ use crate::server::Server;
 const ONSPD_2022: &str = "pcd7,pcd8,pcds,dointr,doterm,oscty,ced,oslaua,osward,parish,usertype,oseast1m,osnrth1m,osgrdind,oshlthau,nhser,ctry,rgn,streg,pcon,eer,teclec,ttwa,pct,itl,statsward,oa01,casward,npark,lsoa01,msoa01,ur01ind,oac01,oa11,lsoa11,msoa11,wz11,sicbl,bua11,ru11ind,oac11,lat,long,lep1,lep2,pfa,imd,calncv,icb,oa21,lsoa21,msoa21";
 const ONSPD_2025: &str = "pcd7,pcd8,pcds,dointr,doterm,cty25cd,ced25cd,lad25cd,wd25cd,parncp25cd,usrtypind,east1m,north1m,gridind,hlth19cd,nhser24cd,ctry25cd,rgn25cd,ssr95cd,pcon24cd,eer20cd,educ23cd,ttwa15cd,pco19cd,itl25cd,wdstl05cd,oa01cd,wdcas03cd,npark16cd,lsoa01cd,msoa01cd,ruc01ind,oac01ind,oa11cd,lsoa11cd,msoa11cd,wz11cd,sicbl24cd,bua24cd,ruc11ind,oac11ind,lat,long,lep21cd1,lep21cd2,pfa23cd,imd20ind,cal24cd,icb23cd,oa21cd,lsoa21cd,msoa21cd,ruc21ind";
 
-/// Rows of `pcds,dointr,doterm,usertype,oseast1m,osnrth1m,osgrdind,ctry,lat,long`. Those of PR3,
-/// CA8 and AB1 are as published; those of LA1 are made up.
+/// Rows of `pcds,dointr,doterm,usertype,oseast1m,osnrth1m,osgrdind,ctry,lat,long`. The rows of PR3,
+/// CA8 and AB1 are as published; those of LA1 are synthetic.
 const POSTCODES: [&str; 8] = [
     "PR3 0SG,200705,,0,351012,440302,1,E92000001,53.856635,-2.746251",
     "CA8 7JG,198001,,0,366033,564878,1,E92000001,54.977349,-2.532223",
     "AB1 0AA,198001,199606,0,385386,801193,1,S92000003,57.101474,-2.242851",
-    // A large user; the centre of a sector; no grid reference; the Irish Grid.
+    // In order: a large user, the centre of a sector, no grid reference, the Irish Grid.
     "LA1 1AB,198001,,1,360000,441000,1,E92000001,,",
     "LA1 1AD,198001,,0,360000,441000,6,E92000001,,",
     "LA1 1AE,198001,,0,,,9,E92000001,99.999999,0.000000",
@@ -188,8 +188,8 @@ impl PublishedFiles {
             .with_file("succ.csv", SUCC)
             .with_file("memberships.csv", MEMBERSHIPS)
             .with_file("iccs.geojson", iccs_geojson())
-            // PR3 0SG is in the inner catchments of the first two, and in the outer one of the
-            // third.
+            // PR3 0SG is in the inner catchments of the first two practices, and in the outer
+            // catchment of the third.
             .with_file(
                 "catchments/A00003.geojson",
                 feature_collection(&[inner(wide, (-2.6, 53.9))]),
@@ -295,7 +295,7 @@ fn onspd_postcodes_have_their_positions_and_dates() {
         "inside"
     );
 
-    // Terminated: located at its former position, with the month.
+    // A terminated postcode is located at its last position, and its month is returned.
     let ended = locate_postcode("AB1 0AA");
     assert_eq!(ended["status"], "terminated");
     assert_eq!(ended["location"]["postcode_status"], "terminated");
@@ -308,7 +308,7 @@ fn onspd_postcodes_have_their_positions_and_dates() {
     assert_eq!(without_position["location"]["longitude"], Value::Null);
     assert_eq!(without_position["residence"]["icc"], json!([]));
 
-    // Far inside L, but with an uncertain position.
+    // All three are far inside L, but the positions of the last two are uncertain.
     assert_eq!(
         locate_postcode("LA1 1AF")["residence"]["icc"][0]["certainty"],
         "inside"
@@ -365,23 +365,23 @@ fn epraccur_practices_have_the_registrations_of_their_rows() {
             json!(["practice_address"])
         )
     );
-    // Closed: resolved to its successor.
+    // A closed practice is resolved to its successor.
     assert_eq!(
         registration_of("A00002"),
         (k, null(), json!("agree"), json!(["practice_address"]))
     );
-    // Open with a closing date in the future, which is noted.
+    // An open practice has a closing date in the future, which is noted.
     assert_eq!(
         registration_of("A00003"),
         (l, null(), json!("differ"), json!(["closes_on"]))
     );
-    // Not in an ICC.
+    // A practice that is not in an ICC.
     let (icc, reason, agreement, _) = registration_of("A00004");
     assert_eq!(
         (icc, reason, agreement),
         (None, json!("outside_coverage"), json!("differ"))
     );
-    // Out of hours, a walk-in centre.
+    // An out-of-hours service and a walk-in centre.
     for code in ["Y00001", "Y00002"] {
         let (icc, reason, agreement, _) = registration_of(code);
         assert_eq!(
@@ -523,7 +523,8 @@ fn column_names_bom_and_crlf_do_not_change_the_dataset() {
     }
 }
 
-/// Checks that a changed build is rejected with these words, and that the old dataset is unchanged.
+/// Checks that a changed build fails with an error that contains these words, and that the old
+/// dataset is unchanged.
 #[track_caller]
 fn check_rejected(change: impl Fn(PublishedFiles) -> PublishedFiles, words: &[&str]) {
     let published = PublishedFiles::new();

@@ -105,7 +105,7 @@ impl Drop for LoggedService {
     }
 }
 
-/// More lines than fit into a pipe and the queue.
+/// A number of requests whose log lines do not all fit into a pipe and the queue.
 const REQUESTS: usize = 12_000;
 
 fn service_with_unread_log() -> (LoggedService, PipeReader) {
@@ -120,7 +120,7 @@ fn stalled_log_readers_do_not_block_requests_and_dropped_lines_are_reported() {
     assert_eq!(service.send_requests(REQUESTS), REQUESTS);
     let dropped = service.dropped_lines();
     assert!(dropped > 0, "no line was dropped");
-    // The log is read again.
+    // Read the log again.
     let reading = thread::spawn(move || -> Vec<String> {
         let lines = BufReader::new(reader).lines();
         lines.map(|line| line.expect("text")).collect()

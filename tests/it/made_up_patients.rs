@@ -1,5 +1,5 @@
-//! Generates files of made-up patients. No person in them is real, and a seed always gives the same
-//! file.
+//! A generator of files of made-up patients. No person in them is real, and a seed always gives the
+//! same file.
 //!
 //! NHS numbers are from the range 9xx xxx xxxx, which is never issued. Postcodes and practices are
 //! those of a dataset; most people are registered with a practice whose area includes their
@@ -209,7 +209,8 @@ impl Patients {
         postcode
     }
 
-    /// Returns a practice code. Nine in ten people are registered near their home.
+    /// Returns a practice code. Nine in ten people are registered with a practice whose area
+    /// includes their home.
     fn practice(&mut self, home: usize) -> String {
         let near = self.homes[home].1.len();
         let practice = match (near, self.random_below(10)) {

@@ -1,4 +1,5 @@
-//! Static maps: the contents of SVG, PNG and PDF. GEOS checks that labels do not overlap and that borders meet.
+//! Static maps: the contents of SVG, PNG and PDF. GEOS checks that labels do not overlap and that
+//! borders meet.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -14,7 +15,7 @@ fn get(path: &str) -> Reply {
     SERVER.get(&map_path(path))
 }
 
-/// Returns the address of a map on the test date.
+/// Returns the URL of a map for the date of the tests.
 fn map_path(path: &str) -> String {
     let separator = if path.contains('?') { '&' } else { '?' };
     format!("/maps/{path}{separator}as_of={AS_OF}")
@@ -62,7 +63,7 @@ fn a_map_has_a_title_a_description_and_its_sources() {
     ] {
         assert!(text.contains(expected), "{expected} is not in {text}");
     }
-    assert!(!svg.contains("href=\"http"), "it must not load anything");
+    assert!(!svg.contains("href=\"http"), "the map loads a resource");
 }
 
 #[test]
@@ -83,7 +84,7 @@ fn every_area_is_named_at_every_width() {
             for area in areas["features"].as_array().expect("features") {
                 let name = area["properties"]["name"].as_str().expect("a name");
                 let name = name.replace('&', "&amp;");
-                // Each line of a name is an element of its own.
+                // Each line of a name is a separate element.
                 assert!(text.contains(&name), "{layer} {width}: {name}");
             }
         }
@@ -112,14 +113,18 @@ fn an_area_map_outlines_the_area_and_shows_its_surroundings() {
     ] {
         assert!(description.contains(name), "{name}");
     }
-    assert!(!description.contains("Workington"), "it is far away");
+    assert!(
+        !description.contains("Workington"),
+        "Workington is far from Kendal"
+    );
     assert_eq!(svg.matches("stroke-width=\"3\"/>\n").count(), 1);
     assert_eq!(svg.matches("fill=\"url(#map-pattern-").count(), 1);
 }
 
 #[test]
 fn the_scale_bar_has_the_length_that_it_states() {
-    // Compares the extent from south to north on the map with that of the boundaries that look-ups use.
+    // Compare the extent from south to north on the map with that of the boundaries that look-ups
+    // use.
     let svg = svg("icc.svg?width=1000");
     let bar = svg.find(" km</text>").expect("a scale bar");
     let km: f64 = svg[..bar]
@@ -145,7 +150,8 @@ fn the_scale_bar_has_the_length_that_it_states() {
     assert!((height_km - height_of_communities_m() / 1_000.0).abs() < 0.3);
 }
 
-/// Returns the extent of the embedded communities from south to north, in metres on the British National Grid.
+/// Returns the extent of the embedded communities from south to north, in metres on the British
+/// National Grid.
 fn height_of_communities_m() -> f64 {
     let index = catchment::index::Index::build(crate::server::embedded()).expect("it is valid");
     let day = AS_OF.parse().expect("a day");
@@ -267,7 +273,7 @@ fn invalid_map_requests_are_rejected() {
     get("icc.gif").expect_problem(404, "unknown_layer");
     get("parish.svg").expect_problem(404, "unknown_layer");
     get("icc/mb-nowhere.svg").expect_problem(404, "unknown_area");
-    // It was abolished in 2018, and the dataset has no boundaries from before then.
+    // Garstang ICC ended in 2018, and the dataset has no boundaries from before then.
     get("icc/mb-garstang.svg").expect_problem(404, "no_boundary");
     let early = SERVER.get("/maps/icc.svg?as_of=2020-01-01");
     early.expect_problem(422, "no_data_for_date");
@@ -275,8 +281,8 @@ fn invalid_map_requests_are_rejected() {
     unknown.expect_problem(404, "unknown_dataset");
 }
 
-/// On maps of several layers and widths, labels (measured with the font) neither overlap nor leave the image, and
-/// the areas of a partition neither overlap nor leave gaps.
+/// On maps of several layers and widths, labels (measured with the font) neither overlap nor extend
+/// beyond the image, and the areas of a partition neither overlap nor leave gaps.
 #[test]
 fn labels_do_not_collide_and_borders_meet() {
     let paths = [
@@ -310,7 +316,8 @@ fn labels_do_not_collide_and_borders_meet() {
     }
 }
 
-/// Runs the independent checks of `tests/oracle/maps.py` on an image; `None` if Python is not available.
+/// Runs the independent checks of `tests/oracle/maps.py` on an image; `None` if Python is not
+/// available.
 fn oracle_report(arguments: &[&str], image: &[u8]) -> Option<Value> {
     let mut child = python("GEOS and pypdf")?
         .arg("tests/oracle/maps.py")

@@ -51,8 +51,8 @@ fn areas_that_meet_only_at_a_corner_are_not_neighbours() {
     check_shared(&neighbours_of(&index, "nowhere"), &[]);
 }
 
-/// Returns the pairs of adjacent communities, derived independently: two communities are adjacent
-/// if their statistical areas share an edge.
+/// Returns the pairs of adjacent communities, derived independently of the index: two communities
+/// are adjacent if their statistical areas share an edge.
 fn expected_neighbour_pairs() -> BTreeSet<(String, String)> {
     let read =
         |name: &str| fs::read_to_string(format!("{COMMITTED_DATASET}/{name}")).expect("committed");

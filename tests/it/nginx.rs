@@ -1,5 +1,5 @@
-//! deploy/nginx.conf in front of the program, unchanged except for ports, paths and the
-//! certificate.
+//! The program behind nginx with deploy/nginx.conf, which is unchanged except for ports, paths and
+//! the certificate.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -36,7 +36,8 @@ fn is_installed(program: &str) -> bool {
 }
 
 impl ProxiedService {
-    /// Starts both; `None`, with a note, if a required program is missing.
+    /// Starts nginx and the service. Returns `None`, and reports that the test is skipped, if a
+    /// required program is missing.
     fn start(arguments: &[&str]) -> Option<ProxiedService> {
         for program in ["nginx", "openssl", "curl"] {
             if !is_installed(program) {
@@ -95,8 +96,8 @@ impl ProxiedService {
         command
     }
 
-    /// Runs curl with arguments, of which the last is the path. Returns the status, and the
-    /// response with its head.
+    /// Runs curl with these arguments, the last of which is the path. Returns the status, and the
+    /// whole response including its head.
     fn curl(&self, arguments: &[&str]) -> (u16, String) {
         let (path, arguments) = arguments.split_last().expect("a path");
         let output = self.command(path, arguments).output().expect("curl runs");
@@ -131,8 +132,8 @@ fn free_port() -> u16 {
     listener.local_addr().expect("bound").port()
 }
 
-/// Adapts deploy/nginx.conf. Each replaced text must exist, so that changes to the file are
-/// noticed.
+/// Writes a copy of deploy/nginx.conf, adapted to this test. Each replaced text must exist, so that
+/// changes to the file are noticed.
 fn write_configuration(folder: &Path, https_port: u16, http_port: u16, upstream: &str) {
     let path = |name: &str| folder.join(name).display().to_string();
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -312,7 +313,8 @@ fn proxy_logs_and_cache_reveal_no_input() {
             .service_log()
             .contains(&format!("request_id=\"{id}\""))
     );
-    // With the service stopped, the responses of nginx itself are safe and reveal nothing too.
+    // When the service is stopped, the responses of nginx itself have security headers and reveal
+    // no input either.
     for (status, answer) in ask_all(&proxied).into_iter().take(8) {
         assert_eq!(status, 503, "{answer}");
         assert_eq!(
@@ -369,7 +371,7 @@ fn clients_are_rate_limited_by_ip_and_http_redirects_to_tls() {
     let statuses = |from: &str| [(); 4].map(|()| ask(from).0);
     assert_eq!(statuses("127.0.0.3"), [200, 200, 200, 429]);
     assert_eq!(statuses("127.0.0.4"), [200, 200, 200, 429]);
-    // X-Forwarded-For of the client is not passed on.
+    // nginx does not pass on the X-Forwarded-For of the client.
     let forwarded = "X-Forwarded-For: 192.0.2.1";
     let (status, answer) = proxied.curl(&[
         "--interface",

@@ -59,7 +59,7 @@ fn write_input(folder: &TempDir) -> std::path::PathBuf {
     path
 }
 
-/// Run by the next test in a child process.
+/// Is run by the next test in a child process.
 #[test]
 #[ignore = "run in a network namespace by service_and_commands_work_without_a_network"]
 fn works_without_a_network_in_a_child_process() {
@@ -124,7 +124,7 @@ fn traced_command(to: &Path) -> Command {
     command
 }
 
-/// Returns the traced system calls, including continued ones with a socket address.
+/// Returns the traced system calls, including continuation lines that contain a socket address.
 fn network_calls(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).expect("a trace");
     let lines = text.lines().map(|line| match line.split_once(' ') {
@@ -160,7 +160,7 @@ fn no_outbound_system_calls_are_made() {
     let calls = network_calls(&trace);
     let count = |name: &str| calls.iter().filter(|text| text.starts_with(name)).count();
     assert_eq!(count("connect("), 0, "{calls:?}");
-    // Two listeners. Socket pairs between its own threads have no address.
+    // The program has two listeners. Socket pairs between its own threads have no address.
     assert_eq!(count("listen("), 2, "{calls:?}");
     assert_eq!(count("bind("), 2, "{calls:?}");
     assert_eq!(count("socket("), 2, "{calls:?}");

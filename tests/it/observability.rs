@@ -254,7 +254,7 @@ fn each_batch_is_audited_without_small_numbers() {
 
 const PANIC_VARIABLE: &str = "CATCHMENT_TEST_PANICS";
 
-/// Run by the next test in a child process: panics with the panic hook of the program.
+/// Is run by the next test in a child process: panics with the panic hook of the program.
 #[test]
 #[ignore = "run by panics_log_only_their_source_location"]
 fn panics_in_a_child_process() {
@@ -292,7 +292,7 @@ fn panics_log_only_their_source_location() {
 
 // ---- metrics ------------------------------------------------------------------------------------
 
-/// Parses the samples of the Prometheus text format: name, labels, value.
+/// Parses the samples of the Prometheus text format. Returns the name, labels and value of each.
 fn parse_samples(text: &str) -> Vec<(String, String, f64)> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines

@@ -1,5 +1,5 @@
 //! OGC API Features: its Abstract Test Suite (OGC 17-069r4 and 18-058r1, Annex A), and use by GDAL
-//! and OWSLib. Also the OpenAPI document.
+//! and OWSLib. Tests of the OpenAPI document are here too.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -37,7 +37,7 @@ pub(crate) fn link<'v>(body: &'v Value, rel: &str) -> &'v Value {
     found.unwrap_or_else(|| panic!("no link {rel} in {links:?}"))
 }
 
-/// Returns the path of a link to this server, which must be absolute.
+/// Returns the path of a link, which must be an absolute URL of this server.
 #[track_caller]
 pub(crate) fn path(link: &Value) -> String {
     let href = link["href"].as_str().expect("an address");
@@ -249,7 +249,7 @@ fn bbox_finds_intersecting_areas_in_every_crs() {
     assert_eq!(found(mercator), lonlat);
     assert!(found("bbox=0,0,1,1").is_empty());
     assert_eq!(found("bbox=-180,-90,180,90").len(), 16);
-    // Across the antimeridian.
+    // Bounding boxes across the antimeridian.
     assert_eq!(found("bbox=170,-90,-10,90").len(), 0);
     assert!(found("bbox=170,-90,-2.7,90").contains(&"mb-kendal".to_string()));
 }
@@ -300,7 +300,7 @@ fn property_parameters_filter_features() {
     assert!(kinds.is_empty(), "areas have an empty kind: {kinds:?}");
 }
 
-/// Each queryable is a parameter, which selects the features with this value of the property.
+/// Each queryable is a parameter that selects the features with the given value of the property.
 #[test]
 fn queryables_are_the_properties_that_filter() {
     for id in collections() {
@@ -334,7 +334,7 @@ fn queryables_are_the_properties_that_filter() {
                     "{id}: {name}"
                 );
             }
-            // At most four values of each property.
+            // Try at most four values of each property.
             for selected in values.iter().take(4) {
                 let query = crate::server::encode_fields(&[(name, selected), ("limit", "1000")]);
                 let found = ids(&get(&format!("/ogc/collections/{id}/items?{query}")).json());
@@ -420,7 +420,8 @@ fn openapi_document_lists_exactly_the_routes() {
             &rest[start..start + rest[start..].find('"').expect("closed")]
         })
         .collect();
-    // HTML pages and scripts, and the other path of the landing page.
+    // The routes that are not in the document: HTML pages, scripts, and the second path of the OGC
+    // landing page.
     let pages = [
         "/",
         "/batch",
@@ -468,7 +469,8 @@ fn openapi_document_lists_exactly_the_routes() {
     }
 }
 
-/// Returns the operations of the API document: method, path with made-up segments, and description.
+/// Returns the operations of the API document: the method, the path with placeholder segments, and
+/// the description of each.
 fn operations(document: &Value) -> Vec<(String, String, Value)> {
     let paths = document["paths"].as_object().expect("paths");
     let operations_of = |(path, item): (&String, &Value)| {
@@ -480,7 +482,7 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
     paths.iter().flat_map(operations_of).flatten().collect()
 }
 
-/// Sends every documented operation; returns its name, its description and the response.
+/// Sends every documented operation. Returns the name, the description and the response of each.
 fn send_every_operation(server: &Server) -> Vec<(String, Value, Reply)> {
     let document = get("/openapi.json").json();
     let responses = operations(&document)
@@ -555,7 +557,7 @@ fn documented_responses_have_a_request_id_header() {
     }
 }
 
-/// With GDAL, OWSLib, PROJ and an OpenAPI validator, if Python has them.
+/// Uses GDAL, OWSLib, PROJ and an OpenAPI validator, if `CATCHMENT_PYTHON` is set.
 #[test]
 fn gdal_and_owslib_can_connect() {
     let Some(mut python) = python("GDAL and OWSLib") else {
@@ -564,7 +566,7 @@ fn gdal_and_owslib_can_connect() {
     stdout_of(python.args(["tests/clients/gis.py", &SERVER.origin()]));
 }
 
-/// With GDAL from Debian, which is older than that of the Python package, if it is installed.
+/// Uses GDAL from Debian, which is older than the GDAL of the Python package, if it is installed.
 #[test]
 fn ogrinfo_reads_every_feature_and_filters_on_the_server() {
     let run = |arguments: &[&str]| {

@@ -20,7 +20,7 @@ fn current_collections() -> Vec<String> {
     all
 }
 
-/// Returns the paths of all tilesets, from the lists of tilesets.
+/// Returns the paths of all tilesets, read from the tileset lists.
 fn tilesets() -> Vec<String> {
     let landing = get("/ogc").json();
     let mut lists = vec![path(link(&landing, TILESETS))];

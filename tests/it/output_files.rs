@@ -72,7 +72,7 @@ fn build_replaces_only_a_dataset_without_force() {
             .all(|text| read_files(&path_of(text)) == built)
     );
     let names = fs::read_dir(folder.path()).expect("a folder").count();
-    assert_eq!(names, 3, "there are other files beside them");
+    assert_eq!(names, 3, "there are other files in the folder");
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn symbolic_links_are_preserved_and_their_targets_replaced() {
         );
         assert!(path_of("there/dataset/dataset.toml").is_file());
     }
-    fs::write(path_of("list.csv"), "postcode\nLA1 1PN\n").expect("a list");
+    fs::write(path_of("list.csv"), "postcode\nLA1 1PN\n").expect("a file");
     fs::write(path_of("elsewhere/old.csv"), "old").expect("a file");
     symlink("elsewhere/old.csv", path_of("out.csv")).expect("a link");
     check_rejected(

@@ -1,4 +1,4 @@
-//! The staff pages as a browser without JavaScript gets them.
+//! The staff pages as they are without JavaScript.
 
 use std::collections::BTreeSet;
 
@@ -96,7 +96,7 @@ fn postcode_result_does_not_claim_a_registration() {
         let text = page_text(&page).to_lowercase();
         assert!(!text.contains(claim), "`{claim}`: {text}");
     }
-    // The request had no practice.
+    // The look-up had no practice.
     assert!(
         !page_text(&page).contains("Where they are registered"),
         "{page}"
@@ -176,7 +176,7 @@ fn misspelt_postcode_is_an_error_with_a_suggestion() {
     for part in ["LA1O", "LA1 5DL"] {
         assert!(!page.text().contains(part), "{page}");
     }
-    // The suggestion sends the other fields again.
+    // The form of the suggestion contains the other fields too.
     let page = look_up(&[("place", "LA1O 5DL"), ("practice", "A82033"), ("year", "")]);
     let hidden = |name| {
         let fields = tags(&page).filter(|tag| attribute(tag, "type") == Some("hidden"));
@@ -260,7 +260,7 @@ fn check_tag(tag: &str) {
     for source in ["src", "srcset", "data", "poster", "action", "formaction"] {
         assert!(attribute(tag, source).is_none_or(is_local), "<{tag}>");
     }
-    // Links may lead to other hosts. Any other element with `href` loads it.
+    // Links may lead to other hosts. Any other element with `href` loads that URL.
     let loads = name != "a";
     assert!(
         !loads || attribute(tag, "href").is_none_or(is_local),
@@ -432,7 +432,8 @@ fn result_has_telephone_address_distance_and_a_marked_map() {
     ];
     check_page(&page, 200, &expected);
     assert!(tags(&page).any(|tag| attribute(tag, "href") == Some("tel:01229402800")));
-    // The map comes after the text, with a marker, and no URL on the page contains what was looked up.
+    // The map comes after the text and has a marker. No URL on the page contains what was looked
+    // up.
     let text_end = page
         .text()
         .find("Look up another place")

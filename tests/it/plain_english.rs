@@ -1,4 +1,4 @@
-//! The words of the code and of the documents: `docs/developers/GLOSSARY.md` decides.
+//! Checks the words of the code and of the documents against `docs/developers/GLOSSARY.md`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ const GLOSSARY: &str = "docs/developers/GLOSSARY.md";
 /// Lines that may contain an avoided phrase: file, and a part of the line.
 const QUOTATIONS: [(&str, &str); 0] = [];
 
-/// Returns the files under `path` with one of `extensions`.
+/// Appends the files under `path` with one of `extensions` to `found`.
 fn files(path: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {
     let entries = fs::read_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     for entry in entries {
@@ -41,7 +41,8 @@ fn avoided_phrases() -> Vec<String> {
     phrases
 }
 
-/// Returns the prose of a line: a document's text outside backticks, or a comment or message.
+/// Returns the prose of a line, without the parts in backticks: the text of a document, or a
+/// comment or message in code.
 fn prose(path: &Path, line: &str) -> String {
     let is_document = path.extension().is_some_and(|extension| extension == "md");
     let text = if is_document {
@@ -115,5 +116,8 @@ fn public_type_names_are_unique() {
         }
     }
     places.retain(|_, places| places.len() > 1);
-    assert!(places.is_empty(), "types of one name: {places:#?}");
+    assert!(
+        places.is_empty(),
+        "several public types have the same name: {places:#?}"
+    );
 }

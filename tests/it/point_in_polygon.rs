@@ -1,6 +1,6 @@
 //! Point-in-polygon look-ups against the exact definition, and against GEOS as an independent
-//! implementation, on the same polygons in integer millimetres. GEOS needs a Python with shapely,
-//! named by `CATCHMENT_PYTHON`; otherwise that part is reported as skipped.
+//! implementation, on the same polygons in integer millimetres. The comparison with GEOS needs a
+//! Python with shapely, named by `CATCHMENT_PYTHON`; otherwise it is reported as skipped.
 
 use std::collections::{BTreeSet, HashMap};
 use std::env;
@@ -38,10 +38,10 @@ impl SplitMix64 {
     }
 }
 
-/// Returns at least `count` points: every vertex and every middle of an edge, and the points a
-/// millimetre off them. Of the rest, a third are near a border; a third are near a border on a line
-/// between cells of the index, whose sides are powers of two from 2^8 mm, or a millimetre west or
-/// south of one; and a third are anywhere in the bounding box.
+/// Returns at least `count` points: every vertex, every midpoint of an edge, and the points a
+/// millimetre away from these. Of the rest, a third are near a border. A third are anywhere in the
+/// bounding box. A third are near a border and on a line between cells of the index, or a
+/// millimetre west or south of one; the sides of the cells are powers of two from 2^8 mm.
 pub(crate) fn sample_points(boundaries: &[Boundary], count: usize) -> Vec<Point> {
     let mut on_borders: BTreeSet<Point> = BTreeSet::new();
     let rings = boundaries
@@ -102,7 +102,8 @@ struct GeosResult {
     is_surrounded: bool,
 }
 
-/// Runs GEOS, if Python has it. The points are made up, so they may be written to a file.
+/// Runs GEOS, if `CATCHMENT_PYTHON` is set. The points are synthetic, so they may be written to a
+/// file.
 fn geos_results(boundaries: &[Boundary], points: &[Point]) -> Option<Vec<GeosResult>> {
     let mut python = python("the comparison with GEOS")?;
     let folder = TempDir::new().expect("a folder");
@@ -137,7 +138,7 @@ fn area_json(boundary: &Boundary) -> serde_json::Value {
 fn parse_result(line: &str) -> GeosResult {
     let cells: Vec<&str> = line.split('\t').collect();
     let [inside, touching, surrounded] = cells[..] else {
-        panic!("three cells in {line}");
+        panic!("not three cells: {line}");
     };
     let ids = |cell: &str| cell.split_whitespace().map(str::to_string).collect();
     GeosResult {
@@ -147,8 +148,8 @@ fn parse_result(line: &str) -> GeosResult {
     }
 }
 
-/// The definition, applied to the boundaries whose bounding box intersects the 5 km square of a
-/// point.
+/// An index that applies the definition to the boundaries whose bounding box intersects the 5 km
+/// square of a point.
 struct ExactIndex<'b> {
     boundaries: &'b [Boundary],
     squares: HashMap<(i32, i32), Vec<u32>>,
@@ -200,7 +201,7 @@ impl<'b> ExactIndex<'b> {
     }
 }
 
-/// Checks the index against the definition, point by point and in batches in several orders.
+/// Checks the index against the definition, point by point, and in batches in several orders.
 fn check_in_every_order(what: &str, boundaries: &[Boundary], points: &[Point]) {
     let exact = ExactIndex::new(boundaries);
     let spatial = BoundaryIndex::build(boundaries.to_vec());
@@ -262,8 +263,8 @@ fn million_points_match_the_definition_and_geos() {
     check_embedded(10 * POINTS);
 }
 
-/// Checks the national dataset, if `CATCHMENT_NATIONAL` names one made as in docs/national-data.md.
-/// The national polygons of ONS are not a valid coverage, so the comparison with GEOS is left out.
+/// Checks the national dataset of docs/national-data.md, if `CATCHMENT_NATIONAL` names it. The
+/// national polygons of ONS are not a valid coverage, so they are not compared with GEOS.
 #[test]
 #[ignore = "needs the dataset that CATCHMENT_NATIONAL names; tests/check --all runs it"]
 fn million_points_of_the_national_dataset_match_the_definition() {
@@ -316,7 +317,8 @@ fn check_with_geos(what: &str, boundaries: Vec<Boundary>, points: &[Point]) {
             verdict.inside.is_empty(),
             "{what}, {point:?}: two areas overlap"
         );
-        // On a coast, points on southern and western edges are in the area, and others are not.
+        // On a coast, points on southern and western edges are in the area, and points on other
+        // edges are not.
         assert!(
             found.len() == 1 || (found.is_empty() && !verdict.is_surrounded),
             "{what}, {point:?}: {found:?}"

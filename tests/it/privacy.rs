@@ -376,7 +376,7 @@ fn shutdown_waits_for_running_requests() {
     send(&client(), address, ("GET", "/health/live"), &[], None).expect(200);
     let other = send(&client(), address, ("GET", "/api/v1/dataset"), &[], None).expect(200);
     assert_eq!(other.header("connection"), "close", "{other}");
-    // Then the rest of the request is sent.
+    // Send the rest of the request.
     stream
         .write_all(b"\"LA18 4DB\"}")
         .expect("the request is sent");

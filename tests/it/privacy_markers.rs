@@ -1,6 +1,6 @@
 //! Sends recognisable markers as input to every route and command, in valid and invalid requests,
-//! and then looks for them wherever they must not be: logs, metrics, error responses, files, open
-//! descriptors, and what the kernel shows of the process.
+//! and checks that they are not in logs, metrics, error responses, files, open descriptors, or what
+//! the kernel shows of the process.
 
 use std::fs;
 use std::io::Write;
@@ -15,8 +15,9 @@ use tempfile::TempDir;
 use crate::process::ServiceProcess;
 use crate::server::{Reply, client, connect, encode_fields, send, send_raw};
 
-/// The markers: an existing, an unknown and a mistyped postcode, coordinates, practices, an
-/// arbitrary word, an address and a key. They are too long to occur in a time or an id by chance.
+/// The markers: an existing, an unknown and a misspelt postcode, coordinates, practices, an
+/// arbitrary word, an IP address and a key. They are too long to occur in a time or an id by
+/// chance.
 const MARKERS: &[&str] = &[
     "LA14 2LQ",
     "LA14+2LQ",
@@ -39,7 +40,7 @@ const MARKERS: &[&str] = &[
     "catchment_c0ffee00",
 ];
 
-/// The suggestion for the mistyped postcode, which only the response to it may contain.
+/// The suggestion for the misspelt postcode. Only the response to that postcode may contain it.
 const SUGGESTION: &str = "LA10 5DL";
 
 fn check_no_markers(source: &str, text: &str) {
@@ -359,7 +360,7 @@ fn requests_leave_no_markers_in_logs_files_or_process_state() {
     };
     request_every_route(&mut marked_client);
     request_lookups(&mut marked_client);
-    // Also in the middle of a batch upload.
+    // Check the process in the middle of a batch upload too.
     let mut upload = connect(running.address);
     let head = format!(
         "POST /api/v1/batch HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\ncontent-type: text/csv\r\ncontent-length: 9000000\r\n\r\npostcode,name\n"
@@ -513,8 +514,8 @@ fn debug_output_of_query_types_is_redacted() {
         &[("easting", "317303.125"), ("northing", "480077.375")],
     ] {
         let request = catchment::request::LocateRequest::from_params(&fields(pairs)).expect("one");
-        check_no_markers("Question", &format!("{request:?}"));
-        check_no_markers("Query", &format!("{:?}", request.query));
+        check_no_markers("LocateRequest", &format!("{request:?}"));
+        check_no_markers("LocateQuery", &format!("{:?}", request.query));
     }
     for pairs in [
         &[("postcode", "LA1O 5DL")][..],
@@ -529,7 +530,8 @@ fn debug_output_of_query_types_is_redacted() {
         check_no_markers("the Debug of an error", &format!("{error:?}"));
         check_no_markers("the message of an error", &error.to_string());
     }
-    // Results, which contain for example the name of the practice's ICC, print only their status.
+    // The `Debug` output of a result shows only its status. (A result contains, for example, the
+    // name of the practice's ICC.)
     let pairs = [("postcode", "LA18 4DB"), ("practice", "P81064")];
     let request = catchment::request::LocateRequest::from_params(&fields(&pairs)).expect("one");
     let answer = index.locate(&request.query);

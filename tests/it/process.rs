@@ -14,7 +14,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 pub(crate) struct ServiceProcess {
     child: Child,
     pub(crate) address: SocketAddr,
-    /// Receives every line of its output until it exits.
+    /// Receives every line of the output until the process exits.
     lines: mpsc::Receiver<String>,
     output: String,
 }
@@ -28,14 +28,14 @@ impl ServiceProcess {
         )
     }
 
-    /// Starts the program with a command to which only its arguments have to be appended.
+    /// Starts the program with a command that runs it when the program's arguments are appended.
     pub(crate) fn start_command(command: &mut Command, arguments: &[&str]) -> ServiceProcess {
         let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(arguments)
             // RUST_LOG must have no effect.
             .env("RUST_LOG", "trace")
-            // Overridden by --log-level.
+            // --log-level overrides this variable.
             .env("CATCHMENT_LOG_LEVEL", "trace")
             .env("RUST_BACKTRACE", "1")
             .env("CATCHMENT_SHUTDOWN_DELAY", "0")
@@ -48,7 +48,8 @@ impl ServiceProcess {
         let stderr = child.stderr.take().expect("piped");
         let stdout = child.stdout.take().expect("piped");
         thread::spawn(move || {
-            // One after the other, which works because standard output stays empty.
+            // The streams are read one after the other, which works because standard output stays
+            // empty.
             let streams: [Box<dyn Read + Send>; 2] = [Box::new(stderr), Box::new(stdout)];
             for line in streams
                 .into_iter()

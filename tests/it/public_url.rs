@@ -12,7 +12,8 @@ use serde_json::Value;
 use crate::fixture::TestDataset;
 use crate::server::{Reply, SERVER, Server, embedded, encode_fields, send_raw};
 
-/// Starts a server with an optional public URL, which may trust proxies on loopback.
+/// Starts a server with an optional public URL. `trusts_proxies` selects whether it trusts proxies
+/// on loopback.
 fn server(dataset: Dataset, public_url: Option<&str>, trusts_proxies: bool) -> Server {
     let index = Index::build(dataset).expect("the dataset is valid");
     let proxies = ["127.0.0.0/8"].into_iter().filter(|_| trusts_proxies);

@@ -12,8 +12,8 @@ use catchment::domain::Layer;
 
 const REGISTRATIONS: &str = "gp-reg-pat-prac-lsoa-pennine-2020-04.csv";
 
-/// Returns the folder. If it is not set, reports to standard error, bypassing the test harness,
-/// that the test is skipped.
+/// Returns the folder that `CATCHMENT_REAL_DATA` names. If the variable is not set, reports to
+/// standard error, bypassing the test harness, that the test is skipped.
 fn real_data(what: &str) -> Option<PathBuf> {
     let named = std::env::var_os("CATCHMENT_REAL_DATA").filter(|name| !name.is_empty());
     let folder = named.map(PathBuf::from);

@@ -71,7 +71,7 @@ fn basis(layers: &[(Layer, LayerResult<'_>)]) -> Option<Basis> {
     })
 }
 
-/// Returns the actual values of all columns of a row.
+/// Looks up the place of a row and returns the actual values of all its columns.
 fn actual_row(row: &Row) -> Row {
     let query = query(row);
     let answer = index().locate(&query);
@@ -99,7 +99,7 @@ fn actual_row(row: &Row) -> Row {
         .and_then(|registration| registration.reason)
         .map(|reason| reason.as_str());
     let notes: Vec<&str> = answer.notes.iter().map(|note| note.as_str()).collect();
-    // A registration without an ICC has no groups.
+    // The table has no groups for a registration without an ICC.
     let registration_groups = match registered(Layer::Icc).as_str() {
         "" => String::new(),
         _ => registered(Layer::ResilienceGroup),

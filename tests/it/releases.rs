@@ -101,13 +101,14 @@ pub(crate) fn located_version(address: SocketAddr) -> String {
     version_of(&get(address, &path).expect(200))
 }
 
-/// Starts a service with an admin listener, and returns the address of the latter.
+/// Starts a service with an admin listener. Returns the service and the address of the listener.
 pub(crate) fn start_with_admin(arguments: &[&str]) -> (ServiceProcess, SocketAddr) {
     let program = Command::new(env!("CARGO_BIN_EXE_catchment"));
     start_command_with_admin(program, arguments)
 }
 
-/// Does the same with a command that runs the program when its arguments are appended.
+/// Starts a service with an admin listener, from a command that runs the program when the program's
+/// arguments are appended.
 pub(crate) fn start_command_with_admin(
     mut command: Command,
     arguments: &[&str],
@@ -174,7 +175,7 @@ fn releases_are_selected_by_version_and_the_first_is_the_default() {
         );
         let postcode = get_release("/api/v1/postcodes/LA18%204DB").json();
         assert_eq!(postcode["dataset"]["version"], version);
-        // Tiles are those of the release.
+        // The tiles are those of the release.
         let tiles = get_release("/tiles/gp-practice.json").json();
         let template = tiles["tiles"][0].as_str().expect("a template");
         assert!(
@@ -240,7 +241,8 @@ fn reloads_under_load_lose_no_request_and_mix_no_releases() {
                 scope.spawn(|| {
                     let mut seen: Vec<String> = Vec::new();
                     loop {
-                        // Read first, so that the last response is from the last release.
+                        // Read the flag before the request, so that the last response is from the
+                        // last release.
                         let is_last = is_over.load(Ordering::SeqCst);
                         let version = located_version(address);
                         answered.fetch_add(1, Ordering::Relaxed);
@@ -418,7 +420,7 @@ fn watched_folders_are_reloaded_when_replaced() {
     let folder = releases.publish("data", "2026.0");
     let mut running = ServiceProcess::start(&["--data", &folder, "--watch"]);
     assert_eq!(located_version(running.address), "2026.0");
-    // After the first poll.
+    // Wait until after the first poll.
     thread::sleep(Duration::from_millis(100));
     releases.publish("data", "2026.1");
     running.wait_for("reloaded");

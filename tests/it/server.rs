@@ -1,5 +1,5 @@
-//! Test harness: a real server on a free port, and an HTTP client whose responses print themselves
-//! in full when an assertion fails.
+//! Test harness: a real server on a free port, and an HTTP client whose responses can be printed
+//! when an assertion fails.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -20,7 +20,7 @@ use ureq::http::{HeaderMap, Request};
 /// The server that most tests share: the embedded dataset with the default limits.
 pub(crate) static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
 
-/// The as-of date of requests that name no other, so that responses do not depend on today.
+/// The as-of date of most requests, so that responses do not depend on the current date.
 pub(crate) const AS_OF: &str = "2025-12-01";
 
 /// Time after which an operation is considered to hang.
@@ -74,7 +74,7 @@ impl Server {
         Server::for_app(app, limits)
     }
 
-    /// Starts a server for `app`. The default shutdown delay is replaced by none.
+    /// Starts a server for `app`, without a shutdown delay unless `limits` changes the default.
     pub(crate) fn for_app(app: App, mut limits: ServerLimits) -> Server {
         if limits.shutdown_delay == ServerLimits::default().shutdown_delay {
             limits.shutdown_delay = Duration::ZERO;
@@ -148,12 +148,12 @@ impl Server {
         self.get(&format!("/api/v1/locate?{}", encode_fields(fields)))
     }
 
-    /// The origin of the server: `http://127.0.0.1:port`.
+    /// Returns the origin of the server: `http://127.0.0.1:port`.
     pub(crate) fn origin(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The address on which the server listens.
+    /// Returns the address on which the server listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -258,8 +258,8 @@ pub(crate) fn read_to_close(mut stream: TcpStream) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Counts responses with status 200 until `expected` have arrived, or no more arrive. It does not
-/// wait for the server to close the connection.
+/// Counts responses with status 200 until `expected` responses have arrived, or no more arrive.
+/// Does not wait for the server to close the connection.
 pub(crate) fn count_responses(mut stream: TcpStream, expected: usize) -> usize {
     const STATUS_LINE: &[u8] = b"HTTP/1.1 200 OK";
     let (mut count, mut rest) = (0, Vec::new());
@@ -285,7 +285,8 @@ pub(crate) fn encode_fields(fields: &[(&str, &str)]) -> String {
         .finish()
 }
 
-/// A response. `Display` prints it in full, for messages.
+/// A response. For messages, `Display` prints the status, the headers and the first 2,000
+/// characters of the body.
 pub(crate) struct Reply {
     request: String,
     pub(crate) status: u16,
@@ -294,27 +295,27 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// The body as text.
+    /// Returns the body as text.
     #[track_caller]
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body)
             .unwrap_or_else(|error| panic!("{self}\nthe body is not text: {error}"))
     }
 
-    /// The body decoded as Latin-1, for comparison of text and binary bodies alike.
+    /// Returns the body decoded as Latin-1, so that text and binary bodies can be compared.
     pub(crate) fn latin1_text(&self) -> String {
         let bytes = self.body.iter().map(|byte| char::from(*byte));
         bytes.collect()
     }
 
-    /// The body as JSON.
+    /// Returns the body as JSON.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{self}\nthe body is not JSON: {error}"))
     }
 
-    /// The value of a header that occurs at most once; `""` if it is absent.
+    /// Returns the value of a header that occurs at most once; `""` if it is absent.
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> &str {
         let mut values = self.headers.get_all(name).iter();
@@ -330,7 +331,7 @@ impl Reply {
     /// Returns the response.
     ///
     /// # Panics
-    /// If it has another status.
+    /// If the response has a different status.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Reply {
         assert_eq!(self.status, status, "{self}");
@@ -340,7 +341,7 @@ impl Reply {
     /// Returns the response.
     ///
     /// # Panics
-    /// If it is not a complete RFC 9457 problem with this status and code.
+    /// If the response is not a complete RFC 9457 problem with this status and code.
     #[track_caller]
     pub(crate) fn expect_problem(self, status: u16, code: &str) -> Reply {
         let reply = self.expect(status);

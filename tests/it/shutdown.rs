@@ -104,7 +104,7 @@ fn requests_on_idle_connections_are_answered_as_the_listener_closes() {
     let mut idle: Vec<TcpStream> = (0..20)
         .map(|value| {
             let mut stream = server.connect();
-            // Half have had a request before, half have not.
+            // Half of the connections have had a request before.
             if value % 2 == 0 {
                 stream
                     .write_all(REQUEST.as_bytes())
@@ -153,8 +153,8 @@ fn idle_connections_are_closed_without_a_reset() {
 }
 
 /// Sends requests on a keep-alive connection, and opens another whenever a response closes it,
-/// until the server no longer accepts connections. Returns the number of responses and adds to
-/// `lost`.
+/// until the server no longer accepts connections. Returns the number of responses, and adds the
+/// number of lost requests to `lost`.
 fn request_until_refused(
     address: SocketAddr,
     is_stopping: &AtomicBool,

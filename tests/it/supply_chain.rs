@@ -84,7 +84,7 @@ const CARGO_SBOM: &str = r#"{
   "dependencies": [ { "ref": "root", "dependsOn": ["serde 1"] }, { "ref": "serde 1" } ]
 }"#;
 
-/// Returns the SBOM that `tools/sbom.py` makes of [`CARGO`] and the npm lock files.
+/// Returns the SBOM that `tools/sbom.py` makes from [`CARGO_SBOM`] and the npm lock files.
 fn sbom() -> String {
     let folder = TempDir::new().expect("a folder");
     let cargo = folder.path().join("cargo.json");

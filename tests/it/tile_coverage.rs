@@ -37,8 +37,8 @@ pub(crate) fn tile_features(layer: &TiledLayer, z: u8, x: u32, y: u32) -> Vec<Ti
     bytes.map_or_else(Vec::new, |bytes| decode(&bytes, "icc"))
 }
 
-/// Returns the tiles of a zoom that contain a border, among the children of those of the previous
-/// zoom; a sample if there are many.
+/// Returns the tiles of a zoom that contain a border, among the children of `parents` of the
+/// previous zoom. If there are many, returns a sample.
 fn tiles_with_borders(layer: &TiledLayer, parents: &[(u32, u32)], z: u8) -> Vec<(u32, u32)> {
     let children = parents.iter().flat_map(|&(x, y)| {
         [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(east, south)| (2 * x + east, 2 * y + south))
@@ -55,7 +55,7 @@ fn tiles_with_borders(layer: &TiledLayer, parents: &[(u32, u32)], z: u8) -> Vec<
                 .iter()
                 .any(|feature| feature.rings.iter().any(|ring| ring.len() > 4))
     });
-    // A sample spread over all of them.
+    // Return a sample spread over all of the tiles.
     let step = tiles.len().div_ceil(TILES_MAX).max(1);
     tiles.into_iter().step_by(step).collect()
 }
@@ -100,8 +100,8 @@ fn check_with_geos(what: &str, tiles: &[(String, Vec<TileFeature>)], is_partitio
     assert_eq!(output.lines().count(), 1, "{what}: {output}");
 }
 
-/// Checks the definition of a coverage: no two edges cross, no vertex is in the interior of an
-/// edge, and each edge has at most one area on either side.
+/// Checks that features are a coverage by definition: no two edges cross, no vertex is in the
+/// interior of an edge, and each edge has at most one area on either side.
 #[track_caller]
 fn check_coverage(context: &str, features: &[TileFeature]) {
     let mut all: Vec<(Vertex, Vertex)> = Vec::new();
@@ -393,8 +393,7 @@ fn tiles_with_most_vertices(areas: &[Boundary], z: u8) -> Vec<(u32, u32)> {
     tiles.into_iter().map(|value| value.0).take(6).collect()
 }
 
-/// Checks the national dataset, if `CATCHMENT_NATIONAL` names one made as in
-/// docs/national-data.md.
+/// Checks the national dataset of docs/national-data.md, if `CATCHMENT_NATIONAL` names it.
 #[test]
 #[ignore = "needs the dataset that CATCHMENT_NATIONAL names; tests/check --all runs it"]
 fn national_dataset_is_a_valid_coverage_on_every_tile() {

@@ -1,4 +1,4 @@
-//! Vector tiles; their geometry commands are decoded here, independently of the encoder.
+//! Vector tiles. The tests decode their geometry commands independently of the encoder.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::Read as _;
@@ -108,7 +108,8 @@ fn unzigzag(encoded: u32) -> i32 {
     half ^ -i32::from(encoded & 1 == 1)
 }
 
-/// Returns twice the signed area, which is positive for an exterior (MVT 2.1, 4.3.3.3: the y axis points down).
+/// Returns twice the signed area of a ring, which is positive for an exterior ring (MVT 2.1,
+/// 4.3.3.3: the y axis points down).
 pub(crate) fn doubled_area(ring: &[Vertex]) -> i64 {
     edges(ring)
         .map(|((x1, y1), (x2, y2))| i64::from(x1) * i64::from(y2) - i64::from(x2) * i64::from(y1))
@@ -242,7 +243,8 @@ fn check_feature(tile: &str, feature: &TileFeature) {
     }
 }
 
-/// Signed areas add up to what is covered; a hole with the orientation of an exterior would add to them.
+/// The signed areas add up to the covered area. A hole with the orientation of an exterior ring
+/// would increase the sum.
 #[test]
 fn areas_do_not_cover_more_than_the_tile() {
     for z in [7, 8, 10] {
@@ -258,8 +260,8 @@ fn areas_do_not_cover_more_than_the_tile() {
     }
 }
 
-/// Where two communities meet, each has the other's vertices, and its edges in the opposite direction: no gap
-/// shows between them at any scale.
+/// Where two communities meet, each has the other's vertices, and the other's edges in the opposite
+/// direction, so that no gap is visible between them at any scale.
 #[test]
 fn adjacent_communities_share_the_vertices_of_their_border() {
     let mut shared_edges = 0;
@@ -313,8 +315,8 @@ fn is_strictly_on((from, to): (Vertex, Vertex), vertex: Vertex) -> bool {
     distance <= 0.5 && fraction > margin && fraction < 1.0 - margin
 }
 
-/// Returns whether a vertex is on the clip boundary, along which rings may have fewer vertices than their
-/// neighbours.
+/// Returns whether a vertex is on the clip boundary, along which rings may have fewer vertices than
+/// their neighbours.
 fn is_at_side((x, y): Vertex) -> bool {
     [x, y]
         .iter()
@@ -360,8 +362,8 @@ fn adjacent_communities_have_different_colours() {
     );
 }
 
-/// If the digest changes although the embedded dataset has not, increase [`ENCODER_VERSION`]: caches keep the old
-/// tiles for a year under their old addresses.
+/// If the digest changes although the embedded dataset has not, increase [`ENCODER_VERSION`]:
+/// caches keep the old tiles for a year under their old URLs.
 #[test]
 fn tile_bytes_change_only_with_the_encoder_version() {
     let mut digest = Sha256::new();
@@ -613,9 +615,9 @@ fn several_layers_can_be_requested_in_one_tile() {
     let single = SERVER.get(KENDAL_TILE).expect(200);
     assert!(
         reply.body.starts_with(&single.body),
-        "the bytes of a layer do not depend on the others"
+        "the bytes of a layer depend on the other layers"
     );
-    // Neither order nor duplicates matter.
+    // The order of the layers and duplicates make no difference.
     let other = SERVER
         .get("/tiles/gp-practice,icc,sub-icb,icc/8/125/81.mvt")
         .expect(200);
@@ -635,7 +637,7 @@ fn several_layers_can_be_requested_in_one_tile() {
     check_tile_template(&body["tiles"][0]);
 }
 
-/// Returns the path of the tile [`KENDAL`] of the current edition.
+/// Returns the path of the tile [`KENDAL_TILE`] in the current edition.
 fn edition_path(query: &str) -> String {
     let body = SERVER
         .get(&format!("/tiles/icc.json{query}"))

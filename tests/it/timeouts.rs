@@ -1,5 +1,5 @@
-//! Timeouts and connection limits: stalled clients are disconnected and delay no other; excess
-//! clients get 503 with `Retry-After`.
+//! Timeouts and connection limits: stalled clients are disconnected and do not delay other clients,
+//! and clients above the limit get 503 with `Retry-After`.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -32,7 +32,7 @@ fn connect_and_send(server: &Server, text: &str) -> TcpStream {
     stream
 }
 
-/// Waits until the server closes the connection. Returns the time that took, and the response.
+/// Waits until the server closes the connection. Returns how long that took, and the response.
 fn time_until_closed(stream: TcpStream) -> (Duration, String) {
     let started = Instant::now();
     let answer = read_to_close(stream);
@@ -101,7 +101,7 @@ fn missing_bodies_time_out_with_408() {
 
 const PIPELINED: usize = 400;
 
-/// Requests far more than fits into the socket buffers, and reads nothing.
+/// Requests far more data than fits into the socket buffers, and reads nothing.
 fn send_without_reading(server: &Server) -> TcpStream {
     let request = "GET /api/v1/areas/icc.geojson HTTP/1.1\r\nHost: test\r\n\r\n";
     connect_and_send(server, &request.repeat(PIPELINED))
@@ -192,7 +192,7 @@ fn busy_connections_at_the_limit_give_503() {
     let server = server(|limits| limits.connections = 2);
     let _busy = [PARTIAL_BODY; 2].map(|half| {
         let stream = connect_and_send(&server, half);
-        // Until the server has read the head of the request.
+        // Wait until the server has read the head of the request.
         thread::sleep(ms(100));
         stream
     });
@@ -209,7 +209,7 @@ fn slow_readers_are_evicted_at_the_limit() {
         thread::sleep(ms(100));
         stream
     });
-    // Until the server has noticed that they read nothing.
+    // Wait until the server has detected that the clients read nothing.
     thread::sleep(ms(3_500));
     server.locate(&[("postcode", "LA18 4DB")]).expect(200);
     server.get("/health/ready").expect(200);
@@ -239,7 +239,8 @@ fn excess_bodies_are_rejected_and_slow_ones_evicted() {
     server
         .post("/api/v1/locate", "application/json", body)
         .expect(200);
-    // One of the two is evicted, and gets the response as soon as a CPU is free.
+    // One of the two slow requests is evicted, and its client gets the response as soon as a CPU is
+    // free.
     let deadline = Instant::now() + Duration::from_secs(10);
     while !slow.iter().any(has_response) && Instant::now() < deadline {
         thread::sleep(ms(20));
@@ -283,7 +284,7 @@ fn overlong_and_deeply_nested_requests_are_rejected() {
         "a".repeat(40_000)
     );
     let mut stream = server.connect();
-    // The server may close the connection before all is sent.
+    // The server may close the connection before the whole request is sent.
     let _ = stream.write_all(long.as_bytes());
     let answer = read_some(stream);
     assert!(
@@ -292,7 +293,8 @@ fn overlong_and_deeply_nested_requests_are_rejected() {
     );
 }
 
-/// A client that expects `100 Continue` does not get it; one that sends the body gets the response.
+/// A client that waits for `100 Continue` gets the response instead, and so does a client that
+/// sends the body at once.
 #[test]
 fn excessive_content_lengths_are_rejected_before_reading() {
     let server = server(|_| {});
@@ -318,7 +320,7 @@ fn excessive_content_lengths_are_rejected_before_reading() {
             .write_all(format!("{head}\r\n").as_bytes())
             .expect("the request is sent");
         let body = vec![b'a'; 1 << 20];
-        // The server may close the connection before all is sent.
+        // The server may close the connection before the whole body is sent.
         let _ = stream.write_all(&body);
         let answer = read_some(stream);
         assert!(answer.starts_with("HTTP/1.1 413 "), "{path}: {answer}");
@@ -368,7 +370,7 @@ fn ten_thousand_idle_connections_do_not_delay_lookups() {
     let idle: Vec<TcpStream> = (0..count)
         .map(|index| {
             if index % 100 == 0 {
-                // No faster than they are accepted.
+                // Open connections no faster than the server accepts them.
                 thread::sleep(ms(2));
             }
             connect_and_send(&server, "GET / HTTP/1.1\r\n")
@@ -379,7 +381,8 @@ fn ten_thousand_idle_connections_do_not_delay_lookups() {
     println!("p99 with {} idle connections: {p99:?}", idle.len());
 }
 
-/// Requests far more work than can be done and reads nothing; look-ups are still answered.
+/// Clients request far more work than the server can do, and read nothing. Look-ups are still
+/// answered.
 #[test]
 #[ignore = "uses all CPUs for a while"]
 fn unread_large_responses_do_not_delay_lookups() {

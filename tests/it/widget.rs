@@ -144,8 +144,9 @@ fn distance(p: (f64, f64), (a, b): ((f64, f64), (f64, f64))) -> f64 {
     (p.0 - a.0 - along * dx).hypot(p.1 - a.1 - along * dy)
 }
 
-/// Projects the boundaries that the API returns and compares them with the drawn lines. Each vertex is within half a tile
-/// pixel (4 units, plus rounding) of a line, except the tips of spikes thinner than one unit: 2 of 2,717 vertices.
+/// Projects the boundaries that the API returns and compares them with the drawn lines. Each vertex
+/// is within half a tile pixel (4 units, plus rounding) of a line, except the tips of spikes
+/// thinner than one unit: 2 of 2,717 vertices.
 #[test]
 fn drawn_boundaries_are_exact_to_half_a_pixel() {
     let mut tips = 0;
