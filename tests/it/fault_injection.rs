@@ -1,4 +1,4 @@
-//! Fault injection: the program is killed at any step; disks are full, failing or read-only; files
+//! Machine failures: the program is killed at any step; disks are full, failing or read-only; files
 //! are corrupted; clocks jump. Each output is then the complete old or new version, and the command
 //! can be run again without manual repair.
 

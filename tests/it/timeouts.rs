@@ -263,7 +263,7 @@ fn has_response(stream: &TcpStream) -> bool {
     has_bytes
 }
 
-/// Returns the first bytes of a response; empty if there are none.
+/// Returns the first bytes of a response; empty if no response arrives.
 fn read_some(mut stream: TcpStream) -> String {
     let mut bytes = [0; 256];
     let length = stream.read(&mut bytes).unwrap_or_default();
