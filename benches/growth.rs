@@ -238,12 +238,10 @@ fn read_address(service: &mut Child) -> String {
     let stderr = BufReader::new(service.stderr.take().expect("piped"));
     let mut lines = stderr.lines().map(|line| line.expect("text"));
     let line = lines
-        .find(|line| line.contains("answers"))
+        .find(|line| line.contains("listening on "))
         .expect("it prints its address");
-    line.split_whitespace()
-        .next()
-        .expect("an address")
-        .to_string()
+    let (_, url) = line.split_once("listening on ").expect("the phrase");
+    url.split_whitespace().next().expect("a URL").to_string()
 }
 
 fn peak_memory_mb(process: u32) -> f64 {
