@@ -5,7 +5,9 @@
 //! value of types that can contain a user's query (`Postcode`, `PostcodePrefix`, `OdsCode`,
 //! `LonLat`, `BritishGrid`).
 
+mod agreement;
 mod area;
+mod basis;
 mod expectation;
 mod grid_reference;
 mod keyword;
@@ -17,13 +19,16 @@ mod postcode;
 mod postcode_entry;
 mod postcode_prefix;
 mod practice;
+mod provenance;
+mod status;
 mod suppression;
-mod words;
 
+pub use agreement::Agreement;
 pub use area::{
     Area, Boundary, CatchmentKind, GridPolygon, GroupMember, LineageRelation, LineageStep,
     Membership, StatisticalAssignment,
 };
+pub use basis::{Basis, Certainty};
 pub use expectation::{GoldenQuery, StatedCount};
 pub use grid_reference::{GridReference, InvalidGridReference};
 pub use keyword::UnknownKeyword;
@@ -37,5 +42,6 @@ pub use postcode::{InvalidPostcode, Postcode, PostcodeHint, SpecialPostcode, is_
 pub use postcode_entry::{PositionalQuality, PostcodeEntry, PostcodeStatus};
 pub use postcode_prefix::{InvalidPrefix, PostcodePrefix, PrefixReading};
 pub use practice::{Practice, PracticeStatus, PracticeSuccession, Premises, PremisesKind};
+pub use provenance::Provenance;
+pub use status::LookupStatus;
 pub use suppression::{InvalidSuppressionRule, SuppressionRule};
-pub use words::{Agreement, Basis, Certainty, LookupStatus, Provenance};

@@ -11,9 +11,9 @@ use axum::{Json, Router};
 use serde_json::json;
 
 use super::admission::{AccessConfig, AdmissionControl};
+use super::limits::ServerLimits;
 use super::middleware::{self, GuardLayer};
 use super::problem::Problem;
-use super::server::ServerLimits;
 use super::{App, dataset_summary, metrics};
 use crate::dataset_store::DatasetStore;
 

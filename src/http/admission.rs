@@ -32,10 +32,11 @@ use self::fair_semaphore::{
 use self::rate_limiter::{GcraLimiter, RateLimited, RemainingQuota};
 pub(super) use self::request_class::RequestClass;
 pub(super) use self::unsent_bytes::{UnsentBytes, UnsentResponse};
+use super::limits::{ServerLimits, URI_BYTES_MAX};
 use super::problem::Problem;
 use super::request_id::RequestId;
 use super::request_metrics::RequestMetrics;
-use super::server::{Connection, ServerLimits};
+use super::server::Connection;
 use crate::domain::today_in_london;
 use crate::keys::{self, KeyStore, Scope};
 use crate::rate::Rate;
@@ -68,9 +69,6 @@ pub enum IpRateLimit {
     /// A limit for every client.
     AllClients(Rate),
 }
-
-/// Maximum length of the path and query. The headers may use the rest of the 16 KiB.
-pub(super) const URI_BYTES_MAX: usize = 12 * 1024;
 
 /// The id of the API key that a request was sent with.
 #[derive(Clone)]

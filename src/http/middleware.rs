@@ -6,70 +6,37 @@
 //!
 //! All of this is one layer, because each layer of a router costs one allocation per request.
 
+mod access_log;
+mod catch_panic;
+mod cors;
+
 use std::convert::Infallible;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::runtime::Handle;
 use tower::{Layer, Service};
 
+use self::access_log::{AccessLogEntry, method_label};
+use self::catch_panic::CatchPanic;
+use self::cors::{CorsPolicy, apply_cors, preflight};
 use super::admission::fair_semaphore::AcquireError;
 use super::admission::{
     AdmissionControl, ClientId, CpuPermit, QuotaStatus, RejectedRequest, RequestClass,
     RequestPermit, UnsentBytes,
 };
-use super::batch::stream::drain_body;
+use super::drain::drain_body;
 use super::paced_body::{SharedBody, pace_response};
-use super::problem::{InternalError, Problem};
-use super::request_id::{RequestId, X_REQUEST_ID};
+use super::problem::Problem;
 use super::server::Connection;
-
-/// Lets pages run only scripts of this service, and prevents other sites from framing them.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
-     script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-
-/// The headers of every response, including those that are made outside the router.
-pub(super) const SECURITY_HEADERS: [(HeaderName, &str); 6] = [
-    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
-    (
-        HeaderName::from_static("permissions-policy"),
-        "camera=(), geolocation=(), microphone=()",
-    ),
-    (
-        HeaderName::from_static("cross-origin-opener-policy"),
-        "same-origin",
-    ),
-    (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        "cross-origin",
-    ),
-];
 
 /// Maximum number of headers that are added to those of the handler.
 const EXTRA_HEADERS_CAPACITY: usize = 12;
-
-const CORS_ALLOW_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST");
-const CORS_ALLOW_HEADERS: HeaderValue =
-    HeaderValue::from_static("content-type, content-encoding, if-none-match, if-range, range");
-const CORS_ALLOW_HEADERS_WITH_AUTH: HeaderValue = HeaderValue::from_static(
-    "authorization, content-type, content-encoding, if-none-match, if-range, range",
-);
-const CORS_EXPOSE_HEADERS: HeaderValue = HeaderValue::from_static(
-    "etag, link, content-disposition, content-range, accept-ranges, content-crs, retry-after, \
-     ratelimit, ratelimit-policy, x-request-id",
-);
-const VARY_ORIGIN: HeaderValue = HeaderValue::from_static("origin");
-/// One day, in seconds. Browsers cap it at less.
-const CORS_MAX_AGE: HeaderValue = HeaderValue::from_static("86400");
 
 /// The challenge for browsers, which then prompt for a password.
 const BASIC_AUTH_CHALLENGE: HeaderValue =
@@ -361,166 +328,16 @@ fn rejection_response(rejected: RejectedRequest, request: Request) -> Response {
     response
 }
 
-/// Which origins may read a response, and whether they may send an API key.
-enum CorsPolicy {
-    /// Any origin may read it, without credentials.
-    AnyOrigin,
-    /// Any origin may read it, and this one may send an API key.
-    AnyOriginWithAuth,
-    /// Only this origin may read it: the route requires an API key.
-    OneOrigin(HeaderValue),
-    /// No other origin may read it.
-    NoOrigin,
-}
-
-impl CorsPolicy {
-    fn for_request(
-        admission_control: &AdmissionControl,
-        headers: &HeaderMap,
-        route: Option<&str>,
-    ) -> CorsPolicy {
-        let origin = admission_control.allowed_origin(headers).cloned();
-        match (origin, admission_control.required_scope(route)) {
-            (None, None) => CorsPolicy::AnyOrigin,
-            (Some(_), None) => CorsPolicy::AnyOriginWithAuth,
-            (Some(origin), Some(_)) => CorsPolicy::OneOrigin(origin),
-            (None, Some(_)) => CorsPolicy::NoOrigin,
-        }
-    }
-}
-
-/// Adds the CORS headers.
-fn apply_cors(response: &mut Response, policy: Option<&CorsPolicy>) {
-    let headers = response.headers_mut();
-    let allow_origin = match policy {
-        None => return,
-        Some(CorsPolicy::AnyOrigin | CorsPolicy::AnyOriginWithAuth) => {
-            HeaderValue::from_static("*")
-        }
-        Some(CorsPolicy::OneOrigin(origin)) => {
-            headers.append(header::VARY, VARY_ORIGIN);
-            origin.clone()
-        }
-        Some(CorsPolicy::NoOrigin) => {
-            headers.append(header::VARY, VARY_ORIGIN);
-            return;
-        }
-    };
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allow_origin);
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, CORS_EXPOSE_HEADERS);
-}
-
-/// Returns the response to a CORS preflight request.
-fn preflight(policy: &CorsPolicy) -> Response {
-    let mut response = Response::new(Body::empty());
-    let headers = response.headers_mut();
-    let allow_headers = match policy {
-        CorsPolicy::AnyOriginWithAuth | CorsPolicy::OneOrigin(_) => CORS_ALLOW_HEADERS_WITH_AUTH,
-        CorsPolicy::AnyOrigin | CorsPolicy::NoOrigin => CORS_ALLOW_HEADERS,
-    };
-    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, CORS_ALLOW_METHODS);
-    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allow_headers);
-    headers.insert(header::ACCESS_CONTROL_MAX_AGE, CORS_MAX_AGE);
-    apply_cors(&mut response, Some(policy));
-    response
-}
-
-/// The access log entry of a request. It contains the template of the route and never the URL,
-/// which may contain a patient's postcode.
-struct AccessLogEntry {
-    started: Instant,
-    id: RequestId,
-    method: &'static str,
-    route: Option<MatchedPath>,
-    admission_control: Arc<AdmissionControl>,
-}
-
-impl AccessLogEntry {
-    /// Adds the headers that every response has, and logs the response.
-    fn finish(self, mut response: Response) -> Response {
-        for (name, value) in SECURITY_HEADERS {
-            response
-                .headers_mut()
-                .entry(name)
-                .or_insert(HeaderValue::from_static(value));
-        }
-        let headers = response.headers_mut();
-        headers.insert(X_REQUEST_ID, self.id.header_value());
-        let duration = self.started.elapsed();
-        let (route, status) = (
-            self.route.as_ref().map(MatchedPath::as_str),
-            response.status(),
-        );
-        self.admission_control
-            .metrics
-            .record(route, status, duration);
-        let (request_id, route) = (self.id.as_str(), route.unwrap_or("none"));
-        if let Some(InternalError(error)) = response.extensions_mut().remove() {
-            tracing::error!(request_id, route, error = &*error, "internal error");
-        }
-        tracing::info!(
-            request_id,
-            method = self.method,
-            route,
-            status = status.as_u16(),
-            duration_us = micros(duration),
-            "responded"
-        );
-        response
-    }
-}
-
-/// Returns the duration in microseconds as 64 bits, because JSON logs write larger integers as
-/// strings.
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-pin_project_lite::pin_project! {
-    /// A handler's future. If it panics, the response is an internal error. The panic payload is
-    /// not inspected, because it may contain request data.
-    struct CatchPanic<F> {
-        #[pin]
-        future: F,
-    }
-}
-
-impl<F: Future<Output = Result<Response, Infallible>>> Future for CatchPanic<F> {
-    type Output = Response;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
-        let future = self.project().future;
-        // Unwind safe, because the future is not polled again after a panic.
-        match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(Ok(response))) => Poll::Ready(response),
-            Err(_) => {
-                let problem = Problem::internal("a handler panicked");
-                Poll::Ready(problem.into_response())
-            }
-        }
-    }
-}
-
-/// Returns the method as a label. Clients may send any token as a method.
-fn method_label(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use axum::Router;
+    use axum::body::Body;
     use axum::routing::get;
     use http_body_util::BodyExt;
 
     use super::super::admission::AccessConfig;
-    use super::super::server::ServerLimits;
+    use super::super::limits::ServerLimits;
+    use super::super::request_id::X_REQUEST_ID;
     use super::*;
 
     #[tokio::test]

@@ -11,9 +11,11 @@ pub(crate) mod batch;
 pub(crate) mod body;
 mod cached_response;
 mod conditional;
+mod drain;
 mod embed;
 mod extract;
 pub(crate) mod json;
+mod limits;
 pub(crate) mod locate;
 mod maps;
 mod metrics;
@@ -29,6 +31,7 @@ pub(crate) mod problem;
 mod ranges;
 mod request_id;
 mod request_metrics;
+mod security_headers;
 mod server;
 mod snapshot;
 mod status;
@@ -58,7 +61,8 @@ pub use base_url::{InvalidPublicUrl, PublicUrl};
 pub(crate) use batch::AUDIT_TARGET;
 pub use batch::BatchLimits;
 pub use embed::{EmbedOrigin, FrameAncestors, InvalidEmbedOrigin};
-pub use server::{Listener, ServerLimits, serve};
+pub use limits::ServerLimits;
+pub use server::{Listener, serve};
 
 /// The state that handlers share.
 #[derive(Clone)]

@@ -7,7 +7,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::admission::URI_BYTES_MAX;
+use super::limits::URI_BYTES_MAX;
 use crate::domain::{InvalidPostcode, Postcode};
 use crate::keys::{InvalidKey, Scope};
 use crate::request::InvalidRequest;

@@ -27,6 +27,7 @@ use hyper::body::Frame;
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::admission::fair_semaphore::FairSemaphore;
+use super::super::drain::drain_body;
 use super::super::request_id::RequestId;
 use super::super::server::Connection;
 use super::BatchLimits;
@@ -43,11 +44,6 @@ const MIN_BYTES_PER_SECOND: u64 = 1_000;
 
 /// How often the average rate of a client is checked.
 const RATE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How long, and how much of, the rest of a request body is read after a batch was rejected, so
-/// that the client can then read the error.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
-const DRAIN_BYTES_MAX: usize = 64 << 20;
 
 /// The trailer with the summary.
 pub(super) const SUMMARY_TRAILER: HeaderName = HeaderName::from_static("catchment-summary");
@@ -386,21 +382,6 @@ impl Drop for ClientWait<'_> {
         let total_us = &self.direction.waited_us;
         total_us.fetch_add(waited_us, Ordering::Relaxed);
     }
-}
-
-/// Reads and discards the rest of a body, up to a limit of time and bytes.
-pub(in crate::http) async fn drain_body(body: &mut Body) {
-    let rest = async {
-        let mut read = 0;
-        while let Some(Ok(frame)) = body.frame().await {
-            read += frame.data_ref().map_or(0, Bytes::len);
-            if read > DRAIN_BYTES_MAX {
-                return;
-            }
-        }
-    };
-    // Best effort: the caller goes on either way.
-    let _ = tokio::time::timeout(DRAIN_TIMEOUT, rest).await;
 }
 
 /// The input file, for blocking reads.

@@ -19,7 +19,6 @@ use tokio::sync::Notify;
 use super::super::admission::CpuPermit;
 use super::IDLE_GRACE;
 use super::protocol_errors;
-use super::registry::ConnectionRegistry;
 
 /// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,15 +33,29 @@ pub(super) enum ConnectionPhase {
     Idle,
 }
 
+/// The server, as its connections see it.
+pub(super) trait ConnectionOwner: Send + Sync {
+    /// Returns the milliseconds since the server started.
+    fn now_ms(&self) -> u64;
+    /// Returns whether the server is shutting down.
+    fn is_stopping(&self) -> bool;
+    /// Returns since when connections are being closed, in the milliseconds of `now_ms`.
+    fn closing_since_ms(&self) -> Option<u64>;
+    /// Returns whether a connection was rejected at the connection limit within `period`.
+    fn rejected_within(&self, period: Duration) -> bool;
+    /// Closes a connection whose request body is slow to arrive. Returns whether there was one.
+    fn evict_slow_upload(&self) -> bool;
+}
+
 /// A handle to a connection, stored in the extensions of each of its requests.
 #[derive(Clone)]
 pub(in crate::http) struct Connection(Arc<ConnectionState>);
 
 struct ConnectionState {
     peer: Option<IpAddr>,
-    registry: Arc<ConnectionRegistry>,
+    owner: Arc<dyn ConnectionOwner>,
     phase: AtomicU8,
-    /// When the phase began, in the milliseconds of [`ConnectionRegistry::now_ms`].
+    /// When the phase began, in the milliseconds of [`ConnectionOwner::now_ms`].
     phase_since_ms: AtomicU64,
     /// The number of bytes sent to the client.
     bytes_sent: AtomicU64,
@@ -59,12 +72,12 @@ struct ConnectionState {
 }
 
 impl Connection {
-    pub(super) fn new(peer: Option<IpAddr>, registry: Arc<ConnectionRegistry>) -> Connection {
+    pub(super) fn new(peer: Option<IpAddr>, owner: Arc<dyn ConnectionOwner>) -> Connection {
         Connection(Arc::new(ConnectionState {
             peer,
             phase: AtomicU8::new(ConnectionPhase::Accepted as u8),
-            phase_since_ms: AtomicU64::new(registry.now_ms()),
-            registry,
+            phase_since_ms: AtomicU64::new(owner.now_ms()),
+            owner,
             bytes_sent: AtomicU64::new(0),
             is_write_blocked: AtomicBool::new(false),
             has_own_timeouts: AtomicBool::new(false),
@@ -96,12 +109,12 @@ impl Connection {
 
     /// Returns whether the server is shutting down.
     pub(in crate::http) fn is_stopping(&self) -> bool {
-        self.0.registry.is_stopping()
+        self.0.owner.is_stopping()
     }
 
     /// Returns whether another connection was rejected at the connection limit within `period`.
     pub(in crate::http) fn rejected_connection_within(&self, period: Duration) -> bool {
-        self.0.registry.rejected_within(period)
+        self.0.owner.rejected_within(period)
     }
 
     /// Records whether the body of the request is still awaited.
@@ -136,7 +149,7 @@ impl Connection {
     /// Closes the connection of another request whose body is slow to arrive. Returns whether there
     /// was one.
     pub(in crate::http) fn evict_slow_upload(&self) -> bool {
-        self.0.registry.evict_slow_upload()
+        self.0.owner.evict_slow_upload()
     }
 
     /// Waits until the connection is to be closed.
@@ -162,11 +175,11 @@ impl Connection {
     /// Returns whether the server is closing connections and this one was idle for the whole grace
     /// period.
     fn is_closed_by_shutdown(&self) -> bool {
-        let Some(closing_since_ms) = self.0.registry.closing_since_ms() else {
+        let Some(closing_since_ms) = self.0.owner.closing_since_ms() else {
             return false;
         };
         let (phase, since_ms) = self.phase();
-        let idle_ms = (self.0.registry.now_ms()).saturating_sub(since_ms.max(closing_since_ms));
+        let idle_ms = (self.0.owner.now_ms()).saturating_sub(since_ms.max(closing_since_ms));
         let grace_is_over = u128::from(idle_ms) >= IDLE_GRACE.as_millis();
         matches!(phase, ConnectionPhase::Accepted | ConnectionPhase::Idle) && grace_is_over
     }
@@ -194,7 +207,7 @@ impl Connection {
     }
 
     fn enter_phase(&self, phase: ConnectionPhase) {
-        let now_ms = self.0.registry.now_ms();
+        let now_ms = self.0.owner.now_ms();
         self.0.phase_since_ms.store(now_ms, Ordering::Relaxed);
         self.0.phase.store(phase as u8, Ordering::Relaxed);
     }

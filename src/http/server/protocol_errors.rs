@@ -11,9 +11,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
-use super::super::middleware::SECURITY_HEADERS;
 use super::super::problem::Problem;
 use super::super::request_id::{RequestId, X_REQUEST_ID};
+use super::super::security_headers::SECURITY_HEADERS;
 
 static INVALID_REQUESTS: AtomicU64 = AtomicU64::new(0);
 static REJECTED_CONNECTIONS: AtomicU64 = AtomicU64::new(0);

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::ServerLimits;
-use super::connection::{Connection, ConnectionPhase};
+use super::connection::{Connection, ConnectionOwner, ConnectionPhase};
+use crate::http::limits::ServerLimits;
 
 /// The minimum rate at which a client must read a response. A slower client only occupies a
 /// connection.
@@ -31,13 +31,13 @@ const NEVER: u64 = u64::MAX;
 pub(super) struct ConnectionRegistry {
     started: Instant,
     is_stopping: AtomicBool,
-    /// When connections began to be closed, in the milliseconds of [`ConnectionRegistry::now_ms`];
+    /// When connections began to be closed, in the milliseconds of [`ConnectionOwner::now_ms`];
     /// [`NEVER`] before that.
     closing_since_ms: AtomicU64,
     closed: Notify,
     state: Mutex<RegistryState>,
     evicted: AtomicU64,
-    /// When a connection was last rejected, in the milliseconds of [`ConnectionRegistry::now_ms`]
+    /// When a connection was last rejected, in the milliseconds of [`ConnectionOwner::now_ms`]
     /// plus one; 0 for never.
     rejected_ms: AtomicU64,
 }
@@ -74,25 +74,9 @@ impl ConnectionRegistry {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the milliseconds since the server started.
-    pub(super) fn now_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).expect("uptime fits in 64 bits")
-    }
-
-    pub(super) fn is_stopping(&self) -> bool {
-        self.is_stopping.load(Ordering::Relaxed)
-    }
-
     /// Records that a connection was rejected at the connection limit.
     pub(super) fn record_rejection(&self) {
         self.rejected_ms.store(self.now_ms() + 1, Ordering::Relaxed);
-    }
-
-    /// Returns whether a connection was rejected at the connection limit within `period`.
-    pub(super) fn rejected_within(&self, period: Duration) -> bool {
-        let rejected_ms = self.rejected_ms.load(Ordering::Relaxed);
-        let elapsed_ms = u128::from((self.now_ms() + 1).saturating_sub(rejected_ms));
-        rejected_ms > 0 && elapsed_ms < period.as_millis()
     }
 
     pub(super) fn count(&self) -> usize {
@@ -133,16 +117,6 @@ impl ConnectionRegistry {
             let is_slow = |(since_ms, _): (u64, u64)| now_ms - since_ms >= SLOW_READER_MS;
             tracked.connection.bytes_sent_if_blocked().is_some()
                 && tracked.blocked_since.is_some_and(is_slow)
-        })
-    }
-
-    /// Evicts a connection whose request body is slow to arrive. Returns whether there was one.
-    pub(super) fn evict_slow_upload(&self) -> bool {
-        let now_ms = self.now_ms();
-        self.evict_where(|TrackedConnection { connection, .. }| {
-            let (phase, since_ms) = connection.phase();
-            let is_slow = now_ms.saturating_sub(since_ms) >= SLOW_BODY_MS;
-            phase == ConnectionPhase::Request && connection.is_awaiting_body() && is_slow
         })
     }
 
@@ -201,13 +175,6 @@ impl ConnectionRegistry {
         }
     }
 
-    /// Returns since when connections are being closed, in the milliseconds of
-    /// [`ConnectionRegistry::now_ms`].
-    pub(super) fn closing_since_ms(&self) -> Option<u64> {
-        let since_ms = self.closing_since_ms.load(Ordering::Relaxed);
-        (since_ms != NEVER).then_some(since_ms)
-    }
-
     /// Waits until all connections are closed.
     pub(super) async fn all_closed(&self) {
         loop {
@@ -217,6 +184,36 @@ impl ConnectionRegistry {
             }
             closed.await;
         }
+    }
+}
+
+impl ConnectionOwner for ConnectionRegistry {
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).expect("uptime fits in 64 bits")
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    fn rejected_within(&self, period: Duration) -> bool {
+        let rejected_ms = self.rejected_ms.load(Ordering::Relaxed);
+        let elapsed_ms = u128::from((self.now_ms() + 1).saturating_sub(rejected_ms));
+        rejected_ms > 0 && elapsed_ms < period.as_millis()
+    }
+
+    fn evict_slow_upload(&self) -> bool {
+        let now_ms = self.now_ms();
+        self.evict_where(|TrackedConnection { connection, .. }| {
+            let (phase, since_ms) = connection.phase();
+            let is_slow = now_ms.saturating_sub(since_ms) >= SLOW_BODY_MS;
+            phase == ConnectionPhase::Request && connection.is_awaiting_body() && is_slow
+        })
+    }
+
+    fn closing_since_ms(&self) -> Option<u64> {
+        let since_ms = self.closing_since_ms.load(Ordering::Relaxed);
+        (since_ms != NEVER).then_some(since_ms)
     }
 }
 

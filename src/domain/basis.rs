@@ -1,0 +1,58 @@
+//! How an area of residence was determined, and how certain it is.
+
+use super::keyword::keyword_enum;
+
+/// The basis on which an area of residence was determined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Basis {
+    /// The statistical area of the postcode in the postcode directory.
+    Directory,
+    /// A boundary that covers the position.
+    Boundary,
+    /// The nearest area, for a position just off a generalised coastline.
+    Nearest,
+    /// The membership of an area that covers the position.
+    Membership,
+}
+
+keyword_enum!(Basis {
+    Directory = "directory",
+    Boundary = "boundary",
+    Nearest = "nearest",
+    Membership = "membership",
+});
+
+/// The certainty that the position is inside the area.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Certainty {
+    /// The boundary is further away than the tolerance.
+    Inside,
+    /// The boundary is within the tolerance, or the position is too imprecise to tell.
+    NearBoundary,
+}
+
+keyword_enum!(Certainty {
+    Inside = "inside",
+    NearBoundary = "near_boundary",
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// These values appear in responses and files, so clients depend on their exact spelling.
+    #[test]
+    fn keywords_are_stable() {
+        let bases = [
+            (Basis::Directory, "directory"),
+            (Basis::Boundary, "boundary"),
+            (Basis::Nearest, "nearest"),
+            (Basis::Membership, "membership"),
+        ];
+        for (basis, word) in bases {
+            assert_eq!(basis.as_str(), word);
+        }
+        assert_eq!(Certainty::Inside.as_str(), "inside");
+        assert_eq!(Certainty::NearBoundary.as_str(), "near_boundary");
+    }
+}

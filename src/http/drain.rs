@@ -1,0 +1,26 @@
+//! Reads the rest of a request body, so that the client can then read the response.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use http_body_util::BodyExt;
+
+/// How long, and how much of, the rest of a request body is read after a batch was rejected, so
+/// that the client can then read the error.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+const DRAIN_BYTES_MAX: usize = 64 << 20;
+
+/// Reads and discards the rest of a body, up to a limit of time and bytes.
+pub(super) async fn drain_body(body: &mut Body) {
+    let rest = async {
+        let mut read = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            read += frame.data_ref().map_or(0, Bytes::len);
+            if read > DRAIN_BYTES_MAX {
+                return;
+            }
+        }
+    };
+    // Best effort: the caller goes on either way.
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, rest).await;
+}
