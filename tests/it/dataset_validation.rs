@@ -317,7 +317,7 @@ fn contradictory_tables_are_rejected_with_their_position() {
     );
     check_rejected(
         &shapefile_fixture().replace("memberships.csv", "A00001", "A00009"),
-        &["the membership of practice `A00009`"],
+        &["a membership of a practice refers to `A00009`"],
     );
     check_rejected(
         &shapefile_fixture().replace("postcodes.csv", "LA1 1AB", "LA1 1AA"),

@@ -163,7 +163,7 @@ mod tests {
         );
         assert!(
             describe(ExceededLimit::AnswerRatio)
-                .starts_with("413 output_too_large: the input file's answers")
+                .starts_with("413 output_too_large: the input file's output")
         );
     }
 
