@@ -18,7 +18,7 @@ use crate::dataset::{self, DatasetError, DatasetSource};
 use crate::domain::{self, GoldenQuery};
 use crate::index::{Index, IndexError};
 use crate::memory::{self, InsufficientMemory};
-use crate::tiles;
+use crate::tiles::{ArchiveCache, TileCache};
 
 /// The datasets of one load or reload.
 #[derive(Debug)]
@@ -26,7 +26,8 @@ pub struct LoadedDatasets {
     /// The default dataset, then the others, which requests select by version.
     indexes: Vec<Index>,
     /// The tile cache of each dataset, empty after a reload.
-    tile_caches: Vec<tiles::TileCache>,
+    tile_caches: Vec<TileCache>,
+    archive_caches: Vec<ArchiveCache>,
     /// The estimated peak memory of loading them.
     memory_bytes: u64,
     loaded_at: Timestamp,
@@ -119,13 +120,12 @@ impl LoadedDatasets {
     }
 
     fn from_indexes(indexes: Vec<Index>, memory_bytes: u64) -> LoadedDatasets {
-        let tile_caches = indexes
-            .iter()
-            .map(|_| tiles::TileCache::default())
-            .collect();
+        let tile_caches = indexes.iter().map(|_| TileCache::default()).collect();
+        let archive_caches = indexes.iter().map(|_| ArchiveCache::default()).collect();
         LoadedDatasets {
             indexes,
             tile_caches,
+            archive_caches,
             memory_bytes,
             loaded_at: domain::now(),
         }
@@ -140,12 +140,22 @@ impl LoadedDatasets {
     ///
     /// # Panics
     /// If `index` is not one of these datasets.
-    pub fn tile_cache(&self, index: &Index) -> &tiles::TileCache {
-        let position = self
-            .indexes
-            .iter()
-            .position(|other| std::ptr::eq(other, index));
-        &self.tile_caches[position.expect("one of these datasets")]
+    pub fn tile_cache(&self, index: &Index) -> &TileCache {
+        &self.tile_caches[self.position(index)]
+    }
+
+    /// Returns the cache of a dataset's tile archive.
+    ///
+    /// # Panics
+    /// If `index` is not one of these datasets.
+    pub fn archive_cache(&self, index: &Index) -> &ArchiveCache {
+        &self.archive_caches[self.position(index)]
+    }
+
+    fn position(&self, index: &Index) -> usize {
+        let mut datasets = self.indexes.iter();
+        let position = datasets.position(|dataset| std::ptr::eq(dataset, index));
+        position.expect("one of these datasets")
     }
 
     /// Returns the default dataset.

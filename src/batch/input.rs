@@ -1,6 +1,5 @@
 //! Opens an input file and detects its format and columns, before any row is answered.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Chain, Cursor, Read, Seek};
 
@@ -14,50 +13,10 @@ use super::columnar::{
 use super::compression::{Compression, Decompressor};
 use super::delimiter::Delimiter;
 use super::fields::{RowEnd, field_ends, field_range, row_end, split_line_ending, unquote};
+use super::input_format::{BatchFormat, DetectedFormat, LineEnding};
 use super::limits::{CountingReader, ReceivedBytes, map_exceeded_limit, slice_rows};
 use super::{BatchError, BatchRequest, COLUMNS_MAX, ndjson};
 use crate::domain::Postcode;
-
-/// The format of an input file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BatchFormat {
-    /// Fields separated by a delimiter; TSV if the delimiter is a tab.
-    Csv,
-    /// One JSON object per line.
-    Ndjson,
-    /// An Apache Parquet file.
-    Parquet,
-    /// An Apache Arrow stream (IPC).
-    Arrow,
-}
-
-/// The line ending of the first line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LineEnding {
-    /// A line feed.
-    Lf,
-    /// A carriage return and a line feed.
-    CrLf,
-}
-
-/// What was detected about an input file.
-#[derive(Debug, Clone)]
-pub struct DetectedFormat {
-    /// The format.
-    pub format: BatchFormat,
-    /// The delimiter between fields; `None` if the format is not CSV.
-    pub delimiter: Option<Delimiter>,
-    /// The compression.
-    pub compression: Compression,
-    /// Whether the file starts with a byte order mark.
-    pub has_byte_order_mark: bool,
-    /// The line ending; `None` if the format has no lines.
-    pub line_ending: Option<LineEnding>,
-    /// The column names; in NDJSON, the member names of the first objects.
-    pub columns: Vec<String>,
-    /// The columns that are read.
-    pub column_mapping: ColumnMapping,
-}
 
 /// An open input file whose format was detected.
 pub struct BatchInput<R: Read> {
@@ -525,24 +484,4 @@ fn check_column_names(columns: &[String], request: &BatchRequest) -> Result<(), 
         }
     }
     Ok(())
-}
-
-impl fmt::Display for BatchFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            BatchFormat::Csv => "CSV",
-            BatchFormat::Ndjson => "NDJSON",
-            BatchFormat::Parquet => "Parquet",
-            BatchFormat::Arrow => "Arrow",
-        })
-    }
-}
-
-impl fmt::Display for LineEnding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            LineEnding::Lf => "LF",
-            LineEnding::CrLf => "CRLF",
-        })
-    }
 }

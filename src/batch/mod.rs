@@ -30,6 +30,7 @@ mod compression;
 mod delimiter;
 mod fields;
 mod input;
+mod input_format;
 mod layout;
 mod limits;
 pub(crate) mod lookup_rows;
@@ -54,7 +55,8 @@ pub use columns::{
 pub use compression::Compression;
 pub use delimiter::{Delimiter, InvalidDelimiter};
 pub use fields::parse_records;
-pub use input::{BatchFormat, BatchInput, DetectedFormat, LineEnding, is_parquet};
+pub use input::{BatchInput, is_parquet};
+pub use input_format::{BatchFormat, DetectedFormat, LineEnding};
 pub use limits::{DecodeLimits, ExceededLimit};
 pub use pipeline::BatchProgress;
 pub use run::{preview, run};

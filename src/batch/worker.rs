@@ -17,7 +17,7 @@ use super::cell_format::{CellFormat, write_excel_safe};
 use super::column_mapping::{ColumnMapping, LocationColumns};
 use super::delimiter::Delimiter;
 use super::fields::{FieldSelection, field_ends, field_range, split_line_ending, unquote};
-use super::input::DetectedFormat;
+use super::input_format::DetectedFormat;
 use super::layout::{AGREEMENTS, BAD_ROW, OutputLayout, RowSegment};
 use super::summary::BatchTally;
 use super::{BatchRequest, FIELD_BYTES_MAX, ndjson};

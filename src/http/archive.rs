@@ -56,8 +56,8 @@ pub(super) async fn archive_response(
 
 /// Returns the cached archive, or the problem if it is too large. `None` if it has not been built.
 fn cached_archive(snapshot: &DatasetSnapshot) -> Option<Result<Arc<TileArchive>, Problem>> {
-    let store = snapshot.tiles();
-    let cached = store.cached_archive(snapshot.index(), snapshot.as_of)?;
+    let archives = snapshot.archive_cache();
+    let cached = archives.get(snapshot.index(), snapshot.as_of)?;
     Some(cached.ok_or_else(too_large))
 }
 
@@ -79,8 +79,8 @@ async fn build_archive(
         if let Some(cached) = cached_archive(&snapshot) {
             return cached;
         }
-        let store = snapshot.tiles();
-        match store.build_archive(snapshot.index(), snapshot.as_of) {
+        let archives = snapshot.archive_cache();
+        match archives.build(snapshot.tiles(), snapshot.index(), snapshot.as_of) {
             Ok(archive) => archive.ok_or_else(too_large),
             Err(error) => Err(Problem::internal(format!(
                 "building the tile archive failed: {error}"

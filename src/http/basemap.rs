@@ -17,7 +17,7 @@ use super::conditional::CACHE_IMMUTABLE;
 use super::extract::{PathParams, query_params};
 use super::negotiate;
 use super::problem::Problem;
-use super::tiles::{linked_json, parse_tile_coord};
+use super::tile_path::{linked_json, parse_tile_coord};
 use crate::tiles::basemap::{BASEMAP_ZOOM_MAX, Basemap, BasemapContent};
 use crate::tiles::{ContentEncoding, EncodedBody};
 

@@ -35,6 +35,7 @@ mod security_headers;
 mod server;
 mod snapshot;
 mod status;
+mod tile_path;
 mod tiles;
 mod widget;
 

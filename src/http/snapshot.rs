@@ -12,7 +12,7 @@ use super::problem::Problem;
 use crate::dataset_store::LoadedDatasets;
 use crate::index::Index;
 use crate::request::RequestParams;
-use crate::tiles::TileCache;
+use crate::tiles::{ArchiveCache, TileCache};
 
 /// The dataset and the as-of date of a request. As an extractor, it rejects all query parameters
 /// except `as_of` and `dataset`.
@@ -35,6 +35,11 @@ impl DatasetSnapshot {
     /// Returns the tile cache of the dataset.
     pub(super) fn tiles(&self) -> &TileCache {
         self.releases.tile_cache(self.index())
+    }
+
+    /// Returns the cache of the dataset's tile archive.
+    pub(super) fn archive_cache(&self) -> &ArchiveCache {
+        self.releases.archive_cache(self.index())
     }
 
     /// Returns a snapshot of this version on this date, if the version is loaded.

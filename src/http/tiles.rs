@@ -24,11 +24,12 @@ use super::base_url::BaseUrl;
 use super::basemap;
 use super::body::round_decimals;
 use super::cached_response::encoded_response;
-use super::conditional::{CACHE_FIVE_MINUTES, CACHE_IMMUTABLE, PRIVATE_NO_STORE, cacheable_json};
+use super::conditional::{CACHE_FIVE_MINUTES, CACHE_IMMUTABLE, PRIVATE_NO_STORE};
 use super::extract::{PathParams, query_params};
 use super::negotiate;
 use super::problem::Problem;
 use super::snapshot::DatasetSnapshot;
+use super::tile_path::{linked_json, parse_tile_coord};
 use crate::dataset::manifest::sha256_hex;
 use crate::domain::Layer;
 use crate::index::Index;
@@ -193,12 +194,6 @@ fn mvt_tile_coord(z: &str, x: &str, y: &str) -> Option<TileCoord> {
     parse_tile_coord(z, x, y.strip_suffix(".mvt")?, ZOOM_MAX)
 }
 
-/// Parses the coordinates of a tile. `None` if there is no such tile, or it is above `zoom_max`.
-pub(super) fn parse_tile_coord(z: &str, x: &str, y: &str, zoom_max: u8) -> Option<TileCoord> {
-    let z = z.parse().ok().filter(|z| *z <= zoom_max)?;
-    TileCoord::new(z, x.parse().ok()?, y.parse().ok()?)
-}
-
 fn no_such_tile() -> Problem {
     let detail = format!(
         "a tile must be {{z}}/{{x}}/{{y}}.mvt with z from 0 to {ZOOM_MAX}, x and y below 2^z"
@@ -253,13 +248,6 @@ fn first_layer(snapshot: &DatasetSnapshot) -> String {
     layers_with_data
         .next()
         .map_or(String::new(), |layer| layer.to_string())
-}
-
-/// Returns the response with JSON that contains URLs of this service.
-pub(super) fn linked_json(base: &BaseUrl, headers: &HeaderMap, body: &Value) -> Response {
-    let mut response = cacheable_json(headers, body);
-    base.add_vary(response.headers_mut());
-    response
 }
 
 fn tilejson(snapshot: &DatasetSnapshot, layers: &[Layer], base: &BaseUrl) -> Value {

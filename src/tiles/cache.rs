@@ -23,7 +23,6 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::civil::Date;
 
-use super::pmtiles::{ARCHIVE_BYTES_MAX, ArchiveError, TileArchive};
 use super::{AreaOutline, TileArea, TileCoord, TiledLayer, WidgetMap, bbox_union, bounds};
 use crate::dataset::manifest::sha256_hex;
 use crate::domain::Layer;
@@ -248,17 +247,12 @@ pub struct TileCache {
     layers: Mutex<Vec<(LayerRevision, Arc<OnceLock<TiledLayer>>)>>,
     /// Needs no limit: there is one entry per revision.
     bounds: Mutex<BTreeMap<LayerRevision, Option<[f64; 4]>>>,
-    /// The archive that was built last.
-    archive: Mutex<Option<CachedArchive>>,
     tiles_bytes_max: usize,
     layers_bytes_max: usize,
 }
 
 /// A layer, and its revision ([`Index::revision`]).
-type LayerRevision = (Layer, usize);
-
-/// The layers of an archive in their revisions, and the archive, or `None` if it was too large.
-type CachedArchive = (Vec<LayerRevision>, Option<Arc<TileArchive>>);
+pub(super) type LayerRevision = (Layer, usize);
 
 impl Default for TileCache {
     fn default() -> TileCache {
@@ -274,7 +268,6 @@ impl TileCache {
             hasher: RandomState::new(),
             layers: Mutex::default(),
             bounds: Mutex::default(),
-            archive: Mutex::default(),
             tiles_bytes_max,
             layers_bytes_max,
         }
@@ -352,34 +345,6 @@ impl TileCache {
         layers.iter().filter_map(of_layer).reduce(bbox_union)
     }
 
-    /// Returns the archive of all tiles on a date if it is cached: `Some(None)` if it was too
-    /// large.
-    pub fn cached_archive(&self, index: &Index, day: Date) -> Option<Option<Arc<TileArchive>>> {
-        let cached = lock(&self.archive);
-        let (revisions, archive) = cached.as_ref()?;
-        (*revisions == revisions_with_geometry(index, day)).then(|| archive.clone())
-    }
-
-    /// Builds the archive of all tiles on a date and caches it in place of the last one.
-    ///
-    /// Returns `None` if it would be larger than [`ARCHIVE_BYTES_MAX`]. Takes seconds, or minutes
-    /// for a large dataset.
-    ///
-    /// # Errors
-    /// If a tile cannot be encoded.
-    pub fn build_archive(
-        &self,
-        index: &Index,
-        day: Date,
-    ) -> Result<Option<Arc<TileArchive>>, ArchiveError> {
-        let revisions = revisions_with_geometry(index, day);
-        let layers: Vec<Layer> = revisions.iter().map(|revision| revision.0).collect();
-        let archive = TileArchive::build(self, index, &layers, day, ARCHIVE_BYTES_MAX)?;
-        let archive = archive.map(Arc::new);
-        *lock(&self.archive) = Some((revisions, archive.clone()));
-        Ok(archive)
-    }
-
     /// Estimates the memory used by tiles and by layers, in bytes.
     pub fn size_bytes(&self) -> (usize, usize) {
         let tiles = self.shards.iter().map(|shard| lock(shard).bytes).sum();
@@ -407,15 +372,6 @@ impl TileCache {
         debug_assert!(index.layers().any(|layer| layer == revision.0));
         layer
     }
-}
-
-/// Returns every layer that has geometry on a date, in the revision of that date.
-fn revisions_with_geometry(index: &Index, day: Date) -> Vec<LayerRevision> {
-    let layers = index.layers();
-    let with_geometry = layers.filter(|&layer| index.boundaries(layer, day).next().is_some());
-    with_geometry
-        .map(|layer| (layer, index.revision(layer, day)))
-        .collect()
 }
 
 fn layers_size_bytes(layers: &[(LayerRevision, Arc<OnceLock<TiledLayer>>)]) -> usize {

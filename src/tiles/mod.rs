@@ -27,6 +27,7 @@
 //! separately, which makes 12 of the 16 embedded communities invalid at z5; clipping rings by
 //! Sutherland–Hodgman, which leaves coincident edges along the sides of the tile.
 
+mod archive_cache;
 mod arcs;
 pub mod basemap;
 mod cache;
@@ -48,6 +49,7 @@ use std::sync::{Arc, OnceLock};
 
 use fast_mvt::{MvtCoord, MvtFeatureBuilder, MvtGeomType, MvtLayerBuilder, MvtResult};
 
+pub use archive_cache::ArchiveCache;
 pub use cache::{CACHED_ZOOM_MAX, ContentEncoding, EncodedBody, TileCache, TileKey};
 pub(crate) use colours::assign_colours;
 pub use pmtiles::{ARCHIVE_BYTES_MAX, TileArchive};

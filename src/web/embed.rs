@@ -4,13 +4,10 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::assets;
 use super::layout::{PageLayout, layout};
-use super::links::path_segment;
+use super::links::{EMBED_CODE_PATH, path_segment};
 use super::nhsuk::{Button, Checkbox, Field, Select, button, checkboxes, select};
 use crate::domain::{Area, Layer};
 use crate::index::Index;
-
-/// The path of the page with the code to copy.
-pub(crate) const EMBED_CODE_PATH: &str = "/put-this-map-on-your-site";
 
 /// The options of a map on another website.
 #[derive(Debug, Clone)]

@@ -2,8 +2,8 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::EMBED_CODE_PATH;
 use super::assets;
+use super::links::EMBED_CODE_PATH;
 use super::nhsuk::{Link, PageFooter, PageHeader, breadcrumb, footer, header, skip_link};
 use crate::index::Index;
 

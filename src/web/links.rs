@@ -4,6 +4,9 @@ use maud::{Markup, html};
 
 use crate::domain::{Area, Layer, OdsCode, Practice};
 
+/// The path of the page with the code to copy.
+pub(crate) const EMBED_CODE_PATH: &str = "/put-this-map-on-your-site";
+
 /// Returns the path of an area's page. Practices and groups have paths of their own.
 pub(crate) fn area_path(layer: Layer, id: &str) -> String {
     let id = path_segment(id);

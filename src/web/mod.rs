@@ -23,7 +23,7 @@ mod privacy;
 
 pub(crate) use batch::{BatchFormError, BatchPage, batch};
 pub(crate) use embed::{
-    EMBED_CODE_PATH, EmbedCodePage, EmbedPage, EmbeddedMap, FRAME_HEIGHT, embed, embed_code, iframe,
+    EmbedCodePage, EmbedPage, EmbeddedMap, FRAME_HEIGHT, embed, embed_code, iframe,
 };
 pub(crate) use format::distance;
 pub(crate) use links::path_segment;

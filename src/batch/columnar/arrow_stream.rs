@@ -20,7 +20,7 @@ use flatbuffers::{FlatBufferBuilder, VerifierOptions, WIPOffset};
 
 use super::corrupt;
 use crate::batch::BatchError;
-use crate::batch::input::BatchFormat;
+use crate::batch::input_format::BatchFormat;
 use crate::batch::limits::{
     DecodeLimits, ExceededLimit, InFlightBytes, MemoryPermit, ReceivedBytes,
 };

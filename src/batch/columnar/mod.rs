@@ -30,7 +30,7 @@ use self::write::ArrowSink;
 use super::cell_format::{CellFormat, write_csv_cell};
 use super::compression::Compression;
 use super::delimiter::Delimiter;
-use super::input::{BatchFormat, DetectedFormat};
+use super::input_format::{BatchFormat, DetectedFormat};
 use super::pipeline::{BatchProgress, Stage, run_ordered};
 use super::summary::{BatchSummary, BatchTally};
 use super::worker::{BatchContext, BatchWorker};

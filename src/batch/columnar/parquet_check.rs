@@ -17,7 +17,7 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use super::corrupt;
 use super::thrift::{InvalidThrift, ThriftReader};
 use crate::batch::BatchError;
-use crate::batch::input::BatchFormat;
+use crate::batch::input_format::BatchFormat;
 use crate::batch::limits::{DecodeLimits, ExceededLimit, ReceivedBytes};
 
 /// The length of the end of a file: the length of the footer, then `PAR1`.

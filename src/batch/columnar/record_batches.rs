@@ -10,7 +10,7 @@ use arrow_schema::{DataType, SchemaRef};
 
 use super::arrow_stream::{ArrowStream, DecodedBatch};
 use super::corrupt;
-use crate::batch::input::BatchFormat;
+use crate::batch::input_format::BatchFormat;
 use crate::batch::limits::{MemoryPermit, ReceivedBytes, slice_rows};
 use crate::batch::pipeline::BlockSource;
 use crate::batch::{BatchError, BatchRequest};

@@ -32,7 +32,7 @@ use super::write::{
 use crate::batch::BatchError;
 use crate::batch::column_mapping::ColumnMapping;
 use crate::batch::compression::Compression;
-use crate::batch::input::BatchFormat;
+use crate::batch::input_format::BatchFormat;
 use crate::batch::limits::{DecodeLimits, ReceivedBytes};
 use crate::batch::pipeline::{BlockSource, OutputSink};
 

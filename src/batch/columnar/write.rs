@@ -21,7 +21,7 @@ use parquet::schema::types::Type;
 use super::Compression;
 use super::record_batches::{BatchSlice, catch_reader_panic};
 use crate::batch::BatchError;
-use crate::batch::input::BatchFormat;
+use crate::batch::input_format::BatchFormat;
 use crate::batch::pipeline::OutputSink;
 
 /// A sink that writes an Arrow stream. Each message is sent immediately.
