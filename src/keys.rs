@@ -17,8 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::file_version::FileVersion;
-use crate::outputs;
+use crate::fs::{FileVersion, parent_folder, resolve_symlinks, sync_folder};
 use crate::rate::Rate;
 
 /// A part of the service that can require an API key.
@@ -370,7 +369,7 @@ impl KeyStore {
 /// If the file cannot be read or written. It is then unchanged.
 pub fn add(path: &Path, new_key: NewKey, today: Date) -> Result<(ApiKey, KeySecret), KeysError> {
     // If the path is a symbolic link, the link stays and its target is replaced.
-    let path = &outputs::resolve_symlinks(path).map_err(file_error(path))?;
+    let path = &resolve_symlinks(path).map_err(file_error(path))?;
     let _lock = lock_folder(path)?;
     let mut content = read_or_default(path)?;
     let id = loop {
@@ -408,7 +407,7 @@ pub fn list(path: &Path) -> Result<Vec<ApiKey>, KeysError> {
 /// # Errors
 /// If there is no such key, or the file cannot be read or written. It is then unchanged.
 pub fn revoke(path: &Path, id: &str, today: Date) -> Result<ApiKey, KeysError> {
-    let path = &outputs::resolve_symlinks(path).map_err(file_error(path))?;
+    let path = &resolve_symlinks(path).map_err(file_error(path))?;
     let _lock = lock_folder(path)?;
     let mut content = read(path)?;
     let key = content.key.iter_mut().find(|key| key.id == id);
@@ -448,27 +447,20 @@ fn write(path: &Path, content: &KeysFile) -> Result<(), KeysError> {
         // `tempfile` creates files with mode 0600.
         let mut file = tempfile::Builder::new()
             .prefix(".catchment-keys-")
-            .tempfile_in(folder_of(path))?;
+            .tempfile_in(parent_folder(path))?;
         file.write_all(FILE_HEADER.as_bytes())?;
         file.write_all(text.as_bytes())?;
         file.as_file().sync_all()?;
         file.persist(path)?;
-        sync_folder(path)
+        sync_folder(parent_folder(path))
     };
     write_file().map_err(file_error(path))
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    }
 }
 
 /// Locks the folder of the file, so that only one process changes the file at a time.
 #[cfg(unix)]
 fn lock_folder(path: &Path) -> Result<File, KeysError> {
-    let folder = folder_of(path);
+    let folder = parent_folder(path);
     let lock = File::open(folder).map_err(file_error(folder))?;
     lock.lock().map_err(file_error(folder))?;
     Ok(lock)
@@ -476,16 +468,6 @@ fn lock_folder(path: &Path) -> Result<File, KeysError> {
 
 #[cfg(not(unix))]
 fn lock_folder(_path: &Path) -> Result<(), KeysError> {
-    Ok(())
-}
-
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(folder_of(path))?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 

@@ -23,7 +23,8 @@
 //! - [`dataset_store`]: the loaded datasets of a running service, and their reload.
 //! - [`keys`], [`rate`]: API keys; rates of requests.
 //! - `geojson`, `planar`: the GeoJSON writer; polygons in planar coordinates for overlays.
-//! - `memory`, `file_version`: the memory check before loading; detection of changed files.
+//! - `memory`: the memory check before loading.
+//! - `fs`: atomic writes, hashing, detection of changed files, paths.
 //! - `outputs`: checks before a command writes or replaces a file or folder.
 //! - `fuzzing`: entry points of the fuzz targets, for tests only.
 //! - `log`: non-blocking log writer on standard error.
@@ -53,7 +54,7 @@ pub mod dataset_store;
 pub mod diff;
 pub mod domain;
 pub mod export;
-mod file_version;
+mod fs;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod geodesy;

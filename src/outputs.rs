@@ -8,16 +8,15 @@
 use std::collections::BTreeSet;
 use std::fs::{self, FileType};
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::dataset::MANIFEST;
+use crate::fs::resolve_symlinks;
 
 /// The maximum number of files that an error lists of those that would be deleted.
 const LISTED_FILES_MAX: usize = 3;
 /// The number at which the counting of files stops: a home folder can have millions.
 const COUNTED_FILES_MAX: usize = 10_000;
-/// The maximum length of a chain of symbolic links, as on Linux.
-const SYMLINKS_MAX: usize = 40;
 
 /// The error of an output that cannot be written: what would be deleted, and what to do instead.
 #[derive(Debug, thiserror::Error)]
@@ -185,27 +184,6 @@ fn contains_input(input: &Path, target: &Path) -> bool {
         .iter()
         .flatten()
         .any(|path| path.starts_with(&target))
-}
-
-/// Follows the symbolic links at the end of a path, also to a file that does not exist.
-pub(crate) fn resolve_symlinks(path: &Path) -> io::Result<PathBuf> {
-    let mut current = path.to_path_buf();
-    for _ in 0..SYMLINKS_MAX {
-        match fs::read_link(&current) {
-            Ok(link) => current = current.parent().unwrap_or(Path::new("")).join(link),
-            Err(_) => return ensure_file_name(&current),
-        }
-    }
-    Err(io::Error::other("too many symbolic links"))
-}
-
-/// Returns the path with a file name at its end, which replacing a folder needs. A path that ends
-/// in `.`, `..` or `/` is canonicalised.
-fn ensure_file_name(path: &Path) -> io::Result<PathBuf> {
-    match path.components().next_back() {
-        Some(Component::Normal(_)) => Ok(path.to_path_buf()),
-        _ => path.canonicalize(),
-    }
 }
 
 /// Describes the files of a folder other than the expected ones, as the rest of a sentence; `None`

@@ -16,12 +16,13 @@ use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, Prog
 use std::sync::Arc;
 
 use super::DataArgument;
-use super::output::{self, AtomicOutput, HashingIo};
+use super::output::AtomicOutput;
 use crate::batch::{
     self, BatchError, BatchFormat, BatchInput, BatchProgress, BatchRequest, ColumnOverrides,
     Compression, DecodeLimits, Delimiter, OutputColumn,
 };
 use crate::domain::{SuppressionRule, date_from_iso, today_in_london};
+use crate::fs::{self, HashingIo};
 use crate::log;
 use crate::outputs;
 
@@ -211,7 +212,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
     }
     if let Some(path) = &arguments.summary {
         let json = report::summary_to_json(&summary, &index, &request, arguments.suppress);
-        output::write_atomically(path, json.as_bytes())
+        fs::write_atomically(path, json.as_bytes())
             .with_context(|| format!("writing {}", path.display()))?;
     }
     if !arguments.quiet {

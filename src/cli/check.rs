@@ -7,9 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use super::{EXIT_FINDINGS, Spinner, output, source_and_name};
+use super::{EXIT_FINDINGS, Spinner, source_and_name};
 use crate::check::{Finding, Severity, check, findings_geojson};
 use crate::dataset::{self, Dataset};
+use crate::fs::write_atomically;
 use crate::outputs;
 
 /// The maximum number of findings of each kind in the text report; `--json` has all.
@@ -44,7 +45,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
     let findings = check(&dataset);
     drop(spinner);
     if let Some(path) = &findings_file {
-        output::write_atomically(path, findings_geojson(&findings).as_bytes())
+        write_atomically(path, findings_geojson(&findings).as_bytes())
             .with_context(|| format!("writing {}", path.display()))?;
     }
     let report = if arguments.json {

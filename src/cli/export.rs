@@ -10,11 +10,12 @@ use anyhow::{Context, Result, bail};
 use jiff::civil::Date;
 use serde_json::json;
 
-use super::output::{AtomicOutput, Fingerprint, HashingIo};
+use super::output::AtomicOutput;
 use super::{DataArgument, Spinner};
 use crate::batch::{BatchError, BatchProgress};
 use crate::domain::{Layer, date_from_iso, today_in_london};
 use crate::export::{self, AreaFormat, TableFormat};
+use crate::fs::{Fingerprint, HashingIo};
 use crate::index::Index;
 use crate::log;
 use crate::tiles::pmtiles::{self, ARCHIVE_ZOOM};

@@ -2,74 +2,13 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
 
+use crate::fs::{create_temp_file, parent_folder, sync_folder, write_temp_file};
 use crate::outputs;
-
-/// The SHA-256 digest and size of the bytes that passed through a [`HashingIo`].
-pub(super) struct Fingerprint {
-    pub(super) sha256: String,
-    pub(super) bytes: u64,
-}
-
-/// A reader or writer that counts and hashes the bytes that pass through it.
-pub(super) struct HashingIo<T> {
-    pub(super) inner: T,
-    pub(super) is_enabled: bool,
-    hash: Sha256,
-    bytes: u64,
-}
-
-impl<T> HashingIo<T> {
-    pub(super) fn new(inner: T, is_enabled: bool) -> HashingIo<T> {
-        HashingIo {
-            inner,
-            is_enabled,
-            hash: Sha256::new(),
-            bytes: 0,
-        }
-    }
-
-    fn add(&mut self, bytes: &[u8]) {
-        self.bytes += bytes.len() as u64;
-        if self.is_enabled {
-            self.hash.update(bytes);
-        }
-    }
-
-    /// Returns the digest and number of the bytes so far.
-    pub(super) fn fingerprint(&self) -> Fingerprint {
-        let digest = self.hash.clone().finalize();
-        Fingerprint {
-            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
-            bytes: self.bytes,
-        }
-    }
-}
-
-impl<R: Read> Read for HashingIo<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.add(&buffer[..read]);
-        Ok(read)
-    }
-}
-
-impl<W: Write> Write for HashingIo<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(bytes)?;
-        self.add(&bytes[..written]);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
 
 /// The output of a command. A file gets its name only in [`AtomicOutput::publish`].
 pub(super) enum AtomicOutput {
@@ -245,34 +184,6 @@ fn link_tmpfile(file: &File, path: &Path, overwrites: bool) -> io::Result<()> {
     fs::rename(&temp_path, path)
 }
 
-/// Creates a file with a random name in the folder, deleted when dropped.
-fn create_temp_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".catchment-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(folder)
-}
-
-/// Writes a file atomically. If `path` is a symbolic link, the link stays and its target is
-/// replaced.
-pub(super) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
-    let path = &outputs::resolve_symlinks(path)?;
-    write_temp_file(path, content)?.persist(path)?;
-    sync_folder(parent_folder(path))
-}
-
-/// Writes and syncs a temporary file in the folder of `path`.
-fn write_temp_file(path: &Path, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
-    let mut file = create_temp_file(parent_folder(path))?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    Ok(file)
-}
-
 fn remove_if_exists(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -285,22 +196,6 @@ fn manifest_path(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(".manifest.json");
     PathBuf::from(name)
-}
-
-fn parent_folder(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
-/// Syncs a folder, which makes the names in it durable.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()
-    } else {
-        Ok(())
-    }
 }
 
 #[cfg(unix)]

@@ -20,7 +20,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::dataset::{DatasetSource, MANIFEST};
 use crate::dataset_store::DatasetStore;
-use crate::file_version::FileVersion;
+use crate::fs::FileVersion;
 use crate::http::{
     self, AccessConfig, App, BatchLimits, EmbedOrigin, FrameAncestors, IpNetwork, IpRateLimit,
     PublicUrl, ServerLimits, admin,

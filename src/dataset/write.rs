@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::MANIFEST;
 use super::manifest::{FileEntry, Manifest, with_checksum};
-use crate::outputs;
+use crate::fs::{parent_folder, resolve_symlinks, sync_folder};
 
 /// The error for a dataset that could not be written. The previous folder is still in place, except
 /// if the disk failed just after the new folder was renamed: then the new folder is in place, and
@@ -82,7 +82,7 @@ pub fn stage(
         .iter()
         .map(|(path, content)| (path.as_str(), content.as_slice()));
     let manifest = (MANIFEST, text.as_bytes());
-    let folder = outputs::resolve_symlinks(folder).map_err(write_error(folder))?;
+    let folder = resolve_symlinks(folder).map_err(write_error(folder))?;
     let staging_dir = stage_files(&folder, files.chain([manifest]))?;
     Ok(StagedDataset {
         staging_dir,
@@ -108,7 +108,7 @@ fn stage_files<'f>(
     folder: &Path,
     files: impl Iterator<Item = (&'f str, &'f [u8])>,
 ) -> Result<StagingDir, WriteError> {
-    let parent = parent_of(folder);
+    let parent = parent_folder(folder);
     fs::create_dir_all(parent).map_err(write_error(parent))?;
     remove_stale(parent);
     let staging_dir = StagingDir::create_beside(folder).map_err(write_error(parent))?;
@@ -157,7 +157,7 @@ impl StagingDir {
     fn create_beside(folder: &Path) -> io::Result<StagingDir> {
         let folder = tempfile::Builder::new()
             .prefix(STAGING_PREFIX)
-            .tempdir_in(parent_of(folder))?;
+            .tempdir_in(parent_folder(folder))?;
         #[cfg(unix)]
         let lock = fs::File::open(folder.path())?;
         #[cfg(unix)]
@@ -199,15 +199,8 @@ impl StagedDataset {
 
 fn publish(staging_dir: StagingDir, folder: &Path) -> Result<(), WriteError> {
     replace_atomically(staging_dir, folder).map_err(write_error(folder))?;
-    let parent = parent_of(folder);
+    let parent = parent_folder(folder);
     sync_folder(parent).map_err(write_error(parent))
-}
-
-fn parent_of(folder: &Path) -> &Path {
-    match folder.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    }
 }
 
 fn write_error(path: &Path) -> impl FnOnce(io::Error) -> WriteError {
@@ -267,15 +260,5 @@ fn allow_reading(folder: &Path) -> io::Result<()> {
 
 #[cfg(not(unix))]
 fn allow_reading(_folder: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    fs::File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
 }

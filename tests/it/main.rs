@@ -1,6 +1,7 @@
 //! Integration tests: everything that needs more than one module of the program.
 
 mod access;
+mod architecture;
 mod archive;
 mod archive_http;
 mod basemap;

@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 use crate::batch::{
     BatchFormat, BatchRequest, BatchSummary, DetectedFormat, LocationColumns, OutputColumn,
 };
-use crate::cli::output::Fingerprint;
+
 use crate::domain::SuppressionRule;
+use crate::fs::Fingerprint;
 use crate::http::batch::summary::{body, dataset_json};
 use crate::index::Index;
 

@@ -1,0 +1,34 @@
+//! Files that are written atomically: a file gets its name only when it is complete.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::path::{parent_folder, resolve_symlinks, sync_folder};
+
+/// Writes a file atomically. If `path` is a symbolic link, the link stays and its target is
+/// replaced.
+pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
+    let path = &resolve_symlinks(path)?;
+    write_temp_file(path, content)?.persist(path)?;
+    sync_folder(parent_folder(path))
+}
+
+/// Writes and syncs a temporary file in the folder of `path`.
+pub(crate) fn write_temp_file(path: &Path, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
+    let mut file = create_temp_file(parent_folder(path))?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// Creates a file with a random name in the folder, deleted when dropped.
+pub(crate) fn create_temp_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".catchment-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
+}

@@ -1,0 +1,46 @@
+//! Paths: symbolic links, parent folders, and syncing of folders.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+/// The maximum length of a chain of symbolic links, as on Linux.
+const SYMLINKS_MAX: usize = 40;
+
+/// Follows the symbolic links at the end of a path, also to a file that does not exist.
+pub(crate) fn resolve_symlinks(path: &Path) -> io::Result<PathBuf> {
+    let mut current = path.to_path_buf();
+    for _ in 0..SYMLINKS_MAX {
+        match fs::read_link(&current) {
+            Ok(link) => current = current.parent().unwrap_or(Path::new("")).join(link),
+            Err(_) => return ensure_file_name(&current),
+        }
+    }
+    Err(io::Error::other("too many symbolic links"))
+}
+
+/// Returns the path with a file name at its end, which replacing a folder needs. A path that ends
+/// in `.`, `..` or `/` is canonicalised.
+fn ensure_file_name(path: &Path) -> io::Result<PathBuf> {
+    match path.components().next_back() {
+        Some(Component::Normal(_)) => Ok(path.to_path_buf()),
+        _ => path.canonicalize(),
+    }
+}
+
+/// Returns the folder of a file or folder, `.` for a bare name.
+pub(crate) fn parent_folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Syncs a folder, which makes the names in it durable.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()
+    } else {
+        Ok(())
+    }
+}
