@@ -364,9 +364,11 @@ mod tests {
     fn full_queues_drop_and_count_lines_without_blocking() {
         let sink = Arc::new(SharedSink::default());
         let queue = LogQueue::start(Box::new(GatedWriter(Arc::clone(&sink)))).expect("a thread");
-        let count = QUEUE_LINES_MAX + 1_000;
+        // The writer thread takes up to `WRITE_BYTES` out of the queue before it is blocked.
+        let (width, count) = (100, QUEUE_LINES_MAX + 2_000);
+        assert!(WRITE_BYTES / width < 1_000);
         for number in 0..count {
-            queue.push(format!("{number}\n").into_bytes());
+            queue.push(format!("{number:width$}\n").into_bytes());
         }
         assert!(
             !queue.flush(Duration::from_millis(50)),
@@ -378,7 +380,7 @@ mod tests {
         let dropped = queue.counts.dropped.load(Ordering::Relaxed);
         let numbers: Vec<usize> = text
             .lines()
-            .map(|line| line.parse().expect("whole"))
+            .map(|line| line.trim_start().parse().expect("whole"))
             .collect();
         assert!(numbers.is_sorted(), "they are in order");
         assert!(dropped > 0);
