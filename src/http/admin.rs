@@ -1,4 +1,4 @@
-//! The admin listener, which only the operator can reach: reload and metrics.
+//! The routes of the admin listener, which only the operator can reach: reload and metrics.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,7 +20,8 @@ use crate::dataset_store::DatasetStore;
 /// Returns the routes of the admin listener.
 pub fn router(dataset_store: Arc<DatasetStore>, app: &App) -> Router {
     let metrics_app = app.clone();
-    // Separate limits, so that requests to the service cannot use up the operator's capacity.
+    // The admin listener has limits of its own, so that requests to the public listener cannot use
+    // up its capacity.
     let admission_control = Arc::new(AdmissionControl::new(
         AccessConfig::default(),
         ServerLimits::default(),
@@ -41,11 +42,12 @@ pub fn router(dataset_store: Arc<DatasetStore>, app: &App) -> Router {
         .with_state(dataset_store)
 }
 
-/// Rejects requests that a page sends through the operator's browser, which can reach this listener
-/// when the page's site cannot. Programs such as curl send neither header.
+/// Rejects requests that a page of another site sends through the operator's browser, which can
+/// reach this listener although the site itself cannot. Programs such as curl send neither `Origin`
+/// nor `Sec-Fetch-Site`.
 ///
 /// # Errors
-/// 403 if `Origin` or `Sec-Fetch-Site` shows that the request is from a page of another site.
+/// If `Origin` or `Sec-Fetch-Site` shows that the request is from a page of another site (403).
 fn reject_cross_origin(headers: &HeaderMap) -> Result<(), Problem> {
     let header_text = |name| {
         headers
@@ -66,7 +68,8 @@ fn reject_cross_origin(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Reloads the datasets. Responds once they are in use, or with the reason why the reload failed.
+/// Reloads the datasets, and responds when the new datasets are in use, or with the reason why the
+/// reload failed.
 async fn reload(State(dataset_store): State<Arc<DatasetStore>>, headers: HeaderMap) -> Response {
     if let Err(problem) = reject_cross_origin(&headers) {
         return problem.into_response();
@@ -81,10 +84,10 @@ async fn reload(State(dataset_store): State<Arc<DatasetStore>>, headers: HeaderM
     }
 }
 
-/// Reloads the datasets on a blocking thread. Logs the outcome.
+/// Reloads the datasets on a blocking thread and logs the outcome.
 ///
 /// # Errors
-/// The reason, as text.
+/// If the reload fails, with the reason as text.
 pub async fn reload_datasets(dataset_store: Arc<DatasetStore>) -> Result<(), String> {
     let task = tokio::task::spawn_blocking(move || {
         dataset_store

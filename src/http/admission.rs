@@ -57,7 +57,7 @@ pub struct AccessConfig {
     pub cors_origins: Vec<String>,
 }
 
-/// The rate limit of each client IP address without a key.
+/// The rate limit of requests without a valid API key, for each client IP address.
 #[derive(Debug, Clone, Copy, Default)]
 pub enum IpRateLimit {
     /// No limit.
@@ -70,7 +70,7 @@ pub enum IpRateLimit {
     AllClients(Rate),
 }
 
-/// The id of the API key that a request was sent with.
+/// The id of the API key of a request.
 #[derive(Clone)]
 pub(super) struct KeyId(pub(super) Arc<str>);
 
@@ -96,7 +96,8 @@ impl RejectionCounters {
     }
 }
 
-/// Admits or rejects each request. Owns the permits, the rate limiter and the request metrics.
+/// The admission control of a listener: admits or rejects each request, and owns the permits, the
+/// rate limiter and the request metrics.
 pub(super) struct AdmissionControl {
     access: AccessConfig,
     limits: ServerLimits,
@@ -109,8 +110,8 @@ pub(super) struct AdmissionControl {
     render_permits: FairSemaphore,
     download_permits: FairSemaphore,
     unsent_bytes: UnsentBytes,
-    /// When a look-up was last rejected for lack of capacity: milliseconds since the start plus
-    /// one; 0 for never.
+    /// The time at which a look-up was last rejected for lack of capacity, in milliseconds since
+    /// `started` plus one; 0 if no look-up has been rejected.
     look_up_rejected_ms: AtomicU64,
     pub(super) rejections: RejectionCounters,
     pub(super) metrics: RequestMetrics,
@@ -127,25 +128,25 @@ pub(super) struct AdmittedRequest {
     pub(super) unsent_bytes: UnsentBytes,
 }
 
-/// The permit of a request, released when this is dropped.
+/// The permit of a request, released on drop.
 pub(super) enum RequestPermit {
-    /// The request proceeds at once. Some classes need no permit.
+    /// The request proceeds at once, with a permit if its class needs a permit.
     Immediate { _guard: PermitGuard },
     /// The request waits in the queue for a CPU permit before its handler runs.
     Queued(CpuPermit, PermitRequest),
-    /// The request has a body permit while its body is read. The handler then acquires the CPU
-    /// permit.
+    /// The request has a body permit until its response is complete. The handler acquires the CPU
+    /// permit after it has read the body.
     AfterBody(CpuPermit, PermitGuard),
 }
 
-/// A permit, by the limit that it counts against.
+/// A permit, with one variant for each kind of limit.
 pub(super) enum PermitGuard {
     Unlimited,
     LookUp { _permit: LookUpPermit },
     Concurrency { _permit: ConcurrencyPermit },
 }
 
-/// A rejected request: the problem to send, and the state of the quota.
+/// A rejected request: the problem to send, and the state of the client's quota.
 pub(super) struct RejectedRequest {
     pub(super) problem: Problem,
     pub(super) quota: Option<QuotaStatus>,
@@ -169,7 +170,8 @@ pub(super) struct QuotaStatus {
 }
 
 impl QuotaStatus {
-    /// Returns the headers of draft-ietf-httpapi-ratelimit-headers-10.
+    /// Returns the `RateLimit-Policy` and `RateLimit` headers of
+    /// draft-ietf-httpapi-ratelimit-headers-10.
     pub(super) fn headers(&self) -> [(HeaderName, HeaderValue); 2] {
         let QuotaStatus { name, rate, .. } = self;
         let window = rate.unit.seconds();
@@ -186,12 +188,13 @@ impl QuotaStatus {
     }
 }
 
-/// Returns whole seconds, rounded up, so that a client that waits this long is admitted.
+/// Rounds a duration up to whole seconds, so that a client that waits for that time is admitted.
 fn ceil_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
-/// A permit for a look-up. Look-ups never wait, so one atomic counter for all clients is enough.
+/// A permit for a look-up. Look-ups never wait in a queue, so one atomic counter for all clients is
+/// enough.
 pub(super) struct LookUpPermit(Arc<AtomicUsize>);
 
 impl LookUpPermit {
@@ -207,14 +210,16 @@ impl Drop for LookUpPermit {
     }
 }
 
-/// `Retry-After` of a request that is rejected for lack of capacity, in seconds.
+/// The value of `Retry-After` in the response to a request that is rejected for lack of capacity,
+/// in seconds.
 const RETRY_AFTER_S: u16 = 1;
 
-/// How long the service is not ready after it rejected a look-up or a connection.
+/// The time for which the service reports that it is not ready, after it has rejected a look-up or
+/// a connection.
 pub(super) const UNREADY_PERIOD: Duration = Duration::from_secs(10);
 
-/// Requests whose client address is unreadable share the rate limit of one address, divided by
-/// this.
+/// All requests whose client address is unreadable share one quota: the rate limit of one address,
+/// divided by this number.
 const UNREADABLE_RATE_DIVISOR: u32 = 10;
 
 /// Returns the number of CPUs that are available to the process.
@@ -222,15 +227,16 @@ pub(super) fn cpu_count() -> usize {
     thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-/// Returns the number of CPU permits of a class: one CPU is left to look-ups.
+/// Returns the number of CPU permits of a request class: the number of CPUs minus one, which is
+/// left for look-ups, but at least one permit.
 fn cpu_permit_count() -> usize {
     cpu_count().saturating_sub(1).max(1)
 }
 
 impl AdmissionControl {
     pub(super) fn new(access: AccessConfig, limits: ServerLimits) -> AdmissionControl {
-        // For requests that queue. Each holds its permit until the response is written or the
-        // client stops reading.
+        // For the classes whose requests wait in a queue. A request holds its permit until the
+        // response is written or the client stops reading.
         let with_queue = |permits| {
             FairSemaphore::new(SemaphoreLimits {
                 permits,
@@ -268,7 +274,7 @@ impl AdmissionControl {
         }
     }
 
-    /// Returns the number of requests in flight by class, including queued ones.
+    /// Returns the number of requests in flight by class, including queued requests.
     pub(super) fn in_flight(&self) -> [(&'static str, usize); 5] {
         let total = |semaphore: &FairSemaphore| semaphore.acquired() + semaphore.queued();
         [
@@ -300,8 +306,8 @@ impl AdmissionControl {
         proxy_id().unwrap_or_else(RequestId::new)
     }
 
-    /// Returns the time that a request may wait for a CPU permit: half of the request timeout, so
-    /// that there is time left to answer it.
+    /// Returns the time for which a request may wait for a CPU permit: half of the request timeout,
+    /// so that there is time left to answer the request.
     pub(super) fn cpu_permit_timeout(&self) -> Duration {
         self.limits.request_timeout / 2
     }
@@ -339,7 +345,7 @@ impl AdmissionControl {
             .then_some(scope)
     }
 
-    /// Admits or rejects a request. `route` is the template of its route.
+    /// Admits or rejects a request. `route` is the template of the route that it matches.
     pub(super) fn admit(
         &self,
         request: &Request,
@@ -416,7 +422,7 @@ impl AdmissionControl {
         self.reject_with_retry_after(error, RETRY_AFTER_S)
     }
 
-    /// Like [`Self::reject`], but with another `Retry-After`.
+    /// Like [`Self::reject`], but with the given `Retry-After`.
     pub(super) fn reject_with_retry_after(
         &self,
         error: AcquireError,
@@ -436,7 +442,8 @@ impl AdmissionControl {
         }
     }
 
-    /// Queues a request for a CPU permit, unless the client has too many unsent response bytes.
+    /// Acquires a CPU permit for a request, or queues the request for a permit, unless the client
+    /// has too many unsent response bytes.
     fn enqueue(
         &self,
         semaphore: &FairSemaphore,
@@ -450,7 +457,8 @@ impl AdmissionControl {
         ))
     }
 
-    /// Acquires a permit to read a body. At the limit, a slow upload of another request is evicted.
+    /// Acquires a permit to read a body. If all permits are in use, a slow upload of another
+    /// request is evicted.
     fn acquire_body_permit(
         &self,
         client_id: ClientId,
@@ -472,8 +480,8 @@ impl AdmissionControl {
         permit.map(|_permit| PermitGuard::Concurrency { _permit })
     }
 
-    /// Returns the client that a request is counted for: its API key if it has one, otherwise its
-    /// address.
+    /// Returns the client that a request is counted for: its API key if it has one, and otherwise
+    /// its address.
     fn client_id(&self, client_address: ClientAddress, key_id: Option<&KeyId>) -> ClientId {
         ClientId(match (key_id, client_address) {
             (Some(KeyId(id)), _) => self.hasher.hash_one(("key", &**id)),
@@ -518,8 +526,8 @@ impl AdmissionControl {
                     return Ok((quota, Some(KeyId(id))));
                 }
                 Err(error) => {
-                    // Invalid keys count against the rate limit of the address, which slows down
-                    // guessing.
+                    // A request with an invalid key counts against the rate limit of its address,
+                    // which slows down guessing.
                     let quota = self.check_address_rate_limit(client_address)?;
                     self.rejections.key.fetch_add(1, Ordering::Relaxed);
                     let problem = Problem::invalid_key(error);
@@ -620,15 +628,16 @@ fn try_acquire_now(
     }
 }
 
-/// Returns whether the handler reads the body, which may arrive slowly. Other handlers ignore it.
+/// Returns whether the handler of a look-up or a page reads the request body, which may arrive
+/// slowly. Batches have limits of their own, and other handlers ignore the body.
 fn reads_body(route: Option<&str>, request: &Request) -> bool {
     let accepts_body = matches!(route, Some("/" | "/api/v1/locate"));
     accepts_body && request.method() == Method::POST && !request.body().is_end_stream()
 }
 
 /// Returns the API key of a request: the token of `Authorization: Bearer …`, or the password of
-/// `Authorization: Basic …`, which browsers prompt for. A password without the prefix of a key is
-/// ignored, because it is meant for a proxy.
+/// `Authorization: Basic …`, which browsers prompt for. A password without the prefix of API keys
+/// is ignored, because it is probably meant for a proxy.
 fn api_key_from_headers(headers: &HeaderMap) -> Option<Cow<'_, [u8]>> {
     let authorization = headers.get(header::AUTHORIZATION)?.as_bytes();
     let end = authorization.iter().position(|byte| *byte == b' ')?;
@@ -673,7 +682,7 @@ mod tests {
         assert!(matches!(permit, RequestPermit::Queued(..)));
         let permit = permit_for(Method::GET, "/", "/");
         assert!(matches!(permit, RequestPermit::Queued(..)));
-        // The form is read first.
+        // A request with a form waits for the CPU permit after the form has been read.
         let permit = permit_for(Method::POST, "/", "/");
         assert!(matches!(permit, RequestPermit::AfterBody(..)));
     }
@@ -699,7 +708,7 @@ mod tests {
             ("/api/v1/postcodes?prefix=LA1", "/api/v1/postcodes"),
             ("/", "/"),
         ] {
-            // Until the class is at its limit.
+            // Each class is filled up to its limit.
             admitted.extend(std::iter::from_fn(|| admit(uri, route).ok()));
         }
         assert!(!admission_control.is_rejecting_look_ups());

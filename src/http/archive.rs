@@ -1,9 +1,9 @@
-//! `/tiles/{dataset}.pmtiles`: all of today's tiles in one file, for range requests (PMTiles 3).
+//! `/tiles/{dataset}.pmtiles`: all tiles as of today in one file, for range requests (PMTiles 3).
 //!
 //! The archive is built on the first request for it, by one thread at a time, and cached with the
-//! tiles of the dataset. The request that starts the build waits for a limited time. After that,
-//! and for other requests meanwhile, the response is 503 with `Retry-After`, and the build
-//! continues.
+//! tiles of the dataset. The request that starts the build waits for a limited time; if the build
+//! takes longer, the response is 503 with `Retry-After`, and the build continues. Other requests
+//! during the build are answered with 503 at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,13 +20,13 @@ use super::ranges;
 use super::snapshot::DatasetSnapshot;
 use crate::tiles::{ARCHIVE_BYTES_MAX, TileArchive};
 
-/// How long a request waits for the build, and the `Retry-After` of the response after that, in
-/// seconds. The archive of the embedded dataset takes seconds to build.
+/// The maximum time for which a request waits for the build. The archive of the embedded dataset
+/// takes seconds to build.
 const BUILD_WAIT_MAX: Duration = Duration::from_secs(15);
 const RETRY_AFTER_S: u16 = 10;
 
 const PMTILES: HeaderValue = HeaderValue::from_static("application/vnd.pmtiles");
-/// The file contains byte offsets into itself, so intermediaries must not re-encode it.
+/// The archive contains byte offsets into itself, so intermediaries must not transform it.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300, no-transform");
 
 pub(super) async fn archive_response(
@@ -54,7 +54,8 @@ pub(super) async fn archive_response(
     ranges::range_response(method, headers, archive.etag(), common, archive.bytes())
 }
 
-/// Returns the cached archive, or the problem if it is too large. `None` if it has not been built.
+/// Returns the cached archive, the problem if the archive is too large, or `None` if the archive
+/// has not been built.
 fn cached_archive(snapshot: &DatasetSnapshot) -> Option<Result<Arc<TileArchive>, Problem>> {
     let archives = snapshot.archive_cache();
     let cached = archives.get(snapshot.index(), snapshot.as_of)?;
@@ -68,14 +69,14 @@ async fn build_archive(
 ) -> Result<Arc<TileArchive>, Problem> {
     let permit = Arc::clone(&app.archive_permit).try_acquire_owned();
     let permit = permit.map_err(|_| busy())?;
-    // A request that waits here must not keep others from being rendered.
+    // A request that waits for the archive must not keep other responses from being rendered.
     if let Some(cpu_permit) = cpu_permit {
         cpu_permit.release();
     }
     let build = move || {
         // Released when the archive is built, even if the client has disconnected.
         let _permit = permit;
-        // Another request may have built it meanwhile.
+        // Another request may have built the archive meanwhile.
         if let Some(cached) = cached_archive(&snapshot) {
             return cached;
         }

@@ -1,9 +1,10 @@
-//! The base URL of the service: the start of absolute links to it.
+//! The base URL of the service, with which absolute links to the service start.
 //!
-//! The operator sets it, or a trusted proxy sends the host. A client on this machine may also use a
-//! host name of this machine. The `Host` of any other client is never used in a response, because a
-//! cache might store the response and serve it to another client. If the base URL is unknown, links
-//! start with a slash.
+//! The operator configures the URL, or it is made from the `Host` header that a trusted proxy
+//! sends. For a client on this machine, it is made from the client's own `Host` header if that is
+//! `localhost` or a loopback address. The `Host` header of any other client is never used in a
+//! response, because a cache might store the response and serve it to another client. If the base
+//! URL is not known, links start with a slash.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -19,7 +20,7 @@ use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use super::App;
 use super::server::Connection;
 
-/// The public address of the service, such as `https://catchment.example.org` or, with a path prefix,
+/// The public URL of the service, such as `https://catchment.example.org` or, with a path prefix,
 /// `https://www.example.org/catchment`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl(Arc<str>);
@@ -27,7 +28,7 @@ pub struct PublicUrl(Arc<str>);
 /// The error for text that is not a public URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a public URL is http:// or https://, a host and an optional path, such as https://catchment.example.org"
+    "the public URL must be http:// or https://, a host and an optional path, such as https://catchment.example.org"
 )]
 pub struct InvalidPublicUrl;
 
@@ -63,8 +64,8 @@ impl fmt::Display for PublicUrl {
     }
 }
 
-/// The start of links in the response to a request, without a trailing slash. If the URL is not
-/// known, it is displayed as an empty string, so that links start with a slash.
+/// The base URL for the links in a response, without a trailing slash. If the base URL is not
+/// known, its text is empty, so that links start with a slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BaseUrl {
     text: Arc<str>,
@@ -84,7 +85,7 @@ impl BaseUrl {
         let is_trusted = peer.is_some_and(|peer| app.admission_control.is_trusted_proxy(peer));
         let text = match host(&parts.headers) {
             Some(host) if is_trusted => format!("{}://{host}", scheme(&parts.headers)),
-            // A client on this machine that addresses this machine, such as QGIS on a desktop.
+            // A client on this machine that uses a loopback address, such as QGIS on a desktop.
             Some(host) if peer.is_some_and(|ip| ip.is_loopback()) && is_loopback(host) => {
                 format!("http://{host}")
             }
@@ -96,12 +97,12 @@ impl BaseUrl {
         }
     }
 
-    /// Returns the URL, or `None` if it is not known.
+    /// Returns the base URL, or `None` if it is not known.
     pub(super) fn as_absolute(&self) -> Option<&str> {
         Some(&*self.text).filter(|text| !text.is_empty())
     }
 
-    /// Adds the request headers that the URL depends on to `Vary`.
+    /// Adds to `Vary` the request headers that the base URL depends on.
     pub(super) fn add_vary(&self, headers: &mut HeaderMap) {
         if !self.depends_on_host {
             return;
@@ -113,8 +114,8 @@ impl BaseUrl {
         headers.insert(header::VARY, names);
     }
 
-    /// Returns the path and query of a URL of this service, relative to the base URL. `None` if the
-    /// URL is of another service, or if the base URL is not known.
+    /// Returns the path and query of `url`, relative to the base URL, or `None` if `url` is not a
+    /// URL of this service or if the base URL is not known.
     pub(super) fn strip_base<'u>(&self, url: &'u Uri) -> Option<&'u str> {
         let own: Uri = self.as_absolute()?.parse().ok()?;
         if !matches!(url.scheme_str(), Some("http" | "https")) {
@@ -147,7 +148,7 @@ fn host(headers: &HeaderMap) -> Option<&str> {
     (!host.is_empty() && is_host(host)).then_some(host)
 }
 
-/// Returns the scheme that the client used, which the proxy sends because TLS ends there.
+/// Returns the scheme of the client's request. The proxy reports it, because TLS ends at the proxy.
 fn scheme(headers: &HeaderMap) -> &'static str {
     match headers.get("x-forwarded-proto").map(HeaderValue::as_bytes) {
         Some(b"https") => "https",
@@ -155,7 +156,8 @@ fn scheme(headers: &HeaderMap) -> &'static str {
     }
 }
 
-/// Returns whether `host` has only characters of a host name, an IP address and a port.
+/// Returns whether `host` has only characters that can occur in a host name, an IP address or a
+/// port.
 fn is_host(host: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
     host.bytes().all(is_plain)

@@ -1,6 +1,8 @@
-//! `/tiles/basemap.json` and its tiles: the background map, if the operator has configured a file.
+//! `/tiles/basemap.json` and its tiles: the background map, if the operator has configured a
+//! basemap file.
 //!
-//! The URLs of tiles contain the edition of the file, so that caches never mix tiles of two files.
+//! The URLs of tiles contain the edition of the file, so that caches never mix the tiles of two
+//! files.
 
 use std::fmt;
 
@@ -21,8 +23,8 @@ use super::tile_path::{linked_json, parse_tile_coord};
 use crate::tiles::basemap::{BASEMAP_ZOOM_MAX, Basemap, BasemapContent};
 use crate::tiles::{ContentEncoding, EncodedBody};
 
-/// Layers of a MapLibre style, in greys so that our areas are easy to see, with labels in system
-/// fonts.
+/// The layers of the MapLibre style of each kind of basemap. Their colours are muted, so that our
+/// areas are easy to see, and labels use system fonts.
 const RASTER_LAYERS: &str = include_str!("basemap/pictures.json");
 const PROTOMAPS_LAYERS: &str = include_str!("basemap/protomaps.json");
 const OPENMAPTILES_LAYERS: &str = include_str!("basemap/openmaptiles.json");
@@ -62,13 +64,13 @@ pub(super) fn style(
     Ok(linked_json(base, headers, &style))
 }
 
-/// Returns the URL of this style, as metadata for another style.
+/// Returns the metadata with which the style of our tiles refers to the style of the basemap.
 pub(super) fn style_metadata(base: &BaseUrl) -> Value {
     json!({ "catchment:basemap": format!("{base}/tiles/basemap.json") })
 }
 
 /// `/tiles/basemap/{edition}/{z}/{x}/{y}`: a tile, compressed as in the file if the client accepts
-/// that.
+/// that encoding, and otherwise decompressed.
 pub(super) async fn tile(
     State(app): State<App>,
     uri: Uri,
@@ -90,7 +92,7 @@ pub(super) async fn tile(
         .ok_or_else(Problem::no_acceptable_encoding)?;
     let compressed = basemap.tile(coord).await.map_err(tile_error)?;
     let compressed = compressed.unwrap_or_default();
-    // For the `ETag`, which is a hash of the bytes in the file.
+    // This body is only for the `ETag`, which is a hash of the bytes in the file.
     let compressed_body = EncodedBody::with_encodings(compressed.clone(), []);
     let body = match encoding {
         encoding if encoding == basemap.tile_encoding => compressed,
@@ -116,15 +118,15 @@ fn decompress(basemap: &Basemap, compressed: &Bytes) -> Result<Bytes, Problem> {
     Ok(bytes.into())
 }
 
-/// Returns an internal error without the coordinates of the tile. They are private, and internal
-/// errors are logged.
+/// Returns an internal error without the coordinates of the tile, because internal errors are
+/// logged and the coordinates are private.
 fn tile_error(error: impl fmt::Display) -> Problem {
     Problem::internal(format!("reading a tile of the basemap: {error}"))
 }
 
 fn no_such_tile() -> Problem {
     let detail = format!(
-        "a tile of the basemap must be {{z}}/{{x}}/{{y}} with z from 0 to {BASEMAP_ZOOM_MAX}, x and y below 2^z"
+        "a tile of the basemap must be {{z}}/{{x}}/{{y}}, with z from 0 to {BASEMAP_ZOOM_MAX}, and x and y below 2^z"
     );
     Problem::bad_request("invalid_tile", detail)
 }

@@ -1,9 +1,9 @@
-//! `/api/v1/batch`: streams an input file of any length through the batch look-up. Output rows are
-//! sent while input rows arrive. The code and the output are the same as for `catchment batch`.
+//! `/api/v1/batch`: streams an input file through the batch look-up. Output rows are sent while
+//! input rows arrive. The code and the output are the same as for `catchment batch`.
 //!
-//! An error that is found before the first output row is a problem response. After that, the
-//! response body is cut off, so that clients see it as incomplete. The summary is a trailer or,
-//! with a ticket, the response to the upload.
+//! An error before the first output row is sent as a problem response. A later error truncates the
+//! response body, so that the client sees that the output is incomplete. The summary is sent as a
+//! trailer or, with a ticket, as the response to the upload.
 
 mod check;
 mod errors;
@@ -45,7 +45,7 @@ use crate::batch::{
     DetectedFormat,
 };
 
-/// Limits on batches over HTTP.
+/// The limits of batches over HTTP.
 #[derive(Debug, Clone)]
 pub struct BatchLimits {
     /// The maximum size of the request body, in bytes as sent (before decompression).
@@ -54,21 +54,22 @@ pub struct BatchLimits {
     pub concurrent_jobs_max: usize,
     /// The maximum number of batches of one client that are processed at the same time.
     pub concurrent_jobs_per_client_max: usize,
-    /// How long a batch is queued before it is rejected.
+    /// The maximum time for which a batch is queued. After that, it is rejected.
     pub queue_timeout: Duration,
     /// The number of threads for each batch.
     pub threads_per_job: NonZeroUsize,
-    /// A batch is aborted when upload and download together move fewer than 1,000 bytes a second
-    /// for this long.
+    /// The time after which a batch is aborted if its upload and download have not had a combined
+    /// average rate of more than 1,000 bytes a second.
     pub stall_timeout: Duration,
-    /// The lowest average rate, in bytes a second, at which a client may send or read. A slower
-    /// batch is aborted. Only time spent waiting for the client counts.
+    /// The minimum average rate, in bytes a second, at which a client must send its input and read
+    /// its output. Only the time that the service spends waiting for the client counts. A batch
+    /// with a slower client is aborted.
     pub bytes_per_second_min: u64,
-    /// The rate is checked once the service has waited this long for the client.
+    /// The time that the service spends waiting for the client before the average rate is checked.
     pub rate_grace: Duration,
     /// Like `rate_grace`, but while other batches are queued.
     pub rate_grace_if_queued: Duration,
-    /// The maximum duration of a batch, which is aborted after that.
+    /// The maximum duration of a batch. A longer batch is aborted.
     pub job_timeout: Duration,
 }
 
@@ -82,7 +83,7 @@ impl Default for BatchLimits {
             concurrent_jobs_per_client_max: 2,
             // Twice `rate_grace_if_queued`.
             queue_timeout: Duration::from_secs(30),
-            // Leaves CPUs for single look-ups.
+            // Half of the CPUs are left for single look-ups.
             threads_per_job: NonZeroUsize::new(cpu_count.get() / 2).unwrap_or(NonZeroUsize::MIN),
             stall_timeout: Duration::from_secs(60),
             // A fiftieth of a 4 Mbit/s connection.
@@ -95,22 +96,24 @@ impl Default for BatchLimits {
     }
 }
 
-/// The maximum number of queued batches for each permit, and for each client.
+/// The maximum number of queued batches for each permit.
 const QUEUED_PER_PERMIT: usize = 8;
+/// The maximum number of queued batches of one client.
 const QUEUED_PER_CLIENT: usize = 16;
 
 /// The media type of an Arrow stream, as registered with IANA.
 const ARROW_STREAM_TYPE: &str = "application/vnd.apache.arrow.stream";
 
-/// The target of audit events, which are logged at every log level: one for each batch that was
-/// read.
+/// The log target of audit events. There is one event for each batch that was read, and it is
+/// logged at every log level.
 pub(crate) const AUDIT_TARGET: &str = "catchment::audit";
 
-/// How long the response status waits for the first output rows. A client may send the rest of its
-/// input only after it has seen a response, so the wait must end.
+/// The maximum time for which the start of the response waits for the first output rows. The wait
+/// is limited because a client may send the rest of its input only after it has seen the start of
+/// the response.
 const FIRST_ROWS_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// `Retry-After` when the queue is full, in seconds.
+/// The value of `Retry-After` if the queue is full, in seconds.
 const RETRY_AFTER_S: u16 = 10;
 
 /// The batches in progress, and their limits. Clones share the same state.
@@ -145,7 +148,7 @@ impl BatchJobs {
         self.permits.queued()
     }
 
-    /// Waits in the queue for a permit. The request body is not read until then.
+    /// Waits in the queue for a permit. The request body is not read before the permit is granted.
     async fn acquire_permit(
         &self,
         client: ClientId,
@@ -157,7 +160,7 @@ impl BatchJobs {
         permit.unwrap_or(Err(AcquireError::Full)).map_err(reject)
     }
 
-    /// Rejects a body whose `Content-Length` exceeds the limit before any of it is sent.
+    /// Rejects a request whose `Content-Length` exceeds the limit, before its body is read.
     fn check_content_length(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let length = headers.get(header::CONTENT_LENGTH);
         let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -180,7 +183,8 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
     let upload_half_result = batch_params
         .ticket
         .map(|ticket| app.batch_jobs.tickets.register(ticket));
-    // Registered before the batch is queued, so that the download waits as long as the upload does.
+    // The ticket is registered before the batch is queued, so that the download waits as long as
+    // the upload does.
     let upload_half = upload_half_result.transpose()?;
     let permit = app
         .batch_jobs
@@ -216,15 +220,15 @@ fn client_id(request: &Request) -> ClientId {
     client.unwrap_or_default()
 }
 
-/// Sends the output rows to the download request with the ticket, and returns the summary as the
-/// response to the upload.
+/// Sends the output rows to the request that downloads with the ticket, and returns the summary as
+/// the response to the upload.
 async fn respond_via_ticket(
     batch_response: BatchResponse,
     summary_rx: SummaryReceiver,
     upload_half: UploadHalf,
 ) -> Result<Response, Problem> {
     upload_half.deliver(batch_response).await?;
-    // The sender is dropped only by a panic.
+    // The sender is dropped without a result only by a panic.
     let summary = summary_rx.await.unwrap_or_else(|_| Err(job_panicked()))?;
     Ok((NO_STORE, Json(summary)).into_response())
 }
@@ -253,7 +257,7 @@ fn accepts_trailers(headers: &HeaderMap) -> bool {
         .any(|word| word.trim().eq_ignore_ascii_case("trailers"))
 }
 
-/// What the audit log records about the sender of a batch.
+/// The properties of a batch request that the audit log records.
 #[derive(Clone)]
 struct AuditContext {
     request_id: RequestId,
@@ -288,7 +292,7 @@ struct BatchJob {
     _permit: ConcurrencyPermit,
 }
 
-/// Receives the summary, or the error, when the batch has ended.
+/// The receiver of the summary, or of the error, when the batch has ended.
 type SummaryReceiver = oneshot::Receiver<Result<Value, Problem>>;
 
 /// The state of a batch once its input format has been detected.
@@ -324,14 +328,15 @@ impl BatchJob {
         let compression = self.params.request.compression;
         tokio::spawn(pump.run());
         tokio::task::spawn_blocking(move || self.run(reader, writer, inspection_tx, summary_tx));
-        // The sender is dropped only by a panic.
+        // The sender is dropped without a result only by a panic.
         match inspection_rx
             .await
             .unwrap_or_else(|_| Err(job_panicked()))?
         {
             Inspection::Checked(body) => Ok(JobStart::Checked(body)),
             Inspection::Accepted(detected) => {
-                // A batch that fails at its first rows gets a problem, not a truncated response.
+                // A batch that fails at its first rows is answered with a problem, not with a
+                // truncated response.
                 let summary_rx = tokio::select! {
                     biased;
                     result = &mut summary_rx => {
@@ -340,7 +345,8 @@ impl BatchJob {
                         let _ = replay_tx.send(Ok(summary));
                         summary_rx
                     }
-                    // If the batch fails there are no rows, and `summary_rx` receives the error.
+                    // If the batch fails before its first rows, this branch is disabled, and
+                    // `summary_rx` receives the error.
                     Ok(()) = first_rows => summary_rx,
                     () = tokio::time::sleep(FIRST_ROWS_TIMEOUT) => summary_rx,
                 };
@@ -412,7 +418,7 @@ impl BatchJob {
         Ok((Inspection::Accepted(Box::new(detected)), Some(input)))
     }
 
-    /// Processes the input to its end, and returns the summary.
+    /// Processes the whole input, and returns the summary.
     fn process(
         &self,
         input: BatchInput<UploadReader>,

@@ -13,7 +13,7 @@ use crate::index::{
 };
 use crate::request::LocateRequest;
 
-/// The response to a look-up.
+/// The response body of a look-up.
 pub(crate) struct LocateBody<'i> {
     index: &'i Index,
     answer: LocateAnswer<'i>,
@@ -48,7 +48,7 @@ struct SuccessorBody {
     from: String,
 }
 
-/// The dataset of a response.
+/// The dataset of a response: its name, version and attribution.
 #[derive(Serialize)]
 pub(crate) struct DatasetBody<'i> {
     name: &'i str,
@@ -102,8 +102,8 @@ impl<'i> LocateBody<'i> {
         requested.is_none_or(|requested| requested.contains(&layer))
     }
 
-    /// Writes the requested layers in the order of the answer, then those that the dataset does not
-    /// have. `comma` is written before the first.
+    /// Writes the requested layers: first the layers of the answer, in its order, and then the
+    /// layers that the dataset does not have. `comma` is written before the first layer.
     fn write_layers(
         &self,
         json: &mut JsonWriter,
@@ -170,7 +170,7 @@ impl<'i> LocateBody<'i> {
     }
 }
 
-/// Returns a directory entry as JSON.
+/// Returns the directory entry of a postcode as JSON.
 pub(super) fn entry_json(index: &Index, answer: &LocateAnswer<'_>) -> Vec<u8> {
     let entry = answer.location.and_then(|location| location.entry);
     let area = entry.and_then(|entry| index.statistical_area_code(&entry));
@@ -237,7 +237,7 @@ fn write_location(json: &mut JsonWriter, location: Location) {
     json.raw("}");
 }
 
-/// Writes the end of a response: its date and dataset.
+/// Writes the end of a response: its as-of date and its dataset.
 fn write_as_of_and_dataset(json: &mut JsonWriter, as_of: Date, manifest: &Manifest) {
     json.raw(",\"as_of\":");
     json.display(as_of);

@@ -1,4 +1,4 @@
-//! Responses whose bodies are encoded once and sent in the encoding that each client prefers.
+//! Responses whose bodies are encoded once, and sent in the encoding that each client prefers.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -14,8 +14,8 @@ use crate::tiles::{ContentEncoding, EncodedBody};
 
 const VARY: HeaderValue = HeaderValue::from_static("accept-encoding");
 
-/// Returns the body in the encoding that the client prefers, or 304 if the client has it. Caches
-/// revalidate after five minutes.
+/// Returns the body in the encoding that the client prefers, or 304 if the client already has that
+/// body. Caches revalidate the response after five minutes.
 ///
 /// # Errors
 /// If the client accepts none of the encodings.
@@ -59,8 +59,8 @@ fn negotiated_response(
     ))
 }
 
-/// Returns the body in one encoding, 304 if the client has it, or 204 if it is empty. A response
-/// that must not be stored ([`PRIVATE_NO_STORE`]) has no `ETag`.
+/// Returns the body in the given encoding, 304 if the client already has that body, or 204 if the
+/// body is empty. A response that must not be stored ([`PRIVATE_NO_STORE`]) has no `ETag`.
 pub(super) fn encoded_response(
     headers: &HeaderMap,
     content_type: HeaderValue,
@@ -69,7 +69,8 @@ pub(super) fn encoded_response(
     encode: impl FnOnce() -> Bytes,
     cache_control: HeaderValue,
 ) -> Response {
-    // Each encoding has its own tag (RFC 9110, section 8.8.3.3). An empty body is never encoded.
+    // Each encoding has its own entity tag (RFC 9110, section 8.8.3.3). An empty body is never
+    // encoded.
     let tag = match encoding {
         _ if encoded_body.is_empty() => format!("\"{}\"", encoded_body.digest()),
         ContentEncoding::Identity => format!("\"{}\"", encoded_body.digest()),

@@ -1,4 +1,4 @@
-//! Cacheable responses: `ETag`, and 304 if the client has the body already.
+//! Cacheable responses: `ETag`, and 304 if the client already has the body.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -6,18 +6,19 @@ use serde::Serialize;
 
 use crate::dataset::manifest::sha256_hex;
 
-/// Caches revalidate after five minutes, mostly with 304.
+/// `Cache-Control` of a response that caches revalidate after five minutes, mostly with 304.
 pub(super) const CACHE_FIVE_MINUTES: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
-/// For a URL whose content never changes (RFC 8246).
+/// `Cache-Control` of a response whose URL always returns the same content (RFC 8246).
 pub(super) const CACHE_IMMUTABLE: HeaderValue =
     HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// For a response whose URL could reveal a person's location: it contains a point, a few houses or
-/// a postcode. Caches must not store it, and it has no `ETag` that could identify it later.
+/// `Cache-Control` of a response whose URL could reveal a person's location, because it contains a
+/// postcode, a point or a small area. Caches must not store the response, and it has no `ETag`,
+/// because an `ETag` could identify it later.
 pub(super) const PRIVATE_NO_STORE: HeaderValue = HeaderValue::from_static("private, no-store");
 
-/// Returns a response whose URL could reveal a person's location.
+/// Returns a response that must not be stored, because its URL could reveal a person's location.
 pub(super) fn no_store_response(content_type: &'static str, body: Vec<u8>) -> Response {
     let headers = [
         (header::CACHE_CONTROL, PRIVATE_NO_STORE),
@@ -32,7 +33,7 @@ pub(super) fn cacheable_response(
     content_type: &'static str,
     body: Vec<u8>,
 ) -> Response {
-    // Half a SHA-256 is enough to distinguish the versions of one URL.
+    // Half of a SHA-256 digest is enough to distinguish the versions of one URL.
     let tag = format!("\"{}\"", &sha256_hex(&body)[..32]);
     let is_not_modified = if_none_match(headers, &tag);
     let common = [
@@ -55,7 +56,7 @@ pub(super) fn cacheable_json(headers: &HeaderMap, body: &impl Serialize) -> Resp
     cacheable_response(headers, "application/json", bytes)
 }
 
-/// Returns whether `If-None-Match` lists the tag: the client then has the body already.
+/// Returns whether `If-None-Match` lists the tag, which means that the client already has the body.
 pub(super) fn if_none_match(headers: &HeaderMap, tag: &str) -> bool {
     let values = headers.get_all(header::IF_NONE_MATCH).iter();
     let mut texts = values.filter_map(|value| value.to_str().ok());

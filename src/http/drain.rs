@@ -5,9 +5,9 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt;
 
-/// How long, and how much of, the rest of a request body is read after a batch was rejected, so
-/// that the client can then read the error.
+/// The maximum time for which the rest of a request body is read.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// The maximum number of bytes of the rest of a request body that are read.
 const DRAIN_BYTES_MAX: usize = 64 << 20;
 
 /// Reads and discards the rest of a body, up to a limit of time and bytes.
@@ -21,6 +21,6 @@ pub(super) async fn drain_body(body: &mut Body) {
             }
         }
     };
-    // Best effort: the caller goes on either way.
+    // If the time runs out, the rest of the body is not read, and the caller continues.
     let _ = tokio::time::timeout(DRAIN_TIMEOUT, rest).await;
 }

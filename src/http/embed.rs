@@ -1,4 +1,4 @@
-//! Maps on other sites: the page for frames, oEmbed, and the page with the embed code.
+//! Maps on other sites: the page for frames, the oEmbed endpoint, and the page with the embed code.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::index::Index;
 use crate::request::RequestParams;
 use crate::web::{self, EmbedCodePage, EmbedPage, EmbeddedMap, FRAME_HEIGHT};
 
-/// The sites that may show our maps in a frame: the value of `frame-ancestors`.
+/// The sites that may show our maps in a frame, as the value of `frame-ancestors`.
 #[derive(Debug, Clone)]
 pub struct FrameAncestors(Arc<str>);
 
@@ -32,7 +32,7 @@ impl FrameAncestors {
         FrameAncestors("*".into())
     }
 
-    /// Allows these origins and this service; any site if `origins` is empty.
+    /// Allows this service and the given origins, or any site if `origins` is empty.
     pub fn from_origins(origins: &[EmbedOrigin]) -> FrameAncestors {
         if origins.is_empty() {
             return FrameAncestors::any();
@@ -41,8 +41,8 @@ impl FrameAncestors {
         FrameAncestors(format!("'self' {}", origins.join(" ")).into())
     }
 
-    /// Returns the `Content-Security-Policy`. Like that of other pages, it allows only our own
-    /// scripts.
+    /// Returns the `Content-Security-Policy` header. Like the policy of other pages, it allows only
+    /// our own scripts.
     fn policy(&self) -> HeaderValue {
         let policy = format!(
             "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; \
@@ -53,8 +53,8 @@ impl FrameAncestors {
     }
 }
 
-/// An origin such as `https://www.example.nhs.uk`, or with a wildcard for its subdomains
-/// (`https://*.nhs.uk`).
+/// An origin such as `https://www.example.nhs.uk`, or all subdomains of a host, such as
+/// `https://*.nhs.uk`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmbedOrigin(String);
 
@@ -171,8 +171,8 @@ fn layer_title(index: &Index, layer: Layer) -> String {
     entry.map_or_else(|| layer.to_string(), |entry| entry.title.clone())
 }
 
-/// Returns the oEmbed URL of a page. `None` if the public URL of the service is not known, because
-/// oEmbed needs absolute URLs.
+/// Returns the oEmbed URL of a page, or `None` if the public URL of the service is not known,
+/// because oEmbed needs absolute URLs.
 fn oembed_url(base: &BaseUrl, path: &str) -> Option<String> {
     let base = base.as_absolute()?;
     let url = format!("{base}{path}");
@@ -197,16 +197,16 @@ pub(super) fn link_oembed(base: &BaseUrl, path: &str, response: &mut Response) {
     add_oembed_link(response.headers_mut(), oembed.as_deref());
 }
 
-/// Like [`link_oembed`], but also adds the `Vary` header, for a page that has no other absolute
-/// URL.
+/// Like [`link_oembed`], but also adds the `Vary` header. For a page without other absolute URLs.
 pub(super) fn link_oembed_and_vary(base: &BaseUrl, path: &str, response: &mut Response) {
     link_oembed(base, path, response);
     base.add_vary(response.headers_mut());
 }
 
-/// The width of a frame, unless the consumer sets a smaller maximum.
+/// The width of a frame in pixels, unless the consumer sets a smaller maximum.
 const OEMBED_WIDTH: u32 = 640;
-/// How long consumers may cache a response: a day (`cache_age`, oEmbed 1.0, 2.3.4).
+/// The time for which consumers may cache a response, in seconds: one day (`cache_age`, oEmbed 1.0,
+/// section 2.3.4).
 const OEMBED_CACHE_S: u32 = 86_400;
 
 /// `GET /oembed` (oEmbed 1.0). Unlike on other routes, unknown parameters are ignored, because
@@ -261,8 +261,10 @@ fn invalid_pixels(name: &str) -> Problem {
     Problem::bad_request("malformed", format!("{name} must be a number of pixels"))
 }
 
-/// Returns the map on a page of this service. URLs of other services and of pages without a map are
-/// not found.
+/// Returns the map on a page of this service.
+///
+/// # Errors
+/// If the URL is of another service, or of a page without a map (404).
 fn map_at_url(app: &App, base: &BaseUrl, url: &str) -> Result<EmbeddedMap, Problem> {
     let url: Uri = url.parse().map_err(|_| Problem::not_found())?;
     let local_path = base.strip_base(&url).ok_or_else(Problem::not_found)?;
@@ -306,8 +308,8 @@ pub(super) async fn code_page(
         Some((layer, area)) => (layer, Some(area)),
         None => (choice.as_str(), None),
     };
-    // Search is on by default. Once the form is submitted, a missing `search` means that the box is
-    // not ticked.
+    // Search is on by default. After the form is submitted, a missing `search` means that the box
+    // is not ticked.
     let has_search = params.get("search").is_some() || params.get("show").is_none();
     let map = EmbeddedMap {
         has_search,
@@ -327,7 +329,7 @@ pub(super) async fn code_page(
     Ok(response)
 }
 
-/// Returns the layers that fit on one map, each with its areas that have a boundary.
+/// Returns the layers that fit on one map, each with the areas that have a boundary.
 fn embed_choices(index: &Index) -> Vec<(Layer, String, Vec<&Area>)> {
     let today = today_in_london();
     let areas_of = |layer: Layer| {
@@ -346,7 +348,7 @@ fn embed_choices(index: &Index) -> Vec<(Layer, String, Vec<&Area>)> {
         .collect()
 }
 
-/// Returns the default choice: the first layer, or an area if all layers are too large.
+/// Returns the default choice: the first layer, or an area if every layer is too large.
 fn first_choice(index: &Index, choices: &[(Layer, String, Vec<&Area>)]) -> Option<String> {
     if let Some((layer, _, _)) = choices.first() {
         return Some(layer.to_string());

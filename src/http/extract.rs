@@ -1,4 +1,4 @@
-//! Extractors: strict query strings, small JSON and form bodies, and parsed path parameters.
+//! Extractors: strict query strings, small JSON and form bodies, and path parameters.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::problem::Problem;
 use crate::request::RequestParams;
 
-/// The maximum size of a body: many times that of the parameters of one look-up.
+/// The maximum size of a request body in bytes. The parameters of one look-up are much shorter.
 pub(super) const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// Returns the parameters of the query string.
@@ -24,7 +24,8 @@ pub(super) fn query_params(uri: &Uri, allowed: &[&'static str]) -> Result<Reques
     Ok(RequestParams::new(pairs, allowed)?)
 }
 
-/// Returns the query parameters that are not blank. Forms send empty fields as blank parameters.
+/// Returns the query parameters that are not blank. Browsers send the empty fields of a form as
+/// blank parameters.
 pub(super) fn non_empty_query_params(
     uri: &Uri,
     allowed: &[&'static str],
@@ -53,7 +54,8 @@ pub(super) async fn json_params(
     Ok(RequestParams::new(pairs, allowed)?)
 }
 
-/// Returns the form parameters that are not blank. Browsers send empty fields as blank parameters.
+/// Returns the parameters of a form body that are not blank. Browsers send the empty fields of a
+/// form as blank parameters.
 pub(super) async fn form_params(
     request: Request,
     allowed: &[&'static str],
@@ -66,7 +68,8 @@ pub(super) async fn form_params(
 }
 
 async fn read_body(body: Body) -> Result<Vec<u8>, Problem> {
-    // Checks `Content-Length` before anything is read.
+    // The lower bound of the size is `Content-Length`, so a body that is too large is not read at
+    // all.
     if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
         return Err(Problem::too_large(BODY_BYTES_MAX as u64));
     }
@@ -95,7 +98,7 @@ pub(super) fn content_type(headers: &HeaderMap) -> Option<&str> {
     value.split(';').next().map(str::trim)
 }
 
-/// Returns the text of a parameter, or `None` if it is null.
+/// Returns the text of a parameter, or `None` if the value is null.
 fn param_text(name: &str, value: Value) -> Result<Option<String>, Problem> {
     match (name, value) {
         (_, Value::Null) => Ok(None),
@@ -116,7 +119,7 @@ fn param_text(name: &str, value: Value) -> Result<Option<String>, Problem> {
 fn wrong_value() -> Problem {
     Problem::bad_request(
         "malformed",
-        "values must be strings; coordinates may be numbers, and layers an array of strings",
+        "values must be strings; coordinates may be numbers, and layers may be an array of strings",
     )
 }
 

@@ -1,4 +1,4 @@
-//! A writer that appends JSON to one buffer. Names and punctuation are literals in the code,
+//! A JSON writer that appends to one buffer. Names and punctuation are literals in the code,
 //! numbers and strings are copied once, and no intermediate value is built.
 
 use std::fmt::Display;
@@ -6,10 +6,10 @@ use std::io::Write as _;
 
 use serde::Serialize;
 
-/// Enough for a response with every layer.
+/// The initial capacity of the buffer, enough for a response with every layer.
 const INITIAL_CAPACITY: usize = 4 * 1024;
 
-/// Writes JSON to a buffer. The caller writes commas and brackets.
+/// A writer that appends JSON to a buffer. The caller writes commas and brackets.
 pub(crate) struct JsonWriter {
     bytes: Vec<u8>,
 }
@@ -25,14 +25,14 @@ impl JsonWriter {
         self.bytes
     }
 
-    /// Appends JSON as it is.
+    /// Appends text that is already JSON.
     pub(super) fn raw(&mut self, json: &str) {
         self.bytes.extend_from_slice(json.as_bytes());
     }
 
-    /// Appends a string in quotes, and escapes it.
+    /// Appends a string in quotes, with escapes where they are needed.
     pub(super) fn string(&mut self, text: &str) {
-        // Without an early exit, the loop checks many bytes at a time.
+        // Because the loop has no early exit, it checks many bytes at a time.
         let is_special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
         let needs_escaping = text.bytes().fold(false, |any, byte| any | is_special(byte));
         if needs_escaping {
@@ -43,7 +43,7 @@ impl JsonWriter {
         self.bytes.push(b'"');
     }
 
-    /// Appends the text of a value in quotes, such as a date or a postcode. It must not need
+    /// Appends a value, such as a date or a postcode, as a string in quotes. Its text must not need
     /// escaping.
     pub(super) fn display(&mut self, value: impl Display) {
         write!(self.bytes, "\"{value}\"").expect("writing to a Vec");
@@ -57,12 +57,12 @@ impl JsonWriter {
         }
     }
 
-    /// Appends any other value with serde.
+    /// Appends any other value, with its serde implementation.
     pub(super) fn value(&mut self, value: &(impl Serialize + ?Sized)) {
         serde_json::to_writer(&mut self.bytes, value).expect("our values serialize to a Vec");
     }
 
-    /// Appends a number rounded to this many decimals, without trailing zeros.
+    /// Appends a number, rounded to `decimals` decimal places and without trailing zeros.
     pub(super) fn number(&mut self, number: f64, decimals: u32) {
         let scale = 10_u64.pow(decimals);
         #[expect(
@@ -83,7 +83,7 @@ impl JsonWriter {
         while fraction % 10 == 0 {
             (fraction, width) = (fraction / 10, width - 1);
         }
-        // The 1 in front preserves leading zeros.
+        // Leading zeros are preserved by a 1 in front of the digits, which is not written.
         let mut digits = itoa::Buffer::new();
         self.bytes.push(b'.');
         self.raw(&digits.format(fraction + 10_u64.pow(width))[1..]);

@@ -1,40 +1,47 @@
-//! Timeouts and limits of the server and of requests.
+//! Timeouts and limits of the server.
 
 use std::time::Duration;
 
-/// Maximum length of the path and query. The headers may use the rest of the 16 KiB.
+/// The maximum length of the path and query in bytes. The rest of the 16 KiB for the request line
+/// and the headers is left for the headers.
 pub(super) const URI_BYTES_MAX: usize = 12 * 1024;
 
 /// Timeouts and limits of the server.
 #[derive(Debug, Clone)]
 pub struct ServerLimits {
-    /// Time for the header of a request to arrive, counted from the opening of a connection or, for
-    /// later requests, from the first byte. After that, the connection is closed.
-    pub header_timeout: Duration,
-    /// Time to read a request and to answer it. Batches have timeouts of their own.
-    pub request_timeout: Duration,
-    /// How long a client may read less than 1,000 bytes/s of a response before its connection is
+    /// The maximum time for the headers of a request to arrive, counted from the opening of the
+    /// connection or, for later requests, from the first byte. After that, the connection is
     /// closed.
+    pub header_timeout: Duration,
+    /// The maximum time to read and answer a request. Batches have timeouts of their own.
+    pub request_timeout: Duration,
+    /// The time after which a connection is closed if its client reads less than 1,000 bytes/s of a
+    /// response.
     pub write_timeout: Duration,
-    /// Maximum idle time between two requests on a connection.
+    /// The maximum idle time between two requests on a connection.
     pub idle_timeout: Duration,
-    /// Time after the shutdown signal during which new connections are still accepted and served,
-    /// so that load balancers see `/health/ready` fail and send requests to other replicas.
+    /// The time after the shutdown signal during which new connections are still accepted and
+    /// served, so that load balancers see `/health/ready` fail and send requests to other replicas.
     pub shutdown_delay: Duration,
-    /// Time after the shutdown signal for requests in flight to finish, including `shutdown_delay`.
+    /// The maximum time after the shutdown signal for requests in flight to finish, including
+    /// `shutdown_delay`.
     pub shutdown_grace: Duration,
-    /// Maximum number of open connections. At the limit, an idle one is closed.
+    /// The maximum number of open connections. At the limit, an idle connection is closed to accept
+    /// a new connection.
     pub connections: usize,
-    /// Maximum number of concurrent look-ups, of searches that wait for a CPU permit, and of
-    /// rendered responses that wait for one. Further requests get 503 with `Retry-After`.
+    /// The maximum number of concurrent look-ups. Also the maximum number of searches, and of
+    /// rendered responses, that wait for a CPU permit. Further requests are answered with 503 and
+    /// `Retry-After`.
     pub requests: usize,
-    /// Maximum number of waiting requests, and of requests with a body, of one client.
+    /// The maximum number of waiting requests of one client, and of its concurrent requests with a
+    /// body.
     pub requests_per_client: usize,
-    /// Maximum number of concurrent requests with a body. At the limit, a slow upload is evicted.
+    /// The maximum number of concurrent requests with a body. At the limit, a slow upload is
+    /// evicted.
     pub bodies: usize,
-    /// Maximum number of requests that wait to download a batch by ticket.
+    /// The maximum number of requests that wait to download a batch by ticket.
     pub ticket_downloads: usize,
-    /// The same for one client.
+    /// The maximum number of requests of one client that wait to download a batch by ticket.
     pub ticket_downloads_per_client: usize,
 }
 

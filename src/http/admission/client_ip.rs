@@ -1,4 +1,5 @@
-//! The client IP address: that of the connection, or the one that a trusted proxy reports.
+//! The IP address of the client: the address of the connection, or the address that a trusted proxy
+//! reports.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -73,20 +74,21 @@ pub(super) fn is_trusted_proxy(address: IpAddr, proxies: &[IpNetwork]) -> bool {
 pub(super) enum ClientAddress {
     /// An IP address.
     Ip(IpAddr),
-    /// A trusted proxy sent a hop that is not an address, or an empty header. All such requests are
-    /// counted as one client: an unreadable header must not exempt a client from limits.
+    /// The `X-Forwarded-For` header of a trusted proxy is empty or has a hop that is not an
+    /// address. All such requests are counted as one client, because an unreadable header must not
+    /// exempt a client from limits.
     Unreadable,
     /// A Unix socket, which has no address.
     UnixSocket,
 }
 
-/// Returns the client address of a request: the right-most hop of `X-Forwarded-For` that is not a
-/// trusted proxy if the connection is from a trusted proxy, and otherwise the address of the
-/// connection.
+/// Returns the client address of a request. If the connection is from a trusted proxy, this is the
+/// right-most hop of `X-Forwarded-For` that is not a trusted proxy. Otherwise, it is the address of
+/// the connection.
 ///
-/// Hops are read as bytes, from the right. Clients can write anything further to the left, so the
-/// first hop that is not an address (`unknown`, `_hidden`, a byte beyond ASCII) ends the search,
-/// and the address is unreadable. Empty hops are skipped (RFC 9110, section 5.6.1).
+/// Hops are read as bytes, from the right. Hops further to the left may have been written by the
+/// client, so the first hop that is not an address (`unknown`, `_hidden`, a byte beyond ASCII) ends
+/// the search, and the address is unreadable. Empty hops are skipped (RFC 9110, section 5.6.1).
 pub(super) fn client_address(
     peer: Option<IpAddr>,
     headers: &HeaderMap,
@@ -95,8 +97,8 @@ pub(super) fn client_address(
     let peer_address = peer.map_or(ClientAddress::UnixSocket, ClientAddress::Ip);
     let is_trusted = match peer {
         Some(peer) => is_trusted_proxy(peer, proxies),
-        // A Unix socket has no address that could be listed as trusted. It is trusted if any proxy
-        // is.
+        // A Unix socket has no address that could be listed as trusted, so it is trusted if any
+        // trusted proxy is configured.
         None => !proxies.is_empty(),
     };
     let mut lines = headers.get_all("x-forwarded-for").iter().rev().peekable();
@@ -118,7 +120,7 @@ pub(super) fn client_address(
     address
 }
 
-/// Parses an IP address with or without a port.
+/// Parses a hop: an IP address with or without a port.
 fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
     let hop = std::str::from_utf8(hop).ok()?;
     let with_port = || hop.parse().ok().map(|address: SocketAddr| address.ip());
@@ -127,8 +129,8 @@ fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
     address.map(|address: IpAddr| address.to_canonical())
 }
 
-/// Returns the address by which a client is counted: the address itself, or the /64 prefix of an
-/// IPv6 address, because one client usually has a whole /64.
+/// Returns the address by which a client is counted: an IPv4 address itself, or the /64 prefix of
+/// an IPv6 address, because one client usually has a whole /64.
 pub(super) fn client_prefix(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -209,7 +211,7 @@ mod tests {
             ("[::ffff:198.51.100.7]:80", "198.51.100.7"),
             ("6.6.6.6,198.51.100.7", "198.51.100.7"),
             ("6.6.6.6\t,\t 198.51.100.7 \t", "198.51.100.7"),
-            // A hop that the client sent itself is ignored, whatever it is.
+            // A hop that the client itself sent is ignored, whatever its text is.
             ("rubbish, 198.51.100.7", "198.51.100.7"),
             // Empty hops are skipped.
             ("198.51.100.7, , ", "198.51.100.7"),

@@ -7,7 +7,7 @@ use super::fair_semaphore::{AcquireError, ClientId, ConcurrencyPermit, FairSemap
 /// The CPU permit of one request: held while its response is rendered and written, and released as
 /// soon as the client stops reading. It is stored in the extensions of the request. A handler that
 /// reads a body acquires the permit when the body has arrived. A handler that waits for another
-/// task releases it first.
+/// task releases the permit before it waits.
 #[derive(Clone)]
 pub(in crate::http) struct CpuPermit(Arc<PermitState>);
 
@@ -33,7 +33,7 @@ impl CpuPermit {
     /// Waits for the permit.
     ///
     /// # Errors
-    /// If too many requests are waiting.
+    /// If too many requests are waiting, or if the request is displaced from the queue.
     pub(in crate::http) async fn acquire(&self) -> Result<(), AcquireError> {
         let permit = self
             .0
@@ -52,7 +52,8 @@ impl CpuPermit {
 
     /// Releases the permit, which then goes to the next waiting request.
     pub(in crate::http) fn release(&self) {
-        // The next request is woken outside the lock.
+        // The permit is dropped after the lock is released, because the drop wakes the next
+        // request.
         let permit = self.permit().take();
         drop(permit);
     }

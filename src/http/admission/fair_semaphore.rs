@@ -4,19 +4,19 @@
 //! queue that is bounded in total and for each client. The queue is served round robin by client,
 //! so that a client with many requests delays only its own requests. When the queue is full, a
 //! request of a client with few waiting requests displaces the latest request of the client with
-//! the most.
+//! the most waiting requests.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// The client that a request is counted for: a keyed digest of an address or of the id of an API
-/// key.
+/// The id of the client that a request is counted for: a keyed digest of an address or of the id of
+/// an API key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(in crate::http) struct ClientId(pub(super) u64);
 
-/// The number of permits, and of requests that may wait for one.
+/// The number of permits, and the number of requests that may wait for a permit.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::http) struct SemaphoreLimits {
     /// Permits in total.
@@ -29,7 +29,7 @@ pub(in crate::http) struct SemaphoreLimits {
     pub(in crate::http) queue_length_per_client: usize,
 }
 
-/// The reason why a request got no permit.
+/// The reason why a request was not granted a permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum AcquireError {
     /// All permits are taken, and the queue is full.
@@ -54,7 +54,7 @@ struct SemaphoreState {
     next_waiter_id: u64,
     /// Clients that have a permit or wait for one.
     clients: HashMap<ClientId, ClientState>,
-    /// Clients that wait; the next to be served is first.
+    /// Clients that wait for a permit; the client to be served next is first.
     waiting_clients: VecDeque<ClientId>,
 }
 
@@ -129,7 +129,7 @@ impl FairSemaphore {
         state.enqueue(client, Waiter { id, grant });
         drop(state);
         if let Some(displaced) = displaced {
-            // The displaced request may have been dropped meanwhile.
+            // The displaced request may already have been dropped.
             let _ = displaced.grant.send(Err(AcquireError::Full));
         }
         Ok(PermitRequest::Queued(QueuedRequest {
@@ -140,7 +140,8 @@ impl FairSemaphore {
         }))
     }
 
-    /// Acquires a permit beyond the total limit, for a request for which another one was evicted.
+    /// Acquires a permit even at the total limit, for a request for which another request was
+    /// evicted.
     pub(in crate::http) fn acquire_over_limit(&self, client: ClientId) -> ConcurrencyPermit {
         self.0.state().acquire(client);
         ConcurrencyPermit::new(&self.0, client)
@@ -179,7 +180,7 @@ impl SemaphoreInner {
 }
 
 impl SemaphoreState {
-    /// Returns the numbers of permits and of waiting requests of a client.
+    /// Returns the number of permits and the number of waiting requests of a client.
     fn client_counts(&self, client: ClientId) -> (usize, usize) {
         let client = self.clients.get(&client);
         client.map_or((0, 0), |state| (state.acquired, state.waiters.len()))
@@ -231,8 +232,8 @@ impl SemaphoreState {
         Some(waiter)
     }
 
-    /// Removes the next request to be served: the first one of the next client that may have
-    /// another permit.
+    /// Removes and returns the next request to be served: the first request of the next client that
+    /// is below its limit of permits.
     fn next_waiter(&mut self, permits_per_client: usize) -> Option<(ClientId, Waiter)> {
         let may_have_another = |client: &ClientId| {
             let client = self.clients.get(client);
@@ -245,8 +246,8 @@ impl SemaphoreState {
         Some((client, waiter))
     }
 
-    /// Removes the latest waiting request of the client with the most, if it has more than
-    /// `more_than`.
+    /// Removes and returns the latest waiting request of the client with the most waiting requests,
+    /// if that client has more than `more_than`.
     fn displace_from_longest_queue(&mut self, more_than: usize) -> Option<Waiter> {
         let lengths = self
             .waiting_clients
@@ -261,7 +262,7 @@ impl SemaphoreState {
     }
 }
 
-/// A permit, or a position in the queue.
+/// The result of a request for a permit: a permit, or a position in the queue.
 pub(in crate::http) enum PermitRequest {
     Granted(ConcurrencyPermit),
     Queued(QueuedRequest),
@@ -282,7 +283,7 @@ impl PermitRequest {
     }
 }
 
-/// A position in the queue. Dropping it removes the request from the queue.
+/// The position of a request in the queue. Dropping it removes the request from the queue.
 pub(in crate::http) struct QueuedRequest {
     semaphore: Arc<SemaphoreInner>,
     client: ClientId,
@@ -301,7 +302,7 @@ impl Drop for QueuedRequest {
     }
 }
 
-/// A permit, released when this is dropped.
+/// A permit, released on drop.
 pub(in crate::http) struct ConcurrencyPermit {
     semaphore: Arc<SemaphoreInner>,
     client: ClientId,
@@ -371,7 +372,7 @@ mod tests {
         semaphore.acquire_or_queue(client).err()
     }
 
-    /// Returns whether a permit was granted. The permit is then never released.
+    /// Returns whether a permit was granted. A granted permit is not released.
     async fn is_granted(request: &mut PermitRequest) -> bool {
         let PermitRequest::Queued(request) = request else {
             return true;
@@ -407,7 +408,7 @@ mod tests {
         assert_eq!((semaphore.acquired(), semaphore.queued()), (1, 4));
         drop(permit);
         assert!(is_granted(&mut of_a[0]).await);
-        // `is_granted` never releases the permit, so the test does.
+        // `is_granted` does not release the permit, so the test does.
         semaphore.0.release(A);
         assert!(is_granted(&mut of_b).await);
         assert!(!is_granted(&mut of_a[1]).await);
@@ -442,7 +443,7 @@ mod tests {
         assert_eq!(semaphore.queued(), 1);
         drop(permit);
         assert!(is_granted(&mut waiting).await);
-        // Granted, and dropped before it was polled.
+        // The permit is granted, and the request is dropped before it is polled.
         let granted = enqueue(&semaphore, B);
         semaphore.0.release(C);
         assert_eq!(semaphore.acquired(), 1);
@@ -462,8 +463,8 @@ mod tests {
         for displaced in of_a.drain(2..) {
             assert!(matches!(displaced.wait().await, Err(AcquireError::Full)));
         }
-        // A and B have two waiting requests each: the first request of C displaces one, its second
-        // does not.
+        // A and B have two waiting requests each: the first request of C displaces one of these,
+        // and the second is rejected.
         let _of_c = enqueue(&semaphore, C);
         assert_eq!(acquire_error(&semaphore, C), Some(AcquireError::Full));
     }

@@ -2,8 +2,9 @@
 //!
 //! It implements the generic cell rate algorithm (GCRA): for each client, it stores the time at
 //! which the client's quota is full again. The table is set-associative: when a set is full, the
-//! entry whose quota is full soonest is evicted. A client with very many addresses can thereby
-//! evade its limit, but it cannot bring any other client nearer to a limit.
+//! entry whose quota is full again soonest is evicted. A client with very many addresses can
+//! therefore evade its limit, but it cannot bring another client closer to the limit of that
+//! client.
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Mutex, PoisonError};
@@ -14,29 +15,30 @@ use crate::rate::Rate;
 /// The remaining quota of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RemainingQuota {
-    /// Requests that the client may send at once.
+    /// The number of requests that the client may send at once.
     pub(super) requests: u32,
-    /// Time until the quota is full again.
+    /// The time until the quota is full again.
     pub(super) reset_after: Duration,
 }
 
-/// The error for a client that has exceeded its limit. It may send one request after `retry_after`.
+/// The error for a client that has exceeded its limit. The client may send one request after
+/// `retry_after`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RateLimited {
     pub(super) retry_after: Duration,
     pub(super) reset_after: Duration,
 }
 
-/// 8,192 sets of eight clients: about 1 MiB.
+/// The number of sets: 8,192 sets of eight entries take about 1 MiB.
 const SETS: usize = 8_192;
 const WAYS: usize = 8;
 
-/// A client, stored as a keyed digest and never as its address.
+/// The entry of a client, which is stored as a keyed digest and never as its address.
 #[derive(Clone, Copy, Default)]
 struct ClientEntry {
     digest: u64,
-    /// When the quota is full again, in nanoseconds since the limiter was created; 0 in an empty
-    /// entry.
+    /// The time at which the quota is full again, in nanoseconds since the limiter was created; 0
+    /// in an empty entry.
     reset_at_ns: u64,
 }
 
@@ -56,7 +58,7 @@ impl GcraLimiter {
         }
     }
 
-    /// Counts a request of a client at the present time.
+    /// Counts a request that a client sends now, unless the client has exceeded its limit.
     pub(super) fn check(
         &self,
         client: impl Hash,
@@ -101,7 +103,7 @@ impl GcraLimiter {
     }
 }
 
-/// Returns the index of the client whose quota is full soonest.
+/// Returns the index of the entry whose quota is full again soonest.
 fn soonest_reset(set: &[ClientEntry]) -> usize {
     let clients = set.iter().enumerate();
     let soonest_index = clients.min_by_key(|(_, client)| client.reset_at_ns);
@@ -134,7 +136,7 @@ mod tests {
             .expect_err("over the limit");
         assert_eq!(rate_limited.retry_after, secs(0.25));
         assert_eq!(rate_limited.reset_after, secs(1.0));
-        // A rejected request costs nothing, and another client has its own quota.
+        // A rejected request does not use up quota, and another client has its own quota.
         assert_eq!(
             limiter
                 .check_at("b", rate, secs(1.0))
@@ -163,7 +165,7 @@ mod tests {
         let rate = "50/s".parse().expect("a rate");
         let times = (0..10_000).map(Duration::from_millis);
         let allowed = times.filter(|now| limiter.check_at(1, rate, *now).is_ok());
-        // Ten seconds at 50 a second, and the initial burst of 50.
+        // 50 requests a second for ten seconds, and the initial burst of 50.
         let allowed = allowed.count();
         assert!((549..=550).contains(&allowed), "{allowed}");
     }

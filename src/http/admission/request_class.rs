@@ -1,4 +1,4 @@
-//! Classes of requests. Each has its own concurrency limits, so that no class can use up the
+//! Classes of requests. Each class has its own concurrency limits, so that no class can use up the
 //! capacity of another. In particular, no other class uses the capacity of look-ups.
 
 use axum::http::{Method, Uri};
@@ -8,17 +8,17 @@ use axum::http::{Method, Uri};
 pub(in crate::http) enum RequestClass {
     /// Health checks, which are always answered.
     Health,
-    /// Look-ups: microseconds of CPU time.
+    /// Look-ups, which take microseconds of CPU time.
     LookUp,
-    /// Up to a millisecond of CPU time: nearest practices or postcodes, completions, a single
-    /// practice.
+    /// Searches, which take up to a millisecond of CPU time: nearest practices or postcodes,
+    /// completions of a postcode prefix, a single practice.
     Search,
-    /// Milliseconds of CPU time or more, or a large response: areas, maps, tiles, pages, documents,
-    /// files.
+    /// Requests that take a millisecond of CPU time or more, or that have a large response: areas,
+    /// maps, tiles, pages, documents, files.
     Rendered,
-    /// A batch, which has limits of its own: see `BatchLimits`.
+    /// Batches, which have limits of their own: see `BatchLimits`.
     Batch,
-    /// The download of a batch by ticket, which waits for another request.
+    /// Downloads of batches by ticket, each of which waits for another request.
     TicketDownload,
 }
 
@@ -31,11 +31,11 @@ impl RequestClass {
         };
         match route {
             "/health/live" | "/health/ready" => RequestClass::Health,
-            // Only on the admin listener.
+            // These routes are only on the admin listener.
             "/metrics" | "/reload" => RequestClass::LookUp,
             "/api/v1/locate" | "/api/v1/postcodes/{postcode}" => RequestClass::LookUp,
             "/api/v1/postcodes" | "/api/v1/practices/{ods_code}" => RequestClass::Search,
-            // A request without a location lists every practice.
+            // A request without a location lists every practice, and is in the class `Rendered`.
             "/api/v1/practices" if has_location(uri) => RequestClass::Search,
             "/api/v1/batch" => RequestClass::Batch,
             "/batch" if method == Method::POST => RequestClass::Batch,
@@ -50,8 +50,8 @@ impl RequestClass {
     }
 }
 
-/// Returns whether the query has a location, well-formed or not: the handler then does not list
-/// every practice.
+/// Returns whether the query has a location, well-formed or not. If it has a location, the handler
+/// does not list every practice.
 fn has_location(uri: &Uri) -> bool {
     let parameters = uri.query().unwrap_or_default().split('&');
     let mut names =

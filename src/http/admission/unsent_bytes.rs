@@ -1,18 +1,18 @@
-//! A counter of response bytes that were rendered for one request and are not yet sent. They stay
-//! in memory while a client reads slowly, so they are limited in total and for each client.
+//! A counter of the bytes of rendered responses that are not yet sent. These bytes stay in memory
+//! while a client reads slowly, so their number is limited in total and for each client.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::fair_semaphore::{AcquireError, ClientId};
 
-/// Maximum for all clients together. The response that exceeds it is still sent, so that no
-/// response is too large to be sent.
+/// The maximum for all clients together. The response that exceeds this maximum is still sent, so
+/// that no response is too large to be sent.
 const BYTES_MAX: usize = 64 << 20;
-/// Maximum for one client.
+/// The maximum for one client.
 const BYTES_PER_CLIENT_MAX: usize = 16 << 20;
 
-/// A counter of the bytes that wait to be sent. Clones share the counts.
+/// A counter of unsent response bytes. Clones share the counts.
 #[derive(Clone, Default)]
 pub(in crate::http) struct UnsentBytes(Arc<Mutex<UnsentState>>);
 
@@ -41,7 +41,7 @@ impl UnsentBytes {
         }
     }
 
-    /// Counts a response until it is sent, if another one may be rendered for the client.
+    /// Counts the bytes of a response until it is sent, unless the maximum has been reached.
     pub(in crate::http) fn add(
         &self,
         client: ClientId,
@@ -60,7 +60,7 @@ impl UnsentBytes {
     }
 }
 
-/// A response that is counted until this is dropped.
+/// A response whose bytes are counted until this value is dropped.
 pub(in crate::http) struct UnsentResponse {
     unsent: UnsentBytes,
     client: ClientId,
@@ -89,13 +89,13 @@ mod tests {
         let unsent = UnsentBytes::default();
         let client = ClientId;
         let first_client: Vec<UnsentResponse> = (0..4)
-            .map(|_| unsent.add(client(0), 4 << 20).expect("room"))
+            .map(|_| unsent.add(client(0), 4 << 20).expect("below the limit"))
             .collect();
         let acquire_error = |id| unsent.add(client(id), 1).err();
         assert_eq!(acquire_error(0), Some(AcquireError::ClientFull));
         assert_eq!(acquire_error(1), None);
         let other_clients: Vec<UnsentResponse> = (1..5)
-            .map(|id| unsent.add(client(id), 12 << 20).expect("room"))
+            .map(|id| unsent.add(client(id), 12 << 20).expect("below the limit"))
             .collect();
         assert_eq!(acquire_error(9), Some(AcquireError::Full));
         drop(first_client);
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn response_may_exceed_the_limit() {
         let unsent = UnsentBytes::default();
-        let large = unsent.add(ClientId(0), 2 * BYTES_MAX).expect("room");
+        let large = unsent.add(ClientId(0), 2 * BYTES_MAX).expect("below the limit");
         assert!(unsent.check(ClientId(1)).is_err());
         drop(large);
         assert!(unsent.check(ClientId(1)).is_ok());

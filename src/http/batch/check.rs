@@ -12,8 +12,8 @@ use crate::index::Index;
 /// The number of rows in a preview.
 pub(super) const PREVIEW_ROWS: usize = 5;
 
-/// Returns the response body of a dry run. Its preview of the first rows has only the columns that
-/// are read and those that are added.
+/// Returns the response body of a dry run. The preview of the first rows has only the columns that
+/// are read and the columns that are added.
 pub(super) fn body(
     detected: &DetectedFormat,
     request: &BatchRequest,
@@ -46,7 +46,7 @@ pub(super) fn body(
             rows.map(|row| preview_cells(&row, &indices, added.len()))
                 .collect()
         }
-        // The preview of Arrow input is CSV, and has only the columns that are read and added.
+        // The preview of Arrow input is CSV, and has only the columns that are read or added.
         (_, None) => parse_records(rows, Delimiter::COMMA).split_off(1),
     };
     json!({
@@ -67,7 +67,8 @@ pub(super) fn body(
     })
 }
 
-/// Selects the columns that are read, and the added columns, which are the last ones of the row.
+/// Returns the cells of the columns that are read, and the cells of the added columns, which are
+/// the last columns of the row.
 fn preview_cells(row: &[String], read_columns: &[usize], added_count: usize) -> Vec<String> {
     let cell = |index: usize| row.get(index).cloned().unwrap_or_default();
     let first_added = row.len().saturating_sub(added_count);

@@ -1,4 +1,4 @@
-//! Batch errors as problem responses. They never repeat text from the input file.
+//! Batch errors as problem responses. The problems never repeat text from the input file.
 
 use super::super::problem::Problem;
 use super::stream::{StreamAborted, abort_reason};
@@ -78,7 +78,7 @@ pub(super) fn code(batch_error: &BatchError) -> &'static str {
 
 fn message(error: &BatchError) -> String {
     let text = match error {
-        // The names of columns come from the request or from the input file.
+        // Column names come from the request or from the input file, so they are not repeated.
         BatchError::ColumnNotFound { role, .. } => {
             format!("{}: no column has that name", parameter(*role))
         }

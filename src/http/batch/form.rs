@@ -41,14 +41,14 @@ use crate::web::{self, BatchFormError, BatchPage};
 const FILE_BYTES_MAX: usize = 32 << 20;
 /// The maximum length of the value of any other field.
 const FIELD_BYTES_MAX: usize = 4 << 10;
-/// The maximum number of fields in a form; ours has fewer.
+/// The maximum number of fields in a form; our form has fewer.
 const FIELDS_MAX: usize = 32;
 /// The maximum size of part headers, boundaries and preamble together. multer buffers the headers
 /// of a part until they are complete.
 const FRAMING_BYTES_MAX: u64 = 256 << 10;
-/// The maximum length of the name of a field; ours are shorter.
+/// The maximum length of the name of a field; the names in our form are shorter.
 const NAME_BYTES_MAX: usize = 64;
-/// The file is buffered in chunks of this size, so that each can be freed once it is read.
+/// The size of the chunks in which the file is buffered. Each chunk is freed when it has been read.
 const FILE_CHUNK_BYTES: usize = 64 << 10;
 
 /// The fields of the form other than the file.
@@ -92,8 +92,8 @@ pub(in crate::http) async fn post(
     let boundary = boundary(request.headers())?;
     let connection = request.extensions().get::<Connection>().cloned();
     let audit = AuditContext::of_request(&request);
-    // This error is not rendered as the form: many clients may be rejected at once, and rendering
-    // the form for each would delay look-ups.
+    // If no permit is granted, the response does not contain the form: many clients may be rejected
+    // at once, and rendering the form for each of them would delay look-ups.
     let permit = app
         .batch_jobs
         .acquire_permit(client_id(&request), &app.admission_control)
@@ -145,8 +145,8 @@ struct Form {
     file: FormFile,
 }
 
-/// The file of a form, in chunks. The bytes are copied, because those that multer returns are
-/// slices of larger allocations.
+/// The file of a form, in chunks. The bytes are copied, because the slices that multer returns
+/// belong to larger allocations.
 #[derive(Default)]
 struct FormFile {
     chunks: Vec<BytesMut>,
@@ -197,15 +197,15 @@ impl HttpBody for ChunkBody {
     }
 }
 
-/// The body of a form, as a stream for multer that bounds its buffer.
+/// The body of a form, as a stream that bounds the buffer of multer.
 ///
-/// multer buffers all received bytes until it can parse them. So this stream returns `Pending`
-/// after each chunk, which makes multer parse before it reads more, and fails once too much is
-/// buffered.
+/// multer buffers all received bytes until it can parse them. This stream therefore returns
+/// `Pending` after each chunk, so that multer parses the chunk before it reads more. If too many
+/// bytes are buffered, the stream fails.
 struct MeteredBody<S> {
     body: S,
     bytes_in: u64,
-    /// The number of bytes of field contents that were read.
+    /// The number of bytes of field contents that have been read.
     field_bytes: Arc<AtomicU64>,
     must_yield: bool,
 }
@@ -218,7 +218,7 @@ impl fmt::Display for FramingTooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "more than {FRAMING_BYTES_MAX} bytes outside the contents of fields"
+            "the form has more than {FRAMING_BYTES_MAX} bytes outside the contents of its fields"
         )
     }
 }
@@ -255,7 +255,7 @@ async fn read_form(
     boundary: String,
     traffic: &TransferMonitor,
 ) -> Result<Form, Problem> {
-    // All of this time is spent waiting for the client.
+    // The whole time in which the form is read counts as waiting for the client.
     let _wait = traffic.wait_for_upload();
     let field_bytes = Arc::new(AtomicU64::new(0));
     let metered = MeteredBody {
@@ -285,7 +285,7 @@ async fn read_form(
             return Err(Problem::bad_request("malformed", detail));
         }
         if name == "file" {
-            // If there are several, the last one is used.
+            // If there are several files, the last file is used.
             form.file = FormFile::default();
             let add = |bytes: &[u8]| form.file.extend(bytes);
             read_field(part, FILE_BYTES_MAX, &progress, add).await?;
@@ -295,7 +295,7 @@ async fn read_form(
         let add = |bytes: &[u8]| value.extend_from_slice(bytes);
         read_field(part, FIELD_BYTES_MAX, &progress, add).await?;
         let value = String::from_utf8_lossy(&value).trim().to_string();
-        // Browsers send fields that were not filled in with an empty value.
+        // For a field that was not filled in, browsers send an empty value.
         if !value.is_empty() {
             form.fields.push((name, value));
         }
@@ -303,13 +303,13 @@ async fn read_form(
     Ok(form)
 }
 
-/// Counts the bytes of field contents.
+/// The counters of the bytes of field contents that have been read.
 struct FieldProgress<'m> {
     traffic: &'m TransferMonitor,
     field_bytes: Arc<AtomicU64>,
 }
 
-/// Reads a field to its end.
+/// Reads a whole field, and passes each chunk to `add`.
 async fn read_field(
     mut part: Field<'static>,
     bytes_max: usize,
@@ -347,15 +347,15 @@ fn boundary(headers: &HeaderMap) -> Result<String, Problem> {
     boundary.ok_or_else(|| Problem::unsupported_media_type("multipart/form-data"))
 }
 
-/// Returns whether `Content-Length` shows that the file is too long.
+/// Returns whether `Content-Length` shows that the file is too large.
 fn exceeds_size_limit(headers: &HeaderMap) -> bool {
     let length = headers.get(header::CONTENT_LENGTH);
     let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     length.is_some_and(|length| length > FILE_BYTES_MAX + FIELDS_MAX * FIELD_BYTES_MAX)
 }
 
-/// Returns the page with an error message. The rest of the form is read in the background, because
-/// browsers read the response only after they have sent the form.
+/// Returns a response with the page and an error message. The rest of the request body is read in
+/// the background, because browsers read the response only after they have sent the whole body.
 fn error_response(app: &App, problem: Problem, params: &RequestParams, unread: Body) -> Response {
     tokio::spawn(async move {
         let mut unread = unread;

@@ -13,7 +13,7 @@ use crate::batch::{
 use crate::domain::{InvalidSuppressionRule, SuppressionRule};
 use crate::request::RequestParams;
 
-/// All parameters.
+/// The names of all parameters of a batch request.
 pub(super) const PARAMETERS: &[&str] = &[
     "columns",
     "delimiter",
@@ -38,7 +38,7 @@ pub(super) const PARAMETERS: &[&str] = &[
 /// The options of a batch.
 pub(super) struct BatchParams {
     pub(super) request: BatchRequest,
-    /// How small numbers in the summary are suppressed.
+    /// The rule by which small numbers in the summary are suppressed.
     pub(super) suppression: SuppressionRule,
     /// Whether to append the summary to the output as the last record (NDJSON).
     pub(super) summary_is_last: bool,
@@ -48,7 +48,7 @@ pub(super) struct BatchParams {
     pub(super) ticket: Option<BatchTicket>,
 }
 
-/// The properties of the input file that the headers of a request declare.
+/// The properties of the input file that the request headers declare.
 pub(super) struct DeclaredContent {
     /// The format; `None` if it is to be detected.
     pub(super) format: Option<BatchFormat>,
@@ -60,7 +60,7 @@ pub(super) struct DeclaredContent {
 }
 
 impl DeclaredContent {
-    /// Nothing is declared: everything is detected.
+    /// No property is declared, so all of them are detected.
     pub(super) const UNSPECIFIED: DeclaredContent = DeclaredContent {
         format: None,
         delimiter: None,
@@ -71,7 +71,7 @@ impl DeclaredContent {
     /// Parses the headers of a request.
     ///
     /// # Errors
-    /// When `Content-Type` or `Content-Encoding` is not supported.
+    /// If `Content-Type` or `Content-Encoding` is not supported.
     pub(super) fn from_headers(headers: &HeaderMap) -> Result<DeclaredContent, Problem> {
         let types: [(&'static str, BatchFormat, Option<Delimiter>); 5] = [
             ("text/csv", BatchFormat::Csv, None),
@@ -120,10 +120,10 @@ fn content_encoding(headers: &HeaderMap) -> Result<Option<Compression>, Problem>
 const ACCEPTED_ENCODINGS: &str = "gzip, zstd";
 
 impl BatchParams {
-    /// Parses the parameters of a batch, whose headers declare `declared`.
+    /// Parses the parameters of a batch request. `declared` is what its headers declare.
     ///
     /// # Errors
-    /// When a parameter is not valid, or two contradict each other.
+    /// If a parameter is not valid, or if two parameters contradict each other.
     pub(super) fn from_params(
         params: &RequestParams,
         declared: &DeclaredContent,
@@ -192,7 +192,7 @@ impl BatchParams {
         let is_compressed = self.request.compression != Compression::None;
         if self.summary_is_last && (!is_ndjson || is_compressed) {
             let detail =
-                "summary=last-record needs uncompressed NDJSON output; otherwise read the trailer";
+                "use summary=last-record only with uncompressed NDJSON; otherwise read the trailer";
             return Err(Problem::bad_request("malformed", detail));
         }
         if self.check && self.ticket.is_some() {
@@ -204,7 +204,7 @@ impl BatchParams {
     }
 }
 
-/// Parses the list of columns to add. The error does not repeat the value.
+/// Parses the list of columns to add. The error message does not repeat the list.
 fn columns(text: &str) -> Result<Vec<OutputColumn>, Problem> {
     OutputColumn::with_defaults(text).map_err(|_| {
         let names = crate::batch::COLUMNS.iter().map(|&(_, name, _)| name);
@@ -216,7 +216,7 @@ fn columns(text: &str) -> Result<Vec<OutputColumn>, Problem> {
     })
 }
 
-/// Returns whether a flag is set: its value is empty or `true`.
+/// Returns whether a flag is set, that is, whether its value is `true` or empty.
 fn flag(params: &RequestParams, name: &str) -> Result<bool, Problem> {
     match params.get(name) {
         None | Some("false") => Ok(false),

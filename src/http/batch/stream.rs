@@ -6,10 +6,10 @@
 //!                   (a task)              (blocking threads)             (polled by hyper)
 //! ```
 //!
-//! If one end is dropped, the others stop: when [`StreamingBody`] is dropped, [`BodyPump`] stops;
-//! when [`BodyPump`] is dropped, reading fails; and a run that can no longer read or write ends.
-//! [`TransferMonitor`] aborts a batch that stalls, whose client sends or reads too slowly, or that
-//! takes too long.
+//! If one part is dropped, the other parts stop: when [`StreamingBody`] is dropped, [`BodyPump`]
+//! stops; when [`BodyPump`] is dropped, reading fails; and a run that can no longer read or write
+//! ends. [`TransferMonitor`] aborts a batch that stalls or takes too long, or whose client sends or
+//! reads too slowly.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -32,20 +32,21 @@ use super::super::request_id::RequestId;
 use super::super::server::Connection;
 use super::BatchLimits;
 
-/// Input chunks in the queue. hyper reads at most 16 KiB at a time.
+/// The maximum number of chunks in the input queue. hyper reads at most 16 KiB at a time.
 const INPUT_QUEUE: usize = 32;
-/// Output chunks in the queue, and the size of each. Output is split, so that a large record batch
-/// is not copied as a whole.
+/// The maximum number of chunks in the output queue.
 const OUTPUT_QUEUE: usize = 4;
+/// The maximum size of an output chunk. Output is split into chunks, so that a large record batch
+/// is not copied as a whole.
 const CHUNK_BYTES_MAX: usize = 256 << 10;
 
-/// The minimum rate of upload and download together. A slower batch counts as stalled.
+/// The minimum combined rate of upload and download. A slower batch counts as stalled.
 const MIN_BYTES_PER_SECOND: u64 = 1_000;
 
-/// How often the average rate of a client is checked.
+/// The interval at which the average rate of a client is checked.
 const RATE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The trailer with the summary.
+/// The trailer that contains the summary.
 pub(super) const SUMMARY_TRAILER: HeaderName = HeaderName::from_static("catchment-summary");
 
 /// The reason why the stream of a batch ended early.
@@ -88,18 +89,18 @@ enum OutputChunk {
     End(Option<HeaderValue>),
 }
 
-/// The ends of the two queues.
+/// The ends of the two queues of a batch.
 pub(super) struct BatchPipe {
     pub(super) reader: UploadReader,
     pub(super) writer: ResponseWriter,
     pub(super) response_body: StreamingBody,
     pub(super) pump: BodyPump,
-    /// Resolves when the first output rows are written, not only the header.
+    /// Resolves when the first output rows, and not only the header row or the schema, are written.
     pub(super) first_rows: oneshot::Receiver<()>,
 }
 
 impl BatchPipe {
-    /// Connects `body` to a batch with these limits.
+    /// Creates the queues between `body` and a batch with these limits.
     pub(super) fn new(
         body: Body,
         limits: &Arc<BatchLimits>,
@@ -147,7 +148,7 @@ impl BatchPipe {
     }
 }
 
-/// Moves the chunks of the request body to the input queue.
+/// A task that moves the chunks of the request body to the input queue.
 pub(super) struct BodyPump {
     body: Body,
     tx: mpsc::Sender<InputChunk>,
@@ -179,7 +180,8 @@ impl BodyPump {
             let request_id = self.request_id.as_str();
             tracing::warn!(request_id, "{reason}");
         } else {
-            // If the queue is full, the run fails when it writes, before it could read this.
+            // If the queue is full, the run does not need this message: it fails when it writes
+            // output.
             let _ = abort_tx.try_send(InputChunk::Aborted(StreamAborted::DownloadClosed));
         }
         drop(abort_tx);
@@ -193,7 +195,7 @@ impl BodyPump {
     }
 }
 
-/// Forwards the body to the queue until it ends, or until the receiver is dropped.
+/// Forwards the body to the queue until the body ends or fails, or until the receiver is dropped.
 async fn forward_body(
     body: &mut Body,
     tx: mpsc::Sender<InputChunk>,
@@ -229,20 +231,21 @@ async fn forward_body(
     }
 }
 
-/// Counts the bytes that a client sends and reads, and how long the service waited for the client.
+/// Counts the bytes that a client sends and reads, and the time that the service waits for the
+/// client.
 pub(super) struct TransferMonitor {
     started: Instant,
     upload: TransferDirection,
     download: TransferDirection,
 }
 
-/// The bytes and the waiting time in one direction: from the client, or to it.
+/// The bytes and the waiting time in one direction: upload or download.
 #[derive(Default)]
 struct TransferDirection {
     bytes: AtomicU64,
     waited_us: AtomicU64,
-    /// When the current wait for the client began, in microseconds since the start, plus one; 0 if
-    /// there is no such wait.
+    /// The time at which the current wait for the client began, in microseconds since `started`
+    /// plus one; 0 if there is no current wait.
     waiting_since_us: AtomicU64,
 }
 
@@ -261,24 +264,24 @@ impl TransferMonitor {
         u64::try_from(self.started.elapsed().as_micros()).expect("fewer than 2^64 µs")
     }
 
-    /// Adds bytes that were received from the client.
+    /// Counts bytes that were received from the client.
     pub(super) fn add_received(&self, bytes: usize) {
         self.upload.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Adds bytes that are being sent to the client.
+    /// Counts bytes that are being sent to the client.
     fn add_sent(&self, bytes: usize) {
         self.download
             .bytes
             .fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Starts a wait for the client to send. It ends when the returned value is dropped.
+    /// Starts a wait for the client to send. The wait ends when the returned value is dropped.
     pub(super) fn wait_for_upload(&self) -> ClientWait<'_> {
         ClientWait::start(self, &self.upload)
     }
 
-    /// Starts a wait for the client to read. It ends when the returned value is dropped.
+    /// Starts a wait for the client to read. The wait ends when the returned value is dropped.
     fn wait_for_download(&self) -> ClientWait<'_> {
         ClientWait::start(self, &self.download)
     }
@@ -291,7 +294,7 @@ impl TransferMonitor {
             .sum()
     }
 
-    /// Resolves when the batch must be aborted, with the message for the log.
+    /// Waits until the batch must be aborted, and returns the message for the log.
     pub(super) async fn until_aborted(
         &self,
         limits: &BatchLimits,
@@ -304,7 +307,7 @@ impl TransferMonitor {
         }
     }
 
-    /// Resolves when fewer than [`MIN_BYTES_PER_SECOND`] have moved over a period of `after`.
+    /// Waits until the combined rate over a period of `after` is at most [`MIN_BYTES_PER_SECOND`].
     async fn until_stalled(&self, after: Duration) {
         let bytes_min = MIN_BYTES_PER_SECOND * after.as_secs();
         let mut before = self.total_bytes();
@@ -318,7 +321,7 @@ impl TransferMonitor {
         }
     }
 
-    /// Resolves when the client sends or reads below the minimum rate.
+    /// Waits until the client sends or reads at less than the minimum average rate.
     async fn until_too_slow(&self, limits: &BatchLimits, permits: &FairSemaphore) {
         let directions = [&self.upload, &self.download];
         loop {
@@ -338,8 +341,8 @@ impl TransferMonitor {
 }
 
 impl TransferDirection {
-    /// Returns whether the average over the time spent waiting for the client is below `rate_min`
-    /// bytes a second. Always false until that time reaches `after`.
+    /// Returns whether the average rate, over the time spent waiting for the client, is below
+    /// `rate_min` bytes a second. Returns false until that time reaches `after`.
     fn is_below_rate(&self, rate_min: u64, after: Duration, now_us: u64) -> bool {
         let waiting_since_us = self.waiting_since_us.load(Ordering::Relaxed);
         let current_wait_us = match waiting_since_us.checked_sub(1) {
@@ -355,7 +358,7 @@ impl TransferDirection {
     }
 }
 
-/// A wait for the client, which is counted when it ends.
+/// A wait for the client, whose duration is counted when this value is dropped.
 pub(super) struct ClientWait<'t> {
     traffic: &'t TransferMonitor,
     direction: &'t TransferDirection,
@@ -384,7 +387,7 @@ impl Drop for ClientWait<'_> {
     }
 }
 
-/// The input file, for blocking reads.
+/// A blocking reader of the input file.
 pub(super) struct UploadReader {
     rx: mpsc::Receiver<InputChunk>,
     remaining: Bytes,
@@ -407,13 +410,13 @@ impl Read for UploadReader {
     }
 }
 
-/// Returns why the stream ended early, if `error` comes from [`UploadReader`].
+/// Returns the reason why the stream ended early, if `error` comes from [`UploadReader`].
 pub(super) fn abort_reason(error: &io::Error) -> Option<StreamAborted> {
     error.get_ref()?.downcast_ref().copied()
 }
 
-/// Writes the output of a batch. Unless [`ResponseWriter::finish`] is called, the response body
-/// ends with an error.
+/// A blocking writer of the output of a batch. Unless [`ResponseWriter::finish`] is called, the
+/// response body ends with an error.
 pub(super) struct ResponseWriter {
     tx: mpsc::Sender<OutputChunk>,
     ends_with_newline: bool,
@@ -424,7 +427,7 @@ pub(super) struct ResponseWriter {
 }
 
 impl ResponseWriter {
-    /// Completes the output.
+    /// Completes the output, and sends the summary as a trailer.
     pub(super) fn finish(self, summary: Option<HeaderValue>) {
         // The client may have disconnected by now.
         let _ = self.tx.blocking_send(OutputChunk::End(summary));
@@ -442,7 +445,7 @@ impl Write for ResponseWriter {
         if self.wrote_header
             && let Some(first_rows_tx) = self.first_rows_tx.take()
         {
-            // The response may have started without waiting for the first rows.
+            // The response may have been started without waiting for the first rows.
             let _ = first_rows_tx.send(());
         }
         self.wrote_header |= !bytes.is_empty();
@@ -462,8 +465,8 @@ impl Write for ResponseWriter {
     }
 }
 
-/// The output of a batch as a response body. It ends with an error if the batch fails, so that
-/// clients do not mistake truncated output for complete output.
+/// The output of a batch as a response body. The body ends with an error if the batch fails, so
+/// that clients do not mistake truncated output for complete output.
 pub(super) struct StreamingBody {
     rx: mpsc::Receiver<OutputChunk>,
     is_finished: bool,
@@ -473,10 +476,10 @@ pub(super) struct StreamingBody {
 }
 
 impl StreamingBody {
-    /// Sets the connection to close if the batch is aborted.
+    /// Sets the connection that is closed if the batch is aborted.
     pub(super) fn set_connection(&self, connection: Option<&Connection>) {
         if let Some(connection) = connection {
-            // The body is sent on one connection, so it is set once.
+            // The body is sent on one connection, so the connection is set only once.
             let _ = self.download_connection.set(connection.clone());
         }
     }
@@ -529,11 +532,11 @@ mod tests {
             direction.waited_us.store(waited_us, Ordering::Relaxed);
             direction.is_below_rate(rate_min, Duration::from_secs(2), now_s * 1_000_000)
         };
-        // An hour has passed, nearly all of it in the service.
+        // An hour has passed, but the service waited for the client for only a few seconds of it.
         assert!(!is_below_rate(1, 50_000, 3_600));
         assert!(!is_below_rate(3, 10_000, 3_600));
         assert!(is_below_rate(4, 10_000, 3_600));
-        // The service has waited for the client since the first second.
+        // The service has been waiting for the client since the end of the first second.
         direction
             .waiting_since_us
             .store(1_000_001, Ordering::Relaxed);

@@ -8,7 +8,7 @@ use crate::batch::BatchSummary;
 use crate::domain::SuppressionRule;
 use crate::index::Index;
 
-/// Returns the summary of a batch as JSON, which the command line prints too.
+/// Returns the summary of a batch as JSON. The command line prints the same JSON.
 ///
 /// Suppressed counts are null. A rule other than `none` also omits the line numbers of bad rows,
 /// which would reveal the count of bad rows, and the line number of the first shortened number.
@@ -63,13 +63,15 @@ pub(crate) fn body(
     body
 }
 
-/// Returns a dataset's name, version and digest as JSON, which the command line prints too.
+/// Returns the name, version and digest of a dataset as JSON. The command line prints the same
+/// JSON.
 pub(crate) fn dataset_json(index: &Index) -> Value {
     let manifest = index.manifest();
     json!({ "name": manifest.name, "version": manifest.version, "digest": index.digest() })
 }
 
-/// Returns JSON as a header value, which must be ASCII: other characters are escaped (`\u00f4`).
+/// Returns JSON as a header value. Header values must be ASCII, so other characters are escaped
+/// (`\u00f4`).
 pub(super) fn header_value(body: &Value) -> HeaderValue {
     let mut text = String::new();
     for unit in body.to_string().encode_utf16() {
@@ -88,8 +90,8 @@ pub(super) fn status_counts(summary: &BatchSummary) -> String {
     counts.collect::<Vec<_>>().join(" ")
 }
 
-/// Returns a count for the log, with small numbers suppressed: `*` for 1 to 7, others rounded to
-/// the nearest 5.
+/// Returns a count for the log, with small numbers suppressed: 1 to 7 become `*`, and larger counts
+/// are rounded to the nearest 5.
 pub(super) fn rounded_count(count: u64) -> String {
     let count = SuppressionRule::NHS_ENGLAND.apply(count);
     count.map_or("*".into(), |count| count.to_string())

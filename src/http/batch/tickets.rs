@@ -1,9 +1,9 @@
-//! Tickets: one request uploads a batch while another downloads the output.
+//! Tickets, with which one request uploads a batch while another request downloads the output.
 //!
 //! Browsers, and most HTTP libraries, do not read a response before they have sent the whole
-//! request, so the output of a long batch would have to be buffered. The client generates a random
-//! ticket and uses it in both requests. A ticket works once. The only state is the two ends of a
-//! channel.
+//! request, so without tickets the output of a long batch would have to be buffered. The client
+//! generates a random ticket and uses it in both requests. A ticket works once. For each ticket,
+//! the service stores only the two ends of a channel.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -32,7 +32,8 @@ impl FromStr for BatchTicket {
     }
 }
 
-/// The maximum time that an upload and its download wait for each other. Either may arrive first.
+/// The maximum time for which an upload and its download wait for each other. Either of them may
+/// arrive first.
 const RENDEZVOUS_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The download's half of a ticket: receives the response, and signals that it was claimed.
@@ -71,7 +72,7 @@ impl TicketRegistry {
     /// Registers an upload with a ticket.
     ///
     /// # Errors
-    /// When another upload has the same ticket.
+    /// If another upload has the same ticket.
     pub(super) fn register(
         self: &Arc<TicketRegistry>,
         ticket: BatchTicket,
@@ -101,7 +102,7 @@ impl TicketRegistry {
     /// Waits for the upload with this ticket, and for its response.
     ///
     /// # Errors
-    /// When there is no such upload in time, or it fails before it has a response.
+    /// If there is no such upload in time, or if the upload fails before it has a response.
     pub(super) async fn claim(&self, ticket: BatchTicket) -> Result<BatchResponse, Problem> {
         let claim = tokio::time::timeout(self.timeout, self.wait_for(ticket));
         let download = claim.await.map_err(|_| no_upload())?;
@@ -123,7 +124,7 @@ impl TicketRegistry {
     fn lock_pending(&self) -> MutexGuard<'_, HashMap<BatchTicket, PendingDownload>> {
         self.pending
             .lock()
-            .expect("nothing panics while it is locked")
+            .expect("no code panics while it is locked")
     }
 }
 
@@ -131,7 +132,7 @@ impl UploadHalf {
     /// Waits for the download, and passes the response to it.
     ///
     /// # Errors
-    /// When there is no download in time, or the download has ended.
+    /// If there is no download in time, or if the download has ended.
     pub(super) async fn deliver(mut self, response: BatchResponse) -> Result<(), Problem> {
         let claimed = tokio::time::timeout(self.registry.timeout, &mut self.claimed_rx).await;
         self.is_claimed = matches!(claimed, Ok(Ok(())));
@@ -153,7 +154,7 @@ impl Drop for UploadHalf {
 }
 
 fn no_upload() -> Problem {
-    let detail = "no batch was uploaded with this ticket, or it was rejected, or its output was already downloaded";
+    let detail = "no output waits for this ticket: the batch was not uploaded, was rejected or was already downloaded; use a new ticket";
     Problem::unknown("unknown_ticket", detail)
 }
 
