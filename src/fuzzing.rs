@@ -1,8 +1,8 @@
 //! The bodies of the fuzz targets: a function for every parser of external text or bytes.
 //!
-//! They are called by `fuzz/` and by the test below, which runs the seeds. They are not compiled
-//! into the program. Each function panics if an invariant is violated, and returns whether the
-//! bytes were accepted. A seed that once revealed a bug is named `found-…`.
+//! The functions are called by the fuzz targets in `fuzz/`, and by the test below, which runs the
+//! seeds. They are not compiled into the program. Each function panics if an invariant is violated,
+//! and returns whether the bytes were accepted. A seed that once revealed a bug is named `found-…`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -43,7 +43,7 @@ use crate::keys::{KeyRing, KeyStore, Scope};
 /// A parser under test, which returns whether it accepted the bytes.
 pub type FuzzTarget = fn(&[u8]) -> bool;
 
-/// All targets, with the name of the fuzz binary, which is also the name of the folder of its
+/// All targets, each with the name of its fuzz binary, which is also the name of the folder of its
 /// seeds.
 pub const TARGETS: [(&str, FuzzTarget); 24] = [
     ("as_of", as_of),
@@ -72,7 +72,7 @@ pub const TARGETS: [(&str, FuzzTarget); 24] = [
     ("tile_path", tile_path),
 ];
 
-/// Parses a postcode, or a prefix of one.
+/// Parses a postcode, or the prefix of a postcode.
 pub fn postcode(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(prefix) = text.parse::<PostcodePrefix>() {
@@ -163,8 +163,8 @@ pub fn as_of(bytes: &[u8]) -> bool {
     true
 }
 
-/// Runs a batch in a text format: CSV, TSV or NDJSON, plain or compressed. The first byte has the
-/// options.
+/// Runs a batch in a text format: CSV, TSV or NDJSON, plain or compressed. The first byte contains
+/// the options.
 pub fn batch_file(bytes: &[u8]) -> bool {
     let Some((flags, bytes)) = bytes.split_first() else {
         return false;
@@ -200,7 +200,7 @@ pub fn batch_file(bytes: &[u8]) -> bool {
         return false;
     }
     if let (Some(delimiter), Compression::None) = (delimiter, request.compression) {
-        // One output row for every input row, and the header row.
+        // The output has one row for every input row, and the header row.
         let written = batch::parse_records(&output, delimiter);
         assert_eq!(written.len() as u64, progress.rows() + 1, "rows");
     }
@@ -241,8 +241,8 @@ pub fn columns(bytes: &[u8]) -> bool {
     result.is_ok()
 }
 
-/// Replaces a file of a small dataset, named in the first line, and then reads and indexes the
-/// dataset and checks it with its golden queries.
+/// Replaces the file of a small dataset that the first line names. Then reads and indexes the
+/// dataset, and checks it with its golden queries.
 pub fn dataset(bytes: &[u8]) -> bool {
     let mut files: BTreeMap<String, Vec<u8>> =
         DATASET_SEEDS.iter().map(|file| split_name(file)).collect();
@@ -295,7 +295,7 @@ fn has_nan(manifest: &Manifest) -> bool {
     area_snaps.chain(layer_snaps).any(f64::is_nan)
 }
 
-/// Reads a build configuration, the settings of the service, or a file of API keys.
+/// Reads a build configuration, the settings of the service, or an API key file.
 pub fn configuration(bytes: &[u8]) -> bool {
     let path = scratch_dir().join("configuration.toml");
     write(&path, bytes);
@@ -310,8 +310,8 @@ pub fn geojson(bytes: &[u8]) -> bool {
     read.and_then(PolygonFile::validated).is_ok()
 }
 
-/// Reads a Shapefile: the lengths of the `.shp` and of the `.dbf` (little-endian `u32`), then these
-/// two files and the `.prj`.
+/// Reads a Shapefile. The bytes are the lengths of the `.shp` and of the `.dbf` (little-endian
+/// `u32`), then these two files and the `.prj`.
 pub fn shapefile(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     let mut length = || -> Option<usize> {
@@ -341,7 +341,7 @@ pub fn geopackage(bytes: &[u8]) -> bool {
     polygons::read(&path, None).is_ok()
 }
 
-/// Reads OS Code-Point Open: a file or the archive.
+/// Reads OS Code-Point Open: one file, or the archive.
 pub fn code_point_open(bytes: &[u8]) -> bool {
     import_succeeds(bytes, code_point_open::read)
 }
@@ -366,7 +366,7 @@ pub fn epcn(bytes: &[u8]) -> bool {
     epcn::read(&path).is_ok()
 }
 
-/// Reads the patients registered at practices, by LSOA.
+/// Reads the numbers of patients registered at practices, by LSOA.
 pub fn registrations(bytes: &[u8]) -> bool {
     import_succeeds(bytes, registrations::read)
 }
@@ -522,11 +522,12 @@ static ROUTERS: LazyLock<[Router; 2]> = LazyLock::new(|| {
     })
 });
 
-/// Returns the keys, one of which a seed of [`key_header`] contains.
+/// Returns the keys of the service that requires them. A seed of [`key_header`] contains one of
+/// these keys.
 fn test_keys() -> KeyStore {
     let path = scratch_dir().join("keys.toml");
     write(&path, include_bytes!("../fuzz/seeds/configuration/keys"));
-    KeyStore::open(&path).expect("a file of keys")
+    KeyStore::open(&path).expect("an API key file")
 }
 
 fn get(uri: &[u8]) -> bool {
@@ -540,7 +541,7 @@ fn get(uri: &[u8]) -> bool {
 /// Sends a request, and returns whether it succeeded or found nothing.
 ///
 /// # Panics
-/// On a server error, or a client error whose body is not a problem.
+/// If the response is a server error, or a client error whose body is not a problem.
 fn request_succeeds(request: Request<Body>, requires_key: bool) -> bool {
     let mut service = ROUTERS[usize::from(requires_key)].clone();
     let (response, body) = RUNTIME.block_on(async {
@@ -559,7 +560,7 @@ fn request_succeeds(request: Request<Body>, requires_key: bool) -> bool {
         assert_eq!(problem["status"], status.as_u16());
         assert!(problem["code"].is_string());
     }
-    // No data for today, or no such resource.
+    // There is no data for today, or no such resource.
     let empty_statuses = [StatusCode::NOT_FOUND, StatusCode::NO_CONTENT];
     !status.is_client_error() || empty_statuses.contains(&status)
 }
@@ -577,7 +578,7 @@ mod tests {
             for seed in folder {
                 let path = seed.expect("a seed").path();
                 let bytes = fs::read(&path).expect("a seed");
-                // Printed if the target panics.
+                // The path is printed if the target panics.
                 eprintln!("{}", path.display());
                 accepted.extend(target(&bytes).then_some(path));
             }
@@ -589,7 +590,7 @@ mod tests {
     #[test]
     fn flipped_bits_of_a_shapefile_are_rejected_or_move_something() {
         let seed = include_bytes!("../fuzz/seeds/shapefile/two");
-        // After the two lengths, which are not part of the Shapefile.
+        // The flips begin after the two lengths, which are not part of the Shapefile.
         let bits = 64..8 * seed.len();
         let flips = bits.len();
         let is_accepted = |bit: &usize| {

@@ -1,7 +1,8 @@
-//! API keys and the file that has their digests. The key itself is shown once, when it is added.
+//! API keys, and the API key file, which contains their digests. A key itself is shown only once,
+//! when it is added.
 //!
-//! A single SHA-256 is enough: slow password hashes protect secrets that people choose, and 256
-//! random bits cannot be guessed.
+//! One round of SHA-256 is enough: slow password hashes protect secrets that people choose, whereas
+//! 256 random bits cannot be guessed.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -77,7 +78,7 @@ impl Scope {
         }
     }
 
-    /// Returns the scope of a route template; `None` if the route never needs a key.
+    /// Returns the scope of a route template, or `None` if the route never requires a key.
     pub(crate) fn of_route(template: &str) -> Option<Scope> {
         let noun = template.strip_prefix("/api/v1").unwrap_or(template);
         match noun.trim_start_matches('/').split('/').next()? {
@@ -93,7 +94,7 @@ impl Scope {
             "tiles" => Some(Scope::Tiles),
             "maps" | "widget" => Some(Scope::Maps),
             "" | "groups" | "compare" | "embed" | "put-this-map-on-your-site" => Some(Scope::Pages),
-            // Health checks, API documents, the dataset's version, assets.
+            // Health checks, API documents, the dataset's version and assets never require a key.
             _ => None,
         }
     }
@@ -114,37 +115,37 @@ impl fmt::Display for Scope {
     }
 }
 
-/// An API key as stored in the file, without the secret.
+/// An API key as stored in the API key file, without the secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKey {
-    /// The public part of the key, for logs and to revoke it.
+    /// The public part of the key, which appears in logs and with which the key is revoked.
     pub id: String,
-    /// The person or team that uses it.
+    /// The person or team that uses the key.
     pub name: String,
     /// The SHA-256 digest of the whole key, in hexadecimal.
     sha256: String,
-    /// What it gives access to.
+    /// The scopes that the key gives access to.
     #[serde(with = "words")]
     pub scopes: Vec<Scope>,
-    /// The date on which it was added.
+    /// The date on which the key was added.
     #[serde(with = "word")]
     pub created: Date,
-    /// The first date on which it is no longer valid.
+    /// The first date on which the key is no longer valid.
     #[serde(
         with = "word_or_none",
         default,
         skip_serializing_if = "Option::is_none"
     )]
     pub expires: Option<Date>,
-    /// Its rate limit.
+    /// The rate limit of the key.
     #[serde(
         with = "word_or_none",
         default,
         skip_serializing_if = "Option::is_none"
     )]
     pub quota: Option<Rate>,
-    /// The date on which it was revoked.
+    /// The date on which the key was revoked.
     #[serde(
         with = "word_or_none",
         default,
@@ -156,17 +157,17 @@ pub struct ApiKey {
 /// The properties of a key to add.
 #[derive(Debug, Clone)]
 pub struct NewKey {
-    /// The person or team that uses it.
+    /// The person or team that uses the key.
     pub name: String,
-    /// What it gives access to.
+    /// The scopes that the key gives access to.
     pub scopes: Vec<Scope>,
-    /// The first date on which it is no longer valid.
+    /// The first date on which the key is no longer valid.
     pub expires: Option<Date>,
-    /// Its rate limit.
+    /// The rate limit of the key.
     pub quota: Option<Rate>,
 }
 
-/// The secret text of a key. It does not implement `Debug`.
+/// The secret text of a key. The type does not implement `Debug`.
 pub struct KeySecret(String);
 
 impl KeySecret {
@@ -179,18 +180,18 @@ impl KeySecret {
 /// The reason why a key is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKey {
-    /// It is not in the file.
+    /// The key is not in the API key file.
     #[error("this is not a key of this service")]
     Unknown,
-    /// It has expired.
+    /// The key has expired.
     #[error("this key has expired")]
     Expired,
-    /// It was revoked.
+    /// The key was revoked.
     #[error("this key was revoked")]
     Revoked,
 }
 
-/// An error in a file of keys, or in adding or revoking a key.
+/// An error in an API key file, or in adding or revoking a key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     /// The file cannot be read or written.
@@ -201,7 +202,7 @@ pub enum KeysError {
         /// The cause.
         source: io::Error,
     },
-    /// The file is not a valid file of keys.
+    /// The file is not a valid API key file.
     #[error("{path}: {reason}")]
     Invalid {
         /// The path of the file.
@@ -227,7 +228,7 @@ impl KeysError {
     }
 }
 
-/// The content of a file of keys.
+/// The content of an API key file.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KeysFile {
@@ -240,25 +241,24 @@ const PREFIX: &str = "catchment";
 const ID_BYTES: usize = 4;
 const SECRET_BYTES: usize = 32;
 
-const FILE_HEADER: &str =
-    "# API keys of catchment, written by `catchment keys`. They are digests, not the keys.\n\n";
+const FILE_HEADER: &str = "# API keys of catchment, written by `catchment keys`. Only digests of the keys are stored.\n\n";
 
 /// Returns whether the bytes begin with the prefix of every key.
 pub(crate) fn has_key_prefix(bytes: &[u8]) -> bool {
     bytes.starts_with(PREFIX.as_bytes())
 }
 
-/// The keys of a file.
+/// The keys of an API key file.
 #[derive(Debug, Default)]
 pub struct KeyRing {
     by_id: HashMap<String, (ApiKey, [u8; 32])>,
 }
 
 impl KeyRing {
-    /// Reads a file of keys.
+    /// Reads an API key file.
     ///
     /// # Errors
-    /// If it cannot be read or is not a valid file of keys.
+    /// If the file cannot be read, or is not a valid API key file.
     pub fn read(path: &Path) -> Result<KeyRing, KeysError> {
         let content = read(path)?;
         let mut by_id = HashMap::new();
@@ -268,9 +268,9 @@ impl KeyRing {
                 reason: format!("key `{}`: {reason}", key.id),
             };
             let digest = from_hex(&key.sha256)
-                .ok_or_else(|| invalid("sha256 is not 64 hexadecimal digits"))?;
+                .ok_or_else(|| invalid("sha256 must be 64 hexadecimal digits"))?;
             if by_id.contains_key(&key.id) {
-                return Err(invalid("its id is not unique"));
+                return Err(invalid("another key has the same id; remove one of them"));
             }
             by_id.insert(key.id.clone(), (key, digest));
         }
@@ -287,12 +287,12 @@ impl KeyRing {
         self.by_id.is_empty()
     }
 
-    /// Verifies the secret that a client sent and returns its key. The comparison takes the same
+    /// Verifies the secret that a client sent, and returns its key. The comparison takes the same
     /// time whether the id is known or not.
     ///
     /// # Errors
-    /// If it is not a key of this file, or has expired or been revoked. The last two are reported
-    /// only for the correct secret.
+    /// If the secret is not a key of this file, or if the key has expired or been revoked. The last
+    /// two errors are returned only for the correct secret.
     pub fn check(&self, secret: &[u8], today: Date) -> Result<&ApiKey, InvalidKey> {
         let digest: [u8; 32] = Sha256::digest(secret).into();
         let id = secret
@@ -321,10 +321,10 @@ pub struct KeyStore {
 }
 
 impl KeyStore {
-    /// Reads the file.
+    /// Reads the API key file.
     ///
     /// # Errors
-    /// As for [`KeyRing::read`].
+    /// If [`KeyRing::read`] fails.
     pub fn open(path: &Path) -> Result<KeyStore, KeysError> {
         let file_version = FileVersion::of(path);
         Ok(KeyStore {
@@ -339,10 +339,10 @@ impl KeyStore {
         self.ring.load()
     }
 
-    /// Reloads the file if it has changed, and returns whether it had.
+    /// Reloads the file if it has changed, and returns whether it has changed.
     ///
     /// # Errors
-    /// As for [`KeyRing::read`]. The previous keys then stay in use.
+    /// If [`KeyRing::read`] fails. The previous keys then stay in use.
     pub fn refresh(&self) -> Result<bool, KeysError> {
         let current = FileVersion::of(&self.path);
         let mut last_read = self
@@ -353,8 +353,8 @@ impl KeyStore {
             return Ok(false);
         }
         let read = KeyRing::read(&self.path);
-        // Retry transient errors such as a lack of file descriptors, or a revoked key would stay
-        // valid until the next change of the file.
+        // After a transient error, such as a lack of file descriptors, the file is read again.
+        // Otherwise, a revoked key would stay valid until the next change of the file.
         if !read.as_ref().is_err_and(KeysError::is_transient) {
             *last_read = current;
         }
@@ -363,10 +363,10 @@ impl KeyStore {
     }
 }
 
-/// Adds a key to the file, which is created if it does not exist.
+/// Adds a key to the API key file, which is created if it does not exist.
 ///
 /// # Errors
-/// If the file cannot be read or written. It is then unchanged.
+/// If the file cannot be read or written. The file is then unchanged.
 pub fn add(path: &Path, new_key: NewKey, today: Date) -> Result<(ApiKey, KeySecret), KeysError> {
     // If the path is a symbolic link, the link stays and its target is replaced.
     let path = &resolve_symlinks(path).map_err(file_error(path))?;
@@ -394,10 +394,10 @@ pub fn add(path: &Path, new_key: NewKey, today: Date) -> Result<(ApiKey, KeySecr
     Ok((key, secret))
 }
 
-/// Returns the keys of a file in the order in which they were added.
+/// Returns the keys of an API key file in the order in which they were added.
 ///
 /// # Errors
-/// If it cannot be read or is not a valid file of keys.
+/// If the file cannot be read, or is not a valid API key file.
 pub fn list(path: &Path) -> Result<Vec<ApiKey>, KeysError> {
     Ok(read(path)?.key)
 }
@@ -405,7 +405,7 @@ pub fn list(path: &Path) -> Result<Vec<ApiKey>, KeysError> {
 /// Revokes a key. The date of a key that is already revoked does not change.
 ///
 /// # Errors
-/// If there is no such key, or the file cannot be read or written. It is then unchanged.
+/// If there is no such key, or if the file cannot be read or written. The file is then unchanged.
 pub fn revoke(path: &Path, id: &str, today: Date) -> Result<ApiKey, KeysError> {
     let path = &resolve_symlinks(path).map_err(file_error(path))?;
     let _lock = lock_folder(path)?;
@@ -440,7 +440,7 @@ fn read_or_default(path: &Path) -> Result<KeysFile, KeysError> {
     }
 }
 
-/// Writes the file atomically, readable only for its owner.
+/// Writes the file atomically. Only its owner can read it.
 fn write(path: &Path, content: &KeysFile) -> Result<(), KeysError> {
     let text = toml::to_string(content).expect("keys serialise to TOML");
     let write_file = || {
@@ -601,7 +601,7 @@ mod tests {
             check(secret.expose(), date(2027, 1, 1)),
             Err(InvalidKey::Expired)
         );
-        // The file changes.
+        // The file changes, and the keys in memory change only after `refresh`.
         revoke(&path, &key.id, TODAY).expect("revoked");
         assert_eq!(check(secret.expose(), TODAY), Ok(key.clone()));
         assert!(keys.refresh().expect("readable"));
@@ -675,7 +675,7 @@ mod tests {
             (
                 "sha256 = \"",
                 "sha256 = \"z",
-                "sha256 is not 64 hexadecimal digits",
+                "sha256 must be 64 hexadecimal digits",
             ),
             ("created = \"2026-11-22\"", "created = \"today\"", "created"),
         ] {
@@ -688,7 +688,7 @@ mod tests {
         }
         fs::write(&path, format!("{right}{right}")).expect("written");
         let error = keys.refresh().expect_err("the file is invalid").to_string();
-        assert!(error.contains("its id is not unique"), "{error}");
+        assert!(error.contains("another key has the same id"), "{error}");
         fs::remove_file(&path).expect("removed");
         assert!(keys.refresh().is_err());
         assert!(keys.ring().check(secret.expose().as_bytes(), TODAY).is_ok());

@@ -40,7 +40,7 @@
 //! - Registration is not residence: every answer keeps the two apart and compares them.
 //! - An [`index::Index`] never changes after `build`, so requests take no lock.
 //! - Coordinates are integer millimetres and predicates on them are exact: a point on the boundary
-//!   of two areas is always in the same one.
+//!   of two areas is always in the same area.
 //! - Nothing from a request reaches a log, an error message, a cache or a file. Types that may
 //!   contain a user's query do not print it in `Debug`.
 //! - The program makes no outbound connections: it has no HTTP client.

@@ -5,8 +5,8 @@
 //! or a write fails, lines are dropped and counted, and a line reports the count when writing works
 //! again.
 //!
-//! `tracing-appender` has a non-blocking writer, but it does not count lines lost by failed writes,
-//! and its flush has no time limit.
+//! `tracing-appender` has a non-blocking writer, but that writer does not count the lines that are
+//! lost when a write fails, and its flush has no time limit.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -19,13 +19,13 @@ use std::time::{Duration, Instant};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The maximum number of queued lines: about a second of a busy service.
+/// The maximum number of queued lines: about as many as a busy service writes in a second.
 const QUEUE_LINES_MAX: usize = 8_192;
 
 /// The maximum total size of queued lines in bytes.
 const QUEUE_BYTES_MAX: usize = 2 << 20;
 
-/// Lines are combined into writes of about this many bytes.
+/// The approximate size of a write, in bytes. Lines are combined until they reach this size.
 const WRITE_BYTES: usize = 64 << 10;
 
 /// The delay before a retry if standard error is non-blocking and not ready.
@@ -34,7 +34,7 @@ const WRITE_RETRY_DELAY: Duration = Duration::from_millis(20);
 /// The minimum interval between reports of dropped lines.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often [`LogQueue::flush`] retries while the queue is full.
+/// The interval at which [`LogQueue::flush`] retries while the queue is full.
 const FLUSH_RETRY_DELAY: Duration = Duration::from_millis(5);
 
 static STDERR: OnceLock<LogQueue> = OnceLock::new();
@@ -60,7 +60,7 @@ pub(crate) fn dropped() -> u64 {
 
 /// Writes a message to standard error, through the queue if it has been started.
 ///
-/// Unlike `eprintln!`, it does not panic if standard error is closed or full.
+/// Unlike `eprintln!`, this function does not panic if standard error is closed or full.
 pub(crate) fn message(text: impl Display) {
     let line = format!("{text}\n");
     match STDERR.get() {
@@ -78,8 +78,8 @@ pub(crate) fn flush(limit: Duration) {
     }
 }
 
-/// Returns standard error without the lock of `std`: a panic hook or a library could wait for it
-/// while the log thread is blocked in a write.
+/// Returns standard error without the lock of `std`. Otherwise, a panic hook or a library could
+/// wait for that lock while the log thread is blocked in a write.
 #[cfg(unix)]
 fn stderr() -> Box<dyn Write + Send> {
     use std::os::fd::AsFd;
@@ -98,7 +98,7 @@ fn stderr() -> Box<dyn Write + Send> {
 /// An entry of the queue.
 enum LogEntry {
     Line(Vec<u8>),
-    /// Signalled when everything before it has been written or dropped.
+    /// A flush, which is signalled when every entry before it has been written or dropped.
     Flush(SyncSender<()>),
 }
 
@@ -119,7 +119,7 @@ impl LogQueue {
     /// Starts a thread that writes to `out` until the process exits.
     fn start(out: Box<dyn Write + Send>) -> io::Result<LogQueue> {
         let (entries, queued) = mpsc::sync_channel(QUEUE_LINES_MAX);
-        // Leaked: there is one for each process, for its whole lifetime.
+        // The counters are leaked, because a process has only one queue, for its whole lifetime.
         let counts: &'static QueueCounters = Box::leak(Box::default());
         let writer = LineWriter {
             out,
@@ -136,7 +136,8 @@ impl LogQueue {
         self.counts
     }
 
-    /// Queues a line that ends with a line feed, or drops it if the queue is full. Never blocks.
+    /// Queues a line that ends with a line feed, or drops the line if the queue is full. Never
+    /// blocks.
     fn push(&self, line: Vec<u8>) {
         let length = line.len();
         let before = self
@@ -152,8 +153,8 @@ impl LogQueue {
         }
     }
 
-    /// Waits until everything queued before has been written or dropped. Returns `false` after
-    /// `limit`.
+    /// Waits until every entry that was queued before has been written or dropped. Returns `false`
+    /// if that takes longer than `limit`.
     fn flush(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         let (done, flushed) = mpsc::sync_channel(1);
@@ -222,7 +223,8 @@ fn write_entries(queued: &Receiver<LogEntry>, mut writer: LineWriter) {
             .queued_bytes
             .fetch_sub(length, Ordering::Relaxed);
         bytes.clear();
-        // Only after the write, because before it the queue may have no room for the report.
+        // The report is sent after the write, because before the write the queue may have no room
+        // for it.
         if is_empty && is_written && report.send(&writer, !flushes.is_empty()) {
             // A flush waits for the report, too.
             next = queued.try_recv().ok();
@@ -237,7 +239,7 @@ fn write_entries(queued: &Receiver<LogEntry>, mut writer: LineWriter) {
     }
 }
 
-/// Reports dropped lines.
+/// The number of dropped lines that have been reported, and the time of the last report.
 #[derive(Default)]
 struct DroppedLinesReport {
     reported: u64,
@@ -245,8 +247,8 @@ struct DroppedLinesReport {
 }
 
 impl DroppedLinesReport {
-    /// Queues a log line about the lines dropped since the last report, if there are any. Returns
-    /// whether it did.
+    /// Queues a log line about the lines that were dropped since the last report, if there are any.
+    /// Returns whether a log line was queued.
     fn send(&mut self, writer: &LineWriter, is_last: bool) -> bool {
         let dropped = writer.counts.dropped.load(Ordering::Relaxed);
         let is_due = self
@@ -256,8 +258,8 @@ impl DroppedLinesReport {
         if dropped == self.reported || !has_room || !(is_due || is_last) {
             return false;
         }
-        // As an error, so that it is logged at every level: readers must know that the log is
-        // incomplete.
+        // The report is an error, so that it is logged at every level: readers must know that the
+        // log is incomplete.
         tracing::error!(
             lines = dropped - self.reported,
             total = dropped,
@@ -269,7 +271,7 @@ impl DroppedLinesReport {
     }
 }
 
-/// The output, and the state after the last write.
+/// A writer of complete lines, with its state after the last write.
 struct LineWriter {
     out: Box<dyn Write + Send>,
     counts: &'static QueueCounters,
@@ -278,7 +280,8 @@ struct LineWriter {
 }
 
 impl LineWriter {
-    /// Writes complete lines. Returns whether all were written; the others are counted as dropped.
+    /// Writes complete lines. Returns whether all lines were written; the other lines are counted
+    /// as dropped.
     fn write(&mut self, lines: &[u8]) -> bool {
         let mut rest = lines;
         // End the line that a failed write cut off.
@@ -323,7 +326,7 @@ mod tests {
 
     use super::*;
 
-    /// Collects what is written, and blocks writers until it is opened.
+    /// A sink that collects what is written, and blocks writers until it is opened.
     #[derive(Default)]
     struct SharedSink {
         written: Mutex<Vec<u8>>,
@@ -382,7 +385,7 @@ mod tests {
             .lines()
             .map(|line| line.trim_start().parse().expect("whole"))
             .collect();
-        assert!(numbers.is_sorted(), "they are in order");
+        assert!(numbers.is_sorted(), "the lines are in order");
         assert!(dropped > 0);
         assert_eq!(numbers.len() as u64 + dropped, count as u64);
         assert_eq!(queue.counts.queued_bytes.load(Ordering::Relaxed), 0);

@@ -1,4 +1,4 @@
-//! The program `catchment`: runs the command line.
+//! The program `catchment`, which runs the command line.
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -1,16 +1,17 @@
 //! The memory check before a dataset is loaded.
 //!
-//! If a reload used more memory than there is, the kernel would kill the service along with the
+//! If a reload used more memory than is available, the kernel would kill the service along with the
 //! datasets that it serves. So a dataset that would not fit is rejected before it is loaded.
 
 use std::fs;
 use std::path::Path;
 
-/// The peak memory of loading for each byte of a dataset's files. Measured: 4.2 for the whole
-/// country (93 MB of files), 4.5 for the embedded dataset, and less after loading.
+/// The peak memory in bytes for each byte of a dataset's files while the dataset is loaded.
+/// Measured: 4.2 for the whole country (93 MB of files) and 4.5 for the embedded dataset. Less
+/// memory is used after loading.
 const MEMORY_PER_FILE_BYTE: u64 = 5;
-/// The peak memory in bytes for each position of a polygon, however short its text. Measured: 280
-/// for an area of a million vertices, 390 for a comb-shaped one.
+/// The peak memory in bytes for each position of a polygon, however short its text is. Measured:
+/// 280 for an area of a million vertices, and 390 for a comb-shaped area.
 const MEMORY_PER_POSITION: u64 = 400;
 /// The maximum memory in bytes for each row of a table of names: a dozen bytes can become several
 /// strings.
@@ -28,7 +29,7 @@ pub(crate) fn needed_bytes(size_bytes: u64, positions: u64, rows: u64) -> u64 {
 /// The error for a dataset that does not fit into the available memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "with the datasets already loaded it needs about {} MB of memory, and {} MB are available",
+    "with the datasets already loaded it needs about {} MB of memory, but only {} MB are available",
     needed_bytes / 1_000_000,
     available_bytes / 1_000_000
 )]
@@ -37,11 +38,11 @@ pub(crate) struct InsufficientMemory {
     available_bytes: u64,
 }
 
-/// Checks that a new dataset fits into memory besides the loaded ones. Both sizes are estimates of
-/// [`needed_bytes`].
+/// Checks that a new dataset fits into memory in addition to the loaded datasets. Both sizes are
+/// estimates of [`needed_bytes`].
 ///
 /// # Errors
-/// If it does not fit. Succeeds if the available memory is not known.
+/// If the new dataset does not fit. The check succeeds if the available memory is not known.
 pub(crate) fn ensure_fits(new_bytes: u64, loaded_bytes: u64) -> Result<(), InsufficientMemory> {
     available_memory_bytes(Path::new("/")).map_or(Ok(()), |available| {
         ensure_fits_in(available, new_bytes, loaded_bytes)
@@ -64,11 +65,11 @@ fn ensure_fits_in(
     }
 }
 
-/// Returns the memory in bytes that this process can use: its own resident memory, plus the least
-/// that is free on the machine or in any of its control groups (`MemoryMax=` of systemd, `--memory`
-/// of a container). `None` if it is not known.
+/// Returns the memory in bytes that this process can use, or `None` if it is not known. This is the
+/// resident memory of the process, plus the smallest amount that is free on the machine or in any
+/// of the control groups of the process (`MemoryMax=` of systemd, `--memory` of a container).
 ///
-/// Its own memory counts because the memory of old datasets is reused.
+/// The resident memory counts because the memory of old datasets is reused.
 pub(crate) fn available_memory_bytes(root: &Path) -> Option<u64> {
     let own = read_kilobytes(&root.join("proc/self/status"), "VmRSS:").unwrap_or(0);
     let free = read_kilobytes(&root.join("proc/meminfo"), "MemAvailable:");
@@ -78,7 +79,7 @@ pub(crate) fn available_memory_bytes(root: &Path) -> Option<u64> {
     Some(smallest + own)
 }
 
-/// Returns the bytes of a line such as `MemAvailable:   24000000 kB`.
+/// Returns the number of bytes in a line such as `MemAvailable:   24000000 kB`.
 fn read_kilobytes(file: &Path, name: &str) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
@@ -86,8 +87,8 @@ fn read_kilobytes(file: &Path, name: &str) -> Option<u64> {
     kilobytes.parse::<u64>().ok()?.checked_mul(1_024)
 }
 
-/// Returns the least memory that is free in the control group of a line of `/proc/self/cgroup` or
-/// in one of its ancestors.
+/// Returns the smallest amount of memory that is free in a control group or one of its ancestors.
+/// `line` is the line of the control group in `/proc/self/cgroup`.
 fn free_in_cgroup(root: &Path, line: &str) -> Option<u64> {
     let mut parts = line.splitn(3, ':').skip(1);
     let (controllers, path) = (parts.next()?, parts.next()?);
@@ -116,7 +117,7 @@ fn free_in_cgroup(root: &Path, line: &str) -> Option<u64> {
     let read_number = |file: &Path| fs::read_to_string(file).ok()?.trim().parse::<u64>().ok();
     let free = |group: &Path| {
         let group = root.join(tree).join(group);
-        // `max`, which is no limit, does not parse.
+        // `max`, which means no limit, does not parse.
         let limit = read_number(&group.join(limit_file))?;
         let used = read_number(&group.join(usage_file))?;
         // The kernel drops cached files when memory is needed.
@@ -134,7 +135,7 @@ fn free_in_cgroup(root: &Path, line: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// Returns a root folder with these files of a machine.
+    /// Returns a folder with these files of a machine, to be used as the root folder.
     fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().expect("a folder");
         for (path, text) in files {
@@ -181,7 +182,7 @@ mod tests {
             &[STATUS, MEMINFO, group, (&most, "max\n"), used],
             Some(9_001_000 * 1_024),
         );
-        // The parent slice has less.
+        // The parent slice has less free memory.
         let slice = [
             ("sys/fs/cgroup/system.slice/memory.max", "400000000\n"),
             ("sys/fs/cgroup/system.slice/memory.current", "390000000\n"),
@@ -190,7 +191,7 @@ mod tests {
             &[&limited[..], &slice].concat(),
             Some(10_000_000 + 1_024_000),
         );
-        // cgroup v1.
+        // A machine with cgroup v1.
         let files = [
             STATUS,
             MEMINFO,
@@ -214,7 +215,7 @@ mod tests {
         let error = ensure_fits_in(500_000_000, 300_000_000, 250_000_000).expect_err("too much");
         assert_eq!(
             error.to_string(),
-            "with the datasets already loaded it needs about 550 MB of memory, and 500 MB are available"
+            "with the datasets already loaded it needs about 550 MB of memory, but only 500 MB are available"
         );
         assert!(ensure_fits_in(u64::MAX - 1, u64::MAX, u64::MAX).is_err());
     }

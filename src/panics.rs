@@ -15,13 +15,13 @@ thread_local! {
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
 /// Installs a panic hook that reports only the location of a panic, as a log line, or on standard
-/// error if logging has not been started. With `RUST_BACKTRACE` and symbols in the program it adds
-/// the backtrace.
+/// error if logging has not been started. If `RUST_BACKTRACE` is set and the program has symbols,
+/// the hook also reports the backtrace.
 pub fn install_redacting_hook() {
     panic::set_hook(Box::new(report_panic));
 }
 
-/// Returns the number of panics in this process since [`install_redacting_hook`], except for those
+/// Returns the number of panics in this process since [`install_redacting_hook`], except for panics
 /// in `catch_expected`.
 pub fn count() -> u64 {
     COUNT.load(Ordering::Relaxed)

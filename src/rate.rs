@@ -28,7 +28,9 @@ pub enum RateUnit {
 
 /// The error for text that is not a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected a rate such as 6000/minute: a number, 1 or more, and s, minute, hour or day")]
+#[error(
+    "expected a rate such as 6000/minute: a number, 1 or more, then /s, /minute, /hour or /day"
+)]
 pub struct InvalidRate;
 
 impl RateUnit {
@@ -39,7 +41,7 @@ impl RateUnit {
         (RateUnit::Day, "day", 86_400),
     ];
 
-    /// Returns the number of seconds.
+    /// Returns the number of seconds in the unit.
     pub fn seconds(self) -> u64 {
         RateUnit::ALL[self as usize].2
     }

@@ -22,81 +22,81 @@ pub struct LocateRequest {
 /// The reason why parameters are not a valid request. The messages do not repeat values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRequest {
-    /// Neither a location nor a practice.
+    /// There is neither a location nor a practice.
     #[error(
         "give a location (postcode, or lon and lat, or easting and northing), a practice, or both"
     )]
     MissingLocation,
-    /// A parameter that is not allowed.
+    /// A parameter is not allowed.
     #[error("unknown parameter; allowed: {allowed}")]
     UnknownParameter {
         /// The allowed parameters.
         allowed: String,
     },
-    /// A parameter that is given more than once.
+    /// A parameter is given more than once.
     #[error("{field} must not be given more than once")]
     RepeatedParameter {
         /// The name of the parameter.
         field: &'static str,
     },
-    /// More than one location.
+    /// There is more than one location.
     #[error("give only one location: postcode, or lon and lat, or easting and northing")]
     MultipleLocations,
-    /// One coordinate without the other.
-    #[error("{missing} is required with the other coordinate")]
+    /// A coordinate is given without the other coordinate.
+    #[error("{missing} is missing; give both coordinates")]
     IncompleteCoordinate {
         /// The parameter that is missing.
         missing: &'static str,
     },
-    /// A coordinate that is not a number.
+    /// A coordinate is not a number.
     #[error("{field} must be a number")]
     NotANumber {
         /// The name of the parameter.
         field: &'static str,
     },
-    /// Not a postcode.
+    /// The postcode is not valid.
     #[error(transparent)]
     Postcode(#[from] InvalidPostcode),
-    /// Not a longitude and a latitude.
+    /// The longitude or the latitude is not valid.
     #[error(transparent)]
     LonLat(#[from] InvalidLonLat),
     /// The latitude and the longitude are swapped.
     #[error("lon and lat look swapped: the other way round, the location is in Great Britain")]
     Swapped,
-    /// Not an easting and a northing.
+    /// The easting or the northing is not valid.
     #[error(transparent)]
     Grid(#[from] InvalidBritishGrid),
-    /// Not a grid reference.
+    /// The grid reference is not valid.
     #[error(transparent)]
     GridReference(#[from] InvalidGridReference),
-    /// Degrees instead of metres.
+    /// The easting and the northing are in degrees instead of metres.
     #[error("easting and northing must be in metres; use lon and lat for degrees")]
     NotMetres,
-    /// Not a date.
+    /// The date is not valid.
     #[error("as_of is {0}")]
     Date(#[from] InvalidDate),
-    /// Not a layer.
+    /// The name of a layer is not valid.
     #[error("layers must be comma-separated names of layers: {0}")]
     Layer(#[from] InvalidLayer),
-    /// An invalid practice code in a request without a location.
+    /// The practice code is not valid, and there is no location.
     #[error("{0}")]
     Practice(crate::domain::InvalidOdsCode),
-    /// No search term.
+    /// There is no search term.
     #[error("give prefix, or lon and lat, or easting and northing")]
     MissingSearch,
-    /// More than one search term.
+    /// There is more than one search term.
     #[error("give only one search: prefix, or lon and lat, or easting and northing")]
     MultipleSearches,
-    /// Not the beginning of a postcode.
+    /// The prefix is not the beginning of a postcode.
     #[error("prefix {0}")]
     Prefix(#[from] InvalidPrefix),
-    /// Not a valid number of results.
+    /// The number of results is not valid.
     #[error("limit must be a whole number from 1 to {max}")]
     Limit {
-        /// The maximum.
+        /// The maximum number of results.
         max: usize,
     },
-    /// A limit without a location. Requests without a location return everything.
+    /// A limit is given without a location. Requests without a location return all results.
     #[error(
         "limit can only be used with a location: postcode, or lon and lat, or easting and northing"
     )]
@@ -109,20 +109,20 @@ pub enum InvalidRequest {
     InvalidStatus,
 }
 
-/// The parameters of a request, from a query string, a form, JSON or the command line. Each occurs
-/// at most once.
+/// The parameters of a request, from a query string, a form, JSON or the command line. Each
+/// parameter occurs at most once.
 #[derive(Default)]
 pub struct RequestParams {
     values: Vec<(&'static str, String)>,
 }
 
-/// All parameters of a look-up.
+/// The names of all parameters of a look-up.
 pub const LOCATE_PARAMS: &[&str] = &[
     "postcode", "lon", "lat", "easting", "northing", "practice", "as_of", "layers", "dataset",
 ];
 
-/// The fields of the look-up form. It has one field for a location in any notation (`place`), and
-/// three fields for a date.
+/// The fields of the look-up form. The form has one field for a location in any notation (`place`),
+/// and three fields for a date.
 pub const FORM_FIELDS: &[&str] = &[
     "place", "postcode", "lon", "lat", "easting", "northing", "practice", "as_of", "day", "month",
     "year", "layers", "dataset",
@@ -132,7 +132,7 @@ impl RequestParams {
     /// Collects parameters.
     ///
     /// # Errors
-    /// When one is not among `allowed`, or is given more than once.
+    /// If a parameter is not among `allowed`, or is given more than once.
     pub fn new(
         pairs: impl IntoIterator<Item = (String, String)>,
         allowed: &[&'static str],
@@ -155,7 +155,7 @@ impl RequestParams {
         Ok(params)
     }
 
-    /// Returns the value of a parameter.
+    /// Returns the value of a parameter, if it is given.
     pub fn get(&self, field: &str) -> Option<&str> {
         self.values
             .iter()
@@ -163,10 +163,11 @@ impl RequestParams {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Returns the date of `as_of`, or else of the form's three fields, or else today in London.
+    /// Returns the date of `as_of`, or otherwise the date of the form's three fields, or otherwise
+    /// today's date in London.
     ///
     /// # Errors
-    /// When it is not a date.
+    /// If the date is not valid.
     pub fn as_of(&self) -> Result<Date, InvalidRequest> {
         match self.get("as_of") {
             Some(text) => Ok(date_from_iso(text)?),
@@ -174,7 +175,7 @@ impl RequestParams {
         }
     }
 
-    /// Returns the date of the form's three fields, if any of them is filled in.
+    /// Returns the date of the form's three fields, if any of these fields is filled in.
     fn date_from_parts(&self) -> Result<Option<Date>, InvalidRequest> {
         let parts = ["year", "month", "day"].map(|name| self.get(name));
         if parts == [None; 3] {
@@ -207,7 +208,7 @@ impl RequestParams {
     /// Returns the requested number of results, or `default` if there is no limit.
     ///
     /// # Errors
-    /// When it is not a whole number from 1 to `max`.
+    /// If the limit is not a whole number from 1 to `max`.
     pub fn limit(&self, default: usize, max: usize) -> Result<usize, InvalidRequest> {
         let Some(text) = self.get("limit") else {
             return Ok(default);
@@ -221,7 +222,7 @@ impl RequestParams {
     /// Returns the location that the parameters specify, if any.
     ///
     /// # Errors
-    /// When a coordinate is missing, a value is not valid, or there is more than one location.
+    /// If a coordinate is missing, if a value is not valid, or if there is more than one location.
     pub fn locator(&self) -> Result<Option<Locator>, InvalidRequest> {
         let lonlat = self.coordinate_pair("lon", "lat")?;
         let grid = self.coordinate_pair("easting", "northing")?;
@@ -251,7 +252,7 @@ impl RequestParams {
 pub enum PostcodeSearch {
     /// The beginning of a postcode.
     Prefix(PostcodePrefix),
-    /// A point, for the postcodes nearest to it.
+    /// A point near which to find postcodes.
     Point(Locator),
 }
 
@@ -259,7 +260,8 @@ impl PostcodeSearch {
     /// Parses the parameters of a search.
     ///
     /// # Errors
-    /// When there is no search term, more than one, or one that is not valid.
+    /// If there is no search term, if there is more than one search term, or if the search term is
+    /// not valid.
     pub fn from_params(params: &RequestParams) -> Result<PostcodeSearch, InvalidRequest> {
         match (params.get("prefix"), params.locator()?) {
             (None, None) => Err(InvalidRequest::MissingSearch),
@@ -275,7 +277,7 @@ impl PostcodeSearch {
 pub struct PostcodePageParams {
     /// The last postcode of the previous page; the page starts after it.
     pub after: Option<Postcode>,
-    /// Which postcodes are listed.
+    /// The filter of the listed postcodes.
     pub filter: PostcodeFilter,
 }
 
@@ -283,7 +285,7 @@ impl PostcodePageParams {
     /// Parses the parameters.
     ///
     /// # Errors
-    /// When `after` is not a postcode, or `status` is neither `live` nor `all`.
+    /// If `after` is not a postcode, or if `status` is neither `live` nor `all`.
     pub fn from_params(params: &RequestParams) -> Result<PostcodePageParams, InvalidRequest> {
         let after = params.get("after").map(str::parse).transpose();
         Ok(PostcodePageParams {
@@ -301,8 +303,8 @@ impl PostcodePageParams {
 /// easting and a northing; or a grid reference.
 ///
 /// # Errors
-/// When the text matches none of these notations. The error is that of the notation that the text
-/// resembles most.
+/// If the text matches none of these notations. The error is the error of the notation that the
+/// text resembles most.
 pub fn parse_location(text: &str) -> Result<Locator, InvalidRequest> {
     let text = text.trim();
     if let Some((first, second)) = parse_two_numbers(text) {
@@ -329,10 +331,11 @@ fn parse_two_numbers(text: &str) -> Option<(f64, f64)> {
     words.next().is_none().then_some(numbers)
 }
 
-/// Interprets two numbers as degrees if both are in range, or else as an easting and a northing.
+/// Interprets two numbers as degrees if both are in range, and otherwise as an easting and a
+/// northing.
 ///
-/// Degrees are read as latitude, longitude, which is how people write them, unless only the other
-/// order is in Great Britain.
+/// Degrees are read as latitude, longitude, which is the order in which people write them, unless
+/// the point is in Great Britain only in the other order.
 fn location_from_numbers(first: f64, second: f64) -> Result<Locator, InvalidRequest> {
     const DEGREES_MAX: f64 = 180.0;
     if first.abs() > DEGREES_MAX || second.abs() > DEGREES_MAX {
@@ -365,7 +368,7 @@ impl LocateRequest {
     /// Parses the parameters of a look-up.
     ///
     /// # Errors
-    /// When they are not valid. The first error is returned.
+    /// If a parameter is not valid. The first error is returned.
     pub fn from_params(params: &RequestParams) -> Result<LocateRequest, InvalidRequest> {
         let locator = params.locator()?;
         let practice = params.get("practice").map(str::parse);
@@ -426,8 +429,8 @@ impl InvalidRequest {
         }
     }
 
-    /// Returns whether the parameters are well-formed, but cannot be processed (422 instead of
-    /// 400).
+    /// Returns whether the parameters are well-formed, but cannot be processed (status 422 instead
+    /// of 400).
     pub fn is_well_formed(&self) -> bool {
         matches!(
             self,

@@ -17,8 +17,8 @@ pub(super) async fn get(State(app): State<App>, uri: Uri) -> Result<Response, Pr
     respond(&app, &query_params(&uri, LOCATE_PARAMS)?)
 }
 
-/// Handles the same parameters as JSON, which keeps the postcode out of the URL, because proxies
-/// log URLs.
+/// Handles a look-up with the same parameters as JSON. This keeps the postcode out of the URL,
+/// which proxies log.
 pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     respond(&app, &json_params(request, LOCATE_PARAMS).await?)
 }
@@ -39,10 +39,10 @@ pub(super) const JSON: [(header::HeaderName, HeaderValue); 1] = [(
     HeaderValue::from_static("application/json"),
 )];
 
-/// Performs a look-up, and returns the response body, which the command line prints too.
+/// Performs a look-up, and returns the response body. The command line prints the same body.
 ///
 /// # Errors
-/// When the postcode is unknown, or the dataset has no data at all for the date.
+/// If the postcode is unknown, or if the dataset has no data at all for the date.
 pub(crate) fn locate_body<'i>(
     index: &'i Index,
     request: &LocateRequest,

@@ -1,7 +1,7 @@
 //! `/maps`: static maps, as SVG, PNG and PDF.
 //!
-//! Drawing a map takes tens of milliseconds of CPU time, so only a few are drawn at a time. Other
-//! requests wait briefly for a permit, and are then rejected with `Retry-After`.
+//! Drawing a map takes tens of milliseconds of CPU time, so few maps are drawn at the same time.
+//! Other requests wait briefly for a permit, and are then rejected with `Retry-After`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,20 +21,22 @@ use crate::dataset::manifest::sha256_hex;
 use crate::maps::{self, MapImage, MapRequest, RenderError, WIDTH_MAX, WIDTH_MIN};
 use crate::request::RequestParams;
 
-/// The default width, and that of a PDF, which fits between the margins of A4.
+/// The default width in CSS pixels.
 const WIDTH_DEFAULT: u32 = 800;
+/// The default width of a PDF, which fits between the margins of A4.
 const PDF_WIDTH_DEFAULT: u32 = 718;
-/// The maximum number of pixels per CSS pixel, and of pixels in a PNG.
+/// The maximum number of image pixels for each CSS pixel.
+const SCALE_MAX: u32 = 4;
+/// The maximum number of pixels in a PNG.
 ///
 /// Rendering takes about 12 bytes for each pixel: the canvas and two layers of its size. 16 million
-/// pixels take 192 MB; with 24 million, the service was measured at 385 MB.
-const SCALE_MAX: u32 = 4;
+/// pixels take 192 MB; with 24 million, the service was measured to use 385 MB.
 const PIXELS_MAX: u64 = 16_000_000;
 /// The maximum number of maps that are drawn at the same time.
 pub(super) const CONCURRENT_MAPS_MAX: usize = 2;
-/// How long a request waits for a permit, and the `Retry-After` of the response after that, in
-/// seconds.
+/// The maximum time for which a request waits for a permit.
 const PERMIT_WAIT_MAX: Duration = Duration::from_secs(3);
+/// The value of `Retry-After` after that time, in seconds.
 const RETRY_AFTER_S: u16 = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +138,7 @@ async fn respond(
 /// Waits for a permit to draw.
 ///
 /// # Errors
-/// 503 with `Retry-After` if no permit is free in time.
+/// If no permit is free in time (503 with `Retry-After`).
 pub(super) async fn acquire_permit(
     permits: &Arc<Semaphore>,
     wait_max: Duration,
@@ -151,10 +153,11 @@ pub(super) async fn acquire_permit(
     }
 }
 
-/// Returns the response with a map, or 304 if the client has it.
+/// Returns the response with a map, or 304 if the client already has the map.
 ///
-/// The `ETag` is a hash of the SVG and the program version, so that 304 needs no rendering. The
-/// `ETag` of a PDF is weak, because the PDF library writes some entries in random order.
+/// The `ETag` is a hash of the SVG and the program version, so that a 304 response needs no
+/// rendering. The `ETag` of a PDF is weak, because the PDF library writes some entries in random
+/// order.
 fn response(
     image: &MapImage,
     format: ImageFormat,

@@ -27,7 +27,7 @@ fn write_request_metrics(text: &mut PrometheusText, app: &App) {
     text.begin_family(
         "catchment_requests_total",
         "counter",
-        "Requests by scope (of API keys, or other) and class of status code.",
+        "Requests, by scope (a scope of API keys, or other) and class of status code.",
     );
     for (route_class, route_metrics) in admission_control.metrics.by_route_class() {
         for (status, count) in route_metrics.by_status() {
@@ -37,7 +37,7 @@ fn write_request_metrics(text: &mut PrometheusText, app: &App) {
     text.begin_family(
         "catchment_request_duration_seconds",
         "histogram",
-        "Time from the head of a request to the head of its response, by scope.",
+        "Time from the headers of a request to the headers of its response, by scope.",
     );
     for (route_class, route_metrics) in admission_control.metrics.by_route_class() {
         let buckets = route_metrics.cumulative_buckets();
@@ -52,7 +52,7 @@ fn write_request_metrics(text: &mut PrometheusText, app: &App) {
         let total = buckets.last().map_or(0, |(_, count)| *count);
         text.sample("_count", &[("scope", route_class)], total);
     }
-    text.begin_family("catchment_requests_in_flight", "gauge", "Requests in progress, including queued ones, by class: look_up; body (with a request body); search; rendered (areas, tiles, maps, pages); ticket_download (waiting for a batch).");
+    text.begin_family("catchment_requests_in_flight", "gauge", "Requests in progress, including queued requests, by class: look_up; body (with a request body); search; rendered (areas, tiles, maps, pages); ticket_download (waiting for a batch).");
     for (request_class, count) in admission_control.in_flight() {
         text.sample("", &[("class", request_class)], count);
     }
@@ -71,10 +71,10 @@ fn write_request_metrics(text: &mut PrometheusText, app: &App) {
     text.begin_family(
         "catchment_overloaded",
         "gauge",
-        "Whether a look-up was rejected for lack of capacity in the last 10 s; the service is then not ready.",
+        "1 if a look-up was rejected for lack of capacity in the last 10 s, so that the service is not ready; otherwise 0.",
     );
     text.sample("", &[], u8::from(admission_control.is_rejecting_look_ups()));
-    text.begin_family("catchment_requests_rejected_total", "counter", "Rejected requests, by reason; invalid_http and connection_limit are those of the whole process.");
+    text.begin_family("catchment_requests_rejected_total", "counter", "Rejected requests, by reason; invalid_http and connection_limit are counted for all listeners of the process together.");
     for (reason, count) in admission_control
         .rejections
         .counts()
@@ -86,7 +86,7 @@ fn write_request_metrics(text: &mut PrometheusText, app: &App) {
     text.begin_family(
         "catchment_panics_total",
         "counter",
-        "Panics; the log says where.",
+        "Panics; the log contains the location of each panic.",
     );
     text.sample("", &[], panics::count());
     text.begin_family(
@@ -110,19 +110,19 @@ fn write_dataset_metrics(text: &mut PrometheusText, dataset_store: &DatasetStore
     text.begin_family(
         "catchment_degraded",
         "gauge",
-        "Whether the last reload failed.",
+        "1 if the last reload failed; otherwise 0.",
     );
     text.sample("", &[], u8::from(dataset_store.last_error().is_some()));
     text.begin_family(
         "catchment_dataset_loaded_timestamp_seconds",
         "gauge",
-        "When the datasets were last loaded.",
+        "Time at which the datasets were last loaded.",
     );
     text.sample("", &[], releases.loaded_at().as_second());
     text.begin_family(
         "catchment_dataset_postcodes",
         "gauge",
-        "Postcodes of each loaded dataset.",
+        "Number of postcodes in each loaded dataset.",
     );
     for index in releases.all() {
         let manifest = index.manifest();
@@ -145,32 +145,32 @@ fn write_dataset_metrics(text: &mut PrometheusText, dataset_store: &DatasetStore
 
 /// Writes the process metrics, with the names that the Prometheus client libraries use.
 fn write_process_metrics(text: &mut PrometheusText) {
-    text.begin_family("catchment_build_info", "gauge", "The program's version.");
+    text.begin_family("catchment_build_info", "gauge", "Version of the program.");
     text.sample("", &[("version", env!("CARGO_PKG_VERSION"))], 1);
     #[cfg(target_os = "linux")]
     for (name, metric_type, help, value) in [
         (
             "process_resident_memory_bytes",
             "gauge",
-            "Memory in use.",
+            "Resident memory.",
             linux::resident_bytes(),
         ),
         (
             "process_open_fds",
             "gauge",
-            "File descriptors in use, mostly connections.",
+            "Open file descriptors, most of which are connections.",
             linux::open_fds(),
         ),
         (
             "process_max_fds",
             "gauge",
-            "Maximum number of file descriptors.",
+            "Maximum number of open file descriptors.",
             linux::max_fds(),
         ),
         (
             "process_cpu_seconds_total",
             "counter",
-            "CPU time used.",
+            "User and system CPU time.",
             linux::cpu_seconds(),
         ),
     ] {
@@ -204,7 +204,7 @@ impl PrometheusText {
     }
 }
 
-/// Escapes a label value. Prometheus has three escapes.
+/// Escapes a label value. In the text format of Prometheus, three characters need to be escaped.
 fn escape_label(label: &str) -> String {
     label
         .replace('\\', "\\\\")
@@ -214,11 +214,11 @@ fn escape_label(label: &str) -> String {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    //! Metrics of this process from the Linux kernel (`proc(5)`).
+    //! Metrics of this process, read from the Linux kernel (`proc(5)`).
 
     use std::fs;
 
-    /// `USER_HZ`, whatever the frequency of the kernel's own clock.
+    /// The value of `USER_HZ`, which does not depend on the frequency of the kernel's own clock.
     const TICKS_PER_SECOND: f64 = 100.0;
 
     pub(super) fn resident_bytes() -> Option<f64> {
@@ -232,7 +232,7 @@ mod linux {
 
     pub(super) fn open_fds() -> Option<f64> {
         let count = fs::read_dir("/proc/self/fd").ok()?.count();
-        // Without the descriptor that reads this folder.
+        // The descriptor that reads this folder is not counted.
         u32::try_from(count).ok()?.checked_sub(1).map(f64::from)
     }
 
@@ -246,7 +246,7 @@ mod linux {
 
     pub(super) fn cpu_seconds() -> Option<f64> {
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
-        // The second field, a name in parentheses, may contain anything.
+        // The second field, a name in parentheses, may contain any character.
         let fields: Vec<&str> = stat[stat.rfind(')')? + 1..].split_whitespace().collect();
         let ticks = |index: usize| fields.get(index)?.parse::<f64>().ok();
         Some((ticks(11)? + ticks(12)?) / TICKS_PER_SECOND)

@@ -1,8 +1,8 @@
 //! Middleware for every request: authentication, rate limits, concurrency limits, timeouts (except
 //! for batches), CORS, security headers, the access log and panic handling.
 //!
-//! Searches and rendering run on blocking threads, at most as many at a time as there are CPU
-//! permits, so that no look-up waits for them.
+//! Searches and rendering run on blocking threads. The number that run at the same time is limited
+//! by CPU permits, so that no look-up waits for them.
 //!
 //! All of this is one layer, because each layer of a router costs one allocation per request.
 
@@ -35,7 +35,7 @@ use super::paced_body::{SharedBody, pace_response};
 use super::problem::Problem;
 use super::server::Connection;
 
-/// Maximum number of headers that are added to those of the handler.
+/// The maximum number of headers that the middleware adds to the headers of the handler.
 const EXTRA_HEADERS_CAPACITY: usize = 12;
 
 /// The challenge for browsers, which then prompt for a password.
@@ -49,9 +49,9 @@ pub(super) struct RoutePolicy {
     allows_cors: bool,
 }
 
-/// Look-ups, areas, tiles and batches.
+/// The policy of look-ups, areas, tiles and batches.
 pub(super) const API_ROUTES: RoutePolicy = RoutePolicy { allows_cors: true };
-/// Pages, health checks and the admin listener.
+/// The policy of pages, health checks and the admin listener.
 pub(super) const PAGE_ROUTES: RoutePolicy = RoutePolicy { allows_cors: false };
 
 /// The layer that applies the middleware to a group of routes.
@@ -139,7 +139,7 @@ where
                     .has_timeout()
                     .then(|| admission_control.request_timeout());
                 if class != RequestClass::LookUp {
-                    // Batches have limits and log lines of their own.
+                    // Batches need these for their own limits and log lines.
                     request.extensions_mut().insert(admitted.client_id);
                     request.extensions_mut().insert(log_entry.id.clone());
                 }
@@ -178,7 +178,7 @@ where
                         )
                         .unwrap_or_else(|error| admission_control.reject(error).into_response());
                     }
-                    // Reserve once, instead of growing several times.
+                    // Reserve the capacity once, instead of growing the map several times.
                     response.headers_mut().reserve(EXTRA_HEADERS_CAPACITY);
                     add_rate_limit_headers(&mut response, quota.as_ref());
                     if requires_key {
@@ -235,8 +235,8 @@ where
     }
 }
 
-/// Returns the response, made on a blocking thread. On the threads that answer look-ups, a task
-/// that takes half a millisecond and then wakes the next of its kind would run before hundreds of
+/// Makes the response on a blocking thread. On the threads that answer look-ups, a task that takes
+/// half a millisecond and then wakes the next task of its kind would run before hundreds of
 /// look-ups. Rendering runs to completion and keeps its CPU permit until then, even if the client
 /// has disconnected.
 async fn respond_on_blocking_thread<F>(
@@ -257,8 +257,8 @@ where
     rendered.unwrap_or_else(|_| Problem::internal("rendering was cancelled").into_response())
 }
 
-/// Returns the response with its CPU permit, which it holds while it is written and the client
-/// keeps reading.
+/// Attaches the CPU permit to the response. The response holds the permit while it is written and
+/// the client keeps reading.
 ///
 /// # Errors
 /// If too many response bytes are unsent, for this client or in total.
@@ -302,7 +302,8 @@ fn add_rate_limit_headers(response: &mut Response, quota: Option<&QuotaStatus>) 
     }
 }
 
-/// Lets only the client's own cache store a response that requires a key (RFC 9111, section 3.5).
+/// Marks a public response that requires a key as private, so that only the client's own cache may
+/// store it (RFC 9111, section 3.5).
 fn make_cache_private(response: &mut Response) {
     let headers = response.headers_mut();
     let cache_control = headers.get(header::CACHE_CONTROL);
@@ -313,8 +314,9 @@ fn make_cache_private(response: &mut Response) {
     }
 }
 
-/// Returns the response to a request that is not admitted. The rest of its body is read for a
-/// limited time, because many clients read the response only after they have sent the body.
+/// Returns the response to a request that is not admitted. Unless the service is overloaded, the
+/// rest of the request body is read for a limited time, because many clients read the response only
+/// after they have sent the body.
 fn rejection_response(rejected: RejectedRequest, request: Request) -> Response {
     let is_busy = rejected.problem.is_overload();
     let mut body = request.into_body();
@@ -371,7 +373,7 @@ mod tests {
             .metrics
             .by_route_class()
             .find(|(kind, _)| *kind == "locate")
-            .expect("a kind");
+            .expect("the locate class");
         assert_eq!(locate.by_status().last(), Some(("5xx", 1)));
     }
 }

@@ -71,7 +71,7 @@ pub struct App {
     dataset_store: Arc<DatasetStore>,
     batch_jobs: BatchJobs,
     widget_cache: WidgetCache,
-    /// Pages that are the same for all clients.
+    /// The cache of pages that are the same for all clients.
     pages: PageCache,
     frame_ancestors: FrameAncestors,
     /// The public URL of the service, if the operator sets it.
@@ -88,7 +88,7 @@ pub struct App {
 }
 
 impl App {
-    /// Creates a service that answers from these datasets.
+    /// Creates the state of a service that answers from these datasets.
     pub fn new(dataset_store: Arc<DatasetStore>) -> App {
         let batch_jobs = BatchJobs::new(BatchLimits::default());
         let admission_control = Arc::new(AdmissionControl::new(
@@ -110,7 +110,7 @@ impl App {
         }
     }
 
-    /// Sets access control and limits.
+    /// Sets the access settings and the limits of the server.
     pub fn with_access(self, access: AccessConfig, limits: &ServerLimits) -> App {
         let admission_control = Arc::new(AdmissionControl::new(access, limits.clone()));
         App {
@@ -125,7 +125,7 @@ impl App {
         App { batch_jobs, ..self }
     }
 
-    /// Lets only these sites show the map in a frame.
+    /// Lets only these sites show our maps in a frame.
     pub fn with_frame_ancestors(self, frame_ancestors: FrameAncestors) -> App {
         App {
             frame_ancestors,
@@ -133,8 +133,8 @@ impl App {
         }
     }
 
-    /// Sets the public URL of the service. Without it, links contain the host that a trusted proxy
-    /// sends, or no host.
+    /// Sets the public URL of the service. Without a public URL, links contain the host that a
+    /// trusted proxy sends, or no host.
     pub fn with_public_url(self, public_url: Option<PublicUrl>) -> App {
         App { public_url, ..self }
     }
@@ -149,7 +149,8 @@ impl App {
         GuardLayer::new(&self.admission_control, policy)
     }
 
-    /// Returns the current datasets. A request calls this once.
+    /// Returns the current datasets. Each request calls this only once, so that its response is
+    /// from one state of the datasets.
     fn loaded_datasets(&self) -> Arc<LoadedDatasets> {
         self.dataset_store.datasets()
     }
@@ -226,8 +227,8 @@ pub fn router(app: App) -> Router {
         .route("/oembed", get(embed::oembed))
         .route("/maps/{picture}", get(maps::layer))
         .route("/maps/{layer}/{picture}", get(maps::area))
-        // Set before the layer, because the fallback of the outer router would be outside it and
-        // would reject preflight requests.
+        // The fallback is set before the layer. The fallback of the outer router would be outside
+        // the layer, and would reject preflight requests.
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(app.guard(middleware::API_ROUTES));
     let batch_api = Router::new()
@@ -273,7 +274,7 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// Returns the page routes, except those of batches. They require the feature `web`.
+/// Returns the routes of the pages, except the batch page. The pages require the feature `web`.
 fn page_routes() -> Router<App> {
     Router::new()
         .route("/", get(pages::home).post(pages::post_home))

@@ -4,8 +4,9 @@ use axum::http::{HeaderMap, header};
 
 use crate::tiles::ContentEncoding;
 
-/// Returns the encoding that the client prefers; of several, the one with the smallest output.
-/// `None` if the client accepts none of ours, not even `identity`.
+/// Returns the encoding that the client prefers, or `None` if the client accepts none of our
+/// encodings, not even `identity`. If the client prefers several encodings equally, the encoding
+/// with the smallest output is returned.
 pub(super) fn preferred_encoding(headers: &HeaderMap) -> Option<ContentEncoding> {
     let weight = weights(headers);
     let accepted = ContentEncoding::ALL
@@ -19,7 +20,7 @@ pub(super) fn accepts(headers: &HeaderMap, encoding: ContentEncoding) -> bool {
     weights(headers)(encoding) > 0
 }
 
-/// Returns the weight of each encoding, in thousandths.
+/// Returns a function that maps each encoding to its weight in thousandths.
 fn weights(headers: &HeaderMap) -> impl Fn(ContentEncoding) -> u16 {
     let mut weights: [Option<u16>; ContentEncoding::ALL.len()] = [None; ContentEncoding::ALL.len()];
     let mut wildcard = None;
@@ -43,16 +44,18 @@ fn weights(headers: &HeaderMap) -> impl Fn(ContentEncoding) -> u16 {
             weights[*encoding as usize] = Some(weight);
         }
     }
-    // An encoding that is not listed is not accepted, except `identity` unless it is excluded.
+    // An encoding that is not listed is not accepted. `identity`, however, is accepted unless it is
+    // excluded.
     move |encoding| match (weights[encoding as usize], encoding) {
         (Some(weight), _) => weight,
-        // Accepted, but with a lower weight than any listed encoding.
+        // `identity` is accepted, but with a lower weight than any listed encoding.
         (None, ContentEncoding::Identity) => wildcard.map_or(1, |any| any.min(1)),
         (None, _) => wildcard.unwrap_or(0),
     }
 }
 
-/// Parses the thousandths of `q=0.5`. A malformed weight counts as 1, as a missing one does.
+/// Parses a weight such as `q=0.5`, and returns it in thousandths. A missing or malformed weight
+/// counts as 1.
 fn parse_weight(parameter: &str) -> u16 {
     let parameter = parameter.trim();
     let weight = parameter
@@ -70,8 +73,8 @@ fn parse_weight(parameter: &str) -> u16 {
 
 const HTML_TYPES: [&str; 4] = ["text/html", "application/xhtml+xml", "text/*", "*/*"];
 
-/// Returns whether the client prefers HTML to JSON; `Some(false)` if it has no preference, and
-/// `None` if it accepts neither.
+/// Returns whether the client prefers HTML to JSON, or `None` if it accepts neither. The result is
+/// `Some(false)` if the client has no preference.
 pub(super) fn prefers_html(headers: &HeaderMap) -> Option<bool> {
     let values = headers.get_all(header::ACCEPT).iter();
     let texts: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
@@ -85,7 +88,7 @@ pub(super) fn prefers_html(headers: &HeaderMap) -> Option<bool> {
             || kind.starts_with("application/") && kind.contains("json")
     });
     let names_html = quality(&accept, |kind| HTML_TYPES[..2].contains(&kind)) > 0.0;
-    // A browser lists HTML and accepts anything else.
+    // A browser lists HTML by name, and accepts any other type too.
     let prefers_html = html > json || (html == json && names_html);
     (json > 0.0 || html > 0.0).then_some(prefers_html)
 }

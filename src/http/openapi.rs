@@ -58,7 +58,8 @@ const ITEMS_PATH: &str = "/collections/{collection}/items";
 /// Returns the API definition with only the routes of `/ogc`, for clients that treat its landing
 /// page as the root.
 ///
-/// The path of items is repeated for every collection, because GDAL looks for it by collection id.
+/// The path of the items is repeated for every collection, because GDAL looks for it by collection
+/// id.
 pub(super) fn ogc_document(root: &str, collections: &[String]) -> Value {
     let mut document = DOCUMENT.clone();
     document["servers"] = json!([{ "url": root }]);

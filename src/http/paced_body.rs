@@ -1,5 +1,5 @@
-//! A response body in chunks, so that it holds its CPU permit and counts as unsent until nearly all
-//! of it is written, and not only until it is handed to hyper.
+//! A response body that is sent in chunks, so that the response holds its CPU permit and counts as
+//! unsent until nearly all of it is written, and not only until it is passed to hyper.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,10 +11,11 @@ use hyper::body::{Frame, SizeHint};
 
 use super::admission::{CpuPermit, UnsentResponse};
 
-/// The size of a chunk. hyper polls for the next when fewer than 16 KiB are left (`max_buf_size`).
+/// The size of a chunk. hyper polls for the next chunk when fewer than 16 KiB are left in its
+/// buffer (`max_buf_size`).
 const CHUNK_BYTES: usize = 64 << 10;
-/// A smaller last chunk is sent with the one before it: hyper drops a body with its last chunk if
-/// that fits in its buffer.
+/// The minimum size of the last chunk. A smaller rest is sent with the chunk before it, because
+/// hyper drops a body together with its last chunk if that chunk fits in its buffer.
 const LAST_CHUNK_BYTES_MIN: usize = 16 << 10;
 
 /// A marker in the extensions of a response whose body is shared by all clients and takes no memory
@@ -40,7 +41,7 @@ pub(super) fn pace_response(
 
 struct PacedBody {
     body: Body,
-    /// The bytes that were read from the body and not yet handed to hyper.
+    /// The bytes that have been read from the body and not yet passed to hyper.
     buffered: Bytes,
     cpu_permit: Option<CpuPermit>,
     _unsent: Option<UnsentResponse>,
@@ -48,7 +49,7 @@ struct PacedBody {
 
 impl Drop for PacedBody {
     fn drop(&mut self) {
-        // The connection may hold the permit as well.
+        // The permit is released explicitly, because the connection may hold it as well.
         if let Some(permit) = &self.cpu_permit {
             permit.release();
         }

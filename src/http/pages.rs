@@ -1,5 +1,5 @@
 //! The HTML pages. The look-up form uses `POST`, so that no postcode appears in a URL. Areas,
-//! practices and groups are public information, and have URLs.
+//! practices and groups are public information, so their pages have URLs.
 
 pub(super) mod areas;
 pub(super) mod compare;
@@ -83,7 +83,8 @@ pub(super) async fn post_home(
         .ok_or_else(Problem::no_acceptable_encoding)?;
     let cpu_permit = request.extensions().get::<CpuPermit>().cloned();
     let params = form_params(request, FORM_FIELDS).await?;
-    // After the form is read, so that a slow upload does not hold a CPU permit.
+    // The permit is acquired after the form has been read, so that a slow upload does not hold a
+    // CPU permit.
     if let Some(cpu_permit) = &cpu_permit {
         let acquired = tokio::time::timeout(
             app.admission_control.cpu_permit_timeout(),
@@ -108,7 +109,7 @@ pub(super) async fn post_home(
 }
 
 /// Renders a page for one request on a blocking thread, because rendering takes milliseconds. The
-/// page is compressed at a fast level.
+/// page is compressed with a fast compression level.
 async fn render_blocking(
     page: impl FnOnce() -> Result<HtmlPage, Problem> + Send + 'static,
     encoding: ContentEncoding,
@@ -132,7 +133,8 @@ fn with_encoding(mut response: Response, encoding: ContentEncoding) -> Response 
     response
 }
 
-/// How long a page waits for a permit to draw its map. After that, it is sent without a map.
+/// The maximum time for which a page waits for a permit to draw its map. After that, the page is
+/// sent without a map.
 const MAP_WAIT_MAX: Duration = Duration::from_millis(300);
 
 type HtmlPage = (StatusCode, Markup);

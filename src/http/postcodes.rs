@@ -201,7 +201,7 @@ fn area_postcodes_page(
         None => cacheable_json(headers, &body),
     };
     if let Some(next) = next {
-        // RFC 8288.
+        // The `Link` header of RFC 8288.
         let link = format!("<{next}>; rel=\"next\"");
         let link = HeaderValue::from_str(&link).expect("URLs of this service are ASCII");
         response.headers_mut().insert(header::LINK, link);

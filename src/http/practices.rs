@@ -97,7 +97,7 @@ fn nearest(
     Ok((NO_STORE, Json(body)).into_response())
 }
 
-/// `/api/v1/practices/{ods}`.
+/// `/api/v1/practices/{ods_code}`: one practice.
 pub(super) async fn practice(
     snapshot: DatasetSnapshot,
     PathParams(code): PathParams<String>,

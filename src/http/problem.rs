@@ -1,4 +1,4 @@
-//! Errors as RFC 9457 problem details. They never repeat the input.
+//! Errors as RFC 9457 problem details. Problems never repeat the input.
 
 use std::borrow::Cow;
 
@@ -24,16 +24,16 @@ pub(crate) struct Problem {
     internal_error: Option<InternalError>,
 }
 
-/// The code and detail of a problem: an extension of its response, for layers that render it in
-/// another format.
+/// The code and detail of a problem, stored in the extensions of its response for middleware that
+/// renders the problem in another format.
 #[derive(Debug, Clone)]
 pub(super) struct ProblemSummary {
     pub(super) code: &'static str,
     pub(super) detail: String,
 }
 
-/// The description of an internal error, which is logged and never sent to the client: an extension
-/// of the response.
+/// The description of an internal error, which is logged and never sent to the client. It is stored
+/// in the extensions of the response.
 #[derive(Debug, Clone)]
 pub(super) struct InternalError(pub(super) Cow<'static, str>);
 
@@ -43,13 +43,13 @@ enum ProblemHeader {
     RetryAfterS(u64),
     AcceptEncoding(&'static str),
     Authenticate(&'static str),
-    /// Authenticate with a key that has this scope.
+    /// The client must authenticate with a key that has this scope.
     InsufficientScope(Scope),
     /// The length in bytes of a body that has no byte in the requested range.
     UnsatisfiedRange(u64),
 }
 
-/// The JSON form of a problem, which the command line prints too.
+/// The JSON form of a problem. The command line prints the same JSON.
 #[derive(Debug, Serialize)]
 pub(crate) struct ProblemBody {
     r#type: &'static str,
@@ -80,7 +80,7 @@ impl Problem {
         Problem::new(
             StatusCode::NOT_FOUND,
             "unknown_postcode",
-            "unknown postcode: the dataset lists every postcode of this district, and this is not one of them",
+            "unknown postcode: it is not in the dataset, which has every postcode of this district",
         )
     }
 
@@ -145,7 +145,8 @@ impl Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", detail)
     }
 
-    /// Reports that the client has exceeded its rate limit. It may try again after `retry_after_s`.
+    /// Reports that the client has exceeded its rate limit. The client may try again after
+    /// `retry_after_s`.
     pub(crate) fn rate_limited(retry_after_s: u64) -> Problem {
         let detail = "rate limit exceeded; Retry-After says when to try again";
         let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
@@ -153,7 +154,7 @@ impl Problem {
         problem
     }
 
-    /// Reports that the client has too many requests in progress. It may try again after
+    /// Reports that the client has too many requests in progress. The client may try again after
     /// `retry_after_s`.
     pub(crate) fn too_many_concurrent_requests(retry_after_s: u16) -> Problem {
         let detail = "this client has too many requests in progress; wait for their responses";
@@ -200,7 +201,7 @@ impl Problem {
 
     /// Reports that a page of another site requested an operation that is only for the operator.
     pub(crate) fn cross_origin() -> Problem {
-        let detail = "cross-origin requests are not allowed here";
+        let detail = "cross-origin requests are not allowed on the admin listener";
         Problem::new(StatusCode::FORBIDDEN, "cross_origin", detail)
     }
 
@@ -235,7 +236,7 @@ impl Problem {
         Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",
-            "this method is not allowed here; the Allow header lists those that are",
+            "this URL does not allow the method; the Allow header lists the allowed methods",
         )
     }
 
@@ -243,7 +244,7 @@ impl Problem {
         Problem::new(
             StatusCode::NOT_ACCEPTABLE,
             "not_acceptable",
-            "this is available as JSON or HTML: request one of them with Accept, or with f=json or f=html",
+            "this URL is available as JSON or HTML: request one of them with Accept, or with f=json or f=html",
         )
     }
 
@@ -258,7 +259,7 @@ impl Problem {
         let mut problem = Problem::new(
             StatusCode::RANGE_NOT_SATISFIABLE,
             "range_not_satisfiable",
-            "the range is beyond the end of the file; Content-Range has its length",
+            "the range is beyond the end of the file; Content-Range has the length of the file",
         );
         problem.header = Some(ProblemHeader::UnsatisfiedRange(length_bytes));
         problem
@@ -305,7 +306,7 @@ impl Problem {
                 "headers_too_large",
                 "there must be at most 100 headers, and at most 16 KiB of request line and headers",
             ),
-            _ => ("malformed", "not a valid HTTP/1.1 request"),
+            _ => ("malformed", "the request is not valid HTTP/1.1"),
         };
         Problem::new(status, code, detail)
     }

@@ -1,5 +1,5 @@
-//! Range requests (RFC 9110, section 14): one byte range at a time. A request for several gets the
-//! whole body.
+//! Range requests (RFC 9110, section 14) for one byte range. A request for several ranges is
+//! answered with the whole body.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -11,7 +11,7 @@ use super::problem::Problem;
 
 const ACCEPT_BYTES: HeaderValue = HeaderValue::from_static("bytes");
 
-/// The part of a body that is requested.
+/// The part of a body that a client requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ByteRange {
     Whole,
@@ -21,10 +21,10 @@ enum ByteRange {
     Unsatisfiable,
 }
 
-/// Returns the body with a strong tag, or the range of it that is requested: 200, 206 or 304.
+/// Returns the whole body or the requested range of it, with a strong entity tag: 200, 206 or 304.
 ///
 /// # Errors
-/// 416 if no byte of the range is within the body.
+/// If no byte of the range is within the body (416).
 pub(super) fn range_response(
     method: &Method,
     headers: &HeaderMap,
@@ -56,7 +56,7 @@ pub(super) fn range_response(
     };
     response.extensions_mut().insert(SharedBody);
     let response_headers = response.headers_mut();
-    // axum sets a type for bytes; `common` has the right one.
+    // axum sets a content type for bytes; `common` has the right content type.
     response_headers.remove(header::CONTENT_TYPE);
     response_headers.insert(header::ACCEPT_RANGES, ACCEPT_BYTES);
     response_headers.insert(
@@ -67,9 +67,9 @@ pub(super) fn range_response(
     Ok(response)
 }
 
-/// Returns whether a range may be sent: only for GET, and only of the version that the client has
-/// other parts of (`If-Range`, section 13.1.5). Responses have no date, so a date in `If-Range`
-/// never matches.
+/// Returns whether a range may be sent: only for GET, and only if the other parts that the client
+/// has are of the same version (`If-Range`, section 13.1.5). Responses have no `Last-Modified`
+/// date, so a date in `If-Range` never matches.
 fn may_use_range(method: &Method, headers: &HeaderMap, tag: &str) -> bool {
     let is_same = |value: &HeaderValue| value.as_bytes() == tag.as_bytes();
     method == Method::GET && headers.get(header::IF_RANGE).is_none_or(is_same)
@@ -85,8 +85,8 @@ fn requested_range(headers: &HeaderMap, length: usize) -> ByteRange {
         .map_or(ByteRange::Whole, |text| parse_range(text, length))
 }
 
-/// Parses a range. If it is malformed, in another unit or one of several, it may be ignored
-/// (section 14.2).
+/// Parses the value of `Range`. A value that is malformed, has another unit or has several ranges
+/// is ignored, as section 14.2 allows.
 fn parse_range(text: &str, length: usize) -> ByteRange {
     let Some((unit, range)) = text.split_once('=') else {
         return ByteRange::Whole;

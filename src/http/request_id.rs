@@ -1,5 +1,5 @@
-//! Request ids: in the response and in every log line about a request, so that the two can be
-//! matched without logging request data.
+//! Request ids. The id of a request is in its response and in every log line about the request, so
+//! that the two can be matched without logging request data.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,13 +9,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 /// The header of the request id, in responses and in requests from trusted proxies.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A request id: hexadecimal digits and hyphens, like nginx's `$request_id` and UUIDs. Other
-/// letters are not allowed, so that an id that a proxy passes on from its client contains
-/// hardly any words. It could still contain a number, so the proxy should generate the id itself.
+/// A request id: hexadecimal digits and hyphens, as in nginx's `$request_id` and in UUIDs. Other
+/// letters are not allowed, so that an id that a proxy passes on from its client contains hardly
+/// any words. Such an id could still contain a number, so the proxy should generate the id itself.
 #[derive(Clone)]
 pub(super) struct RequestId(HeaderValue);
 
-/// The length of an id from a proxy, in digits and hyphens.
+/// The allowed length of an id from a proxy: the number of digits and hyphens.
 const PROXY_ID_LENGTH: std::ops::RangeInclusive<usize> = 16..=64;
 
 /// A random start for the counter, which differs between processes.
@@ -24,7 +24,7 @@ static COUNTER_START: LazyLock<u64> =
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
 impl RequestId {
-    /// Generates an id of 16 digits: unique within the process, and almost certainly among
+    /// Generates an id of 16 digits, which is unique within the process, and almost certainly among
     /// processes.
     pub(super) fn new() -> RequestId {
         let counter = COUNTER_START.wrapping_add(COUNTER.fetch_add(1, Ordering::Relaxed));
@@ -32,7 +32,7 @@ impl RequestId {
         RequestId(HeaderValue::try_from(id).expect("digits"))
     }
 
-    /// Returns the id from a trusted proxy, if there is exactly one and it is well-formed.
+    /// Returns the id from a trusted proxy, if there is exactly one id and it is well-formed.
     pub(super) fn from_proxy(headers: &HeaderMap) -> Option<RequestId> {
         let mut values = headers.get_all(X_REQUEST_ID).iter();
         let id = values.next().filter(|id| is_well_formed(id.as_bytes()))?;

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use crate::keys::Scope;
 
 /// Upper bounds of the duration buckets, in seconds. A look-up takes about 0.0001 s, an area 0.01
-/// s, an image 0.1 s. Requests time out after 30 s.
+/// s, and a static map 0.1 s. Requests time out after 30 s.
 pub(super) const DURATION_BUCKETS: [(&str, Duration); 8] = [
     ("0.0005", Duration::from_micros(500)),
     ("0.001", Duration::from_millis(1)),
@@ -24,7 +24,8 @@ pub(super) const DURATION_BUCKETS: [(&str, Duration); 8] = [
 /// Classes of status codes. No response has a status outside 200 to 599.
 pub(super) const STATUS_CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
-/// One for each scope, and one for routes that never require a key.
+/// The number of classes of routes: one for each scope, and one for routes that never require a
+/// key.
 const ROUTE_CLASSES: usize = Scope::ALL.len() + 1;
 
 /// Metrics of the requests since the service started.
@@ -37,14 +38,15 @@ pub(super) struct RequestMetrics {
 #[derive(Default)]
 pub(super) struct RouteMetrics {
     by_status: [AtomicU64; STATUS_CLASSES.len()],
-    /// Each request once, in the first bucket that it fits. The last bucket is for those that fit
-    /// none.
+    /// Each request is counted once, in the first bucket that it fits. The last bucket is for
+    /// requests that fit no other bucket.
     by_duration: [AtomicU64; DURATION_BUCKETS.len() + 1],
     total_duration_us: AtomicU64,
 }
 
 impl RequestMetrics {
-    /// Records a response. `duration` ends at its head, so that slow readers do not count.
+    /// Records a response. `duration` ends at the headers of the response, so that slow readers do
+    /// not count.
     pub(super) fn record(&self, route: Option<&str>, status: StatusCode, duration: Duration) {
         let route_metrics = &self.by_route_class[route_class(route)];
         let status_class = usize::from(status.as_u16() / 100).clamp(2, 5) - 2;
@@ -60,7 +62,7 @@ impl RequestMetrics {
             .fetch_add(duration_us, Ordering::Relaxed);
     }
 
-    /// Returns the metrics of each class of routes, with its name.
+    /// Returns the name of each class of routes, with its metrics.
     pub(super) fn by_route_class(&self) -> impl Iterator<Item = (&'static str, &RouteMetrics)> {
         let names = Scope::ALL.into_iter().map(Scope::as_str).chain(["other"]);
         names.zip(&self.by_route_class)

@@ -1,12 +1,13 @@
-//! Security headers, which every response has.
+//! The security headers of every response.
 
 use axum::http::{HeaderName, header};
 
-/// Lets pages run only scripts of this service, and prevents other sites from framing them.
+/// A policy that lets pages run only scripts of this service, and prevents other sites from framing
+/// the pages.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
      script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The headers of every response, including those that are made outside the router.
+/// The headers of every response, including the responses that are made outside the router.
 pub(super) const SECURITY_HEADERS: [(HeaderName, &str); 6] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

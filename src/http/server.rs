@@ -4,8 +4,9 @@
 //!
 //! Each connection records its phase ([`connection`]). A single task checks all connections and
 //! closes those that are overdue ([`registry`]), so that no request needs a timer of its own. At
-//! the connection limit, an idle connection is closed to admit the next one, or else one whose
-//! client reads slowly, so that clients cannot keep others out by holding connections open.
+//! the connection limit, an idle connection is closed to admit the next connection. If no
+//! connection is idle, a connection whose client reads slowly is closed. Clients therefore cannot
+//! keep others out by holding connections open.
 
 mod connection;
 mod host;
@@ -39,40 +40,44 @@ pub(super) use self::protocol_errors::counts as unrouted_counts;
 use self::registry::ConnectionRegistry;
 use super::limits::ServerLimits;
 
-/// Maximum size of the request line and the headers together.
+/// The maximum size of the request line and the headers together, in bytes.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// Delay after a failed accept, which may succeed later, for example when out of file descriptors.
+/// The delay before a failed accept is retried. It may then succeed, for example if the process was
+/// out of file descriptors.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
-/// Minimum time between two log lines about failed accepts.
+/// The minimum time between two log lines about failed accepts.
 const ACCEPT_ERROR_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How long idle connections are still read after `shutdown_delay`: a request may be on its way.
+/// The time for which idle connections are still read after `shutdown_delay`, because a request may
+/// be on its way.
 const IDLE_GRACE: Duration = Duration::from_millis(500);
-/// How often idle connections are checked during that time.
+/// The interval at which idle connections are checked during that time.
 const IDLE_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How long to wait for connections that are already being opened before the listener closes, which
-/// resets those that remain. Longer than a round trip.
+/// The time, longer than a round trip, for which the server waits for connections that are already
+/// being opened. After that, the listener closes, which resets the connections that it has not
+/// accepted.
 const BACKLOG_WAIT: Duration = Duration::from_millis(100);
-/// Maximum duration of this wait while connections keep arriving.
+/// The maximum total duration of these waits if connections keep arriving.
 const BACKLOG_WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// How long, and how many bytes, a client may go on sending after its response. Closing a
-/// connection with unread bytes resets it, and the client could lose the response.
+/// The maximum time for which a client may continue to send after its last response. Closing a
+/// connection with unread bytes resets the connection, and the client could lose the response.
 const LINGERING_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The maximum number of bytes that a client may send in that time.
 const LINGERING_CLOSE_BYTES_MAX: usize = 64 << 20;
 
 /// Serves connections until `stop` completes, and then shuts down without losing a request:
 ///
-/// 1. `/health/ready` returns 503 at once. For `shutdown_delay`, everything else is served as
+/// 1. `/health/ready` returns 503 at once. For `shutdown_delay`, all other requests are served as
 ///    before, with `Connection: close`.
 /// 2. The listener closes. Idle connections are closed after a short grace period, and requests in
 ///    flight are answered.
-/// 3. `shutdown_grace` after the signal, the remaining connections are closed.
+/// 3. When `shutdown_grace` has passed since the signal, the remaining connections are closed.
 ///
 /// # Errors
-/// None at present: a failed accept is retried.
+/// Never, at present: a failed accept is retried.
 pub async fn serve<L: Listener>(
     listener: L,
     router: Router,
@@ -144,7 +149,7 @@ async fn sweep_connections(registry: Arc<ConnectionRegistry>, limits: ServerLimi
     }
 }
 
-/// A task that is aborted when this is dropped.
+/// A task that is aborted on drop.
 struct AbortOnDrop(tokio::task::JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
@@ -160,7 +165,7 @@ struct ServerState {
     limits: ServerLimits,
 }
 
-/// Handles accepted connections and failed accepts.
+/// The handler of accepted connections and failed accepts.
 #[derive(Default)]
 struct ConnectionAcceptor {
     error_logged_at: Option<Instant>,
@@ -212,7 +217,7 @@ impl ServerState {
         let mut builder = http1::Builder::new();
         builder.max_buf_size(HEAD_BYTES_MAX);
         let mut http_connection = builder.serve_connection(TokioIo::new(tracked), service);
-        // Also dropped if the task panics.
+        // The guard is also dropped if the task panics.
         let guard = ConnectionGuard {
             registry: Arc::clone(&self.registry),
             id,
@@ -229,8 +234,8 @@ impl ServerState {
                         ConnectionSignal::Abort => return,
                         ConnectionSignal::CloseWhenIdle => is_closing = true,
                     },
-                    // Makes hyper poll for input again, because `TrackedStream` may now report its
-                    // end.
+                    // Makes hyper poll for input again, because `TrackedStream` may now report the
+                    // end of the stream.
                     () = tokio::time::sleep(IDLE_CHECK_INTERVAL), if is_closing => {}
                 }
             }
@@ -243,7 +248,7 @@ impl ServerState {
     }
 }
 
-/// An entry in the connection registry, removed when this is dropped.
+/// An entry in the connection registry, removed on drop.
 struct ConnectionGuard {
     registry: Arc<ConnectionRegistry>,
     id: u64,
@@ -255,8 +260,8 @@ impl Drop for ConnectionGuard {
     }
 }
 
-/// Closes a connection after its last response: reads what the client still sends, for a limited
-/// time.
+/// Closes a connection after its last response. For a limited time, reads what the client still
+/// sends.
 async fn lingering_close(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let drain = async {
         stream.shutdown().await?;
@@ -275,8 +280,8 @@ async fn lingering_close(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
 }
 
 async fn reject_connection(mut stream: impl AsyncWrite + Unpin) {
-    // Best effort: the send buffer of a new connection has room for the response, so the server
-    // does not wait until the client reads it.
+    // The send buffer of a new connection has room for the response, so the server need not wait
+    // until the client reads it.
     let write_response = async {
         stream
             .write_all(&protocol_errors::connection_limit_response())
@@ -286,7 +291,7 @@ async fn reject_connection(mut stream: impl AsyncWrite + Unpin) {
     let _ = tokio::time::timeout(Duration::from_secs(1), write_response).await;
 }
 
-/// Passes the requests of a connection to the router.
+/// The service of a connection, which passes its requests to the router.
 struct ConnectionService {
     router: Router,
     connection: Connection,

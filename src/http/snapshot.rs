@@ -42,7 +42,7 @@ impl DatasetSnapshot {
         self.releases.archive_cache(self.index())
     }
 
-    /// Returns a snapshot of this version on this date, if the version is loaded.
+    /// Returns a snapshot of the given version on the given date, if that version is loaded.
     pub(super) fn of_version(app: &App, version: &str, as_of: Date) -> Option<DatasetSnapshot> {
         let releases = app.loaded_datasets();
         find_dataset(&releases, Some(version))?;
@@ -54,12 +54,12 @@ impl DatasetSnapshot {
         })
     }
 
-    /// Returns the version of the dataset, if the request names one.
+    /// Returns the version of the dataset, if the request specifies a version.
     pub(super) fn version(&self) -> Option<&str> {
         self.version.as_deref()
     }
 
-    /// Returns the loaded versions, the current one first.
+    /// Returns the loaded versions, with the current version first.
     pub(super) fn loaded_versions(&self) -> Vec<&str> {
         let indexes = self.releases.all().iter();
         indexes
@@ -120,6 +120,7 @@ fn find_dataset<'r>(releases: &'r LoadedDatasets, version: Option<&str>) -> Opti
 }
 
 fn unknown_dataset() -> Problem {
-    let detail = "this version of the dataset is not loaded; /api/v1/dataset lists those that are";
+    let detail =
+        "this version of the dataset is not loaded; /api/v1/dataset lists the loaded versions";
     Problem::unknown("unknown_dataset", detail)
 }

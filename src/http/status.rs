@@ -83,7 +83,8 @@ pub(super) async fn ready(
     (NO_STORE, Json(body)).into_response()
 }
 
-/// The `Retry-After` of `/health/ready` while the service rejects look-ups, in seconds.
+/// The value of `Retry-After` in the response of `/health/ready` while the service rejects
+/// look-ups, in seconds.
 const READY_RETRY_AFTER_S: u16 = 5;
 
 /// Returns the age of the dataset in days, by its `as_of` date.

@@ -1,10 +1,10 @@
 //! `/tiles`: vector tiles, their TileJSON and a style.
 //!
-//! A URL without an edition returns the areas that are valid on `as_of` (default: today), and
-//! responses are cached for five minutes. With an edition before the layers
-//! (`2025.2_2025-07-01_1f0c9a3e`), a URL identifies the bytes of a dataset and a date, so responses
-//! never change and are cached for a year. TileJSON and style contain the edition of their date.
-//! The response is 404 if the edition is not loaded.
+//! A URL without an edition returns the areas that are valid on `as_of` (default: today), and its
+//! responses are cached for five minutes. A URL with an edition before the layers
+//! (`2025.2_2025-07-01_1f0c9a3e`) identifies the exact bytes of a dataset and a date, so its
+//! responses never change and are cached for a year. TileJSON and style contain the edition of
+//! their date. The response is 404 if the edition is not loaded.
 
 use std::sync::Arc;
 
@@ -127,7 +127,8 @@ fn parse_layers(snapshot: &DatasetSnapshot, names: &str) -> Result<Vec<Layer>, P
     Ok(layers)
 }
 
-/// Returns the response with a tile of `layers` on the snapshot's date; 204 if the tile is empty.
+/// Returns the response with a tile of `layers` on the snapshot's date, or 204 if the tile is
+/// empty.
 pub(super) async fn tile_response(
     app: &App,
     snapshot: DatasetSnapshot,
@@ -160,8 +161,8 @@ pub(super) async fn tile_response(
     ))
 }
 
-/// Builds a tile on a blocking thread, because that may be slow. Permits limit how many are built
-/// at a time.
+/// Builds a tile on a blocking thread, because building may be slow. Permits limit the number of
+/// tiles that are built at the same time.
 async fn build_tile(
     app: &App,
     snapshot: DatasetSnapshot,
@@ -194,9 +195,16 @@ fn mvt_tile_coord(z: &str, x: &str, y: &str) -> Option<TileCoord> {
     parse_tile_coord(z, x, y.strip_suffix(".mvt")?, ZOOM_MAX)
 }
 
+/// Parses the coordinates of a tile. Returns `None` if there is no such tile, or if its zoom level
+/// is above `zoom_max`.
+pub(super) fn parse_tile_coord(z: &str, x: &str, y: &str, zoom_max: u8) -> Option<TileCoord> {
+    let z = z.parse().ok().filter(|z| *z <= zoom_max)?;
+    TileCoord::new(z, x.parse().ok()?, y.parse().ok()?)
+}
+
 fn no_such_tile() -> Problem {
     let detail = format!(
-        "a tile must be {{z}}/{{x}}/{{y}}.mvt with z from 0 to {ZOOM_MAX}, x and y below 2^z"
+        "a tile must be {{z}}/{{x}}/{{y}}.mvt, with z from 0 to {ZOOM_MAX}, and x and y below 2^z"
     );
     Problem::bad_request("invalid_tile", detail)
 }
@@ -232,7 +240,8 @@ fn edition_snapshot(app: &App, edition: &str) -> Option<DatasetSnapshot> {
     let (version, day) = rest.rsplit_once('_')?;
     let snapshot = DatasetSnapshot::of_version(app, version, day.parse().ok()?)?;
     let index = snapshot.index();
-    // Each state has one URL: other dates of the same state are rejected.
+    // Each state of a dataset has only one edition, so an edition with another date of the same
+    // state is rejected.
     let is_current =
         hash == self::edition_hash(index) && edition == self::edition(index, snapshot.as_of);
     is_current.then_some(snapshot)
@@ -296,8 +305,8 @@ fn style(snapshot: &DatasetSnapshot, layers: &[Layer], base: &BaseUrl) -> Value 
     let colour = json!([
         "match",
         ["get", "mapcolor7"],
-        // Labels are in arrays because QGIS ignores other labels. The colour comes from a property
-        // because QGIS cannot compute it from the id of a feature.
+        // The labels of `match` are in arrays, because QGIS ignores other labels. The colour comes
+        // from a property, because QGIS cannot compute it from the id of a feature.
         [0],
         "#e69f00",
         [1],

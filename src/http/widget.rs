@@ -35,7 +35,7 @@ pub(super) async fn frame_script(uri: Uri, headers: HeaderMap) -> Result<Respons
     script_response(&headers, &assets::EMBED_SCRIPT)
 }
 
-/// Returns the response with a script; 404 in a build without the `web` feature.
+/// Returns the response with a script, or 404 in a build without the `web` feature.
 fn script_response(headers: &HeaderMap, script: &Asset) -> Result<Response, Problem> {
     if !cfg!(feature = "web") {
         return Err(Problem::not_found());
@@ -56,8 +56,8 @@ pub(super) async fn layer(
     respond(&app, snapshot, layer, None, &headers).await
 }
 
-/// The maximum number of areas on one map. More would be illegible, and too many for the list of
-/// names.
+/// The maximum number of areas on one map. More areas would be illegible, and too many for the list
+/// of names.
 const AREAS_MAX: usize = 500;
 
 /// Checks that a whole layer fits on one map.
@@ -108,7 +108,7 @@ async fn respond(
     cached_response(headers, "application/json", &map)
 }
 
-/// Renders and encodes a map on a blocking thread, because that is slow for a large layer.
+/// Renders and encodes a map on a blocking thread, because this is slow for a large layer.
 async fn render_uncached(
     cache: WidgetCache,
     snapshot: DatasetSnapshot,
@@ -176,7 +176,7 @@ fn area_body(area: &WidgetArea, label: &str) -> Value {
     })
 }
 
-/// The key of a cached map: one revision of a layer, and the requested area if any.
+/// The key of a cached map: one revision of a layer, and the requested area, if any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct WidgetKey {
     /// The digest of the dataset, which changes when another dataset is loaded.
@@ -186,10 +186,11 @@ struct WidgetKey {
     focus: Option<String>,
 }
 
-/// The maximum size of the cache, in all content codings. A larger map is not cached.
+/// The maximum size of the cache in bytes, in all content codings together. A larger map is not
+/// cached.
 const CACHE_BYTES_MAX: usize = 64 << 20;
 
-/// A cache of rendered maps, the latest last. Clones share one cache.
+/// A cache of rendered maps, with the latest map last. Clones share one cache.
 #[derive(Clone, Default)]
 pub(super) struct WidgetCache(Arc<Mutex<VecDeque<CachedMap>>>);
 
@@ -202,7 +203,7 @@ impl WidgetCache {
         Some(Arc::clone(&entry.1))
     }
 
-    /// Adds a map, and evicts the oldest ones while the cache is too large.
+    /// Adds a map, and evicts the oldest maps while the cache is too large.
     fn insert(&self, key: WidgetKey, map: EncodedBody) -> Arc<EncodedBody> {
         let map = Arc::new(map);
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -235,7 +236,7 @@ mod tests {
     #[test]
     fn oldest_maps_are_evicted() {
         let cache = WidgetCache::default();
-        // With its content codings, slightly more than a quarter of the limit.
+        // With its content codings, the map takes slightly more than a quarter of the limit.
         let large = || EncodedBody::new(vec![0; CACHE_BYTES_MAX / 16]);
         cache.insert(key("first"), large());
         for value in 0..3 {

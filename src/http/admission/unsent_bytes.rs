@@ -108,7 +108,9 @@ mod tests {
     #[test]
     fn response_may_exceed_the_limit() {
         let unsent = UnsentBytes::default();
-        let large = unsent.add(ClientId(0), 2 * BYTES_MAX).expect("below the limit");
+        let large = unsent
+            .add(ClientId(0), 2 * BYTES_MAX)
+            .expect("below the limit");
         assert!(unsent.check(ClientId(1)).is_err());
         drop(large);
         assert!(unsent.check(ClientId(1)).is_ok());

@@ -63,7 +63,8 @@ pub(super) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Returns the method as a label. Clients may send any token as a method.
+/// Returns the label of a method. Methods that the service does not handle share one label, because
+/// clients may send any token as a method.
 pub(super) fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

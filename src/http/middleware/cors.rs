@@ -1,4 +1,5 @@
-//! CORS: which origins may read responses and send API keys, and preflight responses.
+//! CORS: the origins that may read responses and send API keys, and the responses to preflight
+//! requests.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -17,23 +18,23 @@ const CORS_EXPOSE_HEADERS: HeaderValue = HeaderValue::from_static(
      ratelimit, ratelimit-policy, x-request-id",
 );
 const VARY_ORIGIN: HeaderValue = HeaderValue::from_static("origin");
-/// One day, in seconds. Browsers cap it at less.
+/// One day, in seconds. Some browsers cache preflight responses for less time.
 const CORS_MAX_AGE: HeaderValue = HeaderValue::from_static("86400");
 
-/// Which origins may read a response, and whether they may send an API key.
+/// The CORS policy of a response: which origins may read it, and whether they may send an API key.
 pub(super) enum CorsPolicy {
-    /// Any origin may read it, without credentials.
+    /// Any origin may read the response, without credentials.
     AnyOrigin,
-    /// Any origin may read it, and this one may send an API key.
+    /// Any origin may read the response, and the origin of the request may send an API key.
     AnyOriginWithAuth,
-    /// Only this origin may read it: the route requires an API key.
+    /// Only this origin may read the response, because the route requires an API key.
     OneOrigin(HeaderValue),
-    /// No other origin may read it.
+    /// No other origin may read the response.
     NoOrigin,
 }
 
 impl CorsPolicy {
-    /// Returns the policy of a route for a request.
+    /// Returns the CORS policy for a request to a route.
     pub(super) fn for_request(
         admission_control: &AdmissionControl,
         headers: &HeaderMap,

@@ -1,4 +1,4 @@
-//! Collections: the areas of a layer that are valid today, or all versions of them.
+//! Collections: the areas of a layer that are valid today, or all versions of the areas of a layer.
 
 use jiff::civil::Date;
 
@@ -6,14 +6,15 @@ use super::super::problem::Problem;
 use crate::domain::{Area, Boundary, Layer, Period};
 use crate::index::Index;
 
-/// The suffix of the id of a collection that has all versions.
+/// The suffix of the id of a collection that has all versions of its areas.
 const HISTORY: &str = "-history";
 
-/// The areas of a layer that have a boundary.
+/// A collection: the areas of a layer that have a boundary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Collection {
     pub(super) layer: Layer,
-    /// Whether it has all versions, not only those that are valid today.
+    /// Whether the collection has all versions of its areas, and not only the versions that are
+    /// valid today.
     pub(super) is_history: bool,
 }
 
@@ -35,10 +36,10 @@ impl Collection {
         layers.flat_map(current_and_history).collect()
     }
 
-    /// Returns the collection with an id.
+    /// Returns the collection with the given id.
     ///
     /// # Errors
-    /// When there is no such collection.
+    /// If there is no such collection.
     pub(super) fn by_id(index: &Index, id: &str) -> Result<Collection, Problem> {
         let mut all = Collection::all(index).into_iter();
         all.find(|collection| collection.id() == id).ok_or_else(|| {
@@ -65,7 +66,7 @@ impl Collection {
 
     pub(super) fn description(self) -> &'static str {
         if self.is_history {
-            "All versions of all areas, each with the period in which it is valid: from its first date up to, but not including, its last."
+            "All versions of all areas, each with the period in which it is valid: from the date `from` up to, but not including, the date `to`."
         } else {
             "The areas that are valid today."
         }

@@ -7,7 +7,7 @@ use crate::planar;
 
 /// The radius of the sphere of Web Mercator, in metres: the semi-major axis of WGS84.
 pub(super) const EARTH_RADIUS_M: f64 = 6_378_137.0;
-/// The latitude limit of Web Mercator, at which the projection is a square.
+/// The latitude limit of Web Mercator, with which the projected world is a square.
 const LATITUDE_MAX: f64 = 85.051_128_779_806_6;
 
 /// A coordinate reference system, with its axes in the order of its definition.
@@ -71,8 +71,8 @@ impl OgcCrs {
 
     /// Returns whether the boundary, its edge included, intersects a box in this CRS.
     ///
-    /// `low` and `high` are corners of the box, in the axis order of the CRS. If the `low`
-    /// longitude is greater than the `high` one, the box crosses the antimeridian.
+    /// `low` and `high` are corners of the box, in the axis order of the CRS. If the longitude of
+    /// `low` is greater than the longitude of `high`, the box crosses the antimeridian.
     pub(super) fn intersects_box(self, boundary: &Boundary, low: [f64; 2], high: [f64; 2]) -> bool {
         match self {
             OgcCrs::BritishNationalGrid => intersects_rect(&planar::to_planar(boundary), low, high),
@@ -92,7 +92,7 @@ impl OgcCrs {
         }
     }
 
-    /// Returns whether the corners are those of a box in this CRS.
+    /// Returns whether the corners form a valid box in this CRS.
     pub(super) fn is_valid_box(self, low: [f64; 2], high: [f64; 2]) -> bool {
         let may_cross_antimeridian = [self == OgcCrs::Crs84, self == OgcCrs::Wgs84];
         (0..2).all(|axis| low[axis] <= high[axis] || may_cross_antimeridian[axis])
@@ -101,7 +101,7 @@ impl OgcCrs {
 
 fn intersects_rect(geometry: &MultiPolygon<f64>, low: [f64; 2], high: [f64; 2]) -> bool {
     let rect = Rect::new(low, high);
-    // Cheap test first: most boundaries are far away.
+    // The cheap test is first, because most boundaries are far away.
     let bounds = geometry.bounding_rect();
     bounds.is_some_and(|bounds| bounds.intersects(&rect)) && geometry.intersects(&rect)
 }
@@ -125,7 +125,7 @@ fn from_web_mercator([x, y]: [f64; 2]) -> [f64; 2] {
 mod tests {
     use super::*;
 
-    /// Expected values computed with PROJ.
+    /// The expected values were computed with PROJ.
     #[test]
     fn web_mercator_agrees_with_proj() {
         let point = web_mercator(Coord { x: -2.8, y: 54.05 });

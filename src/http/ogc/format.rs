@@ -1,4 +1,4 @@
-//! The format of a response, JSON or HTML: from the parameter `f`, or else from `Accept`.
+//! The format of a response, JSON or HTML, which the parameter `f` or the `Accept` header selects.
 
 use axum::http::HeaderMap;
 
@@ -14,7 +14,7 @@ pub(super) enum ResponseFormat {
 }
 
 impl ResponseFormat {
-    /// Returns the value of `f`.
+    /// Returns the value of `f` that selects this format.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             ResponseFormat::Json => "json",
@@ -30,10 +30,10 @@ impl ResponseFormat {
         }
     }
 
-    /// Returns the requested format; JSON if the client has no preference.
+    /// Returns the requested format, or JSON if the client has no preference.
     ///
     /// # Errors
-    /// When `f` has another value, or the client accepts neither format.
+    /// If `f` is neither `json` nor `html`, or if the client accepts neither format.
     pub(super) fn negotiate(
         params: &RequestParams,
         headers: &HeaderMap,

@@ -122,7 +122,7 @@ pub(in crate::http) async fn item(
         .ok_or_else(|| {
             Problem::unknown(
                 "unknown_feature",
-                "unknown feature; the items of the collection list its features",
+                "unknown feature; the path without the feature id lists the features",
             )
         })?;
     let path = format!("/collections/{id}/items/{}", path_segment(&feature_id));
@@ -153,14 +153,14 @@ pub(in crate::http) async fn item(
     Ok(with_content_crs(response, crs))
 }
 
-/// Adds the `Content-Crs` header with the CRS of the coordinates (Part 2, 7.4).
+/// Adds the `Content-Crs` header with the CRS of the coordinates (Part 2, section 7.4).
 fn with_content_crs(mut response: Response, crs: OgcCrs) -> Response {
     let value = HeaderValue::from_str(&format!("<{}>", crs.uri())).expect("ASCII");
     response.headers_mut().insert("content-crs", value);
     response
 }
 
-/// Returns the query string of the same request with another offset.
+/// Returns the query string of the same request, but with the given offset.
 fn query_with_offset(params: &RequestParams, offset: usize) -> String {
     let offset_text = offset.to_string();
     let other_names = PARAMS

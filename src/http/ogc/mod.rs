@@ -2,7 +2,7 @@
 //!
 //! It implements Part 1 (core, geojson, html, oas30), Part 2 (crs) and the queryables of Part 3 of
 //! OGC API Features. Each layer has two collections: the areas that are valid today, and all
-//! versions.
+//! versions of its areas.
 //!
 //! Responses have no `timeStamp`, which Part 1 makes optional. So they do not change until the
 //! dataset or the date changes, and caches can revalidate them.
@@ -50,10 +50,10 @@ pub(super) use tiles::{
 
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
-/// The media type as the standard spells it.
+/// The media type of OpenAPI 3.0, as the standard spells it.
 const OPENAPI: &str = "application/vnd.oai.openapi+json;version=3.0";
 
-/// The conformance classes.
+/// The conformance classes that the service declares.
 const CONFORMANCE_CLASSES: [&str; 19] = [
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/landing-page",
@@ -217,7 +217,7 @@ pub(super) async fn landing(context: OgcContext) -> Response {
     ));
     let body = json!({
         "title": format!("{}: areas", manifest.title),
-        "description": "Boundaries of health communities and their neighbours, each with the period in which it is valid and its source.",
+        "description": "Boundaries of health communities and their neighbours, each with its provenance and the period in which it is valid.",
         "attribution": manifest.attribution,
         "links": links,
     });
@@ -282,7 +282,7 @@ fn collection_body(
     let id = collection.id();
     let features = collection.features(index, today);
     let path = format!("/collections/{id}");
-    // No query string: GDAL appends the id of a feature to this URL.
+    // This URL has no query string, because GDAL appends the id of a feature to it.
     let items = format!("{path}/items");
     let instant = |day: Option<Date>| day.map(|day| format!("{day}T00:00:00Z"));
     let from = features.iter().map(|feature| feature.period.from);

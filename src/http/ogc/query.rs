@@ -14,7 +14,10 @@ pub(super) const LIMIT: (usize, usize) = (100, 1_000);
 
 /// The properties by which features can be filtered, with their descriptions.
 pub(super) const PROPERTIES: [(&str, &str); 6] = [
-    ("id", "the id of the area, the same for all its versions"),
+    (
+        "id",
+        "the id of the area, which is the same for all its versions",
+    ),
     ("name", "the name of the area"),
     (
         "kind",
@@ -31,7 +34,7 @@ pub(super) const PROPERTIES: [(&str, &str); 6] = [
     ),
 ];
 
-/// All parameters of a collection's items.
+/// The names of all parameters of a collection's items.
 pub(super) const PARAMS: &[&str] = &[
     "f",
     "limit",
@@ -48,7 +51,7 @@ pub(super) const PARAMS: &[&str] = &[
     "extent",
 ];
 
-/// The parsed parameters: which features to return, and how.
+/// The parsed parameters: the filters, the page and the CRS of the response.
 pub(super) struct ItemsQuery {
     pub(super) limit: usize,
     pub(super) offset: usize,
@@ -76,7 +79,7 @@ impl ItemsQuery {
     /// Parses the parameters.
     ///
     /// # Errors
-    /// When a parameter is not valid.
+    /// If a parameter is not valid.
     pub(super) fn from_params(params: &RequestParams) -> Result<ItemsQuery, Problem> {
         let crs = |name| params.get(name).map(parse_crs).transpose();
         let (bbox_crs, out_crs) = (crs("bbox-crs")?, crs("crs")?);
@@ -149,7 +152,8 @@ fn parse_offset(text: Option<&str>) -> Result<usize, Problem> {
         .map_err(|_| Problem::bad_request("malformed", "offset must be a whole number, 0 or more"))
 }
 
-/// Parses a bounding box of four numbers, or of six numbers, whose heights are ignored.
+/// Parses a bounding box of four numbers, or of six numbers, two of which are heights and are
+/// ignored.
 fn parse_bbox(text: &str, crs: OgcCrs) -> Result<BboxFilter, Problem> {
     let invalid = || {
         let detail = "bbox must be four comma-separated numbers (or six, with heights): the lower corner, then the upper corner, in the axis order of bbox-crs";
@@ -170,11 +174,11 @@ fn parse_bbox(text: &str, crs: OgcCrs) -> Result<BboxFilter, Problem> {
     }
 }
 
-/// Parses a date, an instant, or an interval of two of them separated by a slash. An end that is
-/// empty or `..` is open.
+/// Parses a date, an instant, or an interval of two of these separated by a slash. An end of an
+/// interval that is empty or `..` is open.
 fn parse_interval(text: &str) -> Result<DateInterval, Problem> {
     let invalid = || {
-        let detail = "datetime must be a date (2024-07-01), an instant (2024-07-01T00:00:00Z), or an interval of two of them separated by a slash, with `..` for an open end";
+        let detail = "datetime must be a date (2024-07-01), an instant (2024-07-01T00:00:00Z), or an interval of two of these separated by a slash, with `..` for an open end";
         Problem::bad_request("malformed", detail)
     };
     let day = |text: &str| match text {
@@ -200,7 +204,7 @@ fn parse_interval(text: &str) -> Result<DateInterval, Problem> {
     }
 }
 
-/// Returns the date in London of a date or an instant (RFC 3339).
+/// Parses a date, or an instant (RFC 3339), which is converted to its date in London.
 fn parse_date(text: &str) -> Option<Date> {
     match text.len() {
         10 => date_from_iso(text).ok(),

@@ -1,5 +1,5 @@
-//! Queryables (OGC API Features, Part 3, 19-079r2, 6): the properties by which a collection's items
-//! can be filtered, as a JSON Schema.
+//! Queryables (OGC API Features, Part 3, 19-079r2, section 6): the properties by which a
+//! collection's items can be filtered, as a JSON Schema.
 
 use axum::response::Response;
 use serde_json::{Value, json};

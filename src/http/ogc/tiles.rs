@@ -26,25 +26,26 @@ use crate::index::Index;
 use crate::request::RequestParams;
 use crate::tiles::{TileCache, TileCoord, TileRange, ZOOM_MAX};
 
-/// The tile matrix set, and the URI of its definition.
+/// The id of the tile matrix set.
 const SET_ID: &str = "WebMercatorQuad";
+/// The URI of the definition of the tile matrix set.
 const SET_URI: &str = "http://www.opengis.net/def/tilematrixset/OGC/1.0/WebMercatorQuad";
 const SET_TITLE: &str = "Google Maps Compatible for the World";
-/// The highest zoom in the definition of the set. Our tiles end at [`ZOOM_MAX`].
+/// The highest zoom level in the definition of the set. Our tiles end at [`ZOOM_MAX`].
 const SET_ZOOM_MAX: u8 = 24;
 /// The width of a tile in pixels, as defined by the set.
 const SET_TILE_PIXELS: u32 = 256;
 /// The size of a pixel in metres, from which the standard derives scale denominators (17-083r4,
-/// 6.1.1).
+/// section 6.1.1).
 const PIXEL_M: f64 = 0.000_28;
 
 pub(super) const REL_TILESETS: &str = "http://www.opengis.net/def/rel/ogc/1.0/tilesets-vector";
 pub(super) const REL_SCHEMES: &str = "http://www.opengis.net/def/rel/ogc/1.0/tiling-schemes";
 const REL_SCHEME: &str = "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme";
 
-/// The content of a tileset: one collection, or all of them.
+/// The content of a tileset: one collection, or all collections.
 struct TilesetSource {
-    /// The path of its tilesets, relative to the landing page.
+    /// The path of the list of its tilesets, relative to the landing page.
     path: String,
     title: String,
     layers: Vec<Layer>,
@@ -82,8 +83,8 @@ impl TilesetSource {
         names.join(",")
     }
 
-    /// Returns the bounding box on a date: west, south, east, north in degrees. `None` if there are
-    /// no boundaries.
+    /// Returns the bounding box on a date (west, south, east, north in degrees), or `None` if there
+    /// are no boundaries.
     fn bounds(&self, index: &Index, tile_cache: &TileCache, day: Date) -> Option<[f64; 4]> {
         tile_cache.bounds(index, &self.layers, day)
     }
@@ -266,11 +267,11 @@ fn tile_params(uri: &Uri) -> Result<RequestParams, Problem> {
     }
 }
 
-/// Parses a whole number. One that is too large for `u32` becomes `u32::MAX`, which is beyond every
-/// limit.
+/// Parses a whole number. A number that is too large for `u32` becomes `u32::MAX`, which is beyond
+/// every limit.
 ///
 /// # Errors
-/// When the text is not a whole number.
+/// If the text is not a whole number.
 fn parse_index(text: &str) -> Result<u32, Problem> {
     let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !is_digits {
@@ -318,7 +319,7 @@ fn layer_body(index: &Index, layer: Layer) -> Value {
         "id": layer.as_str(),
         "title": entry.map(|entry| &entry.title),
         "dataType": "vector",
-        // Areas; areas that are too small to draw are points.
+        // The dimension of areas, although areas that are too small to draw are points.
         "geometryDimension": 2,
         "minTileMatrix": "0",
         "maxTileMatrix": ZOOM_MAX.to_string(),
@@ -404,7 +405,7 @@ fn check_set(set: &str) -> Result<(), Problem> {
 mod tests {
     use super::*;
 
-    /// Expected values from the definition (17-083r4, D.1).
+    /// The expected values are from the definition (17-083r4, D.1).
     #[test]
     fn tile_matrices_match_the_definition() {
         let assert_near = |value: &Value, expected: f64| {

@@ -121,8 +121,8 @@ fn area_page<'i>(index: &'i Index, area: &'i Area, day: Date) -> AreaPage<'i> {
     }
 }
 
-/// Returns the size of the boundary that maps show, in km². `None` if the area is not valid on the
-/// date or has no boundary.
+/// Returns the size in km² of the boundary that maps show, or `None` if the area is not valid on
+/// the date or has no boundary.
 fn area_km2(index: &Index, area: &Area, day: Date) -> Option<f64> {
     if !area.period.contains(day) {
         return None;

@@ -18,7 +18,7 @@ use crate::web::directory::{self, ComparePage, CompareState};
 
 const PARAMS: &[&str] = &["layer", "from", "to", "dataset"];
 
-/// The maximum number of change dates that the page lists. It lists the latest ones.
+/// The maximum number of change dates that the page lists. The page lists the latest dates.
 const DAYS_MAX: usize = 20;
 
 /// `/compare`.

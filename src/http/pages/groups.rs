@@ -35,7 +35,7 @@ pub(in super::super) async fn list(
     page.await
 }
 
-/// Parses a request. Fails if the dataset has no groups, or has no data for the date.
+/// Parses a request. Fails if the dataset has no resilience groups, or has no data for the date.
 fn page_request(
     app: &App,
     uri: &Uri,

@@ -14,7 +14,7 @@ use crate::domain::today_in_london;
 use crate::index::Index;
 use crate::tiles::{ContentEncoding, EncodedBody};
 
-/// A page that is cached.
+/// A page that can be cached.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::http) enum CachedPage {
     Home,
@@ -33,7 +33,7 @@ struct CachedRender {
 }
 
 impl PageCache {
-    /// Returns the response with a page, which is rendered if it is not cached. Blocks while
+    /// Returns the response with a page. The page is rendered if it is not cached. Blocks while
     /// another thread renders the same page.
     pub(in crate::http) fn response(
         &self,

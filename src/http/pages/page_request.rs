@@ -21,8 +21,9 @@ pub(super) struct PageRequest {
 }
 
 impl PageRequest {
-    /// Parses a request. `allowed` are all parameters of the page, `as_of` and `dataset` included.
-    /// Empty parameters are ignored, because forms send them for fields that were not filled in.
+    /// Parses a request. `allowed` lists all parameters of the page, including `as_of` and
+    /// `dataset`. Empty parameters are ignored, because forms send them for fields that were not
+    /// filled in.
     pub(super) fn new(
         app: &App,
         uri: &Uri,
@@ -72,10 +73,10 @@ impl PageRequest {
         }
     }
 
-    /// Returns which of `total` items are on the requested page.
+    /// Returns the slice of the `total` items that is on the requested page.
     ///
     /// # Errors
-    /// When there is no such page.
+    /// If there is no such page.
     pub(super) fn slice(&self, total: usize) -> Result<PageSlice, Problem> {
         let page = self.params.get("page").map_or(Some(1), |text| {
             let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());

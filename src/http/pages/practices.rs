@@ -19,7 +19,8 @@ use crate::web::directory::{self, PageContext, PracticePage, PracticesPage};
 const PARAMS: &[&str] = &["as_of", "dataset"];
 const LIST_PARAMS: &[&str] = &["name", "area", "status", "page", "as_of", "dataset"];
 
-/// The layers in the area filter of the list. Areas of other layers link to the filtered list.
+/// The layers whose areas the list offers as filters. The pages of areas in other layers link to
+/// the list with their area as the filter.
 const FILTER_LAYERS: [Layer; 3] = [Layer::Icc, Layer::NeighbourhoodTeam, Layer::SubIcb];
 
 /// `/practices`.
@@ -61,8 +62,8 @@ pub(in super::super) async fn list(
     page.await
 }
 
-/// Parses the filter by name. Rejects postcodes, because browsers and proxies store the URLs of
-/// pages, and the postcode could be a patient's.
+/// Parses the filter by name. Postcodes are rejected, because browsers and proxies store the URLs
+/// of pages, and the postcode could be a patient's.
 fn name_filter(text: &str) -> Result<&str, Problem> {
     if text.parse::<Postcode>().is_ok() {
         let detail = "name must be part of a practice's name, address or code; use the look-up page for a postcode";

@@ -1,5 +1,5 @@
-//! The state of a connection: its phase, when the phase began, and the number of bytes sent. It is
-//! nearly lock-free, because every request updates it.
+//! The state of a connection: its phase, the time at which the phase began, and the number of bytes
+//! sent. The state is nearly lock-free, because every request updates it.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -23,27 +23,29 @@ use super::protocol_errors;
 /// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConnectionPhase {
-    /// Open; nothing has been received yet.
+    /// The connection is open, and nothing has been received yet.
     Accepted,
-    /// Part of the head of a request was received.
+    /// Part of the request line and headers of a request has been received.
     Head,
     /// A request is being read or answered.
     Request,
-    /// Between two requests.
+    /// The connection is between two requests.
     Idle,
 }
 
-/// The server, as its connections see it.
+/// The methods of the server that its connections call.
 pub(super) trait ConnectionOwner: Send + Sync {
     /// Returns the milliseconds since the server started.
     fn now_ms(&self) -> u64;
     /// Returns whether the server is shutting down.
     fn is_stopping(&self) -> bool;
-    /// Returns since when connections are being closed, in the milliseconds of `now_ms`.
+    /// Returns the time since which connections are being closed, in the milliseconds of `now_ms`,
+    /// or `None` if they are not being closed.
     fn closing_since_ms(&self) -> Option<u64>;
     /// Returns whether a connection was rejected at the connection limit within `period`.
     fn rejected_within(&self, period: Duration) -> bool;
-    /// Closes a connection whose request body is slow to arrive. Returns whether there was one.
+    /// Closes a connection whose request body is slow to arrive. Returns whether there was such a
+    /// connection.
     fn evict_slow_upload(&self) -> bool;
 }
 
@@ -55,7 +57,7 @@ struct ConnectionState {
     peer: Option<IpAddr>,
     owner: Arc<dyn ConnectionOwner>,
     phase: AtomicU8,
-    /// When the phase began, in the milliseconds of [`ConnectionOwner::now_ms`].
+    /// The time at which the phase began, in the milliseconds of [`ConnectionOwner::now_ms`].
     phase_since_ms: AtomicU64,
     /// The number of bytes sent to the client.
     bytes_sent: AtomicU64,
@@ -89,8 +91,8 @@ impl Connection {
         }))
     }
 
-    /// Closes the connection at once, even in the middle of a response. A body that ends in an
-    /// error closes it too, but only if the client is still reading.
+    /// Closes the connection at once, even in the middle of a response. A response body that ends
+    /// in an error also closes the connection, but only if the client is still reading.
     pub(in crate::http) fn abort(&self) {
         self.0.is_aborted.store(true, Ordering::Relaxed);
         self.0.signal.notify_one();
@@ -124,8 +126,8 @@ impl Connection {
             .store(is_awaiting, Ordering::Relaxed);
     }
 
-    /// Stores the CPU permit of the response that is being written. It is released when a write
-    /// blocks, so that a slow client does not delay other requests.
+    /// Stores the CPU permit of the response that is being written. The permit is released when a
+    /// write blocks, so that a slow client does not delay other requests.
     pub(in crate::http) fn set_cpu_permit(&self, permit: CpuPermit) {
         *self
             .0
@@ -136,7 +138,7 @@ impl Connection {
     }
 
     fn release_cpu_permit(&self) {
-        // Most requests have no permit here and take no lock.
+        // Most connections have no permit, and then take no lock.
         if self.0.has_cpu_permit.swap(false, Ordering::Relaxed) {
             let slot = self.0.cpu_permit.lock();
             let permit = slot.unwrap_or_else(PoisonError::into_inner).take();
@@ -147,7 +149,7 @@ impl Connection {
     }
 
     /// Closes the connection of another request whose body is slow to arrive. Returns whether there
-    /// was one.
+    /// was such a connection.
     pub(in crate::http) fn evict_slow_upload(&self) -> bool {
         self.0.owner.evict_slow_upload()
     }
@@ -172,8 +174,8 @@ impl Connection {
         self.0.signal.notify_one();
     }
 
-    /// Returns whether the server is closing connections and this one was idle for the whole grace
-    /// period.
+    /// Returns whether the server is closing connections and this connection was idle for the whole
+    /// grace period.
     fn is_closed_by_shutdown(&self) -> bool {
         let Some(closing_since_ms) = self.0.owner.closing_since_ms() else {
             return false;
@@ -219,7 +221,7 @@ impl Connection {
 
     fn record_read(&self) {
         match self.phase().0 {
-            // The first byte and the head share a timeout.
+            // One timeout applies to the wait for the first byte and to the rest of the headers.
             ConnectionPhase::Accepted => self
                 .0
                 .phase
@@ -255,7 +257,7 @@ pub(super) enum ConnectionSignal {
     CloseWhenIdle,
 }
 
-/// A request in flight, until its whole response has been passed to hyper.
+/// A request that is in flight until its whole response has been passed to hyper.
 pub(super) struct InFlightGuard(Connection);
 
 impl InFlightGuard {
@@ -275,7 +277,7 @@ impl Drop for InFlightGuard {
 }
 
 pin_project! {
-    /// The body of a response. Its request is in flight until this is dropped.
+    /// The body of a response. Its request is in flight until the body is dropped.
     pub(super) struct TrackedBody {
         #[pin]
         body: Body,
@@ -329,23 +331,23 @@ impl<S: AsyncWrite + Unpin> TrackedStream<S> {
         }
     }
 
-    /// Returns the stream, once hyper is done with it.
+    /// Returns the stream, after hyper has finished with it.
     pub(super) fn into_stream(self) -> S {
         self.stream
     }
 
-    /// Returns whether `bytes` are an error response that hyper made. Its replacement is then
-    /// stored.
+    /// Returns whether `bytes` are an error response that hyper made. If they are, the replacement
+    /// is stored.
     fn is_hyper_error(&mut self, bytes: &[u8]) -> bool {
-        // hyper answers by itself if it cannot parse the head of a request.
+        // hyper itself responds if it cannot parse the request line and headers of a request.
         if self.replacement.is_none() && self.connection.phase().0 != ConnectionPhase::Request {
             self.replacement = protocol_errors::replace_hyper_error(bytes);
         }
         self.replacement.is_some()
     }
 
-    /// Sends the replacement. Once all of it is sent, reports to hyper that all of `original` is
-    /// written.
+    /// Sends the replacement. When all of it has been sent, reports to hyper that all of `original`
+    /// is written.
     fn poll_replacement(
         &mut self,
         context: &mut Context<'_>,
@@ -381,8 +383,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for TrackedStream<S> {
             this.connection.record_read();
         }
         if result.is_pending() && this.connection.is_closed_by_shutdown() {
-            // hyper then assumes that the client has closed the connection, and closes it without a
-            // response.
+            // hyper then assumes that the client has closed the connection, and closes the
+            // connection without a response.
             return Poll::Ready(Ok(()));
         }
         result

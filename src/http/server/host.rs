@@ -1,17 +1,17 @@
-//! The `Host` of a request (RFC 9112, section 3.2). Proxies, caches and this service must agree on
-//! it, so a request that leaves it ambiguous is rejected.
+//! The `Host` header of a request (RFC 9112, section 3.2). Proxies, caches and this service must
+//! agree on the host, so a request with an ambiguous host is rejected.
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Request, Version, header};
 
 use super::super::problem::Problem;
 
-/// Validates `Host`, and replaces it with the authority of an absolute-form target, which takes
-/// precedence.
+/// Validates the `Host` header, and replaces it with the authority of an absolute-form target,
+/// which takes precedence.
 ///
 /// # Errors
-/// 400 if there are several `Host` headers, if `Host` is not valid, or if an HTTP/1.1 request has
-/// none.
+/// If there are several `Host` headers, if `Host` is not valid, or if an HTTP/1.1 request has no
+/// `Host` header (400).
 pub(super) fn normalize_host<B>(request: &mut Request<B>) -> Result<(), Problem> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -55,7 +55,7 @@ fn is_host(value: &HeaderValue) -> bool {
 mod tests {
     use super::*;
 
-    /// Returns the host of a request that is accepted.
+    /// Returns the normalized host of a request, or `None` if the request is rejected.
     fn normalized_host(version: Version, target: &str, hosts: &[&str]) -> Option<String> {
         let mut request = Request::builder().version(version).uri(target);
         for host in hosts {

@@ -11,8 +11,8 @@ pub trait Listener: Send + 'static {
     /// The stream of a connection.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// Stops new connections from being opened. Those that are already being opened can still be
-    /// accepted. Does nothing if the system does not support it.
+    /// Prevents new connections from being opened. Connections that are already being opened can
+    /// still be accepted. Does nothing if the system does not support this.
     fn stop_new_connections(&self) {}
 
     /// Accepts the next connection. Returns its stream, and the address of the peer if it has one.
@@ -24,29 +24,31 @@ impl Listener for TcpListener {
 
     async fn accept(&self) -> io::Result<(TcpStream, Option<IpAddr>)> {
         let (stream, peer) = TcpListener::accept(self).await?;
-        // Responses are small and written at once. The connection may already be closed.
+        // Responses are small and written at once, so Nagle's algorithm would only delay them. The
+        // call fails if the connection is already closed.
         let _ = stream.set_nodelay(true);
         Ok((stream, Some(peer.ip().to_canonical())))
     }
 
-    /// Drops packets that open a connection. Clients retransmit them, and are refused once the
-    /// listener is closed. Otherwise, connections that wait to be accepted would be reset when it
-    /// closes, and the requests that they have sent would be lost.
+    /// Drops SYN packets. Clients retransmit them, and their connections are refused once the
+    /// listener is closed. Without the filter, connections that wait to be accepted would be reset
+    /// when the listener closes, and the requests that they have sent would be lost.
     #[cfg(target_os = "linux")]
     fn stop_new_connections(&self) {
         use socket2::{SockFilter, SockRef};
         // A classic BPF program. Offset 0 is the start of the TCP header (linux/filter.h).
         let filter = [
-            // Load the flags.
+            // Load the TCP flags.
             SockFilter::new(0x30, 0, 0, 13),
-            // Select SYN and ACK.
+            // Select the SYN and ACK flags.
             SockFilter::new(0x54, 0, 0, 0x12),
             // Drop the packet if only SYN is set, and accept all of it otherwise.
             SockFilter::new(0x15, 0, 1, 0x02),
             SockFilter::new(0x06, 0, 0, 0),
             SockFilter::new(0x06, 0, 0, u32::MAX),
         ];
-        // Some sandboxes do not allow filters. A connection may then be reset at the last moment.
+        // Some sandboxes do not allow filters. Without the filter, a connection may be reset when
+        // the listener closes.
         let _ = SockRef::from(self).attach_filter(&filter);
     }
 }

@@ -2,8 +2,9 @@
 //! requests without a valid `Host`, and to connections beyond the limit. They have the same headers
 //! and body as other error responses.
 //!
-//! hyper itself responds to a head that it cannot parse, with only a status, and has no hook to
-//! change that. Its response is therefore recognised when it is written, and replaced.
+//! If hyper cannot parse the request line and headers, it responds itself, with only a status code,
+//! and has no hook to change the response. The response of hyper is therefore recognised when it is
+//! written, and replaced.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,7 +19,7 @@ use super::super::security_headers::SECURITY_HEADERS;
 static INVALID_REQUESTS: AtomicU64 = AtomicU64::new(0);
 static REJECTED_CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 
-/// Returns how many of these responses this process has sent, by reason.
+/// Returns the number of these responses that this process has sent, by reason.
 pub(in crate::http) fn counts() -> [(&'static str, u64); 2] {
     [
         ("invalid_http", &INVALID_REQUESTS),
@@ -37,8 +38,8 @@ pub(super) fn connection_limit_response() -> Bytes {
     serialize_response(problem, "")
 }
 
-/// Returns the response to a request that is rejected before routing. It is the last on its
-/// connection.
+/// Returns the response to a request that is rejected before routing. It is the last response on
+/// its connection.
 pub(super) fn rejection_response(problem: Problem) -> Response {
     INVALID_REQUESTS.fetch_add(1, Ordering::Relaxed);
     let mut response = logged_response(problem);
@@ -47,7 +48,7 @@ pub(super) fn rejection_response(problem: Problem) -> Response {
     response
 }
 
-/// Returns the response with the headers that every response has, and logs it.
+/// Returns the response with the headers that every response has, and logs the response.
 fn logged_response(problem: Problem) -> Response {
     let (id, status) = (RequestId::new(), problem.status());
     let mut response = problem.into_response();
@@ -60,7 +61,8 @@ fn logged_response(problem: Problem) -> Response {
     response
 }
 
-/// Returns the response to send in place of `bytes`, if they are an error response that hyper made.
+/// Returns the response to send in place of `bytes`, if these are an error response that hyper
+/// made.
 pub(super) fn replace_hyper_error(bytes: &[u8]) -> Option<Bytes> {
     let head = bytes.strip_prefix(b"HTTP/1.1 4")?;
     let head = std::str::from_utf8(head.strip_suffix(b"\r\n\r\n")?).ok()?;
@@ -80,7 +82,7 @@ pub(super) fn replace_hyper_error(bytes: &[u8]) -> Option<Bytes> {
     Some(serialize_response(problem, date))
 }
 
-/// Serializes a whole response, the last on its connection.
+/// Serializes a whole response, which is the last response on its connection.
 fn serialize_response(problem: Problem, date: &str) -> Bytes {
     let status = problem.status();
     let body = problem.json();

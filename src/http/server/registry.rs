@@ -1,5 +1,5 @@
-//! The registry of open connections. It counts them, closes overdue ones from a single task instead
-//! of a timer for each, and evicts some at the limits.
+//! The registry of open connections. It counts the connections, closes overdue connections from a
+//! single task instead of a timer for each, and evicts connections when a limit is reached.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -12,17 +12,17 @@ use tokio::sync::Notify;
 use super::connection::{Connection, ConnectionOwner, ConnectionPhase};
 use crate::http::limits::ServerLimits;
 
-/// The minimum rate at which a client must read a response. A slower client only occupies a
-/// connection.
+/// The minimum rate at which a client must read a response. A slower client occupies its connection
+/// to little purpose.
 const MIN_BYTES_PER_SECOND: u64 = 1_000;
 
-/// A body that arrives within this time is not slow.
+/// The time in milliseconds within which a request body that arrives is not slow.
 const SLOW_BODY_MS: u64 = 1_000;
 
-/// A client whose writes block for less than this is not a slow reader.
+/// The time in milliseconds for which writes to a client may block before it is a slow reader.
 const SLOW_READER_MS: u64 = 1_000;
 
-/// The maximum number of connections that are examined to evict one.
+/// The maximum number of connections that are examined to find a connection to evict.
 const EVICTION_SCAN_MAX: usize = 4_096;
 
 const NEVER: u64 = u64::MAX;
@@ -31,29 +31,31 @@ const NEVER: u64 = u64::MAX;
 pub(super) struct ConnectionRegistry {
     started: Instant,
     is_stopping: AtomicBool,
-    /// When connections began to be closed, in the milliseconds of [`ConnectionOwner::now_ms`];
-    /// [`NEVER`] before that.
+    /// The time since which connections are being closed, in the milliseconds of
+    /// [`ConnectionOwner::now_ms`]; [`NEVER`] before that.
     closing_since_ms: AtomicU64,
     closed: Notify,
     state: Mutex<RegistryState>,
     evicted: AtomicU64,
-    /// When a connection was last rejected, in the milliseconds of [`ConnectionOwner::now_ms`]
-    /// plus one; 0 for never.
+    /// The time at which a connection was last rejected, in the milliseconds of
+    /// [`ConnectionOwner::now_ms`] plus one; 0 if no connection has been rejected.
     rejected_ms: AtomicU64,
 }
 
 #[derive(Default)]
 struct RegistryState {
-    /// By id, the oldest first.
+    /// The connections by id, the oldest first.
     connections: BTreeMap<u64, TrackedConnection>,
     next_id: u64,
-    /// The connection that was examined last. The next search continues after it.
+    /// The id of the connection that was last examined for eviction. The next search continues
+    /// after it.
     clock_hand: u64,
 }
 
 struct TrackedConnection {
     connection: Connection,
-    /// When a write was first seen blocked, and the bytes that had been sent by then.
+    /// The time at which a write was first found to be blocked, and the number of bytes that had
+    /// been sent by then.
     blocked_since: Option<(u64, u64)>,
 }
 
@@ -103,14 +105,15 @@ impl ConnectionRegistry {
         }
     }
 
-    /// Evicts a connection that has no request in flight. Returns whether there was one.
+    /// Evicts a connection that has no request in flight. Returns whether there was such a
+    /// connection.
     pub(super) fn evict_idle(&self) -> bool {
         self.evict_where(|tracked| tracked.connection.phase().0 != ConnectionPhase::Request)
     }
 
     /// Evicts a connection whose client is slow to read its response. Returns whether there was
-    /// one. Otherwise, a client that reads just fast enough on very many connections would keep all
-    /// others out.
+    /// such a connection. Without this eviction, a client that reads just fast enough on very many
+    /// connections would keep all other clients out.
     pub(super) fn evict_slow_reader(&self) -> bool {
         let now_ms = self.now_ms();
         self.evict_where(|tracked| {
@@ -120,8 +123,9 @@ impl ConnectionRegistry {
         })
     }
 
-    /// Evicts the next connection that is evictable. Each search continues where the last one ended
-    /// (as in the CLOCK algorithm), so that all connections are examined in turn.
+    /// Evicts the next connection for which `is_evictable` returns `true`. Each search continues
+    /// where the last search ended (as in the CLOCK algorithm), so that all connections are
+    /// examined in turn.
     fn evict_where(&self, is_evictable: impl Fn(&TrackedConnection) -> bool) -> bool {
         let mut state = self.state();
         let after_hand = (Bound::Excluded(state.clock_hand), Bound::Unbounded);
@@ -153,8 +157,8 @@ impl ConnectionRegistry {
         }
     }
 
-    /// Returns how often to sweep: an eighth of the shortest timeout, so that none is exceeded by
-    /// much.
+    /// Returns the interval between sweeps: an eighth of the shortest timeout, so that no timeout
+    /// is exceeded by much.
     pub(super) fn sweep_interval(limits: &ServerLimits) -> Duration {
         let shortest = limits.header_timeout.min(limits.idle_timeout);
         let shortest = shortest.min(limits.write_timeout);
@@ -166,7 +170,7 @@ impl ConnectionRegistry {
         self.is_stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Closes each connection as soon as it is idle. No connections may be added after this.
+    /// Closes each connection as soon as it is idle. No connections may be added after this call.
     pub(super) fn close_all_when_idle(&self) {
         self.closing_since_ms
             .store(self.now_ms(), Ordering::Relaxed);
@@ -231,7 +235,7 @@ impl TrackedConnection {
             || self.is_stalled(now_ms, limits)
     }
 
-    /// Returns whether too few bytes were sent since a write was first seen blocked.
+    /// Returns whether too few bytes have been sent since a write was first found to be blocked.
     fn is_stalled(&mut self, now_ms: u64, limits: &ServerLimits) -> bool {
         let Some(sent) = self.connection.bytes_sent_if_blocked() else {
             self.blocked_since = None;
