@@ -33,7 +33,7 @@ enum KeysCommand {
 
 #[derive(Debug, clap::Args)]
 struct FileArgument {
-    /// File of API keys.
+    /// API key file.
     #[arg(long, value_name = "FILE")]
     keys: PathBuf,
 }

@@ -59,7 +59,7 @@ pub(super) struct ServeArguments {
     /// `https://www.example.nhs.uk` or `https://*.nhs.uk`. Repeatable; any site by default.
     #[arg(long, value_name = "ORIGIN")]
     embed_origin: Vec<EmbedOrigin>,
-    /// File of API keys, written by `catchment keys`; reloaded when it changes.
+    /// API key file, written by `catchment keys`; reloaded when it changes.
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
     /// Scopes that need an API key: batch, locate, postcodes, practices, areas, ogc, tiles, maps,
@@ -352,7 +352,7 @@ impl ServeArguments {
 
     fn access(&self) -> Result<AccessConfig> {
         if self.keys.is_none() && !self.require_key_for.is_empty() {
-            bail!("--require-key-for needs --keys, the file of API keys");
+            bail!("--require-key-for needs --keys, the API key file");
         }
         let keys = self.keys.as_deref().map(KeyStore::open).transpose()?;
         if let Some(keys) = &keys {
@@ -588,7 +588,7 @@ impl SighupStream {
     }
 }
 
-/// The interval at which the file of keys and the manifests are checked for changes.
+/// The interval at which the API key file and the manifests are checked for changes.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Reloads the datasets when the manifest of one of them changes. (A dataset is always replaced as

@@ -36,7 +36,7 @@ fn rate_limited_server(rate: &str, proxies: &[&str]) -> Server {
     })
 }
 
-/// A key file in a temporary folder.
+/// An API key file in a temporary folder.
 struct KeyFile {
     _folder: TempDir,
     path: PathBuf,
@@ -596,7 +596,7 @@ fn keys_can_be_added_and_revoked_at_runtime_and_are_never_logged() {
     ask(&second).expect(200);
     ask("Zq7Mark").expect_problem(401, "unknown_key");
 
-    // An invalid key file is reported and changes nothing.
+    // An invalid API key file is reported and changes nothing.
     std::fs::write(path, "key = 1").expect("written");
     running.wait_for("could not load the API keys; the previous keys stay in use");
     ask(&second).expect(200);

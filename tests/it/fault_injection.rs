@@ -249,7 +249,7 @@ impl FaultTest {
             }
             WriteOperation::AddKey => return self.add_key(),
             WriteOperation::RevokeKey => {
-                let keys = keys::list(&self.path("keys.toml")).expect("a key file");
+                let keys = keys::list(&self.path("keys.toml")).expect("an API key file");
                 command.args(["keys", "revoke", "--keys"]);
                 command.arg(self.path("keys.toml")).arg(&keys[0].id);
             }

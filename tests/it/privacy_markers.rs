@@ -408,10 +408,10 @@ fn requests_leave_no_markers_in_logs_files_or_process_state() {
         "the service left files behind"
     );
     let key_file = fs::read_to_string(&keys).expect("readable");
-    check_no_markers("the key file", &key_file);
+    check_no_markers("the API key file", &key_file);
     assert!(
         !key_file.contains(&key[20..]),
-        "the key itself is in the key file"
+        "the key itself is in the API key file"
     );
 }
 
