@@ -241,7 +241,7 @@ pub fn columns(bytes: &[u8]) -> bool {
     result.is_ok()
 }
 
-/// Replaces the file of a small dataset that the first line names. Then reads and indexes the
+/// Replaces one file of a small dataset, which the first line names. Then reads and indexes the
 /// dataset, and checks it with its golden queries.
 pub fn dataset(bytes: &[u8]) -> bool {
     let mut files: BTreeMap<String, Vec<u8>> =
@@ -502,7 +502,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     runtime.enable_all().build().expect("a runtime")
 });
 
-/// The service without API keys, and the service that requires them.
+/// The service without API keys, and the service that requires API keys.
 static ROUTERS: LazyLock<[Router; 2]> = LazyLock::new(|| {
     [false, true].map(|requires_key| {
         let dataset =
@@ -522,7 +522,7 @@ static ROUTERS: LazyLock<[Router; 2]> = LazyLock::new(|| {
     })
 });
 
-/// Returns the keys of the service that requires them. A seed of [`key_header`] contains one of
+/// Returns the keys of the service that requires API keys. A seed of [`key_header`] contains one of
 /// these keys.
 fn test_keys() -> KeyStore {
     let path = scratch_dir().join("keys.toml");
@@ -560,7 +560,7 @@ fn request_succeeds(request: Request<Body>, requires_key: bool) -> bool {
         assert_eq!(problem["status"], status.as_u16());
         assert!(problem["code"].is_string());
     }
-    // There is no data for today, or no such resource.
+    // These status codes mean that there is no data for today, or no such resource.
     let empty_statuses = [StatusCode::NOT_FOUND, StatusCode::NO_CONTENT];
     !status.is_client_error() || empty_statuses.contains(&status)
 }

@@ -181,13 +181,13 @@ impl KeySecret {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKey {
     /// The key is not in the API key file.
-    #[error("this is not a key of this service")]
+    #[error("this is not an API key of this service")]
     Unknown,
     /// The key has expired.
-    #[error("this key has expired")]
+    #[error("this API key has expired")]
     Expired,
     /// The key was revoked.
-    #[error("this key was revoked")]
+    #[error("this API key was revoked")]
     Revoked,
 }
 
@@ -207,13 +207,13 @@ pub enum KeysError {
     Invalid {
         /// The path of the file.
         path: PathBuf,
-        /// The position and the reason.
+        /// The reason, with its position in the file.
         reason: String,
     },
     /// The file has no key with this id.
     #[error("there is no key `{0}`; list the keys with `catchment keys list`")]
     NoSuchKey(String),
-    /// The operating system has no random numbers.
+    /// The operating system provides no random numbers.
     #[error("could not get random numbers from the operating system: {0}")]
     Random(getrandom::Error),
 }
@@ -313,7 +313,7 @@ impl KeyRing {
     }
 }
 
-/// The keys of a running service, as of the last valid version of their file.
+/// The keys of a running service, as of the last valid version of the API key file.
 pub struct KeyStore {
     path: PathBuf,
     ring: ArcSwap<KeyRing>,

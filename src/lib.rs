@@ -1,5 +1,5 @@
 //! Finds the Integrated Care Community (ICC), GP practices and resilience groups that cover a
-//! postcode or coordinate.
+//! postcode or a location.
 //!
 //! ```text
 //!  published files ──import──► build ──► dataset folder ──load──► Index (immutable) ──► http · batch · cli
@@ -27,7 +27,7 @@
 //! - `fs`: atomic writes, hashing, detection of changed files, paths.
 //! - `outputs`: checks before a command writes or replaces a file or folder.
 //! - `fuzzing`: entry points of the fuzz targets, for tests only.
-//! - `log`: non-blocking log writer on standard error.
+//! - `log`: the non-blocking log writer on standard error.
 //! - [`panics`]: a panic hook that logs the location but not the message.
 //! - [`tiles`]: vector tiles, PMTiles and the operator's basemap.
 //! - [`maps`]: static maps as SVG, PNG and PDF.

@@ -6,12 +6,12 @@
 use std::fs;
 use std::path::Path;
 
-/// The peak memory in bytes for each byte of a dataset's files while the dataset is loaded.
-/// Measured: 4.2 for the whole country (93 MB of files) and 4.5 for the embedded dataset. Less
-/// memory is used after loading.
+/// The peak memory in bytes for each byte of a dataset's files while the dataset is loaded. The
+/// measured values are 4.2 for the whole country (93 MB of files) and 4.5 for the embedded dataset.
+/// Less memory is used after loading.
 const MEMORY_PER_FILE_BYTE: u64 = 5;
-/// The peak memory in bytes for each position of a polygon, however short its text is. Measured:
-/// 280 for an area of a million vertices, and 390 for a comb-shaped area.
+/// The peak memory in bytes for each position of a polygon, however short its text is. The measured
+/// values are 280 for an area of a million vertices, and 390 for a comb-shaped area.
 const MEMORY_PER_POSITION: u64 = 400;
 /// The maximum memory in bytes for each row of a table of names: a dozen bytes can become several
 /// strings.
@@ -29,7 +29,7 @@ pub(crate) fn needed_bytes(size_bytes: u64, positions: u64, rows: u64) -> u64 {
 /// The error for a dataset that does not fit into the available memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "with the datasets already loaded it needs about {} MB of memory, but only {} MB are available",
+    "with the datasets already loaded, this dataset needs about {} MB of memory, but only {} MB are available",
     needed_bytes / 1_000_000,
     available_bytes / 1_000_000
 )]
@@ -39,7 +39,7 @@ pub(crate) struct InsufficientMemory {
 }
 
 /// Checks that a new dataset fits into memory in addition to the loaded datasets. Both sizes are
-/// estimates of [`needed_bytes`].
+/// estimates by [`needed_bytes`].
 ///
 /// # Errors
 /// If the new dataset does not fit. The check succeeds if the available memory is not known.
@@ -92,7 +92,7 @@ fn read_kilobytes(file: &Path, name: &str) -> Option<u64> {
 fn free_in_cgroup(root: &Path, line: &str) -> Option<u64> {
     let mut parts = line.splitn(3, ':').skip(1);
     let (controllers, path) = (parts.next()?, parts.next()?);
-    // cgroup v2 has one hierarchy; v1 has one for each controller.
+    // cgroup v2 has one hierarchy; cgroup v1 has a hierarchy for each controller.
     let (tree, limit_file, usage_file, cache_key) = if controllers.is_empty() {
         (
             "sys/fs/cgroup",
@@ -117,7 +117,7 @@ fn free_in_cgroup(root: &Path, line: &str) -> Option<u64> {
     let read_number = |file: &Path| fs::read_to_string(file).ok()?.trim().parse::<u64>().ok();
     let free = |group: &Path| {
         let group = root.join(tree).join(group);
-        // `max`, which means no limit, does not parse.
+        // `max`, which means no limit, is not a number.
         let limit = read_number(&group.join(limit_file))?;
         let used = read_number(&group.join(usage_file))?;
         // The kernel drops cached files when memory is needed.
@@ -215,7 +215,7 @@ mod tests {
         let error = ensure_fits_in(500_000_000, 300_000_000, 250_000_000).expect_err("too much");
         assert_eq!(
             error.to_string(),
-            "with the datasets already loaded it needs about 550 MB of memory, but only 500 MB are available"
+            "with the datasets already loaded, this dataset needs about 550 MB of memory, but only 500 MB are available"
         );
         assert!(ensure_fits_in(u64::MAX - 1, u64::MAX, u64::MAX).is_err());
     }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// burst).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// Requests in each unit of time.
+    /// The number of requests in each unit of time.
     pub requests: u32,
     /// The unit of time.
     pub unit: RateUnit,

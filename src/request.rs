@@ -129,7 +129,7 @@ pub const FORM_FIELDS: &[&str] = &[
 ];
 
 impl RequestParams {
-    /// Collects parameters.
+    /// Collects the parameters from pairs of a name and a value.
     ///
     /// # Errors
     /// If a parameter is not among `allowed`, or is given more than once.
@@ -277,7 +277,7 @@ impl PostcodeSearch {
 pub struct PostcodePageParams {
     /// The last postcode of the previous page; the page starts after it.
     pub after: Option<Postcode>,
-    /// The filter of the listed postcodes.
+    /// The filter that the listed postcodes pass.
     pub filter: PostcodeFilter,
 }
 
@@ -303,8 +303,8 @@ impl PostcodePageParams {
 /// easting and a northing; or a grid reference.
 ///
 /// # Errors
-/// If the text matches none of these notations. The error is the error of the notation that the
-/// text resembles most.
+/// If the text matches none of these notations. The error describes the notation that the text
+/// resembles most.
 pub fn parse_location(text: &str) -> Result<Locator, InvalidRequest> {
     let text = text.trim();
     if let Some((first, second)) = parse_two_numbers(text) {
@@ -334,7 +334,7 @@ fn parse_two_numbers(text: &str) -> Option<(f64, f64)> {
 /// Interprets two numbers as degrees if both are in range, and otherwise as an easting and a
 /// northing.
 ///
-/// Degrees are read as latitude, longitude, which is the order in which people write them, unless
+/// Degrees are read as a latitude and a longitude, in the order in which people write them, unless
 /// the point is in Great Britain only in the other order.
 fn location_from_numbers(first: f64, second: f64) -> Result<Locator, InvalidRequest> {
     const DEGREES_MAX: f64 = 180.0;

@@ -56,7 +56,7 @@ fn reject_cross_origin(headers: &HeaderMap) -> Result<(), Problem> {
     };
     let is_own_site = |site| matches!(site, "same-origin" | "none");
     let host = header_text(header::HOST).unwrap_or_default();
-    // The owner of a host name could make it resolve to this listener (DNS rebinding).
+    // The owner of a host name could make the name resolve to this listener (DNS rebinding).
     let is_address = host.parse::<SocketAddr>().is_ok() || host.starts_with("localhost:");
     let is_own_origin = |origin| is_address && origin == format!("http://{host}");
     let site = header_text(HeaderName::from_static("sec-fetch-site"));
@@ -87,7 +87,7 @@ async fn reload(State(dataset_store): State<Arc<DatasetStore>>, headers: HeaderM
 /// Reloads the datasets on a blocking thread and logs the outcome.
 ///
 /// # Errors
-/// If the reload fails, with the reason as text.
+/// If the reload fails. The error is the reason, as text.
 pub async fn reload_datasets(dataset_store: Arc<DatasetStore>) -> Result<(), String> {
     let task = tokio::task::spawn_blocking(move || {
         dataset_store

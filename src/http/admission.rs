@@ -63,8 +63,9 @@ pub enum IpRateLimit {
     /// No limit.
     #[default]
     Unlimited,
-    /// A limit for every client except those on a loopback address or a Unix socket. Such a client
-    /// may be a proxy that forwards the requests of all users but is not configured as trusted.
+    /// A limit for every client except clients on a loopback address or a Unix socket. Such a
+    /// client may be a proxy that forwards the requests of all users but is not configured as
+    /// trusted.
     ExceptLoopback(Rate),
     /// A limit for every client.
     AllClients(Rate),
@@ -235,8 +236,8 @@ fn cpu_permit_count() -> usize {
 
 impl AdmissionControl {
     pub(super) fn new(access: AccessConfig, limits: ServerLimits) -> AdmissionControl {
-        // For the classes whose requests wait in a queue. A request holds its permit until the
-        // response is written or the client stops reading.
+        // These semaphores are for the classes whose requests wait in a queue. A request holds its
+        // permit until the response is written or the client stops reading.
         let with_queue = |permits| {
             FairSemaphore::new(SemaphoreLimits {
                 permits,
@@ -293,7 +294,7 @@ impl AdmissionControl {
         rejected_ms > 0 && self.started.elapsed().as_millis() < until_ms
     }
 
-    /// Returns the request id that a trusted proxy sent, or a new one.
+    /// Returns the request id that a trusted proxy sent, or a new request id.
     pub(super) fn request_id(&self, request: &Request) -> RequestId {
         let proxies = &self.access.trusted_proxies;
         let proxy_id = || {
@@ -345,7 +346,7 @@ impl AdmissionControl {
             .then_some(scope)
     }
 
-    /// Admits or rejects a request. `route` is the template of the route that it matches.
+    /// Admits or rejects a request. `route` is the template of the route that the request matches.
     pub(super) fn admit(
         &self,
         request: &Request,
@@ -480,8 +481,8 @@ impl AdmissionControl {
         permit.map(|_permit| PermitGuard::Concurrency { _permit })
     }
 
-    /// Returns the client that a request is counted for: its API key if it has one, and otherwise
-    /// its address.
+    /// Returns the client that a request is counted for, which the API key of the request
+    /// identifies or, without an API key, the client address.
     fn client_id(&self, client_address: ClientAddress, key_id: Option<&KeyId>) -> ClientId {
         ClientId(match (key_id, client_address) {
             (Some(KeyId(id)), _) => self.hasher.hash_one(("key", &**id)),
@@ -616,7 +617,7 @@ enum RateLimitKey<'k> {
     ApiKey(&'k str),
 }
 
-/// Acquires a permit if one is free.
+/// Acquires a permit if a permit is free.
 fn try_acquire_now(
     semaphore: &FairSemaphore,
     client_id: ClientId,

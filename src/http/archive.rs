@@ -74,7 +74,7 @@ async fn build_archive(
         cpu_permit.release();
     }
     let build = move || {
-        // Released when the archive is built, even if the client has disconnected.
+        // The permit is released when the archive is built, even if the client has disconnected.
         let _permit = permit;
         // Another request may have built the archive meanwhile.
         if let Some(cached) = cached_archive(&snapshot) {

@@ -72,7 +72,8 @@ pub(super) fn layer_bodies(index: &Index, as_of: Date) -> Vec<Value> {
     bodies.collect()
 }
 
-/// `/api/v1/areas/{layer}` and `/api/v1/areas/{layer}.geojson`.
+/// `/api/v1/areas/{layer}` and `/api/v1/areas/{layer}.geojson`: the areas of a layer, and their
+/// boundaries as GeoJSON.
 pub(super) async fn layer(
     snapshot: DatasetSnapshot,
     PathParams(name): PathParams<String>,
@@ -103,7 +104,8 @@ pub(super) async fn layer(
     Ok(cacheable_json(&headers, &body))
 }
 
-/// `/api/v1/areas/{layer}/{id}` and `/api/v1/areas/{layer}/{id}.geojson`.
+/// `/api/v1/areas/{layer}/{id}` and `/api/v1/areas/{layer}/{id}.geojson`: one area, and its
+/// boundary as GeoJSON.
 pub(super) async fn area(
     snapshot: DatasetSnapshot,
     PathParams((layer, id)): PathParams<(String, String)>,

@@ -28,7 +28,7 @@ pub struct PublicUrl(Arc<str>);
 /// The error for text that is not a public URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the public URL must be http:// or https://, a host and an optional path, such as https://catchment.example.org"
+    "the public URL must consist of http:// or https://, a host and an optional path, such as https://catchment.example.org"
 )]
 pub struct InvalidPublicUrl;
 
@@ -148,7 +148,8 @@ fn host(headers: &HeaderMap) -> Option<&str> {
     (!host.is_empty() && is_host(host)).then_some(host)
 }
 
-/// Returns the scheme of the client's request. The proxy reports it, because TLS ends at the proxy.
+/// Returns the scheme of the client's request. The proxy reports the scheme, because TLS ends at
+/// the proxy.
 fn scheme(headers: &HeaderMap) -> &'static str {
     match headers.get("x-forwarded-proto").map(HeaderValue::as_bytes) {
         Some(b"https") => "https",

@@ -121,7 +121,7 @@ fn decompress(basemap: &Basemap, compressed: &Bytes) -> Result<Bytes, Problem> {
 /// Returns an internal error without the coordinates of the tile, because internal errors are
 /// logged and the coordinates are private.
 fn tile_error(error: impl fmt::Display) -> Problem {
-    Problem::internal(format!("reading a tile of the basemap: {error}"))
+    Problem::internal(format!("a tile of the basemap could not be read: {error}"))
 }
 
 fn no_such_tile() -> Problem {
@@ -137,7 +137,6 @@ fn unknown_edition() -> Problem {
 }
 
 fn no_basemap() -> Problem {
-    let detail =
-        "this service has no basemap; the operator can set one with catchment serve --basemap FILE";
+    let detail = "this service has no basemap; the operator can add a basemap with catchment serve --basemap FILE";
     Problem::unknown("no_basemap", detail)
 }

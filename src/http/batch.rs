@@ -54,12 +54,12 @@ pub struct BatchLimits {
     pub concurrent_jobs_max: usize,
     /// The maximum number of batches of one client that are processed at the same time.
     pub concurrent_jobs_per_client_max: usize,
-    /// The maximum time for which a batch is queued. After that, it is rejected.
+    /// The maximum time for which a batch is queued. After that, the batch is rejected.
     pub queue_timeout: Duration,
     /// The number of threads for each batch.
     pub threads_per_job: NonZeroUsize,
-    /// The time after which a batch is aborted if its upload and download have not had a combined
-    /// average rate of more than 1,000 bytes a second.
+    /// The period over which the combined rate of upload and download must exceed 1,000 bytes a
+    /// second. A slower batch is aborted.
     pub stall_timeout: Duration,
     /// The minimum average rate, in bytes a second, at which a client must send its input and read
     /// its output. Only the time that the service spends waiting for the client counts. A batch
@@ -67,7 +67,7 @@ pub struct BatchLimits {
     pub bytes_per_second_min: u64,
     /// The time that the service spends waiting for the client before the average rate is checked.
     pub rate_grace: Duration,
-    /// Like `rate_grace`, but while other batches are queued.
+    /// Like `rate_grace`, but applies while other batches are queued.
     pub rate_grace_if_queued: Duration,
     /// The maximum duration of a batch. A longer batch is aborted.
     pub job_timeout: Duration,
@@ -81,12 +81,12 @@ impl Default for BatchLimits {
             bytes_max: 16 << 30,
             concurrent_jobs_max: 4,
             concurrent_jobs_per_client_max: 2,
-            // Twice `rate_grace_if_queued`.
+            // This is twice `rate_grace_if_queued`.
             queue_timeout: Duration::from_secs(30),
             // Half of the CPUs are left for single look-ups.
             threads_per_job: NonZeroUsize::new(cpu_count.get() / 2).unwrap_or(NonZeroUsize::MIN),
             stall_timeout: Duration::from_secs(60),
-            // A fiftieth of a 4 Mbit/s connection.
+            // This is a fiftieth of the rate of a 4 Mbit/s connection.
             bytes_per_second_min: 10_000,
             rate_grace: Duration::from_secs(60),
             rate_grace_if_queued: Duration::from_secs(15),
@@ -173,7 +173,7 @@ impl BatchJobs {
     }
 }
 
-/// `POST /api/v1/batch`.
+/// `POST /api/v1/batch`: the output rows, or the summary if there is a ticket.
 pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let params = query_params(request.uri(), PARAMETERS)?;
     let declared = DeclaredContent::from_headers(request.headers())?;
@@ -285,17 +285,17 @@ struct BatchJob {
     /// The `Content-Encoding` of the request.
     content_encoding: Option<Compression>,
     limits: Arc<BatchLimits>,
-    /// Used to read the number of queued batches.
+    /// The semaphore of all batches, which has the number of queued batches.
     permits: FairSemaphore,
     audit: AuditContext,
-    /// Held until the batch is done.
+    /// The permit is held until the batch has ended.
     _permit: ConcurrencyPermit,
 }
 
 /// The receiver of the summary, or of the error, when the batch has ended.
 type SummaryReceiver = oneshot::Receiver<Result<Value, Problem>>;
 
-/// The state of a batch once its input format has been detected.
+/// The state of a batch after its input format has been detected.
 enum JobStart {
     /// The result of a dry run (`check`).
     Checked(Value),
@@ -361,7 +361,7 @@ impl BatchJob {
         }
     }
 
-    /// Detects the input format, then processes the rows. Blocks.
+    /// Detects the input format, then processes the rows. Blocks the current thread.
     fn run(
         self,
         reader: UploadReader,

@@ -17,7 +17,7 @@ use crate::request::LocateRequest;
 pub(crate) struct LocateBody<'i> {
     index: &'i Index,
     answer: LocateAnswer<'i>,
-    /// The requested layers; `None` means all.
+    /// The requested layers; `None` means all layers.
     layers: Option<Vec<Layer>>,
 }
 
@@ -102,8 +102,8 @@ impl<'i> LocateBody<'i> {
         requested.is_none_or(|requested| requested.contains(&layer))
     }
 
-    /// Writes the requested layers: first the layers of the answer, in its order, and then the
-    /// layers that the dataset does not have. `comma` is written before the first layer.
+    /// Writes the requested layers: first the layers of the answer, in the order of the answer, and
+    /// then the layers that the dataset does not have. `comma` is written before the first layer.
     fn write_layers(
         &self,
         json: &mut JsonWriter,

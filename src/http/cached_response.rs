@@ -89,7 +89,7 @@ pub(super) fn encoded_response(
     }
     if encoded_body.is_empty() {
         // For a body that is known to be empty, axum would send `Content-Length` in reply to HEAD,
-        // which 204 must not have (RFC 9110, section 8.6).
+        // but a 204 response must not have `Content-Length` (RFC 9110, section 8.6).
         let empty = Body::new(Empty::<Bytes>::new().map_frame(|frame| frame));
         return (StatusCode::NO_CONTENT, common, empty).into_response();
     }

@@ -197,7 +197,8 @@ pub(super) fn link_oembed(base: &BaseUrl, path: &str, response: &mut Response) {
     add_oembed_link(response.headers_mut(), oembed.as_deref());
 }
 
-/// Like [`link_oembed`], but also adds the `Vary` header. For a page without other absolute URLs.
+/// Like [`link_oembed`], but also adds the `Vary` header. This function is for a page without other
+/// absolute URLs.
 pub(super) fn link_oembed_and_vary(base: &BaseUrl, path: &str, response: &mut Response) {
     link_oembed(base, path, response);
     base.add_vary(response.headers_mut());
@@ -210,7 +211,7 @@ const OEMBED_WIDTH: u32 = 640;
 const OEMBED_CACHE_S: u32 = 86_400;
 
 /// `GET /oembed` (oEmbed 1.0). Unlike on other routes, unknown parameters are ignored, because
-/// consumers add their own.
+/// consumers add their own parameters.
 pub(super) async fn oembed(
     State(app): State<App>,
     uri: Uri,

@@ -32,7 +32,7 @@ impl JsonWriter {
 
     /// Appends a string in quotes, with escapes where they are needed.
     pub(super) fn string(&mut self, text: &str) {
-        // Because the loop has no early exit, it checks many bytes at a time.
+        // The loop has no early exit, so that the compiler can vectorize it.
         let is_special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
         let needs_escaping = text.bytes().fold(false, |any, byte| any | is_special(byte));
         if needs_escaping {
@@ -57,7 +57,7 @@ impl JsonWriter {
         }
     }
 
-    /// Appends any other value, with its serde implementation.
+    /// Appends any other value by its serde implementation.
     pub(super) fn value(&mut self, value: &(impl Serialize + ?Sized)) {
         serde_json::to_writer(&mut self.bytes, value).expect("our values serialize to a Vec");
     }
@@ -83,7 +83,7 @@ impl JsonWriter {
         while fraction % 10 == 0 {
             (fraction, width) = (fraction / 10, width - 1);
         }
-        // Leading zeros are preserved by a 1 in front of the digits, which is not written.
+        // A 1 in front of the digits preserves leading zeros; the 1 itself is not written.
         let mut digits = itoa::Buffer::new();
         self.bytes.push(b'.');
         self.raw(&digits.format(fraction + 10_u64.pow(width))[1..]);

@@ -17,7 +17,7 @@ pub(super) async fn get(State(app): State<App>, uri: Uri) -> Result<Response, Pr
     respond(&app, &query_params(&uri, LOCATE_PARAMS)?)
 }
 
-/// Handles a look-up with the same parameters as JSON. This keeps the postcode out of the URL,
+/// Handles a look-up whose parameters are in a JSON body, so that the postcode is not in the URL,
 /// which proxies log.
 pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     respond(&app, &json_params(request, LOCATE_PARAMS).await?)
@@ -60,7 +60,7 @@ pub(crate) fn locate_body<'i>(
     Ok(LocateBody::new(index, request, answer))
 }
 
-/// Returns whether the date is before the data of all layers, and the answer has neither a
+/// Returns whether the date is before the first data of all layers, and the answer has neither a
 /// directory entry nor a practice.
 fn has_nothing_to_answer(answer: &LocateAnswer<'_>) -> bool {
     let registration = answer.registration.as_ref();

@@ -1,7 +1,8 @@
 //! `/maps`: static maps, as SVG, PNG and PDF.
 //!
-//! Drawing a map takes tens of milliseconds of CPU time, so few maps are drawn at the same time.
-//! Other requests wait briefly for a permit, and are then rejected with `Retry-After`.
+//! Drawing a map takes tens of milliseconds of CPU time, so at most [`CONCURRENT_MAPS_MAX`] maps
+//! are drawn at the same time. Other requests wait for a permit for at most [`PERMIT_WAIT_MAX`],
+//! and are then rejected with `Retry-After`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +37,7 @@ const PIXELS_MAX: u64 = 16_000_000;
 pub(super) const CONCURRENT_MAPS_MAX: usize = 2;
 /// The maximum time for which a request waits for a permit.
 const PERMIT_WAIT_MAX: Duration = Duration::from_secs(3);
-/// The value of `Retry-After` after that time, in seconds.
+/// The value of `Retry-After` if no permit is free in time, in seconds.
 const RETRY_AFTER_S: u16 = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +76,7 @@ impl ImageFormat {
     }
 }
 
-/// `/maps/{layer}.svg`, `.png` and `.pdf`.
+/// `/maps/{layer}.svg`, `.png` and `.pdf`: a map of a layer.
 pub(super) async fn layer(
     State(app): State<App>,
     uri: Uri,
@@ -86,7 +87,7 @@ pub(super) async fn layer(
     respond(&app, &uri, (name, None), format, headers).await
 }
 
-/// `/maps/{layer}/{id}.svg`, `.png` and `.pdf`.
+/// `/maps/{layer}/{id}.svg`, `.png` and `.pdf`: a map of an area.
 pub(super) async fn area(
     State(app): State<App>,
     uri: Uri,
@@ -126,7 +127,7 @@ async fn respond(
     let scale = whole_number_param(&params, "scale", 1, SCALE_MAX)?.unwrap_or(1);
     let permit = acquire_permit(&app.map_permits, PERMIT_WAIT_MAX).await?;
     let draw = move || {
-        // Held until the map is drawn, even if the client disconnects.
+        // The permit is held until the map is drawn, even if the client disconnects.
         let _permit = permit;
         let image = maps::draw(snapshot.index(), snapshot.tiles(), &map_request);
         response(&image.ok_or_else(no_boundary)?, format, scale, &headers)
@@ -135,7 +136,7 @@ async fn respond(
     rendered.map_err(|_| Problem::internal("drawing a map panicked"))?
 }
 
-/// Waits for a permit to draw.
+/// Waits for a permit to draw a map.
 ///
 /// # Errors
 /// If no permit is free in time (503 with `Retry-After`).

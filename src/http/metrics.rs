@@ -37,7 +37,7 @@ fn write_request_metrics(text: &mut PrometheusText, app: &App) {
     text.begin_family(
         "catchment_request_duration_seconds",
         "histogram",
-        "Time from the headers of a request to the headers of its response, by scope.",
+        "Time from the arrival of the request headers to the response headers, by scope.",
     );
     for (route_class, route_metrics) in admission_control.metrics.by_route_class() {
         let buckets = route_metrics.cumulative_buckets();

@@ -1,8 +1,8 @@
 //! Middleware for every request: authentication, rate limits, concurrency limits, timeouts (except
 //! for batches), CORS, security headers, the access log and panic handling.
 //!
-//! Searches and rendering run on blocking threads. The number that run at the same time is limited
-//! by CPU permits, so that no look-up waits for them.
+//! Searches and rendering run on blocking threads. CPU permits limit the number of such tasks that
+//! run at the same time, so that no look-up waits for them.
 //!
 //! All of this is one layer, because each layer of a router costs one allocation per request.
 
@@ -139,7 +139,7 @@ where
                     .has_timeout()
                     .then(|| admission_control.request_timeout());
                 if class != RequestClass::LookUp {
-                    // Batches need these for their own limits and log lines.
+                    // Batches need these values for their own limits and log lines.
                     request.extensions_mut().insert(admitted.client_id);
                     request.extensions_mut().insert(log_entry.id.clone());
                 }
@@ -236,9 +236,9 @@ where
 }
 
 /// Makes the response on a blocking thread. On the threads that answer look-ups, a task that takes
-/// half a millisecond and then wakes the next task of its kind would run before hundreds of
-/// look-ups. Rendering runs to completion and keeps its CPU permit until then, even if the client
-/// has disconnected.
+/// half a millisecond and then wakes the next task of its kind would run ahead of hundreds of
+/// waiting look-ups. Rendering runs to completion and keeps its CPU permit until then, even if the
+/// client has disconnected.
 async fn respond_on_blocking_thread<F>(
     cpu_permit: CpuPermit,
     response_future: CatchPanic<F>,
@@ -253,7 +253,7 @@ where
         response
     };
     let rendered = tokio::task::spawn_blocking(render).await;
-    // Panics of the handler are caught, so this fails only if the runtime shuts down.
+    // Panics of the handler are caught, so the task fails only if the runtime shuts down.
     rendered.unwrap_or_else(|_| Problem::internal("rendering was cancelled").into_response())
 }
 

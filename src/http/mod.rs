@@ -83,7 +83,8 @@ pub struct App {
     tile_permits: Arc<Semaphore>,
     /// The only permit to build an archive of all tiles.
     archive_permit: Arc<Semaphore>,
-    /// The background map under our areas on interactive maps, if the operator has configured one.
+    /// The background map under our areas on interactive maps, if the operator has configured a
+    /// basemap.
     basemap: Option<Arc<Basemap>>,
 }
 

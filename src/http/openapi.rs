@@ -22,7 +22,7 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     document
 });
 
-/// `/openapi.json`.
+/// `/openapi.json`: the API definition.
 pub(super) async fn document(
     uri: Uri,
     base: BaseUrl,
@@ -55,8 +55,8 @@ pub(super) async fn docs_page(
 const OGC_ROOT: &str = "/ogc";
 const ITEMS_PATH: &str = "/collections/{collection}/items";
 
-/// Returns the API definition with only the routes of `/ogc`, for clients that treat its landing
-/// page as the root.
+/// Returns the API definition with only the routes of `/ogc`, for clients that treat the landing
+/// page of `/ogc` as the root.
 ///
 /// The path of the items is repeated for every collection, because GDAL looks for it by collection
 /// id.

@@ -41,7 +41,7 @@ use page_cache::CachedPage;
 
 const HTML: &str = "text/html; charset=utf-8";
 
-/// `/assets/{name}`.
+/// `/assets/{name}`: a script, a style sheet or another file of the pages.
 pub(super) async fn asset(
     PathParams(name): PathParams<String>,
     headers: HeaderMap,
@@ -50,12 +50,12 @@ pub(super) async fn asset(
     immutable_response(&headers, asset.content_type(), &asset.body)
 }
 
-/// `GET /` in a build without the `web` feature.
+/// `GET /` in a build without the `web` feature: a link to the API definition.
 pub(super) async fn pages_disabled() -> Response {
     html(StatusCode::OK, web::pages_disabled())
 }
 
-/// `GET /`.
+/// `GET /`: the look-up form.
 pub(super) async fn home(
     State(app): State<App>,
     uri: Uri,
@@ -100,7 +100,7 @@ pub(super) async fn post_home(
         .await
         .ok();
     let page = move || {
-        // Held until the page is rendered, even if the client disconnects.
+        // The permit is held until the page is rendered, even if the client disconnects.
         let _cpu_permit = cpu_permit;
         let can_draw = map_permit.is_some();
         render_lookup(&releases, &params, can_draw)
@@ -251,7 +251,7 @@ fn form_error(error: &InvalidRequest) -> (FormField, String) {
     (field, message.to_string())
 }
 
-/// `GET /privacy`.
+/// `GET /privacy`: the privacy page.
 pub(super) async fn privacy(
     State(app): State<App>,
     uri: Uri,

@@ -26,7 +26,7 @@ const PARAMS: &[&str] = &[
     "postcode", "lon", "lat", "easting", "northing", "limit", "as_of", "dataset",
 ];
 
-/// `/api/v1/practices`: all practices, or those nearest to a location.
+/// `/api/v1/practices`: all practices, or the practices nearest to a location.
 pub(super) async fn list(
     State(app): State<App>,
     uri: Uri,
@@ -60,7 +60,7 @@ fn all_practices(snapshot: &DatasetSnapshot, headers: &HeaderMap) -> Response {
     cacheable_json(headers, &body)
 }
 
-/// Returns the practices that are active on the date, sorted by the distance of their nearest
+/// Returns the practices that are active on the date, sorted by the distance to their nearest
 /// premises.
 fn nearest(
     snapshot: &DatasetSnapshot,

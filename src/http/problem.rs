@@ -132,7 +132,8 @@ impl Problem {
         )
     }
 
-    /// Reports that the service is at capacity. The client may try again after `retry_after_s`.
+    /// Reports that the service is at capacity. The client may try again after `retry_after_s`
+    /// seconds.
     pub(crate) fn busy(detail: &'static str, retry_after_s: u16) -> Problem {
         let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail);
         problem.header = Some(ProblemHeader::RetryAfterS(retry_after_s.into()));
@@ -146,7 +147,7 @@ impl Problem {
     }
 
     /// Reports that the client has exceeded its rate limit. The client may try again after
-    /// `retry_after_s`.
+    /// `retry_after_s` seconds.
     pub(crate) fn rate_limited(retry_after_s: u64) -> Problem {
         let detail = "rate limit exceeded; Retry-After says when to try again";
         let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
@@ -155,7 +156,7 @@ impl Problem {
     }
 
     /// Reports that the client has too many requests in progress. The client may try again after
-    /// `retry_after_s`.
+    /// `retry_after_s` seconds.
     pub(crate) fn too_many_concurrent_requests(retry_after_s: u16) -> Problem {
         let detail = "this client has too many requests in progress; wait for their responses";
         let code = "too_many_concurrent_requests";

@@ -15,13 +15,14 @@ const ACCEPT_BYTES: HeaderValue = HeaderValue::from_static("bytes");
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ByteRange {
     Whole,
-    /// From one byte to another, both included and within the body.
+    /// A range from one byte to another, both of which are included and within the body.
     Inclusive(usize, usize),
     /// No byte of the range is within the body.
     Unsatisfiable,
 }
 
-/// Returns the whole body or the requested range of it, with a strong entity tag: 200, 206 or 304.
+/// Returns 200 with the whole body, 206 with the requested range of the body, or 304, each with a
+/// strong entity tag.
 ///
 /// # Errors
 /// If no byte of the range is within the body (416).
@@ -94,7 +95,7 @@ fn parse_range(text: &str, length: usize) -> ByteRange {
     let Some((first, last)) = range.trim().split_once('-') else {
         return ByteRange::Whole;
     };
-    // A number with too many digits is beyond the end.
+    // A number with too many digits is beyond the end of the body.
     let parse_number = |digits: &str| digits.parse().unwrap_or(usize::MAX);
     let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if !unit.trim().eq_ignore_ascii_case("bytes") || !is_digits(first) || !is_digits(last) {

@@ -1,5 +1,5 @@
 //! Request ids. The id of a request is in its response and in every log line about the request, so
-//! that the two can be matched without logging request data.
+//! that the response and the log lines can be matched without logging request data.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,8 +24,8 @@ static COUNTER_START: LazyLock<u64> =
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
 impl RequestId {
-    /// Generates an id of 16 digits, which is unique within the process, and almost certainly among
-    /// processes.
+    /// Generates an id of 16 digits, which is unique within the process, and almost certainly
+    /// unique among processes.
     pub(super) fn new() -> RequestId {
         let counter = COUNTER_START.wrapping_add(COUNTER.fetch_add(1, Ordering::Relaxed));
         let id = format!("{:016x}", mix(counter));

@@ -45,8 +45,8 @@ pub(super) struct RouteMetrics {
 }
 
 impl RequestMetrics {
-    /// Records a response. `duration` ends at the headers of the response, so that slow readers do
-    /// not count.
+    /// Records a response. `duration` ends when the headers of the response are ready, so that slow
+    /// readers do not count.
     pub(super) fn record(&self, route: Option<&str>, status: StatusCode, duration: Duration) {
         let route_metrics = &self.by_route_class[route_class(route)];
         let status_class = usize::from(status.as_u16() / 100).clamp(2, 5) - 2;

@@ -1,9 +1,9 @@
 //! The HTTP server: accept loop, timeouts and graceful shutdown. The accept loop is our own because
-//! `axum::serve` has no timeouts: a client that sends half a header could hold its connection open
-//! for ever and block the shutdown.
+//! `axum::serve` has no timeouts: a client that sends only part of its headers could hold its
+//! connection open for ever and block the shutdown.
 //!
 //! Each connection records its phase ([`connection`]). A single task checks all connections and
-//! closes those that are overdue ([`registry`]), so that no request needs a timer of its own. At
+//! closes the overdue connections ([`registry`]), so that no request needs a timer of its own. At
 //! the connection limit, an idle connection is closed to admit the next connection. If no
 //! connection is idle, a connection whose client reads slowly is closed. Clients therefore cannot
 //! keep others out by holding connections open.
@@ -43,8 +43,8 @@ use super::limits::ServerLimits;
 /// The maximum size of the request line and the headers together, in bytes.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// The delay before a failed accept is retried. It may then succeed, for example if the process was
-/// out of file descriptors.
+/// The delay before a failed accept is retried. The retry may succeed, for example if the process
+/// was out of file descriptors.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 /// The minimum time between two log lines about failed accepts.
 const ACCEPT_ERROR_LOG_INTERVAL: Duration = Duration::from_secs(10);

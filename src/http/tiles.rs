@@ -3,8 +3,8 @@
 //! A URL without an edition returns the areas that are valid on `as_of` (default: today), and its
 //! responses are cached for five minutes. A URL with an edition before the layers
 //! (`2025.2_2025-07-01_1f0c9a3e`) identifies the exact bytes of a dataset and a date, so its
-//! responses never change and are cached for a year. TileJSON and style contain the edition of
-//! their date. The response is 404 if the edition is not loaded.
+//! responses never change and are cached for a year. The TileJSON and the style contain the edition
+//! for their date. The response is 404 if the edition is not loaded.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ use crate::web::path_segment;
 pub(super) const MVT: HeaderValue = HeaderValue::from_static("application/vnd.mapbox-vector-tile");
 
 /// From this zoom level, the URL of a tile could reveal a person's location: at 54° north, a tile
-/// of zoom 15 is 720 m wide, which is a village or a few streets.
+/// of zoom 15 is 720 m wide, and covers a village or a few streets.
 const PRIVATE_ZOOM_MIN: u8 = CACHED_ZOOM_MAX + 1;
 
 /// `/tiles/{layers}.json` (TileJSON 3.0.0), `/tiles/style.json`, `/tiles/basemap.json` and
@@ -92,7 +92,7 @@ fn json_document(
     Ok(linked_json(base, headers, &body))
 }
 
-/// `/tiles/{layers}/{z}/{x}/{y}.mvt`.
+/// `/tiles/{layers}/{z}/{x}/{y}.mvt`: a tile without an edition.
 pub(super) async fn tile(
     State(app): State<App>,
     snapshot: DatasetSnapshot,
@@ -104,7 +104,7 @@ pub(super) async fn tile(
     tile_response(&app, snapshot, &layers, coord, &headers, CACHE_FIVE_MINUTES).await
 }
 
-/// `/tiles/{edition}/{layers}/{z}/{x}/{y}.mvt`.
+/// `/tiles/{edition}/{layers}/{z}/{x}/{y}.mvt`: a tile of an edition.
 pub(super) async fn edition_tile(
     State(app): State<App>,
     uri: Uri,
@@ -171,7 +171,7 @@ async fn build_tile(
 ) -> Result<(Arc<EncodedBody>, Bytes), Problem> {
     let permit = Arc::clone(&app.tile_permits).acquire_owned().await;
     let build = move || {
-        // Held until the tile is built, even if the client disconnects.
+        // The permit is held until the tile is built, even if the client disconnects.
         let _permit = permit;
         let cache = snapshot.tiles();
         let tile = match cache.get(&key) {
@@ -214,7 +214,7 @@ fn unknown_edition() -> Problem {
     Problem::unknown("unknown_edition", detail)
 }
 
-/// Returns the edition on a date: the dataset's version, the latest date of change up to that date,
+/// Returns the edition on a date: the dataset's version, the latest change date up to that date,
 /// and a hash that distinguishes datasets of the same version.
 fn edition(index: &Index, day: Date) -> String {
     let change_dates = index
@@ -230,7 +230,8 @@ fn edition(index: &Index, day: Date) -> String {
     )
 }
 
-/// Returns eight hexadecimal digits of the SHA-256 of the dataset digest and the encoder version.
+/// Returns the first eight hexadecimal digits of the SHA-256 digest of the dataset digest and the
+/// encoder version.
 fn edition_hash(index: &Index) -> String {
     sha256_hex(format!("{} {ENCODER_VERSION}", index.digest()).as_bytes())[..8].to_string()
 }
@@ -297,8 +298,8 @@ fn edition_tiles_url(base: &BaseUrl, edition: &str, names: &str) -> String {
 
 /// Returns a MapLibre style (version 8). It has no text, so it needs no fonts.
 ///
-/// Areas are filled with colours that colour-blind people can tell apart (Okabe and Ito 2008), with
-/// their borders as lines. Areas that are too small to draw are points.
+/// Areas are filled with colours that colour-blind people can tell apart (Okabe and Ito 2008), and
+/// their borders are drawn as lines. Areas that are too small to draw are points.
 fn style(snapshot: &DatasetSnapshot, layers: &[Layer], base: &BaseUrl) -> Value {
     let index = snapshot.index();
     let edition = edition(index, snapshot.as_of);

@@ -830,7 +830,7 @@ fn datasets_too_large_for_memory_are_rejected_before_reading() {
     let reply = reload(admin_address).expect_problem(409, "reload_failed");
     let detail = reply.json()["detail"].as_str().expect("text").to_string();
     assert!(
-        detail.contains("with the datasets already loaded it needs about 50000000"),
+        detail.contains("with the datasets already loaded, this dataset needs about 50000000"),
         "{detail}"
     );
     assert!(detail.contains("MB of memory, and "), "{detail}");

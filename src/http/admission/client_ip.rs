@@ -82,13 +82,13 @@ pub(super) enum ClientAddress {
     UnixSocket,
 }
 
-/// Returns the client address of a request. If the connection is from a trusted proxy, this is the
-/// right-most hop of `X-Forwarded-For` that is not a trusted proxy. Otherwise, it is the address of
-/// the connection.
+/// Returns the client address of a request. If the connection is from a trusted proxy, the client
+/// address is the right-most hop of `X-Forwarded-For` that is not a trusted proxy. Otherwise, it is
+/// the address of the connection.
 ///
-/// Hops are read as bytes, from the right. Hops further to the left may have been written by the
-/// client, so the first hop that is not an address (`unknown`, `_hidden`, a byte beyond ASCII) ends
-/// the search, and the address is unreadable. Empty hops are skipped (RFC 9110, section 5.6.1).
+/// Hops are read as bytes, from the right. The client itself may have written the left-most hops,
+/// so the first hop that is not an address (`unknown`, `_hidden`, a byte beyond ASCII) ends the
+/// search, and the address is unreadable. Empty hops are skipped (RFC 9110, section 5.6.1).
 pub(super) fn client_address(
     peer: Option<IpAddr>,
     headers: &HeaderMap,

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::fair_semaphore::{AcquireError, ClientId, ConcurrencyPermit, FairSemaphore};
 
 /// The CPU permit of one request: held while its response is rendered and written, and released as
-/// soon as the client stops reading. It is stored in the extensions of the request. A handler that
-/// reads a body acquires the permit when the body has arrived. A handler that waits for another
-/// task releases the permit before it waits.
+/// soon as the client stops reading. The permit is stored in the extensions of the request. A
+/// handler that reads a body acquires the permit when the body has arrived. A handler that waits
+/// for another task releases the permit before it waits.
 #[derive(Clone)]
 pub(in crate::http) struct CpuPermit(Arc<PermitState>);
 

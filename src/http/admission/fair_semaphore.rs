@@ -19,13 +19,13 @@ pub(in crate::http) struct ClientId(pub(super) u64);
 /// The number of permits, and the number of requests that may wait for a permit.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::http) struct SemaphoreLimits {
-    /// Permits in total.
+    /// The number of permits in total.
     pub(in crate::http) permits: usize,
-    /// Permits of one client.
+    /// The maximum number of permits of one client.
     pub(in crate::http) permits_per_client: usize,
-    /// Waiting requests in total.
+    /// The maximum number of waiting requests in total.
     pub(in crate::http) queue_length: usize,
-    /// Waiting requests of one client.
+    /// The maximum number of waiting requests of one client.
     pub(in crate::http) queue_length_per_client: usize,
 }
 
@@ -52,7 +52,7 @@ struct SemaphoreState {
     acquired: usize,
     queued: usize,
     next_waiter_id: u64,
-    /// Clients that have a permit or wait for one.
+    /// Clients that have a permit or wait for a permit.
     clients: HashMap<ClientId, ClientState>,
     /// Clients that wait for a permit; the client to be served next is first.
     waiting_clients: VecDeque<ClientId>,
@@ -283,7 +283,7 @@ impl PermitRequest {
     }
 }
 
-/// The position of a request in the queue. Dropping it removes the request from the queue.
+/// The position of a request in the queue. Dropping this value removes the request from the queue.
 pub(in crate::http) struct QueuedRequest {
     semaphore: Arc<SemaphoreInner>,
     client: ClientId,

@@ -74,7 +74,8 @@ impl GcraLimiter {
         now: Duration,
     ) -> Result<RemainingQuota, RateLimited> {
         let digest = self.hasher.hash_one(client);
-        let now_ns = u64::try_from(now.as_nanos()).expect("less than five centuries");
+        let now_ns =
+            u64::try_from(now.as_nanos()).expect("a process runs for less than five centuries");
         let period_ns = rate.unit.seconds() * 1_000_000_000;
         let interval_ns = (period_ns / u64::from(rate.requests)).max(1);
         let set = &self.sets[(digest >> 32) as usize % SETS];
@@ -165,7 +166,7 @@ mod tests {
         let rate = "50/s".parse().expect("a rate");
         let times = (0..10_000).map(Duration::from_millis);
         let allowed = times.filter(|now| limiter.check_at(1, rate, *now).is_ok());
-        // 50 requests a second for ten seconds, and the initial burst of 50.
+        // The limit allows 50 requests a second for ten seconds, and the initial burst of 50.
         let allowed = allowed.count();
         assert!((549..=550).contains(&allowed), "{allowed}");
     }

@@ -1,5 +1,5 @@
 //! Classes of requests. Each class has its own concurrency limits, so that no class can use up the
-//! capacity of another. In particular, no other class uses the capacity of look-ups.
+//! capacity of another class. In particular, no other class uses the capacity of look-ups.
 
 use axum::http::{Method, Uri};
 
@@ -23,8 +23,8 @@ pub(in crate::http) enum RequestClass {
 }
 
 impl RequestClass {
-    /// Returns the class of a request. `route` is the template of its route; a route that is not
-    /// listed here is [`RequestClass::Rendered`].
+    /// Returns the class of a request. `route` is the template of its route. A request to a route
+    /// that is not listed here is [`RequestClass::Rendered`].
     pub(super) fn of(route: Option<&str>, method: &Method, uri: &Uri) -> RequestClass {
         let Some(route) = route else {
             return RequestClass::Rendered;

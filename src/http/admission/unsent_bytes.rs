@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::fair_semaphore::{AcquireError, ClientId};
 
-/// The maximum for all clients together. The response that exceeds this maximum is still sent, so
-/// that no response is too large to be sent.
+/// The maximum number of unsent bytes of all clients together. The response that exceeds this
+/// maximum is still sent, so that no response is too large to be sent.
 const BYTES_MAX: usize = 64 << 20;
-/// The maximum for one client.
+/// The maximum number of unsent bytes of one client.
 const BYTES_PER_CLIENT_MAX: usize = 16 << 20;
 
 /// A counter of unsent response bytes. Clones share the counts.

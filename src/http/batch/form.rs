@@ -41,7 +41,7 @@ use crate::web::{self, BatchFormError, BatchPage};
 const FILE_BYTES_MAX: usize = 32 << 20;
 /// The maximum length of the value of any other field.
 const FIELD_BYTES_MAX: usize = 4 << 10;
-/// The maximum number of fields in a form; our form has fewer.
+/// The maximum number of fields in a form; our form has fewer fields.
 const FIELDS_MAX: usize = 32;
 /// The maximum size of part headers, boundaries and preamble together. multer buffers the headers
 /// of a part until they are complete.
@@ -68,7 +68,7 @@ const FORM_FIELDS: &[&str] = &[
     "suppress",
 ];
 
-/// `GET /batch`.
+/// `GET /batch`: the page.
 pub(in crate::http) async fn page(
     State(app): State<App>,
     uri: Uri,
@@ -303,7 +303,7 @@ async fn read_form(
     Ok(form)
 }
 
-/// The counters of the bytes of field contents that have been read.
+/// Counters of field contents that have been read, in bytes.
 struct FieldProgress<'m> {
     traffic: &'m TransferMonitor,
     field_bytes: Arc<AtomicU64>,

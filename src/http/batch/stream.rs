@@ -85,7 +85,7 @@ enum InputChunk {
 /// An item of the output queue.
 enum OutputChunk {
     Bytes(Bytes),
-    /// The end of complete output, with the summary.
+    /// The end of the complete output, with the summary.
     End(Option<HeaderValue>),
 }
 
@@ -180,8 +180,8 @@ impl BodyPump {
             let request_id = self.request_id.as_str();
             tracing::warn!(request_id, "{reason}");
         } else {
-            // If the queue is full, the run does not need this message: it fails when it writes
-            // output.
+            // If the queue is full, the run does not need this message, because the run fails when
+            // it writes output.
             let _ = abort_tx.try_send(InputChunk::Aborted(StreamAborted::DownloadClosed));
         }
         drop(abort_tx);
@@ -231,8 +231,8 @@ async fn forward_body(
     }
 }
 
-/// Counts the bytes that a client sends and reads, and the time that the service waits for the
-/// client.
+/// A monitor of the bytes that a client sends and reads, and of the time that the service waits for
+/// the client.
 pub(super) struct TransferMonitor {
     started: Instant,
     upload: TransferDirection,
@@ -433,7 +433,7 @@ impl ResponseWriter {
         let _ = self.tx.blocking_send(OutputChunk::End(summary));
     }
 
-    /// Writes a line, after a line break if the output does not end with one.
+    /// Writes a line, after a line break if the output does not end with a line break.
     pub(super) fn write_line(&mut self, line: &str) -> io::Result<()> {
         let before = if self.ends_with_newline { "" } else { "\n" };
         self.write_all(format!("{before}{line}\n").as_bytes())
@@ -532,7 +532,7 @@ mod tests {
             direction.waited_us.store(waited_us, Ordering::Relaxed);
             direction.is_below_rate(rate_min, Duration::from_secs(2), now_s * 1_000_000)
         };
-        // An hour has passed, but the service waited for the client for only a few seconds of it.
+        // An hour has passed, but the service has waited for the client for only a few seconds.
         assert!(!is_below_rate(1, 50_000, 3_600));
         assert!(!is_below_rate(3, 10_000, 3_600));
         assert!(is_below_rate(4, 10_000, 3_600));

@@ -36,7 +36,7 @@ impl FromStr for BatchTicket {
 /// arrive first.
 const RENDEZVOUS_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The download's half of a ticket: receives the response, and signals that it was claimed.
+/// The download's half of a ticket: receives the response, and signals that the ticket was claimed.
 struct PendingDownload {
     response_rx: oneshot::Receiver<BatchResponse>,
     claimed_tx: oneshot::Sender<()>,
@@ -49,7 +49,7 @@ pub(super) struct TicketRegistry {
     changed: Notify,
 }
 
-/// The upload's half of a ticket. Dropping it removes the ticket from the registry.
+/// The upload's half of a ticket. Dropping this half removes the ticket from the registry.
 pub(super) struct UploadHalf {
     registry: Arc<TicketRegistry>,
     ticket: BatchTicket,
@@ -60,7 +60,7 @@ pub(super) struct UploadHalf {
 
 impl TicketRegistry {
     /// Creates a registry. An upload and its download wait for each other for at most
-    /// `stall_timeout`.
+    /// `stall_timeout` and at most [`RENDEZVOUS_TIMEOUT`].
     pub(super) fn new(stall_timeout: Duration) -> TicketRegistry {
         TicketRegistry {
             timeout: stall_timeout.min(RENDEZVOUS_TIMEOUT),
@@ -124,7 +124,7 @@ impl TicketRegistry {
     fn lock_pending(&self) -> MutexGuard<'_, HashMap<BatchTicket, PendingDownload>> {
         self.pending
             .lock()
-            .expect("no code panics while it is locked")
+            .expect("no code panics while the registry is locked")
     }
 }
 

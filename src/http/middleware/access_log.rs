@@ -12,8 +12,8 @@ use super::super::problem::InternalError;
 use super::super::request_id::{RequestId, X_REQUEST_ID};
 use super::super::security_headers::SECURITY_HEADERS;
 
-/// The access log entry of a request. It contains the template of the route and never the URL,
-/// which may contain a patient's postcode.
+/// The access log entry of a request. The entry contains the template of the route and never the
+/// URL, which may contain a patient's postcode.
 pub(super) struct AccessLogEntry {
     pub(super) started: Instant,
     pub(super) id: RequestId,

@@ -17,9 +17,9 @@ pub(super) enum OgcCrs {
     Crs84,
     /// EPSG:4326: WGS84, latitude before longitude.
     Wgs84,
-    /// EPSG:27700: British National Grid, metres.
+    /// EPSG:27700: British National Grid, in metres.
     BritishNationalGrid,
-    /// EPSG:3857: Web Mercator, metres.
+    /// EPSG:3857: Web Mercator, in metres.
     WebMercator,
 }
 

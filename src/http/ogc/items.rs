@@ -23,7 +23,7 @@ use crate::web::path_segment;
 
 pub(super) const GEOJSON: &str = areas::GEOJSON;
 
-/// `/ogc/collections/{collection}/items`.
+/// `/ogc/collections/{collection}/items`: a page of features.
 pub(in crate::http) async fn items(
     State(app): State<App>,
     uri: Uri,
@@ -98,7 +98,7 @@ pub(in crate::http) async fn items(
     Ok(with_content_crs(response, query.crs))
 }
 
-/// `/ogc/collections/{collection}/items/{feature}`.
+/// `/ogc/collections/{collection}/items/{feature}`: one feature.
 pub(in crate::http) async fn item(
     State(app): State<App>,
     uri: Uri,
@@ -217,7 +217,7 @@ fn write_feature(
     text.push('}');
 }
 
-/// Returns the properties of a feature. `from` is inclusive, `to` is exclusive.
+/// Returns the properties of a feature. `from` is inclusive, and `to` is exclusive.
 fn properties(feature: &Feature<'_>) -> Value {
     let area = feature.area;
     let day = |day: Option<Date>| day.map(|day| day.to_string());

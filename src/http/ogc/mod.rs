@@ -1,7 +1,7 @@
 //! `/ogc`: OGC API Features and OGC API Tiles, for QGIS, GDAL and other clients.
 //!
-//! It implements Part 1 (core, geojson, html, oas30), Part 2 (crs) and the queryables of Part 3 of
-//! OGC API Features. Each layer has two collections: the areas that are valid today, and all
+//! The API implements Part 1 (core, geojson, html, oas30), Part 2 (crs) and the queryables of Part
+//! 3 of OGC API Features. Each layer has two collections: the areas that are valid today, and all
 //! versions of its areas.
 //!
 //! Responses have no `timeStamp`, which Part 1 makes optional. So they do not change until the
@@ -224,7 +224,7 @@ pub(super) async fn landing(context: OgcContext) -> Response {
     context.respond(JSON, &body, || html::landing(context.index(), &body))
 }
 
-/// `/ogc/conformance`.
+/// `/ogc/conformance`: the conformance classes.
 pub(super) async fn conformance(context: OgcContext) -> Response {
     let body = json!({ "conformsTo": CONFORMANCE_CLASSES, "links": context.self_links("/conformance", JSON) });
     context.respond(JSON, &body, || {
@@ -245,7 +245,7 @@ pub(super) async fn api(context: OgcContext) -> Response {
     })
 }
 
-/// `/ogc/collections`.
+/// `/ogc/collections`: the list of collections.
 pub(super) async fn collections(context: OgcContext) -> Response {
     let (index, today) = (context.index(), today_in_london());
     let all = Collection::all(index).into_iter();
@@ -260,7 +260,7 @@ pub(super) async fn collections(context: OgcContext) -> Response {
     context.respond(JSON, &body, || html::collections(context.index(), &body))
 }
 
-/// `/ogc/collections/{collection}`.
+/// `/ogc/collections/{collection}`: one collection.
 pub(super) async fn collection(
     context: OgcContext,
     PathParams(id): PathParams<String>,

@@ -137,7 +137,7 @@ fn parse_limit(text: Option<&str>) -> Result<usize, Problem> {
         return Ok(LIMIT.0);
     };
     match text.parse::<usize>() {
-        // OGC API Features 1.0.1, 7.15.2: a limit above the maximum is not an error.
+        // OGC API Features 1.0.1, section 7.15.2: a limit above the maximum is not an error.
         Ok(limit) if limit > 0 => Ok(limit.min(LIMIT.1)),
         _ => {
             let detail = format!("limit must be a whole number from 1 to {}", LIMIT.1);

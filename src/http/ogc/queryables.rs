@@ -14,7 +14,7 @@ use crate::domain::{CatchmentKind, Provenance};
 pub(super) const SCHEMA_TYPE: &str = "application/schema+json";
 pub(super) const REL_QUERYABLES: &str = "http://www.opengis.net/def/rel/ogc/1.0/queryables";
 
-/// `/ogc/collections/{collection}/queryables`.
+/// `/ogc/collections/{collection}/queryables`: the queryables of a collection.
 pub(in crate::http) async fn queryables(
     context: OgcContext,
     PathParams(id): PathParams<String>,

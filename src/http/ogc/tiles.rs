@@ -211,7 +211,8 @@ pub(in crate::http) async fn tile(
     tile_in_set(&app, snapshot, &source, &set, [&z, &row, &column], &headers).await
 }
 
-/// `/ogc/collections/{collection}/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}`.
+/// `/ogc/collections/{collection}/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}`: one
+/// collection in one tile.
 pub(in crate::http) async fn tile_of_collection(
     State(app): State<App>,
     uri: Uri,
@@ -319,7 +320,7 @@ fn layer_body(index: &Index, layer: Layer) -> Value {
         "id": layer.as_str(),
         "title": entry.map(|entry| &entry.title),
         "dataType": "vector",
-        // The dimension of areas, although areas that are too small to draw are points.
+        // 2 is the dimension of areas, although areas that are too small to draw are points.
         "geometryDimension": 2,
         "minTileMatrix": "0",
         "maxTileMatrix": ZOOM_MAX.to_string(),
@@ -335,7 +336,7 @@ fn layer_body(index: &Index, layer: Layer) -> Value {
     })
 }
 
-/// `/ogc/tileMatrixSets`.
+/// `/ogc/tileMatrixSets`: the list of tile matrix sets.
 pub(in crate::http) async fn tile_matrix_sets(context: OgcContext) -> Response {
     let body = json!({
         "links": context.self_links("/tileMatrixSets", JSON),
@@ -352,7 +353,7 @@ pub(in crate::http) async fn tile_matrix_sets(context: OgcContext) -> Response {
     })
 }
 
-/// `/ogc/tileMatrixSets/{tileMatrixSetId}`.
+/// `/ogc/tileMatrixSets/{tileMatrixSetId}`: one tile matrix set.
 pub(in crate::http) async fn tile_matrix_set(
     context: OgcContext,
     PathParams(set): PathParams<String>,

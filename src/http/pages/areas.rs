@@ -23,7 +23,7 @@ const PARAMS: &[&str] = &["as_of", "dataset"];
 pub(super) const LIST_PARAMS: &[&str] = &["page", "as_of", "dataset"];
 pub(super) const POSTCODES_PARAMS: &[&str] = &["after", "status", "as_of", "dataset"];
 
-/// `/areas`.
+/// `/areas`: the list of layers.
 pub(in super::super) async fn layers(
     State(app): State<App>,
     uri: Uri,
@@ -35,7 +35,7 @@ pub(in super::super) async fn layers(
         .await
 }
 
-/// `/areas/{layer}`.
+/// `/areas/{layer}`: the areas of a layer.
 pub(in super::super) async fn layer(
     State(app): State<App>,
     uri: Uri,
@@ -78,7 +78,7 @@ fn has_map(index: &Index, layer: Layer, day: Date) -> bool {
     index.boundaries(layer, day).next().is_some() && ensure_drawable(index, layer, day).is_ok()
 }
 
-/// `/areas/{layer}/{id}`.
+/// `/areas/{layer}/{id}`: one area.
 pub(in super::super) async fn area(
     State(app): State<App>,
     uri: Uri,
@@ -153,7 +153,7 @@ pub(super) fn can_be_embedded(index: &Index, area: &Area) -> bool {
     has_boundary(index, area, today) && ensure_drawable(index, area.layer, today).is_ok()
 }
 
-/// `/areas/{layer}/{id}/postcodes`.
+/// `/areas/{layer}/{id}/postcodes`: the postcodes of an area.
 pub(in super::super) async fn postcodes(
     State(app): State<App>,
     uri: Uri,

@@ -21,7 +21,7 @@ const PARAMS: &[&str] = &["layer", "from", "to", "dataset"];
 /// The maximum number of change dates that the page lists. The page lists the latest dates.
 const DAYS_MAX: usize = 20;
 
-/// `/compare`.
+/// `/compare`: the page.
 pub(in super::super) async fn compare(
     State(app): State<App>,
     uri: Uri,

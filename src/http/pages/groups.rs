@@ -19,7 +19,7 @@ use crate::web::directory::{self, GroupPage};
 
 const LAYER: Layer = Layer::ResilienceGroup;
 
-/// `/groups`.
+/// `/groups`: the list of groups.
 pub(in super::super) async fn list(
     State(app): State<App>,
     uri: Uri,
@@ -51,7 +51,7 @@ fn page_request(
     Ok(page_request)
 }
 
-/// `/groups/{id}`.
+/// `/groups/{id}`: one group.
 pub(in super::super) async fn group(
     State(app): State<App>,
     uri: Uri,
@@ -76,7 +76,7 @@ pub(in super::super) async fn group(
     page.await
 }
 
-/// `/groups/{id}/postcodes`.
+/// `/groups/{id}/postcodes`: the postcodes of a group.
 pub(in super::super) async fn postcodes(
     State(app): State<App>,
     uri: Uri,

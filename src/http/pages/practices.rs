@@ -23,7 +23,7 @@ const LIST_PARAMS: &[&str] = &["name", "area", "status", "page", "as_of", "datas
 /// the list with their area as the filter.
 const FILTER_LAYERS: [Layer; 3] = [Layer::Icc, Layer::NeighbourhoodTeam, Layer::SubIcb];
 
-/// `/practices`.
+/// `/practices`: the list of practices.
 pub(in super::super) async fn list(
     State(app): State<App>,
     uri: Uri,
@@ -123,7 +123,7 @@ fn area_choices<'a>(context: &PageContext<'a>) -> Vec<(&'a str, Vec<&'a Area>)> 
     choices.collect()
 }
 
-/// `/practices/{ods_code}`. The code of a branch redirects to its practice.
+/// `/practices/{ods_code}`: one practice. The code of a branch redirects to its practice.
 pub(in super::super) async fn practice(
     State(app): State<App>,
     uri: Uri,
@@ -170,7 +170,7 @@ fn practice_page<'i>(index: &'i Index, practice: &'i Practice, day: Date) -> Pra
     }
 }
 
-/// `/practices/{ods_code}/postcodes`.
+/// `/practices/{ods_code}/postcodes`: the postcodes in the area of a practice.
 pub(in super::super) async fn postcodes(
     State(app): State<App>,
     uri: Uri,

@@ -35,7 +35,7 @@ pub(super) enum ConnectionPhase {
 
 /// The methods of the server that its connections call.
 pub(super) trait ConnectionOwner: Send + Sync {
-    /// Returns the milliseconds since the server started.
+    /// Returns the number of milliseconds since the server started.
     fn now_ms(&self) -> u64;
     /// Returns whether the server is shutting down.
     fn is_stopping(&self) -> bool;
@@ -68,7 +68,7 @@ struct ConnectionState {
     is_awaiting_body: AtomicBool,
     is_aborted: AtomicBool,
     signal: Notify,
-    /// The CPU permit of the response that is being written, if it has one.
+    /// The CPU permit of the response that is being written, if the response has a permit.
     cpu_permit: Mutex<Option<CpuPermit>>,
     has_cpu_permit: AtomicBool,
 }
@@ -98,8 +98,8 @@ impl Connection {
         self.0.signal.notify_one();
     }
 
-    /// Exempts the request from the write timeout, because it has timeouts of its own, as every
-    /// batch does.
+    /// Exempts the request from the write timeout, because the request has timeouts of its own, as
+    /// every batch does.
     pub(in crate::http) fn use_own_timeouts(&self) {
         self.0.has_own_timeouts.store(true, Ordering::Relaxed);
     }
@@ -138,7 +138,7 @@ impl Connection {
     }
 
     fn release_cpu_permit(&self) {
-        // Most connections have no permit, and then take no lock.
+        // Most connections have no permit, and need no lock.
         if self.0.has_cpu_permit.swap(false, Ordering::Relaxed) {
             let slot = self.0.cpu_permit.lock();
             let permit = slot.unwrap_or_else(PoisonError::into_inner).take();
@@ -221,7 +221,7 @@ impl Connection {
 
     fn record_read(&self) {
         match self.phase().0 {
-            // One timeout applies to the wait for the first byte and to the rest of the headers.
+            // One timeout applies to the wait for the first byte and to the arrival of the headers.
             ConnectionPhase::Accepted => self
                 .0
                 .phase

@@ -15,7 +15,8 @@ pub trait Listener: Send + 'static {
     /// still be accepted. Does nothing if the system does not support this.
     fn stop_new_connections(&self) {}
 
-    /// Accepts the next connection. Returns its stream, and the address of the peer if it has one.
+    /// Accepts the next connection. Returns its stream, and the address of the peer if the peer has
+    /// an address.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Option<IpAddr>)>> + Send;
 }
 
@@ -42,7 +43,7 @@ impl Listener for TcpListener {
             SockFilter::new(0x30, 0, 0, 13),
             // Select the SYN and ACK flags.
             SockFilter::new(0x54, 0, 0, 0x12),
-            // Drop the packet if only SYN is set, and accept all of it otherwise.
+            // Drop the packet if only SYN is set, and accept the whole packet otherwise.
             SockFilter::new(0x15, 0, 1, 0x02),
             SockFilter::new(0x06, 0, 0, 0),
             SockFilter::new(0x06, 0, 0, u32::MAX),

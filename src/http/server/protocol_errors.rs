@@ -1,6 +1,6 @@
 //! Error responses that are made outside the router: to requests that hyper cannot parse, to
-//! requests without a valid `Host`, and to connections beyond the limit. They have the same headers
-//! and body as other error responses.
+//! requests without a valid `Host`, and to connections beyond the limit. These responses have the
+//! same headers and the same form of body as other error responses.
 //!
 //! If hyper cannot parse the request line and headers, it responds itself, with only a status code,
 //! and has no hook to change the response. The response of hyper is therefore recognised when it is

@@ -1,5 +1,6 @@
 //! The registry of open connections. It counts the connections, closes overdue connections from a
-//! single task instead of a timer for each, and evicts connections when a limit is reached.
+//! single task instead of with one timer for each connection, and evicts connections when a limit
+//! is reached.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -12,14 +13,15 @@ use tokio::sync::Notify;
 use super::connection::{Connection, ConnectionOwner, ConnectionPhase};
 use crate::http::limits::ServerLimits;
 
-/// The minimum rate at which a client must read a response. A slower client occupies its connection
-/// to little purpose.
+/// The minimum rate at which a client must read a response. The connection of a slower client is
+/// closed.
 const MIN_BYTES_PER_SECOND: u64 = 1_000;
 
-/// The time in milliseconds within which a request body that arrives is not slow.
+/// A request body that arrives within this time, in milliseconds, is not slow.
 const SLOW_BODY_MS: u64 = 1_000;
 
-/// The time in milliseconds for which writes to a client may block before it is a slow reader.
+/// The time in milliseconds for which writes to a client may block before the client counts as a
+/// slow reader.
 const SLOW_READER_MS: u64 = 1_000;
 
 /// The maximum number of connections that are examined to find a connection to evict.
