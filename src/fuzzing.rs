@@ -1,8 +1,9 @@
 //! The bodies of the fuzz targets: a function for every parser of external text or bytes.
 //!
 //! The functions are called by the fuzz targets in `fuzz/`, and by the test below, which runs the
-//! seeds. They are not compiled into the program. Each function panics if an invariant is violated,
-//! and returns whether the bytes were accepted. A seed that once revealed a bug is named `found-…`.
+//! seeds. The functions are not compiled into the program. Each function panics if an invariant is
+//! violated, and returns whether the bytes were accepted. A seed that once revealed a bug is named
+//! `found-…`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -241,7 +242,7 @@ pub fn columns(bytes: &[u8]) -> bool {
     result.is_ok()
 }
 
-/// Replaces one file of a small dataset, which the first line names. Then reads and indexes the
+/// Replaces the file that the first line names in a small dataset. Then reads and indexes the
 /// dataset, and checks it with its golden queries.
 pub fn dataset(bytes: &[u8]) -> bool {
     let mut files: BTreeMap<String, Vec<u8>> =

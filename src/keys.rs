@@ -354,7 +354,7 @@ impl KeyStore {
         }
         let read = KeyRing::read(&self.path);
         // After a transient error, such as a lack of file descriptors, the file is read again.
-        // Otherwise, a revoked key would stay valid until the next change of the file.
+        // Without this retry, a revoked key would stay valid until the next change of the file.
         if !read.as_ref().is_err_and(KeysError::is_transient) {
             *last_read = current;
         }
@@ -440,7 +440,7 @@ fn read_or_default(path: &Path) -> Result<KeysFile, KeysError> {
     }
 }
 
-/// Writes the file atomically. Only its owner can read it.
+/// Writes the file atomically. Only the owner of the file can read it.
 fn write(path: &Path, content: &KeysFile) -> Result<(), KeysError> {
     let text = toml::to_string(content).expect("keys serialise to TOML");
     let write_file = || {

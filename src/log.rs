@@ -78,8 +78,8 @@ pub(crate) fn flush(limit: Duration) {
     }
 }
 
-/// Returns standard error without the lock of `std`. Otherwise, a panic hook or a library could
-/// wait for that lock while the log thread is blocked in a write.
+/// Returns standard error without the lock of `std`. With the lock, a panic hook or a library could
+/// wait while the log thread is blocked in a write.
 #[cfg(unix)]
 fn stderr() -> Box<dyn Write + Send> {
     use std::os::fd::AsFd;

@@ -65,9 +65,10 @@ fn ensure_fits_in(
     }
 }
 
-/// Returns the memory in bytes that this process can use, or `None` if it is not known. This is the
-/// resident memory of the process, plus the smallest amount that is free on the machine or in any
-/// of the control groups of the process (`MemoryMax=` of systemd, `--memory` of a container).
+/// Returns the memory in bytes that this process can use, or `None` if it is not known. The usable
+/// memory is the resident memory of the process, plus the smallest amount that is free on the
+/// machine or in any of the control groups of the process (`MemoryMax=` of systemd, `--memory` of a
+/// container).
 ///
 /// The resident memory counts because the memory of old datasets is reused.
 pub(crate) fn available_memory_bytes(root: &Path) -> Option<u64> {

@@ -228,8 +228,8 @@ pub(super) fn cpu_count() -> usize {
     thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-/// Returns the number of CPU permits of a request class: the number of CPUs minus one, which is
-/// left for look-ups, but at least one permit.
+/// Returns the number of CPU permits of a request class: the number of CPUs minus one, but at least
+/// one permit. The remaining CPU is left for look-ups.
 fn cpu_permit_count() -> usize {
     cpu_count().saturating_sub(1).max(1)
 }
@@ -481,8 +481,8 @@ impl AdmissionControl {
         permit.map(|_permit| PermitGuard::Concurrency { _permit })
     }
 
-    /// Returns the client that a request is counted for, which the API key of the request
-    /// identifies or, without an API key, the client address.
+    /// Returns the id of the client that a request is counted for, made from the API key of the
+    /// request or, without an API key, from the client address.
     fn client_id(&self, client_address: ClientAddress, key_id: Option<&KeyId>) -> ClientId {
         ClientId(match (key_id, client_address) {
             (Some(KeyId(id)), _) => self.hasher.hash_one(("key", &**id)),

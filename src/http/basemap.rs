@@ -23,7 +23,7 @@ use super::tile_path::{linked_json, parse_tile_coord};
 use crate::tiles::basemap::{BASEMAP_ZOOM_MAX, Basemap, BasemapContent};
 use crate::tiles::{ContentEncoding, EncodedBody};
 
-/// The layers of the MapLibre style of each kind of basemap. Their colours are muted, so that our
+/// The layers of the MapLibre style of each kind of basemap. The colours are muted, so that our
 /// areas are easy to see, and labels use system fonts.
 const RASTER_LAYERS: &str = include_str!("basemap/pictures.json");
 const PROTOMAPS_LAYERS: &str = include_str!("basemap/protomaps.json");

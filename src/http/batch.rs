@@ -104,8 +104,8 @@ const QUEUED_PER_CLIENT: usize = 16;
 /// The media type of an Arrow stream, as registered with IANA.
 const ARROW_STREAM_TYPE: &str = "application/vnd.apache.arrow.stream";
 
-/// The log target of audit events. There is one event for each batch that was read, and it is
-/// logged at every log level.
+/// The log target of audit events. One event is logged for each batch that was read, at every log
+/// level.
 pub(crate) const AUDIT_TARGET: &str = "catchment::audit";
 
 /// The maximum time for which the start of the response waits for the first output rows. The wait
@@ -285,7 +285,7 @@ struct BatchJob {
     /// The `Content-Encoding` of the request.
     content_encoding: Option<Compression>,
     limits: Arc<BatchLimits>,
-    /// The semaphore of all batches, which has the number of queued batches.
+    /// The semaphore of all batches, to read the number of queued batches.
     permits: FairSemaphore,
     audit: AuditContext,
     /// The permit is held until the batch has ended.
@@ -476,7 +476,7 @@ impl BatchJob {
 struct BatchResponse {
     detected: DetectedFormat,
     compression: Compression,
-    /// The `Content-Type` of the request, which the response repeats.
+    /// The `Content-Type` of the request, repeated in the response.
     content_type: Option<&'static str>,
     body: StreamingBody,
 }

@@ -41,8 +41,8 @@ impl FrameAncestors {
         FrameAncestors(format!("'self' {}", origins.join(" ")).into())
     }
 
-    /// Returns the `Content-Security-Policy` header. Like the policy of other pages, it allows only
-    /// our own scripts.
+    /// Returns the `Content-Security-Policy` header. Like the policy of other pages, this policy
+    /// allows only our own scripts.
     fn policy(&self) -> HeaderValue {
         let policy = format!(
             "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; \

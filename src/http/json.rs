@@ -43,8 +43,8 @@ impl JsonWriter {
         self.bytes.push(b'"');
     }
 
-    /// Appends a value, such as a date or a postcode, as a string in quotes. Its text must not need
-    /// escaping.
+    /// Appends a value, such as a date or a postcode, as a string in quotes. The text of the value
+    /// must not need escaping.
     pub(super) fn display(&mut self, value: impl Display) {
         write!(self.bytes, "\"{value}\"").expect("writing to a Vec");
     }

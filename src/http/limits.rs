@@ -29,9 +29,9 @@ pub struct ServerLimits {
     /// The maximum number of open connections. At the limit, an idle connection is closed to accept
     /// a new connection.
     pub connections: usize,
-    /// The maximum number of concurrent look-ups. Also the maximum number of searches, and of
-    /// rendered responses, that wait for a CPU permit. Further requests are answered with 503 and
-    /// `Retry-After`.
+    /// The maximum number of concurrent look-ups. This is also the maximum number of searches, and
+    /// of rendered responses, that wait for a CPU permit. Further requests are answered with 503
+    /// and `Retry-After`.
     pub requests: usize,
     /// The maximum number of waiting requests of one client, and of its concurrent requests with a
     /// body.

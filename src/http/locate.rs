@@ -30,7 +30,7 @@ fn respond(app: &App, params: &RequestParams) -> Result<Response, Problem> {
     Ok((NO_STORE, JSON, body.to_json()).into_response())
 }
 
-/// The `Cache-Control` header of responses to look-ups, which must not be cached.
+/// The `Cache-Control` header of responses to look-ups. These responses must not be cached.
 pub(super) const NO_STORE: [(header::HeaderName, HeaderValue); 1] =
     [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
 

@@ -24,7 +24,7 @@ use crate::request::RequestParams;
 
 /// The default width in CSS pixels.
 const WIDTH_DEFAULT: u32 = 800;
-/// The default width of a PDF, which fits between the margins of A4.
+/// The default width of a PDF. This width fits between the margins of A4.
 const PDF_WIDTH_DEFAULT: u32 = 718;
 /// The maximum number of image pixels for each CSS pixel.
 const SCALE_MAX: u32 = 4;

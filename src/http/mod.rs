@@ -150,8 +150,8 @@ impl App {
         GuardLayer::new(&self.admission_control, policy)
     }
 
-    /// Returns the current datasets. Each request calls this only once, so that its response is
-    /// from one state of the datasets.
+    /// Returns the current datasets. Each request calls this function only once, so that its
+    /// response is from one state of the datasets.
     fn loaded_datasets(&self) -> Arc<LoadedDatasets> {
         self.dataset_store.datasets()
     }

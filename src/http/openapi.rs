@@ -1,4 +1,5 @@
-//! The API definition (OpenAPI 3.0.3). It is written by hand; a test compares it with the router.
+//! The API definition (OpenAPI 3.0.3). The definition is written by hand; a test compares it with
+//! the router.
 
 use std::sync::LazyLock;
 

@@ -209,7 +209,8 @@ fn area_postcodes_page(
     Ok(response)
 }
 
-/// Returns the URL of the next page. It contains the date, so that all pages are for the same date.
+/// Returns the URL of the next page. The URL contains the date, so that all pages are for the same
+/// date.
 fn next_page_url(
     snapshot: &DatasetSnapshot,
     area: &Area,

@@ -32,8 +32,8 @@ pub(super) struct ProblemSummary {
     pub(super) detail: String,
 }
 
-/// The description of an internal error, which is logged and never sent to the client. It is stored
-/// in the extensions of the response.
+/// The description of an internal error. The description is logged and never sent to the client,
+/// and is stored in the extensions of the response.
 #[derive(Debug, Clone)]
 pub(super) struct InternalError(pub(super) Cow<'static, str>);
 

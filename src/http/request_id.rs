@@ -18,13 +18,13 @@ pub(super) struct RequestId(HeaderValue);
 /// The allowed length of an id from a proxy: the number of digits and hyphens.
 const PROXY_ID_LENGTH: std::ops::RangeInclusive<usize> = 16..=64;
 
-/// A random start for the counter, which differs between processes.
+/// The start of the counter: a random number, which differs between processes.
 static COUNTER_START: LazyLock<u64> =
     LazyLock::new(|| getrandom::u64().expect("the system has random numbers"));
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
 impl RequestId {
-    /// Generates an id of 16 digits, which is unique within the process, and almost certainly
+    /// Generates an id of 16 digits. The id is unique within the process, and almost certainly
     /// unique among processes.
     pub(super) fn new() -> RequestId {
         let counter = COUNTER_START.wrapping_add(COUNTER.fetch_add(1, Ordering::Relaxed));
@@ -56,8 +56,8 @@ fn is_well_formed(id: &[u8]) -> bool {
         && digits >= *PROXY_ID_LENGTH.start()
 }
 
-/// The finalizer of SplitMix64. It is a bijection, and the ids of consecutive numbers look
-/// unrelated.
+/// The finalizer of SplitMix64. The function is a bijection, and the ids of consecutive numbers
+/// look unrelated.
 fn mix(number: u64) -> u64 {
     let number = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

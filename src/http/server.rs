@@ -291,7 +291,7 @@ async fn reject_connection(mut stream: impl AsyncWrite + Unpin) {
     let _ = tokio::time::timeout(Duration::from_secs(1), write_response).await;
 }
 
-/// The service of a connection, which passes its requests to the router.
+/// The service that passes the requests of a connection to the router.
 struct ConnectionService {
     router: Router,
     connection: Connection,

@@ -296,7 +296,7 @@ fn edition_tiles_url(base: &BaseUrl, edition: &str, names: &str) -> String {
     )
 }
 
-/// Returns a MapLibre style (version 8). It has no text, so it needs no fonts.
+/// Returns a MapLibre style (version 8). The style has no text, so it needs no fonts.
 ///
 /// Areas are filled with colours that colour-blind people can tell apart (Okabe and Ito 2008), and
 /// their borders are drawn as lines. Areas that are too small to draw are points.

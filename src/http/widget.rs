@@ -22,8 +22,8 @@ use crate::index::Index;
 use crate::tiles::{ContentEncoding, EncodedBody, WidgetArea};
 use crate::web::assets::{self, Asset};
 
-/// `/widget.js`: the element `<catchment-map>`. Its URL never changes, and it is cached for five
-/// minutes, so that sites that embed it get fixes.
+/// `/widget.js`: the element `<catchment-map>`. The URL never changes, and the script is cached for
+/// five minutes, so that sites that embed the script get fixes.
 pub(super) async fn script(uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     query_params(&uri, &[])?;
     script_response(&headers, &assets::WIDGET_SCRIPT)
@@ -179,7 +179,7 @@ fn area_body(area: &WidgetArea, label: &str) -> Value {
 /// The key of a cached map: one revision of a layer, and the requested area, if any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct WidgetKey {
-    /// The digest of the dataset, which changes when another dataset is loaded.
+    /// The digest of the dataset. The digest changes when another dataset is loaded.
     dataset: String,
     layer: Layer,
     revision: usize,

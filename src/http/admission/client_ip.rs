@@ -83,8 +83,8 @@ pub(super) enum ClientAddress {
 }
 
 /// Returns the client address of a request. If the connection is from a trusted proxy, the client
-/// address is the right-most hop of `X-Forwarded-For` that is not a trusted proxy. Otherwise, it is
-/// the address of the connection.
+/// address is the right-most hop of `X-Forwarded-For` that is not a trusted proxy. Otherwise, the
+/// client address is the address of the connection.
 ///
 /// Hops are read as bytes, from the right. The client itself may have written the left-most hops,
 /// so the first hop that is not an address (`unknown`, `_hidden`, a byte beyond ASCII) ends the

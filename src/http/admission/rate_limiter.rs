@@ -1,9 +1,9 @@
 //! A rate limiter for any number of clients in a fixed amount of memory.
 //!
-//! It implements the generic cell rate algorithm (GCRA): for each client, it stores the time at
-//! which the client's quota is full again. The table is set-associative: when a set is full, the
-//! entry whose quota is full again soonest is evicted. A client with very many addresses can
-//! therefore evade its limit, but it cannot bring another client closer to the limit of that
+//! The limiter implements the generic cell rate algorithm (GCRA): for each client, it stores the
+//! time at which the client's quota is full again. The table is set-associative: when a set is
+//! full, the entry whose quota is full again soonest is evicted. A client with very many addresses
+//! can therefore evade its limit, but it cannot bring another client closer to the limit of that
 //! client.
 
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -33,7 +33,7 @@ pub(super) struct RateLimited {
 const SETS: usize = 8_192;
 const WAYS: usize = 8;
 
-/// The entry of a client, which is stored as a keyed digest and never as its address.
+/// The entry of a client. The client is stored as a keyed digest and never as its address.
 #[derive(Clone, Copy, Default)]
 struct ClientEntry {
     digest: u64,

@@ -358,7 +358,7 @@ impl TransferDirection {
     }
 }
 
-/// A wait for the client, whose duration is counted when this value is dropped.
+/// A wait for the client. The duration of the wait is counted when this value is dropped.
 pub(super) struct ClientWait<'t> {
     traffic: &'t TransferMonitor,
     direction: &'t TransferDirection,

@@ -10,8 +10,8 @@ use crate::index::Index;
 
 /// Returns the summary of a batch as JSON. The command line prints the same JSON.
 ///
-/// Suppressed counts are null. A rule other than `none` also omits the line numbers of bad rows,
-/// which would reveal the count of bad rows, and the line number of the first shortened number.
+/// Suppressed counts are null. A rule other than `none` also omits the line number of the first
+/// shortened number, and the line numbers of bad rows, which would reveal the count of bad rows.
 pub(crate) fn body(
     summary: &BatchSummary,
     index: &Index,

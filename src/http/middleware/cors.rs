@@ -18,7 +18,8 @@ const CORS_EXPOSE_HEADERS: HeaderValue = HeaderValue::from_static(
      ratelimit, ratelimit-policy, x-request-id",
 );
 const VARY_ORIGIN: HeaderValue = HeaderValue::from_static("origin");
-/// One day, in seconds. Some browsers cache preflight responses for less time.
+/// The time for which browsers may cache a preflight response: one day, in seconds. Some browsers
+/// cache preflight responses for less time.
 const CORS_MAX_AGE: HeaderValue = HeaderValue::from_static("86400");
 
 /// The CORS policy of a response: which origins may read it, and whether they may send an API key.

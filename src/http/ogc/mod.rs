@@ -4,8 +4,8 @@
 //! 3 of OGC API Features. Each layer has two collections: the areas that are valid today, and all
 //! versions of its areas.
 //!
-//! Responses have no `timeStamp`, which Part 1 makes optional. So they do not change until the
-//! dataset or the date changes, and caches can revalidate them.
+//! Responses have no `timeStamp`, which Part 1 makes optional. The responses therefore do not
+//! change until the dataset or the date changes, and caches can revalidate them.
 
 mod collection;
 mod crs;

@@ -204,7 +204,7 @@ fn parse_interval(text: &str) -> Result<DateInterval, Problem> {
     }
 }
 
-/// Parses a date, or an instant (RFC 3339), which is converted to its date in London.
+/// Parses a date, or an instant (RFC 3339) that is converted to its date in London.
 fn parse_date(text: &str) -> Option<Date> {
     match text.len() {
         10 => date_from_iso(text).ok(),

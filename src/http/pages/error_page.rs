@@ -15,7 +15,7 @@ use crate::web::directory::{ErrorPage, error_page};
 /// Middleware that replaces the body of a problem with an HTML page if the client prefers HTML. The
 /// status and headers such as `Allow` are preserved.
 ///
-/// It runs inside the admission middleware, whose rejections remain JSON.
+/// The middleware runs inside the admission middleware, whose rejections remain JSON.
 pub(in super::super) async fn problem_to_html(
     State(app): State<App>,
     request: Request,

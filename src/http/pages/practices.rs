@@ -19,8 +19,8 @@ use crate::web::directory::{self, PageContext, PracticePage, PracticesPage};
 const PARAMS: &[&str] = &["as_of", "dataset"];
 const LIST_PARAMS: &[&str] = &["name", "area", "status", "page", "as_of", "dataset"];
 
-/// The layers whose areas the list offers as filters. The pages of areas in other layers link to
-/// the list with their area as the filter.
+/// The layers whose areas can be chosen as a filter of the list. The pages of areas in other layers
+/// link to the list with their area as the filter.
 const FILTER_LAYERS: [Layer; 3] = [Layer::Icc, Layer::NeighbourhoodTeam, Layer::SubIcb];
 
 /// `/practices`: the list of practices.

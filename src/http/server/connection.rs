@@ -277,7 +277,7 @@ impl Drop for InFlightGuard {
 }
 
 pin_project! {
-    /// The body of a response. Its request is in flight until the body is dropped.
+    /// The body of a response. The request is in flight until the body is dropped.
     pub(super) struct TrackedBody {
         #[pin]
         body: Body,

@@ -38,8 +38,8 @@ pub(super) fn connection_limit_response() -> Bytes {
     serialize_response(problem, "")
 }
 
-/// Returns the response to a request that is rejected before routing. It is the last response on
-/// its connection.
+/// Returns the response to a request that is rejected before routing. The response is the last
+/// response on its connection.
 pub(super) fn rejection_response(problem: Problem) -> Response {
     INVALID_REQUESTS.fetch_add(1, Ordering::Relaxed);
     let mut response = logged_response(problem);

@@ -1,6 +1,6 @@
-//! The registry of open connections. It counts the connections, closes overdue connections from a
-//! single task instead of with one timer for each connection, and evicts connections when a limit
-//! is reached.
+//! The registry of open connections. The registry counts the connections, closes overdue
+//! connections from a single task instead of with one timer for each connection, and evicts
+//! connections when a limit is reached.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -50,7 +50,7 @@ struct RegistryState {
     connections: BTreeMap<u64, TrackedConnection>,
     next_id: u64,
     /// The id of the connection that was last examined for eviction. The next search continues
-    /// after it.
+    /// after that connection.
     clock_hand: u64,
 }
 
