@@ -27,7 +27,7 @@ fn write_request_metrics(text: &mut PrometheusText, app: &App) {
     text.begin_family(
         "catchment_requests_total",
         "counter",
-        "Requests, by scope (a scope of API keys, or other) and class of status code.",
+        "Number of requests, by scope of the API keys (or other) and class of status code.",
     );
     for (route_class, route_metrics) in admission_control.metrics.by_route_class() {
         for (status, count) in route_metrics.by_status() {
@@ -52,20 +52,20 @@ fn write_request_metrics(text: &mut PrometheusText, app: &App) {
         let total = buckets.last().map_or(0, |(_, count)| *count);
         text.sample("_count", &[("scope", route_class)], total);
     }
-    text.begin_family("catchment_requests_in_flight", "gauge", "Requests in progress, including queued requests, by class: look_up; body (with a request body); search; rendered (areas, tiles, maps, pages); ticket_download (waiting for a batch).");
+    text.begin_family("catchment_requests_in_flight", "gauge", "Number of requests in progress, including queued requests, by class: look_up; body (with a request body); search; rendered (areas, tiles, maps, pages); ticket_download (waiting for a batch).");
     for (request_class, count) in admission_control.in_flight() {
         text.sample("", &[("class", request_class)], count);
     }
     text.begin_family(
         "catchment_batches_in_flight",
         "gauge",
-        "Batches in progress.",
+        "Number of batches in progress.",
     );
     text.sample("", &[], app.batch_jobs.active_count());
     text.begin_family(
         "catchment_batches_queued",
         "gauge",
-        "Batches that wait in the queue.",
+        "Number of batches in the queue.",
     );
     text.sample("", &[], app.batch_jobs.queued_count());
     text.begin_family(
@@ -74,7 +74,7 @@ fn write_request_metrics(text: &mut PrometheusText, app: &App) {
         "1 if a look-up was rejected for lack of capacity in the last 10 s, so that the service is not ready; otherwise 0.",
     );
     text.sample("", &[], u8::from(admission_control.is_rejecting_look_ups()));
-    text.begin_family("catchment_requests_rejected_total", "counter", "Rejected requests, by reason; invalid_http and connection_limit are counted for all listeners of the process together.");
+    text.begin_family("catchment_requests_rejected_total", "counter", "Number of rejected requests, by reason; invalid_http and connection_limit are counted for all listeners of the process together.");
     for (reason, count) in admission_control
         .rejections
         .counts()
@@ -86,13 +86,13 @@ fn write_request_metrics(text: &mut PrometheusText, app: &App) {
     text.begin_family(
         "catchment_panics_total",
         "counter",
-        "Panics; the log contains the location of each panic.",
+        "Number of panics; the log contains the location of each panic.",
     );
     text.sample("", &[], panics::count());
     text.begin_family(
         "catchment_log_lines_dropped_total",
         "counter",
-        "Log lines that were dropped because writing them was too slow or failed.",
+        "Number of log lines that were dropped because writing them was too slow or failed.",
     );
     text.sample("", &[], log::dropped());
 }
@@ -103,7 +103,7 @@ fn write_dataset_metrics(text: &mut PrometheusText, dataset_store: &DatasetStore
     text.begin_family(
         "catchment_reloads_total",
         "counter",
-        "Reloads of the datasets, by outcome.",
+        "Number of reloads of the datasets, by outcome.",
     );
     text.sample("", &[("outcome", "success")], reloads);
     text.sample("", &[("outcome", "failure")], failed);
@@ -158,7 +158,7 @@ fn write_process_metrics(text: &mut PrometheusText) {
         (
             "process_open_fds",
             "gauge",
-            "Open file descriptors, most of which are connections.",
+            "Number of open file descriptors, most of which are connections.",
             linux::open_fds(),
         ),
         (

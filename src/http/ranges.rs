@@ -15,7 +15,7 @@ const ACCEPT_BYTES: HeaderValue = HeaderValue::from_static("bytes");
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ByteRange {
     Whole,
-    /// A range from one byte to another, both of which are included and within the body.
+    /// The range from the first to the second byte position, inclusive and within the body.
     Inclusive(usize, usize),
     /// No byte of the range is within the body.
     Unsatisfiable,
