@@ -280,8 +280,8 @@ struct LineWriter {
 }
 
 impl LineWriter {
-    /// Writes complete lines. Returns whether all lines were written; the other lines are counted
-    /// as dropped.
+    /// Writes complete lines. Returns whether all lines were written. Lines that were not written
+    /// are counted as dropped.
     fn write(&mut self, lines: &[u8]) -> bool {
         let mut rest = lines;
         // End the line that a failed write cut off.

@@ -48,7 +48,7 @@ pub(super) struct BatchParams {
     pub(super) ticket: Option<BatchTicket>,
 }
 
-/// The properties of the input file that the request headers declare.
+/// The declared properties of the input file, from the request headers.
 pub(super) struct DeclaredContent {
     /// The format; `None` if it is to be detected.
     pub(super) format: Option<BatchFormat>,
