@@ -833,7 +833,7 @@ fn datasets_too_large_for_memory_are_rejected_before_reading() {
         detail.contains("with the datasets already loaded, this dataset needs about 50000000"),
         "{detail}"
     );
-    assert!(detail.contains("MB of memory, and "), "{detail}");
+    assert!(detail.contains("MB of memory, but only "), "{detail}");
     assert!(detail.contains(" MB are available"), "{detail}");
     running.wait_for("reload failed: the previous dataset stays in use");
     assert_eq!(served_version(running.address), "1");
