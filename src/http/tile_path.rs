@@ -8,7 +8,8 @@ use super::base_url::BaseUrl;
 use super::conditional::cacheable_json;
 use crate::tiles::TileCoord;
 
-/// Parses the coordinates of a tile. `None` if there is no such tile, or it is above `zoom_max`.
+/// Parses the coordinates of a tile. Returns `None` if there is no such tile, or if its zoom level
+/// is above `zoom_max`.
 pub(super) fn parse_tile_coord(z: &str, x: &str, y: &str, zoom_max: u8) -> Option<TileCoord> {
     let z = z.parse().ok().filter(|z| *z <= zoom_max)?;
     TileCoord::new(z, x.parse().ok()?, y.parse().ok()?)

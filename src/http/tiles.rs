@@ -195,13 +195,6 @@ fn mvt_tile_coord(z: &str, x: &str, y: &str) -> Option<TileCoord> {
     parse_tile_coord(z, x, y.strip_suffix(".mvt")?, ZOOM_MAX)
 }
 
-/// Parses the coordinates of a tile. Returns `None` if there is no such tile, or if its zoom level
-/// is above `zoom_max`.
-pub(super) fn parse_tile_coord(z: &str, x: &str, y: &str, zoom_max: u8) -> Option<TileCoord> {
-    let z = z.parse().ok().filter(|z| *z <= zoom_max)?;
-    TileCoord::new(z, x.parse().ok()?, y.parse().ok()?)
-}
-
 fn no_such_tile() -> Problem {
     let detail = format!(
         "a tile must be {{z}}/{{x}}/{{y}}.mvt, with z from 0 to {ZOOM_MAX}, and x and y below 2^z"
