@@ -1,5 +1,5 @@
 //! An allocator that aborts the fuzzer when an input uses too much memory. (libFuzzer's
-//! `-malloc_limit_mb` needs a sanitizer, and these targets are built without one.)
+//! `-malloc_limit_mb` needs a sanitizer, but the fuzz targets are built without sanitizers.)
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
@@ -7,14 +7,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The maximum size of one allocation.
 const ALLOCATION_BYTES_MAX: usize = 64_000_000;
-/// The maximum number of bytes allocated at a time, in addition to those allocated at [`start`].
+/// The maximum number of bytes allocated at the same time, in addition to those that were allocated
+/// when [`start`] was called.
 const TOTAL_BYTES_MAX: usize = 192_000_000;
 
 static ALLOCATED_BYTES: AtomicUsize = AtomicUsize::new(0);
-/// The limit on allocated bytes; unlimited until [`start`].
+/// The limit on allocated bytes; there is no limit until [`start`] is called.
 static LIMIT_BYTES: AtomicUsize = AtomicUsize::new(usize::MAX);
 
-/// Starts to enforce the limits.
+/// Starts to enforce the memory limits.
 pub fn start() {
     LIMIT_BYTES.store(ALLOCATED_BYTES.load(Ordering::Relaxed) + TOTAL_BYTES_MAX, Ordering::Relaxed);
 }

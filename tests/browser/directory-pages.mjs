@@ -1,4 +1,4 @@
-// The pages of areas, practices and groups, the comparison of two dates, and the error page.
+// Tests of the pages of areas, practices and groups, the comparison of two dates, and the error page.
 
 import assert from "node:assert/strict";
 
@@ -27,7 +27,7 @@ export const tests = {
         const page = await use.open(use.service + path, { viewport: { width, height: 900 } });
         await page.waitForLoadState("networkidle");
         if (width !== 768) assert.deepEqual(await use.violations(page), [], `${path} at ${width}`);
-        assert.ok((await pageWidth(page)) <= width, `${path} is ${await pageWidth(page)} wide at ${width}`);
+        assert.ok((await pageWidth(page)) <= width, `${path} is ${await pageWidth(page)} px wide on a screen of ${width} px`);
         await use.screenshot(page, `directory-${name}-${width}`);
         // The browser logs status 404 as an error.
         const errors = page.errors.filter((error) => !error.includes("404"));
@@ -41,7 +41,7 @@ export const tests = {
 
   async "pages fit the screen at 400% zoom with forced colours"(use) {
     for (const path of [PAGES.area, PAGES.practice, PAGES.compare]) {
-      // At 400% zoom, a screen of 1280 px is 320 px wide.
+      // At 400% zoom, a screen 1280 px wide is 320 CSS px wide.
       const page = await use.open(use.service + path, { viewport: { width: 320, height: 256 }, forcedColors: "active" });
       assert.ok((await pageWidth(page)) <= 320, path);
       assert.equal(await page.getByRole("heading", { level: 1 }).isVisible(), true);

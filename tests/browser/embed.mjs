@@ -1,4 +1,4 @@
-// The embedded frame, and the page with the code to copy.
+// Tests of the embedded frame and of the page with the code to copy.
 
 import assert from "node:assert/strict";
 
@@ -50,7 +50,7 @@ export const tests = {
       await page.locator("svg [role=option]").first().waitFor();
       assert.deepEqual(await use.violations(page), []);
       const pageWidth = await page.evaluate(() => document.documentElement.scrollWidth);
-      assert.ok(pageWidth <= width, `${pageWidth} wide at ${width}`);
+      assert.ok(pageWidth <= width, `the page is ${pageWidth} px wide on a screen of ${width} px`);
       await use.screenshot(page, `site-${width}`);
       await page.getByLabel("Map to show").selectOption("icc/mb-kendal");
       await page.getByRole("button", { name: "Update the code" }).click();

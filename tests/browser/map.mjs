@@ -1,9 +1,10 @@
-// The interactive map: keyboard, mouse and basemaps, and the static map if the interactive one cannot be drawn.
+// Tests of the interactive map with the keyboard, with the mouse and with basemaps, and of the static map that is shown if
+// the interactive map cannot be drawn.
 
 import assert from "node:assert/strict";
 
 const FIGURE = 'figure[data-layer="icc"]';
-// Software rendering is slow.
+// Rendering in software is slow.
 const TIMEOUT = { timeout: 60_000 };
 
 async function openMap({ open, service }, options) {
@@ -17,7 +18,7 @@ async function waitForMap(page) {
   return page;
 }
 
-// Opens the map of a result, for a date if one is given.
+// Looks up a place, on a date if a date is given, and opens the map of the result.
 async function openResult({ open, service }, options, date = []) {
   const page = await open(`${service}/`, options);
   await page.locator("#place").fill("LA18 4DB");
@@ -71,11 +72,11 @@ async function expectResult(page, service, name) {
   assert.equal(page.url().split("#")[0], `${service}/`);
   const posts = page.requested.filter((request) => request.method() === "POST");
   assert.deepEqual(posts.map((request) => request.url().split("#")[0]), [`${service}/`]);
-  assert.ok(posts[0].postData().startsWith("place=5"), "the first coordinate is a latitude in Great Britain");
-  assert.ok((await page.locator("#answer").textContent()).includes(name), `${name} is in the result`);
+  assert.ok(posts[0].postData().startsWith("place=5"), "the first coordinate must be a latitude in Great Britain");
+  assert.ok((await page.locator("#answer").textContent()).includes(name), `the result must contain ${name}`);
   const hosts = new Set(page.requested.map((request) => new URL(request.url()).origin));
   assert.deepEqual([...hosts], [service]);
-  assert.ok(page.requested.every((request) => !/5[0-9]\.[0-9]{3}/.test(request.url())), "no coordinate is in a URL");
+  assert.ok(page.requested.every((request) => !/5[0-9]\.[0-9]{3}/.test(request.url())), "URLs must not contain coordinates");
 }
 
 export const tests = {
@@ -84,14 +85,14 @@ export const tests = {
     const stops = await page.locator(`${FIGURE} .interactive-map`).evaluate(
       (map) => [...map.querySelectorAll("*")].filter((element) => element.tabIndex >= 0).map((element) => element.localName),
     );
-    assert.deepEqual(stops, ["canvas"], "one tab stop");
+    assert.deepEqual(stops, ["canvas"], "the map must have one tab stop");
     const canvas = page.locator(`${FIGURE} canvas`);
     await canvas.focus();
     let name = await nextStatusText(page, "");
     await page.keyboard.press("+");
     for (let presses = 0; presses < 6; presses += 1) {
       await page.keyboard.press("ArrowDown");
-      // Wait for the end of the movement.
+      // Wait until the map has stopped moving.
       await page.waitForTimeout(600);
     }
     const moved = await nextStatusText(page, name);
@@ -122,10 +123,10 @@ export const tests = {
       const page = await openMap(use, { viewport: { width, height: 800 }, reducedMotion: "reduce" });
       assert.deepEqual(await use.violations(page), []);
       const pageWidth = await page.evaluate(() => document.documentElement.scrollWidth);
-      assert.ok(pageWidth <= width, `${pageWidth} wide at ${width}`);
+      assert.ok(pageWidth <= width, `the page is ${pageWidth} px wide on a screen of ${width} px`);
       assert.equal(await page.locator(`${FIGURE} > img`).isVisible(), false);
       await page.emulateMedia({ media: "print" });
-      assert.equal(await page.locator(`${FIGURE} > img`).isVisible(), true, "the static map is printed");
+      assert.equal(await page.locator(`${FIGURE} > img`).isVisible(), true, "the static map must be printed");
       await page.emulateMedia({ media: "screen" });
       await use.screenshot(page, `map-${width}-whole`);
     }
@@ -141,7 +142,7 @@ export const tests = {
     await use.screenshot(page, "map-result-1280");
     expectNoPlace(page, use.service);
     await page.emulateMedia({ media: "print" });
-    assert.equal(await page.locator(`${FIGURE} > svg`).isVisible(), true, "the static map is printed");
+    assert.equal(await page.locator(`${FIGURE} > svg`).isVisible(), true, "the static map must be printed");
     assert.equal(await canvas.isVisible(), false);
     await page.emulateMedia({ media: "screen" });
     await canvas.focus();
@@ -155,7 +156,7 @@ export const tests = {
     await page.keyboard.press("Enter");
     await page.waitForFunction(() => /54\.\d+, -3\.\d+/.test(document.querySelector("#place").value), null, TIMEOUT);
     await page.locator("#answer-title").waitFor();
-    // The practice stays in the form.
+    // The form still contains the practice.
     assert.equal(await page.locator("#practice").inputValue(), "P81064");
     assert.deepEqual(page.errors, []);
   },
@@ -174,7 +175,7 @@ export const tests = {
     await canvas.focus();
     assert.equal(await nextStatusText(page, ""), "The centre of the map is in Kendal ICC.");
     await page.keyboard.press("Enter");
-    assert.ok(page.url().endsWith("/areas/icc/mb-kendal?as_of=2025-12-01"), "the page of the area is open already");
+    assert.ok(page.url().endsWith("/areas/icc/mb-kendal?as_of=2025-12-01"), "Enter must not leave the page of the area that is already shown");
     const { x, y, width, height } = await canvas.boundingBox();
     const name = page.locator(`${FIGURE} .interactive-map__name`);
     // Find a neighbouring area on the map.
@@ -210,7 +211,7 @@ export const tests = {
       for (const page of [result, area]) {
         assert.deepEqual(await use.violations(page), []);
         const pageWidth = await page.evaluate(() => document.documentElement.scrollWidth);
-        assert.ok(pageWidth <= width, `${pageWidth} wide at ${width}`);
+        assert.ok(pageWidth <= width, `the page is ${pageWidth} px wide on a screen of ${width} px`);
       }
       await use.screenshot(result, `map-result-${width}-whole`);
       await use.screenshot(area, `map-area-${width}-whole`);
@@ -218,13 +219,13 @@ export const tests = {
   },
 
   async "a raster basemap is drawn with its attribution and without requests to other hosts"(use) {
-    if (!use.basemaps) return use.skip("a basemap test: cargo test writes the basemaps");
+    if (!use.basemaps) return use.skip("a basemap test: set CATCHMENT_BASEMAPS, or run cargo test, which writes the basemaps");
     const { origin, stop } = await use.startService("--basemap", `${use.basemaps}/images.pmtiles`);
     try {
       for (const width of [1280, 320]) {
         const page = await openResult({ ...use, service: origin }, { viewport: { width, height: 800 } });
         await page.waitForLoadState("networkidle");
-        // The yellow of the basemap, desaturated, outside our areas.
+        // The yellow of the basemap is drawn desaturated outside our areas.
         assert.ok((await countPixels(page, [222, 218, 170])) > 1_000);
         assert.equal(await page.locator(`${FIGURE} .interactive-map__attribution`).textContent(), "© Maps");
         expectNoPlace(page, origin);
@@ -239,7 +240,7 @@ export const tests = {
   },
 
   async "a vector basemap is drawn in grey with the fonts of the device"(use) {
-    if (!use.basemaps) return use.skip("a basemap test: cargo test writes the basemaps");
+    if (!use.basemaps) return use.skip("a basemap test: set CATCHMENT_BASEMAPS, or run cargo test, which writes the basemaps");
     for (const schema of ["protomaps", "openmaptiles"]) {
       const { origin, stop } = await use.startService("--basemap", `${use.basemaps}/${schema}.pmtiles`);
       try {
@@ -253,8 +254,8 @@ export const tests = {
         }
         const page = await openMap({ ...use, service: origin });
         await page.waitForLoadState("networkidle");
-        assert.ok((await countPixels(page, [217, 225, 231])) > 100, `lakes of ${schema}`);
-        assert.ok((await countPixels(page, [191, 195, 197])) > 10, `roads of ${schema}`);
+        assert.ok((await countPixels(page, [217, 225, 231])) > 100, `the lakes of ${schema} must be drawn`);
+        assert.ok((await countPixels(page, [191, 195, 197])) > 10, `the roads of ${schema} must be drawn`);
         await use.screenshot(page, `basemap-${schema}-home`);
       } finally {
         stop();
@@ -274,7 +275,7 @@ export const tests = {
     await page.addInitScript(() => (HTMLCanvasElement.prototype.getContext = () => null));
     await page.goto(`${use.service}/`);
     await expectStaticMap(page);
-    assert.ok(page.requested.every((request) => !request.url().includes("maplibre")), "MapLibre is not loaded");
+    assert.ok(page.requested.every((request) => !request.url().includes("maplibre")), "MapLibre must not be loaded");
     const broken = await use.open("about:blank");
     await broken.route("**/maplibre-*.js", (route) => route.abort());
     await broken.goto(`${use.service}/`);

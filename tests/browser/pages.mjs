@@ -1,4 +1,5 @@
-// The look-up page and other staff pages: by keyboard, without JavaScript, on wide and narrow screens, and in print.
+// Tests of the look-up page and other pages for staff: with the keyboard, without JavaScript, on wide and narrow screens,
+// and in print.
 
 import assert from "node:assert/strict";
 
@@ -30,7 +31,7 @@ async function lookUp(page, place, practice = "") {
 function expectNoErrors(page) {
   const others = page.requested.map((request) => request.url()).filter((url) => !HOST.test(url));
   assert.deepEqual(others, []);
-  // An invalid form gets status 400, which the browser logs as an error.
+  // The response to an invalid form has status 400, which the browser logs as an error.
   const errors = page.errors.filter((error) => !error.includes("status of 400"));
   assert.deepEqual(errors, []);
 }
@@ -38,7 +39,7 @@ function expectNoErrors(page) {
 // Checks that the page does not scroll sideways.
 async function expectNoSidewaysScroll(page, name) {
   const [width, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
-  assert.ok(width <= screen, `${name}: ${width} on a screen of ${screen}`);
+  assert.ok(width <= screen, `${name}: the page is ${width} px wide on a screen of ${screen} px`);
 }
 
 export const tests = {
@@ -50,7 +51,7 @@ export const tests = {
     await page.locator("#answer-title").waitFor();
     assert.equal(await page.locator("#answer").getByText("Barrow and Millom ICC").first().isVisible(), true);
     assert.equal(page.url(), `${use.service}/#answer`);
-    // The result has the focus, and it links to the next look-up.
+    // The result has the focus, and it contains a link to the form for another look-up.
     assert.equal(await page.evaluate(() => document.activeElement.id), "answer");
     for (let pressed = 0; pressed < 30; pressed += 1) {
       await page.keyboard.press("Tab");
@@ -70,7 +71,7 @@ export const tests = {
     await page.keyboard.press("Tab");
     await page.keyboard.press("Enter");
     assert.equal(await page.evaluate(() => document.activeElement.id), "place");
-    // The suggestion is looked up only when it is chosen.
+    // The suggested postcode is looked up only when the user chooses it.
     await page.getByRole("button", { name: "LA10 5DL" }).press("Enter");
     await page.locator("#answer-title", { hasText: "LA10 5DL" }).waitFor();
   },
@@ -134,7 +135,7 @@ export const tests = {
   },
 
   async "results fit the screen at 400% zoom"(use) {
-    // A screen of 1280 by 1024 pixels at 400% zoom (WCAG 2.2, 1.4.10).
+    // At 400% zoom, a screen of 1280 by 1024 px is 320 by 256 CSS px (WCAG 2.2, 1.4.10).
     const page = await use.open(`${use.service}/`, { viewport: { width: 320, height: 256 }, deviceScaleFactor: 4 });
     await lookUp(page, "LA18 4DB", "P81064");
     await expectNoSidewaysScroll(page, "a result at 400%");

@@ -1,9 +1,9 @@
 // Tests the service in a real browser: node tests/browser/run.mjs [SUBJECT...]
 //
 // Needs Chromium (CATCHMENT_BROWSER, or /usr/bin/chromium), `npm ci` in this folder, and the built program
-// (CATCHMENT_BINARY, or target/debug/catchment). A subject is the name of a file in this folder, without .mjs, that
-// exports `tests`: an object of test functions by name, each of which throws if it fails. Screenshots are saved in
-// target/browser/.
+// (CATCHMENT_BINARY, or target/debug/catchment). A subject is the name of a file in this folder, without .mjs. The file
+// exports `tests`, an object with test functions by name. A test function throws if the test fails. Screenshots are saved
+// in target/browser/.
 
 import { spawn } from "node:child_process";
 import { createServer } from "node:http";
@@ -21,7 +21,7 @@ const BINARY = process.env.CATCHMENT_BINARY ?? path.join(ROOT, "target/debug/cat
 const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-// Starts the service on a free port, with these options.
+// Starts the service on a free port, with the given options.
 async function startService(...options) {
   const program = spawn(BINARY, ["serve", "--listen", "127.0.0.1:0", ...options], { stdio: ["ignore", "ignore", "pipe"] });
   const ended = new Promise((_, reject) => {
@@ -88,9 +88,10 @@ async function main() {
   const requested = process.argv.slice(2);
   const files = (await readdir(HERE)).filter((name) => name.endsWith(".mjs") && name !== "run.mjs");
   const subjects = files.map((name) => name.replace(".mjs", "")).filter((name) => requested.length === 0 || requested.includes(name));
-  if (subjects.length === 0) throw new Error(`no such subject; the files of the subjects are ${files.join(", ")}`);
+  if (subjects.length === 0) throw new Error(`there is no such subject: choose from the names of these files, without .mjs: ${files.join(", ")}`);
   await mkdir(SCREENSHOTS, { recursive: true });
-  // Chromium's sandbox does not start in a container, and Chromium opens only our own pages. WebGL runs in software.
+  // Chromium's sandbox does not start in a container; it is not needed, because Chromium opens only our own pages. WebGL
+  // runs in software.
   const args = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
   const browser = await chromium.launch({ executablePath: process.env.CATCHMENT_BROWSER ?? "/usr/bin/chromium", args });
   const service = await startService();
@@ -109,7 +110,7 @@ async function main() {
           opened.push(await open(browser, url, options));
           return opened.at(-1);
         },
-        // The folder with basemaps, if there is one.
+        // The folder with basemaps, or undefined.
         basemaps: process.env.CATCHMENT_BASEMAPS,
         skip: (reason) => console.log(`SKIPPED ${reason}`),
         screenshot: (page, file) => page.screenshot({ path: path.join(SCREENSHOTS, `${file}.png`), fullPage: true }),
@@ -120,7 +121,7 @@ async function main() {
       } catch (error) {
         failed += 1;
         console.log(`FAILED  ${subject}: ${name}\n${error.stack}`);
-        for (const page of opened) console.log(`  ${page.url()}: ${page.errors.join("; ") || "nothing on the console"}`);
+        for (const page of opened) console.log(`  ${page.url()}: ${page.errors.join("; ") || "no messages on the console"}`);
       }
       for (const page of opened) await page.context().close();
     }

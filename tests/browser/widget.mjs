@@ -1,4 +1,5 @@
-// <catchment-map> on another website, with a Content-Security-Policy that allows our origin and nothing inline.
+// Tests of <catchment-map> on another website, whose Content-Security-Policy allows our origin but no inline scripts or
+// styles.
 
 import assert from "node:assert/strict";
 
@@ -7,7 +8,7 @@ const script = (service) => `<script type="module" src="${service}/widget.js"></
 const hostPage = (service, element) => `<main><h1>Our town</h1><p><a href="#end">Before</a></p>${script(service)}${element}<p id="end"><a href="#end">After</a></p></main>`;
 const KENDAL = '<catchment-map area="mb-kendal" search><p><a href="/communities">Our communities</a></p></catchment-map>';
 
-// Opens a page with the element and waits until it is drawn.
+// Opens a page with the element and waits until the map is drawn.
 async function openWidget({ open, host, service }, element = KENDAL, options = {}) {
   const page = await open(host.page(hostPage(service, element), policy(service)), options);
   await page.locator("catchment-map svg [role=option]").first().waitFor();
@@ -188,7 +189,7 @@ export const tests = {
       await search(page, "LA1O 5DL");
       assert.deepEqual(await use.violations(page), []);
       const pageWidth = await page.evaluate(() => document.documentElement.scrollWidth);
-      assert.ok(pageWidth <= width, `${pageWidth} wide at ${width}`);
+      assert.ok(pageWidth <= width, `the page is ${pageWidth} px wide on a screen of ${width} px`);
     }
     const layer = await openWidget(use, "<catchment-map></catchment-map>");
     assert.deepEqual(await use.violations(layer), []);

@@ -39,19 +39,20 @@ for name in names:
     count += len(grounds)
     for area, ground in grounds.items():
         there = shapely.transform(lonlat[area], project, interleaved=False)
-        # Without the OSTN15 grid PROJ is a few metres off.
+        # Without the OSTN15 grid, the coordinates that PROJ returns are a few metres off.
         assert shapely.hausdorff_distance(ground, there) < 5, area
 assert count == len(lonlat) == 29, (count, len(lonlat))
 assert {name for name, _ in pyogrio.list_layers(tiles)} == {"icc", "neighbourhood-team"}
 
 
 def same(one, other):
-    """Compares vertex by vertex, ignoring the order of polygons, the start of rings and Polygon or MultiPolygon."""
+    """Compares two geometries vertex by vertex. Ignores the order of polygons, the first vertex of a ring, and whether the
+    type is Polygon or MultiPolygon."""
     one, other = (shapely.normalize(shapely.multipolygons(shapely.get_parts(it))) for it in (one, other))
     return shapely.equals_exact(one, other, 0)
 
 
-# Shapefiles: the same geometry to the millimetre, with the ring orientation of the format and a known CRS.
+# The shapefiles must have exactly the same geometry as the GeoPackage, and a known CRS.
 shapefiles = folder / "areas.zip"
 with zipfile.ZipFile(shapefiles) as archive:
     endings = [name.split(".") for name in archive.namelist()]
@@ -69,7 +70,8 @@ for name in ["icc", "neighbourhood-team"]:
 names = [name for name, _ in pyogrio.list_layers(f"/vsizip/{shapefiles}")]
 assert set(names) == {"icc", "neighbourhood-team"}, names
 
-# FlatGeobuf: the same geometry and CRS, and its index finds the features in a bounding box.
+# The FlatGeobuf file must have the same geometry and CRS as the GeoPackage, and its index must find the features in a
+# bounding box.
 flat = folder / "areas.fgb"
 meta, grounds, fields = areas(flat, "lancashire-and-cumbria")
 assert meta["crs"] == "EPSG:27700" and meta["geometry_type"] == "MultiPolygon", meta
@@ -87,8 +89,8 @@ for box in [(340_000, 480_000, 350_000, 490_000), (300_000, 400_000, 420_000, 60
     here = shapely.intersects(list(grounds.values()), shapely.box(*box))
     assert len(found) == here.sum(), (box, len(found), here.sum())
 
-# TopoJSON: the same geometry as the GeoJSON to within one unit of its last decimal place, every shared border only once,
-# and communities that are a valid coverage.
+# The TopoJSON file must have the same geometry as the GeoJSON file to within one unit of the last decimal place, and
+# every shared border only once. Its communities must be a valid coverage.
 topology = json.loads((folder / "areas.topojson").read_text())
 assert sorted(topology["objects"]) == ["icc", "neighbourhood-team"]
 edges = [set() for _ in topology["objects"]]
@@ -96,7 +98,7 @@ used = [set() for _ in topology["objects"]]
 for place, name in enumerate(topology["objects"]):
     rings = (ring for it in topology["objects"][name]["geometries"] for part in it["arcs"] for ring in part)
     used[place] = {arc if arc >= 0 else ~arc for ring in rings for arc in ring}
-assert set.union(*used) == set(range(len(topology["arcs"]))), "an unused arc"
+assert set.union(*used) == set(range(len(topology["arcs"]))), "some arcs are not used by any geometry"
 for place, arcs in enumerate(used):
     for arc in arcs:
         x = y = 0

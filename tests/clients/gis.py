@@ -25,7 +25,7 @@ def fetched(path):
 
 
 def with_gdal():
-    """GDAL finds every collection, all its features, and their coordinate reference system."""
+    """GDAL finds every collection, with all its features and its coordinate reference system."""
     names = [name for name, _ in pyogrio.list_layers(gdal)]
     ids = [it["id"] for it in fetched("/ogc/collections")["collections"]]
     assert names == ids, (names, ids)
@@ -75,9 +75,9 @@ def with_owslib():
 
 
 def with_tiles():
-    """GDAL finds the tileset of a collection and reads the same areas from its tiles."""
+    """GDAL finds the tileset of a collection and reads all areas of the collection from the tiles."""
     here = "OGCAPI:" + root + "/ogc/collections/icc"
-    # GDAL's driver interprets the extent as metres, so it has to be given in metres.
+    # GDAL's OGCAPI driver expects the extent in metres of Web Mercator, not in degrees.
     extent = dict(zip(("MINX", "MINY", "MAXX", "MAXY"), ("-412000", "7100000", "-222000", "7400000")))
     options = {"API": "TILES", "VECTOR_FORMAT": "MVT", **extent}
     expected = {feature["id"] for feature in fetched("/ogc/collections/icc/items")["features"]}
@@ -89,7 +89,7 @@ def with_tiles():
 
 
 def in_every_system():
-    """The geometry is the same in every coordinate reference system, compared with PROJ."""
+    """In every coordinate reference system, the geometry matches PROJ's conversion."""
     import pyproj
 
     lonlat = shape("http://www.opengis.net/def/crs/OGC/1.3/CRS84")
@@ -103,7 +103,8 @@ def in_every_system():
         away = abs(shapely.get_coordinates(expected) - shapely.get_coordinates(there)).max()
         assert away <= tolerance, (code, away)
     grid = shape("http://www.opengis.net/def/crs/EPSG/0/27700")
-    # Without the OSTN15 grid PROJ is a few metres off, but a tolerance of 5 m still detects a wrong CRS or axis order.
+    # Without the OSTN15 grid, the coordinates that PROJ returns are a few metres off, but a tolerance of 5 m still detects a
+    # wrong CRS or axis order.
     project = pyproj.Transformer.from_crs(4326, 27700, always_xy=True).transform
     expected = shapely.transform(lonlat, project, interleaved=False)
     away = abs(shapely.get_coordinates(expected) - shapely.get_coordinates(grid)).max()
@@ -116,7 +117,7 @@ def shape(crs):
 
 
 def documents():
-    """Both documents are valid OpenAPI 3.0."""
+    """Both API documents are valid OpenAPI 3.0 documents."""
     for path in ["/openapi.json", "/ogc/api"]:
         document = fetched(path)
         assert document["openapi"].startswith("3.0."), path

@@ -1,6 +1,6 @@
 """Runs the examples of docs/lookup.md and compares their results with those of `catchment batch` for the same file.
 
-    lookup_examples.py PROGRAM PAGE     in a folder with patients.csv
+    lookup_examples.py PROGRAM PAGE     (run in a folder with patients.csv)
 
 tests/it/export.rs runs this script with the Python named by CATCHMENT_PYTHON.
 """
@@ -14,7 +14,7 @@ import duckdb
 
 PROGRAM, PAGE = sys.argv[1:]
 DAY = "2025-12-01"
-# The look-up tables have the practice of a branch, but not whether the branch is listed.
+# The look-up tables give the practice of a branch, but not whether the branch is listed.
 OF_A_BRANCH = "catchment_practice_branch_listed"
 
 

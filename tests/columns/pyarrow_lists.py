@@ -1,7 +1,7 @@
-"""Runs `catchment batch` on files written by pyarrow. The input columns must be unchanged, and be followed by the same
-output columns as for a CSV file.
+"""Runs `catchment batch` on files written by pyarrow. The output must contain the input columns unchanged, followed by
+the same output columns as for a CSV file.
 
-    pyarrow_lists.py PROGRAM DAY     in a folder with list.csv, whose rows all have the same width
+    pyarrow_lists.py PROGRAM DAY     (run in a folder with list.csv, whose rows all have the same number of cells)
 
 tests/it/columnar.rs runs this script with the Python named by CATCHMENT_PYTHON.
 """
@@ -53,7 +53,7 @@ def check(answered, asked, expected):
     users.validate(full=True)
     assert users.schema.equals(asked.schema, check_metadata=True), (users.schema, asked.schema)
     for name in asked.column_names:
-        # The output may be split into different chunks with other dictionaries, but the values are the same.
+        # The chunks and dictionaries of the output may differ from those of the input, but the values must be the same.
         assert users[name].to_pylist() == asked[name].to_pylist(), name
     ours = answered.column_names[len(asked.column_names):]
     assert ours and ours == [name for name in expected[0] if name.startswith("catchment_")]
@@ -67,7 +67,7 @@ def check(answered, asked, expected):
 
 
 def chunks(name):
-    """Returns, for each row group, the bytes of each column chunk and its metadata."""
+    """Returns the number of rows of each row group, and the bytes and metadata of each of its column chunks."""
     with open(name, "rb") as file:
         bytes_of_file = file.read()
     metadata = pq.ParquetFile(name).metadata
@@ -86,7 +86,7 @@ def chunks(name):
 
 
 def check_chunks(answered, asked):
-    """Checks that the user's column chunks are copied byte for byte, and that ours follow them."""
+    """Checks that the column chunks of the input are copied byte for byte, and that the output columns follow them."""
     groups = list(zip(chunks(answered), chunks(asked), strict=True))
     for (answered_rows, ours_too), (asked_rows, theirs) in groups:
         assert answered_rows == asked_rows
@@ -115,7 +115,7 @@ def main():
                           ("v2", {"data_page_version": "2.0", "compression": "gzip"}),
                           ("no-dictionaries", {"use_dictionary": False, "compression": "none"}),
                           ("lz4", {"compression": "lz4"}),
-                          # Deprecated timestamps.
+                          # The deprecated timestamp type.
                           ("int96", {"use_deprecated_int96_timestamps": True}),
                           ("no-schema", {"store_schema": False}),
                           # A codec that the program cannot read, in columns that it does not need.
@@ -140,7 +140,7 @@ def main():
 
 
 def check_damaged(name):
-    """Checks that a file with bytes missing from its middle is rejected or processed, and never causes a panic."""
+    """Checks that a file with bytes missing after the first four is rejected or processed, and never causes a panic."""
     with open(name, "rb") as file:
         whole = file.read()
     for cut in range(50, len(whole) - 8_000, len(whole) // 5):

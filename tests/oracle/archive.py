@@ -1,7 +1,7 @@
 """Reads a PMTiles archive with the pmtiles package. Usage: archive.py FILE
 
-Writes JSON: the zooms and bounds (in degrees) from the header, the metadata, and the SHA-256 of each decompressed
-tile by its z/x/y.
+Writes JSON: the zooms, the bounds in degrees and whether the archive is clustered, from the header; the metadata; and
+the SHA-256 of each decompressed tile, by its z/x/y.
 
 Needs pmtiles 3. tests/it/archive.rs runs this script with the Python named by CATCHMENT_PYTHON.
 """
@@ -23,7 +23,7 @@ def main(path: str) -> None:
             "/".join(map(str, address)): hashlib.sha256(gzip.decompress(tile)).hexdigest()
             for address, tile in all_tiles(source)
         }
-        # Look-ups in the directories of the archive find the same tiles as iteration.
+        # Looking up a tile in the directories of the archive must find each tile that the iteration found.
         for address in list(tiles)[:50]:
             assert reader.get(*map(int, address.split("/"))) is not None
         found = {

@@ -1,6 +1,6 @@
-"""Writes a basemap with the pmtiles package, large enough to have leaf directories. Usage: basemap.py FILE
+"""With the pmtiles package, writes a basemap that is large enough to have leaf directories. Usage: basemap.py FILE
 
-The content of each tile is a text that contains its z/x/y, not an image, so that a reader can check it.
+Each tile contains its z/x/y as text instead of an image, so that a test can check that the right tile was read.
 """
 
 import sys

@@ -22,7 +22,7 @@ def main(folder: pathlib.Path) -> None:
     grounds = numpy.array([multipolygon(area["polygons"]) for area in areas])
     invalid = [name for name, is_valid in zip(ids, shapely.is_valid(grounds)) if not is_valid]
     if invalid:
-        sys.exit(f"not valid: {invalid}")
+        sys.exit(f"the geometry of these areas is not valid: {invalid}")
     if not shapely.coverage_is_valid(grounds):
         sys.exit("the areas are not a valid coverage: they overlap, or their edges do not match")
     points = shapely.points(numpy.loadtxt(folder / "points.csv", delimiter=","))

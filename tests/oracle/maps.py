@@ -1,9 +1,10 @@
-"""Analyses a static map. Usage: maps.py svg|pdf < IMAGE, writes JSON.
+"""Analyses a static map and writes the result as JSON. Usage: maps.py svg|pdf < IMAGE
 
-svg: `faults`, the texts that overlap each other or extend beyond the image, and the labels that extend beyond the map;
-`labels`, the number of names and numbers on the map; `overlap`, the total overlap of its shapes in square units;
-`is_coverage`, whether the shapes are a valid coverage according to GEOS. The bounding box of a text is as wide as its
-letters in the font, and extends from the cap height to the descenders.
+svg: `faults`, the texts that overlap each other or extend beyond the image, the labels that extend beyond the map, and
+the numbers that extend beyond their background; `labels`, the number of names and numbers on the map; `overlap`, the
+total area, in square units, in which shapes of the map overlap; `is_coverage`, whether the shapes are a valid coverage
+according to GEOS. The bounding box of a text is as wide as its letters in the font, and extends from the cap height to
+the descenders.
 pdf: `pages`, `size` in points, `title`, `lang`, `text` without spaces, and `alt`, the figure's text alternative.
 
 Needs shapely 2.1 or newer, fonttools and pypdf. tests/it/maps.rs runs this script with the Python named by
@@ -62,7 +63,7 @@ def svg(picture: bytes) -> dict:
     ]
     faults = [f"{text} extends beyond the image" for text, box in boxes if not sheet.contains(box)]
     faults += [f"{text} extends beyond the map" for text, box in labels + plates if not frame.contains(box)]
-    faults += [f"{text} extends beyond its plate" for text, plate in plates if not any(plate.contains(box) for own, box in labels if own == text)]
+    faults += [f"{text} extends beyond its background" for text, plate in plates if not any(plate.contains(box) for own, box in labels if own == text)]
     numbers = {text for text, _ in plates}
     names = [(text, box) for text, box in boxes if text not in numbers or (text, box) not in labels]
     for (one, a), (other, b) in itertools.combinations(names + plates, 2):
@@ -90,7 +91,7 @@ def rect_of(rect):
 
 
 def shape(path: str):
-    """Parses rings of M, l and z. A ring inside another is a hole (even-odd rule)."""
+    """Parses a path of M, l and z commands. A ring inside another ring is a hole (even-odd rule)."""
     import shapely
 
     rings = []

@@ -1,4 +1,4 @@
-"""Runs the recipe of docs/spark.md on Spark in local mode with several workers, and compares its output with that of
+"""Runs the recipe of docs/spark.md on Spark in local mode with several workers, and compares the output with that of
 the program for the same rows.
 
     check.py PROGRAM DATASET_FOLDER [ROWS]
@@ -57,7 +57,7 @@ def check():
 
     worker, answer = space["catchment_worker"], space["answered"]
     few = answer.limit(3).collect()
-    assert len(few) == 3, "a limit must work: Spark stops reading the output before its last row"
+    assert len(few) == 3, "limit(3) must return three rows, although Spark stops reading the output before its last row"
     none = space["patients"].where("row_number < 0")
     function = worker.answering("catchment", "dataset.zip", space["OPTIONS"])
     assert none.mapInArrow(function, space["schema"]).count() == 0
@@ -67,14 +67,14 @@ def check():
     except Exception as fault:
         assert "ended with status 2" in str(fault), fault
     else:
-        raise AssertionError("a worker that fails must fail its task")
+        raise AssertionError("when a worker fails, its task must fail")
     spark.stop()
-    print(f"Spark {pyspark.__version__}, {WORKERS} workers, {partitions} partitions, {ROWS} rows: identical to the output of the program")
+    print(f"Spark {pyspark.__version__}, {WORKERS} workers, {partitions} partitions, {ROWS} rows: the output is identical to that of the program")
 
 
 def session():
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    # Use this Spark, even if others are installed.
+    # Use the Spark of the pyspark package, even if another Spark is installed.
     os.environ["SPARK_HOME"] = os.path.dirname(pyspark.__file__)
     sys.path.insert(0, ".")
     options = {
@@ -83,7 +83,7 @@ def session():
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.local.dir": os.getcwd(),
-        # Force several partitions with several batches each.
+        # Force several partitions, each with several batches.
         "spark.sql.files.maxPartitionBytes": "65536",
         "spark.sql.files.openCostInBytes": "1",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "700",
@@ -97,7 +97,7 @@ def session():
 
 
 def made_up_patients():
-    """Returns synthetic patients: postcodes and practices of the dataset, and common invalid values."""
+    """Returns synthetic patients, with postcodes and practices of the dataset and with common invalid values."""
     dice = random.Random(5)
     postcodes = column_of("postcodes.csv", "postcode")
     practices = column_of("practices.csv", "ods_code")
@@ -125,13 +125,13 @@ def compare(patients, options):
     subprocess.run([PROGRAM, "batch", "list.parquet", "-o", "expected.parquet", "--data", DATASET, "--quiet", *options],
                    check=True)
     expected = bytes_of(pq.read_table("expected.parquet"))
-    # Spark writes its parts in any order.
+    # Spark writes the parts of its output in any order.
     answered = bytes_of(pq.read_table("answered.parquet").sort_by("row_number"))
-    assert answered == expected, "Spark and the program differ"
+    assert answered == expected, "the output of Spark differs from the output of the program"
 
 
 def bytes_of(table):
-    """Returns the table as one Arrow batch, without the metadata of files."""
+    """Returns the table as an Arrow stream of one record batch, without the metadata of the file."""
     plain = pa.schema([pa.field(field.name, field.type) for field in table.schema])
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, plain) as stream:
