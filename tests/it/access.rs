@@ -1,4 +1,4 @@
-//! API keys, rate limits, CORS origins and the admin socket.
+//! Tests of API keys, rate limits, CORS origins and the admin socket.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ impl KeyFile {
         }
     }
 
-    /// Adds a key; returns its `Authorization` header (`Bearer …`) and its id.
+    /// Adds a key. Returns the value of its `Authorization` header (`Bearer …`) and its id.
     fn add(&self, scopes: &[Scope], quota: Option<&str>) -> (String, String) {
         let new = NewKey {
             name: "a test".into(),
@@ -123,7 +123,8 @@ fn rate_limited_clients_get_429_with_retry_after() {
         exposed_headers.contains("retry-after") && exposed_headers.contains("ratelimit"),
         "{refused}"
     );
-    // Pages and missing resources are counted too; health checks and preflight requests are not.
+    // Requests for pages and missing resources count against the rate limit too. Health checks and
+    // preflight requests do not.
     server.get("/").expect_problem(429, "rate_limited");
     server.get("/nothing").expect_problem(429, "rate_limited");
     post_batch(&server, &[]).expect_problem(429, "rate_limited");
@@ -158,7 +159,7 @@ fn client_ip_is_the_last_untrusted_hop_of_x_forwarded_for() {
     assert_eq!(ask("192.0.2.1"), 200);
     assert_eq!(ask("192.0.2.1"), 429);
     assert_eq!(ask("192.0.2.2"), 200);
-    // The earlier hops were written by the client.
+    // The client may have written the hops before the last untrusted hop.
     assert_eq!(ask("198.51.100.1, 192.0.2.1"), 429);
     assert_eq!(ask("198.51.100.2, 192.0.2.1, 10.1.1.1"), 429);
     // An IPv6 client is counted by its /64 prefix.
@@ -169,7 +170,7 @@ fn client_ip_is_the_last_untrusted_hop_of_x_forwarded_for() {
 }
 
 /// Regression test: if `X-Forwarded-For` contained a non-ASCII byte, the server took the client for
-/// the proxy, which is on loopback and therefore exempt.
+/// the proxy, which is on loopback and therefore exempt from the rate limit.
 #[test]
 fn unparsable_forwarded_hops_are_rate_limited_as_one_client() {
     let server = server(AccessConfig {
@@ -194,7 +195,7 @@ fn unparsable_forwarded_hops_are_rate_limited_as_one_client() {
     }
     assert_eq!(ask(b"192.0.2.1"), "429");
     assert_eq!(ask(b"\xff, 192.0.2.1"), "429");
-    // All unparsable addresses count as one client, with a tenth of the rate.
+    // All unparsable addresses count as one client, which has a tenth of the rate limit.
     for (hops, status) in [
         (b"192.0.2.7, \xff".as_slice(), "200"),
         (b"unknown", "200"),
@@ -252,7 +253,7 @@ fn only_configured_scopes_need_an_api_key() {
                 .starts_with("Bearer realm="),
             "{reply}"
         );
-        // The response neither repeats the key nor reveals how close it was.
+        // The response does not contain the id of the valid key.
         assert!(!reply.text().contains(&id), "{reply}");
     }
     let wrong = [("authorization", "Bearer catchment_00000000_00")];
@@ -277,7 +278,7 @@ fn only_configured_scopes_need_an_api_key() {
         server.get(path).expect_problem(401, "key_required");
     }
 
-    // Public routes stay public, but a key sent to them has to be valid.
+    // Public routes need no key, but a key that is sent to them must be valid.
     server.locate(&[("postcode", "LA18 4DB")]).expect(200);
     server.get("/").expect(200);
     get(&server, "/api/v1/dataset", &other).expect(200);
@@ -380,7 +381,7 @@ fn keyed_responses_are_cache_control_private() {
     }
 }
 
-/// Every route of the API document belongs to a scope or is always public.
+/// Every route in the API document belongs to a scope or is always public.
 #[test]
 fn every_data_route_can_require_a_key() {
     let file = KeyFile::new();
@@ -464,7 +465,7 @@ fn cors_allows_keys_only_from_configured_origins() {
             "{response}"
         );
     }
-    // Public resources can be read from any origin.
+    // Pages of any origin can read public resources.
     let response = preflight("/api/v1/locate", OTHER_ORIGIN);
     assert_eq!(
         (allowed(&response).as_str(), allows_key(&response)),
@@ -596,7 +597,7 @@ fn keys_can_be_added_and_revoked_at_runtime_and_are_never_logged() {
     ask(&second).expect(200);
     ask("Zq7Mark").expect_problem(401, "unknown_key");
 
-    // An invalid API key file is reported and changes nothing.
+    // An error in the API key file is logged, and the previous keys stay in use.
     std::fs::write(path, "key = 1").expect("written");
     running.wait_for("could not load the API keys; the previous keys stay in use");
     ask(&second).expect(200);
@@ -669,7 +670,7 @@ fn admin_socket_is_accessible_only_to_its_owner() {
         stream.read_to_string(&mut answer).expect("text");
         answer
     };
-    // Twice: a socket left by the previous process is replaced.
+    // The second process replaces the socket that the first process left.
     for _ in 0..2 {
         let mut running = ServiceProcess::start(&["--admin-listen", &socket]);
         running.wait_for(&format!("address=\"{}\"", path.display()));

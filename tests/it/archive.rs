@@ -1,4 +1,4 @@
-//! PMTiles archives, read with the `pmtiles` Python package.
+//! Tests of PMTiles archives, which are read with the `pmtiles` Python package.
 
 use std::fs::File;
 
@@ -13,7 +13,7 @@ use crate::external_tools::{python, stdout_of};
 
 const LAYERS: [Layer; 2] = [Layer::Icc, Layer::GpPractice];
 
-/// Reads an archive with the package; `None` if `CATCHMENT_PYTHON` is not set.
+/// Reads an archive with the `pmtiles` package. Returns `None` if `CATCHMENT_PYTHON` is not set.
 fn read_back(file: &std::path::Path) -> Option<Value> {
     let mut python = python("reading archives")?;
     let output = stdout_of(python.arg("tests/oracle/archive.py").arg(file));
@@ -57,20 +57,20 @@ fn an_archive_contains_exactly_the_tiles_of_the_service() {
             .map(|part| part.parse().expect("a number"))
             .collect();
         let zoom = u8::try_from(numbers[0]).expect("a zoom");
-        let coord = TileCoord::new(zoom, numbers[1], numbers[2]).expect("it exists");
+        let coord = TileCoord::new(zoom, numbers[1], numbers[2]).expect("a valid tile");
         let body = cache
             .build(index(), &TileKey::new(index(), &LAYERS, DAY, coord))
-            .expect("it encodes");
+            .expect("an encoded tile");
         let bytes = body.encoded(ContentEncoding::Identity);
         assert_eq!(&sha256_hex(&bytes), digest, "{address}");
     }
-    // Check every tile of one zoom, so that no tile is missing.
+    // Check every tile of zoom 6, because the loop above does not find missing tiles.
     let coords = (0..1 << 6).flat_map(|x| (0..1 << 6).map(move |y| (x, y)));
     for (x, y) in coords {
-        let coord = TileCoord::new(6, x, y).expect("it exists");
+        let coord = TileCoord::new(6, x, y).expect("a valid tile");
         let body = cache
             .build(index(), &TileKey::new(index(), &LAYERS, DAY, coord))
-            .expect("it encodes");
+            .expect("an encoded tile");
         assert_eq!(
             !body.is_empty(),
             tiles.contains_key(&format!("6/{x}/{y}")),

@@ -1,4 +1,4 @@
-//! The PMTiles archive over HTTP, including range requests from browsers, GDAL and the pmtiles
+//! Tests of the PMTiles archive over HTTP, with range requests from browsers, GDAL and the pmtiles
 //! package.
 
 use std::io::Cursor;

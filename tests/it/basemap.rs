@@ -1,4 +1,4 @@
-//! The operator's basemap: which files are accepted, and how their tiles are served.
+//! Tests of the operator's basemap: which files are accepted, and how their tiles are served.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -32,7 +32,7 @@ fn coords() -> Vec<TileCoord> {
     };
     let all = (0..=ZOOM_MAX).flat_map(coords_at);
     let mut coords: Vec<TileCoord> = all
-        .map(|(z, x, y)| TileCoord::new(z, x, y).expect("it exists"))
+        .map(|(z, x, y)| TileCoord::new(z, x, y).expect("a valid tile"))
         .collect();
     coords.sort_unstable_by_key(|&coord| TileId::from(coord));
     coords
@@ -50,10 +50,10 @@ fn write(path: &Path, writer: PmTilesWriter, metadata: &serde_json::Value, tile:
     for coord in coords() {
         archive.add_tile(coord, tile).expect("a tile");
     }
-    archive.finalize().expect("it is written");
+    archive.finalize().expect("the archive is written");
 }
 
-/// Writes a basemap of identical images: one colour, with a line along two sides.
+/// Writes a basemap whose tiles are identical images of one colour, with a line along two sides.
 pub(crate) fn write_images(path: &Path) {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, 256, 256);
@@ -73,8 +73,8 @@ pub(crate) fn write_images(path: &Path) {
     write(path, writer, &json!({ "attribution": ATTRIBUTION }), &bytes);
 }
 
-/// The layers of land, a lake, a road and a town, each with the attribute and value that identify
-/// the feature.
+/// The layers of land, a lake, a road and a town. Each has the name of the layer, and the attribute
+/// and value that identify the feature.
 type Schema = [(&'static str, &'static str, &'static str); 4];
 
 const PROTOMAPS: Schema = [
@@ -107,7 +107,7 @@ fn vector_tile(schema: Schema) -> Vec<u8> {
             2 => feature.line([(0, 2_000), (2_000, 2_400), (4_096, 2_000)].map(coord)),
             _ => feature.points([coord((3_000, 3_000))]),
         }
-        .expect("it is well-formed");
+        .expect("a well-formed geometry");
         feature.tag(attribute, value).expect("a tag");
         feature.tag("name", "Town").expect("a tag");
         tile = feature.end().end();
@@ -125,7 +125,7 @@ pub(crate) fn write_openmaptiles(path: &Path) {
     write_layers(path, &OPENMAPTILES.map(|(layer, ..)| layer), OPENMAPTILES);
 }
 
-/// Writes a basemap of gzipped vector tiles whose metadata lists these layers.
+/// Writes a basemap of gzipped vector tiles, and lists `layers` in its metadata.
 fn write_layers(path: &Path, layers: &[&str], schema: Schema) {
     let layers: Vec<_> = layers
         .iter()
@@ -163,7 +163,7 @@ fn serve_basemap(path: &Path) -> (Server, String) {
 fn gunzip(reply: &Reply) -> Vec<u8> {
     let mut bytes = Vec::new();
     let read = GzDecoder::new(reply.body.as_slice()).read_to_end(&mut bytes);
-    read.expect("it is gzip");
+    read.expect("gzip data");
     bytes
 }
 
@@ -232,7 +232,7 @@ fn basemap_tiles_are_served_compressed_or_decompressed_as_accepted() {
         .get("/tiles/basemap/0123456789ab/6/31/20")
         .expect_problem(404, "unknown_edition");
     server.get(&format!("{path}?as_of=2025-01-01")).expect(400);
-    // The tiles of layers are not affected.
+    // The tiles of our layers are still served.
     server.get("/tiles/icc/6/31/20.mvt").expect(200);
 }
 
@@ -297,7 +297,7 @@ fn unusable_basemaps_are_rejected_with_the_reason() {
     let folder = BasemapFolder::new();
     let path = folder.path();
     let error = || match Basemap::open(&path) {
-        Ok(_) => panic!("it was opened"),
+        Ok(_) => panic!("the unusable basemap was opened"),
         Err(error) => error.to_string(),
     };
     assert!(error().starts_with("No such file"), "{}", error());
@@ -320,7 +320,7 @@ fn unusable_basemaps_are_rejected_with_the_reason() {
         assert_eq!(error(), expected);
     }
     write_protomaps(&path);
-    let complete = fs::read(&path).expect("there");
+    let complete = fs::read(&path).expect("the basemap");
     fs::write(&path, &complete[..complete.len() - 1]).expect("written");
     let expected = format!(
         "the file is truncated: it has {} bytes of {}",
@@ -328,7 +328,8 @@ fn unusable_basemaps_are_rejected_with_the_reason() {
         complete.len()
     );
     assert_eq!(error(), expected);
-    // Header bytes: version, compression of directories and of tiles, tile type, minimum zoom.
+    // These bytes of the header are the version, the compression of directories, the compression of
+    // tiles, the tile type and the minimum zoom.
     for (offset, byte, expected) in [
         (7, 4, "not PMTiles version 3"),
         (
@@ -381,7 +382,7 @@ fn check_config_rejects_an_unusable_basemap() {
             .args(["serve", "--check-config", "--basemap"])
             .arg(&path)
             .output()
-            .expect("it runs");
+            .expect("the program runs");
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         (output.status.code(), stderr)
     };
@@ -408,15 +409,15 @@ fn a_replaced_basemap_is_ignored_and_an_overwritten_one_fails() {
     let before = server.get(&tile).expect(200).body;
     let other = folder.0.path().join("other.pmtiles");
     write_images(&other);
-    fs::rename(&other, &path).expect("it is replaced");
+    fs::rename(&other, &path).expect("the file is replaced");
     assert_eq!(server.get(&tile).expect(200).body, before);
     drop(server);
 
     let (server, tiles) = serve_basemap(&path);
     let tile = format!("{tiles}/6/31/20");
     server.get(&tile).expect(200);
-    let mut file = OpenOptions::new().write(true).open(&path).expect("there");
-    file.seek(SeekFrom::End(-9)).expect("it is longer");
+    let mut file = OpenOptions::new().write(true).open(&path).expect("a file");
+    file.seek(SeekFrom::End(-9)).expect("more than 9 bytes");
     file.write_all(b"something").expect("written");
     file.set_modified(std::time::SystemTime::UNIX_EPOCH)
         .expect("another time");
@@ -448,7 +449,7 @@ fn a_basemap_of_four_gigabytes_is_not_read_into_memory() {
     }
 }
 
-/// The file has leaf directories and duplicate tiles.
+/// The basemap that the package writes has leaf directories.
 #[test]
 fn basemaps_written_by_the_pmtiles_package_are_read() {
     let Some(mut python) = python("a basemap of the pmtiles package") else {
@@ -464,7 +465,7 @@ fn basemaps_written_by_the_pmtiles_package_are_read() {
         (&json!(8), &json!("Package"))
     );
     for z in 0..9_u32 {
-        // A sample across the world, including the corners.
+        // The sample covers the whole world, including its corners.
         let side = 1_u32 << z;
         let step = usize::try_from((side / 6).max(1)).expect("it is small");
         let sample = || (0..side).step_by(step).chain([side - 1]);

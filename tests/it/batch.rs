@@ -1,4 +1,4 @@
-//! Batches of rows, through the library and the `batch` command.
+//! Tests of batches, through the library and through the `batch` command.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -77,7 +77,7 @@ fn run_batch_text(input: &str, request: &BatchRequest) -> String {
 #[track_caller]
 fn batch_error(input: &[u8], request: &BatchRequest) -> String {
     match try_run_batch(input, request, 1) {
-        Ok(_) => panic!("the batch succeeded"),
+        Ok(_) => panic!("the batch must fail, but it succeeded"),
         Err(error) => error.to_string(),
     }
 }
@@ -97,7 +97,8 @@ fn patients(seed: u64) -> Patients {
     Patients::new(&INDEX, seed)
 }
 
-// The expected cells, derived independently from the result of `Index::locate`.
+// The functions below derive the expected cells from the result of `Index::locate`, without the
+// code of the batch.
 
 fn layer_result<'a, 'i>(
     areas: &'a [(Layer, LayerResult<'i>)],
@@ -246,7 +247,8 @@ fn default_columns_match_locate() {
         "LA1 0AA", "SW1A 1AA", "ZZ99 3VZ", "ZZ99 3WZ", "ZZ99 6CZ", "GIR 0AA", "BT1 1AA",
     ];
     let others = others.map(|text| text.parse().expect("a postcode"));
-    // One in sixteen postcodes of the directory, each with a different practice.
+    // The rows are one in sixteen postcodes of the directory, with changing practices, and the
+    // other postcodes.
     let rows: Vec<(Postcode, &String)> = INDEX
         .postcodes()
         .map(|entry| entry.postcode)
@@ -374,7 +376,7 @@ fn rows_can_have_coordinates_instead_of_a_postcode() {
     );
 }
 
-/// Checks the `catchment_status` of a row with this text in the postcode column.
+/// Checks the `catchment_status` of a row that has `postcode` in its postcode column.
 #[track_caller]
 fn check_status(postcode: &str, status: &str) {
     let output = run_batch_text(
@@ -422,15 +424,15 @@ fn every_kind_of_postcode_has_its_status() {
     assert!(latin1.starts_with(b"id,postcode,"));
     assert!(
         String::from_utf8_lossy(&latin1).contains(",malformed,"),
-        "the input bytes are copied"
+        "the status must be malformed"
     );
     assert!(
         latin1.windows(7).any(|bytes| bytes == b"LA1\xa01PN"),
-        "the input bytes are copied"
+        "the input bytes must be copied"
     );
 }
 
-/// Returns the output without its last `added` columns: the input columns of each row.
+/// Returns the input columns of each row, which are all columns except the last `added`.
 fn input_cells(output: &str, added: usize, delimiter: &str) -> String {
     let mut copied = String::new();
     for row in output.split_inclusive('\n') {
@@ -484,7 +486,10 @@ fn quoted_line_feeds_are_part_of_the_row() {
         records[1]["catchment_icc_residence_id"],
         "mb-barrow-and-millom"
     );
-    assert!(output.ends_with(";2025.2"), "a line feed was added");
+    assert!(
+        output.ends_with(";2025.2"),
+        "no line feed must be added to the last row"
+    );
 }
 
 #[test]
@@ -667,7 +672,7 @@ fn ndjson_objects_are_copied_with_output_fields_appended() {
     let output = String::from_utf8(output).expect("text");
     assert_eq!(summary.rows, 4);
     let rows: Vec<&str> = output.split("\r\n").collect();
-    assert_eq!(rows.len(), 6, "blank lines are copied, but are not rows");
+    assert_eq!(rows.len(), 6, "blank lines must be copied");
     for (row, line) in rows.iter().zip(lines) {
         let prefix = line.trim_end_matches(['}', ' ']);
         assert!(row.starts_with(prefix), "{row}");
@@ -712,7 +717,7 @@ fn output_does_not_depend_on_threads_or_row_order() {
         assert_eq!(other, summary);
     }
     assert_eq!(summary.rows, 30_000);
-    // A row has the same result wherever it is in the input.
+    // The result of a row does not depend on its position in the input.
     let text = String::from_utf8(input).expect("text");
     let (names, rows) = text.split_once('\n').expect("names");
     let rows: Vec<&str> = rows
@@ -790,7 +795,7 @@ fn summary_counts_match_the_output_of_dirty_data() {
             icc_count.id
         );
     }
-    // About 3% of the rows have each kind of error, and some rows have several.
+    // Each kind of error occurs in about 3% of the rows. Some rows have several errors.
     for word in [
         "bad_row",
         "no_fixed_abode",
@@ -839,7 +844,7 @@ fn input_and_output_can_be_compressed() {
         assert!(decompressed == plain);
         assert!(
             run_batch(&input, &request) == compressed,
-            "the output differs between runs"
+            "the output of a second run is different"
         );
     }
 }
@@ -1059,7 +1064,7 @@ fn exit_status_is_3_if_there_are_bad_rows() {
     assert_eq!(
         run(fine.path(), &["list.csv", "-o", "out.csv"]).code,
         0,
-        "a malformed postcode is a result, not a bad row"
+        "a malformed postcode must not count as a bad row"
     );
 }
 
@@ -1111,8 +1116,8 @@ fn pipes_give_the_same_output_and_close_cleanly() {
         while stdin.write_all(&csv[csv.len() / 2..]).is_ok() {}
     });
     let mut buffer = [0; 1];
-    // Input that starts in the middle of a row has no header row: the program rejects it, and
-    // neither side blocks.
+    // The program rejects input that starts in the middle of a row, because it has no header row.
+    // Neither side blocks.
     let read = child
         .stdout
         .take()
@@ -1158,7 +1163,7 @@ fn full_disks_and_killed_processes_leave_no_output_file() {
         .expect("the program starts");
     let mut stdin = child.stdin.take().expect("piped");
     stdin.write_all(b"postcode\n").expect("read");
-    // More than fits into the pipe and one block, so that some output is written.
+    // Send more rows than the pipe and one block can hold, so that some output is written.
     stdin
         .write_all(&b"LA18 4DB\n".repeat(200_000))
         .expect("read");

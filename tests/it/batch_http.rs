@@ -1,6 +1,6 @@
-//! Batches over HTTP: the output equals that of `catchment batch`, and misbehaving clients are
-//! handled. The tests write requests to raw connections, so that they can read a response while
-//! they send the request, or never read it.
+//! Tests of batches over HTTP. The output must equal that of `catchment batch`, and misbehaving
+//! clients must not block the server. The tests write requests to raw connections, so that they
+//! can read a response while they send the request, or leave the response unread.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -27,13 +27,13 @@ const NDJSON: &str = "application/x-ndjson";
 
 const SMALL_CSV: &str = "name,postcode,practice_code\nAirey,LA18 4DB,P81064\nRigg,LA1 1PN,P81002\n";
 
-/// A text that occurs only in input, to detect input that is repeated in a response.
+/// A text that occurs only in the input. A response that contains it repeats the input.
 const MARKER: &str = "Zq7Mark";
 
 /// A file of several blocks, with every kind of data error.
 static PATIENTS: LazyLock<Vec<u8>> = LazyLock::new(|| Patients::new(index(), 41).csv(5_000));
 
-/// A response, read from a raw connection.
+/// A response that was read from a raw connection.
 struct RawResponse {
     status: u16,
     head: String,
@@ -44,7 +44,7 @@ struct RawResponse {
 }
 
 impl RawResponse {
-    /// Returns the value of a header; `""` if it is absent.
+    /// Returns the value of a header, or `""` if the header is absent.
     fn header(&self, name: &str) -> &str {
         let lines = self.head.lines().skip(1);
         let named = lines.filter_map(|line| line.split_once(": "));
@@ -89,7 +89,8 @@ impl RawResponse {
     }
 }
 
-/// Returns the head of a request, without `Content-Length` and the empty line at the end.
+/// Returns the request line and headers of a request, without `Content-Length` and without the
+/// empty line at the end.
 fn request_head(path: &str, content_type: &str, more: &str) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Type: {content_type}\r\n{more}"
@@ -104,7 +105,7 @@ fn full_request(path: &str, content_type: &str, more: &str, body: &[u8]) -> Vec<
     request
 }
 
-/// Sends a request while reading the response, until the server closes the connection.
+/// Sends a request and at the same time reads the response, until the server closes the connection.
 #[track_caller]
 fn send_request(server: &Server, request: Vec<u8>) -> RawResponse {
     let stream = server.connect();
@@ -130,7 +131,7 @@ fn read_response(mut stream: TcpStream) -> RawResponse {
 #[track_caller]
 fn parse_response(bytes: &[u8]) -> RawResponse {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
-    let end = end.unwrap_or_else(|| panic!("no head: {}", String::from_utf8_lossy(bytes)));
+    let end = end.unwrap_or_else(|| panic!("no headers: {}", String::from_utf8_lossy(bytes)));
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let status = head[9..12].parse().expect("a status");
     let mut response = RawResponse {
@@ -196,7 +197,7 @@ fn run_cli(input: &[u8], arguments: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-/// Returns the same output as `run_cli`, without starting the program, which takes a while to load
+/// Returns the same output as `run_cli`, but without starting the program, which takes time to load
 /// the dataset.
 fn run_in_process(input: &[u8], columns: &str) -> Vec<u8> {
     let request = columnar::request(columns);
@@ -341,7 +342,8 @@ fn compressed_uploads_are_decompressed() {
 }
 
 fn zstd_frame(bytes: &[u8]) -> Vec<u8> {
-    // A frame of raw blocks (RFC 8878, 3.1.1), independent of the zstd library of the program.
+    // The frame has only raw blocks (RFC 8878, 3.1.1), so the zstd library of the program is not
+    // needed to write it.
     let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58];
     let blocks: Vec<&[u8]> = bytes.chunks(100_000).collect();
     for (index, block) in blocks.iter().enumerate() {
@@ -436,7 +438,7 @@ fn summary_follows_the_output_as_trailer_or_last_record() {
     let output = post_batch(NDJSON, "&summary=last-record", input).complete_body();
     let last_record = output
         .strip_prefix(bare.as_slice())
-        .expect("the same output first");
+        .expect("the output before the summary is the same");
     assert!(last_record.starts_with(b"\n{") && last_record.ends_with(b"}\n"));
     let last_record: Value = serde_json::from_slice(last_record).expect("an object");
     assert_eq!(
@@ -579,7 +581,7 @@ fn check_returns_the_detected_format_and_first_rows() {
         let expected: Vec<&str> = indices.iter().map(|&index| &record[index]).collect();
         assert_eq!(*row, json!(expected));
     }
-    // The start of a file is enough, wherever it is truncated.
+    // The start of a file gives the same preview, even if it ends in the middle of a row.
     let beginning = &PATIENTS[..400_000];
     assert_eq!(post_batch(CSV, "&check", beginning).json(), preview);
     let compressed = gzip(&PATIENTS);
@@ -615,14 +617,15 @@ fn chunk_of_rows() -> Vec<u8> {
     chunk
 }
 
-/// Returns the start of a request: its head and the header row in a chunk.
+/// Returns the start of a request: the request line, the headers, and a chunk with the header row
+/// of the file.
 fn endless_request() -> Vec<u8> {
     let names = "name,postcode,practice_code\n";
     let head = request_head(&batch_path(""), CSV, "Transfer-Encoding: chunked\r\n\r\n");
     format!("{head}{:x}\r\n{names}\r\n", names.len()).into_bytes()
 }
 
-/// Returns chunks with a header row and enough rows for output to start.
+/// Returns chunks with a header row and with enough rows for the output to start.
 fn endless_rows() -> Vec<u8> {
     let names = b"1c\r\nname,postcode,practice_code\n\r\n".to_vec();
     [names, chunk_of_rows().repeat(40)].concat()
@@ -761,13 +764,13 @@ fn retry_until<T>(send: impl Fn() -> T, is_met: impl Fn(&T) -> bool) -> T {
         }
         assert!(
             Instant::now() < deadline,
-            "the condition is not met in time"
+            "the condition was not met within 8 s"
         );
         thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// A client that sends but never reads soon fills all buffers; then the server stops reading.
+/// A client that sends but never reads soon fills all buffers, and then the server stops reading.
 #[test]
 fn unread_responses_pause_the_upload() {
     const LIMIT: usize = 200_000_000;
@@ -778,10 +781,10 @@ fn unread_responses_pause_the_upload() {
         .expect("the request is sent");
     let sent = send_until_blocked(stream.try_clone().expect("a handle"), LIMIT);
     let sent = sent.join().expect("no panic");
-    // Most of the bytes are in the buffers of the kernel on both sides.
+    // Most of these bytes are in the kernel's buffers at both ends of the connection.
     assert!(
         (200_000..40_000_000).contains(&sent),
-        "{sent} bytes were read"
+        "{sent} bytes were sent"
     );
     // When the client disconnects, another batch can start at once.
     drop(stream);
@@ -801,13 +804,13 @@ fn stalled_batches_are_aborted() {
         limits.stall_timeout = Duration::from_millis(300);
     });
     let started = Instant::now();
-    // No rows arrive. No output has been sent yet, so the response is a problem.
+    // This client sends no rows. No output has been sent yet, so the response is a problem.
     let mut stream = server.connect();
     stream
         .write_all(&endless_request())
         .expect("the request is sent");
     read_response(stream).expect_problem(408, "timed_out");
-    // The client does not read: the connection is closed without a problem.
+    // This client does not read, so the server closes the connection without a problem.
     let mut stream = server.connect();
     stream
         .write_all(&endless_request())
@@ -864,7 +867,8 @@ fn shutdown_does_not_wait_for_stalled_batches() {
         ..ServerLimits::default()
     };
     let server = Server::with_batch_limits(embedded(), limits, BatchLimits::default());
-    // One client stops sending and one does not read. The threads of both batches have to end.
+    // One client stops sending, and the other client does not read. The threads of both batches
+    // must end.
     let mut idle_sender = start_upload(&server);
     idle_sender
         .write_all(&endless_rows())
@@ -917,7 +921,7 @@ fn tickets_connect_an_upload_and_a_download() {
             if download_first {
                 thread::sleep(pause);
             }
-            // Like a browser: the whole request is sent before the response is read.
+            // Like a browser, the test sends the whole request before it reads the response.
             let mut stream = SERVER.connect();
             stream.write_all(&request).expect("the request is sent");
             let summary = read_response(stream);
@@ -935,7 +939,7 @@ fn tickets_need_both_requests_and_are_single_use() {
     let server = server_with_limits(|limits| limits.stall_timeout = Duration::from_millis(400));
     read_response(request_download(&server, TICKET)).expect_problem(404, "unknown_ticket");
     read_response(request_download(&server, "1")).expect_problem(400, "malformed");
-    // Without a download request, the upload fails.
+    // Without a download, the upload fails.
     let request = |input: &str| {
         full_request(
             &batch_path(&format!("&ticket={TICKET}")),
@@ -945,11 +949,11 @@ fn tickets_need_both_requests_and_are_single_use() {
         )
     };
     send_request(&server, request(SMALL_CSV)).expect_problem(409, "not_downloaded");
-    // An invalid file: the upload gets the problem, and the download is not found.
+    // If the file is invalid, the upload gets the problem, and the download gets 404.
     let download = request_download(&server, TICKET);
     send_request(&server, request("x\n1\n")).expect_problem(422, "missing_column");
     read_response(download).expect_problem(404, "unknown_ticket");
-    // An error in a later row: the upload gets the problem, and the download is incomplete.
+    // If a later row has an error, the upload gets the problem, and the download is incomplete.
     let many = "Rigg,LA1 1PN,P81002\n".repeat(40_000);
     let download = request_download(&server, TICKET);
     let reading = thread::spawn(move || read_response(download));
@@ -997,7 +1001,7 @@ fn finished_batches_log_no_stall_warning() {
         ))
         .expect("the request is sent");
     read_response(stream).complete_body();
-    // After this time, a watchdog that was still running would have reported a stall.
+    // A watchdog that was still running would report a stall within this time.
     thread::sleep(Duration::from_millis(2_500));
     running.signal("TERM");
     let (_, written) = running.wait_for_exit();
@@ -1115,7 +1119,7 @@ fn form_errors_are_html_pages() {
         .expect_problem(400, "malformed");
     send_request(&SERVER, full_request("/batch", CSV, "", b"x"))
         .expect_problem(415, "unsupported_media_type");
-    // The form is too large. Browsers read the response only after sending the whole body.
+    // The form is too large. Browsers read the response only after they have sent the whole body.
     let long = vec![b'x'; (32 << 20) + (1 << 20)];
     let mut stream = SERVER.connect();
     stream
@@ -1139,12 +1143,12 @@ fn errors_in_the_first_rows_are_problems() {
         let reply = SERVER.post("/api/v1/batch", "text/csv", input);
         reply.expect_problem(422, "unclosed_quote");
     }
-    // The same error in a form.
+    // A form with the same error gets an error page.
     let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\npostcode\n\"LA18 4DB\n\r\n--b--\r\n";
     let page = SERVER.post("/batch", "multipart/form-data; boundary=b", form);
     let page = page.expect(422);
     assert!(page.text().contains("quotation mark"), "{page}");
-    // The download of such a file is not found.
+    // If the first rows have an error, the download gets 404.
     let download = request_download(&SERVER, "00112233445566778899aabbccddee77");
     let ticket = batch_path("&ticket=00112233445566778899aabbccddee77");
     let upload = full_request(&ticket, CSV, "", b"postcode\n\"LA18 4DB\n");
@@ -1159,7 +1163,7 @@ fn responses_start_before_the_upload_ends() {
     stream
         .write_all(head.as_bytes())
         .expect("the request is sent");
-    // Enough rows for output to start; the upload does not end.
+    // Send enough rows for the output to start, but do not end the upload.
     stream
         .write_all(&endless_rows())
         .expect("the request is sent");

@@ -1,4 +1,4 @@
-//! Runs the browser tests in `tests/browser/`, which has a file for each subject.
+//! Runs the browser tests. The folder `tests/browser/` has a file for each subject.
 
 use std::env;
 use std::process::Command;
@@ -12,7 +12,8 @@ use crate::external_tools::{report_skipped, stdout_of};
 fn browser_tests_pass() {
     let Some(browser) = env::var_os("CATCHMENT_BROWSER") else {
         report_skipped(
-            "browser tests: run `npm ci` in tests/browser and set CATCHMENT_BROWSER to Chromium",
+            "browser tests: run `npm ci` in tests/browser and set CATCHMENT_BROWSER to the path of \
+             Chromium",
         );
         return;
     };

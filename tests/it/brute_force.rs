@@ -1,5 +1,5 @@
-//! A brute-force definition of "in an area" in exact arithmetic. The index is compared with it on
-//! random polygons, valid and invalid, and on the embedded ones.
+//! A brute-force point-in-polygon test in exact arithmetic. The tests compare the index with it on
+//! random polygons, valid and invalid, and on the polygons of the embedded dataset.
 
 use catchment::dataset::Dataset;
 use catchment::domain::{
@@ -16,9 +16,9 @@ use crate::point_in_polygon;
 /// Easting and northing in millimetres.
 pub(crate) type Point = (i32, i32);
 
-/// Returns whether polygons contain a point: whether a ray from the point to the east crosses their
-/// edges an odd number of times. An edge includes its lower end but not its upper end, and a point
-/// on an edge counts as east of it.
+/// Returns whether polygons contain a point, that is, whether a ray from the point to the east
+/// crosses the edges an odd number of times. An edge includes its lower end but not its upper end,
+/// and a point on an edge counts as east of the edge.
 pub(crate) fn contains(polygons: &[GridPolygon], (x, y): Point) -> bool {
     let (x, y) = (i128::from(x), i128::from(y));
     let mut is_inside = false;

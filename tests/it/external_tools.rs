@@ -1,16 +1,18 @@
-//! External programs. A test that needs a program that is not installed reports that it is skipped.
+//! Runs external programs. If a program is not installed, the test that needs it is skipped and
+//! prints a note.
 
 use std::env;
 use std::io::{self, Write as _};
 use std::process::Command;
 
-/// Returns the Python that `CATCHMENT_PYTHON` names, which must have the packages of
-/// tests/requirements.txt. If the variable is not set, reports that `what` is skipped.
+/// Returns a command that runs the Python interpreter that `CATCHMENT_PYTHON` names. It must have
+/// the packages of tests/requirements.txt. If the variable is not set, prints that `what` is
+/// skipped.
 pub(crate) fn python(what: &str) -> Option<Command> {
     let python = env::var_os("CATCHMENT_PYTHON");
     if python.is_none() {
         report_skipped(&format!(
-            "{what}: set CATCHMENT_PYTHON to a Python with tests/requirements.txt"
+            "{what}: set CATCHMENT_PYTHON to a Python with the packages of tests/requirements.txt"
         ));
     }
     python.map(Command::new)
@@ -26,8 +28,8 @@ pub(crate) fn stdout_of(program: &mut Command) -> String {
     stdout
 }
 
-/// Prints a note to standard error, bypassing the test harness, which hides the output of passing
-/// tests.
+/// Writes a note directly to standard error, because the test harness hides the captured output of
+/// tests that pass.
 pub(crate) fn report_skipped(what: &str) {
     let line = format!("SKIPPED {what}\n");
     let written = io::stderr().write_all(line.as_bytes());
