@@ -48,7 +48,7 @@ pub(crate) fn contains(polygons: &[GridPolygon], (x, y): Point) -> bool {
     is_inside
 }
 
-/// Returns the ids of the boundaries that contain a point, in order.
+/// Returns the ids of the boundaries that contain a point, in the order of `boundaries`.
 pub(crate) fn areas_containing(boundaries: &[Boundary], point: Point) -> Vec<&str> {
     let matching = boundaries
         .iter()
@@ -63,7 +63,7 @@ pub(crate) fn grid_at_mm((x, y): Point) -> BritishGrid {
     grid
 }
 
-/// Returns the ids of the areas that the index finds by boundary.
+/// Returns the ids of the areas that cover a point according to the index.
 pub(crate) fn areas_in_index(index: &Index, layer: Layer, point: Point) -> Vec<&str> {
     let areas = index.areas_covering(layer, grid_at_mm(point), DAY);
     areas.into_iter().map(|area| area.id.as_str()).collect()
@@ -123,11 +123,12 @@ fn boundary(index: usize, polygons: &[Vec<Vec<Point>>]) -> Boundary {
 }
 
 fn build_index(boundaries: &[Boundary]) -> Index {
-    Index::build(dataset_of(Layer::Icc, boundaries.to_vec())).expect("one layer, no tables")
+    Index::build(dataset_of(Layer::Icc, boundaries.to_vec())).expect("the dataset is consistent")
 }
 
-/// An irregular grid whose cells are assigned to a few areas. Among the areas are neighbours,
-/// enclaves, islands, holes that touch at a corner, and edges inside an area that must cancel out.
+/// An irregular grid whose cells are assigned to a few areas. Some areas are neighbours, enclaves
+/// or islands. Some have holes that touch at a corner, or edges in the interior that must cancel
+/// out.
 #[derive(Debug)]
 struct IrregularGrid {
     /// The distance between corners in millimetres.
@@ -170,7 +171,8 @@ impl IrregularGrid {
             .collect()
     }
 
-    /// Returns every corner, every middle of an edge, and the points a millimetre off them.
+    /// Returns every corner and every midpoint of an edge, and the four points that are one
+    /// millimetre away from each of them.
     fn test_points(&self) -> Vec<Point> {
         let mut places = Vec::new();
         for row in 0..=CELLS_PER_SIDE {
@@ -190,7 +192,8 @@ impl IrregularGrid {
         places
     }
 
-    /// Returns whether a point is inside the grid by more than the displacement of any corner.
+    /// Returns whether a point is inside the grid, and farther from its outline than any corner can
+    /// be displaced.
     fn is_well_inside(&self, (x, y): Point) -> bool {
         let margin = self.step / 5 + 1;
         let inside = |origin: i32, value: i32| {
@@ -205,9 +208,9 @@ fn irregular_grids() -> impl Strategy<Value = IrregularGrid> {
         usize::try_from((CELLS_PER_SIDE + 1) * (CELLS_PER_SIDE + 1)).expect("not negative");
     let cells = usize::try_from(CELLS_PER_SIDE * CELLS_PER_SIDE).expect("not negative");
     let size = prop_oneof![
-        // Cells of ten millimetres: every point is near a border.
+        // With cells of ten millimetres, every point is near a border.
         Just((10, (300_000_000, 480_000_000))),
-        // Cells of 1.2 km and of 200 km: the products need 128 bits.
+        // With cells of 1.2 km and of 200 km, the products need 128 bits.
         Just((1_234_560, (299_999_999, 479_999_999))),
         Just((200_000_000, (-150_000_000, 300_000_000))),
     ];
@@ -223,8 +226,8 @@ fn irregular_grids() -> impl Strategy<Value = IrregularGrid> {
     })
 }
 
-/// Returns a strategy for rings of arbitrary vertices: figures of eight, spikes, rings of zero
-/// area, repeated vertices.
+/// Returns a strategy for rings of arbitrary vertices, such as figures of eight, spikes, rings of
+/// zero area and rings with repeated vertices.
 fn any_rings() -> impl Strategy<Value = Vec<Vec<Vec<Vec<Point>>>>> {
     let near = (300_000_000_i32..300_000_012, 480_000_000_i32..480_000_012);
     let far = (
@@ -240,7 +243,7 @@ fn any_rings() -> impl Strategy<Value = Vec<Vec<Vec<Vec<Point>>>>> {
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 96,
-        // The same polygons on every run.
+        // A fixed seed gives the same polygons in every run.
         rng_seed: RngSeed::Fixed(27_700),
         failure_persistence: None,
         ..ProptestConfig::default()
@@ -307,7 +310,7 @@ fn index_matches_the_definition_on_the_embedded_layers() {
 }
 
 /// The name of a case, its areas as polygons of rings, and the number of points in a box of
-/// 40 × 40 mm that are in one area; the others are in none.
+/// 40 × 40 mm that are in an area. No point is in two areas.
 type GeometryCase = (&'static str, Vec<Vec<Vec<Vec<Point>>>>, usize);
 
 #[test]
@@ -369,7 +372,7 @@ fn index_matches_the_definition_on_holes_islands_and_enclaves() {
         ),
     ];
     for (name, areas, expected) in cases {
-        // On the lines between cells of the index, and away from them.
+        // Some of these positions are on the lines between cells of the index, and some are not.
         for (east, north) in [(0, 0), (1 << 28, 3 << 28), (299_999_987, 479_999_973)] {
             let shifted =
                 |ring: &Vec<Point>| ring.iter().map(|(x, y)| (x + east, y + north)).collect();

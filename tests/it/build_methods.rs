@@ -1,4 +1,4 @@
-//! Build options that the embedded dataset does not use.
+//! Tests of build options that the embedded dataset does not use.
 
 use std::fs;
 

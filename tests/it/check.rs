@@ -1,5 +1,5 @@
-//! `catchment check`: valid datasets have no findings, each error is reported with its code, and
-//! the embedded dataset has only its known findings.
+//! Tests of `catchment check`. Valid datasets have no findings, each error is reported with its
+//! code, and the embedded dataset has only known findings.
 
 use std::process::{Command, Output};
 
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::fixture::{TestDataset, square};
 
-/// Checks that a dataset has a finding, and returns it.
+/// Checks that a dataset has a finding with `code`, `severity` and `words`. Returns the finding.
 #[track_caller]
 fn check_finding(fixture: &TestDataset, severity: Severity, code: &str, words: &[&str]) -> Finding {
     let findings = check(&fixture.dataset());
@@ -19,10 +19,14 @@ fn check_finding(fixture: &TestDataset, severity: Severity, code: &str, words: &
     let found = findings
         .into_iter()
         .find(|finding| finding.code == code)
-        .unwrap_or_else(|| panic!("no {code} in {messages:#?}"));
+        .unwrap_or_else(|| panic!("no finding {code} in {messages:#?}"));
     assert_eq!(found.severity, severity, "{}", found.message);
     for word in words {
-        assert!(found.message.contains(word), "`{word}`: {}", found.message);
+        assert!(
+            found.message.contains(word),
+            "`{word}` is not in: {}",
+            found.message
+        );
     }
     found
 }
@@ -339,7 +343,7 @@ fn embedded_dataset_has_only_known_findings() {
     };
     let [mismatch] = messages_of("count_mismatch")[..] else {
         panic!(
-            "one system's page contradicts itself: {:?}",
+            "only one system's page must contradict itself, but the findings are: {:?}",
             messages_of("count_mismatch")
         );
     };
@@ -350,11 +354,11 @@ fn embedded_dataset_has_only_known_findings() {
         "dataset has 8 ICCs",
         "9, 11, 12",
     ] {
-        assert!(mismatch.contains(words), "`{words}`: {mismatch}");
+        assert!(mismatch.contains(words), "`{words}` is not in: {mismatch}");
     }
     let [lancaster] = messages_of("population_out_of_range")[..] else {
         panic!(
-            "one ICC is too large: {:?}",
+            "only one ICC must be too large, but the findings are: {:?}",
             messages_of("population_out_of_range")
         );
     };

@@ -1,4 +1,4 @@
-//! The commands of the built program.
+//! Tests of the commands of the built program.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -119,9 +119,9 @@ fn locate_prints_a_text_result() {
     insta::assert_snapshot!(stdout(&output));
 }
 
-/// Command-line arguments.
+/// The command-line arguments of a look-up.
 type Arguments = &'static [&'static str];
-/// The HTTP parameters that are equivalent to some arguments.
+/// The HTTP parameters of a look-up.
 type Fields = &'static [(&'static str, &'static str)];
 
 /// Returns the body of the HTTP response to a look-up with these parameters.
@@ -171,7 +171,7 @@ fn locate_json_matches_the_http_response() {
     });
 }
 
-/// Returns input lines: postcodes of every kind, some with a practice, and random text.
+/// Returns input lines, with postcodes of every kind, some with a practice, and random text.
 fn input_lines() -> Vec<String> {
     let mut lines: Vec<String> = [
         "LA18 4DB",

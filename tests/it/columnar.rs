@@ -1,4 +1,5 @@
-//! Columnar batches: the output for Parquet files and Arrow streams has the same cells as for CSV.
+//! Tests of columnar batches. The output for Parquet files and Arrow streams must have the same
+//! cells as the output for CSV.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -39,7 +40,7 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
     Index::build(dataset).expect("the dataset is valid")
 });
 
-/// Returns a request with the defaults of the service and these output columns.
+/// Returns a request with the default values of the service and the given output columns.
 pub(crate) fn request(columns: &str) -> BatchRequest {
     BatchRequest {
         format: None,
@@ -124,7 +125,7 @@ fn read_parquet(bytes: &[u8]) -> (SchemaRef, Vec<RecordBatch>, usize) {
     )
 }
 
-/// Formats a cell as in CSV.
+/// Formats a cell as in the CSV output.
 fn cell_text(array: &dyn Array, row: usize) -> String {
     match array.data_type() {
         _ if array.is_null(row) => String::new(),
@@ -167,8 +168,8 @@ fn to_csv(names: &[String], columns: &[Vec<String>]) -> Vec<u8> {
     writer.into_inner().expect("ended")
 }
 
-/// Converts columns to record batches of very different lengths. The columns have each of the
-/// supported text types in turn.
+/// Converts columns to record batches of very different lengths. The supported text types are used
+/// for the columns in turn.
 pub(crate) fn to_record_batches(names: &[String], columns: &[Vec<String>]) -> Vec<RecordBatch> {
     let rows = columns[0].len();
     let cuts = [0, 1, 1, 1_500, 1_503, rows];
@@ -207,8 +208,8 @@ pub(crate) fn to_record_batches(names: &[String], columns: &[Vec<String>]) -> Ve
     batches.map(with_metadata).collect()
 }
 
-/// Formats a value of an input column of any type. Dictionaries may be re-encoded, so their values
-/// are compared instead of their keys.
+/// Formats a value of an input column of any type. Dictionaries may be re-encoded, so this function
+/// formats the value of a key instead of the key.
 fn debug_value(array: &ArrayRef, row: usize) -> String {
     match array.as_any_dictionary_opt() {
         Some(dictionary) if array.is_valid(row) => {
@@ -236,14 +237,14 @@ fn check_cells(csv: &[u8], output_batches: &[RecordBatch], input_batches: &[Reco
             .collect();
         assert_eq!(found, names.iter().collect::<Vec<_>>());
         for row in 0..batch.num_rows() {
-            let record = records.next().expect("too few rows");
+            let record = records.next().expect("no more rows than in the CSV output");
             for index in input_columns..names.len() {
                 let found = cell_text(batch.column(index), row);
                 assert_eq!(found, record[index], "{} of {record:?}", &names[index]);
             }
         }
     }
-    assert!(records.next().is_none(), "too few rows");
+    assert!(records.next().is_none(), "the output has too few rows");
     let texts = |batches: &[RecordBatch], index: usize| -> Vec<String> {
         let all = batches.iter().flat_map(|batch| {
             let array = batch.column(index).clone();
@@ -328,7 +329,7 @@ fn long_batches_are_split_and_row_groups_are_preserved() {
     let (bytes, _) =
         run_parquet_file(&to_parquet(input_batches), &request(""), 3).expect("the batch succeeds");
     let (_, batches, groups) = read_parquet(&bytes);
-    assert_eq!(groups, 1, "the input has one row group");
+    assert_eq!(groups, 1, "the output must have one row group, as the input");
     check_order(&batches);
 }
 
@@ -436,7 +437,7 @@ fn null_columns_are_missing_and_files_without_rows_are_valid() {
 #[track_caller]
 fn check_error(outcome: BatchResult, words: &[&str]) {
     let error = match outcome {
-        Ok(_) => panic!("the batch succeeded"),
+        Ok(_) => panic!("the batch must fail, but it succeeded"),
         Err(error) => error.to_string(),
     };
     for word in words {
@@ -571,25 +572,25 @@ fn arrow_streams_are_answered_batch_by_batch() {
         writer.flush().expect("written");
         let mut reader = StreamReader::try_new(output, None).expect("a stream");
         for _ in 0..3 {
-            // Each batch is sent after the output of the previous one has arrived.
+            // Each batch is sent after the output of the previous batch has arrived.
             let batch = reader.next().expect("a batch").expect("a valid batch");
             sender
                 .send(cell_text(batch.column(1), 0))
-                .expect("the test receives it");
+                .expect("the test receives the cell");
             writer.write(&rows).expect("written");
             writer.flush().expect("written");
         }
         drop(writer.into_inner());
         sender
             .send(reader.count().to_string())
-            .expect("the test receives it");
+            .expect("the test receives the count");
     });
     let mut receive = || {
         receiver
             .recv_timeout(Duration::from_secs(120))
             .unwrap_or_else(|_| {
                 child.kill().expect("the program is running");
-                panic!("no output while the stream is open");
+                panic!("there was no output while the stream was open");
             })
     };
     assert_eq!(

@@ -1,5 +1,5 @@
-//! Validation of datasets and builds: errors name the file and position, and a failed build leaves
-//! the old dataset unchanged.
+//! Tests of the validation of datasets and builds. Errors name the file and position, and a failed
+//! build leaves the old dataset unchanged.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,8 +17,9 @@ use crate::fixture::TestDataset;
 
 const BRITISH_GRID: &str = r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM["D_OSGB_1936",SPHEROID["Airy_1830",6377563.396,299.3249646]],PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",400000.0],PARAMETER["False_Northing",-100000.0],PARAMETER["Central_Meridian",-2.0],PARAMETER["Scale_Factor",0.9996012717],PARAMETER["Latitude_Of_Origin",49.0],UNIT["Meter",1.0],AUTHORITY["EPSG","27700"]]"#;
 
-/// Returns a fixture whose boundaries are a shapefile. K is a square of 10 km with a lake, an islet
-/// to the south and an enclave of L, the village; L is the square to the east.
+/// Returns a fixture whose boundaries are a shapefile. K is a square of 10 km by 10 km, with a hole
+/// for a lake, a hole for a village that belongs to L, and an islet to the south. L is the village
+/// and the square to the east.
 fn shapefile_fixture() -> TestDataset {
     let mut fixture = TestDataset::new().replace(
         "postcodes.csv",
@@ -85,7 +86,7 @@ fn shapefile_of(shapes: &[(&str, shapefile::Polygon)]) -> Vec<(&'static str, Vec
         .into()
 }
 
-/// Returns the error from loading a dataset; empty if the dataset is valid.
+/// Returns the error from loading a dataset, or an empty text if the dataset is valid.
 fn load_error(folder: &Path) -> String {
     load(folder).err().unwrap_or_default()
 }
@@ -130,7 +131,12 @@ fn shapefile_holes_after_another_part_are_read_correctly() {
         ("the sea between", 304_500.0, 398_000.0, &[]),
         ("the east", 315_000.0, 405_000.0, &["l"]),
         ("the shared border", 310_000.0, 405_000.0, &["l"]),
-        ("a millimetre west of it", 309_999.999, 405_000.0, &["k"]),
+        (
+            "a millimetre west of the border",
+            309_999.999,
+            405_000.0,
+            &["k"],
+        ),
     ] {
         assert_eq!(found(easting, northing), expected, "{place}");
     }
@@ -142,7 +148,7 @@ fn shapefile_holes_after_another_part_are_read_correctly() {
     };
     let answer = index.locate(&query);
     let Some((Layer::Icc, LayerResult::Areas(areas))) = answer.residence.first() else {
-        panic!("ICCs are areas, and the first layer");
+        panic!("the first layer must be that of ICCs, and must have areas");
     };
     assert_eq!(
         (areas[0].area.id.as_str(), areas[0].basis),
@@ -163,7 +169,7 @@ fn shapefile_holes_after_another_part_are_read_correctly() {
     };
     assert_eq!((parts("k"), parts("l")), (vec![3, 1], vec![1, 1]));
 
-    // The position of a corner in degrees is that of the transformation of its grid position.
+    // The position of a corner in degrees is its transformed grid position.
     let boundary = index.boundary(Layer::Icc, "k", DAY).expect("a boundary");
     let lonlats: Vec<(f64, f64)> = boundary.lonlat.0[0]
         .exterior()
@@ -273,7 +279,7 @@ fn paths_outside_the_dataset_folder_are_rejected() {
         fs::write(folder.path().join("x.geojson"), "{}").expect("a file");
         let text = fs::read_to_string(toy.join(dataset::MANIFEST)).expect("a manifest");
         let text = text.split("# SHA-256").next().expect("text");
-        // The path is used once for a file of a layer, and once for an unused file.
+        // The path is used once for the file of a layer, and once for a file that no layer uses.
         for text in [
             text.replace("areas/icc.shp", outside),
             format!(
@@ -390,7 +396,7 @@ fn consecutive_versions_do_not_overlap() {
 
 // ---- failed builds -----------------------------------------------------------------------------
 
-/// A copy of the sources with few postcodes, so that a build is fast.
+/// A copy of the sources, with only a few postcodes, so that a build is fast.
 pub(crate) struct SourceCopy(TempDir);
 
 impl SourceCopy {
@@ -417,7 +423,7 @@ impl SourceCopy {
         SourceCopy(folder)
     }
 
-    /// Creates a copy without the golden queries, which fail with few postcodes.
+    /// Creates a copy without the golden queries, because most of their postcodes are missing.
     pub(crate) fn without_golden_queries() -> SourceCopy {
         let line = "golden_queries = \"source/golden_queries.csv\"\n";
         SourceCopy::new().replace("build.toml", line, "")
@@ -440,7 +446,7 @@ impl SourceCopy {
     }
 }
 
-/// Checks that the build fails with an error that contains these words, and changes no file.
+/// Checks that the build fails with an error that contains these words, and that no file changes.
 #[track_caller]
 fn check_build_fails(source_copy: &SourceCopy, words: &[&str]) {
     fs::create_dir_all(source_copy.output()).expect("a folder");

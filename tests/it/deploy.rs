@@ -1,5 +1,5 @@
-//! The deployment files, and the claims of the documentation for operators that a program can
-//! check.
+//! Tests of the deployment files, and of those statements in the documentation for operators that a
+//! program can check.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -69,7 +69,9 @@ fn systemd_unit_is_hardened() {
         Ok(analysed) if !String::from_utf8_lossy(&analysed.stderr).contains("unrecognized") => {
             assert!(analysed.status.success(), "{analysed:?}");
         }
-        _ => crate::external_tools::report_skipped("deploy/catchment.service: no systemd-analyze"),
+        _ => crate::external_tools::report_skipped(
+            "deploy/catchment.service: install a version of systemd-analyze with --offline",
+        ),
     }
 }
 
@@ -82,7 +84,7 @@ fn systemd_stop_timeout_exceeds_the_shutdown_grace() {
         .and_then(|text| text.parse::<u64>().ok())
         .expect("a stop timeout in seconds");
     let limits = catchment::http::ServerLimits::default();
-    // Two more seconds to write the log.
+    // Allow two more seconds to write the log.
     let longest = limits.shutdown_grace.max(limits.shutdown_delay).as_secs() + 2;
     assert!(seconds > longest, "{seconds} s, {longest} s");
     assert!(limits.shutdown_delay < limits.shutdown_grace);
@@ -90,8 +92,8 @@ fn systemd_stop_timeout_exceeds_the_shutdown_grace() {
     assert!(page.contains(&format!("terminationGracePeriodSeconds: {seconds} ")));
 }
 
-/// Returns the system calls of a systemd set, including nested sets; `None` if the set is unknown
-/// or systemd-analyze is not installed.
+/// Returns the system calls of a systemd set, including those of nested sets. Returns `None` if the
+/// set is unknown or systemd-analyze is not installed.
 fn syscalls_in_set(set: &str) -> Option<BTreeSet<String>> {
     let output = Command::new("systemd-analyze")
         .args(["syscall-filter", "--no-pager", set])
@@ -113,7 +115,7 @@ fn syscalls_in_set(set: &str) -> Option<BTreeSet<String>> {
 
 /// Returns the system calls that the `SystemCallFilter` lines of a unit allow.
 fn allowed_syscalls(unit: &str) -> Option<BTreeSet<String>> {
-    // systemd always allows these.
+    // systemd always allows the system calls of this set.
     let mut allowed = syscalls_in_set("@default")?;
     let lines = unit
         .lines()
@@ -155,7 +157,7 @@ fn systemd_unit_allows_every_syscall_of_the_service() {
     let allowed = allowed_syscalls(&read("deploy/catchment.service"));
     let (true, Some(allowed)) = (can_trace, allowed) else {
         crate::external_tools::report_skipped(
-            "system calls of the service: no strace or systemd-analyze",
+            "system calls of the service: install strace and systemd-analyze",
         );
         return;
     };
@@ -193,7 +195,7 @@ fn container_has_only_the_program_and_runs_unprivileged() {
     assert!(last.contains("\nUSER 65532:65532\n"), "{last}");
     assert!(
         !last.contains("RUN "),
-        "the last stage runs programs: {last}"
+        "the last stage must not run programs: {last}"
     );
     for line in file
         .lines()
@@ -245,19 +247,19 @@ fn tests_named_in_threats_md_exist() {
     for row in rows {
         let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
         let [_, _, tests] = cells[..] else {
-            panic!("not three cells (threat, control, test): {row}")
+            panic!("the row must have three cells (threat, control, test): {row}")
         };
         let names = code_spans(tests);
-        assert!(!names.is_empty(), "no test: {row}");
+        assert!(!names.is_empty(), "the row names no test: {row}");
         for name in names {
             let (file, test) = name
                 .split_once("::")
-                .unwrap_or_else(|| panic!("not of the form file::test: {name}"));
+                .unwrap_or_else(|| panic!("{name} must have the form file::test"));
             let written = format!("fn {test}() {{");
             let is_test = |(path, text): &(PathBuf, String)| {
                 path.file_stem().is_some_and(|stem| stem == file) && text.contains(&written)
             };
-            assert!(found.iter().any(is_test), "no test {name}: {row}");
+            assert!(found.iter().any(is_test), "the test {name} does not exist: {row}");
         }
     }
 }
@@ -288,7 +290,7 @@ fn documented_metrics_exist_and_are_complete() {
                     .filter(|text| metrics.contains(text))
             });
             let exists = metrics.contains(&name) || base.is_some();
-            // The prefix of a key is not a metric.
+            // `catchment_` is the prefix of API keys, not a metric.
             assert!(
                 exists || name == "catchment_",
                 "{page}: the metric {name} does not exist"

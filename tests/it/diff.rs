@@ -1,5 +1,5 @@
-//! `catchment diff`: identical datasets have no differences, and for changed datasets exactly the
-//! changes are reported.
+//! Tests of `catchment diff`. Identical datasets have no differences, and for changed datasets the
+//! output lists exactly the changes.
 
 use std::fs;
 use std::path::Path;
@@ -19,8 +19,8 @@ fn diff_from_fixture(new: &TestDataset) -> DatasetDifference {
     diff(TestDataset::new().dataset(), new.dataset(), DAY).expect("the datasets are compared")
 }
 
-/// Returns the fixture with a strip of 500 m west of the border moved from K to L. One postcode is
-/// in the strip.
+/// Returns the fixture in which a strip of land, 500 m wide and west of the border, has moved from
+/// K to L. One postcode is in the strip.
 fn fixture_with_moved_border() -> TestDataset {
     let (middle, top) = (309_500.0, 410_000.0);
     TestDataset::new()
@@ -66,7 +66,7 @@ fn moved_borders_transfer_geometry_and_postcodes() {
     assert!(close(found.areas[0].lost_km2, 5.0) && close(found.areas[0].gained_km2, 0.0));
     assert!(close(found.areas[1].gained_km2, 5.0) && close(found.areas[1].lost_km2, 0.0));
     let [strip] = &found.transferred[..] else {
-        panic!("one strip moves: {:?}", found.transferred);
+        panic!("exactly one strip must move: {:?}", found.transferred);
     };
     assert_eq!(
         (strip.from.as_deref(), strip.to.as_deref()),
@@ -74,7 +74,7 @@ fn moved_borders_transfer_geometry_and_postcodes() {
     );
     assert!(close(strip.km2, 5.0));
     let [postcode] = &found.postcodes[..] else {
-        panic!("one postcode moves: {:?}", found.postcodes);
+        panic!("exactly one postcode must move: {:?}", found.postcodes);
     };
     assert_eq!(postcode.postcode.to_string(), "LA1 1AD");
     let icc = |answer: &Option<catchment::diff::PostcodeAnswer>| {
@@ -147,7 +147,7 @@ fn changed_ids_are_a_removal_and_an_addition() {
 fn names_practices_memberships_and_postcodes_are_compared_by_field() {
     let renamed = diff_from_fixture(&TestDataset::new().replace("areas.csv", "Kay", "Kay and Jay"));
     let [area] = &renamed.areas[..] else {
-        panic!("one area: {:?}", renamed.areas);
+        panic!("exactly one area must change: {:?}", renamed.areas);
     };
     let names = (area.old_name.as_deref(), area.new_name.as_deref());
     assert_eq!(names, (Some("Kay ICC"), Some("Kay and Jay ICC")));

@@ -1,5 +1,5 @@
-//! The pages of areas, practices and groups: their content matches the files of the dataset, and
-//! every link works.
+//! Tests of the pages of areas, practices and groups. Their content must match the files of the
+//! dataset, and every link must work.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
@@ -40,7 +40,7 @@ fn rows(file: &str) -> Vec<Row> {
     table(&Path::new(COMMITTED_DATASET).join(file))
 }
 
-/// Iterates over the rows whose `from` and `to` make them valid on a date.
+/// Returns the rows that are valid on a date, according to their `from` and `to`.
 fn valid_on<'r>(rows: &'r [Row], date: &'r str) -> impl Iterator<Item = &'r Row> {
     rows.iter().filter(move |row| {
         (row["from"].is_empty() || row["from"].as_str() <= date)
@@ -48,7 +48,7 @@ fn valid_on<'r>(rows: &'r [Row], date: &'r str) -> impl Iterator<Item = &'r Row>
     })
 }
 
-/// Returns whether a practice was open at the end of a day.
+/// Returns whether a practice was open on a day. The date in `closed` is its last open day.
 fn is_open(practice: &Row, date: &str) -> bool {
     practice["closed"].is_empty() || date <= practice["closed"].as_str()
 }
@@ -58,9 +58,9 @@ fn practices_by_code() -> BTreeMap<String, Row> {
     rows.map(|row| (row["ods_code"].clone(), row)).collect()
 }
 
-/// The maximum number of pages of each kind to visit, and that of static maps, which are slow to
-/// draw.
+/// The maximum number of pages of each kind that the test visits.
 const PAGES_PER_KIND: usize = 5;
+/// The maximum number of static maps of each kind that the test requests. Maps are slow to draw.
 const MAPS_PER_KIND: usize = 1;
 
 /// Returns the kind of a URL: its path with `*` in place of ids, and the names of its parameters.
@@ -73,7 +73,7 @@ fn url_kind(url: &str) -> String {
         .map(|part| part.split('=').next().unwrap_or(""))
         .collect();
     fields.sort_unstable();
-    // Later segments are ids, except these words.
+    // Segments after the first are ids, except for these words.
     let segment_kind = |index: usize| match segments[index] {
         word @ ("postcodes" | "items" | "collections" | "api" | "v1" | "areas" | "practices") => {
             word
@@ -139,7 +139,7 @@ fn links_of_every_kind_of_page_work() {
     ] {
         assert!(
             visited.contains_key(expected),
-            "no link to {expected}: {kinds:#?}"
+            "no page links to {expected}: {kinds:#?}"
         );
     }
 }
@@ -395,7 +395,7 @@ fn closed_practices_and_their_successors_link_to_each_other() {
             "{from}"
         );
     }
-    // On its last day the practice was open and had its own patients.
+    // On its last day, the practice was open and had patients of its own.
     let (_, king_street) = visit("/practices/P81064?as_of=2018-06-30", 200);
     assert!(!king_street.text().contains("Its patients moved to"));
     assert!(king_street.text().contains("Its last day is 30 June 2018"));
@@ -466,7 +466,7 @@ fn groups_list_their_communities_and_unnamed_groups_are_not_known() {
     ] {
         assert!(page(path).text().contains(sentence), "{path}");
     }
-    // A group of a sub-community is named with that sub-community.
+    // A group of a sub-community is listed with the name of the sub-community.
     let millom = page("/areas/icc/mb-barrow-and-millom");
     assert!(
         millom
@@ -539,7 +539,7 @@ fn links_keep_the_date_and_dataset() {
         let has_both = link.contains("as_of=2023-05-06&dataset=2025.2");
         assert!(has_both || is_exempt, "{link}");
     }
-    // Without a date, the links have no date either.
+    // If the URL of a page has no date, the links on the page have no date.
     let (_, page) = visit("/areas/icc/mb-kendal", 200);
     assert!(page.links().iter().all(|link| !link.contains("as_of=")));
 }
@@ -604,7 +604,7 @@ fn practices_are_filtered_by_name_address_code_area_and_status() {
             "{area}"
         );
     }
-    // The field contains the submitted text, escaped.
+    // The field contains the submitted text, with its special characters escaped.
     let typed = "\"><script>alert(1)</script>";
     let (reply, page) = visit(
         &format!("/practices?{}", encode_fields(&[("name", typed)])),
@@ -680,7 +680,7 @@ fn comparisons_show_the_changes_in_the_files() {
             .text()
             .contains("The first date must be before the second date")
     );
-    // Each date with changes is a link that compares it with the day before.
+    // Each date with changes has a link to a comparison with the day before.
     let (_, page) = visit("/compare?layer=sub-icb", 200);
     assert!(
         page.links()
@@ -749,7 +749,7 @@ fn problems_are_html_for_browsers_and_json_for_clients() {
         let (reply, page) = visit(path, status);
         assert_eq!(reply.header("cache-control"), "no-store", "{path}");
         assert!(page.links().contains(link), "{path}: {:?}", page.links());
-        assert!(!reply.text().contains("Zq7Mark"), "{path} is repeated");
+        assert!(!reply.text().contains("Zq7Mark"), "{path}: the page repeats the input");
         SERVER.get(path).expect_problem(status, code);
         let json = SERVER.send("GET", path, &[("accept", "application/json")], None);
         json.expect_problem(status, code);
@@ -818,7 +818,7 @@ fn directory_pages_are_cacheable_and_support_conditional_requests() {
         let head = SERVER.send("HEAD", &path, &[], None).expect(200);
         assert_eq!((head.header("etag"), head.body.len()), (tag, 0));
     }
-    // An empty parameter has the same effect as a missing one.
+    // An empty parameter has the same effect as a missing parameter.
     let blank = SERVER
         .get("/practices?name=&area=&status=&as_of=")
         .expect(200);

@@ -1,5 +1,5 @@
-//! `build` reproduces the committed dataset, and its content matches the published tables in
-//! `data/source`, which these tests read with code of their own.
+//! Tests that `build` reproduces the committed dataset, and that the content of the dataset matches
+//! the published tables in `data/source`. The tests have their own code to read these tables.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -21,9 +21,10 @@ use tempfile::TempDir;
 pub(crate) const DAY: Date = date(2025, 11, 30);
 
 pub(crate) const COMMITTED_DATASET: &str = "data/lancashire-and-cumbria";
-/// The two sub-ICB locations that have ICCs, and the two that have neighbourhood teams. No
-/// registrations are modelled between the two pairs.
+/// The two sub-ICB locations that have ICCs.
 const SUB_ICBS_WITH_ICCS: [&str; 2] = ["01K", "01H"];
+/// The two sub-ICB locations that have neighbourhood teams. No registrations are modelled between
+/// them and the sub-ICB locations with ICCs.
 const SUB_ICBS_WITH_TEAMS: [&str; 2] = ["01A", "00Q"];
 
 fn is_in_dataset(sub_icb: &str) -> bool {
@@ -137,8 +138,8 @@ fn district(lsoa: &Row) -> &str {
     name.rsplit_once(' ').expect("a district and a number").0
 }
 
-/// Returns whether Morecambe Bay separates a district from an ICC, so that no registrations
-/// from the district at the ICC's practices are modelled.
+/// Returns whether Morecambe Bay separates a position in a district from an ICC. If it does, no
+/// registrations of people who live there are modelled at the ICC's practices.
 fn is_blocked_by_the_bay(district: &str, easting: f64, icc: &str) -> bool {
     let far: &[&str] = match district {
         "Barrow-in-Furness" | "Copeland" => &[
@@ -398,8 +399,8 @@ fn icb_of(sub_icb: &str) -> &'static str {
     }
 }
 
-/// Returns the place of an LSOA, from its district. In a district of two ICBs, such as Copeland,
-/// only the LSOAs of the ICB of the place belong to the place.
+/// Returns the place of an LSOA, from its district. In a district that two ICBs share, such as
+/// Copeland, only the LSOAs in the ICB of the place belong to the place.
 fn place_of<'h>(lsoa: &Row, hierarchy: &'h [Row]) -> Option<&'h str> {
     let place = hierarchy.iter().find(|row| {
         let districts = row["lsoa_selector"].strip_prefix("lsoa11nm=");
@@ -409,7 +410,7 @@ fn place_of<'h>(lsoa: &Row, hierarchy: &'h [Row]) -> Option<&'h str> {
     place.map(|row| row["id"].as_str())
 }
 
-/// LSOA, layer, area, `from` and `to`.
+/// The cells of an assignment: LSOA, layer, area, `from` and `to`.
 type Assignment = (String, &'static str, String, &'static str, &'static str);
 
 /// Returns the area of every LSOA in every layer except GP practices.
@@ -434,7 +435,7 @@ fn expected_assignments() -> BTreeSet<Assignment> {
             add("neighbourhood-team", team, "");
         }
         let sub_icb = lsoa["sub_icb"].as_str();
-        // A source states when the CCG began only for the sub-ICB locations with ICCs.
+        // The date on which the CCG began is known only for the sub-ICB locations with ICCs.
         let known_from = SUB_ICBS_WITH_ICCS
             .contains(&sub_icb)
             .then_some("2017-04-01");
@@ -453,7 +454,7 @@ fn assignments_and_memberships_match_their_source_tables() {
         .into_iter()
         .filter(|row| row["layer"] != "gp-practice")
         .map(|row| {
-            assert_eq!(row["share"], "", "only practices have shares");
+            assert_eq!(row["share"], "", "only GP practices must have shares");
             ["statistical_area", "layer", "area", "from", "to"].map(|column| row[column].clone())
         })
         .collect();
@@ -480,7 +481,8 @@ fn assignments_and_memberships_match_their_source_tables() {
             "icb"
         ]
         .map(count),
-        // Craven is in the ICB but in none of its places; Copeland except Millom is in another ICB.
+        // Craven is in the ICB but in none of its places. Copeland, except for Millom, is in another
+        // ICB.
         [413, 335, 748, 748, 538, 748]
     );
 
@@ -546,7 +548,7 @@ fn ring(positions: &serde_json::Value) -> Ring {
         let scaled = value.as_f64().expect("a number") * 1e7;
         assert!(
             (scaled - scaled.round()).abs() < 1e-3,
-            "more than 7 decimals"
+            "a coordinate has more than 7 decimal places"
         );
         scaled.round() as i64
     };
@@ -554,12 +556,12 @@ fn ring(positions: &serde_json::Value) -> Ring {
     let mut ring: Ring = positions
         .map(|position| (units(&position[0]), units(&position[1])))
         .collect();
-    assert_eq!(ring.first(), ring.last(), "a ring is closed");
+    assert_eq!(ring.first(), ring.last(), "the ring is not closed");
     ring.pop();
     ring
 }
 
-/// Iterates over directed edges, which have the interior to their left.
+/// Returns the directed edges of polygons. The interior is to the left of each edge.
 fn edges(polygons: &[Vec<Ring>]) -> impl Iterator<Item = (Vertex, Vertex)> + '_ {
     polygons.iter().flatten().flat_map(|ring| {
         let next = |index: usize| ring[(index + 1) % ring.len()];
@@ -567,7 +569,8 @@ fn edges(polygons: &[Vec<Ring>]) -> impl Iterator<Item = (Vertex, Vertex)> + '_ 
     })
 }
 
-/// Returns twice the area, in square units. Holes run clockwise and are subtracted.
+/// Returns twice the area of polygons, in square units. Holes run clockwise, so their area is
+/// subtracted.
 fn doubled_area(polygons: &[Vec<Ring>]) -> i128 {
     edges(polygons)
         .map(|(a, b)| i128::from(a.0) * i128::from(b.1) - i128::from(b.0) * i128::from(a.1))
@@ -578,8 +581,8 @@ fn area_file(layer: &str) -> PathBuf {
     Path::new(COMMITTED_DATASET).join(format!("areas/{layer}.geojson"))
 }
 
-/// Returns the LSOAs of each area of each layer, from the published tables. Those of practices are
-/// from the shares in the dataset, which have their own test.
+/// Returns the LSOAs of each area of each layer, from the published tables. The LSOAs of practices
+/// are from the shares in the dataset, which another test checks.
 fn expected_lsoas() -> Vec<(&'static str, BTreeMap<String, BTreeSet<String>>)> {
     let mut layers: BTreeMap<&str, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
     for (code, layer, area, ..) in expected_assignments() {
@@ -673,7 +676,7 @@ fn boundaries_are_valid_and_no_ring_touches_itself() {
 
 // ---- modelled registrations --------------------------------------------------------------------
 
-/// Returns each practice's share of the people of an LSOA according to the formula, by ODS code.
+/// Returns, by ODS code, each practice's share of the people of an LSOA according to the formula.
 fn modelled_shares(
     lsoa: &Row,
     centre: (f64, f64),
@@ -768,8 +771,8 @@ fn all_shares() -> BTreeMap<String, BTreeMap<String, f64>> {
         .collect()
 }
 
-/// Returns the group with the largest share of the people of each LSOA, and the first by id of
-/// several equal ones.
+/// Returns, for each LSOA, the group with the largest share of its people. Of groups with equal
+/// shares, it is the group with the first id.
 fn plurality_groups(group_of: impl Fn(&Row) -> Option<String>) -> BTreeMap<String, String> {
     let groups: HashMap<String, String> = expected_practices()
         .into_iter()
@@ -806,7 +809,7 @@ fn modelled_shares_follow_the_formula_and_start_at_five_per_cent() {
             let found = written.get(&(code.clone(), practice.clone()));
             // The limit of 5% applies before shares are rounded to three decimals.
             if share >= 0.05 {
-                let found = found.unwrap_or_else(|| panic!("{practice} has {share} of {code}"));
+                let found = found.unwrap_or_else(|| panic!("no share of {practice} in {code}: {share}"));
                 assert!(
                     (found - share).abs() <= 0.000_5 + 1e-9,
                     "{code} {practice}: {share}"
@@ -822,7 +825,7 @@ fn modelled_shares_follow_the_formula_and_start_at_five_per_cent() {
     }
     assert_eq!(written.len(), expected);
     assert!(just_below > 0, "no share is just below the limit");
-    // Every active practice with a known list size has a share somewhere.
+    // Every active practice with a known list size has a share of at least one LSOA.
     let covered: BTreeSet<&String> = written.keys().map(|(_, practice)| practice).collect();
     assert_eq!(covered.len(), open_practices().len());
 }
@@ -936,7 +939,7 @@ fn area_of<'i>(answer: &LocateAnswer<'i>, layer: Layer) -> Option<(&'i str, Basi
         Some((_, LayerResult::Areas(areas))) => match areas.as_slice() {
             [] => None,
             [area] => Some((&area.area.id, area.basis)),
-            _ => panic!("two areas of {layer}"),
+            _ => panic!("the result has several areas of {layer}"),
         },
         _ => None,
     }
@@ -978,8 +981,8 @@ fn postcodes_and_most_coordinates_are_in_the_icc_of_their_lsoa() {
         by_grid += u32::from(found.is_some_and(|(icc, _)| icc == expected));
     }
     assert_eq!(total, 14_584);
-    // With boundaries generalised to 200 m, 99.33% of the postcodes are in the right area, and
-    // 99.83% if the nearest area within 150 m counts.
+    // With boundaries generalised to 200 m, 99.33% of the postcodes are in the right area. The
+    // percentage is 99.83% if the nearest area within 150 m counts.
     let per_mille = |count: u32| f64::from(count) / f64::from(total) * 1_000.0;
     assert!(
         (per_mille(by_boundary) - 993.3).abs() < 0.05,
@@ -1016,8 +1019,8 @@ fn postcodes_and_most_coordinates_are_in_the_team_of_their_lsoa() {
         by_grid += u32::from(found.is_some_and(|(team, _)| team == expected));
     }
     assert_eq!(total, 20_569);
-    // The percentages are lower than for ICCs: in towns, generalised boundaries cut through
-    // streets, and these areas have no coast, where the nearest area would help.
+    // The percentages are lower than for ICCs. In towns, generalised boundaries cut through streets.
+    // These areas also have no coast, where the nearest area is usually the right area.
     let per_mille = |count: u32| f64::from(count) / f64::from(total) * 1_000.0;
     assert!(
         (per_mille(by_boundary) - 988.8).abs() < 0.05,
@@ -1039,7 +1042,7 @@ fn postcodes_are_in_the_sub_icb_icb_place_and_pcn_of_their_sources() {
         let postcode = row["postcode"].parse().expect("a postcode");
         let answer = locate(Locator::Postcode(postcode));
         for (layer, expected) in [
-            // From the column of the postcode table, not of the boundary file.
+            // This code is from the column of the postcode table, not from the boundary file.
             (Layer::SubIcb, Some(row["sub_icb"].as_str())),
             (Layer::Icb, Some(icb_of(&row["sub_icb"]))),
             (Layer::Place, place_of(lsoa, &hierarchy)),

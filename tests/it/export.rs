@@ -1,5 +1,5 @@
-//! `catchment export`: the look-up tables, whose cells equal those of a batch for the same date,
-//! and files of areas and tiles.
+//! Tests of `catchment export`. The cells of the look-up tables must equal those of a batch for the
+//! same date, and GDAL must be able to read the files of areas and tiles.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -28,7 +28,7 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
 });
 
 type Record = HashMap<String, String>;
-/// The rows of each key, in order of their validity.
+/// The rows of each key, in order of the dates from which they are valid.
 type Table = BTreeMap<String, Vec<Record>>;
 
 type ExportFunction =
@@ -108,7 +108,7 @@ fn batch_records(queries: &[(String, String)], column: &str) -> Vec<Record> {
         .collect()
 }
 
-/// Returns the dates on both sides of every change in the rows, and a few others.
+/// Returns the date of every change in the rows, the day before each change, and a few other dates.
 fn dates_around_changes(rows: &[Record]) -> BTreeSet<String> {
     let mut days = BTreeSet::new();
     for row in rows {
@@ -187,8 +187,8 @@ fn check_against_batch(
         let reasons = reasons.iter().map(|name| row[name].as_str());
         let reasons: Vec<&str> = reasons.filter(|reason| !reason.is_empty()).collect();
         let batch_reasons = answer["catchment_reason"].split(';');
-        // A batch gives the reason for unknown groups by registration, instead of by residence,
-        // only if the practice belongs to a community.
+        // If the practice belongs to no community, the batch gives the reason for the unknown groups
+        // of the residence, instead of those of the registration.
         let mut batch_reasons: Vec<&str> = batch_reasons
             .filter(|batch_reason| !batch_reason.is_empty())
             .collect();
@@ -435,11 +435,11 @@ fn gdal_reads_exported_areas_and_tiles() {
     }
     assert!(
         bytes("areas.gpkg") == bytes("again.gpkg"),
-        "the files differ"
+        "the GeoPackage files differ"
     );
     assert!(
         bytes("areas.pmtiles") == bytes("again.pmtiles"),
-        "the files differ"
+        "the PMTiles files differ"
     );
     let manifest: Value = serde_json::from_slice(&bytes("areas.gpkg.manifest.json")).expect("JSON");
     assert_eq!(manifest["areas"], 29);

@@ -1,5 +1,5 @@
-//! Fairness: neither a single client nor many waiting clients use up the capacity for look-ups and
-//! for other clients.
+//! Tests of fairness. Neither a single client nor many waiting clients can use up the capacity for
+//! look-ups and for other clients.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -17,7 +17,7 @@ fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-/// Starts a server that trusts loopback, so that `X-Forwarded-For` selects the client.
+/// Starts a server that trusts a proxy on loopback, so that `X-Forwarded-For` selects the client.
 fn server(limits: ServerLimits, batches: BatchLimits) -> Server {
     let access = AccessConfig {
         trusted_proxies: vec!["127.0.0.1".parse().expect("a network")],
@@ -54,7 +54,7 @@ fn post_batch(server: &Server, client: &str) -> Reply {
     server.send("POST", "/api/v1/batch", &headers, Some(CSV))
 }
 
-/// Returns the bytes received so far, without waiting.
+/// Returns the bytes that have been received, without waiting for more.
 fn response_so_far(stream: &TcpStream) -> String {
     stream.set_nonblocking(true).expect("a socket");
     let mut bytes = [0; 1_024];
@@ -101,7 +101,7 @@ fn waiting_downloads_leave_capacity_for_lookups_and_other_clients() {
         .collect();
     thread::sleep(ms(300));
     let answers: Vec<String> = others.iter().map(response_so_far).collect();
-    // Which of the three is rejected depends on the order in which they are read.
+    // Which of the three requests is rejected depends on the order in which the server reads them.
     let waiting = answers.iter().filter(|text| text.is_empty()).count();
     let refused = answers
         .iter()
@@ -146,7 +146,7 @@ fn readiness_fails_while_connections_are_rejected() {
     });
     let refused = read_to_close(server.connect());
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
-    // One of the two continues, and sends a readiness check.
+    // The first of the two connections completes its request and then sends a readiness check.
     let rest = "\"LA18 4DB\"}GET /health/ready HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
     busy[0]
         .write_all(rest.as_bytes())
@@ -208,8 +208,8 @@ fn queued_batches_are_served_in_turn_by_client() {
         })
         .collect();
     thread::scope(|scope| {
-        // This batch arrives after ten batches of another client, and is served after at most one
-        // of them.
+        // This batch arrives after ten batches of another client, but it is served after at most
+        // one of those batches.
         let queued = scope.spawn(|| post_batch(&server, "192.0.2.2"));
         thread::sleep(ms(300));
         drop(first);
@@ -235,7 +235,7 @@ fn slow_uploads_are_aborted() {
         let stop = &stop;
         let started = Instant::now();
         scope.spawn(move || {
-            // As long as the server reads, send at twice the rate below which a batch is stalled.
+            // While the server reads, send at twice the rate below which a batch counts as stalled.
             let rows = CSV.repeat(25);
             let chunk = format!("{:x}\r\n{rows}\r\n", rows.len());
             let may_send = || !stop.load(Ordering::Relaxed) && started.elapsed() < ms(20_000);
@@ -262,7 +262,7 @@ fn slow_uploads_are_aborted_sooner_when_others_wait() {
     let server = server(ServerLimits::default(), batches);
     let mut slow = connect_and_send(&server, &endless_batch_request("192.0.2.1"));
     thread::sleep(ms(2_000));
-    // No other client has waited, so the slow batch is not aborted.
+    // No other client is waiting, so the slow batch is not aborted.
     slow.write_all(b"9\r\nLA18 4DB\n\r\n")
         .expect("the request is sent");
     assert!(!response_so_far(&slow).contains("408"));

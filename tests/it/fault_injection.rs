@@ -1,6 +1,6 @@
-//! Machine failures: the program is killed at any step; disks are full, failing or read-only; files
-//! are corrupted; clocks jump. Each output is then the complete old or new version, and the command
-//! can be run again without manual repair.
+//! Tests of machine failures. The program is killed at any step, disks are full, failing or
+//! read-only, files are corrupted, and clocks jump. After each failure, the output is the complete
+//! old or new version, and the command can be run again without manual repair.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,11 +29,11 @@ use crate::server::{client, send};
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_catchment");
-/// A signal that cannot be caught.
+/// The number of SIGKILL, a signal that a process cannot catch.
 const KILL: i32 = 9;
 
-/// Every system call by which the program changes the disk, except `write`: written data has only a
-/// temporary name until one of these.
+/// Every system call by which the program changes the disk, except `write`. Data that is written has
+/// a temporary name until the program makes one of these calls.
 const DISK_CALLS: [&str; 17] = [
     "fsync",
     "fdatasync",
@@ -97,8 +97,8 @@ const OPERATIONS: [WriteOperation; 5] = [
     WriteOperation::RevokeKey,
 ];
 
-/// A folder in which an operation has been done once, and input with which a second run writes a
-/// different output.
+/// A folder in which an operation has been run once. The input has then been changed, so that a
+/// second run writes a different output.
 struct FaultTest {
     operation: WriteOperation,
     files: PublishedFiles,
@@ -238,7 +238,7 @@ impl FaultTest {
                     .arg(self.output_path());
             }
             WriteOperation::Export => {
-                // The old output has fewer layers.
+                // The first run exports fewer layers.
                 let is_first = self.old.is_none();
                 command.args(["export", "--force", "--quiet", "--as-of", "2025-01-01"]);
                 command
@@ -257,8 +257,8 @@ impl FaultTest {
         command
     }
 
-    /// Checks that the output is the complete old or new version, and that its manifest describes
-    /// it. Returns whether it is the new one.
+    /// Checks that the output is the complete old or new version, and that the manifest describes
+    /// the output. Returns whether the output is the new version.
     #[track_caller]
     fn check_complete(&self, when: &str) -> bool {
         let now = read_content(&self.output_path());
@@ -266,7 +266,7 @@ impl FaultTest {
         match (&self.new, self.operation) {
             (Some(new), _) => assert!(
                 is_old || now == *new,
-                "{:?} {when}: neither the old nor the new version",
+                "{:?} {when}: the output is neither the old nor the new version",
                 self.operation
             ),
             (None, operation) => {
@@ -306,7 +306,7 @@ impl FaultTest {
         );
         assert!(
             self.check_complete(when),
-            "{:?} {when}: no new output",
+            "{:?} {when}: the output is not the new version",
             self.operation
         );
         self.restore();
@@ -339,7 +339,8 @@ fn run(command: &mut Command) -> Output {
         .expect("the program runs")
 }
 
-/// Wraps a command in strace, which injects an error or a signal into the `n`-th call of this name.
+/// Wraps a command in strace, which injects `what`, an error or a signal, into the `n`-th system
+/// call with the name `call`.
 fn with_fault(command: &Command, call: &str, what: &str, n: usize) -> Command {
     let mut traced = Command::new("strace");
     traced.args(["--follow-forks", "--output=/dev/null"]);
@@ -350,7 +351,7 @@ fn with_fault(command: &Command, call: &str, what: &str, n: usize) -> Command {
     traced
 }
 
-/// Returns which of the calls the command makes.
+/// Returns those of `calls` that the command makes.
 fn calls_made(case: &FaultTest, calls: &[&'static str]) -> Vec<&'static str> {
     case.restore();
     let trace_path = case.path("calls");
@@ -370,7 +371,7 @@ fn calls_made(case: &FaultTest, calls: &[&'static str]) -> Vec<&'static str> {
     calls.iter().filter(is_made).copied().collect()
 }
 
-/// Returns whether an optional program works, and reports if it does not.
+/// Returns whether an optional program works, and prints a note if it does not.
 fn is_available(program: &str, arguments: &[&str]) -> bool {
     let available = Command::new(program)
         .args(arguments)
@@ -379,7 +380,7 @@ fn is_available(program: &str, arguments: &[&str]) -> bool {
         .status()
         .is_ok_and(|status| status.success());
     if !available {
-        eprintln!("not tested here: `{program}` is missing or lacks permission");
+        eprintln!("SKIPPED a test: `{program}` is not installed or lacks a permission");
     }
     available
 }
@@ -444,7 +445,7 @@ fn kills_at_any_time_leave_the_old_or_new_output() {
             // The process may have exited already.
             let _ = child.kill();
             child.wait().expect("the process exits");
-            case.check_complete(&format!("killed after {n} sixths of its time"));
+            case.check_complete(&format!("killed after {n} sixths of its run time"));
         }
         case.check_succeeds("after all faults");
     }
@@ -483,8 +484,8 @@ fn disk_errors_are_reported_and_leave_no_partial_output() {
     if !can_trace() {
         return;
     }
-    // Calls that create or rename files. If a call that removes files failed, temporary files would
-    // remain.
+    // These calls write files, but do not remove them. If a call that removes a file failed, a
+    // temporary file would remain.
     const FAILING_CALLS: [&str; 12] = [
         "fsync",
         "fdatasync",
@@ -593,7 +594,7 @@ fn full_disks_are_reported_and_keep_the_old_output() {
         cmp "$1/many-keys.toml" "$disk/keys.toml"
         test "$(cat "$disk/answered.csv")" = old
         test "$(ls -A "$disk" | tr '\n' ' ')" = 'answered.csv data filler keys.toml '
-        # The old dataset can be used, and after the disk grows, the commands succeed.
+        # The old dataset is still usable. After the disk has grown, the commands succeed.
         "$0" locate PR30SG --data "$disk/data" --as-of 2025-01-01 > /dev/null
         mount -o remount,size=40m "$disk"
         for work in works lists adds; do "$work" "$1"; done
@@ -619,7 +620,7 @@ fn file_size_limits_are_reported_and_keep_the_old_output() {
         shell.arg(command.get_program()).args(command.get_args());
         run(&mut shell)
     };
-    // The limit is in blocks of 512 bytes. The output is about a megabyte.
+    // The limit is in blocks of 512 bytes. The size of the output is about 1 MB.
     let limited = shell("64");
     let stderr = String::from_utf8_lossy(&limited.stderr).into_owned();
     assert_eq!(limited.status.code(), Some(2), "{stderr}");
@@ -658,7 +659,8 @@ fn read_only_file_systems_are_reported_and_can_be_served() {
     run_in_mount_namespace(script, &[&case.path("")]);
 }
 
-/// Writes the fixture to a folder; returns the folder and the content as text.
+/// Writes the fixture to a temporary folder. Returns the temporary folder, the folder of the
+/// dataset, and the content of the dataset as text.
 fn fixture_on_disk() -> (TempDir, PathBuf, String) {
     let temporary = TestDataset::new().write_to_temp_dir();
     let folder = temporary.path().join("toy");
@@ -686,7 +688,7 @@ fn count_rejections(mutations: impl Fn(&[u8]) -> Vec<Vec<u8>>) -> usize {
             fs::write(&file, mutated).expect("a file");
             match dataset::read(&DatasetSource::Folder(folder.clone())) {
                 Err(_) => rejected += 1,
-                // The checksum of the manifest does not cover its own line.
+                // The checksum of the manifest does not cover the line that contains it.
                 Ok(other) => {
                     assert_eq!(path.as_path(), Path::new(MANIFEST), "mutation {index}");
                     assert_eq!(
@@ -711,15 +713,15 @@ fn flip_bit(bytes: &[u8], bit: usize) -> Vec<u8> {
 
 #[test]
 fn flipped_bits_are_rejected_or_change_nothing() {
-    // Flip every bit of the manifest, which has the checksums of the other files, and one in eleven
-    // bits of these.
+    // Flip every bit of the manifest, which has the checksums of the other files, and every eleventh
+    // bit of the other files.
     let rejected = count_rejections(|bytes| {
         let is_manifest = bytes.starts_with(b"name = ");
         let step = if is_manifest { 1 } else { 11 };
         let bits = (0..8 * bytes.len()).step_by(step);
         bits.map(|bit| flip_bit(bytes, bit)).collect()
     });
-    println!("{rejected} files with a flipped bit rejected");
+    println!("{rejected} files with a flipped bit were rejected");
     assert!(rejected > 10_000, "{rejected}");
 }
 
@@ -730,11 +732,11 @@ fn truncated_files_are_rejected_or_change_nothing() {
             .map(|index| bytes[..index].to_vec())
             .collect()
     });
-    println!("{rejected} truncated files rejected");
+    println!("{rejected} truncated files were rejected");
     assert!(rejected > 3_000, "{rejected}");
 }
 
-/// Writes the fixture as a release whose version is also in the name of an area.
+/// Writes the fixture as a release. The name of an area contains the version of the release.
 fn write_release(folder: &Path, version: &str) {
     let mut fixture = TestDataset::new().replace("areas.csv", "Kay", &format!("Kay of {version}"));
     fixture.manifest = fixture
@@ -760,7 +762,7 @@ fn datasets_replaced_during_reading_are_read_again() {
         let outcome = std::panic::catch_unwind(|| {
             let deadline = Instant::now() + Duration::from_secs(60);
             while published.load(Ordering::SeqCst) < 40 {
-                assert!(Instant::now() < deadline, "no release is published");
+                assert!(Instant::now() < deadline, "no release was published in time");
                 let read = dataset::read(&DatasetSource::Folder(folder.clone()))
                     .expect("a complete dataset");
                 let version = &read.manifest.version;
@@ -806,7 +808,7 @@ fn services_killed_during_a_reload_restart_on_a_complete_dataset() {
         assert_eq!(
             served_version(again.address),
             new,
-            "the release was published before the restart"
+            "the restarted service must use the new release"
         );
     }
 }
@@ -926,7 +928,7 @@ const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 #[test]
 fn clock_jumps_change_only_the_current_date() {
     if !Path::new(FAKETIME).exists() {
-        eprintln!("not tested here: libfaketime is missing (Debian package `faketime`)");
+        eprintln!("SKIPPED jumps of the clock: install libfaketime (Debian package `faketime`)");
         return;
     }
     let temporary = TempDir::new().expect("a folder");
@@ -1028,7 +1030,8 @@ fn requests_succeed_during_a_minute_of_reloads() {
             .map(|_| {
                 scope.spawn(|| {
                     while !is_over.load(Ordering::SeqCst) {
-                        // This panics if parts of a response are from different releases.
+                        // `located_version` panics if parts of a response are from different
+                        // releases.
                         located_version(address);
                         responses.fetch_add(1, Ordering::Relaxed);
                     }

@@ -6,12 +6,13 @@ use std::path::Path;
 use catchment::dataset::{self, Dataset, DatasetSource, Manifest};
 use tempfile::TempDir;
 
-/// A test dataset. K and L are squares of 10 km, L to the east of K.
+/// A test dataset. Its communities K and L are squares of 10 km by 10 km. L is to the east of K.
 #[derive(Clone)]
 pub(crate) struct TestDataset {
     pub(crate) manifest: String,
     pub(crate) files: BTreeMap<String, Vec<u8>>,
-    /// The boundaries of the communities as British National Grid metres, for `areas/icc.geojson`.
+    /// The boundaries of the communities for `areas/icc.geojson`, in metres on the British National
+    /// Grid.
     pub(crate) boundaries: BTreeMap<&'static str, Vec<(f64, f64)>>,
 }
 

@@ -1,4 +1,4 @@
-//! The coordinate transformation against the test points of Ordnance Survey.
+//! Tests of the coordinate transformation with the test points of Ordnance Survey.
 
 use catchment::{
     domain::{BritishGrid, LonLat},
@@ -7,10 +7,10 @@ use catchment::{
 
 const TOLERANCE_M: f64 = 0.001;
 
-/// Point, direction, longitude, latitude, easting, northing.
+/// The cells of a row: point, direction, longitude, latitude, easting and northing.
 type Row = (String, String, f64, f64, f64, f64);
 
-/// Returns the rows of OS for one direction, which must be TP01 to TP40.
+/// Returns the test points for one direction, which must be TP01 to TP40.
 fn test_points(direction: &str) -> Vec<Row> {
     let mut reader = csv::ReaderBuilder::new()
         .comment(Some(b'#'))
@@ -45,7 +45,7 @@ fn grid_to_lonlat_matches_os_test_points_within_a_millimetre() {
 
 #[test]
 fn conversions_return_domain_types() {
-    // User guide, worked example: Caister water tower.
+    // These are the coordinates of Caister water tower, the worked example in the user guide.
     let lonlat = LonLat::new(1.716_073_972, 52.658_007_833).expect("on the Earth");
     let grid = BritishGrid::from_metres(651_409.804, 313_177.450).expect("on the grid");
 
@@ -62,7 +62,7 @@ fn positions_off_the_grid_are_not_converted() {
     let places = [
         ("Paris", 2.35, 48.86),
         ("Amsterdam", 4.90, 52.37),
-        ("Galway Bay's west", -9.9, 53.2),
+        ("west of Galway Bay", -9.9, 53.2),
         ("Faroe Islands", -6.77, 62.01),
         ("Null Island", 0.0, 0.0),
         ("the Antipodes Islands", 178.77, -49.68),
@@ -82,7 +82,8 @@ fn positions_off_the_grid_are_not_converted() {
     assert!(to_lonlat_degrees(400_000.0, 1_251_000.0).is_none());
 }
 
-/// Returns the distance in metres between two positions a few millimetres apart, on a sphere.
+/// Returns the distance on a sphere, in metres, between two positions that are a few millimetres
+/// apart.
 fn surface_distance_m(a: (f64, f64), b: (f64, f64)) -> f64 {
     let metres_per_degree = 6_371_008.8_f64.to_radians();
     let east = (a.0 - b.0) * b.1.to_radians().cos();

@@ -1,5 +1,5 @@
-//! Hostile batch files: false lengths, decompression bombs, endless forms. Each is rejected with a
-//! specific error before it uses much memory.
+//! Tests of hostile batch files and forms, such as files with false lengths, decompression bombs and
+//! endless forms. Each of them is rejected with a specific error before it uses much memory.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -83,7 +83,7 @@ struct MessageClaims {
     body_length: i64,
 }
 
-/// Returns the start of a stream: the schema message for these columns.
+/// Returns the start of a stream, which is the schema message for `columns`.
 fn schema_message(columns: &[(&str, DataType)]) -> Vec<u8> {
     let fields: Vec<Field> = columns
         .iter()
@@ -138,8 +138,8 @@ fn batch_message(claims: &MessageClaims, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Returns a stream with a column of `rows` postcodes. `parts` are its compressed buffers, each
-/// with the uncompressed length that it claims.
+/// Returns a stream with a column of `rows` postcodes. `parts` are the compressed buffers of the
+/// column, each with the uncompressed length that it claims.
 fn postcode_stream(codec: CompressionType, rows: i64, parts: [(&[u8], i64); 2]) -> Vec<u8> {
     let mut body = Vec::new();
     let mut buffers = vec![(0, 0)];
@@ -223,14 +223,14 @@ fn claimed_lengths_of_compressed_buffers_are_checked() {
             check_excess(run_bytes(&input), too_large);
             check_excess(run_bytes(&gzip(&input)), too_large);
         }
-        // Within the limit on bytes, but above the ratio.
+        // The claimed length is within the limit on bytes, but above the limit on the ratio.
         let input = postcode_stream(codec, 2, [(&offsets, 12), (&texts, 8 << 20)]);
         check_excess(run_bytes(&input), ExceededLimit::DecompressionRatio);
         for length in [14, 16, 1 << 19, -2, i64::MIN] {
             let input = postcode_stream(codec, 2, [(&offsets, 12), (&texts, length)]);
             check_damaged(run_bytes(&input));
         }
-        // A frame that decompresses to more than its claimed length.
+        // This frame decompresses to more than its claimed length.
         let zeros = compress(&vec![0; 16 << 20]);
         check_damaged(run_bytes(&postcode_stream(
             codec,
@@ -313,7 +313,7 @@ fn lengths_of_messages_and_buffers_are_checked() {
             claims.buffers[2] = buffer
         })));
     }
-    // Three buffers that each claim the whole body.
+    // Three buffers each claim the whole body, or all of it except the first byte.
     check_damaged(run_bytes(&stream_with(&|claims| {
         claims.buffers = vec![(0, 32), (0, 32), (1, 31)]
     })));
@@ -439,7 +439,7 @@ fn decompression_bombs_are_rejected() {
     for compressed in [gzip(&empty), zstd(&empty)] {
         check_excess(run_bytes(&compressed), ExceededLimit::DecompressionRatio);
     }
-    // A valid frame, then one that requires a window of 16 MiB.
+    // After a valid frame, the input has a frame that requires a window of 16 MiB.
     let window = [0x28, 0xb5, 0x2f, 0xfd, 0, (24 - 10) << 3, 1, 0, 0];
     let input = [zstd(b"postcode\nLA1 1PN\n").as_slice(), &window].concat();
     check_excess(run_bytes(&input), ExceededLimit::ZstdWindow(8 << 20));
@@ -494,7 +494,8 @@ fn parquet_files_with_false_lengths_are_rejected() {
         run_parquet_file(&long_footer),
         ExceededLimit::MetadataBytes(LIMITS.metadata_bytes),
     );
-    // `15 02` after the name of the schema's root states one column. Make it claim 2^31 - 1.
+    // The bytes `15 02` after the name of the schema's root mean one column. Replace them, so that
+    // they mean 2^31 - 1 columns.
     let footer = length - 8 - footer_bytes(&valid);
     let name = valid[footer..]
         .windows(12)
@@ -523,8 +524,8 @@ fn memory_bytes(running: &ServiceProcess, name: &str) -> u64 {
     number.expect("kilobytes") * 1_024
 }
 
-/// Sends a body and reads the whole response. Returns its start; of a long response, parts are left
-/// out.
+/// Sends a body and reads the whole response. Returns the response, without some parts if it is
+/// long.
 fn post_batch(running: &ServiceProcess, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(running.address).expect("the server is listening");
     let timeout = Some(Duration::from_secs(60));
@@ -573,7 +574,7 @@ fn one_request_uses_less_than_128_mb() {
         2,
         [(&zstd(&OFFSETS), 12), (&zeros, 15 << 20)],
     );
-    // 15 MiB of random bytes in each of several batches, so that no ratio limit applies.
+    // Each of several batches contains 15 MiB of random text, which exceeds no limit on ratios.
     let mut state = 1_u64;
     let random: String = (0..15 << 18)
         .map(|_| {
@@ -601,7 +602,7 @@ fn one_request_uses_less_than_128_mb() {
     let endless_header = [b"--b\r\nX: ".to_vec(), vec![b'x'; 30 << 20]].concat();
     let long_file = form(&[b"postcode\n".to_vec(), b"LA18 4DB\n".repeat(3 << 20)].concat());
     let multipart = "multipart/form-data; boundary=b";
-    // Invalid dates of 60,000 letters.
+    // These rows have invalid dates, each with 60,000 letters.
     let long_day = |index: usize| format!("LA1 1PN,{index}{}\n", "d".repeat(60_000));
     let long_days: String = (0..2_500).map(long_day).collect();
     let long_days = format!("postcode,day\n{long_days}").into_bytes();
