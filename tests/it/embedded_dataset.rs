@@ -481,8 +481,8 @@ fn assignments_and_memberships_match_their_source_tables() {
             "icb"
         ]
         .map(count),
-        // Craven is in the ICB but in none of its places. Copeland, except for Millom, is in another
-        // ICB.
+        // Craven is in the ICB but in none of its places. Copeland is in another ICB, except for
+        // Millom.
         [413, 335, 748, 748, 538, 748]
     );
 
@@ -809,7 +809,7 @@ fn modelled_shares_follow_the_formula_and_start_at_five_per_cent() {
             let found = written.get(&(code.clone(), practice.clone()));
             // The limit of 5% applies before shares are rounded to three decimals.
             if share >= 0.05 {
-                let found = found.unwrap_or_else(|| panic!("no share of {practice} in {code}: {share}"));
+                let found = found.unwrap_or_else(|| panic!("no share of {practice} in {code}"));
                 assert!(
                     (found - share).abs() <= 0.000_5 + 1e-9,
                     "{code} {practice}: {share}"
@@ -1019,8 +1019,8 @@ fn postcodes_and_most_coordinates_are_in_the_team_of_their_lsoa() {
         by_grid += u32::from(found.is_some_and(|(team, _)| team == expected));
     }
     assert_eq!(total, 20_569);
-    // The percentages are lower than for ICCs. In towns, generalised boundaries cut through streets.
-    // These areas also have no coast, where the nearest area is usually the right area.
+    // The percentages are lower than for ICCs, because generalised boundaries cut through streets in
+    // towns. These areas also have no coast, where the nearest area is usually the right area.
     let per_mille = |count: u32| f64::from(count) / f64::from(total) * 1_000.0;
     assert!(
         (per_mille(by_boundary) - 988.8).abs() < 0.05,

@@ -32,8 +32,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_catchment");
 /// The number of SIGKILL, a signal that a process cannot catch.
 const KILL: i32 = 9;
 
-/// Every system call by which the program changes the disk, except `write`. Data that is written has
-/// a temporary name until the program makes one of these calls.
+/// Every system call by which the program changes the disk, except `write`. Data that is written
+/// has a temporary name until the program makes one of these calls.
 const DISK_CALLS: [&str; 17] = [
     "fsync",
     "fdatasync",
@@ -713,8 +713,8 @@ fn flip_bit(bytes: &[u8], bit: usize) -> Vec<u8> {
 
 #[test]
 fn flipped_bits_are_rejected_or_change_nothing() {
-    // Flip every bit of the manifest, which has the checksums of the other files, and every eleventh
-    // bit of the other files.
+    // Flip every bit of the manifest, which has the checksums of the other files, and every
+    // eleventh bit of the other files.
     let rejected = count_rejections(|bytes| {
         let is_manifest = bytes.starts_with(b"name = ");
         let step = if is_manifest { 1 } else { 11 };

@@ -1,5 +1,5 @@
-//! Tests of hostile batch files and forms, such as files with false lengths, decompression bombs and
-//! endless forms. Each of them is rejected with a specific error before it uses much memory.
+//! Tests of hostile batch files and forms, such as files with false lengths, decompression bombs
+//! and endless forms. Each of them is rejected with a specific error before it uses much memory.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -650,7 +650,7 @@ fn one_request_uses_less_than_128_mb() {
     }
     let peak = memory_bytes(&running, "VmHWM:") - idle;
     println!(
-        "at most {} MB above {} MB",
+        "the service used up to {} MB in addition to the {} MB that it used before the requests",
         peak / 1_000_000,
         idle / 1_000_000
     );

@@ -1,9 +1,9 @@
-//! A strict HTML parser for tests: elements must be closed in order, attributes quoted and unique,
-//! ids unique, and links and images accessible.
+//! A strict HTML parser for tests. It checks that elements are closed in order, that attributes are
+//! quoted and unique, that ids are unique, and that links and images are accessible.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// An element with the text in it and its descendants.
+/// An element. Its text includes the text of its descendants.
 #[derive(Debug, Clone)]
 pub(crate) struct Element {
     pub(crate) name: String,
@@ -19,7 +19,7 @@ pub(crate) struct Page {
     pub(crate) elements: Vec<Element>,
 }
 
-/// Inline elements; other elements separate words.
+/// Inline elements. All other elements separate words.
 const INLINE_ELEMENTS: [&str; 6] = ["a", "b", "code", "em", "span", "strong"];
 
 /// Void elements, which have no content and no end tag.
@@ -53,7 +53,7 @@ impl Page {
                 let index = open
                     .pop()
                     .unwrap_or_else(|| panic!("</{name}> has no start tag"));
-                assert_eq!(page.elements[index].name, name, "closed in the wrong order");
+                assert_eq!(page.elements[index].name, name, "wrong order of end tags");
                 page.elements[index].range.1 = page.elements.len();
             } else {
                 let element = element(tag, page.elements.len());
@@ -122,7 +122,7 @@ impl Page {
             captions.map(|element| element.text.trim()).eq([caption])
         };
         let table = tables.find(has_caption);
-        let table = table.unwrap_or_else(|| panic!("no table `{caption}`"));
+        let table = table.unwrap_or_else(|| panic!("there is no table `{caption}`"));
         let rows = self
             .within(table)
             .iter()
@@ -149,7 +149,7 @@ impl Page {
         rows.collect()
     }
 
-    /// Checks the rules for all pages. `url` is used in messages only.
+    /// Checks the rules that all pages must follow. `url` is used only in messages.
     #[track_caller]
     pub(crate) fn check(&self, url: &str) {
         let count = |name: &str| self.all(name).count();
@@ -267,7 +267,7 @@ fn element(tag: &str, index: usize) -> Element {
     }
 }
 
-/// Decodes entities. Any other `&` is an error.
+/// Decodes entities. Panics if the text contains any other `&`.
 #[track_caller]
 fn decode_entities(text: &str) -> String {
     let mut parts = text.split('&');

@@ -1,4 +1,4 @@
-//! The HTTP API on the embedded dataset: results, problems, headers, caching and CORS.
+//! Tests of the HTTP API with the embedded dataset: results, problems, headers, caching and CORS.
 
 use std::io::Write;
 use std::net::Shutdown;
@@ -74,12 +74,13 @@ fn every_kind_of_postcode_has_its_status() {
     check("ZZ99 3VZ", "no_fixed_abode", "");
     check("ZZ99 3WZ", "address_not_known", "");
     check("ZZ99 6CZ", "pseudo_country", "");
-    // A postcode in the directory without a position, and well-formed postcodes without a location.
+    // The first postcode is in the directory, but without a position. The others are well-formed,
+    // but have no location.
     check("CA12 9AB", "no_location", "");
     check("GIR 0AA", "no_location", "");
     check("BF1 2AA", "no_location", "");
-    // Postcodes in the directory but outside every area, and postcodes of districts that are not in
-    // the directory.
+    // The first two postcodes are in the directory, but outside every area. The districts of the
+    // other two are not in the directory.
     check("CA8 7JG", "outside_coverage", "");
     check("PR3 0SG", "outside_coverage", "");
     check("SW1A 1AA", "outside_coverage", "");
@@ -401,7 +402,7 @@ fn unknown_resources_are_404_with_a_specific_code() {
     check_get_problem("/api/v1/nothing", 404, "not_found");
     check_get_problem("/assets/nothing.css", 404, "not_found");
     check_get_problem("/api/v1/areas/nothing", 404, "unknown_layer");
-    // An area of another layer.
+    // `mb-kendal` is an area of another layer.
     check_get_problem("/api/v1/areas/pcn/mb-kendal", 404, "unknown_area");
     check_get_problem("/api/v1/areas/icc/nothing", 404, "unknown_area");
     check_get_problem("/api/v1/areas/icc/mb-nothing.geojson", 404, "unknown_area");
@@ -443,7 +444,8 @@ fn unknown_and_repeated_parameters_are_rejected() {
 fn every_lookup_accepts_dataset_and_as_of() {
     for path in GET_PATHS {
         let separator = if path.contains('?') { '&' } else { '?' };
-        // Pages accept these parameters in a form instead.
+        // The look-up page accepts these parameters only in its form. The other skipped paths do
+        // not return look-ups.
         if *path == "/"
             || ["/batch", "/privacy", "/health", "/assets"]
                 .iter()
@@ -454,7 +456,7 @@ fn every_lookup_accepts_dataset_and_as_of() {
         let with = |query: &str| SERVER.get(&format!("{path}{separator}{query}"));
         let plain = with("as_of=2025-12-01").expect(200);
         let named = with("as_of=2025-12-01&dataset=2025.2").expect(200);
-        // Only links may differ, because they keep the release.
+        // Only links may differ, because they contain the release.
         let text = named.latin1_text().replace("&dataset=2025.2", "");
         assert_eq!(text, plain.latin1_text(), "{path}");
         with("as_of=2025-12-01&dataset=1999.1").expect_problem(404, "unknown_dataset");
@@ -540,7 +542,7 @@ fn lookup_responses_are_not_cacheable() {
     }
 }
 
-/// URLs that reveal a location: bounding boxes, tiles of a few streets, postcodes.
+/// URLs reveal a location if they contain a bounding box, a tile of a few streets or a postcode.
 #[test]
 fn responses_that_reveal_a_location_are_not_cacheable() {
     let edition = SERVER.get("/tiles/icc.json").json()["edition"].to_string();
@@ -575,7 +577,7 @@ fn responses_that_reveal_a_location_are_not_cacheable() {
             assert_eq!(reply.header("etag"), "", "{reply}");
         }
     }
-    // A tile a mile across reveals no location.
+    // A tile that is a mile wide reveals no location.
     let wide = SERVER.get("/tiles/icc/14/8043/5244.mvt");
     assert_eq!(
         wide.header("cache-control"),
@@ -920,7 +922,7 @@ fn closed_practices_resolve_to_their_successor_from_its_start_date() {
 fn practices_without_a_successor_or_icc_have_a_reason() {
     let code = |text: &str| text.parse::<OdsCode>().expect("an ODS code");
     let mut dataset = embedded();
-    // P81011 closed without a successor; P81056 and P81064 succeed each other.
+    // P81011 closed without a successor. P81056 and P81064 are each other's successors.
     dataset
         .successions
         .retain(|step| step.predecessor != code("P81011"));
@@ -987,7 +989,7 @@ fn postcode_of_the_practice_is_noted() {
     };
     check("LA18 4BY", "A82033", json!(["practice_address"]));
     check("LA18 4DB", "A82033", json!([]));
-    // The addresses of the closed practice and of its successor both count.
+    // The address of the closed practice and that of its successor are both practice addresses.
     check("LA1 1RE", "P81064", json!(["practice_address"]));
     check("LA1 1PN", "P81064", json!(["practice_address"]));
 }
@@ -1063,7 +1065,7 @@ fn dates_before_the_first_data_of_a_layer_are_unknown_for_that_layer() {
     assert_eq!(ids_or_unknown(&body["residence"]["gp-practice"]), no_data);
     let body = locate(&[("postcode", "LA18 4DB"), ("as_of", "2022-04-01")]);
     assert_eq!(ids_or_unknown(&body["residence"]["gp-practice"]), "A82033");
-    // The directory still has the postcode.
+    // The postcode is in the directory, although there is no data on its areas for this date.
     let body = locate(&[("postcode", "LA18 4DB"), ("as_of", "2022-01-04")]);
     assert_eq!(body["status"], "located");
     for (layer, found) in body["residence"].as_object().expect("layers") {
@@ -1133,7 +1135,7 @@ fn sub_icb_names_depend_on_the_date() {
         check(postcode, "2022-06-30", id, group, no_data);
         check(postcode, "2022-07-01", id, location, board);
     }
-    // The same applies to a registration.
+    // The name by registration also depends on the date.
     for (as_of, name) in [
         ("2022-06-30", "NHS Morecambe Bay CCG"),
         ("2022-07-01", "NHS Lancashire and South Cumbria ICB - 01K"),
@@ -1211,7 +1213,7 @@ fn east_lancashire_has_teams_pcns_places_and_an_icb() {
     );
     // Craven is in the ICB, but in none of its places.
     check("LA2 7HH", ["mb-east", "", "U59980", "01K", "", "QE1"]);
-    // Whitehaven is in Copeland, as is Millom, but in another ICB.
+    // Whitehaven and Millom are both in Copeland, but Whitehaven is in another ICB.
     let body = locate(&[("postcode", "CA28 8JG")]);
     assert_eq!(ids_or_unknown(&body["residence"]["place"]), "");
     assert_eq!(ids_or_unknown(&body["residence"]["icb"]), "QHM");
@@ -1285,7 +1287,7 @@ fn postcodes_are_live_until_the_end_of_their_last_month() {
         status_on("CA1 1EF", "2020-01-01"),
         "terminated terminated 1996-06"
     );
-    // The month of termination is not known.
+    // The month in which CA1 1ED was terminated is not known.
     assert_eq!(status_on("CA1 1ED", AS_OF), "terminated terminated none");
     let early = locate(&[("postcode", "CA1 1EF"), ("as_of", "1995-06-30")]);
     assert_eq!(early["notes"], json!(["not_yet_introduced"]));
@@ -1361,7 +1363,7 @@ fn ended_communities_have_their_successors() {
     assert_eq!(
         detail("nc-copeland")["area"]["system"],
         "north-cumbria",
-        "the name belongs to a community of another system"
+        "the page of Copeland must be that of the community in North Cumbria"
     );
 }
 
@@ -1407,11 +1409,12 @@ fn to_multi_polygon(geometry: geo::Geometry) -> MultiPolygon {
     match geometry {
         geo::Geometry::Polygon(polygon) => polygon.into(),
         geo::Geometry::MultiPolygon(polygons) => polygons,
-        other => panic!("expected a polygon: {other:?}"),
+        other => panic!("expected a polygon, but found {other:?}"),
     }
 }
 
-/// Checks that positions are longitude and latitude with at most seven decimals, and rings closed.
+/// Checks that positions are longitude and latitude with at most seven decimal places, and that
+/// rings are closed.
 fn check_positions(value: &Value) {
     let array = value.as_array().expect("a list");
     if array.iter().all(Value::is_array) {
@@ -1422,7 +1425,7 @@ fn check_positions(value: &Value) {
         return array.iter().for_each(check_positions);
     }
     let [lon, lat] = &array[..] else {
-        panic!("a position has two numbers: {value}")
+        panic!("a position must have two numbers: {value}")
     };
     assert!(lon.as_f64().is_some_and(|lon| (-4.0..-1.5).contains(&lon)));
     assert!(lat.as_f64().is_some_and(|lat| (53.0..56.0).contains(&lat)));
@@ -1485,7 +1488,8 @@ fn health_and_dataset_endpoints_describe_the_service() {
         ("icc", 16, 16),
         ("sub-community", 2, 2),
         ("neighbourhood-team", 13, 13),
-        // All practices that have not closed; those with a known list size have a boundary.
+        // These are all practices that have not closed. Those with a known list size have a
+        // boundary.
         ("gp-practice", 135, 133),
         ("resilience-group", 8, 8),
         ("pcn", 31, 31),

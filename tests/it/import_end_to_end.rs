@@ -1,5 +1,5 @@
-//! End-to-end import: small files in the published formats, through a build and a service, to
-//! responses.
+//! End-to-end tests of the import. Small files in the published formats are built into a dataset,
+//! and the responses of a service with this dataset are checked.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -21,12 +21,13 @@ const ONSPD_2022: &str = "pcd7,pcd8,pcds,dointr,doterm,oscty,ced,oslaua,osward,p
 const ONSPD_2025: &str = "pcd7,pcd8,pcds,dointr,doterm,cty25cd,ced25cd,lad25cd,wd25cd,parncp25cd,usrtypind,east1m,north1m,gridind,hlth19cd,nhser24cd,ctry25cd,rgn25cd,ssr95cd,pcon24cd,eer20cd,educ23cd,ttwa15cd,pco19cd,itl25cd,wdstl05cd,oa01cd,wdcas03cd,npark16cd,lsoa01cd,msoa01cd,ruc01ind,oac01ind,oa11cd,lsoa11cd,msoa11cd,wz11cd,sicbl24cd,bua24cd,ruc11ind,oac11ind,lat,long,lep21cd1,lep21cd2,pfa23cd,imd20ind,cal24cd,icb23cd,oa21cd,lsoa21cd,msoa21cd,ruc21ind";
 
 /// Rows of `pcds,dointr,doterm,usertype,oseast1m,osnrth1m,osgrdind,ctry,lat,long`. The rows of PR3,
-/// CA8 and AB1 are as published; those of LA1 are synthetic.
+/// CA8 and AB1 are as published. The rows of LA1 are synthetic.
 const POSTCODES: [&str; 8] = [
     "PR3 0SG,200705,,0,351012,440302,1,E92000001,53.856635,-2.746251",
     "CA8 7JG,198001,,0,366033,564878,1,E92000001,54.977349,-2.532223",
     "AB1 0AA,198001,199606,0,385386,801193,1,S92000003,57.101474,-2.242851",
-    // In order: a large user, the centre of a sector, no grid reference, the Irish Grid.
+    // The next rows are a large user, a postcode with the position of its sector's centre, a
+    // postcode without a grid reference, and a postcode on the Irish Grid.
     "LA1 1AB,198001,,1,360000,441000,1,E92000001,,",
     "LA1 1AD,198001,,0,360000,441000,6,E92000001,,",
     "LA1 1AE,198001,,0,,,9,E92000001,99.999999,0.000000",
@@ -35,7 +36,7 @@ const POSTCODES: [&str; 8] = [
 ];
 
 const EPRACCUR: [(&str, &str, &str, &str, &str, &str); 6] = [
-    // Code, postcode, opened, closed, status, prescribing setting.
+    // The cells are the code, postcode, opening date, closing date, status and prescribing setting.
     ("A00001", "PR3 0SG", "19000101", "", "A", "4"),
     ("A00002", "LA1 1AF", "19740401", "20200331", "C", "4"),
     ("A00003", "LA1 1AF", "19740401", "20991231", "A", "4"),
@@ -295,20 +296,21 @@ fn onspd_postcodes_have_their_positions_and_dates() {
         "inside"
     );
 
-    // A terminated postcode is located at its last position, and its month is returned.
+    // A terminated postcode is located at its last position. The response has the month in which
+    // it was terminated.
     let ended = locate_postcode("AB1 0AA");
     assert_eq!(ended["status"], "terminated");
     assert_eq!(ended["location"]["postcode_status"], "terminated");
     assert_eq!(ended["location"]["terminated"], "1996-06");
     assert_eq!(ids(&ended["residence"]["icc"]), ["m"]);
 
-    // Without a position, no location is returned.
+    // The response for a postcode without a position has no location.
     let without_position = locate_postcode("LA1 1AE");
     assert_eq!(without_position["status"], "no_location");
     assert_eq!(without_position["location"]["longitude"], Value::Null);
     assert_eq!(without_position["residence"]["icc"], json!([]));
 
-    // All three are far inside L, but the positions of the last two are uncertain.
+    // These three postcodes are far inside L, but the positions of the last two are uncertain.
     assert_eq!(
         locate_postcode("LA1 1AF")["residence"]["icc"][0]["certainty"],
         "inside"
@@ -370,18 +372,18 @@ fn epraccur_practices_have_the_registrations_of_their_rows() {
         registration_of("A00002"),
         (k, null(), json!("agree"), json!(["practice_address"]))
     );
-    // An open practice has a closing date in the future, which is noted.
+    // The closing date of an open practice is in the future. The response has a note about it.
     assert_eq!(
         registration_of("A00003"),
         (l, null(), json!("differ"), json!(["closes_on"]))
     );
-    // A practice that is not in an ICC.
+    // This practice is not in an ICC.
     let (icc, reason, agreement, _) = registration_of("A00004");
     assert_eq!(
         (icc, reason, agreement),
         (None, json!("outside_coverage"), json!("differ"))
     );
-    // An out-of-hours service and a walk-in centre.
+    // These codes are those of an out-of-hours service and a walk-in centre.
     for code in ["Y00001", "Y00002"] {
         let (icc, reason, agreement, _) = registration_of(code);
         assert_eq!(
@@ -390,7 +392,7 @@ fn epraccur_practices_have_the_registrations_of_their_rows() {
             "{code}"
         );
     }
-    // An opening date of 1900-01-01 means that it is not known.
+    // An opening date of 1900-01-01 means that the date is not known.
     let practice = |code: &str| {
         server
             .get(&format!("/api/v1/practices/{code}"))
@@ -420,7 +422,8 @@ fn overlapping_catchments_are_all_returned_inner_before_outer() {
         catchments_at(&home),
         ["A00001 inner", "A00003 inner", "A00004 outer"]
     );
-    // In both catchments of A00004, the inner one is returned; further east, only the outer one.
+    // At the first point, the inner and outer catchments of A00004 overlap, and the inner catchment
+    // is returned. At the second point, further east, there is only the outer catchment.
     let southwest = [("lon", "-2.85"), ("lat", "53.82")];
     assert_eq!(
         catchments_at(&southwest),
@@ -471,7 +474,7 @@ fn postcodes_near_a_boundary_have_the_alternative_and_its_distance() {
         assert_eq!(ids(&found["alternatives"]), [other]);
         assert!(near(&found["alternatives"][0]["distance_m"]), "{found}");
     }
-    // The tolerance is 100 m; this postcode is 101 m from the boundary.
+    // The tolerance is 100 m, and this postcode is 101 m from the boundary.
     let far = icc("LA1 1AG");
     assert_eq!(
         (&far["certainty"], &far["alternatives"]),

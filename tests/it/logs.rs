@@ -1,5 +1,5 @@
-//! Logging never blocks requests: if the reader of the log stalls or its disk is full, lines are
-//! dropped and counted.
+//! Tests that logging never blocks requests. If the reader of the log stalls or the disk is full,
+//! the service drops and counts log lines.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, PipeReader, Write};
@@ -46,7 +46,7 @@ impl LoggedService {
         while TcpStream::connect(address).is_err() {
             let ended = service.child.try_wait().expect("the process exists");
             assert_eq!(ended, None, "the process exited before it listened");
-            assert!(Instant::now() < deadline, "the process does not listen");
+            assert!(Instant::now() < deadline, "the process does not listen in time");
             thread::sleep(Duration::from_millis(20));
         }
         service
@@ -91,7 +91,7 @@ impl LoggedService {
             if let Some(status) = self.child.try_wait().expect("the process exists") {
                 return (status, started.elapsed());
             }
-            assert!(started.elapsed() < TIMEOUT, "the process does not exit");
+            assert!(started.elapsed() < TIMEOUT, "the process does not exit in time");
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -105,7 +105,8 @@ impl Drop for LoggedService {
     }
 }
 
-/// A number of requests whose log lines do not all fit into a pipe and the queue.
+/// The number of requests that a test sends. Their log lines are too many for the pipe and the
+/// queue.
 const REQUESTS: usize = 12_000;
 
 fn service_with_unread_log() -> (LoggedService, PipeReader) {
@@ -120,7 +121,7 @@ fn stalled_log_readers_do_not_block_requests_and_dropped_lines_are_reported() {
     assert_eq!(service.send_requests(REQUESTS), REQUESTS);
     let dropped = service.dropped_lines();
     assert!(dropped > 0, "no line was dropped");
-    // Read the log again.
+    // Start to read the log.
     let reading = thread::spawn(move || -> Vec<String> {
         let lines = BufReader::new(reader).lines();
         lines.map(|line| line.expect("text")).collect()
@@ -160,11 +161,11 @@ fn shutdown_waits_a_bounded_time_for_a_stalled_log_reader() {
 #[test]
 fn full_log_disks_do_not_prevent_starting_or_serving() {
     let full = File::options().write(true).open("/dev/full");
-    let mut service = LoggedService::start(full.expect("Linux has it"));
+    let mut service = LoggedService::start(full.expect("Linux has /dev/full"));
     assert_eq!(service.send_requests(100), 100);
     let deadline = Instant::now() + TIMEOUT;
     while service.dropped_lines() < 100 {
-        assert!(Instant::now() < deadline, "no dropped lines are counted");
+        assert!(Instant::now() < deadline, "too few dropped lines were counted");
         thread::sleep(Duration::from_millis(20));
     }
     let (status, _) = service.stop();
@@ -230,7 +231,7 @@ fn commands_ignore_an_unwritable_stderr() {
 #[cfg(target_os = "linux")]
 fn full() -> Stdio {
     let full = File::options().write(true).open("/dev/full");
-    full.expect("Linux has it").into()
+    full.expect("Linux has /dev/full").into()
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -266,6 +267,6 @@ fn commands_fail_without_a_panic_if_stdout_cannot_be_written() {
     assert_eq!(
         exit_status(&added, "", closed_pipe(), Stdio::null()),
         Some(2),
-        "the key was not printed"
+        "the command must fail if it cannot print the key"
     );
 }

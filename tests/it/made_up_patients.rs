@@ -1,15 +1,15 @@
-//! A generator of files of made-up patients. No person in them is real, and a seed always gives the
-//! same file.
+//! A generator of files of made-up patients. No person in the files is real. The same seed always
+//! gives the same file.
 //!
 //! NHS numbers are from the range 9xx xxx xxxx, which is never issued. Postcodes and practices are
-//! those of a dataset; most people are registered with a practice whose area includes their
-//! postcode. Each kind of data error that real exports have is in 3% of the rows, and some rows
-//! have several.
+//! those of a dataset. Most people are registered with a practice whose area includes their
+//! postcode. Each kind of data error that occurs in real exports is in 3% of the rows, and some
+//! rows have several errors.
 
 use catchment::index::{Index, LayerResult, LocateQuery, Locator};
 use jiff::civil::date;
 
-/// The header row: twelve columns, as in an export of a clinical system.
+/// The header row, with twelve columns as in an export from a clinical system.
 pub(crate) const NAMES: &str = "nhs_number,surname,forename,date_of_birth,sex,address_1,address_2,postcode,\
     gp_practice_code,registered_on,language,note";
 

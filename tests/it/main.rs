@@ -1,4 +1,4 @@
-//! Integration tests: everything that needs more than one module of the program.
+//! Integration tests, for behaviour that needs more than one module of the program.
 
 mod access;
 mod architecture;

@@ -1,5 +1,5 @@
-//! Static maps: the contents of SVG, PNG and PDF. GEOS checks that labels do not overlap and that
-//! borders meet.
+//! Tests of static maps in SVG, PNG and PDF. GEOS checks that labels do not overlap and that borders
+//! meet.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -41,7 +41,7 @@ fn texts<'a>(svg: &'a str, element: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// Returns all text on the map, its lines joined with spaces.
+/// Returns all text on the map, with its lines joined by spaces.
 fn all_text(svg: &str) -> String {
     texts(svg, "text").join(" ")
 }
@@ -63,7 +63,7 @@ fn a_map_has_a_title_a_description_and_its_sources() {
     ] {
         assert!(text.contains(expected), "{expected} is not in {text}");
     }
-    assert!(!svg.contains("href=\"http"), "the map loads a resource");
+    assert!(!svg.contains("href=\"http"), "the map must not load resources");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn an_area_map_outlines_the_area_and_shows_its_surroundings() {
     }
     assert!(
         !description.contains("Workington"),
-        "Workington is far from Kendal"
+        "the description must not name Workington, which is far from Kendal"
     );
     assert_eq!(svg.matches("stroke-width=\"3\"/>\n").count(), 1);
     assert_eq!(svg.matches("fill=\"url(#map-pattern-").count(), 1);
@@ -153,7 +153,7 @@ fn the_scale_bar_has_the_length_that_it_states() {
 /// Returns the extent of the embedded communities from south to north, in metres on the British
 /// National Grid.
 fn height_of_communities_m() -> f64 {
-    let index = catchment::index::Index::build(crate::server::embedded()).expect("it is valid");
+    let index = catchment::index::Index::build(crate::server::embedded()).expect("a valid dataset");
     let day = AS_OF.parse().expect("a day");
     let boundaries = index.boundaries(catchment::domain::Layer::Icc, day);
     let polygons = boundaries.flat_map(|boundary| &boundary.grid);
@@ -316,8 +316,8 @@ fn labels_do_not_collide_and_borders_meet() {
     }
 }
 
-/// Runs the independent checks of `tests/oracle/maps.py` on an image; `None` if Python is not
-/// available.
+/// Runs the independent checks of `tests/oracle/maps.py` on an image. Returns `None` if
+/// `CATCHMENT_PYTHON` is not set.
 fn oracle_report(arguments: &[&str], image: &[u8]) -> Option<Value> {
     let mut child = python("GEOS and pypdf")?
         .arg("tests/oracle/maps.py")
@@ -325,9 +325,9 @@ fn oracle_report(arguments: &[&str], image: &[u8]) -> Option<Value> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("CATCHMENT_PYTHON names a Python");
-    let mut input = child.stdin.take().expect("it is piped");
-    input.write_all(image).expect("the script reads it");
+        .expect("CATCHMENT_PYTHON must name a Python interpreter");
+    let mut input = child.stdin.take().expect("piped");
+    input.write_all(image).expect("the script reads the image");
     drop(input);
     let output = child.wait_with_output().expect("the script ends");
     assert!(output.status.success());

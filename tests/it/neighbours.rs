@@ -1,4 +1,4 @@
-//! Adjacent areas, and the comparison of two dates of a dataset.
+//! Tests of adjacent areas, and of the comparison of two dates of a dataset.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -30,7 +30,8 @@ fn areas_that_meet_only_at_a_corner_are_not_neighbours() {
     let fixture = TestDataset::new()
         .add_row("areas.csv", "icc,m,Em,,toy,indicative,,")
         .add_row("areas.csv", "icc,n,En,,toy,indicative,,")
-        // Half of M's west side borders L, which has no vertex there; N touches K only at a corner.
+        // The lower half of M's west side is a border with L, although L has no vertex at its end.
+        // N touches K only at a corner.
         .with_boundary("m", square(320_000.0, 405_000.0, 10_000.0))
         .with_boundary("n", square(290_000.0, 410_000.0, 10_000.0));
     let index = index(&fixture);
@@ -51,8 +52,8 @@ fn areas_that_meet_only_at_a_corner_are_not_neighbours() {
     check_shared(&neighbours_of(&index, "nowhere"), &[]);
 }
 
-/// Returns the pairs of adjacent communities, derived independently of the index: two communities
-/// are adjacent if their statistical areas share an edge.
+/// Returns the pairs of adjacent communities, without using the index. Two communities are adjacent
+/// if their statistical areas share an edge.
 fn expected_neighbour_pairs() -> BTreeSet<(String, String)> {
     let read =
         |name: &str| fs::read_to_string(format!("{COMMITTED_DATASET}/{name}")).expect("committed");
@@ -142,7 +143,7 @@ fn neighbours_share_an_edge_of_their_statistical_areas() {
 }
 
 /// Returns a fixture in which the east side of K moves by 500 m and practice Two moves from L to K
-/// on one date, and practice One closes on another.
+/// on one date, and practice One closes on another date.
 fn changing_fixture() -> TestDataset {
     let feature = |id: &str, period: &str, x: f64, width: f64| {
         format!(
@@ -208,14 +209,14 @@ fn comparisons_show_the_changes_between_two_dates() {
     );
     assert_eq!(names, (Some("Ell ICC"), Some("Elle ICC")));
     let [strip] = &spring.transferred[..] else {
-        panic!("one strip moves: {:?}", spring.transferred);
+        panic!("exactly one strip must move: {:?}", spring.transferred);
     };
     assert_eq!(
         (strip.from.as_deref(), strip.to.as_deref()),
         (Some("k"), Some("l"))
     );
     let [two] = &spring.members[..] else {
-        panic!("one member moves: {:?}", spring.members);
+        panic!("exactly one member must move: {:?}", spring.members);
     };
     assert_eq!((two.member.as_str(), two.layer), ("A00002", Layer::Icc));
     assert_eq!(
@@ -228,7 +229,7 @@ fn comparisons_show_the_changes_between_two_dates() {
     assert!(compare(date(2024, 4, 1), date(2024, 6, 30)).is_empty());
     let summer = compare(date(2024, 6, 30), date(2024, 7, 1));
     let [one] = &summer.practices[..] else {
-        panic!("one practice closes: {:?}", summer.practices);
+        panic!("exactly one practice must close: {:?}", summer.practices);
     };
     assert_eq!(
         (one.code.as_str(), one.old, one.new),

@@ -1,5 +1,5 @@
-//! The program behind nginx with deploy/nginx.conf, which is unchanged except for ports, paths and
-//! the certificate.
+//! Tests of the program behind nginx. The configuration is deploy/nginx.conf, in which only ports,
+//! paths and the certificate are changed.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -16,12 +16,12 @@ use crate::process::ServiceProcess;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The input of the requests in every form, and the suggestion.
+/// The input of the requests in every form, and the suggested postcode. Logs must not contain them.
 const MARKERS: [&str; 7] = [
     "LA18", "4DB", "la184db", "LA1O", "54.2097", "317303", "P81064",
 ];
 
-/// nginx with deploy/nginx.conf, in front of a service.
+/// An nginx process with deploy/nginx.conf, in front of a service.
 struct ProxiedService {
     nginx: Child,
     service: Option<ServiceProcess>,
@@ -42,7 +42,7 @@ impl ProxiedService {
         for program in ["nginx", "openssl", "curl"] {
             if !is_installed(program) {
                 crate::external_tools::report_skipped(&format!(
-                    "deploy/nginx.conf: {program} is missing"
+                    "deploy/nginx.conf: install {program}"
                 ));
                 return None;
             }
@@ -79,7 +79,7 @@ impl ProxiedService {
             let start_log = fs::read_to_string(proxied.folder.path().join("start.log"));
             assert!(
                 Instant::now() < deadline,
-                "nginx does not answer: {start_log:?}"
+                "nginx does not respond in time: {start_log:?}"
             );
             thread::sleep(Duration::from_millis(50));
         }
@@ -96,8 +96,8 @@ impl ProxiedService {
         command
     }
 
-    /// Runs curl with these arguments, the last of which is the path. Returns the status, and the
-    /// whole response including its head.
+    /// Runs curl with these arguments, the last of which is the path. Returns the status code, and
+    /// the whole response with its status line and headers.
     fn curl(&self, arguments: &[&str]) -> (u16, String) {
         let (path, arguments) = arguments.split_last().expect("a path");
         let output = self.command(path, arguments).output().expect("curl runs");
@@ -121,7 +121,7 @@ impl ProxiedService {
 impl Drop for ProxiedService {
     fn drop(&mut self) {
         let id = self.nginx.id().to_string();
-        // TERM also ends the workers, unlike KILL.
+        // Unlike KILL, TERM also stops the workers.
         let _ = Command::new("kill").args(["-TERM", &id]).status();
         let _ = self.nginx.wait();
     }
@@ -132,8 +132,8 @@ fn free_port() -> u16 {
     listener.local_addr().expect("bound").port()
 }
 
-/// Writes a copy of deploy/nginx.conf, adapted to this test. Each replaced text must exist, so that
-/// changes to the file are noticed.
+/// Writes a copy of deploy/nginx.conf, adapted to this test. Each text that is replaced must exist,
+/// so that the test notices changes to the file.
 fn write_configuration(folder: &Path, https_port: u16, http_port: u16, upstream: &str) {
     let path = |name: &str| folder.join(name).display().to_string();
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
