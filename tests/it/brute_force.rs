@@ -1,5 +1,6 @@
-//! A brute-force point-in-polygon test in exact arithmetic. The tests compare the index with it on
-//! random polygons, valid and invalid, and on the polygons of the embedded dataset.
+//! A brute-force definition, in exact arithmetic, of whether an area contains a point. The tests
+//! compare the index with this definition on random polygons, valid and invalid, and on the
+//! polygons of the embedded dataset.
 
 use catchment::dataset::Dataset;
 use catchment::domain::{

@@ -329,7 +329,10 @@ fn long_batches_are_split_and_row_groups_are_preserved() {
     let (bytes, _) =
         run_parquet_file(&to_parquet(input_batches), &request(""), 3).expect("the batch succeeds");
     let (_, batches, groups) = read_parquet(&bytes);
-    assert_eq!(groups, 1, "the output must have one row group, as the input");
+    assert_eq!(
+        groups, 1,
+        "the output must have one row group, as the input"
+    );
     check_order(&batches);
 }
 

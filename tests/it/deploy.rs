@@ -259,7 +259,10 @@ fn tests_named_in_threats_md_exist() {
             let is_test = |(path, text): &(PathBuf, String)| {
                 path.file_stem().is_some_and(|stem| stem == file) && text.contains(&written)
             };
-            assert!(found.iter().any(is_test), "the test {name} does not exist: {row}");
+            assert!(
+                found.iter().any(is_test),
+                "the test {name} does not exist: {row}"
+            );
         }
     }
 }

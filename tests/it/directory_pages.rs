@@ -749,7 +749,10 @@ fn problems_are_html_for_browsers_and_json_for_clients() {
         let (reply, page) = visit(path, status);
         assert_eq!(reply.header("cache-control"), "no-store", "{path}");
         assert!(page.links().contains(link), "{path}: {:?}", page.links());
-        assert!(!reply.text().contains("Zq7Mark"), "{path}: the page repeats the input");
+        assert!(
+            !reply.text().contains("Zq7Mark"),
+            "{path}: the page repeats the input"
+        );
         SERVER.get(path).expect_problem(status, code);
         let json = SERVER.send("GET", path, &[("accept", "application/json")], None);
         json.expect_problem(status, code);

@@ -762,7 +762,10 @@ fn datasets_replaced_during_reading_are_read_again() {
         let outcome = std::panic::catch_unwind(|| {
             let deadline = Instant::now() + Duration::from_secs(60);
             while published.load(Ordering::SeqCst) < 40 {
-                assert!(Instant::now() < deadline, "no release was published in time");
+                assert!(
+                    Instant::now() < deadline,
+                    "no release was published in time"
+                );
                 let read = dataset::read(&DatasetSource::Folder(folder.clone()))
                     .expect("a complete dataset");
                 let version = &read.manifest.version;

@@ -1363,7 +1363,7 @@ fn ended_communities_have_their_successors() {
     assert_eq!(
         detail("nc-copeland")["area"]["system"],
         "north-cumbria",
-        "the page of Copeland must be that of the community in North Cumbria"
+        "nc-copeland must be a community of North Cumbria"
     );
 }
 

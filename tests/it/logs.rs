@@ -46,7 +46,10 @@ impl LoggedService {
         while TcpStream::connect(address).is_err() {
             let ended = service.child.try_wait().expect("the process exists");
             assert_eq!(ended, None, "the process exited before it listened");
-            assert!(Instant::now() < deadline, "the process does not listen in time");
+            assert!(
+                Instant::now() < deadline,
+                "the process does not listen in time"
+            );
             thread::sleep(Duration::from_millis(20));
         }
         service
@@ -91,7 +94,10 @@ impl LoggedService {
             if let Some(status) = self.child.try_wait().expect("the process exists") {
                 return (status, started.elapsed());
             }
-            assert!(started.elapsed() < TIMEOUT, "the process does not exit in time");
+            assert!(
+                started.elapsed() < TIMEOUT,
+                "the process does not exit in time"
+            );
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -165,7 +171,10 @@ fn full_log_disks_do_not_prevent_starting_or_serving() {
     assert_eq!(service.send_requests(100), 100);
     let deadline = Instant::now() + TIMEOUT;
     while service.dropped_lines() < 100 {
-        assert!(Instant::now() < deadline, "too few dropped lines were counted");
+        assert!(
+            Instant::now() < deadline,
+            "too few dropped lines were counted"
+        );
         thread::sleep(Duration::from_millis(20));
     }
     let (status, _) = service.stop();

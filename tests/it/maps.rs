@@ -1,5 +1,5 @@
-//! Tests of static maps in SVG, PNG and PDF. GEOS checks that labels do not overlap and that borders
-//! meet.
+//! Tests of static maps in SVG, PNG and PDF. GEOS checks that labels do not overlap and that
+//! borders meet.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -63,7 +63,10 @@ fn a_map_has_a_title_a_description_and_its_sources() {
     ] {
         assert!(text.contains(expected), "{expected} is not in {text}");
     }
-    assert!(!svg.contains("href=\"http"), "the map must not load resources");
+    assert!(
+        !svg.contains("href=\"http"),
+        "the map must not load resources"
+    );
 }
 
 #[test]

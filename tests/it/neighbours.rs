@@ -30,8 +30,8 @@ fn areas_that_meet_only_at_a_corner_are_not_neighbours() {
     let fixture = TestDataset::new()
         .add_row("areas.csv", "icc,m,Em,,toy,indicative,,")
         .add_row("areas.csv", "icc,n,En,,toy,indicative,,")
-        // The lower half of M's west side is a border with L, although L has no vertex at its end.
-        // N touches K only at a corner.
+        // The lower half of M's west side is a border with L. At the lower end of this border, only
+        // M has a vertex. N touches K only at a corner.
         .with_boundary("m", square(320_000.0, 405_000.0, 10_000.0))
         .with_boundary("n", square(290_000.0, 410_000.0, 10_000.0));
     let index = index(&fixture);

@@ -186,7 +186,7 @@ fn create_certificate(folder: &Path) {
     assert!(output.status.success(), "{output:?}");
 }
 
-/// Returns the value of a header; `""` if it is absent.
+/// Returns the value of a header, or `""` if the header is absent.
 fn header_value<'a>(answer: &'a str, name: &str) -> &'a str {
     let head = answer.split("\r\n\r\n").next().expect("a head");
     let mut lines = head.lines().filter_map(|line| line.split_once(": "));
@@ -306,7 +306,12 @@ fn proxy_logs_and_cache_reveal_no_input() {
     assert_eq!(answers[0].0, 200, "{}", answers[0].1);
     assert_eq!(answers[9].0, 200, "{}", answers[9].1);
     let id = header_value(&answers[0].1, "x-request-id").to_string();
-    assert_eq!(id.len(), 32, "not an id of nginx: {}", answers[0].1);
+    assert_eq!(
+        id.len(),
+        32,
+        "the request id is not from nginx: {}",
+        answers[0].1
+    );
     assert!(proxied.log("access.log").contains(&id));
     assert!(
         proxied
@@ -331,7 +336,7 @@ fn proxy_logs_and_cache_reveal_no_input() {
     }
     assert!(
         file_count >= 4,
-        "expected logs, configuration and certificate: {file_count}"
+        "logs, configuration or certificate are missing: there are only {file_count} files"
     );
     let kinds = proxied.log("access.log");
     assert!(
@@ -341,7 +346,7 @@ fn proxy_logs_and_cache_reveal_no_input() {
     assert!(!kinds.contains("127.0.0.1"), "{kinds}");
 }
 
-/// Checks that no file in a folder contains a marker.
+/// Checks that no file in a folder contains a marker, and counts the files.
 fn check_files_for_markers(path: &Path, file_count: &mut usize) {
     if path.is_dir() {
         for entry in fs::read_dir(path).expect("a folder") {
@@ -352,7 +357,7 @@ fn check_files_for_markers(path: &Path, file_count: &mut usize) {
     *file_count += 1;
     let content = fs::read(path).unwrap_or_default();
     let content: String = content.iter().map(|byte| char::from(*byte)).collect();
-    // Keys and certificates are random.
+    // Keys and certificates are random, so they may contain a marker by chance.
     let is_ours = path
         .extension()
         .is_none_or(|text| text != "pem" && text != "key");
@@ -371,7 +376,7 @@ fn clients_are_rate_limited_by_ip_and_http_redirects_to_tls() {
     let statuses = |from: &str| [(); 4].map(|()| ask(from).0);
     assert_eq!(statuses("127.0.0.3"), [200, 200, 200, 429]);
     assert_eq!(statuses("127.0.0.4"), [200, 200, 200, 429]);
-    // nginx does not pass on the X-Forwarded-For of the client.
+    // nginx does not forward the client's X-Forwarded-For header.
     let forwarded = "X-Forwarded-For: 192.0.2.1";
     let (status, answer) = proxied.curl(&[
         "--interface",
@@ -400,7 +405,8 @@ fn clients_are_rate_limited_by_ip_and_http_redirects_to_tls() {
     );
 }
 
-/// More rows than fit into the buffers of openssl, nginx and the service.
+/// The number of rows in the batch. They do not fit into the buffers of openssl, nginx and the
+/// service.
 const ROWS: usize = 200_000;
 
 /// Returns a chunk of a chunked body.
@@ -408,7 +414,7 @@ fn encode_chunk(text: &str) -> String {
     format!("{:x}\r\n{text}\r\n", text.len())
 }
 
-/// Decodes a chunked body; `None` if it is incomplete.
+/// Decodes a chunked body. Returns `None` if the body is incomplete.
 fn decode_chunks(mut body: &str) -> Option<String> {
     let mut decoded = String::new();
     loop {

@@ -1,5 +1,5 @@
-//! The program makes no outbound connections: it works without a network, and makes no system call
-//! that could reach another machine.
+//! Tests that the program makes no outbound connections. It works without a network, and it makes
+//! no system call that could reach another machine.
 
 use std::env;
 use std::fs;
@@ -59,7 +59,7 @@ fn write_input(folder: &TempDir) -> std::path::PathBuf {
     path
 }
 
-/// Is run by the next test in a child process.
+/// The next test runs this test in a child process.
 #[test]
 #[ignore = "run in a network namespace by service_and_commands_work_without_a_network"]
 fn works_without_a_network_in_a_child_process() {
@@ -67,7 +67,11 @@ fn works_without_a_network_in_a_child_process() {
         return;
     }
     let routes = fs::read_to_string("/proc/net/route").expect("a routing table");
-    assert_eq!(routes.lines().count(), 1, "there is a network: {routes}");
+    assert_eq!(
+        routes.lines().count(),
+        1,
+        "the namespace has a network: {routes}"
+    );
     let running = ServiceProcess::start(&[]);
     send_requests(&running);
     running.signal("TERM");
@@ -95,7 +99,7 @@ fn service_and_commands_work_without_a_network() {
     };
     let probe = namespace("ip link set lo up").output();
     if !probe.is_ok_and(|output| output.status.success()) {
-        report_skipped("without a network: cannot create a network namespace (unshare, ip)");
+        report_skipped("no network: install unshare and ip, and permit network namespaces");
         return;
     }
     let mut command = namespace("ip link set lo up && exec \"$@\"");
@@ -116,7 +120,7 @@ const TRACED_CALLS: &str = "trace=socket,connect,bind,listen,sendto,sendmsg,send
 
 fn traced_command(to: &Path) -> Command {
     let mut command = Command::new("strace");
-    // With -D, the tracer is a child of the traced process, so that signals reach the latter.
+    // With -D, strace is a child of the program, so that signals reach the program.
     command
         .args(["-D", "-f", "-qq", "-e", TRACED_CALLS, "-o"])
         .arg(to);
@@ -145,7 +149,7 @@ fn no_outbound_system_calls_are_made() {
         .arg("true")
         .status();
     if !probe.is_ok_and(|status| status.success()) {
-        report_skipped("system calls: strace is missing or lacks permission");
+        report_skipped("system calls: install strace, and permit it to trace the program");
         return;
     }
     let running = ServiceProcess::start_command(

@@ -1,4 +1,4 @@
-//! Observability: request ids, log and audit lines, panics and metrics.
+//! Tests of request ids, log and audit lines, panics and metrics.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -239,7 +239,7 @@ fn each_batch_is_audited_without_small_numbers() {
     assert_eq!(
         audit.len(),
         2,
-        "expected a line for each of two batches: {written}"
+        "each of the two batches must have a line: {written}"
     );
     let common = format!("key=\"{id}\" dataset=\"2025.2\"");
     let counted = "rows=\"30\" bad_rows=\"0\" status=\"located=25 no_fixed_abode=* malformed=*\"";
@@ -254,7 +254,7 @@ fn each_batch_is_audited_without_small_numbers() {
 
 const PANIC_VARIABLE: &str = "CATCHMENT_TEST_PANICS";
 
-/// Is run by the next test in a child process: panics with the panic hook of the program.
+/// Panics with the panic hook of the program. The next test runs this test in a child process.
 #[test]
 #[ignore = "run by panics_log_only_their_source_location"]
 fn panics_in_a_child_process() {
@@ -292,7 +292,8 @@ fn panics_log_only_their_source_location() {
 
 // ---- metrics ------------------------------------------------------------------------------------
 
-/// Parses the samples of the Prometheus text format. Returns the name, labels and value of each.
+/// Parses the samples of the Prometheus text format. Returns the name, labels and value of each
+/// sample.
 fn parse_samples(text: &str) -> Vec<(String, String, f64)> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines
@@ -359,7 +360,7 @@ fn metrics_count_requests_by_class_and_reveal_no_input() {
     assert_eq!(value("catchment_panics_total", ""), 0.0);
     assert_eq!(value("catchment_batches_in_flight", ""), 0.0);
     assert!(value("catchment_dataset_loaded_timestamp_seconds", "") > 1.7e9);
-    // There are few series, and no label values from requests.
+    // There are few time series, and no label has a value from a request.
     assert!(all.len() < 250, "{}", all.len());
     assert!(!text.contains("4DB"), "{text}");
     for (_, labels, _) in &all {
@@ -371,7 +372,7 @@ fn metrics_count_requests_by_class_and_reveal_no_input() {
             assert!(known.contains(&name), "{label}");
         }
     }
-    // Each name is described once, before its samples.
+    // Each metric has exactly one TYPE line and one HELP line.
     for (name, _, _) in &all {
         let base = ["_bucket", "_sum", "_count"]
             .iter()

@@ -1,5 +1,5 @@
-//! OGC API Features: its Abstract Test Suite (OGC 17-069r4 and 18-058r1, Annex A), and use by GDAL
-//! and OWSLib. Tests of the OpenAPI document are here too.
+//! Tests of OGC API Features, from its Abstract Test Suite (OGC 17-069r4 and 18-058r1, Annex A) and
+//! with GDAL and OWSLib, and tests of the OpenAPI document.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -233,7 +233,7 @@ fn unknown_parameters_and_formats_are_rejected() {
 #[test]
 fn bbox_finds_intersecting_areas_in_every_crs() {
     let found = |query: &str| ids(&get(&format!("/ogc/collections/icc/items?{query}")).json());
-    // The market place of Kendal: SD 516 926.
+    // The bounding box contains the market place of Kendal, at SD 516 926.
     let lonlat = found("bbox=-2.75,54.32,-2.74,54.33");
     assert_eq!(lonlat, ["mb-kendal"]);
     assert_eq!(found("bbox=-2.75,54.32,0,-2.74,54.33,100"), lonlat);
@@ -249,7 +249,7 @@ fn bbox_finds_intersecting_areas_in_every_crs() {
     assert_eq!(found(mercator), lonlat);
     assert!(found("bbox=0,0,1,1").is_empty());
     assert_eq!(found("bbox=-180,-90,180,90").len(), 16);
-    // Bounding boxes across the antimeridian.
+    // These bounding boxes cross the antimeridian.
     assert_eq!(found("bbox=170,-90,-10,90").len(), 0);
     assert!(found("bbox=170,-90,-2.7,90").contains(&"mb-kendal".to_string()));
 }
@@ -297,7 +297,10 @@ fn property_parameters_filter_features() {
     assert!(found("extent=outer").is_empty());
     let path = "/ogc/collections/resilience-group/items?kind=";
     let kinds = ids(&get(path).json());
-    assert!(kinds.is_empty(), "areas have an empty kind: {kinds:?}");
+    assert!(
+        kinds.is_empty(),
+        "no area must match an empty kind: {kinds:?}"
+    );
 }
 
 /// Each queryable is a parameter that selects the features with the given value of the property.
@@ -420,8 +423,8 @@ fn openapi_document_lists_exactly_the_routes() {
             &rest[start..start + rest[start..].find('"').expect("closed")]
         })
         .collect();
-    // The routes that are not in the document: HTML pages, scripts, and the second path of the OGC
-    // landing page.
+    // These routes are not in the document. They are HTML pages, scripts, and the second path of
+    // the OGC landing page.
     let pages = [
         "/",
         "/batch",
@@ -469,8 +472,8 @@ fn openapi_document_lists_exactly_the_routes() {
     }
 }
 
-/// Returns the operations of the API document: the method, the path with placeholder segments, and
-/// the description of each.
+/// Returns the method, path and description of each operation in the API document. In the path, the
+/// name of a parameter is the value of the parameter.
 fn operations(document: &Value) -> Vec<(String, String, Value)> {
     let paths = document["paths"].as_object().expect("paths");
     let operations_of = |(path, item): (&String, &Value)| {
@@ -482,7 +485,8 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
     paths.iter().flat_map(operations_of).flatten().collect()
 }
 
-/// Sends every documented operation. Returns the name, the description and the response of each.
+/// Sends a request for every documented operation. Returns the name, the description and the
+/// response of each operation.
 fn send_every_operation(server: &Server) -> Vec<(String, Value, Reply)> {
     let document = get("/openapi.json").json();
     let responses = operations(&document)
@@ -557,7 +561,8 @@ fn documented_responses_have_a_request_id_header() {
     }
 }
 
-/// Uses GDAL, OWSLib, PROJ and an OpenAPI validator, if `CATCHMENT_PYTHON` is set.
+/// Checks the service with GDAL, OWSLib, PROJ and an OpenAPI validator, if `CATCHMENT_PYTHON` is
+/// set.
 #[test]
 fn gdal_and_owslib_can_connect() {
     let Some(mut python) = python("GDAL and OWSLib") else {
@@ -566,7 +571,8 @@ fn gdal_and_owslib_can_connect() {
     stdout_of(python.args(["tests/clients/gis.py", &SERVER.origin()]));
 }
 
-/// Uses GDAL from Debian, which is older than the GDAL of the Python package, if it is installed.
+/// Checks the service with the GDAL of Debian, if it is installed. It is older than the GDAL of the
+/// Python package.
 #[test]
 fn ogrinfo_reads_every_feature_and_filters_on_the_server() {
     let run = |arguments: &[&str]| {
@@ -586,7 +592,7 @@ fn ogrinfo_reads_every_feature_and_filters_on_the_server() {
         Some((stdout, debug))
     };
     if run(&["--version"]).is_none() {
-        report_skipped("ogrinfo: not on the PATH; install gdal-bin");
+        report_skipped("ogrinfo: install gdal-bin, or add ogrinfo to the PATH");
         return;
     }
     let count = |stdout: &str| -> u64 {
@@ -609,7 +615,7 @@ fn ogrinfo_reads_every_feature_and_filters_on_the_server() {
     assert_eq!(count(&stdout), 8, "{stdout}");
     assert!(
         debug.contains("system=morecambe-bay"),
-        "GDAL filters on the client: {debug}"
+        "GDAL must filter on the server, not on the client: {debug}"
     );
 }
 

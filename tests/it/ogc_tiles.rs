@@ -1,5 +1,5 @@
-//! OGC API Tiles: its Abstract Test Suite (OGC 20-057, Annex A), and comparison with the tiles of
-//! `/tiles`.
+//! Tests of OGC API Tiles, from its Abstract Test Suite (OGC 20-057, Annex A), and a comparison
+//! with the tiles of `/tiles`.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ fn current_collections() -> Vec<String> {
     all
 }
 
-/// Returns the paths of all tilesets, read from the tileset lists.
+/// Returns the paths of all tilesets in the tileset lists.
 fn tilesets() -> Vec<String> {
     let landing = get("/ogc").json();
     let mut lists = vec![path(link(&landing, TILESETS))];
@@ -130,7 +130,7 @@ fn tiles_within_the_limits_equal_those_of_the_tile_endpoint() {
         assert_eq!(
             found.len(),
             2,
-            "{tileset}: expected empty and non-empty tiles"
+            "{tileset}: some tiles must be empty, and some must not be empty"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Which existing files commands overwrite, and which sources a build rejects.
+//! Tests of which existing files the commands overwrite, and of which sources a build rejects.
 
 use std::fs;
 use std::path::Path;
@@ -72,7 +72,7 @@ fn build_replaces_only_a_dataset_without_force() {
             .all(|text| read_files(&path_of(text)) == built)
     );
     let names = fs::read_dir(folder.path()).expect("a folder").count();
-    assert_eq!(names, 3, "there are other files in the folder");
+    assert_eq!(names, 3, "the folder contains other files");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The staff pages as they are without JavaScript.
+//! Tests of the pages for staff, as they are without JavaScript.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ fn page_text(reply: &Reply) -> String {
     words.join(" ").replace(" .", ".").replace(" ,", ",")
 }
 
-/// Iterates over the tags of a page, without brackets.
+/// Returns the tags of a page, without angle brackets.
 fn tags(reply: &Reply) -> impl Iterator<Item = &str> {
     let parts = reply.text().split('<').skip(1);
     parts.map(|part| part.split_once('>').expect("a tag ends").0)
@@ -94,9 +94,9 @@ fn postcode_result_does_not_claim_a_registration() {
     );
     for claim in ["your icc", "your gp", "your practice", "your community"] {
         let text = page_text(&page).to_lowercase();
-        assert!(!text.contains(claim), "`{claim}`: {text}");
+        assert!(!text.contains(claim), "`{claim}` is in: {text}");
     }
-    // The look-up had no practice.
+    // The look-up had no practice, so the page does not mention a registration.
     assert!(
         !page_text(&page).contains("Where they are registered"),
         "{page}"
@@ -432,8 +432,8 @@ fn result_has_telephone_address_distance_and_a_marked_map() {
     ];
     check_page(&page, 200, &expected);
     assert!(tags(&page).any(|tag| attribute(tag, "href") == Some("tel:01229402800")));
-    // The map comes after the text and has a marker. No URL on the page contains what was looked
-    // up.
+    // The map comes after the text and has a marker. No URL on the page contains the place or the
+    // practice.
     let text_end = page
         .text()
         .find("Look up another place")
@@ -549,7 +549,7 @@ fn batch_form_works_without_script() {
         let labelled = tags(&page).any(|tag| attribute(tag, "for") == Some(id));
         assert!(labelled, "{field} has no label");
     }
-    // Sections that only the script fills are hidden.
+    // Sections that only JavaScript fills are hidden.
     for id in ["detected", "progress", "summary"] {
         let part = tags(&page).find(|tag| attribute(tag, "id") == Some(id));
         assert!(part.expect(id).contains(" hidden"), "{part:?}");

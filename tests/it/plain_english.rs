@@ -8,7 +8,7 @@ use regex::Regex;
 
 const GLOSSARY: &str = "docs/developers/GLOSSARY.md";
 
-/// Lines that may contain an avoided phrase: file, and a part of the line.
+/// Lines that may contain an avoided phrase. Each has the name of a file and a part of the line.
 const QUOTATIONS: [(&str, &str); 0] = [];
 
 /// Appends the files under `path` with one of `extensions` to `found`.
@@ -41,8 +41,8 @@ fn avoided_phrases() -> Vec<String> {
     phrases
 }
 
-/// Returns the prose of a line, without the parts in backticks: the text of a document, or a
-/// comment or message in code.
+/// Returns the prose of a line, without the parts in backticks. The prose is the text of a
+/// document, or a comment or message in code.
 fn prose(path: &Path, line: &str) -> String {
     let is_document = path.extension().is_some_and(|extension| extension == "md");
     let text = if is_document {
@@ -94,7 +94,7 @@ fn avoided_phrases_do_not_occur() {
     }
     assert!(
         found.is_empty(),
-        "{} phrases that {GLOSSARY} rules out:\n{}",
+        "{} phrases must be replaced with words from {GLOSSARY}:\n{}",
         found.len(),
         found.join("\n")
     );

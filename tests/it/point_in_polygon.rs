@@ -1,6 +1,7 @@
-//! Point-in-polygon look-ups against the exact definition, and against GEOS as an independent
+//! Compares point-in-polygon look-ups with the exact definition and with GEOS, an independent
 //! implementation, on the same polygons in integer millimetres. The comparison with GEOS needs a
-//! Python with shapely, named by `CATCHMENT_PYTHON`; otherwise it is reported as skipped.
+//! Python with shapely, which `CATCHMENT_PYTHON` names. If the variable is not set, the comparison
+//! is skipped.
 
 use std::collections::{BTreeSet, HashMap};
 use std::env;
@@ -18,7 +19,7 @@ use crate::external_tools::{python, report_skipped, stdout_of};
 
 const POINTS: usize = 100_000;
 
-/// A pseudorandom generator (SplitMix64), so that the points are the same on every machine.
+/// A pseudorandom number generator (SplitMix64), which makes the points the same on every machine.
 struct SplitMix64(u64);
 
 impl SplitMix64 {
@@ -38,10 +39,11 @@ impl SplitMix64 {
     }
 }
 
-/// Returns at least `count` points: every vertex, every midpoint of an edge, and the points a
-/// millimetre away from these. Of the rest, a third are near a border. A third are anywhere in the
-/// bounding box. A third are near a border and on a line between cells of the index, or a
-/// millimetre west or south of one; the sides of the cells are powers of two from 2^8 mm.
+/// Returns at least `count` points. They include every vertex, every midpoint of an edge, and the
+/// points one millimetre away from these. Of the other points, a third are near a border, and a
+/// third are anywhere in the bounding box. The last third are near a border, and either on a line
+/// between cells of the index or one millimetre west or south of such a line. The sides of the
+/// cells are powers of two, from 2^8 mm.
 pub(crate) fn sample_points(boundaries: &[Boundary], count: usize) -> Vec<Point> {
     let mut on_borders: BTreeSet<Point> = BTreeSet::new();
     let rings = boundaries
@@ -85,7 +87,7 @@ pub(crate) fn sample_points(boundaries: &[Boundary], count: usize) -> Vec<Point>
     points
 }
 
-/// Returns the minimum and maximum, extended by 10 km.
+/// Returns the minimum minus 10 km and the maximum plus 10 km, in millimetres.
 fn padded_range(values: impl Iterator<Item = i32> + Clone) -> (i32, i32) {
     let least = values.clone().min().expect("at least one point");
     let greatest = values.max().expect("at least one point");
@@ -138,7 +140,7 @@ fn area_json(boundary: &Boundary) -> serde_json::Value {
 fn parse_result(line: &str) -> GeosResult {
     let cells: Vec<&str> = line.split('\t').collect();
     let [inside, touching, surrounded] = cells[..] else {
-        panic!("not three cells: {line}");
+        panic!("the line must have three cells: {line}");
     };
     let ids = |cell: &str| cell.split_whitespace().map(str::to_string).collect();
     GeosResult {
@@ -148,8 +150,8 @@ fn parse_result(line: &str) -> GeosResult {
     }
 }
 
-/// An index that applies the definition to the boundaries whose bounding box intersects the 5 km
-/// square of a point.
+/// An index that applies the definition to the boundaries whose bounding box intersects the same
+/// square of 5 km by 5 km as the point.
 struct ExactIndex<'b> {
     boundaries: &'b [Boundary],
     squares: HashMap<(i32, i32), Vec<u32>>,
@@ -201,7 +203,8 @@ impl<'b> ExactIndex<'b> {
     }
 }
 
-/// Checks the index against the definition, point by point, and in batches in several orders.
+/// Compares the index with the definition, for single points, and for batches of points in several
+/// orders.
 fn check_in_every_order(what: &str, boundaries: &[Boundary], points: &[Point]) {
     let exact = ExactIndex::new(boundaries);
     let spatial = BoundaryIndex::build(boundaries.to_vec());
@@ -237,7 +240,7 @@ fn check_in_every_order(what: &str, boundaries: &[Boundary], points: &[Point]) {
         spatial.for_each_covering(&positions, DAY, |index, found| {
             assert!(
                 !std::mem::replace(&mut seen[index], true),
-                "{what}: reported twice"
+                "{what}: a point was reported twice"
             );
             assert_eq!(
                 found, expected[order[index]],
@@ -247,7 +250,7 @@ fn check_in_every_order(what: &str, boundaries: &[Boundary], points: &[Point]) {
         });
         assert!(
             seen.into_iter().all(|seen| seen),
-            "{what}, {order_name}: not reported"
+            "{what}, {order_name}: a point was not reported"
         );
     }
 }

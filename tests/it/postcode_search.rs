@@ -1,5 +1,5 @@
-//! Postcode endpoints: completion of a prefix, nearest postcodes and practices, and the postcodes
-//! of an area.
+//! Tests of the endpoints that complete a prefix, find the nearest postcodes and practices, and
+//! list the postcodes of an area.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -34,7 +34,7 @@ fn field_texts(array: &Value, field: &str) -> Vec<String> {
     items.map(text).collect()
 }
 
-/// Returns whether a postcode is live on the date, independently of the index.
+/// Returns whether a postcode is live on [`DAY`], without using the index.
 fn is_live(entry: &PostcodeEntry) -> bool {
     entry.is_live
         && entry
@@ -84,7 +84,7 @@ fn prefix_search_completes_districts_and_postcodes() {
         &live_with_prefix("LA2 "),
         true,
     );
-    // A valid prefix that is not in the dataset.
+    // The prefix is valid, but it is not in the dataset.
     check_completion("SW1A", &[], &[], false);
 }
 
@@ -300,7 +300,8 @@ fn invalid_parameters_are_named_and_not_repeated() {
     }
 }
 
-/// Looks up every postcode with `locate`. Returns the postcodes of each area, with the basis.
+/// Looks up every postcode with `locate`. Returns the postcodes of each area, with the basis of
+/// each.
 fn areas_by_locate() -> BTreeMap<(Layer, String), BTreeMap<Postcode, &'static str>> {
     let mut areas: BTreeMap<_, BTreeMap<Postcode, &'static str>> = BTreeMap::new();
     for entry in ENTRIES.iter() {
@@ -372,7 +373,7 @@ fn postcodes_of_every_area_match_locate() {
         let areas = INDEX
             .areas(layer, DAY)
             .expect("the layer is in the dataset");
-        // A sample of practices and PCNs, and all areas of the other layers.
+        // Compare a sample of practices and PCNs, and all areas of the other layers.
         let step = if matches!(layer, Layer::GpPractice | Layer::Pcn) {
             17
         } else {

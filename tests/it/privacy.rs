@@ -1,4 +1,5 @@
-//! Logs reveal no input, and stalled clients delay neither others nor shutdown.
+//! Tests that logs reveal no input, and that stalled clients delay neither other clients nor the
+//! shutdown.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -19,7 +20,7 @@ const MARKERS: &[&str] = &[
     "LA18+4DB",
     "LA18%204DB",
     "LA184DB",
-    // A malformed postcode, and its suggestion.
+    // These are a malformed postcode and the suggested postcode.
     "LA1O 5DL",
     "LA1O+5DL",
     "LA10 5DL",
@@ -51,8 +52,8 @@ fn json_logs_reveal_no_input() {
     }
 }
 
-/// Sends requests and checks the log, which it returns. `expected` is a text that the log must
-/// contain, to prove that requests are logged.
+/// Sends requests, checks the log, and returns the log. The log must contain `expected`, to prove
+/// that requests are logged.
 #[track_caller]
 fn check_log(format: &str, expected: &str) -> String {
     let running = ServiceProcess::start(&["--log-format", format]);
@@ -67,7 +68,10 @@ fn check_log(format: &str, expected: &str) -> String {
         "the program exited after {took:?}"
     );
     for line in [expected, "batch completed", "batch rejected"] {
-        assert!(written.contains(line), "no `{line}`: {written}");
+        assert!(
+            written.contains(line),
+            "`{line}` is not in the log: {written}"
+        );
     }
     let answered = written.matches("responded").count();
     assert!(answered >= count, "{count} requests: {written}");
@@ -100,7 +104,7 @@ fn request_every_route(address: SocketAddr) -> usize {
                 let text = reply.text();
                 // Only the response may contain the suggestion.
                 for mark in MARKERS.iter().filter(|mark| **mark != "LA10 5DL") {
-                    assert!(!text.contains(mark), "{mark} is repeated: {reply}");
+                    assert!(!text.contains(mark), "the response repeats {mark}: {reply}");
                 }
             }
         };
@@ -282,8 +286,8 @@ const PARTIAL_HEADER: &str = "GET /api/v1/locate?postcode=LA18+4DB HTTP/1.1\r\nH
 const PARTIAL_BODY: &str = "POST /api/v1/locate HTTP/1.1\r\nHost: test\r\n\
     Content-Type: application/json\r\nContent-Length: 23\r\n\r\n{\"postcode\":";
 
-/// Sends part of a request and waits until the service reads its body. A connection without a
-/// running request would be closed at shutdown, and unread bytes are not a running request.
+/// Sends part of a request and waits until the service reads its body. At shutdown, the service
+/// closes a connection if it has not started to read a request from it.
 fn start_request(mut stream: TcpStream) -> TcpStream {
     let (head, body) = PARTIAL_BODY.split_once("\r\n\r\n").expect("a head");
     let head = format!("{head}\r\nExpect: 100-continue\r\n\r\n");

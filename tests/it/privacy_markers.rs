@@ -1,6 +1,6 @@
-//! Sends recognisable markers as input to every route and command, in valid and invalid requests,
-//! and checks that they are not in logs, metrics, error responses, files, open descriptors, or what
-//! the kernel shows of the process.
+//! Sends recognisable markers as input to every route and command, in valid and invalid requests.
+//! Checks that no marker is in logs, metrics, error responses, files, open file descriptors, or the
+//! information that the kernel has about the process.
 
 use std::fs;
 use std::io::Write;
@@ -15,8 +15,8 @@ use tempfile::TempDir;
 use crate::process::ServiceProcess;
 use crate::server::{Reply, client, connect, encode_fields, send, send_raw};
 
-/// The markers: an existing, an unknown and a misspelt postcode, coordinates, practices, an
-/// arbitrary word, an IP address and a key. They are too long to occur in a time or an id by
+/// The markers, which are an existing, an unknown and a misspelt postcode, coordinates, practices,
+/// an arbitrary word, an IP address and a key. They are too long to occur in a time or an id by
 /// chance.
 const MARKERS: &[&str] = &[
     "LA14 2LQ",
@@ -40,7 +40,8 @@ const MARKERS: &[&str] = &[
     "catchment_c0ffee00",
 ];
 
-/// The suggestion for the misspelt postcode. Only the response to that postcode may contain it.
+/// The postcode that is suggested for the misspelt postcode. Only the response to the misspelt
+/// postcode may contain it.
 const SUGGESTION: &str = "LA10 5DL";
 
 fn check_no_markers(source: &str, text: &str) {
@@ -53,7 +54,7 @@ fn check_no_markers(source: &str, text: &str) {
     }
 }
 
-/// Returns the path templates of all routes, from the source of the router.
+/// Returns the path templates of all routes, from the source code of the router.
 fn routes() -> Vec<&'static str> {
     let router = include_str!("../../src/http/mod.rs");
     let beginnings = router.match_indices(".route(");
@@ -176,7 +177,7 @@ fn request_every_route(marked_client: &mut MarkedClient) {
     }
 }
 
-/// Replaces every variable of a path template with `segment`.
+/// Replaces every variable in a path template with `segment`.
 fn fill_template(template: &str, segment: &str) -> String {
     let parts = template
         .split('/')
@@ -265,8 +266,8 @@ fn files_under(folder: &Path) -> Vec<PathBuf> {
     below.collect()
 }
 
-/// Checks what the kernel shows of a process: its arguments, environment, memory map, threads and
-/// open descriptors.
+/// Checks the information that the kernel has about a process, which is its arguments, environment,
+/// memory map, threads and open file descriptors.
 #[cfg(target_os = "linux")]
 fn check_process(id: u32) {
     let process = PathBuf::from(format!("/proc/{id}"));
@@ -360,7 +361,7 @@ fn requests_leave_no_markers_in_logs_files_or_process_state() {
     };
     request_every_route(&mut marked_client);
     request_lookups(&mut marked_client);
-    // Check the process in the middle of a batch upload too.
+    // Check the process during a batch upload too.
     let mut upload = connect(running.address);
     let head = format!(
         "POST /api/v1/batch HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\ncontent-type: text/csv\r\ncontent-length: 9000000\r\n\r\npostcode,name\n"
@@ -405,7 +406,7 @@ fn requests_leave_no_markers_in_logs_files_or_process_state() {
     assert_eq!(
         files_under(folder.path()),
         Vec::<PathBuf>::new(),
-        "the service left files behind"
+        "the service created files that it did not delete"
     );
     let key_file = fs::read_to_string(&keys).expect("readable");
     check_no_markers("the API key file", &key_file);

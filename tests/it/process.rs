@@ -1,4 +1,4 @@
-//! `catchment serve` as a child process whose output is read line by line.
+//! Runs `catchment serve` as a child process, and reads the output of the process line by line.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Time after which an operation is considered to hang.
+/// The time after which a test stops waiting for an operation and fails.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A running `catchment serve` process, which is killed when it is dropped.
@@ -20,7 +20,7 @@ pub(crate) struct ServiceProcess {
 }
 
 impl ServiceProcess {
-    /// Starts the program with these arguments, logging at all levels.
+    /// Starts the program with these arguments, and enables logging at all levels.
     pub(crate) fn start(arguments: &[&str]) -> ServiceProcess {
         ServiceProcess::start_command(
             &mut Command::new(env!("CARGO_BIN_EXE_catchment")),
@@ -28,12 +28,13 @@ impl ServiceProcess {
         )
     }
 
-    /// Starts the program with a command that runs it when the program's arguments are appended.
+    /// Starts the program. `command` runs the program when the program's arguments are appended to
+    /// `command`.
     pub(crate) fn start_command(command: &mut Command, arguments: &[&str]) -> ServiceProcess {
         let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(arguments)
-            // RUST_LOG must have no effect.
+            // The program must ignore RUST_LOG.
             .env("RUST_LOG", "trace")
             // --log-level overrides this variable.
             .env("CATCHMENT_LOG_LEVEL", "trace")
@@ -55,7 +56,7 @@ impl ServiceProcess {
                 .into_iter()
                 .flat_map(|stream| BufReader::new(stream).lines())
             {
-                // The receiver is gone if the test has failed.
+                // If the test has failed, the receiver no longer exists.
                 let _ = sender.send(line.expect("text"));
             }
         });
@@ -109,8 +110,8 @@ impl ServiceProcess {
         assert!(sent.expect("kill runs").success());
     }
 
-    /// Waits until the process exits. Returns its exit code (`None` if killed by a signal) and its
-    /// output.
+    /// Waits until the process exits. Returns its output and its exit code, which is `None` if a
+    /// signal killed the process.
     pub(crate) fn wait_for_exit(mut self) -> (Option<i32>, String) {
         let deadline = Instant::now() + TIMEOUT;
         loop {
@@ -121,12 +122,12 @@ impl ServiceProcess {
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
-                    panic!("the process does not exit: {}", self.output)
+                    panic!("the process does not exit in time: {}", self.output)
                 }
             }
             assert!(
                 Instant::now() < deadline,
-                "the process does not exit: {}",
+                "the process does not exit in time: {}",
                 self.output
             );
         }

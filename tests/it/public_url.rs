@@ -1,5 +1,5 @@
-//! The public URL in links: from the configuration, or from a trusted proxy, never from an
-//! untrusted `Host` header.
+//! Tests of the public URL in links. It comes from the configuration or from a trusted proxy, and
+//! never from an untrusted `Host` header.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use serde_json::Value;
 use crate::fixture::TestDataset;
 use crate::server::{Reply, SERVER, Server, embedded, encode_fields, send_raw};
 
-/// Starts a server with an optional public URL. `trusts_proxies` selects whether it trusts proxies
-/// on loopback.
+/// Starts a server with an optional public URL. `trusts_proxies` selects whether the server trusts
+/// proxies on loopback.
 fn server(dataset: Dataset, public_url: Option<&str>, trusts_proxies: bool) -> Server {
     let index = Index::build(dataset).expect("the dataset is valid");
     let proxies = ["127.0.0.0/8"].into_iter().filter(|_| trusts_proxies);
@@ -191,7 +191,8 @@ fn public_url_is_used_in_every_link_whatever_the_host() {
         html.contains("src=\"https://www.example.org/catchment/embed?layer=icc"),
         "{html}"
     );
-    // The policy names only the origin: with a path, it would allow only that path.
+    // The policy contains the origin without the path. With the path, the policy would allow only
+    // that path.
     let site = get_with_headers(&server, "/put-this-map-on-your-site", &headers).expect(200);
     assert!(
         site.text()
@@ -205,7 +206,7 @@ fn public_url_is_used_in_every_link_whatever_the_host() {
     );
 }
 
-/// Ids of other publishers may have spaces, slashes and non-ASCII letters.
+/// Ids from other publishers may contain spaces, slashes and non-ASCII letters.
 #[test]
 fn ids_are_percent_encoded_in_links_and_oembed() {
     for (id, encoded_id) in [

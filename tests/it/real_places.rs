@@ -1,4 +1,4 @@
-//! Look-ups of real places against hand-written results: `tests/cases/places.csv`.
+//! Tests of look-ups of real places, with the hand-written results in `tests/cases/places.csv`.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ fn query(row: &Row) -> LocateQuery {
     }
 }
 
-/// Formats the result of a layer as in the table.
+/// Formats the result of a layer as the table does.
 fn found_text(found: &LayerResult<'_>) -> String {
     let texts: Vec<String> = match found {
         LayerResult::Unknown(UnknownReason::NoneNamed) => vec!["unknown".into()],

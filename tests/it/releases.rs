@@ -1,4 +1,5 @@
-//! Several releases in one service, and the reload of a running service, which is atomic.
+//! Tests of several releases in one service, and of the reload of a running service, which is
+//! atomic.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -29,8 +30,8 @@ impl ReleaseFolders {
         self.0.path().join(name)
     }
 
-    /// Writes a release to a folder, atomically. The name of Waterloo House Surgery in Millom
-    /// contains the version, so that a response states its release in several places.
+    /// Writes a release to a folder atomically. Renames Waterloo House Surgery in Millom to a name
+    /// that contains the version, so that a response has the version in several places.
     pub(crate) fn publish(&self, name: &str, version: &str) -> String {
         self.publish_with(name, version, |_, _| {})
     }
@@ -81,7 +82,8 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Reply {
     send(&client(), address, ("GET", path), &[], None)
 }
 
-/// Returns the release of a response, after checking that all its parts are of that release.
+/// Returns the version of the release of a response, after checking that all parts of the response
+/// are from that release.
 #[track_caller]
 fn version_of(reply: &Reply) -> String {
     let body = reply.json();
@@ -107,8 +109,8 @@ pub(crate) fn start_with_admin(arguments: &[&str]) -> (ServiceProcess, SocketAdd
     start_command_with_admin(program, arguments)
 }
 
-/// Starts a service with an admin listener, from a command that runs the program when the program's
-/// arguments are appended.
+/// Starts a service with an admin listener. `command` runs the program when the program's arguments
+/// are appended to `command`. Returns the service and the address of the listener.
 pub(crate) fn start_command_with_admin(
     mut command: Command,
     arguments: &[&str],
@@ -175,7 +177,7 @@ fn releases_are_selected_by_version_and_the_first_is_the_default() {
         );
         let postcode = get_release("/api/v1/postcodes/LA18%204DB").json();
         assert_eq!(postcode["dataset"]["version"], version);
-        // The tiles are those of the release.
+        // The tile URLs lead to the tiles of the release.
         let tiles = get_release("/tiles/gp-practice.json").json();
         let template = tiles["tiles"][0].as_str().expect("a template");
         assert!(
@@ -355,7 +357,8 @@ fn rejected_reloads_keep_the_old_release_and_recover() {
             reason.contains(expected_error),
             "`{expected_error}` is not in: {reason}"
         );
-        // Only the log shows the path of the dataset, not the public endpoint.
+        // The log contains the path of the dataset, but the response of the public endpoint does
+        // not.
         assert!(line.contains(&folder), "{line}");
         assert!(!reason.contains(&releases_path), "{reason}");
         let count = metric_value(
@@ -380,7 +383,7 @@ fn rejected_reloads_keep_the_old_release_and_recover() {
     fs::remove_file(releases.folder("data").join(MANIFEST)).expect("the file existed");
     check(MANIFEST, false);
 
-    // A complete dataset with a failing golden query.
+    // This dataset is complete, but one of its golden queries fails.
     releases.publish_with("data", "2026.2", |path, bytes| {
         if path == Path::new("golden_queries.csv") {
             replace_text(

@@ -1,5 +1,5 @@
-//! Test harness: a real server on a free port, and an HTTP client whose responses can be printed
-//! when an assertion fails.
+//! The test harness, with a real server on a free port, and with an HTTP client whose responses are
+//! printed when an assertion fails.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -17,13 +17,13 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use ureq::http::{HeaderMap, Request};
 
-/// The server that most tests share: the embedded dataset with the default limits.
+/// The server that most tests share, with the embedded dataset and the default limits.
 pub(crate) static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
 
 /// The as-of date of most requests, so that responses do not depend on the current date.
 pub(crate) const AS_OF: &str = "2025-12-01";
 
-/// Time after which an operation is considered to hang.
+/// The time after which a test stops waiting for an operation and fails.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A running server, which shuts down when it is dropped.
@@ -34,17 +34,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server on the embedded dataset.
+    /// Starts a server with the embedded dataset.
     pub(crate) fn start() -> Server {
         Server::with(embedded(), ServerLimits::default())
     }
 
-    /// Starts a server on `dataset` with `limits`.
+    /// Starts a server with `dataset` and `limits`.
     pub(crate) fn with(dataset: Dataset, limits: ServerLimits) -> Server {
         Server::with_batch_limits(dataset, limits, BatchLimits::default())
     }
 
-    /// Starts a server on `dataset` with limits for batches too.
+    /// Starts a server with `dataset`, `limits` and `batch_limits`.
     pub(crate) fn with_batch_limits(
         dataset: Dataset,
         limits: ServerLimits,
@@ -74,7 +74,8 @@ impl Server {
         Server::for_app(app, limits)
     }
 
-    /// Starts a server for `app`, without a shutdown delay unless `limits` changes the default.
+    /// Starts a server for `app`. It has no shutdown delay, unless the delay in `limits` differs
+    /// from the default.
     pub(crate) fn for_app(app: App, mut limits: ServerLimits) -> Server {
         if limits.shutdown_delay == ServerLimits::default().shutdown_delay {
             limits.shutdown_delay = Duration::ZERO;
@@ -115,7 +116,7 @@ impl Server {
         let Some((stop, thread)) = self.stop_handle.take() else {
             return;
         };
-        // The server may have stopped by itself; `join` then returns the error.
+        // If the server has already stopped because of an error, `join` returns the error.
         let _ = stop.send(());
         let ended = thread.join().expect("the server does not panic");
         ended.expect("the server stops without an error");
@@ -148,7 +149,7 @@ impl Server {
         self.get(&format!("/api/v1/locate?{}", encode_fields(fields)))
     }
 
-    /// Returns the origin of the server: `http://127.0.0.1:port`.
+    /// Returns the origin of the server, such as `http://127.0.0.1:8080`.
     pub(crate) fn origin(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -166,7 +167,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // A second panic while unwinding would hide the first.
+        // A second panic during unwinding would hide the first panic.
         if !thread::panicking() {
             self.shut_down();
         }
@@ -183,8 +184,8 @@ pub(crate) fn client() -> ureq::Agent {
     ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
-        // The server closes a connection when it rejects a body; a reused connection would fail
-        // without a response.
+        // When the server rejects a body, it closes the connection. If the client reused the
+        // connection, its next request would get no response.
         .max_idle_connections(0)
         .allow_non_standard_methods(true)
         .timeout_global(Some(TIMEOUT))
@@ -315,7 +316,7 @@ impl Reply {
             .unwrap_or_else(|error| panic!("{self}\nthe body is not JSON: {error}"))
     }
 
-    /// Returns the value of a header that occurs at most once; `""` if it is absent.
+    /// Returns the value of a header that occurs at most once, or `""` if the header is absent.
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> &str {
         let mut values = self.headers.get_all(name).iter();

@@ -1,4 +1,4 @@
-//! Settings of the service from the command line, the environment and a file.
+//! Tests of the settings of the service from the command line, the environment and a file.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -41,7 +41,7 @@ fn check_config_prints_the_settings_without_listening() {
     ] {
         assert!(
             stdout.lines().any(|text| text == line),
-            "no `{line}`: {stdout}"
+            "`{line}` is not in: {stdout}"
         );
     }
     // The output is itself a valid configuration.

@@ -1,5 +1,5 @@
-//! Graceful shutdown: readiness fails first, then the listener closes, then idle connections; no
-//! request is lost.
+//! Tests of the graceful shutdown. First readiness fails, then the server stops listening, and then
+//! it closes idle connections. No request is lost.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -47,7 +47,7 @@ fn read_response(stream: &mut TcpStream) -> String {
         match stream.read(&mut byte) {
             Ok(1) => bytes.push(byte[0]),
             other => panic!(
-                "incomplete response: {other:?}, {}",
+                "the response is incomplete: {other:?}, {}",
                 String::from_utf8_lossy(&bytes)
             ),
         }
@@ -152,9 +152,9 @@ fn idle_connections_are_closed_without_a_reset() {
     assert_eq!(length, 0, "{}", String::from_utf8_lossy(&rest));
 }
 
-/// Sends requests on a keep-alive connection, and opens another whenever a response closes it,
-/// until the server no longer accepts connections. Returns the number of responses, and adds the
-/// number of lost requests to `lost`.
+/// Sends requests on a keep-alive connection, and opens a new connection whenever a response closes
+/// the old connection. Ends when the server no longer accepts connections. Returns the number of
+/// responses, and adds the number of lost requests to `lost`.
 fn request_until_refused(
     address: SocketAddr,
     is_stopping: &AtomicBool,
@@ -189,7 +189,7 @@ fn request_until_refused(
             }
             assert!(
                 !is_stopping.load(Ordering::SeqCst),
-                "the response did not close the connection"
+                "during the shutdown, a response did not close its connection"
             );
         }
         thread::sleep(Duration::from_millis(2));
@@ -226,7 +226,10 @@ fn keep_alive_clients_lose_no_request_during_shutdown() {
         .collect();
     assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
     let lost = lost.load(Ordering::SeqCst);
-    assert_eq!(lost, 0, "of {counts:?} requests");
+    assert_eq!(
+        lost, 0,
+        "requests were lost; responses by client: {counts:?}"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The supply chain: the SBOM of a release and the advisory checks, which fail if they cannot run.
+//! Tests of the SBOM of a release, and of the advisory checks, which fail if they cannot run.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +16,8 @@ fn install_script(folder: &Path, name: &str, script: &str) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("permissions are set");
 }
 
-/// Only one run at a time: the reports in `target/` have fixed names.
+/// Prevents two runs of `tools/audit` at the same time, because the reports in `target/` have fixed
+/// names.
 static AUDIT: Mutex<()> = Mutex::new(());
 
 /// Runs `tools/audit` with `programs` at the front of the PATH.
@@ -37,7 +38,7 @@ fn check_output(output: &Output, status: i32, words: &str) {
     let text = [&output.stdout[..], &output.stderr[..]].concat();
     let text = String::from_utf8_lossy(&text);
     assert_eq!(output.status.code(), Some(status), "{text}");
-    assert!(text.contains(words), "no `{words}`: {text}");
+    assert!(text.contains(words), "`{words}` is not in: {text}");
 }
 
 #[test]
@@ -48,7 +49,8 @@ fn advisory_checks_that_cannot_run_fail() {
     let npm = audit(&programs, "npm");
     check_output(&npm, 2, "COULD NOT CHECK src/web/package-lock.json");
     check_output(&npm, 2, "COULD NOT CHECK tests/browser/package-lock.json");
-    // Without a network, npm prints nothing useful, and empty output proves nothing.
+    // Without a network, npm may print nothing. Empty output does not mean that there are no
+    // advisories.
     install_script(programs.path(), "npm", "exit 0");
     check_output(&audit(&programs, "npm"), 2, "COULD NOT CHECK");
     let no_database =
@@ -84,7 +86,7 @@ const CARGO_SBOM: &str = r#"{
   "dependencies": [ { "ref": "root", "dependsOn": ["serde 1"] }, { "ref": "serde 1" } ]
 }"#;
 
-/// Returns the SBOM that `tools/sbom.py` makes from [`CARGO_SBOM`] and the npm lock files.
+/// Returns the SBOM that `tools/sbom.py` creates from [`CARGO_SBOM`] and the npm lock files.
 fn sbom() -> String {
     let folder = TempDir::new().expect("a folder");
     let cargo = folder.path().join("cargo.json");

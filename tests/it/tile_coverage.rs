@@ -1,5 +1,5 @@
-//! Tiles of partition layers are valid coverages at every zoom: no overlaps, no gaps and no invalid
-//! polygons, according to GEOS and to a direct implementation of the definition.
+//! Tests that the tiles of partition layers are valid coverages at every zoom, without overlaps,
+//! gaps and invalid polygons. The tests use GEOS and a direct implementation of the definition.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::env;
@@ -30,15 +30,15 @@ pub(crate) fn tiled_layer(boundaries: &[Boundary], is_partition: bool) -> TiledL
     TiledLayer::new("icc", is_partition, areas)
 }
 
-/// Returns the features of a tile; none if the tile is empty.
+/// Returns the features of a tile, or an empty vector if the tile is empty.
 pub(crate) fn tile_features(layer: &TiledLayer, z: u8, x: u32, y: u32) -> Vec<TileFeature> {
     let address = TileCoord::new(z, x, y).expect("the tile exists");
     let bytes = layer.tile(address).expect("the tile is encoded");
     bytes.map_or_else(Vec::new, |bytes| decode(&bytes, "icc"))
 }
 
-/// Returns the tiles of a zoom that contain a border, among the children of `parents` of the
-/// previous zoom. If there are many, returns a sample.
+/// Returns the tiles at zoom `z` that contain a border and are children of the tiles `parents` at
+/// the previous zoom. If there are more than [`TILES_MAX`] such tiles, returns a sample.
 fn tiles_with_borders(layer: &TiledLayer, parents: &[(u32, u32)], z: u8) -> Vec<(u32, u32)> {
     let children = parents.iter().flat_map(|&(x, y)| {
         [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(east, south)| (2 * x + east, 2 * y + south))
@@ -60,7 +60,7 @@ fn tiles_with_borders(layer: &TiledLayer, parents: &[(u32, u32)], z: u8) -> Vec<
     tiles.into_iter().step_by(step).collect()
 }
 
-/// Returns the polygons of a feature, each an exterior followed by its holes.
+/// Returns the polygons of a feature. Each polygon is an exterior ring followed by its holes.
 fn polygons(feature: &TileFeature) -> Vec<Vec<Vec<Vertex>>> {
     let mut polygons: Vec<Vec<Vec<Vertex>>> = Vec::new();
     for ring in &feature.rings {
@@ -100,8 +100,8 @@ fn check_with_geos(what: &str, tiles: &[(String, Vec<TileFeature>)], is_partitio
     assert_eq!(output.lines().count(), 1, "{what}: {output}");
 }
 
-/// Checks that features are a coverage by definition: no two edges cross, no vertex is in the
-/// interior of an edge, and each edge has at most one area on either side.
+/// Checks the definition of a coverage: no two edges cross, no vertex is in the interior of an
+/// edge, and each edge has at most one area on either side.
 #[track_caller]
 fn check_coverage(context: &str, features: &[TileFeature]) {
     let mut all: Vec<(Vertex, Vertex)> = Vec::new();
@@ -217,7 +217,8 @@ fn every_area_is_on_a_tile_of_every_zoom() {
     }
 }
 
-/// The maximum displacement in units: half a pixel of 8 units, plus rounding to units.
+/// The maximum displacement of a border, in units. It is half a pixel of 8 units, plus one unit for
+/// rounding.
 const DISPLACEMENT_MAX: f64 = 4.0 + 1.0;
 
 #[test]
@@ -239,7 +240,7 @@ fn no_border_moves_by_more_than_half_a_pixel() {
             }
         }
     }
-    println!("furthest {furthest:.2} units");
+    println!("the largest displacement is {furthest:.2} units");
     assert!((1.0..=DISPLACEMENT_MAX).contains(&furthest), "{furthest}");
 }
 
@@ -356,7 +357,7 @@ fn overlapping_areas(count: usize, side: i32, seed: u64) -> Vec<Boundary> {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(60))]
 
-    /// Each area is valid by itself, whatever overlaps it.
+    /// Each area on its own is valid, even if other areas overlap it.
     #[test]
     fn overlapping_areas_stay_valid(
         count in 1_usize..14, side in 10_000_i32..30_000_000, seed in 0_u64.., z in 0_u8..=14,

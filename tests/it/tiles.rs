@@ -1,4 +1,4 @@
-//! Vector tiles. The tests decode their geometry commands independently of the encoder.
+//! Tests of vector tiles. The tests decode the geometry commands without the code of the encoder.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::Read as _;
@@ -14,7 +14,7 @@ const KENDAL_TILE: &str = "/tiles/icc/8/125/81.mvt";
 
 const MVT: &str = "application/vnd.mapbox-vector-tile";
 const EXTENT: i32 = 4_096;
-/// How far the content of a tile may extend beyond each side, in units.
+/// The distance by which the content of a tile may extend beyond each side, in units.
 const BUFFER: i32 = 64;
 
 pub(crate) type Vertex = (i32, i32);
@@ -23,11 +23,11 @@ pub(crate) type Vertex = (i32, i32);
 pub(crate) struct TileFeature {
     pub(crate) id: u64,
     pub(crate) tags: BTreeMap<String, String>,
-    /// Rings that do not repeat their first vertex; a point has none.
+    /// The rings, which do not repeat their first vertex. A point has no rings.
     pub(crate) rings: Vec<Vec<Vertex>>,
 }
 
-/// Requests the tile at `z/x/y`; `None` if it is empty.
+/// Requests the tile at `z/x/y`. Returns `None` if the tile is empty.
 #[track_caller]
 fn tile(layer: &str, z: u32, x: u32, y: u32) -> Option<Vec<TileFeature>> {
     let reply = SERVER.get(&format!("/tiles/{layer}/{z}/{x}/{y}.mvt"));
@@ -60,7 +60,7 @@ pub(crate) fn decode(bytes: &[u8], name: &str) -> Vec<TileFeature> {
             .into_iter()
             .map(|(key, value)| (key.to_string(), tag_text(value)))
             .collect(),
-        // 1 is a point, 3 a polygon (MVT 2.1, 4.3.4).
+        // Type 1 is a point, and type 3 is a polygon (MVT 2.1, 4.3.4).
         rings: match feature.geom_type_value() {
             Some(1) => Vec::new(),
             _ => rings(feature.geometry_commands()),
@@ -73,17 +73,18 @@ fn tag_text(value: fast_mvt::MvtValueRef<'_>) -> String {
     match value {
         fast_mvt::MvtValueRef::String(text) => text.to_string(),
         fast_mvt::MvtValueRef::UInt(number) => number.to_string(),
-        other => panic!("expected text or a number: {other:?}"),
+        other => panic!("expected text or a number, but found {other:?}"),
     }
 }
 
-/// Decodes the rings of a polygon: each is MoveTo, LineTo, ClosePath (MVT 2.1, 4.3).
+/// Decodes the rings of a polygon. Each ring has the commands MoveTo, LineTo and ClosePath (MVT
+/// 2.1, 4.3).
 fn rings(commands: &[u32]) -> Vec<Vec<Vertex>> {
     let mut rings = Vec::new();
     let mut integers = commands.iter().copied();
     let (mut x, mut y) = (0, 0);
     while let Some(move_to) = integers.next() {
-        assert_eq!(move_to, 1 | 1 << 3, "a ring starts with one MoveTo");
+        assert_eq!(move_to, 1 | 1 << 3, "a ring must start with one MoveTo");
         let mut read = |integers: &mut dyn Iterator<Item = u32>| {
             x += unzigzag(integers.next().expect("x"));
             y += unzigzag(integers.next().expect("y"));
@@ -91,12 +92,12 @@ fn rings(commands: &[u32]) -> Vec<Vec<Vertex>> {
         };
         let mut ring = vec![read(&mut integers)];
         let line_to = integers.next().expect("LineTo");
-        assert_eq!(line_to & 7, 2, "a ring continues with LineTo");
+        assert_eq!(line_to & 7, 2, "a ring must continue with LineTo");
         ring.extend((0..line_to >> 3).map(|_| read(&mut integers)));
         assert_eq!(
             integers.next(),
             Some(7 | 1 << 3),
-            "a ring ends with ClosePath"
+            "a ring must end with ClosePath"
         );
         rings.push(ring);
     }
@@ -108,8 +109,8 @@ fn unzigzag(encoded: u32) -> i32 {
     half ^ -i32::from(encoded & 1 == 1)
 }
 
-/// Returns twice the signed area of a ring, which is positive for an exterior ring (MVT 2.1,
-/// 4.3.3.3: the y axis points down).
+/// Returns twice the signed area of a ring. The y axis points down, so the area of an exterior ring
+/// is positive (MVT 2.1, 4.3.3.3).
 pub(crate) fn doubled_area(ring: &[Vertex]) -> i64 {
     edges(ring)
         .map(|((x1, y1), (x2, y2))| i64::from(x1) * i64::from(y2) - i64::from(x2) * i64::from(y1))
@@ -129,13 +130,13 @@ pub(crate) fn column_and_row(lon: f64, lat: f64, z: u32) -> (u32, u32) {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "rounded down to the tile that contains it"
+        reason = "rounding down gives the tile that contains the position"
     )]
     let floor = |value: f64| value as u32;
     (floor(column), floor(row))
 }
 
-/// Returns every tile of a zoom that is not empty.
+/// Returns all tiles of a zoom that are not empty.
 fn tiles_of(layer: &str, z: u32) -> Vec<(u32, u32, Vec<TileFeature>)> {
     let [west, south, east, north] = bounds(layer);
     let (first_column, first_row) = column_and_row(west, north, z);
@@ -222,14 +223,17 @@ fn check_feature(tile: &str, feature: &TileFeature) {
     );
     let colour: u32 = feature.tags["mapcolor7"].parse().expect("a number");
     assert!(colour < 7, "{tile}: {colour}");
-    assert!(!feature.rings.is_empty(), "{tile}: nothing to draw");
+    assert!(
+        !feature.rings.is_empty(),
+        "{tile}: the feature has no rings"
+    );
     for (index, ring) in feature.rings.iter().enumerate() {
         let area = doubled_area(ring);
         assert!(
             ring.len() >= 3 && area != 0,
-            "{tile}: ring {index} is empty"
+            "{tile}: ring {index} has no area"
         );
-        assert!(index > 0 || area > 0, "{tile}: a hole before its exterior");
+        assert!(index > 0 || area > 0, "{tile}: the first ring is a hole");
         assert!(
             edges(ring).all(|(from, to)| from != to),
             "{tile}: ring {index} repeats a vertex"
@@ -238,7 +242,7 @@ fn check_feature(tile: &str, feature: &TileFeature) {
         let is_in_buffer = |&(x, y): &Vertex| range.contains(&x) && range.contains(&y);
         assert!(
             ring.iter().all(is_in_buffer),
-            "{tile}: ring {index} leaves the tile"
+            "{tile}: ring {index} extends beyond the buffer of the tile"
         );
     }
 }
@@ -260,8 +264,8 @@ fn areas_do_not_cover_more_than_the_tile() {
     }
 }
 
-/// Where two communities meet, each has the other's vertices, and the other's edges in the opposite
-/// direction, so that no gap is visible between them at any scale.
+/// Where two communities meet, they have the same vertices, and the same edges in opposite
+/// directions, so that no gap is visible between the communities at any scale.
 #[test]
 fn adjacent_communities_share_the_vertices_of_their_border() {
     let mut shared_edges = 0;
@@ -278,7 +282,7 @@ fn adjacent_communities_share_the_vertices_of_their_border() {
     assert!(shared_edges > 1_000, "{shared_edges}");
 }
 
-/// Checks the border of a feature with another, and returns the number of edges that they share.
+/// Checks the border between two features, and returns the number of edges that they share.
 #[track_caller]
 fn check_border(feature: &TileFeature, other: &TileFeature, tile: &str) -> usize {
     let other_edges: HashSet<(Vertex, Vertex)> =
@@ -297,7 +301,7 @@ fn check_border(feature: &TileFeature, other: &TileFeature, tile: &str) -> usize
             .any(|&edge| is_strictly_on(edge, *vertex));
         assert!(
             !is_on_edge || other_vertices.contains(vertex) || is_at_side(*vertex),
-            "{tile}: {names:?} differ at {vertex:?}"
+            "{tile}: the borders of {names:?} differ at {vertex:?}"
         );
     }
     shared.len()
@@ -362,8 +366,8 @@ fn adjacent_communities_have_different_colours() {
     );
 }
 
-/// If the digest changes although the embedded dataset has not, increase [`ENCODER_VERSION`]:
-/// caches keep the old tiles for a year under their old URLs.
+/// If the digest changes although the embedded dataset has not changed, increase
+/// [`ENCODER_VERSION`], because caches keep the old tiles for a year under their old URLs.
 #[test]
 fn tile_bytes_change_only_with_the_encoder_version() {
     let mut digest = Sha256::new();
@@ -468,9 +472,9 @@ fn empty_tiles_are_204_and_nonexistent_tiles_are_400() {
 #[test]
 fn a_tile_inside_an_area_is_fully_covered_at_the_highest_zoom() {
     let (x, y) = column_and_row(-2.745, 54.326, 22);
-    let features = tile("icc", 22, x, y).expect("Kendal is there");
+    let features = tile("icc", 22, x, y).expect("a tile with Kendal");
     let [feature] = &features[..] else {
-        panic!("expected one community, not {}", features.len())
+        panic!("expected one community, but found {}", features.len())
     };
     assert_eq!(feature.tags["id"], "mb-kendal");
     let side = i64::from(EXTENT + 2 * BUFFER);
@@ -563,7 +567,7 @@ fn conditional_requests_return_304_with_the_headers_of_the_tile() {
             assert_eq!((other.status, other.body), (first.status, first.body));
         }
     }
-    // The ETag of one encoding does not match another.
+    // The ETag of one encoding does not match the tile in another encoding.
     let etag = request("GET", KENDAL_TILE, "gzip", None)
         .header("etag")
         .to_string();
@@ -615,9 +619,9 @@ fn several_layers_can_be_requested_in_one_tile() {
     let single = SERVER.get(KENDAL_TILE).expect(200);
     assert!(
         reply.body.starts_with(&single.body),
-        "the bytes of a layer depend on the other layers"
+        "the bytes of a layer must not depend on the other layers"
     );
-    // The order of the layers and duplicates make no difference.
+    // The order of layers makes no difference, and duplicate layers are ignored.
     let other = SERVER
         .get("/tiles/gp-practice,icc,sub-icb,icc/8/125/81.mvt")
         .expect(200);

@@ -1,5 +1,5 @@
-//! Timeouts and connection limits: stalled clients are disconnected and do not delay other clients,
-//! and clients above the limit get 503 with `Retry-After`.
+//! Tests of timeouts and connection limits. Stalled clients are disconnected and do not delay other
+//! clients, and clients above the limit get 503 with `Retry-After`.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -32,7 +32,7 @@ fn connect_and_send(server: &Server, text: &str) -> TcpStream {
     stream
 }
 
-/// Waits until the server closes the connection. Returns how long that took, and the response.
+/// Waits until the server closes the connection. Returns the waiting time and the response.
 fn time_until_closed(stream: TcpStream) -> (Duration, String) {
     let started = Instant::now();
     let answer = read_to_close(stream);
@@ -111,7 +111,7 @@ fn send_without_reading(server: &Server) -> TcpStream {
 fn check_was_disconnected(stream: TcpStream) {
     let answers = read_to_close(stream);
     let complete = answers.matches("HTTP/1.1 200 OK").count();
-    assert!(complete < PIPELINED, "all responses were sent");
+    assert!(complete < PIPELINED, "the server sent all responses");
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn busy_connections_at_the_limit_give_503() {
     let server = server(|limits| limits.connections = 2);
     let _busy = [PARTIAL_BODY; 2].map(|half| {
         let stream = connect_and_send(&server, half);
-        // Wait until the server has read the head of the request.
+        // Wait until the server has read the request line and headers.
         thread::sleep(ms(100));
         stream
     });
@@ -220,7 +220,7 @@ fn excess_bodies_are_rejected_and_slow_ones_evicted() {
     let server = server(|limits| limits.bodies = 2);
     let slow = [PARTIAL_BODY; 2].map(|half| connect_and_send(&server, half));
     thread::sleep(ms(100));
-    // The body is not sent.
+    // The client does not send the body.
     let (head, _) = PARTIAL_BODY.split_once("{").expect("a body");
     let answer = send_raw(server.connect(), head.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
@@ -230,7 +230,7 @@ fn excess_bodies_are_rejected_and_slow_ones_evicted() {
         "content-security-policy: default-src 'none'",
         "\"code\":\"busy\"",
     ] {
-        assert!(answer.contains(expected), "no {expected}: {answer}");
+        assert!(answer.contains(expected), "{expected} is not in: {answer}");
     }
     // Requests without a body are not affected.
     server.locate(&[("postcode", "LA18 4DB")]).expect(200);
@@ -239,8 +239,8 @@ fn excess_bodies_are_rejected_and_slow_ones_evicted() {
     server
         .post("/api/v1/locate", "application/json", body)
         .expect(200);
-    // One of the two slow requests is evicted, and its client gets the response as soon as a CPU is
-    // free.
+    // The server evicts one of the two slow requests. The client of this request gets the response
+    // as soon as a CPU is free.
     let deadline = Instant::now() + Duration::from_secs(10);
     while !slow.iter().any(has_response) && Instant::now() < deadline {
         thread::sleep(ms(20));
@@ -263,7 +263,7 @@ fn has_response(stream: &TcpStream) -> bool {
     has_bytes
 }
 
-/// Returns the first bytes of a response; empty if no response arrives.
+/// Returns the first bytes of a response, or an empty text if no response arrives.
 fn read_some(mut stream: TcpStream) -> String {
     let mut bytes = [0; 256];
     let length = stream.read(&mut bytes).unwrap_or_default();
@@ -293,8 +293,8 @@ fn overlong_and_deeply_nested_requests_are_rejected() {
     );
 }
 
-/// A client that waits for `100 Continue` gets the response instead, and so does a client that
-/// sends the body at once.
+/// A client that waits for `100 Continue` gets status 413 instead. A client that sends the body at
+/// once gets status 413 too.
 #[test]
 fn excessive_content_lengths_are_rejected_before_reading() {
     let server = server(|_| {});
@@ -342,7 +342,7 @@ fn lookup_p99(server: &Server, count: usize) -> Duration {
     times[count * 99 / 100]
 }
 
-/// Raises the limit of open files of this process to its maximum, and returns it.
+/// Raises this process's limit on open files to the maximum, and returns the new limit.
 #[cfg(target_os = "linux")]
 fn descriptors() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -424,7 +424,10 @@ fn latency_recovers_after_overload() {
     });
     let ended = Instant::now();
     while lookup_p99(&server, 50) > before * 3 + ms(20) {
-        assert!(ended.elapsed() < ms(5_000), "the latency does not recover");
+        assert!(
+            ended.elapsed() < ms(5_000),
+            "the latency does not recover in time"
+        );
     }
     println!(
         "p99 before {before:?}, during {during:?}, recovered after {:?}",

@@ -1,4 +1,4 @@
-//! Maps on other websites: the script, its data, the frame and oEmbed.
+//! Tests of maps on other websites, with the script, its data, the frame and oEmbed.
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::fixture::{TestDataset, square};
 use crate::server::{Reply, SERVER, Server, encode_fields};
 
-/// The maximum size of the script and the data of one area, compressed with gzip.
+/// The maximum total size of the script and of the data of one area, both compressed with gzip.
 const BYTES_MAX: usize = 15_000;
 
 #[track_caller]
@@ -113,7 +113,7 @@ fn invalid_requests_get_a_problem() {
     }
 }
 
-/// Returns the vertices of an SVG path: `M`, then relative steps.
+/// Returns the vertices of an SVG path. In each ring, relative steps follow the position after `M`.
 fn vertices(path: &str) -> Vec<(f64, f64)> {
     let mut found = Vec::new();
     for ring in path.split('z').filter(|ring| !ring.is_empty()) {
@@ -144,9 +144,9 @@ fn distance(p: (f64, f64), (a, b): ((f64, f64), (f64, f64))) -> f64 {
     (p.0 - a.0 - along * dx).hypot(p.1 - a.1 - along * dy)
 }
 
-/// Projects the boundaries that the API returns and compares them with the drawn lines. Each vertex
-/// is within half a tile pixel (4 units, plus rounding) of a line, except the tips of spikes
-/// thinner than one unit: 2 of 2,717 vertices.
+/// Projects the boundaries that the API returns, and compares them with the drawn lines. Each
+/// vertex is within half a tile pixel (4 units, plus rounding) of a line, except for 2 of 2,717
+/// vertices, which are the tips of spikes that are thinner than one unit.
 #[test]
 fn drawn_boundaries_are_exact_to_half_a_pixel() {
     let mut tips = 0;
@@ -164,7 +164,7 @@ fn drawn_boundaries_are_exact_to_half_a_pixel() {
         assert!(
             line.iter()
                 .all(|(x, y)| (0.0..=width).contains(x) && (0.0..=height).contains(y)),
-            "{id} is cut off"
+            "{id} extends beyond the map"
         );
         let feature = get(&format!("/api/v1/areas/icc/{id}.geojson")).json();
         let geometry = &feature["geometry"];
