@@ -18,7 +18,7 @@ const PAGES = {
     await page.getByRole("heading", { name: "There is a problem" }).waitFor();
   },
 };
-// Other pages.
+// The paths of the other pages.
 const PATHS = ["/batch", "/privacy", "/docs", "/put-this-map-on-your-site", "/ogc?f=html", "/ogc/collections?f=html", "/ogc/collections/icc?f=html", "/ogc/collections/icc/items?f=html"];
 
 async function lookUp(page, place, practice = "") {

@@ -89,8 +89,8 @@ for box in [(340_000, 480_000, 350_000, 490_000), (300_000, 400_000, 420_000, 60
     here = shapely.intersects(list(grounds.values()), shapely.box(*box))
     assert len(found) == here.sum(), (box, len(found), here.sum())
 
-# The TopoJSON file must have the same geometry as the GeoJSON file to within one unit of the last decimal place, and
-# every shared border only once. Its communities must be a valid coverage.
+# The TopoJSON file must have the same geometry as the GeoJSON file to within one unit of the last decimal place. It must
+# contain every shared border only once, and its communities must be a valid coverage.
 topology = json.loads((folder / "areas.topojson").read_text())
 assert sorted(topology["objects"]) == ["icc", "neighbourhood-team"]
 edges = [set() for _ in topology["objects"]]

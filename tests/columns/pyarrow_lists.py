@@ -118,7 +118,7 @@ def main():
                           # The deprecated timestamp type.
                           ("int96", {"use_deprecated_int96_timestamps": True}),
                           ("no-schema", {"store_schema": False}),
-                          # A codec that the program cannot read, in columns that it does not need.
+                          # Brotli is a codec that the program cannot read. The program does not need these columns.
                           ("brotli-elsewhere", {"compression": {
                               name: "brotli" for name in asked.column_names
                               if name not in ("postcode", "gp_practice_code") and "person" not in name
@@ -140,7 +140,8 @@ def main():
 
 
 def check_damaged(name):
-    """Checks that a file with bytes missing after the first four is rejected or processed, and never causes a panic."""
+    """Removes bytes after the first four bytes of a file. Checks that the program rejects or processes such a file, and
+    never panics."""
     with open(name, "rb") as file:
         whole = file.read()
     for cut in range(50, len(whole) - 8_000, len(whole) // 5):

@@ -169,8 +169,8 @@ fn client_ip_is_the_last_untrusted_hop_of_x_forwarded_for() {
     assert_eq!(ask("2001:db8:1:2::1"), 200);
 }
 
-/// Regression test: if `X-Forwarded-For` contained a non-ASCII byte, the server took the client for
-/// the proxy, which is on loopback and therefore exempt from the rate limit.
+/// Regression test: if `X-Forwarded-For` contained a non-ASCII byte, the server mistook the client
+/// for the proxy, which is on loopback and therefore exempt from the rate limit.
 #[test]
 fn unparsable_forwarded_hops_are_rate_limited_as_one_client() {
     let server = server(AccessConfig {

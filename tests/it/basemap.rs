@@ -73,8 +73,8 @@ pub(crate) fn write_images(path: &Path) {
     write(path, writer, &json!({ "attribution": ATTRIBUTION }), &bytes);
 }
 
-/// The layers of land, a lake, a road and a town. Each has the name of the layer, and the attribute
-/// and value that identify the feature.
+/// The layers of land, a lake, a road and a town. Each element is the name of a layer, and the
+/// attribute and value that identify the feature.
 type Schema = [(&'static str, &'static str, &'static str); 4];
 
 const PROTOMAPS: Schema = [

@@ -97,8 +97,8 @@ fn patients(seed: u64) -> Patients {
     Patients::new(&INDEX, seed)
 }
 
-// The functions below derive the expected cells from the result of `Index::locate`, without the
-// code of the batch.
+// The functions below derive the expected cells from the result of `Index::locate`, without using
+// the code of the batch.
 
 fn layer_result<'a, 'i>(
     areas: &'a [(Layer, LayerResult<'i>)],
@@ -247,8 +247,8 @@ fn default_columns_match_locate() {
         "LA1 0AA", "SW1A 1AA", "ZZ99 3VZ", "ZZ99 3WZ", "ZZ99 6CZ", "GIR 0AA", "BT1 1AA",
     ];
     let others = others.map(|text| text.parse().expect("a postcode"));
-    // The rows are one in sixteen postcodes of the directory, with changing practices, and the
-    // other postcodes.
+    // The rows have every sixteenth postcode of the directory and the postcodes in `others`, with
+    // the practices in turn.
     let rows: Vec<(Postcode, &String)> = INDEX
         .postcodes()
         .map(|entry| entry.postcode)

@@ -256,7 +256,7 @@ fn check_matches_cli(content_type: &str, parameters: &str, input: &[u8], argumen
     let answers = post_batch(content_type, parameters, input).complete_body();
     assert!(
         answers == expected,
-        "{content_type} {parameters}: {} and {} bytes",
+        "{content_type} {parameters}: the outputs differ; they have {} and {} bytes",
         answers.len(),
         expected.len()
     );
@@ -691,7 +691,7 @@ fn errors_after_the_first_row_leave_the_response_incomplete() {
     ] {
         let answer = post_batch(CSV, "", input.as_bytes());
         assert_eq!(answer.status, 200);
-        assert!(!answer.is_complete, "the response is complete");
+        assert!(!answer.is_complete, "the response must be incomplete");
         assert_eq!(answer.trailers, "");
     }
 }

@@ -172,8 +172,8 @@ impl IrregularGrid {
             .collect()
     }
 
-    /// Returns every corner and every midpoint of an edge, and the four points that are one
-    /// millimetre away from each of them.
+    /// Returns every corner, every midpoint of an edge, and for each of these points, the four
+    /// points that are one millimetre away.
     fn test_points(&self) -> Vec<Point> {
         let mut places = Vec::new();
         for row in 0..=CELLS_PER_SIDE {
@@ -193,8 +193,8 @@ impl IrregularGrid {
         places
     }
 
-    /// Returns whether a point is inside the grid, and farther from its outline than any corner can
-    /// be displaced.
+    /// Returns whether a point is inside the grid, at a distance from the outline that is larger
+    /// than the displacement of any corner.
     fn is_well_inside(&self, (x, y): Point) -> bool {
         let margin = self.step / 5 + 1;
         let inside = |origin: i32, value: i32| {

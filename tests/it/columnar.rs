@@ -331,7 +331,7 @@ fn long_batches_are_split_and_row_groups_are_preserved() {
     let (_, batches, groups) = read_parquet(&bytes);
     assert_eq!(
         groups, 1,
-        "the output must have one row group, as the input"
+        "the output must have one row group, like the input"
     );
     check_order(&batches);
 }

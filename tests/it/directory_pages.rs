@@ -48,7 +48,8 @@ fn valid_on<'r>(rows: &'r [Row], date: &'r str) -> impl Iterator<Item = &'r Row>
     })
 }
 
-/// Returns whether a practice was open on a day. The date in `closed` is its last open day.
+/// Returns whether a practice was open on a day. The date in `closed` is the last day on which the
+/// practice was open.
 fn is_open(practice: &Row, date: &str) -> bool {
     practice["closed"].is_empty() || date <= practice["closed"].as_str()
 }
@@ -249,7 +250,10 @@ fn community_pages_count_the_postcodes_of_their_statistical_areas() {
             .parse()
             .expect("a number");
         // Postcodes without a statistical area are counted by boundary.
-        assert!(shown >= expected, "{id}: {shown} for {expected}");
+        assert!(
+            shown >= expected,
+            "{id}: the page shows {shown} postcodes, but there are at least {expected}"
+        );
         more += shown - expected;
     }
     assert!(more <= unlisted, "{more} of {unlisted}");

@@ -771,8 +771,8 @@ fn all_shares() -> BTreeMap<String, BTreeMap<String, f64>> {
         .collect()
 }
 
-/// Returns, for each LSOA, the group with the largest share of its people. Of groups with equal
-/// shares, it is the group with the first id.
+/// Returns, for each LSOA, the group with the largest share of its people. If several groups have
+/// the largest share, returns the group with the first id.
 fn plurality_groups(group_of: impl Fn(&Row) -> Option<String>) -> BTreeMap<String, String> {
     let groups: HashMap<String, String> = expected_practices()
         .into_iter()

@@ -95,7 +95,7 @@ fn waiting_downloads_leave_capacity_for_lookups_and_other_clients() {
         );
         assert!(refused.contains("retry-after: "), "{refused}");
     }
-    // Another client gets the remaining capacity of the class.
+    // Another client gets the remaining capacity for this class of requests.
     let others: Vec<TcpStream> = (20..23)
         .map(|index| connect_and_send(&server, &get_request("192.0.2.2", &ticket(index))))
         .collect();

@@ -419,7 +419,10 @@ fn kills_at_any_disk_call_leave_the_old_or_new_output() {
                 }
             }
         }
-        assert!(kills >= 3, "{operation:?}: only {kills} steps");
+        assert!(
+            kills >= 3,
+            "{operation:?}: the process was killed at only {kills} steps"
+        );
         case.check_succeeds("after all faults");
         println!("{operation:?}: killed at each of {kills} steps");
     }
@@ -531,7 +534,7 @@ fn disk_errors_are_reported_and_leave_no_partial_output() {
                 failures += 1;
             }
         }
-        assert!(failures >= 2, "{operation:?}: only {failures} steps");
+        assert!(failures >= 2, "{operation:?}: only {failures} steps failed");
         case.check_succeeds("after all faults");
         println!("{operation:?}: EIO at each of {failures} steps");
     }

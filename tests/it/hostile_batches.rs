@@ -524,8 +524,8 @@ fn memory_bytes(running: &ServiceProcess, name: &str) -> u64 {
     number.expect("kilobytes") * 1_024
 }
 
-/// Sends a body and reads the whole response. Returns the response, without some parts if it is
-/// long.
+/// Sends a body and reads the whole response. Returns the response, but leaves out parts of a long
+/// response.
 fn post_batch(running: &ServiceProcess, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(running.address).expect("the server is listening");
     let timeout = Some(Duration::from_secs(60));

@@ -390,7 +390,7 @@ fn responses_have_the_documented_members() {
     );
 }
 
-/// Checks that a GET request is a problem with this status and code.
+/// Checks that the response to a GET request is a problem with this status and code.
 #[track_caller]
 fn check_get_problem(path: &str, status: u16, code: &str) {
     SERVER.get(path).expect_problem(status, code);

@@ -372,7 +372,8 @@ fn epraccur_practices_have_the_registrations_of_their_rows() {
         registration_of("A00002"),
         (k, null(), json!("agree"), json!(["practice_address"]))
     );
-    // The closing date of an open practice is in the future. The response has a note about it.
+    // The closing date of an open practice is in the future. The response has a note about this
+    // date.
     assert_eq!(
         registration_of("A00003"),
         (l, null(), json!("differ"), json!(["closes_on"]))

@@ -79,7 +79,8 @@ const NOTES: &[&str] = &[
 ];
 
 impl Patients {
-    /// Creates a generator of people at the postcodes of an index, registered with its practices.
+    /// Creates a generator of people who live at the postcodes of an index and are registered with
+    /// the practices of the index.
     pub(crate) fn new(index: &Index, seed: u64) -> Patients {
         let day = date(2025, 12, 1);
         let near = |postcode| {

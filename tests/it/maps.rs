@@ -28,7 +28,8 @@ fn svg(path: &str) -> String {
     reply.text().to_string()
 }
 
-/// Returns the contents of the elements with a name, in order and still escaped.
+/// Returns the contents of all elements with the name `element`, in order. Entities in the contents
+/// are not decoded.
 fn texts<'a>(svg: &'a str, element: &str) -> Vec<&'a str> {
     let (open, close) = (format!("<{element}"), format!("</{element}>"));
     svg.split(&open)

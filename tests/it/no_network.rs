@@ -99,7 +99,9 @@ fn service_and_commands_work_without_a_network() {
     };
     let probe = namespace("ip link set lo up").output();
     if !probe.is_ok_and(|output| output.status.success()) {
-        report_skipped("no network: install unshare and ip, and permit network namespaces");
+        report_skipped(
+            "a test without a network: install unshare and ip, and permit network namespaces",
+        );
         return;
     }
     let mut command = namespace("ip link set lo up && exec \"$@\"");

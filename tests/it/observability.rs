@@ -167,7 +167,7 @@ fn connection_limit_response_has_security_headers() {
         ..ServerLimits::default()
     };
     let server = Server::with(embedded(), limits);
-    // A running request keeps its connection.
+    // The server does not close a connection with a running request.
     let mut busy = server.connect();
     let request = "POST /api/v1/locate HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n";
     std::io::Write::write_all(&mut busy, request.as_bytes()).expect("the request is sent");
@@ -258,7 +258,7 @@ const PANIC_VARIABLE: &str = "CATCHMENT_TEST_PANICS";
 #[test]
 #[ignore = "run by panics_log_only_their_source_location"]
 fn panics_in_a_child_process() {
-    // Without the variable, do not replace the panic hook of other tests.
+    // If the variable is not set, do not replace the panic hook of other tests.
     if std::env::var_os(PANIC_VARIABLE).is_none() {
         return;
     }

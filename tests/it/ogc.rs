@@ -472,8 +472,8 @@ fn openapi_document_lists_exactly_the_routes() {
     }
 }
 
-/// Returns the method, path and description of each operation in the API document. In the path, the
-/// name of a parameter is the value of the parameter.
+/// Returns the method, path and description of each operation in the API document. In each path,
+/// the names of parameters are used as their values.
 fn operations(document: &Value) -> Vec<(String, String, Value)> {
     let paths = document["paths"].as_object().expect("paths");
     let operations_of = |(path, item): (&String, &Value)| {
@@ -571,8 +571,8 @@ fn gdal_and_owslib_can_connect() {
     stdout_of(python.args(["tests/clients/gis.py", &SERVER.origin()]));
 }
 
-/// Checks the service with the GDAL of Debian, if it is installed. It is older than the GDAL of the
-/// Python package.
+/// Checks the service with Debian's version of GDAL, if it is installed. This version is older than
+/// that of the Python package.
 #[test]
 fn ogrinfo_reads_every_feature_and_filters_on_the_server() {
     let run = |arguments: &[&str]| {

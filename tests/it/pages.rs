@@ -1,4 +1,4 @@
-//! Tests of the pages for staff, as they are without JavaScript.
+//! Tests of the pages for staff without JavaScript.
 
 use std::collections::BTreeSet;
 

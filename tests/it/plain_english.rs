@@ -8,7 +8,7 @@ use regex::Regex;
 
 const GLOSSARY: &str = "docs/developers/GLOSSARY.md";
 
-/// Lines that may contain an avoided phrase. Each has the name of a file and a part of the line.
+/// Lines that may contain an avoided phrase. Each element is a file and a part of the line.
 const QUOTATIONS: [(&str, &str); 0] = [];
 
 /// Appends the files under `path` with one of `extensions` to `found`.

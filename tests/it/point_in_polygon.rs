@@ -19,7 +19,7 @@ use crate::external_tools::{python, report_skipped, stdout_of};
 
 const POINTS: usize = 100_000;
 
-/// A pseudorandom number generator (SplitMix64), which makes the points the same on every machine.
+/// A pseudorandom number generator (SplitMix64). It gives the same points on every machine.
 struct SplitMix64(u64);
 
 impl SplitMix64 {
@@ -150,8 +150,8 @@ fn parse_result(line: &str) -> GeosResult {
     }
 }
 
-/// An index that applies the definition to the boundaries whose bounding box intersects the same
-/// square of 5 km by 5 km as the point.
+/// An index of squares of 5 km by 5 km. It applies the definition to the boundaries whose bounding
+/// box intersects the square that contains the point.
 struct ExactIndex<'b> {
     boundaries: &'b [Boundary],
     squares: HashMap<(i32, i32), Vec<u32>>,

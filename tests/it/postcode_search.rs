@@ -301,7 +301,7 @@ fn invalid_parameters_are_named_and_not_repeated() {
 }
 
 /// Looks up every postcode with `locate`. Returns the postcodes of each area, with the basis of
-/// each.
+/// each postcode.
 fn areas_by_locate() -> BTreeMap<(Layer, String), BTreeMap<Postcode, &'static str>> {
     let mut areas: BTreeMap<_, BTreeMap<Postcode, &'static str>> = BTreeMap::new();
     for entry in ENTRIES.iter() {

@@ -102,7 +102,7 @@ fn request_every_route(address: SocketAddr) -> usize {
             count += 1;
             if reply.status >= 400 && reply.header("content-type") == "application/problem+json" {
                 let text = reply.text();
-                // Only the response may contain the suggestion.
+                // The response may contain the suggested postcode, but the log must not.
                 for mark in MARKERS.iter().filter(|mark| **mark != "LA10 5DL") {
                     assert!(!text.contains(mark), "the response repeats {mark}: {reply}");
                 }
@@ -287,7 +287,7 @@ const PARTIAL_BODY: &str = "POST /api/v1/locate HTTP/1.1\r\nHost: test\r\n\
     Content-Type: application/json\r\nContent-Length: 23\r\n\r\n{\"postcode\":";
 
 /// Sends part of a request and waits until the service reads its body. At shutdown, the service
-/// closes a connection if it has not started to read a request from it.
+/// closes every connection from which it has not started to read a request.
 fn start_request(mut stream: TcpStream) -> TcpStream {
     let (head, body) = PARTIAL_BODY.split_once("\r\n\r\n").expect("a head");
     let head = format!("{head}\r\nExpect: 100-continue\r\n\r\n");

@@ -1,5 +1,5 @@
 //! Tests that the tiles of partition layers are valid coverages at every zoom, without overlaps,
-//! gaps and invalid polygons. The tests use GEOS and a direct implementation of the definition.
+//! gaps or invalid polygons. The tests use GEOS and a direct implementation of the definition.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::env;

@@ -19,7 +19,7 @@ const BUFFER: i32 = 64;
 
 pub(crate) type Vertex = (i32, i32);
 
-/// A feature of a tile.
+/// A decoded feature of a vector tile.
 pub(crate) struct TileFeature {
     pub(crate) id: u64,
     pub(crate) tags: BTreeMap<String, String>,

@@ -1,7 +1,7 @@
 """Reads a PMTiles archive with the pmtiles package. Usage: archive.py FILE
 
-Writes JSON: the zooms, the bounds in degrees and whether the archive is clustered, from the header; the metadata; and
-the SHA-256 of each decompressed tile, by its z/x/y.
+Writes JSON with the zooms, the bounds in degrees and the clustered flag from the header, with the metadata, and with the
+SHA-256 of each decompressed tile by its z/x/y.
 
 Needs pmtiles 3. tests/it/archive.rs runs this script with the Python named by CATCHMENT_PYTHON.
 """
