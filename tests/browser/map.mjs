@@ -175,7 +175,7 @@ export const tests = {
     await canvas.focus();
     assert.equal(await nextStatusText(page, ""), "The centre of the map is in Kendal ICC.");
     await page.keyboard.press("Enter");
-    assert.ok(page.url().endsWith("/areas/icc/mb-kendal?as_of=2025-12-01"), "Enter must not leave the page of the area that is already shown");
+    assert.ok(page.url().endsWith("/areas/icc/mb-kendal?as_of=2025-12-01"), "Enter must not open another page, because the page of the area is already open");
     const { x, y, width, height } = await canvas.boundingBox();
     const name = page.locator(`${FIGURE} .interactive-map__name`);
     // Find a neighbouring area on the map.

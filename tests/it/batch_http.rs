@@ -581,7 +581,8 @@ fn check_returns_the_detected_format_and_first_rows() {
         let expected: Vec<&str> = indices.iter().map(|&index| &record[index]).collect();
         assert_eq!(*row, json!(expected));
     }
-    // The start of a file gives the same preview, even if it ends in the middle of a row.
+    // The start of a file gives the same preview as the whole file, even if the start ends in the
+    // middle of a row.
     let beginning = &PATIENTS[..400_000];
     assert_eq!(post_batch(CSV, "&check", beginning).json(), preview);
     let compressed = gzip(&PATIENTS);
@@ -784,7 +785,7 @@ fn unread_responses_pause_the_upload() {
     // Most of these bytes are in the kernel's buffers at both ends of the connection.
     assert!(
         (200_000..40_000_000).contains(&sent),
-        "{sent} bytes were sent"
+        "the client sent {sent} bytes before it was blocked"
     );
     // When the client disconnects, another batch can start at once.
     drop(stream);

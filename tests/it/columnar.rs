@@ -237,7 +237,7 @@ fn check_cells(csv: &[u8], output_batches: &[RecordBatch], input_batches: &[Reco
             .collect();
         assert_eq!(found, names.iter().collect::<Vec<_>>());
         for row in 0..batch.num_rows() {
-            let record = records.next().expect("no more rows than in the CSV output");
+            let record = records.next().expect("as many rows as in the CSV output");
             for index in input_columns..names.len() {
                 let found = cell_text(batch.column(index), row);
                 assert_eq!(found, record[index], "{} of {record:?}", &names[index]);

@@ -928,7 +928,7 @@ fn few_file_descriptors_do_not_prevent_requests_or_reloads() {
     drop(idle);
 }
 
-/// The library that replaces the clock of a program.
+/// The path of the library that replaces the clock of a program.
 const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
 #[test]
@@ -956,7 +956,7 @@ fn clock_jumps_change_only_the_current_date() {
         .env("LD_PRELOAD", FAKETIME)
         .env("FAKETIME_TIMESTAMP_FILE", &clock)
         .env("FAKETIME_NO_CACHE", "1")
-        // Monotonic clocks never jump.
+        // Do not change monotonic clocks, because they never jump on a real machine.
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     let keys_path = keys.display().to_string();
     let arguments = [

@@ -806,7 +806,8 @@ fn check_no_echo(reply: &Reply) {
     assert!(!text.contains(&MARKER.to_lowercase()), "{reply}");
 }
 
-/// Checks the agreement, the ICCs by residence and by registration, and the registration reason.
+/// Checks the agreement, the ICCs by residence and by registration, and the reason of the
+/// registration.
 #[track_caller]
 fn check_registration(
     fields: &[(&str, &str)],

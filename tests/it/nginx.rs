@@ -223,7 +223,7 @@ fn tiles_are_cached_and_revalidated_by_etag() {
         (304, "HIT"),
         "{not_modified}"
     );
-    // Another content coding is a separate cache entry.
+    // A response with another content coding is a separate cache entry.
     let brotli_request = ["-H", "Accept-Encoding: br", TILE];
     let (_, other) = ask(&brotli_request);
     assert_eq!(header_value(&other, "x-cache-status"), "MISS", "{other}");

@@ -330,7 +330,7 @@ fn check_with_geos(what: &str, boundaries: Vec<Boundary>, points: &[Point]) {
             found
                 .iter()
                 .all(|id| verdict.touching.iter().any(|touching| touching == id)),
-            "{what}, {point:?}: {found:?} of {:?}",
+            "{what}, {point:?}: found {found:?}, but the point is on the borders of {:?}",
             verdict.touching
         );
         on_border += 1;
