@@ -52,7 +52,8 @@ impl KeyFile {
         }
     }
 
-    /// Adds a key. Returns the value of its `Authorization` header (`Bearer …`) and its id.
+    /// Adds a key. Returns the value of the key's `Authorization` header (`Bearer …`) and the key's
+    /// id.
     fn add(&self, scopes: &[Scope], quota: Option<&str>) -> (String, String) {
         let new = NewKey {
             name: "a test".into(),

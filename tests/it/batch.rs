@@ -488,7 +488,7 @@ fn quoted_line_feeds_are_part_of_the_row() {
     );
     assert!(
         output.ends_with(";2025.2"),
-        "no line feed must be added to the last row"
+        "a line feed must not be added to the last row"
     );
 }
 

@@ -299,7 +299,7 @@ fn property_parameters_filter_features() {
     let kinds = ids(&get(path).json());
     assert!(
         kinds.is_empty(),
-        "no area must match an empty kind: {kinds:?}"
+        "an empty kind must not match any area: {kinds:?}"
     );
 }
 
