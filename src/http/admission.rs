@@ -678,7 +678,7 @@ mod tests {
             }
         };
         // These requests wait for a CPU permit even if they have a body.
-        let (uri, route) = ("/maps/icc.png", "/maps/{picture}");
+        let (uri, route) = ("/maps/icc.png", "/maps/{image}");
         let permit = permit_for(Method::GET, uri, route);
         assert!(matches!(permit, RequestPermit::Queued(..)));
         let permit = permit_for(Method::GET, "/", "/");
@@ -705,7 +705,7 @@ mod tests {
         let mut admitted = Vec::new();
         for (uri, route) in [
             ("/api/v1/batch/1", "/api/v1/batch/{ticket}"),
-            ("/maps/icc.png", "/maps/{picture}"),
+            ("/maps/icc.png", "/maps/{image}"),
             ("/api/v1/postcodes?prefix=LA1", "/api/v1/postcodes"),
             ("/", "/"),
         ] {

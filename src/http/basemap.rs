@@ -25,7 +25,7 @@ use crate::tiles::{ContentEncoding, EncodedBody};
 
 /// The layers of the MapLibre style of each kind of basemap. The colours are muted, so that our
 /// areas are easy to see, and labels use system fonts.
-const RASTER_LAYERS: &str = include_str!("basemap/pictures.json");
+const RASTER_LAYERS: &str = include_str!("basemap/raster.json");
 const PROTOMAPS_LAYERS: &str = include_str!("basemap/protomaps.json");
 const OPENMAPTILES_LAYERS: &str = include_str!("basemap/openmaptiles.json");
 

@@ -226,8 +226,8 @@ pub fn router(app: App) -> Router {
         .route("/widget/{layer}", get(widget::layer))
         .route("/widget/{layer}/{id}", get(widget::area))
         .route("/oembed", get(embed::oembed))
-        .route("/maps/{picture}", get(maps::layer))
-        .route("/maps/{layer}/{picture}", get(maps::area))
+        .route("/maps/{image}", get(maps::layer))
+        .route("/maps/{layer}/{image}", get(maps::area))
         // The fallback is set before the layer. The fallback of the outer router would be outside
         // the layer, and would reject preflight requests.
         .method_not_allowed_fallback(async || Problem::method_not_allowed())

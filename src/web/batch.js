@@ -132,7 +132,7 @@ function showDetected(result) {
   }
   if (!result.has_residence) items.push(createElement("li", {}, "We did not find postcodes or coordinates, so the residence columns will be empty."));
   const head = ["Column", ...result.rows.map((_, index) => `Row ${index + 1}`)];
-  const rows = result.shown.map((name, index) => [name, ...result.rows.map((row) => row[index])]);
+  const rows = result.preview_columns.map((name, index) => [name, ...result.rows.map((row) => row[index])]);
   detected.replaceChildren(
     createElement("h2", { id: "detected-title" }, "What we found in your file"),
     createElement("p", {}, `${format}${compression}, ${result.columns.length} columns. For ${result.as_of}, using dataset version ${result.dataset.version}.`),

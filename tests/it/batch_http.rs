@@ -555,8 +555,8 @@ fn check_returns_the_detected_format_and_first_rows() {
     assert_eq!(
         preview["read"],
         json!([
-            { "holds": "postcode", "parameter": "postcode_column", "column": "postcode", "number": 8 },
-            { "holds": "practice code", "parameter": "practice_column", "column": "gp_practice_code", "number": 9 },
+            { "role": "postcode", "parameter": "postcode_column", "column": "postcode", "number": 8 },
+            { "role": "practice code", "parameter": "practice_column", "column": "gp_practice_code", "number": 9 },
         ])
     );
     let answers = run_in_process(&PATIENTS, "");

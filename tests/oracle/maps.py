@@ -23,7 +23,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 FONTS = pathlib.Path(__file__).parents[2] / "data" / "fonts"
 
 
-def svg(picture: bytes) -> dict:
+def svg(image: bytes) -> dict:
     import shapely
     from fontTools.ttLib import TTFont
 
@@ -35,7 +35,7 @@ def svg(picture: bytes) -> dict:
         units = sum(advances[cmap[ord(letter)]][0] for letter in text)
         return units / font["head"].unitsPerEm * size
 
-    root = ElementTree.fromstring(picture)
+    root = ElementTree.fromstring(image)
     sheet = shapely.box(0, 0, float(root.get("width")), float(root.get("height")))
     clip = root.find(f".//{SVG}clipPath/{SVG}rect")
     x, y, across, down = (float(clip.get(name)) for name in ("x", "y", "width", "height"))
@@ -117,10 +117,10 @@ def shape(path: str):
     return shapely.MultiPolygon(parts) if parts else whole
 
 
-def pdf(picture: bytes) -> dict:
+def pdf(image: bytes) -> dict:
     import pypdf
 
-    reader = pypdf.PdfReader(io.BytesIO(picture), strict=True)
+    reader = pypdf.PdfReader(io.BytesIO(image), strict=True)
     page = reader.pages[0]
     root = reader.trailer["/Root"]
     document = root["/StructTreeRoot"]["/K"]

@@ -25,7 +25,7 @@ pub(super) fn body(
         .iter()
         .map(|&(role, index)| {
             let parameter = role.argument().trim_start_matches('-').replace('-', "_");
-            json!({ "holds": role.as_str(), "parameter": parameter, "column": detected.columns[index], "number": index + 1 })
+            json!({ "role": role.as_str(), "parameter": parameter, "column": detected.columns[index], "number": index + 1 })
         })
         .collect();
     let added: Vec<String> = request
@@ -62,7 +62,7 @@ pub(super) fn body(
         "added": added,
         "as_of": request.as_of.to_string(),
         "dataset": dataset_json(index),
-        "shown": preview_columns,
+        "preview_columns": preview_columns,
         "rows": rows,
     })
 }
