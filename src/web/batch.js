@@ -124,8 +124,8 @@ function table(caption, head, rows) {
 function showDetected(result) {
   const format = result.format === "ndjson" ? "NDJSON" : `CSV with ${result.delimiter} between columns`;
   const compression = result.compression ? `, compressed with ${result.compression}` : "";
-  const items = result.read.map(({ holds, number, column }) =>
-    createElement("li", {}, `${holds.charAt(0).toUpperCase()}${holds.slice(1)}: column ${number}, `, createElement("code", {}, column)),
+  const items = result.read.map(({ role, number, column }) =>
+    createElement("li", {}, `${role.charAt(0).toUpperCase()}${role.slice(1)}: column ${number}, `, createElement("code", {}, column)),
   );
   if (!result.has_registration) {
     items.push(createElement("li", {}, "We did not find practice codes, so the registration columns will be empty."));

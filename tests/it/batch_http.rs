@@ -299,7 +299,7 @@ fn arrow_streams_are_answered() {
     assert_eq!(checked["format"], "arrow");
     assert_eq!(
         checked["rows"][0].as_array().map(Vec::len),
-        checked["shown"].as_array().map(Vec::len)
+        checked["preview_columns"].as_array().map(Vec::len)
     );
     post_batch(
         "application/vnd.apache.arrow.stream",
@@ -562,7 +562,7 @@ fn check_returns_the_detected_format_and_first_rows() {
     let answers = run_in_process(&PATIENTS, "");
     let mut reader = csv::Reader::from_reader(answers.as_slice());
     let names = reader.headers().expect("names").clone();
-    let indices: Vec<usize> = preview["shown"]
+    let indices: Vec<usize> = preview["preview_columns"]
         .as_array()
         .expect("a list")
         .iter()
