@@ -1,5 +1,5 @@
-//! GeoJSON writer (RFC 7946): longitude and latitude with at most 7 decimals, exterior rings
-//! counter-clockwise, rings closed, no `crs` member.
+//! Writes GeoJSON (RFC 7946): longitude and latitude with at most 7 decimals, counter-clockwise
+//! exterior rings, closed rings, and no `crs` member.
 
 use std::fmt::Write;
 
@@ -7,11 +7,11 @@ use geo::{LineString, MultiPolygon, Polygon};
 
 use crate::domain::Boundary;
 
-/// Decimals of degrees, about one centimetre.
+/// The number of decimals of degrees; the last decimal is about one centimetre.
 const COORDINATE_DECIMALS: i32 = 7;
 
-/// Returns a FeatureCollection of boundaries with `id` and `name`, and `from` and `to` if known.
-/// Each feature is on a line of its own, for readable diffs.
+/// Returns a FeatureCollection of boundaries with the properties `id` and `name`, and `from` and
+/// `to` if they are known. Each feature is on a line of its own, for readable diffs.
 pub(crate) fn layer_to_geojson<'a>(
     name: &str,
     features: impl Iterator<Item = (&'a Boundary, String)>,
@@ -106,7 +106,7 @@ fn write_ring(text: &mut String, ring: &LineString<f64>, decimals: i32) {
     text.push(']');
 }
 
-/// Rounds degrees to 7 decimals, about one centimetre.
+/// Rounds degrees to 7 decimals; the last decimal is about one centimetre.
 pub(crate) fn to_7_decimals(degrees: f64) -> f64 {
     (degrees * 1e7).round() / 1e7
 }

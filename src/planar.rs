@@ -1,5 +1,5 @@
-//! Boundaries as `geo` polygons in planar coordinates (metres of the British National Grid), for
-//! overlays, and back.
+//! Converts boundaries to `geo` polygons in planar coordinates (metres of the British National
+//! Grid), for overlays, and converts the results back.
 //!
 //! The vertices of a boundary are whole millimetres, so an edge that two areas share cancels
 //! exactly. Where two areas follow the same line with different vertices, rounding leaves slivers
@@ -14,12 +14,12 @@ use crate::domain::{Boundary, BritishGrid, GridPolygon, LonLat};
 use crate::geodesy;
 use crate::geojson::to_7_decimals;
 
-/// Polygons of a smaller mean width are slivers from the rounding of vertices to millimetres: half
-/// a millimetre on either side, along both axes, and as much again for the intersections of an
-/// overlay.
+/// The mean width below which a polygon is a sliver that results from rounding vertices to
+/// millimetres: half a millimetre on either side, along both axes, and as much again for the
+/// intersections of an overlay.
 const SLIVER_WIDTH_M: f64 = 0.002;
 
-/// Square metres in a square kilometre.
+/// The number of square metres in a square kilometre.
 pub(crate) const M2_PER_KM2: f64 = 1e6;
 
 /// Returns the polygons of a boundary in metres.
@@ -45,7 +45,7 @@ fn polygon_to_planar(polygon: &GridPolygon) -> Polygon<f64> {
 /// that rounding makes equal.
 ///
 /// Polygons outside the extent of OSTN15 are left out. This does not happen in practice: the extent
-/// is a rectangle that contains all boundaries of a dataset, and so all overlays of them.
+/// is a rectangle that contains all boundaries of a dataset, and so all their overlays.
 pub(crate) fn to_lonlat(polygons: &MultiPolygon<f64>) -> MultiPolygon<f64> {
     let to_degrees = |position: Coord<f64>| {
         let (lon, lat) = geodesy::to_lonlat_degrees(position.x, position.y).ok_or(())?;
@@ -65,8 +65,8 @@ pub(crate) fn to_point(position: Coord<f64>) -> Option<LonLat> {
     geodesy::to_lonlat(BritishGrid::from_metres(position.x, position.y).ok()?)
 }
 
-/// Returns the mean width in metres as if the polygon were a long thin strip: twice its area
-/// divided by the length of its rings.
+/// Returns the mean width of a polygon in metres, calculated as for a long thin strip: twice the
+/// area divided by the length of the rings.
 pub(crate) fn mean_width_m(polygon: &Polygon<f64>) -> f64 {
     let rings = std::iter::once(polygon.exterior()).chain(polygon.interiors());
     let perimeter_m: f64 = rings.map(|ring| Euclidean.length(ring)).sum();
@@ -76,7 +76,7 @@ pub(crate) fn mean_width_m(polygon: &Polygon<f64>) -> f64 {
     2.0 * polygon.unsigned_area() / perimeter_m
 }
 
-/// Returns whether a polygon is a sliver from the rounding of vertices.
+/// Returns whether a polygon is a sliver that results from rounding vertices.
 pub(crate) fn is_sliver(polygon: &Polygon<f64>) -> bool {
     mean_width_m(polygon) < SLIVER_WIDTH_M
 }

@@ -16,10 +16,10 @@ use crate::index::{
 };
 use crate::request::InvalidRequest;
 
-/// Encoded cells, grouped into runs, followed by two reasons.
+/// Runs of encoded cells, followed by two reasons.
 ///
-/// They are in one allocation, to avoid cache misses: the number of texts and the end of each text,
-/// in four bytes each, followed by the texts.
+/// The runs and the reasons are texts in one allocation, to avoid cache misses. The allocation
+/// starts with the number of texts and the end of each text, in four bytes each.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct CellRuns(Box<[u8]>);
 
@@ -84,11 +84,11 @@ const WORD_BYTES: usize = 4;
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct ResidenceCells {
     pub(super) runs: CellRuns,
-    /// The index of its status in [`STATUSES`].
+    /// The index of the status in [`STATUSES`].
     pub(super) status_index: usize,
-    /// The id of everything on which the agreement with a registration depends.
+    /// The id of the facts on which the agreement with a registration depends.
     pub(super) agreement_key: usize,
-    /// The Integrated Care Communities: id and name.
+    /// The id and the name of each Integrated Care Community.
     pub(super) iccs: Vec<(String, String)>,
     pub(super) is_not_yet_introduced: bool,
 }
@@ -97,9 +97,9 @@ pub(super) struct ResidenceCells {
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct RegistrationCells {
     pub(super) runs: CellRuns,
-    /// The id of everything on which the agreement with a residence depends.
+    /// The id of the facts on which the agreement with a residence depends.
     pub(super) agreement_key: usize,
-    /// The Integrated Care Communities: id and name.
+    /// The id and the name of each Integrated Care Community.
     pub(super) iccs: Vec<(String, String)>,
     /// Whether the practice belongs to a community, whose groups then take precedence over those of
     /// the residence.
@@ -109,7 +109,7 @@ pub(super) struct RegistrationCells {
     pub(super) premises_postcodes: Vec<Postcode>,
 }
 
-/// Every status of a row, in the order of the summary.
+/// Every status that a row may have, in the order of the summary.
 pub(super) const STATUSES: [&str; 12] = [
     "located",
     "terminated",
@@ -125,11 +125,11 @@ pub(super) const STATUSES: [&str; 12] = [
     super::layout::BAD_ROW,
 ];
 
-/// The location in a row.
+/// The location that a row gives.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum RowLocation {
     Postcode(Result<Postcode, InvalidPostcode>),
-    /// Coordinates, or the code of the error in them.
+    /// The coordinates, or the code of the error in the coordinates.
     Position(Result<Locator, &'static str>),
     /// The row has no location: only the registration is looked up.
     Absent,
@@ -237,7 +237,7 @@ impl ResidenceCells {
 }
 
 impl RegistrationCells {
-    /// Returns the cells of a row of an input file without a practice column.
+    /// Returns the registration cells for an input file that has no practice column.
     pub(super) fn not_requested(
         layout: &OutputLayout,
         agreement_keys: &StringInterner,
@@ -322,10 +322,10 @@ impl RegistrationCells {
     }
 }
 
-/// The approximate size of cached cells without their texts.
+/// The approximate size of cached cells in bytes, not counting their texts.
 const CELLS_OVERHEAD_BYTES: usize = 300;
 
-/// A writer of cells.
+/// A writer that formats the parts of an answer as cells.
 #[derive(Clone, Copy)]
 struct CellWriter {
     format: CellFormat,
@@ -584,8 +584,8 @@ fn iccs_in(results: &[(Layer, LayerResult<'_>)]) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Returns what the agreement depends on besides the communities: whether the practice is known,
-/// and whether there is ICC data for the date.
+/// Returns a key for the facts, besides the communities, on which the agreement depends: whether
+/// the practice is known, and whether there is ICC data for the date.
 fn registration_key(registration: &PracticeRegistration<'_>) -> String {
     let reason = registration.reason.map_or("", |reason| reason.as_str());
     let icc = registration
@@ -596,7 +596,7 @@ fn registration_key(registration: &PracticeRegistration<'_>) -> String {
     format!("{reason}|{is_empty}")
 }
 
-/// Returns the reason why there is no ICC by residence; empty if there is one.
+/// Returns the reason why there is no ICC by residence; empty if there is an ICC.
 fn residence_reason(answer: &LocateAnswer<'_>) -> String {
     let why = match answer.status {
         LookupStatus::Located | LookupStatus::Terminated => missing_icc_reason(&answer.residence),
@@ -606,7 +606,7 @@ fn residence_reason(answer: &LocateAnswer<'_>) -> String {
         .unwrap_or_default()
 }
 
-/// Returns the reason why there is no ICC by registration; empty if there is one.
+/// Returns the reason why there is no ICC by registration; empty if there is an ICC.
 fn registration_reason(registration: &PracticeRegistration<'_>) -> String {
     let why = match registration.reason {
         Some(reason) => Some(reason.as_str()),

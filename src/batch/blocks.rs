@@ -19,13 +19,13 @@ pub(super) struct RowBlock {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RowSpan {
-    /// The offset after its line ending.
+    /// The offset after the line ending of the row.
     pub(super) end: usize,
-    /// Whether it contains a quotation mark.
+    /// Whether the row contains a quotation mark.
     pub(super) has_quotes: bool,
 }
 
-/// The rule for where rows end.
+/// The rule that determines where rows end.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum RowSyntax {
     /// At a line feed outside quotation marks.
@@ -34,11 +34,11 @@ pub(super) enum RowSyntax {
     Lines,
 }
 
-/// The approximate size of a block: small enough for the processor's cache, large enough that the
-/// synchronisation between blocks costs nothing.
+/// The approximate size of a block: small enough for the processor's cache, and large enough that
+/// the cost of synchronisation is negligible.
 pub(super) const BLOCK_BYTES: usize = 256 << 10;
-/// The maximum length of a row. A longer one means an unclosed quotation mark, or a file that is
-/// not a table.
+/// The maximum length of a row. A row that is longer indicates an unclosed quotation mark, or a
+/// file that is not a table.
 pub(super) const ROW_BYTES_MAX: usize = 1 << 20;
 
 /// A reader that returns one block after another. The block boundaries depend only on the input
@@ -55,9 +55,9 @@ pub(super) struct BlockReader<R> {
 }
 
 impl<R: Read> BlockReader<R> {
-    /// Creates a reader that starts at line number `line`, with `remainder` as the bytes that were
-    /// already read. A block has at most `rows_max` rows, because a row may be a single byte but
-    /// its answer is much longer.
+    /// Creates a reader that starts at line number `line`. `remainder` has the bytes that were
+    /// already read. A block has at most `rows_max` rows: a row may be a single byte, but its
+    /// output row is much longer.
     pub(super) fn new(
         source: R,
         syntax: RowSyntax,
@@ -105,7 +105,8 @@ impl<R: Read> BlockReader<R> {
         Ok(!block.rows.is_empty())
     }
 
-    /// Adds the last row of the file, which may lack a line feed. Returns the offset of its end.
+    /// Adds the last row of the file, which may lack a line feed, and returns the offset of the end
+    /// of that row.
     fn push_last_row(
         &self,
         block: &mut RowBlock,
@@ -131,7 +132,7 @@ impl<R: Read> BlockReader<R> {
     }
 }
 
-/// Reads until `bytes` has `length` bytes. Returns whether the source has ended.
+/// Reads until `bytes` has `length` bytes or the source ends. Returns whether the source has ended.
 pub(super) fn fill(source: &mut impl Read, bytes: &mut Vec<u8>, length: usize) -> io::Result<bool> {
     let Some(missing) = length.checked_sub(bytes.len()) else {
         return Ok(false);
@@ -190,7 +191,8 @@ mod tests {
         rows_by(8_192, text)
     }
 
-    /// Returns the same, with at most `rows_max` rows in a block.
+    /// Returns the rows of a text, each with the index of its block; a block has at most `rows_max`
+    /// rows.
     fn rows_by(rows_max: usize, text: &str) -> Result<Vec<(u64, String)>, String> {
         let syntax = RowSyntax::Csv(Delimiter::COMMA);
         let mut blocks = BlockReader::new(text.as_bytes(), syntax, rows_max, Vec::new(), 1);

@@ -7,17 +7,17 @@ use std::sync::{Arc, RwLock};
 
 use crate::domain::Postcode;
 
-/// A slot consists of a key of 46 bits and an id of 18 bits, so that a look-up is one load and
-/// needs no lock.
+/// A slot consists of a key of 46 bits and an id of 18 bits, so that a thread reads a slot with a
+/// single load and without a lock.
 const ID_BITS: u32 = 18;
 const KEY_MASK: u64 = (1 << (64 - ID_BITS)) - 1;
-/// In the key, the id of the date has 12 bits and the postcode 34.
+/// In the key, the id of the date takes 12 bits and the postcode 34 bits.
 const POSTCODE_BITS: u32 = 34;
-/// The maximum number of dates with an id; answers for other dates are not cached.
+/// The maximum number of dates that get an id; answers for other dates are not cached.
 pub(super) const DAYS_MAX: usize = 1 << 12;
 /// The maximum number of cached values.
 const IDS_MAX: usize = 1 << ID_BITS;
-/// The number of slots that are checked for a key.
+/// The number of slots in a bucket, all of which are checked for a key.
 const PROBES: usize = 8;
 /// 16 MiB: enough for every live postcode of Great Britain.
 const SLOTS_MAX: usize = 1 << 21;
@@ -35,8 +35,8 @@ pub(super) struct AnswerCache {
 struct Bucket([AtomicU64; PROBES]);
 
 impl AnswerCache {
-    /// Creates a cache for this many postcodes, sized so that half to all of the slots will be
-    /// used.
+    /// Creates a cache for `postcodes` postcodes. The number of slots is the next power of two, but
+    /// at least [`SLOTS_MIN`] and at most [`SLOTS_MAX`].
     pub(super) fn new(postcodes: usize) -> AnswerCache {
         let slots = postcodes.next_power_of_two().clamp(SLOTS_MIN, SLOTS_MAX);
         AnswerCache {
@@ -53,7 +53,7 @@ impl AnswerCache {
             .map(|slot| u32::try_from(slot >> (64 - ID_BITS)).expect("18 bits"))
     }
 
-    /// Inserts an entry, evicting another one if the bucket is full.
+    /// Inserts an entry. If the bucket is full, another entry is evicted.
     pub(super) fn insert(&self, key: AnswerKey, id: u32) {
         let entry = key.0 | (u64::from(id) << (64 - ID_BITS));
         let bucket = self.bucket(key);
@@ -70,8 +70,8 @@ impl AnswerCache {
     }
 }
 
-/// A cache key: a postcode, or a kind of text that is not a postcode, and a date. Never zero: zero
-/// marks a free slot.
+/// A cache key: a date, and either a postcode or a kind of text that is not a postcode. A key is
+/// never zero, because zero marks a free slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct AnswerKey(u64);
 
@@ -143,7 +143,7 @@ impl<T: Eq + Hash> Interner<T> {
         }
     }
 
-    /// Stores a value and returns its id, or returns `None` if there is no space for it.
+    /// Stores a value and returns its id, or returns `None` if there is no space for the value.
     pub(super) fn intern(&self, value: &Arc<T>, size_bytes: usize) -> Option<u32> {
         let mut interned = self.interned.write().expect(POISONED);
         if let Some(id) = interned.ids.get(value) {
@@ -159,7 +159,7 @@ impl<T: Eq + Hash> Interner<T> {
         Some(id)
     }
 
-    /// Appends the values that a thread's own copy does not have yet.
+    /// Appends the values that a thread's own copy, `local`, does not have yet.
     pub(super) fn copy_new_to(&self, local: &mut Vec<Arc<T>>) {
         let interned = self.interned.read().expect(POISONED);
         local.extend(interned.values[local.len()..].iter().cloned());
@@ -171,7 +171,7 @@ impl<T: Eq + Hash> Interner<T> {
 pub(super) struct StringInterner(RwLock<HashMap<String, usize>>);
 
 impl StringInterner {
-    /// Returns the id of a text; ids count from 0 and the same text always has the same id.
+    /// Returns the id of a text. Ids count from 0, and a text always has the same id.
     pub(super) fn intern(&self, text: &str) -> usize {
         if let Some(id) = self.0.read().expect(POISONED).get(text) {
             return *id;

@@ -22,8 +22,8 @@ pub(super) enum CellFormat {
 /// The length that marks a null cell in [`CellFormat::LengthPrefixed`].
 const NULL_LENGTH: u32 = u32::MAX;
 
-/// Removes the next cell from a row in [`CellFormat::LengthPrefixed`]. Returns `None` if it is
-/// null.
+/// Removes the next cell from a row in [`CellFormat::LengthPrefixed`] and returns it, or `None` if
+/// the cell is null.
 pub(super) fn take_cell<'r>(row: &mut &'r [u8]) -> Option<&'r [u8]> {
     let (length, rest) = row.split_first_chunk().expect("a length for each cell");
     let length = u32::from_le_bytes(*length);
@@ -83,7 +83,7 @@ impl CellFormat {
         }
     }
 
-    /// Writes a cell with several fixed words, which contain no characters that need an escape.
+    /// Writes a cell with several fixed words, none of which has characters that must be escaped.
     pub(super) fn write_words<'t>(
         self,
         out: &mut Vec<u8>,
@@ -116,7 +116,7 @@ impl CellFormat {
         }
     }
 
-    /// Writes a number. It is never escaped as a formula, even if it is negative.
+    /// Writes a number, which is never escaped as a formula, even if it is negative.
     pub(super) fn write_number(
         self,
         out: &mut Vec<u8>,
@@ -137,7 +137,7 @@ impl CellFormat {
         out.extend_from_slice(rounded.to_string().as_bytes());
     }
 
-    /// Writes a cell with any number of values.
+    /// Writes a cell that may have several values.
     pub(super) fn write_list<'t>(
         self,
         out: &mut Vec<u8>,
@@ -203,8 +203,9 @@ pub(super) fn is_formula(text: &[u8]) -> bool {
     )
 }
 
-/// Writes one of the user's fields so that a spreadsheet displays it and does not run it. A formula
-/// is prefixed with an apostrophe, and quoted if needed. A negative number is not a formula.
+/// Writes one of the user's fields so that a spreadsheet displays it and does not run it as a
+/// formula. A formula is prefixed with an apostrophe, and quoted if needed. A negative number is
+/// not a formula.
 pub(super) fn write_excel_safe(out: &mut Vec<u8>, field: &[u8], delimiter: Delimiter) {
     let is_negative_number = field.first() == Some(&b'-')
         && std::str::from_utf8(field)
@@ -215,7 +216,7 @@ pub(super) fn write_excel_safe(out: &mut Vec<u8>, field: &[u8], delimiter: Delim
         return;
     }
     match field {
-        // The rest is already quoted and escaped.
+        // The rest of the field is already quoted and escaped.
         [b'"', rest @ ..] => {
             out.extend_from_slice(b"\"'");
             out.extend_from_slice(rest);

@@ -1,4 +1,5 @@
-//! Finds the columns of the input file with the postcode, practice code, coordinates and date.
+//! Finds the input columns that contain the postcode, the practice code, the coordinates and the
+//! date.
 
 use super::BatchError;
 
@@ -17,12 +18,12 @@ pub enum ColumnRole {
     Easting,
     /// The northing in metres, British National Grid.
     Northing,
-    /// The as-of date of the row. It is never detected by name.
+    /// The as-of date of the row. The column is never detected by its name.
     AsOf,
 }
 
-/// The names by which a column is detected. The comparison ignores case, white space and the
-/// characters `_`, `-` and `.`.
+/// The names by which the column of each role is detected. The comparison ignores case, white space
+/// and the characters `_`, `-` and `.`.
 pub const COLUMN_ALIASES: &[(ColumnRole, &[&str])] = &[
     (
         ColumnRole::Postcode,
@@ -92,11 +93,11 @@ pub struct ColumnOverrides {
     pub northing: Option<String>,
     /// The column with the as-of dates.
     pub as_of: Option<String>,
-    /// Whether only the registration is looked up, so that no column has the location.
+    /// Whether only the registration is looked up, so that no location is read.
     pub registration_only: bool,
 }
 
-/// The columns with the location. Indices start at 0.
+/// The columns that give the location. Indices start at 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LocationColumns {
     /// The postcode column.
@@ -105,18 +106,18 @@ pub enum LocationColumns {
     LonLat(usize, usize),
     /// The easting and northing columns.
     Grid(usize, usize),
-    /// No columns.
+    /// The location is not read.
     None,
 }
 
 /// The columns that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ColumnMapping {
-    /// The location.
+    /// The columns that contain the location.
     pub location: LocationColumns,
-    /// The practice code.
+    /// The column that contains the practice code, if any.
     pub practice: Option<usize>,
-    /// The as-of date.
+    /// The column that contains the as-of date, if any.
     pub as_of: Option<usize>,
 }
 
@@ -144,7 +145,7 @@ impl ColumnRole {
         }
     }
 
-    /// Returns the command-line option that names its column.
+    /// Returns the command-line option that names the column of this role.
     pub fn argument(self) -> &'static str {
         match self {
             ColumnRole::Postcode => "--postcode-column",
@@ -158,7 +159,8 @@ impl ColumnRole {
     }
 }
 
-/// A function that finds the columns with the location, if it is given in one particular way.
+/// A function that returns the location columns of one kind, or `None` if the input does not have
+/// them.
 type LocationFinder<'n> = &'n dyn Fn() -> Result<Option<LocationColumns>, BatchError>;
 
 impl ColumnOverrides {
@@ -179,9 +181,9 @@ impl ColumnOverrides {
 impl ColumnMapping {
     /// Finds the columns in a list of column names.
     ///
-    /// A name given by the user is compared exactly; if no column matches, it is compared as the
-    /// names in [`COLUMN_ALIASES`] are. If two columns match, or the columns give the location in
-    /// two ways, the user must choose: nothing is guessed.
+    /// A name that the user gives is compared exactly; if no column matches, it is compared in the
+    /// same way as the names in [`COLUMN_ALIASES`]. If two columns match, or the columns give the
+    /// location in two ways, the result is an error, because the user must choose.
     ///
     /// # Errors
     /// If a required column is missing or ambiguous.
@@ -275,8 +277,7 @@ impl ColumnMapping {
     }
 }
 
-/// Normalises a column name for comparison: lower case, without white space and the characters `_`,
-/// `-` and `.`.
+/// Normalises a column name for comparison: lower case, without white space, `_`, `-` and `.`.
 fn normalise(name: &str) -> String {
     name.chars()
         .filter(|character| !character.is_whitespace() && !"_-.".contains(*character))
@@ -348,7 +349,8 @@ mod tests {
         assert_eq!(mapping.location, LocationColumns::LonLat(1, 0));
         let mapping = find(&["Easting", "northing"], &overrides).expect("found");
         assert_eq!(mapping.location, LocationColumns::Grid(0, 1));
-        let mapping = find(&["postcode", "lat"], &overrides).expect("half a pair is ignored");
+        let mapping = find(&["postcode", "lat"], &overrides)
+            .expect("a latitude without a longitude is ignored");
         assert_eq!(mapping.location, LocationColumns::Postcode(0));
     }
 
@@ -366,7 +368,7 @@ mod tests {
         };
         let mapping = find(&["pcd", "postcode", "lon", "lat"], &overrides).expect("named");
         assert_eq!(mapping.location, LocationColumns::Postcode(0));
-        let error = find(&["postcode"], &overrides).expect_err("not there");
+        let error = find(&["postcode"], &overrides).expect_err("no column `pcd`");
         assert!(error.contains("`pcd`"), "{error}");
     }
 

@@ -1,4 +1,4 @@
-//! The output columns.
+//! The output columns of a batch: their names and descriptions.
 
 use std::fmt;
 
@@ -17,9 +17,9 @@ pub enum OutputColumn {
     Reason,
     /// Additional notes.
     Notes,
-    /// The areas of a layer that cover the location.
+    /// The areas that cover the location, in one layer.
     Residence(Layer, AreaText),
-    /// The areas of a layer to which the practice belongs.
+    /// The areas to which the practice belongs, in one layer.
     Registration(Layer, AreaText),
     /// A fact about the location.
     Location(LocationFact),
@@ -31,12 +31,12 @@ pub enum OutputColumn {
     Dataset(DatasetFact),
 }
 
-/// Which text of an area is written.
+/// The text of an area that a column contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AreaText {
-    /// Its id.
+    /// The id of the area.
     Id,
-    /// Its name.
+    /// The name of the area.
     Name,
 }
 
@@ -110,7 +110,7 @@ use OutputColumn::{
 /// The prefix of the name of every output column.
 pub const PREFIX: &str = "catchment_";
 
-/// The number of default columns, which are the first ones of [`COLUMNS`].
+/// The number of default columns, which come first in [`COLUMNS`].
 const DEFAULT_COUNT: usize = 10;
 
 /// Every output column, with its name without [`PREFIX`] and a description.
@@ -129,12 +129,12 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Agreement,
         "agreement",
-        "whether the two agree: agree, differ, registration_only, residence_only, neither",
+        "whether registration and residence agree: agree, differ, registration_only, residence_only, neither",
     ),
     (
         Groups(Id),
         "resilience_groups",
-        "the resilience groups of the ICC by registration, otherwise those that cover the location; `unknown` if the source names none",
+        "the resilience groups of the ICC by registration, otherwise those that cover the location; `unknown` if the source names no groups",
     ),
     (
         Residence(GpPractice, Id),
@@ -144,12 +144,12 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Community(CommunityFact::Certainty),
         "certainty",
-        "certainty of the ICC by residence: inside or near_boundary",
+        "the certainty of the ICC by residence: inside or near_boundary",
     ),
     (
         Community(CommunityFact::Provenance),
         "provenance",
-        "provenance of the ICC by residence: official, derived, modelled or indicative",
+        "the provenance of the ICC by residence: official, derived, modelled or indicative",
     ),
     (Reason, "reason", "why a result is missing"),
     (
@@ -165,47 +165,47 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Location(LocationFact::PostcodeStatus),
         "postcode_status",
-        "live or terminated",
+        "whether the postcode is live or terminated",
     ),
     (
         Location(LocationFact::Introduced),
         "postcode_introduced",
-        "the month in which it was introduced",
+        "the month in which the postcode was introduced",
     ),
     (
         Location(LocationFact::Terminated),
         "postcode_terminated",
-        "the month in which it was terminated",
+        "the month in which the postcode was terminated",
     ),
     (
         Location(LocationFact::Longitude),
         "longitude",
-        "degrees, WGS84",
+        "the longitude in degrees, WGS84",
     ),
     (
         Location(LocationFact::Latitude),
         "latitude",
-        "degrees, WGS84",
+        "the latitude in degrees, WGS84",
     ),
     (
         Location(LocationFact::Easting),
         "easting",
-        "metres, British National Grid",
+        "the easting in metres, British National Grid",
     ),
     (
         Location(LocationFact::Northing),
         "northing",
-        "metres, British National Grid",
+        "the northing in metres, British National Grid",
     ),
     (
         Location(LocationFact::PositionalQuality),
         "positional_quality",
-        "the positional quality in the directory, on its publisher's scale",
+        "the positional quality in the directory, on the scale of the directory's publisher",
     ),
     (
         Location(LocationFact::Suggestion),
         "suggestion",
-        "the most likely correct postcode for a malformed one; it was not looked up",
+        "the most likely correct postcode if the postcode is malformed; this suggestion was not looked up",
     ),
     (
         Location(LocationFact::AsOf),
@@ -230,7 +230,7 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Community(CommunityFact::BoundaryDistance),
         "boundary_distance_m",
-        "distance in metres from the location to the boundary of the ICC by residence",
+        "the distance in metres from the location to the boundary of the ICC by residence",
     ),
     (
         Community(CommunityFact::Alternatives),
@@ -245,7 +245,7 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Community(CommunityFact::NearestDistance),
         "nearest_icc_distance_m",
-        "distance to it in metres",
+        "the distance in metres to the nearest ICC",
     ),
     (
         Residence(SubCommunity, Id),
@@ -255,7 +255,7 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Residence(SubCommunity, Name),
         "sub_community_name",
-        "its name",
+        "the name of the part of the ICC that covers the location",
     ),
     (
         Residence(NeighbourhoodTeam, Id),
@@ -265,7 +265,7 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Residence(NeighbourhoodTeam, Name),
         "neighbourhood_team_name",
-        "its name",
+        "the name of the neighbourhood team by residence",
     ),
     (
         Registration(NeighbourhoodTeam, Id),
@@ -275,7 +275,7 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Groups(Name),
         "resilience_group_names",
-        "the names of resilience_groups",
+        "the names of the groups in resilience_groups",
     ),
     (
         Residence(ResilienceGroup, Id),
@@ -290,18 +290,22 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Residence(GpPractice, Name),
         "practices_covering_names",
-        "the names of practices_covering",
+        "the names of the practices in practices_covering",
     ),
     (
         Practice(PracticeFact::Code),
         "practice",
         "the practice responsible for the patients, after branch, closure and succession",
     ),
-    (Practice(PracticeFact::Name), "practice_name", "its name"),
+    (
+        Practice(PracticeFact::Name),
+        "practice_name",
+        "the name of the practice responsible for the patients",
+    ),
     (
         Practice(PracticeFact::Status),
         "practice_status",
-        "its status on the date: active, dormant, closed or proposed",
+        "the status of the responsible practice on the as-of date: active, dormant, closed or proposed",
     ),
     (
         Practice(PracticeFact::RequestedCode),
@@ -311,7 +315,7 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Practice(PracticeFact::RequestedStatus),
         "practice_asked_status",
-        "its status on the date",
+        "the status of the practice in practice_asked on the as-of date",
     ),
     (
         Practice(PracticeFact::Successors),
@@ -321,14 +325,18 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Practice(PracticeFact::BranchListed),
         "practice_branch_listed",
-        "for a branch: yes if the source lists it, no if the source lists only its practice",
+        "for a branch: yes if the source lists the branch, no if the source lists only the parent practice",
     ),
     (
         Residence(Pcn, Id),
         "pcn",
         "the Primary Care Network by residence",
     ),
-    (Residence(Pcn, Name), "pcn_name", "its name"),
+    (
+        Residence(Pcn, Name),
+        "pcn_name",
+        "the name of the Primary Care Network by residence",
+    ),
     (
         Registration(Pcn, Id),
         "pcn_registration",
@@ -339,7 +347,11 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
         "sub_icb",
         "the sub-ICB location by residence",
     ),
-    (Residence(SubIcb, Name), "sub_icb_name", "its name"),
+    (
+        Residence(SubIcb, Name),
+        "sub_icb_name",
+        "the name of the sub-ICB location by residence",
+    ),
     (
         Registration(SubIcb, Id),
         "sub_icb_registration",
@@ -350,9 +362,17 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
         "place",
         "the place of an ICB by residence",
     ),
-    (Residence(Layer::Place, Name), "place_name", "its name"),
+    (
+        Residence(Layer::Place, Name),
+        "place_name",
+        "the name of the place by residence",
+    ),
     (Residence(Icb, Id), "icb", "the ICB by residence"),
-    (Residence(Icb, Name), "icb_name", "its name"),
+    (
+        Residence(Icb, Name),
+        "icb_name",
+        "the name of the ICB by residence",
+    ),
     (
         Registration(Icb, Id),
         "icb_registration",
@@ -371,12 +391,13 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Dataset(DatasetFact::Digest),
         "dataset_digest",
-        "SHA-256 of the dataset's manifest",
+        "the SHA-256 of the dataset's manifest",
     ),
 ];
 
 impl OutputColumn {
-    /// Returns whether its cells are numbers. The unit is in the column's description.
+    /// Returns whether the cells of the column are numbers. The unit is in the column's
+    /// description.
     pub(super) fn is_numeric(self) -> bool {
         matches!(
             self,
@@ -397,11 +418,11 @@ impl OutputColumn {
             .collect()
     }
 
-    /// Returns the default columns followed by those named in a comma-separated list, or every
-    /// column if the list is `all`.
+    /// Returns the default columns, followed by the columns in a comma-separated list of names. If
+    /// the list is `all`, returns every column.
     ///
     /// # Errors
-    /// If there is no column of that name.
+    /// If a name in the list is not the name of a column.
     pub fn with_defaults(names: &str) -> Result<Vec<OutputColumn>, UnknownColumn> {
         if names.trim() == "all" {
             return Ok(COLUMNS.iter().map(|&(column, ..)| column).collect());

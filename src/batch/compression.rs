@@ -29,8 +29,8 @@ impl Compression {
         }
     }
 
-    /// Compresses a part of a file. The concatenation of compressed parts is a valid file in both
-    /// formats. The output depends only on the input.
+    /// Compresses a part of a file. Both in gzip and in Zstandard, the concatenation of compressed
+    /// parts is a valid file. The output depends only on the input.
     pub(super) fn compress(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
         match self {
             Compression::None => Ok(bytes.to_vec()),
@@ -55,7 +55,7 @@ impl fmt::Display for Compression {
     }
 }
 
-/// A reader that counts the bytes read through it.
+/// A reader that counts the bytes that are read through it.
 struct ByteCounter<R> {
     inner: R,
     bytes_read: u64,
@@ -146,7 +146,8 @@ impl<R: Read> Read for Decompressor<R> {
     }
 }
 
-/// Maps the error for a window beyond the limit, which zstd reports only in the error message.
+/// Converts zstd's error for a window beyond the limit, which only its message distinguishes from
+/// other errors.
 fn map_window_error(error: io::Error, window_log_max: u32) -> io::Error {
     if error.to_string().contains("too much memory") {
         ExceededLimit::ZstdWindow(1 << window_log_max).into()

@@ -13,7 +13,7 @@ pub struct Delimiter {
 /// Text that cannot be a delimiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a delimiter is one character other than a letter, digit, space or quotation mark, such as , ; | ¬ or the word tab"
+    "a delimiter must be the word tab, or one character such as , ; | or ¬ that is not a letter, digit, space or quotation mark"
 )]
 pub struct InvalidDelimiter;
 

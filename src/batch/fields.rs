@@ -49,7 +49,7 @@ pub(super) fn row_end(text: &[u8], start: usize, delimiter: Delimiter) -> RowEnd
     }
 }
 
-/// Returns the unquoted fields of every row of a text, to display a few rows.
+/// Returns the fields of every row of a text, unquoted. This is meant for displaying a few rows.
 pub fn parse_records(text: &[u8], delimiter: Delimiter) -> Vec<Vec<String>> {
     let mut records = Vec::new();
     let mut ends = Vec::new();
@@ -81,7 +81,7 @@ fn field_end(text: &[u8], start: usize, delimiter: Delimiter) -> FieldEnd {
         loop {
             match memchr(QUOTE, &text[offset..]) {
                 None => return FieldEnd::Unterminated,
-                // A doubled quotation mark represents one.
+                // A pair of quotation marks represents a single quotation mark.
                 Some(found) if text.get(offset + found + 1) == Some(&QUOTE) => offset += found + 2,
                 Some(found) => {
                     offset += found + 1;
@@ -102,7 +102,7 @@ fn field_end(text: &[u8], start: usize, delimiter: Delimiter) -> FieldEnd {
     }
 }
 
-/// Finds the end of each field of a row without its line ending.
+/// Finds the end of each field of a row. `row` must not include the line ending.
 pub(super) fn field_ends(
     row: &[u8],
     has_quotes: bool,
@@ -112,7 +112,8 @@ pub(super) fn field_ends(
     ends.clear();
     if has_quotes || delimiter.length() > 1 {
         let mut index = 0;
-        // A line feed inside a row is quoted; otherwise only this row is affected.
+        // The search also stops at line feeds, but a line feed inside a row is always quoted. If it
+        // were not, only this row would be split wrongly.
         while let FieldEnd::At(end) = field_end(row, index, delimiter) {
             ends.push(end);
             index = end + delimiter.length();
@@ -123,8 +124,8 @@ pub(super) fn field_ends(
     ends.push(row.len());
 }
 
-/// The range of fields that are read, and the end of the row from which the search for them is
-/// shorter.
+/// The range of fields that are read, and the end of the row from which the search for these fields
+/// is shorter.
 pub(super) struct FieldSelection {
     first: usize,
     last: usize,
@@ -149,10 +150,11 @@ impl FieldSelection {
         }
     }
 
-    /// Stores the ends of the selected fields of a row without quotation marks, and returns the
-    /// number of its fields. Returns `None` if the delimiter is longer than one byte.
+    /// Finds the ends of the selected fields of a row that contains no quotation marks, and returns
+    /// the number of fields in the row. Returns `None` if the delimiter is longer than one byte.
     ///
-    /// Counting all delimiters and locating a few of them is faster than locating all of them.
+    /// Counting all delimiters and finding the offsets of a few is faster than finding the offsets
+    /// of all delimiters.
     pub(super) fn find_ends(
         &self,
         row: &[u8],

@@ -18,7 +18,7 @@ use super::limits::{CountingReader, ReceivedBytes, map_exceeded_limit, slice_row
 use super::{BatchError, BatchRequest, COLUMNS_MAX, ndjson};
 use crate::domain::Postcode;
 
-/// An open input file whose format was detected.
+/// An open input file whose format has been detected.
 pub struct BatchInput<R: Read> {
     pub(super) detected: DetectedFormat,
     /// The number of bytes received so far.
@@ -26,7 +26,7 @@ pub struct BatchInput<R: Read> {
     pub(super) body: InputBody<R>,
 }
 
-/// The rest of an input file, after its format was detected.
+/// The rest of an input file whose format has been detected.
 pub(super) enum InputBody<R: Read> {
     /// Rows of text.
     Text(TextBody<R>),
@@ -37,7 +37,7 @@ pub(super) enum InputBody<R: Read> {
 /// The rows of a text file.
 pub(super) struct TextBody<R: Read> {
     pub(super) blocks: BlockReader<Decompressed<R>>,
-    /// The byte order mark, or empty.
+    /// The byte order mark; empty if the file does not have one.
     pub(super) byte_order_mark: &'static [u8],
     /// The header row; empty in NDJSON.
     pub(super) header: Vec<u8>,
@@ -47,7 +47,7 @@ pub(super) struct TextBody<R: Read> {
 /// rest.
 type Decompressed<R> = Decompressor<Chain<Cursor<Vec<u8>>, CountingReader<R>>>;
 
-/// The same, preceded by its own first bytes, which were read to detect the format.
+/// The decompressed input, preceded by those of its bytes that were read to detect the format.
 type Replayed<R> = Chain<Cursor<Vec<u8>>, Decompressed<R>>;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -73,7 +73,7 @@ impl<R: Read> BatchInput<R> {
         let window_log = request.limits.zstd_window_log;
         let mut source = Decompressor::new(compression, beginning, window_log)?;
         let mut text = Vec::new();
-        // This reads no more than needed, because the sender of a stream may wait for the first
+        // No more bytes are read than needed, because the sender of a stream may wait for the first
         // answers.
         fill(&mut source, &mut text, ARROW_CONTINUATION.len())?;
         if is_arrow(&text, request.format) {
@@ -328,7 +328,7 @@ fn line_ending(line: &[u8]) -> LineEnding {
     }
 }
 
-/// Parses the header row, using the given delimiter or the most likely one.
+/// Parses the header row, using the given delimiter or the most likely delimiter.
 fn detect_csv_header(text: &[u8], request: &BatchRequest) -> Result<InputHeader, BatchError> {
     if memchr(b'\n', text).is_none() && memchr(b'\r', text).is_some() {
         return Err(BatchError::CarriageReturns);
@@ -369,7 +369,7 @@ fn detect_csv_header(text: &[u8], request: &BatchRequest) -> Result<InputHeader,
         Some(best) => Delimiter::CANDIDATES
             .iter()
             .position(|delimiter| *delimiter == best),
-        // Returns the error of the most likely delimiter.
+        // No delimiter is valid: the error of the most likely delimiter is returned.
         None => (0..candidates.len())
             .rev()
             .max_by_key(|&index| candidates[index].0),
@@ -377,7 +377,7 @@ fn detect_csv_header(text: &[u8], request: &BatchRequest) -> Result<InputHeader,
     candidates.swap_remove(chosen.expect("there are several")).1
 }
 
-/// Parses the header row with a delimiter. Also returns its number of fields.
+/// Parses the header row with a delimiter. Returns the number of fields and the header.
 fn header_with_delimiter(
     text: &[u8],
     delimiter: Delimiter,
@@ -446,7 +446,7 @@ fn detect_ndjson_header(
                 );
                 return Err(BatchError::UnsupportedFormat { what, hint });
             }
-            // A later line is reported as a bad row.
+            // A later line that is not an object is reported as a bad row.
             None => {}
         }
         if columns.len() > COLUMNS_MAX {

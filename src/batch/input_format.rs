@@ -1,4 +1,4 @@
-//! What can be detected about an input file: format, delimiter, compression and columns.
+//! What is detected about an input file: format, delimiter, compression and columns.
 
 use std::fmt;
 
@@ -31,11 +31,11 @@ pub enum LineEnding {
 /// What was detected about an input file.
 #[derive(Debug, Clone)]
 pub struct DetectedFormat {
-    /// The format.
+    /// The format of the file.
     pub format: BatchFormat,
     /// The delimiter between fields; `None` if the format is not CSV.
     pub delimiter: Option<Delimiter>,
-    /// The compression.
+    /// The compression of the file.
     pub compression: Compression,
     /// Whether the file starts with a byte order mark.
     pub has_byte_order_mark: bool,

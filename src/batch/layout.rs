@@ -5,7 +5,7 @@ use super::columns::{DatasetFact, OutputColumn};
 use crate::domain::{Agreement, LayerSet};
 use crate::index::Index;
 
-/// The output columns, grouped by what they depend on.
+/// The output columns, grouped by the part of the answer on which they depend.
 pub(super) struct OutputLayout {
     pub(super) columns: Vec<OutputColumn>,
     pub(super) format: CellFormat,
@@ -13,9 +13,9 @@ pub(super) struct OutputLayout {
     /// Runs of adjacent columns that depend only on the residence. Each run is written with one
     /// copy.
     pub(super) residence_runs: Vec<ColumnRun>,
-    /// The same for the registration.
+    /// Runs of adjacent columns that depend only on the registration.
     pub(super) registration_runs: Vec<ColumnRun>,
-    /// The cell for each agreement, in the order of [`AGREEMENTS`].
+    /// The encoded cell for each agreement, in the order of [`AGREEMENTS`].
     pub(super) agreement_cells: Vec<Vec<u8>>,
     /// The layers for which a column needs distances.
     pub(super) distance_layers: LayerSet,
@@ -144,7 +144,7 @@ impl OutputLayout {
         self.format.write_text(out, &column.to_string(), text);
     }
 
-    /// Writes the runs of a part; `write_column` writes each cell.
+    /// Returns the encoded runs of one part of an answer; `write_column` writes each cell.
     pub(super) fn write_runs(
         &self,
         runs: &[ColumnRun],
@@ -185,7 +185,7 @@ impl OutputLayout {
         }
     }
 
-    /// Writes the cell with the reasons, ignoring empty ones.
+    /// Writes the cell with the reasons that are not empty.
     pub(super) fn write_reasons(&self, out: &mut Vec<u8>, reasons: &[&[u8]]) {
         let present = reasons.iter().copied().filter(|reason| !reason.is_empty());
         self.format.write_words(out, "catchment_reason", present);

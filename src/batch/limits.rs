@@ -2,7 +2,7 @@
 //! and the output bytes per input byte.
 //!
 //! Every length that an input file states is checked against these limits, and against the number
-//! of bytes received, before memory is allocated for it.
+//! of bytes received, before memory is allocated for that length.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -16,16 +16,16 @@ use super::cache::POISONED;
 use crate::memory;
 
 /// The maximum ratio of decompressed to compressed bytes. Files of patients are usually compressed
-/// 10 to 20 times. The limit applies to gzip and zstd around a file and to LZ4 and zstd buffers in
-/// Arrow.
+/// by a factor of 10 to 20. The limit applies to gzip and zstd around a file and to LZ4 and zstd
+/// buffers in Arrow.
 pub(super) const DECOMPRESSION_RATIO_MAX: u64 = 250;
 /// The ratio is checked only after this many decompressed bytes, because a small file may repeat a
 /// single value.
 pub(super) const DECOMPRESSION_FREE_BYTES: u64 = 1 << 20;
 
 /// The maximum ratio of output to input bytes. A file with only postcodes has 9 bytes per row; if
-/// it is compressed 20 times and answered with every column (1,000 bytes per row), the ratio is
-/// 2,222.
+/// the file is compressed by a factor of 20 and answered with every column (1,000 bytes per row),
+/// the ratio is 2,222.
 const ANSWER_RATIO_MAX: u64 = 2_500;
 /// The ratio is checked only after this many output bytes.
 const ANSWER_FREE_BYTES: u64 = 64 << 20;
@@ -51,7 +51,7 @@ pub struct DecodeLimits {
     /// The maximum number of rows in an Arrow record batch.
     pub record_batch_rows: u64,
     /// The maximum size in bytes of an Arrow record batch or dictionary batch, both as received and
-    /// decompressed, and of a decompressed Parquet page.
+    /// after decompression, and of a decompressed Parquet page.
     pub record_batch_bytes: u64,
     /// The maximum size in bytes of all dictionaries of an Arrow stream.
     pub dictionary_bytes: u64,
@@ -65,10 +65,10 @@ pub struct DecodeLimits {
 impl DecodeLimits {
     /// The limits for HTTP requests, which keep a request under 128 MB: at most 24 MiB for record
     /// batches that are being decoded or answered, or a single one of 32 MiB as received and
-    /// decompressed (see `InFlightBytes`); 8 MiB for dictionaries, and the same again while one is
-    /// extended; 12 MiB for LZ4 blocks; some output slices; and up to 48 MiB for the cached answers
-    /// of postcodes and practices. RFC 9659 requires decoders to support zstd windows of 8 MiB, and
-    /// no larger ones.
+    /// decompressed (see `InFlightBytes`); 8 MiB for dictionaries, and the same again while a
+    /// dictionary is extended; 12 MiB for LZ4 blocks; some output slices; and up to 48 MiB for the
+    /// cached answers of postcodes and practices. RFC 9659 requires decoders to support zstd
+    /// windows of up to 8 MiB, and no larger windows.
     pub const HTTP: DecodeLimits = DecodeLimits {
         record_batch_rows: 1 << 20,
         record_batch_bytes: 16 << 20,
@@ -77,22 +77,22 @@ impl DecodeLimits {
         zstd_window_log: 23,
     };
 
-    /// The limits for the command line, from the memory that is available to this process now: a
-    /// record batch takes at most three quarters of it as received, decompressed and answered. If
-    /// the available memory is not known, 4 GiB is assumed.
+    /// The limits for the command line, derived from the memory that is now available to this
+    /// process: the received, decompressed and answered forms of a record batch together take at
+    /// most three quarters of that memory. If the available memory is not known, 4 GiB is assumed.
     pub fn for_this_machine() -> DecodeLimits {
         DecodeLimits::for_memory(memory::available_memory_bytes(Path::new("/")).unwrap_or(4 << 30))
     }
 
     fn for_memory(available_bytes: u64) -> DecodeLimits {
         DecodeLimits {
-            // Arrow's own limit for arrays that every implementation can read.
+            // This is Arrow's own limit for arrays that every implementation can read.
             record_batch_rows: i32::MAX as u64,
             record_batch_bytes: available_bytes / 4,
             dictionary_bytes: available_bytes / 8,
-            // Parsed metadata takes up to about twenty times its size.
+            // Parsed metadata takes up to about twenty times its encoded size.
             metadata_bytes: (available_bytes / 64).clamp(2 << 20, 256 << 20),
-            // The limit of zstd itself by default: 128 MiB.
+            // This is the default limit of zstd itself: 128 MiB.
             zstd_window_log: 27,
         }
     }
@@ -127,15 +127,16 @@ impl fmt::Display for ExceededLimit {
             ),
             ExceededLimit::RecordBatchBytes(most) => write!(
                 f,
-                "it has a record batch, dictionary or page of more than {most} bytes, which is the limit for the available memory: write smaller ones"
+                "it has a record batch, dictionary or page of more than {most} bytes, which is the limit for the available memory: write smaller record batches, dictionaries and pages"
             ),
             ExceededLimit::DictionaryBytes(most) => write!(
                 f,
                 "its dictionaries have more than {most} bytes: write the columns without dictionaries"
             ),
-            ExceededLimit::MetadataBytes(most) => {
-                write!(f, "it has metadata of more than {most} bytes")
-            }
+            ExceededLimit::MetadataBytes(most) => write!(
+                f,
+                "it has metadata of more than {most} bytes: write fewer columns or less metadata"
+            ),
             ExceededLimit::ZstdWindow(most) => write!(
                 f,
                 "it needs a zstd window of more than {most} bytes: compress it without --long, at level 19 or below"
@@ -161,7 +162,7 @@ impl From<ExceededLimit> for io::Error {
 }
 
 impl ExceededLimit {
-    /// Returns the limit, if an I/O error was caused by one.
+    /// Returns the exceeded limit that caused an I/O error; `None` if the error has another cause.
     pub(super) fn from_io_error(error: &io::Error) -> Option<ExceededLimit> {
         error.get_ref()?.downcast_ref().copied()
     }
@@ -184,7 +185,7 @@ impl ReceivedBytes {
         }
     }
 
-    /// Adds bytes that are not read in order.
+    /// Adds bytes that are not read through a [`CountingReader`].
     pub(super) fn add(&self, bytes: u64) {
         self.0.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -192,12 +193,12 @@ impl ReceivedBytes {
     /// Checks the number of bytes decompressed so far.
     ///
     /// # Errors
-    /// If there are too many for the number of bytes received.
+    /// If more bytes have been decompressed than is allowed for the number of bytes received.
     pub(super) fn check_decompressed(&self, bytes: u64) -> Result<(), ExceededLimit> {
         check_ratio(bytes, self.bytes())
     }
 
-    /// Wraps `output` so that writing fails if it becomes too long for the number of bytes
+    /// Wraps `output` so that writing fails if the output becomes too long for the number of bytes
     /// received.
     pub(super) fn bound_output<W: Write>(&self, output: W) -> BoundedWriter<W> {
         BoundedWriter {
@@ -235,7 +236,7 @@ impl<R: Read> Read for CountingReader<R> {
     }
 }
 
-/// A writer that limits the number of bytes per byte received.
+/// A writer that limits the number of bytes written per byte received.
 pub(super) struct BoundedWriter<W> {
     output: W,
     written: u64,
@@ -260,7 +261,7 @@ impl<W: Write> Write for BoundedWriter<W> {
 }
 
 /// The memory of the record batches that are being decoded, answered or written. A new batch waits
-/// until there is space for it, whatever the number of threads.
+/// until there is space for the batch, whatever the number of threads.
 #[derive(Debug)]
 pub(super) struct InFlightBytes {
     bytes: Mutex<u64>,
@@ -277,9 +278,9 @@ impl InFlightBytes {
         })
     }
 
-    /// Waits until `bytes` bytes are free, not counting the `own` bytes that the caller already has
-    /// a permit for. A batch that is the only one is always admitted. A caller that has a permit
-    /// must be able to proceed without another one.
+    /// Waits until `bytes` bytes are free, not counting the `own` bytes for which the caller
+    /// already has a permit. A batch is always admitted if there is no other batch. A caller that
+    /// has a permit must be able to proceed without another permit.
     pub(super) fn wait_for(self: &Arc<InFlightBytes>, bytes: u64, own: u64) -> MemoryPermit {
         let is_full =
             |in_use: &mut u64| *in_use > own && in_use.saturating_add(bytes) > self.bytes_max;

@@ -10,7 +10,7 @@ use super::layout::OutputLayout;
 use crate::domain::{OdsCode, Postcode};
 use crate::index::Index;
 
-/// The rows of one look-up table, which are computed on request.
+/// The rows of a look-up table. Each row is computed when it is requested.
 pub(crate) struct LookupRows<'i> {
     index: &'i Index,
     layout: OutputLayout,
@@ -57,7 +57,8 @@ impl<'i> LookupRows<'i> {
         }
     }
 
-    /// Returns the columns of a row, in the order of its cells. Two cells with reasons follow them.
+    /// Returns the columns of a row, in the order of its cells. The cells of these columns are
+    /// followed by two cells with reasons.
     pub(crate) fn columns(&self) -> &[OutputColumn] {
         &self.layout.columns
     }

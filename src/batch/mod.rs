@@ -65,7 +65,7 @@ pub use summary::{BatchSummary, IccCount, ScientificNotation};
 /// The options of a batch.
 #[derive(Debug, Clone)]
 pub struct BatchRequest {
-    /// The format; detected if `None`.
+    /// The format of the input; detected if `None`.
     pub format: Option<BatchFormat>,
     /// The delimiter between fields; detected if `None`.
     pub delimiter: Option<Delimiter>,
@@ -75,7 +75,7 @@ pub struct BatchRequest {
     pub as_of: Date,
     /// The output columns, in order.
     pub output_columns: Vec<OutputColumn>,
-    /// Whether the user's own cells are escaped too if a spreadsheet would run them as formulas.
+    /// Whether the user's own cells are also escaped if a spreadsheet would run them as formulas.
     pub excel_safe: bool,
     /// The compression of the output.
     pub compression: Compression,
@@ -100,54 +100,54 @@ pub enum BatchError {
     /// The input is in a format that is not supported.
     #[error("it is {what}, not CSV, TSV, NDJSON, Parquet or Arrow{hint}")]
     UnsupportedFormat {
-        /// The format or content that was recognised.
+        /// The format or content that was detected.
         what: &'static str,
-        /// What the user can do about it.
+        /// What the user can do about the problem.
         hint: &'static str,
     },
-    /// A Parquet file whose source is not a seekable file.
+    /// The input is a Parquet file, but its source is not seekable.
     #[error(
         "it is a Parquet file, which must be read from the end: give the file itself, not standard input or a pipe"
     )]
     NeedsFile,
-    /// The input is not the stated format, or uses a feature that is not supported.
+    /// The input is not in the stated format, or uses a feature that is not supported.
     #[error("it cannot be read as {format}: {what}")]
     Unreadable {
-        /// The format.
+        /// The format of the input.
         format: BatchFormat,
-        /// The problem.
+        /// Why the input cannot be read.
         what: String,
     },
-    /// A corrupt Parquet file or Arrow stream.
+    /// The input is a corrupt Parquet file or Arrow stream.
     #[error("it cannot be read as {format}: it is corrupt: {cause}")]
     Corrupt {
-        /// The format.
+        /// The format of the input.
         format: BatchFormat,
-        /// The inconsistency; it may quote column names.
+        /// The inconsistency in the input, which may quote column names.
         cause: String,
     },
-    /// A column whose type cannot represent its values.
+    /// A column has a type that is not allowed for its role.
     #[error("the column `{name}` has type {holds}, but {}", role.expected())]
     WrongType {
         /// The role of the column.
         role: ColumnRole,
         /// The name of the column.
         name: String,
-        /// Its Arrow data type.
+        /// The Arrow data type of the column.
         holds: String,
     },
-    /// An option that does not apply to the format.
+    /// An option does not apply to the format of the input.
     #[error("{format} does not support {what}")]
     UnsupportedOption {
-        /// The format.
+        /// The format of the input.
         format: BatchFormat,
-        /// The option.
+        /// The option that does not apply.
         what: &'static str,
     },
     /// The first row contains a postcode.
     #[error("its first line looks like data: a header row is required")]
     MissingHeader,
-    /// Lines that end with a carriage return and no line feed.
+    /// The lines of the input end with a carriage return and no line feed.
     #[error("its lines end with carriage returns only: save it with LF or CRLF line endings")]
     CarriageReturns,
     /// Two delimiters are equally likely.
@@ -158,8 +158,8 @@ pub enum BatchError {
         /// The second candidate.
         second: Delimiter,
     },
-    /// Two columns with the same name. Column numbers start at 1.
-    #[error("columns {first} and {second} have the same name")]
+    /// Two columns have the same name. Column numbers start at 1.
+    #[error("columns {first} and {second} have the same name: rename one of them")]
     DuplicateColumn {
         /// The number of the first column.
         first: usize,
@@ -172,8 +172,8 @@ pub enum BatchError {
         /// The name of the column.
         column: String,
     },
-    /// More than [`COLUMNS_MAX`] columns.
-    #[error("it has more than {COLUMNS_MAX} columns")]
+    /// The input has more than [`COLUMNS_MAX`] columns.
+    #[error("it has more than {COLUMNS_MAX} columns: remove those that you do not need")]
     TooManyColumns,
     /// A required column is missing.
     #[error(
@@ -195,7 +195,7 @@ pub enum BatchError {
     /// Several columns match one role.
     #[error("{} may each be the {} column: specify one with {}", quoted(names), role.as_str(), role.argument())]
     AmbiguousColumn {
-        /// The role.
+        /// The role that the columns match.
         role: ColumnRole,
         /// The names of the columns.
         names: Vec<String>,
@@ -205,7 +205,7 @@ pub enum BatchError {
         "it has a postcode and coordinates, or two kinds of coordinates: specify which to use with --postcode-column, --lon-column and --lat-column, or --easting-column and --northing-column"
     )]
     AmbiguousLocation,
-    /// A row longer than 1 MiB.
+    /// A row is longer than 1 MiB.
     #[error(
         "the row that starts on line {line} is longer than 1 MiB: is a quotation mark not closed?"
     )]

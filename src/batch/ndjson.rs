@@ -1,4 +1,5 @@
-//! NDJSON: reads selected members of an object, and appends members to it.
+//! Reads selected members of the JSON object in a line of NDJSON, and appends members to the
+//! object.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -53,8 +54,8 @@ pub(super) fn append_members(out: &mut Vec<u8>, line: &[u8], members: impl FnOnc
 
 type FoundMembers = Vec<(usize, JsonText)>;
 
-/// A text or a number, as text; null is empty. Arrays and objects are rejected at their first byte:
-/// as values they would take many times the memory of their line.
+/// The text of a string or a number, or an empty text for null. Arrays and objects are rejected at
+/// their first byte: as parsed values, they would take many times the memory of the line.
 struct JsonText(String);
 
 impl<'de> Deserialize<'de> for JsonText {

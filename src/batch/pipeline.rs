@@ -10,7 +10,7 @@ use std::thread;
 use super::BatchError;
 use super::cache::POISONED;
 
-/// The progress of a run, readable while it runs.
+/// The progress of a run, which can be read during the run.
 #[derive(Debug, Default)]
 pub struct BatchProgress {
     rows: AtomicU64,
@@ -41,22 +41,23 @@ pub(crate) trait OutputSink: Send {
 
 /// The work of one thread.
 pub(crate) trait Stage<Block, Output> {
-    /// What the thread returns at the end.
+    /// The value that the thread returns at the end.
     type Outcome: Send;
-    /// Computes the result of a block and returns its number of rows. It may take values out of the
-    /// block.
+    /// Computes the result of a block and returns the number of rows in the block. Values may be
+    /// taken out of the block.
     fn process(&mut self, block: &mut Block, output: &mut Output) -> Result<u64, BatchError>;
     /// Returns the outcome after the last block.
     fn finish(self) -> Self::Outcome;
 }
 
 /// Processes all blocks on exactly `threads` threads. Each thread takes the next block, processes
-/// it, and writes the result when all earlier results are written. A slow sink therefore slows the
-/// reading down (backpressure), and at most one block per thread is in memory. Returns the sink and
-/// the outcome of each thread.
+/// it, and writes the result when all earlier results are written. If the sink is slow, reading
+/// therefore slows down as well (backpressure), and at most one block per thread is in memory.
+/// Returns the sink and the outcome of each thread.
 ///
 /// # Errors
-/// The first error of the source, the processing or the sink; it stops all threads.
+/// If the source, the processing or the sink fails. The first error stops all threads and is
+/// returned.
 pub(crate) fn run_ordered<S: BlockSource, K: OutputSink, W: Stage<S::Block, K::Output>>(
     source: S,
     sink: K,
@@ -119,7 +120,7 @@ struct OutputState<K> {
     sink: K,
 }
 
-/// Stops the other threads if a thread fails or panics.
+/// A guard that stops the other threads if its own thread fails or panics.
 struct StopOnDrop<'r, 'p, S, K> {
     pipeline: &'r OrderedPipeline<'p, S, K>,
     is_done: bool,
@@ -129,7 +130,7 @@ impl<S, K> Drop for StopOnDrop<'_, '_, S, K> {
     fn drop(&mut self) {
         if !self.is_done {
             // The lock prevents a thread from checking the flag before this store and waiting after
-            // the notification. If a panic has poisoned the lock, it is acquired all the same.
+            // the notification. The lock is acquired even if a panic has poisoned it.
             let _guard = self.pipeline.output.lock();
             self.pipeline.has_stopped.store(true, Ordering::SeqCst);
             self.pipeline.turn_changed.notify_all();
@@ -138,7 +139,7 @@ impl<S, K> Drop for StopOnDrop<'_, '_, S, K> {
 }
 
 impl<S: BlockSource, K: OutputSink> OrderedPipeline<'_, S, K> {
-    /// Processes blocks until the source has no more.
+    /// Processes blocks until the source has no more blocks.
     fn run_worker<W: Stage<S::Block, K::Output>>(
         &self,
         mut worker: W,

@@ -1,4 +1,5 @@
-//! Runs a batch: reads, looks up and writes on several threads, in order.
+//! Runs a batch: several threads read blocks of rows, look them up, and write the output rows in
+//! order.
 
 use std::io::{Read, Write};
 use std::num::NonZeroUsize;
@@ -19,8 +20,8 @@ use crate::index::Index;
 /// Runs a batch: writes every input row with the output columns appended, in the same order.
 ///
 /// Exactly `threads` threads run. Each takes the next block of whole rows, answers it, and writes
-/// it when all earlier blocks are written. A slow reader of the output therefore slows the reading
-/// of the input down (backpressure), and at most one block per thread is in memory.
+/// it when all earlier blocks are written. If the output is read slowly, the input is therefore
+/// read slowly as well (backpressure), and at most one block per thread is in memory.
 ///
 /// # Errors
 /// If reading the input or writing the output fails. The output written until then is incomplete.
@@ -72,8 +73,9 @@ fn run_inner<R: Read + Send, W: Write + Send>(
     Ok(BatchTally::merge_all(tallies).into_summary())
 }
 
-/// Returns the header row and the first output rows, at most `rows` of them. For columnar input the
-/// result is CSV, with only the input columns that are read and the output columns.
+/// Returns the header row and the first output rows, at most `rows` of them. For columnar input,
+/// the result is CSV with only two kinds of columns: the input columns that the look-up reads, and
+/// the output columns.
 ///
 /// # Errors
 /// If reading the input fails.

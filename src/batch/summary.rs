@@ -1,4 +1,4 @@
-//! The summary of a batch.
+//! Counts the rows of a batch, and summarises the counts.
 
 use std::collections::BTreeMap;
 
@@ -14,37 +14,39 @@ pub struct BatchSummary {
     pub rows: u64,
     /// The number of bad rows.
     pub bad_rows: u64,
-    /// The lines on which the first bad rows start; in Parquet and Arrow their row numbers, from 1.
+    /// The lines on which the first bad rows start; in Parquet and Arrow, the numbers of these
+    /// rows, counted from 1.
     pub bad_lines: Vec<u64>,
     /// The number of rows per status, in the order of the statuses.
     pub status: Vec<(&'static str, u64)>,
-    /// The number of rows per agreement, without bad rows.
+    /// The number of rows per agreement, not counting bad rows.
     pub agreement: Vec<(&'static str, u64)>,
     /// The number of rows per ICC, ordered by id.
     pub icc: Vec<IccCount>,
-    /// Numbers that a spreadsheet has irreversibly shortened, if there are any.
+    /// The numbers that a spreadsheet has irreversibly shortened; `None` if there are no such
+    /// numbers.
     pub scientific_notation: Option<ScientificNotation>,
 }
 
-/// The number of rows of an ICC.
+/// The number of rows for an ICC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IccCount {
-    /// Its id.
+    /// The id of the ICC.
     pub id: String,
-    /// Its name.
+    /// The name of the ICC.
     pub name: String,
-    /// Rows whose location is in its area.
+    /// The number of rows whose location is in the area of the ICC.
     pub residence: u64,
-    /// Rows whose practice belongs to it.
+    /// The number of rows whose practice belongs to the ICC.
     pub registration: u64,
 }
 
 /// Numbers in scientific notation, such as `4.5E+09`, into which a spreadsheet turns long numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScientificNotation {
-    /// How many there are.
+    /// How many of these numbers the file contains.
     pub count: u64,
-    /// The line of the first one.
+    /// The line that contains the first of these numbers.
     pub first_line: u64,
 }
 
@@ -105,7 +107,7 @@ impl BatchTally {
             .fold(BatchTally::default(), BatchTally::merge)
     }
 
-    /// Adds the counts of another thread.
+    /// Adds the counts of another thread to those of this thread.
     fn merge(mut self, other: BatchTally) -> BatchTally {
         self.rows += other.rows;
         for (count, more) in self.status.iter_mut().zip(other.status) {
@@ -175,8 +177,8 @@ fn combine(known: Option<ScientificNotation>, new: ScientificNotation) -> Scient
     }
 }
 
-/// Returns whether the `E+` at this offset is part of a number such as `4.5E+09` with no letter or
-/// digit on either side.
+/// Returns whether the `E+` at this offset is part of a number, such as `4.5E+09`, that has no
+/// letter or digit on either side.
 fn is_scientific_notation(text: &[u8], offset: usize) -> bool {
     let before = &text[..offset];
     let digits_end = before.len();

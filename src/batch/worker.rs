@@ -49,7 +49,7 @@ pub(super) struct BatchContext<'i> {
 }
 
 /// The size limit of the cached cells: enough for every postcode of a region with all output
-/// columns, or for every postcode of Great Britain with the default ones.
+/// columns, or for every postcode of Great Britain with the default columns.
 const RESIDENCE_CACHE_BYTES_MAX: usize = 24 << 20;
 const REGISTRATION_CACHE_BYTES_MAX: usize = 8 << 20;
 /// The maximum number of practice spellings that are cached.
@@ -106,9 +106,9 @@ impl BatchContext<'_> {
 /// The worker of one thread.
 pub(super) struct BatchWorker<'s, 'i> {
     context: &'s BatchContext<'i>,
-    /// All counts, except those of the rows that are counted per cached part.
+    /// All counts, except the counts of rows by the id of a cached part.
     pub(super) tally: BatchTally,
-    /// The number of rows per id of a cached part.
+    /// The number of rows by the id of a cached part.
     residence_counts: Vec<u64>,
     registration_counts: Vec<u64>,
     residences: Vec<Arc<ResidenceCells>>,
@@ -118,8 +118,8 @@ pub(super) struct BatchWorker<'s, 'i> {
     no_registration: Cached<RegistrationCells>,
     /// The index in [`AGREEMENTS`], by the agreement keys of a residence and a registration.
     agreements: HashMap<(usize, usize), usize>,
-    /// The same for low keys, of which a region has some dozens: the index plus 1, or 0 if it is
-    /// not known yet.
+    /// A faster table of these indices for low keys, of which a region has some dozens. An entry is
+    /// the index plus 1, or 0 if the index is not known yet.
     agreement_table: Box<[[u8; AGREEMENT_TABLE_SIZE]; AGREEMENT_TABLE_SIZE]>,
     parsed_days: HashMap<Vec<u8>, Option<InternedDay>>,
     ends: Vec<usize>,
@@ -144,7 +144,7 @@ const PRACTICE_BYTES_MAX: usize = 15;
 const DAY_TEXTS_MAX: usize = 1 << 14;
 const DAY_BYTES_MAX: usize = 16;
 
-/// A date, and its id if it has one.
+/// A date, and the id of the date if it has one.
 #[derive(Debug, Clone, Copy)]
 struct InternedDay {
     date: Date,
@@ -171,23 +171,23 @@ struct RowQuery<'r> {
     location: RowLocation,
     /// The key under which the answer is cached.
     cache_key: Option<AnswerKey>,
-    /// The id of the cached residence cells, if they were cached when the group was looked up.
+    /// The id of the residence cells, if these cells were cached when the group was looked up.
     cached_id: Option<u32>,
-    /// `None` if the input has no practice column.
+    /// The practice code; `None` if the input has no practice column.
     practice: Option<&'r [u8]>,
     day: InternedDay,
 }
 
-/// A CSV row that was parsed but not answered yet.
+/// A CSV row that has been parsed but not answered yet.
 struct ParsedRow {
-    /// Excludes the line ending.
+    /// The range of the row, without its line ending.
     text: Range<usize>,
-    /// Includes the line ending.
+    /// The end of the row, including its line ending.
     end: usize,
     query: Result<CsvRowQuery, String>,
 }
 
-/// The same as [`RowQuery`], with the byte range of the practice field in the row.
+/// Like [`RowQuery`], but with the byte range of the practice field instead of its text.
 struct CsvRowQuery {
     location: RowLocation,
     cache_key: Option<AnswerKey>,
@@ -257,8 +257,8 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         }
     }
 
-    /// Answers a group of rows: parses all of them, looks all of them up, then writes all of them.
-    /// The look-ups are independent, so their cache misses overlap.
+    /// Answers a group of rows: parses all rows, then looks all of them up, then writes all output
+    /// rows. The look-ups are independent, so their cache misses overlap.
     fn answer_csv_rows(
         &mut self,
         block: &RowBlock,
@@ -379,7 +379,7 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         })
     }
 
-    /// Writes the output row of a row that was parsed.
+    /// Writes the output row of a parsed row.
     fn answer_csv_row(
         &mut self,
         text: &[u8],
@@ -471,7 +471,7 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         })
     }
 
-    /// Appends only the output cells of a row whose texts are given in the order of
+    /// Appends only the output cells of a row, whose texts are in the order of
     /// [`ColumnMapping::columns`]. A bad row is reported by its row number.
     pub(super) fn answer_row_texts(&mut self, texts: &[&[u8]], row_number: u64, out: &mut Vec<u8>) {
         self.tally.rows += 1;
@@ -692,7 +692,8 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         )
     }
 
-    /// Returns the index in [`AGREEMENTS`] of how the residence and the registration compare.
+    /// Returns the index in [`AGREEMENTS`] of the agreement between the residence and the
+    /// registration.
     fn agreement_index(
         &mut self,
         residence: &Cached<ResidenceCells>,
@@ -765,7 +766,7 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
     }
 }
 
-/// The size of `BatchWorker::agreement_table`.
+/// The number of rows and of columns in `BatchWorker::agreement_table`.
 const AGREEMENT_TABLE_SIZE: usize = 64;
 
 fn increment(counts: &mut Vec<u64>, id: usize) {
@@ -779,7 +780,8 @@ fn ensure_length<T: Default + Clone>(values: &mut Vec<T>, length: usize) {
     }
 }
 
-/// Ensures that the thread's own copy contains the value with this id, and returns its index.
+/// Ensures that the thread's own copy contains the value with this id, and returns the index of the
+/// value.
 fn local_index<T: Eq + Hash>(interner: &Interner<T>, local: &mut Vec<Arc<T>>, id: u32) -> usize {
     let index = id as usize;
     if index >= local.len() {
@@ -826,8 +828,8 @@ fn parse_postcode(text: &[u8]) -> RowLocation {
     })
 }
 
-/// Parses the coordinates of a row by the same rules as a single look-up. If either is empty, the
-/// position is missing.
+/// Parses the coordinates of a row by the same rules as a single look-up. If either coordinate is
+/// empty, the position is missing.
 fn parse_position(names: [&str; 2], texts: [&[u8]; 2]) -> RowLocation {
     let texts = texts.map(|text| String::from_utf8_lossy(text).trim().to_string());
     if texts.iter().any(String::is_empty) {
@@ -886,7 +888,8 @@ fn write_escaped_fields(row: &[u8], ends: &[usize], delimiter: Delimiter, out: &
     }
 }
 
-/// A lazy line counter: it counts line feeds only as far as a line number is requested.
+/// A lazy line counter, which counts line feeds only up to the offset whose line number is
+/// requested.
 struct LineCounter {
     line: u64,
     position: usize,

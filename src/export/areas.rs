@@ -15,16 +15,16 @@ use crate::index::Index;
 /// A file format for areas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AreaFormat {
-    /// GeoJSON (RFC 7946): lon/lat, all layers in one collection.
+    /// GeoJSON (RFC 7946): longitude and latitude, with all layers in one collection.
     GeoJson,
-    /// GeoPackage 1.3 (OGC 12-128r17): British National Grid, a table for each layer.
+    /// GeoPackage 1.3 (OGC 12-128r17): British National Grid, with a table for each layer.
     GeoPackage,
-    /// TopoJSON 1: lon/lat, an object for each layer. A border between two areas of a layer is
-    /// stored once.
+    /// TopoJSON 1: longitude and latitude, with an object for each layer. A border between two
+    /// areas of a layer is stored once.
     TopoJson,
-    /// Shapefiles in a zip archive: British National Grid, one for each layer.
+    /// Shapefiles in a zip archive: British National Grid, with a Shapefile for each layer.
     Shapefiles,
-    /// FlatGeobuf 3: British National Grid, all layers in one collection.
+    /// FlatGeobuf 3: British National Grid, with all layers in one collection.
     FlatGeobuf,
 }
 
@@ -39,16 +39,16 @@ pub struct AreaFile {
 /// Why areas cannot be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum AreaExportError {
-    /// SQLite failed. The database is in memory, so this means that memory is exhausted.
-    #[error("writing the GeoPackage: {0}")]
+    /// SQLite failed. The database is in memory, so the cause is exhausted memory.
+    #[error("writing the GeoPackage failed: {0}")]
     Sqlite(#[from] rusqlite::Error),
     /// A shape cannot be written.
-    #[error("writing the Shapefile: {0}")]
+    #[error("writing the Shapefile failed: {0}")]
     Shape(#[from] ::shapefile::Error),
     /// The zip cannot be written.
-    #[error("writing the zip: {0}")]
+    #[error("writing the zip failed: {0}")]
     Zip(#[from] zip::result::ZipError),
-    /// A value that is too long for a Shapefile.
+    /// A value is too long for a Shapefile.
     #[error(
         "the `{column}` of an area is longer than {max} bytes, the limit of Shapefiles; use GeoPackage"
     )]
@@ -63,7 +63,7 @@ pub enum AreaExportError {
 /// Encodes the areas of layers that have a boundary on the date.
 ///
 /// # Errors
-/// If the format cannot represent them.
+/// If the format cannot represent an area, or the file cannot be written.
 pub fn encode_areas(
     index: &Index,
     format: AreaFormat,
@@ -132,8 +132,8 @@ const APPLICATION_ID: i64 = 0x4750_4b47;
 const USER_VERSION: i64 = 10_300;
 const BNG_EPSG_CODE: i32 = 27_700;
 
-/// The tables that every GeoPackage has, with the reference systems that are required (12-128r17,
-/// 1.1.2) and British National Grid.
+/// The tables that every GeoPackage has, with the required reference systems (12-128r17, 1.1.2) and
+/// that of the British National Grid.
 const TABLES: &str = r#"
 CREATE TABLE gpkg_spatial_ref_sys (srs_name TEXT NOT NULL, srs_id INTEGER PRIMARY KEY, organization TEXT NOT NULL,
     organization_coordsys_id INTEGER NOT NULL, definition TEXT NOT NULL, description TEXT);
@@ -186,7 +186,8 @@ fn add_layer(
         .layers
         .iter()
         .find(|entry| entry.id == layer.as_str());
-    // The dataset's date, not today's, so that the same dataset always produces the same bytes.
+    // This is the dataset's date, not today's, so that the same dataset always produces the same
+    // bytes.
     database.execute(
         "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change, srs_id)
             VALUES (?1, 'features', ?2, ?3, ?4, ?5)",
@@ -233,7 +234,7 @@ fn add_layer(
     Ok(count)
 }
 
-/// A bounding box: west, south, east, north in metres. `None` if it is empty.
+/// A bounding box: west, south, east, north in metres. `None` if the box is empty.
 #[derive(Default)]
 struct GridBounds(Option<[f64; 4]>);
 

@@ -25,11 +25,11 @@ const DEFAULT_PRACTICE_CODES: [&str; 3] = ["V81997", "V81998", "V81999"];
 
 /// Writes the look-up table by postcode.
 ///
-/// It has a row for every postcode (live and terminated postcodes, `ZZ99 3VZ` and `ZZ99 3WZ`) and
-/// every period in which its results do not change. The columns are `postcode`, `valid_from`
-/// (inclusive) and `valid_to` (exclusive; both are null if unbounded), then the columns of a batch
-/// that depend only on the postcode. Rows are sorted by postcode, then by period. The bytes do not
-/// depend on the number of threads.
+/// The table has a row for every postcode (live and terminated postcodes, `ZZ99 3VZ` and
+/// `ZZ99 3WZ`) and every period in which its results do not change. The columns are `postcode`,
+/// `valid_from` (inclusive) and `valid_to` (exclusive), then the columns of a batch that depend
+/// only on the postcode. A date is null if the period is unbounded on that side. Rows are sorted by
+/// postcode, then by period. The bytes do not depend on the number of threads.
 ///
 /// # Errors
 /// If `output` cannot be written.
@@ -56,9 +56,10 @@ pub fn write_postcodes<W: Write + Send>(
     write_table(&schema, keys, emit_key, format, output, threads, progress)
 }
 
-/// Writes the look-up table by practice code, as [`write_postcodes`] does by postcode.
+/// Writes the look-up table by practice code. Its structure is that of the table that
+/// [`write_postcodes`] writes.
 ///
-/// It has the codes of practices, of branch surgeries in the directory, of other prescribers
+/// The table has the codes of practices, of branch surgeries in the directory, of other prescribers
 /// (without registered patients), and `V81997`, `V81998` and `V81999`. The columns are
 /// `practice_code`, `valid_from` and `valid_to`, then the columns of a batch that depend only on
 /// the practice.
@@ -98,7 +99,7 @@ pub fn write_practices<W: Write + Send>(
     write_table(&schema, codes, emit_key, format, output, threads, progress)
 }
 
-/// Returns the schema of a table with this key column.
+/// Returns the schema of a table whose key column has the name `key`.
 fn schema(index: &Index, key: &str, lookup_rows: &LookupRows<'_>, part: &str) -> SchemaRef {
     let text = |name: String| Field::new(name, DataType::Utf8, true);
     let mut fields = vec![
@@ -152,7 +153,7 @@ fn periods<T: PartialEq>(
     days: &BTreeSet<Date>,
     value_on: impl Fn(Date) -> T,
 ) -> Vec<(Option<Date>, Option<Date>, T)> {
-    // Any date before the first one has the first value.
+    // The first value applies to every date before the first of `days`.
     let before = days.first().map(|day| day.yesterday().unwrap_or(*day));
     let first = value_on(before.unwrap_or(date(2000, 1, 1)));
     let mut periods = vec![(None, None, first)];

@@ -2,8 +2,9 @@
 //!
 //! - `lookup`: look-up tables by postcode and by practice with periods of validity, so that a data
 //!   warehouse can join them without calling the service.
-//! - `areas`: the areas on a date, for GIS programs. (`tiles::pmtiles` exports their tiles.)
-//! - `table`: writes rows by key to Parquet or CSV, on several threads and in order.
+//! - `areas`: the areas on a date, for GIS programs. (`tiles::pmtiles` exports the tiles of areas.)
+//! - `table`: writes the rows of a sequence of keys to Parquet or CSV, on several threads and in
+//!   order.
 
 mod areas;
 mod lookup;

@@ -1,5 +1,5 @@
-//! Writes rows by key to Parquet or CSV, on several threads and in order. Memory use is bounded by
-//! the number of threads.
+//! Writes the rows of a sequence of keys to Parquet or CSV, on several threads and in order. Memory
+//! use depends on the number of threads, not on the number of rows.
 
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -26,7 +26,7 @@ pub enum TableFormat {
     Csv,
 }
 
-/// The number of keys in a block. Their rows are one row group.
+/// The number of keys in a block. The rows of a block form one row group.
 const KEYS_PER_BLOCK: usize = 1 << 14;
 
 /// Writes a table with the rows that `emit_key` passes on for each key, in order. The rows are in

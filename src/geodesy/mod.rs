@@ -5,16 +5,16 @@
 //! in Great Britain. The two agreed in 1989 and diverge by 2.5 cm a year.
 //!
 //! OSTN15 is Ordnance Survey's definition of the National Grid in terms of ETRS89, so the only
-//! reference for accuracy is OS's own test points: all forty are met to 1 mm in both directions. A
-//! Helmert transformation would be some metres off.
+//! reference for accuracy is OS's own test points: the results agree with all forty to 1 mm in both
+//! directions. The error of a Helmert transformation would be some metres.
 //!
-//! The two directions are inverses of each other to 1 mm, except in the far west, where OS's
-//! formulae are not: 2 mm in the Outer Hebrides and 5 mm at St Kilda, as the published test points
-//! themselves show (TP31). Details are in `transverse_mercator.rs`.
+//! The two directions are inverses of each other to 1 mm, except in the far west. There, OS's
+//! formulae themselves are inverses only to 2 mm in the Outer Hebrides and to 5 mm at St Kilda, as
+//! the published test points show (TP31). Details are in `transverse_mercator.rs`.
 //!
 //! The grid is a rectangle of 700 by 1,250 km that also includes the Isle of Man, the eastern half
-//! of Ireland and a strip of France. OS provides shifts for all of it, so a result does not mean
-//! that a position is in Great Britain.
+//! of Ireland and a strip of France. OS provides shifts for all of this rectangle, so the existence
+//! of a result does not mean that a position is in Great Britain.
 //!
 //! The first call decodes the shift grid, which takes some milliseconds and 3.5 MB.
 
@@ -26,8 +26,8 @@ mod ostn15;
 mod transverse_mercator;
 
 /// A box that contains the whole shift grid with a margin (the grid's corners reach from 9.4° W to
-/// 3.6° E and from 49.7° N to 61.1° N). Further out, the projection's series would bring positions
-/// such as those on the other side of the Earth back onto the grid.
+/// 3.6° E and from 49.7° N to 61.1° N). Outside this box, the projection's series would map some
+/// positions, such as those on the other side of the Earth, onto the grid.
 const LON_RANGE: RangeInclusive<f64> = -12.0..=8.0;
 const LAT_RANGE: RangeInclusive<f64> = 48.0..=63.0;
 
@@ -120,7 +120,8 @@ mod tests {
     }
 
     proptest! {
-        /// East of 120 km; the module documentation describes what happens west of it.
+        /// Tests positions east of 120 km; the module documentation states the accuracy for
+        /// positions further west.
         #[test]
         fn grid_to_lonlat_to_grid_is_within_a_millimetre(
             easting in 120_000.0..660_000.0,

@@ -1,10 +1,10 @@
 //! OSTN15: the shifts from ETRS89 to OSGB36, at nodes a kilometre apart.
 //!
-//! Ordnance Survey's *Transformations and OSGM15 user guide* (v1.3, 2020), chapter 3, gives both
-//! procedures. `data/ostn15/README.md` describes the file.
+//! Ordnance Survey's *Transformations and OSGM15 user guide* (v1.3, 2020), chapter 3, specifies the
+//! conversion in both directions. `data/ostn15/README.md` describes the file.
 //!
 //! All positions here are eastings and northings in metres on the National Grid projection. The
-//! nodes are those of ETRS89, whose projection is on GRS80.
+//! coordinates of the nodes are ETRS89 coordinates, projected from the GRS80 ellipsoid.
 
 use std::{
     io::{self, Read},
@@ -27,20 +27,21 @@ const NORTHING_MAX_M: f64 = 1_250_000.0;
 const BASE_MM: [f64; 2] = [80_000.0, -90_000.0];
 
 /// OS's tolerance for the inverse. Shifts change by less than 0.3 m per kilometre, so each step
-/// divides the error by 2,000 or more: when two successive shifts agree to 0.1 mm, the later one is
-/// correct to less than a micrometre.
+/// divides the error by at least 2,000: when two successive shifts agree to 0.1 mm, the later one
+/// is correct to less than a micrometre.
 const SHIFT_TOLERANCE_M: f64 = 0.000_1;
 
-/// Three evaluations suffice everywhere on the grid; the limit only ends the loop for NaN.
+/// The maximum number of steps of the inverse. Three steps suffice everywhere on the grid; the
+/// limit only ends the loop for NaN.
 const SHIFT_STEPS_MAX: usize = 8;
 
-/// 3.5 MB, decoded on first use.
+/// The shift grid, which takes 3.5 MB and is decoded on first use.
 static GRID: LazyLock<ShiftGrid> = LazyLock::new(|| {
     ShiftGrid::decode(include_bytes!("../../data/ostn15/ostn15.bin"))
         .expect("the shift grid in the binary is the one that the tests decode")
 });
 
-/// Returns the OSGB36 easting and northing of an ETRS89 one, or `None` outside the grid.
+/// Converts an ETRS89 easting and northing to OSGB36; `None` outside the grid.
 pub(super) fn to_osgb36(easting: f64, northing: f64) -> Option<(f64, f64)> {
     if !covers(easting, northing) {
         return None;
@@ -49,9 +50,10 @@ pub(super) fn to_osgb36(easting: f64, northing: f64) -> Option<(f64, f64)> {
     Some((easting + east, northing + north))
 }
 
-/// Returns the ETRS89 easting and northing of an OSGB36 one, or `None` outside the grid.
+/// Converts an OSGB36 easting and northing to ETRS89; `None` outside the grid.
 ///
-/// The ETRS89 position decides whether it is outside, as in the forward direction.
+/// As in the other direction, the ETRS89 position determines whether a position is outside the
+/// grid.
 pub(super) fn to_etrs89(easting: f64, northing: f64) -> Option<(f64, f64)> {
     let mut shift = GRID.shift(easting, northing);
     for _ in 0..SHIFT_STEPS_MAX {
@@ -67,13 +69,15 @@ pub(super) fn to_etrs89(easting: f64, northing: f64) -> Option<(f64, f64)> {
     None
 }
 
-/// Returns whether the grid has a shift for an ETRS89 position: its edges are included, NaN is not.
+/// Returns whether the grid has a shift for an ETRS89 position. The edges of the grid are included;
+/// NaN is outside.
 fn covers(easting: f64, northing: f64) -> bool {
     (0.0..=EASTING_MAX_M).contains(&easting) && (0.0..=NORTHING_MAX_M).contains(&northing)
 }
 
 /// The east and north shifts of all nodes in millimetres above [`BASE_MM`], side by side because
-/// they are always read together; rows from the south, nodes from the west.
+/// they are always read together. Rows are ordered from the south, and the nodes of a row from the
+/// west.
 struct ShiftGrid(Vec<[u16; 2]>);
 
 impl ShiftGrid {
@@ -106,8 +110,8 @@ impl ShiftGrid {
     }
 }
 
-/// Returns the cell that contains a coordinate, and the position of the coordinate in it, from 0 to
-/// 1.
+/// Returns the cell that contains a coordinate, and the position of the coordinate in the cell,
+/// from 0 to 1.
 ///
 /// The far edge of the grid belongs to the last cell.
 #[expect(
@@ -130,11 +134,12 @@ fn interpolate(corners: [[u16; 2]; 4], axis: usize, t: f64, u: f64) -> f64 {
     (BASE_MM[axis] + south + u * (north - south)) / 1_000.0
 }
 
-/// Decodes the predicted values of one axis: a plane of low bytes, then one of high bytes.
+/// Decodes the values of one axis from their residuals, which are stored as a plane of low bytes
+/// and then a plane of high bytes.
 ///
-/// The stored value of a node is the residual of its prediction from its west, south and south-west
-/// neighbours (west + south − south-west). The difference between a node and the one south of it is
-/// therefore a running sum along the row.
+/// The residual of a node is the difference from its prediction by its west, south and south-west
+/// neighbours (west + south − south-west). The difference between a node and the node south of it
+/// is therefore a running sum along the row.
 fn integrate(planes: &[u8]) -> Vec<u16> {
     let (low, high) = planes.split_at(NODES);
     let mut nodes: Vec<u16> = Vec::with_capacity(NODES);
@@ -190,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_shift_between_nodes_is_bilinear() {
-        // User guide, worked example: Caister water tower.
+        // This is the worked example of the user guide: Caister water tower.
         let (east, north) = GRID.shift(651_307.003_2, 313_255.686_0);
         assert!((east - 102.800_8).abs() < 1e-4, "{east}");
         assert!((north + 78.236_0).abs() < 1e-4, "{north}");
@@ -208,7 +213,7 @@ mod tests {
 
     #[test]
     fn the_inverse_reaches_the_edges_that_forward_does() {
-        // On the OSGB36 side, these are east of 700 km and south of 0.
+        // The OSGB36 coordinates of these positions are east of 700 km or south of 0.
         for (easting, northing) in [(699_999.0, 1_000.0), (300_000.0, 1.0)] {
             let osgb36 = to_osgb36(easting, northing).expect("on the grid");
             let etrs89 = to_etrs89(osgb36.0, osgb36.1).expect("the same position");

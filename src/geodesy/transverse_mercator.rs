@@ -1,20 +1,22 @@
 //! The transverse Mercator projection of the National Grid, on the GRS80 ellipsoid.
 //!
 //! The formulae and constants are those of Ordnance Survey's *Transformations and OSGM15 user
-//! guide* (v1.3, 2020), annexes B and C, which are also in its *Guide to coordinate systems in
-//! Great Britain*. The result is an ETRS89 easting and northing, for which the shifts of OSTN15 are
-//! looked up. It differs from the position on the British National Grid by some 100 m.
+//! guide* (v1.3, 2020), annexes B and C. The *Guide to coordinate systems in Great Britain* of
+//! Ordnance Survey also has them. The result is an ETRS89 easting and northing, for which the
+//! shifts of OSTN15 are looked up. This position differs from that on the British National Grid by
+//! some 100 m.
 //!
 //! OS's truncated series are used deliberately. An exact projection (Krüger's series to n⁵) differs
-//! from them by less than 0.1 mm over most of Great Britain, but by 0.9 mm forwards and 5.7 mm
-//! backwards at St Kilda, where it misses the published test points. For the same reason
-//! [`unproject`] inverts [`project`] to 1 mm only east of 120 km, to 2 mm in the Outer Hebrides, to
-//! 5 mm at St Kilda and to 11 mm in the empty north-western corner of the grid.
+//! from them by less than 0.1 mm over most of Great Britain, but by 0.9 mm in the forward direction
+//! and 5.7 mm in the inverse at St Kilda, where it does not agree with the published test points.
+//! For the same reason [`unproject`] inverts [`project`] to 1 mm only east of 120 km, to 2 mm in
+//! the Outer Hebrides, to 5 mm at St Kilda and to 11 mm in the empty north-western corner of the
+//! grid.
 //!
-//! Three rearrangements make it faster without changing the result: products of sines and cosines
-//! in the meridian arc are written as sines of multiples of the latitude, powers of the longitude
-//! are combined with those of cos φ, and the footpoint latitude comes from the reverted series of
-//! the arc instead of an iteration.
+//! Three rearrangements make the projection faster without changing the result: products of sines
+//! and cosines in the meridian arc are written as sines of multiples of the latitude, powers of the
+//! longitude are combined with those of cos φ, and the footpoint latitude comes from the reverted
+//! series of the arc instead of an iteration.
 
 /// Semi-axes of GRS80 in metres, as OS rounds them.
 const SEMI_MAJOR_M: f64 = 6_378_137.0;
@@ -35,7 +37,7 @@ const N: f64 = (SEMI_MAJOR_M - SEMI_MINOR_M) / (SEMI_MAJOR_M + SEMI_MINOR_M);
 const N2: f64 = N * N;
 const N3: f64 = N * N * N;
 
-/// Coefficients of φ, sin 2φ, sin 4φ and sin 6φ in the meridian arc, metres.
+/// Coefficients of φ, sin 2φ, sin 4φ and sin 6φ in the meridian arc, in metres.
 ///
 /// Equation B6, in which sin(k(φ − φ0)) cos(k(φ + φ0)) = ½(sin 2kφ − sin 2kφ0).
 const ARC: [f64; 4] = [
@@ -45,7 +47,8 @@ const ARC: [f64; 4] = [
     SEMI_MINOR_M * SCALE * (35.0 / 24.0 * N3) / -2.0,
 ];
 
-/// The arc from the equator to φ0, 49° N. A test recomputes it, because `sin` is not `const`.
+/// The arc from the equator to φ0, 49° N. A test recomputes the value, because `sin` is not
+/// `const`.
 const ARC_TO_TRUE_ORIGIN_M: f64 = 5_427_462.685_857_428;
 
 /// Coefficients of sin 2µ, sin 4µ, sin 6µ and sin 8µ in the latitude whose arc is `ARC[0]` µ: the
@@ -65,8 +68,8 @@ const FOOTPOINT: [f64; 4] = {
 
 /// Projects a longitude and latitude in degrees to an ETRS89 easting and northing in metres.
 ///
-/// The result is meaningful on the OSTN15 grid and some degrees around it; the caller must check
-/// that.
+/// The result is meaningful only on the OSTN15 grid and some degrees around it; the caller must
+/// check the range.
 pub(super) fn project(lon: f64, lat: f64) -> (f64, f64) {
     let latitude = lat.to_radians();
     let ellipse = Ellipse::at(latitude);
@@ -81,7 +84,7 @@ pub(super) fn project(lon: f64, lat: f64) -> (f64, f64) {
     let t2 = tan * tan;
     let t4 = t2 * t2;
 
-    // OS's I to VI with their powers of cos φ moved into l, and ν factored out.
+    // These are OS's terms I to VI, with their powers of cos φ moved into l, and ν factored out.
     let l = (lon - CENTRAL_MERIDIAN).to_radians() * cos;
     let l2 = l * l;
     let iii = (5.0 - t2 + 9.0 * eta2) / 24.0;
@@ -97,7 +100,7 @@ pub(super) fn project(lon: f64, lat: f64) -> (f64, f64) {
 
 /// Returns the longitude and latitude in degrees of an ETRS89 easting and northing in metres.
 ///
-/// The result is meaningful on the OSTN15 grid; the caller must check that.
+/// The result is meaningful only on the OSTN15 grid; the caller must check the range.
 pub(super) fn unproject(easting: f64, northing: f64) -> (f64, f64) {
     let footpoint = footpoint_latitude(northing);
     let Ellipse {
@@ -112,7 +115,7 @@ pub(super) fn unproject(easting: f64, northing: f64) -> (f64, f64) {
     let t4 = t2 * t2;
     let t6 = t4 * t2;
 
-    // OS's VII to XIIA with their powers of ν moved into the distance.
+    // These are OS's terms VII to XIIA, with their powers of ν moved into the distance.
     let d = (easting - FALSE_EASTING_M) / nu;
     let d2 = d * d;
     let viii = (5.0 + 3.0 * t2 + eta2 - 9.0 * t2 * eta2) / 24.0;
@@ -129,10 +132,11 @@ pub(super) fn unproject(easting: f64, northing: f64) -> (f64, f64) {
     )
 }
 
-/// Returns the latitude in radians that has a northing on the central meridian: φ′.
+/// Returns φ′: the latitude, in radians, of the point on the central meridian that has the given
+/// northing.
 ///
-/// OS iterates until the arc is correct to 0.01 mm. The reverted series is correct to 0.001 mm at
-/// once.
+/// OS iterates until the arc is correct to 0.01 mm. The reverted series is correct to 0.001 mm
+/// without iteration.
 fn footpoint_latitude(northing: f64) -> f64 {
     let mu = (northing - FALSE_NORTHING_M + ARC_TO_TRUE_ORIGIN_M) / ARC[0];
     let (sin, cos) = mu.sin_cos();
@@ -149,7 +153,7 @@ struct Ellipse {
     sin: f64,
     cos: f64,
     tan: f64,
-    /// ν, the transverse radius of curvature times F0, metres: equation B3.
+    /// ν, the transverse radius of curvature times F0, in metres: equation B3.
     nu: f64,
     /// ν / ρ = (1 − e² sin² φ) / (1 − e²), from B3 and B4.
     nu_over_rho: f64,
@@ -217,7 +221,8 @@ mod tests {
 
     #[test]
     fn the_published_example_unprojects_to_its_last_digit() {
-        // The guide's own inverse starts from millimetres and gains 0.2 mm in easting.
+        // The guide's own inverse starts from coordinates in millimetres, and its easting is 0.2 mm
+        // greater.
         let (lon, lat) = unproject(651_307.003_2, 313_255.686_0);
         assert!((lon - CAISTER_LON_LAT.0).abs() < 2e-9, "{lon}");
         assert!((lat - CAISTER_LON_LAT.1).abs() < 2e-9, "{lat}");
@@ -233,8 +238,8 @@ mod tests {
         }
     }
 
-    /// Results of OS's unmodified formulae, calculated by another program: the rearrangements must
-    /// not change them, even in the far corners.
+    /// Compares results with those of OS's unmodified formulae, calculated by another program: the
+    /// rearrangements must not change them, even in the far corners.
     #[test]
     fn the_rearranged_formulae_are_those_of_the_annexes() {
         for ((lon, lat), (easting, northing)) in [

@@ -1,10 +1,11 @@
 //! The postcodes of an area, page by page in order of postcode.
 //!
-//! Whether a postcode is in the area is decided by the functions that `locate` uses, so the two
-//! always agree. This module limits how many postcodes are tested. A postcode can be in an area
-//! only if the directory assigns it to one of the area's statistical areas, or if its position is
-//! in the buffered bounding box of the area's geometry. A page takes one pass over the directory's
-//! rows, which starts after the previous page. Nothing is cached between requests, for any day.
+//! Whether a postcode is in the area is decided by the same functions as in `locate`, so that the
+//! results always agree. This module limits how many postcodes are tested. A postcode can be in an
+//! area only if the directory assigns it to one of the area's statistical areas, or if its position
+//! is in the buffered bounding box of the area's geometry. A page takes one pass over the
+//! directory's rows, which starts after the previous page. Nothing is cached between requests, for
+//! any day.
 
 use jiff::civil::Date;
 
@@ -19,16 +20,16 @@ use crate::domain::{
 /// Which postcodes of an area to return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PostcodeFilter {
-    /// Those in use on the day.
+    /// The postcodes that are in use on the day.
     Live,
-    /// All of them, including terminated postcodes and those not yet introduced.
+    /// All postcodes, including terminated postcodes and those not yet introduced.
     All,
 }
 
 /// A page of the postcodes of an area, in ascending order.
 #[derive(Debug)]
 pub struct PostcodePage {
-    /// The postcodes, no more than requested.
+    /// The postcodes, at most as many as were requested.
     pub postcodes: Vec<AreaPostcode>,
     /// Whether more postcodes follow.
     pub has_more: bool,
@@ -50,23 +51,24 @@ pub struct AreaPostcode {
 pub struct OutcodeCount {
     /// The outward code, such as `LA9`.
     pub outcode: String,
-    /// How many of its postcodes are in the area.
+    /// How many of the outward code's postcodes are in the area.
     pub postcode_count: usize,
-    /// The last of them.
+    /// The last of these postcodes.
     pub last_postcode: Postcode,
 }
 
 /// An area whose postcodes belong to the requested area or group, with the data that rule out
-/// postcodes that cannot be in it.
+/// postcodes that cannot be in this area.
 struct CandidateArea<'i> {
     layer: &'i LayerIndex,
-    /// Its ordinal.
+    /// The area's ordinal in its layer.
     ordinal: u32,
-    /// Whether each statistical area, by row, is assigned to the area.
+    /// For each statistical area, by row: whether it is assigned to the area.
     contains_statistical_area: Vec<bool>,
-    /// The bounding box of its own boundaries.
+    /// The bounding box of the area's own boundaries, buffered by the layer's snap distance.
     own_bbox: Option<GridBBox>,
-    /// The bounding box of the boundaries of its statistical areas.
+    /// The bounding box of the boundaries of the area's statistical areas, buffered by their snap
+    /// distance.
     statistical_bbox: Option<GridBBox>,
 }
 
@@ -78,8 +80,8 @@ struct GridBBox {
 }
 
 impl Index {
-    /// Returns the postcodes that [`Index::locate`] places in an area or group on a day, in
-    /// ascending order: at most `limit`, and only those after `after` if that is given.
+    /// Returns the postcodes that are in an area or group on a day according to [`Index::locate`],
+    /// in ascending order: at most `limit` postcodes and, if `after` is given, only those after it.
     pub fn postcodes_in(
         &self,
         (layer, id): (Layer, &str),
@@ -111,8 +113,8 @@ impl Index {
         }
     }
 
-    /// Returns how many postcodes [`Index::locate`] places in an area or group on a day, by outward
-    /// code, in ascending order. Every candidate postcode is tested.
+    /// Returns how many postcodes are in an area or group on a day according to [`Index::locate`],
+    /// by outward code, in ascending order. Every candidate postcode is tested.
     pub fn outcodes_in(
         &self,
         (layer, id): (Layer, &str),
@@ -198,7 +200,7 @@ impl Index {
         candidates.collect()
     }
 
-    /// Returns an area as a candidate; `None` if no position can be in it on the day.
+    /// Returns an area as a candidate; `None` if no position can be in the area on the day.
     fn candidate_area(&self, layer: Layer, id: &str, day: Date) -> Option<CandidateArea<'_>> {
         let layer = self.layer(layer)?;
         let is_inactive = layer.id == Layer::GpPractice
@@ -430,7 +432,7 @@ mod tests {
         let index = index();
         let north =
             |day| postcodes_of(&index, (Layer::Icb, "north"), day, PostcodeFilter::Live).len();
-        // Of AA, AB, AD, AJ and LA2 1AA, two are east of 15 km.
+        // Two of the postcodes AA, AB, AD, AJ and LA2 1AA are east of 15 km.
         assert_eq!(north(date(2024, 6, 30)), 3);
         assert_eq!(north(DAY), 5);
     }
@@ -445,11 +447,13 @@ mod tests {
         };
         let k = candidate(Layer::Icc, "k");
         let (inside, outside) = (km(5.0, 5.0), km(15.0, 5.0));
-        // A postcode of its statistical area, wherever the position is; a postcode of another
-        // statistical area, only inside its own bounding box.
+        // If the directory assigns a postcode to a statistical area of k, the postcode may be in k
+        // wherever its position is. Any other postcode may be in k only if its position is in the
+        // bounding box of the boundaries of k.
         assert!(k.may_contain(outside, Some(0)) && k.may_contain(inside, Some(1)));
         assert!(!k.may_contain(outside, Some(1)) && !k.may_contain(outside, None));
-        // Off the coast, up to the snap distance of the statistical areas.
+        // A postcode off the coast may be in k if its distance is at most the snap distance of the
+        // statistical areas.
         assert!(k.may_contain(km(-0.15, 5.0), None) && !k.may_contain(km(-0.15, 5.0), Some(1)));
         assert!(!k.may_contain(km(-0.150_001, 5.0), None));
         let m = candidate(Layer::SubCommunity, "m");

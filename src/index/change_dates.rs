@@ -66,8 +66,9 @@ impl Index {
         }
     }
 
-    /// Returns the dates on which a layer may change, in order: its areas, their boundaries, their
-    /// memberships, and the practices. Dates up to and including its first data are omitted.
+    /// Returns the dates on which a layer may change, in order: the dates of its areas, of their
+    /// boundaries and memberships, and of the practices. Dates up to and including the layer's
+    /// first data are omitted.
     pub fn change_dates_of_layer(&self, layer: Layer) -> BTreeSet<Date> {
         let mut days = BTreeSet::new();
         let Some(layer_index) = self.layer(layer) else {
@@ -116,8 +117,8 @@ impl ChangeDates<'_> {
         let statistical = &self.index.statistical_areas;
         let layers = self.index.layers.iter();
         for layer in layers.filter(|index| index.id == Layer::GpPractice) {
-            // If the directory assigns no statistical area, the one at the position may change when
-            // the period of a boundary starts or ends.
+            // If the directory assigns no statistical area, the statistical area at the position
+            // may change when the period of a boundary starts or ends.
             let statistical_areas = match entry.statistical_area {
                 Some(row) => vec![row],
                 None => statistical
@@ -226,14 +227,14 @@ mod tests {
         let index = index();
         let changes = index.change_dates();
         let (opened, introduced) = (date(1974, 4, 1), date(1980, 1, 1));
-        // A00001, A00002 and A00004 have a share of its statistical area.
+        // A00001, A00002 and A00004 have a share of the postcode's statistical area.
         let of_s0 = [introduced, opened, date(2020, 4, 1), date(2026, 4, 1)];
         check(&changes.for_postcode(postcode("LA1 1AA")), &of_s0);
-        // The directory assigns no statistical area; the one that covers the position counts, or
-        // the nearest.
+        // The directory assigns no statistical area, so the statistical area that covers the
+        // position is used, or else the nearest.
         check(&changes.for_postcode(postcode("LA1 1AD")), &of_s0);
         check(&changes.for_postcode(postcode("LA1 1AE")), &of_s0);
-        // A00003, by its boundary.
+        // The boundary of A00003 covers the position.
         check(
             &changes.for_postcode(postcode("LA2 1AA")),
             &[introduced, opened],
@@ -314,7 +315,7 @@ mod tests {
             .practices
             .push(closed_practice("A00007", date(2010, 3, 31)));
         dataset.successions.push(succession("A00007", "A00004"));
-        // A cycle.
+        // The successions form a cycle.
         dataset.successions.push(succession("A00001", "A00007"));
         let index = build(dataset);
         let changes = index.change_dates();

@@ -1,5 +1,5 @@
 //! A layer of the dataset: the versions of its areas, their boundaries, and the statistical areas
-//! of which they consist.
+//! of which the areas consist.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -22,7 +22,7 @@ pub(super) struct LayerIndex {
     pub(super) boundary_index: BoundaryIndex,
     /// Every version of every area, in order of id, then of time.
     versions: Vec<Area>,
-    /// By ordinal.
+    /// The areas, by ordinal.
     areas: Vec<AreaIndex>,
     /// The ordinal of the area of each boundary.
     area_ordinals: Vec<u32>,
@@ -46,8 +46,8 @@ struct AreaIndex {
 pub(super) struct AreaAssignment {
     /// The area's ordinal.
     pub(super) ordinal: u32,
-    /// The share of the statistical area's population that belongs to the area; `None` means all of
-    /// it.
+    /// The share of the statistical area's population that belongs to the area; `None` means the
+    /// whole population.
     pub(super) share: Option<f64>,
     pub(super) period: Period,
 }
@@ -124,7 +124,7 @@ impl LayerIndex {
         self.revision_dates.partition_point(|&change| change <= day)
     }
 
-    /// Returns a day in a revision.
+    /// Returns a day on which the layer has a revision.
     pub(super) fn date_of_revision(&self, revision: usize) -> Date {
         let before_all = || {
             self.revision_dates

@@ -1,4 +1,5 @@
-//! Locates a postcode or point: the areas, practices and groups by residence and by registration.
+//! Locates a postcode or point: finds its areas, practices and groups, by residence and by
+//! registration.
 
 use std::fmt;
 
@@ -16,12 +17,12 @@ use crate::domain::{
 };
 use crate::geodesy;
 
-/// What to locate.
+/// The query of [`Index::locate`].
 #[derive(Debug, Clone, Copy)]
 pub struct LocateQuery {
     /// The postcode or point of residence.
     pub locator: Option<Locator>,
-    /// The code of the practice of registration, or why it is invalid.
+    /// The code of the practice of registration, or why the code is invalid.
     pub practice: Option<Result<OdsCode, InvalidOdsCode>>,
     /// The day for which to answer.
     pub as_of: Date,
@@ -32,9 +33,9 @@ pub struct LocateQuery {
 pub enum Locator {
     /// A postcode.
     Postcode(Postcode),
-    /// Longitude and latitude.
+    /// A longitude and a latitude.
     LonLat(LonLat),
-    /// Easting and northing.
+    /// An easting and a northing.
     Grid(BritishGrid),
 }
 
@@ -48,9 +49,9 @@ pub struct LocateAnswer<'i> {
     pub residence: Vec<(Layer, LayerResult<'i>)>,
     /// The areas by registration, if a practice was given.
     pub registration: Option<PracticeRegistration<'i>>,
-    /// How residence and registration compare.
+    /// Whether the residence and the registration agree.
     pub agreement: Agreement,
-    /// Further remarks.
+    /// Remarks on the answer.
     pub notes: Vec<AnswerNote>,
     /// The nearest ICC, if the position is in no area; otherwise empty.
     pub nearest: Vec<(Layer, NearbyArea<'i>)>,
@@ -63,7 +64,7 @@ pub struct LocateAnswer<'i> {
 pub struct Location {
     /// The postcode or point in the form in which the client gave it.
     pub locator: Locator,
-    /// The position on the British National Grid; `None` if it is off the grid.
+    /// The position on the British National Grid; `None` if the position is off the grid.
     pub grid: Option<BritishGrid>,
     /// The directory's entry, if the locator is a postcode that the directory lists.
     pub entry: Option<PostcodeEntry>,
@@ -105,7 +106,7 @@ impl Location {
 /// The result for one layer.
 #[derive(Debug)]
 pub enum LayerResult<'i> {
-    /// The areas; an empty list means that none was found.
+    /// The areas; an empty list means that no area was found.
     Areas(Vec<AreaMatch<'i>>),
     /// The practices whose area includes the position, those with the largest share first.
     Practices(Vec<PracticeMatch<'i>>),
@@ -118,7 +119,7 @@ pub enum LayerResult<'i> {
 /// Why the result for a layer is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnknownReason {
-    /// The source lists the member but names no group for it.
+    /// The source lists the member but names no group for that member.
     NoneNamed,
     /// The source does not list the member.
     NoSource,
@@ -127,7 +128,7 @@ pub enum UnknownReason {
 }
 
 impl UnknownReason {
-    /// Returns the value in JSON and tables.
+    /// Returns the word for the value in JSON and in tables.
     pub fn as_str(self) -> &'static str {
         match self {
             UnknownReason::NoneNamed => "none named by the source",
@@ -149,7 +150,7 @@ pub struct AreaMatch<'i> {
     /// How close the position is to the area's boundary; `None` for a registration, and for a layer
     /// whose distances were not requested.
     pub proximity: Option<BoundaryProximity<'i>>,
-    /// Its ordinal in its layer.
+    /// The area's ordinal in its layer.
     pub(super) ordinal: u32,
 }
 
@@ -177,13 +178,13 @@ pub struct NearbyArea<'i> {
 /// A practice whose area includes the position.
 #[derive(Debug)]
 pub struct PracticeMatch<'i> {
-    /// The practice.
+    /// The practice whose area includes the position.
     pub practice: &'i Practice,
     /// What the match is based on.
     pub basis: Basis,
     /// The provenance of the practice's area.
     pub provenance: Provenance,
-    /// Which of the practice's areas matched, if it declares two.
+    /// Which of the practice's areas matched, if the practice declares two.
     pub catchment_kind: CatchmentKind,
     /// The modelled share of the population of the statistical area that is registered with the
     /// practice.
@@ -195,7 +196,7 @@ pub struct PracticeMatch<'i> {
 /// A group to which a matched area belongs.
 #[derive(Debug)]
 pub struct GroupMatch<'i> {
-    /// The group.
+    /// The group, in the version valid on the day.
     pub area: &'i Area,
     /// The id of the area that belongs to the group.
     pub via: &'i str,
@@ -203,28 +204,30 @@ pub struct GroupMatch<'i> {
 
 /// The areas by registration.
 pub struct PracticeRegistration<'i> {
-    /// The practice responsible for the patients on the day; `None` if it could not be determined.
+    /// The practice responsible for the patients on the day; `None` if that practice could not be
+    /// determined.
     pub practice: Option<RegisteredPractice<'i>>,
     /// The areas of the practice, layer by layer.
     pub areas: Vec<(Layer, LayerResult<'i>)>,
-    /// Why there are no areas.
+    /// Why there are no areas; `None` if there are areas.
     pub reason: Option<RegistrationReason>,
 }
 
 /// The practice responsible for the patients on the day, and the successions that led to it.
 #[derive(Debug)]
 pub struct RegisteredPractice<'i> {
-    /// The practice.
+    /// The responsible practice.
     pub practice: &'i Practice,
-    /// Its status on the day.
+    /// The status of the practice on the day.
     pub status: PracticeStatus,
-    /// The practice that was requested, or its parent if the code is that of a branch.
+    /// The practice that was requested or, if the code is that of a branch, the parent practice of
+    /// the branch.
     pub requested: &'i Practice,
     /// The status of the requested practice on the day.
     pub requested_status: PracticeStatus,
     /// If the requested code is that of a branch: whether the dataset lists the branch itself.
     pub branch_is_listed: Option<bool>,
-    /// The successions from the requested practice to the responsible one.
+    /// The successions from the requested practice to the responsible practice.
     pub successions: Vec<PracticeSuccession>,
 }
 
@@ -233,16 +236,16 @@ pub struct RegisteredPractice<'i> {
 pub enum RegistrationReason {
     /// The code is blank.
     Missing,
-    /// The code is not an ODS code.
+    /// The code does not have the form of an ODS code.
     Malformed,
     /// The code is a default practice code.
     DefaultCode,
     /// No practice has the code.
     UnknownPractice,
-    /// The organisation has no registered patients, such as an out-of-hours service or a walk-in
-    /// centre.
+    /// The organisation, such as an out-of-hours service or a walk-in centre, has no registered
+    /// patients.
     NotAGpPractice,
-    /// The practice is closed and has no known successor, or several.
+    /// The practice is closed, and it has either no known successor or several.
     ClosedNoSuccessor,
     /// The successions lead back to a practice that was already visited.
     SuccessionCycle,
@@ -251,7 +254,7 @@ pub enum RegistrationReason {
 }
 
 impl RegistrationReason {
-    /// Returns the value in JSON and tables.
+    /// Returns the word for the value in JSON and in tables.
     pub fn as_str(self) -> &'static str {
         match self {
             RegistrationReason::Missing => "missing",
@@ -269,17 +272,17 @@ impl RegistrationReason {
 /// A remark on an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerNote {
-    /// The postcode is an address of the practice, as practices record for patients of no fixed
-    /// abode.
+    /// The postcode is that of the practice or of one of its premises. Practices record such a
+    /// postcode for patients of no fixed abode.
     PracticeAddress,
-    /// The day is before the postcode's introduction.
+    /// The day is before the introduction of the postcode.
     NotYetIntroduced,
     /// The practice has a closing date that has not passed.
     ClosesOn,
 }
 
 impl AnswerNote {
-    /// Returns the value in JSON and tables.
+    /// Returns the word for the value in JSON and in tables.
     pub fn as_str(self) -> &'static str {
         match self {
             AnswerNote::PracticeAddress => "practice_address",
@@ -309,18 +312,18 @@ struct ResolvedPosition {
 impl Index {
     /// Answers a query.
     ///
-    /// A position is in the areas of its statistical area: the one to which the directory assigns
-    /// the postcode or, if it assigns none, the one whose boundary covers the position. In a layer
-    /// that is not defined on statistical areas, and for a practice with a boundary of its own, a
-    /// position is in the areas whose boundary covers it. Off a generalised coastline, the nearest
-    /// boundary decides.
+    /// A position is in the areas of its statistical area: the statistical area to which the
+    /// directory assigns the postcode or, if the directory assigns none, the one whose boundary
+    /// covers the position. In a layer that is not defined on statistical areas, and for a practice
+    /// with a boundary of its own, a position is in the areas whose boundary covers it. If the
+    /// position is just off a generalised coastline, the nearest boundary is used.
     pub fn locate(&self, query: &LocateQuery) -> LocateAnswer<'_> {
         self.locate_with_distances(query, LayerSet::ALL)
     }
 
     /// Answers a query as [`Index::locate`] does, but measures distances (to the boundaries of
     /// areas, to alternatives, and to the premises of practices) only in some layers. Measuring
-    /// takes most of the time, and the matches do not depend on it.
+    /// takes most of the time, and the matches do not depend on distances.
     pub fn locate_with_distances(
         &self,
         query: &LocateQuery,
@@ -481,8 +484,8 @@ impl Index {
         residence
     }
 
-    /// Returns the basis on which [`Index::locate`] places the postcode of an entry in an area on a
-    /// day; `None` if the postcode is not in the area.
+    /// Returns the basis on which a postcode, given by its entry, is in an area on a day, as
+    /// [`Index::locate`] would report it; `None` if the postcode is not in the area.
     pub(super) fn basis_in_area(
         &self,
         (layer, ordinal): (&LayerIndex, u32),
@@ -501,7 +504,8 @@ impl Index {
         hits.find(|hit| hit.ordinal == ordinal).map(|hit| hit.basis)
     }
 
-    /// Returns the row of the statistical area of a position, and the basis on which it was found.
+    /// Returns the row of the statistical area of a position, and the basis on which the
+    /// statistical area was found.
     fn statistical_area_at(&self, resolved: &ResolvedPosition, day: Date) -> Option<(u32, Basis)> {
         if let Some(row) = resolved.statistical_area {
             return Some((row, Basis::Directory));
@@ -515,8 +519,9 @@ impl Index {
     }
 
     /// Returns the layer's areas that include a position: the areas of its statistical area, and
-    /// those whose own boundary covers it or, off a generalised coastline, the nearest. `covering`
-    /// has the boundaries that cover the position.
+    /// the areas whose own boundary covers the position. If no area includes the position, and the
+    /// position is just off a generalised coastline, returns the area with the nearest boundary.
+    /// `covering` lists the boundaries that cover the position.
     fn area_hits(
         layer: &LayerIndex,
         resolved: &ResolvedPosition,
@@ -547,7 +552,7 @@ impl Index {
             let nearest = nearest.filter(|&(_, distance_m)| distance_m <= layer.snap_m);
             hits.extend(nearest.map(|(hit, _)| boundary_hit(hit, Basis::Nearest)));
         }
-        // If both catchments of a practice match, retain the inner one.
+        // If both the inner and the outer catchment of a practice match, the inner one is retained.
         hits.sort_by_key(|hit| (hit.ordinal, hit.catchment_kind));
         hits.dedup_by_key(|hit| hit.ordinal);
         hits
@@ -590,7 +595,8 @@ impl Index {
             Some(index) if covering.contains(&index) => layer
                 .boundary_index
                 .distance_to_edge_m(index, resolved.position),
-            // The match follows the directory or the coastline rule, not the generalised boundary.
+            // The boundary does not cover the position: the match is based on the directory or on
+            // the nearest boundary.
             _ => 0.0,
         };
         let is_inside = distance_m >= self.tolerance_m && !resolved.is_coarse;
@@ -883,7 +889,7 @@ pub fn areas_of_layer<'a, 'i>(
         .unwrap_or_default()
 }
 
-/// The layers of communities. A patient belongs to at most one area of each.
+/// The layers of communities. A patient belongs to at most one area of each layer.
 const COMMUNITY_LAYERS: [Layer; 2] = [Layer::Icc, Layer::NeighbourhoodTeam];
 
 /// Returns the ids of the communities in `results`.
@@ -1213,7 +1219,7 @@ mod tests {
         assert!(close(distance_m, 40.0));
         assert_eq!(others.len(), 1);
         assert!(others[0].0 == "l" && close(others[0].1, 40.0));
-        // The directory and the coastline rule override the boundary.
+        // The directory overrides the boundaries, and off the coast the nearest boundary is used.
         let overridden = (Certainty::NearBoundary, 0.0, vec![("k".to_string(), 0.0)]);
         assert_eq!(
             proximity_of(&postcode_query("LA1 1AJ"), Layer::Icc),
@@ -1431,7 +1437,7 @@ mod tests {
         };
         assert_eq!(groups(&without_member, "A00002"), ["no source"]);
         assert_eq!(groups(&index(), "A00002"), ["none named by the source"]);
-        // Without an area, the group is not unknown but absent.
+        // If the practice belongs to no area, it has no groups; its groups are not unknown.
         assert_eq!(groups(&without_member, "A00006"), [""; 0]);
     }
 
@@ -1589,7 +1595,8 @@ mod tests {
         assert_eq!(notes("LA1 1AA", Some("A00001"), DAY), address);
         assert_eq!(notes("LA1 1AB", Some("A00001"), DAY), []);
         assert_eq!(notes("LA1 1AA", None, DAY), []);
-        // The address of the responsible practice, and that of the requested one.
+        // Both the address of the responsible practice and that of the requested practice lead to a
+        // note.
         assert_eq!(notes("LA1 1AA", Some("A00004"), DAY), address);
         assert_eq!(notes("LA2 1AA", Some("A00004"), DAY), address);
         assert_eq!(notes("LA2 1AA", Some("A00001"), DAY), []);

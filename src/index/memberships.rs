@@ -24,7 +24,7 @@ pub(super) struct MembershipIndex {
 #[derive(Debug)]
 struct MembershipEntry {
     membership: Membership,
-    /// The ordinal of its group; `None` if the source names no group, or the dataset does not have
+    /// The ordinal of the group; `None` if the source names no group, or the dataset does not have
     /// the group's layer.
     group_ordinal: Option<u32>,
 }
@@ -103,8 +103,8 @@ impl MembershipIndex {
         found.map(|(membership, _)| membership)
     }
 
-    /// Returns the memberships of a practice, given by row, in groups of a layer on a day, with the
-    /// ordinals of their groups.
+    /// Returns the memberships of a practice in groups of a layer on a day, with the ordinals of
+    /// the groups. The practice is given by its row.
     pub(super) fn of_practice(
         &self,
         row: usize,
@@ -114,15 +114,15 @@ impl MembershipIndex {
         self.filtered(self.by_practice[row].clone(), layer, day)
     }
 
-    /// Returns the memberships of a practice, given by row, in groups of any layer, whatever their
-    /// period.
+    /// Returns the memberships of a practice in groups of any layer, whatever their period. The
+    /// practice is given by its row.
     pub(super) fn all_of_practice(&self, row: usize) -> impl Iterator<Item = &Membership> {
         let entries = self.entries[self.by_practice[row].clone()].iter();
         entries.map(|entry| &entry.membership)
     }
 
-    /// Returns the memberships of an area, given by the position of its layer and its ordinal, in
-    /// groups of a layer on a day, with the ordinals of their groups.
+    /// Returns the memberships of an area in groups of a layer on a day, with the ordinals of the
+    /// groups. The area is given by the position of its layer and by its ordinal.
     pub(super) fn of_area(
         &self,
         layer_position: usize,
@@ -186,7 +186,7 @@ fn description(membership: &Membership) -> String {
     }
 }
 
-/// Checks that every practice belongs to at most one ICC at a time.
+/// Checks that every practice belongs to at most one ICC on each day.
 fn check_communities(memberships: &[Membership]) -> Result<(), IndexError> {
     let by_member = memberships.chunk_by(|a, b| (&a.member, a.layer) == (&b.member, b.layer));
     for memberships in by_member.filter(|memberships| memberships[0].layer == Layer::Icc) {
@@ -232,11 +232,11 @@ mod tests {
         let mut moved = practice_membership("A00001", Layer::Icc, Some("l"));
         moved.period = from(date(2024, 1, 1));
         dataset.memberships.push(moved);
-        // The source's order is preserved.
+        // This membership tests that the source's order is preserved.
         dataset
             .memberships
             .push(area_membership(Layer::Icc, "k", Some("h")));
-        // In a layer that the dataset does not have.
+        // The dataset does not have the layer of this group.
         let pcn = practice_membership("A00001", Layer::Pcn, Some("U1"));
         dataset.memberships.push(pcn);
         dataset
@@ -318,7 +318,8 @@ mod tests {
         let mut third = practice_membership("A00001", Layer::Icc, Some("l"));
         third.period = from(DAY);
         check(third, two);
-        // The same community twice, groups of other layers, and groups of areas are valid.
+        // A practice may be listed twice in the same community and may belong to groups of other
+        // layers. Memberships of areas are not restricted.
         let mut dataset = dataset();
         dataset.memberships.extend([
             practice_membership("A00001", Layer::Icc, Some("k")),

@@ -52,7 +52,7 @@ use registry::PracticeRegistry;
 pub struct Index {
     manifest: Manifest,
     digest: String,
-    /// In the order in which layers appear in answers.
+    /// The layers, in the order in which they appear in answers.
     layers: Vec<LayerIndex>,
     statistical_areas: StatisticalAreaIndex,
     directory: PostcodeDirectory,
@@ -68,7 +68,7 @@ pub struct Index {
 pub struct PostcodeCompletions<'i> {
     /// Outward codes, in ascending order.
     pub outcodes: Vec<&'i str>,
-    /// Postcodes, those in use first, otherwise in ascending order.
+    /// Postcodes: first those that are in use on the day, then all others, both in ascending order.
     pub postcodes: Vec<PostcodeEntry>,
     /// Whether more outward codes or postcodes match than the limit allowed.
     pub is_truncated: bool,
@@ -77,13 +77,14 @@ pub struct PostcodeCompletions<'i> {
 /// An area that has geometry, as it is shown on maps.
 #[derive(Debug)]
 pub struct MapArea<'i> {
-    /// Its position among all areas of the layer in order of id, whatever their periods.
+    /// The position of the area among all areas of the layer in order of id, whatever their
+    /// periods.
     pub ordinal: u32,
-    /// Its display name.
+    /// The display name of the area.
     pub title: String,
-    /// The provenance of its boundary.
+    /// The provenance of the area's boundary.
     pub provenance: Provenance,
-    /// Its geometry.
+    /// The geometry of the area.
     pub boundary: &'i Boundary,
 }
 
@@ -115,17 +116,17 @@ pub enum IndexError {
     /// A record refers to an id that the dataset does not have.
     #[error("{what} refers to `{id}`, which is not in the dataset")]
     UnknownReference {
-        /// The record.
+        /// The record that refers to the id.
         what: String,
-        /// The id.
+        /// The id that is not in the dataset.
         id: String,
     },
     /// Two versions of an area are valid on the same day.
     #[error("{layer} `{id}` has two versions valid on the same day")]
     OverlappingVersions {
-        /// The layer.
+        /// The layer of the area.
         layer: Layer,
-        /// The area.
+        /// The id of the area.
         id: String,
     },
     /// The dataset has more of something than the index supports.
@@ -133,17 +134,17 @@ pub enum IndexError {
     TooMany {
         /// What there are too many of.
         what: &'static str,
-        /// The maximum.
+        /// The maximum number.
         limit: u32,
     },
     /// A practice belongs to two ICCs on the same day.
     #[error("practice `{practice}` belongs to `{first}` and to `{second}` on the same day")]
     ConflictingMemberships {
-        /// The practice.
+        /// The code of the practice.
         practice: String,
-        /// One of the ICCs.
+        /// The id of one of the ICCs.
         first: String,
-        /// The other.
+        /// The id of the other ICC.
         second: String,
     },
 }
@@ -214,7 +215,7 @@ impl Index {
         &self.digest
     }
 
-    /// Returns the layers that the dataset has, in the order of answers.
+    /// Returns the layers that the dataset has, in the order in which they appear in answers.
     pub fn layers(&self) -> impl Iterator<Item = Layer> {
         self.layers.iter().map(|layer| layer.id)
     }
@@ -232,8 +233,8 @@ impl Index {
         self.layer(layer)?.area(id, day)
     }
 
-    /// Returns the version of an area that is valid on a day, or else its last version, so that ids
-    /// no longer in use can still be explained.
+    /// Returns the version of an area that is valid on a day, or else its last version, so that an
+    /// id that is no longer in use can still be explained.
     pub fn area_or_last_version(&self, layer: Layer, id: &str, day: Date) -> Option<&Area> {
         self.layer(layer)?.area_or_last_version(id, day)
     }
@@ -283,7 +284,8 @@ impl Index {
         self.layer(layer).map_or(0, |layer| layer.revision(day))
     }
 
-    /// Returns the day on which the layer's revision of a day began; `None` for revision 0.
+    /// Returns the day on which the revision that a layer has on `day` began; `None` for revision
+    /// 0.
     pub fn revision_date(&self, layer: Layer, day: Date) -> Option<Date> {
         self.layer(layer)?.revision_date(day)
     }
@@ -338,18 +340,18 @@ impl Index {
         self.registry.find(code)
     }
 
-    /// Returns the premises of a practice, its main address first.
+    /// Returns the premises of a practice, the main address first.
     pub fn premises(&self, code: OdsCode) -> &[Premises] {
         self.registry.premises(code)
     }
 
-    /// Returns the successors of a practice.
+    /// Returns the successions by which other practices took over the patients of a practice.
     pub fn successors(&self, code: OdsCode) -> &[PracticeSuccession] {
         self.registry.successors(code)
     }
 
-    /// Returns the successions by which a practice took over the patients of others, the earliest
-    /// first.
+    /// Returns the successions by which a practice took over the patients of other practices, the
+    /// earliest first.
     pub fn predecessors(&self, code: OdsCode) -> Vec<PracticeSuccession> {
         self.registry.predecessors(code)
     }
@@ -360,13 +362,13 @@ impl Index {
     }
 
     /// Looks up many postcodes and returns the results in the same order. In a large batch, each
-    /// look-up takes less than half the time of a single one.
+    /// look-up takes less than half the time of a single look-up.
     pub fn lookup_postcodes(&self, postcodes: &[Postcode]) -> Vec<PostcodeLookup> {
         self.directory.lookup_all(postcodes)
     }
 
     /// Returns the row of a postcode: its position among the directory's postcodes in ascending
-    /// order, for tables by postcode.
+    /// order. Rows are used as indices of tables with an entry for each postcode.
     pub fn postcode_row(&self, postcode: Postcode) -> Option<u32> {
         self.directory.find_row(postcode)
     }
@@ -399,8 +401,9 @@ impl Index {
         entry.status_on(day, self.undated_terminations_after)
     }
 
-    /// Returns the completions of a prefix: outward codes in ascending order, and postcodes, those
-    /// in use on the day first; at most `limit` of each.
+    /// Returns the completions of a prefix: at most `limit` outward codes, in ascending order, and
+    /// at most `limit` postcodes, first those that are in use on the day and then all others, both
+    /// in ascending order.
     pub fn completions(
         &self,
         prefix: &PostcodePrefix,
@@ -431,7 +434,7 @@ impl Index {
 
     /// Returns the postcodes in use on the day that are nearest to a point, with their distances in
     /// metres on the grid: the nearest first, equal distances in order of postcode. At most `limit`
-    /// are returned, all within [`NEAREST_RADIUS_M`].
+    /// postcodes are returned, all within [`NEAREST_RADIUS_M`].
     pub fn nearest_postcodes(
         &self,
         point: BritishGrid,
@@ -445,10 +448,11 @@ impl Index {
     }
 
     /// Returns the practices active on the day whose premises are nearest to a point, each with its
-    /// nearest premises and the distance to them in metres on the grid: the nearest first, equal
-    /// distances in order of code. At most `limit` are returned, all within [`NEAREST_RADIUS_M`].
+    /// nearest premises and the distance to these premises in metres on the grid: the nearest
+    /// first, equal distances in order of code. At most `limit` practices are returned, all within
+    /// [`NEAREST_RADIUS_M`].
     ///
-    /// Measures the distance to every premises: O(n).
+    /// The distance to every premises is measured, which takes O(n).
     pub fn nearest_practices(
         &self,
         point: BritishGrid,
@@ -459,12 +463,12 @@ impl Index {
             .nearest(point, f64::from(NEAREST_RADIUS_M), limit, day)
     }
 
-    /// Returns the lineage of areas: which areas succeeded which.
+    /// Returns the lineage of areas: which areas succeeded which other areas.
     pub fn lineage(&self) -> &[LineageStep] {
         &self.lineage
     }
 
-    /// Returns the groups of a layer to which a member belongs on a day, in the source's order.
+    /// Returns the memberships of a member in groups of a layer on a day, in the source's order.
     pub fn memberships_of(
         &self,
         member: &GroupMember,
@@ -474,7 +478,7 @@ impl Index {
         self.memberships.of_member(member, layer, day)
     }
 
-    /// Returns the members of a group on a day.
+    /// Returns the memberships in a group on a day.
     pub fn members(&self, layer: Layer, id: &str, day: Date) -> Vec<&Membership> {
         let all = self.memberships.all();
         all.filter(|membership| {
@@ -520,7 +524,7 @@ fn build_layers(
 }
 
 /// Builds the areas of the practice layer, one for each practice. An area has the layer's default
-/// provenance unless the dataset states another.
+/// provenance unless the dataset states a different provenance.
 fn practice_areas(
     registry: &PracticeRegistry,
     entry: &LayerEntry,
@@ -551,7 +555,7 @@ fn practice_areas(
     Ok(registry.practices().iter().map(area).collect())
 }
 
-/// Adds to each layer the areas to which the statistical areas are assigned.
+/// Adds the assignments of statistical areas to the layers of the areas.
 fn apply_assignments(
     layers: &mut [LayerIndex],
     assignments: Vec<StatisticalAssignment>,
@@ -692,7 +696,7 @@ mod tests {
     #[test]
     fn areas_with_geometry_are_those_of_the_revision() {
         let mut dataset = dataset();
-        // The first area has no geometry, the second is not valid on the first date.
+        // The first of these areas has no geometry, and the second is not valid on the first date.
         dataset.areas.push(area(Layer::Icb, "bare"));
         dataset.areas.push(Area {
             period: from(WIDENED),
@@ -799,7 +803,7 @@ mod tests {
             expected("", "LA2 1AA, LA2 1AB", false)
         );
         assert_eq!(complete("LA2 1", 1), expected("", "LA2 1AA", true));
-        // Postcodes in use come first.
+        // Postcodes that are in use come first.
         assert_eq!(
             complete("LA1 1A", 7).1,
             "LA1 1AA, LA1 1AB, LA1 1AD, LA1 1AE, LA1 1AH, LA1 1AJ, LA1 1AF"
@@ -874,7 +878,7 @@ mod tests {
             date: None,
             source: "a map".into(),
         });
-        // A group of the same id in another layer.
+        // This membership is in a group that has the same id, but in a different layer.
         let mut other = area_membership(Layer::Icc, "l", Some("g"));
         other.layer = Layer::Pcn;
         dataset.memberships.push(other);

@@ -1,7 +1,7 @@
 //! The areas of a partition that border an area, and the lengths of the shared borders.
 //!
-//! The boundary is sampled at short intervals: at each sample point, areas whose boundary is within
-//! the tolerance share the border. Neighbours therefore need not have vertices in common.
+//! The boundary is sampled at short intervals: at each sample point, the areas whose boundary is
+//! within the tolerance share the border. Neighbours therefore need not have vertices in common.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,15 @@ use jiff::civil::Date;
 use super::Index;
 use crate::domain::{Area, BritishGrid, Layer};
 
-/// The maximum distance between sample points, in metres. A neighbour that shares less of a single
-/// long edge may be missed.
+/// The maximum distance between sample points, in metres. A neighbour that shares less than this of
+/// a long edge may be missed.
 const SAMPLE_SPACING_M: f64 = 100.0;
-/// Boundaries no further apart than this are the same border, in metres. Vertices are rounded to
-/// millimetres, so borders that neighbours describe with different vertices differ slightly.
+/// The maximum distance between boundaries that count as the same border, in metres. Vertices are
+/// rounded to millimetres, so borders that neighbours describe with different vertices differ
+/// slightly.
 const BORDER_TOLERANCE_M: f64 = 0.5;
 
-/// An area that borders another.
+/// An area that borders another area.
 #[derive(Debug, Clone, Copy)]
 pub struct AdjacentArea<'i> {
     /// The area, in the version valid on the day.
@@ -28,8 +29,8 @@ pub struct AdjacentArea<'i> {
 
 impl Index {
     /// Returns the areas of a partition that share a border with an area on a day, the longest
-    /// shared border first, equal lengths in order of id. Areas that touch only at a corner share
-    /// no border.
+    /// shared border first, and those with equal lengths in order of id. Areas that touch only at a
+    /// corner share no border.
     pub fn neighbours(&self, layer: Layer, id: &str, day: Date) -> Vec<AdjacentArea<'_>> {
         let Some(boundary) = self.boundary(layer, id, day) else {
             return Vec::new();
@@ -54,7 +55,8 @@ impl Index {
         }
         let mut adjacent: Vec<AdjacentArea<'_>> = shared
             .into_iter()
-            // A shorter length comes from a short edge near a common corner.
+            // A shorter length does not indicate a shared border: it comes from a short edge near a
+            // common corner.
             .filter(|(_, shared_m)| *shared_m > 2.0 * BORDER_TOLERANCE_M)
             .filter_map(|(ordinal, shared_m)| {
                 let area = layer.version(ordinal, day)?;
@@ -126,7 +128,7 @@ mod tests {
         ];
         assert_eq!(samples.len(), expected.len());
         for ((middle, length_m), (expected, metres)) in samples.into_iter().zip(expected) {
-            // Within the rounding to millimetres.
+            // The difference is due to rounding to millimetres.
             assert!(middle.distance_m(expected) < 0.0015);
             assert!((length_m - metres).abs() < 1e-9);
         }
@@ -139,10 +141,11 @@ mod tests {
         let mut dataset = dataset();
         let beside_corner = |width: f64| [(-1.0, -1.0), (width, -1.0), (width, 0.0), (0.0, 0.0)];
         for boundary in [
-            // Borders l for 4 km, where l has no vertex, and along its northern side for 2 km.
+            // c borders l for 4 km, starting at a point where l has no vertex; d borders the
+            // northern side of l for 2 km.
             rectangle("c", (20.0, 6.0), (30.0, 14.0)),
             rectangle("d", (18.0, 10.0), (20.0, 20.0)),
-            // At a corner of k, with a metre along it, and with 1.5 m.
+            // e and f are at a corner of k; they share 1 m and 1.5 m of its southern side.
             polygon_boundary("e", &beside_corner(0.001)),
             polygon_boundary("f", &beside_corner(0.001_5)),
         ] {

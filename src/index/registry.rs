@@ -11,9 +11,9 @@ use crate::domain::{
 /// Practices by code, with their premises and successors.
 #[derive(Debug)]
 pub(super) struct PracticeRegistry {
-    /// In order of code.
+    /// The practices, in order of code.
     practices: Vec<Practice>,
-    /// By row of the practice.
+    /// The premises of each practice, by the row of the practice.
     premises: Vec<Vec<Premises>>,
     successors: HashMap<OdsCode, Vec<PracticeSuccession>>,
     /// Organisations that prescribe but have no registered patients.
@@ -23,9 +23,9 @@ pub(super) struct PracticeRegistry {
 /// The result of following the successors of a practice.
 #[derive(Debug)]
 pub(super) enum SuccessionOutcome<'i> {
-    /// A practice that is not closed on the day.
+    /// The responsible practice, which is not closed on the day.
     Resolved(&'i Practice),
-    /// The last practice is closed, and has no known successor or several.
+    /// The last practice is closed, and it has either no known successor or several.
     NoSuccessor,
     /// The successors lead back to a practice that was already visited.
     Cycle,
@@ -87,17 +87,17 @@ impl PracticeRegistry {
         codes
     }
 
-    /// Returns the practice's premises, its main address first.
+    /// Returns the practice's premises, the main address first.
     pub(super) fn premises(&self, code: OdsCode) -> &[Premises] {
         self.row(code).map_or(&[], |row| &self.premises[row])
     }
 
-    /// Returns the successors of the practice.
+    /// Returns the successions by which other practices took over the patients of the practice.
     pub(super) fn successors(&self, code: OdsCode) -> &[PracticeSuccession] {
         self.successors.get(&code).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the successions by which the practice took over the patients of others.
+    /// Returns the successions by which the practice took over the patients of other practices.
     pub(super) fn predecessors(&self, code: OdsCode) -> Vec<PracticeSuccession> {
         let mut steps: Vec<PracticeSuccession> = self
             .successors
@@ -110,14 +110,15 @@ impl PracticeRegistry {
         steps
     }
 
-    /// Returns the distance in metres to the nearest premises of a practice, given by row.
+    /// Returns the distance in metres to the nearest premises of a practice. The practice is given
+    /// by its row.
     pub(super) fn distance_m(&self, row: usize, from: BritishGrid) -> Option<f64> {
         let sites = self.premises[row].iter();
         let distances = sites.map(|site| from.distance_m(site.position));
         distances.min_by(f64::total_cmp)
     }
 
-    /// Returns the practices active on the day with the nearest premises; see
+    /// Returns the active practices with the nearest premises, as described at
     /// `Index::nearest_practices`.
     pub(super) fn nearest(
         &self,

@@ -215,7 +215,7 @@ fn manifest() -> Manifest {
             boundaries: "areas/lsoa11.geojson".into(),
             snap_m: 150.0,
         }),
-        // Not in the order of answers, to test the sorting.
+        // These layers are not in the order of answers, to test the sorting.
         layers: vec![
             layer_entry(Layer::Icb, LayerKind::Partition),
             layer_entry(Layer::ResilienceGroup, LayerKind::Membership),
@@ -265,14 +265,14 @@ fn postcodes() -> Vec<PostcodeEntry> {
     vec![
         entry("LA1 1AA", Some(km(1.0, 1.0)), Some(0)),
         coarse,
-        // 40 m inside k.
+        // This position is 40 m inside k.
         entry("LA1 1AD", Some(km(9.96, 5.0)), None),
-        // 120 m off the coast.
+        // This position is 120 m off the coast.
         entry("LA1 1AE", Some(km(-0.12, 5.0)), None),
         old,
         new,
         entry("LA1 1AH", None, Some(0)),
-        // Inside the boundary of k, but in l according to the directory.
+        // This position is inside the boundary of k, but the directory assigns the postcode to l.
         entry("LA1 1AJ", Some(km(9.0, 9.0)), Some(2)),
         entry("LA2 1AA", Some(km(17.0, 2.0)), Some(1)),
         entry("LA2 1AB", Some(km(30.0, 5.0)), None),

@@ -1,8 +1,9 @@
-//! Label placement: names and numbers that neither overlap each other nor leave the map.
+//! Places labels (names and numbers) so that they neither overlap each other nor extend beyond the
+//! map.
 //!
-//! A name is placed inside its area, in as many lines and as small as necessary. An area without
-//! room for its name gets a number, inside it or beside it with a leader line; the legend lists the
-//! numbers with their names.
+//! A name is placed inside its area, in the largest font that fits and in several lines if
+//! necessary. An area without room for its name gets a number, which is inside the area, or beside
+//! the area with a leader line. The legend lists the numbers with the names.
 
 use super::raster::{AreaMask, ImagePoint, ImageRect, distance};
 use super::text::{self, FontWeight, LINE_HEIGHT};
@@ -12,7 +13,7 @@ const SELECTED_SIZES: [f64; 4] = [18.0, 16.0, 14.0, 12.0];
 const SIZES: [f64; 3] = [14.0, 12.5, 11.0];
 /// The font size of numbers.
 pub(super) const NUMBER_SIZE: f64 = 11.0;
-/// The space around a name, for its halo, and between two labels.
+/// The space around a name, for its halo, and the space between two labels.
 const PADDING: f64 = 2.0;
 const GAP: f64 = 1.0;
 /// The maximum length of a leader line.
@@ -22,10 +23,10 @@ const LEADER_LINE_MAX: f64 = 400.0;
 pub(super) struct LabelRequest<'a> {
     pub(super) name: &'a str,
     pub(super) mask: &'a AreaMask,
-    /// The point to label: the name or number is placed as near to it as possible.
+    /// The point to label: the name or number is placed as near to this point as possible.
     pub(super) label_point: ImagePoint,
     pub(super) is_selected: bool,
-    /// Whether to try its name before a number.
+    /// Whether the label may be a name; if not, it is a number.
     pub(super) may_be_named: bool,
 }
 
@@ -39,16 +40,16 @@ pub(super) enum AreaLabel {
     },
     Number {
         rect: ImageRect,
-        /// The end of its leader line, if the number is neither at the label point nor inside the
-        /// area.
+        /// The end of the number's leader line, if the number is neither at the label point nor
+        /// inside the area.
         leads_to: Option<ImagePoint>,
     },
-    /// There was no room; the legend lists the area without a number.
+    /// There was no room for a label; the legend lists the area without a number.
     Unplaced,
 }
 
-/// Places a label for each request, in order and clear of `reserved`; at most `numbers_max` of them
-/// are numbers.
+/// Places a label for each request, outside `reserved`, and returns the labels in the order of the
+/// requests. At most `numbers_max` of the labels are numbers.
 pub(super) fn place_labels(
     frame: &ImageRect,
     requests: &[LabelRequest<'_>],
@@ -58,8 +59,8 @@ pub(super) fn place_labels(
     let mut taken: Vec<ImageRect> = reserved.into_iter().collect();
     let mut labels: Vec<Option<AreaLabel>> = requests.iter().map(|_| None).collect();
     let mut order: Vec<usize> = (0..requests.len()).collect();
-    // Names of the largest areas first, because they matter most. The sort is stable, so the result
-    // is reproducible.
+    // The names of the largest areas are placed first, because these areas matter most. The sort is
+    // stable, so the result is reproducible.
     order.sort_by_key(|&index| {
         let request = &requests[index];
         (
@@ -74,7 +75,8 @@ pub(super) fn place_labels(
     let digits = digit_count(unnamed_count.min(numbers_max));
     let widest = text::width("8", NUMBER_SIZE, FontWeight::Bold) * digits;
     let size = (widest + 6.0, NUMBER_SIZE + 4.0);
-    // Numbers of the smallest areas first, because they have the least choice.
+    // The numbers of the smallest areas are placed first, because these areas have the fewest
+    // possible positions.
     let unnamed = (0..requests.len()).filter(|&index| labels[index].is_none());
     let mut unnamed: Vec<usize> = unnamed.take(numbers_max).collect();
     unnamed.sort_by_key(|&index| requests[index].mask.cell_count());
@@ -119,7 +121,7 @@ fn place_name(
     None
 }
 
-/// Returns the width and height of lines of text with their padding.
+/// Returns the width and the height of lines of text, with padding.
 fn text_size(lines: &[String], size: f64) -> (f64, f64) {
     let widths = lines
         .iter()
@@ -175,7 +177,8 @@ fn positions_around(centre: ImagePoint) -> impl Iterator<Item = ImagePoint> {
         })
 }
 
-/// Returns where a number's leader line starts: on the edge of its box, towards the point.
+/// Returns the point where a number's leader line starts: on the edge of the number's box, on the
+/// side of the point `to`.
 pub(super) fn leader_line_start(rect: &ImageRect, to: ImagePoint) -> ImagePoint {
     let centre = (rect.x + rect.width / 2.0, rect.y + rect.height / 2.0);
     let (dx, dy) = (to.0 - centre.0, to.1 - centre.1);

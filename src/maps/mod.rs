@@ -1,17 +1,17 @@
-//! Static maps: a layer, or an area and its surroundings, as an image that needs no script.
+//! Static maps: images of a layer, or of an area and its surroundings, that need no script.
 //!
 //! ```text
 //!  tile geometry ──► British National Grid ──► names and numbers ──► SVG ──► PNG, PDF
 //! ```
 //!
-//! - Geometry is that of the tiles at a suitable zoom, so borders meet. It is drawn on the British
-//!   National Grid: the scale bar is correct everywhere, and up is grid north.
+//! - The geometry is that of the tiles at a suitable zoom, so borders meet. It is drawn on the
+//!   British National Grid, so the scale bar is correct everywhere, and grid north is at the top.
 //! - Adjacent areas differ in pattern as well as colour, so that they can be distinguished in black
 //!   and white.
-//! - An area without room for its name has a number and is listed in the legend, so that no area is
-//!   omitted.
-//! - The same request always produces the same SVG and PNG, on any machine, with any fonts and at
-//!   any time.
+//! - An area without room for its name gets a number and is listed in the legend, so that no area
+//!   is omitted.
+//! - The same request always produces the same SVG and PNG, on any machine, whatever fonts are
+//!   installed, and at any time.
 
 mod labels;
 mod raster;
@@ -35,16 +35,17 @@ pub const WIDTH_MIN: u32 = 240;
 /// The maximum width of a map, in CSS pixels.
 pub const WIDTH_MAX: u32 = 2_000;
 
-/// The margin around the layer or the selected area, as a fraction of its size. The margin of an
-/// area shows its surroundings.
+/// The margin around the layer and around a selected area, as a fraction of the size of the layer
+/// or area. The margin around an area shows its surroundings.
 const LAYER_MARGIN: f64 = 0.03;
 const AREA_MARGIN: f64 = 0.3;
 /// The minimum width and height of the part of the country that is shown, in metres.
 const SPAN_MIN_M: f64 = 3_000.0;
-/// Limits on the frame's height as a fraction of its width.
+/// The minimum and maximum height of the frame, as a fraction of its width.
 const ASPECT_MIN: f64 = 0.6;
 const ASPECT_MAX: f64 = 1.35;
-/// Geometry is as detailed as for an image this many times as large, for printing.
+/// The geometry is detailed enough for an image that is this many times as large, so that the map
+/// can be printed.
 const DETAIL_FACTOR: f64 = 2.0;
 /// The maximum number of areas with a number and an entry in the legend.
 const NUMBERS_MAX: usize = 400;
@@ -53,31 +54,31 @@ const EQUATOR_M: f64 = 40_075_016.7;
 /// The size at which MapLibre draws a tile, in CSS pixels.
 const TILE_SIZE: f64 = 512.0;
 
-/// Which map to draw.
+/// A request for a map.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MapRequest {
-    /// The layer.
+    /// The layer to draw.
     pub layer: Layer,
     /// The id of the area to select; `None` shows the whole layer.
     pub area: Option<String>,
-    /// The date.
+    /// The date for which the layer is drawn.
     pub day: Date,
     /// The width in CSS pixels, from [`WIDTH_MIN`] to [`WIDTH_MAX`].
     pub width: u32,
 }
 
-/// A map.
+/// A map that has been drawn.
 #[derive(Debug, Clone)]
 pub struct MapImage {
     /// The image as SVG 1.1, with the few features of SVG 2 that all browsers support.
     pub svg: String,
-    /// Width in CSS pixels.
+    /// The width in CSS pixels.
     pub width: u32,
-    /// Height in CSS pixels.
+    /// The height in CSS pixels.
     pub height: u32,
-    /// The title.
+    /// The title of the map.
     pub title: String,
-    /// The text alternative.
+    /// The text alternative of the map.
     pub description: String,
 }
 
@@ -86,12 +87,12 @@ struct ProjectedArea {
     id: String,
     name: String,
     rings: Vec<Vec<ImagePoint>>,
-    /// A point that marks it, if it is too thin to be drawn.
+    /// A point that marks the area, if the area is too thin to be drawn.
     point: Option<ImagePoint>,
     mask: AreaMask,
 }
 
-/// The part of the British National Grid that is shown, and the frame on the image that shows it.
+/// The part of the British National Grid that is shown, and the frame in which the image shows it.
 struct Viewport {
     west: f64,
     north: f64,
@@ -104,10 +105,10 @@ pub fn draw(index: &Index, cache: &TileCache, request: &MapRequest) -> Option<Ma
     draw_map(index, cache, request, None)
 }
 
-/// Draws a map with a marker, extended to include it.
+/// Draws a map with a marker, and extends the map to include the marker.
 ///
-/// The marker is not part of [`MapRequest`], which may be used as a cache key: it may be somebody's
-/// home.
+/// The marker is not part of [`MapRequest`], because a request may be used as a cache key, and the
+/// marker may be somebody's home.
 pub(crate) fn draw_with_marker(
     index: &Index,
     cache: &TileCache,
@@ -147,7 +148,7 @@ fn draw_map(
     let zoom = viewport.zoom();
     let outlines = |layer: Layer| cache.outlines(index, layer, day, zoom);
     let project = |outline: AreaOutline| viewport.project_area(outline);
-    // Land within the dataset; the rest is background.
+    // The land within the dataset; everything else is background.
     let land_layer =
         Some(Layer::Icb).filter(|&icb| icb != layer && index.first_data(icb).is_some());
     let land: Vec<ProjectedArea> = land_layer
@@ -202,7 +203,7 @@ fn label_areas(
                 mask: &area.mask,
                 label_point: area.label_point(),
                 is_selected,
-                // Where areas overlap, it would be unclear which one a name belongs to.
+                // Where areas overlap, it would be unclear to which area a name belongs.
                 may_be_named: options.is_partition || is_selected,
             }
         })
@@ -211,7 +212,7 @@ fn label_areas(
 }
 
 impl ProjectedArea {
-    /// Returns a point inside the area, where there is most room for a label.
+    /// Returns the point inside the area where there is most room for a label.
     fn label_point(&self) -> ImagePoint {
         let first_vertex = || self.rings.iter().flatten().next().copied();
         self.mask
@@ -239,11 +240,11 @@ fn extend_bounds([west, south, east, north]: [f64; 4], point: BritishGrid) -> [f
 }
 
 impl Viewport {
-    /// Centres bounds, with a margin around them, in a frame of the given upper left corner and
-    /// width.
+    /// Creates a viewport that shows bounds, centred and with a margin, in a frame with the given
+    /// upper left corner and width.
     ///
     /// The margin is a fraction of the longer side of the bounds. The frame's height follows from
-    /// their shape, within limits.
+    /// the shape of the bounds, within limits.
     fn new(
         [west, south, east, north]: [f64; 4],
         margin: f64,
@@ -256,7 +257,7 @@ impl Viewport {
         let aspect = (down_m / across_m).clamp(ASPECT_MIN, ASPECT_MAX);
         let across_m = across_m.max(down_m / aspect);
         let down_m = across_m * aspect;
-        // Whole pixels, so that the frame is sharp.
+        // The height is rounded to whole pixels, so that the frame is sharp.
         let height = (width * aspect).round();
         Viewport {
             west: f64::midpoint(west, east) - across_m / 2.0,
@@ -271,8 +272,8 @@ impl Viewport {
         }
     }
 
-    /// Returns the lowest zoom whose tiles are at least as detailed as the image enlarged
-    /// [`DETAIL_FACTOR`] times.
+    /// Returns the lowest zoom whose tiles are detailed enough for the image, even enlarged by
+    /// [`DETAIL_FACTOR`].
     fn zoom(&self) -> u8 {
         let centre = (
             self.west + self.frame.width / 2.0 / self.pixels_per_m,
@@ -303,7 +304,7 @@ impl Viewport {
         )
     }
 
-    /// Projects an area, or returns `None` if no part of it is in the frame.
+    /// Projects an area, or returns `None` if no part of the area is in the frame.
     fn project_area(&self, outline: AreaOutline) -> Option<ProjectedArea> {
         let ring = |ring: &Vec<(f64, f64)>| -> Vec<ImagePoint> {
             ring.iter()

@@ -1,7 +1,7 @@
-//! A raster of the cells that an area covers on an image, from which positions for its label are
-//! found.
+//! A raster of the cells that an area covers on an image. This raster is used to find positions for
+//! the area's label.
 
-/// A point on the image in CSS pixels, y down.
+/// A point on the image in CSS pixels, with y downwards.
 pub(super) type ImagePoint = (f64, f64);
 
 /// An axis-parallel rectangle on the image.
@@ -109,7 +109,7 @@ impl AreaMask {
                 } else {
                     ((x2, y2), (x1, y1))
                 };
-                // Rows whose centre is in `top..bottom`.
+                // The rows whose centres are in `top..bottom`.
                 let first = cells_ceil((top - self.y) - CELL_SIZE / 2.0);
                 let end = cells_ceil((bottom - self.y) - CELL_SIZE / 2.0).min(self.rows);
                 for (row, crossings) in (first..end).zip(&mut crossings[first.min(end)..]) {
@@ -140,7 +140,7 @@ impl AreaMask {
         self.sums[row * (self.columns + 1) + column]
     }
 
-    /// Returns how many cells of the area are in a block of cells.
+    /// Returns the number of the area's cells in a block of cells.
     fn count(&self, (column, row): (usize, usize), columns: usize, rows: usize) -> u32 {
         let (right, bottom) = (column + columns, row + rows);
         self.sum(right, bottom) + self.sum(column, row)
@@ -173,7 +173,7 @@ impl AreaMask {
             && self.is_full((column, row), right - column, bottom - row)
     }
 
-    /// Returns the number of cells.
+    /// Returns the number of cells that the area covers.
     pub(super) fn cell_count(&self) -> u32 {
         self.sum(self.columns, self.rows)
     }
@@ -193,7 +193,7 @@ impl AreaMask {
             self.blocks(side, side)
                 .any(|corner| self.is_full(corner, side, side))
         };
-        // Binary search: where a square fits, every smaller one does too.
+        // A binary search is possible, because where a square fits, every smaller square fits too.
         let (mut low, mut high) = (1, side_max);
         while low < high {
             let side = usize::midpoint(low, high + 1);
@@ -210,7 +210,7 @@ impl AreaMask {
         centres.min_by(|&a, &b| distance(a, centroid).total_cmp(&distance(b, centroid)))
     }
 
-    /// Returns the upper left cell of every block of a size.
+    /// Returns the upper left cell of every block of the given size.
     fn blocks(&self, columns: usize, rows: usize) -> impl Iterator<Item = (usize, usize)> {
         let down = (self.rows + 1).saturating_sub(rows);
         let across = (self.columns + 1).saturating_sub(columns);
@@ -272,7 +272,7 @@ pub(super) fn distance(a: ImagePoint, b: ImagePoint) -> f64 {
     (a.0 - b.0).hypot(a.1 - b.1)
 }
 
-/// Returns a length in cells, rounded up; 0 if it is negative.
+/// Returns a length in cells, rounded up; 0 if the length is negative.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -282,7 +282,7 @@ fn cells_ceil(length: f64) -> usize {
     (length / CELL_SIZE).ceil().max(0.0) as usize
 }
 
-/// Returns a length in cells, rounded down; 0 if it is negative.
+/// Returns a length in cells, rounded down; 0 if the length is negative.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -309,7 +309,7 @@ mod tests {
 
     #[test]
     fn labels_are_positioned_where_the_area_is_wide_enough() {
-        // An L: 20 wide on the left, 20 high at the bottom.
+        // The area has the shape of an L, 20 wide on the left and 20 high at the bottom.
         let ring: &[ImagePoint] = &[
             (0.0, 0.0),
             (20.0, 0.0),

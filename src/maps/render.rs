@@ -12,7 +12,7 @@ use resvg::usvg::{self, Options, Tree, fontdb};
 use super::MapImage;
 use super::text::{BOLD, REGULAR};
 
-/// Why rendering failed; always a bug.
+/// Why rendering failed, which is always a bug.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
     /// The SVG could not be parsed.
@@ -45,7 +45,8 @@ fn parse_svg(image: &MapImage) -> Result<Tree, RenderError> {
 /// Renders a map as PNG, with `scale` pixels per CSS pixel.
 ///
 /// # Errors
-/// None is known for images that [`draw`](super::draw) returned.
+/// If the SVG cannot be parsed, or the PNG would be too large. This is not known to happen for
+/// images that [`draw`](super::draw) returned.
 pub fn png(image: &MapImage, scale: u32) -> Result<Vec<u8>, RenderError> {
     let tree = parse_svg(image)?;
     let (width, height) = (image.width * scale, image.height * scale);
@@ -59,7 +60,8 @@ pub fn png(image: &MapImage, scale: u32) -> Result<Vec<u8>, RenderError> {
 
 /// Encodes pixels as PNG without an alpha channel: the page is opaque.
 ///
-/// The embedded communities at 800 pixels take a fifth of the bytes of `Pixmap::encode_png`.
+/// A map of the embedded communities, 800 pixels wide, takes a fifth of the bytes that
+/// `Pixmap::encode_png` would write.
 fn encode_png(pixels: &Pixmap) -> Result<Vec<u8>, png::EncodingError> {
     let colours = pixels.pixels().iter();
     let bytes: Vec<u8> = colours
@@ -69,7 +71,8 @@ fn encode_png(pixels: &Pixmap) -> Result<Vec<u8>, png::EncodingError> {
     let mut encoder = png::Encoder::new(&mut encoded, pixels.width(), pixels.height());
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_compression(png::Compression::Default);
-    // Unfiltered patterns repeat byte for byte; filtered ones do not.
+    // Unfiltered patterns compress better: they repeat byte for byte, whereas filtered patterns do
+    // not.
     encoder.set_filter(png::FilterType::NoFilter);
     let mut writer = encoder.write_header()?;
     writer.write_image_data(&bytes)?;
@@ -81,16 +84,18 @@ fn encode_png(pixels: &Pixmap) -> Result<Vec<u8>, png::EncodingError> {
 const A4: (f32, f32) = (595.276, 841.89);
 /// The margin of the page, 10 mm, in points.
 const MARGIN: f32 = 28.346;
-/// A CSS pixel is 1/96 of an inch, a point 1/72.
+/// A CSS pixel is 1/96 of an inch, and a point is 1/72 of an inch.
 const POINTS_PER_PIXEL: f32 = 0.75;
 
-/// Renders a map as a tagged PDF (ISO 32000-1, 14.8) of one A4 page, portrait or landscape, scaled
-/// down if it does not fit.
+/// Renders a map as a tagged PDF (ISO 32000-1, 14.8) of one A4 page, portrait or landscape. A map
+/// that does not fit is scaled down.
 ///
-/// Its text can be searched. It has a title, a language, and the description as text alternative.
+/// The text of the PDF can be searched. The PDF has a title, a language, and the description as
+/// text alternative.
 ///
 /// # Errors
-/// See [`png()`].
+/// If the SVG cannot be parsed or converted. This is not known to happen for images that
+/// [`draw`](super::draw) returned.
 pub fn pdf(image: &MapImage) -> Result<Vec<u8>, RenderError> {
     let tree = parse_svg(image)?;
     let (chunk, drawing) = svg2pdf::to_chunk(&tree, svg2pdf::ConversionOptions::default())
@@ -116,7 +121,7 @@ pub fn pdf(image: &MapImage) -> Result<Vec<u8>, RenderError> {
 
     let mut structure = pdf.indirect(tags).start::<StructTreeRoot<'_>>();
     structure.child(document);
-    // For page 0, the structure elements of its marked content.
+    // These are the structure elements of the marked content of page 0.
     let mut parents = structure.insert(Name(b"ParentTree")).dict();
     let mut entries = parents.insert(Name(b"Nums")).array();
     entries.item(0);
@@ -168,8 +173,8 @@ pub fn pdf(image: &MapImage) -> Result<Vec<u8>, RenderError> {
     Ok(pdf.finish())
 }
 
-/// The size of the page in points, and the matrix that maps the unit square to where the image is
-/// drawn.
+/// The size of the page in points, and the matrix that maps the unit square to the rectangle in
+/// which the image is drawn.
 struct PdfLayout {
     width: f32,
     height: f32,

@@ -1,18 +1,18 @@
-//! Fills: tints of colours that colour-blind people can distinguish (Okabe and Ito 2008), each with
-//! its own pattern, and light enough for text on top of them.
+//! Fills: tints of colours that colour-blind people can distinguish (Okabe and Ito 2008). Each fill
+//! has its own pattern and is light enough for text on top.
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::ProjectedArea;
 use crate::tiles::assign_colours;
 
-/// The background: sea, and land outside the dataset.
+/// The colour of the background: sea, and land outside the dataset.
 pub(super) const BACKGROUND: &str = "#edf1f4";
-/// Land within the dataset that the layer does not cover.
+/// The colour of land within the dataset that the layer does not cover.
 pub(super) const LAND: &str = "#fbfaf7";
-/// Text and borders.
+/// The colour of text and borders.
 pub(super) const INK: &str = "#212b32";
-/// Areas around the selected one.
+/// The colour of areas around the selected area.
 pub(super) const SURROUNDINGS: &str = "#ffffff";
 
 /// A fill: a tint with a repeated pattern.
@@ -51,7 +51,8 @@ pub(super) const FILLS: [PatternFill; 7] = [
     fill("#f1dde9", "#b56f9a", 10, "M0 0L10 10M0 10L10 0"),
 ];
 
-/// Assigns each area the index of a fill; areas that share a border differ, if seven suffice.
+/// Assigns each area the index of a fill. Areas that share a border have different fills, if seven
+/// fills suffice.
 pub(super) fn assign_fills(areas: &[ProjectedArea]) -> Vec<usize> {
     assign_colours(&neighbours(areas), FILLS.len())
 }

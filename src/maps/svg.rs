@@ -1,4 +1,4 @@
-//! Writes a map as SVG: heading, map, scale bar and north arrow, legend, and sources.
+//! Writes a map as SVG, with a heading, a scale bar, a north arrow, a legend and the sources.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -19,7 +19,8 @@ const LEGEND_SIZE: f64 = 12.0;
 const SOURCE_SIZE: f64 = 10.0;
 /// The distance from the top of a line to its baseline, in font sizes.
 const ASCENT: f64 = 0.92;
-/// The height of the strip under the map that has the scale bar and the north arrow, in CSS pixels.
+/// The height in CSS pixels of the strip with the scale bar and the north arrow, which is under the
+/// map.
 const SCALE_STRIP_HEIGHT: f64 = 34.0;
 /// The diameter of the marker, including its halo, in CSS pixels.
 pub(super) const MARKER_SIZE: f64 = 22.0;
@@ -199,8 +200,8 @@ impl MapScene<'_> {
         self.request.area.as_deref() == Some(area.id.as_str())
     }
 
-    /// Returns whether the area has a pattern: it is selected, or no area is and the layer is a
-    /// partition.
+    /// Returns whether the area has a pattern: either the area is selected, or no area is selected
+    /// and the layer is a partition.
     fn is_patterned(&self, area: &ProjectedArea) -> bool {
         match self.request.area {
             Some(_) => self.is_selected(area),
@@ -295,7 +296,7 @@ impl MapScene<'_> {
             let (colour, opacity) = match (is_patterned, self.is_partition) {
                 (true, _) => (FILLS[fill].tint, ""),
                 (false, true) => (SURROUNDINGS, ""),
-                // Translucent, so that overlapping areas show through.
+                // The fill is translucent, so that overlapping areas show through.
                 (false, false) => (FILLS[fill].tint, " fill-opacity=\".25\""),
             };
             let _ = writeln!(
@@ -330,7 +331,8 @@ impl MapScene<'_> {
         }
     }
 
-    /// Writes leader lines first, so that no label is crossed by one.
+    /// Writes the labels. All leader lines are written first, so that no leader line crosses a
+    /// label.
     fn write_labels(&self, out: &mut String) {
         for label in self.labels {
             if let AreaLabel::Number {
@@ -363,7 +365,8 @@ impl MapScene<'_> {
         unnamed
     }
 
-    /// Returns the number of each area that has one; they count from 1 in the order of the legend.
+    /// Returns the number of each area that has a number. Numbers count from 1, in the order of the
+    /// legend.
     fn numbers(&self) -> Vec<Option<usize>> {
         let mut numbers = vec![None; self.areas.len()];
         let unnamed = self.unnamed().into_iter();
@@ -375,7 +378,7 @@ impl MapScene<'_> {
         numbers
     }
 
-    /// Writes the legend and returns the y coordinate of its bottom.
+    /// Writes the legend and returns the y coordinate of the bottom of the legend.
     fn write_legend(&self, out: &mut String, top: f64) -> f64 {
         let numbers = self.numbers();
         let entries: Vec<(String, String)> = self
@@ -417,7 +420,7 @@ impl MapScene<'_> {
     }
 
     /// Writes legend entries in as many columns as fit, column by column, and returns the y
-    /// coordinate of the bottom.
+    /// coordinate of the bottom of the columns.
     fn write_columns(&self, out: &mut String, entries: &[(String, String)], top: f64) -> f64 {
         const COLUMN_GAP: f64 = 16.0;
         let content_width = self.page.content_width();
@@ -432,7 +435,7 @@ impl MapScene<'_> {
             .find(|&count| f64::from(count) * column_width <= content_width + COLUMN_GAP)
             .unwrap_or(1);
         let rows = entries.len().div_ceil(columns as usize);
-        // Half a pixel of slack, so that rounding does not wrap the widest name.
+        // There is half a pixel of slack, so that rounding does not wrap the widest name.
         let name_width_max = column_width - COLUMN_GAP - number_width - 4.5;
         let wrapped: Vec<Vec<String>> = entries
             .iter()
@@ -509,7 +512,7 @@ impl MapScene<'_> {
         );
     }
 
-    /// Returns the text alternative.
+    /// Returns the text alternative of the map.
     fn description(&self) -> String {
         let day = long_date(self.request.day);
         let selected = self.areas.iter().find(|area| self.is_selected(area));
@@ -670,8 +673,8 @@ fn tenth(value: f64) -> Hundredths {
     Hundredths(round_to(value, 10.0) * 10)
 }
 
-/// Returns the longest distance of 1, 2 or 5 times a power of ten metres up to `metres_max`, and
-/// its label.
+/// Returns the longest distance up to `metres_max` that is 1, 2 or 5 times a power of ten metres,
+/// and its label.
 fn scale_bar(metres_max: f64) -> (f64, String) {
     let distances =
         (0_i32..7).flat_map(|power| [1.0, 2.0, 5.0].map(|leading| leading * 10_f64.powi(power)));
@@ -714,7 +717,7 @@ fn source_text(index: &Index) -> String {
     )
 }
 
-/// Formats an ISO 8601 date; other text is returned as it is.
+/// Formats an ISO 8601 date; any other text is returned unchanged.
 fn long_date_of(iso: &str) -> String {
     iso.parse().map_or_else(|_| iso.to_string(), long_date)
 }

@@ -5,14 +5,14 @@ use std::sync::LazyLock;
 use ttf_parser::Face;
 
 /// Arimo, which has the metrics of Arial, Helvetica and Liberation Sans, so that a map looks the
-/// same in any of them.
+/// same in any of these fonts.
 pub(super) const REGULAR: &[u8] = include_bytes!("../../data/fonts/Arimo-Regular.ttf");
 pub(super) const BOLD: &[u8] = include_bytes!("../../data/fonts/Arimo-Bold.ttf");
 
 /// The `font-family` of maps.
 pub(super) const FONT_FAMILIES: &str = "Arial, Helvetica, 'Liberation Sans', Arimo, sans-serif";
 
-/// Factor that allows for fonts that are slightly wider.
+/// The factor that allows for fonts that are slightly wider.
 const WIDTH_ALLOWANCE: f64 = 1.04;
 /// The distance between baselines, in font sizes.
 pub(super) const LINE_HEIGHT: f64 = 1.2;
@@ -40,7 +40,8 @@ pub(super) fn width(text: &str, size: f64, weight: FontWeight) -> f64 {
     text.chars().map(advance).sum::<f64>() * size * WIDTH_ALLOWANCE
 }
 
-/// Wraps text between words to lines of at most `max_width`; a longer word gets a line of its own.
+/// Wraps text between words to lines of at most `max_width`; a word that is wider gets a line of
+/// its own.
 pub(super) fn wrap(text: &str, size: f64, weight: FontWeight, max_width: f64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -55,12 +56,12 @@ pub(super) fn wrap(text: &str, size: f64, weight: FontWeight, max_width: f64) ->
     lines
 }
 
-/// Returns the ways to break a name into lines: for each number of lines the narrowest, the fewest
-/// lines first.
+/// Returns the ways to break a name into lines: for each number of lines, the narrowest way. Ways
+/// with the fewest lines come first.
 pub(super) fn line_breaks(name: &str, size: f64, weight: FontWeight) -> Vec<Vec<String>> {
     let full_width = width(name, size, weight);
     let mut layouts: Vec<Vec<String>> = Vec::new();
-    // A narrower layout replaces the last one, unless it needs more lines.
+    // A narrower layout replaces the previous layout, unless the narrower one needs more lines.
     for sixteenths in (0..=16).rev() {
         let max_width = full_width * f64::from(sixteenths) / 16.0;
         let lines = wrap(name, size, weight, max_width);
@@ -96,7 +97,8 @@ mod tests {
 
     #[test]
     fn widths_are_those_of_arial() {
-        // Arial's advances: A 1366, space 569, i 455 of 2,048 to the em.
+        // In Arial, where an em is 2,048 units, the advances of A, the space and i are 1,366, 569
+        // and 455.
         let expected = f64::from(1_366 + 569 + 455) / 2_048.0 * 10.0 * WIDTH_ALLOWANCE;
         assert!((width("A i", 10.0, FontWeight::Regular) - expected).abs() < 0.02);
     }

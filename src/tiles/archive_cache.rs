@@ -15,22 +15,23 @@ pub struct ArchiveCache {
     last: Mutex<Option<CachedArchive>>,
 }
 
-/// The layers of an archive in their revisions, and the archive, or `None` if it was too large.
+/// The layers of an archive in their revisions, and the archive, or `None` if the archive was too
+/// large.
 type CachedArchive = (Vec<LayerRevision>, Option<Arc<TileArchive>>);
 
 impl ArchiveCache {
-    /// Returns the archive of all tiles on a date if it is cached: `Some(None)` if it was too
-    /// large.
+    /// Returns the archive of all tiles on a date if it is cached: `Some(None)` if the archive was
+    /// too large.
     pub fn get(&self, index: &Index, day: Date) -> Option<Option<Arc<TileArchive>>> {
         let cached = lock(&self.last);
         let (revisions, archive) = cached.as_ref()?;
         (*revisions == revisions_with_geometry(index, day)).then(|| archive.clone())
     }
 
-    /// Builds the archive of all tiles on a date and caches it in place of the last one.
+    /// Builds the archive of all tiles on a date and caches it in place of the previous archive.
     ///
-    /// Returns `None` if it would be larger than [`ARCHIVE_BYTES_MAX`]. Takes seconds, or minutes
-    /// for a large dataset.
+    /// Returns `None` if the archive would be larger than [`ARCHIVE_BYTES_MAX`]. Building takes
+    /// seconds, or minutes for a large dataset.
     ///
     /// # Errors
     /// If a tile cannot be encoded.

@@ -14,14 +14,14 @@ use super::planar_graph::{FaceLabels, LabelId, PlanarGraph};
 /// A chain of edges with the same areas on each side.
 #[derive(Debug, Clone)]
 pub(super) struct BoundaryArc {
-    /// Indices of the graph's points; a closed arc does not repeat its first one.
+    /// The indices of the graph's points; a closed arc does not repeat its first point.
     pub(super) points: Vec<u32>,
     pub(super) label: LabelId,
-    /// Whether it is a ring without a node.
+    /// Whether the arc is a ring without a node.
     pub(super) is_closed: bool,
 }
 
-/// Joins the edges of a graph into arcs; each edge is part of exactly one.
+/// Joins the edges of a graph into arcs; each edge is part of exactly one arc.
 pub(super) fn build_arcs(graph: &PlanarGraph, labels: &mut FaceLabels) -> Vec<BoundaryArc> {
     let incident = IncidentEdges::new(graph);
     let mut is_used = vec![false; graph.edges.len()];
@@ -30,7 +30,7 @@ pub(super) fn build_arcs(graph: &PlanarGraph, labels: &mut FaceLabels) -> Vec<Bo
         if is_used[edge] {
             continue;
         }
-        // Walk back to the start of the arc, then forwards along it.
+        // The search goes back to the start of the arc, then forwards along the arc.
         let seed = HalfEdge {
             edge,
             is_forward: true,
@@ -104,7 +104,7 @@ impl HalfEdge {
 
 /// The edges that end in each point of a graph.
 pub(super) struct IncidentEdges {
-    /// The start of each point's edges in `edges`, and the end of the last.
+    /// The start of each point's edges in `edges`, and the end of the last point's edges.
     starts: Vec<u32>,
     edges: Vec<u32>,
 }
@@ -137,11 +137,11 @@ impl IncidentEdges {
         &self.edges[self.starts[point] as usize..self.starts[point + 1] as usize]
     }
 
-    /// Returns the edge that continues the arc at the end of a half-edge, or `None` if that is a
-    /// node.
+    /// Returns the edge that continues the arc at the end of a half-edge, or `None` if that end is
+    /// a node.
     ///
-    /// It must have the same areas on each side, and be the only other edge there that must not be
-    /// crossed.
+    /// The edge must have the same areas on each side, and be the only other edge at that end that
+    /// the arc must not cross.
     fn continuation(
         &self,
         graph: &PlanarGraph,
@@ -194,7 +194,7 @@ mod tests {
     fn a_shared_border_is_one_arc() {
         let west: &[IntCoord] = &[(0, 0), (10, 0), (12, 5), (10, 10), (0, 10)];
         let east: &[IntCoord] = &[(10, 0), (20, 0), (20, 10), (10, 10), (12, 5)];
-        // Two coasts of four vertices, and the border of three.
+        // Each of the two coasts has four vertices, and the border has three.
         assert_eq!(arc_lengths(&[west, east], true), (vec![3, 4, 4], vec![]));
     }
 
@@ -205,7 +205,7 @@ mod tests {
         let hole: &[IntCoord] = &[(3, 3), (3, 6), (6, 6), (6, 3)];
         let mut labels = FaceLabels::new(true);
         let mut graph = graph_of(&[island, outer], &mut labels);
-        // The ring of the enclave, and the same ring in the opposite direction as a hole.
+        // The enclave and the hole have the same ring in opposite directions.
         let enclave: Vec<IntCoord> = hole.iter().rev().copied().collect();
         for (area, ring) in [(1, hole), (2, &enclave[..])] {
             let label = labels.intern(Box::new([(area, true)]));

@@ -1,8 +1,9 @@
-//! The operator's basemap: a PMTiles 3 file, possibly of gigabytes, of which only the necessary
-//! parts are read.
+//! The operator's basemap: a PMTiles 3 file. The file may have many gigabytes, so only the
+//! necessary parts are read.
 //!
 //! The file is opened once, so a file that replaces it under the same name is ignored until a
-//! restart. If it is overwritten in place, that is detected at the next tile, which then fails.
+//! restart. If the file is overwritten in place, the next request for a tile detects this and
+//! fails.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -21,18 +22,19 @@ use super::pmtiles::ARCHIVE_ZOOM;
 use super::{ContentEncoding, TileCoord};
 use crate::dataset::manifest::sha256_hex;
 
-/// The highest zoom that is served: the address of a deeper tile could identify a house.
+/// The highest zoom that is served: the address of a tile of a higher zoom could identify a house.
 pub const BASEMAP_ZOOM_MAX: u8 = ARCHIVE_ZOOM;
 
 /// The length of the header (PMTiles 3, section 3).
 const HEADER_BYTES: usize = 127;
-/// The header and the root directory are within this many bytes (PMTiles 3, section 4).
+/// The number of bytes at the start of the file that contain the header and the root directory
+/// (PMTiles 3, section 4).
 const FRONT_BYTES: usize = 16_384;
-/// The limit on a single read: a tile or a directory.
+/// The maximum number of bytes in a single read, of a tile or a directory.
 const READ_BYTES_MAX: usize = 32 << 20;
-/// The limit on cached leaf directories.
+/// The limit on cached leaf directories, in bytes.
 const LEAF_DIRECTORIES_BYTES_MAX: usize = 32 << 20;
-/// The limit on an attribution, which is usually a line or two, in characters.
+/// The maximum number of characters in an attribution, which is usually a line or two.
 const ATTRIBUTION_CHARS_MAX: usize = 300;
 
 /// Why a file cannot be used as a basemap.
@@ -47,7 +49,7 @@ pub enum BasemapError {
     /// The version is not 3.
     #[error("not PMTiles version 3; `pmtiles convert` converts older versions")]
     UnsupportedVersion,
-    /// The file is shorter than its header says, perhaps because copying it was interrupted.
+    /// The file is shorter than its header states, perhaps because copying was interrupted.
     #[error("the file is truncated: it has {length} bytes of {expected}")]
     Truncated {
         /// The length of the file, in bytes.
@@ -121,18 +123,19 @@ pub struct Basemap {
     pub tile_encoding: ContentEncoding,
     /// The minimum and maximum zoom that are served.
     pub zooms: (u8, u8),
-    /// The bounding box: west, south, east, north in degrees. `None` if the file does not have one.
+    /// The bounding box: west, south, east, north in degrees. `None` if the file does not have a
+    /// bounding box.
     pub bounds: Option<[f64; 4]>,
-    /// The attribution in plain text; empty if the file does not have one.
+    /// The attribution in plain text; empty if the file does not have an attribution.
     pub attribution: String,
-    /// Hexadecimal digits that identify the file, from its first 16 KiB, its metadata and its
-    /// length.
+    /// Hexadecimal digits that identify the file, derived from its first 16 KiB, its metadata and
+    /// its length.
     pub edition: String,
 }
 
 impl Basemap {
-    /// Opens and checks a file. Must not be called within an async runtime, because it starts its
-    /// own.
+    /// Opens and checks a file. This function starts an async runtime, so it must not be called
+    /// within another async runtime.
     ///
     /// # Errors
     /// If the file cannot be read, or its tiles cannot be drawn.
@@ -167,7 +170,8 @@ impl Basemap {
         })
     }
 
-    /// Returns a tile as it is compressed in the file, or `None` if the file does not have it.
+    /// Returns a tile as it is compressed in the file, or `None` if the file does not have the
+    /// tile.
     ///
     /// # Errors
     /// If the file is invalid, or has been overwritten.
@@ -211,8 +215,8 @@ fn parse_header(front: &[u8], length: u64) -> Result<Header, BasemapError> {
     if header.spec_version() != 3 {
         return Err(BasemapError::UnsupportedVersion);
     }
-    // The offsets and lengths of its four sections: root directory, metadata, leaf directories,
-    // tile data.
+    // The header has the offsets and lengths of the file's four sections: root directory, metadata,
+    // leaf directories, tile data.
     let u64_at = |position: usize| {
         u64::from_le_bytes(
             head[position..position + 8]
@@ -274,7 +278,8 @@ fn tile_encoding(compression: Compression) -> Result<ContentEncoding, BasemapErr
     }
 }
 
-/// Returns the bounding box in the header, or `None` if it is empty: some writers leave it zero.
+/// Returns the bounding box in the header, or `None` if the box is empty, because some writers
+/// leave its values zero.
 fn bounds(header: &Header) -> Option<[f64; 4]> {
     let (west, south) = (header.min_longitude, header.min_latitude);
     let (east, north) = (header.max_longitude, header.max_latitude);
@@ -327,12 +332,12 @@ impl From<PmtError> for BasemapError {
     }
 }
 
-/// The open file, read on threads that may block.
+/// The open file, which is read on threads that may block.
 struct PmtilesFile(Arc<File>);
 
 impl AsyncBackend for PmtilesFile {
-    /// Reads a part of the file, with its length and modification time as version: the reader fails
-    /// if that changes.
+    /// Reads a part of the file. The version consists of the file's length and modification time:
+    /// if the version changes, the reader fails.
     async fn read(&self, offset: u64, length: usize) -> PmtResult<BackendResponse> {
         if length > READ_BYTES_MAX {
             return Err(PmtError::InvalidEntry);
@@ -379,8 +384,8 @@ fn read_at(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
 struct LeafDirectoryCache(Mutex<VecDeque<(u64, Directory)>>);
 
 impl LeafDirectoryCache {
-    /// Returns the entry of a tile in a directory if the directory is cached: `Some(None)` if it
-    /// has no such tile.
+    /// Returns the entry of a tile in a directory if the directory is cached: `Some(None)` if the
+    /// cached directory does not have the tile.
     fn find(&self, offset: u64, tile: TileId) -> Option<Option<DirEntry>> {
         let cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (_, directory) = cached.iter().find(|entry| entry.0 == offset)?;

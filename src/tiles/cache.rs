@@ -1,15 +1,16 @@
 //! The cache of one dataset's tiles, dropped with the dataset.
 //!
 //! - [`TiledLayer`]s, by layer and revision. A revision lasts from one date on which the layer
-//!   changes to the next, so any number of dates share a few revisions. Bounded in bytes; the least
-//!   recently used is evicted.
+//!   changes to the next, so any number of dates share a few revisions. The total size is limited
+//!   in bytes, and the least recently used layer is evicted.
 //! - Tiles of zooms up to [`CACHED_ZOOM_MAX`], each encoded once for every encoding that is
-//!   requested. Bounded in bytes; in sixteen shards, whose locks are taken only for a look-up and
-//!   an `Arc` clone. Tiles are evicted by the CLOCK algorithm: the oldest tile that has not been
-//!   used since the hand last passed it.
+//!   requested. The total size is limited in bytes. The tiles are in sixteen shards, whose locks
+//!   are held only for a look-up and an `Arc` clone. The CLOCK algorithm evicts the oldest tile
+//!   that has not been used since the hand last passed it.
 //!
-//! Deeper tiles are built for each request, which takes microseconds once the layer is cached. They
-//! cover only a few houses, so caching them would record which locations were viewed.
+//! Tiles of higher zooms are built for each request, which takes microseconds once the layer is
+//! cached. Such tiles cover only a few houses, so caching them would record which locations were
+//! viewed.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -28,32 +29,32 @@ use crate::dataset::manifest::sha256_hex;
 use crate::domain::Layer;
 use crate::index::Index;
 
-/// The highest zoom whose tiles are cached: 1.4 km across in the north of England. The address of a
-/// tile of a higher zoom may reveal where somebody lives, and must not be stored.
+/// The highest zoom whose tiles are cached; such a tile is 1.4 km across in the north of England.
+/// The address of a tile of a higher zoom may reveal where somebody lives, and must not be stored.
 pub const CACHED_ZOOM_MAX: u8 = 14;
 
 /// The limit on the cached tiles of one dataset in all encodings, in bytes.
 const TILES_BYTES_MAX: usize = 128 << 20;
 /// The limit on the cached layers of one dataset, in bytes: 34,753 LSOAs with all zooms take a
-/// fifth of it.
+/// fifth of this limit.
 const LAYERS_BYTES_MAX: usize = 512 << 20;
 const SHARD_COUNT: usize = 16;
 
 /// A content coding of HTTP (RFC 9110, 8.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ContentEncoding {
-    /// Uncompressed.
+    /// No compression.
     Identity,
-    /// RFC 1952, which every client supports.
+    /// gzip (RFC 1952), which every client supports.
     Gzip,
-    /// RFC 8878.
+    /// Zstandard (RFC 8878).
     Zstd,
-    /// RFC 7932, usually the smallest.
+    /// Brotli (RFC 7932), whose output is usually the smallest.
     Brotli,
 }
 
 impl ContentEncoding {
-    /// Every encoding. The last one usually has the smallest output.
+    /// Every encoding. The last encoding usually has the smallest output.
     pub const ALL: [ContentEncoding; 4] = [
         ContentEncoding::Identity,
         ContentEncoding::Gzip,
@@ -82,8 +83,8 @@ impl ContentEncoding {
         self.encode_at(bytes, CompressionLevels::SMALL)
     }
 
-    /// Compresses bytes that are sent once. The result is a little larger, but takes a fraction of
-    /// the time and memory.
+    /// Compresses bytes that are sent once. The result is a little larger, but compression takes a
+    /// fraction of the time and memory.
     ///
     /// # Panics
     /// Never: writing to memory does not fail.
@@ -124,7 +125,7 @@ struct CompressionLevels {
     gzip: u32,
     zstd: i32,
     brotli: i32,
-    /// Binary logarithm of Brotli's window, in bytes.
+    /// The binary logarithm of the size of Brotli's window in bytes.
     brotli_window_bits: i32,
 }
 
@@ -139,7 +140,7 @@ impl CompressionLevels {
         gzip: 5,
         zstd: 3,
         brotli: 4,
-        // 256 KiB, more than any page.
+        // This is 256 KiB, more than any page.
         brotli_window_bits: 18,
     };
 }
@@ -147,7 +148,7 @@ impl CompressionLevels {
 /// The key of a tile: its layers, each in a revision, and its coordinates.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TileKey {
-    /// Sorted, without duplicates.
+    /// The layers, sorted and without duplicates.
     layers: Box<[LayerRevision]>,
     coord: TileCoord,
 }
@@ -211,23 +212,24 @@ impl EncodedBody {
 
     fn uncompressed(&self) -> &Bytes {
         let bytes = self.by_encoding[ContentEncoding::Identity as usize].get();
-        bytes.expect("it was created with them")
+        bytes.expect("the uncompressed bytes are always present")
     }
 
-    /// Returns the bytes in an encoding, if it has been requested before.
+    /// Returns the bytes in an encoding, if the body has been requested in that encoding before.
     pub fn encoded_if_cached(&self, encoding: ContentEncoding) -> Option<Bytes> {
         self.by_encoding[encoding as usize].get().cloned()
     }
 
-    /// Returns the bytes in an encoding; compressing them the first time takes milliseconds.
+    /// Returns the bytes in an encoding. The first request for an encoding takes milliseconds,
+    /// because the bytes are compressed.
     pub fn encoded(&self, encoding: ContentEncoding) -> Bytes {
         let encoded = self.by_encoding[encoding as usize]
             .get_or_init(|| encoding.encode(self.uncompressed()).into());
         encoded.clone()
     }
 
-    /// Returns an upper bound of the memory used, in bytes: no encoding is much larger than the
-    /// bytes themselves.
+    /// Returns an upper bound on the memory used, in bytes: no encoding is much larger than the
+    /// uncompressed bytes.
     pub fn size_bytes(&self) -> usize {
         ContentEncoding::ALL.len() * (self.uncompressed().len() + 256)
     }
@@ -238,14 +240,15 @@ fn digest_of(bytes: &[u8]) -> String {
     sha256_hex(bytes)[..32].to_string()
 }
 
-/// The cached tiles of a dataset, and the layers they are cut from.
+/// The cached tiles of a dataset, and the layers from which the tiles are cut.
 #[derive(Debug)]
 pub struct TileCache {
     shards: [Mutex<CacheShard>; SHARD_COUNT],
     hasher: RandomState,
-    /// Least recently used first.
+    /// The layers, the least recently used first.
     layers: Mutex<Vec<(LayerRevision, Arc<OnceLock<TiledLayer>>)>>,
-    /// Needs no limit: there is one entry per revision.
+    /// The bounding box of each revision of a layer. This map needs no limit, because there is one
+    /// entry per revision.
     bounds: Mutex<BTreeMap<LayerRevision, Option<[f64; 4]>>>,
     tiles_bytes_max: usize,
     layers_bytes_max: usize,
@@ -283,16 +286,16 @@ impl TileCache {
 
     /// Builds a tile and caches it.
     ///
-    /// That takes microseconds to milliseconds; the first tile of a layer, a revision or a zoom
-    /// takes up to a second for the largest layers.
+    /// Building a tile takes microseconds to milliseconds. The first tile of a layer, a revision or
+    /// a zoom takes up to a second for the largest layers.
     ///
     /// # Errors
-    /// See [`TiledLayer::tile`].
+    /// If a tile cannot be encoded; see [`TiledLayer::tile`].
     pub fn build(&self, index: &Index, key: &TileKey) -> MvtResult<Arc<EncodedBody>> {
         let mut bytes = Vec::new();
         for &revision in &key.layers {
-            // A tile is a sequence of layers, so concatenated tiles are one tile with the layers of
-            // both.
+            // A tile is a sequence of layers, so the concatenation of several tiles is a tile with
+            // all their layers.
             let layer = self.layer(index, revision);
             let layer = layer.get_or_init(|| tiled_layer(index, revision, |_| true));
             bytes.extend(layer.tile(key.coord)?.unwrap_or_default());
@@ -315,7 +318,8 @@ impl TileCache {
     ) -> Option<WidgetMap> {
         let revision = (layer, index.revision(layer, day));
         if let (Some(id), false) = (focus, index.is_partition(layer)) {
-            // Only this area is drawn, so the others, perhaps thousands, need not be processed.
+            // Only this area is drawn, so the other areas, perhaps thousands, need not be
+            // processed.
             return tiled_layer(index, revision, |other| other == id).widget_map(focus);
         }
         let layer = self.layer(index, revision);
@@ -324,7 +328,7 @@ impl TileCache {
             .widget_map(focus)
     }
 
-    /// Returns the areas of a layer on a date, simplified for a zoom as tiles are.
+    /// Returns the areas of a layer on a date, simplified for a zoom in the same way as in tiles.
     pub fn outlines(&self, index: &Index, layer: Layer, day: Date, zoom: u8) -> Vec<AreaOutline> {
         let revision = (layer, index.revision(layer, day));
         let layer = self.layer(index, revision);
@@ -382,7 +386,7 @@ fn layers_size_bytes(layers: &[(LayerRevision, Arc<OnceLock<TiledLayer>>)]) -> u
         .sum()
 }
 
-/// Builds a layer's revision from the areas that have geometry and whose id is included.
+/// Builds a revision of a layer from those areas that have geometry and whose id is included.
 fn tiled_layer(
     index: &Index,
     (layer, revision): LayerRevision,
@@ -411,7 +415,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 #[derive(Debug, Default)]
 struct CacheShard {
     tiles: HashMap<TileKey, CacheEntry>,
-    /// Oldest first.
+    /// The keys of the tiles, the oldest first.
     order: VecDeque<TileKey>,
     bytes: usize,
 }
@@ -420,7 +424,7 @@ struct CacheShard {
 struct CacheEntry {
     body: Arc<EncodedBody>,
     size_bytes: usize,
-    /// Whether it was used since the hand of the CLOCK algorithm last passed it.
+    /// Whether the tile has been used since the hand of the CLOCK algorithm last passed it.
     is_used: AtomicBool,
 }
 

@@ -9,8 +9,9 @@
 //! ```
 //!
 //! Each area is then closed along the boundary. As many edges enter each vertex as leave it, which
-//! determines the edges along the boundary up to a constant: the smallest flow is 0 or, if none of
-//! the area's edges meets the boundary, the size of the area decides.
+//! determines the flow along the boundary up to a constant: the smallest flow is 0. If none of the
+//! area's edges meets the boundary, the size of the area shows whether the boundary is inside the
+//! area.
 //!
 //! Rejected: clipping ring by ring (Sutherland–Hodgman), as earlier versions did. It leaves
 //! coincident edges along the boundary, and a clipped edge may pass a vertex near the boundary on
@@ -20,22 +21,22 @@ use super::grid::{IntCoord, PixelGrid, cross, div_round, sort_along};
 use super::polygonize::{DirectedEdge, IntPolygon, cancel_opposites, polygonize};
 use super::zoom_level::{AreaGeometry, AreaShape, ZoomCoord, ZoomLevel};
 
-/// An axis-parallel square to clip to.
+/// The square to which areas are clipped. Its sides are parallel to the axes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ClipRect {
     pub(super) min: IntCoord,
     pub(super) max: IntCoord,
 }
 
-/// What remains of an area in a [`ClipRect`].
+/// The part of an area that is inside a [`ClipRect`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ClippedArea {
     Polygons(Vec<IntPolygon>),
     Point(IntCoord),
 }
 
-/// Clips the areas of a zoom level; returns those that intersect the rectangle, by index and in
-/// order.
+/// Clips the areas of a zoom level. Returns the areas that intersect the rectangle, in order, each
+/// with its index.
 ///
 /// Each unit of the level is `factor` units of the rectangle.
 pub(super) fn clip(level: &ZoomLevel, rect: ClipRect, factor: i64) -> Vec<(usize, ClippedArea)> {
@@ -70,8 +71,8 @@ pub(super) fn clip(level: &ZoomLevel, rect: ClipRect, factor: i64) -> Vec<(usize
         .collect();
     let all_offsets = rect.perimeter_offsets(edges.iter().flatten());
     for ((index, rings), edges) in crossing.into_iter().zip(edges) {
-        // In a partition, a neighbour's vertex is a vertex of this area too; among overlapping
-        // areas it is not.
+        // In a partition, a neighbour's vertex is a vertex of this area too; if areas overlap, it
+        // need not be.
         let offsets = if level.is_partition {
             all_offsets.clone()
         } else {
@@ -124,7 +125,7 @@ impl ClipRect {
     }
 
     /// Returns the distance of a point along the boundary from the corner `min`, with the interior
-    /// on the left, or `None` if it is not on the boundary.
+    /// on the left, or `None` if the point is not on the boundary.
     fn perimeter_offset(self, (x, y): IntCoord) -> Option<i64> {
         let side = self.side();
         if !self.covers((x, y)) {
@@ -181,7 +182,7 @@ impl ClipRect {
         mut edges: Vec<DirectedEdge>,
         offsets: &[i64],
     ) -> Vec<DirectedEdge> {
-        // How many edges leave each boundary vertex, less those that enter it.
+        // The number of edges that leave each boundary vertex, minus the number that enter it.
         let mut net_outgoing: Vec<(i64, i64)> = Vec::new();
         for &(from, to) in &edges {
             net_outgoing.extend(self.perimeter_offset(from).map(|offset| (offset, 1)));
@@ -210,9 +211,11 @@ impl ClipRect {
         edges
     }
 
-    /// Returns whether an area none of whose edges meets the boundary contains all of the boundary.
+    /// Returns whether an area contains all of the boundary, provided that none of the area's edges
+    /// meets the boundary.
     ///
-    /// If so, the area inside exceeds what its edges inside enclose by the whole square.
+    /// If so, the part of the area inside the rectangle is larger than what its edges inside the
+    /// rectangle enclose, by the size of the whole square.
     fn is_boundary_inside(self, rings: &[Vec<IntCoord>], edges: &[DirectedEdge]) -> bool {
         let doubled_inside: f64 = rings
             .iter()
@@ -220,15 +223,15 @@ impl ClipRect {
             .sum();
         let doubled = |edge: &DirectedEdge| cross(self.min, edge.0, edge.1) as f64;
         let doubled_enclosed: f64 = edges.iter().map(doubled).sum();
-        // The difference is doubled, so this tests whether it exceeds half of the area of the
-        // square.
+        // The difference is doubled, so this tests whether the difference exceeds half of the area
+        // of the square.
         doubled_inside - doubled_enclosed > (self.side() * self.side()) as f64
     }
 
     /// Returns twice the area of a ring within the rectangle.
     ///
-    /// Sutherland–Hodgman suffices here: the coincident edges that it leaves along the sides have no
-    /// area.
+    /// Sutherland–Hodgman suffices for this: the coincident edges that it leaves along the sides
+    /// enclose no area.
     fn doubled_area_inside(self, ring: &[IntCoord]) -> f64 {
         let side = self.side() as f64;
         let mut ring: Vec<[f64; 2]> = ring
@@ -265,7 +268,7 @@ impl ClipRect {
     }
 }
 
-/// A side of a [`ClipRect`]: its fixed coordinate, and the range of the other one.
+/// A side of a [`ClipRect`]: its fixed coordinate, and the range of the other coordinate.
 #[derive(Debug, Clone, Copy)]
 struct RectSide {
     fixed: i64,
@@ -276,7 +279,7 @@ struct RectSide {
 /// The points where edges cross the boundary of a rectangle, and its corners.
 struct BoundaryPoints {
     rect: ClipRect,
-    /// By side (x min, x max, y min, y max): the varying coordinate of each point, in order.
+    /// For each side (x min, x max, y min, y max), the varying coordinates of the points, in order.
     by_side: [Vec<i64>; 4],
 }
 
@@ -329,8 +332,8 @@ impl BoundaryPoints {
                 self.by_side[side].extend(ends.filter(|value| (start..=end).contains(value)));
                 continue;
             }
-            // Exact, so that both neighbours get the same point, whichever direction their edges
-            // have.
+            // The intersection is exact, so that both neighbours get the same point, whatever the
+            // direction of their edges.
             let (rise, run) = (i128::from(b.1 - a.1), i128::from(b.0 - a.0));
             let offset = rise * i128::from(fixed - a.0);
             let is_at_or_above =
@@ -371,7 +374,7 @@ impl BoundaryPoints {
         edges
     }
 
-    /// Adds the boundary points whose hot pixels an edge hits, other than its ends.
+    /// Adds the boundary points whose hot pixels an edge hits, except the ends of the edge.
     fn add_hits(&self, a: IntCoord, b: IntCoord, route: &mut Vec<IntCoord>) {
         let grid = PixelGrid::new(1);
         for (side, points) in self.by_side.iter().enumerate() {
@@ -402,7 +405,7 @@ impl BoundaryPoints {
     }
 }
 
-/// Swaps the axes where necessary, so that the one that is constant along a side comes first. This
+/// Swaps the axes where necessary, so that the axis that is constant along a side comes first. This
 /// function is its own inverse.
 fn fixed_axis_first((x, y): IntCoord, side: usize) -> IntCoord {
     if side < 2 { (x, y) } else { (y, x) }

@@ -3,16 +3,16 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-/// Assigns each area a colour from 0 to `count - 1`; adjacent areas differ, if `count` colours
-/// suffice for this greedy method.
+/// Assigns each area a colour from 0 to `count - 1`; adjacent areas have different colours, if
+/// `count` colours suffice for this greedy method.
 ///
 /// The colours are used about equally often. `neighbours` has, for each area, the indices of the
 /// areas adjacent to it.
 pub(crate) fn assign_colours(neighbours: &[BTreeSet<usize>], count: usize) -> Vec<usize> {
     let mut colours: Vec<Option<usize>> = vec![None; neighbours.len()];
     let mut uses = vec![0_usize; count];
-    // Areas with the most neighbours first, because they have the least choice (Welsh and Powell
-    // 1967).
+    // The areas with the most neighbours come first, because they have the fewest possible colours
+    // (Welsh and Powell 1967).
     let mut order: Vec<usize> = (0..neighbours.len()).collect();
     order.sort_by_key(|&area| Reverse(neighbours[area].len()));
     for area in order {
@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn adjacent_areas_differ_if_there_are_enough_colours() {
-        // A hub and a rim of five need four colours.
+        // A hub and a rim of five areas need four colours.
         let rim = |index: usize| BTreeSet::from([0, (index + 3) % 5 + 1, index % 5 + 1]);
         let mut wheel = vec![BTreeSet::from([1, 2, 3, 4, 5])];
         wheel.extend((1..=5).map(rim));

@@ -1,13 +1,14 @@
-//! The topology of a layer's areas on a date, independent of zoom: shared edges, noded and
-//! projected.
+//! The topology of a layer's areas on a date, independent of zoom: the shared edges, which are
+//! noded and then projected.
 //!
 //! Edges are shared where areas coincide to the millimetre on the British National Grid; a vertex
-//! of one area on another's edge becomes a vertex of both. Projection comes after that:
-//! a straight line on one grid is curved on another, by 16 mm in the middle of a kilometre, so a
-//! border with different vertices on its two sides would come apart.
+//! of one area on another's edge becomes a vertex of both. The vertices are projected only after
+//! that, because a line that is straight on one grid is curved on another grid, and deviates by 16
+//! mm in the middle of a kilometre. A border with different vertices on its two sides would
+//! therefore come apart.
 //!
-//! Where the edges of areas cross, which they do not in a valid partition, they are noded at the
-//! intersections.
+//! Where the edges of areas cross, which does not happen in a valid partition, the edges are noded
+//! at the intersections.
 
 use std::collections::HashMap;
 
@@ -15,11 +16,11 @@ use super::grid::{IntCoord, cross_properly, doubled_area, intersection, sort_alo
 use super::planar_graph::{FaceLabels, GraphEdge, PlanarGraph, snap_round};
 use crate::domain::{Boundary, GridPolygon};
 
-/// Binary logarithm of the number of units around the Earth. A unit is 0.6 mm at the equator.
+/// The binary logarithm of the number of units around the Earth. A unit is 0.6 mm at the equator.
 pub(super) const WORLD_BITS: u32 = 36;
 
-/// Rounding an intersection may make other edges cross; one round is enough for all real data so
-/// far.
+/// The maximum number of rounds of noding. Rounding an intersection may make other edges cross, but
+/// one round is enough for all real data so far.
 const NODING_ROUNDS_MAX: usize = 8;
 
 /// The shared edges of a layer, in Web Mercator units with y to the south.
@@ -27,8 +28,8 @@ const NODING_ROUNDS_MAX: usize = 8;
 pub(super) struct CoverageTopology {
     pub(super) graph: PlanarGraph,
     pub(super) labels: FaceLabels,
-    /// The point that represents each area when it is too small to draw: the centre of the bounding
-    /// box of its largest ring. `None` if it has no geometry.
+    /// The point that represents each area if the area is too small to draw: the centre of the
+    /// bounding box of its largest ring. `None` if the area has no geometry.
     pub(super) centres: Vec<Option<IntCoord>>,
 }
 
@@ -66,8 +67,8 @@ impl CoverageTopology {
 
 /// Builds the graph of boundaries on the British National Grid, in millimetres with y to the south.
 ///
-/// Exteriors have positive areas and holes negative ones. `degrees` receives the longitude and
-/// latitude of every point (WGS84).
+/// Exteriors have positive areas, and holes have negative areas. `degrees` receives the longitude
+/// and latitude of every point (WGS84).
 pub(super) fn graph_on_grid(
     boundaries: &[&Boundary],
     labels: &mut FaceLabels,
@@ -118,7 +119,7 @@ pub(super) fn graph_on_grid(
 }
 
 /// Projects longitude and latitude to Web Mercator (EPSG:3857), in units of which 2^[`WORLD_BITS`]
-/// go around the Earth.
+/// make up the length of the equator.
 pub(super) fn project((lon, lat): (f64, f64)) -> IntCoord {
     let east = lon / 360.0 + 0.5;
     let south = 0.5 - lat.to_radians().tan().asinh() / std::f64::consts::TAU;
@@ -128,7 +129,8 @@ pub(super) fn project((lon, lat): (f64, f64)) -> IntCoord {
     (to_units(east), to_units(south))
 }
 
-/// Returns the longitude and latitude of a point in units of which 2^`bits` go around the Earth.
+/// Returns the longitude and latitude of a point that is given in units of which 2^`bits` make up
+/// the length of the equator.
 pub(super) fn unproject((x, y): IntCoord, bits: u32) -> (f64, f64) {
     let units = (1_u64 << bits) as f64;
     let (east, south) = (x as f64 / units, y as f64 / units);
@@ -175,8 +177,8 @@ fn node_crossings(graph: PlanarGraph, labels: &mut FaceLabels) -> PlanarGraph {
     graph
 }
 
-/// Returns the crossings of edges that must not cross: edge index and intersection, one entry for
-/// each of the two edges, in order.
+/// Returns the crossings of edges that must not cross. Each crossing has an entry for each of its
+/// two edges, with the index of the edge and the intersection. The entries are in order.
 fn find_crossings(graph: &PlanarGraph, labels: &FaceLabels) -> Vec<(usize, IntCoord)> {
     let ends = |edge: &GraphEdge| {
         (
@@ -213,7 +215,7 @@ fn for_each_candidate_pair(graph: &PlanarGraph, mut visit: impl FnMut(usize, usi
         .collect();
     let min_y = boxes.iter().map(|bbox| bbox[1]).min().unwrap_or(0);
     let max_y = boxes.iter().map(|bbox| bbox[3]).max().unwrap_or(0);
-    // Each horizontal band is swept separately, so that few edges are active at a time.
+    // Each horizontal band is swept separately, so that few edges are active at the same time.
     let band_count = (boxes.len() / 256).clamp(1, 1_024);
     let band_height = (max_y - min_y) / i64::try_from(band_count).expect("few") + 1;
     let band_of = |y: i64| usize::try_from((y - min_y) / band_height).expect("not above min_y");
@@ -232,7 +234,8 @@ fn for_each_candidate_pair(graph: &PlanarGraph, mut visit: impl FnMut(usize, usi
             for &other in &active {
                 let [_, other_north, _, other_south] = boxes[other];
                 let top = north.max(other_north);
-                // Only in the first band that has both, so that each pair is visited once.
+                // A pair is visited only in the first band that has both edges, so that it is
+                // visited once.
                 if top <= south.min(other_south) && band_of(top) == band {
                     visit(edge, other);
                 }
@@ -242,7 +245,7 @@ fn for_each_candidate_pair(graph: &PlanarGraph, mut visit: impl FnMut(usize, usi
     }
 }
 
-/// Splits edges at points, which are in order of edge index.
+/// Splits edges at points. The points are in order of edge index.
 fn split_edges(mut graph: PlanarGraph, crossings: Vec<(usize, IntCoord)>) -> PlanarGraph {
     for of_edge in crossings.chunk_by(|a, b| a.0 == b.0) {
         let GraphEdge { from, to, label } = graph.edges[of_edge[0].0];

@@ -6,8 +6,8 @@
 
 /// A position in whole units, x to the east and y to the south.
 ///
-/// A tuple rather than `geo::Coord<i64>`, which has no order: graph vertices are sorted and
-/// searched.
+/// This is a tuple rather than `geo::Coord<i64>`, because graph vertices are sorted and searched,
+/// and `geo::Coord` has no order.
 pub(super) type IntCoord = (i64, i64);
 
 /// Returns twice the signed area of the triangle `origin`, `a`, `b`: positive where `b` is to the
@@ -66,7 +66,7 @@ pub(super) fn div_round(dividend: i128, divisor: i128) -> i128 {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PixelGrid {
     step: i64,
-    /// Offset of the pixels in half units: 1 if the step is even, otherwise 0.
+    /// The offset of the pixels in half units: 1 if the step is even, otherwise 0.
     half_units: i64,
 }
 
@@ -94,7 +94,7 @@ impl PixelGrid {
 
     /// Returns whether the segment from `a` to `b`, in units, hits the pixel of a grid point.
     pub(super) fn segment_hits(self, a: IntCoord, b: IntCoord, point: IntCoord) -> bool {
-        // In half units, so that the centre of the pixel is a whole number.
+        // Coordinates are in half units, so that those of the pixel's centre are whole numbers.
         let centre = |steps: i64| 2 * steps * self.step - self.half_units;
         let (x, y) = (centre(point.0), centre(point.1));
         let is_beside = |start: i64, end: i64, centre: i64| {
@@ -119,17 +119,18 @@ pub(super) fn sort_along(points: &mut [IntCoord], a: IntCoord, b: IntCoord) {
 #[derive(Debug)]
 pub(super) struct PointGrid {
     min: IntCoord,
-    /// Binary logarithm of a cell's side.
+    /// The binary logarithm of a cell's side.
     cell_bits: u32,
     columns: usize,
     rows: usize,
-    /// The start of each cell's points in `points`, row by row, and the end of the last.
+    /// The start of each cell's points in `points`, row by row, and the end of the last cell's
+    /// points.
     starts: Vec<u32>,
     points: Vec<u32>,
 }
 
 impl PointGrid {
-    /// Indexes points, with about one cell for each.
+    /// Indexes points, with about one cell for each point.
     pub(super) fn new(points: &[IntCoord]) -> PointGrid {
         let min_of = |axis: fn(&IntCoord) -> i64| points.iter().map(axis).min().unwrap_or(0);
         let max_of = |axis: fn(&IntCoord) -> i64| points.iter().map(axis).max().unwrap_or(0);
@@ -153,7 +154,7 @@ impl PointGrid {
             starts: Vec::new(),
             points: vec![0; points.len()],
         };
-        // A counting sort by cell.
+        // The points are sorted by cell with a counting sort.
         let cells: Vec<usize> = points
             .iter()
             .map(|&(x, y)| grid.row(y) * grid.columns + grid.column(x))
@@ -190,7 +191,7 @@ impl PointGrid {
         &self.points[start..end]
     }
 
-    /// Returns candidates for a box query: every point of the closed box, and some near it.
+    /// Returns candidates for a box query: every point in the closed box, and some points near it.
     pub(super) fn in_box(&self, min: IntCoord, max: IntCoord) -> impl Iterator<Item = u32> {
         (self.row(min.1)..=self.row(max.1))
             .flat_map(move |row| self.in_row(row, min.0, max.0))
@@ -198,7 +199,8 @@ impl PointGrid {
     }
 
     /// Returns candidates for a segment query: every point within one unit of the segment along
-    /// both axes, and some near it. The ends are in the units of the points, not necessarily whole.
+    /// both axes, and some other points near the segment. The ends are in the units of the points,
+    /// but need not be whole numbers.
     pub(super) fn near_segment(&self, a: (f64, f64), b: (f64, f64)) -> impl Iterator<Item = u32> {
         let (top, bottom) = if a.1 <= b.1 { (a, b) } else { (b, a) };
         let slope = (bottom.0 - top.0) / (bottom.1 - top.1).max(1e-9);
@@ -207,7 +209,7 @@ impl PointGrid {
             let row_offset = i64::try_from(row).expect("few rows");
             let north = (self.min.1 + (row_offset << self.cell_bits) - 2) as f64;
             let south = (self.min.1 + ((row_offset + 1) << self.cell_bits) + 2) as f64;
-            // The first and last rows also cover everything beyond the grid.
+            // The first and last rows also cover all positions beyond the grid.
             let start = if row == 0 {
                 top.1
             } else {

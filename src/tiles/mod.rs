@@ -13,15 +13,15 @@
 //!
 //! - A border between two areas has the same edges and vertices in both.
 //! - Edges meet only at their ends, and no vertex is nearer than half a unit to an edge that does
-//!   not end in it.
+//!   not end in that vertex.
 //! - No ring changes its orientation: a part that becomes too thin disappears on both sides.
 //!
-//! If areas may overlap, each is still valid, and edges that they share are still identical.
-//! Sources that are not valid coverages retain overlaps and gaps wider than a unit.
+//! If areas may overlap, each area is still valid, and the edges that areas share are still
+//! identical. Sources that are not valid coverages retain overlaps and gaps wider than a unit.
 //!
 //! Tiles are drawn at 512 CSS pixels, as MapLibre does, so a pixel is 8 of the 4,096 units.
 //! Simplification moves a border by at most half a pixel, which is 4 units; rounding to units adds
-//! at most one.
+//! at most one unit.
 //!
 //! Rejected: simplifying ring by ring, which opens gaps along borders; rounding each vertex
 //! separately, which makes 12 of the 16 embedded communities invalid at z5; clipping rings by
@@ -66,18 +66,20 @@ use coverage::{CoverageTopology, unproject};
 use grid::IntCoord;
 use zoom_level::{AreaGeometry, AreaShape, DETAIL_ZOOM, ZoomCoord, ZoomLevel};
 
-/// Binary logarithm of [`EXTENT`].
+/// The binary logarithm of [`EXTENT`].
 const EXTENT_BITS: u32 = 12;
-/// Units across a tile: the usual extent, and the encoder's default.
+/// The number of units across a tile: the usual extent, and the encoder's default.
 pub const EXTENT: i64 = 1 << EXTENT_BITS;
-/// Units by which a tile's content extends beyond each side, so that strokes are not cut off there.
+/// The number of units by which a tile's content extends beyond each side of the tile, so that
+/// strokes are not cut off at the sides.
 pub const BUFFER: i64 = 64;
 /// The highest zoom that is served.
 pub const ZOOM_MAX: u8 = 22;
 /// The version of the encoder. Increase it whenever the bytes of a tile change: it is part of the
 /// addresses of tiles that caches treat as immutable.
 pub const ENCODER_VERSION: u32 = 3;
-/// How far simplification may move a border, in units: half a pixel of 512 across a tile.
+/// The maximum distance by which simplification moves a border, in units: half a CSS pixel, where a
+/// tile is 512 pixels across.
 const SIMPLIFY_TOLERANCE: f64 = 4.0;
 
 /// The coordinates of a tile that exists: zoom, column from the west and row from the north (XYZ).
@@ -109,14 +111,14 @@ impl TileCoord {
 /// An area to be drawn on tiles.
 #[derive(Debug, Clone, Copy)]
 pub struct TileArea<'a> {
-    /// The id of its features on every tile and date: its position among all areas of the layer,
-    /// from 1.
+    /// The id of the area's features on every tile and date: the position of the area among all
+    /// areas of the layer, counted from 1.
     pub feature_id: u64,
-    /// Its geometry.
+    /// The geometry of the area.
     pub boundary: &'a Boundary,
-    /// Its display name.
+    /// The display name of the area.
     pub name: &'a str,
-    /// The provenance of its boundary.
+    /// The provenance of the area's boundary.
     pub provenance: &'a str,
 }
 
@@ -139,10 +141,11 @@ pub struct AreaOutline {
     pub id: String,
     /// The area's display name.
     pub name: String,
-    /// Exteriors, each with its holes, as longitudes and latitudes (WGS84); rings do not repeat
+    /// The exteriors, each with its holes, as longitudes and latitudes (WGS84); rings do not repeat
     /// their first vertex. The vertices of a border are bit for bit the same in both areas.
     pub polygons: Vec<Vec<Vec<(f64, f64)>>>,
-    /// Longitude and latitude of a point that marks the area, if it is too thin to be drawn.
+    /// The longitude and latitude of a point that marks the area, if the area is too thin to be
+    /// drawn.
     pub point: Option<(f64, f64)>,
 }
 
@@ -156,7 +159,7 @@ struct FeatureAttributes {
 }
 
 impl TiledLayer {
-    /// Builds a layer from its areas; those of a partition must not overlap.
+    /// Builds a layer from its areas. The areas of a partition must not overlap.
     pub fn new<'a>(
         name: &str,
         is_partition: bool,
@@ -188,11 +191,11 @@ impl TiledLayer {
     }
 
     /// Encodes a tile with the areas that intersect it, in the layer's order; `None` if no area
-    /// does.
+    /// intersects the tile.
     ///
     /// Features have the attributes `id`, `name`, `provenance` and `mapcolor7`: a number from 0 to
     /// 6 that differs between areas that share a border, if seven colours suffice. Every area is a
-    /// polygon on at least one tile of each zoom, or a point if it is thinner than a unit
+    /// polygon on at least one tile of each zoom, or a point if the area is thinner than a unit
     /// everywhere.
     ///
     /// # Errors
@@ -215,8 +218,8 @@ impl TiledLayer {
         Ok(Some(builder.encode()))
     }
 
-    /// Returns the areas that have geometry, simplified for a zoom, in the layer's order. Zooms
-    /// above 16 are the same as 16.
+    /// Returns the areas that have geometry, simplified for a zoom, in the layer's order. For a
+    /// zoom above 16, the result is the same as for zoom 16.
     pub fn outlines(&self, zoom: u8) -> Vec<AreaOutline> {
         let level = self.level(zoom);
         let bits = EXTENT_BITS + u32::from(level.zoom);
@@ -296,7 +299,7 @@ fn write_attributes(
     feature.tag("id", attributes.id.as_str())?;
     feature.tag("name", attributes.name.as_str())?;
     feature.tag("provenance", attributes.provenance.as_str())?;
-    // For styles. The name is the one that Natural Earth uses.
+    // This attribute is for styles. Natural Earth uses the same name.
     feature.tag("mapcolor7", attributes.colour)?;
     Ok(())
 }
@@ -340,7 +343,7 @@ pub(crate) fn bounds_of<'b>(boundaries: impl Iterator<Item = &'b Boundary>) -> O
     boxes.reduce(bbox_union)
 }
 
-/// Returns the bounding box of two boxes.
+/// Returns the box that encloses two boxes.
 fn bbox_union(a: [f64; 4], b: [f64; 4]) -> [f64; 4] {
     [
         a[0].min(b[0]),
@@ -400,7 +403,7 @@ mod tests {
             assert_eq!(TileRange::new(zoom, bounds), expected, "{zoom}");
         };
         let kendal = [-2.75, 54.32, -2.74, 54.33];
-        // Calculated in Python, in degrees and floating point.
+        // The expected values were calculated in Python, in degrees and floating point.
         check(8, kendal, 81..=81, 126..=126);
         check(14, kendal, 5_234..=5_235, 8_066..=8_067);
         let world = [-180.0, -90.0, 180.0, 90.0];

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Such polygons are valid, also according to GEOS. But if a third area ends at the same vertex,
-//! `coverage_is_valid` (GEOS 3.14) reports that it is inside the polygon, because it tests the
-//! corner of each ring separately.
+//! `coverage_is_valid` (GEOS 3.14) reports that the third area is inside the polygon, because the
+//! function tests the corner of each ring separately.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -19,8 +19,8 @@ use super::grid::{IntCoord, PixelGrid, PointGrid, cross};
 use super::planar_graph::{FaceLabels, GraphEdge, LabelId, PlanarGraph, RawEdge, merge_edges};
 use super::simplify::in_triangle;
 
-/// The maximum area of a ring of three edges that may collapse when its corner is cut off: twice
-/// the area, in square units.
+/// Twice the maximum area, in square units, of a ring of three edges that may collapse when a
+/// corner is cut off.
 const DOUBLED_AREA_LOST_MAX: i128 = 32;
 
 /// A vertex where two rings of a polygon touch.
@@ -38,7 +38,8 @@ struct Corner {
     label: LabelId,
 }
 
-/// Cuts off a corner at each pinch point where that is possible; returns whether any was cut off.
+/// Cuts off a corner at each pinch point where this is possible. Returns whether any corner was cut
+/// off.
 pub(super) fn separate_touching_rings(
     graph: &mut PlanarGraph,
     labels: &mut FaceLabels,
@@ -48,7 +49,7 @@ pub(super) fn separate_touching_rings(
     let point_grid = PointGrid::new(&graph.points);
     let mut is_removed = vec![false; graph.edges.len()];
     let mut raw_edges: Vec<RawEdge> = Vec::new();
-    // At most one corner is cut off in a neighbourhood, because each is tested against the
+    // At most one corner is cut off in a neighbourhood, because each corner is tested against the
     // unmodified graph.
     let mut touched: HashSet<u32> = HashSet::new();
     for pinch_point in pinch_points {
@@ -149,7 +150,7 @@ fn by_angle(origin: IntCoord, a: IntCoord, b: IntCoord) -> Ordering {
 }
 
 /// Returns whether a corner can be replaced with the edge between its ends: nothing else is in its
-/// triangle or near that edge, and no ring collapses that is larger than [`DOUBLED_AREA_LOST_MAX`].
+/// triangle or near that edge, and no ring that is larger than [`DOUBLED_AREA_LOST_MAX`] collapses.
 fn can_cut_off(
     graph: &PlanarGraph,
     labels: &FaceLabels,

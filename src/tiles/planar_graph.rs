@@ -10,8 +10,8 @@
 //! Snap rounding moves every vertex to the centre of its hot pixel, and routes every edge through
 //! the centre of each hot pixel that it hits (Hobby 1999; Guibas and Marimont 1998). No vertex
 //! crosses an edge, and parts narrower than a pixel collapse and cancel on both sides alike.
-//! Repeating it until nothing changes leaves every vertex at least half a unit away from every edge
-//! that does not end in it (iterated snap rounding: Halperin and Packer 2002).
+//! Repeating the rounding until nothing changes leaves every vertex at least half a unit away from
+//! every edge that does not end in that vertex (iterated snap rounding: Halperin and Packer 2002).
 //!
 //! Rounding each vertex separately makes 12 of the 16 embedded communities invalid at z5, and 5 at
 //! z8.
@@ -20,8 +20,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::grid::{IntCoord, PixelGrid, PointGrid, sort_along};
 
-/// The areas that an edge bounds, by index and sorted, each with whether it is on the left of the
-/// edge (y taken upwards).
+/// The indices of the areas that an edge bounds, sorted. Each index has a flag: whether the area is
+/// on the left of the edge (y taken upwards).
 pub(super) type Faces = Box<[(u32, bool)]>;
 
 /// The id of interned [`Faces`].
@@ -49,7 +49,7 @@ impl FaceLabels {
         &self.faces[label as usize]
     }
 
-    /// Returns the label of sorted faces, adding it if it is new.
+    /// Returns the label of sorted faces, which is added if it does not exist yet.
     pub(super) fn intern(&mut self, faces: Faces) -> LabelId {
         if let Some(&label) = self.ids.get(&faces) {
             return label;
@@ -117,13 +117,15 @@ pub(super) struct PlanarGraph {
     pub(super) edges: Vec<GraphEdge>,
 }
 
-/// An edge that has not been merged with those between the same points: the lower point index, the
-/// higher one, the label, and whether the label is for the direction from the higher to the lower.
+/// An edge that has not been merged with other edges between the same points: the lower point
+/// index, the higher point index, the label, and whether the label is for the direction from the
+/// higher to the lower index.
 pub(super) type RawEdge = (u32, u32, LabelId, bool);
 
 /// Snap rounds a graph to multiples of `step`; the result is in steps.
 ///
-/// Points are sorted. Edges are sorted and unique, and go from the lower point index to the higher.
+/// The points of the result are sorted. Its edges are sorted and unique, and go from the lower
+/// point index to the higher.
 pub(super) fn snap_round(graph: &PlanarGraph, labels: &mut FaceLabels, step: i64) -> PlanarGraph {
     let mut snapped = snap_round_once(graph, labels, PixelGrid::new(step)).0;
     loop {
@@ -150,7 +152,9 @@ fn snap_round_once(
     points.sort_unstable();
     points.dedup();
     let index_of = |point: &IntCoord| {
-        let index = points.binary_search(point).expect("it is one of them");
+        let index = points
+            .binary_search(point)
+            .expect("the point is in the list");
         u32::try_from(index).expect("fewer than 2^32 points")
     };
     let new_indices: Vec<u32> = rounded.iter().map(index_of).collect();
@@ -211,8 +215,8 @@ fn hot_pixel_hits(
 }
 
 /// For overlapping areas, retains the hits on points that belong to one of the edge's own areas,
-/// including points that an area gains because another of its edges is routed through them:
-/// otherwise that edge could be routed across this one.
+/// including points that an area gains because another edge of the area is routed through these
+/// points: otherwise that other edge could be routed across this edge.
 fn retain_relevant_hits(
     hits: &mut Vec<(u32, u32)>,
     graph: &PlanarGraph,
@@ -249,10 +253,10 @@ fn retain_relevant_hits(
     hits.retain(|_| is_relevant.next().unwrap_or(false));
 }
 
-/// Merges the edges between the same points into one.
+/// Merges all edges between the same two points into a single edge.
 ///
-/// An area on both sides of the merged edge is removed from its label; an edge without areas is
-/// dropped.
+/// An area that is on both sides of the merged edge is removed from the edge's label. An edge
+/// without areas is dropped.
 pub(super) fn merge_edges(mut raw_edges: Vec<RawEdge>, labels: &mut FaceLabels) -> Vec<GraphEdge> {
     raw_edges.sort_unstable();
     let mut edges = Vec::with_capacity(raw_edges.len());

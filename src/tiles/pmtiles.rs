@@ -16,8 +16,8 @@ use crate::dataset::manifest::sha256_hex;
 use crate::domain::Layer;
 use crate::index::Index;
 
-/// The default maximum zoom of archives; readers scale its tiles up. Its units are 35 cm in the
-/// middle of Great Britain.
+/// The default maximum zoom of archives; for higher zooms, readers scale the tiles of this zoom up.
+/// The units of this zoom are 35 cm in the middle of Great Britain.
 pub const ARCHIVE_ZOOM: u8 = 14;
 
 /// The limit on the size of an archive that is cached and served, in bytes.
@@ -27,17 +27,17 @@ pub const ARCHIVE_BYTES_MAX: usize = 256 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// The file could not be written.
-    #[error("writing the archive: {0}")]
+    #[error("writing the archive failed: {0}")]
     Write(#[from] ::pmtiles::PmtError),
     /// A tile could not be encoded.
-    #[error("encoding a tile: {0}")]
+    #[error("encoding a tile failed: {0}")]
     Tile(#[from] fast_mvt::MvtError),
 }
 
 /// The result of writing an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArchiveStats {
-    /// The number of tiles that are not empty, which are those written.
+    /// The number of tiles that were written. Empty tiles are not written.
     pub tiles: u64,
 }
 
@@ -55,7 +55,7 @@ pub fn write(
     zoom_max: u8,
     out: impl Write + Seek,
 ) -> Result<ArchiveStats, ArchiveError> {
-    // This cache stores layers but no tiles, because each tile is built only once.
+    // The cache has space for layers but not for tiles, because each tile is built only once.
     let cache = TileCache::with_limits(0, usize::MAX);
     write_from(&cache, index, layers, day, zoom_max, out)
 }
@@ -72,8 +72,8 @@ fn write_from(
     let mut tiles = 0;
     let mut parents: Vec<PmtilesCoord> = Vec::new();
     for z in 0..=zoom_max {
-        // The children of an empty tile are empty too, because its buffer is twice as wide as
-        // theirs.
+        // The children of an empty tile are empty too, because its buffer is twice as wide as the
+        // buffers of its children.
         let mut coords: Vec<PmtilesCoord> = match z {
             0 => vec![PmtilesCoord::new(0, 0, 0)?],
             _ => children_of(&parents)?,
@@ -105,8 +105,8 @@ pub struct TileArchive {
 }
 
 impl TileArchive {
-    /// Builds the archive of layers on a date, from zoom 0 to [`ARCHIVE_ZOOM`]; `None` if it would
-    /// be larger than `bytes_max`.
+    /// Builds the archive of layers on a date, from zoom 0 to [`ARCHIVE_ZOOM`]; `None` if the
+    /// archive would be larger than `bytes_max`.
     ///
     /// # Errors
     /// If a tile cannot be encoded.

@@ -1,10 +1,10 @@
 //! Polygonization: assembles polygons from directed edges, as JTS's `Polygonizer` does.
 //!
 //! Edges have the area on their left (y taken upwards). If several edges leave a vertex, the ring
-//! continues along the first one clockwise from the edge by which it arrived, so that it follows
+//! continues along the first edge clockwise from the edge by which it arrived, so that it follows
 //! the same corner of the area. A ring is closed as soon as it passes a vertex twice. Rings
-//! therefore touch in single vertices and never cross; those with positive area are exteriors, the
-//! others holes (OGC Simple Features, 6.1.11).
+//! therefore touch only in single vertices and never cross. Rings with positive area are exteriors,
+//! and the other rings are holes (OGC Simple Features, 6.1.11).
 //!
 //! ```text
 //!   ┌────┐          a hole that touches its exterior is a hole,
@@ -16,7 +16,7 @@ use std::collections::HashMap;
 
 use super::grid::{IntCoord, cross, doubled_area};
 
-/// An edge's start and end.
+/// An edge, given by its start and end.
 pub(super) type DirectedEdge = (IntCoord, IntCoord);
 
 /// An exterior ring, then its holes; rings do not repeat their first vertex.
@@ -66,7 +66,7 @@ fn trace_rings(edges: &[DirectedEdge]) -> Vec<Vec<IntCoord>> {
     let mut is_used = vec![false; edges.len()];
     for start in 0..edges.len() {
         let mut path: Vec<IntCoord> = Vec::new();
-        // The position on the path of each vertex that may be passed again.
+        // For each vertex that may be passed again, its position on the path.
         let mut path_index: HashMap<IntCoord, usize> = HashMap::new();
         let mut current = start;
         while !is_used[current] {
@@ -85,7 +85,7 @@ fn trace_rings(edges: &[DirectedEdge]) -> Vec<Vec<IntCoord>> {
             {
                 rings.push(path.split_off(first));
             }
-            // If the source covers a region twice, a path may not close; it is then not a ring.
+            // If the source covers a region twice, a path may not close. Such a path is not a ring.
             let Some(next) = first_clockwise(to, from, &edges[outgoing.clone()]) else {
                 break;
             };
@@ -112,8 +112,8 @@ fn first_clockwise(
     previous: IntCoord,
     outgoing: &[DirectedEdge],
 ) -> Option<usize> {
-    // Clockwise from the direction back: 0 before straight on, 1 straight on, 2 beyond it, 3
-    // straight back.
+    // The sectors, clockwise from the direction back to `previous`: 0 is before the direction
+    // straight on, 1 is straight on, 2 is after that direction, and 3 is straight back.
     let sector = |to: IntCoord| match cross(vertex, previous, to).cmp(&0) {
         Ordering::Less => 0,
         Ordering::Greater => 2,
@@ -140,7 +140,7 @@ fn enclosing_polygon<'p>(
     if polygons.len() == 1 {
         return polygons.first_mut();
     }
-    // The midpoint of an edge is on no other edge, so that it is strictly inside or outside each
+    // The midpoint of an edge is on no other edge, so it is strictly inside or outside each
     // exterior.
     let doubled_midpoint = (hole[0].0 + hole[1].0, hole[0].1 + hole[1].1);
     polygons
@@ -204,7 +204,7 @@ mod tests {
             &[(5, 0), (4, 5), (6, 5)],
             &[(4, 5), (5, 10), (6, 5)],
         ]));
-        // The two holes share an edge, and so form one.
+        // The two holes share an edge, and so form a single hole.
         assert_eq!(polygons.len(), 2);
         assert!(polygons.iter().all(|polygon| polygon.len() == 1));
     }

@@ -1,5 +1,5 @@
-//! Simplifies arcs: removes vertices, first those whose removal moves the line least, as long as no
-//! border moves by more than a tolerance and no edges cross.
+//! Simplifies arcs: removes vertices as long as no border moves by more than a tolerance and no
+//! edges cross. Vertices whose removal moves the line least are removed first.
 //!
 //! The guarantees are those of JTS's `CoverageSimplifier`: nodes are retained, areas keep their
 //! neighbours, and no ring collapses.
@@ -10,13 +10,13 @@
 //!     a ─ ─ ─ b        if a–b hits no hot pixel
 //! ```
 //!
-//! An edge that crossed a–b would have an end inside the triangle, or would cross a–v or v–b. So
-//! only vertices need testing, and each stays at least half a unit away from every edge that does
-//! not end in it, as [`super::planar_graph`] left them.
+//! An edge that crossed a–b would have an end inside the triangle, or would cross a–v or v–b.
+//! Therefore only vertices need testing, and each vertex stays at least half a unit away from every
+//! edge that does not end in that vertex, as in the graph from [`super::planar_graph`].
 //!
-//! Rejected: Douglas–Peucker, which retains a whole span of vertices if a single one is in the way,
-//! and so retains more of them; Visvalingam–Whyatt, which orders vertices by area and so does not
-//! bound how far a border moves.
+//! Rejected: Douglas–Peucker, which retains a whole span of vertices if a single vertex is in the
+//! way, and so retains more vertices; Visvalingam–Whyatt, which orders vertices by area and so does
+//! not bound how far a border moves.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -25,14 +25,14 @@ use super::arcs::BoundaryArc;
 use super::grid::{IntCoord, PixelGrid, PointGrid, cross, doubled_area};
 use super::planar_graph::{FaceLabels, LabelId, PlanarGraph};
 
-/// A vertex of an arc, in a doubly linked list of those that remain.
+/// A vertex of an arc, in a doubly linked list of the vertices that remain.
 #[derive(Debug, Clone, Copy)]
 struct ArcVertex {
     point: u32,
     arc: u32,
     previous: u32,
     next: u32,
-    /// Whether it may be removed: it is not an end of an open arc.
+    /// Whether the vertex may be removed: the ends of open arcs may not be removed.
     is_interior: bool,
     is_removed: bool,
 }
@@ -42,7 +42,7 @@ struct ArcSimplifier<'n> {
     labels: &'n FaceLabels,
     arcs: &'n [BoundaryArc],
     vertices: Vec<ArcVertex>,
-    /// The index of each arc's first vertex, and one past the last of all.
+    /// The index of each arc's first vertex, and the index after the last vertex of all arcs.
     starts: Vec<u32>,
     /// How many vertices of each arc remain.
     remaining: Vec<u32>,
@@ -127,7 +127,7 @@ impl<'n> ArcSimplifier<'n> {
     }
 
     fn run(&mut self) {
-        // Costs are not negative, so they have the same order as their bits.
+        // Costs are not negative, so their bits have the same order as the costs.
         let mut queue: BinaryHeap<Reverse<(u64, u32)>> = BinaryHeap::new();
         let mut costs = vec![f64::INFINITY; self.vertices.len()];
         for vertex in 0..to_u32(self.vertices.len()) {
@@ -162,10 +162,11 @@ impl<'n> ArcSimplifier<'n> {
         }
     }
 
-    /// Returns the square of how far the arc would move if the vertex were removed: the largest
-    /// distance from the new edge of any original vertex between its ends, removed ones included.
+    /// Returns the square of the distance by which the arc would move if the vertex were removed:
+    /// the largest distance between the new edge and any original vertex between its ends,
+    /// including vertices that have been removed.
     ///
-    /// Stops early once the tolerance is exceeded.
+    /// The calculation stops early once the tolerance is exceeded.
     fn squared_displacement(&self, vertex: u32) -> f64 {
         let ArcVertex {
             previous,
@@ -211,7 +212,7 @@ impl<'n> ArcSimplifier<'n> {
         );
         let label = self.arcs[arc as usize].label;
         // A ring needs three vertices; an open arc that ends at the node where it starts counts
-        // that one twice.
+        // that node twice.
         let remaining = self.remaining[arc as usize];
         let is_closed = self.arcs[arc as usize].is_closed;
         let ends_at_its_start = !is_closed
@@ -221,7 +222,7 @@ impl<'n> ArcSimplifier<'n> {
         if from == to || ((is_closed || ends_at_its_start) && remaining <= min_remaining) {
             return false;
         }
-        // The arc would become a single edge, which must not coincide with another.
+        // The arc would become a single edge, which must not coincide with another edge.
         if remaining == 3 && !is_closed {
             let ends = (from.min(to), from.max(to));
             let mut others = self.single_edge_arcs.get(&ends).into_iter().flatten();
@@ -236,8 +237,8 @@ impl<'n> ArcSimplifier<'n> {
         )
     }
 
-    /// Returns whether no other vertex that matters to the label is in the triangle or near its new
-    /// side.
+    /// Returns whether the triangle is clear: no other vertex that matters to the label is inside
+    /// it or near the new edge.
     fn is_clear(&self, [a, v, b]: [IntCoord; 3], corners: [u32; 3], label: LabelId) -> bool {
         let min = (a.0.min(v.0).min(b.0), a.1.min(v.1).min(b.1));
         let max = (a.0.max(v.0).max(b.0), a.1.max(v.1).max(b.1));
@@ -258,7 +259,7 @@ impl<'n> ArcSimplifier<'n> {
             })
     }
 
-    /// Returns whether an arc with this label must not pass the point on its other side.
+    /// Returns whether an arc with this label must stay on the same side of the point.
     fn matters_to(&self, point: u32, label: LabelId) -> bool {
         if self.labels.is_partition {
             return true;
@@ -303,8 +304,8 @@ impl<'n> ArcSimplifier<'n> {
 
 /// Removes closed arcs that enclose less than the square of the tolerance and no other vertex.
 ///
-/// An arc is retained if it is the largest of one of its areas; open arcs count as larger than
-/// closed ones.
+/// An arc is retained if it is the largest arc of one of its areas; open arcs count as larger than
+/// closed arcs.
 fn remove_specks(
     points: &[IntCoord],
     labels: &FaceLabels,
@@ -351,7 +352,7 @@ fn remove_specks(
     };
     let mut index = 0..;
     arcs.into_iter()
-        .filter(|arc| !is_speck(index.next().expect("as many as arcs"), arc))
+        .filter(|arc| !is_speck(index.next().expect("an index for every arc"), arc))
         .collect()
 }
 

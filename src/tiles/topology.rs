@@ -14,14 +14,15 @@ use super::planar_graph::{FaceLabels, PlanarGraph, snap_round};
 use super::polygonize::{DirectedEdge, polygonize};
 use crate::domain::Boundary;
 
-/// Areas of a layer whose rings refer to shared arcs.
+/// The areas of a layer, with rings that refer to shared arcs.
 #[derive(Debug, Clone, Default)]
 pub struct Topology {
     /// Each arc as longitudes and latitudes (WGS84). Arcs meet only at their ends; a closed arc
     /// ends where it starts.
     pub arcs: Vec<Vec<(f64, f64)>>,
     /// The polygons of each boundary, in order. A polygon is a list of rings, the exterior first; a
-    /// ring is a list of references to arcs. Exteriors run clockwise, holes counter-clockwise.
+    /// ring is a list of references to arcs. Exteriors run clockwise, and holes run
+    /// counter-clockwise.
     pub areas: Vec<Vec<Vec<Vec<ArcRef>>>>,
 }
 
@@ -35,7 +36,7 @@ pub struct ArcRef {
 }
 
 impl Topology {
-    /// Builds the topology of boundaries; those of a partition must not overlap.
+    /// Builds the topology of boundaries. The boundaries of a partition must not overlap.
     ///
     /// An area that is thinner than a millimetre everywhere has no polygon.
     pub fn new(boundaries: &[&Boundary], is_partition: bool) -> Topology {
@@ -62,7 +63,7 @@ impl Topology {
     }
 }
 
-/// Returns the vertices of an arc; a closed one repeats its first vertex at the end.
+/// Returns the vertices of an arc; a closed arc repeats its first vertex at the end.
 fn arc_vertices(graph: &PlanarGraph, arc: &BoundaryArc) -> Vec<IntCoord> {
     let closing = arc.points.first().filter(|_| arc.is_closed);
     let points = arc.points.iter().chain(closing);
@@ -94,7 +95,7 @@ fn edges_by_area(
     edges
 }
 
-/// Returns a reference to each arc in both directions, by the first edge in that direction.
+/// Returns a reference to each arc in each direction, by the arc's first edge in that direction.
 fn refs_by_first_edge(graph: &PlanarGraph, arcs: &[BoundaryArc]) -> HashMap<DirectedEdge, ArcRef> {
     let mut refs = HashMap::new();
     for (index, arc) in arcs.iter().enumerate() {
@@ -118,7 +119,7 @@ fn refs_by_first_edge(graph: &PlanarGraph, arcs: &[BoundaryArc]) -> HashMap<Dire
     refs
 }
 
-/// Returns the arcs that make up a ring, in the order in which they begin along it.
+/// Returns the arcs that make up a ring, in the order in which they begin along the ring.
 fn ring_refs(ring: &[IntCoord], refs: &HashMap<DirectedEdge, ArcRef>) -> Vec<ArcRef> {
     let edges = ring.iter().zip(ring.iter().cycle().skip(1));
     edges

@@ -1,6 +1,7 @@
-//! Paths for the map widget: a layer, or an area and its surroundings, as a single drawing.
+//! Paths for the map widget, which shows a layer, or an area and its surroundings, in a single
+//! drawing.
 //!
-//! The paths are made from the same shared edges as tiles, so borders coincide here too.
+//! The paths are made from the same shared edges as tiles, so borders also coincide in widget maps.
 
 use std::fmt::Write as _;
 
@@ -10,19 +11,20 @@ use super::polygonize::IntPolygon;
 use super::zoom_level::{AreaGeometry, AreaShape, DETAIL_ZOOM, ZoomLevel};
 use super::{EXTENT_BITS, TiledLayer};
 
-/// The zoom at which bounding boxes are measured to choose the zoom to draw: its units are 24 m
-/// wide in the middle of Great Britain.
+/// The zoom at which bounding boxes are measured in order to choose the zoom to draw. Its units are
+/// 24 m wide in the middle of Great Britain.
 const MEASURING_ZOOM: u8 = 8;
-/// The longer side of the focus (the area, or the whole layer) has at least this many units, so
-/// that half a pixel of a tile is 1/1,024 of it: less than a pixel in a column of text.
+/// The minimum number of units on the longer side of the focus (the area, or the whole layer). Half
+/// a pixel of a tile is then at most 1/1,024 of that side: less than a pixel if the map is as wide
+/// as a column of text.
 const UNITS_MIN: i64 = 4_096;
 /// The ratio of the longer side of the focus to the margin: around an area, and around a whole
 /// layer.
 const MARGIN_DIVISORS: (i64, i64) = (10, 30);
-/// The ratio of the map's longer side to the strip drawn beyond each side, which hides clipped
-/// edges.
+/// The ratio of the map's longer side to the width of the strip that is drawn beyond each side to
+/// hide clipped edges.
 const BLEED_DIVISOR: i64 = 50;
-/// Limits on the ratio of width to height, in hundredths: about 3:4 and 8:5.
+/// The minimum and maximum ratio of width to height, in hundredths: 3:4 and 8:5.
 const ASPECT_RANGE: (i64, i64) = (75, 160);
 /// The length of the equator in metres, on the sphere of EPSG:3857.
 const EQUATOR_M: f64 = 40_075_016.685_578_5;
@@ -30,9 +32,9 @@ const EQUATOR_M: f64 = 40_075_016.685_578_5;
 /// A map of areas in whole units, x to the east and y to the south (Web Mercator, EPSG:3857).
 #[derive(Debug, PartialEq)]
 pub struct WidgetMap {
-    /// Width in units.
+    /// The width in units.
     pub width: i64,
-    /// Height in units.
+    /// The height in units.
     pub height: i64,
     /// The number of units around the Earth.
     pub units_around_earth: i64,
@@ -52,12 +54,12 @@ pub struct WidgetArea {
     pub id: String,
     /// The area's display name.
     pub name: String,
-    /// The provenance of its boundary.
+    /// The provenance of the area's boundary.
     pub provenance: String,
-    /// Its geometry as the `d` attribute of an SVG path, in units from the map's corner; fill it
-    /// even-odd.
+    /// The geometry of the area as the `d` attribute of an SVG path, in units from the map's
+    /// corner. The path must be filled with the even-odd rule.
     pub path: String,
-    /// A point well inside it, for its label.
+    /// A point well inside the area, for its label.
     pub label_point: (i64, i64),
 }
 
@@ -140,7 +142,7 @@ fn zoom_for((min, max): IntBBox) -> u8 {
         .unwrap_or(DETAIL_ZOOM)
 }
 
-/// Returns a box with a margin around it, extended to an aspect ratio within [`ASPECT_RANGE`].
+/// Adds a margin around a box, and extends it to an aspect ratio within [`ASPECT_RANGE`].
 fn add_margin((min, max): IntBBox, margin_divisor: i64) -> IntBBox {
     let (width, height) = (max.0 - min.0, max.1 - min.1);
     let margin = width.max(height) / margin_divisor + 8;
@@ -156,7 +158,7 @@ fn add_margin((min, max): IntBBox, margin_divisor: i64) -> IntBBox {
     (corner, (corner.0 + sides.0, corner.1 + sides.1))
 }
 
-/// Returns the square around a view, with a bleed beyond it.
+/// Returns the square around a view, extended by the bleed.
 fn clip_rect((min, max): IntBBox) -> ClipRect {
     let side = (max.0 - min.0).max(max.1 - min.1);
     let half = side / 2 + side / BLEED_DIVISOR + 1;
@@ -199,7 +201,7 @@ fn draw(area: &ClippedArea, view: IntBBox) -> (String, IntCoord) {
     match area {
         ClippedArea::Point(point) => {
             let (x, y) = relative(*point);
-            // A small diamond marks an area too thin to draw.
+            // A small diamond marks an area that is too thin to draw.
             (format!("M{} {y}l32-32 32 32-32 32z", x - 32), (x, y))
         }
         ClippedArea::Polygons(polygons) => {
@@ -213,7 +215,8 @@ fn draw(area: &ClippedArea, view: IntBBox) -> (String, IntCoord) {
     }
 }
 
-/// Writes a ring with relative coordinates, which take a third of the bytes of absolute ones.
+/// Writes a ring with relative coordinates, which take a third of the bytes of absolute
+/// coordinates.
 fn write_ring(path: &mut String, ring: &[IntCoord]) {
     let (x, y) = ring[0];
     write!(path, "M{x} {y}l").expect("writing to a String");
@@ -239,7 +242,8 @@ const SCAN_DIVISIONS: i64 = 16;
 
 /// Returns the middle of the widest stretch of the area in the view along horizontal scan lines.
 ///
-/// Widths are weighted: those near the top and bottom count half as much as those in the middle.
+/// Widths are weighted: a width near the top or bottom counts half as much as a width in the
+/// middle.
 fn label_point(polygons: &[IntPolygon], view: IntBBox) -> IntCoord {
     let (min, max) = intersection(bbox_of_polygons(polygons), view);
     let mut best = (0, min.0.midpoint(max.0), min.1.midpoint(max.1));
@@ -331,7 +335,7 @@ mod tests {
 
     #[test]
     fn the_label_point_is_where_the_area_is_widest_in_view() {
-        // A narrow stem, and a broad foot that the view cuts off in the east.
+        // The area has a narrow stem, and a broad foot that the view cuts off in the east.
         let area = vec![vec![vec![
             (0, 0),
             (10, 0),
@@ -343,7 +347,7 @@ mod tests {
         let (x, y) = label_point(&area, ((0, 0), (100, 100)));
         assert_eq!(x, 50);
         assert!((80..100).contains(&y), "{y}");
-        // Beside a hole in the middle.
+        // This area has a hole in the middle, and the label point is beside the hole.
         let ring = vec![vec![
             vec![(0, 0), (100, 0), (100, 100), (0, 100)],
             vec![(20, 5), (20, 95), (90, 95), (90, 5)],

@@ -13,18 +13,19 @@ use super::polygonize::{DirectedEdge, polygonize};
 use super::simplify::simplify;
 use super::{EXTENT_BITS, SIMPLIFY_TOLERANCE};
 
-/// The most detailed zoom. Its units are 9 cm in the middle of Great Britain, and only vertices on
-/// straight lines are removed. Deeper zooms are scaled up from it, which preserves its validity.
+/// The highest zoom for which geometry is prepared. Its units are 9 cm in the middle of Great
+/// Britain, and only vertices on straight lines are removed. The geometry of higher zooms is scaled
+/// up from that of this zoom, and so remains valid.
 pub(super) const DETAIL_ZOOM: u8 = 16;
 
-/// Separating rings at one pinch point may create another; two rounds are enough for all real data
-/// so far.
+/// The maximum number of rounds in which touching rings are separated. Separating rings at one
+/// pinch point may create another pinch point, but two rounds are enough for all real data so far.
 const PINCH_ROUNDS_MAX: usize = 4;
 
-/// A position in units of the zoom, of which there are at most 2^28 around the Earth.
+/// A position in units of the zoom. There are at most 2^28 units around the Earth.
 pub(super) type ZoomCoord = (i32, i32);
 
-/// The areas of a layer at a zoom, in the order of its [`CoverageTopology`].
+/// The areas of a layer at a zoom, in the order of the layer's [`CoverageTopology`].
 #[derive(Debug)]
 pub(super) struct ZoomLevel {
     pub(super) zoom: u8,
@@ -52,7 +53,8 @@ pub(super) enum AreaShape {
 }
 
 impl ZoomLevel {
-    /// Snap rounds and simplifies a layer for a zoom; zooms above [`DETAIL_ZOOM`] are equal to it.
+    /// Snap rounds and simplifies a layer for a zoom. For a zoom above [`DETAIL_ZOOM`], the result
+    /// is that for [`DETAIL_ZOOM`].
     pub(super) fn new(topology: &CoverageTopology, zoom: u8) -> ZoomLevel {
         let zoom = zoom.min(DETAIL_ZOOM);
         let step = 1_i64 << (WORLD_BITS - EXTENT_BITS - u32::from(zoom));
@@ -133,8 +135,8 @@ fn simplified_areas(
 }
 
 impl AreaGeometry {
-    /// Assembles an area from its sorted edges. If they enclose nothing, the area is a point at
-    /// `centre`.
+    /// Assembles an area from its sorted edges. If the edges enclose nothing, the area is a point
+    /// at `centre`.
     fn new(edges: &[DirectedEdge], centre: Option<ZoomCoord>) -> AreaGeometry {
         let polygons: Vec<Vec<Vec<ZoomCoord>>> = polygonize(edges)
             .into_iter()
@@ -167,7 +169,7 @@ impl AreaGeometry {
         }
     }
 
-    /// Returns the vertices where two rings of one of its polygons touch.
+    /// Returns the vertices where two rings of one of the area's polygons touch.
     fn pinch_points(&self, area: u32) -> Vec<PinchPoint> {
         let AreaShape::Polygons(polygons) = &self.shape else {
             return Vec::new();

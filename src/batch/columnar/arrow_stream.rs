@@ -1,8 +1,8 @@
 //! Decodes an Arrow stream (IPC) within limits. A stream states the lengths of messages, buffers
-//! and decompressed buffers, and the numbers of rows, and `arrow-ipc` allocates memory for them.
-//! This module checks each of them first, against the limits and against the number of bytes
-//! received. It also decompresses the buffers itself, so that `arrow-ipc` gets an uncompressed
-//! message.
+//! and decompressed buffers, and the numbers of rows. `arrow-ipc` allocates memory according to
+//! these numbers, so this module first checks each of them against the limits and against the
+//! number of bytes received. It also decompresses the buffers itself, so that `arrow-ipc` gets an
+//! uncompressed message.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -27,12 +27,12 @@ use crate::batch::limits::{
 
 /// The marker at the start of each message of an Arrow stream, since format version 0.15 of 2019.
 const CONTINUATION: [u8; 4] = [0xff; 4];
-/// The maximum number of flatbuffer tables in a message. A field takes two or more.
+/// The maximum number of flatbuffer tables in a message. A field takes at least two tables.
 const TABLES_MAX: usize = 1 << 16;
 /// The limit on the apparent size of a message, as a multiple of the limit on metadata: a string
 /// may be stored once and referenced several times.
 const APPARENT_SIZE_FACTOR: u64 = 4;
-/// The maximum number of fields in a schema, including nested ones.
+/// The maximum number of fields in a schema, including nested fields.
 const FIELDS_MAX: usize = 1 << 14;
 /// The largest alignment that any type requires. Misaligned buffers are copied.
 const ALIGNMENT: u64 = 16;
@@ -42,16 +42,16 @@ const LENGTH_PREFIX: usize = 8;
 const NOT_COMPRESSED: i64 = -1;
 /// The magic bytes of an LZ4 frame. Arrow does not use the legacy frame, which has blocks of 8 MiB.
 const LZ4_FRAME: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
-/// The step in which memory for a larger body is allocated: never more than twice the bytes
-/// received.
+/// The step by which the allocation for a body grows. If more bytes than this have already been
+/// received, the step is the number of bytes received.
 const BODY_STEP_BYTES: usize = 16 << 20;
 /// A body of at least `LARGE_BODY_BYTES` bytes gets an allocation of `LARGE_BODY_ROOM` bytes. glibc
-/// returns an allocation of this size to the system as soon as it is freed; of smaller ones it
-/// could retain up to 64 MiB per thread. The unused part costs only address space.
+/// returns an allocation of this size to the system as soon as it is freed, but could retain up to
+/// 64 MiB of smaller allocations per thread. The unused part costs only address space.
 const LARGE_BODY_BYTES: usize = 256 << 10;
 const LARGE_BODY_ROOM: usize = (32 << 20) + 1;
 
-/// An Arrow stream whose schema was read.
+/// An Arrow stream whose schema has been read.
 pub(super) struct ArrowStream<R> {
     source: R,
     limits: DecodeLimits,
@@ -76,7 +76,7 @@ pub(super) struct DecodedBatch {
 /// The decompressed body of a message.
 struct MessageBody {
     bytes: Buffer,
-    /// The positions of its buffers, if they differ from those in the message.
+    /// The positions of the buffers in the body, if they differ from those in the message.
     buffers: Option<Vec<ipc::Buffer>>,
     permit: MemoryPermit,
 }
@@ -120,8 +120,8 @@ impl<R: Read> ArrowStream<R> {
         Arc::clone(&self.schema)
     }
 
-    /// Returns the next record batch. Waits until there is memory for it in addition to the batches
-    /// that are still in use.
+    /// Returns the next record batch. Waits until there is memory for this batch in addition to the
+    /// batches that are still in use.
     ///
     /// # Errors
     /// If the stream is corrupt or exceeds a limit. The stream must not be read after an error.
@@ -234,7 +234,7 @@ impl<R: Read> ArrowStream<R> {
             Some(compression) if compression.method() == ipc::BodyCompressionMethod::BUFFER => {
                 Some(compression.codec())
             }
-            Some(_) => return Err(corrupt_arrow("it is compressed in an unknown way")),
+            Some(_) => return Err(corrupt_arrow("it uses an unknown compression")),
         };
         let copied = if codec.is_none() { misaligned } else { 0 };
         let permit = self.in_flight.wait_for(length.saturating_add(copied), 0);
@@ -249,7 +249,8 @@ impl<R: Read> ArrowStream<R> {
         }
     }
 
-    /// Checks the number of rows and the lengths of all arrays, which may take no bytes.
+    /// Checks the number of rows and the lengths of all arrays: an array may state any length
+    /// without taking any bytes.
     fn check_rows(&self, header: ipc::RecordBatch<'_>) -> Result<(), BatchError> {
         let rows_max = self.limits.record_batch_rows;
         let rows =
@@ -379,7 +380,7 @@ impl BufferCodec {
         match codec {
             CompressionType::LZ4_FRAME => Ok(BufferCodec::Lz4),
             CompressionType::ZSTD => Ok(BufferCodec::Zstd(zstd::bulk::Decompressor::new()?)),
-            _ => Err(corrupt_arrow("it is compressed in an unknown way")),
+            _ => Err(corrupt_arrow("it uses an unknown compression")),
         }
     }
 
@@ -486,7 +487,8 @@ fn check_buffers(buffers: &[ipc::Buffer], body_bytes: u64) -> Result<u64, BatchE
     }
 }
 
-/// Reads a body as it arrives: memory is not allocated for bytes that are stated but never sent.
+/// Reads a body, allocating memory step by step as the bytes arrive and not at once for the stated
+/// length.
 fn read_body(source: &mut impl Read, length: u64) -> Result<Vec<u8>, BatchError> {
     let length = usize::try_from(length).map_err(|_| corrupt_arrow("a body is too long"))?;
     let mut body = body_buffer(length.min(BODY_STEP_BYTES));

@@ -1,4 +1,5 @@
-//! The input columns that are read, as the text that a CSV file would have.
+//! Converts those input columns that the look-up needs into text, in the form that the values would
+//! have in a CSV file.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -16,7 +17,7 @@ use jiff::{Span, civil::Date};
 use crate::batch::BatchError;
 use crate::batch::column_mapping::{ColumnMapping, ColumnRole};
 
-/// Checks the types of the columns that are read.
+/// Checks the types of the columns that the look-up needs.
 ///
 /// # Errors
 /// If a type is not supported; the error has the name and type of the first such column.
@@ -47,7 +48,7 @@ pub(in crate::batch) fn check_types(
 fn is_text(data_type: &DataType) -> bool {
     use DataType::{Binary, BinaryView, Dictionary, LargeBinary, LargeUtf8, Null, Utf8, Utf8View};
     match data_type {
-        // A column without any value has no type of its own.
+        // A column with no values other than nulls may have this type.
         Null => true,
         Utf8 | LargeUtf8 | Utf8View | Binary | LargeBinary | BinaryView => true,
         Dictionary(_, values) => is_text(values),
@@ -79,7 +80,7 @@ pub(in crate::batch) enum InputColumn<'a> {
 }
 
 impl<'a> InputColumn<'a> {
-    /// Returns these columns of a batch. Their types must have been checked.
+    /// Returns the columns of a batch at the given indices. Their types must have been checked.
     pub(in crate::batch) fn from_batch(
         batch: &'a RecordBatch,
         columns: &[usize],
@@ -125,7 +126,7 @@ impl<'a> InputColumn<'a> {
         }
     }
 
-    /// Returns the text of a row; empty if it is null.
+    /// Returns the text of a row; empty if the value is null.
     pub(in crate::batch) fn text(&self, row: usize) -> &[u8] {
         fn valid<'v, A: Array + ?Sized>(
             array: &A,
@@ -162,7 +163,7 @@ where
         .collect()
 }
 
-/// Formats dates as in 2026-04-01. A date outside the calendar becomes a text that is not a date.
+/// Formats dates like 2026-04-01. A date outside the calendar becomes a text that is not a date.
 fn format_days(array: &dyn Array) -> Vec<String> {
     let array = array.as_primitive::<Date32Type>().iter();
     array

@@ -1,6 +1,6 @@
-//! Columnar input: Parquet files and Arrow streams. The cells of a row are read from the arrays of
-//! the columns that the look-up needs, and answered like a row of text. The user's columns are
-//! copied unchanged, and the output columns follow them.
+//! Columnar input: Parquet files and Arrow streams. The look-up reads the cells of a row from the
+//! arrays of the columns that it needs, and answers the row like a row of text. The user's columns
+//! are copied unchanged, and the output columns follow them.
 //!
 //! ```text
 //!  Arrow stream ──► RecordBatches  ──► workers: texts → cells → arrays ──► added to the batch
@@ -46,7 +46,7 @@ pub(crate) use self::write::{ParquetSink, RowGroupChunks, RowGroupFactory};
 /// The magic bytes at the start of a Parquet file.
 pub(super) const PARQUET_MAGIC: &[u8] = b"PAR1";
 
-/// Columnar input whose schema was read.
+/// Columnar input whose schema has been read.
 pub(super) enum ColumnarInput<R: Read> {
     Arrow(RecordBatches<R>),
     Parquet(ParquetFile),
@@ -157,7 +157,7 @@ pub(super) fn preview<R: Read>(
     Ok(out)
 }
 
-/// Returns the first rows of the input, and the indices of the columns in them that are read.
+/// Returns the first rows of the input, and the indices in these rows of the columns that are read.
 fn first_rows<R: Read>(
     input: ColumnarInput<R>,
     detected: &DetectedFormat,
@@ -236,7 +236,7 @@ impl ColumnarAnswerer<'_, '_> {
     }
 }
 
-const SAME_ROW_COUNT: &str = "as many rows as there were";
+const SAME_ROW_COUNT: &str = "the input and output columns have the same number of rows";
 
 struct ArrowWorker<'s, 'i> {
     answerer: ColumnarAnswerer<'s, 'i>,
@@ -251,8 +251,8 @@ impl Stage<RecordRows, Option<BatchSlice>> for ArrowWorker<'_, '_> {
         rows: &mut RecordRows,
         output: &mut Option<BatchSlice>,
     ) -> Result<u64, BatchError> {
-        // The slice is taken out of the block, because the next batch may have to wait until this
-        // one is dropped.
+        // The slice is taken out of the block, so that the slice is dropped early: the next batch
+        // may have to wait for the slice's memory.
         let Some(BatchSlice { batch, permit }) = rows.slice.take() else {
             return Ok(0);
         };

@@ -20,12 +20,12 @@ use crate::batch::BatchError;
 use crate::batch::input_format::BatchFormat;
 use crate::batch::limits::{DecodeLimits, ExceededLimit, ReceivedBytes};
 
-/// The length of the end of a file: the length of the footer, then `PAR1`.
+/// The size of the last part of a file, which consists of the length of the footer and `PAR1`.
 const TAIL_BYTES: u64 = 8;
-/// The maximum nesting of groups.
+/// The maximum nesting depth of groups.
 const SCHEMA_DEPTH_MAX: usize = 64;
-/// The minimum and maximum number of bytes that are read for a page header, which contains the
-/// minimum and maximum of the values.
+/// The number of bytes that are first read for a page header, and the maximum number. A header may
+/// be long, because it contains the least and the greatest value of the page.
 const PAGE_HEADER_BYTES: std::ops::RangeInclusive<usize> = 1 << 12..=1 << 24;
 
 impl From<InvalidThrift> for BatchError {
@@ -91,7 +91,8 @@ pub(super) fn check_footer<F: ChunkReader>(
     check_schema_tree(&child_counts)
 }
 
-/// Checks a tree given as the number of children of each node, in depth-first order.
+/// Checks a schema tree, which is given as the number of children of each node, in depth-first
+/// order.
 fn check_schema_tree(child_counts: &[i64]) -> Result<(), BatchError> {
     let mut remaining = vec![1_u64];
     for (index, &count) in child_counts.iter().enumerate() {
@@ -109,13 +110,13 @@ fn check_schema_tree(child_counts: &[i64]) -> Result<(), BatchError> {
         }
         remaining.push(count);
         if remaining.len() > SCHEMA_DEPTH_MAX {
-            return Err(corrupt_parquet("its schema is too deep"));
+            return Err(corrupt_parquet("its schema is nested too deeply"));
         }
     }
     Ok(())
 }
 
-/// Checks the Arrow schema that writers store in addition to the Parquet schema: by default, its
+/// Checks the Arrow schema that writers store in addition to the Parquet schema: the default
 /// verification accepts gigabytes of strings that all refer to one string.
 ///
 /// # Errors
@@ -151,7 +152,7 @@ pub(super) fn check_arrow_schema(
 /// Checks the pages of a column chunk. Returns the length of its longest value in bytes.
 ///
 /// # Errors
-/// If a page exceeds a limit, or states more than it contains.
+/// If a page exceeds a limit, or contains less than it states.
 pub(super) fn check_chunk<F: ChunkReader + 'static>(
     file: &Arc<F>,
     chunk: &ColumnChunkMetaData,
@@ -190,14 +191,14 @@ impl DecompressedTotal {
     }
 }
 
-/// The fields of a page header that are checked.
+/// The fields of a page header that are checked, and the length of the header.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct PageHeader {
     uncompressed: i64,
     compressed: i64,
     /// The number of values in a dictionary.
     dictionary_values: Option<i64>,
-    /// The length of the header itself.
+    /// The length of the header, in bytes.
     length: usize,
 }
 
@@ -286,7 +287,7 @@ fn read_page_header<F: ChunkReader>(
 }
 
 /// Returns the length of the longest value of a page in bytes. In an encoding that stores each
-/// value as a prefix of the previous one and a suffix, a page of a few bytes may represent
+/// value as a prefix of the previous value and a suffix, a page of a few bytes may represent
 /// gigabytes.
 fn longest_value(
     page: &Page,
@@ -323,7 +324,7 @@ fn longest_value(
             decompressed.add(all)?;
             Ok(longest)
         }
-        // The values are those of the dictionary.
+        // The values are references to those of the dictionary page.
         _ => Ok(0),
     }
 }
@@ -377,7 +378,7 @@ fn longest_plain(mut values: &[u8]) -> u64 {
 }
 
 /// Reads at most `count_max` lengths in the encoding `DELTA_BINARY_PACKED`. Returns the bytes after
-/// them, or `None` if there are more or one is negative.
+/// the lengths, or `None` if there are more lengths or a length is negative.
 fn read_delta_lengths(bytes: &[u8], count_max: u64, mut add: impl FnMut(u64)) -> Option<&[u8]> {
     let mut header = ThriftReader::new(bytes);
     let block = header.read_varint().ok()?;
@@ -430,7 +431,8 @@ fn zigzag(number: u64) -> i64 {
     (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }
 
-/// Reads one of a sequence of integers of `width` bits, least significant bits first.
+/// Reads the integer at index `position` of a sequence of integers of `width` bits, stored with the
+/// least significant bits first.
 fn read_bits(bytes: &[u8], position: u64, width: u8) -> Option<u64> {
     if width == 0 {
         return Some(0);
@@ -468,8 +470,8 @@ mod tests {
 
     #[test]
     fn delta_encoded_lengths_are_decoded() {
-        // Blocks of 128 values in 4 miniblocks; 5 values from 7: 7, 5, 3, 1, 2 (the example of the
-        // format's specification).
+        // This is the example of the format's specification: blocks of 128 values in 4 miniblocks,
+        // with the 5 values 7, 5, 3, 1 and 2.
         let bytes = [
             128, 1, 4, 5, 14, 3, 2, 0, 0, 0, 0xc0, 0, 0, 0, 0, 0, 0, 0, 9,
         ];
@@ -478,7 +480,7 @@ mod tests {
         assert_eq!(found, [7, 5, 3, 1, 2]);
         assert_eq!(rest, Some(&[9][..]));
         assert_eq!(read_delta_lengths(&bytes, 4, |_| {}), None);
-        // 2^40 values of zero bits.
+        // 2^40 values of zero bits each.
         let many = [128, 1, 4, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40, 0];
         assert_eq!(read_delta_lengths(&many, 1_000, |_| {}), None);
         for length in 0..6 {

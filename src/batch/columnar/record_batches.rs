@@ -57,8 +57,8 @@ impl<R: Read> RecordBatches<R> {
         self.stream.schema()
     }
 
-    /// Reads the rest of the current batch, or else the next one, but at most `rows_max` rows. An
-    /// answer never waits for later batches.
+    /// Reads at most `rows_max` rows: the rest of the current batch or, if that batch has no more
+    /// rows, rows of the next batch. An answer never waits for later batches.
     pub(super) fn fill(&mut self, rows: &mut RecordRows) -> Result<bool, BatchError> {
         rows.rows_before = self.rows_before;
         rows.slice = None;
@@ -103,8 +103,8 @@ impl<R: Read> RecordBatches<R> {
     }
 }
 
-/// Copies the texts that the slice needs out of its view arrays if that makes it smaller. A slice
-/// of a view array refers to all texts of the array, which would be written with every slice.
+/// Copies the texts that the slice needs out of its view arrays if this makes the slice smaller. A
+/// slice of a view array refers to all texts of the array, which would be written with every slice.
 fn compact(batch: &RecordBatch) -> RecordBatch {
     fn compacted<T: ByteViewType>(array: &GenericByteViewArray<T>) -> Option<ArrayRef> {
         let lengths = array.lengths().map(u64::from);
@@ -128,7 +128,7 @@ fn compact(batch: &RecordBatch) -> RecordBatch {
 #[derive(Default)]
 pub(in crate::batch) struct RecordRows {
     pub(super) slice: Option<BatchSlice>,
-    /// The number of rows of the stream before these.
+    /// The number of rows that precede these rows in the stream.
     pub(super) rows_before: u64,
 }
 
@@ -141,7 +141,7 @@ impl<R: Read + Send> BlockSource for RecordBatches<R> {
 }
 
 /// Runs a reader and converts a panic into an error. The Arrow and Parquet readers panic on some
-/// corrupt files; their state must not be used after that.
+/// corrupt files; a reader must not be used after it has panicked.
 pub(super) fn catch_reader_panic<T>(
     format: BatchFormat,
     read: impl FnOnce() -> Result<T, BatchError>,

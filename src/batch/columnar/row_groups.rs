@@ -37,18 +37,18 @@ use crate::batch::limits::{DecodeLimits, ReceivedBytes};
 use crate::batch::pipeline::{BlockSource, OutputSink};
 
 /// The key of Spark's own copy of the schema. Spark prefers the copy to the schema of the file, so
-/// it would hide the output columns.
+/// the copy would hide the output columns.
 const SPARK_ROW_METADATA_KEY: &str = "org.apache.spark.sql.parquet.row.metadata";
 
-/// The maximum number of rows that are decoded at a time, and their maximum size in bytes.
+/// The maximum number of rows that are decoded together, and their maximum size in bytes.
 const READ_ROWS_MAX: usize = 1 << 13;
 const READ_BYTES_MAX: u64 = 64 << 20;
 /// The maximum number of rows in a block.
 const BLOCK_ROWS_MAX: usize = 1 << 16;
-/// The maximum size of a block in bytes, except for one batch of rows.
+/// The size in bytes at which a block is full. The last batch of rows in a block may exceed it.
 const BLOCK_BYTES_MAX: usize = 32 << 20;
 
-/// A Parquet file whose footer was read.
+/// A Parquet file whose footer has been read.
 #[derive(Clone)]
 pub(in crate::batch) struct ParquetFile {
     bytes: SharedFile,
@@ -109,8 +109,8 @@ impl ParquetFile {
     /// Returns a reader of the columns that the look-up needs.
     ///
     /// # Errors
-    /// If their pages use an unsupported codec, which would otherwise be found only while reading
-    /// rows.
+    /// If the pages of a column use an unsupported codec. Without this check, reading would fail
+    /// only at the first row.
     pub(super) fn select_columns(
         &self,
         mapping: &ColumnMapping,
@@ -180,7 +180,7 @@ struct OpenGroup {
 #[derive(Default)]
 pub(super) struct GroupRows {
     pub(super) batches: Vec<RecordBatch>,
-    /// The number of rows of the file before these.
+    /// The number of rows that precede these rows in the file.
     pub(super) rows_before: u64,
     /// The index of the row group, if these are its last rows.
     pub(super) completed_group: Option<usize>,
@@ -195,7 +195,8 @@ impl RowGroupReader {
         columns.map(position).collect()
     }
 
-    /// Returns the row group that is being read, or else opens the next one that has rows.
+    /// Returns the row group that is being read or, if there is no such group, opens the next one
+    /// that has rows.
     fn current_group(&mut self) -> Result<Option<&mut OpenGroup>, BatchError> {
         while self.open_group.is_none() {
             let index = self.next_group;
@@ -229,8 +230,8 @@ impl RowGroupReader {
         Ok(self.open_group.as_mut())
     }
 
-    /// Checks the pages of a row group that will be read. Returns the number of rows to decode at a
-    /// time, which is smaller if values are long.
+    /// Checks the pages of a row group in the columns that the look-up needs. Returns the number of
+    /// rows to decode together, which is smaller if values are long.
     fn check_pages(&mut self, index: usize, rows: usize) -> Result<usize, BatchError> {
         let file = Arc::new(self.file.bytes.clone());
         let chunks = self.file.parquet().row_group(index).columns();
@@ -379,7 +380,8 @@ impl<W: Write + Send> ParquetAppender<W> {
     }
 }
 
-/// Returns the key-value metadata without the entries that are wrong once output columns are added.
+/// Returns the key-value metadata without the entries that would be wrong after output columns are
+/// added.
 fn retained_metadata(metadata: Option<&Vec<KeyValue>>) -> Vec<KeyValue> {
     let pairs = metadata.into_iter().flatten();
     pairs
@@ -434,7 +436,7 @@ struct SharedFile {
     length: u64,
 }
 
-/// A panic leaves the file usable, because every read seeks first.
+/// The lock is never poisoned, because the code that holds it does not panic.
 const POISONED: &str = "no thread panics while it reads";
 /// The size of a read buffer.
 const BUFFER_BYTES: usize = 1 << 16;
@@ -465,7 +467,8 @@ impl ChunkReader for SharedFile {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        // Checked before the allocation: a corrupt file may state any length.
+        // The length is checked before memory is allocated, because a corrupt file may state any
+        // length.
         let end = start.checked_add(length as u64);
         if end.is_none_or(|end| end > self.length) {
             return Err(ParquetError::EOF("a page ends after the file does".into()));

@@ -1,5 +1,6 @@
-//! A reader of Thrift structs in the compact protocol, as Parquet uses them. It does not allocate,
-//! so that the lengths in a file can be checked before another reader allocates memory for them.
+//! A reader of Thrift structs in the compact protocol, as Parquet uses them. It allocates no
+//! memory, so that the lengths in a file can be checked before another reader allocates memory for
+//! them.
 
 /// Truncated or invalid Thrift data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,7 +8,7 @@ pub(super) struct InvalidThrift;
 
 type Result<T> = std::result::Result<T, InvalidThrift>;
 
-/// The maximum nesting of structs; Parquet's are less deep.
+/// The maximum nesting depth of structs. The structs of Parquet are nested less deeply.
 const DEPTH_MAX: usize = 32;
 
 const TRUE: u8 = 1;
@@ -23,13 +24,13 @@ const MAP: u8 = 11;
 const STRUCT: u8 = 12;
 const UUID: u8 = 13;
 
-/// A reader of Thrift data, which starts at the first byte.
+/// A reader of Thrift data that starts at the first byte.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ThriftReader<'b> {
     rest: &'b [u8],
 }
 
-/// The header of a field, whose value is next to be read.
+/// The header of a field. The value of the field must be read next.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ThriftField {
     pub(super) id: i16,
@@ -41,7 +42,7 @@ impl<'b> ThriftReader<'b> {
         ThriftReader { rest: bytes }
     }
 
-    /// Returns the bytes that were not read yet.
+    /// Returns the bytes that have not been read yet.
     pub(super) fn rest(&self) -> &'b [u8] {
         self.rest
     }
@@ -100,7 +101,7 @@ impl<'b> ThriftReader<'b> {
     fn skip_value(&mut self, kind: u8, depth: usize) -> Result<()> {
         let depth = depth.checked_sub(1).ok_or(InvalidThrift)?;
         match kind {
-            // The value of a boolean field is in its type.
+            // The type code of a boolean field contains its value.
             TRUE | FALSE => Ok(()),
             I8 => self.skip_bytes(1),
             I16..=I64 => self.read_zigzag().map(drop),
@@ -127,7 +128,7 @@ impl<'b> ThriftReader<'b> {
                     return Ok(());
                 }
                 if byte >> 4 == 0 {
-                    // The id of the field.
+                    // This is the id of the field.
                     self.read_zigzag()?;
                 }
                 self.skip_value(byte & 0x0f, depth)?;
@@ -225,7 +226,7 @@ mod tests {
 
     #[test]
     fn excessive_lengths_and_depths_are_rejected() {
-        // A list of 2^60 booleans; endlessly nested structs.
+        // These inputs are a list of 2^60 booleans, and endlessly nested structs.
         let long = [
             0x19, 0xf1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f,
         ];

@@ -29,7 +29,8 @@ pub(super) struct ArrowSink<W: Write> {
     stream: StreamWriter<BufWriter<W>>,
 }
 
-/// The small buffers of a message are combined up to this size; larger ones are written directly.
+/// The size up to which the small buffers of a message are combined. Larger buffers are written
+/// directly.
 const WRITE_BUFFER_BYTES: usize = 1 << 16;
 
 impl<W: Write> ArrowSink<W> {
@@ -85,7 +86,7 @@ pub(super) fn writer_properties(
             Compression::Zstd => basic::Compression::ZSTD(ZstdLevel::default()),
         })
         // Chunk statistics let readers skip row groups. Page statistics would remain in memory
-        // until the end.
+        // until the end of the file.
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
         .set_key_value_metadata(Some(metadata))

@@ -1,13 +1,13 @@
-//! FlatGeobuf 3: British National Grid, all layers in one collection, with a spatial index so that
-//! readers can fetch a part of the file.
+//! FlatGeobuf 3: British National Grid, with all layers in one collection, and a spatial index with
+//! which readers can fetch a part of the file.
 //!
 //! ```text
 //!  magic │ header │ index: R-tree with 16 children per node, root first │ areas in Hilbert order
 //! ```
 //!
-//! The header and the areas are FlatBuffers. Slots are numbered as the fields in header.fbs and
-//! feature.fbs of the format. The encoder is written by hand, with the `flatbuffers` crate, on
-//! which Arrow depends anyway: the `flatgeobuf` crate would add thirty crates.
+//! The header and the areas are FlatBuffers. Slots have the numbers of the fields in the format's
+//! header.fbs and feature.fbs. The encoder is written by hand, with the `flatbuffers` crate, on
+//! which Arrow depends anyway: the `flatgeobuf` crate would add thirty dependencies.
 
 use flatbuffers::{FlatBufferBuilder, TableFinishedWIPOffset, WIPOffset};
 use jiff::civil::Date;
@@ -25,7 +25,7 @@ const MULTI_POLYGON: u8 = 6;
 const NODE_SIZE: usize = 16;
 const BNG_EPSG_CODE: i32 = 27_700;
 
-/// The columns. Dates are text, because the format has a type only for instants.
+/// The columns. Dates are text, because the only date type of the format is for instants.
 const COLUMNS: [&str; 9] = [
     "id",
     "name",
@@ -212,8 +212,8 @@ fn properties((area, boundary): &AreaWithBoundary<'_>) -> Vec<u8> {
 /// Encodes the index: a Hilbert R-tree (`PackedRTree` in the format's documentation), from the root
 /// to the leaves, which are the areas.
 ///
-/// Each node is a bounding box and an offset: for a leaf, that of the area in bytes; for an inner
-/// node, the index of its first child.
+/// Each node is a bounding box and a number: for a leaf, the offset of the area in bytes; for an
+/// inner node, the index of the node's first child.
 fn packed_rtree(features: &[(GridBox, Vec<u8>)]) -> Vec<u8> {
     let mut offset = 0;
     let leaves = features.iter().map(|(bounds, feature)| {
@@ -221,7 +221,7 @@ fn packed_rtree(features: &[(GridBox, Vec<u8>)]) -> Vec<u8> {
         offset += feature.len() as u64;
         node
     });
-    // From the leaves up to the root.
+    // The levels, from the leaves up to the root.
     let mut levels: Vec<Vec<(GridBox, u64)>> = vec![leaves.collect()];
     while levels.last().is_some_and(|level| level.len() > 1)
         || levels.len() == 1 && !features.is_empty()
@@ -249,7 +249,7 @@ fn packed_rtree(features: &[(GridBox, Vec<u8>)]) -> Vec<u8> {
     out
 }
 
-/// The resolution of the Hilbert curve: bits for each axis.
+/// The resolution of the Hilbert curve: the number of bits for each axis.
 const CURVE_BITS: u32 = 16;
 
 /// Returns the position of the centre of a box on a Hilbert curve through `extent`.
@@ -323,7 +323,8 @@ mod tests {
             let bytes = bytes[node * 40 + 32..node * 40 + 40].try_into();
             u64::from_le_bytes(bytes.expect("eight bytes"))
         };
-        // The root's first child, the first area of each of its children, and the areas in bytes.
+        // Nodes 0 to 2 (the root and its children) have the index of their first child. The other
+        // nodes have the offset of their area in bytes.
         assert_eq!([offset(0), offset(1), offset(2)], [1, 3, 19]);
         assert_eq!([offset(3), offset(4), offset(19)], [0, 10, 160]);
     }

@@ -63,8 +63,8 @@ fn encode_shapes(areas: &[AreaWithBoundary<'_>]) -> Result<(Vec<u8>, Vec<u8>), A
     Ok((shp.into_inner(), shx.into_inner()))
 }
 
-/// Converts a boundary to one record: all rings, closed; exteriors are clockwise, each followed by
-/// its holes.
+/// Converts a boundary to one record: all rings, closed; exteriors are clockwise, and each is
+/// followed by its holes.
 fn to_polygon(boundary: &Boundary) -> Polygon {
     let point = |position: &BritishGrid| Point::new(position.easting_m(), position.northing_m());
     let rings = boundary.grid.iter().flat_map(|polygon| {
@@ -79,7 +79,7 @@ fn to_polygon(boundary: &Boundary) -> Polygon {
     Polygon::with_rings(rings.collect())
 }
 
-/// The names of the columns, of at most ten characters.
+/// The names of the columns, each of at most ten characters.
 const COLUMNS: [&str; 8] = [
     "id",
     "name",
@@ -90,7 +90,7 @@ const COLUMNS: [&str; 8] = [
     "valid_from",
     "valid_to",
 ];
-/// The index of the first column with dates; those after it have dates too.
+/// The index of the first column with dates. All later columns have dates too.
 const FIRST_DATE_COLUMN: usize = 6;
 /// The maximum number of bytes in a cell.
 const CELL_BYTES_MAX: usize = 254;
@@ -171,7 +171,7 @@ impl DbfTable {
         }
         out.push(b'\r');
         for row in &self.rows {
-            // The record is not deleted.
+            // This flag means that the record is not deleted.
             out.push(b' ');
             for (cell, &length) in row.iter().zip(&lengths) {
                 out.extend(cell.as_bytes());

@@ -1,5 +1,5 @@
-//! TopoJSON 1: longitudes and latitudes with 7 decimals, an object for each layer; borders between
-//! areas of a layer are stored once.
+//! TopoJSON 1: longitudes and latitudes with 7 decimals, and an object for each layer. Borders
+//! between areas of a layer are stored once.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,8 @@ use crate::domain::Layer;
 use crate::index::Index;
 use crate::tiles::{ArcRef, Topology};
 
-/// The quantization: units in a degree. A unit is about a centimetre, as in our GeoJSON.
+/// The quantization: the number of units in a degree. A unit is about a centimetre, as in our
+/// GeoJSON.
 const UNITS_PER_DEGREE: f64 = 1e7;
 const DEGREES_PER_UNIT: f64 = 1e-7;
 
@@ -94,8 +95,8 @@ fn min_corner(arcs: &[Vec<QuantizedPoint>]) -> QuantizedPoint {
     corner.unwrap_or_default()
 }
 
-/// Writes an arc with delta encoding: the first point relative to `origin`, each other point
-/// relative to the previous one.
+/// Writes an arc with delta encoding: the first point relative to `origin`, and each other point
+/// relative to the previous point.
 fn write_arc(text: &mut String, arc: &[QuantizedPoint], origin: QuantizedPoint) {
     let mut previous = origin;
     text.push('[');

@@ -19,7 +19,7 @@ impl PostcodeDirectory {
     }
 
     /// Returns the entries that have the outward code of a reading and whose inward code starts
-    /// with its prefix, in order.
+    /// with the reading's inward prefix, in order.
     pub(in crate::index) fn entries_matching(
         &self,
         reading: &PrefixReading,

@@ -22,8 +22,8 @@
 //! - Rows are in order of postcode, and each postcode has one row. A row does not contain its
 //!   postcode, which follows from the row's position.
 //! - The ids of outward codes count from 1 in ascending order, so sectors are in ascending order
-//!   too. Their first rows never decrease from one sector to the next, including sectors without
-//!   postcodes. One more sector marks the end of the last.
+//!   too. First rows never decrease from one sector to the next, including sectors without
+//!   postcodes. One more sector marks the end of the last sector.
 //! - Only in `ZZ99` may inward codes have letters that other inward codes may not have. `ZZ99` has
 //!   no id: its postcodes are in a separate list, `pseudo_postcodes`, and their rows come last,
 //!   because `ZZ99` is the last of all outward codes.
@@ -31,12 +31,13 @@
 //! The postcodes that start with an outward code, or with one or two characters of an inward code
 //! after it, are therefore a single range of rows, and a page of them can start at any row.
 //!
-//! Measured on the 1,743,449 rows of Code-Point Open in one random order, including parsing, on two
-//! shared, busy cores whose timings vary by a factor of two; in nanoseconds per postcode. Memory is
-//! 34 MB (rows 28, `outcode_ids` 4, sectors 2), and 10 MB for [`nearest`]. The first column is from
-//! `benches/postcodes.rs`, where each implementation looks up all postcodes in turn. The second is
-//! the best of several rounds in which the implementations alternate every 87,000 postcodes, so
-//! that their rows stay in the level 3 cache:
+//! The table shows nanoseconds per postcode, including parsing. The times were measured on the
+//! 1,743,449 rows of Code-Point Open in one random order, on two shared, busy cores whose timings
+//! vary by a factor of two. The directory takes 34 MB of memory (rows 28, `outcode_ids` 4, sectors
+//! 2), and 10 MB more for [`nearest`]. The first column is from `benches/postcodes.rs`, where each
+//! implementation looks up all postcodes in turn. The second is the best of several rounds in which
+//! the implementations alternate every 87,000 postcodes, so that their rows stay in the level 3
+//! cache:
 //!
 //! | | whole order | alternating |
 //! |---|---|---|
@@ -48,17 +49,18 @@
 //!
 //! Nearly all of the time is one read of the row from main memory; in a batch, many of these reads
 //! overlap. The ten nearest postcodes take 31 µs; ten completions of an outward code take 46 µs.
-//! Rejected:
+//!
+//! Rejected alternatives:
 //!
 //! - A cell of 8 bytes for each digit and first letter, with 26 bits for the last letter and no
-//!   sectors: it saves a file, but takes 6 MB instead of 2 and so does not fit in the level 2
-//!   cache. It is 15–30 % slower in batches, and equally fast one at a time.
-//! - A dense table of rows for each outward code (estimated, not measured): another read from main
-//!   memory before that of the row, and 23 MB.
+//!   sectors: this saves a source file, but takes 6 MB instead of 2 and so does not fit in the
+//!   level 2 cache. Look-ups are 15–30 % slower in batches, and equally fast one at a time.
+//! - A dense table of rows for each outward code (estimated, not measured): this needs another read
+//!   from main memory before the row is read, and takes 23 MB.
 //! - Decoding entries when their fields are read rather than when they are found: 20 % faster one
-//!   at a time, but fields become methods. Not worth it.
-//! - Huge pages through the allocator's own setting: no difference on the machine that was
-//!   measured.
+//!   at a time, but fields become methods, so it is not worth it.
+//! - Huge pages through the allocator's own setting: no difference on the machine where they were
+//!   tried.
 //!
 //! When you change the layout, check the order of rows, the bits in `row.rs` and `sector.rs`, and
 //! the proptests at the end, which compare every operation with a plain sorted list.
@@ -76,15 +78,15 @@ use nearest::PositionGrid;
 use row::{PostcodeRow, STATISTICAL_AREAS_MAX};
 use sector::SectorBitmap;
 
-/// The postcodes in order, and the outward codes, each with whether the directory has all of its
-/// postcodes.
+/// The postcodes in order, and the outward codes. For each outward code, the directory records
+/// whether it has all postcodes of that code.
 #[derive(Debug)]
 pub(super) struct PostcodeDirectory {
     /// The id of each outward code, by [`outcode_slot`]; 0 if the directory does not have the code.
     outcode_ids: Vec<u16>,
-    /// By id; id 0 is a placeholder.
+    /// The outward codes, by id; id 0 is a placeholder.
     outcodes: Vec<OutcodeEntry>,
-    /// Ten for each outward code, and one that marks the end of the last.
+    /// Ten sectors for each outward code, and one more that marks the end of the last sector.
     sectors: Vec<SectorBitmap>,
     rows: Vec<PostcodeRow>,
     /// The postcodes of the last rows.
@@ -113,20 +115,20 @@ pub enum PostcodeLookup {
 /// The number of sectors of an outward code.
 const SECTORS_PER_OUTCODE: usize = 10;
 
-/// The number of symbols that an outward code may have in one position: blank, ten digits, 26
+/// The number of symbols that an outward code may have in one position: a blank, ten digits and 26
 /// letters.
 const SYMBOL_COUNT: usize = 1 + 10 + 26;
 
-/// How many postcodes are looked up together. In measurements 64 was slightly better than 32, and
-/// 32 than 16.
+/// How many postcodes are looked up together. In measurements, 64 was slightly better than 32, and
+/// 32 was slightly better than 16.
 const BATCH_SIZE: usize = 64;
 
 impl PostcodeDirectory {
     /// Builds a directory. `entries` are in order of postcode, without duplicates.
     ///
     /// # Errors
-    /// If there are more than 65,535 outward codes or 2,097,151 statistical areas, which several
-    /// countries do not have.
+    /// If there are more than 65,535 outward codes or 2,097,151 statistical areas. Even several
+    /// countries together have fewer.
     pub(super) fn new(
         entries: Vec<PostcodeEntry>,
         complete_outcodes: &[String],
@@ -181,8 +183,8 @@ impl PostcodeDirectory {
 
     /// Returns the row of each of at most [`BATCH_SIZE`] postcodes.
     ///
-    /// Each stage handles the whole batch, so that the processor waits for many reads at once and
-    /// not for one after another.
+    /// Each stage handles the whole batch, so that the processor waits for many reads at the same
+    /// time and not for one after another.
     fn rows_of_batch(&self, batch: &[Postcode]) -> [Option<u32>; BATCH_SIZE] {
         let mut sector_pairs = [(0, 0); BATCH_SIZE];
         for (sector_pair, &postcode) in sector_pairs.iter_mut().zip(batch) {
@@ -288,14 +290,14 @@ impl PostcodeDirectory {
         rows.map(|row| self.entry(row))
     }
 
-    /// Returns the first row whose postcode comes after a postcode, which need not be in the
+    /// Returns the first row whose postcode comes after `postcode`, which need not be in the
     /// directory.
     pub(super) fn row_after(&self, postcode: Postcode) -> usize {
         let is_listed = matches!(self.lookup(postcode), PostcodeLookup::Entry(_));
         self.row_at_or_after(postcode) + usize::from(is_listed)
     }
 
-    /// Returns the first row whose postcode is equal to a postcode or comes after it.
+    /// Returns the first row whose postcode is equal to `postcode` or comes after it.
     fn row_at_or_after(&self, postcode: Postcode) -> usize {
         let ordinary_count = self.rows.len() - self.pseudo_postcodes.len();
         if is_pseudo(postcode) {
@@ -305,7 +307,7 @@ impl PostcodeDirectory {
                     .partition_point(|pseudo_postcode| *pseudo_postcode < postcode);
         }
         let outcode = outcode_of(postcode);
-        // At least 1, because the placeholder with id 0 comes first.
+        // This is at least 1, because the placeholder with id 0 comes first.
         let next = self.outcodes.partition_point(|entry| entry.text <= outcode);
         let row = if self.outcodes[next - 1].text == outcode {
             let (sector, pair) = self.sector_and_pair(postcode);
@@ -316,9 +318,9 @@ impl PostcodeDirectory {
         row as usize
     }
 
-    /// Returns the sector of a postcode, and the index of its pair of letters. For a postcode that
-    /// is not in the directory the sector may be one without postcodes, and for `ZZ99` it always
-    /// is.
+    /// Returns the sector of a postcode, and the index of its pair of letters. If the postcode is
+    /// not in the directory, the sector may be one without postcodes. For `ZZ99`, the sector never
+    /// has postcodes.
     fn sector_and_pair(&self, postcode: Postcode) -> (usize, usize) {
         let [.., digit, first, second] = postcode.pcd7();
         let id = self.outcode_ids[outcode_slot(outcode_of(postcode))];
@@ -328,8 +330,8 @@ impl PostcodeDirectory {
         )
     }
 
-    /// Returns the sector of a row, and the index of its pair of letters; the end of the last
-    /// sector for rows of `ZZ99`.
+    /// Returns the sector of a row, and the index of its pair of letters. For a row of `ZZ99`,
+    /// returns the end of the last sector.
     fn sector_and_pair_of_row(&self, row: usize) -> (usize, usize) {
         let next = self
             .sectors
@@ -342,7 +344,8 @@ impl PostcodeDirectory {
         (next - 1, pair.unwrap_or(sector::LETTER_PAIRS))
     }
 
-    /// Returns the postcode of a row, given its sector and pair of letters unless it is in `ZZ99`.
+    /// Returns the postcode of a row, given its sector and pair of letters, which are not used for
+    /// rows of `ZZ99`.
     fn postcode_at(&self, sector: usize, pair: usize, row: usize) -> Postcode {
         let ordinary_count = self.rows.len() - self.pseudo_postcodes.len();
         if let Some(index) = row.checked_sub(ordinary_count) {
@@ -406,8 +409,8 @@ fn check_statistical_areas(entries: &[PostcodeEntry]) -> Result<(), IndexError> 
     }
 }
 
-/// Returns the outward codes of entries and the complete ones, in order, after a placeholder with
-/// id 0.
+/// Returns the outward codes of `entries` and the complete outward codes, in order, after a
+/// placeholder with id 0.
 fn collect_outcodes(entries: &[PostcodeEntry], complete_outcodes: &[String]) -> Vec<OutcodeEntry> {
     let mut complete: Vec<[u8; 4]> = complete_outcodes
         .iter()
@@ -434,7 +437,7 @@ fn collect_outcodes(entries: &[PostcodeEntry], complete_outcodes: &[String]) -> 
     std::iter::once(placeholder).chain(outcodes).collect()
 }
 
-/// The NHS outward code of pseudo postcodes, which comes after all others.
+/// The NHS outward code of pseudo postcodes, which comes after all other outward codes.
 const PSEUDO_OUTCODE: [u8; 4] = *b"ZZ99";
 
 fn is_pseudo(postcode: Postcode) -> bool {
@@ -583,8 +586,8 @@ mod tests {
         assert_eq!(near(9, 1), ["LA1 1AA"]);
     }
 
-    /// Generates entries in a corner of the grid, with many equal distances and many on the sides
-    /// of squares.
+    /// Generates entries in a corner of the grid, with many equal distances, and many positions on
+    /// the sides of squares.
     fn entries() -> impl Strategy<Value = PostcodeEntry> {
         let anywhere = (-3_000_000..40_000_000, -3_000_000..40_000_000);
         let near = (-2..12, 0..12).prop_map(|(x, y)| (x * 500_000, y * 500_000));

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! The squares around the point are searched ring by ring, until the next ring is further away than
-//! the worst result so far. The grid takes 4 bytes for each postcode and 4 for each square of the
-//! bounding box: 10 MB for Great Britain, a fifth of an R-tree of points.
+//! the worst result so far. The grid takes 4 bytes for each postcode and 4 bytes for each square of
+//! the bounding box: 10 MB for Great Britain, which is a fifth of the size of an R-tree of points.
 
 use std::ops::RangeInclusive;
 
@@ -25,7 +25,7 @@ pub(super) struct PositionGrid {
     east: RangeInclusive<i32>,
     north: RangeInclusive<i32>,
     /// The start of each square's rows in `rows`, line by line from the south-west, and the end of
-    /// the last.
+    /// the last square's rows.
     starts: Vec<u32>,
     rows: Vec<u32>,
 }
@@ -57,7 +57,7 @@ impl PositionGrid {
         };
         let squares = grid.east.clone().count() * grid.north.clone().count();
         // The number of rows of each square is counted in the next square's entry, then summed, so
-        // that each entry is where its square's rows start. The entry advances as these rows are
+        // that each entry is the start of its square's rows. The entry advances as these rows are
         // added.
         let mut next = vec![0_u32; squares + 1];
         for (_, square) in located.clone() {
@@ -161,8 +161,8 @@ impl PostcodeDirectory {
             .collect()
     }
 
-    /// Returns the squared distance in square millimetres to the position of a row, which must have
-    /// one.
+    /// Returns the squared distance in square millimetres to the position of a row. The row must
+    /// have a position.
     fn distance_2(&self, row: usize, point: BritishGrid) -> i64 {
         let position = self.rows[row]
             .position()
@@ -174,11 +174,12 @@ impl PostcodeDirectory {
 }
 
 impl NearestRows {
-    /// Returns whether no row at this distance or further can be a result.
+    /// Returns whether the search is complete: no row at this distance or further away can be a
+    /// result.
     fn is_complete(&self, ring_distance_mm: i64) -> bool {
         let beyond_2 = ring_distance_mm.pow(2);
         let worst = self.found.get(self.limit.wrapping_sub(1));
-        // A postcode at exactly the distance of the worst result may precede it in order.
+        // A postcode at exactly the distance of the worst result may precede that result in order.
         beyond_2 > self.radius_2 || worst.is_some_and(|&(worst_2, _)| beyond_2 > worst_2)
     }
 
@@ -194,7 +195,7 @@ impl NearestRows {
     }
 }
 
-/// Returns a lower bound of the distance from the point to the squares of a ring, in millimetres.
+/// Returns a lower bound on the distance from the point to the squares of a ring, in millimetres.
 fn ring_distance_mm(point: BritishGrid, ring: i32) -> i64 {
     let distance_to_side = |mm: i32| {
         let offset = mm.rem_euclid(SQUARE_MM);
@@ -210,7 +211,7 @@ fn ring_distance_mm(point: BritishGrid, ring: i32) -> i64 {
 
 #[expect(
     clippy::cast_precision_loss,
-    reason = "below 2^53 for 95 km and less; within 1e-9 beyond"
+    reason = "exact up to 95 km, where it is below 2^53; beyond that, within 1e-9"
 )]
 fn to_metres(distance_2: i64) -> f64 {
     (distance_2 as f64).sqrt() / MM_PER_M

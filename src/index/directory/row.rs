@@ -15,8 +15,8 @@ use crate::domain::{BritishGrid, PositionalQuality, Postcode, PostcodeEntry, Yea
 ///               21  statistical area: its row plus 1, 0 if unknown
 /// ```
 ///
-/// Four rows fill a cache line, and no row crosses one. If each field had an array of its own, a
-/// look-up would read one cache line for each field.
+/// Four rows fill a cache line, and no row extends over two cache lines. If each field had an array
+/// of its own, a look-up would read one cache line for each field.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct PostcodeRow {
     easting_mm: i32,
@@ -30,7 +30,7 @@ pub(super) const STATISTICAL_AREAS_MAX: u32 = (1 << 21) - 1;
 
 const NO_POSITION: i32 = i32::MIN;
 
-// The first bit of each field.
+// The lowest bit of each field.
 const LARGE_USER: u32 = 7;
 const LIVE: u32 = 8;
 const INTRODUCED: u32 = 9;

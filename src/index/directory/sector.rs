@@ -7,7 +7,7 @@ const INWARD_LETTERS: &[u8; 20] = b"ABDEFGHJLNPQRSTUWXYZ";
 pub(super) const LETTER_PAIRS: usize = INWARD_LETTERS.len() * INWARD_LETTERS.len();
 
 /// A bitmap of the 400 pairs of letters, with the counts from which the number of set bits before a
-/// pair follows.
+/// pair can be derived.
 ///
 /// ```text
 ///  word 0 … 5   384 bits, AA the lowest
@@ -16,9 +16,9 @@ pub(super) const LETTER_PAIRS: usize = INWARD_LETTERS.len() * INWARD_LETTERS.len
 /// ```
 ///
 /// The row of a pair is the first row, plus the count in word 7 for the pair's word, plus the
-/// number of bits set below the pair's own bit. The bits of only one word are counted, whichever
-/// the pair is. Without word 7, those of up to seven words would be, and the baseline x86-64
-/// instruction set, for which we build, has no instruction that counts bits.
+/// number of bits set below the pair's own bit. For any pair, the bits of only one word are
+/// counted. Without word 7, the bits of up to seven words would have to be counted, and the
+/// baseline x86-64 instruction set, for which we build, has no instruction that counts bits.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(align(64))]
 pub(super) struct SectorBitmap {
@@ -29,13 +29,13 @@ const FIRST_ROW_SHIFT: u32 = 32;
 const COUNT_BITS: usize = 9;
 
 impl SectorBitmap {
-    /// Adds a pair of letters. Call [`SectorBitmap::finish`] after the last.
+    /// Adds a pair of letters. Call [`SectorBitmap::finish`] after the last pair.
     pub(super) fn insert(&mut self, pair: usize) {
         self.words[pair / 64] |= 1 << (pair % 64);
     }
 
-    /// Stores the row of the sector's first postcode or, if it has none, of the next postcode in
-    /// order. Returns the row of the first postcode after the sector.
+    /// Stores the row of the sector's first postcode or, if the sector has no postcodes, of the
+    /// next postcode in order. Returns the row of the first postcode after the sector.
     pub(super) fn finish(&mut self, first_row: u32) -> u32 {
         let mut before = 0;
         for word in 0..7 {
@@ -56,8 +56,8 @@ impl SectorBitmap {
         is_set.then_some(self.row_at_or_after(pair))
     }
 
-    /// Returns the row of the first postcode at or after a pair of letters; accepts
-    /// [`LETTER_PAIRS`] itself.
+    /// Returns the row of the first postcode at or after a pair of letters; `pair` may also be
+    /// [`LETTER_PAIRS`].
     pub(super) fn row_at_or_after(&self, pair: usize) -> u32 {
         let (word, bit) = (pair / 64, pair % 64);
         let below = self.words[word] & ((1 << bit) - 1);
@@ -65,7 +65,7 @@ impl SectorBitmap {
         self.first_row() + below.count_ones() + u32::try_from(earlier).expect("nine bits")
     }
 
-    /// Returns the first pair of letters at or after one that the sector has.
+    /// Returns the first pair of letters that the sector has at or after `from`.
     pub(super) fn next_pair(&self, from: usize) -> Option<usize> {
         let mut word = from / 64;
         let mut remaining = self.bits(word) >> (from % 64) << (from % 64);

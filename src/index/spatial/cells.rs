@@ -1,5 +1,5 @@
-//! Finds the boundaries that cover a point with a grid of cells. Each cell stores the answer, or
-//! the few edges that decide it.
+//! Uses a grid of cells to find the boundaries that cover a point. Each cell stores the answer, or
+//! the few edges from which it follows.
 //!
 //! ```text
 //!   root: squares over the bounding box            a table: a square divided 8 × 8
@@ -23,8 +23,8 @@
 //! - A point is in the areas that cover its cell's north-east corner, except that this is inverted
 //!   for each area whose edges are crossed an odd number of times ([`EdgeClip::is_crossed`]) by the
 //!   path from the point east to the cell's side, and up that side to the corner. The easternmost
-//!   corner of each row of the root is in no area. Every other corner is derived from one already
-//!   known, by the same rule that answers look-ups.
+//!   corner of each row of the root is in no area. The areas that cover any other corner are
+//!   derived from those of a corner that is already known, by the same rule that answers look-ups.
 //! - An edge that neighbours share is stored once in a record, with a bit for each area that it
 //!   bounds.
 //! - A record has every edge that comes within a millimetre of its cell, so the edges near a
@@ -32,24 +32,27 @@
 //! - Cells depend only on rings, so overlaps, holes, multiple parts and several versions of an area
 //!   need no special treatment. A ring that crosses itself contains the points around which it
 //!   winds an odd number of times; it does not cause a panic.
-//! - All squares of the root or a table that share a record refer to it; nothing is stored twice.
+//! - All squares of the root or a table that share a record refer to that record; no record is
+//!   stored twice.
 //!
 //! Each boundary of a record has a bit in its masks. If more than 32 boundaries have edges in a
 //! cell, a second record follows the first, and so on.
 //!
 //! Long edges side by side, such as the teeth of a comb, would create cells without limit: when a
-//! square is divided, each quarter has half of its edges, so their total doubles. A square that has
-//! many edges, and whose edges division does not spread out, is therefore *crowded*: it stores the
-//! boundaries that cover all of it and those that have edges in it, and the latter are tested with
-//! all of their edges ([`CrossingTree`]). Records and tables also have a budget for each edge, and
-//! so has the root: the number of edges bounds memory and build time, whatever the shape of the
-//! areas. No embedded layer has a crowded square.
+//! square is divided, each quarter has half of its edges, so the total number of edges doubles. A
+//! square is therefore *crowded* if it has many edges that division does not spread out: it stores
+//! the boundaries that cover all of the square and the boundaries that have edges in the square.
+//! For each boundary with edges in the square, a look-up tests all edges of that boundary
+//! ([`CrossingTree`]). The number of records and tables, and the size of the root, are also limited
+//! in proportion to the number of edges, which therefore bounds memory and build time, whatever the
+//! shape of the areas. No embedded layer has a crowded square.
 //!
-//! A look-up of a random point spends its time on two or three cache misses, not on geometry. In a
-//! batch, the cache misses of several points overlap, without a prefetch instruction. Cells of 3 to
-//! 12 edges and roots of 8 to 128 squares per edge were measured: over 34,753 areas the differences
-//! are small; over 106 areas a root four times as fine is a quarter faster. Not tried: edges of 16
-//! bits relative to their cell, which would take half the memory.
+//! A look-up of a random point spends most of its time on two or three cache misses, not on
+//! geometry. In a batch, the cache misses of several points overlap, without a prefetch
+//! instruction. Cells of 3 to 12 edges and roots of 8 to 128 squares per edge were measured: with
+//! 34,753 areas the differences are small; with 106 areas a root with four times as many squares is
+//! a quarter faster. Not tried: storing the ends of edges in 16 bits relative to the cell, which
+//! would take half the memory.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -61,7 +64,7 @@ use super::edge_tree::EdgeTree;
 use crate::domain::BritishGrid;
 
 /// The south-west corner of the outermost square. Every position is in that square, and its
-/// north-east corner is beyond all of them.
+/// north-east corner is beyond all positions.
 const EXTENT_ORIGIN_MM: i32 = -(1 << 28);
 const EXTENT: AlignedSquare = AlignedSquare {
     corner: [EXTENT_ORIGIN_MM, EXTENT_ORIGIN_MM],
@@ -73,24 +76,24 @@ const TABLE_SIDE: usize = 1 << TABLE_BITS;
 /// A cell with more edges than this is divided, unless it is as small as [`CELL_BITS_MIN`] allows.
 const RECORD_EDGES_MAX: usize = 6;
 /// Cells of 2^8 mm (26 cm) are not divided, because more than [`RECORD_EDGES_MAX`] edges may meet
-/// in a vertex.
+/// at a vertex.
 const CELL_BITS_MIN: u32 = 8;
 /// The root has about this many squares for each edge, within the following limits.
 const ROOT_CELLS_PER_EDGE: usize = 64;
 const ROOT_CELLS_MIN: usize = 1 << 8;
 const ROOT_CELLS_MAX: usize = 1 << 21;
-/// The edges that touch each of the root's squares, summed over all squares, are limited to the
-/// number of edges times this, or to the minimum if that is greater; otherwise the squares are made
-/// larger.
+/// The limit on the number of edges that touch a square of the root, summed over all squares: this
+/// factor times the number of edges, but at least [`ROOT_TOUCHES_MIN`]. If the limit would be
+/// exceeded, the squares are made larger.
 const ROOT_TOUCHES_PER_EDGE: usize = 16;
 const ROOT_TOUCHES_MIN: usize = 1 << 20;
 /// A square with at most this many edges is never crowded while the budget lasts.
 const UNCROWDED_EDGES_MAX: usize = 32;
 /// A square is divided if its quarters together have fewer than 7/4 of its edges. A line across a
-/// square touches two or three of its quarters; each vertex of a border is in one.
+/// square touches two or three of its quarters, but each vertex of a border is in only one quarter.
 const DIVISION_RATIO_MAX: (usize, usize) = (7, 4);
-/// The budget of blocks for records and tables: for each edge, and independent of the number of
-/// edges. The embedded layers take 6 to 9 for each edge.
+/// The budget of blocks for records and tables: the number of blocks for each edge, and a constant
+/// number of additional blocks. The embedded layers take 6 to 9 blocks for each edge.
 const BLOCKS_PER_EDGE: usize = 12;
 const BLOCKS_MIN: usize = 1 << 16;
 /// The number of blocks in the budget that a table takes.
@@ -109,29 +112,31 @@ pub(super) struct CellIndex {
     root: CellGrid,
     /// The squares of tables, from west to east, then from south to north.
     tables: Vec<CellRef>,
-    /// Records: a head, followed by its edges.
+    /// The records. Each is a head, followed by its edges.
     records: Vec<RecordBlock>,
     sets: BoundarySets,
-    /// The boundaries of records that do not fit in their heads, and of crowded squares.
+    /// The boundaries of crowded squares, and of those records whose boundaries do not fit in the
+    /// head.
     boundary_lists: Vec<u32>,
     crowded: Vec<CrowdedSquare>,
-    /// For each boundary: its edges, if any of them are in a crowded square.
+    /// For each boundary, a tree of its edges if any of the edges is in a crowded square.
     crossing_trees: Vec<Option<Box<CrossingTree>>>,
 }
 
 /// A square with too many edges for a record.
 #[derive(Debug, Clone, Copy)]
 struct CrowdedSquare {
-    /// The set of boundaries that cover all of it.
+    /// The set of boundaries that cover all of the square.
     set: u32,
-    /// The range of `boundary_lists` with the boundaries that have edges in it: start and length.
+    /// The start and the length of the range of `boundary_lists` that has the boundaries with edges
+    /// in the square.
     first: u32,
     count: u32,
 }
 
 /// The content of a square: a reference to a set of boundaries, to the table into which the square
-/// is divided, to the record that decides, or to a crowded square. Two bits are the kind, the
-/// others the index.
+/// is divided, to the record from which the answer follows, or to a crowded square. Two bits are
+/// the kind, and the other bits are the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct CellRef(u32);
 
@@ -147,8 +152,8 @@ enum CellKind {
 ///
 /// A head consists of the number of edges, and whether another record follows; the set of
 /// boundaries that cover all of the cell; the mask of the record's own boundaries that cover the
-/// corner; the number of its own boundaries, and which they are. An edge consists of its two ends,
-/// its clip, and the mask of the boundaries that it bounds.
+/// corner; the number of its own boundaries, and the list of these boundaries. An edge consists of
+/// its two ends, its clip, and the mask of the boundaries that it bounds.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(32))]
 struct RecordBlock([i32; 8]);
@@ -184,7 +189,7 @@ struct GridExtent {
 #[derive(Debug)]
 struct CellGrid {
     extent: GridExtent,
-    /// From west to east, then from south to north.
+    /// The squares, from west to east, then from south to north.
     cells: Vec<CellRef>,
 }
 
@@ -240,7 +245,7 @@ impl CellIndex {
         &self.boundary_lists[crowded.first as usize..][..crowded.count as usize]
     }
 
-    /// Adds the boundaries that cover a point, in no particular order.
+    /// Adds the boundaries that cover a point to `found`, in no particular order.
     pub(super) fn covering(&self, point: MmCoord, found: &mut Vec<u32>) {
         let mut node = self.root.cell_at(point);
         let mut bits = self.root.extent.side_bits;
@@ -254,7 +259,8 @@ impl CellIndex {
     /// Calls `visit` with the index of each point and the boundaries that cover it, in no
     /// particular order.
     ///
-    /// The points of a batch proceed step by step together, so that their waits for memory overlap.
+    /// Each step is taken for all points of a batch before the next step, so that their waits for
+    /// memory overlap.
     pub(super) fn for_each_covering(
         &self,
         points: &[BritishGrid],
@@ -339,9 +345,9 @@ impl CellIndex {
         })
     }
 
-    /// Calls `visit` with every edge of every boundary that is in or near a rectangle or crosses
-    /// it, and with some others nearby. An edge may be visited more than once. `edge_trees` has the
-    /// tree of each boundary.
+    /// Calls `visit` with every edge that intersects a rectangle, for each boundary that has the
+    /// edge, and with some other edges near the rectangle. An edge may be visited more than once.
+    /// `edge_trees` has the tree of each boundary.
     pub(super) fn for_each_edge_near(
         &self,
         edge_trees: &[EdgeTree],
@@ -582,7 +588,8 @@ impl GridExtent {
         })
     }
 
-    /// Returns the northings of a row of squares, extended by a millimetre on either side.
+    /// Returns the lowest and the highest northing of a row of squares, extended by a millimetre on
+    /// either side.
     fn row_bounds(&self, row: u32) -> (i32, i32) {
         let (low, high) =
             AlignedSquare::from_coords([self.first[0], row], self.side_bits).buffered();
@@ -605,8 +612,8 @@ impl GridExtent {
 }
 
 impl CellGrid {
-    /// Creates the root over the bounding box of all edges, with squares of a size that suits their
-    /// number.
+    /// Creates the root over the bounding box of all edges, with squares of a size that suits the
+    /// number of edges.
     fn root_for(edges: &[Edge]) -> CellGrid {
         let ends = || edges.iter().flat_map(|edge| [edge.low, edge.high]);
         let range = |axis: usize| {
@@ -628,7 +635,8 @@ impl CellGrid {
             }
         };
         let touches_max = (edges.len() * ROOT_TOUCHES_PER_EDGE).max(ROOT_TOUCHES_MIN);
-        // An edge crosses at most as many squares as its bounding box has columns and rows.
+        // An edge crosses fewer squares than the total number of columns and rows of its bounding
+        // box.
         let touches = |bits: u32| {
             let across = |edge: &Edge| {
                 let (low, high) = edge.bbox();
@@ -644,7 +652,7 @@ impl CellGrid {
             .find(|extent| {
                 extent.side_bits == EXTENT.side_bits || touches(extent.side_bits) <= touches_max
             })
-            .expect("the outermost square is one");
+            .expect("a single square is within the limits");
         CellGrid::new(extent)
     }
 
@@ -671,7 +679,8 @@ impl CellGrid {
         }
     }
 
-    /// Sets the cells of the grid that are within a square, or the one cell that contains it.
+    /// Sets the cells of the grid that are within a square, or the one cell that contains the
+    /// square.
     fn fill_square(&mut self, square: AlignedSquare, node: CellRef) {
         let [columns, rows] = self.extent.squares_in((square.corner, square.north_east()));
         for row in rows {
@@ -698,8 +707,8 @@ impl AlignedSquare {
         AlignedSquare { corner, side_bits }
     }
 
-    /// Returns its corners, extended outwards by a millimetre, so that no edge falls between two
-    /// squares.
+    /// Returns the corners of the square, extended outwards by a millimetre, so that no edge falls
+    /// between two squares.
     fn buffered(self) -> (MmCoord, MmCoord) {
         let last = self.north_east();
         (
@@ -738,7 +747,7 @@ impl SharedEdges {
             owners: Vec::new(),
         };
         // If an edge occurs more than once in a boundary, it occurs an odd number of times, so one
-        // of them is retained.
+        // occurrence is retained.
         all.dedup();
         for same in all.chunk_by(|a, b| a.0 == b.0) {
             shared.edges.push(same[0].0);
@@ -770,8 +779,8 @@ impl EdgesBySquare {
             let rect = (low.map(|value| value - 1), high.map(|value| value + 1));
             let [_, rows] = extent.squares_in(rect);
             for row in rows {
-                // Only the part of the edge in the row: a long edge touches few of the squares of
-                // its bounding box.
+                // Only the part of the edge in the row is considered: a long edge touches few of
+                // the squares of its bounding box.
                 let (south, north) = extent.row_bounds(row);
                 let [columns, _] = extent.squares_in((
                     [edge.west_limit(south, north), rect.0[1]],
@@ -861,8 +870,8 @@ impl CellIndexBuilder {
         }
     }
 
-    /// Returns the boundaries that cover the corner of the next square to the west: the path east
-    /// from there along the row crosses edges of this square only.
+    /// Returns the boundaries that cover the corner of the next square to the west of `square`: the
+    /// path east along the row from that corner crosses only edges that touch `square`.
     fn corner_boundaries_west_of(
         &self,
         square: AlignedSquare,
@@ -974,8 +983,8 @@ impl CellIndexBuilder {
         odd.map(|same| same[0]).collect()
     }
 
-    /// Returns the boundaries that have one of the edges, in order, and the set of those that cover
-    /// the corner but have none of them.
+    /// Returns, in order, the boundaries that have at least one of the edges, and the set of the
+    /// other boundaries that cover the corner.
     fn edge_boundaries_and_set(
         &mut self,
         edges: &[u32],
@@ -1036,7 +1045,8 @@ impl CellIndexBuilder {
         CellRef::new(CellKind::Record(first))
     }
 
-    /// Adds a record for at most 32 boundaries, with the edges that bound at least one of them.
+    /// Adds a record for at most 32 boundaries, with the edges that bound at least one of these
+    /// boundaries.
     fn add_record_part(
         &mut self,
         edges: &[u32],
@@ -1086,7 +1096,7 @@ fn is_spread(edges: &[u32], quarters: &[Vec<u32>; 4]) -> bool {
     edges.len() <= UNCROWDED_EDGES_MAX || total * denominator < edges.len() * numerator
 }
 
-/// Builds sets of boundaries without duplicates.
+/// A builder of [`BoundarySets`], in which each set is stored only once.
 struct BoundarySetsBuilder {
     sets: BoundarySets,
     ids: HashMap<Box<[u32]>, u32>,

@@ -1,19 +1,21 @@
-//! Tests whether a boundary covers a point with all edges of the boundary: the fallback for squares
-//! with more edges than a cell record can have.
+//! Tests whether a boundary covers a point, by counting those edges of the boundary that are east
+//! of the point. This is the fallback for squares that have too many edges for a cell record.
 //!
-//! A segment tree over rows. Each edge is stored at the few nodes whose rows together are the rows
-//! of the edge. The edges of a node extend through all of its rows, so unless they cross they have
-//! one order from west to east, and a binary search counts those east of a point. A look-up visits
-//! one path of the tree and takes O(log² n). The tree has O(n log n) entries of four bytes.
+//! The edges are stored in a segment tree over rows. Each edge is stored at the few nodes whose
+//! rows together are the rows of the edge. The edges of a node extend through all of the node's
+//! rows. Edges that do not cross therefore have one order from west to east, and a binary search
+//! counts the edges that are east of a point. A look-up visits one path of the tree and takes
+//! O(log² n). The tree has O(n log n) entries of four bytes.
 //!
-//! Edges that cross, which occur only in invalid rings, are stored after the longest subsequence of
-//! edges that do not, and are tested one by one: the result is always exact.
+//! Edges cross only in invalid rings. At each node, the longest subsequence of edges that do not
+//! cross is stored first. The other edges follow, and are tested one by one, so that the result is
+//! always exact.
 
 use std::cmp::Ordering;
 
 use super::edge::{Edge, MmCoord};
 
-/// With at most this many edges, all of them are tested.
+/// The maximum number of edges that are tested one by one, without a tree.
 const LINEAR_SCAN_MAX: usize = 64;
 
 /// The edges of one boundary, sorted so that those east of a point can be counted.
@@ -22,14 +24,14 @@ pub(super) struct CrossingTree {
     edges: Vec<Edge>,
     /// The rows at which edges start or end, from south to north; empty if all edges are tested.
     rows: Vec<i32>,
-    /// The number of leaves of the tree, a power of two. Each covers the rows from one of `rows` up
-    /// to the next.
+    /// The number of leaves of the tree, a power of two. Each leaf covers the rows from one of
+    /// `rows` up to the next.
     leaves: usize,
     nodes: Vec<TreeNode>,
     entries: Vec<u32>,
 }
 
-/// The range of a node's entries: first the ordered ones, then the others.
+/// The range of a node's entries: first the ordered entries, then the other entries.
 #[derive(Debug, Clone, Copy, Default)]
 struct TreeNode {
     begin: u32,
@@ -117,7 +119,7 @@ impl CrossingTree {
         }
     }
 
-    /// Sorts a node's edges; those that cross others come last.
+    /// Sorts a node's edges; the edges that cross others come last.
     fn sort_node(&mut self, node: usize) {
         let TreeNode { begin, end, .. } = self.nodes[node];
         if begin == end {
@@ -181,8 +183,8 @@ impl CrossingTree {
 
 /// Compares two edges by their exact easting in a row that both reach, ends included.
 fn compare_at_row(row: i32, a: &Edge, b: &Edge) -> Ordering {
-    /// Far more than the rounding error: an `f64` represents positions of 2^31 mm to a millionth of
-    /// a millimetre.
+    /// This is far more than the rounding error: an `f64` represents positions of 2^31 mm to a
+    /// millionth of a millimetre.
     const CLOSE_MM: f64 = 1e-3;
     let approximate = |edge: &Edge| {
         let part = (f64::from(row) - f64::from(edge.low[1]))
@@ -194,7 +196,8 @@ fn compare_at_row(row: i32, a: &Edge, b: &Edge) -> Ordering {
     if (rough_a - rough_b).abs() > CLOSE_MM {
         return rough_a.total_cmp(&rough_b);
     }
-    // The easting multiplied by the height of the edge, which is at most 2^64; and the height.
+    // The easting of the edge multiplied by the edge's height, a product of at most 2^64; and the
+    // height.
     let exact = |edge: &Edge| {
         let [[x1, y1], [x2, y2]] = [edge.low, edge.high].map(|end| end.map(i128::from));
         (x1 * (y2 - y1) + (x2 - x1) * (i128::from(row) - y1), y2 - y1)
@@ -203,9 +206,9 @@ fn compare_at_row(row: i32, a: &Edge, b: &Edge) -> Ordering {
     (a * height_b).cmp(&(b * height_a))
 }
 
-/// Moves the longest ordered subsequence of entries to the front and the other entries after it.
-/// Returns the length of the subsequence. This is the longest increasing subsequence by patience
-/// sorting: O(n log n).
+/// Moves the longest ordered subsequence of entries to the front, before the other entries. Returns
+/// the length of the subsequence. The subsequence is found by patience sorting, which takes O(n log
+/// n).
 fn move_longest_ordered_first(
     entries: &mut [u32],
     is_before: impl Fn(&u32, &u32) -> bool,

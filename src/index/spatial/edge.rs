@@ -1,11 +1,11 @@
-//! An edge of a ring, and exact predicates on it.
+//! An edge of a ring, and exact predicates on edges.
 //!
 //! A *row* is a northing in whole millimetres. An edge occupies the rows from its lower end up to
-//! but excluding its upper end, so a horizontal edge occupies none. It is *east* of a point in one
-//! of its rows if it crosses the row further east than the point, and not at the point. A point is
-//! inside a ring if an odd number of its edges are east of it. The rule depends only on the edge
-//! and not on the area that it bounds: of two areas that share an edge, exactly one contains each
-//! point on it.
+//! but excluding its upper end, so a horizontal edge occupies no row. An edge is *east* of a point
+//! in one of its rows if it crosses that row at an easting greater than that of the point. A point
+//! is inside a ring if an odd number of the ring's edges are east of the point. The rule depends
+//! only on the edge and not on the area that it bounds: each point on an edge that two areas share
+//! is in exactly one of these areas.
 
 use crate::domain::BritishGrid;
 
@@ -16,7 +16,7 @@ pub(super) fn to_mm(point: BritishGrid) -> MmCoord {
     [point.easting_mm(), point.northing_mm()]
 }
 
-/// An edge, from its lower end to its upper one; if it is horizontal, from west to east.
+/// An edge, from its lower end to its upper end; a horizontal edge, from west to east.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Edge {
     pub(super) low: MmCoord,
@@ -27,13 +27,13 @@ pub(super) struct Edge {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct EdgeClip {
     /// The first row in which the edge passes through the cell, so that a point of the cell may be
-    /// on either side of it.
+    /// on either side of the edge.
     pub(super) from_row: i32,
-    /// The row after the last such row.
+    /// The row after the last row in which the edge passes through the cell.
     pub(super) to_row: i32,
     /// The row at which the edge leaves or enters the cell through its east side: a path up that
-    /// side crosses the edge if it starts below this row, but not if it starts in this row or above
-    /// it. [`NO_ROW`] if the edge does not cross that side.
+    /// side crosses the edge if the path starts below this row, but not if the path starts in this
+    /// row or above. If the edge does not cross that side, the value is [`NO_ROW`].
     pub(super) east_side_row: i32,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct EdgeClip {
 pub(super) const NO_ROW: i32 = i32::MIN;
 
 impl Edge {
-    /// Returns the edge between two vertices of a ring, or `None` if they are equal.
+    /// Returns the edge between two vertices of a ring, or `None` if the vertices are equal.
     pub(super) fn between(a: MmCoord, b: MmCoord) -> Option<Edge> {
         let key = |[x, y]: MmCoord| (y, x);
         match key(a).cmp(&key(b)) {
@@ -54,7 +54,8 @@ impl Edge {
     /// Returns whether the edge, extended to an infinite line, crosses the point's row east of the
     /// point.
     ///
-    /// Exact: positions are within 2^31 mm of each other, so each product fits in 62 bits.
+    /// The result is exact: positions are within 2^31 mm of each other, so each product fits in 62
+    /// bits.
     pub(super) fn line_is_east_of(&self, [x, y]: MmCoord) -> bool {
         let line_offset =
             difference_i64(self.high[0], self.low[0]) * difference_i64(y, self.low[1]);
@@ -67,8 +68,8 @@ impl Edge {
     /// upper end, where the sides are "east" and "not east"; `None` if both ends are on the same
     /// side.
     ///
-    /// A horizontal edge is on neither side in any row. For it the result is its own row, in which
-    /// its neighbours in the ring change sides.
+    /// A horizontal edge is on neither side in any row. The result for a horizontal edge is its own
+    /// row, in which the adjacent edges of the ring change sides.
     fn crossing_row(&self, x: i32) -> Option<i32> {
         let [low_is_east, high_is_east] = [self.low, self.high].map(|end| end[0] > x);
         if low_is_east == high_is_east {
@@ -88,12 +89,12 @@ impl Edge {
         Some(self.low[1] + i32::try_from(rows).expect("between the ends"))
     }
 
-    /// Returns the part of the edge that matters to the points of a cell; it may be empty. The cell
-    /// is `[west, east] × [south, north]`, with all sides included.
+    /// Returns the part of the edge that matters to the points of a cell. The part may be empty.
+    /// The cell is `[west, east] × [south, north]`, with all sides included.
     pub(super) fn clip(&self, [west, south]: MmCoord, [east, north]: MmCoord) -> EdgeClip {
         let is_rising = self.low[0] <= self.high[0];
-        // The row at which the edge passes an easting; its lower or upper end if the edge is on one
-        // side of it.
+        // The row at which the edge passes an easting or, if all of the edge is on one side of that
+        // easting, the row of its lower or upper end.
         let row_at = |x: i32| {
             let end = if (self.low[0] > x) == is_rising {
                 self.low[1]
@@ -137,7 +138,7 @@ impl Edge {
         )
     }
 
-    /// Returns the south-west and north-east corners of its bounding box.
+    /// Returns the south-west and north-east corners of the edge's bounding box.
     pub(super) fn bbox(&self) -> (MmCoord, MmCoord) {
         let [x1, x2] = [self.low[0], self.high[0]];
         ([x1.min(x2), self.low[1]], [x1.max(x2), self.high[1]])
@@ -157,8 +158,8 @@ impl Edge {
         a.max(b) + 2
     }
 
-    /// Returns the eastings at which the edge passes two northings, clamped to its ends, rounded
-    /// down to whole millimetres.
+    /// Returns the eastings at which the edge passes two northings, which are clamped to the ends
+    /// of the edge. The eastings are rounded down to whole millimetres.
     fn x_at_heights(&self, south: i32, north: i32) -> [i32; 2] {
         let rise = difference_i64(self.high[1], self.low[1]);
         if rise == 0 {

@@ -1,7 +1,7 @@
-//! The distance from a point to the edges of a boundary: a tree of bounding boxes.
+//! Measures the distance from a point to the edges of a boundary, with a tree of bounding boxes.
 //!
-//! Consecutive edges of a ring are close together, so eight of them make a compact box, and so do
-//! eight of those boxes: no sorting is needed.
+//! Consecutive edges of a ring are close together, so eight such edges have a compact bounding box,
+//! and eight such boxes also have a compact bounding box: no sorting is needed.
 //!
 //! ```text
 //!   boxes of level 2   ┌───────────────────────┐
@@ -15,25 +15,25 @@ use super::edge::{Edge, MmCoord};
 /// The number of edges in a box, and of boxes in a box of the next level.
 const FAN_OUT: usize = 8;
 
-/// With at most this many edges there are no boxes: reading them would cost more than measuring
-/// every edge.
+/// The maximum number of edges for which there are no boxes: reading the boxes would cost more than
+/// measuring every edge.
 const LINEAR_SCAN_MAX: usize = 4 * FAN_OUT;
 
-/// Scales the distance to a box so that it never exceeds the distance to an edge in the box,
-/// however both were rounded. The distance to a box is an `f32`.
+/// The factor by which the distance to a box is multiplied, so that the product never exceeds the
+/// distance to an edge in the box, however both are rounded. The distance to a box is an `f32`.
 const ROUND_DOWN: f32 = 1.0 - 1e-6;
 
 /// The edges of one boundary, in a tree of bounding boxes.
 #[derive(Debug)]
 pub(super) struct EdgeTree {
     edges: Vec<Edge>,
-    /// From the boxes of edges up to a level of at most eight boxes; empty if there are at most
-    /// [`LINEAR_SCAN_MAX`] edges.
+    /// The levels, from the boxes of edges up to a level of at most eight boxes; empty if there are
+    /// at most [`LINEAR_SCAN_MAX`] edges.
     levels: Vec<Vec<BBox8>>,
 }
 
-/// Eight bounding boxes, sides included, as a structure of arrays, so that the processor measures
-/// several at a time.
+/// Eight bounding boxes, sides included, as a structure of arrays, so that the processor can
+/// measure several boxes at the same time.
 #[derive(Debug, Clone, Copy)]
 struct BBox8 {
     west: [i32; FAN_OUT],
@@ -75,7 +75,7 @@ impl EdgeTree {
     }
 
     /// Calls `visit` with every edge whose bounding box intersects a rectangle, sides included, and
-    /// with some others.
+    /// with some other edges.
     pub(super) fn edges_near(&self, low: MmCoord, high: MmCoord, visit: &mut impl FnMut(Edge)) {
         match self.levels.len() {
             0 => self.edges.iter().copied().for_each(visit),
@@ -83,7 +83,7 @@ impl EdgeTree {
         }
     }
 
-    /// Visits the boxes of one group of a level.
+    /// Visits the edges in those boxes of a group that intersect a rectangle.
     fn visit_near(
         &self,
         level: usize,
@@ -107,13 +107,14 @@ impl EdgeTree {
         }
     }
 
-    /// Searches the boxes of one group of a level.
+    /// Returns the squared distance to the nearest edge in the boxes of a group, or `best` if no
+    /// edge is nearer.
     fn nearest_in_group(&self, level: usize, group: usize, point: MmCoord, mut best: f64) -> f64 {
         let Some(boxes) = self.levels[level].get(group) else {
             return best;
         };
         let mut distances = boxes.distances_2(point);
-        // The nearest box first, because it usually excludes the others.
+        // The nearest box is searched first, because the result usually excludes the other boxes.
         loop {
             let nearer = |a, b| if distances[b] < distances[a] { b } else { a };
             let index = (1..FAN_OUT).fold(0, nearer);
@@ -181,8 +182,8 @@ impl BBox8 {
             && self.north[index] >= low[1]
     }
 
-    /// Returns a lower bound of the squared distance in square millimetres from the point to each
-    /// box; 0 inside it.
+    /// Returns a lower bound on the squared distance in square millimetres from the point to each
+    /// box; 0 for a box that contains the point.
     fn distances_2(&self, [x, y]: MmCoord) -> [f32; FAN_OUT] {
         // Positions are within 1.7e9 mm of each other, so differences fit.
         let gap = |low: i32, value: i32, high: i32| (low - value).max(value - high).max(0) as f32;

@@ -1,11 +1,11 @@
-//! Spatial index of boundaries: exact point-in-polygon, distances to edges, and the nearest
-//! boundary.
+//! A spatial index of boundaries, for exact point-in-polygon tests, distances to edges, and the
+//! nearest boundary.
 //!
 //! All geometry is in whole millimetres of the British National Grid, and every point on a border
-//! belongs to exactly one side of it ([`edge`]). [`cells`] find the boundaries that cover a point
-//! and the edges near it, with [`crossing_tree`] where edges are too dense for cells.
-//! [`edge_tree`]s measure the distance to the edges of one boundary, and an R-tree of bounding
-//! boxes finds the boundary nearest to a point outside all of them.
+//! belongs to exactly one side of the border ([`edge`]). [`cells`] finds the boundaries that cover
+//! a point and the edges near it, and uses [`crossing_tree`] where edges are too dense for cells.
+//! [`edge_tree`] measures the distance to the edges of one boundary, and an R-tree of bounding
+//! boxes finds the boundary nearest to a point that is outside all boundaries.
 
 mod cells;
 mod crossing_tree;
@@ -22,8 +22,8 @@ use edge::{Edge, MmCoord, to_mm};
 use edge_tree::EdgeTree;
 
 const MM_PER_M: f64 = 1_000.0;
-/// Scales the distance to a bounding box so that it never exceeds the distance to an edge in the
-/// box, however both were rounded.
+/// The factor by which the distance to a bounding box is multiplied, so that the product never
+/// exceeds the distance to an edge in the box, however both are rounded.
 const ROUND_DOWN: f64 = 1.0 - 1e-9;
 
 /// A spatial index of boundaries.
@@ -94,8 +94,8 @@ impl BoundaryIndex {
     }
 
     /// Calls `visit` with the index of each point in `points` and the boundaries that cover it on a
-    /// day, in ascending order. This is faster than one look-up after another if there are many
-    /// boundaries.
+    /// day, in ascending order. If there are many boundaries, this is faster than looking up one
+    /// point after another.
     pub fn for_each_covering(
         &self,
         points: &[BritishGrid],
@@ -125,8 +125,9 @@ impl BoundaryIndex {
         edge_tree.distance_2(to_mm(point), f64::INFINITY).sqrt() / MM_PER_M
     }
 
-    /// Returns the boundaries with an edge nearer than `within_m` metres on a day, with that
-    /// distance; the nearest first, equal distances in ascending order of boundary.
+    /// Returns the boundaries valid on a day that have an edge nearer than `within_m` metres to the
+    /// point, each with the distance to its nearest edge: the nearest first, equal distances in
+    /// ascending order of boundary.
     pub fn boundaries_within(
         &self,
         point: BritishGrid,
@@ -155,8 +156,8 @@ impl BoundaryIndex {
         near.into_iter().map(to_metres).collect()
     }
 
-    /// Returns at least the boundaries that on any day cover the point or have an edge nearer than
-    /// `within_m` metres, in ascending order.
+    /// Returns the boundaries of any date that cover the point or have an edge nearer than
+    /// `within_m` metres, and possibly some other boundaries, in ascending order.
     pub(super) fn near_on_any_date(&self, point: BritishGrid, within_m: f64) -> Vec<u32> {
         let point_mm = to_mm(point);
         let mut near = Vec::new();
@@ -171,8 +172,8 @@ impl BoundaryIndex {
         near
     }
 
-    /// Returns the boundary with the nearest edge on a day, with its distance in metres; the first
-    /// one if several are equally near.
+    /// Returns the boundary that has the nearest edge on a day, and the distance to that edge in
+    /// metres. If several boundaries are equally near, the first of them is returned.
     pub fn nearest(&self, point: BritishGrid, day: Date) -> Option<(u32, f64)> {
         let point_mm = to_mm(point);
         let mut best: Option<(u32, f64)> = None;
@@ -223,7 +224,8 @@ fn edges_of(boundary: &Boundary) -> Vec<Edge> {
     edges
 }
 
-/// Returns the corners of the square that contains every point nearer than `within_m`.
+/// Returns the corners of a square that contains every position nearer to the point than `within_m`
+/// metres.
 fn search_square(point: MmCoord, within_m: f64) -> (MmCoord, MmCoord) {
     #[expect(
         clippy::cast_possible_truncation,
@@ -266,8 +268,8 @@ mod tests {
         }
     }
 
-    /// Builds two neighbours with a crooked border, and a lake in the left one with an island area
-    /// in it.
+    /// Builds two neighbours with a crooked border, and a lake in the left area, with an island
+    /// that is an area of its own.
     fn sample_index() -> BoundaryIndex {
         BoundaryIndex::build(vec![
             boundary(
@@ -397,7 +399,7 @@ mod tests {
         distances.into_iter().map(to_metres).collect()
     }
 
-    /// Generates points on the sides of cells, next to them, and at random.
+    /// Generates points on the sides of cells, points next to these sides, and random points.
     fn probes(scale: i32) -> impl Strategy<Value = (i32, i32)> {
         let along = move || {
             prop_oneof![
@@ -408,7 +410,7 @@ mod tests {
         (along(), along())
     }
 
-    /// Generates polygons of arbitrary rings, most of them invalid.
+    /// Generates polygons of arbitrary rings, most of which are invalid.
     fn any_boundary(scale: i32) -> impl Strategy<Value = Boundary> {
         let vertex = (0..scale, 0..scale);
         let ring = proptest::collection::vec(vertex, 0..12);
@@ -548,7 +550,7 @@ mod tests {
             }
         }
 
-        /// At this scale, every vertex is on the side of a cell or next to one.
+        /// At this scale, every vertex is on or next to the side of a cell.
         #[test]
         fn cells_agree_with_rings_at_small_scale(
             boundaries in proptest::collection::vec(any_boundary(300), 0..8),
@@ -566,7 +568,7 @@ mod tests {
             assert_same_as_scan(&BoundaryIndex::build(boundaries), &points)?;
         }
 
-        /// Many boundaries in one place: more than a record has bits.
+        /// More boundaries overlap in one place than a record has bits.
         #[test]
         fn cells_agree_with_rings_where_many_boundaries_overlap(
             boundaries in proptest::collection::vec(any_boundary(60), 30..60),
@@ -582,7 +584,7 @@ mod tests {
         let layers = dataset.boundaries.into_iter().map(|value| value.1);
         for boundaries in layers.chain([dataset.statistical_boundaries]) {
             let boundary_index = BoundaryIndex::build(boundaries);
-            // Each edge once, however many areas it bounds.
+            // Each edge is counted once, however many areas it bounds.
             let edges: BTreeSet<&Edge> = boundary_index
                 .edge_trees
                 .iter()
@@ -596,8 +598,8 @@ mod tests {
                 slots <= 12 * edges + (1 << 15),
                 "{slots} slots, {edges} edges"
             );
-            // The root is as fine as the number of edges allows: its squares are not larger because
-            // too many edges touch them.
+            // The squares of the root are as small as the number of edges allows: they were not
+            // made larger because too many edges touch them.
             let squares = boundary_index.cells.root_square_count();
             assert!(4 * squares > (edges * 64).clamp(1 << 8, 1 << 21));
         }
@@ -624,8 +626,8 @@ mod tests {
             .collect()
     }
 
-    /// Long edges close together take memory in proportion to their number, and look-ups near them
-    /// remain exact.
+    /// Checks that long edges close together take memory in proportion to their number, and that
+    /// look-ups near them remain exact.
     #[test]
     fn dense_edges_take_linear_memory_and_lookups_stay_exact() {
         let rotated: Vec<(i32, i32)> = comb(4_000).iter().map(|&(x, y)| (x - y, x + y)).collect();
@@ -637,7 +639,7 @@ mod tests {
             let (slots, crowded) = boundary_index.cells.block_and_crowded_counts();
             assert!(slots < 12 * ring.len() + (1 << 16) + 100, "{slots}");
             assert!(crowded > 0);
-            // On vertices, next to them, and between them.
+            // The points are on vertices, next to vertices, and between vertices.
             for (index, &(x, y)) in ring.iter().enumerate().step_by(97) {
                 let (next_x, next_y) = ring[(index + 1) % ring.len()];
                 let middle = ((x + next_x) / 2, (y + next_y) / 2);
