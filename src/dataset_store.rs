@@ -1,8 +1,8 @@
 //! The loaded datasets of a running service, and their reload.
 //!
-//! A reload loads and checks new datasets, then replaces all old ones in one step; any error leaves
-//! the old ones in place. A request uses one [`LoadedDatasets`] from start to end, so no response
-//! mixes two datasets.
+//! A reload loads and checks new datasets, then replaces all old datasets in one step; any error
+//! leaves the old datasets in place. A request uses one [`LoadedDatasets`] from start to end, so no
+//! response mixes two datasets.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,12 +23,12 @@ use crate::tiles::{ArchiveCache, TileCache};
 /// The datasets of one load or reload.
 #[derive(Debug)]
 pub struct LoadedDatasets {
-    /// The default dataset, then the others, which requests select by version.
+    /// The default dataset, followed by the other datasets, which requests select by version.
     indexes: Vec<Index>,
     /// The tile cache of each dataset, empty after a reload.
     tile_caches: Vec<TileCache>,
     archive_caches: Vec<ArchiveCache>,
-    /// The estimated peak memory of loading them.
+    /// The estimated peak memory of loading the datasets.
     memory_bytes: u64,
     loaded_at: Timestamp,
 }
@@ -65,11 +65,11 @@ enum LoadFailure {
 }
 
 impl LoadedDatasets {
-    /// Loads datasets. The first one is the default of requests that do not name a version.
+    /// Loads datasets. The first dataset is the default of requests that do not name a version.
     ///
     /// # Errors
-    /// If a file does not match its manifest, the data are inconsistent, a golden query fails, two
-    /// datasets have the same version, or there is not enough memory.
+    /// If `sources` is empty, a file does not match its manifest, the data are inconsistent, a
+    /// golden query fails, two datasets have the same version, or there is not enough memory.
     pub fn load(sources: &[DatasetSource]) -> Result<LoadedDatasets, LoadError> {
         LoadedDatasets::load_alongside(0, sources)
     }
@@ -139,7 +139,7 @@ impl LoadedDatasets {
     /// Returns the tile cache of a dataset.
     ///
     /// # Panics
-    /// If `index` is not one of these datasets.
+    /// If `index` is not the index of one of these datasets.
     pub fn tile_cache(&self, index: &Index) -> &TileCache {
         &self.tile_caches[self.position(index)]
     }
@@ -170,7 +170,7 @@ impl LoadedDatasets {
             .find(|index| index.manifest().version == version)
     }
 
-    /// Returns all datasets, the default one first.
+    /// Returns all datasets, the default dataset first.
     pub fn all(&self) -> &[Index] {
         &self.indexes
     }
@@ -180,7 +180,7 @@ impl DatasetStore {
     /// Loads the datasets.
     ///
     /// # Errors
-    /// As for [`LoadedDatasets::load`].
+    /// If [`LoadedDatasets::load`] returns an error.
     pub fn load(sources: Vec<DatasetSource>) -> Result<DatasetStore, LoadError> {
         let datasets = LoadedDatasets::load(&sources)?;
         Ok(DatasetStore {
@@ -205,17 +205,18 @@ impl DatasetStore {
         }
     }
 
-    /// Returns the current datasets. A request calls this once and uses them to its end.
+    /// Returns the current datasets. A request calls this function once, and uses the returned
+    /// datasets until it ends.
     pub fn datasets(&self) -> Arc<LoadedDatasets> {
         self.datasets.load_full()
     }
 
-    /// Reloads all datasets and replaces the current ones in one step.
+    /// Reloads all datasets and replaces the current datasets in one step.
     ///
-    /// Blocks while they are loaded.
+    /// Blocks until the new datasets are loaded.
     ///
     /// # Errors
-    /// As for [`LoadedDatasets::load`]. The current datasets then stay in use.
+    /// If [`LoadedDatasets::load`] returns an error. The current datasets then stay in use.
     pub fn reload(&self) -> Result<(), LoadError> {
         let _guard = self
             .reloading
@@ -252,7 +253,8 @@ impl DatasetStore {
         })
     }
 
-    /// Returns why the last reload failed, if it did, without paths of this machine.
+    /// Returns the reason why the last reload failed, if it failed, without the paths of files on
+    /// this machine.
     pub fn last_error(&self) -> Option<String> {
         self.last_error
             .lock()
@@ -260,7 +262,7 @@ impl DatasetStore {
             .clone()
     }
 
-    /// Returns the number of successful reloads and of failed ones.
+    /// Returns the number of successful reloads and the number of failed reloads.
     pub fn reload_counts(&self) -> (u64, u64) {
         (
             self.reloads.load(Ordering::Relaxed),
@@ -286,8 +288,8 @@ fn source_name(source: &DatasetSource) -> String {
 }
 
 impl LoadError {
-    /// Returns the error with its chain of causes, without the path of the dataset on this machine:
-    /// the text is public.
+    /// Returns the error with its chain of causes, without the path of the dataset on this machine,
+    /// because the text is public.
     pub fn reason(&self) -> String {
         let mut text = self.failure.to_string();
         let mut cause = std::error::Error::source(self);

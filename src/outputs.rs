@@ -1,6 +1,6 @@
 //! Checks before a command writes or replaces a file or folder that the user named.
 //!
-//! - A symbolic link stays, and its target is replaced.
+//! - A symbolic link is not replaced, but its target is.
 //! - Without `--force`, a folder is replaced only if it is empty or contains nothing but a dataset,
 //!   and a file is never replaced.
 //! - A folder that contains an input of the command is never replaced, not even with `--force`.
@@ -13,12 +13,14 @@ use std::path::{Path, PathBuf};
 use crate::dataset::MANIFEST;
 use crate::fs::resolve_symlinks;
 
-/// The maximum number of files that an error lists of those that would be deleted.
+/// The maximum number of files that an error lists; further files that would be deleted are only
+/// counted.
 const LISTED_FILES_MAX: usize = 3;
-/// The number at which the counting of files stops: a home folder can have millions.
+/// The number at which the counting of files stops: a home folder can contain millions of files.
 const COUNTED_FILES_MAX: usize = 10_000;
 
-/// The error of an output that cannot be written: what would be deleted, and what to do instead.
+/// The error for an output that cannot be written. The message states what would be deleted, and
+/// what to do instead.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OutputError {
     /// The output exists and needs `--force`.
@@ -47,13 +49,14 @@ pub(crate) enum OutputError {
     },
 }
 
-/// Checks that a dataset can be written to the folder `path`. Returns `path`, or the target if it
-/// is a symbolic link.
+/// Checks that a dataset can be written to the folder `path`. Returns `path`, or the target if
+/// `path` is a symbolic link.
 ///
 /// `inputs` are the files and folders that the command reads.
 ///
 /// # Errors
-/// If an input would be deleted, or anything other than a dataset without `force`.
+/// If an input would be deleted or, without `force`, if anything other than a dataset would be
+/// deleted.
 pub(crate) fn check_dataset_folder(
     path: &Path,
     inputs: &[PathBuf],
@@ -70,11 +73,11 @@ pub(crate) fn check_dataset_folder(
     })
 }
 
-/// Checks that output other than a dataset can be written to the folder `path`, like
-/// [`check_dataset_folder`]. A dataset is replaced only with `force`.
+/// Checks, as [`check_dataset_folder`] does for a dataset, that other output can be written to the
+/// folder `path`. An existing dataset is replaced only with `force`.
 ///
 /// # Errors
-/// If an input would be deleted, or anything else without `force`.
+/// If an input would be deleted or, without `force`, if anything else would be deleted.
 pub(crate) fn check_folder(
     path: &Path,
     inputs: &[PathBuf],
@@ -89,11 +92,11 @@ pub(crate) fn check_folder(
     })
 }
 
-/// Checks that a file can be written to `path`. Returns `path`, or the target if it is a symbolic
-/// link. A file never replaces a folder, device, pipe or socket.
+/// Checks that a file can be written to `path`. Returns `path`, or the target if `path` is a
+/// symbolic link. A file never replaces a folder, device, pipe or socket.
 ///
 /// # Errors
-/// If an input would be deleted, or an existing file without `force`.
+/// If an input would be deleted or, without `force`, if an existing file would be deleted.
 pub(crate) fn check_file(
     path: &Path,
     inputs: &[PathBuf],
@@ -120,7 +123,7 @@ pub(crate) fn check_file(
     }
 }
 
-/// Resolves the path and checks it. `describe_loss` returns what would be deleted there.
+/// Resolves the path and checks it. `describe_loss` returns a description of what would be deleted.
 fn check_path(
     path: &Path,
     inputs: &[PathBuf],
@@ -164,7 +167,8 @@ fn check_path(
     }
 }
 
-/// Returns whether the input, or the target if it is a symbolic link, is `target` or inside it.
+/// Returns whether the input, or the file to which it is a symbolic link, is `target` or is inside
+/// `target`.
 fn contains_input(input: &Path, target: &Path) -> bool {
     let target = target.canonicalize();
     let Ok(target) = target else { return false };
@@ -186,8 +190,8 @@ fn contains_input(input: &Path, target: &Path) -> bool {
         .any(|path| path.starts_with(&target))
 }
 
-/// Describes the files of a folder other than the expected ones, as the rest of a sentence; `None`
-/// if there are no others.
+/// Describes the files of a folder other than the expected files, as the rest of a sentence.
+/// Returns `None` if there are no other files.
 fn describe_other_files(folder: &Path, expected: &BTreeSet<String>) -> io::Result<Option<String>> {
     let mut other_files = OtherFiles::default();
     other_files.scan(folder, "", expected)?;
@@ -223,7 +227,7 @@ fn files_of_dataset(folder: &Path) -> BTreeSet<String> {
         return BTreeSet::new();
     }
     let manifest = fs::read_to_string(path).ok();
-    // Read leniently, to recognise datasets of other versions of this program.
+    // The manifest is parsed leniently, to recognise datasets of other versions of this program.
     let manifest = manifest.and_then(|text| text.parse::<toml::Table>().ok());
     let Some(manifest) =
         manifest.filter(|map| map.contains_key("name") && map.contains_key("layers"))
@@ -323,7 +327,7 @@ mod tests {
         assert_eq!(replace_message(&[], &[], false), "replaced");
         assert_eq!(replace_message(&["out/"], &[], false), "replaced");
         assert_eq!(replace_message(&dataset, &[], false), "replaced");
-        // A file of it is missing.
+        // A file of the dataset is missing.
         assert_eq!(replace_message(&dataset[..2], &[], false), "replaced");
         for (more, lost) in [
             (

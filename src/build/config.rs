@@ -21,23 +21,24 @@ pub(super) struct BuildConfig {
     pub(super) licence: String,
     pub(super) tolerance_m: f64,
     pub(super) undated_terminations_after: Option<String>,
-    /// The output folder, unless the command line names one.
+    /// The output folder, if the command line does not name another folder.
     pub(super) output: PathBuf,
     pub(super) sources: Vec<SourceEntry>,
     pub(super) postcodes: PostcodesConfig,
     pub(super) statistical_areas: Option<StatisticalAreasConfig>,
     #[serde(default)]
     pub(super) practices: PracticesConfig,
-    /// Golden queries: queries with their expected answers.
+    /// The file of golden queries: queries with their expected answers.
     pub(super) golden_queries: Option<PathBuf>,
-    /// The number of ICCs that each system's own page states.
+    /// The file with the number of ICCs that each system's own page states.
     pub(super) systems: Option<PathBuf>,
-    /// Memberships, in the columns of the dataset's `memberships.csv`. The ICC memberships of a
-    /// practice in this file replace the ICC in the practice directory.
+    /// The file of memberships, with the columns of the dataset's `memberships.csv`. The ICC
+    /// memberships of a practice in this file replace the ICC in the practice directory.
     pub(super) memberships: Option<PathBuf>,
-    /// The history of areas: names, periods, mergers and parts.
+    /// The file with the history of areas: names, periods, mergers and parts.
     pub(super) history: Option<PathBuf>,
-    /// Named tables of the shares of each statistical area's people by practice.
+    /// Named tables with the share of each statistical area's people who are registered with each
+    /// practice.
     #[serde(default)]
     pub(super) shares: Vec<SharesConfig>,
     pub(super) layers: Vec<LayerConfig>,
@@ -75,10 +76,11 @@ impl BuildConfig {
         check().map_err(|reason: String| anyhow!(reason))
     }
 
-    /// Returns every file and folder that the build reads, as the configuration names it.
+    /// Returns the path of every file and folder that the build reads, as written in the
+    /// configuration.
     pub(super) fn inputs(&self) -> Vec<&Path> {
-        // The structs are destructured in full, so that a new field does not compile until it is
-        // handled here.
+        // The structs are destructured in full, so that the code does not compile until every new
+        // field is handled here.
         let BuildConfig {
             name: _,
             version: _,
@@ -153,15 +155,17 @@ impl AreaMethod {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PostcodesConfig {
-    /// A later directory adds the postcodes missing from earlier ones, and fills in their blank
-    /// fields.
+    /// The directories, in order of precedence. A later directory adds postcodes that earlier
+    /// directories do not list, and fills in fields that earlier directories leave blank.
     pub(super) directories: Vec<PostcodeDirectoryFile>,
-    /// Includes every postcode of the outward codes with at least one postcode in these sub-ICB
-    /// locations. If empty, includes all postcodes.
+    /// The sub-ICB locations that select the postcodes to include: every postcode of the outward
+    /// codes with at least one postcode in one of these locations. If the list is empty, all
+    /// postcodes are included.
     #[serde(default)]
     pub(super) outcodes_touching_sub_icb: Vec<String>,
     /// Whether the directories together list every postcode of every outward code in them. If so, a
-    /// postcode that is not listed does not exist; if they are only a sample, it may exist.
+    /// postcode that is not listed does not exist. If the directories are only a sample, such a
+    /// postcode may exist.
     #[serde(default = "is_complete_by_default")]
     pub(super) complete: bool,
 }
@@ -188,7 +192,7 @@ pub(super) enum PostcodeFormat {
     CodePointOpen,
     /// ONS Postcode Directory or National Statistics Postcode Lookup, with LSOAs of 2011.
     OnspdLsoa11,
-    /// As `OnspdLsoa11`, with LSOAs of 2021.
+    /// As `OnspdLsoa11`, but with LSOAs of 2021.
     OnspdLsoa21,
 }
 
@@ -199,7 +203,8 @@ pub(super) struct StatisticalAreasConfig {
     pub(super) id: String,
     pub(super) title: String,
     pub(super) boundaries: PathBuf,
-    /// The names of the attributes with the code, the name and the sub-ICB location.
+    /// The attribute that contains the code. `name` and `sub_icb` are the attributes that contain
+    /// the name and the sub-ICB location.
     pub(super) code: String,
     pub(super) name: String,
     pub(super) sub_icb: Option<String>,
@@ -223,15 +228,18 @@ pub(super) enum NestedParts {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PracticesConfig {
-    /// A later directory adds the practices missing from earlier ones.
+    /// The directories, in order of precedence. A later directory adds practices that earlier
+    /// directories do not list.
     #[serde(default)]
     pub(super) directories: Vec<PracticeDirectoryFile>,
-    /// Primary Care Networks and their member practices, in the format of NHS ODS `ePCN`.
+    /// The file of Primary Care Networks and their member practices, in the format of NHS ODS
+    /// `ePCN`.
     pub(super) networks: Option<PathBuf>,
     pub(super) sites: Option<PathBuf>,
     #[serde(default)]
     pub(super) successions: Vec<SuccessionFile>,
-    /// Includes the practices of these sub-ICB locations. If empty, includes all practices.
+    /// The sub-ICB locations whose practices are included. If the list is empty, all practices are
+    /// included.
     #[serde(default)]
     pub(super) sub_icb: Vec<String>,
 }
@@ -272,26 +280,28 @@ pub(super) enum SuccessionFormat {
     Succ,
 }
 
-/// A `[[shares]]` table: the share of each statistical area's people registered with each practice.
-/// It has either `registrations` or a `model`.
+/// A `[[shares]]` table: the share of each statistical area's people who are registered with each
+/// practice. The table has either `registrations` or a `model`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SharesConfig {
     pub(super) name: String,
-    /// Includes practices and statistical areas of these sub-ICB locations. If empty, includes all.
+    /// The sub-ICB locations whose practices and statistical areas are included. If the list is
+    /// empty, all practices and statistical areas are included.
     #[serde(default)]
     pub(super) sub_icb: Vec<String>,
-    /// Registered patients by practice and LSOA, as NHS England publishes them.
+    /// The file with the numbers of registered patients by practice and LSOA, as NHS England
+    /// publishes it.
     pub(super) registrations: Option<PathBuf>,
     /// The model that estimates the shares if there is no file of registrations.
     pub(super) model: Option<GravityModel>,
 }
 
-/// The parameters of the gravity model of registrations; `shares.rs` has the formula.
+/// The parameters of the gravity model of registrations; `shares.rs` contains the formula.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GravityModel {
-    /// Water or hills across which people do not register.
+    /// Water or hills that people do not cross to register with a practice.
     #[serde(default)]
     pub(super) barriers: Vec<RegistrationBarrier>,
 }
@@ -300,8 +310,8 @@ pub(super) struct GravityModel {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RegistrationBarrier {
-    /// The local authority districts: names of LSOAs without their last word, such as
-    /// `South Lakeland`.
+    /// The names of the local authority districts, such as `South Lakeland`. The name of a district
+    /// is the name of its LSOAs without the last word.
     pub(super) districts: Vec<String>,
     /// Limits the rule to statistical areas whose centre is west of this easting, in metres.
     pub(super) west_of: Option<f64>,
@@ -320,8 +330,8 @@ pub(super) struct LayerConfig {
     pub(super) kind: LayerKind,
     pub(super) first_data: String,
     pub(super) provenance: String,
-    /// Off a generalised coast, a position up to this many metres away is assigned to the nearest
-    /// area.
+    /// The snap distance in metres: a position outside every area is assigned to the nearest area
+    /// if it is within this distance. Such positions occur on coasts with a generalised boundary.
     #[serde(default)]
     pub(super) snap_m: f64,
     pub(super) methods: Vec<MethodConfig>,
@@ -336,7 +346,7 @@ pub(super) struct MethodConfig {
     pub(super) method: AreaMethod,
 }
 
-/// A method that creates areas of a layer.
+/// The method by which areas of a layer are created.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum AreaMethod {
@@ -346,37 +356,38 @@ pub(super) enum AreaMethod {
     Lookup(LookupMethod),
     /// An area is the union of the statistical areas in which its practices have the most patients.
     Plurality(PluralityMethod),
-    /// A practice's area is the union of the statistical areas where it has at least a minimum
-    /// share of the people.
+    /// A practice's area is the union of the statistical areas in which at least a minimum share of
+    /// the people are registered with the practice.
     ShareThreshold(ShareThresholdMethod),
     /// A practice's area is the catchment that it declares.
     Catchments(CatchmentsMethod),
-    /// Areas of the NHS hierarchy, by their selector or their children.
+    /// An area of the NHS hierarchy is the union of the statistical areas that its selector
+    /// selects, or the union of its children.
     Hierarchy(HierarchyMethod),
     /// A group's area is the union of its members' areas.
     Members(MembersMethod),
 }
 
-/// `polygons`: areas from a polygon file.
+/// The method `polygons`: areas from a polygon file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PolygonsMethod {
     pub(super) file: PathBuf,
-    /// The layer to read from a GeoPackage.
+    /// The layer to read from a GeoPackage, or the file to read from a folder or archive.
     pub(super) layer: Option<String>,
-    /// The names of the attributes with the id and the name.
+    /// The attribute that contains the id. `name` is the attribute that contains the name.
     pub(super) id: String,
     pub(super) name: Option<String>,
     #[serde(default)]
     pub(super) nested_parts: NestedParts,
-    /// The prefix of ids. With a prefix, the attribute is converted to a slug: lower case with
-    /// hyphens.
+    /// The prefix of area ids. If there is a prefix, the value of the id attribute is converted to
+    /// a slug: lower case with hyphens.
     #[serde(default)]
     pub(super) id_prefix: String,
     pub(super) system: Option<String>,
 }
 
-/// `lookup`: areas from a look-up table of statistical areas.
+/// The method `lookup`: areas from a look-up table of statistical areas.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LookupMethod {
@@ -385,7 +396,7 @@ pub(super) struct LookupMethod {
     pub(super) system: Option<String>,
 }
 
-/// `plurality`: areas by the plurality of registered patients.
+/// The method `plurality`: areas by the plurality of registered patients.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PluralityMethod {
@@ -393,27 +404,30 @@ pub(super) struct PluralityMethod {
     pub(super) shares: String,
     /// The grouping of practices: `icc` or `pcn`.
     pub(super) by: String,
-    /// Includes the practices of these sub-ICB locations. If empty, includes all.
+    /// The sub-ICB locations whose practices are included. If the list is empty, all practices are
+    /// included.
     #[serde(default)]
     pub(super) sub_icb: Vec<String>,
-    /// The prefix of area ids. Without a prefix an area has the group's own id; with one, the rest
-    /// of the id is the group's name as a slug.
+    /// The prefix of area ids. Without a prefix, an area has the group's own id; with a prefix, the
+    /// rest of the id is the group's name as a slug.
     #[serde(default)]
     pub(super) id_prefix: String,
     pub(super) system: Option<String>,
 }
 
-/// `share_threshold`: practices' areas by their share of the registered people.
+/// The method `share_threshold`: the areas of practices, by the share of a statistical area's
+/// people who are registered with a practice.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ShareThresholdMethod {
     /// The name of the `[[shares]]` table.
     pub(super) shares: String,
-    /// The minimum share, from 0 to 1. Smaller shares are left out; the others are not scaled up.
+    /// The minimum share, from 0 to 1. Smaller shares are left out, and the remaining shares are
+    /// not scaled up.
     pub(super) share_min: f64,
 }
 
-/// `catchments`: practices' areas as they declare them.
+/// The method `catchments`: the areas that practices declare.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CatchmentsMethod {
@@ -421,14 +435,14 @@ pub(super) struct CatchmentsMethod {
     pub(super) file: PathBuf,
 }
 
-/// `hierarchy`: areas of the NHS hierarchy.
+/// The method `hierarchy`: areas of the NHS hierarchy.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HierarchyMethod {
     pub(super) file: PathBuf,
 }
 
-/// `members`: groups that are defined by their members.
+/// The method `members`: groups that are defined by their members.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MembersMethod {
@@ -439,7 +453,8 @@ pub(super) struct MembersMethod {
 mod tests {
     use super::*;
 
-    // The files that `national.toml` names are not in the repository, so no test builds it.
+    // The files that `national.toml` names are not in the repository, so no test builds this
+    // dataset.
     #[test]
     fn national_toml_is_a_valid_configuration() {
         let text = include_str!("../../data/national.toml");

@@ -1,4 +1,4 @@
-//! The dataset builder, which adds each layer by the methods of the configuration.
+//! The dataset builder, which creates the areas of each layer by the methods of the configuration.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -222,7 +222,7 @@ impl DatasetBuilder {
                 self.add_area_if_missing(context, &entry.area, title, method.system.as_ref());
             } else if !self.has_area(context.layer, &entry.area) {
                 bail!(
-                    "{file}: `{}` is not in the history as an area of layer `{}`",
+                    "{file}: `{}` is not an area of layer `{}` in the history",
                     entry.area,
                     context.layer
                 );
@@ -244,7 +244,8 @@ impl DatasetBuilder {
         Ok(())
     }
 
-    /// Assigns each statistical area to the group whose practices have the most of its people.
+    /// Assigns each statistical area to the group whose practices have the largest share of its
+    /// people.
     fn add_plurality(
         &mut self,
         context: &LayerContext<'_>,
@@ -260,7 +261,7 @@ impl DatasetBuilder {
                     *sums.entry(&group.id).or_default() += share;
                 }
             }
-            // In a tie, the first group by id wins.
+            // In a tie, the group whose id sorts first is taken.
             let largest = sums.iter().rev().max_by(|a, b| a.1.total_cmp(b.1));
             group_by_code.extend(largest.map(|(group, _)| (code.clone(), (*group).to_string())));
         }
@@ -348,7 +349,7 @@ impl DatasetBuilder {
             known_practices.contains(&catchment.practice)
                 && !practices_with_area.contains(catchment.practice.as_str())
         });
-        // A practice's area includes those of its branches.
+        // A practice's area includes the areas of its branches.
         let mut parts_by_catchment: BTreeMap<(OdsCode, DeclaredCatchmentKind), Vec<Polygon>> =
             BTreeMap::new();
         for catchment in selected {
@@ -379,7 +380,7 @@ impl DatasetBuilder {
         Ok(boundaries)
     }
 
-    /// Returns the practices that have an area from an earlier method.
+    /// Returns the ids of the practices that already have an area.
     fn practices_with_areas(&self) -> BTreeSet<String> {
         let areas = self
             .areas
@@ -388,7 +389,7 @@ impl DatasetBuilder {
         areas.map(|area| area.id.clone()).collect()
     }
 
-    /// Adds a practice's area with its provenance, unless the practice has one.
+    /// Adds a practice's area with its provenance, unless the practice already has an area.
     fn add_practice_area(&mut self, id: &str, provenance: Provenance, period: Period) {
         if !self.has_area(Layer::GpPractice, id) {
             self.push_area(Area {
@@ -451,7 +452,8 @@ impl DatasetBuilder {
         Ok(())
     }
 
-    /// Adds each practice as a member of the sub-ICB location that commissions it, or of its ICB.
+    /// Adds each practice as a member of the sub-ICB location that commissions it or, if the layer
+    /// is that of the ICBs, of the location's ICB.
     fn add_practices_of_hierarchy(
         &mut self,
         context: &LayerContext<'_>,
@@ -520,7 +522,10 @@ impl DatasetBuilder {
             };
             let existing = groups.entry(group.id).or_insert_with(|| area.clone());
             if *existing != area {
-                bail!("{file}: group `{}` has two names or kinds", area.id);
+                bail!(
+                    "{file}: group `{}` has different names or kinds in different rows",
+                    area.id
+                );
             }
         }
         groups.into_values().for_each(|area| self.push_area(area));
@@ -542,7 +547,7 @@ impl DatasetBuilder {
         self.area(layer, id).is_some()
     }
 
-    /// Adds an area unless the layer already has one with this id.
+    /// Adds an area, unless the layer already has an area with this id.
     fn add_area_if_missing(
         &mut self,
         context: &LayerContext<'_>,
@@ -584,11 +589,11 @@ impl DatasetBuilder {
     fn shares_of(&self, shares_name: &str) -> Result<&RegistrationShares> {
         self.shares
             .get(shares_name)
-            .with_context(|| format!("no [[shares]] has the name `{shares_name}`"))
+            .with_context(|| format!("no `[[shares]]` table has the name `{shares_name}`"))
     }
 
-    /// Returns the boundary of every area of the layer that consists of statistical areas, one for
-    /// each period.
+    /// Returns the boundaries of the layer's areas that are unions of statistical areas: one
+    /// boundary for each area and period.
     fn dissolve_boundaries(
         &self,
         layer: Layer,
@@ -636,7 +641,7 @@ impl DatasetBuilder {
     }
 
     /// Adds each practice as a member of its ICC, and of the sub-community at its own address if
-    /// that is a part of the same ICC.
+    /// that sub-community is a part of the same ICC.
     fn assign_practices_to_iccs(&mut self, sources: &SourceData) {
         let code_by_postcode: HashMap<_, &str> = sources
             .postcodes
@@ -676,12 +681,13 @@ impl DatasetBuilder {
         self.memberships.extend(memberships);
         if unknown_icc_count > 0 {
             self.remarks.push(format!(
-                "{unknown_icc_count} practices name an ICC that is not in the layer, and are in no ICC"
+                "{unknown_icc_count} practices name an ICC that the layer does not have, and are in \
+                 no ICC"
             ));
         }
     }
 
-    /// Returns the sub-community of a statistical area if it is a part of the ICC.
+    /// Returns the sub-community of a statistical area if the sub-community is a part of the ICC.
     fn sub_community_in_icc(&self, code: &str, icc: &str) -> Option<&str> {
         let part = self.assignments.iter().find(|assignment| {
             assignment.layer == Layer::SubCommunity && assignment.statistical_area == code
@@ -693,7 +699,8 @@ impl DatasetBuilder {
         is_part.then_some(part.area.as_str())
     }
 
-    /// Returns the files of the dataset by their path in its folder, except the manifest.
+    /// Returns the files of the dataset except the manifest, each with its path in the dataset's
+    /// folder.
     pub(super) fn files(
         &self,
         sources: &SourceData,
@@ -773,7 +780,7 @@ impl DatasetBuilder {
 
     /// Returns the manifest, with an empty list of files.
     pub(super) fn manifest(&self, sources: &SourceData, config: &BuildConfig) -> Manifest {
-        // Outward codes are included whole or not at all.
+        // An outward code is included with all its postcodes or not at all.
         let all_outcodes = sources.postcodes.iter().map(|row| row.postcode.outcode());
         let outcodes: BTreeSet<&str> = all_outcodes.filter(|_| config.postcodes.complete).collect();
         Manifest {
@@ -800,7 +807,7 @@ impl DatasetBuilder {
         }
     }
 
-    /// Returns one line for each part of the dataset, with its counts, and the remarks.
+    /// Returns one line for each part of the dataset, with its count, followed by the remarks.
     pub(super) fn summary(&self, sources: &SourceData) -> Vec<String> {
         let mut lines = vec![format!("{} postcodes", sources.postcodes.len())];
         for (layer, boundaries) in &self.boundaries {
@@ -816,7 +823,7 @@ impl DatasetBuilder {
     }
 }
 
-/// The period of an area's boundary, and the statistical areas that it consists of.
+/// The period of a version of an area, and the statistical areas that the version consists of.
 type AreaVersion<'d> = (Period, BTreeSet<&'d str>);
 
 /// A group of practices: an ICC or a PCN.
@@ -825,7 +832,7 @@ struct PracticeGroup {
     name: String,
 }
 
-/// Returns the group of each practice that has one.
+/// Returns the group of each practice that belongs to a group.
 fn practice_groups(
     sources: &SourceData,
     method: &PluralityMethod,
@@ -838,7 +845,7 @@ fn practice_groups(
         let group = match method.by.as_str() {
             "icc" => record.icc.as_ref().map(|icc| (icc.clone(), icc.clone())),
             "pcn" => record.practice.pcn.clone().zip(record.pcn_name.clone()),
-            other => bail!("by `{other}`: practices are grouped by `icc` or `pcn`"),
+            other => bail!("by `{other}`: must be `icc` or `pcn`"),
         };
         let Some((id, title)) = group else { continue };
         let group = if method.id_prefix.is_empty() {
@@ -867,10 +874,11 @@ fn slugify(title: &str) -> String {
 }
 
 /// Returns the statistical areas of an area of the hierarchy: those that match its selector and are
-/// in the sub-ICB locations of its parent or, without a selector, those of its own sub-ICB
-/// locations.
+/// in the sub-ICB locations of its parent. If the area has no selector, returns the statistical
+/// areas of the area's own sub-ICB locations.
 ///
-/// A district can extend beyond an ICB: the north of Copeland is not in the ICB of South Cumbria.
+/// A district can extend beyond an ICB: the north of Copeland is not in the Lancashire and South
+/// Cumbria ICB.
 fn selected_codes(
     versions: &[&HierarchyRecord],
     records: &[HierarchyRecord],
@@ -928,7 +936,7 @@ fn selector_matches(selector: &LsoaSelector, area: &StatisticalArea) -> bool {
     }
 }
 
-/// Returns the period from the start of the first version to the end of the last.
+/// Returns the period from the start of the first version to the end of the last version.
 fn overall_period(versions: &[&HierarchyRecord]) -> Period {
     let is_open = |end: fn(&Period) -> Option<Date>| {
         versions.iter().any(|record| end(&record.period).is_none())
@@ -974,7 +982,7 @@ fn ensure_valid(id: &str, polygons: &[Polygon]) -> Result<()> {
     }
 }
 
-/// Returns the union of polygons that may overlap as one boundary.
+/// Returns the union of the polygons, which may overlap, as one boundary.
 fn union_boundary(parts: &[Polygon], id: String, period: Period) -> Result<Boundary> {
     let to_boundary = |polygons: &[Polygon]| {
         polygons::boundary(Crs::LonLat, polygons, id.clone(), period)
@@ -1020,8 +1028,8 @@ fn method_period(method: &MethodConfig) -> Result<Period> {
     })
 }
 
-/// Returns the period of an area that has ended. If the source has no end date, the area ended no
-/// later than the first day of the data.
+/// Returns the period of an area that has ended. If the source states no end date, uses the first
+/// day of the data, because the area had ended by that day.
 fn ended_period(first_data: Date, period: Period) -> Period {
     Period {
         to: period.to.or(Some(first_data)),
@@ -1031,14 +1039,14 @@ fn ended_period(first_data: Date, period: Period) -> Period {
 
 fn parse_provenance(text: &str) -> Result<Provenance> {
     text.parse::<Provenance>()
-        .map_err(|expected| anyhow!("provenance `{text}`: expected {expected}"))
+        .map_err(|expected| anyhow!("provenance `{text}`: {expected}"))
 }
 
 fn boundary_path(id: &str) -> String {
     format!("areas/{id}.geojson")
 }
 
-/// Returns a membership, as stated by the source, in a larger area.
+/// Returns the membership of `member` in a larger area, as stated by the source.
 fn official_membership(
     member: GroupMember,
     (layer, group_id): (Layer, &String),

@@ -1,6 +1,6 @@
-//! Dissolves polygons that share edges. A shared edge occurs once in each direction, so the two
-//! cancel exactly and the remaining edges are the outline. No coordinates are computed, so there
-//! are no slivers and no overlaps.
+//! Dissolves polygons that share edges. A shared edge occurs once in each direction, so its two
+//! occurrences cancel exactly, and the remaining edges are the outline. No coordinates are
+//! computed, so there are no slivers and no overlaps.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ type Vertex = (i64, i64);
 /// Returns the union of polygons whose interiors do not overlap and whose shared edges are
 /// identical.
 ///
-/// Polygons, and the holes of each, are sorted by their smallest vertex, and each ring starts at
-/// its smallest vertex, so the result does not depend on the order of the input.
+/// The polygons, and the holes of each polygon, are sorted by their smallest vertex, and each ring
+/// starts at its smallest vertex, so the result does not depend on the order of the input.
 ///
 /// # Errors
 /// If the polygons overlap or an edge occurs twice in the same direction.
@@ -28,7 +28,7 @@ pub(super) fn dissolve<'a>(
     Ok(assemble_polygons(rings)?)
 }
 
-/// Returns the directed edges without an opposite edge, by their first vertex.
+/// Returns the directed edges that have no opposite edge, keyed by their first vertex.
 fn cancel_opposite_edges<'a>(
     polygons: impl IntoIterator<Item = &'a Polygon>,
 ) -> Result<BTreeMap<Vertex, Vec<Vertex>>, String> {
@@ -39,14 +39,14 @@ fn cancel_opposite_edges<'a>(
         }
         let ends = outline.entry(from).or_default();
         if ends.contains(&to) {
-            return Err("two polygons overlap: they have an edge in the same direction".into());
+            return Err("two polygons overlap: they share an edge in the same direction".into());
         }
         ends.push(to);
     }
     Ok(outline)
 }
 
-/// Removes an edge. Returns whether it was present.
+/// Removes an edge. Returns whether the edge was present.
 fn remove_edge(outline: &mut BTreeMap<Vertex, Vec<Vertex>>, from: Vertex, to: Vertex) -> bool {
     let Some(ends) = outline.get_mut(&from) else {
         return false;
@@ -61,12 +61,12 @@ fn remove_edge(outline: &mut BTreeMap<Vertex, Vec<Vertex>>, from: Vertex, to: Ve
     true
 }
 
-/// Traces the edges into rings, with the area on their left.
+/// Joins the edges into rings that have the area on their left.
 ///
-/// Where several edges leave a vertex, the path takes the leftmost, which keeps it on the boundary
-/// of the same part of the area: parts that touch at two points become two polygons instead of one
-/// that a hole cuts in two. When a path returns to a vertex, the loop is cut off as a separate
-/// ring, so no ring touches itself. OGC Simple Features requires both.
+/// Where several edges leave a vertex, the path follows the leftmost edge, so that it stays on the
+/// boundary of the same part of the area: parts that touch at two points become two polygons,
+/// instead of one polygon that a hole cuts in two. When a path returns to a vertex, the loop is cut
+/// off as a separate ring, so no ring touches itself. OGC Simple Features requires both properties.
 fn trace_rings(mut outline: BTreeMap<Vertex, Vec<Vertex>>) -> Vec<Ring> {
     let mut rings = Vec::new();
     while let Some((&start, _)) = outline.first_key_value() {
@@ -76,7 +76,8 @@ fn trace_rings(mut outline: BTreeMap<Vertex, Vec<Vertex>>) -> Vec<Ring> {
         while let Some(&current) = path.last() {
             let ends = outline.get(&current).map_or(&[][..], Vec::as_slice);
             let next = match previous {
-                // The smallest end, so that the result does not depend on the order of the input.
+                // The path starts towards the smallest end, so that the result does not depend on
+                // the order of the input.
                 None => ends.iter().min().copied(),
                 Some(previous) => leftmost_end(previous, current, ends),
             };
@@ -106,7 +107,7 @@ fn trace_rings(mut outline: BTreeMap<Vertex, Vec<Vertex>>) -> Vec<Ring> {
 /// Returns the end that is furthest to the left for a path that arrives from `previous`.
 fn leftmost_end(previous: Vertex, current: Vertex, ends: &[Vertex]) -> Option<Vertex> {
     let back = direction(current, previous);
-    // Clockwise from the direction back, the first one is furthest to the left.
+    // The first end in clockwise order, starting from the direction back, is furthest to the left.
     let is_earlier = |a: Vertex, b: Vertex| {
         let (a, b) = (direction(current, a), direction(current, b));
         let [half_a, half_b] = [a, b].map(|point| is_in_second_half(back, point));
@@ -129,14 +130,15 @@ fn cross_product(a: Vertex, b: Vertex) -> i128 {
     i128::from(a.0) * i128::from(b.1) - i128::from(a.1) * i128::from(b.0)
 }
 
-/// Returns whether a direction is in the second half of a clockwise circle that begins just after
+/// Returns whether a direction is in the second half of a clockwise turn that begins just after
 /// `start`.
 fn is_in_second_half(start: Vertex, direction: Vertex) -> bool {
     match cross_product(start, direction) {
         0 => {
             let dot_product = i128::from(start.0) * i128::from(direction.0)
                 + i128::from(start.1) * i128::from(direction.1);
-            // The same direction is last, the opposite one is at the end of the first half.
+            // The same direction comes last; the opposite direction is at the end of the first
+            // half.
             dot_product > 0
         }
         turn => turn > 0,
@@ -199,8 +201,8 @@ mod tests {
 
     #[test]
     fn a_hole_that_touches_the_outline_at_a_corner_stays_a_hole() {
-        // A 4 × 4 grid without an inner cell and without a cell on the edge that touches it at a
-        // corner.
+        // A 4 × 4 grid without two cells that touch at a corner: an inner cell and a cell on the
+        // edge of the grid.
         let cells: Vec<Polygon> = (0..16)
             .filter(|index| ![5, 2].contains(index))
             .map(|index| cell(index % 4, index / 4))
@@ -212,7 +214,7 @@ mod tests {
 
     #[test]
     fn pieces_that_touch_at_two_points_stay_separate_polygons() {
-        // Two halves of a ring of cells that meet at corners: (0,2)-(1,3) and (2,0)-(3,1).
+        // The two halves of a ring of cells, which meet at corners: (0,2)-(1,3) and (2,0)-(3,1).
         let halves = [
             (0, 1),
             (0, 2),

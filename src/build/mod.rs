@@ -1,9 +1,9 @@
 //! Builds a dataset from published files and a configuration: reads the files, assigns statistical
 //! areas to areas, dissolves boundaries and writes the dataset.
 //!
-//! Builds are reproducible: the same files and configuration give the same bytes on any machine.
-//! All output is in a defined order, boundaries consist of vertices of the source, and shares are
-//! rounded before they are written.
+//! Builds are reproducible: the same files and configuration result in the same bytes on any
+//! machine. All output is in a defined order, dissolved boundaries consist of vertices of the
+//! source, and shares are rounded before they are written.
 
 mod config;
 mod dataset_builder;
@@ -31,18 +31,19 @@ use sources::SourceData;
 pub struct BuildReport {
     /// The dataset's folder.
     pub folder: PathBuf,
-    /// Lines of text: what was read, imported and left out, and what the dataset contains.
+    /// Lines of text that report what was read, imported and left out, and what the dataset
+    /// contains.
     pub lines: Vec<String>,
 }
 
-/// Builds the dataset that the configuration describes, into `output` or, if that is `None`, the
-/// folder that the configuration names. The folder is replaced atomically, and only by a dataset
-/// that can be loaded.
+/// Builds the dataset that the configuration describes, and writes it to `output` or, if `output`
+/// is `None`, to the folder that the configuration names. The folder is replaced atomically, and
+/// only by a dataset that can be loaded.
 ///
 /// # Errors
 /// If a file is missing or does not have the expected format, if the sources contradict each other
-/// (the error names the file and the location in it), or if the folder contains anything other than
-/// a dataset, which would be deleted. The folder is then unchanged.
+/// (the error names the file and the location in it), or if replacing the folder would delete
+/// anything other than a dataset. If an error is returned, the folder is unchanged.
 pub fn build(config_path: &Path, output: Option<&Path>) -> Result<BuildReport> {
     let options = BuildOptions {
         output,
@@ -51,10 +52,10 @@ pub fn build(config_path: &Path, output: Option<&Path>) -> Result<BuildReport> {
     build_with_progress(config_path, options, &mut BuildProgress::default())
 }
 
-/// Options of a build: the output folder, and whether to replace its other files.
+/// Options of a build: the output folder, and whether to replace it if it contains other files.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BuildOptions<'o> {
-    /// The output folder; `None` for the one that the configuration names.
+    /// The output folder, or `None` for the folder that the configuration names.
     pub output: Option<&'o Path>,
     /// Whether a folder that contains anything other than a dataset is replaced too. A folder that
     /// contains the configuration or a source is never replaced.
@@ -63,14 +64,14 @@ pub struct BuildOptions<'o> {
 
 /// Progress reports of a running build.
 pub struct BuildProgress<'t> {
-    /// Called with a short description when a stage begins.
+    /// The function that is called with a short description when a stage begins.
     pub on_stage: Box<dyn FnMut(&str) + 't>,
-    /// The decompressed bytes of published files read so far.
+    /// The number of decompressed bytes of published files that have been read.
     pub bytes_read: Arc<AtomicU64>,
 }
 
 impl Default for BuildProgress<'_> {
-    /// Discards the progress reports.
+    /// Returns a value that discards the progress reports.
     fn default() -> Self {
         BuildProgress {
             on_stage: Box::new(|_| {}),
@@ -82,7 +83,7 @@ impl Default for BuildProgress<'_> {
 /// Builds a dataset as [`build`] does and reports its progress.
 ///
 /// # Errors
-/// As for [`build`].
+/// If [`build`] would return an error.
 pub fn build_with_progress(
     config_path: &Path,
     options: BuildOptions<'_>,
@@ -105,7 +106,7 @@ pub fn build_with_progress(
     let builder = DatasetBuilder::new(&mut sources, &config, &mut progress.on_stage)?;
     (progress.on_stage)("writing");
     let files = builder.files(&sources, &config)?;
-    // Checked again, because reading can take minutes.
+    // The output folder is checked again, because reading can take minutes.
     let staged = dataset::stage(
         &check_output()?,
         builder.manifest(&sources, &config),
@@ -113,7 +114,7 @@ pub fn build_with_progress(
     )?;
     (progress.on_stage)("checking");
     // A dataset that cannot be served never replaces one that can. The error does not name the
-    // folder, because its name is temporary.
+    // folder, because the folder is temporary.
     LoadedDatasets::load(&[DatasetSource::Folder(staged.path().to_path_buf())])
         .map_err(|error| anyhow!(error.reason()))
         .context("the dataset built from these sources cannot be loaded")?;

@@ -1,5 +1,5 @@
-//! The share of each statistical area's people who are registered with each practice: from
-//! published registrations or, without such a file, from a gravity model.
+//! The share of each statistical area's people who are registered with each practice: computed from
+//! published registrations or, if there is no file of registrations, from a gravity model.
 //!
 //! In the model, the share of a statistical area's people who are registered with a practice is
 //! proportional to
@@ -27,11 +27,13 @@ use crate::import::registrations;
 const DECAY: f64 = 2.5;
 const DECAY_EXPONENT: f64 = 0.6;
 
-/// The practices of each statistical area with their shares of its people, in order of code.
+/// For each statistical area, in order of code, the practices with which its people are registered,
+/// and the share of each practice.
 pub(super) struct RegistrationShares {
-    /// Unrounded shares of the area's people whose registration is known.
+    /// The unrounded shares of the statistical area's people whose registration is known.
     pub(super) by_area: BTreeMap<String, Vec<(OdsCode, f64)>>,
-    /// The registered patients of each area; empty if the shares are modelled.
+    /// The number of registered patients of each statistical area; empty if the shares are
+    /// modelled.
     pub(super) patients: BTreeMap<String, u32>,
     /// Whether the shares are derived from registrations or modelled.
     pub(super) provenance: Provenance,
@@ -61,7 +63,7 @@ struct ModelPractice {
     code: OdsCode,
     list_size: u32,
     icc: Option<String>,
-    /// The positions of its premises; not empty.
+    /// The positions of the practice's premises; not empty.
     premises: Vec<BritishGrid>,
 }
 
@@ -71,8 +73,8 @@ struct ModelArea<'a> {
     centre: BritishGrid,
 }
 
-/// Computes the shares from published registrations. A practice that has closed counts as its
-/// successor on `day`.
+/// Computes the shares from published registrations. The patients of a practice that has closed
+/// count as patients of its successor on `day`.
 fn shares_from_registrations(
     config: &SharesConfig,
     file: &Path,

@@ -32,21 +32,21 @@ use crate::import::{
     read_whole_file, succ,
 };
 
-/// Positions in published files, and in the dataset, have 7 decimal places of a degree, about a
+/// The degrees in published files and in the dataset have 7 decimal places, a precision of about a
 /// centimetre.
 const PUBLISHED_UNITS_PER_DEGREE: f64 = 1e7;
-/// The unit of `dataset::polygons` is 1e-9°.
+/// The number of units of `dataset::polygons`, which are 1e-9°, in a published unit of 1e-7°.
 const UNITS_PER_PUBLISHED_UNIT: i64 = 100;
 
 /// The content of the published files.
 pub(super) struct SourceData {
     base: PathBuf,
-    /// The bytes of the files read so far.
+    /// The number of bytes of the files that have been read.
     bytes_read: Arc<AtomicU64>,
-    /// In order of postcode.
+    /// The postcodes, in order.
     pub(super) postcodes: Vec<PostcodeRecord>,
     pub(super) statistical_areas: BTreeMap<String, StatisticalArea>,
-    /// In order of code.
+    /// The practices, in order of code.
     pub(super) practices: Vec<PracticeRecord>,
     pub(super) premises: Vec<Premises>,
     pub(super) successions: Vec<PracticeSuccession>,
@@ -69,7 +69,7 @@ pub(super) struct StatisticalArea {
 }
 
 impl StatisticalArea {
-    /// Returns the name without its last word, which is the local authority district:
+    /// Returns the local authority district, which is the name of the area without its last word:
     /// `South Lakeland` for `South Lakeland 001A`.
     pub(super) fn district(&self) -> &str {
         self.name
@@ -123,7 +123,7 @@ impl SourceData {
     }
 
     /// Sets the ICC of each practice in the memberships file to its ICC on `day` in that file, or
-    /// to none.
+    /// to `None` if it has no ICC on that day.
     fn apply_membership_iccs(&mut self, day: Date) {
         for record in &mut self.practices {
             let member = GroupMember::Practice(record.practice.code);
@@ -178,8 +178,8 @@ impl SourceData {
     fn warn_no_terminated_postcodes(&mut self) {
         if let Some(report) = self.reports.last_mut() {
             report.warnings.push(
-                "it has only live postcodes, so terminated postcodes are answered as unknown; \
-                 add an ONS directory, or set `complete = false`"
+                "the file has only live postcodes, so terminated postcodes are answered as \
+                 unknown; add an ONS directory, or set `complete = false`"
                     .into(),
             );
         }
@@ -216,8 +216,8 @@ impl SourceData {
         Ok(source_files.with_byte_counter(Arc::clone(&self.bytes_read)))
     }
 
-    /// Reads the polygons of a file of any supported format, with remarks about them. Every feature
-    /// is valid.
+    /// Reads and validates the polygons of a file in any supported format. Also returns remarks
+    /// about the file.
     pub(super) fn read_polygons(
         &self,
         path: &Path,
@@ -232,7 +232,7 @@ impl SourceData {
                 let (file, changed) = polygon_files::read_with_nested_parts(&full_path, layer)?;
                 if !changed.is_empty() {
                     remarks.push(format!(
-                        "{}: parts inside another part were read as holes in features {}",
+                        "{}: in features {}, parts inside another part were read as holes",
                         file.name,
                         changed.join(", ")
                     ));
@@ -396,10 +396,10 @@ impl SourceData {
     }
 
     /// Returns the last successor of a practice up to `day`, or the practice itself if it has no
-    /// successor.
+    /// successor on that day.
     pub(super) fn successor_on(&self, practice: OdsCode, day: Date) -> OdsCode {
         let mut current = practice;
-        // The bound ends a cycle of successors.
+        // The number of steps is limited, because successions can form a cycle.
         for _ in 0..self.successions.len() {
             let steps = self.successions.iter();
             match steps
@@ -413,7 +413,7 @@ impl SourceData {
         current
     }
 
-    /// Adds the practice's own address as the premises of each practice that has none.
+    /// Adds the address of each practice without premises as the practice's premises.
     fn add_main_addresses(&mut self) {
         let with_premises: BTreeSet<OdsCode> =
             self.premises.iter().map(|site| site.practice).collect();
@@ -437,8 +437,8 @@ impl SourceData {
         self.premises.sort_by_key(|site| site.practice);
     }
 
-    /// Returns the centroid of the live postcodes of each statistical area, or of its polygons if
-    /// it has no live postcodes.
+    /// Returns the centroid of the live postcodes of each statistical area, or the centroid of its
+    /// polygons if the area has no live postcodes.
     pub(super) fn postcode_centroids(&self) -> Result<BTreeMap<&str, BritishGrid>> {
         let mut sums: HashMap<&str, (f64, f64, f64)> = HashMap::new();
         for row in self.postcodes.iter().filter(|row| row.is_live) {
@@ -470,7 +470,7 @@ pub(super) fn display_path(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// Returns whether `code` is in `codes`. An empty filter matches everything.
+/// Returns whether `code` is in `codes`. An empty list matches every code.
 pub(super) fn matches_filter(code: Option<&String>, codes: &[String]) -> bool {
     codes.is_empty() || code.is_some_and(|code| codes.contains(code))
 }
@@ -483,8 +483,8 @@ fn has_only_live_postcodes(config: &config::PostcodesConfig) -> bool {
         .all(|file| matches!(file.format, PostcodeFormat::CodePointOpen))
 }
 
-/// Returns an error if a file lists a code twice. Several files may list the same code: they
-/// complement each other.
+/// Returns an error if a file lists a code twice. Several files may list the same code, because the
+/// files complement each other.
 fn ensure_unique<T: Ord + Copy + fmt::Display>(
     file: &Path,
     codes: impl Iterator<Item = T>,
@@ -498,7 +498,7 @@ fn ensure_unique<T: Ord + Copy + fmt::Display>(
     Ok(())
 }
 
-/// Fills in the fields that an earlier directory left blank.
+/// Fills in the fields that are blank in the record of an earlier directory.
 fn fill_blanks(earlier: &mut PostcodeRecord, later: PostcodeRecord) {
     if earlier.position.is_none() {
         earlier.position = later.position;
@@ -528,7 +528,7 @@ fn filter_touching_outcodes(rows: Vec<PostcodeRecord>, sub_icbs: &[String]) -> V
 fn to_published_precision(crs: Crs, polygons: &[Polygon]) -> Result<Vec<Polygon>> {
     let vertex = |&vertex: &(i64, i64)| -> Result<(i64, i64)> {
         let (lon, lat) = polygons::vertex_lonlat(crs, vertex)
-            .context("it is outside the British National Grid")?;
+            .context("a vertex is outside the British National Grid")?;
         Ok((round_to_published_units(lon), round_to_published_units(lat)))
     };
     let ring = |ring: &Ring| -> Result<Ring> {
@@ -557,5 +557,5 @@ fn polygon_centroid(area: &StatisticalArea) -> Result<BritishGrid> {
     .map_err(|reason| anyhow!(reason))?;
     let centroid = boundary.lonlat.centroid().context("it has no area")?;
     geodesy::to_grid(LonLat::new(centroid.x(), centroid.y())?)
-        .context("it is outside the British National Grid")
+        .context("its centroid is outside the British National Grid")
 }

@@ -11,13 +11,13 @@ use crate::dataset::{Dataset, LayerKind};
 use crate::domain::{Boundary, GroupMember, Layer, Period};
 use crate::planar::{self, M2_PER_KM2};
 
-/// A smaller area is probably a digitising error: 1 ha.
+/// The minimum size of an area: 1 ha. A smaller area is probably a digitising error.
 const AREA_MIN_M2: f64 = 10_000.0;
-/// A smaller part of an area is probably a digitising error too. 1,000 m² is the size of a large
-/// garden.
+/// The minimum size of a part of an area: 1,000 m², the size of a large garden. A smaller part is
+/// probably a digitising error.
 const PART_MIN_M2: f64 = 1_000.0;
-/// No community, team, network or practice catchment is larger. Eden, the largest known ICC, has
-/// about 2,200 km².
+/// The maximum size of a community, team, network or practice catchment. Eden, the largest known
+/// ICC, covers about 2,200 km².
 const COMMUNITY_MAX_M2: f64 = 4_000.0 * M2_PER_KM2;
 
 pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
@@ -71,7 +71,8 @@ fn describe_member(member: &GroupMember) -> String {
     }
 }
 
-/// Returns why the rings of a boundary do not form a valid area. Only valid areas can be overlaid.
+/// Returns the reason why the rings of a boundary do not form a valid area, or `None` if they form
+/// a valid area. Only valid areas can be overlaid.
 pub(super) fn ring_error(boundary: &Boundary) -> Option<&'static str> {
     let polygons: Vec<_> = boundary
         .grid
@@ -108,7 +109,7 @@ fn check_geometry(kind: &str, boundary: &Boundary, findings: &mut Vec<Finding>) 
     }
     let size_m2 = planar::area_m2(&metres);
     if size_m2 < AREA_MIN_M2 {
-        let message = format!("{kind} `{id}` is only {size_m2:.0} m²");
+        let message = format!("{kind} `{id}` covers only {size_m2:.0} m²");
         findings
             .push(sized_warning("tiny_area", message, &metres, size_m2).with_subject(subject()));
         return;
@@ -126,7 +127,7 @@ fn check_geometry(kind: &str, boundary: &Boundary, findings: &mut Vec<Finding>) 
 }
 
 fn check_size(layer: Layer, boundary: &Boundary, findings: &mut Vec<Finding>) {
-    // Layers above communities have no usual size.
+    // The areas of layers above communities have no usual size.
     if matches!(
         layer,
         Layer::SubIcb | Layer::Place | Layer::Icb | Layer::ResilienceGroup
@@ -137,13 +138,13 @@ fn check_size(layer: Layer, boundary: &Boundary, findings: &mut Vec<Finding>) {
     let size_m2 = planar::area_m2(&metres);
     if size_m2 > COMMUNITY_MAX_M2 {
         let size_km2 = size_m2 / M2_PER_KM2;
-        let message = format!("{layer} `{}` is {size_km2:.0} km²", boundary.id);
+        let message = format!("{layer} `{}` covers {size_km2:.0} km²", boundary.id);
         let finding = sized_warning("huge_area", message, &metres, size_m2);
         findings.push(finding.with_subject(FindingSubject::area(layer, &boundary.id)));
     }
 }
 
-/// Returns a warning about a geometry, given in planar metres.
+/// Returns a warning about the geometry `metres`, which is in planar metres.
 pub(super) fn sized_warning(
     code: &'static str,
     message: String,
@@ -191,7 +192,7 @@ fn format_period(period: Period) -> String {
     format!("[{}, {})", day(period.from), day(period.to))
 }
 
-/// Reports areas of partitions that are valid on `day` but have no boundary on it.
+/// Reports areas of partitions that are valid on `day` but have no boundary on that day.
 fn check_missing_boundaries(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     for entry in &dataset.manifest.layers {
         let Ok(layer) = entry.id.parse::<Layer>() else {

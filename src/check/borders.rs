@@ -2,8 +2,8 @@
 //! match.
 //!
 //! Where two areas share a border vertex for vertex, they neither overlap nor leave a gap. Other
-//! borders are checked in three ways: the intersection of two areas; holes in the union of all
-//! areas; and edges that run within a metre of a neighbour's edge but are not identical to it.
+//! borders are checked for three kinds of errors: intersections of two areas, holes in the union of
+//! all areas, and edges that run within a metre of a neighbour's edge but are not identical to it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -19,12 +19,13 @@ use crate::dataset::{Dataset, LayerKind};
 use crate::domain::Boundary;
 use crate::planar::{self, M2_PER_KM2};
 
-/// A narrower overlap, in metres, is a sliver: the same border drawn twice.
+/// The width in metres below which an overlap is a sliver: the same border was drawn twice.
 const SLIVER_WIDTH_M: f64 = 1.0;
-/// Edges nearer than this are identical except for the rounding of vertices to millimetres.
+/// The distance in metres below which edges are identical except for the rounding of vertices to
+/// millimetres.
 const SAME_EDGE_M: f64 = 0.002;
-/// A smaller hole is a gap between areas. A larger one may be a lake or the area of another
-/// dataset.
+/// The size below which a hole is a gap between areas. A larger hole may be a lake or an area of
+/// another dataset.
 const GAP_MAX_M2: f64 = M2_PER_KM2;
 
 /// A boundary with valid rings, in planar metres.
@@ -245,7 +246,7 @@ fn check_edges(
         let mut ids = [edge.owner, other].map(|index| areas[index].boundary.id.as_str());
         ids.sort_unstable();
         let near_match = pairs.entry(ids.into()).or_default();
-        // The edges of both areas are counted, so each counts half.
+        // The edges of both areas are added, so half the length of each edge is counted.
         near_match.length_m += edge.length_m() / 2.0;
         if separation_m > near_match.widest_m {
             near_match.widest_m = separation_m;
@@ -316,9 +317,10 @@ fn edges_of(boundary: &Boundary) -> impl Iterator<Item = ((Vertex, Vertex), Edge
     })
 }
 
-/// Returns the area with an edge that runs along this one, their greatest distance in metres, and
-/// where that is. Three samples are compared, because an edge that only ends or crosses here is
-/// near at one of them and not at the others.
+/// Returns the area with an edge that runs along `edge`, the greatest distance between the two
+/// edges in metres, and the point of `edge` at that distance. The distance is measured at three
+/// points of `edge`, because an edge that only touches or crosses `edge` is near one of these
+/// points, but not near all three.
 fn parallel_neighbour(
     edge: &UnmatchedEdge,
     neighbours: &NeighbourIndex,
@@ -363,8 +365,8 @@ impl NeighbourIndex {
         }
     }
 
-    /// Returns the other area with the nearest edge within a sliver's width of `position`, and the
-    /// distance in metres.
+    /// Returns the area, other than `owner`, that has the nearest edge within a sliver's width of
+    /// `position`, and the distance of that edge in metres.
     fn nearest_other(&self, owner: usize, position: Coord<f64>) -> Option<(usize, f64)> {
         const DISTANCE_MAX_2: f64 = SLIVER_WIDTH_M * SLIVER_WIDTH_M;
         let point = [position.x, position.y];

@@ -10,7 +10,8 @@ use crate::dataset::Dataset;
 use crate::domain::StatedCount;
 use crate::domain::{GroupMember, Layer, Practice};
 
-/// The population of an ICC, according to the Morecambe Bay article that counts eleven ICCs.
+/// The range of the population of an ICC, according to the article about Morecambe Bay that counts
+/// eleven ICCs.
 const ICC_POPULATION: std::ops::RangeInclusive<u64> = 10_000..=70_000;
 
 pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
@@ -18,8 +19,8 @@ pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     check_populations(dataset, day, findings);
 }
 
-/// Compares the number of ICCs that each system's page states with the sections on the page and
-/// with the dataset.
+/// Compares the number of ICCs that each system's page states with the number of sections on the
+/// page and with the number of ICCs in the dataset.
 fn check_stated_counts(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     let mut systems: BTreeMap<&str, Vec<&StatedCount>> = BTreeMap::new();
     for count in &dataset.stated_counts {
@@ -30,7 +31,7 @@ fn check_stated_counts(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>
             .iter()
             .filter_map(|count| Some((count.page_date?, *count)));
         let dated: Vec<(Date, &StatedCount)> = dated.collect();
-        // A count without a date can be compared only if there is no other.
+        // A count without a date can be compared only if it is the only count of the system.
         let compared = match (dated.as_slice(), counts.as_slice()) {
             ([], [only]) => vec![(day, *only)],
             _ => dated,
@@ -157,10 +158,11 @@ fn population_finding(id: &str, title: &str, practices: &[&Practice]) -> Option<
     }
     let unknown_note = match practices.len() - list_sizes.len() {
         0 => String::new(),
-        unknown => format!("; {unknown} more have no known list size"),
+        unknown => format!("; {unknown} more practices have no known list size"),
     };
     let message = format!(
-        "{title} has {} people on the lists of {} open practices{unknown_note}; ICCs have {} to {}",
+        "{title} has {} people on the lists of {} open practices{unknown_note}; an ICC usually has \
+         {} to {}",
         format_thousands(people),
         list_sizes.len(),
         format_thousands(*ICC_POPULATION.start()),

@@ -1,4 +1,4 @@
-//! A finding, and the findings as GeoJSON.
+//! A finding, and the conversion of findings to GeoJSON.
 
 use geo::{Geometry, MultiPolygon};
 
@@ -8,17 +8,17 @@ use crate::geojson::to_7_decimals;
 /// A problem, or a possible problem, in a dataset.
 #[derive(Debug, Clone)]
 pub struct Finding {
-    /// Its severity.
+    /// The severity of the problem.
     pub severity: Severity,
     /// The code of the rule: `overlap`.
     pub code: &'static str,
-    /// A description of the problem with its measurements.
+    /// A description of the problem, with measurements.
     pub message: String,
-    /// The object that it is about, if it is a single one.
+    /// The object that the finding is about, if it is about a single object.
     pub subject: Option<FindingSubject>,
-    /// A position at which a map can show it.
+    /// A position at which a map can show the finding.
     pub position: Option<LonLat>,
-    /// The size of the affected area.
+    /// The size of the affected area in square metres.
     pub size_m2: Option<f64>,
     /// The affected geometry, in longitude and latitude.
     pub geometry: Option<Geometry<f64>>,
@@ -29,7 +29,7 @@ pub struct Finding {
 pub enum Severity {
     /// Answers are or may be wrong.
     Error,
-    /// Worth checking; it may be correct.
+    /// The data are unusual and should be checked, but may be correct.
     Warning,
 }
 
@@ -106,7 +106,7 @@ impl Finding {
     }
 }
 
-/// Returns the findings that have a position or a geometry as GeoJSON, to look at on a map.
+/// Returns the findings that have a position or a geometry, as GeoJSON for display on a map.
 pub fn findings_geojson(findings: &[Finding]) -> String {
     let features: Vec<serde_json::Value> = findings.iter().filter_map(finding_feature).collect();
     let lines: Vec<String> = features.iter().map(ToString::to_string).collect();

@@ -1,11 +1,11 @@
 //! Golden queries: queries with their expected answers. A different answer means that the data are
-//! wrong, even if their files are intact.
+//! wrong, even if the files are intact.
 
 use crate::domain::{GoldenQuery, Layer};
 use crate::index::{Index, LayerResult, LocateAnswer, areas_of_layer};
 use crate::request::{LOCATE_PARAMS, LocateRequest, RequestParams};
 
-/// Returns the golden queries that do not have the expected answer.
+/// Returns the golden queries whose answer is not the expected answer.
 pub fn failing_golden_queries(index: &Index, queries: Vec<GoldenQuery>) -> Vec<GoldenQuery> {
     queries
         .into_iter()

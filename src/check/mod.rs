@@ -1,8 +1,8 @@
 //! Checks a dataset for errors and suspicious data before it is used.
 //!
-//! [`check`] takes a dataset as read from its files and returns [`Finding`]s. It does not change or
-//! repair anything. Areas are compared in exact millimetres, and slivers thinner than the rounding
-//! to millimetres are ignored.
+//! [`check`] takes a dataset as read from its files and returns [`Finding`]s. The function does not
+//! change or repair the dataset. Areas are compared in exact millimetres, and slivers thinner than
+//! the rounding to millimetres are ignored.
 
 mod areas;
 mod borders;
@@ -21,8 +21,8 @@ use crate::dataset::Dataset;
 use crate::domain::date_from_iso;
 use crate::index::Index;
 
-/// Checks a dataset as of its own date (`as_of`). Returns the findings: errors first, then in order
-/// of code, and within a code in the order of the dataset.
+/// Checks a dataset as of its own date (`as_of`). Returns the findings in order of severity, errors
+/// first, and then in order of code. Findings with the same code are in the order of the dataset.
 pub fn check(dataset: &Dataset) -> Vec<Finding> {
     let mut findings = Vec::new();
     let day = reference_date(dataset, &mut findings);
@@ -45,10 +45,11 @@ pub fn check(dataset: &Dataset) -> Vec<Finding> {
     findings
 }
 
-/// Returns the date that the dataset describes (`as_of`); if it is invalid, today.
+/// Returns the date that the dataset describes (`as_of`) or, if that date is invalid, today's date.
 fn reference_date(dataset: &Dataset, findings: &mut Vec<Finding>) -> Date {
     date_from_iso(&dataset.manifest.as_of).unwrap_or_else(|error| {
-        let message = format!("dataset.toml: as_of: {error}; checked as of today instead");
+        let message =
+            format!("dataset.toml: as_of: {error}; the dataset was checked as of today instead");
         findings.push(Finding::error("manifest", message));
         crate::domain::today_in_london()
     })

@@ -10,7 +10,7 @@ use crate::domain::{LonLat, LookupStatus, Postcode};
 use crate::geodesy;
 use crate::index::{Index, LayerResult, LocateQuery, Locator};
 
-/// The most postcodes named in a message. The GeoJSON has all of them.
+/// The maximum number of postcodes that a message names. The GeoJSON contains all postcodes.
 const NAMED_MAX: usize = 3;
 
 pub(super) fn check(index: &Index, day: Date, findings: &mut Vec<Finding>) {

@@ -22,7 +22,7 @@ fn subject(code: OdsCode) -> FindingSubject {
     FindingSubject::new("practice", code.as_str())
 }
 
-/// Returns whether a practice is open and has patients on `day`.
+/// Returns whether a practice is active on `day`.
 pub(super) fn is_open(practice: &Practice, day: Date) -> bool {
     practice.status_on(day) == PracticeStatus::Active
 }
@@ -48,7 +48,7 @@ fn check_communities(dataset: &Dataset, findings: &mut Vec<Finding>) {
                 let name = |group: &Option<String>| group.clone().unwrap_or("none named".into());
                 let (one, other) = (name(&one.group), name(&other.group));
                 let message =
-                    format!("practice `{code}` is in ICC `{one}` and `{other}` at the same time");
+                    format!("practice `{code}` is in ICCs `{one}` and `{other}` at the same time");
                 findings.push(
                     Finding::error("practice_in_two_iccs", message).with_subject(subject(code)),
                 );
@@ -117,7 +117,7 @@ fn check_successions(dataset: &Dataset, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Returns the shortest cycle of successions through `start`.
+/// Returns the shortest cycle of successions through `start`, if there is a cycle.
 fn cycle_through(start: OdsCode, next: &BTreeMap<OdsCode, Vec<OdsCode>>) -> Option<Vec<OdsCode>> {
     let mut paths: Vec<Vec<OdsCode>> = vec![vec![start]];
     let mut seen: HashSet<OdsCode> = HashSet::new();
@@ -152,7 +152,7 @@ pub(super) fn check_addresses(index: &Index, day: Date, findings: &mut Vec<Findi
         .iter()
         .filter(|practice| is_open(practice, day))
         .collect();
-    // If any practice of a sub-ICB location has an ICC, all should have one.
+    // If any practice of a sub-ICB location has an ICC, all its practices should have an ICC.
     let with_iccs: HashSet<&str> = open
         .iter()
         .filter(|practice| own_icc(practice).is_some())
@@ -186,7 +186,7 @@ pub(super) fn check_addresses(index: &Index, day: Date, findings: &mut Vec<Findi
     }
 }
 
-/// Returns the ICCs at a practice's own address, and the address, if that is known.
+/// Returns a practice's own address and the ICCs at that address, if the address is known.
 fn iccs_at_address(
     index: &Index,
     practice: &Practice,

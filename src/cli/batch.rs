@@ -28,14 +28,15 @@ use crate::outputs;
 
 /// The exit status if some rows could not be read.
 const EXIT_BAD_ROWS: u8 = 3;
-/// The exit status that shells report for SIGPIPE (128 + 13): the reader of the output closed it.
+/// The exit status that shells report for SIGPIPE (128 + 13): the reader of the output closed the
+/// pipe.
 const EXIT_SIGPIPE: u8 = 141;
 /// The number of rows that `--check` shows.
 const PREVIEW_ROWS: usize = 5;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct BatchArguments {
-    /// Input file; - for standard input.
+    /// Input file, or - for standard input.
     #[arg(value_name = "IN")]
     input: PathBuf,
     /// Output file, written atomically and with a manifest next to it; standard output by default.
@@ -44,7 +45,7 @@ pub(super) struct BatchArguments {
     /// Replace OUT and the file of --summary if they exist.
     #[arg(long, requires = "output")]
     force: bool,
-    /// Show the detected format and columns, and the result of the first rows; write nothing.
+    /// Show the detected format and columns, and the result of the first rows; write no files.
     #[arg(long)]
     check: bool,
     /// Format of the input; detected by default.
@@ -53,10 +54,10 @@ pub(super) struct BatchArguments {
     /// Delimiter of the input: a character, or `tab`; detected by default.
     #[arg(long, value_name = "CHARACTER")]
     delimiter: Option<Delimiter>,
-    /// Column of postcodes; detected by its name by default.
+    /// Column of postcodes; by default, it is detected by its name.
     #[arg(long, value_name = "NAME")]
     postcode_column: Option<String>,
-    /// Column of practice codes; detected by its name by default.
+    /// Column of practice codes; by default, it is detected by its name.
     #[arg(long, value_name = "NAME")]
     practice_column: Option<String>,
     /// Column of longitudes (WGS84), instead of postcodes.
@@ -71,7 +72,7 @@ pub(super) struct BatchArguments {
     /// Column of northings (British National Grid).
     #[arg(long, value_name = "NAME")]
     northing_column: Option<String>,
-    /// Use only the practice codes: no column has postcodes or coordinates.
+    /// Look up only practice codes: no column contains postcodes or coordinates.
     #[arg(long)]
     registration_only: bool,
     /// Date of the look-ups; today by default.
@@ -80,7 +81,7 @@ pub(super) struct BatchArguments {
     /// Column of dates, one for each row; --as-of applies to rows without a date.
     #[arg(long, value_name = "NAME")]
     as_of_column: Option<String>,
-    /// Columns to add besides the default ten, separated by commas; or `all`.
+    /// Columns to add besides the default ten, separated by commas, or `all`.
     #[arg(
         long,
         value_name = "NAME,…",
@@ -91,7 +92,7 @@ pub(super) struct BatchArguments {
     /// Also escape input cells that a spreadsheet would run as formulas.
     #[arg(long)]
     excel_safe: bool,
-    /// Compression of the output; by default from the extension of OUT (.gz, .zst).
+    /// Compression of the output; by default, the extension of OUT (.gz, .zst) determines it.
     #[arg(long, value_enum)]
     compress: Option<CompressionArgument>,
     /// Number of threads; one for each CPU by default.
@@ -101,7 +102,8 @@ pub(super) struct BatchArguments {
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
     /// Small number suppression in the summary and the manifest: none, below:N or below:N-round:M;
-    /// for example, below:8-round:5 hides counts from 1 to 7 and rounds the others to 5.
+    /// for example, below:8-round:5 hides counts from 1 to 7 and rounds the others to the nearest
+    /// 5.
     #[arg(long, value_name = "RULE", default_value = "none")]
     suppress: SuppressionRule,
     /// Print errors only.
@@ -114,7 +116,7 @@ pub(super) struct BatchArguments {
 /// An opened input file.
 struct OpenedInput {
     reader: Box<dyn Read + Send>,
-    /// The same file if it is Parquet, which needs random access.
+    /// The same file, if its format is Parquet, which needs random access.
     parquet: Option<File>,
 }
 
@@ -255,9 +257,15 @@ impl BatchArguments {
         };
         let delimiter = match (self.format, self.delimiter) {
             (Some(FormatArgument::Tsv), None) => Some(Delimiter::TAB),
-            (Some(FormatArgument::Ndjson), Some(_)) => bail!("NDJSON has no --delimiter"),
-            (Some(FormatArgument::Parquet), Some(_)) => bail!("Parquet has no --delimiter"),
-            (Some(FormatArgument::Arrow), Some(_)) => bail!("Arrow has no --delimiter"),
+            (Some(FormatArgument::Ndjson), Some(_)) => {
+                bail!("--delimiter cannot be used with NDJSON")
+            }
+            (Some(FormatArgument::Parquet), Some(_)) => {
+                bail!("--delimiter cannot be used with Parquet")
+            }
+            (Some(FormatArgument::Arrow), Some(_)) => {
+                bail!("--delimiter cannot be used with Arrow")
+            }
             (_, delimiter) => delimiter,
         };
         let format = match self.format {
@@ -289,8 +297,8 @@ impl BatchArguments {
         })
     }
 
-    /// Checks that the extension of OUT matches the format of the output, which is that of the
-    /// input.
+    /// Checks that the extension of OUT matches the format of the output, which is the same as the
+    /// format of the input.
     fn check_output_name(&self, format: BatchFormat) -> Result<()> {
         let extension = self.output.as_deref().and_then(Path::extension);
         let named_format = match extension.and_then(|text| text.to_str()) {
@@ -303,7 +311,7 @@ impl BatchArguments {
         let is_text = |format| matches!(format, BatchFormat::Csv | BatchFormat::Ndjson);
         if named_format != format && !(is_text(named_format) && is_text(format)) {
             bail!(
-                "the output has the format of the input, {format}, but the extension of OUT is that of {named_format}"
+                "the output has the format of the input, {format}, but the extension of OUT is that of {named_format}; choose another extension"
             );
         }
         Ok(())
@@ -342,7 +350,7 @@ impl BatchArguments {
         let mut file = opened.with_context(opening)?;
         let metadata = file.metadata().with_context(opening)?;
         if metadata.is_dir() {
-            bail!("{} is a folder", self.input.display());
+            bail!("{} is a folder; name a file", self.input.display());
         }
         let is_parquet = match request.format {
             _ if !metadata.is_file() => false,
@@ -359,7 +367,7 @@ impl BatchArguments {
         })
     }
 
-    /// Returns the name of the input in messages.
+    /// Returns the name of the input for messages.
     fn input_name(&self) -> String {
         if self.is_standard_input() {
             "standard input".into()
@@ -376,7 +384,8 @@ impl BatchArguments {
         }
     }
 
-    /// Returns the progress bar: percentage, rows, rate and time left. Shown only on a terminal.
+    /// Returns the progress bar: percentage, rows, rate and time left. The bar is shown only on a
+    /// terminal.
     fn bar(&self, progress: &Arc<BatchProgress>, has_known_size: bool) -> ProgressBar {
         if self.quiet || !io::stderr().is_terminal() {
             return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
@@ -404,7 +413,7 @@ impl BatchArguments {
             .with_key(
                 "rows",
                 move |_: &ProgressState, line: &mut dyn std::fmt::Write| {
-                    // The line is drawn again at the next tick.
+                    // An error is ignored, because the line is drawn again at the next tick.
                     let _ = write!(line, "{}", HumanCount(rows.rows()));
                 },
             )

@@ -13,7 +13,7 @@ use crate::dataset::{self, Dataset};
 use crate::fs::write_atomically;
 use crate::outputs;
 
-/// The maximum number of findings of each kind in the text report; `--json` has all.
+/// The maximum number of findings of each kind in the text report; `--json` prints all findings.
 const FINDINGS_SHOWN_MAX: usize = 20;
 
 #[derive(Debug, clap::Args)]
@@ -23,7 +23,7 @@ pub(super) struct CheckArguments {
     /// Print all findings as JSON.
     #[arg(long)]
     json: bool,
-    /// File to write the findings with a position to, as GeoJSON for a map.
+    /// File for the findings that have a position, as GeoJSON for a map.
     #[arg(long, value_name = "FILE.geojson")]
     findings: Option<PathBuf>,
     /// Replace the file of --findings if it exists.
@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
         text_report(&dataset, &findings)
     };
     match io::stdout().lock().write_all(report.as_bytes()) {
-        // The reader closed the pipe.
+        // It is not an error if the reader closed the pipe.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             return Err(error).context("writing the report");
         }
@@ -99,7 +99,7 @@ fn json_report(dataset: &Dataset, findings: &[Finding]) -> String {
     format!("{body}\n")
 }
 
-/// Formats the findings as text, grouped by kind with the number of each.
+/// Formats the findings as text, grouped by kind, with the number of findings of each kind.
 fn text_report(dataset: &Dataset, findings: &[Finding]) -> String {
     let (name, version) = (&dataset.manifest.name, &dataset.manifest.version);
     let mut kinds: BTreeMap<(Severity, &str), Vec<&Finding>> = BTreeMap::new();
@@ -117,7 +117,7 @@ fn text_report(dataset: &Dataset, findings: &[Finding]) -> String {
         );
         if findings.len() > FINDINGS_SHOWN_MAX {
             let more = findings.len() - FINDINGS_SHOWN_MAX;
-            lines.push(format!("  and {more} more (--json has all)"));
+            lines.push(format!("  and {more} more (--json prints all)"));
         }
     }
     lines.push(String::new());

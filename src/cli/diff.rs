@@ -12,7 +12,8 @@ use crate::diff::{AreaChange, ChangeKind, CoverageChange, DatasetDifference, dif
 use crate::domain::{date_from_iso, today_in_london};
 use crate::outputs;
 
-/// The maximum number of items of each kind in the text summary; the files of `--output` have all.
+/// The maximum number of items of each kind in the text summary; the files of `--output` contain
+/// all items.
 const ITEMS_SHOWN_MAX: usize = 20;
 /// The exit status if the datasets differ, as for diff(1).
 const EXIT_DIFFERENT: u8 = 1;
@@ -26,8 +27,7 @@ pub(super) struct DiffArguments {
     /// Date of the comparison; today by default.
     #[arg(long, value_name = "YYYY-MM-DD")]
     as_of: Option<String>,
-    /// New or empty folder to write tables (CSV), the transferred geometry (GeoJSON) and a summary
-    /// to.
+    /// New or empty folder for tables (CSV), the transferred geometry (GeoJSON) and a summary.
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Replace the contents of the folder of --output.
@@ -69,7 +69,7 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<ExitCode> {
         text_summary(&difference, same_files)
     };
     match io::stdout().lock().write_all(summary.as_bytes()) {
-        // The reader closed the pipe.
+        // It is not an error if the reader closed the pipe.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             return Err(error).context("writing the summary");
         }
@@ -246,7 +246,7 @@ fn section(lines: &mut Vec<String>, title: &str, items: Vec<String>) {
             .map(|item| format!("  {item}")),
     );
     if more > 0 {
-        lines.push(format!("  and {more} more (--output has all)"));
+        lines.push(format!("  and {more} more (--output writes all)"));
     }
 }
 

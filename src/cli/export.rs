@@ -24,10 +24,11 @@ use crate::tiles::pmtiles::{self, ARCHIVE_ZOOM};
 pub(super) struct ExportArguments {
     #[command(flatten)]
     outputs: OutputArguments,
-    /// Layers of --areas and --tiles, separated by commas; by default all that have boundaries.
+    /// Layers of --areas and --tiles, separated by commas; by default, all layers that have
+    /// boundaries.
     #[arg(long, value_name = "LAYER,…", value_delimiter = ',')]
     layers: Vec<Layer>,
-    /// Date of --areas and --tiles; today by default. The look-up tables have all dates.
+    /// Date of --areas and --tiles; today by default. The look-up tables cover all dates.
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = date_from_iso)]
     as_of: Option<Date>,
     /// Maximum zoom of the tiles; map viewers magnify these tiles at higher zooms.
@@ -91,7 +92,10 @@ pub(super) fn run(arguments: &ExportArguments) -> Result<ExitCode> {
     let mut files: Vec<(ExportFile<'_>, HashedOutput)> = Vec::new();
     for export in arguments.outputs.exports()? {
         if files.iter().any(|(other, _)| other.path == export.path) {
-            bail!("two files have the same name: {}", export.path.display());
+            bail!(
+                "two outputs have the same name, {}; choose different names",
+                export.path.display()
+            );
         }
         let output = AtomicOutput::stage(Some(export.path), None, arguments.force)?;
         files.push((export, HashingIo::new(output, true)));
@@ -133,7 +137,7 @@ impl OutputArguments {
         if let Some(path) = self.tiles.as_deref() {
             if extension(path) != Some("pmtiles") {
                 bail!(
-                    "{}: the extension of a tile file is .pmtiles",
+                    "{}: the name of a tile file must end in .pmtiles",
                     path.display()
                 );
             }
@@ -191,7 +195,7 @@ impl ExportFile<'_> {
                 Ok(areas.count)
             }
             ExportContent::Tiles => {
-                // The writer seeks back to the header, so hash the finished file.
+                // The writer seeks back to the header, so the file is hashed when it is complete.
                 let mut archive = tempfile::tempfile()?;
                 let (layers, day) = (arguments.layers(index)?, arguments.day());
                 let max_zoom = arguments.max_zoom;
@@ -212,7 +216,8 @@ impl ExportFile<'_> {
         }
     }
 
-    /// Returns the manifest as JSON. It has no time, host or thread count, so it is reproducible.
+    /// Returns the manifest as JSON. The manifest contains no time, host or thread count, so it is
+    /// reproducible.
     fn manifest(&self, index: &Index, file: &Fingerprint, count: u64) -> String {
         let dataset = index.manifest();
         let body = json!({
@@ -246,7 +251,8 @@ impl ExportArguments {
         self.as_of.unwrap_or_else(today_in_london)
     }
 
-    /// Returns the requested layers, or all that have boundaries on the date.
+    /// Returns the requested layers or, if none were requested, all layers that have boundaries on
+    /// the date.
     ///
     /// # Errors
     /// If a requested layer has no boundaries on the date.
@@ -279,7 +285,7 @@ fn table_format(path: &Path) -> Result<TableFormat> {
         Some("parquet") => Ok(TableFormat::Parquet),
         Some("csv") => Ok(TableFormat::Csv),
         _ => bail!(
-            "{}: the extension of a table is .parquet or .csv",
+            "{}: the name of a table must end in .parquet or .csv",
             path.display()
         ),
     }
@@ -293,7 +299,7 @@ fn area_format(path: &Path) -> Result<AreaFormat> {
         Some("zip") => Ok(AreaFormat::Shapefiles),
         Some("fgb") => Ok(AreaFormat::FlatGeobuf),
         _ => bail!(
-            "{}: the extension of a boundary file is .gpkg, .geojson, .topojson, .zip (Shapefiles) or .fgb",
+            "{}: the name of a boundary file must end in .gpkg, .geojson, .topojson, .zip (Shapefiles) or .fgb",
             path.display()
         ),
     }

@@ -23,11 +23,11 @@ pub(super) struct KeysArguments {
 
 #[derive(Debug, Subcommand)]
 enum KeysCommand {
-    /// Add a key. It is printed once; the file has only its digest.
+    /// Add a key. The key is printed once; the API key file contains only its digest.
     Add(AddArguments),
     /// List the keys.
     List(ListArguments),
-    /// Revoke a key. It takes effect in a running service within two seconds.
+    /// Revoke a key. A running service rejects the key within two seconds.
     Revoke(RevokeArguments),
 }
 
@@ -53,7 +53,7 @@ struct AddArguments {
         default_value = "batch"
     )]
     scopes: Vec<Scope>,
-    /// First date on which the key is no longer valid; never by default.
+    /// First date on which the key is no longer valid; by default, the key does not expire.
     #[arg(long, value_name = "YYYY-MM-DD")]
     expires: Option<Date>,
     /// Rate limit of the key, per s, minute, hour or day, such as 600/minute; unlimited by default.
@@ -74,7 +74,7 @@ struct ListArguments {
 struct RevokeArguments {
     #[command(flatten)]
     file: FileArgument,
-    /// Id of the key: the part between its two underscores, as `list` prints it.
+    /// Id of the key, as `list` prints it: the part of the key between the two underscores.
     id: String,
 }
 
@@ -93,10 +93,10 @@ pub(super) fn run(arguments: &KeysArguments) -> Result<ExitCode> {
                 "key {} was added; copy it now, because it is not shown again:",
                 key.id
             ));
-            // A closed pipe is an error too: the key has not been seen.
+            // A closed pipe is an error too, because the user has not seen the key.
             writeln!(io::stdout(), "{}", secret.expose()).with_context(|| {
                 format!(
-                    "key {id} was added but could not be printed: revoke it with `catchment keys revoke --keys {} {id}` and add another",
+                    "key {id} was added but could not be printed: revoke it with `catchment keys revoke --keys {} {id}` and add another key",
                     options.file.keys.display(),
                     id = key.id,
                 )

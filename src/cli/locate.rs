@@ -21,7 +21,7 @@ use crate::web::distance;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct LocateArguments {
-    /// Postcode; or - to read standard input, with one postcode on each line, or a postcode, a
+    /// Postcode, or - to read standard input, in which each line has a postcode, or a postcode, a
     /// comma and a practice code. Use - for a patient's postcode: the command line stays in the
     /// shell's history and is visible to other users.
     #[arg(conflicts_with_all = ["lon", "lat", "easting", "northing"])]
@@ -65,13 +65,13 @@ pub(super) fn locate(arguments: &LocateArguments) -> Result<ExitCode> {
     match all_answered.and_then(|all| out.flush().map(|()| all)) {
         Ok(true) => Ok(ExitCode::SUCCESS),
         Ok(false) => Ok(ExitCode::from(EXIT_NO_ANSWER)),
-        // The reader closed the pipe.
+        // It is not an error if the reader closed the pipe.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Err(error) => Err(error).context("writing to standard output"),
     }
 }
 
-/// Looks up one place. Returns whether it was answered.
+/// Looks up one place. Returns whether the look-up succeeded.
 fn locate_one(
     arguments: &LocateArguments,
     index: &Index,
@@ -101,7 +101,7 @@ fn locate_one(
     }
 }
 
-/// Looks up each line of standard input. Returns whether all were answered.
+/// Looks up each line of standard input. Returns whether all look-ups succeeded.
 fn locate_lines(
     arguments: &LocateArguments,
     index: &Index,
@@ -279,7 +279,8 @@ fn status_text(answer: &LocateAnswer<'_>) -> String {
     let in_month = in_month.unwrap_or_default();
     match answer.status {
         LookupStatus::Terminated => format!("{word}{in_month}"),
-        // For example `outside_coverage`: the text then also says that the postcode is terminated.
+        // For another status, such as `outside_coverage`, the text also states that the postcode is
+        // terminated.
         _ => format!("{word}; the postcode is terminated{in_month}"),
     }
 }
@@ -329,7 +330,9 @@ fn area_text(area_match: &AreaMatch<'_>) -> String {
 
 fn boundary_text(basis: Basis, proximity: &BoundaryProximity<'_>) -> String {
     let mut text = match (proximity.certainty, basis) {
-        (Certainty::NearBoundary, Basis::Nearest) => "off the generalised boundary".to_string(),
+        (Certainty::NearBoundary, Basis::Nearest) => {
+            "just outside the generalised boundary".to_string()
+        }
         (Certainty::Inside, _) => format!("boundary {} away", distance(proximity.distance_m)),
         (Certainty::NearBoundary, _) => {
             format!("near the boundary, {}", distance(proximity.distance_m))

@@ -53,7 +53,7 @@ enum CliCommand {
     /// Look up every row of a file: CSV, TSV or NDJSON (also compressed with gzip or zstd),
     /// Parquet, or an Arrow stream.
     #[command(
-        after_help = "Every input row produces one output row, in the same order. Your columns are unchanged, and the new columns follow them; docs/batch.md describes each one.\n\nExample:\n  catchment batch patients.csv -o answered.csv\n  catchment batch --check patients.csv\n  zcat patients.csv.gz | catchment batch - --columns icc_residence_name,notes > answered.csv\n\nExit status: 0 success, 2 usage error or unusable input, 3 success but some rows could not be read, 141 the reader of standard output closed it (SIGPIPE)."
+        after_help = "Every input row produces one output row, in the same order. Your columns are unchanged, and the new columns follow them; docs/batch.md describes each one.\n\nExample:\n  catchment batch patients.csv -o answered.csv\n  catchment batch --check patients.csv\n  zcat patients.csv.gz | catchment batch - --columns icc_residence_name,notes > answered.csv\n\nExit status: 0 success, 2 usage error or unusable input, 3 success but some rows could not be read, 141 the reader of standard output closed the pipe (SIGPIPE)."
     )]
     Batch(Box<batch::BatchArguments>),
     /// Build a dataset from published files.
@@ -73,12 +73,12 @@ enum CliCommand {
     Diff(diff::DiffArguments),
     /// Export look-up tables, boundaries and map tiles for other programs.
     #[command(
-        after_help = "The look-up table has a row for each postcode, live or terminated, and each period in which its answer does not change; the table of practices likewise for each practice code. A join with these tables gives the same columns as `catchment batch` (docs/lookup.md). Areas and tiles are for one date.\n\nExample:\n  catchment export --lookup postcodes.parquet --practices practices.parquet\n  catchment export --areas areas.gpkg --tiles areas.pmtiles --layers icc,gp-practice\n\nExit status: 0 success, 2 usage error, dataset not loaded or output not written."
+        after_help = "The look-up table has a row for each postcode, live or terminated, and each period in which its answer does not change; the table of practices has a row for each practice code and each such period. A join with these tables produces the same columns as `catchment batch` (docs/lookup.md). Areas and tiles are for one date.\n\nExample:\n  catchment export --lookup postcodes.parquet --practices practices.parquet\n  catchment export --areas areas.gpkg --tiles areas.pmtiles --layers icc,gp-practice\n\nExit status: 0 success, 2 usage error, dataset not loaded or output not written."
     )]
     Export(export::ExportArguments),
     /// Add, list and revoke API keys.
     #[command(
-        after_help = "A key is printed once, when it is added; the file has only its SHA-256 digest. docs/operating.md describes the scopes.\n\nExample:\n  catchment keys add --keys keys.toml --name 'call handlers' --scopes batch --expires 2027-11-30 --quota 600/minute\n  catchment serve --keys keys.toml --require-key-for batch\n  catchment keys list --keys keys.toml\n  catchment keys revoke --keys keys.toml 5f3a91c2"
+        after_help = "A key is printed once, when it is added; the API key file contains only its SHA-256 digest. docs/operating.md describes the scopes.\n\nExample:\n  catchment keys add --keys keys.toml --name 'call handlers' --scopes batch --expires 2027-11-30 --quota 600/minute\n  catchment serve --keys keys.toml --require-key-for batch\n  catchment keys list --keys keys.toml\n  catchment keys revoke --keys keys.toml 5f3a91c2"
     )]
     Keys(keys::KeysArguments),
 }
@@ -87,10 +87,11 @@ enum CliCommand {
 struct BuildArguments {
     /// Build configuration (TOML): the source files and the layers to build from them.
     config: PathBuf,
-    /// Folder to write; the output folder of the configuration by default.
+    /// Output folder; by default, the folder that the configuration names.
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Replace the folder even if it has files that are not part of a dataset; they are deleted.
+    /// Replace the folder even if it contains files that are not part of a dataset; these files are
+    /// deleted.
     #[arg(long)]
     force: bool,
 }
@@ -182,7 +183,8 @@ fn build(arguments: &BuildArguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A progress line such as `⠹ comparing, 3s`, removed when dropped. Shown only on a terminal.
+/// A progress line such as `⠹ comparing, 3s`, removed when dropped. The line is shown only on a
+/// terminal.
 struct Spinner(ProgressBar);
 
 impl Spinner {
@@ -215,7 +217,7 @@ fn progress_style(bytes_read: &Arc<AtomicU64>) -> ProgressStyle {
             "read",
             move |_: &ProgressState, line: &mut dyn std::fmt::Write| {
                 let bytes = HumanBytes(bytes_read.load(Ordering::Relaxed));
-                // The line is drawn again at the next tick.
+                // An error is ignored, because the line is drawn again at the next tick.
                 let _ = write!(line, "{bytes}");
             },
         )
@@ -235,7 +237,7 @@ impl DataArgument {
     }
 }
 
-/// Returns the source of a dataset and its name in messages.
+/// Returns the source of a dataset, and the name of the source for messages.
 fn source_and_name(folder: Option<&PathBuf>) -> (DatasetSource, String) {
     match folder {
         Some(folder) => (

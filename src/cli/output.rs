@@ -18,11 +18,12 @@ pub(super) enum AtomicOutput {
     File(StagedOutput),
 }
 
-/// An output file that does not have its name yet. If it is dropped before it has, it is deleted.
+/// An output file that does not have its name yet. If this value is dropped before the file has its
+/// name, the file is deleted.
 pub(super) struct StagedOutput {
     file: TempFile,
     path: PathBuf,
-    /// The path of its manifest.
+    /// The path of the file's manifest.
     manifest: PathBuf,
     overwrites: bool,
 }
@@ -38,7 +39,8 @@ impl AtomicOutput {
     /// Opens the output without creating anything under its name.
     ///
     /// # Errors
-    /// If the file exists and `force` is not set, if it is the input, or if it cannot be created.
+    /// If the file exists and `force` is not set, if the file is the input, or if it cannot be
+    /// created.
     pub(super) fn stage(
         path: Option<&Path>,
         input: Option<&Path>,
@@ -62,8 +64,8 @@ impl AtomicOutput {
         }
         let target = outputs::check_file(path, &[], force)?;
         let manifest = outputs::check_file(&manifest_path(&target), &[], force)?;
-        let file = TempFile::create_beside(&target)
-            .with_context(|| format!("writing beside {display}"))?;
+        let file =
+            TempFile::create_beside(&target).with_context(|| format!("creating {display}"))?;
         Ok(AtomicOutput::File(StagedOutput {
             file,
             path: target,
@@ -79,7 +81,7 @@ impl AtomicOutput {
 
     /// Gives the file its name, then writes its manifest next to it.
     ///
-    /// An old manifest is removed first, so that no file ever has the manifest of another one.
+    /// An old manifest is removed first, so that no file ever has the manifest of another file.
     pub(super) fn publish(self, manifest: &str) -> io::Result<()> {
         let AtomicOutput::File(mut staged) = self else {
             return Ok(());
@@ -153,7 +155,8 @@ impl TempFile {
     }
 }
 
-/// Creates a file without a name in the folder; `None` if the file system does not support it.
+/// Creates a file without a name in the folder. Returns `None` if the file system does not support
+/// such files.
 #[cfg(target_os = "linux")]
 fn open_tmpfile(folder: &Path) -> Option<File> {
     use rustix::fs::{Mode, OFlags, open};
@@ -175,7 +178,7 @@ fn link_tmpfile(file: &File, path: &Path, overwrites: bool) -> io::Result<()> {
     if !overwrites {
         return Ok(link(path)?);
     }
-    // linkat cannot replace a file: link it under a temporary name, then rename.
+    // linkat cannot replace a file, so link the file under a temporary name and rename it.
     let temp_folder = tempfile::Builder::new()
         .prefix(".catchment-")
         .tempdir_in(parent_folder(path))?;

@@ -32,27 +32,28 @@ use crate::tiles::basemap::Basemap;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArguments {
-    /// Folder of a dataset; the embedded dataset by default. Repeat it to load several: the first
-    /// one is the default of requests, the others are selected with ?dataset=VERSION.
+    /// Folder of a dataset; the embedded dataset by default. Repeat the option to load several
+    /// datasets: the first is the default of requests, and the others are selected with
+    /// ?dataset=VERSION.
     #[arg(long, value_name = "DIR")]
     data: Vec<PathBuf>,
     /// Address and port to listen on.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     /// Public URL of the service, https://HOST or https://HOST/PATH, for links in TileJSON, OGC,
-    /// oEmbed and Link headers. By default links use the host that a trusted proxy forwards, or are
-    /// relative.
+    /// oEmbed and Link headers. By default, links use the host that a trusted proxy forwards, or
+    /// are relative.
     #[arg(long, value_name = "URL")]
     public_url: Option<PublicUrl>,
     /// Address or Unix socket (mode 0600) of the admin listener, with POST /reload and GET
-    /// /metrics; off by default. It has no authentication: do not expose it.
+    /// /metrics; off by default. The listener has no authentication: do not expose it.
     #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
     admin_listen: Option<AdminAddress>,
     /// Basemap of interactive maps: a PMTiles 3 file of images (PNG, JPEG, WebP) or of vector tiles
     /// with the layers of Protomaps or OpenMapTiles; none by default.
     #[arg(long, value_name = "FILE.pmtiles")]
     basemap: Option<PathBuf>,
-    /// Reload a dataset when its manifest changes; checked every two seconds.
+    /// Reload a dataset when its manifest changes; manifests are checked every two seconds.
     #[arg(long)]
     watch: bool,
     /// Origin that may show the map in a frame (CSP frame-ancestors), such as
@@ -77,26 +78,27 @@ pub(super) struct ServeArguments {
     /// By default 6000/minute, except for loopback addresses.
     #[arg(long, value_name = "N/UNIT|off")]
     rate_limit: Option<RateLimitArgument>,
-    /// Maximum number of connections. At the limit, an idle connection is closed to accept another.
+    /// Maximum number of connections. At the limit, an idle connection is closed to accept a new
+    /// connection.
     #[arg(long, value_name = "N", default_value_t = ServerLimits::default().connections,
         value_parser = at_least_one)]
     max_connections: usize,
     /// Maximum number of concurrent requests of each class: look-ups, requests with a body,
-    /// searches, and rendered responses (areas, OGC, tiles, maps, pages). More get 503 with
-    /// Retry-After.
+    /// searches, and rendered responses (areas, OGC, tiles, maps, pages). Further requests get 503
+    /// with Retry-After.
     #[arg(long, value_name = "N", default_value_t = ServerLimits::default().requests,
         value_parser = at_least_one)]
     max_concurrent_requests: usize,
     /// Maximum number of queued requests, and of requests with a body, of one client (an IP address
-    /// or an API key). More get 429.
+    /// or an API key). Further requests get 429.
     #[arg(long, value_name = "N", default_value_t = ServerLimits::default().requests_per_client,
         value_parser = at_least_one)]
     max_concurrent_requests_per_client: usize,
-    /// Timeout for the first byte and the header of a request.
+    /// Timeout for receiving the first byte and the header of a request.
     #[arg(long, value_name = "SECONDS", default_value_t = ServerLimits::default().header_timeout.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
     header_timeout: u64,
-    /// Timeout for reading a request body and producing the response; batches have
+    /// Timeout for reading a request body and producing the response; for batches, see
     /// --batch-stall-timeout.
     #[arg(long, value_name = "SECONDS", default_value_t = ServerLimits::default().request_timeout.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
@@ -120,7 +122,7 @@ pub(super) struct ServeArguments {
     /// Maximum size of a batch, in bytes as uploaded.
     #[arg(long, value_name = "BYTES", default_value_t = BatchLimits::default().bytes_max)]
     batch_max_bytes: u64,
-    /// Maximum number of concurrent batches; 0 turns batches off. More wait in a queue.
+    /// Maximum number of concurrent batches; 0 turns batches off. Further batches wait in a queue.
     #[arg(long, value_name = "N", default_value_t = BatchLimits::default().concurrent_jobs_max)]
     batch_max_jobs: usize,
     /// Maximum number of concurrent batches of one client (an IP address or an API key); half of
@@ -130,32 +132,33 @@ pub(super) struct ServeArguments {
     /// How long a batch waits in the queue before it gets 503.
     #[arg(long, value_name = "SECONDS", default_value_t = BatchLimits::default().queue_timeout.as_secs())]
     batch_queue_timeout: u64,
-    /// Maximum number of requests that wait for the result of a batch with a ticket.
+    /// Maximum number of requests that wait, with a ticket, for the result of a batch.
     #[arg(long, value_name = "N", default_value_t = ServerLimits::default().ticket_downloads,
         value_parser = at_least_one)]
     batch_max_tickets: usize,
-    /// Maximum number of requests of one client that wait for a ticket.
+    /// Maximum number of requests of one client that wait, with a ticket, for the result of a
+    /// batch.
     #[arg(long, value_name = "N", default_value_t = ServerLimits::default().ticket_downloads_per_client,
         value_parser = at_least_one)]
     batch_max_tickets_per_client: usize,
     /// Number of threads for each batch; half of the CPUs by default.
     #[arg(long, value_name = "N")]
     batch_threads: Option<NonZeroUsize>,
-    /// Abort a batch that transfers less than 1,000 bytes a second, in and out together, for this
-    /// long.
+    /// Abort a batch that transfers less than 1,000 bytes a second, in both directions together,
+    /// for this long.
     #[arg(long, value_name = "SECONDS", default_value_t = BatchLimits::default().stall_timeout.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
     batch_stall_timeout: u64,
-    /// Minimum average rate, in bytes a second, at which the client of a batch has to send and to
-    /// read, over the time that the service waited for it. Checked after one minute, or after 15
-    /// seconds if other batches are queued; a slower batch is aborted.
+    /// Minimum average rate, in bytes a second, at which the client of a batch must send and read
+    /// data, over the time that the service waits for the client. A batch is checked after one
+    /// minute, or after 15 seconds if other batches are queued; a slower batch is aborted.
     #[arg(long, value_name = "BYTES", default_value_t = BatchLimits::default().bytes_per_second_min)]
     batch_min_rate: u64,
     /// Timeout of a whole batch.
     #[arg(long, value_name = "SECONDS", default_value_t = BatchLimits::default().job_timeout.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
     batch_timeout: u64,
-    /// Format of log lines. They have the route, status and duration of a request, never its
+    /// Format of log lines. They contain the route, status and duration of a request, never its
     /// content.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -171,7 +174,7 @@ pub(super) struct ServeArguments {
     /// environment, which overrides the file.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print the settings, check them with the keys, basemap and datasets, and exit.
+    /// Print and check the settings, check the API keys, basemap and datasets, and exit.
     #[arg(long)]
     check_config: bool,
 }
@@ -313,7 +316,8 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The length of the accept queue: more connections than arrive while all CPUs are busy.
+/// The length of the accept queue. The queue is longer than the number of connections that arrive
+/// while all CPUs are busy.
 const BACKLOG: u32 = 4_096;
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -328,7 +332,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// The default rate limit of an IP address. A page with maps loads some hundred tiles, and a whole
+/// The default rate limit of an IP address. A page with maps loads a few hundred tiles, and a whole
 /// hospital may share one address.
 const DEFAULT_RATE_LIMIT: Rate = Rate {
     requests: 6_000,
@@ -337,7 +341,8 @@ const DEFAULT_RATE_LIMIT: Rate = Rate {
 
 impl ServeArguments {
     /// Prints a message for the person who started the service, but not with `--log-format json`,
-    /// whose output must be JSON only; there the log line `listening` has the address.
+    /// because its output must be JSON only; in that case the log line `listening` contains the
+    /// address.
     fn print_ready(&self, message: std::fmt::Arguments<'_>) {
         if matches!(self.log_format, LogFormat::Text) {
             log::message(message);
@@ -455,7 +460,7 @@ fn fd_limit() -> Option<usize> {
         current: maximum,
         maximum,
     };
-    // If that is not allowed, keep the current limit.
+    // If raising the limit is not allowed, keep the current limit.
     let _ = setrlimit(Resource::Nofile, all);
     let current = getrlimit(Resource::Nofile).current?;
     Some(usize::try_from(current).unwrap_or(usize::MAX))
@@ -466,7 +471,8 @@ fn fd_limit() -> Option<usize> {
     None
 }
 
-/// Starts the admin listener, which runs until the program exits. Returns its name for messages.
+/// Starts the admin listener, which runs until the program exits. Returns the name of the listener
+/// for messages.
 async fn serve_admin(address: &AdminAddress, router: Router) -> Result<String> {
     let limits = ServerLimits::default();
     Ok(match address {
@@ -498,8 +504,8 @@ async fn serve_admin(address: &AdminAddress, router: Router) -> Result<String> {
     })
 }
 
-/// Binds a Unix socket that only its owner can use (mode 0600). A socket that nothing listens on is
-/// replaced.
+/// Binds a Unix socket that only its owner can use (mode 0600). An existing socket on which no
+/// program listens is replaced.
 #[cfg(unix)]
 fn bind_unix(path: &Path) -> io::Result<tokio::net::UnixListener> {
     use std::fs;
@@ -510,7 +516,8 @@ fn bind_unix(path: &Path) -> io::Result<tokio::net::UnixListener> {
     if is_socket && UnixStream::connect(path).is_err() {
         fs::remove_file(path)?;
     }
-    // Bind it in a private folder until the mode is set.
+    // Bind the socket in a private folder, so that no other user can connect before the mode is
+    // set.
     let folder = path.parent().filter(|path| *path != Path::new(""));
     let temp_folder = tempfile::Builder::new()
         .prefix(".catchment-")
@@ -536,7 +543,7 @@ async fn reload_keys_on_change(keys: Arc<KeyStore>) {
             Ok(Ok(Some(count))) => tracing::info!(count, "API keys loaded"),
             Ok(Ok(None)) => {}
             Ok(Err(error)) => {
-                // As a string field, so that line breaks of the file are escaped.
+                // The error is logged as a string, so that line breaks from the file are escaped.
                 tracing::error!(
                     error = error.to_string(),
                     "could not load the API keys; the previous keys stay in use"
@@ -573,7 +580,7 @@ impl SighupStream {
     }
 }
 
-/// A stream that never yields: there is no SIGHUP.
+/// An empty stream, because the platform has no SIGHUP.
 #[cfg(not(unix))]
 struct SighupStream;
 
@@ -591,11 +598,12 @@ impl SighupStream {
 /// The interval at which the API key file and the manifests are checked for changes.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Reloads the datasets when the manifest of one of them changes. (A dataset is always replaced as
-/// a whole, including its manifest.)
+/// Reloads the datasets when the manifest of a dataset changes. (A dataset is always replaced as a
+/// whole, including its manifest.)
 ///
-/// A failed reload is retried at growing intervals, because its cause may pass without a change of
-/// the manifest: too little memory, too few file descriptors, or a file that is repaired later.
+/// A failed reload is retried at growing intervals, because its cause may disappear without a
+/// change of the manifest: too little memory, too few file descriptors, or a file that is repaired
+/// later.
 async fn reload_on_change(store: Arc<DatasetStore>) {
     let mut known = manifest_versions(&store);
     let mut retry: Option<(Instant, Duration)> = None;
@@ -620,7 +628,7 @@ async fn reload_on_change(store: Arc<DatasetStore>) {
 /// The longest interval between retries of a failed reload.
 const RETRY_INTERVAL_MAX: Duration = Duration::from_secs(300);
 
-/// Returns the version of each dataset's manifest file; `None` if it does not exist.
+/// Returns the version of each dataset's manifest file; `None` if the file does not exist.
 fn manifest_versions(store: &DatasetStore) -> Vec<Option<FileVersion>> {
     let folders = store.folders().into_iter();
     folders
@@ -630,8 +638,8 @@ fn manifest_versions(store: &DatasetStore) -> Vec<Option<FileVersion>> {
 
 /// Starts logging, for this crate only: lines of other crates might quote a request.
 ///
-/// Strings are quoted with control characters escaped, so that no value can forge a line. Audit
-/// lines are written at every level.
+/// Strings are quoted, and control characters in them are escaped, so that no value can forge a log
+/// line. Audit lines are written at every level.
 ///
 /// # Errors
 /// If the thread that writes the log cannot be started.
@@ -642,8 +650,8 @@ fn start_log(arguments: &ServeArguments) -> Result<()> {
     let line_layer = tracing_subscriber::fmt::layer()
         .with_target(false)
         .with_ansi(io::stderr().is_terminal())
-        // It would report its own errors with `eprintln!`, which panics if standard error is
-        // closed.
+        // Otherwise the layer would report its own errors with `eprintln!`, which panics if
+        // standard error is closed.
         .log_internal_errors(false)
         .with_writer(log::start().context("starting the log")?);
     let registry = tracing_subscriber::registry().with(targets);
@@ -657,7 +665,7 @@ fn start_log(arguments: &ServeArguments) -> Result<()> {
 /// The maximum time for writing the last log lines before a forced exit.
 const EXIT_FLUSH_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Completes at the first stop signal. The second one exits the program at once.
+/// Completes at the first stop signal. The second signal exits the program at once.
 async fn wait_for_stop_signal(mut signals: StopSignals) {
     signals.next().await;
     tokio::spawn(async move {
@@ -667,7 +675,8 @@ async fn wait_for_stop_signal(mut signals: StopSignals) {
     });
 }
 
-/// Streams of SIGINT and SIGTERM. They stay open, so that no signal is lost between two waits.
+/// Streams of SIGINT and SIGTERM. The streams stay open, so that no signal is lost between two
+/// waits.
 #[cfg(unix)]
 struct StopSignals {
     interrupt: tokio::signal::unix::Signal,
@@ -692,7 +701,7 @@ impl StopSignals {
     }
 }
 
-/// Ctrl+C.
+/// The stop signal on other platforms: Ctrl+C.
 #[cfg(not(unix))]
 struct StopSignals;
 

@@ -1,8 +1,9 @@
 //! The settings of `catchment serve`, from the command line, environment variables and a TOML file,
 //! in this order of precedence.
 //!
-//! Every command-line option is a setting, with the same name in the environment and the file.
-//! Values from the environment and the file are validated like those on the command line.
+//! Every command-line option that configures the service is a setting. The setting has the same
+//! name in the file, and a name such as `CATCHMENT_LOG_LEVEL` in the environment. Values from the
+//! environment and the file are validated like those on the command line.
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -37,8 +38,8 @@ struct ResolvedSetting {
 /// Parses the command line. For `serve`, adds the settings of the environment and the file.
 ///
 /// # Errors
-/// If the settings file, or a value in it or in the environment, is invalid. An invalid command
-/// line exits the program.
+/// If the settings file, or a value in it or in the environment, is invalid. If the command line is
+/// invalid, the program exits.
 pub(super) fn parse(args: &[OsString]) -> Result<CliArguments> {
     let command = CliArguments::command();
     let matches = command.clone().get_matches_from(args);
@@ -121,7 +122,7 @@ fn from_env_and_file(
 /// Reads the settings file.
 ///
 /// # Errors
-/// If it cannot be read or has a key that is not a setting.
+/// If the file cannot be read, is not valid TOML or has a key that is not a setting.
 fn read(path: &Path, serve: &Command) -> Result<Table> {
     let reading = || format!("reading {}", path.display());
     let text = fs::read_to_string(path).with_context(reading)?;
@@ -130,7 +131,7 @@ fn read(path: &Path, serve: &Command) -> Result<Table> {
         let is_known = settings(serve).any(|(known, _)| known == name.replace('_', "-"));
         if !is_known {
             bail!(
-                "{}: unknown setting `{name}`; the settings are the options in `catchment serve --help`, without --",
+                "{}: unknown setting `{name}`; use the name of an option in `catchment serve --help`, without --",
                 path.display()
             );
         }
@@ -138,7 +139,7 @@ fn read(path: &Path, serve: &Command) -> Result<Table> {
     Ok(table)
 }
 
-/// Returns the value of a setting. Keys can have hyphens or underscores.
+/// Returns the value of a setting. A key may be written with hyphens or underscores.
 fn table_value<'t>(table: &'t Table, name: &str) -> Option<&'t Value> {
     let with_underscores = name.replace('-', "_");
     table.get(name).or_else(|| table.get(&with_underscores))
@@ -196,7 +197,7 @@ fn check_arguments(arguments: &[OsString]) -> Result<()> {
     Ok(())
 }
 
-/// Formats the settings in effect as a settings file, with the source of each in a comment.
+/// Formats the settings in effect as a settings file, with the source of each setting in a comment.
 fn to_toml(serve: &ArgMatches, resolved: &[ResolvedSetting]) -> String {
     let command = serve_command();
     let mut text = String::new();

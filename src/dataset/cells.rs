@@ -4,7 +4,7 @@ use super::table::{CsvTableRow, TableError};
 use crate::domain::{BritishGrid, PositionalQuality};
 
 /// Parses the position in two adjacent columns, easting and northing in metres. Returns `None` if
-/// both are blank.
+/// both cells are blank.
 pub(crate) fn position(
     row: &CsvTableRow<'_>,
     easting: usize,
@@ -14,7 +14,7 @@ pub(crate) fn position(
         (Some(_), Some(_)) => required_position(row, easting).map(Some),
         _ => Err(row.cell_error(
             easting,
-            "give both easting and northing, or leave both blank",
+            "easting and northing must both be given or both be blank",
         )),
     }
 }
@@ -37,16 +37,16 @@ pub(crate) fn positional_quality(
         let value = text.parse().ok();
         value
             .and_then(PositionalQuality::new)
-            .ok_or("1 to 9 (ONS) or 10 to 90 (Code-Point Open)")
+            .ok_or("must be 1 to 9 (ONS) or 10 to 90 (Code-Point Open)")
     })
 }
 
-/// Parses whether a postcode is live: `live` or `terminated`.
+/// Parses the status of a postcode, `live` or `terminated`, and returns whether it is live.
 pub(crate) fn is_live(row: &CsvTableRow<'_>, column: usize) -> Result<bool, TableError> {
     row.parse_with(column, |word| match word {
         LIVE => Ok(true),
         TERMINATED => Ok(false),
-        _ => Err("live or terminated"),
+        _ => Err("must be live or terminated"),
     })
 }
 

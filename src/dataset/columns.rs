@@ -1,5 +1,5 @@
-//! The columns of the dataset's tables, in the order in which a build writes them. They are read by
-//! name, in any order; other columns are ignored.
+//! The columns of the dataset's tables, in the order in which a build writes them. Columns are read
+//! by name, in any order; other columns are ignored.
 
 /// `areas.csv`: versions of areas.
 pub(crate) const AREAS: [&str; 8] = [

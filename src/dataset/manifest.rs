@@ -21,9 +21,9 @@ pub struct Manifest {
     pub attribution: String,
     /// The URL of the licence of the data.
     pub licence: String,
-    /// An answer is `near_boundary` if a boundary is nearer than this many metres.
+    /// The distance in metres from a boundary within which an answer is `near_boundary`.
     pub tolerance_m: f64,
-    /// The last month, `YYYY-MM`, in which terminated postcodes without a month of termination are
+    /// The month, `YYYY-MM`, until which terminated postcodes without a month of termination are
     /// known to have been in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undated_terminations_after: Option<String>,
@@ -36,7 +36,8 @@ pub struct Manifest {
     pub layers: Vec<LayerEntry>,
     /// The published works that the dataset was built from.
     pub sources: Vec<SourceEntry>,
-    /// Every other file in the folder, by its path in it.
+    /// The size and checksum of every other file in the dataset's folder, by its path in that
+    /// folder.
     pub files: BTreeMap<String, FileEntry>,
 }
 
@@ -44,14 +45,15 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StatisticalAreasEntry {
-    /// Their id: `lsoa11`.
+    /// The id of the statistical areas: `lsoa11`.
     pub id: String,
-    /// Their title, for people.
+    /// The title of the statistical areas, for people.
     pub title: String,
-    /// The path of their boundary file.
+    /// The path of the file with the boundaries of the statistical areas.
     pub boundaries: String,
-    /// Off a generalised coast, a position up to this many metres away is assigned to the nearest
-    /// statistical area.
+    /// The snap distance in metres: a position outside every statistical area is assigned to the
+    /// nearest statistical area if it is within this distance. Such positions occur on coasts with
+    /// a generalised boundary.
     pub snap_m: f64,
 }
 
@@ -63,20 +65,22 @@ pub struct LayerEntry {
     pub id: String,
     /// The title for people, in the plural.
     pub title: String,
-    /// Whether its areas may overlap, or are unions of other areas.
+    /// The kind: whether the layer's areas may overlap, and whether they are unions of other areas.
     pub kind: LayerKind,
     /// The first date for which there are data, `YYYY-MM-DD`.
     pub first_data: String,
-    /// The provenance of its boundaries.
+    /// The provenance of the layer's boundaries.
     pub provenance: String,
-    /// The path of its boundary file.
+    /// The path of the file with the layer's boundaries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boundaries: Option<String>,
-    /// Whether its areas are defined as sets of the statistical areas.
+    /// Whether the layer's areas are defined as sets of statistical areas.
     #[serde(default)]
     pub on_statistical_areas: bool,
-    /// Off a generalised coast, a position up to this many metres away is assigned to the nearest
-    /// area; 0 if the coast is exact. Layers on statistical areas use the distance of those areas.
+    /// The snap distance in metres: a position outside every area is assigned to the nearest area
+    /// if it is within this distance. Such positions occur on coasts with a generalised boundary;
+    /// the snap distance is 0 if the boundary is exact. A layer that is defined on statistical
+    /// areas uses the snap distance of the statistical areas instead.
     #[serde(default)]
     pub snap_m: f64,
 }
@@ -85,7 +89,7 @@ pub struct LayerEntry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LayerKind {
-    /// Areas do not overlap: every position is in at most one.
+    /// Areas do not overlap: every position is in at most one area.
     Partition,
     /// Areas may overlap.
     Overlapping,
@@ -97,9 +101,9 @@ pub enum LayerKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceEntry {
-    /// Its title.
+    /// The title of the work.
     pub title: String,
-    /// Its date or edition.
+    /// The date or edition of the work.
     pub vintage: String,
 }
 
@@ -113,7 +117,8 @@ pub struct FileEntry {
     pub size_bytes: u64,
 }
 
-/// The maximum tolerance and snap distance, in metres. The embedded dataset has 100 and 150.
+/// The maximum tolerance and snap distance, in metres. The embedded dataset has a tolerance of 100
+/// m and a snap distance of 150 m.
 const DISTANCE_MAX_M: f64 = 5_000.0;
 
 impl Manifest {
@@ -137,7 +142,7 @@ impl Manifest {
 /// Checks that the licence is an HTTP or HTTPS URL, because it becomes a link on pages.
 ///
 /// # Errors
-/// If it is not. The error describes a valid licence.
+/// If the licence is not such a URL. The error describes a valid licence.
 pub(crate) fn check_licence(licence: &str) -> Result<(), String> {
     let scheme_and_rest = licence.split_once("://");
     let has_host = scheme_and_rest.is_some_and(|(scheme, rest)| {
@@ -160,9 +165,9 @@ pub(crate) fn check_licence(licence: &str) -> Result<(), String> {
 /// Checks a tolerance or a snap distance, in metres.
 ///
 /// # Errors
-/// If it is out of range. The error names the field and its valid range.
+/// If the distance is out of range. The error names the field and its valid range.
 pub(crate) fn check_distance(field: &str, metres: f64) -> Result<(), String> {
-    // NaN is in no range.
+    // No range contains NaN.
     if (0.0..=DISTANCE_MAX_M).contains(&metres) {
         Ok(())
     } else {
@@ -182,7 +187,7 @@ impl FileEntry {
     }
 }
 
-/// The start of the last line of a manifest, which has the checksum of the manifest itself.
+/// The start of the last line of a manifest. This line contains the checksum of the lines above it.
 const CHECKSUM_PREFIX: &str = "# SHA-256 of the lines above: ";
 
 /// Appends the checksum line to the text of a manifest.
@@ -191,7 +196,8 @@ pub(super) fn with_checksum(text: &str) -> String {
 }
 
 /// Returns the text of a manifest without its checksum line, or `None` if the checksum does not
-/// match. A manifest written by hand has no such line and is not checked.
+/// match. A manifest that was written by hand has no such line, and its text is returned without a
+/// check.
 pub(super) fn verify_checksum(text: &str) -> Option<&str> {
     let Some(index) = text.rfind(CHECKSUM_PREFIX) else {
         return Some(text);
@@ -202,7 +208,7 @@ pub(super) fn verify_checksum(text: &str) -> Option<&str> {
     is_correct.then_some(body)
 }
 
-/// Returns the SHA-256 in lower-case hexadecimal.
+/// Returns the SHA-256 of the content in lower-case hexadecimal.
 pub(crate) fn sha256_hex(content: &[u8]) -> String {
     use sha2::{Digest, Sha256};
     use std::fmt::Write;

@@ -1,12 +1,12 @@
-//! The dataset folder: files in open formats and a manifest with the SHA-256 of every file. It is
-//! parsed strictly and written atomically.
+//! The dataset folder: files in open formats and a manifest with the SHA-256 of every file. The
+//! folder is parsed strictly and written atomically.
 //!
 //! | file | content |
 //! |---|---|
 //! | `dataset.toml` | the [`Manifest`] |
 //! | `areas.csv` | versions of areas: `layer,id,name,kind,system,provenance,from,to` |
 //! | `lineage.csv` | predecessors and successors of areas: `layer,predecessor,successor,relation,date,source` |
-//! | `memberships.csv` | `member_layer,member,layer,group,from,to,provenance`; a blank group means that the source names none |
+//! | `memberships.csv` | `member_layer,member,layer,group,from,to,provenance`; a blank group means that the source names no group |
 //! | `practices.csv`, `practice_sites.csv`, `practice_successions.csv` | practices, open and closed, their premises and their successors |
 //! | `not_gp_practices.csv` | codes of organisations that prescribe but have no registered patients |
 //! | `postcodes.csv` | the postcode directory |
@@ -50,12 +50,12 @@ use crate::domain::{
 pub struct Dataset {
     /// The manifest.
     pub manifest: Manifest,
-    /// The SHA-256 of the manifest, which contains that of every file: two datasets with the same
-    /// digest are identical.
+    /// The SHA-256 of the manifest, which contains the SHA-256 of every file: two datasets with the
+    /// same digest are identical.
     pub digest: String,
     /// Every version of every area.
     pub areas: Vec<Area>,
-    /// The boundaries of each layer that has them.
+    /// The boundaries of each layer that has boundaries.
     pub boundaries: Vec<(Layer, Vec<Boundary>)>,
     /// The predecessors and successors of areas.
     pub lineage: Vec<LineageStep>,
@@ -83,8 +83,8 @@ pub struct Dataset {
     pub stated_counts: Vec<StatedCount>,
 }
 
-/// An error in a dataset. It names files by their path in the dataset's folder, without the folder
-/// itself.
+/// An error in a dataset. The message names a file by its path in the dataset's folder, and does
+/// not name the folder itself.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
     /// The manifest is invalid.
@@ -102,7 +102,7 @@ pub enum DatasetError {
         source: std::io::Error,
     },
     /// A file is larger than the maximum of 2 GiB.
-    #[error("`{path}` is larger than 2 GiB")]
+    #[error("`{path}` is larger than the maximum of 2 GiB")]
     TooLarge {
         /// The file.
         path: String,

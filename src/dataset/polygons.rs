@@ -2,8 +2,8 @@
 //! shared by two areas stays one vertex.
 //!
 //! The reader rejects rings that are not closed, have no area or have fewer than three distinct
-//! vertices. It does not detect rings that cross; [`PolygonFile::validated`] does, once, when a
-//! file is imported.
+//! vertices. The reader does not detect rings that cross; [`PolygonFile::validated`] detects them,
+//! once, when a file is imported.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -23,7 +23,8 @@ const UNITS_PER_DEGREE: f64 = 1e9;
 /// Units per metre: the millimetres of [`BritishGrid`].
 const UNITS_PER_METRE: f64 = 1e3;
 
-/// The maximum number of invalid features named after the first. All are counted.
+/// The maximum number of invalid features that an error names after the first. The error counts all
+/// invalid features.
 const INVALID_FEATURES_NAMED_MAX: usize = 10;
 
 /// The coordinate reference system of a polygon file.
@@ -38,14 +39,15 @@ pub(crate) enum Crs {
 /// A feature of a polygon file.
 #[derive(Debug, Clone)]
 pub(crate) struct PolygonFeature {
-    /// Its position in the file, counted from 1.
+    /// The position of the feature in the file, counted from 1.
     pub(crate) ordinal: usize,
-    /// Its attributes as text, by name in lower case. Blank attributes are left out.
+    /// The attributes as text, by name in lower case. Blank attributes are left out.
     pub(crate) attributes: BTreeMap<String, String>,
-    /// Its polygons, in units of the file's coordinate reference system.
+    /// The polygons, in units of the file's coordinate reference system.
     pub(crate) polygons: Vec<Polygon>,
-    /// Whether rings did not have the orientation that RFC 7946 or, for a Shapefile, its own format
-    /// requires, and were reversed. GDAL writes all GeoPackages that way.
+    /// Whether rings were reversed, because they did not have the orientation that RFC 7946
+    /// requires or, in a Shapefile, the orientation that the Shapefile format requires. All
+    /// GeoPackages written by GDAL have such rings.
     pub(crate) reoriented: bool,
 }
 
@@ -89,12 +91,13 @@ pub(crate) struct ShapefileParts<'a> {
     pub(crate) dbf: &'a [u8],
     /// The coordinate reference system.
     pub(crate) prj: &'a str,
-    /// The content of the `.cpg`, the code page of the attributes. Without it, the language byte of
-    /// the `.dbf` determines the code page, and without that the code page is UTF-8.
+    /// The content of the `.cpg`, the code page of the attributes. If there is no `.cpg`, the
+    /// language byte of the `.dbf` determines the code page; if that byte is not set either, the
+    /// code page is UTF-8.
     pub(crate) cpg: Option<&'a str>,
 }
 
-/// The features of a GeoJSON file, valid or not.
+/// The features of a GeoJSON file, both valid and invalid.
 pub(crate) struct GeoJsonFeatures {
     pub(crate) crs: Crs,
     pub(crate) features: Vec<Result<PolygonFeature, InvalidFeature>>,
@@ -127,8 +130,8 @@ impl PolygonFile {
         Self::new_non_empty(name, parsed.crs, features)
     }
 
-    /// Reads an ESRI Shapefile: `.shp` with `.dbf`, `.prj` and `.cpg`. Assigns holes to exteriors,
-    /// because the format does not.
+    /// Reads an ESRI Shapefile: `.shp` with `.dbf`, `.prj` and `.cpg`. Assigns holes to exterior
+    /// rings, because the format does not do so.
     pub(crate) fn from_shapefile(
         name: &str,
         parts: &ShapefileParts<'_>,
@@ -143,7 +146,7 @@ impl PolygonFile {
         if shapes.len() != records.len() {
             let (shapes, records) = (shapes.len(), records.len());
             return Err(file_error(format!(
-                "its .shp has {shapes} shapes but its .dbf has {records} records; they should be equal"
+                "its .shp has {shapes} shapes but its .dbf has {records} records; the numbers should be equal"
             )));
         }
         let mut features = Vec::with_capacity(shapes.len());
@@ -166,7 +169,8 @@ impl PolygonFile {
     /// share an edge.
     ///
     /// # Errors
-    /// If a feature is invalid. The error describes the first one, and names and counts the others.
+    /// If a feature is invalid. The error describes the first invalid feature, and names and counts
+    /// the other invalid features.
     pub(crate) fn validated(self) -> Result<PolygonFile, PolygonError> {
         let invalid: Vec<(String, &'static str)> = self
             .features
@@ -188,9 +192,9 @@ impl PolygonFile {
         }
     }
 
-    /// Converts parts that are inside another part of the same feature to holes, as ArcGIS writes
-    /// some enclaves. Returns the labels of the changed features. Vertices do not change, and
-    /// neither do features that are invalid for other reasons.
+    /// Converts parts that are inside another part of the same feature to holes, because ArcGIS
+    /// writes some holes as such parts. Returns the labels of the changed features. Vertices do not
+    /// change, and neither do features that are invalid for other reasons.
     pub(crate) fn nested_parts_to_holes(&mut self) -> Vec<String> {
         let mut changed = Vec::new();
         for feature in &mut self.features {
@@ -218,7 +222,7 @@ impl PolygonFile {
             .collect()
     }
 
-    /// Creates a polygon file. A file without features is an error.
+    /// Creates a polygon file. Returns an error if there are no features.
     pub(crate) fn new_non_empty(
         name: &str,
         crs: Crs,
@@ -227,7 +231,7 @@ impl PolygonFile {
         if features.is_empty() {
             return Err(PolygonError::File {
                 file: name.into(),
-                reason: "no features".into(),
+                reason: "the file has no features".into(),
             });
         }
         Ok(PolygonFile {
@@ -237,7 +241,8 @@ impl PolygonFile {
         })
     }
 
-    /// Returns an attribute of a feature by name, ignoring case. A missing attribute is an error.
+    /// Returns an attribute of a feature by name, ignoring case, or an error if the feature does
+    /// not have the attribute.
     pub(crate) fn attribute<'f>(
         &self,
         feature: &'f PolygonFeature,
@@ -304,8 +309,8 @@ fn ring_in_both_crs(crs: Crs, ring: &Ring) -> Result<(LineString<f64>, Vec<Briti
     let mut line = Vec::with_capacity(ring.len() + 1);
     let mut vertices = Vec::with_capacity(ring.len());
     for &vertex in ring {
-        let (lonlat, grid) =
-            position_in_both_crs(crs, vertex).ok_or("it is outside the British National Grid")?;
+        let (lonlat, grid) = position_in_both_crs(crs, vertex)
+            .ok_or("a vertex is outside the British National Grid")?;
         line.push(Coord {
             x: lonlat.lon(),
             y: lonlat.lat(),
@@ -363,7 +368,7 @@ fn to_units(crs: Crs, [x, y]: [f64; 2]) -> Result<(i64, i64), &'static str> {
         ),
         Crs::BritishGrid => (1e7, "a vertex is far outside the British National Grid"),
     };
-    // NaN is in no range.
+    // No range contains NaN.
     if !(-bound..=bound).contains(&x) || !(-bound..=bound).contains(&y) {
         return Err(reason);
     }
@@ -372,7 +377,7 @@ fn to_units(crs: Crs, [x, y]: [f64; 2]) -> Result<(i64, i64), &'static str> {
     Ok((rounded(x), rounded(y)))
 }
 
-/// Parses a ring, which is closed in the file, in its original direction.
+/// Parses a ring, which must be closed, without changing its direction.
 fn parse_ring(crs: Crs, positions: &[[f64; 2]]) -> Result<Ring, &'static str> {
     let mut ring = Vec::with_capacity(positions.len());
     for &position in positions {
@@ -391,7 +396,7 @@ fn parse_ring(crs: Crs, positions: &[[f64; 2]]) -> Result<Ring, &'static str> {
     Ok(ring)
 }
 
-/// Parses a polygon, whose first ring is the exterior. Also returns whether rings were reversed.
+/// Parses a polygon, whose first ring is its exterior. Also returns whether rings were reversed.
 pub(crate) fn parse_polygon(
     crs: Crs,
     rings: &[Vec<[f64; 2]>],
@@ -413,7 +418,8 @@ pub(crate) fn parse_polygon(
     Ok((polygon, reoriented))
 }
 
-/// Reads the features of a GeoJSON file. An invalid feature does not prevent reading the others.
+/// Reads the features of a GeoJSON file. An invalid feature does not prevent the other features
+/// from being read.
 ///
 /// # Errors
 /// If the file as a whole is invalid.
@@ -477,7 +483,8 @@ fn parse_geojson_polygons(
     parse_multi_polygon(crs, &parts)
 }
 
-/// Parses polygons, whose first ring is the exterior. Also returns whether rings were reversed.
+/// Parses polygons. The first ring of each polygon is its exterior. Also returns whether rings were
+/// reversed.
 pub(crate) fn parse_multi_polygon(
     crs: Crs,
     parts: &[Vec<Vec<[f64; 2]>>],
@@ -495,7 +502,7 @@ pub(crate) fn parse_multi_polygon(
     Ok((polygons, any_reoriented))
 }
 
-/// Returns the first two numbers of each position. Others, such as a height, are dropped.
+/// Returns the first two numbers of each position. Other numbers, such as a height, are dropped.
 fn xy_only(ring: &[geojson::Position]) -> Result<Vec<[f64; 2]>, &'static str> {
     ring.iter()
         .map(|position| match position.as_slice() {
@@ -552,7 +559,7 @@ fn check_length(shp: &[u8]) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "its .shp has {} bytes, but its header says {header_bytes}; was it truncated?",
+        "its .shp has {} bytes, but its header states {header_bytes}; was the file truncated?",
         shp.len()
     ))
 }
@@ -583,9 +590,10 @@ fn read_records(dbf: &[u8], cpg: Option<&str>) -> Result<Vec<BTreeMap<String, St
     Ok(records)
 }
 
-/// Returns the encoding named by the `.cpg` or, without one, by the language byte of the `.dbf`.
-/// Neither is standardised. ESRI and GDAL write 0x57 for Latin 1, which the `dbase` crate does not
-/// recognise.
+/// Returns the encoding that the `.cpg` names or, if there is no `.cpg`, the encoding that the
+/// language byte of the `.dbf` names. Neither the `.cpg` nor the language byte is standardised.
+/// ESRI and GDAL write the language byte 0x57 for Latin 1; the `dbase` crate does not recognise
+/// this byte.
 fn dbf_encoding(
     dbf: &[u8],
     cpg: Option<&str>,
@@ -611,7 +619,7 @@ fn dbf_encoding(
     match dbase::encoding::DynEncoding::from_name(name) {
         Some(encoding) => Ok(Some(encoding)),
         None => Err(format!(
-            "its .cpg says `{}`; it should say UTF-8, ISO-8859-1, ISO-8859-15 or 1252",
+            "its .cpg names `{}`; it should name UTF-8, ISO-8859-1, ISO-8859-15 or 1252",
             code_page.trim()
         )),
     }
@@ -660,8 +668,8 @@ fn xy_rings<P>(
         .collect()
 }
 
-/// Returns the coordinate reference system of a `.prj`. Recognises the names that users' files have
-/// in practice; any other is rejected rather than guessed.
+/// Returns the coordinate reference system of a `.prj`. Recognises the names that occur in
+/// practice, and rejects any other name instead of guessing.
 fn crs_from_prj(prj: &str) -> Result<Crs, &'static str> {
     let text: String = prj
         .to_lowercase()
@@ -676,7 +684,7 @@ fn crs_from_prj(prj: &str) -> Result<Crs, &'static str> {
     {
         Ok(Crs::LonLat)
     } else {
-        Err("its .prj should say British National Grid (EPSG:27700) or WGS 84 (EPSG:4326)")
+        Err("its .prj should name British National Grid (EPSG:27700) or WGS 84 (EPSG:4326)")
     }
 }
 

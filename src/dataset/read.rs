@@ -2,7 +2,8 @@
 //! table, the line and column.
 //!
 //! The postcode directory is most of a large dataset, so a separate thread reads it in parallel
-//! with the other files. If both have an error, the error of the other files is returned.
+//! with the other files. If both the postcode directory and another file have an error, the error
+//! of the other file is returned.
 
 use std::collections::{HashMap, HashSet};
 use std::panic::resume_unwind;
@@ -22,7 +23,7 @@ use crate::domain::{
     UnknownKeyword, date_from_iso,
 };
 
-/// Reads a dataset from a folder or the program itself.
+/// Reads a dataset from a folder or from the program itself.
 ///
 /// # Errors
 /// If a file is missing, does not match the manifest or has invalid content. The error names the
@@ -73,20 +74,20 @@ fn read_with_manifest(
 struct VerifiedReader<'a> {
     files: &'a DatasetSource,
     manifest: &'a Manifest,
-    /// The paths of the files read so far.
+    /// The paths of the files that have been read.
     read_paths: Mutex<HashSet<String>>,
 }
 
 /// The postcode directory, read independently of the other tables.
 struct PostcodeTable {
-    /// The postcodes. Their statistical areas are indices into `codes`.
+    /// The postcodes. The statistical area of a postcode is an index into `codes`.
     entries: Vec<PostcodeEntry>,
     codes: Vec<String>,
 }
 
 impl PostcodeTable {
-    /// Moves the postcodes into the dataset, and adds the codes of statistical areas that it does
-    /// not have.
+    /// Moves the postcodes into the dataset, and adds the codes of statistical areas that the
+    /// dataset does not have.
     fn add_to(mut self, dataset: &mut Dataset) {
         let known = dataset.statistical_areas.iter().cloned().zip(0..);
         let mut index_by_code: HashMap<String, u32> = known.collect();
@@ -175,7 +176,7 @@ impl VerifiedReader<'_> {
     }
 
     /// Reads a table. A table that is not in the manifest has no rows; if its file exists
-    /// nevertheless, the manifest was truncated, which is an error.
+    /// nevertheless, the manifest was truncated, and an error is returned.
     fn read_table<T>(
         &self,
         path: &str,
@@ -216,8 +217,8 @@ impl VerifiedReader<'_> {
     fn read_polygons(&self, path: &str) -> Result<Vec<Boundary>, DatasetError> {
         let mut file = self.read_polygon_file(path)?;
         let mut boundaries = Vec::with_capacity(file.features.len());
-        // Each feature is dropped when its boundary is built. Otherwise all features and all
-        // boundaries together would be the peak memory of a load.
+        // Each feature is dropped when its boundary has been built. Otherwise all features and all
+        // boundaries would be in memory at the same time.
         for feature in std::mem::take(&mut file.features) {
             let id = file.attribute(&feature, "id")?.to_string();
             let date = |name: &str| feature.attributes.get(name).map(|text| date_from_iso(text));
@@ -238,7 +239,7 @@ impl VerifiedReader<'_> {
                     word.parse()
                         .map_err(|expected: UnknownKeyword| PolygonError::File {
                             file: path.into(),
-                            reason: format!("`{}`: `extent` should be {expected}", boundary.id),
+                            reason: format!("`{}`: `extent` {expected}", boundary.id),
                         })?;
             }
             boundaries.push(boundary);
@@ -289,14 +290,14 @@ impl VerifiedReader<'_> {
             .windows(2)
             .position(|pair| pair[0].postcode >= pair[1].postcode)
         {
-            // Lines are counted from 1 and the first is the header row; this is the line of the
+            // Lines are counted from 1, and line 1 is the header row, so this is the line of the
             // second postcode of the pair.
             Some(index) => Err(TableError::Cell {
                 file: path.into(),
                 line: index as u64 + 3,
                 column: columns::POSTCODES[0].into(),
                 value: entries[index + 1].postcode.to_string(),
-                expected: "postcodes should be sorted, without duplicates".into(),
+                expected: "postcodes must be sorted, without duplicates".into(),
             }
             .into()),
             None => Ok(PostcodeTable { entries, codes }),
@@ -325,7 +326,7 @@ fn parse_period(row: &CsvTableRow<'_>, from_column: usize) -> Result<Period, Tab
     match (period.from, period.to) {
         (Some(from), Some(to)) if to <= from => Err(row.cell_error(
             from_column + 1,
-            "the day after the last of the period, later than its first day",
+            "must be the day after the last day of the period, and later than its first day",
         )),
         _ => Ok(period),
     }
@@ -398,7 +399,7 @@ fn parse_succession(row: &CsvTableRow<'_>) -> Result<PracticeSuccession, TableEr
 fn parse_assignment(row: &CsvTableRow<'_>) -> Result<StatisticalAssignment, TableError> {
     let share: Option<f64> = row.parse_optional(3)?;
     if share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
-        return Err(row.cell_error(3, "a share from 0 to 1"));
+        return Err(row.cell_error(3, "must be a share from 0 to 1"));
     }
     Ok(StatisticalAssignment {
         statistical_area: row.required(0)?.to_string(),
@@ -420,7 +421,7 @@ fn parse_postcode(
         is_large_user: row.parse_with(8, |word| match word {
             "large" => Ok(true),
             "" => Ok(false),
-            _ => Err("large, or blank"),
+            _ => Err("must be large or blank"),
         })?,
         is_live: cells::is_live(row, 4)?,
         introduced: row.parse_optional(5)?,

@@ -1,4 +1,5 @@
-//! Rings of integer coordinates: orientation, nesting, and the assignment of holes to exteriors.
+//! Rings of integer coordinates: orientation, nesting, and the assignment of holes to exterior
+//! rings.
 
 /// A closed ring that does not repeat its first vertex. Counter-clockwise rings are exteriors;
 /// clockwise rings are holes.
@@ -26,11 +27,11 @@ pub(crate) fn edges(ring: &[(i64, i64)]) -> impl Iterator<Item = ((i64, i64), (i
 
 /// Assembles rings into polygons: assigns each hole to the smallest exterior that encloses it.
 ///
-/// The rings may touch but not cross. The order of exteriors, and of the holes of each, is
-/// preserved.
+/// The rings may touch but not cross. The order of the exteriors, and of the holes of each
+/// exterior, is preserved.
 ///
 /// # Errors
-/// If no exterior encloses a hole.
+/// If there is a hole that no exterior encloses.
 pub(crate) fn assemble_polygons(rings: Vec<Ring>) -> Result<Vec<Polygon>, &'static str> {
     let (exteriors, holes): (Vec<Ring>, Vec<Ring>) = rings
         .into_iter()
@@ -55,11 +56,11 @@ pub(crate) fn assemble_polygons(rings: Vec<Ring>) -> Result<Vec<Polygon>, &'stat
 }
 
 /// Assembles rings into polygons by their nesting depth: a ring inside an even number of other
-/// rings is an exterior, a ring inside an odd number is a hole. The original roles and orientation
-/// of the rings are ignored.
+/// rings is an exterior, and a ring inside an odd number of other rings is a hole. The original
+/// roles and orientation of the rings are ignored.
 ///
 /// # Errors
-/// As for [`assemble_polygons`].
+/// If [`assemble_polygons`] returns an error.
 pub(crate) fn polygons_by_nesting(mut rings: Vec<Ring>) -> Result<Vec<Polygon>, &'static str> {
     let bboxes: Vec<Bounds> = rings.iter().map(|ring| bounds(ring)).collect();
     let depth = |index: usize| {
@@ -99,8 +100,8 @@ fn is_within(inner: Bounds, outer: Bounds) -> bool {
 }
 
 /// Returns whether `hole` is inside `exterior`. Tests the midpoint of the hole's first edge, in
-/// doubled coordinates, because a vertex may touch the exterior but the midpoint of an edge may
-/// not.
+/// doubled coordinates, because a vertex of the hole can be on the exterior, but the midpoint of an
+/// edge must not be on it.
 fn encloses(exterior: &[(i64, i64)], hole: &[(i64, i64)]) -> bool {
     let middle = (hole[0].0 + hole[1].0, hole[0].1 + hole[1].1);
     let mut inside = false;

@@ -16,25 +16,25 @@ pub const MANIFEST: &str = "dataset.toml";
 /// The name of the postcode directory in a dataset's folder.
 pub(super) const POSTCODES_FILE: &str = "postcodes.csv";
 
-/// The maximum size of a file of a dataset. A larger file is probably a wrong path, for example to
-/// a disk image.
+/// The maximum size of a file of a dataset. If a file is larger, the path is probably wrong, for
+/// example the path of a disk image.
 const FILE_BYTES_MAX: u64 = 2 << 30;
 
 /// The source of a dataset's files.
 #[derive(Debug, Clone)]
 pub enum DatasetSource {
-    /// Compiled into the program.
+    /// The files that are compiled into the program.
     Embedded,
-    /// In a folder.
+    /// The files in a folder.
     Folder(PathBuf),
 }
 
 impl DatasetSource {
-    /// Reads the manifest. Returns it with its bytes.
+    /// Reads and validates the manifest. Returns the manifest and its bytes.
     pub(super) fn read_manifest(&self) -> Result<(Manifest, Vec<u8>), DatasetError> {
         let bytes = self.read_bytes(MANIFEST, None)?;
         let text = std::str::from_utf8(&bytes).map_err(|_| DatasetError::Manifest {
-            reason: "not text in UTF-8".into(),
+            reason: "the file must be text in UTF-8".into(),
         })?;
         let text = verify_checksum(text).ok_or_else(|| DatasetError::Manifest {
             reason: "it does not match the SHA-256 in its last line, so it was changed; if you \
@@ -51,7 +51,7 @@ impl DatasetSource {
     }
 
     /// Estimates the peak memory, in bytes, of loading the dataset. Counts the positions and rows
-    /// in the current files without parsing them.
+    /// in the files without parsing them.
     ///
     /// # Errors
     /// If the manifest cannot be read.
@@ -66,7 +66,7 @@ impl DatasetSource {
                 memchr::memchr_iter(byte, &bytes).count() as u64
             };
             let (positions, rows) = match Path::new(path).extension().and_then(OsStr::to_str) {
-                // Two numbers of 8 bytes each.
+                // A position is two numbers of 8 bytes each.
                 Some("shp") => (size_bytes / 16, 0),
                 // The rows of the postcode directory are smaller in memory than in the file.
                 Some("csv") if path == POSTCODES_FILE => (0, 0),
@@ -82,7 +82,8 @@ impl DatasetSource {
     /// Reads a file that the manifest names.
     ///
     /// # Errors
-    /// If its size or SHA-256 is not the one in the manifest.
+    /// If the manifest does not name the file, the file cannot be read, or its size or SHA-256
+    /// differs from that in the manifest.
     pub(super) fn read_verified(
         &self,
         manifest: &Manifest,
@@ -97,7 +98,7 @@ impl DatasetSource {
         Ok(bytes)
     }
 
-    /// Returns whether a file exists, whether or not the manifest names it.
+    /// Returns whether a file exists, even if the manifest does not name it.
     pub(super) fn contains(&self, path: &str) -> bool {
         match self {
             DatasetSource::Embedded => embedded::file(path).is_some(),
@@ -105,7 +106,8 @@ impl DatasetSource {
         }
     }
 
-    /// Reads a file. A file that does not have the expected size is an error and is not read.
+    /// Reads a file. If the file does not have the expected size, returns an error without reading
+    /// it.
     fn read_bytes(&self, path: &str, expected: Option<u64>) -> Result<Vec<u8>, DatasetError> {
         match self {
             DatasetSource::Embedded => embedded::file(path)
@@ -133,7 +135,7 @@ fn read_from_folder(
         source,
     };
     let full = folder.join(relative);
-    // Checked before it is opened, because opening a pipe blocks.
+    // The file type is checked before the file is opened, because opening a pipe blocks.
     let metadata = fs::metadata(&full).map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(unreadable(io::Error::other("it is not a regular file")));
@@ -150,7 +152,7 @@ fn read_from_folder(
         });
     }
     let mut bytes = Vec::new();
-    // The file may have grown since.
+    // The number of bytes is limited, because the file may have grown since it was measured.
     fs::File::open(&full)
         .and_then(|file| file.take(size_bytes + 1).read_to_end(&mut bytes))
         .map_err(unreadable)?;

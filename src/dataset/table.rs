@@ -10,7 +10,7 @@ use csv::{ByteRecord, Reader, ReaderBuilder};
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     /// A column is missing from the header row.
-    #[error("{file}: no column `{column}` in the header")]
+    #[error("{file}: no column `{column}` in the header row")]
     MissingColumn {
         /// The file.
         file: String,
@@ -66,8 +66,8 @@ pub(crate) struct CsvTableRow<'t> {
 }
 
 impl<'a> CsvTable<'a> {
-    /// Opens a table. It must have every column in `columns`, in any order; other columns are
-    /// ignored. A byte order mark is skipped.
+    /// Opens a table. The table must have every column in `columns`, in any order; other columns
+    /// are ignored. A byte order mark is skipped.
     pub(crate) fn open(
         file: &str,
         bytes: &'a [u8],
@@ -104,7 +104,8 @@ impl<'a> CsvTable<'a> {
     /// Estimates the number of rows from the length of the first row, so that the vector of rows is
     /// allocated once instead of being reallocated at up to twice the size.
     fn estimated_rows(&self) -> usize {
-        /// Tables with shorter rows do not have millions of them.
+        /// The minimum length of a row in the estimate. A table with shorter rows does not have
+        /// millions of rows.
         const LINE_BYTES_MIN: usize = 16;
         let bytes = self.bytes.iter().enumerate();
         let mut ends = bytes
@@ -168,18 +169,18 @@ impl CsvTableRow<'_> {
     /// Returns the cell's text.
     pub(crate) fn text(&self, column: usize) -> Result<&str, TableError> {
         let bytes = &self.record[self.indices[column]];
-        std::str::from_utf8(bytes).map_err(|_| self.cell_error(column, "text in UTF-8"))
+        std::str::from_utf8(bytes).map_err(|_| self.cell_error(column, "must be text in UTF-8"))
     }
 
     /// Returns the cell's text, which must not be blank.
     pub(crate) fn required(&self, column: usize) -> Result<&str, TableError> {
         match self.text(column)? {
-            "" => Err(self.cell_error(column, "it must not be blank")),
+            "" => Err(self.cell_error(column, "must not be blank")),
             text => Ok(text),
         }
     }
 
-    /// Returns the cell's text, or `None` if it is blank.
+    /// Returns the cell's text, or `None` if the cell is blank.
     pub(crate) fn optional(&self, column: usize) -> Result<Option<&str>, TableError> {
         Ok(Some(self.text(column)?).filter(|text| !text.is_empty()))
     }
@@ -194,7 +195,7 @@ impl CsvTableRow<'_> {
         })
     }
 
-    /// Parses the cell's value. Returns `None` if it is blank.
+    /// Parses the cell's value. Returns `None` if the cell is blank.
     pub(crate) fn parse_optional<T>(&self, column: usize) -> Result<Option<T>, TableError>
     where
         T: FromStr<Err: Display>,
@@ -213,7 +214,7 @@ impl CsvTableRow<'_> {
         read(self.text(column)?).map_err(|expected| self.cell_error(column, expected))
     }
 
-    /// Parses the cell's text with `read`. Returns `None` if it is blank.
+    /// Parses the cell's text with `read`. Returns `None` if the cell is blank.
     pub(crate) fn parse_optional_with<T, E: Display>(
         &self,
         column: usize,
@@ -271,20 +272,23 @@ mod tests {
     #[test]
     fn an_error_names_the_file_the_line_and_the_column() {
         for (bytes, expected) in [
-            (&b"name\na\n"[..], "t.csv: no column `count` in the header"),
+            (
+                &b"name\na\n"[..],
+                "t.csv: no column `count` in the header row",
+            ),
             (b"name,count\n", "t.csv: no rows"),
             (
                 b"name,count\r\na,1\r\nb,x\r\n",
                 "t.csv, line 3, column `count`: `x` is not valid: invalid digit found in string",
             ),
-            (b"", "t.csv: no column `name` in the header"),
+            (b"", "t.csv: no column `name` in the header row"),
             (
                 b"name,count\na,1\nb,x\n",
                 "t.csv, line 3, column `count`: `x` is not valid: invalid digit found in string",
             ),
             (
                 b"name,count\n,1\n",
-                "t.csv, line 2, column `name`: `` is not valid: it must not be blank",
+                "t.csv, line 2, column `name`: `` is not valid: must not be blank",
             ),
         ] {
             assert_eq!(

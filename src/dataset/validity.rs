@@ -2,16 +2,17 @@
 //! 6.1.11), with the same result as GEOS and JTS. The check is exact, in integer units, and takes
 //! O(n log n) time for n vertices.
 //!
-//! A sweep line (Shamos and Hoey, 1976) passes over the edges from west to east. Its status
-//! contains the edges that it intersects in order from south to north, and stays correct because
-//! the sweep stops at the first two edges that cross. A vertex on another edge splits that edge
-//! exactly, so rings that touch meet only at vertices. The conditions at a vertex are:
+//! A sweep line (Shamos and Hoey, 1976) passes over the edges from west to east. The status of the
+//! sweep line contains the edges that the line intersects, in order from south to north. The order
+//! stays correct, because the sweep stops at the first two edges that cross. A vertex on another
+//! edge splits that edge exactly, so rings that touch meet only at vertices. The conditions at a
+//! vertex are:
 //!
-//! - A ring passes through a point once.
-//! - Rings that meet at a point do not cross there: around the point, their ends nest like
-//!   brackets.
-//! - Each ring is directly inside the correct ring, which is derived from the edge below its
-//!   westernmost vertex.
+//! - A ring passes through a point at most once.
+//! - Rings that meet at a point do not cross at that point: around it, the ends of the rings nest
+//!   like brackets.
+//! - The ring that directly encloses a ring is of the correct kind. This enclosing ring is derived
+//!   from the edge below the westernmost vertex of the ring.
 //! - The touching rings of a polygon form no cycle, because a cycle would disconnect the interior.
 
 use std::cmp::Ordering;
@@ -33,7 +34,7 @@ pub(crate) enum TopologyError {
     HoleOutside,
     /// Two rings of a polygon share part of an edge.
     RingsShareAnEdge,
-    /// A hole overlaps another or is inside it.
+    /// A hole overlaps another hole or is inside it.
     HolesOverlap,
     /// Holes that touch the exterior ring or each other disconnect the interior.
     InteriorIsDisconnected,
@@ -44,7 +45,7 @@ pub(crate) enum TopologyError {
 }
 
 impl TopologyError {
-    /// Returns a message about one feature.
+    /// Returns the reason as part of a message about a feature.
     pub(crate) fn reason(self) -> &'static str {
         match self {
             TopologyError::TooFewVertices => "a ring has fewer than three vertices",
@@ -53,7 +54,7 @@ impl TopologyError {
             TopologyError::RingsShareAnEdge => "two rings share part of an edge",
             TopologyError::HolesOverlap => "two holes overlap",
             TopologyError::InteriorIsDisconnected => {
-                "its holes cut it into separate parts; each should be a polygon of its own"
+                "its holes cut it into separate parts; each part should be a polygon of its own"
             }
             TopologyError::PartsOverlap => "its parts overlap",
             TopologyError::PartsShareAnEdge => "its parts share an edge",
@@ -61,7 +62,7 @@ impl TopologyError {
     }
 }
 
-/// Returns why the polygons are not a valid area, or `None` if they are.
+/// Returns the reason why the polygons are not a valid area, or `None` if they are valid.
 ///
 /// Coordinates must be within ±2^40. The first ring of a polygon is its exterior, whatever its
 /// orientation.
@@ -80,7 +81,8 @@ struct SweepSegment {
     west: Vertex,
     east: Vertex,
     ring: u32,
-    /// Whether the inside of its ring is above it: to the north or, if it is vertical, to the west.
+    /// Whether the inside of the ring is above the segment: to its north or, if it is vertical, to
+    /// its west.
     has_inside_above: bool,
 }
 
@@ -127,7 +129,7 @@ impl SweepLine {
                 });
                 let before = segments.len();
                 let is_counter_clockwise = doubled_signed_area(ring) > 0;
-                // A repeated vertex is one vertex.
+                // A repeated vertex counts as one vertex.
                 for (from, to) in edges(ring).filter(|(from, to)| from != to) {
                     segments.push(SweepSegment {
                         west: from.min(to),
@@ -207,7 +209,8 @@ impl SweepLine {
         Ok(())
     }
 
-    /// Checks that segments that begin at the same vertex, in order, have different directions.
+    /// Checks that the segments in `right`, which begin at the same vertex and are sorted, have
+    /// different directions.
     fn check_overlaps(&self, right: &[SweepSegment]) -> Result<(), TopologyError> {
         let mut pairs = right.windows(2);
         let same =
@@ -267,8 +270,8 @@ impl SweepLine {
         }
     }
 
-    /// Checks the segments that meet at a vertex: those from the west and those to the east, each
-    /// in order from south to north.
+    /// Checks the segments that meet at a vertex: the segments to the west (`left`) and the
+    /// segments to the east (`right`), both in order from south to north.
     fn check_vertex(
         &mut self,
         left: &[SweepSegment],
@@ -278,7 +281,7 @@ impl SweepLine {
         if ends == 2 {
             return Ok(());
         }
-        // Once around the vertex, counter-clockwise.
+        // The rings of the segments, counter-clockwise around the vertex.
         let rings_around = right
             .iter()
             .chain(left.iter().rev())
@@ -312,9 +315,9 @@ impl SweepLine {
         Ok(())
     }
 
-    /// Records the smallest ring that encloses each ring whose westernmost vertex this is. The face
-    /// below the ring's southern edge at this vertex is outside the ring, and above the next
-    /// segment to the south.
+    /// Records the smallest enclosing ring of each ring that has its westernmost vertex here. The
+    /// face below the southern edge of such a ring at this vertex is outside the ring, and is above
+    /// the next segment to the south.
     fn record_enclosing(&mut self, south: Option<SweepSegment>, right: &[SweepSegment]) {
         let mut below = south;
         for segment in right {
@@ -365,7 +368,7 @@ impl SweepLine {
     }
 }
 
-/// The relation of two rings.
+/// The relation between two rings.
 enum RingRelation {
     SameRing,
     ExteriorAndHole,
@@ -454,13 +457,14 @@ impl Ord for SweepEntry {
     }
 }
 
-/// Compares two segments from south to north; the first begins no further east than the second.
+/// Compares two segments from south to north. `a` must begin no further east than `b`.
 fn compare_from_south(a: &SweepSegment, b: &SweepSegment) -> Ordering {
     let begin = compare_to_line(a.west, a.east, b.west).reverse();
     begin.then_with(|| compare_to_line(a.west, a.east, b.east).reverse())
 }
 
-/// Compares a vertex to the line from `west` to `east`: greater is above, equal is on it. Exact.
+/// Compares a vertex to the line from `west` to `east`: `Greater` means that the vertex is above
+/// the line, and `Equal` that it is on the line. The result is exact.
 fn compare_to_line(west: Vertex, east: Vertex, vertex: Vertex) -> Ordering {
     let (run, rise) = (east.0 - west.0, east.1 - west.1);
     let (over, up) = (vertex.0 - west.0, vertex.1 - west.1);
@@ -552,7 +556,8 @@ mod tests {
             vec![(4, 5), (7, 4), (10, 5), (7, 6)],
         ];
         check(&[[vec![square(0, 0, 10)], chain.to_vec()].concat()], None);
-        // Parts touch at a point; one is in the other's hole and touches it.
+        // Parts touch at a point, or one part is in a hole of the other part and may touch the
+        // hole.
         check(&[vec![square(0, 0, 10)], vec![square(10, 10, 5)]], None);
         let lake = vec![square(0, 0, 10), square(1, 1, 8)];
         check(&[lake.clone(), vec![square(2, 2, 3)]], None);
@@ -647,7 +652,7 @@ mod tests {
             Some(PartsShareAnEdge),
         );
         check(&[lake, vec![square(0, 0, 1)]], Some(PartsOverlap));
-        // Crossing at a vertex of both.
+        // Two parts cross at a vertex of both.
         let cross = vec![(0, -3), (5, 5), (12, 5), (5, 6)];
         check(
             &[
@@ -661,7 +666,7 @@ mod tests {
     #[test]
     fn holes_that_disconnect_the_interior_are_rejected() {
         let expected = Some(TopologyError::InteriorIsDisconnected);
-        // From side to side.
+        // A hole that touches two opposite sides.
         check(
             &[vec![
                 square(0, 0, 10),
@@ -669,7 +674,7 @@ mod tests {
             ]],
             expected,
         );
-        // Around a corner.
+        // A hole that cuts off a corner.
         check(
             &[vec![square(0, 0, 10), vec![(0, 5), (5, 0), (6, 6)]]],
             expected,
@@ -683,7 +688,7 @@ mod tests {
             &[[vec![square(0, 0, 10)], holes.to_vec()].concat()],
             expected,
         );
-        // A chain of holes from side to side.
+        // A chain of holes between two opposite sides.
         let chain = [
             vec![(0, 5), (2, 4), (4, 5), (2, 6)],
             vec![(4, 5), (7, 4), (10, 5), (7, 6)],
@@ -702,7 +707,7 @@ mod tests {
         let comb: Vec<Vertex> = teeth.chain(back).map(|(x, y)| (x + y, y - x)).collect();
         let begun = std::time::Instant::now();
         assert_eq!(find_topology_error(&[vec![comb]]), None);
-        // 2 s in a debug build; comparing each pair of edges takes minutes.
+        // The check takes 2 s in a debug build; comparing each pair of edges would take minutes.
         assert!(begun.elapsed().as_secs() < 30);
     }
 
@@ -760,7 +765,7 @@ mod tests {
         }
     }
 
-    /// Runs only if `CATCHMENT_PYTHON` names a Python with Shapely.
+    /// Runs only if `CATCHMENT_PYTHON` names a Python interpreter with Shapely.
     #[test]
     fn validity_agrees_with_geos() {
         use std::io::Write;
@@ -800,7 +805,7 @@ mod tests {
             disconnected += usize::from(error == Some(TopologyError::InteriorIsDisconnected));
             valid += usize::from(is_valid);
         }
-        // Enough of both for a meaningful comparison.
+        // There must be enough polygons of both kinds for a meaningful comparison.
         assert!(
             valid > 2_000 && disconnected > 100,
             "{valid}, {disconnected}"

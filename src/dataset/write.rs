@@ -22,8 +22,8 @@ pub struct WriteError {
     pub source: io::Error,
 }
 
-/// A dataset in a temporary folder beside its final folder, to which it has not yet been renamed.
-/// Dropping it deletes the temporary folder.
+/// A dataset in a temporary folder next to its final folder, before the temporary folder is
+/// renamed. Dropping this value deletes the temporary folder.
 #[derive(Debug)]
 pub struct StagedDataset {
     staging_dir: StagingDir,
@@ -34,26 +34,28 @@ pub struct StagedDataset {
 #[derive(Debug)]
 struct StagingDir {
     folder: tempfile::TempDir,
-    /// Locked until this value is dropped. An unlocked folder was left behind by a program that was
-    /// killed.
+    /// The open temporary folder, which is locked until this value is dropped. An unlocked folder
+    /// was left behind by a program that was killed.
     #[cfg(unix)]
     _lock: fs::File,
 }
 
 /// The prefix of the names of temporary folders.
 const STAGING_PREFIX: &str = ".catchment-dataset-";
-/// The age from which an unlocked folder is stale. A new folder is unlocked for a moment.
+/// The age from which an unlocked folder is stale. A younger folder may be new: a new folder is
+/// unlocked for a moment.
 const STALE_AFTER: Duration = Duration::from_secs(60);
 
-/// Writes the folder of a dataset: `files` by their path in it, and the manifest with their
-/// checksums.
+/// Writes the folder of a dataset: `files`, each with its path in the folder, and the manifest with
+/// their checksums.
 ///
-/// Writes to a temporary folder beside it, syncs it to disk and renames it atomically. An existing
-/// folder or file is replaced, whatever it contains; [`crate::build`] checks beforehand that it may
-/// be replaced. If the folder is a symbolic link, its target is replaced.
+/// Writes to a temporary folder next to `folder`, syncs the temporary folder to disk and renames it
+/// atomically. An existing folder or file is replaced, whatever it contains; [`crate::build`]
+/// checks beforehand that `folder` may be replaced. If `folder` is a symbolic link, its target is
+/// replaced.
 ///
 /// # Errors
-/// If a file or folder cannot be written. The folder is then unchanged.
+/// If a file or folder cannot be written. `folder` is then unchanged.
 pub fn write(
     folder: &Path,
     manifest: Manifest,
@@ -62,8 +64,8 @@ pub fn write(
     stage(folder, manifest, files)?.publish()
 }
 
-/// Writes a dataset to a temporary folder beside `folder` and syncs it to disk.
-/// [`StagedDataset::publish`] renames it.
+/// Writes a dataset to a temporary folder next to `folder`, and syncs the temporary folder to disk.
+/// [`StagedDataset::publish`] renames the temporary folder.
 ///
 /// # Errors
 /// If a file or folder cannot be written.
@@ -90,11 +92,11 @@ pub fn stage(
     })
 }
 
-/// Writes `files`, by their path, to a folder atomically. An existing folder is replaced, whatever
-/// it contains; check it with [`crate::outputs`] first.
+/// Writes `files`, each with its path in the folder, to a folder atomically. An existing folder is
+/// replaced, whatever it contains; check the folder with [`crate::outputs`] first.
 ///
 /// # Errors
-/// If a file or folder cannot be written. The folder is then unchanged.
+/// If a file or folder cannot be written. `folder` is then unchanged.
 pub(crate) fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), WriteError> {
     let files = files
         .iter()
@@ -103,7 +105,8 @@ pub(crate) fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<(
     publish(staging_dir, folder)
 }
 
-/// Writes the files, by their path, to a temporary folder beside `folder` and syncs it to disk.
+/// Writes the files, each with its path in the folder, to a temporary folder next to `folder`, and
+/// syncs the temporary folder to disk.
 fn stage_files<'f>(
     folder: &Path,
     files: impl Iterator<Item = (&'f str, &'f [u8])>,
@@ -173,7 +176,7 @@ impl StagingDir {
         self.folder.path()
     }
 
-    /// Renames it to `folder`, which must not exist.
+    /// Renames the temporary folder to `folder`, which must not exist.
     fn rename_to(self, folder: &Path) -> io::Result<()> {
         fs::rename(self.path(), folder)?;
         // The temporary folder no longer exists, so there is nothing to delete.
@@ -191,7 +194,7 @@ impl StagedDataset {
     /// Renames the temporary folder to its final name atomically.
     ///
     /// # Errors
-    /// If it cannot be renamed. The folder is then unchanged.
+    /// If the temporary folder cannot be renamed. The final folder is then unchanged.
     pub fn publish(self) -> Result<(), WriteError> {
         publish(self.staging_dir, &self.folder)
     }
@@ -223,8 +226,8 @@ fn replace_atomically(staging_dir: StagingDir, folder: &Path) -> io::Result<()> 
         return staging_dir.rename_to(folder);
     }
     exchange(staging_dir.path(), folder)?;
-    // The temporary path now has the old content. If that cannot be removed, the new content is in
-    // place nevertheless.
+    // The temporary path now has the old content. If the old content cannot be removed, the new
+    // content is in place nevertheless.
     if staging_dir.path().is_dir() {
         let _ = staging_dir.folder.close();
     } else {
@@ -239,7 +242,8 @@ fn exchange(new: &Path, old: &Path) -> io::Result<()> {
     Ok(renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE)?)
 }
 
-/// Exchanges two folders. Renames the old one first, because there is no system call for this.
+/// Exchanges two folders. Renames the old folder first, because there is no system call that
+/// exchanges folders.
 #[cfg(not(target_os = "linux"))]
 fn exchange(new: &Path, old: &Path) -> io::Result<()> {
     let backup = old.with_extension("old");

@@ -11,36 +11,37 @@ use crate::planar::{self, M2_PER_KM2};
 /// A difference in an area.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AreaChange {
-    /// Its layer.
+    /// The layer of the area.
     pub layer: Layer,
-    /// Its id, which is the same in both datasets.
+    /// The id of the area, which is the same in both datasets.
     pub id: String,
-    /// Whether it was added, removed or changed.
+    /// Whether the area was added, removed or changed.
     pub change: ChangeKind,
-    /// Its title in the old dataset.
+    /// The title of the area in the old dataset.
     pub old_name: Option<String>,
-    /// Its title in the new dataset.
+    /// The title of the area in the new dataset.
     pub new_name: Option<String>,
-    /// Its size in the old dataset, in km².
+    /// The size of the area in the old dataset, in km².
     pub old_km2: Option<f64>,
-    /// Its size in the new dataset, in km².
+    /// The size of the area in the new dataset, in km².
     pub new_km2: Option<f64>,
-    /// The size of the geometry that it gained, in km².
+    /// The size of the geometry that the area gained, in km².
     pub gained_km2: f64,
-    /// The size of the geometry that it lost, in km².
+    /// The size of the geometry that the area lost, in km².
     pub lost_km2: f64,
 }
 
-/// A geometry that was transferred from one area to another, or from or to no area.
+/// A geometry that was transferred from one area to another, that was in no area before, or that is
+/// in no area now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TransferredGeometry {
     /// The layer of the areas.
     pub layer: Layer,
-    /// The id of the area that lost it; `None` if it was in no area.
+    /// The id of the area that lost the geometry; `None` if the geometry was in no area.
     pub from: Option<String>,
-    /// The id of the area that gained it; `None` if it is in no area.
+    /// The id of the area that gained the geometry; `None` if the geometry is in no area.
     pub to: Option<String>,
-    /// Its size in km².
+    /// The size of the geometry in km².
     pub km2: f64,
     /// The geometry, in longitude and latitude.
     pub geometry: MultiPolygon<f64>,
@@ -101,7 +102,7 @@ fn boundaries_by_area(view: DatasetOnDate<'_>, layer: Layer) -> BoundariesByArea
     boundaries
 }
 
-/// Returns the geometry that each area lost and gained, for areas whose vertices differ.
+/// Returns the geometry that was lost and gained by each area whose vertices differ.
 fn area_deltas<'s>(
     before: &BoundariesByArea<'s>,
     after: &BoundariesByArea<'s>,
@@ -196,7 +197,7 @@ fn area_changes(
 
 fn areas(DatasetOnDate { index, day }: DatasetOnDate<'_>, layer: Layer) -> BTreeMap<&str, &Area> {
     let areas = index.areas(layer, day).into_iter().flatten();
-    // `records` compares all practices; only those with a boundary are compared as areas.
+    // `records` compares all practices; only practices with a boundary are compared as areas.
     let has_boundary =
         |area: &&Area| layer != Layer::GpPractice || index.boundary(layer, &area.id, day).is_some();
     areas
@@ -217,7 +218,8 @@ fn size_km2(
     (!boundaries.is_empty()).then(|| planar::area_m2(&planar_union(&boundaries)) / M2_PER_KM2)
 }
 
-/// Returns the geometries transferred between areas of a partition, and from or to no area.
+/// Returns the geometries that were transferred between areas of a partition, that were in no area
+/// before, or that are in no area now.
 fn partition_transfers(
     layer: Layer,
     deltas: &[AreaDelta<'_>],
@@ -258,7 +260,7 @@ fn partition_transfers(
     transferred
 }
 
-/// Subtracts all areas except the own one from a geometry.
+/// Subtracts all areas except the area `own` from a geometry.
 fn subtract_others(
     geometry: &MultiPolygon<f64>,
     others: &BoundariesByArea<'_>,

@@ -1,4 +1,5 @@
-//! Differences in the statistical areas assigned to an area, and in the shares of their people.
+//! Differences in the statistical areas that are assigned to an area, and in the shares of their
+//! people.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,7 @@ use jiff::civil::Date;
 use super::ChangeKind;
 use crate::domain::{Layer, StatisticalAssignment};
 
-/// A statistical area that was assigned to an area, removed from it, or has a different share.
+/// A statistical area that was assigned to an area or removed from it, or whose share changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CoverageChange {
     /// The area's layer.
@@ -16,16 +17,16 @@ pub struct CoverageChange {
     pub area: String,
     /// The statistical area.
     pub statistical_area: String,
-    /// Whether it was added, removed or has a different share.
+    /// Whether the statistical area was added, was removed or has a different share.
     pub change: ChangeKind,
-    /// The old share of the statistical area's people in the area, from 0 to 1; 1 if it was
-    /// assigned as a whole, `None` if it was not assigned.
+    /// The old share of the statistical area's people who belong to the area, from 0 to 1; 1 if the
+    /// statistical area was assigned as a whole, `None` if it was not assigned.
     pub old_share: Option<f64>,
     /// The new share, in the same form.
     pub new_share: Option<f64>,
 }
 
-/// Shares in thousandths, as they are written, by layer, area and statistical area.
+/// Shares in thousandths, the precision of the output, by layer, area and statistical area.
 type SharesByKey<'d> = BTreeMap<(Layer, &'d str, &'d str), u32>;
 
 /// Returns the differences on `day`, in order of layer, area and statistical area.

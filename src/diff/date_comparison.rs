@@ -10,24 +10,24 @@ use super::{
 use crate::domain::{Layer, OdsCode, PracticeStatus};
 use crate::index::Index;
 
-/// The differences between two dates.
+/// The differences in a layer between two dates.
 #[derive(Debug)]
 pub struct DateComparison {
     /// Areas of the layer that began, ended or changed their name or boundary, in order of id.
     pub areas: Vec<AreaChange>,
-    /// The geometries transferred from one area to another, in order of ids.
+    /// The geometries transferred from one area to another, in order of area ids.
     pub transferred: Vec<TransferredGeometry>,
-    /// Practices of all areas that opened, closed or became dormant, in order of code.
+    /// The practices, of any area, that opened, closed or became dormant, in order of code.
     pub practices: Vec<PracticeStatusChange>,
-    /// Changes in the members of the layer's areas, and in the memberships of its areas, in order
-    /// of the group's layer and the member.
+    /// Changes in the members of the layer's areas, and in the groups to which the layer's areas
+    /// belong, in order of the group's layer and the member.
     pub members: Vec<MembershipMove>,
 }
 
 /// A change in the status of a practice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PracticeStatusChange {
-    /// Its ODS code.
+    /// The ODS code of the practice.
     pub code: OdsCode,
     /// The status on the earlier date.
     pub old: PracticeStatus,
@@ -35,7 +35,7 @@ pub struct PracticeStatusChange {
     pub new: PracticeStatus,
 }
 
-/// A change in the groups of a layer that a member belongs to.
+/// A change in the groups, of one layer, to which a member belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MembershipMove {
     /// The groups' layer.
@@ -44,9 +44,9 @@ pub struct MembershipMove {
     pub member_layer: Layer,
     /// The member.
     pub member: String,
-    /// The groups that it left; `None` means that the source named none.
+    /// The groups that the member left. `None` means that the source did not name the group.
     pub left: Vec<Option<String>>,
-    /// The groups that it joined; `None` means that the source names none.
+    /// The groups that the member joined. `None` means that the source does not name the group.
     pub joined: Vec<Option<String>>,
 }
 

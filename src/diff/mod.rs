@@ -2,9 +2,9 @@
 //! one dataset on two dates ([`compare_dates`]).
 //!
 //! The comparison covers areas by name and boundary, the statistical areas assigned to them with
-//! their shares, practices field by field, memberships, and the answer for each postcode, all in
-//! the versions of that date. Only slivers thinner than the rounding of vertices to millimetres are
-//! ignored. Lineage, golden queries and the text of the manifest are not compared.
+//! their shares, practices field by field, memberships, and the answer for each postcode, all as of
+//! that date. Only slivers thinner than the rounding of vertices to millimetres are ignored.
+//! Lineage, golden queries and the text of the manifest are not compared.
 
 mod areas;
 mod coverage;
@@ -28,11 +28,11 @@ use crate::index::{Index, IndexError};
 /// The kind of a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChangeKind {
-    /// Only the new dataset has it.
+    /// Only the new dataset contains the item.
     Added,
-    /// Only the old dataset has it.
+    /// Only the old dataset contains the item.
     Removed,
-    /// Both datasets have it, with differences.
+    /// Both datasets contain the item, with differences.
     Changed,
 }
 
@@ -52,13 +52,13 @@ impl ChangeKind {
 pub struct DatasetDifference {
     /// The date of the comparison.
     pub as_of: Date,
-    /// Name and version of the old dataset.
+    /// The name and version of the old dataset.
     pub old: String,
-    /// Name and version of the new one.
+    /// The name and version of the new dataset.
     pub new: String,
     /// Differences in areas, in order of layer and id.
     pub areas: Vec<AreaChange>,
-    /// The geometries transferred from one area to another, in order of layer and ids.
+    /// The geometries transferred from one area to another, in order of layer and area ids.
     pub transferred: Vec<TransferredGeometry>,
     /// Differences in assignments, in order of layer, area and statistical area.
     pub coverage: Vec<CoverageChange>,
@@ -103,7 +103,7 @@ struct DatasetSide {
     index: Index,
 }
 
-/// A dataset on one date.
+/// The index of a dataset, and the date as of which the dataset is compared.
 #[derive(Clone, Copy)]
 struct DatasetOnDate<'i> {
     index: &'i Index,

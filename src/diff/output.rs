@@ -1,4 +1,4 @@
-//! Writes a comparison as files: tables, transferred geometries and a summary.
+//! Formats a comparison as files: tables, transferred geometries and a summary.
 
 use serde_json::{Value, json};
 
@@ -64,7 +64,7 @@ impl DatasetDifference {
     }
 
     /// Returns the number of postcodes that moved from one area to another, by layer, the largest
-    /// first. Changes of status are counted under `status`.
+    /// number first. Changes of status are counted under `status`.
     pub fn postcode_moves(&self) -> Vec<(&'static str, String, String, usize)> {
         let mut moves = std::collections::BTreeMap::new();
         for change in &self.postcodes {

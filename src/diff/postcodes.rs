@@ -15,7 +15,7 @@ pub(super) const COMPARED_LAYERS: [Layer; 3] =
 pub struct PostcodeChange {
     /// The postcode.
     pub postcode: Postcode,
-    /// Whether it was added, removed or changed.
+    /// Whether the postcode was added or removed, or its answer changed.
     pub change: ChangeKind,
     /// The answer of the old dataset.
     pub old: Option<PostcodeAnswer>,
@@ -26,10 +26,10 @@ pub struct PostcodeChange {
 /// The answer for a postcode, by residence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostcodeAnswer {
-    /// The status.
+    /// The status of the answer.
     pub status: &'static str,
-    /// The ids of the ICC, the neighbourhood team and the sub-community. Blank means none; a text
-    /// in brackets says why it is unknown.
+    /// The ids of the ICC, the neighbourhood team and the sub-community. A blank id means that the
+    /// postcode is in no such area; text in brackets is the reason why the area is unknown.
     pub areas: [String; 3],
 }
 

@@ -6,16 +6,17 @@ use super::{ChangeKind, DatasetOnDate};
 use crate::domain::{GroupMember, Layer, OdsCode, Practice};
 use crate::index::Index;
 
-/// A practice that was added or removed, or one field of it that changed.
+/// A practice that was added or removed, or a change of one field of a practice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PracticeChange {
-    /// Its ODS code.
+    /// The ODS code of the practice.
     pub code: OdsCode,
-    /// Its name in the new dataset, or in the old one if it was removed.
+    /// The name of the practice in the new dataset, or in the old dataset if the practice was
+    /// removed.
     pub name: String,
-    /// Whether it was added, removed or changed.
+    /// Whether the practice was added, removed or changed.
     pub change: ChangeKind,
-    /// The field that changed. `icc` is the ICC of its registered patients.
+    /// The field that changed. `icc` is the ICC of the practice's registered patients.
     pub field: Option<&'static str>,
     /// The old value.
     pub old: String,
@@ -28,13 +29,13 @@ pub struct PracticeChange {
 pub struct MembershipChange {
     /// The group's layer.
     pub layer: Layer,
-    /// The group; `None` if the source names none.
+    /// The group; `None` if the source does not name the group.
     pub group: Option<String>,
     /// The member's layer.
     pub member_layer: Layer,
     /// The member.
     pub member: String,
-    /// Whether it was added or removed.
+    /// Whether the membership was added or removed.
     pub change: ChangeKind,
 }
 

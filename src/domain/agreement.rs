@@ -5,15 +5,15 @@ use super::keyword::keyword_enum;
 /// The comparison of the Integrated Care Communities of residence and of registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Agreement {
-    /// They are the same.
+    /// The two communities are the same.
     Agree,
-    /// They are different.
+    /// The two communities are different.
     Differ,
-    /// Only the registration is known.
+    /// Only the community of registration is known.
     RegistrationOnly,
-    /// Only the residence is known.
+    /// Only the community of residence is known.
     ResidenceOnly,
-    /// Neither is known.
+    /// Neither community is known.
     Neither,
 }
 

@@ -13,7 +13,8 @@ pub struct Area {
     pub id: String,
     /// The name during the period, without the name of the layer: `Kendal`.
     pub name: String,
-    /// The term that the source uses for the area, if it differs from the layer's: `action group`.
+    /// The term that the source uses for the area, if it differs from the term for the layer:
+    /// `action group`.
     pub kind: Option<String>,
     /// The system that the area belongs to: `morecambe-bay`.
     pub system: Option<String>,
@@ -33,7 +34,7 @@ impl Area {
     }
 }
 
-/// Distinguishes the two catchments that a practice can declare.
+/// The kind of a boundary, which distinguishes the two catchments that a practice can declare.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CatchmentKind {
     /// The only boundary of the area.
@@ -87,8 +88,8 @@ pub struct Boundary {
     pub grid: Vec<GridPolygon>,
 }
 
-/// The assignment of a statistical area, such as an LSOA, to an area: by definition, or with the
-/// share of its people that belong to the area.
+/// The assignment of a statistical area, such as an LSOA, to an area: either by definition or with
+/// the share of its people who belong to the area.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StatisticalAssignment {
     /// The code of the statistical area.
@@ -97,8 +98,8 @@ pub struct StatisticalAssignment {
     pub layer: Layer,
     /// The id of the area.
     pub area: String,
-    /// The share of the statistical area's people that belong to the area, from 0 to 1; `None`
-    /// means all of them.
+    /// The share of the statistical area's people who belong to the area, from 0 to 1; `None` means
+    /// all people.
     pub share: Option<f64>,
     /// The dates on which the assignment is valid.
     pub period: Period,
@@ -114,7 +115,7 @@ pub struct GridPolygon {
 /// A member of a group.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GroupMember {
-    /// A practice, with everyone registered at it.
+    /// A practice, with the people who are registered with it.
     Practice(OdsCode),
     /// An area, with the people who live in it.
     Area(Layer, String),
@@ -127,8 +128,8 @@ pub struct Membership {
     pub member: GroupMember,
     /// The layer of the group.
     pub layer: Layer,
-    /// The id of the group. `None` where the source does not name one, which is not the same as
-    /// belonging to no group.
+    /// The id of the group. `None` if the source does not name the group, which does not mean that
+    /// the member belongs to no group.
     pub group: Option<String>,
     /// The dates on which the membership is valid.
     pub period: Period,
@@ -139,7 +140,7 @@ pub struct Membership {
 /// The relation between an area that ended and its successor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineageRelation {
-    /// The area was merged with others.
+    /// The area was merged with other areas.
     Merged,
     /// The area was renamed.
     Renamed,
@@ -163,11 +164,11 @@ pub struct LineageStep {
     pub layer: Layer,
     /// The id of the area that ended.
     pub predecessor: String,
-    /// The id of its successor, where known.
+    /// The id of the area's successor, if known.
     pub successor: Option<String>,
-    /// The relation between them.
+    /// The relation between the two areas.
     pub relation: LineageRelation,
-    /// The date of the change, where known.
+    /// The date of the change, if known.
     pub date: Option<Date>,
     /// The source of this information.
     pub source: String,

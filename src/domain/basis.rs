@@ -1,4 +1,4 @@
-//! How an area of residence was determined, and how certain it is.
+//! How an area of residence was determined, and how certain the result is.
 
 use super::keyword::keyword_enum;
 
@@ -9,7 +9,7 @@ pub enum Basis {
     Directory,
     /// A boundary that covers the position.
     Boundary,
-    /// The nearest area, for a position just off a generalised coastline.
+    /// The nearest area, for a position just outside a generalised coastline.
     Nearest,
     /// The membership of an area that covers the position.
     Membership,
@@ -25,9 +25,10 @@ keyword_enum!(Basis {
 /// The certainty that the position is inside the area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Certainty {
-    /// The boundary is further away than the tolerance.
+    /// The distance to the boundary is greater than the tolerance.
     Inside,
-    /// The boundary is within the tolerance, or the position is too imprecise to tell.
+    /// The distance to the boundary is within the tolerance, or the position is too imprecise for a
+    /// certain answer.
     NearBoundary,
 }
 

@@ -3,15 +3,15 @@ use jiff::civil::Date;
 /// A query and its expected answer: one line of `golden_queries.csv`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GoldenQuery {
-    /// The line number, from 1.
+    /// The line number, counted from 1.
     pub line: u64,
-    /// The names and values of the query's fields, except blank ones.
+    /// The names and values of the query's fields, except blank fields.
     pub fields: Vec<(&'static str, String)>,
     /// The expected status, or the expected problem code.
     pub status: String,
-    /// The id of the expected ICC of residence; blank for none.
+    /// The id of the expected ICC of residence; blank if no ICC is expected.
     pub icc_residence: String,
-    /// The id of the expected ICC of registration; blank for none.
+    /// The id of the expected ICC of registration; blank if no ICC is expected.
     pub icc_registration: String,
 }
 
@@ -22,11 +22,11 @@ pub struct StatedCount {
     pub system: String,
     /// The name of the system.
     pub name: String,
-    /// The date of the page; `None` where only the number is known.
+    /// The date of the page; `None` if only the number is known.
     pub page_date: Option<Date>,
     /// The number of ICCs that the page states.
     pub stated_count: u32,
-    /// The number of sections on the page, where they were counted.
+    /// The number of sections on the page, if they were counted.
     pub sections: Option<u32>,
     /// An explanation of the number for readers.
     pub note: String,

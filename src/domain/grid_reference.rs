@@ -5,28 +5,28 @@ use super::BritishGrid;
 /// A National Grid reference such as `SD 173 800`, stored as the centre of the square that it
 /// names.
 ///
-/// Two letters name a square of 100 km. The same number of digits for easting and northing narrow
-/// it down: three each for a square of 100 m, up to five each for 1 m. References with fewer digits
-/// are rejected: they name a square of 1 km or more, which is too coarse for a look-up. Source of
-/// the letters: Ordnance Survey, "A guide to coordinate systems in Great Britain", section 4.
+/// Two letters name a square with sides of 100 km. Digits for the easting and the same number of
+/// digits for the northing name a smaller square in it: three digits each name a square with sides
+/// of 100 m, and five digits each a square with sides of 1 m. References with fewer digits are
+/// rejected: they name a square with sides of 1 km or more, which is too coarse for a look-up.
+/// Source of the letters: Ordnance Survey, "A guide to coordinate systems in Great Britain",
+/// section 4.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct GridReference(BritishGrid);
 
-/// The reason why text is not a usable grid reference. It never contains the text.
+/// The reason why text is not a usable grid reference. The message never contains the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidGridReference {
     /// The text is not two letters of the grid followed by digits.
-    #[error("a grid reference is two letters and six to ten digits, such as SD 173 800")]
+    #[error("a grid reference must be two letters and six to ten digits, such as SD 173 800")]
     Malformed,
     /// The easting and the northing have different numbers of digits.
     #[error(
-        "a grid reference has the same number of digits for easting and northing, such as SD 173 800"
+        "a grid reference must have the same number of digits for easting and northing, such as SD 173 800"
     )]
     UnequalDigits,
-    /// The reference names a square of 1 km or more.
-    #[error(
-        "a grid reference needs at least six digits; fewer name a square of a kilometre or more"
-    )]
+    /// The reference names a square with sides of 1 km or more.
+    #[error("a grid reference must have at least six digits; fewer digits name too large a square")]
     TooCoarse,
 }
 
@@ -65,7 +65,7 @@ fn square_origin(letters: &str) -> Option<(u32, u32)> {
     let &[first, second] = letters.as_bytes() else {
         return None;
     };
-    // The alphabet without I, in rows of five from the north-west.
+    // The squares are named with the alphabet without I, in rows of five from the north-west.
     let letter_index = |letter: u8| {
         let index = u32::from(letter.to_ascii_uppercase()).checked_sub(u32::from(b'A'))?;
         match index {
@@ -149,7 +149,7 @@ mod tests {
         check("SD 1 7 3", Err(Malformed));
         check("SI 173 800", Err(Malformed));
         check("AA 173 800", Err(Malformed));
-        // East of TB and north of HL, where the grid ends.
+        // These squares are east of TB and north of HL, where the grid ends.
         check("TC 173 800", Err(Malformed));
         check("HF 173 800", Err(Malformed));
         check("SD 173 8OO", Err(Malformed));

@@ -2,24 +2,28 @@
 
 use std::fmt;
 
-/// A text that is not one of the keywords of a type.
+/// The error for text that is not one of the keywords of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownKeyword {
     /// The keywords of the type.
     pub expected: &'static [&'static str],
 }
 
-/// Prints what would have been right: `inner or outer`.
+/// Lists the keywords of the type: `must be inner or outer`.
 impl fmt::Display for UnknownKeyword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((last, others)) = self.expected.split_last() else {
             return f.write_str("nothing");
         };
         for (index, keyword) in others.iter().enumerate() {
-            let separator = if index == 0 { "" } else { ", " };
+            let separator = if index == 0 { "must be " } else { ", " };
             write!(f, "{separator}{keyword}")?;
         }
-        let or = if others.is_empty() { "" } else { " or " };
+        let or = if others.is_empty() {
+            "must be "
+        } else {
+            " or "
+        };
         write!(f, "{or}{last}")
     }
 }
@@ -78,6 +82,6 @@ mod tests {
     #[test]
     fn errors_name_every_keyword() {
         let error = "annexe".parse::<PremisesKind>().expect_err("not a kind");
-        assert_eq!(error.to_string(), "main, branch or predecessor");
+        assert_eq!(error.to_string(), "must be main, branch or predecessor");
     }
 }

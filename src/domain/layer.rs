@@ -11,7 +11,8 @@ pub enum Layer {
     SubCommunity,
     /// Integrated neighbourhood teams of East Lancashire.
     NeighbourhoodTeam,
-    /// Catchments of GP practices: where their patients live, or may register from.
+    /// Catchments of GP practices: the areas in which their patients live, or from which people may
+    /// register.
     GpPractice,
     /// Community resilience groups and similar groups.
     ResilienceGroup,
@@ -19,7 +20,7 @@ pub enum Layer {
     Pcn,
     /// Sub-ICB locations; before July 2022, Clinical Commissioning Groups.
     SubIcb,
-    /// Places within an Integrated Care Board.
+    /// Places within the area of an Integrated Care Board.
     Place,
     /// Integrated Care Boards.
     Icb,

@@ -13,14 +13,14 @@ pub struct OdsCode {
     length: u8,
 }
 
-/// The reason why text is not an ODS code. It never contains the text.
+/// The reason why text is not an ODS code. The message never contains the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidOdsCode {
     /// The text is blank, or the `&` that patient systems write for "none".
     #[error("no practice code was given")]
     Missing,
     /// Any other text that is not an ODS code.
-    #[error("not an ODS code: three to ten letters and digits, such as P81002")]
+    #[error("not an ODS code: it must be three to ten letters and digits, such as P81002")]
     Malformed,
 }
 
@@ -31,8 +31,9 @@ impl OdsCode {
     }
 
     /// Returns the practice that a branch surgery belongs to, or `None` if this is not the code of
-    /// a branch. ODS practice codes have six characters and the codes of their branch surgeries
-    /// three more, so a nine-character code is a branch of the practice with the first six.
+    /// a branch. The ODS code of a practice has six characters, and the codes of its branch
+    /// surgeries are that code followed by three more characters, so the first six characters of a
+    /// nine-character code are the code of the practice.
     pub fn parent(&self) -> Option<OdsCode> {
         (self.length == 9).then(|| {
             let mut padded = [0; LENGTH_MAX];

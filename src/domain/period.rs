@@ -23,10 +23,11 @@ impl Period {
     }
 }
 
-/// A month such as `1980-01`: the precision of a postcode's introduction and termination.
+/// A month such as `1980-01`. The introduction and termination of a postcode are known to the
+/// month.
 ///
-/// It is stored as the number of months since December 1799, the form in which the compact postcode
-/// table stores it, so that reading it needs no conversion.
+/// The month is stored as the number of months since December 1799, as in the compact postcode
+/// table, so that a month that is read from the table needs no conversion.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct YearMonth(NonZeroU32);
 
@@ -114,7 +115,7 @@ impl fmt::Display for YearMonth {
 /// Parses a date written `YYYY-MM-DD`. Other formats, such as `20230101`, and times are rejected.
 ///
 /// # Errors
-/// If the text has another format, or the date does not exist, such as `2023-02-29`.
+/// If the text has another format, or is a date that does not exist, such as `2023-02-29`.
 pub fn date_from_iso(input: &str) -> Result<Date, InvalidDate> {
     let invalid = InvalidDate {
         expected: "a date that exists, written YYYY-MM-DD",

@@ -8,7 +8,8 @@ pub struct LonLat {
     lat: f64,
 }
 
-/// The reason why two numbers are not a longitude and a latitude. It never contains the numbers.
+/// The reason why two numbers are not a longitude and a latitude. The message never contains the
+/// numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidLonLat {
     /// A number is NaN or infinite.
@@ -49,14 +50,15 @@ impl LonLat {
         self.lat
     }
 
-    /// Returns whether the position is outside Great Britain but would be inside it with longitude
-    /// and latitude swapped.
+    /// Returns whether the position is outside Great Britain but would be inside it if longitude
+    /// and latitude were swapped.
     pub fn looks_swapped(self) -> bool {
         !is_in_great_britain(self.lon, self.lat) && is_in_great_britain(self.lat, self.lon)
     }
 }
 
-/// Tests a generous bounding box of Great Britain, from Scilly to Shetland but without Rockall.
+/// Returns whether a position is in a generous bounding box of Great Britain, which extends from
+/// Scilly to Shetland but does not include Rockall.
 fn is_in_great_britain(lon: f64, lat: f64) -> bool {
     (-9.5..=3.0).contains(&lon) && (49.0..=61.5).contains(&lat)
 }
@@ -124,8 +126,8 @@ impl BritishGrid {
         f64::from(self.northing_mm) / 1_000.0
     }
 
-    /// Returns whether both numbers could be a longitude and a latitude. As metres they are a point
-    /// in the sea off Scilly, which is unlikely to be meant.
+    /// Returns whether the two numbers could be a longitude and a latitude. In metres, they are a
+    /// point in the sea near Scilly, which is unlikely to be intended.
     pub fn looks_like_degrees(self) -> bool {
         self.easting_m().abs() <= 180.0 && self.northing_m().abs() <= 90.0
     }
@@ -261,7 +263,7 @@ mod tests {
     #[test]
     fn only_a_pair_with_both_numbers_exchanged_looks_swapped() {
         let looks_swapped = |lon, lat| LonLat::new(lon, lat).expect("on the Earth").looks_swapped();
-        // Swapped, only one of the two numbers would be in Great Britain.
+        // If the numbers were swapped, only one of them would be in Great Britain.
         assert!(!looks_swapped(54.05, 20.0));
         assert!(!looks_swapped(20.0, -2.8));
     }

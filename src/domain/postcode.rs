@@ -16,20 +16,21 @@ const OVERSEAS_OUTCODES: [&[u8]; 11] = [
 /// bytes, then the three-byte inward code.
 ///
 /// Parsing accepts letters of any case and width, with or without white space before the inward
-/// code. `Display` prints the canonical form. A `Postcode` is well-formed (BS 7666); whether it
-/// exists is a question for the index. Postcodes are ordered by their `pcd7` text, so `LA1` sorts
-/// before `LA10`. `Debug` prints only `Postcode(…)`.
+/// code. `Display` prints the canonical form. A `Postcode` is well-formed (BS 7666); the index
+/// determines whether it exists. Postcodes are ordered by their `pcd7` text, so `LA1` sorts before
+/// `LA10`. `Debug` prints only `Postcode(…)`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Postcode([u8; 7]);
 
-/// The reason why text is not a postcode. It never contains the text, which may be a patient's.
+/// The reason why text is not a postcode. The message never contains the text, which may be a
+/// patient's postcode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPostcode {
     /// The text is empty or only white space.
     #[error("no postcode was given")]
     Missing,
     /// The text is an outward code, with or without the start of an inward code.
-    #[error("a full postcode is needed, such as LA1 1AA; this is only the first part of one")]
+    #[error("a full postcode is needed, such as LA1 1AA; this is only the start of a postcode")]
     Partial,
     /// Any other text that is not a postcode.
     #[error("not a UK postcode: {reason}")]
@@ -38,8 +39,8 @@ pub enum InvalidPostcode {
         reason: &'static str,
         /// The probable cause of the damage to the text.
         hint: Option<PostcodeHint>,
-        /// The postcode that was probably meant, if there is only one candidate. It is shown to the
-        /// user, but never looked up in place of the text.
+        /// The postcode that was probably meant, if there is only one candidate. The suggestion is
+        /// shown to the user, but never looked up in place of the text.
         suggestion: Option<Postcode>,
     },
 }
@@ -60,7 +61,7 @@ impl PostcodeHint {
     }
 }
 
-/// Well-formed postcodes that do not identify a location.
+/// A well-formed postcode that does not identify a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SpecialPostcode {
     /// ZZ99 3VZ: no fixed abode (NHS Data Dictionary).
@@ -144,9 +145,9 @@ impl FromStr for Postcode {
 /// the inward code. `None` does not mean that the text is malformed, only that this fast path does
 /// not apply.
 ///
-/// Every position is tested, without branches that depend on earlier positions: which form comes
-/// next is unpredictable, and a branch misprediction costs more than the whole test (11–14 ns per
-/// text in random order).
+/// Every position is tested, without branches that depend on earlier positions: the form of the
+/// next text is unpredictable, and a branch misprediction costs more than the whole test (11–14 ns
+/// per text in random order).
 fn parse_common_form(text: &[u8]) -> Option<Postcode> {
     let (first, [before, inward @ ..]) = (text.first_chunk::<4>()?, text.last_chunk::<4>()?);
     let outcode_bytes = text.len().checked_sub(3 + usize::from(*before == b' '))?;
@@ -230,16 +231,18 @@ fn parse_any_form(input: &str) -> Result<Postcode, InvalidPostcode> {
         (Some(joined), None, _) => parse_unspaced(joined),
         (Some(outcode), Some(incode), None) => parse_spaced(outcode, incode),
         _ => Err(malformed(
-            "the only space goes before the last three characters",
+            "the only space must be before the last three characters",
         )),
     }
 }
 
-/// Converts the text to upper-case ASCII letters and digits, with single spaces between them and
-/// none at the ends.
+/// Converts the text to upper-case ASCII letters and digits. Replaces white space by single spaces,
+/// and removes white space at the ends.
 pub(super) fn normalise(input: &str) -> Result<Vec<u8>, InvalidPostcode> {
     if input.len() > TEXT_BYTES_MAX {
-        return Err(malformed("a postcode has at most seven letters and digits"));
+        return Err(malformed(
+            "a postcode must have at most seven letters and digits",
+        ));
     }
     let mut normalised = Vec::with_capacity(input.len());
     for character in input.nfkc() {
@@ -260,7 +263,7 @@ pub(super) fn normalise(input: &str) -> Result<Vec<u8>, InvalidPostcode> {
 
 fn unexpected_character(character: char) -> InvalidPostcode {
     InvalidPostcode::Malformed {
-        reason: "a postcode has only letters, digits and one space",
+        reason: "a postcode must contain only letters, digits and one space",
         hint: (character == '%').then_some(PostcodeHint::PercentEncoded),
         suggestion: None,
     }
@@ -309,8 +312,8 @@ pub fn is_outcode(text: &str) -> bool {
     is_outcode_bytes(text.as_bytes())
 }
 
-/// Tests the six forms of BS 7666, with the letters that each position allows, and the exceptions
-/// in use.
+/// Returns whether the text has one of the six forms of BS 7666, with the letters that each
+/// position allows, or is one of the exceptions in use.
 pub(super) fn is_outcode_bytes(outcode: &[u8]) -> bool {
     let first = |letter: &u8| letter.is_ascii_uppercase() && !b"QVX".contains(letter);
     let second = |letter: &u8| letter.is_ascii_uppercase() && !b"IJZ".contains(letter);
@@ -327,15 +330,15 @@ pub(super) fn is_outcode_bytes(outcode: &[u8]) -> bool {
     }
 }
 
-/// Tests for a digit and two letters, neither of them C, I, K, M, O or V (BS 7666).
+/// Returns whether the text is a digit and two letters other than C, I, K, M, O and V (BS 7666).
 fn is_incode(incode: &[u8]) -> bool {
     let letter = |byte: &u8| byte.is_ascii_uppercase() && !b"CIKMOV".contains(byte);
     matches!(incode, [digit, a, b] if digit.is_ascii_digit() && letter(a) && letter(b))
 }
 
 /// Returns the postcode that was probably meant: the one that results from swapping the fewest
-/// look-alike characters (O and 0, I, L and 1, S and 5, Z and 2, B and 8). `None` if there is no
-/// such postcode, or more than one with the same number of swaps.
+/// look-alike characters (O and 0, I, L and 1, S and 5, Z and 2, B and 8). Returns `None` if there
+/// is no such postcode, or more than one with the same number of swaps.
 fn suggest(outcode: &[u8], incode: &[u8]) -> Option<Postcode> {
     if incode.len() != 3 || !(2..=4).contains(&outcode.len()) {
         return None;
@@ -367,8 +370,8 @@ fn suggest(outcode: &[u8], incode: &[u8]) -> Option<Postcode> {
     }
 }
 
-/// Replaces the characters that `swap_mask` selects (one bit each) with their look-alikes. `None`
-/// if one of them has no look-alike.
+/// Replaces the characters that `swap_mask` selects (one bit each) with their look-alikes. Returns
+/// `None` if one of these characters has no look-alike.
 fn swap_look_alikes(typed: &[u8], swap_mask: u32) -> Option<Vec<u8>> {
     let mut text = typed.to_vec();
     for (position, byte) in text

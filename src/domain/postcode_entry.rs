@@ -10,7 +10,8 @@ use super::{BritishGrid, Period, Postcode, YearMonth};
 pub struct PostcodeEntry {
     /// The postcode.
     pub postcode: Postcode,
-    /// A point near the centre of its addresses, to the nearest metre; `None` if it is not known.
+    /// A point near the centre of the postcode's addresses, to the nearest metre; `None` if no
+    /// position is known.
     pub position: Option<BritishGrid>,
     /// The quality of the position, if the directory states it.
     pub positional_quality: Option<PositionalQuality>,
@@ -20,9 +21,9 @@ pub struct PostcodeEntry {
     pub is_live: bool,
     /// The month of introduction.
     pub introduced: Option<YearMonth>,
-    /// The month of termination, where known.
+    /// The month of termination, if known.
     pub terminated: Option<YearMonth>,
-    /// The index of its statistical area in the dataset, if the directory states one.
+    /// The index of the postcode's statistical area in the dataset, if the directory states one.
     pub statistical_area: Option<u32>,
 }
 
@@ -40,7 +41,7 @@ pub enum PostcodeStatus {
     Live,
     /// The postcode is no longer in use.
     Terminated,
-    /// The postcode was introduced later.
+    /// The postcode was introduced after that day.
     NotYetIntroduced,
 }
 
@@ -54,7 +55,7 @@ keyword_enum!(PostcodeStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PositionalQuality {
     /// Code-Point Open: 10 (within the building) to 60, and 90 (no position). Only live postcodes
-    /// have it.
+    /// have a quality on this scale.
     CodePointOpen(u8),
     /// ONS `gridind`: 1 (within the building) to 8 (postcode terminated before 2000), and 9 (no
     /// position).
@@ -77,8 +78,9 @@ impl PositionalQuality {
         }
     }
 
-    /// Returns the quality with this value. The values of Code-Point Open are 10 or more and those
-    /// of ONS less than 10, so the value determines the scale.
+    /// Returns the quality with this value, or `None` if neither scale has the value. The values of
+    /// Code-Point Open are 10 or more and those of ONS less than 10, so the value determines the
+    /// scale.
     pub fn new(value: u8) -> Option<PositionalQuality> {
         match value {
             1..=9 => Some(PositionalQuality::Ons(value)),
@@ -113,8 +115,8 @@ impl PostcodeEntry {
         }
     }
 
-    /// Returns whether the postcode was no longer in use on that day; `last_known_live` as in
-    /// [`PostcodeEntry::period`].
+    /// Returns whether the postcode was no longer in use on that day. `last_known_live` has the
+    /// same meaning as in [`PostcodeEntry::period`].
     pub fn is_terminated_on(&self, day: Date, last_known_live: Option<YearMonth>) -> bool {
         match self.period(last_known_live).to {
             Some(to) => to <= day,
@@ -122,7 +124,8 @@ impl PostcodeEntry {
         }
     }
 
-    /// Returns the status on a day; `last_known_live` as in [`PostcodeEntry::period`].
+    /// Returns the status on a day. `last_known_live` has the same meaning as in
+    /// [`PostcodeEntry::period`].
     pub fn status_on(&self, day: Date, last_known_live: Option<YearMonth>) -> PostcodeStatus {
         let introduced = self.introduced.map(YearMonth::first_day);
         if self.is_terminated_on(day, last_known_live) {
@@ -135,7 +138,7 @@ impl PostcodeEntry {
     }
 
     /// Returns whether the position is too coarse to determine the area with certainty, or may be
-    /// where mail is sorted instead of where people live, as for large users.
+    /// the place where mail is sorted instead of the place where people live, as for large users.
     pub fn is_coarse(&self) -> bool {
         self.is_large_user
             || self

@@ -2,10 +2,10 @@ use super::postcode::{Postcode, is_outcode_bytes, normalise};
 
 /// The start of a postcode, as typed into a search box, in letters of any case and width.
 ///
-/// A space ends the outward code. Text without a space has every reading in which it starts a
-/// postcode, the longest outward code first: `LA11` is the outward code LA11, or LA1 and the first
-/// character of an inward code. A complete outward code does not match longer ones: the readings of
-/// `LA1` do not include the postcodes of LA10. `Debug` does not print the text.
+/// A space ends the outward code. Text without a space has every reading in which it is the start
+/// of a postcode, the longest outward code first: `LA11` is the outward code LA11, or LA1 and the
+/// first character of an inward code. A complete outward code does not match longer outward codes:
+/// the readings of `LA1` do not include the postcodes of LA10. `Debug` does not print the text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostcodePrefix {
     /// The text, if it may still be an incomplete outward code.
@@ -20,7 +20,7 @@ pub struct PrefixReading {
     incode_prefix: String,
 }
 
-/// The reason why text is not the start of a postcode. It never contains the text.
+/// The reason why text is not the start of a postcode. The message never contains the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPrefix {
     /// The text is empty or only white space.
@@ -112,8 +112,8 @@ fn parse_unspaced(text: &[u8]) -> Result<PostcodePrefix, InvalidPrefix> {
     })
 }
 
-/// Returns whether the text is an outward code, or becomes one with up to `more_max` more
-/// characters.
+/// Returns whether the text is an outward code, or can be completed to one with at most `more_max`
+/// more characters.
 fn can_become_outcode(text: &[u8], more_max: usize) -> bool {
     let can_be_extended = |byte| can_become_outcode(&[text, &[byte]].concat(), more_max - 1);
     is_outcode_bytes(text)

@@ -19,7 +19,7 @@ pub struct Practice {
     /// The status in this edition of the source; see [`Practice::status_on`] for the status on a
     /// day.
     pub status: PracticeStatus,
-    /// The first day on which the practice was open, where known.
+    /// The first day on which the practice was open, if known.
     pub opened: Option<Date>,
     /// The last day on which the practice was open, if it has closed or will close.
     pub closed: Option<Date>,
@@ -27,7 +27,7 @@ pub struct Practice {
     pub sub_icb: Option<String>,
     /// The code of the Primary Care Network.
     pub pcn: Option<String>,
-    /// The number of registered patients, where known.
+    /// The number of registered patients, if known.
     pub list_size: Option<u32>,
 }
 
@@ -66,7 +66,7 @@ impl Practice {
     }
 }
 
-/// Premises: a building where a practice sees patients.
+/// A building where a practice sees patients.
 #[derive(Debug, Clone)]
 pub struct Premises {
     /// The practice.
@@ -96,7 +96,7 @@ keyword_enum!(PremisesKind {
     Predecessor = "predecessor",
 });
 
-/// The succession of one practice by another, which took over its patients.
+/// The succession of a practice: another practice took over its patients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PracticeSuccession {
     /// The practice that closed.
@@ -136,7 +136,7 @@ mod tests {
         assert!("annexe".parse::<PremisesKind>().is_err());
     }
 
-    /// Checks the status on a day of a practice with these dates and this status in the edition.
+    /// Checks the status on `day` of a practice with these dates and this status in the edition.
     #[track_caller]
     fn check(
         opened: Option<Date>,

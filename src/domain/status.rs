@@ -9,17 +9,17 @@ pub enum LookupStatus {
     Located,
     /// The postcode is no longer in use; the answer is for its last position.
     Terminated,
-    /// ZZ99 3VZ.
+    /// The postcode is ZZ99 3VZ (no fixed abode).
     NoFixedAbode,
-    /// ZZ99 3WZ.
+    /// The postcode is ZZ99 3WZ (address not known).
     AddressNotKnown,
-    /// Any other ZZ99 code.
+    /// The postcode is any other ZZ99 code.
     PseudoCountry,
     /// The postcode has no position.
     NoLocation,
     /// The position is outside every area of the dataset.
     OutsideCoverage,
-    /// The dataset lists every postcode of the outward code, and this is not one of them.
+    /// The dataset lists every postcode of the outward code, and this postcode is not one of them.
     UnknownPostcode,
     /// The request has no location.
     Missing,

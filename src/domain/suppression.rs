@@ -3,15 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Which counts of people are published, and how they are rounded.
+/// A rule that determines which counts of people are published, and how they are rounded.
 ///
-/// Its text is `none`, `below:N` (hide counts from 1 to N − 1) or `below:N-round:M` (and round the
-/// others to the nearest M).
+/// The text of a rule is `none`, `below:N` (hide counts from 1 to N − 1) or `below:N-round:M` (also
+/// round the other counts to the nearest M).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SuppressionRule {
-    /// The smallest count above 0 that is published; 0 in the rule that hides none.
+    /// The smallest count above 0 that is published; 0 in the rule that hides no counts.
     below: u64,
-    /// Published counts are rounded to the nearest multiple of this; 0 leaves them exact.
+    /// Published counts are rounded to the nearest multiple of this number; 0 leaves them exact.
     round_to: u64,
 }
 
@@ -20,7 +20,8 @@ pub struct SuppressionRule {
 #[error("expected a suppression rule: none, below:N or below:N-round:M, such as below:8-round:5")]
 pub struct InvalidSuppressionRule;
 
-/// The largest number in a rule; a larger one would hide or flatten every count.
+/// The maximum number in a rule. A larger number would hide every count or round all counts to the
+/// same value.
 const NUMBER_MAX: u64 = 1_000_000;
 
 impl SuppressionRule {
@@ -38,7 +39,7 @@ impl SuppressionRule {
 
     /// Returns the count to publish, or `None` if it is suppressed.
     ///
-    /// 0 is always published. Halves round up.
+    /// A count of 0 is always published. Halves are rounded up.
     pub fn apply(self, count: u64) -> Option<u64> {
         if count == 0 {
             return Some(0);
@@ -61,7 +62,7 @@ impl SuppressionRule {
             0 => String::new(),
             round_to => format!("; other counts are rounded to the nearest {round_to}"),
         };
-        format!("* is a count from 1 to {}{rounding}", self.below - 1)
+        format!("* means a count from 1 to {}{rounding}", self.below - 1)
     }
 
     /// Returns whether every count is published exactly.
@@ -145,7 +146,7 @@ mod tests {
     #[test]
     fn explanation_names_both_numbers() {
         let explanation = SuppressionRule::NHS_ENGLAND.explanation();
-        let expected = "* is a count from 1 to 7; other counts are rounded to the nearest 5";
+        let expected = "* means a count from 1 to 7; other counts are rounded to the nearest 5";
         assert_eq!(explanation, expected);
     }
 

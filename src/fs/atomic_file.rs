@@ -21,7 +21,7 @@ pub(crate) fn write_temp_file(path: &Path, content: &[u8]) -> io::Result<tempfil
     Ok(file)
 }
 
-/// Creates a file with a random name in the folder, deleted when dropped.
+/// Creates a file with a random name in the folder. The file is deleted when the value is dropped.
 pub(crate) fn create_temp_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".catchment-");

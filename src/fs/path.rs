@@ -7,7 +7,8 @@ use std::path::{Component, Path, PathBuf};
 /// The maximum length of a chain of symbolic links, as on Linux.
 const SYMLINKS_MAX: usize = 40;
 
-/// Follows the symbolic links at the end of a path, also to a file that does not exist.
+/// Follows the symbolic links at the end of a path, even if the last link points to a file that
+/// does not exist.
 pub(crate) fn resolve_symlinks(path: &Path) -> io::Result<PathBuf> {
     let mut current = path.to_path_buf();
     for _ in 0..SYMLINKS_MAX {
@@ -19,8 +20,8 @@ pub(crate) fn resolve_symlinks(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many symbolic links"))
 }
 
-/// Returns the path with a file name at its end, which replacing a folder needs. A path that ends
-/// in `.`, `..` or `/` is canonicalised.
+/// Returns a path that ends in a file name, because replacing a folder needs the name. A path
+/// without a file name at its end, such as `.`, `..` or `/`, is canonicalised.
 fn ensure_file_name(path: &Path) -> io::Result<PathBuf> {
     match path.components().next_back() {
         Some(Component::Normal(_)) => Ok(path.to_path_buf()),

@@ -5,7 +5,7 @@ use crate::dataset::TableError;
 use crate::dataset::table::CsvTable;
 use crate::domain::{Layer, LineageRelation, Period, UnknownKeyword, date_from_iso};
 
-/// A row of the history.
+/// A row of the file: an area and the period in which it existed.
 #[derive(Debug, Clone)]
 pub(crate) struct AreaHistoryRecord {
     pub(crate) layer: Layer,
@@ -14,12 +14,12 @@ pub(crate) struct AreaHistoryRecord {
     pub(crate) name: String,
     pub(crate) period: Period,
     pub(crate) succession: Option<AreaSuccession>,
-    /// The id of the area that this one is a part of.
+    /// The id of the area that contains this area.
     pub(crate) part_of: Option<String>,
     pub(crate) source: String,
 }
 
-/// The succession of an area that ended.
+/// How an area ended, and its successor, if it has one.
 #[derive(Debug, Clone)]
 pub(crate) struct AreaSuccession {
     pub(crate) relation: LineageRelation,
@@ -47,7 +47,7 @@ pub(crate) fn read(file: &str, bytes: &[u8]) -> Result<Vec<AreaHistoryRecord>, T
             ("", _) | (_, Some(_)) => None,
             (word, None) => Some(AreaSuccession {
                 relation: word.parse().map_err(|_: UnknownKeyword| {
-                    row.cell_error(7, "merged, renamed, split, unknown or part of ID")
+                    row.cell_error(7, "must be merged, renamed, split, unknown or part of ID")
                 })?,
                 successor: row.optional(6)?.map(str::to_string),
             }),

@@ -2,20 +2,22 @@
 //! (England)" as an archive with one GeoJSON file per practice.
 //!
 //! - A file is named after the practice's ODS code (`A12345.geojson`, `A12345_outer.geojson`). If
-//!   it is not, the code is read from its features: from `PracticeCd`, or from the start of `name`
-//!   (`A12345 - HIGH STREET SURGERY`). A code of nine characters is a branch of the practice with
-//!   the first six.
-//! - Positions are longitude and latitude. A height after them is ignored.
-//! - Several features of one file are the parts of one catchment. Parts that overlap or share a
-//!   border are imported unchanged and named in a warning; the importer does not dissolve them.
+//!   the file name does not start with a code, the code is read from the features of the file: from
+//!   `PracticeCd`, or from the start of `name` (`A12345 - HIGH STREET SURGERY`). A code of nine
+//!   characters identifies a branch; its first six characters are the code of the practice.
+//! - A position is a longitude and a latitude. A height that follows them is ignored.
+//! - The features of a file that have the same practice, branch and kind are the parts of one
+//!   catchment. If parts overlap or share a border, they are imported unchanged, without being
+//!   dissolved, and a warning names the file.
 //! - The word `inner` or `outer` in the name of the file or its folder, or in a property other than
 //!   the practice's name, determines the kind of catchment: a practice accepts new patients from
-//!   its inner catchment, and may keep patients who move within its outer one. Without such a word
-//!   the catchment is the inner one. The editions so far have one catchment per practice and no
-//!   such word.
+//!   its inner catchment, and may keep patients who move within its outer one. Without either word,
+//!   or with both, the catchment is an inner one. The editions published so far contain neither
+//!   word, and have one catchment per practice.
 //!
-//! A file with one invalid feature is rejected as a whole, because a catchment without one of its
-//! parts would be wrong. The report counts files, and its locations are feature numbers.
+//! A file is rejected as a whole if any of its features is invalid, because a catchment without one
+//! of its parts would be wrong. The report counts files, and the number in each location is the
+//! number of a feature.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,14 +28,14 @@ use crate::dataset::rings::Polygon;
 use crate::dataset::validity::find_topology_error;
 use crate::domain::OdsCode;
 
-/// The catchment that a practice declared for itself or for a branch.
+/// The catchment that a practice declared for itself or for one of its branches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DeclaredCatchment {
     pub(crate) practice: OdsCode,
-    /// The branch, if the catchment is that of a branch.
+    /// The branch, if the catchment belongs to a branch.
     pub(crate) branch: Option<OdsCode>,
     pub(crate) kind: DeclaredCatchmentKind,
-    /// The polygons, in the integer units of [`Crs::LonLat`]. Each is valid by itself.
+    /// The polygons, in the integer units of [`Crs::LonLat`]. Each polygon is valid by itself.
     pub(crate) polygons: Vec<Polygon>,
 }
 
@@ -52,7 +54,7 @@ const FILES_NAMED_MAX: usize = 10;
 /// Reads every catchment, in order of practice, branch and kind.
 ///
 /// # Errors
-/// If the archive or folder cannot be read, or contains no catchment.
+/// If the archive or folder cannot be read, or contains no valid catchment.
 pub(crate) fn read(
     source_files: &mut SourceFiles,
 ) -> Result<(Vec<DeclaredCatchment>, ImportReport), ImportError> {
@@ -76,7 +78,7 @@ pub(crate) fn read(
     importer.finish()
 }
 
-/// Returns the names of the GeoJSON files, in any folder.
+/// Returns the names of the GeoJSON files, including those in subfolders.
 fn select_members(source_files: &SourceFiles) -> Result<Vec<String>, ImportError> {
     let mut members = source_files.members();
     members.retain(|name| {
@@ -103,9 +105,10 @@ struct CatchmentImporter {
     warnings_by_kind: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
-/// A file that is rejected, and the reason.
+/// The reason why a file is rejected, and the feature that the reason applies to.
 struct RejectedFile {
-    /// The number of the invalid feature, from 1; 0 for the file as a whole.
+    /// The number of the invalid feature, counted from 1, or 0 if the reason applies to the whole
+    /// file.
     feature: u64,
     reason: &'static str,
 }
@@ -122,14 +125,14 @@ impl CatchmentImporter {
             Ok(read) => read,
             Err(reason) => {
                 self.add_warning("not GeoJSON", format!("{file}: {reason}"));
-                return Err("not readable GeoJSON".into());
+                return Err("the file is not readable GeoJSON".into());
             }
         };
         if collection.crs != Crs::LonLat {
-            return Err("not in longitude and latitude".into());
+            return Err("the coordinates are not longitude and latitude".into());
         }
         if collection.features.is_empty() {
-            return Err("no features".into());
+            return Err("the file has no features".into());
         }
         let file_code = code_from_file_name(member);
         let mut file_areas: BTreeMap<CatchmentKey, Vec<Polygon>> = BTreeMap::new();
@@ -214,7 +217,7 @@ impl CatchmentImporter {
 }
 
 /// Returns the key of the catchment that the feature belongs to. The codes in the file name and in
-/// the feature must agree.
+/// the feature must belong to the same practice.
 fn catchment_key(
     file_code: Option<OdsCode>,
     member: &str,
@@ -223,9 +226,9 @@ fn catchment_key(
     let feature_code = code_from_feature(feature);
     let code = match (file_code, feature_code) {
         (Some(file), Some(feature)) if practice_code(file) != practice_code(feature) => {
-            return Err("its file name and its name or PracticeCd have different codes");
+            return Err("the file name and the feature have ODS codes of different practices");
         }
-        // The code of a branch is more specific than that of its practice.
+        // The code of a branch is more specific than the code of its practice.
         (Some(file), Some(feature)) => match feature.parent() {
             Some(_) => feature,
             None => file,
@@ -241,7 +244,7 @@ fn practice_code(code: OdsCode) -> OdsCode {
     code.parent().unwrap_or(code)
 }
 
-/// Returns the code at the start of the file name.
+/// Returns the ODS code at the start of the file name.
 fn code_from_file_name(member: &str) -> Option<OdsCode> {
     let base = lowercase_file_name(member);
     leading_code(
@@ -277,7 +280,8 @@ fn leading_code(text: &str) -> Option<OdsCode> {
     }
 }
 
-/// Properties that may contain a practice's name, in which `INNER` may be part of an address.
+/// Properties that may contain a practice's name. In a name, the word `INNER` may be part of the
+/// name of a street.
 const NAME_PROPERTIES: [&str; 5] = [
     "name",
     "practicenm",
@@ -323,7 +327,7 @@ mod tests {
     const OVERLAPPING: &str = "[[[-2.5,54],[0,54],[0,55],[-2.5,54]]]";
     const CROSSED: &str = "[[[-3,54],[-2,55],[-2,54],[-3,54.5],[-3,54]]]";
 
-    /// Formats a file of features, given the properties and polygon coordinates of each.
+    /// Formats a GeoJSON file, given the properties and polygon coordinates of each feature.
     fn geojson(features: &[(&str, &str)]) -> String {
         let feature = |(properties, coordinates): &(&str, &str)| {
             format!(
@@ -485,10 +489,13 @@ mod tests {
                     "a ring crosses or touches itself",
                     position("A82002.geojson", 2)
                 ),
-                ("not readable GeoJSON", position("A82003.geojson", 0)),
-                ("no features", position("A82004.geojson", 0)),
                 (
-                    "its file name and its name or PracticeCd have different codes",
+                    "the file is not readable GeoJSON",
+                    position("A82003.geojson", 0)
+                ),
+                ("the file has no features", position("A82004.geojson", 0)),
+                (
+                    "the file name and the feature have ODS codes of different practices",
                     position("A82005.geojson", 1)
                 ),
                 (
@@ -519,7 +526,7 @@ mod tests {
         ));
     }
 
-    /// No damaged byte of an archive may cause a panic.
+    /// An archive with a damaged byte must not cause a panic.
     #[test]
     fn damaged_archives_do_not_panic() {
         let folder = tempfile::tempdir().expect("a folder");

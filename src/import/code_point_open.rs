@@ -3,8 +3,9 @@
 //! northing, `CY` country, `RH` and `LH` health authorities, and `CC`, `DC` and `WC` county,
 //! district and ward.
 //!
-//! It contains only live postcodes of Great Britain, without months of introduction and without
-//! statistical areas. A postcode with quality 90 has no position; its easting and northing are 0.
+//! The files contain only live postcodes of Great Britain, without their months of introduction or
+//! statistical areas. A postcode with positional quality 90 has no position; its easting and
+//! northing are 0.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -22,17 +23,17 @@ const COLUMN_COUNT: usize = 10;
 /// The positional quality of a postcode without a position.
 const NO_POSITION: u8 = 90;
 
-/// The maximum length of `Doc/metadata.txt` that is read; the file of 2025 has 2 kB.
+/// The maximum number of bytes that are read from `Doc/metadata.txt`. The file of 2025 has 2 kB.
 const METADATA_BYTES_MAX: u64 = 1 << 20;
 
-/// Reads every postcode of the archive, its folder or one of its files, in order.
+/// Reads every postcode from the archive, the extracted folder or a single file, and sorts them.
 ///
-/// If the archive states how many postcodes an area has, a file with another number of rows is an
-/// error: it was truncated.
+/// If `metadata.txt` states the number of postcodes in a postcode area, the file of that area must
+/// have the same number of rows; otherwise the file was truncated.
 ///
 /// # Errors
-/// If a file has another format, such as a header row, if a postcode occurs twice, or if there are
-/// no postcodes.
+/// If a file has another format or a header row, if a file was truncated, if a postcode occurs
+/// twice, or if there are no postcodes.
 pub(crate) fn read(
     source_files: &mut SourceFiles,
 ) -> Result<(Vec<PostcodeRecord>, ImportReport), ImportError> {
@@ -113,8 +114,8 @@ fn read_file<R: Read>(
     Ok(())
 }
 
-/// Checks that the first row is data: Code-Point Open has no header row, so reading the row as
-/// column names would lose a postcode, and a file with column names has another format.
+/// Checks that the first row contains data. The files of Code-Point Open have no header row, so a
+/// file that has a header row is in another format.
 fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
     let invalid_format = |expected| ImportError::InvalidFormat {
         file: row.file.to_string(),
@@ -123,7 +124,7 @@ fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
     };
     if row.len() != COLUMN_COUNT {
         return Err(invalid_format(format!(
-            "a row of Code-Point Open has {COLUMN_COUNT} cells, but this row has {}",
+            "a row of Code-Point Open must have {COLUMN_COUNT} cells, but this row has {}",
             row.len()
         )));
     }
@@ -133,9 +134,9 @@ fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
     }
     Err(invalid_format(
         if first.bytes().any(|byte| byte.is_ascii_digit()) {
-            format!("the first cell should be a postcode, but is `{first}`")
+            format!("the first cell must be a postcode, but is `{first}`")
         } else {
-            format!("these files have no header row, but the first row starts with `{first}`")
+            format!("the file must have no header row, but its first row starts with `{first}`")
         },
     ))
 }
@@ -234,8 +235,8 @@ fn check_count(file: &str, expected: Option<&u64>, read: u64) -> Result<(), Impo
             file: file.to_string(),
             line: read,
             what: format!(
-                "metadata.txt states {expected} postcodes for the area, but its file has {read}; \
-                 was it truncated?"
+                "metadata.txt states {expected} postcodes for this postcode area, but the file has \
+                 {read}; was the file truncated?"
             ),
         }),
         _ => Ok(()),
@@ -345,7 +346,7 @@ mod tests {
     fn header_row_is_rejected() {
         check_file_error(
             format!("{HEADER}{LA}"),
-            "la.csv, line 1: these files have no header row, but the first row starts with `PC`",
+            "la.csv, line 1: the file must have no header row, but its first row starts with `PC`",
         );
     }
 
@@ -353,20 +354,20 @@ mod tests {
     fn other_formats_are_rejected() {
         check_file_error(
             "LA1 1AA,347467,461653\n",
-            "la.csv, line 1: a row of Code-Point Open has 10 cells, but this row has 3",
+            "la.csv, line 1: a row of Code-Point Open must have 10 cells, but this row has 3",
         );
         check_file_error(
             "1,10,347467,461653,,,,,,\n",
-            "la.csv, line 1: the first cell should be a postcode, but is `1`",
+            "la.csv, line 1: the first cell must be a postcode, but is `1`",
         );
-        check_file_error("", "la.csv: none of its 0 rows could be used");
+        check_file_error("", "la.csv: no usable rows (0 rows read)");
         check_file_error(
             format!("{LA}\"LA1 1AD\",10,3472"),
             "la.csv, line 3: expected 10 cells, as in the first row, but found 3; was the file truncated?",
         );
         check_file_error(
             [0_u8, 159, 146, 150],
-            "la.csv, line 1: a row of Code-Point Open has 10 cells, but this row has 1",
+            "la.csv, line 1: a row of Code-Point Open must have 10 cells, but this row has 1",
         );
     }
 
@@ -379,7 +380,7 @@ mod tests {
         .expect_err("one of two");
         assert_eq!(
             error.to_string(),
-            "codepo_gb.zip/Data/CSV/la.csv, line 1: metadata.txt states 2 postcodes for the area, but its file has 1; was it truncated?"
+            "codepo_gb.zip/Data/CSV/la.csv, line 1: metadata.txt states 2 postcodes for this postcode area, but the file has 1; was the file truncated?"
         );
     }
 
@@ -387,7 +388,7 @@ mod tests {
     fn duplicate_postcode_is_rejected() {
         check_file_error(
             format!("{LA}la11aa,10,1,1,,,,,,\r\n"),
-            "la.csv, line 3: postcode `LA1 1AA` is already in la.csv, line 1; remove one of them",
+            "la.csv, line 3: postcode `LA1 1AA` is already in la.csv, line 1; remove one of the two rows",
         );
     }
 

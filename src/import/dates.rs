@@ -8,12 +8,13 @@ use crate::domain::{InvalidDate, Period, date_from_iso};
 /// The date that NHS ODS uses for an unknown first day.
 const UNKNOWN_FIRST_DAY: Date = date(1900, 1, 1);
 
-/// The serial number of 1 March 1900, the first day on which spreadsheets agree with the calendar:
-/// they treat 1900 as a leap year, so earlier serial numbers are one too high.
+/// The serial number of 1 March 1900. Spreadsheets treat 1900 as a leap year, so a serial number is
+/// the number of days since 30 December 1899 only from this day on.
 const SERIAL_MIN: i64 = 61;
 /// The serial number of 31 December 9999.
 const SERIAL_MAX: i64 = 2_958_465;
-/// The difference between serial numbers that count from 1900 and from 1904: four years and a day.
+/// The difference between the serial numbers of a day in the 1900 and 1904 date systems: four years
+/// and a day.
 pub(super) const EPOCH_1904_OFFSET_DAYS: i64 = 1_462;
 
 /// Parses a date written `YYYYMMDD`, such as `20240229`, and no other format.
@@ -44,8 +45,9 @@ pub(super) fn parse_text(text: &str) -> Result<Date, InvalidDate> {
     parsed.map_err(|_| invalid)
 }
 
-/// Converts the number in a spreadsheet cell to a date: a serial number that counts from 1900
-/// (45352 is 1 March 2024), or the digits of the date (20240301). No number is both.
+/// Converts the number in a spreadsheet cell to a date: a serial number of the 1900 date system
+/// (45352 is 1 March 2024), or the digits of the date (20240301). The two ranges of numbers do not
+/// overlap.
 pub(super) fn parse_number(number: f64) -> Result<Date, InvalidDate> {
     let invalid = InvalidDate {
         expected: "a date that exists, as a date cell or written YYYYMMDD",
@@ -70,7 +72,7 @@ pub(super) fn known_first_day(day: Option<Date>) -> Option<Date> {
     day.filter(|day| *day != UNKNOWN_FIRST_DAY)
 }
 
-/// Returns the period from a first day to a last day, inclusive.
+/// Returns the period from a first day to a last day, both inclusive.
 pub(super) fn period_from_days(first: Option<Date>, last: Option<Date>) -> Period {
     Period {
         from: known_first_day(first),

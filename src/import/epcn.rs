@@ -2,11 +2,10 @@
 //! with the sheets `PCNDetails` and `PCN Core Partner Details`, or the same two tables as CSV
 //! files, which are recognised by their header rows.
 //!
-//! Columns are matched by name, in any order. Cells of the header row contain line breaks, so any
-//! white space in them is treated as one space. Dates are text (`YYYYMMDD` in the workbook of 2024)
-//! or date cells. An end date is inclusive: `Period::to` is the day after it. A practice is a
-//! member of a PCN while the membership has no end date; the file also lists memberships that
-//! ended.
+//! Columns are matched by name, in any order. Cells of the header row contain line breaks, so each
+//! run of white space in them is treated as one space. Dates are text (`YYYYMMDD` in the workbook
+//! of 2024) or date cells. An end date is inclusive: `Period::to` is the day after the end date. A
+//! membership without an end date is current; the file also lists memberships that have ended.
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek};
@@ -27,7 +26,8 @@ use crate::panics;
 pub(crate) struct Pcn {
     pub(crate) code: OdsCode,
     pub(crate) name: String,
-    /// The code of its current or last sub-ICB location.
+    /// The code of the PCN's current sub-ICB location or, if the PCN has closed, of its last
+    /// sub-ICB location.
     pub(crate) sub_icb: Option<String>,
     pub(crate) period: Period,
 }
@@ -40,7 +40,7 @@ pub(crate) struct PcnMembership {
     pub(crate) period: Period,
 }
 
-/// The contents of the workbook.
+/// The PCNs and memberships that the workbook lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct PrimaryCareNetworks {
     /// The PCNs, in order of code.
@@ -66,26 +66,28 @@ const PARTNERS_COLUMNS: [&str; 4] = [
     "Practice to PCN Relationship End Date",
 ];
 
-/// The number of columns that are read: a corrupt cell reference may name column 16,384.
+/// The maximum number of columns that are read, because a corrupt cell reference may name column
+/// 16,384.
 const COLUMNS_MAX: usize = 64;
-/// The maximum number of rows of a sheet. The largest published sheet has 7,706.
+/// The maximum number of rows of a sheet. The largest published sheet has 7,706 rows.
 const ROWS_MAX: usize = 1 << 20;
-/// The maximum length of a cell in Excel, 32,767 characters, in bytes of UTF-8.
+/// The maximum size of the text of a cell, in bytes of UTF-8. Excel allows 32,767 characters.
 const CELL_BYTES_MAX: usize = 32_767 * 4;
-/// The maximum total length of the text of a sheet: a shared string is stored once, but may be the
-/// text of every cell.
+/// The maximum total size of the text of a sheet. The limit is needed because a shared string is
+/// stored once, but may be the text of every cell.
 const TEXT_BYTES_MAX: usize = 64 << 20;
-/// The maximum decompressed size of one part of a workbook: calamine reads all shared strings into
-/// memory. The largest published part has 3 MB.
+/// The maximum decompressed size of one part of a workbook. The limit is needed because calamine
+/// reads all shared strings into memory. The largest published part has 3 MB.
 const PART_BYTES_MAX: u64 = 64 << 20;
-/// The maximum decompressed size of all parts together.
+/// The maximum decompressed size of all parts of a workbook together.
 const WORKBOOK_BYTES_MAX: u64 = 256 << 20;
 
-/// Reads every PCN and every membership from the workbook, or from the archive or folder that
-/// contains it or its CSV files.
+/// Reads every PCN and every membership from the workbook, or from an archive or folder that
+/// contains the workbook or the two CSV files.
 ///
 /// # Errors
-/// If a sheet or a column is missing, a PCN occurs twice, or one of the two tables is empty.
+/// If the file cannot be read, a sheet or a column is missing, a PCN occurs twice, or one of the
+/// two tables has no valid row.
 pub(crate) fn read(path: &Path) -> Result<(PrimaryCareNetworks, ImportReport), ImportError> {
     let mut source_files = SourceFiles::open(path)?;
     let mut report = ImportReport::new(source_files.name());
@@ -166,20 +168,20 @@ fn read_workbook(file: &str, mut input: impl Read + Seek) -> Result<PcnTables, I
             partners: read_sheet(file, &mut workbook, PARTNERS_SHEET)?,
         })
     };
-    // calamine overflows on some invalid cell references; Cargo.toml enables overflow checks for
-    // it, so that it panics.
+    // Some invalid cell references cause an integer overflow in calamine. Cargo.toml enables
+    // overflow checks for calamine, so that it panics instead of returning wrong cells.
     panics::catch_expected(read).unwrap_or_else(|_| {
-        let reason = "it is damaged: a number in it is out of range";
+        let reason = "the file is damaged: a number is out of range";
         Err(not_a_workbook(file, reason))
     })
 }
 
-/// Decompresses every part of a workbook once to determine its size, because the sizes in the
-/// archive's directory may be false.
+/// Decompresses every part of a workbook once to measure it, because the sizes in the archive's
+/// directory may be false.
 ///
 /// # Errors
-/// If a part, or all of them together, exceed the limits. Input that is not an archive is not an
-/// error here, but is reported by calamine.
+/// If the size of a part or the total size of all parts exceeds its limit. Input that is not an
+/// archive is accepted, because calamine reports the error.
 fn check_sizes(input: &mut (impl Read + Seek)) -> io::Result<()> {
     if let Ok(mut archive) = ZipArchive::new(&mut *input) {
         let mut bytes_left = WORKBOOK_BYTES_MAX;
@@ -191,7 +193,7 @@ fn check_sizes(input: &mut (impl Read + Seek)) -> io::Result<()> {
             match io::copy(&mut part, &mut io::sink()) {
                 Ok(bytes) => bytes_left -= bytes,
                 Err(error) if part.is_exceeded() => return Err(error),
-                // A damaged part is also reported by calamine.
+                // calamine also reports a damaged part.
                 Err(_) => {}
             }
         }
@@ -199,8 +201,8 @@ fn check_sizes(input: &mut (impl Read + Seek)) -> io::Result<()> {
     input.rewind()
 }
 
-/// Reads a sheet cell by cell. Reading its range at once would allocate as much memory as its most
-/// distant cell requires.
+/// Reads a sheet cell by cell. Reading the whole range at once would allocate memory for every cell
+/// up to the most distant cell.
 fn read_sheet<R: Read + Seek>(
     file: &str,
     workbook: &mut Xlsx<R>,
@@ -272,7 +274,7 @@ fn text_bytes(cell: &DataRef<'_>) -> usize {
     }
 }
 
-/// Converts a number that may be a date to the epoch of 1900.
+/// Converts a number that may be a date to the 1900 date system.
 fn to_1900_epoch(cell: Data, is_1904_epoch: bool) -> Data {
     let number = match &cell {
         Data::Float(number) => *number,
@@ -344,7 +346,7 @@ fn read_csv_table(file: &str, input: impl Read) -> Result<Sheet, ImportError> {
     })
 }
 
-/// Converts the text to lower case, with each run of white space as one space.
+/// Converts the text to lower case, and replaces each run of white space by one space.
 fn normalise(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").to_lowercase()
@@ -358,7 +360,7 @@ fn find_column(sheet: &Sheet, column: &str) -> Option<usize> {
     header.iter().position(is_named)
 }
 
-/// The cells of a row in the requested columns, in that order.
+/// The cells of a row in the requested columns, in the order of the request.
 struct SelectedCells<'a> {
     row: &'a [Data],
     columns: &'a [usize],
@@ -369,7 +371,7 @@ impl SelectedCells<'_> {
         self.row.get(self.columns[column]).unwrap_or(&Data::Empty)
     }
 
-    /// Returns the text of the cell, or `None` if it is blank.
+    /// Returns the text of the cell, or `None` if the cell is blank.
     fn optional_text(&self, column: usize) -> Option<String> {
         let text = match self.cell(column) {
             Data::String(text) => text.trim().to_string(),
@@ -384,7 +386,7 @@ impl SelectedCells<'_> {
         text.parse().map_err(|_| reason)
     }
 
-    /// Returns the date in the cell, or `None` if it is blank.
+    /// Returns the date in the cell, or `None` if the cell is blank.
     fn parse_day(&self, column: usize, reason: &'static str) -> Result<Option<Date>, &'static str> {
         let day = match self.cell(column) {
             Data::Float(number) => dates::parse_number(*number),
@@ -460,7 +462,7 @@ fn parse_membership(cells: &SelectedCells<'_>) -> Result<PcnMembership, &'static
 
 fn parse_period(first: Option<Date>, last: Option<Date>) -> Result<Period, &'static str> {
     match (first, last) {
-        (Some(first), Some(last)) if last < first => Err("its last day is before its first"),
+        (Some(first), Some(last)) if last < first => Err("its last day is before its first day"),
         _ => Ok(dates::period_from_days(first, last)),
     }
 }
@@ -471,7 +473,10 @@ fn reject_duplicate_pcns(file: &str, pcns: &[Pcn]) -> Result<(), ImportError> {
         Some(pair) => Err(ImportError::Conflict {
             file: file.to_string(),
             line: 1,
-            what: format!("the PCN `{}` is listed twice; remove one", pair[0].code),
+            what: format!(
+                "the PCN `{}` is listed twice; remove one of its rows",
+                pair[0].code
+            ),
         }),
     }
 }
@@ -485,7 +490,8 @@ fn remove_duplicate_memberships(memberships: &mut Vec<PcnMembership>, report: &m
     }
 }
 
-/// Adds warnings of memberships of a PCN that is not listed, and of practices in two PCNs at once.
+/// Adds a warning about memberships of PCNs that are not listed, and another about practices that
+/// are members of two PCNs at the same time.
 fn warn_of_inconsistencies(networks: &PrimaryCareNetworks, report: &mut ImportReport) {
     let is_listed = |code: &OdsCode| {
         networks
@@ -497,7 +503,7 @@ fn warn_of_inconsistencies(networks: &PrimaryCareNetworks, report: &mut ImportRe
         .memberships
         .iter()
         .filter(|membership| !is_listed(&membership.pcn));
-    add_warning(report, "memberships of a PCN that is not listed", unlisted);
+    add_warning(report, "memberships of PCNs that are not listed", unlisted);
     let active: Vec<&PcnMembership> = networks
         .memberships
         .iter()
@@ -507,7 +513,11 @@ fn warn_of_inconsistencies(networks: &PrimaryCareNetworks, report: &mut ImportRe
         .windows(2)
         .filter(|pair| pair[0].practice == pair[1].practice)
         .map(|pair| pair[1]);
-    add_warning(report, "practices in two PCNs at once", overlapping);
+    add_warning(
+        report,
+        "practices in two PCNs at the same time",
+        overlapping,
+    );
 }
 
 fn add_warning<'l>(
@@ -574,8 +584,8 @@ mod tests {
     const M: &str = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
     const P: &str = "http://schemas.openxmlformats.org/package/2006/relationships";
 
-    /// Formats a cell: inline text, `#` before a number, `@` before the reference of a cell that
-    /// contains 1.
+    /// Formats a cell. `#` precedes a number, and `@` precedes the reference of a cell that
+    /// contains 1; any other text is inline text.
     fn cell_xml(reference: &str, cell: &str) -> String {
         if let Some(number) = cell.strip_prefix('#') {
             format!(r#"<c r="{reference}"><v>{number}</v></c>"#)
@@ -598,7 +608,7 @@ mod tests {
         text + "</sheetData></worksheet>"
     }
 
-    /// Builds a workbook in the format that spreadsheets write, without compression.
+    /// Builds a workbook in the format that spreadsheet programs write, without compression.
     fn xlsx(sheets: &[(&str, &[&[&str]])]) -> Vec<u8> {
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
         let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
@@ -702,7 +712,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .ends_with("a.csv: no column `Close Date` in the header")
+                .ends_with("a.csv: no column `Close Date` in the header row")
         );
         assert!(csv(DETAILS_CSV, DETAILS_CSV).is_err());
         let header = DETAILS_CSV.lines().next().expect("a header");
@@ -725,8 +735,8 @@ mod tests {
         assert_eq!(
             report.warnings,
             [
-                "memberships of a PCN that is not listed: 2 (A82996, A82999)",
-                "practices in two PCNs at once: 1 (A82999)",
+                "memberships of PCNs that are not listed: 2 (A82996, A82999)",
+                "practices in two PCNs at the same time: 1 (A82999)",
             ]
         );
     }
@@ -736,12 +746,12 @@ mod tests {
         let twice = DETAILS_CSV.replace("U99991", "U99990");
         let error = csv(&twice, PARTNERS_CSV).expect_err("twice").to_string();
         assert!(
-            error.ends_with("the PCN `U99990` is listed twice; remove one"),
+            error.ends_with("the PCN `U99990` is listed twice; remove one of its rows"),
             "{error}"
         );
     }
 
-    /// No damaged byte of a workbook may cause a panic.
+    /// A workbook with a damaged byte must not cause a panic.
     #[test]
     fn damaged_workbooks_do_not_panic() {
         let bytes = xlsx(&[
@@ -838,7 +848,7 @@ mod tests {
     #[test]
     fn real_workbook_is_imported() {
         let Some(folder) = std::env::var_os("CATCHMENT_REAL_DATA") else {
-            eprintln!("skipped: CATCHMENT_REAL_DATA names no folder");
+            eprintln!("skipped: set CATCHMENT_REAL_DATA to the folder of published files");
             return;
         };
         let path = PathBuf::from(folder).join("ePCN-2024-10.xlsx");

@@ -5,14 +5,14 @@
 //! |---|---|
 //! | 1, 2 | code, name |
 //! | 5–9, 10 | address, postcode |
-//! | 11, 12 | first day, last day (`YYYYMMDD`); 1 January 1900 is an unknown first day |
+//! | 11, 12 | first day, last day (`YYYYMMDD`); 1 January 1900 means an unknown first day |
 //! | 13 | status: A, C, D or P; since 2025 ACTIVE or INACTIVE |
 //! | 15 | commissioner: the sub-ICB location |
 //! | 18 | telephone |
-//! | 26 | prescribing setting, 4 for a GP practice; since 2025 the role, RO76 for a GP practice |
+//! | 26 | prescribing setting (4: GP practice); since 2025 the role (RO76: GP practice) |
 //!
-//! Editions until 2025 give the legal dates of a practice, later editions the operational dates.
-//! For some practices these differ.
+//! Editions until 2025 contain the legal dates of a practice; later editions contain the
+//! operational dates. For some practices the two kinds of dates differ.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -37,22 +37,22 @@ const COLUMN_COUNT: usize = 27;
 /// The maximum number of practices that a warning names; the others are only counted.
 const PRACTICES_NAMED_MAX: usize = 10;
 
-/// The contents of the file.
+/// The prescribing cost centres in the file: GP practices and others.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PrescribingCostCentres {
     /// The GP practices, open and closed, in order of code. The file contains neither their PCNs
     /// nor their list sizes.
     pub(crate) practices: Vec<Practice>,
-    /// The codes of all other cost centres, in order: out-of-hours services, walk-in centres,
-    /// prisons.
+    /// The codes of all other cost centres, in order. Examples are out-of-hours services, walk-in
+    /// centres and prisons.
     pub(crate) not_gp_practices: Vec<OdsCode>,
 }
 
-/// Reads every row of the file.
+/// Reads the GP practices in the file, and the codes of the other cost centres.
 ///
 /// # Errors
-/// If the file has a header row or other columns, two rows with the same code differ, or there is
-/// no GP practice.
+/// If the file has a header row or a different number of columns, two rows with the same code
+/// differ, or there is no GP practice.
 pub(crate) fn read(
     source_files: &mut SourceFiles,
 ) -> Result<(PrescribingCostCentres, ImportReport), ImportError> {
@@ -113,7 +113,7 @@ fn select_member(source_files: &SourceFiles) -> Result<String, ImportError> {
     }
 }
 
-/// Checks the format of the file by its first row: there is no header row to recognise it by.
+/// Checks the format of the file by its first row, because the file has no header row.
 fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
     let (columns, first) = (row.len(), row.text(CODE));
     let has_digit = first.bytes().any(|byte| byte.is_ascii_digit());
@@ -125,13 +125,13 @@ fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
         file: row.file.to_string(),
         line: row.line,
         expected: format!(
-            "expected 27 columns without a header row, the first an ODS code such as A81001; this \
-             row has {columns} and starts with `{first}`"
+            "expected 27 columns without a header row, and an ODS code such as A81001 in column 1; \
+             this row has {columns} columns and starts with `{first}`"
         ),
     })
 }
 
-/// A row: its code and setting, and the practice if it is a GP practice.
+/// A row of the file: a cost centre and, if it is a GP practice, the practice.
 struct CostCentre {
     code: OdsCode,
     setting: &'static str,
@@ -163,8 +163,8 @@ fn parse_row(
 
 const GP_PRACTICE: &str = "prescribing setting 4: GP practice";
 
-/// Returns the description of the setting in column 26, from the prescribing settings of the NHS
-/// Data Dictionary.
+/// Returns the description of the prescribing setting or role in column 26. The settings are those
+/// of the NHS Data Dictionary.
 fn parse_setting(text: &str) -> Result<&'static str, &'static str> {
     let is_role = text
         .strip_prefix("RO")
@@ -179,7 +179,7 @@ fn parse_setting(text: &str) -> Result<&'static str, &'static str> {
         "9" => Ok("prescribing setting 9: community health"),
         "10" => Ok("prescribing setting 10: hospital"),
         "25" => Ok("prescribing setting 25: prison"),
-        _ if is_role => Ok("a role other than RO76, GP practice"),
+        _ if is_role => Ok("a role other than RO76 (GP practice)"),
         _ if matches!(text.parse::<u8>(), Ok(0..=99)) => Ok("another prescribing setting"),
         _ => Err("column 26, prescribing setting, is neither a number nor a role such as RO76"),
     }
@@ -216,8 +216,8 @@ fn parse_practice(
     Ok(practice)
 }
 
-/// Parses the status codes of both families of editions. INACTIVE means only that the practice is
-/// closed.
+/// Parses a status code in the older form (A, C, D or P) or the newer form (ACTIVE or INACTIVE).
+/// INACTIVE is read as closed.
 fn parse_status(text: &str) -> Option<PracticeStatus> {
     match text.to_ascii_uppercase().as_str() {
         "A" | "ACTIVE" => Some(PracticeStatus::Active),
@@ -228,7 +228,10 @@ fn parse_status(text: &str) -> Option<PracticeStatus> {
     }
 }
 
-/// Adds the entry. A duplicate row is skipped, and a different row with the same code is an error.
+/// Adds the entry to `entries`, or skips the row if it is a duplicate.
+///
+/// # Errors
+/// If an earlier row has the same code and other values.
 fn add_entry(
     entry: CostCentre,
     row: &CsvRow<'_>,
@@ -263,7 +266,7 @@ fn add_entry(
     Ok(())
 }
 
-/// The practices that each warning applies to. Their rows are imported nevertheless.
+/// The practices that each warning applies to. These practices are imported nevertheless.
 #[derive(Default)]
 struct PracticeWarnings(BTreeMap<&'static str, Vec<OdsCode>>);
 
@@ -378,7 +381,7 @@ mod tests {
         let codes: Vec<&str> = found.not_gp_practices.iter().map(OdsCode::as_str).collect();
         assert_eq!(codes, ["Y00001", "Y00002", "Y00003"]);
         assert_eq!(report.skipped["prescribing setting 2: out of hours"], 2);
-        assert_eq!(report.skipped["a role other than RO76, GP practice"], 1);
+        assert_eq!(report.skipped["a role other than RO76 (GP practice)"], 1);
         assert_eq!((report.read, report.kept), (4, 1));
     }
 
@@ -394,7 +397,7 @@ mod tests {
                 "A82001,Surgery\n",
                 "epraccur.csv, line 1: expected 27 columns without a header row",
             ),
-            ("", "epraccur.csv: none of its 0 rows"),
+            ("", "epraccur.csv: no usable rows (0 rows read)"),
         ] {
             let error = import(text).expect_err("not an epraccur file").to_string();
             assert!(error.starts_with(begins), "{error}");

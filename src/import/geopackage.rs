@@ -1,9 +1,9 @@
-//! Reader of one layer of a GeoPackage (OGC 12-128): an SQLite database whose geometries are a
+//! Reader of one layer of a GeoPackage (OGC 12-128): an SQLite database in which a geometry is a
 //! GeoPackage header followed by well-known binary (WKB).
 //!
-//! The file is opened read-only and as immutable: SQLite neither locks it nor creates files beside
-//! it. Changes that another program has not yet checkpointed into the file (`…-wal`) would be
-//! missed, so a file with such changes is rejected.
+//! The file is opened read-only and as immutable: SQLite neither locks the file nor creates other
+//! files in its folder. Changes that are still in the write-ahead log (`…-wal`) of another program
+//! would be missed, so a file with a write-ahead log that is not empty is rejected.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -19,11 +19,11 @@ use crate::dataset::polygons::{
     Crs, PolygonFeature, PolygonFile, feature_error, feature_label, parse_multi_polygon,
 };
 
-/// Reads the polygons of a layer, which need not be named if the file has only one.
+/// Reads the polygons of a layer. `layer` may be `None` if the file has only one layer.
 ///
 /// # Errors
-/// If the file is not a GeoPackage, has no such layer, has a coordinate reference system other than
-/// EPSG:27700 and EPSG:4326, or has a row that is not a valid polygon.
+/// If the file is not a GeoPackage, the layer does not exist or has no rows, the layer's coordinate
+/// reference system is neither EPSG:27700 nor EPSG:4326, or one of the rows is not a valid polygon.
 pub(crate) fn read(path: &Path, layer: Option<&str>) -> Result<PolygonFile, PolygonError> {
     let name = path.file_name().unwrap_or(path.as_os_str());
     let name = name.to_string_lossy().into_owned();
@@ -68,13 +68,13 @@ fn read_layer(
     PolygonFile::new_non_empty(name, layer.crs, features).map_err(GeoPackageError::Feature)
 }
 
-/// Limits the instructions and memory for reading the file: a view, a generated column or a damaged
-/// page could produce rows endlessly.
+/// Limits the SQLite instructions and the memory for reading the file, because a view, a generated
+/// column or a damaged page could produce an endless number of rows.
 fn set_limits(database: &mut Connection, size_bytes: u64) -> Result<(), rusqlite::Error> {
     /// The number of instructions between calls of the progress handler.
     const STEP: i32 = 10_000;
-    /// The instructions allowed per byte of the file. A row takes about ten instructions, and at
-    /// least as many bytes.
+    /// The number of instructions allowed per byte of the file. A row takes about ten instructions
+    /// and at least ten bytes.
     const INSTRUCTIONS_PER_BYTE: u64 = 4;
     const INSTRUCTIONS_MIN: u64 = 20_000_000;
     let instructions = INSTRUCTIONS_MIN.saturating_add(size_bytes * INSTRUCTIONS_PER_BYTE);
@@ -86,25 +86,26 @@ fn set_limits(database: &mut Connection, size_bytes: u64) -> Result<(), rusqlite
             steps_left == 0
         }),
     )?;
-    // No value is longer than the file.
+    // No stored value is longer than the file.
     let length_max = i32::try_from(size_bytes.max(1 << 20)).unwrap_or(i32::MAX);
     database.set_limit(Limit::SQLITE_LIMIT_LENGTH, length_max)?;
     Ok(())
 }
 
-/// Rejects a file with a write-ahead log that contains pages.
+/// Rejects a file with a write-ahead log that is not empty.
 fn reject_pending_wal(path: &Path) -> Result<(), String> {
     let mut wal = path.as_os_str().to_os_string();
     wal.push("-wal");
     match fs::metadata(PathBuf::from(wal)) {
         Ok(metadata) if metadata.len() > 0 => Err(
-            "another program has it open and has not finished writing; close that program".into(),
+            "another program has the file open and is still writing to it; close that program"
+                .into(),
         ),
         _ => Ok(()),
     }
 }
 
-/// Returns the path as an SQLite URI, with special characters escaped.
+/// Returns the path as an SQLite URI, with special characters percent-encoded.
 fn uri(path: &Path) -> String {
     let mut uri = String::from(if cfg!(windows) { "file:///" } else { "file:" });
     for &byte in path.as_os_str().as_encoded_bytes() {
@@ -118,7 +119,7 @@ fn uri(path: &Path) -> String {
     uri + "?mode=ro&immutable=1"
 }
 
-/// A table of features.
+/// The table that contains the features of a layer.
 struct FeatureTable {
     table: String,
     geometry: String,
@@ -140,7 +141,7 @@ impl FeatureTable {
         let matching: Vec<&String> = tables.iter().filter(is_selected).collect();
         let [table] = matching.as_slice() else {
             return Err(GeoPackageError::File(format!(
-                "name one of its layers; it has {}",
+                "`layer` must name one of these layers: {}",
                 format_names(&tables)
             )));
         };
@@ -156,7 +157,7 @@ impl FeatureTable {
                 "`{table}` has no row in gpkg_geometry_columns"
             )));
         };
-        // A view or a virtual table computes its rows, which may be endless.
+        // A view or a virtual table computes its rows, and may return an endless number of rows.
         let is_stored: Option<bool> = database
             .query_row(
                 "SELECT type = 'table' AND sql LIKE 'CREATE TABLE%' FROM sqlite_schema \
@@ -196,8 +197,8 @@ impl FeatureTable {
                 self.table, self.geometry
             )));
         };
-        // The columns are selected by name, because rusqlite panics when it reads a column name
-        // that is not UTF-8 from a statement.
+        // The columns are selected by name, because rusqlite panics if the name of a column of a
+        // statement is not UTF-8.
         let quoted_columns: Vec<String> = columns
             .iter()
             .map(|column| quote_identifier(column))
@@ -207,8 +208,8 @@ impl FeatureTable {
             database.prepare(&format!("SELECT {column_list} FROM {table} ORDER BY rowid"))?;
         let mut features = Vec::new();
         let mut rows = statement.query([])?;
-        // A value that is stored once can be returned in every row (a default value), and a damaged
-        // page can be read twice.
+        // The total size of the rows is limited, because a default value is stored once but
+        // returned in every row, and a damaged page may be read twice.
         let size_bytes = database.path().and_then(|path| fs::metadata(path).ok());
         let mut bytes_left = size_bytes.map_or(0, |metadata| metadata.len()) * 4 + (16 << 20);
         while let Some(row) = rows.next()? {
@@ -254,7 +255,7 @@ impl FeatureTable {
     }
 }
 
-/// Returns the size of a row: the bytes of its values, and a few for the row itself.
+/// Returns the approximate size of a row: the size of its values plus eight bytes.
 fn row_size_bytes(row: &Row<'_>, columns: usize) -> Result<u64, rusqlite::Error> {
     const ROW_BYTES: u64 = 8;
     let mut bytes = ROW_BYTES;
@@ -277,7 +278,8 @@ fn query_strings(
     rows.collect()
 }
 
-/// Returns the coordinate reference system with this id, from its authority code in the file.
+/// Returns the coordinate reference system with the id `srs_id`, from the authority and code that
+/// the file has for this id.
 fn read_crs(database: &Connection, srs_id: i32) -> Result<Crs, GeoPackageError> {
     let authority: Option<(String, i64)> = database
         .query_row(
@@ -290,10 +292,10 @@ fn read_crs(database: &Connection, srs_id: i32) -> Result<Crs, GeoPackageError> 
         Some((name, 27700)) if name.eq_ignore_ascii_case("epsg") => Ok(Crs::BritishGrid),
         Some((name, 4326)) if name.eq_ignore_ascii_case("epsg") => Ok(Crs::LonLat),
         Some((name, id)) => Err(GeoPackageError::File(format!(
-            "it is in {name}:{id}; it should be in EPSG:27700 or EPSG:4326"
+            "the layer is in {name}:{id}; convert it to EPSG:27700 or EPSG:4326"
         ))),
         None => Err(GeoPackageError::File(format!(
-            "gpkg_spatial_ref_sys has no row {srs_id}; it should be in EPSG:27700 or EPSG:4326"
+            "gpkg_spatial_ref_sys has no row {srs_id}; the layer must be in EPSG:27700 or EPSG:4326"
         ))),
     }
 }
@@ -310,7 +312,7 @@ fn format_names(names: &[String]) -> String {
     }
 }
 
-/// Returns the attributes as text, by name in lower case, except blank ones and blobs.
+/// Returns the attributes that are neither blank nor blobs, as text, by their names in lower case.
 fn read_attributes(
     row: &Row<'_>,
     columns: &[String],
@@ -343,7 +345,7 @@ type PolygonRings = Vec<Vec<Vec<[f64; 2]>>>;
 const TRUNCATED: &str = "its geometry is truncated";
 
 /// Parses a GeoPackage geometry: `GP`, a version, flags, the id of the reference system, an
-/// envelope, which is skipped, and WKB (OGC 12-128, 2.1.3).
+/// envelope (which is skipped) and WKB (OGC 12-128, 2.1.3).
 fn parse_geometry(blob: &[u8], srs_id: i32) -> Result<PolygonRings, &'static str> {
     const MAGIC: &[u8] = b"GP";
     const EXTENDED: u8 = 0b10_0000;
@@ -390,7 +392,7 @@ struct WkbReader<'b> {
     is_little_endian: bool,
 }
 
-/// The type of a WKB geometry; for a polygon, with the number of coordinates of each position.
+/// The type of a WKB geometry and, for a polygon, the number of coordinates of each position.
 #[derive(PartialEq)]
 enum WkbType {
     Polygon(usize),
@@ -437,8 +439,8 @@ impl<'b> WkbReader<'b> {
         }
     }
 
-    /// Reads the byte order and the geometry type. Heights and measures add 1000 and 2000 to the
-    /// type, or in older files set its highest bits.
+    /// Reads the byte order and the geometry type. Heights (Z) add 1000 to the type, and measures
+    /// (M) add 2000; in older files, heights and measures set the highest bits of the type.
     fn read_type(&mut self) -> Result<WkbType, &'static str> {
         self.is_little_endian = match self.take_array()? {
             [0] => false,
@@ -579,7 +581,7 @@ pub(super) mod fixture {
         }
     }
 
-    /// A square of 1 km on the British National Grid, counter-clockwise.
+    /// A square with sides of 1 km on the British National Grid, counter-clockwise.
     pub(in super::super) const SQUARE: [[f64; 2]; 5] = [
         [300_000.0, 470_000.0],
         [301_000.0, 470_000.0],
@@ -726,7 +728,10 @@ mod tests {
         fs::write(folder.path().join("x.gpkg-wal"), "x").expect("a file");
         fs::write(&path, &bytes).expect("a file");
         let error = read(&path, None).expect_err("open").to_string();
-        assert!(error.contains("another program has it open"), "{error}");
+        assert!(
+            error.contains("another program has the file open"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -775,7 +780,7 @@ mod tests {
             import_rows(3857, &[("k", Some(blob(3857, 0, &square)))]).expect_err("Mercator");
         assert_eq!(
             error.to_string(),
-            "a b%#?.gpkg: it is in EPSG:3857; it should be in EPSG:27700 or EPSG:4326"
+            "a b%#?.gpkg: the layer is in EPSG:3857; convert it to EPSG:27700 or EPSG:4326"
         );
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x.gpkg");
@@ -784,7 +789,10 @@ mod tests {
         let error = read(&path, Some("pcn"))
             .expect_err("no such layer")
             .to_string();
-        assert_eq!(error, "x.gpkg: name one of its layers; it has `icc`");
+        assert_eq!(
+            error,
+            "x.gpkg: `layer` must name one of these layers: `icc`"
+        );
         assert!(import_rows(27700, &[]).is_err());
     }
 }

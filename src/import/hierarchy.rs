@@ -22,7 +22,8 @@ pub(crate) struct HierarchyRecord {
 pub(crate) enum LsoaSelector {
     /// The statistical areas of these sub-ICB locations.
     SubIcb(Vec<String>),
-    /// The statistical areas whose name, without its last word, is one of these districts.
+    /// The statistical areas whose name, without its last word, is the name of one of these
+    /// districts.
     District(Vec<String>),
 }
 
@@ -62,7 +63,7 @@ fn parse_selector(text: &str) -> Result<LsoaSelector, &'static str> {
     match text.split_once('=') {
         Some(("sub_icb", list)) => Ok(LsoaSelector::SubIcb(split_list(list))),
         Some(("lsoa11nm", list)) => Ok(LsoaSelector::District(split_list(list))),
-        _ => Err("sub_icb=CODE,… or lsoa11nm=DISTRICT,…"),
+        _ => Err("must be sub_icb=CODE,… or lsoa11nm=DISTRICT,…"),
     }
 }
 

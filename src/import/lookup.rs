@@ -1,22 +1,22 @@
-//! Look-ups from statistical areas to areas: any CSV table with a column of codes and a column of
-//! area ids.
+//! Look-up tables, which assign statistical areas to areas: any CSV table with a column of codes
+//! and a column of area ids.
 
 use serde::Deserialize;
 
 use crate::dataset::TableError;
 use crate::dataset::table::CsvTable;
 
-/// The columns and rows of a look-up to read.
+/// The columns to read from a look-up table, and the rows to include.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LookupColumns {
     /// The column with the code of the statistical area.
     pub(crate) code: String,
-    /// The column with the id of the area. Rows in which it is blank are skipped.
+    /// The column with the id of the area. Rows in which this column is blank are skipped.
     pub(crate) area: String,
     /// The column with the name of the area.
     pub(crate) name: Option<String>,
-    /// A column and its values in the rows to read. Rows with other values are skipped.
+    /// A column and its accepted values. Rows with any other value in this column are skipped.
     pub(crate) only: Option<(String, Vec<String>)>,
 }
 
@@ -25,17 +25,17 @@ pub(crate) struct LookupColumns {
 pub(crate) struct LookupEntry {
     pub(crate) code: String,
     pub(crate) area: String,
-    /// The name of the area, if the look-up has it.
+    /// The name of the area, if the table has a column with names.
     pub(crate) name: Option<String>,
 }
 
-/// Reads the selected rows of the look-up, in the order of the file.
+/// Reads the rows to include, in the order of the file.
 pub(crate) fn read(
     file: &str,
     bytes: &[u8],
     columns: &LookupColumns,
 ) -> Result<Vec<LookupEntry>, TableError> {
-    // The code column takes the place of columns that are not configured.
+    // Where an optional column is not configured, the code column is read in its place and ignored.
     let (only, allowed) = match &columns.only {
         Some((column, allowed)) => (column, Some(allowed)),
         None => (&columns.code, None),

@@ -1,6 +1,7 @@
-//! Importers of published files, one module per format. No other module refers to their columns.
+//! Importers of published files, one module per format. No other module refers to the columns of
+//! these files.
 //!
-//! Every importer is strict: a missing column is an error that names it, an invalid cell is
+//! Every importer is strict: a missing column is an error that names the column, an invalid cell is
 //! reported with its file, line and column, and a file without usable rows is an error, not an
 //! empty result.
 
@@ -27,7 +28,7 @@ pub(crate) mod succ;
 
 use crate::domain::{BritishGrid, PositionalQuality, Postcode, YearMonth};
 
-/// A postcode as listed by any of the directories.
+/// A postcode as listed in a postcode directory.
 #[derive(Debug, Clone)]
 pub(crate) struct PostcodeRecord {
     pub(crate) postcode: Postcode,
@@ -39,9 +40,9 @@ pub(crate) struct PostcodeRecord {
     pub(crate) introduced: Option<YearMonth>,
     /// The last month in which the postcode was in use.
     pub(crate) terminated: Option<YearMonth>,
-    /// The code of its LSOA, if the directory has one.
+    /// The code of the postcode's LSOA or, in Scotland, data zone, if the directory states one.
     pub(crate) statistical_area: Option<String>,
-    /// The ODS code or GSS code of its sub-ICB location, whichever the directory uses.
+    /// The ODS code or GSS code (whichever the directory uses) of the postcode's sub-ICB location.
     pub(crate) sub_icb: Option<String>,
 }
 

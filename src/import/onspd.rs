@@ -1,15 +1,16 @@
 //! The ONS Postcode Directory (ONSPD) and the National Statistics Postcode Lookup (NSPL), which has
-//! fewer columns. The source is an archive or folder with `Data/ONSPD_MAY_2025_UK.csv`, or that
-//! file.
+//! fewer columns. The source is a file such as `Data/ONSPD_MAY_2025_UK.csv`, or an archive or
+//! folder that contains such a file.
 //!
-//! Columns are matched by name, because their order and number change. Until 2024 they are called
-//! `oslaua`, `usertype` and `oseast1m`; since 2025 `lad25cd`, `usrtypind` and `east1m`, with the
-//! year of each geography in the name. Exports from a map server have upper-case names.
+//! Columns are matched by name, because their order and number change. Some names have changed too:
+//! the columns `oslaua`, `usertype` and `oseast1m` of the editions until 2024 are called `lad25cd`,
+//! `usrtypind` and `east1m` since 2025, with the year of each geography in the name. Files exported
+//! from a map server have names in upper case.
 //!
-//! The filler for "no position" is quality 9, latitude 99.999999 and a blank grid reference. The
-//! filler for "no such area" is a code of a letter and eight nines. Postcodes of Northern Ireland,
-//! which are on the Irish Grid and under another licence, of the Channel Islands and of the Isle of
-//! Man are skipped.
+//! A postcode without a position has quality 9, latitude 99.999999 and a blank grid reference. A
+//! code that consists of a letter and eight nines means "no such area". Postcodes of the Channel
+//! Islands and the Isle of Man are skipped, as are those of Northern Ireland, which are on the
+//! Irish Grid and under another licence.
 
 use std::io::Read;
 
@@ -28,11 +29,12 @@ const QUALITY_NO_POSITION: u8 = 9;
 /// The lowest latitude that means "no position": ONS writes 99.999999.
 const FILLER_LATITUDE_MIN: f64 = 99.0;
 
-/// The maximum distance between `lat` and `long` and the easting and northing. The former have six
-/// decimals (0.1 m) and are computed from the latter.
+/// The maximum distance between the position in degrees (`lat` and `long`) and the position in
+/// metres (the easting and northing). ONS computes the degrees from the metres, and writes them
+/// with six decimals (0.1 m).
 const POSITION_MISMATCH_M: f64 = 5.0;
 
-/// The census year of the LSOAs to read, for a directory that has several.
+/// The census year of the LSOAs to read, for a directory that has LSOAs of several census years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LsoaYear {
@@ -51,11 +53,12 @@ impl LsoaYear {
     }
 }
 
-/// Reads every postcode of Great Britain in the directory, live and terminated, in order.
+/// Reads every postcode of Great Britain in the directory, live and terminated, in order of
+/// postcode.
 ///
 /// The statistical area is an LSOA in England and Wales, and a data zone in Scotland. The sub-ICB
 /// location is a GSS code. The edition in the report is the year of the district codes for files
-/// since 2025 (`lad25cd`: `25`), and the month in the file name for earlier ones (`FEB 2023`).
+/// since 2025 (`lad25cd`: `25`), and the month in the file name for earlier files (`FEB 2023`).
 ///
 /// # Errors
 /// If a column is missing or occurs twice, a row is truncated, a postcode occurs twice, or no row
@@ -78,8 +81,8 @@ pub(crate) fn read(
     importer.finish()
 }
 
-/// Returns the names of the members to read: the whole directory in one file, or else its files by
-/// postcode area, or else the only CSV file.
+/// Returns the names of the members to read: the file with the whole directory, or else the files
+/// by postcode area, or else the only CSV file.
 fn select_members(source_files: &SourceFiles) -> Result<Vec<String>, ImportError> {
     let members = source_files.members();
     if members == [source_files.name()] {
@@ -102,7 +105,7 @@ fn select_members(source_files: &SourceFiles) -> Result<Vec<String>, ImportError
         ([one, other, ..], ..) => Err(ImportError::Conflict {
             file: member_label(source_files, other),
             line: 1,
-            what: format!("`{one}` is also a whole directory; name the one to read"),
+            what: format!("`{one}` is also a whole directory; give the path of the file to read"),
         }),
         ([], [_, ..], _) => Ok(area_files),
         ([], [], [only]) => Ok(vec![only.clone()]),
@@ -165,7 +168,7 @@ impl DirectoryImporter {
                 file: file.to_string(),
                 line: 1,
                 what: format!(
-                    "the files before it are of edition {}; use files of one edition",
+                    "the previous files are of edition {}; use files of one edition",
                     self.report.vintage.as_deref().unwrap_or_default()
                 ),
             });
@@ -186,7 +189,7 @@ impl DirectoryImporter {
         Ok(())
     }
 
-    /// Adds a warning, unless the file of another postcode area already caused the same one.
+    /// Adds a warning, unless the file of another postcode area already caused the same warning.
     fn warn_once(&mut self, warning: String) {
         if !self.report.warnings.contains(&warning) {
             self.report.warnings.push(warning);
@@ -206,9 +209,9 @@ impl DirectoryImporter {
     }
 }
 
-/// Converts a column name to lower case and removes `cd` and the year before it: `LAD25CD` becomes
-/// `lad`. Output areas, LSOAs and MSOAs occur for several censuses, so their names include the
-/// year: `lsoa21cd` becomes `lsoa21`.
+/// Converts a column name to lower case, and removes `cd` at its end with the year before it:
+/// `LAD25CD` becomes `lad`. A file may have output areas, LSOAs and MSOAs of several censuses, so
+/// the names of these columns keep the year: `lsoa21cd` becomes `lsoa21`.
 fn canonical_name(name: &str) -> String {
     let name = name
         .trim_start_matches('\u{feff}')
@@ -323,8 +326,8 @@ impl ColumnIndices {
     }
 
     /// Skips postcodes outside Great Britain. Northern Ireland is also recognised by its postcodes,
-    /// so that positions on the Irish Grid are never read as British ones because of a wrong
-    /// country code.
+    /// so that a wrong country code never causes a position on the Irish Grid to be read as a
+    /// position on the British National Grid.
     fn check_country(&self, row: &CsvRow<'_>, postcode: Postcode) -> Result<(), RowError> {
         match row.text(self.country) {
             _ if postcode.outcode().starts_with("BT") => Err(RowError::Skipped("Northern Ireland")),
@@ -358,7 +361,7 @@ impl ColumnIndices {
     }
 
     /// Parses the user type strictly: a reader that treats any text other than 0 as "large user"
-    /// would treat every postcode as one if the column were missing.
+    /// would treat every postcode as a large user if the column were missing.
     fn is_large_user(&self, row: &CsvRow<'_>) -> Result<bool, RowError> {
         match row.text(self.user_type) {
             "0" => Ok(false),
@@ -408,8 +411,8 @@ fn parse_finite(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// Parses a month. A blank means that the month is unknown or, for `doterm`, that the postcode is
-/// live.
+/// Parses a month. A blank cell means that the month is unknown or, for `doterm`, that the postcode
+/// is live.
 fn parse_month(text: &str) -> Result<Option<YearMonth>, ()> {
     match text {
         "" => Ok(None),
@@ -417,13 +420,13 @@ fn parse_month(text: &str) -> Result<Option<YearMonth>, ()> {
     }
 }
 
-/// Returns the GSS code, or `None` for a blank or a filler such as `S99999999`.
+/// Returns the GSS code, or `None` for a blank cell or a placeholder such as `S99999999`.
 fn parse_gss_code(text: &str) -> Option<String> {
     let is_filler = text.get(1..).is_some_and(|digits| digits == "99999999");
     (!text.is_empty() && !is_filler).then(|| text.to_string())
 }
 
-/// The postcodes whose two positions do not match.
+/// The rows in which the position in degrees does not match the easting and northing.
 #[derive(Default)]
 struct PositionMismatches {
     rows: AffectedRows,
@@ -468,13 +471,13 @@ mod tests {
     use super::super::rows::fixture::{self, TestSource};
     use super::*;
 
-    /// Published header rows.
+    /// The header rows of published files.
     const UNTIL_2024: &str = "pcd,pcd2,pcds,dointr,doterm,oscty,ced,oslaua,osward,parish,usertype,oseast1m,osnrth1m,osgrdind,oshlthau,nhser,ctry,rgn,streg,pcon,eer,teclec,ttwa,pct,itl,statsward,oa01,casward,park,lsoa01,msoa01,ur01ind,oac01,oa11,lsoa11,msoa11,wz11,sicbl,bua11,buasd11,ru11ind,oac11,lat,long,lep1,lep2,pfa,imd,calncv,icb,oa21,lsoa21,msoa21";
     const SINCE_2025: &str = "pcd7,pcd8,pcds,dointr,doterm,cty25cd,ced25cd,lad25cd,wd25cd,parncp25cd,usrtypind,east1m,north1m,gridind,hlth19cd,nhser24cd,ctry25cd,rgn25cd,ssr95cd,pcon24cd,eer20cd,educ23cd,ttwa15cd,pco19cd,itl25cd,wdstl05cd,oa01cd,wdcas03cd,npark16cd,lsoa01cd,msoa01cd,ruc01ind,oac01ind,oa11cd,lsoa11cd,msoa11cd,wz11cd,sicbl24cd,bua24cd,ruc11ind,oac11ind,lat,long,lep21cd1,lep21cd2,pfa23cd,imd20ind,cal24cd,icb23cd,oa21cd,lsoa21cd,msoa21cd,ruc21ind";
     const NSPL_2026: &str = "pcd7,pcd8,pcds,dointr,doterm,usrtypind,east1m,north1m,gridind,oa21cd,cty26cd,ced26cd,lad26cd,wd26cd,nhser24cd,ctry26cd,rgn26cd,pcon24cd,ttwa15cd,itl25cd,npark16cd,lsoa21cd,msoa21cd,wz11cd,sicbl26cd,bua24cd,ruc21ind,oac21ind,lat,long,lep21cd1,lep21cd2,pfa23cd,imd25ind,icb26cd";
     const NSPL_2020: &str = "pcd,pcd2,pcds,dointr,doterm,usertype,oseast1m,osnrth1m,osgrdind,oa11,cty,ced,laua,ward,hlthau,nhser,ctry,rgn,pcon,eer,teclec,ttwa,pct,nuts,park,lsoa11,msoa11,wz11,ccg,bua11,buasd11,ru11ind,oac11,lat,long,lep1,lep2,pfa,imd,calncv,stp";
 
-    /// Formats a row for a header row. Cells that are not given are blank.
+    /// Formats a row with the columns of a header row. Cells that are not given are blank.
     fn row(header: &str, cells: &[(&str, &str)]) -> String {
         let cell = |name: &str| {
             let name = canonical_name(name);
@@ -515,7 +518,7 @@ mod tests {
         ("long", "-2.746251"),
     ];
 
-    /// Returns [`LIVE`] with other cells.
+    /// Returns [`LIVE`] with some cells changed.
     fn with<'a>(changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
         let mut cells = changes.to_vec();
         cells.extend(LIVE);
@@ -551,7 +554,7 @@ mod tests {
         );
     }
 
-    /// Checks that the second of two rows, with these cells, is rejected.
+    /// Checks that a row with these changes to [`LIVE`] is rejected because of the column.
     #[track_caller]
     fn check_rejected(changes: &[(&str, &str)], column: &str) {
         let mut cells = changes.to_vec();
@@ -650,12 +653,12 @@ mod tests {
             let header = UNTIL_2024.replace(&format!(",{column},"), ",other,");
             check_file_error(
                 table(&header, &[LIVE.to_vec()]),
-                &format!("o.csv: no column `{expected}` in the header"),
+                &format!("o.csv: no column `{expected}` in the header row"),
             );
         }
         check_file_error(
             table("name,age", &[]),
-            "o.csv: no column `pcds, pcd7, pcd, pcd8, pcd2` in the header",
+            "o.csv: no column `pcds, pcd7, pcd, pcd8, pcd2` in the header row",
         );
     }
 
@@ -663,7 +666,7 @@ mod tests {
     fn duplicate_column_is_rejected() {
         check_file_error(
             table(&format!("{SINCE_2025},ctry24cd"), &[LIVE.to_vec()]),
-            "o.csv, line 1: `ctry25cd` and `ctry24cd` are both the column `ctry`; remove one of them",
+            "o.csv, line 1: `ctry25cd` and `ctry24cd` are both the column `ctry`; remove one of the two columns",
         );
     }
 
@@ -788,7 +791,7 @@ mod tests {
         let text = table(UNTIL_2024, &[LIVE.to_vec(), with(&[("pcds", "la11aa")])]);
         check_file_error(
             text,
-            "o.csv, line 3: postcode `LA1 1AA` is already in o.csv, line 2; remove one of them",
+            "o.csv, line 3: postcode `LA1 1AA` is already in o.csv, line 2; remove one of the two rows",
         );
     }
 
@@ -803,13 +806,13 @@ mod tests {
 
     #[test]
     fn directory_without_usable_rows_is_an_error() {
-        check_file_error("", "o.csv: none of its 0 rows could be used");
+        check_file_error("", "o.csv: no usable rows (0 rows read)");
         check_file_error(
             format!("{UNTIL_2024}\r\n"),
-            "o.csv: none of its 0 rows could be used",
+            "o.csv: no usable rows (0 rows read)",
         );
         let text = table(UNTIL_2024, &[with(&[("usertype", "")])]);
-        check_file_error(text, "o.csv: none of its 1 rows could be used");
+        check_file_error(text, "o.csv: no usable rows (1 rows read)");
     }
 
     #[test]
@@ -847,7 +850,7 @@ mod tests {
             read_all(fixture::folder(&two))
                 .expect_err("two")
                 .to_string(),
-            "published/ONSPD_MAY_2023_UK.csv, line 1: `ONSPD_FEB_2023_UK.csv` is also a whole directory; name the one to read"
+            "published/ONSPD_MAY_2023_UK.csv, line 1: `ONSPD_FEB_2023_UK.csv` is also a whole directory; give the path of the file to read"
         );
         let error = read_all(fixture::folder(&[("a.csv", "a\n"), ("b.csv", "b\n")]));
         assert_eq!(
@@ -867,7 +870,7 @@ mod tests {
         ]));
         assert_eq!(
             error.expect_err("two editions").to_string(),
-            "published/multi_csv/LE.csv, line 1: the files before it are of edition 25; use files of one edition"
+            "published/multi_csv/LE.csv, line 1: the previous files are of edition 25; use files of one edition"
         );
     }
 

@@ -24,24 +24,26 @@ pub(crate) enum PolygonImportError {
 /// The extensions of polygon files.
 const EXTENSIONS: [&str; 4] = [".geojson", ".json", ".shp", ".gpkg"];
 
-/// Reads the polygons at the path and validates every feature. Rings with the wrong orientation are
-/// reversed; [`PolygonFile::reoriented`] names their features.
+/// Reads the polygon file at the path and validates every feature. Rings with the wrong orientation
+/// are reversed; [`PolygonFile::reoriented`] names the features with such rings.
 ///
-/// `layer` selects a layer of a GeoPackage, or a file of a folder or archive by its name, with or
-/// without its extension. It is required if there is more than one.
+/// `layer` selects a layer of a GeoPackage, or a file of a folder or archive, by its name with or
+/// without its extension. `layer` is required if there is more than one layer or file to choose
+/// from.
 ///
 /// # Errors
-/// If the format is not one of those above, `layer` does not select one file or layer, the file
-/// cannot be read, or a feature is not valid.
+/// If the format is not GeoJSON, Shapefile or GeoPackage, `layer` does not select exactly one file
+/// or layer, the file cannot be read, or a feature is not valid.
 pub(crate) fn read(path: &Path, layer: Option<&str>) -> Result<PolygonFile, PolygonImportError> {
     Ok(read_unvalidated(path, layer)?.validated()?)
 }
 
-/// Reads polygons like [`read`], from a file that stores some holes as parts of the feature: a part
-/// inside another part becomes a hole. Also returns the labels of the features that were changed.
+/// Reads polygons as [`read`] does, but from a file that stores some holes as parts of the feature:
+/// a part inside another part becomes a hole. Also returns the labels of the features that were
+/// changed.
 ///
 /// # Errors
-/// As for [`read`].
+/// If [`read`] would return an error.
 pub(crate) fn read_with_nested_parts(
     path: &Path,
     layer: Option<&str>,
@@ -115,8 +117,7 @@ fn read_member(
     }
 }
 
-/// Returns the name of the member to read: the only one with polygons, or the one that `layer`
-/// names.
+/// Returns the name of the member to read: the only polygon file, or the file that `layer` names.
 fn select_member(
     source_files: &SourceFiles,
     layer: Option<&str>,
@@ -132,7 +133,7 @@ fn select_member(
     match (named.as_slice(), candidates.as_slice(), layer) {
         ([only], _, _) => Ok((**only).clone()),
         ([], [only], None) => Ok((*only).clone()),
-        // The layer may be inside the GeoPackage.
+        // `layer` may be the name of a layer inside the GeoPackage.
         ([], [only], Some(_)) if polygon_extension(only) == Some(".gpkg") => Ok((*only).clone()),
         ([], [], _) => Err(no_polygon_file(&source_files.name())),
         _ => {
@@ -140,7 +141,7 @@ fn select_member(
             Err(PolygonImportError::Polygons(PolygonError::File {
                 file: source_files.name(),
                 reason: format!(
-                    "name one of its files as the layer; it has `{}`",
+                    "`layer` must name one of these files: `{}`",
                     names.join("`, `")
                 ),
             }))
@@ -170,7 +171,7 @@ fn no_polygon_file(source_name: &str) -> PolygonImportError {
     })
 }
 
-/// Reads a Shapefile, given a function that reads the part with an extension.
+/// Reads a Shapefile, given a function that reads the part with a given extension.
 fn read_shapefile(
     file: &str,
     shp: &str,
@@ -181,7 +182,7 @@ fn read_shapefile(
         Some(bytes) => Ok(bytes),
         None => Err(PolygonImportError::Polygons(PolygonError::File {
             file: file.to_string(),
-            reason: format!("a Shapefile needs the file `{stem}{ending}` beside it"),
+            reason: format!("a Shapefile needs the file `{stem}{ending}` in the same folder"),
         })),
     };
     let (shp, dbf, prj) = (required(".shp")?, required(".dbf")?, required(".prj")?);
@@ -195,7 +196,7 @@ fn read_shapefile(
     Ok(PolygonFile::from_shapefile(file, &parts)?)
 }
 
-/// Reads the file beside `path` with this extension, in lower or upper case.
+/// Reads the file that has the path `path` with this extension, in lower or upper case.
 fn read_sibling(path: &Path, ending: &str) -> Result<Option<Vec<u8>>, ImportError> {
     let without_dot = ending.trim_start_matches('.');
     for ending in [without_dot.to_string(), without_dot.to_ascii_uppercase()] {
@@ -247,7 +248,7 @@ mod tests {
         )
     }
 
-    /// Encodes the `.shp` and `.dbf` of polygons, with the given rings in reverse and a name in
+    /// Encodes polygons as `.shp` and `.dbf` files. Reverses the rings, and encodes the name in
     /// Latin-1.
     fn shp_and_dbf(polygons: &[&[&[[f64; 2]]]]) -> (Vec<u8>, Vec<u8>) {
         let (mut shp, mut dbf) = (Cursor::new(Vec::new()), Cursor::new(Vec::new()));
@@ -341,13 +342,14 @@ mod tests {
         }
         let error = read(&path, None).expect_err("a choice").to_string();
         assert!(
-            error.contains("name one of its files as the layer"),
+            error.contains("`layer` must name one of these files"),
             "{error}"
         );
         assert!(read(&path, Some("z")).is_err());
     }
 
-    /// Returns the vertices of the first feature, independent of where each ring starts.
+    /// Returns the vertices of the first feature, sorted so that the start of each ring does not
+    /// matter.
     fn sorted_vertices(file: &PolygonFile) -> Vec<(i64, i64)> {
         let mut vertices: Vec<_> = file.features[0].polygons.concat().concat();
         vertices.sort_unstable();
@@ -388,7 +390,7 @@ mod tests {
             .expect_err("an unsupported code page")
             .to_string();
         assert!(
-            error.starts_with("a.shp: its .cpg says `Big5`; it should say UTF-8"),
+            error.starts_with("a.shp: its .cpg names `Big5`; it should name UTF-8"),
             "{error}"
         );
         let mut ansi = dbf.clone();
@@ -404,7 +406,10 @@ mod tests {
         let error = read(&path.join("a.shp"), None)
             .expect_err("no .prj")
             .to_string();
-        assert_eq!(error, "a.shp: a Shapefile needs the file `a.prj` beside it");
+        assert_eq!(
+            error,
+            "a.shp: a Shapefile needs the file `a.prj` in the same folder"
+        );
         let (_folder, path) = folder(&[("a.txt", b"x")]);
         assert!(read(&path, None).is_err());
         assert!(read(&path.join("a.txt"), None).is_err());
@@ -434,12 +439,12 @@ mod tests {
             .to_string();
         assert_eq!(
             error,
-            "a.shp: its .shp has 2 shapes but its .dbf has 1 records; they should be equal"
+            "a.shp: its .shp has 2 shapes but its .dbf has 1 records; the numbers should be equal"
         );
         assert!(import_parts(&one, &dbf).is_err());
     }
 
-    /// No damaged byte of a Shapefile may cause a panic.
+    /// A Shapefile with a damaged byte must not cause a panic.
     #[test]
     fn damaged_shapefiles_do_not_panic() {
         let (shp, dbf) = shp_and_dbf(&[&[&SQUARE]]);
@@ -571,7 +576,7 @@ mod tests {
     #[test]
     fn real_files_are_imported() {
         let Some(folder) = std::env::var_os("CATCHMENT_REAL_DATA").map(PathBuf::from) else {
-            eprintln!("skipped: CATCHMENT_REAL_DATA names no folder");
+            eprintln!("skipped: set CATCHMENT_REAL_DATA to the folder of published files");
             return;
         };
         for (name, features, crs) in [
@@ -596,7 +601,8 @@ mod tests {
         }
     }
 
-    /// The LSOAs of 2011, as published by ONS, have three enclaves like this one.
+    /// The LSOAs of 2011, as published by ONS, have three holes that are stored as parts, as in
+    /// this test.
     #[test]
     fn nested_part_is_an_error_unless_read_as_a_hole() {
         let square = |value: f64, side: f64| {

@@ -1,5 +1,5 @@
 //! A table of postcodes with positions, periods and statistical areas, in the format of
-//! `data/source`:
+//! `data/source/postcodes.csv`:
 //! `postcode,easting,northing,code_point_quality,status,introduced,terminated,lsoa11cd,sub_icb`.
 //! Months are `YYYYMM`; positions are metres on the British National Grid.
 

@@ -1,5 +1,6 @@
 //! GP practices, their premises and successions, in the format of the tables in `data/source`,
-//! which are compiled from NHS ODS. Dates are `YYYYMMDD`; a close date is the last day.
+//! which are compiled from NHS ODS. Dates are `YYYYMMDD`; a close date is the last day on which the
+//! practice was open.
 
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -65,9 +66,9 @@ pub(crate) fn read_practices(file: &str, bytes: &[u8]) -> Result<Vec<PracticeRec
 
 const PREMISES_COLUMNS: &[&str] = &["ods_code", "kind", "postcode", "easting", "northing"];
 
-/// Reads all premises, in order of ODS code, the main ones first. Kinds are `main`, `branch(…)`,
-/// `branch(…) of CODE` and `predecessor CODE`. The last two are premises that the listed practice
-/// took over with another practice.
+/// Reads all premises, in order of the practice's ODS code, with the main premises of each practice
+/// first. Kinds are `main`, `branch(…)`, `branch(…) of CODE` and `predecessor CODE`. The last two
+/// kinds are premises of another practice that the practice took over.
 pub(crate) fn read_premises(file: &str, bytes: &[u8]) -> Result<Vec<Premises>, TableError> {
     let mut rows = CsvTable::open(file, bytes, PREMISES_COLUMNS)?.read(|row| {
         Ok(Premises {
@@ -90,7 +91,7 @@ fn parse_premises_kind(words: &str) -> Result<PremisesKind, &'static str> {
     } else if words.starts_with("branch") {
         Ok(PremisesKind::Branch)
     } else {
-        Err("main, branch(YEAR), branch(YEAR) of CODE or predecessor CODE")
+        Err("must be main, branch(YEAR), branch(YEAR) of CODE or predecessor CODE")
     }
 }
 

@@ -1,6 +1,6 @@
-//! Patients registered at a GP practice, by practice and LSOA, published quarterly by NHS England:
-//! `gp-reg-pat-prac-lsoa-all.csv`, as a single file or in an archive with `…-male.csv` and
-//! `…-female.csv`.
+//! The numbers of patients registered at GP practices, by practice and LSOA, published quarterly by
+//! NHS England: `gp-reg-pat-prac-lsoa-all.csv`, as a single file or in an archive with `…-male.csv`
+//! and `…-female.csv`.
 //!
 //! The last column is called `Number of Patients` or `NUMBER_OF_PATIENTS`. In a table exported from
 //! R it is called `Number.of.Patients`, and the first column contains row numbers. Small numbers
@@ -16,8 +16,8 @@ use super::rows::{
 use super::{ImportError, ImportReport, SourceFiles};
 use crate::domain::{OdsCode, SuppressionRule, date_from_iso};
 
-/// The maximum number of patients of one practice in one LSOA. A larger number is an error: an LSOA
-/// has a few thousand people. The sum of two such numbers fits in a `u32`.
+/// The maximum number of patients of one practice in one LSOA. A row with a larger number is
+/// rejected: an LSOA has a few thousand people. The sum of two such numbers fits in a `u32`.
 const PATIENTS_MAX: u32 = 1_000_000;
 
 /// The number of patients of a practice who live in a statistical area.
@@ -31,9 +31,9 @@ pub(crate) struct RegistrationCount {
 
 /// Reads the counts for every practice and every LSOA in England, in order of practice and LSOA.
 ///
-/// Uses the rows for both sexes together. If there are no such rows, adds up the rows for men and
-/// women, with a warning in the report. The edition in the report is the date of the extract, such
-/// as `2020-04-01`.
+/// Uses the rows for both sexes together (`ALL`). If there are no such rows, adds up the rows for
+/// men and women, and adds a warning to the report. The edition in the report is the date of the
+/// extract, such as `2020-04-01`.
 ///
 /// # Errors
 /// If a column is missing, a row is truncated, the same practice and LSOA occur twice, there are
@@ -56,7 +56,7 @@ pub(crate) fn read(
 }
 
 /// Returns the names of the members to read: a single file whatever its name; in a folder or
-/// archive the table for both sexes, or else the tables for each.
+/// archive, the table for both sexes together, or else the table for each sex.
 fn select_members(source_files: &SourceFiles) -> Result<Vec<String>, ImportError> {
     let members = source_files.members();
     if members == [source_files.name()] {
@@ -155,7 +155,8 @@ impl RegistrationImporter {
                 file: row.file.to_string(),
                 line: row.line,
                 what: format!(
-                    "column `EXTRACT_DATE`: `{written}`, but `{first}` before; use one extract"
+                    "column `EXTRACT_DATE`: `{written}` differs from `{first}` in earlier rows; use \
+                     one extract"
                 ),
             }),
             Some(_) => Ok(()),
@@ -188,7 +189,8 @@ impl RegistrationImporter {
         Ok((sum_by_practice_and_lsoa(self.rows), self.report))
     }
 
-    /// Retains only the rows for both sexes or, without such rows, the rows for each sex.
+    /// Retains only the rows for both sexes together or, if there are no such rows, the rows for
+    /// each sex.
     fn choose_sexes(&mut self) -> Result<(), ImportError> {
         let has = |sex| self.rows.iter().any(|row| row.sex == sex);
         let expected = match (has(Sex::All), has(Sex::Male), has(Sex::Female)) {
@@ -217,7 +219,8 @@ impl RegistrationImporter {
     }
 }
 
-/// Returns one record for each practice and LSOA, in order, with the sum of its rows.
+/// Returns one record for each practice and LSOA, in order, with the sum of the patients in its
+/// rows.
 fn sum_by_practice_and_lsoa(mut rows: Vec<RegistrationRow>) -> Vec<RegistrationCount> {
     rows.sort_unstable_by_key(|row| (row.practice, row.lsoa, row.sex));
     rows.chunk_by(|one, next| (one.practice, one.lsoa) == (next.practice, next.lsoa))
@@ -276,7 +279,7 @@ impl ColumnIndices {
         patients
             .filter(|patients| *patients <= PATIENTS_MAX)
             .ok_or(RowError::Rejected(
-                "column `NUMBER_OF_PATIENTS`: must be a whole number, at most a million",
+                "column `NUMBER_OF_PATIENTS`: must be a whole number of at most 1,000,000",
             ))
     }
 }
@@ -292,9 +295,9 @@ fn parse_sex(text: &str) -> Result<Sex, RowError> {
     }
 }
 
-/// Returns the numeric part of the code of an LSOA in England: `E01019293` becomes 19293. Other
-/// values are skipped: an LSOA in Wales, a data zone in Scotland, and for an address without an
-/// LSOA a blank, `CLOSED` or `NO2011` (no LSOA of that year).
+/// Returns the numeric part of the code of an LSOA in England: `E01019293` becomes 19293. Rows with
+/// an LSOA in Wales or a data zone in Scotland are skipped, as are rows for addresses without an
+/// LSOA, in which the code is blank, `CLOSED` or `NO2011` (no LSOA of that year).
 fn parse_lsoa(text: &str) -> Result<u32, RowError> {
     let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
     let code = text.to_ascii_uppercase();
@@ -414,11 +417,11 @@ mod tests {
     fn a_missing_column_is_named() {
         check_file_error(
             "PUBLICATION,EXTRACT_DATE,PRACTICE_CODE,LSOA_CODE,SEX\na,01APR2020,A82003,E01024873,ALL\n",
-            "g.csv: no column `number_of_patients` in the header",
+            "g.csv: no column `number_of_patients` in the header row",
         );
         check_file_error(
             row("E01024873", "ALL", "1"),
-            "g.csv: no column `extract_date` in the header",
+            "g.csv: no column `extract_date` in the header row",
         );
     }
 
@@ -531,7 +534,7 @@ mod tests {
         let once = row("E01024873", "ALL", "1");
         check_file_error(
             format!("{UNTIL_2025}{once}{}", row("E01024873", "ALL", "2")),
-            "g.csv, line 3: practice `A82003` with LSOA `E01024873` is already in g.csv, line 2; remove one of them",
+            "g.csv, line 3: practice `A82003` with LSOA `E01024873` is already in g.csv, line 2; remove one of the two rows",
         );
     }
 
@@ -541,7 +544,7 @@ mod tests {
         let later = row("E01024874", "ALL", "1").replace("01APR2020", "01JUL2020");
         check_file_error(
             format!("{UNTIL_2025}{first}{later}"),
-            "g.csv, line 3: column `EXTRACT_DATE`: `01JUL2020`, but `01APR2020` before; use one extract",
+            "g.csv, line 3: column `EXTRACT_DATE`: `01JUL2020` differs from `01APR2020` in earlier rows; use one extract",
         );
         check_file_error(
             format!("{UNTIL_2025}{}", first.replace("01APR2020", "31APR2020")),
@@ -567,11 +570,11 @@ mod tests {
 
     #[test]
     fn table_without_usable_rows_is_an_error() {
-        check_file_error("", "g.csv: none of its 0 rows could be used");
-        check_file_error(UNTIL_2025, "g.csv: none of its 0 rows could be used");
+        check_file_error("", "g.csv: no usable rows (0 rows read)");
+        check_file_error(UNTIL_2025, "g.csv: no usable rows (0 rows read)");
         check_file_error(
             format!("{UNTIL_2025}{}", row("CLOSED", "ALL", "9")),
-            "g.csv: none of its 1 rows could be used",
+            "g.csv: no usable rows (1 rows read)",
         );
         check_file_error(
             format!("{UNTIL_2025}{}GP_PRAC", row("E01024873", "ALL", "9")),

@@ -1,5 +1,5 @@
-//! Import reports and errors: the number of rows that were read, kept, skipped and rejected, and
-//! why.
+//! Import reports, which count the rows that were read, kept, skipped and rejected, and import
+//! errors.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,11 +13,11 @@ const LOCATIONS_LISTED_MAX: usize = 10;
 pub(crate) struct ImportReport {
     /// The name of the file, folder or archive.
     pub(crate) source: String,
-    /// The edition, where the file states it: `25` for columns such as `lad25cd`.
+    /// The edition, if the file states it: `25` for columns such as `lad25cd`.
     pub(crate) vintage: Option<String>,
     /// The number of rows or features read.
     pub(crate) read: u64,
-    /// The number of them that became records.
+    /// The number of rows or features that became records.
     pub(crate) kept: u64,
     /// The number of valid rows that were skipped as out of scope or duplicate, by reason.
     pub(crate) skipped: BTreeMap<&'static str, u64>,
@@ -27,12 +27,12 @@ pub(crate) struct ImportReport {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Rows with the same problem: how many there are, and where the first of them are.
+/// The rows with the same problem: their number, and the locations of the first rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct AffectedRows {
     /// The number of rows.
     pub(crate) count: u64,
-    /// The locations of the first of them: file and line number, from 1.
+    /// The locations of the first rows: the file and the line number, counted from 1.
     pub(crate) first_locations: Vec<(String, u64)>,
 }
 
@@ -100,8 +100,8 @@ impl fmt::Display for ImportReport {
     }
 }
 
-/// The error for a published file that cannot be used at all. An invalid row is not such an error:
-/// it is counted in the [`ImportReport`].
+/// The error for a published file that cannot be used at all. An invalid row does not cause this
+/// error; it is counted in the [`ImportReport`].
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ImportError {
     /// The file does not exist, or cannot be read.
@@ -113,7 +113,7 @@ pub(crate) enum ImportError {
         source: std::io::Error,
     },
     /// The header row lacks a column.
-    #[error("{file}: no column `{column}` in the header")]
+    #[error("{file}: no column `{column}` in the header row")]
     MissingColumn {
         /// The file.
         file: String,
@@ -131,7 +131,7 @@ pub(crate) enum ImportError {
         expected: String,
     },
     /// No row became a record.
-    #[error("{source_name}: none of its {read} rows could be used")]
+    #[error("{source_name}: no usable rows ({read} rows read)")]
     Empty {
         /// The name of the file, folder or archive.
         source_name: String,
@@ -151,7 +151,7 @@ pub(crate) enum ImportError {
     Conflict {
         /// The file.
         file: String,
-        /// The line number of the second of them, from 1.
+        /// The number of the line in which the contradiction was found, counted from 1.
         line: u64,
         /// The contradiction.
         what: String,

@@ -1,6 +1,6 @@
 //! Members of community resilience groups, in the format of `data/source/resilience_groups.csv`:
 //! `member,group_id,group_name,kind,as_published,source`. A blank group means that the source does
-//! not name one for the member.
+//! not name a group for the member.
 
 use crate::dataset::TableError;
 use crate::dataset::table::CsvTable;
@@ -13,7 +13,7 @@ pub(crate) struct GroupMemberRecord {
     pub(crate) group: Option<GroupRecord>,
 }
 
-/// The group of a row.
+/// The group that a row names.
 #[derive(Debug, Clone)]
 pub(crate) struct GroupRecord {
     pub(crate) id: String,

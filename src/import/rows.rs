@@ -1,4 +1,4 @@
-//! Streaming reader of published CSV files. A national directory has gigabytes.
+//! Streaming reader of published CSV files, which may be as large as 2 GiB.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -12,7 +12,7 @@ use super::{ImportError, ImportReport, SourceFiles};
 /// closed: the longest rows of the published files are shorter than a kilobyte.
 const ROW_BYTES_MAX: usize = 1 << 20;
 
-/// A stream of the rows of a CSV file. All rows must have as many cells as the first.
+/// A stream of the rows of a CSV file. All rows must have as many cells as the first row.
 pub(super) struct CsvRows<R> {
     file: String,
     reader: Reader<LineTracker<R>>,
@@ -64,7 +64,7 @@ impl<R: Read> CsvRows<R> {
     /// Reads the first row as the header row, and converts each column name with `canonical`.
     ///
     /// # Errors
-    /// If the file has no rows.
+    /// If the file has no rows or cannot be read.
     pub(super) fn read_header(
         &mut self,
         canonical: impl Fn(&str) -> String,
@@ -184,7 +184,8 @@ impl HeaderRow {
                         file: self.file.clone(),
                         line: 1,
                         what: format!(
-                            "`{}` and `{}` are both the column `{name}`; remove one of them",
+                            "`{}` and `{}` are both the column `{name}`; remove one of the two \
+                             columns",
                             self.original[first], self.original[second]
                         ),
                     });
@@ -220,7 +221,7 @@ impl RowError {
     }
 }
 
-/// A check that keys are unique. It records where each key was read, for the error message.
+/// A check that keys are unique. The check records where each key was read, for the error message.
 pub(super) struct DuplicateCheck<K> {
     files: Vec<String>,
     locations: HashMap<K, (usize, u64)>,
@@ -234,7 +235,7 @@ impl<K: Eq + Hash> DuplicateCheck<K> {
         }
     }
 
-    /// Adds the key of a row; `describe` names it in the error message.
+    /// Adds the key of a row. `describe` returns a description of the key for the error message.
     ///
     /// # Errors
     /// If the key was added before.
@@ -254,7 +255,7 @@ impl<K: Eq + Hash> DuplicateCheck<K> {
                 file: row.file.to_string(),
                 line: row.line,
                 what: format!(
-                    "{} is already in {}, line {line}; remove one of them",
+                    "{} is already in {}, line {line}; remove one of the two rows",
                     describe(),
                     self.files[file]
                 ),
@@ -263,7 +264,8 @@ impl<K: Eq + Hash> DuplicateCheck<K> {
     }
 }
 
-/// Returns the name of a source's member for messages, with its folder or archive if it has one.
+/// Returns the name of a member for messages. If the source is a folder or archive, the name of the
+/// source comes first.
 pub(super) fn member_label(source_files: &SourceFiles, member: &str) -> String {
     match source_files.name() {
         name if name == member => name,
@@ -385,7 +387,7 @@ pub(super) mod fixture {
             .map(|folder| PathBuf::from(folder).join(name))
             .filter(|path| path.exists());
         if found.is_none() {
-            eprintln!("skipped: CATCHMENT_REAL_DATA names no folder with {name}");
+            eprintln!("skipped: set CATCHMENT_REAL_DATA to a folder that contains {name}");
         }
         found.map(|path| SourceFiles::open(&path).expect("a published file"))
     }

@@ -12,12 +12,12 @@ use zip::result::ZipError;
 use super::ImportError;
 
 /// The maximum decompressed size of an archive member. The largest published file, a national
-/// directory, has 2 GiB.
+/// directory, has a size of 2 GiB.
 const MEMBER_BYTES_MAX: u64 = 8 << 30;
 /// The maximum decompressed size of a file that is read into memory.
 const IN_MEMORY_BYTES_MAX: u64 = 2 << 30;
 /// The maximum compression ratio of an archive member, as a guard against decompression bombs.
-/// Published tables have a ratio of about 20; deflate allows 1,032.
+/// Published tables have a ratio of about 20; the maximum ratio of deflate is 1,032.
 const RATIO_MAX: u64 = 150;
 /// The decompressed size up to which the compression ratio is not limited.
 const RATIO_CHECKED_FROM_BYTES: u64 = 64 << 20;
@@ -78,7 +78,7 @@ impl SourceFiles {
         SourceFiles { bytes_read, ..self }
     }
 
-    /// Returns the name for reports.
+    /// Returns the name of the file, folder or archive, for reports.
     pub(crate) fn name(&self) -> String {
         self.path
             .file_name()
@@ -87,8 +87,8 @@ impl SourceFiles {
             .into_owned()
     }
 
-    /// Returns the names of its files, in order. If the source is a single file, that is the only
-    /// member.
+    /// Returns the names of the source's files, in order. If the source is a single file, that file
+    /// is the only member.
     pub(crate) fn members(&self) -> Vec<String> {
         match &self.container {
             Container::File => vec![self.name()],
@@ -139,7 +139,7 @@ impl SourceFiles {
 ///
 /// # Errors
 /// If the file cannot be read, is larger than 2 GiB, or is not a regular file: opening a pipe would
-/// block until it has a writer, and a device may have no end.
+/// block until it has a writer, and reading a device may never end.
 pub(crate) fn read_whole_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     LimitedReader::new(open_file(path)?, IN_MEMORY_BYTES_MAX).read_to_end(&mut bytes)?;
@@ -158,7 +158,8 @@ fn not_a_file() -> io::Error {
     io::Error::other("it is a pipe, a device or a socket; expected a file or a folder")
 }
 
-/// A reader that returns an error, rather than the end of the input, beyond a limit.
+/// A reader that returns an error if the input is longer than a limit, instead of ending at the
+/// limit.
 pub(super) struct LimitedReader<R> {
     input: io::Take<R>,
     limit: u64,

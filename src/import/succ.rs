@@ -7,8 +7,8 @@
 //!
 //! The effective date becomes [`PracticeSuccession::from`], the first day with the successor. A
 //! practice's close date in `epraccur` is its last day, so the effective date is usually the day
-//! after it. Some successions take effect on the close date itself, and some much later; the
-//! importer does not correct this.
+//! after the close date. Some successions take effect on the close date itself, and some much
+//! later; the importer does not correct this.
 
 use std::collections::BTreeSet;
 
@@ -22,10 +22,10 @@ const EFFECTIVE: usize = 3;
 const COLUMN_COUNT: usize = 5;
 
 /// Reads every succession of the files, in order of old code, date and new code. Duplicate rows
-/// give one succession.
+/// become one succession.
 ///
 /// # Errors
-/// If a file has a header row or other columns, or there are no successions.
+/// If a file has a header row or a different number of columns, or there are no successions.
 pub(crate) fn read(
     sources: &mut [&mut SourceFiles],
 ) -> Result<(Vec<PracticeSuccession>, ImportReport), ImportError> {
@@ -58,7 +58,8 @@ pub(crate) fn read(
     Ok((successions.collect(), report))
 }
 
-/// Returns the names of the files that start with `succ`. A single file may have any name.
+/// Returns the names of the CSV files whose names start with `succ`. A single file may have any
+/// name.
 fn select_members(source_files: &SourceFiles) -> Result<Vec<String>, ImportError> {
     let mut members = source_files.members();
     if members.len() == 1 && members[0] == source_files.name() {
@@ -77,8 +78,7 @@ fn select_members(source_files: &SourceFiles) -> Result<Vec<String>, ImportError
     Ok(members)
 }
 
-/// The old code, the first day of the new one, and the new code. Rows with the same key are
-/// duplicates.
+/// The old code, the effective date and the new code. Rows with the same key are duplicates.
 type SuccessionKey = (OdsCode, jiff::civil::Date, OdsCode);
 
 fn read_file(
@@ -113,7 +113,7 @@ fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
         line: row.line,
         expected: format!(
             "expected 5 columns without a header row: two ODS codes, a reason, a date written \
-             YYYYMMDD and an indicator; this row has {} and starts with `{}`",
+             YYYYMMDD and an indicator; this row has {} columns and starts with `{}`",
             row.len(),
             row.text(OLD)
         ),

@@ -601,7 +601,7 @@ fn parse_provenance(entry: &LayerEntry) -> Result<Provenance, IndexError> {
     let provenance = entry.provenance.parse();
     provenance.map_err(|expected: UnknownKeyword| IndexError::Manifest {
         what: format!("provenance of layer `{}`", entry.id),
-        reason: format!("must be {expected}"),
+        reason: expected.to_string(),
     })
 }
 

@@ -334,7 +334,7 @@ fn contradictory_tables_are_rejected_with_their_position() {
     );
     check_rejected(
         &shapefile_fixture().replace("postcodes.csv", ",user\n", ",users\n"),
-        &["postcodes.csv", "no column `user` in the header"],
+        &["postcodes.csv", "no column `user` in the header row"],
     );
     check_rejected(
         &shapefile_fixture().replace("postcodes.csv", ",large\n", ",small\n"),
@@ -342,7 +342,7 @@ fn contradictory_tables_are_rejected_with_their_position() {
     );
     check_rejected(
         &shapefile_fixture().replace("practices.csv", ",closed,", ",shut,"),
-        &["practices.csv", "no column `closed` in the header"],
+        &["practices.csv", "no column `closed` in the header row"],
     );
     check_rejected(
         &shapefile_fixture().replace("practices.csv", ",closed,1974", ",shut,1974"),
@@ -372,7 +372,7 @@ fn contradictory_tables_are_rejected_with_their_position() {
     mercator.files.insert("areas/icc.prj".into(), wkt.into());
     check_rejected(
         &mercator,
-        &["areas/icc.shp", ".prj should say British National Grid"],
+        &["areas/icc.shp", ".prj should name British National Grid"],
     );
 }
 
@@ -471,7 +471,7 @@ fn failed_builds_report_the_position_and_keep_the_old_dataset() {
     let source_copy = SourceCopy::without_golden_queries;
     check_build_fails(
         &source_copy().replace("source/practices.csv", "list_size_2021", "list_size"),
-        &["source/practices.csv: no column `list_size_2021` in the header"],
+        &["source/practices.csv: no column `list_size_2021` in the header row"],
     );
     check_build_fails(
         &source_copy().replace(

@@ -23,7 +23,8 @@ pub(super) fn detected_line(detected: &DetectedFormat) -> String {
     parts.extend(columns);
     if detected.column_mapping.practice.is_none() {
         parts.push(
-            "no practice codes found, so the registration columns are empty (--practice-column)"
+            "no practice codes found, so the registration columns are empty (name the column with \
+             --practice-column)"
                 .into(),
         );
     }
@@ -196,7 +197,7 @@ pub(super) struct BatchManifest<'m> {
     pub(super) request: &'m BatchRequest,
     pub(super) detected: &'m DetectedFormat,
     pub(super) summary: &'m BatchSummary,
-    /// The suppression rule of its counts, as in the summary.
+    /// The suppression rule of the counts in the manifest, which is also the rule of the summary.
     pub(super) suppression: SuppressionRule,
     /// The file name without the folder; `None` for standard input.
     pub(super) input: (Option<String>, Fingerprint),
@@ -206,8 +207,8 @@ pub(super) struct BatchManifest<'m> {
 impl BatchManifest<'_> {
     /// Returns the manifest as JSON.
     ///
-    /// It has no data of rows, and no time, host or thread count: the same input and dataset give
-    /// the same manifest.
+    /// The manifest contains no data from rows, and no time, host or thread count: the same input
+    /// and dataset result in the same manifest.
     pub(super) fn json(&self) -> String {
         let detected = self.detected;
         let count = |count| self.suppression.apply(count);
