@@ -5,14 +5,13 @@ use std::borrow::Cow;
 
 use jiff::civil::Date;
 
-use super::cache::StringInterner;
 use super::cell_format::{CellFormat, SEPARATOR};
 use super::columns::{AreaText, CommunityFact, LocationFact, OutputColumn, PracticeFact};
 use super::layout::OutputLayout;
 use crate::domain::{InvalidOdsCode, InvalidPostcode, Layer, LookupStatus, OdsCode, Postcode};
 use crate::index::{
     AnswerNote, AreaMatch, Index, LayerResult, LocateAnswer, LocateQuery, Locator,
-    PracticeRegistration, RegisteredPractice, UnknownReason, areas_of_layer,
+    PracticeRegistration, RegisteredPractice, UnknownReason, areas_of_layer, community_ids,
 };
 use crate::request::InvalidRequest;
 
@@ -86,8 +85,8 @@ pub(super) struct ResidenceCells {
     pub(super) runs: CellRuns,
     /// The index of the status in [`STATUSES`].
     pub(super) status_index: usize,
-    /// The id of the facts on which the agreement with a registration depends.
-    pub(super) agreement_key: usize,
+    /// The ids of the communities, which are compared with those of the registration.
+    pub(super) communities: Vec<String>,
     /// The id and the name of each Integrated Care Community.
     pub(super) iccs: Vec<(String, String)>,
     pub(super) is_not_yet_introduced: bool,
@@ -97,8 +96,10 @@ pub(super) struct ResidenceCells {
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct RegistrationCells {
     pub(super) runs: CellRuns,
-    /// The id of the facts on which the agreement with a residence depends.
-    pub(super) agreement_key: usize,
+    /// The ids of the communities, which are compared with those of the residence.
+    pub(super) communities: Vec<String>,
+    /// Whether the practice is known and belongs to no community.
+    pub(super) is_outside_communities: bool,
     /// The id and the name of each Integrated Care Community.
     pub(super) iccs: Vec<(String, String)>,
     /// Whether the practice belongs to a community, whose groups then take precedence over those of
@@ -184,7 +185,6 @@ impl ResidenceCells {
     pub(super) fn new(
         index: &Index,
         layout: &OutputLayout,
-        agreement_keys: &StringInterner,
         location: &RowLocation,
         day: Date,
     ) -> ResidenceCells {
@@ -225,7 +225,9 @@ impl ResidenceCells {
         ResidenceCells {
             runs: CellRuns::new(runs, reason, &groups_reason(&answer.residence)),
             status_index: status_index(status),
-            agreement_key: agreement_keys.intern(&community_ids(&answer.residence)),
+            communities: community_ids(&answer.residence)
+                .map(str::to_string)
+                .collect(),
             iccs: iccs_in(&answer.residence),
             is_not_yet_introduced: answer.notes.contains(&AnswerNote::NotYetIntroduced),
         }
@@ -238,16 +240,14 @@ impl ResidenceCells {
 
 impl RegistrationCells {
     /// Returns the registration cells for an input file that has no practice column.
-    pub(super) fn not_requested(
-        layout: &OutputLayout,
-        agreement_keys: &StringInterner,
-    ) -> RegistrationCells {
+    pub(super) fn not_requested(layout: &OutputLayout) -> RegistrationCells {
         let runs = layout.write_runs(&layout.registration_runs, |out, _, name| {
             layout.format.write_null(out, name);
         });
         RegistrationCells {
             runs: CellRuns::new(runs, "", ""),
-            agreement_key: agreement_keys.intern("not requested"),
+            communities: Vec::new(),
+            is_outside_communities: false,
             iccs: Vec::new(),
             has_community: false,
             closes_on: false,
@@ -258,7 +258,6 @@ impl RegistrationCells {
     pub(super) fn new(
         index: &Index,
         layout: &OutputLayout,
-        agreement_keys: &StringInterner,
         practice: Result<OdsCode, InvalidOdsCode>,
         day: Date,
     ) -> RegistrationCells {
@@ -304,13 +303,13 @@ impl RegistrationCells {
             .collect();
         premises_postcodes.sort_unstable();
         premises_postcodes.dedup();
-        let ids = community_ids(areas);
+        let communities: Vec<String> = community_ids(areas).map(str::to_string).collect();
         let reason = registration_reason(registration);
         RegistrationCells {
             runs: CellRuns::new(runs, &reason, &groups_reason(areas)),
-            has_community: !ids.is_empty(),
-            agreement_key: agreement_keys
-                .intern(&format!("{ids}|{}", registration_key(registration))),
+            has_community: !communities.is_empty(),
+            communities,
+            is_outside_communities: registration.is_outside_communities(),
             iccs: iccs_in(areas),
             closes_on: answer.notes.contains(&AnswerNote::ClosesOn),
             premises_postcodes,
@@ -566,34 +565,11 @@ pub(super) fn status_index(status: &str) -> usize {
         .expect("STATUSES has every status")
 }
 
-/// Returns the ids of the areas in the community layers, separated by spaces.
-fn community_ids(results: &[(Layer, LayerResult<'_>)]) -> String {
-    let areas = [Layer::Icc, Layer::NeighbourhoodTeam]
-        .into_iter()
-        .flat_map(|layer| areas_of_layer(results, layer));
-    let ids: Vec<&str> = areas
-        .map(|area_match| area_match.area.id.as_str())
-        .collect();
-    ids.join(" ")
-}
-
 fn iccs_in(results: &[(Layer, LayerResult<'_>)]) -> Vec<(String, String)> {
     let areas = areas_of_layer(results, Layer::Icc).iter();
     areas
         .map(|area_match| (area_match.area.id.clone(), area_match.area.title()))
         .collect()
-}
-
-/// Returns a key for the facts, besides the communities, on which the agreement depends: whether
-/// the practice is known, and whether there is ICC data for the date.
-fn registration_key(registration: &PracticeRegistration<'_>) -> String {
-    let reason = registration.reason.map_or("", |reason| reason.as_str());
-    let icc = registration
-        .areas
-        .iter()
-        .find(|(layer, _)| *layer == Layer::Icc);
-    let is_empty = matches!(icc, Some((_, LayerResult::Areas(areas))) if areas.is_empty());
-    format!("{reason}|{is_empty}")
 }
 
 /// Returns the reason why there is no ICC by residence; empty if there is an ICC.

@@ -166,22 +166,6 @@ impl<T: Eq + Hash> Interner<T> {
     }
 }
 
-/// An [`Interner`] of texts, without a size limit because there are few of them.
-#[derive(Default)]
-pub(super) struct StringInterner(RwLock<HashMap<String, usize>>);
-
-impl StringInterner {
-    /// Returns the id of a text. Ids count from 0, and a text always has the same id.
-    pub(super) fn intern(&self, text: &str) -> usize {
-        if let Some(id) = self.0.read().expect(POISONED).get(text) {
-            return *id;
-        }
-        let mut ids = self.0.write().expect(POISONED);
-        let next = ids.len();
-        *ids.entry(text.to_string()).or_insert(next)
-    }
-}
-
 pub(super) const POISONED: &str = "a thread that panics ends the run";
 
 #[cfg(test)]

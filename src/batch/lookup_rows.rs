@@ -3,7 +3,6 @@
 use jiff::civil::Date;
 
 use super::answer_cells::{CellRuns, RegistrationCells, ResidenceCells, RowLocation};
-use super::cache::StringInterner;
 use super::cell_format::{CellFormat, write_cell};
 use super::columns::{COLUMNS, LocationFact, OutputColumn};
 use super::layout::OutputLayout;
@@ -14,7 +13,6 @@ use crate::index::Index;
 pub(crate) struct LookupRows<'i> {
     index: &'i Index,
     layout: OutputLayout,
-    agreement_keys: StringInterner,
 }
 
 /// The cells of one row for one date, in [`CellFormat::LengthPrefixed`].
@@ -53,7 +51,6 @@ impl<'i> LookupRows<'i> {
         LookupRows {
             index,
             layout: OutputLayout::new(columns, CellFormat::LengthPrefixed, index),
-            agreement_keys: StringInterner::default(),
         }
     }
 
@@ -67,13 +64,13 @@ impl<'i> LookupRows<'i> {
     pub(crate) fn postcode_row(&self, postcode: Postcode, day: Date) -> LookupRow {
         let location = RowLocation::Postcode(Ok(postcode));
         let (index, layout) = (self.index, &self.layout);
-        LookupRow(ResidenceCells::new(index, layout, &self.agreement_keys, &location, day).runs)
+        LookupRow(ResidenceCells::new(index, layout, &location, day).runs)
     }
 
     /// Computes the row of a practice code for a date.
     pub(crate) fn practice_row(&self, code: OdsCode, day: Date) -> LookupRow {
         let (index, layout) = (self.index, &self.layout);
-        LookupRow(RegistrationCells::new(index, layout, &self.agreement_keys, Ok(code), day).runs)
+        LookupRow(RegistrationCells::new(index, layout, Ok(code), day).runs)
     }
 }
 

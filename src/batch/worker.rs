@@ -10,9 +10,7 @@ use memchr::memchr_iter;
 
 use super::answer_cells::{RegistrationCells, ResidenceCells, RowLocation, status_index};
 use super::blocks::{RowBlock, RowSpan};
-use super::cache::{
-    AnswerCache, AnswerKey, DAYS_MAX, Interner, NonPostcode, POISONED, StringInterner,
-};
+use super::cache::{AnswerCache, AnswerKey, DAYS_MAX, Interner, NonPostcode, POISONED};
 use super::cell_format::{CellFormat, write_excel_safe};
 use super::column_mapping::{ColumnMapping, LocationColumns};
 use super::delimiter::Delimiter;
@@ -22,7 +20,7 @@ use super::layout::{AGREEMENTS, BAD_ROW, OutputLayout, RowSegment};
 use super::summary::BatchTally;
 use super::{BatchRequest, FIELD_BYTES_MAX, ndjson};
 use crate::domain::{Agreement, InvalidOdsCode, InvalidPostcode, OdsCode, Postcode, date_from_iso};
-use crate::index::{Index, LocateQuery};
+use crate::index::Index;
 use crate::request::{LOCATE_PARAMS, LocateRequest, RequestParams};
 
 /// The state that all worker threads share.
@@ -41,7 +39,6 @@ pub(super) struct BatchContext<'i> {
     answer_cache: AnswerCache,
     residences: Interner<ResidenceCells>,
     registrations: Interner<RegistrationCells>,
-    agreement_keys: StringInterner,
     /// The ids of practice codes as they are spelled in the input, per day.
     practice_ids: RwLock<HashMap<(PracticeKey, u16), u32>>,
     /// The ids of dates.
@@ -82,7 +79,6 @@ impl<'i> BatchContext<'i> {
             answer_cache: AnswerCache::new(index.postcodes().len()),
             residences: Interner::new(RESIDENCE_CACHE_BYTES_MAX),
             registrations: Interner::new(REGISTRATION_CACHE_BYTES_MAX),
-            agreement_keys: StringInterner::default(),
             practice_ids: RwLock::new(HashMap::new()),
             day_ids: Mutex::new(HashMap::from([(request.as_of, 0)])),
         }
@@ -116,11 +112,6 @@ pub(super) struct BatchWorker<'s, 'i> {
     /// Recently used practices, by a hash of their spelling.
     recent_practices: Vec<RecentPractice>,
     no_registration: Cached<RegistrationCells>,
-    /// The index in [`AGREEMENTS`], by the agreement keys of a residence and a registration.
-    agreements: HashMap<(usize, usize), usize>,
-    /// A faster table of these indices for low keys, of which a region has some dozens. An entry is
-    /// the index plus 1, or 0 if the index is not known yet.
-    agreement_table: Box<[[u8; AGREEMENT_TABLE_SIZE]; AGREEMENT_TABLE_SIZE]>,
     parsed_days: HashMap<Vec<u8>, Option<InternedDay>>,
     ends: Vec<usize>,
     group: Vec<ParsedRow>,
@@ -216,10 +207,7 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
             recent_practices: vec![empty; PRACTICE_CACHE_SIZE],
             no_registration: Cached::Miss(Arc::new(RegistrationCells::not_requested(
                 &context.layout,
-                &context.agreement_keys,
             ))),
-            agreements: HashMap::new(),
-            agreement_table: Box::new([[0; AGREEMENT_TABLE_SIZE]; AGREEMENT_TABLE_SIZE]),
             parsed_days: HashMap::new(),
             ends: Vec::new(),
             group: Vec::new(),
@@ -532,11 +520,11 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
             Some(text) => self.registration_cells(text, query.day),
             None => std::mem::replace(&mut self.no_registration, Cached::Hit(0)),
         };
-        let agreement = self.agreement_index(&cached_residence, &cached_registration, query);
         let (residence_cells, registration_cells) = (
             cached_residence.get(&self.residences),
             cached_registration.get(&self.registrations),
         );
+        let agreement = agreement_index(residence_cells, registration_cells);
         let layout = &self.context.layout;
         for segment in &layout.segments {
             match segment {
@@ -598,7 +586,6 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         let computed = Arc::new(ResidenceCells::new(
             context.index,
             &context.layout,
-            &context.agreement_keys,
             &query.location,
             query.day.date,
         ));
@@ -683,46 +670,7 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
 
     fn compute_registration(&self, text: &[u8], day: InternedDay) -> RegistrationCells {
         let (context, practice) = (self.context, parse_practice(text));
-        RegistrationCells::new(
-            context.index,
-            &context.layout,
-            &context.agreement_keys,
-            practice,
-            day.date,
-        )
-    }
-
-    /// Returns the index in [`AGREEMENTS`] of the agreement between the residence and the
-    /// registration.
-    fn agreement_index(
-        &mut self,
-        residence: &Cached<ResidenceCells>,
-        registration: &Cached<RegistrationCells>,
-        query: &RowQuery<'_>,
-    ) -> usize {
-        let residence_key = residence.get(&self.residences).agreement_key;
-        let registration_key = registration.get(&self.registrations).agreement_key;
-        let is_in_table =
-            residence_key < AGREEMENT_TABLE_SIZE && registration_key < AGREEMENT_TABLE_SIZE;
-        if is_in_table
-            && let Some(index) =
-                self.agreement_table[residence_key][registration_key].checked_sub(1)
-        {
-            return usize::from(index);
-        }
-        if let Some(index) = self.agreements.get(&(residence_key, registration_key)) {
-            return *index;
-        }
-        let agreement = compute_agreement(self.context.index, query);
-        let index = AGREEMENTS.iter().position(|value| *value == agreement);
-        let index = index.expect("every agreement is on the list");
-        if is_in_table {
-            self.agreement_table[residence_key][registration_key] =
-                u8::try_from(index + 1).expect("there are five");
-        }
-        self.agreements
-            .insert((residence_key, registration_key), index);
-        index
+        RegistrationCells::new(context.index, &context.layout, practice, day.date)
     }
 
     /// Parses the as-of date of a row.
@@ -765,9 +713,6 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         InternedDay { date, id }
     }
 }
-
-/// The number of rows and of columns in `BatchWorker::agreement_table`.
-const AGREEMENT_TABLE_SIZE: usize = 64;
 
 fn increment(counts: &mut Vec<u64>, id: usize) {
     ensure_length(counts, id + 1);
@@ -843,14 +788,15 @@ fn parse_position(names: [&str; 2], texts: [&[u8]; 2]) -> RowLocation {
     RowLocation::from_position(locator)
 }
 
-/// Computes the agreement by looking up the residence and the registration together.
-fn compute_agreement(index: &Index, row: &RowQuery<'_>) -> Agreement {
-    let query = LocateQuery {
-        locator: row.location.locator(),
-        practice: row.practice.map(parse_practice),
-        as_of: row.day.date,
-    };
-    index.locate(&query).agreement
+/// Returns the index in [`AGREEMENTS`] of the agreement of a residence and a registration.
+fn agreement_index(residence: &ResidenceCells, registration: &RegistrationCells) -> usize {
+    let agreement = Agreement::between(
+        &residence.communities,
+        &registration.communities,
+        registration.is_outside_communities,
+    );
+    let index = AGREEMENTS.iter().position(|value| *value == agreement);
+    index.expect("every agreement is on the list")
 }
 
 fn write_notes(

@@ -25,9 +25,51 @@ keyword_enum!(Agreement {
     Neither = "neither",
 });
 
+impl Agreement {
+    /// Compares the ids of the communities of residence with those of the communities of
+    /// registration.
+    ///
+    /// `is_registered_outside` is whether the practice is known and belongs to no community of the
+    /// dataset: a resident of a community is then registered elsewhere, which is a difference.
+    pub fn between<T: PartialEq>(
+        residence: &[T],
+        registration: &[T],
+        is_registered_outside: bool,
+    ) -> Agreement {
+        match (residence.is_empty(), registration.is_empty()) {
+            (true, true) => Agreement::Neither,
+            (true, false) => Agreement::RegistrationOnly,
+            (false, true) if is_registered_outside => Agreement::Differ,
+            (false, true) => Agreement::ResidenceOnly,
+            (false, false) if residence.iter().any(|id| registration.contains(id)) => {
+                Agreement::Agree
+            }
+            (false, false) => Agreement::Differ,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn communities_agree_if_one_is_in_both() {
+        let (none, kendal, both) = ([].as_slice(), ["kendal"].as_slice(), ["eden", "kendal"]);
+        let outside = Agreement::between(kendal, none, true);
+        assert_eq!(outside, Agreement::Differ);
+        for (residence, registration, expected) in [
+            (none, none, Agreement::Neither),
+            (none, kendal, Agreement::RegistrationOnly),
+            (kendal, none, Agreement::ResidenceOnly),
+            (kendal, &both, Agreement::Agree),
+            (&both[..1], kendal, Agreement::Differ),
+        ] {
+            let actual = Agreement::between(residence, registration, false);
+            assert_eq!(actual, expected, "{residence:?} {registration:?}");
+        }
+        assert_eq!(Agreement::between(none, none, true), Agreement::Neither);
+    }
 
     /// These values appear in responses and files, so clients depend on their exact spelling.
     #[test]

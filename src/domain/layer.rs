@@ -47,6 +47,10 @@ impl Layer {
         Layer::Icb,
     ];
 
+    /// The layers of communities, on which residence and registration are compared. A patient
+    /// belongs to at most one area of each.
+    pub const COMMUNITIES: [Layer; 2] = [Layer::Icc, Layer::NeighbourhoodTeam];
+
     /// Returns the name used in URLs, JSON and files.
     pub fn as_str(self) -> &'static str {
         match self {

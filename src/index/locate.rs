@@ -774,7 +774,7 @@ impl Index {
         let is_empty = |found: &LayerResult<'_>| matches!(found, LayerResult::Areas(areas) if areas.is_empty());
         let communities: Vec<&LayerResult<'_>> = areas
             .iter()
-            .filter(|(layer, _)| COMMUNITY_LAYERS.contains(layer))
+            .filter(|(layer, _)| Layer::COMMUNITIES.contains(layer))
             .map(|(_, found)| found)
             .collect();
         let is_outside = !communities.is_empty() && communities.into_iter().all(is_empty);
@@ -889,43 +889,41 @@ pub fn areas_of_layer<'a, 'i>(
         .unwrap_or_default()
 }
 
-/// The layers of communities. A patient belongs to at most one area of each layer.
-const COMMUNITY_LAYERS: [Layer; 2] = [Layer::Icc, Layer::NeighbourhoodTeam];
-
 /// Returns the ids of the communities in `results`.
-fn community_ids<'a>(results: &'a [(Layer, LayerResult<'_>)]) -> impl Iterator<Item = &'a str> {
-    let areas = COMMUNITY_LAYERS
-        .iter()
-        .flat_map(|layer| areas_of_layer(results, *layer));
+pub fn community_ids<'a>(
+    results: &'a [(Layer, LayerResult<'_>)],
+) -> impl Iterator<Item = &'a str> + use<'a> {
+    let areas = Layer::COMMUNITIES
+        .into_iter()
+        .flat_map(|layer| areas_of_layer(results, layer));
     areas.map(|found| found.area.id.as_str())
+}
+
+impl PracticeRegistration<'_> {
+    /// Returns whether the practice is known and belongs to no ICC of the dataset on the date.
+    pub fn is_outside_communities(&self) -> bool {
+        let is_resolved = matches!(
+            self.reason,
+            None | Some(RegistrationReason::OutsideCoverage)
+        );
+        let has_no_icc = self.areas.iter().any(|(layer, found)| {
+            *layer == Layer::Icc && matches!(found, LayerResult::Areas(areas) if areas.is_empty())
+        });
+        is_resolved && has_no_icc
+    }
 }
 
 fn agreement(answer: &LocateAnswer<'_>) -> Agreement {
     let residence: Vec<&str> = community_ids(&answer.residence).collect();
-    let registration = answer.registration.as_ref();
-    let registration: Vec<&str> = registration
-        .into_iter()
-        .flat_map(|registration| community_ids(&registration.areas))
-        .collect();
-    let is_registered_outside = answer.registration.as_ref().is_some_and(|registration| {
-        let is_resolved = matches!(
-            registration.reason,
-            None | Some(RegistrationReason::OutsideCoverage)
-        );
-        let has_no_icc = registration.areas.iter().any(|(layer, found)| {
-            *layer == Layer::Icc && matches!(found, LayerResult::Areas(areas) if areas.is_empty())
-        });
-        is_resolved && has_no_icc
-    });
-    match (residence.is_empty(), registration.is_empty()) {
-        (true, true) => Agreement::Neither,
-        (true, false) => Agreement::RegistrationOnly,
-        // The practice is known and belongs to no community of the dataset.
-        (false, true) if is_registered_outside => Agreement::Differ,
-        (false, true) => Agreement::ResidenceOnly,
-        (false, false) if residence.iter().any(|id| registration.contains(id)) => Agreement::Agree,
-        (false, false) => Agreement::Differ,
-    }
+    let Some(registration) = &answer.registration else {
+        return Agreement::between(&residence, &[], false);
+    };
+    let registered: Vec<&str> = community_ids(&registration.areas).collect();
+    Agreement::between(
+        &residence,
+        &registered,
+        registration.is_outside_communities(),
+    )
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub use directory::PostcodeLookup;
 pub use locate::{
     AnswerNote, AreaMatch, BoundaryProximity, GroupMatch, LayerResult, LocateAnswer, LocateQuery,
     Location, Locator, NearbyArea, PracticeMatch, PracticeRegistration, RegisteredPractice,
-    RegistrationReason, UnknownReason, areas_of_layer,
+    RegistrationReason, UnknownReason, areas_of_layer, community_ids,
 };
 pub use neighbours::AdjacentArea;
 pub use spatial::BoundaryIndex;
