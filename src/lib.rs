@@ -31,6 +31,7 @@
 //! - [`panics`]: a panic hook that logs the location but not the message.
 //! - [`tiles`]: vector tiles, PMTiles and the operator's basemap.
 //! - [`maps`]: static maps as SVG, PNG and PDF.
+//! - `wire`: the responses and problems of the API, which the service and the command line share.
 //! - `web`: HTML templates, styles and scripts of the pages.
 //! - [`http`]: the web service, with the JSON bodies of the API and its status codes.
 //! - [`cli`]: the command line.
@@ -73,3 +74,4 @@ pub mod rate;
 pub mod request;
 pub mod tiles;
 mod web;
+mod wire;

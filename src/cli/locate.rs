@@ -8,9 +8,6 @@ use anyhow::{Context, Result};
 
 use super::{DataArgument, EXIT_NO_ANSWER};
 use crate::domain::{Basis, Certainty, Layer, LookupStatus, PracticeStatus};
-use crate::http::body::LocateBody;
-use crate::http::locate::locate_body as answer_body;
-use crate::http::problem::Problem;
 use crate::index::{
     AnswerNote, AreaMatch, BoundaryProximity, Index, LayerResult, LocateAnswer, Locator,
     PracticeMatch, PracticeRegistration, areas_of_layer,
@@ -18,6 +15,9 @@ use crate::index::{
 use crate::log;
 use crate::request::{LOCATE_PARAMS, LocateRequest, RequestParams};
 use crate::web::distance;
+use crate::wire::locate::LocateBody;
+use crate::wire::locate::locate_body as answer_body;
+use crate::wire::problem::Problem;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct LocateArguments {

@@ -44,6 +44,7 @@ use crate::batch::{
     self, BatchError, BatchFormat, BatchInput, BatchProgress, Compression, Delimiter,
     DetectedFormat,
 };
+use crate::wire::summary::summary_body;
 
 /// The limits of batches over HTTP.
 #[derive(Debug, Clone)]
@@ -431,7 +432,7 @@ impl BatchJob {
         let run_result = batch::run(index, input, request, &mut writer, threads, &progress);
         let result = run_result.and_then(|summary| {
             let suppression = self.params.suppression;
-            let body = summary::body(&summary, index, request.as_of, suppression);
+            let body = summary_body(&summary, index, request.as_of, suppression);
             if self.params.summary_is_last {
                 let line = json!({ "catchment_summary": body }).to_string();
                 writer.write_line(&line).map_err(BatchError::Write)?;

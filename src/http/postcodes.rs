@@ -10,7 +10,6 @@ use serde_json::{Number, json};
 
 use super::App;
 use super::areas::{require_layer, unknown_area};
-use super::body::{DatasetBody, entry_json, metres_number, round_decimals};
 use super::conditional::{cacheable_json, no_store_response};
 use super::extract::{PathParams, query_params};
 use super::locate::{JSON, NO_STORE};
@@ -21,6 +20,7 @@ use crate::geodesy;
 use crate::index::{AreaPostcode, LocateQuery, Locator, NEAREST_RADIUS_M, PostcodeFilter};
 use crate::request::{InvalidRequest, PostcodePageParams, PostcodeSearch};
 use crate::web::path_segment;
+use crate::wire::locate::{DatasetBody, entry_json, metres_number, round_decimals};
 
 /// The default and the maximum number of search results.
 pub(super) const SEARCH_LIMIT: (usize, usize) = (10, 100);

@@ -8,7 +8,6 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::App;
-use super::body::{metres_number, round_decimals};
 use super::conditional::cacheable_json;
 use super::extract::{PathParams, parse_segment, query_params};
 use super::locate::NO_STORE;
@@ -21,6 +20,7 @@ use crate::domain::{
 use crate::geodesy;
 use crate::index::{Index, Locator, NEAREST_RADIUS_M};
 use crate::request::InvalidRequest;
+use crate::wire::locate::{metres_number, round_decimals};
 
 const PARAMS: &[&str] = &[
     "postcode", "lon", "lat", "easting", "northing", "limit", "as_of", "dataset",

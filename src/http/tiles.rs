@@ -22,7 +22,6 @@ use super::archive;
 use super::areas::{require_layer, unknown_layer};
 use super::base_url::BaseUrl;
 use super::basemap;
-use super::body::round_decimals;
 use super::cached_response::encoded_response;
 use super::conditional::{CACHE_FIVE_MINUTES, CACHE_IMMUTABLE, PRIVATE_NO_STORE};
 use super::extract::{PathParams, query_params};
@@ -38,6 +37,7 @@ use crate::tiles::{
     ZOOM_MAX,
 };
 use crate::web::path_segment;
+use crate::wire::locate::round_decimals;
 
 pub(super) const MVT: HeaderValue = HeaderValue::from_static("application/vnd.mapbox-vector-tile");
 

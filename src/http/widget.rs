@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::areas::{no_boundary, require_layer, unknown_area};
-use super::body::round_decimals;
 use super::cached_response::cached_response;
 use super::extract::{PathParams, query_params};
 use super::negotiate;
@@ -21,6 +20,7 @@ use crate::domain::Layer;
 use crate::index::Index;
 use crate::tiles::{ContentEncoding, EncodedBody, WidgetArea};
 use crate::web::assets::{self, Asset};
+use crate::wire::locate::round_decimals;
 
 /// `/widget.js`: the element `<catchment-map>`. The URL never changes, and the script is cached for
 /// five minutes, so that sites that embed the script get fixes.

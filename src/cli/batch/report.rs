@@ -11,8 +11,8 @@ use crate::batch::{
 
 use crate::domain::SuppressionRule;
 use crate::fs::Fingerprint;
-use crate::http::batch::summary::{body, dataset_json};
 use crate::index::Index;
+use crate::wire::summary::{dataset_json, summary_body};
 
 /// Returns the line that describes the detected format and columns.
 pub(super) fn detected_line(detected: &DetectedFormat) -> String {
@@ -188,7 +188,7 @@ pub(super) fn summary_to_json(
     request: &BatchRequest,
     suppression: SuppressionRule,
 ) -> String {
-    pretty_json(&body(summary, index, request.as_of, suppression))
+    pretty_json(&summary_body(summary, index, request.as_of, suppression))
 }
 
 /// The manifest of an output file: program, dataset, input, output and parameters.

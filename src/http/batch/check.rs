@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::summary::dataset_json;
 use crate::batch::{
     BatchFormat, BatchRequest, Compression, Delimiter, DetectedFormat, LocationColumns,
     OutputColumn, parse_records,
 };
 use crate::index::Index;
+use crate::wire::summary::dataset_json;
 
 /// The number of rows in a preview.
 pub(super) const PREVIEW_ROWS: usize = 5;

@@ -27,7 +27,6 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::base_url::BaseUrl;
-use super::body::round_decimals;
 use super::conditional::{cacheable_response, no_store_response};
 use super::extract::{PathParams, query_params};
 use super::openapi;
@@ -37,6 +36,7 @@ use crate::domain::today_in_london;
 use crate::index::Index;
 use crate::request::RequestParams;
 use crate::web::ogc as html;
+use crate::wire::locate::round_decimals;
 use collection::Collection;
 use crs::OgcCrs;
 use format::ResponseFormat;

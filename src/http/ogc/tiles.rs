@@ -12,7 +12,6 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::super::App;
-use super::super::body::round_decimals;
 use super::super::conditional::CACHE_FIVE_MINUTES;
 use super::super::extract::{PathParams, query_params};
 use super::super::problem::Problem;
@@ -25,6 +24,7 @@ use crate::domain::{Layer, today_in_london};
 use crate::index::Index;
 use crate::request::RequestParams;
 use crate::tiles::{TileCache, TileCoord, TileRange, ZOOM_MAX};
+use crate::wire::locate::round_decimals;
 
 /// The id of the tile matrix set.
 const SET_ID: &str = "WebMercatorQuad";

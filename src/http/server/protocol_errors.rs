@@ -12,6 +12,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
+use super::super::limits::URI_BYTES_MAX;
 use super::super::problem::Problem;
 use super::super::request_id::{RequestId, X_REQUEST_ID};
 use super::super::security_headers::SECURITY_HEADERS;
@@ -78,7 +79,7 @@ pub(super) fn replace_hyper_error(bytes: &[u8]) -> Option<Bytes> {
         }
     }
     INVALID_REQUESTS.fetch_add(1, Ordering::Relaxed);
-    let problem = Problem::invalid_http(status.parse().ok()?);
+    let problem = Problem::invalid_http(status.parse().ok()?, URI_BYTES_MAX);
     Some(serialize_response(problem, date))
 }
 

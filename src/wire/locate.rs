@@ -4,12 +4,13 @@ use jiff::civil::Date;
 use serde::Serialize;
 use serde_json::Number;
 
-use super::json::JsonWriter;
+use super::json_writer::JsonWriter;
+use super::problem::Problem;
 use crate::dataset::Manifest;
-use crate::domain::{Area, Basis, Layer, PracticeStatus, Provenance};
+use crate::domain::{Area, Basis, Layer, LayerSet, LookupStatus, PracticeStatus, Provenance};
 use crate::index::{
     AreaMatch, GroupMatch, Index, LayerResult, LocateAnswer, Location, Locator, NearbyArea,
-    PracticeMatch, PracticeRegistration, RegisteredPractice, RegistrationReason,
+    PracticeMatch, PracticeRegistration, RegisteredPractice, RegistrationReason, UnknownReason,
 };
 use crate::request::LocateRequest;
 
@@ -171,7 +172,7 @@ impl<'i> LocateBody<'i> {
 }
 
 /// Returns the directory entry of a postcode as JSON.
-pub(super) fn entry_json(index: &Index, answer: &LocateAnswer<'_>) -> Vec<u8> {
+pub(crate) fn entry_json(index: &Index, answer: &LocateAnswer<'_>) -> Vec<u8> {
     let entry = answer.location.and_then(|location| location.entry);
     let area = entry.and_then(|entry| index.statistical_area_code(&entry));
     let mut json = JsonWriter::new();
@@ -396,4 +397,39 @@ pub(crate) fn metres_number(metres: f64, places: i32) -> Number {
     } else {
         Number::from_f64(rounded).expect("a distance is finite")
     }
+}
+
+/// Performs a look-up, and returns the response body. The command line prints the same body.
+///
+/// # Errors
+/// If the postcode is unknown, or if the dataset has no data at all for the date.
+pub(crate) fn locate_body<'i>(
+    index: &'i Index,
+    request: &LocateRequest,
+) -> Result<LocateBody<'i>, Problem> {
+    let requested = request.layers.as_ref();
+    let measured_layers =
+        requested.map_or(LayerSet::ALL, |layers| layers.iter().copied().collect());
+    let answer = index.locate_with_distances(&request.query, measured_layers);
+    if answer.status == LookupStatus::UnknownPostcode {
+        return Err(Problem::unknown_postcode());
+    }
+    if has_nothing_to_answer(&answer) {
+        return Err(Problem::no_data_for_date());
+    }
+    Ok(LocateBody::new(index, request, answer))
+}
+
+/// Returns whether the date is before the first data of all layers, and the answer has neither a
+/// directory entry nor a practice.
+fn has_nothing_to_answer(answer: &LocateAnswer<'_>) -> bool {
+    let registration = answer.registration.as_ref();
+    let has_practice = registration.is_some_and(|registration| registration.practice.is_some());
+    let has_no_entry = answer
+        .location
+        .is_some_and(|location| location.entry.is_none());
+    let is_before_data = |(_, result): &(_, LayerResult<'_>)| {
+        matches!(result, LayerResult::Unknown(UnknownReason::NoDataForDate))
+    };
+    has_no_entry && !has_practice && answer.residence.iter().all(is_before_data)
 }

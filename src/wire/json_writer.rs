@@ -15,7 +15,7 @@ pub(crate) struct JsonWriter {
 }
 
 impl JsonWriter {
-    pub(super) fn new() -> JsonWriter {
+    pub(crate) fn new() -> JsonWriter {
         JsonWriter {
             bytes: Vec::with_capacity(INITIAL_CAPACITY),
         }
@@ -26,12 +26,12 @@ impl JsonWriter {
     }
 
     /// Appends text that is already JSON.
-    pub(super) fn raw(&mut self, json: &str) {
+    pub(crate) fn raw(&mut self, json: &str) {
         self.bytes.extend_from_slice(json.as_bytes());
     }
 
     /// Appends a string in quotes, with escapes where they are needed.
-    pub(super) fn string(&mut self, text: &str) {
+    pub(crate) fn string(&mut self, text: &str) {
         // The loop has no early exit, so that the compiler can vectorize it.
         let is_special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
         let needs_escaping = text.bytes().fold(false, |any, byte| any | is_special(byte));
@@ -45,12 +45,12 @@ impl JsonWriter {
 
     /// Appends a value, such as a date or a postcode, as a string in quotes. The text of the value
     /// must not need escaping.
-    pub(super) fn display(&mut self, value: impl Display) {
+    pub(crate) fn display(&mut self, value: impl Display) {
         write!(self.bytes, "\"{value}\"").expect("writing to a Vec");
     }
 
     /// Appends a value, or `null` for `None`.
-    pub(super) fn or_null<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut JsonWriter, T)) {
+    pub(crate) fn or_null<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut JsonWriter, T)) {
         match value {
             Some(value) => write(self, value),
             None => self.raw("null"),
@@ -58,12 +58,12 @@ impl JsonWriter {
     }
 
     /// Appends any other value by its serde implementation.
-    pub(super) fn value(&mut self, value: &(impl Serialize + ?Sized)) {
+    pub(crate) fn value(&mut self, value: &(impl Serialize + ?Sized)) {
         serde_json::to_writer(&mut self.bytes, value).expect("our values serialize to a Vec");
     }
 
     /// Appends a number, rounded to `decimals` decimal places and without trailing zeros.
-    pub(super) fn number(&mut self, number: f64, decimals: u32) {
+    pub(crate) fn number(&mut self, number: f64, decimals: u32) {
         let scale = 10_u64.pow(decimals);
         #[expect(
             clippy::cast_possible_truncation,
@@ -94,7 +94,7 @@ impl JsonWriter {
     }
 
     /// Appends items with commas between them.
-    pub(super) fn comma_separated<T>(
+    pub(crate) fn comma_separated<T>(
         &mut self,
         items: impl IntoIterator<Item = T>,
         write_item: impl Fn(&mut JsonWriter, T),

@@ -1,0 +1,70 @@
+//! The summary of a batch as JSON.
+
+use jiff::civil::Date;
+use serde_json::{Map, Value, json};
+
+use crate::batch::BatchSummary;
+use crate::domain::SuppressionRule;
+use crate::index::Index;
+
+/// Returns the summary of a batch as JSON. The command line prints the same JSON.
+///
+/// Suppressed counts are null. A rule other than `none` also omits the line number of the first
+/// shortened number, and the line numbers of bad rows, which would reveal the count of bad rows.
+pub(crate) fn summary_body(
+    summary: &BatchSummary,
+    index: &Index,
+    as_of: Date,
+    suppression: SuppressionRule,
+) -> Value {
+    let is_exact = suppression.is_none();
+    let count = |count: u64| suppression.apply(count).map_or(Value::Null, Value::from);
+    let counts = |counts: &[(&'static str, u64)]| -> Map<String, Value> {
+        let named = counts
+            .iter()
+            .map(|&(word, value)| (word.to_string(), count(value)));
+        named.collect()
+    };
+    let icc: Vec<Value> = summary
+        .icc
+        .iter()
+        .map(|icc| {
+            json!({
+                "id": icc.id,
+                "name": icc.name,
+                "residence": count(icc.residence),
+                "registration": count(icc.registration),
+            })
+        })
+        .collect();
+    let shortened = summary.scientific_notation.map(|shortened| {
+        let numbers = count(shortened.count);
+        if is_exact {
+            json!({ "numbers": numbers, "first_line": shortened.first_line })
+        } else {
+            json!({ "numbers": numbers })
+        }
+    });
+    let mut body = json!({
+        "rows": count(summary.rows),
+        "bad_rows": count(summary.bad_rows),
+        "status": counts(&summary.status),
+        "agreement": counts(&summary.agreement),
+        "icc": icc,
+        "shortened_numbers": shortened,
+        "suppression": suppression.to_string(),
+        "as_of": as_of.to_string(),
+        "dataset": dataset_json(index),
+    });
+    if is_exact {
+        body["bad_lines"] = json!(summary.bad_lines);
+    }
+    body
+}
+
+/// Returns the name, version and digest of a dataset as JSON. The command line prints the same
+/// JSON.
+pub(crate) fn dataset_json(index: &Index) -> Value {
+    let manifest = index.manifest();
+    json!({ "name": manifest.name, "version": manifest.version, "digest": index.digest() })
+}
