@@ -129,7 +129,7 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Agreement,
         "agreement",
-        "whether registration and residence agree: agree, differ, registration_only, residence_only, neither",
+        "whether registration and residence communities agree: agree, differ, registration_only, residence_only, neither",
     ),
     (
         Groups(Id),
@@ -165,7 +165,7 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Location(LocationFact::PostcodeStatus),
         "postcode_status",
-        "whether the postcode is live or terminated",
+        "the status of the postcode: live or terminated",
     ),
     (
         Location(LocationFact::Introduced),
@@ -205,7 +205,7 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Location(LocationFact::Suggestion),
         "suggestion",
-        "the most likely correct postcode if the postcode is malformed; this suggestion was not looked up",
+        "the probable correction of the postcode postcode; the correction was not looked up",
     ),
     (
         Location(LocationFact::AsOf),
@@ -250,12 +250,12 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Residence(SubCommunity, Id),
         "sub_community",
-        "the part of the ICC that covers the location",
+        "the sub-community that covers the location: a part of the ICC",
     ),
     (
         Residence(SubCommunity, Name),
         "sub_community_name",
-        "the name of the part of the ICC that covers the location",
+        "the name of the sub-community",
     ),
     (
         Residence(NeighbourhoodTeam, Id),
@@ -275,7 +275,7 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Groups(Name),
         "resilience_group_names",
-        "the names of the groups in resilience_groups",
+        "the names of the groups in `resilience_groups`",
     ),
     (
         Residence(ResilienceGroup, Id),
@@ -290,7 +290,7 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Residence(GpPractice, Name),
         "practices_covering_names",
-        "the names of the practices in practices_covering",
+        "the names of the practices in `practices_covering`",
     ),
     (
         Practice(PracticeFact::Code),
@@ -300,12 +300,12 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Practice(PracticeFact::Name),
         "practice_name",
-        "the name of the practice responsible for the patients",
+        "the name of the practice in `practice`",
     ),
     (
         Practice(PracticeFact::Status),
         "practice_status",
-        "the status of the responsible practice on the as-of date: active, dormant, closed or proposed",
+        "the status, of the responsible practice on the as-of date, of the practice in `practice`: active, dormant, closed or proposed",
     ),
     (
         Practice(PracticeFact::RequestedCode),
@@ -315,17 +315,18 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Practice(PracticeFact::RequestedStatus),
         "practice_asked_status",
-        "the status of the practice in practice_asked on the as-of date",
+        "the status, of the practice in practice_asked on the as-of date, of the practice in `practice_asked`",
     ),
     (
         Practice(PracticeFact::Successors),
         "practice_successors",
-        "the successions from that practice to the responsible one",
+        "the codes of the practices that took over from `practice_asked`, in order, ending with \
+         `practice`",
     ),
     (
         Practice(PracticeFact::BranchListed),
         "practice_branch_listed",
-        "for a branch: yes if the source lists the branch, no if the source lists only the parent practice",
+        "for a branch: yes if the source lists the branch, no if it lists only the parent practice",
     ),
     (
         Residence(Pcn, Id),
@@ -391,7 +392,7 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Dataset(DatasetFact::Digest),
         "dataset_digest",
-        "the SHA-256 of the dataset's manifest",
+        "the SHA-256 digest of the manifest of the dataset",
     ),
 ];
 
