@@ -1,5 +1,6 @@
-//! Builds the assets of the pages (styles, scripts and the icon) from `src/web/` and the npm
-//! packages in its lock file. Writes only to `OUT_DIR`; `src/web/build.mjs` builds each file.
+//! Builds the assets of the pages (styles, scripts and the icon) from the sources in `src/web/` and
+//! the npm packages in its lock file. `src/web/build.mjs` builds each file. This script writes only
+//! to `OUT_DIR`.
 
 use std::env;
 use std::fmt::Write;
@@ -8,7 +9,7 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, Output, exit};
 
-/// The assets: the name of each in the program and its source file in `src/web/`.
+/// The assets. Each has the name of its constant in the program, and its source file in `src/web/`.
 const ASSETS: &[(&str, &str)] = &[
     ("STYLE", "pages.scss"),
     ("SCRIPT", "pages.js"),
@@ -25,8 +26,8 @@ const ASSETS: &[(&str, &str)] = &[
 
 /// The folder of the source files.
 const SOURCES: &str = "src/web";
-/// The files that are copied to the folder in which npm runs, so that it does not write to the
-/// sources.
+/// The files that are copied to the folder in which npm runs, so that npm does not write to the
+/// source folder.
 const NPM_FILES: [&str; 4] = ["package.json", "package-lock.json", ".npmrc", "build.mjs"];
 /// The oldest version of Node that nhsuk-frontend supports.
 const NODE_MIN: (u32, u32) = (20, 9);
@@ -62,7 +63,8 @@ fn build() -> Result<(), BuildError> {
         .map_err(|error| format!("writing assets.rs: {error}"))
 }
 
-/// Makes Cargo rebuild the assets when a file in the source folder changes, except for Rust files.
+/// Makes Cargo run this script again when a file in the source folder changes, unless it is a Rust
+/// file.
 fn print_rerun_if_changed() -> io::Result<()> {
     for entry in fs::read_dir(SOURCES)? {
         let path = entry?.path();
@@ -79,7 +81,7 @@ fn check_node() -> Result<(), BuildError> {
     let needed = |found: &str| {
         format!(
             "building the pages needs Node {major}.{minor} or newer, and npm: {found}\n\
-             Install them (https://nodejs.org), or build without the pages (the feature `web`):\n\
+             Install Node and npm (https://nodejs.org), or build without the feature `web`:\n\
              cargo build --no-default-features"
         )
     };
@@ -99,7 +101,7 @@ fn check_node() -> Result<(), BuildError> {
     Ok(())
 }
 
-/// Installs the npm packages, unless those of this lock file are already installed.
+/// Installs the npm packages of the lock file, unless they are already installed.
 fn install(folder: &Path) -> Result<(), BuildError> {
     let copy_error =
         |error: io::Error| format!("copying {SOURCES} to {}: {error}", folder.display());
@@ -126,11 +128,11 @@ fn install(folder: &Path) -> Result<(), BuildError> {
              To build without the pages: cargo build --no-default-features"
         )
     })?;
-    // Last, so that an interrupted installation is repeated.
+    // Written last, so that an interrupted installation is repeated.
     fs::write(installed_lock, lock).map_err(copy_error)
 }
 
-/// Builds the assets and returns their file names in the order of [`ASSETS`].
+/// Builds the assets and returns the names of the built files, in the order of [`ASSETS`].
 fn build_assets(folder: &Path, assets: &Path) -> Result<Vec<String>, BuildError> {
     let sources = env::current_dir().map_err(|error| error.to_string())?;
     let mut command = Command::new("node");
@@ -142,7 +144,8 @@ fn build_assets(folder: &Path, assets: &Path) -> Result<Vec<String>, BuildError>
     Ok(names.lines().map(str::to_string).collect())
 }
 
-/// Writes empty files, so that a program without the pages compiles with the same code.
+/// Writes an empty file for each asset, because `src/web/assets.rs` includes these files in a
+/// program without the pages, too.
 fn write_empty_assets(assets: &Path) -> io::Result<Vec<String>> {
     fs::create_dir_all(assets)?;
     for (_, file) in ASSETS {
@@ -168,7 +171,7 @@ fn asset_table(names: &[String]) -> String {
 /// Runs a command and returns its output.
 ///
 /// # Errors
-/// If it fails, with all of its output.
+/// If the command cannot be started, with the reason, or if it fails, with all of its output.
 fn run(command: &mut Command) -> Result<Output, BuildError> {
     let output = command.output().map_err(|error| error.to_string())?;
     if output.status.success() {

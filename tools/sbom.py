@@ -1,8 +1,9 @@
 """Adds npm packages to a CycloneDX document: tools/sbom.py LOCK[=SCOPE] … < CARGO.cdx.json
 
-Each LOCK is a package-lock.json (version 3). SCOPE is a CycloneDX scope: `required`, the default, for packages that the
-pages are built from and with; `excluded` for packages that only tests use. Packages for other platforms are `optional`.
-The output is reproducible: the same lock files give the same bytes.
+Each LOCK is a package-lock.json (version 3). SCOPE is the CycloneDX scope of its packages: `required`, the default, for
+packages that are bundled into the pages or that build them; `excluded` for packages that only tests use. In a LOCK of
+scope `required`, packages for other platforms have the scope `optional`. The output is reproducible: the same input
+always gives the same bytes.
 """
 
 import base64
@@ -15,12 +16,12 @@ ALGORITHMS = {"sha1": "SHA-1", "sha256": "SHA-256", "sha384": "SHA-384", "sha512
 
 
 def purl(name, version):
-    """Returns the package URL, in the npm format of https://github.com/package-url/purl-spec."""
+    """Returns the package URL of an npm package, as https://github.com/package-url/purl-spec defines it."""
     return f"pkg:npm/{quote(name, safe='/')}@{quote(version, safe='')}"
 
 
 def name_of(path):
-    """Returns the package name of a path: `node_modules/a/node_modules/@b/c` is the package `@b/c`."""
+    """Returns the name of the package at a path, for example `@b/c` for `node_modules/a/node_modules/@b/c`."""
     return path.rpartition("node_modules/")[2]
 
 
@@ -42,7 +43,11 @@ def component(path, package, scope):
 
 
 def resolved(packages, path, name):
-    """Returns the path that Node resolves: in the node_modules of the package that requires it, or of a parent folder."""
+    """Returns the path of the package that Node finds for a name required by the package at `path`.
+
+    Node looks in the node_modules folder of the requiring package, and then in those of its parent folders. Returns
+    None if the lock file has no such package.
+    """
     while True:
         at = f"{path}/node_modules/{name}" if path else f"node_modules/{name}"
         if at in packages:
@@ -53,7 +58,7 @@ def resolved(packages, path, name):
 
 
 def dependencies(packages, path):
-    """Returns the package URLs of a package's dependencies that are in the lock file."""
+    """Returns the package URLs of those dependencies of a package that are in the lock file."""
     package = packages[path]
     names = {**package.get("dependencies", {}), **package.get("optionalDependencies", {})}
     if not path:

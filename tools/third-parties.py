@@ -1,8 +1,8 @@
 """Prints the licences of all packages compiled into the program: tools/third-parties.py NODE_MODULES < METADATA
 
 METADATA is the output of `cargo metadata --locked --filter-platform TARGET`. NODE_MODULES is the folder of the npm
-packages that the pages are built from and with. The text of a licence is read from files beside the package's manifest;
-for a package without such a file, only its SPDX expression is printed.
+packages that are bundled into the pages or that build them. The text of a licence is read from the licence files beside
+the manifest of the package; for a package without such a file, only its SPDX expression is printed.
 """
 
 import json
@@ -14,7 +14,7 @@ NAMES = ("license", "licence", "copying", "notice", "unlicense", "copyright")
 
 
 def shipped(metadata):
-    """Returns the normal dependencies, direct and transitive, without dev and build dependencies or the program."""
+    """Returns the direct and transitive normal dependencies of the program: no dev or build dependencies."""
     nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
     root = metadata["resolve"]["root"]
     waiting, found = [root], set()
@@ -28,7 +28,7 @@ def shipped(metadata):
 
 
 def installed(node_modules):
-    """Yields the npm packages of a folder, in the format of cargo's metadata."""
+    """Yields the npm packages in a folder, each in the format of a package in Cargo's metadata."""
     for manifest in sorted([*node_modules.glob("*/package.json"), *node_modules.glob("@*/*/package.json")]):
         package = json.loads(manifest.read_text())
         yield {
@@ -41,7 +41,7 @@ def installed(node_modules):
 
 
 def texts(package):
-    """Returns the texts of the licence files of a package, in order."""
+    """Returns the texts of the licence files of a package, in the order of their paths."""
     folder = Path(package["manifest_path"]).parent
     files = {path for path in folder.iterdir() if path.name.lower().startswith(NAMES) and path.is_file()}
     if package["license_file"]:
@@ -53,7 +53,7 @@ def main():
     every = [*shipped(json.load(sys.stdin)), *installed(Path(sys.argv[1]))]
     packages = sorted(every, key=lambda it: (it["name"], it["version"]))
     packages_of_text = defaultdict(list)
-    print("The program contains code from these packages, each under the licence named:\n")
+    print("The program contains code from these packages, each under the licence named beside it:\n")
     for package in packages:
         print(f"{package['name']} {package['version']}: {package['license'] or 'see its licence file'}")
         for text in texts(package):

@@ -3,8 +3,9 @@
 
     python3 make_ostn15.py OSTN15_OSGM15_DataFile.txt.xz [ostn15.bin]
 
-The source may be plain or xz-compressed. Python 3.11, standard library only; the
-format is described in README.md. Anything unexpected in the source is an error.
+The source may be plain text or compressed with xz. README.md describes the format of
+the output. Anything unexpected in the source is an error. The script needs Python 3.11
+and only the standard library.
 """
 
 import argparse
@@ -22,7 +23,7 @@ EAST_BASE_MM, NORTH_BASE_MM = 80_000, -90_000
 
 
 def read_shifts(text: str) -> tuple[list[int], list[int]]:
-    """Return the east and north shifts of all nodes, millimetres above the bases."""
+    """Return the east and north shifts of all nodes, in millimetres above the bases."""
     east, north = [], []
     for index, row in enumerate(csv.DictReader(io.StringIO(text))):
         check_place(index, row)
@@ -34,7 +35,7 @@ def read_shifts(text: str) -> tuple[list[int], list[int]]:
 
 
 def check_place(index: int, row: dict[str, str]) -> None:
-    """Refuse a node that is not where its number says: west to east, then north."""
+    """Raise ValueError if a node is not where its index says: west to east, then north."""
     northward, eastward = divmod(index, COLUMNS)
     expected = (index + 1, eastward * SPACING_M, northward * SPACING_M)
     found = (int(row["Point_ID"]), int(row["ETRS89_Easting"]), int(row["ETRS89_Northing"]))
@@ -43,11 +44,11 @@ def check_place(index: int, row: dict[str, str]) -> None:
 
 
 def offset_mm(metres: str, base_mm: int) -> int:
-    """Return a shift as millimetres above `base_mm`, exactly."""
+    """Return a shift in whole millimetres above `base_mm`."""
     millimetres = Decimal(metres) * 1000
     offset = int(millimetres) - base_mm
     if millimetres != int(millimetres) or not 0 <= offset < 1 << 16:
-        raise ValueError(f"shift {metres} is not a millimetre in range")
+        raise ValueError(f"shift {metres}: not whole millimetres, or too far from the base")
     return offset
 
 
@@ -72,7 +73,7 @@ def zigzag(residual: int) -> int:
 
 
 def deflate(body: bytes) -> bytes:
-    # Z_FILTERED is meant for small residuals and saves another 3%.
+    # Z_FILTERED is meant for data of mostly small values, such as residuals, and saves 3%.
     packer = zlib.compressobj(9, zlib.DEFLATED, 15, 8, zlib.Z_FILTERED)
     return packer.compress(body) + packer.flush()
 

@@ -1,7 +1,7 @@
-"""`catchment batch` as a function for PySpark's `mapInArrow`: one process per partition, which gets the rows through
+"""`catchment batch` as a function for PySpark's `mapInArrow`: one process per partition, which reads the rows from
 a pipe.
 
-No rows are written to disk, and only a few batches are in memory. Spark distributes this file, the program and the
+No rows are written to disk, and only a few batches are in memory at the same time. Spark distributes this file, the program and the
 dataset to its executors; see docs/spark.md.
 """
 
@@ -26,13 +26,14 @@ def answered_schema(program, schema, options=()):
 
 
 def answering(program="catchment", dataset=None, options=()):
-    """Returns a function for `mapInArrow`. `program` and `dataset` are names of files added with
-    `SparkContext.addFile`. `dataset` is a folder, or a zip of one; the default is the dataset in the program."""
+    """Returns a function for `mapInArrow`. `program` and `dataset` are names of files that were added with
+    `SparkContext.addFile`. `dataset` is the folder of a dataset or a zip archive of it; if it is None, the
+    embedded dataset is used."""
 
     def answer(batches):
         batches = iter(batches)
         first = next(batches, None)
-        # A partition without rows has no schema, which a stream must start with.
+        # A partition without rows has no schema, and an Arrow stream must start with a schema.
         if first is None:
             return
         command = [make_executable(SparkFiles.get(program)), "batch", "-", "--format", "arrow", "--quiet", "--threads", "1"]
@@ -54,10 +55,10 @@ def answering(program="catchment", dataset=None, options=()):
                 raise sender.error
             # A truncated stream can look complete, so the exit status is checked.
             code = worker.wait()
-            if code not in (0, 3):  # 3: done, with bad rows
-                raise RuntimeError(f"catchment batch ended with status {code}")
+            if code not in (0, 3):  # 3: the batch is complete, but has bad rows
+                raise RuntimeError(f"catchment batch failed with exit status {code}: see the standard error of the executor")
         finally:
-            # Also reached if Spark needs no more rows.
+            # This also runs if Spark needs no more rows.
             worker.kill()
             worker.wait()
             worker.stdout.close()
@@ -79,7 +80,7 @@ class Sender(threading.Thread):
                 for batch in self.others:
                     stream.write_batch(batch)
         except BrokenPipeError:
-            pass  # The program has ended; its exit status says why.
+            pass  # The program has exited; its exit status says why.
         except BaseException as error:
             self.error = error
 
@@ -92,7 +93,7 @@ def make_executable(path):
 
 
 def extract_dataset(path):
-    """Returns the folder of a dataset. A zip is extracted once, into a folder beside it."""
+    """Returns the folder of a dataset. A zip archive is extracted once, into a folder beside it."""
     if os.path.isdir(path):
         return path
     folder = path + ".extracted"
@@ -103,5 +104,5 @@ def extract_dataset(path):
         try:
             os.rename(own_folder, folder)
         except OSError:
-            pass  # Another worker was first; its copy is the same.
+            pass  # Another worker has already extracted the archive; its copy is the same.
     return folder
