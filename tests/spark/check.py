@@ -65,7 +65,7 @@ def check():
     try:
         space["patients"].mapInArrow(failing, space["schema"]).count()
     except Exception as fault:
-        assert "ended with status 2" in str(fault), fault
+        assert "failed with exit status 2" in str(fault), fault
     else:
         raise AssertionError("when a worker fails, its task must fail")
     spark.stop()
