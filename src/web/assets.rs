@@ -1,4 +1,4 @@
-//! The assets of the pages: styles, scripts and the icon, as `build.rs` built them.
+//! The assets of the pages: the styles, the scripts and the icon, which `build.rs` builds.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use crate::tiles::{ContentEncoding, EncodedBody};
 pub(crate) struct Asset {
     /// The path of its URL.
     pub(crate) path: &'static str,
-    /// Its bytes, uncompressed and in the content codings that `build.rs` prepared.
+    /// The content of the file, uncompressed and in each content coding that `build.rs` prepares.
     pub(crate) body: LazyLock<EncodedBody>,
 }
 

@@ -18,11 +18,11 @@ pub(crate) struct BatchPage<'a> {
     pub(crate) error: Option<BatchFormError<'a>>,
     /// The values of the form.
     pub(crate) fields: &'a RequestParams,
-    /// The largest file that a browser without JavaScript can send.
+    /// The maximum size, in bytes, of a file that a browser without JavaScript can send.
     pub(crate) file_bytes_max: usize,
 }
 
-/// The problem with a file or its options.
+/// An error in the file or the options, as the page shows it.
 pub(crate) struct BatchFormError<'a> {
     pub(crate) code: &'a str,
     pub(crate) detail: &'a str,
@@ -59,7 +59,7 @@ const COLUMN_FIELDS: [(&str, &str, &str); 7] = [
     ),
 ];
 
-/// The checkboxes: parameter, its value, label and hint.
+/// The checkboxes: parameter, value of the parameter, label and hint.
 const CHECKBOXES: [(&str, &str, &str, &str); 3] = [
     (
         "registration_only",
@@ -77,11 +77,11 @@ const CHECKBOXES: [(&str, &str, &str, &str); 3] = [
         "suppress",
         "below:8-round:5",
         "Hide small numbers in the summary",
-        "For publication: we leave out 1 to 7 and round other numbers to the nearest 5",
+        "For publication: we leave out counts from 1 to 7 and round other counts to the nearest 5",
     ),
 ];
 
-/// The choices of columns to add: value of `columns`, and label.
+/// The choices of columns to add: value of the parameter `columns`, and label.
 const CHOICES: [(&str, &str); 4] = [
     ("", "Main columns (10)"),
     (
@@ -97,7 +97,7 @@ const CHOICES: [(&str, &str); 4] = [
     ("all", "All columns"),
 ];
 
-/// The number of columns that are added by default, from the start of [`COLUMNS`].
+/// The number of columns that are added by default, which are the first ones of [`COLUMNS`].
 const DEFAULT_COUNT: usize = 10;
 
 /// Renders the page.
@@ -109,10 +109,10 @@ pub(crate) fn batch(index: &Index, page: &BatchPage<'_>) -> Markup {
     let content = html! {
         div #error { @if let Some(error) = &page.error { (summary(error)) } }
         h1 { "Look up a list" }
-        p.nhsuk-lede-text { "Upload a file with a postcode and a GP practice code in each row. You get the same rows back in the same order. At the end of each row we add its Integrated Care Community, GP practices and resilience groups." }
+        p.nhsuk-lede-text { "Upload a file with a postcode and a GP practice code in each row. You get the same rows back in the same order. At the end of each row, we add the Integrated Care Community, GP practices and resilience groups." }
         (inset_text(&html! {
             p { strong { "Your file goes only to this server, and we do not keep it." } }
-            p { "The server looks up each row in memory and then forgets it. It stores no copy, and it logs nothing from your file. It does not contact any other computer. " a href="/privacy" { "Privacy" } }
+            p { "The server looks up each row in memory and then deletes it. The server does not store a copy of your file, log anything from it or contact any other computer. " a href="/privacy" { "Privacy" } }
         }))
         (form(page))
         section #detected hidden aria-labelledby="detected-title" {}
@@ -145,8 +145,8 @@ fn summary(error: &BatchFormError<'_>) -> Markup {
     html! { div data-code=(error.code) { (error_summary(&summary)) } }
 }
 
-/// Turns the detail of a problem into a sentence with the labels of the page in place of parameter
-/// names.
+/// Turns the detail of a problem into a sentence in which the labels of the page replace the names
+/// of parameters.
 fn sentence(detail: &str) -> String {
     let mut text = detail.to_string();
     let columns = COLUMN_FIELDS.map(|(name, label, _)| (name, label));
@@ -205,10 +205,10 @@ fn options(fields: &RequestParams) -> Markup {
         is_checked: fields.get(name).is_some(),
     });
     html! {
-        p { "We find columns by their names. If we cannot, enter the names here exactly as they are in the first line of your file." }
+        p { "We find columns by their names. If we cannot find a column, enter its name here exactly as it is in the first line of your file." }
         div.fields {
             @for (name, label, hint) in COLUMN_FIELDS { (text(name, label, hint)) }
-            (text("as_of", "Date", "if not today; for example, 2026-04-01"))
+            (text("as_of", "Date", "if it is not today; for example, 2026-04-01"))
             (select(&Select { field: Field { id: "columns", name: "columns", label: "Columns to add".into(), ..Field::default() }, options: column_choices(fields) }))
         }
         (checkboxes(&boxes, true))
@@ -226,7 +226,8 @@ fn column_choices(fields: &RequestParams) -> Markup {
     }
 }
 
-/// Renders the table of added columns.
+/// Renders the section that explains the output, with the table of the columns that are added by
+/// default.
 fn explanation() -> Markup {
     let rows = COLUMNS[..DEFAULT_COUNT].iter().map(|(column, _, meaning)| {
         let meaning = meaning.replace('`', "");
@@ -243,8 +244,8 @@ fn explanation() -> Markup {
             h2 { "What you get back" }
             p { "All your rows come back unchanged and in the same order, with these columns added:" }
             (columns)
-            p { "Registration is not residence. The registration columns depend on the practice code. The residence columns depend on where the person lives. If we cannot look up a row, the row says why. We never leave out a row or correct one. The result is a text file that a spreadsheet can open." }
-            p { "For millions of rows it is quicker to use " code { "catchment batch" } " or " code { "POST /api/v1/batch" } "." }
+            p { "Registration is not residence. The registration columns depend on the practice code. The residence columns depend on where the person lives. If we cannot look up a row, the row says why. We never leave out or correct a row. The result is a text file that a spreadsheet can open." }
+            p { "For millions of rows, it is quicker to use " code { "catchment batch" } " or " code { "POST /api/v1/batch" } "." }
         }
     }
 }

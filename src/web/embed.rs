@@ -24,7 +24,7 @@ pub(crate) struct EmbeddedMap {
 }
 
 impl EmbeddedMap {
-    /// Returns the name of the area or the title of the layer.
+    /// Returns the name of the area or, for the whole layer, the title of the layer.
     pub(crate) fn name(&self) -> &str {
         self.area
             .as_ref()
@@ -79,7 +79,7 @@ impl EmbeddedMap {
 /// The content of the page at `/embed`.
 pub(crate) struct EmbedPage<'a> {
     pub(crate) map: &'a EmbeddedMap,
-    /// The names of the areas on the map, shown as text where the map cannot be drawn.
+    /// The names of the areas on the map, which the page shows if the map cannot be drawn.
     pub(crate) names: &'a [String],
     pub(crate) attribution: &'a str,
     /// The URL of the oEmbed description, if the public URL of the service is known.
@@ -91,7 +91,7 @@ pub(crate) fn embed(page: &EmbedPage<'_>) -> Markup {
     let map = page.map;
     let fallback = html! {
         h1 { (map.name()) }
-        // Inside `noscript` the image is not requested when the script draws the map.
+        // In `noscript`, so that the image is not requested if the script draws the map.
         noscript { (image(map)) }
         ul { @for name in page.names { li { (name) } } }
         @if map.has_search { p { a href="/" target="_blank" rel="noopener" { "Look up a postcode (opens in a new tab)" } } }
@@ -118,7 +118,7 @@ pub(crate) fn embed(page: &EmbedPage<'_>) -> Markup {
     }
 }
 
-/// Renders the `iframe` to paste into a page of a website that shows the map.
+/// Renders the `iframe` element that shows the map, to paste into a page of another website.
 pub(crate) fn iframe(base: &str, map: &EmbeddedMap, width: &str, height: u32) -> String {
     let source = format!("{base}{}", map.embed_path());
     let frame = html! {
@@ -137,7 +137,7 @@ pub(crate) struct EmbedCodePage<'a> {
     /// The maps to choose from: layers with their titles and areas.
     pub(crate) choices: &'a [(Layer, String, Vec<&'a Area>)],
     /// The public URL of this service, such as `https://maps.example`, with a path if it has one.
-    /// `None` if it is not known.
+    /// `None` if the URL is not known.
     pub(crate) base: Option<&'a str>,
 }
 
@@ -195,7 +195,7 @@ fn form(page: &EmbedCodePage<'_>) -> Markup {
 /// The URL in the code to copy if the public URL of the service is not known.
 const PLACEHOLDER: &str = "https://this-service.example";
 
-/// Returns the scheme and host of a URL. A policy with a path would allow only that path.
+/// Returns the origin of a URL. A Content-Security-Policy with a path would allow only that path.
 fn origin_of(base: &str) -> &str {
     let host = base.find("://").map_or(0, |index| index + 3);
     let end = base[host..]
@@ -204,7 +204,7 @@ fn origin_of(base: &str) -> &str {
     &base[..end]
 }
 
-/// Renders the part that depends on the form: the preview and the code.
+/// Renders the part of the page that depends on the form: the preview and the code.
 fn result(page: &EmbedCodePage<'_>) -> Markup {
     let (map, base) = (page.map, page.base.unwrap_or(PLACEHOLDER));
     let origin = origin_of(base);
@@ -228,7 +228,7 @@ fn result(page: &EmbedCodePage<'_>) -> Markup {
             p { "Use this if your website does not let you add scripts." }
             (code_block("code-frame", &iframe(base, map, "100%", FRAME_HEIGHT)))
             (policy("policy-frame", &format!("frame-src 'self' {origin}")))
-            p { "The frame has a fixed height. To make it as high as its content, add this line anywhere on the page. Your policy then also needs " code { "script-src 'self' " (origin) } "." }
+            p { "The frame has a fixed height. To make it as high as its content, add this line anywhere on the page. Your Content-Security-Policy then also needs " code { "script-src 'self' " (origin) } "." }
             (code_block("code-height", &format!("<script type=\"module\" src=\"{base}/embed.js\"></script>")))
         }
         section aria-labelledby="oembed" {
@@ -239,7 +239,7 @@ fn result(page: &EmbedCodePage<'_>) -> Markup {
         }
         section aria-labelledby="image" {
             h2 #image { "4. Image" }
-            p { "An image needs no script and prints well. Give the same information as text beside it, for people who cannot see it." }
+            p { "An image needs no script and prints well. Give the same information as text beside the image, for people who cannot see the image." }
             (code_block("code-image", &image_code(base, map)))
             (policy("policy-image", &format!("img-src 'self' {origin}")))
         }

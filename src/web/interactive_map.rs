@@ -1,5 +1,5 @@
-//! The `figure` that `map.js` turns into an interactive map; without JavaScript or WebGL it shows a
-//! static map.
+//! The `figure` that `map.js` turns into an interactive map. Without JavaScript or WebGL, the
+//! figure shows a static map.
 
 use jiff::civil::Date;
 use maud::{Markup, html};
@@ -10,8 +10,8 @@ use crate::domain::{Layer, LonLat};
 use crate::index::Index;
 use crate::tiles::bounds_of;
 
-/// The layers that can be drawn as land, the largest areas first. A map uses the first one that has
-/// boundaries.
+/// The layers that can be drawn as land, the layer with the largest areas first. A map uses the
+/// first of these layers that has boundaries on the date of the map.
 const LAND_LAYERS: [Layer; 3] = [Layer::Icb, Layer::SubIcb, Layer::Place];
 
 /// A map of the areas of a layer on a date.
@@ -24,14 +24,15 @@ pub(super) struct InteractiveMap<'a> {
     pub(super) query: &'a str,
     /// The name of the map, for screen readers.
     pub(super) title: &'a str,
-    /// The area that the map is about. It has a boundary on the date.
+    /// The area that the map shows and outlines, if it is not a map of the whole layer. The area
+    /// has a boundary on the date.
     pub(super) area: Option<&'a str>,
     /// The place that was looked up. It is in the page, which is `no-store`, but never in a URL.
     pub(super) marker: Option<LonLat>,
 }
 
 impl InteractiveMap<'_> {
-    /// Renders the figure around `content`: the static map and its caption.
+    /// Renders the figure. `content` is the static map and its caption.
     pub(super) fn figure(&self, content: &Markup) -> Markup {
         let layer = self.layer;
         let is_partition = self.index.is_partition(layer);

@@ -24,7 +24,7 @@ pub(super) const fn link<'a>(href: &'a str, text: &'a str) -> Link<'a> {
     Link { href, text }
 }
 
-/// A page without its layout.
+/// The content of a page, and the parts of the layout that depend on the page.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PageLayout<'a> {
     /// The title, without the name of the service.
@@ -33,13 +33,13 @@ pub(crate) struct PageLayout<'a> {
     pub(crate) section: Option<&'a str>,
     /// The breadcrumb, top level first.
     pub(crate) breadcrumb: &'a [Link<'a>],
-    /// URLs of scripts, in addition to the script of every page.
+    /// URLs of the scripts that only this page loads, in addition to the script of every page.
     pub(crate) scripts: &'a [&'a str],
     /// The content of `main`, with the page's `h1`.
     pub(crate) content: Markup,
 }
 
-/// Renders the whole page.
+/// Renders a page with its layout.
 pub(crate) fn layout(index: &Index, page: &PageLayout<'_>) -> Markup {
     html! {
         (DOCTYPE)

@@ -27,7 +27,7 @@ pub(crate) struct LookupPage<'a> {
 
 /// The state of the form.
 pub(crate) enum LookupState<'a> {
-    /// The form has not been sent.
+    /// The form has not been submitted.
     Empty,
     /// A field of the form is invalid.
     Invalid(FormError<'a>),
@@ -40,7 +40,7 @@ pub(crate) struct FormError<'a> {
     pub(crate) message: &'a str,
     /// The postcode that the user probably meant.
     pub(crate) suggestion: Option<Postcode>,
-    /// The names and values of the other fields, sent again with the suggestion.
+    /// The names and values of the other fields, which are submitted again with the suggestion.
     pub(crate) other_fields: Vec<(&'static str, &'a str)>,
 }
 
@@ -53,7 +53,8 @@ pub(crate) enum FormField {
 }
 
 impl FormField {
-    /// Returns the id of the `input` element. The date has three; this is the first.
+    /// Returns the id of the `input` element; for the date, that of the first of its three
+    /// elements.
     fn id(self) -> &'static str {
         match self {
             FormField::Place => "place",
@@ -63,8 +64,8 @@ impl FormField {
     }
 }
 
-/// The layers that the page lists and maps: communities, and the teams that some systems have
-/// instead.
+/// The layers that the page lists and shows on maps: ICCs, and the neighbourhood teams that some
+/// health systems have instead.
 const COMMUNITIES: [Layer; 2] = [Layer::Icc, Layer::NeighbourhoodTeam];
 
 /// Renders the page.
@@ -206,7 +207,7 @@ fn small_label(text: &str) -> FieldLabel<'_> {
     }
 }
 
-/// Formats a place as the form accepts it.
+/// Formats a place as text that the form accepts.
 fn place_input(place: Locator) -> String {
     match place {
         Locator::Postcode(postcode) => postcode.to_string(),
@@ -215,7 +216,7 @@ fn place_input(place: Locator) -> String {
     }
 }
 
-/// Renders the list and maps of communities, shown until there is a result.
+/// Renders the list and the maps of communities, which the page shows until there is a result.
 fn overview(index: &Index) -> Markup {
     let today = today_in_london();
     let layers = COMMUNITIES.into_iter().map(|layer| {
@@ -259,7 +260,7 @@ fn provenance_sentence(areas: &[&Area]) -> String {
     format!("The boundaries are {}{explanation}.", words.join(" or "))
 }
 
-/// Renders the map of a layer. The names on it are in the list of communities.
+/// Renders the map of a layer. The list of communities has the names of the areas as text.
 fn layer_map(index: &Index, layer: Layer, date: Date, count: usize) -> Markup {
     let mut entries = index.manifest().layers.iter();
     let entry = entries.find(|entry| entry.id == layer.as_str());
@@ -280,7 +281,7 @@ fn layer_map(index: &Index, layer: Layer, date: Date, count: usize) -> Markup {
     map.figure(&static_map)
 }
 
-/// Renders a community as `details` with its active practices.
+/// Renders a community as a `details` element that lists its active practices.
 fn community(index: &Index, area: &Area, date: Date) -> Markup {
     let members = index.members(area.layer, &area.id, date);
     let practices: Vec<&Practice> = members
@@ -310,7 +311,8 @@ fn community(index: &Index, area: &Area, date: Date) -> Markup {
     details(&html! { (display_name(area)) }, false, false, &content)
 }
 
-/// Groups areas by health system, in the order of `areas`, and sorts each group by name.
+/// Groups areas by health system, and sorts each group by name. The order of the groups is that of
+/// their first areas in `areas`.
 fn by_system<'a>(areas: &[&'a Area]) -> Vec<(String, Vec<&'a Area>)> {
     let mut systems: Vec<(String, Vec<&'a Area>)> = Vec::new();
     for &area in areas {

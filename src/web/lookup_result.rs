@@ -31,7 +31,8 @@ pub(crate) struct LookupResult<'a> {
 
 /// The width of the static map in CSS pixels.
 const MAP_WIDTH: u32 = 440;
-/// The map shows the nearest community of a place outside all communities only up to this distance.
+/// The maximum distance of the nearest community that the map shows for a place outside all
+/// communities.
 const NEAREST_ON_MAP_MAX_M: f64 = 20_000.0;
 
 /// Returns the map to draw for an answer, and the position to mark on it.
@@ -49,8 +50,8 @@ pub(crate) fn map_request(
     Some((request, grid))
 }
 
-/// Returns the community of the place or, outside all communities, the nearest one. If there is no
-/// place, returns the community of the practice.
+/// Returns the community of the place or, if the place is outside all communities, the nearest
+/// community. If the query has no place, returns the community of the practice.
 fn map_area<'i>(answer: &LocateAnswer<'i>) -> Option<&'i Area> {
     let residence = communities_in(&answer.residence).first();
     let nearest = || {
@@ -82,7 +83,7 @@ pub(super) fn result_section(index: &Index, result: &LookupResult<'_>) -> Markup
     }
 }
 
-/// Renders everything but the map, which repeats a part of it.
+/// Renders the result as text. The map only repeats a part of it.
 fn result_text(index: &Index, result: &LookupResult<'_>) -> Markup {
     let answer = result.answer;
     let place = &place_name(result.query);
@@ -102,8 +103,8 @@ fn result_text(index: &Index, result: &LookupResult<'_>) -> Markup {
     }
 }
 
-/// Returns the query string that preserves the date and dataset of the result in links: empty for
-/// today and the current dataset.
+/// Returns the query string that preserves the date and dataset of the result in links. It is empty
+/// for today and the current dataset.
 fn link_query(result: &LookupResult<'_>) -> String {
     let date = result.answer.as_of;
     let as_of = (date != today_in_london()).then(|| date.to_string());
@@ -113,7 +114,7 @@ fn link_query(result: &LookupResult<'_>) -> String {
     with_query("", &parameters)
 }
 
-/// Returns the name of the place within a sentence.
+/// Returns the name of the place, for use within a sentence.
 fn place_name(query: &LocateQuery) -> String {
     match query.locator {
         Some(Locator::Postcode(postcode)) => postcode.to_string(),
@@ -140,12 +141,13 @@ fn title(result: &LookupResult<'_>) -> String {
     }
 }
 
-/// Replaces the hyphen of a negative number by a minus sign, which is as wide as a digit.
+/// Replaces the hyphen of a negative number with a minus sign, which is as wide as a digit.
 fn with_minus_sign(number: &str) -> String {
     number.replace('-', "−")
 }
 
-/// Returns a sentence about a postcode that is not live or has no location.
+/// Returns a sentence about a postcode that is not live or has no location; `None` for any other
+/// postcode.
 fn status_notice(answer: &LocateAnswer<'_>) -> Option<String> {
     let entry = answer.location.and_then(|location| location.entry);
     let is_terminated = answer
@@ -160,7 +162,7 @@ fn status_notice(answer: &LocateAnswer<'_>) -> Option<String> {
         LookupStatus::OutsideCoverage if answer.location.is_none() => Some("This postcode is outside the part of the country that we have data for.".into()),
         _ if answer.notes.contains(&AnswerNote::NotYetIntroduced) => Some("This postcode was not yet in use on that date.".into()),
         _ if is_terminated => Some(match terminated {
-            Some(month) => format!("This postcode is no longer in use. It ended in {}. We have used its last known location.", month.first_day().strftime("%B %Y")),
+            Some(month) => format!("This postcode is no longer in use. It was withdrawn in {}. We have used its last known location.", month.first_day().strftime("%B %Y")),
             None => "This postcode is no longer in use. We have used its last known location.".into(),
         }),
         _ => None,
@@ -176,7 +178,7 @@ fn residence_section(answer: &LocateAnswer<'_>, place: &str, query: &str) -> Mar
         } @else if communities.is_empty() {
             p.name { "Not in any community we have data for" }
             @for (_, nearest) in &answer.nearest {
-                p { "The nearest is " strong { (area_link(nearest.area, query)) } ", " (format::distance(nearest.distance_m)) " away." }
+                p { "The nearest community is " strong { (area_link(nearest.area, query)) } ", " (format::distance(nearest.distance_m)) " away." }
             }
         }
         @for found in communities {
@@ -195,7 +197,7 @@ fn residence_section(answer: &LocateAnswer<'_>, place: &str, query: &str) -> Mar
     })
 }
 
-/// Returns the ICCs or, where a system has none, its neighbourhood teams.
+/// Returns the ICCs, or the neighbourhood teams of a health system without ICCs.
 fn communities_in<'a, 'i>(results: &'a [(Layer, LayerResult<'i>)]) -> &'a [AreaMatch<'i>] {
     match areas_of_layer(results, Layer::Icc) {
         [] => areas_of_layer(results, Layer::NeighbourhoodTeam),
@@ -210,7 +212,8 @@ fn has_no_data_for_date(results: &[(Layer, LayerResult<'_>)]) -> bool {
         .any(|(layer, found)| *layer == Layer::Icc && matches!(found, LayerResult::Unknown(_)))
 }
 
-/// Renders the name and code of a practice without a link: what was looked up must not be in a URL.
+/// Renders the name and code of a practice without a link, because what the user looked up must not
+/// be in a URL.
 fn practice_text(practice: &Practice) -> Markup {
     html! { (practice.name) " (" (practice.code) ")" }
 }
@@ -227,7 +230,7 @@ fn boundary_distance(found: &AreaMatch<'_>, edge: &BoundaryProximity<'_>) -> Mar
             @match (edge.certainty, found.basis) {
                 (Certainty::Inside, _) => { "The nearest boundary is " (format::distance(edge.distance_m)) " away." }
                 (_, Basis::Nearest) => { "This location is just outside our simplified boundary. This is the nearest area." }
-                (_, Basis::Directory) if edge.distance_m == 0.0 => { "Official statistics put this postcode in this area, but it is just across our simplified boundary." }
+                (_, Basis::Directory) if edge.distance_m == 0.0 => { "Official statistics put this postcode in this area, but its location is just outside our simplified boundary." }
                 _ => { "The boundary is only " (format::distance(edge.distance_m)) " away." }
             }
             @if !names.is_empty() { " On the other side: " strong { (names) } ". Some addresses with the same postcode may be there, so check the full address if this matters." }
@@ -297,9 +300,9 @@ fn reason_text(reason: RegistrationReason) -> &'static str {
 
 fn comparison(answer: &LocateAnswer<'_>) -> Markup {
     let sentence = match answer.agreement {
-        Agreement::Agree => "Both are the same.",
+        Agreement::Agree => "The two communities are the same.",
         Agreement::Differ => {
-            "These are different. For community services, use the community where they are registered."
+            "The two communities are different. For community services, use the community where they are registered."
         }
         Agreement::RegistrationOnly => "We only know the community where they are registered.",
         Agreement::ResidenceOnly => "We only know the community where they live.",
@@ -308,7 +311,7 @@ fn comparison(answer: &LocateAnswer<'_>) -> Markup {
     inset_text(&html! {
         p.comparison { strong { (sentence) } }
         @if answer.notes.contains(&AnswerNote::PracticeAddress) {
-            p { "This is the practice’s own postcode. Practices use it for people with no fixed address, so it may not be where the person lives." }
+            p { "This is the practice’s own postcode. Practices use their own postcode for people with no fixed address, so the person may not live there." }
         }
     })
 }
@@ -433,7 +436,7 @@ fn coordinates(location: &Location) -> Markup {
     details(&html! { "Coordinates" }, false, false, &summary_list(&rows))
 }
 
-/// Renders the map of the community with the place marked.
+/// Renders the map of the community with a marker at the place.
 fn map_figure(index: &Index, result: &LookupResult<'_>) -> Markup {
     let (answer, map) = (result.answer, result.map.as_ref());
     let Some(area) = map_area(answer) else {

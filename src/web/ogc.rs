@@ -139,7 +139,7 @@ pub(crate) fn item(index: &Index, title: &str, properties: &Value, links: &[Valu
     page(index, name, &[GIS, COLLECTIONS], content)
 }
 
-/// Renders the tilesets of one collection, or of all together.
+/// Renders the tilesets of one collection, or of all collections together.
 pub(crate) fn tilesets(index: &Index, title: &str, body: &Value) -> Markup {
     let content = html! {
         h1 { (title) ": tiles" }

@@ -1,4 +1,4 @@
-//! The privacy page, and the page of a program that was built without pages.
+//! The privacy page, and the page at `/` of a program that was built without the other pages.
 
 use maud::{DOCTYPE, Markup, html};
 
@@ -14,25 +14,25 @@ pub(crate) fn privacy(index: &Index) -> Markup {
         p.nhsuk-lede-text { "This service does not store what you look up." }
         h2 { "When you look something up" }
         ul {
-            li { "We use the postcode, coordinates or practice code in memory to work out one result. Then we forget it." }
-            li { "We do not write it to a log, a file or a cache, and we do not use it for statistics." }
-            li { "The page sends the postcode in the body of the request. It does not appear in the URL, in your browser history or in the logs of other computers." }
+            li { "We hold the postcode, coordinates or practice code in memory only until we have worked out the result." }
+            li { "We do not write what you look up to a log, a file or a cache, and we do not use it for statistics." }
+            li { "The page sends the postcode in the body of the request. The postcode does not appear in the URL, in your browser history or in the logs of other computers." }
             li { "The map is part of the result. It has no URL of its own that could show what you looked up." }
-            li { "The result goes only to you. We tell your browser not to store it." }
-            li { "Interactive maps load pieces that are more than a kilometre wide, so their web addresses do not show which street you are looking at. Other programs can ask for smaller pieces, or for everything in a rectangle on the map. We tell browsers and other computers not to store those." }
+            li { "We send the result only to you, and we instruct your browser not to store it." }
+            li { "Interactive maps load map tiles that are more than a kilometre wide, so the web addresses of the tiles do not show which street you are looking at. Other programs can request smaller tiles, or everything in a rectangle on the map. We instruct browsers and other computers not to store these responses." }
         }
         h2 { "When you look up a list" }
         ul {
-            li { "We look up your file row by row, in memory, while you send it. We do not keep a copy, a name or a postcode." }
+            li { "We look up your file row by row, in memory, while you send it. We do not keep a copy of the file, or any name or postcode in it." }
             li { "The people who run this service can see that a file was sent, which API key was used and how many rows had each kind of result. Counts from 1 to 7 are hidden, and other counts are rounded." }
             li { "Send only the columns we need: a postcode and, if you have one, a practice code. We do not use any other columns, and we return them unchanged." }
         }
         h2 { "What we log" }
-        p { "We log one line for each request: the time, a random request number, the kind of page, whether it worked and how long it took. We do not log who you are, where you are or what you looked up. The request number is also in the response. If something goes wrong, we can use it to find the log line without knowing what you looked up." }
-        p { "To prevent overuse, we limit how often each IP address can make requests. The count is kept in memory under a code that cannot be turned back into the address. It is deleted when the service stops." }
-        h2 { "Who we share it with" }
+        p { "We log one line for each request: the time, a random request number, the kind of page, whether it worked and how long it took. We do not log who you are, where you are or what you looked up. The request number is also in the response. If something goes wrong, we can use the number to find the log line without knowing what you looked up." }
+        p { "To prevent overuse, we limit how often each IP address can make requests. We keep the count in memory under a code that cannot be turned back into the address. The count is deleted when the service stops." }
+        h2 { "Who we share data with" }
         ul {
-            li { "We do not share it with anyone. The service does not contact any other computer. It loads all its data when it starts." }
+            li { "We do not share what you look up with anyone. The service does not contact any other computer. It loads its data from its own disk." }
             li { "We do not use cookies or count visitors, and the pages load nothing from other websites." }
             li { "Our data are published statistics and directories of postcodes and GP practices. We hold no patient records." }
         }
@@ -45,7 +45,7 @@ pub(crate) fn privacy(index: &Index) -> Markup {
             ("Shared with", html! { "Only the person who made the request." }),
             ("Automated decisions", html! { "None. The service gives information about a place." }),
         ]))
-        p { "We hold nothing about you that you could ask to see, correct or delete. The person who looked you up may have a copy of the result, so ask them. For who runs this service, their legal basis and their data protection officer, contact the organisation whose web address you see above." }
+        p { "We hold nothing about you that you could ask to see, correct or delete. The person who looked you up may have a copy of the result, so ask them. To find out who runs this service, their legal basis and their data protection officer, contact the organisation named in the web address of this page." }
     };
     let page = PageLayout {
         title: "Privacy",

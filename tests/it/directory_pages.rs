@@ -394,7 +394,8 @@ fn closed_practices_and_their_successors_link_to_each_other() {
         let name = &practices[to]["name"];
         assert!(
             before.text().contains(&format!(
-                "Its patients moved to {name} ({to}). Everyone registered there belongs to:"
+                "Its patients moved to {name} ({to}). \
+                 Everyone registered with that practice belongs to these areas:"
             )),
             "{from}"
         );

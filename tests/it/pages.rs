@@ -114,14 +114,17 @@ fn practice_adds_registration_and_comparison_with_residence() {
             "Lancaster ICC",
             "Lancaster Medical Practice (P81002)",
             "closed on 30 June 2018",
-            "These are different.",
+            "The two communities are different.",
             "Resilience group: not known",
         ],
     );
     check_page(
         &look_up(&[("place", "LA18 4BY"), ("practice", "a82033")]),
         200,
-        &["Both are the same.", "This is the practice’s own postcode."],
+        &[
+            "The two communities are the same.",
+            "This is the practice’s own postcode.",
+        ],
     );
     check_page(
         &look_up(&[("place", "LA18 4DB"), ("practice", "P99999")]),
@@ -510,7 +513,7 @@ fn privacy_page_says_what_is_stored() {
     let text = page_text(&page);
     for sentence in [
         "does not store what you look up",
-        "We do not write it to a log, a file or a cache, and we do not use it for statistics.",
+        "We do not write what you look up to a log, a file or a cache",
         "Counts from 1 to 7 are hidden",
         "We do not log who you are, where you are or what you looked up.",
         "The service does not contact any other computer.",

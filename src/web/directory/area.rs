@@ -32,14 +32,14 @@ pub(crate) struct LayerPage<'i> {
 pub(crate) struct AreaPage<'i> {
     /// The version of the area on the date, or its last version.
     pub(crate) area: &'i Area,
-    /// The size of its boundary on the date.
+    /// The size of the area on the date in square kilometres, if it has a boundary.
     pub(crate) km2: Option<f64>,
     pub(crate) neighbours: Vec<AdjacentArea<'i>>,
-    /// The outward codes of its postcodes that were live on the date.
+    /// The outward codes of the postcodes in the area that were live on the date.
     pub(crate) outcodes: Vec<OutcodeCount>,
-    /// Its boundaries on all dates.
+    /// The boundaries of the area on all dates.
     pub(crate) boundaries: Vec<&'i Boundary>,
-    /// Whether its map can be chosen on the page with the embed code.
+    /// Whether the map of the area can be chosen on the page with the embed code.
     pub(crate) can_be_embedded: bool,
 }
 
@@ -219,7 +219,7 @@ fn size_text(km2: f64) -> String {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "Great Britain has 230,000 km²"
+        reason = "Great Britain covers 230,000 km²"
     )]
     if km2 < 10.0 {
         format!("{km2:.1} km²")
@@ -311,7 +311,7 @@ fn map_section(context: &PageContext<'_>, page: &AreaPage<'_>) -> Markup {
     }
 }
 
-/// The maximum number of practices on an area's page. The page of practices lists all of them.
+/// The maximum number of practices on an area's page. The page of practices lists all practices.
 const PRACTICES_MAX: usize = 50;
 
 fn practices(context: &PageContext<'_>, area: &Area) -> Markup {
@@ -436,8 +436,8 @@ fn groups(context: &PageContext<'_>, area: &Area) -> Markup {
     }
 }
 
-/// Returns the ids of an area's resilience groups on the date. `None` means that the source does
-/// not name one.
+/// Returns the ids of an area's resilience groups on the date. An item that is `None` means that
+/// the source names no group.
 fn groups_of<'i>(context: &PageContext<'i>, area: &Area) -> Vec<Option<&'i str>> {
     let key = GroupMember::Area(area.layer, area.id.clone());
     let memberships: Vec<_> = context
@@ -553,8 +553,9 @@ pub(super) fn area_downloads(
         ul.nhsuk-list.nhsuk-list--bullet {
             @if has_boundary {
                 li { a href=(context.link(&format!("/api/v1/areas/{layer}/{id}.geojson"))) { "Boundary (GeoJSON)" } }
-                // The collection has only today's areas. A practice with two areas (inner and
-                // outer) has two feature ids.
+                // The OGC collection has only today's areas, so pages of other dates have no link
+                // to it. Nor have practices: a practice with two areas (inner and outer) has two
+                // feature ids.
                 @if !context.has_date && context.version.is_none() && layer != Layer::GpPractice {
                     li { a href={ "/ogc/collections/" (layer) "/items/" (id) "?f=html" } { "GIS data (OGC API Features)" } }
                 }

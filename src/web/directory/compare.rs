@@ -192,8 +192,8 @@ fn practices(
     }
 }
 
-/// Renders the areas of a layer that a practice belongs to; for the layer of practices, its
-/// community.
+/// Renders the areas of a layer that a practice belongs to. For the layer of practices, renders the
+/// community of the practice.
 fn areas_of_practice(context: &PageContext<'_>, code: OdsCode, layer: Layer, date: Date) -> Markup {
     let layers = match layer {
         Layer::GpPractice => vec![Layer::Icc, Layer::NeighbourhoodTeam],
@@ -267,7 +267,7 @@ fn group_links(context: &PageContext<'_>, layer: Layer, ids: &[Option<String>]) 
     }
 }
 
-/// Renders links that compare each date of change with the day before.
+/// Renders links to the comparisons of each date of change with the day before.
 fn change_dates(context: &PageContext<'_>, page: &ComparePage<'_>) -> Markup {
     let layer = page.layer;
     let items: Vec<Markup> = page

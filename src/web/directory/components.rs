@@ -42,8 +42,8 @@ impl PageSlice {
     }
 }
 
-/// Returns `, as of …` with the date of the practice list sizes, or nothing if the dataset does not
-/// state it. List sizes are counted once and do not depend on the date of the page.
+/// Returns `, as of …` with the date of the practice list sizes, or an empty string if the dataset
+/// does not state that date. List sizes do not depend on the date of the page.
 pub(super) fn list_size_date(context: &PageContext<'_>) -> String {
     let mut sources = context.index.manifest().sources.iter();
     let source = sources.find(|source| source.title.contains("list sizes"));
@@ -62,13 +62,13 @@ pub(super) fn heading(caption: &str, title: &str) -> Markup {
     }
 }
 
-/// Renders a table. The first cell of each row is its heading.
+/// Renders a table. The first cell of each row is the heading of the row.
 pub(super) fn table(caption: &str, columns: &[&str], rows: Vec<Vec<Markup>>) -> Markup {
     nhsuk::table(&DataTable {
         caption,
         caption_size: Some("s"),
         columns: columns.iter().map(|column| (*column).into()).collect(),
-        // On a narrow screen a cell is a flex container: its content has to be one element beside
+        // On a narrow screen, a cell is a flex container, so its content must be one element beside
         // the heading.
         rows: rows
             .into_iter()
@@ -135,7 +135,7 @@ pub(super) fn outdated_notice(context: &PageContext<'_>, area: &Area) -> Markup 
     let has_ended = area.period.to.is_some_and(|to| to <= context.as_of);
     let sentence = match (has_ended, area.period.to, area.period.from) {
         (true, Some(to), _) => format!(
-            "{name} has ended. Its last day was {}. This page shows what it was.",
+            "{name} has ended. Its last day was {}. This page shows the area as it was.",
             last_day(to)
         ),
         (_, _, Some(from)) => format!("{name} began on {}.", format::date(from)),
@@ -176,7 +176,7 @@ pub(super) fn date_form(
     }
 }
 
-/// Renders a date as a single field, whose value has the format of dates in URLs.
+/// Renders a date as one field. Its value has the format of dates in URLs.
 pub(super) fn date_field(name: &str, label: &str, date: Option<Date>) -> Markup {
     html! {
         div.nhsuk-form-group {

@@ -1,4 +1,4 @@
-//! The page that browsers get in place of a problem (RFC 9457).
+//! The page that browsers get instead of a problem document (RFC 9457).
 
 use maud::{Markup, html};
 
@@ -16,7 +16,7 @@ pub(crate) struct ErrorPage<'a> {
     pub(crate) layer: Option<Layer>,
 }
 
-/// Renders the page, with links to continue.
+/// Renders the page, with links to other pages.
 pub(crate) fn error_page(index: &Index, error: &ErrorPage<'_>) -> Markup {
     let (title, sentence) = title_and_text(error);
     let layer = error

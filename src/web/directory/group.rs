@@ -18,15 +18,15 @@ const LAYER: Layer = Layer::ResilienceGroup;
 pub(crate) struct GroupPage<'i> {
     /// The version of the group on the date, or its last version.
     pub(crate) area: &'i Area,
-    /// Whether it has a boundary on the date.
+    /// Whether the group has a boundary on the date.
     pub(crate) has_boundary: bool,
     pub(crate) outcodes: Vec<OutcodeCount>,
     pub(crate) boundaries: Vec<&'i Boundary>,
     pub(crate) can_be_embedded: bool,
 }
 
-/// Renders `/groups`: the groups on the date, and the communities whose source does not name one.
-/// `groups` are ordered by name.
+/// Renders `/groups`: the groups on the date, and the communities for which the source names no
+/// group. `groups` are ordered by name.
 pub(crate) fn groups(context: &PageContext<'_>, groups: &[&Area], slice: PageSlice) -> Markup {
     let title = context.layer_title(LAYER);
     let rows: Vec<Vec<Markup>> = slice
@@ -43,13 +43,13 @@ pub(crate) fn groups(context: &PageContext<'_>, groups: &[&Area], slice: PageSli
     let without_group = members_without_group(context);
     let content = html! {
         (heading("Areas", title))
-        p { "Groups of people and organisations that help their community. We list the communities that each group’s published page names. Not all of them call themselves a resilience group." }
+        p { "Groups of people and organisations that help their community. We list the communities that each group’s published page names. Not all of these groups call themselves resilience groups." }
         @if rows.is_empty() { p { "None on that date." } }
         @else { (table("Groups", &["Group", "Calls itself", "Communities"], rows)) }
         (pagination(slice, &|number| context.link(&format!("/groups?page={number}"))))
         @if !without_group.is_empty() {
             h2.nhsuk-heading-m { "Communities without a named group" }
-            p { "The published page lists these communities but does not name a group. They may still have one:" }
+            p { "The published page lists these communities but does not name a group. These communities may still have a group:" }
             (list(&without_group))
         }
         (super::area::layer_downloads(context, LAYER))
@@ -79,7 +79,7 @@ fn member_link(context: &PageContext<'_>, member: &GroupMember) -> Markup {
     }
 }
 
-/// Returns links to the communities that have no group named by the source on the date.
+/// Returns links to the communities for which the source names no group on the date.
 fn members_without_group(context: &PageContext<'_>) -> Vec<Markup> {
     let memberships = context.index.memberships();
     memberships
@@ -100,12 +100,12 @@ pub(crate) fn group(context: &PageContext<'_>, page: &GroupPage<'_>) -> Markup {
         (outdated_notice(context, area))
         (facts(context, page))
         h2.nhsuk-heading-m { "Communities" }
-        @if members.is_empty() { p { "We do not know its communities on that date." } }
+        @if members.is_empty() { p { "We do not know the communities of this group on that date." } }
         @else { (table("Communities of this group", &["Community", "Type", "How we know", "When"], members.iter().map(|membership| member_row(context, membership)).collect())) }
         (practices(context, &members))
         @if page.has_boundary {
             h2.nhsuk-heading-m { "Map" }
-            p { "The combined area of its communities." }
+            p { "The map shows the combined area of the group’s communities." }
             (map_figure(context, LAYER, Some(&area.id), &display_name(area), &format!("Map of the area of {}.", display_name(area))))
         }
         (history(context, area, &page.boundaries))

@@ -1,6 +1,6 @@
 //! The directory: pages of areas, practices and groups, and the comparison of two dates.
 //!
-//! All information is in text and tables; maps show a part of it again.
+//! All information is in text and tables. Maps only repeat a part of it.
 
 mod area;
 mod compare;
@@ -33,12 +33,12 @@ pub(crate) use practice::{PracticePage, PracticesPage, practice, practices};
 pub(crate) struct PageContext<'a> {
     pub(crate) index: &'a Index,
     pub(crate) as_of: Date,
-    /// Whether the request named the date; otherwise it is today.
+    /// Whether the request named the date; otherwise, the date is today.
     pub(crate) has_date: bool,
     /// The version of the dataset, if the request named one.
     pub(crate) version: Option<&'a str>,
-    /// The date and version of the request as a query string without `?`; empty if it named
-    /// neither.
+    /// The date and version of the request as a query string without `?`; empty if the request
+    /// named neither.
     pub(crate) query: &'a str,
 }
 
@@ -59,7 +59,7 @@ impl PageContext<'_> {
         with_query(path, &parameters)
     }
 
-    /// Renders a link to an area's page; only the name if its layer has no data for the date.
+    /// Renders a link to an area's page, or only the name if its layer has no data for the date.
     fn area_link(&self, area: &Area) -> Markup {
         if !self.has_data(area.layer) {
             return html! { (display_name(area)) };
@@ -67,14 +67,14 @@ impl PageContext<'_> {
         html! { a href=(self.link(&area_path(area.layer, &area.id))) { (display_name(area)) } }
     }
 
-    /// Returns whether a layer has data for the date. Data on practices have no first date.
+    /// Returns whether a layer has data for the date. For practices, there are data for every date.
     fn has_data(&self, layer: Layer) -> bool {
         let first_data = self.index.first_data(layer);
         layer == Layer::GpPractice || first_data.is_some_and(|first| first <= self.as_of)
     }
 
-    /// Renders a link to an area with its name on the date, or its last name; only the id if the
-    /// area is not in the dataset.
+    /// Renders a link to an area with its name on the date, or with its last name if it does not
+    /// exist on the date. If the area is not in the dataset, renders only the id.
     fn area_link_by_id(&self, layer: Layer, id: &str) -> Markup {
         match self.index.area_or_last_version(layer, id, self.as_of) {
             Some(area) => self.area_link(area),
@@ -82,7 +82,7 @@ impl PageContext<'_> {
         }
     }
 
-    /// Renders a link to a practice's page; only the code if the practice is not in the dataset.
+    /// Renders a link to a practice's page, or only the code if the practice is not in the dataset.
     fn practice_link(&self, code: OdsCode) -> Markup {
         match self.index.practice(code) {
             Some(practice) => {
@@ -104,7 +104,7 @@ impl PageContext<'_> {
         self.undated_page(title, breadcrumb, content)
     }
 
-    /// Renders a page that is not for one date.
+    /// Renders a page that is not for one date, such as the comparison of two dates.
     fn undated_page(
         &self,
         title: &str,
@@ -155,7 +155,7 @@ fn layer_noun(layer: Layer) -> &'static str {
     }
 }
 
-/// Explains a provenance to people who rely on the data.
+/// Returns the explanation of a provenance for people who rely on the data.
 fn provenance_text(provenance: Provenance) -> &'static str {
     match provenance {
         Provenance::Official => "Published by the organisation itself.",

@@ -13,7 +13,7 @@ use crate::index::{AreaPostcode, OutcodeCount, PostcodeFilter};
 /// The content of the page.
 pub(crate) struct PostcodesPage<'i> {
     pub(crate) area: &'i Area,
-    /// Live postcodes only, or all.
+    /// Whether the page lists only live postcodes, or all postcodes.
     pub(crate) filter: PostcodeFilter,
     pub(crate) outcodes: Vec<OutcodeCount>,
     pub(crate) postcodes: Vec<AreaPostcode>,
@@ -21,7 +21,7 @@ pub(crate) struct PostcodesPage<'i> {
     pub(crate) is_first: bool,
 }
 
-/// Renders `/areas/{layer}/{id}/postcodes`, and the same page for practices and groups.
+/// Renders `/areas/{layer}/{id}/postcodes`, and the same page for a practice or a group.
 pub(crate) fn postcodes(context: &PageContext<'_>, page: &PostcodesPage<'_>) -> Markup {
     let area = page.area;
     let area_url = area_path(area.layer, &area.id);

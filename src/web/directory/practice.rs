@@ -29,7 +29,7 @@ pub(crate) struct PracticesPage<'a> {
     pub(crate) slice: PageSlice,
     /// The filter: a part of a name, an address or a code.
     pub(crate) name: &'a str,
-    /// The filter: the area that practices belong to.
+    /// The filter: an area that practices belong to.
     pub(crate) area: Option<&'a Area>,
     /// The filter: whether closed practices are included.
     pub(crate) includes_closed: bool,
@@ -129,9 +129,9 @@ fn filter(context: &PageContext<'_>, page: &PracticesPage<'_>, chosen: Option<&s
 pub(crate) struct PracticePage<'i> {
     pub(crate) practice: &'i Practice,
     pub(crate) registration: PracticeRegistration<'i>,
-    /// Its area on the date, if it has a boundary.
+    /// The area of the practice on the date, if it has a boundary.
     pub(crate) area: Option<&'i Area>,
-    /// The outward codes of the postcodes in its area that were live on the date.
+    /// The outward codes of the postcodes in the area that were live on the date.
     pub(crate) outcodes: Vec<OutcodeCount>,
     pub(crate) can_be_embedded: bool,
 }
@@ -229,7 +229,7 @@ fn facts(context: &PageContext<'_>, practice: &Practice) -> Markup {
     summary_list(&rows)
 }
 
-/// Renders the areas that registered patients belong to.
+/// Renders the areas that the registered patients belong to.
 fn registration(context: &PageContext<'_>, page: &PracticePage<'_>) -> Markup {
     let registration = &page.registration;
     let found = registration.practice.as_ref();
@@ -243,9 +243,9 @@ fn registration(context: &PageContext<'_>, page: &PracticePage<'_>) -> Markup {
     html! {
         h2.nhsuk-heading-m { "Registered patients" }
         @if let Some(successor) = successor {
-            p { "Its patients moved to " (context.practice_link(successor.practice.code)) ". Everyone registered there belongs to:" }
+            p { "Its patients moved to " (context.practice_link(successor.practice.code)) ". Everyone registered with that practice belongs to these areas:" }
         } @else if registration.reason.is_none() {
-            p { "Everyone registered here belongs to these areas, wherever they live:" }
+            p { "Everyone registered with this practice belongs to these areas, wherever they live:" }
         }
         @if let Some(reason) = registration.reason { p { (reason_text(reason)) } }
         @if !items.is_empty() { (list(&items)) }
@@ -306,7 +306,8 @@ fn resilience_groups(context: &PageContext<'_>, registration: &PracticeRegistrat
     html! { h3.nhsuk-heading-s { "Resilience groups" } (content) }
 }
 
-/// Renders a link to the community, or part of one, through which a practice has a group.
+/// Renders a link to the community, or to the part of a community, through which a practice has a
+/// resilience group.
 fn member_link(context: &PageContext<'_>, id: &str) -> Option<Markup> {
     let mut layers = context.index.layers();
     let area = layers.find_map(|layer| context.index.area(layer, id, context.as_of))?;

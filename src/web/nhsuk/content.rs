@@ -33,7 +33,8 @@ pub(crate) fn card(card: &Card<'_>) -> Markup {
     }
 }
 
-/// Renders content that opens under a summary; an expander looks like a card.
+/// Renders a `details` element: a summary, and the content that it opens. An expander looks like a
+/// card.
 pub(crate) fn details(
     summary: &Markup,
     is_expander: bool,
@@ -51,7 +52,7 @@ pub(crate) fn details(
     }
 }
 
-/// Renders inset text, which is highlighted in the text around it.
+/// Renders inset text, which is set apart from the text around it.
 pub(crate) fn inset_text(content: &Markup) -> Markup {
     html! {
         div.nhsuk-inset-text {
@@ -86,7 +87,7 @@ pub(crate) fn summary_list<K: AsRef<str>>(rows: &[(K, Markup)]) -> Markup {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct TableColumn<'a> {
     pub(crate) text: &'a str,
-    /// Whether cells are aligned right, with digits of equal width.
+    /// Whether the cells of the column are right-aligned, with digits of equal width.
     pub(crate) is_numeric: bool,
 }
 
@@ -99,10 +100,10 @@ impl<'a> From<&'a str> for TableColumn<'a> {
     }
 }
 
-/// The cells of a row in the order of the columns. The first one is the heading of the row.
+/// The cells of a row, in the order of the columns. The first cell is the heading of the row.
 pub(crate) type TableRow = Vec<Markup>;
 
-/// A responsive table: on a narrow screen each row is a block with the column headings beside its
+/// A responsive table: on a narrow screen, each row is a block with the column headings beside the
 /// cells.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DataTable<'a> {
@@ -149,8 +150,8 @@ pub(crate) fn table(table: &DataTable<'_>) -> Markup {
     }
 }
 
-/// Renders the column heading beside a cell, for narrow screens. Screen readers read the header of
-/// the column instead.
+/// Renders the column heading beside a cell, for narrow screens. Screen readers read the column
+/// header in the head of the table instead.
 fn heading(column: &TableColumn<'_>) -> Markup {
     html! { span.nhsuk-table__heading aria-hidden="true" { (column.text) " " } }
 }

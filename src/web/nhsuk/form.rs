@@ -1,4 +1,4 @@
-//! Components of forms: fields, buttons and errors.
+//! The form components: fields, buttons and errors.
 
 use maud::{Markup, html};
 
@@ -10,7 +10,7 @@ pub(crate) struct FieldLabel<'a> {
     pub(crate) text: &'a str,
     /// `l`, `m` or `s`; `None` for the size of body text.
     pub(crate) size: Option<&'a str>,
-    /// Whether it is also the `h1` of the page.
+    /// Whether the label is also the `h1` of the page.
     pub(crate) is_heading: bool,
 }
 
@@ -23,7 +23,7 @@ impl<'a> From<&'a str> for FieldLabel<'a> {
     }
 }
 
-/// The parts that all kinds of field have.
+/// The parts that fields of all kinds have.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Field<'a> {
     pub(crate) id: &'a str,
@@ -90,7 +90,7 @@ pub(crate) struct Input<'a> {
     pub(crate) inputmode: Option<&'a str>,
     /// Whether digits have equal width.
     pub(crate) is_code: bool,
-    /// `false` for codes.
+    /// The `spellcheck` attribute: `false` for codes.
     pub(crate) spellcheck: Option<&'a str>,
     /// Whether the field has the focus when the page opens.
     pub(crate) is_focused: bool,
@@ -187,7 +187,7 @@ fn legend(legend: &FieldLabel<'_>) -> Markup {
     }
 }
 
-/// A select: one choice of several.
+/// A `select` element: a list from which the user chooses one option.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Select<'a> {
     pub(crate) field: Field<'a>,
@@ -205,7 +205,7 @@ pub(crate) fn select(select: &Select<'_>) -> Markup {
     field.group(None, None, &control)
 }
 
-/// A checkbox.
+/// A checkbox with its label and hint.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Checkbox<'a> {
     pub(crate) id: &'a str,
@@ -238,7 +238,7 @@ pub(crate) fn checkboxes(boxes: &[Checkbox<'_>], is_small: bool) -> Markup {
     }
 }
 
-/// A file upload.
+/// A field with which the user uploads a file.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FileUpload<'a> {
     pub(crate) field: Field<'a>,
@@ -259,14 +259,14 @@ pub(crate) fn file_upload(upload: &FileUpload<'_>) -> Markup {
     )
 }
 
-/// A button.
+/// A button, which submits the form unless `kind` is `button`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Button<'a> {
     pub(crate) text: &'a str,
     /// `secondary`, `reverse` or `warning`.
     pub(crate) variant: Option<&'a str>,
     pub(crate) is_small: bool,
-    /// Whether a second press within a second is ignored.
+    /// Whether a second press of the button within a second is ignored.
     pub(crate) prevents_double_click: bool,
     pub(crate) id: Option<&'a str>,
     /// The `type` attribute. The default is `submit`.

@@ -1,8 +1,8 @@
-//! The components of the NHS design system, rendered as nhsuk-frontend does, with the options that
-//! our pages use.
+//! The components of the NHS design system, rendered in the same way as in nhsuk-frontend, with the
+//! options that our pages use.
 //!
-//! The tests compare them with nhsuk-frontend's own fixtures. The NHS logo and name are left out,
-//! because these are not pages of the NHS.
+//! The tests compare the components with the fixtures of nhsuk-frontend. The NHS logo and name are
+//! left out, because our pages are not pages of the NHS.
 
 mod content;
 #[cfg(all(test, feature = "web"))]
@@ -19,7 +19,8 @@ pub(crate) use form::{
 pub(crate) use navigation::{Link, PageFooter, PageHeader, breadcrumb, footer, header, skip_link};
 pub(crate) use pagination::{Pagination, pagination};
 
-/// Joins the class of a component with modifiers: `nhsuk-card nhsuk-card--feature`.
+/// Returns the `class` attribute of a component with its modifiers, such as
+/// `nhsuk-card nhsuk-card--feature`.
 fn class_list(base: &str, modifiers: &[Option<&str>]) -> String {
     let mut class = base.to_string();
     for modifier in modifiers.iter().flatten() {

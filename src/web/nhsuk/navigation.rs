@@ -1,8 +1,8 @@
-//! Components of navigation: header, footer and breadcrumb.
+//! The navigation components: header, footer and breadcrumb.
 
 use maud::{Markup, html};
 
-/// A link.
+/// The URL and the text of a link.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Link<'a> {
     pub(crate) href: &'a str,
@@ -90,7 +90,7 @@ pub(crate) fn footer(footer: &PageFooter<'_>) -> Markup {
     }
 }
 
-/// Renders the breadcrumb: the pages above this one, top level first.
+/// Renders the breadcrumb: links to the pages above the current page, top level first.
 pub(crate) fn breadcrumb(pages: &[Link<'_>]) -> Markup {
     html! {
         nav.nhsuk-breadcrumb aria-label="Breadcrumb" {

@@ -9,7 +9,7 @@ pub(crate) struct Pagination {
     pub(crate) next: Option<(String, String)>,
 }
 
-/// Renders the links; nothing if there is only one page.
+/// Renders the links. If there is only one page, renders nothing.
 pub(crate) fn pagination(pages: &Pagination) -> Markup {
     if pages.previous.is_none() && pages.next.is_none() {
         return html! {};
@@ -24,7 +24,7 @@ pub(crate) fn pagination(pages: &Pagination) -> Markup {
     }
 }
 
-/// The words and classes of one of the two links.
+/// The text, the class names and the icon of the link in one direction.
 struct Direction {
     item: &'static str,
     rel: &'static str,
