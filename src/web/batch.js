@@ -1,11 +1,11 @@
 // The batch page: shows how the server reads a file, uploads the file and shows the progress.
 //
 // A browser does not read a response until it has sent the whole request, and the result of a large file should not
-// stay in memory. So one request uploads the file and another downloads the result. A ticket, a random number that is
-// used once, connects the two.
+// stay in memory. So one request uploads the file, and a second request downloads the result. A ticket, which is a random
+// number that is used once, connects the two requests.
 
 const API = "/api/v1/batch";
-// More than the server reads for `check`.
+// The number of bytes of the file to send for a check, which is more than the server reads.
 const SAMPLE_BYTES = 1 << 20;
 
 const form = document.getElementById("batch-form");
@@ -23,7 +23,7 @@ const submit = form.querySelector("button[type=submit]");
 
 // The upload in progress.
 let upload = null;
-// The id of the latest check. Responses to earlier ones are ignored.
+// The id of the latest check. Responses to earlier checks are ignored.
 let checkId = 0;
 // Whether the server accepts the file with the options of the form.
 let isAccepted = false;
@@ -46,7 +46,7 @@ function parameters(extra = {}) {
   return result;
 }
 
-// Recognises NDJSON by the file name or the first character. The server detects everything else.
+// Returns the media type: NDJSON if the file name or the first character says so. The server detects all other formats.
 async function contentType(source) {
   const hasNdjsonName = /\.(ndjson|jsonl)(\.gz|\.zst)?$/i.test(source.name);
   const text = (await source.slice(0, 64).text()).replace(/^\ufeff/, "").trimStart();
@@ -58,7 +58,7 @@ function label(parameter) {
   return found ? `“${found.firstChild.textContent.trim()}”` : parameter;
 }
 
-// Turns the detail of a problem into a sentence with the labels of the page in place of parameter names.
+// Turns the detail of a problem into a sentence in which the labels of the page replace the names of parameters.
 function sentence(detail) {
   const text = detail.replace(/\b[a-z]+(_[a-z]+)+\b/g, (name) => label(name));
   return text.charAt(0).toUpperCase() + text.slice(1);
@@ -76,7 +76,7 @@ function problemText(body) {
   return body && body.detail ? sentence(body.detail) : "The server did not respond. Try again";
 }
 
-// Reads the probable column names, to suggest them if the server could not find the columns.
+// Reads the probable column names, which the page suggests if the server could not find the columns.
 async function columnNames(source) {
   try {
     const isGzip = /\.gz$/i.test(source.name);
@@ -117,7 +117,7 @@ function table(caption, head, rows) {
     createElement("thead", { class: "nhsuk-table__head" }, row(...head.map((name) => header("col", name)))),
     createElement("tbody", { class: "nhsuk-table__body" }, ...body),
   );
-  // Wide tables scroll separately from the page, also with the keyboard.
+  // Wide tables scroll separately from the page, with the keyboard, too.
   return createElement("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, result);
 }
 
@@ -237,7 +237,7 @@ async function send() {
     progressBar.value = share;
     progressAmount.textContent =
       share < 1 ? `${formatSize(event.loaded)} of ${formatSize(event.total)} sent` : "Your whole file has been sent. We are looking up the last rows.";
-    // Announce every quarter only: screen readers read out each change.
+    // Announce only each quarter, because screen readers read out every change.
     if (Math.floor(share * 4) > quarter && share < 1) {
       quarter = Math.floor(share * 4);
       status.textContent = `${quarter * 25}% sent`;

@@ -31,7 +31,7 @@ async function update() {
   try {
     const response = await fetch(url);
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    // DOMParser does not run scripts, so the content of noscript elements is parsed too.
+    // DOMParser does not run scripts, so it parses the content of noscript elements as HTML. Remove these elements.
     for (const noscript of page.querySelectorAll("noscript")) noscript.remove();
     result.replaceChildren(...document.adoptNode(page.getElementById("embed-code")).childNodes);
     history.replaceState(null, "", url);

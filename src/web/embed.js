@@ -4,7 +4,7 @@
 const HOME = new URL(".", import.meta.url);
 
 if (window.parent !== window) {
-  // Any origin may receive the height: it is not secret, and the origin of the parent is not known here.
+  // Any origin may receive the height, because it is not secret and the frame does not know the origin of its parent.
   const reportHeight = () => {
     const height = Math.ceil(document.documentElement.getBoundingClientRect().height);
     window.parent.postMessage({ type: "catchment-height", height }, "*");

@@ -233,7 +233,7 @@ fn boundary_distance(found: &AreaMatch<'_>, edge: &BoundaryProximity<'_>) -> Mar
                 (_, Basis::Directory) if edge.distance_m == 0.0 => { "Official statistics put this postcode in this area, but its location is just outside our simplified boundary." }
                 _ => { "The boundary is only " (format::distance(edge.distance_m)) " away." }
             }
-            @if !names.is_empty() { " On the other side: " strong { (names) } ". Some addresses with the same postcode may be there, so check the full address if this matters." }
+            @if !names.is_empty() { " On the other side: " strong { (names) } ". Some addresses with the same postcode may be on that side, so check the full address if this matters." }
         }
     }
 }

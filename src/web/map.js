@@ -1,20 +1,20 @@
 // Replaces the static map in each <figure data-layer> (interactive_map.rs) with an interactive map. The static map
 // remains if there is no WebGL or anything fails. The page also has the content of the map as text.
 //
-// A click, or Enter at the crosshair, sends the look-up form of the page, so that the place is never in a URL. On a page
-// without the form it opens the page of the area.
+// A click, or Enter at the crosshair, submits the look-up form of the page, so that the place is never in a URL. On a page
+// without the form, a click or Enter opens the page of the area.
 
-// Sea, and land that the dataset does not cover.
+// The colour of the sea, and of land that the dataset does not cover.
 const OUTSIDE = "#edeff2";
 const LAND = "#fbfaf6";
 const INK = "#212b32";
 const SELECTED = "#005eb8";
 const MARKER = "#d5281b";
 const ZOOM = { min: 5, max: 16 };
-// The URL of a tile of a higher zoom could reveal a single house. Tiles of this zoom are magnified instead. Their
-// resolution is 35 cm.
+// The maximum zoom of tiles, because the URL of a tile of a higher zoom could reveal a single house. At higher zooms, the
+// map magnifies tiles of this zoom, whose resolution is 35 cm.
 const TILE_ZOOM_MAX = 14;
-// Decimals of degrees: a precision of 0.1 m.
+// The number of decimals of degrees, for a precision of 0.1 m.
 const COORDINATE_DECIMALS = 6;
 
 const HELP = "Use the arrow keys to move the map, plus and minus to zoom, and Escape to leave it.";
@@ -38,8 +38,8 @@ function labelPoints(drawn) {
   return { type: "FeatureCollection", features: drawn.areas.map(feature) };
 }
 
-// Returns a URL of this service on the host of this page. URLs in a style may begin with the public URL of the service
-// or with a slash, and the Content-Security-Policy of the page allows only its own host.
+// Returns a tile URL of this service with the host of this page. URLs in a style may begin with the public URL of the
+// service or with a slash, but the Content-Security-Policy of the page allows only the host of the page.
 const localUrl = (url) => location.origin + url.slice(url.indexOf("/tiles/"));
 
 const withLocalTiles = (source) => ({ ...source, tiles: source.tiles.map(localUrl) });
@@ -67,7 +67,7 @@ function areaLayers(own, { area, singleArea }, basemap) {
   return own.layers.map((layer) => ({ ...layer, filter: filter(layer), paint: { ...layer.paint, ...paint[layer.type] } }));
 }
 
-// Returns the style layers of the marker, which looks like the one on the static map.
+// Returns the style layers of the marker, which looks like the marker on the static map.
 function markerLayers() {
   const circle = (size, colour) => (
     { id: `marker-${size}`, type: "circle", source: "marker", paint: { "circle-radius": size, "circle-color": colour } }
@@ -207,7 +207,7 @@ class InteractiveMap {
     }
   }
 
-  // Looks up a place, or opens the page of the area there.
+  // Looks up a place or, without the look-up form, opens the page of the area at the place.
   activate(place, point) {
     if (this.form) return lookUp(this.form, place);
     const { pages, area, query } = this.figure.dataset;

@@ -1,11 +1,11 @@
-// All pages: moves the focus to the error summary, and ignores a second press of a button within a second.
+// The script of all pages: moves the focus to the error summary, and ignores a second press of a button within a second.
 
 const summary = document.querySelector('[data-module="nhsuk-error-summary"]');
 if (summary) {
   summary.tabIndex = -1;
   summary.focus();
   summary.addEventListener("blur", () => summary.removeAttribute("tabindex"), { once: true });
-  // Follow a link to the input itself, with its label in view.
+  // A click on a link moves the focus to the input, with the label in view.
   summary.addEventListener("click", (event) => {
     const id = event.target.closest("a")?.hash.slice(1);
     const field = id && document.getElementById(id);

@@ -1,8 +1,8 @@
 // <catchment-map area="mb-kendal" search>: the map of an area, or of a whole layer, on any page.
 //
-// It draws SVG in a shadow root with constructed style sheets, so a Content-Security-Policy has to allow only this file
-// (script-src) and the server it came from (connect-src). It stores nothing, and sends a postcode only in the body of one
-// request. docs/widget.md describes the attributes.
+// The element draws SVG in a shadow root with constructed style sheets, so a Content-Security-Policy has to allow only
+// this file (script-src) and the server that it came from (connect-src). The element stores nothing, and sends a postcode
+// only in the body of one request. docs/widget.md describes the attributes.
 
 const HOME = new URL(".", import.meta.url);
 const SVG = "http://www.w3.org/2000/svg";
@@ -67,7 +67,8 @@ summary { cursor: pointer; min-height: 1.75em; }
 @media print { button, .search, details, .key-help { display: none; } }
 `);
 
-// Creates an element. Attributes that are null, undefined or false are left out, and so are null and false children.
+// Creates an element. Attributes that are null, undefined or false are left out, and so are children that are null or
+// false.
 function createElement(namespace, name, attributes, children) {
   const element = document.createElementNS(namespace, name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -120,7 +121,7 @@ class CatchmentMap extends HTMLElement {
   #sizeStyle = new CSSStyleSheet();
   #observer = new ResizeObserver(() => this.#drawLabels());
   #isLoadScheduled = false;
-  // The ids of the latest load and search. Responses to earlier ones are ignored.
+  // The ids of the latest load and the latest search. Responses to earlier loads and searches are ignored.
   #loadId = 0;
   #searchId = 0;
   #data = null;
@@ -156,7 +157,7 @@ class CatchmentMap extends HTMLElement {
     if (before !== now && this.isConnected && this.shadowRoot) this.#scheduleLoad();
   }
 
-  // Loads once when several attributes change together.
+  // Loads the map only once if several attributes change at the same time.
   #scheduleLoad() {
     if (this.#isLoadScheduled) return;
     this.#isLoadScheduled = true;
@@ -227,7 +228,7 @@ class CatchmentMap extends HTMLElement {
         return button;
       })));
     const map = html("div", { class: "map" }, this.#map, html("p", { class: "key-help small", id: "key-help" }, "Use the arrow keys to move, Enter to select and Escape to leave the map."));
-    // A focus listener on the SVG itself would make it a tab stop in Chromium.
+    // A focus listener on the SVG itself would make the SVG a tab stop in Chromium.
     map.addEventListener("focusin", () => this.#drawOutlines());
     const box = html("section", { "aria-label": this.getAttribute("label") || heading || title },
       heading && html(`h${level}`, {}, heading),
@@ -354,7 +355,7 @@ class CatchmentMap extends HTMLElement {
     this.#message = html("p", { class: "message", role: "status", id: "message" });
     this.#resultDetails = html("div", { class: "details" });
     const button = html("button", { type: "button" }, "Look up");
-    // Not a form element: a sandboxed frame without allow-forms cannot submit one.
+    // There is no form element, because a sandboxed frame without allow-forms cannot submit a form.
     button.addEventListener("click", () => this.#search(this.#field.value));
     this.#field.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.isComposing) this.#search(this.#field.value);
@@ -426,7 +427,7 @@ class CatchmentMap extends HTMLElement {
     const shown = this.#data.areas.findIndex((area) => isFound && layer === this.#layer && layer !== "gp-practice" && area.id === areas[0].id);
     this.#showMessage(text, [
       status === "terminated" && html("p", {}, "This postcode is no longer in use. We have used its last known location."),
-      near && html("p", {}, `The boundary of that area is only ${formatDistance(near.boundary_distance_m)} away.${otherSide} Some addresses with the same postcode may be there, so check the full address if this matters.`),
+      near && html("p", {}, `The boundary of that area is only ${formatDistance(near.boundary_distance_m)} away.${otherSide} Some addresses with the same postcode may be on the other side, so check the full address if this matters.`),
       isFound && shown < 0 && layer !== "gp-practice" && html("p", {}, "That area is not on this map."),
       isFound && REGISTRATION_LAYERS.includes(layer) && html("p", {}, "This is based on where you live. If you are registered with a GP practice, you belong to that practice’s community, wherever you live."),
       practices.length > 0 && html("p", {}, `GP practices that cover ${postcode} (estimate):`),
@@ -437,7 +438,7 @@ class CatchmentMap extends HTMLElement {
     this.#location = location;
   }
 
-  // Draws the marker if the location is on the map. Returns its bounding box.
+  // Draws the marker if the location is on the map, and returns the bounding box of the marker.
   #drawMarker(pixel) {
     const { longitude, latitude } = this.#location;
     const { earth: [circumference, west, north], size: [width, height] } = this.#data;
@@ -461,5 +462,5 @@ function wrap(name) {
   }, []);
 }
 
-// A page may load the script twice.
+// A page may load this script twice, but an element can be defined only once.
 if (!customElements.get("catchment-map")) customElements.define("catchment-map", CatchmentMap);

@@ -26,12 +26,13 @@ fn fixture(component: &str, name: &str, description: Option<&str>) -> (String, V
     (html, found["context"].take())
 }
 
-/// Splits HTML into tags with sorted attributes and trimmed text, one per item.
+/// Splits HTML into tags and texts, one per item. The attributes of each tag are sorted, and the
+/// texts are trimmed.
 fn normalize(html: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for part in html.split('<') {
         let (tag, text) = part.split_once('>').unwrap_or(("", part));
-        // An empty element may be closed in its own tag or by another one.
+        // An empty element may have a closing tag, or a slash at the end of its only tag.
         let tag = tag.trim_end_matches('/').trim();
         if !tag.is_empty() && tag != "/path" {
             lines.push(sorted(tag));
@@ -56,7 +57,7 @@ fn sorted(tag: &str) -> String {
         rest = rest.trim_start();
         let end = match rest.split_once("=\"") {
             Some((name, value)) if !name.contains(char::is_whitespace) => {
-                name.len() + 2 + value.find('"').expect("a quote that ends") + 1
+                name.len() + 2 + value.find('"').expect("a closing quote") + 1
             }
             _ => rest.find(char::is_whitespace).unwrap_or(rest.len()),
         };
@@ -247,7 +248,8 @@ fn checkbox_hints_match_nhsuk_frontend() {
         }],
         false,
     );
-    // Compare one checkbox: the fixture has others and a legend, which we do not render.
+    // Compare one checkbox: the fixture also has other checkboxes and a legend, which we do not
+    // render.
     let ours = normalize(&ours.0).join("\n");
     let (_, last) = ours.split_once("nhsuk-checkboxes__item").expect("a box");
     let (last, _) = last
