@@ -1,7 +1,8 @@
-//! The time to find the areas that cover a point, to compute its distance to the boundary, and to
-//! find the areas whose boundary is nearby. Each is compared with the straightforward solution, an
-//! R-tree of `rstar` and `Contains` of `geo`, in the same rounds; both must give the same results.
-//! If `CATCHMENT_PYTHON` names a Python that has geopandas, its `sjoin` is measured too.
+//! The time to find the areas that cover a point, to compute the distance from a point to the
+//! boundary of its area, and to find the areas whose boundary is near a point. Each time is
+//! compared with that of the straightforward solution, an R-tree of `rstar` and `Contains` of
+//! `geo`, in the same rounds; both solutions must give the same results. If `CATCHMENT_PYTHON`
+//! names a Python that has geopandas, its `sjoin` is measured too.
 //!
 //! `CATCHMENT_NATIONAL` names the dataset of docs/national-data.md. If it is not set, the country
 //! is synthetic. An argument selects the layers whose names contain it.
@@ -85,7 +86,8 @@ fn measure_layer(name: &str, boundaries: &[Boundary], country: &Country) {
     compare_with_geopandas(name, &ours, boundaries, country);
 }
 
-/// The straightforward solution: a tree of bounding boxes, then each polygon.
+/// The straightforward solution: an R-tree finds the bounding boxes that contain a point, and then
+/// the polygon in each box is tested.
 struct Baseline {
     boxes: RTree<GeomWithData<Rectangle<[f64; 2]>, u32>>,
     polygons: Vec<MultiPolygon>,
@@ -95,7 +97,7 @@ impl Baseline {
     fn build(boundaries: &[Boundary]) -> Baseline {
         let polygons: Vec<MultiPolygon> = boundaries.iter().map(to_geo).collect();
         let boxes = (0..).zip(&polygons).map(|(index, polygon)| {
-            let rect = polygon.bounding_rect().expect("it is not empty");
+            let rect = polygon.bounding_rect().expect("the area is not empty");
             let corner = |corner: geo::Coord| [corner.x, corner.y];
             let corners = AABB::from_corners(corner(rect.min()), corner(rect.max()));
             GeomWithData::new(Rectangle::from_aabb(corners), index)
@@ -143,7 +145,8 @@ fn check_answers(name: &str, ours: &BoundaryIndex, theirs: &Baseline, points: &[
     let mean = pairs as f64 / points.len() as f64;
     println!("\n{name}: {mean:.2} areas per point, at most {most}; all equal to the baseline");
     if name == "catchments" {
-        // In the centres of real cities there are more than twenty; synthetic cities have fewer.
+        // A point in the centre of a real city is in more than twenty catchments; in a synthetic
+        // city, it is in fewer.
         assert!((3.0..8.0).contains(&mean) && most > 12, "{mean} {most}");
     }
 }
@@ -217,7 +220,7 @@ fn measure_distances(
         .collect();
     let their_distance_m = |&(area, point): &(u32, BritishGrid)| {
         let edge = own[area as usize].nearest_neighbor(&coordinates_mm(point));
-        edge.expect("it has edges")
+        edge.expect("the area has edges")
             .distance_2(&coordinates_mm(point))
             .sqrt()
             / 1_000.0
@@ -258,7 +261,8 @@ fn measure_distances(
             "{name}"
         );
     }
-    // The results may differ in the last bits, so a checksum would differ too.
+    // The distances may differ in the last bits, so their checksums would differ, too. Return the
+    // number of points instead.
     let mut our_distances = || {
         let found = located
             .iter()
@@ -310,7 +314,8 @@ fn measure_distances(
     );
 }
 
-/// Compares with geopandas, which runs in its own process and measures its own time.
+/// Compares look-ups in batches with geopandas, which runs in a separate process and measures its
+/// own time.
 fn compare_with_geopandas(
     name: &str,
     ours: &BoundaryIndex,
@@ -380,7 +385,8 @@ fn write_areas(path: &Path, boundaries: &[Boundary]) {
     fs::write(path, text).expect("a file");
 }
 
-/// Checks that the distribution of sizes is within 5% of the published one.
+/// Checks that the median, the ninth decile and the maximum of the sizes are within 5% of the
+/// published values.
 fn check_catchments(catchments: &[Boundary]) {
     let mut sizes: Vec<f64> = catchments.iter().map(synthetic::size_km2).collect();
     sizes.sort_by(f64::total_cmp);

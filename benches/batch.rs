@@ -5,8 +5,9 @@
 //! `CATCHMENT_BATCH_ROWS=10000000` makes a larger input file; the default is a million rows. All
 //! rows are synthetic (tests/it/made_up_patients.rs). The last measurements are of the whole
 //! program as a user starts it, which includes loading the data, the SHA-256 of input and output,
-//! and syncing to disk; its peak memory is printed too. If `CATCHMENT_PYTHON` names a Python that
-//! has DuckDB, Polars and pandas, the same joins in these are measured too (benches/joins.py).
+//! and syncing to disk; the peak memory of the program is also printed. If `CATCHMENT_PYTHON` names
+//! a Python that has DuckDB, Polars and pandas, equivalent joins in these libraries are measured,
+//! too (benches/joins.py).
 
 #[path = "../tests/it/made_up_patients.rs"]
 mod patients;
@@ -33,15 +34,17 @@ use patients::Patients;
 const ROUNDS: usize = 5;
 
 fn main() {
-    // `cargo test --benches` only checks that this bench runs.
+    // `cargo test --benches` only checks that this benchmark runs.
     let is_measured = std::env::args().any(|argument| argument == "--bench");
     let rows = std::env::var("CATCHMENT_BATCH_ROWS")
         .ok()
         .and_then(|rows| rows.parse().ok());
     let rows: u64 = rows.unwrap_or(if is_measured { 1_000_000 } else { 1_000 });
     let rounds = if is_measured { ROUNDS } else { 1 };
-    let index =
-        Index::build(dataset::read(&DatasetSource::Embedded).expect("read")).expect("sound");
+    let index = Index::build(
+        dataset::read(&DatasetSource::Embedded).expect("the embedded dataset is valid"),
+    )
+    .expect("the dataset is consistent");
     let folder = tempfile::tempdir().expect("a folder");
     let (input_path, output_path) = (
         folder.path().join("input.csv"),
@@ -73,7 +76,7 @@ fn main() {
         );
     }
     for threads in ["1", "2"] {
-        fs::remove_file(&output_path).expect("removed");
+        fs::remove_file(&output_path).expect("the file is removed");
         let _ = fs::remove_file(folder.path().join("answered.csv.manifest.json"));
         let started = Instant::now();
         let peak = run_program(&input_path, &output_path, threads);
@@ -87,8 +90,9 @@ fn main() {
     }
 }
 
-/// Measures what an analyst would do instead, with the exported look-up tables. Each engine is
-/// measured in turn, without the time to start Python. Rows that an engine cannot read are skipped.
+/// Measures joins with the exported look-up tables, which an analyst could use instead of a batch.
+/// Each engine is measured in turn, without the time to start Python. Rows that an engine cannot
+/// read are skipped.
 fn compare_with_joins(index: &Index, folder: &Path, rows: u64) {
     let Some(python) = std::env::var_os("CATCHMENT_PYTHON") else {
         println!("DuckDB, Polars, pandas: skipped: CATCHMENT_PYTHON is not set");
@@ -99,9 +103,9 @@ fn compare_with_joins(index: &Index, folder: &Path, rows: u64) {
         .args(["--practices", "practices.parquet"])
         .current_dir(folder)
         .status()
-        .expect("it starts");
+        .expect("the program starts");
     assert!(exported.success());
-    fs::write(folder.join("icc.geojson"), icc_geojson(index)).expect("written");
+    fs::write(folder.join("icc.geojson"), icc_geojson(index)).expect("the file is written");
     let output_path = folder.join("answered.csv");
     for engine in ["duckdb", "polars", "pandas"] {
         let output = Command::new(&python)
@@ -203,34 +207,36 @@ fn writer(output_path: &Path) -> csv::Writer<File> {
         .expect("a file")
 }
 
-/// Copies the records on one thread, which is the simplest way.
+/// Copies the records on one thread, which is the simplest solution.
 fn copy(input_path: &Path, output_path: &Path, rows: u64) {
     let (mut reader, mut writer) = (reader(input_path), writer(output_path));
     writer
         .write_byte_record(reader.byte_headers().expect("names"))
-        .expect("written");
+        .expect("the file is written");
     let mut record = csv::ByteRecord::new();
     let mut count = 0;
     while reader.read_byte_record(&mut record).expect("a record") {
-        writer.write_byte_record(&record).expect("written");
+        writer
+            .write_byte_record(&record)
+            .expect("the file is written");
         count += 1;
     }
-    writer.flush().expect("written");
+    writer.flush().expect("the file is written");
     assert_eq!(count, rows);
 }
 
-/// Copies the records with a reading and a writing thread, a thousand records at a time.
+/// Copies the records with a reading thread and a writing thread, a thousand records at a time.
 fn copy_on_two_threads(input_path: &Path, output_path: &Path, rows: u64) {
     let (mut reader, mut writer) = (reader(input_path), writer(output_path));
     writer
         .write_byte_record(reader.byte_headers().expect("names"))
-        .expect("written");
+        .expect("the file is written");
     let (full_sender, full_receiver) = mpsc::sync_channel::<Vec<csv::ByteRecord>>(4);
     let (empty_sender, empty_receiver) = mpsc::channel();
     for _ in 0..6 {
         empty_sender
             .send(vec![csv::ByteRecord::new(); 1_000])
-            .expect("sent");
+            .expect("the receiver is open");
     }
     thread::scope(|scope| {
         scope.spawn(move || {
@@ -253,13 +259,15 @@ fn copy_on_two_threads(input_path: &Path, output_path: &Path, rows: u64) {
         let mut count = 0;
         for records in full_receiver {
             for record in &records {
-                writer.write_byte_record(record).expect("written");
+                writer
+                    .write_byte_record(record)
+                    .expect("the file is written");
             }
             count += records.len() as u64;
-            // The reading thread has ended after the last records.
+            // This fails after the last records, because the reading thread has finished.
             let _ = empty_sender.send(records);
         }
-        writer.flush().expect("written");
+        writer.flush().expect("the file is written");
         assert_eq!(count, rows);
     });
 }
@@ -275,29 +283,30 @@ fn answer_batch(index: &Index, input_path: &Path, output_path: &Path, threads: u
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
     };
-    let input =
-        BatchInput::open(File::open(input_path).expect("an input file"), &request).expect("valid");
+    let input = BatchInput::open(File::open(input_path).expect("an input file"), &request)
+        .expect("the input file is valid");
     let output = File::create(output_path).expect("a file");
-    let threads = NonZeroUsize::new(threads).expect("one at least");
+    let threads = NonZeroUsize::new(threads).expect("at least one thread");
     let progress = BatchProgress::default();
-    let summary = batch::run(index, input, &request, output, threads, &progress).expect("answered");
+    let summary =
+        batch::run(index, input, &request, output, threads, &progress).expect("the batch succeeds");
     assert_eq!(summary.rows, rows);
     let located = summary
         .status
         .iter()
         .find(|(word, _)| *word == "located")
-        .expect("there");
+        .expect("the summary counts located rows");
     assert!(located.1 > rows / 4, "{summary:?}");
 }
 
-/// Runs the program and returns its peak memory; `unknown` if the system does not report it.
+/// Runs the program and returns its peak memory, or `unknown` if the system does not report it.
 fn run_program(input_path: &Path, output_path: &Path, threads: &str) -> String {
     let mut child = Command::new(env!("CARGO_BIN_EXE_catchment"))
         .args(["batch", "--quiet", "--threads", threads, "-o"])
         .args([output_path, input_path])
         .stdin(Stdio::null())
         .spawn()
-        .expect("it starts");
+        .expect("the program starts");
     let status = format!("/proc/{}/status", child.id());
     let mut peak = String::from("unknown");
     loop {
@@ -309,7 +318,7 @@ fn run_program(input_path: &Path, output_path: &Path, threads: &str) -> String {
         {
             peak = line.trim().to_string();
         }
-        if let Some(code) = child.try_wait().expect("it runs") {
+        if let Some(code) = child.try_wait().expect("the program runs") {
             assert_eq!(code.code(), Some(3), "the input file has bad rows");
             return peak;
         }

@@ -3,7 +3,7 @@
 //!
 //! For each size, `catchment serve` is started on a dataset in a folder. The measured time is from
 //! the start of the process to its first response over HTTP, and the measured memory is the peak
-//! (`VmHWM` on Linux). The country is real or synthetic, as in the other benches.
+//! (`VmHWM` on Linux). The country is real or synthetic, as in the other benchmarks.
 
 mod common;
 
@@ -42,14 +42,14 @@ fn main() {
         let memory_mb = median(starts.iter().map(|value| value.1).collect());
         println!("| 1/{part} | {sizes} | {seconds:.2} | {memory_mb:.0} |");
         if part == 1 && (seconds > SECONDS_MAX || memory_mb > MEMORY_MB_MAX) {
-            println!("\ntargets missed: {SECONDS_MAX} s and {MEMORY_MB_MAX} MB");
+            println!("\ntarget missed: at most {SECONDS_MAX} s and {MEMORY_MB_MAX} MB");
         }
-        fs::remove_dir_all(path).expect("it was made");
+        fs::remove_dir_all(path).expect("the folder exists");
     }
 }
 
-/// Writes a dataset with one in `part` of the postcodes, LSOAs and practices, and returns the cells
-/// of the printed table that state their numbers.
+/// Writes a dataset with every `part`-th postcode, LSOA and practice. Returns the cells of the
+/// printed table with the numbers of postcodes, LSOAs, practices and vertices.
 fn write_dataset(folder: &Path, country: &Country, catchments: &[Boundary], part: usize) -> String {
     let some = |all: &[Boundary]| all.iter().step_by(part).cloned().collect::<Vec<_>>();
     let (lsoas, practices) = (some(&country.lsoas), some(catchments));
@@ -98,7 +98,7 @@ fn practice_table(count: usize) -> Vec<u8> {
 
 /// Returns a table with a postcode for each point, in order, from `AA1 0AA` up.
 fn postcode_table(people: &[Point]) -> Vec<u8> {
-    // Twenty letters that are valid in each position.
+    // Twenty letters that are valid in outward codes, and twenty that are valid in inward codes.
     const OUTWARD: &[u8] = b"ABCDEFGHKLMNOPQRSTUW";
     const INWARD: &[u8] = b"ABDEFGHJLNPQRSTUWXYZ";
     let mut text = String::from(
@@ -160,7 +160,8 @@ fn ring_coordinates(ring: &[catchment::domain::BritishGrid]) -> String {
     format!("[{}]", positions.collect::<Vec<_>>().join(","))
 }
 
-/// Moves a vertex of a synthetic catchment onto the grid; OSTN15 has no shifts outside it.
+/// Moves a vertex of a synthetic catchment onto the grid, because OSTN15 has no shifts outside the
+/// grid.
 fn clamp_to_grid(vertex: catchment::domain::BritishGrid) -> catchment::domain::BritishGrid {
     grid_from_mm((
         vertex.easting_mm().clamp(1_000_000, 699_000_000),
@@ -200,8 +201,8 @@ fn manifest() -> Manifest {
     }
 }
 
-/// Starts the service on a folder, and returns the seconds until its first response and its peak
-/// memory in MB.
+/// Starts the service with the dataset in a folder. Returns the time until its first response in
+/// seconds, and its peak memory in MB.
 fn measure_start(folder: &Path) -> (f64, f64) {
     let start = Instant::now();
     let mut service = Command::new(env!("CARGO_BIN_EXE_catchment"))
@@ -217,30 +218,32 @@ fn measure_start(folder: &Path) -> (f64, f64) {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("the program");
+        .expect("the program starts");
     let address = read_address(&mut service);
     let agent = ureq::Agent::config_builder()
         .timeout_global(Some(Duration::from_secs(60)))
         .build()
         .new_agent();
     let url = format!("{address}api/v1/locate?easting=400000&northing=400000");
-    let answer = agent.get(&url).call().expect("an answer");
+    let answer = agent.get(&url).call().expect("a response");
     assert_eq!(answer.status().as_u16(), 200);
     let seconds = start.elapsed().as_secs_f64();
     let memory_mb = peak_memory_mb(service.id());
-    service.kill().expect("it runs");
-    service.wait().expect("it ends");
+    service.kill().expect("the program runs");
+    service.wait().expect("the program ends");
     (seconds, memory_mb)
 }
 
 /// Reads the address on which the service listens.
 fn read_address(service: &mut Child) -> String {
-    let stderr = BufReader::new(service.stderr.take().expect("piped"));
+    let stderr = BufReader::new(service.stderr.take().expect("standard error is piped"));
     let mut lines = stderr.lines().map(|line| line.expect("text"));
     let line = lines
         .find(|line| line.contains("listening on "))
-        .expect("it prints its address");
-    let (_, url) = line.split_once("listening on ").expect("the phrase");
+        .expect("the service prints its address");
+    let (_, url) = line
+        .split_once("listening on ")
+        .expect("the line names the address");
     url.split_whitespace().next().expect("a URL").to_string()
 }
 

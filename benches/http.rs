@@ -2,8 +2,8 @@
 //! returns the same bytes without a look-up. Both run in the same process with the same client, in
 //! alternating rounds.
 //!
-//! This needs wrk. Logging is off, as with `RUST_LOG=off`; the response headers are those of the
-//! service.
+//! The benchmark needs wrk. Logging is off, as with `RUST_LOG=off`. The responses have the same
+//! headers as those of `catchment serve`.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -24,7 +24,7 @@ const ROUNDS: usize = 5;
 const SECONDS: &str = "3";
 const CONNECTIONS: &str = "32";
 
-/// A kind of request: its name, the request, and the target for its rate relative to the bare
+/// A kind of request: its name, its path and body, and the target for its rate relative to the bare
 /// handler.
 struct RequestKind {
     name: &'static str,
@@ -59,9 +59,9 @@ fn main() {
         println!("SKIPPED: wrk is not installed");
         return;
     }
-    let runtime = Runtime::new().expect("threads");
-    let dataset = read(&DatasetSource::Embedded).expect("the embedded dataset is right");
-    let index = Index::build(dataset).expect("its parts agree");
+    let runtime = Runtime::new().expect("the runtime starts");
+    let dataset = read(&DatasetSource::Embedded).expect("the embedded dataset is valid");
+    let index = Index::build(dataset).expect("the dataset is consistent");
     let app = App::new(Arc::new(DatasetStore::fixed(index)));
     let ours = start(&runtime, router(app));
     println!(
@@ -102,8 +102,8 @@ fn ratio([ours, bare]: &[LoadResult; 2]) -> f64 {
 fn start(runtime: &Runtime, router: axum::Router) -> SocketAddr {
     let listener = runtime
         .block_on(TcpListener::bind("127.0.0.1:0"))
-        .expect("a port");
-    let address = listener.local_addr().expect("it is bound");
+        .expect("a port is free");
+    let address = listener.local_addr().expect("the listener has an address");
     runtime.spawn(serve(
         listener,
         router,
@@ -113,7 +113,7 @@ fn start(runtime: &Runtime, router: axum::Router) -> SocketAddr {
     address
 }
 
-/// Returns a router that responds with the same bytes and content type.
+/// Returns a router that responds to every look-up with the bytes of `answer`, as JSON.
 fn bare_router(answer: Vec<u8>) -> axum::Router {
     let answer = axum::body::Bytes::from(answer);
     let handler = async move || ([(header::CONTENT_TYPE, "application/json")], answer);
@@ -136,14 +136,18 @@ fn fetch(address: SocketAddr, kind: &RequestKind) -> Vec<u8> {
         kind.json.unwrap_or_default()
     )
     .expect("writing to a String");
-    let mut stream = TcpStream::connect(address).expect("it listens");
-    stream.write_all(request.as_bytes()).expect("it reads");
+    let mut stream = TcpStream::connect(address).expect("the server listens");
+    stream
+        .write_all(request.as_bytes())
+        .expect("the server reads");
     let mut response = Vec::new();
-    stream.read_to_end(&mut response).expect("it answers");
+    stream
+        .read_to_end(&mut response)
+        .expect("the server responds");
     let head = response
         .windows(4)
         .position(|bytes| bytes == b"\r\n\r\n")
-        .expect("a head");
+        .expect("the response has headers");
     assert!(
         response.starts_with(b"HTTP/1.1 200"),
         "{}: the status is not 200",
@@ -175,7 +179,7 @@ fn run_wrk(address: SocketAddr, kind: &RequestKind) -> LoadResult {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(!text.contains("Non-2xx"), "{text}");
     let value_after = |label: &str| {
-        let rest = text.split(label).nth(1).expect("wrk reports it");
+        let rest = text.split(label).nth(1).expect("wrk reports the value");
         rest.split_whitespace().next().expect("a value").to_string()
     };
     LoadResult {

@@ -4,7 +4,7 @@ Reads FOLDER/input.csv, FOLDER/postcodes.parquet and FOLDER/practices.parquet (`
 pandas, FOLDER/icc.geojson; writes FOLDER/ENGINE.csv. Prints the seconds from opening the input to closing the
 output, without the time to start Python, and the number of located rows.
 
-The input has rows that these programs cannot read and skip, which is part of the comparison.
+The input has rows that these engines cannot read. The engines skip these rows, which is part of the comparison.
 
 benches/batch.rs runs this script with the Python that CATCHMENT_PYTHON names.
 """

@@ -21,7 +21,7 @@ fn first_answer(index: &Index) {
         .iter()
         .find(|(layer, _)| *layer == Layer::Icc);
     let Some((_, LayerResult::Areas(areas))) = icc else {
-        panic!("ICCs are areas");
+        panic!("the answer has no areas of the ICC layer");
     };
     assert_eq!(areas[0].area.id, "mb-barrow-and-millom");
 }
@@ -31,14 +31,14 @@ fn load(criterion: &mut Criterion) {
     group.sample_size(20);
     group.bench_function("read and verify", |bencher| {
         bencher.iter(|| {
-            let dataset = read(&DatasetSource::Embedded).expect("the embedded dataset is right");
+            let dataset = read(&DatasetSource::Embedded).expect("the embedded dataset is valid");
             assert_eq!(black_box(dataset).postcodes.len(), 68_062);
         });
     });
     group.bench_function("to the first answer", |bencher| {
         bencher.iter(|| {
-            let dataset = read(&DatasetSource::Embedded).expect("the embedded dataset is right");
-            first_answer(&Index::build(dataset).expect("its parts agree"));
+            let dataset = read(&DatasetSource::Embedded).expect("the embedded dataset is valid");
+            first_answer(&Index::build(dataset).expect("the dataset is consistent"));
         });
     });
     group.finish();

@@ -1,9 +1,10 @@
-//! The time of one look-up: by postcode, by coordinates, and of only the area of a point. The last
-//! is compared with the straightforward solution, an R-tree of bounding boxes and `geo`'s
-//! `Contains`.
+//! The time of one look-up by postcode, of one look-up by coordinates, and of finding only the ICC
+//! that covers a point. The last of these is compared with the straightforward solution, an R-tree
+//! of bounding boxes and `Contains` of `geo`.
 //!
 //! The results are counted, so that a fast wrong answer is not mistaken for an improvement. The
-//! count must be the same in every iteration, and for points it must equal that of the baseline.
+//! count must be the same in every iteration, and the count for points must equal that of the
+//! baseline.
 
 use std::hint::black_box;
 
@@ -21,7 +22,7 @@ const DAY: Date = date(2025, 11, 30);
 const LOOKUPS: u64 = 1_000;
 
 fn dataset() -> Dataset {
-    read(&DatasetSource::Embedded).expect("the embedded dataset is right")
+    read(&DatasetSource::Embedded).expect("the embedded dataset is valid")
 }
 
 /// A small random number generator (splitmix64) with a fixed seed; it returns numbers in [0, 1).
@@ -75,7 +76,7 @@ fn has_icc(answer: &LocateAnswer<'_>) -> bool {
     })
 }
 
-/// Counts the answers that have an ICC, and checks that there are more than 300.
+/// Returns the number of answers that have an ICC, after checking that it is more than 300.
 fn count_with_icc<'i>(answers: impl Iterator<Item = LocateAnswer<'i>>) -> usize {
     let hits = answers.filter(|answer| has_icc(black_box(answer))).count();
     assert!(hits > 300, "{hits} of {LOOKUPS}");
@@ -83,7 +84,7 @@ fn count_with_icc<'i>(answers: impl Iterator<Item = LocateAnswer<'i>>) -> usize 
 }
 
 fn answers(criterion: &mut Criterion) {
-    let index = Index::build(dataset()).expect("its parts agree");
+    let index = Index::build(dataset()).expect("the dataset is consistent");
     let sample = postcodes(&index);
     let positions: Vec<LonLat> = sample
         .iter()
@@ -164,9 +165,9 @@ fn areas(criterion: &mut Criterion) {
     let dataset = dataset();
     let polygons = planar_polygons(&dataset);
     let points = points(&polygons);
-    let index = Index::build(dataset).expect("its parts agree");
+    let index = Index::build(dataset).expect("the dataset is consistent");
     let boxes = polygons.iter().enumerate().map(|(index, polygon)| {
-        let rect = polygon.bounding_rect().expect("it is not empty");
+        let rect = polygon.bounding_rect().expect("the area is not empty");
         let (low, high) = (rect.min(), rect.max());
         GeomWithData::new(
             Rectangle::from_aabb(AABB::from_corners([low.x, low.y], [high.x, high.y])),

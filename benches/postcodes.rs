@@ -1,10 +1,10 @@
-//! The time from the text of a postcode to its directory entry, at the size of Great Britain,
-//! compared with the straightforward solution, a `HashMap<String, u32>`. Then the other operations
-//! of the directory: the nearest postcodes, completions, and building the index.
+//! The time to find the directory entry for the text of a postcode, among all postcodes of Great
+//! Britain, compared with the straightforward solution, a `HashMap<String, u32>`. The benchmark
+//! then measures other operations of the directory: finding the nearest postcodes, and completions.
 //!
-//! `CATCHMENT_CODE_POINT_OPEN=codepo_gb.zip` uses the real postcodes of Code-Point Open, through
-//! the importer. Otherwise the same number of synthetic postcodes is made from the outward codes
-//! that are in use.
+//! `CATCHMENT_CODE_POINT_OPEN=codepo_gb.zip` uses the real postcodes of Code-Point Open, which are
+//! imported first. Otherwise, about the same number of synthetic postcodes is generated for the
+//! postcode areas of Great Britain.
 //!
 //! All results are summed, so that a fast wrong answer is not mistaken for an improvement.
 
@@ -101,7 +101,7 @@ fn synthetic_postcodes() -> Vec<PostcodeEntry> {
     codes.into_iter().map(entry).collect()
 }
 
-/// Returns the postcodes of Code-Point Open, built into a dataset and read from it.
+/// Builds a dataset from Code-Point Open, and returns the postcodes of the dataset.
 fn import_code_point_open(archive: &str) -> Vec<PostcodeEntry> {
     let folder = tempfile::tempdir().expect("a folder");
     let config = format!(
@@ -120,7 +120,7 @@ fn import_code_point_open(archive: &str) -> Vec<PostcodeEntry> {
 fn load_entries() -> Vec<PostcodeEntry> {
     match std::env::var("CATCHMENT_CODE_POINT_OPEN") {
         Ok(archive) => {
-            let archive = std::fs::canonicalize(Path::new(&archive)).expect("the archive is there");
+            let archive = std::fs::canonicalize(Path::new(&archive)).expect("the archive exists");
             import_code_point_open(archive.to_str().expect("a path in UTF-8"))
         }
         Err(_) => synthetic_postcodes(),
@@ -151,7 +151,8 @@ fn dataset_with(postcodes: Vec<PostcodeEntry>) -> Dataset {
     }
 }
 
-/// Returns the easting in metres, or 0 if there is no position. The benches compare the sum.
+/// Returns the easting in metres, or 0 if there is no position. The benchmarks compare the sum of
+/// the eastings.
 fn easting_m(entry: &PostcodeEntry) -> i64 {
     let position = entry.position;
     position.map_or(0, |position| i64::from(position.easting_mm() / 1_000))
@@ -160,13 +161,13 @@ fn easting_m(entry: &PostcodeEntry) -> i64 {
 fn listed_easting_m(listing: &PostcodeLookup) -> i64 {
     match black_box(listing) {
         PostcodeLookup::Entry(entry) => easting_m(entry),
-        _ => panic!("every postcode is there"),
+        _ => panic!("every postcode is in the directory"),
     }
 }
 
 fn postcodes(criterion: &mut Criterion) {
     let mut entries = load_entries();
-    let index = Index::build(dataset_with(entries.clone())).expect("its parts agree");
+    let index = Index::build(dataset_with(entries.clone())).expect("the dataset is consistent");
     let total: i64 = entries.iter().map(easting_m).sum();
     let eastings: Vec<i64> = entries.iter().map(easting_m).collect();
     let map: HashMap<String, u32> = (0..)
@@ -174,7 +175,7 @@ fn postcodes(criterion: &mut Criterion) {
         .map(|(row, entry)| (entry.postcode.to_string(), row))
         .collect();
     let rows: u64 = (0..entries.len() as u64).sum();
-    // A Fisher-Yates shuffle; all benches use the same order.
+    // A Fisher-Yates shuffle. All benchmarks use the same order.
     let mut rng = SplitMix64(2);
     for position in (1..entries.len()).rev() {
         entries.swap(position, rng.next_index(position + 1));
@@ -198,7 +199,8 @@ fn postcodes(criterion: &mut Criterion) {
     group.bench_function("text to row, one at a time", |bencher| {
         bencher.iter(|| {
             let found = texts.iter().map(|text| index.postcode_row(parse(text)));
-            let found = found.map(|row| u64::from(row.expect("every postcode is there")));
+            let found =
+                found.map(|row| u64::from(row.expect("every postcode is in the directory")));
             assert_eq!(found.sum::<u64>(), rows);
         });
     });
@@ -207,7 +209,8 @@ fn postcodes(criterion: &mut Criterion) {
             let found = texts.chunks(BATCH_SIZE).map(|batch| {
                 let postcodes: Vec<Postcode> = batch.iter().map(|text| parse(text)).collect();
                 let found = index.postcode_rows(&postcodes).into_iter();
-                let found = found.map(|row| u64::from(row.expect("every postcode is there")));
+                let found =
+                    found.map(|row| u64::from(row.expect("every postcode is in the directory")));
                 found.sum::<u64>()
             });
             assert_eq!(found.sum::<u64>(), rows);
@@ -265,14 +268,14 @@ fn parse(text: &str) -> Postcode {
     black_box(text).parse().expect("a postcode")
 }
 
-/// Measures the other operations of the directory, on the first postcodes in the shuffled order.
+/// Measures other operations of the directory, with the first postcodes in the shuffled order.
 fn bench_directory(criterion: &mut Criterion, index: &Index, texts: &[String]) {
     const LOOKUPS: usize = 1_000;
     let entries = texts
         .iter()
         .map(|text| match index.lookup_postcode(parse(text)) {
             PostcodeLookup::Entry(entry) => entry,
-            _ => panic!("every postcode is there"),
+            _ => panic!("every postcode is in the directory"),
         });
     let located: Vec<(Postcode, BritishGrid)> = entries
         .filter_map(|entry| Some((entry.postcode, entry.position?)))
@@ -293,7 +296,8 @@ fn bench_directory(criterion: &mut Criterion, index: &Index, texts: &[String]) {
     group.bench_function("ten completions of an outward code", |bencher| {
         bencher.iter(|| {
             for (postcode, _) in &located {
-                let prefix: PostcodePrefix = black_box(postcode.outcode()).parse().expect("one");
+                let prefix: PostcodePrefix =
+                    black_box(postcode.outcode()).parse().expect("a prefix");
                 let found = index.completions(&prefix, 10, DAY);
                 assert_eq!(found.postcodes[0].postcode.outcode(), postcode.outcode());
             }

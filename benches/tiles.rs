@@ -1,9 +1,9 @@
-//! The size of a tile, the time to build one, and the requests per second of the service compared
-//! with a bare axum handler that returns the same bytes.
+//! The size of a tile, the time to build a tile, and the requests per second of the service
+//! compared with a bare axum handler that returns the same bytes.
 //!
 //! `CATCHMENT_NATIONAL` names the dataset of docs/national-data.md. If it is not set, the
 //! measurements of the whole country are skipped. An argument (`bytes`, `build` or `rate`) selects
-//! one part. The rate needs wrk.
+//! one part. The measurement of the rate needs wrk.
 
 mod common;
 
@@ -71,14 +71,14 @@ fn gzipped_size(bytes: &[u8]) -> usize {
 /// Prints the size of one tile. The target is at most 6.5 kB after gzip.
 fn print_tile_size() {
     let areas = SIXTY_AREAS.areas();
-    println!("60 synthetic areas of 77,010 vertices, all on one tile of zoom 6");
+    println!("60 synthetic areas with 77,010 vertices in total, all on one tile of zoom 6");
     let rounded = tile_of_rounded_vertices(&areas);
     println!(
         "vertices only rounded: {} bytes, {} gzipped",
         rounded.len(),
         gzipped_size(&rounded)
     );
-    let tile = tile(&tiled_layer(&areas, true), 6, 31, 20).expect("it is not empty");
+    let tile = tile(&tiled_layer(&areas, true), 6, 31, 20).expect("the tile is not empty");
     println!(
         "ours: {} bytes, {} gzipped",
         tile.len(),
@@ -118,8 +118,8 @@ fn tile_of_rounded_vertices(areas: &[Boundary]) -> Vec<u8> {
 }
 
 fn tile(layer: &TiledLayer, z: u8, x: u32, y: u32) -> Option<Vec<u8>> {
-    let coord = TileCoord::new(z, x, y).expect("it exists");
-    layer.tile(coord).expect("it encodes")
+    let coord = TileCoord::new(z, x, y).expect("the tile exists");
+    layer.tile(coord).expect("the tile can be encoded")
 }
 
 fn measure_builds() {
@@ -132,7 +132,8 @@ fn measure_builds() {
     measure_layer("60 synthetic areas", &SIXTY_AREAS.areas(), true);
     match common::national_folder() {
         Some(folder) => {
-            let dataset = read(&DatasetSource::Folder(folder)).expect("CATCHMENT_NATIONAL");
+            let dataset = read(&DatasetSource::Folder(folder))
+                .expect("CATCHMENT_NATIONAL is a valid dataset");
             measure_layer(
                 "LSOAs of England and Wales",
                 &dataset.statistical_boundaries,
@@ -212,16 +213,16 @@ const ROUNDS: usize = 5;
 const SECONDS: &str = "3";
 const CONNECTIONS: &str = "32";
 
-/// Measures the requests per second for the tiles of a map of four by four. The target is 0.7 of
-/// the rate of the bare handler.
+/// Measures the requests per second for the tiles of a map of four by four tiles. The target is 0.7
+/// times the rate of the bare handler.
 fn measure_request_rate() {
     if Command::new("wrk").arg("-v").output().is_err() {
         println!("SKIPPED: wrk is not installed");
         return;
     }
-    let runtime = Runtime::new().expect("threads");
+    let runtime = Runtime::new().expect("the runtime starts");
     let dataset = read(&DatasetSource::Embedded).expect("the embedded dataset is valid");
-    let index = Index::build(dataset).expect("its parts agree");
+    let index = Index::build(dataset).expect("the dataset is consistent");
     let ours = start(
         &runtime,
         router(App::new(Arc::new(DatasetStore::fixed(index)))),
@@ -258,8 +259,8 @@ fn measure_request_rate() {
 fn start(runtime: &Runtime, router: axum::Router) -> SocketAddr {
     let listener = runtime
         .block_on(TcpListener::bind("127.0.0.1:0"))
-        .expect("a port");
-    let address = listener.local_addr().expect("it is bound");
+        .expect("a port is free");
+    let address = listener.local_addr().expect("the listener has an address");
     runtime.spawn(serve(
         listener,
         router,
@@ -269,7 +270,7 @@ fn start(runtime: &Runtime, router: axum::Router) -> SocketAddr {
     address
 }
 
-/// Returns a router that responds with the same bytes from a hash map.
+/// Returns a router that responds to the path of a tile with its body from a hash map.
 fn bare_router(bodies: HashMap<String, Bytes>) -> axum::Router {
     let bodies = Arc::new(bodies);
     let handler = async move |uri: Uri| match bodies.get(uri.path()) {
@@ -303,11 +304,11 @@ fn get(address: SocketAddr, path: &str) -> Bytes {
     let head = response
         .windows(4)
         .position(|window| window == b"\r\n\r\n")
-        .expect("a head");
+        .expect("the response has headers");
     response.split_off(head + 4).into()
 }
 
-/// Runs wrk and returns its rate.
+/// Runs wrk and returns the number of requests per second.
 fn requests_per_second(address: SocketAddr, paths: &[String]) -> f64 {
     let folder = tempfile::tempdir().expect("a folder");
     let script = folder.path().join("tiles.lua");
@@ -326,7 +327,10 @@ fn requests_per_second(address: SocketAddr, paths: &[String]) -> f64 {
         .expect("wrk runs");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(!text.contains("Non-2xx"), "{text}");
-    let rest = text.split("Requests/sec:").nth(1).expect("wrk reports it");
+    let rest = text
+        .split("Requests/sec:")
+        .nth(1)
+        .expect("wrk reports the value");
     let rate = rest.split_whitespace().next().expect("a rate");
     rate.parse().expect("a number")
 }

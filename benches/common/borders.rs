@@ -1,5 +1,6 @@
-//! Adjacent synthetic areas whose boundaries are as irregular as real ones: the sides of a
-//! distorted grid are repeatedly bent at their midpoints. The areas are the same on every machine.
+//! Adjacent synthetic areas with boundaries that are as irregular as real boundaries: the sides of
+//! a distorted grid are repeatedly bent at their midpoints. The areas are the same on every
+//! machine.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +20,7 @@ pub(crate) struct DistortedGrid {
     pub(crate) corner: Point,
     /// The side of a cell in millimetres.
     pub(crate) side: i32,
-    /// The number of edges per side of a cell; inner boundaries have one more.
+    /// The number of edges of each outer side of a cell. Inner sides have one more edge.
     pub(crate) edges: u32,
     pub(crate) seed: u64,
 }
@@ -38,11 +39,11 @@ pub(crate) const SIXTY_AREAS: DistortedGrid = DistortedGrid {
 /// parish boundaries.
 const BEND_RATIO: f64 = 0.2;
 
-/// A side of a cell: the grid corners at its ends, the smaller one first.
+/// A side of a cell: the grid corners at its ends, the smaller corner first.
 type GridSide = ((i32, i32), (i32, i32));
 
-/// The maximum number of attempts to draw a side that does not cross itself or another side. Each
-/// attempt has smaller offsets.
+/// The maximum number of attempts to draw a side that does not cross itself or another side. The
+/// offsets are smaller in each attempt.
 const ATTEMPTS_MAX: u64 = 60;
 
 impl DistortedGrid {
@@ -74,7 +75,8 @@ impl DistortedGrid {
         borders
     }
 
-    /// Returns the first line that crosses nothing, or a straight line if none is found.
+    /// Returns the first line that crosses neither itself nor a nearby line of `others`, or a
+    /// straight line if every attempt fails.
     fn find_line(&self, side: GridSide, others: &BTreeMap<GridSide, Vec<Point>>) -> Vec<Point> {
         let is_near = |other: &GridSide| {
             let near = |a: i32, b: i32| (a - b).abs() <= 1;
@@ -179,7 +181,8 @@ fn ring(borders: &BTreeMap<GridSide, Vec<Point>>, (x, y): (i32, i32)) -> Vec<Poi
     ring
 }
 
-/// Returns whether two lines, or a line and itself, meet other than at common ends.
+/// Returns whether edges of two lines meet, except at common ends of the edges. The two lines may
+/// be the same line.
 fn lines_cross(one: &[Point], other: &[Point]) -> bool {
     let side = |a: Point, b: Point, c: Point| {
         let difference = |from: i32, to: i32| i64::from(to) - i64::from(from);
@@ -213,7 +216,7 @@ fn round_mm(value: f64) -> i32 {
     value.round() as i32
 }
 
-/// Builds an area of one ring, with its longitudes and latitudes.
+/// Builds an area that consists of one ring, with the longitudes and latitudes of its vertices.
 pub(crate) fn area(index: usize, ring: &[Point]) -> Boundary {
     let grid: Vec<BritishGrid> = ring
         .iter()

@@ -1,7 +1,7 @@
-//! The data of the benches: the whole country if `CATCHMENT_NATIONAL` names its dataset (see
+//! The data of the benchmarks: the whole country if `CATCHMENT_NATIONAL` names its dataset (see
 //! docs/national-data.md), otherwise a synthetic country of the same size.
 
-#![allow(dead_code, reason = "each bench uses a part of it")]
+#![allow(dead_code, reason = "each benchmark uses a part of this module")]
 
 pub(crate) mod borders;
 pub(crate) mod rounds;
@@ -18,7 +18,7 @@ use synthetic::SplitMix64;
 /// The number of points that are looked up.
 const POINTS: usize = 200_000;
 /// The number of sub-ICB locations in England, and the approximate number of vertices of each in
-/// the super generalised boundaries.
+/// the ultra generalised boundaries.
 const SUB_ICBS: (usize, usize) = (106, 95);
 /// The number of LSOAs in England and Wales, and the approximate number of vertices of each in the
 /// super generalised boundaries.
@@ -27,21 +27,22 @@ const LSOAS: (usize, usize) = (34_753, 12);
 /// A point in whole millimetres, easting first.
 pub(crate) type Point = (i32, i32);
 
-/// The country that the benches use.
+/// The country that the benchmarks use.
 pub(crate) struct Country {
-    /// Whether the data is real rather than synthetic.
+    /// Whether the data are real; otherwise, they are synthetic.
     pub(crate) is_real: bool,
-    /// Points where people live, in order of postcode.
+    /// A sample of `people`, in the same order.
     pub(crate) sorted_points: Vec<BritishGrid>,
-    /// The same points in a random order, the same on each run.
+    /// The points of `sorted_points` in a random order, which is the same in each run.
     pub(crate) shuffled_points: Vec<BritishGrid>,
-    /// All points where people live; `sorted_points` is a sample.
+    /// All points where people live. If the data are real, these are the positions of postcodes, in
+    /// the order of the postcodes.
     pub(crate) people: Vec<Point>,
     pub(crate) sub_icbs: Vec<Boundary>,
     pub(crate) lsoas: Vec<Boundary>,
 }
 
-/// The folder of the national dataset, if the environment names it.
+/// Returns the folder of the national dataset, if the environment names it.
 pub(crate) fn national_folder() -> Option<PathBuf> {
     env::var_os("CATCHMENT_NATIONAL").map(PathBuf::from)
 }
@@ -50,10 +51,13 @@ impl Country {
     pub(crate) fn new() -> Country {
         let (people, sub_icbs, lsoas) = match national_folder() {
             Some(folder) => {
-                let mut dataset = read(&DatasetSource::Folder(folder)).expect("CATCHMENT_NATIONAL");
+                let mut dataset = read(&DatasetSource::Folder(folder))
+                    .expect("CATCHMENT_NATIONAL is a valid dataset");
                 let is_sub_icb = |(layer, _): &(Layer, _)| *layer == Layer::SubIcb;
                 let layer = dataset.boundaries.iter().position(is_sub_icb);
-                let (_, sub_icbs) = dataset.boundaries.swap_remove(layer.expect("sub-ICBs"));
+                let (_, sub_icbs) = dataset
+                    .boundaries
+                    .swap_remove(layer.expect("the dataset has sub-ICBs"));
                 let positions = dataset.postcodes.iter().filter_map(|entry| entry.position);
                 let people =
                     positions.map(|position| (position.easting_mm(), position.northing_mm()));
@@ -102,7 +106,7 @@ pub(crate) fn grid_from_mm((x, y): Point) -> BritishGrid {
     BritishGrid::from_metres(f64::from(x) / 1_000.0, f64::from(y) / 1_000.0).expect("on the grid")
 }
 
-/// Builds a boundary for look-ups only, from polygons, each an exterior ring and its holes.
+/// Builds a boundary for look-ups from polygons. Each polygon is an exterior ring and its holes.
 pub(crate) fn boundary(index: usize, polygons: &[Vec<Vec<Point>>]) -> Boundary {
     let ring = |ring: &Vec<Point>| ring.iter().map(|&vertex| grid_from_mm(vertex)).collect();
     let polygon = |rings: &Vec<Vec<Point>>| GridPolygon {
@@ -117,7 +121,7 @@ pub(crate) fn boundary(index: usize, polygons: &[Vec<Vec<Point>>]) -> Boundary {
     }
 }
 
-/// Returns the vertices of each ring.
+/// Returns the vertices of each ring of a boundary.
 pub(crate) fn rings(boundary: &Boundary) -> impl Iterator<Item = Vec<Point>> + '_ {
     let rings = boundary.grid.iter().flat_map(|polygon| &polygon.rings);
     rings.map(|ring| ring_points(ring))

@@ -1,9 +1,9 @@
-//! Comparison of candidates. They run in alternating rounds, so that other load on the machine
-//! affects all of them equally, and their median times are compared.
+//! Compares the speed of candidates. The candidates run in alternating rounds, so that other load
+//! on the machine affects all of them equally, and their median times are compared.
 
 use std::time::Instant;
 
-/// The number of measured rounds. One more round before them is a warm-up.
+/// The number of measured rounds, which follow one round of warm-up.
 const ROUNDS: usize = 5;
 
 /// A function that processes all items once and returns a checksum of the results.

@@ -10,7 +10,7 @@ use super::{Point, boundary, rings};
 
 const PEOPLE: usize = 1_740_000;
 const TOWNS: usize = 1_200;
-/// A square of 400 km, about the area of England and Wales, in millimetres.
+/// A square with sides of 400 km, which has about the area of England and Wales; in millimetres.
 const WEST: i32 = 60_000_000;
 const SOUTH: i32 = 60_000_000;
 const SIDE: i32 = 400_000_000;
@@ -23,14 +23,14 @@ const CATCHMENT_VERTICES: usize = 100;
 pub(crate) const MEDIAN_KM2: f64 = 23.0;
 pub(crate) const P90_KM2: f64 = 159.0;
 pub(crate) const MAX_KM2: f64 = 9_994.0;
-/// The spread of catchment sizes among neighbours. The catchments together are 3.7 times the size
-/// of England and Wales. With this value a person is in about six catchments. As published, a
-/// person in the centre of a large real town is in more than twenty.
+/// The spread of the sizes of neighbouring catchments. All catchments together are 3.7 times the
+/// size of England and Wales. With this value, a person is in about six catchments. In the
+/// published catchments, a person in the centre of a large town is in more than twenty.
 const SCATTER: f64 = 2.0;
 
 const MM2_PER_KM2: f64 = 1e12;
 
-/// A small random number generator (splitmix64), so that the data is the same everywhere.
+/// A small random number generator (splitmix64), with which the data are the same on every machine.
 pub(crate) struct SplitMix64(u64);
 
 impl SplitMix64 {
@@ -52,7 +52,7 @@ impl SplitMix64 {
     }
 
     pub(crate) fn next_below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next_u64() % end as u64).expect("below a usize")
+        usize::try_from(self.next_u64() % end as u64).expect("the number fits into a usize")
     }
 
     /// Returns a normally distributed number with variance 1.
@@ -73,8 +73,8 @@ fn round_mm(value: f64) -> i32 {
     value.round() as i32
 }
 
-/// Returns points where people live. Seven in eight are around towns, of which the n-th has one
-/// n-th of the people of the first; the others are anywhere.
+/// Returns points where people live. Seven eighths of them are around towns; the n-th town has 1/n
+/// of the people of the first town. The other points are anywhere in the country.
 pub(crate) fn residents() -> Vec<Point> {
     let mut rng = SplitMix64::new(1_801);
     let random_point = |rng: &mut SplitMix64| {
@@ -126,7 +126,7 @@ pub(crate) fn partition(people: &[Point], count: usize, vertices: usize) -> Vec<
         people: &mut people,
     };
     split_cell(all, count, &mut boxes);
-    // A neighbour's corner on the side of an area is a vertex of that area too.
+    // If a corner of a neighbour is on the side of an area, it is a vertex of that area, too.
     let mut corners: [Vec<(i32, i32)>; 2] = Default::default();
     for (low, high) in &boxes {
         for x in [low[0], high[0]] {
@@ -216,7 +216,7 @@ fn split_cell(cell: PartitionCell<'_>, count: usize, boxes: &mut Vec<([i32; 2], 
 }
 
 /// Returns the coordinates along a side: its ends, the corners of neighbours on it, and `extra`
-/// points between each two of these.
+/// points between each pair of consecutive ends and corners.
 fn side_coordinates(
     corners: &[(i32, i32)],
     across: i32,
@@ -230,7 +230,7 @@ fn side_coordinates(
         .take_while(|&&corner| corner <= (across, to));
     let stops: Vec<i32> = on_side.map(|corner| corner.1).collect();
     let mut coordinates = Vec::with_capacity(stops.len() * (extra + 1));
-    let parts = i64::try_from(extra).expect("few") + 1;
+    let parts = i64::try_from(extra).expect("there are few extra points") + 1;
     for pair in stops.windows(2) {
         let length = i64::from(pair[1]) - i64::from(pair[0]);
         for part in 0..parts {
@@ -242,8 +242,8 @@ fn side_coordinates(
     coordinates
 }
 
-/// Distorts the plane: a shear by waves along each axis, which maps distinct points to distinct
-/// points.
+/// Distorts the plane with a wave-shaped shear along each axis, which maps distinct points to
+/// distinct points.
 fn bend((x, y): Point) -> Point {
     let wave = |value: f64| {
         4e6 * (value / 3.1e7).sin() + 3e5 * (value / 2.3e6).sin() + 2e4 * (value / 1.7e5).sin()
@@ -287,7 +287,7 @@ fn densify_ring(mut ring: Vec<Point>, times: u32) -> Vec<Point> {
     ring
 }
 
-/// Returns a point near the midpoint, off the line by up to a fiftieth of its length.
+/// Returns a point near the midpoint of an edge, off the edge by up to a fiftieth of its length.
 fn jittered_midpoint(from: Point, to: Point) -> Point {
     let seed = [from.0, from.1, to.0, to.1];
     let mut rng = SplitMix64::new(seed.iter().fold(7, |mixed: u64, part| {
@@ -305,7 +305,7 @@ fn jittered_midpoint(from: Point, to: Point) -> Point {
 }
 
 /// Returns overlapping catchments around some of the people, with the published distribution of
-/// sizes. In general, catchments are larger where practices are sparser.
+/// sizes. In general, the sparser the practices, the larger the catchments.
 pub(crate) fn catchments(people: &[Point]) -> Vec<Boundary> {
     let mut rng = SplitMix64::new(7_650);
     let centres: Vec<[f64; 2]> = (0..CATCHMENTS)
@@ -315,7 +315,7 @@ pub(crate) fn catchments(people: &[Point]) -> Vec<Boundary> {
     let tree = RTree::bulk_load(centres.clone());
     let sparsity = |centre: &[f64; 2], rng: &mut SplitMix64| {
         let mut near = tree.nearest_neighbor_iter_with_distance_2(centre);
-        let (_, distance_2) = near.nth(8).expect("there are more");
+        let (_, distance_2) = near.nth(8).expect("there are at least nine catchments");
         distance_2.max(1.0).ln() + SCATTER * rng.next_normal()
     };
     let mut order: Vec<(f64, usize)> = (0..CATCHMENTS)
@@ -332,8 +332,9 @@ pub(crate) fn catchments(people: &[Point]) -> Vec<Boundary> {
     outlines.into_iter().map(area).collect()
 }
 
-/// Returns the size of the catchment with the given rank, the smallest first. The distribution is
-/// lognormal through the median and the ninth decile, with a tail up to the published maximum.
+/// Returns the size, in square kilometres, of the catchment with a rank by size; rank 0 is the
+/// smallest catchment. The distribution is lognormal through the median and the ninth decile, with
+/// a tail up to the published maximum.
 fn area_km2(rank: usize) -> f64 {
     /// The ninth decile of the normal distribution.
     const Z90: f64 = 1.281_551_6;
@@ -347,7 +348,8 @@ fn area_km2(rank: usize) -> f64 {
     (usual + short * tail.powi(4)).exp()
 }
 
-/// Inverts the distribution function by bisection, which is easier to check than a formula.
+/// Returns a quantile of the normal distribution. It is found by bisection, which is easier to
+/// check than a formula.
 fn normal_quantile(quantile: f64) -> f64 {
     let (mut low, mut high) = (-6.0, 6.0);
     for _ in 0..60 {

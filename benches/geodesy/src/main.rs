@@ -1,5 +1,6 @@
-//! Converts longitude and latitude to the National Grid and back, compared with lonlat_bng: a million
-//! points all over Great Britain must agree within a millimetre, and the speed of both is measured.
+//! Compares the conversion between longitude and latitude and British National Grid with
+//! lonlat_bng. The results for a million points all over Great Britain must agree within a
+//! millimetre, and the speed of both libraries is measured.
 //!
 //! `cargo run --release --manifest-path benches/geodesy/Cargo.toml`
 
@@ -36,7 +37,7 @@ fn main() {
         to_grid_m * 1e3,
         to_lonlat_m * 1e3
     );
-    // lonlat_bng rounds to the millimetre, and to 8 decimals of a degree.
+    // lonlat_bng rounds metres to the millimetre, and degrees to 8 decimals.
     assert!(to_grid_m <= TOLERANCE_M && to_lonlat_m <= TOLERANCE_M);
     times(&points[..TIMED_POINTS]);
 }
