@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, Output, exit};
 
-/// The assets. Each has the name of its constant in the program, and its source file in `src/web/`.
+/// The assets: for each, the name of its constant in the program and its source file in `src/web/`.
 const ASSETS: &[(&str, &str)] = &[
     ("STYLE", "pages.scss"),
     ("SCRIPT", "pages.js"),

@@ -4,8 +4,8 @@
 //! `geo`, in the same rounds; both solutions must give the same results. If `CATCHMENT_PYTHON`
 //! names a Python that has geopandas, its `sjoin` is measured too.
 //!
-//! `CATCHMENT_NATIONAL` names the dataset of docs/national-data.md. If it is not set, the country
-//! is synthetic. An argument selects the layers whose names contain it.
+//! `CATCHMENT_NATIONAL` names the dataset of docs/national-data.md. If the variable is not set, the
+//! country is synthetic. An argument selects the layers whose names contain the argument.
 
 mod common;
 

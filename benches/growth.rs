@@ -1,5 +1,5 @@
-//! How the start-up time and the memory of the service grow with its data: from one 64th of the
-//! country to the whole country, with practice catchments.
+//! Measures how the start-up time and the memory of the service grow with its data: from one 64th
+//! of the country to the whole country, with practice catchments.
 //!
 //! For each size, `catchment serve` is started on a dataset in a folder. The measured time is from
 //! the start of the process to its first response over HTTP, and the measured memory is the peak
@@ -23,7 +23,7 @@ use common::{Country, Point, count_vertices, grid_from_mm, synthetic};
 use tempfile::TempDir;
 
 const ROUNDS: usize = 3;
-/// The targets for loading the whole country on two cores: seconds, and megabytes.
+/// The targets for loading the whole country on two cores, in seconds and in megabytes.
 const SECONDS_MAX: f64 = 3.0;
 const MEMORY_MB_MAX: f64 = 400.0;
 
@@ -31,7 +31,7 @@ fn main() {
     let country = Country::new();
     let catchments = synthetic::catchments(&country.people);
     let folder = TempDir::new().expect("a folder");
-    println!("Start to first response, {}\n", country.title());
+    println!("From start to first response, {}\n", country.title());
     println!("| part | postcodes | LSOAs | practices | vertices | seconds | peak MB |");
     println!("|---:|---:|---:|---:|---:|---:|---:|");
     for part in [64, 32, 16, 8, 4, 2, 1] {

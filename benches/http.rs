@@ -1,6 +1,6 @@
-//! Look-ups per second over HTTP, compared with the cost of HTTP itself: a bare axum handler that
-//! returns the same bytes without a look-up. Both run in the same process with the same client, in
-//! alternating rounds.
+//! Compares the look-ups per second over HTTP with the rate of a bare axum handler that returns the
+//! same bytes without a look-up, which shows the cost of HTTP itself. Both run in the same process
+//! with the same client, in alternating rounds.
 //!
 //! The benchmark needs wrk. Logging is off, as with `RUST_LOG=off`. The responses have the same
 //! headers as those of `catchment serve`.

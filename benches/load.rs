@@ -1,4 +1,4 @@
-//! The start-up time: from reading the embedded dataset to the first result.
+//! Measures the start-up time, from reading the embedded dataset to the first answer.
 
 use std::hint::black_box;
 

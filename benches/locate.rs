@@ -1,6 +1,6 @@
-//! The time of one look-up by postcode, of one look-up by coordinates, and of finding only the ICC
-//! that covers a point. The last of these is compared with the straightforward solution, an R-tree
-//! of bounding boxes and `Contains` of `geo`.
+//! Measures the time of one look-up by postcode, of one look-up by coordinates, and of finding only
+//! the ICC that covers a point. The last of these is compared with the straightforward solution, an
+//! R-tree of bounding boxes and `Contains` of `geo`.
 //!
 //! The results are counted, so that a fast wrong answer is not mistaken for an improvement. The
 //! count must be the same in every iteration, and the count for points must equal that of the

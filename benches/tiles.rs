@@ -1,7 +1,7 @@
 //! The size of a tile, the time to build a tile, and the requests per second of the service
 //! compared with a bare axum handler that returns the same bytes.
 //!
-//! `CATCHMENT_NATIONAL` names the dataset of docs/national-data.md. If it is not set, the
+//! `CATCHMENT_NATIONAL` names the dataset of docs/national-data.md. If the variable is not set, the
 //! measurements of the whole country are skipped. An argument (`bytes`, `build` or `rate`) selects
 //! one part. The measurement of the rate needs wrk.
 

@@ -1,4 +1,4 @@
-"""Prints the licences of all packages compiled into the program: tools/third-parties.py NODE_MODULES < METADATA
+"""Prints the licences of all packages that are compiled into the program: tools/third-parties.py NODE_MODULES < METADATA
 
 METADATA is the output of `cargo metadata --locked --filter-platform TARGET`. NODE_MODULES is the folder of the npm
 packages that are bundled into the pages or that build them. The text of a licence is read from the licence files beside

@@ -35,8 +35,8 @@ pub(crate) const SIXTY_AREAS: DistortedGrid = DistortedGrid {
     seed: 60,
 };
 
-/// The maximum offset of a midpoint relative to the length of the segment: about as irregular as
-/// parish boundaries.
+/// The maximum offset of a midpoint relative to the length of the segment. With this value,
+/// boundaries are about as irregular as those of parishes.
 const BEND_RATIO: f64 = 0.2;
 
 /// A side of a cell: the grid corners at its ends, the smaller corner first.
@@ -211,7 +211,10 @@ fn lines_cross(one: &[Point], other: &[Point]) -> bool {
     })
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a position on the grid")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "positions on the grid fit into an i32"
+)]
 fn round_mm(value: f64) -> i32 {
     value.round() as i32
 }

@@ -10,7 +10,8 @@ use super::{Point, boundary, rings};
 
 const PEOPLE: usize = 1_740_000;
 const TOWNS: usize = 1_200;
-/// A square with sides of 400 km, which has about the area of England and Wales; in millimetres.
+/// The country is a square with sides of 400 km, about the area of England and Wales. The values
+/// are in millimetres.
 const WEST: i32 = 60_000_000;
 const SOUTH: i32 = 60_000_000;
 const SIDE: i32 = 400_000_000;
@@ -30,7 +31,7 @@ const SCATTER: f64 = 2.0;
 
 const MM2_PER_KM2: f64 = 1e12;
 
-/// A small random number generator (splitmix64), with which the data are the same on every machine.
+/// A small random number generator (splitmix64), which returns the same numbers on every machine.
 pub(crate) struct SplitMix64(u64);
 
 impl SplitMix64 {
@@ -68,7 +69,10 @@ impl SplitMix64 {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a position on the grid")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "positions on the grid fit into an i32"
+)]
 fn round_mm(value: f64) -> i32 {
     value.round() as i32
 }
@@ -89,7 +93,7 @@ pub(crate) fn residents() -> Vec<Point> {
     let mut people = Vec::with_capacity(PEOPLE);
     for (&(x, y), weight) in towns.iter().zip(weights) {
         let count = PEOPLE as f64 * 0.875 * weight / total;
-        // As dense as a city: 4,000 points within 50 square kilometres.
+        // The density is that of a city: 4,000 points within 50 square kilometres.
         let spread = count.sqrt() * 60_000.0;
         for _ in 0..round_mm(count) {
             people.push((
@@ -174,7 +178,7 @@ fn without_last<T>(items: impl ExactSizeIterator<Item = T>) -> impl Iterator<Ite
     items.take(count)
 }
 
-/// Cuts a cell across its longer side, repeatedly, so that the areas have about the same number of
+/// Repeatedly cuts a cell across its longer side, so that the areas have about the same number of
 /// people.
 fn split_cell(cell: PartitionCell<'_>, count: usize, boxes: &mut Vec<([i32; 2], [i32; 2])>) {
     let PartitionCell { low, high, people } = cell;

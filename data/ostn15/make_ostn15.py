@@ -30,7 +30,7 @@ def read_shifts(text: str) -> tuple[list[int], list[int]]:
         east.append(offset_mm(row["ETRS89_OSGB36_EShift"], EAST_BASE_MM))
         north.append(offset_mm(row["ETRS89_OSGB36_NShift"], NORTH_BASE_MM))
     if len(east) != NODES:
-        raise ValueError(f"{len(east)} nodes instead of {NODES}")
+        raise ValueError(f"expected {NODES} nodes, found {len(east)}")
     return east, north
 
 
@@ -40,7 +40,7 @@ def check_place(index: int, row: dict[str, str]) -> None:
     expected = (index + 1, eastward * SPACING_M, northward * SPACING_M)
     found = (int(row["Point_ID"]), int(row["ETRS89_Easting"]), int(row["ETRS89_Northing"]))
     if found != expected:
-        raise ValueError(f"line {index + 2}: node {found} instead of {expected}")
+        raise ValueError(f"line {index + 2}: expected node {expected}, found {found}")
 
 
 def offset_mm(metres: str, base_mm: int) -> int:
@@ -48,7 +48,7 @@ def offset_mm(metres: str, base_mm: int) -> int:
     millimetres = Decimal(metres) * 1000
     offset = int(millimetres) - base_mm
     if millimetres != int(millimetres) or not 0 <= offset < 1 << 16:
-        raise ValueError(f"shift {metres}: not whole millimetres, or too far from the base")
+        raise ValueError(f"shift {metres}: expected whole millimetres within the range of 16 bits")
     return offset
 
 

@@ -17,7 +17,7 @@ pub(crate) struct EmbeddedMap {
     pub(crate) layer_title: String,
     /// The id and name of an area; `None` for the whole layer.
     pub(crate) area: Option<(String, String)>,
-    /// Whether there is a postcode search.
+    /// Whether the map has a postcode search.
     pub(crate) has_search: bool,
     /// A date other than today.
     pub(crate) as_of: Option<String>,
@@ -228,7 +228,7 @@ fn result(page: &EmbedCodePage<'_>) -> Markup {
             p { "Use this if your website does not let you add scripts." }
             (code_block("code-frame", &iframe(base, map, "100%", FRAME_HEIGHT)))
             (policy("policy-frame", &format!("frame-src 'self' {origin}")))
-            p { "The frame has a fixed height. To make it as high as its content, add this line anywhere on the page. Your Content-Security-Policy then also needs " code { "script-src 'self' " (origin) } "." }
+            p { "The frame has a fixed height. To make the frame as high as its content, add this line anywhere on the page. Your Content-Security-Policy then also needs " code { "script-src 'self' " (origin) } "." }
             (code_block("code-height", &format!("<script type=\"module\" src=\"{base}/embed.js\"></script>")))
         }
         section aria-labelledby="oembed" {

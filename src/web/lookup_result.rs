@@ -205,7 +205,7 @@ fn communities_in<'a, 'i>(results: &'a [(Layer, LayerResult<'i>)]) -> &'a [AreaM
     }
 }
 
-/// Returns whether the date is before the first data on communities.
+/// Returns whether the date is before the first date with data on communities.
 fn has_no_data_for_date(results: &[(Layer, LayerResult<'_>)]) -> bool {
     results
         .iter()

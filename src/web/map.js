@@ -1,5 +1,5 @@
 // Replaces the static map in each <figure data-layer> (interactive_map.rs) with an interactive map. The static map
-// remains if there is no WebGL or anything fails. The page also has the content of the map as text.
+// remains if WebGL is not available or an error occurs. The page also has the content of the map as text.
 //
 // A click, or Enter at the crosshair, submits the look-up form of the page, so that the place is never in a URL. On a page
 // without the form, a click or Enter opens the page of the area.
@@ -102,7 +102,7 @@ function buildStyle(options, own, background, drawn) {
     id: "names",
     type: "symbol",
     source: "names",
-    // A font of the device: the style has no URL for glyphs.
+    // Use a font of the device, because the style has no URL for glyphs.
     layout: { "text-field": ["get", "label"], "text-font": ["Arial"], "text-size": 14, "text-max-width": 8 },
     paint: { "text-color": INK, "text-halo-color": "#ffffff", "text-halo-width": 2 },
   });
@@ -260,7 +260,7 @@ function extend([west, south, east, north]) {
 async function replaceStaticMap(figure) {
   const { script, style, land, names } = figure.dataset;
   const [gl, own, drawn] = await Promise.all([import(script), fetchJson(style), fetchJson(names)]);
-  // The style of our tiles has the URL of the basemap's style, if the operator has configured one.
+  // The style of our tiles has the URL of the basemap's style, if the operator has configured a basemap.
   const backgroundStyle = own.metadata?.["catchment:basemap"] ?? land;
   const background = backgroundStyle && (await fetchJson(localUrl(backgroundStyle)));
   const map = new InteractiveMap(figure, gl, buildStyle(figure.dataset, own, background, drawn), own.sources.catchment.bounds);

@@ -32,7 +32,7 @@ pub(crate) fn privacy(index: &Index) -> Markup {
         p { "To prevent overuse, we limit how often each IP address can make requests. We keep the count in memory under a code that cannot be turned back into the address. The count is deleted when the service stops." }
         h2 { "Who we share data with" }
         ul {
-            li { "We do not share what you look up with anyone. The service does not contact any other computer. It loads its data from its own disk." }
+            li { "We do not share what you look up with anyone. The service does not contact any other computer. All its data are on the same computer." }
             li { "We do not use cookies or count visitors, and the pages load nothing from other websites." }
             li { "Our data are published statistics and directories of postcodes and GP practices. We hold no patient records." }
         }

@@ -116,7 +116,7 @@ pub(crate) fn layer(context: &PageContext<'_>, page: &LayerPage<'_>) -> Markup {
                 @for area in areas { li { (context.area_link(area)) } }
             }
         }
-        @if areas.is_empty() { p { "None on that date." } }
+        @if areas.is_empty() { p { "No areas on that date." } }
         (pagination(page.slice, &|number| {
             context.link(&format!("{path}?page={number}"))
         }))

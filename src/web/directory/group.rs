@@ -44,7 +44,7 @@ pub(crate) fn groups(context: &PageContext<'_>, groups: &[&Area], slice: PageSli
     let content = html! {
         (heading("Areas", title))
         p { "Groups of people and organisations that help their community. We list the communities that each group’s published page names. Not all of these groups call themselves resilience groups." }
-        @if rows.is_empty() { p { "None on that date." } }
+        @if rows.is_empty() { p { "No groups on that date." } }
         @else { (table("Groups", &["Group", "Calls itself", "Communities"], rows)) }
         (pagination(slice, &|number| context.link(&format!("/groups?page={number}"))))
         @if !without_group.is_empty() {

@@ -10,7 +10,7 @@ pub(crate) struct Card<'a> {
     pub(crate) heading: &'a str,
     /// The level of the heading. The default is 2.
     pub(crate) level: Option<u8>,
-    /// `feature`, `secondary`, `non-urgent` or `warning`.
+    /// The variant of the card: `feature`, `secondary`, `non-urgent` or `warning`.
     pub(crate) variant: Option<&'a str>,
     pub(crate) id: Option<&'a str>,
     pub(crate) content: Markup,
@@ -108,7 +108,7 @@ pub(crate) type TableRow = Vec<Markup>;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DataTable<'a> {
     pub(crate) caption: &'a str,
-    /// `l`, `m` or `s`.
+    /// The size of the caption: `l`, `m` or `s`.
     pub(crate) caption_size: Option<&'a str>,
     pub(crate) columns: Vec<TableColumn<'a>>,
     pub(crate) rows: Vec<TableRow>,

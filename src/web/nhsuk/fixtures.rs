@@ -338,7 +338,7 @@ fn cards_match_nhsuk_frontend() {
         content: summary_list(&rows),
         ..Card::default()
     });
-    // We keep the border below the last row.
+    // Our summary lists keep the border below the last row.
     check(
         &ours,
         &theirs.replace(" nhsuk-summary-list--no-last-row-border", ""),

@@ -8,7 +8,7 @@ use super::class_list;
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct FieldLabel<'a> {
     pub(crate) text: &'a str,
-    /// `l`, `m` or `s`; `None` for the size of body text.
+    /// The size of the label: `l`, `m` or `s`; `None` for the size of body text.
     pub(crate) size: Option<&'a str>,
     /// Whether the label is also the `h1` of the page.
     pub(crate) is_heading: bool,
@@ -263,7 +263,7 @@ pub(crate) fn file_upload(upload: &FileUpload<'_>) -> Markup {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Button<'a> {
     pub(crate) text: &'a str,
-    /// `secondary`, `reverse` or `warning`.
+    /// The variant of the button: `secondary`, `reverse` or `warning`.
     pub(crate) variant: Option<&'a str>,
     pub(crate) is_small: bool,
     /// Whether a second press of the button within a second is ignored.
