@@ -5,7 +5,8 @@
 //! names a Python that has geopandas, its `sjoin` is measured too.
 //!
 //! `CATCHMENT_NATIONAL` names the dataset of docs/national-data.md. If the variable is not set, the
-//! country is synthetic. An argument selects the layers whose names contain the argument.
+//! country is synthetic. With an argument, only the layers whose names contain the argument are
+//! measured.
 
 mod common;
 

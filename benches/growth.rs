@@ -31,7 +31,7 @@ fn main() {
     let country = Country::new();
     let catchments = synthetic::catchments(&country.people);
     let folder = TempDir::new().expect("a folder");
-    println!("From start to first response, {}\n", country.title());
+    println!("Time from start to first response, {}\n", country.title());
     println!("| part | postcodes | LSOAs | practices | vertices | seconds | peak MB |");
     println!("|---:|---:|---:|---:|---:|---:|---:|");
     for part in [64, 32, 16, 8, 4, 2, 1] {

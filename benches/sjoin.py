@@ -1,8 +1,9 @@
 """Measures a spatial join of points to areas in geopandas. Usage: sjoin.py FOLDER
 
-Reads FOLDER/areas.json (a list of areas, each a list of polygons, each an exterior ring and its holes,
-in whole millimetres) and FOLDER/points.f64 (alternating eastings and northings, little-endian). Prints the
-median time per point in nanoseconds, and the sum of the areas' ordinals, counted from 1, over all points.
+Reads two files. FOLDER/areas.json is a list of areas: an area is a list of polygons, and a polygon is an exterior
+ring followed by its holes, in whole millimetres. FOLDER/points.f64 has alternating eastings and northings
+(little-endian). Prints the median time per point in nanoseconds, and the sum of the ordinals (counted from 1) of
+the areas found for all points.
 
 benches/areas.rs runs this script with the Python that CATCHMENT_PYTHON names.
 """

@@ -134,7 +134,8 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Groups(Id),
         "resilience_groups",
-        "the resilience groups of the ICC by registration, otherwise those that cover the location; `unknown` if the source names no groups",
+        "the resilience groups of the ICC by registration or, if there is no such ICC, those that \
+         cover the location; `unknown` if the source names no groups",
     ),
     (
         Residence(GpPractice, Id),

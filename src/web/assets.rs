@@ -15,7 +15,7 @@ pub(crate) struct Asset {
 }
 
 impl Asset {
-    /// Returns the media type, from the file name.
+    /// Returns the media type of the file, which depends on its extension.
     pub(crate) fn content_type(&self) -> &'static str {
         match self.path.rsplit_once('.') {
             Some((_, "css")) => "text/css; charset=utf-8",

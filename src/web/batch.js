@@ -117,7 +117,7 @@ function table(caption, head, rows) {
     createElement("thead", { class: "nhsuk-table__head" }, row(...head.map((name) => header("col", name)))),
     createElement("tbody", { class: "nhsuk-table__body" }, ...body),
   );
-  // Wide tables scroll separately from the page, with the keyboard, too.
+  // Wide tables scroll separately from the page, including by keyboard.
   return createElement("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, result);
 }
 

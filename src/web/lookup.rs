@@ -53,8 +53,8 @@ pub(crate) enum FormField {
 }
 
 impl FormField {
-    /// Returns the id of the `input` element; for the date, that of the first of its three
-    /// elements.
+    /// Returns the id of the `input` element of the field. For the date, which has three `input`
+    /// elements, this is the id of the first element.
     fn id(self) -> &'static str {
         match self {
             FormField::Place => "place",

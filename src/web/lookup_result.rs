@@ -368,7 +368,7 @@ fn group_list(results: &[(Layer, LayerResult<'_>)], query: &str) -> Markup {
             Some(LayerResult::Groups(groups)) if !groups.is_empty() => {
                 ul.nhsuk-list { @for group in groups { (group_item(group, results, query)) } }
             }
-            Some(LayerResult::Unknown(UnknownReason::NoneNamed)) => { p { "Resilience group: not known. The published page for this community does not name one." } }
+            Some(LayerResult::Unknown(UnknownReason::NoneNamed)) => { p { "Resilience group: not known. The published page for this community does not name a group." } }
             Some(LayerResult::Unknown(UnknownReason::NoSource)) => { p { "Resilience groups: not known. We have no information for this community." } }
             Some(LayerResult::Unknown(UnknownReason::NoDataForDate)) => { p { "Resilience groups: no information for that date." } }
             _ => {}

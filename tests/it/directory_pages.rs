@@ -458,11 +458,11 @@ fn groups_list_their_communities_and_unnamed_groups_are_not_known() {
     for (path, sentence) in [
         (
             "/areas/icc/mb-lancaster",
-            "Not known. The published page for Lancaster ICC does not name one.",
+            "Not known. The published page for Lancaster ICC does not name a group.",
         ),
         (
             "/practices/P81002",
-            "Not known. The published page for its community does not name one.",
+            "Not known. The published page for its community does not name a group.",
         ),
         (
             "/areas/icc/nc-eden",

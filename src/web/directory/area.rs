@@ -431,7 +431,7 @@ fn groups(context: &PageContext<'_>, area: &Area) -> Markup {
         h2.nhsuk-heading-m { "Resilience groups" }
         @if date < first_data { p { "We have no information before " (format::date(first_data)) "." } }
         @else if !items.is_empty() { (list(&items)) }
-        @else if names_none { p { "Not known. The published page for " (display_name(area)) " does not name one." } }
+        @else if names_none { p { "Not known. The published page for " (display_name(area)) " does not name a group." } }
         @else { p { "Not known. We have no information for " (display_name(area)) "." } }
     }
 }

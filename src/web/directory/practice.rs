@@ -293,7 +293,7 @@ fn resilience_groups(context: &PageContext<'_>, registration: &PracticeRegistrat
             list(&items)
         }
         Some(LayerResult::Unknown(UnknownReason::NoneNamed)) => {
-            html! { p { "Not known. The published page for its community does not name one." } }
+            html! { p { "Not known. The published page for its community does not name a group." } }
         }
         Some(LayerResult::Unknown(UnknownReason::NoSource)) => {
             html! { p { "Not known. We have no information for its community." } }
