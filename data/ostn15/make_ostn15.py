@@ -35,7 +35,7 @@ def read_shifts(text: str) -> tuple[list[int], list[int]]:
 
 
 def check_place(index: int, row: dict[str, str]) -> None:
-    """Raise ValueError if a node is not where its index says: west to east, then north."""
+    """Raise ValueError if the position of a node does not match its index."""
     northward, eastward = divmod(index, COLUMNS)
     expected = (index + 1, eastward * SPACING_M, northward * SPACING_M)
     found = (int(row["Point_ID"]), int(row["ETRS89_Easting"]), int(row["ETRS89_Northing"]))
