@@ -7,7 +7,8 @@ use geo::{LineString, MultiPolygon, Polygon};
 
 use crate::domain::Boundary;
 
-/// The number of decimals of degrees; the last decimal is about one centimetre.
+/// The number of decimal places of coordinates in degrees. One unit in the last place is about one
+/// centimetre.
 const COORDINATE_DECIMALS: i32 = 7;
 
 /// Returns a FeatureCollection of boundaries with the properties `id` and `name`, and `from` and

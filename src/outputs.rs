@@ -105,9 +105,9 @@ pub(crate) fn check_file(
     let target = check_path(path, inputs, force, |target, kind| {
         Ok(
             (!kind.is_dir()).then(|| match target.metadata().map(|metadata| metadata.len()) {
-                Ok(0) => "is an existing, empty file".into(),
+                Ok(0) => "already exists and is empty".into(),
                 Ok(bytes) => {
-                    format!("is an existing file of {bytes} bytes, which would be deleted")
+                    format!("already exists ({bytes} bytes) and would be overwritten")
                 }
                 Err(_) => "already exists".into(),
             }),
@@ -208,10 +208,10 @@ fn describe_other_files(folder: &Path, expected: &BTreeSet<String>) -> io::Resul
     let suffix = if expected.is_empty() {
         ""
     } else {
-        " besides a dataset"
+        " in addition to a dataset"
     };
     Ok(Some(format!(
-        "contains {listed}{suffix}, which would be deleted"
+        "contains {listed}{suffix}; its files would be deleted"
     )))
 }
 
@@ -332,19 +332,19 @@ mod tests {
         for (more, lost) in [
             (
                 &["out/notes.txt"][..],
-                "contains `notes.txt` besides a dataset, which would be deleted",
+                "contains `notes.txt` in addition to a dataset; its files would be deleted",
             ),
             (
                 &["out/areas/x.csv"],
-                "contains `areas/x.csv` besides a dataset, which would be deleted",
+                "contains `areas/x.csv` in addition to a dataset; its files would be deleted",
             ),
             (
                 &["out/mine/"],
-                "contains `mine/` besides a dataset, which would be deleted",
+                "contains `mine/` in addition to a dataset; its files would be deleted",
             ),
             (
                 &["out/1", "out/2", "out/3", "out/4", "out/5"],
-                "contains `1`, `2`, `3` and 2 more besides a dataset, which would be deleted",
+                "contains `1`, `2`, `3` and 2 more in addition to a dataset; its files would be deleted",
             ),
         ] {
             let files = [&dataset[..], more].concat();
@@ -361,10 +361,13 @@ mod tests {
             ),
             (
                 &["out/a/b.txt"],
-                "contains `a/b.txt`, which would be deleted",
+                "contains `a/b.txt`; its files would be deleted",
             ),
-            (&["out/a/"], "contains `a/`, which would be deleted"),
-            (&["out/a.csv"], "contains `a.csv`, which would be deleted"),
+            (&["out/a/"], "contains `a/`; its files would be deleted"),
+            (
+                &["out/a.csv"],
+                "contains `a.csv`; its files would be deleted",
+            ),
         ] {
             assert_eq!(
                 replace_message(files, &[], false),
@@ -437,7 +440,7 @@ mod tests {
         let error = check_file(&path_to("a.csv"), &[], false)
             .expect_err("there")
             .to_string();
-        let expected = "a.csv is an existing file of 4 bytes, which would be deleted; choose another name, or replace it with --force";
+        let expected = "a.csv already exists (4 bytes) and would be overwritten; choose another name, or replace it with --force";
         assert!(error.ends_with(expected), "{error}");
         assert!(check_file(&path_to("a.csv"), &[], true).is_ok());
         assert!(check_file(&path_to("a.csv"), &[path_to("a.csv")], true).is_err());

@@ -1,4 +1,4 @@
-//! The output columns of a batch: their names and descriptions.
+//! The output columns.
 
 use std::fmt;
 
@@ -17,9 +17,9 @@ pub enum OutputColumn {
     Reason,
     /// Additional notes.
     Notes,
-    /// The areas that cover the location, in one layer.
+    /// The areas of a layer that cover the location.
     Residence(Layer, AreaText),
-    /// The areas to which the practice belongs, in one layer.
+    /// The areas of a layer to which the practice belongs.
     Registration(Layer, AreaText),
     /// A fact about the location.
     Location(LocationFact),
@@ -31,12 +31,12 @@ pub enum OutputColumn {
     Dataset(DatasetFact),
 }
 
-/// The text of an area that a column contains.
+/// Which text of an area is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AreaText {
-    /// The id of the area.
+    /// Its id.
     Id,
-    /// The name of the area.
+    /// Its name.
     Name,
 }
 
@@ -110,7 +110,7 @@ use OutputColumn::{
 /// The prefix of the name of every output column.
 pub const PREFIX: &str = "catchment_";
 
-/// The number of default columns, which come first in [`COLUMNS`].
+/// The number of default columns, which are the first ones of [`COLUMNS`].
 const DEFAULT_COUNT: usize = 10;
 
 /// Every output column, with its name without [`PREFIX`] and a description.
@@ -129,7 +129,7 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Agreement,
         "agreement",
-        "whether registration and residence communities agree: agree, differ, registration_only, residence_only, neither",
+        "whether the two communities agree: agree, differ, registration_only, residence_only, neither",
     ),
     (
         Groups(Id),
@@ -201,12 +201,12 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Location(LocationFact::PositionalQuality),
         "positional_quality",
-        "the positional quality in the directory, on the scale of the directory's publisher",
+        "the positional quality in the directory, on its publisher's scale",
     ),
     (
         Location(LocationFact::Suggestion),
         "suggestion",
-        "the probable correction of the postcode postcode; the correction was not looked up",
+        "the probable correction of a malformed postcode; the correction was not looked up",
     ),
     (
         Location(LocationFact::AsOf),
@@ -306,7 +306,7 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Practice(PracticeFact::Status),
         "practice_status",
-        "the status, of the responsible practice on the as-of date, of the practice in `practice`: active, dormant, closed or proposed",
+        "the status, on the as-of date, of the practice in `practice`: active, dormant, closed or proposed",
     ),
     (
         Practice(PracticeFact::RequestedCode),
@@ -316,7 +316,7 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Practice(PracticeFact::RequestedStatus),
         "practice_asked_status",
-        "the status, of the practice in practice_asked on the as-of date, of the practice in `practice_asked`",
+        "the status, on the as-of date, of the practice in `practice_asked`",
     ),
     (
         Practice(PracticeFact::Successors),
@@ -398,8 +398,7 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
 ];
 
 impl OutputColumn {
-    /// Returns whether the cells of the column are numbers. The unit is in the column's
-    /// description.
+    /// Returns whether its cells are numbers. The unit is in the column's description.
     pub(super) fn is_numeric(self) -> bool {
         matches!(
             self,
@@ -420,11 +419,11 @@ impl OutputColumn {
             .collect()
     }
 
-    /// Returns the default columns, followed by the columns in a comma-separated list of names. If
-    /// the list is `all`, returns every column.
+    /// Returns the default columns followed by those named in a comma-separated list, or every
+    /// column if the list is `all`.
     ///
     /// # Errors
-    /// If a name in the list is not the name of a column.
+    /// If there is no column of that name.
     pub fn with_defaults(names: &str) -> Result<Vec<OutputColumn>, UnknownColumn> {
         if names.trim() == "all" {
             return Ok(COLUMNS.iter().map(|&(column, ..)| column).collect());

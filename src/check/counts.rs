@@ -10,8 +10,8 @@ use crate::dataset::Dataset;
 use crate::domain::StatedCount;
 use crate::domain::{GroupMember, Layer, Practice};
 
-/// The range of the population of an ICC, according to the article about Morecambe Bay that counts
-/// eleven ICCs.
+/// The expected population of an ICC, as published for Morecambe Bay: see the row with 11 ICCs in
+/// `data/source/icc_systems.csv`.
 const ICC_POPULATION: std::ops::RangeInclusive<u64> = 10_000..=70_000;
 
 pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {

@@ -56,7 +56,7 @@ pub(crate) struct CsvTable<'a> {
     indices: Vec<usize>,
 }
 
-/// A row of a table. Columns are indices into the columns that the table was opened with.
+/// A row of a table. The `column` parameters of its methods are indices into the columns passed to [`CsvTable::open`].
 pub(crate) struct CsvTableRow<'t> {
     file: &'t str,
     line: u64,

@@ -77,7 +77,7 @@ const CELL_BYTES_MAX: usize = 32_767 * 4;
 /// stored once, but may be the text of every cell.
 const TEXT_BYTES_MAX: usize = 64 << 20;
 /// The maximum decompressed size of one part of a workbook. The limit is needed because calamine
-/// reads all shared strings into memory. The largest published part has 3 MB.
+/// reads all shared strings into memory. The largest published part is 3 MB.
 const PART_BYTES_MAX: u64 = 64 << 20;
 /// The maximum decompressed size of all parts of a workbook together.
 const WORKBOOK_BYTES_MAX: u64 = 256 << 20;

@@ -310,7 +310,7 @@ fn parse_lsoa(text: &str) -> Result<u32, RowError> {
         _ if code.is_empty() => Err(RowError::Skipped("no LSOA given")),
         _ if code == "CLOSED" => Err(RowError::Skipped("LSOA_CODE `CLOSED`")),
         _ if code.len() == 6 && code.starts_with("NO") && is_number(&code[2..]) => {
-            Err(RowError::Skipped("no LSOA known (such as NO2011)"))
+            Err(RowError::Skipped("LSOA not known (a code such as NO2011)"))
         }
         _ => Err(RowError::Rejected(NOT_AN_LSOA)),
     }
@@ -612,7 +612,7 @@ mod tests {
         let (registrations, report) = read(&mut source_files).expect("as published");
         println!("{report}");
         assert_eq!((report.read, report.kept), (8_640, 8_604));
-        assert_eq!(report.skipped["no LSOA known (such as NO2011)"], 36);
+        assert_eq!(report.skipped["LSOA not known (a code such as NO2011)"], 36);
         assert_eq!(report.vintage.as_deref(), Some("2020-04-01"));
         assert_eq!(registrations.len(), 8_604);
     }

@@ -173,16 +173,22 @@ fn resolve_group(
 
 fn unknown_member(membership: &Membership) -> IndexError {
     let (what, id) = match &membership.member {
-        GroupMember::Practice(code) => ("a membership of a practice".into(), code.to_string()),
-        GroupMember::Area(layer, id) => (format!("a membership of {layer}"), id.clone()),
+        GroupMember::Practice(code) => (
+            "a membership whose member is a practice".into(),
+            code.to_string(),
+        ),
+        GroupMember::Area(layer, id) => (
+            format!("a membership whose member is in {layer}"),
+            id.clone(),
+        ),
     };
     IndexError::UnknownReference { what, id }
 }
 
 fn description(membership: &Membership) -> String {
     match &membership.member {
-        GroupMember::Practice(code) => format!("the membership of practice `{code}`"),
-        GroupMember::Area(layer, id) => format!("the membership of {layer} `{id}`"),
+        GroupMember::Practice(code) => format!("the membership whose member is practice `{code}`"),
+        GroupMember::Area(layer, id) => format!("the membership whose member is {layer} `{id}`"),
     }
 }
 
@@ -295,19 +301,19 @@ mod tests {
     fn unknown_members_and_groups_are_rejected() {
         check(
             practice_membership("X99999", Layer::Icc, Some("k")),
-            "a membership of a practice refers to `X99999`, which is not in the dataset",
+            "a membership whose member is a practice refers to `X99999`, which is not in the dataset",
         );
         check(
             practice_membership("A00006", Layer::Icc, Some("z")),
-            "the membership of practice `A00006` refers to `z`, which is not in the dataset",
+            "the membership whose member is practice `A00006` refers to `z`, which is not in the dataset",
         );
         check(
             area_membership(Layer::SubCommunity, "z", Some("g")),
-            "a membership of sub-community refers to `z`, which is not in the dataset",
+            "a membership whose member is in sub-community refers to `z`, which is not in the dataset",
         );
         check(
             area_membership(Layer::SubCommunity, "n", Some("z")),
-            "the membership of sub-community `n` refers to `z`, which is not in the dataset",
+            "the membership whose member is sub-community `n` refers to `z`, which is not in the dataset",
         );
     }
 

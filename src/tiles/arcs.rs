@@ -102,7 +102,7 @@ impl HalfEdge {
     }
 }
 
-/// The edges that end in each point of a graph.
+/// The edges incident to each point of a graph.
 pub(super) struct IncidentEdges {
     /// The start of each point's edges in `edges`, and the end of the last point's edges.
     starts: Vec<u32>,

@@ -1,4 +1,4 @@
-//! The operator's basemap: a PMTiles 3 file. The file may have many gigabytes, so only the
+//! The operator's basemap: a PMTiles 3 file. The file may be many gigabytes in size, so only the
 //! necessary parts are read.
 //!
 //! The file is opened once, so a file that replaces it under the same name is ignored until a

@@ -36,7 +36,7 @@ pub struct WidgetMap {
     pub width: i64,
     /// The height in units.
     pub height: i64,
-    /// The number of units around the Earth.
+    /// The width of the Web Mercator square (the circumference of the Earth), in units.
     pub units_around_earth: i64,
     /// The upper left corner of the map, in units from the upper left corner of the Web Mercator
     /// square.

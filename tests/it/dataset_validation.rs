@@ -317,13 +317,13 @@ fn contradictory_tables_are_rejected_with_their_position() {
             "resilience-group,h",
         ),
         &[
-            "the membership of icc `k` refers to `h`",
+            "the membership whose member is icc `k` refers to `h`",
             "not in the dataset",
         ],
     );
     check_rejected(
         &shapefile_fixture().replace("memberships.csv", "A00001", "A00009"),
-        &["a membership of a practice refers to `A00009`"],
+        &["a membership whose member is a practice refers to `A00009`"],
     );
     check_rejected(
         &shapefile_fixture().replace("postcodes.csv", "LA1 1AB", "LA1 1AA"),

@@ -393,7 +393,7 @@ fn output_files_are_written_completely_or_not_at_all() {
     assert_eq!(again.status.code(), Some(2));
     assert!(
         String::from_utf8_lossy(&again.stderr)
-            .contains("which would be deleted; choose another name, or replace it with --force")
+            .contains("would be deleted; choose another name, or replace it with --force")
     );
     assert_eq!(file_names(folder.path()), ["new", "old", "out"]);
     let json = run(&[

@@ -38,7 +38,7 @@ fn build_replaces_only_a_dataset_without_force() {
     check_rejected(
         folder.path(),
         &["build", config, "-o", "mine"],
-        "`thesis.txt`, which would be deleted",
+        "`thesis.txt`; its files would be deleted",
     );
     check_rejected(
         folder.path(),
@@ -61,7 +61,7 @@ fn build_replaces_only_a_dataset_without_force() {
     check_rejected(
         folder.path(),
         &["build", config, "-o", "new"],
-        "`notes.txt` besides a dataset",
+        "`notes.txt` in addition to a dataset",
     );
     build(&["new", "--force"]);
     build(&["file.txt", "--force"]);
@@ -178,14 +178,14 @@ fn commands_do_not_overwrite_files_without_force() {
         check_rejected(
             folder.path(),
             arguments,
-            "would be deleted; choose another name, or replace it with --force",
+            "would be overwritten; choose another name, or replace it with --force",
         );
     }
     let diff = ["diff", data, data, "--output", "changes"];
     check_rejected(
         folder.path(),
         &diff,
-        "contains `notes.txt`, which would be deleted",
+        "contains `notes.txt`; its files would be deleted",
     );
     let forced = run(folder.path(), &[&diff[..], &["--force"]].concat());
     assert!(

@@ -7,7 +7,7 @@ use crate::planar;
 
 /// The radius of the sphere of Web Mercator, in metres: the semi-major axis of WGS84.
 pub(super) const EARTH_RADIUS_M: f64 = 6_378_137.0;
-/// The latitude limit of Web Mercator, with which the projected world is a square.
+/// The maximum latitude of Web Mercator, at which the projected world is a square.
 const LATITUDE_MAX: f64 = 85.051_128_779_806_6;
 
 /// A coordinate reference system, with its axes in the order of its definition.

@@ -57,7 +57,7 @@ struct ConnectionState {
     peer: Option<IpAddr>,
     owner: Arc<dyn ConnectionOwner>,
     phase: AtomicU8,
-    /// The time at which the phase began, in the milliseconds of [`ConnectionOwner::now_ms`].
+    /// The time at which the phase began, in milliseconds since the server started.
     phase_since_ms: AtomicU64,
     /// The number of bytes sent to the client.
     bytes_sent: AtomicU64,

@@ -928,7 +928,7 @@ impl CellIndexBuilder {
         }
     }
 
-    /// Returns the edges that touch each of a square's quarters.
+    /// Returns, for each quarter of a square, the edges that touch it.
     fn edges_by_quarter(&self, square: AlignedSquare, edges: &[u32]) -> [Vec<u32>; 4] {
         square.quarters().map(|quarter| {
             let (low, high) = quarter.buffered();

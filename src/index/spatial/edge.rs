@@ -68,8 +68,8 @@ impl Edge {
     /// upper end, where the sides are "east" and "not east"; `None` if both ends are on the same
     /// side.
     ///
-    /// A horizontal edge is on neither side in any row. The result for a horizontal edge is its own
-    /// row, in which the adjacent edges of the ring change sides.
+    /// A horizontal edge has no single easting in its row. If its ends are on different sides,
+    /// the result is its row, in which the adjacent edges of the ring change sides.
     fn crossing_row(&self, x: i32) -> Option<i32> {
         let [low_is_east, high_is_east] = [self.low, self.high].map(|end| end[0] > x);
         if low_is_east == high_is_east {
