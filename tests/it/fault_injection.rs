@@ -18,6 +18,7 @@ use catchment::keys::{self, NewKey, Scope};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::external_tools::report_skipped;
 use crate::fixture::TestDataset;
 use crate::import_end_to_end::PublishedFiles;
 use crate::process::ServiceProcess;
@@ -380,7 +381,9 @@ fn is_available(program: &str, arguments: &[&str]) -> bool {
         .status()
         .is_ok_and(|status| status.success());
     if !available {
-        eprintln!("SKIPPED a test: `{program}` is not installed or lacks a permission");
+        report_skipped(&format!(
+            "a test of machine failures: install `{program}`, and permit it to trace or mount"
+        ));
     }
     available
 }
@@ -934,7 +937,7 @@ const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 #[test]
 fn clock_jumps_change_only_the_current_date() {
     if !Path::new(FAKETIME).exists() {
-        eprintln!("SKIPPED jumps of the clock: install libfaketime (Debian package `faketime`)");
+        report_skipped("jumps of the clock: install libfaketime (Debian package `faketime`)");
         return;
     }
     let temporary = TempDir::new().expect("a folder");
