@@ -1,8 +1,8 @@
 """Prints the licences of all packages that are compiled into the program: tools/third-parties.py NODE_MODULES < METADATA
 
 METADATA is the output of `cargo metadata --locked --filter-platform TARGET`. NODE_MODULES is the folder of the npm
-packages that are bundled into the pages or that build them. The text of a licence is read from the licence files beside
-the manifest of the package; for a package without such a file, only its SPDX expression is printed.
+packages that are bundled into the pages or that build them. The texts of licences are read from the licence files beside
+the manifest of each package; for a package without such a file, only its SPDX expression is printed.
 """
 
 import json
