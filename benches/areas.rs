@@ -123,7 +123,7 @@ fn coordinates_mm(point: BritishGrid) -> [f64; 2] {
     [point.easting_mm(), point.northing_mm()].map(f64::from)
 }
 
-/// Checks that look-ups of one point at a time and of batches find the same areas as the baseline.
+/// Checks that look-ups of single points and of batches find the same areas as the baseline.
 fn check_answers(name: &str, ours: &BoundaryIndex, theirs: &Baseline, points: &[BritishGrid]) {
     let mut batched: Vec<Vec<u32>> = vec![Vec::new(); points.len()];
     ours.for_each_covering(points, DAY, |point_index, areas| {
@@ -202,8 +202,8 @@ fn edges(boundaries: &[Boundary]) -> Vec<Edge> {
 }
 
 /// Measures two operations: computing the distance from a point to the boundary of its own area,
-/// and finding the areas with a boundary nearby. The first is compared with one tree of edges per
-/// area, the second with one tree for all areas.
+/// and finding the areas with a boundary nearby. The baseline has one tree of edges per area for
+/// the distances, and one tree of all edges for the nearby boundaries.
 fn measure_distances(
     name: &str,
     ours: &BoundaryIndex,

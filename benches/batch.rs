@@ -1,6 +1,6 @@
 //! Compares the speed of a batch, CSV to CSV with the ten default columns, with that of a program
 //! that only copies records with the reader and writer of the `csv` crate. Rounds of both alternate
-//! in one run, so that other load on the machine slows both.
+//! in one run, so that other load on the machine slows both programs.
 //!
 //! `CATCHMENT_BATCH_ROWS=10000000` makes a larger input file; the default is a million rows. All
 //! rows are synthetic (tests/it/made_up_patients.rs). The last measurements are of the whole

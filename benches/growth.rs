@@ -96,7 +96,7 @@ fn practice_table(count: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Returns a table with a postcode for each point, in order, from `AA1 0AA` up.
+/// Returns a table with a postcode for each point, in ascending order from `AA1 0AA`.
 fn postcode_table(people: &[Point]) -> Vec<u8> {
     // Twenty letters that are valid in outward codes, and twenty that are valid in inward codes.
     const OUTWARD: &[u8] = b"ABCDEFGHKLMNOPQRSTUW";

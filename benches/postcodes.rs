@@ -1,7 +1,7 @@
 //! Measures the time to find the directory entry for the text of a postcode, among all postcodes of
-//! Great Britain, and compares it with that of the straightforward solution, a
+//! Great Britain, and compares this time with the time of the straightforward solution, a
 //! `HashMap<String, u32>`. The benchmark then measures other operations of the directory: finding
-//! the nearest postcodes, and completions.
+//! the nearest postcodes and completing a prefix.
 //!
 //! `CATCHMENT_CODE_POINT_OPEN=codepo_gb.zip` uses the real postcodes of Code-Point Open, which are
 //! imported first. Otherwise, about the same number of synthetic postcodes is generated for the

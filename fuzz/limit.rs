@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The maximum size of one allocation.
 const ALLOCATION_BYTES_MAX: usize = 64_000_000;
-/// The maximum number of bytes allocated at the same time, in addition to those that were allocated
-/// when [`start`] was called.
+/// The maximum number of bytes allocated at the same time, in addition to the bytes that were
+/// already allocated when [`start`] was called.
 const TOTAL_BYTES_MAX: usize = 192_000_000;
 
 static ALLOCATED_BYTES: AtomicUsize = AtomicUsize::new(0);

@@ -11,7 +11,7 @@ use geo::{LineString, MultiPolygon, Polygon};
 /// A point in whole millimetres, easting first.
 type Point = (i32, i32);
 
-/// A distorted grid whose cells are the areas: their number, position and irregularity.
+/// The number, position and irregularity of the cells of a distorted grid; the cells are the areas.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DistortedGrid {
     pub(crate) columns: i32,

@@ -1,5 +1,5 @@
 //! The data of the benchmarks: the whole country if `CATCHMENT_NATIONAL` names its dataset (see
-//! docs/national-data.md), otherwise a synthetic country of the same size.
+//! docs/national-data.md), otherwise a synthetic country with about as many areas.
 
 #![allow(dead_code, reason = "each benchmark uses a part of this module")]
 
@@ -17,11 +17,11 @@ use synthetic::SplitMix64;
 
 /// The number of points that are looked up.
 const POINTS: usize = 200_000;
-/// The number of sub-ICB locations in England, and the approximate number of vertices of each in
-/// the ultra generalised boundaries.
+/// The number of sub-ICB locations in England, and the approximate mean number of vertices of one
+/// location in the ultra generalised boundaries.
 const SUB_ICBS: (usize, usize) = (106, 95);
-/// The number of LSOAs in England and Wales, and the approximate number of vertices of each in the
-/// super generalised boundaries.
+/// The number of LSOAs in England and Wales, and the approximate mean number of vertices of one
+/// LSOA in the super generalised boundaries.
 const LSOAS: (usize, usize) = (34_753, 12);
 
 /// A point in whole millimetres, easting first.

@@ -50,7 +50,7 @@ pub(crate) fn print_heading(title: &str) {
     println!("|{:-<54}|{:->11}|{:->11}|{:->8}|", "", ":", ":", ":");
 }
 
-/// Prints a row of a table; the ratio is the baseline's time divided by ours.
+/// Prints a row of a table; the ratio is the baseline's time divided by Catchment's time.
 pub(crate) fn print_row(what: &str, ours_ns: f64, theirs_ns: f64) {
     let ratio = theirs_ns / ours_ns;
     println!("| {what:<52} | {ours_ns:>9.1} | {theirs_ns:>9.1} | {ratio:>5.1}× |");

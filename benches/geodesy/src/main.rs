@@ -37,7 +37,7 @@ fn main() {
         to_grid_m * 1e3,
         to_lonlat_m * 1e3
     );
-    // lonlat_bng rounds metres to the millimetre, and degrees to 8 decimals.
+    // lonlat_bng rounds metres to the millimetre, and degrees to 8 decimal places.
     assert!(to_grid_m <= TOLERANCE_M && to_lonlat_m <= TOLERANCE_M);
     times(&points[..TIMED_POINTS]);
 }
