@@ -1,5 +1,5 @@
-//! Measures how the start-up time and the memory of the service grow with its data: from one 64th
-//! of the country to the whole country, with practice catchments.
+//! Measures how the start-up time and the memory of the service grow with its data, from one 64th
+//! of the country to the whole country. The data include practice catchments.
 //!
 //! For each size, `catchment serve` is started on a dataset in a folder. The measured time is from
 //! the start of the process to its first response over HTTP, and the measured memory is the peak

@@ -181,8 +181,8 @@ fn ring(borders: &BTreeMap<GridSide, Vec<Point>>, (x, y): (i32, i32)) -> Vec<Poi
     ring
 }
 
-/// Returns whether edges of two lines meet, except at common ends of the edges. The two lines may
-/// be the same line.
+/// Returns whether an edge of one line meets an edge of the other line at a point that is not a
+/// common end of both edges. The two lines may be the same line.
 fn lines_cross(one: &[Point], other: &[Point]) -> bool {
     let side = |a: Point, b: Point, c: Point| {
         let difference = |from: i32, to: i32| i64::from(to) - i64::from(from);

@@ -27,7 +27,7 @@ def answered_schema(program, schema, options=()):
 
 def answering(program="catchment", dataset=None, options=()):
     """Returns a function for `mapInArrow`. `program` and `dataset` are names of files that were added with
-    `SparkContext.addFile`. `dataset` is the folder of a dataset or a zip archive of it; if it is None, the
+    `SparkContext.addFile`. `dataset` is a dataset folder or a zip archive of a dataset folder; if it is None, the
     embedded dataset is used."""
 
     def answer(batches):
