@@ -65,7 +65,7 @@ enum LoadFailure {
 }
 
 impl LoadedDatasets {
-    /// Loads datasets. The first dataset is the default of requests that do not name a version.
+    /// Loads datasets. The first dataset is the default for requests that do not name a version.
     ///
     /// # Errors
     /// If `sources` is empty, a file does not match its manifest, the data are inconsistent, a
@@ -163,7 +163,7 @@ impl LoadedDatasets {
         &self.indexes[0]
     }
 
-    /// Returns the dataset with that version.
+    /// Returns the dataset with the given version, if it is loaded.
     pub fn by_version(&self, version: &str) -> Option<&Index> {
         self.indexes
             .iter()
@@ -193,7 +193,7 @@ impl DatasetStore {
         })
     }
 
-    /// Creates a store of one dataset that has no source to reload.
+    /// Creates a store of one dataset, which cannot be reloaded because it has no source.
     pub fn fixed(index: Index) -> DatasetStore {
         DatasetStore {
             sources: Vec::new(),
@@ -205,8 +205,8 @@ impl DatasetStore {
         }
     }
 
-    /// Returns the current datasets. A request calls this function once, and uses the returned
-    /// datasets until it ends.
+    /// Returns the current datasets. Each request calls this function only once, and uses the
+    /// returned datasets from start to end.
     pub fn datasets(&self) -> Arc<LoadedDatasets> {
         self.datasets.load_full()
     }

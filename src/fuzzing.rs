@@ -164,7 +164,7 @@ pub fn as_of(bytes: &[u8]) -> bool {
     true
 }
 
-/// Runs a batch in a text format: CSV, TSV or NDJSON, plain or compressed. The first byte contains
+/// Runs a batch in a text format: CSV, TSV or NDJSON, plain or compressed. The first byte encodes
 /// the options.
 pub fn batch_file(bytes: &[u8]) -> bool {
     let Some((flags, bytes)) = bytes.split_first() else {
@@ -201,7 +201,7 @@ pub fn batch_file(bytes: &[u8]) -> bool {
         return false;
     }
     if let (Some(delimiter), Compression::None) = (delimiter, request.compression) {
-        // The output has one row for every input row, and the header row.
+        // The output has a header row, and one row for every input row.
         let written = batch::parse_records(&output, delimiter);
         assert_eq!(written.len() as u64, progress.rows() + 1, "rows");
     }
@@ -242,8 +242,8 @@ pub fn columns(bytes: &[u8]) -> bool {
     result.is_ok()
 }
 
-/// Replaces the file that the first line names in a small dataset. Then reads and indexes the
-/// dataset, and checks it with its golden queries.
+/// Replaces a file of a small dataset. The first line of the bytes is the name of the file. Then
+/// reads and indexes the dataset, and checks it with its golden queries.
 pub fn dataset(bytes: &[u8]) -> bool {
     let mut files: BTreeMap<String, Vec<u8>> =
         DATASET_SEEDS.iter().map(|file| split_name(file)).collect();
@@ -311,8 +311,8 @@ pub fn geojson(bytes: &[u8]) -> bool {
     read.and_then(PolygonFile::validated).is_ok()
 }
 
-/// Reads a Shapefile. The bytes are the lengths of the `.shp` and of the `.dbf` (little-endian
-/// `u32`), then these two files and the `.prj`.
+/// Reads a Shapefile. The bytes begin with the lengths of the `.shp` file and the `.dbf` file
+/// (little-endian `u32`), followed by these two files and the `.prj` file.
 pub fn shapefile(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     let mut length = || -> Option<usize> {
@@ -379,7 +379,7 @@ pub fn catchments(bytes: &[u8]) -> bool {
     SourceFiles::open(&path).is_ok_and(|mut files| catchments::read(&mut files).is_ok())
 }
 
-/// Reads a table of a build in one of this project's own formats.
+/// Reads an input table of a build, in one of this project's own formats.
 pub fn tables(bytes: &[u8]) -> bool {
     let columns = lookup::LookupColumns {
         code: "lsoa11cd".into(),
@@ -449,7 +449,7 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
     Index::build(dataset).expect("the embedded dataset is valid")
 });
 
-/// The seeds of [`dataset`], which together are a dataset.
+/// The seeds of [`dataset`], which together form a dataset.
 const DATASET_SEEDS: [&[u8]; 10] = [
     include_bytes!("../fuzz/seeds/dataset/areas"),
     include_bytes!("../fuzz/seeds/dataset/boundaries"),

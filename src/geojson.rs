@@ -1,5 +1,5 @@
-//! Writes GeoJSON (RFC 7946): longitude and latitude with at most 7 decimals, counter-clockwise
-//! exterior rings, closed rings, and no `crs` member.
+//! Writes GeoJSON (RFC 7946): longitude and latitude with at most 7 decimal places,
+//! counter-clockwise exterior rings, closed rings, and no `crs` member.
 
 use std::fmt::Write;
 
@@ -107,7 +107,7 @@ fn write_ring(text: &mut String, ring: &LineString<f64>, decimals: i32) {
     text.push(']');
 }
 
-/// Rounds degrees to 7 decimals; the last decimal is about one centimetre.
+/// Rounds degrees to 7 decimal places. One unit in the last place is about one centimetre.
 pub(crate) fn to_7_decimals(degrees: f64) -> f64 {
     (degrees * 1e7).round() / 1e7
 }

@@ -119,7 +119,7 @@ impl fmt::Display for Scope {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKey {
-    /// The public part of the key, which appears in logs and with which the key is revoked.
+    /// The public part of the key, which appears in logs and identifies the key when it is revoked.
     pub id: String,
     /// The person or team that uses the key.
     pub name: String,
@@ -291,8 +291,8 @@ impl KeyRing {
     /// time whether the id is known or not.
     ///
     /// # Errors
-    /// If the secret is not a key of this file, or if the key has expired or been revoked. The last
-    /// two errors are returned only for the correct secret.
+    /// If the secret is not a key of this file, or if the key has expired or been revoked.
+    /// `Expired` and `Revoked` are returned only for the correct secret.
     pub fn check(&self, secret: &[u8], today: Date) -> Result<&ApiKey, InvalidKey> {
         let digest: [u8; 32] = Sha256::digest(secret).into();
         let id = secret
@@ -402,7 +402,7 @@ pub fn list(path: &Path) -> Result<Vec<ApiKey>, KeysError> {
     Ok(read(path)?.key)
 }
 
-/// Revokes a key. The date of a key that is already revoked does not change.
+/// Revokes a key. If the key is already revoked, its revocation date does not change.
 ///
 /// # Errors
 /// If there is no such key, or if the file cannot be read or written. The file is then unchanged.

@@ -10,7 +10,7 @@
 //!
 //! - [`domain`]: domain types, which are parsed once and then trusted. No I/O, no async, no serde.
 //! - [`geodesy`]: transformations between WGS84 and British National Grid, with OSTN15.
-//! - [`dataset`]: the dataset folder: its manifest, verification, reading and atomic writing.
+//! - [`dataset`]: the dataset folder, with its manifest, verification, reading and atomic writing.
 //! - `import`: readers of published files, one module for each format. No other module refers to
 //!   their columns.
 //! - [`build`]: builds a dataset from published files.
@@ -21,7 +21,7 @@
 //! - [`check`]: quality checks of a dataset.
 //! - [`diff`]: the differences between two datasets.
 //! - [`dataset_store`]: the loaded datasets of a running service, and their reload.
-//! - [`keys`], [`rate`]: API keys; rates of requests.
+//! - [`keys`], [`rate`]: API keys; request rates.
 //! - `geojson`, `planar`: the GeoJSON writer; polygons in planar coordinates for overlays.
 //! - `memory`: the memory check before loading.
 //! - `fs`: atomic writes, hashing, detection of changed files, paths.
@@ -42,8 +42,8 @@
 //! - An [`index::Index`] never changes after `build`, so requests take no lock.
 //! - Coordinates are integer millimetres and predicates on them are exact: a point on the boundary
 //!   of two areas is always in the same area.
-//! - Nothing from a request reaches a log, an error message, a cache or a file. Types that may
-//!   contain a user's query do not print it in `Debug`.
+//! - No postcode, location or practice code of a look-up reaches a log, an error message, a cache
+//!   or a file. Types that may contain a user's query do not print it in `Debug`.
 //! - The program makes no outbound connections: it has no HTTP client.
 
 pub mod batch;

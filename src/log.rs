@@ -179,7 +179,7 @@ impl<'a> MakeWriter<'a> for &'static LogQueue {
     }
 }
 
-/// A writer that queues each write as a line. `tracing` writes each line in one piece.
+/// A writer that queues each write as a line. `tracing` writes each line with a single call.
 pub(crate) struct QueueWriter(&'static LogQueue);
 
 impl Write for QueueWriter {
@@ -205,7 +205,7 @@ fn write_entries(queued: &Receiver<LogEntry>, mut writer: LineWriter) {
         };
         next = Some(first);
         let mut is_empty = false;
-        // Combine all queued lines into as few writes as possible.
+        // Combine queued lines into writes of about `WRITE_BYTES`.
         while let Some(entry) = next.take() {
             match entry {
                 LogEntry::Line(line) => bytes.extend_from_slice(&line),

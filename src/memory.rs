@@ -1,20 +1,22 @@
 //! The memory check before a dataset is loaded.
 //!
-//! If a reload used more memory than is available, the kernel would kill the service along with the
-//! datasets that it serves. So a dataset that would not fit is rejected before it is loaded.
+//! If a reload used more memory than is available, the kernel would kill the service, which could
+//! then no longer serve the loaded datasets. A dataset that would not fit is therefore rejected
+//! before it is loaded.
 
 use std::fs;
 use std::path::Path;
 
-/// The peak memory in bytes for each byte of a dataset's files while the dataset is loaded. The
-/// measured values are 4.2 for the whole country (93 MB of files) and 4.5 for the embedded dataset.
-/// Less memory is used after loading.
+/// The peak memory in bytes for each byte of a dataset's files, while the dataset is being loaded.
+/// The measured values are 4.2 for the whole country (93 MB of files) and 4.5 for the embedded
+/// dataset. Less memory is used after loading.
 const MEMORY_PER_FILE_BYTE: u64 = 5;
-/// The peak memory in bytes for each position of a polygon, however short its text is. The measured
-/// values are 280 for an area of a million vertices, and 390 for a comb-shaped area.
+/// The peak memory in bytes for each position of a polygon, however short the text of the position
+/// is. The measured values are 280 for an area of a million vertices, and 390 for a comb-shaped
+/// area.
 const MEMORY_PER_POSITION: u64 = 400;
-/// The maximum memory in bytes for each row of a table of names: a dozen bytes can become several
-/// strings.
+/// The maximum memory in bytes for each row of a table of names. A row of a dozen bytes can become
+/// several strings.
 const MEMORY_PER_ROW: u64 = 600;
 
 /// Estimates the peak memory in bytes of loading a file, from its size, the number of positions of
@@ -80,7 +82,7 @@ pub(crate) fn available_memory_bytes(root: &Path) -> Option<u64> {
     Some(smallest + own)
 }
 
-/// Returns the number of bytes in a line such as `MemAvailable:   24000000 kB`.
+/// Parses a line such as `MemAvailable:   24000000 kB`, and returns the value in bytes.
 fn read_kilobytes(file: &Path, name: &str) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;

@@ -16,7 +16,7 @@ use crate::fs::resolve_symlinks;
 /// The maximum number of files that an error lists; further files that would be deleted are only
 /// counted.
 const LISTED_FILES_MAX: usize = 3;
-/// The number at which the counting of files stops: a home folder can contain millions of files.
+/// The number of files at which counting stops. A home folder can contain millions of files.
 const COUNTED_FILES_MAX: usize = 10_000;
 
 /// The error for an output that cannot be written. The message states what would be deleted, and
@@ -215,8 +215,8 @@ fn describe_other_files(folder: &Path, expected: &BTreeSet<String>) -> io::Resul
     )))
 }
 
-/// Returns the relative paths of the files of the dataset in a folder; empty if there is no
-/// dataset.
+/// Returns the relative paths of the files of the dataset in a folder, or an empty set if there is
+/// no dataset.
 fn files_of_dataset(folder: &Path) -> BTreeSet<String> {
     /// The maximum size of a manifest, which has a line or two for each file.
     const MANIFEST_BYTES_MAX: u64 = 64 << 20;
@@ -307,7 +307,8 @@ mod tests {
         folder
     }
 
-    /// Returns the message about replacing `out` in the folder with a dataset.
+    /// Creates a folder with these files, checks that a dataset can replace its subfolder `out`,
+    /// and returns the message.
     fn replace_message(files: &[&str], inputs: &[&str], force: bool) -> String {
         let folder = folder_of(files);
         let inputs: Vec<PathBuf> = inputs.iter().map(|text| folder.path().join(text)).collect();

@@ -14,9 +14,9 @@ use crate::domain::{Boundary, BritishGrid, GridPolygon, LonLat};
 use crate::geodesy;
 use crate::geojson::to_7_decimals;
 
-/// The mean width below which a polygon is a sliver that results from rounding vertices to
-/// millimetres: half a millimetre on either side, along both axes, and as much again for the
-/// intersections of an overlay.
+/// The mean width below which a polygon counts as a sliver that results from rounding vertices to
+/// millimetres. Rounding moves each of the two sides of a sliver by up to half a millimetre along
+/// each axis. The limit allows as much again for the intersections of an overlay.
 const SLIVER_WIDTH_M: f64 = 0.002;
 
 /// The number of square metres in a square kilometre.
@@ -41,8 +41,8 @@ fn polygon_to_planar(polygon: &GridPolygon) -> Polygon<f64> {
     Polygon::new(exterior, rings.collect())
 }
 
-/// Transforms polygons in metres to longitude and latitude with 7 decimals, without the vertices
-/// that rounding makes equal.
+/// Transforms polygons in metres to longitude and latitude with 7 decimal places. Of consecutive
+/// vertices that rounding makes equal, only the first vertex remains.
 ///
 /// Polygons outside the extent of OSTN15 are left out. This does not happen in practice: the extent
 /// is a rectangle that contains all boundaries of a dataset, and so all their overlays.

@@ -1,10 +1,9 @@
-//! Rates of requests, such as `6000/minute`.
+//! Request rates, such as `6000/minute`.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A rate of requests. Unused requests accumulate, up to the number for one unit of time (the
-/// burst).
+/// A request rate. Unused requests accumulate, up to the number for one unit of time (the burst).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     /// The number of requests in each unit of time.

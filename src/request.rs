@@ -1,4 +1,4 @@
-//! The parameters of look-ups: their names, rules and errors are the same for the API, the pages
+//! The parameters of look-ups, whose names, rules and errors are the same for the API, the pages
 //! and the command line.
 
 use jiff::civil::Date;
@@ -61,7 +61,7 @@ pub enum InvalidRequest {
     #[error(transparent)]
     LonLat(#[from] InvalidLonLat),
     /// The latitude and the longitude are swapped.
-    #[error("lon and lat look swapped: the other way round, the location is in Great Britain")]
+    #[error("lon and lat look swapped; exchange their values if the location is in Great Britain")]
     Swapped,
     /// The easting or the northing is not valid.
     #[error(transparent)]
@@ -163,8 +163,8 @@ impl RequestParams {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Returns the date of `as_of`, or otherwise the date of the form's three fields, or otherwise
-    /// today's date in London.
+    /// Returns the date of `as_of`. Without `as_of`, returns the date of the form's three fields
+    /// or, if these fields are empty, today's date in London.
     ///
     /// # Errors
     /// If the date is not valid.
@@ -277,7 +277,7 @@ impl PostcodeSearch {
 pub struct PostcodePageParams {
     /// The last postcode of the previous page; the page starts after it.
     pub after: Option<Postcode>,
-    /// The filter that the listed postcodes pass.
+    /// The filter for the listed postcodes.
     pub filter: PostcodeFilter,
 }
 

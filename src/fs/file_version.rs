@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// The modification time, size and inode of a file: two equal values mean that the file has not
+/// The modification time, size and inode of a file. If two values are equal, the file has not
 /// changed.
 ///
 /// The inode distinguishes files written within one tick of the clock, or after the clock was set

@@ -35,7 +35,7 @@ impl<T> HashingIo<T> {
         }
     }
 
-    /// Returns the digest and number of the bytes so far.
+    /// Returns the digest and the number of the bytes that have passed through so far.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         let digest = self.hash.clone().finalize();
         Fingerprint {

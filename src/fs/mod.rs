@@ -1,4 +1,4 @@
-//! Files: atomic writes, hashing, changes of files, and paths.
+//! Files: atomic writes, hashing, detection of changes, and paths.
 
 mod atomic_file;
 mod file_version;

@@ -29,7 +29,7 @@ fn ensure_file_name(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// Returns the folder of a file or folder, `.` for a bare name.
+/// Returns the parent folder of a path, or `.` for a bare name.
 pub(crate) fn parent_folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

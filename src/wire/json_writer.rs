@@ -57,7 +57,7 @@ impl JsonWriter {
         }
     }
 
-    /// Appends any other value by its serde implementation.
+    /// Appends any other value with its serde implementation.
     pub(crate) fn value(&mut self, value: &(impl Serialize + ?Sized)) {
         serde_json::to_writer(&mut self.bytes, value).expect("our values serialize to a Vec");
     }
@@ -69,7 +69,7 @@ impl JsonWriter {
             clippy::cast_possible_truncation,
             clippy::cast_precision_loss,
             clippy::cast_sign_loss,
-            reason = "metres and degrees, far below 2^53 with their decimals"
+            reason = "scaled metres and degrees are far below 2^53"
         )]
         let scaled = (number.abs() * scale as f64).round() as u64;
         if number < 0.0 && scaled > 0 {
