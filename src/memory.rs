@@ -82,7 +82,8 @@ pub(crate) fn available_memory_bytes(root: &Path) -> Option<u64> {
     Some(smallest + own)
 }
 
-/// Parses a line such as `MemAvailable:   24000000 kB`, and returns the value in bytes.
+/// Returns the value, in bytes, of the line that begins with `name`, such as
+/// `MemAvailable:   24000000 kB`.
 fn read_kilobytes(file: &Path, name: &str) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;

@@ -307,8 +307,8 @@ mod tests {
         folder
     }
 
-    /// Creates a folder with these files, checks that a dataset can replace its subfolder `out`,
-    /// and returns the message.
+    /// Creates a folder with these files, checks whether a dataset can replace `out` in that
+    /// folder, and returns the error message or `replaced`.
     fn replace_message(files: &[&str], inputs: &[&str], force: bool) -> String {
         let folder = folder_of(files);
         let inputs: Vec<PathBuf> = inputs.iter().map(|text| folder.path().join(text)).collect();

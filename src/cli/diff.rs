@@ -176,8 +176,8 @@ fn area_line(area: &AreaChange) -> String {
     }
 }
 
-/// Returns a line for each area with the number of statistical areas that were added, were removed
-/// or have a different share.
+/// Returns a line for each area. The line has the numbers of statistical areas that were added,
+/// that were removed and that have a different share.
 fn coverage_lines(difference: &DatasetDifference) -> Vec<String> {
     let of_one_area = difference
         .coverage

@@ -21,9 +21,9 @@ use crate::wire::problem::Problem;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct LocateArguments {
-    /// Postcode, or - to read standard input, in which each line has a postcode, or a postcode, a
-    /// comma and a practice code. Use - for a patient's postcode: the command line stays in the
-    /// shell's history and is visible to other users.
+    /// Postcode, or - to read standard input. Each line of standard input is a postcode, or a
+    /// postcode, a comma and a practice code. Use - for a patient's postcode: the command line
+    /// stays in the shell's history and is visible to other users.
     #[arg(conflicts_with_all = ["lon", "lat", "easting", "northing"])]
     postcode: Option<String>,
     /// Longitude in degrees, WGS84.

@@ -111,7 +111,7 @@ const EXIT_FINDINGS: u8 = 3;
 /// The maximum time for writing the last log lines before the program exits.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Runs the command of a command line and returns the exit status.
+/// Parses a command line, runs its command and returns the exit status.
 pub fn run(args: &[OsString]) -> ExitCode {
     panics::install_redacting_hook();
     let _flush = FlushOnDrop;

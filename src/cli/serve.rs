@@ -33,7 +33,7 @@ use crate::tiles::basemap::Basemap;
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArguments {
     /// Folder of a dataset; the embedded dataset by default. Repeat the option to load several
-    /// datasets: the first is the default of requests, and the others are selected with
+    /// datasets: requests use the first dataset by default, and select the others with
     /// ?dataset=VERSION.
     #[arg(long, value_name = "DIR")]
     data: Vec<PathBuf>,
@@ -83,14 +83,14 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "N", default_value_t = ServerLimits::default().connections,
         value_parser = at_least_one)]
     max_connections: usize,
-    /// Maximum number of concurrent requests of each class: look-ups, requests with a body,
+    /// Maximum number of concurrent requests in each class: look-ups, requests with a body,
     /// searches, and rendered responses (areas, OGC, tiles, maps, pages). Further requests get 503
     /// with Retry-After.
     #[arg(long, value_name = "N", default_value_t = ServerLimits::default().requests,
         value_parser = at_least_one)]
     max_concurrent_requests: usize,
-    /// Maximum number of queued requests, and of requests with a body, of one client (an IP address
-    /// or an API key). Further requests get 429.
+    /// Maximum number of queued requests, and of requests with a body, from one client (an IP
+    /// address or an API key). Further requests get 429.
     #[arg(long, value_name = "N", default_value_t = ServerLimits::default().requests_per_client,
         value_parser = at_least_one)]
     max_concurrent_requests_per_client: usize,
@@ -108,14 +108,14 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = ServerLimits::default().write_timeout.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
     write_timeout: u64,
-    /// Timeout of an idle connection between two requests.
+    /// Timeout for an idle connection between two requests.
     #[arg(long, value_name = "SECONDS", default_value_t = ServerLimits::default().idle_timeout.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
     idle_timeout: u64,
     /// How long connections are still accepted after SIGTERM, while /health/ready returns 503.
     #[arg(long, value_name = "SECONDS", default_value_t = ServerLimits::default().shutdown_delay.as_secs())]
     shutdown_delay: u64,
-    /// Grace period of requests in progress after SIGTERM, including --shutdown-delay. A second
+    /// Grace period for requests in progress after SIGTERM, including --shutdown-delay. A second
     /// SIGTERM exits at once.
     #[arg(long, value_name = "SECONDS", default_value_t = ServerLimits::default().shutdown_grace.as_secs())]
     shutdown_grace: u64,
@@ -125,7 +125,7 @@ pub(super) struct ServeArguments {
     /// Maximum number of concurrent batches; 0 turns batches off. Further batches wait in a queue.
     #[arg(long, value_name = "N", default_value_t = BatchLimits::default().concurrent_jobs_max)]
     batch_max_jobs: usize,
-    /// Maximum number of concurrent batches of one client (an IP address or an API key); half of
+    /// Maximum number of concurrent batches from one client (an IP address or an API key); half of
     /// --batch-max-jobs by default.
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     batch_max_jobs_per_client: Option<usize>,
@@ -136,7 +136,7 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "N", default_value_t = ServerLimits::default().ticket_downloads,
         value_parser = at_least_one)]
     batch_max_tickets: usize,
-    /// Maximum number of requests of one client that wait, with a ticket, for the result of a
+    /// Maximum number of requests from one client that wait, with a ticket, for the result of a
     /// batch.
     #[arg(long, value_name = "N", default_value_t = ServerLimits::default().ticket_downloads_per_client,
         value_parser = at_least_one)]
@@ -154,7 +154,7 @@ pub(super) struct ServeArguments {
     /// minute, or after 15 seconds if other batches are queued; a slower batch is aborted.
     #[arg(long, value_name = "BYTES", default_value_t = BatchLimits::default().bytes_per_second_min)]
     batch_min_rate: u64,
-    /// Timeout of a whole batch.
+    /// Timeout for a whole batch.
     #[arg(long, value_name = "SECONDS", default_value_t = BatchLimits::default().job_timeout.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
     batch_timeout: u64,
@@ -340,8 +340,8 @@ const DEFAULT_RATE_LIMIT: Rate = Rate {
 };
 
 impl ServeArguments {
-    /// Prints a message for the person who started the service, but not with `--log-format json`,
-    /// because its output must be JSON only; in that case the log line `listening` contains the
+    /// Prints a message for the person who started the service. With `--log-format json`, prints
+    /// nothing, because the output must be JSON only; the log line `listening` contains the
     /// address.
     fn print_ready(&self, message: std::fmt::Arguments<'_>) {
         if matches!(self.log_format, LogFormat::Text) {
@@ -435,8 +435,8 @@ fn sources(arguments: &ServeArguments) -> Vec<DatasetSource> {
 /// sockets and signals.
 const RESERVED_DESCRIPTORS: usize = 64;
 
-/// Raises the limit of file descriptors to its maximum, and returns the number of connections that
-/// it allows, at most `connections`.
+/// Raises the limit on file descriptors to its maximum. Returns the number of connections that the
+/// limit allows, at most `connections`.
 fn clamp_to_fd_limit(connections: usize) -> usize {
     let Some(descriptors) = fd_limit() else {
         return connections;

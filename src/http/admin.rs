@@ -68,8 +68,8 @@ fn reject_cross_origin(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Reloads the datasets, and responds when the new datasets are in use, or with the reason why the
-/// reload failed.
+/// Reloads the datasets. The response is sent when the new datasets are in use or the reload has
+/// failed; after a failure, the response states the reason.
 async fn reload(State(dataset_store): State<Arc<DatasetStore>>, headers: HeaderMap) -> Response {
     if let Err(problem) = reject_cross_origin(&headers) {
         return problem.into_response();

@@ -111,8 +111,8 @@ pub(super) struct AdmissionControl {
     render_permits: FairSemaphore,
     download_permits: FairSemaphore,
     unsent_bytes: UnsentBytes,
-    /// The time at which a look-up was last rejected for lack of capacity, in milliseconds since
-    /// `started` plus one; 0 if no look-up has been rejected.
+    /// The time at which a look-up was last rejected for lack of capacity, as the number of
+    /// milliseconds since `started`, plus one; 0 if no look-up has been rejected.
     look_up_rejected_ms: AtomicU64,
     pub(super) rejections: RejectionCounters,
     pub(super) metrics: RequestMetrics,
@@ -219,8 +219,8 @@ const RETRY_AFTER_S: u16 = 1;
 /// a connection.
 pub(super) const UNREADY_PERIOD: Duration = Duration::from_secs(10);
 
-/// All requests whose client address is unreadable share one quota: the rate limit of one address,
-/// divided by this number.
+/// The divisor for the quota that all requests with an unreadable client address share. The quota
+/// is the rate limit of one address, divided by this number.
 const UNREADABLE_RATE_DIVISOR: u32 = 10;
 
 /// Returns the number of CPUs that are available to the process.
@@ -481,7 +481,7 @@ impl AdmissionControl {
         permit.map(|_permit| PermitGuard::Concurrency { _permit })
     }
 
-    /// Returns the id of the client that a request is counted for, made from the API key of the
+    /// Returns the id of the client that a request is counted for, derived from the API key of the
     /// request or, without an API key, from the client address.
     fn client_id(&self, client_address: ClientAddress, key_id: Option<&KeyId>) -> ClientId {
         ClientId(match (key_id, client_address) {

@@ -1,10 +1,10 @@
-//! The base URL of the service, with which absolute links to the service start.
+//! The base URL of the service, which is the start of absolute links to the service.
 //!
-//! The operator configures the URL, or it is made from the `Host` header that a trusted proxy
-//! sends. For a client on this machine, it is made from the client's own `Host` header if that is
-//! `localhost` or a loopback address. The `Host` header of any other client is never used in a
-//! response, because a cache might store the response and serve it to another client. If the base
-//! URL is not known, links start with a slash.
+//! The operator configures the URL, or the URL is made from the `Host` header that a trusted proxy
+//! sends. For a client on this machine, the URL is made from the client's own `Host` header if the
+//! host is `localhost` or a loopback address. The `Host` header of any other client is never used
+//! in a response, because a cache might store the response and serve it to another client. If the
+//! base URL is not known, links start with a slash.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -85,7 +85,7 @@ impl BaseUrl {
         let is_trusted = peer.is_some_and(|peer| app.admission_control.is_trusted_proxy(peer));
         let text = match host(&parts.headers) {
             Some(host) if is_trusted => format!("{}://{host}", scheme(&parts.headers)),
-            // A client on this machine that uses a loopback address, such as QGIS on a desktop.
+            // A program on this machine, such as QGIS on a desktop, connects to a loopback address.
             Some(host) if peer.is_some_and(|ip| ip.is_loopback()) && is_loopback(host) => {
                 format!("http://{host}")
             }

@@ -23,7 +23,7 @@ use super::tile_path::{linked_json, parse_tile_coord};
 use crate::tiles::basemap::{BASEMAP_ZOOM_MAX, Basemap, BasemapContent};
 use crate::tiles::{ContentEncoding, EncodedBody};
 
-/// The layers of the MapLibre style of each kind of basemap. The colours are muted, so that our
+/// The layers of the MapLibre style, for each kind of basemap. The colours are muted, so that our
 /// areas are easy to see, and labels use system fonts.
 const RASTER_LAYERS: &str = include_str!("basemap/raster.json");
 const PROTOMAPS_LAYERS: &str = include_str!("basemap/protomaps.json");
@@ -64,7 +64,7 @@ pub(super) fn style(
     Ok(linked_json(base, headers, &style))
 }
 
-/// Returns the metadata with which the style of our tiles refers to the style of the basemap.
+/// Returns metadata for the style of our tiles: the URL of the style of the basemap.
 pub(super) fn style_metadata(base: &BaseUrl) -> Value {
     json!({ "catchment:basemap": format!("{base}/tiles/basemap.json") })
 }

@@ -229,7 +229,7 @@ async fn respond_via_ticket(
     upload_half: UploadHalf,
 ) -> Result<Response, Problem> {
     upload_half.deliver(batch_response).await?;
-    // The sender is dropped without a result only by a panic.
+    // The sender is dropped without a result only if the batch panics.
     let summary = summary_rx.await.unwrap_or_else(|_| Err(job_panicked()))?;
     Ok((NO_STORE, Json(summary)).into_response())
 }
@@ -293,7 +293,7 @@ struct BatchJob {
     _permit: ConcurrencyPermit,
 }
 
-/// The receiver of the summary, or of the error, when the batch has ended.
+/// The receiver of the result of a batch: the summary or the error.
 type SummaryReceiver = oneshot::Receiver<Result<Value, Problem>>;
 
 /// The state of a batch after its input format has been detected.
@@ -329,7 +329,7 @@ impl BatchJob {
         let compression = self.params.request.compression;
         tokio::spawn(pump.run());
         tokio::task::spawn_blocking(move || self.run(reader, writer, inspection_tx, summary_tx));
-        // The sender is dropped without a result only by a panic.
+        // The sender is dropped without a result only if the batch panics.
         match inspection_rx
             .await
             .unwrap_or_else(|_| Err(job_panicked()))?

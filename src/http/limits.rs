@@ -33,15 +33,15 @@ pub struct ServerLimits {
     /// of rendered responses, that wait for a CPU permit. Further requests are answered with 503
     /// and `Retry-After`.
     pub requests: usize,
-    /// The maximum number of waiting requests of one client, and of its concurrent requests with a
-    /// body.
+    /// The maximum number of waiting requests from one client, and of concurrent requests with a
+    /// body from one client.
     pub requests_per_client: usize,
     /// The maximum number of concurrent requests with a body. At the limit, a slow upload is
     /// evicted.
     pub bodies: usize,
     /// The maximum number of requests that wait to download a batch by ticket.
     pub ticket_downloads: usize,
-    /// The maximum number of requests of one client that wait to download a batch by ticket.
+    /// The maximum number of requests from one client that wait to download a batch by ticket.
     pub ticket_downloads_per_client: usize,
 }
 

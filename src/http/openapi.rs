@@ -59,8 +59,8 @@ const ITEMS_PATH: &str = "/collections/{collection}/items";
 /// Returns the API definition with only the routes of `/ogc`, for clients that treat the landing
 /// page of `/ogc` as the root.
 ///
-/// The path of the items is repeated for every collection, because GDAL looks for it by collection
-/// id.
+/// The path of the items is repeated for every collection, because GDAL looks for that path by
+/// collection id.
 pub(super) fn ogc_document(root: &str, collections: &[String]) -> Value {
     let mut document = DOCUMENT.clone();
     document["servers"] = json!([{ "url": root }]);

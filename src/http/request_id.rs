@@ -24,8 +24,8 @@ static COUNTER_START: LazyLock<u64> =
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
 impl RequestId {
-    /// Generates an id of 16 hexadecimal digits. The id is unique within the process, and almost certainly
-    /// unique across processes.
+    /// Generates an id of 16 hexadecimal digits. The id is unique within the process, and almost
+    /// certainly unique across processes.
     pub(super) fn new() -> RequestId {
         let counter = COUNTER_START.wrapping_add(COUNTER.fetch_add(1, Ordering::Relaxed));
         let id = format!("{:016x}", mix(counter));

@@ -77,7 +77,7 @@ const LINGERING_CLOSE_BYTES_MAX: usize = 64 << 20;
 /// 3. When `shutdown_grace` has passed since the signal, the remaining connections are closed.
 ///
 /// # Errors
-/// Never, at present: a failed accept is retried.
+/// Returns no error at present, because a failed accept is retried.
 pub async fn serve<L: Listener>(
     listener: L,
     router: Router,

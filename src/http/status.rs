@@ -87,7 +87,7 @@ pub(super) async fn ready(
 /// look-ups, in seconds.
 const READY_RETRY_AFTER_S: u16 = 5;
 
-/// Returns the age of the dataset in days, by its `as_of` date.
+/// Returns the age of the dataset in days, counted from its as-of date.
 pub(super) fn age_days(manifest: &Manifest) -> Option<i32> {
     let as_of = date_from_iso(&manifest.as_of).ok()?;
     let age = today_in_london().since(as_of).ok()?;

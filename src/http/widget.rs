@@ -108,7 +108,7 @@ async fn respond(
     cached_response(headers, "application/json", &map)
 }
 
-/// Renders and encodes a map on a blocking thread, because this is slow for a large layer.
+/// Renders and encodes a map on a blocking thread, because rendering is slow for a large layer.
 async fn render_uncached(
     cache: WidgetCache,
     snapshot: DatasetSnapshot,

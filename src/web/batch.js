@@ -237,7 +237,7 @@ async function send() {
     progressBar.value = share;
     progressAmount.textContent =
       share < 1 ? `${formatSize(event.loaded)} of ${formatSize(event.total)} sent` : "Your whole file has been sent. We are looking up the last rows.";
-    // Announce only each quarter, because screen readers read out every change.
+    // Announce the progress only at each quarter, because screen readers read out every change.
     if (Math.floor(share * 4) > quarter && share < 1) {
       quarter = Math.floor(share * 4);
       status.textContent = `${quarter * 25}% sent`;

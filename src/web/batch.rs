@@ -97,7 +97,7 @@ const CHOICES: [(&str, &str); 4] = [
     ("all", "All columns"),
 ];
 
-/// The number of columns that are added by default, which are the first ones of [`COLUMNS`].
+/// The number of columns that are added by default. These are the first columns of [`COLUMNS`].
 const DEFAULT_COUNT: usize = 10;
 
 /// Renders the page.

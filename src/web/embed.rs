@@ -91,7 +91,7 @@ pub(crate) fn embed(page: &EmbedPage<'_>) -> Markup {
     let map = page.map;
     let fallback = html! {
         h1 { (map.name()) }
-        // In `noscript`, so that the image is not requested if the script draws the map.
+        // The image is in `noscript`, so that it is not requested if the script draws the map.
         noscript { (image(map)) }
         ul { @for name in page.names { li { (name) } } }
         @if map.has_search { p { a href="/" target="_blank" rel="noopener" { "Look up a postcode (opens in a new tab)" } } }

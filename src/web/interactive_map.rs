@@ -27,7 +27,8 @@ pub(super) struct InteractiveMap<'a> {
     /// The area that the map shows and outlines, if it is not a map of the whole layer. The area
     /// has a boundary on the date.
     pub(super) area: Option<&'a str>,
-    /// The place that was looked up. It is in the page, which is `no-store`, but never in a URL.
+    /// The place that was looked up. The place is in the page, which is `no-store`, but never in a
+    /// URL.
     pub(super) marker: Option<LonLat>,
 }
 
@@ -85,7 +86,7 @@ impl InteractiveMap<'_> {
     }
 }
 
-/// Formats numbers in degrees with six decimals (0.1 m), separated by commas.
+/// Formats numbers in degrees with six decimal places (0.1 m), separated by commas.
 fn format_degrees<const N: usize>(degrees: [f64; N]) -> String {
     degrees.map(|number| format!("{number:.6}")).join(",")
 }

@@ -311,7 +311,7 @@ fn community(index: &Index, area: &Area, date: Date) -> Markup {
     details(&html! { (display_name(area)) }, false, false, &content)
 }
 
-/// Groups areas by health system, and sorts each group by name. The order of the groups is that of
+/// Groups areas by health system, and sorts each group by name. The groups are in the order of
 /// their first areas in `areas`.
 fn by_system<'a>(areas: &[&'a Area]) -> Vec<(String, Vec<&'a Area>)> {
     let mut systems: Vec<(String, Vec<&'a Area>)> = Vec::new();

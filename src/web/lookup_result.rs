@@ -23,7 +23,7 @@ use crate::maps::{self, MapImage};
 pub(crate) struct LookupResult<'a> {
     pub(crate) query: &'a LocateQuery,
     pub(crate) answer: &'a LocateAnswer<'a>,
-    /// The version of the dataset, if the request named one.
+    /// The version of the dataset, if the request named a version.
     pub(crate) version: Option<&'a str>,
     /// The static map, unless there was no time to draw it.
     pub(crate) map: Option<MapImage>,
@@ -83,7 +83,7 @@ pub(super) fn result_section(index: &Index, result: &LookupResult<'_>) -> Markup
     }
 }
 
-/// Renders the result as text. The map only repeats a part of it.
+/// Renders the result as text. The map only repeats a part of the text.
 fn result_text(index: &Index, result: &LookupResult<'_>) -> Markup {
     let answer = result.answer;
     let place = &place_name(result.query);
@@ -103,8 +103,8 @@ fn result_text(index: &Index, result: &LookupResult<'_>) -> Markup {
     }
 }
 
-/// Returns the query string that preserves the date and dataset of the result in links. It is empty
-/// for today and the current dataset.
+/// Returns the query string that preserves the date and dataset of the result in links. The string
+/// is empty for today and the current dataset.
 fn link_query(result: &LookupResult<'_>) -> String {
     let date = result.answer.as_of;
     let as_of = (date != today_in_london()).then(|| date.to_string());

@@ -14,7 +14,7 @@ const ZOOM = { min: 5, max: 16 };
 // The maximum zoom of tiles, because the URL of a tile of a higher zoom could reveal a single house. At higher zooms, the
 // map magnifies tiles of this zoom, whose resolution is 35 cm.
 const TILE_ZOOM_MAX = 14;
-// The number of decimals of degrees, for a precision of 0.1 m.
+// The number of decimal places of degrees, for a precision of 0.1 m.
 const COORDINATE_DECIMALS = 6;
 
 const HELP = "Use the arrow keys to move the map, plus and minus to zoom, and Escape to leave it.";
@@ -96,7 +96,7 @@ function buildStyle(options, own, background, drawn) {
   layers.push(...areaLayers(own, options, basemap));
   if (area) layers.push(outline("area", area, INK));
   layers.push(outline("selected", "", SELECTED));
-  // Later labels have priority, so ours replace those of the basemap.
+  // Later labels have priority, so our labels replace the labels of the basemap.
   if (basemap) layers.push(...background.layers.filter(isLabel));
   layers.push({
     id: "names",
@@ -184,7 +184,7 @@ class InteractiveMap {
     this.map.on("mouseout", () => this.highlight(undefined));
   }
 
-  // The buttons are for the mouse only: the keyboard has + and -.
+  // The buttons are for the mouse only, because the + and - keys also zoom.
   zoomButtons() {
     const buttons = createElement("div", "interactive-map__zoom");
     for (const [text, name, by] of [["+", "Zoom in", 1], ["−", "Zoom out", -1]]) {

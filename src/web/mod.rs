@@ -1,7 +1,7 @@
 //! The HTML pages, which work without JavaScript.
 //!
-//! - [`nhsuk`] has the components of the NHS design system, [`layout`] the layout of every page and
-//!   [`links`] the URLs of pages.
+//! - [`nhsuk`] contains the components of the NHS design system, [`layout`] contains the layout of
+//!   every page, and [`links`] contains the URLs of pages.
 //! - Every other module is a page or a group of pages. The request handlers are in `http`.
 //! - `build.rs` lists and builds the `*.scss`, `*.css` and `*.js` files; [`assets`] serves them.
 //!   Pages load nothing from other hosts.

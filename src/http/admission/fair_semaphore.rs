@@ -3,8 +3,8 @@
 //! Each client has at most a fixed number of permits. When no permit is free, requests wait in a
 //! queue that is bounded in total and for each client. The queue is served round robin by client,
 //! so that a client with many requests delays only its own requests. When the queue is full, a
-//! request of a client with few waiting requests displaces the latest request of the client with
-//! the most waiting requests.
+//! request from a client with few waiting requests displaces the latest request from the client
+//! with the most waiting requests.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +25,7 @@ pub(in crate::http) struct SemaphoreLimits {
     pub(in crate::http) permits_per_client: usize,
     /// The maximum number of waiting requests in total.
     pub(in crate::http) queue_length: usize,
-    /// The maximum number of waiting requests of one client.
+    /// The maximum number of waiting requests from one client.
     pub(in crate::http) queue_length_per_client: usize,
 }
 
@@ -140,8 +140,8 @@ impl FairSemaphore {
         }))
     }
 
-    /// Acquires a permit even at the total limit, for a request for which another request was
-    /// evicted.
+    /// Acquires a permit even if all permits are in use, for a request that replaces an evicted
+    /// request.
     pub(in crate::http) fn acquire_over_limit(&self, client: ClientId) -> ConcurrencyPermit {
         self.0.state().acquire(client);
         ConcurrencyPermit::new(&self.0, client)
@@ -246,8 +246,8 @@ impl SemaphoreState {
         Some((client, waiter))
     }
 
-    /// Removes and returns the latest waiting request of the client with the most waiting requests,
-    /// if that client has more than `more_than`.
+    /// Removes and returns the latest waiting request from the client with the most waiting
+    /// requests, if that client has more than `more_than` waiting requests.
     fn displace_from_longest_queue(&mut self, more_than: usize) -> Option<Waiter> {
         let lengths = self
             .waiting_clients
@@ -463,8 +463,8 @@ mod tests {
         for displaced in of_a.drain(2..) {
             assert!(matches!(displaced.wait().await, Err(AcquireError::Full)));
         }
-        // A and B have two waiting requests each: the first request of C displaces one of these,
-        // and the second is rejected.
+        // A and B have two waiting requests each. The first request from C displaces one of these
+        // requests, and the second request from C is rejected.
         let _of_c = enqueue(&semaphore, C);
         assert_eq!(acquire_error(&semaphore, C), Some(AcquireError::Full));
     }

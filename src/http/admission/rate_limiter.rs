@@ -3,8 +3,7 @@
 //! The limiter implements the generic cell rate algorithm (GCRA): for each client, it stores the
 //! time at which the client's quota is full again. The table is set-associative: when a set is
 //! full, the entry whose quota is full again soonest is evicted. A client with very many addresses
-//! can therefore evade its limit, but it cannot bring another client closer to the limit of that
-//! client.
+//! can therefore evade its own limit, but cannot use up the quota of another client.
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Mutex, PoisonError};
@@ -29,7 +28,7 @@ pub(super) struct RateLimited {
     pub(super) reset_after: Duration,
 }
 
-/// The number of sets: 8,192 sets of eight entries take about 1 MiB.
+/// The number of sets. With eight entries for each set, the table takes about 1 MiB.
 const SETS: usize = 8_192;
 const WAYS: usize = 8;
 

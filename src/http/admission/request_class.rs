@@ -50,8 +50,8 @@ impl RequestClass {
     }
 }
 
-/// Returns whether the query has a location, well-formed or not. If it has a location, the handler
-/// does not list every practice.
+/// Returns whether the query has a location, well-formed or not. If the query has a location, the
+/// handler does not list every practice.
 fn has_location(uri: &Uri) -> bool {
     let parameters = uri.query().unwrap_or_default().split('&');
     let mut names =

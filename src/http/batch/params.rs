@@ -120,7 +120,8 @@ fn content_encoding(headers: &HeaderMap) -> Result<Option<Compression>, Problem>
 const ACCEPTED_ENCODINGS: &str = "gzip, zstd";
 
 impl BatchParams {
-    /// Parses the parameters of a batch request. `declared` is what its headers declare.
+    /// Parses the parameters of a batch request. `declared` has the properties that the request
+    /// headers declare.
     ///
     /// # Errors
     /// If a parameter is not valid, or if two parameters contradict each other.

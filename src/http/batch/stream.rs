@@ -6,10 +6,10 @@
 //!                   (a task)              (blocking threads)             (polled by hyper)
 //! ```
 //!
-//! If one part is dropped, the other parts stop: when [`StreamingBody`] is dropped, [`BodyPump`]
-//! stops; when [`BodyPump`] is dropped, reading fails; and a run that can no longer read or write
-//! ends. [`TransferMonitor`] aborts a batch that stalls or takes too long, or whose client sends or
-//! reads too slowly.
+//! If one part is dropped, the other parts stop. When [`StreamingBody`] is dropped, [`BodyPump`]
+//! stops. When [`BodyPump`] is dropped, reading fails. A run that can no longer read or write ends.
+//! [`TransferMonitor`] aborts a batch that stalls or takes too long, or whose client sends or reads
+//! too slowly.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -244,8 +244,8 @@ pub(super) struct TransferMonitor {
 struct TransferDirection {
     bytes: AtomicU64,
     waited_us: AtomicU64,
-    /// The time at which the current wait for the client began, in microseconds since `started`
-    /// plus one; 0 if there is no current wait.
+    /// The time at which the current wait for the client began, as the number of microseconds since
+    /// `started`, plus one; 0 if there is no current wait.
     waiting_since_us: AtomicU64,
 }
 

@@ -36,7 +36,8 @@ impl FromStr for BatchTicket {
 /// arrive first.
 const RENDEZVOUS_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The download's half of a ticket: receives the response, and signals that the ticket was claimed.
+/// The download's half of a ticket, which receives the response and signals that the ticket was
+/// claimed.
 struct PendingDownload {
     response_rx: oneshot::Receiver<BatchResponse>,
     claimed_tx: oneshot::Sender<()>,
@@ -102,7 +103,7 @@ impl TicketRegistry {
     /// Waits for the upload with this ticket, and for its response.
     ///
     /// # Errors
-    /// If there is no such upload in time, or if the upload fails before it has a response.
+    /// If no such upload arrives in time, or if the upload fails before it has a response.
     pub(super) async fn claim(&self, ticket: BatchTicket) -> Result<BatchResponse, Problem> {
         let claim = tokio::time::timeout(self.timeout, self.wait_for(ticket));
         let download = claim.await.map_err(|_| no_upload())?;
@@ -132,7 +133,7 @@ impl UploadHalf {
     /// Waits for the download, and passes the response to it.
     ///
     /// # Errors
-    /// If there is no download in time, or if the download has ended.
+    /// If no download arrives in time, or if the download has ended.
     pub(super) async fn deliver(mut self, response: BatchResponse) -> Result<(), Problem> {
         let claimed = tokio::time::timeout(self.registry.timeout, &mut self.claimed_rx).await;
         self.is_claimed = matches!(claimed, Ok(Ok(())));

@@ -47,7 +47,7 @@ impl OgcCrs {
         OgcCrs::ALL.into_iter().find(|crs| crs.uri() == uri)
     }
 
-    /// Returns the number of decimals in coordinates, for a precision of 1 cm or finer.
+    /// Returns the number of decimal places of coordinates, for a precision of 1 cm or finer.
     pub(super) fn decimals(self) -> i32 {
         match self {
             OgcCrs::Crs84 | OgcCrs::Wgs84 => 7,

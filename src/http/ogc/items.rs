@@ -160,7 +160,7 @@ fn with_content_crs(mut response: Response, crs: OgcCrs) -> Response {
     response
 }
 
-/// Returns the query string of the same request, but with the given offset.
+/// Returns the query string of the request, without `f` and with the given offset.
 fn query_with_offset(params: &RequestParams, offset: usize) -> String {
     let offset_text = offset.to_string();
     let other_names = PARAMS

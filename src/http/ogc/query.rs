@@ -174,11 +174,11 @@ fn parse_bbox(text: &str, crs: OgcCrs) -> Result<BboxFilter, Problem> {
     }
 }
 
-/// Parses a date, an instant, or an interval of two of these separated by a slash. An end of an
-/// interval that is empty or `..` is open.
+/// Parses a date, an instant, or an interval: two dates or instants separated by a slash. An end of
+/// an interval that is empty or `..` is open.
 fn parse_interval(text: &str) -> Result<DateInterval, Problem> {
     let invalid = || {
-        let detail = "datetime must be a date (2024-07-01), an instant (2024-07-01T00:00:00Z), or an interval of two of these separated by a slash, with `..` for an open end";
+        let detail = "datetime must be a date (2024-07-01), an instant (2024-07-01T00:00:00Z), or an interval (two dates or instants separated by a slash, with `..` for an open end)";
         Problem::bad_request("malformed", detail)
     };
     let day = |text: &str| match text {

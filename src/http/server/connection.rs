@@ -39,8 +39,8 @@ pub(super) trait ConnectionOwner: Send + Sync {
     fn now_ms(&self) -> u64;
     /// Returns whether the server is shutting down.
     fn is_stopping(&self) -> bool;
-    /// Returns the time since which connections are being closed, in the milliseconds of `now_ms`,
-    /// or `None` if they are not being closed.
+    /// Returns the time since which connections are being closed, in milliseconds since the server
+    /// started, or `None` if they are not being closed.
     fn closing_since_ms(&self) -> Option<u64>;
     /// Returns whether a connection was rejected at the connection limit within `period`.
     fn rejected_within(&self, period: Duration) -> bool;

@@ -62,8 +62,8 @@ fn logged_response(problem: Problem) -> Response {
     response
 }
 
-/// Returns the response to send in place of `bytes`, if these are an error response that hyper
-/// made.
+/// Returns the response to send in place of `bytes`, if these bytes are an error response that
+/// hyper made.
 pub(super) fn replace_hyper_error(bytes: &[u8]) -> Option<Bytes> {
     let head = bytes.strip_prefix(b"HTTP/1.1 4")?;
     let head = std::str::from_utf8(head.strip_suffix(b"\r\n\r\n")?).ok()?;

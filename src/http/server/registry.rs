@@ -33,12 +33,14 @@ const NEVER: u64 = u64::MAX;
 pub(super) struct ConnectionRegistry {
     started: Instant,
     is_stopping: AtomicBool,
-    /// The time since which connections are being closed, in milliseconds since the server started; [`NEVER`] before that.
+    /// The time since which connections are being closed, in milliseconds since the server started;
+    /// [`NEVER`] until closing begins.
     closing_since_ms: AtomicU64,
     closed: Notify,
     state: Mutex<RegistryState>,
     evicted: AtomicU64,
-    /// The time at which a connection was last rejected, in milliseconds since the server started plus one; 0 if no connection has been rejected.
+    /// The time at which a connection was last rejected, as the number of milliseconds since the
+    /// server started, plus one; 0 if no connection has been rejected.
     rejected_ms: AtomicU64,
 }
 

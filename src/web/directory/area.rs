@@ -554,8 +554,8 @@ pub(super) fn area_downloads(
             @if has_boundary {
                 li { a href=(context.link(&format!("/api/v1/areas/{layer}/{id}.geojson"))) { "Boundary (GeoJSON)" } }
                 // The OGC collection has only today's areas, so pages of other dates have no link
-                // to it. Nor have practices: a practice with two areas (inner and outer) has two
-                // feature ids.
+                // to it. Pages of practices have no link either, because a practice with two areas
+                // (inner and outer) has two feature ids.
                 @if !context.has_date && context.version.is_none() && layer != Layer::GpPractice {
                     li { a href={ "/ogc/collections/" (layer) "/items/" (id) "?f=html" } { "GIS data (OGC API Features)" } }
                 }

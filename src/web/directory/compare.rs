@@ -23,7 +23,7 @@ pub(crate) struct ComparePage<'a> {
 pub(crate) enum CompareState {
     /// A date is missing.
     Empty,
-    /// The first date is not before the second.
+    /// The first date is not before the second date.
     DatesReversed,
     /// The layer has no data for the first date. The value is the first date with data.
     NoDataForDate(Date),
@@ -267,7 +267,7 @@ fn group_links(context: &PageContext<'_>, layer: Layer, ids: &[Option<String>]) 
     }
 }
 
-/// Renders links to the comparisons of each date of change with the day before.
+/// Renders a link for each date of change, to the comparison of that date with the day before.
 fn change_dates(context: &PageContext<'_>, page: &ComparePage<'_>) -> Markup {
     let layer = page.layer;
     let items: Vec<Markup> = page

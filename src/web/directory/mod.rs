@@ -1,6 +1,6 @@
 //! The directory: pages of areas, practices and groups, and the comparison of two dates.
 //!
-//! All information is in text and tables. Maps only repeat a part of it.
+//! All information is in text and tables. Maps only repeat a part of this information.
 
 mod area;
 mod compare;
@@ -35,7 +35,7 @@ pub(crate) struct PageContext<'a> {
     pub(crate) as_of: Date,
     /// Whether the request named the date; otherwise, the date is today.
     pub(crate) has_date: bool,
-    /// The version of the dataset, if the request named one.
+    /// The version of the dataset, if the request named a version.
     pub(crate) version: Option<&'a str>,
     /// The date and version of the request as a query string without `?`; empty if the request
     /// named neither.
