@@ -457,7 +457,7 @@ fn write(path: &Path, content: &KeysFile) -> Result<(), KeysError> {
     write_file().map_err(file_error(path))
 }
 
-/// Locks the folder of the file, so that only one process changes the file at a time.
+/// Locks the folder of the file, so that at most one process changes the file at the same time.
 #[cfg(unix)]
 fn lock_folder(path: &Path) -> Result<File, KeysError> {
     let folder = parent_folder(path);

@@ -35,7 +35,7 @@ struct ResolvedSetting {
     source: SettingSource,
 }
 
-/// Parses the command line. For `serve`, adds the settings of the environment and the file.
+/// Parses the command line. For `serve`, adds the settings from the environment and the file.
 ///
 /// # Errors
 /// If the settings file, or a value in it or in the environment, is invalid. If the command line is
@@ -247,7 +247,7 @@ pub(crate) fn check_settings_file(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    /// Returns the settings of the environment and the file as command-line arguments.
+    /// Returns the settings from the environment and the file as command-line arguments.
     fn resolve(args: &[&str], variables: &[(&str, &str)]) -> Result<Vec<String>> {
         let args = ["catchment", SERVE].iter().chain(args);
         let matches = CliArguments::command().get_matches_from(args);

@@ -53,7 +53,7 @@ pub struct BatchLimits {
     pub bytes_max: u64,
     /// The maximum number of batches that are processed at the same time; others are queued.
     pub concurrent_jobs_max: usize,
-    /// The maximum number of batches of one client that are processed at the same time.
+    /// The maximum number of batches from one client that are processed at the same time.
     pub concurrent_jobs_per_client_max: usize,
     /// The maximum time for which a batch is queued. After that, the batch is rejected.
     pub queue_timeout: Duration,
@@ -99,7 +99,7 @@ impl Default for BatchLimits {
 
 /// The maximum number of queued batches for each permit.
 const QUEUED_PER_PERMIT: usize = 8;
-/// The maximum number of queued batches of one client.
+/// The maximum number of queued batches from one client.
 const QUEUED_PER_CLIENT: usize = 16;
 
 /// The media type of an Arrow stream, as registered with IANA.

@@ -14,8 +14,8 @@ pub(super) const CACHE_IMMUTABLE: HeaderValue =
     HeaderValue::from_static("public, max-age=31536000, immutable");
 
 /// `Cache-Control` of a response whose URL could reveal a person's location, because it contains a
-/// postcode, a point or a small area. Caches must not store the response, and it has no `ETag`,
-/// because an `ETag` could identify it later.
+/// postcode, a point or a small area. Caches must not store the response. The response has no
+/// `ETag`, because an `ETag` could identify the response later.
 pub(super) const PRIVATE_NO_STORE: HeaderValue = HeaderValue::from_static("private, no-store");
 
 /// Returns a response that must not be stored, because its URL could reveal a person's location.

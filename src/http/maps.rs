@@ -31,7 +31,7 @@ const SCALE_MAX: u32 = 4;
 /// The maximum number of pixels in a PNG.
 ///
 /// Rendering takes about 12 bytes for each pixel: the canvas and two layers of its size. 16 million
-/// pixels take 192 MB; with 24 million, the service was measured to use 385 MB.
+/// pixels take 192 MB; with 24 million pixels, the service was measured to use 385 MB.
 const PIXELS_MAX: u64 = 16_000_000;
 /// The maximum number of maps that are drawn at the same time.
 pub(super) const CONCURRENT_MAPS_MAX: usize = 2;

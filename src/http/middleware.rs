@@ -4,7 +4,8 @@
 //! Searches and rendering run on blocking threads. CPU permits limit the number of such tasks that
 //! run at the same time, so that no look-up waits for them.
 //!
-//! All of this is one layer, because each layer of a router costs one allocation per request.
+//! The whole middleware is one layer, because each layer of a router costs one allocation per
+//! request.
 
 mod access_log;
 mod catch_panic;
@@ -202,7 +203,7 @@ where
     }
 }
 
-/// Returns the response, after waiting for a CPU permit if the request needs one.
+/// Returns the response, after waiting for a CPU permit if the request needs a permit.
 async fn respond<F>(
     permit: RequestPermit,
     admission_control: Arc<AdmissionControl>,

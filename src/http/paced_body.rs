@@ -23,7 +23,7 @@ const LAST_CHUNK_BYTES_MIN: usize = 16 << 10;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SharedBody;
 
-/// Makes a response hold its CPU permit and count as unsent until it is written.
+/// Makes a response hold its CPU permit and count as unsent until the response is written.
 pub(super) fn pace_response(
     response: Response,
     cpu_permit: Option<CpuPermit>,

@@ -157,7 +157,8 @@ pub(super) async fn area_postcodes(
     let page_params = PostcodePageParams::from_params(&params)?;
     let limit = params.limit(PAGE_LIMIT.0, PAGE_LIMIT.1)?;
     let snapshot = DatasetSnapshot::from_params(&app, &params)?;
-    // A page scans the whole directory, which takes milliseconds and must not block other requests.
+    // Loading a page scans the whole directory, which takes milliseconds. The scan must not block
+    // other requests.
     let load_page =
         move || area_postcodes_page(&snapshot, (&layer, &id), page_params, limit, &headers);
     match tokio::task::spawn_blocking(load_page).await {

@@ -68,9 +68,9 @@ pub(super) fn range_response(
     Ok(response)
 }
 
-/// Returns whether a range may be sent: only for GET, and only if the other parts that the client
-/// has are of the same version (`If-Range`, section 13.1.5). Responses have no `Last-Modified`
-/// date, so a date in `If-Range` never matches.
+/// Returns whether a range may be sent: only for GET, and only if the parts that the client already
+/// has are of the current version of the body (`If-Range`, section 13.1.5). Responses have no
+/// `Last-Modified` date, so a date in `If-Range` never matches.
 fn may_use_range(method: &Method, headers: &HeaderMap, tag: &str) -> bool {
     let is_same = |value: &HeaderValue| value.as_bytes() == tag.as_bytes();
     method == Method::GET && headers.get(header::IF_RANGE).is_none_or(is_same)

@@ -32,7 +32,8 @@ impl RequestId {
         RequestId(HeaderValue::try_from(id).expect("digits"))
     }
 
-    /// Returns the id from a trusted proxy, if there is exactly one id and it is well-formed.
+    /// Returns the id from a trusted proxy, if the request has exactly one id header and the id is
+    /// well-formed.
     pub(super) fn from_proxy(headers: &HeaderMap) -> Option<RequestId> {
         let mut values = headers.get_all(X_REQUEST_ID).iter();
         let id = values.next().filter(|id| is_well_formed(id.as_bytes()))?;

@@ -50,7 +50,7 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 const ACCEPT_ERROR_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The time for which idle connections are still read after `shutdown_delay`, because a request may
-/// be on its way.
+/// already be in transit.
 const IDLE_GRACE: Duration = Duration::from_millis(500);
 /// The interval at which idle connections are checked during that time.
 const IDLE_CHECK_INTERVAL: Duration = Duration::from_millis(50);
@@ -62,8 +62,9 @@ const BACKLOG_WAIT: Duration = Duration::from_millis(100);
 /// The maximum total duration of these waits if connections keep arriving.
 const BACKLOG_WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// The maximum time for which a client may continue to send after its last response. Closing a
-/// connection with unread bytes resets the connection, and the client could lose the response.
+/// The maximum time for which a client may continue to send after the last response on its
+/// connection. Closing a connection with unread bytes resets the connection, and the client could
+/// lose the response.
 const LINGERING_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The maximum number of bytes that a client may send in that time.
 const LINGERING_CLOSE_BYTES_MAX: usize = 64 << 20;

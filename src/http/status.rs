@@ -45,7 +45,8 @@ pub(super) async fn dataset(
 /// `/health/ready`: 200, with the reasons for degraded operation, if any.
 ///
 /// The service is not ready while it shuts down or rejects look-ups, so that load balancers send it
-/// no more requests. A dataset is always loaded, because the service starts only after loading one.
+/// no more requests. A dataset is always loaded, because the service starts only after a dataset
+/// has been loaded.
 pub(super) async fn ready(
     State(app): State<App>,
     connection: Option<Extension<Connection>>,

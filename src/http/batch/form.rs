@@ -331,8 +331,8 @@ async fn read_field(
     Ok(())
 }
 
-/// Returns the problem for a malformed form. The error of multer is not used, because its text may
-/// quote the form.
+/// Returns the problem for a malformed form. The error from multer is not used, because its text
+/// may quote the form.
 fn malformed_form(_: multer::Error) -> Problem {
     Problem::bad_request(
         "malformed",

@@ -32,7 +32,7 @@ impl FromStr for BatchTicket {
     }
 }
 
-/// The maximum time for which an upload and its download wait for each other. Either of them may
+/// The maximum time for which an upload and its download wait for each other. Either request may
 /// arrive first.
 const RENDEZVOUS_TIMEOUT: Duration = Duration::from_secs(20);
 

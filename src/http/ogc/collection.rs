@@ -18,7 +18,7 @@ pub(super) struct Collection {
     pub(super) is_history: bool,
 }
 
-/// An area with its boundary, and the period in which neither changes.
+/// An area with its boundary, and a period in which the area and its boundary do not change.
 pub(super) struct Feature<'i> {
     pub(super) id: String,
     pub(super) area: &'i Area,

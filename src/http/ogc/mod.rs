@@ -282,7 +282,7 @@ fn collection_body(
     let id = collection.id();
     let features = collection.features(index, today);
     let path = format!("/collections/{id}");
-    // This URL has no query string, because GDAL appends the id of a feature to it.
+    // This URL has no query string, because GDAL appends the id of a feature to the URL.
     let items = format!("{path}/items");
     let instant = |day: Option<Date>| day.map(|day| format!("{day}T00:00:00Z"));
     let from = features.iter().map(|feature| feature.period.from);

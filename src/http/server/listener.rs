@@ -31,9 +31,9 @@ impl Listener for TcpListener {
         Ok((stream, Some(peer.ip().to_canonical())))
     }
 
-    /// Drops SYN packets. Clients retransmit them, and their connections are refused once the
-    /// listener is closed. Without the filter, connections that wait to be accepted would be reset
-    /// when the listener closes, and the requests that they have sent would be lost.
+    /// Drops SYN packets. Clients retransmit these packets, and their connections are refused once
+    /// the listener is closed. Without the filter, connections that wait to be accepted would be
+    /// reset when the listener closes, and the requests that they have sent would be lost.
     #[cfg(target_os = "linux")]
     fn stop_new_connections(&self) {
         use socket2::{SockFilter, SockRef};

@@ -228,7 +228,7 @@ impl TrackedConnection {
         let (phase, since_ms) = self.connection.phase();
         let limit = match phase {
             ConnectionPhase::Accepted | ConnectionPhase::Head => Some(limits.header_timeout),
-            // The request timeout and the write timeout apply instead.
+            // The request timeout and the write timeout apply to a request in flight.
             ConnectionPhase::Request => None,
             ConnectionPhase::Idle => Some(limits.idle_timeout),
         };

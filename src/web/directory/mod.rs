@@ -38,7 +38,7 @@ pub(crate) struct PageContext<'a> {
     /// The version of the dataset, if the request named a version.
     pub(crate) version: Option<&'a str>,
     /// The date and version of the request as a query string without `?`; empty if the request
-    /// named neither.
+    /// named neither a date nor a version.
     pub(crate) query: &'a str,
 }
 
