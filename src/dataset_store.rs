@@ -48,7 +48,7 @@ pub struct DatasetStore {
 /// The error for a dataset that cannot be loaded.
 #[derive(Debug)]
 pub struct LoadError {
-    /// The name of the dataset's source in messages.
+    /// The name of the dataset's source, for messages.
     source_name: String,
     failure: Box<LoadFailure>,
 }

@@ -367,7 +367,7 @@ pub fn epcn(bytes: &[u8]) -> bool {
     epcn::read(&path).is_ok()
 }
 
-/// Reads the numbers of patients registered at practices, by LSOA.
+/// Reads the number of registered patients for each practice and LSOA.
 pub fn registrations(bytes: &[u8]) -> bool {
     import_succeeds(bytes, registrations::read)
 }

@@ -227,7 +227,8 @@ fn files_of_dataset(folder: &Path) -> BTreeSet<String> {
         return BTreeSet::new();
     }
     let manifest = fs::read_to_string(path).ok();
-    // The manifest is parsed leniently, to recognise datasets of other versions of this program.
+    // The manifest is parsed leniently, to recognise datasets that other versions of this program
+    // wrote.
     let manifest = manifest.and_then(|text| text.parse::<toml::Table>().ok());
     let Some(manifest) =
         manifest.filter(|map| map.contains_key("name") && map.contains_key("layers"))

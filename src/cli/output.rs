@@ -155,8 +155,8 @@ impl TempFile {
     }
 }
 
-/// Creates a file without a name in the folder. Returns `None` if the file system does not support
-/// such files.
+/// Creates an unnamed file in the folder. Returns `None` if the file system does not support such
+/// files.
 #[cfg(target_os = "linux")]
 fn open_tmpfile(folder: &Path) -> Option<File> {
     use rustix::fs::{Mode, OFlags, open};

@@ -446,7 +446,7 @@ fn clamp_to_fd_limit(connections: usize) -> usize {
         tracing::warn!(
             connections = available,
             wanted = connections,
-            "fewer connections than configured: not enough file descriptors"
+            "the connection limit is lower than configured, because there are too few file descriptors"
         );
     }
     connections.min(available)

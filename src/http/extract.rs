@@ -24,8 +24,8 @@ pub(super) fn query_params(uri: &Uri, allowed: &[&'static str]) -> Result<Reques
     Ok(RequestParams::new(pairs, allowed)?)
 }
 
-/// Returns the query parameters that are not blank. Browsers send the empty fields of a form as
-/// blank parameters.
+/// Returns the non-blank query parameters. Browsers send the empty fields of a form as blank
+/// parameters.
 pub(super) fn non_empty_query_params(
     uri: &Uri,
     allowed: &[&'static str],
@@ -54,8 +54,8 @@ pub(super) async fn json_params(
     Ok(RequestParams::new(pairs, allowed)?)
 }
 
-/// Returns the parameters of a form body that are not blank. Browsers send the empty fields of a
-/// form as blank parameters.
+/// Returns the non-blank parameters of a form body. Browsers send the empty fields of a form as
+/// blank parameters.
 pub(super) async fn form_params(
     request: Request,
     allowed: &[&'static str],

@@ -55,8 +55,8 @@ function landLayers(land) {
 
 const hasId = (id) => ["==", ["get", "id"], id];
 
-// Returns the style layers of our areas. On the page of an area, that area is highlighted. Over a basemap, fills are more transparent and
-// boundaries are wider than the lines of the basemap.
+// Returns the style layers of our areas. On the page of an area, that area is highlighted. With a basemap, fills are more
+// transparent and boundaries are wider than without a basemap.
 function areaLayers(own, { area, singleArea }, basemap) {
   const opacity = basemap ? 0.25 : 0.35;
   const paint = {

@@ -60,7 +60,7 @@ pub(super) struct DeclaredContent {
 }
 
 impl DeclaredContent {
-    /// No property is declared, so all of them are detected.
+    /// No property is declared, so all properties are detected.
     pub(super) const UNSPECIFIED: DeclaredContent = DeclaredContent {
         format: None,
         delimiter: None,

@@ -17,7 +17,7 @@ use crate::http::limits::ServerLimits;
 /// closed.
 const MIN_BYTES_PER_SECOND: u64 = 1_000;
 
-/// A request body that arrives within this time, in milliseconds, is not slow.
+/// The time in milliseconds after which a request body that has not fully arrived counts as slow.
 const SLOW_BODY_MS: u64 = 1_000;
 
 /// The time in milliseconds for which writes to a client may block before the client counts as a
