@@ -75,7 +75,7 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "ADDRESS|CIDR")]
     trusted_proxy: Vec<IpNetwork>,
     /// Rate limit of each client IP address without an API key, per s, minute, hour or day; or off.
-    /// By default 6000/minute, except for loopback addresses.
+    /// The default is 6000/minute, except for loopback addresses, which have no limit.
     #[arg(long, value_name = "N/UNIT|off")]
     rate_limit: Option<RateLimitArgument>,
     /// Maximum number of connections. At the limit, an idle connection is closed to accept a new

@@ -45,7 +45,7 @@ const REL_SCHEME: &str = "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme";
 
 /// The content of a tileset: one collection, or all collections.
 struct TilesetSource {
-    /// The path of the list of its tilesets, relative to the landing page.
+    /// The path of the list of tilesets with this content, relative to the landing page.
     path: String,
     title: String,
     layers: Vec<Layer>,

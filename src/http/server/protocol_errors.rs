@@ -20,7 +20,7 @@ use super::super::security_headers::SECURITY_HEADERS;
 static INVALID_REQUESTS: AtomicU64 = AtomicU64::new(0);
 static REJECTED_CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 
-/// Returns the number of these responses that this process has sent, by reason.
+/// Returns the number of error responses that this process has sent outside the router, by reason.
 pub(in crate::http) fn counts() -> [(&'static str, u64); 2] {
     [
         ("invalid_http", &INVALID_REQUESTS),
