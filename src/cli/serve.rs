@@ -446,7 +446,7 @@ fn clamp_to_fd_limit(connections: usize) -> usize {
         tracing::warn!(
             connections = available,
             wanted = connections,
-            "the connection limit is lower than configured, because there are too few file descriptors"
+            "too few file descriptors for max-connections; the service uses a lower limit"
         );
     }
     connections.min(available)
