@@ -21,7 +21,7 @@ use crate::dataset_store::DatasetStore;
 pub fn router(dataset_store: Arc<DatasetStore>, app: &App) -> Router {
     let metrics_app = app.clone();
     // The admin listener has limits of its own, so that requests to the public listener cannot use
-    // up its capacity.
+    // up the capacity of the admin listener.
     let admission_control = Arc::new(AdmissionControl::new(
         AccessConfig::default(),
         ServerLimits::default(),

@@ -36,7 +36,7 @@ use super::paced_body::{SharedBody, pace_response};
 use super::problem::Problem;
 use super::server::Connection;
 
-/// The maximum number of headers that the middleware adds to the headers of the handler.
+/// The maximum number of headers that the middleware adds to a handler's response.
 const EXTRA_HEADERS_CAPACITY: usize = 12;
 
 /// The challenge for browsers, which then prompt for a password.

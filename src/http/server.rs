@@ -69,7 +69,7 @@ const LINGERING_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The maximum number of bytes that a client may send in that time.
 const LINGERING_CLOSE_BYTES_MAX: usize = 64 << 20;
 
-/// Serves connections until `stop` completes, and then shuts down without losing a request:
+/// Serves connections until `stop` completes, and then shuts down gracefully:
 ///
 /// 1. `/health/ready` returns 503 at once. For `shutdown_delay`, all other requests are served as
 ///    before, with `Connection: close`.

@@ -1,5 +1,5 @@
 //! Streams a batch between the connection and the blocking threads that process it, through a
-//! bounded queue in each direction, so that backpressure reaches the client.
+//! bounded queue in each direction, so that back-pressure reaches the client.
 //!
 //! ```text
 //!  request body ──► BodyPump ──► queue ──► BatchInput, run ──► queue ──► StreamingBody, the response
