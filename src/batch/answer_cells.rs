@@ -18,7 +18,7 @@ use crate::request::InvalidRequest;
 /// Runs of encoded cells, followed by two reasons.
 ///
 /// The runs and the reasons are texts in one allocation, to avoid cache misses. The allocation
-/// starts with the number of texts and the end of each text, in four bytes each.
+/// starts with the number of texts and the end offset of each text, as four-byte integers.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct CellRuns(Box<[u8]>);
 

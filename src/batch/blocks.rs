@@ -28,16 +28,16 @@ pub(super) struct RowSpan {
 /// The rule that determines where rows end.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum RowSyntax {
-    /// At a line feed outside quotation marks.
+    /// A row ends at a line feed outside quotation marks.
     Csv(Delimiter),
-    /// At every line feed.
+    /// A row ends at every line feed.
     Lines,
 }
 
 /// The approximate size of a block: small enough for the processor's cache, and large enough that
 /// the cost of synchronisation is negligible.
 pub(super) const BLOCK_BYTES: usize = 256 << 10;
-/// The maximum length of a row. A row that is longer indicates an unclosed quotation mark, or a
+/// The maximum length of a row in bytes. A longer row indicates an unclosed quotation mark, or a
 /// file that is not a table.
 pub(super) const ROW_BYTES_MAX: usize = 1 << 20;
 
@@ -55,9 +55,9 @@ pub(super) struct BlockReader<R> {
 }
 
 impl<R: Read> BlockReader<R> {
-    /// Creates a reader that starts at line number `line`. `remainder` has the bytes that were
-    /// already read. A block has at most `rows_max` rows: a row may be a single byte, but its
-    /// output row is much longer.
+    /// Creates a reader that starts at line number `line`. `remainder` contains the bytes that were
+    /// already read. A block has at most `rows_max` rows, because a row may be a single byte while
+    /// its output row is much longer.
     pub(super) fn new(
         source: R,
         syntax: RowSyntax,

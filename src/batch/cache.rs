@@ -19,8 +19,10 @@ pub(super) const DAYS_MAX: usize = 1 << 12;
 const IDS_MAX: usize = 1 << ID_BITS;
 /// The number of slots in a bucket, all of which are checked for a key.
 const PROBES: usize = 8;
-/// 16 MiB: enough for every live postcode of Great Britain.
+/// The maximum number of slots. They take 16 MiB, which is enough for every live postcode of Great
+/// Britain.
 const SLOTS_MAX: usize = 1 << 21;
+/// The minimum number of slots.
 const SLOTS_MIN: usize = 1 << 14;
 
 /// A lossy cache that maps a postcode and a date to the id of the answer. Entries may be evicted
@@ -29,7 +31,7 @@ pub(super) struct AnswerCache {
     buckets: Vec<Bucket>,
 }
 
-/// The slots that may contain a key: one cache line.
+/// The slots that may contain a key. They fill one cache line.
 #[derive(Default)]
 #[repr(align(64))]
 struct Bucket([AtomicU64; PROBES]);

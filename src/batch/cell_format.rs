@@ -14,7 +14,7 @@ pub(super) enum CellFormat {
     Csv(Delimiter),
     /// Members of a JSON object (RFC 8259).
     Json,
-    /// Length-prefixed bytes, from which arrays are built: texts as UTF-8, and numbers as eight
+    /// Length-prefixed bytes, from which arrays are built. Texts are UTF-8, and numbers take eight
     /// bytes.
     LengthPrefixed,
 }

@@ -181,9 +181,9 @@ impl ColumnOverrides {
 impl ColumnMapping {
     /// Finds the columns in a list of column names.
     ///
-    /// A name that the user gives is compared exactly; if no column matches, it is compared in the
-    /// same way as the names in [`COLUMN_ALIASES`]. If two columns match, or the columns give the
-    /// location in two ways, the result is an error, because the user must choose.
+    /// A name that the user gives is compared exactly. If no column matches, the name is compared
+    /// in the same way as the names in [`COLUMN_ALIASES`]. If two columns match, or the columns
+    /// give the location in two ways, the result is an error, because the user must choose.
     ///
     /// # Errors
     /// If a required column is missing or ambiguous.

@@ -34,9 +34,9 @@ pub enum OutputColumn {
 /// Which text of an area is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AreaText {
-    /// Its id.
+    /// The id of the area.
     Id,
-    /// Its name.
+    /// The name of the area.
     Name,
 }
 
@@ -398,7 +398,7 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
 ];
 
 impl OutputColumn {
-    /// Returns whether its cells are numbers. The unit is in the column's description.
+    /// Returns whether the column's cells are numbers. The column's description states the unit.
     pub(super) fn is_numeric(self) -> bool {
         matches!(
             self,
@@ -423,7 +423,7 @@ impl OutputColumn {
     /// column if the list is `all`.
     ///
     /// # Errors
-    /// If there is no column of that name.
+    /// If the list contains a name that is not the name of an output column.
     pub fn with_defaults(names: &str) -> Result<Vec<OutputColumn>, UnknownColumn> {
         if names.trim() == "all" {
             return Ok(COLUMNS.iter().map(|&(column, ..)| column).collect());

@@ -124,8 +124,8 @@ pub(super) fn field_ends(
     ends.push(row.len());
 }
 
-/// The range of fields that are read, and the end of the row from which the search for these fields
-/// is shorter.
+/// The range of fields that are read, and the direction in which the search for these fields is
+/// shorter: from the start or from the end of the row.
 pub(super) struct FieldSelection {
     first: usize,
     last: usize,

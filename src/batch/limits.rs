@@ -15,15 +15,15 @@ use super::BatchError;
 use super::cache::POISONED;
 use crate::memory;
 
-/// The maximum ratio of decompressed to compressed bytes. Files of patients are usually compressed
-/// by a factor of 10 to 20. The limit applies to gzip and zstd around a file and to LZ4 and zstd
-/// buffers in Arrow.
+/// The maximum ratio of decompressed to compressed bytes. Files with patient data are usually
+/// compressed by a factor of 10 to 20. The limit applies to gzip and zstd around a file and to LZ4
+/// and zstd buffers in Arrow.
 pub(super) const DECOMPRESSION_RATIO_MAX: u64 = 250;
 /// The ratio is checked only after this many decompressed bytes, because a small file may repeat a
 /// single value.
 pub(super) const DECOMPRESSION_FREE_BYTES: u64 = 1 << 20;
 
-/// The maximum ratio of output to input bytes. A file with only postcodes has 9 bytes per row; if
+/// The maximum ratio of output to input bytes. A file of postcodes only takes 9 bytes per row. If
 /// the file is compressed by a factor of 20 and answered with every column (1,000 bytes per row),
 /// the ratio is 2,222.
 const ANSWER_RATIO_MAX: u64 = 2_500;
@@ -63,12 +63,16 @@ pub struct DecodeLimits {
 }
 
 impl DecodeLimits {
-    /// The limits for HTTP requests, which keep a request under 128 MB: at most 24 MiB for record
-    /// batches that are being decoded or answered, or a single one of 32 MiB as received and
-    /// decompressed (see `InFlightBytes`); 8 MiB for dictionaries, and the same again while a
-    /// dictionary is extended; 12 MiB for LZ4 blocks; some output slices; and up to 48 MiB for the
-    /// cached answers of postcodes and practices. RFC 9659 requires decoders to support zstd
-    /// windows of up to 8 MiB, and no larger windows.
+    /// The limits for HTTP requests. They keep the memory for a request under 128 MB:
+    ///
+    /// - at most 24 MiB for record batches that are being decoded or answered, or 32 MiB for a
+    ///   single record batch as received and decompressed (see `InFlightBytes`)
+    /// - 8 MiB for dictionaries, and another 8 MiB while a dictionary is extended
+    /// - 12 MiB for LZ4 blocks
+    /// - a few output slices
+    /// - up to 48 MiB for the cached answers for postcodes and practices
+    ///
+    /// RFC 9659 requires decoders to support zstd windows of up to 8 MiB, and no larger windows.
     pub const HTTP: DecodeLimits = DecodeLimits {
         record_batch_rows: 1 << 20,
         record_batch_bytes: 16 << 20,
@@ -131,7 +135,7 @@ impl fmt::Display for ExceededLimit {
             ),
             ExceededLimit::DictionaryBytes(most) => write!(
                 f,
-                "its dictionaries have more than {most} bytes: write the columns without dictionaries"
+                "its dictionaries are larger than {most} bytes: write the columns without dictionaries"
             ),
             ExceededLimit::MetadataBytes(most) => write!(
                 f,
@@ -168,7 +172,7 @@ impl ExceededLimit {
     }
 }
 
-/// A counter of the bytes received of an input file.
+/// A counter of the bytes of an input file that have been received.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ReceivedBytes(Arc<AtomicU64>);
 

@@ -22,8 +22,8 @@ pub(super) fn member_names(line: &[u8]) -> Option<Vec<String>> {
     Some(names)
 }
 
-/// Returns the texts of the members with the given names, in the same order. The text is empty if
-/// the member is missing or null.
+/// Returns the texts of the members with the given names, in the same order. A text is empty if its
+/// member is missing or null.
 pub(super) fn member_texts(line: &[u8], names: &[&str]) -> Result<Vec<String>, InvalidObject> {
     let found = read_members(line, &mut |name| {
         names.iter().position(|text| *text == name)

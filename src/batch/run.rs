@@ -19,9 +19,10 @@ use crate::index::Index;
 
 /// Runs a batch: writes every input row with the output columns appended, in the same order.
 ///
-/// Exactly `threads` threads run. Each takes the next block of whole rows, answers it, and writes
-/// it when all earlier blocks are written. If the output is read slowly, the input is therefore
-/// read slowly as well (backpressure), and at most one block per thread is in memory.
+/// Exactly `threads` threads run. Each thread takes the next block of whole rows, answers the
+/// block, and writes the output rows when those of all earlier blocks are written. If the output is
+/// read slowly, the input is therefore read slowly as well (backpressure), and at most one block
+/// per thread is in memory.
 ///
 /// # Errors
 /// If reading the input or writing the output fails. The output written until then is incomplete.

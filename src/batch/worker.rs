@@ -1,4 +1,4 @@
-//! The worker of one thread: looks up the rows of a block and writes the output rows.
+//! The worker of one thread, which looks up the rows of a block and writes the output rows.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -124,14 +124,14 @@ struct RecentPractice {
     id: u32,
 }
 
-/// The number of slots for recently used practices: enough for those with which the patients of a
-/// whole region are registered.
+/// The number of slots for recently used practices: enough for the practices at which the patients
+/// of a whole region are registered.
 const PRACTICE_CACHE_SIZE: usize = 1 << PRACTICE_CACHE_BITS;
 const PRACTICE_CACHE_BITS: u32 = 10;
 /// The length of the longest practice spelling that is cached.
 const PRACTICE_BYTES_MAX: usize = 15;
-/// The maximum number of date spellings that are cached, and their maximum length; a date has 10
-/// bytes.
+/// The maximum number of date spellings that are cached, and their maximum length in bytes. A date
+/// takes 10 bytes.
 const DAY_TEXTS_MAX: usize = 1 << 14;
 const DAY_BYTES_MAX: usize = 16;
 
@@ -322,7 +322,7 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         }
     }
 
-    /// Parses a row of `fields` fields; `ends` has the end of every selected field.
+    /// Parses a row of `fields` fields; `ends` contains the end of every selected field.
     fn parse_csv_fields(
         &mut self,
         row: &[u8],
@@ -735,7 +735,7 @@ fn local_index<T: Eq + Hash>(interner: &Interner<T>, local: &mut Vec<Arc<T>>, id
     index
 }
 
-/// Encodes a text of up to 15 bytes as an integer key. No text gets the greatest key.
+/// Encodes a text of up to 15 bytes as an integer key. The greatest key is never returned.
 fn practice_key(text: &[u8]) -> Option<PracticeKey> {
     let length = u8::try_from(text.len()).ok()?;
     let mut bytes = [0; 16];

@@ -60,7 +60,7 @@ pub enum AreaExportError {
     },
 }
 
-/// Encodes the areas of layers that have a boundary on the date.
+/// Encodes those areas of the layers that have a boundary on the date.
 ///
 /// # Errors
 /// If the format cannot represent an area, or the file cannot be written.

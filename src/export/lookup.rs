@@ -56,11 +56,11 @@ pub fn write_postcodes<W: Write + Send>(
     write_table(&schema, keys, emit_key, format, output, threads, progress)
 }
 
-/// Writes the look-up table by practice code. Its structure is that of the table that
+/// Writes the look-up table by practice code. The table has the same structure as the table that
 /// [`write_postcodes`] writes.
 ///
-/// The table has the codes of practices, of branch surgeries in the directory, of other prescribers
-/// (without registered patients), and `V81997`, `V81998` and `V81999`. The columns are
+/// The table contains the codes of practices, of branch surgeries in the directory, of other
+/// prescribers (without registered patients), and `V81997`, `V81998` and `V81999`. The columns are
 /// `practice_code`, `valid_from` and `valid_to`, then the columns of a batch that depend only on
 /// the practice.
 ///

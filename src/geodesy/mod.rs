@@ -2,11 +2,11 @@
 //!
 //! Longitude and latitude are ETRS89 degrees (EPSG:4258); eastings and northings are OSGB36 /
 //! British National Grid metres (EPSG:27700). WGS84 (EPSG:4326) is treated as ETRS89, as is usual
-//! in Great Britain. The two agreed in 1989 and diverge by 2.5 cm a year.
+//! in Great Britain. The two systems agreed in 1989 and diverge by 2.5 cm a year.
 //!
 //! OSTN15 is Ordnance Survey's definition of the National Grid in terms of ETRS89, so the only
 //! reference for accuracy is OS's own test points: the results agree with all forty to 1 mm in both
-//! directions. The error of a Helmert transformation would be some metres.
+//! directions. The error of a Helmert transformation would be several metres.
 //!
 //! The two directions are inverses of each other to 1 mm, except in the far west. There, OS's
 //! formulae themselves are inverses only to 2 mm in the Outer Hebrides and to 5 mm at St Kilda, as
@@ -16,7 +16,7 @@
 //! of Ireland and a strip of France. OS provides shifts for all of this rectangle, so the existence
 //! of a result does not mean that a position is in Great Britain.
 //!
-//! The first call decodes the shift grid, which takes some milliseconds and 3.5 MB.
+//! The first call decodes the shift grid, which takes a few milliseconds and 3.5 MB of memory.
 
 use std::ops::RangeInclusive;
 

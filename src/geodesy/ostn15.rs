@@ -27,12 +27,12 @@ const NORTHING_MAX_M: f64 = 1_250_000.0;
 const BASE_MM: [f64; 2] = [80_000.0, -90_000.0];
 
 /// OS's tolerance for the inverse. Shifts change by less than 0.3 m per kilometre, so each step
-/// divides the error by at least 2,000: when two successive shifts agree to 0.1 mm, the later one
-/// is correct to less than a micrometre.
+/// divides the error by at least 2,000. If two successive shifts agree to 0.1 mm, the later shift
+/// is therefore correct to less than a micrometre.
 const SHIFT_TOLERANCE_M: f64 = 0.000_1;
 
 /// The maximum number of steps of the inverse. Three steps suffice everywhere on the grid; the
-/// limit only ends the loop for NaN.
+/// limit serves only to end the loop for NaN.
 const SHIFT_STEPS_MAX: usize = 8;
 
 /// The shift grid, which takes 3.5 MB and is decoded on first use.

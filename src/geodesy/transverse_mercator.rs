@@ -1,10 +1,10 @@
 //! The transverse Mercator projection of the National Grid, on the GRS80 ellipsoid.
 //!
 //! The formulae and constants are those of Ordnance Survey's *Transformations and OSGM15 user
-//! guide* (v1.3, 2020), annexes B and C. The *Guide to coordinate systems in Great Britain* of
-//! Ordnance Survey also has them. The result is an ETRS89 easting and northing, for which the
-//! shifts of OSTN15 are looked up. This position differs from that on the British National Grid by
-//! some 100 m.
+//! guide* (v1.3, 2020), annexes B and C. Ordnance Survey's *Guide to coordinate systems in Great
+//! Britain* also contains them. The result is an ETRS89 easting and northing, for which the shifts
+//! of OSTN15 are looked up. This position differs from that on the British National Grid by about
+//! 100 m.
 //!
 //! OS's truncated series are used deliberately. An exact projection (Krüger's series to n⁵) differs
 //! from them by less than 0.1 mm over most of Great Britain, but by 0.9 mm in the forward direction
@@ -68,7 +68,7 @@ const FOOTPOINT: [f64; 4] = {
 
 /// Projects a longitude and latitude in degrees to an ETRS89 easting and northing in metres.
 ///
-/// The result is meaningful only on the OSTN15 grid and some degrees around it; the caller must
+/// The result is meaningful only on the OSTN15 grid and within a few degrees of it; the caller must
 /// check the range.
 pub(super) fn project(lon: f64, lat: f64) -> (f64, f64) {
     let latitude = lat.to_radians();
@@ -148,7 +148,7 @@ fn footpoint_latitude(northing: f64) -> f64 {
         .sum::<f64>()
 }
 
-/// Quantities at one latitude that both series need.
+/// The quantities that both series need at a latitude.
 struct Ellipse {
     sin: f64,
     cos: f64,
@@ -238,8 +238,8 @@ mod tests {
         }
     }
 
-    /// Compares results with those of OS's unmodified formulae, calculated by another program: the
-    /// rearrangements must not change them, even in the far corners.
+    /// Compares results with those of OS's unmodified formulae, calculated by another program. The
+    /// rearrangements must not change the results, even in the far corners.
     #[test]
     fn the_rearranged_formulae_are_those_of_the_annexes() {
         for ((lon, lat), (easting, northing)) in [
@@ -290,7 +290,7 @@ mod tests {
         }
     }
 
-    /// Tests how closely OS's two series agree, as the module documentation states.
+    /// Tests that OS's two series agree as closely as the module documentation states.
     #[test]
     fn unprojecting_undoes_projecting_as_closely_as_documented() {
         for (west_of, tolerance_m) in [(120_000, 1e-3), (55_000, 5e-3), (0, 11e-3)] {

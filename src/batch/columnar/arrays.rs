@@ -9,8 +9,8 @@ use arrow_schema::{DataType, Field};
 use crate::batch::OutputColumn;
 use crate::batch::cell_format::take_cell;
 
-/// Returns the Arrow field of an output column. The field is nullable, and its values are numbers,
-/// or text as in CSV.
+/// Returns the Arrow field of an output column. The field is nullable, and its values are numbers
+/// (float64) or text.
 pub(crate) fn output_field(column: OutputColumn) -> Field {
     let data_type = if column.is_numeric() {
         DataType::Float64

@@ -29,8 +29,9 @@ use crate::batch::limits::{
 const CONTINUATION: [u8; 4] = [0xff; 4];
 /// The maximum number of flatbuffer tables in a message. A field takes at least two tables.
 const TABLES_MAX: usize = 1 << 16;
-/// The limit on the apparent size of a message, as a multiple of the limit on metadata: a string
-/// may be stored once and referenced several times.
+/// The limit on the apparent size of a message, as a multiple of the limit on metadata. The
+/// apparent size may exceed the real size, because a string may be stored once and referenced
+/// several times.
 const APPARENT_SIZE_FACTOR: u64 = 4;
 /// The maximum number of fields in a schema, including nested fields.
 const FIELDS_MAX: usize = 1 << 14;
@@ -40,7 +41,7 @@ const ALIGNMENT: u64 = 16;
 /// not compressed.
 const LENGTH_PREFIX: usize = 8;
 const NOT_COMPRESSED: i64 = -1;
-/// The magic bytes of an LZ4 frame. Arrow does not use the legacy frame, which has blocks of 8 MiB.
+/// The magic bytes of an LZ4 frame. Arrow does not use the legacy frame, whose blocks are 8 MiB.
 const LZ4_FRAME: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 /// The step by which the allocation for a body grows. If more bytes than this have already been
 /// received, the step is the number of bytes received.
@@ -249,8 +250,8 @@ impl<R: Read> ArrowStream<R> {
         }
     }
 
-    /// Checks the number of rows and the lengths of all arrays: an array may state any length
-    /// without taking any bytes.
+    /// Checks the number of rows and the lengths of all arrays, because an array may state any
+    /// length without taking any bytes.
     fn check_rows(&self, header: ipc::RecordBatch<'_>) -> Result<(), BatchError> {
         let rows_max = self.limits.record_batch_rows;
         let rows =
@@ -386,7 +387,7 @@ impl BufferCodec {
 
     /// Decompresses a buffer, which must fill `out` exactly. Neither codec allocates memory for the
     /// lengths that a frame states: zstd needs no window when it decompresses in one call, and LZ4
-    /// blocks have at most 4 MiB.
+    /// blocks are at most 4 MiB.
     fn decompress(&mut self, bytes: &[u8], out: &mut [u8]) -> Result<(), BatchError> {
         let is_whole = match self {
             BufferCodec::Lz4 => {
@@ -462,8 +463,8 @@ fn body_length(message: Message<'_>, limits: DecodeLimits) -> Result<u64, BatchE
     }
 }
 
-/// Checks that the buffers are within a body of `body_bytes` bytes and do not overlap, since each
-/// may be copied. Returns the total size of the misaligned buffers, which will be copied.
+/// Checks that the buffers are within a body of `body_bytes` bytes and do not overlap, because each
+/// buffer may be copied. Returns the total size of the misaligned buffers, which will be copied.
 fn check_buffers(buffers: &[ipc::Buffer], body_bytes: u64) -> Result<u64, BatchError> {
     let (mut total, mut misaligned) = (0_u64, 0_u64);
     for buffer in buffers {

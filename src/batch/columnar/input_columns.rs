@@ -20,7 +20,7 @@ use crate::batch::column_mapping::{ColumnMapping, ColumnRole};
 /// Checks the types of the columns that the look-up needs.
 ///
 /// # Errors
-/// If a type is not supported; the error has the name and type of the first such column.
+/// If a type is not supported. The error states the name and the type of the first such column.
 pub(in crate::batch) fn check_types(
     schema: &Schema,
     mapping: &ColumnMapping,

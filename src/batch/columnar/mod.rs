@@ -157,7 +157,8 @@ pub(super) fn preview<R: Read>(
     Ok(out)
 }
 
-/// Returns the first rows of the input, and the indices in these rows of the columns that are read.
+/// Returns the first rows of the input, and the positions of the columns that are read within these
+/// rows.
 fn first_rows<R: Read>(
     input: ColumnarInput<R>,
     detected: &DetectedFormat,

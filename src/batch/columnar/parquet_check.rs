@@ -1,5 +1,5 @@
-//! Checks a Parquet file before the `parquet` crate reads it: that crate allocates memory for any
-//! lengths that the footer, the page headers and the encodings of values state.
+//! Checks a Parquet file before the `parquet` crate reads it, because that crate allocates memory
+//! for any length that the footer, a page header or the encoding of values states.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ use crate::batch::limits::{DecodeLimits, ExceededLimit, ReceivedBytes};
 const TAIL_BYTES: u64 = 8;
 /// The maximum nesting depth of groups.
 const SCHEMA_DEPTH_MAX: usize = 64;
-/// The number of bytes that are first read for a page header, and the maximum number. A header may
-/// be long, because it contains the least and the greatest value of the page.
+/// The number of bytes that are first read for a page header, and the maximum length of a page
+/// header. A header may be long, because it contains the least and the greatest value of the page.
 const PAGE_HEADER_BYTES: std::ops::RangeInclusive<usize> = 1 << 12..=1 << 24;
 
 impl From<InvalidThrift> for BatchError {
@@ -38,8 +38,8 @@ fn corrupt_parquet(what: &str) -> BatchError {
     corrupt(BatchFormat::Parquet, what)
 }
 
-/// Checks the schema in the footer: `parquet` allocates memory for as many children as a group
-/// states, and reads groups recursively.
+/// Checks the schema in the footer, because `parquet` allocates memory for as many children as a
+/// group states, and reads groups recursively.
 ///
 /// # Errors
 /// If the footer is too long, or states more columns than it has. A file that is too short or
@@ -116,8 +116,8 @@ fn check_schema_tree(child_counts: &[i64]) -> Result<(), BatchError> {
     Ok(())
 }
 
-/// Checks the Arrow schema that writers store in addition to the Parquet schema: the default
-/// verification accepts gigabytes of strings that all refer to one string.
+/// Checks the Arrow schema that writers store in addition to the Parquet schema, because the
+/// default verification accepts gigabytes of strings that all refer to one string.
 ///
 /// # Errors
 /// If the schema is invalid or exceeds the limit on metadata. A schema that is not base64 is left
@@ -470,8 +470,8 @@ mod tests {
 
     #[test]
     fn delta_encoded_lengths_are_decoded() {
-        // This is the example of the format's specification: blocks of 128 values in 4 miniblocks,
-        // with the 5 values 7, 5, 3, 1 and 2.
+        // This is the example in the format's specification. Blocks have 128 values in 4
+        // miniblocks, and the 5 values are 7, 5, 3, 1 and 2.
         let bytes = [
             128, 1, 4, 5, 14, 3, 2, 0, 0, 0, 0xc0, 0, 0, 0, 0, 0, 0, 0, 9,
         ];

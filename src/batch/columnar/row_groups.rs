@@ -1,5 +1,5 @@
-//! Answers a Parquet file row group by row group: only the input columns that the look-up needs are
-//! decoded, and the column chunks of all input columns are copied byte for byte.
+//! Answers a Parquet file row group by row group. Only the input columns that the look-up needs are
+//! decoded; the column chunks of all input columns are copied byte for byte.
 
 use std::collections::BTreeSet;
 use std::fs::File;

@@ -25,7 +25,7 @@ const MULTI_POLYGON: u8 = 6;
 const NODE_SIZE: usize = 16;
 const BNG_EPSG_CODE: i32 = 27_700;
 
-/// The columns. Dates are text, because the only date type of the format is for instants.
+/// The columns. Dates are text, because the format's only date type represents instants.
 const COLUMNS: [&str; 9] = [
     "id",
     "name",

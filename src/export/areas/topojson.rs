@@ -1,5 +1,5 @@
-//! TopoJSON 1: longitudes and latitudes with 7 decimals, and an object for each layer. Borders
-//! between areas of a layer are stored once.
+//! TopoJSON 1: longitudes and latitudes with 7 decimal places, and an object for each layer.
+//! Borders between areas of a layer are stored once.
 
 use std::fmt::Write as _;
 

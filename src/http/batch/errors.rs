@@ -152,7 +152,7 @@ mod tests {
         };
         assert_eq!(
             describe(ExceededLimit::DictionaryBytes(8)),
-            "413 dictionaries_too_large: the input file's dictionaries have more than 8 bytes: write the columns without dictionaries"
+            "413 dictionaries_too_large: the input file's dictionaries are larger than 8 bytes: write the columns without dictionaries"
         );
         assert_eq!(
             describe(ExceededLimit::RecordBatchRows(9)),
