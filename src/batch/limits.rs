@@ -23,9 +23,9 @@ pub(super) const DECOMPRESSION_RATIO_MAX: u64 = 250;
 /// single value.
 pub(super) const DECOMPRESSION_FREE_BYTES: u64 = 1 << 20;
 
-/// The maximum ratio of output to input bytes. A file of postcodes only takes 9 bytes per row. If
-/// the file is compressed by a factor of 20 and answered with every column (1,000 bytes per row),
-/// the ratio is 2,222.
+/// The maximum ratio of output to input bytes. A file that contains only postcodes takes 9 bytes
+/// per row. If the file is compressed by a factor of 20 and answered with every column (1,000 bytes
+/// per row), the ratio is 2,222.
 const ANSWER_RATIO_MAX: u64 = 2_500;
 /// The ratio is checked only after this many output bytes.
 const ANSWER_FREE_BYTES: u64 = 64 << 20;

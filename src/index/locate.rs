@@ -245,7 +245,7 @@ pub enum RegistrationReason {
     /// The organisation, such as an out-of-hours service or a walk-in centre, has no registered
     /// patients.
     NotAGpPractice,
-    /// The practice is closed, and it has either no known successor or several.
+    /// The practice is closed, and it has no known successor or several successors.
     ClosedNoSuccessor,
     /// The successions lead back to a practice that was already visited.
     SuccessionCycle,
@@ -313,10 +313,10 @@ impl Index {
     /// Answers a query.
     ///
     /// A position is in the areas of its statistical area: the statistical area to which the
-    /// directory assigns the postcode or, if the directory assigns none, the one whose boundary
-    /// covers the position. In a layer that is not defined on statistical areas, and for a practice
-    /// with a boundary of its own, a position is in the areas whose boundary covers it. If the
-    /// position is just off a generalised coastline, the nearest boundary is used.
+    /// directory assigns the postcode or, if the directory assigns none, the statistical area whose
+    /// boundary covers the position. In a layer that is not defined on statistical areas, and for a
+    /// practice with a boundary of its own, a position is in the areas whose boundary covers it. If
+    /// the position is just off a generalised coastline, the nearest boundary is used.
     pub fn locate(&self, query: &LocateQuery) -> LocateAnswer<'_> {
         self.locate_with_distances(query, LayerSet::ALL)
     }
@@ -1560,7 +1560,7 @@ mod tests {
     #[test]
     fn communities_unknown_on_the_date_do_not_count_as_a_difference() {
         let mut dataset = dataset();
-        // Data of neighbourhood teams start before data of ICCs.
+        // The first data on neighbourhood teams are earlier than the first data on ICCs.
         dataset.manifest.layers[4].first_data = "2026-01-01".into();
         let teams = layer_entry(Layer::NeighbourhoodTeam, LayerKind::Partition);
         dataset.manifest.layers.push(teams);
@@ -1593,8 +1593,8 @@ mod tests {
         assert_eq!(notes("LA1 1AA", Some("A00001"), DAY), address);
         assert_eq!(notes("LA1 1AB", Some("A00001"), DAY), []);
         assert_eq!(notes("LA1 1AA", None, DAY), []);
-        // Both the address of the responsible practice and that of the requested practice lead to a
-        // note.
+        // The address of the responsible practice leads to a note, and so does the address of the
+        // requested practice.
         assert_eq!(notes("LA1 1AA", Some("A00004"), DAY), address);
         assert_eq!(notes("LA2 1AA", Some("A00004"), DAY), address);
         assert_eq!(notes("LA2 1AA", Some("A00001"), DAY), []);

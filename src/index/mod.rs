@@ -110,7 +110,7 @@ pub enum IndexError {
     Manifest {
         /// The key and its value.
         what: String,
-        /// What would be valid.
+        /// Why the value is invalid, or which values are valid.
         reason: String,
     },
     /// A record refers to an id that the dataset does not have.
@@ -129,10 +129,10 @@ pub enum IndexError {
         /// The id of the area.
         id: String,
     },
-    /// The dataset has more of something than the index supports.
+    /// The dataset exceeds a limit of the index.
     #[error("there are more than {limit} {what}")]
     TooMany {
-        /// What there are too many of.
+        /// What is limited, in the plural, such as "outward codes".
         what: &'static str,
         /// The maximum number.
         limit: u32,
@@ -452,7 +452,7 @@ impl Index {
     /// first, equal distances in order of code. At most `limit` practices are returned, all within
     /// [`NEAREST_RADIUS_M`].
     ///
-    /// The distance to every premises is measured, which takes O(n).
+    /// The distance to every premises is measured, which takes O(n) time.
     pub fn nearest_practices(
         &self,
         point: BritishGrid,

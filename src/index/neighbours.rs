@@ -1,6 +1,6 @@
 //! The areas of a partition that border an area, and the lengths of the shared borders.
 //!
-//! The boundary is sampled at short intervals: at each sample point, the areas whose boundary is
+//! The boundary is sampled at short intervals. At each sample point, the areas whose boundary is
 //! within the tolerance share the border. Neighbours therefore need not have vertices in common.
 
 use std::collections::BTreeMap;
@@ -10,8 +10,8 @@ use jiff::civil::Date;
 use super::Index;
 use crate::domain::{Area, BritishGrid, Layer};
 
-/// The maximum distance between sample points, in metres. A neighbour that shares less than this of
-/// a long edge may be missed.
+/// The maximum distance between sample points, in metres. A neighbour may be missed if it shares a
+/// shorter part of a long edge.
 const SAMPLE_SPACING_M: f64 = 100.0;
 /// The maximum distance between boundaries that count as the same border, in metres. Vertices are
 /// rounded to millimetres, so borders that neighbours describe with different vertices differ

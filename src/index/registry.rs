@@ -25,7 +25,7 @@ pub(super) struct PracticeRegistry {
 pub(super) enum SuccessionOutcome<'i> {
     /// The responsible practice, which is not closed on the day.
     Resolved(&'i Practice),
-    /// The last practice is closed, and it has either no known successor or several.
+    /// The last practice is closed, and it has no known successor or several successors.
     NoSuccessor,
     /// The successors lead back to a practice that was already visited.
     Cycle,

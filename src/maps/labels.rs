@@ -8,7 +8,7 @@
 use super::raster::{AreaMask, ImagePoint, ImageRect, distance};
 use super::text::{self, FontWeight, LINE_HEIGHT};
 
-/// Font sizes of the selected area's name and of other names; the largest that fits is used.
+/// Font sizes of the selected area's name and of other names; the largest size that fits is used.
 const SELECTED_SIZES: [f64; 4] = [18.0, 16.0, 14.0, 12.0];
 const SIZES: [f64; 3] = [14.0, 12.5, 11.0];
 /// The font size of numbers.
@@ -178,7 +178,7 @@ fn positions_around(centre: ImagePoint) -> impl Iterator<Item = ImagePoint> {
 }
 
 /// Returns the point where a number's leader line starts: on the edge of the number's box, on the
-/// side of the point `to`.
+/// side that faces the point `to`.
 pub(super) fn leader_line_start(rect: &ImageRect, to: ImagePoint) -> ImagePoint {
     let centre = (rect.x + rect.width / 2.0, rect.y + rect.height / 2.0);
     let (dx, dy) = (to.0 - centre.0, to.1 - centre.1);

@@ -71,8 +71,8 @@ fn encode_png(pixels: &Pixmap) -> Result<Vec<u8>, png::EncodingError> {
     let mut encoder = png::Encoder::new(&mut encoded, pixels.width(), pixels.height());
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_compression(png::Compression::Default);
-    // Unfiltered patterns compress better: they repeat byte for byte, whereas filtered patterns do
-    // not.
+    // Unfiltered patterns compress better than filtered patterns, because only unfiltered patterns
+    // repeat byte for byte.
     encoder.set_filter(png::FilterType::NoFilter);
     let mut writer = encoder.write_header()?;
     writer.write_image_data(&bytes)?;
@@ -90,8 +90,8 @@ const POINTS_PER_PIXEL: f32 = 0.75;
 /// Renders a map as a tagged PDF (ISO 32000-1, 14.8) of one A4 page, portrait or landscape. A map
 /// that does not fit is scaled down.
 ///
-/// The text of the PDF can be searched. The PDF has a title, a language, and the description as
-/// text alternative.
+/// The text of the PDF can be searched. The PDF has a title, a language and a text alternative,
+/// which is the map's description.
 ///
 /// # Errors
 /// If the SVG cannot be parsed or converted. This is not known to happen for images that

@@ -19,8 +19,8 @@ const LEGEND_SIZE: f64 = 12.0;
 const SOURCE_SIZE: f64 = 10.0;
 /// The distance from the top of a line to its baseline, in font sizes.
 const ASCENT: f64 = 0.92;
-/// The height in CSS pixels of the strip with the scale bar and the north arrow, which is under the
-/// map.
+/// The height in CSS pixels of the strip below the map, which contains the scale bar and the north
+/// arrow.
 const SCALE_STRIP_HEIGHT: f64 = 34.0;
 /// The diameter of the marker, including its halo, in CSS pixels.
 pub(super) const MARKER_SIZE: f64 = 22.0;

@@ -9,7 +9,7 @@ use super::pmtiles::{ARCHIVE_BYTES_MAX, ArchiveError, TileArchive};
 use crate::domain::Layer;
 use crate::index::Index;
 
-/// The archive of a dataset that was built last.
+/// The most recently built archive of a dataset.
 #[derive(Debug, Default)]
 pub struct ArchiveCache {
     last: Mutex<Option<CachedArchive>>,

@@ -14,7 +14,8 @@ use super::planar_graph::{FaceLabels, LabelId, PlanarGraph};
 /// A chain of edges with the same areas on each side.
 #[derive(Debug, Clone)]
 pub(super) struct BoundaryArc {
-    /// The indices of the graph's points; a closed arc does not repeat its first point.
+    /// The points of the arc, as indices into the points of the graph; a closed arc does not repeat
+    /// its first point.
     pub(super) points: Vec<u32>,
     pub(super) label: LabelId,
     /// Whether the arc is a ring without a node.
@@ -131,7 +132,7 @@ impl IncidentEdges {
         IncidentEdges { starts, edges }
     }
 
-    /// Returns the indices of the edges that end in a point.
+    /// Returns the indices of the edges that are incident to a point.
     pub(super) fn edges_at(&self, point: u32) -> &[u32] {
         let point = point as usize;
         &self.edges[self.starts[point] as usize..self.starts[point + 1] as usize]

@@ -22,7 +22,7 @@ use super::pmtiles::ARCHIVE_ZOOM;
 use super::{ContentEncoding, TileCoord};
 use crate::dataset::manifest::sha256_hex;
 
-/// The highest zoom that is served: the address of a tile of a higher zoom could identify a house.
+/// The highest zoom that is served. The address of a tile of a higher zoom could identify a house.
 pub const BASEMAP_ZOOM_MAX: u8 = ARCHIVE_ZOOM;
 
 /// The length of the header (PMTiles 3, section 3).
@@ -50,7 +50,7 @@ pub enum BasemapError {
     #[error("not PMTiles version 3; `pmtiles convert` converts older versions")]
     UnsupportedVersion,
     /// The file is shorter than its header states, perhaps because copying was interrupted.
-    #[error("the file is truncated: it has {length} bytes of {expected}")]
+    #[error("the file is truncated: it has {length} of {expected} bytes")]
     Truncated {
         /// The length of the file, in bytes.
         length: u64,
@@ -336,8 +336,8 @@ impl From<PmtError> for BasemapError {
 struct PmtilesFile(Arc<File>);
 
 impl AsyncBackend for PmtilesFile {
-    /// Reads a part of the file. The version consists of the file's length and modification time:
-    /// if the version changes, the reader fails.
+    /// Reads a part of the file. The version consists of the file's length and modification time.
+    /// If the version changes, the reader fails.
     async fn read(&self, offset: u64, length: usize) -> PmtResult<BackendResponse> {
         if length > READ_BYTES_MAX {
             return Err(PmtError::InvalidEntry);

@@ -228,14 +228,14 @@ impl EncodedBody {
         encoded.clone()
     }
 
-    /// Returns an upper bound on the memory used, in bytes: no encoding is much larger than the
+    /// Returns an upper bound on the memory used, in bytes. No encoding is much larger than the
     /// uncompressed bytes.
     pub fn size_bytes(&self) -> usize {
         ContentEncoding::ALL.len() * (self.uncompressed().len() + 256)
     }
 }
 
-/// Returns half of the SHA-256 of a body, which is enough to distinguish bodies.
+/// Returns the first half of the SHA-256 digest of a body, which is enough to distinguish bodies.
 fn digest_of(bytes: &[u8]) -> String {
     sha256_hex(bytes)[..32].to_string()
 }
@@ -405,7 +405,7 @@ fn tiled_layer(
     TiledLayer::new(layer.as_str(), index.is_partition(layer), areas)
 }
 
-/// Locks a mutex even if it is poisoned: no critical section in this module can panic half-way
+/// Locks a mutex even if it is poisoned. No critical section in this module can panic half-way
 /// through a change.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -8,10 +8,10 @@
 //!    └──────────┘      to move, and areas that were adjacent remain adjacent.
 //! ```
 //!
-//! Each area is then closed along the boundary. As many edges enter each vertex as leave it, which
-//! determines the flow along the boundary up to a constant: the smallest flow is 0. If none of the
-//! area's edges meets the boundary, the size of the area shows whether the boundary is inside the
-//! area.
+//! Each area is then closed along the boundary. The number of edges that enter a vertex equals the
+//! number of edges that leave it. This determines the flow along the boundary up to a constant,
+//! which is chosen so that the smallest flow is 0. If none of the area's edges meets the boundary,
+//! the size of the area shows whether the boundary is inside the area.
 //!
 //! Rejected: clipping ring by ring (Sutherland–Hodgman), as earlier versions did. It leaves
 //! coincident edges along the boundary, and a clipped edge may pass a vertex near the boundary on

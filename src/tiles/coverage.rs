@@ -16,7 +16,7 @@ use super::grid::{IntCoord, cross_properly, doubled_area, intersection, sort_alo
 use super::planar_graph::{FaceLabels, GraphEdge, PlanarGraph, snap_round};
 use crate::domain::{Boundary, GridPolygon};
 
-/// The binary logarithm of the number of units around the Earth. A unit is 0.6 mm at the equator.
+/// The binary logarithm of the length of the equator in units. A unit is 0.6 mm at the equator.
 pub(super) const WORLD_BITS: u32 = 36;
 
 /// The maximum number of rounds of noding. Rounding an intersection may make other edges cross, but
@@ -118,8 +118,8 @@ pub(super) fn graph_on_grid(
     graph
 }
 
-/// Projects longitude and latitude to Web Mercator (EPSG:3857), in units of which 2^[`WORLD_BITS`]
-/// make up the length of the equator.
+/// Projects longitude and latitude to Web Mercator (EPSG:3857). The length of the equator is
+/// 2^[`WORLD_BITS`] units.
 pub(super) fn project((lon, lat): (f64, f64)) -> IntCoord {
     let east = lon / 360.0 + 0.5;
     let south = 0.5 - lat.to_radians().tan().asinh() / std::f64::consts::TAU;
@@ -129,8 +129,8 @@ pub(super) fn project((lon, lat): (f64, f64)) -> IntCoord {
     (to_units(east), to_units(south))
 }
 
-/// Returns the longitude and latitude of a point that is given in units of which 2^`bits` make up
-/// the length of the equator.
+/// Returns the longitude and latitude of a point in Web Mercator. The length of the equator is
+/// 2^`bits` units.
 pub(super) fn unproject((x, y): IntCoord, bits: u32) -> (f64, f64) {
     let units = (1_u64 << bits) as f64;
     let (east, south) = (x as f64 / units, y as f64 / units);

@@ -1,8 +1,8 @@
 //! Exact integer geometry: predicates, hot pixels, and a grid index of points.
 //!
 //! Every grid point has a *hot pixel* (Hobby 1999): the open square of side one step around it. A
-//! segment *hits* a pixel when at least one of its points is strictly inside. All predicates are
-//! exact.
+//! segment *hits* a pixel if at least one point of the segment is strictly inside the pixel. All
+//! predicates are exact.
 
 /// A position in whole units, x to the east and y to the south.
 ///

@@ -23,9 +23,11 @@
 //! Simplification moves a border by at most half a pixel, which is 4 units; rounding to units adds
 //! at most one unit.
 //!
-//! Rejected: simplifying ring by ring, which opens gaps along borders; rounding each vertex
-//! separately, which makes 12 of the 16 embedded communities invalid at z5; clipping rings by
-//! Sutherland–Hodgman, which leaves coincident edges along the sides of the tile.
+//! Rejected:
+//!
+//! - Simplifying ring by ring opens gaps along borders.
+//! - Rounding each vertex separately makes 12 of the 16 embedded communities invalid at z5.
+//! - Clipping rings by Sutherland–Hodgman leaves coincident edges along the sides of the tile.
 
 mod archive_cache;
 mod arcs;
@@ -75,8 +77,8 @@ pub const EXTENT: i64 = 1 << EXTENT_BITS;
 pub const BUFFER: i64 = 64;
 /// The highest zoom that is served.
 pub const ZOOM_MAX: u8 = 22;
-/// The version of the encoder. Increase it whenever the bytes of a tile change: it is part of the
-/// addresses of tiles that caches treat as immutable.
+/// The version of the encoder. Increase the version whenever the bytes of a tile change, because
+/// the version is part of the addresses of tiles that caches treat as immutable.
 pub const ENCODER_VERSION: u32 = 3;
 /// The maximum distance by which simplification moves a border, in units: half a CSS pixel, where a
 /// tile is 512 pixels across.

@@ -20,8 +20,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::grid::{IntCoord, PixelGrid, PointGrid, sort_along};
 
-/// The indices of the areas that an edge bounds, sorted. Each index has a flag: whether the area is
-/// on the left of the edge (y taken upwards).
+/// The indices of the areas that an edge bounds, sorted. Each index has a flag, which states
+/// whether the area is on the left of the edge (y taken upwards).
 pub(super) type Faces = Box<[(u32, bool)]>;
 
 /// The id of interned [`Faces`].
@@ -214,9 +214,9 @@ fn hot_pixel_hits(
     hits
 }
 
-/// For overlapping areas, retains the hits on points that belong to one of the edge's own areas,
-/// including points that an area gains because another edge of the area is routed through these
-/// points: otherwise that other edge could be routed across this edge.
+/// For overlapping areas, retains only the hits on points of the edge's own areas. These include
+/// points that an area gains because another edge of the area is routed through them; without such
+/// points, that other edge could be routed across this edge.
 fn retain_relevant_hits(
     hits: &mut Vec<(u32, u32)>,
     graph: &PlanarGraph,

@@ -42,8 +42,8 @@ pub(super) fn cancel_opposites(mut edges: Vec<DirectedEdge>) -> Vec<DirectedEdge
 
 /// Returns the polygons that the edges enclose.
 ///
-/// Edges must be sorted and meet only at their ends, and as many must enter each vertex as leave
-/// it.
+/// Edges must be sorted and meet only at their ends, and the number of edges that enter a vertex
+/// must equal the number of edges that leave it.
 pub(super) fn polygonize(edges: &[DirectedEdge]) -> Vec<IntPolygon> {
     let (mut exteriors, mut holes) = (Vec::new(), Vec::new());
     for ring in trace_rings(edges) {

@@ -356,7 +356,7 @@ fn remove_specks(
         .collect()
 }
 
-/// Returns whether the bounding box of an arc contains no vertices but its own.
+/// Returns whether the bounding box of an arc contains no vertices other than the arc's own.
 fn is_empty_inside(points: &[IntCoord], point_grid: &PointGrid, arc: &BoundaryArc) -> bool {
     let own: HashSet<u32> = arc.points.iter().copied().collect();
     let vertices = arc.points.iter().map(|&point| points[point as usize]);

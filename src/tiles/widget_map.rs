@@ -15,8 +15,8 @@ use super::{EXTENT_BITS, TiledLayer};
 /// 24 m wide in the middle of Great Britain.
 const MEASURING_ZOOM: u8 = 8;
 /// The minimum number of units on the longer side of the focus (the area, or the whole layer). Half
-/// a pixel of a tile is then at most 1/1,024 of that side: less than a pixel if the map is as wide
-/// as a column of text.
+/// a pixel of a tile is then at most 1/1,024 of that side, which is less than a pixel if the map is
+/// as wide as a column of text.
 const UNITS_MIN: i64 = 4_096;
 /// The ratio of the longer side of the focus to the margin: around an area, and around a whole
 /// layer.
@@ -133,7 +133,7 @@ fn union((min_a, max_a): IntBBox, (min_b, max_b): IntBBox) -> IntBBox {
     )
 }
 
-/// Returns the lowest zoom at which the longer side of a box has [`UNITS_MIN`] units.
+/// Returns the lowest zoom at which the longer side of a box is at least [`UNITS_MIN`] units long.
 fn zoom_for((min, max): IntBBox) -> u8 {
     let side = (max.0 - min.0).max(max.1 - min.1).max(1);
     let side_at = |zoom: u8| (i128::from(side) << zoom) >> MEASURING_ZOOM;

@@ -22,7 +22,7 @@ pub(super) const DETAIL_ZOOM: u8 = 16;
 /// pinch point may create another pinch point, but two rounds are enough for all real data so far.
 const PINCH_ROUNDS_MAX: usize = 4;
 
-/// A position in units of the zoom. There are at most 2^28 units around the Earth.
+/// A position in units of the zoom. The length of the equator is at most 2^28 units.
 pub(super) type ZoomCoord = (i32, i32);
 
 /// The areas of a layer at a zoom, in the order of the layer's [`CoverageTopology`].
@@ -200,6 +200,6 @@ fn arc_edges(arc: &BoundaryArc) -> impl Iterator<Item = (u32, u32)> {
 }
 
 fn to_zoom_coord((x, y): IntCoord) -> ZoomCoord {
-    let narrow = |value: i64| i32::try_from(value).expect("at most 2^28 units around the Earth");
+    let narrow = |value: i64| i32::try_from(value).expect("the equator is at most 2^28 units long");
     (narrow(x), narrow(y))
 }

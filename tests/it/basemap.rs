@@ -302,7 +302,7 @@ fn unusable_basemaps_are_rejected_with_the_reason() {
     };
     assert!(error().starts_with("No such file"), "{}", error());
     for (bytes, expected) in [
-        (&b""[..], "the file is truncated: it has 0 bytes of 127"),
+        (&b""[..], "the file is truncated: it has 0 of 127 bytes"),
         (
             b"SQLite format 3\0",
             "not a PMTiles file; `pmtiles convert` converts MBTiles",
@@ -313,7 +313,7 @@ fn unusable_basemaps_are_rejected_with_the_reason() {
         ),
         (
             b"PMTiles\x03",
-            "the file is truncated: it has 8 bytes of 127",
+            "the file is truncated: it has 8 of 127 bytes",
         ),
     ] {
         fs::write(&path, bytes).expect("written");
@@ -323,7 +323,7 @@ fn unusable_basemaps_are_rejected_with_the_reason() {
     let complete = fs::read(&path).expect("the basemap");
     fs::write(&path, &complete[..complete.len() - 1]).expect("written");
     let expected = format!(
-        "the file is truncated: it has {} bytes of {}",
+        "the file is truncated: it has {} of {} bytes",
         complete.len() - 1,
         complete.len()
     );

@@ -24,8 +24,8 @@
 //! - The ids of outward codes count from 1 in ascending order, so sectors are in ascending order
 //!   too. First rows never decrease from one sector to the next, including sectors without
 //!   postcodes. One more sector marks the end of the last sector.
-//! - Only in `ZZ99` may inward codes have letters that other inward codes may not have. `ZZ99` has
-//!   no id: its postcodes are in a separate list, `pseudo_postcodes`, and their rows come last,
+//! - Only inward codes after `ZZ99` may contain letters other than the 20 in `sector.rs`. `ZZ99`
+//!   has no id: its postcodes are in a separate list, `pseudo_postcodes`, and their rows come last,
 //!   because `ZZ99` is the last of all outward codes.
 //!
 //! The postcodes that start with an outward code, or with one or two characters of an inward code
@@ -35,9 +35,9 @@
 //! 1,743,449 rows of Code-Point Open in one random order, on two shared, busy cores whose timings
 //! vary by a factor of two. The directory takes 34 MB of memory (rows 28, `outcode_ids` 4, sectors
 //! 2), and 10 MB more for [`nearest`]. The first column is from `benches/postcodes.rs`, where each
-//! implementation looks up all postcodes in turn. The second is the best of several rounds in which
-//! the implementations alternate every 87,000 postcodes, so that their rows stay in the level 3
-//! cache:
+//! implementation looks up all postcodes in turn. The second column is the best of several rounds
+//! in which the implementations alternate every 87,000 postcodes, so that their rows stay in the
+//! level 3 cache:
 //!
 //! | | whole order | alternating |
 //! |---|---|---|
@@ -47,20 +47,22 @@
 //! | this directory, to the entry | 334 | 137–156 |
 //! | this directory, to the entry, in batches | 94 | 45–49 |
 //!
-//! Nearly all of the time is one read of the row from main memory; in a batch, many of these reads
-//! overlap. The ten nearest postcodes take 31 µs; ten completions of an outward code take 46 µs.
+//! Nearly all of the time is spent on one read of the row from main memory; in a batch, many of
+//! these reads overlap. The ten nearest postcodes take 31 µs; ten completions of an outward code
+//! take 46 µs.
 //!
 //! Rejected alternatives:
 //!
 //! - A cell of 8 bytes for each digit and first letter, with 26 bits for the last letter and no
-//!   sectors: this saves a source file, but takes 6 MB instead of 2 and so does not fit in the
-//!   level 2 cache. Look-ups are 15–30 % slower in batches, and equally fast one at a time.
+//!   sectors: this saves a source file, but the cells take 6 MB instead of 2 MB and so do not fit
+//!   in the level 2 cache. Look-ups are 15–30 % slower in batches, and equally fast if made one at
+//!   a time.
 //! - A dense table of rows for each outward code (estimated, not measured): this needs another read
 //!   from main memory before the row is read, and takes 23 MB.
-//! - Decoding entries when their fields are read rather than when they are found: 20 % faster one
-//!   at a time, but fields become methods, so it is not worth it.
-//! - Huge pages through the allocator's own setting: no difference on the machine where they were
-//!   tried.
+//! - Decoding entries when their fields are read rather than when they are found: look-ups made one
+//!   at a time are 20 % faster, but the fields would become methods, which is not worth the gain.
+//! - Huge pages through the allocator's own setting: look-ups were not faster on the machine where
+//!   this was tried.
 //!
 //! When you change the layout, check the order of rows, the bits in `row.rs` and `sector.rs`, and
 //! the proptests at the end, which compare every operation with a plain sorted list.
@@ -319,8 +321,8 @@ impl PostcodeDirectory {
     }
 
     /// Returns the sector of a postcode, and the index of its pair of letters. If the postcode is
-    /// not in the directory, the sector may be one without postcodes. For `ZZ99`, the sector never
-    /// has postcodes.
+    /// not in the directory, the sector may have no postcodes. For `ZZ99`, the sector never has
+    /// postcodes.
     fn sector_and_pair(&self, postcode: Postcode) -> (usize, usize) {
         let [.., digit, first, second] = postcode.pcd7();
         let id = self.outcode_ids[outcode_slot(outcode_of(postcode))];

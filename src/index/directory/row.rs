@@ -24,8 +24,8 @@ pub(super) struct PostcodeRow {
     bits: u64,
 }
 
-/// The number of statistical areas that fit in 21 bits; Great Britain has some 230,000 of the
-/// smallest.
+/// The number of statistical areas that fit in 21 bits; Great Britain has about 230,000 statistical
+/// areas of the smallest kind.
 pub(super) const STATISTICAL_AREAS_MAX: u32 = (1 << 21) - 1;
 
 const NO_POSITION: i32 = i32::MIN;

@@ -16,7 +16,7 @@ pub(super) const LETTER_PAIRS: usize = INWARD_LETTERS.len() * INWARD_LETTERS.len
 /// ```
 ///
 /// The row of a pair is the first row, plus the count in word 7 for the pair's word, plus the
-/// number of bits set below the pair's own bit. For any pair, the bits of only one word are
+/// number of bits set below the pair's own bit. For any pair, only the bits of one word are
 /// counted. Without word 7, the bits of up to seven words would have to be counted, and the
 /// baseline x86-64 instruction set, for which we build, has no instruction that counts bits.
 #[derive(Debug, Clone, Copy, Default)]

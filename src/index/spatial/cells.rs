@@ -20,39 +20,40 @@
 //!
 //! Invariants:
 //!
-//! - A point is in the areas that cover its cell's north-east corner, except that this is inverted
-//!   for each area whose edges are crossed an odd number of times ([`EdgeClip::is_crossed`]) by the
-//!   path from the point east to the cell's side, and up that side to the corner. The easternmost
+//! - An area that covers the north-east corner of a cell covers a point of the cell, and vice
+//!   versa, unless the path from the point east to the cell's side, and up that side to the corner,
+//!   crosses the area's edges an odd number of times ([`EdgeClip::is_crossed`]). The easternmost
 //!   corner of each row of the root is in no area. The areas that cover any other corner are
 //!   derived from those of a corner that is already known, by the same rule that answers look-ups.
 //! - An edge that neighbours share is stored once in a record, with a bit for each area that it
 //!   bounds.
-//! - A record has every edge that comes within a millimetre of its cell, so the edges near a
+//! - A record contains every edge that comes within a millimetre of its cell, so the edges near a
 //!   position are found in the cells around it.
 //! - Cells depend only on rings, so overlaps, holes, multiple parts and several versions of an area
 //!   need no special treatment. A ring that crosses itself contains the points around which it
 //!   winds an odd number of times; it does not cause a panic.
-//! - All squares of the root or a table that share a record refer to that record; no record is
-//!   stored twice.
+//! - If a cell consists of several squares of the root or of a table, all of these squares refer to
+//!   the same record. No record is stored twice.
 //!
 //! Each boundary of a record has a bit in its masks. If more than 32 boundaries have edges in a
 //! cell, a second record follows the first, and so on.
 //!
 //! Long edges side by side, such as the teeth of a comb, would create cells without limit: when a
-//! square is divided, each quarter has half of its edges, so the total number of edges doubles. A
-//! square is therefore *crowded* if it has many edges that division does not spread out: it stores
-//! the boundaries that cover all of the square and the boundaries that have edges in the square.
-//! For each boundary with edges in the square, a look-up tests all edges of that boundary
-//! ([`CrossingTree`]). The number of records and tables, and the size of the root, are also limited
-//! in proportion to the number of edges, which therefore bounds memory and build time, whatever the
-//! shape of the areas. No embedded layer has a crowded square.
+//! square is divided, each quarter contains half of the square's edges, so the total number of
+//! edges doubles. A square is therefore *crowded* if it has many edges that division does not
+//! spread out. A crowded square stores the boundaries that cover all of the square and the
+//! boundaries that have edges in the square. For each boundary with edges in the square, a look-up
+//! tests all edges of that boundary ([`CrossingTree`]). The number of records and tables, and the
+//! size of the root, are also limited in proportion to the number of edges. The number of edges
+//! therefore bounds memory and build time, whatever the shape of the areas. No embedded layer has a
+//! crowded square.
 //!
 //! A look-up of a random point spends most of its time on two or three cache misses, not on
 //! geometry. In a batch, the cache misses of several points overlap, without a prefetch
-//! instruction. Cells of 3 to 12 edges and roots of 8 to 128 squares per edge were measured: with
-//! 34,753 areas the differences are small; with 106 areas a root with four times as many squares is
-//! a quarter faster. Not tried: storing the ends of edges in 16 bits relative to the cell, which
-//! would take half the memory.
+//! instruction. Cells of 3 to 12 edges and roots of 8 to 128 squares per edge were measured. With
+//! 34,753 areas, the differences are small; with 106 areas, look-ups are a quarter faster if the
+//! root has four times as many squares. Not tried: storing the ends of edges in 16 bits relative to
+//! the cell, which would take half the memory.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -78,19 +79,20 @@ const RECORD_EDGES_MAX: usize = 6;
 /// Cells of 2^8 mm (26 cm) are not divided, because more than [`RECORD_EDGES_MAX`] edges may meet
 /// at a vertex.
 const CELL_BITS_MIN: u32 = 8;
-/// The root has about this many squares for each edge, within the following limits.
+/// The approximate number of squares in the root for each edge, within the following limits.
 const ROOT_CELLS_PER_EDGE: usize = 64;
 const ROOT_CELLS_MIN: usize = 1 << 8;
 const ROOT_CELLS_MAX: usize = 1 << 21;
-/// The limit on the number of edges that touch a square of the root, summed over all squares: this
-/// factor times the number of edges, but at least [`ROOT_TOUCHES_MIN`]. If the limit would be
-/// exceeded, the squares are made larger.
+/// The limit on the number of edges that touch a square of the root, summed over all squares, as a
+/// multiple of the number of edges. The limit is at least [`ROOT_TOUCHES_MIN`]. If the sum would
+/// exceed the limit, the squares are made larger.
 const ROOT_TOUCHES_PER_EDGE: usize = 16;
 const ROOT_TOUCHES_MIN: usize = 1 << 20;
 /// A square with at most this many edges is never crowded while the budget lasts.
 const UNCROWDED_EDGES_MAX: usize = 32;
-/// A square is divided if its quarters together have fewer than 7/4 of its edges. A line across a
-/// square touches two or three of its quarters, but each vertex of a border is in only one quarter.
+/// A square is divided if its quarters together have fewer than 7/4 times as many edges as the
+/// square. A line across a square touches two or three of its quarters, but each vertex of a border
+/// is in only one quarter.
 const DIVISION_RATIO_MAX: (usize, usize) = (7, 4);
 /// The budget of blocks for records and tables: the number of blocks for each edge, and a constant
 /// number of additional blocks. The embedded layers take 6 to 9 blocks for each edge.
@@ -135,8 +137,8 @@ struct CrowdedSquare {
 }
 
 /// The content of a square: a reference to a set of boundaries, to the table into which the square
-/// is divided, to the record from which the answer follows, or to a crowded square. Two bits are
-/// the kind, and the other bits are the index.
+/// is divided, to the record from which the answer follows, or to a crowded square. Two bits store
+/// the kind, and the other bits store the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct CellRef(u32);
 
@@ -150,10 +152,14 @@ enum CellKind {
 
 /// Half a cache line: either the head of a record or one of its edges.
 ///
-/// A head consists of the number of edges, and whether another record follows; the set of
-/// boundaries that cover all of the cell; the mask of the record's own boundaries that cover the
-/// corner; the number of its own boundaries, and the list of these boundaries. An edge consists of
-/// its two ends, its clip, and the mask of the boundaries that it bounds.
+/// A head consists of:
+///
+/// - the number of edges, and whether another record follows
+/// - the set of boundaries that cover all of the cell
+/// - the mask of the record's own boundaries that cover the corner
+/// - the number of the record's own boundaries, and the list of these boundaries
+///
+/// An edge consists of its two ends, its clip, and the mask of the boundaries that it bounds.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(32))]
 struct RecordBlock([i32; 8]);
@@ -779,8 +785,8 @@ impl EdgesBySquare {
             let rect = (low.map(|value| value - 1), high.map(|value| value + 1));
             let [_, rows] = extent.squares_in(rect);
             for row in rows {
-                // Only the part of the edge in the row is considered: a long edge touches few of
-                // the squares of its bounding box.
+                // Only the part of the edge in the row is considered, because a long edge touches
+                // few of the squares of its bounding box.
                 let (south, north) = extent.row_bounds(row);
                 let [columns, _] = extent.squares_in((
                     [edge.west_limit(south, north), rect.0[1]],

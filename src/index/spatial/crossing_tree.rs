@@ -196,7 +196,7 @@ fn compare_at_row(row: i32, a: &Edge, b: &Edge) -> Ordering {
     if (rough_a - rough_b).abs() > CLOSE_MM {
         return rough_a.total_cmp(&rough_b);
     }
-    // The easting of the edge multiplied by the edge's height, a product of at most 2^64; and the
+    // The easting of the edge multiplied by the edge's height (a product of at most 2^64), and the
     // height.
     let exact = |edge: &Edge| {
         let [[x1, y1], [x2, y2]] = [edge.low, edge.high].map(|end| end.map(i128::from));

@@ -1,7 +1,7 @@
 //! Measures the distance from a point to the edges of a boundary, with a tree of bounding boxes.
 //!
 //! Consecutive edges of a ring are close together, so eight such edges have a compact bounding box,
-//! and eight such boxes also have a compact bounding box: no sorting is needed.
+//! and eight such boxes also have a compact bounding box. No sorting is needed.
 //!
 //! ```text
 //!   boxes of level 2   ┌───────────────────────┐
@@ -15,8 +15,8 @@ use super::edge::{Edge, MmCoord};
 /// The number of edges in a box, and of boxes in a box of the next level.
 const FAN_OUT: usize = 8;
 
-/// The maximum number of edges for which there are no boxes: reading the boxes would cost more than
-/// measuring every edge.
+/// The maximum number of edges for which there are no boxes, because reading the boxes would cost
+/// more than measuring every edge.
 const LINEAR_SCAN_MAX: usize = 4 * FAN_OUT;
 
 /// The factor by which the distance to a box is multiplied, so that the product never exceeds the
@@ -66,7 +66,7 @@ impl EdgeTree {
     }
 
     /// Returns the squared distance in square millimetres from the point to the nearest edge that
-    /// is nearer than `within_2`, or `within_2` if no edge is.
+    /// is nearer than `within_2`, or `within_2` if no edge is nearer.
     pub(super) fn distance_2(&self, point: MmCoord, within_2: f64) -> f64 {
         match self.levels.len() {
             0 => nearest_by_scan(&self.edges, point, within_2),

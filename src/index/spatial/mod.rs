@@ -40,7 +40,7 @@ pub struct BoundaryIndex {
 }
 
 impl BoundaryIndex {
-    /// Builds the index of boundaries. Their rings need not be valid: a ring that crosses itself
+    /// Builds the index of boundaries. The rings need not be valid: a ring that crosses itself
     /// contains the points around which it winds an odd number of times.
     pub fn build(boundaries: Vec<Boundary>) -> BoundaryIndex {
         let edge_trees: Vec<EdgeTree> = boundaries
