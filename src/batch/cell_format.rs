@@ -83,7 +83,8 @@ impl CellFormat {
         }
     }
 
-    /// Writes a cell with several fixed words, none of which has characters that must be escaped.
+    /// Writes a cell with several fixed words, none of which contains characters that must be
+    /// escaped.
     pub(super) fn write_words<'t>(
         self,
         out: &mut Vec<u8>,

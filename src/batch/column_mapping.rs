@@ -8,7 +8,7 @@ use super::BatchError;
 pub enum ColumnRole {
     /// The postcode of the residence.
     Postcode,
-    /// The code of the practice with which the patient is registered.
+    /// The code of the practice at which the patient is registered.
     Practice,
     /// The longitude in degrees, WGS84.
     Longitude,

@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_shift_between_nodes_is_bilinear() {
-        // This is the worked example of the user guide: Caister water tower.
+        // This is the worked example in the user guide, Caister water tower.
         let (east, north) = GRID.shift(651_307.003_2, 313_255.686_0);
         assert!((east - 102.800_8).abs() < 1e-4, "{east}");
         assert!((north + 78.236_0).abs() < 1e-4, "{north}");

@@ -249,7 +249,7 @@ pub enum RegistrationReason {
     ClosedNoSuccessor,
     /// The successions lead back to a practice that was already visited.
     SuccessionCycle,
-    /// The practice belongs to no community of the dataset.
+    /// The practice belongs to no community in the dataset.
     OutsideCoverage,
 }
 
@@ -900,7 +900,7 @@ pub fn community_ids<'a>(
 }
 
 impl PracticeRegistration<'_> {
-    /// Returns whether the practice is known and belongs to no ICC of the dataset on the date.
+    /// Returns whether the practice is known and belongs to no ICC in the dataset on the date.
     pub fn is_outside_communities(&self) -> bool {
         let is_resolved = matches!(
             self.reason,
@@ -1546,7 +1546,7 @@ mod tests {
         let (home, away) = (Some("LA1 1AA"), Some("LA2 1AB"));
         assert_eq!(agreement(home, Some("A00001")), Agreement::Agree);
         assert_eq!(agreement(home, Some("A00002")), Agreement::Differ);
-        // The practice belongs to no community of the dataset.
+        // The practice belongs to no community in the dataset.
         assert_eq!(agreement(home, Some("A00006")), Agreement::Differ);
         assert_eq!(agreement(home, Some("A00005")), Agreement::ResidenceOnly);
         assert_eq!(agreement(home, Some("X99999")), Agreement::ResidenceOnly);

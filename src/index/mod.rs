@@ -312,7 +312,7 @@ impl Index {
             .collect()
     }
 
-    /// Returns the first day for which the dataset has data of the layer.
+    /// Returns the first day for which the dataset has data for the layer.
     pub fn first_data(&self, layer: Layer) -> Option<Date> {
         self.layer(layer).map(|layer| layer.first_data)
     }

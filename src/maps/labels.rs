@@ -23,7 +23,7 @@ const LEADER_LINE_MAX: f64 = 400.0;
 pub(super) struct LabelRequest<'a> {
     pub(super) name: &'a str,
     pub(super) mask: &'a AreaMask,
-    /// The point to label: the name or number is placed as near to this point as possible.
+    /// The point to label. The name or number is placed as near to this point as possible.
     pub(super) label_point: ImagePoint,
     pub(super) is_selected: bool,
     /// Whether the label may be a name; if not, it is a number.

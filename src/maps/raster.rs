@@ -185,7 +185,7 @@ impl AreaMask {
     /// Returns the centre of the largest square inside the area, an approximation of the pole of
     /// inaccessibility; `None` if the mask is empty.
     ///
-    /// If there are several such squares, the one nearest to the centroid is used.
+    /// If there are several such squares, the centre nearest to the centroid is returned.
     pub(super) fn pole_of_inaccessibility(&self) -> Option<ImagePoint> {
         let centroid = self.centroid()?;
         let side_max = self.columns.min(self.rows);

@@ -57,7 +57,7 @@ pub(super) fn assign_fills(areas: &[ProjectedArea]) -> Vec<usize> {
     assign_colours(&neighbours(areas), FILLS.len())
 }
 
-/// Returns, for each area, the areas with which it shares an edge.
+/// Returns the neighbours of each area: the areas that share an edge with it.
 fn neighbours(areas: &[ProjectedArea]) -> Vec<BTreeSet<usize>> {
     let bits = |(x, y): (f64, f64)| (x.to_bits(), y.to_bits());
     let mut areas_by_edge: HashMap<_, Vec<usize>> = HashMap::new();

@@ -183,7 +183,7 @@ pub(super) fn write(scene: &MapScene<'_>) -> MapImage {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "positive, and at most some tens of thousands"
+        reason = "positive, and at most a few tens of thousands"
     )]
     let height = height as u32;
     MapImage {

@@ -177,8 +177,9 @@ fn node_crossings(graph: PlanarGraph, labels: &mut FaceLabels) -> PlanarGraph {
     graph
 }
 
-/// Returns the crossings of edges that must not cross. Each crossing has an entry for each of its
-/// two edges, with the index of the edge and the intersection. The entries are in order.
+/// Returns the crossings of edges that must not cross. The result has two entries for each
+/// crossing, one for each edge, with the index of the edge and the intersection. The entries are in
+/// order.
 fn find_crossings(graph: &PlanarGraph, labels: &FaceLabels) -> Vec<(usize, IntCoord)> {
     let ends = |edge: &GraphEdge| {
         (

@@ -1,8 +1,8 @@
 //! Exact integer geometry: predicates, hot pixels, and a grid index of points.
 //!
-//! Every grid point has a *hot pixel* (Hobby 1999): the open square of side one step around it. A
-//! segment *hits* a pixel if at least one point of the segment is strictly inside the pixel. All
-//! predicates are exact.
+//! Every grid point has a *hot pixel* (Hobby 1999): the open square around the point whose sides
+//! are one step long. A segment *hits* a pixel if at least one point of the segment is strictly
+//! inside the pixel. All predicates are exact.
 
 /// A position in whole units, x to the east and y to the south.
 ///
@@ -30,7 +30,7 @@ pub(super) fn doubled_area(ring: &[IntCoord]) -> i128 {
         .sum()
 }
 
-/// Returns whether two segments cross in a single point that is an end of neither.
+/// Returns whether two segments cross in a single point that is not an end of either segment.
 pub(super) fn cross_properly((a, b): (IntCoord, IntCoord), (c, d): (IntCoord, IntCoord)) -> bool {
     let have_opposite_signs = |p: i128, q: i128| (p < 0 && q > 0) || (p > 0 && q < 0);
     have_opposite_signs(cross(a, b, c), cross(a, b, d))

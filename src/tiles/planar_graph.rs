@@ -67,7 +67,8 @@ impl FaceLabels {
         self.intern(reversed)
     }
 
-    /// Returns, for each of `area_count` areas, the areas with which it shares an edge.
+    /// Returns the neighbours of each area: the areas that share an edge with it. `area_count` is
+    /// the number of areas.
     pub(super) fn neighbours(&self, area_count: usize) -> Vec<BTreeSet<usize>> {
         let mut neighbours = vec![BTreeSet::new(); area_count];
         for faces in &self.faces {

@@ -1,7 +1,7 @@
 //! Decodes an Arrow stream (IPC) within limits. A stream states the lengths of messages, buffers
 //! and decompressed buffers, and the numbers of rows. `arrow-ipc` allocates memory according to
-//! these numbers, so this module first checks each of them against the limits and against the
-//! number of bytes received. It also decompresses the buffers itself, so that `arrow-ipc` gets an
+//! these numbers, so this module first checks each number against the limits and against the number
+//! of bytes received. It also decompresses the buffers itself, so that `arrow-ipc` gets an
 //! uncompressed message.
 
 use std::collections::HashMap;

@@ -36,8 +36,8 @@ use crate::batch::input_format::BatchFormat;
 use crate::batch::limits::{DecodeLimits, ReceivedBytes};
 use crate::batch::pipeline::{BlockSource, OutputSink};
 
-/// The key of Spark's own copy of the schema. Spark prefers the copy to the schema of the file, so
-/// the copy would hide the output columns.
+/// The key of Spark's own copy of the schema. Spark prefers this copy to the file's schema, so the
+/// copy would hide the output columns.
 const SPARK_ROW_METADATA_KEY: &str = "org.apache.spark.sql.parquet.row.metadata";
 
 /// The maximum number of rows that are decoded together, and their maximum size in bytes.

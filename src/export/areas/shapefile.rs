@@ -79,7 +79,7 @@ fn to_polygon(boundary: &Boundary) -> Polygon {
     Polygon::with_rings(rings.collect())
 }
 
-/// The names of the columns, each of at most ten characters.
+/// The names of the columns. A name in a .dbf has at most ten characters.
 const COLUMNS: [&str; 8] = [
     "id",
     "name",

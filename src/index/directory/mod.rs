@@ -183,7 +183,7 @@ impl PostcodeDirectory {
         row.or_else(|| self.find_pseudo_row(postcode))
     }
 
-    /// Returns the row of each of at most [`BATCH_SIZE`] postcodes.
+    /// Returns the row of each postcode in a batch of at most [`BATCH_SIZE`] postcodes.
     ///
     /// Each stage handles the whole batch, so that the processor waits for many reads at the same
     /// time and not for one after another.

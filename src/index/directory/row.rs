@@ -11,7 +11,7 @@ use crate::domain::{BritishGrid, PositionalQuality, Postcode, PostcodeEntry, Yea
 ///                1  large user
 ///                1  live
 ///               17  introduced: the month as a number, 0 if unknown
-///               17  terminated, likewise
+///               17  terminated: the month as a number, 0 if unknown
 ///               21  statistical area: its row plus 1, 0 if unknown
 /// ```
 ///

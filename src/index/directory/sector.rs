@@ -12,7 +12,7 @@ pub(super) const LETTER_PAIRS: usize = INWARD_LETTERS.len() * INWARD_LETTERS.len
 /// ```text
 ///  word 0 … 5   384 bits, AA the lowest
 ///  word 6        16 more bits, 16 unused, and the row of the first postcode in 32
-///  word 7         9 bits for each of the words 0 … 6: the bits set in all words before it
+///  word 7         9 bits for each word 0 … 6: the number of bits set in the words before it
 /// ```
 ///
 /// The row of a pair is the first row, plus the count in word 7 for the pair's word, plus the

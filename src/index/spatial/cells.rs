@@ -20,11 +20,12 @@
 //!
 //! Invariants:
 //!
-//! - An area that covers the north-east corner of a cell covers a point of the cell, and vice
-//!   versa, unless the path from the point east to the cell's side, and up that side to the corner,
-//!   crosses the area's edges an odd number of times ([`EdgeClip::is_crossed`]). The easternmost
-//!   corner of each row of the root is in no area. The areas that cover any other corner are
-//!   derived from those of a corner that is already known, by the same rule that answers look-ups.
+//! - If the path from a point east to the side of its cell, and up that side to the north-east
+//!   corner, crosses the edges of an area an even number of times ([`EdgeClip::is_crossed`]), the
+//!   area covers both the point and the corner, or neither. If the number is odd, the area covers
+//!   exactly one of the two. The easternmost corner of each row of the root is in no area. The
+//!   areas that cover any other corner are derived from those of a corner that is already known, by
+//!   the same rule that answers look-ups.
 //! - An edge that neighbours share is stored once in a record, with a bit for each area that it
 //!   bounds.
 //! - A record contains every edge that comes within a millimetre of its cell, so the edges near a
