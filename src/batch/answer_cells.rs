@@ -102,8 +102,8 @@ pub(super) struct RegistrationCells {
     pub(super) is_outside_communities: bool,
     /// The id and the name of each Integrated Care Community.
     pub(super) iccs: Vec<(String, String)>,
-    /// Whether the practice belongs to a community, whose groups then take precedence over those of
-    /// the residence.
+    /// Whether the practice belongs to a community. If so, the groups of that community take
+    /// precedence over the groups of the residence.
     pub(super) has_community: bool,
     pub(super) closes_on: bool,
     /// The postcodes of the practice's premises, sorted.
@@ -132,7 +132,7 @@ pub(super) enum RowLocation {
     Postcode(Result<Postcode, InvalidPostcode>),
     /// The coordinates, or the code of the error in the coordinates.
     Position(Result<Locator, &'static str>),
-    /// The row has no location: only the registration is looked up.
+    /// The row has no location, so only the registration is looked up.
     Absent,
 }
 

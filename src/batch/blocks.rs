@@ -34,8 +34,8 @@ pub(super) enum RowSyntax {
     Lines,
 }
 
-/// The approximate size of a block: small enough for the processor's cache, and large enough that
-/// the cost of synchronisation is negligible.
+/// The approximate size of a block in bytes. It is small enough for the processor's cache, and
+/// large enough that the cost of synchronisation is negligible.
 pub(super) const BLOCK_BYTES: usize = 256 << 10;
 /// The maximum length of a row in bytes. A longer row indicates an unclosed quotation mark, or a
 /// file that is not a table.

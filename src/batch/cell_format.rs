@@ -192,8 +192,9 @@ pub(crate) fn escape_formula(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Returns whether a spreadsheet may run the text as a formula: its first character, ignoring
-/// spaces and quotation marks, is `=`, `+`, `-`, `@`, a tab, a carriage return or NUL.
+/// Returns whether a spreadsheet may run the text as a formula. That is the case if its first
+/// character, ignoring spaces and quotation marks, is `=`, `+`, `-`, `@`, a tab, a carriage return
+/// or NUL.
 pub(super) fn is_formula(text: &[u8]) -> bool {
     let first = text
         .iter()

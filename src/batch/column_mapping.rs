@@ -3,7 +3,7 @@
 
 use super::BatchError;
 
-/// The role of an input column: what its values are.
+/// The role of an input column, which determines the meaning of its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnRole {
     /// The postcode of the residence.

@@ -11,7 +11,7 @@ pub enum OutputColumn {
     Status,
     /// Whether the residence and the registration agree.
     Agreement,
-    /// The resilience groups of the registration, otherwise those of the residence.
+    /// The resilience groups of the registration or, if it has no ICC, those of the residence.
     Groups(AreaText),
     /// Why a result is missing.
     Reason,

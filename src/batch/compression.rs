@@ -96,8 +96,8 @@ enum StreamDecoder<R: Read> {
 }
 
 impl<R: Read> Decompressor<R> {
-    /// Decompresses `inner`. Zstandard windows of up to 2^`zstd_window_log` bytes are accepted:
-    /// each frame states the size of the window that the decoder must allocate.
+    /// Decompresses `inner`. Zstandard windows of up to 2^`zstd_window_log` bytes are accepted.
+    /// Each frame states the size of the window that the decoder must allocate.
     pub(super) fn new(
         compression: Compression,
         inner: R,

@@ -369,7 +369,7 @@ fn detect_csv_header(text: &[u8], request: &BatchRequest) -> Result<InputHeader,
         Some(best) => Delimiter::CANDIDATES
             .iter()
             .position(|delimiter| *delimiter == best),
-        // No delimiter is valid: the error of the most likely delimiter is returned.
+        // No delimiter is valid, so the error for the most likely delimiter is returned.
         None => (0..candidates.len())
             .rev()
             .max_by_key(|&index| candidates[index].0),

@@ -33,7 +33,7 @@ pub(super) enum RowSegment {
     Residence(usize),
     /// The registration run with this index.
     Registration(usize),
-    /// The registration run if the practice belongs to a community, otherwise the residence run.
+    /// The registration run if the practice belongs to a community; if not, the residence run.
     Groups {
         residence: usize,
         registration: usize,

@@ -82,7 +82,7 @@ impl DecodeLimits {
     };
 
     /// The limits for the command line, derived from the memory that is now available to this
-    /// process: the received, decompressed and answered forms of a record batch together take at
+    /// process. The received, decompressed and answered forms of a record batch together take at
     /// most three quarters of that memory. If the available memory is not known, 4 GiB is assumed.
     pub fn for_this_machine() -> DecodeLimits {
         DecodeLimits::for_memory(memory::available_memory_bytes(Path::new("/")).unwrap_or(4 << 30))

@@ -10,7 +10,7 @@
 //!
 //! Rows are text (CSV, TSV, NDJSON) or columnar (Parquet, Arrow; see `columnar`).
 //!
-//! Nothing in this module opens a file: input is any [`std::io::Read`] and output any
+//! Nothing in this module opens a file. The input is any [`std::io::Read`] and the output any
 //! [`std::io::Write`], so a file, a pipe and a connection produce the same output. Memory use
 //! depends on the number of threads, not on the number of rows. The output bytes do not depend on
 //! the number of threads.

@@ -55,7 +55,7 @@ pub(super) fn append_members(out: &mut Vec<u8>, line: &[u8], members: impl FnOnc
 type FoundMembers = Vec<(usize, JsonText)>;
 
 /// The text of a string or a number, or an empty text for null. Arrays and objects are rejected at
-/// their first byte: as parsed values, they would take many times the memory of the line.
+/// their first byte, because parsed values would take many times the memory of the line.
 struct JsonText(String);
 
 impl<'de> Deserialize<'de> for JsonText {

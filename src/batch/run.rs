@@ -17,7 +17,8 @@ use super::worker::{BatchContext, BatchWorker};
 use super::{BatchError, BatchRequest, columnar};
 use crate::index::Index;
 
-/// Runs a batch: writes every input row with the output columns appended, in the same order.
+/// Runs a batch: writes the input rows in their original order, each with the output columns
+/// appended.
 ///
 /// Exactly `threads` threads run. Each thread takes the next block of whole rows, answers the
 /// block, and writes the output rows when those of all earlier blocks are written. If the output is
@@ -25,7 +26,8 @@ use crate::index::Index;
 /// per thread is in memory.
 ///
 /// # Errors
-/// If reading the input or writing the output fails. The output written until then is incomplete.
+/// If reading the input or writing the output fails. The output that was written before the error
+/// is incomplete.
 pub fn run<R: Read + Send, W: Write + Send>(
     index: &Index,
     input: BatchInput<R>,

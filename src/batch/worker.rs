@@ -124,8 +124,8 @@ struct RecentPractice {
     id: u32,
 }
 
-/// The number of slots for recently used practices: enough for the practices at which the patients
-/// of a whole region are registered.
+/// The number of slots for recently used practices, which is enough for the practices at which the
+/// patients of a whole region are registered.
 const PRACTICE_CACHE_SIZE: usize = 1 << PRACTICE_CACHE_BITS;
 const PRACTICE_CACHE_BITS: u32 = 10;
 /// The length of the longest practice spelling that is cached.

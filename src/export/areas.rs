@@ -186,7 +186,7 @@ fn add_layer(
         .layers
         .iter()
         .find(|entry| entry.id == layer.as_str());
-    // This is the dataset's date, not today's, so that the same dataset always produces the same
+    // The date is the dataset's, not today's, so that the same dataset always produces the same
     // bytes.
     database.execute(
         "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change, srs_id)

@@ -3,8 +3,9 @@
 //! Ordnance Survey's *Transformations and OSGM15 user guide* (v1.3, 2020), chapter 3, specifies the
 //! conversion in both directions. `data/ostn15/README.md` describes the file.
 //!
-//! All positions here are eastings and northings in metres on the National Grid projection. The
-//! coordinates of the nodes are ETRS89 coordinates, projected from the GRS80 ellipsoid.
+//! All positions in this module are eastings and northings in metres on the National Grid
+//! projection. The coordinates of the nodes are ETRS89 coordinates, projected from the GRS80
+//! ellipsoid.
 
 use std::{
     io::{self, Read},

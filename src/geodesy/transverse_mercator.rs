@@ -8,15 +8,17 @@
 //!
 //! OS's truncated series are used deliberately. An exact projection (Krüger's series to n⁵) differs
 //! from them by less than 0.1 mm over most of Great Britain, but by 0.9 mm in the forward direction
-//! and 5.7 mm in the inverse at St Kilda, where it does not agree with the published test points.
-//! For the same reason [`unproject`] inverts [`project`] to 1 mm only east of 120 km, to 2 mm in
-//! the Outer Hebrides, to 5 mm at St Kilda and to 11 mm in the empty north-western corner of the
-//! grid.
+//! and 5.7 mm in the inverse at St Kilda, where the exact projection does not agree with the
+//! published test points. For the same reason [`unproject`] inverts [`project`] to 1 mm only east
+//! of 120 km, to 2 mm in the Outer Hebrides, to 5 mm at St Kilda and to 11 mm in the empty
+//! north-western corner of the grid.
 //!
-//! Three rearrangements make the projection faster without changing the result: products of sines
-//! and cosines in the meridian arc are written as sines of multiples of the latitude, powers of the
-//! longitude are combined with those of cos φ, and the footpoint latitude comes from the reverted
-//! series of the arc instead of an iteration.
+//! Three rearrangements make the projection faster without changing the result:
+//!
+//! - Products of sines and cosines in the meridian arc are written as sines of multiples of the
+//!   latitude.
+//! - Powers of the longitude are combined with those of cos φ.
+//! - The footpoint latitude comes from the reverted series of the arc instead of an iteration.
 
 /// Semi-axes of GRS80 in metres, as OS rounds them.
 const SEMI_MAJOR_M: f64 = 6_378_137.0;

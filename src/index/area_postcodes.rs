@@ -63,7 +63,7 @@ struct CandidateArea<'i> {
     layer: &'i LayerIndex,
     /// The area's ordinal in its layer.
     ordinal: u32,
-    /// For each statistical area, by row: whether it is assigned to the area.
+    /// Whether each statistical area is assigned to the area, by the row of the statistical area.
     contains_statistical_area: Vec<bool>,
     /// The bounding box of the area's own boundaries, buffered by the layer's snap distance.
     own_bbox: Option<GridBBox>,
@@ -81,7 +81,8 @@ struct GridBBox {
 
 impl Index {
     /// Returns the postcodes that are in an area or group on a day according to [`Index::locate`],
-    /// in ascending order: at most `limit` postcodes and, if `after` is given, only those after it.
+    /// in ascending order. At most `limit` postcodes are returned and, if `after` is given, only
+    /// postcodes after `after`.
     pub fn postcodes_in(
         &self,
         (layer, id): (Layer, &str),

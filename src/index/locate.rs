@@ -53,7 +53,7 @@ pub struct LocateAnswer<'i> {
     pub agreement: Agreement,
     /// Remarks on the answer.
     pub notes: Vec<AnswerNote>,
-    /// The nearest ICC, if the position is in no area; otherwise empty.
+    /// The nearest ICC if the position is in no area; empty if the position is in an area.
     pub nearest: Vec<(Layer, NearbyArea<'i>)>,
     /// The day for which the query was answered.
     pub as_of: Date,
@@ -72,7 +72,7 @@ pub struct Location {
     pub is_terminated: bool,
 }
 
-/// Prints only the status: the rest reveals the query, which must not reach a log.
+/// Prints only the status, because the other fields reveal the query, which must not reach a log.
 impl fmt::Debug for LocateAnswer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocateAnswer")
@@ -108,7 +108,7 @@ impl Location {
 pub enum LayerResult<'i> {
     /// The areas; an empty list means that no area was found.
     Areas(Vec<AreaMatch<'i>>),
-    /// The practices whose area includes the position, those with the largest share first.
+    /// The practices whose area includes the position, the practice with the largest share first.
     Practices(Vec<PracticeMatch<'i>>),
     /// The groups, those of the smallest member areas first.
     Groups(Vec<GroupMatch<'i>>),
@@ -595,8 +595,8 @@ impl Index {
             Some(index) if covering.contains(&index) => layer
                 .boundary_index
                 .distance_to_edge_m(index, resolved.position),
-            // The boundary does not cover the position: the match is based on the directory or on
-            // the nearest boundary.
+            // The boundary does not cover the position, because the match is based on the directory
+            // or on the nearest boundary.
             _ => 0.0,
         };
         let is_inside = distance_m >= self.tolerance_m && !resolved.is_coarse;
@@ -1232,8 +1232,8 @@ mod tests {
         let certainty = |east| proximity_of(&grid_query(east, 5.0), Layer::Icc).0;
         assert_eq!(certainty(9.9), Certainty::Inside);
         assert_eq!(certainty(9.900_001), Certainty::NearBoundary);
-        // Near a border, the directory may assign a postcode to the area on the other side. The
-        // area that covers the position is then an alternative at distance 0.
+        // Near a border, the directory may assign a postcode to the area on the other side. In that
+        // case, the area that covers the position is an alternative at distance 0.
         let mut dataset = dataset();
         dataset.postcodes[7].position = Some(km(9.99, 9.0));
         let index = build(dataset);
@@ -1435,7 +1435,7 @@ mod tests {
         };
         assert_eq!(groups(&without_member, "A00002"), ["no source"]);
         assert_eq!(groups(&index(), "A00002"), ["none named by the source"]);
-        // If the practice belongs to no area, it has no groups; its groups are not unknown.
+        // A practice that belongs to no area has no groups, so its groups are known.
         assert_eq!(groups(&without_member, "A00006"), [""; 0]);
     }
 

@@ -12,7 +12,8 @@ use crate::domain::{GroupMember, Layer, Membership};
 /// Memberships by member.
 #[derive(Debug)]
 pub(super) struct MembershipIndex {
-    /// Sorted by member, then by the group's layer; otherwise in the source's order.
+    /// Sorted by member, then by the group's layer; entries that are equal in both are in the
+    /// source's order.
     entries: Vec<MembershipEntry>,
     /// The range of entries of each practice, by row.
     by_practice: Vec<Range<usize>>,

@@ -448,9 +448,9 @@ impl Index {
     }
 
     /// Returns the practices active on the day whose premises are nearest to a point, each with its
-    /// nearest premises and the distance to these premises in metres on the grid: the nearest
-    /// first, equal distances in order of code. At most `limit` practices are returned, all within
-    /// [`NEAREST_RADIUS_M`].
+    /// nearest premises and the distance to these premises in metres on the grid. The nearest
+    /// practice comes first; practices at equal distances are in order of code. At most `limit`
+    /// practices are returned, all within [`NEAREST_RADIUS_M`].
     ///
     /// The distance to every premises is measured, which takes O(n) time.
     pub fn nearest_practices(

@@ -26,7 +26,7 @@ pub(super) struct LabelRequest<'a> {
     /// The point to label. The name or number is placed as near to this point as possible.
     pub(super) label_point: ImagePoint,
     pub(super) is_selected: bool,
-    /// Whether the label may be a name; if not, it is a number.
+    /// Whether the label may be a name; if not, the label is a number.
     pub(super) may_be_named: bool,
 }
 

@@ -108,7 +108,7 @@ pub fn draw(index: &Index, cache: &TileCache, request: &MapRequest) -> Option<Ma
 /// Draws a map with a marker, and extends the map to include the marker.
 ///
 /// The marker is not part of [`MapRequest`], because a request may be used as a cache key, and the
-/// marker may be somebody's home.
+/// marker may be at a person's home.
 pub(crate) fn draw_with_marker(
     index: &Index,
     cache: &TileCache,
@@ -203,7 +203,7 @@ fn label_areas(
                 mask: &area.mask,
                 label_point: area.label_point(),
                 is_selected,
-                // Where areas overlap, it would be unclear to which area a name belongs.
+                // Where areas overlap, readers could not see to which area a name belongs.
                 may_be_named: options.is_partition || is_selected,
             }
         })

@@ -62,8 +62,8 @@ pub(super) struct AreaMask {
     y: f64,
     columns: usize,
     rows: usize,
-    /// A summed-area table: how many cells of the area are above and to the left of each cell
-    /// corner, row by row.
+    /// A summed-area table: for each cell corner, row by row, the number of cells of the area that
+    /// are above and to the left of the corner.
     sums: Vec<u32>,
 }
 

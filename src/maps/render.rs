@@ -58,7 +58,7 @@ pub fn png(image: &MapImage, scale: u32) -> Result<Vec<u8>, RenderError> {
     encode_png(&pixels).map_err(|error| RenderError::Png(error.to_string()))
 }
 
-/// Encodes pixels as PNG without an alpha channel: the page is opaque.
+/// Encodes pixels as PNG without an alpha channel, because the page is opaque.
 ///
 /// A map of the embedded communities, 800 pixels wide, takes a fifth of the bytes that
 /// `Pixmap::encode_png` would write.

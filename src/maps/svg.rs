@@ -200,8 +200,8 @@ impl MapScene<'_> {
         self.request.area.as_deref() == Some(area.id.as_str())
     }
 
-    /// Returns whether the area has a pattern: either the area is selected, or no area is selected
-    /// and the layer is a partition.
+    /// Returns whether the area has a pattern. The area has a pattern if it is selected, or if no
+    /// area is selected and the layer is a partition.
     fn is_patterned(&self, area: &ProjectedArea) -> bool {
         match self.request.area {
             Some(_) => self.is_selected(area),

@@ -206,7 +206,7 @@ mod tests {
         let hole: &[IntCoord] = &[(3, 3), (3, 6), (6, 6), (6, 3)];
         let mut labels = FaceLabels::new(true);
         let mut graph = graph_of(&[island, outer], &mut labels);
-        // The enclave and the hole have the same ring in opposite directions.
+        // The enclave and the hole share a ring, which has opposite directions in the two areas.
         let enclave: Vec<IntCoord> = hole.iter().rev().copied().collect();
         for (area, ring) in [(1, hole), (2, &enclave[..])] {
             let label = labels.intern(Box::new([(area, true)]));

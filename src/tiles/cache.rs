@@ -30,7 +30,7 @@ use crate::domain::Layer;
 use crate::index::Index;
 
 /// The highest zoom whose tiles are cached; such a tile is 1.4 km across in the north of England.
-/// The address of a tile of a higher zoom may reveal where somebody lives, and must not be stored.
+/// The address of a tile of a higher zoom may reveal where a person lives, and must not be stored.
 pub const CACHED_ZOOM_MAX: u8 = 14;
 
 /// The limit on the cached tiles of one dataset in all encodings, in bytes.

@@ -71,8 +71,8 @@ pub(super) fn clip(level: &ZoomLevel, rect: ClipRect, factor: i64) -> Vec<(usize
         .collect();
     let all_offsets = rect.perimeter_offsets(edges.iter().flatten());
     for ((index, rings), edges) in crossing.into_iter().zip(edges) {
-        // In a partition, a neighbour's vertex is a vertex of this area too; if areas overlap, it
-        // need not be.
+        // In a partition, a neighbour's vertex is also a vertex of this area. If areas overlap,
+        // that need not be the case.
         let offsets = if level.is_partition {
             all_offsets.clone()
         } else {

@@ -2,10 +2,10 @@
 //! noded and then projected.
 //!
 //! Edges are shared where areas coincide to the millimetre on the British National Grid; a vertex
-//! of one area on another's edge becomes a vertex of both. The vertices are projected only after
-//! that, because a line that is straight on one grid is curved on another grid, and deviates by 16
-//! mm in the middle of a kilometre. A border with different vertices on its two sides would
-//! therefore come apart.
+//! of one area that is on an edge of another area becomes a vertex of both areas. The vertices are
+//! projected only after the edges are shared, because a line that is straight in one projection is
+//! curved in another. The deviation in the middle of a line of a kilometre is 16 mm. A border with
+//! different vertices on its two sides would therefore come apart.
 //!
 //! Where the edges of areas cross, which does not happen in a valid partition, the edges are noded
 //! at the intersections.

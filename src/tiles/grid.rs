@@ -1,7 +1,7 @@
 //! Exact integer geometry: predicates, hot pixels, and a grid index of points.
 //!
-//! Every grid point has a *hot pixel* (Hobby 1999): the open square around the point whose sides
-//! are one step long. A segment *hits* a pixel if at least one point of the segment is strictly
+//! Every grid point has a *hot pixel* (Hobby 1999): the open square around the grid point, with
+//! sides of one step. A segment *hits* a pixel if at least one point of the segment is strictly
 //! inside the pixel. All predicates are exact.
 
 /// A position in whole units, x to the east and y to the south.

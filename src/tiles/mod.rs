@@ -301,7 +301,7 @@ fn write_attributes(
     feature.tag("id", attributes.id.as_str())?;
     feature.tag("name", attributes.name.as_str())?;
     feature.tag("provenance", attributes.provenance.as_str())?;
-    // This attribute is for styles. Natural Earth uses the same name.
+    // This attribute is for styles. Its name is the one that Natural Earth uses.
     feature.tag("mapcolor7", attributes.colour)?;
     Ok(())
 }

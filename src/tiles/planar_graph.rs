@@ -118,9 +118,9 @@ pub(super) struct PlanarGraph {
     pub(super) edges: Vec<GraphEdge>,
 }
 
-/// An edge that has not been merged with other edges between the same points: the lower point
-/// index, the higher point index, the label, and whether the label is for the direction from the
-/// higher to the lower index.
+/// An edge that has not been merged with other edges between the same points. The fields are the
+/// lower point index, the higher point index, the label, and whether the label is for the direction
+/// from the higher index to the lower index.
 pub(super) type RawEdge = (u32, u32, LabelId, bool);
 
 /// Snap rounds a graph to multiples of `step`; the result is in steps.

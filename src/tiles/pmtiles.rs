@@ -43,8 +43,8 @@ pub struct ArchiveStats {
 
 /// Writes the tiles of layers on a date, from zoom 0 to `zoom_max`, to a PMTiles archive.
 ///
-/// The tiles are compressed with gzip, in the order of their ids (clustered), and byte for byte the
-/// same as those that the service returns.
+/// The tiles are compressed with gzip and are in the order of their ids (clustered). Each tile is
+/// identical, byte for byte, to the tile that the service returns.
 ///
 /// # Errors
 /// If the file cannot be written, or a tile cannot be encoded.

@@ -1,10 +1,10 @@
 //! Polygonization: assembles polygons from directed edges, as JTS's `Polygonizer` does.
 //!
 //! Edges have the area on their left (y taken upwards). If several edges leave a vertex, the ring
-//! continues along the first edge clockwise from the edge by which it arrived, so that it follows
-//! the same corner of the area. A ring is closed as soon as it passes a vertex twice. Rings
-//! therefore touch only in single vertices and never cross. Rings with positive area are exteriors,
-//! and the other rings are holes (OGC Simple Features, 6.1.11).
+//! continues along the first edge clockwise from the edge by which the ring arrived, so that the
+//! ring follows the same corner of the area. A ring is closed as soon as it passes a vertex twice.
+//! Rings therefore touch only in single vertices and never cross. Rings with positive area are
+//! exteriors, and the other rings are holes (OGC Simple Features, 6.1.11).
 //!
 //! ```text
 //!   ┌────┐          a hole that touches its exterior is a hole,

@@ -14,9 +14,11 @@
 //! Therefore only vertices need testing, and each vertex stays at least half a unit away from every
 //! edge that does not end in that vertex, as in the graph from [`super::planar_graph`].
 //!
-//! Rejected: Douglas–Peucker, which retains a whole span of vertices if a single vertex is in the
-//! way, and so retains more vertices; Visvalingam–Whyatt, which orders vertices by area and so does
-//! not bound how far a border moves.
+//! Rejected:
+//!
+//! - Douglas–Peucker retains a whole span of vertices if a single vertex is in the way, and so
+//!   retains more vertices.
+//! - Visvalingam–Whyatt orders vertices by area and so does not bound how far a border moves.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -32,7 +34,7 @@ struct ArcVertex {
     arc: u32,
     previous: u32,
     next: u32,
-    /// Whether the vertex may be removed: the ends of open arcs may not be removed.
+    /// Whether the vertex may be removed. The ends of open arcs may not be removed.
     is_interior: bool,
     is_removed: bool,
 }
@@ -162,9 +164,9 @@ impl<'n> ArcSimplifier<'n> {
         }
     }
 
-    /// Returns the square of the distance by which the arc would move if the vertex were removed:
-    /// the largest distance between the new edge and any original vertex between its ends,
-    /// including vertices that have been removed.
+    /// Returns the square of the distance by which the arc would move if the vertex were removed.
+    /// That distance is the largest distance between the new edge and any original vertex between
+    /// its ends, including vertices that have been removed.
     ///
     /// The calculation stops early once the tolerance is exceeded.
     fn squared_displacement(&self, vertex: u32) -> f64 {
@@ -238,7 +240,7 @@ impl<'n> ArcSimplifier<'n> {
     }
 
     /// Returns whether the triangle is clear: no other vertex that matters to the label is inside
-    /// it or near the new edge.
+    /// the triangle or near the new edge.
     fn is_clear(&self, [a, v, b]: [IntCoord; 3], corners: [u32; 3], label: LabelId) -> bool {
         let min = (a.0.min(v.0).min(b.0), a.1.min(v.1).min(b.1));
         let max = (a.0.max(v.0).max(b.0), a.1.max(v.1).max(b.1));

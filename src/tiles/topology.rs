@@ -1,9 +1,9 @@
-//! The unsimplified boundaries of a layer as arcs, as in TopoJSON: each shared border is stored
+//! The unsimplified boundaries of a layer as arcs, as in TopoJSON. Each shared border is stored
 //! once.
 //!
 //! The boundaries are noded in millimetres on the British National Grid, as
-//! [`coverage`](super::coverage) does before it projects: a vertex of one area on another's edge
-//! becomes a vertex of both.
+//! [`coverage`](super::coverage) does before it projects them. A vertex of one area that is on an
+//! edge of another area becomes a vertex of both areas.
 
 use std::collections::HashMap;
 

@@ -15,8 +15,8 @@ use super::{EXTENT_BITS, TiledLayer};
 /// 24 m wide in the middle of Great Britain.
 const MEASURING_ZOOM: u8 = 8;
 /// The minimum number of units on the longer side of the focus (the area, or the whole layer). Half
-/// a pixel of a tile is then at most 1/1,024 of that side, which is less than a pixel if the map is
-/// as wide as a column of text.
+/// a pixel of a tile is therefore at most 1/1,024 of that side, which is less than a pixel if the
+/// map is as wide as a column of text.
 const UNITS_MIN: i64 = 4_096;
 /// The ratio of the longer side of the focus to the margin: around an area, and around a whole
 /// layer.
@@ -225,7 +225,7 @@ fn write_ring(path: &mut String, ring: &[IntCoord]) {
             .into_iter()
             .enumerate()
         {
-            // A minus sign separates numbers as well as a space does.
+            // A minus sign separates numbers, so no space is needed before it.
             let space = if step < 0 || (index == 0 && axis == 0) {
                 ""
             } else {

@@ -46,7 +46,7 @@ pub(super) struct AreaGeometry {
 pub(super) enum AreaShape {
     /// Exteriors, each with its holes; rings do not repeat their first vertex.
     Polygons(Vec<Vec<Vec<ZoomCoord>>>),
-    /// The area is thinner than a unit everywhere; a point marks where it is.
+    /// The area is thinner than a unit everywhere. A point marks the position of the area.
     Point(ZoomCoord),
     /// The area has no geometry.
     Empty,

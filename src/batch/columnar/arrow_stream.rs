@@ -47,8 +47,8 @@ const LZ4_FRAME: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 /// received, the step is the number of bytes received.
 const BODY_STEP_BYTES: usize = 16 << 20;
 /// A body of at least `LARGE_BODY_BYTES` bytes gets an allocation of `LARGE_BODY_ROOM` bytes. glibc
-/// returns an allocation of this size to the system as soon as it is freed, but could retain up to
-/// 64 MiB of smaller allocations per thread. The unused part costs only address space.
+/// returns an allocation of this size to the system as soon as the allocation is freed. It might
+/// retain up to 64 MiB of smaller allocations per thread. The unused part costs only address space.
 const LARGE_BODY_BYTES: usize = 256 << 10;
 const LARGE_BODY_ROOM: usize = (32 << 20) + 1;
 
@@ -309,7 +309,7 @@ impl<R: Read> ArrowStream<R> {
         let mut placed = Vec::with_capacity(sources.len());
         for (start, source) in sources {
             let length = source.length();
-            // The conversions cannot fail: the range is within `out`.
+            // The conversions cannot fail, because the range is within `out`.
             let range = usize::try_from(start).unwrap_or(usize::MAX)
                 ..usize::try_from(start + length).unwrap_or(usize::MAX);
             match source {

@@ -252,8 +252,8 @@ impl Stage<RecordRows, Option<BatchSlice>> for ArrowWorker<'_, '_> {
         rows: &mut RecordRows,
         output: &mut Option<BatchSlice>,
     ) -> Result<u64, BatchError> {
-        // The slice is taken out of the block, so that the slice is dropped early: the next batch
-        // may have to wait for the slice's memory.
+        // The slice is taken out of the block, so that the slice is dropped early, because the next
+        // batch may have to wait for the slice's memory.
         let Some(BatchSlice { batch, permit }) = rows.slice.take() else {
             return Ok(0);
         };

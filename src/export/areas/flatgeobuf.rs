@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The header and the areas are FlatBuffers. Slots have the numbers of the fields in the format's
-//! header.fbs and feature.fbs. The encoder is written by hand, with the `flatbuffers` crate, on
-//! which Arrow depends anyway: the `flatgeobuf` crate would add thirty dependencies.
+//! header.fbs and feature.fbs. The encoder is written by hand with the `flatbuffers` crate, on
+//! which Arrow depends anyway, because the `flatgeobuf` crate would add thirty dependencies.
 
 use flatbuffers::{FlatBufferBuilder, TableFinishedWIPOffset, WIPOffset};
 use jiff::civil::Date;

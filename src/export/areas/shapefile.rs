@@ -63,8 +63,8 @@ fn encode_shapes(areas: &[AreaWithBoundary<'_>]) -> Result<(Vec<u8>, Vec<u8>), A
     Ok((shp.into_inner(), shx.into_inner()))
 }
 
-/// Converts a boundary to one record: all rings, closed; exteriors are clockwise, and each is
-/// followed by its holes.
+/// Converts a boundary to one record that contains all rings. The rings are closed. Exteriors are
+/// clockwise, and each exterior is followed by its holes.
 fn to_polygon(boundary: &Boundary) -> Polygon {
     let point = |position: &BritishGrid| Point::new(position.easting_m(), position.northing_m());
     let rings = boundary.grid.iter().flat_map(|polygon| {

@@ -25,7 +25,7 @@
 //!   too. First rows never decrease from one sector to the next, including sectors without
 //!   postcodes. One more sector marks the end of the last sector.
 //! - Only inward codes after `ZZ99` may contain letters other than the 20 in `sector.rs`. `ZZ99`
-//!   has no id: its postcodes are in a separate list, `pseudo_postcodes`, and their rows come last,
+//!   has no id. Its postcodes are in a separate list, `pseudo_postcodes`, and their rows come last,
 //!   because `ZZ99` is the last of all outward codes.
 //!
 //! The postcodes that start with an outward code, or with one or two characters of an inward code
@@ -108,7 +108,8 @@ struct OutcodeEntry {
 pub enum PostcodeLookup {
     /// The postcode's entry.
     Entry(PostcodeEntry),
-    /// The postcode does not exist: the directory has every postcode of its outward code.
+    /// The postcode does not exist, because the directory has every postcode of its outward code
+    /// but not this postcode.
     Unknown,
     /// The directory does not cover the postcode's outward code.
     OutsideCoverage,
@@ -221,8 +222,8 @@ impl PostcodeDirectory {
             let found_rows = self.rows_of_batch(batch);
             let mut rows = [PostcodeRow::default(); BATCH_SIZE];
             for (row, found_row) in rows.iter_mut().zip(found_rows) {
-                // If the postcode has no row, this reads row 0: an unnecessary read costs less than
-                // a mispredicted branch.
+                // If the postcode has no row, row 0 is read, because an unnecessary read costs less
+                // than a mispredicted branch.
                 let index = found_row.unwrap_or_default() as usize;
                 *row = self.rows.get(index).copied().unwrap_or_default();
             }

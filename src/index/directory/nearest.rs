@@ -174,8 +174,8 @@ impl PostcodeDirectory {
 }
 
 impl NearestRows {
-    /// Returns whether the search is complete: no row at this distance or further away can be a
-    /// result.
+    /// Returns whether the search is complete, which means that no row at this distance or further
+    /// away can be a result.
     fn is_complete(&self, ring_distance_mm: i64) -> bool {
         let beyond_2 = ring_distance_mm.pow(2);
         let worst = self.found.get(self.limit.wrapping_sub(1));

@@ -87,8 +87,8 @@ impl SectorBitmap {
     }
 }
 
-/// Returns the index of a pair of letters. For letters that do not occur in inward codes, it is the
-/// index of the next pair that can occur.
+/// Returns the index of a pair of letters. For letters that do not occur in inward codes, returns
+/// the index of the next pair that can occur.
 pub(super) fn pair_index(first: u8, second: u8) -> usize {
     let letter = |byte: u8| usize::from(LETTERS_BEFORE[usize::from(byte)]);
     letter(first) * INWARD_LETTERS.len() + letter(second)

@@ -4,8 +4,8 @@
 //! but excluding its upper end, so a horizontal edge occupies no row. An edge is *east* of a point
 //! in one of its rows if it crosses that row at an easting greater than that of the point. A point
 //! is inside a ring if an odd number of the ring's edges are east of the point. The rule depends
-//! only on the edge and not on the area that it bounds: each point on an edge that two areas share
-//! is in exactly one of these areas.
+//! only on the edge and not on the area that it bounds. Each point on an edge that two areas share
+//! is therefore in exactly one of these areas.
 
 use crate::domain::BritishGrid;
 
@@ -54,8 +54,8 @@ impl Edge {
     /// Returns whether the edge, extended to an infinite line, crosses the point's row east of the
     /// point.
     ///
-    /// The result is exact: positions are within 2^31 mm of each other, so each product fits in 62
-    /// bits.
+    /// The result is exact, because positions are within 2^31 mm of each other, so each product
+    /// fits in 62 bits.
     pub(super) fn line_is_east_of(&self, [x, y]: MmCoord) -> bool {
         let line_offset =
             difference_i64(self.high[0], self.low[0]) * difference_i64(y, self.low[1]);
