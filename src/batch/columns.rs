@@ -11,11 +11,12 @@ pub enum OutputColumn {
     Status,
     /// Whether the residence and the registration agree.
     Agreement,
-    /// The resilience groups of the registration or, if it has no ICC, those of the residence.
+    /// The resilience groups of the registration or, if the practice belongs to no ICC, those of
+    /// the residence.
     Groups(AreaText),
     /// Why a result is missing.
     Reason,
-    /// Additional notes.
+    /// Notes on the answer.
     Notes,
     /// The areas of a layer that cover the location.
     Residence(Layer, AreaText),

@@ -49,7 +49,8 @@ pub(super) fn row_end(text: &[u8], start: usize, delimiter: Delimiter) -> RowEnd
     }
 }
 
-/// Returns the fields of every row of a text, unquoted. This is meant for displaying a few rows.
+/// Returns the fields of every row of a text, unquoted. This function is meant for displaying a few
+/// rows.
 pub fn parse_records(text: &[u8], delimiter: Delimiter) -> Vec<Vec<String>> {
     let mut records = Vec::new();
     let mut ends = Vec::new();

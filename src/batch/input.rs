@@ -271,15 +271,15 @@ const UNSUPPORTED_MAGIC: &[(&[u8], &str, &str)] = &[
         ": decompress it once",
     ),
     (b"%PDF", "a PDF", ""),
-    (b"SQLite format 3\0", "a database", ""),
+    (b"SQLite format 3\0", "a database", ": export the table as CSV"),
     (b"\xff\xfe", "text in UTF-16", ": save it as \"CSV UTF-8\""),
     (b"\xfe\xff", "text in UTF-16", ": save it as \"CSV UTF-8\""),
     (b"{\\rtf", "a text document", ": save it as plain text"),
-    (b"<", "a web page or XML", ""),
+    (b"<", "a web page or XML", ": save the rows as CSV"),
     (
         b"[",
         "a JSON array",
-        ": NDJSON has one object per line and no brackets around them",
+        ": write one object per line, without brackets around the objects",
     ),
 ];
 

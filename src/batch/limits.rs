@@ -1,5 +1,5 @@
-//! Limits on the resources that an input file may use, whatever it states: the memory for decoding,
-//! and the output bytes per input byte.
+//! Limits on the resources that an input file may use, whatever the file states: the memory for
+//! decoding, and the output bytes per input byte.
 //!
 //! Every length that an input file states is checked against these limits, and against the number
 //! of bytes received, before memory is allocated for that length.

@@ -145,7 +145,7 @@ pub enum BatchError {
         what: &'static str,
     },
     /// The first row contains a postcode.
-    #[error("its first line looks like data: a header row is required")]
+    #[error("its first line looks like data, but a header row is required: add one")]
     MissingHeader,
     /// The lines of the input end with a carriage return and no line feed.
     #[error("its lines end with carriage returns only: save it with LF or CRLF line endings")]
@@ -214,7 +214,7 @@ pub enum BatchError {
         line: u64,
     },
     /// The input ends inside a quoted field.
-    #[error("the row that starts on line {line} has a quotation mark that is not closed")]
+    #[error("the row that starts on line {line} has a quotation mark that is not closed: close or remove it")]
     UnterminatedQuote {
         /// The line on which the row starts.
         line: u64,

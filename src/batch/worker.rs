@@ -292,7 +292,7 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         self.group = group;
     }
 
-    /// Parses the fields of a row that the look-up needs.
+    /// Parses those fields of a row that the look-up needs.
     fn parse_csv_row(
         &mut self,
         block: &RowBlock,
@@ -428,7 +428,7 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         let context = self.context;
         let members: Vec<&str> = context.json_members.iter().map(String::as_str).collect();
         let texts = ndjson::member_texts(row, &members).map_err(|ndjson::InvalidObject| {
-            "not a JSON object, or a column that is read is not a string or a number".to_string()
+            "the line is not a JSON object, or a member that is read is not a string or a number".to_string()
         })?;
         let texts: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
         let query = self.row_query(&texts)?;
@@ -695,7 +695,7 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
                 day
             }
         };
-        known.ok_or_else(|| "the date is not in the form 2026-04-01".into())
+        known.ok_or_else(|| "the date must be in the form 2026-04-01".into())
     }
 
     fn intern_day(&self, date: Date) -> InternedDay {

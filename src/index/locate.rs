@@ -110,7 +110,7 @@ pub enum LayerResult<'i> {
     Areas(Vec<AreaMatch<'i>>),
     /// The practices whose area includes the position, the practice with the largest share first.
     Practices(Vec<PracticeMatch<'i>>),
-    /// The groups, those of the smallest member areas first.
+    /// The groups. The groups of the smallest areas come first.
     Groups(Vec<GroupMatch<'i>>),
     /// The result is unknown.
     Unknown(UnknownReason),
@@ -674,8 +674,8 @@ impl Index {
         practices
     }
 
-    /// Returns the groups to which the areas in `results` belong, those of the smallest areas
-    /// first.
+    /// Returns the groups to which the areas in `results` belong. The groups of the smallest areas
+    /// come first.
     fn groups_of<'i>(
         &'i self,
         layer: &'i LayerIndex,

@@ -365,8 +365,8 @@ impl MapScene<'_> {
         unnamed
     }
 
-    /// Returns the number of each area that has a number. Numbers count from 1, in the order of the
-    /// legend.
+    /// Returns the number of each area on the map and in the legend, if the area has a number.
+    /// Numbers count from 1, in the order of the legend.
     fn numbers(&self) -> Vec<Option<usize>> {
         let mut numbers = vec![None; self.areas.len()];
         let unnamed = self.unnamed().into_iter();

@@ -71,7 +71,7 @@ pub enum BasemapError {
     /// The minimum zoom is higher than [`BASEMAP_ZOOM_MAX`].
     #[error("its tiles start at zoom {0}, but basemaps are shown up to zoom {BASEMAP_ZOOM_MAX}")]
     TooDeep(u8),
-    /// The metadata, which has the attribution and the vector layers, cannot be parsed.
+    /// The metadata, which contains the attribution and the vector layers, cannot be parsed.
     #[error("its metadata is not a JSON object")]
     Metadata,
     /// There is no style for the vector layers.
@@ -215,8 +215,8 @@ fn parse_header(front: &[u8], length: u64) -> Result<Header, BasemapError> {
     if header.spec_version() != 3 {
         return Err(BasemapError::UnsupportedVersion);
     }
-    // The header has the offsets and lengths of the file's four sections: root directory, metadata,
-    // leaf directories, tile data.
+    // The header contains the offsets and lengths of the file's four sections: root directory,
+    // metadata, leaf directories, tile data.
     let u64_at = |position: usize| {
         u64::from_le_bytes(
             head[position..position + 8]

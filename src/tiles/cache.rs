@@ -78,7 +78,7 @@ impl ContentEncoding {
     /// 301 kB. Brotli's highest quality leaves 292 kB, but takes four times as long.
     ///
     /// # Panics
-    /// Never: writing to memory does not fail.
+    /// Never, because writing to memory does not fail.
     pub fn encode(self, bytes: &[u8]) -> Vec<u8> {
         self.encode_at(bytes, CompressionLevels::SMALL)
     }
@@ -87,7 +87,7 @@ impl ContentEncoding {
     /// fraction of the time and memory.
     ///
     /// # Panics
-    /// Never: writing to memory does not fail.
+    /// Never, because writing to memory does not fail.
     pub fn encode_quickly(self, bytes: &[u8]) -> Vec<u8> {
         self.encode_at(bytes, CompressionLevels::QUICK)
     }

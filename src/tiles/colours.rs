@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 /// Assigns each area a colour from 0 to `count - 1`; adjacent areas have different colours, if
 /// `count` colours suffice for this greedy method.
 ///
-/// The colours are used about equally often. `neighbours` has, for each area, the indices of the
-/// areas adjacent to it.
+/// The colours are used about equally often. `neighbours` contains, for each area, the indices of
+/// the adjacent areas.
 pub(crate) fn assign_colours(neighbours: &[BTreeSet<usize>], count: usize) -> Vec<usize> {
     let mut colours: Vec<Option<usize>> = vec![None; neighbours.len()];
     let mut uses = vec![0_usize; count];

@@ -195,7 +195,7 @@ fn writer(index: &Index, layers: &[Layer], day: Date, zoom_max: u8) -> PmTilesWr
         .metadata(metadata.to_string())
 }
 
-/// Returns the four tiles of the next zoom for each tile.
+/// Returns the children of tiles: the four tiles of the next zoom that a tile contains.
 fn children_of(parents: &[PmtilesCoord]) -> PmtResult<Vec<PmtilesCoord>> {
     let children = |coord: &PmtilesCoord| {
         let (z, x, y) = (coord.z() + 1, 2 * coord.x(), 2 * coord.y());

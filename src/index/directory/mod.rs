@@ -310,7 +310,7 @@ impl PostcodeDirectory {
                     .partition_point(|pseudo_postcode| *pseudo_postcode < postcode);
         }
         let outcode = outcode_of(postcode);
-        // This is at least 1, because the placeholder with id 0 comes first.
+        // The result is at least 1, because the placeholder with id 0 comes first.
         let next = self.outcodes.partition_point(|entry| entry.text <= outcode);
         let row = if self.outcodes[next - 1].text == outcode {
             let (sector, pair) = self.sector_and_pair(postcode);

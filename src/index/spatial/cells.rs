@@ -131,8 +131,8 @@ pub(super) struct CellIndex {
 struct CrowdedSquare {
     /// The set of boundaries that cover all of the square.
     set: u32,
-    /// The start and the length of the range of `boundary_lists` that has the boundaries with edges
-    /// in the square.
+    /// The start and the length of the range of `boundary_lists` that contains the boundaries with
+    /// edges in the square.
     first: u32,
     count: u32,
 }
@@ -352,9 +352,9 @@ impl CellIndex {
         })
     }
 
-    /// Calls `visit` with every edge that intersects a rectangle, for each boundary that has the
-    /// edge, and with some other edges near the rectangle. An edge may be visited more than once.
-    /// `edge_trees` has the tree of each boundary.
+    /// Calls `visit` with every edge that intersects a rectangle, for each boundary that the edge
+    /// bounds, and with some other edges near the rectangle. An edge may be visited more than once.
+    /// `edge_trees` contains the tree of each boundary.
     pub(super) fn for_each_edge_near(
         &self,
         edge_trees: &[EdgeTree],
@@ -858,7 +858,8 @@ impl CellIndexBuilder {
         trees
     }
 
-    /// Fills the root row by row, from east to west, because no area covers the easternmost corner.
+    /// Fills the root row by row, from east to west, because no area covers the easternmost corner
+    /// of a row.
     fn fill_root(&mut self, root: &mut CellGrid) {
         let edges_by_square = EdgesBySquare::new(&self.shared.edges, &root.extent);
         let [columns, rows] = root.extent.size;

@@ -183,8 +183,8 @@ impl CrossingTree {
 
 /// Compares two edges by their exact easting in a row that both reach, ends included.
 fn compare_at_row(row: i32, a: &Edge, b: &Edge) -> Ordering {
-    /// This is far more than the rounding error: an `f64` represents positions of 2^31 mm to a
-    /// millionth of a millimetre.
+    /// A difference of this size is far larger than the rounding error, because an `f64` represents
+    /// positions of 2^31 mm to a millionth of a millimetre.
     const CLOSE_MM: f64 = 1e-3;
     let approximate = |edge: &Edge| {
         let part = (f64::from(row) - f64::from(edge.low[1]))

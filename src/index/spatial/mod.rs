@@ -94,8 +94,8 @@ impl BoundaryIndex {
     }
 
     /// Calls `visit` with the index of each point in `points` and the boundaries that cover it on a
-    /// day, in ascending order. If there are many boundaries, this is faster than looking up one
-    /// point after another.
+    /// day, in ascending order. If there are many boundaries, this function is faster than looking
+    /// up one point after another.
     pub fn for_each_covering(
         &self,
         points: &[BritishGrid],
@@ -172,8 +172,8 @@ impl BoundaryIndex {
         near
     }
 
-    /// Returns the boundary that has the nearest edge on a day, and the distance to that edge in
-    /// metres. If several boundaries are equally near, the first of them is returned.
+    /// Returns the boundary valid on a day that has the nearest edge, and the distance to that edge
+    /// in metres. If several boundaries are equally near, the first of them is returned.
     pub fn nearest(&self, point: BritishGrid, day: Date) -> Option<(u32, f64)> {
         let point_mm = to_mm(point);
         let mut best: Option<(u32, f64)> = None;
