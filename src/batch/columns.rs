@@ -111,7 +111,7 @@ use OutputColumn::{
 /// The prefix of the name of every output column.
 pub const PREFIX: &str = "catchment_";
 
-/// The number of default columns, which are the first ones of [`COLUMNS`].
+/// The number of default columns, which come first in [`COLUMNS`].
 const DEFAULT_COUNT: usize = 10;
 
 /// Every output column, with its name without [`PREFIX`] and a description.

@@ -214,7 +214,9 @@ pub enum BatchError {
         line: u64,
     },
     /// The input ends inside a quoted field.
-    #[error("the row that starts on line {line} has a quotation mark that is not closed: close or remove it")]
+    #[error(
+        "the row that starts on line {line} has a quotation mark that is not closed: close or remove it"
+    )]
     UnterminatedQuote {
         /// The line on which the row starts.
         line: u64,

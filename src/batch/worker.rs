@@ -428,7 +428,7 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         let context = self.context;
         let members: Vec<&str> = context.json_members.iter().map(String::as_str).collect();
         let texts = ndjson::member_texts(row, &members).map_err(|ndjson::InvalidObject| {
-            "the line is not a JSON object, or a member that is read is not a string or a number".to_string()
+            "the line is not a JSON object, or a field is not a string or a number".to_string()
         })?;
         let texts: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
         let query = self.row_query(&texts)?;

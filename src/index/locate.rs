@@ -322,8 +322,8 @@ impl Index {
     }
 
     /// Answers a query as [`Index::locate`] does, but measures distances (to the boundaries of
-    /// areas, to alternatives, and to the premises of practices) only in some layers. Measuring
-    /// takes most of the time, and the matches do not depend on distances.
+    /// areas, to alternatives, and to the premises of practices) only in `distance_layers`.
+    /// Measuring takes most of the time, and the matches do not depend on distances.
     pub fn locate_with_distances(
         &self,
         query: &LocateQuery,

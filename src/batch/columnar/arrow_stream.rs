@@ -255,7 +255,7 @@ impl<R: Read> ArrowStream<R> {
     fn check_rows(&self, header: ipc::RecordBatch<'_>) -> Result<(), BatchError> {
         let rows_max = self.limits.record_batch_rows;
         let rows =
-            u64::try_from(header.length()).map_err(|_| corrupt_arrow("it has a negative length"))?;
+            u64::try_from(header.length()).map_err(|_| corrupt_arrow("a length is negative"))?;
         if rows > rows_max {
             return Err(ExceededLimit::RecordBatchRows(rows_max).into());
         }
@@ -263,9 +263,9 @@ impl<R: Read> ArrowStream<R> {
         let most = rows_max.max(self.limits.record_batch_bytes.saturating_mul(8));
         for node in header.nodes().ok_or_else(missing_header)? {
             let length =
-                u64::try_from(node.length()).map_err(|_| corrupt_arrow("it has a negative length"))?;
+                u64::try_from(node.length()).map_err(|_| corrupt_arrow("a length is negative"))?;
             let nulls =
-                u64::try_from(node.null_count()).map_err(|_| corrupt_arrow("it has a negative count"))?;
+                u64::try_from(node.null_count()).map_err(|_| corrupt_arrow("a count is negative"))?;
             if length > most {
                 return Err(ExceededLimit::RecordBatchRows(rows_max).into());
             }
@@ -357,7 +357,7 @@ impl<'b> BodyBuffer<'b> {
             0 => Ok(BodyBuffer::Uncompressed(&[])),
             length => Ok(BodyBuffer::Compressed {
                 bytes: rest,
-                length: u64::try_from(length).map_err(|_| corrupt_arrow("it has a negative length"))?,
+                length: u64::try_from(length).map_err(|_| corrupt_arrow("a length is negative"))?,
             }),
         }
     }
@@ -429,7 +429,7 @@ fn read_metadata(
     if length == 0 {
         return Ok(None);
     }
-    let length = u64::try_from(length).map_err(|_| corrupt_arrow("it has a negative length"))?;
+    let length = u64::try_from(length).map_err(|_| corrupt_arrow("a length is negative"))?;
     if length > limits.metadata_bytes {
         return Err(ExceededLimit::MetadataBytes(limits.metadata_bytes).into());
     }
@@ -455,7 +455,7 @@ fn verify_message(metadata: &[u8], limits: DecodeLimits) -> Result<Message<'_>, 
 
 fn body_length(message: Message<'_>, limits: DecodeLimits) -> Result<u64, BatchError> {
     let length =
-        u64::try_from(message.bodyLength()).map_err(|_| corrupt_arrow("it has a negative length"))?;
+        u64::try_from(message.bodyLength()).map_err(|_| corrupt_arrow("a length is negative"))?;
     if length <= limits.record_batch_bytes {
         Ok(length)
     } else {
@@ -469,9 +469,9 @@ fn check_buffers(buffers: &[ipc::Buffer], body_bytes: u64) -> Result<u64, BatchE
     let (mut total, mut misaligned) = (0_u64, 0_u64);
     for buffer in buffers {
         let offset =
-            u64::try_from(buffer.offset()).map_err(|_| corrupt_arrow("it has a negative offset"))?;
+            u64::try_from(buffer.offset()).map_err(|_| corrupt_arrow("an offset is negative"))?;
         let length =
-            u64::try_from(buffer.length()).map_err(|_| corrupt_arrow("it has a negative length"))?;
+            u64::try_from(buffer.length()).map_err(|_| corrupt_arrow("a length is negative"))?;
         let end = offset.checked_add(length);
         if end.is_none_or(|end| end > body_bytes) {
             return Err(corrupt_arrow("a buffer ends after its message does"));

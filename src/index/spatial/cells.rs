@@ -24,8 +24,8 @@
 //!   corner, crosses the edges of an area an even number of times ([`EdgeClip::is_crossed`]), the
 //!   area covers both the point and the corner, or neither. If the number is odd, the area covers
 //!   exactly one of the two. The easternmost corner of each row of the root is in no area. The
-//!   areas that cover any other corner are derived from those of a corner that is already known, by
-//!   the same rule that answers look-ups.
+//!   areas that cover any other corner are derived by this rule from the areas that cover a corner
+//!   that has already been processed.
 //! - An edge that neighbours share is stored once in a record, with a bit for each area that it
 //!   bounds.
 //! - A record contains every edge that comes within a millimetre of its cell, so the edges near a
@@ -115,7 +115,7 @@ pub(super) struct CellIndex {
     root: CellGrid,
     /// The squares of tables, from west to east, then from south to north.
     tables: Vec<CellRef>,
-    /// The records. Each is a head, followed by its edges.
+    /// The records. Each record is a head, followed by its edges.
     records: Vec<RecordBlock>,
     sets: BoundarySets,
     /// The boundaries of crowded squares, and of those records whose boundaries do not fit in the
@@ -168,8 +168,7 @@ struct RecordBlock([i32; 8]);
 /// The bit in the first word of a head that is set if another record of the cell follows.
 const CONTINUES: u32 = 1 << 31;
 
-/// Sets of boundaries. Set 0 is empty; the sets of each single boundary follow, then the larger
-/// sets.
+/// Sets of boundaries. Set 0 is empty; the sets of a single boundary follow, then the larger sets.
 #[derive(Debug)]
 struct BoundarySets {
     singleton_count: u32,
