@@ -16,8 +16,8 @@ use super::cache::POISONED;
 use crate::memory;
 
 /// The maximum ratio of decompressed to compressed bytes. Files with patient data are usually
-/// compressed by a factor of 10 to 20. The limit applies to gzip and zstd around a file and to LZ4
-/// and zstd buffers in Arrow.
+/// compressed by a factor of 10 to 20. The limit applies to files compressed with gzip or zstd, and
+/// to Arrow buffers compressed with LZ4 or zstd.
 pub(super) const DECOMPRESSION_RATIO_MAX: u64 = 250;
 /// The ratio is checked only after this many decompressed bytes, because a small file may repeat a
 /// single value.

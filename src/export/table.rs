@@ -29,8 +29,8 @@ pub enum TableFormat {
 /// The number of keys in a block. The rows of a block form one row group.
 const KEYS_PER_BLOCK: usize = 1 << 14;
 
-/// Writes a table with the rows that `emit_key` passes on for each key, in order. The rows are in
-/// `CellFormat::LengthPrefixed`.
+/// Writes a table with the rows that `emit_key` passes on for each key, in order. The cells of the
+/// rows are in `CellFormat::LengthPrefixed`.
 pub(super) fn write_table<K: Send, W: Write + Send>(
     schema: &SchemaRef,
     keys: impl Iterator<Item = K> + Send,

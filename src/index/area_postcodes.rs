@@ -1,9 +1,9 @@
 //! The postcodes of an area, page by page in order of postcode.
 //!
 //! Whether a postcode is in the area is decided by the same functions as in `locate`, so that the
-//! results always agree. This module limits how many postcodes are tested. A postcode can be in an
-//! area only if the directory assigns it to one of the area's statistical areas, or if its position
-//! is in the buffered bounding box of the area's geometry. A page takes one pass over the
+//! results always agree. This module limits the number of postcodes that are tested. A postcode can
+//! be in an area only if the directory assigns it to one of the area's statistical areas, or if its
+//! position is in the buffered bounding box of the area's geometry. A page takes one pass over the
 //! directory's rows, which starts after the previous page. Nothing is cached between requests, for
 //! any day.
 

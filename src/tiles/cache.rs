@@ -411,7 +411,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One of the parts into which the cached tiles are divided, each with its own lock and limit.
+/// A shard: one of the parts into which the cached tiles are divided. A shard has its own lock and
+/// its own limit.
 #[derive(Debug, Default)]
 struct CacheShard {
     tiles: HashMap<TileKey, CacheEntry>,

@@ -7,7 +7,7 @@
 //!     ╱___╲                 ╱____╲
 //! ```
 //!
-//! Such polygons are valid, also according to GEOS. But if a third area ends at the same vertex,
+//! Such polygons are valid, and GEOS accepts them. But if a third area ends at the same vertex,
 //! `coverage_is_valid` (GEOS 3.14) reports that the third area is inside the polygon, because the
 //! function tests the corner of each ring separately.
 

@@ -61,8 +61,8 @@
 //!   from main memory before the row is read, and takes 23 MB.
 //! - Decoding entries when their fields are read rather than when they are found: look-ups made one
 //!   at a time are 20 % faster, but the fields would become methods, which is not worth the gain.
-//! - Huge pages through the allocator's own setting: look-ups were not faster on the machine where
-//!   this was tried.
+//! - Huge pages through the allocator's own setting: huge pages made no difference to the time of
+//!   look-ups on the machine where they were tried.
 //!
 //! When you change the layout, check the order of rows, the bits in `row.rs` and `sector.rs`, and
 //! the proptests at the end, which compare every operation with a plain sorted list.
