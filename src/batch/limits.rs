@@ -37,8 +37,8 @@ const ANSWER_CELL_BYTES: usize = 24;
 /// The minimum and maximum number of rows in a slice.
 const SLICE_ROWS: std::ops::RangeInclusive<usize> = 256..=8_192;
 
-/// Returns the number of rows of `width` columns that are answered together, with `answer_columns`
-/// output columns each.
+/// Returns the number of rows that are answered together. A row has `width` input columns and
+/// `answer_columns` output columns.
 pub(super) fn slice_rows(width: usize, answer_columns: usize) -> usize {
     // A bad row without fields is padded with one delimiter per column.
     let row_bytes = width + answer_columns * ANSWER_CELL_BYTES;
@@ -63,7 +63,7 @@ pub struct DecodeLimits {
 }
 
 impl DecodeLimits {
-    /// The limits for HTTP requests. They keep the memory for a request under 128 MB:
+    /// The limits for HTTP requests. The limits keep the memory for a request under 128 MB:
     ///
     /// - at most 24 MiB for record batches that are being decoded or answered, or 32 MiB for a
     ///   single record batch as received and decompressed (see `InFlightBytes`)

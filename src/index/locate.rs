@@ -108,7 +108,8 @@ impl Location {
 pub enum LayerResult<'i> {
     /// The areas; an empty list means that no area was found.
     Areas(Vec<AreaMatch<'i>>),
-    /// The practices whose area includes the position, the practice with the largest share first.
+    /// The practices whose area includes the position. The practice with the largest share comes
+    /// first.
     Practices(Vec<PracticeMatch<'i>>),
     /// The groups. The groups of the smallest areas come first.
     Groups(Vec<GroupMatch<'i>>),

@@ -278,8 +278,8 @@ impl Index {
     }
 
     /// Returns the revision of a layer on a day: the number of days, up to and including that day,
-    /// on which its areas with geometry changed. On two days with the same revision, these areas
-    /// are the same.
+    /// on which the layer's areas with geometry changed. On two days with the same revision, these
+    /// areas are the same.
     pub fn revision(&self, layer: Layer, day: Date) -> usize {
         self.layer(layer).map_or(0, |layer| layer.revision(day))
     }

@@ -247,8 +247,8 @@ impl AreaMask {
         (count > 0.0).then(|| (x / count, y / count))
     }
 
-    /// Returns the centres of all positions at which a rectangle of this size is inside the area,
-    /// those nearest to `near` first.
+    /// Returns the centres of all positions at which a rectangle of this size is inside the area.
+    /// The positions nearest to `near` come first.
     pub(super) fn label_positions(
         &self,
         width: f64,

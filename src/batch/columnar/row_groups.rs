@@ -61,7 +61,7 @@ impl ParquetFile {
     /// Reads the footer of a file.
     ///
     /// # Errors
-    /// If the file is not Parquet, or has column chunks beyond its end.
+    /// If the file is not Parquet, or its column chunks extend beyond the end of the file.
     pub(in crate::batch) fn open(
         file: File,
         limits: DecodeLimits,

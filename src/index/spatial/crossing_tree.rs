@@ -24,8 +24,8 @@ pub(super) struct CrossingTree {
     edges: Vec<Edge>,
     /// The rows at which edges start or end, from south to north; empty if all edges are tested.
     rows: Vec<i32>,
-    /// The number of leaves of the tree, a power of two. Each leaf covers the rows from one of
-    /// `rows` up to the next.
+    /// The number of leaves of the tree, a power of two. Each leaf covers the rows from one entry
+    /// of `rows` up to the next entry.
     leaves: usize,
     nodes: Vec<TreeNode>,
     entries: Vec<u32>,
