@@ -123,7 +123,7 @@ pub enum BatchError {
     Corrupt {
         /// The format of the input.
         format: BatchFormat,
-        /// The inconsistency in the input, which may quote column names.
+        /// A description of the inconsistency in the input. The description may quote column names.
         cause: String,
     },
     /// A column has a type that is not allowed for its role.

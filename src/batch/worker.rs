@@ -459,7 +459,7 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         })
     }
 
-    /// Appends only the output cells of a row, whose texts are in the order of
+    /// Appends only the output cells of a row. `texts` is in the order of
     /// [`ColumnMapping::columns`]. A bad row is reported by its row number.
     pub(super) fn answer_row_texts(&mut self, texts: &[&[u8]], row_number: u64, out: &mut Vec<u8>) {
         self.tally.rows += 1;

@@ -132,7 +132,7 @@ pub enum IndexError {
     /// The dataset exceeds a limit of the index.
     #[error("there are more than {limit} {what}")]
     TooMany {
-        /// What is limited, in the plural, such as "outward codes".
+        /// The plural noun for what is limited, such as "outward codes".
         what: &'static str,
         /// The maximum number.
         limit: u32,

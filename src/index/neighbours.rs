@@ -145,7 +145,8 @@ mod tests {
             // northern side of l for 2 km.
             rectangle("c", (20.0, 6.0), (30.0, 14.0)),
             rectangle("d", (18.0, 10.0), (20.0, 20.0)),
-            // e and f are at a corner of k; they share 1 m and 1.5 m of its southern side.
+            // e and f are at a corner of k. e shares 1 m of the southern side of k, and f shares
+            // 1.5 m.
             polygon_boundary("e", &beside_corner(0.001)),
             polygon_boundary("f", &beside_corner(0.001_5)),
         ] {

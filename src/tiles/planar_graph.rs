@@ -49,7 +49,7 @@ impl FaceLabels {
         &self.faces[label as usize]
     }
 
-    /// Returns the label of sorted faces, which is added if it does not exist yet.
+    /// Returns the label of sorted faces. A label that does not exist yet is added.
     pub(super) fn intern(&mut self, faces: Faces) -> LabelId {
         if let Some(&label) = self.ids.get(&faces) {
             return label;

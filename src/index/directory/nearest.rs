@@ -11,7 +11,7 @@
 //!
 //! The squares around the point are searched ring by ring, until the next ring is further away than
 //! the worst result so far. The grid takes 4 bytes for each postcode and 4 bytes for each square of
-//! the bounding box: 10 MB for Great Britain, which is a fifth of the size of an R-tree of points.
+//! the bounding box: 10 MB for Great Britain, a fifth of the size of an R-tree of points.
 
 use std::ops::RangeInclusive;
 

@@ -699,7 +699,8 @@ impl CellGrid {
 }
 
 impl AlignedSquare {
-    /// Returns the north-easternmost point of the square, which is the corner for its records.
+    /// Returns the north-easternmost point of the square. This point is the corner for the square's
+    /// records.
     fn north_east(self) -> MmCoord {
         let side = (1_i64 << self.side_bits) - 1;
         self.corner.map(|value| {
