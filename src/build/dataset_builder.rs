@@ -453,7 +453,7 @@ impl DatasetBuilder {
     }
 
     /// Adds each practice as a member of the sub-ICB location that commissions it or, if the layer
-    /// is that of the ICBs, of the location's ICB.
+    /// is [`Layer::Icb`], of the location's ICB.
     fn add_practices_of_hierarchy(
         &mut self,
         context: &LayerContext<'_>,

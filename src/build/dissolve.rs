@@ -107,7 +107,8 @@ fn trace_rings(mut outline: BTreeMap<Vertex, Vec<Vertex>>) -> Vec<Ring> {
 /// Returns the end that is furthest to the left for a path that arrives from `previous`.
 fn leftmost_end(previous: Vertex, current: Vertex, ends: &[Vertex]) -> Option<Vertex> {
     let back = direction(current, previous);
-    // The first end in clockwise order, starting from the direction back, is furthest to the left.
+    // The first end in clockwise order, starting from the direction back to `previous`, is furthest
+    // to the left.
     let is_earlier = |a: Vertex, b: Vertex| {
         let (a, b) = (direction(current, a), direction(current, b));
         let [half_a, half_b] = [a, b].map(|point| is_in_second_half(back, point));

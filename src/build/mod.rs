@@ -113,8 +113,8 @@ pub fn build_with_progress(
         &files,
     )?;
     (progress.on_stage)("checking");
-    // A dataset that cannot be served never replaces one that can. The error does not name the
-    // folder, because the folder is temporary.
+    // A dataset that cannot be served never replaces a dataset that can be served. The error does
+    // not name the folder, because the folder is temporary.
     LoadedDatasets::load(&[DatasetSource::Folder(staged.path().to_path_buf())])
         .map_err(|error| anyhow!(error.reason()))
         .context("the dataset built from these sources cannot be loaded")?;

@@ -1,8 +1,8 @@
 //! Checks a dataset for errors and suspicious data before it is used.
 //!
 //! [`check`] takes a dataset as read from its files and returns [`Finding`]s. The function does not
-//! change or repair the dataset. Areas are compared in exact millimetres, and slivers thinner than
-//! the rounding to millimetres are ignored.
+//! change or repair the dataset. Areas are compared in exact millimetres, and slivers that are
+//! thinner than the rounding error of the vertices are ignored.
 
 mod areas;
 mod borders;

@@ -19,7 +19,7 @@ pub struct Manifest {
     pub as_of: String,
     /// The attribution, which is shown wherever the data are shown.
     pub attribution: String,
-    /// The URL of the licence of the data.
+    /// The URL of the data's licence.
     pub licence: String,
     /// The distance in metres from a boundary within which an answer is `near_boundary`.
     pub tolerance_m: f64,
@@ -27,7 +27,7 @@ pub struct Manifest {
     /// known to have been in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undated_terminations_after: Option<String>,
-    /// The outward codes of which the dataset has every postcode.
+    /// The outward codes whose postcodes are all in the dataset.
     pub complete_outcodes: Vec<String>,
     /// The statistical areas that layers are defined on.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -17,8 +17,8 @@ use super::validity::find_topology_error;
 use crate::domain::{Boundary, BritishGrid, CatchmentKind, GridPolygon, LonLat, Period};
 use crate::geodesy;
 
-/// Units per degree: 1e-9° is a tenth of a millimetre, so every decimal of a published file is
-/// preserved.
+/// Units per degree: 1e-9° is a tenth of a millimetre, so every decimal place in a published file
+/// is preserved.
 const UNITS_PER_DEGREE: f64 = 1e9;
 /// Units per metre: the millimetres of [`BritishGrid`].
 const UNITS_PER_METRE: f64 = 1e3;
@@ -292,7 +292,7 @@ pub(crate) fn boundary(
             grid_rings.push(vertices);
         }
         let mut lonlat_rings = lonlat_rings.into_iter();
-        let exterior = lonlat_rings.next().ok_or("a polygon without rings")?;
+        let exterior = lonlat_rings.next().ok_or("a polygon has no rings")?;
         lonlat.push(geo::Polygon::new(exterior, lonlat_rings.collect()));
         grid.push(GridPolygon { rings: grid_rings });
     }
@@ -391,7 +391,7 @@ fn parse_ring(crs: Crs, positions: &[[f64; 2]]) -> Result<Ring, &'static str> {
     }
     ring.pop();
     if doubled_signed_area(&ring) == 0 {
-        return Err("a ring without area");
+        return Err("a ring has no area");
     }
     Ok(ring)
 }
@@ -402,7 +402,7 @@ pub(crate) fn parse_polygon(
     rings: &[Vec<[f64; 2]>],
 ) -> Result<(Polygon, bool), &'static str> {
     if rings.is_empty() {
-        return Err("a polygon without rings");
+        return Err("a polygon has no rings");
     }
     let mut polygon = Vec::with_capacity(rings.len());
     let mut reoriented = false;
@@ -490,7 +490,7 @@ pub(crate) fn parse_multi_polygon(
     parts: &[Vec<Vec<[f64; 2]>>],
 ) -> Result<(Vec<Polygon>, bool), &'static str> {
     if parts.is_empty() {
-        return Err("a polygon without rings");
+        return Err("a polygon has no rings");
     }
     let mut polygons = Vec::with_capacity(parts.len());
     let mut any_reoriented = false;
@@ -632,15 +632,15 @@ fn shape_polygons(shape: shapefile::Shape, crs: Crs) -> Result<(Vec<Polygon>, bo
         .map(|positions| parse_ring(crs, positions))
         .collect::<Result<Vec<Ring>, _>>()?;
     if as_written.is_empty() {
-        return Err("a polygon without rings");
+        return Err("a polygon has no rings");
     }
     // The exteriors of a Shapefile are clockwise.
     let mut reversed = as_written.clone();
     reversed.iter_mut().for_each(|ring| ring.reverse());
     match assemble_polygons(reversed) {
         Ok(polygons) => Ok((polygons, false)),
-        // Some writers use the orientation of GeoJSON. An exterior then looks like a hole outside
-        // every exterior, which a correct file never has.
+        // Some writers use the orientation of GeoJSON. In their files, an exterior looks like a
+        // hole outside every exterior. A correct file never has such a hole.
         Err(reason) => match assemble_polygons(as_written) {
             Ok(polygons) => Ok((polygons, true)),
             Err(_) => Err(reason),

@@ -100,8 +100,8 @@ fn is_within(inner: Bounds, outer: Bounds) -> bool {
 }
 
 /// Returns whether `hole` is inside `exterior`. Tests the midpoint of the hole's first edge, in
-/// doubled coordinates, because a vertex of the hole can be on the exterior, but the midpoint of an
-/// edge must not be on it.
+/// doubled coordinates, instead of a vertex, because a vertex of the hole may be on the exterior.
+/// The midpoint of an edge must not be on the exterior.
 fn encloses(exterior: &[(i64, i64)], hole: &[(i64, i64)]) -> bool {
     let middle = (hole[0].0 + hole[1].0, hole[0].1 + hole[1].1);
     let mut inside = false;

@@ -56,7 +56,8 @@ pub(crate) struct CsvTable<'a> {
     indices: Vec<usize>,
 }
 
-/// A row of a table. The `column` parameters of its methods are indices into the columns passed to [`CsvTable::open`].
+/// A row of a table. Each `column` parameter is an index into the columns passed to
+/// [`CsvTable::open`].
 pub(crate) struct CsvTableRow<'t> {
     file: &'t str,
     line: u64,

@@ -1,4 +1,4 @@
-//! Checks whether polygons are a valid area as defined by OGC Simple Features (OGC 06-103r4,
+//! Checks whether polygons form a valid area as defined by OGC Simple Features (OGC 06-103r4,
 //! 6.1.11), with the same result as GEOS and JTS. The check is exact, in integer units, and takes
 //! O(n log n) time for n vertices.
 //!
@@ -23,7 +23,7 @@ use super::rings::{Polygon, doubled_signed_area, edges};
 
 type Vertex = (i64, i64);
 
-/// The reason why polygons are not a valid area.
+/// The reason why polygons do not form a valid area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TopologyError {
     /// A ring has fewer than three distinct vertices.
@@ -62,7 +62,8 @@ impl TopologyError {
     }
 }
 
-/// Returns the reason why the polygons are not a valid area, or `None` if they are valid.
+/// Returns the reason why the polygons do not form a valid area, or `None` if they form a valid
+/// area.
 ///
 /// Coordinates must be within ±2^40. The first ring of a polygon is its exterior, whatever its
 /// orientation.
@@ -109,8 +110,8 @@ struct SweepLine {
     rings: Vec<RingInfo>,
     /// The edges of all rings, in order of their western end.
     segments: Vec<SweepSegment>,
-    /// The smallest ring that encloses each ring; `Some(None)` if no ring does, `None` until the
-    /// sweep reaches the ring.
+    /// The smallest ring that encloses each ring; `Some(None)` if no ring encloses the ring, `None`
+    /// until the sweep reaches the ring.
     enclosing: Vec<Option<Option<u32>>>,
     touching: TouchingRings,
     is_disconnected: bool,
@@ -315,9 +316,9 @@ impl SweepLine {
         Ok(())
     }
 
-    /// Records the smallest enclosing ring of each ring that has its westernmost vertex here. The
-    /// face below the southern edge of such a ring at this vertex is outside the ring, and is above
-    /// the next segment to the south.
+    /// Records the smallest enclosing ring of each ring whose westernmost vertex is the current
+    /// vertex. The face below the southern edge of such a ring at this vertex is outside the ring,
+    /// and is above the next segment to the south.
     fn record_enclosing(&mut self, south: Option<SweepSegment>, right: &[SweepSegment]) {
         let mut below = south;
         for segment in right {
@@ -550,7 +551,7 @@ mod tests {
         let fan = [(1, 3), (2, 2), (3, 1)];
         let holes = fan.map(|(x, y)| vec![(0, 0), (2 * x, 2 * y), (2 * x + 1, 2 * y)]);
         check(&[[vec![square(0, 0, 20)], holes.to_vec()].concat()], None);
-        // Two holes in a row: each touches the next, and the last touches the exterior.
+        // Two holes in a row: the first touches the second, and the second touches the exterior.
         let chain = [
             vec![(2, 5), (4, 4), (4, 6)],
             vec![(4, 5), (7, 4), (10, 5), (7, 6)],
@@ -805,7 +806,8 @@ mod tests {
             disconnected += usize::from(error == Some(TopologyError::InteriorIsDisconnected));
             valid += usize::from(is_valid);
         }
-        // There must be enough polygons of both kinds for a meaningful comparison.
+        // The comparison is meaningful only if many polygons are valid and many have a disconnected
+        // interior.
         assert!(
             valid > 2_000 && disconnected > 100,
             "{valid}, {disconnected}"

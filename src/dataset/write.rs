@@ -11,8 +11,8 @@ use super::manifest::{FileEntry, Manifest, with_checksum};
 use crate::fs::{parent_folder, resolve_symlinks, sync_folder};
 
 /// The error for a dataset that could not be written. The previous folder is still in place, except
-/// if the disk failed just after the new folder was renamed: then the new folder is in place, and
-/// may be lost in a power failure.
+/// if the disk failed just after the new folder was renamed. In that case, the new folder is in
+/// place, but may be lost in a power failure.
 #[derive(Debug, thiserror::Error)]
 #[error("{path} cannot be written")]
 pub struct WriteError {
@@ -42,8 +42,8 @@ struct StagingDir {
 
 /// The prefix of the names of temporary folders.
 const STAGING_PREFIX: &str = ".catchment-dataset-";
-/// The age from which an unlocked folder is stale. A younger folder may be new: a new folder is
-/// unlocked for a moment.
+/// The age from which an unlocked folder is stale. A younger folder may be in use, because a new
+/// folder is unlocked for a moment.
 const STALE_AFTER: Duration = Duration::from_secs(60);
 
 /// Writes the folder of a dataset: `files`, each with its path in the folder, and the manifest with

@@ -22,7 +22,7 @@ pub struct CoverageChange {
     /// The old share of the statistical area's people who belong to the area, from 0 to 1; 1 if the
     /// statistical area was assigned as a whole, `None` if it was not assigned.
     pub old_share: Option<f64>,
-    /// The new share, in the same form.
+    /// The new share, in the form of `old_share`.
     pub new_share: Option<f64>,
 }
 

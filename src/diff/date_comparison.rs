@@ -35,7 +35,7 @@ pub struct PracticeStatusChange {
     pub new: PracticeStatus,
 }
 
-/// A change in the groups, of one layer, to which a member belongs.
+/// A change in the groups that a member belongs to, within one layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MembershipMove {
     /// The groups' layer.

@@ -3,8 +3,9 @@
 //!
 //! The comparison covers areas by name and boundary, the statistical areas assigned to them with
 //! their shares, practices field by field, memberships, and the answer for each postcode, all as of
-//! that date. Only slivers thinner than the rounding of vertices to millimetres are ignored.
-//! Lineage, golden queries and the text of the manifest are not compared.
+//! that date. Only slivers that are thinner than the rounding error of the vertices, which are in
+//! whole millimetres, are ignored. Lineage, golden queries and the text of the manifest are not
+//! compared.
 
 mod areas;
 mod coverage;

@@ -30,7 +30,7 @@ impl Agreement {
     /// registration.
     ///
     /// `is_registered_outside` is whether the practice is known and belongs to no community of the
-    /// dataset: a resident of a community is then registered elsewhere, which is a difference.
+    /// dataset. In that case, residence and registration differ for a resident of a community.
     pub fn between<T: PartialEq>(
         residence: &[T],
         registration: &[T],

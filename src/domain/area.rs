@@ -128,8 +128,8 @@ pub struct Membership {
     pub member: GroupMember,
     /// The layer of the group.
     pub layer: Layer,
-    /// The id of the group. `None` if the source does not name the group, which does not mean that
-    /// the member belongs to no group.
+    /// The id of the group. `None` means that the source does not name the group, not that the
+    /// member belongs to no group.
     pub group: Option<String>,
     /// The dates on which the membership is valid.
     pub period: Period,

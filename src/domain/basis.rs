@@ -11,7 +11,7 @@ pub enum Basis {
     Boundary,
     /// The nearest area, for a position just outside a generalised coastline.
     Nearest,
-    /// The membership of an area that covers the position.
+    /// The membership, in the area of residence, of another area that covers the position.
     Membership,
 }
 

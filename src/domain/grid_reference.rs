@@ -5,12 +5,12 @@ use super::BritishGrid;
 /// A National Grid reference such as `SD 173 800`, stored as the centre of the square that it
 /// names.
 ///
-/// Two letters name a square with sides of 100 km. Digits for the easting and the same number of
-/// digits for the northing name a smaller square in it: three digits each name a square with sides
-/// of 100 m, and five digits each a square with sides of 1 m. References with fewer digits are
-/// rejected: they name a square with sides of 1 km or more, which is too coarse for a look-up.
-/// Source of the letters: Ordnance Survey, "A guide to coordinate systems in Great Britain",
-/// section 4.
+/// Two letters name a square with sides of 100 km. The digits after the letters, half for the
+/// easting and half for the northing, name a smaller square in that square. Six digits name a
+/// square with sides of 100 m, and ten digits name a square with sides of 1 m. References with
+/// fewer than six digits are rejected, because a square with sides of 1 km or more is too coarse
+/// for a look-up. Source of the letters: Ordnance Survey, "A guide to coordinate systems in Great
+/// Britain", section 4.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct GridReference(BritishGrid);
 

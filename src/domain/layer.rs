@@ -48,7 +48,7 @@ impl Layer {
     ];
 
     /// The layers of communities, on which residence and registration are compared. A patient
-    /// belongs to at most one area of each.
+    /// belongs to at most one area of each of these layers.
     pub const COMMUNITIES: [Layer; 2] = [Layer::Icc, Layer::NeighbourhoodTeam];
 
     /// Returns the name used in URLs, JSON and files.

@@ -172,7 +172,7 @@ fn parse_common_form(text: &[u8]) -> Option<Postcode> {
 /// Four spaces.
 const PADDING: u64 = 0x2020_2020;
 
-// The positions in which a byte may occur in a postcode of common form, one bit each.
+// The positions in which a byte may occur in a postcode in a common form, one bit each.
 const FIRST: u8 = 1;
 const SECOND: u8 = 2;
 const THIRD: u8 = 4;

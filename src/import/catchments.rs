@@ -10,10 +10,10 @@
 //!   catchment. If parts overlap or share a border, they are imported unchanged, without being
 //!   dissolved, and a warning names the file.
 //! - The word `inner` or `outer` in the name of the file or its folder, or in a property other than
-//!   the practice's name, determines the kind of catchment: a practice accepts new patients from
-//!   its inner catchment, and may keep patients who move within its outer one. Without either word,
-//!   or with both, the catchment is an inner one. The editions published so far contain neither
-//!   word, and have one catchment per practice.
+//!   the practice's name, determines the kind of catchment. A practice accepts new patients from
+//!   its inner catchment, and may keep registered patients who move house within its outer
+//!   catchment. Without either word, or with both, the catchment is an inner catchment. The
+//!   editions published so far contain neither word, and contain one catchment per practice.
 //!
 //! A file is rejected as a whole if any of its features is invalid, because a catchment without one
 //! of its parts would be wrong. The report counts files, and the number in each location is the
@@ -280,8 +280,8 @@ fn leading_code(text: &str) -> Option<OdsCode> {
     }
 }
 
-/// Properties that may contain a practice's name. In a name, the word `INNER` may be part of the
-/// name of a street.
+/// Properties that may contain a practice's name. The word `INNER` in a practice's name may be part
+/// of a street name, so it does not determine the kind of catchment.
 const NAME_PROPERTIES: [&str; 5] = [
     "name",
     "practicenm",

@@ -23,7 +23,7 @@ const COLUMN_COUNT: usize = 10;
 /// The positional quality of a postcode without a position.
 const NO_POSITION: u8 = 90;
 
-/// The maximum number of bytes that are read from `Doc/metadata.txt`. The file of 2025 has 2 kB.
+/// The maximum number of bytes that are read from `Doc/metadata.txt`. The 2025 file is 2 kB.
 const METADATA_BYTES_MAX: u64 = 1 << 20;
 
 /// Reads every postcode from the archive, the extracted folder or a single file, and sorts them.
@@ -65,8 +65,8 @@ pub(crate) fn read(
     Ok((postcodes, report))
 }
 
-/// Returns the names of the data files: a single file whatever its name, or the files of a folder
-/// or archive that are named after a postcode area.
+/// Returns the names of the data files. A single file may have any name; in a folder or archive,
+/// the data files are the files that are named after a postcode area.
 fn select_area_files(source_files: &SourceFiles) -> Result<Vec<String>, ImportError> {
     let mut members = source_files.members();
     if members == [source_files.name()] {
@@ -145,7 +145,7 @@ fn parse_row(row: &CsvRow<'_>) -> Result<PostcodeRecord, RowError> {
     let postcode = row
         .text(PC)
         .parse()
-        .map_err(|_| RowError::Rejected("column 1 (PC): not a postcode"))?;
+        .map_err(|_| RowError::Rejected("column 1 (PC): must be a postcode"))?;
     let quality = row
         .text(PQ)
         .parse()
@@ -377,7 +377,7 @@ mod tests {
             "codepo_gb.zip",
             &[("Data/CSV/la.csv", AB), ("Doc/metadata.txt", METADATA)],
         ))
-        .expect_err("one of two");
+        .expect_err("one row instead of two");
         assert_eq!(
             error.to_string(),
             "codepo_gb.zip/Data/CSV/la.csv, line 1: metadata.txt states 2 postcodes for this postcode area, but the file has 1; was the file truncated?"
@@ -396,7 +396,7 @@ mod tests {
     fn invalid_row_is_counted_with_its_line() {
         check_rejected(
             "LA1,10,347467,461653,,,,,,",
-            "column 1 (PC): not a postcode",
+            "column 1 (PC): must be a postcode",
         );
         for quality in ["", "1", "9", "91", "x"] {
             check_rejected(

@@ -8,8 +8,8 @@ use crate::domain::{InvalidDate, Period, date_from_iso};
 /// The date that NHS ODS uses for an unknown first day.
 const UNKNOWN_FIRST_DAY: Date = date(1900, 1, 1);
 
-/// The serial number of 1 March 1900. Spreadsheets treat 1900 as a leap year, so a serial number is
-/// the number of days since 30 December 1899 only from this day on.
+/// The serial number of 1 March 1900. Spreadsheets treat 1900 as a leap year, so only from this day
+/// on do serial numbers count the days since 30 December 1899.
 const SERIAL_MIN: i64 = 61;
 /// The serial number of 31 December 9999.
 const SERIAL_MAX: i64 = 2_958_465;

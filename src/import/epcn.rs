@@ -32,7 +32,7 @@ pub(crate) struct Pcn {
     pub(crate) period: Period,
 }
 
-/// The membership of a practice in a PCN.
+/// A practice's membership of a PCN.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PcnMembership {
     pub(crate) practice: OdsCode,
@@ -45,7 +45,7 @@ pub(crate) struct PcnMembership {
 pub(crate) struct PrimaryCareNetworks {
     /// The PCNs, in order of code.
     pub(crate) pcns: Vec<Pcn>,
-    /// The memberships, in order of practice and then of the first day.
+    /// The memberships, in order of practice and then of first day.
     pub(crate) memberships: Vec<PcnMembership>,
 }
 
@@ -69,7 +69,7 @@ const PARTNERS_COLUMNS: [&str; 4] = [
 /// The maximum number of columns that are read, because a corrupt cell reference may name column
 /// 16,384.
 const COLUMNS_MAX: usize = 64;
-/// The maximum number of rows of a sheet. The largest published sheet has 7,706 rows.
+/// The maximum number of rows in a sheet. The largest published sheet has 7,706 rows.
 const ROWS_MAX: usize = 1 << 20;
 /// The maximum size of the text of a cell, in bytes of UTF-8. Excel allows 32,767 characters.
 const CELL_BYTES_MAX: usize = 32_767 * 4;
@@ -439,23 +439,23 @@ fn parse_rows<T>(
 
 fn parse_pcn(cells: &SelectedCells<'_>) -> Result<Pcn, &'static str> {
     Ok(Pcn {
-        code: cells.parse_code(0, "PCN Code is not an ODS code")?,
-        name: cells.optional_text(1).ok_or("PCN Name is blank")?,
+        code: cells.parse_code(0, "column `PCN Code`: must be an ODS code")?,
+        name: cells.optional_text(1).ok_or("column `PCN Name`: must not be blank")?,
         sub_icb: cells.optional_text(2),
         period: parse_period(
-            cells.parse_day(3, "Open Date is not a date such as 20240229")?,
-            cells.parse_day(4, "Close Date is not a date such as 20240229")?,
+            cells.parse_day(3, "column `Open Date`: must be a date such as 20240229")?,
+            cells.parse_day(4, "column `Close Date`: must be a date such as 20240229")?,
         )?,
     })
 }
 
 fn parse_membership(cells: &SelectedCells<'_>) -> Result<PcnMembership, &'static str> {
     Ok(PcnMembership {
-        practice: cells.parse_code(0, "Partner Organisation Code is not an ODS code")?,
-        pcn: cells.parse_code(1, "PCN Code is not an ODS code")?,
+        practice: cells.parse_code(0, "column `Partner Organisation Code`: must be an ODS code")?,
+        pcn: cells.parse_code(1, "column `PCN Code`: must be an ODS code")?,
         period: parse_period(
-            cells.parse_day(2, "Relationship Start Date is not a date such as 20240229")?,
-            cells.parse_day(3, "Relationship End Date is not a date such as 20240229")?,
+            cells.parse_day(2, "column `Relationship Start Date`: must be a date such as 20240229")?,
+            cells.parse_day(3, "column `Relationship End Date`: must be a date such as 20240229")?,
         )?,
     })
 }

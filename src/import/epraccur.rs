@@ -148,7 +148,7 @@ fn parse_row(
     let code = row
         .text(CODE)
         .parse()
-        .map_err(|_| "column 1, organisation code, is not an ODS code")?;
+        .map_err(|_| "column 1 (organisation code): must be an ODS code")?;
     let setting = parse_setting(row.text(SETTING))?;
     let practice = match setting {
         GP_PRACTICE => Some(parse_practice(code, row, warnings)?),
@@ -181,7 +181,7 @@ fn parse_setting(text: &str) -> Result<&'static str, &'static str> {
         "25" => Ok("prescribing setting 25: prison"),
         _ if is_role => Ok("a role other than RO76 (GP practice)"),
         _ if matches!(text.parse::<u8>(), Ok(0..=99)) => Ok("another prescribing setting"),
-        _ => Err("column 26, prescribing setting, is neither a number nor a role such as RO76"),
+        _ => Err("column 26 (prescribing setting): must be a number or a role such as RO76"),
     }
 }
 
@@ -203,11 +203,11 @@ fn parse_practice(
         postcode: row.text(POSTCODE).parse().ok(),
         telephone: non_blank(TELEPHONE),
         status: parse_status(row.text(STATUS))
-            .ok_or("column 13, status, is not A, C, D, P, ACTIVE or INACTIVE")?,
+            .ok_or("column 13 (status): must be A, C, D, P, ACTIVE or INACTIVE")?,
         opened: dates::known_first_day(
-            day(OPENED).map_err(|_| "column 11, open date, is not a date written YYYYMMDD")?,
+            day(OPENED).map_err(|_| "column 11 (open date): must be a date written YYYYMMDD")?,
         ),
-        closed: day(CLOSED).map_err(|_| "column 12, close date, is not a date written YYYYMMDD")?,
+        closed: day(CLOSED).map_err(|_| "column 12 (close date): must be a date written YYYYMMDD")?,
         sub_icb: non_blank(COMMISSIONER),
         pcn: None,
         list_size: None,
@@ -420,9 +420,9 @@ mod tests {
         assert_eq!(
             report.to_string(),
             "epraccur.csv: 7 read, 4 kept\n  \
-             1 rejected: column 11, open date, is not a date written YYYYMMDD (epraccur.csv line 2)\n  \
-             1 rejected: column 13, status, is not A, C, D, P, ACTIVE or INACTIVE (epraccur.csv line 3)\n  \
-             1 rejected: column 26, prescribing setting, is neither a number nor a role such as RO76 (epraccur.csv line 4)\n  \
+             1 rejected: column 11 (open date): must be a date written YYYYMMDD (epraccur.csv line 2)\n  \
+             1 rejected: column 13 (status): must be A, C, D, P, ACTIVE or INACTIVE (epraccur.csv line 3)\n  \
+             1 rejected: column 26 (prescribing setting): must be a number or a role such as RO76 (epraccur.csv line 4)\n  \
              warning: active, but with a close date: it is about to close, or the status is out of date: 1 (A82006)\n  \
              warning: closed, but without a close date: 1 (A82005)\n  \
              warning: the close date is before the open date: 1 (A82006)\n  \

@@ -1,5 +1,5 @@
-//! Reader of one layer of a GeoPackage (OGC 12-128): an SQLite database in which a geometry is a
-//! GeoPackage header followed by well-known binary (WKB).
+//! Reads one layer of a GeoPackage (OGC 12-128). A GeoPackage is an SQLite database that stores
+//! each geometry as a GeoPackage header followed by well-known binary (WKB).
 //!
 //! The file is opened read-only and as immutable: SQLite neither locks the file nor creates other
 //! files in its folder. Changes that are still in the write-ahead log (`…-wal`) of another program
@@ -69,7 +69,7 @@ fn read_layer(
 }
 
 /// Limits the SQLite instructions and the memory for reading the file, because a view, a generated
-/// column or a damaged page could produce an endless number of rows.
+/// column or a damaged page could produce rows without end.
 fn set_limits(database: &mut Connection, size_bytes: u64) -> Result<(), rusqlite::Error> {
     /// The number of instructions between calls of the progress handler.
     const STEP: i32 = 10_000;
@@ -157,7 +157,7 @@ impl FeatureTable {
                 "`{table}` has no row in gpkg_geometry_columns"
             )));
         };
-        // A view or a virtual table computes its rows, and may return an endless number of rows.
+        // A view or a virtual table computes its rows, and may return rows without end.
         let is_stored: Option<bool> = database
             .query_row(
                 "SELECT type = 'table' AND sql LIKE 'CREATE TABLE%' FROM sqlite_schema \
@@ -279,7 +279,7 @@ fn query_strings(
 }
 
 /// Returns the coordinate reference system with the id `srs_id`, from the authority and code that
-/// the file has for this id.
+/// the file states for this id.
 fn read_crs(database: &Connection, srs_id: i32) -> Result<Crs, GeoPackageError> {
     let authority: Option<(String, i64)> = database
         .query_row(
@@ -312,7 +312,7 @@ fn format_names(names: &[String]) -> String {
     }
 }
 
-/// Returns the attributes that are neither blank nor blobs, as text, by their names in lower case.
+/// Returns the attributes as text, by name in lower case. Blank attributes and blobs are left out.
 fn read_attributes(
     row: &Row<'_>,
     columns: &[String],
@@ -377,7 +377,7 @@ fn parse_geometry(blob: &[u8], srs_id: i32) -> Result<PolygonRings, &'static str
     };
     reader.take(envelope)?;
     if flags & EMPTY != 0 {
-        return Err("a polygon without rings");
+        return Err("a polygon has no rings");
     }
     let parts = reader.read_polygons()?;
     match reader.rest {

@@ -1,5 +1,5 @@
-//! Look-up tables, which assign statistical areas to areas: any CSV table with a column of codes
-//! and a column of area ids.
+//! Look-up tables, which assign statistical areas to areas. Any CSV table with a column of codes
+//! and a column of area ids can be a look-up table.
 
 use serde::Deserialize;
 

@@ -3,14 +3,14 @@
 //! folder that contains such a file.
 //!
 //! Columns are matched by name, because their order and number change. Some names have changed too:
-//! the columns `oslaua`, `usertype` and `oseast1m` of the editions until 2024 are called `lad25cd`,
-//! `usrtypind` and `east1m` since 2025, with the year of each geography in the name. Files exported
-//! from a map server have names in upper case.
+//! the columns `oslaua`, `usertype` and `oseast1m` of the editions until 2024 have been called
+//! `lad25cd`, `usrtypind` and `east1m` since 2025, when ONS also added the year of the geography to
+//! the names of geography columns. Files exported from a map server have names in upper case.
 //!
 //! A postcode without a position has quality 9, latitude 99.999999 and a blank grid reference. A
 //! code that consists of a letter and eight nines means "no such area". Postcodes of the Channel
-//! Islands and the Isle of Man are skipped, as are those of Northern Ireland, which are on the
-//! Irish Grid and under another licence.
+//! Islands and the Isle of Man are skipped, as are those of Northern Ireland, which have positions
+//! on the Irish Grid and a different licence.
 
 use std::io::Read;
 
@@ -31,7 +31,7 @@ const FILLER_LATITUDE_MIN: f64 = 99.0;
 
 /// The maximum distance between the position in degrees (`lat` and `long`) and the position in
 /// metres (the easting and northing). ONS computes the degrees from the metres, and writes them
-/// with six decimals (0.1 m).
+/// with six decimal places (0.1 m).
 const POSITION_MISMATCH_M: f64 = 5.0;
 
 /// The census year of the LSOAs to read, for a directory that has LSOAs of several census years.
@@ -62,7 +62,7 @@ impl LsoaYear {
 ///
 /// # Errors
 /// If a column is missing or occurs twice, a row is truncated, a postcode occurs twice, or no row
-/// could be used.
+/// is usable.
 pub(crate) fn read(
     source_files: &mut SourceFiles,
     lsoa: LsoaYear,
@@ -81,8 +81,8 @@ pub(crate) fn read(
     importer.finish()
 }
 
-/// Returns the names of the members to read: the file with the whole directory, or else the files
-/// by postcode area, or else the only CSV file.
+/// Returns the names of the members to read: the file with all postcodes, or else the files with
+/// one postcode area each, or else the only CSV file.
 fn select_members(source_files: &SourceFiles) -> Result<Vec<String>, ImportError> {
     let members = source_files.members();
     if members == [source_files.name()] {
@@ -105,7 +105,7 @@ fn select_members(source_files: &SourceFiles) -> Result<Vec<String>, ImportError
         ([one, other, ..], ..) => Err(ImportError::Conflict {
             file: member_label(source_files, other),
             line: 1,
-            what: format!("`{one}` is also a whole directory; give the path of the file to read"),
+            what: format!("`{one}` also lists all postcodes; give the path of the file to read"),
         }),
         ([], [_, ..], _) => Ok(area_files),
         ([], [], [only]) => Ok(vec![only.clone()]),
@@ -850,7 +850,7 @@ mod tests {
             read_all(fixture::folder(&two))
                 .expect_err("two")
                 .to_string(),
-            "published/ONSPD_MAY_2023_UK.csv, line 1: `ONSPD_FEB_2023_UK.csv` is also a whole directory; give the path of the file to read"
+            "published/ONSPD_MAY_2023_UK.csv, line 1: `ONSPD_FEB_2023_UK.csv` also lists all postcodes; give the path of the file to read"
         );
         let error = read_all(fixture::folder(&[("a.csv", "a\n"), ("b.csv", "b\n")]));
         assert_eq!(

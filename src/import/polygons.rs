@@ -27,9 +27,9 @@ const EXTENSIONS: [&str; 4] = [".geojson", ".json", ".shp", ".gpkg"];
 /// Reads the polygon file at the path and validates every feature. Rings with the wrong orientation
 /// are reversed; [`PolygonFile::reoriented`] names the features with such rings.
 ///
-/// `layer` selects a layer of a GeoPackage, or a file of a folder or archive, by its name with or
-/// without its extension. `layer` is required if there is more than one layer or file to choose
-/// from.
+/// `layer` is the name of a layer in a GeoPackage, or the name, with or without its extension, of a
+/// file in a folder or archive. `layer` is required if there is more than one layer or file to
+/// choose from.
 ///
 /// # Errors
 /// If the format is not GeoJSON, Shapefile or GeoPackage, `layer` does not select exactly one file
@@ -167,7 +167,7 @@ fn stem(name: &str) -> &str {
 fn no_polygon_file(source_name: &str) -> PolygonImportError {
     PolygonImportError::Import(ImportError::NoSuchMember {
         source_name: source_name.to_string(),
-        expected: "a polygon file (.geojson, .json, .shp, .gpkg, or a .zip of one)",
+        expected: "a polygon file (.geojson, .json, .shp, .gpkg, or a .zip that contains one)",
     })
 }
 
@@ -196,7 +196,8 @@ fn read_shapefile(
     Ok(PolygonFile::from_shapefile(file, &parts)?)
 }
 
-/// Reads the file that has the path `path` with this extension, in lower or upper case.
+/// Reads the file at `path` with the extension replaced by `ending`, in lower or upper case.
+/// Returns `None` if there is no such file.
 fn read_sibling(path: &Path, ending: &str) -> Result<Option<Vec<u8>>, ImportError> {
     let without_dot = ending.trim_start_matches('.');
     for ending in [without_dot.to_string(), without_dot.to_ascii_uppercase()] {
@@ -487,7 +488,7 @@ mod tests {
         ];
         let hole_outside = [[-1.0, 54.0], [-1.0, 54.5], [-0.5, 54.5], [-1.0, 54.0]];
         for (rings, reason) in [
-            (&[&bow_tie[..]][..], "a ring without area"),
+            (&[&bow_tie[..]][..], "a ring has no area"),
             (&[&lopsided[..]], "a ring crosses or touches itself"),
             (
                 &[&square[..4]],
@@ -497,7 +498,7 @@ mod tests {
                 &[&[square[0], square[1], square[0]]],
                 "a ring should have at least four positions, the last equal to the first",
             ),
-            (&[], "a polygon without rings"),
+            (&[], "a polygon has no rings"),
             (
                 &[&square, &hole_outside],
                 "a hole extends outside its exterior ring",

@@ -17,7 +17,8 @@ use super::{ImportError, ImportReport, SourceFiles};
 use crate::domain::{OdsCode, SuppressionRule, date_from_iso};
 
 /// The maximum number of patients of one practice in one LSOA. A row with a larger number is
-/// rejected: an LSOA has a few thousand people. The sum of two such numbers fits in a `u32`.
+/// rejected, because an LSOA has only a few thousand people. The sum of two such numbers fits in a
+/// `u32`.
 const PATIENTS_MAX: u32 = 1_000_000;
 
 /// The number of patients of a practice who live in a statistical area.
@@ -37,7 +38,7 @@ pub(crate) struct RegistrationCount {
 ///
 /// # Errors
 /// If a column is missing, a row is truncated, the same practice and LSOA occur twice, there are
-/// extracts of two dates, the rows of one sex are missing, or no row could be used.
+/// extracts of two dates, the rows of one sex are missing, or no row is usable.
 pub(crate) fn read(
     source_files: &mut SourceFiles,
 ) -> Result<(Vec<RegistrationCount>, ImportReport), ImportError> {
@@ -55,8 +56,8 @@ pub(crate) fn read(
     importer.finish()
 }
 
-/// Returns the names of the members to read: a single file whatever its name; in a folder or
-/// archive, the table for both sexes together, or else the table for each sex.
+/// Returns the names of the members to read. A single file may have any name; in a folder or
+/// archive, the members are the table for both sexes together, or else the table for each sex.
 fn select_members(source_files: &SourceFiles) -> Result<Vec<String>, ImportError> {
     let members = source_files.members();
     if members == [source_files.name()] {

@@ -9,7 +9,7 @@ use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 use super::{ImportError, ImportReport, SourceFiles};
 
 /// The maximum length of a row. A longer row means that a quotation mark was opened and never
-/// closed: the longest rows of the published files are shorter than a kilobyte.
+/// closed, because the longest rows of the published files are shorter than a kilobyte.
 const ROW_BYTES_MAX: usize = 1 << 20;
 
 /// A stream of the rows of a CSV file. All rows must have as many cells as the first row.
@@ -238,7 +238,7 @@ impl<K: Eq + Hash> DuplicateCheck<K> {
     /// Adds the key of a row. `describe` returns a description of the key for the error message.
     ///
     /// # Errors
-    /// If the key was added before.
+    /// If the key was already added.
     pub(super) fn check(
         &mut self,
         key: K,

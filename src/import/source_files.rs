@@ -12,7 +12,7 @@ use zip::result::ZipError;
 use super::ImportError;
 
 /// The maximum decompressed size of an archive member. The largest published file, a national
-/// directory, has a size of 2 GiB.
+/// directory, is 2 GiB.
 const MEMBER_BYTES_MAX: u64 = 8 << 30;
 /// The maximum decompressed size of a file that is read into memory.
 const IN_MEMORY_BYTES_MAX: u64 = 2 << 30;

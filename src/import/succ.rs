@@ -122,10 +122,10 @@ fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
 
 fn parse_row(row: &CsvRow<'_>) -> Result<SuccessionKey, &'static str> {
     let code = |column: usize| row.text(column).parse::<OdsCode>();
-    let old = code(OLD).map_err(|_| "column 1, old code, is not an ODS code")?;
-    let new = code(NEW).map_err(|_| "column 2, new code, is not an ODS code")?;
+    let old = code(OLD).map_err(|_| "column 1 (old code): must be an ODS code")?;
+    let new = code(NEW).map_err(|_| "column 2 (new code): must be an ODS code")?;
     let from = dates::parse_yyyymmdd(row.text(EFFECTIVE))
-        .map_err(|_| "column 4, effective date, is not a date written YYYYMMDD")?;
+        .map_err(|_| "column 4 (effective date): must be a date written YYYYMMDD")?;
     Ok((old, from, new))
 }
 
