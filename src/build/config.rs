@@ -281,7 +281,7 @@ pub(super) enum SuccessionFormat {
 }
 
 /// A `[[shares]]` table: the share of each statistical area's people who are registered with each
-/// practice. The table has either `registrations` or a `model`.
+/// practice. The table contains either `registrations` or `model`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SharesConfig {

@@ -19,7 +19,8 @@ use crate::dataset::{Dataset, LayerKind};
 use crate::domain::Boundary;
 use crate::planar::{self, M2_PER_KM2};
 
-/// The width in metres below which an overlap is a sliver: the same border was drawn twice.
+/// The width in metres below which an overlap is a sliver. A sliver means that the same border was
+/// drawn twice.
 const SLIVER_WIDTH_M: f64 = 1.0;
 /// The distance in metres below which edges are identical except for the rounding of vertices to
 /// millimetres.
@@ -209,7 +210,7 @@ fn check_gaps(
 
 type Vertex = (i32, i32);
 
-/// An edge that only one area has.
+/// An edge that occurs in only one area.
 #[derive(Debug, Clone, Copy)]
 struct UnmatchedEdge {
     from: Coord<f64>,
@@ -277,7 +278,7 @@ fn is_near(rect: &Rect<f64>, position: Coord<f64>) -> bool {
     within(min.x, position.x, max.x) && within(min.y, position.y, max.y)
 }
 
-/// Returns the edges that only one area has, in either direction.
+/// Returns the edges that occur in only one area, whatever their direction.
 fn unmatched_edges(areas: &[&PlanarArea<'_>]) -> Vec<UnmatchedEdge> {
     let mut seen: HashSet<(Vertex, Vertex)> = HashSet::new();
     let mut shared: HashSet<(Vertex, Vertex)> = HashSet::new();

@@ -70,7 +70,7 @@ fn read_with_manifest(
     })
 }
 
-/// A reader of the files of a dataset, which verifies them against the manifest.
+/// Reads the files of a dataset and verifies them against the manifest.
 struct VerifiedReader<'a> {
     files: &'a DatasetSource,
     manifest: &'a Manifest,

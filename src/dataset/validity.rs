@@ -1,6 +1,6 @@
 //! Checks whether polygons form a valid area as defined by OGC Simple Features (OGC 06-103r4,
-//! 6.1.11), with the same result as GEOS and JTS. The check is exact, in integer units, and takes
-//! O(n log n) time for n vertices.
+//! 6.1.11), with the same result as GEOS and JTS. The check is exact, because coordinates are
+//! integers, and takes O(n log n) time for n vertices.
 //!
 //! A sweep line (Shamos and Hoey, 1976) passes over the edges from west to east. The status of the
 //! sweep line contains the edges that the line intersects, in order from south to north. The order
@@ -488,7 +488,7 @@ fn compare_to_line(west: Vertex, east: Vertex, vertex: Vertex) -> Ordering {
     product(run, up).cmp(&product(rise, over))
 }
 
-/// Returns whether two segments cross at a point that is an end of neither.
+/// Returns whether two segments cross at a point that is not an end of either segment.
 fn segments_cross(a: &SweepSegment, b: &SweepSegment) -> bool {
     let is_divided = |by: &SweepSegment, ends: &SweepSegment| {
         let [one, other] = [ends.west, ends.east].map(|end| compare_to_line(by.west, by.east, end));

@@ -104,7 +104,7 @@ struct DatasetSide {
     index: Index,
 }
 
-/// The index of a dataset, and the date as of which the dataset is compared.
+/// The index of a dataset, and the date on which the dataset is compared.
 #[derive(Clone, Copy)]
 struct DatasetOnDate<'i> {
     index: &'i Index,

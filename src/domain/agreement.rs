@@ -26,7 +26,7 @@ keyword_enum!(Agreement {
 });
 
 impl Agreement {
-    /// Compares the ids of the communities of residence with those of the communities of
+    /// Compares the ids of the communities of residence with the ids of the communities of
     /// registration.
     ///
     /// `is_registered_outside` is whether the practice is known and belongs to no community of the

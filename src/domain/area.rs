@@ -88,8 +88,8 @@ pub struct Boundary {
     pub grid: Vec<GridPolygon>,
 }
 
-/// The assignment of a statistical area, such as an LSOA, to an area: either by definition or with
-/// the share of its people who belong to the area.
+/// The assignment of a statistical area, such as an LSOA, to an area. The whole statistical area is
+/// assigned, or the share of its people who belong to the area.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StatisticalAssignment {
     /// The code of the statistical area.

@@ -79,8 +79,8 @@ impl PositionalQuality {
     }
 
     /// Returns the quality with this value, or `None` if neither scale has the value. The values of
-    /// Code-Point Open are 10 or more and those of ONS less than 10, so the value determines the
-    /// scale.
+    /// Code-Point Open are at least 10, and the values of ONS are less than 10, so the value
+    /// determines the scale.
     pub fn new(value: u8) -> Option<PositionalQuality> {
         match value {
             1..=9 => Some(PositionalQuality::Ons(value)),

@@ -96,7 +96,7 @@ keyword_enum!(PremisesKind {
     Predecessor = "predecessor",
 });
 
-/// The succession of a practice: another practice took over its patients.
+/// The succession of a practice by another practice, which took over its patients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PracticeSuccession {
     /// The practice that closed.

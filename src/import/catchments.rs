@@ -2,7 +2,7 @@
 //! (England)" as an archive with one GeoJSON file per practice.
 //!
 //! - A file is named after the practice's ODS code (`A12345.geojson`, `A12345_outer.geojson`). If
-//!   the file name does not start with a code, the code is read from the features of the file: from
+//!   the file name does not start with a code, the code is read from the file's features: from
 //!   `PracticeCd`, or from the start of `name` (`A12345 - HIGH STREET SURGERY`). A code of nine
 //!   characters identifies a branch; its first six characters are the code of the practice.
 //! - A position is a longitude and a latitude. A height that follows them is ignored.
@@ -44,7 +44,7 @@ pub(crate) struct DeclaredCatchment {
 pub(crate) enum DeclaredCatchmentKind {
     /// The area from which the practice accepts new patients.
     Inner,
-    /// The area in which the practice may keep patients who move house.
+    /// The area in which the practice may keep registered patients who move house.
     Outer,
 }
 

@@ -360,7 +360,7 @@ fn find_column(sheet: &Sheet, column: &str) -> Option<usize> {
     header.iter().position(is_named)
 }
 
-/// The cells of a row in the requested columns, in the order of the request.
+/// The cells of a row in the requested columns, in the order in which the columns were requested.
 struct SelectedCells<'a> {
     row: &'a [Data],
     columns: &'a [usize],
@@ -439,23 +439,23 @@ fn parse_rows<T>(
 
 fn parse_pcn(cells: &SelectedCells<'_>) -> Result<Pcn, &'static str> {
     Ok(Pcn {
-        code: cells.parse_code(0, "column `PCN Code`: must be an ODS code")?,
-        name: cells.optional_text(1).ok_or("column `PCN Name`: must not be blank")?,
+        code: cells.parse_code(0, "PCN Code must be an ODS code")?,
+        name: cells.optional_text(1).ok_or("PCN Name must not be blank")?,
         sub_icb: cells.optional_text(2),
         period: parse_period(
-            cells.parse_day(3, "column `Open Date`: must be a date such as 20240229")?,
-            cells.parse_day(4, "column `Close Date`: must be a date such as 20240229")?,
+            cells.parse_day(3, "Open Date must be a date such as 20240229")?,
+            cells.parse_day(4, "Close Date must be a date such as 20240229")?,
         )?,
     })
 }
 
 fn parse_membership(cells: &SelectedCells<'_>) -> Result<PcnMembership, &'static str> {
     Ok(PcnMembership {
-        practice: cells.parse_code(0, "column `Partner Organisation Code`: must be an ODS code")?,
-        pcn: cells.parse_code(1, "column `PCN Code`: must be an ODS code")?,
+        practice: cells.parse_code(0, "Partner Organisation Code must be an ODS code")?,
+        pcn: cells.parse_code(1, "PCN Code must be an ODS code")?,
         period: parse_period(
-            cells.parse_day(2, "column `Relationship Start Date`: must be a date such as 20240229")?,
-            cells.parse_day(3, "column `Relationship End Date`: must be a date such as 20240229")?,
+            cells.parse_day(2, "Relationship Start Date must be a date such as 20240229")?,
+            cells.parse_day(3, "Relationship End Date must be a date such as 20240229")?,
         )?,
     })
 }
@@ -490,7 +490,7 @@ fn remove_duplicate_memberships(memberships: &mut Vec<PcnMembership>, report: &m
     }
 }
 
-/// Adds a warning about memberships of PCNs that are not listed, and another about practices that
+/// Adds a warning about memberships of PCNs that are not listed, and a warning about practices that
 /// are members of two PCNs at the same time.
 fn warn_of_inconsistencies(networks: &PrimaryCareNetworks, report: &mut ImportReport) {
     let is_listed = |code: &OdsCode| {

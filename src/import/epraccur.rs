@@ -51,8 +51,8 @@ pub(crate) struct PrescribingCostCentres {
 /// Reads the GP practices in the file, and the codes of the other cost centres.
 ///
 /// # Errors
-/// If the file has a header row or a different number of columns, two rows with the same code
-/// differ, or there is no GP practice.
+/// If the file has a header row or does not have 27 columns, two rows with the same code differ, or
+/// there is no GP practice.
 pub(crate) fn read(
     source_files: &mut SourceFiles,
 ) -> Result<(PrescribingCostCentres, ImportReport), ImportError> {
@@ -198,7 +198,7 @@ fn parse_practice(
         |column: usize| Some(row.text(column).to_string()).filter(|text| !text.is_empty());
     let practice = Practice {
         code,
-        name: non_blank(NAME).ok_or("column 2, name, is blank")?,
+        name: non_blank(NAME).ok_or("column 2 (name): must not be blank")?,
         address: ADDRESS.filter_map(non_blank).collect::<Vec<_>>().join(", "),
         postcode: row.text(POSTCODE).parse().ok(),
         telephone: non_blank(TELEPHONE),
@@ -231,7 +231,7 @@ fn parse_status(text: &str) -> Option<PracticeStatus> {
 /// Adds the entry to `entries`, or skips the row if it is a duplicate.
 ///
 /// # Errors
-/// If an earlier row has the same code and other values.
+/// If an earlier row has the same code but different values.
 fn add_entry(
     entry: CostCentre,
     row: &CsvRow<'_>,

@@ -9,8 +9,8 @@
 //!
 //! A postcode without a position has quality 9, latitude 99.999999 and a blank grid reference. A
 //! code that consists of a letter and eight nines means "no such area". Postcodes of the Channel
-//! Islands and the Isle of Man are skipped, as are those of Northern Ireland, which have positions
-//! on the Irish Grid and a different licence.
+//! Islands, the Isle of Man and Northern Ireland are skipped. Postcodes of Northern Ireland have
+//! positions on the Irish Grid and a different licence.
 
 use std::io::Read;
 
@@ -189,7 +189,7 @@ impl DirectoryImporter {
         Ok(())
     }
 
-    /// Adds a warning, unless the file of another postcode area already caused the same warning.
+    /// Adds a warning, unless the file of another postcode area already caused it.
     fn warn_once(&mut self, warning: String) {
         if !self.report.warnings.contains(&warning) {
             self.report.warnings.push(warning);

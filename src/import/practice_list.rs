@@ -68,7 +68,7 @@ const PREMISES_COLUMNS: &[&str] = &["ods_code", "kind", "postcode", "easting", "
 
 /// Reads all premises, in order of the practice's ODS code, with the main premises of each practice
 /// first. Kinds are `main`, `branch(…)`, `branch(…) of CODE` and `predecessor CODE`. The last two
-/// kinds are premises of another practice that the practice took over.
+/// kinds are premises of a practice that the practice took over.
 pub(crate) fn read_premises(file: &str, bytes: &[u8]) -> Result<Vec<Premises>, TableError> {
     let mut rows = CsvTable::open(file, bytes, PREMISES_COLUMNS)?.read(|row| {
         Ok(Premises {

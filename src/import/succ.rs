@@ -25,7 +25,7 @@ const COLUMN_COUNT: usize = 5;
 /// become one succession.
 ///
 /// # Errors
-/// If a file has a header row or a different number of columns, or there are no successions.
+/// If a file has a header row or does not have 5 columns, or there are no successions.
 pub(crate) fn read(
     sources: &mut [&mut SourceFiles],
 ) -> Result<(Vec<PracticeSuccession>, ImportReport), ImportError> {

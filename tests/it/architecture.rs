@@ -1,5 +1,5 @@
-//! The structure of the code: imports between modules form no circle, and `ARCHITECTURE.md` names
-//! only what exists.
+//! Tests of the structure of the code. Imports between modules form no cycles, and
+//! `ARCHITECTURE.md` names only items that exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +10,7 @@ use regex::Regex;
 /// The path of a module, without the crate: `["http", "admission"]`.
 type ModulePath = Vec<String>;
 
-/// The modules of the crate with the code of each, without comments, strings and unit tests.
+/// Returns the code of each module of the crate, without comments, strings and unit tests.
 fn modules() -> BTreeMap<ModulePath, String> {
     let mut modules = BTreeMap::new();
     collect_modules(Path::new("src"), &[], &mut modules);
@@ -98,7 +98,8 @@ fn paths_in_use_tree(tree: &str) -> Vec<String> {
     paths
 }
 
-/// Returns the segments of a path from the root of the crate; `None` if it is of another crate.
+/// Returns the segments of a path from the root of the crate; `None` if the path belongs to another
+/// crate.
 fn resolve(
     module: &[String],
     path: &str,
@@ -124,8 +125,8 @@ fn resolve(
     Some([base, rest].concat())
 }
 
-/// The imports of a crate: for each module, the modules in which the items that it names are
-/// declared.
+/// Returns the imports of a crate: for each module, the modules that declare the items that the
+/// module names.
 fn imports(
     modules: &BTreeMap<ModulePath, String>,
 ) -> BTreeMap<&ModulePath, BTreeMap<ModulePath, String>> {
@@ -203,7 +204,7 @@ fn reachable<'g>(
     found
 }
 
-/// Returns the imports that are part of a circle.
+/// Returns the imports that are part of a cycle.
 fn imports_in_circles(graph: &BTreeMap<ModulePath, BTreeSet<ModulePath>>) -> Vec<String> {
     let mut circular = Vec::new();
     for (module, targets) in graph {
@@ -225,7 +226,7 @@ fn imports_between_modules_form_no_circle() {
     let mut top_level: BTreeMap<ModulePath, BTreeSet<ModulePath>> = BTreeMap::new();
     for (module, targets) in &imports {
         for target in targets.keys() {
-            // A module and those inside it belong together.
+            // Imports between a module and its submodules are allowed.
             if !is_relative(module, target) {
                 graph
                     .entry((*module).clone())
@@ -243,7 +244,7 @@ fn imports_between_modules_form_no_circle() {
     assert!(graph.len() > 100, "{}", graph.len());
     for graph in [graph, top_level] {
         let circular = imports_in_circles(&graph);
-        assert!(circular.is_empty(), "circles of imports: {circular:#?}");
+        assert!(circular.is_empty(), "import cycles: {circular:#?}");
     }
 }
 
@@ -272,7 +273,7 @@ fn the_architecture_document_names_what_exists() {
     }
     let mut missing = Vec::new();
     for name in prose.split('`').skip(1).step_by(2) {
-        // Commands are not names.
+        // A code span that contains a space is a command, not a name.
         if name.contains(' ') {
             continue;
         }

@@ -449,7 +449,7 @@ fn a_basemap_of_four_gigabytes_is_not_read_into_memory() {
     }
 }
 
-/// The basemap that the package writes has leaf directories.
+/// The basemap that the `pmtiles` package writes has leaf directories.
 #[test]
 fn basemaps_written_by_the_pmtiles_package_are_read() {
     let Some(mut python) = python("a basemap of the pmtiles package") else {

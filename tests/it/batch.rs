@@ -247,8 +247,8 @@ fn default_columns_match_locate() {
         "LA1 0AA", "SW1A 1AA", "ZZ99 3VZ", "ZZ99 3WZ", "ZZ99 6CZ", "GIR 0AA", "BT1 1AA",
     ];
     let others = others.map(|text| text.parse().expect("a postcode"));
-    // The rows have every sixteenth postcode of the directory and the postcodes in `others`, with
-    // the practices in turn.
+    // The rows contain every sixteenth postcode of the directory and the postcodes in `others`,
+    // each with the next of the practices.
     let rows: Vec<(Postcode, &String)> = INDEX
         .postcodes()
         .map(|entry| entry.postcode)
@@ -432,7 +432,7 @@ fn every_kind_of_postcode_has_its_status() {
     );
 }
 
-/// Returns the input columns of each row, which are all columns except the last `added`.
+/// Returns the input columns of each row, which are all columns except the last `added` columns.
 fn input_cells(output: &str, added: usize, delimiter: &str) -> String {
     let mut copied = String::new();
     for row in output.split_inclusive('\n') {

@@ -172,8 +172,8 @@ impl IrregularGrid {
             .collect()
     }
 
-    /// Returns every corner, every midpoint of an edge, and for each of these points, the four
-    /// points that are one millimetre away.
+    /// Returns every corner and every midpoint of an edge, and the four points that are one
+    /// millimetre away from each corner and midpoint.
     fn test_points(&self) -> Vec<Point> {
         let mut places = Vec::new();
         for row in 0..=CELLS_PER_SIDE {

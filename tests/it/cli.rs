@@ -171,7 +171,8 @@ fn locate_json_matches_the_http_response() {
     });
 }
 
-/// Returns input lines, with postcodes of every kind, some with a practice, and random text.
+/// Returns input lines with postcodes of every kind, some of them followed by a practice, and lines
+/// of random text.
 fn input_lines() -> Vec<String> {
     let mut lines: Vec<String> = [
         "LA18 4DB",
@@ -341,7 +342,7 @@ fn data_option_replaces_the_embedded_dataset() {
     let folder = dataset_folder();
     let manifest = folder.path().join("dataset.toml");
     let text = fs::read_to_string(&manifest).expect("a manifest");
-    // A manifest that is edited by hand must not have the line with its checksum.
+    // A manifest that is edited by hand must not contain a checksum line.
     let text = text.split("# SHA-256").next().expect("text");
     let renamed = text.replacen("name = \"lancashire-and-cumbria\"", "name = \"made-up\"", 1);
     fs::write(&manifest, renamed).expect("written");

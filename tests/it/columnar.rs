@@ -134,8 +134,7 @@ fn cell_text(array: &dyn Array, row: usize) -> String {
     }
 }
 
-/// Returns the column names and the columns of made-up patients, without the rows of the wrong
-/// width.
+/// Returns the column names and the columns of made-up patients, except rows of the wrong width.
 pub(crate) fn patient_columns(rows: usize) -> (Vec<String>, Vec<Vec<String>>) {
     let csv = Patients::new(&INDEX, 5).csv(rows);
     let mut reader = csv::ReaderBuilder::new()
@@ -209,7 +208,7 @@ pub(crate) fn to_record_batches(names: &[String], columns: &[Vec<String>]) -> Ve
 }
 
 /// Formats a value of an input column of any type. Dictionaries may be re-encoded, so this function
-/// formats the value of a key instead of the key.
+/// formats the value that a dictionary key refers to, instead of the key.
 fn debug_value(array: &ArrayRef, row: usize) -> String {
     match array.as_any_dictionary_opt() {
         Some(dictionary) if array.is_valid(row) => {

@@ -17,9 +17,9 @@ use crate::fixture::TestDataset;
 
 const BRITISH_GRID: &str = r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM["D_OSGB_1936",SPHEROID["Airy_1830",6377563.396,299.3249646]],PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",400000.0],PARAMETER["False_Northing",-100000.0],PARAMETER["Central_Meridian",-2.0],PARAMETER["Scale_Factor",0.9996012717],PARAMETER["Latitude_Of_Origin",49.0],UNIT["Meter",1.0],AUTHORITY["EPSG","27700"]]"#;
 
-/// Returns a fixture whose boundaries are a shapefile. K is a square of 10 km by 10 km, with a hole
-/// for a lake, a hole for a village that belongs to L, and an islet to the south. L is the village
-/// and the square to the east.
+/// Returns a fixture whose boundaries are in a Shapefile. K is a square of 10 km by 10 km, with a
+/// hole for a lake, a hole for a village that belongs to L, and an islet to the south. L is the
+/// village and the square to the east.
 fn shapefile_fixture() -> TestDataset {
     let mut fixture = TestDataset::new().replace(
         "postcodes.csv",

@@ -1,4 +1,4 @@
-//! Tests of the deployment files, and of those statements in the documentation for operators that a
+//! Tests of the deployment files, and of the statements in the operators' documentation that a
 //! program can check.
 
 use std::collections::BTreeSet;
@@ -27,7 +27,7 @@ fn shipped_configuration_is_valid() {
         .output()
         .expect("the program runs");
     assert_eq!(checked.status.code(), Some(0), "{checked:?}");
-    // The settings that are commented out are valid too.
+    // The settings that are commented out must be valid too.
     let folder = tempfile::TempDir::new().expect("a folder");
     let keys = folder.path().join("keys.toml");
     fs::write(&keys, "").expect("written");

@@ -1,5 +1,5 @@
 //! Tests that `build` reproduces the committed dataset, and that the content of the dataset matches
-//! the published tables in `data/source`. The tests have their own code to read these tables.
+//! the published tables in `data/source`. The tests read these tables with their own code.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -582,7 +582,7 @@ fn area_file(layer: &str) -> PathBuf {
 }
 
 /// Returns the LSOAs of each area of each layer, from the published tables. The LSOAs of practices
-/// are from the shares in the dataset, which another test checks.
+/// are from the dataset's table of shares, which a separate test checks.
 fn expected_lsoas() -> Vec<(&'static str, BTreeMap<String, BTreeSet<String>>)> {
     let mut layers: BTreeMap<&str, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
     for (code, layer, area, ..) in expected_assignments() {
@@ -807,7 +807,7 @@ fn modelled_shares_follow_the_formula_and_start_at_five_per_cent() {
         let mut total = 0.0;
         for (practice, share) in shares {
             let found = written.get(&(code.clone(), practice.clone()));
-            // The limit of 5% applies before shares are rounded to three decimals.
+            // The limit of 5% applies before shares are rounded to three decimal places.
             if share >= 0.05 {
                 let found = found.unwrap_or_else(|| panic!("no share of {practice} in {code}"));
                 assert!(
@@ -1042,7 +1042,8 @@ fn postcodes_are_in_the_sub_icb_icb_place_and_pcn_of_their_sources() {
         let postcode = row["postcode"].parse().expect("a postcode");
         let answer = locate(Locator::Postcode(postcode));
         for (layer, expected) in [
-            // This code is from the column of the postcode table, not from the boundary file.
+            // The expected code is from the `sub_icb` column of the postcode table, not from the
+            // boundary file.
             (Layer::SubIcb, Some(row["sub_icb"].as_str())),
             (Layer::Icb, Some(icb_of(&row["sub_icb"]))),
             (Layer::Place, place_of(lsoa, &hierarchy)),

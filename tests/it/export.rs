@@ -1,5 +1,5 @@
-//! Tests of `catchment export`. The cells of the look-up tables must equal those of a batch for the
-//! same date, and GDAL must be able to read the files of areas and tiles.
+//! Tests of `catchment export`. The cells of the look-up tables must equal the cells of a batch for
+//! the same date, and GDAL must be able to read the files of areas and tiles.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -187,8 +187,8 @@ fn check_against_batch(
         let reasons = reasons.iter().map(|name| row[name].as_str());
         let reasons: Vec<&str> = reasons.filter(|reason| !reason.is_empty()).collect();
         let batch_reasons = answer["catchment_reason"].split(';');
-        // If the practice belongs to no community, the batch gives the reason for the unknown
-        // groups of the residence, instead of those of the registration.
+        // If the practice belongs to no community, the batch gives the reason why the groups of
+        // residence are unknown, instead of the reason why the groups of registration are unknown.
         let mut batch_reasons: Vec<&str> = batch_reasons
             .filter(|batch_reason| !batch_reason.is_empty())
             .collect();

@@ -5,9 +5,9 @@ use std::env;
 use std::io::{self, Write as _};
 use std::process::Command;
 
-/// Returns a command that runs the Python interpreter that `CATCHMENT_PYTHON` names. It must have
-/// the packages of tests/requirements.txt. If the variable is not set, prints that `what` is
-/// skipped.
+/// Returns a command that runs the Python interpreter that `CATCHMENT_PYTHON` names. The
+/// interpreter must have the packages in tests/requirements.txt. If the variable is not set, prints
+/// that `what` is skipped.
 pub(crate) fn python(what: &str) -> Option<Command> {
     let python = env::var_os("CATCHMENT_PYTHON");
     if python.is_none() {

@@ -174,7 +174,7 @@ fn batches_are_limited_per_client_and_queued() {
     // The third slot is reserved for other clients.
     check_within(ms(1_000), || post_batch(&server, "192.0.2.2").expect(200));
     check_within(ms(1_000), || post_batch(&server, "2001:db8::1").expect(200));
-    // The third batch of the client waits, and is rejected after the queue timeout.
+    // The client's third batch waits, and is rejected after the queue timeout.
     let queued = batches_running.pop().expect("three");
     let answer = read_to_close(queued);
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");

@@ -340,8 +340,8 @@ fn run(command: &mut Command) -> Output {
         .expect("the program runs")
 }
 
-/// Wraps a command in strace, which injects `what`, an error or a signal, into the `n`-th system
-/// call with the name `call`.
+/// Wraps a command in strace, which injects `what`, an error or a signal, into the command's `n`-th
+/// call of the system call `call`.
 fn with_fault(command: &Command, call: &str, what: &str, n: usize) -> Command {
     let mut traced = Command::new("strace");
     traced.args(["--follow-forks", "--output=/dev/null"]);
@@ -352,7 +352,7 @@ fn with_fault(command: &Command, call: &str, what: &str, n: usize) -> Command {
     traced
 }
 
-/// Returns those of `calls` that the command makes.
+/// Returns the system calls in `calls` that the command makes.
 fn calls_made(case: &FaultTest, calls: &[&'static str]) -> Vec<&'static str> {
     case.restore();
     let trace_path = case.path("calls");

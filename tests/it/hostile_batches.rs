@@ -515,7 +515,7 @@ fn footer_bytes(file: &[u8]) -> usize {
     u32::from_le_bytes(file[index..index + 4].try_into().expect("four")) as usize
 }
 
-/// Returns a memory counter of a process in bytes, such as `VmRSS:` or `VmHWM:`.
+/// Returns a memory counter of a process, such as `VmRSS:` or `VmHWM:`, in bytes.
 fn memory_bytes(running: &ServiceProcess, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", running.id()))
         .expect("the process is running");

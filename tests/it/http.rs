@@ -806,8 +806,8 @@ fn check_no_echo(reply: &Reply) {
     assert!(!text.contains(&MARKER.to_lowercase()), "{reply}");
 }
 
-/// Checks the agreement, the ICCs by residence and by registration, and the reason of the
-/// registration.
+/// Checks the agreement, the ICCs by residence and by registration, and the reason why there is no
+/// ICC by registration.
 #[track_caller]
 fn check_registration(
     fields: &[(&str, &str)],
@@ -990,7 +990,7 @@ fn postcode_of_the_practice_is_noted() {
     };
     check("LA18 4BY", "A82033", json!(["practice_address"]));
     check("LA18 4DB", "A82033", json!([]));
-    // The address of the closed practice and that of its successor are both practice addresses.
+    // The addresses of the closed practice and of its successor are both practice addresses.
     check("LA1 1RE", "P81064", json!(["practice_address"]));
     check("LA1 1PN", "P81064", json!(["practice_address"]));
 }

@@ -296,8 +296,8 @@ fn onspd_postcodes_have_their_positions_and_dates() {
         "inside"
     );
 
-    // A terminated postcode is located at its last position. The response has the month in which
-    // it was terminated.
+    // A terminated postcode is located at its last position. The response contains the month of
+    // termination.
     let ended = locate_postcode("AB1 0AA");
     assert_eq!(ended["status"], "terminated");
     assert_eq!(ended["location"]["postcode_status"], "terminated");
@@ -384,7 +384,7 @@ fn epraccur_practices_have_the_registrations_of_their_rows() {
         (icc, reason, agreement),
         (None, json!("outside_coverage"), json!("differ"))
     );
-    // These codes are those of an out-of-hours service and a walk-in centre.
+    // These are the codes of an out-of-hours service and a walk-in centre.
     for code in ["Y00001", "Y00002"] {
         let (icc, reason, agreement, _) = registration_of(code);
         assert_eq!(

@@ -111,7 +111,7 @@ impl Drop for LoggedService {
     }
 }
 
-/// The number of requests that a test sends. Their log lines are too many for the pipe and the
+/// The number of requests that a test sends. Their log lines do not all fit in the pipe and the
 /// queue.
 const REQUESTS: usize = 12_000;
 

@@ -2,9 +2,9 @@
 //! gives the same file.
 //!
 //! NHS numbers are from the range 9xx xxx xxxx, which is never issued. Postcodes and practices are
-//! those of a dataset. Most people are registered with a practice whose area includes their
-//! postcode. Each kind of data error that occurs in real exports is in 3% of the rows, and some
-//! rows have several errors.
+//! from a dataset. Most people are registered with a practice whose area includes their postcode.
+//! Each kind of data error that occurs in real exports is in 3% of the rows, and some rows have
+//! several errors.
 
 use catchment::index::{Index, LayerResult, LocateQuery, Locator};
 use jiff::civil::date;

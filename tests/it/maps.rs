@@ -127,8 +127,8 @@ fn an_area_map_outlines_the_area_and_shows_its_surroundings() {
 
 #[test]
 fn the_scale_bar_has_the_length_that_it_states() {
-    // Compare the extent from south to north on the map with that of the boundaries that look-ups
-    // use.
+    // Compare the extent from south to north on the map with the extent of the boundaries that
+    // look-ups use.
     let svg = svg("icc.svg?width=1000");
     let bar = svg.find(" km</text>").expect("a scale bar");
     let km: f64 = svg[..bar]

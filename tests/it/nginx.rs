@@ -1,5 +1,5 @@
-//! Tests of the program behind nginx. The configuration is deploy/nginx.conf, in which only ports,
-//! paths and the certificate are changed.
+//! Tests of the program behind nginx. The configuration is deploy/nginx.conf, with different ports,
+//! paths and a different certificate.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -16,7 +16,8 @@ use crate::process::ServiceProcess;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The input of the requests in every form, and the suggested postcode. Logs must not contain them.
+/// The input of the requests in every form, and the suggested postcode. Logs must not contain these
+/// texts.
 const MARKERS: [&str; 7] = [
     "LA18", "4DB", "la184db", "LA1O", "54.2097", "317303", "P81064",
 ];
@@ -405,7 +406,7 @@ fn clients_are_rate_limited_by_ip_and_http_redirects_to_tls() {
     );
 }
 
-/// The number of rows in the batch. They do not fit into the buffers of openssl, nginx and the
+/// The number of rows in the batch. The rows do not fit into the buffers of openssl, nginx and the
 /// service.
 const ROWS: usize = 200_000;
 

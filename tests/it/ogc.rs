@@ -572,7 +572,7 @@ fn gdal_and_owslib_can_connect() {
 }
 
 /// Checks the service with Debian's version of GDAL, if it is installed. This version is older than
-/// that of the Python package.
+/// the version in the Python package.
 #[test]
 fn ogrinfo_reads_every_feature_and_filters_on_the_server() {
     let run = |arguments: &[&str]| {

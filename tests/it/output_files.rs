@@ -1,4 +1,5 @@
-//! Tests of which existing files the commands overwrite, and of which sources a build rejects.
+//! Tests of the commands' output files and of a build's sources: which existing files may be
+//! overwritten, and which sources are rejected.
 
 use std::fs;
 use std::path::Path;

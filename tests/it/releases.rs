@@ -1,5 +1,4 @@
-//! Tests of several releases in one service, and of the reload of a running service, which is
-//! atomic.
+//! Tests of several releases in one service, and of the atomic reload of a running service.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -82,8 +81,8 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Reply {
     send(&client(), address, ("GET", path), &[], None)
 }
 
-/// Returns the version of the release of a response, after checking that all parts of the response
-/// are from that release.
+/// Returns the version of the release that a response is from, after checking that all parts of the
+/// response are from that release.
 #[track_caller]
 fn version_of(reply: &Reply) -> String {
     let body = reply.json();

@@ -104,7 +104,7 @@ fn requests_on_idle_connections_are_answered_as_the_listener_closes() {
     let mut idle: Vec<TcpStream> = (0..20)
         .map(|value| {
             let mut stream = server.connect();
-            // Half of the connections have had a request before.
+            // Half of the connections have already had a request.
             if value % 2 == 0 {
                 stream
                     .write_all(REQUEST.as_bytes())
@@ -116,7 +116,7 @@ fn requests_on_idle_connections_are_answered_as_the_listener_closes() {
         .collect();
     let stopped = Instant::now();
     let thread = begin_shutdown(server);
-    // The requests are spread over the time at which the listener closes.
+    // The requests are sent one after the other, from before until after the listener closes.
     for (index, stream) in (0..).zip(&mut idle) {
         let send_at = Duration::from_millis(300 + 20 * index);
         thread::sleep(send_at.saturating_sub(stopped.elapsed()));

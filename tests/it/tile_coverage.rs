@@ -101,7 +101,7 @@ fn check_with_geos(what: &str, tiles: &[(String, Vec<TileFeature>)], is_partitio
 }
 
 /// Checks the definition of a coverage: no two edges cross, no vertex is in the interior of an
-/// edge, and each edge has at most one area on either side.
+/// edge, and each edge has at most one area on each side.
 #[track_caller]
 fn check_coverage(context: &str, features: &[TileFeature]) {
     let mut all: Vec<(Vertex, Vertex)> = Vec::new();
@@ -217,7 +217,7 @@ fn every_area_is_on_a_tile_of_every_zoom() {
     }
 }
 
-/// The maximum displacement of a border, in units. It is half a pixel of 8 units, plus one unit for
+/// The maximum displacement of a border, in units. It is half a pixel (4 units), plus one unit for
 /// rounding.
 const DISPLACEMENT_MAX: f64 = 4.0 + 1.0;
 
