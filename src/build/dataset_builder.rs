@@ -1,4 +1,5 @@
-//! The dataset builder, which creates the areas of each layer by the methods of the configuration.
+//! The dataset builder, which creates the areas of each layer by the methods that the configuration
+//! selects.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -31,7 +32,7 @@ use crate::import::{lookup, resilience_groups};
 #[derive(Default)]
 pub(super) struct DatasetBuilder {
     areas: Vec<Area>,
-    /// The index in `areas` of the last area with each layer and id.
+    /// For each layer and id, the index in `areas` of the last area with that layer and id.
     area_indices: HashMap<Layer, HashMap<String, usize>>,
     lineage: Vec<LineageStep>,
     memberships: Vec<Membership>,
@@ -873,9 +874,9 @@ fn slugify(title: &str) -> String {
     words.join("-")
 }
 
-/// Returns the statistical areas of an area of the hierarchy: those that match its selector and are
-/// in the sub-ICB locations of its parent. If the area has no selector, returns the statistical
-/// areas of the area's own sub-ICB locations.
+/// Returns the statistical areas of an area of the hierarchy. They match the area's selector and
+/// are in the sub-ICB locations of the area's parent. If the area has no selector, returns the
+/// statistical areas of the area's own sub-ICB locations.
 ///
 /// A district can extend beyond an ICB: the north of Copeland is not in the Lancashire and South
 /// Cumbria ICB.

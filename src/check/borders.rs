@@ -318,10 +318,10 @@ fn edges_of(boundary: &Boundary) -> impl Iterator<Item = ((Vertex, Vertex), Edge
     })
 }
 
-/// Returns the area with an edge that runs along `edge`, the greatest distance between the two
-/// edges in metres, and the point of `edge` at that distance. The distance is measured at three
-/// points of `edge`, because an edge that only touches or crosses `edge` is near one of these
-/// points, but not near all three.
+/// Returns the area that has an edge along `edge`, the greatest distance between the two edges in
+/// metres, and the point of `edge` at that distance. The distance is measured at three points of
+/// `edge`, because an edge that only touches or crosses `edge` is near one of these points, but not
+/// near all three.
 fn parallel_neighbour(
     edge: &UnmatchedEdge,
     neighbours: &NeighbourIndex,

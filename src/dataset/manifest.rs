@@ -178,7 +178,7 @@ pub(crate) fn check_distance(field: &str, metres: f64) -> Result<(), String> {
 }
 
 impl FileEntry {
-    /// Returns the entry of a file with this content.
+    /// Returns the manifest entry for a file with this content.
     pub fn from_content(content: &[u8]) -> FileEntry {
         FileEntry {
             sha256: sha256_hex(content),

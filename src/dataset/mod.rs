@@ -119,9 +119,9 @@ pub enum DatasetError {
         /// The path.
         path: String,
     },
-    /// A file does not have the size in the manifest.
+    /// The size of a file differs from the size in the manifest.
     #[error(
-        "`{path}` has {found} bytes instead of the {expected} in the manifest: it was changed or truncated"
+        "`{path}` has {found} bytes instead of the {expected} bytes in the manifest, so it was changed or truncated"
     )]
     SizeMismatch {
         /// The file.
@@ -131,8 +131,8 @@ pub enum DatasetError {
         /// The size of the file, in bytes.
         found: u64,
     },
-    /// A file does not have the SHA-256 in the manifest.
-    #[error("`{path}` does not have the SHA-256 in the manifest: it was changed")]
+    /// The SHA-256 of a file differs from the SHA-256 in the manifest.
+    #[error("`{path}` does not have the SHA-256 in the manifest, so it was changed")]
     ChecksumMismatch {
         /// The file.
         path: String,

@@ -126,8 +126,8 @@ impl BritishGrid {
         f64::from(self.northing_mm) / 1_000.0
     }
 
-    /// Returns whether the two numbers could be a longitude and a latitude. In metres, they are a
-    /// point in the sea near Scilly, which is unlikely to be intended.
+    /// Returns whether the two numbers could be a longitude and a latitude. As metres, they would
+    /// be a position in the sea near Scilly, so degrees were probably intended.
     pub fn looks_like_degrees(self) -> bool {
         self.easting_m().abs() <= 180.0 && self.northing_m().abs() <= 90.0
     }

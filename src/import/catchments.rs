@@ -1,5 +1,5 @@
-//! Catchments declared by GP practices: NHS South, Central and West publishes "GP catchment areas
-//! (England)" as an archive with one GeoJSON file per practice.
+//! Catchments declared by GP practices. NHS South, Central and West publishes them as "GP catchment
+//! areas (England)", an archive with one GeoJSON file per practice.
 //!
 //! - A file is named after the practice's ODS code (`A12345.geojson`, `A12345_outer.geojson`). If
 //!   the file name does not start with a code, the code is read from the file's features: from

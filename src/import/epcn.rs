@@ -4,8 +4,8 @@
 //!
 //! Columns are matched by name, in any order. Cells of the header row contain line breaks, so each
 //! run of white space in them is treated as one space. Dates are text (`YYYYMMDD` in the workbook
-//! of 2024) or date cells. An end date is inclusive: `Period::to` is the day after the end date. A
-//! membership without an end date is current; the file also lists memberships that have ended.
+//! of 2024) or date cells. An end date is inclusive, so `Period::to` is the day after the end date.
+//! A membership without an end date is current; the file also lists memberships that have ended.
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek};
@@ -122,7 +122,7 @@ struct PcnTables {
     partners: Sheet,
 }
 
-/// The unparsed rows of a table, each with its row number from 1.
+/// The unparsed rows of a table, each with its row number, counted from 1.
 struct Sheet {
     name: String,
     rows: Vec<(u64, Vec<Data>)>,

@@ -163,8 +163,8 @@ fn parse_row(
 
 const GP_PRACTICE: &str = "prescribing setting 4: GP practice";
 
-/// Returns the description of the prescribing setting or role in column 26. The settings are those
-/// of the NHS Data Dictionary.
+/// Returns the description of the prescribing setting or role in column 26. The NHS Data Dictionary
+/// defines the settings.
 fn parse_setting(text: &str) -> Result<&'static str, &'static str> {
     let is_role = text
         .strip_prefix("RO")

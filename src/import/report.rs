@@ -125,7 +125,7 @@ pub(crate) enum ImportError {
     InvalidFormat {
         /// The file.
         file: String,
-        /// The number of the line or feature, from 1.
+        /// The number of the line or feature, counted from 1.
         line: u64,
         /// The expected format, or what is wrong.
         expected: String,

@@ -22,7 +22,7 @@ pub(super) struct CsvRows<R> {
 /// A row and its location.
 pub(super) struct CsvRow<'r> {
     pub(super) file: &'r str,
-    /// The line number, from 1.
+    /// The line number, counted from 1.
     pub(super) line: u64,
     record: &'r ByteRecord,
 }

@@ -86,7 +86,7 @@ fn url_kind(url: &str) -> String {
     format!("/{}.{extension}?{}", shape.join("/"), fields.join("&"))
 }
 
-/// Hashes a URL (FNV-1a), so that a random choice of URLs is the same in every run.
+/// Hashes a URL (FNV-1a), so that the sample of URLs is the same in every run.
 fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

@@ -1020,7 +1020,8 @@ fn postcodes_and_most_coordinates_are_in_the_team_of_their_lsoa() {
     }
     assert_eq!(total, 20_569);
     // The percentages are lower than for ICCs, because in towns, generalised boundaries cut through
-    // streets. These areas also have no coast, where the nearest area is usually the right area.
+    // streets. These areas also have no coast. Near a coast, the nearest area is usually the right
+    // area.
     let per_mille = |count: u32| f64::from(count) / f64::from(total) * 1_000.0;
     assert!(
         (per_mille(by_boundary) - 988.8).abs() < 0.05,

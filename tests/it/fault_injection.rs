@@ -98,8 +98,8 @@ const OPERATIONS: [WriteOperation; 5] = [
     WriteOperation::RevokeKey,
 ];
 
-/// A folder in which an operation has been run once. The input has then been changed, so that a
-/// second run writes a different output.
+/// A folder in which an operation has been run once. After that run, the input was changed, so that
+/// a second run writes a different output.
 struct FaultTest {
     operation: WriteOperation,
     files: PublishedFiles,

@@ -223,7 +223,8 @@ fn claimed_lengths_of_compressed_buffers_are_checked() {
             check_excess(run_bytes(&input), too_large);
             check_excess(run_bytes(&gzip(&input)), too_large);
         }
-        // The claimed length is within the limit on bytes, but above the limit on the ratio.
+        // The claimed length is below the maximum length, but the compression ratio is above the
+        // maximum ratio.
         let input = postcode_stream(codec, 2, [(&offsets, 12), (&texts, 8 << 20)]);
         check_excess(run_bytes(&input), ExceededLimit::DecompressionRatio);
         for length in [14, 16, 1 << 19, -2, i64::MIN] {

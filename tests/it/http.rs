@@ -80,7 +80,7 @@ fn every_kind_of_postcode_has_its_status() {
     check("GIR 0AA", "no_location", "");
     check("BF1 2AA", "no_location", "");
     // The first two postcodes are in the directory, but outside every area. The districts of the
-    // other two are not in the directory.
+    // other two postcodes are not in the directory.
     check("CA8 7JG", "outside_coverage", "");
     check("PR3 0SG", "outside_coverage", "");
     check("SW1A 1AA", "outside_coverage", "");

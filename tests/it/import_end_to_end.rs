@@ -145,7 +145,7 @@ fn epraccur_csv() -> String {
     text
 }
 
-/// Returns a rectangular feature between two corners in degrees.
+/// Returns a rectangular feature with these south-west and north-east corners, in degrees.
 fn rectangle(properties: &Value, (west, south): (f64, f64), (east, north): (f64, f64)) -> Value {
     let ring = [
         [west, south],
