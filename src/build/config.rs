@@ -151,7 +151,7 @@ impl AreaMethod {
     }
 }
 
-/// The `[postcodes]` table: which postcodes the dataset contains.
+/// The `[postcodes]` table, which selects the postcodes that the dataset contains.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PostcodesConfig {
@@ -330,8 +330,9 @@ pub(super) struct LayerConfig {
     pub(super) kind: LayerKind,
     pub(super) first_data: String,
     pub(super) provenance: String,
-    /// The snap distance in metres: a position outside every area is assigned to the nearest area
-    /// if it is within this distance. Such positions occur on coasts with a generalised boundary.
+    /// The snap distance in metres. A position outside every area is assigned to the nearest area
+    /// if that area is within this distance. Such positions occur on coasts with a generalised
+    /// boundary.
     #[serde(default)]
     pub(super) snap_m: f64,
     pub(super) methods: Vec<MethodConfig>,

@@ -874,12 +874,12 @@ fn slugify(title: &str) -> String {
     words.join("-")
 }
 
-/// Returns the statistical areas of an area of the hierarchy. They match the area's selector and
-/// are in the sub-ICB locations of the area's parent. If the area has no selector, returns the
-/// statistical areas of the area's own sub-ICB locations.
+/// Returns the statistical areas of an area of the hierarchy: the statistical areas that match the
+/// area's selector and are in the sub-ICB locations of the area's parent. If the area has no
+/// selector, returns the statistical areas of the area's own sub-ICB locations.
 ///
-/// A district can extend beyond an ICB: the north of Copeland is not in the Lancashire and South
-/// Cumbria ICB.
+/// A district can extend beyond an ICB. For example, the north of Copeland is not in the Lancashire
+/// and South Cumbria ICB.
 fn selected_codes(
     versions: &[&HierarchyRecord],
     records: &[HierarchyRecord],

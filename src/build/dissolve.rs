@@ -64,9 +64,10 @@ fn remove_edge(outline: &mut BTreeMap<Vertex, Vec<Vertex>>, from: Vertex, to: Ve
 /// Joins the edges into rings that have the area on their left.
 ///
 /// Where several edges leave a vertex, the path follows the leftmost edge, so that it stays on the
-/// boundary of the same part of the area: parts that touch at two points become two polygons,
-/// instead of one polygon that a hole cuts in two. When a path returns to a vertex, the loop is cut
-/// off as a separate ring, so no ring touches itself. OGC Simple Features requires both properties.
+/// boundary of the same part of the area. Parts that touch at two points therefore become two
+/// polygons, instead of one polygon that a hole cuts in two. When a path returns to a vertex, the
+/// loop is cut off as a separate ring, so no ring touches itself. OGC Simple Features requires both
+/// properties.
 fn trace_rings(mut outline: BTreeMap<Vertex, Vec<Vertex>>) -> Vec<Ring> {
     let mut rings = Vec::new();
     while let Some((&start, _)) = outline.first_key_value() {

@@ -1,5 +1,6 @@
-//! The share of each statistical area's people who are registered with each practice: computed from
-//! published registrations or, if there is no file of registrations, from a gravity model.
+//! The share of each statistical area's people who are registered with each practice. The shares
+//! are computed from published registrations or, if there is no file of registrations, from a
+//! gravity model.
 //!
 //! In the model, the share of a statistical area's people who are registered with a practice is
 //! proportional to

@@ -35,7 +35,7 @@ use crate::import::{
 /// The degrees in published files and in the dataset have 7 decimal places, a precision of about a
 /// centimetre.
 const PUBLISHED_UNITS_PER_DEGREE: f64 = 1e7;
-/// The number of units of `dataset::polygons`, which are 1e-9°, in a published unit of 1e-7°.
+/// The number of units of `dataset::polygons` (1e-9°) in a published unit (1e-7°).
 const UNITS_PER_PUBLISHED_UNIT: i64 = 100;
 
 /// The content of the published files.

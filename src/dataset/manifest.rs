@@ -51,9 +51,9 @@ pub struct StatisticalAreasEntry {
     pub title: String,
     /// The path of the file with the boundaries of the statistical areas.
     pub boundaries: String,
-    /// The snap distance in metres: a position outside every statistical area is assigned to the
-    /// nearest statistical area if it is within this distance. Such positions occur on coasts with
-    /// a generalised boundary.
+    /// The snap distance in metres. A position outside every statistical area is assigned to the
+    /// nearest statistical area if that area is within this distance. Such positions occur on
+    /// coasts with a generalised boundary.
     pub snap_m: f64,
 }
 
@@ -77,19 +77,19 @@ pub struct LayerEntry {
     /// Whether the layer's areas are defined as sets of statistical areas.
     #[serde(default)]
     pub on_statistical_areas: bool,
-    /// The snap distance in metres: a position outside every area is assigned to the nearest area
-    /// if it is within this distance. Such positions occur on coasts with a generalised boundary;
-    /// the snap distance is 0 if the boundary is exact. A layer that is defined on statistical
-    /// areas uses the snap distance of the statistical areas instead.
+    /// The snap distance in metres. A position outside every area is assigned to the nearest area
+    /// if that area is within this distance. Such positions occur on coasts with a generalised
+    /// boundary; the snap distance is 0 if the boundary is exact. A layer that is defined on
+    /// statistical areas uses the snap distance of the statistical areas instead.
     #[serde(default)]
     pub snap_m: f64,
 }
 
-/// The kind of a layer, which states whether its areas may overlap.
+/// The kind of a layer: whether its areas may overlap, and whether they are unions of other areas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LayerKind {
-    /// Areas do not overlap: every position is in at most one area.
+    /// Areas do not overlap, so every position is in at most one area.
     Partition,
     /// Areas may overlap.
     Overlapping,

@@ -50,7 +50,7 @@ use crate::domain::{
 pub struct Dataset {
     /// The manifest.
     pub manifest: Manifest,
-    /// The SHA-256 of the manifest, which contains the SHA-256 of every file: two datasets with the
+    /// The SHA-256 of the manifest, which contains the SHA-256 of every file. Two datasets with the
     /// same digest are identical.
     pub digest: String,
     /// Every version of every area.

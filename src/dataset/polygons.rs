@@ -17,8 +17,8 @@ use super::validity::find_topology_error;
 use crate::domain::{Boundary, BritishGrid, CatchmentKind, GridPolygon, LonLat, Period};
 use crate::geodesy;
 
-/// Units per degree: 1e-9° is a tenth of a millimetre, so every decimal place in a published file
-/// is preserved.
+/// Units per degree. A unit of 1e-9° is a tenth of a millimetre, so every decimal place in a
+/// published file is preserved.
 const UNITS_PER_DEGREE: f64 = 1e9;
 /// Units per metre: the millimetres of [`BritishGrid`].
 const UNITS_PER_METRE: f64 = 1e3;
@@ -113,8 +113,8 @@ pub(crate) struct InvalidFeature {
 }
 
 impl PolygonFile {
-    /// Reads GeoJSON: RFC 7946, or the earlier format with a `crs` member, which must be longitude
-    /// and latitude or British National Grid.
+    /// Reads GeoJSON in the format of RFC 7946, or in the earlier format with a `crs` member. The
+    /// `crs` member must name longitude and latitude or British National Grid.
     pub(crate) fn from_geojson(name: &str, bytes: &[u8]) -> Result<PolygonFile, PolygonError> {
         let parsed = read_geojson_features(bytes).map_err(|reason| PolygonError::File {
             file: name.into(),

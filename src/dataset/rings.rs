@@ -55,7 +55,7 @@ pub(crate) fn assemble_polygons(rings: Vec<Ring>) -> Result<Vec<Polygon>, &'stat
     Ok(polygons)
 }
 
-/// Assembles rings into polygons by their nesting depth: a ring inside an even number of other
+/// Assembles rings into polygons by their nesting depth. A ring inside an even number of other
 /// rings is an exterior, and a ring inside an odd number of other rings is a hole. The original
 /// roles and orientation of the rings are ignored.
 ///

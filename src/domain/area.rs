@@ -34,7 +34,7 @@ impl Area {
     }
 }
 
-/// The kind of a boundary, which distinguishes the two catchments that a practice can declare.
+/// The kind of a boundary. The kind distinguishes the two catchments that a practice can declare.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CatchmentKind {
     /// The only boundary of the area.

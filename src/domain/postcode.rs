@@ -145,9 +145,9 @@ impl FromStr for Postcode {
 /// the inward code. `None` does not mean that the text is malformed, only that this fast path does
 /// not apply.
 ///
-/// Every position is tested, without branches that depend on earlier positions: the form of the
-/// next text is unpredictable, and a branch misprediction costs more than the whole test (11–14 ns
-/// per text in random order).
+/// Every position is tested, without branches that depend on earlier positions, because the form of
+/// the next text is unpredictable, and a branch misprediction costs more than the whole test (11–14
+/// ns per text in random order).
 fn parse_common_form(text: &[u8]) -> Option<Postcode> {
     let (first, [before, inward @ ..]) = (text.first_chunk::<4>()?, text.last_chunk::<4>()?);
     let outcode_bytes = text.len().checked_sub(3 + usize::from(*before == b' '))?;

@@ -4,8 +4,9 @@ use super::postcode::{Postcode, is_outcode_bytes, normalise};
 ///
 /// A space ends the outward code. Text without a space has every reading in which it is the start
 /// of a postcode, the longest outward code first: `LA11` is the outward code LA11, or LA1 and the
-/// first character of an inward code. A complete outward code does not match longer outward codes:
-/// the readings of `LA1` do not include the postcodes of LA10. `Debug` does not print the text.
+/// first character of an inward code. A complete outward code does not match longer outward codes.
+/// For example, the readings of `LA1` do not include the postcodes of LA10. `Debug` does not print
+/// the text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostcodePrefix {
     /// The text, if it may still be an incomplete outward code.

@@ -1,7 +1,7 @@
 //! Importers of published files, one module per format. No other module refers to the columns of
 //! these files.
 //!
-//! Every importer is strict: a missing column is an error that names the column, an invalid cell is
+//! Every importer is strict. A missing column is an error that names the column, an invalid cell is
 //! reported with its file, line and column, and a file without usable rows is an error, not an
 //! empty result.
 

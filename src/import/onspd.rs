@@ -2,10 +2,11 @@
 //! fewer columns. The source is a file such as `Data/ONSPD_MAY_2025_UK.csv`, or an archive or
 //! folder that contains such a file.
 //!
-//! Columns are matched by name, because their order and number change. Some names have changed too:
-//! the columns `oslaua`, `usertype` and `oseast1m` of the editions until 2024 have been called
-//! `lad25cd`, `usrtypind` and `east1m` since 2025, when ONS also added the year of the geography to
-//! the names of geography columns. Files exported from a map server have names in upper case.
+//! Columns are matched by name, because their order and number change. Some names have changed too.
+//! For example, the columns `oslaua`, `usertype` and `oseast1m` of the editions until 2024 have
+//! been called `lad25cd`, `usrtypind` and `east1m` since 2025, when ONS also added the year of the
+//! geography to the names of geography columns. Files exported from a map server have names in
+//! upper case.
 //!
 //! A postcode without a position has quality 9, latitude 99.999999 and a blank grid reference. A
 //! code that consists of a letter and eight nines means "no such area". Postcodes of the Channel
@@ -360,8 +361,8 @@ impl ColumnIndices {
         }
     }
 
-    /// Parses the user type strictly: a reader that treats any text other than 0 as "large user"
-    /// would treat every postcode as a large user if the column were missing.
+    /// Parses the user type strictly, because a reader that treats any text other than 0 as "large
+    /// user" would treat every postcode as a large user if the column were missing.
     fn is_large_user(&self, row: &CsvRow<'_>) -> Result<bool, RowError> {
         match row.text(self.user_type) {
             "0" => Ok(false),

@@ -38,8 +38,8 @@ pub(crate) fn read(path: &Path, layer: Option<&str>) -> Result<PolygonFile, Poly
     Ok(read_unvalidated(path, layer)?.validated()?)
 }
 
-/// Reads polygons as [`read`] does, but from a file that stores some holes as parts of the feature:
-/// a part inside another part becomes a hole. Also returns the labels of the features that were
+/// Reads polygons as [`read`] does, but from a file that stores some holes as parts of the feature.
+/// A part inside another part becomes a hole. Also returns the labels of the features that were
 /// changed.
 ///
 /// # Errors

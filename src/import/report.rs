@@ -1,5 +1,5 @@
-//! Import reports, which count the rows that were read, kept, skipped and rejected, and import
-//! errors.
+//! Import errors, and import reports, which count the rows that were read, kept, skipped and
+//! rejected.
 
 use std::collections::BTreeMap;
 use std::fmt;

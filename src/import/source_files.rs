@@ -138,8 +138,8 @@ impl SourceFiles {
 /// Reads a whole file into memory.
 ///
 /// # Errors
-/// If the file cannot be read, is larger than 2 GiB, or is not a regular file: opening a pipe would
-/// block until it has a writer, and reading a device may never end.
+/// If the file cannot be read, is larger than 2 GiB, or is not a regular file. (Opening a pipe
+/// would block until the pipe has a writer, and reading a device may never end.)
 pub(crate) fn read_whole_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     LimitedReader::new(open_file(path)?, IN_MEMORY_BYTES_MAX).read_to_end(&mut bytes)?;

@@ -103,7 +103,7 @@ fn read_file(
     Ok(())
 }
 
-/// Checks the format of the file by its first row: a header row has no date in column 4.
+/// Checks the format of the file by its first row, because a header row has no date in column 4.
 fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
     if row.len() == COLUMN_COUNT && parse_row(row).is_ok() {
         return Ok(());

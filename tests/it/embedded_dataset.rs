@@ -36,7 +36,7 @@ pub(crate) fn embedded() -> Dataset {
     dataset::read(&DatasetSource::Embedded).expect("the embedded dataset is valid")
 }
 
-/// Returns the index of the embedded dataset, which is built once for all tests.
+/// Returns the index of the embedded dataset. The index is built once for all tests.
 pub(crate) fn index() -> &'static Index {
     static INDEX: OnceLock<Index> = OnceLock::new();
     INDEX.get_or_init(|| Index::build(embedded()).expect("the embedded dataset is consistent"))
@@ -382,7 +382,7 @@ fn practices_match_their_source_tables() {
     }
 }
 
-/// Returns the neighbourhood team of a practice, which follows from its PCN.
+/// Returns the neighbourhood team of a practice, as determined by the practice's PCN.
 fn team_of(practice: &Row) -> Option<String> {
     if !SUB_ICBS_WITH_TEAMS.contains(&practice["sub_icb"].as_str()) {
         return None;

@@ -575,7 +575,8 @@ fn one_request_uses_less_than_128_mb() {
         2,
         [(&zstd(&OFFSETS), 12), (&zeros, 15 << 20)],
     );
-    // Each of several batches contains 15 MiB of random text, which exceeds no limit on ratios.
+    // Each of several batches contains 15 MiB of random text. Random text exceeds no limit on
+    // compression ratios.
     let mut state = 1_u64;
     let random: String = (0..15 << 18)
         .map(|_| {

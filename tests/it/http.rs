@@ -1489,7 +1489,7 @@ fn health_and_dataset_endpoints_describe_the_service() {
         ("icc", 16, 16),
         ("sub-community", 2, 2),
         ("neighbourhood-team", 13, 13),
-        // These are all practices that have not closed. Those with a known list size have a
+        // These are all practices that have not closed. Practices with a known list size have a
         // boundary.
         ("gp-practice", 135, 133),
         ("resilience-group", 8, 8),

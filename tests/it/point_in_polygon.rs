@@ -1,7 +1,7 @@
 //! Compares point-in-polygon look-ups with the exact definition and with GEOS, an independent
 //! implementation, on the same polygons in integer millimetres. The comparison with GEOS needs a
-//! Python with shapely, which `CATCHMENT_PYTHON` names. If the variable is not set, the comparison
-//! is skipped.
+//! Python interpreter with Shapely. `CATCHMENT_PYTHON` names the interpreter. If the variable is
+//! not set, the comparison is skipped.
 
 use std::collections::{BTreeSet, HashMap};
 use std::env;

@@ -15,8 +15,8 @@ use tempfile::TempDir;
 use crate::process::ServiceProcess;
 use crate::server::{Reply, client, connect, encode_fields, send, send_raw};
 
-/// The markers, which are an existing, an unknown and a misspelt postcode, coordinates, practices,
-/// an arbitrary word, an IP address and a key. They are too long to occur in a time or an id by
+/// The markers: an existing, an unknown and a misspelt postcode, coordinates, practices, an
+/// arbitrary word, an IP address and a key. They are too long to occur in a time or an id by
 /// chance.
 const MARKERS: &[&str] = &[
     "LA14 2LQ",
@@ -266,8 +266,8 @@ fn files_under(folder: &Path) -> Vec<PathBuf> {
     below.collect()
 }
 
-/// Checks the information that the kernel has about a process, which is its arguments, environment,
-/// memory map, threads and open file descriptors.
+/// Checks the information that the kernel has about a process: its arguments, environment, memory
+/// map, threads and open file descriptors.
 #[cfg(target_os = "linux")]
 fn check_process(id: u32) {
     let process = PathBuf::from(format!("/proc/{id}"));

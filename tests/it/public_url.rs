@@ -1,5 +1,5 @@
-//! Tests of the public URL in links. It comes from the configuration or from a trusted proxy, and
-//! never from an untrusted `Host` header.
+//! Tests of the public URL in links. The public URL comes from the configuration or from a trusted
+//! proxy, and never from an untrusted `Host` header.
 
 use std::sync::Arc;
 
