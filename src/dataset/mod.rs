@@ -121,7 +121,7 @@ pub enum DatasetError {
     },
     /// The size of a file differs from the size in the manifest.
     #[error(
-        "`{path}` has {found} bytes instead of the {expected} bytes in the manifest, so it was changed or truncated"
+        "`{path}` is {found} bytes long instead of the {expected} bytes in the manifest, so it was changed or truncated"
     )]
     SizeMismatch {
         /// The file.

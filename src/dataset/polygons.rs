@@ -581,7 +581,7 @@ fn read_records(dbf: &[u8], cpg: Option<&str>) -> Result<Vec<BTreeMap<String, St
         if let Some((name, _)) = attributes.iter().find(|(_, text)| undecoded(text)) {
             return Err(format!(
                 "record {} of its .dbf, column `{name}`: the text is not valid in the code page; \
-                 its .cpg should name the correct one",
+                 its .cpg should name the correct code page",
                 records.len() + 1
             ));
         }

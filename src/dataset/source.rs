@@ -16,7 +16,7 @@ pub const MANIFEST: &str = "dataset.toml";
 /// The name of the postcode directory in a dataset's folder.
 pub(super) const POSTCODES_FILE: &str = "postcodes.csv";
 
-/// The maximum size of a file of a dataset. If a file is larger, the path is probably wrong, for
+/// The maximum size of a file in a dataset. If a file is larger, the path is probably wrong, for
 /// example the path of a disk image.
 const FILE_BYTES_MAX: u64 = 2 << 30;
 

@@ -36,7 +36,7 @@ pub(crate) enum TopologyError {
     RingsShareAnEdge,
     /// A hole overlaps another hole or is inside it.
     HolesOverlap,
-    /// Holes that touch the exterior ring or each other disconnect the interior.
+    /// The interior is disconnected by holes that touch the exterior ring or each other.
     InteriorIsDisconnected,
     /// Two polygons overlap.
     PartsOverlap,

@@ -48,7 +48,7 @@ pub(crate) enum DeclaredCatchmentKind {
     Outer,
 }
 
-/// The maximum number of files that a warning names; the others are only counted.
+/// The maximum number of files that a warning names; further files are only counted.
 const FILES_NAMED_MAX: usize = 10;
 
 /// Reads every catchment, in order of practice, branch and kind.

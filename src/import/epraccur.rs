@@ -34,7 +34,7 @@ const TELEPHONE: usize = 17;
 const SETTING: usize = 25;
 const COLUMN_COUNT: usize = 27;
 
-/// The maximum number of practices that a warning names; the others are only counted.
+/// The maximum number of practices that a warning names; further practices are only counted.
 const PRACTICES_NAMED_MAX: usize = 10;
 
 /// The prescribing cost centres in the file: GP practices and others.

@@ -1,9 +1,9 @@
 //! Reads one layer of a GeoPackage (OGC 12-128). A GeoPackage is an SQLite database that stores
 //! each geometry as a GeoPackage header followed by well-known binary (WKB).
 //!
-//! The file is opened read-only and as immutable: SQLite neither locks the file nor creates other
-//! files in its folder. Changes that are still in the write-ahead log (`…-wal`) of another program
-//! would be missed, so a file with a write-ahead log that is not empty is rejected.
+//! The file is opened read-only and as immutable, so SQLite neither locks the file nor creates
+//! other files in the file's folder. Changes that are still in the write-ahead log (`…-wal`) of
+//! another program would be missed, so a file with a write-ahead log that is not empty is rejected.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

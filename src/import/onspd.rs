@@ -210,7 +210,7 @@ impl DirectoryImporter {
     }
 }
 
-/// Converts a column name to lower case, and removes `cd` at its end with the year before it:
+/// Converts a column name to lower case, and removes the final `cd` and the year before the `cd`:
 /// `LAD25CD` becomes `lad`. A file may have output areas, LSOAs and MSOAs of several censuses, so
 /// the names of these columns keep the year: `lsoa21cd` becomes `lsoa21`.
 fn canonical_name(name: &str) -> String {

@@ -171,7 +171,7 @@ fn no_polygon_file(source_name: &str) -> PolygonImportError {
     })
 }
 
-/// Reads a Shapefile, given a function that reads the part with a given extension.
+/// Reads a Shapefile through a function that reads the file with a given extension.
 fn read_shapefile(
     file: &str,
     shp: &str,
@@ -385,7 +385,7 @@ mod tests {
             .to_string();
         assert_eq!(
             error,
-            "a.shp: record 1 of its .dbf, column `id`: the text is not valid in the code page; its .cpg should name the correct one"
+            "a.shp: record 1 of its .dbf, column `id`: the text is not valid in the code page; its .cpg should name the correct code page"
         );
         let error = import(Some("Big5"), &dbf)
             .expect_err("an unsupported code page")

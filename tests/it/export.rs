@@ -63,7 +63,7 @@ static PRACTICES: LazyLock<Table> = LazyLock::new(|| {
     parse_table(&csv, "practice_code")
 });
 
-/// Returns the row that is valid on a date. There must be exactly one.
+/// Returns the row that is valid on a date. There must be exactly one such row.
 fn row_on<'t>(rows: &'t [Record], day: &str) -> &'t Record {
     let is_valid = |row: &&Record| {
         let (from, to) = (row["valid_from"].as_str(), row["valid_to"].as_str());

@@ -719,8 +719,8 @@ fn flip_bit(bytes: &[u8], bit: usize) -> Vec<u8> {
 
 #[test]
 fn flipped_bits_are_rejected_or_change_nothing() {
-    // Flip every bit of the manifest, which has the checksums of the other files, and every
-    // eleventh bit of the other files.
+    // Flip every bit of the manifest, because the manifest contains the checksums of the other
+    // files, and every eleventh bit of the other files.
     let rejected = count_rejections(|bytes| {
         let is_manifest = bytes.starts_with(b"name = ");
         let step = if is_manifest { 1 } else { 11 };

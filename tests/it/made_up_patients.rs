@@ -15,7 +15,7 @@ pub(crate) const NAMES: &str = "nhs_number,surname,forename,date_of_birth,sex,ad
 
 /// A generator of rows of made-up patients.
 pub(crate) struct Patients {
-    /// The postcodes, each with the practices whose area includes it.
+    /// The postcodes, each with the practices whose area includes the postcode.
     homes: Vec<(String, Vec<String>)>,
     practices: Vec<String>,
     state: u64,

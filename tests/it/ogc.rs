@@ -1,5 +1,5 @@
-//! Tests of OGC API Features, from its Abstract Test Suite (OGC 17-069r4 and 18-058r1, Annex A) and
-//! with GDAL and OWSLib, and tests of the OpenAPI document.
+//! Tests from the Abstract Test Suites of OGC API Features (OGC 17-069r4 and 18-058r1, Annex A),
+//! tests with GDAL and OWSLib, and tests of the OpenAPI document.
 
 use std::collections::BTreeSet;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! Tests of OGC API Tiles, from its Abstract Test Suite (OGC 20-057, Annex A), and a comparison
-//! with the tiles of `/tiles`.
+//! Tests from the Abstract Test Suite of OGC API Tiles (OGC 20-057, Annex A), and a comparison with
+//! the tiles of `/tiles`.
 
 use std::collections::BTreeSet;
 

@@ -31,7 +31,7 @@ fn query(row: &Row) -> LocateQuery {
     }
 }
 
-/// Formats the result of a layer as the table does.
+/// Formats the result of a layer in the format of the table.
 fn found_text(found: &LayerResult<'_>) -> String {
     let texts: Vec<String> = match found {
         LayerResult::Unknown(UnknownReason::NoneNamed) => vec!["unknown".into()],

@@ -1,5 +1,5 @@
-//! The test harness, with a real server on a free port, and with an HTTP client whose responses are
-//! printed when an assertion fails.
+//! The test harness: a real server on a free port, and an HTTP client whose responses are printed
+//! when an assertion fails.
 
 use std::fmt;
 use std::io::{self, Read, Write};
