@@ -462,7 +462,7 @@ fn parse_membership(cells: &SelectedCells<'_>) -> Result<PcnMembership, &'static
 
 fn parse_period(first: Option<Date>, last: Option<Date>) -> Result<Period, &'static str> {
     match (first, last) {
-        (Some(first), Some(last)) if last < first => Err("the last day must not be before the first day"),
+        (Some(first), Some(last)) if last < first => Err("the last day is before the first day"),
         _ => Ok(dates::period_from_days(first, last)),
     }
 }
