@@ -271,7 +271,11 @@ const UNSUPPORTED_MAGIC: &[(&[u8], &str, &str)] = &[
         ": decompress it once",
     ),
     (b"%PDF", "a PDF", ": save the rows as CSV"),
-    (b"SQLite format 3\0", "a database", ": export the table as CSV"),
+    (
+        b"SQLite format 3\0",
+        "a database",
+        ": export the table as CSV",
+    ),
     (b"\xff\xfe", "text in UTF-16", ": save it as \"CSV UTF-8\""),
     (b"\xfe\xff", "text in UTF-16", ": save it as \"CSV UTF-8\""),
     (b"{\\rtf", "a text document", ": save it as plain text"),

@@ -207,7 +207,8 @@ fn parse_practice(
         opened: dates::known_first_day(
             day(OPENED).map_err(|_| "column 11 (open date): must be a date written YYYYMMDD")?,
         ),
-        closed: day(CLOSED).map_err(|_| "column 12 (close date): must be a date written YYYYMMDD")?,
+        closed: day(CLOSED)
+            .map_err(|_| "column 12 (close date): must be a date written YYYYMMDD")?,
         sub_icb: non_blank(COMMISSIONER),
         pcn: None,
         list_size: None,

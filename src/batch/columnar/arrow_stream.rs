@@ -264,8 +264,8 @@ impl<R: Read> ArrowStream<R> {
         for node in header.nodes().ok_or_else(missing_header)? {
             let length =
                 u64::try_from(node.length()).map_err(|_| corrupt_arrow("a length is negative"))?;
-            let nulls =
-                u64::try_from(node.null_count()).map_err(|_| corrupt_arrow("a count is negative"))?;
+            let nulls = u64::try_from(node.null_count())
+                .map_err(|_| corrupt_arrow("a count is negative"))?;
             if length > most {
                 return Err(ExceededLimit::RecordBatchRows(rows_max).into());
             }
