@@ -1,4 +1,4 @@
-//! Checks before a command writes or replaces a file or folder that the user named.
+//! The checks that are made before a command writes or replaces a file or folder.
 //!
 //! - A symbolic link is not replaced, but its target is.
 //! - Without `--force`, a folder is replaced only if it is empty or contains nothing but a dataset,

@@ -367,7 +367,7 @@ fn normal_quantile(quantile: f64) -> f64 {
     low
 }
 
-/// Returns the distribution function of the normal distribution at `z`, as a series:
+/// Returns the cumulative probability of the standard normal distribution at `z`, as a series:
 /// ½ + φ(z) · (z + z³/3 + z⁵/15 + …).
 fn normal_distribution(z: f64) -> f64 {
     let (mut term, mut sum) = (z, z);

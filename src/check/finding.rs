@@ -96,7 +96,7 @@ impl Finding {
         Finding { position, ..self }
     }
 
-    /// Adds the affected geometry, in longitude and latitude, and its area.
+    /// Adds the affected geometry, in longitude and latitude, and its size in m².
     pub(super) fn with_geometry(self, geometry: MultiPolygon<f64>, size_m2: f64) -> Finding {
         Finding {
             geometry: Some(Geometry::MultiPolygon(geometry)),

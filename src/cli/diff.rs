@@ -103,8 +103,8 @@ fn text_summary(difference: &DatasetDifference, same_files: bool) -> String {
     section(&mut lines, "Areas", areas);
     let moved = difference.transferred.iter().map(|geometry| {
         let (from, to) = (
-            or_nothing(geometry.from.as_deref()),
-            or_nothing(geometry.to.as_deref()),
+            geometry.from.as_deref().unwrap_or("no area"),
+            geometry.to.as_deref().unwrap_or("no area"),
         );
         format!(
             "{}: {:.3} km² from {from} to {to}",

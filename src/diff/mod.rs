@@ -1,11 +1,11 @@
 //! Compares two datasets on one date, so that a boundary change can be agreed before it is made, or
 //! one dataset on two dates ([`compare_dates`]).
 //!
-//! The comparison covers areas by name and boundary, the statistical areas assigned to them with
-//! their shares, practices field by field, memberships, and the answer for each postcode, all as of
-//! that date. Only slivers that are thinner than the rounding error of the vertices, which are in
-//! whole millimetres, are ignored. Lineage, golden queries and the text of the manifest are not
-//! compared.
+//! A comparison of two datasets covers, on the given date, the names and boundaries of areas, the
+//! statistical areas assigned to them with their shares, every field of the practices, memberships,
+//! and the answer for each postcode; [`compare_dates`] covers less. Only slivers that are thinner
+//! than the rounding error of the vertices, which are in whole millimetres, are ignored. Lineage,
+//! golden queries and the text of the manifest are not compared.
 
 mod areas;
 mod coverage;

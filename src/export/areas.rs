@@ -39,7 +39,7 @@ pub struct AreaFile {
 /// Why areas cannot be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum AreaExportError {
-    /// SQLite failed. The database is in memory, so the cause is exhausted memory.
+    /// SQLite failed. The database is in memory, so the likely cause is that memory ran out.
     #[error("writing the GeoPackage failed: {0}")]
     Sqlite(#[from] rusqlite::Error),
     /// A shape cannot be written.

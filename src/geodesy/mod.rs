@@ -120,7 +120,7 @@ mod tests {
     }
 
     proptest! {
-        /// Tests positions east of 120 km; the module documentation states the accuracy for
+        /// Tests eastings from 120 km; the module documentation states the accuracy for
         /// positions further west.
         #[test]
         fn grid_to_lonlat_to_grid_is_within_a_millimetre(

@@ -1,5 +1,5 @@
-//! The API definition (OpenAPI 3.0.3). The definition is written by hand; a test compares it with
-//! the router.
+//! The API definition (OpenAPI 3.0.3). It consists of one fragment for each resource, written by
+//! hand; a test compares the definition with the router.
 
 use std::sync::LazyLock;
 
@@ -17,12 +17,68 @@ use super::pages::page_cache::CachedPage;
 use super::problem::Problem;
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
-    let text = include_str!("openapi.json");
-    let mut document: Value = serde_json::from_str(text).expect("the document is JSON");
+    let mut document = json_of(include_str!("openapi/base.json"));
+    for fragment in FRAGMENTS {
+        add_fragment(&mut document, json_of(fragment));
+    }
     document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
     document
 });
 
+/// The paths of each resource, and the components that only these paths use.
+const FRAGMENTS: [&str; 13] = [
+    include_str!("openapi/locate.json"),
+    include_str!("openapi/postcodes.json"),
+    include_str!("openapi/practices.json"),
+    include_str!("openapi/areas.json"),
+    include_str!("openapi/status.json"),
+    include_str!("openapi/batch.json"),
+    include_str!("openapi/ogc.json"),
+    include_str!("openapi/ogc_tiles.json"),
+    include_str!("openapi/tiles.json"),
+    include_str!("openapi/basemap.json"),
+    include_str!("openapi/widget.json"),
+    include_str!("openapi/embed.json"),
+    include_str!("openapi/maps.json"),
+];
+
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).expect("the fragment is JSON")
+}
+
+/// Adds the paths and components of a fragment to the document.
+///
+/// # Panics
+/// If the document already contains one of them.
+fn add_fragment(document: &mut Value, fragment: Value) {
+    let Value::Object(fragment) = fragment else {
+        panic!("a fragment is an object");
+    };
+    for (section, entries) in fragment {
+        match section.as_str() {
+            "paths" => insert_all(&mut document["paths"], entries),
+            "components" => {
+                let Value::Object(kinds) = entries else {
+                    panic!("components are an object");
+                };
+                for (kind, entries) in kinds {
+                    insert_all(&mut document["components"][&kind], entries);
+                }
+            }
+            _ => panic!("unknown section of a fragment: {section}"),
+        }
+    }
+}
+
+fn insert_all(target: &mut Value, entries: Value) {
+    let (Value::Object(target), Value::Object(entries)) = (target, entries) else {
+        panic!("paths and components are objects");
+    };
+    for (name, value) in entries {
+        let previous = target.insert(name, value);
+        assert!(previous.is_none(), "two fragments define the same name");
+    }
+}
 /// `/openapi.json`: the API definition.
 pub(super) async fn document(
     uri: Uri,

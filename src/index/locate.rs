@@ -45,7 +45,7 @@ pub struct LocateAnswer<'i> {
     pub status: LookupStatus,
     /// The location of the postcode or point.
     pub location: Option<Location>,
-    /// The areas by residence, layer by layer.
+    /// The areas that cover the location, with one result for each layer.
     pub residence: Vec<(Layer, LayerResult<'i>)>,
     /// The areas by registration, if a practice was given.
     pub registration: Option<PracticeRegistration<'i>>,

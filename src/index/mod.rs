@@ -220,8 +220,8 @@ impl Index {
         self.layers.iter().map(|layer| layer.id)
     }
 
-    /// Returns the areas of a layer in the versions valid on a day, in order of id; `None` if the
-    /// dataset does not have the layer.
+    /// Returns the version of each area of a layer that is valid on a day, in order of id; `None`
+    /// if the dataset does not have the layer.
     pub fn areas(&self, layer: Layer, day: Date) -> Option<impl Iterator<Item = &Area>> {
         let layer = self.layer(layer)?;
         let is_valid = move |area: &&Area| area.period.contains(day);

@@ -11,8 +11,8 @@ use super::polygonize::IntPolygon;
 use super::zoom_level::{AreaGeometry, AreaShape, DETAIL_ZOOM, ZoomLevel};
 use super::{EXTENT_BITS, TiledLayer};
 
-/// The zoom at which bounding boxes are measured in order to choose the zoom to draw. Its units are
-/// 24 m wide in the middle of Great Britain.
+/// The zoom at which bounding boxes are measured in order to choose the zoom to draw. A tile unit
+/// is 22 m wide at latitude 54° N.
 const MEASURING_ZOOM: u8 = 8;
 /// The minimum number of units on the longer side of the focus (the area, or the whole layer). Half
 /// a pixel of a tile is therefore at most 1/1,024 of that side, which is less than a pixel if the

@@ -10,7 +10,7 @@ use regex::Regex;
 /// The path of a module, without the crate: `["http", "admission"]`.
 type ModulePath = Vec<String>;
 
-/// Returns the code of each module of the crate, without comments, strings and unit tests.
+/// Returns the code of each module of the crate, without comments, strings or unit tests.
 fn modules() -> BTreeMap<ModulePath, String> {
     let mut modules = BTreeMap::new();
     collect_modules(Path::new("src"), &[], &mut modules);

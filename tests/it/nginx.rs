@@ -319,8 +319,8 @@ fn proxy_logs_and_cache_reveal_no_input() {
             .service_log()
             .contains(&format!("request_id=\"{id}\""))
     );
-    // When the service is stopped, the responses of nginx itself have security headers and reveal
-    // no input either.
+    // `service_log` stopped the service, so nginx answers itself: its responses must have the
+    // security headers, and its files must contain no input.
     for (status, answer) in ask_all(&proxied).into_iter().take(8) {
         assert_eq!(status, 503, "{answer}");
         assert_eq!(

@@ -128,8 +128,8 @@ fn square_of(position: BritishGrid) -> (i32, i32) {
 }
 
 impl PostcodeDirectory {
-    /// Returns the eligible entries with a position at most `within_m` from the point, with their
-    /// distances in metres on the grid: the nearest first, equal distances in order of postcode.
+    /// Returns at most `limit` eligible entries within `within_m` of the point, each with its grid
+    /// distance in metres: the nearest first, equal distances in order of postcode.
     pub(in crate::index) fn nearest(
         &self,
         point: BritishGrid,

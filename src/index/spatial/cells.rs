@@ -91,9 +91,9 @@ const ROOT_TOUCHES_PER_EDGE: usize = 16;
 const ROOT_TOUCHES_MIN: usize = 1 << 20;
 /// A square with at most this many edges is never crowded while the budget lasts.
 const UNCROWDED_EDGES_MAX: usize = 32;
-/// A square is divided if its quarters together have fewer than 7/4 times as many edges as the
-/// square. A line across a square touches two or three of its quarters, but each vertex of a border
-/// is in only one quarter.
+/// A crowded square is worth dividing only if the edge counts of its quarters add up to less than
+/// 7/4 of its own. A line across a square touches two or three of its quarters, but each vertex of
+/// a border is in only one quarter.
 const DIVISION_RATIO_MAX: (usize, usize) = (7, 4);
 /// The budget of blocks for records and tables: the number of blocks for each edge, and a constant
 /// number of additional blocks. The embedded layers take 6 to 9 blocks for each edge.

@@ -90,7 +90,7 @@ fn postcode_row(postcode: &AreaPostcode, has_status: bool) -> Vec<Markup> {
         Basis::Directory => "Its statistical area",
         Basis::Boundary => "The boundary of this area",
         Basis::Nearest => "The nearest boundary (off the coast)",
-        Basis::Membership => "A member of this area",
+        Basis::Membership => "A community in this group",
     };
     let mut row = vec![html! { (postcode.entry.postcode) }, html! { (basis) }];
     row.extend(has_status.then_some(status));
