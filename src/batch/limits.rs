@@ -90,7 +90,8 @@ impl DecodeLimits {
 
     fn for_memory(available_bytes: u64) -> DecodeLimits {
         DecodeLimits {
-            // This is Arrow's own limit for arrays that every implementation can read.
+            // The Arrow specification recommends this maximum length of arrays, which every
+            // implementation can read.
             record_batch_rows: i32::MAX as u64,
             record_batch_bytes: available_bytes / 4,
             dictionary_bytes: available_bytes / 8,

@@ -13,7 +13,7 @@ pub struct Manifest {
     pub name: String,
     /// The version of the release: `2025.2`.
     pub version: String,
-    /// The title, for people.
+    /// The title shown to users.
     pub title: String,
     /// The date that the data describe, `YYYY-MM-DD`.
     pub as_of: String,

@@ -1,5 +1,6 @@
-//! Writes the rows of a sequence of keys to Parquet or CSV, on several threads and in order. Memory
-//! use depends on the number of threads, not on the number of rows.
+//! Writes a table to Parquet or CSV: the rows of each key (a postcode or a practice code), in the
+//! order of the keys. Several threads share the work. Memory use depends on the number of threads,
+//! not on the number of rows.
 
 use std::io::Write;
 use std::num::NonZeroUsize;

@@ -608,7 +608,7 @@ mod tests {
         text + "</sheetData></worksheet>"
     }
 
-    /// Builds a workbook in the format that spreadsheet programs write, without compression.
+    /// Builds an uncompressed `.xlsx` workbook, laid out as spreadsheet programs lay it out.
     fn xlsx(sheets: &[(&str, &[&[&str]])]) -> Vec<u8> {
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
         let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);

@@ -290,7 +290,7 @@ impl PracticeWarnings {
         match (&practice.postcode, postcode) {
             (Some(_), _) => {}
             (None, "") => warn("without a postcode"),
-            (None, _) => warn("the postcode is malformed and was skipped"),
+            (None, _) => warn("the postcode is malformed and was ignored"),
         }
     }
 
@@ -427,7 +427,7 @@ mod tests {
              warning: active, but with a close date: it is about to close, or the status is out of date: 1 (A82006)\n  \
              warning: closed, but without a close date: 1 (A82005)\n  \
              warning: the close date is before the open date: 1 (A82006)\n  \
-             warning: the postcode is malformed and was skipped: 1 (A82007)"
+             warning: the postcode is malformed and was ignored: 1 (A82007)"
         );
     }
 

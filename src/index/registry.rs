@@ -23,7 +23,7 @@ pub(super) struct PracticeRegistry {
 /// The result of following the successors of a practice.
 #[derive(Debug)]
 pub(super) enum SuccessionOutcome<'i> {
-    /// The responsible practice, which is not closed on the day.
+    /// The practice that is responsible for the patients on the requested date, and is open then.
     Resolved(&'i Practice),
     /// The last practice is closed, and it has no known successor or several successors.
     NoSuccessor,

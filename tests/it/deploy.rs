@@ -306,7 +306,13 @@ fn documented_metrics_exist_and_are_complete() {
 
 /// Returns the Markdown files of the documentation.
 fn documents() -> Vec<PathBuf> {
-    let top = ["README.md", "SECURITY.md", "CHANGELOG.md", "data/README.md"];
+    let top = [
+        "README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "CHANGELOG.md",
+        "data/README.md",
+    ];
     let mut documents: Vec<PathBuf> = top.iter().map(PathBuf::from).collect();
     let mut folders = vec![PathBuf::from("docs")];
     while let Some(folder) = folders.pop() {

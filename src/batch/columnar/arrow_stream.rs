@@ -385,9 +385,9 @@ impl BufferCodec {
         }
     }
 
-    /// Decompresses a buffer, which must fill `out` exactly. Neither codec allocates memory for the
-    /// lengths that a frame states: zstd needs no window when it decompresses in one call, and LZ4
-    /// blocks are at most 4 MiB.
+    /// Decompresses a buffer, which must fill `out` exactly. A false length in a frame cannot cause
+    /// a large allocation: zstd needs no window when it decompresses in one call, and LZ4 blocks
+    /// are at most 4 MiB.
     fn decompress(&mut self, bytes: &[u8], out: &mut [u8]) -> Result<(), BatchError> {
         let is_whole = match self {
             BufferCodec::Lz4 => {

@@ -283,7 +283,7 @@ impl PermitRequest {
     }
 }
 
-/// The position of a request in the queue. Dropping this value removes the request from the queue.
+/// A request that waits in the queue. Dropping this value removes the request from the queue.
 pub(in crate::http) struct QueuedRequest {
     semaphore: Arc<SemaphoreInner>,
     client: ClientId,

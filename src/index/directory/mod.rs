@@ -23,7 +23,8 @@
 //!   postcode, which follows from the row's position.
 //! - The ids of outward codes count from 1 in ascending order, so sectors are in ascending order
 //!   too. First rows never decrease from one sector to the next, including sectors without
-//!   postcodes. One more sector marks the end of the last sector.
+//!   postcodes. An extra, empty sector at the end is a sentinel: its first row is the row after
+//! those of the last real sector.
 //! - Only inward codes after `ZZ99` may contain letters other than the 20 in `sector.rs`. `ZZ99`
 //!   has no id. Its postcodes are in a separate list, `pseudo_postcodes`, and their rows come last,
 //!   because `ZZ99` is the last of all outward codes.

@@ -89,7 +89,8 @@ const ROOT_CELLS_MAX: usize = 1 << 21;
 /// exceed the limit, the squares are made larger.
 const ROOT_TOUCHES_PER_EDGE: usize = 16;
 const ROOT_TOUCHES_MIN: usize = 1 << 20;
-/// A square with at most this many edges is never crowded while the budget lasts.
+/// A square with at most this many edges is crowded only if the budget of blocks
+/// (`BLOCKS_PER_EDGE`) is used up.
 const UNCROWDED_EDGES_MAX: usize = 32;
 /// A crowded square is worth dividing only if the edge counts of its quarters add up to less than
 /// 7/4 of its own. A line across a square touches two or three of its quarters, but each vertex of
