@@ -4,7 +4,7 @@
 //! `geo`, in the same rounds; both solutions must give the same results. If `CATCHMENT_PYTHON`
 //! names a Python that has geopandas, its `sjoin` is measured too.
 //!
-//! `CATCHMENT_NATIONAL` names the dataset of docs/national-data.md. If the variable is not set, the
+//! `CATCHMENT_NATIONAL` names the dataset of docs/users/national-data.md. If the variable is not set, the
 //! country is synthetic. With an argument, only the layers whose names contain the argument are
 //! measured.
 

@@ -1,7 +1,7 @@
 //! Measures the size of a tile, the time to build a tile, and the requests per second for tiles.
 //! The rate is compared with that of a bare axum handler that returns the same bytes.
 //!
-//! `CATCHMENT_NATIONAL` names the dataset of docs/national-data.md. If the variable is not set, the
+//! `CATCHMENT_NATIONAL` names the dataset of docs/users/national-data.md. If the variable is not set, the
 //! measurements of the whole country are skipped. An argument (`bytes`, `build` or `rate`) selects
 //! one part. The measurement of the rate needs wrk.
 

@@ -587,7 +587,7 @@ mod tests {
         }
     }
 
-    /// A Shapefile has no checksum, so some flipped bits are not detected; see docs/faults.md.
+    /// A Shapefile has no checksum, so some flipped bits are not detected; see docs/operators/faults.md.
     #[test]
     fn flipped_bits_of_a_shapefile_are_rejected_or_move_something() {
         let seed = include_bytes!("../fuzz/seeds/shapefile/two");

@@ -1,5 +1,5 @@
 //! The data of the benchmarks: the whole country if `CATCHMENT_NATIONAL` names its dataset (see
-//! docs/national-data.md), otherwise a synthetic country with about as many areas.
+//! docs/users/national-data.md), otherwise a synthetic country with about as many areas.
 
 #![allow(dead_code, reason = "each benchmark uses a part of this module")]
 

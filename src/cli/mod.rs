@@ -53,7 +53,7 @@ enum CliCommand {
     /// Look up every row of a file: CSV, TSV or NDJSON (also compressed with gzip or zstd),
     /// Parquet, or an Arrow stream.
     #[command(
-        after_help = "Every input row produces one output row, in the same order. Your columns are unchanged, and the new columns follow them; docs/batch.md describes each one.\n\nExample:\n  catchment batch patients.csv -o answered.csv\n  catchment batch --check patients.csv\n  zcat patients.csv.gz | catchment batch - --columns icc_residence_name,notes > answered.csv\n\nExit status: 0 success, 2 usage error or unusable input, 3 success but some rows could not be read, 141 the reader of standard output closed the pipe (SIGPIPE)."
+        after_help = "Every input row produces one output row, in the same order. Your columns are unchanged, and the new columns follow them; docs/users/batch.md describes each one.\n\nExample:\n  catchment batch patients.csv -o answered.csv\n  catchment batch --check patients.csv\n  zcat patients.csv.gz | catchment batch - --columns icc_residence_name,notes > answered.csv\n\nExit status: 0 success, 2 usage error or unusable input, 3 success but some rows could not be read, 141 the reader of standard output closed the pipe (SIGPIPE)."
     )]
     Batch(Box<batch::BatchArguments>),
     /// Build a dataset from published files.
@@ -73,12 +73,12 @@ enum CliCommand {
     Diff(diff::DiffArguments),
     /// Export look-up tables, boundaries and map tiles for other programs.
     #[command(
-        after_help = "The look-up table has a row for each postcode, live or terminated, and each period in which its answer does not change; the table of practices has a row for each practice code and each such period. A join with these tables produces the same columns as `catchment batch` (docs/lookup.md). Areas and tiles are for one date.\n\nExample:\n  catchment export --lookup postcodes.parquet --practices practices.parquet\n  catchment export --areas areas.gpkg --tiles areas.pmtiles --layers icc,gp-practice\n\nExit status: 0 success, 2 usage error, dataset not loaded or output not written."
+        after_help = "The look-up table has a row for each postcode, live or terminated, and each period in which its answer does not change; the table of practices has a row for each practice code and each such period. A join with these tables produces the same columns as `catchment batch` (docs/users/lookup.md). Areas and tiles are for one date.\n\nExample:\n  catchment export --lookup postcodes.parquet --practices practices.parquet\n  catchment export --areas areas.gpkg --tiles areas.pmtiles --layers icc,gp-practice\n\nExit status: 0 success, 2 usage error, dataset not loaded or output not written."
     )]
     Export(export::ExportArguments),
     /// Add, list and revoke API keys.
     #[command(
-        after_help = "A key is printed once, when it is added; the API key file contains only its SHA-256 digest. docs/operating.md describes the scopes.\n\nExample:\n  catchment keys add --keys keys.toml --name 'call handlers' --scopes batch --expires 2027-11-30 --quota 600/minute\n  catchment serve --keys keys.toml --require-key-for batch\n  catchment keys list --keys keys.toml\n  catchment keys revoke --keys keys.toml 5f3a91c2"
+        after_help = "A key is printed once, when it is added; the API key file contains only its SHA-256 digest. docs/operators/operating.md describes the scopes.\n\nExample:\n  catchment keys add --keys keys.toml --name 'call handlers' --scopes batch --expires 2027-11-30 --quota 600/minute\n  catchment serve --keys keys.toml --require-key-for batch\n  catchment keys list --keys keys.toml\n  catchment keys revoke --keys keys.toml 5f3a91c2"
     )]
     Keys(keys::KeysArguments),
 }

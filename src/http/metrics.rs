@@ -1,5 +1,5 @@
 //! Metrics in the Prometheus text format. There are few time series, and none identifies a person.
-//! docs/capacity.md describes what to alert on.
+//! docs/operators/capacity.md describes what to alert on.
 
 use std::fmt::{Display, Write};
 

@@ -2,7 +2,7 @@
 //
 // The element draws SVG in a shadow root with constructed style sheets, so a Content-Security-Policy has to allow only
 // this file (script-src) and the server that it came from (connect-src). The element stores nothing, and sends a postcode
-// only in the body of one request. docs/widget.md describes the attributes.
+// only in the body of one request. docs/users/widget.md describes the attributes.
 
 const HOME = new URL(".", import.meta.url);
 const SVG = "http://www.w3.org/2000/svg";

@@ -1,4 +1,4 @@
-"""Runs the examples of docs/lookup.md and compares their results with those of `catchment batch` for the same file.
+"""Runs the examples of docs/users/lookup.md and compares their results with those of `catchment batch` for the same file.
 
     lookup_examples.py PROGRAM PAGE     (run in a folder with patients.csv)
 

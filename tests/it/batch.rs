@@ -1199,8 +1199,9 @@ fn batch_help_text() {
 
 #[test]
 fn documentation_lists_every_column() {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/batch.md"));
-    let page = page.expect("docs/batch.md");
+    let page =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/users/batch.md"));
+    let page = page.expect("docs/users/batch.md");
     for (_, name, about) in batch::COLUMNS {
         assert!(
             page.contains(&format!("| `{name}` | {about} |")),

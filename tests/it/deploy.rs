@@ -88,7 +88,7 @@ fn systemd_stop_timeout_exceeds_the_shutdown_grace() {
     let longest = limits.shutdown_grace.max(limits.shutdown_delay).as_secs() + 2;
     assert!(seconds > longest, "{seconds} s, {longest} s");
     assert!(limits.shutdown_delay < limits.shutdown_grace);
-    let page = read("docs/operating.md");
+    let page = read("docs/operators/operating.md");
     assert!(page.contains(&format!("terminationGracePeriodSeconds: {seconds} ")));
 }
 
@@ -237,7 +237,7 @@ fn tests_named_in_threats_md_exist() {
     let mut found = Vec::new();
     read_rust_files(Path::new("src"), &mut found);
     read_rust_files(Path::new("tests/it"), &mut found);
-    let page = read("docs/threats.md");
+    let page = read("docs/operators/threats.md");
     let rows: Vec<&str> = page
         .lines()
         .filter(|line| line.starts_with('|') && !line.starts_with("|---"))
@@ -274,14 +274,14 @@ fn documented_metrics_exist_and_are_complete() {
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE "));
     let metrics: Vec<&str> = types.filter_map(|line| line.split(' ').next()).collect();
-    let operating = read("docs/operating.md");
+    let operating = read("docs/operators/operating.md");
     for name in &metrics {
         assert!(
             operating.contains(&format!("`{name}`")),
-            "docs/operating.md does not mention {name}"
+            "docs/operators/operating.md does not mention {name}"
         );
     }
-    for page in ["docs/operating.md", "docs/capacity.md"] {
+    for page in ["docs/operators/operating.md", "docs/operators/capacity.md"] {
         let text = read(page);
         let names = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
         let is_metric =

@@ -369,7 +369,7 @@ fn tables_have_a_manifest_and_replace_nothing_without_force() {
 
 #[test]
 fn examples_in_lookup_md_match_batch_output() {
-    let Some(mut python) = python("the examples of docs/lookup.md") else {
+    let Some(mut python) = python("the examples of docs/users/lookup.md") else {
         return;
     };
     let folder = tempfile::tempdir().expect("a folder");
@@ -388,7 +388,7 @@ fn examples_in_lookup_md_match_batch_output() {
         env!("CARGO_MANIFEST_DIR"),
         "/tests/columns/lookup_examples.py"
     );
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/lookup.md");
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/users/lookup.md");
     python.args([script, env!("CARGO_BIN_EXE_catchment"), page]);
     stdout_of(python.current_dir(folder.path()));
 }

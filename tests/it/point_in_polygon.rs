@@ -266,7 +266,7 @@ fn million_points_match_the_definition_and_geos() {
     check_embedded(10 * POINTS);
 }
 
-/// Checks the national dataset of docs/national-data.md, if `CATCHMENT_NATIONAL` names it. The
+/// Checks the national dataset of docs/users/national-data.md, if `CATCHMENT_NATIONAL` names it. The
 /// national polygons of ONS are not a valid coverage, so they are not compared with GEOS.
 #[test]
 #[ignore = "needs the dataset that CATCHMENT_NATIONAL names; tests/check --all runs it"]

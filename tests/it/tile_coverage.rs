@@ -394,7 +394,7 @@ fn tiles_with_most_vertices(areas: &[Boundary], z: u8) -> Vec<(u32, u32)> {
     tiles.into_iter().map(|value| value.0).take(6).collect()
 }
 
-/// Checks the national dataset of docs/national-data.md, if `CATCHMENT_NATIONAL` names it.
+/// Checks the national dataset of docs/users/national-data.md, if `CATCHMENT_NATIONAL` names it.
 #[test]
 #[ignore = "needs the dataset that CATCHMENT_NATIONAL names; tests/check --all runs it"]
 fn national_dataset_is_a_valid_coverage_on_every_tile() {

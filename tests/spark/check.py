@@ -1,4 +1,4 @@
-"""Runs the recipe of docs/spark.md on Spark in local mode with several workers, and compares the output with that of
+"""Runs the recipe of docs/users/spark.md on Spark in local mode with several workers, and compares the output with that of
 the program for the same rows.
 
     check.py PROGRAM DATASET_FOLDER [ROWS]
@@ -38,9 +38,9 @@ def main():
 
 
 def check():
-    recipe = re.search(r"```python\n(.*?)```", (ROOT / "docs/spark.md").read_text("utf-8"), re.DOTALL).group(1)
+    recipe = re.search(r"```python\n(.*?)```", (ROOT / "docs/users/spark.md").read_text("utf-8"), re.DOTALL).group(1)
     shutil.copy(PROGRAM, "catchment")
-    shutil.copy(ROOT / "docs/spark/catchment_worker.py", ".")
+    shutil.copy(ROOT / "docs/users/spark/catchment_worker.py", ".")
     shutil.make_archive("dataset", "zip", DATASET)
     patients = made_up_patients()
     os.mkdir("patients.parquet")

@@ -2,7 +2,7 @@
 a pipe.
 
 No rows are written to disk, and only a few batches are in memory at the same time. Spark distributes this file, the program and the
-dataset to its executors; see docs/spark.md.
+dataset to its executors; see docs/users/spark.md.
 """
 
 import os
