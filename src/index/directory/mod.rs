@@ -24,7 +24,7 @@
 //! - The ids of outward codes count from 1 in ascending order, so sectors are in ascending order
 //!   too. First rows never decrease from one sector to the next, including sectors without
 //!   postcodes. An extra, empty sector at the end is a sentinel: its first row is the row after
-//! those of the last real sector.
+//!   those of the last real sector.
 //! - Only inward codes after `ZZ99` may contain letters other than the 20 in `sector.rs`. `ZZ99`
 //!   has no id. Its postcodes are in a separate list, `pseudo_postcodes`, and their rows come last,
 //!   because `ZZ99` is the last of all outward codes.
