@@ -15,7 +15,7 @@ pub(super) struct OutputLayout {
     pub(super) residence_runs: Vec<ColumnRun>,
     /// Runs of adjacent columns that depend only on the registration.
     pub(super) registration_runs: Vec<ColumnRun>,
-    /// The encoded cell for each agreement, in the order of [`AGREEMENTS`].
+    /// The encoded cell for each agreement, in the order of [`Agreement::ALL`].
     pub(super) agreement_cells: Vec<Vec<u8>>,
     /// The layers for which a column needs distances.
     pub(super) distance_layers: LayerSet,
@@ -44,14 +44,6 @@ pub(super) enum RowSegment {
     /// A cell that is the same in every row.
     Constant(Vec<u8>),
 }
-
-pub(super) const AGREEMENTS: [Agreement; 5] = [
-    Agreement::Agree,
-    Agreement::Differ,
-    Agreement::RegistrationOnly,
-    Agreement::ResidenceOnly,
-    Agreement::Neither,
-];
 
 pub(super) const BAD_ROW: &str = "bad_row";
 
@@ -82,7 +74,7 @@ impl OutputLayout {
             ],
             columns,
         };
-        for agreement in AGREEMENTS {
+        for agreement in Agreement::ALL {
             let mut cell = Vec::new();
             let name = OutputColumn::Agreement.to_string();
             format.write_text(&mut cell, &name, agreement.as_str());

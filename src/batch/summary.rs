@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use memchr::{memchr_iter, memmem};
 
 use super::answer_cells::{RegistrationCells, ResidenceCells, STATUSES};
-use super::layout::AGREEMENTS;
+use crate::domain::Agreement;
 
 /// The summary of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,7 @@ type CountsByIcc = BTreeMap<(String, String), u64>;
 pub(super) struct BatchTally {
     pub(super) rows: u64,
     pub(super) status: [u64; STATUSES.len()],
-    pub(super) agreement: [u64; AGREEMENTS.len()],
+    pub(super) agreement: [u64; Agreement::ALL.len()],
     residence: CountsByIcc,
     registration: CountsByIcc,
     bad_lines: Vec<u64>,
@@ -148,7 +148,7 @@ impl BatchTally {
                 }
             }
         }
-        let agreements = AGREEMENTS.map(crate::domain::Agreement::as_str);
+        let agreements = Agreement::ALL.map(Agreement::as_str);
         BatchSummary {
             rows: self.rows,
             bad_rows: self.status[STATUSES.len() - 1],

@@ -16,7 +16,7 @@ use super::column_mapping::{ColumnMapping, LocationColumns};
 use super::delimiter::Delimiter;
 use super::fields::{FieldSelection, field_ends, field_range, split_line_ending, unquote};
 use super::input_format::DetectedFormat;
-use super::layout::{AGREEMENTS, BAD_ROW, OutputLayout, RowSegment};
+use super::layout::{BAD_ROW, OutputLayout, RowSegment};
 use super::summary::BatchTally;
 use super::{BatchRequest, FIELD_BYTES_MAX, ndjson};
 use crate::domain::{Agreement, InvalidOdsCode, InvalidPostcode, OdsCode, Postcode, date_from_iso};
@@ -524,7 +524,13 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
             cached_residence.get(&self.residences),
             cached_registration.get(&self.registrations),
         );
-        let agreement = agreement_index(residence_cells, registration_cells);
+        let agreement = Agreement::between(
+            &residence_cells.communities,
+            &registration_cells.communities,
+            registration_cells.is_outside_communities,
+        );
+        // The variants are in the order of `Agreement::ALL`.
+        let agreement = agreement as usize;
         let layout = &self.context.layout;
         for segment in &layout.segments {
             match segment {
@@ -786,17 +792,6 @@ fn parse_position(names: [&str; 2], texts: [&[u8]; 2]) -> RowLocation {
     let locator =
         request.map(|request| request.query.locator.expect("the request has coordinates"));
     RowLocation::from_position(locator)
-}
-
-/// Returns the index in [`AGREEMENTS`] of the agreement of a residence and a registration.
-fn agreement_index(residence: &ResidenceCells, registration: &RegistrationCells) -> usize {
-    let agreement = Agreement::between(
-        &residence.communities,
-        &registration.communities,
-        registration.is_outside_communities,
-    );
-    let index = AGREEMENTS.iter().position(|value| *value == agreement);
-    index.expect("every agreement is on the list")
 }
 
 fn write_notes(

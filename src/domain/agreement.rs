@@ -71,6 +71,14 @@ mod tests {
         assert_eq!(Agreement::between(none, none, true), Agreement::Neither);
     }
 
+    /// Batches count agreements by their discriminants.
+    #[test]
+    fn discriminants_are_indices_of_all() {
+        for (index, agreement) in Agreement::ALL.into_iter().enumerate() {
+            assert_eq!(agreement as usize, index);
+        }
+    }
+
     /// These values appear in responses and files, so clients depend on their exact spelling.
     #[test]
     fn keywords_are_stable() {

@@ -35,7 +35,7 @@ macro_rules! keyword_enum {
     ($type:ident { $($variant:ident = $keyword:literal),+ $(,)? }) => {
         impl $type {
             /// All values, in the order of their declaration.
-            pub const ALL: &[$type] = &[$($type::$variant),+];
+            pub const ALL: [$type; [$($keyword),+].len()] = [$($type::$variant),+];
 
             /// Returns the keyword in files and JSON.
             pub const fn as_str(self) -> &'static str {
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn keywords_parse_and_print_back() {
-        for &provenance in Provenance::ALL {
+        for provenance in Provenance::ALL {
             assert_eq!(provenance.to_string().parse(), Ok(provenance));
         }
         assert!("Merged".parse::<LineageRelation>().is_err());

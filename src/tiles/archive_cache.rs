@@ -1,10 +1,10 @@
 //! The cached archive of a dataset.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use jiff::civil::Date;
 
-use super::cache::{LayerRevision, TileCache};
+use super::cache::{LayerRevision, TileCache, lock};
 use super::pmtiles::{ARCHIVE_BYTES_MAX, ArchiveError, TileArchive};
 use crate::domain::Layer;
 use crate::index::Index;
@@ -57,8 +57,4 @@ fn revisions_with_geometry(index: &Index, day: Date) -> Vec<LayerRevision> {
     with_geometry
         .map(|layer| (layer, index.revision(layer, day)))
         .collect()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

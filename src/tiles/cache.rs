@@ -407,7 +407,7 @@ fn tiled_layer(
 
 /// Locks a mutex even if it is poisoned. No critical section in this module can panic half-way
 /// through a change.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

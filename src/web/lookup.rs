@@ -64,10 +64,6 @@ impl FormField {
     }
 }
 
-/// The layers that the page lists and shows on maps: ICCs, and the neighbourhood teams that some
-/// health systems have instead.
-const COMMUNITIES: [Layer; 2] = [Layer::Icc, Layer::NeighbourhoodTeam];
-
 /// Renders the page.
 pub(crate) fn lookup(page: &LookupPage<'_>) -> Markup {
     let (index, state) = (page.index, &page.state);
@@ -219,7 +215,7 @@ fn place_input(place: Locator) -> String {
 /// Renders the list and the maps of communities, which the page shows until there is a result.
 fn overview(index: &Index) -> Markup {
     let today = today_in_london();
-    let layers = COMMUNITIES.into_iter().map(|layer| {
+    let layers = Layer::COMMUNITIES.into_iter().map(|layer| {
         let areas = index.areas(layer, today).into_iter().flatten();
         (layer, areas.collect::<Vec<&Area>>())
     });

@@ -7,33 +7,32 @@ use std::path::Path;
 
 use regex::Regex;
 
+use crate::project_files::project_files;
+
 /// The path of a module, without the crate: `["http", "admission"]`.
 type ModulePath = Vec<String>;
 
 /// Returns the code of each module of the crate, without comments, strings or unit tests.
 fn modules() -> BTreeMap<ModulePath, String> {
     let mut modules = BTreeMap::new();
-    collect_modules(Path::new("src"), &[], &mut modules);
+    for path in project_files("src", &[".rs"]) {
+        let module = path
+            .strip_prefix("src")
+            .expect("a path in src")
+            .with_extension("");
+        let mut module: ModulePath = module
+            .iter()
+            .map(|name| name.to_string_lossy().into_owned())
+            .collect();
+        if module == ["main"] {
+            continue;
+        }
+        module.pop_if(|name| name == "mod" || name == "lib");
+        let text = fs::read_to_string(&path).expect("text");
+        modules.insert(module, without_tests(&without_comments(&text)));
+    }
     assert!(modules.len() > 100, "{}", modules.len());
     modules
-}
-
-fn collect_modules(folder: &Path, parent: &[String], modules: &mut BTreeMap<ModulePath, String>) {
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let stem = path.file_stem().expect("a name").to_string_lossy();
-        let mut module = parent.to_vec();
-        if path.is_dir() {
-            module.push(stem.into_owned());
-            collect_modules(&path, &module, modules);
-        } else if path.extension().is_some_and(|extension| extension == "rs") && stem != "main" {
-            if !["mod", "lib"].contains(&stem.as_ref()) {
-                module.push(stem.into_owned());
-            }
-            let text = fs::read_to_string(&path).expect("text");
-            modules.insert(module, without_tests(&without_comments(&text)));
-        }
-    }
 }
 
 fn without_comments(text: &str) -> String {

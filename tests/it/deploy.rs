@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::process::ServiceProcess;
+use crate::project_files::project_files;
 
 fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -314,17 +315,7 @@ fn documents() -> Vec<PathBuf> {
         "data/README.md",
     ];
     let mut documents: Vec<PathBuf> = top.iter().map(PathBuf::from).collect();
-    let mut folders = vec![PathBuf::from("docs")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "md") {
-                documents.push(path);
-            }
-        }
-    }
+    documents.extend(project_files("docs", &[".md"]));
     documents
 }
 

@@ -47,6 +47,7 @@ mod postcode_search;
 mod privacy;
 mod privacy_markers;
 mod process;
+mod project_files;
 mod public_url;
 mod real_data;
 mod real_places;

@@ -6,26 +6,12 @@ use std::path::{Path, PathBuf};
 
 use regex::Regex;
 
+use crate::project_files::project_files;
+
 const GLOSSARY: &str = "docs/developers/GLOSSARY.md";
 
 /// Lines that may contain an avoided phrase. Each element is a file and a part of the line.
 const QUOTATIONS: [(&str, &str); 0] = [];
-
-/// Appends the files under `path` with one of `extensions` to `found`.
-fn files(path: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {
-    let entries = fs::read_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    for entry in entries {
-        let path = entry.expect("a folder entry").path();
-        let name = path.file_name().expect("a name").to_string_lossy();
-        if path.is_dir() {
-            if !["target", "node_modules", "snapshots", "seeds"].contains(&name.as_ref()) {
-                files(&path, extensions, found);
-            }
-        } else if extensions.iter().any(|extension| name.ends_with(extension)) {
-            found.push(path);
-        }
-    }
-}
 
 /// Returns the phrases in the glossary's table of words to avoid.
 fn avoided_phrases() -> Vec<String> {
@@ -72,11 +58,7 @@ fn avoided_phrases_do_not_occur() {
         PathBuf::from("build.rs"),
     ];
     for folder in ["src", "docs", "tests", "benches", "fuzz", "data"] {
-        files(
-            Path::new(folder),
-            &[".rs", ".md", ".mjs", ".js"],
-            &mut paths,
-        );
+        paths.extend(project_files(folder, &[".rs", ".md", ".mjs", ".js"]));
     }
     let mut found = Vec::new();
     for path in paths.iter().filter(|path| **path != Path::new(GLOSSARY)) {
@@ -104,8 +86,7 @@ fn avoided_phrases_do_not_occur() {
 #[test]
 fn public_type_names_are_unique() {
     let declaration = Regex::new(r"^\s*pub (?:struct|enum|trait|type) (\w+)").expect("a pattern");
-    let mut paths = Vec::new();
-    files(Path::new("src"), &[".rs"], &mut paths);
+    let paths = project_files("src", &[".rs"]);
     let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for path in paths {
         let text = fs::read_to_string(&path).expect("text");

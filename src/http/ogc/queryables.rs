@@ -39,10 +39,7 @@ pub(in crate::http) async fn queryables(
 fn property_schema(name: &str, description: &str) -> Value {
     let mut property = json!({ "type": "string", "title": name, "description": description });
     let values: Vec<&str> = match name {
-        "provenance" => Provenance::ALL
-            .iter()
-            .map(|provenance| provenance.as_str())
-            .collect(),
+        "provenance" => Provenance::ALL.map(Provenance::as_str).into(),
         "extent" => [CatchmentKind::Inner, CatchmentKind::Outer]
             .into_iter()
             .filter_map(CatchmentKind::as_str)
