@@ -16,10 +16,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use catchment::dataset::{LayerEntry, LayerKind, Manifest, StatisticalAreasEntry, write};
-use catchment::domain::Boundary;
+use catchment::domain::{Boundary, Layer, Provenance};
 use catchment::geodesy::to_lonlat;
 use common::rounds::median;
 use common::{Country, Point, count_vertices, grid_from_mm, synthetic};
+use jiff::civil::date;
 use tempfile::TempDir;
 
 const ROUNDS: usize = 3;
@@ -174,7 +175,7 @@ fn manifest() -> Manifest {
         name: "growth".into(),
         version: "1".into(),
         title: "A part of the country".into(),
-        as_of: "2025-11-30".into(),
+        as_of: date(2025, 11, 30),
         attribution: "Contains OS and ONS data, or is synthetic".into(),
         licence: "https://example.org/licence".into(),
         tolerance_m: 100.0,
@@ -187,11 +188,11 @@ fn manifest() -> Manifest {
             snap_m: 150.0,
         }),
         layers: vec![LayerEntry {
-            id: "gp-practice".into(),
+            id: Layer::GpPractice,
             title: "GP practices".into(),
             kind: LayerKind::Overlapping,
-            first_data: "2022-04-01".into(),
-            provenance: "modelled".into(),
+            first_data: date(2022, 4, 1),
+            provenance: Provenance::Modelled,
             boundaries: Some("areas/gp-practice.geojson".into()),
             on_statistical_areas: false,
             snap_m: 0.0,

@@ -27,7 +27,9 @@ use crate::batch::{
 use crate::build;
 use crate::cli;
 use crate::dataset::polygons::{PolygonFile, ShapefileParts};
-use crate::dataset::{self, DatasetSource, FileEntry, MANIFEST, Manifest};
+use crate::dataset::{
+    self, DatasetSource, MANIFEST, file_entry, manifest_from_toml, manifest_to_toml,
+};
 use crate::dataset_store::DatasetStore;
 use crate::domain::{
     BritishGrid, LonLat, OdsCode, Postcode, PostcodePrefix, YearMonth, date_from_iso, is_outcode,
@@ -252,16 +254,16 @@ pub fn dataset(bytes: &[u8]) -> bool {
         return false;
     }
     files.insert(name, content);
-    let mut manifest: Manifest = toml::from_str(DATASET_MANIFEST).expect("a manifest");
+    let mut manifest = manifest_from_toml(DATASET_MANIFEST).expect("a manifest");
     let entries = files.iter();
     manifest.files = entries
-        .map(|(path, content)| (path.clone(), FileEntry::from_content(content)))
+        .map(|(path, content)| (path.clone(), file_entry(content)))
         .collect();
     let folder = scratch_dir();
     for (path, content) in &files {
         write(&folder.join(path), content);
     }
-    let text = toml::to_string(&manifest).expect("a manifest");
+    let text = manifest_to_toml(&manifest);
     write(&folder.join(MANIFEST), text.as_bytes());
     let Ok(dataset) = dataset::read(&DatasetSource::Folder(folder)) else {
         return false;
@@ -280,20 +282,12 @@ pub fn manifest(bytes: &[u8]) -> bool {
     let read = dataset::read(&DatasetSource::Folder(folder));
     assert!(read.is_err(), "its files are missing");
     let text = String::from_utf8_lossy(bytes);
-    let Ok(manifest) = toml::from_str::<Manifest>(&text) else {
+    let Ok(manifest) = manifest_from_toml(&text) else {
         return false;
     };
-    let written = toml::to_string(&manifest).expect("plain values and tables");
-    let reparsed: Manifest = toml::from_str(&written).expect("a serialized manifest");
-    // NaN is not equal to itself.
-    assert!(reparsed == manifest || manifest.tolerance_m.is_nan() || has_nan(&manifest));
+    let reparsed = manifest_from_toml(&manifest_to_toml(&manifest));
+    assert_eq!(reparsed.expect("a serialized manifest"), manifest);
     true
-}
-
-fn has_nan(manifest: &Manifest) -> bool {
-    let area_snaps = manifest.statistical_areas.iter().map(|entry| entry.snap_m);
-    let layer_snaps = manifest.layers.iter().map(|entry| entry.snap_m);
-    area_snaps.chain(layer_snaps).any(f64::is_nan)
 }
 
 /// Reads a build configuration, the settings of the service, or an API key file.

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow};
 use serde::Deserialize;
 
+use crate::dataset::LayerKind;
+use crate::dataset::manifest::{SourceTable, deserialize_keyword};
 use crate::dataset::manifest::{check_distance, check_licence};
-use crate::dataset::{LayerKind, SourceEntry};
 use crate::import::lookup;
 
 /// The configuration of a build. Paths are relative to the folder of the configuration file.
@@ -23,7 +24,7 @@ pub(super) struct BuildConfig {
     pub(super) undated_terminations_after: Option<String>,
     /// The output folder, if the command line does not name another folder.
     pub(super) output: PathBuf,
-    pub(super) sources: Vec<SourceEntry>,
+    pub(super) sources: Vec<SourceTable>,
     pub(super) postcodes: PostcodesConfig,
     pub(super) statistical_areas: Option<StatisticalAreasConfig>,
     #[serde(default)]
@@ -327,6 +328,7 @@ pub(super) struct RegistrationBarrier {
 pub(super) struct LayerConfig {
     pub(super) id: String,
     pub(super) title: String,
+    #[serde(deserialize_with = "deserialize_keyword")]
     pub(super) kind: LayerKind,
     pub(super) first_data: String,
     pub(super) provenance: String,

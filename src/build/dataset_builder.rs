@@ -17,7 +17,7 @@ use super::tables;
 use crate::dataset::polygons::{self, Crs};
 use crate::dataset::rings::Polygon;
 use crate::dataset::validity::find_topology_error;
-use crate::dataset::{LayerEntry, LayerKind, Manifest, StatisticalAreasEntry};
+use crate::dataset::{LayerEntry, LayerKind, Manifest, SourceEntry, StatisticalAreasEntry};
 use crate::domain::{
     Area, Boundary, CatchmentKind, GroupMember, Layer, LineageStep, Membership, OdsCode, Period,
     Practice, Provenance, StatisticalAssignment, SuppressionRule, date_from_iso,
@@ -157,11 +157,11 @@ impl DatasetBuilder {
             .iter()
             .any(|assignment| assignment.layer == layer);
         self.layers.push(LayerEntry {
-            id: config.id.clone(),
+            id: layer,
             title: config.title.clone(),
             kind: config.kind,
-            first_data: config.first_data.clone(),
-            provenance: config.provenance.clone(),
+            first_data: date_from_iso(&config.first_data)?,
+            provenance: parse_provenance(&config.provenance)?,
             boundaries: Some(boundary_path(&config.id)),
             on_statistical_areas,
             snap_m: config.snap_m,
@@ -780,19 +780,23 @@ impl DatasetBuilder {
     }
 
     /// Returns the manifest, with an empty list of files.
-    pub(super) fn manifest(&self, sources: &SourceData, config: &BuildConfig) -> Manifest {
+    pub(super) fn manifest(&self, sources: &SourceData, config: &BuildConfig) -> Result<Manifest> {
         // An outward code is included with all its postcodes or not at all.
         let all_outcodes = sources.postcodes.iter().map(|row| row.postcode.outcode());
         let outcodes: BTreeSet<&str> = all_outcodes.filter(|_| config.postcodes.complete).collect();
-        Manifest {
+        Ok(Manifest {
             name: config.name.clone(),
             version: config.version.clone(),
             title: config.title.clone(),
-            as_of: config.as_of.clone(),
+            as_of: date_from_iso(&config.as_of)?,
             attribution: config.attribution.clone(),
             licence: config.licence.clone(),
             tolerance_m: config.tolerance_m,
-            undated_terminations_after: config.undated_terminations_after.clone(),
+            undated_terminations_after: config
+                .undated_terminations_after
+                .as_deref()
+                .map(str::parse)
+                .transpose()?,
             complete_outcodes: outcodes.into_iter().map(str::to_string).collect(),
             statistical_areas: config.statistical_areas.as_ref().map(|statistical| {
                 StatisticalAreasEntry {
@@ -803,9 +807,14 @@ impl DatasetBuilder {
                 }
             }),
             layers: self.layers.clone(),
-            sources: config.sources.clone(),
+            sources: config
+                .sources
+                .iter()
+                .cloned()
+                .map(SourceEntry::from)
+                .collect(),
             files: BTreeMap::new(),
-        }
+        })
     }
 
     /// Returns one line for each part of the dataset, with its count, followed by the remarks.

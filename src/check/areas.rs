@@ -195,9 +195,7 @@ fn format_period(period: Period) -> String {
 /// Reports areas of partitions that are valid on `day` but have no boundary on that day.
 fn check_missing_boundaries(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     for entry in &dataset.manifest.layers {
-        let Ok(layer) = entry.id.parse::<Layer>() else {
-            continue;
-        };
+        let layer = entry.id;
         if entry.kind != LayerKind::Partition {
             continue;
         }

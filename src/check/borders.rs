@@ -38,11 +38,7 @@ struct PlanarArea<'d> {
 
 pub(super) fn check(dataset: &Dataset, findings: &mut Vec<Finding>) {
     for (layer, boundaries) in &dataset.boundaries {
-        let entry = dataset
-            .manifest
-            .layers
-            .iter()
-            .find(|entry| entry.id == layer.as_str());
+        let entry = dataset.manifest.layer(*layer);
         if entry.is_some_and(|entry| entry.kind == LayerKind::Partition) {
             check_partition(layer.as_str(), boundaries, findings);
         }

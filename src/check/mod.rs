@@ -15,17 +15,14 @@ mod practices;
 pub use finding::{Finding, FindingSubject, Severity, findings_geojson};
 pub use golden_queries::failing_golden_queries;
 
-use jiff::civil::Date;
-
 use crate::dataset::Dataset;
-use crate::domain::date_from_iso;
 use crate::index::Index;
 
 /// Checks a dataset as of its own date (`as_of`). Returns the findings in order of severity, errors
 /// first, and then in order of code. Findings with the same code are in the order of the dataset.
 pub fn check(dataset: &Dataset) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let day = reference_date(dataset, &mut findings);
+    let day = dataset.manifest.as_of;
     areas::check(dataset, day, &mut findings);
     borders::check(dataset, &mut findings);
     practices::check(dataset, day, &mut findings);
@@ -43,16 +40,6 @@ pub fn check(dataset: &Dataset) -> Vec<Finding> {
     }
     findings.sort_by_key(|finding| (finding.severity, finding.code));
     findings
-}
-
-/// Returns the date that the dataset describes (`as_of`) or, if that date is invalid, today's date.
-fn reference_date(dataset: &Dataset, findings: &mut Vec<Finding>) -> Date {
-    date_from_iso(&dataset.manifest.as_of).unwrap_or_else(|error| {
-        let message =
-            format!("dataset.toml: as_of: {error}; the dataset was checked as of today instead");
-        findings.push(Finding::error("manifest", message));
-        crate::domain::today_in_london()
-    })
 }
 
 fn check_golden_queries(index: &Index, dataset: &Dataset, findings: &mut Vec<Finding>) {

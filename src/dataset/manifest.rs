@@ -2,142 +2,265 @@
 //! of every file.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
-/// The manifest of a dataset.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+use super::DatasetError;
+use crate::domain::{
+    FileEntry, LayerEntry, Manifest, SourceEntry, StatisticalAreasEntry, date_from_iso,
+};
+
+/// The manifest as it is in `dataset.toml`. See [`Manifest`] for the meaning of the fields.
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Manifest {
-    /// The short name, used in URLs: `lancashire-and-cumbria`.
-    pub name: String,
-    /// The version of the release: `2025.2`.
-    pub version: String,
-    /// The title shown to users.
-    pub title: String,
-    /// The date that the data describe, `YYYY-MM-DD`.
-    pub as_of: String,
-    /// The attribution, which is shown wherever the data are shown.
-    pub attribution: String,
-    /// The URL of the data's licence.
-    pub licence: String,
-    /// The distance in metres from a boundary within which an answer is `near_boundary`.
-    pub tolerance_m: f64,
-    /// The month, `YYYY-MM`, until which terminated postcodes without a month of termination are
-    /// known to have been in use.
+struct ManifestFile {
+    name: String,
+    version: String,
+    title: String,
+    as_of: String,
+    attribution: String,
+    licence: String,
+    tolerance_m: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub undated_terminations_after: Option<String>,
-    /// The outward codes whose postcodes are all in the dataset.
-    pub complete_outcodes: Vec<String>,
-    /// The statistical areas that layers are defined on.
+    undated_terminations_after: Option<String>,
+    complete_outcodes: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub statistical_areas: Option<StatisticalAreasEntry>,
-    /// The layers of the dataset.
-    pub layers: Vec<LayerEntry>,
-    /// The published works that the dataset was built from.
-    pub sources: Vec<SourceEntry>,
-    /// The size and checksum of every other file in the dataset's folder, by its path in that
-    /// folder.
-    pub files: BTreeMap<String, FileEntry>,
+    statistical_areas: Option<StatisticalAreasTable>,
+    layers: Vec<LayerTable>,
+    sources: Vec<SourceTable>,
+    files: BTreeMap<String, FileTable>,
 }
 
-/// The statistical areas that layers are defined on, such as LSOAs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StatisticalAreasEntry {
-    /// The id of the statistical areas: `lsoa11`.
-    pub id: String,
-    /// The title of the statistical areas, for people.
-    pub title: String,
-    /// The path of the file with the boundaries of the statistical areas.
-    pub boundaries: String,
-    /// The snap distance in metres. A position outside every statistical area is assigned to the
-    /// nearest statistical area if that area is within this distance. Such positions occur on
-    /// coasts with a generalised boundary.
-    pub snap_m: f64,
+struct StatisticalAreasTable {
+    id: String,
+    title: String,
+    boundaries: String,
+    snap_m: f64,
 }
 
-/// A layer of a dataset.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LayerEntry {
-    /// The layer's id: `icc`.
-    pub id: String,
-    /// The title for people, in the plural.
-    pub title: String,
-    /// The kind: whether the layer's areas may overlap, and whether they are unions of other areas.
-    pub kind: LayerKind,
-    /// The first date for which there are data, `YYYY-MM-DD`.
-    pub first_data: String,
-    /// The provenance of the layer's boundaries.
-    pub provenance: String,
-    /// The path of the file with the layer's boundaries.
+struct LayerTable {
+    id: String,
+    title: String,
+    kind: String,
+    first_data: String,
+    provenance: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub boundaries: Option<String>,
-    /// Whether the layer's areas are defined as sets of statistical areas.
+    boundaries: Option<String>,
     #[serde(default)]
-    pub on_statistical_areas: bool,
-    /// The snap distance in metres. A position outside every area is assigned to the nearest area
-    /// if that area is within this distance. Such positions occur on coasts with a generalised
-    /// boundary; the snap distance is 0 if the boundary is exact. A layer that is defined on
-    /// statistical areas uses the snap distance of the statistical areas instead.
+    on_statistical_areas: bool,
     #[serde(default)]
-    pub snap_m: f64,
+    snap_m: f64,
 }
 
-/// The kind of a layer: whether its areas may overlap, and whether they are unions of other areas.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LayerKind {
-    /// Areas do not overlap, so every position is in at most one area.
-    Partition,
-    /// Areas may overlap.
-    Overlapping,
-    /// An area is the union of its members' areas.
-    Membership,
-}
-
-/// A published work that the dataset was built from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A source in `dataset.toml` and in the configuration of a build.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SourceEntry {
-    /// The title of the work.
-    pub title: String,
-    /// The date or edition of the work.
-    pub vintage: String,
+pub(crate) struct SourceTable {
+    title: String,
+    vintage: String,
 }
 
-/// The size and checksum of a file of a dataset.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct FileEntry {
-    /// The SHA-256 in lower-case hexadecimal.
-    pub sha256: String,
-    /// The size in bytes.
-    pub size_bytes: u64,
+struct FileTable {
+    sha256: String,
+    size_bytes: u64,
 }
 
-/// The maximum tolerance and snap distance, in metres. The embedded dataset has a tolerance of 100
-/// m and a snap distance of 150 m.
-const DISTANCE_MAX_M: f64 = 5_000.0;
+/// Parses a manifest.
+///
+/// # Errors
+/// If the text is not a manifest, or a value is invalid. The error names the first invalid field
+/// and its valid values.
+pub fn manifest_from_toml(text: &str) -> Result<Manifest, DatasetError> {
+    let file: ManifestFile = toml::from_str(text).map_err(|error| DatasetError::Manifest {
+        reason: error.to_string(),
+    })?;
+    let manifest = file.into_manifest();
+    manifest.map_err(|reason| DatasetError::Manifest { reason })
+}
 
-impl Manifest {
-    /// Checks values that the types do not constrain.
-    ///
-    /// # Errors
-    /// If a value is invalid. The error names the first invalid field and its valid values.
-    pub(super) fn validate(&self) -> Result<(), String> {
+/// Returns a manifest in TOML.
+pub fn manifest_to_toml(manifest: &Manifest) -> String {
+    toml::to_string(&ManifestFile::from(manifest)).expect("a manifest is plain values and tables")
+}
+
+impl ManifestFile {
+    fn into_manifest(self) -> Result<Manifest, String> {
         check_licence(&self.licence)?;
         check_distance("tolerance_m", self.tolerance_m)?;
         if let Some(statistical) = &self.statistical_areas {
             check_distance("[statistical_areas] snap_m", statistical.snap_m)?;
         }
-        for layer in &self.layers {
-            check_distance(&format!("layer `{}`: snap_m", layer.id), layer.snap_m)?;
+        let mut layers: Vec<LayerEntry> = Vec::with_capacity(self.layers.len());
+        for layer in self.layers {
+            let layer = layer.into_entry()?;
+            if layers.iter().any(|other| other.id == layer.id) {
+                return Err(format!("layer `{}` is listed twice", layer.id));
+            }
+            layers.push(layer);
         }
-        Ok(())
+        Ok(Manifest {
+            name: self.name,
+            version: self.version,
+            title: self.title,
+            as_of: date_from_iso(&self.as_of)
+                .map_err(|error| format!("as_of `{}`: {error}", self.as_of))?,
+            attribution: self.attribution,
+            licence: self.licence,
+            tolerance_m: self.tolerance_m,
+            undated_terminations_after: self
+                .undated_terminations_after
+                .map(|text| parse(&format!("undated_terminations_after `{text}`"), &text))
+                .transpose()?,
+            complete_outcodes: self.complete_outcodes,
+            statistical_areas: self.statistical_areas.map(|table| StatisticalAreasEntry {
+                id: table.id,
+                title: table.title,
+                boundaries: table.boundaries,
+                snap_m: table.snap_m,
+            }),
+            layers,
+            sources: self.sources.into_iter().map(SourceEntry::from).collect(),
+            files: self
+                .files
+                .into_iter()
+                .map(|(path, table)| (path, table.into()))
+                .collect(),
+        })
     }
 }
+
+impl LayerTable {
+    fn into_entry(self) -> Result<LayerEntry, String> {
+        check_distance(&format!("layer `{}`: snap_m", self.id), self.snap_m)?;
+        Ok(LayerEntry {
+            id: parse(&format!("layer `{}`", self.id), &self.id)?,
+            title: self.title,
+            kind: parse(&format!("kind of layer `{}`", self.id), &self.kind)?,
+            first_data: date_from_iso(&self.first_data)
+                .map_err(|error| format!("first_data of layer `{}`: {error}", self.id))?,
+            provenance: parse(
+                &format!("provenance of layer `{}`", self.id),
+                &self.provenance,
+            )?,
+            boundaries: self.boundaries,
+            on_statistical_areas: self.on_statistical_areas,
+            snap_m: self.snap_m,
+        })
+    }
+}
+
+/// Deserializes a value from its keyword.
+///
+/// # Errors
+/// If the value is not one of the keywords of the type. The error lists them.
+pub(crate) fn deserialize_keyword<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: std::fmt::Display>,
+{
+    let keyword = String::deserialize(deserializer)?;
+    keyword.parse().map_err(D::Error::custom)
+}
+
+/// Parses a value of the manifest. The error begins with `what`.
+fn parse<T: FromStr<Err: std::fmt::Display>>(what: &str, text: &str) -> Result<T, String> {
+    text.parse().map_err(|error| format!("{what}: {error}"))
+}
+
+impl From<&Manifest> for ManifestFile {
+    fn from(manifest: &Manifest) -> ManifestFile {
+        let statistical_areas = manifest.statistical_areas.as_ref();
+        ManifestFile {
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            title: manifest.title.clone(),
+            as_of: manifest.as_of.to_string(),
+            attribution: manifest.attribution.clone(),
+            licence: manifest.licence.clone(),
+            tolerance_m: manifest.tolerance_m,
+            undated_terminations_after: manifest
+                .undated_terminations_after
+                .map(|month| month.to_string()),
+            complete_outcodes: manifest.complete_outcodes.clone(),
+            statistical_areas: statistical_areas.map(|entry| StatisticalAreasTable {
+                id: entry.id.clone(),
+                title: entry.title.clone(),
+                boundaries: entry.boundaries.clone(),
+                snap_m: entry.snap_m,
+            }),
+            layers: manifest.layers.iter().map(LayerTable::from).collect(),
+            sources: manifest.sources.iter().map(SourceTable::from).collect(),
+            files: manifest
+                .files
+                .iter()
+                .map(|(path, entry)| (path.clone(), entry.into()))
+                .collect(),
+        }
+    }
+}
+
+impl From<&LayerEntry> for LayerTable {
+    fn from(entry: &LayerEntry) -> LayerTable {
+        LayerTable {
+            id: entry.id.to_string(),
+            title: entry.title.clone(),
+            kind: entry.kind.to_string(),
+            first_data: entry.first_data.to_string(),
+            provenance: entry.provenance.to_string(),
+            boundaries: entry.boundaries.clone(),
+            on_statistical_areas: entry.on_statistical_areas,
+            snap_m: entry.snap_m,
+        }
+    }
+}
+
+impl From<SourceTable> for SourceEntry {
+    fn from(table: SourceTable) -> SourceEntry {
+        SourceEntry {
+            title: table.title,
+            vintage: table.vintage,
+        }
+    }
+}
+
+impl From<&SourceEntry> for SourceTable {
+    fn from(entry: &SourceEntry) -> SourceTable {
+        SourceTable {
+            title: entry.title.clone(),
+            vintage: entry.vintage.clone(),
+        }
+    }
+}
+
+impl From<FileTable> for FileEntry {
+    fn from(table: FileTable) -> FileEntry {
+        FileEntry {
+            sha256: table.sha256,
+            size_bytes: table.size_bytes,
+        }
+    }
+}
+
+impl From<&FileEntry> for FileTable {
+    fn from(entry: &FileEntry) -> FileTable {
+        FileTable {
+            sha256: entry.sha256.clone(),
+            size_bytes: entry.size_bytes,
+        }
+    }
+}
+
+/// The maximum tolerance and snap distance, in metres. The embedded dataset has a tolerance of 100
+/// m and a snap distance of 150 m.
+const DISTANCE_MAX_M: f64 = 5_000.0;
 
 /// Checks that the licence is an HTTP or HTTPS URL, because it becomes a link on pages.
 ///
@@ -177,13 +300,11 @@ pub(crate) fn check_distance(field: &str, metres: f64) -> Result<(), String> {
     }
 }
 
-impl FileEntry {
-    /// Returns the manifest entry for a file with this content.
-    pub fn from_content(content: &[u8]) -> FileEntry {
-        FileEntry {
-            sha256: sha256_hex(content),
-            size_bytes: content.len() as u64,
-        }
+/// Returns the manifest entry for a file with this content.
+pub fn file_entry(content: &[u8]) -> FileEntry {
+    FileEntry {
+        sha256: sha256_hex(content),
+        size_bytes: content.len() as u64,
     }
 }
 
@@ -253,6 +374,49 @@ mod tests {
         ] {
             let error = check_licence(bad).expect_err(bad);
             assert!(error.starts_with("licence: `"), "{error}");
+        }
+    }
+
+    const TOY: &str = include_str!("../../fuzz/seeds/manifest/toy");
+
+    #[test]
+    fn manifests_are_the_same_after_writing_and_reading() {
+        let manifest = manifest_from_toml(TOY).expect("a manifest");
+        let reparsed = manifest_from_toml(&manifest_to_toml(&manifest));
+        assert_eq!(reparsed.expect("a manifest"), manifest);
+    }
+
+    #[test]
+    fn invalid_values_are_rejected_with_their_field() {
+        for (from, to, expected) in [
+            ("2025-01-01", "2025-02-30", "as_of `2025-02-30`: "),
+            (
+                "id = \"icc\"",
+                "id = \"parish\"",
+                "layer `parish`: not a layer: use icc,",
+            ),
+            ("2022-01-05", "soon", "first_data of layer `icc`: "),
+            (
+                "indicative",
+                "hearsay",
+                "provenance of layer `icc`: must be official, derived, modelled or indicative",
+            ),
+            (
+                "\"partition\"",
+                "\"parts\"",
+                "kind of layer `icc`: must be partition, overlapping or membership",
+            ),
+            ("resilience-group", "icc", "layer `icc` is listed twice"),
+            (
+                "sources = []",
+                "sources = []\nundated_terminations_after = \"soon\"",
+                "undated_terminations_after `soon`: ",
+            ),
+        ] {
+            assert!(TOY.contains(from), "{from}");
+            let error = manifest_from_toml(&TOY.replacen(from, to, 1)).expect_err(to);
+            let expected = format!("dataset.toml: {expected}");
+            assert!(error.to_string().starts_with(&expected), "{error}");
         }
     }
 

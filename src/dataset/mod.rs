@@ -29,9 +29,7 @@ pub(crate) mod table;
 pub(crate) mod validity;
 mod write;
 
-pub use manifest::{
-    FileEntry, LayerEntry, LayerKind, Manifest, SourceEntry, StatisticalAreasEntry,
-};
+pub use manifest::{file_entry, manifest_from_toml, manifest_to_toml};
 pub use polygons::PolygonError;
 pub use read::read;
 pub(crate) use read::read_memberships;
@@ -40,48 +38,9 @@ pub use table::TableError;
 pub(crate) use write::write_folder;
 pub use write::{StagedDataset, WriteError, stage, write};
 
-use crate::domain::{
-    Area, Boundary, GoldenQuery, Layer, LineageStep, Membership, OdsCode, PostcodeEntry, Practice,
-    PracticeSuccession, Premises, StatedCount, StatisticalAssignment,
+pub use crate::domain::{
+    Dataset, FileEntry, LayerEntry, LayerKind, Manifest, SourceEntry, StatisticalAreasEntry,
 };
-
-/// A dataset in memory, as read from its files. [`crate::index::Index::build`] indexes it.
-#[derive(Debug, Clone)]
-pub struct Dataset {
-    /// The manifest.
-    pub manifest: Manifest,
-    /// The SHA-256 of the manifest, which contains the SHA-256 of every file. Two datasets with the
-    /// same digest are identical.
-    pub digest: String,
-    /// Every version of every area.
-    pub areas: Vec<Area>,
-    /// The boundaries of each layer that has boundaries.
-    pub boundaries: Vec<(Layer, Vec<Boundary>)>,
-    /// The predecessors and successors of areas.
-    pub lineage: Vec<LineageStep>,
-    /// The members of areas and groups.
-    pub memberships: Vec<Membership>,
-    /// Practices, open and closed.
-    pub practices: Vec<Practice>,
-    /// The premises of practices.
-    pub premises: Vec<Premises>,
-    /// The successors of practices.
-    pub successions: Vec<PracticeSuccession>,
-    /// The codes of statistical areas that have a boundary or that a postcode refers to.
-    pub statistical_areas: Vec<String>,
-    /// The boundaries of statistical areas, by code.
-    pub statistical_boundaries: Vec<Boundary>,
-    /// The areas to which statistical areas are assigned.
-    pub assignments: Vec<StatisticalAssignment>,
-    /// Organisations that prescribe but have no registered patients.
-    pub not_gp_practices: Vec<OdsCode>,
-    /// The postcode directory, in order of postcode.
-    pub postcodes: Vec<PostcodeEntry>,
-    /// Queries with their expected answers.
-    pub golden_queries: Vec<GoldenQuery>,
-    /// The numbers of ICCs that the systems' own pages state.
-    pub stated_counts: Vec<StatedCount>,
-}
 
 /// An error in a dataset. The message names a file by its path in the dataset's folder, and does
 /// not name the folder itself.

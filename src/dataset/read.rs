@@ -12,15 +12,15 @@ use std::thread;
 
 use super::cells;
 use super::columns;
-use super::manifest::{Manifest, sha256_hex};
+use super::manifest::sha256_hex;
 use super::polygons::{PolygonFile, ShapefileParts};
 use super::source::POSTCODES_FILE;
 use super::table::{CsvTable, CsvTableRow, TableError};
-use super::{Dataset, DatasetError, DatasetSource, PolygonError};
+use super::{DatasetError, DatasetSource, PolygonError};
 use crate::domain::{
-    Area, Boundary, GoldenQuery, GroupMember, Layer, LineageStep, Membership, OdsCode, Period,
-    PostcodeEntry, Practice, PracticeSuccession, Premises, StatedCount, StatisticalAssignment,
-    UnknownKeyword, date_from_iso,
+    Area, Boundary, Dataset, GoldenQuery, GroupMember, Layer, LineageStep, Manifest, Membership,
+    OdsCode, Period, PostcodeEntry, Practice, PracticeSuccession, Premises, StatedCount,
+    StatisticalAssignment, UnknownKeyword, date_from_iso,
 };
 
 /// Reads a dataset from a folder or from the program itself.
@@ -197,11 +197,8 @@ impl VerifiedReader<'_> {
     fn read_boundaries(&self) -> Result<Vec<(Layer, Vec<Boundary>)>, DatasetError> {
         let mut boundaries = Vec::new();
         for entry in &self.manifest.layers {
-            let layer = entry.id.parse().map_err(|error| DatasetError::Manifest {
-                reason: format!("`{}` is {error}", entry.id),
-            })?;
             if let Some(path) = &entry.boundaries {
-                boundaries.push((layer, self.read_polygons(path)?));
+                boundaries.push((entry.id, self.read_polygons(path)?));
             }
         }
         Ok(boundaries)

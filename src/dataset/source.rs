@@ -5,9 +5,9 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
-use super::DatasetError;
 use super::embedded;
-use super::manifest::{FileEntry, Manifest, sha256_hex, verify_checksum};
+use super::manifest::{manifest_from_toml, sha256_hex, verify_checksum};
+use super::{DatasetError, FileEntry, Manifest};
 use crate::memory;
 
 /// The name of the manifest in a dataset's folder.
@@ -41,13 +41,7 @@ impl DatasetSource {
                      changed it by hand, remove that line"
                 .into(),
         })?;
-        let manifest: Manifest = toml::from_str(text).map_err(|error| DatasetError::Manifest {
-            reason: error.to_string(),
-        })?;
-        manifest
-            .validate()
-            .map_err(|reason| DatasetError::Manifest { reason })?;
-        Ok((manifest, bytes))
+        Ok((manifest_from_toml(text)?, bytes))
     }
 
     /// Estimates the peak memory, in bytes, of loading the dataset. Counts the positions and rows

@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::MANIFEST;
-use super::manifest::{FileEntry, Manifest, with_checksum};
+use super::manifest::{file_entry, manifest_to_toml, with_checksum};
+use super::{MANIFEST, Manifest};
 use crate::fs::{parent_folder, resolve_symlinks, sync_folder};
 
 /// The error for a dataset that could not be written. The previous folder is still in place, except
@@ -76,9 +76,9 @@ pub fn stage(
 ) -> Result<StagedDataset, WriteError> {
     manifest.files = files
         .iter()
-        .map(|(path, content)| (path.clone(), FileEntry::from_content(content)))
+        .map(|(path, content)| (path.clone(), file_entry(content)))
         .collect();
-    let text = toml::to_string(&manifest).expect("a manifest is plain values and tables");
+    let text = manifest_to_toml(&manifest);
     let text = with_checksum(&text);
     let files = files
         .iter()

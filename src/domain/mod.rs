@@ -1,4 +1,4 @@
-//! Domain types: postcodes, positions, areas, practices and periods. Values are validated when they
+//! Domain types: postcodes, positions, areas, practices, periods and datasets. Values are validated when they
 //! are parsed and trusted from then on.
 //!
 //! This module does no I/O and does not depend on async, serde or HTTP. `Debug` does not print the
@@ -8,10 +8,12 @@
 mod agreement;
 mod area;
 mod basis;
+mod dataset;
 mod expectation;
 mod grid_reference;
 mod keyword;
 mod layer;
+mod manifest;
 mod ods_code;
 mod period;
 mod position;
@@ -29,10 +31,14 @@ pub use area::{
     Membership, StatisticalAssignment,
 };
 pub use basis::{Basis, Certainty};
+pub use dataset::Dataset;
 pub use expectation::{GoldenQuery, StatedCount};
 pub use grid_reference::{GridReference, InvalidGridReference};
 pub use keyword::UnknownKeyword;
 pub use layer::{InvalidLayer, Layer, LayerSet};
+pub use manifest::{
+    FileEntry, LayerEntry, LayerKind, Manifest, SourceEntry, StatisticalAreasEntry,
+};
 pub use ods_code::{InvalidOdsCode, OdsCode};
 pub use period::{
     InvalidDate, Period, YearMonth, date_from_iso, date_in_london, now, today_in_london,

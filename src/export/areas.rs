@@ -182,10 +182,6 @@ fn add_layer(
         "CREATE TABLE {table} (fid INTEGER PRIMARY KEY, geom MULTIPOLYGON, id TEXT NOT NULL, name TEXT NOT NULL,
             kind TEXT, system TEXT, provenance TEXT NOT NULL, extent TEXT, valid_from DATE, valid_to DATE)"
     ))?;
-    let entry = manifest
-        .layers
-        .iter()
-        .find(|entry| entry.id == layer.as_str());
     // The date is the dataset's, not today's, so that the same dataset always produces the same
     // bytes.
     database.execute(
@@ -193,7 +189,7 @@ fn add_layer(
             VALUES (?1, 'features', ?2, ?3, ?4, ?5)",
         params![
             table,
-            entry.map_or(layer.as_str(), |entry| entry.title.as_str()),
+            manifest.layer_title(layer),
             format!("{} {} on {day}. {}", manifest.name, manifest.version, manifest.attribution),
             format!("{}T00:00:00.000Z", manifest.as_of),
             BNG_EPSG_CODE

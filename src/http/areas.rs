@@ -52,7 +52,7 @@ pub(super) async fn layers(
 pub(super) fn layer_bodies(index: &Index, as_of: Date) -> Vec<Value> {
     let layers = index.manifest().layers.iter();
     let bodies = layers.filter_map(|entry| {
-        let layer: Layer = entry.id.parse().ok()?;
+        let layer = entry.id;
         let ids_with_boundary: BTreeSet<&str> = index
             .boundaries(layer, as_of)
             .map(|boundary| boundary.id.as_str())
@@ -62,8 +62,8 @@ pub(super) fn layer_bodies(index: &Index, as_of: Date) -> Vec<Value> {
             .iter()
             .filter(|area| ids_with_boundary.contains(area.id.as_str()));
         Some(json!({
-            "id": entry.id, "title": entry.title, "kind": entry.kind,
-            "provenance": entry.provenance, "first_data": entry.first_data,
+            "id": layer.as_str(), "title": entry.title, "kind": entry.kind.as_str(),
+            "provenance": entry.provenance.as_str(), "first_data": entry.first_data.to_string(),
             "areas": areas.len(),
             "areas_with_boundary": with_boundary.count(),
             "href": format!("/api/v1/areas/{layer}"),

@@ -158,17 +158,11 @@ fn embedded_map(
     };
     Ok(EmbeddedMap {
         layer,
-        layer_title: layer_title(index, layer),
+        layer_title: index.layer_title(layer).to_string(),
         area: area.map(id_and_title).transpose()?,
         has_search: false,
         as_of: None,
     })
-}
-
-fn layer_title(index: &Index, layer: Layer) -> String {
-    let mut entries = index.manifest().layers.iter();
-    let entry = entries.find(|entry| entry.id == layer.as_str());
-    entry.map_or_else(|| layer.to_string(), |entry| entry.title.clone())
 }
 
 /// Returns the oEmbed URL of a page, or `None` if the public URL of the service is not known,
@@ -344,7 +338,7 @@ fn embed_choices(index: &Index) -> Vec<(Layer, String, Vec<&Area>)> {
     let layers = index.layers();
     let drawable_layers = layers.filter(|&layer| ensure_drawable(index, layer, today).is_ok());
     drawable_layers
-        .map(|layer| (layer, layer_title(index, layer), areas_of(layer)))
+        .map(|layer| (layer, index.layer_title(layer).to_string(), areas_of(layer)))
         .filter(|(_, _, areas)| !areas.is_empty())
         .collect()
 }

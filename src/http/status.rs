@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::App;
 use super::admission::UNREADY_PERIOD;
@@ -14,8 +14,8 @@ use super::locate::NO_STORE;
 use super::problem::Problem;
 use super::server::Connection;
 use super::snapshot::DatasetSnapshot;
-use crate::dataset::manifest::Manifest;
-use crate::domain::{date_from_iso, today_in_london};
+use crate::dataset::Manifest;
+use crate::domain::today_in_london;
 
 /// `/api/v1/dataset`: version, vintages, counts, attribution, licence.
 pub(super) async fn dataset(
@@ -24,17 +24,22 @@ pub(super) async fn dataset(
 ) -> Result<Response, Problem> {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let manifest = index.manifest();
+    let sources: Vec<Value> = manifest
+        .sources
+        .iter()
+        .map(|source| json!({ "title": source.title, "vintage": source.vintage }))
+        .collect();
     let body = json!({
         "name": manifest.name,
         "version": manifest.version,
         "title": manifest.title,
-        "as_of": manifest.as_of,
+        "as_of": manifest.as_of.to_string(),
         "digest": index.digest(),
         "loaded": snapshot.loaded_versions(),
         "counts": { "postcodes": index.postcodes().len(), "practices": index.practices().len() },
         "layers": layer_bodies(index, as_of),
         "complete_outcodes": manifest.complete_outcodes,
-        "sources": manifest.sources,
+        "sources": sources,
         "attribution": manifest.attribution,
         "licence": manifest.licence,
         "program": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") },
@@ -75,7 +80,7 @@ pub(super) async fn ready(
         "dataset": {
             "name": manifest.name,
             "version": manifest.version,
-            "as_of": manifest.as_of,
+            "as_of": manifest.as_of.to_string(),
             "age_days": age_days(manifest),
             "loaded_at": releases.loaded_at().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         },
@@ -90,7 +95,6 @@ const READY_RETRY_AFTER_S: u16 = 5;
 
 /// Returns the age of the dataset in days, counted from its as-of date.
 pub(super) fn age_days(manifest: &Manifest) -> Option<i32> {
-    let as_of = date_from_iso(&manifest.as_of).ok()?;
-    let age = today_in_london().since(as_of).ok()?;
+    let age = today_in_london().since(manifest.as_of).ok()?;
     Some(age.get_days())
 }

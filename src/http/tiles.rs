@@ -263,7 +263,7 @@ fn tilejson(snapshot: &DatasetSnapshot, layers: &[Layer], base: &BaseUrl) -> Val
     let edition = edition(index, snapshot.as_of);
     let titles: Vec<&str> = layers
         .iter()
-        .filter_map(|&layer| layer_title(index, layer))
+        .map(|&layer| index.layer_title(layer))
         .collect();
     json!({
         "tilejson": "3.0.0",
@@ -338,7 +338,7 @@ fn style(snapshot: &DatasetSnapshot, layers: &[Layer], base: &BaseUrl) -> Value 
     let style_layers: Vec<Value> = layers.iter().flat_map(layers_for).collect();
     json!({
         "version": 8,
-        "name": layers.iter().filter_map(|&layer| layer_title(index, layer)).collect::<Vec<_>>().join(", "),
+        "name": layers.iter().map(|&layer| index.layer_title(layer)).collect::<Vec<_>>().join(", "),
         "sources": { "catchment": {
             "type": "vector",
             "tiles": [edition_tiles_url(base, &edition, &joined_names(layers))],
@@ -354,12 +354,6 @@ fn style(snapshot: &DatasetSnapshot, layers: &[Layer], base: &BaseUrl) -> Value 
 fn joined_names(layers: &[Layer]) -> String {
     let names: Vec<&str> = layers.iter().map(|layer| layer.as_str()).collect();
     names.join(",")
-}
-
-fn layer_title(index: &Index, layer: Layer) -> Option<&str> {
-    let mut entries = index.manifest().layers.iter();
-    let entry = entries.find(|entry| entry.id == layer.as_str());
-    entry.map(|entry| entry.title.as_str())
 }
 
 /// Returns the bounding box: west, south, east, north in degrees, rounded to about a metre.

@@ -148,13 +148,9 @@ fn body(snapshot: &DatasetSnapshot, key: &WidgetKey) -> Option<Value> {
         })
         .collect();
     let manifest = index.manifest();
-    let entry = manifest
-        .layers
-        .iter()
-        .find(|entry| entry.id == key.layer.as_str());
     Some(json!({
         "layer": key.layer.as_str(),
-        "title": entry.map(|entry| entry.title.as_str()),
+        "title": manifest.layer_title(key.layer),
         "focus": focus,
         "size": [map.width, map.height],
         "earth": [map.units_around_earth, map.corner.0, map.corner.1],

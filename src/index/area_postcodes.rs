@@ -11,7 +11,7 @@ use jiff::civil::Date;
 
 use super::Index;
 use super::layer::LayerIndex;
-use crate::dataset::LayerKind;
+use crate::domain::LayerKind;
 use crate::domain::{
     Basis, Boundary, BritishGrid, GroupMember, Layer, Postcode, PostcodeEntry, PostcodeStatus,
     PracticeStatus,

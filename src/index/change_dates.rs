@@ -109,7 +109,7 @@ impl ChangeDates<'_> {
         };
         add_period(
             &mut days,
-            entry.period(self.index.undated_terminations_after),
+            entry.period(self.index.manifest.undated_terminations_after),
         );
         let Some(position) = entry.position else {
             return days;
@@ -205,7 +205,7 @@ mod tests {
         main_premises, postcode, practice, practice_membership, strip, succession, until,
     };
     use super::*;
-    use crate::dataset::Dataset;
+    use crate::domain::Dataset;
     use crate::domain::{CatchmentKind, StatisticalAssignment};
 
     /// The dates of the ICB's versions and boundaries, and of the assignment of S2 to l.
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn undated_terminations_end_after_the_configured_month() {
         let mut dataset = dataset();
-        dataset.manifest.undated_terminations_after = Some("1999-12".into());
+        dataset.manifest.undated_terminations_after = Some("1999-12".parse().expect("a month"));
         let mut old = entry("LA1 1AL", None, None);
         old.is_live = false;
         dataset.postcodes.insert(8, old);
@@ -303,7 +303,7 @@ mod tests {
         of_practice.memberships[0].period = from(day);
         check(&dates_of_unlisted(of_practice), &[]);
         let mut first = dataset();
-        first.manifest.layers[2].first_data = day.to_string();
+        first.manifest.layers[2].first_data = day;
         check(&dates_of_unlisted(first), &[day]);
     }
 

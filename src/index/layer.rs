@@ -7,8 +7,7 @@ use std::ops::Range;
 use jiff::civil::Date;
 
 use super::{BoundaryIndex, IndexError, periods_overlap};
-use crate::dataset::{LayerEntry, LayerKind};
-use crate::domain::{Area, Boundary, CatchmentKind, Layer, Period, date_from_iso};
+use crate::domain::{Area, Boundary, CatchmentKind, Layer, LayerEntry, LayerKind, Period};
 
 /// The index of a layer. An area is identified by its ordinal: the position of its id among the
 /// sorted ids of the layer. All versions of an area have the same ordinal.
@@ -54,11 +53,11 @@ pub(super) struct AreaAssignment {
 
 impl LayerIndex {
     pub(super) fn build(
-        id: Layer,
         entry: &LayerEntry,
         mut versions: Vec<Area>,
         boundaries: Vec<Boundary>,
     ) -> Result<LayerIndex, IndexError> {
+        let id = entry.id;
         versions.sort_by(|a, b| (&a.id, a.period.from).cmp(&(&b.id, b.period.from)));
         let all = versions.iter();
         check_versions(id, all.map(|area| (area.id.as_str(), area.period)))?;
@@ -78,7 +77,7 @@ impl LayerIndex {
         let mut layer = LayerIndex {
             id,
             kind: entry.kind,
-            first_data: first_data(entry)?,
+            first_data: entry.first_data,
             uses_statistical_areas: entry.on_statistical_areas,
             snap_m: entry.snap_m,
             areas: group_by_area(&versions),
@@ -284,23 +283,16 @@ fn check_versions<'a>(
     Ok(())
 }
 
-fn first_data(entry: &LayerEntry) -> Result<Date, IndexError> {
-    date_from_iso(&entry.first_data).map_err(|error| IndexError::Manifest {
-        what: format!("first_data of layer `{}`", entry.id),
-        reason: error.to_string(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::civil::date;
 
+    use super::super::Index;
     use super::super::test_dataset::{
         DAY, FIRST_DATA, WIDENED, area, build, dataset, from, index, strip, until,
     };
-    use super::super::{Index, IndexError};
     use super::*;
-    use crate::dataset::Dataset;
+    use crate::domain::Dataset;
 
     const BEFORE: Date = date(2024, 6, 30);
 
@@ -445,19 +437,12 @@ mod tests {
     }
 
     #[test]
-    fn unknown_areas_and_invalid_dates_are_rejected() {
+    fn unknown_areas_are_rejected() {
         let mut unknown_area = dataset();
         unknown_area.boundaries[0].1.push(strip("south", 0.0, 1.0));
         assert_eq!(
             build_error(unknown_area),
             "a boundary of icb refers to `south`, which is not in the dataset"
-        );
-        let mut undated = dataset();
-        undated.manifest.layers[0].first_data = "soon".into();
-        let error = Index::build(undated).expect_err("it is invalid");
-        assert!(
-            matches!(&error, IndexError::Manifest { what, .. } if what == "first_data of layer `icb`"),
-            "{error}"
         );
     }
 }

@@ -9,7 +9,7 @@ use super::Index;
 use super::directory::PostcodeLookup;
 use super::layer::LayerIndex;
 use super::registry::SuccessionOutcome;
-use crate::dataset::LayerKind;
+use crate::domain::LayerKind;
 use crate::domain::{
     Agreement, Area, Basis, BritishGrid, CatchmentKind, Certainty, InvalidOdsCode, Layer, LayerSet,
     LonLat, LookupStatus, OdsCode, Postcode, PostcodeEntry, Practice, PracticeStatus,
@@ -401,7 +401,7 @@ impl Index {
         entry: PostcodeEntry,
         day: Date,
     ) -> (LookupStatus, Option<Location>) {
-        let is_terminated = entry.is_terminated_on(day, self.undated_terminations_after);
+        let is_terminated = entry.is_terminated_on(day, self.manifest.undated_terminations_after);
         let status = match (entry.position, is_terminated) {
             (None, _) => LookupStatus::NoLocation,
             (Some(_), true) => LookupStatus::Terminated,
@@ -600,7 +600,7 @@ impl Index {
             // or on the nearest boundary.
             _ => 0.0,
         };
-        let is_inside = distance_m >= self.tolerance_m && !resolved.is_coarse;
+        let is_inside = distance_m >= self.manifest.tolerance_m && !resolved.is_coarse;
         BoundaryProximity {
             certainty: if is_inside {
                 Certainty::Inside
@@ -620,10 +620,11 @@ impl Index {
         covering: &[u32],
         day: Date,
     ) -> Vec<NearbyArea<'i>> {
-        let mut near =
-            layer
-                .boundary_index
-                .boundaries_within(resolved.position, self.tolerance_m, day);
+        let mut near = layer.boundary_index.boundaries_within(
+            resolved.position,
+            self.manifest.tolerance_m,
+            day,
+        );
         for &index in covering {
             near.retain(|&(boundary, _)| boundary != index);
             near.insert(0, (index, 0.0));
@@ -1507,7 +1508,10 @@ mod tests {
     #[test]
     fn no_practice_is_outside_coverage_without_community_layers() {
         let mut dataset = dataset();
-        dataset.manifest.layers.retain(|entry| entry.id != "icc");
+        dataset
+            .manifest
+            .layers
+            .retain(|entry| entry.id != Layer::Icc);
         let index = build(dataset);
         let answer = index.locate(&registration_query("A00006"));
         assert_eq!(
@@ -1562,7 +1566,7 @@ mod tests {
     fn communities_unknown_on_the_date_do_not_count_as_a_difference() {
         let mut dataset = dataset();
         // The first data on neighbourhood teams are earlier than the first data on ICCs.
-        dataset.manifest.layers[4].first_data = "2026-01-01".into();
+        dataset.manifest.layers[4].first_data = date(2026, 1, 1);
         let teams = layer_entry(Layer::NeighbourhoodTeam, LayerKind::Partition);
         dataset.manifest.layers.push(teams);
         dataset.areas.push(area(Layer::NeighbourhoodTeam, "t"));

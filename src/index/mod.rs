@@ -36,11 +36,10 @@ pub use locate::{
 pub use neighbours::AdjacentArea;
 pub use spatial::BoundaryIndex;
 
-use crate::dataset::{Dataset, LayerEntry, LayerKind, Manifest};
 use crate::domain::{
-    Area, Boundary, BritishGrid, GroupMember, Layer, LineageStep, Membership, OdsCode, Period,
-    Postcode, PostcodeEntry, PostcodePrefix, PostcodeStatus, Practice, PracticeSuccession,
-    Premises, Provenance, StatisticalAssignment, UnknownKeyword, YearMonth,
+    Area, Boundary, BritishGrid, Dataset, GroupMember, Layer, LayerEntry, LayerKind, LineageStep,
+    Manifest, Membership, OdsCode, Period, Postcode, PostcodeEntry, PostcodePrefix, PostcodeStatus,
+    Practice, PracticeSuccession, Premises, Provenance, StatisticalAssignment,
 };
 use directory::PostcodeDirectory;
 use layer::{AreaAssignment, LayerIndex};
@@ -59,8 +58,6 @@ pub struct Index {
     registry: PracticeRegistry,
     memberships: MembershipIndex,
     lineage: Vec<LineageStep>,
-    tolerance_m: f64,
-    undated_terminations_after: Option<YearMonth>,
 }
 
 /// Completions of a postcode prefix.
@@ -105,14 +102,6 @@ struct StatisticalAreaIndex {
 /// Why an index cannot be built: the dataset contradicts itself.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
-    /// The manifest has an invalid value.
-    #[error("dataset.toml: {what}: {reason}")]
-    Manifest {
-        /// The key and its value.
-        what: String,
-        /// Why the value is invalid, or which values are valid.
-        reason: String,
-    },
     /// A record refers to an id that the dataset does not have.
     #[error("{what} refers to `{id}`, which is not in the dataset")]
     UnknownReference {
@@ -190,12 +179,6 @@ impl Index {
                     .map_or(0.0, |entry| entry.snap_m),
             },
             directory: PostcodeDirectory::new(dataset.postcodes, &manifest.complete_outcodes)?,
-            tolerance_m: manifest.tolerance_m,
-            undated_terminations_after: manifest
-                .undated_terminations_after
-                .as_deref()
-                .map(|text| parse_manifest_value(text, "undated_terminations_after"))
-                .transpose()?,
             lineage: dataset.lineage,
             manifest,
             digest,
@@ -208,6 +191,12 @@ impl Index {
     /// Returns the manifest of the dataset.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Returns the title of a layer in the plural, or its id if the dataset does not have the
+    /// layer.
+    pub fn layer_title(&self, layer: Layer) -> &str {
+        self.manifest.layer_title(layer)
     }
 
     /// Returns the SHA-256 of the manifest, which contains the SHA-256 of every other file.
@@ -393,12 +382,12 @@ impl Index {
 
     /// Returns whether the postcode was terminated on or before a day.
     pub fn is_terminated(&self, entry: &PostcodeEntry, day: Date) -> bool {
-        entry.is_terminated_on(day, self.undated_terminations_after)
+        entry.is_terminated_on(day, self.manifest.undated_terminations_after)
     }
 
     /// Returns the status of the postcode on a day.
     pub fn postcode_status(&self, entry: &PostcodeEntry, day: Date) -> PostcodeStatus {
-        entry.status_on(day, self.undated_terminations_after)
+        entry.status_on(day, self.manifest.undated_terminations_after)
     }
 
     /// Returns the completions of a prefix: at most `limit` outward codes, in ascending order, and
@@ -508,29 +497,23 @@ fn build_layers(
 ) -> Result<Vec<LayerIndex>, IndexError> {
     let mut boundaries: HashMap<Layer, Vec<Boundary>> = boundaries.into_iter().collect();
     let layer = |entry: &LayerEntry| {
-        let id: Layer = parse_manifest_value(&entry.id, "layer")?;
-        let areas = match id {
-            Layer::GpPractice => practice_areas(registry, entry, areas)?,
+        let areas = match entry.id {
+            Layer::GpPractice => practice_areas(registry, entry, areas),
             _ => areas
                 .iter()
-                .filter(|area| area.layer == id)
+                .filter(|area| area.layer == entry.id)
                 .cloned()
                 .collect(),
         };
-        let boundaries = boundaries.remove(&id).unwrap_or_default();
-        LayerIndex::build(id, entry, areas, boundaries)
+        let boundaries = boundaries.remove(&entry.id).unwrap_or_default();
+        LayerIndex::build(entry, areas, boundaries)
     };
     manifest.layers.iter().map(layer).collect()
 }
 
 /// Builds the areas of the practice layer, one for each practice. An area has the layer's default
 /// provenance unless the dataset states a different provenance.
-fn practice_areas(
-    registry: &PracticeRegistry,
-    entry: &LayerEntry,
-    areas: &[Area],
-) -> Result<Vec<Area>, IndexError> {
-    let default_provenance = parse_provenance(entry)?;
+fn practice_areas(registry: &PracticeRegistry, entry: &LayerEntry, areas: &[Area]) -> Vec<Area> {
     let area_entries = areas.iter().filter(|area| area.layer == Layer::GpPractice);
     let provenances: HashMap<&str, Provenance> = area_entries
         .map(|area| (area.id.as_str(), area.provenance))
@@ -544,7 +527,7 @@ fn practice_areas(
         provenance: provenances
             .get(practice.code.as_str())
             .copied()
-            .unwrap_or(default_provenance),
+            .unwrap_or(entry.provenance),
         period: Period {
             from: practice.opened,
             to: practice
@@ -552,7 +535,7 @@ fn practice_areas(
                 .map(|closed| closed.tomorrow().unwrap_or(closed)),
         },
     };
-    Ok(registry.practices().iter().map(area).collect())
+    registry.practices().iter().map(area).collect()
 }
 
 /// Adds the assignments of statistical areas to the layers of the areas.
@@ -595,24 +578,6 @@ fn periods_overlap(a: Period, b: Period) -> bool {
     let ends_before =
         |a: Period, b: Period| matches!((a.to, b.from), (Some(to), Some(from)) if to <= from);
     !ends_before(a, b) && !ends_before(b, a)
-}
-
-fn parse_provenance(entry: &LayerEntry) -> Result<Provenance, IndexError> {
-    let provenance = entry.provenance.parse();
-    provenance.map_err(|expected: UnknownKeyword| IndexError::Manifest {
-        what: format!("provenance of layer `{}`", entry.id),
-        reason: expected.to_string(),
-    })
-}
-
-fn parse_manifest_value<T: std::str::FromStr<Err: std::fmt::Display>>(
-    text: &str,
-    what: &str,
-) -> Result<T, IndexError> {
-    text.parse().map_err(|error: T::Err| IndexError::Manifest {
-        what: format!("{what} `{text}`"),
-        reason: error.to_string(),
-    })
 }
 
 #[cfg(test)]
@@ -754,7 +719,7 @@ mod tests {
     #[test]
     fn postcode_entries_have_a_statistical_area_and_a_status() {
         let mut dataset = dataset();
-        dataset.manifest.undated_terminations_after = Some("2024-05".into());
+        dataset.manifest.undated_terminations_after = Some("2024-05".parse().expect("a month"));
         let mut undated = entry("LA2 1AD", None, None);
         undated.is_live = false;
         dataset.postcodes.insert(10, undated);
@@ -959,28 +924,6 @@ mod tests {
             unknown_area,
             "an assignment to icc refers to `z`, which is not in the dataset",
         );
-        let mut invalid_provenance = dataset();
-        invalid_provenance.manifest.layers[2].provenance = "hearsay".into();
-        check(
-            invalid_provenance,
-            "dataset.toml: provenance of layer `gp-practice`: must be official, derived, modelled or indicative",
-        );
-        let mut invalid_layer = dataset();
-        invalid_layer.manifest.layers[0].id = "parish".into();
-        let error = Index::build(invalid_layer)
-            .expect_err("it is invalid")
-            .to_string();
-        assert!(
-            error.starts_with("dataset.toml: layer `parish`: not a layer"),
-            "{error}"
-        );
-        let mut invalid_month = dataset();
-        invalid_month.manifest.undated_terminations_after = Some("soon".into());
-        let error = Index::build(invalid_month)
-            .expect_err("it is invalid")
-            .to_string();
-        let prefix = "dataset.toml: undated_terminations_after `soon`: ";
-        assert!(error.starts_with(prefix), "{error}");
         // Assignments to a layer that the dataset does not have are ignored.
         let mut unlisted_layer = dataset();
         unlisted_layer

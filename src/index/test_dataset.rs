@@ -18,12 +18,12 @@ use geo::MultiPolygon;
 use jiff::civil::{Date, date};
 
 use super::{Index, LocateQuery, Locator};
-use crate::dataset::{Dataset, LayerEntry, LayerKind, Manifest, StatisticalAreasEntry};
 use crate::domain::{
     Area, Boundary, BritishGrid, CatchmentKind, GridPolygon, GroupMember, Layer, Membership,
     OdsCode, Period, PositionalQuality, Postcode, PostcodeEntry, Practice, PracticeStatus,
     PracticeSuccession, Premises, PremisesKind, Provenance, StatisticalAssignment,
 };
+use crate::domain::{Dataset, LayerEntry, LayerKind, Manifest, StatisticalAreasEntry};
 
 pub(super) const DAY: Date = date(2025, 1, 1);
 pub(super) const FIRST_DATA: Date = date(2022, 1, 5);
@@ -187,11 +187,11 @@ pub(super) fn assignment(
 
 pub(super) fn layer_entry(id: Layer, kind: LayerKind) -> LayerEntry {
     LayerEntry {
-        id: id.as_str().into(),
+        id,
         title: id.as_str().into(),
         kind,
-        first_data: FIRST_DATA.to_string(),
-        provenance: "modelled".into(),
+        first_data: FIRST_DATA,
+        provenance: Provenance::Modelled,
         boundaries: None,
         on_statistical_areas: matches!(id, Layer::Icc | Layer::GpPractice),
         snap_m: 0.0,
@@ -203,7 +203,7 @@ fn manifest() -> Manifest {
         name: "world".into(),
         version: "1".into(),
         title: "World".into(),
-        as_of: DAY.to_string(),
+        as_of: DAY,
         attribution: "nobody".into(),
         licence: "https://example.org/licence".into(),
         tolerance_m: 100.0,

@@ -90,7 +90,7 @@ impl MapHeading {
         request: &MapRequest,
         layer_areas: &[MapArea<'_>],
     ) -> MapHeading {
-        let layer_title = layer_title(index, request.layer);
+        let layer_title = index.layer_title(request.layer).to_string();
         let selected = layer_areas
             .iter()
             .find(|area| Some(&area.boundary.id) == request.area.as_ref());
@@ -690,12 +690,6 @@ fn scale_bar(metres_max: f64) -> (f64, String) {
     (metres, label)
 }
 
-fn layer_title(index: &Index, layer: Layer) -> String {
-    let mut entries = index.manifest().layers.iter();
-    let entry = entries.find(|entry| entry.id == layer.as_str());
-    entry.map_or_else(|| layer.to_string(), |entry| entry.title.clone())
-}
-
 /// Returns an area's title: its name, and for a practice also its code, because practice names are
 /// not unique.
 fn area_title(layer: Layer, name: &str, id: &str) -> String {
@@ -712,14 +706,9 @@ fn source_text(index: &Index) -> String {
         "Dataset {} {}, of {}. {}",
         manifest.name,
         manifest.version,
-        long_date_of(&manifest.as_of),
+        long_date(manifest.as_of),
         manifest.attribution
     )
-}
-
-/// Formats an ISO 8601 date; any other text is returned unchanged.
-fn long_date_of(iso: &str) -> String {
-    iso.parse().map_or_else(|_| iso.to_string(), long_date)
 }
 
 fn long_date(day: Date) -> String {

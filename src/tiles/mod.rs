@@ -310,11 +310,9 @@ fn write_attributes(
 /// features.
 pub fn vector_layers(index: &Index, layers: &[Layer], zoom_max: u8) -> serde_json::Value {
     let layers = layers.iter().map(|&layer| {
-        let mut entries = index.manifest().layers.iter();
-        let entry = entries.find(|entry| entry.id == layer.as_str());
         serde_json::json!({
             "id": layer.as_str(),
-            "description": entry.map(|entry| &entry.title),
+            "description": index.layer_title(layer),
             "minzoom": 0,
             "maxzoom": zoom_max,
             "fields": {

@@ -258,9 +258,7 @@ fn provenance_sentence(areas: &[&Area]) -> String {
 
 /// Renders the map of a layer. The list of communities has the names of the areas as text.
 fn layer_map(index: &Index, layer: Layer, date: Date, count: usize) -> Markup {
-    let mut entries = index.manifest().layers.iter();
-    let entry = entries.find(|entry| entry.id == layer.as_str());
-    let title = entry.map_or(layer.as_str(), |entry| entry.title.as_str());
+    let title = index.layer_title(layer);
     let static_map = html! {
         img src={ "/maps/" (layer) ".svg?width=560" } alt={ "Map of " (title) " (" (count) " areas). Their names are listed on this page." } width="560";
         figcaption { (map_downloads(&format!("/maps/{layer}"), "", title)) }

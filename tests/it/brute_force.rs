@@ -2,7 +2,7 @@
 //! compare the index with this definition on random polygons, valid and invalid, and on the
 //! polygons of the embedded dataset.
 
-use catchment::dataset::Dataset;
+use catchment::dataset::{self, Dataset};
 use catchment::domain::{
     Area, Boundary, BritishGrid, CatchmentKind, GridPolygon, Layer, Period, Provenance,
 };
@@ -88,7 +88,7 @@ pub(crate) fn dataset_of(layer: Layer, boundaries: Vec<Boundary>) -> Dataset {
         period: Period::default(),
     };
     Dataset {
-        manifest: toml::from_str(&manifest).expect("a manifest"),
+        manifest: dataset::manifest_from_toml(&manifest).expect("a manifest"),
         digest: String::new(),
         areas: boundaries.iter().map(area).collect(),
         boundaries: vec![(layer, boundaries)],

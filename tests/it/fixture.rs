@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use catchment::dataset::{self, Dataset, DatasetSource, Manifest};
+use catchment::dataset::{self, Dataset, DatasetSource};
 use tempfile::TempDir;
 
 /// A test dataset. Its communities K and L are squares of 10 km by 10 km. L is to the east of K.
@@ -152,7 +152,7 @@ impl TestDataset {
 
     /// Writes the dataset to a folder, with a manifest that contains the checksums of the files.
     pub(crate) fn write(&self, folder: &Path) {
-        let manifest: Manifest = toml::from_str(&self.manifest).expect("a manifest");
+        let manifest = dataset::manifest_from_toml(&self.manifest).expect("a manifest");
         let mut files: Vec<(String, Vec<u8>)> = self.files.clone().into_iter().collect();
         if !self.boundaries.is_empty() {
             files.push(("areas/icc.geojson".into(), self.geojson().into_bytes()));

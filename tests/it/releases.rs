@@ -44,7 +44,7 @@ impl ReleaseFolders {
         let mut files = read_files(Path::new(COMMITTED_DATASET));
         let manifest = files.remove(Path::new(MANIFEST)).expect("a manifest");
         let manifest = String::from_utf8(manifest).expect("text");
-        let mut manifest: dataset::Manifest = toml::from_str(&manifest).expect("a manifest");
+        let mut manifest = dataset::manifest_from_toml(&manifest).expect("a manifest");
         manifest.version = version.into();
         let practices = files.get_mut(Path::new("practices.csv"));
         replace_text(

@@ -54,9 +54,7 @@ impl Collection {
     }
 
     pub(super) fn title(self, index: &Index) -> String {
-        let mut layers = index.manifest().layers.iter();
-        let entry = layers.find(|entry| entry.id == self.layer.as_str());
-        let title = entry.map_or(self.layer.as_str(), |entry| entry.title.as_str());
+        let title = index.layer_title(self.layer);
         if self.is_history {
             format!("{title}: all versions")
         } else {

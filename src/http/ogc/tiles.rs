@@ -313,12 +313,10 @@ fn tile_matrix_limits(bounds: Option<[f64; 4]>) -> Vec<Value> {
 }
 
 fn layer_body(index: &Index, layer: Layer) -> Value {
-    let mut entries = index.manifest().layers.iter();
-    let entry = entries.find(|entry| entry.id == layer.as_str());
     let text = json!({ "type": "string" });
     json!({
         "id": layer.as_str(),
-        "title": entry.map(|entry| &entry.title),
+        "title": index.layer_title(layer),
         "dataType": "vector",
         // 2 is the dimension of areas, although areas that are too small to draw are points.
         "geometryDimension": 2,

@@ -115,7 +115,7 @@ fn area_choices<'a>(context: &PageContext<'a>) -> Vec<(&'a str, Vec<&'a Area>)> 
     let index = context.index;
     let entries = index.manifest().layers.iter();
     let choices = entries.filter_map(|entry| {
-        let layer: Layer = entry.id.parse().ok()?;
+        let layer = entry.id;
         let areas = areas_by_name(index, layer, context.as_of);
         let is_offered = FILTER_LAYERS.contains(&layer) && !areas.is_empty();
         is_offered.then_some((entry.title.as_str(), areas))

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::domain::{
     Area, Boundary, GroupMember, Layer, LineageRelation, LineageStep, OdsCode, Practice,
-    PracticeStatus, Provenance,
+    PracticeStatus,
 };
 use crate::index::{AdjacentArea, OutcodeCount};
 
@@ -95,10 +95,8 @@ pub(crate) fn layers(context: &PageContext<'_>) -> Markup {
 }
 
 fn layer_provenance(context: &PageContext<'_>, layer: Layer) -> Markup {
-    let mut entries = context.index.manifest().layers.iter();
-    let entry = entries.find(|entry| entry.id == layer.as_str());
-    let stated = entry.and_then(|entry| entry.provenance.parse::<Provenance>().ok());
-    html! { @if let Some(stated) = stated { (provenance(stated)) } }
+    let entry = context.index.manifest().layer(layer);
+    html! { @if let Some(entry) = entry { (provenance(entry.provenance)) } }
 }
 
 /// Renders `/areas/{layer}`.

@@ -196,7 +196,7 @@ fn practices(
 /// community of the practice.
 fn areas_of_practice(context: &PageContext<'_>, code: OdsCode, layer: Layer, date: Date) -> Markup {
     let layers = match layer {
-        Layer::GpPractice => vec![Layer::Icc, Layer::NeighbourhoodTeam],
+        Layer::GpPractice => Layer::COMMUNITIES.to_vec(),
         layer => vec![layer],
     };
     let key = GroupMember::Practice(code);

@@ -94,7 +94,7 @@ impl PageContext<'_> {
 
     /// Returns the title of a layer in the dataset.
     fn layer_title(&self, layer: Layer) -> &str {
-        layer_title(self.index, layer)
+        self.index.layer_title(layer)
     }
 
     /// Renders a page for one date, with a line that names the date and dataset. `breadcrumb` has
@@ -124,12 +124,6 @@ impl PageContext<'_> {
         };
         layout(self.index, &page)
     }
-}
-
-fn layer_title(index: &Index, layer: Layer) -> &str {
-    let mut entries = index.manifest().layers.iter();
-    let entry = entries.find(|entry| entry.id == layer.as_str());
-    entry.map_or(layer.as_str(), |entry| entry.title.as_str())
 }
 
 /// Returns the breadcrumb of pages below `/areas`.

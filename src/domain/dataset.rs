@@ -1,0 +1,44 @@
+//! A dataset in memory.
+
+use super::{
+    Area, Boundary, GoldenQuery, Layer, LineageStep, Manifest, Membership, OdsCode, PostcodeEntry,
+    Practice, PracticeSuccession, Premises, StatedCount, StatisticalAssignment,
+};
+
+/// A dataset in memory. [`crate::index::Index::build`] indexes it.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// The SHA-256 of the manifest, which contains the SHA-256 of every file. Two datasets with the
+    /// same digest are identical.
+    pub digest: String,
+    /// Every version of every area.
+    pub areas: Vec<Area>,
+    /// The boundaries of each layer that has boundaries.
+    pub boundaries: Vec<(Layer, Vec<Boundary>)>,
+    /// The predecessors and successors of areas.
+    pub lineage: Vec<LineageStep>,
+    /// The members of areas and groups.
+    pub memberships: Vec<Membership>,
+    /// Practices, open and closed.
+    pub practices: Vec<Practice>,
+    /// The premises of practices.
+    pub premises: Vec<Premises>,
+    /// The successors of practices.
+    pub successions: Vec<PracticeSuccession>,
+    /// The codes of statistical areas that have a boundary or that a postcode refers to.
+    pub statistical_areas: Vec<String>,
+    /// The boundaries of statistical areas, by code.
+    pub statistical_boundaries: Vec<Boundary>,
+    /// The areas to which statistical areas are assigned.
+    pub assignments: Vec<StatisticalAssignment>,
+    /// Organisations that prescribe but have no registered patients.
+    pub not_gp_practices: Vec<OdsCode>,
+    /// The postcode directory, in order of postcode.
+    pub postcodes: Vec<PostcodeEntry>,
+    /// Queries with their expected answers.
+    pub golden_queries: Vec<GoldenQuery>,
+    /// The numbers of ICCs that the systems' own pages state.
+    pub stated_counts: Vec<StatedCount>,
+}
