@@ -1,0 +1,364 @@
+//! The query and the answer of [`Index::locate`](super::Index::locate).
+
+use std::fmt;
+
+use jiff::civil::Date;
+
+use crate::domain::{
+    Agreement, Area, Basis, BritishGrid, CatchmentKind, Certainty, InvalidOdsCode, Layer, LonLat,
+    LookupStatus, OdsCode, Postcode, PostcodeEntry, Practice, PracticeStatus, PracticeSuccession,
+    Provenance,
+};
+use crate::geodesy;
+
+/// The query of [`Index::locate`](super::Index::locate).
+#[derive(Debug, Clone, Copy)]
+pub struct LocateQuery {
+    /// The postcode or point of residence.
+    pub locator: Option<Locator>,
+    /// The code of the practice of registration, or why the code is invalid.
+    pub practice: Option<Result<OdsCode, InvalidOdsCode>>,
+    /// The day for which to answer.
+    pub as_of: Date,
+}
+
+/// A postcode or point, in the form in which the client gave it.
+#[derive(Debug, Clone, Copy)]
+pub enum Locator {
+    /// A postcode.
+    Postcode(Postcode),
+    /// A longitude and a latitude.
+    LonLat(LonLat),
+    /// An easting and a northing.
+    Grid(BritishGrid),
+}
+
+/// The result of a query. It borrows from the index; no records are copied.
+pub struct LocateAnswer<'i> {
+    /// How the locator was resolved.
+    pub status: LookupStatus,
+    /// The location of the postcode or point.
+    pub location: Option<Location>,
+    /// The areas that cover the location, with one result for each layer.
+    pub residence: Vec<(Layer, LayerResult<'i>)>,
+    /// The areas by registration, if a practice was given.
+    pub registration: Option<PracticeRegistration<'i>>,
+    /// Whether the residence and the registration agree.
+    pub agreement: Agreement,
+    /// Remarks on the answer.
+    pub notes: Vec<AnswerNote>,
+    /// The nearest ICC if the position is in no area; empty if the position is in an area.
+    pub nearest: Vec<(Layer, NearbyArea<'i>)>,
+    /// The day for which the query was answered.
+    pub as_of: Date,
+}
+
+/// The location of a postcode or point.
+#[derive(Clone, Copy)]
+pub struct Location {
+    /// The postcode or point in the form in which the client gave it.
+    pub locator: Locator,
+    /// The position on the British National Grid; `None` if the position is off the grid.
+    pub grid: Option<BritishGrid>,
+    /// The directory's entry, if the locator is a postcode that the directory lists.
+    pub entry: Option<PostcodeEntry>,
+    /// Whether the postcode was terminated on or before the day.
+    pub is_terminated: bool,
+}
+
+/// Prints only the status, because the other fields reveal the query, which must not reach a log.
+impl fmt::Debug for LocateAnswer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocateAnswer")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Location(…)")
+    }
+}
+
+impl fmt::Debug for PracticeRegistration<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PracticeRegistration(…)")
+    }
+}
+
+impl Location {
+    /// Returns the position in degrees.
+    pub fn lonlat(&self) -> Option<LonLat> {
+        match self.locator {
+            Locator::LonLat(lonlat) => Some(lonlat),
+            _ => self.grid.and_then(geodesy::to_lonlat),
+        }
+    }
+}
+
+/// The result for one layer.
+#[derive(Debug)]
+pub enum LayerResult<'i> {
+    /// The areas; an empty list means that no area was found.
+    Areas(Vec<AreaMatch<'i>>),
+    /// The practices whose area includes the position. The practice with the largest share comes
+    /// first.
+    Practices(Vec<PracticeMatch<'i>>),
+    /// The groups. The groups of the smallest areas come first.
+    Groups(Vec<GroupMatch<'i>>),
+    /// The result is unknown.
+    Unknown(UnknownReason),
+}
+
+/// Why the result for a layer is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownReason {
+    /// The source lists the member but names no group for that member.
+    NoneNamed,
+    /// The source does not list the member.
+    NoSource,
+    /// The day is before the layer's first data.
+    NoDataForDate,
+}
+
+impl UnknownReason {
+    /// Returns the word for the value in JSON and in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            UnknownReason::NoneNamed => "none named by the source",
+            UnknownReason::NoSource => "no source",
+            UnknownReason::NoDataForDate => "no_data_for_date",
+        }
+    }
+}
+
+/// An area that includes the position, or to which the practice belongs.
+#[derive(Debug)]
+pub struct AreaMatch<'i> {
+    /// The area, in the version valid on the day.
+    pub area: &'i Area,
+    /// What the match is based on.
+    pub basis: Basis,
+    /// The provenance of the match.
+    pub provenance: Provenance,
+    /// How close the position is to the area's boundary; `None` for a registration, and for a layer
+    /// whose distances were not requested.
+    pub proximity: Option<BoundaryProximity<'i>>,
+    /// The area's ordinal in its layer.
+    pub(super) ordinal: u32,
+}
+
+/// How close a position is to the boundary of an area.
+#[derive(Debug)]
+pub struct BoundaryProximity<'i> {
+    /// Whether the position is certainly inside the area.
+    pub certainty: Certainty,
+    /// The distance to the area's boundary in metres; 0 if the boundary does not cover the
+    /// position, because the match is based on the directory or on the nearest boundary.
+    pub distance_m: f64,
+    /// The layer's other areas within the tolerance, nearest first.
+    pub alternatives: Vec<NearbyArea<'i>>,
+}
+
+/// An area close to a position.
+#[derive(Debug, Clone, Copy)]
+pub struct NearbyArea<'i> {
+    /// The area, in the version valid on the day.
+    pub area: &'i Area,
+    /// The distance to the area in metres.
+    pub distance_m: f64,
+}
+
+/// A practice whose area includes the position.
+#[derive(Debug)]
+pub struct PracticeMatch<'i> {
+    /// The practice whose area includes the position.
+    pub practice: &'i Practice,
+    /// What the match is based on.
+    pub basis: Basis,
+    /// The provenance of the practice's area.
+    pub provenance: Provenance,
+    /// Which of the practice's areas matched, if the practice declares two.
+    pub catchment_kind: CatchmentKind,
+    /// The modelled share of the population of the statistical area that is registered with the
+    /// practice.
+    pub share: Option<f64>,
+    /// The distance to the nearest premises in metres, if distances were requested.
+    pub distance_m: Option<f64>,
+}
+
+/// A group to which a matched area belongs.
+#[derive(Debug)]
+pub struct GroupMatch<'i> {
+    /// The group, in the version valid on the day.
+    pub area: &'i Area,
+    /// The id of the area that belongs to the group.
+    pub via: &'i str,
+}
+
+/// The areas by registration.
+pub struct PracticeRegistration<'i> {
+    /// The practice responsible for the patients on the day; `None` if that practice could not be
+    /// determined.
+    pub practice: Option<RegisteredPractice<'i>>,
+    /// The areas of the practice, layer by layer.
+    pub areas: Vec<(Layer, LayerResult<'i>)>,
+    /// Why there are no areas; `None` if there are areas.
+    pub reason: Option<RegistrationReason>,
+}
+
+/// The practice responsible for the patients on the day, and the successions that led to it.
+#[derive(Debug)]
+pub struct RegisteredPractice<'i> {
+    /// The responsible practice.
+    pub practice: &'i Practice,
+    /// The status of the practice on the day.
+    pub status: PracticeStatus,
+    /// The practice that was requested or, if the code is that of a branch, the parent practice of
+    /// the branch.
+    pub requested: &'i Practice,
+    /// The status of the requested practice on the day.
+    pub requested_status: PracticeStatus,
+    /// If the requested code is that of a branch: whether the dataset lists the branch itself.
+    pub branch_is_listed: Option<bool>,
+    /// The successions from the requested practice to the responsible practice.
+    pub successions: Vec<PracticeSuccession>,
+}
+
+/// Why a registration has no areas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegistrationReason {
+    /// The code is blank.
+    Missing,
+    /// The code does not have the form of an ODS code.
+    Malformed,
+    /// The code is a default practice code.
+    DefaultCode,
+    /// No practice has the code.
+    UnknownPractice,
+    /// The organisation, such as an out-of-hours service or a walk-in centre, has no registered
+    /// patients.
+    NotAGpPractice,
+    /// The practice is closed, and it has no known successor or several successors.
+    ClosedNoSuccessor,
+    /// The successions lead back to a practice that was already visited.
+    SuccessionCycle,
+    /// The practice belongs to no community in the dataset.
+    OutsideCoverage,
+}
+
+impl RegistrationReason {
+    /// Returns the word for the value in JSON and in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RegistrationReason::Missing => "missing",
+            RegistrationReason::Malformed => "malformed",
+            RegistrationReason::DefaultCode => "default_code",
+            RegistrationReason::UnknownPractice => "unknown_practice",
+            RegistrationReason::NotAGpPractice => "not_a_gp_practice",
+            RegistrationReason::ClosedNoSuccessor => "closed_no_successor",
+            RegistrationReason::SuccessionCycle => "succession_cycle",
+            RegistrationReason::OutsideCoverage => "outside_coverage",
+        }
+    }
+}
+
+/// A remark on an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerNote {
+    /// The postcode is that of the practice or of one of its premises. Practices record such a
+    /// postcode for patients of no fixed abode.
+    PracticeAddress,
+    /// The day is before the introduction of the postcode.
+    NotYetIntroduced,
+    /// The practice has a closing date that has not passed.
+    ClosesOn,
+}
+
+impl AnswerNote {
+    /// Returns the word for the value in JSON and in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AnswerNote::PracticeAddress => "practice_address",
+            AnswerNote::NotYetIntroduced => "not_yet_introduced",
+            AnswerNote::ClosesOn => "closes_on",
+        }
+    }
+}
+
+/// Returns the areas in the result of a layer; empty if there is no such result.
+pub fn areas_of_layer<'a, 'i>(
+    results: &'a [(Layer, LayerResult<'i>)],
+    layer: Layer,
+) -> &'a [AreaMatch<'i>] {
+    results
+        .iter()
+        .find_map(|(id, found)| match found {
+            LayerResult::Areas(areas) if *id == layer => Some(areas.as_slice()),
+            _ => None,
+        })
+        .unwrap_or_default()
+}
+
+/// Returns the ids of the communities in `results`.
+pub fn community_ids<'a>(
+    results: &'a [(Layer, LayerResult<'_>)],
+) -> impl Iterator<Item = &'a str> + use<'a> {
+    let areas = Layer::COMMUNITIES
+        .into_iter()
+        .flat_map(|layer| areas_of_layer(results, layer));
+    areas.map(|found| found.area.id.as_str())
+}
+
+impl PracticeRegistration<'_> {
+    /// Returns whether the practice is known and belongs to no ICC in the dataset on the date.
+    pub fn is_outside_communities(&self) -> bool {
+        let is_resolved = matches!(
+            self.reason,
+            None | Some(RegistrationReason::OutsideCoverage)
+        );
+        let has_no_icc = self.areas.iter().any(|(layer, found)| {
+            *layer == Layer::Icc && matches!(found, LayerResult::Areas(areas) if areas.is_empty())
+        });
+        is_resolved && has_no_icc
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_and_notes_have_wire_values() {
+        let unknown = [
+            (UnknownReason::NoneNamed, "none named by the source"),
+            (UnknownReason::NoSource, "no source"),
+            (UnknownReason::NoDataForDate, "no_data_for_date"),
+        ];
+        for (reason, word) in unknown {
+            assert_eq!(reason.as_str(), word);
+        }
+        let reasons = [
+            (RegistrationReason::Missing, "missing"),
+            (RegistrationReason::Malformed, "malformed"),
+            (RegistrationReason::DefaultCode, "default_code"),
+            (RegistrationReason::UnknownPractice, "unknown_practice"),
+            (RegistrationReason::NotAGpPractice, "not_a_gp_practice"),
+            (RegistrationReason::ClosedNoSuccessor, "closed_no_successor"),
+            (RegistrationReason::SuccessionCycle, "succession_cycle"),
+            (RegistrationReason::OutsideCoverage, "outside_coverage"),
+        ];
+        for (reason, word) in reasons {
+            assert_eq!(reason.as_str(), word);
+        }
+        let notes = [
+            (AnswerNote::PracticeAddress, "practice_address"),
+            (AnswerNote::NotYetIntroduced, "not_yet_introduced"),
+            (AnswerNote::ClosesOn, "closes_on"),
+        ];
+        for (note, word) in notes {
+            assert_eq!(note.as_str(), word);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Builds the index of a dataset, and rejects a dataset that contradicts itself.
+
+use std::collections::HashMap;
+use std::panic::resume_unwind;
+use std::thread;
+
+use super::directory::PostcodeDirectory;
+use super::layer::{AreaAssignment, LayerIndex};
+use super::memberships::MembershipIndex;
+use super::registry::PracticeRegistry;
+use super::{BoundaryIndex, Index, IndexError, StatisticalAreaIndex};
+use crate::domain::{
+    Area, Boundary, Dataset, Layer, LayerEntry, Manifest, Period, Practice, Provenance,
+    StatisticalAssignment,
+};
+
+impl Index {
+    /// Builds the index of a dataset.
+    ///
+    /// # Errors
+    /// If parts of the dataset contradict each other.
+    pub fn build(dataset: Dataset) -> Result<Index, IndexError> {
+        let Dataset {
+            manifest,
+            digest,
+            statistical_areas,
+            ..
+        } = dataset;
+        let registry = PracticeRegistry::new(
+            dataset.practices,
+            dataset.premises,
+            dataset.successions,
+            dataset.not_gp_practices,
+        );
+        let statistical_boundaries = dataset.statistical_boundaries;
+        // Indexing the statistical areas takes as long as indexing all layers together.
+        let (statistical, layers) = thread::scope(|scope| {
+            let statistical = scope.spawn(|| BoundaryIndex::build(statistical_boundaries));
+            let layers = build_layers(&manifest, &registry, &dataset.areas, dataset.boundaries);
+            let statistical = statistical.join();
+            let statistical = statistical.unwrap_or_else(|panic| resume_unwind(panic));
+            (statistical, layers)
+        });
+        let mut layers = layers?;
+        layers.sort_by_key(|layer| layer.id);
+        apply_assignments(&mut layers, dataset.assignments, &statistical_areas)?;
+        let memberships = MembershipIndex::new(dataset.memberships, &layers, &registry)?;
+        Ok(Index {
+            statistical_areas: StatisticalAreaIndex {
+                codes: statistical_areas,
+                boundary_index: statistical,
+                snap_m: manifest
+                    .statistical_areas
+                    .as_ref()
+                    .map_or(0.0, |entry| entry.snap_m),
+            },
+            directory: PostcodeDirectory::new(dataset.postcodes, &manifest.complete_outcodes)?,
+            lineage: dataset.lineage,
+            manifest,
+            digest,
+            layers,
+            registry,
+            memberships,
+        })
+    }
+}
+
+/// Builds the indexes of the layers, in the manifest's order.
+fn build_layers(
+    manifest: &Manifest,
+    registry: &PracticeRegistry,
+    areas: &[Area],
+    boundaries: Vec<(Layer, Vec<Boundary>)>,
+) -> Result<Vec<LayerIndex>, IndexError> {
+    let mut boundaries: HashMap<Layer, Vec<Boundary>> = boundaries.into_iter().collect();
+    let layer = |entry: &LayerEntry| {
+        let areas = match entry.id {
+            Layer::GpPractice => practice_areas(registry, entry, areas),
+            _ => areas
+                .iter()
+                .filter(|area| area.layer == entry.id)
+                .cloned()
+                .collect(),
+        };
+        let boundaries = boundaries.remove(&entry.id).unwrap_or_default();
+        LayerIndex::build(entry, areas, boundaries)
+    };
+    manifest.layers.iter().map(layer).collect()
+}
+
+/// Builds the areas of the practice layer, one for each practice. An area has the layer's default
+/// provenance unless the dataset states a different provenance.
+fn practice_areas(registry: &PracticeRegistry, entry: &LayerEntry, areas: &[Area]) -> Vec<Area> {
+    let area_entries = areas.iter().filter(|area| area.layer == Layer::GpPractice);
+    let provenances: HashMap<&str, Provenance> = area_entries
+        .map(|area| (area.id.as_str(), area.provenance))
+        .collect();
+    let area = |practice: &Practice| Area {
+        layer: Layer::GpPractice,
+        id: practice.code.to_string(),
+        name: practice.name.clone(),
+        kind: None,
+        system: None,
+        provenance: provenances
+            .get(practice.code.as_str())
+            .copied()
+            .unwrap_or(entry.provenance),
+        period: Period {
+            from: practice.opened,
+            to: practice
+                .closed
+                .map(|closed| closed.tomorrow().unwrap_or(closed)),
+        },
+    };
+    registry.practices().iter().map(area).collect()
+}
+
+/// Adds the assignments of statistical areas to the layers of the areas.
+fn apply_assignments(
+    layers: &mut [LayerIndex],
+    assignments: Vec<StatisticalAssignment>,
+    statistical_areas: &[String],
+) -> Result<(), IndexError> {
+    let rows: HashMap<&str, usize> = statistical_areas
+        .iter()
+        .map(String::as_str)
+        .zip(0..)
+        .collect();
+    for layer in layers.iter_mut() {
+        layer.set_statistical_area_count(statistical_areas.len());
+    }
+    for assignment in assignments {
+        let unknown_reference = |id: &str| IndexError::UnknownReference {
+            what: format!("an assignment to {}", assignment.layer),
+            id: id.to_string(),
+        };
+        let Some(layer) = layers.iter_mut().find(|layer| layer.id == assignment.layer) else {
+            continue;
+        };
+        let row = *rows
+            .get(assignment.statistical_area.as_str())
+            .ok_or_else(|| unknown_reference(&assignment.statistical_area))?;
+        let ordinal = layer.ordinal(&assignment.area);
+        let assigned = AreaAssignment {
+            ordinal: ordinal.ok_or_else(|| unknown_reference(&assignment.area))?,
+            share: assignment.share,
+            period: assignment.period,
+        };
+        layer.assign(row, assigned);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_dataset::{assignment, build, dataset};
+    use super::*;
+
+    #[track_caller]
+    fn check(dataset: Dataset, expected: &str) {
+        let error = Index::build(dataset).expect_err("it is invalid");
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn contradictory_datasets_are_rejected() {
+        let mut unknown_statistical_area = dataset();
+        unknown_statistical_area
+            .assignments
+            .push(assignment("S9", Layer::Icc, "k", None));
+        check(
+            unknown_statistical_area,
+            "an assignment to icc refers to `S9`, which is not in the dataset",
+        );
+        let mut unknown_area = dataset();
+        unknown_area
+            .assignments
+            .push(assignment("S0", Layer::Icc, "z", None));
+        check(
+            unknown_area,
+            "an assignment to icc refers to `z`, which is not in the dataset",
+        );
+        // Assignments to a layer that the dataset does not have are ignored.
+        let mut unlisted_layer = dataset();
+        unlisted_layer
+            .assignments
+            .push(assignment("S0", Layer::Pcn, "z", None));
+        build(unlisted_layer);
+    }
+}
