@@ -3,13 +3,13 @@
 //! in one run, so that other load on the machine slows both programs.
 //!
 //! `CATCHMENT_BATCH_ROWS=10000000` makes a larger input file; the default is a million rows. All
-//! rows are synthetic (tests/it/made_up_patients.rs). The last measurements are of the whole
+//! rows are synthetic (tests/it/support/made_up_patients.rs). The last measurements are of the whole
 //! program as a user starts it, which includes loading the data, the SHA-256 of input and output,
 //! and syncing to disk; the peak memory of the program is also printed. If `CATCHMENT_PYTHON` names
 //! a Python that has DuckDB, Polars and pandas, equivalent joins in these libraries are measured,
 //! too (benches/joins.py).
 
-#[path = "../tests/it/made_up_patients.rs"]
+#[path = "../tests/it/support/made_up_patients.rs"]
 mod patients;
 
 use std::fs::{self, File};

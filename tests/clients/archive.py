@@ -1,6 +1,6 @@
 """Reads the PMTiles archive of all tiles over HTTP with range requests. Usage: archive.py ADDRESS
 
-Uses the pmtiles package, and GDAL's /vsicurl/ (pyogrio). tests/it/archive_http.rs runs this script on a dataset of two
+Uses the pmtiles package, and GDAL's /vsicurl/ (pyogrio). tests/it/api/archive_http.rs runs this script on a dataset of two
 communities, k and l, with the Python named by CATCHMENT_PYTHON.
 """
 

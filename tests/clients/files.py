@@ -1,7 +1,7 @@
 """Opens exported files with GDAL (pyogrio), as GIS programs do. Usage: files.py FOLDER
 
 Compares, area by area, FOLDER/areas.gpkg and FOLDER/areas.topojson with FOLDER/areas.geojson, and FOLDER/areas.zip
-and FOLDER/areas.fgb with FOLDER/areas.gpkg. Checks the names of the layers of FOLDER/areas.pmtiles. tests/it/export.rs
+and FOLDER/areas.fgb with FOLDER/areas.gpkg. Checks the names of the layers of FOLDER/areas.pmtiles. tests/it/data/export.rs
 runs this script with the Python named by CATCHMENT_PYTHON.
 """
 

@@ -2,7 +2,7 @@
 with GDAL over OGC API Tiles. Usage: gis.py ORIGIN
 
 Reads every feature of every collection, compares the features with the other endpoints of the service, and
-validates the API documents. tests/it/ogc.rs runs this script with the Python named by CATCHMENT_PYTHON and the
+validates the API documents. tests/it/api/ogc.rs runs this script with the Python named by CATCHMENT_PYTHON and the
 origin of a server.
 """
 

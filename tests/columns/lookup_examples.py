@@ -2,7 +2,7 @@
 
     lookup_examples.py PROGRAM PAGE     (run in a folder with patients.csv)
 
-tests/it/export.rs runs this script with the Python named by CATCHMENT_PYTHON.
+tests/it/data/export.rs runs this script with the Python named by CATCHMENT_PYTHON.
 """
 
 import csv

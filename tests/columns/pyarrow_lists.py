@@ -3,7 +3,7 @@ the same output columns as for a CSV file.
 
     pyarrow_lists.py PROGRAM DAY     (run in a folder with list.csv, whose rows all have the same number of cells)
 
-tests/it/columnar.rs runs this script with the Python named by CATCHMENT_PYTHON.
+tests/it/batches/columnar.rs runs this script with the Python named by CATCHMENT_PYTHON.
 """
 
 import csv

@@ -3,7 +3,7 @@
 Writes JSON with the zooms, the bounds in degrees and the clustered flag from the header, with the metadata, and with the
 SHA-256 of each decompressed tile by its z/x/y.
 
-Needs pmtiles 3. tests/it/archive.rs runs this script with the Python named by CATCHMENT_PYTHON.
+Needs pmtiles 3. tests/it/mapping/archive.rs runs this script with the Python named by CATCHMENT_PYTHON.
 """
 
 import gzip

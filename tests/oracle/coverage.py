@@ -4,7 +4,7 @@ FILE contains one tile per line, as JSON: {"tile": its name, "is_partition": whe
 "areas": for each area its polygons, each an exterior ring and its holes, in whole units}. Writes a line for each
 error, and finally the number of tiles and polygons.
 
-Needs shapely 2.1 or newer. tests/it/tile_coverage.rs runs this script with the Python named by CATCHMENT_PYTHON.
+Needs shapely 2.1 or newer. tests/it/mapping/tile_coverage.rs runs this script with the Python named by CATCHMENT_PYTHON.
 """
 
 import json

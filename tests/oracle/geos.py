@@ -5,7 +5,7 @@ millimetres) and FOLDER/points.csv (x,y). Writes FOLDER/verdicts.tsv, one line p
 interior contains the point, the areas whose boundary contains it, and 1 if the interior of the union of all
 areas contains it, else 0. Whole millimetres below 2^53 are exact as floats.
 
-Needs shapely 2.1 or newer. tests/it/point_in_polygon.rs runs this script with the Python named by CATCHMENT_PYTHON.
+Needs shapely 2.1 or newer. tests/it/data/point_in_polygon.rs runs this script with the Python named by CATCHMENT_PYTHON.
 """
 
 import json

@@ -7,7 +7,7 @@ according to GEOS. The bounding box of a text is as wide as its letters in the f
 the descenders.
 pdf: `pages`, `size` in points, `title`, `lang`, `text` without spaces, and `alt`, the figure's text alternative.
 
-Needs shapely 2.1 or newer, fonttools and pypdf. tests/it/maps.rs runs this script with the Python named by
+Needs shapely 2.1 or newer, fonttools and pypdf. tests/it/mapping/maps.rs runs this script with the Python named by
 CATCHMENT_PYTHON.
 """
 

@@ -1,0 +1,9 @@
+//! The API over HTTP: look-ups, practices, areas, OGC API, keys, links.
+
+mod access;
+mod archive_http;
+mod http;
+pub(crate) mod ogc;
+mod ogc_tiles;
+mod postcode_search;
+mod public_url;

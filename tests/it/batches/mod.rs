@@ -1,0 +1,6 @@
+//! Batches of rows on the command line and over HTTP.
+
+mod batch;
+mod batch_http;
+pub(crate) mod columnar;
+mod hostile_batches;

@@ -1,0 +1,15 @@
+//! Datasets: import, build, check, differences, export; answers on real data, compared with other engines.
+
+pub(crate) mod brute_force;
+mod build_methods;
+mod check;
+pub(crate) mod dataset_validation;
+mod diff;
+pub(crate) mod embedded_dataset;
+mod export;
+mod geodesy;
+pub(crate) mod import_end_to_end;
+mod neighbours;
+pub(crate) mod point_in_polygon;
+mod real_data;
+mod real_places;

@@ -1,0 +1,13 @@
+//! Operation: timeouts, load, logs, privacy, reloads, failures.
+
+mod fairness;
+mod fault_injection;
+mod logs;
+mod nginx;
+pub(crate) mod no_network;
+pub(crate) mod observability;
+mod privacy;
+mod privacy_markers;
+pub(crate) mod releases;
+mod shutdown;
+mod timeouts;

@@ -1,0 +1,566 @@
+//! Tests of the pages for staff without JavaScript.
+
+use std::collections::BTreeSet;
+
+use catchment::domain::today_in_london;
+use catchment::tiles::ContentEncoding;
+
+use crate::support::server::{Reply, SERVER, encode_fields};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Sends the look-up form.
+#[track_caller]
+fn look_up(fields: &[(&str, &str)]) -> Reply {
+    SERVER.post("/", FORM, &encode_fields(fields))
+}
+
+/// Returns the text of a page with single spaces.
+fn page_text(reply: &Reply) -> String {
+    let text: String = reply
+        .text()
+        .split('<')
+        .filter_map(|part| part.split_once('>').map(|(_, text)| format!("{text} ")))
+        .collect();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").replace(" .", ".").replace(" ,", ",")
+}
+
+/// Returns the tags of a page, without angle brackets.
+fn tags(reply: &Reply) -> impl Iterator<Item = &str> {
+    let parts = reply.text().split('<').skip(1);
+    parts.map(|part| part.split_once('>').expect("a tag ends").0)
+}
+
+/// Returns the value of an attribute in double quotes.
+fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
+    Some(rest.split_once('"')?.0)
+}
+
+#[track_caller]
+fn check_page(reply: &Reply, status: u16, expected: &[&str]) {
+    assert_eq!(reply.status, status, "{reply}");
+    assert_eq!(
+        reply.header("content-type"),
+        "text/html; charset=utf-8",
+        "{reply}"
+    );
+    assert_eq!(reply.header("cache-control"), "no-store", "{reply}");
+    let text = page_text(reply);
+    for part in expected {
+        assert!(text.contains(part), "`{part}` is not on the page: {text}");
+    }
+}
+
+#[test]
+fn lookup_form_works_without_script() {
+    let page = SERVER.get("/");
+    check_page(&page, 200, &["Barrow and Millom ICC", "Carlisle Network"]);
+    let form = tags(&page)
+        .find(|tag| tag.starts_with("form"))
+        .expect("a form");
+    assert_eq!(attribute(form, "method"), Some("post"), "{form}");
+    assert_eq!(attribute(form, "action"), Some("/#answer"), "{form}");
+    for name in ["place", "practice", "day", "month", "year"] {
+        let is_named = |tag: &&str| attribute(tag, "name") == Some(name);
+        let input = tags(&page).find(is_named).expect("a field");
+        let id = attribute(input, "id").expect("an id");
+        let labelled = tags(&page).any(|tag| attribute(tag, "for") == Some(id));
+        assert!(labelled, "{name} has no label");
+    }
+    assert!(
+        page.text()
+            .starts_with("<!DOCTYPE html><html lang=\"en-GB\">")
+    );
+}
+
+#[test]
+fn postcode_result_does_not_claim_a_registration() {
+    let page = look_up(&[("place", "la184db"), ("practice", "")]);
+    check_page(
+        &page,
+        200,
+        &[
+            "LA18 4DB",
+            "Barrow and Millom ICC",
+            "LA18 4DB is in this area, in the part called Millom.",
+            "GP practices that cover LA18 4DB (estimate)",
+            "Waterloo House Surgery",
+            "West Cumbria Resilience Group",
+            "Barrow Resilience Group",
+            "indicative: drawn from open statistics",
+        ],
+    );
+    for claim in ["your icc", "your gp", "your practice", "your community"] {
+        let text = page_text(&page).to_lowercase();
+        assert!(!text.contains(claim), "`{claim}` is in: {text}");
+    }
+    // The look-up had no practice, so the page does not mention a registration.
+    assert!(
+        !page_text(&page).contains("Where they are registered"),
+        "{page}"
+    );
+}
+
+#[test]
+fn practice_adds_registration_and_comparison_with_residence() {
+    let page = look_up(&[("place", "LA18 4DB"), ("practice", "P81064")]);
+    check_page(
+        &page,
+        200,
+        &[
+            "Barrow and Millom ICC",
+            "Lancaster ICC",
+            "Lancaster Medical Practice (P81002)",
+            "closed on 30 June 2018",
+            "The two communities are different.",
+            "Resilience group: not known",
+        ],
+    );
+    check_page(
+        &look_up(&[("place", "LA18 4BY"), ("practice", "a82033")]),
+        200,
+        &[
+            "The two communities are the same.",
+            "This is the practice’s own postcode.",
+        ],
+    );
+    check_page(
+        &look_up(&[("place", "LA18 4DB"), ("practice", "P99999")]),
+        200,
+        &["We cannot find this practice in our data."],
+    );
+}
+
+#[test]
+fn postcodes_without_a_location_are_explained() {
+    let page = look_up(&[("place", "ZZ99 3VZ"), ("practice", "A82033")]);
+    check_page(
+        &page,
+        200,
+        &["no fixed abode", "Barrow and Millom ICC", "Waterloo House"],
+    );
+    check_page(
+        &look_up(&[("place", "SW1A 1AA")]),
+        200,
+        &["outside the part of the country"],
+    );
+    let page = look_up(&[("place", "BB18 9AA")]);
+    check_page(&page, 200, &["exists, but we do not know its location"]);
+    assert!(!page_text(&page).contains("Not in any community"), "{page}");
+    check_page(
+        &look_up(&[("place", "CA1 1EF")]),
+        200,
+        &["no longer in use", "June 1996"],
+    );
+}
+
+#[test]
+fn misspelt_postcode_is_an_error_with_a_suggestion() {
+    let page = look_up(&[("place", "LA1O 5DL")]);
+    check_page(
+        &page,
+        400,
+        &[
+            "Error: ",
+            "There is a problem",
+            "LA10 5DL",
+            "We have not looked it up yet.",
+        ],
+    );
+    assert!(tags(&page).any(|tag| attribute(tag, "role") == Some("alert")));
+    assert!(tags(&page).any(|tag| attribute(tag, "href") == Some("#place")));
+    let field = tags(&page)
+        .find(|tag| attribute(tag, "id") == Some("place"))
+        .expect("the field");
+    let described_by = attribute(field, "aria-describedby").expect("a description");
+    assert!(described_by.contains("place-error"), "{field}");
+    for part in ["LA1O", "LA1 5DL"] {
+        assert!(!page.text().contains(part), "{page}");
+    }
+    // The form of the suggestion contains the other fields too.
+    let page = look_up(&[("place", "LA1O 5DL"), ("practice", "A82033"), ("year", "")]);
+    let hidden = |name| {
+        let fields = tags(&page).filter(|tag| attribute(tag, "type") == Some("hidden"));
+        let mut named = fields.filter(|tag| attribute(tag, "name") == Some(name));
+        named.next().map(|tag| attribute(tag, "value"))
+    };
+    assert_eq!(hidden("place"), Some(Some("LA10 5DL")), "{page}");
+    assert_eq!(hidden("practice"), Some(Some("A82033")), "{page}");
+    assert_eq!(hidden("year"), None, "{page}");
+}
+
+#[test]
+fn invalid_forms_get_a_page_with_an_error_summary() {
+    for (postcode, status) in [
+        ("", 400),
+        ("LA1", 400),
+        ("LA1 0AA", 404),
+        ("<script>alert(1)</script>", 400),
+    ] {
+        let page = look_up(&[("place", postcode)]);
+        check_page(&page, status, &["There is a problem"]);
+        assert!(!page.text().contains("alert(1)"), "{page}");
+    }
+    check_page(
+        &look_up(&[("practice", "A82033"), ("as_of", "yesterday")]),
+        400,
+        &["There is a problem"],
+    );
+}
+
+#[test]
+fn bodies_that_are_not_the_form_are_rejected() {
+    SERVER
+        .post("/", "application/json", "{}")
+        .expect_problem(415, "unsupported_media_type");
+    SERVER
+        .post("/", FORM, &format!("postcode={}", "A".repeat(17_000)))
+        .expect_problem(413, "too_large");
+    look_up(&[("place", "LA18 4DB"), ("nhs_number", "1")]).expect_problem(400, "unknown_parameter");
+}
+
+#[test]
+fn pages_load_nothing_from_other_hosts_and_have_no_inline_style_or_script() {
+    let pages = [
+        SERVER.get("/"),
+        SERVER.get("/privacy"),
+        SERVER.get("/batch"),
+        look_up(&[("place", "LA18 4DB"), ("practice", "P81064")]),
+        look_up(&[("place", "LA1O 5DL")]),
+    ];
+    for page in &pages {
+        let policy = page.header("content-security-policy");
+        for directive in [
+            "default-src 'none'",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        ] {
+            assert!(policy.contains(directive), "{page}");
+        }
+        for tag in tags(page) {
+            check_tag(tag);
+        }
+    }
+}
+
+#[track_caller]
+fn check_tag(tag: &str) {
+    let name = tag.split([' ', '/']).next().unwrap_or_default();
+    assert_ne!(name, "style", "<{tag}>");
+    assert_ne!(name, "base", "<{tag}>");
+    assert!(
+        name != "script" || attribute(tag, "src").is_some(),
+        "<{tag}>"
+    );
+    assert_eq!(attribute(tag, "style"), None, "<{tag}>");
+    let is_handler = |word: &str| word.starts_with("on") && word.contains('=');
+    assert!(!tag.split_whitespace().any(is_handler), "<{tag}>");
+    let is_local =
+        |url: &str| (url.starts_with('/') && !url.starts_with("//")) || url.starts_with('#');
+    for source in ["src", "srcset", "data", "poster", "action", "formaction"] {
+        assert!(attribute(tag, source).is_none_or(is_local), "<{tag}>");
+    }
+    // Links may lead to other hosts. Any other element with `href` loads that URL.
+    let loads = name != "a";
+    assert!(
+        !loads || attribute(tag, "href").is_none_or(is_local),
+        "<{tag}>"
+    );
+}
+
+#[test]
+fn assets_are_cached_as_immutable() {
+    let page = SERVER.get("/batch");
+    let sources: Vec<&str> = tags(&page)
+        .filter_map(|tag| attribute(tag, "src").or_else(|| attribute(tag, "href")))
+        .filter(|url| url.starts_with("/assets/"))
+        .collect();
+    assert!(sources.len() >= 3, "{sources:?}");
+    for source in sources {
+        let asset = SERVER.get(source).expect(200);
+        assert!(
+            asset.header("cache-control").contains("immutable"),
+            "{asset}"
+        );
+        assert_ne!(asset.header("content-type"), "", "{asset}");
+        assert!(!asset.body.is_empty(), "{asset}");
+        assert!(!asset.text().contains("@import"), "{asset}");
+        assert!(!asset.text().contains("url(http"), "{asset}");
+    }
+}
+
+/// Returns the size of a gzip-compressed response body in bytes.
+#[track_caller]
+fn gzip_size(path: &str) -> usize {
+    let reply = SERVER.send("GET", path, &[("accept-encoding", "gzip")], None);
+    let reply = reply.expect(200);
+    assert_eq!(reply.header("content-encoding"), "gzip", "{path}");
+    reply.body.len()
+}
+
+/// Returns the URLs of the style sheets, scripts and icons of a page.
+fn asset_urls(page: &Reply) -> BTreeSet<&str> {
+    let loads = |tag: &&str| tag.starts_with("link ") || tag.starts_with("script ");
+    tags(page)
+        .filter(loads)
+        .filter_map(|tag| attribute(tag, "src").or_else(|| attribute(tag, "href")))
+        .collect()
+}
+
+#[test]
+fn pages_with_their_assets_are_small() {
+    const BYTES_MAX: usize = 60_000;
+    let answer = look_up(&[("place", "LA18 4DB"), ("practice", "P81064")]);
+    for page in [SERVER.get("/"), SERVER.get("/batch"), answer] {
+        let html = ContentEncoding::Gzip.encode(&page.body).len();
+        let files: usize = asset_urls(&page).into_iter().map(gzip_size).sum();
+        assert!(html + files < BYTES_MAX, "{html} and {files}");
+    }
+}
+
+#[test]
+fn each_encoding_of_an_asset_has_its_own_etag() {
+    let page = SERVER.get("/");
+    let style = asset_urls(&page)
+        .into_iter()
+        .find(|url| url.ends_with(".css"));
+    let style = style.expect("a style sheet");
+    let plain = SERVER.get(style).expect(200);
+    let mut tags = BTreeSet::from([plain.header("etag").to_string()]);
+    for encoding in ["br", "gzip", "zstd"] {
+        let accepted = [("accept-encoding", encoding)];
+        let reply = SERVER.send("GET", style, &accepted, None).expect(200);
+        assert_eq!(reply.header("content-encoding"), encoding, "{style}");
+        assert_eq!(reply.header("vary"), "accept-encoding", "{style}");
+        assert!(reply.header("cache-control").contains("immutable"));
+        assert!(reply.body.len() < plain.body.len() / 5, "{encoding}");
+        let tag = reply.header("etag").to_string();
+        let again = [("accept-encoding", encoding), ("if-none-match", &tag)];
+        SERVER.send("GET", style, &again, None).expect(304);
+        tags.insert(tag);
+    }
+    assert_eq!(tags.len(), 4, "{tags:?}");
+}
+
+#[test]
+fn style_sheets_load_no_fonts_and_nothing_from_other_hosts() {
+    let page = SERVER.get("/");
+    for url in asset_urls(&page)
+        .into_iter()
+        .filter(|url| url.ends_with(".css"))
+    {
+        let style = SERVER.get(url).expect(200);
+        for part in ["//", "@import", "@font-face", "Frutiger"] {
+            assert!(!style.text().contains(part), "{url}: {part}");
+        }
+        assert!(style.text().contains("font-family:arial"), "{url}");
+    }
+}
+
+#[test]
+fn places_are_accepted_in_every_documented_form() {
+    for (place, title) in [
+        ("la184db", "LA18 4DB"),
+        (
+            "54.209742, -3.269471",
+            "Latitude 54.209742, longitude −3.269471",
+        ),
+        (
+            "-3.269471 54.209742",
+            "Latitude 54.209742, longitude −3.269471",
+        ),
+        ("317303 480077", "Easting 317303, northing 480077"),
+        ("SD 17303 80077", "Easting 317303.5, northing 480077.5"),
+    ] {
+        let page = look_up(&[("place", place)]);
+        check_page(&page, 200, &[title, "Barrow and Millom ICC", "Millom"]);
+    }
+    for (place, message) in [
+        ("SD 17 80", "Enter a grid reference with at least 6 digits"),
+        ("SD 173 80", "the same number of digits for east and north"),
+        ("95, 95", "Enter a latitude and longitude in degrees"),
+        ("9317303 480077", "Enter an easting and northing in metres"),
+        ("LA18", "Enter a full postcode"),
+    ] {
+        check_page(
+            &look_up(&[("place", place)]),
+            400,
+            &["There is a problem", message],
+        );
+    }
+}
+
+#[test]
+fn links_in_a_result_keep_the_date_and_dataset() {
+    let links = |reply: &Reply| -> Vec<String> {
+        let hrefs = tags(reply).filter_map(|tag| attribute(tag, "href"));
+        let prefixes = ["/areas/", "/practices/", "/groups/", "/maps/"];
+        let is_dated = |href: &&str| prefixes.iter().any(|prefix| href.starts_with(prefix));
+        hrefs.filter(is_dated).map(str::to_string).collect()
+    };
+    let place = [("place", "LA18 4DB"), ("practice", "P81064")];
+    let cases: [(&[(&str, &str)], &str); 3] = [
+        (&[], ""),
+        (&[("dataset", "2025.2")], "?dataset=2025.2"),
+        (
+            &[("as_of", "2025-12-01"), ("dataset", "2025.2")],
+            "?as_of=2025-12-01&amp;dataset=2025.2",
+        ),
+    ];
+    for (fields, query) in cases {
+        let page = look_up(&[&place[..], fields].concat());
+        let links = links(&page);
+        assert!(links.len() > 8, "{links:?}");
+        for link in links {
+            let query_start = link.find('?').unwrap_or(link.len());
+            assert_eq!(&link[query_start..], query, "{link}");
+        }
+    }
+}
+
+#[test]
+fn result_has_telephone_address_distance_and_a_marked_map() {
+    let page = look_up(&[("place", "LA18 4DB"), ("practice", "P81064")]);
+    let expected = [
+        "01229 402800",
+        "Millom Community Hospital, Lapstone Road, Millom, Cumbria, LA18 4BY",
+        "129 m",
+        "The nearest boundary is 457 m away.",
+        "using dataset lancashire-and-cumbria, version 2025.2",
+        "Millom PCN",
+        "317303, 480077",
+    ];
+    check_page(&page, 200, &expected);
+    assert!(tags(&page).any(|tag| attribute(tag, "href") == Some("tel:01229402800")));
+    // The map comes after the text and has a marker. No URL on the page contains the place or the
+    // practice.
+    let text_end = page
+        .text()
+        .find("Look up another place")
+        .expect("the end of the text");
+    let map = page.text().find("<svg").expect("a map");
+    assert!(text_end < map);
+    assert!(page_text(&page).contains("The location you looked up is marked."));
+    for tag in tags(&page) {
+        for name in ["href", "src", "action"] {
+            let url = attribute(tag, name).unwrap_or_default().to_lowercase();
+            for part in ["la18", "4db", "317303", "p81064"] {
+                assert!(!url.contains(part), "<{tag}>");
+            }
+        }
+    }
+}
+
+#[test]
+fn result_near_a_boundary_names_the_area_on_the_other_side() {
+    let body = SERVER.locate(&[("postcode", "CA2 5SS")]).expect(200).json();
+    let icc = &body["residence"]["icc"][0];
+    assert_eq!(icc["certainty"], "near_boundary", "{body}");
+    let metres = icc["boundary_distance_m"].as_f64().expect("metres");
+    let near = format!("The boundary is only {metres:.0} m away.");
+    let neighbour = icc["alternatives"][0]["name"]
+        .as_str()
+        .expect("a neighbour");
+    let page = look_up(&[("place", "CA2 5SS")]);
+    check_page(&page, 200, &[&near, "On the other side:", neighbour]);
+}
+
+#[test]
+fn date_has_three_fields() {
+    let fields = [
+        ("place", "LA18 4DB"),
+        ("day", "5"),
+        ("month", "4"),
+        ("year", "2023"),
+    ];
+    let page = look_up(&fields);
+    check_page(&page, 200, &["5 April 2023"]);
+    // The form keeps the date for the next look-up.
+    let year = tags(&page).find(|tag| attribute(tag, "name") == Some("year"));
+    assert_eq!(year.and_then(|tag| attribute(tag, "value")), Some("2023"));
+    let page = look_up(&[
+        ("place", "LA18 4DB"),
+        ("day", "31"),
+        ("month", "2"),
+        ("year", "2023"),
+    ]);
+    check_page(&page, 400, &["Enter a real date"]);
+    assert!(tags(&page).any(|tag| attribute(tag, "href") == Some("#as_of-day")));
+}
+
+#[test]
+fn result_names_its_date() {
+    let today = today_in_london().strftime("%-d %B %Y").to_string();
+    let page = look_up(&[("place", "LA18 4DB")]);
+    // The date may change between the two calls.
+    let tomorrow = today_in_london().strftime("%-d %B %Y").to_string();
+    let text = page_text(&page);
+    assert!(text.contains(&today) || text.contains(&tomorrow), "{text}");
+    check_page(
+        &look_up(&[("place", "LA18 4DB"), ("as_of", "2023-04-05")]),
+        200,
+        &["5 April 2023"],
+    );
+}
+
+#[test]
+fn privacy_page_says_what_is_stored() {
+    let page = SERVER.get("/privacy").expect(200);
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    let text = page_text(&page);
+    for sentence in [
+        "does not store what you look up",
+        "We do not write what you look up to a log, a file or a cache",
+        "Counts from 1 to 7 are hidden",
+        "We do not log who you are, where you are or what you looked up.",
+        "The service does not contact any other computer.",
+        "We do not use cookies",
+        "For records of processing",
+    ] {
+        assert!(text.contains(sentence), "no `{sentence}`: {page}");
+    }
+}
+
+#[test]
+fn batch_form_works_without_script() {
+    let page = SERVER.get("/batch");
+    let expected = [
+        "Your file goes only to this server, and we do not keep it.",
+        "icc_registration_id What it contains the ICC of the practice",
+        "Without JavaScript, your file can be up to 33 MB",
+    ];
+    check_page(&page, 200, &expected);
+    let form = tags(&page)
+        .find(|tag| tag.starts_with("form"))
+        .expect("a form");
+    for (name, value) in [
+        ("method", "post"),
+        ("action", "/batch"),
+        ("enctype", "multipart/form-data"),
+    ] {
+        assert_eq!(attribute(form, name), Some(value), "{form}");
+    }
+    let fields: Vec<&str> = tags(&page)
+        .filter(|tag| tag.starts_with("input") || tag.starts_with("select"))
+        .collect();
+    assert!(fields.len() > 10, "{fields:?}");
+    for field in fields {
+        let id = attribute(field, "id").expect("an id");
+        let labelled = tags(&page).any(|tag| attribute(tag, "for") == Some(id));
+        assert!(labelled, "{field} has no label");
+    }
+    // Sections that only JavaScript fills are hidden.
+    for id in ["detected", "progress", "summary"] {
+        let part = tags(&page).find(|tag| attribute(tag, "id") == Some(id));
+        assert!(part.expect(id).contains(" hidden"), "{part:?}");
+    }
+    let status = tags(&page).find(|tag| attribute(tag, "id") == Some("status"));
+    assert_eq!(
+        status.and_then(|tag| attribute(tag, "role")),
+        Some("status")
+    );
+    assert!(tags(&SERVER.get("/")).any(|tag| attribute(tag, "href") == Some("/batch")));
+}
