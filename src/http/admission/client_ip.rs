@@ -6,67 +6,40 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use axum::http::HeaderMap;
+use ipnet::IpNet;
 
 /// A range of IP addresses with a common prefix, such as `10.0.0.0/8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IpNetwork {
-    first: IpAddr,
-    prefix_bits: u8,
-}
+pub struct IpNetwork(IpNet);
 
 /// The error for text that is not an IP network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected an IP address, or a prefix such as 10.0.0.0/8 or 2001:db8::/32")]
 pub struct InvalidIpNetwork;
 
-impl IpNetwork {
-    fn contains(self, address: IpAddr) -> bool {
-        let has_same_prefix = |ours: u128, theirs: u128, bits: u32| {
-            let rest = bits - u32::from(self.prefix_bits);
-            ours.checked_shr(rest) == theirs.checked_shr(rest)
-        };
-        match (self.first, address) {
-            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
-                has_same_prefix(ours.to_bits().into(), theirs.to_bits().into(), 32)
-            }
-            (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
-                has_same_prefix(ours.to_bits(), theirs.to_bits(), 128)
-            }
-            _ => false,
-        }
-    }
-}
-
 impl FromStr for IpNetwork {
     type Err = InvalidIpNetwork;
 
     fn from_str(text: &str) -> Result<IpNetwork, InvalidIpNetwork> {
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits)),
-            None => (text, None),
+        // ipnet's own parser requires a prefix length, and accepts octets with leading zeros, which
+        // other programs read as octal numbers.
+        let parse = || match text.split_once('/') {
+            Some((address, bits)) => IpNet::new(address.parse().ok()?, bits.parse().ok()?).ok(),
+            None => text.parse().ok().map(|address: IpAddr| address.into()),
         };
-        let first: IpAddr = address.parse().map_err(|_| InvalidIpNetwork)?;
-        let address_bits = if first.is_ipv4() { 32 } else { 128 };
-        let prefix_bits = match bits {
-            Some(bits) => bits.parse().map_err(|_| InvalidIpNetwork)?,
-            None => address_bits,
-        };
-        if prefix_bits > address_bits {
-            return Err(InvalidIpNetwork);
-        }
-        Ok(IpNetwork { first, prefix_bits })
+        parse().map(IpNetwork).ok_or(InvalidIpNetwork)
     }
 }
 
 impl fmt::Display for IpNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.first, self.prefix_bits)
+        self.0.fmt(f)
     }
 }
 
 /// Returns whether `address` is a trusted proxy.
 pub(super) fn is_trusted_proxy(address: IpAddr, proxies: &[IpNetwork]) -> bool {
-    proxies.iter().any(|network| network.contains(address))
+    proxies.iter().any(|network| network.0.contains(&address))
 }
 
 /// The client address of a request, as far as it is known.
@@ -134,7 +107,7 @@ fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
 pub(super) fn client_prefix(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
+        IpAddr::V6(_) => IpNet::new_assert(address, 64).network(),
     }
 }
 
@@ -155,14 +128,12 @@ mod tests {
             ("2001:db8::/33", "2001:db8:7fff::1", "2001:db8:8000::1"),
         ] {
             let network: IpNetwork = network.parse().expect("a network");
-            assert!(
-                network.contains(inside.parse().expect("an address")),
-                "{network}"
-            );
-            assert!(
-                !network.contains(outside.parse().expect("an address")),
-                "{network}"
-            );
+            let contains = |address: &str| {
+                let address = address.parse().expect("an address");
+                is_trusted_proxy(address, &[network])
+            };
+            assert!(contains(inside), "{network}");
+            assert!(!contains(outside), "{network}");
         }
         for text in [
             "",
@@ -172,6 +143,7 @@ mod tests {
             "a/8",
             "10.0.0.0/",
             "10.0.0.0/-1",
+            "010.0.0.0/8",
         ] {
             assert_eq!(text.parse::<IpNetwork>(), Err(InvalidIpNetwork), "{text}");
         }
