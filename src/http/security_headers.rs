@@ -1,4 +1,4 @@
-//! The security headers of every response.
+//! The security headers of responses.
 
 use axum::http::{HeaderName, header};
 
@@ -7,7 +7,8 @@ use axum::http::{HeaderName, header};
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
      script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The headers of every response, including the responses that are made outside the router.
+/// The headers of every response, including the responses that are made outside the router, except
+/// the empty responses of hyper to malformed HTTP.
 pub(super) const SECURITY_HEADERS: [(HeaderName, &str); 6] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

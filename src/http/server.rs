@@ -7,6 +7,10 @@
 //! the connection limit, an idle connection is closed to admit the next connection. If no
 //! connection is idle, a connection whose client reads slowly is closed. Clients therefore cannot
 //! keep others out by holding connections open.
+//!
+//! hyper's `header_read_timeout` cannot replace the header and idle timeouts: it is one limit for
+//! idling and sending headers together, so a client could take as long over its headers as it may
+//! be idle. It also allocates a timer for each request.
 
 mod connection;
 mod host;
@@ -229,8 +233,13 @@ impl ServerState {
             loop {
                 tokio::select! {
                     biased;
-                    // A client that disconnects is not an error.
-                    _ = &mut http_connection => break,
+                    ended = &mut http_connection => {
+                        // A client that disconnects is not an error.
+                        if let Err(error) = ended {
+                            protocol_errors::record_parse_error(&error);
+                        }
+                        break;
+                    }
                     signal = connection.next_signal() => match signal {
                         ConnectionSignal::Abort => return,
                         ConnectionSignal::CloseWhenIdle => is_closing = true,
@@ -356,5 +365,43 @@ impl Future for ResponseFuture {
             response.headers_mut().insert(header::CONNECTION, close);
         }
         Poll::Ready(Ok(response.map(|body| TrackedBody::new(body, in_flight))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn malformed_requests_get_an_empty_response_and_are_counted() {
+        let server = ServerState {
+            registry: Arc::new(ConnectionRegistry::new()),
+            router: Router::new(),
+            limits: ServerLimits::default(),
+        };
+        let count = || unrouted_counts()[0].1;
+        let before = count();
+        let long = format!("GET / HTTP/1.1\r\nhost: a\r\nx-long: {:020000}\r\n\r\n", 0);
+        let http_2 = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        for (request, expected) in [
+            ("LA18 4DB\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n"),
+            (&long, "HTTP/1.1 431 Request Header Fields Too Large\r\n"),
+            (http_2, ""),
+        ] {
+            let (mut client, stream) = tokio::io::duplex(64 << 10);
+            server.serve_connection(stream, None);
+            let sent = client.write_all(request.as_bytes()).await;
+            sent.expect("the request is sent");
+            let mut response = String::new();
+            let read = client.read_to_string(&mut response).await;
+            read.expect("the server closes the connection");
+            assert!(response.starts_with(expected), "{response}");
+            assert!(
+                response.is_empty() || response.ends_with("\r\n\r\n"),
+                "{response}"
+            );
+            assert_eq!(response.is_empty(), expected.is_empty(), "{response}");
+        }
+        assert_eq!(count() - before, 3);
     }
 }

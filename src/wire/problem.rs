@@ -296,19 +296,6 @@ impl Problem {
         problem
     }
 
-    /// Reports that hyper cannot parse the request.
-    pub(crate) fn invalid_http(status: StatusCode, uri_bytes_max: usize) -> Problem {
-        let (code, detail) = match status {
-            StatusCode::URI_TOO_LONG => return Problem::uri_too_long(uri_bytes_max),
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => (
-                "headers_too_large",
-                "there must be at most 100 headers, and at most 16 KiB of request line and headers",
-            ),
-            _ => ("malformed", "the request is not valid HTTP/1.1"),
-        };
-        Problem::new(status, code, detail)
-    }
-
     /// Returns the header that states how the client can proceed.
     pub(crate) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         self.header.map(ProblemHeader::name_and_value)

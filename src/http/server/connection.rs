@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use std::{io, io::IoSlice};
 
 use axum::body::{Body, HttpBody};
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -18,7 +18,6 @@ use tokio::sync::Notify;
 
 use super::super::admission::CpuPermit;
 use super::IDLE_GRACE;
-use super::protocol_errors;
 
 /// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -318,55 +317,16 @@ impl HttpBody for TrackedBody {
 pub(super) struct TrackedStream<S> {
     stream: S,
     connection: Connection,
-    /// The part of the replacement for hyper's error response that has not been sent yet.
-    replacement: Option<Bytes>,
 }
 
-impl<S: AsyncWrite + Unpin> TrackedStream<S> {
+impl<S> TrackedStream<S> {
     pub(super) fn new(stream: S, connection: Connection) -> TrackedStream<S> {
-        TrackedStream {
-            stream,
-            connection,
-            replacement: None,
-        }
+        TrackedStream { stream, connection }
     }
 
     /// Returns the stream, after hyper has finished with it.
     pub(super) fn into_stream(self) -> S {
         self.stream
-    }
-
-    /// Returns whether `bytes` are an error response that hyper made. If they are, the replacement
-    /// is stored.
-    fn is_hyper_error(&mut self, bytes: &[u8]) -> bool {
-        // hyper itself responds if it cannot parse the request line and headers of a request.
-        if self.replacement.is_none() && self.connection.phase().0 != ConnectionPhase::Request {
-            self.replacement = protocol_errors::replace_hyper_error(bytes);
-        }
-        self.replacement.is_some()
-    }
-
-    /// Sends the replacement. When all of it has been sent, reports to hyper that all of `original`
-    /// is written.
-    fn poll_replacement(
-        &mut self,
-        context: &mut Context<'_>,
-        original: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        while let Some(remaining) = self
-            .replacement
-            .as_mut()
-            .filter(|remaining| !remaining.is_empty())
-        {
-            let sent = Pin::new(&mut self.stream).poll_write(context, remaining);
-            self.connection.record_write(&sent);
-            match ready!(sent)? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                length => remaining.advance(length),
-            }
-        }
-        self.replacement = None;
-        Poll::Ready(Ok(original.len()))
     }
 }
 
@@ -398,9 +358,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TrackedStream<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.is_hyper_error(bytes) {
-            return this.poll_replacement(context, bytes);
-        }
         let result = Pin::new(&mut this.stream).poll_write(context, bytes);
         this.connection.record_write(&result);
         result
@@ -412,11 +369,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TrackedStream<S> {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if let [bytes] = pieces
-            && this.is_hyper_error(bytes)
-        {
-            return this.poll_replacement(context, bytes);
-        }
         let result = Pin::new(&mut this.stream).poll_write_vectored(context, pieces);
         this.connection.record_write(&result);
         result
@@ -430,7 +382,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TrackedStream<S> {
         Pin::new(&mut self.get_mut().stream).poll_flush(context)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    /// Does nothing: the server itself shuts the stream down after hyper has finished with it, once
+    /// it has counted a request that is not valid HTTP.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }

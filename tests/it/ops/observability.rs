@@ -109,44 +109,29 @@ fn log_lines_have_the_request_id_of_the_response() {
 // ---- responses without a route ------------------------------------------------------------------
 
 #[test]
-fn http_parse_errors_are_problems_with_security_headers() {
+fn malformed_http_gets_an_empty_error_response() {
     let many_headers = format!(
         "GET / HTTP/1.1\r\nhost: a\r\n{}\r\n",
         "a: b\r\n".repeat(200)
     );
     let long = format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "a".repeat(20_000));
-    for (request, statuses, code) in [
-        ("LA18 4DB\r\n\r\n", &["400"][..], "malformed"),
-        ("GET /LA18 4DB HTTP/1.1\r\n\r\n", &["400"], "malformed"),
-        ("GET / HTTP/1.1\r\nLA18 4DB\r\n\r\n", &["400"], "malformed"),
+    for (request, statuses) in [
+        ("LA18 4DB\r\n\r\n", &["400"][..]),
+        ("GET /LA18 4DB HTTP/1.1\r\n\r\n", &["400"]),
+        ("GET / HTTP/1.1\r\nLA18 4DB\r\n\r\n", &["400"]),
         (
             "GET / HTTP/1.1\r\nhost: a\r\ncontent-length: LA18\r\n\r\n",
             &["400"],
-            "malformed",
         ),
-        (&many_headers, &["431"], "headers_too_large"),
-        (&long, &["431", "414"], ""),
+        (&many_headers, &["431"]),
+        (&long, &["431", "414"]),
     ] {
         let answer = send_raw(SERVER.connect(), request.as_bytes());
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        assert!(head.starts_with("HTTP/1.1 "), "{answer}");
         assert!(statuses.contains(&&head[9..12]), "{answer}");
-        for line in [
-            "content-type: application/problem+json",
-            "cache-control: no-store",
-            "content-security-policy: default-src 'none'",
-            "x-content-type-options: nosniff",
-            "referrer-policy: no-referrer",
-            "permissions-policy: camera=()",
-            "cross-origin-opener-policy: same-origin",
-            "connection: close",
-            "x-request-id: ",
-            "date: ",
-        ] {
-            assert!(head.contains(line), "no `{line}`: {answer}");
-        }
-        let problem: Value = serde_json::from_str(body).expect("JSON");
-        assert_eq!(problem["status"].to_string(), head[9..12], "{answer}");
-        assert!(code.is_empty() || problem["code"] == code, "{answer}");
+        assert!(head.contains("connection: close"), "{answer}");
+        assert_eq!(body, "", "{answer}");
         assert!(!answer.contains("4DB"), "{answer}");
     }
 }
@@ -157,7 +142,7 @@ fn responses_before_a_parse_error_are_unchanged() {
     let answer = send_raw(SERVER.connect(), request.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.contains("{\"status\":\"live\"}HTTP/1.1 400 Bad Request\r\n"));
-    assert!(answer.ends_with("\"code\":\"malformed\"}"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n"), "{answer}");
 }
 
 #[test]
