@@ -1,215 +1,208 @@
 //! Metrics in the Prometheus text format. There are few time series, and none identifies a person.
 //! docs/operators/capacity.md describes what to alert on.
+//!
+//! The metrics are registered when they are requested, because most values are read from modules that
+//! count for their own purposes. prometheus-client adds `_total` to the names of counters, and a full
+//! stop to help texts.
 
-use std::fmt::{Display, Write};
+use std::fmt;
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, prometheus_text};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::{MetricType, TypedMetric};
+use prometheus_client::registry::Registry;
 
 use super::App;
 use super::server::unrouted_counts;
 use super::status::age_days;
 use crate::dataset_store::DatasetStore;
+use crate::index::Index;
 use crate::{log, panics};
 
 /// Returns all metrics, in Prometheus text format 0.0.4.
 pub(super) fn metrics_response(dataset_store: &DatasetStore, app: &App) -> Response {
-    let mut text = PrometheusText::default();
-    write_request_metrics(&mut text, app);
-    write_dataset_metrics(&mut text, dataset_store);
-    write_process_metrics(&mut text);
-    let content_type = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], text.0).into_response()
+    let mut registry = Registry::default();
+    register_request_metrics(&mut registry, app);
+    register_dataset_metrics(&mut registry, dataset_store);
+    register_process_metrics(&mut registry);
+    let mut text = String::new();
+    prometheus_text::encode(&mut text, &registry).expect("writing to a String");
+    let content_type = [(header::CONTENT_TYPE, prometheus_text::CONTENT_TYPE)];
+    (content_type, text).into_response()
 }
 
-fn write_request_metrics(text: &mut PrometheusText, app: &App) {
+fn register_request_metrics(registry: &mut Registry, app: &App) {
     let admission_control = &app.admission_control;
-    text.begin_family(
-        "catchment_requests_total",
-        "counter",
-        "Number of requests, by scope of the API keys (or other) and class of status code.",
+    let by_route_class = || admission_control.metrics.by_route_class();
+    let by_status = by_route_class().flat_map(|(route_class, route_metrics)| {
+        let by_status = route_metrics.by_status();
+        by_status.map(move |(status, count)| {
+            let labels = [("scope", route_class), ("status", status)];
+            (labels, ConstCounter::new(count))
+        })
+    });
+    registry.register(
+        "catchment_requests",
+        "Number of requests, by scope of the API keys (or other) and class of status code",
+        labelled(by_status),
     );
-    for (route_class, route_metrics) in admission_control.metrics.by_route_class() {
-        for (status, count) in route_metrics.by_status() {
-            text.sample("", &[("scope", route_class), ("status", status)], count);
-        }
-    }
-    text.begin_family(
+    let durations = by_route_class().map(|(route_class, route_metrics)| {
+        ([("scope", route_class)], route_metrics.durations().clone())
+    });
+    registry.register(
         "catchment_request_duration_seconds",
-        "histogram",
-        "Time from the arrival of the request headers to the response headers, by scope.",
+        "Time from the arrival of the request headers to the response headers, by scope",
+        labelled(durations),
     );
-    for (route_class, route_metrics) in admission_control.metrics.by_route_class() {
-        let buckets = route_metrics.cumulative_buckets();
-        for (end, count) in &buckets {
-            text.sample("_bucket", &[("scope", route_class), ("le", end)], count);
-        }
-        text.sample(
-            "_sum",
-            &[("scope", route_class)],
-            route_metrics.total_duration_s(),
-        );
-        let total = buckets.last().map_or(0, |(_, count)| *count);
-        text.sample("_count", &[("scope", route_class)], total);
-    }
-    text.begin_family("catchment_requests_in_flight", "gauge", "Number of requests in progress, including queued requests, by class: look_up; body (with a request body); search; rendered (areas, tiles, maps, pages); ticket_download (waiting for a batch).");
-    for (request_class, count) in admission_control.in_flight() {
-        text.sample("", &[("class", request_class)], count);
-    }
-    text.begin_family(
+    let in_flight = admission_control.in_flight().into_iter();
+    registry.register(
+        "catchment_requests_in_flight",
+        "Number of requests in progress, including queued requests, by class: look_up; body (with a request body); search; rendered (areas, tiles, maps, pages); ticket_download (waiting for a batch)",
+        labelled(in_flight.map(|(class, count)| ([("class", class)], ConstGauge::new(count)))),
+    );
+    registry.register(
         "catchment_batches_in_flight",
-        "gauge",
-        "Number of batches in progress.",
+        "Number of batches in progress",
+        ConstGauge::new(app.batch_jobs.active_count()),
     );
-    text.sample("", &[], app.batch_jobs.active_count());
-    text.begin_family(
+    registry.register(
         "catchment_batches_queued",
-        "gauge",
-        "Number of batches in the queue.",
+        "Number of batches in the queue",
+        ConstGauge::new(app.batch_jobs.queued_count()),
     );
-    text.sample("", &[], app.batch_jobs.queued_count());
-    text.begin_family(
+    registry.register(
         "catchment_overloaded",
-        "gauge",
-        "1 if a look-up was rejected for lack of capacity in the last 10 s, so that the service is not ready; otherwise 0.",
+        "1 if a look-up was rejected for lack of capacity in the last 10 s, so that the service is not ready; otherwise 0",
+        ConstGauge::new(u32::from(admission_control.is_rejecting_look_ups())),
     );
-    text.sample("", &[], u8::from(admission_control.is_rejecting_look_ups()));
-    text.begin_family("catchment_requests_rejected_total", "counter", "Number of rejected requests, by reason; invalid_http and connection_limit are counted for all listeners of the process together.");
-    for (reason, count) in admission_control
-        .rejections
-        .counts()
-        .into_iter()
-        .chain(unrouted_counts())
-    {
-        text.sample("", &[("reason", reason)], count);
-    }
-    text.begin_family(
-        "catchment_panics_total",
-        "counter",
-        "Number of panics; the log contains the location of each panic.",
+    let rejections = admission_control.rejections.counts().into_iter();
+    let rejections = rejections.chain(unrouted_counts());
+    registry.register(
+        "catchment_requests_rejected",
+        "Number of rejected requests, by reason; invalid_http and connection_limit are counted for all listeners of the process together",
+        labelled(rejections.map(|(reason, count)| ([("reason", reason)], ConstCounter::new(count)))),
     );
-    text.sample("", &[], panics::count());
-    text.begin_family(
-        "catchment_log_lines_dropped_total",
-        "counter",
-        "Number of log lines that were dropped because writing them was too slow or failed.",
+    registry.register(
+        "catchment_panics",
+        "Number of panics; the log contains the location of each panic",
+        ConstCounter::new(panics::count()),
     );
-    text.sample("", &[], log::dropped());
+    registry.register(
+        "catchment_log_lines_dropped",
+        "Number of log lines that were dropped because writing them was too slow or failed",
+        ConstCounter::new(log::dropped()),
+    );
 }
 
-fn write_dataset_metrics(text: &mut PrometheusText, dataset_store: &DatasetStore) {
+fn register_dataset_metrics(registry: &mut Registry, dataset_store: &DatasetStore) {
     let (reloads, failed) = dataset_store.reload_counts();
     let releases = dataset_store.datasets();
-    text.begin_family(
-        "catchment_reloads_total",
-        "counter",
-        "Number of reloads of the datasets, by outcome.",
+    let labels = |index: &Index| {
+        let manifest = index.manifest();
+        [
+            ("name", manifest.name.clone()),
+            ("version", manifest.version.clone()),
+        ]
+    };
+    let reloads = [("success", reloads), ("failure", failed)].into_iter();
+    registry.register(
+        "catchment_reloads",
+        "Number of reloads of the datasets, by outcome",
+        labelled(
+            reloads.map(|(outcome, count)| ([("outcome", outcome)], ConstCounter::new(count))),
+        ),
     );
-    text.sample("", &[("outcome", "success")], reloads);
-    text.sample("", &[("outcome", "failure")], failed);
-    text.begin_family(
+    registry.register(
         "catchment_degraded",
-        "gauge",
-        "1 if the last reload failed; otherwise 0.",
+        "1 if the last reload failed; otherwise 0",
+        ConstGauge::new(u32::from(dataset_store.last_error().is_some())),
     );
-    text.sample("", &[], u8::from(dataset_store.last_error().is_some()));
-    text.begin_family(
+    registry.register(
         "catchment_dataset_loaded_timestamp_seconds",
-        "gauge",
-        "Time at which the datasets were last loaded.",
+        "Time at which the datasets were last loaded",
+        ConstGauge::new(releases.loaded_at().as_second()),
     );
-    text.sample("", &[], releases.loaded_at().as_second());
-    text.begin_family(
+    let postcodes = releases
+        .all()
+        .iter()
+        .map(|index| (labels(index), ConstGauge::new(index.postcodes().len())));
+    registry.register(
         "catchment_dataset_postcodes",
-        "gauge",
-        "Number of postcodes in each loaded dataset.",
+        "Number of postcodes in each loaded dataset",
+        labelled(postcodes),
     );
-    for index in releases.all() {
-        let manifest = index.manifest();
-        let labels = [("name", &*manifest.name), ("version", &*manifest.version)];
-        text.sample("", &labels, index.postcodes().len());
-    }
-    text.begin_family(
+    let ages = releases.all().iter().filter_map(|index| {
+        let days = age_days(index.manifest())?;
+        Some((labels(index), ConstGauge::new(days)))
+    });
+    registry.register(
         "catchment_dataset_age_days",
-        "gauge",
-        "Days since the as-of date of each loaded dataset.",
+        "Days since the as-of date of each loaded dataset",
+        labelled(ages),
     );
-    for index in releases.all() {
-        let manifest = index.manifest();
-        let labels = [("name", &*manifest.name), ("version", &*manifest.version)];
-        if let Some(days) = age_days(manifest) {
-            text.sample("", &labels, days);
-        }
-    }
 }
 
-/// Writes the process metrics, with the names that the Prometheus client libraries use.
-fn write_process_metrics(text: &mut PrometheusText) {
-    text.begin_family("catchment_build_info", "gauge", "Version of the program.");
-    text.sample("", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+/// Registers the process metrics, with the names that the Prometheus client libraries use.
+fn register_process_metrics(registry: &mut Registry) {
+    let version = [("version", env!("CARGO_PKG_VERSION"))];
+    registry.register(
+        "catchment_build_info",
+        "Version of the program",
+        labelled([(version, ConstGauge::new(1_u32))]),
+    );
     #[cfg(target_os = "linux")]
-    for (name, metric_type, help, value) in [
-        (
-            "process_resident_memory_bytes",
-            "gauge",
-            "Resident memory.",
-            linux::resident_bytes(),
-        ),
-        (
-            "process_open_fds",
-            "gauge",
-            "Number of open file descriptors, most of which are connections.",
-            linux::open_fds(),
-        ),
-        (
-            "process_max_fds",
-            "gauge",
-            "Maximum number of open file descriptors.",
-            linux::max_fds(),
-        ),
-        (
-            "process_cpu_seconds_total",
-            "counter",
-            "User and system CPU time.",
-            linux::cpu_seconds(),
-        ),
-    ] {
-        if let Some(value) = value {
-            text.begin_family(name, metric_type, help);
-            text.sample("", &[], value);
+    {
+        let gauges = [
+            (
+                "process_resident_memory_bytes",
+                "Resident memory",
+                linux::resident_bytes(),
+            ),
+            (
+                "process_open_fds",
+                "Number of open file descriptors, most of which are connections",
+                linux::open_fds(),
+            ),
+            (
+                "process_max_fds",
+                "Maximum number of open file descriptors",
+                linux::max_fds(),
+            ),
+        ];
+        for (name, help, value) in gauges {
+            if let Some(value) = value {
+                registry.register(name, help, ConstGauge::new(value));
+            }
+        }
+        if let Some(seconds) = linux::cpu_seconds() {
+            let help = "User and system CPU time";
+            registry.register("process_cpu_seconds", help, ConstCounter::new(seconds));
         }
     }
 }
 
-/// Metrics in text format, and the name of the current metric.
-#[derive(Default)]
-struct PrometheusText(String, &'static str);
+/// Metrics that have the same name and different labels.
+#[derive(Debug)]
+struct LabelledMetrics<L, M>(Vec<(L, M)>);
 
-impl PrometheusText {
-    fn begin_family(&mut self, name: &'static str, metric_type: &str, help: &str) {
-        self.1 = name;
-        writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {metric_type}")
-            .expect("writing to a String");
-    }
-
-    fn sample(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
-        write!(self.0, "{}{suffix}", self.1).expect("writing to a String");
-        for (index, (name, label)) in labels.iter().enumerate() {
-            let before = if index == 0 { '{' } else { ',' };
-            write!(self.0, "{before}{name}=\"{}\"", escape_label(label))
-                .expect("writing to a String");
-        }
-        let after = if labels.is_empty() { "" } else { "}" };
-        writeln!(self.0, "{after} {value}").expect("writing to a String");
-    }
+fn labelled<L, M>(metrics: impl IntoIterator<Item = (L, M)>) -> LabelledMetrics<L, M> {
+    LabelledMetrics(metrics.into_iter().collect())
 }
 
-/// Escapes a label value. In the text format of Prometheus, three characters need to be escaped.
-fn escape_label(label: &str) -> String {
-    label
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
+impl<L: EncodeLabelSet, M: EncodeMetric + TypedMetric> EncodeMetric for LabelledMetrics<L, M> {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        for (labels, metric) in &self.0 {
+            metric.encode(encoder.encode_family(labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn metric_type(&self) -> MetricType {
+        M::TYPE
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -221,22 +214,22 @@ mod linux {
     /// The value of `USER_HZ`, which does not depend on the frequency of the kernel's own clock.
     const TICKS_PER_SECOND: f64 = 100.0;
 
-    pub(super) fn resident_bytes() -> Option<f64> {
+    pub(super) fn resident_bytes() -> Option<u64> {
         let status = fs::read_to_string("/proc/self/status").ok()?;
         let line = status
             .lines()
             .find_map(|line| line.strip_prefix("VmRSS:"))?;
-        let kibibytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-        Some(kibibytes * 1024.0)
+        let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kibibytes * 1024)
     }
 
-    pub(super) fn open_fds() -> Option<f64> {
+    pub(super) fn open_fds() -> Option<u64> {
         let count = fs::read_dir("/proc/self/fd").ok()?.count();
         // The descriptor that reads this folder is not counted.
-        u32::try_from(count).ok()?.checked_sub(1).map(f64::from)
+        u64::try_from(count).ok()?.checked_sub(1)
     }
 
-    pub(super) fn max_fds() -> Option<f64> {
+    pub(super) fn max_fds() -> Option<u64> {
         let limits = fs::read_to_string("/proc/self/limits").ok()?;
         let line = limits
             .lines()
@@ -258,8 +251,8 @@ mod linux {
 
         #[test]
         fn proc_files_are_readable() {
-            assert!(resident_bytes().is_some_and(|bytes| bytes > 1e5));
-            assert!(open_fds().is_some_and(|count| count >= 3.0));
+            assert!(resident_bytes().is_some_and(|bytes| bytes > 100_000));
+            assert!(open_fds().is_some_and(|count| count >= 3));
             assert!(max_fds() > open_fds());
             assert!(cpu_seconds().is_some_and(|seconds| seconds >= 0.0));
         }

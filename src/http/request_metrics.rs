@@ -1,28 +1,20 @@
 //! Counts and durations of requests, by class of route, so that there are few time series and none
 //! identifies a person.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::histogram::Histogram;
 
 use crate::keys::Scope;
 
 /// Upper bounds of the duration buckets, in seconds. A look-up takes about 0.0001 s, an area 0.01
 /// s, and a static map 0.1 s. Requests time out after 30 s.
-pub(super) const DURATION_BUCKETS: [(&str, Duration); 8] = [
-    ("0.0005", Duration::from_micros(500)),
-    ("0.001", Duration::from_millis(1)),
-    ("0.005", Duration::from_millis(5)),
-    ("0.025", Duration::from_millis(25)),
-    ("0.1", Duration::from_millis(100)),
-    ("0.5", Duration::from_millis(500)),
-    ("2.5", Duration::from_millis(2_500)),
-    ("30", Duration::from_secs(30)),
-];
+const DURATION_BUCKETS_S: [f64; 8] = [0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 30.0];
 
 /// Classes of status codes. No response has a status outside 200 to 599.
-pub(super) const STATUS_CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+const STATUS_CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
 /// The number of classes of routes: one for each scope, and one for routes that never require a
 /// key.
@@ -35,13 +27,18 @@ pub(super) struct RequestMetrics {
 }
 
 /// Metrics of one class of routes.
-#[derive(Default)]
 pub(super) struct RouteMetrics {
-    by_status: [AtomicU64; STATUS_CLASSES.len()],
-    /// Each request is counted once, in the first bucket that it fits. The last bucket is for
-    /// requests that fit no other bucket.
-    by_duration: [AtomicU64; DURATION_BUCKETS.len() + 1],
-    total_duration_us: AtomicU64,
+    by_status: [Counter; STATUS_CLASSES.len()],
+    durations: Histogram,
+}
+
+impl Default for RouteMetrics {
+    fn default() -> RouteMetrics {
+        RouteMetrics {
+            by_status: Default::default(),
+            durations: Histogram::new(DURATION_BUCKETS_S),
+        }
+    }
 }
 
 impl RequestMetrics {
@@ -50,16 +47,8 @@ impl RequestMetrics {
     pub(super) fn record(&self, route: Option<&str>, status: StatusCode, duration: Duration) {
         let route_metrics = &self.by_route_class[route_class(route)];
         let status_class = usize::from(status.as_u16() / 100).clamp(2, 5) - 2;
-        route_metrics.by_status[status_class].fetch_add(1, Ordering::Relaxed);
-        let bucket = DURATION_BUCKETS
-            .iter()
-            .position(|(_, end)| duration <= *end);
-        route_metrics.by_duration[bucket.unwrap_or(DURATION_BUCKETS.len())]
-            .fetch_add(1, Ordering::Relaxed);
-        let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        route_metrics
-            .total_duration_us
-            .fetch_add(duration_us, Ordering::Relaxed);
+        route_metrics.by_status[status_class].inc();
+        route_metrics.durations.observe(duration.as_secs_f64());
     }
 
     /// Returns the name of each class of routes, with its metrics.
@@ -78,33 +67,21 @@ fn route_class(route: Option<&str>) -> usize {
 impl RouteMetrics {
     /// Returns the number of responses by class of status code.
     pub(super) fn by_status(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counts = self
-            .by_status
-            .iter()
-            .map(|counter| counter.load(Ordering::Relaxed));
+        let counts = self.by_status.iter().map(Counter::get);
         STATUS_CLASSES.into_iter().zip(counts)
     }
 
-    /// Returns cumulative counts by the upper bounds of the buckets. The last count is the total.
-    pub(super) fn cumulative_buckets(&self) -> Vec<(&'static str, u64)> {
-        let ends = DURATION_BUCKETS.iter().map(|(end, _)| *end).chain(["+Inf"]);
-        let mut sum = 0;
-        ends.zip(&self.by_duration)
-            .map(|(end, count)| {
-                sum += count.load(Ordering::Relaxed);
-                (end, sum)
-            })
-            .collect()
-    }
-
-    /// Returns the sum of all durations, in seconds.
-    pub(super) fn total_duration_s(&self) -> f64 {
-        Duration::from_micros(self.total_duration_us.load(Ordering::Relaxed)).as_secs_f64()
+    /// Returns the histogram of the durations.
+    pub(super) fn durations(&self) -> &Histogram {
+        &self.durations
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::encoding::prometheus_text;
+    use prometheus_client::registry::Registry;
+
     use super::*;
 
     #[test]
@@ -139,9 +116,24 @@ mod tests {
             .expect("the locate class");
         let by_status: Vec<_> = locate.by_status().collect();
         assert_eq!(by_status, [("2xx", 1), ("3xx", 0), ("4xx", 1), ("5xx", 1)]);
-        let buckets = locate.cumulative_buckets();
-        assert_eq!(buckets[..2], [("0.0005", 1), ("0.001", 2)]);
-        assert_eq!(buckets[7..], [("30", 2), ("+Inf", 3)]);
-        assert!((locate.total_duration_s() - 40.001).abs() < 1e-9);
+        let mut registry = Registry::default();
+        registry.register("duration_seconds", "Help", locate.durations().clone());
+        let mut text = String::new();
+        prometheus_text::encode(&mut text, &registry).expect("writing to a String");
+        let expected = "\
+            # HELP duration_seconds Help.\n\
+            # TYPE duration_seconds histogram\n\
+            duration_seconds_bucket{le=\"0.0005\"} 1\n\
+            duration_seconds_bucket{le=\"0.001\"} 2\n\
+            duration_seconds_bucket{le=\"0.005\"} 2\n\
+            duration_seconds_bucket{le=\"0.025\"} 2\n\
+            duration_seconds_bucket{le=\"0.1\"} 2\n\
+            duration_seconds_bucket{le=\"0.5\"} 2\n\
+            duration_seconds_bucket{le=\"2.5\"} 2\n\
+            duration_seconds_bucket{le=\"30\"} 2\n\
+            duration_seconds_bucket{le=\"+Inf\"} 3\n\
+            duration_seconds_sum 40.001\n\
+            duration_seconds_count 3\n";
+        assert_eq!(text, expected);
     }
 }
