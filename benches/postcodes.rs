@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use std::path::Path;
 
-use catchment::build::build;
+use catchment::builder::build;
 use catchment::dataset::{self, Dataset, DatasetSource, read};
 use catchment::domain::{BritishGrid, PositionalQuality, Postcode, PostcodeEntry, PostcodePrefix};
 use catchment::index::{Index, PostcodeLookup};

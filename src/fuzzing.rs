@@ -24,7 +24,7 @@ use tower::Service;
 use crate::batch::{
     self, BatchInput, BatchProgress, ColumnOverrides, Compression, DecodeLimits, OutputColumn,
 };
-use crate::build;
+use crate::builder;
 use crate::cli;
 use crate::dataset::polygons::{PolygonFile, ShapefileParts};
 use crate::dataset::{
@@ -296,7 +296,7 @@ pub fn configuration(bytes: &[u8]) -> bool {
     write(&path, bytes);
     let is_keys = KeyRing::read(&path).is_ok_and(|ring| !ring.is_empty());
     let is_settings = cli::check_settings(&path);
-    build::is_valid_config(&String::from_utf8_lossy(bytes)) || is_settings || is_keys
+    builder::is_valid_config(&String::from_utf8_lossy(bytes)) || is_settings || is_keys
 }
 
 /// Reads polygons as GeoJSON.

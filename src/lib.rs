@@ -2,8 +2,8 @@
 //! postcode or a location.
 //!
 //! ```text
-//!  published files ──import──► build ──► dataset folder ──load──► Index (immutable) ──► http · batch · cli
-//!  (ONS, OS, NHS ODS…)                   (open formats)           Arc
+//!  published files ──import──► builder ──► dataset folder ──load──► Index (immutable) ──► http · batch · cli
+//!  (ONS, OS, NHS ODS…)                     (open formats)           Arc
 //! ```
 //!
 //! In reading order:
@@ -13,7 +13,7 @@
 //! - [`dataset`]: the dataset folder, with its manifest, verification, reading and atomic writing.
 //! - `import`: readers of published files, one module for each format. No other module refers to
 //!   their columns.
-//! - [`build`]: builds a dataset from published files.
+//! - [`builder`]: builds a dataset from published files.
 //! - [`index`]: the in-memory index of a dataset. Every interface calls `Index::locate`.
 //! - [`request`]: the parameters of a look-up and their validation, for all interfaces.
 //! - [`batch`]: look-ups of every row of a file, streamed from any reader to any writer.
@@ -47,7 +47,7 @@
 //! - The program makes no outbound connections: it has no HTTP client.
 
 pub mod batch;
-pub mod build;
+pub mod builder;
 pub mod check;
 pub mod cli;
 pub mod dataset;

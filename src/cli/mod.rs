@@ -22,7 +22,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use indicatif::{HumanBytes, ProgressBar, ProgressState, ProgressStyle};
 
-use crate::build::{self, BuildProgress};
+use crate::builder::{self, BuildProgress};
 use crate::dataset::{self, DatasetSource};
 use crate::index::Index;
 use crate::{log, panics};
@@ -167,11 +167,11 @@ fn build(arguments: &BuildArguments) -> Result<ExitCode> {
         on_stage: Box::new(|stage| bar.set_message(stage.to_string())),
         bytes_read,
     };
-    let options = build::BuildOptions {
+    let options = builder::BuildOptions {
         output: arguments.output.as_deref(),
         force: arguments.force,
     };
-    let report = build::build_with_progress(&arguments.config, options, &mut progress);
+    let report = builder::build_with_progress(&arguments.config, options, &mut progress);
     drop(progress);
     bar.finish_and_clear();
     let report = report?;

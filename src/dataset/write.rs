@@ -50,7 +50,7 @@ const STALE_AFTER: Duration = Duration::from_secs(60);
 /// their checksums.
 ///
 /// Writes to a temporary folder next to `folder`, syncs the temporary folder to disk and renames it
-/// atomically. An existing folder or file is replaced, whatever it contains; [`crate::build`]
+/// atomically. An existing folder or file is replaced, whatever it contains; [`crate::builder`]
 /// checks beforehand that `folder` may be replaced. If `folder` is a symbolic link, its target is
 /// replaced.
 ///

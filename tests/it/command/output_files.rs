@@ -230,7 +230,7 @@ fn pipes_as_sources_are_rejected_without_blocking() {
         fs::remove_file(&path).expect("a source");
         let created = Command::new("mkfifo").arg(&path).status();
         assert!(created.expect("mkfifo runs").success());
-        let refused = catchment::build::build(&source_copy.config(), None).expect_err("a pipe");
+        let refused = catchment::builder::build(&source_copy.config(), None).expect_err("a pipe");
         let refused = format!("{refused:#}");
         assert!(
             refused.contains(name) && refused.contains("it is a pipe"),
@@ -271,7 +271,7 @@ fn invalid_distances_and_licence_urls_are_rejected_by_name() {
         ),
     ] {
         let source_copy = SourceCopy::without_golden_queries().replace("build.toml", from, to);
-        let refused = catchment::build::build(&source_copy.config(), None).expect_err(to);
+        let refused = catchment::builder::build(&source_copy.config(), None).expect_err(to);
         let refused = format!("{refused:#}");
         assert!(refused.contains(words), "{refused}");
         assert!(refused.contains("build.toml"), "{refused}");

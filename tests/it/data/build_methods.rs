@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use catchment::build::build;
+use catchment::builder::build;
 use catchment::dataset::{DatasetSource, read};
 use catchment::domain::Layer;
 use catchment::index::{Index, LocateQuery, Locator, PostcodeLookup, areas_of_layer};

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use catchment::build::build;
+use catchment::builder::build;
 use catchment::dataset::{self, DatasetSource};
 use catchment::domain::{Basis, BritishGrid, Certainty, Layer, LonLat};
 use catchment::geodesy;

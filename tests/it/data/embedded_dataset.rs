@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use catchment::build::build;
+use catchment::builder::build;
 use catchment::dataset::{self, Dataset, DatasetSource};
 use catchment::domain::{
     Basis, BritishGrid, GroupMember, Layer, LookupStatus, OdsCode, Postcode, PremisesKind,

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use catchment::build::build;
+use catchment::builder::build;
 use catchment::dataset::{self, DatasetSource};
 use catchment::http::ServerLimits;
 use serde_json::{Value, json};

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use catchment::build::build;
+use catchment::builder::build;
 use catchment::dataset::{DatasetSource, read};
 use catchment::domain::Layer;
 
