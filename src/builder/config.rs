@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use crate::dataset::LayerKind;
 use crate::dataset::manifest::{SourceTable, deserialize_keyword};
@@ -46,6 +48,21 @@ pub(super) struct BuildConfig {
 }
 
 impl BuildConfig {
+    /// Parses a configuration.
+    ///
+    /// # Errors
+    /// If the text is not TOML, a key is unknown or missing, or a value has the wrong type. The
+    /// error names the line, the allowed keys and, in a `[[layers]]` table, the layer.
+    pub(super) fn parse(text: &str) -> Result<BuildConfig> {
+        toml::from_str(text).map_err(|error: toml::de::Error| {
+            let layer = error.span().and_then(|span| layer_at(text, span.start));
+            match layer {
+                Some(layer) => anyhow!(error).context(format!("layer `{layer}`")),
+                None => anyhow!(error),
+            }
+        })
+    }
+
     /// Checks values that the types do not constrain, before any file is read.
     ///
     /// # Errors
@@ -64,10 +81,12 @@ impl BuildConfig {
                         continue;
                     };
                     let share_min = threshold.share_min;
-                    if !(0.0..=1.0).contains(&share_min) {
+                    // A share of 0 would give every practice every statistical area.
+                    if !(share_min > 0.0 && share_min <= 1.0) {
                         let layer = &layer.id;
                         return Err(format!(
-                            "layer `{layer}`: share_min: `{share_min}` is not a share from 0 to 1"
+                            "layer `{layer}`: share_min: `{share_min}` is not a share greater \
+                             than 0 and at most 1"
                         ));
                     }
                 }
@@ -139,7 +158,43 @@ impl BuildConfig {
     }
 }
 
+/// Returns the id of the layer whose `[[layers]]` table contains the byte at `offset` of a
+/// configuration.
+fn layer_at(text: &str, offset: usize) -> Option<String> {
+    let document = DeTable::parse(text).ok()?;
+    let layers = document.get_ref().get("layers")?.get_ref().as_array()?;
+    let layer = layers.iter().find(|layer| contains_byte(layer, offset))?;
+    let id = layer.get_ref().as_table()?.get("id")?.get_ref().as_str()?;
+    Some(id.to_string())
+}
+
+/// Returns whether a value, or a value or key in it, contains the byte at `offset`. The tables in a
+/// table can be outside its own span, because they have headers of their own.
+fn contains_byte(value: &Spanned<DeValue<'_>>, offset: usize) -> bool {
+    let is_inside = match value.get_ref() {
+        DeValue::Array(values) => values.iter().any(|value| contains_byte(value, offset)),
+        DeValue::Table(table) => table
+            .iter()
+            .any(|(key, value)| key.span().contains(&offset) || contains_byte(value, offset)),
+        _ => false,
+    };
+    is_inside || value.span().contains(&offset)
+}
+
 impl AreaMethod {
+    /// Returns the key of the method in a `[[layers.methods]]` table.
+    fn key(&self) -> &'static str {
+        match self {
+            AreaMethod::Polygons(_) => "polygons",
+            AreaMethod::Lookup(_) => "lookup",
+            AreaMethod::Plurality(_) => "plurality",
+            AreaMethod::ShareThreshold(_) => "share_threshold",
+            AreaMethod::Catchments(_) => "catchments",
+            AreaMethod::Hierarchy(_) => "hierarchy",
+            AreaMethod::Members(_) => "members",
+        }
+    }
+
     fn input(&self) -> Option<&Path> {
         match self {
             AreaMethod::Polygons(method) => Some(&method.file),
@@ -342,16 +397,66 @@ pub(super) struct LayerConfig {
 
 /// A `[[layers.methods]]` table: a method and the validity period of the areas that it creates.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "MethodTable")]
 pub(super) struct MethodConfig {
     pub(super) from: Option<String>,
     pub(super) to: Option<String>,
-    #[serde(flatten)]
     pub(super) method: AreaMethod,
 }
 
+/// The keys of a `[[layers.methods]]` table. Serde cannot reject unknown keys of a struct that
+/// flattens the enum of methods, so every method is a key here.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MethodTable {
+    from: Option<String>,
+    to: Option<String>,
+    polygons: Option<PolygonsMethod>,
+    lookup: Option<LookupMethod>,
+    plurality: Option<PluralityMethod>,
+    share_threshold: Option<ShareThresholdMethod>,
+    catchments: Option<CatchmentsMethod>,
+    hierarchy: Option<HierarchyMethod>,
+    members: Option<MembersMethod>,
+}
+
+impl TryFrom<MethodTable> for MethodConfig {
+    type Error = String;
+
+    fn try_from(table: MethodTable) -> Result<MethodConfig, String> {
+        let methods = [
+            table.polygons.map(AreaMethod::Polygons),
+            table.lookup.map(AreaMethod::Lookup),
+            table.plurality.map(AreaMethod::Plurality),
+            table.share_threshold.map(AreaMethod::ShareThreshold),
+            table.catchments.map(AreaMethod::Catchments),
+            table.hierarchy.map(AreaMethod::Hierarchy),
+            table.members.map(AreaMethod::Members),
+        ];
+        let mut methods = methods.into_iter().flatten();
+        match (methods.next(), methods.next()) {
+            (Some(method), None) => Ok(MethodConfig {
+                from: table.from,
+                to: table.to,
+                method,
+            }),
+            (first, second) => {
+                let found = match first.zip(second) {
+                    None => "no method".to_string(),
+                    Some((first, second)) => format!("`{}` and `{}`", first.key(), second.key()),
+                };
+                Err(format!(
+                    "{found}: a `[[layers.methods]]` table must have exactly one of the keys \
+                     `polygons`, `lookup`, `plurality`, `share_threshold`, `catchments`, \
+                     `hierarchy` and `members`"
+                ))
+            }
+        }
+    }
+}
+
 /// The method by which areas of a layer are created.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone)]
 pub(super) enum AreaMethod {
     /// Polygons from a file.
     Polygons(PolygonsMethod),
@@ -425,7 +530,7 @@ pub(super) struct PluralityMethod {
 pub(super) struct ShareThresholdMethod {
     /// The name of the `[[shares]]` table.
     pub(super) shares: String,
-    /// The minimum share, from 0 to 1. Smaller shares are left out, and the remaining shares are
+    /// The minimum share, greater than 0 and at most 1. Smaller shares are left out, and the remaining shares are
     /// not scaled up.
     pub(super) share_min: f64,
 }
@@ -456,12 +561,194 @@ pub(super) struct MembersMethod {
 mod tests {
     use super::*;
 
+    /// Returns a configuration with two layers, which ends in these lines of a table of methods of
+    /// the second layer.
+    fn config_text(method: &str) -> String {
+        format!(
+            r#"name = "test"
+version = "1"
+title = "Test"
+as_of = "2025-01-01"
+attribution = "example"
+licence = "https://example.org/licence"
+tolerance_m = 100.0
+output = "out"
+sources = []
+
+[postcodes]
+directories = []
+
+[[layers]]
+id = "icc"
+title = "ICCs"
+kind = "partition"
+first_data = "2022-01-05"
+provenance = "official"
+[[layers.methods]]
+hierarchy = {{ file = "hierarchy.csv" }}
+
+[[layers]]
+id = "gp-practice"
+title = "Practices"
+kind = "overlapping"
+first_data = "2022-01-05"
+provenance = "official"
+[[layers.methods]]
+{method}
+"#
+        )
+    }
+
+    /// Returns the error of a configuration whose second layer has this method.
+    #[track_caller]
+    fn parse_error(method: &str) -> String {
+        let error = BuildConfig::parse(&config_text(method)).expect_err("an invalid method");
+        format!("{error:#}")
+    }
+
+    #[test]
+    fn methods_can_have_a_period() {
+        let text = config_text(
+            "to = \"2026-04-01\"\nfrom = \"2025-04-01\"\ncatchments = { file = \"catchments\" }",
+        );
+        let config = BuildConfig::parse(&text).expect("a configuration");
+        let method = &config.layers[1].methods[0];
+        assert_eq!(method.from.as_deref(), Some("2025-04-01"));
+        assert_eq!(method.to.as_deref(), Some("2026-04-01"));
+        assert_eq!(method.method.key(), "catchments");
+    }
+
+    #[test]
+    fn misspelt_keys_of_methods_are_errors_that_name_the_layer_and_the_allowed_keys() {
+        let methods = "expected one of `from`, `to`, `polygons`, `lookup`, `plurality`, \
+            `share_threshold`, `catchments`, `hierarchy`, `members`";
+        for (method, key, allowed, line) in [
+            (
+                "form = \"2025-04-01\"\ncatchments = { file = \"catchments\" }",
+                "form",
+                methods,
+                30,
+            ),
+            (
+                "catchments = { file = \"catchments\" }\nuntil = \"2025-04-01\"",
+                "until",
+                methods,
+                31,
+            ),
+            (
+                "share_treshold = { shares = \"all\", share_min = 0.05 }",
+                "share_treshold",
+                methods,
+                30,
+            ),
+            (
+                "share_threshold = { shares = \"all\", min_share = 0.05 }",
+                "min_share",
+                "expected `shares` or `share_min`",
+                30,
+            ),
+            (
+                "lookup = { file = \"a.csv\", columns = { code = \"c\", id = \"a\" } }",
+                "id",
+                "expected one of `code`, `area`, `name`, `only`",
+                30,
+            ),
+            (
+                "[layers.methods.polygons]\nfile = \"a.geojson\"\nid = \"id\"\ntitle = \"t\"",
+                "title",
+                "expected one of `file`, `layer`, `id`, `name`, `nested_parts`, `id_prefix`, `system`",
+                33,
+            ),
+        ] {
+            let error = parse_error(method);
+            for words in [
+                "layer `gp-practice`: TOML parse error",
+                &format!("at line {line},"),
+                &format!("unknown field `{key}`"),
+                allowed,
+            ] {
+                assert!(error.contains(words), "`{words}` is not in: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn errors_outside_the_layers_name_no_layer() {
+        let text = config_text("catchments = { file = \"catchments\" }");
+        let misspelt = format!("{text}\n[practises]\n");
+        for text in [
+            text.replace("output", "outptu"),
+            misspelt,
+            text.replace("directories", "files"),
+        ] {
+            let error = BuildConfig::parse(&text).expect_err("an unknown key");
+            let error = format!("{error:#}");
+            assert!(error.contains("unknown field"), "{error}");
+            assert!(!error.contains("layer `"), "{error}");
+        }
+        let text = text.replacen("title = \"ICCs\"", "titel = \"ICCs\"", 1);
+        let error = BuildConfig::parse(&text).expect_err("an unknown key");
+        assert!(
+            format!("{error:#}").starts_with("layer `icc`: "),
+            "{error:#}"
+        );
+    }
+
+    #[test]
+    fn a_method_table_has_exactly_one_method() {
+        let two = "members = { file = \"a.csv\" }\nhierarchy = { file = \"b.csv\" }";
+        for (method, found) in [
+            ("from = \"2025-04-01\"", "no method"),
+            (two, "`hierarchy` and `members`"),
+        ] {
+            let error = parse_error(method);
+            for words in [
+                "layer `gp-practice`: ",
+                found,
+                "exactly one of the keys `polygons`, `lookup`",
+            ] {
+                assert!(error.contains(words), "`{words}` is not in: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_minimum_share_is_greater_than_0_and_at_most_1() {
+        let check = |share_min: &str| {
+            let text = config_text(&format!(
+                "share_threshold = {{ shares = \"all\", share_min = {share_min} }}"
+            ));
+            let config = BuildConfig::parse(&text).expect("a configuration");
+            config.check().map_err(|error| error.to_string())
+        };
+        for share_min in ["0.001", "0.05", "1", "1.0"] {
+            assert_eq!(check(share_min), Ok(()), "{share_min}");
+        }
+        for (share_min, shown) in [
+            ("0", "0"),
+            ("-0.0", "-0"),
+            ("-0.05", "-0.05"),
+            ("1.001", "1.001"),
+            ("5", "5"),
+            ("nan", "NaN"),
+            ("inf", "inf"),
+        ] {
+            assert_eq!(
+                check(share_min),
+                Err(format!(
+                    "layer `gp-practice`: share_min: `{shown}` is not a share greater than 0 and \
+                     at most 1"
+                ))
+            );
+        }
+    }
+
     // The files that `national.toml` names are not in the repository, so no test builds this
     // dataset.
     #[test]
     fn national_toml_is_a_valid_configuration() {
         let text = include_str!("../../data/national.toml");
-        let config: BuildConfig = toml::from_str(text).expect("a configuration");
+        let config = BuildConfig::parse(text).expect("a configuration");
         let areas = config.statistical_areas.expect("LSOAs");
         assert_eq!(areas.nested_parts, NestedParts::Holes);
         assert!(config.postcodes.complete && config.postcodes.directories.len() == 1);

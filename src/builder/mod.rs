@@ -93,7 +93,7 @@ pub fn build_with_progress(
     let text = text.and_then(|bytes| Ok(String::from_utf8(bytes)?));
     let text = text.with_context(|| format!("reading {}", config_path.display()))?;
     let in_config = || format!("in {}", config_path.display());
-    let config: BuildConfig = toml::from_str(&text).with_context(in_config)?;
+    let config = BuildConfig::parse(&text).with_context(in_config)?;
     config.check().with_context(in_config)?;
     let base = config_path.parent().unwrap_or(Path::new("."));
     let output = options.output;
@@ -127,5 +127,5 @@ pub fn build_with_progress(
 /// Returns whether `text` is a valid build configuration.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn is_valid_config(text: &str) -> bool {
-    toml::from_str::<BuildConfig>(text).is_ok()
+    BuildConfig::parse(text).is_ok()
 }
