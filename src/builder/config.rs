@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
+use jiff::civil::Date;
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -10,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 use crate::dataset::LayerKind;
 use crate::dataset::manifest::{SourceTable, deserialize_keyword};
 use crate::dataset::manifest::{check_distance, check_licence};
+use crate::domain::{Provenance, date_from_iso};
 use crate::import::lookup;
 
 /// The configuration of a build. Paths are relative to the folder of the configuration file.
@@ -393,6 +395,20 @@ pub(super) struct LayerConfig {
     #[serde(default)]
     pub(super) snap_m: f64,
     pub(super) methods: Vec<MethodConfig>,
+}
+
+impl LayerConfig {
+    /// Parses the first date for which there are data.
+    pub(super) fn parse_first_data(&self) -> Result<Date> {
+        Ok(date_from_iso(&self.first_data)?)
+    }
+
+    /// Parses the provenance of the layer's boundaries.
+    pub(super) fn parse_provenance(&self) -> Result<Provenance> {
+        let text = &self.provenance;
+        text.parse::<Provenance>()
+            .map_err(|expected| anyhow!("provenance `{text}`: {expected}"))
+    }
 }
 
 /// A `[[layers.methods]]` table: a method and the validity period of the areas that it creates.

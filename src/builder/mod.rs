@@ -5,12 +5,21 @@
 //! machine. All output is in a defined order, dissolved boundaries consist of vertices of the
 //! source, and shares are rounded before they are written.
 
+mod boundaries;
 mod config;
 mod dataset_builder;
 mod dissolve;
+mod files;
+mod history;
+mod manifest;
+mod methods;
+mod practice_memberships;
+mod records;
 mod shares;
 mod sources;
 mod tables;
+#[cfg(test)]
+mod test_sources;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -79,16 +79,11 @@ impl StatisticalArea {
 }
 
 impl SourceData {
-    /// Reads every file that the configuration names. Paths are relative to `base`.
-    pub(super) fn read(
-        base: &Path,
-        config: &BuildConfig,
-        progress: &mut BuildProgress<'_>,
-    ) -> Result<SourceData> {
-        let on_stage = &mut progress.on_stage;
-        let mut sources = SourceData {
+    /// Returns sources without content. Paths are relative to `base`.
+    pub(super) fn new(base: &Path, bytes_read: Arc<AtomicU64>) -> SourceData {
+        SourceData {
             base: base.into(),
-            bytes_read: Arc::clone(&progress.bytes_read),
+            bytes_read,
             postcodes: Vec::new(),
             statistical_areas: BTreeMap::new(),
             practices: Vec::new(),
@@ -99,7 +94,17 @@ impl SourceData {
             not_gp_practices: Vec::new(),
             reports: Vec::new(),
             remarks: Vec::new(),
-        };
+        }
+    }
+
+    /// Reads every file that the configuration names. Paths are relative to `base`.
+    pub(super) fn read(
+        base: &Path,
+        config: &BuildConfig,
+        progress: &mut BuildProgress<'_>,
+    ) -> Result<SourceData> {
+        let on_stage = &mut progress.on_stage;
+        let mut sources = SourceData::new(base, Arc::clone(&progress.bytes_read));
         on_stage("reading postcodes");
         sources.read_postcodes(&config.postcodes)?;
         if let Some(statistical) = &config.statistical_areas {

@@ -1,0 +1,98 @@
+//! The manifest of a dataset that is being built.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::config::{BuildConfig, LayerConfig};
+use crate::dataset::{LayerEntry, Manifest, StatisticalAreasEntry};
+use crate::import::PostcodeRecord;
+
+/// Returns the manifest, with an empty list of files.
+pub(super) fn manifest(
+    config: &BuildConfig,
+    layers: &[LayerEntry],
+    postcodes: &[PostcodeRecord],
+) -> Manifest {
+    Manifest {
+        name: config.name.clone(),
+        version: config.version.clone(),
+        title: config.title.clone(),
+        as_of: config.as_of.clone(),
+        attribution: config.attribution.clone(),
+        licence: config.licence.clone(),
+        tolerance_m: config.tolerance_m,
+        undated_terminations_after: config.undated_terminations_after.clone(),
+        complete_outcodes: complete_outcodes(config, postcodes),
+        statistical_areas: config.statistical_areas.as_ref().map(|statistical| {
+            StatisticalAreasEntry {
+                id: statistical.id.clone(),
+                title: statistical.title.clone(),
+                boundaries: boundary_path(&statistical.id),
+                snap_m: statistical.snap_m,
+            }
+        }),
+        layers: layers.to_vec(),
+        sources: config.sources.clone(),
+        files: BTreeMap::new(),
+    }
+}
+
+/// Returns the manifest's entry of a layer.
+pub(super) fn layer_entry(config: &LayerConfig, on_statistical_areas: bool) -> LayerEntry {
+    LayerEntry {
+        id: config.id.clone(),
+        title: config.title.clone(),
+        kind: config.kind,
+        first_data: config.first_data.clone(),
+        provenance: config.provenance.clone(),
+        boundaries: Some(boundary_path(&config.id)),
+        on_statistical_areas,
+        snap_m: config.snap_m,
+    }
+}
+
+/// Returns the path, in the dataset's folder, of the boundaries of a layer or of the statistical
+/// areas.
+pub(super) fn boundary_path(id: &str) -> String {
+    format!("areas/{id}.geojson")
+}
+
+/// Returns the outward codes whose postcodes are all in the dataset, in order. An outward code is
+/// included with all its postcodes or not at all.
+fn complete_outcodes(config: &BuildConfig, postcodes: &[PostcodeRecord]) -> Vec<String> {
+    let all_outcodes = postcodes.iter().map(|row| row.postcode.outcode());
+    let outcodes: BTreeSet<&str> = all_outcodes.filter(|_| config.postcodes.complete).collect();
+    outcodes.into_iter().map(str::to_string).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_sources::{build_config, layer_config, postcode};
+    use super::*;
+
+    #[test]
+    fn only_complete_directories_have_complete_outcodes() {
+        let mut config = build_config();
+        let rows = ["LA2 1AA", "LA1 1AB", "LA1 1AA"].map(|text| postcode(text, None));
+        assert_eq!(
+            manifest(&config, &[], &rows).complete_outcodes,
+            ["LA1", "LA2"]
+        );
+        config.postcodes.complete = false;
+        assert!(manifest(&config, &[], &rows).complete_outcodes.is_empty());
+    }
+
+    #[test]
+    fn paths_of_boundaries_are_named_after_the_layer() {
+        let config = build_config();
+        let layers = [layer_entry(&layer_config("icc"), true)];
+        let manifest = manifest(&config, &layers, &[]);
+        assert_eq!(
+            manifest.layers[0].boundaries.as_deref(),
+            Some("areas/icc.geojson")
+        );
+        assert!(manifest.layers[0].on_statistical_areas);
+        let statistical = manifest.statistical_areas.expect("LSOAs");
+        assert_eq!(statistical.boundaries, "areas/lsoa21.geojson");
+        assert!(manifest.files.is_empty());
+    }
+}
