@@ -9,9 +9,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::dataset::LayerKind;
-use crate::dataset::manifest::{SourceTable, deserialize_keyword};
-use crate::dataset::manifest::{check_distance, check_licence};
-use crate::domain::{Provenance, date_from_iso};
+use crate::dataset::manifest::{
+    SourceTable, check_distance, check_licence, deserialize_date, deserialize_keyword,
+    deserialize_optional_keyword,
+};
+use crate::domain::{Layer, Provenance, YearMonth};
 use crate::import::lookup;
 
 /// The configuration of a build. Paths are relative to the folder of the configuration file.
@@ -21,11 +23,13 @@ pub(super) struct BuildConfig {
     pub(super) name: String,
     pub(super) version: String,
     pub(super) title: String,
-    pub(super) as_of: String,
+    #[serde(deserialize_with = "deserialize_date")]
+    pub(super) as_of: Date,
     pub(super) attribution: String,
     pub(super) licence: String,
     pub(super) tolerance_m: f64,
-    pub(super) undated_terminations_after: Option<String>,
+    #[serde(default, deserialize_with = "deserialize_optional_keyword")]
+    pub(super) undated_terminations_after: Option<YearMonth>,
     /// The output folder, if the command line does not name another folder.
     pub(super) output: PathBuf,
     pub(super) sources: Vec<SourceTable>,
@@ -383,32 +387,21 @@ pub(super) struct RegistrationBarrier {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LayerConfig {
-    pub(super) id: String,
+    #[serde(deserialize_with = "deserialize_keyword")]
+    pub(super) id: Layer,
     pub(super) title: String,
     #[serde(deserialize_with = "deserialize_keyword")]
     pub(super) kind: LayerKind,
-    pub(super) first_data: String,
-    pub(super) provenance: String,
+    #[serde(deserialize_with = "deserialize_date")]
+    pub(super) first_data: Date,
+    #[serde(deserialize_with = "deserialize_keyword")]
+    pub(super) provenance: Provenance,
     /// The snap distance in metres. A position outside every area is assigned to the nearest area
     /// if that area is within this distance. Such positions occur on coasts with a generalised
     /// boundary.
     #[serde(default)]
     pub(super) snap_m: f64,
     pub(super) methods: Vec<MethodConfig>,
-}
-
-impl LayerConfig {
-    /// Parses the first date for which there are data.
-    pub(super) fn parse_first_data(&self) -> Result<Date> {
-        Ok(date_from_iso(&self.first_data)?)
-    }
-
-    /// Parses the provenance of the layer's boundaries.
-    pub(super) fn parse_provenance(&self) -> Result<Provenance> {
-        let text = &self.provenance;
-        text.parse::<Provenance>()
-            .map_err(|expected| anyhow!("provenance `{text}`: {expected}"))
-    }
 }
 
 /// A `[[layers.methods]]` table: a method and the validity period of the areas that it creates.

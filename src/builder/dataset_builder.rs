@@ -13,7 +13,7 @@ use super::shares::RegistrationShares;
 use super::sources::SourceData;
 use super::{files, history, manifest, methods, practice_memberships};
 use crate::dataset::{LayerEntry, Manifest};
-use crate::domain::{Boundary, Layer, date_from_iso};
+use crate::domain::{Boundary, Layer};
 
 /// The parts of a dataset that is being built.
 #[derive(Default)]
@@ -31,9 +31,7 @@ impl DatasetBuilder {
         on_stage: &mut dyn FnMut(&str),
     ) -> Result<DatasetBuilder> {
         let mut builder = DatasetBuilder::default();
-        let day =
-            date_from_iso(&config.as_of).with_context(|| format!("as_of `{}`", config.as_of))?;
-        let shares = compute_shares(&config.shares, sources, day, on_stage)?;
+        let shares = compute_shares(&config.shares, sources, config.as_of, on_stage)?;
         history::add_history(&mut builder.records, &sources.history, &config.layers)?;
         for layer in &config.layers {
             on_stage(&format!("layer {}", layer.id));
@@ -54,7 +52,7 @@ impl DatasetBuilder {
         shares: &BTreeMap<String, RegistrationShares>,
     ) -> Result<()> {
         let records = &mut self.records;
-        let layer: Layer = config.id.parse()?;
+        let layer = config.id;
         let mut boundaries = methods::add_areas(records, layer, config, sources, shares)?;
         boundaries.extend(dissolve_boundaries(records, layer, config.kind, sources)?);
         boundaries.sort_by(|a, b| (&a.id, a.period.from).cmp(&(&b.id, b.period.from)));

@@ -16,13 +16,10 @@ pub(super) fn add_history(
     layers: &[LayerConfig],
 ) -> Result<()> {
     for record in history {
-        let Some(layer) = layers
-            .iter()
-            .find(|layer| layer.id == record.layer.as_str())
-        else {
+        let Some(layer) = layers.iter().find(|layer| layer.id == record.layer) else {
             continue;
         };
-        let first_data = layer.parse_first_data()?;
+        let first_data = layer.first_data;
         let period = match record.succession {
             Some(_) => ended_period(first_data, record.period),
             None => record.period,
@@ -33,7 +30,7 @@ pub(super) fn add_history(
             name: record.name.clone(),
             kind: None,
             system: Some(record.system.clone()),
-            provenance: layer.parse_provenance()?,
+            provenance: layer.provenance,
             period,
         });
         let step = record.succession.as_ref().map(|succession| LineageStep {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::config::{BuildConfig, LayerConfig};
-use crate::dataset::{LayerEntry, Manifest, StatisticalAreasEntry};
+use crate::dataset::{LayerEntry, Manifest, SourceEntry, StatisticalAreasEntry};
 use crate::import::PostcodeRecord;
 
 /// Returns the manifest, with an empty list of files.
@@ -16,11 +16,11 @@ pub(super) fn manifest(
         name: config.name.clone(),
         version: config.version.clone(),
         title: config.title.clone(),
-        as_of: config.as_of.clone(),
+        as_of: config.as_of,
         attribution: config.attribution.clone(),
         licence: config.licence.clone(),
         tolerance_m: config.tolerance_m,
-        undated_terminations_after: config.undated_terminations_after.clone(),
+        undated_terminations_after: config.undated_terminations_after,
         complete_outcodes: complete_outcodes(config, postcodes),
         statistical_areas: config.statistical_areas.as_ref().map(|statistical| {
             StatisticalAreasEntry {
@@ -31,7 +31,12 @@ pub(super) fn manifest(
             }
         }),
         layers: layers.to_vec(),
-        sources: config.sources.clone(),
+        sources: config
+            .sources
+            .iter()
+            .cloned()
+            .map(SourceEntry::from)
+            .collect(),
         files: BTreeMap::new(),
     }
 }
@@ -39,12 +44,12 @@ pub(super) fn manifest(
 /// Returns the manifest's entry of a layer.
 pub(super) fn layer_entry(config: &LayerConfig, on_statistical_areas: bool) -> LayerEntry {
     LayerEntry {
-        id: config.id.clone(),
+        id: config.id,
         title: config.title.clone(),
         kind: config.kind,
-        first_data: config.first_data.clone(),
-        provenance: config.provenance.clone(),
-        boundaries: Some(boundary_path(&config.id)),
+        first_data: config.first_data,
+        provenance: config.provenance,
+        boundaries: Some(boundary_path(config.id.as_str())),
         on_statistical_areas,
         snap_m: config.snap_m,
     }

@@ -118,7 +118,7 @@ pub fn build_with_progress(
     // The output folder is checked again, because reading can take minutes.
     let staged = dataset::stage(
         &check_output()?,
-        builder.manifest(&sources, &config)?,
+        builder.manifest(&sources, &config),
         &files,
     )?;
     (progress.on_stage)("checking");

@@ -20,7 +20,7 @@ use crate::dataset::polygons::{self, Crs, PolygonFile};
 use crate::dataset::rings::{Polygon, Ring};
 use crate::domain::{
     BritishGrid, GroupMember, Layer, LonLat, Membership, OdsCode, Period, Postcode,
-    PracticeSuccession, Premises, PremisesKind, date_from_iso,
+    PracticeSuccession, Premises, PremisesKind,
 };
 use crate::geodesy;
 use crate::import::area_history::{self, AreaHistoryRecord};
@@ -112,8 +112,7 @@ impl SourceData {
             sources.read_statistical_areas(statistical)?;
         }
         on_stage("reading practices");
-        let day =
-            date_from_iso(&config.as_of).with_context(|| format!("as_of `{}`", config.as_of))?;
+        let day = config.as_of;
         sources.read_practices(&config.practices, day)?;
         if let Some(memberships) = &config.memberships {
             let bytes = sources.read_bytes(memberships)?;

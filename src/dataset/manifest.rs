@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use jiff::civil::Date;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -168,6 +169,31 @@ where
 {
     let keyword = String::deserialize(deserializer)?;
     keyword.parse().map_err(D::Error::custom)
+}
+
+/// Deserializes an optional value from its keyword.
+///
+/// # Errors
+/// If the value is not one of the keywords of the type.
+pub(crate) fn deserialize_optional_keyword<'de, D, T>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: std::fmt::Display>,
+{
+    deserialize_keyword(deserializer).map(Some)
+}
+
+/// Deserializes a date from `YYYY-MM-DD`.
+///
+/// # Errors
+/// If the value is not such a date.
+pub(crate) fn deserialize_date<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Date, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    date_from_iso(&text).map_err(D::Error::custom)
 }
 
 /// Parses a value of the manifest. The error begins with `what`.

@@ -46,7 +46,7 @@ pub(super) fn add_areas(
     for method in &config.methods {
         let context = LayerContext {
             layer,
-            provenance: config.parse_provenance()?,
+            provenance: config.provenance,
             period: method_period(method)?,
             sources,
             shares,
