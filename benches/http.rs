@@ -14,9 +14,9 @@ use std::sync::Arc;
 use axum::http::header;
 use axum::routing::get;
 use catchment::dataset::{DatasetSource, read};
-use catchment::dataset_store::DatasetStore;
 use catchment::http::{App, ServerLimits, router, serve};
 use catchment::index::Index;
+use catchment::ops::dataset_store::DatasetStore;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 

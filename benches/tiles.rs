@@ -21,10 +21,10 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::IntoResponse;
 
 use catchment::dataset::{DatasetSource, read};
-use catchment::dataset_store::DatasetStore;
 use catchment::domain::Boundary;
 use catchment::http::{App, ServerLimits, router, serve};
 use catchment::index::Index;
+use catchment::ops::dataset_store::DatasetStore;
 use catchment::tiles::{TileArea, TileCoord, TiledLayer};
 use common::borders::SIXTY_AREAS;
 use common::rounds::median;

@@ -30,7 +30,6 @@ use crate::dataset::polygons::{PolygonFile, ShapefileParts};
 use crate::dataset::{
     self, DatasetSource, MANIFEST, file_entry, manifest_from_toml, manifest_to_toml,
 };
-use crate::dataset_store::DatasetStore;
 use crate::domain::{
     BritishGrid, LonLat, OdsCode, Postcode, PostcodePrefix, YearMonth, date_from_iso, is_outcode,
 };
@@ -41,7 +40,8 @@ use crate::import::{
     lookup, onspd, polygons, postcode_list, practice_list, registrations, resilience_groups, succ,
 };
 use crate::index::Index;
-use crate::keys::{KeyRing, KeyStore, Scope};
+use crate::ops::dataset_store::DatasetStore;
+use crate::ops::keys::{KeyRing, KeyStore, Scope};
 
 /// A parser under test, which returns whether it accepted the bytes.
 pub type FuzzTarget = fn(&[u8]) -> bool;

@@ -20,15 +20,13 @@
 //! - [`export`]: exports of a dataset for other programs.
 //! - [`check`]: quality checks of a dataset.
 //! - [`diff`]: the differences between two datasets.
-//! - [`dataset_store`]: the loaded datasets of a running service, and their reload.
-//! - [`keys`], [`rate`]: API keys; request rates.
+//! - [`ops`]: what a running service has: the loaded datasets, API keys, request rates, the log and
+//!   the panic hook.
 //! - `geojson`, `planar`: the GeoJSON writer; polygons in planar coordinates for overlays.
 //! - `memory`: the memory check before loading.
 //! - `fs`: atomic writes, hashing, detection of changed files, paths.
 //! - `outputs`: checks before a command writes or replaces a file or folder.
 //! - `fuzzing`: entry points of the fuzz targets, for tests only.
-//! - `log`: the non-blocking log writer on standard error.
-//! - [`panics`]: a panic hook that logs the location but not the message.
 //! - [`tiles`]: vector tiles, PMTiles and the operator's basemap.
 //! - [`maps`]: static maps as SVG, PNG and PDF.
 //! - `wire`: the responses and problems of the API, which the service and the command line share.
@@ -51,7 +49,6 @@ pub mod builder;
 pub mod check;
 pub mod cli;
 pub mod dataset;
-pub mod dataset_store;
 pub mod diff;
 pub mod domain;
 pub mod export;
@@ -63,14 +60,11 @@ mod geojson;
 pub mod http;
 mod import;
 pub mod index;
-pub mod keys;
-mod log;
 pub mod maps;
 mod memory;
+pub mod ops;
 mod outputs;
-pub mod panics;
 mod planar;
-pub mod rate;
 pub mod request;
 pub mod tiles;
 mod web;

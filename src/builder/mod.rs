@@ -28,8 +28,8 @@ use std::sync::atomic::AtomicU64;
 use anyhow::{Context, Result, anyhow};
 
 use crate::dataset::{self, DatasetSource};
-use crate::dataset_store::LoadedDatasets;
 use crate::import::read_whole_file;
+use crate::ops::dataset_store::LoadedDatasets;
 use crate::outputs;
 use config::BuildConfig;
 use dataset_builder::DatasetBuilder;

@@ -23,7 +23,7 @@ use crate::batch::{
 };
 use crate::domain::{SuppressionRule, date_from_iso, today_in_london};
 use crate::fs::{self, HashingIo};
-use crate::log;
+use crate::ops::log;
 use crate::outputs;
 
 /// The exit status if some rows could not be read.

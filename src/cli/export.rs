@@ -17,7 +17,7 @@ use crate::domain::{Layer, date_from_iso, today_in_london};
 use crate::export::{self, AreaFormat, TableFormat};
 use crate::fs::{Fingerprint, HashingIo};
 use crate::index::Index;
-use crate::log;
+use crate::ops::log;
 use crate::tiles::pmtiles::{self, ARCHIVE_ZOOM};
 
 #[derive(Debug, clap::Args)]

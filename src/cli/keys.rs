@@ -11,9 +11,9 @@ use serde_json::json;
 
 use super::print;
 use crate::domain::today_in_london;
-use crate::keys::{self, ApiKey, NewKey, Scope};
-use crate::log;
-use crate::rate::Rate;
+use crate::ops::keys::{self, ApiKey, NewKey, Scope};
+use crate::ops::log;
+use crate::ops::rate::Rate;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct KeysArguments {

@@ -12,7 +12,7 @@ use crate::index::{
     AnswerNote, AreaMatch, BoundaryProximity, Index, LayerResult, LocateAnswer, Locator,
     PracticeMatch, PracticeRegistration, areas_of_layer,
 };
-use crate::log;
+use crate::ops::log;
 use crate::request::{LOCATE_PARAMS, LocateRequest, RequestParams};
 use crate::web::distance;
 use crate::wire::locate::LocateBody;

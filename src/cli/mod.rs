@@ -25,7 +25,7 @@ use indicatif::{HumanBytes, ProgressBar, ProgressState, ProgressStyle};
 use crate::builder::{self, BuildProgress};
 use crate::dataset::{self, DatasetSource};
 use crate::index::Index;
-use crate::{log, panics};
+use crate::ops::{log, panics};
 #[cfg(any(test, fuzzing))]
 pub(crate) use settings::check_settings_file as check_settings;
 

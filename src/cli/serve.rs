@@ -19,15 +19,15 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::dataset::{DatasetSource, MANIFEST};
-use crate::dataset_store::DatasetStore;
 use crate::fs::FileVersion;
 use crate::http::{
     self, AccessConfig, App, BatchLimits, EmbedOrigin, FrameAncestors, IpNetwork, IpRateLimit,
     PublicUrl, ServerLimits, admin,
 };
-use crate::keys::{KeyStore, KeysError, Scope};
-use crate::log;
-use crate::rate::{InvalidRate, Rate, RateUnit};
+use crate::ops::dataset_store::DatasetStore;
+use crate::ops::keys::{KeyStore, KeysError, Scope};
+use crate::ops::log;
+use crate::ops::rate::{InvalidRate, Rate, RateUnit};
 use crate::tiles::basemap::Basemap;
 
 #[derive(Debug, clap::Args)]

@@ -15,7 +15,7 @@ use super::limits::ServerLimits;
 use super::middleware::{self, GuardLayer};
 use super::problem::Problem;
 use super::{App, dataset_summary, metrics};
-use crate::dataset_store::DatasetStore;
+use crate::ops::dataset_store::DatasetStore;
 
 /// Returns the routes of the admin listener.
 pub fn router(dataset_store: Arc<DatasetStore>, app: &App) -> Router {

@@ -38,8 +38,8 @@ use super::request_id::RequestId;
 use super::request_metrics::RequestMetrics;
 use super::server::Connection;
 use crate::domain::today_in_london;
-use crate::keys::{self, KeyStore, Scope};
-use crate::rate::Rate;
+use crate::ops::keys::{self, KeyStore, Scope};
+use crate::ops::rate::Rate;
 
 /// The operator's access settings: API keys, rate limits, trusted proxies and CORS origins.
 #[derive(Clone, Default)]

@@ -46,8 +46,8 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use self::admission::AdmissionControl;
-use crate::dataset_store::{DatasetStore, LoadedDatasets};
 use crate::index::Index;
+use crate::ops::dataset_store::{DatasetStore, LoadedDatasets};
 use crate::tiles::basemap::Basemap;
 use batch::BatchJobs;
 use middleware::{GuardLayer, RoutePolicy};

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 
-use crate::keys::Scope;
+use crate::ops::keys::Scope;
 
 /// Upper bounds of the duration buckets, in seconds. A look-up takes about 0.0001 s, an area 0.01
 /// s, and a static map 0.1 s. Requests time out after 30 s.

@@ -9,8 +9,8 @@ use jiff::civil::Date;
 use super::App;
 use super::extract::query_params;
 use super::problem::Problem;
-use crate::dataset_store::LoadedDatasets;
 use crate::index::Index;
+use crate::ops::dataset_store::LoadedDatasets;
 use crate::request::RequestParams;
 use crate::tiles::{ArchiveCache, TileCache};
 

@@ -6,7 +6,7 @@ use ::http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use crate::domain::{InvalidPostcode, Postcode};
-use crate::keys::{InvalidKey, Scope};
+use crate::ops::keys::{InvalidKey, Scope};
 use crate::request::InvalidRequest;
 
 /// An RFC 9457 problem response.

@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::rate::Rate;
+use crate::ops::rate::Rate;
 
 /// The remaining quota of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use catchment::domain::today_in_london;
 use catchment::http::{AccessConfig, BatchLimits, IpRateLimit, ServerLimits};
-use catchment::keys::{self, KeyStore, NewKey, Scope};
+use catchment::ops::keys::{self, KeyStore, NewKey, Scope};
 use tempfile::TempDir;
 
 use crate::support::process::ServiceProcess;

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use catchment::http::{AccessConfig, BatchLimits, IpRateLimit, ServerLimits};
-use catchment::keys::{KeyStore, Scope};
+use catchment::ops::keys::{KeyStore, Scope};
 use serde_json::{Value, json};
 
 use crate::support::external_tools::{python, report_skipped, stdout_of};

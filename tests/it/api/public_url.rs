@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use catchment::dataset::Dataset;
-use catchment::dataset_store::DatasetStore;
 use catchment::http::{AccessConfig, App, ServerLimits};
 use catchment::index::Index;
+use catchment::ops::dataset_store::DatasetStore;
 use serde_json::Value;
 
 use crate::support::fixture::TestDataset;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use catchment::dataset::{self, Dataset, DatasetSource, MANIFEST};
 use catchment::domain::today_in_london;
-use catchment::keys::{self, NewKey, Scope};
+use catchment::ops::keys::{self, NewKey, Scope};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -247,12 +247,12 @@ fn panics_in_a_child_process() {
     if std::env::var_os(PANIC_VARIABLE).is_none() {
         return;
     }
-    catchment::panics::install_redacting_hook();
+    catchment::ops::panics::install_redacting_hook();
     let panics = || panic!("LA18 4DB is not in the index");
     std::thread::spawn(panics)
         .join()
         .expect_err("the thread panics");
-    println!("counted {}", catchment::panics::count());
+    println!("counted {}", catchment::ops::panics::count());
 }
 
 #[test]

@@ -564,5 +564,5 @@ macro_rules! assert_not_debug {
 
 assert_not_debug!(
     catchment::request::RequestParams,
-    catchment::keys::KeySecret
+    catchment::ops::keys::KeySecret
 );

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use catchment::dataset::{self, DatasetSource, MANIFEST};
-use catchment::dataset_store::LoadedDatasets;
+use catchment::ops::dataset_store::LoadedDatasets;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -9,9 +9,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use catchment::dataset::{self, Dataset, DatasetSource};
-use catchment::dataset_store::DatasetStore;
 use catchment::http::{self, AccessConfig, App, BatchLimits, ServerLimits};
 use catchment::index::Index;
+use catchment::ops::dataset_store::DatasetStore;
 use catchment::tiles::basemap::Basemap;
 use serde_json::Value;
 use tokio::sync::oneshot;

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::fs::{FileVersion, parent_folder, resolve_symlinks, sync_folder};
-use crate::rate::Rate;
+use crate::ops::rate::Rate;
 
 /// A part of the service that can require an API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -6,7 +6,7 @@ use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use crate::log;
+use crate::ops::log;
 
 thread_local! {
     static EXPECTED: Cell<bool> = const { Cell::new(false) };
