@@ -24,6 +24,7 @@
 //!   the panic hook.
 //! - `geojson`, `planar`: the GeoJSON writer; polygons in planar coordinates for overlays.
 //! - `memory`: the memory check before loading.
+//! - `panics`: panics of libraries on corrupt files.
 //! - `fs`: atomic writes, hashing, detection of changed files, paths.
 //! - `outputs`: checks before a command writes or replaces a file or folder.
 //! - `fuzzing`: entry points of the fuzz targets, for tests only.
@@ -64,6 +65,7 @@ pub mod maps;
 mod memory;
 pub mod ops;
 mod outputs;
+mod panics;
 mod planar;
 pub mod request;
 pub mod tiles;

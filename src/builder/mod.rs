@@ -25,11 +25,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
+use crate::check;
 use crate::dataset::{self, DatasetSource};
 use crate::import::read_whole_file;
-use crate::ops::dataset_store::LoadedDatasets;
 use crate::outputs;
 use config::BuildConfig;
 use dataset_builder::DatasetBuilder;
@@ -124,8 +124,7 @@ pub fn build_with_progress(
     (progress.on_stage)("checking");
     // A dataset that cannot be served never replaces a dataset that can be served. The error does
     // not name the folder, because the folder is temporary.
-    LoadedDatasets::load(&[DatasetSource::Folder(staged.path().to_path_buf())])
-        .map_err(|error| anyhow!(error.reason()))
+    check::load_index(&DatasetSource::Folder(staged.path().to_path_buf()), 0)
         .context("the dataset built from these sources cannot be loaded")?;
     staged.publish()?;
     let mut lines: Vec<String> = sources.reports.iter().map(ToString::to_string).collect();

@@ -9,11 +9,13 @@ mod borders;
 mod counts;
 mod finding;
 mod golden_queries;
+mod load;
 mod postcodes;
 mod practices;
 
 pub use finding::{Finding, FindingSubject, Severity, findings_geojson};
 pub use golden_queries::failing_golden_queries;
+pub(crate) use load::{LoadFailure, load_index};
 
 use crate::dataset::Dataset;
 use crate::index::Index;

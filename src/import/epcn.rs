@@ -19,7 +19,7 @@ use super::rows::{CsvRows, lowercase_file_name, member_label};
 use super::source_files::LimitedReader;
 use super::{ImportError, ImportReport, SourceFiles, dates};
 use crate::domain::{OdsCode, Period};
-use crate::ops::panics;
+use crate::panics;
 
 /// A Primary Care Network.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,11 +13,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
-use crate::check;
-use crate::dataset::{self, DatasetError, DatasetSource};
-use crate::domain::{self, GoldenQuery};
-use crate::index::{Index, IndexError};
-use crate::memory::{self, InsufficientMemory};
+use crate::check::{self, LoadFailure};
+use crate::dataset::DatasetSource;
+use crate::domain;
+use crate::index::Index;
 use crate::tiles::{ArchiveCache, TileCache};
 
 /// The datasets of one load or reload.
@@ -50,15 +49,12 @@ pub struct DatasetStore {
 pub struct LoadError {
     /// The name of the dataset's source, for messages.
     source_name: String,
-    failure: Box<LoadFailure>,
+    failure: Box<StoreFailure>,
 }
 
 #[derive(Debug)]
-enum LoadFailure {
-    Dataset(DatasetError),
-    Index(IndexError),
-    FailedGoldenQueries(Vec<GoldenQuery>),
-    Memory(InsufficientMemory),
+enum StoreFailure {
+    Dataset(LoadFailure),
     Panicked,
     DuplicateVersion(String),
     NoDataset,
@@ -84,7 +80,7 @@ impl LoadedDatasets {
         if sources.is_empty() {
             return Err(LoadError {
                 source_name: "no dataset".into(),
-                failure: Box::new(LoadFailure::NoDataset),
+                failure: Box::new(StoreFailure::NoDataset),
             });
         }
         for source in sources {
@@ -92,27 +88,16 @@ impl LoadedDatasets {
                 source_name: source_name(source),
                 failure: Box::new(failure),
             };
-            let needed = source
-                .memory_estimate_bytes()
-                .map_err(|error| failed(LoadFailure::Dataset(error)))?;
             let loaded = loaded_bytes.saturating_add(memory_bytes);
-            memory::ensure_fits(needed, loaded)
-                .map_err(|memory| failed(LoadFailure::Memory(memory)))?;
+            let (index, needed) = check::load_index(source, loaded)
+                .map_err(|failure| failed(StoreFailure::Dataset(failure)))?;
             memory_bytes = memory_bytes.saturating_add(needed);
-            let dataset =
-                dataset::read(source).map_err(|error| failed(LoadFailure::Dataset(error)))?;
-            let golden_queries = dataset.golden_queries.clone();
-            let index = Index::build(dataset).map_err(|error| failed(LoadFailure::Index(error)))?;
-            let failing: Vec<GoldenQuery> = check::failing_golden_queries(&index, golden_queries);
-            if !failing.is_empty() {
-                return Err(failed(LoadFailure::FailedGoldenQueries(failing)));
-            }
             let version = &index.manifest().version;
             if indexes
                 .iter()
                 .any(|other| other.manifest().version == *version)
             {
-                return Err(failed(LoadFailure::DuplicateVersion(version.clone())));
+                return Err(failed(StoreFailure::DuplicateVersion(version.clone())));
             }
             indexes.push(index);
         }
@@ -248,7 +233,7 @@ impl DatasetStore {
         catch_unwind(load).unwrap_or_else(|_| {
             Err(LoadError {
                 source_name: "the datasets".into(),
-                failure: Box::new(LoadFailure::Panicked),
+                failure: Box::new(StoreFailure::Panicked),
             })
         })
     }
@@ -312,26 +297,13 @@ impl fmt::Display for LoadError {
     }
 }
 
-impl fmt::Display for LoadFailure {
+impl fmt::Display for StoreFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LoadFailure::Dataset(error) => error.fmt(f),
-            LoadFailure::Index(error) => error.fmt(f),
-            LoadFailure::FailedGoldenQueries(failing) => {
-                write!(
-                    f,
-                    "golden queries with an unexpected answer: {}",
-                    failing.len()
-                )?;
-                failing
-                    .iter()
-                    .take(3)
-                    .try_for_each(|query| write!(f, "; line {}", query.line))
-            }
-            LoadFailure::Memory(error) => error.fmt(f),
-            LoadFailure::Panicked => f.write_str("loading failed with an internal error"),
-            LoadFailure::NoDataset => f.write_str("there is no dataset to load"),
-            LoadFailure::DuplicateVersion(version) => {
+            StoreFailure::Dataset(failure) => failure.fmt(f),
+            StoreFailure::Panicked => f.write_str("loading failed with an internal error"),
+            StoreFailure::NoDataset => f.write_str("there is no dataset to load"),
+            StoreFailure::DuplicateVersion(version) => {
                 write!(
                     f,
                     "version `{version}` is already loaded: each dataset needs a different version"
@@ -344,7 +316,7 @@ impl fmt::Display for LoadFailure {
 impl std::error::Error for LoadError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &*self.failure {
-            LoadFailure::Dataset(error) => std::error::Error::source(error),
+            StoreFailure::Dataset(failure) => failure.source(),
             _ => None,
         }
     }

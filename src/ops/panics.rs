@@ -1,16 +1,11 @@
 //! A panic hook that reports where a panic happened but not its message, which may quote a request.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::cell::Cell;
-use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::panic::{self, PanicHookInfo};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 
-use crate::ops::log;
-
-thread_local! {
-    static EXPECTED: Cell<bool> = const { Cell::new(false) };
-}
+use super::log;
+use crate::panics;
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
@@ -21,23 +16,14 @@ pub fn install_redacting_hook() {
     panic::set_hook(Box::new(report_panic));
 }
 
-/// Returns the number of panics in this process since [`install_redacting_hook`], except for panics
-/// in `catch_expected`.
+/// Returns the number of panics in this process since [`install_redacting_hook`], except for
+/// expected panics.
 pub fn count() -> u64 {
     COUNT.load(Ordering::Relaxed)
 }
 
-/// Runs `work` and catches a panic without reporting it, for libraries that panic on a corrupt
-/// file.
-pub(crate) fn catch_expected<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
-    let was_expected = EXPECTED.replace(true);
-    let result = panic::catch_unwind(AssertUnwindSafe(work));
-    EXPECTED.set(was_expected);
-    result
-}
-
 fn report_panic(panic: &PanicHookInfo<'_>) {
-    if EXPECTED.get() {
+    if panics::is_expected() {
         return;
     }
     COUNT.fetch_add(1, Ordering::Relaxed);

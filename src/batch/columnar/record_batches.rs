@@ -14,7 +14,7 @@ use crate::batch::input_format::BatchFormat;
 use crate::batch::limits::{MemoryPermit, ReceivedBytes, slice_rows};
 use crate::batch::pipeline::BlockSource;
 use crate::batch::{BatchError, BatchRequest};
-use crate::ops::panics;
+use crate::panics;
 
 /// The marker at the start of each message of an Arrow stream, since format version 0.15 of 2019.
 pub(in crate::batch) const ARROW_CONTINUATION: &[u8] = b"\xff\xff\xff\xff";
