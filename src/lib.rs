@@ -25,8 +25,8 @@
 //! - `geojson`, `planar`: the GeoJSON writer; polygons in planar coordinates for overlays.
 //! - `memory`: the memory check before loading.
 //! - `panics`: panics of libraries on corrupt files.
-//! - `fs`: atomic writes, hashing, detection of changed files, paths.
-//! - `outputs`: checks before a command writes or replaces a file or folder.
+//! - `fs`: atomic writes, checks before a file or folder is replaced, hashing, detection of changed
+//!   files, paths.
 //! - `fuzzing`: entry points of the fuzz targets, for tests only.
 //! - [`tiles`]: vector tiles, PMTiles and the operator's basemap.
 //! - [`maps`]: static maps as SVG, PNG and PDF.
@@ -64,7 +64,6 @@ pub mod index;
 pub mod maps;
 mod memory;
 pub mod ops;
-mod outputs;
 mod panics;
 mod planar;
 pub mod request;

@@ -30,7 +30,6 @@ use anyhow::{Context, Result};
 use crate::check;
 use crate::dataset::{self, DatasetSource};
 use crate::import::read_whole_file;
-use crate::outputs;
 use config::BuildConfig;
 use dataset_builder::DatasetBuilder;
 use sources::SourceData;
@@ -109,7 +108,7 @@ pub fn build_with_progress(
     let folder = output.map_or_else(|| base.join(&config.output), Path::to_path_buf);
     let mut inputs: Vec<PathBuf> = config.inputs().iter().map(|path| base.join(path)).collect();
     inputs.push(config_path.to_path_buf());
-    let check_output = || outputs::check_dataset_folder(&folder, &inputs, options.force);
+    let check_output = || dataset::check_output_folder(&folder, &inputs, options.force);
     check_output()?;
     let mut sources = SourceData::read(base, &config, progress)?;
     let builder = DatasetBuilder::new(&mut sources, &config, &mut progress.on_stage)?;

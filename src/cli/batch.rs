@@ -22,9 +22,8 @@ use crate::batch::{
     Compression, DecodeLimits, Delimiter, OutputColumn,
 };
 use crate::domain::{SuppressionRule, date_from_iso, today_in_london};
-use crate::fs::{self, HashingIo};
+use crate::fs::{HashingIo, check_output_file, write_atomically};
 use crate::ops::log;
-use crate::outputs;
 
 /// The exit status if some rows could not be read.
 const EXIT_BAD_ROWS: u8 = 3;
@@ -149,7 +148,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
         arguments.force,
     )?;
     if let Some(path) = &arguments.summary {
-        outputs::check_file(path, slice::from_ref(&arguments.input), arguments.force)?;
+        check_output_file(path, slice::from_ref(&arguments.input), arguments.force)?;
     }
     let index = arguments.data.load()?;
     let progress = Arc::new(BatchProgress::default());
@@ -214,7 +213,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
     }
     if let Some(path) = &arguments.summary {
         let json = report::summary_to_json(&summary, &index, &request, arguments.suppress);
-        fs::write_atomically(path, json.as_bytes())
+        write_atomically(path, json.as_bytes())
             .with_context(|| format!("writing {}", path.display()))?;
     }
     if !arguments.quiet {

@@ -10,8 +10,7 @@ use anyhow::{Context, Result};
 use super::{EXIT_FINDINGS, Spinner, source_and_name};
 use crate::check::{Finding, Severity, check, findings_geojson};
 use crate::dataset::{self, Dataset};
-use crate::fs::write_atomically;
-use crate::outputs;
+use crate::fs::{check_output_file, write_atomically};
 
 /// The maximum number of findings of each kind in the text report; `--json` prints all findings.
 const FINDINGS_SHOWN_MAX: usize = 20;
@@ -35,7 +34,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
     let (files, name) = source_and_name(arguments.dataset.as_ref());
     let findings_file = arguments.findings.as_ref().map(|path| {
         let inputs: Vec<PathBuf> = arguments.dataset.iter().cloned().collect();
-        outputs::check_file(path, &inputs, arguments.force)
+        check_output_file(path, &inputs, arguments.force)
     });
     let findings_file = findings_file.transpose()?;
     let spinner = Spinner::new();

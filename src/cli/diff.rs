@@ -10,7 +10,7 @@ use super::{Spinner, source_and_name};
 use crate::dataset::{self, Dataset};
 use crate::diff::{AreaChange, ChangeKind, CoverageChange, DatasetDifference, diff, files};
 use crate::domain::{date_from_iso, today_in_london};
-use crate::outputs;
+use crate::fs::check_output_folder;
 
 /// The maximum number of items of each kind in the text summary; the files of `--output` contain
 /// all items.
@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<ExitCode> {
     };
     let output = arguments.output.as_ref().map(|folder| {
         let inputs = [arguments.old.clone(), arguments.new.clone()];
-        outputs::check_folder(folder, &inputs, arguments.force)
+        check_output_folder(folder, &inputs, None, arguments.force)
     });
     let output = output.transpose()?;
     let spinner = Spinner::new();

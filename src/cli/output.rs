@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::fs::{create_temp_file, parent_folder, sync_folder, write_temp_file};
-use crate::outputs;
+use crate::fs::{check_output_file, create_temp_file, parent_folder, sync_folder, write_temp_file};
 
 /// The output of a command. A file gets its name only in [`AtomicOutput::publish`].
 pub(super) enum AtomicOutput {
@@ -62,8 +61,8 @@ impl AtomicOutput {
         if input.is_some_and(|input| is_same_file(path, input)) {
             bail!("OUT is the input file: choose another name");
         }
-        let target = outputs::check_file(path, &[], force)?;
-        let manifest = outputs::check_file(&manifest_path(&target), &[], force)?;
+        let target = check_output_file(path, &[], force)?;
+        let manifest = check_output_file(&manifest_path(&target), &[], force)?;
         let file =
             TempFile::create_beside(&target).with_context(|| format!("creating {display}"))?;
         Ok(AtomicOutput::File(StagedOutput {

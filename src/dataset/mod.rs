@@ -21,6 +21,7 @@ pub(crate) mod cells;
 pub(crate) mod columns;
 mod embedded;
 pub(crate) mod manifest;
+mod output_folder;
 pub(crate) mod polygons;
 mod read;
 pub(crate) mod rings;
@@ -30,6 +31,7 @@ pub(crate) mod validity;
 mod write;
 
 pub use manifest::{file_entry, manifest_from_toml, manifest_to_toml};
+pub(crate) use output_folder::check_output_folder;
 pub use polygons::PolygonError;
 pub use read::read;
 pub(crate) use read::read_memberships;

@@ -93,7 +93,7 @@ pub fn stage(
 }
 
 /// Writes `files`, each with its path in the folder, to a folder atomically. An existing folder is
-/// replaced, whatever it contains; check the folder with [`crate::outputs`] first.
+/// replaced, whatever it contains; check it with [`crate::fs::check_output_folder`] first.
 ///
 /// # Errors
 /// If a file or folder cannot be written. `folder` is then unchanged.

@@ -1,11 +1,14 @@
-//! Files: atomic writes, hashing, detection of changes, and paths.
+//! Files: atomic writes, checks before a file or folder is replaced, hashing, detection of changes,
+//! and paths.
 
 mod atomic_file;
 mod file_version;
 mod hashing;
 mod path;
+mod replace;
 
 pub(crate) use atomic_file::{create_temp_file, write_atomically, write_temp_file};
 pub(crate) use file_version::FileVersion;
 pub(crate) use hashing::{Fingerprint, HashingIo};
 pub(crate) use path::{parent_folder, resolve_symlinks, sync_folder};
+pub(crate) use replace::{FolderKind, OutputError, check_output_file, check_output_folder};
