@@ -22,7 +22,7 @@ use crate::batch::{
     Compression, DecodeLimits, Delimiter, OutputColumn,
 };
 use crate::domain::{SuppressionRule, date_from_iso, today_in_london};
-use crate::fs::{HashingIo, check_output_file, write_atomically};
+use crate::fs::{FileAccess, HashingIo, check_output_file, write_atomically};
 use crate::ops::log;
 
 /// The exit status if some rows could not be read.
@@ -213,7 +213,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
     }
     if let Some(path) = &arguments.summary {
         let json = report::summary_to_json(&summary, &index, &request, arguments.suppress);
-        write_atomically(path, json.as_bytes())
+        write_atomically(path, json.as_bytes(), FileAccess::Umask)
             .with_context(|| format!("writing {}", path.display()))?;
     }
     if !arguments.quiet {

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use super::{EXIT_FINDINGS, Spinner, source_and_name};
 use crate::check::{Finding, Severity, check, findings_geojson};
 use crate::dataset::{self, Dataset};
-use crate::fs::{check_output_file, write_atomically};
+use crate::fs::{FileAccess, check_output_file, write_atomically};
 
 /// The maximum number of findings of each kind in the text report; `--json` prints all findings.
 const FINDINGS_SHOWN_MAX: usize = 20;
@@ -44,8 +44,12 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
     let findings = check(&dataset);
     drop(spinner);
     if let Some(path) = &findings_file {
-        write_atomically(path, findings_geojson(&findings).as_bytes())
-            .with_context(|| format!("writing {}", path.display()))?;
+        write_atomically(
+            path,
+            findings_geojson(&findings).as_bytes(),
+            FileAccess::Umask,
+        )
+        .with_context(|| format!("writing {}", path.display()))?;
     }
     let report = if arguments.json {
         json_report(&dataset, &findings)

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::fs::{check_output_file, create_temp_file, parent_folder, sync_folder, write_temp_file};
+use crate::fs::{
+    FileAccess, check_output_file, create_temp_file, parent_folder, sync_folder, write_temp_file,
+};
 
 /// The output of a command. A file gets its name only in [`AtomicOutput::publish`].
 pub(super) enum AtomicOutput {
@@ -89,7 +91,7 @@ impl AtomicOutput {
         let manifest_target = staged.manifest.clone();
         // Sync everything first, so that a full disk leaves the existing files in place.
         staged.file.file().sync_all()?;
-        let manifest = write_temp_file(&manifest_target, manifest.as_bytes())?;
+        let manifest = write_temp_file(&manifest_target, manifest.as_bytes(), FileAccess::Umask)?;
         if staged.overwrites {
             remove_if_exists(&manifest_target)?;
         }
@@ -142,7 +144,7 @@ impl TempFile {
         if let Some(file) = open_tmpfile(folder) {
             return Ok(TempFile::Unnamed(file));
         }
-        create_temp_file(folder).map(TempFile::Named)
+        create_temp_file(folder, FileAccess::Umask).map(TempFile::Named)
     }
 
     fn file(&mut self) -> &mut File {

@@ -12,6 +12,7 @@ use super::DatasetError;
 use crate::domain::{
     FileEntry, LayerEntry, Manifest, SourceEntry, StatisticalAreasEntry, date_from_iso,
 };
+use crate::fs::sha256_hex;
 
 /// The manifest as it is in `dataset.toml`. See [`Manifest`] for the meaning of the fields.
 #[derive(Serialize, Deserialize)]
@@ -353,18 +354,6 @@ pub(super) fn verify_checksum(text: &str) -> Option<&str> {
     let is_correct =
         checksum_line.trim_end() == format!("{CHECKSUM_PREFIX}{}", sha256_hex(body.as_bytes()));
     is_correct.then_some(body)
-}
-
-/// Returns the SHA-256 of the content in lower-case hexadecimal.
-pub(crate) fn sha256_hex(content: &[u8]) -> String {
-    use sha2::{Digest, Sha256};
-    use std::fmt::Write;
-    Sha256::digest(content)
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            write!(hex, "{byte:02x}").expect("writing to a String");
-            hex
-        })
 }
 
 #[cfg(test)]

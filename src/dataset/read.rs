@@ -12,7 +12,6 @@ use std::thread;
 
 use super::cells;
 use super::columns;
-use super::manifest::sha256_hex;
 use super::polygons::{PolygonFile, ShapefileParts};
 use super::source::POSTCODES_FILE;
 use super::table::{CsvTable, CsvTableRow, TableError};
@@ -22,6 +21,7 @@ use crate::domain::{
     OdsCode, Period, PostcodeEntry, Practice, PracticeSuccession, Premises, StatedCount,
     StatisticalAssignment, UnknownKeyword, date_from_iso,
 };
+use crate::fs::sha256_hex;
 
 /// Reads a dataset from a folder or from the program itself.
 ///

@@ -6,8 +6,9 @@ use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 use super::embedded;
-use super::manifest::{manifest_from_toml, sha256_hex, verify_checksum};
+use super::manifest::{manifest_from_toml, verify_checksum};
 use super::{DatasetError, FileEntry, Manifest};
+use crate::fs::sha256_hex;
 use crate::memory;
 
 /// The name of the manifest in a dataset's folder.

@@ -1,8 +1,37 @@
-//! Hashing of input and output while it passes through.
+//! SHA-256 and hexadecimal, and hashing of input and output while it passes through.
 
+use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 
 use sha2::{Digest, Sha256};
+
+/// Returns the SHA-256 of the content in lower-case hexadecimal.
+pub(crate) fn sha256_hex(content: &[u8]) -> String {
+    hex(&Sha256::digest(content))
+}
+
+/// Returns the bytes in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("writing to a String");
+    }
+    text
+}
+
+/// Returns the `N` bytes that `text` has in hexadecimal, in lower or upper case. Returns `None` if
+/// the text is not `2 * N` hexadecimal digits.
+pub(crate) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if text.len() != 2 * N || !is_hex {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
 
 /// The SHA-256 digest and size of the bytes that passed through a [`HashingIo`].
 pub(crate) struct Fingerprint {
@@ -39,7 +68,7 @@ impl<T> HashingIo<T> {
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         let digest = self.hash.clone().finalize();
         Fingerprint {
-            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hex(&digest),
             bytes: self.bytes,
         }
     }

@@ -7,8 +7,8 @@ mod hashing;
 mod path;
 mod replace;
 
-pub(crate) use atomic_file::{create_temp_file, write_atomically, write_temp_file};
+pub(crate) use atomic_file::{FileAccess, create_temp_file, write_atomically, write_temp_file};
 pub(crate) use file_version::FileVersion;
-pub(crate) use hashing::{Fingerprint, HashingIo};
+pub(crate) use hashing::{Fingerprint, HashingIo, from_hex, hex, sha256_hex};
 pub(crate) use path::{parent_folder, resolve_symlinks, sync_folder};
 pub(crate) use replace::{FolderKind, OutputError, check_output_file, check_output_folder};

@@ -18,7 +18,7 @@ use super::conditional::{CACHE_FIVE_MINUTES, if_none_match};
 use super::extract::{PathParams, query_params};
 use super::problem::Problem;
 use super::snapshot::DatasetSnapshot;
-use crate::dataset::manifest::sha256_hex;
+use crate::fs::sha256_hex;
 use crate::maps::{self, MapImage, MapRequest, RenderError, WIDTH_MAX, WIDTH_MIN};
 use crate::request::RequestParams;
 

@@ -29,8 +29,8 @@ use super::negotiate;
 use super::problem::Problem;
 use super::snapshot::DatasetSnapshot;
 use super::tile_path::{linked_json, parse_tile_coord};
-use crate::dataset::manifest::sha256_hex;
 use crate::domain::Layer;
+use crate::fs::sha256_hex;
 use crate::index::Index;
 use crate::tiles::{
     self, CACHED_ZOOM_MAX, ContentEncoding, ENCODER_VERSION, EncodedBody, TileCoord, TileKey,

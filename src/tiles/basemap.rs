@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use super::pmtiles::ARCHIVE_ZOOM;
 use super::{ContentEncoding, TileCoord};
-use crate::dataset::manifest::sha256_hex;
+use crate::fs::sha256_hex;
 
 /// The highest zoom that is served. The address of a tile of a higher zoom could identify a house.
 pub const BASEMAP_ZOOM_MAX: u8 = ARCHIVE_ZOOM;

@@ -25,8 +25,8 @@ use flate2::write::GzEncoder;
 use jiff::civil::Date;
 
 use super::{AreaOutline, TileArea, TileCoord, TiledLayer, WidgetMap, bbox_union, bounds};
-use crate::dataset::manifest::sha256_hex;
 use crate::domain::Layer;
+use crate::fs::sha256_hex;
 use crate::index::Index;
 
 /// The highest zoom whose tiles are cached; such a tile is 1.4 km across in the north of England.

@@ -12,8 +12,8 @@ use serde_json::json;
 
 use super::cache::{ContentEncoding, TileCache, TileKey};
 use super::{TileCoord, bounds, vector_layers};
-use crate::dataset::manifest::sha256_hex;
 use crate::domain::Layer;
+use crate::fs::sha256_hex;
 use crate::index::Index;
 
 /// The default maximum zoom of archives; for higher zooms, readers scale the tiles of this zoom up.
