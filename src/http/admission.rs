@@ -5,6 +5,7 @@ mod cpu_permit;
 pub(super) mod fair_semaphore;
 mod rate_limiter;
 mod request_class;
+mod route_scope;
 mod unsent_bytes;
 
 use std::borrow::Cow;
@@ -31,6 +32,7 @@ use self::fair_semaphore::{
 };
 use self::rate_limiter::{GcraLimiter, RateLimited, RemainingQuota};
 pub(super) use self::request_class::RequestClass;
+pub(super) use self::route_scope::scope_of_route;
 pub(super) use self::unsent_bytes::{UnsentBytes, UnsentResponse};
 use super::limits::{ServerLimits, URI_BYTES_MAX};
 use super::problem::Problem;
@@ -339,7 +341,7 @@ impl AdmissionControl {
         if self.access.scopes_requiring_key.is_empty() {
             return None;
         }
-        let scope = Scope::of_route(route?)?;
+        let scope = scope_of_route(route?)?;
         self.access
             .scopes_requiring_key
             .contains(&scope)

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 
+use super::admission::scope_of_route;
 use crate::ops::keys::Scope;
 
 /// Upper bounds of the duration buckets, in seconds. A look-up takes about 0.0001 s, an area 0.01
@@ -59,7 +60,7 @@ impl RequestMetrics {
 }
 
 fn route_class(route: Option<&str>) -> usize {
-    let scope = route.and_then(Scope::of_route);
+    let scope = route.and_then(scope_of_route);
     let index = scope.and_then(|scope| Scope::ALL.iter().position(|value| *value == scope));
     index.unwrap_or(ROUTE_CLASSES - 1)
 }
