@@ -4,6 +4,10 @@
 //! Every command-line option that configures the service is a setting. The setting has the same
 //! name in the file, and a name such as `CATCHMENT_LOG_LEVEL` in the environment. Values from the
 //! environment and the file are validated like those on the command line.
+//!
+//! clap only shows the variables in the help, and does not read them, because its errors do not name
+//! the variable. In addition, clap accepts only `true` and `false` for a flag, does not ignore
+//! spaces and empty items in a list, and would split `--data` at commas on the command line too.
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -11,6 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 use toml::{Table, Value};
@@ -18,8 +23,10 @@ use toml::{Table, Value};
 use super::{CliArguments, print};
 
 const SERVE: &str = "serve";
+/// The option that names the settings file.
+const CONFIG: &str = "config";
 /// Options that are not settings.
-const META_OPTIONS: [&str; 3] = ["config", "check-config", "help"];
+const META_OPTIONS: [&str; 3] = [CONFIG, "check-config", "help"];
 
 /// The source of a setting that is not on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +49,11 @@ struct ResolvedSetting {
 /// invalid, the program exits.
 pub(super) fn parse(args: &[OsString]) -> Result<CliArguments> {
     let command = CliArguments::command();
-    let matches = command.clone().get_matches_from(args);
+    let matches = command.clone().try_get_matches_from(args);
+    let matches = matches.unwrap_or_else(|error| match error.kind() {
+        ErrorKind::DisplayHelp => show_variables(command.clone()).get_matches_from(args),
+        _ => error.exit(),
+    });
     let Some((SERVE, serve)) = matches.subcommand() else {
         return Ok(CliArguments::from_arg_matches(&matches)?);
     };
@@ -58,6 +69,18 @@ pub(super) fn parse(args: &[OsString]) -> Result<CliArguments> {
         print(&to_toml(serve, &resolved))?;
     }
     Ok(CliArguments::from_arg_matches(&matches)?)
+}
+
+/// Adds the environment variables of `serve` to its help, without their values.
+fn show_variables(command: Command) -> Command {
+    command.mut_subcommand(SERVE, |serve| {
+        serve.mut_args(|arg| match arg.get_long().map(str::to_string) {
+            Some(name) if name == CONFIG || !META_OPTIONS.contains(&name.as_str()) => {
+                arg.env(variable_name(&name)).hide_env_values(true)
+            }
+            _ => arg,
+        })
+    })
 }
 
 /// Returns clap's definition of the command `serve`.
@@ -84,9 +107,9 @@ fn from_env_and_file(
     variable_of: impl Fn(&str) -> Option<String>,
 ) -> Result<Vec<ResolvedSetting>> {
     let serve = serve_command();
-    let config_argument: Option<&PathBuf> = matches.get_one("config");
+    let config_argument: Option<&PathBuf> = matches.get_one(CONFIG);
     let file = config_argument.cloned();
-    let file = file.or_else(|| variable_of("CATCHMENT_CONFIG").map(PathBuf::from));
+    let file = file.or_else(|| variable_of(&variable_name(CONFIG)).map(PathBuf::from));
     let table = match &file {
         Some(path) => read(path, &serve)?,
         None => Table::new(),
@@ -96,25 +119,23 @@ fn from_env_and_file(
         if matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine) {
             continue;
         }
-        if let Some(text) = variable_of(&variable_name(name)) {
-            let origin = format!("environment variable {}", variable_name(name));
-            let arguments = args_from_text(name, arg, &text).with_context(|| origin.clone())?;
-            check_arguments(&arguments).context(origin)?;
-            resolved.push(ResolvedSetting {
-                name: name.into(),
-                arguments,
-                source: SettingSource::Environment,
-            });
+        let variable = variable_name(name);
+        let (arguments, source, origin) = if let Some(text) = variable_of(&variable) {
+            let arguments = args_from_text(name, arg, &text);
+            let origin = format!("environment variable {variable}");
+            (arguments, SettingSource::Environment, origin)
         } else if let (Some(value), Some(path)) = (table_value(&table, name), &file) {
+            let arguments = args_from_value(name, arg, value);
             let origin = format!("{}: `{name}`", path.display());
-            let arguments = args_from_value(name, arg, value).with_context(|| origin.clone())?;
-            check_arguments(&arguments).context(origin)?;
-            resolved.push(ResolvedSetting {
-                name: name.into(),
-                arguments,
-                source: SettingSource::File,
-            });
-        }
+            (arguments, SettingSource::File, origin)
+        } else {
+            continue;
+        };
+        resolved.push(ResolvedSetting {
+            name: name.into(),
+            arguments: arguments.and_then(check_arguments).context(origin)?,
+            source,
+        });
     }
     Ok(resolved)
 }
@@ -185,8 +206,8 @@ fn format_argument(name: &str, value: &str) -> OsString {
     format!("--{name}={value}").into()
 }
 
-/// Checks that the command line would accept the arguments.
-fn check_arguments(arguments: &[OsString]) -> Result<()> {
+/// Checks that the command line would accept the arguments, and returns them.
+fn check_arguments(arguments: Vec<OsString>) -> Result<Vec<OsString>> {
     let before = ["catchment", SERVE].map(OsString::from);
     let args = before.into_iter().chain(arguments.iter().cloned());
     if let Err(error) = CliArguments::command().try_get_matches_from(args) {
@@ -194,7 +215,7 @@ fn check_arguments(arguments: &[OsString]) -> Result<()> {
         let line = text.lines().next().unwrap_or_default();
         bail!("{}", line.trim_start_matches("error: "));
     }
-    Ok(())
+    Ok(arguments)
 }
 
 /// Formats the settings in effect as a settings file, with the source of each setting in a comment.
@@ -345,6 +366,25 @@ mod tests {
             "environment variable CATCHMENT_WATCH: expected true or false"
         );
         assert!(resolve(&["--config=/nowhere/there.toml"], &[]).is_err());
+    }
+
+    #[test]
+    fn help_shows_the_variable_of_every_setting_without_its_value() {
+        let command = show_variables(CliArguments::command());
+        let args = ["catchment", SERVE, "--help"];
+        let help = command.try_get_matches_from(args).expect_err("the help");
+        let words: Vec<String> = help
+            .to_string()
+            .split_whitespace()
+            .map(str::to_string)
+            .collect();
+        let help = words.join(" ");
+        let serve = serve_command();
+        for name in settings(&serve).map(|(name, _)| name).chain([CONFIG]) {
+            let variable = format!("[env: {}]", variable_name(name));
+            assert!(help.contains(&variable), "{variable}: {help}");
+        }
+        assert!(!help.contains("CATCHMENT_CHECK_CONFIG"), "{help}");
     }
 
     #[test]
