@@ -57,7 +57,7 @@ pub(super) fn parse(args: &[OsString]) -> Result<CliArguments> {
     let Some((SERVE, serve)) = matches.subcommand() else {
         return Ok(CliArguments::from_arg_matches(&matches)?);
     };
-    let resolved = from_env_and_file(serve, |name| std::env::var(name).ok())?;
+    let resolved = from_env_and_file(serve, |name| std::env::var_os(name))?;
     let injected = resolved
         .iter()
         .flat_map(|setting| setting.arguments.iter().cloned());
@@ -104,7 +104,7 @@ fn variable_name(name: &str) -> String {
 /// Reads the settings that are not on the command line from the environment and the file.
 fn from_env_and_file(
     matches: &ArgMatches,
-    variable_of: impl Fn(&str) -> Option<String>,
+    variable_of: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Vec<ResolvedSetting>> {
     let serve = serve_command();
     let config_argument: Option<&PathBuf> = matches.get_one(CONFIG);
@@ -120,8 +120,9 @@ fn from_env_and_file(
             continue;
         }
         let variable = variable_name(name);
-        let (arguments, source, origin) = if let Some(text) = variable_of(&variable) {
-            let arguments = args_from_text(name, arg, &text);
+        let (arguments, source, origin) = if let Some(value) = variable_of(&variable) {
+            let text = value.to_str().context("expected text in UTF-8");
+            let arguments = text.and_then(|text| args_from_text(name, arg, text));
             let origin = format!("environment variable {variable}");
             (arguments, SettingSource::Environment, origin)
         } else if let (Some(value), Some(path)) = (table_value(&table, name), &file) {
@@ -270,13 +271,19 @@ mod tests {
 
     /// Returns the settings from the environment and the file as command-line arguments.
     fn resolve(args: &[&str], variables: &[(&str, &str)]) -> Result<Vec<String>> {
+        let variables = variables.iter();
+        let variables = variables.map(|(name, value)| (*name, OsString::from(value)));
+        resolve_os(args, &variables.collect::<Vec<_>>())
+    }
+
+    fn resolve_os(args: &[&str], variables: &[(&str, OsString)]) -> Result<Vec<String>> {
         let args = ["catchment", SERVE].iter().chain(args);
         let matches = CliArguments::command().get_matches_from(args);
         let (_, serve) = matches.subcommand().expect("serve");
         let of = |name: &str| {
             let mut all = variables.iter();
             all.find(|(known, _)| *known == name)
-                .map(|(_, value)| (*value).to_string())
+                .map(|(_, value)| value.clone())
         };
         let resolved = from_env_and_file(serve, of)?;
         let arguments = resolved.into_iter().flat_map(|setting| setting.arguments);
@@ -366,6 +373,18 @@ mod tests {
             "environment variable CATCHMENT_WATCH: expected true or false"
         );
         assert!(resolve(&["--config=/nowhere/there.toml"], &[]).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn variables_that_are_not_utf_8_are_errors() {
+        use std::os::unix::ffi::OsStringExt;
+        for name in ["CATCHMENT_KEYS", "CATCHMENT_DATA", "CATCHMENT_WATCH"] {
+            let variables = [(name, OsString::from_vec(b"/keys-\xff.toml".to_vec()))];
+            let message = format!("{:#}", resolve_os(&[], &variables).expect_err("wrong"));
+            let expected = format!("environment variable {name}: expected text in UTF-8");
+            assert_eq!(message, expected);
+        }
     }
 
     #[test]
