@@ -16,8 +16,10 @@
 //! - [`builder`]: builds a dataset from published files.
 //! - [`index`]: the in-memory index of a dataset. Every interface calls `Index::locate`.
 //! - [`request`]: the parameters of a look-up and their validation, for all interfaces.
-//! - [`batch`]: look-ups of every row of a file, streamed from any reader to any writer.
-//! - [`export`]: exports of a dataset for other programs.
+//! - [`batch`]: look-ups of every row of a file, streamed from any reader to any writer; look-up
+//!   tables.
+//! - `tabular`: the formats of these files, and the threads that process their rows in order.
+//! - [`export`]: the areas of a dataset as files for GIS programs.
 //! - [`check`]: quality checks of a dataset.
 //! - [`diff`]: the differences between two datasets.
 //! - [`ops`]: what a running service has: the loaded datasets, API keys, request rates, the log and
@@ -67,6 +69,7 @@ pub mod ops;
 mod panics;
 mod planar;
 pub mod request;
+mod tabular;
 pub mod tiles;
 mod web;
 mod wire;

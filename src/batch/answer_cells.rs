@@ -5,7 +5,6 @@ use std::borrow::Cow;
 
 use jiff::civil::Date;
 
-use super::cell_format::{CellFormat, SEPARATOR};
 use super::columns::{AreaText, CommunityFact, LocationFact, OutputColumn, PracticeFact};
 use super::layout::OutputLayout;
 use crate::domain::{InvalidOdsCode, InvalidPostcode, Layer, LookupStatus, OdsCode, Postcode};
@@ -14,6 +13,7 @@ use crate::index::{
     PracticeRegistration, RegisteredPractice, UnknownReason, areas_of_layer, community_ids,
 };
 use crate::request::InvalidRequest;
+use crate::tabular::cell_format::{CellFormat, SEPARATOR};
 
 /// Runs of encoded cells, followed by two reasons.
 ///

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use crate::domain::Postcode;
+use crate::tabular::POISONED;
 
 /// A slot consists of a key of 46 bits and an id of 18 bits, so that a thread reads a slot with a
 /// single load and without a lock.
@@ -167,8 +168,6 @@ impl<T: Eq + Hash> Interner<T> {
         local.extend(interned.values[local.len()..].iter().cloned());
     }
 }
-
-pub(super) const POISONED: &str = "a thread that panics ends the run";
 
 #[cfg(test)]
 mod tests {

@@ -5,18 +5,24 @@ use std::io::{self, Chain, Cursor, Read, Seek};
 
 use memchr::{memchr, memrchr};
 
-use super::blocks::{BLOCK_BYTES, BlockReader, RowSyntax, fill};
 use super::column_mapping::ColumnMapping;
-use super::columnar::{
-    ARROW_CONTINUATION, ColumnarInput, PARQUET_MAGIC, ParquetFile, RecordBatches, check_types,
-};
-use super::compression::{Compression, Decompressor};
-use super::delimiter::Delimiter;
-use super::fields::{RowEnd, field_ends, field_range, row_end, split_line_ending, unquote};
-use super::input_format::{BatchFormat, DetectedFormat, LineEnding};
-use super::limits::{CountingReader, ReceivedBytes, map_exceeded_limit, slice_rows};
-use super::{BatchError, BatchRequest, COLUMNS_MAX, ndjson};
+use super::columnar::check_types;
+use super::input_format::DetectedFormat;
+use super::{BatchError, BatchRequest, map_exceeded_limit};
 use crate::domain::Postcode;
+use crate::tabular::blocks::{BLOCK_BYTES, BlockReader, RowSyntax, fill};
+use crate::tabular::columnar::{
+    ARROW_CONTINUATION, ColumnarInput, PARQUET_MAGIC, ParquetFile, RecordBatches,
+};
+use crate::tabular::compression::{Compression, Decompressor};
+use crate::tabular::delimiter::Delimiter;
+use crate::tabular::error::TabularError;
+use crate::tabular::fields::{
+    RowEnd, field_ends, field_range, row_end, split_line_ending, unquote,
+};
+use crate::tabular::file_format::{BatchFormat, LineEnding};
+use crate::tabular::limits::{COLUMNS_MAX, CountingReader, ReceivedBytes, slice_rows};
+use crate::tabular::ndjson;
 
 /// An open input file whose format has been detected.
 pub struct BatchInput<R: Read> {
@@ -78,7 +84,8 @@ impl<R: Read> BatchInput<R> {
         fill(&mut source, &mut text, ARROW_CONTINUATION.len())?;
         if is_arrow(&text, request.format) {
             let source = Cursor::new(text).chain(source);
-            let batches = RecordBatches::open(source, request, &received)?;
+            let rows_max = slice_rows(0, request.output_columns.len());
+            let batches = RecordBatches::open(source, request.limits, rows_max, &received)?;
             return BatchInput::from_columns(
                 ColumnarInput::Arrow(batches),
                 compression,
@@ -103,7 +110,7 @@ impl<R: Read> BatchInput<R> {
             BatchFormat::Ndjson => detect_ndjson_header(&text, has_ended, request)?,
             BatchFormat::Parquet | BatchFormat::Arrow => {
                 let what = "its first bytes are not those of that format".into();
-                return Err(BatchError::Unreadable { format, what });
+                return Err(TabularError::Unreadable { format, what }.into());
             }
         };
         check_column_names(&header.columns, request)?;
@@ -183,7 +190,7 @@ impl<R: Read> BatchInput<R> {
             .map(|field| field.name().clone())
             .collect();
         if columns.len() > COLUMNS_MAX {
-            return Err(BatchError::TooManyColumns);
+            return Err(TabularError::TooManyColumns.into());
         }
         let column_mapping = ColumnMapping::find(&columns, &request.column_overrides)?;
         check_types(&schema, &column_mapping)?;
@@ -300,7 +307,7 @@ fn reject_unsupported(text: &[u8], requested: Option<BatchFormat>) -> Result<(),
         (None, _) => {}
         (Some((_, found)), Some(format)) if found != format => {
             let what = format!("its content is {found}: leave out --format");
-            return Err(BatchError::Unreadable { format, what });
+            return Err(TabularError::Unreadable { format, what }.into());
         }
         (Some(_), _) => return Err(BatchError::NeedsFile),
     }
@@ -390,14 +397,16 @@ fn header_with_delimiter(
     let length = match row_end(text, 0, delimiter) {
         RowEnd::After(end) => end,
         RowEnd::EndOfText if text.len() < BLOCK_BYTES => text.len(),
-        RowEnd::EndOfText => return (0, Err(BatchError::TooManyColumns)),
-        RowEnd::Unterminated => return (0, Err(BatchError::UnterminatedQuote { line: 1 })),
+        RowEnd::EndOfText => return (0, Err(TabularError::TooManyColumns.into())),
+        RowEnd::Unterminated => {
+            return (0, Err(TabularError::UnterminatedQuote { line: 1 }.into()));
+        }
     };
     let (row, _) = split_line_ending(&text[..length]);
     let mut ends = Vec::new();
     field_ends(row, true, delimiter, &mut ends);
     if ends.len() > COLUMNS_MAX {
-        return (ends.len(), Err(BatchError::TooManyColumns));
+        return (ends.len(), Err(TabularError::TooManyColumns.into()));
     }
     let name = |index| {
         let name = unquote(&row[field_range(&ends, index, delimiter)]).into_owned();
@@ -454,7 +463,7 @@ fn detect_ndjson_header(
             None => {}
         }
         if columns.len() > COLUMNS_MAX {
-            return Err(BatchError::TooManyColumns);
+            return Err(TabularError::TooManyColumns.into());
         }
     }
     let first_line = memchr(b'\n', text).map_or(text, |index| &text[..=index]);

@@ -1,9 +1,9 @@
 //! The layout of an output row: which cells come from which part of the answer, in order.
 
-use super::cell_format::CellFormat;
 use super::columns::{DatasetFact, OutputColumn};
 use crate::domain::{Agreement, LayerSet};
 use crate::index::Index;
+use crate::tabular::cell_format::CellFormat;
 
 /// The output columns, grouped by the part of the answer on which they depend.
 pub(super) struct OutputLayout {

@@ -8,7 +8,8 @@
 //!  blocks of whole rows ──► workers: fields → look-up (cached) → cells ──► output, in order
 //! ```
 //!
-//! Rows are text (CSV, TSV, NDJSON) or columnar (Parquet, Arrow; see `columnar`).
+//! Rows are text (CSV, TSV, NDJSON) or columnar (Parquet, Arrow; see `columnar`). The module `tabular`
+//! reads and writes these formats.
 //!
 //! Nothing in this module opens a file. The input is any [`std::io::Read`] and the output any
 //! [`std::io::Write`], so a file, a pipe and a connection produce the same output. Memory use
@@ -20,22 +21,15 @@
 //! their agreement.
 
 mod answer_cells;
-mod blocks;
 mod cache;
-pub(crate) mod cell_format;
 mod column_mapping;
-pub(crate) mod columnar;
+mod columnar;
 mod columns;
-mod compression;
-mod delimiter;
-mod fields;
 mod input;
 mod input_format;
 mod layout;
-mod limits;
-pub(crate) mod lookup_rows;
-mod ndjson;
-pub(crate) mod pipeline;
+pub mod lookup_export;
+mod progress;
 mod run;
 mod summary;
 mod worker;
@@ -44,7 +38,6 @@ use std::io;
 
 use jiff::civil::Date;
 
-pub use cell_format::SEPARATOR;
 pub use column_mapping::{
     COLUMN_ALIASES, ColumnMapping, ColumnOverrides, ColumnRole, LocationColumns,
 };
@@ -52,15 +45,19 @@ pub use columns::{
     AreaText, COLUMNS, CommunityFact, DatasetFact, LocationFact, OutputColumn, PREFIX,
     PracticeFact, UnknownColumn,
 };
-pub use compression::Compression;
-pub use delimiter::{Delimiter, InvalidDelimiter};
-pub use fields::parse_records;
 pub use input::{BatchInput, is_parquet};
-pub use input_format::{BatchFormat, DetectedFormat, LineEnding};
-pub use limits::{DecodeLimits, ExceededLimit};
-pub use pipeline::BatchProgress;
+pub use input_format::DetectedFormat;
+pub use progress::BatchProgress;
 pub use run::{preview, run};
 pub use summary::{BatchSummary, IccCount, ScientificNotation};
+
+pub use crate::tabular::cell_format::SEPARATOR;
+pub use crate::tabular::compression::Compression;
+pub use crate::tabular::delimiter::{Delimiter, InvalidDelimiter};
+pub use crate::tabular::error::TabularError;
+pub use crate::tabular::fields::parse_records;
+pub use crate::tabular::file_format::{BatchFormat, LineEnding};
+pub use crate::tabular::limits::{COLUMNS_MAX, DecodeLimits, ExceededLimit};
 
 /// The options of a batch.
 #[derive(Debug, Clone)]
@@ -85,8 +82,6 @@ pub struct BatchRequest {
 
 /// The length of the longest accepted field; a row with a longer field is a bad row.
 pub const FIELD_BYTES_MAX: usize = 64 << 10;
-/// The maximum number of columns of an input file.
-pub const COLUMNS_MAX: usize = 4_096;
 
 /// An error that stops a batch. Its message never repeats the content of a row.
 #[derive(Debug, thiserror::Error)]
@@ -110,22 +105,6 @@ pub enum BatchError {
         "it is a Parquet file, which must be read from the end: give the file itself, not standard input or a pipe"
     )]
     NeedsFile,
-    /// The input is not in the stated format, or uses a feature that is not supported.
-    #[error("it cannot be read as {format}: {what}")]
-    Unreadable {
-        /// The format of the input.
-        format: BatchFormat,
-        /// Why the input cannot be read.
-        what: String,
-    },
-    /// The input is a corrupt Parquet file or Arrow stream.
-    #[error("it cannot be read as {format}: it is corrupt: {cause}")]
-    Corrupt {
-        /// The format of the input.
-        format: BatchFormat,
-        /// A description of the inconsistency in the input. The description may quote column names.
-        cause: String,
-    },
     /// A column has a type that is not allowed for its role.
     #[error("the column `{name}` has type {holds}, but {}", role.expected())]
     WrongType {
@@ -172,9 +151,6 @@ pub enum BatchError {
         /// The name of the column.
         column: String,
     },
-    /// The input has more than [`COLUMNS_MAX`] columns.
-    #[error("it has more than {COLUMNS_MAX} columns: remove those that you do not need")]
-    TooManyColumns,
     /// A required column is missing.
     #[error(
         "no {} column found: name it with {}{}", role.as_str(), role.argument(),
@@ -205,37 +181,23 @@ pub enum BatchError {
         "it has a postcode and coordinates, or two kinds of coordinates: specify which to use with --postcode-column, --lon-column and --lat-column, or --easting-column and --northing-column"
     )]
     AmbiguousLocation,
-    /// A row is longer than 1 MiB.
-    #[error(
-        "the row that starts on line {line} is longer than 1 MiB: is a quotation mark not closed?"
-    )]
-    RowTooLong {
-        /// The line on which the row starts.
-        line: u64,
-    },
-    /// The input ends inside a quoted field.
-    #[error(
-        "the row that starts on line {line} has a quotation mark that is not closed: close or remove it"
-    )]
-    UnterminatedQuote {
-        /// The line on which the row starts.
-        line: u64,
-    },
-    /// The input exceeds a limit.
-    #[error("{0}")]
-    LimitExceeded(ExceededLimit),
-    /// Reading the input failed.
-    #[error("reading failed: {0}")]
-    Read(#[from] io::Error),
-    /// Writing the output failed.
-    #[error("writing failed: {0}")]
-    Write(io::Error),
+    /// Reading or writing a table failed.
+    #[error(transparent)]
+    Tabular(#[from] TabularError),
 }
 
-impl From<ExceededLimit> for BatchError {
-    fn from(limit: ExceededLimit) -> BatchError {
-        BatchError::LimitExceeded(limit)
+impl From<io::Error> for BatchError {
+    fn from(error: io::Error) -> BatchError {
+        BatchError::Tabular(TabularError::Read(error))
     }
+}
+
+/// Converts read and write errors that were caused by a limit into [`TabularError::LimitExceeded`].
+fn map_exceeded_limit<T>(result: Result<T, BatchError>) -> Result<T, BatchError> {
+    result.map_err(|batch_error| match batch_error {
+        BatchError::Tabular(error) => BatchError::Tabular(error.into_exceeded_limit()),
+        other => other,
+    })
 }
 
 fn quoted(names: &[String]) -> String {

@@ -4,18 +4,19 @@
 use std::io::{Read, Write};
 use std::num::NonZeroUsize;
 
-use super::blocks::{BlockReader, RowBlock};
-use super::cell_format::CellFormat;
-use super::compression::Compression;
-use super::fields::split_line_ending;
 use super::input::{BatchInput, InputBody, TextBody};
 use super::input_format::DetectedFormat;
-use super::limits::map_exceeded_limit;
-use super::pipeline::{BatchProgress, BlockSource, OutputSink, Stage, run_ordered};
+use super::progress::BatchProgress;
 use super::summary::{BatchSummary, BatchTally};
 use super::worker::{BatchContext, BatchWorker};
-use super::{BatchError, BatchRequest, columnar};
+use super::{BatchError, BatchRequest, columnar, map_exceeded_limit};
 use crate::index::Index;
+use crate::tabular::blocks::RowBlock;
+use crate::tabular::cell_format::CellFormat;
+use crate::tabular::compression::Compression;
+use crate::tabular::error::TabularError;
+use crate::tabular::fields::split_line_ending;
+use crate::tabular::pipeline::{ByteSink, Stage, run_ordered};
 
 /// Runs a batch: writes the input rows in their original order, each with the output columns
 /// appended.
@@ -70,9 +71,10 @@ fn run_inner<R: Read + Send, W: Write + Send>(
         worker: BatchWorker::new(&context),
         compression: request.compression,
     };
+    let add_rows = |rows| progress.add_rows(rows);
     let (mut sink, tallies) =
-        run_ordered(text.blocks, ByteSink(output), threads, progress, worker)?;
-    sink.0.flush().map_err(BatchError::Write)?;
+        run_ordered(text.blocks, ByteSink(output), threads, &add_rows, worker)?;
+    sink.0.flush().map_err(TabularError::Write)?;
     Ok(BatchTally::merge_all(tallies).into_summary())
 }
 
@@ -138,7 +140,7 @@ fn write_compressed(
     output: &mut impl Write,
     bytes: &[u8],
     compression: Compression,
-) -> Result<(), BatchError> {
+) -> Result<(), TabularError> {
     let written = match compression {
         _ if bytes.is_empty() => Ok(()),
         Compression::None => output.write_all(bytes),
@@ -146,26 +148,7 @@ fn write_compressed(
             .compress(bytes)
             .and_then(|compressed| output.write_all(&compressed)),
     };
-    written.map_err(BatchError::Write)
-}
-
-impl<R: Read + Send> BlockSource for BlockReader<R> {
-    type Block = RowBlock;
-
-    fn next(&mut self, block: &mut RowBlock) -> Result<bool, BatchError> {
-        BlockReader::next(self, block)
-    }
-}
-
-/// A sink that writes the bytes unchanged.
-struct ByteSink<W>(W);
-
-impl<W: Write + Send> OutputSink for ByteSink<W> {
-    type Output = Vec<u8>;
-
-    fn write(&mut self, output: &mut Vec<u8>) -> Result<(), BatchError> {
-        self.0.write_all(output).map_err(BatchError::Write)
-    }
+    written.map_err(TabularError::Write)
 }
 
 /// The pipeline stage that answers rows of text.
@@ -177,12 +160,15 @@ struct TextStage<'s, 'i> {
 impl Stage<RowBlock, Vec<u8>> for TextStage<'_, '_> {
     type Outcome = BatchTally;
 
-    fn process(&mut self, block: &mut RowBlock, out: &mut Vec<u8>) -> Result<u64, BatchError> {
+    fn process(&mut self, block: &mut RowBlock, out: &mut Vec<u8>) -> Result<u64, TabularError> {
         out.clear();
         let rows_before = self.worker.tally.rows;
         self.worker.answer_block(block, out);
         if self.compression != Compression::None {
-            *out = self.compression.compress(out).map_err(BatchError::Write)?;
+            *out = self
+                .compression
+                .compress(out)
+                .map_err(TabularError::Write)?;
         }
         Ok(self.worker.tally.rows - rows_before)
     }

@@ -9,19 +9,20 @@ use jiff::civil::Date;
 use memchr::memchr_iter;
 
 use super::answer_cells::{RegistrationCells, ResidenceCells, RowLocation, status_index};
-use super::blocks::{RowBlock, RowSpan};
-use super::cache::{AnswerCache, AnswerKey, DAYS_MAX, Interner, NonPostcode, POISONED};
-use super::cell_format::{CellFormat, write_excel_safe};
+use super::cache::{AnswerCache, AnswerKey, DAYS_MAX, Interner, NonPostcode};
 use super::column_mapping::{ColumnMapping, LocationColumns};
-use super::delimiter::Delimiter;
-use super::fields::{FieldSelection, field_ends, field_range, split_line_ending, unquote};
 use super::input_format::DetectedFormat;
 use super::layout::{BAD_ROW, OutputLayout, RowSegment};
 use super::summary::BatchTally;
-use super::{BatchRequest, FIELD_BYTES_MAX, ndjson};
+use super::{BatchRequest, FIELD_BYTES_MAX};
 use crate::domain::{Agreement, InvalidOdsCode, InvalidPostcode, OdsCode, Postcode, date_from_iso};
 use crate::index::Index;
 use crate::request::{LOCATE_PARAMS, LocateRequest, RequestParams};
+use crate::tabular::blocks::{RowBlock, RowSpan};
+use crate::tabular::cell_format::{CellFormat, write_excel_safe, write_json_string};
+use crate::tabular::delimiter::Delimiter;
+use crate::tabular::fields::{FieldSelection, field_ends, field_range, split_line_ending, unquote};
+use crate::tabular::{POISONED, ndjson};
 
 /// The state that all worker threads share.
 pub(super) struct BatchContext<'i> {
@@ -64,6 +65,7 @@ impl<'i> BatchContext<'i> {
     ) -> BatchContext<'i> {
         let member = |index: usize| detected.columns[index].clone();
         let columns = detected.column_mapping.columns();
+        let indices: Vec<usize> = columns.iter().map(|&(_, column)| column).collect();
         BatchContext {
             index,
             layout: OutputLayout::new(request.output_columns.clone(), cell_format, index),
@@ -73,7 +75,7 @@ impl<'i> BatchContext<'i> {
                 .map(|(_, index)| member(index))
                 .collect(),
             field_count: detected.columns.len(),
-            field_selection: FieldSelection::new(&detected.column_mapping, detected.columns.len()),
+            field_selection: FieldSelection::new(&indices, detected.columns.len()),
             excel_safe: request.excel_safe,
             as_of: request.as_of,
             answer_cache: AnswerCache::new(index.postcodes().len()),
@@ -491,7 +493,7 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         let layout = &self.context.layout;
         let CellFormat::Csv(delimiter) = layout.format else {
             let mut text = Vec::new();
-            super::cell_format::write_json_string(&mut text, &String::from_utf8_lossy(row));
+            write_json_string(&mut text, &String::from_utf8_lossy(row));
             out.extend_from_slice(b"{\"catchment_input\":");
             out.extend_from_slice(&text);
             layout.write_bad_row(out, reason);

@@ -19,7 +19,7 @@ use super::DataArgument;
 use super::output::AtomicOutput;
 use crate::batch::{
     self, BatchError, BatchFormat, BatchInput, BatchProgress, BatchRequest, ColumnOverrides,
-    Compression, DecodeLimits, Delimiter, OutputColumn,
+    Compression, DecodeLimits, Delimiter, OutputColumn, TabularError,
 };
 use crate::domain::{SuppressionRule, date_from_iso, today_in_london};
 use crate::fs::{FileAccess, HashingIo, check_output_file, write_atomically};
@@ -184,10 +184,14 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
         bar.finish_and_clear();
         match result {
             Ok(summary) => (detected, summary),
-            Err(BatchError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Err(BatchError::Tabular(TabularError::Write(error)))
+                if error.kind() == io::ErrorKind::BrokenPipe =>
+            {
                 return Ok(ExitCode::from(EXIT_SIGPIPE));
             }
-            Err(BatchError::Write(error)) => return Err(error).context("writing the output"),
+            Err(BatchError::Tabular(TabularError::Write(error))) => {
+                return Err(error).context("writing the output");
+            }
             Err(error) => bail!("{name}: {error}"),
         }
     };

@@ -12,9 +12,10 @@ use serde_json::json;
 
 use super::output::AtomicOutput;
 use super::{DataArgument, Spinner};
-use crate::batch::{BatchError, BatchProgress};
+use crate::batch::lookup_export::{self, TableFormat};
+use crate::batch::{BatchProgress, TabularError};
 use crate::domain::{Layer, date_from_iso, today_in_london};
-use crate::export::{self, AreaFormat, TableFormat};
+use crate::export::{self, AreaFormat};
 use crate::fs::{Fingerprint, HashingIo};
 use crate::index::Index;
 use crate::ops::log;
@@ -86,7 +87,7 @@ type WriteTable = fn(
     &mut HashedOutput,
     NonZeroUsize,
     &BatchProgress,
-) -> Result<(), BatchError>;
+) -> Result<(), TabularError>;
 
 pub(super) fn run(arguments: &ExportArguments) -> Result<ExitCode> {
     let mut files: Vec<(ExportFile<'_>, HashedOutput)> = Vec::new();
@@ -121,14 +122,14 @@ impl OutputArguments {
             add(
                 "postcodes",
                 path,
-                ExportContent::Table(table_format(path)?, export::write_postcodes),
+                ExportContent::Table(table_format(path)?, lookup_export::write_postcodes),
             );
         }
         if let Some(path) = self.practices.as_deref() {
             add(
                 "practices",
                 path,
-                ExportContent::Table(table_format(path)?, export::write_practices),
+                ExportContent::Table(table_format(path)?, lookup_export::write_practices),
             );
         }
         if let Some(path) = self.areas.as_deref() {
@@ -183,7 +184,7 @@ impl ExportFile<'_> {
             ExportContent::Table(format, write) => {
                 let progress = BatchProgress::default();
                 match write(index, format, file, arguments.threads(), &progress) {
-                    Err(BatchError::Write(error)) => Err(error.into()),
+                    Err(TabularError::Write(error)) => Err(error.into()),
                     Err(other) => Err(other.into()),
                     Ok(()) => Ok(progress.rows()),
                 }

@@ -42,7 +42,7 @@ use super::server::Connection;
 use super::snapshot::DatasetSnapshot;
 use crate::batch::{
     self, BatchError, BatchFormat, BatchInput, BatchProgress, Compression, Delimiter,
-    DetectedFormat,
+    DetectedFormat, TabularError,
 };
 use crate::wire::summary::summary_body;
 
@@ -435,7 +435,7 @@ impl BatchJob {
             let body = summary_body(&summary, index, request.as_of, suppression);
             if self.params.summary_is_last {
                 let line = json!({ "catchment_summary": body }).to_string();
-                writer.write_line(&line).map_err(BatchError::Write)?;
+                writer.write_line(&line).map_err(TabularError::Write)?;
             }
             Ok((summary, body))
         });

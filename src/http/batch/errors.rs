@@ -2,12 +2,12 @@
 
 use super::super::problem::Problem;
 use super::stream::{StreamAborted, abort_reason};
-use crate::batch::{BatchError, ColumnRole, ExceededLimit};
+use crate::batch::{BatchError, ColumnRole, ExceededLimit, TabularError};
 
 /// Converts a batch error to a problem. `bytes_max` is the limit on the request body.
 pub(super) fn to_problem(batch_error: &BatchError, bytes_max: u64) -> Problem {
     match batch_error {
-        BatchError::Read(error) => match abort_reason(error) {
+        BatchError::Tabular(TabularError::Read(error)) => match abort_reason(error) {
             Some(StreamAborted::TooLarge) => Problem::too_large(bytes_max),
             Some(StreamAborted::Disconnected) => {
                 Problem::bad_request("malformed", "the request body was truncated")
@@ -19,9 +19,9 @@ pub(super) fn to_problem(batch_error: &BatchError, bytes_max: u64) -> Problem {
                 "the input file could not be decompressed to its end; check that it is complete",
             ),
         },
-        BatchError::Write(_) => download_aborted(),
+        BatchError::Tabular(TabularError::Write(_)) => download_aborted(),
         BatchError::UnsupportedFormat { .. } => Problem::unsupported_file(message(batch_error)),
-        BatchError::LimitExceeded(_) => {
+        BatchError::Tabular(TabularError::LimitExceeded(_)) => {
             Problem::too_complex(code(batch_error), message(batch_error))
         }
         _ => Problem::unprocessable(code(batch_error), message(batch_error)),
@@ -42,7 +42,6 @@ pub(super) fn code(batch_error: &BatchError) -> &'static str {
         BatchError::NoRows => "no_rows",
         BatchError::UnsupportedFormat { .. } => "unsupported_file",
         BatchError::NeedsFile => "needs_file",
-        BatchError::Unreadable { .. } | BatchError::Corrupt { .. } => "invalid_file",
         BatchError::WrongType { .. } => "wrong_column_type",
         BatchError::UnsupportedOption { .. } => "not_applicable",
         BatchError::MissingHeader => "missing_header_row",
@@ -50,29 +49,36 @@ pub(super) fn code(batch_error: &BatchError) -> &'static str {
         BatchError::AmbiguousDelimiter { .. } => "ambiguous_delimiter",
         BatchError::DuplicateColumn { .. } => "duplicate_column_name",
         BatchError::OutputColumnExists { .. } => "column_exists",
-        BatchError::TooManyColumns => "too_many_columns",
         BatchError::MissingColumn { .. } => "missing_column",
         BatchError::ColumnNotFound { .. } => "column_not_found",
         BatchError::AmbiguousColumn { .. } => "ambiguous_column",
         BatchError::AmbiguousLocation => "ambiguous_location",
-        BatchError::RowTooLong { .. } => "row_too_long",
-        BatchError::UnterminatedQuote { .. } => "unclosed_quote",
-        BatchError::LimitExceeded(
+        BatchError::Tabular(tabular_error) => tabular_error_code(tabular_error),
+    }
+}
+
+fn tabular_error_code(tabular_error: &TabularError) -> &'static str {
+    match tabular_error {
+        TabularError::Unreadable { .. } | TabularError::Corrupt { .. } => "invalid_file",
+        TabularError::TooManyColumns => "too_many_columns",
+        TabularError::RowTooLong { .. } => "row_too_long",
+        TabularError::UnterminatedQuote { .. } => "unclosed_quote",
+        TabularError::LimitExceeded(
             ExceededLimit::RecordBatchRows(_) | ExceededLimit::RecordBatchBytes(_),
         ) => "record_batch_too_large",
-        BatchError::LimitExceeded(ExceededLimit::DictionaryBytes(_)) => "dictionaries_too_large",
-        BatchError::LimitExceeded(ExceededLimit::MetadataBytes(_)) => "metadata_too_large",
-        BatchError::LimitExceeded(ExceededLimit::ZstdWindow(_)) => "zstd_window_too_large",
-        BatchError::LimitExceeded(ExceededLimit::DecompressionRatio) => "decompression_ratio",
-        BatchError::LimitExceeded(ExceededLimit::AnswerRatio) => "output_too_large",
-        BatchError::Read(error) => match abort_reason(error) {
+        TabularError::LimitExceeded(ExceededLimit::DictionaryBytes(_)) => "dictionaries_too_large",
+        TabularError::LimitExceeded(ExceededLimit::MetadataBytes(_)) => "metadata_too_large",
+        TabularError::LimitExceeded(ExceededLimit::ZstdWindow(_)) => "zstd_window_too_large",
+        TabularError::LimitExceeded(ExceededLimit::DecompressionRatio) => "decompression_ratio",
+        TabularError::LimitExceeded(ExceededLimit::AnswerRatio) => "output_too_large",
+        TabularError::Read(error) => match abort_reason(error) {
             Some(StreamAborted::TooLarge) => "too_large",
             Some(StreamAborted::Disconnected) => "incomplete_upload",
             Some(StreamAborted::DownloadClosed) => "not_downloaded",
             Some(StreamAborted::TimedOut) => "timed_out",
             None => "decompression_failed",
         },
-        BatchError::Write(_) => "not_downloaded",
+        TabularError::Write(_) => "not_downloaded",
     }
 }
 
@@ -88,7 +94,7 @@ fn message(error: &BatchError) -> String {
             parameter(*role)
         ),
         // The cause may contain column names or values.
-        BatchError::Corrupt { format, .. } => {
+        BatchError::Tabular(TabularError::Corrupt { format, .. }) => {
             format!("it cannot be read as {format}: it is corrupt")
         }
         _ => options_as_parameters(&error.to_string()),
@@ -142,7 +148,7 @@ mod tests {
     #[test]
     fn every_limit_has_its_own_code_and_status() {
         let describe = |limit| {
-            let problem = to_problem(&BatchError::LimitExceeded(limit), 1);
+            let problem = to_problem(&TabularError::LimitExceeded(limit).into(), 1);
             format!(
                 "{} {}: {}",
                 problem.status().as_u16(),
@@ -176,10 +182,10 @@ mod tests {
                 role,
                 name: names[0].clone(),
             },
-            BatchError::Corrupt {
+            BatchError::Tabular(TabularError::Corrupt {
                 format: BatchFormat::Arrow,
                 cause: names[0].clone(),
-            },
+            }),
             BatchError::AmbiguousColumn { role, names },
         ] {
             assert!(!message(&error).contains("Zq7"), "{}", message(&error));

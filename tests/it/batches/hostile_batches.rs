@@ -19,6 +19,7 @@ use arrow_ipc::{
 use arrow_schema::{DataType, Field, Schema};
 use catchment::batch::{
     self, BatchError, BatchInput, BatchProgress, BatchRequest, DecodeLimits, ExceededLimit,
+    TabularError,
 };
 use flatbuffers::FlatBufferBuilder;
 use flate2::write::GzEncoder;
@@ -56,7 +57,9 @@ fn run_parquet_file(input: &[u8]) -> Result<u64, BatchError> {
 #[track_caller]
 fn check_excess(result: Result<u64, BatchError>, expected: ExceededLimit) {
     match result {
-        Err(BatchError::LimitExceeded(excess)) => assert_eq!(excess, expected),
+        Err(BatchError::Tabular(TabularError::LimitExceeded(excess))) => {
+            assert_eq!(excess, expected)
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -64,7 +67,10 @@ fn check_excess(result: Result<u64, BatchError>, expected: ExceededLimit) {
 #[track_caller]
 fn check_damaged(result: Result<u64, BatchError>) {
     assert!(
-        matches!(result, Err(BatchError::Corrupt { .. })),
+        matches!(
+            result,
+            Err(BatchError::Tabular(TabularError::Corrupt { .. }))
+        ),
         "{result:?}"
     );
 }
@@ -329,7 +335,7 @@ fn lengths_of_messages_and_buffers_are_checked() {
     // The claimed body is longer than the stream.
     let truncated = run_bytes(&stream_with(&|claims| claims.body_length = 16 << 20));
     assert!(
-        matches!(truncated, Err(BatchError::Read(_))),
+        matches!(truncated, Err(BatchError::Tabular(TabularError::Read(_)))),
         "{truncated:?}"
     );
     for length in [i32::MAX, (2 << 20) + 1] {

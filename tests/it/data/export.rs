@@ -8,13 +8,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
+use catchment::batch::lookup_export::{self, TableFormat};
 use catchment::batch::{
-    self, BatchError, BatchInput, BatchProgress, BatchRequest, ColumnOverrides, Compression,
-    DecodeLimits, OutputColumn,
+    self, BatchInput, BatchProgress, BatchRequest, ColumnOverrides, Compression, DecodeLimits,
+    OutputColumn, TabularError,
 };
 use catchment::dataset::{self, DatasetSource};
 use catchment::domain::date_from_iso;
-use catchment::export::{self, TableFormat};
 use catchment::index::Index;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
@@ -32,7 +32,7 @@ type Record = HashMap<String, String>;
 type Table = BTreeMap<String, Vec<Record>>;
 
 type ExportFunction =
-    fn(&Index, TableFormat, &mut Vec<u8>, NonZeroUsize, &BatchProgress) -> Result<(), BatchError>;
+    fn(&Index, TableFormat, &mut Vec<u8>, NonZeroUsize, &BatchProgress) -> Result<(), TabularError>;
 
 fn export_bytes(export: ExportFunction, format: TableFormat, threads: usize) -> Vec<u8> {
     let mut out = Vec::new();
@@ -54,12 +54,12 @@ fn parse_table(csv: &[u8], key: &str) -> Table {
 
 static POSTCODES: LazyLock<Table> = LazyLock::new(|| {
     parse_table(
-        &export_bytes(export::write_postcodes, TableFormat::Csv, 2),
+        &export_bytes(lookup_export::write_postcodes, TableFormat::Csv, 2),
         "postcode",
     )
 });
 static PRACTICES: LazyLock<Table> = LazyLock::new(|| {
-    let csv = export_bytes(export::write_practices, TableFormat::Csv, 2);
+    let csv = export_bytes(lookup_export::write_practices, TableFormat::Csv, 2);
     parse_table(&csv, "practice_code")
 });
 
@@ -297,11 +297,17 @@ fn tables_have_every_postcode_practice_and_default_code() {
 
 #[test]
 fn tables_do_not_depend_on_threads_or_format() {
-    let csv = export_bytes(export::write_practices, TableFormat::Csv, 1);
-    let parquet = export_bytes(export::write_practices, TableFormat::Parquet, 1);
+    let csv = export_bytes(lookup_export::write_practices, TableFormat::Csv, 1);
+    let parquet = export_bytes(lookup_export::write_practices, TableFormat::Parquet, 1);
     for threads in [2, 5] {
-        assert!(export_bytes(export::write_practices, TableFormat::Csv, threads) == csv);
-        assert!(export_bytes(export::write_practices, TableFormat::Parquet, threads) == parquet);
+        assert!(export_bytes(lookup_export::write_practices, TableFormat::Csv, threads) == csv);
+        assert!(
+            export_bytes(
+                lookup_export::write_practices,
+                TableFormat::Parquet,
+                threads
+            ) == parquet
+        );
     }
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("practices.parquet");

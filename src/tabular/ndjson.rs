@@ -9,10 +9,10 @@ use serde::{Deserialize, Deserializer};
 
 /// A line that is not a JSON object, or whose selected members cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct InvalidObject;
+pub(crate) struct InvalidObject;
 
 /// Returns the member names of an object, or `None` if the line is not an object.
-pub(super) fn member_names(line: &[u8]) -> Option<Vec<String>> {
+pub(crate) fn member_names(line: &[u8]) -> Option<Vec<String>> {
     let mut names = Vec::new();
     read_members(line, &mut |name| {
         names.push(name.to_string());
@@ -24,9 +24,12 @@ pub(super) fn member_names(line: &[u8]) -> Option<Vec<String>> {
 
 /// Returns the texts of the members with the given names, in the same order. A text is empty if its
 /// member is missing or null.
-pub(super) fn member_texts(line: &[u8], names: &[&str]) -> Result<Vec<String>, InvalidObject> {
+pub(crate) fn member_texts(
+    line: &[u8],
+    names: &[impl AsRef<str>],
+) -> Result<Vec<String>, InvalidObject> {
     let found = read_members(line, &mut |name| {
-        names.iter().position(|text| *text == name)
+        names.iter().position(|text| text.as_ref() == name)
     })?;
     let mut texts = vec![None; names.len()];
     for (index, JsonText(text)) in found {
@@ -40,7 +43,7 @@ pub(super) fn member_texts(line: &[u8], names: &[&str]) -> Result<Vec<String>, I
 
 /// Appends the object to `out` with `members` added at its end, each preceded by a comma. The line
 /// must be an object.
-pub(super) fn append_members(out: &mut Vec<u8>, line: &[u8], members: impl FnOnce(&mut Vec<u8>)) {
+pub(crate) fn append_members(out: &mut Vec<u8>, line: &[u8], members: impl FnOnce(&mut Vec<u8>)) {
     let end = memchr::memrchr(b'}', line).expect("the line is an object");
     out.extend_from_slice(&line[..end]);
     let start = out.len();

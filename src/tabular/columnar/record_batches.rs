@@ -10,17 +10,17 @@ use arrow_schema::{DataType, SchemaRef};
 
 use super::arrow_stream::{ArrowStream, DecodedBatch};
 use super::corrupt;
-use crate::batch::input_format::BatchFormat;
-use crate::batch::limits::{MemoryPermit, ReceivedBytes, slice_rows};
-use crate::batch::pipeline::BlockSource;
-use crate::batch::{BatchError, BatchRequest};
 use crate::panics;
+use crate::tabular::error::TabularError;
+use crate::tabular::file_format::BatchFormat;
+use crate::tabular::limits::{DecodeLimits, MemoryPermit, ReceivedBytes};
+use crate::tabular::pipeline::BlockSource;
 
 /// The marker at the start of each message of an Arrow stream, since format version 0.15 of 2019.
-pub(in crate::batch) const ARROW_CONTINUATION: &[u8] = b"\xff\xff\xff\xff";
+pub(crate) const ARROW_CONTINUATION: &[u8] = b"\xff\xff\xff\xff";
 
 /// A reader of slices of record batches. The boundaries of the slices depend only on the input.
-pub(in crate::batch) struct RecordBatches<R: Read> {
+pub(crate) struct RecordBatches<R: Read> {
     stream: Box<ArrowStream<BufReader<R>>>,
     /// The maximum number of rows in a slice.
     rows_max: usize,
@@ -29,37 +29,38 @@ pub(in crate::batch) struct RecordBatches<R: Read> {
 }
 
 /// Rows of a record batch, and the permit for the memory of the whole batch.
-pub(super) struct BatchSlice {
-    pub(super) batch: RecordBatch,
-    pub(super) permit: Arc<MemoryPermit>,
+pub(crate) struct BatchSlice {
+    pub(crate) batch: RecordBatch,
+    pub(crate) permit: Arc<MemoryPermit>,
 }
 
 impl<R: Read> RecordBatches<R> {
-    /// Opens a stream and reads its schema.
-    pub(in crate::batch) fn open(
+    /// Opens a stream and reads its schema. A slice has at most `rows_max` rows.
+    pub(crate) fn open(
         source: R,
-        request: &BatchRequest,
+        limits: DecodeLimits,
+        rows_max: usize,
         received: &ReceivedBytes,
-    ) -> Result<RecordBatches<R>, BatchError> {
+    ) -> Result<RecordBatches<R>, TabularError> {
         let source = BufReader::with_capacity(1 << 16, source);
         let stream = catch_reader_panic(BatchFormat::Arrow, || {
-            ArrowStream::open(source, request.limits, received.clone())
+            ArrowStream::open(source, limits, received.clone())
         })?;
         Ok(RecordBatches {
             stream: Box::new(stream),
-            rows_max: slice_rows(0, request.output_columns.len()),
+            rows_max,
             remainder: None,
             rows_before: 0,
         })
     }
 
-    pub(in crate::batch) fn schema(&self) -> SchemaRef {
+    pub(crate) fn schema(&self) -> SchemaRef {
         self.stream.schema()
     }
 
     /// Reads at most `rows_max` rows: the rest of the current batch or, if that batch has no more
-    /// rows, rows of the next batch. An answer never waits for later batches.
-    pub(super) fn fill(&mut self, rows: &mut RecordRows) -> Result<bool, BatchError> {
+    /// rows, rows of the next batch. The rows never wait for later batches.
+    pub(crate) fn fill(&mut self, rows: &mut RecordRows) -> Result<bool, TabularError> {
         rows.rows_before = self.rows_before;
         rows.slice = None;
         let remainder = self.remainder.take();
@@ -89,7 +90,7 @@ impl<R: Read> RecordBatches<R> {
     }
 
     /// Returns the next batch that has rows.
-    fn next_batch(&mut self) -> Result<Option<BatchSlice>, BatchError> {
+    fn next_batch(&mut self) -> Result<Option<BatchSlice>, TabularError> {
         loop {
             match catch_reader_panic(BatchFormat::Arrow, || self.stream.next())? {
                 Some(DecodedBatch { batch, .. }) if batch.num_rows() == 0 => {}
@@ -126,16 +127,16 @@ fn compact(batch: &RecordBatch) -> RecordBatch {
 
 /// Rows of one record batch.
 #[derive(Default)]
-pub(in crate::batch) struct RecordRows {
-    pub(super) slice: Option<BatchSlice>,
+pub(crate) struct RecordRows {
+    pub(crate) slice: Option<BatchSlice>,
     /// The number of rows that precede these rows in the stream.
-    pub(super) rows_before: u64,
+    pub(crate) rows_before: u64,
 }
 
 impl<R: Read + Send> BlockSource for RecordBatches<R> {
     type Block = RecordRows;
 
-    fn next(&mut self, block: &mut RecordRows) -> Result<bool, BatchError> {
+    fn next(&mut self, block: &mut RecordRows) -> Result<bool, TabularError> {
         self.fill(block)
     }
 }
@@ -144,8 +145,8 @@ impl<R: Read + Send> BlockSource for RecordBatches<R> {
 /// corrupt files; a reader must not be used after it has panicked.
 pub(super) fn catch_reader_panic<T>(
     format: BatchFormat,
-    read: impl FnOnce() -> Result<T, BatchError>,
-) -> Result<T, BatchError> {
+    read: impl FnOnce() -> Result<T, TabularError>,
+) -> Result<T, TabularError> {
     panics::catch_expected(read)
         .unwrap_or_else(|_| Err(corrupt(format, "its parts contradict each other")))
 }
@@ -156,7 +157,7 @@ mod tests {
 
     #[test]
     fn reader_panics_are_reported_as_corruption() {
-        let read = || -> Result<(), BatchError> { panic!("the offset exceeds the length") };
+        let read = || -> Result<(), TabularError> { panic!("the offset exceeds the length") };
         let error = catch_reader_panic(BatchFormat::Arrow, read).expect_err("damaged");
         assert!(
             error

@@ -1,5 +1,9 @@
 //! Look-up tables: for every postcode, and for every practice code, the results that depend only on
-//! that code, each with its period of validity.
+//! that code, each with its period of validity. A data warehouse can join them without calling the
+//! service.
+
+mod rows;
+mod table;
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
@@ -9,14 +13,17 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use jiff::civil::{Date, date};
 
-use super::TableFormat;
-use super::table::write_table;
-use crate::batch::cell_format::write_cell;
-use crate::batch::columnar::output_field;
-use crate::batch::lookup_rows::{LookupRow, LookupRows};
-use crate::batch::{BatchError, BatchProgress, PREFIX};
+use self::rows::{LookupRow, LookupRows};
+use self::table::write_table;
+use super::columnar::output_field;
+use super::columns::PREFIX;
+use super::progress::BatchProgress;
 use crate::domain::{OdsCode, Postcode};
 use crate::index::Index;
+use crate::tabular::cell_format::write_cell;
+use crate::tabular::error::TabularError;
+
+pub use self::table::TableFormat;
 
 /// The pseudo postcodes: no fixed abode, and address not known (NHS Data Dictionary).
 const PSEUDO_POSTCODES: [&str; 2] = ["ZZ99 3VZ", "ZZ99 3WZ"];
@@ -39,7 +46,7 @@ pub fn write_postcodes<W: Write + Send>(
     output: &mut W,
     threads: NonZeroUsize,
     progress: &BatchProgress,
-) -> Result<(), BatchError> {
+) -> Result<(), TabularError> {
     let lookup_rows = LookupRows::for_postcodes(index);
     let schema = schema(index, "postcode", &lookup_rows, "residence");
     let changes = index.change_dates();
@@ -72,7 +79,7 @@ pub fn write_practices<W: Write + Send>(
     output: &mut W,
     threads: NonZeroUsize,
     progress: &BatchProgress,
-) -> Result<(), BatchError> {
+) -> Result<(), TabularError> {
     let lookup_rows = LookupRows::for_practices(index);
     let schema = schema(index, "practice_code", &lookup_rows, "registration");
     let changes = index.change_dates();

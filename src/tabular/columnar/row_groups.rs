@@ -1,5 +1,6 @@
-//! Answers a Parquet file row group by row group. Only the input columns that the look-up needs are
-//! decoded; the column chunks of all input columns are copied byte for byte.
+//! Reads selected columns of a Parquet file, and writes the file with columns added, row group by row
+//! group. Only the selected columns are decoded; the column chunks of all input columns are copied
+//! byte for byte.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -29,12 +30,11 @@ use super::record_batches::catch_reader_panic;
 use super::write::{
     ParquetSink, RowGroupBuilder, RowGroupFactory, parquet_write_error, writer_properties,
 };
-use crate::batch::BatchError;
-use crate::batch::column_mapping::ColumnMapping;
-use crate::batch::compression::Compression;
-use crate::batch::input_format::BatchFormat;
-use crate::batch::limits::{DecodeLimits, ReceivedBytes};
-use crate::batch::pipeline::{BlockSource, OutputSink};
+use crate::tabular::compression::Compression;
+use crate::tabular::error::TabularError;
+use crate::tabular::file_format::BatchFormat;
+use crate::tabular::limits::{DecodeLimits, ReceivedBytes};
+use crate::tabular::pipeline::{BlockSource, OutputSink};
 
 /// The key of Spark's own copy of the schema. Spark prefers this copy to the file's schema, so the
 /// copy would hide the output columns.
@@ -50,7 +50,7 @@ const BLOCK_BYTES_MAX: usize = 32 << 20;
 
 /// A Parquet file whose footer has been read.
 #[derive(Clone)]
-pub(in crate::batch) struct ParquetFile {
+pub(crate) struct ParquetFile {
     bytes: SharedFile,
     metadata: ArrowReaderMetadata,
     limits: DecodeLimits,
@@ -62,11 +62,11 @@ impl ParquetFile {
     ///
     /// # Errors
     /// If the file is not Parquet, or its column chunks extend beyond the end of the file.
-    pub(in crate::batch) fn open(
+    pub(crate) fn open(
         file: File,
         limits: DecodeLimits,
         received: ReceivedBytes,
-    ) -> Result<ParquetFile, BatchError> {
+    ) -> Result<ParquetFile, TabularError> {
         let bytes = SharedFile::new(file)?;
         let metadata = catch_reader_panic(BatchFormat::Parquet, || {
             check_footer(&bytes, limits)?;
@@ -86,7 +86,7 @@ impl ParquetFile {
         Ok(file)
     }
 
-    pub(in crate::batch) fn schema(&self) -> &SchemaRef {
+    pub(crate) fn schema(&self) -> &SchemaRef {
         self.metadata.schema()
     }
 
@@ -94,7 +94,7 @@ impl ParquetFile {
         self.metadata.metadata()
     }
 
-    fn check_chunks(&self) -> Result<(), BatchError> {
+    fn check_chunks(&self) -> Result<(), TabularError> {
         let groups = self.parquet().row_groups().iter();
         for chunk in groups.flat_map(|group| group.columns()) {
             let (start, length) = chunk.byte_range();
@@ -106,20 +106,13 @@ impl ParquetFile {
         Ok(())
     }
 
-    /// Returns a reader of the columns that the look-up needs.
+    /// Returns a reader of the columns with the given indices.
     ///
     /// # Errors
     /// If the pages of a column use an unsupported codec. Without this check, reading would fail
     /// only at the first row.
-    pub(super) fn select_columns(
-        &self,
-        mapping: &ColumnMapping,
-    ) -> Result<RowGroupReader, BatchError> {
-        let columns: BTreeSet<usize> = mapping
-            .columns()
-            .into_iter()
-            .map(|(_, column)| column)
-            .collect();
+    pub(crate) fn select_columns(&self, columns: &[usize]) -> Result<RowGroupReader, TabularError> {
+        let columns: BTreeSet<usize> = columns.iter().copied().collect();
         let schema = self.parquet().file_metadata().schema_descr();
         let mask = ProjectionMask::roots(schema, columns.iter().copied());
         for group in self.parquet().row_groups() {
@@ -140,13 +133,13 @@ impl ParquetFile {
 }
 
 /// Checks that the pages of a column chunk use a supported codec.
-fn check_codec(chunk: &ColumnChunkMetaData) -> Result<(), BatchError> {
+fn check_codec(chunk: &ColumnChunkMetaData) -> Result<(), TabularError> {
     let codec = match chunk.compression() {
         basic::Compression::BROTLI(_) => "Brotli",
         basic::Compression::LZO => "LZO",
         _ => return Ok(()),
     };
-    Err(BatchError::Unreadable {
+    Err(TabularError::Unreadable {
         format: BatchFormat::Parquet,
         what: format!(
             "pages of `{}` are compressed with {codec}: use Snappy, gzip, LZ4 or Zstandard",
@@ -155,9 +148,9 @@ fn check_codec(chunk: &ColumnChunkMetaData) -> Result<(), BatchError> {
     })
 }
 
-/// A reader of the columns that the look-up needs, block by block. The block boundaries depend only
+/// A reader of selected columns, block by block. The block boundaries depend only
 /// on the file.
-pub(super) struct RowGroupReader {
+pub(crate) struct RowGroupReader {
     file: ParquetFile,
     /// The indices of the input columns that are read, in ascending order.
     columns: Vec<usize>,
@@ -178,26 +171,24 @@ struct OpenGroup {
 
 /// Rows of one row group, with only the columns that are read.
 #[derive(Default)]
-pub(super) struct GroupRows {
-    pub(super) batches: Vec<RecordBatch>,
+pub(crate) struct GroupRows {
+    pub(crate) batches: Vec<RecordBatch>,
     /// The number of rows that precede these rows in the file.
-    pub(super) rows_before: u64,
+    pub(crate) rows_before: u64,
     /// The index of the row group, if these are its last rows.
-    pub(super) completed_group: Option<usize>,
+    pub(crate) completed_group: Option<usize>,
 }
 
 impl RowGroupReader {
-    /// Returns the position in a batch of each column of the mapping, in the order of
-    /// [`ColumnMapping::columns`].
-    pub(super) fn column_positions(&self, mapping: &ColumnMapping) -> Vec<usize> {
-        let columns = mapping.columns().into_iter();
-        let position = |(_, index)| self.columns.partition_point(|&column| column < index);
-        columns.map(position).collect()
+    /// Returns the positions in a batch of the columns with these indices in the file.
+    pub(crate) fn column_positions(&self, columns: &[usize]) -> Vec<usize> {
+        let position = |&index: &usize| self.columns.partition_point(|&column| column < index);
+        columns.iter().map(position).collect()
     }
 
     /// Returns the row group that is being read or, if there is no such group, opens the next one
     /// that has rows.
-    fn current_group(&mut self) -> Result<Option<&mut OpenGroup>, BatchError> {
+    fn current_group(&mut self) -> Result<Option<&mut OpenGroup>, TabularError> {
         while self.open_group.is_none() {
             let index = self.next_group;
             let Some(group) = self.file.parquet().row_groups().get(index) else {
@@ -230,9 +221,9 @@ impl RowGroupReader {
         Ok(self.open_group.as_mut())
     }
 
-    /// Checks the pages of a row group in the columns that the look-up needs. Returns the number of
+    /// Checks the pages of a row group in the selected columns. Returns the number of
     /// rows to decode together, which is smaller if values are long.
-    fn check_pages(&mut self, index: usize, rows: usize) -> Result<usize, BatchError> {
+    fn check_pages(&mut self, index: usize, rows: usize) -> Result<usize, TabularError> {
         let file = Arc::new(self.file.bytes.clone());
         let chunks = self.file.parquet().row_group(index).columns();
         let mut row_bytes = 1_u64;
@@ -249,7 +240,7 @@ impl RowGroupReader {
     }
 
     /// Fills the block with the next rows. Returns `false` if there are no more rows.
-    pub(super) fn fill(&mut self, block: &mut GroupRows) -> Result<bool, BatchError> {
+    pub(crate) fn fill(&mut self, block: &mut GroupRows) -> Result<bool, TabularError> {
         block.batches.clear();
         block.rows_before = self.rows_before;
         block.completed_group = None;
@@ -273,7 +264,7 @@ impl RowGroupReader {
 }
 
 impl OpenGroup {
-    fn next_batch(&mut self) -> Result<RecordBatch, BatchError> {
+    fn next_batch(&mut self) -> Result<RecordBatch, TabularError> {
         let batch = catch_reader_panic(BatchFormat::Parquet, || {
             let map_error = |arrow_error: ArrowError| parquet_read_error(arrow_error.into());
             self.reader.next().transpose().map_err(map_error)
@@ -290,21 +281,21 @@ impl OpenGroup {
 impl BlockSource for RowGroupReader {
     type Block = GroupRows;
 
-    fn next(&mut self, block: &mut GroupRows) -> Result<bool, BatchError> {
+    fn next(&mut self, block: &mut GroupRows) -> Result<bool, TabularError> {
         self.fill(block)
     }
 }
 
 /// Output columns for rows of one row group.
 #[derive(Default)]
-pub(super) struct GroupAnswers {
-    pub(super) batches: Vec<RecordBatch>,
+pub(crate) struct GroupAnswers {
+    pub(crate) batches: Vec<RecordBatch>,
     /// The index of the row group, if these are its last rows.
-    pub(super) completed_group: Option<usize>,
+    pub(crate) completed_group: Option<usize>,
 }
 
 /// A sink that writes the input row groups with the output columns appended.
-pub(super) struct ParquetAppender<W: Write + Send> {
+pub(crate) struct ParquetAppender<W: Write + Send> {
     output: SerializedFileWriter<W>,
     input: ParquetFile,
     added_columns: RowGroupFactory,
@@ -315,12 +306,12 @@ pub(super) struct ParquetAppender<W: Write + Send> {
 impl<W: Write + Send> ParquetAppender<W> {
     /// Writes the start of the file. Pages of the output columns are compressed with Snappy unless
     /// `compression` says otherwise.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         output: W,
         input: ParquetFile,
         added_schema: &SchemaRef,
         compression: Compression,
-    ) -> Result<ParquetAppender<W>, BatchError> {
+    ) -> Result<ParquetAppender<W>, TabularError> {
         let (standalone, added_columns) =
             ParquetSink::begin(io::sink(), added_schema, compression)?;
         let file_metadata = input.parquet().file_metadata();
@@ -357,12 +348,12 @@ impl<W: Write + Send> ParquetAppender<W> {
     }
 
     /// Writes the end of the file.
-    pub(super) fn finish(mut self) -> Result<(), BatchError> {
+    pub(crate) fn finish(mut self) -> Result<(), TabularError> {
         self.output.finish().map_err(parquet_write_error)?;
-        self.output.flush().map_err(BatchError::Write)
+        self.output.flush().map_err(TabularError::Write)
     }
 
-    fn write_group(&mut self, index: usize, added: RowGroupBuilder) -> Result<(), BatchError> {
+    fn write_group(&mut self, index: usize, added: RowGroupBuilder) -> Result<(), TabularError> {
         let input_group = self.input.parquet().row_group(index);
         let rows = u64::try_from(input_group.num_rows()).expect("it was read");
         let added_chunks = added.finish()?;
@@ -409,7 +400,7 @@ fn copy_chunk(chunk: &ColumnChunkMetaData, rows: u64) -> ParquetResult<ColumnClo
 impl<W: Write + Send> OutputSink for ParquetAppender<W> {
     type Output = GroupAnswers;
 
-    fn write(&mut self, output: &mut GroupAnswers) -> Result<(), BatchError> {
+    fn write(&mut self, output: &mut GroupAnswers) -> Result<(), TabularError> {
         let mut added = match self.partial_group.take() {
             Some(added) => added,
             None => self.added_columns.begin()?,
@@ -497,10 +488,10 @@ impl Read for SharedFileReader {
     }
 }
 
-fn parquet_read_error(parquet_error: ParquetError) -> BatchError {
+fn parquet_read_error(parquet_error: ParquetError) -> TabularError {
     super::corrupt(BatchFormat::Parquet, parquet_error)
 }
 
-fn corrupt_parquet(what: &str) -> BatchError {
+fn corrupt_parquet(what: &str) -> TabularError {
     super::corrupt(BatchFormat::Parquet, what)
 }

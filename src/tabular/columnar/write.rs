@@ -18,14 +18,14 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 
-use super::Compression;
 use super::record_batches::{BatchSlice, catch_reader_panic};
-use crate::batch::BatchError;
-use crate::batch::input_format::BatchFormat;
-use crate::batch::pipeline::OutputSink;
+use crate::tabular::compression::Compression;
+use crate::tabular::error::TabularError;
+use crate::tabular::file_format::BatchFormat;
+use crate::tabular::pipeline::OutputSink;
 
 /// A sink that writes an Arrow stream. Each message is sent immediately.
-pub(super) struct ArrowSink<W: Write> {
+pub(crate) struct ArrowSink<W: Write> {
     stream: StreamWriter<BufWriter<W>>,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct ArrowSink<W: Write> {
 const WRITE_BUFFER_BYTES: usize = 1 << 16;
 
 impl<W: Write> ArrowSink<W> {
-    pub(super) fn begin(output: W, schema: &Schema) -> Result<ArrowSink<W>, BatchError> {
+    pub(crate) fn begin(output: W, schema: &Schema) -> Result<ArrowSink<W>, TabularError> {
         let output = BufWriter::with_capacity(WRITE_BUFFER_BYTES, output);
         let stream = catch_reader_panic(BatchFormat::Arrow, || {
             StreamWriter::try_new(output, schema).map_err(arrow_write_error)
@@ -44,12 +44,12 @@ impl<W: Write> ArrowSink<W> {
         Ok(sink)
     }
 
-    fn flush(&mut self) -> Result<(), BatchError> {
-        self.stream.get_mut().flush().map_err(BatchError::Write)
+    fn flush(&mut self) -> Result<(), TabularError> {
+        self.stream.get_mut().flush().map_err(TabularError::Write)
     }
 
     /// Writes the end of the stream.
-    pub(super) fn finish(mut self) -> Result<(), BatchError> {
+    pub(crate) fn finish(mut self) -> Result<(), TabularError> {
         self.stream.finish().map_err(arrow_write_error)
     }
 }
@@ -57,7 +57,7 @@ impl<W: Write> ArrowSink<W> {
 impl<W: Write + Send> OutputSink for ArrowSink<W> {
     type Output = Option<BatchSlice>;
 
-    fn write(&mut self, output: &mut Option<BatchSlice>) -> Result<(), BatchError> {
+    fn write(&mut self, output: &mut Option<BatchSlice>) -> Result<(), TabularError> {
         if let Some(slice) = output.take() {
             // The writer panics on some arrays that the reader accepts.
             catch_reader_panic(BatchFormat::Arrow, || {
@@ -103,7 +103,7 @@ impl<W: Write + Send> ParquetSink<W> {
         output: W,
         schema: &SchemaRef,
         compression: Compression,
-    ) -> Result<(ParquetSink<W>, RowGroupFactory), BatchError> {
+    ) -> Result<(ParquetSink<W>, RowGroupFactory), TabularError> {
         let metadata = schema.metadata().iter();
         let metadata =
             metadata.map(|(key, value)| KeyValue::new(key.to_string(), value.to_string()));
@@ -119,9 +119,9 @@ impl<W: Write + Send> ParquetSink<W> {
     }
 
     /// Writes the end of the file.
-    pub(crate) fn finish(mut self) -> Result<(), BatchError> {
+    pub(crate) fn finish(mut self) -> Result<(), TabularError> {
         self.file.finish().map_err(parquet_write_error)?;
-        self.file.flush().map_err(BatchError::Write)
+        self.file.flush().map_err(TabularError::Write)
     }
 
     /// Returns the columns as Parquet types.
@@ -141,7 +141,7 @@ impl<W: Write + Send> ParquetSink<W> {
 impl<W: Write + Send> OutputSink for ParquetSink<W> {
     type Output = RowGroupChunks;
 
-    fn write(&mut self, chunks: &mut RowGroupChunks) -> Result<(), BatchError> {
+    fn write(&mut self, chunks: &mut RowGroupChunks) -> Result<(), TabularError> {
         self.row_group(std::mem::take(chunks))
             .map_err(parquet_write_error)
     }
@@ -160,7 +160,7 @@ pub(crate) struct RowGroupBuilder {
 }
 
 impl RowGroupFactory {
-    pub(crate) fn begin(&self) -> Result<RowGroupBuilder, BatchError> {
+    pub(crate) fn begin(&self) -> Result<RowGroupBuilder, TabularError> {
         // The index of the row group is used only for encryption.
         let writers = self.factory.create_column_writers(0);
         Ok(RowGroupBuilder {
@@ -172,7 +172,7 @@ impl RowGroupFactory {
 
 impl RowGroupBuilder {
     /// Appends the rows of a batch.
-    pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<(), BatchError> {
+    pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<(), TabularError> {
         let mut writers = self.writers.iter_mut();
         for (field, array) in self.schema.fields().iter().zip(batch.columns()) {
             for leaf in compute_leaves(field, array).map_err(parquet_write_error)? {
@@ -183,7 +183,7 @@ impl RowGroupBuilder {
         Ok(())
     }
 
-    pub(crate) fn finish(self) -> Result<RowGroupChunks, BatchError> {
+    pub(crate) fn finish(self) -> Result<RowGroupChunks, TabularError> {
         let chunks = self.writers.into_iter().map(ArrowColumnWriter::close);
         chunks
             .collect::<Result<_, _>>()
@@ -191,15 +191,15 @@ impl RowGroupBuilder {
     }
 }
 
-fn arrow_write_error(arrow_error: ArrowError) -> BatchError {
-    BatchError::Write(match arrow_error {
+fn arrow_write_error(arrow_error: ArrowError) -> TabularError {
+    TabularError::Write(match arrow_error {
         ArrowError::IoError(_, error) => error,
         other => io::Error::other(other),
     })
 }
 
-pub(super) fn parquet_write_error(parquet_error: ParquetError) -> BatchError {
-    BatchError::Write(match parquet_error {
+pub(super) fn parquet_write_error(parquet_error: ParquetError) -> TabularError {
+    TabularError::Write(match parquet_error {
         ParquetError::External(cause) => into_io_error(cause),
         other => io::Error::other(other),
     })

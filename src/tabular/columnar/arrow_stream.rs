@@ -19,9 +19,9 @@ use arrow_schema::{ArrowError, DataType, Schema, SchemaRef};
 use flatbuffers::{FlatBufferBuilder, VerifierOptions, WIPOffset};
 
 use super::corrupt;
-use crate::batch::BatchError;
-use crate::batch::input_format::BatchFormat;
-use crate::batch::limits::{
+use crate::tabular::error::TabularError;
+use crate::tabular::file_format::BatchFormat;
+use crate::tabular::limits::{
     DecodeLimits, ExceededLimit, InFlightBytes, MemoryPermit, ReceivedBytes,
 };
 
@@ -91,7 +91,7 @@ impl<R: Read> ArrowStream<R> {
         mut source: R,
         limits: DecodeLimits,
         received: ReceivedBytes,
-    ) -> Result<ArrowStream<R>, BatchError> {
+    ) -> Result<ArrowStream<R>, TabularError> {
         let Some(metadata) = read_metadata(&mut source, limits)? else {
             return Err(corrupt_arrow("it has no schema"));
         };
@@ -126,7 +126,7 @@ impl<R: Read> ArrowStream<R> {
     ///
     /// # Errors
     /// If the stream is corrupt or exceeds a limit. The stream must not be read after an error.
-    pub(super) fn next(&mut self) -> Result<Option<DecodedBatch>, BatchError> {
+    pub(super) fn next(&mut self) -> Result<Option<DecodedBatch>, TabularError> {
         while !self.has_ended {
             let Some(metadata) = read_metadata(&mut self.source, self.limits)? else {
                 self.has_ended = true;
@@ -143,7 +143,7 @@ impl<R: Read> ArrowStream<R> {
         Ok(None)
     }
 
-    fn decode_record_batch(&mut self, message: Message<'_>) -> Result<DecodedBatch, BatchError> {
+    fn decode_record_batch(&mut self, message: Message<'_>) -> Result<DecodedBatch, TabularError> {
         let header = message
             .header_as_record_batch()
             .ok_or_else(missing_header)?;
@@ -171,7 +171,7 @@ impl<R: Read> ArrowStream<R> {
         })
     }
 
-    fn add_dictionary(&mut self, message: Message<'_>) -> Result<(), BatchError> {
+    fn add_dictionary(&mut self, message: Message<'_>) -> Result<(), TabularError> {
         let header = message
             .header_as_dictionary_batch()
             .ok_or_else(missing_header)?;
@@ -220,7 +220,7 @@ impl<R: Read> ArrowStream<R> {
         &mut self,
         message: Message<'_>,
         header: ipc::RecordBatch<'_>,
-    ) -> Result<MessageBody, BatchError> {
+    ) -> Result<MessageBody, TabularError> {
         let length = body_length(message, self.limits)?;
         self.check_rows(header)?;
         let buffers: Vec<ipc::Buffer> = header
@@ -252,7 +252,7 @@ impl<R: Read> ArrowStream<R> {
 
     /// Checks the number of rows and the lengths of all arrays, because an array may state any
     /// length without taking any bytes.
-    fn check_rows(&self, header: ipc::RecordBatch<'_>) -> Result<(), BatchError> {
+    fn check_rows(&self, header: ipc::RecordBatch<'_>) -> Result<(), TabularError> {
         let rows_max = self.limits.record_batch_rows;
         let rows =
             u64::try_from(header.length()).map_err(|_| corrupt_arrow("a length is negative"))?;
@@ -283,7 +283,7 @@ impl<R: Read> ArrowStream<R> {
         body: &[u8],
         buffers: &[ipc::Buffer],
         compressed_permit: &MemoryPermit,
-    ) -> Result<MessageBody, BatchError> {
+    ) -> Result<MessageBody, TabularError> {
         let bytes_max = self.limits.record_batch_bytes;
         let mut sources = Vec::with_capacity(buffers.len());
         let (mut end, mut decompressed) = (0_u64, 0_u64);
@@ -339,7 +339,7 @@ enum BodyBuffer<'b> {
 
 impl<'b> BodyBuffer<'b> {
     /// Parses a buffer and checks that it is within the body.
-    fn parse(body: &'b [u8], buffer: &ipc::Buffer) -> Result<BodyBuffer<'b>, BatchError> {
+    fn parse(body: &'b [u8], buffer: &ipc::Buffer) -> Result<BodyBuffer<'b>, TabularError> {
         let to_usize = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
         let (start, length) = (to_usize(buffer.offset()), to_usize(buffer.length()));
         let bytes = start
@@ -377,7 +377,7 @@ enum BufferCodec {
 }
 
 impl BufferCodec {
-    fn new(codec: CompressionType) -> Result<BufferCodec, BatchError> {
+    fn new(codec: CompressionType) -> Result<BufferCodec, TabularError> {
         match codec {
             CompressionType::LZ4_FRAME => Ok(BufferCodec::Lz4),
             CompressionType::ZSTD => Ok(BufferCodec::Zstd(zstd::bulk::Decompressor::new()?)),
@@ -388,7 +388,7 @@ impl BufferCodec {
     /// Decompresses a buffer, which must fill `out` exactly. A false length in a frame cannot cause
     /// a large allocation: zstd needs no window when it decompresses in one call, and LZ4 blocks
     /// are at most 4 MiB.
-    fn decompress(&mut self, bytes: &[u8], out: &mut [u8]) -> Result<(), BatchError> {
+    fn decompress(&mut self, bytes: &[u8], out: &mut [u8]) -> Result<(), TabularError> {
         let is_whole = match self {
             BufferCodec::Lz4 => {
                 bytes.starts_with(&LZ4_FRAME) && {
@@ -416,7 +416,7 @@ impl BufferCodec {
 fn read_metadata(
     source: &mut impl Read,
     limits: DecodeLimits,
-) -> Result<Option<Vec<u8>>, BatchError> {
+) -> Result<Option<Vec<u8>>, TabularError> {
     let mut length = [0; 4];
     match source.read_exact(&mut length) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -442,7 +442,7 @@ fn read_metadata(
     }
 }
 
-fn verify_message(metadata: &[u8], limits: DecodeLimits) -> Result<Message<'_>, BatchError> {
+fn verify_message(metadata: &[u8], limits: DecodeLimits) -> Result<Message<'_>, TabularError> {
     let apparent = limits.metadata_bytes.saturating_mul(APPARENT_SIZE_FACTOR);
     let options = VerifierOptions {
         max_tables: TABLES_MAX,
@@ -453,7 +453,7 @@ fn verify_message(metadata: &[u8], limits: DecodeLimits) -> Result<Message<'_>, 
         .map_err(|_| corrupt_arrow("the metadata of a message is invalid"))
 }
 
-fn body_length(message: Message<'_>, limits: DecodeLimits) -> Result<u64, BatchError> {
+fn body_length(message: Message<'_>, limits: DecodeLimits) -> Result<u64, TabularError> {
     let length =
         u64::try_from(message.bodyLength()).map_err(|_| corrupt_arrow("a length is negative"))?;
     if length <= limits.record_batch_bytes {
@@ -465,7 +465,7 @@ fn body_length(message: Message<'_>, limits: DecodeLimits) -> Result<u64, BatchE
 
 /// Checks that the buffers are within a body of `body_bytes` bytes and do not overlap, because each
 /// buffer may be copied. Returns the total size of the misaligned buffers, which will be copied.
-fn check_buffers(buffers: &[ipc::Buffer], body_bytes: u64) -> Result<u64, BatchError> {
+fn check_buffers(buffers: &[ipc::Buffer], body_bytes: u64) -> Result<u64, TabularError> {
     let (mut total, mut misaligned) = (0_u64, 0_u64);
     for buffer in buffers {
         let offset =
@@ -490,7 +490,7 @@ fn check_buffers(buffers: &[ipc::Buffer], body_bytes: u64) -> Result<u64, BatchE
 
 /// Reads a body, allocating memory step by step as the bytes arrive and not at once for the stated
 /// length.
-fn read_body(source: &mut impl Read, length: u64) -> Result<Vec<u8>, BatchError> {
+fn read_body(source: &mut impl Read, length: u64) -> Result<Vec<u8>, TabularError> {
     let length = usize::try_from(length).map_err(|_| corrupt_arrow("a body is too long"))?;
     let mut body = body_buffer(length.min(BODY_STEP_BYTES));
     while body.len() < length {
@@ -513,7 +513,7 @@ fn body_buffer(bytes: usize) -> Vec<u8> {
     })
 }
 
-fn skip(source: &mut impl Read, length: u64) -> Result<(), BatchError> {
+fn skip(source: &mut impl Read, length: u64) -> Result<(), TabularError> {
     let skipped = io::copy(&mut source.take(length), &mut io::sink())?;
     if skipped == length {
         Ok(())
@@ -543,10 +543,10 @@ fn record_batch_header<'b>(
 }
 
 /// Checks that no type has a negative size, and that the schema does not have too many fields.
-fn check_schema(schema: &Schema) -> Result<(), BatchError> {
+fn check_schema(schema: &Schema) -> Result<(), TabularError> {
     let fields = schema.flattened_fields();
     if fields.len() > FIELDS_MAX {
-        return Err(BatchError::TooManyColumns);
+        return Err(TabularError::TooManyColumns);
     }
     let is_valid = |data_type: &DataType| match data_type {
         DataType::FixedSizeBinary(width) => *width >= 0,
@@ -564,17 +564,17 @@ fn check_schema(schema: &Schema) -> Result<(), BatchError> {
     }
 }
 
-fn missing_header() -> BatchError {
+fn missing_header() -> TabularError {
     corrupt_arrow("a message lacks its header")
 }
 
-fn corrupt_arrow(what: &str) -> BatchError {
+fn corrupt_arrow(what: &str) -> TabularError {
     corrupt(BatchFormat::Arrow, what)
 }
 
-fn arrow_read_error(arrow_error: ArrowError) -> BatchError {
+fn arrow_read_error(arrow_error: ArrowError) -> TabularError {
     match arrow_error {
-        ArrowError::IoError(_, error) => BatchError::Read(error),
+        ArrowError::IoError(_, error) => TabularError::Read(error),
         other => corrupt(BatchFormat::Arrow, other),
     }
 }

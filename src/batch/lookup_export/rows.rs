@@ -2,27 +2,27 @@
 
 use jiff::civil::Date;
 
-use super::answer_cells::{CellRuns, RegistrationCells, ResidenceCells, RowLocation};
-use super::cell_format::{CellFormat, write_cell};
-use super::columns::{COLUMNS, LocationFact, OutputColumn};
-use super::layout::OutputLayout;
+use crate::batch::answer_cells::{CellRuns, RegistrationCells, ResidenceCells, RowLocation};
+use crate::batch::columns::{COLUMNS, LocationFact, OutputColumn};
+use crate::batch::layout::OutputLayout;
 use crate::domain::{OdsCode, Postcode};
 use crate::index::Index;
+use crate::tabular::cell_format::{CellFormat, write_cell};
 
 /// The rows of a look-up table. Each row is computed when it is requested.
-pub(crate) struct LookupRows<'i> {
+pub(super) struct LookupRows<'i> {
     index: &'i Index,
     layout: OutputLayout,
 }
 
 /// The cells of one row for one date, in [`CellFormat::LengthPrefixed`].
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct LookupRow(CellRuns);
+pub(super) struct LookupRow(CellRuns);
 
 impl<'i> LookupRows<'i> {
     /// Creates the rows of the table of postcodes. The table has no columns that are the same in
     /// every row of a postcode, or that depend on the input.
-    pub(crate) fn for_postcodes(index: &'i Index) -> LookupRows<'i> {
+    pub(super) fn for_postcodes(index: &'i Index) -> LookupRows<'i> {
         LookupRows::new(index, |column| match column {
             OutputColumn::Location(
                 LocationFact::Postcode | LocationFact::Suggestion | LocationFact::AsOf,
@@ -36,7 +36,7 @@ impl<'i> LookupRows<'i> {
     }
 
     /// Creates the rows of the table of practices.
-    pub(crate) fn for_practices(index: &'i Index) -> LookupRows<'i> {
+    pub(super) fn for_practices(index: &'i Index) -> LookupRows<'i> {
         LookupRows::new(index, |column| {
             matches!(
                 column,
@@ -56,19 +56,19 @@ impl<'i> LookupRows<'i> {
 
     /// Returns the columns of a row, in the order of its cells. The cells of these columns are
     /// followed by two cells with reasons.
-    pub(crate) fn columns(&self) -> &[OutputColumn] {
+    pub(super) fn columns(&self) -> &[OutputColumn] {
         &self.layout.columns
     }
 
     /// Computes the row of a postcode for a date.
-    pub(crate) fn postcode_row(&self, postcode: Postcode, day: Date) -> LookupRow {
+    pub(super) fn postcode_row(&self, postcode: Postcode, day: Date) -> LookupRow {
         let location = RowLocation::Postcode(Ok(postcode));
         let (index, layout) = (self.index, &self.layout);
         LookupRow(ResidenceCells::new(index, layout, &location, day).runs)
     }
 
     /// Computes the row of a practice code for a date.
-    pub(crate) fn practice_row(&self, code: OdsCode, day: Date) -> LookupRow {
+    pub(super) fn practice_row(&self, code: OdsCode, day: Date) -> LookupRow {
         let (index, layout) = (self.index, &self.layout);
         LookupRow(RegistrationCells::new(index, layout, Ok(code), day).runs)
     }
@@ -77,7 +77,7 @@ impl<'i> LookupRows<'i> {
 impl LookupRow {
     /// Appends the cells of the columns, then the reason why a result is missing, and the reason
     /// why the resilience groups are unknown.
-    pub(crate) fn append_to(&self, row: &mut Vec<u8>) {
+    pub(super) fn append_to(&self, row: &mut Vec<u8>) {
         // The columns are adjacent in the layout, so they are a single run.
         row.extend_from_slice(self.0.run(0));
         for reason in [self.0.reason(), self.0.groups_reason()] {

@@ -7,65 +7,63 @@
 //!  Parquet file ──► RowGroupReader ──► (only columns that are read)    ──► added to the row group
 //! ```
 
-mod arrays;
-mod arrow_stream;
-mod input_columns;
-mod parquet_check;
-mod record_batches;
-mod row_groups;
-mod thrift;
-mod write;
-
 use std::io::{Read, Write};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
-use self::input_columns::InputColumn;
-use self::record_batches::{BatchSlice, RecordRows};
-use self::row_groups::{GroupAnswers, GroupRows, ParquetAppender};
-use self::write::ArrowSink;
-use super::cell_format::{CellFormat, write_csv_cell};
-use super::compression::Compression;
-use super::delimiter::Delimiter;
-use super::input_format::{BatchFormat, DetectedFormat};
-use super::pipeline::{BatchProgress, Stage, run_ordered};
+use super::column_mapping::{ColumnMapping, ColumnRole};
+use super::input_format::DetectedFormat;
+use super::progress::BatchProgress;
 use super::summary::{BatchSummary, BatchTally};
 use super::worker::{BatchContext, BatchWorker};
 use super::{BatchError, BatchRequest, FIELD_BYTES_MAX, OutputColumn};
 use crate::index::Index;
+use crate::tabular::cell_format::{CellFormat, write_csv_cell};
+use crate::tabular::columnar::{
+    ArrayBuilders, ArrowSink, BatchSlice, ColumnarInput, GroupAnswers, GroupRows, InputColumn,
+    ParquetAppender, RecordRows, is_number, is_text,
+};
+use crate::tabular::delimiter::Delimiter;
+use crate::tabular::error::TabularError;
+use crate::tabular::pipeline::{Stage, run_ordered};
 
-pub(crate) use self::arrays::{ArrayBuilders, output_field};
-pub(super) use self::input_columns::check_types;
-pub(super) use self::record_batches::{ARROW_CONTINUATION, RecordBatches};
-pub(super) use self::row_groups::ParquetFile;
-pub(crate) use self::write::{ParquetSink, RowGroupChunks, RowGroupFactory};
-
-/// The magic bytes at the start of a Parquet file.
-pub(super) const PARQUET_MAGIC: &[u8] = b"PAR1";
-
-/// Columnar input whose schema has been read.
-pub(super) enum ColumnarInput<R: Read> {
-    Arrow(RecordBatches<R>),
-    Parquet(ParquetFile),
+/// Checks the types of the columns that the look-up needs.
+///
+/// # Errors
+/// If a type is not supported. The error states the name and the type of the first such column.
+pub(super) fn check_types(schema: &Schema, mapping: &ColumnMapping) -> Result<(), BatchError> {
+    for (role, index) in mapping.columns() {
+        let field = schema.field(index);
+        let data_type = field.data_type();
+        let is_supported = is_text(data_type)
+            || match role {
+                ColumnRole::Postcode | ColumnRole::Practice => false,
+                ColumnRole::AsOf => *data_type == DataType::Date32,
+                _ => is_number(data_type),
+            };
+        if !is_supported {
+            return Err(BatchError::WrongType {
+                role,
+                name: field.name().clone(),
+                holds: data_type.to_string(),
+            });
+        }
+    }
+    Ok(())
 }
 
-impl<R: Read> ColumnarInput<R> {
-    pub(super) fn format(&self) -> BatchFormat {
-        match self {
-            ColumnarInput::Arrow(_) => BatchFormat::Arrow,
-            ColumnarInput::Parquet(_) => BatchFormat::Parquet,
-        }
-    }
-
-    pub(super) fn schema(&self) -> SchemaRef {
-        match self {
-            ColumnarInput::Arrow(batches) => batches.schema(),
-            ColumnarInput::Parquet(file) => SchemaRef::clone(file.schema()),
-        }
-    }
+/// Returns the Arrow field of an output column. The field is nullable, and its values are numbers
+/// (float64) or text.
+pub(super) fn output_field(column: OutputColumn) -> Field {
+    let data_type = if column.is_numeric() {
+        DataType::Float64
+    } else {
+        DataType::Utf8
+    };
+    Field::new(column.to_string(), data_type, true)
 }
 
 /// Runs a batch on columnar input.
@@ -86,24 +84,26 @@ pub(super) fn run<R: Read + Send, W: Write + Send>(
         columns,
         row_cells: Vec::new(),
     };
+    let add_rows = |rows| progress.add_rows(rows);
+    let columns = query_columns(detected);
     let tallies = match input {
         ColumnarInput::Arrow(batches) => {
             let schema = extended_schema(&batches.schema(), &added_schema);
             let sink = ArrowSink::begin(output, &schema)?;
             let worker = || ArrowWorker {
-                answerer: answerer(query_columns(detected)),
+                answerer: answerer(columns.clone()),
                 schema: Arc::clone(&schema),
             };
-            let (sink, tallies) = run_ordered(batches, sink, threads, progress, worker)?;
+            let (sink, tallies) = run_ordered(batches, sink, threads, &add_rows, worker)?;
             sink.finish()?;
             tallies
         }
         ColumnarInput::Parquet(file) => {
-            let rows = file.select_columns(&detected.column_mapping)?;
-            let positions = rows.column_positions(&detected.column_mapping);
+            let rows = file.select_columns(&columns)?;
+            let positions = rows.column_positions(&columns);
             let sink = ParquetAppender::begin(output, file, &added_schema, request.compression)?;
             let worker = || ParquetWorker(answerer(positions.clone()));
-            let (sink, tallies) = run_ordered(rows, sink, threads, progress, worker)?;
+            let (sink, tallies) = run_ordered(rows, sink, threads, &add_rows, worker)?;
             sink.finish()?;
             tallies
         }
@@ -170,10 +170,11 @@ fn first_rows<R: Read>(
             Ok((rows.slice.map(|slice| slice.batch), query_columns(detected)))
         }
         ColumnarInput::Parquet(file) => {
-            let mut groups = file.select_columns(&detected.column_mapping)?;
+            let columns = query_columns(detected);
+            let mut groups = file.select_columns(&columns)?;
             let mut rows = GroupRows::default();
             groups.fill(&mut rows)?;
-            let columns = groups.column_positions(&detected.column_mapping);
+            let columns = groups.column_positions(&columns);
             Ok((rows.batches.into_iter().next(), columns))
         }
     }
@@ -185,14 +186,6 @@ fn write_csv_line<'t>(texts: impl Iterator<Item = &'t [u8]>, out: &mut Vec<u8>) 
             out.push(b',');
         }
         write_csv_cell(out, &String::from_utf8_lossy(text), Delimiter::COMMA);
-    }
-}
-
-/// Returns the error for input whose parts are inconsistent.
-fn corrupt(format: BatchFormat, cause: impl ToString) -> BatchError {
-    BatchError::Corrupt {
-        format,
-        cause: cause.to_string(),
     }
 }
 
@@ -251,7 +244,7 @@ impl Stage<RecordRows, Option<BatchSlice>> for ArrowWorker<'_, '_> {
         &mut self,
         rows: &mut RecordRows,
         output: &mut Option<BatchSlice>,
-    ) -> Result<u64, BatchError> {
+    ) -> Result<u64, TabularError> {
         // The slice is taken out of the block, so that the slice is dropped early, because the next
         // batch may have to wait for the slice's memory.
         let Some(BatchSlice { batch, permit }) = rows.slice.take() else {
@@ -282,7 +275,7 @@ impl Stage<GroupRows, GroupAnswers> for ParquetWorker<'_, '_> {
         &mut self,
         rows: &mut GroupRows,
         output: &mut GroupAnswers,
-    ) -> Result<u64, BatchError> {
+    ) -> Result<u64, TabularError> {
         let mut rows_done = 0;
         for batch in &rows.batches {
             let arrays = self.0.answer_batch(batch, rows.rows_before + rows_done);

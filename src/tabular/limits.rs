@@ -11,17 +11,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
-use super::BatchError;
-use super::cache::POISONED;
+use super::POISONED;
 use crate::memory;
+
+/// The maximum number of columns of an input file.
+pub const COLUMNS_MAX: usize = 4_096;
 
 /// The maximum ratio of decompressed to compressed bytes. Files with patient data are usually
 /// compressed by a factor of 10 to 20. The limit applies to files compressed with gzip or zstd, and
 /// to Arrow buffers compressed with LZ4 or zstd.
-pub(super) const DECOMPRESSION_RATIO_MAX: u64 = 250;
+pub(crate) const DECOMPRESSION_RATIO_MAX: u64 = 250;
 /// The ratio is checked only after this many decompressed bytes, because a small file may repeat a
 /// single value.
-pub(super) const DECOMPRESSION_FREE_BYTES: u64 = 1 << 20;
+pub(crate) const DECOMPRESSION_FREE_BYTES: u64 = 1 << 20;
 
 /// The maximum ratio of output to input bytes. A file that contains only postcodes takes 9 bytes
 /// per row. If the file is compressed by a factor of 20 and answered with every column (1,000 bytes
@@ -37,11 +39,11 @@ const ANSWER_CELL_BYTES: usize = 24;
 /// The minimum and maximum number of rows in a slice.
 const SLICE_ROWS: std::ops::RangeInclusive<usize> = 256..=8_192;
 
-/// Returns the number of rows that are answered together. A row has `width` input columns and
-/// `answer_columns` output columns.
-pub(super) fn slice_rows(width: usize, answer_columns: usize) -> usize {
+/// Returns the number of rows that are processed together. A row has `width` input columns and
+/// `output_columns` output columns.
+pub(crate) fn slice_rows(width: usize, output_columns: usize) -> usize {
     // A bad row without fields is padded with one delimiter per column.
-    let row_bytes = width + answer_columns * ANSWER_CELL_BYTES;
+    let row_bytes = width + output_columns * ANSWER_CELL_BYTES;
     (SLICE_BYTES / row_bytes.max(1)).clamp(*SLICE_ROWS.start(), *SLICE_ROWS.end())
 }
 
@@ -168,14 +170,14 @@ impl From<ExceededLimit> for io::Error {
 
 impl ExceededLimit {
     /// Returns the exceeded limit that caused an I/O error; `None` if the error has another cause.
-    pub(super) fn from_io_error(error: &io::Error) -> Option<ExceededLimit> {
+    pub(crate) fn from_io_error(error: &io::Error) -> Option<ExceededLimit> {
         error.get_ref()?.downcast_ref().copied()
     }
 }
 
 /// A counter of the bytes of an input file that have been received.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ReceivedBytes(Arc<AtomicU64>);
+pub(crate) struct ReceivedBytes(Arc<AtomicU64>);
 
 impl ReceivedBytes {
     fn bytes(&self) -> u64 {
@@ -183,7 +185,7 @@ impl ReceivedBytes {
     }
 
     /// Wraps `source` so that the bytes read from it are counted.
-    pub(super) fn count<R: Read>(&self, source: R) -> CountingReader<R> {
+    pub(crate) fn count<R: Read>(&self, source: R) -> CountingReader<R> {
         CountingReader {
             source,
             received: self.clone(),
@@ -191,7 +193,7 @@ impl ReceivedBytes {
     }
 
     /// Adds bytes that are not read through a [`CountingReader`].
-    pub(super) fn add(&self, bytes: u64) {
+    pub(crate) fn add(&self, bytes: u64) {
         self.0.fetch_add(bytes, Ordering::Relaxed);
     }
 
@@ -199,13 +201,13 @@ impl ReceivedBytes {
     ///
     /// # Errors
     /// If more bytes have been decompressed than is allowed for the number of bytes received.
-    pub(super) fn check_decompressed(&self, bytes: u64) -> Result<(), ExceededLimit> {
+    pub(crate) fn check_decompressed(&self, bytes: u64) -> Result<(), ExceededLimit> {
         check_ratio(bytes, self.bytes())
     }
 
     /// Wraps `output` so that writing fails if the output becomes too long for the number of bytes
     /// received.
-    pub(super) fn bound_output<W: Write>(&self, output: W) -> BoundedWriter<W> {
+    pub(crate) fn bound_output<W: Write>(&self, output: W) -> BoundedWriter<W> {
         BoundedWriter {
             output,
             written: 0,
@@ -218,7 +220,7 @@ impl ReceivedBytes {
 ///
 /// # Errors
 /// If the ratio exceeds the limit.
-pub(super) fn check_ratio(decompressed: u64, compressed: u64) -> Result<(), ExceededLimit> {
+pub(crate) fn check_ratio(decompressed: u64, compressed: u64) -> Result<(), ExceededLimit> {
     let most = compressed.saturating_mul(DECOMPRESSION_RATIO_MAX);
     if decompressed <= most.max(DECOMPRESSION_FREE_BYTES) {
         Ok(())
@@ -228,7 +230,7 @@ pub(super) fn check_ratio(decompressed: u64, compressed: u64) -> Result<(), Exce
 }
 
 /// A reader that counts the bytes read.
-pub(super) struct CountingReader<R> {
+pub(crate) struct CountingReader<R> {
     source: R,
     received: ReceivedBytes,
 }
@@ -242,7 +244,7 @@ impl<R: Read> Read for CountingReader<R> {
 }
 
 /// A writer that limits the number of bytes written per byte received.
-pub(super) struct BoundedWriter<W> {
+pub(crate) struct BoundedWriter<W> {
     output: W,
     written: u64,
     received: ReceivedBytes,
@@ -268,14 +270,14 @@ impl<W: Write> Write for BoundedWriter<W> {
 /// The memory of the record batches that are being decoded, answered or written. A new batch waits
 /// until there is space for the batch, whatever the number of threads.
 #[derive(Debug)]
-pub(super) struct InFlightBytes {
+pub(crate) struct InFlightBytes {
     bytes: Mutex<u64>,
     freed: Condvar,
     bytes_max: u64,
 }
 
 impl InFlightBytes {
-    pub(super) fn new(bytes_max: u64) -> Arc<InFlightBytes> {
+    pub(crate) fn new(bytes_max: u64) -> Arc<InFlightBytes> {
         Arc::new(InFlightBytes {
             bytes: Mutex::new(0),
             freed: Condvar::new(),
@@ -286,7 +288,7 @@ impl InFlightBytes {
     /// Waits until `bytes` bytes are free, not counting the `own` bytes for which the caller
     /// already has a permit. A batch is always admitted if there is no other batch. A caller that
     /// has a permit must be able to proceed without another permit.
-    pub(super) fn wait_for(self: &Arc<InFlightBytes>, bytes: u64, own: u64) -> MemoryPermit {
+    pub(crate) fn wait_for(self: &Arc<InFlightBytes>, bytes: u64, own: u64) -> MemoryPermit {
         let is_full =
             |in_use: &mut u64| *in_use > own && in_use.saturating_add(bytes) > self.bytes_max;
         let in_use = self.freed.wait_while(self.in_use(), is_full);
@@ -304,13 +306,13 @@ impl InFlightBytes {
 
 /// A share of the memory for record batches, released on drop.
 #[derive(Debug)]
-pub(super) struct MemoryPermit {
+pub(crate) struct MemoryPermit {
     in_flight: Arc<InFlightBytes>,
     bytes: u64,
 }
 
 impl MemoryPermit {
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 }
@@ -320,19 +322,6 @@ impl Drop for MemoryPermit {
         *self.in_flight.in_use() -= self.bytes;
         self.in_flight.freed.notify_all();
     }
-}
-
-/// Converts read and write errors that were caused by a limit into [`BatchError::LimitExceeded`].
-pub(super) fn map_exceeded_limit<T>(result: Result<T, BatchError>) -> Result<T, BatchError> {
-    result.map_err(|batch_error| match &batch_error {
-        BatchError::Read(error) | BatchError::Write(error) => {
-            match ExceededLimit::from_io_error(error) {
-                Some(limit) => BatchError::LimitExceeded(limit),
-                None => batch_error,
-            }
-        }
-        _ => batch_error,
-    })
 }
 
 #[cfg(test)]

@@ -16,9 +16,9 @@ use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::corrupt;
 use super::thrift::{InvalidThrift, ThriftReader};
-use crate::batch::BatchError;
-use crate::batch::input_format::BatchFormat;
-use crate::batch::limits::{DecodeLimits, ExceededLimit, ReceivedBytes};
+use crate::tabular::error::TabularError;
+use crate::tabular::file_format::BatchFormat;
+use crate::tabular::limits::{DecodeLimits, ExceededLimit, ReceivedBytes};
 
 /// The size of the last part of a file, which consists of the length of the footer and `PAR1`.
 const TAIL_BYTES: u64 = 8;
@@ -28,13 +28,13 @@ const SCHEMA_DEPTH_MAX: usize = 64;
 /// header. A header may be long, because it contains the least and the greatest value of the page.
 const PAGE_HEADER_BYTES: std::ops::RangeInclusive<usize> = 1 << 12..=1 << 24;
 
-impl From<InvalidThrift> for BatchError {
-    fn from(InvalidThrift: InvalidThrift) -> BatchError {
+impl From<InvalidThrift> for TabularError {
+    fn from(InvalidThrift: InvalidThrift) -> TabularError {
         corrupt_parquet("its metadata is truncated")
     }
 }
 
-fn corrupt_parquet(what: &str) -> BatchError {
+fn corrupt_parquet(what: &str) -> TabularError {
     corrupt(BatchFormat::Parquet, what)
 }
 
@@ -47,7 +47,7 @@ fn corrupt_parquet(what: &str) -> BatchError {
 pub(super) fn check_footer<F: ChunkReader>(
     file: &F,
     limits: DecodeLimits,
-) -> Result<(), BatchError> {
+) -> Result<(), TabularError> {
     let length = file.len();
     let Some(tail_start) = length.checked_sub(TAIL_BYTES) else {
         return Ok(());
@@ -93,7 +93,7 @@ pub(super) fn check_footer<F: ChunkReader>(
 
 /// Checks a schema tree, which is given as the number of children of each node, in depth-first
 /// order.
-fn check_schema_tree(child_counts: &[i64]) -> Result<(), BatchError> {
+fn check_schema_tree(child_counts: &[i64]) -> Result<(), TabularError> {
     let mut remaining = vec![1_u64];
     for (index, &count) in child_counts.iter().enumerate() {
         while remaining.last() == Some(&0) {
@@ -125,7 +125,7 @@ fn check_schema_tree(child_counts: &[i64]) -> Result<(), BatchError> {
 pub(super) fn check_arrow_schema(
     metadata: &ParquetMetaData,
     limits: DecodeLimits,
-) -> Result<(), BatchError> {
+) -> Result<(), TabularError> {
     let pairs = metadata.file_metadata().key_value_metadata();
     let pairs = pairs.into_iter().flatten();
     for pair in pairs.filter(|pair| pair.key == ARROW_SCHEMA_META_KEY) {
@@ -159,7 +159,7 @@ pub(super) fn check_chunk<F: ChunkReader + 'static>(
     rows: usize,
     limits: DecodeLimits,
     decompressed: &mut DecompressedTotal,
-) -> Result<u64, BatchError> {
+) -> Result<u64, TabularError> {
     check_page_headers(file.as_ref(), chunk, limits, decompressed)?;
     if chunk.column_type() != PhysicalType::BYTE_ARRAY {
         return Ok(size_of::<u64>() as u64);
@@ -234,7 +234,7 @@ fn check_page_headers<F: ChunkReader>(
     chunk: &ColumnChunkMetaData,
     limits: DecodeLimits,
     decompressed: &mut DecompressedTotal,
-) -> Result<(), BatchError> {
+) -> Result<(), TabularError> {
     // The chunk was checked to be within the file.
     let (mut offset, length) = chunk.byte_range();
     let end = offset.saturating_add(length);
@@ -265,7 +265,7 @@ fn read_page_header<F: ChunkReader>(
     file: &F,
     offset: u64,
     end: u64,
-) -> Result<PageHeader, BatchError> {
+) -> Result<PageHeader, TabularError> {
     let mut read_size = *PAGE_HEADER_BYTES.start();
     loop {
         let mut bytes = Vec::new();
@@ -294,7 +294,7 @@ fn longest_value(
     chunk: &ColumnChunkMetaData,
     limits: DecodeLimits,
     decompressed: &mut DecompressedTotal,
-) -> Result<u64, BatchError> {
+) -> Result<u64, TabularError> {
     let values = page_values(page, chunk)?;
     let count_max = (limits.record_batch_bytes / 8).min(u64::from(page.num_values()));
     let too_many = || corrupt_parquet("a page has fewer values than its encoding states");
@@ -330,7 +330,7 @@ fn longest_value(
 }
 
 /// Returns the values of a page, which follow the levels.
-fn page_values<'p>(page: &'p Page, chunk: &ColumnChunkMetaData) -> Result<&'p [u8], BatchError> {
+fn page_values<'p>(page: &'p Page, chunk: &ColumnChunkMetaData) -> Result<&'p [u8], TabularError> {
     let buffer: &[u8] = page.buffer();
     let description = chunk.column_descr();
     if description.max_rep_level() > 0 {

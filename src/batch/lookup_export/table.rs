@@ -12,10 +12,13 @@ use arrow_schema::{DataType, Schema, SchemaRef};
 use jiff::Span;
 use jiff::civil::date;
 
-use crate::batch::cell_format::{escape_formula, write_csv_cell};
-use crate::batch::columnar::{ArrayBuilders, ParquetSink, RowGroupChunks, RowGroupFactory};
-use crate::batch::pipeline::{BlockSource, OutputSink, Stage, run_ordered};
-use crate::batch::{BatchError, BatchProgress, Compression, Delimiter};
+use crate::batch::progress::BatchProgress;
+use crate::tabular::cell_format::{escape_formula, write_csv_cell};
+use crate::tabular::columnar::{ArrayBuilders, ParquetSink, RowGroupChunks, RowGroupFactory};
+use crate::tabular::compression::Compression;
+use crate::tabular::delimiter::Delimiter;
+use crate::tabular::error::TabularError;
+use crate::tabular::pipeline::{BlockSource, ByteSink, Stage, run_ordered};
 
 /// The format of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +43,9 @@ pub(super) fn write_table<K: Send, W: Write + Send>(
     mut output: W,
     threads: NonZeroUsize,
     progress: &BatchProgress,
-) -> Result<(), BatchError> {
+) -> Result<(), TabularError> {
     let keys = KeySource(keys);
+    let add_rows = |rows| progress.add_rows(rows);
     let to_batch = |keys: &[K]| record_batch(schema, keys, &emit_key);
     match format {
         TableFormat::Parquet => {
@@ -50,15 +54,15 @@ pub(super) fn write_table<K: Send, W: Write + Send>(
                 to_batch: &to_batch,
                 row_group_factory: &row_group_factory,
             };
-            let (sink, _) = run_ordered(keys, sink, threads, progress, worker)?;
+            let (sink, _) = run_ordered(keys, sink, threads, &add_rows, worker)?;
             sink.finish()
         }
         TableFormat::Csv => {
             let names = header_row(schema);
-            output.write_all(&names).map_err(BatchError::Write)?;
+            output.write_all(&names).map_err(TabularError::Write)?;
             let worker = || TableCsvWorker(&to_batch);
-            let (mut sink, _) = run_ordered(keys, TextSink(output), threads, progress, worker)?;
-            sink.0.flush().map_err(BatchError::Write)
+            let (mut sink, _) = run_ordered(keys, ByteSink(output), threads, &add_rows, worker)?;
+            sink.0.flush().map_err(TabularError::Write)
         }
     }
 }
@@ -81,7 +85,7 @@ struct KeySource<I>(I);
 impl<K, I: Iterator<Item = K> + Send> BlockSource for KeySource<I> {
     type Block = Vec<K>;
 
-    fn next(&mut self, block: &mut Vec<K>) -> Result<bool, BatchError> {
+    fn next(&mut self, block: &mut Vec<K>) -> Result<bool, TabularError> {
         block.clear();
         block.extend(self.0.by_ref().take(KEYS_PER_BLOCK));
         Ok(!block.is_empty())
@@ -100,7 +104,7 @@ impl<K, F: Fn(&[K]) -> RecordBatch> Stage<Vec<K>, RowGroupChunks> for TableParqu
         &mut self,
         keys: &mut Vec<K>,
         chunks: &mut RowGroupChunks,
-    ) -> Result<u64, BatchError> {
+    ) -> Result<u64, TabularError> {
         let batch = (self.to_batch)(keys);
         let mut group = self.row_group_factory.begin()?;
         group.add(&batch)?;
@@ -116,7 +120,7 @@ struct TableCsvWorker<'w, F>(&'w F);
 impl<K, F: Fn(&[K]) -> RecordBatch> Stage<Vec<K>, Vec<u8>> for TableCsvWorker<'_, F> {
     type Outcome = ();
 
-    fn process(&mut self, keys: &mut Vec<K>, output: &mut Vec<u8>) -> Result<u64, BatchError> {
+    fn process(&mut self, keys: &mut Vec<K>, output: &mut Vec<u8>) -> Result<u64, TabularError> {
         let batch = (self.0)(keys);
         output.clear();
         for row in 0..batch.num_rows() {
@@ -128,16 +132,6 @@ impl<K, F: Fn(&[K]) -> RecordBatch> Stage<Vec<K>, Vec<u8>> for TableCsvWorker<'_
     }
 
     fn finish(self) {}
-}
-
-struct TextSink<W>(W);
-
-impl<W: Write + Send> OutputSink for TextSink<W> {
-    type Output = Vec<u8>;
-
-    fn write(&mut self, text: &mut Vec<u8>) -> Result<(), BatchError> {
-        self.0.write_all(text).map_err(BatchError::Write)
-    }
 }
 
 fn header_row(schema: &Schema) -> Vec<u8> {

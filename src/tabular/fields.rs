@@ -9,7 +9,6 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2, memrchr_iter};
 
-use super::column_mapping::ColumnMapping;
 use super::delimiter::Delimiter;
 
 const QUOTE: u8 = b'"';
@@ -27,7 +26,7 @@ enum FieldEnd {
 
 /// The result of searching for the end of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RowEnd {
+pub(crate) enum RowEnd {
     /// The offset after the row's line feed.
     After(usize),
     /// The text ends before the row does.
@@ -37,7 +36,7 @@ pub(super) enum RowEnd {
 }
 
 /// Finds the end of the row that begins at `start`.
-pub(super) fn row_end(text: &[u8], start: usize, delimiter: Delimiter) -> RowEnd {
+pub(crate) fn row_end(text: &[u8], start: usize, delimiter: Delimiter) -> RowEnd {
     let mut index = start;
     loop {
         match field_end(text, index, delimiter) {
@@ -104,7 +103,7 @@ fn field_end(text: &[u8], start: usize, delimiter: Delimiter) -> FieldEnd {
 }
 
 /// Finds the end of each field of a row. `row` must not include the line ending.
-pub(super) fn field_ends(
+pub(crate) fn field_ends(
     row: &[u8],
     has_quotes: bool,
     delimiter: Delimiter,
@@ -127,7 +126,7 @@ pub(super) fn field_ends(
 
 /// The range of fields that are read, and the direction in which the search for these fields is
 /// shorter: from the start or from the end of the row.
-pub(super) struct FieldSelection {
+pub(crate) struct FieldSelection {
     first: usize,
     last: usize,
     width: usize,
@@ -135,12 +134,8 @@ pub(super) struct FieldSelection {
 }
 
 impl FieldSelection {
-    pub(super) fn new(mapping: &ColumnMapping, width: usize) -> FieldSelection {
-        let columns: Vec<usize> = mapping
-            .columns()
-            .into_iter()
-            .map(|(_, column)| column)
-            .collect();
+    /// Selects the fields at the indices `columns` of rows with `width` fields.
+    pub(crate) fn new(columns: &[usize], width: usize) -> FieldSelection {
         let first = columns.iter().copied().min().unwrap_or_default();
         let last = columns.iter().copied().max().unwrap_or_default();
         FieldSelection {
@@ -156,7 +151,7 @@ impl FieldSelection {
     ///
     /// Counting all delimiters and finding the offsets of a few is faster than finding the offsets
     /// of all delimiters.
-    pub(super) fn find_ends(
+    pub(crate) fn find_ends(
         &self,
         row: &[u8],
         delimiter: Delimiter,
@@ -188,7 +183,7 @@ impl FieldSelection {
 }
 
 /// Returns the byte range of the field at `index`.
-pub(super) fn field_range(ends: &[usize], index: usize, delimiter: Delimiter) -> Range<usize> {
+pub(crate) fn field_range(ends: &[usize], index: usize, delimiter: Delimiter) -> Range<usize> {
     let start = match index {
         0 => 0,
         _ => ends[index - 1] + delimiter.length(),
@@ -197,7 +192,7 @@ pub(super) fn field_range(ends: &[usize], index: usize, delimiter: Delimiter) ->
 }
 
 /// Returns the content of a field, without its quotation marks.
-pub(super) fn unquote(field: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn unquote(field: &[u8]) -> Cow<'_, [u8]> {
     let Some(inner) = field.strip_prefix(&[QUOTE]) else {
         return Cow::Borrowed(field);
     };
@@ -222,7 +217,7 @@ pub(super) fn unquote(field: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// Splits a row into its content and its line ending.
-pub(super) fn split_line_ending(row: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn split_line_ending(row: &[u8]) -> (&[u8], &[u8]) {
     let length = match row {
         [.., b'\r', b'\n'] => 2,
         [.., b'\n'] => 1,
@@ -266,18 +261,12 @@ mod tests {
 
     #[test]
     fn selected_fields_are_found_from_either_end() {
-        use crate::batch::column_mapping::LocationColumns;
         let row = b"a,,bcd,e,,f";
         let mut all = Vec::new();
         field_ends(row, false, Delimiter::COMMA, &mut all);
         for (place, practice) in [(0, 0), (0, 5), (5, 4), (2, 3), (3, 2), (5, 5), (1, 1)] {
-            let mapping = ColumnMapping {
-                location: LocationColumns::Postcode(place),
-                practice: Some(practice),
-                as_of: None,
-            };
             let mut ends = Vec::new();
-            let selection = FieldSelection::new(&mapping, 6);
+            let selection = FieldSelection::new(&[place, practice], 6);
             assert_eq!(
                 selection.find_ends(row, Delimiter::COMMA, &mut ends),
                 Some(6)

@@ -1,5 +1,4 @@
-//! Converts those input columns that the look-up needs into text, in the form that the values would
-//! have in a CSV file.
+//! Reads input columns as text, in the form that the values would have in a CSV file.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -10,42 +9,12 @@ use arrow_array::{
     Array, BinaryArray, BinaryViewArray, LargeBinaryArray, LargeStringArray, RecordBatch,
     StringArray, StringViewArray,
 };
-use arrow_schema::{DataType, Schema};
+use arrow_schema::DataType;
 use jiff::civil::date;
 use jiff::{Span, civil::Date};
 
-use crate::batch::BatchError;
-use crate::batch::column_mapping::{ColumnMapping, ColumnRole};
-
-/// Checks the types of the columns that the look-up needs.
-///
-/// # Errors
-/// If a type is not supported. The error states the name and the type of the first such column.
-pub(in crate::batch) fn check_types(
-    schema: &Schema,
-    mapping: &ColumnMapping,
-) -> Result<(), BatchError> {
-    for (role, index) in mapping.columns() {
-        let field = schema.field(index);
-        let data_type = field.data_type();
-        let is_supported = is_text(data_type)
-            || match role {
-                ColumnRole::Postcode | ColumnRole::Practice => false,
-                ColumnRole::AsOf => *data_type == DataType::Date32,
-                _ => is_number(data_type),
-            };
-        if !is_supported {
-            return Err(BatchError::WrongType {
-                role,
-                name: field.name().clone(),
-                holds: data_type.to_string(),
-            });
-        }
-    }
-    Ok(())
-}
-
-fn is_text(data_type: &DataType) -> bool {
+/// Returns whether values of the type are text.
+pub(crate) fn is_text(data_type: &DataType) -> bool {
     use DataType::{Binary, BinaryView, Dictionary, LargeBinary, LargeUtf8, Null, Utf8, Utf8View};
     match data_type {
         // A column with no values other than nulls may have this type.
@@ -56,13 +25,14 @@ fn is_text(data_type: &DataType) -> bool {
     }
 }
 
-fn is_number(data_type: &DataType) -> bool {
+/// Returns whether values of the type are integers or floating-point numbers.
+pub(crate) fn is_number(data_type: &DataType) -> bool {
     let is_float = matches!(data_type, DataType::Float32 | DataType::Float64);
     is_float || data_type.is_integer()
 }
 
 /// The cells of a column.
-pub(in crate::batch) enum InputColumn<'a> {
+pub(crate) enum InputColumn<'a> {
     Utf8(&'a StringArray),
     LargeUtf8(&'a LargeStringArray),
     Utf8View(&'a StringViewArray),
@@ -81,10 +51,7 @@ pub(in crate::batch) enum InputColumn<'a> {
 
 impl<'a> InputColumn<'a> {
     /// Returns the columns of a batch at the given indices. Their types must have been checked.
-    pub(in crate::batch) fn from_batch(
-        batch: &'a RecordBatch,
-        columns: &[usize],
-    ) -> Vec<InputColumn<'a>> {
+    pub(crate) fn from_batch(batch: &'a RecordBatch, columns: &[usize]) -> Vec<InputColumn<'a>> {
         let columns = columns.iter();
         columns
             .map(|&column| InputColumn::new(batch.column(column)))
@@ -127,7 +94,7 @@ impl<'a> InputColumn<'a> {
     }
 
     /// Returns the text of a row; empty if the value is null.
-    pub(in crate::batch) fn text(&self, row: usize) -> &[u8] {
+    pub(crate) fn text(&self, row: usize) -> &[u8] {
         fn valid<'v, A: Array + ?Sized>(
             array: &A,
             row: usize,

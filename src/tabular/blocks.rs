@@ -4,30 +4,31 @@ use std::io::{self, Read};
 
 use memchr::{memchr, memchr_iter};
 
-use super::BatchError;
 use super::delimiter::Delimiter;
+use super::error::TabularError;
 use super::fields::{RowEnd, row_end};
+use super::pipeline::BlockSource;
 
 /// A block of whole rows.
 #[derive(Default)]
-pub(super) struct RowBlock {
-    pub(super) bytes: Vec<u8>,
-    pub(super) rows: Vec<RowSpan>,
+pub(crate) struct RowBlock {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) rows: Vec<RowSpan>,
     /// The number of the line on which the block starts, counting from 1.
-    pub(super) first_line: u64,
+    pub(crate) first_line: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct RowSpan {
+pub(crate) struct RowSpan {
     /// The offset after the line ending of the row.
-    pub(super) end: usize,
+    pub(crate) end: usize,
     /// Whether the row contains a quotation mark.
-    pub(super) has_quotes: bool,
+    pub(crate) has_quotes: bool,
 }
 
 /// The rule that determines where rows end.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum RowSyntax {
+pub(crate) enum RowSyntax {
     /// A row ends at a line feed outside quotation marks.
     Csv(Delimiter),
     /// A row ends at every line feed.
@@ -36,14 +37,14 @@ pub(super) enum RowSyntax {
 
 /// The approximate size of a block in bytes. It is small enough for the processor's cache, and
 /// large enough that the cost of synchronisation is negligible.
-pub(super) const BLOCK_BYTES: usize = 256 << 10;
+pub(crate) const BLOCK_BYTES: usize = 256 << 10;
 /// The maximum length of a row in bytes. A longer row indicates an unclosed quotation mark, or a
 /// file that is not a table.
-pub(super) const ROW_BYTES_MAX: usize = 1 << 20;
+pub(crate) const ROW_BYTES_MAX: usize = 1 << 20;
 
 /// A reader that returns one block after another. The block boundaries depend only on the input
 /// bytes.
-pub(super) struct BlockReader<R> {
+pub(crate) struct BlockReader<R> {
     source: R,
     syntax: RowSyntax,
     /// The maximum number of rows in a block.
@@ -58,7 +59,7 @@ impl<R: Read> BlockReader<R> {
     /// Creates a reader that starts at line number `line`. `remainder` contains the bytes that were
     /// already read. A block has at most `rows_max` rows, because a row may be a single byte while
     /// its output row is much longer.
-    pub(super) fn new(
+    pub(crate) fn new(
         source: R,
         syntax: RowSyntax,
         rows_max: usize,
@@ -76,7 +77,7 @@ impl<R: Read> BlockReader<R> {
     }
 
     /// Fills the block with the next rows. Returns `false` if there are no more rows.
-    pub(super) fn next(&mut self, block: &mut RowBlock) -> Result<bool, BatchError> {
+    pub(crate) fn next(&mut self, block: &mut RowBlock) -> Result<bool, TabularError> {
         block.bytes.clear();
         block.bytes.append(&mut self.remainder);
         block.first_line = self.line;
@@ -89,7 +90,7 @@ impl<R: Read> BlockReader<R> {
                 break complete_end;
             }
             if block.bytes.len() > ROW_BYTES_MAX {
-                return Err(BatchError::RowTooLong { line: self.line });
+                return Err(TabularError::RowTooLong { line: self.line });
             }
             length = block.bytes.len() + BLOCK_BYTES;
         };
@@ -111,14 +112,14 @@ impl<R: Read> BlockReader<R> {
         &self,
         block: &mut RowBlock,
         complete_end: usize,
-    ) -> Result<usize, BatchError> {
+    ) -> Result<usize, TabularError> {
         let end = block.bytes.len();
         if complete_end < end {
             if let RowSyntax::Csv(delimiter) = self.syntax
                 && row_end(&block.bytes, complete_end, delimiter) == RowEnd::Unterminated
             {
                 let lines_before = memchr_iter(b'\n', &block.bytes[..complete_end]).count() as u64;
-                return Err(BatchError::UnterminatedQuote {
+                return Err(TabularError::UnterminatedQuote {
                     line: self.line + lines_before,
                 });
             }
@@ -132,8 +133,16 @@ impl<R: Read> BlockReader<R> {
     }
 }
 
+impl<R: Read + Send> BlockSource for BlockReader<R> {
+    type Block = RowBlock;
+
+    fn next(&mut self, block: &mut RowBlock) -> Result<bool, TabularError> {
+        BlockReader::next(self, block)
+    }
+}
+
 /// Reads until `bytes` has `length` bytes or the source ends. Returns whether the source has ended.
-pub(super) fn fill(source: &mut impl Read, bytes: &mut Vec<u8>, length: usize) -> io::Result<bool> {
+pub(crate) fn fill(source: &mut impl Read, bytes: &mut Vec<u8>, length: usize) -> io::Result<bool> {
     let Some(missing) = length.checked_sub(bytes.len()) else {
         return Ok(false);
     };

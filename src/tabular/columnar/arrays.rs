@@ -6,19 +6,7 @@ use arrow_array::ArrayRef;
 use arrow_array::builder::{Date32Builder, Float64Builder, StringBuilder};
 use arrow_schema::{DataType, Field};
 
-use crate::batch::OutputColumn;
-use crate::batch::cell_format::take_cell;
-
-/// Returns the Arrow field of an output column. The field is nullable, and its values are numbers
-/// (float64) or text.
-pub(crate) fn output_field(column: OutputColumn) -> Field {
-    let data_type = if column.is_numeric() {
-        DataType::Float64
-    } else {
-        DataType::Utf8
-    };
-    Field::new(column.to_string(), data_type, true)
-}
+use crate::tabular::cell_format::take_cell;
 
 /// Array builders that are filled row by row.
 pub(crate) struct ArrayBuilders(Vec<ColumnBuilder>);

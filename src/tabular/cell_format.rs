@@ -9,7 +9,7 @@ pub const SEPARATOR: &str = ";";
 
 /// The format of the output cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CellFormat {
+pub(crate) enum CellFormat {
     /// CSV fields, each after a delimiter, quoted if needed (RFC 4180).
     Csv(Delimiter),
     /// Members of a JSON object (RFC 8259).
@@ -24,7 +24,7 @@ const NULL_LENGTH: u32 = u32::MAX;
 
 /// Removes the next cell from a row in [`CellFormat::LengthPrefixed`] and returns it, or `None` if
 /// the cell is null.
-pub(super) fn take_cell<'r>(row: &mut &'r [u8]) -> Option<&'r [u8]> {
+pub(crate) fn take_cell<'r>(row: &mut &'r [u8]) -> Option<&'r [u8]> {
     let (length, rest) = row.split_first_chunk().expect("a length for each cell");
     let length = u32::from_le_bytes(*length);
     let (cell, rest) = match length {
@@ -60,7 +60,7 @@ impl CellFormat {
     }
 
     /// Writes a null cell.
-    pub(super) fn write_null(self, out: &mut Vec<u8>, column: &str) {
+    pub(crate) fn write_null(self, out: &mut Vec<u8>, column: &str) {
         self.write_prefix(out, column);
         match self {
             CellFormat::Csv(_) => {}
@@ -70,7 +70,7 @@ impl CellFormat {
     }
 
     /// Writes a text cell. An empty text is null.
-    pub(super) fn write_text(self, out: &mut Vec<u8>, column: &str, text: &str) {
+    pub(crate) fn write_text(self, out: &mut Vec<u8>, column: &str, text: &str) {
         if text.is_empty() {
             return self.write_null(out, column);
         }
@@ -85,7 +85,7 @@ impl CellFormat {
 
     /// Writes a cell with several fixed words, none of which contains characters that must be
     /// escaped.
-    pub(super) fn write_words<'t>(
+    pub(crate) fn write_words<'t>(
         self,
         out: &mut Vec<u8>,
         column: &str,
@@ -118,7 +118,7 @@ impl CellFormat {
     }
 
     /// Writes a number, which is never escaped as a formula, even if it is negative.
-    pub(super) fn write_number(
+    pub(crate) fn write_number(
         self,
         out: &mut Vec<u8>,
         column: &str,
@@ -139,7 +139,7 @@ impl CellFormat {
     }
 
     /// Writes a cell that may have several values.
-    pub(super) fn write_list<'t>(
+    pub(crate) fn write_list<'t>(
         self,
         out: &mut Vec<u8>,
         column: &str,
@@ -178,7 +178,7 @@ pub(crate) fn write_csv_cell(out: &mut Vec<u8>, text: &str, delimiter: Delimiter
     out.push(b'"');
 }
 
-pub(super) fn write_json_string(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn write_json_string(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(out, text).expect("a text in memory");
 }
 
@@ -195,7 +195,7 @@ pub(crate) fn escape_formula(text: &str) -> Cow<'_, str> {
 /// Returns whether a spreadsheet may run the text as a formula. That is the case if its first
 /// character, ignoring spaces and quotation marks, is `=`, `+`, `-`, `@`, a tab, a carriage return
 /// or NUL.
-pub(super) fn is_formula(text: &[u8]) -> bool {
+pub(crate) fn is_formula(text: &[u8]) -> bool {
     let first = text
         .iter()
         .find(|byte| !matches!(byte, b' ' | b'"' | b'\''));
@@ -208,7 +208,7 @@ pub(super) fn is_formula(text: &[u8]) -> bool {
 /// Writes one of the user's fields so that a spreadsheet displays it and does not run it as a
 /// formula. A formula is prefixed with an apostrophe, and quoted if needed. A negative number is
 /// not a formula.
-pub(super) fn write_excel_safe(out: &mut Vec<u8>, field: &[u8], delimiter: Delimiter) {
+pub(crate) fn write_excel_safe(out: &mut Vec<u8>, field: &[u8], delimiter: Delimiter) {
     let is_negative_number = field.first() == Some(&b'-')
         && std::str::from_utf8(field)
             .is_ok_and(|text| text.parse::<f64>().is_ok_and(f64::is_finite));

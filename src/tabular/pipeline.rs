@@ -1,34 +1,22 @@
 //! An ordered pipeline: several threads process the blocks of a source, and a sink receives the
 //! results in the order of the blocks.
 
+use std::io::Write;
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::thread;
 
-use super::BatchError;
-use super::cache::POISONED;
-
-/// The progress of a run, which can be read during the run.
-#[derive(Debug, Default)]
-pub struct BatchProgress {
-    rows: AtomicU64,
-}
-
-impl BatchProgress {
-    /// Returns the number of rows written so far.
-    pub fn rows(&self) -> u64 {
-        self.rows.load(Ordering::Relaxed)
-    }
-}
+use super::POISONED;
+use super::error::TabularError;
 
 /// A source of blocks.
 pub(crate) trait BlockSource: Send {
     /// A block of rows; one value is reused for all blocks of a thread.
     type Block: Default;
     /// Fills `block` with the next rows. Returns `false` if there are no more rows.
-    fn next(&mut self, block: &mut Self::Block) -> Result<bool, BatchError>;
+    fn next(&mut self, block: &mut Self::Block) -> Result<bool, TabularError>;
 }
 
 /// A sink that receives the results in the order of the blocks.
@@ -36,7 +24,18 @@ pub(crate) trait OutputSink: Send {
     /// The result of a block; one value is reused for all blocks of a thread.
     type Output: Default;
     /// Writes a result.
-    fn write(&mut self, output: &mut Self::Output) -> Result<(), BatchError>;
+    fn write(&mut self, output: &mut Self::Output) -> Result<(), TabularError>;
+}
+
+/// A sink that writes bytes unchanged.
+pub(crate) struct ByteSink<W>(pub(crate) W);
+
+impl<W: Write + Send> OutputSink for ByteSink<W> {
+    type Output = Vec<u8>;
+
+    fn write(&mut self, output: &mut Vec<u8>) -> Result<(), TabularError> {
+        self.0.write_all(output).map_err(TabularError::Write)
+    }
 }
 
 /// The work of one thread.
@@ -45,7 +44,7 @@ pub(crate) trait Stage<Block, Output> {
     type Outcome: Send;
     /// Computes the result of a block and returns the number of rows in the block. Values may be
     /// taken out of the block.
-    fn process(&mut self, block: &mut Block, output: &mut Output) -> Result<u64, BatchError>;
+    fn process(&mut self, block: &mut Block, output: &mut Output) -> Result<u64, TabularError>;
     /// Returns the outcome after the last block.
     fn finish(self) -> Self::Outcome;
 }
@@ -53,7 +52,8 @@ pub(crate) trait Stage<Block, Output> {
 /// Processes all blocks on exactly `threads` threads. Each thread takes the next block, processes
 /// it, and writes the result when all earlier results are written. If the sink is slow, reading
 /// therefore slows down as well (backpressure), and at most one block per thread is in memory.
-/// Returns the sink and the outcome of each thread.
+/// `add_rows` gets the number of rows of each written block. Returns the sink and the outcome of each
+/// thread.
 ///
 /// # Errors
 /// If the source, the processing or the sink fails. The first error stops all threads and is
@@ -62,9 +62,9 @@ pub(crate) fn run_ordered<S: BlockSource, K: OutputSink, W: Stage<S::Block, K::O
     source: S,
     sink: K,
     threads: NonZeroUsize,
-    progress: &BatchProgress,
+    add_rows: &(dyn Fn(u64) + Sync),
     worker: impl Fn() -> W + Sync,
-) -> Result<(K, Vec<W::Outcome>), BatchError> {
+) -> Result<(K, Vec<W::Outcome>), TabularError> {
     let pipeline = OrderedPipeline {
         input: Mutex::new(InputState {
             next_index: 0,
@@ -77,7 +77,7 @@ pub(crate) fn run_ordered<S: BlockSource, K: OutputSink, W: Stage<S::Block, K::O
         }),
         turn_changed: Condvar::new(),
         has_stopped: AtomicBool::new(false),
-        progress,
+        add_rows,
     };
     let outcomes = thread::scope(|scope| {
         let others: Vec<_> = (1..threads.get())
@@ -102,7 +102,8 @@ struct OrderedPipeline<'p, S, K> {
     /// Notified when the next block may be written, and when the run stops.
     turn_changed: Condvar,
     has_stopped: AtomicBool,
-    progress: &'p BatchProgress,
+    /// Called with the number of rows of each written block.
+    add_rows: &'p (dyn Fn(u64) + Sync),
 }
 
 /// The source, and the index of its next block.
@@ -143,7 +144,7 @@ impl<S: BlockSource, K: OutputSink> OrderedPipeline<'_, S, K> {
     fn run_worker<W: Stage<S::Block, K::Output>>(
         &self,
         mut worker: W,
-    ) -> Result<W::Outcome, BatchError> {
+    ) -> Result<W::Outcome, TabularError> {
         let mut stop = StopOnDrop {
             pipeline: self,
             is_done: false,
@@ -162,14 +163,14 @@ impl<S: BlockSource, K: OutputSink> OrderedPipeline<'_, S, K> {
             state.next_index += 1;
             drop(state);
             self.turn_changed.notify_all();
-            self.progress.rows.fetch_add(rows, Ordering::Relaxed);
+            (self.add_rows)(rows);
         }
         stop.is_done = true;
         Ok(worker.finish())
     }
 
     /// Fills the block and returns its index, or returns `None` if there are no more blocks.
-    fn next_block(&self, block: &mut S::Block) -> Result<Option<u64>, BatchError> {
+    fn next_block(&self, block: &mut S::Block) -> Result<Option<u64>, TabularError> {
         let mut input = self.input.lock().expect(POISONED);
         if input.has_failed {
             return Ok(None);

@@ -28,9 +28,9 @@ impl Delimiter {
         length: 2,
     };
     /// `¬` in ISO 8859-1 and Windows-1252.
-    pub(super) const NOT_SIGN_LATIN1: Delimiter = Delimiter::byte(0xac);
+    pub(crate) const NOT_SIGN_LATIN1: Delimiter = Delimiter::byte(0xac);
     /// The delimiters that are tried during detection, the most likely first.
-    pub(super) const CANDIDATES: [Delimiter; 7] = [
+    pub(crate) const CANDIDATES: [Delimiter; 7] = [
         Delimiter::COMMA,
         Delimiter::TAB,
         Delimiter::byte(b';'),
@@ -53,15 +53,15 @@ impl Delimiter {
     }
 
     /// Returns the length in bytes.
-    pub(super) fn length(self) -> usize {
+    pub(crate) fn length(self) -> usize {
         self.length
     }
 
-    pub(super) fn first(self) -> u8 {
+    pub(crate) fn first(self) -> u8 {
         self.bytes[0]
     }
 
-    pub(super) fn is_not_sign(self) -> bool {
+    pub(crate) fn is_not_sign(self) -> bool {
         self == Delimiter::NOT_SIGN
     }
 }

@@ -21,7 +21,7 @@ pub enum Compression {
 
 impl Compression {
     /// Detects the compression from the first bytes of a file.
-    pub(super) fn detect(beginning: &[u8]) -> Compression {
+    pub(crate) fn detect(beginning: &[u8]) -> Compression {
         match beginning {
             [0x1f, 0x8b, ..] => Compression::Gzip,
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
@@ -31,7 +31,7 @@ impl Compression {
 
     /// Compresses a part of a file. Both in gzip and in Zstandard, the concatenation of compressed
     /// parts is a valid file. The output depends only on the input.
-    pub(super) fn compress(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    pub(crate) fn compress(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
         match self {
             Compression::None => Ok(bytes.to_vec()),
             Compression::Gzip => {
@@ -81,7 +81,7 @@ impl<R: BufRead> BufRead for ByteCounter<R> {
 }
 
 /// A reader that decompresses a file.
-pub(super) struct Decompressor<R: Read> {
+pub(crate) struct Decompressor<R: Read> {
     decoder: StreamDecoder<R>,
     produced: u64,
 }
@@ -98,7 +98,7 @@ enum StreamDecoder<R: Read> {
 impl<R: Read> Decompressor<R> {
     /// Decompresses `inner`. Zstandard windows of up to 2^`zstd_window_log` bytes are accepted.
     /// Each frame states the size of the window that the decoder must allocate.
-    pub(super) fn new(
+    pub(crate) fn new(
         compression: Compression,
         inner: R,
         zstd_window_log: u32,
