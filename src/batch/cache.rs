@@ -169,6 +169,64 @@ impl<T: Eq + Hash> Interner<T> {
     }
 }
 
+/// Cells that were found in a cache, or computed for one row.
+pub(super) enum Cached<T> {
+    /// The index of the cells in [`LocalCells`].
+    Hit(usize),
+    Miss(Arc<T>),
+}
+
+/// A thread's own copy of an [`Interner`], and the number of rows with each of its values.
+pub(super) struct LocalCells<T> {
+    cells: Vec<Arc<T>>,
+    counts: Vec<u64>,
+}
+
+impl<T> Default for LocalCells<T> {
+    fn default() -> LocalCells<T> {
+        LocalCells {
+            cells: Vec::new(),
+            counts: Vec::new(),
+        }
+    }
+}
+
+impl<T: Eq + Hash> LocalCells<T> {
+    /// Returns the cells with this id, which `shared` contains.
+    pub(super) fn hit(&mut self, shared: &Interner<T>, id: u32) -> Cached<T> {
+        let index = id as usize;
+        if index >= self.cells.len() {
+            shared.copy_new_to(&mut self.cells);
+        }
+        Cached::Hit(index)
+    }
+
+    /// Returns the cells with this id, if the copy already contains them.
+    pub(super) fn by_id(&self, id: u32) -> Option<&T> {
+        self.cells.get(id as usize).map(Arc::as_ref)
+    }
+
+    pub(super) fn get<'c>(&'c self, cached: &'c Cached<T>) -> &'c T {
+        match cached {
+            Cached::Hit(index) => &self.cells[*index],
+            Cached::Miss(cells) => cells,
+        }
+    }
+
+    /// Counts a row with the cells at this index.
+    pub(super) fn count(&mut self, index: usize) {
+        if self.counts.len() <= index {
+            self.counts.resize(index + 1, 0);
+        }
+        self.counts[index] += 1;
+    }
+
+    /// Returns the cells with the number of their rows.
+    pub(super) fn into_counts(self) -> impl Iterator<Item = (Arc<T>, u64)> {
+        self.cells.into_iter().zip(self.counts)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

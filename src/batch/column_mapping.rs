@@ -275,6 +275,22 @@ impl ColumnMapping {
         columns.extend(self.as_of.map(|column| (ColumnRole::AsOf, column)));
         columns
     }
+
+    /// Returns the mapping of a row that has only the columns in [`ColumnMapping::columns`].
+    pub(super) fn of_read_columns(&self) -> ColumnMapping {
+        let (location, practice) = match self.location {
+            LocationColumns::Postcode(_) => (LocationColumns::Postcode(0), 1),
+            LocationColumns::LonLat(..) => (LocationColumns::LonLat(0, 1), 2),
+            LocationColumns::Grid(..) => (LocationColumns::Grid(0, 1), 2),
+            LocationColumns::None => (LocationColumns::None, 0),
+        };
+        let as_of = practice + usize::from(self.practice.is_some());
+        ColumnMapping {
+            location,
+            practice: self.practice.map(|_| practice),
+            as_of: self.as_of.map(|_| as_of),
+        }
+    }
 }
 
 /// Normalises a column name for comparison: lower case, without white space, `_`, `-` and `.`.
@@ -333,6 +349,35 @@ fn find_one(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn read_columns_are_numbered_in_order() {
+        let locations = [
+            LocationColumns::Postcode(7),
+            LocationColumns::LonLat(7, 3),
+            LocationColumns::Grid(3, 7),
+            LocationColumns::None,
+        ];
+        for location in locations {
+            for (practice, as_of) in [
+                (None, None),
+                (Some(1), None),
+                (None, Some(5)),
+                (Some(5), Some(1)),
+            ] {
+                let mapping = ColumnMapping {
+                    location,
+                    practice,
+                    as_of,
+                };
+                let expected: Vec<(ColumnRole, usize)> = (0..)
+                    .zip(mapping.columns())
+                    .map(|(position, (role, _))| (role, position))
+                    .collect();
+                assert_eq!(mapping.of_read_columns().columns(), expected);
+            }
+        }
+    }
 
     fn find(names: &[&str], overrides: &ColumnOverrides) -> Result<ColumnMapping, String> {
         let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();

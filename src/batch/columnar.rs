@@ -7,6 +7,7 @@
 //!  Parquet file ──► RowGroupReader ──► (only columns that are read)    ──► added to the row group
 //! ```
 
+use std::borrow::Cow;
 use std::io::{Read, Write};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -15,10 +16,12 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::column_mapping::{ColumnMapping, ColumnRole};
+use super::context::BatchContext;
 use super::input_format::DetectedFormat;
 use super::progress::BatchProgress;
+use super::row_parser::{InputRow, ParsedRow, RowContent, RowParser};
 use super::summary::{BatchSummary, BatchTally};
-use super::worker::{BatchContext, BatchWorker};
+use super::worker::{BatchWorker, GROUP_ROWS};
 use super::{BatchError, BatchRequest, FIELD_BYTES_MAX, OutputColumn};
 use crate::index::Index;
 use crate::tabular::cell_format::{CellFormat, write_csv_cell};
@@ -79,10 +82,9 @@ pub(super) fn run<R: Read + Send, W: Write + Send>(
     let context = BatchContext::new(index, detected, request, CellFormat::LengthPrefixed);
     let added_schema = output_schema(&request.output_columns);
     let answerer = |columns: Vec<usize>| ColumnarAnswerer {
-        worker: BatchWorker::new(&context),
+        rows: ColumnRows::new(&context),
         added_schema: Arc::clone(&added_schema),
         columns,
-        row_cells: Vec::new(),
     };
     let add_rows = |rows| progress.add_rows(rows);
     let columns = query_columns(detected);
@@ -128,31 +130,23 @@ pub(super) fn preview<R: Read>(
 ) -> Result<Vec<u8>, BatchError> {
     let comma = Delimiter::COMMA;
     let context = BatchContext::new(index, detected, request, CellFormat::Csv(comma));
-    let read_columns = detected.column_mapping.columns();
-    let names = read_columns
-        .iter()
-        .map(|&(_, read_column)| detected.columns[read_column].as_bytes());
+    let names = context.read_names.iter().map(String::as_bytes);
     let mut out = Vec::new();
     write_csv_line(names, &mut out);
     context.layout.write_header(&mut out);
     out.push(b'\n');
     let (batch, columns) = first_rows(input, detected)?;
     if let Some(batch) = batch {
-        let mut worker = BatchWorker::new(&context);
         let input_columns = InputColumn::from_batch(&batch, &columns);
-        for row in 0..rows.min(batch.num_rows()) {
-            let texts: Vec<&[u8]> = input_columns
-                .iter()
-                .map(|column| column.text(row))
-                .collect();
+        let rows = rows.min(batch.num_rows());
+        ColumnRows::new(&context).answer(&input_columns, rows, 0, |row, cells| {
+            let texts = input_columns.iter().map(|column| column.text(row));
             // A few string views may all refer to one text of several megabytes.
-            let truncated = texts
-                .iter()
-                .map(|text| &text[..text.len().min(FIELD_BYTES_MAX)]);
+            let truncated = texts.map(|text| &text[..text.len().min(FIELD_BYTES_MAX)]);
             write_csv_line(truncated, &mut out);
-            worker.answer_row_texts(&texts, row as u64 + 1, &mut out);
+            out.extend_from_slice(cells);
             out.push(b'\n');
-        }
+        });
     }
     Ok(out)
 }
@@ -202,31 +196,107 @@ fn extended_schema(input: &Schema, added: &Schema) -> SchemaRef {
     Arc::new(Schema::new_with_metadata(fields, metadata))
 }
 
+/// The worker of one thread for rows of columns.
+struct ColumnRows<'s, 'i> {
+    worker: BatchWorker<'s, 'i>,
+    /// The position of each column among those that are read.
+    mapping: ColumnMapping,
+    /// The output cells of a row.
+    cells: Vec<u8>,
+}
+
+impl<'s, 'i> ColumnRows<'s, 'i> {
+    fn new(context: &'s BatchContext<'i>) -> ColumnRows<'s, 'i> {
+        ColumnRows {
+            worker: BatchWorker::new(context),
+            mapping: context.column_mapping.of_read_columns(),
+            cells: Vec::new(),
+        }
+    }
+
+    /// Answers the first `rows` rows of the columns that are read, and passes the index and the
+    /// output cells of each row to `emit`. A bad row is reported by its row number.
+    fn answer(
+        &mut self,
+        columns: &[InputColumn<'_>],
+        rows: usize,
+        rows_before: u64,
+        mut emit: impl FnMut(usize, &[u8]),
+    ) {
+        let mut group = Vec::with_capacity(GROUP_ROWS);
+        for start in (0..rows).step_by(GROUP_ROWS) {
+            group.clear();
+            for row in start..rows.min(start + GROUP_ROWS) {
+                let parsed = read_row(columns, row, &self.mapping, &mut self.worker.parser);
+                group.push(InputRow {
+                    text: b"",
+                    ending: b"",
+                    position: row,
+                    content: parsed.into(),
+                });
+            }
+            self.worker.look_up(&mut group);
+            for row in &group {
+                self.cells.clear();
+                self.answer_row(row, rows_before);
+                emit(row.position, &self.cells);
+            }
+        }
+    }
+
+    fn answer_row(&mut self, row: &InputRow<'_>, rows_before: u64) {
+        match &row.content {
+            RowContent::Parsed(row) => self.worker.answer_row(row, &mut self.cells),
+            RowContent::Bad(error) => {
+                let number = rows_before + row.position as u64 + 1;
+                let reason = format!("row {number}: {error}");
+                self.worker.answer_bad_row(number, &reason, &mut self.cells);
+            }
+            RowContent::Blank => unreachable!("columns have no blank lines"),
+        }
+    }
+}
+
+/// Reads those cells of a row that the look-up needs. The error is the reason why the row is bad.
+fn read_row<'r>(
+    columns: &'r [InputColumn<'_>],
+    row: usize,
+    mapping: &ColumnMapping,
+    parser: &mut RowParser<'_>,
+) -> Result<ParsedRow<'r>, String> {
+    if columns
+        .iter()
+        .any(|column| column.text(row).len() > FIELD_BYTES_MAX)
+    {
+        return Err(format!("a field is longer than {FIELD_BYTES_MAX} bytes"));
+    }
+    parser.parse(mapping, |position| {
+        Cow::Borrowed(columns[position].text(row))
+    })
+}
+
 /// The part of a worker that answers record batches.
 struct ColumnarAnswerer<'s, 'i> {
-    worker: BatchWorker<'s, 'i>,
+    rows: ColumnRows<'s, 'i>,
     added_schema: SchemaRef,
     /// The indices of the columns that are read.
     columns: Vec<usize>,
-    /// The output cells of a row, before they are appended to the arrays.
-    row_cells: Vec<u8>,
 }
 
 impl ColumnarAnswerer<'_, '_> {
     /// Returns the output columns of a batch.
     fn answer_batch(&mut self, batch: &RecordBatch, rows_before: u64) -> Vec<ArrayRef> {
-        let input_columns = InputColumn::from_batch(batch, &self.columns);
-        let mut builders = ArrayBuilders::new(self.added_schema.fields(), batch.num_rows());
-        let mut texts: Vec<&[u8]> = Vec::with_capacity(input_columns.len());
-        for (row, row_number) in (0..batch.num_rows()).zip(rows_before + 1..) {
-            texts.clear();
-            texts.extend(input_columns.iter().map(|column| column.text(row)));
-            self.row_cells.clear();
-            self.worker
-                .answer_row_texts(&texts, row_number, &mut self.row_cells);
-            builders.push_row(&self.row_cells);
-        }
+        let columns = InputColumn::from_batch(batch, &self.columns);
+        let rows = batch.num_rows();
+        let mut builders = ArrayBuilders::new(self.added_schema.fields(), rows);
+        self.rows.answer(&columns, rows, rows_before, |_, cells| {
+            builders.push_row(cells);
+        });
         builders.finish()
+    }
+
+    fn into_tally(self) -> BatchTally {
+        self.rows.worker.into_tally()
     }
 }
 
@@ -262,7 +332,7 @@ impl Stage<RecordRows, Option<BatchSlice>> for ArrowWorker<'_, '_> {
     }
 
     fn finish(self) -> BatchTally {
-        self.answerer.worker.into_tally()
+        self.answerer.into_tally()
     }
 }
 
@@ -289,6 +359,6 @@ impl Stage<GroupRows, GroupAnswers> for ParquetWorker<'_, '_> {
     }
 
     fn finish(self) -> BatchTally {
-        self.0.worker.into_tally()
+        self.0.into_tally()
     }
 }

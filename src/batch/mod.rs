@@ -21,17 +21,26 @@
 //! their agreement.
 
 mod answer_cells;
+mod bad_rows;
 mod cache;
 mod column_mapping;
 mod columnar;
 mod columns;
+mod context;
+mod csv_rows;
+mod days;
 mod input;
 mod input_format;
 mod layout;
 pub mod lookup_export;
+mod ndjson_rows;
 mod progress;
+mod registration_cache;
+mod residence_cache;
+mod row_parser;
 mod run;
 mod summary;
+mod text_rows;
 mod worker;
 
 use std::io;

@@ -4,11 +4,12 @@
 use std::io::{Read, Write};
 use std::num::NonZeroUsize;
 
+use super::context::BatchContext;
 use super::input::{BatchInput, InputBody, TextBody};
 use super::input_format::DetectedFormat;
 use super::progress::BatchProgress;
 use super::summary::{BatchSummary, BatchTally};
-use super::worker::{BatchContext, BatchWorker};
+use super::text_rows::{TextAnswerer, write_input_header};
 use super::{BatchError, BatchRequest, columnar, map_exceeded_limit};
 use crate::index::Index;
 use crate::tabular::blocks::RowBlock;
@@ -68,7 +69,7 @@ fn run_inner<R: Read + Send, W: Write + Send>(
     let header_line = header_line(&text, &context);
     write_compressed(&mut output, &header_line, request.compression)?;
     let worker = || TextStage {
-        worker: BatchWorker::new(&context),
+        answerer: TextAnswerer::new(&context),
         compression: request.compression,
     };
     let add_rows = |rows| progress.add_rows(rows);
@@ -111,7 +112,7 @@ fn preview_inner<R: Read>(
     let mut block = RowBlock::default();
     if text.blocks.next(&mut block)? {
         block.rows.truncate(rows);
-        BatchWorker::new(&context).answer_block(&block, &mut out);
+        TextAnswerer::new(&context).answer_block(&block, &mut out);
     }
     Ok(out)
 }
@@ -129,7 +130,7 @@ fn header_line<R: Read>(text: &TextBody<R>, context: &BatchContext<'_>) -> Vec<u
     let mut out = text.byte_order_mark.to_vec();
     if let CellFormat::Csv(_) = context.layout.format {
         let (header, ending) = split_line_ending(&text.header);
-        context.write_input_header(header, &mut out);
+        write_input_header(context, header, &mut out);
         context.layout.write_header(&mut out);
         out.extend_from_slice(ending);
     }
@@ -153,7 +154,7 @@ fn write_compressed(
 
 /// The pipeline stage that answers rows of text.
 struct TextStage<'s, 'i> {
-    worker: BatchWorker<'s, 'i>,
+    answerer: TextAnswerer<'s, 'i>,
     compression: Compression,
 }
 
@@ -162,18 +163,18 @@ impl Stage<RowBlock, Vec<u8>> for TextStage<'_, '_> {
 
     fn process(&mut self, block: &mut RowBlock, out: &mut Vec<u8>) -> Result<u64, TabularError> {
         out.clear();
-        let rows_before = self.worker.tally.rows;
-        self.worker.answer_block(block, out);
+        let rows_before = self.answerer.rows();
+        self.answerer.answer_block(block, out);
         if self.compression != Compression::None {
             *out = self
                 .compression
                 .compress(out)
                 .map_err(TabularError::Write)?;
         }
-        Ok(self.worker.tally.rows - rows_before)
+        Ok(self.answerer.rows() - rows_before)
     }
 
     fn finish(self) -> BatchTally {
-        self.worker.into_tally()
+        self.answerer.into_tally()
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use memchr::{memchr_iter, memmem};
 
-use super::answer_cells::{RegistrationCells, ResidenceCells, STATUSES};
+use super::answer_cells::{RegistrationCells, ResidenceCells, STATUSES, status_index};
+use super::layout::BAD_ROW;
 use crate::domain::Agreement;
 
 /// The summary of a batch.
@@ -60,8 +61,8 @@ type CountsByIcc = BTreeMap<(String, String), u64>;
 #[derive(Default)]
 pub(super) struct BatchTally {
     pub(super) rows: u64,
-    pub(super) status: [u64; STATUSES.len()],
-    pub(super) agreement: [u64; Agreement::ALL.len()],
+    status: [u64; STATUSES.len()],
+    agreement: [u64; Agreement::ALL.len()],
     residence: CountsByIcc,
     registration: CountsByIcc,
     bad_lines: Vec<u64>,
@@ -80,9 +81,17 @@ impl BatchTally {
         add_counts(&mut self.registration, &cells.iccs, rows);
     }
 
-    pub(super) fn add_bad_line(&mut self, line: u64) {
+    /// Counts a row with this agreement.
+    pub(super) fn add_agreement(&mut self, agreement: Agreement) {
+        // The variants are in the order of `Agreement::ALL`.
+        self.agreement[agreement as usize] += 1;
+    }
+
+    /// Counts a bad row. `number` is its line; in columnar input, the number of the row.
+    pub(super) fn add_bad_row(&mut self, number: u64) {
+        self.status[status_index(BAD_ROW)] += 1;
         if self.bad_lines.len() < BAD_LINES_MAX {
-            self.bad_lines.push(line);
+            self.bad_lines.push(number);
         }
     }
 

@@ -1,0 +1,106 @@
+//! Reads the rows of CSV, and copies the user's fields to the output.
+
+use std::borrow::Cow;
+
+use super::FIELD_BYTES_MAX;
+use super::column_mapping::ColumnMapping;
+use super::context::BatchContext;
+use super::row_parser::{ParsedRow, RowParser};
+use crate::tabular::cell_format::write_excel_safe;
+use crate::tabular::delimiter::Delimiter;
+use crate::tabular::fields::{FieldSelection, field_ends, field_range, unquote};
+
+/// A reader of rows.
+pub(super) struct CsvReader {
+    mapping: ColumnMapping,
+    delimiter: Delimiter,
+    /// The number of fields in each row.
+    field_count: usize,
+    selection: FieldSelection,
+    /// The end of every selected field of the current row.
+    ends: Vec<usize>,
+}
+
+impl CsvReader {
+    pub(super) fn new(context: &BatchContext<'_>, delimiter: Delimiter) -> CsvReader {
+        let mapping = context.column_mapping;
+        let columns = mapping.columns().into_iter();
+        let columns: Vec<usize> = columns.map(|(_, column)| column).collect();
+        CsvReader {
+            mapping,
+            delimiter,
+            field_count: context.field_count,
+            selection: FieldSelection::new(&columns, context.field_count),
+            ends: Vec::new(),
+        }
+    }
+
+    /// Reads those fields of a row that the look-up needs. The error is the reason why the row is
+    /// bad.
+    pub(super) fn read<'r>(
+        &mut self,
+        row: &'r [u8],
+        has_quotes: bool,
+        parser: &mut RowParser<'_>,
+    ) -> Result<ParsedRow<'r>, String> {
+        let (delimiter, width, ends) = (self.delimiter, self.field_count, &mut self.ends);
+        let counted = if has_quotes || row.len() > FIELD_BYTES_MAX {
+            None
+        } else {
+            self.selection.find_ends(row, delimiter, ends)
+        };
+        let fields = counted.unwrap_or_else(|| {
+            field_ends(row, has_quotes, delimiter, ends);
+            ends.len()
+        });
+        if fields != width {
+            let word = if fields == 1 { "field" } else { "fields" };
+            return Err(format!("{fields} {word}, but the header row has {width}"));
+        }
+        let is_long = row.len() > FIELD_BYTES_MAX
+            && (0..ends.len())
+                .any(|index| field_range(ends, index, delimiter).len() > FIELD_BYTES_MAX);
+        if is_long {
+            return Err(format!("a field is longer than {FIELD_BYTES_MAX} bytes"));
+        }
+        parser.parse(&self.mapping, |index| -> Cow<'r, [u8]> {
+            unquote(&row[field_range(ends, index, delimiter)])
+        })
+    }
+}
+
+/// A writer of the user's fields.
+#[derive(Clone, Copy)]
+pub(super) struct CsvFieldWriter {
+    pub(super) delimiter: Delimiter,
+    /// Whether fields that a spreadsheet would run as formulas are escaped.
+    pub(super) excel_safe: bool,
+}
+
+impl CsvFieldWriter {
+    /// Writes a row without its line ending.
+    pub(super) fn write_row(self, row: &[u8], out: &mut Vec<u8>) {
+        if self.excel_safe {
+            let mut ends = Vec::new();
+            field_ends(row, true, self.delimiter, &mut ends);
+            self.write_fields(row, &ends, out);
+        } else {
+            out.extend_from_slice(row);
+        }
+    }
+
+    /// Writes the fields that end at `ends`, which are all fields of `row`.
+    pub(super) fn write_fields(self, row: &[u8], ends: &[usize], out: &mut Vec<u8>) {
+        if !self.excel_safe {
+            out.extend_from_slice(row);
+            return;
+        }
+        for index in 0..ends.len() {
+            if index > 0 {
+                out.extend_from_slice(self.delimiter.as_bytes());
+            }
+            let field = &row[field_range(ends, index, self.delimiter)];
+            write_excel_safe(out, field, self.delimiter);
+        }
+    }
+}

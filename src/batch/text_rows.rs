@@ -1,0 +1,140 @@
+//! Answers rows of text: CSV and NDJSON.
+
+use super::bad_rows::{LineCounter, write_bad_fields, write_bad_line};
+use super::context::BatchContext;
+use super::csv_rows::{CsvFieldWriter, CsvReader};
+use super::ndjson_rows::NdjsonReader;
+use super::row_parser::{InputRow, RowContent};
+use super::summary::BatchTally;
+use super::worker::{BatchWorker, GROUP_ROWS};
+use crate::tabular::blocks::{RowBlock, RowSpan};
+use crate::tabular::cell_format::CellFormat;
+use crate::tabular::delimiter::Delimiter;
+use crate::tabular::fields::split_line_ending;
+use crate::tabular::ndjson::append_members;
+
+/// The worker of one thread for rows of text.
+pub(super) struct TextAnswerer<'s, 'i> {
+    context: &'s BatchContext<'i>,
+    reader: TextReader<'s>,
+    worker: BatchWorker<'s, 'i>,
+}
+
+/// The reader and writer of the user's rows.
+enum TextReader<'s> {
+    Csv(CsvReader, CsvFieldWriter),
+    Ndjson(NdjsonReader<'s>),
+}
+
+impl<'s, 'i> TextAnswerer<'s, 'i> {
+    pub(super) fn new(context: &'s BatchContext<'i>) -> TextAnswerer<'s, 'i> {
+        let reader = match context.layout.format {
+            CellFormat::Csv(delimiter) => TextReader::Csv(
+                CsvReader::new(context, delimiter),
+                field_writer(context, delimiter),
+            ),
+            _ => TextReader::Ndjson(NdjsonReader::new(context)),
+        };
+        TextAnswerer {
+            context,
+            reader,
+            worker: BatchWorker::new(context),
+        }
+    }
+
+    /// Returns the number of rows answered so far.
+    pub(super) fn rows(&self) -> u64 {
+        self.worker.tally.rows
+    }
+
+    /// Returns the counts of all rows.
+    pub(super) fn into_tally(self) -> BatchTally {
+        self.worker.into_tally()
+    }
+
+    /// Answers the rows of a block and appends the output rows to `out`: reads a group of rows, looks
+    /// all of them up, and writes their output rows.
+    pub(super) fn answer_block(&mut self, block: &RowBlock, out: &mut Vec<u8>) {
+        let bytes = &block.bytes;
+        let tally = &mut self.worker.tally;
+        tally.count_scientific_notation(bytes, block.first_line);
+        let mut lines = LineCounter::new(bytes, block.first_line);
+        let mut group = Vec::with_capacity(GROUP_ROWS);
+        let mut start = 0;
+        for rows in block.rows.chunks(GROUP_ROWS) {
+            group.clear();
+            for row in rows {
+                group.push(self.read_row(bytes, start, *row));
+                start = row.end;
+            }
+            self.worker.look_up(&mut group);
+            for row in &group {
+                self.write_row(row, &mut lines, out);
+            }
+        }
+    }
+
+    /// Reads the row that starts at the offset `start`.
+    fn read_row<'r>(&mut self, bytes: &'r [u8], start: usize, row: RowSpan) -> InputRow<'r> {
+        let (text, ending) = split_line_ending(&bytes[start..row.end]);
+        let parser = &mut self.worker.parser;
+        let content = match &mut self.reader {
+            TextReader::Csv(reader, _) => reader.read(text, row.has_quotes, parser).into(),
+            TextReader::Ndjson(_) if text.trim_ascii().is_empty() => RowContent::Blank,
+            TextReader::Ndjson(reader) => reader.read(text, parser).into(),
+        };
+        InputRow {
+            text,
+            ending,
+            position: start,
+            content,
+        }
+    }
+
+    /// Writes the output row of a row, with its line ending.
+    fn write_row(&mut self, row: &InputRow<'_>, lines: &mut LineCounter<'_>, out: &mut Vec<u8>) {
+        let worker = &mut self.worker;
+        match (&row.content, &self.reader) {
+            (RowContent::Parsed(parsed), TextReader::Csv(_, writer)) => {
+                writer.write_row(row.text, out);
+                worker.answer_row(parsed, out);
+            }
+            (RowContent::Parsed(parsed), TextReader::Ndjson(_)) => {
+                append_members(out, row.text, |out| worker.answer_row(parsed, out));
+            }
+            (RowContent::Bad(error), reader) => {
+                let line = lines.line_at(row.position);
+                let reason = format!("line {line}: {error}");
+                let field_count = self.context.field_count;
+                match reader {
+                    TextReader::Csv(_, writer) => {
+                        write_bad_fields(row.text, field_count, *writer, out);
+                        worker.answer_bad_row(line, &reason, out);
+                    }
+                    TextReader::Ndjson(_) => write_bad_line(
+                        row.text,
+                        |out| worker.answer_bad_row(line, &reason, out),
+                        out,
+                    ),
+                }
+            }
+            (RowContent::Blank, _) => out.extend_from_slice(row.text),
+        }
+        out.extend_from_slice(row.ending);
+    }
+}
+
+/// Writes the user's header row.
+pub(super) fn write_input_header(context: &BatchContext<'_>, header: &[u8], out: &mut Vec<u8>) {
+    match context.layout.format {
+        CellFormat::Csv(delimiter) => field_writer(context, delimiter).write_row(header, out),
+        _ => out.extend_from_slice(header),
+    }
+}
+
+fn field_writer(context: &BatchContext<'_>, delimiter: Delimiter) -> CsvFieldWriter {
+    CsvFieldWriter {
+        delimiter,
+        excel_safe: context.excel_safe,
+    }
+}
