@@ -24,6 +24,7 @@
 //! - [`diff`]: the differences between two datasets.
 //! - [`ops`]: what a running service has: the loaded datasets, API keys, request rates, the log and
 //!   the panic hook.
+//! - `formats`: file formats, each with its reader and its writer.
 //! - `geojson`, `planar`: the GeoJSON writer; polygons in planar coordinates for overlays.
 //! - `memory`: the memory check before loading.
 //! - `panics`: panics of libraries on corrupt files.
@@ -55,6 +56,7 @@ pub mod dataset;
 pub mod diff;
 pub mod domain;
 pub mod export;
+mod formats;
 mod fs;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

@@ -1,11 +1,11 @@
 //! Writes the dataset's tables in the form that [`crate::dataset::read`] reads.
 
-use crate::dataset::table::write_csv as table;
 use crate::dataset::{cells, columns};
 use crate::domain::{
     Area, GroupMember, LineageStep, Membership, OdsCode, Period, PositionalQuality, Practice,
     PracticeSuccession, Premises, StatisticalAssignment, YearMonth,
 };
+use crate::formats::write_csv as table;
 use crate::import::PostcodeRecord;
 
 fn optional(text: Option<&impl ToString>) -> String {

@@ -1,7 +1,7 @@
 //! Parsers of cells that several tables have in common.
 
-use super::table::{CsvTableRow, TableError};
 use crate::domain::{BritishGrid, PositionalQuality};
+use crate::formats::{CsvTableRow, TableError};
 
 /// Parses the position in two adjacent columns, easting and northing in metres. Returns `None` if
 /// both cells are blank.

@@ -26,7 +26,6 @@ pub(crate) mod polygons;
 mod read;
 pub(crate) mod rings;
 mod source;
-pub(crate) mod table;
 pub(crate) mod validity;
 mod write;
 
@@ -36,13 +35,13 @@ pub use polygons::PolygonError;
 pub use read::read;
 pub(crate) use read::read_memberships;
 pub use source::{DatasetSource, MANIFEST};
-pub use table::TableError;
 pub(crate) use write::write_folder;
 pub use write::{StagedDataset, WriteError, stage, write};
 
 pub use crate::domain::{
     Dataset, FileEntry, LayerEntry, LayerKind, Manifest, SourceEntry, StatisticalAreasEntry,
 };
+pub use crate::formats::TableError;
 
 /// An error in a dataset. The message names a file by its path in the dataset's folder, and does
 /// not name the folder itself.

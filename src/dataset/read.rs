@@ -14,13 +14,13 @@ use super::cells;
 use super::columns;
 use super::polygons::{PolygonFile, ShapefileParts};
 use super::source::POSTCODES_FILE;
-use super::table::{CsvTable, CsvTableRow, TableError};
 use super::{DatasetError, DatasetSource, PolygonError};
 use crate::domain::{
     Area, Boundary, Dataset, GoldenQuery, GroupMember, Layer, LineageStep, Manifest, Membership,
     OdsCode, Period, PostcodeEntry, Practice, PracticeSuccession, Premises, StatedCount,
     StatisticalAssignment, UnknownKeyword, date_from_iso,
 };
+use crate::formats::{CsvTable, CsvTableRow, TableError};
 use crate::fs::sha256_hex;
 
 /// Reads a dataset from a folder or from the program itself.

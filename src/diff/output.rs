@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::postcodes::COMPARED_LAYERS;
 use super::{ChangeKind, DatasetDifference, PostcodeAnswer};
-use crate::dataset::table::write_csv as table;
+use crate::formats::write_csv as table;
 use crate::geojson::write_feature;
 
 /// Returns the files of a comparison by name: `summary.json`, five tables and

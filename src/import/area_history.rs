@@ -1,9 +1,8 @@
 //! The history of areas, in the format of `data/source/icc_history.csv`:
 //! `system,id,name,kind,from,to,successor,relation,source`.
 
-use crate::dataset::TableError;
-use crate::dataset::table::CsvTable;
 use crate::domain::{Layer, LineageRelation, Period, UnknownKeyword, date_from_iso};
+use crate::formats::{CsvTable, TableError};
 
 /// A row of the file: an area and the period in which it existed.
 #[derive(Debug, Clone)]

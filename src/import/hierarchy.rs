@@ -2,9 +2,8 @@
 //! `layer,id,name,parent,from,to,lsoa_selector,note`. A selector is `sub_icb=CODE,…` or
 //! `lsoa11nm=DISTRICT,…`. An area without a selector is the union of its children.
 
-use crate::dataset::TableError;
-use crate::dataset::table::CsvTable;
 use crate::domain::{Layer, Period, date_from_iso};
+use crate::formats::{CsvTable, TableError};
 
 /// One version of an area of the hierarchy.
 #[derive(Debug, Clone)]

@@ -3,8 +3,7 @@
 
 use serde::Deserialize;
 
-use crate::dataset::TableError;
-use crate::dataset::table::CsvTable;
+use crate::formats::{CsvTable, TableError};
 
 /// The columns to read from a look-up table, and the rows to include.
 #[derive(Debug, Clone, Deserialize)]

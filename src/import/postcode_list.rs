@@ -4,8 +4,8 @@
 //! Months are `YYYYMM`; positions are metres on the British National Grid.
 
 use super::PostcodeRecord;
-use crate::dataset::table::CsvTable;
-use crate::dataset::{TableError, cells};
+use crate::dataset::cells;
+use crate::formats::{CsvTable, TableError};
 
 const COLUMN_NAMES: &[&str] = &[
     "postcode",

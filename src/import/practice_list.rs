@@ -6,9 +6,9 @@ use jiff::ToSpan;
 use jiff::civil::Date;
 
 use super::dates;
-use crate::dataset::table::CsvTable;
-use crate::dataset::{TableError, cells};
+use crate::dataset::cells;
 use crate::domain::{BritishGrid, OdsCode, Practice, PracticeSuccession, Premises, PremisesKind};
+use crate::formats::{CsvTable, TableError};
 
 /// A practice with its ICC, the name of its PCN and the position of its main address.
 #[derive(Debug, Clone)]

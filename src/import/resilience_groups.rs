@@ -2,8 +2,7 @@
 //! `member,group_id,group_name,kind,as_published,source`. A blank group means that the source does
 //! not name a group for the member.
 
-use crate::dataset::TableError;
-use crate::dataset::table::CsvTable;
+use crate::formats::{CsvTable, TableError};
 
 /// A row of the table.
 #[derive(Debug, Clone)]
