@@ -26,13 +26,14 @@ use crate::batch::{
 };
 use crate::builder;
 use crate::cli;
-use crate::dataset::polygons::{PolygonFile, ShapefileParts};
+use crate::dataset::validation::validated;
 use crate::dataset::{
     self, DatasetSource, MANIFEST, file_entry, manifest_from_toml, manifest_to_toml,
 };
 use crate::domain::{
     BritishGrid, LonLat, OdsCode, Postcode, PostcodePrefix, YearMonth, date_from_iso, is_outcode,
 };
+use crate::formats::{ShapefileParts, read_geojson, read_shapefile};
 use crate::geodesy;
 use crate::http::{self, AccessConfig, App, ServerLimits};
 use crate::import::{
@@ -301,8 +302,8 @@ pub fn configuration(bytes: &[u8]) -> bool {
 
 /// Reads polygons as GeoJSON.
 pub fn geojson(bytes: &[u8]) -> bool {
-    let read = PolygonFile::from_geojson("any.geojson", bytes);
-    read.and_then(PolygonFile::validated).is_ok()
+    let read = read_geojson("any.geojson", bytes);
+    read.and_then(validated).is_ok()
 }
 
 /// Reads a Shapefile. The bytes begin with the lengths of the `.shp` file and the `.dbf` file
@@ -325,8 +326,8 @@ pub fn shapefile(bytes: &[u8]) -> bool {
         prj: &String::from_utf8_lossy(prj),
         cpg: None,
     };
-    let read = PolygonFile::from_shapefile("any.shp", &parts);
-    read.and_then(PolygonFile::validated).is_ok()
+    let read = read_shapefile("any.shp", &parts);
+    read.and_then(validated).is_ok()
 }
 
 /// Reads a GeoPackage.

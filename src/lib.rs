@@ -24,8 +24,8 @@
 //! - [`diff`]: the differences between two datasets.
 //! - [`ops`]: what a running service has: the loaded datasets, API keys, request rates, the log and
 //!   the panic hook.
-//! - `formats`: file formats, each with its reader and its writer.
-//! - `geojson`, `planar`: the GeoJSON writer; polygons in planar coordinates for overlays.
+//! - [`formats`]: file formats, each with its reader and its writer.
+//! - `planar`: polygons in planar coordinates for overlays.
 //! - `memory`: the memory check before loading.
 //! - `panics`: panics of libraries on corrupt files.
 //! - `fs`: atomic writes, checks before a file or folder is replaced, hashing, detection of changed
@@ -56,12 +56,11 @@ pub mod dataset;
 pub mod diff;
 pub mod domain;
 pub mod export;
-mod formats;
+pub mod formats;
 mod fs;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod geodesy;
-mod geojson;
 pub mod http;
 mod import;
 pub mod index;

@@ -12,7 +12,6 @@ use geo::{
 
 use crate::domain::{Boundary, BritishGrid, GridPolygon, LonLat};
 use crate::geodesy;
-use crate::geojson::to_7_decimals;
 
 /// The mean width below which a polygon counts as a sliver that results from rounding vertices to
 /// millimetres. Rounding moves each of the two sides of a sliver by up to half a millimetre along
@@ -58,6 +57,11 @@ pub(crate) fn to_lonlat(polygons: &MultiPolygon<f64>) -> MultiPolygon<f64> {
         .iter()
         .filter_map(|part| part.try_map_coords(to_degrees).ok());
     MultiPolygon::from_iter(parts).remove_repeated_points()
+}
+
+/// Rounds degrees to 7 decimal places. One unit in the last place is about one centimetre.
+fn to_7_decimals(degrees: f64) -> f64 {
+    (degrees * 1e7).round() / 1e7
 }
 
 /// Transforms a position in metres to longitude and latitude; `None` outside the extent of OSTN15.

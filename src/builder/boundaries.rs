@@ -9,7 +9,8 @@ use super::dissolve::dissolve;
 use super::records::DatasetRecords;
 use super::sources::SourceData;
 use crate::dataset::LayerKind;
-use crate::dataset::polygons::{self, Crs};
+use crate::dataset::boundary::boundary_from_polygons;
+use crate::formats::Crs;
 use crate::dataset::rings::Polygon;
 use crate::dataset::validity::find_topology_error;
 use crate::domain::{Boundary, GroupMember, Layer, Period};
@@ -76,7 +77,7 @@ fn dissolve_area(
         .flat_map(|code| &sources.statistical_areas[*code].polygons);
     let outline = dissolve(parts).map_err(|reason| anyhow!("area `{id}`: {reason}"))?;
     ensure_valid(id, &outline)?;
-    polygons::boundary(Crs::LonLat, &outline, id.to_string(), period)
+    boundary_from_polygons(Crs::LonLat, &outline, id.to_string(), period)
         .map_err(|reason| anyhow!("area `{id}`: {reason}"))
 }
 

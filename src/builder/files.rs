@@ -7,9 +7,10 @@ use super::manifest::boundary_path;
 use super::records::DatasetRecords;
 use super::sources::SourceData;
 use super::tables;
-use crate::dataset::polygons::{self, Crs};
+use crate::dataset::boundary::boundary_from_polygons;
+use crate::formats::Crs;
 use crate::domain::{Boundary, Layer, Period, Practice};
-use crate::geojson;
+use crate::formats::layer_to_geojson;
 
 /// Returns the files of the dataset except the manifest, each with its path in the dataset's
 /// folder.
@@ -54,7 +55,7 @@ pub(super) fn dataset_files(
             let name = display_name(records, sources, *layer, &boundary.id);
             (boundary, name)
         });
-        let file = geojson::layer_to_geojson(layer.as_str(), features);
+        let file = layer_to_geojson(layer.as_str(), features);
         files.push((boundary_path(layer.as_str()), file));
     }
     if let Some(statistical) = &config.statistical_areas {
@@ -97,11 +98,11 @@ fn statistical_areas_geojson(id: &str, sources: &SourceData) -> Result<Vec<u8>> 
     let mut features = Vec::with_capacity(sources.statistical_areas.len());
     for (code, area) in &sources.statistical_areas {
         let boundary =
-            polygons::boundary(Crs::LonLat, &area.polygons, code.clone(), Period::default());
+            boundary_from_polygons(Crs::LonLat, &area.polygons, code.clone(), Period::default());
         let boundary = boundary.map_err(|reason| anyhow!("statistical area `{code}`: {reason}"))?;
         features.push((boundary, area.name.clone()));
     }
-    Ok(geojson::layer_to_geojson(
+    Ok(layer_to_geojson(
         id,
         features
             .iter()
@@ -143,7 +144,7 @@ mod tests {
         let mut sources = sources_with_areas(&[("S0", "Lancaster 001A", "01K")]);
         sources.practices = vec![practice("A00001")];
         let boundary = |id: &str| {
-            polygons::boundary(Crs::LonLat, &[square(0)], id.into(), Period::default())
+            boundary_from_polygons(Crs::LonLat, &[square(0)], id.into(), Period::default())
                 .expect("a boundary")
         };
         let layers = [

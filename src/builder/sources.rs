@@ -16,12 +16,13 @@ use super::config::{
     PracticeFormat, SuccessionFile, SuccessionFormat,
 };
 use crate::dataset;
-use crate::dataset::polygons::{self, Crs, PolygonFile};
+use crate::dataset::boundary::{boundary_from_polygons, vertex_lonlat};
 use crate::dataset::rings::{Polygon, Ring};
 use crate::domain::{
     BritishGrid, GroupMember, Layer, LonLat, Membership, OdsCode, Period, Postcode,
     PracticeSuccession, Premises, PremisesKind,
 };
+use crate::formats::{Crs, PolygonFile};
 use crate::geodesy;
 use crate::import::area_history::{self, AreaHistoryRecord};
 use crate::import::onspd::{self, LsoaYear};
@@ -35,7 +36,7 @@ use crate::import::{
 /// The degrees in published files and in the dataset have 7 decimal places, a precision of about a
 /// centimetre.
 const PUBLISHED_UNITS_PER_DEGREE: f64 = 1e7;
-/// The number of units of `dataset::polygons` (1e-9°) in a published unit (1e-7°).
+/// The number of units of `formats::coordinates` (1e-9°) in a published unit (1e-7°).
 const UNITS_PER_PUBLISHED_UNIT: i64 = 100;
 
 /// The content of the published files.
@@ -531,8 +532,8 @@ fn filter_touching_outcodes(rows: Vec<PostcodeRecord>, sub_icbs: &[String]) -> V
 /// Converts polygons to longitude and latitude, rounded to the published precision.
 fn to_published_precision(crs: Crs, polygons: &[Polygon]) -> Result<Vec<Polygon>> {
     let vertex = |&vertex: &(i64, i64)| -> Result<(i64, i64)> {
-        let (lon, lat) = polygons::vertex_lonlat(crs, vertex)
-            .context("a vertex is outside the British National Grid")?;
+        let (lon, lat) =
+            vertex_lonlat(crs, vertex).context("a vertex is outside the British National Grid")?;
         Ok((round_to_published_units(lon), round_to_published_units(lat)))
     };
     let ring = |ring: &Ring| -> Result<Ring> {
@@ -552,7 +553,7 @@ fn round_to_published_units(degrees: f64) -> i64 {
 }
 
 fn polygon_centroid(area: &StatisticalArea) -> Result<BritishGrid> {
-    let boundary = polygons::boundary(
+    let boundary = boundary_from_polygons(
         Crs::LonLat,
         &area.polygons,
         String::new(),

@@ -1,9 +1,10 @@
 //! A finding, and the conversion of findings to GeoJSON.
 
-use geo::{Geometry, MultiPolygon};
+use geo::{MultiPoint, MultiPolygon};
+use serde_json::json;
 
 use crate::domain::{Layer, LonLat};
-use crate::geojson::to_7_decimals;
+use crate::formats::{FeatureCollectionWriter, FeatureGeometry};
 
 /// A problem, or a possible problem, in a dataset.
 #[derive(Debug, Clone)]
@@ -21,7 +22,16 @@ pub struct Finding {
     /// The size of the affected area in square metres.
     pub size_m2: Option<f64>,
     /// The affected geometry, in longitude and latitude.
-    pub geometry: Option<Geometry<f64>>,
+    pub geometry: Option<FindingGeometry>,
+}
+
+/// The geometry of a finding, in longitude and latitude.
+#[derive(Debug, Clone)]
+pub enum FindingGeometry {
+    /// Several positions.
+    Points(MultiPoint<f64>),
+    /// One polygon, or several.
+    Polygons(MultiPolygon<f64>),
 }
 
 /// The severity of a finding.
@@ -99,7 +109,7 @@ impl Finding {
     /// Adds the affected geometry, in longitude and latitude, and its size in m².
     pub(super) fn with_geometry(self, geometry: MultiPolygon<f64>, size_m2: f64) -> Finding {
         Finding {
-            geometry: Some(Geometry::MultiPolygon(geometry)),
+            geometry: Some(FindingGeometry::Polygons(geometry)),
             size_m2: Some(size_m2),
             ..self
         }
@@ -108,33 +118,29 @@ impl Finding {
 
 /// Returns the findings that have a position or a geometry, as GeoJSON for display on a map.
 pub fn findings_geojson(findings: &[Finding]) -> String {
-    let features: Vec<serde_json::Value> = findings.iter().filter_map(finding_feature).collect();
-    let lines: Vec<String> = features.iter().map(ToString::to_string).collect();
-    let lines = lines.join(",\n");
-    format!("{{\"type\":\"FeatureCollection\",\"name\":\"findings\",\"features\":[\n{lines}\n]}}\n")
-}
-
-fn finding_feature(finding: &Finding) -> Option<serde_json::Value> {
-    let geometry = match (&finding.geometry, finding.position) {
-        (Some(geometry), _) => serde_json::to_value(geojson::Geometry::from(geometry))
-            .expect("a geometry serialises to JSON"),
-        (None, Some(position)) => serde_json::json!({
-            "type": "Point",
-            "coordinates": [to_7_decimals(position.lon()), to_7_decimals(position.lat())],
-        }),
-        (None, None) => return None,
-    };
-    let subject = finding.subject.as_ref();
-    Some(serde_json::json!({
-        "type": "Feature",
-        "properties": {
+    let mut collection = FeatureCollectionWriter::new(&[("name", "findings")]);
+    for finding in findings {
+        let Some(geometry) = feature_geometry(finding) else {
+            continue;
+        };
+        let subject = finding.subject.as_ref();
+        let properties = json!({
             "severity": finding.severity.as_str(),
             "code": finding.code,
             "message": finding.message,
             "kind": subject.map(|subject| subject.kind.as_str()),
             "id": subject.map(|subject| subject.id.as_str()),
             "size_m2": finding.size_m2,
-        },
-        "geometry": geometry,
-    }))
+        });
+        collection.push(&properties, geometry);
+    }
+    collection.finish()
+}
+
+fn feature_geometry(finding: &Finding) -> Option<FeatureGeometry<'_>> {
+    match &finding.geometry {
+        Some(FindingGeometry::Points(points)) => Some(FeatureGeometry::MultiPoint(points)),
+        Some(FindingGeometry::Polygons(polygons)) => Some(FeatureGeometry::Polygons(polygons)),
+        None => finding.position.map(FeatureGeometry::Point),
+    }
 }

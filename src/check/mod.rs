@@ -13,7 +13,7 @@ mod load;
 mod postcodes;
 mod practices;
 
-pub use finding::{Finding, FindingSubject, Severity, findings_geojson};
+pub use finding::{Finding, FindingGeometry, FindingSubject, Severity, findings_geojson};
 pub use golden_queries::failing_golden_queries;
 pub(crate) use load::{LoadFailure, load_index};
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use geo::{Geometry, MultiPoint, Point};
+use geo::{MultiPoint, Point};
 use jiff::civil::Date;
 
-use super::{Finding, FindingSubject};
+use super::{Finding, FindingGeometry, FindingSubject};
 use crate::domain::{LonLat, LookupStatus, Postcode};
 use crate::geodesy;
 use crate::index::{Index, LayerResult, LocateQuery, Locator};
@@ -73,7 +73,7 @@ fn outside_finding(outcode: &str, postcodes: &[(Postcode, LonLat)], in_use: usiz
         .map(|(_, lonlat)| Point::new(lonlat.lon(), lonlat.lat()))
         .collect();
     Finding {
-        geometry: Some(Geometry::MultiPoint(points)),
+        geometry: Some(FindingGeometry::Points(points)),
         ..Finding::warning("postcode_outside", message)
     }
     .with_subject(FindingSubject::new("outcode", outcode))

@@ -17,21 +17,21 @@
 //!
 //! Dates are `YYYY-MM-DD`, periods are half-open, and a blank date is unknown.
 
+pub(crate) mod boundary;
 pub(crate) mod cells;
 pub(crate) mod columns;
 mod embedded;
 pub(crate) mod manifest;
 mod output_folder;
-pub(crate) mod polygons;
 mod read;
 pub(crate) mod rings;
 mod source;
+pub(crate) mod validation;
 pub(crate) mod validity;
 mod write;
 
 pub use manifest::{file_entry, manifest_from_toml, manifest_to_toml};
 pub(crate) use output_folder::check_output_folder;
-pub use polygons::PolygonError;
 pub use read::read;
 pub(crate) use read::read_memberships;
 pub use source::{DatasetSource, MANIFEST};
@@ -41,7 +41,7 @@ pub use write::{StagedDataset, WriteError, stage, write};
 pub use crate::domain::{
     Dataset, FileEntry, LayerEntry, LayerKind, Manifest, SourceEntry, StatisticalAreasEntry,
 };
-pub use crate::formats::TableError;
+pub use crate::formats::{PolygonError, TableError};
 
 /// An error in a dataset. The message names a file by its path in the dataset's folder, and does
 /// not name the folder itself.

@@ -10,9 +10,9 @@ use std::panic::resume_unwind;
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
 
+use super::boundary::feature_boundary;
 use super::cells;
 use super::columns;
-use super::polygons::{PolygonFile, ShapefileParts};
 use super::source::POSTCODES_FILE;
 use super::{DatasetError, DatasetSource, PolygonError};
 use crate::domain::{
@@ -20,7 +20,9 @@ use crate::domain::{
     OdsCode, Period, PostcodeEntry, Practice, PracticeSuccession, Premises, StatedCount,
     StatisticalAssignment, UnknownKeyword, date_from_iso,
 };
-use crate::formats::{CsvTable, CsvTableRow, TableError};
+use crate::formats::{
+    CsvTable, CsvTableRow, PolygonFile, ShapefileParts, TableError, read_geojson, read_shapefile,
+};
 use crate::fs::sha256_hex;
 
 /// Reads a dataset from a folder or from the program itself.
@@ -230,7 +232,7 @@ impl VerifiedReader<'_> {
                     .into());
                 }
             };
-            let mut boundary = file.boundary(&feature, id, period)?;
+            let mut boundary = feature_boundary(&file, &feature, id, period)?;
             if let Some(word) = feature.attributes.get("extent") {
                 boundary.catchment_kind =
                     word.parse()
@@ -247,7 +249,7 @@ impl VerifiedReader<'_> {
     fn read_polygon_file(&self, path: &str) -> Result<PolygonFile, DatasetError> {
         let bytes = self.read_bytes(path)?;
         let Some(stem) = path.strip_suffix(".shp") else {
-            return Ok(PolygonFile::from_geojson(path, &bytes)?);
+            return Ok(read_geojson(path, &bytes)?);
         };
         let dbf = self.read_bytes(&format!("{stem}.dbf"))?;
         let prj = self.read_bytes(&format!("{stem}.prj"))?;
@@ -264,7 +266,7 @@ impl VerifiedReader<'_> {
             prj: &String::from_utf8_lossy(&prj),
             cpg: cpg.as_deref(),
         };
-        Ok(PolygonFile::from_shapefile(path, &parts)?)
+        Ok(read_shapefile(path, &parts)?)
     }
 
     fn read_postcodes(&self) -> Result<PostcodeTable, DatasetError> {

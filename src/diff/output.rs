@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 
 use super::postcodes::COMPARED_LAYERS;
 use super::{ChangeKind, DatasetDifference, PostcodeAnswer};
-use crate::formats::write_csv as table;
-use crate::geojson::write_feature;
+use crate::formats::{FeatureCollectionWriter, write_csv as table};
 
 /// Returns the files of a comparison by name: `summary.json`, five tables and
 /// `transfers.geojson`.
@@ -219,18 +218,15 @@ fn postcodes(difference: &DatasetDifference) -> Vec<u8> {
 }
 
 fn transferred_geometry(difference: &DatasetDifference) -> Vec<u8> {
-    let mut text =
-        String::from("{\"type\":\"FeatureCollection\",\"name\":\"transfers\",\"features\":[");
-    for (index, geometry) in difference.transferred.iter().enumerate() {
-        text.push_str(if index == 0 { "\n" } else { ",\n" });
+    let mut collection = FeatureCollectionWriter::new(&[("name", "transfers")]);
+    for geometry in &difference.transferred {
         let properties = json!({
             "layer": geometry.layer.as_str(),
             "from": geometry.from,
             "to": geometry.to,
             "km2": round_to_m2(geometry.km2),
         });
-        write_feature(&mut text, &properties, &geometry.geometry);
+        collection.push(&properties, &geometry.geometry);
     }
-    text.push_str("\n]}\n");
-    text.into_bytes()
+    collection.finish().into_bytes()
 }

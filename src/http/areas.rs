@@ -13,7 +13,7 @@ use super::extract::{PathParams, parse_segment};
 use super::problem::Problem;
 use super::snapshot::DatasetSnapshot;
 use crate::domain::{Area, GroupMember, Layer};
-use crate::geojson;
+use crate::formats::write_geojson_feature;
 use crate::index::Index;
 
 pub(super) const GEOJSON: &str = "application/geo+json";
@@ -267,6 +267,6 @@ fn feature(index: &Index, area: &Area, as_of: Date) -> Option<String> {
         "attribution": index.manifest().attribution,
     });
     let mut text = String::new();
-    geojson::write_feature(&mut text, &properties, &boundary.lonlat);
+    write_geojson_feature(&mut text, &properties, &boundary.lonlat);
     Some(text)
 }

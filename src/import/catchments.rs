@@ -23,10 +23,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::rows::{lowercase_file_name, member_label};
 use super::{ImportError, ImportReport, SourceFiles};
-use crate::dataset::polygons::{self, Crs, PolygonFeature};
 use crate::dataset::rings::Polygon;
 use crate::dataset::validity::find_topology_error;
 use crate::domain::OdsCode;
+use crate::formats::{Crs, PolygonFeature, read_geojson_features};
 
 /// The catchment that a practice declared for itself or for one of its branches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +121,7 @@ impl From<&'static str> for RejectedFile {
 
 impl CatchmentImporter {
     fn import_file(&mut self, member: &str, file: &str, bytes: &[u8]) -> Result<(), RejectedFile> {
-        let collection = match polygons::read_geojson_features(bytes) {
+        let collection = match read_geojson_features(bytes) {
             Ok(read) => read,
             Err(reason) => {
                 self.add_warning("not GeoJSON", format!("{file}: {reason}"));

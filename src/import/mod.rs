@@ -15,7 +15,6 @@ pub(crate) mod catchments;
 pub(crate) mod code_point_open;
 pub(crate) mod epcn;
 pub(crate) mod epraccur;
-pub(crate) mod geopackage;
 pub(crate) mod hierarchy;
 pub(crate) mod lookup;
 pub(crate) mod onspd;

@@ -6,9 +6,11 @@ use std::io;
 use std::path::Path;
 
 use super::rows::{lowercase_file_name, member_label};
-use super::{ImportError, SourceFiles, geopackage, read_whole_file};
-use crate::dataset::PolygonError;
-use crate::dataset::polygons::{PolygonFile, ShapefileParts};
+use super::{ImportError, SourceFiles, read_whole_file};
+use crate::dataset::validation::{nested_parts_to_holes, validated};
+use crate::formats::{
+    self, PolygonError, PolygonFile, ShapefileParts, read_geojson, read_geopackage,
+};
 
 /// The error for a polygon file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +37,7 @@ const EXTENSIONS: [&str; 4] = [".geojson", ".json", ".shp", ".gpkg"];
 /// If the format is not GeoJSON, Shapefile or GeoPackage, `layer` does not select exactly one file
 /// or layer, the file cannot be read, or a feature is not valid.
 pub(crate) fn read(path: &Path, layer: Option<&str>) -> Result<PolygonFile, PolygonImportError> {
-    Ok(read_unvalidated(path, layer)?.validated()?)
+    Ok(validated(read_unvalidated(path, layer)?)?)
 }
 
 /// Reads polygons as [`read`] does, but from a file that stores some holes as parts of the feature.
@@ -49,8 +51,8 @@ pub(crate) fn read_with_nested_parts(
     layer: Option<&str>,
 ) -> Result<(PolygonFile, Vec<String>), PolygonImportError> {
     let mut file = read_unvalidated(path, layer)?;
-    let changed = file.nested_parts_to_holes();
-    Ok((file.validated()?, changed))
+    let changed = nested_parts_to_holes(&mut file);
+    Ok((validated(file)?, changed))
 }
 
 fn read_unvalidated(path: &Path, layer: Option<&str>) -> Result<PolygonFile, PolygonImportError> {
@@ -70,12 +72,12 @@ fn read_file(
     layer: Option<&str>,
 ) -> Result<PolygonFile, PolygonImportError> {
     match polygon_extension(name) {
-        Some(".gpkg") => Ok(geopackage::read(path, layer)?),
+        Some(".gpkg") => Ok(read_geopackage(path, layer)?),
         Some(".shp") => {
             let read_part = |ending: &str| read_sibling(path, ending);
             read_shapefile(name, name, read_part)
         }
-        Some(_) => Ok(PolygonFile::from_geojson(name, &read_whole(path)?)?),
+        Some(_) => Ok(read_geojson(name, &read_whole(path)?)?),
         None => Err(no_polygon_file(name)),
     }
 }
@@ -95,7 +97,7 @@ fn read_member(
             let bytes = source_files.read_member(&member)?;
             fs::write(&path, bytes).map_err(unreadable)?;
             let inner_layer = layer.filter(|layer| !matches_name(&member, layer));
-            Ok(geopackage::read(&path, inner_layer)?)
+            Ok(read_geopackage(&path, inner_layer)?)
         }
         Some(".shp") => {
             let members = source_files.members();
@@ -110,10 +112,7 @@ fn read_member(
                     .transpose()
             })
         }
-        _ => Ok(PolygonFile::from_geojson(
-            &file,
-            &source_files.read_member(&member)?,
-        )?),
+        _ => Ok(read_geojson(&file, &source_files.read_member(&member)?)?),
     }
 }
 
@@ -193,7 +192,7 @@ fn read_shapefile(
         prj: &String::from_utf8_lossy(&prj),
         cpg: cpg.as_deref(),
     };
-    Ok(PolygonFile::from_shapefile(file, &parts)?)
+    Ok(formats::read_shapefile(file, &parts)?)
 }
 
 /// Reads the file at `path` with the extension replaced by `ending`, in lower or upper case.
@@ -223,21 +222,18 @@ fn unreadable(path: &Path, source: io::Error) -> ImportError {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
-    use std::io::{Cursor, Write};
+    use std::io::Write;
     use std::path::PathBuf;
 
-    use shapefile::dbase::{FieldValue, Record, TableWriterBuilder};
-    use shapefile::{Point, Polygon, PolygonRing, ShapeWriter};
     use tempfile::TempDir;
     use zip::ZipWriter;
     use zip::write::SimpleFileOptions;
 
-    use super::super::geopackage::fixture::{SQUARE, blob, wkb, write as write_geopackage};
     use super::*;
-    use crate::dataset::polygons::Crs;
+    use crate::formats::Crs;
+    use crate::formats::geopackage_fixture::{SQUARE, blob, wkb, write_one_layer};
+    use crate::formats::shapefile_fixture::{PRJ, shp_and_dbf};
 
-    const PRJ: &str =
-        r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM["D_OSGB_1936"]]]"#;
     const GRID_CRS: &str =
         r#""crs":{"type":"name","properties":{"name":"urn:ogc:def:crs:EPSG::27700"}},"#;
 
@@ -247,35 +243,6 @@ mod tests {
         format!(
             r#"{{"type":"FeatureCollection",{crs}"features":[{{"type":"Feature","properties":{{"id":"k"}},"geometry":{{"type":"Polygon","coordinates":{coordinates}}}}}]}}"#
         )
-    }
-
-    /// Encodes polygons as `.shp` and `.dbf` files. Reverses the rings, and encodes the name in
-    /// Latin-1.
-    fn shp_and_dbf(polygons: &[&[&[[f64; 2]]]]) -> (Vec<u8>, Vec<u8>) {
-        let (mut shp, mut dbf) = (Cursor::new(Vec::new()), Cursor::new(Vec::new()));
-        {
-            let mut table = TableWriterBuilder::new()
-                .add_character_field("ID".try_into().expect("a name"), 20)
-                .build_with_dest(&mut dbf);
-            let mut writer = ShapeWriter::new(&mut shp);
-            for rings in polygons {
-                let ring = |ring: &&[[f64; 2]]| {
-                    let points = ring.iter().rev().map(|&[x, y]| Point::new(x, y));
-                    PolygonRing::from(points.collect::<Vec<_>>())
-                };
-                let polygon = Polygon::with_rings(rings.iter().map(ring).collect());
-                writer.write_shape(&polygon).expect("a shape");
-                let mut record = Record::default();
-                record.insert("ID".into(), FieldValue::Character(Some("Caf#".into())));
-                table.write_record(&record).expect("a record");
-            }
-            writer.finalize().expect("a shapefile");
-        }
-        let mut dbf = dbf.into_inner();
-        for byte in dbf.iter_mut().filter(|byte| **byte == b'#') {
-            *byte = 0xe9;
-        }
-        (shp.into_inner(), dbf)
     }
 
     fn folder(files: &[(&str, &[u8])]) -> (TempDir, PathBuf) {
@@ -310,7 +277,7 @@ mod tests {
         let (_folder, path) = folder(&files);
         let grid = geojson(GRID_CRS, &[&SQUARE]);
         fs::write(path.join("b.geojson"), &grid).expect("a file");
-        write_geopackage(
+        write_one_layer(
             &path.join("c.gpkg"),
             27700,
             &[("k", Some(blob(27700, 0, &wkb(3, 2, true, &[&SQUARE]))))],
@@ -358,49 +325,6 @@ mod tests {
     }
 
     #[test]
-    fn code_page_is_read_or_rejected() {
-        let (shp, dbf) = shp_and_dbf(&[&[&SQUARE]]);
-        let import = |cpg: Option<&str>, dbf: &[u8]| {
-            let parts = ShapefileParts {
-                shp: &shp,
-                dbf,
-                prj: PRJ,
-                cpg,
-            };
-            let file = PolygonFile::from_shapefile("a.shp", &parts)?;
-            file.attribute(&file.features[0], "id").map(str::to_string)
-        };
-        for cpg in [
-            "ISO-8859-1",
-            "88591",
-            "1252",
-            "ANSI 1252",
-            "windows-1252\r\n",
-            "LATIN1",
-        ] {
-            assert_eq!(import(Some(cpg), &dbf).expect(cpg), "Café", "{cpg}");
-        }
-        let error = import(Some("UTF-8"), &dbf)
-            .expect_err("not UTF-8")
-            .to_string();
-        assert_eq!(
-            error,
-            "a.shp: record 1 of its .dbf, column `id`: the text is not valid in the code page; its .cpg should name the correct code page"
-        );
-        let error = import(Some("Big5"), &dbf)
-            .expect_err("an unsupported code page")
-            .to_string();
-        assert!(
-            error.starts_with("a.shp: its .cpg names `Big5`; it should name UTF-8"),
-            "{error}"
-        );
-        let mut ansi = dbf.clone();
-        ansi[29] = 0x57;
-        assert_eq!(import(None, &ansi).expect("by its language byte"), "Café");
-        assert!(import(None, &dbf).is_err());
-    }
-
-    #[test]
     fn missing_shapefile_part_is_named() {
         let (shp, dbf) = shp_and_dbf(&[&[&SQUARE]]);
         let (_folder, path) = folder(&[("a.shp", &shp), ("a.dbf", &dbf)]);
@@ -415,52 +339,6 @@ mod tests {
         assert!(read(&path, None).is_err());
         assert!(read(&path.join("a.txt"), None).is_err());
         assert!(read(&path.join("none.shp"), None).is_err());
-    }
-
-    fn import_parts(shp: &[u8], dbf: &[u8]) -> Result<PolygonFile, PolygonError> {
-        let parts = ShapefileParts {
-            shp,
-            dbf,
-            prj: PRJ,
-            cpg: Some("1252"),
-        };
-        PolygonFile::from_shapefile("a.shp", &parts)
-    }
-
-    #[test]
-    fn truncated_shapefile_is_rejected() {
-        let (shp, dbf) = shp_and_dbf(&[&[&SQUARE], &[&SQUARE]]);
-        let (one, short) = shp_and_dbf(&[&[&SQUARE]]);
-        assert_eq!(import_parts(&shp, &dbf).expect("two").features.len(), 2);
-        for size in 0..shp.len() {
-            assert!(import_parts(&shp[..size], &dbf).is_err(), "{size} bytes");
-        }
-        let error = import_parts(&shp, &short)
-            .expect_err("one record")
-            .to_string();
-        assert_eq!(
-            error,
-            "a.shp: its .shp has 2 shapes but its .dbf has 1 records; the numbers should be equal"
-        );
-        assert!(import_parts(&one, &dbf).is_err());
-    }
-
-    /// A Shapefile with a damaged byte must not cause a panic.
-    #[test]
-    fn damaged_shapefiles_do_not_panic() {
-        let (shp, dbf) = shp_and_dbf(&[&[&SQUARE]]);
-        for value in [0x01, 0x55, 0x7f, 0x80, 0xff] {
-            for index in 0..shp.len() {
-                let mut damaged = shp.clone();
-                damaged[index] ^= value;
-                let _ = import_parts(&damaged, &dbf);
-            }
-            for index in 0..dbf.len() {
-                let mut damaged = dbf.clone();
-                damaged[index] ^= value;
-                let _ = import_parts(&shp, &damaged);
-            }
-        }
     }
 
     #[test]
@@ -532,46 +410,15 @@ mod tests {
                 prj: PRJ,
                 cpg: Some("1252"),
             };
-            let file = PolygonFile::from_shapefile("a.shp", &parts).expect("a polygon");
+            let file = formats::read_shapefile("a.shp", &parts).expect("a polygon");
             assert_eq!(file.features[0].reoriented, reoriented);
             assert_eq!(file.features[0].polygons[0].len(), 2);
-            assert!(file.validated().is_ok());
+            assert!(validated(file).is_ok());
         }
     }
 
     fn reversed(ring: &[[f64; 2]]) -> Vec<[f64; 2]> {
         ring.iter().rev().copied().collect()
-    }
-
-    #[test]
-    fn crs_member_is_read_or_rejected() {
-        let crs = |name: &str| {
-            let member = format!(r#""crs":{{"type":"name","properties":{{"name":"{name}"}}}},"#);
-            let file = PolygonFile::from_geojson("a", geojson(&member, &[&SQUARE]).as_bytes());
-            file.map(|file| file.crs).map_err(|error| error.to_string())
-        };
-        for name in [
-            "urn:ogc:def:crs:EPSG::27700",
-            "EPSG:27700",
-            "http://www.opengis.net/def/crs/EPSG/0/27700",
-        ] {
-            assert_eq!(crs(name), Ok(Crs::BritishGrid), "{name}");
-        }
-        for name in [
-            "urn:ogc:def:crs:OGC:1.3:CRS84",
-            "EPSG:4326",
-            "urn:ogc:def:crs:EPSG::4326",
-        ] {
-            let error = crs(name).expect_err("metres in degrees");
-            assert!(error.contains("a vertex is not in degrees"), "{error}");
-        }
-        for name in ["EPSG:3857", "urn:ogc:def:crs:EPSG::2770", "27700", ""] {
-            let error = crs(name).expect_err(name);
-            assert!(
-                error.ends_with("should name CRS84, EPSG:4326 or EPSG:27700"),
-                "{error}"
-            );
-        }
     }
 
     #[test]

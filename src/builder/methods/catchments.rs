@@ -13,7 +13,8 @@ use super::super::boundaries::ensure_valid;
 use super::super::config::CatchmentsMethod;
 use super::super::records::DatasetRecords;
 use super::{LayerContext, add_practice_area, practices_with_areas};
-use crate::dataset::polygons::{self, Crs};
+use crate::dataset::boundary::boundary_from_polygons;
+use crate::formats::{Crs, parse_multi_polygon};
 use crate::dataset::rings::Polygon;
 use crate::domain::{Boundary, CatchmentKind, OdsCode, Period, Provenance};
 use crate::import::catchments::{self, DeclaredCatchment, DeclaredCatchmentKind};
@@ -80,7 +81,7 @@ fn add_catchments(
 /// Returns the union of the polygons, which may overlap, as one boundary.
 fn union_boundary(parts: &[Polygon], id: String, period: Period) -> Result<Boundary> {
     let to_boundary = |polygons: &[Polygon]| {
-        polygons::boundary(Crs::LonLat, polygons, id.clone(), period)
+        boundary_from_polygons(Crs::LonLat, polygons, id.clone(), period)
             .map_err(|reason| anyhow!(reason))
     };
     let parts = to_boundary(parts)?;
@@ -95,7 +96,7 @@ fn union_boundary(parts: &[Polygon], id: String, period: Period) -> Result<Bound
     };
     let rings: Vec<_> = union.iter().map(rings).collect();
     let (polygons, _) =
-        polygons::parse_multi_polygon(Crs::LonLat, &rings).map_err(|reason| anyhow!(reason))?;
+        parse_multi_polygon(Crs::LonLat, &rings).map_err(|reason| anyhow!(reason))?;
     ensure_valid(&id, &polygons)?;
     to_boundary(&polygons)
 }

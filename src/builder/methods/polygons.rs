@@ -9,7 +9,8 @@ use anyhow::Result;
 use super::super::config::PolygonsMethod;
 use super::super::records::DatasetRecords;
 use super::{LayerContext, slugify};
-use crate::dataset::polygons::PolygonFile;
+use crate::dataset::boundary::feature_boundary;
+use crate::formats::PolygonFile;
 use crate::domain::Boundary;
 
 pub(super) fn add_areas(
@@ -51,7 +52,7 @@ fn add_features(
             title.transpose()?.unwrap_or(&id),
             method.system.as_ref(),
         );
-        boundaries.push(file.boundary(feature, id, context.period)?);
+        boundaries.push(feature_boundary(&file, feature, id, context.period)?);
     }
     Ok(boundaries)
 }
@@ -60,7 +61,7 @@ fn add_features(
 mod tests {
     use super::super::super::test_sources::{area, context, empty_sources};
     use super::*;
-    use crate::dataset::polygons::Crs;
+    use crate::formats::Crs;
     use crate::domain::Layer;
 
     /// Returns a file with a square for each of these properties.

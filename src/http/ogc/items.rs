@@ -17,7 +17,7 @@ use super::format::ResponseFormat;
 use super::query::{ItemsQuery, PARAMS, parse_crs};
 use super::{OgcContext, html};
 use crate::domain::today_in_london;
-use crate::geojson;
+use crate::formats::write_geojson_multi_polygon;
 use crate::request::RequestParams;
 use crate::web::path_segment;
 
@@ -210,7 +210,7 @@ fn write_feature(
     text.push_str(&format!(
         "{{\"type\":\"Feature\",\"id\":{id},\"properties\":{properties},\"geometry\":"
     ));
-    geojson::write_multi_polygon(text, &crs.geometry(feature.boundary), crs.decimals());
+    write_geojson_multi_polygon(text, &crs.geometry(feature.boundary), crs.decimals());
     if let Some(links) = links {
         text.push_str(&format!(",\"links\":{}", Value::from(links)));
     }

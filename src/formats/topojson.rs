@@ -3,13 +3,9 @@
 
 use std::fmt::Write as _;
 
-use jiff::civil::Date;
 use serde_json::{Value, json};
 
-use super::{AreaFile, AreaWithBoundary, areas_with_boundary, properties};
-use crate::domain::Layer;
-use crate::index::Index;
-use crate::tiles::{ArcRef, Topology};
+use super::areas::{AreaCollection, AreaWithBoundary, area_properties};
 
 /// The quantization: the number of units in a degree. A unit is about a centimetre, as in our
 /// GeoJSON.
@@ -19,24 +15,38 @@ const DEGREES_PER_UNIT: f64 = 1e-7;
 /// A point in whole units.
 type QuantizedPoint = (i64, i64);
 
-pub(super) fn to_topojson(index: &Index, layers: &[Layer], day: Date) -> AreaFile {
-    let manifest = index.manifest();
-    let (mut count, mut arcs, mut objects) = (0, Vec::new(), serde_json::Map::new());
-    for &layer in layers {
-        let areas: Vec<AreaWithBoundary<'_>> = areas_with_boundary(index, layer, day).collect();
-        let boundaries: Vec<_> = areas.iter().map(|area| area.1).collect();
-        let topology = Topology::new(&boundaries, index.is_partition(layer));
+/// The borders of a layer's areas. A border between two areas is stored once.
+pub(crate) struct LayerArcs {
+    /// Each arc as longitudes and latitudes.
+    pub(crate) arcs: Vec<Vec<(f64, f64)>>,
+    /// The polygons of each area, in the order of the layer. A ring is a list of arcs.
+    pub(crate) areas: Vec<Vec<Vec<Vec<ArcIndex>>>>,
+}
+
+/// A reference to an arc of a layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ArcIndex {
+    /// The index of the arc.
+    pub(crate) arc: usize,
+    /// Whether the ring follows the arc from its end to its start.
+    pub(crate) is_reversed: bool,
+}
+
+/// Returns the areas as TopoJSON. `layer_arcs` has the borders of each layer, in the same order.
+pub(crate) fn areas_to_topojson(areas: &AreaCollection<'_>, layer_arcs: &[LayerArcs]) -> Vec<u8> {
+    let (mut arcs, mut objects) = (Vec::new(), serde_json::Map::new());
+    for (layer, borders) in areas.layers.iter().zip(layer_arcs) {
         // The file has one list of arcs for all layers.
         let first_arc = arcs.len();
-        arcs.extend(topology.arcs.iter().map(|arc| quantize(arc)));
-        let geometries: Vec<Value> = areas
+        arcs.extend(borders.arcs.iter().map(|arc| quantize(arc)));
+        let geometries: Vec<Value> = layer
+            .areas
             .iter()
-            .zip(&topology.areas)
+            .zip(&borders.areas)
             .map(|(area, polygons)| geometry(area, polygons, first_arc))
             .collect();
-        count += areas.len() as u64;
         let object = json!({ "type": "GeometryCollection", "geometries": geometries });
-        objects.insert(layer.as_str().into(), object);
+        objects.insert(layer.layer.as_str().into(), object);
     }
     let origin = min_corner(&arcs);
     let translate = [origin.0, origin.1].map(|unit| unit as f64 / UNITS_PER_DEGREE);
@@ -44,8 +54,8 @@ pub(super) fn to_topojson(index: &Index, layers: &[Layer], day: Date) -> AreaFil
         json!({ "scale": [DEGREES_PER_UNIT, DEGREES_PER_UNIT], "translate": translate });
     let mut text = format!(
         "{{\"type\":\"Topology\",\"name\":{},\"attribution\":{},\"transform\":{transform},\"objects\":{},\"arcs\":[",
-        Value::from(manifest.name.as_str()),
-        Value::from(manifest.attribution.as_str()),
+        Value::from(areas.name),
+        Value::from(areas.attribution),
         Value::Object(objects),
     );
     for (index, arc) in arcs.iter().enumerate() {
@@ -53,29 +63,28 @@ pub(super) fn to_topojson(index: &Index, layers: &[Layer], day: Date) -> AreaFil
         write_arc(&mut text, arc, origin);
     }
     text.push_str("\n]}\n");
-    let bytes = text.into_bytes();
-    AreaFile { bytes, count }
+    text.into_bytes()
 }
 
 fn geometry(
-    (area, boundary): &AreaWithBoundary<'_>,
-    polygons: &[Vec<Vec<ArcRef>>],
+    area: &AreaWithBoundary<'_>,
+    polygons: &[Vec<Vec<ArcIndex>>],
     first_arc: usize,
 ) -> Value {
     // The bitwise complement of an index means that the arc is reversed.
-    let arc_index = |arc: &ArcRef| {
+    let arc_index = |arc: &ArcIndex| {
         let index = i64::try_from(first_arc + arc.arc).expect("fewer than 2^63");
         if arc.is_reversed { !index } else { index }
     };
-    let rings = |rings: &Vec<Vec<ArcRef>>| -> Vec<Vec<i64>> {
-        let ring = |ring: &Vec<ArcRef>| ring.iter().map(arc_index).collect();
+    let rings = |rings: &Vec<Vec<ArcIndex>>| -> Vec<Vec<i64>> {
+        let ring = |ring: &Vec<ArcIndex>| ring.iter().map(arc_index).collect();
         rings.iter().map(ring).collect()
     };
     let arcs: Vec<Vec<Vec<i64>>> = polygons.iter().map(rings).collect();
     json!({
         "type": "MultiPolygon",
-        "id": area.id,
-        "properties": properties(area, boundary),
+        "id": area.0.id,
+        "properties": area_properties(area),
         "arcs": arcs,
     })
 }

@@ -14,9 +14,10 @@ use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row};
 
-use crate::dataset::PolygonError;
-use crate::dataset::polygons::{
-    Crs, PolygonFeature, PolygonFile, feature_error, feature_label, parse_multi_polygon,
+use super::geometry::parse_geometry;
+use crate::formats::coordinates::{Crs, parse_multi_polygon};
+use crate::formats::polygon_file::{
+    PolygonError, PolygonFeature, PolygonFile, feature_error, feature_label,
 };
 
 /// Reads the polygons of a layer. `layer` may be `None` if the file has only one layer.
@@ -24,7 +25,10 @@ use crate::dataset::polygons::{
 /// # Errors
 /// If the file is not a GeoPackage, the layer does not exist or has no rows, the layer's coordinate
 /// reference system is neither EPSG:27700 nor EPSG:4326, or one of the rows is not a valid polygon.
-pub(crate) fn read(path: &Path, layer: Option<&str>) -> Result<PolygonFile, PolygonError> {
+pub(crate) fn read_geopackage(
+    path: &Path,
+    layer: Option<&str>,
+) -> Result<PolygonFile, PolygonError> {
     let name = path.file_name().unwrap_or(path.as_os_str());
     let name = name.to_string_lossy().into_owned();
     read_layer(&name, path, layer).map_err(|error| match error {
@@ -339,169 +343,12 @@ fn read_attributes(
     Ok(attributes)
 }
 
-/// The rings of each polygon, the exterior ring first.
-type PolygonRings = Vec<Vec<Vec<[f64; 2]>>>;
-
-const TRUNCATED: &str = "its geometry is truncated";
-
-/// Parses a GeoPackage geometry: `GP`, a version, flags, the id of the reference system, an
-/// envelope (which is skipped) and WKB (OGC 12-128, 2.1.3).
-fn parse_geometry(blob: &[u8], srs_id: i32) -> Result<PolygonRings, &'static str> {
-    const MAGIC: &[u8] = b"GP";
-    const EXTENDED: u8 = 0b10_0000;
-    const EMPTY: u8 = 0b1_0000;
-    let mut reader = WkbReader {
-        rest: blob,
-        is_little_endian: false,
-    };
-    if reader.take(2)? != MAGIC {
-        return Err("its geometry should begin with GP");
-    }
-    let [version, flags] = reader.take_array()?;
-    if version != 0 {
-        return Err("its geometry should have version 1 of the format");
-    }
-    if flags & EXTENDED != 0 {
-        return Err("its geometry has an extended type");
-    }
-    reader.is_little_endian = flags & 1 == 1;
-    if reader.read_u32()?.cast_signed() != srs_id {
-        return Err("its geometry has a different reference system from its layer");
-    }
-    let envelope = match (flags >> 1) & 0b111 {
-        0 => 0,
-        1 => 32,
-        2 | 3 => 48,
-        4 => 64,
-        _ => return Err("its geometry has an envelope of an unknown type"),
-    };
-    reader.take(envelope)?;
-    if flags & EMPTY != 0 {
-        return Err("a polygon has no rings");
-    }
-    let parts = reader.read_polygons()?;
-    match reader.rest {
-        [] => Ok(parts),
-        _ => Err("its geometry has trailing bytes"),
-    }
-}
-
-/// A reader of WKB.
-struct WkbReader<'b> {
-    rest: &'b [u8],
-    is_little_endian: bool,
-}
-
-/// The type of a WKB geometry and, for a polygon, the number of coordinates of each position.
-#[derive(PartialEq)]
-enum WkbType {
-    Polygon(usize),
-    MultiPolygon,
-}
-
-impl<'b> WkbReader<'b> {
-    fn take(&mut self, count: usize) -> Result<&'b [u8], &'static str> {
-        let (taken, rest) = self.rest.split_at_checked(count).ok_or(TRUNCATED)?;
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    fn take_array<const N: usize>(&mut self) -> Result<[u8; N], &'static str> {
-        self.take(N)?.try_into().map_err(|_| TRUNCATED)
-    }
-
-    fn read_u32(&mut self) -> Result<u32, &'static str> {
-        let bytes = self.take_array()?;
-        Ok(if self.is_little_endian {
-            u32::from_le_bytes(bytes)
-        } else {
-            u32::from_be_bytes(bytes)
-        })
-    }
-
-    fn read_f64(&mut self) -> Result<f64, &'static str> {
-        let bytes = self.take_array()?;
-        Ok(if self.is_little_endian {
-            f64::from_le_bytes(bytes)
-        } else {
-            f64::from_be_bytes(bytes)
-        })
-    }
-
-    /// Reads the number of items, of at least `item_bytes` each, and checks that they fit in the
-    /// remaining bytes.
-    fn read_count(&mut self, item_bytes: usize) -> Result<usize, &'static str> {
-        let count = usize::try_from(self.read_u32()?).map_err(|_| TRUNCATED)?;
-        if count <= self.rest.len() / item_bytes {
-            Ok(count)
-        } else {
-            Err(TRUNCATED)
-        }
-    }
-
-    /// Reads the byte order and the geometry type. Heights (Z) add 1000 to the type, and measures
-    /// (M) add 2000; in older files, heights and measures set the highest bits of the type.
-    fn read_type(&mut self) -> Result<WkbType, &'static str> {
-        self.is_little_endian = match self.take_array()? {
-            [0] => false,
-            [1] => true,
-            _ => return Err("its geometry has an unknown byte order"),
-        };
-        let code = self.read_u32()?;
-        let (type_code, flags) = (code & 0x0fff_ffff, code >> 28);
-        let has_z = flags & 0b1000 != 0 || matches!(type_code / 1000, 1 | 3);
-        let has_m = flags & 0b0100 != 0 || matches!(type_code / 1000, 2 | 3);
-        match (flags & 0b0011, type_code / 1000, type_code % 1000) {
-            (0, 0..=3, 3) => Ok(WkbType::Polygon(
-                2 + usize::from(has_z) + usize::from(has_m),
-            )),
-            (0, 0..=3, 6) => Ok(WkbType::MultiPolygon),
-            _ => Err("its geometry should be a Polygon or a MultiPolygon"),
-        }
-    }
-
-    fn read_polygons(&mut self) -> Result<PolygonRings, &'static str> {
-        match self.read_type()? {
-            WkbType::Polygon(dimensions) => Ok(vec![self.read_rings(dimensions)?]),
-            WkbType::MultiPolygon => {
-                // The minimum size of a polygon: byte order, type and number of rings.
-                let count = self.read_count(9)?;
-                let mut parts = Vec::with_capacity(count);
-                for _ in 0..count {
-                    match self.read_type()? {
-                        WkbType::Polygon(dimensions) => parts.push(self.read_rings(dimensions)?),
-                        WkbType::MultiPolygon => {
-                            return Err("a MultiPolygon should contain only polygons");
-                        }
-                    }
-                }
-                Ok(parts)
-            }
-        }
-    }
-
-    fn read_rings(&mut self, dimensions: usize) -> Result<Vec<Vec<[f64; 2]>>, &'static str> {
-        let count = self.read_count(4)?;
-        let mut rings = Vec::with_capacity(count);
-        for _ in 0..count {
-            let position_count = self.read_count(8 * dimensions)?;
-            let mut ring = Vec::with_capacity(position_count);
-            for _ in 0..position_count {
-                ring.push([self.read_f64()?, self.read_f64()?]);
-                self.take(8 * (dimensions - 2))?;
-            }
-            rings.push(ring);
-        }
-        Ok(rings)
-    }
-}
-
 #[cfg(test)]
-pub(super) mod fixture {
+pub(crate) mod fixture {
     use super::*;
 
     /// Encodes one polygon as WKB, with `dimensions` coordinates per position.
-    pub(in super::super) fn wkb(
+    pub(crate) fn wkb(
         kind: u32,
         dimensions: usize,
         is_little_endian: bool,
@@ -537,7 +384,7 @@ pub(super) mod fixture {
     }
 
     /// Encodes a GeoPackage geometry: a header with an envelope of `envelope` bytes, then WKB.
-    pub(in super::super) fn blob(srs_id: i32, envelope: usize, wkb: &[u8]) -> Vec<u8> {
+    pub(crate) fn blob(srs_id: i32, envelope: usize, wkb: &[u8]) -> Vec<u8> {
         let envelope_code = match envelope {
             0 => 0,
             32 => 1,
@@ -553,7 +400,7 @@ pub(super) mod fixture {
     }
 
     /// Writes a GeoPackage with one layer, `icc`.
-    pub(in super::super) fn write(path: &Path, srs_id: i32, rows: &[(&str, Option<Vec<u8>>)]) {
+    pub(crate) fn write_one_layer(path: &Path, srs_id: i32, rows: &[(&str, Option<Vec<u8>>)]) {
         let database = Connection::open(path).expect("a database");
         database
             .execute_batch(&format!(
@@ -582,7 +429,7 @@ pub(super) mod fixture {
     }
 
     /// A square with sides of 1 km on the British National Grid, counter-clockwise.
-    pub(in super::super) const SQUARE: [[f64; 2]; 5] = [
+    pub(crate) const SQUARE: [[f64; 2]; 5] = [
         [300_000.0, 470_000.0],
         [301_000.0, 470_000.0],
         [301_000.0, 471_000.0],
@@ -593,7 +440,7 @@ pub(super) mod fixture {
 
 #[cfg(test)]
 mod tests {
-    use super::fixture::{SQUARE, blob, wkb, write};
+    use super::fixture::{SQUARE, blob, wkb, write_one_layer};
     use super::*;
 
     fn import_rows(
@@ -602,9 +449,9 @@ mod tests {
     ) -> Result<PolygonFile, PolygonError> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a b%#?.gpkg");
-        write(&path, srs_id, rows);
+        write_one_layer(&path, srs_id, rows);
         let before = fs::read(&path).expect("a file");
-        let result = read(&path, None);
+        let result = read_geopackage(&path, None);
         assert_eq!(fs::read(&path).expect("a file"), before);
         let files = fs::read_dir(folder.path()).expect("a folder").count();
         assert_eq!(files, 1, "no other files remain");
@@ -707,9 +554,9 @@ mod tests {
     fn files_that_are_not_geopackages_are_rejected() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x.gpkg");
-        assert!(read(&path, None).is_err());
+        assert!(read_geopackage(&path, None).is_err());
         assert!(!path.exists());
-        write(
+        write_one_layer(
             &path,
             27700,
             &[("k", Some(blob(27700, 0, &wkb(3, 2, true, &[&SQUARE]))))],
@@ -719,15 +566,15 @@ mod tests {
             let mut damaged = bytes.clone();
             damaged[index] ^= 0xff;
             fs::write(&path, &damaged).expect("a file");
-            let _ = read(&path, None);
+            let _ = read_geopackage(&path, None);
         }
         for size in [0, 100, 5_000, bytes.len() / 2] {
             fs::write(&path, &bytes[..size]).expect("a file");
-            assert!(read(&path, None).is_err(), "{size} bytes");
+            assert!(read_geopackage(&path, None).is_err(), "{size} bytes");
         }
         fs::write(folder.path().join("x.gpkg-wal"), "x").expect("a file");
         fs::write(&path, &bytes).expect("a file");
-        let error = read(&path, None).expect_err("open").to_string();
+        let error = read_geopackage(&path, None).expect_err("open").to_string();
         assert!(
             error.contains("another program has the file open"),
             "{error}"
@@ -764,11 +611,11 @@ mod tests {
             ),
         ] {
             let _ = fs::remove_file(&path);
-            write(&path, 27700, &[("k", square.clone())]);
+            write_one_layer(&path, 27700, &[("k", square.clone())]);
             let database = Connection::open(&path).expect("a database");
             database.execute_batch(&change).expect("a change");
             drop(database);
-            let error = read(&path, None).expect_err("endless").to_string();
+            let error = read_geopackage(&path, None).expect_err("endless").to_string();
             assert_eq!(error, format!("x.gpkg: {expected}"));
         }
     }
@@ -784,9 +631,9 @@ mod tests {
         );
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x.gpkg");
-        write(&path, 27700, &[("k", Some(blob(27700, 0, &square)))]);
-        assert!(read(&path, Some("icc")).is_ok());
-        let error = read(&path, Some("pcn"))
+        write_one_layer(&path, 27700, &[("k", Some(blob(27700, 0, &square)))]);
+        assert!(read_geopackage(&path, Some("icc")).is_ok());
+        let error = read_geopackage(&path, Some("pcn"))
             .expect_err("no such layer")
             .to_string();
         assert_eq!(

@@ -12,9 +12,9 @@
 use flatbuffers::{FlatBufferBuilder, TableFinishedWIPOffset, WIPOffset};
 use jiff::civil::Date;
 
-use super::{AreaFile, AreaWithBoundary, GridBounds, areas_with_boundary};
-use crate::domain::{Boundary, GridPolygon, Layer};
-use crate::index::Index;
+use super::areas::{AreaCollection, AreaWithBoundary, GridBox, grid_bounds, merge_boxes};
+use super::coordinates::BNG_EPSG_CODE;
+use crate::domain::GridPolygon;
 
 /// "fgb" and the major version 3, then "fgb" and the patch version.
 const MAGIC: [u8; 8] = [b'f', b'g', b'b', 3, b'f', b'g', b'b', 1];
@@ -23,7 +23,6 @@ const POLYGON: u8 = 3;
 const MULTI_POLYGON: u8 = 6;
 /// The number of children of a node of the index.
 const NODE_SIZE: usize = 16;
-const BNG_EPSG_CODE: i32 = 27_700;
 
 /// The columns. Dates are text, because the format's only date type represents instants.
 const COLUMNS: [&str; 9] = [
@@ -40,47 +39,25 @@ const COLUMNS: [&str; 9] = [
 
 type FinishedTable = WIPOffset<TableFinishedWIPOffset>;
 
-/// A bounding box: west, south, east, north in metres.
-type GridBox = [f64; 4];
-
-pub(super) fn to_flatgeobuf(index: &Index, layers: &[Layer], day: Date) -> AreaFile {
-    let all = layers
-        .iter()
-        .flat_map(|&layer| areas_with_boundary(index, layer, day));
+/// Returns the areas of all layers as FlatGeobuf.
+pub(crate) fn areas_to_flatgeobuf(areas: &AreaCollection<'_>) -> Vec<u8> {
+    let all = areas.layers.iter().flat_map(|layer| &layer.areas);
     let mut features: Vec<(GridBox, Vec<u8>)> = all
-        .map(|area| (bounding_box(area.1), feature(&area)))
+        .map(|area| (grid_bounds([area.1]).unwrap_or_default(), feature(area)))
         .collect();
     let extent = features
         .iter()
         .map(|feature| feature.0)
-        .reduce(merge)
+        .reduce(merge_boxes)
         .unwrap_or_default();
     features.sort_by_cached_key(|(bounds, _)| hilbert_index(*bounds, extent));
     let mut bytes = MAGIC.to_vec();
-    bytes.extend(header(index, extent, features.len(), day));
+    bytes.extend(header(areas, extent, features.len()));
     bytes.extend(packed_rtree(&features));
     for (_, feature) in &features {
         bytes.extend(feature);
     }
-    AreaFile {
-        bytes,
-        count: features.len() as u64,
-    }
-}
-
-fn bounding_box(boundary: &Boundary) -> GridBox {
-    let mut bounds = GridBounds::default();
-    bounds.add(boundary);
-    bounds.0.unwrap_or_default()
-}
-
-fn merge(a: GridBox, b: GridBox) -> GridBox {
-    [
-        a[0].min(b[0]),
-        a[1].min(b[1]),
-        a[2].max(b[2]),
-        a[3].max(b[3]),
-    ]
+    bytes
 }
 
 /// Returns the vtable offset of a field.
@@ -88,8 +65,7 @@ const fn slot(field: u16) -> u16 {
     4 + 2 * field
 }
 
-fn header(index: &Index, extent: GridBox, count: usize, day: Date) -> Vec<u8> {
-    let manifest = index.manifest();
+fn header(areas: &AreaCollection<'_>, extent: GridBox, count: usize) -> Vec<u8> {
     let mut builder = FlatBufferBuilder::new();
     let columns = COLUMNS.map(|name| {
         let name = builder.create_string(name);
@@ -104,13 +80,9 @@ fn header(index: &Index, extent: GridBox, count: usize, day: Date) -> Vec<u8> {
     builder.push_slot_always(slot(0), organisation);
     builder.push_slot_always(slot(1), BNG_EPSG_CODE);
     let crs = builder.end_table(table);
-    let name = builder.create_string(&manifest.name);
-    let title = builder.create_string(&manifest.title);
-    let description = format!(
-        "{} {} on {day}. {}",
-        manifest.name, manifest.version, manifest.attribution
-    );
-    let description = builder.create_string(&description);
+    let name = builder.create_string(areas.name);
+    let title = builder.create_string(areas.title);
+    let description = builder.create_string(&areas.description());
     let envelope = match count {
         0 => None,
         _ => Some(builder.create_vector(&extent)),
@@ -229,7 +201,7 @@ fn packed_rtree(features: &[(GridBox, Vec<u8>)]) -> Vec<u8> {
         let children = levels.last().expect("at least one level");
         let first_child = |index: usize| (index * NODE_SIZE) as u64;
         let node = |(index, nodes): (usize, &[(GridBox, u64)])| {
-            let bounds = nodes.iter().map(|value| value.0).reduce(merge);
+            let bounds = nodes.iter().map(|value| value.0).reduce(merge_boxes);
             (bounds.expect("chunks are not empty"), first_child(index))
         };
         levels.push(children.chunks(NODE_SIZE).enumerate().map(node).collect());

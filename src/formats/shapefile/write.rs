@@ -1,7 +1,7 @@
-//! Shapefiles (ESRI, July 1998) in a zip archive: .shp, .shx, .dbf, .prj and .cpg for each layer,
-//! in British National Grid.
+//! Writes Shapefiles (ESRI, July 1998) in a zip archive: .shp, .shx, .dbf, .prj and .cpg for each
+//! layer, in British National Grid.
 
-use std::io::{Cursor, Write as _};
+use std::io::{Cursor, Write};
 
 use jiff::civil::Date;
 use shapefile::ShapeWriter;
@@ -9,9 +9,8 @@ use shapefile::record::{Point, Polygon, PolygonRing};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::{AreaExportError, AreaFile, AreaWithBoundary, areas_with_boundary};
-use crate::domain::{Boundary, BritishGrid, Layer};
-use crate::index::Index;
+use crate::domain::{Boundary, BritishGrid};
+use crate::formats::areas::{AreaCollection, AreaWithBoundary};
 
 /// EPSG:27700 in ESRI's WKT, which GIS programs recognise.
 const PRJ: &str = r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM["D_OSGB_1936",SPHEROID["Airy_1830",6377563.396,299.3249646]],PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",400000.0],PARAMETER["False_Northing",-100000.0],PARAMETER["Central_Meridian",-2.0],PARAMETER["Scale_Factor",0.9996012717],PARAMETER["Latitude_Of_Origin",49.0],UNIT["Meter",1.0]]"#;
@@ -19,40 +18,57 @@ const PRJ: &str = r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM
 /// The character set of the .dbf.
 const CPG: &str = "UTF-8";
 
-pub(super) fn to_shapefiles(
-    index: &Index,
-    layers: &[Layer],
-    day: Date,
-) -> Result<AreaFile, AreaExportError> {
+/// Why Shapefiles cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ShapefileWriteError {
+    /// A shape cannot be written.
+    #[error("writing the Shapefile failed: {0}")]
+    Shape(#[from] shapefile::Error),
+    /// The zip cannot be written.
+    #[error("writing the zip failed: {0}")]
+    Zip(#[from] zip::result::ZipError),
+    /// A value is too long for a Shapefile.
+    #[error(
+        "the `{column}` of an area is longer than {max} bytes, the limit of Shapefiles; use GeoPackage"
+    )]
+    TooLong {
+        /// The name of the column.
+        column: &'static str,
+        /// The maximum number of bytes in a value.
+        max: usize,
+    },
+}
+
+/// Returns a zip archive with a Shapefile for each layer.
+pub(crate) fn areas_to_shapefiles(
+    areas: &AreaCollection<'_>,
+) -> Result<Vec<u8>, ShapefileWriteError> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     // The modification time is fixed, so that the same areas always produce the same bytes.
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .last_modified_time(zip::DateTime::default());
-    let mut count = 0;
-    for &layer in layers {
-        let areas: Vec<AreaWithBoundary<'_>> = areas_with_boundary(index, layer, day).collect();
-        let (shp, shx) = encode_shapes(&areas)?;
-        let table = DbfTable::new(&areas, day);
+    for layer in &areas.layers {
+        let (shp, shx) = encode_shapes(&layer.areas)?;
         let parts = [
             ("shp", shp),
             ("shx", shx),
-            ("dbf", table.to_bytes()?),
+            ("dbf", DbfTable::new(&layer.areas, areas.day).to_bytes()?),
             ("prj", PRJ.into()),
             ("cpg", CPG.into()),
         ];
         for (extension, bytes) in parts {
-            zip.start_file(format!("{layer}.{extension}"), options)?;
+            zip.start_file(format!("{}.{extension}", layer.layer), options)?;
             zip.write_all(&bytes).map_err(zip::result::ZipError::Io)?;
         }
-        count += areas.len() as u64;
     }
-    let bytes = zip.finish()?.into_inner();
-    Ok(AreaFile { bytes, count })
+    Ok(zip.finish()?.into_inner())
 }
 
 /// Encodes the .shp and the .shx.
-fn encode_shapes(areas: &[AreaWithBoundary<'_>]) -> Result<(Vec<u8>, Vec<u8>), AreaExportError> {
+fn encode_shapes(
+    areas: &[AreaWithBoundary<'_>],
+) -> Result<(Vec<u8>, Vec<u8>), ShapefileWriteError> {
     let (mut shp, mut shx) = (Cursor::new(Vec::new()), Cursor::new(Vec::new()));
     let mut writer = ShapeWriter::with_shx(&mut shp, &mut shx);
     for (_, boundary) in areas {
@@ -128,7 +144,7 @@ impl DbfTable {
         }
     }
 
-    fn to_bytes(&self) -> Result<Vec<u8>, AreaExportError> {
+    fn to_bytes(&self) -> Result<Vec<u8>, ShapefileWriteError> {
         let mut lengths = [1; COLUMNS.len()];
         for row in &self.rows {
             for (length, cell) in lengths.iter_mut().zip(row) {
@@ -139,7 +155,7 @@ impl DbfTable {
         let too_long = lengths.iter().position(|&length| length > CELL_BYTES_MAX);
         if let Some(column) = too_long {
             let column = COLUMNS[column];
-            return Err(AreaExportError::TooLong {
+            return Err(ShapefileWriteError::TooLong {
                 column,
                 max: CELL_BYTES_MAX,
             });

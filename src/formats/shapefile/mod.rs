@@ -1,0 +1,10 @@
+//! ESRI Shapefiles: the reader, and the writer of an archive with a Shapefile for each layer.
+
+mod read;
+mod write;
+
+#[cfg(test)]
+pub(crate) use self::read::fixture;
+pub(crate) use self::read::{ShapefileParts, read_shapefile};
+pub use self::write::ShapefileWriteError;
+pub(crate) use self::write::areas_to_shapefiles;
