@@ -8,3 +8,6 @@ pub(crate) use self::read::fixture;
 pub(crate) use self::read::{ShapefileParts, read_shapefile};
 pub use self::write::ShapefileWriteError;
 pub(crate) use self::write::areas_to_shapefiles;
+
+/// The byte of a .dbf that states its code page.
+const LANGUAGE_BYTE: usize = 29;

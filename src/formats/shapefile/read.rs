@@ -5,6 +5,7 @@ use std::io::Cursor;
 
 use shapefile::dbase;
 
+use super::LANGUAGE_BYTE;
 use crate::formats::coordinates::{Crs, parse_ring};
 use crate::formats::polygon_file::{
     PolygonError, PolygonFeature, PolygonFile, feature_error, feature_label,
@@ -123,7 +124,6 @@ fn dbf_encoding(
     dbf: &[u8],
     cpg: Option<&str>,
 ) -> Result<Option<dbase::encoding::DynEncoding>, String> {
-    const LANGUAGE_BYTE: usize = 29;
     const ANSI: u8 = 0x57;
     let Some(code_page) = cpg else {
         let is_ansi = dbf.get(LANGUAGE_BYTE) == Some(&ANSI);

@@ -2,13 +2,16 @@
 //! layer, in British National Grid.
 
 use std::io::{Cursor, Write};
+use std::ops::Range;
 
 use jiff::civil::Date;
 use shapefile::ShapeWriter;
+use shapefile::dbase::{self, FieldError, FieldWriter, TableWriterBuilder, WritableRecord};
 use shapefile::record::{Point, Polygon, PolygonRing};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
+use super::LANGUAGE_BYTE;
 use crate::domain::{Boundary, BritishGrid};
 use crate::formats::areas::{AreaCollection, AreaWithBoundary};
 
@@ -39,6 +42,12 @@ pub enum ShapefileWriteError {
     },
 }
 
+impl From<dbase::Error> for ShapefileWriteError {
+    fn from(error: dbase::Error) -> ShapefileWriteError {
+        ShapefileWriteError::Shape(shapefile::Error::DbaseError(error))
+    }
+}
+
 /// Returns a zip archive with a Shapefile for each layer.
 pub(crate) fn areas_to_shapefiles(
     areas: &AreaCollection<'_>,
@@ -53,7 +62,7 @@ pub(crate) fn areas_to_shapefiles(
         let parts = [
             ("shp", shp),
             ("shx", shx),
-            ("dbf", DbfTable::new(&layer.areas, areas.day).to_bytes()?),
+            ("dbf", encode_table(&layer.areas, areas.day)?),
             ("prj", PRJ.into()),
             ("cpg", CPG.into()),
         ];
@@ -95,106 +104,166 @@ fn to_polygon(boundary: &Boundary) -> Polygon {
     Polygon::with_rings(rings.collect())
 }
 
-/// The names of the columns. A name in a .dbf has at most ten characters.
-const COLUMNS: [&str; 8] = [
-    "id",
-    "name",
-    "kind",
-    "system",
-    "provenance",
-    "extent",
-    "valid_from",
-    "valid_to",
-];
-/// The index of the first column with dates. All later columns have dates too.
-const FIRST_DATE_COLUMN: usize = 6;
+/// The names of the columns with text. A name in a .dbf has at most ten characters.
+const TEXT_COLUMNS: [&str; 6] = ["id", "name", "kind", "system", "provenance", "extent"];
+/// The names of the columns with dates, after those with text.
+const DATE_COLUMNS: [&str; 2] = ["valid_from", "valid_to"];
 /// The maximum number of bytes in a cell.
 const CELL_BYTES_MAX: usize = 254;
 
-/// The content of the .dbf (dBASE III).
-///
-/// The `shapefile` crate writes today's date into the header. This code writes the date of the
-/// areas, so that the same areas always produce the same bytes.
-struct DbfTable {
-    rows: Vec<[String; COLUMNS.len()]>,
-    day: Date,
+/// A row of the .dbf.
+struct DbfRow {
+    texts: [String; TEXT_COLUMNS.len()],
+    dates: [Option<dbase::Date>; DATE_COLUMNS.len()],
 }
 
-impl DbfTable {
-    fn new(areas: &[AreaWithBoundary<'_>], day: Date) -> DbfTable {
-        let row = |(area, boundary): &AreaWithBoundary<'_>| {
-            let text = |text: Option<&str>| text.unwrap_or_default().to_string();
-            let day = |day: Option<Date>| {
-                day.map_or(String::new(), |day| day.strftime("%Y%m%d").to_string())
-            };
-            [
+impl DbfRow {
+    fn new((area, boundary): &AreaWithBoundary<'_>) -> DbfRow {
+        let text = |text: Option<&str>| text.unwrap_or_default().to_string();
+        DbfRow {
+            texts: [
                 area.id.clone(),
                 area.title(),
                 text(area.kind.as_deref()),
                 text(area.system.as_deref()),
                 text(Some(area.provenance.as_str())),
                 text(boundary.catchment_kind.as_str()),
-                day(area.period.from),
-                day(area.period.to),
-            ]
-        };
-        DbfTable {
-            rows: areas.iter().map(row).collect(),
-            day,
+            ],
+            dates: [area.period.from, area.period.to].map(|day| day.map(dbf_date)),
         }
     }
+}
 
-    fn to_bytes(&self) -> Result<Vec<u8>, ShapefileWriteError> {
-        let mut lengths = [1; COLUMNS.len()];
-        for row in &self.rows {
-            for (length, cell) in lengths.iter_mut().zip(row) {
-                *length = cell.len().max(*length);
-            }
+fn dbf_date(day: Date) -> dbase::Date {
+    let (year, month) = (day.year().unsigned_abs(), day.month().unsigned_abs());
+    dbase::Date::new(day.day().unsigned_abs().into(), month.into(), year.into())
+        .expect("a civil date has a year of at most 9999")
+}
+
+impl WritableRecord for DbfRow {
+    fn write_using<W: Write>(&self, writer: &mut FieldWriter<'_, W>) -> Result<(), FieldError> {
+        for text in &self.texts {
+            writer.write_next_field_value(text)?;
         }
-        lengths[FIRST_DATE_COLUMN..].fill(8);
-        let too_long = lengths.iter().position(|&length| length > CELL_BYTES_MAX);
-        if let Some(column) = too_long {
-            let column = COLUMNS[column];
+        for date in &self.dates {
+            writer.write_next_field_value(date)?;
+        }
+        Ok(())
+    }
+}
+
+/// Encodes the .dbf (dBASE III).
+fn encode_table(areas: &[AreaWithBoundary<'_>], day: Date) -> Result<Vec<u8>, ShapefileWriteError> {
+    let rows: Vec<DbfRow> = areas.iter().map(DbfRow::new).collect();
+    let mut table = TableWriterBuilder::new();
+    for (index, column) in TEXT_COLUMNS.into_iter().enumerate() {
+        let lengths = rows.iter().map(|row| row.texts[index].len());
+        let length = lengths.max().unwrap_or_default().max(1);
+        // The `dbase` crate would truncate a longer value.
+        if length > CELL_BYTES_MAX {
             return Err(ShapefileWriteError::TooLong {
                 column,
                 max: CELL_BYTES_MAX,
             });
         }
-        let count = u32::try_from(self.rows.len()).expect("fewer than 2^32 areas");
-        let u16_bytes = |value: usize| {
-            u16::try_from(value)
-                .expect("eight cells are below 2^16")
-                .to_le_bytes()
+        let length = u8::try_from(length).expect("at most 254");
+        table = table.add_character_field(column_name(column), length);
+    }
+    for column in DATE_COLUMNS {
+        table = table.add_date_field(column_name(column));
+    }
+    let mut dbf = Cursor::new(Vec::new());
+    let mut writer = table.build_with_dest(&mut dbf);
+    for row in &rows {
+        writer.write_record(row)?;
+    }
+    writer.finalize()?;
+    drop(writer);
+    let mut dbf = dbf.into_inner();
+    // The crate writes today's date. With the date of the areas, the same areas always produce the
+    // same bytes.
+    let years_since_1900 = u8::try_from(day.year() - 1900).unwrap_or(0);
+    let date = [
+        years_since_1900,
+        day.month().unsigned_abs(),
+        day.day().unsigned_abs(),
+    ];
+    dbf[UPDATED_BYTES].copy_from_slice(&date);
+    // The crate writes a language byte for UTF-8 that dBASE does not define. The .cpg names UTF-8.
+    dbf[LANGUAGE_BYTE] = 0;
+    Ok(dbf)
+}
+
+/// The bytes of the header with the date of the last update: years since 1900, month, day.
+const UPDATED_BYTES: Range<usize> = 1..4;
+
+fn column_name(name: &str) -> dbase::FieldName {
+    dbase::FieldName::try_from(name).expect("a name of at most ten characters")
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use shapefile::dbase::FieldValue;
+
+    use super::*;
+    use crate::domain::{Area, CatchmentKind, Layer, Period, Provenance};
+
+    fn area(id: &str) -> (Area, Boundary) {
+        let period = Period {
+            from: Some(date(2024, 7, 1)),
+            to: None,
         };
-        let to_u8 = |value: usize| u8::try_from(value).expect("checked above");
-        let (year, month, day) = (self.day.year(), self.day.month(), self.day.day());
-        let year = u8::try_from(year - 1900).unwrap_or(0);
-        let mut out = vec![3, year, month.unsigned_abs(), day.unsigned_abs()];
-        out.extend(count.to_le_bytes());
-        out.extend(u16_bytes(32 + 32 * COLUMNS.len() + 1));
-        out.extend(u16_bytes(1 + lengths.iter().sum::<usize>()));
-        out.extend([0; 20]);
-        for (index, (name, &length)) in COLUMNS.iter().zip(&lengths).enumerate() {
-            let mut descriptor = [0; 32];
-            descriptor[..name.len()].copy_from_slice(name.as_bytes());
-            descriptor[11] = if index < FIRST_DATE_COLUMN {
-                b'C'
-            } else {
-                b'D'
-            };
-            descriptor[16] = to_u8(length);
-            out.extend(descriptor);
-        }
-        out.push(b'\r');
-        for row in &self.rows {
-            // This flag means that the record is not deleted.
-            out.push(b' ');
-            for (cell, &length) in row.iter().zip(&lengths) {
-                out.extend(cell.as_bytes());
-                out.resize(out.len() + length - cell.len(), b' ');
-            }
-        }
-        out.push(0x1a);
-        Ok(out)
+        let area = Area {
+            layer: Layer::Place,
+            id: id.into(),
+            name: "Ynys Môn".into(),
+            kind: None,
+            system: Some("north".into()),
+            provenance: Provenance::Official,
+            period,
+        };
+        let boundary = Boundary {
+            id: id.into(),
+            catchment_kind: CatchmentKind::Whole,
+            period,
+            lonlat: geo::MultiPolygon::new(Vec::new()),
+            grid: Vec::new(),
+        };
+        (area, boundary)
+    }
+
+    fn encode(areas: &[(Area, Boundary)]) -> Result<Vec<u8>, ShapefileWriteError> {
+        let areas: Vec<AreaWithBoundary<'_>> = areas
+            .iter()
+            .map(|(area, boundary)| (area, boundary))
+            .collect();
+        encode_table(&areas, date(2026, 3, 31))
+    }
+
+    #[test]
+    fn table_has_the_date_of_the_areas_and_their_texts_in_utf8() {
+        let bytes = encode(&[area("a"), area("bc")]).expect("a table");
+        // dBASE III, the date, and the number of records.
+        assert_eq!(bytes[..8], [3, 126, 3, 31, 2, 0, 0, 0]);
+        assert_eq!(bytes[LANGUAGE_BYTE], 0);
+        let row = |id| format!(" {id:2}Ynys Môn northofficial 20240701{}", " ".repeat(8));
+        let end = row("a") + &row("bc") + "\x1a";
+        assert!(bytes.ends_with(end.as_bytes()));
+        let mut reader = dbase::Reader::new(Cursor::new(&bytes)).expect("a table");
+        let records = reader.read().expect("records");
+        let name = FieldValue::Character(Some("Ynys Môn".into()));
+        assert_eq!(records[1].get("name"), Some(&name));
+        assert_eq!(records[1].get("valid_to"), Some(&FieldValue::Date(None)));
+    }
+
+    #[test]
+    fn too_long_value_is_an_error() {
+        assert!(encode(&[area(&"x".repeat(254))]).is_ok());
+        let error = encode(&[area(&"x".repeat(255))]).expect_err("too long");
+        assert_eq!(
+            error.to_string(),
+            "the `id` of an area is longer than 254 bytes, the limit of Shapefiles; use GeoPackage"
+        );
     }
 }
