@@ -10,10 +10,10 @@ use super::records::DatasetRecords;
 use super::sources::SourceData;
 use crate::dataset::LayerKind;
 use crate::dataset::boundary::boundary_from_polygons;
-use crate::formats::Crs;
 use crate::dataset::rings::Polygon;
 use crate::dataset::validity::find_topology_error;
 use crate::domain::{Boundary, GroupMember, Layer, Period};
+use crate::formats::Crs;
 
 /// The period of a version of an area, and the statistical areas that the version consists of.
 type AreaVersion<'d> = (Period, BTreeSet<&'d str>);

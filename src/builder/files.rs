@@ -8,8 +8,8 @@ use super::records::DatasetRecords;
 use super::sources::SourceData;
 use super::tables;
 use crate::dataset::boundary::boundary_from_polygons;
-use crate::formats::Crs;
 use crate::domain::{Boundary, Layer, Period, Practice};
+use crate::formats::Crs;
 use crate::formats::layer_to_geojson;
 
 /// Returns the files of the dataset except the manifest, each with its path in the dataset's

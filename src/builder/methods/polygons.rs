@@ -10,8 +10,8 @@ use super::super::config::PolygonsMethod;
 use super::super::records::DatasetRecords;
 use super::{LayerContext, slugify};
 use crate::dataset::boundary::feature_boundary;
-use crate::formats::PolygonFile;
 use crate::domain::Boundary;
+use crate::formats::PolygonFile;
 
 pub(super) fn add_areas(
     records: &mut DatasetRecords,
@@ -52,7 +52,7 @@ fn add_features(
             title.transpose()?.unwrap_or(&id),
             method.system.as_ref(),
         );
-        boundaries.push(feature_boundary(&file, feature, id, context.period)?);
+        boundaries.push(feature_boundary(file, feature, id, context.period)?);
     }
     Ok(boundaries)
 }
@@ -61,8 +61,8 @@ fn add_features(
 mod tests {
     use super::super::super::test_sources::{area, context, empty_sources};
     use super::*;
-    use crate::formats::Crs;
     use crate::domain::Layer;
+    use crate::formats::{Crs, read_geojson};
 
     /// Returns a file with a square for each of these properties.
     fn file(properties: &[&str]) -> PolygonFile {
@@ -77,7 +77,7 @@ mod tests {
             r#"{{"type":"FeatureCollection","features":[{}]}}"#,
             features.join(",")
         );
-        PolygonFile::from_geojson("areas.geojson", text.as_bytes()).expect("polygons")
+        read_geojson("areas.geojson", text.as_bytes()).expect("polygons")
     }
 
     fn method(fields: &str) -> PolygonsMethod {
