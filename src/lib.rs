@@ -9,7 +9,8 @@
 //! In reading order:
 //!
 //! - [`domain`]: domain types, which are parsed once and then trusted. No I/O, no async, no serde.
-//! - [`geodesy`]: transformations between WGS84 and British National Grid, with OSTN15.
+//! - [`geodesy`]: transformations between WGS84 and British National Grid, with OSTN15; Web Mercator.
+//! - `geometry`: plane geometry on whole numbers, and polygons in metres for overlays.
 //! - [`dataset`]: the dataset folder, with its manifest, verification, reading and atomic writing.
 //! - `import`: readers of published files, one module for each format. No other module refers to
 //!   their columns.
@@ -25,7 +26,6 @@
 //! - [`ops`]: what a running service has: the loaded datasets, API keys, request rates, the log and
 //!   the panic hook.
 //! - [`formats`]: file formats, each with its reader and its writer.
-//! - `planar`: polygons in planar coordinates for overlays.
 //! - `memory`: the memory check before loading.
 //! - `panics`: panics of libraries on corrupt files.
 //! - `fs`: atomic writes, checks before a file or folder is replaced, hashing, detection of changed
@@ -61,6 +61,7 @@ mod fs;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod geodesy;
+mod geometry;
 pub mod http;
 mod import;
 pub mod index;
@@ -68,7 +69,6 @@ pub mod maps;
 mod memory;
 pub mod ops;
 mod panics;
-mod planar;
 pub mod request;
 mod tabular;
 pub mod tiles;

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Result, anyhow, bail};
 use jiff::civil::Date;
 
-use super::dissolve::dissolve;
 use super::records::DatasetRecords;
 use super::sources::SourceData;
 use crate::dataset::LayerKind;
 use crate::dataset::boundary::boundary_from_polygons;
-use crate::dataset::rings::Polygon;
-use crate::dataset::validity::find_topology_error;
+use crate::geometry::rings::Polygon;
+use crate::geometry::dissolve::dissolve;
+use crate::geometry::validity::find_topology_error;
 use crate::domain::{Boundary, GroupMember, Layer, Period};
 use crate::formats::Crs;
 

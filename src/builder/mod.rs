@@ -8,7 +8,6 @@
 mod boundaries;
 mod config;
 mod dataset_builder;
-mod dissolve;
 mod files;
 mod history;
 mod manifest;

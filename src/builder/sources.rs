@@ -17,13 +17,13 @@ use super::config::{
 };
 use crate::dataset;
 use crate::dataset::boundary::{boundary_from_polygons, vertex_lonlat};
-use crate::dataset::rings::{Polygon, Ring};
 use crate::domain::{
     BritishGrid, GroupMember, Layer, LonLat, Membership, OdsCode, Period, Postcode,
     PracticeSuccession, Premises, PremisesKind,
 };
 use crate::formats::{Crs, PolygonFile};
 use crate::geodesy;
+use crate::geometry::rings::{Polygon, Ring};
 use crate::import::area_history::{self, AreaHistoryRecord};
 use crate::import::onspd::{self, LsoaYear};
 use crate::import::polygons as polygon_files;

@@ -12,7 +12,7 @@ use super::methods::LayerContext;
 use super::records::DatasetRecords;
 use super::shares::RegistrationShares;
 use super::sources::{SourceData, StatisticalArea};
-use crate::dataset::rings::Polygon;
+use crate::geometry::rings::Polygon;
 use crate::domain::{Area, Layer, OdsCode, Period, Practice, PracticeStatus, Provenance};
 use crate::import::PostcodeRecord;
 use crate::import::practice_list::PracticeRecord;

@@ -6,10 +6,10 @@ use geo::{Area as _, Centroid as _};
 use jiff::civil::Date;
 
 use super::{Finding, FindingSubject};
-use crate::dataset::validity::{TopologyError, find_topology_error};
 use crate::dataset::{Dataset, LayerKind};
 use crate::domain::{Boundary, GroupMember, Layer, Period};
-use crate::planar::{self, M2_PER_KM2};
+use crate::geometry::planar::{self, M2_PER_KM2};
+use crate::geometry::validity::{TopologyError, find_topology_error};
 
 /// The minimum size of an area: 1 ha. A smaller area is probably a digitising error.
 const AREA_MIN_M2: f64 = 10_000.0;

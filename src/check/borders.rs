@@ -17,7 +17,7 @@ use super::areas::{periods_overlap, ring_error, sized_warning};
 use super::{Finding, FindingSubject, Severity};
 use crate::dataset::{Dataset, LayerKind};
 use crate::domain::Boundary;
-use crate::planar::{self, M2_PER_KM2};
+use crate::geometry::planar::{self, M2_PER_KM2};
 
 /// The width in metres below which an overlap is a sliver. A sliver means that the same border was
 /// drawn twice.

@@ -2,7 +2,7 @@
 
 use geo::{Coord, LineString, MultiPolygon};
 
-use super::rings::{Polygon, Ring};
+use crate::geometry::rings::{Polygon, Ring};
 use crate::domain::{Boundary, BritishGrid, CatchmentKind, GridPolygon, LonLat, Period};
 use crate::formats::{Crs, PolygonError, PolygonFeature, PolygonFile, from_units};
 use crate::geodesy;

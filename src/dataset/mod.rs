@@ -24,10 +24,8 @@ mod embedded;
 pub(crate) mod manifest;
 mod output_folder;
 mod read;
-pub(crate) mod rings;
 mod source;
 pub(crate) mod validation;
-pub(crate) mod validity;
 mod write;
 
 pub use manifest::{file_entry, manifest_from_toml, manifest_to_toml};

@@ -1,8 +1,8 @@
 //! Validates the polygons of a file, once, when the file is imported. The polygons of a dataset are
 //! not validated again.
 
-use super::rings::polygons_by_nesting;
-use super::validity::find_topology_error;
+use crate::geometry::rings::polygons_by_nesting;
+use crate::geometry::validity::find_topology_error;
 use crate::formats::{PolygonError, PolygonFeature, PolygonFile};
 
 /// The maximum number of invalid features that an error names after the first. The error counts all

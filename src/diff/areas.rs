@@ -6,7 +6,7 @@ use geo::{BooleanOps, BoundingRect, Intersects, MultiPolygon, unary_union};
 
 use super::{ChangeKind, DatasetOnDate};
 use crate::domain::{Area, Boundary, CatchmentKind, Layer};
-use crate::planar::{self, M2_PER_KM2};
+use crate::geometry::planar::{self, M2_PER_KM2};
 
 /// A difference in an area.
 #[derive(Debug, Clone, PartialEq)]

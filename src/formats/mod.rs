@@ -39,4 +39,4 @@ pub use self::shapefile::ShapefileWriteError;
 pub(crate) use self::shapefile::fixture as shapefile_fixture;
 pub(crate) use self::shapefile::{ShapefileParts, areas_to_shapefiles, read_shapefile};
 pub(crate) use self::topojson::{ArcIndex, LayerArcs, areas_to_topojson};
-use crate::dataset::rings;
+use crate::geometry::rings;

@@ -23,10 +23,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::rows::{lowercase_file_name, member_label};
 use super::{ImportError, ImportReport, SourceFiles};
-use crate::dataset::rings::Polygon;
-use crate::dataset::validity::find_topology_error;
 use crate::domain::OdsCode;
 use crate::formats::{Crs, PolygonFeature, read_geojson_features};
+use crate::geometry::rings::Polygon;
+use crate::geometry::validity::find_topology_error;
 
 /// The catchment that a practice declared for itself or for one of its branches.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -30,21 +30,12 @@
 //! - Clipping rings by Sutherland–Hodgman leaves coincident edges along the sides of the tile.
 
 mod archive_cache;
-mod arcs;
 pub mod basemap;
 mod cache;
-mod clip;
 mod colours;
 mod coverage;
-mod grid;
-mod pinch;
-mod planar_graph;
 pub mod pmtiles;
-mod polygonize;
-mod simplify;
-mod topology;
 mod widget_map;
-mod zoom_level;
 
 use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
@@ -54,22 +45,22 @@ use fast_mvt::{MvtCoord, MvtFeatureBuilder, MvtGeomType, MvtLayerBuilder, MvtRes
 pub use archive_cache::ArchiveCache;
 pub use cache::{CACHED_ZOOM_MAX, ContentEncoding, EncodedBody, TileCache, TileKey};
 pub(crate) use colours::assign_colours;
+pub use coverage::topology::{ArcRef, Topology};
 pub use pmtiles::{ARCHIVE_BYTES_MAX, TileArchive};
-pub use topology::{ArcRef, Topology};
 pub use widget_map::{WidgetArea, WidgetMap};
 
 use geo::BoundingRect;
 use jiff::civil::Date;
 
 use crate::domain::{Boundary, Layer};
+use crate::geometry::predicates::IntCoord;
 use crate::index::Index;
-use clip::{ClipRect, ClippedArea, clip};
-use coverage::{CoverageTopology, unproject};
-use grid::IntCoord;
-use zoom_level::{AreaGeometry, AreaShape, DETAIL_ZOOM, ZoomCoord, ZoomLevel};
+use coverage::clip::{ClipRect, ClippedArea, clip};
+use coverage::coverage_topology::{self, CoverageTopology, unproject};
+use coverage::zoom_level::{
+    AreaGeometry, AreaShape, DETAIL_ZOOM, EXTENT_BITS, ZoomCoord, ZoomLevel,
+};
 
-/// The binary logarithm of [`EXTENT`].
-const EXTENT_BITS: u32 = 12;
 /// The number of units across a tile: the usual extent, and the encoder's default.
 pub const EXTENT: i64 = 1 << EXTENT_BITS;
 /// The number of units by which a tile's content extends beyond each side of the tile, so that
@@ -80,10 +71,6 @@ pub const ZOOM_MAX: u8 = 22;
 /// The version of the encoder. Increase the version whenever the bytes of a tile change, because
 /// the version is part of the addresses of tiles that caches treat as immutable.
 pub const ENCODER_VERSION: u32 = 3;
-/// The maximum distance by which simplification moves a border, in units: half a CSS pixel, where a
-/// tile is 512 pixels across.
-const SIMPLIFY_TOLERANCE: f64 = 4.0;
-
 /// The coordinates of a tile that exists: zoom, column from the west and row from the north (XYZ).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TileCoord {
@@ -369,13 +356,13 @@ impl TileRange {
     /// If the zoom is higher than [`ZOOM_MAX`].
     pub fn new(zoom: u8, [west, south, east, north]: [f64; 4]) -> TileRange {
         assert!(zoom <= ZOOM_MAX, "zoom {zoom} is higher than {ZOOM_MAX}");
-        let bits = coverage::WORLD_BITS - u32::from(zoom);
+        let bits = coverage_topology::WORLD_BITS - u32::from(zoom);
         let tile_index = |unit: i64| {
             let index = (unit >> bits).clamp(0, (1 << zoom) - 1);
             u32::try_from(index).expect("clamped")
         };
-        let (left, top) = coverage::project((west, north));
-        let (right, bottom) = coverage::project((east, south));
+        let (left, top) = coverage_topology::project((west, north));
+        let (right, bottom) = coverage_topology::project((east, south));
         TileRange {
             rows: tile_index(top)..=tile_index(bottom),
             columns: tile_index(left)..=tile_index(right),

@@ -5,11 +5,11 @@
 
 use std::fmt::Write as _;
 
-use super::clip::{ClipRect, ClippedArea, clip};
-use super::grid::IntCoord;
-use super::polygonize::IntPolygon;
-use super::zoom_level::{AreaGeometry, AreaShape, DETAIL_ZOOM, ZoomLevel};
-use super::{EXTENT_BITS, TiledLayer};
+use super::TiledLayer;
+use super::coverage::clip::{ClipRect, ClippedArea, clip};
+use super::coverage::zoom_level::{AreaGeometry, AreaShape, DETAIL_ZOOM, EXTENT_BITS, ZoomLevel};
+use crate::geometry::polygonize::IntPolygon;
+use crate::geometry::predicates::IntCoord;
 
 /// The zoom at which bounding boxes are measured in order to choose the zoom to draw. A tile unit
 /// is 22 m wide at latitude 54° N.

@@ -14,7 +14,7 @@ use super::super::config::CatchmentsMethod;
 use super::super::records::DatasetRecords;
 use super::{LayerContext, add_practice_area, practices_with_areas};
 use crate::dataset::boundary::boundary_from_polygons;
-use crate::dataset::rings::Polygon;
+use crate::geometry::rings::Polygon;
 use crate::domain::{Boundary, CatchmentKind, OdsCode, Period, Provenance};
 use crate::formats::{Crs, parse_multi_polygon};
 use crate::import::catchments::{self, DeclaredCatchment, DeclaredCatchmentKind};

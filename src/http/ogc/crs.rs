@@ -3,7 +3,7 @@
 use geo::{BoundingRect, Coord, Intersects, MapCoords, MultiPolygon, Rect};
 
 use crate::domain::Boundary;
-use crate::planar;
+use crate::geometry::planar;
 
 /// The radius of the sphere of Web Mercator, in metres: the semi-major axis of WGS84.
 pub(super) const EARTH_RADIUS_M: f64 = 6_378_137.0;

@@ -14,8 +14,8 @@ use super::super::problem::Problem;
 use super::super::widget::ensure_drawable;
 use super::page_request::PageRequest;
 use crate::domain::{Area, Boundary, Layer, today_in_london};
+use crate::geometry::planar::{self, M2_PER_KM2};
 use crate::index::{Index, PostcodeFilter};
-use crate::planar::{self, M2_PER_KM2};
 use crate::request::PostcodePageParams;
 use crate::web::directory::{self, AreaPage, ITEMS_PER_PAGE, LayerPage, PostcodesPage};
 

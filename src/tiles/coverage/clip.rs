@@ -17,20 +17,21 @@
 //! coincident edges along the boundary, and a clipped edge may pass a vertex near the boundary on
 //! the wrong side.
 
-use super::grid::{IntCoord, PixelGrid, cross, div_round, sort_along};
-use super::polygonize::{DirectedEdge, IntPolygon, cancel_opposites, polygonize};
+use super::grid::PixelGrid;
 use super::zoom_level::{AreaGeometry, AreaShape, ZoomCoord, ZoomLevel};
+use crate::geometry::polygonize::{DirectedEdge, IntPolygon, cancel_opposites, polygonize};
+use crate::geometry::predicates::{IntCoord, cross, div_round, sort_along};
 
 /// The square to which areas are clipped. Its sides are parallel to the axes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ClipRect {
-    pub(super) min: IntCoord,
-    pub(super) max: IntCoord,
+pub(crate) struct ClipRect {
+    pub(crate) min: IntCoord,
+    pub(crate) max: IntCoord,
 }
 
 /// The part of an area that is inside a [`ClipRect`].
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum ClippedArea {
+pub(crate) enum ClippedArea {
     Polygons(Vec<IntPolygon>),
     Point(IntCoord),
 }
@@ -39,7 +40,7 @@ pub(super) enum ClippedArea {
 /// with its index.
 ///
 /// Each unit of the level is `factor` units of the rectangle.
-pub(super) fn clip(level: &ZoomLevel, rect: ClipRect, factor: i64) -> Vec<(usize, ClippedArea)> {
+pub(crate) fn clip(level: &ZoomLevel, rect: ClipRect, factor: i64) -> Vec<(usize, ClippedArea)> {
     let mut clipped: Vec<(usize, ClippedArea)> = Vec::new();
     let mut crossing: Vec<(usize, Vec<Vec<IntCoord>>)> = Vec::new();
     for (index, area) in level.areas.iter().enumerate() {

@@ -18,7 +18,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::grid::{IntCoord, PixelGrid, PointGrid, sort_along};
+use super::grid::{PixelGrid, PointGrid};
+use crate::geometry::predicates::{IntCoord, sort_along};
 
 /// The indices of the areas that an edge bounds, sorted. Each index has a flag, which states
 /// whether the area is on the left of the edge (y taken upwards).
@@ -29,7 +30,7 @@ pub(super) type LabelId = u32;
 
 /// The interned edge labels of a graph.
 #[derive(Debug, Clone, Default)]
-pub(super) struct FaceLabels {
+pub(crate) struct FaceLabels {
     /// Whether the areas form a partition, in which no two edges may cross. If areas may overlap,
     /// only edges that bound an area in common must not cross.
     pub(super) is_partition: bool,
@@ -69,7 +70,7 @@ impl FaceLabels {
 
     /// Returns the neighbours of each area: the areas that share an edge with it. `area_count` is
     /// the number of areas.
-    pub(super) fn neighbours(&self, area_count: usize) -> Vec<BTreeSet<usize>> {
+    pub(crate) fn neighbours(&self, area_count: usize) -> Vec<BTreeSet<usize>> {
         let mut neighbours = vec![BTreeSet::new(); area_count];
         for faces in &self.faces {
             for &(area, _) in faces {

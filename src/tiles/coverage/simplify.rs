@@ -24,8 +24,10 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use super::arcs::BoundaryArc;
-use super::grid::{IntCoord, PixelGrid, PointGrid, cross, doubled_area};
+use super::grid::{PixelGrid, PointGrid};
 use super::planar_graph::{FaceLabels, LabelId, PlanarGraph};
+use crate::geometry::predicates::{IntCoord, cross};
+use crate::geometry::rings::doubled_signed_area;
 
 /// A vertex of an arc, in a doubly linked list of the vertices that remain.
 #[derive(Debug, Clone, Copy)]
@@ -327,7 +329,7 @@ fn remove_specks(
         .iter()
         .map(|arc| {
             if arc.is_closed {
-                doubled_area(&ring(arc)).abs()
+                doubled_signed_area(&ring(arc)).abs()
             } else {
                 i128::MAX
             }

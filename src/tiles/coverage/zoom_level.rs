@@ -5,45 +5,50 @@
 use std::collections::HashSet;
 
 use super::arcs::{BoundaryArc, build_arcs};
-use super::coverage::{CoverageTopology, WORLD_BITS};
-use super::grid::IntCoord;
-use super::pinch::{PinchPoint, separate_touching_rings};
+use super::coverage_topology::{CoverageTopology, WORLD_BITS};
+use super::pinch_points::{PinchPoint, separate_touching_rings};
 use super::planar_graph::{FaceLabels, PlanarGraph, snap_round};
-use super::polygonize::{DirectedEdge, polygonize};
 use super::simplify::simplify;
-use super::{EXTENT_BITS, SIMPLIFY_TOLERANCE};
+use crate::geometry::polygonize::{DirectedEdge, polygonize};
+use crate::geometry::predicates::IntCoord;
+
+/// The binary logarithm of the number of units across a tile, of which a zoom has 2^zoom.
+pub(crate) const EXTENT_BITS: u32 = 12;
+/// The maximum distance by which simplification moves a border, in units: half a CSS pixel, where a
+/// tile is 512 pixels across.
+const SIMPLIFY_TOLERANCE: f64 = 4.0;
 
 /// The highest zoom for which geometry is prepared. Its units are 9 cm in the middle of Great
 /// Britain, and only vertices on straight lines are removed. The geometry of higher zooms is scaled
 /// up from that of this zoom, and so remains valid.
-pub(super) const DETAIL_ZOOM: u8 = 16;
+pub(crate) const DETAIL_ZOOM: u8 = 16;
 
 /// The maximum number of rounds in which touching rings are separated. Separating rings at one
 /// pinch point may create another pinch point, but two rounds are enough for all real data so far.
 const PINCH_ROUNDS_MAX: usize = 4;
 
 /// A position in units of the zoom. The length of the equator is at most 2^28 units.
-pub(super) type ZoomCoord = (i32, i32);
+pub(crate) type ZoomCoord = (i32, i32);
 
 /// The areas of a layer at a zoom, in the order of the layer's [`CoverageTopology`].
 #[derive(Debug)]
-pub(super) struct ZoomLevel {
-    pub(super) zoom: u8,
-    pub(super) is_partition: bool,
-    pub(super) areas: Vec<AreaGeometry>,
+pub(crate) struct ZoomLevel {
+    pub(crate) zoom: u8,
+    pub(crate) is_partition: bool,
+    pub(crate) areas: Vec<AreaGeometry>,
 }
 
 /// An area's geometry at a zoom, with its bounding box.
 #[derive(Debug)]
-pub(super) struct AreaGeometry {
-    pub(super) min: ZoomCoord,
-    pub(super) max: ZoomCoord,
-    pub(super) shape: AreaShape,
+pub(crate) struct AreaGeometry {
+    pub(crate) min: ZoomCoord,
+    pub(crate) max: ZoomCoord,
+    pub(crate) shape: AreaShape,
 }
 
 /// How an area is drawn.
 #[derive(Debug)]
-pub(super) enum AreaShape {
+pub(crate) enum AreaShape {
     /// Exteriors, each with its holes; rings do not repeat their first vertex.
     Polygons(Vec<Vec<Vec<ZoomCoord>>>),
     /// The area is thinner than a unit everywhere. A point marks the position of the area.
@@ -55,7 +60,7 @@ pub(super) enum AreaShape {
 impl ZoomLevel {
     /// Snap rounds and simplifies a layer for a zoom. For a zoom above [`DETAIL_ZOOM`], the result
     /// is that for [`DETAIL_ZOOM`].
-    pub(super) fn new(topology: &CoverageTopology, zoom: u8) -> ZoomLevel {
+    pub(crate) fn new(topology: &CoverageTopology, zoom: u8) -> ZoomLevel {
         let zoom = zoom.min(DETAIL_ZOOM);
         let step = 1_i64 << (WORLD_BITS - EXTENT_BITS - u32::from(zoom));
         let tolerance = if zoom == DETAIL_ZOOM {
@@ -92,7 +97,7 @@ impl ZoomLevel {
     }
 
     /// Estimates the memory used, in bytes.
-    pub(super) fn size_bytes(&self) -> usize {
+    pub(crate) fn size_bytes(&self) -> usize {
         let vertices = |area: &AreaGeometry| match &area.shape {
             AreaShape::Polygons(polygons) => polygons
                 .iter()

@@ -2,17 +2,17 @@
 //! once.
 //!
 //! The boundaries are noded in millimetres on the British National Grid, as
-//! [`coverage`](super::coverage) does before it projects them. A vertex of one area that is on an
+//! [`coverage_topology`](super::coverage_topology) does before it projects them. A vertex of one area that is on an
 //! edge of another area becomes a vertex of both areas.
 
 use std::collections::HashMap;
 
 use super::arcs::{BoundaryArc, build_arcs};
-use super::coverage::graph_on_grid;
-use super::grid::IntCoord;
+use super::coverage_topology::graph_on_grid;
 use super::planar_graph::{FaceLabels, PlanarGraph, snap_round};
-use super::polygonize::{DirectedEdge, polygonize};
 use crate::domain::Boundary;
+use crate::geometry::polygonize::{DirectedEdge, polygonize};
+use crate::geometry::predicates::IntCoord;
 
 /// The areas of a layer, with rings that refer to shared arcs.
 #[derive(Debug, Clone, Default)]

@@ -171,10 +171,10 @@ impl IncidentEdges {
 
 #[cfg(test)]
 mod tests {
-    use super::super::grid::IntCoord;
     use super::super::planar_graph::tests::graph_of;
     use super::super::planar_graph::{GraphEdge, snap_round};
     use super::*;
+    use crate::geometry::predicates::IntCoord;
 
     /// Returns the numbers of vertices of the open arcs and of the closed arcs, sorted.
     fn arc_lengths(areas: &[&[IntCoord]], is_partition: bool) -> (Vec<usize>, Vec<usize>) {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::dataset::rings::{Polygon, Ring, assemble_polygons, edges};
+use crate::geometry::rings::{Polygon, Ring, assemble_polygons, edges};
 
 type Vertex = (i64, i64);
 
@@ -16,7 +16,7 @@ type Vertex = (i64, i64);
 ///
 /// # Errors
 /// If the polygons overlap or an edge occurs twice in the same direction.
-pub(super) fn dissolve<'a>(
+pub(crate) fn dissolve<'a>(
     polygons: impl IntoIterator<Item = &'a Polygon>,
 ) -> Result<Vec<Polygon>, String> {
     let outline = cancel_opposite_edges(polygons)?;
@@ -160,8 +160,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::dataset::rings::doubled_signed_area;
-    use crate::dataset::validity::find_topology_error;
+    use crate::geometry::rings::doubled_signed_area;
+    use crate::geometry::validity::find_topology_error;
 
     fn cell(x: i64, y: i64) -> Polygon {
         vec![vec![(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1)]]

@@ -13,12 +13,13 @@
 
 use std::collections::HashMap;
 
-use super::grid::{IntCoord, cross_properly, doubled_area, intersection, sort_along};
 use super::planar_graph::{FaceLabels, GraphEdge, PlanarGraph, snap_round};
 use crate::domain::{Boundary, GridPolygon};
+use crate::geometry::predicates::{IntCoord, cross_properly, intersection, sort_along};
+use crate::geometry::rings::doubled_signed_area;
 
 /// The binary logarithm of the length of the equator in units. A unit is 0.6 mm at the equator.
-pub(super) const WORLD_BITS: u32 = 36;
+pub(crate) const WORLD_BITS: u32 = 36;
 
 /// The maximum number of rounds of noding. Rounding an intersection may make other edges cross, but
 /// one round is enough for all real data so far.
@@ -26,9 +27,9 @@ const NODING_ROUNDS_MAX: usize = 8;
 
 /// The shared edges of a layer, in Web Mercator units with y to the south.
 #[derive(Debug)]
-pub(super) struct CoverageTopology {
+pub(crate) struct CoverageTopology {
     pub(super) graph: PlanarGraph,
-    pub(super) labels: FaceLabels,
+    pub(crate) labels: FaceLabels,
     /// The point that represents each area if the area is too small to draw: the centre of the
     /// bounding box of its largest ring. `None` if the area has no geometry.
     pub(super) centres: Vec<Option<IntCoord>>,
@@ -36,7 +37,7 @@ pub(super) struct CoverageTopology {
 
 impl CoverageTopology {
     /// Builds the topology. The index of an area is that of its boundary.
-    pub(super) fn new(boundaries: &[&Boundary], is_partition: bool) -> CoverageTopology {
+    pub(crate) fn new(boundaries: &[&Boundary], is_partition: bool) -> CoverageTopology {
         let mut labels = FaceLabels::new(is_partition);
         let mut degrees: HashMap<IntCoord, (f64, f64)> = HashMap::new();
         let on_grid = graph_on_grid(boundaries, &mut labels, &mut degrees);
@@ -60,7 +61,7 @@ impl CoverageTopology {
     }
 
     /// Estimates the memory used, in bytes.
-    pub(super) fn size_bytes(&self) -> usize {
+    pub(crate) fn size_bytes(&self) -> usize {
         let PlanarGraph { points, edges } = &self.graph;
         size_of_val(&points[..]) + size_of_val(&edges[..]) + self.labels.size_bytes()
     }
@@ -95,7 +96,7 @@ pub(super) fn graph_on_grid(
                 for (&point, lonlat) in ring.iter().zip(&lonlat_ring.0) {
                     degrees.entry(point).or_insert((lonlat.x, lonlat.y));
                 }
-                if (doubled_area(&ring) > 0) != (ring_index == 0) {
+                if (doubled_signed_area(&ring) > 0) != (ring_index == 0) {
                     ring.reverse();
                 }
                 let mut index_of = |point: IntCoord| {
@@ -121,7 +122,7 @@ pub(super) fn graph_on_grid(
 
 /// Projects longitude and latitude to Web Mercator (EPSG:3857). The length of the equator is
 /// 2^[`WORLD_BITS`] units.
-pub(super) fn project((lon, lat): (f64, f64)) -> IntCoord {
+pub(crate) fn project((lon, lat): (f64, f64)) -> IntCoord {
     let east = lon / 360.0 + 0.5;
     let south = 0.5 - lat.to_radians().tan().asinh() / std::f64::consts::TAU;
     let units = (1_u64 << WORLD_BITS) as f64;
@@ -132,7 +133,7 @@ pub(super) fn project((lon, lat): (f64, f64)) -> IntCoord {
 
 /// Returns the longitude and latitude of a point in Web Mercator. The length of the equator is
 /// 2^`bits` units.
-pub(super) fn unproject((x, y): IntCoord, bits: u32) -> (f64, f64) {
+pub(crate) fn unproject((x, y): IntCoord, bits: u32) -> (f64, f64) {
     let units = (1_u64 << bits) as f64;
     let (east, south) = (x as f64 / units, y as f64 / units);
     let latitude = ((0.5 - south) * std::f64::consts::TAU).sinh().atan();
@@ -150,7 +151,7 @@ fn bbox_centre(boundary: &Boundary) -> Option<IntCoord> {
                 )
             })
             .collect();
-        doubled_area(&points).abs()
+        doubled_signed_area(&points).abs()
     };
     let polygons = boundary.grid.iter().zip(&boundary.lonlat);
     let (_, largest) = polygons.max_by_key(|(polygon, _)| exterior_area(polygon))?;

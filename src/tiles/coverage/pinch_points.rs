@@ -15,9 +15,10 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use super::arcs::IncidentEdges;
-use super::grid::{IntCoord, PixelGrid, PointGrid, cross};
+use super::grid::{PixelGrid, PointGrid};
 use super::planar_graph::{FaceLabels, GraphEdge, LabelId, PlanarGraph, RawEdge, merge_edges};
 use super::simplify::in_triangle;
+use crate::geometry::predicates::{IntCoord, cross};
 
 /// Twice the maximum area, in square units, of a ring of three edges that may collapse when a
 /// corner is cut off.

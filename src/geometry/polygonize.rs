@@ -14,16 +14,17 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::grid::{IntCoord, cross, doubled_area};
+use super::predicates::{IntCoord, cross};
+use super::rings::doubled_signed_area;
 
 /// An edge, given by its start and end.
-pub(super) type DirectedEdge = (IntCoord, IntCoord);
+pub(crate) type DirectedEdge = (IntCoord, IntCoord);
 
 /// An exterior ring, then its holes; rings do not repeat their first vertex.
-pub(super) type IntPolygon = Vec<Vec<IntCoord>>;
+pub(crate) type IntPolygon = Vec<Vec<IntCoord>>;
 
 /// Cancels pairs of opposite edges and removes duplicates; the result is sorted.
-pub(super) fn cancel_opposites(mut edges: Vec<DirectedEdge>) -> Vec<DirectedEdge> {
+pub(crate) fn cancel_opposites(mut edges: Vec<DirectedEdge>) -> Vec<DirectedEdge> {
     let undirected = |&(a, b): &DirectedEdge| (a.min(b), a.max(b));
     edges.sort_unstable_by_key(undirected);
     let mut remaining = Vec::with_capacity(edges.len());
@@ -44,10 +45,10 @@ pub(super) fn cancel_opposites(mut edges: Vec<DirectedEdge>) -> Vec<DirectedEdge
 ///
 /// Edges must be sorted and meet only at their ends, and the number of edges that enter a vertex
 /// must equal the number of edges that leave it.
-pub(super) fn polygonize(edges: &[DirectedEdge]) -> Vec<IntPolygon> {
+pub(crate) fn polygonize(edges: &[DirectedEdge]) -> Vec<IntPolygon> {
     let (mut exteriors, mut holes) = (Vec::new(), Vec::new());
     for ring in trace_rings(edges) {
-        if doubled_area(&ring) > 0 {
+        if doubled_signed_area(&ring) > 0 {
             exteriors.push(vec![ring]);
         } else {
             holes.push(ring);
@@ -146,7 +147,7 @@ fn enclosing_polygon<'p>(
     polygons
         .iter_mut()
         .filter(|polygon| ring_contains(&polygon[0], doubled_midpoint))
-        .min_by_key(|polygon| doubled_area(&polygon[0]))
+        .min_by_key(|polygon| doubled_signed_area(&polygon[0]))
 }
 
 /// Returns whether a point, in half units and not on the ring, is inside the ring.

@@ -1,0 +1,13 @@
+//! Plane geometry: rings of whole numbers, on which every predicate is exact, and polygons in
+//! metres for overlays.
+//!
+//! Modules: [`predicates`] of points and segments, [`rings`] and the polygons that they form,
+//! [`polygonize`] (edges to polygons), [`dissolve`] (the union of polygons that share edges),
+//! [`validity`] (OGC Simple Features), [`planar`] (areas and slivers, in metres).
+
+pub(crate) mod dissolve;
+pub(crate) mod planar;
+pub(crate) mod polygonize;
+pub(crate) mod predicates;
+pub(crate) mod rings;
+pub(crate) mod validity;
