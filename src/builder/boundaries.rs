@@ -9,11 +9,11 @@ use super::records::DatasetRecords;
 use super::sources::SourceData;
 use crate::dataset::LayerKind;
 use crate::dataset::boundary::boundary_from_polygons;
-use crate::geometry::rings::Polygon;
-use crate::geometry::dissolve::dissolve;
-use crate::geometry::validity::find_topology_error;
 use crate::domain::{Boundary, GroupMember, Layer, Period};
 use crate::formats::Crs;
+use crate::geometry::dissolve::dissolve;
+use crate::geometry::rings::Polygon;
+use crate::geometry::validity::find_topology_error;
 
 /// The period of a version of an area, and the statistical areas that the version consists of.
 type AreaVersion<'d> = (Period, BTreeSet<&'d str>);

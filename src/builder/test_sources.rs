@@ -12,8 +12,8 @@ use super::methods::LayerContext;
 use super::records::DatasetRecords;
 use super::shares::RegistrationShares;
 use super::sources::{SourceData, StatisticalArea};
-use crate::geometry::rings::Polygon;
 use crate::domain::{Area, Layer, OdsCode, Period, Practice, PracticeStatus, Provenance};
+use crate::geometry::rings::Polygon;
 use crate::import::PostcodeRecord;
 use crate::import::practice_list::PracticeRecord;
 

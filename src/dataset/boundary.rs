@@ -2,10 +2,10 @@
 
 use geo::{Coord, LineString, MultiPolygon};
 
-use crate::geometry::rings::{Polygon, Ring};
 use crate::domain::{Boundary, BritishGrid, CatchmentKind, GridPolygon, LonLat, Period};
 use crate::formats::{Crs, PolygonError, PolygonFeature, PolygonFile, from_units};
 use crate::geodesy;
+use crate::geometry::rings::{Polygon, Ring};
 
 /// Converts the polygons of a feature of a file to a boundary.
 pub(crate) fn feature_boundary(

@@ -1,9 +1,9 @@
 //! Validates the polygons of a file, once, when the file is imported. The polygons of a dataset are
 //! not validated again.
 
+use crate::formats::{PolygonError, PolygonFeature, PolygonFile};
 use crate::geometry::rings::polygons_by_nesting;
 use crate::geometry::validity::find_topology_error;
-use crate::formats::{PolygonError, PolygonFeature, PolygonFile};
 
 /// The maximum number of invalid features that an error names after the first. The error counts all
 /// invalid features.

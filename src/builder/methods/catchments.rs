@@ -14,9 +14,9 @@ use super::super::config::CatchmentsMethod;
 use super::super::records::DatasetRecords;
 use super::{LayerContext, add_practice_area, practices_with_areas};
 use crate::dataset::boundary::boundary_from_polygons;
-use crate::geometry::rings::Polygon;
 use crate::domain::{Boundary, CatchmentKind, OdsCode, Period, Provenance};
 use crate::formats::{Crs, parse_multi_polygon};
+use crate::geometry::rings::Polygon;
 use crate::import::catchments::{self, DeclaredCatchment, DeclaredCatchmentKind};
 
 pub(super) fn add_areas(
