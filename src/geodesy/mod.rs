@@ -1,4 +1,5 @@
-//! Conversion between longitude and latitude and the British National Grid, with OSTN15.
+//! Conversion between longitude and latitude and the British National Grid, with OSTN15, and
+//! [`web_mercator`].
 //!
 //! Longitude and latitude are ETRS89 degrees (EPSG:4258); eastings and northings are OSGB36 /
 //! British National Grid metres (EPSG:27700). WGS84 (EPSG:4326) is treated as ETRS89, as is usual
@@ -24,6 +25,7 @@ use crate::domain::{BritishGrid, LonLat};
 
 mod ostn15;
 mod transverse_mercator;
+pub mod web_mercator;
 
 /// A box that contains the whole shift grid with a margin (the grid's corners reach from 9.4° W to
 /// 3.6° E and from 49.7° N to 61.1° N). Outside this box, the projection's series would map some

@@ -23,7 +23,7 @@ mod text;
 use jiff::civil::Date;
 
 use crate::domain::{Boundary, BritishGrid, Layer};
-use crate::geodesy;
+use crate::geodesy::{self, web_mercator};
 use crate::index::{Index, MapArea};
 use crate::tiles::{AreaOutline, TileCache};
 use labels::{AreaLabel, LabelRequest};
@@ -49,8 +49,6 @@ const ASPECT_MAX: f64 = 1.35;
 const DETAIL_FACTOR: f64 = 2.0;
 /// The maximum number of areas with a number and an entry in the legend.
 const NUMBERS_MAX: usize = 400;
-/// The length of the equator in Web Mercator, in metres.
-const EQUATOR_M: f64 = 40_075_016.7;
 /// The size at which MapLibre draws a tile, in CSS pixels.
 const TILE_SIZE: f64 = 512.0;
 
@@ -281,7 +279,7 @@ impl Viewport {
         );
         let lonlat = geodesy::to_lonlat_degrees(centre.0, centre.1);
         let latitude = lonlat.map_or(54.0, |(_, latitude)| latitude);
-        let parallel_m = EQUATOR_M * latitude.to_radians().cos();
+        let parallel_m = web_mercator::EQUATOR_M * latitude.to_radians().cos();
         let tiles = parallel_m * self.pixels_per_m * DETAIL_FACTOR / TILE_SIZE;
         #[expect(
             clippy::cast_possible_truncation,

@@ -3,12 +3,8 @@
 use geo::{BoundingRect, Coord, Intersects, MapCoords, MultiPolygon, Rect};
 
 use crate::domain::Boundary;
+use crate::geodesy::web_mercator;
 use crate::geometry::planar;
-
-/// The radius of the sphere of Web Mercator, in metres: the semi-major axis of WGS84.
-pub(super) const EARTH_RADIUS_M: f64 = 6_378_137.0;
-/// The maximum latitude of Web Mercator, at which the projected world is a square.
-const LATITUDE_MAX: f64 = 85.051_128_779_806_6;
 
 /// A coordinate reference system, with its axes in the order of its definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +60,7 @@ impl OgcCrs {
                 x: point.y,
                 y: point.x,
             }),
-            OgcCrs::WebMercator => boundary.lonlat.map_coords(web_mercator),
+            OgcCrs::WebMercator => boundary.lonlat.map_coords(web_mercator::to_metres),
             OgcCrs::BritishNationalGrid => planar::to_planar(boundary),
         }
     }
@@ -79,11 +75,11 @@ impl OgcCrs {
             OgcCrs::Wgs84 => {
                 OgcCrs::Crs84.intersects_box(boundary, [low[1], low[0]], [high[1], high[0]])
             }
-            OgcCrs::WebMercator => OgcCrs::Crs84.intersects_box(
-                boundary,
-                from_web_mercator(low),
-                from_web_mercator(high),
-            ),
+            OgcCrs::WebMercator => {
+                let [low, high] =
+                    [low, high].map(|corner| web_mercator::from_metres(corner.into()).into());
+                OgcCrs::Crs84.intersects_box(boundary, low, high)
+            }
             OgcCrs::Crs84 if low[0] > high[0] => {
                 intersects_rect(&boundary.lonlat, low, [180.0, high[1]])
                     || intersects_rect(&boundary.lonlat, [-180.0, low[1]], high)
@@ -106,34 +102,9 @@ fn intersects_rect(geometry: &MultiPolygon<f64>, low: [f64; 2], high: [f64; 2]) 
     bounds.is_some_and(|bounds| bounds.intersects(&rect)) && geometry.intersects(&rect)
 }
 
-fn web_mercator(point: Coord<f64>) -> Coord<f64> {
-    let latitude = point.y.clamp(-LATITUDE_MAX, LATITUDE_MAX).to_radians();
-    Coord {
-        x: point.x.to_radians() * EARTH_RADIUS_M,
-        y: latitude.tan().asinh() * EARTH_RADIUS_M,
-    }
-}
-
-fn from_web_mercator([x, y]: [f64; 2]) -> [f64; 2] {
-    [
-        (x / EARTH_RADIUS_M).to_degrees(),
-        (y / EARTH_RADIUS_M).sinh().atan().to_degrees(),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The expected values were computed with PROJ.
-    #[test]
-    fn web_mercator_agrees_with_proj() {
-        let point = web_mercator(Coord { x: -2.8, y: 54.05 });
-        assert!((point.x - -311_694.574_221_166).abs() < 1e-6, "{point:?}");
-        assert!((point.y - 7_179_631.388_187_292).abs() < 1e-6, "{point:?}");
-        let [lon, lat] = from_web_mercator([point.x, point.y]);
-        assert!((lon - -2.8).abs() < 1e-9 && (lat - 54.05).abs() < 1e-9);
-    }
 
     #[test]
     fn every_crs_is_found_by_its_uri() {

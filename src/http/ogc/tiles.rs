@@ -18,9 +18,10 @@ use super::super::problem::Problem;
 use super::super::snapshot::DatasetSnapshot;
 use super::super::tiles::{MVT, tile_response};
 use super::collection::Collection;
-use super::crs::{EARTH_RADIUS_M, OgcCrs};
+use super::crs::OgcCrs;
 use super::{JSON, OgcContext, html};
 use crate::domain::{Layer, today_in_london};
+use crate::geodesy::web_mercator::EQUATOR_M;
 use crate::index::Index;
 use crate::request::RequestParams;
 use crate::tiles::{TileCache, TileCoord, TileRange, ZOOM_MAX};
@@ -375,7 +376,7 @@ pub(in crate::http) async fn tile_matrix_set(
 
 fn tile_matrix(z: u8) -> Value {
     let tiles = 1_u32 << z;
-    let half_m = std::f64::consts::PI * EARTH_RADIUS_M;
+    let half_m = EQUATOR_M / 2.0;
     let cell_m = 2.0 * half_m / f64::from(SET_TILE_PIXELS) / f64::from(tiles);
     json!({
         "id": z.to_string(),
