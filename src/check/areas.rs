@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use super::{Finding, FindingSubject};
 use crate::dataset::{Dataset, LayerKind};
 use crate::domain::{Boundary, GroupMember, Layer, Period};
+use crate::formats::round_coordinates;
 use crate::geometry::planar::{self, M2_PER_KM2};
 use crate::geometry::validity::{TopologyError, find_topology_error};
 
@@ -154,7 +155,7 @@ pub(super) fn sized_warning(
     let centroid = metres.centroid().map(|point| point.0);
     Finding::warning(code, message)
         .with_position(centroid.and_then(planar::to_point))
-        .with_geometry(planar::to_lonlat(metres), size_m2)
+        .with_geometry(round_coordinates(&planar::to_lonlat(metres)), size_m2)
 }
 
 /// Reports items with the same key whose periods overlap.

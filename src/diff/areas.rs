@@ -6,6 +6,7 @@ use geo::{BooleanOps, BoundingRect, Intersects, MultiPolygon, unary_union};
 
 use super::{ChangeKind, DatasetOnDate};
 use crate::domain::{Area, Boundary, CatchmentKind, Layer};
+use crate::formats::round_coordinates;
 use crate::geometry::planar::{self, M2_PER_KM2};
 
 /// A difference in an area.
@@ -295,6 +296,6 @@ fn transferred_geometry(
         from: from.map(str::to_string),
         to: to.map(str::to_string),
         km2: planar::area_m2(&metres) / M2_PER_KM2,
-        geometry: planar::to_lonlat(&metres),
+        geometry: round_coordinates(&planar::to_lonlat(&metres)),
     })
 }

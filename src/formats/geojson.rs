@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use geo::{Coord, LineString, MultiPoint, MultiPolygon, Polygon};
+use geo::{Coord, LineString, MapCoords, MultiPoint, MultiPolygon, Polygon, RemoveRepeatedPoints};
 use geojson::{GeoJson, GeometryValue};
 use serde_json::Value;
 
@@ -320,6 +320,17 @@ fn write_polygon(text: &mut String, polygon: &Polygon<f64>, decimals: i32) {
         ring(text, hole);
     }
     text.push(']');
+}
+
+/// Rounds longitude and latitude as the writer does. Of consecutive vertices that rounding makes
+/// equal, only the first vertex remains.
+pub(crate) fn round_coordinates(polygons: &MultiPolygon<f64>) -> MultiPolygon<f64> {
+    let scale = 10_f64.powi(COORDINATE_DECIMALS);
+    let rounded = polygons.map_coords(|position| Coord {
+        x: (position.x * scale).round() / scale,
+        y: (position.y * scale).round() / scale,
+    });
+    rounded.remove_repeated_points()
 }
 
 fn write_positions(text: &mut String, positions: impl Iterator<Item = Coord<f64>>, decimals: i32) {

@@ -27,7 +27,7 @@ pub(crate) use self::csv_table::{CsvTable, CsvTableRow, write_csv};
 pub(crate) use self::flatgeobuf::areas_to_flatgeobuf;
 pub(crate) use self::geojson::{
     FeatureCollectionWriter, FeatureGeometry, areas_to_geojson, layer_to_geojson, read_geojson,
-    read_geojson_features, write_geojson_feature, write_geojson_multi_polygon,
+    read_geojson_features, round_coordinates, write_geojson_feature, write_geojson_multi_polygon,
 };
 #[cfg(test)]
 pub(crate) use self::geopackage::fixture as geopackage_fixture;

@@ -5,10 +5,7 @@
 //! exactly. Where two areas follow the same line with different vertices, rounding leaves slivers
 //! of up to a millimetre, which [`is_sliver`] detects.
 
-use geo::{
-    Area as _, Coord, Euclidean, Length as _, LineString, MapCoords, MultiPolygon, Polygon,
-    RemoveRepeatedPoints,
-};
+use geo::{Area as _, Coord, Euclidean, Length as _, LineString, MapCoords, MultiPolygon, Polygon};
 
 use crate::domain::{Boundary, BritishGrid, GridPolygon, LonLat};
 use crate::geodesy;
@@ -40,28 +37,19 @@ fn polygon_to_planar(polygon: &GridPolygon) -> Polygon<f64> {
     Polygon::new(exterior, rings.collect())
 }
 
-/// Transforms polygons in metres to longitude and latitude with 7 decimal places. Of consecutive
-/// vertices that rounding makes equal, only the first vertex remains.
+/// Transforms polygons in metres to unrounded longitude and latitude.
 ///
 /// Polygons outside the extent of OSTN15 are left out. This does not happen in practice: the extent
 /// is a rectangle that contains all boundaries of a dataset, and so all their overlays.
 pub(crate) fn to_lonlat(polygons: &MultiPolygon<f64>) -> MultiPolygon<f64> {
     let to_degrees = |position: Coord<f64>| {
         let (lon, lat) = geodesy::to_lonlat_degrees(position.x, position.y).ok_or(())?;
-        Ok::<_, ()>(Coord {
-            x: to_7_decimals(lon),
-            y: to_7_decimals(lat),
-        })
+        Ok::<_, ()>(Coord { x: lon, y: lat })
     };
     let parts = polygons
         .iter()
         .filter_map(|part| part.try_map_coords(to_degrees).ok());
-    MultiPolygon::from_iter(parts).remove_repeated_points()
-}
-
-/// Rounds degrees to 7 decimal places. One unit in the last place is about one centimetre.
-fn to_7_decimals(degrees: f64) -> f64 {
-    (degrees * 1e7).round() / 1e7
+    MultiPolygon::from_iter(parts)
 }
 
 /// Transforms a position in metres to longitude and latitude; `None` outside the extent of OSTN15.
