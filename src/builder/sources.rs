@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, anyhow, bail};
-use geo::Centroid;
+use geo::{Centroid, Coord};
 use jiff::civil::Date;
 
 use super::BuildProgress;
@@ -531,10 +531,13 @@ fn filter_touching_outcodes(rows: Vec<PostcodeRecord>, sub_icbs: &[String]) -> V
 
 /// Converts polygons to longitude and latitude, rounded to the published precision.
 fn to_published_precision(crs: Crs, polygons: &[Polygon]) -> Result<Vec<Polygon>> {
-    let vertex = |&vertex: &(i64, i64)| -> Result<(i64, i64)> {
+    let vertex = |&vertex: &Coord<i64>| -> Result<Coord<i64>> {
         let (lon, lat) =
             vertex_lonlat(crs, vertex).context("a vertex is outside the British National Grid")?;
-        Ok((round_to_published_units(lon), round_to_published_units(lat)))
+        Ok(Coord {
+            x: round_to_published_units(lon),
+            y: round_to_published_units(lat),
+        })
     };
     let ring = |ring: &Ring| -> Result<Ring> {
         let mut rounded = ring.iter().map(vertex).collect::<Result<Ring>>()?;

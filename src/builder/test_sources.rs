@@ -36,10 +36,10 @@ pub(super) fn square(index: i64) -> Polygon {
     let (west, south) = (SOUTH_WEST.0 + index * SQUARE_UNITS, SOUTH_WEST.1);
     let (east, north) = (west + SQUARE_UNITS, south + SQUARE_UNITS);
     vec![vec![
-        (west, south),
-        (east, south),
-        (east, north),
-        (west, north),
+        (west, south).into(),
+        (east, south).into(),
+        (east, north).into(),
+        (west, north).into(),
     ]]
 }
 

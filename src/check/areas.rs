@@ -89,8 +89,11 @@ pub(super) fn ring_error(boundary: &Boundary) -> Option<&'static str> {
     find_topology_error(&polygons).map(TopologyError::reason)
 }
 
-fn to_mm(vertex: &crate::domain::BritishGrid) -> (i64, i64) {
-    (vertex.easting_mm().into(), vertex.northing_mm().into())
+fn to_mm(vertex: &crate::domain::BritishGrid) -> geo::Coord<i64> {
+    geo::Coord {
+        x: vertex.easting_mm().into(),
+        y: vertex.northing_mm().into(),
+    }
 }
 
 fn check_geometry(kind: &str, boundary: &Boundary, findings: &mut Vec<Finding>) {

@@ -8,7 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use geo::unary_union;
-use geo::{Area as _, BooleanOps, BoundingRect, Coord, Intersects, MultiPolygon, Polygon, Rect};
+use geo::{
+    Area as _, BooleanOps, BoundingRect, Coord, Intersects, Line, MultiPolygon, Polygon, Rect,
+};
 use jiff::civil::Date;
 use rstar::primitives::{GeomWithData, Rectangle};
 use rstar::{AABB, PointDistance, RTree, RTreeObject};
@@ -16,7 +18,7 @@ use rstar::{AABB, PointDistance, RTree, RTreeObject};
 use super::areas::{periods_overlap, ring_error, sized_warning};
 use super::{Finding, FindingSubject, Severity};
 use crate::dataset::{Dataset, LayerKind};
-use crate::domain::Boundary;
+use crate::domain::{Boundary, BritishGrid};
 use crate::geometry::planar::{self, M2_PER_KM2};
 
 /// The width in metres below which an overlap is a sliver. A sliver means that the same border was
@@ -204,8 +206,6 @@ fn check_gaps(
 
 // ---- edges that nearly match --------------------------------------------------------------------
 
-type Vertex = (i32, i32);
-
 /// An edge that occurs in only one area.
 #[derive(Debug, Clone, Copy)]
 struct UnmatchedEdge {
@@ -276,40 +276,64 @@ fn is_near(rect: &Rect<f64>, position: Coord<f64>) -> bool {
 
 /// Returns the edges that occur in only one area, whatever their direction.
 fn unmatched_edges(areas: &[&PlanarArea<'_>]) -> Vec<UnmatchedEdge> {
-    let mut seen: HashSet<(Vertex, Vertex)> = HashSet::new();
-    let mut shared: HashSet<(Vertex, Vertex)> = HashSet::new();
+    let mut seen: HashSet<Line<i32>> = HashSet::new();
+    let mut shared: HashSet<Line<i32>> = HashSet::new();
     for (edge, _) in areas.iter().flat_map(|area| edges_of(area.boundary)) {
-        let key = (edge.0.min(edge.1), edge.0.max(edge.1));
-        if !seen.insert(key) {
-            shared.insert(key);
+        let edge = undirected(edge);
+        if !seen.insert(edge) {
+            shared.insert(edge);
         }
     }
     let mut unmatched = Vec::new();
     for (owner, area) in areas.iter().enumerate() {
-        for (edge, (from, to)) in edges_of(area.boundary) {
-            if !shared.contains(&(edge.0.min(edge.1), edge.0.max(edge.1))) {
-                unmatched.push(UnmatchedEdge { from, to, owner });
+        for (edge, metres) in edges_of(area.boundary) {
+            if !shared.contains(&undirected(edge)) {
+                unmatched.push(UnmatchedEdge {
+                    from: metres.start,
+                    to: metres.end,
+                    owner,
+                });
             }
         }
     }
     unmatched
 }
 
-type EdgeMetres = (Coord<f64>, Coord<f64>);
+fn undirected(edge: Line<i32>) -> Line<i32> {
+    if edge.start.x_y() <= edge.end.x_y() {
+        edge
+    } else {
+        Line {
+            start: edge.end,
+            end: edge.start,
+        }
+    }
+}
 
-fn edges_of(boundary: &Boundary) -> impl Iterator<Item = ((Vertex, Vertex), EdgeMetres)> + '_ {
+/// Returns the edges of a boundary, each in millimetres and in metres.
+fn edges_of(boundary: &Boundary) -> impl Iterator<Item = (Line<i32>, Line<f64>)> + '_ {
     let rings = boundary.grid.iter().flat_map(|polygon| &polygon.rings);
     rings.flat_map(|ring| {
         let next = ring.iter().cycle().skip(1);
         ring.iter().zip(next).map(|(a, b)| {
-            let mm = |position: &crate::domain::BritishGrid| {
-                (position.easting_mm(), position.northing_mm())
+            let mm = |position: &BritishGrid| Coord {
+                x: position.easting_mm(),
+                y: position.northing_mm(),
             };
-            let metres = |position: &crate::domain::BritishGrid| Coord {
+            let metres = |position: &BritishGrid| Coord {
                 x: position.easting_m(),
                 y: position.northing_m(),
             };
-            ((mm(a), mm(b)), (metres(a), metres(b)))
+            (
+                Line {
+                    start: mm(a),
+                    end: mm(b),
+                },
+                Line {
+                    start: metres(a),
+                    end: metres(b),
+                },
+            )
         })
     })
 }

@@ -64,7 +64,7 @@ fn ring_in_both_crs(crs: Crs, ring: &Ring) -> Result<(LineString<f64>, Vec<Briti
     Ok((LineString::new(line), vertices))
 }
 
-fn position_in_both_crs(crs: Crs, vertex: (i64, i64)) -> Option<(LonLat, BritishGrid)> {
+fn position_in_both_crs(crs: Crs, vertex: Coord<i64>) -> Option<(LonLat, BritishGrid)> {
     let (x, y) = from_units(crs, vertex);
     match crs {
         Crs::LonLat => {
@@ -79,7 +79,7 @@ fn position_in_both_crs(crs: Crs, vertex: (i64, i64)) -> Option<(LonLat, British
 }
 
 /// Returns the longitude and latitude, in degrees, of a vertex in units of `crs`.
-pub(crate) fn vertex_lonlat(crs: Crs, vertex: (i64, i64)) -> Option<(f64, f64)> {
+pub(crate) fn vertex_lonlat(crs: Crs, vertex: Coord<i64>) -> Option<(f64, f64)> {
     let (x, y) = from_units(crs, vertex);
     match crs {
         Crs::LonLat => Some((x, y)),

@@ -4,6 +4,8 @@
 //! Rings that cross are not detected; `dataset::validation` detects them, once, when a file is
 //! imported.
 
+use geo::Coord;
+
 use super::rings::{Polygon, Ring, doubled_signed_area};
 
 /// Units per degree. A unit of 1e-9° is a tenth of a millimetre, so every decimal place in a
@@ -36,14 +38,14 @@ fn units_per_crs_unit(crs: Crs) -> f64 {
 
 /// Converts a vertex in units of `crs` to degrees or metres.
 #[expect(clippy::cast_precision_loss, reason = "at most 1.8e11, far below 2^53")]
-pub(crate) fn from_units(crs: Crs, (x, y): (i64, i64)) -> (f64, f64) {
+pub(crate) fn from_units(crs: Crs, vertex: Coord<i64>) -> (f64, f64) {
     (
-        x as f64 / units_per_crs_unit(crs),
-        y as f64 / units_per_crs_unit(crs),
+        vertex.x as f64 / units_per_crs_unit(crs),
+        vertex.y as f64 / units_per_crs_unit(crs),
     )
 }
 
-fn to_units(crs: Crs, [x, y]: [f64; 2]) -> Result<(i64, i64), &'static str> {
+fn to_units(crs: Crs, [x, y]: [f64; 2]) -> Result<Coord<i64>, &'static str> {
     let (bound, reason) = match crs {
         Crs::LonLat => (
             360.0,
@@ -57,7 +59,10 @@ fn to_units(crs: Crs, [x, y]: [f64; 2]) -> Result<(i64, i64), &'static str> {
     }
     #[expect(clippy::cast_possible_truncation, reason = "at most 3.6e11 or 1e10")]
     let rounded = |value: f64| (value * units_per_crs_unit(crs)).round() as i64;
-    Ok((rounded(x), rounded(y)))
+    Ok(Coord {
+        x: rounded(x),
+        y: rounded(y),
+    })
 }
 
 /// Parses a ring, which must be closed, without changing its direction.

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use geo::LineString;
 use serde_json::{Value, json};
 
 use super::areas::{AreaCollection, AreaWithBoundary, area_properties};
@@ -18,7 +19,7 @@ type QuantizedPoint = (i64, i64);
 /// The borders of a layer's areas. A border between two areas is stored once.
 pub(crate) struct LayerArcs {
     /// Each arc as longitudes and latitudes.
-    pub(crate) arcs: Vec<Vec<(f64, f64)>>,
+    pub(crate) arcs: Vec<LineString<f64>>,
     /// The polygons of each area, in the order of the layer. A ring is a list of arcs.
     pub(crate) areas: Vec<Vec<Vec<Vec<ArcIndex>>>>,
 }
@@ -38,7 +39,7 @@ pub(crate) fn areas_to_topojson(areas: &AreaCollection<'_>, layer_arcs: &[LayerA
     for (layer, borders) in areas.layers.iter().zip(layer_arcs) {
         // The file has one list of arcs for all layers.
         let first_arc = arcs.len();
-        arcs.extend(borders.arcs.iter().map(|arc| quantize(arc)));
+        arcs.extend(borders.arcs.iter().map(quantize));
         let geometries: Vec<Value> = layer
             .areas
             .iter()
@@ -89,11 +90,11 @@ fn geometry(
     })
 }
 
-fn quantize(arc: &[(f64, f64)]) -> Vec<QuantizedPoint> {
+fn quantize(arc: &LineString<f64>) -> Vec<QuantizedPoint> {
     #[expect(clippy::cast_possible_truncation, reason = "at most 1.8e9")]
     let to_units = |degrees: f64| (degrees * UNITS_PER_DEGREE).round() as i64;
-    arc.iter()
-        .map(|&(lon, lat)| (to_units(lon), to_units(lat)))
+    arc.coords()
+        .map(|position| (to_units(position.x), to_units(position.y)))
         .collect()
 }
 
@@ -124,7 +125,8 @@ mod tests {
 
     #[test]
     fn points_are_deltas_from_the_previous_one() {
-        let arc = quantize(&[(-3.0, 54.0), (-2.999_999_9, 54.0), (-3.0, 54.000_000_2)]);
+        let arc = vec![(-3.0, 54.0), (-2.999_999_9, 54.0), (-3.0, 54.000_000_2)];
+        let arc = quantize(&arc.into());
         let mut text = String::new();
         write_arc(&mut text, &arc, (-30_000_010, 540_000_000));
         assert_eq!(text, "[[10,0],[1,0],[-1,2]]");

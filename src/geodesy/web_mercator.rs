@@ -1,7 +1,7 @@
 //! Web Mercator: WGS 84 / Pseudo-Mercator (EPSG:3857), the projection of web maps.
 //!
-//! EPSG defines the projection (method 1024, IOGP Guidance Note 7-2) as the Mercator projection of a
-//! sphere with the semi-major axis of WGS84 as its radius, applied to latitudes on the ellipsoid:
+//! EPSG defines the projection (method 1024, IOGP Guidance Note 7-2) as the Mercator projection of
+//! a sphere with the semi-major axis of WGS84 as its radius, applied to latitudes on the ellipsoid:
 //!
 //! ```text
 //!   E = R λ        N = R ln tan(π/4 + φ/2) = R asinh(tan φ)

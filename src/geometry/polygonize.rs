@@ -1,5 +1,9 @@
 //! Polygonization: assembles polygons from directed edges, as JTS's `Polygonizer` does.
 //!
+//! This is the only way in which edges become polygons. Tiles polygonize the edges that remain of
+//! an area after simplification or clipping, and [`dissolve`](super::dissolve) polygonizes the
+//! outline of a union.
+//!
 //! Edges have the area on their left (y taken upwards). If several edges leave a vertex, the ring
 //! continues along the first edge clockwise from the edge by which the ring arrived, so that the
 //! ring follows the same corner of the area. A ring is closed as soon as it passes a vertex twice.
@@ -13,66 +17,81 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::ops::Range;
 
-use super::predicates::{IntCoord, cross};
-use super::rings::doubled_signed_area;
+use geo::{Coord, Line};
 
-/// An edge, given by its start and end.
-pub(crate) type DirectedEdge = (IntCoord, IntCoord);
+use super::predicates::cross;
+use super::rings::{Polygon, Ring, assign_holes, split_by_orientation};
 
-/// An exterior ring, then its holes; rings do not repeat their first vertex.
-pub(crate) type IntPolygon = Vec<Vec<IntCoord>>;
+/// Returns the key by which edges are sorted: the start, then the end.
+pub(crate) fn edge_key(edge: &Line<i64>) -> [(i64, i64); 2] {
+    [edge.start.x_y(), edge.end.x_y()]
+}
 
-/// Cancels pairs of opposite edges and removes duplicates; the result is sorted.
-pub(crate) fn cancel_opposites(mut edges: Vec<DirectedEdge>) -> Vec<DirectedEdge> {
-    let undirected = |&(a, b): &DirectedEdge| (a.min(b), a.max(b));
+/// Cancels pairs of opposite edges and removes duplicates; the result is sorted by [`edge_key`].
+pub(crate) fn cancel_opposites(edges: Vec<Line<i64>>) -> Vec<Line<i64>> {
+    let mut remaining = cancel_pairs(edges);
+    remaining.dedup();
+    remaining
+}
+
+/// Cancels pairs of opposite edges; the result is sorted by [`edge_key`]. If the source covers a
+/// region twice, an edge may remain several times.
+pub(super) fn cancel_pairs(mut edges: Vec<Line<i64>>) -> Vec<Line<i64>> {
+    let is_forward = |edge: &Line<i64>| edge.start.x_y() < edge.end.x_y();
+    let undirected = |edge: &Line<i64>| {
+        let [start, end] = edge_key(edge);
+        (start.min(end), start.max(end))
+    };
     edges.sort_unstable_by_key(undirected);
     let mut remaining = Vec::with_capacity(edges.len());
     for coincident in edges.chunk_by(|a, b| undirected(a) == undirected(b)) {
-        let forward = coincident.iter().filter(|(a, b)| a < b).count();
-        let (a, b) = undirected(&coincident[0]);
-        match forward.cmp(&(coincident.len() - forward)) {
-            Ordering::Greater => remaining.push((a, b)),
-            Ordering::Less => remaining.push((b, a)),
-            Ordering::Equal => {}
-        }
+        let forward = coincident.iter().filter(|edge| is_forward(edge)).count();
+        let backward = coincident.len() - forward;
+        let in_excess = |edge: &&Line<i64>| is_forward(edge) == (forward > backward);
+        let excess = forward.abs_diff(backward);
+        remaining.extend(coincident.iter().filter(in_excess).take(excess));
     }
-    remaining.sort_unstable();
+    remaining.sort_unstable_by_key(edge_key);
     remaining
 }
 
 /// Returns the polygons that the edges enclose.
 ///
-/// Edges must be sorted and meet only at their ends, and the number of edges that enter a vertex
-/// must equal the number of edges that leave it.
-pub(crate) fn polygonize(edges: &[DirectedEdge]) -> Vec<IntPolygon> {
-    let (mut exteriors, mut holes) = (Vec::new(), Vec::new());
-    for ring in trace_rings(edges) {
-        if doubled_signed_area(&ring) > 0 {
-            exteriors.push(vec![ring]);
-        } else {
-            holes.push(ring);
-        }
+/// Edges must be sorted by [`edge_key`] and meet only at their ends, and the number of edges that
+/// enter a vertex must equal the number of edges that leave it.
+///
+/// If the source covers a region twice, rings that do not close, and holes outside every exterior,
+/// are left out. [`dissolve`](super::dissolve::dissolve) rejects such a source instead.
+pub(crate) fn polygonize(edges: &[Line<i64>]) -> Vec<Polygon> {
+    let (mut polygons, holes) = split_by_orientation(trace_rings(edges));
+    if let [only] = &mut polygons[..] {
+        // There is no need to search for the exterior.
+        only.extend(holes);
+    } else {
+        assign_holes(&mut polygons, holes);
     }
-    for hole in holes {
-        if let Some(polygon) = enclosing_polygon(&mut exteriors, &hole) {
-            polygon.push(hole);
-        }
-    }
-    exteriors
+    polygons
 }
 
-fn trace_rings(edges: &[DirectedEdge]) -> Vec<Vec<IntCoord>> {
+/// Joins the edges into rings that have the area on their left.
+///
+/// A path that does not close is left out: the rings then have fewer edges than were given.
+pub(super) fn trace_rings(edges: &[Line<i64>]) -> Vec<Ring> {
     let mut rings = Vec::new();
     let mut is_used = vec![false; edges.len()];
     for start in 0..edges.len() {
-        let mut path: Vec<IntCoord> = Vec::new();
+        let mut path: Ring = Vec::new();
         // For each vertex that may be passed again, its position on the path.
-        let mut path_index: HashMap<IntCoord, usize> = HashMap::new();
+        let mut path_index: HashMap<Coord<i64>, usize> = HashMap::new();
         let mut current = start;
         while !is_used[current] {
             is_used[current] = true;
-            let (from, to) = edges[current];
+            let Line {
+                start: from,
+                end: to,
+            } = edges[current];
             let outgoing = outgoing_range(edges, to);
             if path.is_empty() {
                 path_index.insert(from, 0);
@@ -86,7 +105,6 @@ fn trace_rings(edges: &[DirectedEdge]) -> Vec<Vec<IntCoord>> {
             {
                 rings.push(path.split_off(first));
             }
-            // If the source covers a region twice, a path may not close. Such a path is not a ring.
             let Some(next) = first_clockwise(to, from, &edges[outgoing.clone()]) else {
                 break;
             };
@@ -97,11 +115,11 @@ fn trace_rings(edges: &[DirectedEdge]) -> Vec<Vec<IntCoord>> {
 }
 
 /// Returns the range of the edges that leave a vertex.
-fn outgoing_range(edges: &[DirectedEdge], vertex: IntCoord) -> std::ops::Range<usize> {
-    let start = edges.partition_point(|edge| edge.0 < vertex);
+fn outgoing_range(edges: &[Line<i64>], vertex: Coord<i64>) -> Range<usize> {
+    let start = edges.partition_point(|edge| edge.start.x_y() < vertex.x_y());
     let count = edges[start..]
         .iter()
-        .take_while(|edge| edge.0 == vertex)
+        .take_while(|edge| edge.start == vertex)
         .count();
     start..start + count
 }
@@ -109,73 +127,41 @@ fn outgoing_range(edges: &[DirectedEdge], vertex: IntCoord) -> std::ops::Range<u
 /// Returns which of the edges that leave `vertex` comes first clockwise from the direction back to
 /// `previous`.
 fn first_clockwise(
-    vertex: IntCoord,
-    previous: IntCoord,
-    outgoing: &[DirectedEdge],
+    vertex: Coord<i64>,
+    previous: Coord<i64>,
+    outgoing: &[Line<i64>],
 ) -> Option<usize> {
     // The sectors, clockwise from the direction back to `previous`: 0 is before the direction
     // straight on, 1 is straight on, 2 is after that direction, and 3 is straight back.
-    let sector = |to: IntCoord| match cross(vertex, previous, to).cmp(&0) {
+    let sector = |to: Coord<i64>| match cross(vertex, previous, to).cmp(&0) {
         Ordering::Less => 0,
         Ordering::Greater => 2,
         Ordering::Equal => {
             let product =
                 |a: i64, b: i64, origin: i64| i128::from(a - origin) * i128::from(b - origin);
             let is_back =
-                product(previous.0, to.0, vertex.0) + product(previous.1, to.1, vertex.1) > 0;
+                product(previous.x, to.x, vertex.x) + product(previous.y, to.y, vertex.y) > 0;
             if is_back { 3 } else { 1 }
         }
     };
     (0..outgoing.len()).min_by(|&a, &b| {
-        let (a, b) = (outgoing[a].1, outgoing[b].1);
+        let (a, b) = (outgoing[a].end, outgoing[b].end);
         let by_angle = || cross(vertex, b, a).cmp(&0).reverse();
         sector(a).cmp(&sector(b)).then_with(by_angle)
     })
 }
 
-/// Returns the smallest of the polygons whose exterior contains the hole.
-fn enclosing_polygon<'p>(
-    polygons: &'p mut [IntPolygon],
-    hole: &[IntCoord],
-) -> Option<&'p mut IntPolygon> {
-    if polygons.len() == 1 {
-        return polygons.first_mut();
-    }
-    // The midpoint of an edge is on no other edge, so it is strictly inside or outside each
-    // exterior.
-    let doubled_midpoint = (hole[0].0 + hole[1].0, hole[0].1 + hole[1].1);
-    polygons
-        .iter_mut()
-        .filter(|polygon| ring_contains(&polygon[0], doubled_midpoint))
-        .min_by_key(|polygon| doubled_signed_area(&polygon[0]))
-}
-
-/// Returns whether a point, in half units and not on the ring, is inside the ring.
-fn ring_contains(ring: &[IntCoord], half_units: IntCoord) -> bool {
-    let doubled = |(x, y): IntCoord| (2 * x, 2 * y);
-    let mut is_inside = false;
-    for (index, &to) in ring.iter().enumerate() {
-        let from = ring[(index + ring.len() - 1) % ring.len()];
-        let (a, b) = (doubled(from), doubled(to));
-        if (a.1 > half_units.1) != (b.1 > half_units.1) {
-            let (low, high) = if a.1 < b.1 { (a, b) } else { (b, a) };
-            is_inside ^= cross(low, high, half_units) > 0;
-        }
-    }
-    is_inside
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::geometry::rings::edges;
 
-    fn edges_of(rings: &[&[IntCoord]]) -> Vec<DirectedEdge> {
-        let edges = rings.iter().flat_map(|ring| {
-            ring.iter()
-                .copied()
-                .zip(ring.iter().copied().cycle().skip(1))
-        });
-        cancel_opposites(edges.collect())
+    fn edges_of(rings: &[&[(i64, i64)]]) -> Vec<Line<i64>> {
+        let edges_of_ring = |ring: &&[(i64, i64)]| -> Vec<Line<i64>> {
+            let ring: Ring = ring.iter().copied().map(Coord::from).collect();
+            edges(&ring).collect()
+        };
+        cancel_opposites(rings.iter().flat_map(edges_of_ring).collect())
     }
 
     #[test]
@@ -222,7 +208,7 @@ mod tests {
         assert!(polygons.iter().all(|polygon| polygon.len() == 2));
         let inner = polygons
             .iter()
-            .find(|polygon| polygon[0].contains(&(20, 20)));
-        assert!(inner.expect("the inner square")[1].contains(&(30, 30)));
+            .find(|polygon| polygon[0].contains(&Coord { x: 20, y: 20 }));
+        assert!(inner.expect("the inner square")[1].contains(&Coord { x: 30, y: 30 }));
     }
 }

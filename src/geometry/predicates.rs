@@ -1,34 +1,37 @@
 //! Exact predicates and constructions on points of whole numbers.
+//!
+//! Products are 128 bits wide, so they are exact for all coordinates of boundaries and tiles; the
+//! predicates of `geo` compute in the type of the coordinates, which would overflow.
 
-/// A position in whole units, x to the east and y to the south.
-///
-/// This is a tuple rather than `geo::Coord<i64>`, because graph vertices are sorted and searched,
-/// and `geo::Coord` has no order.
-pub(crate) type IntCoord = (i64, i64);
+use geo::{Coord, Line};
 
 /// Returns twice the signed area of the triangle `origin`, `a`, `b`: positive where `b` is to the
 /// left of the direction from `origin` to `a`, with y taken upwards.
-pub(crate) fn cross(origin: IntCoord, a: IntCoord, b: IntCoord) -> i128 {
-    let (ax, ay) = (i128::from(a.0 - origin.0), i128::from(a.1 - origin.1));
-    let (bx, by) = (i128::from(b.0 - origin.0), i128::from(b.1 - origin.1));
-    ax * by - ay * bx
+pub(crate) fn cross(origin: Coord<i64>, a: Coord<i64>, b: Coord<i64>) -> i128 {
+    let (a, b) = (a - origin, b - origin);
+    i128::from(a.x) * i128::from(b.y) - i128::from(a.y) * i128::from(b.x)
 }
 
 /// Returns whether two segments cross in a single point that is not an end of either segment.
-pub(crate) fn cross_properly((a, b): (IntCoord, IntCoord), (c, d): (IntCoord, IntCoord)) -> bool {
-    let have_opposite_signs = |p: i128, q: i128| (p < 0 && q > 0) || (p > 0 && q < 0);
-    have_opposite_signs(cross(a, b, c), cross(a, b, d))
-        && have_opposite_signs(cross(c, d, a), cross(c, d, b))
+pub(crate) fn cross_properly(one: Line<i64>, other: Line<i64>) -> bool {
+    let is_divided = |by: Line<i64>, ends: Line<i64>| {
+        let start = cross(by.start, by.end, ends.start).signum();
+        start != 0 && start == -cross(by.start, by.end, ends.end).signum()
+    };
+    is_divided(one, other) && is_divided(other, one)
 }
 
 /// Returns the intersection of two segments that cross properly, rounded to whole units.
-pub(crate) fn intersection((a, b): (IntCoord, IntCoord), (c, d): (IntCoord, IntCoord)) -> IntCoord {
-    let (from_c, from_d) = (cross(c, d, a), cross(c, d, b));
+pub(crate) fn intersection(one: Line<i64>, other: Line<i64>) -> Coord<i64> {
+    let [from_start, from_end] = [one.start, one.end].map(|end| cross(other.start, other.end, end));
     let interpolate = |start: i64, end: i64| {
-        let offset = div_round(i128::from(end - start) * from_c, from_c - from_d);
+        let offset = div_round(i128::from(end - start) * from_start, from_start - from_end);
         start + i64::try_from(offset).expect("between the two ends")
     };
-    (interpolate(a.0, b.0), interpolate(a.1, b.1))
+    Coord {
+        x: interpolate(one.start.x, one.end.x),
+        y: interpolate(one.start.y, one.end.y),
+    }
 }
 
 /// Returns the quotient rounded to the nearest integer; halves round up. The divisor must not be
@@ -43,7 +46,7 @@ pub(crate) fn div_round(dividend: i128, divisor: i128) -> i128 {
 }
 
 /// Sorts points on or near the segment from `a` to `b` in its direction.
-pub(crate) fn sort_along(points: &mut [IntCoord], a: IntCoord, b: IntCoord) {
-    let (dx, dy) = (i128::from(b.0 - a.0), i128::from(b.1 - a.1));
-    points.sort_unstable_by_key(|&(x, y)| dx * i128::from(x) + dy * i128::from(y));
+pub(crate) fn sort_along(points: &mut [Coord<i64>], a: Coord<i64>, b: Coord<i64>) {
+    let (dx, dy) = (i128::from(b.x - a.x), i128::from(b.y - a.y));
+    points.sort_unstable_by_key(|point| dx * i128::from(point.x) + dy * i128::from(point.y));
 }

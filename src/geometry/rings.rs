@@ -1,28 +1,38 @@
 //! Rings of integer coordinates: orientation, nesting, and the assignment of holes to exterior
 //! rings.
 
-/// A closed ring that does not repeat its first vertex. Counter-clockwise rings are exteriors;
-/// clockwise rings are holes.
-pub(crate) type Ring = Vec<(i64, i64)>;
+use geo::{Contains, Coord, Line, Rect};
+
+use super::bbox::bounding_rect;
+use super::predicates::cross;
+
+/// A closed ring that does not repeat its first vertex, unlike a closed `geo::LineString`.
+///
+/// With y taken upwards, counter-clockwise rings are exteriors, and clockwise rings are holes. In a
+/// tile, whose y axis points down, the same rings look the other way round, as the format requires
+/// (MVT 2.1, 4.3.3.3).
+pub(crate) type Ring = Vec<Coord<i64>>;
 
 /// An exterior ring followed by its holes.
 pub(crate) type Polygon = Vec<Ring>;
 
-/// Returns twice the signed area, which is positive if the ring is counter-clockwise.
-pub(crate) fn doubled_signed_area(ring: &[(i64, i64)]) -> i128 {
-    edges(ring)
-        .map(|((x1, y1), (x2, y2))| {
-            i128::from(x1) * i128::from(y2) - i128::from(x2) * i128::from(y1)
-        })
+/// Returns twice the signed area, which is positive if the ring is counter-clockwise with y taken
+/// upwards.
+pub(crate) fn doubled_signed_area(ring: &[Coord<i64>]) -> i128 {
+    let Some(&origin) = ring.first() else {
+        return 0;
+    };
+    ring.windows(2)
+        .map(|edge| cross(origin, edge[0], edge[1]))
         .sum()
 }
 
 /// Returns the ring's edges; the closing edge is last.
-pub(crate) fn edges(ring: &[(i64, i64)]) -> impl Iterator<Item = ((i64, i64), (i64, i64))> + '_ {
+pub(crate) fn edges(ring: &[Coord<i64>]) -> impl Iterator<Item = Line<i64>> + '_ {
+    let next = ring.iter().cycle().skip(1);
     ring.iter()
-        .copied()
-        .zip(ring.iter().copied().cycle().skip(1))
-        .take(ring.len())
+        .zip(next)
+        .map(|(&start, &end)| Line { start, end })
 }
 
 /// Assembles rings into polygons: assigns each hole to the smallest exterior that encloses it.
@@ -33,26 +43,49 @@ pub(crate) fn edges(ring: &[(i64, i64)]) -> impl Iterator<Item = ((i64, i64), (i
 /// # Errors
 /// If there is a hole that no exterior encloses.
 pub(crate) fn assemble_polygons(rings: Vec<Ring>) -> Result<Vec<Polygon>, &'static str> {
+    let (mut polygons, holes) = split_by_orientation(rings);
+    let outside = assign_holes(&mut polygons, holes);
+    if outside.is_empty() {
+        Ok(polygons)
+    } else {
+        Err("a hole is outside every exterior ring")
+    }
+}
+
+/// Returns a polygon of each exterior, and the holes.
+pub(super) fn split_by_orientation(rings: Vec<Ring>) -> (Vec<Polygon>, Vec<Ring>) {
     let (exteriors, holes): (Vec<Ring>, Vec<Ring>) = rings
         .into_iter()
         .partition(|ring| doubled_signed_area(ring) > 0);
-    let bboxes: Vec<(Bounds, i128)> = exteriors
+    let polygons = exteriors.into_iter().map(|ring| vec![ring]).collect();
+    (polygons, holes)
+}
+
+/// Adds each hole to the polygon with the smallest exterior that encloses it. Returns the holes
+/// that no exterior encloses.
+pub(super) fn assign_holes(polygons: &mut [Polygon], holes: Vec<Ring>) -> Vec<Ring> {
+    if holes.is_empty() {
+        return Vec::new();
+    }
+    let extents: Vec<(Option<Rect<i64>>, i128)> = polygons
         .iter()
-        .map(|ring| (bounds(ring), doubled_signed_area(ring)))
+        .map(|polygon| (bbox(&polygon[0]), doubled_signed_area(&polygon[0])))
         .collect();
-    let mut polygons: Vec<Polygon> = exteriors.into_iter().map(|ring| vec![ring]).collect();
+    let mut outside = Vec::new();
     for hole in holes {
-        let hole_bbox = bounds(&hole);
+        let hole_bbox = bbox(&hole);
         let is_around_hole = |&index: &usize| {
-            is_within(hole_bbox, bboxes[index].0) && encloses(&polygons[index][0], &hole)
+            is_within(hole_bbox, extents[index].0) && encloses(&polygons[index][0], &hole)
         };
         let enclosing = (0..polygons.len())
             .filter(is_around_hole)
-            .min_by_key(|&index| bboxes[index].1)
-            .ok_or("a hole is outside every exterior ring")?;
-        polygons[enclosing].push(hole);
+            .min_by_key(|&index| extents[index].1);
+        match enclosing {
+            Some(index) => polygons[index].push(hole),
+            None => outside.push(hole),
+        }
     }
-    Ok(polygons)
+    outside
 }
 
 /// Assembles rings into polygons by their nesting depth. A ring inside an even number of other
@@ -62,7 +95,7 @@ pub(crate) fn assemble_polygons(rings: Vec<Ring>) -> Result<Vec<Polygon>, &'stat
 /// # Errors
 /// If [`assemble_polygons`] returns an error.
 pub(crate) fn polygons_by_nesting(mut rings: Vec<Ring>) -> Result<Vec<Polygon>, &'static str> {
-    let bboxes: Vec<Bounds> = rings.iter().map(|ring| bounds(ring)).collect();
+    let bboxes: Vec<Option<Rect<i64>>> = rings.iter().map(|ring| bbox(ring)).collect();
     let depth = |index: usize| {
         let others = (0..rings.len()).filter(|&other| other != index);
         let enclosing = others.filter(|&other| {
@@ -81,42 +114,31 @@ pub(crate) fn polygons_by_nesting(mut rings: Vec<Ring>) -> Result<Vec<Polygon>, 
     assemble_polygons(rings)
 }
 
-/// The south-west and north-east corners of a rectangle.
-type Bounds = ((i64, i64), (i64, i64));
-
-fn bounds(ring: &[(i64, i64)]) -> Bounds {
-    let none = ((i64::MAX, i64::MAX), (i64::MIN, i64::MIN));
-    ring.iter()
-        .fold(none, |((west, south), (east, north)), &(x, y)| {
-            ((west.min(x), south.min(y)), (east.max(x), north.max(y)))
-        })
+fn bbox(ring: &[Coord<i64>]) -> Option<Rect<i64>> {
+    bounding_rect(ring.iter().copied())
 }
 
-fn is_within(inner: Bounds, outer: Bounds) -> bool {
-    outer.0.0 <= inner.0.0
-        && outer.0.1 <= inner.0.1
-        && inner.1.0 <= outer.1.0
-        && inner.1.1 <= outer.1.1
+fn is_within(inner: Option<Rect<i64>>, outer: Option<Rect<i64>>) -> bool {
+    match (inner, outer) {
+        (Some(inner), Some(outer)) => outer.contains(&inner),
+        _ => false,
+    }
 }
 
 /// Returns whether `hole` is inside `exterior`. Tests the midpoint of the hole's first edge, in
 /// doubled coordinates, instead of a vertex, because a vertex of the hole may be on the exterior.
 /// The midpoint of an edge must not be on the exterior.
-fn encloses(exterior: &[(i64, i64)], hole: &[(i64, i64)]) -> bool {
-    let middle = (hole[0].0 + hole[1].0, hole[0].1 + hole[1].1);
-    let mut inside = false;
-    for ((x1, y1), (x2, y2)) in edges(exterior) {
-        let (x1, y1, x2, y2) = (2 * x1, 2 * y1, 2 * x2, 2 * y2);
-        if (y1 <= middle.1) == (y2 <= middle.1) {
-            continue;
-        }
-        let turn = i128::from(x2 - x1) * i128::from(middle.1 - y1)
-            - i128::from(y2 - y1) * i128::from(middle.0 - x1);
-        if (turn > 0) == (y2 > y1) {
-            inside = !inside;
+fn encloses(exterior: &[Coord<i64>], hole: &[Coord<i64>]) -> bool {
+    let middle = hole[0] + hole[1];
+    let mut is_inside = false;
+    for edge in edges(exterior) {
+        let (a, b) = (edge.start * 2, edge.end * 2);
+        if (a.y > middle.y) != (b.y > middle.y) {
+            let (low, high) = if a.y < b.y { (a, b) } else { (b, a) };
+            is_inside ^= cross(low, high, middle) > 0;
         }
     }
-    inside
+    is_inside
 }
 
 #[cfg(test)]
@@ -124,7 +146,9 @@ mod tests {
     use super::*;
 
     fn square(x: i64, y: i64, side: i64) -> Ring {
-        vec![(x, y), (x + side, y), (x + side, y + side), (x, y + side)]
+        [(x, y), (x + side, y), (x + side, y + side), (x, y + side)]
+            .map(Coord::from)
+            .to_vec()
     }
 
     fn reversed(mut ring: Ring) -> Ring {
@@ -178,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_hole_may_touch_its_exterior_but_not_lie_outside() {
-        let touching = reversed(vec![(0, 50), (20, 40), (20, 60)]);
+        let touching = reversed([(0, 50), (20, 40), (20, 60)].map(Coord::from).to_vec());
         assert!(assemble_polygons(vec![square(0, 0, 100), touching]).is_ok());
         assert!(assemble_polygons(vec![square(0, 0, 100), reversed(square(200, 0, 10))]).is_err());
     }

@@ -20,6 +20,7 @@ use super::extract::{PathParams, query_params};
 use super::negotiate;
 use super::problem::Problem;
 use super::tile_path::{linked_json, parse_tile_coord};
+use crate::geometry::bbox;
 use crate::tiles::basemap::{BASEMAP_ZOOM_MAX, Basemap, BasemapContent};
 use crate::tiles::{ContentEncoding, EncodedBody};
 
@@ -58,7 +59,7 @@ pub(super) fn style(
         source["tileSize"] = 256.into();
     }
     if let Some(bounds) = basemap.bounds {
-        source["bounds"] = json!(bounds);
+        source["bounds"] = json!(bbox::to_array(bounds));
     }
     let style = json!({ "version": 8, "sources": { "basemap": source }, "layers": layers });
     Ok(linked_json(base, headers, &style))

@@ -31,6 +31,7 @@ use super::snapshot::DatasetSnapshot;
 use super::tile_path::{linked_json, parse_tile_coord};
 use crate::domain::Layer;
 use crate::fs::sha256_hex;
+use crate::geometry::bbox;
 use crate::index::Index;
 use crate::tiles::{
     self, CACHED_ZOOM_MAX, ContentEncoding, ENCODER_VERSION, EncodedBody, TileCoord, TileKey,
@@ -360,5 +361,5 @@ fn joined_names(layers: &[Layer]) -> String {
 fn bounds(snapshot: &DatasetSnapshot, layers: &[Layer]) -> Option<[f64; 4]> {
     let tile_cache = snapshot.tiles();
     let all = tile_cache.bounds(snapshot.index(), layers, snapshot.as_of)?;
-    Some(all.map(|degrees| round_decimals(degrees, 5)))
+    Some(bbox::to_array(all).map(|degrees| round_decimals(degrees, 5)))
 }

@@ -153,7 +153,7 @@ fn body(snapshot: &DatasetSnapshot, key: &WidgetKey) -> Option<Value> {
         "title": manifest.layer_title(key.layer),
         "focus": focus,
         "size": [map.width, map.height],
-        "earth": [map.units_around_earth, map.corner.0, map.corner.1],
+        "earth": [map.units_around_earth, map.corner.x, map.corner.y],
         "metres_per_unit": round_decimals(map.metres_per_unit, 4),
         "areas": areas,
         "dataset": { "name": manifest.name, "version": manifest.version },
@@ -167,7 +167,7 @@ fn area_body(area: &WidgetArea, label: &str) -> Value {
         "name": area.name,
         "label": label,
         "provenance": area.provenance,
-        "middle": [area.label_point.0, area.label_point.1],
+        "middle": [area.label_point.x, area.label_point.y],
         "path": area.path,
     })
 }

@@ -319,7 +319,8 @@ mod tests {
     /// Returns the vertices of the first feature, sorted so that the start of each ring does not
     /// matter.
     fn sorted_vertices(file: &PolygonFile) -> Vec<(i64, i64)> {
-        let mut vertices: Vec<_> = file.features[0].polygons.concat().concat();
+        let vertices = file.features[0].polygons.concat().concat();
+        let mut vertices: Vec<(i64, i64)> = vertices.iter().map(geo::Coord::x_y).collect();
         vertices.sort_unstable();
         vertices
     }

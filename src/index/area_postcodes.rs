@@ -7,6 +7,7 @@
 //! directory's rows, which starts after the previous page. Nothing is cached between requests, for
 //! any day.
 
+use geo::{Coord, Intersects, Rect};
 use jiff::civil::Date;
 
 use super::Index;
@@ -16,6 +17,7 @@ use crate::domain::{
     Basis, Boundary, BritishGrid, GroupMember, Layer, Postcode, PostcodeEntry, PostcodeStatus,
     PracticeStatus,
 };
+use crate::geometry::bbox::bounding_rect;
 
 /// Which postcodes of an area to return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,17 +68,10 @@ struct CandidateArea<'i> {
     /// Whether each statistical area is assigned to the area, by the row of the statistical area.
     contains_statistical_area: Vec<bool>,
     /// The bounding box of the area's own boundaries, buffered by the layer's snap distance.
-    own_bbox: Option<GridBBox>,
+    own_bbox: Option<Rect<i32>>,
     /// The bounding box of the boundaries of the area's statistical areas, buffered by their snap
     /// distance.
-    statistical_bbox: Option<GridBBox>,
-}
-
-/// A bounding box in millimetres on the British National Grid.
-#[derive(Debug, Clone, Copy)]
-struct GridBBox {
-    low: (i32, i32),
-    high: (i32, i32),
+    statistical_bbox: Option<Rect<i32>>,
 }
 
 impl Index {
@@ -245,7 +240,8 @@ impl CandidateArea<'_> {
     /// Returns whether a postcode with this position, and this statistical area in the directory,
     /// may be in the area and must be tested.
     fn may_contain(&self, position: BritishGrid, statistical_area: Option<u32>) -> bool {
-        let is_in_bbox = |bbox: Option<GridBBox>| bbox.is_some_and(|bbox| bbox.contains(position));
+        let is_in_bbox =
+            |bbox: Option<Rect<i32>>| bbox.is_some_and(|bbox| bbox.intersects(&to_mm(&position)));
         let by_statistical = match statistical_area {
             Some(row) => self
                 .contains_statistical_area
@@ -257,43 +253,40 @@ impl CandidateArea<'_> {
     }
 }
 
-impl GridBBox {
-    fn contains(self, position: BritishGrid) -> bool {
-        let (x, y) = (position.easting_mm(), position.northing_mm());
-        (self.low.0..=self.high.0).contains(&x) && (self.low.1..=self.high.1).contains(&y)
+/// Returns the position in millimetres on the British National Grid.
+fn to_mm(position: &BritishGrid) -> Coord<i32> {
+    Coord {
+        x: position.easting_mm(),
+        y: position.northing_mm(),
     }
 }
 
-/// Returns the bounding box of boundaries, extended by `buffer_m` metres on every side.
+/// Returns the bounding box of boundaries in millimetres on the British National Grid, extended by
+/// `buffer_m` metres on every side.
 fn buffered_bbox<'i>(
     boundaries: impl Iterator<Item = &'i Boundary>,
     buffer_m: f64,
-) -> Option<GridBBox> {
+) -> Option<Rect<i32>> {
     let rings = boundaries
         .flat_map(|boundary| &boundary.grid)
         .flat_map(|polygon| &polygon.rings);
-    let vertices = rings
-        .flatten()
-        .map(|position| (position.easting_mm(), position.northing_mm()));
-    let (low, high) = vertices.fold(None, |bbox, (x, y)| {
-        let (low, high) = bbox.unwrap_or(((x, y), (x, y)));
-        Some(((x.min(low.0), y.min(low.1)), (x.max(high.0), y.max(high.1))))
-    })?;
+    let bbox = bounding_rect(rings.flatten().map(to_mm))?;
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a cast of a float saturates"
     )]
     let buffer_mm = (buffer_m * 1_000.0).ceil() as i32;
-    Some(GridBBox {
-        low: (
-            low.0.saturating_sub(buffer_mm),
-            low.1.saturating_sub(buffer_mm),
+    let (min, max) = (bbox.min(), bbox.max());
+    Some(Rect::new(
+        (
+            min.x.saturating_sub(buffer_mm),
+            min.y.saturating_sub(buffer_mm),
         ),
-        high: (
-            high.0.saturating_add(buffer_mm),
-            high.1.saturating_add(buffer_mm),
+        (
+            max.x.saturating_add(buffer_mm),
+            max.y.saturating_add(buffer_mm),
         ),
-    })
+    ))
 }
 
 #[cfg(test)]
@@ -476,11 +469,16 @@ mod tests {
             (0.0, 1.999_499, false),
             (0.0, 9.000_501, false),
         ] {
-            assert_eq!(both.contains(km(east, north)), expected, "{east} {north}");
+            assert_eq!(
+                both.intersects(&to_mm(&km(east, north))),
+                expected,
+                "{east} {north}"
+            );
         }
         assert!(buffered_bbox([].iter(), 1.0).is_none());
         let unbuffered =
             buffered_bbox([strip("a", 0.0, 1.0)].iter(), 0.0).expect("it has vertices");
-        assert!(unbuffered.contains(km(1.0, 10.0)) && !unbuffered.contains(km(1.000_001, 10.0)));
+        assert!(unbuffered.intersects(&to_mm(&km(1.0, 10.0))));
+        assert!(!unbuffered.intersects(&to_mm(&km(1.000_001, 10.0))));
     }
 }

@@ -20,10 +20,12 @@ mod styles;
 mod svg;
 mod text;
 
+use geo::{Coord, Rect};
 use jiff::civil::Date;
 
 use crate::domain::{Boundary, BritishGrid, Layer};
 use crate::geodesy::{self, web_mercator};
+use crate::geometry::bbox;
 use crate::index::{Index, MapArea};
 use crate::tiles::{AreaOutline, TileCache};
 use labels::{AreaLabel, LabelRequest};
@@ -130,7 +132,10 @@ fn draw_map(
     };
     let in_focus = layer_areas.iter().filter(is_in_focus);
     let bounds = grid_bounds(in_focus.map(|area| area.boundary))?;
-    let bounds = marker.map_or(bounds, |marker| extend_bounds(bounds, marker));
+    let bounds = marker.map_or(bounds, |marker| {
+        let marker = metres(&marker);
+        bbox::union(bounds, Rect::new(marker, marker))
+    });
     let margin = match request.area {
         Some(_) => AREA_MARGIN,
         None => LAYER_MARGIN,
@@ -221,20 +226,18 @@ impl ProjectedArea {
     }
 }
 
-/// Returns the bounding box of boundaries: west, south, east, north in metres on the British
-/// National Grid.
-fn grid_bounds<'a>(boundaries: impl Iterator<Item = &'a Boundary>) -> Option<[f64; 4]> {
+/// Returns the bounding box of boundaries in metres on the British National Grid.
+fn grid_bounds<'a>(boundaries: impl Iterator<Item = &'a Boundary>) -> Option<Rect<f64>> {
     let polygons = boundaries.flat_map(|boundary| &boundary.grid);
     let vertices = polygons.flat_map(|polygon| &polygon.rings).flatten();
-    vertices.fold(None, |bounds: Option<[f64; 4]>, &vertex| {
-        let (x, y) = (vertex.easting_m(), vertex.northing_m());
-        Some(extend_bounds(bounds.unwrap_or([x, y, x, y]), vertex))
-    })
+    bbox::bounding_rect(vertices.map(metres))
 }
 
-fn extend_bounds([west, south, east, north]: [f64; 4], point: BritishGrid) -> [f64; 4] {
-    let (x, y) = (point.easting_m(), point.northing_m());
-    [west.min(x), south.min(y), east.max(x), north.max(y)]
+fn metres(position: &BritishGrid) -> Coord<f64> {
+    Coord {
+        x: position.easting_m(),
+        y: position.northing_m(),
+    }
 }
 
 impl Viewport {
@@ -243,23 +246,19 @@ impl Viewport {
     ///
     /// The margin is a fraction of the longer side of the bounds. The frame's height follows from
     /// the shape of the bounds, within limits.
-    fn new(
-        [west, south, east, north]: [f64; 4],
-        margin: f64,
-        (x, y): ImagePoint,
-        width: f64,
-    ) -> Viewport {
-        let margin_m = margin * (east - west).max(north - south);
-        let across_m = (east - west + 2.0 * margin_m).max(SPAN_MIN_M);
-        let down_m = (north - south + 2.0 * margin_m).max(SPAN_MIN_M);
+    fn new(bounds: Rect<f64>, margin: f64, (x, y): ImagePoint, width: f64) -> Viewport {
+        let margin_m = margin * bounds.width().max(bounds.height());
+        let across_m = (bounds.width() + 2.0 * margin_m).max(SPAN_MIN_M);
+        let down_m = (bounds.height() + 2.0 * margin_m).max(SPAN_MIN_M);
         let aspect = (down_m / across_m).clamp(ASPECT_MIN, ASPECT_MAX);
         let across_m = across_m.max(down_m / aspect);
         let down_m = across_m * aspect;
         // The height is rounded to whole pixels, so that the frame is sharp.
         let height = (width * aspect).round();
+        let (min, max) = (bounds.min(), bounds.max());
         Viewport {
-            west: f64::midpoint(west, east) - across_m / 2.0,
-            north: f64::midpoint(south, north) + down_m / 2.0,
+            west: f64::midpoint(min.x, max.x) - across_m / 2.0,
+            north: f64::midpoint(min.y, max.y) + down_m / 2.0,
             pixels_per_m: width / across_m,
             frame: ImageRect {
                 x,
@@ -290,8 +289,8 @@ impl Viewport {
         zoom
     }
 
-    fn project(&self, (lon, lat): (f64, f64)) -> Option<ImagePoint> {
-        let (easting, northing) = geodesy::to_grid_metres(lon, lat)?;
+    fn project(&self, lonlat: Coord<f64>) -> Option<ImagePoint> {
+        let (easting, northing) = geodesy::to_grid_metres(lonlat.x, lonlat.y)?;
         Some(self.project_grid(easting, northing))
     }
 
@@ -304,7 +303,7 @@ impl Viewport {
 
     /// Projects an area, or returns `None` if no part of the area is in the frame.
     fn project_area(&self, outline: AreaOutline) -> Option<ProjectedArea> {
-        let ring = |ring: &Vec<(f64, f64)>| -> Vec<ImagePoint> {
+        let ring = |ring: &Vec<Coord<f64>>| -> Vec<ImagePoint> {
             ring.iter()
                 .filter_map(|&lonlat| self.project(lonlat))
                 .collect()

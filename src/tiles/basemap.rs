@@ -16,6 +16,7 @@ use ::pmtiles::{
     DirectoryCache, Header, PmtError, PmtResult, TileCoord as PmtilesCoord, TileId, TileType,
 };
 use bytes::Bytes;
+use geo::Rect;
 use serde_json::Value;
 
 use super::pmtiles::ARCHIVE_ZOOM;
@@ -123,9 +124,8 @@ pub struct Basemap {
     pub tile_encoding: ContentEncoding,
     /// The minimum and maximum zoom that are served.
     pub zooms: (u8, u8),
-    /// The bounding box: west, south, east, north in degrees. `None` if the file does not have a
-    /// bounding box.
-    pub bounds: Option<[f64; 4]>,
+    /// The bounding box in degrees. `None` if the file does not have a bounding box.
+    pub bounds: Option<Rect<f64>>,
     /// The attribution in plain text; empty if the file does not have an attribution.
     pub attribution: String,
     /// Hexadecimal digits that identify the file, derived from its first 16 KiB, its metadata and
@@ -280,10 +280,10 @@ fn tile_encoding(compression: Compression) -> Result<ContentEncoding, BasemapErr
 
 /// Returns the bounding box in the header, or `None` if the box is empty, because some writers
 /// leave its values zero.
-fn bounds(header: &Header) -> Option<[f64; 4]> {
+fn bounds(header: &Header) -> Option<Rect<f64>> {
     let (west, south) = (header.min_longitude, header.min_latitude);
     let (east, north) = (header.max_longitude, header.max_latitude);
-    (west < east && south < north).then_some([west, south, east, north])
+    (west < east && south < north).then(|| Rect::new((west, south), (east, north)))
 }
 
 /// Returns the text of HTML without its markup; attributions are usually links.

@@ -22,11 +22,13 @@ use bytes::Bytes;
 use fast_mvt::MvtResult;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use geo::Rect;
 use jiff::civil::Date;
 
-use super::{AreaOutline, TileArea, TileCoord, TiledLayer, WidgetMap, bbox_union, bounds};
+use super::{AreaOutline, TileArea, TileCoord, TiledLayer, WidgetMap, bounds};
 use crate::domain::Layer;
 use crate::fs::sha256_hex;
+use crate::geometry::bbox;
 use crate::index::Index;
 
 /// The highest zoom whose tiles are cached; such a tile is 1.4 km across in the north of England.
@@ -249,7 +251,7 @@ pub struct TileCache {
     layers: Mutex<Vec<(LayerRevision, Arc<OnceLock<TiledLayer>>)>>,
     /// The bounding box of each revision of a layer. This map needs no limit, because there is one
     /// entry per revision.
-    bounds: Mutex<BTreeMap<LayerRevision, Option<[f64; 4]>>>,
+    bounds: Mutex<BTreeMap<LayerRevision, Option<Rect<f64>>>>,
     tiles_bytes_max: usize,
     layers_bytes_max: usize,
 }
@@ -336,9 +338,9 @@ impl TileCache {
         layer.outlines(zoom)
     }
 
-    /// Returns the bounding box of layers on a date (west, south, east, north in degrees), or
-    /// `None` if they have no geometry.
-    pub fn bounds(&self, index: &Index, layers: &[Layer], day: Date) -> Option<[f64; 4]> {
+    /// Returns the bounding box of layers on a date (in degrees), or `None` if they have no
+    /// geometry.
+    pub fn bounds(&self, index: &Index, layers: &[Layer], day: Date) -> Option<Rect<f64>> {
         let of_layer = |&layer: &Layer| {
             let revision = (layer, index.revision(layer, day));
             let mut cached = lock(&self.bounds);
@@ -346,7 +348,7 @@ impl TileCache {
                 .entry(revision)
                 .or_insert_with(|| bounds(index, &[layer], day))
         };
-        layers.iter().filter_map(of_layer).reduce(bbox_union)
+        layers.iter().filter_map(of_layer).reduce(bbox::union)
     }
 
     /// Estimates the memory used by tiles and by layers, in bytes.

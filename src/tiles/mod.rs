@@ -49,17 +49,15 @@ pub use coverage::topology::{ArcRef, Topology};
 pub use pmtiles::{ARCHIVE_BYTES_MAX, TileArchive};
 pub use widget_map::{WidgetArea, WidgetMap};
 
-use geo::BoundingRect;
+use geo::{BoundingRect, Coord, Rect};
 use jiff::civil::Date;
 
 use crate::domain::{Boundary, Layer};
-use crate::geometry::predicates::IntCoord;
+use crate::geometry::bbox;
 use crate::index::Index;
-use coverage::clip::{ClipRect, ClippedArea, clip};
+use coverage::clip::{ClippedArea, clip};
 use coverage::coverage_topology::{self, CoverageTopology, unproject};
-use coverage::zoom_level::{
-    AreaGeometry, AreaShape, DETAIL_ZOOM, EXTENT_BITS, ZoomCoord, ZoomLevel,
-};
+use coverage::zoom_level::{AreaGeometry, AreaShape, DETAIL_ZOOM, EXTENT_BITS, ZoomLevel, widen};
 
 /// The number of units across a tile: the usual extent, and the encoder's default.
 pub const EXTENT: i64 = 1 << EXTENT_BITS;
@@ -92,8 +90,11 @@ impl TileCoord {
     }
 
     /// Returns the upper left corner in units of the zoom.
-    fn corner(self) -> IntCoord {
-        (i64::from(self.x) * EXTENT, i64::from(self.y) * EXTENT)
+    fn corner(self) -> Coord<i64> {
+        Coord {
+            x: i64::from(self.x) * EXTENT,
+            y: i64::from(self.y) * EXTENT,
+        }
     }
 }
 
@@ -132,10 +133,10 @@ pub struct AreaOutline {
     pub name: String,
     /// The exteriors, each with its holes, as longitudes and latitudes (WGS84); rings do not repeat
     /// their first vertex. The vertices of a border are bit for bit the same in both areas.
-    pub polygons: Vec<Vec<Vec<(f64, f64)>>>,
+    pub polygons: Vec<Vec<Vec<Coord<f64>>>>,
     /// The longitude and latitude of a point that marks the area, if the area is too thin to be
     /// drawn.
-    pub point: Option<(f64, f64)>,
+    pub point: Option<Coord<f64>>,
 }
 
 #[derive(Debug)]
@@ -192,10 +193,11 @@ impl TiledLayer {
     pub fn tile(&self, coord: TileCoord) -> MvtResult<Option<Vec<u8>>> {
         let level = self.level(coord.z);
         let corner = coord.corner();
-        let rect = ClipRect {
-            min: (corner.0 - BUFFER, corner.1 - BUFFER),
-            max: (corner.0 + EXTENT + BUFFER, corner.1 + EXTENT + BUFFER),
+        let by = |distance: i64| Coord {
+            x: distance,
+            y: distance,
         };
+        let rect = Rect::new(corner - by(BUFFER), corner + by(EXTENT + BUFFER));
         let clipped = clip(level, rect, 1 << (coord.z - level.zoom));
         if clipped.is_empty() {
             return Ok(None);
@@ -212,9 +214,9 @@ impl TiledLayer {
     pub fn outlines(&self, zoom: u8) -> Vec<AreaOutline> {
         let level = self.level(zoom);
         let bits = EXTENT_BITS + u32::from(level.zoom);
-        let lonlat = |&(x, y): &ZoomCoord| unproject((i64::from(x), i64::from(y)), bits);
+        let lonlat = |&vertex: &Coord<i32>| unproject(widen(vertex), bits);
         let outline = |(attributes, area): (&FeatureAttributes, &AreaGeometry)| {
-            let ring = |ring: &Vec<ZoomCoord>| ring.iter().map(lonlat).collect();
+            let ring = |ring: &Vec<Coord<i32>>| ring.iter().map(lonlat).collect();
             let (polygons, point) = match &area.shape {
                 AreaShape::Polygons(polygons) => {
                     let rings = polygons
@@ -251,13 +253,13 @@ fn encode_feature(
     builder: MvtLayerBuilder,
     attributes: &FeatureAttributes,
     area: ClippedArea,
-    corner: IntCoord,
+    corner: Coord<i64>,
 ) -> MvtResult<MvtLayerBuilder> {
-    let to_mvt = |(x, y): IntCoord| {
+    let to_mvt = |vertex: Coord<i64>| {
         let narrow = |value: i64| i32::try_from(value).expect("clipped to the tile and its buffer");
         MvtCoord {
-            x: narrow(x - corner.0),
-            y: narrow(y - corner.1),
+            x: narrow(vertex.x - corner.x),
+            y: narrow(vertex.y - corner.y),
         }
     };
     match area {
@@ -313,31 +315,17 @@ pub fn vector_layers(index: &Index, layers: &[Layer], zoom_max: u8) -> serde_jso
     layers.collect()
 }
 
-/// Returns the bounding box of layers on a date (west, south, east, north in degrees), or `None` if
-/// they have no geometry.
-pub fn bounds(index: &Index, layers: &[Layer], day: Date) -> Option<[f64; 4]> {
+/// Returns the bounding box of layers on a date (in degrees), or `None` if they have no geometry.
+pub fn bounds(index: &Index, layers: &[Layer], day: Date) -> Option<Rect<f64>> {
     let layers = layers.iter();
     bounds_of(layers.flat_map(|&layer| index.boundaries(layer, day)))
 }
 
-/// Returns the bounding box of boundaries (west, south, east, north in degrees), or `None` if they
-/// have no geometry.
-pub(crate) fn bounds_of<'b>(boundaries: impl Iterator<Item = &'b Boundary>) -> Option<[f64; 4]> {
-    let boxes = boundaries.filter_map(|boundary| {
-        let rect = boundary.lonlat.bounding_rect()?;
-        Some([rect.min().x, rect.min().y, rect.max().x, rect.max().y])
-    });
-    boxes.reduce(bbox_union)
-}
-
-/// Returns the box that encloses two boxes.
-fn bbox_union(a: [f64; 4], b: [f64; 4]) -> [f64; 4] {
-    [
-        a[0].min(b[0]),
-        a[1].min(b[1]),
-        a[2].max(b[2]),
-        a[3].max(b[3]),
-    ]
+/// Returns the bounding box of boundaries (in degrees), or `None` if they have no geometry.
+pub(crate) fn bounds_of<'b>(boundaries: impl Iterator<Item = &'b Boundary>) -> Option<Rect<f64>> {
+    boundaries
+        .filter_map(|boundary| boundary.lonlat.bounding_rect())
+        .reduce(bbox::union)
 }
 
 /// The tiles of a zoom that intersect a bounding box, not counting their buffers.
@@ -350,22 +338,22 @@ pub struct TileRange {
 }
 
 impl TileRange {
-    /// Returns the tiles that intersect a bounding box: west, south, east, north in degrees.
+    /// Returns the tiles that intersect a bounding box in degrees.
     ///
     /// # Panics
     /// If the zoom is higher than [`ZOOM_MAX`].
-    pub fn new(zoom: u8, [west, south, east, north]: [f64; 4]) -> TileRange {
+    pub fn new(zoom: u8, bounds: Rect<f64>) -> TileRange {
         assert!(zoom <= ZOOM_MAX, "zoom {zoom} is higher than {ZOOM_MAX}");
         let bits = coverage_topology::WORLD_BITS - u32::from(zoom);
         let tile_index = |unit: i64| {
             let index = (unit >> bits).clamp(0, (1 << zoom) - 1);
             u32::try_from(index).expect("clamped")
         };
-        let (left, top) = coverage_topology::project((west, north));
-        let (right, bottom) = coverage_topology::project((east, south));
+        let south_west = coverage_topology::project(bounds.min());
+        let north_east = coverage_topology::project(bounds.max());
         TileRange {
-            rows: tile_index(top)..=tile_index(bottom),
-            columns: tile_index(left)..=tile_index(right),
+            rows: tile_index(north_east.y)..=tile_index(south_west.y),
+            columns: tile_index(south_west.x)..=tile_index(north_east.x),
         }
     }
 }
@@ -389,11 +377,11 @@ mod tests {
             let expected = TileRange { rows, columns };
             assert_eq!(TileRange::new(zoom, bounds), expected, "{zoom}");
         };
-        let kendal = [-2.75, 54.32, -2.74, 54.33];
+        let kendal = Rect::new((-2.75, 54.32), (-2.74, 54.33));
         // The expected values were calculated in Python, in degrees and floating point.
         check(8, kendal, 81..=81, 126..=126);
         check(14, kendal, 5_234..=5_235, 8_066..=8_067);
-        let world = [-180.0, -90.0, 180.0, 90.0];
+        let world = Rect::new((-180.0, -90.0), (180.0, 90.0));
         check(0, world, 0..=0, 0..=0);
         check(22, world, 0..=(1 << 22) - 1, 0..=(1 << 22) - 1);
     }

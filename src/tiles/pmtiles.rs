@@ -14,6 +14,7 @@ use super::cache::{ContentEncoding, TileCache, TileKey};
 use super::{TileCoord, bounds, vector_layers};
 use crate::domain::Layer;
 use crate::fs::sha256_hex;
+use crate::geometry::bbox;
 use crate::index::Index;
 
 /// The default maximum zoom of archives; for higher zooms, readers scale the tiles of this zoom up.
@@ -183,7 +184,8 @@ fn writer(index: &Index, layers: &[Layer], day: Date, zoom_max: u8) -> PmTilesWr
         "attribution": manifest.attribution,
         "vector_layers": vector_layers(index, layers, zoom_max),
     });
-    let [west, south, east, north] = bounds(index, layers, day).unwrap_or_default();
+    let bounds = bounds(index, layers, day).map(bbox::to_array);
+    let [west, south, east, north] = bounds.unwrap_or_default();
     PmTilesWriter::new(TileType::Mvt)
         .precompressed(Compression::Gzip)
         .internal_compression(Compression::Gzip)

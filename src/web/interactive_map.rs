@@ -1,12 +1,14 @@
 //! The `figure` that `map.js` turns into an interactive map. Without JavaScript or WebGL, the
 //! figure shows a static map.
 
+use geo::Rect;
 use jiff::civil::Date;
 use maud::{Markup, html};
 
 use super::assets;
 use super::links::{layer_path, path_segment};
 use crate::domain::{Layer, LonLat};
+use crate::geometry::bbox;
 use crate::index::Index;
 use crate::tiles::bounds_of;
 
@@ -79,10 +81,10 @@ impl InteractiveMap<'_> {
     /// Returns the bounding box of the area and the marker: west, south, east, north.
     fn bounds(&self) -> Option<[f64; 4]> {
         let boundary = self.index.boundary(self.layer, self.area?, self.date);
-        let [west, south, east, north] = bounds_of(boundary.into_iter())?;
+        let area = bounds_of(boundary.into_iter())?;
         let marker = self.marker.map(|marker| (marker.lon(), marker.lat()));
-        let (lon, lat) = marker.unwrap_or((west, south));
-        Some([west.min(lon), south.min(lat), east.max(lon), north.max(lat)])
+        let both = marker.map_or(area, |marker| bbox::union(area, Rect::new(marker, marker)));
+        Some(bbox::to_array(both))
     }
 }
 

@@ -183,9 +183,9 @@ mod tests {
     fn a_catchment_outside_the_grid_is_left_out_with_a_remark() {
         let degree = 1_000_000_000;
         let far = vec![vec![
-            (100 * degree, 50 * degree),
-            (101 * degree, 50 * degree),
-            (101 * degree, 51 * degree),
+            (100 * degree, 50 * degree).into(),
+            (101 * degree, 50 * degree).into(),
+            (101 * degree, 51 * degree).into(),
         ]];
         let (records, boundaries) = add(vec![catchment("A00001", Inner, vec![far])]);
         assert!(boundaries.is_empty());

@@ -470,7 +470,7 @@ mod tests {
             (Crs::BritishGrid, "a b%#?.gpkg")
         );
         let expected = &plain.features[0].polygons;
-        assert_eq!(expected[0][0][0], (300_000_000, 470_000_000));
+        assert_eq!(expected[0][0][0].x_y(), (300_000_000, 470_000_000));
         for (kind, dimensions, is_little_endian, envelope) in [
             (3, 2, false, 32),
             (1003, 3, true, 48),

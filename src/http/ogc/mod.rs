@@ -21,6 +21,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
+use geo::Rect;
 use jiff::civil::Date;
 use maud::Markup;
 use serde_json::{Value, json};
@@ -32,6 +33,7 @@ use super::extract::{PathParams, query_params};
 use super::openapi;
 use super::problem::Problem;
 use crate::domain::today_in_london;
+use crate::geometry::bbox;
 use crate::index::Index;
 use crate::ops::dataset_store::LoadedDatasets;
 use crate::request::RequestParams;
@@ -328,6 +330,6 @@ fn collection_body(
 /// Returns the bounding box of the features: west, south, east, north in degrees.
 fn bounds(features: &[collection::Feature<'_>]) -> [f64; 4] {
     let all = crate::tiles::bounds_of(features.iter().map(|feature| feature.boundary));
-    let all = all.unwrap_or([-180.0, -90.0, 180.0, 90.0]);
-    all.map(|degrees| round_decimals(degrees, 7))
+    let all = all.unwrap_or_else(|| Rect::new((-180.0, -90.0), (180.0, 90.0)));
+    bbox::to_array(all).map(|degrees| round_decimals(degrees, 7))
 }

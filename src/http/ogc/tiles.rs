@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::Response;
+use geo::{Coord, Rect};
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
@@ -84,9 +85,9 @@ impl TilesetSource {
         names.join(",")
     }
 
-    /// Returns the bounding box on a date (west, south, east, north in degrees), or `None` if there
+    /// Returns the bounding box on a date (in degrees), or `None` if there
     /// are no boundaries.
-    fn bounds(&self, index: &Index, tile_cache: &TileCache, day: Date) -> Option<[f64; 4]> {
+    fn bounds(&self, index: &Index, tile_cache: &TileCache, day: Date) -> Option<Rect<f64>> {
         tile_cache.bounds(index, &self.layers, day)
     }
 
@@ -129,11 +130,12 @@ impl TilesetSource {
             .map(|&layer| layer_body(index, layer))
             .collect();
         body["tileMatrixSetLimits"] = tile_matrix_limits(bounds).into();
-        if let Some([west, south, east, north]) = bounds {
-            let corner = |lon, lat| [round_decimals(lon, 7), round_decimals(lat, 7)];
+        if let Some(bounds) = bounds {
+            let corner =
+                |corner: Coord<f64>| [corner.x, corner.y].map(|value| round_decimals(value, 7));
             body["boundingBox"] = json!({
-                "lowerLeft": corner(west, south),
-                "upperRight": corner(east, north),
+                "lowerLeft": corner(bounds.min()),
+                "upperRight": corner(bounds.max()),
                 "crs": OgcCrs::Crs84.uri(),
             });
         }
@@ -288,7 +290,7 @@ fn tile_within_bounds(
     z: u32,
     row: u32,
     column: u32,
-    bounds: Option<[f64; 4]>,
+    bounds: Option<Rect<f64>>,
 ) -> Option<TileCoord> {
     let z = u8::try_from(z).ok().filter(|&z| z <= ZOOM_MAX)?;
     let range = TileRange::new(z, bounds?);
@@ -296,7 +298,7 @@ fn tile_within_bounds(
     TileCoord::new(z, column, row).filter(|_| is_within)
 }
 
-fn tile_matrix_limits(bounds: Option<[f64; 4]>) -> Vec<Value> {
+fn tile_matrix_limits(bounds: Option<Rect<f64>>) -> Vec<Value> {
     let Some(bounds) = bounds else {
         return Vec::new();
     };
@@ -426,7 +428,7 @@ mod tests {
 
     #[test]
     fn tiles_outside_the_limits_do_not_exist_and_malformed_indices_are_rejected() {
-        let bounds = Some([-3.7, 53.9, -2.0, 55.2]);
+        let bounds = Some(Rect::new((-3.7, 53.9), (-2.0, 55.2)));
         let exists = |z, row, column| tile_within_bounds(z, row, column, bounds).is_some();
         assert!(exists(0, 0, 0) && exists(8, 81, 125));
         assert!(!exists(8, 125, 81) && !exists(8, 81, 200) && !exists(23, 0, 0));

@@ -174,10 +174,10 @@ mod tests {
     use super::super::planar_graph::tests::graph_of;
     use super::super::planar_graph::{GraphEdge, snap_round};
     use super::*;
-    use crate::geometry::predicates::IntCoord;
+    use geo::Coord;
 
     /// Returns the numbers of vertices of the open arcs and of the closed arcs, sorted.
-    fn arc_lengths(areas: &[&[IntCoord]], is_partition: bool) -> (Vec<usize>, Vec<usize>) {
+    fn arc_lengths(areas: &[&[(i64, i64)]], is_partition: bool) -> (Vec<usize>, Vec<usize>) {
         let mut labels = FaceLabels::new(is_partition);
         let graph = graph_of(areas, &mut labels);
         let graph = snap_round(&graph, &mut labels, 1);
@@ -193,25 +193,25 @@ mod tests {
 
     #[test]
     fn a_shared_border_is_one_arc() {
-        let west: &[IntCoord] = &[(0, 0), (10, 0), (12, 5), (10, 10), (0, 10)];
-        let east: &[IntCoord] = &[(10, 0), (20, 0), (20, 10), (10, 10), (12, 5)];
+        let west: &[(i64, i64)] = &[(0, 0), (10, 0), (12, 5), (10, 10), (0, 10)];
+        let east: &[(i64, i64)] = &[(10, 0), (20, 0), (20, 10), (10, 10), (12, 5)];
         // Each of the two coasts has four vertices, and the border has three.
         assert_eq!(arc_lengths(&[west, east], true), (vec![3, 4, 4], vec![]));
     }
 
     #[test]
     fn an_island_is_a_closed_arc_and_an_enclave_shares_one_with_its_hole() {
-        let island: &[IntCoord] = &[(50, 50), (60, 50), (60, 60)];
-        let outer: &[IntCoord] = &[(0, 0), (9, 0), (9, 9), (0, 9)];
-        let hole: &[IntCoord] = &[(3, 3), (3, 6), (6, 6), (6, 3)];
+        let island: &[(i64, i64)] = &[(50, 50), (60, 50), (60, 60)];
+        let outer: &[(i64, i64)] = &[(0, 0), (9, 0), (9, 9), (0, 9)];
+        let hole: &[(i64, i64)] = &[(3, 3), (3, 6), (6, 6), (6, 3)];
         let mut labels = FaceLabels::new(true);
         let mut graph = graph_of(&[island, outer], &mut labels);
         // The enclave and the hole share a ring, which has opposite directions in the two areas.
-        let enclave: Vec<IntCoord> = hole.iter().rev().copied().collect();
+        let enclave: Vec<(i64, i64)> = hole.iter().rev().copied().collect();
         for (area, ring) in [(1, hole), (2, &enclave[..])] {
             let label = labels.intern(Box::new([(area, true)]));
             let first = u32::try_from(graph.points.len()).expect("few");
-            graph.points.extend_from_slice(ring);
+            graph.points.extend(ring.iter().copied().map(Coord::from));
             graph.edges.extend((0..4).map(|index| GraphEdge {
                 from: first + index,
                 to: first + (index + 1) % 4,
@@ -231,11 +231,11 @@ mod tests {
 
     #[test]
     fn overlapping_areas_share_only_coincident_edges() {
-        let square: &[IntCoord] = &[(0, 0), (10, 0), (10, 10), (0, 10)];
-        let across: &[IntCoord] = &[(5, -5), (15, -5), (15, 5), (5, 5)];
+        let square: &[(i64, i64)] = &[(0, 0), (10, 0), (10, 10), (0, 10)];
+        let across: &[(i64, i64)] = &[(5, -5), (15, -5), (15, 5), (5, 5)];
         assert_eq!(arc_lengths(&[square, across], false), (vec![], vec![4, 4]));
         assert_eq!(arc_lengths(&[square, square], false), (vec![], vec![4]));
-        let half: &[IntCoord] = &[(0, 0), (10, 0), (10, 10)];
+        let half: &[(i64, i64)] = &[(0, 0), (10, 0), (10, 10)];
         assert_eq!(arc_lengths(&[square, half], false), (vec![2, 3, 3], vec![]));
     }
 }

@@ -17,35 +17,32 @@
 //! coincident edges along the boundary, and a clipped edge may pass a vertex near the boundary on
 //! the wrong side.
 
+use geo::{BoundingRect, Contains, Coord, Intersects, Line, Rect};
+
 use super::grid::PixelGrid;
-use super::zoom_level::{AreaGeometry, AreaShape, ZoomCoord, ZoomLevel};
-use crate::geometry::polygonize::{DirectedEdge, IntPolygon, cancel_opposites, polygonize};
-use crate::geometry::predicates::{IntCoord, cross, div_round, sort_along};
+use super::zoom_level::{AreaGeometry, AreaShape, ZoomLevel, widen};
+use crate::geometry::polygonize::{cancel_opposites, edge_key, polygonize};
+use crate::geometry::predicates::{cross, div_round, sort_along};
+use crate::geometry::rings::{Polygon, Ring, edges};
 
-/// The square to which areas are clipped. Its sides are parallel to the axes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ClipRect {
-    pub(crate) min: IntCoord,
-    pub(crate) max: IntCoord,
-}
-
-/// The part of an area that is inside a [`ClipRect`].
+/// The part of an area that is inside a rectangle.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ClippedArea {
-    Polygons(Vec<IntPolygon>),
-    Point(IntCoord),
+    Polygons(Vec<Polygon>),
+    Point(Coord<i64>),
 }
 
 /// Clips the areas of a zoom level. Returns the areas that intersect the rectangle, in order, each
 /// with its index.
 ///
-/// Each unit of the level is `factor` units of the rectangle.
-pub(crate) fn clip(level: &ZoomLevel, rect: ClipRect, factor: i64) -> Vec<(usize, ClippedArea)> {
+/// The rectangle must be a square. Each unit of the level is `factor` units of the rectangle.
+pub(crate) fn clip(level: &ZoomLevel, rect: Rect<i64>, factor: i64) -> Vec<(usize, ClippedArea)> {
     let mut clipped: Vec<(usize, ClippedArea)> = Vec::new();
-    let mut crossing: Vec<(usize, Vec<Vec<IntCoord>>)> = Vec::new();
+    let mut crossing: Vec<(usize, Vec<Ring>)> = Vec::new();
     for (index, area) in level.areas.iter().enumerate() {
-        let (min, max) = (scale(area.min, factor), scale(area.max, factor));
-        if !rect.intersects(min, max) {
+        let (min, max) = (area.bbox.min(), area.bbox.max());
+        let bbox = Rect::new(scale(min, factor), scale(max, factor));
+        if !rect.intersects(&bbox) {
             continue;
         }
         match &area.shape {
@@ -53,7 +50,7 @@ pub(crate) fn clip(level: &ZoomLevel, rect: ClipRect, factor: i64) -> Vec<(usize
             AreaShape::Point(point) => {
                 clipped.push((index, ClippedArea::Point(scale(*point, factor))));
             }
-            AreaShape::Polygons(_) if rect.contains(min) && rect.contains(max) => {
+            AreaShape::Polygons(_) if is_strictly_inside(bbox, rect) => {
                 clipped.push((index, ClippedArea::Polygons(scaled_polygons(area, factor))));
             }
             AreaShape::Polygons(_) => {
@@ -66,20 +63,21 @@ pub(crate) fn clip(level: &ZoomLevel, rect: ClipRect, factor: i64) -> Vec<(usize
         }
     }
     let boundary = BoundaryPoints::new(rect, crossing.iter().flat_map(|area| &area.1));
-    let edges: Vec<Vec<DirectedEdge>> = crossing
+    let edges: Vec<Vec<Line<i64>>> = crossing
         .iter()
         .map(|(_, rings)| cancel_opposites(boundary.edges_inside(rings)))
         .collect();
-    let all_offsets = rect.perimeter_offsets(edges.iter().flatten());
+    let perimeter = Perimeter(rect);
+    let all_offsets = perimeter.vertex_offsets(edges.iter().flatten());
     for ((index, rings), edges) in crossing.into_iter().zip(edges) {
         // In a partition, a neighbour's vertex is also a vertex of this area. If areas overlap,
         // that need not be the case.
         let offsets = if level.is_partition {
             all_offsets.clone()
         } else {
-            rect.perimeter_offsets(&edges)
+            perimeter.vertex_offsets(&edges)
         };
-        let closed = rect.close_along_boundary(&rings, edges, &offsets);
+        let closed = perimeter.close_along(&rings, edges, &offsets);
         let polygons = polygonize(&closed);
         if !polygons.is_empty() {
             clipped.push((index, ClippedArea::Polygons(polygons)));
@@ -89,86 +87,82 @@ pub(crate) fn clip(level: &ZoomLevel, rect: ClipRect, factor: i64) -> Vec<(usize
     clipped
 }
 
-fn scale((x, y): ZoomCoord, factor: i64) -> IntCoord {
-    (i64::from(x) * factor, i64::from(y) * factor)
+fn scale(point: Coord<i32>, factor: i64) -> Coord<i64> {
+    widen(point) * factor
 }
 
-fn scaled_polygons(area: &AreaGeometry, factor: i64) -> Vec<IntPolygon> {
+/// Returns whether a box is in no hot pixel of the boundary of a rectangle.
+fn is_strictly_inside(bbox: Rect<i64>, rect: Rect<i64>) -> bool {
+    rect.contains(&bbox.min()) && rect.contains(&bbox.max())
+}
+
+fn scaled_polygons(area: &AreaGeometry, factor: i64) -> Vec<Polygon> {
     let AreaShape::Polygons(polygons) = &area.shape else {
         return Vec::new();
     };
-    let ring = |ring: &Vec<ZoomCoord>| ring.iter().map(|&vertex| scale(vertex, factor)).collect();
+    let ring = |ring: &Vec<Coord<i32>>| ring.iter().map(|&vertex| scale(vertex, factor)).collect();
     polygons
         .iter()
         .map(|rings| rings.iter().map(ring).collect())
         .collect()
 }
 
-impl ClipRect {
-    /// Returns whether a bounding box intersects the rectangle or touches it.
-    fn intersects(self, min: IntCoord, max: IntCoord) -> bool {
-        min.0 <= self.max.0 && min.1 <= self.max.1 && max.0 >= self.min.0 && max.1 >= self.min.1
-    }
+/// The boundary of a square to which areas are clipped. An offset is a distance along it from the
+/// corner `min`, with the interior on the left.
+#[derive(Debug, Clone, Copy)]
+struct Perimeter(Rect<i64>);
 
-    /// Returns whether a point is inside the rectangle or on its boundary.
-    fn covers(self, (x, y): IntCoord) -> bool {
-        (self.min.0..=self.max.0).contains(&x) && (self.min.1..=self.max.1).contains(&y)
-    }
-
-    /// Returns whether a point is strictly inside the rectangle, and so in no hot pixel of its
-    /// boundary.
-    fn contains(self, (x, y): IntCoord) -> bool {
-        (self.min.0 + 1..self.max.0).contains(&x) && (self.min.1 + 1..self.max.1).contains(&y)
-    }
-
+impl Perimeter {
     fn side(self) -> i64 {
-        self.max.0 - self.min.0
+        self.0.width()
     }
 
-    /// Returns the distance of a point along the boundary from the corner `min`, with the interior
-    /// on the left, or `None` if the point is not on the boundary.
-    fn perimeter_offset(self, (x, y): IntCoord) -> Option<i64> {
-        let side = self.side();
-        if !self.covers((x, y)) {
+    /// Returns the offset of a point, or `None` if the point is not on the boundary.
+    fn offset(self, point: Coord<i64>) -> Option<i64> {
+        let (min, max, side) = (self.0.min(), self.0.max(), self.side());
+        if !self.0.intersects(&point) {
             None
-        } else if y == self.min.1 {
-            Some(x - self.min.0)
-        } else if x == self.max.0 {
-            Some(side + y - self.min.1)
-        } else if y == self.max.1 {
-            Some(2 * side + self.max.0 - x)
-        } else if x == self.min.0 {
-            Some(3 * side + self.max.1 - y)
+        } else if point.y == min.y {
+            Some(point.x - min.x)
+        } else if point.x == max.x {
+            Some(side + point.y - min.y)
+        } else if point.y == max.y {
+            Some(2 * side + max.x - point.x)
+        } else if point.x == min.x {
+            Some(3 * side + max.y - point.y)
         } else {
             None
         }
     }
 
-    fn point_at(self, perimeter_offset: i64) -> IntCoord {
-        let (side, along) = (self.side(), perimeter_offset % self.side());
-        match perimeter_offset / side {
-            0 => (self.min.0 + along, self.min.1),
-            1 => (self.max.0, self.min.1 + along),
-            2 => (self.max.0 - along, self.max.1),
-            _ => (self.min.0, self.max.1 - along),
-        }
+    fn point_at(self, offset: i64) -> Coord<i64> {
+        let (min, max) = (self.0.min(), self.0.max());
+        let (side, along) = (self.side(), offset % self.side());
+        let (x, y) = match offset / side {
+            0 => (min.x + along, min.y),
+            1 => (max.x, min.y + along),
+            2 => (max.x - along, max.y),
+            _ => (min.x, max.y - along),
+        };
+        Coord { x, y }
     }
 
     /// Returns whether two points are on the same side of the boundary.
-    fn are_on_same_side(self, a: IntCoord, b: IntCoord) -> bool {
+    fn are_on_same_side(self, edge: &Line<i64>) -> bool {
+        let (min, max, a, b) = (self.0.min(), self.0.max(), edge.start, edge.end);
         let are_both = |coord_a: i64, coord_b: i64, side: i64| coord_a == side && coord_b == side;
-        are_both(a.0, b.0, self.min.0)
-            || are_both(a.0, b.0, self.max.0)
-            || are_both(a.1, b.1, self.min.1)
-            || are_both(a.1, b.1, self.max.1)
+        are_both(a.x, b.x, min.x)
+            || are_both(a.x, b.x, max.x)
+            || are_both(a.y, b.y, min.y)
+            || are_both(a.y, b.y, max.y)
     }
 
-    /// Returns the perimeter offsets of the corners and of the vertices on the boundary, in order.
-    fn perimeter_offsets<'e>(self, edges: impl IntoIterator<Item = &'e DirectedEdge>) -> Vec<i64> {
+    /// Returns the offsets of the corners and of the vertices on the boundary, in order.
+    fn vertex_offsets<'e>(self, edges: impl IntoIterator<Item = &'e Line<i64>>) -> Vec<i64> {
         let mut offsets: Vec<i64> = edges
             .into_iter()
-            .flat_map(|&(from, to)| [from, to])
-            .filter_map(|vertex| self.perimeter_offset(vertex))
+            .flat_map(|edge| [edge.start, edge.end])
+            .filter_map(|vertex| self.offset(vertex))
             .chain((0..4).map(|corner| corner * self.side()))
             .collect();
         offsets.sort_unstable();
@@ -176,18 +170,18 @@ impl ClipRect {
         offsets
     }
 
-    /// Adds the edges along the boundary that close an area; the result is sorted.
-    fn close_along_boundary(
+    /// Adds the edges along the boundary that close an area; the result is sorted by [`edge_key`].
+    fn close_along(
         self,
-        rings: &[Vec<IntCoord>],
-        mut edges: Vec<DirectedEdge>,
+        rings: &[Ring],
+        mut edges: Vec<Line<i64>>,
         offsets: &[i64],
-    ) -> Vec<DirectedEdge> {
+    ) -> Vec<Line<i64>> {
         // The number of edges that leave each boundary vertex, minus the number that enter it.
         let mut net_outgoing: Vec<(i64, i64)> = Vec::new();
-        for &(from, to) in &edges {
-            net_outgoing.extend(self.perimeter_offset(from).map(|offset| (offset, 1)));
-            net_outgoing.extend(self.perimeter_offset(to).map(|offset| (offset, -1)));
+        for edge in &edges {
+            net_outgoing.extend(self.offset(edge.start).map(|offset| (offset, 1)));
+            net_outgoing.extend(self.offset(edge.end).map(|offset| (offset, -1)));
         }
         net_outgoing.sort_unstable();
         let mut flows = Vec::with_capacity(offsets.len());
@@ -205,10 +199,13 @@ impl ClipRect {
         for (index, flow) in flows.into_iter().enumerate() {
             if flow > min_flow || is_whole_boundary {
                 let to = offsets[(index + 1) % offsets.len()];
-                edges.push((self.point_at(offsets[index]), self.point_at(to)));
+                edges.push(Line {
+                    start: self.point_at(offsets[index]),
+                    end: self.point_at(to),
+                });
             }
         }
-        edges.sort_unstable();
+        edges.sort_unstable_by_key(edge_key);
         edges
     }
 
@@ -217,12 +214,12 @@ impl ClipRect {
     ///
     /// If so, the part of the area inside the rectangle is larger than what its edges inside the
     /// rectangle enclose, by the size of the whole square.
-    fn is_boundary_inside(self, rings: &[Vec<IntCoord>], edges: &[DirectedEdge]) -> bool {
+    fn is_boundary_inside(self, rings: &[Ring], edges: &[Line<i64>]) -> bool {
         let doubled_inside: f64 = rings
             .iter()
             .map(|ring| self.doubled_area_inside(ring))
             .sum();
-        let doubled = |edge: &DirectedEdge| cross(self.min, edge.0, edge.1) as f64;
+        let doubled = |edge: &Line<i64>| cross(self.0.min(), edge.start, edge.end) as f64;
         let doubled_enclosed: f64 = edges.iter().map(doubled).sum();
         // The difference is doubled, so this tests whether the difference exceeds half of the area
         // of the square.
@@ -233,11 +230,11 @@ impl ClipRect {
     ///
     /// Sutherland–Hodgman suffices for this: the coincident edges that it leaves along the sides
     /// enclose no area.
-    fn doubled_area_inside(self, ring: &[IntCoord]) -> f64 {
-        let side = self.side() as f64;
+    fn doubled_area_inside(self, ring: &[Coord<i64>]) -> f64 {
+        let (min, side) = (self.0.min(), self.side() as f64);
         let mut ring: Vec<[f64; 2]> = ring
             .iter()
-            .map(|&(x, y)| [(x - self.min.0) as f64, (y - self.min.1) as f64])
+            .map(|vertex| [(vertex.x - min.x) as f64, (vertex.y - min.y) as f64])
             .collect();
         for (axis, limit, sign) in [
             (0, 0.0, 1.0),
@@ -269,7 +266,7 @@ impl ClipRect {
     }
 }
 
-/// A side of a [`ClipRect`]: its fixed coordinate, and the range of the other coordinate.
+/// A side of a rectangle: its fixed coordinate, and the range of the other coordinate.
 #[derive(Debug, Clone, Copy)]
 struct RectSide {
     fixed: i64,
@@ -279,28 +276,26 @@ struct RectSide {
 
 /// The points where edges cross the boundary of a rectangle, and its corners.
 struct BoundaryPoints {
-    rect: ClipRect,
+    rect: Rect<i64>,
     /// For each side (x min, x max, y min, y max), the varying coordinates of the points, in order.
     by_side: [Vec<i64>; 4],
 }
 
 impl BoundaryPoints {
-    fn new<'r>(
-        rect: ClipRect,
-        rings: impl IntoIterator<Item = &'r Vec<IntCoord>>,
-    ) -> BoundaryPoints {
+    fn new<'r>(rect: Rect<i64>, rings: impl IntoIterator<Item = &'r Ring>) -> BoundaryPoints {
+        let (min, max) = (rect.min(), rect.max());
         let mut points = BoundaryPoints {
             rect,
             by_side: [
-                vec![rect.min.1, rect.max.1],
-                vec![rect.min.1, rect.max.1],
-                vec![rect.min.0, rect.max.0],
-                vec![rect.min.0, rect.max.0],
+                vec![min.y, max.y],
+                vec![min.y, max.y],
+                vec![min.x, max.x],
+                vec![min.x, max.x],
             ],
         };
-        for (a, b) in rings.into_iter().flat_map(|ring| ring_edges(ring)) {
-            if rect.intersects((a.0.min(b.0), a.1.min(b.1)), (a.0.max(b.0), a.1.max(b.1))) {
-                points.add_crossings(a, b);
+        for edge in rings.into_iter().flat_map(|ring| edges(ring)) {
+            if rect.intersects(&edge.bounding_rect()) {
+                points.add_crossings(edge.start, edge.end);
             }
         }
         for side in &mut points.by_side {
@@ -311,39 +306,39 @@ impl BoundaryPoints {
     }
 
     fn side(&self, side: usize) -> RectSide {
-        let ClipRect { min, max } = self.rect;
+        let (min, max) = (self.rect.min(), self.rect.max());
         let (fixed, start, end) = [
-            (min.0, min.1, max.1),
-            (max.0, min.1, max.1),
-            (min.1, min.0, max.0),
-            (max.1, min.0, max.0),
+            (min.x, min.y, max.y),
+            (max.x, min.y, max.y),
+            (min.y, min.x, max.x),
+            (max.y, min.x, max.x),
         ][side];
         RectSide { fixed, start, end }
     }
 
-    fn add_crossings(&mut self, a: IntCoord, b: IntCoord) {
+    fn add_crossings(&mut self, a: Coord<i64>, b: Coord<i64>) {
         for side in 0..4 {
             let RectSide { fixed, start, end } = self.side(side);
             let (a, b) = (fixed_axis_first(a, side), fixed_axis_first(b, side));
-            if a.0.min(b.0) > fixed || a.0.max(b.0) < fixed {
+            if a.x.min(b.x) > fixed || a.x.max(b.x) < fixed {
                 continue;
             }
-            if a.0 == b.0 {
-                let ends = [a.1, b.1].into_iter();
+            if a.x == b.x {
+                let ends = [a.y, b.y].into_iter();
                 self.by_side[side].extend(ends.filter(|value| (start..=end).contains(value)));
                 continue;
             }
             // The intersection is exact, so that both neighbours get the same point, whatever the
             // direction of their edges.
-            let (rise, run) = (i128::from(b.1 - a.1), i128::from(b.0 - a.0));
-            let offset = rise * i128::from(fixed - a.0);
+            let (rise, run) = (i128::from(b.y - a.y), i128::from(b.x - a.x));
+            let offset = rise * i128::from(fixed - a.x);
             let is_at_or_above =
-                |limit: i64| (offset + i128::from(a.1 - limit) * run) * run.signum() >= 0;
+                |limit: i64| (offset + i128::from(a.y - limit) * run) * run.signum() >= 0;
             let is_at_or_below =
-                |limit: i64| (offset + i128::from(a.1 - limit) * run) * run.signum() <= 0;
+                |limit: i64| (offset + i128::from(a.y - limit) * run) * run.signum() <= 0;
             if is_at_or_above(start) && is_at_or_below(end) {
                 let offset = i64::try_from(div_round(offset, run)).expect("between the two ends");
-                self.by_side[side].push(a.1 + offset);
+                self.by_side[side].push(a.y + offset);
             }
         }
     }
@@ -352,45 +347,51 @@ impl BoundaryPoints {
     /// they hit.
     ///
     /// Edges along the boundary are omitted.
-    fn edges_inside(&self, rings: &[Vec<IntCoord>]) -> Vec<DirectedEdge> {
+    fn edges_inside(&self, rings: &[Ring]) -> Vec<Line<i64>> {
         let rect = self.rect;
-        let mut edges = Vec::new();
-        let mut route: Vec<IntCoord> = Vec::new();
-        for (a, b) in rings.iter().flat_map(|ring| ring_edges(ring)) {
-            if rect.contains(a) && rect.contains(b) {
-                edges.push((a, b));
+        let perimeter = Perimeter(rect);
+        let mut inside = Vec::new();
+        let mut route: Vec<Coord<i64>> = Vec::new();
+        for edge in rings.iter().flat_map(|ring| edges(ring)) {
+            let bbox = edge.bounding_rect();
+            if is_strictly_inside(bbox, rect) {
+                inside.push(edge);
                 continue;
             }
-            if !rect.intersects((a.0.min(b.0), a.1.min(b.1)), (a.0.max(b.0), a.1.max(b.1))) {
+            if !rect.intersects(&bbox) {
                 continue;
             }
+            let (a, b) = (edge.start, edge.end);
             route.clear();
             self.add_hits(a, b, &mut route);
-            route.extend([a, b].into_iter().filter(|&end| rect.covers(end)));
+            route.extend([a, b].into_iter().filter(|end| rect.intersects(end)));
             sort_along(&mut route, a, b);
             route.dedup();
-            let parts = route.windows(2).map(|edge| (edge[0], edge[1]));
-            edges.extend(parts.filter(|&(from, to)| !rect.are_on_same_side(from, to)));
+            let parts = route.windows(2).map(|part| Line {
+                start: part[0],
+                end: part[1],
+            });
+            inside.extend(parts.filter(|part| !perimeter.are_on_same_side(part)));
         }
-        edges
+        inside
     }
 
     /// Adds the boundary points whose hot pixels an edge hits, except the ends of the edge.
-    fn add_hits(&self, a: IntCoord, b: IntCoord, route: &mut Vec<IntCoord>) {
+    fn add_hits(&self, a: Coord<i64>, b: Coord<i64>, route: &mut Vec<Coord<i64>>) {
         let grid = PixelGrid::new(1);
         for (side, points) in self.by_side.iter().enumerate() {
             let fixed = self.side(side).fixed;
             let (a, b) = (fixed_axis_first(a, side), fixed_axis_first(b, side));
-            let (min, max) = (a.0.min(b.0), a.0.max(b.0));
+            let (min, max) = (a.x.min(b.x), a.x.max(b.x));
             if min > fixed + 1 || max < fixed - 1 {
                 continue;
             }
-            let range = if a.0 == b.0 {
-                [a.1 as f64, b.1 as f64]
+            let range = if a.x == b.x {
+                [a.y as f64, b.y as f64]
             } else {
                 [fixed - 1, fixed + 1].map(|position| {
-                    let fraction = (position.clamp(min, max) - a.0) as f64 / (b.0 - a.0) as f64;
-                    a.1 as f64 + fraction * (b.1 - a.1) as f64
+                    let fraction = (position.clamp(min, max) - a.x) as f64 / (b.x - a.x) as f64;
+                    a.y as f64 + fraction * (b.y - a.y) as f64
                 })
             };
             let first =
@@ -399,7 +400,7 @@ impl BoundaryPoints {
                 points.partition_point(|&value| (value as f64) <= range[0].max(range[1]) + 2.0);
             let hits = points[first..last]
                 .iter()
-                .map(|&value| (fixed, value))
+                .map(|&value| Coord { x: fixed, y: value })
                 .filter(|&point| point != a && point != b && grid.segment_hits(a, b, point));
             route.extend(hits.map(|point| fixed_axis_first(point, side)));
         }
@@ -408,11 +409,13 @@ impl BoundaryPoints {
 
 /// Swaps the axes where necessary, so that the axis that is constant along a side comes first. This
 /// function is its own inverse.
-fn fixed_axis_first((x, y): IntCoord, side: usize) -> IntCoord {
-    if side < 2 { (x, y) } else { (y, x) }
-}
-
-fn ring_edges(ring: &[IntCoord]) -> impl Iterator<Item = DirectedEdge> {
-    let next = ring.iter().cycle().skip(1);
-    ring.iter().copied().zip(next.copied())
+fn fixed_axis_first(point: Coord<i64>, side: usize) -> Coord<i64> {
+    if side < 2 {
+        point
+    } else {
+        Coord {
+            x: point.y,
+            y: point.x,
+        }
+    }
 }

@@ -13,9 +13,13 @@
 
 use std::collections::HashMap;
 
+use geo::{BoundingRect, Coord, Rect};
+
 use super::planar_graph::{FaceLabels, GraphEdge, PlanarGraph, snap_round};
-use crate::domain::{Boundary, GridPolygon};
-use crate::geometry::predicates::{IntCoord, cross_properly, intersection, sort_along};
+use crate::domain::{Boundary, BritishGrid, GridPolygon};
+use crate::geodesy::web_mercator;
+use crate::geometry::bbox::bounding_rect;
+use crate::geometry::predicates::{cross_properly, intersection, sort_along};
 use crate::geometry::rings::doubled_signed_area;
 
 /// The binary logarithm of the length of the equator in units. A unit is 0.6 mm at the equator.
@@ -32,14 +36,14 @@ pub(crate) struct CoverageTopology {
     pub(crate) labels: FaceLabels,
     /// The point that represents each area if the area is too small to draw: the centre of the
     /// bounding box of its largest ring. `None` if the area has no geometry.
-    pub(super) centres: Vec<Option<IntCoord>>,
+    pub(super) centres: Vec<Option<Coord<i64>>>,
 }
 
 impl CoverageTopology {
     /// Builds the topology. The index of an area is that of its boundary.
     pub(crate) fn new(boundaries: &[&Boundary], is_partition: bool) -> CoverageTopology {
         let mut labels = FaceLabels::new(is_partition);
-        let mut degrees: HashMap<IntCoord, (f64, f64)> = HashMap::new();
+        let mut degrees: HashMap<Coord<i64>, Coord<f64>> = HashMap::new();
         let on_grid = graph_on_grid(boundaries, &mut labels, &mut degrees);
         let noded = snap_round(&on_grid, &mut labels, 1);
         let projected = PlanarGraph {
@@ -74,32 +78,24 @@ impl CoverageTopology {
 pub(super) fn graph_on_grid(
     boundaries: &[&Boundary],
     labels: &mut FaceLabels,
-    degrees: &mut HashMap<IntCoord, (f64, f64)>,
+    degrees: &mut HashMap<Coord<i64>, Coord<f64>>,
 ) -> PlanarGraph {
     let mut graph = PlanarGraph::default();
-    let mut indices: HashMap<IntCoord, u32> = HashMap::new();
+    let mut indices: HashMap<Coord<i64>, u32> = HashMap::new();
     for (area, boundary) in (0..).zip(boundaries) {
         let label = labels.intern(Box::new([(area, true)]));
         for (grid, lonlat) in boundary.grid.iter().zip(&boundary.lonlat) {
             let lonlat_rings = std::iter::once(lonlat.exterior()).chain(lonlat.interiors());
             for ((ring_index, ring), lonlat_ring) in grid.rings.iter().enumerate().zip(lonlat_rings)
             {
-                let mut ring: Vec<IntCoord> = ring
-                    .iter()
-                    .map(|vertex| {
-                        (
-                            i64::from(vertex.easting_mm()),
-                            -i64::from(vertex.northing_mm()),
-                        )
-                    })
-                    .collect();
-                for (&point, lonlat) in ring.iter().zip(&lonlat_ring.0) {
-                    degrees.entry(point).or_insert((lonlat.x, lonlat.y));
+                let mut ring: Vec<Coord<i64>> = grid_vertices(ring).collect();
+                for (&point, &lonlat) in ring.iter().zip(&lonlat_ring.0) {
+                    degrees.entry(point).or_insert(lonlat);
                 }
                 if (doubled_signed_area(&ring) > 0) != (ring_index == 0) {
                     ring.reverse();
                 }
-                let mut index_of = |point: IntCoord| {
+                let mut index_of = |point: Coord<i64>| {
                     *indices.entry(point).or_insert_with(|| {
                         graph.points.push(point);
                         u32::try_from(graph.points.len() - 1).expect("fewer than 2^32")
@@ -120,51 +116,54 @@ pub(super) fn graph_on_grid(
     graph
 }
 
-/// Projects longitude and latitude to Web Mercator (EPSG:3857). The length of the equator is
+/// Projects a longitude and latitude to Web Mercator. The length of the equator is
 /// 2^[`WORLD_BITS`] units.
-pub(crate) fn project((lon, lat): (f64, f64)) -> IntCoord {
-    let east = lon / 360.0 + 0.5;
-    let south = 0.5 - lat.to_radians().tan().asinh() / std::f64::consts::TAU;
+pub(crate) fn project(lonlat: Coord<f64>) -> Coord<i64> {
+    let fractions = web_mercator::to_unit_square(lonlat);
     let units = (1_u64 << WORLD_BITS) as f64;
     #[expect(clippy::cast_possible_truncation, reason = "little more than 2^36")]
     let to_units = |fraction: f64| (fraction * units).round() as i64;
-    (to_units(east), to_units(south))
+    Coord {
+        x: to_units(fractions.x),
+        y: to_units(fractions.y),
+    }
 }
 
 /// Returns the longitude and latitude of a point in Web Mercator. The length of the equator is
 /// 2^`bits` units.
-pub(crate) fn unproject((x, y): IntCoord, bits: u32) -> (f64, f64) {
+pub(crate) fn unproject(point: Coord<i64>, bits: u32) -> Coord<f64> {
     let units = (1_u64 << bits) as f64;
-    let (east, south) = (x as f64 / units, y as f64 / units);
-    let latitude = ((0.5 - south) * std::f64::consts::TAU).sinh().atan();
-    ((east - 0.5) * 360.0, latitude.to_degrees())
+    web_mercator::from_unit_square(Coord {
+        x: point.x as f64 / units,
+        y: point.y as f64 / units,
+    })
 }
 
-fn bbox_centre(boundary: &Boundary) -> Option<IntCoord> {
+/// Returns the vertices of a ring in millimetres, with y to the south.
+fn grid_vertices(ring: &[BritishGrid]) -> impl Iterator<Item = Coord<i64>> {
+    ring.iter().map(|vertex| Coord {
+        x: vertex.easting_mm().into(),
+        y: -i64::from(vertex.northing_mm()),
+    })
+}
+
+fn bbox_centre(boundary: &Boundary) -> Option<Coord<i64>> {
     let exterior_area = |polygon: &GridPolygon| {
-        let ring = polygon.rings.first().into_iter().flatten();
-        let points: Vec<IntCoord> = ring
-            .map(|vertex| {
-                (
-                    i64::from(vertex.easting_mm()),
-                    -i64::from(vertex.northing_mm()),
-                )
-            })
-            .collect();
+        let exterior = polygon.rings.first().map_or(&[][..], Vec::as_slice);
+        let points: Vec<Coord<i64>> = grid_vertices(exterior).collect();
         doubled_signed_area(&points).abs()
     };
     let polygons = boundary.grid.iter().zip(&boundary.lonlat);
     let (_, largest) = polygons.max_by_key(|(polygon, _)| exterior_area(polygon))?;
-    let points = largest
-        .exterior()
-        .0
-        .iter()
-        .map(|vertex| project((vertex.x, vertex.y)));
-    let (min, max) = points.fold(None, |bbox: Option<(IntCoord, IntCoord)>, (x, y)| {
-        let (min, max) = bbox.unwrap_or(((x, y), (x, y)));
-        Some(((min.0.min(x), min.1.min(y)), (max.0.max(x), max.1.max(y))))
-    })?;
-    Some((min.0.midpoint(max.0), min.1.midpoint(max.1)))
+    let bbox = bounding_rect(largest.exterior().0.iter().copied().map(project))?;
+    Some(midpoint(bbox.min(), bbox.max()))
+}
+
+fn midpoint(a: Coord<i64>, b: Coord<i64>) -> Coord<i64> {
+    Coord {
+        x: a.x.midpoint(b.x),
+        y: a.y.midpoint(b.y),
+    }
 }
 
 fn node_crossings(graph: PlanarGraph, labels: &mut FaceLabels) -> PlanarGraph {
@@ -182,22 +181,17 @@ fn node_crossings(graph: PlanarGraph, labels: &mut FaceLabels) -> PlanarGraph {
 /// Returns the crossings of edges that must not cross. The result has two entries for each
 /// crossing, one for each edge, with the index of the edge and the intersection. The entries are in
 /// order.
-fn find_crossings(graph: &PlanarGraph, labels: &FaceLabels) -> Vec<(usize, IntCoord)> {
-    let ends = |edge: &GraphEdge| {
-        (
-            graph.points[edge.from as usize],
-            graph.points[edge.to as usize],
-        )
-    };
+fn find_crossings(graph: &PlanarGraph, labels: &FaceLabels) -> Vec<(usize, Coord<i64>)> {
     let mut crossings = Vec::new();
     for_each_candidate_pair(graph, |index_a, index_b| {
         let (a, b) = (&graph.edges[index_a], &graph.edges[index_b]);
-        if cross_properly(ends(a), ends(b)) && labels.must_not_cross(a.label, b.label) {
-            let point = intersection(ends(a), ends(b));
+        let (line_a, line_b) = (graph.line(a), graph.line(b));
+        if cross_properly(line_a, line_b) && labels.must_not_cross(a.label, b.label) {
+            let point = intersection(line_a, line_b);
             crossings.extend([(index_a, point), (index_b, point)]);
         }
     });
-    crossings.sort_unstable();
+    crossings.sort_unstable_by_key(|(edge, point)| (*edge, point.x_y()));
     crossings.dedup();
     crossings
 }
@@ -205,41 +199,31 @@ fn find_crossings(graph: &PlanarGraph, labels: &FaceLabels) -> Vec<(usize, IntCo
 /// Calls `visit` once for each pair of edges whose bounding boxes touch (a sweep from west to
 /// east).
 fn for_each_candidate_pair(graph: &PlanarGraph, mut visit: impl FnMut(usize, usize)) {
-    let boxes: Vec<[i64; 4]> = graph
-        .edges
-        .iter()
-        .map(|edge| {
-            let (a, b) = (
-                graph.points[edge.from as usize],
-                graph.points[edge.to as usize],
-            );
-            [a.0.min(b.0), a.1.min(b.1), a.0.max(b.0), a.1.max(b.1)]
-        })
-        .collect();
-    let min_y = boxes.iter().map(|bbox| bbox[1]).min().unwrap_or(0);
-    let max_y = boxes.iter().map(|bbox| bbox[3]).max().unwrap_or(0);
+    let edges = graph.edges.iter();
+    let boxes: Vec<Rect<i64>> = edges.map(|edge| graph.line(edge).bounding_rect()).collect();
+    let min_y = boxes.iter().map(|bbox| bbox.min().y).min().unwrap_or(0);
+    let max_y = boxes.iter().map(|bbox| bbox.max().y).max().unwrap_or(0);
     // Each horizontal band is swept separately, so that few edges are active at the same time.
     let band_count = (boxes.len() / 256).clamp(1, 1_024);
     let band_height = (max_y - min_y) / i64::try_from(band_count).expect("few") + 1;
     let band_of = |y: i64| usize::try_from((y - min_y) / band_height).expect("not above min_y");
     let mut bands: Vec<Vec<usize>> = vec![Vec::new(); band_count + 1];
     for (edge, bbox) in boxes.iter().enumerate() {
-        for band in &mut bands[band_of(bbox[1])..=band_of(bbox[3])] {
+        for band in &mut bands[band_of(bbox.min().y)..=band_of(bbox.max().y)] {
             band.push(edge);
         }
     }
     for (band, mut edges) in bands.into_iter().enumerate() {
-        edges.sort_unstable_by_key(|&edge| boxes[edge][0]);
+        edges.sort_unstable_by_key(|&edge| boxes[edge].min().x);
         let mut active: Vec<usize> = Vec::new();
         for edge in edges {
-            let [west, north, _, south] = boxes[edge];
-            active.retain(|&other| boxes[other][2] >= west);
+            let (min, max) = (boxes[edge].min(), boxes[edge].max());
+            active.retain(|&other| boxes[other].max().x >= min.x);
             for &other in &active {
-                let [_, other_north, _, other_south] = boxes[other];
-                let top = north.max(other_north);
+                let top = min.y.max(boxes[other].min().y);
                 // A pair is visited only in the first band that has both edges, so that it is
                 // visited once.
-                if top <= south.min(other_south) && band_of(top) == band {
+                if top <= max.y.min(boxes[other].max().y) && band_of(top) == band {
                     visit(edge, other);
                 }
             }
@@ -249,10 +233,10 @@ fn for_each_candidate_pair(graph: &PlanarGraph, mut visit: impl FnMut(usize, usi
 }
 
 /// Splits edges at points. The points are in order of edge index.
-fn split_edges(mut graph: PlanarGraph, crossings: Vec<(usize, IntCoord)>) -> PlanarGraph {
+fn split_edges(mut graph: PlanarGraph, crossings: Vec<(usize, Coord<i64>)>) -> PlanarGraph {
     for of_edge in crossings.chunk_by(|a, b| a.0 == b.0) {
         let GraphEdge { from, to, label } = graph.edges[of_edge[0].0];
-        let mut points: Vec<IntCoord> = of_edge.iter().map(|crossing| crossing.1).collect();
+        let mut points: Vec<Coord<i64>> = of_edge.iter().map(|crossing| crossing.1).collect();
         let [a, b] = [from, to].map(|end| graph.points[end as usize]);
         sort_along(&mut points, a, b);
         let mut last = from;
@@ -280,15 +264,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_projection_is_web_mercator() {
+    fn units_count_from_the_north_west_corner() {
         let (half, world) = (1 << (WORLD_BITS - 1), 1 << WORLD_BITS);
-        assert_eq!(project((0.0, 0.0)), (half, half));
-        let assert_near = |(x, y): IntCoord, (east, south): IntCoord| {
-            assert!((x - east).abs() < 10 && (y - south).abs() < 10, "{x} {y}");
+        let units_at = |lon: f64, lat: f64| project(Coord { x: lon, y: lat });
+        assert_eq!(units_at(0.0, 0.0).x_y(), (half, half));
+        let assert_near = |found: Coord<i64>, (east, south): (i64, i64)| {
+            let is_near = (found.x - east).abs() < 10 && (found.y - south).abs() < 10;
+            assert!(is_near, "{found:?}");
         };
-        assert_near(project((-180.0, 85.051_128_779_8)), (0, 0));
-        assert_near(project((180.0, -85.051_128_779_8)), (world, world));
-        let (lon, lat) = unproject(project((-2.8, 54.05)), WORLD_BITS);
-        assert!((lon + 2.8).abs() < 1e-8 && (lat - 54.05).abs() < 1e-8);
+        assert_near(units_at(-180.0, 85.051_128_779_8), (0, 0));
+        assert_near(units_at(180.0, -85.051_128_779_8), (world, world));
+        let lonlat = unproject(units_at(-2.8, 54.05), WORLD_BITS);
+        assert!((lonlat.x + 2.8).abs() < 1e-8 && (lonlat.y - 54.05).abs() < 1e-8);
     }
 }

@@ -4,7 +4,9 @@
 //! sides of one step. A segment *hits* a pixel if at least one point of the segment is strictly
 //! inside the pixel. All predicates are exact.
 
-use crate::geometry::predicates::IntCoord;
+use geo::{Coord, Rect};
+
+use crate::geometry::bbox::bounding_rect;
 
 /// The grid of points whose coordinates are multiples of a step, and their hot pixels.
 ///
@@ -34,25 +36,28 @@ impl PixelGrid {
     }
 
     /// Returns the grid point, in steps, whose pixel contains a position in units.
-    pub(super) fn nearest(self, (x, y): IntCoord) -> IntCoord {
+    pub(super) fn nearest(self, position: Coord<i64>) -> Coord<i64> {
         let round =
             |value: i64| (2 * value + self.step + self.half_units).div_euclid(2 * self.step);
-        (round(x), round(y))
+        Coord {
+            x: round(position.x),
+            y: round(position.y),
+        }
     }
 
     /// Returns whether the segment from `a` to `b`, in units, hits the pixel of a grid point.
-    pub(super) fn segment_hits(self, a: IntCoord, b: IntCoord, point: IntCoord) -> bool {
+    pub(super) fn segment_hits(self, a: Coord<i64>, b: Coord<i64>, point: Coord<i64>) -> bool {
         // Coordinates are in half units, so that those of the pixel's centre are whole numbers.
         let centre = |steps: i64| 2 * steps * self.step - self.half_units;
-        let (x, y) = (centre(point.0), centre(point.1));
+        let (x, y) = (centre(point.x), centre(point.y));
         let is_beside = |start: i64, end: i64, centre: i64| {
             2 * start.min(end) >= centre + self.step || 2 * start.max(end) <= centre - self.step
         };
-        if is_beside(a.0, b.0, x) || is_beside(a.1, b.1, y) {
+        if is_beside(a.x, b.x, x) || is_beside(a.y, b.y, y) {
             return false;
         }
-        let (dx, dy) = (i128::from(b.0 - a.0), i128::from(b.1 - a.1));
-        let offset = dx * i128::from(y - 2 * a.1) - dy * i128::from(x - 2 * a.0);
+        let (dx, dy) = (i128::from(b.x - a.x), i128::from(b.y - a.y));
+        let offset = dx * i128::from(y - 2 * a.y) - dy * i128::from(x - 2 * a.x);
         offset.abs() < (dx.abs() + dy.abs()) * i128::from(self.step)
     }
 }
@@ -60,7 +65,7 @@ impl PixelGrid {
 /// A spatial index of points: square cells, each with the indices of its points.
 #[derive(Debug)]
 pub(super) struct PointGrid {
-    min: IntCoord,
+    min: Coord<i64>,
     /// The binary logarithm of a cell's side.
     cell_bits: u32,
     columns: usize,
@@ -73,14 +78,10 @@ pub(super) struct PointGrid {
 
 impl PointGrid {
     /// Indexes points, with about one cell for each point.
-    pub(super) fn new(points: &[IntCoord]) -> PointGrid {
-        let min_of = |axis: fn(&IntCoord) -> i64| points.iter().map(axis).min().unwrap_or(0);
-        let max_of = |axis: fn(&IntCoord) -> i64| points.iter().map(axis).max().unwrap_or(0);
-        let min = (min_of(|point| point.0), min_of(|point| point.1));
-        let (width, height) = (
-            max_of(|point| point.0) - min.0,
-            max_of(|point| point.1) - min.1,
-        );
+    pub(super) fn new(points: &[Coord<i64>]) -> PointGrid {
+        let origin = Rect::new((0, 0), (0, 0));
+        let bbox = bounding_rect(points.iter().copied()).unwrap_or(origin);
+        let (min, width, height) = (bbox.min(), bbox.width(), bbox.height());
         let count = |side: i64, bits: u32| usize::try_from((side >> bits) + 1).unwrap_or(1);
         let mut cell_bits = 0;
         while count(width, cell_bits).saturating_mul(count(height, cell_bits))
@@ -99,7 +100,7 @@ impl PointGrid {
         // The points are sorted by cell with a counting sort.
         let cells: Vec<usize> = points
             .iter()
-            .map(|&(x, y)| grid.row(y) * grid.columns + grid.column(x))
+            .map(|point| grid.row(point.y) * grid.columns + grid.column(point.x))
             .collect();
         grid.starts = vec![0; grid.columns * grid.rows + 1];
         for &cell in &cells {
@@ -117,12 +118,12 @@ impl PointGrid {
     }
 
     fn column(&self, x: i64) -> usize {
-        usize::try_from((x - self.min.0).max(0) >> self.cell_bits)
+        usize::try_from((x - self.min.x).max(0) >> self.cell_bits)
             .map_or(0, |column| column.min(self.columns - 1))
     }
 
     fn row(&self, y: i64) -> usize {
-        usize::try_from((y - self.min.1).max(0) >> self.cell_bits)
+        usize::try_from((y - self.min.y).max(0) >> self.cell_bits)
             .map_or(0, |row| row.min(self.rows - 1))
     }
 
@@ -134,37 +135,38 @@ impl PointGrid {
     }
 
     /// Returns candidates for a box query: every point in the closed box, and some points near it.
-    pub(super) fn in_box(&self, min: IntCoord, max: IntCoord) -> impl Iterator<Item = u32> {
-        (self.row(min.1)..=self.row(max.1))
-            .flat_map(move |row| self.in_row(row, min.0, max.0))
+    pub(super) fn in_box(&self, bbox: Rect<i64>) -> impl Iterator<Item = u32> {
+        let (min, max) = (bbox.min(), bbox.max());
+        (self.row(min.y)..=self.row(max.y))
+            .flat_map(move |row| self.in_row(row, min.x, max.x))
             .copied()
     }
 
     /// Returns candidates for a segment query: every point within one unit of the segment along
     /// both axes, and some other points near the segment. The ends are in the units of the points,
     /// but need not be whole numbers.
-    pub(super) fn near_segment(&self, a: (f64, f64), b: (f64, f64)) -> impl Iterator<Item = u32> {
-        let (top, bottom) = if a.1 <= b.1 { (a, b) } else { (b, a) };
-        let slope = (bottom.0 - top.0) / (bottom.1 - top.1).max(1e-9);
-        let rows = self.row(floor(top.1) - 1)..=self.row(floor(bottom.1) + 2);
+    pub(super) fn near_segment(&self, a: Coord<f64>, b: Coord<f64>) -> impl Iterator<Item = u32> {
+        let (top, bottom) = if a.y <= b.y { (a, b) } else { (b, a) };
+        let slope = (bottom.x - top.x) / (bottom.y - top.y).max(1e-9);
+        let rows = self.row(floor(top.y) - 1)..=self.row(floor(bottom.y) + 2);
         rows.flat_map(move |row| {
             let row_offset = i64::try_from(row).expect("few rows");
-            let north = (self.min.1 + (row_offset << self.cell_bits) - 2) as f64;
-            let south = (self.min.1 + ((row_offset + 1) << self.cell_bits) + 2) as f64;
+            let north = (self.min.y + (row_offset << self.cell_bits) - 2) as f64;
+            let south = (self.min.y + ((row_offset + 1) << self.cell_bits) + 2) as f64;
             // The first and last rows also cover all positions beyond the grid.
             let start = if row == 0 {
-                top.1
+                top.y
             } else {
-                north.clamp(top.1, bottom.1)
+                north.clamp(top.y, bottom.y)
             };
             let end = if row + 1 == self.rows {
-                bottom.1
+                bottom.y
             } else {
-                south.clamp(top.1, bottom.1)
+                south.clamp(top.y, bottom.y)
             };
-            let x_at = |y: f64| top.0 + (y - top.1) * slope;
-            let (west, east) = if bottom.1 - top.1 < 1e-6 {
-                (a.0.min(b.0), a.0.max(b.0))
+            let x_at = |y: f64| top.x + (y - top.y) * slope;
+            let (west, east) = if bottom.y - top.y < 1e-6 {
+                (a.x.min(b.x), a.x.max(b.x))
             } else {
                 (x_at(start).min(x_at(end)), x_at(start).max(x_at(end)))
             };

@@ -14,11 +14,13 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
+use geo::Coord;
+
 use super::arcs::IncidentEdges;
 use super::grid::{PixelGrid, PointGrid};
 use super::planar_graph::{FaceLabels, GraphEdge, LabelId, PlanarGraph, RawEdge, merge_edges};
-use super::simplify::in_triangle;
-use crate::geometry::predicates::{IntCoord, cross};
+use super::simplify::{bbox_with_pixels, in_triangle};
+use crate::geometry::predicates::cross;
 
 /// Twice the maximum area, in square units, of a ring of three edges that may collapse when a
 /// corner is cut off.
@@ -28,7 +30,7 @@ const DOUBLED_AREA_LOST_MAX: i128 = 32;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PinchPoint {
     pub(super) area: u32,
-    pub(super) position: IntCoord,
+    pub(super) position: Coord<i64>,
 }
 
 /// Two adjacent edges at a vertex that have the same areas on each side, and their other ends.
@@ -54,7 +56,8 @@ pub(super) fn separate_touching_rings(
     // unmodified graph.
     let mut touched: HashSet<u32> = HashSet::new();
     for pinch_point in pinch_points {
-        let Ok(vertex) = graph.points.binary_search(&pinch_point.position) else {
+        let position = pinch_point.position.x_y();
+        let Ok(vertex) = graph.points.binary_search_by_key(&position, Coord::x_y) else {
             continue;
         };
         let vertex = u32::try_from(vertex).expect("fewer than 2^32");
@@ -143,8 +146,8 @@ fn corners_at(
 }
 
 /// Compares directions from `origin` counter-clockwise from the east, with y taken upwards.
-fn by_angle(origin: IntCoord, a: IntCoord, b: IntCoord) -> Ordering {
-    let is_below = |(x, y): IntCoord| (y, x) < (origin.1, origin.0);
+fn by_angle(origin: Coord<i64>, a: Coord<i64>, b: Coord<i64>) -> Ordering {
+    let is_below = |point: Coord<i64>| (point.y, point.x) < (origin.y, origin.x);
     is_below(a)
         .cmp(&is_below(b))
         .then_with(|| cross(origin, a, b).cmp(&0).reverse())
@@ -176,9 +179,7 @@ fn can_cut_off(
     if has_edge && doubled_area > DOUBLED_AREA_LOST_MAX {
         return false;
     }
-    let min = (a.0.min(v.0).min(b.0) - 1, a.1.min(v.1).min(b.1) - 1);
-    let max = (a.0.max(v.0).max(b.0) + 1, a.1.max(v.1).max(b.1) + 1);
-    point_grid.in_box(min, max).all(|point| {
+    point_grid.in_box(bbox_with_pixels([a, v, b])).all(|point| {
         let is_irrelevant =
             [from, vertex, to].contains(&point) || incident.edges_at(point).is_empty();
         let other = position(point);

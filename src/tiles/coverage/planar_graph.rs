@@ -18,8 +18,10 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use geo::{Coord, Line};
+
 use super::grid::{PixelGrid, PointGrid};
-use crate::geometry::predicates::{IntCoord, sort_along};
+use crate::geometry::predicates::sort_along;
 
 /// The indices of the areas that an edge bounds, sorted. Each index has a flag, which states
 /// whether the area is on the left of the edge (y taken upwards).
@@ -115,8 +117,16 @@ pub(super) struct GraphEdge {
 /// Points and the labelled edges between them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PlanarGraph {
-    pub(super) points: Vec<IntCoord>,
+    pub(super) points: Vec<Coord<i64>>,
     pub(super) edges: Vec<GraphEdge>,
+}
+
+impl PlanarGraph {
+    /// Returns an edge between its points.
+    pub(super) fn line(&self, edge: &GraphEdge) -> Line<i64> {
+        let [start, end] = [edge.from, edge.to].map(|end| self.points[end as usize]);
+        Line { start, end }
+    }
 }
 
 /// An edge that has not been merged with other edges between the same points. The fields are the
@@ -126,8 +136,8 @@ pub(super) type RawEdge = (u32, u32, LabelId, bool);
 
 /// Snap rounds a graph to multiples of `step`; the result is in steps.
 ///
-/// The points of the result are sorted. Its edges are sorted and unique, and go from the lower
-/// point index to the higher.
+/// The points of the result are sorted by x, then by y. Its edges are sorted and unique, and go
+/// from the lower point index to the higher.
 pub(super) fn snap_round(graph: &PlanarGraph, labels: &mut FaceLabels, step: i64) -> PlanarGraph {
     let mut snapped = snap_round_once(graph, labels, PixelGrid::new(step)).0;
     loop {
@@ -145,17 +155,17 @@ fn snap_round_once(
     labels: &mut FaceLabels,
     grid: PixelGrid,
 ) -> (PlanarGraph, bool) {
-    let rounded: Vec<IntCoord> = graph
+    let rounded: Vec<Coord<i64>> = graph
         .points
         .iter()
         .map(|&point| grid.nearest(point))
         .collect();
     let mut points = rounded.clone();
-    points.sort_unstable();
+    points.sort_unstable_by_key(Coord::x_y);
     points.dedup();
-    let index_of = |point: &IntCoord| {
+    let index_of = |point: &Coord<i64>| {
         let index = points
-            .binary_search(point)
+            .binary_search_by_key(&point.x_y(), Coord::x_y)
             .expect("the point is in the list");
         u32::try_from(index).expect("fewer than 2^32 points")
     };
@@ -172,7 +182,7 @@ fn snap_round_once(
             continue;
         }
         let [a, b] = [edge.from, edge.to].map(|end| graph.points[end as usize]);
-        let mut between: Vec<IntCoord> =
+        let mut between: Vec<Coord<i64>> =
             own_hits.iter().map(|hit| points[hit.1 as usize]).collect();
         sort_along(&mut between, a, b);
         let mut last = ends[0];
@@ -191,12 +201,15 @@ fn hot_pixel_hits(
     graph: &PlanarGraph,
     labels: &FaceLabels,
     grid: PixelGrid,
-    points: &[IntCoord],
+    points: &[Coord<i64>],
     new_indices: &[u32],
 ) -> Vec<(u32, u32)> {
     let point_grid = PointGrid::new(points);
     let step = grid.step() as f64;
-    let in_steps = |(x, y): IntCoord| (x as f64 / step, y as f64 / step);
+    let in_steps = |point: Coord<i64>| Coord {
+        x: point.x as f64 / step,
+        y: point.y as f64 / step,
+    };
     let mut hits = Vec::new();
     for (edge_index, edge) in (0..).zip(&graph.edges) {
         let [a, b] = [edge.from, edge.to].map(|end| graph.points[end as usize]);
@@ -298,7 +311,7 @@ pub(super) mod tests {
 
     /// Builds the graph of areas with one ring each; rings have positive areas.
     pub(in super::super) fn graph_of(
-        areas: &[&[IntCoord]],
+        areas: &[&[(i64, i64)]],
         labels: &mut FaceLabels,
     ) -> PlanarGraph {
         let mut graph = PlanarGraph::default();
@@ -306,7 +319,7 @@ pub(super) mod tests {
             let label = labels.intern(Box::new([(area, true)]));
             let first = u32::try_from(graph.points.len()).expect("few");
             let count = u32::try_from(ring.len()).expect("few");
-            graph.points.extend_from_slice(ring);
+            graph.points.extend(ring.iter().copied().map(Coord::from));
             graph.edges.extend((0..count).map(|index| GraphEdge {
                 from: first + index,
                 to: first + (index + 1) % count,
@@ -319,18 +332,18 @@ pub(super) mod tests {
     #[test]
     fn a_vertex_on_a_neighbours_edge_becomes_a_vertex_of_both() {
         let mut labels = FaceLabels::new(true);
-        let west: &[IntCoord] = &[(0, 0), (10, 0), (10, 10), (0, 10)];
-        let east: &[IntCoord] = &[(10, 0), (20, 0), (20, 10), (10, 10), (10, 4)];
+        let west: &[(i64, i64)] = &[(0, 0), (10, 0), (10, 10), (0, 10)];
+        let east: &[(i64, i64)] = &[(10, 0), (20, 0), (20, 10), (10, 10), (10, 4)];
         let graph = graph_of(&[west, east], &mut labels);
         let snapped = snap_round(&graph, &mut labels, 1);
-        let shared: Vec<(IntCoord, IntCoord)> = snapped
+        let shared: Vec<((i64, i64), (i64, i64))> = snapped
             .edges
             .iter()
             .filter(|edge| labels.faces(edge.label).len() == 2)
             .map(|edge| {
                 (
-                    snapped.points[edge.from as usize],
-                    snapped.points[edge.to as usize],
+                    snapped.points[edge.from as usize].x_y(),
+                    snapped.points[edge.to as usize].x_y(),
                 )
             })
             .collect();
@@ -340,8 +353,8 @@ pub(super) mod tests {
     #[test]
     fn a_sliver_narrower_than_a_pixel_collapses_on_both_sides() {
         let mut labels = FaceLabels::new(true);
-        let sliver: &[IntCoord] = &[(0, 100), (4_000, 0), (4_000, 30), (0, 130)];
-        let south: &[IntCoord] = &[(0, 130), (4_000, 30), (4_000, 4_000), (0, 4_000)];
+        let sliver: &[(i64, i64)] = &[(0, 100), (4_000, 0), (4_000, 30), (0, 130)];
+        let south: &[(i64, i64)] = &[(0, 130), (4_000, 30), (4_000, 4_000), (0, 4_000)];
         let graph = graph_of(&[sliver, south], &mut labels);
         let snapped = snap_round(&graph, &mut labels, 1_000);
         assert_eq!(snapped.points.len(), 4);

@@ -23,10 +23,13 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
+use geo::{Coord, Intersects, Rect};
+
 use super::arcs::BoundaryArc;
 use super::grid::{PixelGrid, PointGrid};
 use super::planar_graph::{FaceLabels, LabelId, PlanarGraph};
-use crate::geometry::predicates::{IntCoord, cross};
+use crate::geometry::bbox::bounding_rect;
+use crate::geometry::predicates::cross;
 use crate::geometry::rings::doubled_signed_area;
 
 /// A vertex of an arc, in a doubly linked list of the vertices that remain.
@@ -42,7 +45,7 @@ struct ArcVertex {
 }
 
 struct ArcSimplifier<'n> {
-    points: &'n [IntCoord],
+    points: &'n [Coord<i64>],
     labels: &'n FaceLabels,
     arcs: &'n [BoundaryArc],
     vertices: Vec<ArcVertex>,
@@ -76,7 +79,7 @@ pub(super) fn simplify(
 
 impl<'n> ArcSimplifier<'n> {
     fn new(
-        points: &'n [IntCoord],
+        points: &'n [Coord<i64>],
         labels: &'n FaceLabels,
         arcs: &'n [BoundaryArc],
         tolerance: f64,
@@ -198,7 +201,7 @@ impl<'n> ArcSimplifier<'n> {
         }
     }
 
-    fn position(&self, vertex: u32) -> IntCoord {
+    fn position(&self, vertex: u32) -> Coord<i64> {
         self.points[self.vertices[vertex as usize].point as usize]
     }
 
@@ -243,13 +246,11 @@ impl<'n> ArcSimplifier<'n> {
 
     /// Returns whether the triangle is clear: no other vertex that matters to the label is inside
     /// the triangle or near the new edge.
-    fn is_clear(&self, [a, v, b]: [IntCoord; 3], corners: [u32; 3], label: LabelId) -> bool {
-        let min = (a.0.min(v.0).min(b.0), a.1.min(v.1).min(b.1));
-        let max = (a.0.max(v.0).max(b.0), a.1.max(v.1).max(b.1));
+    fn is_clear(&self, [a, v, b]: [Coord<i64>; 3], corners: [u32; 3], label: LabelId) -> bool {
         let grid = PixelGrid::new(1);
         let is_flat = cross(a, v, b) == 0;
         self.point_grid
-            .in_box((min.0 - 1, min.1 - 1), (max.0 + 1, max.1 + 1))
+            .in_box(bbox_with_pixels([a, v, b]))
             .all(|point| {
                 let position = self.points[point as usize];
                 let is_in_the_way = || {
@@ -311,7 +312,7 @@ impl<'n> ArcSimplifier<'n> {
 /// An arc is retained if it is the largest arc of one of its areas; open arcs count as larger than
 /// closed arcs.
 fn remove_specks(
-    points: &[IntCoord],
+    points: &[Coord<i64>],
     labels: &FaceLabels,
     arcs: Vec<BoundaryArc>,
     tolerance: f64,
@@ -319,7 +320,7 @@ fn remove_specks(
     if tolerance <= 0.0 {
         return arcs;
     }
-    let ring = |arc: &BoundaryArc| -> Vec<IntCoord> {
+    let ring = |arc: &BoundaryArc| -> Vec<Coord<i64>> {
         arc.points
             .iter()
             .map(|&point| points[point as usize])
@@ -361,29 +362,39 @@ fn remove_specks(
 }
 
 /// Returns whether the bounding box of an arc contains no vertices other than the arc's own.
-fn is_empty_inside(points: &[IntCoord], point_grid: &PointGrid, arc: &BoundaryArc) -> bool {
+fn is_empty_inside(points: &[Coord<i64>], point_grid: &PointGrid, arc: &BoundaryArc) -> bool {
     let own: HashSet<u32> = arc.points.iter().copied().collect();
     let vertices = arc.points.iter().map(|&point| points[point as usize]);
-    let (min, max) = vertices.fold(
-        ((i64::MAX, i64::MAX), (i64::MIN, i64::MIN)),
-        |(min, max), (x, y)| ((min.0.min(x), min.1.min(y)), (max.0.max(x), max.1.max(y))),
-    );
-    let is_inside = |(x, y): IntCoord| (min.0..=max.0).contains(&x) && (min.1..=max.1).contains(&y);
+    let bbox = bounding_rect(vertices).expect("an arc has vertices");
     point_grid
-        .in_box(min, max)
-        .all(|point| own.contains(&point) || !is_inside(points[point as usize]))
+        .in_box(bbox)
+        .all(|point| own.contains(&point) || !bbox.intersects(&points[point as usize]))
+}
+
+/// Returns the bounding box of a triangle and of the hot pixels that its edges hit.
+pub(super) fn bbox_with_pixels([a, b, c]: [Coord<i64>; 3]) -> Rect<i64> {
+    let pixel = Coord { x: 1, y: 1 };
+    let min = Coord {
+        x: a.x.min(b.x).min(c.x),
+        y: a.y.min(b.y).min(c.y),
+    };
+    let max = Coord {
+        x: a.x.max(b.x).max(c.x),
+        y: a.y.max(b.y).max(c.y),
+    };
+    Rect::new(min - pixel, max + pixel)
 }
 
 /// Returns whether a point is inside a triangle or on its edge.
-pub(super) fn in_triangle(point: IntCoord, [a, b, c]: [IntCoord; 3]) -> bool {
+pub(super) fn in_triangle(point: Coord<i64>, [a, b, c]: [Coord<i64>; 3]) -> bool {
     let signs = [cross(a, b, point), cross(b, c, point), cross(c, a, point)];
     signs.iter().all(|&sign| sign >= 0) || signs.iter().all(|&sign| sign <= 0)
 }
 
 /// Returns the square of the distance from a point to a segment.
-fn squared_distance(point: IntCoord, a: IntCoord, b: IntCoord) -> f64 {
-    let (dx, dy) = ((b.0 - a.0) as f64, (b.1 - a.1) as f64);
-    let (x, y) = ((point.0 - a.0) as f64, (point.1 - a.1) as f64);
+fn squared_distance(point: Coord<i64>, a: Coord<i64>, b: Coord<i64>) -> f64 {
+    let (dx, dy) = ((b.x - a.x) as f64, (b.y - a.y) as f64);
+    let (x, y) = ((point.x - a.x) as f64, (point.y - a.y) as f64);
     let squared_length = dx * dx + dy * dy;
     let fraction = if squared_length > 0.0 {
         ((x * dx + y * dy) / squared_length).clamp(0.0, 1.0)

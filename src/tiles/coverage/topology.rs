@@ -2,24 +2,26 @@
 //! once.
 //!
 //! The boundaries are noded in millimetres on the British National Grid, as
-//! [`coverage_topology`](super::coverage_topology) does before it projects them. A vertex of one area that is on an
-//! edge of another area becomes a vertex of both areas.
+//! [`coverage_topology`](super::coverage_topology) does before it projects them. A vertex of one
+//! area that is on an edge of another area becomes a vertex of both areas.
 
 use std::collections::HashMap;
+
+use geo::{Coord, Line, LineString};
 
 use super::arcs::{BoundaryArc, build_arcs};
 use super::coverage_topology::graph_on_grid;
 use super::planar_graph::{FaceLabels, PlanarGraph, snap_round};
 use crate::domain::Boundary;
-use crate::geometry::polygonize::{DirectedEdge, polygonize};
-use crate::geometry::predicates::IntCoord;
+use crate::geometry::polygonize::{edge_key, polygonize};
+use crate::geometry::rings::{Ring, edges};
 
 /// The areas of a layer, with rings that refer to shared arcs.
 #[derive(Debug, Clone, Default)]
 pub struct Topology {
     /// Each arc as longitudes and latitudes (WGS84). Arcs meet only at their ends; a closed arc
     /// ends where it starts.
-    pub arcs: Vec<Vec<(f64, f64)>>,
+    pub arcs: Vec<LineString<f64>>,
     /// The polygons of each boundary, in order. A polygon is a list of rings, the exterior first; a
     /// ring is a list of references to arcs. Exteriors run clockwise, and holes run
     /// counter-clockwise.
@@ -41,14 +43,14 @@ impl Topology {
     /// An area that is thinner than a millimetre everywhere has no polygon.
     pub fn new(boundaries: &[&Boundary], is_partition: bool) -> Topology {
         let mut labels = FaceLabels::new(is_partition);
-        let mut degrees: HashMap<IntCoord, (f64, f64)> = HashMap::new();
+        let mut degrees: HashMap<Coord<i64>, Coord<f64>> = HashMap::new();
         let graph = graph_on_grid(boundaries, &mut labels, &mut degrees);
         let graph = snap_round(&graph, &mut labels, 1);
         let arcs = build_arcs(&graph, &mut labels);
         let arc_refs = refs_by_first_edge(&graph, &arcs);
-        let to_polygons = |edges: &Vec<DirectedEdge>| {
-            let ring_refs = |ring: &Vec<IntCoord>| ring_refs(ring, &arc_refs);
-            let polygon = |rings: Vec<Vec<IntCoord>>| rings.iter().map(ring_refs).collect();
+        let to_polygons = |edges: &Vec<Line<i64>>| {
+            let ring_refs = |ring: &Ring| ring_refs(ring, &arc_refs);
+            let polygon = |rings: Vec<Ring>| rings.iter().map(ring_refs).collect();
             polygonize(edges).into_iter().map(polygon).collect()
         };
         let edges = edges_by_area(&graph, &labels, &arcs, boundaries.len());
@@ -64,39 +66,38 @@ impl Topology {
 }
 
 /// Returns the vertices of an arc; a closed arc repeats its first vertex at the end.
-fn arc_vertices(graph: &PlanarGraph, arc: &BoundaryArc) -> Vec<IntCoord> {
+fn arc_vertices(graph: &PlanarGraph, arc: &BoundaryArc) -> Vec<Coord<i64>> {
     let closing = arc.points.first().filter(|_| arc.is_closed);
     let points = arc.points.iter().chain(closing);
     points.map(|&point| graph.points[point as usize]).collect()
 }
 
-/// Returns the edges of each area, sorted, and directed so that the area is on their left.
+/// Returns the edges of each area, sorted by [`edge_key`], and directed so that the area is on their
+/// left.
 fn edges_by_area(
     graph: &PlanarGraph,
     labels: &FaceLabels,
     arcs: &[BoundaryArc],
     area_count: usize,
-) -> Vec<Vec<DirectedEdge>> {
-    let mut edges: Vec<Vec<DirectedEdge>> = vec![Vec::new(); area_count];
+) -> Vec<Vec<Line<i64>>> {
+    let mut edges: Vec<Vec<Line<i64>>> = vec![Vec::new(); area_count];
     for arc in arcs {
         for edge in arc_vertices(graph, arc).windows(2) {
             for &(area, is_left) in labels.faces(arc.label) {
-                edges[area as usize].push(if is_left {
-                    (edge[0], edge[1])
-                } else {
-                    (edge[1], edge[0])
-                });
+                let [from, to] = [edge[0], edge[1]];
+                let (start, end) = if is_left { (from, to) } else { (to, from) };
+                edges[area as usize].push(Line { start, end });
             }
         }
     }
     for of_area in &mut edges {
-        of_area.sort_unstable();
+        of_area.sort_unstable_by_key(edge_key);
     }
     edges
 }
 
 /// Returns a reference to each arc in each direction, by the arc's first edge in that direction.
-fn refs_by_first_edge(graph: &PlanarGraph, arcs: &[BoundaryArc]) -> HashMap<DirectedEdge, ArcRef> {
+fn refs_by_first_edge(graph: &PlanarGraph, arcs: &[BoundaryArc]) -> HashMap<Line<i64>, ArcRef> {
     let mut refs = HashMap::new();
     for (index, arc) in arcs.iter().enumerate() {
         let vertices = arc_vertices(graph, arc);
@@ -106,9 +107,9 @@ fn refs_by_first_edge(graph: &PlanarGraph, arcs: &[BoundaryArc]) -> HashMap<Dire
         let [.., before_last, last] = vertices[..] else {
             continue;
         };
-        for (edge, is_reversed) in [((first, second), false), ((last, before_last), true)] {
+        for (start, end, is_reversed) in [(first, second, false), (last, before_last, true)] {
             refs.insert(
-                edge,
+                Line { start, end },
                 ArcRef {
                     arc: index,
                     is_reversed,
@@ -120,16 +121,15 @@ fn refs_by_first_edge(graph: &PlanarGraph, arcs: &[BoundaryArc]) -> HashMap<Dire
 }
 
 /// Returns the arcs that make up a ring, in the order in which they begin along the ring.
-fn ring_refs(ring: &[IntCoord], refs: &HashMap<DirectedEdge, ArcRef>) -> Vec<ArcRef> {
-    let edges = ring.iter().zip(ring.iter().cycle().skip(1));
-    edges
-        .filter_map(|(&from, &to)| refs.get(&(from, to)).copied())
+fn ring_refs(ring: &[Coord<i64>], refs: &HashMap<Line<i64>, ArcRef>) -> Vec<ArcRef> {
+    edges(ring)
+        .filter_map(|edge| refs.get(&edge).copied())
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use geo::{LineString, MultiPolygon, Polygon};
+    use geo::{MultiPolygon, Polygon};
 
     use super::*;
     use crate::domain::{BritishGrid, CatchmentKind, GridPolygon, Period};
@@ -179,7 +179,7 @@ mod tests {
         });
         let (shared, is_opposite) = shared.expect("they share an arc");
         assert!(is_opposite, "{areas:?}");
-        let mut border = arcs[shared].clone();
+        let mut border: Vec<(f64, f64)> = arcs[shared].coords().map(Coord::x_y).collect();
         border.sort_by(|a, b| a.1.total_cmp(&b.1));
         assert_eq!(border, [(1e-4, 0.0), (1e-4, 4e-5), (1e-4, 1e-4)]);
     }
@@ -194,6 +194,6 @@ mod tests {
         let [hole, enclave] = [areas[0][0][1][0], areas[1][0][0][0]];
         assert_eq!(hole.arc, enclave.arc);
         assert_ne!(hole.is_reversed, enclave.is_reversed);
-        assert_eq!(arcs[hole.arc].first(), arcs[hole.arc].last());
+        assert!(arcs[hole.arc].is_closed());
     }
 }

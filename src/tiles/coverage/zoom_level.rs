@@ -4,15 +4,18 @@
 
 use std::collections::HashSet;
 
+use geo::{Coord, Line, Rect};
+
 use super::arcs::{BoundaryArc, build_arcs};
 use super::coverage_topology::{CoverageTopology, WORLD_BITS};
 use super::pinch_points::{PinchPoint, separate_touching_rings};
 use super::planar_graph::{FaceLabels, PlanarGraph, snap_round};
 use super::simplify::simplify;
-use crate::geometry::polygonize::{DirectedEdge, polygonize};
-use crate::geometry::predicates::IntCoord;
+use crate::geometry::bbox::bounding_rect;
+use crate::geometry::polygonize::{edge_key, polygonize};
+use crate::geometry::rings::Ring;
 
-/// The binary logarithm of the number of units across a tile, of which a zoom has 2^zoom.
+/// The binary logarithm of the number of units across a tile. A zoom is 2^zoom tiles wide.
 pub(crate) const EXTENT_BITS: u32 = 12;
 /// The maximum distance by which simplification moves a border, in units: half a CSS pixel, where a
 /// tile is 512 pixels across.
@@ -27,10 +30,8 @@ pub(crate) const DETAIL_ZOOM: u8 = 16;
 /// pinch point may create another pinch point, but two rounds are enough for all real data so far.
 const PINCH_ROUNDS_MAX: usize = 4;
 
-/// A position in units of the zoom. The length of the equator is at most 2^28 units.
-pub(crate) type ZoomCoord = (i32, i32);
-
-/// The areas of a layer at a zoom, in the order of the layer's [`CoverageTopology`].
+/// The areas of a layer at a zoom, in units of that zoom and in the order of the layer's
+/// [`CoverageTopology`].
 #[derive(Debug)]
 pub(crate) struct ZoomLevel {
     pub(crate) zoom: u8,
@@ -41,8 +42,7 @@ pub(crate) struct ZoomLevel {
 /// An area's geometry at a zoom, with its bounding box.
 #[derive(Debug)]
 pub(crate) struct AreaGeometry {
-    pub(crate) min: ZoomCoord,
-    pub(crate) max: ZoomCoord,
+    pub(crate) bbox: Rect<i32>,
     pub(crate) shape: AreaShape,
 }
 
@@ -50,9 +50,9 @@ pub(crate) struct AreaGeometry {
 #[derive(Debug)]
 pub(crate) enum AreaShape {
     /// Exteriors, each with its holes; rings do not repeat their first vertex.
-    Polygons(Vec<Vec<Vec<ZoomCoord>>>),
+    Polygons(Vec<Vec<Vec<Coord<i32>>>>),
     /// The area is thinner than a unit everywhere. A point marks the position of the area.
-    Point(ZoomCoord),
+    Point(Coord<i32>),
     /// The area has no geometry.
     Empty,
 }
@@ -70,8 +70,13 @@ impl ZoomLevel {
         };
         let mut labels = topology.labels.clone();
         let mut graph = snap_round(&topology.graph, &mut labels, step);
-        let at_zoom = |&(x, y): &IntCoord| to_zoom_coord((x.div_euclid(step), y.div_euclid(step)));
-        let centres: Vec<Option<ZoomCoord>> = topology
+        let at_zoom = |point: &Coord<i64>| {
+            narrow(Coord {
+                x: point.x.div_euclid(step),
+                y: point.y.div_euclid(step),
+            })
+        };
+        let centres: Vec<Option<Coord<i32>>> = topology
             .centres
             .iter()
             .map(|centre| centre.as_ref().map(at_zoom))
@@ -118,57 +123,50 @@ fn simplified_areas(
     graph: &PlanarGraph,
     labels: &mut FaceLabels,
     tolerance: f64,
-    centres: &[Option<ZoomCoord>],
+    centres: &[Option<Coord<i32>>],
 ) -> Vec<AreaGeometry> {
     let arcs = build_arcs(graph, labels);
     let arcs = simplify(graph, labels, arcs, tolerance);
-    let mut edges: Vec<Vec<DirectedEdge>> = vec![Vec::new(); centres.len()];
+    let mut edges: Vec<Vec<Line<i64>>> = vec![Vec::new(); centres.len()];
     for arc in &arcs {
         for (from, to) in arc_edges(arc) {
             let (from, to) = (graph.points[from as usize], graph.points[to as usize]);
             for &(area, is_left) in labels.faces(arc.label) {
-                let edge = if is_left { (from, to) } else { (to, from) };
-                edges[area as usize].push(edge);
+                let (start, end) = if is_left { (from, to) } else { (to, from) };
+                edges[area as usize].push(Line { start, end });
             }
         }
     }
-    let to_area = |(mut edges, &centre): (Vec<DirectedEdge>, &Option<ZoomCoord>)| {
-        edges.sort_unstable();
+    let to_area = |(mut edges, &centre): (Vec<Line<i64>>, &Option<Coord<i32>>)| {
+        edges.sort_unstable_by_key(edge_key);
         AreaGeometry::new(&edges, centre)
     };
     edges.into_iter().zip(centres).map(to_area).collect()
 }
 
 impl AreaGeometry {
-    /// Assembles an area from its sorted edges. If the edges enclose nothing, the area is a point
-    /// at `centre`.
-    fn new(edges: &[DirectedEdge], centre: Option<ZoomCoord>) -> AreaGeometry {
-        let polygons: Vec<Vec<Vec<ZoomCoord>>> = polygonize(edges)
+    /// Assembles an area from its edges, sorted by [`edge_key`]. If the edges enclose nothing, the
+    /// area is a point at `centre`.
+    fn new(edges: &[Line<i64>], centre: Option<Coord<i32>>) -> AreaGeometry {
+        let polygons: Vec<Vec<Vec<Coord<i32>>>> = polygonize(edges)
             .into_iter()
             .map(|rings| {
-                let ring = |ring: Vec<IntCoord>| ring.into_iter().map(to_zoom_coord).collect();
+                let ring = |ring: Ring| ring.into_iter().map(narrow).collect();
                 rings.into_iter().map(ring).collect()
             })
             .collect();
         let vertices = polygons.iter().flat_map(|rings| &rings[0]);
-        let bbox = vertices.fold(None, |bbox: Option<(ZoomCoord, ZoomCoord)>, &(x, y)| {
-            let (min, max) = bbox.unwrap_or(((x, y), (x, y)));
-            Some(((min.0.min(x), min.1.min(y)), (max.0.max(x), max.1.max(y))))
-        });
-        match (bbox, centre) {
-            (Some((min, max)), _) => AreaGeometry {
-                min,
-                max,
+        match (bounding_rect(vertices.copied()), centre) {
+            (Some(bbox), _) => AreaGeometry {
+                bbox,
                 shape: AreaShape::Polygons(polygons),
             },
             (None, Some(centre)) => AreaGeometry {
-                min: centre,
-                max: centre,
+                bbox: Rect::new(centre, centre),
                 shape: AreaShape::Point(centre),
             },
             (None, None) => AreaGeometry {
-                min: (0, 0),
-                max: (0, 0),
+                bbox: Rect::new((0, 0), (0, 0)),
                 shape: AreaShape::Empty,
             },
         }
@@ -181,14 +179,14 @@ impl AreaGeometry {
         };
         let mut pinch_points = Vec::new();
         for rings in polygons.iter().filter(|rings| rings.len() > 1) {
-            let mut seen: HashSet<ZoomCoord> = HashSet::new();
+            let mut seen: HashSet<Coord<i32>> = HashSet::new();
             let repeated = rings
                 .iter()
                 .flatten()
                 .filter(|&&vertex| !seen.insert(vertex));
-            pinch_points.extend(repeated.map(|&(x, y)| PinchPoint {
+            pinch_points.extend(repeated.map(|vertex| PinchPoint {
                 area,
-                position: (i64::from(x), i64::from(y)),
+                position: widen(*vertex),
             }));
         }
         pinch_points
@@ -204,7 +202,19 @@ fn arc_edges(arc: &BoundaryArc) -> impl Iterator<Item = (u32, u32)> {
     along.chain(closing)
 }
 
-fn to_zoom_coord((x, y): IntCoord) -> ZoomCoord {
+/// Returns a position in 32 bits, which suffice because the equator is at most 2^28 units long.
+fn narrow(point: Coord<i64>) -> Coord<i32> {
     let narrow = |value: i64| i32::try_from(value).expect("the equator is at most 2^28 units long");
-    (narrow(x), narrow(y))
+    Coord {
+        x: narrow(point.x),
+        y: narrow(point.y),
+    }
+}
+
+/// Returns a position in 64 bits, for exact predicates.
+pub(crate) fn widen(point: Coord<i32>) -> Coord<i64> {
+    Coord {
+        x: point.x.into(),
+        y: point.y.into(),
+    }
 }

@@ -10,6 +10,7 @@ use catchment::tiles::TileRange;
 use catchment::tiles::basemap::{Basemap, BasemapContent};
 use fast_mvt::{MvtCoord, MvtGeomType, MvtTileBuilder};
 use flate2::read::GzDecoder;
+use geo::Rect;
 use pmtiles::{Compression, PmTilesWriter, TileCoord, TileId, TileType};
 use serde_json::json;
 use tempfile::TempDir;
@@ -25,8 +26,10 @@ const ATTRIBUTION: &str = "<a href=\"https://maps.example/\" onclick=\"alert(1)\
 
 /// Returns every tile of the bounding box up to the maximum zoom, in order of tile id.
 fn coords() -> Vec<TileCoord> {
+    let [west, south, east, north] = BOUNDS;
     let coords_at = |z| {
-        let TileRange { rows, columns } = TileRange::new(z, BOUNDS);
+        let TileRange { rows, columns } =
+            TileRange::new(z, Rect::new((west, south), (east, north)));
         let row = move |y| columns.clone().map(move |x| (z, x, y));
         rows.flat_map(row)
     };
