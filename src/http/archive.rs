@@ -17,7 +17,7 @@ use super::admission::CpuPermit;
 use super::extract::query_params;
 use super::problem::Problem;
 use super::ranges;
-use super::snapshot::DatasetSnapshot;
+use super::request_context::RequestContext;
 use crate::tiles::{ARCHIVE_BYTES_MAX, TileArchive};
 
 /// The maximum time for which a request waits for the build. The archive of the embedded dataset
@@ -37,7 +37,7 @@ pub(super) async fn archive_response(
     headers: &HeaderMap,
     cpu_permit: Option<&CpuPermit>,
 ) -> Result<Response, Problem> {
-    let snapshot = DatasetSnapshot::from_params(app, &query_params(uri, &["dataset"])?)?;
+    let snapshot = RequestContext::from_params(app, &query_params(uri, &["dataset"])?)?;
     if name != snapshot.index().manifest().name {
         let detail =
             "unknown tile archive; use the name of the dataset, which /api/v1/dataset returns";
@@ -56,7 +56,7 @@ pub(super) async fn archive_response(
 
 /// Returns the cached archive, the problem if the archive is too large, or `None` if the archive
 /// has not been built.
-fn cached_archive(snapshot: &DatasetSnapshot) -> Option<Result<Arc<TileArchive>, Problem>> {
+fn cached_archive(snapshot: &RequestContext) -> Option<Result<Arc<TileArchive>, Problem>> {
     let archives = snapshot.archive_cache();
     let cached = archives.get(snapshot.index(), snapshot.as_of)?;
     Some(cached.ok_or_else(too_large))
@@ -64,7 +64,7 @@ fn cached_archive(snapshot: &DatasetSnapshot) -> Option<Result<Arc<TileArchive>,
 
 async fn build_archive(
     app: &App,
-    snapshot: DatasetSnapshot,
+    snapshot: RequestContext,
     cpu_permit: Option<&CpuPermit>,
 ) -> Result<Arc<TileArchive>, Problem> {
     let permit = Arc::clone(&app.archive_permit).try_acquire_owned();

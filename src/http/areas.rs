@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::conditional::{cacheable_json, cacheable_response};
 use super::extract::{PathParams, parse_segment};
 use super::problem::Problem;
-use super::snapshot::DatasetSnapshot;
+use super::request_context::RequestContext;
 use crate::domain::{Area, GroupMember, Layer};
 use crate::formats::write_geojson_feature;
 use crate::index::Index;
@@ -34,7 +34,7 @@ struct AreaBody<'i> {
 
 /// `/api/v1/areas`: the layers.
 pub(super) async fn layers(
-    snapshot: DatasetSnapshot,
+    snapshot: RequestContext,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
@@ -75,7 +75,7 @@ pub(super) fn layer_bodies(index: &Index, as_of: Date) -> Vec<Value> {
 /// `/api/v1/areas/{layer}` and `/api/v1/areas/{layer}.geojson`: the areas of a layer, and their
 /// boundaries as GeoJSON.
 pub(super) async fn layer(
-    snapshot: DatasetSnapshot,
+    snapshot: RequestContext,
     PathParams(name): PathParams<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -107,7 +107,7 @@ pub(super) async fn layer(
 /// `/api/v1/areas/{layer}/{id}` and `/api/v1/areas/{layer}/{id}.geojson`: one area, and its
 /// boundary as GeoJSON.
 pub(super) async fn area(
-    snapshot: DatasetSnapshot,
+    snapshot: RequestContext,
     PathParams((layer, id)): PathParams<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {

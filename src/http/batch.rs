@@ -37,9 +37,9 @@ use super::admission::{AdmissionControl, ClientId, KeyId};
 use super::extract::{PathParams, query_params};
 use super::locate::NO_STORE;
 use super::problem::Problem;
+use super::request_context::RequestContext;
 use super::request_id::RequestId;
 use super::server::Connection;
-use super::snapshot::DatasetSnapshot;
 use crate::batch::{
     self, BatchError, BatchFormat, BatchInput, BatchProgress, Compression, Delimiter,
     DetectedFormat, TabularError,
@@ -179,7 +179,7 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
     let params = query_params(request.uri(), PARAMETERS)?;
     let declared = DeclaredContent::from_headers(request.headers())?;
     let batch_params = BatchParams::from_params(&params, &declared)?;
-    let snapshot = DatasetSnapshot::from_params(&app, &params)?;
+    let snapshot = RequestContext::from_params(&app, &params)?;
     app.batch_jobs.check_content_length(request.headers())?;
     let upload_half_result = batch_params
         .ticket
@@ -281,7 +281,7 @@ impl AuditContext {
 
 /// A batch that has a permit.
 struct BatchJob {
-    snapshot: DatasetSnapshot,
+    snapshot: RequestContext,
     params: BatchParams,
     /// The `Content-Encoding` of the request.
     content_encoding: Option<Compression>,

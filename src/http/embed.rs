@@ -15,7 +15,7 @@ use super::base_url::BaseUrl;
 use super::conditional::{cacheable_json, cacheable_response};
 use super::extract::query_params;
 use super::problem::Problem;
-use super::snapshot::DatasetSnapshot;
+use super::request_context::RequestContext;
 use super::widget::ensure_drawable;
 use crate::domain::{Area, Layer, today_in_london};
 use crate::index::Index;
@@ -90,7 +90,7 @@ pub(super) async fn page(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let params = query_params(&uri, EMBED_PARAMS)?;
-    let snapshot = DatasetSnapshot::from_params(&app, &params)?;
+    let snapshot = RequestContext::from_params(&app, &params)?;
     let map = map_from_params(&snapshot, &params)?;
     let index = snapshot.index();
     let areas = index.areas(map.layer, snapshot.as_of).into_iter().flatten();
@@ -117,7 +117,7 @@ pub(super) async fn page(
 
 /// Returns the map that the parameters select.
 fn map_from_params(
-    snapshot: &DatasetSnapshot,
+    snapshot: &RequestContext,
     params: &RequestParams,
 ) -> Result<EmbeddedMap, Problem> {
     let layer = params.get("layer").unwrap_or(Layer::Icc.as_str());
@@ -141,7 +141,7 @@ fn map_from_params(
 }
 
 fn embedded_map(
-    snapshot: &DatasetSnapshot,
+    snapshot: &RequestContext,
     layer: &str,
     area: Option<&str>,
 ) -> Result<EmbeddedMap, Problem> {
@@ -273,11 +273,11 @@ fn map_at_url(app: &App, base: &BaseUrl, url: &str) -> Result<EmbeddedMap, Probl
     match segments.as_slice() {
         ["embed"] => {
             let params = query_params(&url, EMBED_PARAMS)?;
-            let snapshot = DatasetSnapshot::from_params(app, &params)?;
+            let snapshot = RequestContext::from_params(app, &params)?;
             map_from_params(&snapshot, &params)
         }
         [] | ["areas", ..] if segments.len() <= 3 => {
-            let snapshot = DatasetSnapshot::from_params(app, &query_params(&url, &["as_of"])?)?;
+            let snapshot = RequestContext::from_params(app, &query_params(&url, &["as_of"])?)?;
             let layer = segments.get(1).copied().unwrap_or(Layer::Icc.as_str());
             embedded_map(&snapshot, layer, segments.get(2).copied())
         }
@@ -293,7 +293,7 @@ pub(super) async fn code_page(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let params = query_params(&uri, &["show", "search"])?;
-    let snapshot = DatasetSnapshot::from_params(&app, &RequestParams::new([], &[])?)?;
+    let snapshot = RequestContext::from_params(&app, &RequestParams::new([], &[])?)?;
     let index = snapshot.index();
     let choices = embed_choices(index);
     let choice = params.get("show").map(str::to_string);

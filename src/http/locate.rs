@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use super::App;
 use super::extract::{json_params, query_params};
 use super::problem::Problem;
-use super::snapshot::select_dataset;
+use super::request_context::select_dataset;
 use crate::request::{LOCATE_PARAMS, LocateRequest, RequestParams};
 use crate::wire::locate::locate_body;
 

@@ -17,7 +17,7 @@ use super::areas::{no_boundary, require_layer, unknown_area, unknown_layer};
 use super::conditional::{CACHE_FIVE_MINUTES, if_none_match};
 use super::extract::{PathParams, query_params};
 use super::problem::Problem;
-use super::snapshot::DatasetSnapshot;
+use super::request_context::RequestContext;
 use crate::fs::sha256_hex;
 use crate::maps::{self, MapImage, MapRequest, RenderError, WIDTH_MAX, WIDTH_MIN};
 use crate::request::RequestParams;
@@ -106,7 +106,7 @@ async fn respond(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let params = query_params(uri, format.allowed_params())?;
-    let snapshot = DatasetSnapshot::from_params(app, &params)?;
+    let snapshot = RequestContext::from_params(app, &params)?;
     let (index, day) = (snapshot.index(), snapshot.as_of);
     let layer = require_layer(index, layer, day)?;
     if let Some(id) = area {

@@ -28,7 +28,7 @@ use super::locate::NO_STORE;
 use super::maps;
 use super::negotiate;
 use super::problem::Problem;
-use super::snapshot::select_dataset;
+use super::request_context::select_dataset;
 use crate::domain::{InvalidGridReference, InvalidPostcode, LookupStatus};
 use crate::index::Index;
 use crate::maps::{draw, draw_with_marker};

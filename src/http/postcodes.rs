@@ -14,7 +14,7 @@ use super::conditional::{cacheable_json, no_store_response};
 use super::extract::{PathParams, query_params};
 use super::locate::{JSON, NO_STORE};
 use super::problem::Problem;
-use super::snapshot::DatasetSnapshot;
+use super::request_context::RequestContext;
 use crate::domain::{Area, LookupStatus, Postcode, PostcodeEntry, PostcodePrefix, PostcodeStatus};
 use crate::geodesy;
 use crate::index::{AreaPostcode, LocateQuery, Locator, NEAREST_RADIUS_M, PostcodeFilter};
@@ -36,7 +36,7 @@ const PAGE_PARAMS: &[&str] = &["after", "limit", "status", "as_of", "dataset"];
 
 /// `/api/v1/postcodes/{postcode}`: the directory entry of a postcode.
 pub(super) async fn entry(
-    snapshot: DatasetSnapshot,
+    snapshot: RequestContext,
     PathParams(text): PathParams<String>,
 ) -> Result<Response, Problem> {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
@@ -59,14 +59,14 @@ pub(super) async fn search(State(app): State<App>, uri: Uri) -> Result<Response,
     let params = query_params(&uri, SEARCH_PARAMS)?;
     let search = PostcodeSearch::from_params(&params)?;
     let limit = params.limit(SEARCH_LIMIT.0, SEARCH_LIMIT.1)?;
-    let snapshot = DatasetSnapshot::from_params(&app, &params)?;
+    let snapshot = RequestContext::from_params(&app, &params)?;
     Ok(match search {
         PostcodeSearch::Prefix(prefix) => completions(&snapshot, &prefix, limit),
         PostcodeSearch::Point(locator) => nearest(&snapshot, locator, limit),
     })
 }
 
-fn completions(snapshot: &DatasetSnapshot, prefix: &PostcodePrefix, limit: usize) -> Response {
+fn completions(snapshot: &RequestContext, prefix: &PostcodePrefix, limit: usize) -> Response {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let completions = index.completions(prefix, limit, as_of);
     let postcodes: Vec<_> = completions
@@ -122,7 +122,7 @@ impl PostcodeListItem {
     }
 }
 
-fn nearest(snapshot: &DatasetSnapshot, locator: Locator, limit: usize) -> Response {
+fn nearest(snapshot: &RequestContext, locator: Locator, limit: usize) -> Response {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let (_, location) = index.resolve_locator(locator, as_of);
     let nearest_postcodes = match location.and_then(|location| location.grid) {
@@ -156,7 +156,7 @@ pub(super) async fn area_postcodes(
     let params = query_params(&uri, PAGE_PARAMS)?;
     let page_params = PostcodePageParams::from_params(&params)?;
     let limit = params.limit(PAGE_LIMIT.0, PAGE_LIMIT.1)?;
-    let snapshot = DatasetSnapshot::from_params(&app, &params)?;
+    let snapshot = RequestContext::from_params(&app, &params)?;
     // Loading a page scans the whole directory, which takes milliseconds. The scan must not block
     // other requests.
     let load_page =
@@ -168,7 +168,7 @@ pub(super) async fn area_postcodes(
 }
 
 fn area_postcodes_page(
-    snapshot: &DatasetSnapshot,
+    snapshot: &RequestContext,
     (layer, id): (&str, &str),
     page_params: PostcodePageParams,
     limit: usize,
@@ -213,7 +213,7 @@ fn area_postcodes_page(
 /// Returns the URL of the next page. The URL contains the date, so that all pages are for the same
 /// date.
 fn next_page_url(
-    snapshot: &DatasetSnapshot,
+    snapshot: &RequestContext,
     area: &Area,
     filter: PostcodeFilter,
     limit: usize,

@@ -13,7 +13,7 @@ use super::extract::{PathParams, parse_segment, query_params};
 use super::locate::NO_STORE;
 use super::postcodes::SEARCH_LIMIT;
 use super::problem::Problem;
-use super::snapshot::DatasetSnapshot;
+use super::request_context::RequestContext;
 use crate::domain::{
     GroupMember, Layer, LookupStatus, OdsCode, Practice, PracticeSuccession, Premises,
 };
@@ -38,14 +38,14 @@ pub(super) async fn list(
     if locator.is_none() && params.get("limit").is_some() {
         return Err(InvalidRequest::LimitWithoutLocation.into());
     }
-    let snapshot = DatasetSnapshot::from_params(&app, &params)?;
+    let snapshot = RequestContext::from_params(&app, &params)?;
     match locator {
         Some(locator) => nearest(&snapshot, locator, limit),
         None => Ok(all_practices(&snapshot, &headers)),
     }
 }
 
-fn all_practices(snapshot: &DatasetSnapshot, headers: &HeaderMap) -> Response {
+fn all_practices(snapshot: &RequestContext, headers: &HeaderMap) -> Response {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let practices: Vec<Value> = index
         .practices()
@@ -62,11 +62,7 @@ fn all_practices(snapshot: &DatasetSnapshot, headers: &HeaderMap) -> Response {
 
 /// Returns the practices that are active on the date, sorted by the distance to their nearest
 /// premises.
-fn nearest(
-    snapshot: &DatasetSnapshot,
-    locator: Locator,
-    limit: usize,
-) -> Result<Response, Problem> {
+fn nearest(snapshot: &RequestContext, locator: Locator, limit: usize) -> Result<Response, Problem> {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let (status, location) = index.resolve_locator(locator, as_of);
     if status == LookupStatus::UnknownPostcode {
@@ -99,7 +95,7 @@ fn nearest(
 
 /// `/api/v1/practices/{ods_code}`: one practice.
 pub(super) async fn practice(
-    snapshot: DatasetSnapshot,
+    snapshot: RequestContext,
     PathParams(code): PathParams<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {

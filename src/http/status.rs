@@ -12,14 +12,14 @@ use super::areas::layer_bodies;
 use super::conditional::cacheable_json;
 use super::locate::NO_STORE;
 use super::problem::Problem;
+use super::request_context::RequestContext;
 use super::server::Connection;
-use super::snapshot::DatasetSnapshot;
 use crate::dataset::Manifest;
 use crate::domain::today_in_london;
 
 /// `/api/v1/dataset`: version, vintages, counts, attribution, licence.
 pub(super) async fn dataset(
-    snapshot: DatasetSnapshot,
+    snapshot: RequestContext,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);

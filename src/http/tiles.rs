@@ -27,7 +27,7 @@ use super::conditional::{CACHE_FIVE_MINUTES, CACHE_IMMUTABLE, PRIVATE_NO_STORE};
 use super::extract::{PathParams, query_params};
 use super::negotiate;
 use super::problem::Problem;
-use super::snapshot::DatasetSnapshot;
+use super::request_context::RequestContext;
 use super::tile_path::{linked_json, parse_tile_coord};
 use crate::domain::Layer;
 use crate::fs::sha256_hex;
@@ -77,7 +77,7 @@ fn json_document(
 ) -> Result<Response, Problem> {
     if name == "style" {
         let params = query_params(uri, &["as_of", "dataset", "layers"])?;
-        let snapshot = DatasetSnapshot::from_params(app, &params)?;
+        let snapshot = RequestContext::from_params(app, &params)?;
         let names = params.get("layers").map(str::to_string);
         let names = names.unwrap_or_else(|| first_layer(&snapshot));
         let layers = parse_layers(&snapshot, &names)?;
@@ -87,7 +87,7 @@ fn json_document(
         }
         return Ok(linked_json(base, headers, &style));
     }
-    let snapshot = DatasetSnapshot::from_params(app, &query_params(uri, &["as_of", "dataset"])?)?;
+    let snapshot = RequestContext::from_params(app, &query_params(uri, &["as_of", "dataset"])?)?;
     let layers = parse_layers(&snapshot, name)?;
     let body = tilejson(&snapshot, &layers, base);
     Ok(linked_json(base, headers, &body))
@@ -96,7 +96,7 @@ fn json_document(
 /// `/tiles/{layers}/{z}/{x}/{y}.mvt`: a tile without an edition.
 pub(super) async fn tile(
     State(app): State<App>,
-    snapshot: DatasetSnapshot,
+    snapshot: RequestContext,
     PathParams((names, z, x, y)): PathParams<(String, String, String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -120,7 +120,7 @@ pub(super) async fn edition_tile(
 }
 
 /// Parses a list of layers such as `icc,gp-practice`. The result is sorted, without duplicates.
-fn parse_layers(snapshot: &DatasetSnapshot, names: &str) -> Result<Vec<Layer>, Problem> {
+fn parse_layers(snapshot: &RequestContext, names: &str) -> Result<Vec<Layer>, Problem> {
     let require = |name| require_layer(snapshot.index(), name, snapshot.as_of);
     let mut layers: Vec<Layer> = names.split(',').map(require).collect::<Result<_, _>>()?;
     layers.sort_unstable();
@@ -132,7 +132,7 @@ fn parse_layers(snapshot: &DatasetSnapshot, names: &str) -> Result<Vec<Layer>, P
 /// empty.
 pub(super) async fn tile_response(
     app: &App,
-    snapshot: DatasetSnapshot,
+    snapshot: RequestContext,
     layers: &[Layer],
     coord: TileCoord,
     headers: &HeaderMap,
@@ -166,7 +166,7 @@ pub(super) async fn tile_response(
 /// tiles that are built at the same time.
 async fn build_tile(
     app: &App,
-    snapshot: DatasetSnapshot,
+    snapshot: RequestContext,
     key: TileKey,
     encoding: ContentEncoding,
 ) -> Result<(Arc<EncodedBody>, Bytes), Problem> {
@@ -230,10 +230,10 @@ fn edition_hash(index: &Index) -> String {
     sha256_hex(format!("{} {ENCODER_VERSION}", index.digest()).as_bytes())[..8].to_string()
 }
 
-fn edition_snapshot(app: &App, edition: &str) -> Option<DatasetSnapshot> {
+fn edition_snapshot(app: &App, edition: &str) -> Option<RequestContext> {
     let (rest, hash) = edition.rsplit_once('_')?;
     let (version, day) = rest.rsplit_once('_')?;
-    let snapshot = DatasetSnapshot::of_version(app, version, day.parse().ok()?)?;
+    let snapshot = RequestContext::of_version(app, version, day.parse().ok()?)?;
     let index = snapshot.index();
     // Each state of a dataset has only one edition, so an edition with another date of the same
     // state is rejected.
@@ -242,7 +242,7 @@ fn edition_snapshot(app: &App, edition: &str) -> Option<DatasetSnapshot> {
     is_current.then_some(snapshot)
 }
 
-fn first_layer(snapshot: &DatasetSnapshot) -> String {
+fn first_layer(snapshot: &RequestContext) -> String {
     let index = snapshot.index();
     let mut layers_with_data = index.layers().filter(|&layer| {
         index
@@ -254,7 +254,7 @@ fn first_layer(snapshot: &DatasetSnapshot) -> String {
         .map_or(String::new(), |layer| layer.to_string())
 }
 
-fn tilejson(snapshot: &DatasetSnapshot, layers: &[Layer], base: &BaseUrl) -> Value {
+fn tilejson(snapshot: &RequestContext, layers: &[Layer], base: &BaseUrl) -> Value {
     let index = snapshot.index();
     let names = joined_names(layers);
     let query = match snapshot.query.as_str() {
@@ -294,7 +294,7 @@ fn edition_tiles_url(base: &BaseUrl, edition: &str, names: &str) -> String {
 ///
 /// Areas are filled with colours that colour-blind people can tell apart (Okabe and Ito 2008), and
 /// their borders are drawn as lines. Areas that are too small to draw are points.
-fn style(snapshot: &DatasetSnapshot, layers: &[Layer], base: &BaseUrl) -> Value {
+fn style(snapshot: &RequestContext, layers: &[Layer], base: &BaseUrl) -> Value {
     let index = snapshot.index();
     let edition = edition(index, snapshot.as_of);
     let colour = json!([
@@ -358,7 +358,7 @@ fn joined_names(layers: &[Layer]) -> String {
 }
 
 /// Returns the bounding box: west, south, east, north in degrees, rounded to about a metre.
-fn bounds(snapshot: &DatasetSnapshot, layers: &[Layer]) -> Option<[f64; 4]> {
+fn bounds(snapshot: &RequestContext, layers: &[Layer]) -> Option<[f64; 4]> {
     let tile_cache = snapshot.tiles();
     let all = tile_cache.bounds(snapshot.index(), layers, snapshot.as_of)?;
     Some(bbox::to_array(all).map(|degrees| round_decimals(degrees, 5)))

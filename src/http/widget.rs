@@ -15,7 +15,7 @@ use super::cached_response::cached_response;
 use super::extract::{PathParams, query_params};
 use super::negotiate;
 use super::problem::Problem;
-use super::snapshot::DatasetSnapshot;
+use super::request_context::RequestContext;
 use crate::domain::Layer;
 use crate::index::Index;
 use crate::tiles::{ContentEncoding, EncodedBody, WidgetArea};
@@ -46,7 +46,7 @@ fn script_response(headers: &HeaderMap, script: &Asset) -> Result<Response, Prob
 /// `/widget/{layer}.json`: a whole layer.
 pub(super) async fn layer(
     State(app): State<App>,
-    snapshot: DatasetSnapshot,
+    snapshot: RequestContext,
     PathParams(name): PathParams<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -71,7 +71,7 @@ pub(super) fn ensure_drawable(index: &Index, layer: Layer, day: Date) -> Result<
 /// `/widget/{layer}/{id}.json`: an area and its surroundings.
 pub(super) async fn area(
     State(app): State<App>,
-    snapshot: DatasetSnapshot,
+    snapshot: RequestContext,
     PathParams((layer, id)): PathParams<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -86,7 +86,7 @@ pub(super) async fn area(
 
 async fn respond(
     app: &App,
-    snapshot: DatasetSnapshot,
+    snapshot: RequestContext,
     layer: Layer,
     focus: Option<String>,
     headers: &HeaderMap,
@@ -111,7 +111,7 @@ async fn respond(
 /// Renders and encodes a map on a blocking thread, because rendering is slow for a large layer.
 async fn render_uncached(
     cache: WidgetCache,
-    snapshot: DatasetSnapshot,
+    snapshot: RequestContext,
     key: WidgetKey,
     encoding: ContentEncoding,
 ) -> Result<Arc<EncodedBody>, Problem> {
@@ -133,7 +133,7 @@ async fn render_uncached(
     }
 }
 
-fn body(snapshot: &DatasetSnapshot, key: &WidgetKey) -> Option<Value> {
+fn body(snapshot: &RequestContext, key: &WidgetKey) -> Option<Value> {
     let (index, day) = (snapshot.index(), snapshot.as_of);
     let focus = key.focus.as_deref();
     let map = snapshot.tiles().widget_map(index, key.layer, day, focus)?;

@@ -27,8 +27,8 @@ use super::super::extract::query_params;
 use super::super::negotiate;
 use super::super::pages::{self, page_cache::CachedPage};
 use super::super::problem::Problem;
+use super::super::request_context::RequestContext;
 use super::super::server::Connection;
-use super::super::snapshot::DatasetSnapshot;
 use super::params::{BatchParams, DeclaredContent};
 use super::stream::TransferMonitor;
 use super::{AuditContext, BatchJob, JobStart, client_id};
@@ -119,7 +119,7 @@ pub(in crate::http) async fn post(
     }
     let start = async {
         let job = BatchJob {
-            snapshot: DatasetSnapshot::from_params(&app, &params)?,
+            snapshot: RequestContext::from_params(&app, &params)?,
             params: BatchParams::from_params(&params, &DeclaredContent::UNSPECIFIED)?,
             content_encoding: None,
             limits: Arc::clone(&app.batch_jobs.limits),

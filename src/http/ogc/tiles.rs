@@ -16,7 +16,7 @@ use super::super::App;
 use super::super::conditional::CACHE_FIVE_MINUTES;
 use super::super::extract::{PathParams, query_params};
 use super::super::problem::Problem;
-use super::super::snapshot::DatasetSnapshot;
+use super::super::request_context::RequestContext;
 use super::super::tiles::{MVT, tile_response};
 use super::collection::Collection;
 use super::crs::OgcCrs;
@@ -209,7 +209,7 @@ pub(in crate::http) async fn tile(
     PathParams((set, z, row, column)): PathParams<(String, String, String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let snapshot = DatasetSnapshot::from_params(&app, &tile_params(&uri)?)?;
+    let snapshot = RequestContext::from_params(&app, &tile_params(&uri)?)?;
     let source = TilesetSource::of_all(snapshot.index());
     tile_in_set(&app, snapshot, &source, &set, [&z, &row, &column], &headers).await
 }
@@ -222,14 +222,14 @@ pub(in crate::http) async fn tile_of_collection(
     PathParams((id, set, z, row, column)): PathParams<(String, String, String, String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let snapshot = DatasetSnapshot::from_params(&app, &tile_params(&uri)?)?;
+    let snapshot = RequestContext::from_params(&app, &tile_params(&uri)?)?;
     let source = TilesetSource::of_collection(snapshot.index(), &id)?;
     tile_in_set(&app, snapshot, &source, &set, [&z, &row, &column], &headers).await
 }
 
 async fn tile_in_set(
     app: &App,
-    snapshot: DatasetSnapshot,
+    snapshot: RequestContext,
     source: &TilesetSource,
     set: &str,
     tile_indices: [&str; 3],

@@ -8,14 +8,14 @@ use super::super::App;
 use super::super::conditional::{cacheable_response, no_store_response};
 use super::super::extract::non_empty_query_params;
 use super::super::problem::Problem;
-use super::super::snapshot::DatasetSnapshot;
+use super::super::request_context::RequestContext;
 use super::redirect;
 use crate::request::RequestParams;
 use crate::web::directory::{ITEMS_PER_PAGE, PageContext, PageSlice};
 
 /// A parsed request for a page: the dataset and date, and the parameters of the page.
 pub(super) struct PageRequest {
-    pub(super) snapshot: DatasetSnapshot,
+    pub(super) snapshot: RequestContext,
     pub(super) params: RequestParams,
     headers: HeaderMap,
 }
@@ -31,7 +31,7 @@ impl PageRequest {
         allowed: &[&'static str],
     ) -> Result<PageRequest, Problem> {
         let params = non_empty_query_params(uri, allowed)?;
-        let snapshot = DatasetSnapshot::from_params(app, &params)?;
+        let snapshot = RequestContext::from_params(app, &params)?;
         Ok(PageRequest {
             snapshot,
             params,

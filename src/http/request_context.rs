@@ -16,7 +16,7 @@ use crate::tiles::{ArchiveCache, TileCache};
 
 /// The dataset and the as-of date of a request. As an extractor, it rejects all query parameters
 /// except `as_of` and `dataset`.
-pub(super) struct DatasetSnapshot {
+pub(super) struct RequestContext {
     releases: Arc<LoadedDatasets>,
     version: Option<String>,
     /// The as-of date; today by default.
@@ -25,7 +25,7 @@ pub(super) struct DatasetSnapshot {
     pub(super) query: String,
 }
 
-impl DatasetSnapshot {
+impl RequestContext {
     /// Returns the index of the dataset.
     pub(super) fn index(&self) -> &Index {
         find_dataset(&self.releases, self.version.as_deref())
@@ -43,10 +43,10 @@ impl DatasetSnapshot {
     }
 
     /// Returns a snapshot of the given version on the given date, if that version is loaded.
-    pub(super) fn of_version(app: &App, version: &str, as_of: Date) -> Option<DatasetSnapshot> {
+    pub(super) fn of_version(app: &App, version: &str, as_of: Date) -> Option<RequestContext> {
         let releases = app.loaded_datasets();
         find_dataset(&releases, Some(version))?;
-        Some(DatasetSnapshot {
+        Some(RequestContext {
             releases,
             version: Some(version.to_string()),
             as_of,
@@ -68,21 +68,21 @@ impl DatasetSnapshot {
     }
 }
 
-impl FromRequestParts<App> for DatasetSnapshot {
+impl FromRequestParts<App> for RequestContext {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<DatasetSnapshot, Problem> {
-        DatasetSnapshot::from_params(app, &query_params(&parts.uri, &["as_of", "dataset"])?)
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<RequestContext, Problem> {
+        RequestContext::from_params(app, &query_params(&parts.uri, &["as_of", "dataset"])?)
     }
 }
 
-impl DatasetSnapshot {
+impl RequestContext {
     /// Returns the snapshot that the parameters `as_of` and `dataset` select. Other parameters are
     /// ignored.
     pub(super) fn from_params(
         app: &App,
         params: &RequestParams,
-    ) -> Result<DatasetSnapshot, Problem> {
+    ) -> Result<RequestContext, Problem> {
         let releases = app.loaded_datasets();
         let version = params.get("dataset").map(str::to_string);
         find_dataset(&releases, version.as_deref()).ok_or_else(unknown_dataset)?;
@@ -95,7 +95,7 @@ impl DatasetSnapshot {
             query.append_pair("dataset", version);
         }
         let query = query.finish();
-        Ok(DatasetSnapshot {
+        Ok(RequestContext {
             releases,
             version,
             as_of,
