@@ -1,0 +1,143 @@
+//! The errors of request parameters, with their codes.
+
+use crate::domain::{
+    InvalidBritishGrid, InvalidDate, InvalidGridReference, InvalidLayer, InvalidLonLat,
+    InvalidOdsCode, InvalidPostcode, InvalidPrefix,
+};
+
+/// The reason why parameters are not a valid request. The messages do not repeat values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRequest {
+    /// There is neither a location nor a practice.
+    #[error(
+        "give a location (postcode, or lon and lat, or easting and northing), a practice, or both"
+    )]
+    MissingLocation,
+    /// A parameter is not allowed.
+    #[error("unknown parameter; allowed: {allowed}")]
+    UnknownParameter {
+        /// The allowed parameters.
+        allowed: String,
+    },
+    /// A parameter is given more than once.
+    #[error("{field} must not be given more than once")]
+    RepeatedParameter {
+        /// The name of the parameter.
+        field: &'static str,
+    },
+    /// There is more than one location.
+    #[error("give only one location: postcode, or lon and lat, or easting and northing")]
+    MultipleLocations,
+    /// A coordinate is given without the other coordinate.
+    #[error("{missing} is missing; give both coordinates")]
+    IncompleteCoordinate {
+        /// The parameter that is missing.
+        missing: &'static str,
+    },
+    /// A coordinate is not a number.
+    #[error("{field} must be a number")]
+    NotANumber {
+        /// The name of the parameter.
+        field: &'static str,
+    },
+    /// The postcode is not valid.
+    #[error(transparent)]
+    Postcode(#[from] InvalidPostcode),
+    /// The longitude or the latitude is not valid.
+    #[error(transparent)]
+    LonLat(#[from] InvalidLonLat),
+    /// The latitude and the longitude are swapped.
+    #[error("lon and lat look swapped; exchange their values if the location is in Great Britain")]
+    Swapped,
+    /// The easting or the northing is not valid.
+    #[error(transparent)]
+    Grid(#[from] InvalidBritishGrid),
+    /// The grid reference is not valid.
+    #[error(transparent)]
+    GridReference(#[from] InvalidGridReference),
+    /// The easting and the northing are in degrees instead of metres.
+    #[error("easting and northing must be in metres; use lon and lat for degrees")]
+    NotMetres,
+    /// The date is not valid.
+    #[error("as_of is {0}")]
+    Date(#[from] InvalidDate),
+    /// The name of a layer is not valid.
+    #[error("layers must be comma-separated names of layers: {0}")]
+    Layer(#[from] InvalidLayer),
+    /// The practice code is not valid, and there is no location.
+    #[error("{0}")]
+    Practice(InvalidOdsCode),
+    /// There is no search term.
+    #[error("give prefix, or lon and lat, or easting and northing")]
+    MissingSearch,
+    /// There is more than one search term.
+    #[error("give only one search: prefix, or lon and lat, or easting and northing")]
+    MultipleSearches,
+    /// The prefix is not the beginning of a postcode.
+    #[error("prefix {0}")]
+    Prefix(#[from] InvalidPrefix),
+    /// The number of results is not valid.
+    #[error("limit must be a whole number from 1 to {max}")]
+    Limit {
+        /// The maximum number of results.
+        max: usize,
+    },
+    /// A limit is given without a location. Requests without a location return all results.
+    #[error(
+        "limit can only be used with a location: postcode, or lon and lat, or easting and northing"
+    )]
+    LimitWithoutLocation,
+    /// `after` is not a postcode.
+    #[error("after must be the last postcode of the previous page")]
+    InvalidAfter,
+    /// `status` is neither `live` nor `all`.
+    #[error("status must be live or all")]
+    InvalidStatus,
+}
+
+impl InvalidRequest {
+    /// Returns the stable error code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            InvalidRequest::MissingLocation
+            | InvalidRequest::IncompleteCoordinate { .. }
+            | InvalidRequest::Postcode(InvalidPostcode::Missing)
+            | InvalidRequest::MissingSearch
+            | InvalidRequest::LimitWithoutLocation
+            | InvalidRequest::Prefix(InvalidPrefix::Missing)
+            | InvalidRequest::Practice(InvalidOdsCode::Missing) => "missing",
+            InvalidRequest::Postcode(InvalidPostcode::Partial) => "partial_postcode",
+            InvalidRequest::Postcode(InvalidPostcode::Malformed { .. })
+            | InvalidRequest::NotANumber { .. }
+            | InvalidRequest::LonLat(InvalidLonLat::NotFinite | InvalidLonLat::OutOfRange)
+            | InvalidRequest::Grid(_)
+            | InvalidRequest::GridReference(_)
+            | InvalidRequest::Prefix(InvalidPrefix::Malformed)
+            | InvalidRequest::Limit { .. }
+            | InvalidRequest::InvalidAfter
+            | InvalidRequest::InvalidStatus
+            | InvalidRequest::Practice(InvalidOdsCode::Malformed) => "malformed",
+            InvalidRequest::LonLat(InvalidLonLat::NotDegrees) => "not_degrees",
+            InvalidRequest::Swapped => "coordinates_swapped",
+            InvalidRequest::NotMetres => "not_metres",
+            InvalidRequest::UnknownParameter { .. } => "unknown_parameter",
+            InvalidRequest::RepeatedParameter { .. } => "repeated_parameter",
+            InvalidRequest::MultipleLocations | InvalidRequest::MultipleSearches => {
+                "ambiguous_location"
+            }
+            InvalidRequest::Date(_) => "invalid_date",
+            InvalidRequest::Layer(_) => "unknown_layer",
+        }
+    }
+
+    /// Returns whether the parameters are well-formed, but cannot be processed (status 422 instead
+    /// of 400).
+    pub fn is_well_formed(&self) -> bool {
+        matches!(
+            self,
+            InvalidRequest::Swapped
+                | InvalidRequest::NotMetres
+                | InvalidRequest::LonLat(InvalidLonLat::NotDegrees)
+        )
+    }
+}

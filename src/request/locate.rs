@@ -1,0 +1,132 @@
+//! The request for a look-up.
+
+use super::error::InvalidRequest;
+use super::params::RequestParams;
+use crate::domain::Layer;
+use crate::index::LocateQuery;
+
+/// The names of all parameters of a look-up.
+pub const LOCATE_PARAMS: &[&str] = &[
+    "postcode", "lon", "lat", "easting", "northing", "practice", "as_of", "layers", "dataset",
+];
+
+/// The fields of the look-up form. The form has one field for a location in any notation (`place`),
+/// and three fields for a date.
+pub const FORM_FIELDS: &[&str] = &[
+    "place", "postcode", "lon", "lat", "easting", "northing", "practice", "as_of", "day", "month",
+    "year", "layers", "dataset",
+];
+
+/// A valid request for a look-up.
+#[derive(Debug, Clone)]
+pub struct LocateRequest {
+    /// The query that the index answers.
+    pub query: LocateQuery,
+    /// The requested layers; `None` means all layers of the dataset.
+    pub layers: Option<Vec<Layer>>,
+}
+
+impl LocateRequest {
+    /// Parses the parameters of a look-up.
+    ///
+    /// # Errors
+    /// If a parameter is not valid. The first error is returned.
+    pub fn from_params(params: &RequestParams) -> Result<LocateRequest, InvalidRequest> {
+        let locator = params.locator()?;
+        let practice = params.get("practice").map(str::parse);
+        match (locator, practice) {
+            (None, None) => return Err(InvalidRequest::MissingLocation),
+            // With a location, the residence can be looked up even if the practice code is invalid.
+            (None, Some(Err(error))) => return Err(InvalidRequest::Practice(error)),
+            _ => {}
+        }
+        let layers = params
+            .get("layers")
+            .map(|text| text.split(',').map(str::parse).collect());
+        let query = LocateQuery {
+            locator,
+            practice,
+            as_of: params.as_of()?,
+        };
+        Ok(LocateRequest {
+            query,
+            layers: layers.transpose()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pairs: &[(&str, &str)], expected: Result<(), &str>) {
+        let owned = pairs
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()));
+        let request = RequestParams::new(owned, LOCATE_PARAMS)
+            .and_then(|params| LocateRequest::from_params(&params));
+        assert_eq!(
+            request.as_ref().map(|_| ()).map_err(InvalidRequest::code),
+            expected,
+            "{pairs:?}"
+        );
+    }
+
+    #[test]
+    fn a_location_or_a_practice_makes_a_request() {
+        check(&[("postcode", "la18 4db")], Ok(()));
+        check(&[("lon", "-3.27"), ("lat", "54.21")], Ok(()));
+        check(&[("easting", "317303"), ("northing", "480077")], Ok(()));
+        check(&[("practice", "P81002")], Ok(()));
+        check(
+            &[
+                ("postcode", "LA18 4DB"),
+                ("practice", "not a code!"),
+                ("layers", "icc,pcn"),
+            ],
+            Ok(()),
+        );
+    }
+
+    #[test]
+    fn every_error_has_its_code() {
+        check(&[], Err("missing"));
+        check(&[("postcode", " ")], Err("missing"));
+        check(&[("practice", "")], Err("missing"));
+        check(&[("practice", "?")], Err("malformed"));
+        check(&[("lon", "-3.27")], Err("missing"));
+        check(&[("postcode", "LA1")], Err("partial_postcode"));
+        check(&[("postcode", "LA1O 5DL")], Err("malformed"));
+        check(
+            &[("postcode", "LA1 1AA"), ("lon", "1"), ("lat", "54")],
+            Err("ambiguous_location"),
+        );
+        check(
+            &[("lon", "54.05"), ("lat", "-2.8")],
+            Err("coordinates_swapped"),
+        );
+        check(&[("lon", "317303"), ("lat", "480077")], Err("not_degrees"));
+        check(
+            &[("easting", "-3.2"), ("northing", "54.1")],
+            Err("not_metres"),
+        );
+        for number in ["NaN", "inf", "1e400", "", "x", "181"] {
+            check(&[("lon", number), ("lat", "54")], Err("malformed"));
+        }
+        check(&[("easting", "9e9"), ("northing", "1")], Err("malformed"));
+        check(
+            &[("postcode", "LA1 1AA"), ("as_of", "2023-02-29")],
+            Err("invalid_date"),
+        );
+        check(
+            &[("postcode", "LA1 1AA"), ("layers", "iccs")],
+            Err("unknown_layer"),
+        );
+        check(
+            &[("postcode", "LA1 1AA"), ("postcode", "LA1 1AA")],
+            Err("repeated_parameter"),
+        );
+        check(&[("pc", "LA1 1AA")], Err("unknown_parameter"));
+    }
+}
