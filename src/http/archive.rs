@@ -14,10 +14,10 @@ use tokio::time::timeout;
 
 use super::App;
 use super::admission::CpuPermit;
-use super::extract::query_params;
 use super::problem::Problem;
+use super::query_params::{DatasetSelection, query_params};
 use super::ranges;
-use super::request_context::RequestContext;
+use super::request_context::{DatasetRequest, RequestContext};
 use crate::tiles::{ARCHIVE_BYTES_MAX, TileArchive};
 
 /// The maximum time for which a request waits for the build. The archive of the embedded dataset
@@ -29,6 +29,14 @@ const PMTILES: HeaderValue = HeaderValue::from_static("application/vnd.pmtiles")
 /// The archive contains byte offsets into itself, so intermediaries must not transform it.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300, no-transform");
 
+query_params! {
+    /// The parameters of `/tiles/{dataset}.pmtiles`.
+    struct ArchiveParams {
+        /// The version of the dataset.
+        selection: DatasetSelection = ["dataset"],
+    }
+}
+
 pub(super) async fn archive_response(
     app: &App,
     uri: &Uri,
@@ -37,15 +45,15 @@ pub(super) async fn archive_response(
     headers: &HeaderMap,
     cpu_permit: Option<&CpuPermit>,
 ) -> Result<Response, Problem> {
-    let snapshot = RequestContext::from_params(app, &query_params(uri, &["dataset"])?)?;
-    if name != snapshot.index().manifest().name {
+    let DatasetRequest { context, .. } = DatasetRequest::<ArchiveParams>::from_uri(app, uri)?;
+    if name != context.index().manifest().name {
         let detail =
             "unknown tile archive; use the name of the dataset, which /api/v1/dataset returns";
         return Err(Problem::unknown("unknown_dataset", detail));
     }
-    let archive = match cached_archive(&snapshot) {
+    let archive = match cached_archive(&context) {
         Some(archive) => archive?,
-        None => build_archive(app, snapshot, cpu_permit).await?,
+        None => build_archive(app, context, cpu_permit).await?,
     };
     let common = [
         (header::CONTENT_TYPE, PMTILES),
@@ -56,15 +64,15 @@ pub(super) async fn archive_response(
 
 /// Returns the cached archive, the problem if the archive is too large, or `None` if the archive
 /// has not been built.
-fn cached_archive(snapshot: &RequestContext) -> Option<Result<Arc<TileArchive>, Problem>> {
-    let archives = snapshot.archive_cache();
-    let cached = archives.get(snapshot.index(), snapshot.as_of)?;
+fn cached_archive(context: &RequestContext) -> Option<Result<Arc<TileArchive>, Problem>> {
+    let archives = context.archive_cache();
+    let cached = archives.get(context.index(), context.as_of)?;
     Some(cached.ok_or_else(too_large))
 }
 
 async fn build_archive(
     app: &App,
-    snapshot: RequestContext,
+    context: RequestContext,
     cpu_permit: Option<&CpuPermit>,
 ) -> Result<Arc<TileArchive>, Problem> {
     let permit = Arc::clone(&app.archive_permit).try_acquire_owned();
@@ -77,11 +85,11 @@ async fn build_archive(
         // The permit is released when the archive is built, even if the client has disconnected.
         let _permit = permit;
         // Another request may have built the archive meanwhile.
-        if let Some(cached) = cached_archive(&snapshot) {
+        if let Some(cached) = cached_archive(&context) {
             return cached;
         }
-        let archives = snapshot.archive_cache();
-        match archives.build(snapshot.tiles(), snapshot.index(), snapshot.as_of) {
+        let archives = context.archive_cache();
+        match archives.build(context.tiles(), context.index(), context.as_of) {
             Ok(archive) => archive.ok_or_else(too_large),
             Err(error) => Err(Problem::internal(format!(
                 "building the tile archive failed: {error}"

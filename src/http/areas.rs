@@ -34,10 +34,10 @@ struct AreaBody<'i> {
 
 /// `/api/v1/areas`: the layers.
 pub(super) async fn layers(
-    snapshot: RequestContext,
+    context: RequestContext,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (index, as_of) = (snapshot.index(), snapshot.as_of);
+    let (index, as_of) = (context.index(), context.as_of);
     let body = json!({
         "layers": layer_bodies(index, as_of),
         "as_of": as_of.to_string(),
@@ -75,11 +75,11 @@ pub(super) fn layer_bodies(index: &Index, as_of: Date) -> Vec<Value> {
 /// `/api/v1/areas/{layer}` and `/api/v1/areas/{layer}.geojson`: the areas of a layer, and their
 /// boundaries as GeoJSON.
 pub(super) async fn layer(
-    snapshot: RequestContext,
+    context: RequestContext,
     PathParams(name): PathParams<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (index, as_of) = (snapshot.index(), snapshot.as_of);
+    let (index, as_of) = (context.index(), context.as_of);
     let (name, wants_geojson) = split_geojson_suffix(&name);
     let layer = require_layer(index, name, as_of)?;
     if wants_geojson {
@@ -107,11 +107,11 @@ pub(super) async fn layer(
 /// `/api/v1/areas/{layer}/{id}` and `/api/v1/areas/{layer}/{id}.geojson`: one area, and its
 /// boundary as GeoJSON.
 pub(super) async fn area(
-    snapshot: RequestContext,
+    context: RequestContext,
     PathParams((layer, id)): PathParams<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (index, as_of) = (snapshot.index(), snapshot.as_of);
+    let (index, as_of) = (context.index(), context.as_of);
     let (id, wants_geojson) = split_geojson_suffix(&id);
     let layer = require_layer(index, &layer, as_of)?;
     let area = index

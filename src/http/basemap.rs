@@ -16,9 +16,10 @@ use super::App;
 use super::base_url::BaseUrl;
 use super::cached_response::encoded_response;
 use super::conditional::CACHE_IMMUTABLE;
-use super::extract::{PathParams, query_params};
+use super::extract::PathParams;
 use super::negotiate;
 use super::problem::Problem;
+use super::query_params::{NoParams, Query, QueryParams};
 use super::tile_path::{linked_json, parse_tile_coord};
 use crate::geometry::bbox;
 use crate::tiles::basemap::{BASEMAP_ZOOM_MAX, Basemap, BasemapContent};
@@ -37,7 +38,7 @@ pub(super) fn style(
     base: &BaseUrl,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    query_params(uri, &[])?;
+    NoParams::from_uri(uri)?;
     let basemap = app.basemap.as_deref().ok_or_else(no_basemap)?;
     let (kind, layers) = match basemap.content {
         BasemapContent::Png | BasemapContent::Jpeg | BasemapContent::Webp => {
@@ -74,11 +75,10 @@ pub(super) fn style_metadata(base: &BaseUrl) -> Value {
 /// that encoding, and otherwise decompressed.
 pub(super) async fn tile(
     State(app): State<App>,
-    uri: Uri,
     PathParams((edition, z, x, y)): PathParams<(String, String, String, String)>,
+    _: Query<NoParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    query_params(&uri, &[])?;
     let basemap = app.basemap.as_deref().ok_or_else(no_basemap)?;
     let coord = parse_tile_coord(&z, &x, &y, BASEMAP_ZOOM_MAX).ok_or_else(no_such_tile)?;
     if edition != basemap.edition {

@@ -26,7 +26,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use self::params::{BatchParams, DeclaredContent, PARAMETERS};
+use self::params::{BatchOptions, BatchParams, DeclaredContent};
 use self::stream::{BatchPipe, ResponseWriter, SUMMARY_TRAILER, StreamingBody, UploadReader};
 use self::tickets::{TicketRegistry, UploadHalf};
 use super::App;
@@ -34,9 +34,10 @@ use super::admission::fair_semaphore::{
     AcquireError, ConcurrencyPermit, FairSemaphore, SemaphoreLimits,
 };
 use super::admission::{AdmissionControl, ClientId, KeyId};
-use super::extract::{PathParams, query_params};
+use super::extract::PathParams;
 use super::locate::NO_STORE;
 use super::problem::Problem;
+use super::query_params::{NoParams, Query};
 use super::request_context::RequestContext;
 use super::request_id::RequestId;
 use super::server::Connection;
@@ -175,11 +176,15 @@ impl BatchJobs {
 }
 
 /// `POST /api/v1/batch`: the output rows, or the summary if there is a ticket.
-pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    let params = query_params(request.uri(), PARAMETERS)?;
+pub(super) async fn post(
+    State(app): State<App>,
+    Query(options): Query<BatchOptions>,
+    request: Request,
+) -> Result<Response, Problem> {
     let declared = DeclaredContent::from_headers(request.headers())?;
-    let batch_params = BatchParams::from_params(&params, &declared)?;
-    let snapshot = RequestContext::from_params(&app, &params)?;
+    let selection = options.dataset_selection();
+    let batch_params = BatchParams::new(options, &declared)?;
+    let context = RequestContext::new(&app, &selection)?;
     app.batch_jobs.check_content_length(request.headers())?;
     let upload_half_result = batch_params
         .ticket
@@ -194,7 +199,7 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
     let connection = request.extensions().get::<Connection>().cloned();
     let accepts_trailers = accepts_trailers(request.headers());
     let job = BatchJob {
-        snapshot,
+        context,
         params: batch_params,
         content_encoding: declared.content_encoding,
         limits: Arc::clone(&app.batch_jobs.limits),
@@ -238,9 +243,9 @@ async fn respond_via_ticket(
 pub(super) async fn download(
     State(app): State<App>,
     PathParams(ticket): PathParams<String>,
+    _: Query<NoParams>,
     request: Request,
 ) -> Result<Response, Problem> {
-    query_params(request.uri(), &[])?;
     let batch_response = app.batch_jobs.tickets.claim(ticket.parse()?).await?;
     let connection = request.extensions().get::<Connection>();
     Ok(batch_response.into_http(connection, accepts_trailers(request.headers())))
@@ -281,7 +286,7 @@ impl AuditContext {
 
 /// A batch that has a permit.
 struct BatchJob {
-    snapshot: RequestContext,
+    context: RequestContext,
     params: BatchParams,
     /// The `Content-Encoding` of the request.
     content_encoding: Option<Compression>,
@@ -394,7 +399,7 @@ impl BatchJob {
                 target: AUDIT_TARGET,
                 request_id = self.audit.request_id.as_str(),
                 key = self.audit.key_id(),
-                dataset = self.snapshot.index().manifest().version,
+                dataset = self.context.index().manifest().version,
                 code = errors::code(&error),
                 "batch rejected"
             );
@@ -410,7 +415,7 @@ impl BatchJob {
             return Err(Problem::bad_request("malformed", detail));
         }
         if self.params.check {
-            let index = self.snapshot.index();
+            let index = self.context.index();
             let rows = batch::preview(index, input, request, check::PREVIEW_ROWS)
                 .map_err(log_and_convert)?;
             let body = check::body(&detected, request, index, &rows);
@@ -426,7 +431,7 @@ impl BatchJob {
         mut writer: ResponseWriter,
         started: Instant,
     ) -> Result<Value, Problem> {
-        let (index, request) = (self.snapshot.index(), &self.params.request);
+        let (index, request) = (self.context.index(), &self.params.request);
         let progress = BatchProgress::default();
         let threads = self.limits.threads_per_job;
         let run_result = batch::run(index, input, request, &mut writer, threads, &progress);

@@ -13,9 +13,9 @@ use super::App;
 use super::areas::{require_layer, unknown_area};
 use super::base_url::BaseUrl;
 use super::conditional::{cacheable_json, cacheable_response};
-use super::extract::query_params;
 use super::problem::Problem;
-use super::request_context::RequestContext;
+use super::query_params::{DatasetSelection, LenientQuery, ParamValue, query_params};
+use super::request_context::{DatasetRequest, RequestContext};
 use super::widget::ensure_drawable;
 use crate::domain::{Area, Layer, today_in_london};
 use crate::index::Index;
@@ -80,20 +80,47 @@ impl std::str::FromStr for EmbedOrigin {
     }
 }
 
-const EMBED_PARAMS: &[&str] = &["area", "layer", "search", "as_of"];
+query_params! {
+    /// The parameters of `/embed`.
+    pub(super) struct EmbedParams {
+        /// The id of an area, which is in the centre of the map; by default, the map is of the
+        /// whole layer.
+        area: Option<String> = ["area"],
+        /// The layer; by default, the ICCs.
+        layer: Option<String> = ["layer"],
+        /// Whether the map has a search field.
+        search: Result<HasSearch, Problem> = ["search"],
+        /// The as-of date.
+        selection: DatasetSelection = ["as_of"],
+    }
+}
+
+/// Whether a map has a search field; by default, it has none.
+struct HasSearch(bool);
+
+impl ParamValue for HasSearch {
+    fn from_params(params: &RequestParams, names: &[&'static str]) -> Result<HasSearch, Problem> {
+        match params.get(names[0]) {
+            None | Some("off") => Ok(HasSearch(false)),
+            Some("on") => Ok(HasSearch(true)),
+            Some(_) => Err(Problem::bad_request(
+                "malformed",
+                "search must be on or off",
+            )),
+        }
+    }
+}
 
 /// `GET /embed`: a page with only a map.
 pub(super) async fn page(
     State(app): State<App>,
-    uri: Uri,
+    DatasetRequest { context, params }: DatasetRequest<EmbedParams>,
     base: BaseUrl,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = query_params(&uri, EMBED_PARAMS)?;
-    let snapshot = RequestContext::from_params(&app, &params)?;
-    let map = map_from_params(&snapshot, &params)?;
-    let index = snapshot.index();
-    let areas = index.areas(map.layer, snapshot.as_of).into_iter().flatten();
+    let map = map_from_params(&context, params)?;
+    let index = context.index();
+    let areas = index.areas(map.layer, context.as_of).into_iter().flatten();
     let is_included = |area: &&Area| map.area.as_ref().is_none_or(|(id, _)| *id == area.id);
     let names: Vec<String> = areas.filter(is_included).map(Area::title).collect();
     let oembed = oembed_url(&base, &map.embed_path());
@@ -116,36 +143,23 @@ pub(super) async fn page(
 }
 
 /// Returns the map that the parameters select.
-fn map_from_params(
-    snapshot: &RequestContext,
-    params: &RequestParams,
-) -> Result<EmbeddedMap, Problem> {
-    let layer = params.get("layer").unwrap_or(Layer::Icc.as_str());
-    let has_search = match params.get("search") {
-        None | Some("off") => false,
-        Some("on") => true,
-        Some(_) => {
-            return Err(Problem::bad_request(
-                "malformed",
-                "search must be on or off",
-            ));
-        }
-    };
-    let as_of = params.get("as_of").map(|_| snapshot.as_of.to_string());
-    let map = embedded_map(snapshot, layer, params.get("area"))?;
+fn map_from_params(context: &RequestContext, params: EmbedParams) -> Result<EmbeddedMap, Problem> {
+    let HasSearch(has_search) = params.search?;
+    let layer = params.layer.as_deref().unwrap_or(Layer::Icc.as_str());
+    let map = embedded_map(context, layer, params.area.as_deref())?;
     Ok(EmbeddedMap {
         has_search,
-        as_of,
+        as_of: context.has_date().then(|| context.as_of.to_string()),
         ..map
     })
 }
 
 fn embedded_map(
-    snapshot: &RequestContext,
+    context: &RequestContext,
     layer: &str,
     area: Option<&str>,
 ) -> Result<EmbeddedMap, Problem> {
-    let (index, day) = (snapshot.index(), snapshot.as_of);
+    let (index, day) = (context.index(), context.as_of);
     let layer = require_layer(index, layer, day)?;
     if area.is_none() {
         ensure_drawable(index, layer, day)?;
@@ -204,28 +218,54 @@ const OEMBED_WIDTH: u32 = 640;
 /// section 2.3.4).
 const OEMBED_CACHE_S: u32 = 86_400;
 
+query_params! {
+    /// The parameters of `/oembed`.
+    pub(super) struct OembedParams {
+        /// The URL of a page of this service.
+        url: Option<String> = ["url"],
+        /// The format of the response, which must be JSON.
+        _format: OembedJson = ["format"],
+        /// The maximum width of the frame in pixels.
+        width_max: PixelsMax = ["maxwidth"],
+        /// The maximum height of the frame in pixels.
+        height_max: PixelsMax = ["maxheight"],
+    }
+}
+
+/// The only format of oEmbed that the service has.
+struct OembedJson;
+
+impl ParamValue for OembedJson {
+    fn from_params(params: &RequestParams, names: &[&'static str]) -> Result<OembedJson, Problem> {
+        match params.get(names[0]) {
+            None | Some("json") => Ok(OembedJson),
+            Some(_) => Err(Problem::not_implemented()),
+        }
+    }
+}
+
+/// A maximum number of pixels; by default, there is no maximum.
+struct PixelsMax(u32);
+
+impl ParamValue for PixelsMax {
+    fn from_params(params: &RequestParams, names: &[&'static str]) -> Result<PixelsMax, Problem> {
+        let name = names[0];
+        let pixels = params.get(name).map_or(Ok(u32::MAX), str::parse);
+        pixels.map(PixelsMax).map_err(|_| {
+            Problem::bad_request("malformed", format!("{name} must be a number of pixels"))
+        })
+    }
+}
+
 /// `GET /oembed` (oEmbed 1.0). Unlike on other routes, unknown parameters are ignored, because
 /// consumers add their own parameters.
 pub(super) async fn oembed(
     State(app): State<App>,
-    uri: Uri,
+    LenientQuery(params): LenientQuery<OembedParams>,
     base: BaseUrl,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let query = uri.query().unwrap_or_default();
-    let known_names = ["url", "format", "maxwidth", "maxheight"];
-    let pairs = form_urlencoded::parse(query.as_bytes()).into_owned();
-    let pairs = pairs.filter(|(name, _)| known_names.contains(&name.as_str()));
-    let params = RequestParams::new(pairs, &known_names)?;
-    if params.get("format").is_some_and(|format| format != "json") {
-        return Err(Problem::not_implemented());
-    }
-    let max_param = |name: &'static str| match params.get(name) {
-        None => Ok(u32::MAX),
-        Some(text) => text.parse::<u32>().map_err(|_| invalid_pixels(name)),
-    };
-    let (width_max, height_max) = (max_param("maxwidth")?, max_param("maxheight")?);
-    let url = params.get("url").ok_or_else(|| {
+    let url = params.url.ok_or_else(|| {
         Problem::bad_request("missing", "url must be the URL of a page of this service")
     })?;
     let public_url = base.as_absolute().ok_or_else(|| {
@@ -233,9 +273,9 @@ pub(super) async fn oembed(
             "oEmbed needs the public URL of the service, which the operator sets with --public-url";
         Problem::unknown("no_public_url", detail)
     })?;
-    let map = map_at_url(&app, &base, url)?;
-    let width = width_max.min(OEMBED_WIDTH);
-    let height = height_max.min(FRAME_HEIGHT);
+    let map = map_at_url(&app, &base, &url)?;
+    let width = params.width_max.0.min(OEMBED_WIDTH);
+    let height = params.height_max.0.min(FRAME_HEIGHT);
     let body = json!({
         "version": "1.0",
         "type": "rich",
@@ -252,8 +292,12 @@ pub(super) async fn oembed(
     Ok(response)
 }
 
-fn invalid_pixels(name: &str) -> Problem {
-    Problem::bad_request("malformed", format!("{name} must be a number of pixels"))
+query_params! {
+    /// The parameters of the other pages with a map that can be embedded.
+    struct MapPageParams {
+        /// The as-of date.
+        selection: DatasetSelection = ["as_of"],
+    }
 }
 
 /// Returns the map on a page of this service.
@@ -272,43 +316,49 @@ fn map_at_url(app: &App, base: &BaseUrl, url: &str) -> Result<EmbeddedMap, Probl
     let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     match segments.as_slice() {
         ["embed"] => {
-            let params = query_params(&url, EMBED_PARAMS)?;
-            let snapshot = RequestContext::from_params(app, &params)?;
-            map_from_params(&snapshot, &params)
+            let DatasetRequest { context, params } = DatasetRequest::from_uri(app, &url)?;
+            map_from_params(&context, params)
         }
         [] | ["areas", ..] if segments.len() <= 3 => {
-            let snapshot = RequestContext::from_params(app, &query_params(&url, &["as_of"])?)?;
+            let DatasetRequest { context, .. } =
+                DatasetRequest::<MapPageParams>::from_uri(app, &url)?;
             let layer = segments.get(1).copied().unwrap_or(Layer::Icc.as_str());
-            embedded_map(&snapshot, layer, segments.get(2).copied())
+            embedded_map(&context, layer, segments.get(2).copied())
         }
         _ => Err(Problem::not_found()),
     }
 }
 
+query_params! {
+    /// The parameters of `/put-this-map-on-your-site`.
+    pub(super) struct EmbedCodeParams {
+        /// A layer, or an area after its layer: `icc/mb-kendal`.
+        show: Option<String> = ["show"],
+        /// Given if the map has a search field.
+        search: Option<String> = ["search"],
+    }
+}
+
 /// `GET /put-this-map-on-your-site`: a preview, and the embed code.
 pub(super) async fn code_page(
-    State(app): State<App>,
-    uri: Uri,
+    DatasetRequest { context, params }: DatasetRequest<EmbedCodeParams>,
     base: BaseUrl,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = query_params(&uri, &["show", "search"])?;
-    let snapshot = RequestContext::from_params(&app, &RequestParams::new([], &[])?)?;
-    let index = snapshot.index();
+    let index = context.index();
     let choices = embed_choices(index);
-    let choice = params.get("show").map(str::to_string);
-    let choice = choice.or_else(|| first_choice(index, &choices));
+    // Search is on by default. After the form is submitted, a missing `search` means that the box
+    // is not ticked.
+    let has_search = params.search.is_some() || params.show.is_none();
+    let choice = params.show.or_else(|| first_choice(index, &choices));
     let choice = choice.ok_or_else(Problem::not_found)?;
     let (layer, area) = match choice.split_once('/') {
         Some((layer, area)) => (layer, Some(area)),
         None => (choice.as_str(), None),
     };
-    // Search is on by default. After the form is submitted, a missing `search` means that the box
-    // is not ticked.
-    let has_search = params.get("search").is_some() || params.get("show").is_none();
     let map = EmbeddedMap {
         has_search,
-        ..embedded_map(&snapshot, layer, area)?
+        ..embedded_map(&context, layer, area)?
     };
     let page = web::embed_code(
         index,

@@ -1,4 +1,4 @@
-//! Extractors: strict query strings, small JSON and form bodies, and path parameters.
+//! Small JSON and form bodies, and an extractor of path parameters.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequestParts, Path, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
@@ -16,25 +16,6 @@ use crate::request::RequestParams;
 
 /// The maximum size of a request body in bytes. The parameters of one look-up are much shorter.
 pub(super) const BODY_BYTES_MAX: usize = 16 * 1024;
-
-/// Returns the parameters of the query string.
-pub(super) fn query_params(uri: &Uri, allowed: &[&'static str]) -> Result<RequestParams, Problem> {
-    let query = uri.query().unwrap_or_default();
-    let pairs = form_urlencoded::parse(query.as_bytes()).into_owned();
-    Ok(RequestParams::new(pairs, allowed)?)
-}
-
-/// Returns the non-blank query parameters. Browsers send the empty fields of a form as blank
-/// parameters.
-pub(super) fn non_empty_query_params(
-    uri: &Uri,
-    allowed: &[&'static str],
-) -> Result<RequestParams, Problem> {
-    let query = uri.query().unwrap_or_default();
-    let pairs = form_urlencoded::parse(query.as_bytes()).into_owned();
-    let non_empty = pairs.filter(|(_, value)| !value.trim().is_empty());
-    Ok(RequestParams::new(non_empty, allowed)?)
-}
 
 /// Returns the parameters of a JSON object.
 pub(super) async fn json_params(

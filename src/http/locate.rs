@@ -1,30 +1,59 @@
 //! `/api/v1/locate`: a single look-up.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Uri, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 
 use super::App;
-use super::extract::{json_params, query_params};
+use super::extract::json_params;
 use super::problem::Problem;
-use super::request_context::select_dataset;
+use super::query_params::{DatasetSelection, QueryParams};
+use super::request_context::{DatasetRequest, RequestContext};
 use crate::request::{LOCATE_PARAMS, LocateRequest, RequestParams};
 use crate::wire::locate::locate_body;
 
-pub(super) async fn get(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
-    respond(&app, &query_params(&uri, LOCATE_PARAMS)?)
+/// The parameters of a look-up.
+pub(super) struct LocateParams {
+    /// The location, the practice, the as-of date and the layers.
+    request: LocateRequest,
+    /// The version of the dataset, and the date of the request.
+    selection: DatasetSelection,
+}
+
+impl QueryParams for LocateParams {
+    const NAMES: &'static [&'static str] = LOCATE_PARAMS;
+
+    fn from_params(params: &RequestParams) -> Result<LocateParams, Problem> {
+        let request = LocateRequest::from_params(params)?;
+        let selection = DatasetSelection {
+            version: params.get("dataset").map(str::to_string),
+            as_of: Ok(Some(request.query.as_of)),
+        };
+        Ok(LocateParams { request, selection })
+    }
+
+    fn selection(&self) -> Option<&DatasetSelection> {
+        Some(&self.selection)
+    }
+}
+
+pub(super) async fn get(
+    DatasetRequest { context, params }: DatasetRequest<LocateParams>,
+) -> Result<Response, Problem> {
+    respond(&context, &params.request)
 }
 
 /// Handles a look-up whose parameters are in a JSON body, so that the postcode is not in the URL,
 /// which proxies log.
 pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    respond(&app, &json_params(request, LOCATE_PARAMS).await?)
+    let params = json_params(request, LocateParams::NAMES).await?;
+    let DatasetRequest { context, params } =
+        DatasetRequest::<LocateParams>::from_params(&app, &params)?;
+    respond(&context, &params.request)
 }
 
-fn respond(app: &App, params: &RequestParams) -> Result<Response, Problem> {
-    let request = LocateRequest::from_params(params)?;
-    let releases = app.loaded_datasets();
-    let body = locate_body(select_dataset(&releases, params)?, &request)?;
+fn respond(context: &RequestContext, request: &LocateRequest) -> Result<Response, Problem> {
+    let body = locate_body(context.index(), request)?;
     Ok((NO_STORE, JSON, body.to_json()).into_response())
 }
 

@@ -15,9 +15,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::App;
 use super::areas::{no_boundary, require_layer, unknown_area, unknown_layer};
 use super::conditional::{CACHE_FIVE_MINUTES, if_none_match};
-use super::extract::{PathParams, query_params};
+use super::extract::PathParams;
 use super::problem::Problem;
-use super::request_context::RequestContext;
+use super::query_params::{DatasetSelection, ParamValue, query_params};
+use super::request_context::{DatasetRequest, RequestContext};
 use crate::fs::sha256_hex;
 use crate::maps::{self, MapImage, MapRequest, RenderError, WIDTH_MAX, WIDTH_MIN};
 use crate::request::RequestParams;
@@ -67,11 +68,50 @@ impl ImageFormat {
             ImageFormat::Pdf => "application/pdf",
         })
     }
+}
 
-    fn allowed_params(self) -> &'static [&'static str] {
-        match self {
-            ImageFormat::Png => &["as_of", "dataset", "width", "scale"],
-            ImageFormat::Svg | ImageFormat::Pdf => &["as_of", "dataset", "width"],
+query_params! {
+    /// The parameters of a map as SVG or PDF.
+    struct VectorMapParams {
+        /// The version of the dataset, and the as-of date.
+        selection: DatasetSelection = ["as_of", "dataset"],
+        /// The width in CSS pixels.
+        width: Result<MapWidth, Problem> = ["width"],
+    }
+}
+
+query_params! {
+    /// The parameters of a map as PNG.
+    struct PngMapParams {
+        /// The version of the dataset, and the as-of date.
+        selection: DatasetSelection = ["as_of", "dataset"],
+        /// The width in CSS pixels.
+        width: Result<MapWidth, Problem> = ["width"],
+        /// The number of image pixels for each CSS pixel.
+        scale: Result<MapScale, Problem> = ["scale"],
+    }
+}
+
+/// An optional number from `MIN` to `MAX`.
+struct OptionalNumber<const MIN: u32, const MAX: u32>(Option<u32>);
+
+type MapWidth = OptionalNumber<WIDTH_MIN, WIDTH_MAX>;
+type MapScale = OptionalNumber<1, SCALE_MAX>;
+
+impl<const MIN: u32, const MAX: u32> ParamValue for OptionalNumber<MIN, MAX> {
+    fn from_params(params: &RequestParams, names: &[&'static str]) -> Result<Self, Problem> {
+        let name = names[0];
+        let Some(text) = params.get(name) else {
+            return Ok(OptionalNumber(None));
+        };
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+        let value = text.parse().ok().filter(|_| is_plain);
+        match value.filter(|value| (MIN..=MAX).contains(value)) {
+            Some(value) => Ok(OptionalNumber(Some(value))),
+            None => Err(Problem::bad_request(
+                "malformed",
+                format!("{name} must be a whole number from {MIN} to {MAX}"),
+            )),
         }
     }
 }
@@ -98,6 +138,37 @@ pub(super) async fn area(
     respond(&app, &uri, (&layer, Some(id)), format, headers).await
 }
 
+/// The context and the parameters of a map in any format.
+struct MapParams {
+    context: RequestContext,
+    width: Result<MapWidth, Problem>,
+    scale: Result<MapScale, Problem>,
+}
+
+impl MapParams {
+    /// Parses the parameters that a map of this format has.
+    fn new(app: &App, uri: &Uri, format: ImageFormat) -> Result<MapParams, Problem> {
+        Ok(match format {
+            ImageFormat::Png => {
+                let request = DatasetRequest::<PngMapParams>::from_uri(app, uri)?;
+                MapParams {
+                    context: request.context,
+                    width: request.params.width,
+                    scale: request.params.scale,
+                }
+            }
+            ImageFormat::Svg | ImageFormat::Pdf => {
+                let request = DatasetRequest::<VectorMapParams>::from_uri(app, uri)?;
+                MapParams {
+                    context: request.context,
+                    width: request.params.width,
+                    scale: Ok(OptionalNumber(None)),
+                }
+            }
+        })
+    }
+}
+
 async fn respond(
     app: &App,
     uri: &Uri,
@@ -105,16 +176,19 @@ async fn respond(
     format: ImageFormat,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = query_params(uri, format.allowed_params())?;
-    let snapshot = RequestContext::from_params(app, &params)?;
-    let (index, day) = (snapshot.index(), snapshot.as_of);
+    let MapParams {
+        context,
+        width,
+        scale,
+    } = MapParams::new(app, uri, format)?;
+    let (index, day) = (context.index(), context.as_of);
     let layer = require_layer(index, layer, day)?;
     if let Some(id) = area {
         index
             .area_or_last_version(layer, id, day)
             .ok_or_else(unknown_area)?;
     }
-    let width = match format {
+    let default_width = match format {
         ImageFormat::Svg | ImageFormat::Png => WIDTH_DEFAULT,
         ImageFormat::Pdf => PDF_WIDTH_DEFAULT,
     };
@@ -122,14 +196,14 @@ async fn respond(
         layer,
         area: area.map(str::to_string),
         day,
-        width: whole_number_param(&params, "width", WIDTH_MIN, WIDTH_MAX)?.unwrap_or(width),
+        width: width?.0.unwrap_or(default_width),
     };
-    let scale = whole_number_param(&params, "scale", 1, SCALE_MAX)?.unwrap_or(1);
+    let scale = scale?.0.unwrap_or(1);
     let permit = acquire_permit(&app.map_permits, PERMIT_WAIT_MAX).await?;
     let draw = move || {
         // The permit is held until the map is drawn, even if the client disconnects.
         let _permit = permit;
-        let image = maps::draw(snapshot.index(), snapshot.tiles(), &map_request);
+        let image = maps::draw(context.index(), context.tiles(), &map_request);
         response(&image.ok_or_else(no_boundary)?, format, scale, &headers)
     };
     let rendered = tokio::task::spawn_blocking(draw).await;
@@ -204,26 +278,6 @@ fn check_size(image: &MapImage, scale: u32) -> Result<(), Problem> {
         "the map is {width} by {height} pixels, and a PNG can have at most {PIXELS_MAX} pixels; use a smaller width or scale, or SVG"
     );
     Err(Problem::bad_request("image_too_large", detail))
-}
-
-fn whole_number_param(
-    params: &RequestParams,
-    name: &'static str,
-    min: u32,
-    max: u32,
-) -> Result<Option<u32>, Problem> {
-    let Some(text) = params.get(name) else {
-        return Ok(None);
-    };
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
-    let value = text.parse().ok().filter(|_| is_plain);
-    match value.filter(|value| (min..=max).contains(value)) {
-        Some(value) => Ok(Some(value)),
-        None => Err(Problem::bad_request(
-            "malformed",
-            format!("{name} must be a whole number from {min} to {max}"),
-        )),
-    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod pages;
 mod postcodes;
 mod practices;
 mod problem;
+mod query_params;
 mod ranges;
 mod request_context;
 mod request_id;

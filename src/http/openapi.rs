@@ -1,20 +1,21 @@
 //! The API definition (OpenAPI 3.0.3). It consists of one fragment for each resource, written by
-//! hand; a test compares the definition with the router.
+//! hand; tests compare the definition with the routes and their parameters.
 
 use std::sync::LazyLock;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::App;
 use super::base_url::BaseUrl;
 use super::conditional::cacheable_json;
-use super::extract::query_params;
 use super::negotiate;
 use super::pages::page_cache::CachedPage;
 use super::problem::Problem;
+use super::query_params::{NoParams, Query};
+use super::request_context::DatasetRequest;
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     let mut document = json_of(include_str!("openapi/base.json"));
@@ -80,30 +81,23 @@ fn insert_all(target: &mut Value, entries: Value) {
     }
 }
 /// `/openapi.json`: the API definition.
-pub(super) async fn document(
-    uri: Uri,
-    base: BaseUrl,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    query_params(&uri, &[])?;
+pub(super) async fn document(_: Query<NoParams>, base: BaseUrl, headers: HeaderMap) -> Response {
     let mut document = DOCUMENT.clone();
     document["servers"] = json!([{ "url": format!("{base}/") }]);
     let mut response = cacheable_json(&headers, &document);
     base.add_vary(response.headers_mut());
-    Ok(response)
+    response
 }
 
 /// `/docs`: the API documentation, as HTML.
 pub(super) async fn docs_page(
     State(app): State<App>,
-    uri: Uri,
+    DatasetRequest { context, .. }: DatasetRequest<NoParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    query_params(&uri, &[])?;
     let encoding =
         negotiate::preferred_encoding(&headers).ok_or_else(Problem::no_acceptable_encoding)?;
-    let releases = app.loaded_datasets();
-    let index = releases.current();
+    let index = context.index();
     Ok(app.pages.response(CachedPage::Docs, index, encoding, || {
         crate::web::openapi(index, &DOCUMENT, "/openapi.json")
     }))
@@ -136,4 +130,149 @@ pub(super) fn ogc_document(root: &str, collections: &[String]) -> Value {
     }
     document["paths"] = paths.into();
     document
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use axum::Router;
+    use axum::body::Body;
+    use axum::extract::Request;
+    use http_body_util::BodyExt;
+    use tower::Service;
+
+    use super::super::embed::OembedParams;
+    use super::super::query_params::QueryParams;
+    use super::super::router;
+    use super::*;
+    use crate::dataset::{self, DatasetSource};
+    use crate::index::Index;
+    use crate::ops::dataset_store::DatasetStore;
+
+    /// The routes whose parameters depend on the extension in their path, with a path for each
+    /// extension. The definition has the parameters of all of these paths.
+    const PATHS_BY_EXTENSION: [(&str, &[&str]); 3] = [
+        (
+            "/tiles/{name}",
+            &[
+                "/tiles/icc.json",
+                "/tiles/style.json",
+                "/tiles/basemap.json",
+                "/tiles/name.pmtiles",
+            ],
+        ),
+        (
+            "/maps/{image}",
+            &["/maps/icc.svg", "/maps/icc.png", "/maps/icc.pdf"],
+        ),
+        (
+            "/maps/{layer}/{image}",
+            &["/maps/icc/id.svg", "/maps/icc/id.png", "/maps/icc/id.pdf"],
+        ),
+    ];
+
+    /// The routes that ignore unknown parameters, with the parameters that they have.
+    const LENIENT_ROUTES: [(&str, &[&str]); 3] = [
+        ("/oembed", OembedParams::NAMES),
+        ("/health/live", &[]),
+        ("/health/ready", &[]),
+    ];
+
+    async fn problem_detail(router: &mut Router, request: Request) -> String {
+        let response = match router.call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        let body = response.into_body().collect().await.expect("the body ends");
+        let body: Value = serde_json::from_slice(&body.to_bytes()).expect("JSON");
+        assert_eq!(body["code"], "unknown_parameter", "{body}");
+        body["detail"].as_str().expect("a detail").to_string()
+    }
+
+    /// Returns the parameters that the route lists when it rejects an unknown parameter.
+    async fn accepted_names(router: &mut Router, request: Request) -> BTreeSet<String> {
+        let detail = problem_detail(router, request).await;
+        let (_, names) = detail.split_once("allowed: ").expect("the list");
+        let names = names.split(", ").filter(|name| *name != "none");
+        names.map(str::to_string).collect()
+    }
+
+    fn documented_names(operation: &Value) -> BTreeSet<String> {
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let parameters = parameters.map(|parameter| match parameter["$ref"].as_str() {
+            Some(reference) => DOCUMENT.pointer(&reference[1..]).expect("a component"),
+            None => parameter,
+        });
+        let query = parameters.filter(|parameter| parameter["in"] == "query");
+        query
+            .map(|parameter| parameter["name"].as_str().expect("a name").to_string())
+            .collect()
+    }
+
+    /// Returns the members of a JSON body that `POST /api/v1/locate` accepts.
+    async fn accepted_members(router: &mut Router) -> BTreeSet<String> {
+        let request = Request::post("/api/v1/locate")
+            .header("content-type", "application/json")
+            .body(Body::from("{\"unknown\":\"\"}"));
+        accepted_names(router, request.expect("a request")).await
+    }
+
+    fn documented_members(operation: &Value) -> BTreeSet<String> {
+        let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+        let reference = schema["$ref"].as_str().expect("a reference");
+        let schema = DOCUMENT.pointer(&reference[1..]).expect("a component");
+        let members = schema["properties"].as_object().expect("members");
+        members.keys().cloned().collect()
+    }
+
+    fn test_router() -> Router {
+        let dataset = dataset::read(&DatasetSource::Embedded).expect("the embedded dataset");
+        let index = Index::build(dataset).expect("a valid dataset");
+        router(App::new(DatasetStore::fixed(index).into()))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_route_has_exactly_the_documented_query_parameters() {
+        let mut router = test_router();
+        let paths = DOCUMENT["paths"].as_object().expect("paths");
+        let mut count = 0;
+        for (path, item) in paths {
+            for method in ["get", "post"] {
+                let Some(operation) = item.get(method) else {
+                    continue;
+                };
+                count += 1;
+                let documented = documented_names(operation);
+                if (path.as_str(), method) == ("/api/v1/locate", "post") {
+                    assert!(documented.is_empty(), "the parameters are in the body");
+                    let members = accepted_members(&mut router).await;
+                    assert_eq!(documented_members(operation), members, "{path}");
+                    continue;
+                }
+                let mut lenient = LENIENT_ROUTES.into_iter();
+                if let Some((_, names)) = lenient.find(|(route, _)| route == path) {
+                    let names: BTreeSet<String> = names.iter().map(ToString::to_string).collect();
+                    assert_eq!(documented, names, "{path}");
+                    continue;
+                }
+                let mut by_extension = PATHS_BY_EXTENSION.into_iter();
+                let plain = path.replace(['{', '}'], "");
+                let paths = by_extension
+                    .find(|(route, _)| route == path)
+                    .map_or(vec![plain.as_str()], |(_, paths)| paths.to_vec());
+                let mut accepted = BTreeSet::new();
+                for path in paths {
+                    let request = Request::builder()
+                        .method(method.to_uppercase().as_str())
+                        .uri(format!("{path}?unknown"))
+                        .body(Body::empty());
+                    let request = request.expect("a request");
+                    accepted.extend(accepted_names(&mut router, request).await);
+                }
+                assert_eq!(documented, accepted, "{method} {path}");
+            }
+        }
+        assert!(count > 30, "{count}");
+    }
 }

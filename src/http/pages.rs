@@ -12,7 +12,7 @@ pub(super) mod practices;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maud::Markup;
 
@@ -23,16 +23,16 @@ use super::base_url::BaseUrl;
 use super::cached_response::immutable_response;
 use super::conditional::{CACHE_FIVE_MINUTES, cacheable_response};
 use super::embed;
-use super::extract::{PathParams, form_params, query_params};
+use super::extract::{PathParams, form_params};
 use super::locate::NO_STORE;
 use super::maps;
 use super::negotiate;
 use super::problem::Problem;
-use super::request_context::select_dataset;
+use super::query_params::{DatasetSelection, NoParams};
+use super::request_context::{DatasetRequest, RequestContext};
 use crate::domain::{InvalidGridReference, InvalidPostcode, LookupStatus};
 use crate::index::Index;
 use crate::maps::{draw, draw_with_marker};
-use crate::ops::dataset_store::LoadedDatasets;
 use crate::request::{FORM_FIELDS, InvalidRequest, LocateRequest, RequestParams};
 use crate::tiles::ContentEncoding;
 use crate::web::{self, FormError, FormField, LookupPage, LookupResult, LookupState, assets};
@@ -58,15 +58,13 @@ pub(super) async fn pages_disabled() -> Response {
 /// `GET /`: the look-up form.
 pub(super) async fn home(
     State(app): State<App>,
-    uri: Uri,
+    DatasetRequest { context, .. }: DatasetRequest<NoParams>,
     base: BaseUrl,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    query_params(&uri, &[])?;
     let encoding =
         negotiate::preferred_encoding(&headers).ok_or_else(Problem::no_acceptable_encoding)?;
-    let releases = app.loaded_datasets();
-    let index = releases.current();
+    let index = context.index();
     let mut response = app.pages.response(CachedPage::Home, index, encoding, || {
         web::lookup(&lookup_page(index, LookupState::Empty))
     });
@@ -94,7 +92,12 @@ pub(super) async fn post_home(
         let acquired = acquired.unwrap_or(Err(AcquireError::Full));
         acquired.map_err(|error| app.admission_control.reject(error))?;
     }
-    let releases = app.loaded_datasets();
+    let request = LocateRequest::from_params(&params);
+    let selection = DatasetSelection {
+        version: params.get("dataset").map(str::to_string),
+        as_of: Ok(request.as_ref().ok().map(|request| request.query.as_of)),
+    };
+    let context = RequestContext::new(&app, &selection)?;
     // If no map permit is free, the page is sent without a map.
     let map_permit = maps::acquire_permit(&app.map_permits, MAP_WAIT_MAX)
         .await
@@ -103,7 +106,7 @@ pub(super) async fn post_home(
         // The permit is held until the page is rendered, even if the client disconnects.
         let _cpu_permit = cpu_permit;
         let can_draw = map_permit.is_some();
-        render_lookup(&releases, &params, can_draw)
+        render_lookup(&context, request, &params, can_draw)
     };
     render_blocking(page, encoding).await
 }
@@ -111,16 +114,16 @@ pub(super) async fn post_home(
 /// Renders a page for one request on a blocking thread, because rendering takes milliseconds. The
 /// page is compressed with a fast compression level.
 async fn render_blocking(
-    page: impl FnOnce() -> Result<HtmlPage, Problem> + Send + 'static,
+    page: impl FnOnce() -> HtmlPage + Send + 'static,
     encoding: ContentEncoding,
 ) -> Result<Response, Problem> {
     let render = move || {
-        let (status, page) = page()?;
+        let (status, page) = page();
         let bytes = encoding.encode_quickly(page.into_string().as_bytes());
-        Ok(with_encoding(as_html(status, bytes), encoding))
+        with_encoding(as_html(status, bytes), encoding)
     };
     let rendered = tokio::task::spawn_blocking(render).await;
-    rendered.map_err(|_| Problem::internal("rendering a page panicked"))?
+    rendered.map_err(|_| Problem::internal("rendering a page panicked"))
 }
 
 fn with_encoding(mut response: Response, encoding: ContentEncoding) -> Response {
@@ -140,39 +143,30 @@ const MAP_WAIT_MAX: Duration = Duration::from_millis(300);
 type HtmlPage = (StatusCode, Markup);
 
 fn render_lookup(
-    releases: &LoadedDatasets,
+    context: &RequestContext,
+    request: Result<LocateRequest, InvalidRequest>,
     params: &RequestParams,
     can_draw: bool,
-) -> Result<HtmlPage, Problem> {
-    let index = select_dataset(releases, params)?;
-    let request = match LocateRequest::from_params(params) {
+) -> HtmlPage {
+    let index = context.index();
+    let request = match request {
         Ok(request) => request,
         Err(error) => {
-            return Ok(invalid_page(
-                index,
-                params,
-                form_error(&error),
-                &Problem::from(error),
-            ));
+            return invalid_page(index, params, form_error(&error), &Problem::from(error));
         }
     };
     let answer = index.locate(&request.query);
     if answer.status == LookupStatus::UnknownPostcode {
         let message = "We cannot find this postcode. Check it with the person";
         let field_error = (FormField::Place, message.to_string());
-        return Ok(invalid_page(
-            index,
-            params,
-            field_error,
-            &Problem::unknown_postcode(),
-        ));
+        return invalid_page(index, params, field_error, &Problem::unknown_postcode());
     }
     let map_request = web::map_request(&answer).filter(|_| can_draw);
     let map = map_request.and_then(|(requested_map, marker)| {
-        let store = releases.tile_cache(index);
+        let tiles = context.tiles();
         match marker {
-            Some(marker) => draw_with_marker(index, store, &requested_map, marker),
-            None => draw(index, store, &requested_map),
+            Some(marker) => draw_with_marker(index, tiles, &requested_map, marker),
+            None => draw(index, tiles, &requested_map),
         }
     });
     let result = LookupResult {
@@ -181,10 +175,10 @@ fn render_lookup(
         version: params.get("dataset"),
         map,
     };
-    Ok((
+    (
         StatusCode::OK,
         web::lookup(&lookup_page(index, LookupState::Result(result))),
-    ))
+    )
 }
 
 fn invalid_page(
@@ -253,17 +247,15 @@ fn form_error(error: &InvalidRequest) -> (FormField, String) {
 
 /// `GET /privacy`: the privacy page.
 pub(super) async fn privacy(
-    State(app): State<App>,
-    uri: Uri,
+    DatasetRequest { context, .. }: DatasetRequest<NoParams>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
-    query_params(&uri, &[])?;
-    let page = web::privacy(app.loaded_datasets().current());
-    Ok(cacheable_response(
+) -> Response {
+    let page = web::privacy(context.index());
+    cacheable_response(
         &headers,
         "text/html; charset=utf-8",
         page.into_string().into_bytes(),
-    ))
+    )
 }
 
 fn lookup_page<'a>(index: &'a Index, state: LookupState<'a>) -> LookupPage<'a> {

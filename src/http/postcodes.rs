@@ -2,23 +2,22 @@
 //! postcodes, and pages of postcodes.
 
 use axum::Json;
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Number, json};
 
-use super::App;
 use super::areas::{require_layer, unknown_area};
 use super::conditional::{cacheable_json, no_store_response};
-use super::extract::{PathParams, query_params};
+use super::extract::PathParams;
 use super::locate::{JSON, NO_STORE};
 use super::problem::Problem;
-use super::request_context::RequestContext;
+use super::query_params::{DatasetSelection, ParamValue, query_params};
+use super::request_context::{DatasetRequest, RequestContext};
 use crate::domain::{Area, LookupStatus, Postcode, PostcodeEntry, PostcodePrefix, PostcodeStatus};
 use crate::geodesy;
 use crate::index::{AreaPostcode, LocateQuery, Locator, NEAREST_RADIUS_M, PostcodeFilter};
-use crate::request::{InvalidRequest, PostcodePageParams, PostcodeSearch};
+use crate::request::{InvalidRequest, PostcodePageParams, PostcodeSearch, RequestParams};
 use crate::web::path_segment;
 use crate::wire::locate::{DatasetBody, entry_json, metres_number, round_decimals};
 
@@ -28,18 +27,66 @@ pub(super) const SEARCH_LIMIT: (usize, usize) = (10, 100);
 /// The default and the maximum number of postcodes on a page.
 const PAGE_LIMIT: (usize, usize) = (100, 1_000);
 
-const SEARCH_PARAMS: &[&str] = &[
-    "prefix", "lon", "lat", "easting", "northing", "limit", "as_of", "dataset",
-];
+query_params! {
+    /// The parameters of `/api/v1/postcodes`.
+    pub(super) struct SearchParams {
+        /// The beginning of a postcode, or a point near which to find postcodes.
+        search: PostcodeSearch = ["prefix", "lon", "lat", "easting", "northing"],
+        /// The maximum number of results.
+        limit: SearchLimit = ["limit"],
+        /// The version of the dataset, and the as-of date.
+        selection: DatasetSelection = ["as_of", "dataset"],
+    }
+}
 
-const PAGE_PARAMS: &[&str] = &["after", "limit", "status", "as_of", "dataset"];
+impl ParamValue for PostcodeSearch {
+    fn from_params(params: &RequestParams, _: &[&'static str]) -> Result<PostcodeSearch, Problem> {
+        Ok(PostcodeSearch::from_params(params)?)
+    }
+}
+
+/// The maximum number of search results.
+struct SearchLimit(usize);
+
+impl ParamValue for SearchLimit {
+    fn from_params(params: &RequestParams, _: &[&'static str]) -> Result<SearchLimit, Problem> {
+        let limit = params.limit(SEARCH_LIMIT.0, SEARCH_LIMIT.1)?;
+        Ok(SearchLimit(limit))
+    }
+}
+
+query_params! {
+    /// The parameters of `/api/v1/areas/{layer}/{id}/postcodes`.
+    pub(super) struct AreaPostcodesParams {
+        /// The last postcode of the previous page, the maximum number of postcodes on the page,
+        /// and the filter by status.
+        page: LimitedPage = ["after", "limit", "status"],
+        /// The version of the dataset, and the as-of date.
+        selection: DatasetSelection = ["as_of", "dataset"],
+    }
+}
+
+/// A page of postcodes, with a limit.
+struct LimitedPage {
+    page_params: PostcodePageParams,
+    limit: usize,
+}
+
+impl ParamValue for LimitedPage {
+    fn from_params(params: &RequestParams, _: &[&'static str]) -> Result<LimitedPage, Problem> {
+        Ok(LimitedPage {
+            page_params: PostcodePageParams::from_params(params)?,
+            limit: params.limit(PAGE_LIMIT.0, PAGE_LIMIT.1)?,
+        })
+    }
+}
 
 /// `/api/v1/postcodes/{postcode}`: the directory entry of a postcode.
 pub(super) async fn entry(
-    snapshot: RequestContext,
+    context: RequestContext,
     PathParams(text): PathParams<String>,
 ) -> Result<Response, Problem> {
-    let (index, as_of) = (snapshot.index(), snapshot.as_of);
+    let (index, as_of) = (context.index(), context.as_of);
     let postcode: Postcode = text.parse().map_err(InvalidRequest::Postcode)?;
     let locator = Some(Locator::Postcode(postcode));
     let answer = index.locate(&LocateQuery {
@@ -55,19 +102,18 @@ pub(super) async fn entry(
 
 /// `/api/v1/postcodes`: completion (`?prefix=`), or the postcodes nearest to a point (`?lon=&lat=`
 /// or `?easting=&northing=`).
-pub(super) async fn search(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
-    let params = query_params(&uri, SEARCH_PARAMS)?;
-    let search = PostcodeSearch::from_params(&params)?;
-    let limit = params.limit(SEARCH_LIMIT.0, SEARCH_LIMIT.1)?;
-    let snapshot = RequestContext::from_params(&app, &params)?;
-    Ok(match search {
-        PostcodeSearch::Prefix(prefix) => completions(&snapshot, &prefix, limit),
-        PostcodeSearch::Point(locator) => nearest(&snapshot, locator, limit),
-    })
+pub(super) async fn search(
+    DatasetRequest { context, params }: DatasetRequest<SearchParams>,
+) -> Response {
+    let SearchLimit(limit) = params.limit;
+    match params.search {
+        PostcodeSearch::Prefix(prefix) => completions(&context, &prefix, limit),
+        PostcodeSearch::Point(locator) => nearest(&context, locator, limit),
+    }
 }
 
-fn completions(snapshot: &RequestContext, prefix: &PostcodePrefix, limit: usize) -> Response {
-    let (index, as_of) = (snapshot.index(), snapshot.as_of);
+fn completions(context: &RequestContext, prefix: &PostcodePrefix, limit: usize) -> Response {
+    let (index, as_of) = (context.index(), context.as_of);
     let completions = index.completions(prefix, limit, as_of);
     let postcodes: Vec<_> = completions
         .postcodes
@@ -122,8 +168,8 @@ impl PostcodeListItem {
     }
 }
 
-fn nearest(snapshot: &RequestContext, locator: Locator, limit: usize) -> Response {
-    let (index, as_of) = (snapshot.index(), snapshot.as_of);
+fn nearest(context: &RequestContext, locator: Locator, limit: usize) -> Response {
+    let (index, as_of) = (context.index(), context.as_of);
     let (_, location) = index.resolve_locator(locator, as_of);
     let nearest_postcodes = match location.and_then(|location| location.grid) {
         Some(point) => index.nearest_postcodes(point, limit, as_of),
@@ -148,19 +194,13 @@ fn nearest(snapshot: &RequestContext, locator: Locator, limit: usize) -> Respons
 
 /// `/api/v1/areas/{layer}/{id}/postcodes`: the postcodes of an area, sorted and paginated.
 pub(super) async fn area_postcodes(
-    State(app): State<App>,
-    uri: Uri,
     PathParams((layer, id)): PathParams<(String, String)>,
+    DatasetRequest { context, params }: DatasetRequest<AreaPostcodesParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = query_params(&uri, PAGE_PARAMS)?;
-    let page_params = PostcodePageParams::from_params(&params)?;
-    let limit = params.limit(PAGE_LIMIT.0, PAGE_LIMIT.1)?;
-    let snapshot = RequestContext::from_params(&app, &params)?;
     // Loading a page scans the whole directory, which takes milliseconds. The scan must not block
     // other requests.
-    let load_page =
-        move || area_postcodes_page(&snapshot, (&layer, &id), page_params, limit, &headers);
+    let load_page = move || area_postcodes_page(&context, (&layer, &id), &params.page, &headers);
     match tokio::task::spawn_blocking(load_page).await {
         Ok(page) => page,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
@@ -168,21 +208,21 @@ pub(super) async fn area_postcodes(
 }
 
 fn area_postcodes_page(
-    snapshot: &RequestContext,
+    context: &RequestContext,
     (layer, id): (&str, &str),
-    page_params: PostcodePageParams,
-    limit: usize,
+    page: &LimitedPage,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let (index, as_of) = (snapshot.index(), snapshot.as_of);
+    let (index, as_of) = (context.index(), context.as_of);
     let layer = require_layer(index, layer, as_of)?;
     let area = index
         .area_or_last_version(layer, id, as_of)
         .ok_or_else(unknown_area)?;
-    let PostcodePageParams { after, filter } = page_params;
+    let limit = page.limit;
+    let PostcodePageParams { after, filter } = page.page_params;
     let page = index.postcodes_in((layer, id), as_of, filter, after, limit);
     let last = page.postcodes.last().filter(|_| page.has_more);
-    let next = last.map(|last| next_page_url(snapshot, area, filter, limit, last));
+    let next = last.map(|last| next_page_url(context, area, filter, limit, last));
     let items = page.postcodes.iter().map(|area_postcode| PostcodeListItem {
         basis: Some(area_postcode.basis.as_str()),
         ..PostcodeListItem::new(&area_postcode.entry, area_postcode.status)
@@ -213,7 +253,7 @@ fn area_postcodes_page(
 /// Returns the URL of the next page. The URL contains the date, so that all pages are for the same
 /// date.
 fn next_page_url(
-    snapshot: &RequestContext,
+    context: &RequestContext,
     area: &Area,
     filter: PostcodeFilter,
     limit: usize,
@@ -225,8 +265,8 @@ fn next_page_url(
     if filter == PostcodeFilter::All {
         query.append_pair("status", "all");
     }
-    query.append_pair("as_of", &snapshot.as_of.to_string());
-    if let Some(version) = snapshot.version() {
+    query.append_pair("as_of", &context.as_of.to_string());
+    if let Some(version) = context.version() {
         query.append_pair("dataset", version);
     }
     format!(

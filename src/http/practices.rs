@@ -1,52 +1,66 @@
 //! `/api/v1/practices`: the directory of practices, open and closed.
 
 use axum::Json;
-use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
-use super::App;
 use super::conditional::cacheable_json;
-use super::extract::{PathParams, parse_segment, query_params};
+use super::extract::{PathParams, parse_segment};
 use super::locate::NO_STORE;
 use super::postcodes::SEARCH_LIMIT;
 use super::problem::Problem;
-use super::request_context::RequestContext;
+use super::query_params::{DatasetSelection, ParamValue, query_params};
+use super::request_context::{DatasetRequest, RequestContext};
 use crate::domain::{
     GroupMember, Layer, LookupStatus, OdsCode, Practice, PracticeSuccession, Premises,
 };
 use crate::geodesy;
 use crate::index::{Index, Locator, NEAREST_RADIUS_M};
-use crate::request::InvalidRequest;
+use crate::request::{InvalidRequest, RequestParams};
 use crate::wire::locate::{metres_number, round_decimals};
 
-const PARAMS: &[&str] = &[
-    "postcode", "lon", "lat", "easting", "northing", "limit", "as_of", "dataset",
-];
-
-/// `/api/v1/practices`: all practices, or the practices nearest to a location.
-pub(super) async fn list(
-    State(app): State<App>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let params = query_params(&uri, PARAMS)?;
-    let locator = params.locator()?;
-    let limit = params.limit(SEARCH_LIMIT.0, SEARCH_LIMIT.1)?;
-    if locator.is_none() && params.get("limit").is_some() {
-        return Err(InvalidRequest::LimitWithoutLocation.into());
-    }
-    let snapshot = RequestContext::from_params(&app, &params)?;
-    match locator {
-        Some(locator) => nearest(&snapshot, locator, limit),
-        None => Ok(all_practices(&snapshot, &headers)),
+query_params! {
+    /// The parameters of `/api/v1/practices`.
+    pub(super) struct PracticesParams {
+        /// A location near which to find practices, and the maximum number of results.
+        search: Option<NearestSearch> = ["postcode", "lon", "lat", "easting", "northing", "limit"],
+        /// The version of the dataset, and the as-of date.
+        selection: DatasetSelection = ["as_of", "dataset"],
     }
 }
 
-fn all_practices(snapshot: &RequestContext, headers: &HeaderMap) -> Response {
-    let (index, as_of) = (snapshot.index(), snapshot.as_of);
+/// A search for the practices nearest to a location.
+struct NearestSearch {
+    locator: Locator,
+    limit: usize,
+}
+
+impl ParamValue for Option<NearestSearch> {
+    fn from_params(params: &RequestParams, _: &[&'static str]) -> Result<Self, Problem> {
+        let locator = params.locator()?;
+        let limit = params.limit(SEARCH_LIMIT.0, SEARCH_LIMIT.1)?;
+        if locator.is_none() && params.get("limit").is_some() {
+            return Err(InvalidRequest::LimitWithoutLocation.into());
+        }
+        Ok(locator.map(|locator| NearestSearch { locator, limit }))
+    }
+}
+
+/// `/api/v1/practices`: all practices, or the practices nearest to a location.
+pub(super) async fn list(
+    DatasetRequest { context, params }: DatasetRequest<PracticesParams>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    match params.search {
+        Some(search) => nearest(&context, &search),
+        None => Ok(all_practices(&context, &headers)),
+    }
+}
+
+fn all_practices(context: &RequestContext, headers: &HeaderMap) -> Response {
+    let (index, as_of) = (context.index(), context.as_of);
     let practices: Vec<Value> = index
         .practices()
         .iter()
@@ -62,8 +76,9 @@ fn all_practices(snapshot: &RequestContext, headers: &HeaderMap) -> Response {
 
 /// Returns the practices that are active on the date, sorted by the distance to their nearest
 /// premises.
-fn nearest(snapshot: &RequestContext, locator: Locator, limit: usize) -> Result<Response, Problem> {
-    let (index, as_of) = (snapshot.index(), snapshot.as_of);
+fn nearest(context: &RequestContext, search: &NearestSearch) -> Result<Response, Problem> {
+    let NearestSearch { locator, limit } = *search;
+    let (index, as_of) = (context.index(), context.as_of);
     let (status, location) = index.resolve_locator(locator, as_of);
     if status == LookupStatus::UnknownPostcode {
         return Err(Problem::unknown_postcode());
@@ -95,11 +110,11 @@ fn nearest(snapshot: &RequestContext, locator: Locator, limit: usize) -> Result<
 
 /// `/api/v1/practices/{ods_code}`: one practice.
 pub(super) async fn practice(
-    snapshot: RequestContext,
+    context: RequestContext,
     PathParams(code): PathParams<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (index, as_of) = (snapshot.index(), snapshot.as_of);
+    let (index, as_of) = (context.index(), context.as_of);
     let code: OdsCode = parse_segment(&code, unknown_practice)?;
     let practice = index.practice(code).ok_or_else(unknown_practice)?;
     let mut body = practice_body(index, practice, as_of);

@@ -19,10 +19,10 @@ use crate::domain::today_in_london;
 
 /// `/api/v1/dataset`: version, vintages, counts, attribution, licence.
 pub(super) async fn dataset(
-    snapshot: RequestContext,
+    context: RequestContext,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (index, as_of) = (snapshot.index(), snapshot.as_of);
+    let (index, as_of) = (context.index(), context.as_of);
     let manifest = index.manifest();
     let sources: Vec<Value> = manifest
         .sources
@@ -35,7 +35,7 @@ pub(super) async fn dataset(
         "title": manifest.title,
         "as_of": manifest.as_of.to_string(),
         "digest": index.digest(),
-        "loaded": snapshot.loaded_versions(),
+        "loaded": context.loaded_versions(),
         "counts": { "postcodes": index.postcodes().len(), "practices": index.practices().len() },
         "layers": layer_bodies(index, as_of),
         "complete_outcodes": manifest.complete_outcodes,

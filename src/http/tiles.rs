@@ -24,10 +24,11 @@ use super::base_url::BaseUrl;
 use super::basemap;
 use super::cached_response::encoded_response;
 use super::conditional::{CACHE_FIVE_MINUTES, CACHE_IMMUTABLE, PRIVATE_NO_STORE};
-use super::extract::{PathParams, query_params};
+use super::extract::PathParams;
 use super::negotiate;
 use super::problem::Problem;
-use super::request_context::RequestContext;
+use super::query_params::{DatasetSelection, NoParams, Query, query_params};
+use super::request_context::{DatasetParams, DatasetRequest, RequestContext};
 use super::tile_path::{linked_json, parse_tile_coord};
 use crate::domain::Layer;
 use crate::fs::sha256_hex;
@@ -45,6 +46,16 @@ pub(super) const MVT: HeaderValue = HeaderValue::from_static("application/vnd.ma
 /// From this zoom level, the URL of a tile could reveal a person's location: at 54° north, a tile
 /// of zoom 15 is 720 m wide, and covers a village or a few streets.
 const PRIVATE_ZOOM_MIN: u8 = CACHED_ZOOM_MAX + 1;
+
+query_params! {
+    /// The parameters of `/tiles/style.json`.
+    struct StyleParams {
+        /// The version of the dataset, and the as-of date.
+        selection: DatasetSelection = ["as_of", "dataset"],
+        /// The layers, such as `icc,gp-practice`; by default, the first layer.
+        layers: Option<String> = ["layers"],
+    }
+}
 
 /// `/tiles/{layers}.json` (TileJSON 3.0.0), `/tiles/style.json`, `/tiles/basemap.json` and
 /// `/tiles/{dataset}.pmtiles`.
@@ -76,63 +87,60 @@ fn json_document(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     if name == "style" {
-        let params = query_params(uri, &["as_of", "dataset", "layers"])?;
-        let snapshot = RequestContext::from_params(app, &params)?;
-        let names = params.get("layers").map(str::to_string);
-        let names = names.unwrap_or_else(|| first_layer(&snapshot));
-        let layers = parse_layers(&snapshot, &names)?;
-        let mut style = style(&snapshot, &layers, base);
+        let DatasetRequest { context, params } = DatasetRequest::<StyleParams>::from_uri(app, uri)?;
+        let names = params.layers.unwrap_or_else(|| first_layer(&context));
+        let layers = parse_layers(&context, &names)?;
+        let mut style = style(&context, &layers, base);
         if app.basemap.is_some() {
             style["metadata"] = basemap::style_metadata(base);
         }
         return Ok(linked_json(base, headers, &style));
     }
-    let snapshot = RequestContext::from_params(app, &query_params(uri, &["as_of", "dataset"])?)?;
-    let layers = parse_layers(&snapshot, name)?;
-    let body = tilejson(&snapshot, &layers, base);
+    let DatasetRequest { context, .. } = DatasetRequest::<DatasetParams>::from_uri(app, uri)?;
+    let layers = parse_layers(&context, name)?;
+    let body = tilejson(&context, &layers, base);
     Ok(linked_json(base, headers, &body))
 }
 
 /// `/tiles/{layers}/{z}/{x}/{y}.mvt`: a tile without an edition.
 pub(super) async fn tile(
     State(app): State<App>,
-    snapshot: RequestContext,
+    context: RequestContext,
     PathParams((names, z, x, y)): PathParams<(String, String, String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let layers = parse_layers(&snapshot, &names)?;
+    let layers = parse_layers(&context, &names)?;
     let coord = mvt_tile_coord(&z, &x, &y).ok_or_else(no_such_tile)?;
-    tile_response(&app, snapshot, &layers, coord, &headers, CACHE_FIVE_MINUTES).await
+    tile_response(&app, context, &layers, coord, &headers, CACHE_FIVE_MINUTES).await
 }
 
 /// `/tiles/{edition}/{layers}/{z}/{x}/{y}.mvt`: a tile of an edition.
 pub(super) async fn edition_tile(
     State(app): State<App>,
-    uri: Uri,
     PathParams((edition, names, z, x, y)): PathParams<(String, String, String, String, String)>,
+    _: Query<NoParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    query_params(&uri, &[])?;
-    let snapshot = edition_snapshot(&app, &edition).ok_or_else(unknown_edition)?;
-    let layers = parse_layers(&snapshot, &names)?;
+    let context = edition_context(&app, &edition).ok_or_else(unknown_edition)?;
+    let layers = parse_layers(&context, &names)?;
     let coord = mvt_tile_coord(&z, &x, &y).ok_or_else(no_such_tile)?;
-    tile_response(&app, snapshot, &layers, coord, &headers, CACHE_IMMUTABLE).await
+    tile_response(&app, context, &layers, coord, &headers, CACHE_IMMUTABLE).await
 }
 
 /// Parses a list of layers such as `icc,gp-practice`. The result is sorted, without duplicates.
-fn parse_layers(snapshot: &RequestContext, names: &str) -> Result<Vec<Layer>, Problem> {
-    let require = |name| require_layer(snapshot.index(), name, snapshot.as_of);
+fn parse_layers(context: &RequestContext, names: &str) -> Result<Vec<Layer>, Problem> {
+    let require = |name| require_layer(context.index(), name, context.as_of);
     let mut layers: Vec<Layer> = names.split(',').map(require).collect::<Result<_, _>>()?;
     layers.sort_unstable();
     layers.dedup();
     Ok(layers)
 }
 
-/// Returns the response with a tile of `layers` on the snapshot's date, or 204 if the tile is
+/// Returns the response with a tile of `layers` on the context's date, or 204 if the tile is
 /// empty.
 pub(super) async fn tile_response(
     app: &App,
-    snapshot: RequestContext,
+    context: RequestContext,
     layers: &[Layer],
     coord: TileCoord,
     headers: &HeaderMap,
@@ -144,12 +152,12 @@ pub(super) async fn tile_response(
     };
     let encoding =
         negotiate::preferred_encoding(headers).ok_or_else(Problem::no_acceptable_encoding)?;
-    let key = TileKey::new(snapshot.index(), layers, snapshot.as_of, coord);
-    let cached = snapshot.tiles().get(&key);
+    let key = TileKey::new(context.index(), layers, context.as_of, coord);
+    let cached = context.tiles().get(&key);
     let (tile, body) = match cached.and_then(|tile| Some((tile.encoded_if_cached(encoding)?, tile)))
     {
         Some((body, tile)) => (tile, body),
-        None => build_tile(app, snapshot, key, encoding).await?,
+        None => build_tile(app, context, key, encoding).await?,
     };
     let body = || body;
     Ok(encoded_response(
@@ -166,7 +174,7 @@ pub(super) async fn tile_response(
 /// tiles that are built at the same time.
 async fn build_tile(
     app: &App,
-    snapshot: RequestContext,
+    context: RequestContext,
     key: TileKey,
     encoding: ContentEncoding,
 ) -> Result<(Arc<EncodedBody>, Bytes), Problem> {
@@ -174,10 +182,10 @@ async fn build_tile(
     let build = move || {
         // The permit is held until the tile is built, even if the client disconnects.
         let _permit = permit;
-        let cache = snapshot.tiles();
+        let cache = context.tiles();
         let tile = match cache.get(&key) {
             Some(tile) => tile,
-            None => cache.build(snapshot.index(), &key)?,
+            None => cache.build(context.index(), &key)?,
         };
         let body = tile.encoded(encoding);
         Ok::<_, fast_mvt::MvtError>((tile, body))
@@ -230,38 +238,38 @@ fn edition_hash(index: &Index) -> String {
     sha256_hex(format!("{} {ENCODER_VERSION}", index.digest()).as_bytes())[..8].to_string()
 }
 
-fn edition_snapshot(app: &App, edition: &str) -> Option<RequestContext> {
+fn edition_context(app: &App, edition: &str) -> Option<RequestContext> {
     let (rest, hash) = edition.rsplit_once('_')?;
     let (version, day) = rest.rsplit_once('_')?;
-    let snapshot = RequestContext::of_version(app, version, day.parse().ok()?)?;
-    let index = snapshot.index();
+    let context = RequestContext::of_version(app, version, day.parse().ok()?)?;
+    let index = context.index();
     // Each state of a dataset has only one edition, so an edition with another date of the same
     // state is rejected.
     let is_current =
-        hash == self::edition_hash(index) && edition == self::edition(index, snapshot.as_of);
-    is_current.then_some(snapshot)
+        hash == self::edition_hash(index) && edition == self::edition(index, context.as_of);
+    is_current.then_some(context)
 }
 
-fn first_layer(snapshot: &RequestContext) -> String {
-    let index = snapshot.index();
+fn first_layer(context: &RequestContext) -> String {
+    let index = context.index();
     let mut layers_with_data = index.layers().filter(|&layer| {
         index
             .first_data(layer)
-            .is_some_and(|day| day <= snapshot.as_of)
+            .is_some_and(|day| day <= context.as_of)
     });
     layers_with_data
         .next()
         .map_or(String::new(), |layer| layer.to_string())
 }
 
-fn tilejson(snapshot: &RequestContext, layers: &[Layer], base: &BaseUrl) -> Value {
-    let index = snapshot.index();
+fn tilejson(context: &RequestContext, layers: &[Layer], base: &BaseUrl) -> Value {
+    let index = context.index();
     let names = joined_names(layers);
-    let query = match snapshot.query.as_str() {
-        "" => String::new(),
+    let query = match context.link_query() {
+        query if query.is_empty() => query,
         query => format!("?{query}"),
     };
-    let edition = edition(index, snapshot.as_of);
+    let edition = edition(index, context.as_of);
     let titles: Vec<&str> = layers
         .iter()
         .map(|&layer| index.layer_title(layer))
@@ -277,7 +285,7 @@ fn tilejson(snapshot: &RequestContext, layers: &[Layer], base: &BaseUrl) -> Valu
         "edition_tiles": [edition_tiles_url(base, &edition, &names)],
         "minzoom": 0,
         "maxzoom": ZOOM_MAX,
-        "bounds": bounds(snapshot, layers),
+        "bounds": bounds(context, layers),
         "attribution": index.manifest().attribution,
         "vector_layers": tiles::vector_layers(index, layers, ZOOM_MAX),
     })
@@ -294,9 +302,9 @@ fn edition_tiles_url(base: &BaseUrl, edition: &str, names: &str) -> String {
 ///
 /// Areas are filled with colours that colour-blind people can tell apart (Okabe and Ito 2008), and
 /// their borders are drawn as lines. Areas that are too small to draw are points.
-fn style(snapshot: &RequestContext, layers: &[Layer], base: &BaseUrl) -> Value {
-    let index = snapshot.index();
-    let edition = edition(index, snapshot.as_of);
+fn style(context: &RequestContext, layers: &[Layer], base: &BaseUrl) -> Value {
+    let index = context.index();
+    let edition = edition(index, context.as_of);
     let colour = json!([
         "match",
         ["get", "mapcolor7"],
@@ -345,7 +353,7 @@ fn style(snapshot: &RequestContext, layers: &[Layer], base: &BaseUrl) -> Value {
             "tiles": [edition_tiles_url(base, &edition, &joined_names(layers))],
             "minzoom": 0,
             "maxzoom": ZOOM_MAX,
-            "bounds": bounds(snapshot, layers),
+            "bounds": bounds(context, layers),
             "attribution": index.manifest().attribution,
         } },
         "layers": style_layers,
@@ -358,8 +366,8 @@ fn joined_names(layers: &[Layer]) -> String {
 }
 
 /// Returns the bounding box: west, south, east, north in degrees, rounded to about a metre.
-fn bounds(snapshot: &RequestContext, layers: &[Layer]) -> Option<[f64; 4]> {
-    let tile_cache = snapshot.tiles();
-    let all = tile_cache.bounds(snapshot.index(), layers, snapshot.as_of)?;
+fn bounds(context: &RequestContext, layers: &[Layer]) -> Option<[f64; 4]> {
+    let tile_cache = context.tiles();
+    let all = tile_cache.bounds(context.index(), layers, context.as_of)?;
     Some(bbox::to_array(all).map(|degrees| round_decimals(degrees, 5)))
 }

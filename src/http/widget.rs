@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use jiff::civil::Date;
 use serde_json::{Value, json};
@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 use super::App;
 use super::areas::{no_boundary, require_layer, unknown_area};
 use super::cached_response::cached_response;
-use super::extract::{PathParams, query_params};
+use super::extract::PathParams;
 use super::negotiate;
 use super::problem::Problem;
+use super::query_params::{NoParams, Query};
 use super::request_context::RequestContext;
 use crate::domain::Layer;
 use crate::index::Index;
@@ -24,14 +25,15 @@ use crate::wire::locate::round_decimals;
 
 /// `/widget.js`: the element `<catchment-map>`. The URL never changes, and the script is cached for
 /// five minutes, so that sites that embed the script get fixes.
-pub(super) async fn script(uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
-    query_params(&uri, &[])?;
+pub(super) async fn script(_: Query<NoParams>, headers: HeaderMap) -> Result<Response, Problem> {
     script_response(&headers, &assets::WIDGET_SCRIPT)
 }
 
 /// `/embed.js`: the script that fits the height of a frame to its content.
-pub(super) async fn frame_script(uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
-    query_params(&uri, &[])?;
+pub(super) async fn frame_script(
+    _: Query<NoParams>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     script_response(&headers, &assets::EMBED_SCRIPT)
 }
 
@@ -46,14 +48,14 @@ fn script_response(headers: &HeaderMap, script: &Asset) -> Result<Response, Prob
 /// `/widget/{layer}.json`: a whole layer.
 pub(super) async fn layer(
     State(app): State<App>,
-    snapshot: RequestContext,
+    context: RequestContext,
     PathParams(name): PathParams<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let name = name.strip_suffix(".json").ok_or_else(Problem::not_found)?;
-    let layer = require_layer(snapshot.index(), name, snapshot.as_of)?;
-    ensure_drawable(snapshot.index(), layer, snapshot.as_of)?;
-    respond(&app, snapshot, layer, None, &headers).await
+    let layer = require_layer(context.index(), name, context.as_of)?;
+    ensure_drawable(context.index(), layer, context.as_of)?;
+    respond(&app, context, layer, None, &headers).await
 }
 
 /// The maximum number of areas on one map. More areas would be illegible, and too many for the list
@@ -71,31 +73,31 @@ pub(super) fn ensure_drawable(index: &Index, layer: Layer, day: Date) -> Result<
 /// `/widget/{layer}/{id}.json`: an area and its surroundings.
 pub(super) async fn area(
     State(app): State<App>,
-    snapshot: RequestContext,
+    context: RequestContext,
     PathParams((layer, id)): PathParams<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = id.strip_suffix(".json").ok_or_else(Problem::not_found)?;
-    let layer = require_layer(snapshot.index(), &layer, snapshot.as_of)?;
-    let area = snapshot
+    let layer = require_layer(context.index(), &layer, context.as_of)?;
+    let area = context
         .index()
-        .area_or_last_version(layer, id, snapshot.as_of);
+        .area_or_last_version(layer, id, context.as_of);
     let id = area.ok_or_else(unknown_area)?.id.clone();
-    respond(&app, snapshot, layer, Some(id), &headers).await
+    respond(&app, context, layer, Some(id), &headers).await
 }
 
 async fn respond(
     app: &App,
-    snapshot: RequestContext,
+    context: RequestContext,
     layer: Layer,
     focus: Option<String>,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let index = snapshot.index();
+    let index = context.index();
     let key = WidgetKey {
         dataset: index.digest().to_string(),
         layer,
-        revision: index.revision(layer, snapshot.as_of),
+        revision: index.revision(layer, context.as_of),
         focus,
     };
     let encoding =
@@ -103,7 +105,7 @@ async fn respond(
     let cached = app.widget_cache.get(&key);
     let map = match cached.filter(|map| map.encoded_if_cached(encoding).is_some()) {
         Some(map) => map,
-        None => render_uncached(app.widget_cache.clone(), snapshot, key, encoding).await?,
+        None => render_uncached(app.widget_cache.clone(), context, key, encoding).await?,
     };
     cached_response(headers, "application/json", &map)
 }
@@ -111,7 +113,7 @@ async fn respond(
 /// Renders and encodes a map on a blocking thread, because rendering is slow for a large layer.
 async fn render_uncached(
     cache: WidgetCache,
-    snapshot: RequestContext,
+    context: RequestContext,
     key: WidgetKey,
     encoding: ContentEncoding,
 ) -> Result<Arc<EncodedBody>, Problem> {
@@ -119,7 +121,7 @@ async fn render_uncached(
         let map = match cache.get(&key) {
             Some(map) => map,
             None => {
-                let body = body(&snapshot, &key)?;
+                let body = body(&context, &key)?;
                 let bytes = serde_json::to_vec(&body).expect("response bodies serialize");
                 cache.insert(key, EncodedBody::new(bytes))
             }
@@ -133,10 +135,10 @@ async fn render_uncached(
     }
 }
 
-fn body(snapshot: &RequestContext, key: &WidgetKey) -> Option<Value> {
-    let (index, day) = (snapshot.index(), snapshot.as_of);
+fn body(context: &RequestContext, key: &WidgetKey) -> Option<Value> {
+    let (index, day) = (context.index(), context.as_of);
     let focus = key.focus.as_deref();
-    let map = snapshot.tiles().widget_map(index, key.layer, day, focus)?;
+    let map = context.tiles().widget_map(index, key.layer, day, focus)?;
     let areas: Vec<Value> = map
         .areas
         .iter()

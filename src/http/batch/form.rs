@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use bytes::BytesMut;
 use futures_core::Stream;
@@ -23,13 +23,13 @@ use maud::Markup;
 use multer::{Field, Multipart};
 
 use super::super::App;
-use super::super::extract::query_params;
 use super::super::negotiate;
 use super::super::pages::{self, page_cache::CachedPage};
 use super::super::problem::Problem;
-use super::super::request_context::RequestContext;
+use super::super::query_params::{NoParams, QueryParams};
+use super::super::request_context::{DatasetRequest, RequestContext};
 use super::super::server::Connection;
-use super::params::{BatchParams, DeclaredContent};
+use super::params::{BatchOptions, BatchParams, DeclaredContent};
 use super::stream::TransferMonitor;
 use super::{AuditContext, BatchJob, JobStart, client_id};
 use crate::http::drain::drain_body;
@@ -51,34 +51,15 @@ const NAME_BYTES_MAX: usize = 64;
 /// The size of the chunks in which the file is buffered. Each chunk is freed when it has been read.
 const FILE_CHUNK_BYTES: usize = 64 << 10;
 
-/// The fields of the form other than the file.
-const FORM_FIELDS: &[&str] = &[
-    "columns",
-    "delimiter",
-    "postcode_column",
-    "practice_column",
-    "lon_column",
-    "lat_column",
-    "easting_column",
-    "northing_column",
-    "registration_only",
-    "as_of",
-    "as_of_column",
-    "excel_safe",
-    "suppress",
-];
-
 /// `GET /batch`: the page.
 pub(in crate::http) async fn page(
     State(app): State<App>,
-    uri: Uri,
+    DatasetRequest { context, .. }: DatasetRequest<NoParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    query_params(&uri, &[])?;
     let encoding =
         negotiate::preferred_encoding(&headers).ok_or_else(Problem::no_acceptable_encoding)?;
-    let releases = app.loaded_datasets();
-    let index = releases.current();
+    let index = context.index();
     Ok(app.pages.response(CachedPage::Batch, index, encoding, || {
         form_page(index, None, &RequestParams::default())
     }))
@@ -112,15 +93,16 @@ pub(in crate::http) async fn post(
         form = read_form(request.into_body(), boundary, &traffic) => form?,
         _ = traffic.until_aborted(&app.batch_jobs.limits, &app.batch_jobs.permits) => return Err(Problem::timed_out()),
     };
-    let params = RequestParams::new(form.fields, FORM_FIELDS)?;
+    let params = RequestParams::new(form.fields, &BatchOptions::form_fields())?;
     if form.file.is_empty() {
         let problem = Problem::unprocessable("empty", "choose a file that is not empty");
         return Ok(error_response(&app, problem, &params, Body::empty()));
     }
     let start = async {
+        let options = BatchOptions::from_params(&params)?;
         let job = BatchJob {
-            snapshot: RequestContext::from_params(&app, &params)?,
-            params: BatchParams::from_params(&params, &DeclaredContent::UNSPECIFIED)?,
+            context: RequestContext::new(&app, &options.dataset_selection())?,
+            params: BatchParams::new(options, &DeclaredContent::UNSPECIFIED)?,
             content_encoding: None,
             limits: Arc::clone(&app.batch_jobs.limits),
             permits: app.batch_jobs.permits.clone(),

@@ -4,36 +4,77 @@ use axum::http::{HeaderMap, header};
 
 use super::super::extract::content_type;
 use super::super::problem::Problem;
+use super::super::query_params::{DatasetSelection, GivenDate, QueryParams, query_params};
 use super::ARROW_STREAM_TYPE;
 use super::tickets::BatchTicket;
 use crate::batch::{
     BatchFormat, BatchRequest, ColumnOverrides, Compression, DecodeLimits, Delimiter,
     InvalidDelimiter, OutputColumn, PREFIX,
 };
-use crate::domain::{InvalidSuppressionRule, SuppressionRule};
-use crate::request::RequestParams;
+use crate::domain::{InvalidSuppressionRule, SuppressionRule, today_in_london};
 
-/// The names of all parameters of a batch request.
-pub(super) const PARAMETERS: &[&str] = &[
-    "columns",
-    "delimiter",
-    "postcode_column",
-    "practice_column",
-    "lon_column",
-    "lat_column",
-    "easting_column",
-    "northing_column",
-    "registration_only",
-    "as_of",
-    "as_of_column",
-    "excel_safe",
-    "compress",
-    "summary",
-    "suppress",
-    "check",
-    "ticket",
-    "dataset",
-];
+query_params! {
+    /// The parameters of a batch request, as text. Their values are checked by
+    /// [`BatchParams::new`], after the headers of the request.
+    pub(in crate::http) struct BatchOptions {
+        /// The columns to add to the output.
+        columns: Option<String> = ["columns"],
+        /// The delimiter of the input.
+        delimiter: Option<String> = ["delimiter"],
+        /// The name of the column with postcodes.
+        postcode_column: Option<String> = ["postcode_column"],
+        /// The name of the column with practice codes.
+        practice_column: Option<String> = ["practice_column"],
+        /// The name of the column with longitudes.
+        lon_column: Option<String> = ["lon_column"],
+        /// The name of the column with latitudes.
+        lat_column: Option<String> = ["lat_column"],
+        /// The name of the column with eastings.
+        easting_column: Option<String> = ["easting_column"],
+        /// The name of the column with northings.
+        northing_column: Option<String> = ["northing_column"],
+        /// Whether to look up only the registration, by practice.
+        registration_only: Option<String> = ["registration_only"],
+        /// The as-of date of rows without a date.
+        as_of: GivenDate = ["as_of"],
+        /// The name of the column with the as-of date of each row.
+        as_of_column: Option<String> = ["as_of_column"],
+        /// Whether to escape cells that a spreadsheet would run as formulas.
+        excel_safe: Option<String> = ["excel_safe"],
+        /// The compression of the output.
+        compress: Option<String> = ["compress"],
+        /// `last-record` to append the summary to the output.
+        summary: Option<String> = ["summary"],
+        /// The rule by which small numbers in the summary are suppressed.
+        suppress: Option<String> = ["suppress"],
+        /// Whether this is a dry run.
+        check: Option<String> = ["check"],
+        /// The ticket with which another request downloads the output.
+        ticket: Option<String> = ["ticket"],
+        /// The version of the dataset.
+        dataset: Option<String> = ["dataset"],
+    }
+}
+
+/// The parameters that the form on `/batch` does not have.
+const NOT_IN_FORM: [&str; 5] = ["compress", "summary", "check", "ticket", "dataset"];
+
+impl BatchOptions {
+    /// Returns the names of the fields of the form on `/batch`, except the file.
+    pub(super) fn form_fields() -> Vec<&'static str> {
+        let mut names = BatchOptions::NAMES.to_vec();
+        names.retain(|name| !NOT_IN_FORM.contains(name));
+        names
+    }
+
+    /// Returns the dataset and the date that the parameters select.
+    pub(super) fn dataset_selection(&self) -> DatasetSelection {
+        DatasetSelection {
+            version: self.dataset.clone(),
+            as_of: self.as_of.clone(),
+        }
+    }
+}
 
 /// The options of a batch.
 pub(super) struct BatchParams {
@@ -125,14 +166,13 @@ impl BatchParams {
     ///
     /// # Errors
     /// If a parameter is not valid, or if two parameters contradict each other.
-    pub(super) fn from_params(
-        params: &RequestParams,
+    pub(super) fn new(
+        options: BatchOptions,
         declared: &DeclaredContent,
     ) -> Result<BatchParams, Problem> {
-        let text = |name| params.get(name).map(str::to_string);
         let invalid_delimiter =
             |error: InvalidDelimiter| Problem::bad_request("malformed", error.to_string());
-        let delimiter = match params.get("delimiter") {
+        let delimiter = match options.delimiter {
             None => declared.delimiter,
             Some(text) => Some(text.parse().map_err(invalid_delimiter)?),
         };
@@ -142,7 +182,7 @@ impl BatchParams {
                 "delimiter cannot be used with NDJSON",
             ));
         }
-        let compression = match params.get("compress") {
+        let compression = match options.compress.as_deref() {
             None | Some("none") => Compression::None,
             Some("gzip") => Compression::Gzip,
             Some("zstd") => Compression::Zstd,
@@ -153,34 +193,34 @@ impl BatchParams {
                 format: declared.format.or(delimiter.map(|_| BatchFormat::Csv)),
                 delimiter,
                 column_overrides: ColumnOverrides {
-                    postcode: text("postcode_column"),
-                    practice: text("practice_column"),
-                    longitude: text("lon_column"),
-                    latitude: text("lat_column"),
-                    easting: text("easting_column"),
-                    northing: text("northing_column"),
-                    as_of: text("as_of_column"),
-                    registration_only: flag(params, "registration_only")?,
+                    postcode: options.postcode_column,
+                    practice: options.practice_column,
+                    longitude: options.lon_column,
+                    latitude: options.lat_column,
+                    easting: options.easting_column,
+                    northing: options.northing_column,
+                    as_of: options.as_of_column,
+                    registration_only: flag(options.registration_only, "registration_only")?,
                 },
-                as_of: params.as_of()?,
-                output_columns: columns(params.get("columns").unwrap_or_default())?,
-                excel_safe: flag(params, "excel_safe")?,
+                as_of: options.as_of?.unwrap_or_else(today_in_london),
+                output_columns: columns(&options.columns.unwrap_or_default())?,
+                excel_safe: flag(options.excel_safe, "excel_safe")?,
                 compression,
                 limits: DecodeLimits::HTTP,
             },
-            suppression: match params.get("suppress") {
+            suppression: match options.suppress {
                 None => SuppressionRule::NONE,
                 Some(text) => text.parse().map_err(|error: InvalidSuppressionRule| {
                     Problem::bad_request("malformed", error.to_string())
                 })?,
             },
-            summary_is_last: match params.get("summary") {
+            summary_is_last: match options.summary.as_deref() {
                 None => false,
                 Some("last-record") => true,
                 Some(_) => return Err(invalid_value("summary", "last-record if it is given")),
             },
-            check: flag(params, "check")?,
-            ticket: match params.get("ticket") {
+            check: flag(options.check, "check")?,
+            ticket: match options.ticket {
                 None => None,
                 Some(text) => Some(text.parse()?),
             },
@@ -218,8 +258,8 @@ fn columns(text: &str) -> Result<Vec<OutputColumn>, Problem> {
 }
 
 /// Returns whether a flag is set, that is, whether its value is `true` or empty.
-fn flag(params: &RequestParams, name: &str) -> Result<bool, Problem> {
-    match params.get(name) {
+fn flag(value: Option<String>, name: &str) -> Result<bool, Problem> {
+    match value.as_deref() {
         None | Some("false") => Ok(false),
         Some("" | "true") => Ok(true),
         Some(_) => Err(invalid_value(name, "true or false")),

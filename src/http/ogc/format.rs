@@ -4,6 +4,7 @@ use axum::http::HeaderMap;
 
 use super::super::negotiate;
 use super::super::problem::Problem;
+use super::super::query_params::ParamValue;
 use crate::request::RequestParams;
 
 /// The format of a response.
@@ -30,23 +31,33 @@ impl ResponseFormat {
         }
     }
 
-    /// Returns the requested format, or JSON if the client has no preference.
+    /// Returns the requested format: the value of `f`, or the format that the client prefers, or
+    /// JSON if the client has no preference.
     ///
     /// # Errors
-    /// If `f` is neither `json` nor `html`, or if the client accepts neither format.
+    /// If there is no `f`, and the client accepts neither format.
     pub(super) fn negotiate(
-        params: &RequestParams,
+        requested: Option<ResponseFormat>,
         headers: &HeaderMap,
     ) -> Result<ResponseFormat, Problem> {
-        match params.get("f") {
-            Some("json") => Ok(ResponseFormat::Json),
-            Some("html") => Ok(ResponseFormat::Html),
+        if let Some(format) = requested {
+            return Ok(format);
+        }
+        match negotiate::prefers_html(headers) {
+            Some(true) => Ok(ResponseFormat::Html),
+            Some(false) => Ok(ResponseFormat::Json),
+            None => Err(Problem::not_acceptable()),
+        }
+    }
+}
+
+impl ParamValue for Option<ResponseFormat> {
+    fn from_params(params: &RequestParams, names: &[&'static str]) -> Result<Self, Problem> {
+        match params.get(names[0]) {
+            None => Ok(None),
+            Some("json") => Ok(Some(ResponseFormat::Json)),
+            Some("html") => Ok(Some(ResponseFormat::Html)),
             Some(_) => Err(Problem::bad_request("malformed", "f must be json or html")),
-            None => match negotiate::prefers_html(headers) {
-                Some(true) => Ok(ResponseFormat::Html),
-                Some(false) => Ok(ResponseFormat::Json),
-                None => Err(Problem::not_acceptable()),
-            },
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The features of a collection.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Uri};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use jiff::civil::Date;
 use serde_json::{Value, json};
@@ -9,34 +9,58 @@ use serde_json::{Value, json};
 use super::super::App;
 use super::super::areas;
 use super::super::base_url::BaseUrl;
-use super::super::extract::{PathParams, query_params};
+use super::super::extract::PathParams;
 use super::super::problem::Problem;
+use super::super::query_params::{Query, query_params};
 use super::collection::{Collection, Feature};
 use super::crs::OgcCrs;
 use super::format::ResponseFormat;
-use super::query::{ItemsQuery, PARAMS, parse_crs};
+use super::query::{ItemsQuery, RequestedCrs};
 use super::{OgcContext, html};
-use crate::domain::today_in_london;
 use crate::formats::write_geojson_multi_polygon;
-use crate::request::RequestParams;
 use crate::web::path_segment;
 
 pub(super) const GEOJSON: &str = areas::GEOJSON;
 
+query_params! {
+    /// The parameters of a collection's items.
+    pub(in crate::http) struct ItemsParams {
+        /// The format of the response.
+        format: Option<ResponseFormat> = ["f"],
+        /// The page, the filters, and the CRS of the response.
+        query: Result<ItemsQuery, Problem> = [
+            "limit", "offset", "bbox", "bbox-crs", "crs", "datetime",
+            "id", "name", "kind", "system", "provenance", "extent"
+        ],
+    }
+}
+
+query_params! {
+    /// The parameters of one feature.
+    pub(in crate::http) struct ItemParams {
+        /// The format of the response.
+        format: Option<ResponseFormat> = ["f"],
+        /// The CRS of the response.
+        crs: Result<RequestedCrs, Problem> = ["crs"],
+    }
+}
+
 /// `/ogc/collections/{collection}/items`: a page of features.
 pub(in crate::http) async fn items(
     State(app): State<App>,
-    uri: Uri,
     base: BaseUrl,
     PathParams(id): PathParams<String>,
+    Query(params): Query<ItemsParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = query_params(&uri, PARAMS)?;
-    let context = OgcContext::new(&app, &params, base, headers)?;
+    let mut context = OgcContext::new(&app, params.format, base, headers)?;
+    let collection = Collection::by_id(context.index(), &id)?;
+    let query = params.query?;
+    // A large box reveals nothing, but there is no obvious size limit, and caching would gain
+    // little, because few boxes are requested twice.
+    context.is_private = query.has_bbox();
     let index = context.index();
-    let collection = Collection::by_id(index, &id)?;
-    let query = ItemsQuery::from_params(&params)?;
-    let mut matched = collection.features(index, today_in_london());
+    let mut matched = collection.features(index, context.today());
     matched.retain(|feature| query.matches(feature));
     let count = matched.len();
     let page: Vec<Feature<'_>> = matched
@@ -45,7 +69,7 @@ pub(in crate::http) async fn items(
         .take(query.limit)
         .collect();
     let path = format!("/collections/{id}/items");
-    let path_with_offset = |offset| format!("{path}{}", query_with_offset(&params, offset));
+    let path_with_offset = |offset| format!("{path}{}", query_with_offset(&query, offset));
     let mut links = Vec::from(context.self_links(&path_with_offset(query.offset), GEOJSON));
     let with_format = |path: String| {
         let separator = if path.contains('?') { '&' } else { '?' };
@@ -101,21 +125,17 @@ pub(in crate::http) async fn items(
 /// `/ogc/collections/{collection}/items/{feature}`: one feature.
 pub(in crate::http) async fn item(
     State(app): State<App>,
-    uri: Uri,
     base: BaseUrl,
     PathParams((id, feature_id)): PathParams<(String, String)>,
+    Query(params): Query<ItemParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = query_params(&uri, &["f", "crs"])?;
-    let context = OgcContext::new(&app, &params, base, headers)?;
-    let crs = params
-        .get("crs")
-        .map(parse_crs)
-        .transpose()?
-        .unwrap_or(OgcCrs::Crs84);
+    let context = OgcContext::new(&app, params.format, base, headers)?;
+    let RequestedCrs(requested_crs) = params.crs?;
+    let crs = requested_crs.unwrap_or(OgcCrs::Crs84);
     let index = context.index();
     let collection = Collection::by_id(index, &id)?;
-    let features = collection.features(index, today_in_london()).into_iter();
+    let features = collection.features(index, context.today()).into_iter();
     let feature = features
         .into_iter()
         .find(|feature| feature.id == feature_id)
@@ -126,7 +146,7 @@ pub(in crate::http) async fn item(
             )
         })?;
     let path = format!("/collections/{id}/items/{}", path_segment(&feature_id));
-    let path = match params.get("crs") {
+    let path = match requested_crs {
         Some(_) => format!("{path}?{}", encode_query(&[("crs", crs.uri())])),
         None => path,
     };
@@ -161,13 +181,12 @@ fn with_content_crs(mut response: Response, crs: OgcCrs) -> Response {
 }
 
 /// Returns the query string of the request, without `f` and with the given offset.
-fn query_with_offset(params: &RequestParams, offset: usize) -> String {
+fn query_with_offset(query: &ItemsQuery, offset: usize) -> String {
     let offset_text = offset.to_string();
-    let other_names = PARAMS
-        .iter()
-        .filter(|name| !matches!(**name, "f" | "offset"));
-    let mut pairs: Vec<(&str, &str)> = other_names
-        .filter_map(|name| Some((*name, params.get(name)?)))
+    let given = query.given.iter();
+    let mut pairs: Vec<(&str, &str)> = given
+        .filter(|(name, _)| *name != "offset")
+        .map(|(name, value)| (*name, value.as_str()))
         .collect();
     if offset > 0 {
         pairs.push(("offset", &offset_text));

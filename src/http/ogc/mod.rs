@@ -15,8 +15,6 @@ mod query;
 mod queryables;
 mod tiles;
 
-use std::sync::Arc;
-
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -29,14 +27,13 @@ use serde_json::{Value, json};
 use super::App;
 use super::base_url::BaseUrl;
 use super::conditional::{cacheable_response, no_store_response};
-use super::extract::{PathParams, query_params};
+use super::extract::PathParams;
 use super::openapi;
 use super::problem::Problem;
-use crate::domain::today_in_london;
+use super::query_params::{QueryParams, query_params};
+use super::request_context::RequestContext;
 use crate::geometry::bbox;
 use crate::index::Index;
-use crate::ops::dataset_store::LoadedDatasets;
-use crate::request::RequestParams;
 use crate::web::ogc as html;
 use crate::wire::locate::round_decimals;
 use collection::Collection;
@@ -89,42 +86,54 @@ pub(super) struct OgcContext {
     /// Whether the URL could reveal a person's location.
     is_private: bool,
     headers: HeaderMap,
-    releases: Arc<LoadedDatasets>,
+    /// The current dataset, today.
+    dataset: RequestContext,
+}
+
+query_params! {
+    /// The parameters of a route that has no parameters except the format.
+    struct FormatParams {
+        /// The format of the response.
+        format: Option<ResponseFormat> = ["f"],
+    }
 }
 
 impl FromRequestParts<App> for OgcContext {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<OgcContext, Problem> {
-        let params = query_params(&parts.uri, &["f"])?;
+        let params = FormatParams::from_uri(&parts.uri)?;
         let Ok(base) = BaseUrl::from_request_parts(parts, app).await;
-        OgcContext::new(app, &params, base, parts.headers.clone())
+        OgcContext::new(app, params.format, base, parts.headers.clone())
     }
 }
 
 impl OgcContext {
-    /// Creates the context from query parameters, which may include more than `f`.
+    /// Creates the context of a request for `format`.
     fn new(
         app: &App,
-        params: &RequestParams,
+        format: Option<ResponseFormat>,
         base: BaseUrl,
         headers: HeaderMap,
     ) -> Result<OgcContext, Problem> {
         Ok(OgcContext {
             root: format!("{base}/ogc"),
             base,
-            format: ResponseFormat::negotiate(params, &headers)?,
-            // A large box reveals nothing, but there is no obvious size limit, and caching would
-            // gain little, because few boxes are requested twice.
-            is_private: params.get("bbox").is_some(),
+            format: ResponseFormat::negotiate(format, &headers)?,
+            is_private: false,
             headers,
-            releases: app.loaded_datasets(),
+            dataset: RequestContext::current(app),
         })
     }
 
     /// Returns the index of the current dataset.
     fn index(&self) -> &Index {
-        self.releases.current()
+        self.dataset.index()
+    }
+
+    /// Returns today's date.
+    fn today(&self) -> Date {
+        self.dataset.as_of
     }
 
     /// Returns the base URL of the service, without a trailing slash.
@@ -249,7 +258,7 @@ pub(super) async fn api(context: OgcContext) -> Response {
 
 /// `/ogc/collections`: the list of collections.
 pub(super) async fn collections(context: OgcContext) -> Response {
-    let (index, today) = (context.index(), today_in_london());
+    let (index, today) = (context.index(), context.today());
     let all = Collection::all(index).into_iter();
     let bodies: Vec<Value> = all
         .map(|collection| collection_body(&context, index, collection, today))
@@ -269,7 +278,7 @@ pub(super) async fn collection(
 ) -> Result<Response, Problem> {
     let index = context.index();
     let collection = Collection::by_id(index, &id)?;
-    let mut body = collection_body(&context, index, collection, today_in_london());
+    let mut body = collection_body(&context, index, collection, context.today());
     let links = body["links"].as_array_mut().expect("the body has links");
     links.extend(context.self_links(&format!("/collections/{id}"), JSON));
     Ok(context.respond(JSON, &body, || html::collection(context.index(), &body)))

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::super::problem::Problem;
+use super::super::query_params::ParamValue;
 use super::collection::Feature;
 use super::crs::OgcCrs;
 use crate::domain::{Period, date_from_iso, date_in_london};
@@ -34,23 +35,6 @@ pub(super) const PROPERTIES: [(&str, &str); 6] = [
     ),
 ];
 
-/// The names of all parameters of a collection's items.
-pub(super) const PARAMS: &[&str] = &[
-    "f",
-    "limit",
-    "offset",
-    "bbox",
-    "bbox-crs",
-    "crs",
-    "datetime",
-    "id",
-    "name",
-    "kind",
-    "system",
-    "provenance",
-    "extent",
-];
-
 /// The parsed parameters: the filters, the page and the CRS of the response.
 pub(super) struct ItemsQuery {
     pub(super) limit: usize,
@@ -60,6 +44,8 @@ pub(super) struct ItemsQuery {
     datetime: Option<DateInterval>,
     /// Properties by which to filter, with the required values.
     properties: Vec<(&'static str, String)>,
+    /// The parameters as the client gave them, for links to other pages.
+    pub(super) given: Vec<(&'static str, String)>,
 }
 
 struct BboxFilter {
@@ -75,17 +61,12 @@ struct DateInterval {
     last: Option<Date>,
 }
 
-impl ItemsQuery {
-    /// Parses the parameters.
-    ///
-    /// # Errors
-    /// If a parameter is not valid.
-    pub(super) fn from_params(params: &RequestParams) -> Result<ItemsQuery, Problem> {
+impl ParamValue for ItemsQuery {
+    fn from_params(params: &RequestParams, names: &[&'static str]) -> Result<ItemsQuery, Problem> {
         let crs = |name| params.get(name).map(parse_crs).transpose();
         let (bbox_crs, out_crs) = (crs("bbox-crs")?, crs("crs")?);
-        let properties = PROPERTIES
-            .iter()
-            .filter_map(|&(name, _)| params.get(name).map(|value| (name, value.to_string())));
+        let given = |name: &'static str| Some((name, params.get(name)?.to_string()));
+        let properties = PROPERTIES.iter().filter_map(|&(name, _)| given(name));
         Ok(ItemsQuery {
             limit: parse_limit(params.get("limit"))?,
             offset: parse_offset(params.get("offset"))?,
@@ -96,7 +77,15 @@ impl ItemsQuery {
                 .transpose()?,
             datetime: params.get("datetime").map(parse_interval).transpose()?,
             properties: properties.collect(),
+            given: names.iter().filter_map(|name| given(name)).collect(),
         })
+    }
+}
+
+impl ItemsQuery {
+    /// Returns whether the features are filtered by a bounding box.
+    pub(super) fn has_bbox(&self) -> bool {
+        self.bbox.is_some()
     }
 
     /// Returns whether a feature passes all filters.
@@ -122,7 +111,20 @@ impl ItemsQuery {
     }
 }
 
-pub(super) fn parse_crs(uri: &str) -> Result<OgcCrs, Problem> {
+/// The CRS of the response, if the request specifies one.
+pub(super) struct RequestedCrs(pub(super) Option<OgcCrs>);
+
+impl ParamValue for RequestedCrs {
+    fn from_params(
+        params: &RequestParams,
+        names: &[&'static str],
+    ) -> Result<RequestedCrs, Problem> {
+        let crs = params.get(names[0]).map(parse_crs).transpose()?;
+        Ok(RequestedCrs(crs))
+    }
+}
+
+fn parse_crs(uri: &str) -> Result<OgcCrs, Problem> {
     OgcCrs::from_uri(uri).ok_or_else(|| {
         let known = OgcCrs::ALL.map(OgcCrs::uri).join(", ");
         Problem::bad_request(

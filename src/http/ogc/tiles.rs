@@ -6,7 +6,7 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use geo::{Coord, Rect};
 use jiff::civil::Date;
@@ -14,14 +14,15 @@ use serde_json::{Value, json};
 
 use super::super::App;
 use super::super::conditional::CACHE_FIVE_MINUTES;
-use super::super::extract::{PathParams, query_params};
+use super::super::extract::PathParams;
 use super::super::problem::Problem;
-use super::super::request_context::RequestContext;
+use super::super::query_params::{ParamValue, query_params};
+use super::super::request_context::{DatasetRequest, RequestContext};
 use super::super::tiles::{MVT, tile_response};
 use super::collection::Collection;
 use super::crs::OgcCrs;
 use super::{JSON, OgcContext, html};
-use crate::domain::{Layer, today_in_london};
+use crate::domain::Layer;
 use crate::geodesy::web_mercator::EQUATOR_M;
 use crate::index::Index;
 use crate::request::RequestParams;
@@ -107,8 +108,7 @@ impl TilesetSource {
 
     fn tileset_body(&self, context: &OgcContext) -> Value {
         let index = context.index();
-        let tile_cache = context.releases.tile_cache(index);
-        let bounds = self.bounds(index, tile_cache, today_in_london());
+        let bounds = self.bounds(index, context.dataset.tiles(), context.today());
         let mut body = self.common_body(context);
         let path = format!("{}/{SET_ID}", self.path);
         let links = body["links"].as_array_mut().expect("the body has links");
@@ -202,34 +202,52 @@ fn tileset_response(
     Ok(context.respond(JSON, &body, || html::tileset(context.index(), &body)))
 }
 
+query_params! {
+    /// The parameters of a tile.
+    pub(in crate::http) struct TileParams {
+        /// The format, which must be MVT.
+        _format: MvtFormat = ["f"],
+    }
+}
+
+/// The only format of tiles.
+struct MvtFormat;
+
+impl ParamValue for MvtFormat {
+    fn from_params(params: &RequestParams, names: &[&'static str]) -> Result<MvtFormat, Problem> {
+        match params.get(names[0]) {
+            None | Some("mvt") => Ok(MvtFormat),
+            Some(_) => Err(Problem::bad_request("malformed", "f must be mvt")),
+        }
+    }
+}
+
 /// `/ogc/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}`: all collections in one tile.
 pub(in crate::http) async fn tile(
     State(app): State<App>,
-    uri: Uri,
     PathParams((set, z, row, column)): PathParams<(String, String, String, String)>,
+    DatasetRequest { context, .. }: DatasetRequest<TileParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let snapshot = RequestContext::from_params(&app, &tile_params(&uri)?)?;
-    let source = TilesetSource::of_all(snapshot.index());
-    tile_in_set(&app, snapshot, &source, &set, [&z, &row, &column], &headers).await
+    let source = TilesetSource::of_all(context.index());
+    tile_in_set(&app, context, &source, &set, [&z, &row, &column], &headers).await
 }
 
 /// `/ogc/collections/{collection}/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}`: one
 /// collection in one tile.
 pub(in crate::http) async fn tile_of_collection(
     State(app): State<App>,
-    uri: Uri,
     PathParams((id, set, z, row, column)): PathParams<(String, String, String, String, String)>,
+    DatasetRequest { context, .. }: DatasetRequest<TileParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let snapshot = RequestContext::from_params(&app, &tile_params(&uri)?)?;
-    let source = TilesetSource::of_collection(snapshot.index(), &id)?;
-    tile_in_set(&app, snapshot, &source, &set, [&z, &row, &column], &headers).await
+    let source = TilesetSource::of_collection(context.index(), &id)?;
+    tile_in_set(&app, context, &source, &set, [&z, &row, &column], &headers).await
 }
 
 async fn tile_in_set(
     app: &App,
-    snapshot: RequestContext,
+    context: RequestContext,
     source: &TilesetSource,
     set: &str,
     tile_indices: [&str; 3],
@@ -237,7 +255,7 @@ async fn tile_in_set(
 ) -> Result<Response, Problem> {
     check_set(set)?;
     let [z, row, column] = tile_indices.map(parse_index);
-    let bounds = source.bounds(snapshot.index(), snapshot.tiles(), snapshot.as_of);
+    let bounds = source.bounds(context.index(), context.tiles(), context.as_of);
     let tile_coord = tile_within_bounds(z?, row?, column?, bounds).ok_or_else(|| {
         Problem::unknown(
             "outside_limits",
@@ -246,7 +264,7 @@ async fn tile_in_set(
     })?;
     let mut response = tile_response(
         app,
-        snapshot,
+        context,
         &source.layers,
         tile_coord,
         headers,
@@ -260,15 +278,6 @@ async fn tile_in_set(
         response.headers_mut().insert(header::CONTENT_TYPE, MVT);
     }
     Ok(response)
-}
-
-/// Parses the parameters of a tile. The only format is MVT.
-fn tile_params(uri: &Uri) -> Result<RequestParams, Problem> {
-    let params = query_params(uri, &["f"])?;
-    match params.get("f") {
-        None | Some("mvt") => Ok(params),
-        Some(_) => Err(Problem::bad_request("malformed", "f must be mvt")),
-    }
 }
 
 /// Parses a whole number. A number that is too large for `u32` becomes `u32::MAX`, which is beyond

@@ -1,64 +1,77 @@
 //! `/areas`: pages of layers, of areas, and of the postcodes of an area.
 
-use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use jiff::civil::Date;
 
-use super::super::App;
 use super::super::areas::{require_layer, unknown_area};
 use super::super::base_url::BaseUrl;
 use super::super::embed;
 use super::super::extract::PathParams;
 use super::super::problem::Problem;
+use super::super::query_params::{DatasetSelection, ParamValue, query_params};
+use super::super::request_context::DatasetParams;
 use super::super::widget::ensure_drawable;
-use super::page_request::PageRequest;
+use super::page_request::{PageNumber, PageRenderer, PageRequest};
 use crate::domain::{Area, Boundary, Layer, today_in_london};
 use crate::geometry::planar::{self, M2_PER_KM2};
 use crate::index::{Index, PostcodeFilter};
-use crate::request::PostcodePageParams;
+use crate::request::{PostcodePageParams, RequestParams};
 use crate::web::directory::{self, AreaPage, ITEMS_PER_PAGE, LayerPage, PostcodesPage};
 
-const PARAMS: &[&str] = &["as_of", "dataset"];
-pub(super) const LIST_PARAMS: &[&str] = &["page", "as_of", "dataset"];
-pub(super) const POSTCODES_PARAMS: &[&str] = &["after", "status", "as_of", "dataset"];
+query_params! {
+    /// The parameters of a list of areas.
+    pub(in crate::http) struct ListParams {
+        /// The page of the list.
+        pub(super) number: PageNumber = ["page"],
+        /// The version of the dataset, and the as-of date.
+        selection: DatasetSelection = ["as_of", "dataset"],
+    }
+}
+
+query_params! {
+    /// The parameters of the postcodes of an area.
+    pub(in crate::http) struct PostcodesParams {
+        /// The last postcode of the previous page, and the filter by status.
+        postcodes: Result<PostcodePageParams, Problem> = ["after", "status"],
+        /// The version of the dataset, and the as-of date.
+        selection: DatasetSelection = ["as_of", "dataset"],
+    }
+}
+
+impl ParamValue for PostcodePageParams {
+    fn from_params(params: &RequestParams, _: &[&'static str]) -> Result<Self, Problem> {
+        Ok(PostcodePageParams::from_params(params)?)
+    }
+}
 
 /// `/areas`: the list of layers.
 pub(in super::super) async fn layers(
-    State(app): State<App>,
-    uri: Uri,
-    headers: HeaderMap,
+    PageRequest { page, .. }: PageRequest<DatasetParams>,
 ) -> Result<Response, Problem> {
-    let page_request = PageRequest::new(&app, &uri, headers, PARAMS)?;
-    page_request
-        .render_page(|_, context| Ok(directory::layers(context)))
-        .await
+    page.render(|context| Ok(directory::layers(context))).await
 }
 
 /// `/areas/{layer}`: the areas of a layer.
 pub(in super::super) async fn layer(
-    State(app): State<App>,
-    uri: Uri,
     PathParams(layer): PathParams<String>,
-    headers: HeaderMap,
+    PageRequest { page, params }: PageRequest<ListParams>,
 ) -> Result<Response, Problem> {
-    let page_request = PageRequest::new(&app, &uri, headers, LIST_PARAMS)?;
-    let day = page_request.snapshot.as_of;
-    let layer = require_layer(page_request.snapshot.index(), &layer, day)?;
+    let day = page.context.as_of;
+    let layer = require_layer(page.context.index(), &layer, day)?;
     if has_own_pages(layer) {
-        return Ok(page_request.redirect(&directory::layer_path(layer)));
+        return Ok(page.redirect(&directory::layer_path(layer)));
     }
-    let page = page_request.render_page(move |request, context| {
+    let response = page.render(move |context| {
         let areas = areas_by_name(context.index, layer, day);
         let page = LayerPage {
             layer,
-            slice: request.slice(areas.len())?,
+            slice: params.number.slice(areas.len())?,
             has_map: has_map(context.index, layer, day),
             areas,
         };
         Ok(directory::layer(context, &page))
     });
-    page.await
+    response.await
 }
 
 /// Returns whether the areas of the layer have pages of another kind: `/practices` or `/groups`.
@@ -80,23 +93,20 @@ fn has_map(index: &Index, layer: Layer, day: Date) -> bool {
 
 /// `/areas/{layer}/{id}`: one area.
 pub(in super::super) async fn area(
-    State(app): State<App>,
-    uri: Uri,
     base: BaseUrl,
     PathParams((layer, id)): PathParams<(String, String)>,
-    headers: HeaderMap,
+    PageRequest { page, .. }: PageRequest<DatasetParams>,
 ) -> Result<Response, Problem> {
-    let page_request = PageRequest::new(&app, &uri, headers, PARAMS)?;
-    let (index, day) = (page_request.snapshot.index(), page_request.snapshot.as_of);
+    let (index, day) = (page.context.index(), page.context.as_of);
     let layer = require_layer(index, &layer, day)?;
     let known_area = index
         .area_or_last_version(layer, &id, day)
         .ok_or_else(unknown_area)?;
     let path = directory::area_path(layer, &known_area.id);
     if has_own_pages(layer) {
-        return Ok(page_request.redirect(&path));
+        return Ok(page.redirect(&path));
     }
-    let page = page_request.render_page(move |_, context| {
+    let response = page.render(move |context| {
         let area = context.index.area_or_last_version(layer, &id, day);
         let area = area.ok_or_else(unknown_area)?;
         Ok(directory::area(
@@ -104,7 +114,7 @@ pub(in super::super) async fn area(
             &area_page(context.index, area, day),
         ))
     });
-    let mut response = page.await?;
+    let mut response = response.await?;
     embed::link_oembed_and_vary(&base, &path, &mut response);
     Ok(response)
 }
@@ -155,37 +165,32 @@ pub(super) fn can_be_embedded(index: &Index, area: &Area) -> bool {
 
 /// `/areas/{layer}/{id}/postcodes`: the postcodes of an area.
 pub(in super::super) async fn postcodes(
-    State(app): State<App>,
-    uri: Uri,
     PathParams((layer, id)): PathParams<(String, String)>,
-    headers: HeaderMap,
+    PageRequest { page, params }: PageRequest<PostcodesParams>,
 ) -> Result<Response, Problem> {
-    let page_request = PageRequest::new(&app, &uri, headers, POSTCODES_PARAMS)?;
-    let layer = require_layer(
-        page_request.snapshot.index(),
-        &layer,
-        page_request.snapshot.as_of,
-    )?;
+    let layer = require_layer(page.context.index(), &layer, page.context.as_of)?;
     if has_own_pages(layer) {
         let path = format!("{}/postcodes", directory::area_path(layer, &id));
-        return Ok(page_request.redirect(&path));
+        return Ok(page.redirect(&path));
     }
-    postcodes_of(page_request, layer, id).await
+    postcodes_of(page, params, layer, id).await
 }
 
 /// Returns the page of postcodes of an area in any layer.
 pub(super) async fn postcodes_of(
-    page_request: PageRequest,
+    mut page: PageRenderer,
+    params: PostcodesParams,
     layer: Layer,
     id: String,
 ) -> Result<Response, Problem> {
-    let page_params = PostcodePageParams::from_params(&page_request.params)?;
-    let page = page_request.render_page(move |_, context| {
+    let PostcodePageParams { after, filter } = params.postcodes?;
+    // The URL of such a page contains a postcode.
+    page.is_private = after.is_some();
+    let response = page.render(move |context| {
         let (index, day) = (context.index, context.as_of);
         let area = index
             .area_or_last_version(layer, &id, day)
             .ok_or_else(unknown_area)?;
-        let PostcodePageParams { after, filter } = page_params;
         let postcode_page =
             index.postcodes_in((layer, &area.id), day, filter, after, ITEMS_PER_PAGE);
         let page = PostcodesPage {
@@ -198,5 +203,5 @@ pub(super) async fn postcodes_of(
         };
         Ok(directory::postcodes(context, &page))
     });
-    page.await
+    response.await
 }

@@ -1,14 +1,12 @@
 //! `/compare`: the changes to a layer between two dates.
 
-use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use jiff::civil::Date;
 
-use super::super::App;
 use super::super::areas::unknown_layer;
 use super::super::extract::parse_segment;
 use super::super::problem::Problem;
+use super::super::query_params::{DatasetSelection, ParamValue, query_params};
 use super::page_request::PageRequest;
 use crate::diff::compare_dates;
 use crate::domain::{Layer, date_from_iso};
@@ -16,29 +14,50 @@ use crate::index::Index;
 use crate::request::RequestParams;
 use crate::web::directory::{self, ComparePage, CompareState};
 
-const PARAMS: &[&str] = &["layer", "from", "to", "dataset"];
+query_params! {
+    /// The parameters of `/compare`.
+    pub(in crate::http) struct CompareParams {
+        /// The layer; by default, the first layer.
+        layer: Option<String> = ["layer"],
+        /// The earlier date.
+        from: Result<ComparedDate, Problem> = ["from"],
+        /// The later date.
+        to: Result<ComparedDate, Problem> = ["to"],
+        /// The version of the dataset.
+        selection: DatasetSelection = ["dataset"],
+    }
+}
+
+/// A date to compare, if it is given.
+struct ComparedDate(Option<Date>);
+
+impl ParamValue for ComparedDate {
+    fn from_params(
+        params: &RequestParams,
+        names: &[&'static str],
+    ) -> Result<ComparedDate, Problem> {
+        let name = names[0];
+        let day = params.get(name).map(date_from_iso).transpose();
+        day.map(ComparedDate)
+            .map_err(|error| Problem::bad_request("invalid_date", format!("{name} is {error}")))
+    }
+}
 
 /// The maximum number of change dates that the page lists. The page lists the latest dates.
 const DAYS_MAX: usize = 20;
 
 /// `/compare`: the page.
 pub(in super::super) async fn compare(
-    State(app): State<App>,
-    uri: Uri,
-    headers: HeaderMap,
+    PageRequest { page, params }: PageRequest<CompareParams>,
 ) -> Result<Response, Problem> {
-    let page_request = PageRequest::new(&app, &uri, headers, PARAMS)?;
-    let (from, to) = (
-        date_param(&page_request.params, "from")?,
-        date_param(&page_request.params, "to")?,
-    );
-    let index = page_request.snapshot.index();
-    let layer: Layer = match page_request.params.get("layer") {
-        Some(name) => parse_segment(name, unknown_layer)?,
+    let (ComparedDate(from), ComparedDate(to)) = (params.from?, params.to?);
+    let index = page.context.index();
+    let layer: Layer = match params.layer {
+        Some(name) => parse_segment(&name, unknown_layer)?,
         None => index.layers().next().ok_or_else(unknown_layer)?,
     };
     let first_data = index.first_data(layer).ok_or_else(unknown_layer)?;
-    let page = page_request.render_page(move |_, context| {
+    let response = page.render(move |context| {
         let days = context.index.change_dates_of_layer(layer);
         let days: Vec<Date> = days.into_iter().rev().take(DAYS_MAX).collect();
         let page = ComparePage {
@@ -50,7 +69,7 @@ pub(in super::super) async fn compare(
         };
         Ok(directory::compare(context, &page))
     });
-    page.await
+    response.await
 }
 
 fn compare_state(
@@ -66,9 +85,4 @@ fn compare_state(
         (Some(from), Some(to)) => CompareState::Changes(compare_dates(index, layer, from, to)),
         _ => CompareState::Empty,
     }
-}
-
-fn date_param(params: &RequestParams, name: &'static str) -> Result<Option<Date>, Problem> {
-    let day = params.get(name).map(date_from_iso).transpose();
-    day.map_err(|error| Problem::bad_request("invalid_date", format!("{name} is {error}")))
 }

@@ -1,15 +1,13 @@
 //! `/groups`: pages of community resilience groups.
 
-use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 
-use super::super::App;
 use super::super::areas::{require_layer, unknown_area};
 use super::super::extract::PathParams;
 use super::super::problem::Problem;
+use super::super::request_context::{DatasetParams, RequestContext};
 use super::areas::{
-    LIST_PARAMS, POSTCODES_PARAMS, areas_by_name, boundary_history, can_be_embedded, has_boundary,
+    ListParams, PostcodesParams, areas_by_name, boundary_history, can_be_embedded, has_boundary,
     postcodes_of,
 };
 use super::page_request::PageRequest;
@@ -21,45 +19,31 @@ const LAYER: Layer = Layer::ResilienceGroup;
 
 /// `/groups`: the list of groups.
 pub(in super::super) async fn list(
-    State(app): State<App>,
-    uri: Uri,
-    headers: HeaderMap,
+    PageRequest { page, params }: PageRequest<ListParams>,
 ) -> Result<Response, Problem> {
-    let page_request = page_request(&app, &uri, headers, LIST_PARAMS)?;
-    let page = page_request.render_page(|request, context| {
+    require_groups(&page.context)?;
+    let response = page.render(move |context| {
         let mut groups = areas_by_name(context.index, LAYER, context.as_of);
         groups.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-        let slice = request.slice(groups.len())?;
+        let slice = params.number.slice(groups.len())?;
         Ok(directory::groups(context, &groups, slice))
     });
-    page.await
+    response.await
 }
 
-/// Parses a request. Fails if the dataset has no resilience groups, or has no data for the date.
-fn page_request(
-    app: &App,
-    uri: &Uri,
-    headers: HeaderMap,
-    allowed: &[&'static str],
-) -> Result<PageRequest, Problem> {
-    let page_request = PageRequest::new(app, uri, headers, allowed)?;
-    require_layer(
-        page_request.snapshot.index(),
-        LAYER.as_str(),
-        page_request.snapshot.as_of,
-    )?;
-    Ok(page_request)
+/// Fails if the dataset has no resilience groups, or has no data for the date.
+fn require_groups(context: &RequestContext) -> Result<(), Problem> {
+    require_layer(context.index(), LAYER.as_str(), context.as_of)?;
+    Ok(())
 }
 
 /// `/groups/{id}`: one group.
 pub(in super::super) async fn group(
-    State(app): State<App>,
-    uri: Uri,
     PathParams(id): PathParams<String>,
-    headers: HeaderMap,
+    PageRequest { page, .. }: PageRequest<DatasetParams>,
 ) -> Result<Response, Problem> {
-    let page_request = page_request(&app, &uri, headers, &["as_of", "dataset"])?;
-    let page = page_request.render_page(move |_, context| {
+    require_groups(&page.context)?;
+    let response = page.render(move |context| {
         let (index, day) = (context.index, context.as_of);
         let area = index
             .area_or_last_version(LAYER, &id, day)
@@ -73,16 +57,14 @@ pub(in super::super) async fn group(
         };
         Ok(directory::group(context, &page))
     });
-    page.await
+    response.await
 }
 
 /// `/groups/{id}/postcodes`: the postcodes of a group.
 pub(in super::super) async fn postcodes(
-    State(app): State<App>,
-    uri: Uri,
     PathParams(id): PathParams<String>,
-    headers: HeaderMap,
+    PageRequest { page, params }: PageRequest<PostcodesParams>,
 ) -> Result<Response, Problem> {
-    let page_request = page_request(&app, &uri, headers, POSTCODES_PARAMS)?;
-    postcodes_of(page_request, LAYER, id).await
+    require_groups(&page.context)?;
+    postcodes_of(page, params, LAYER, id).await
 }

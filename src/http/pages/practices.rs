@@ -1,23 +1,35 @@
 //! `/practices`: a list of practices with filters, and a page for each practice.
 
-use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use jiff::civil::Date;
 
-use super::super::App;
 use super::super::areas::{require_layer, unknown_area};
 use super::super::extract::{PathParams, parse_segment};
 use super::super::practices::unknown_practice;
 use super::super::problem::Problem;
-use super::areas::{POSTCODES_PARAMS, areas_by_name, can_be_embedded, has_boundary, postcodes_of};
-use super::page_request::PageRequest;
+use super::super::query_params::{DatasetSelection, query_params};
+use super::super::request_context::DatasetParams;
+use super::areas::{PostcodesParams, areas_by_name, can_be_embedded, has_boundary, postcodes_of};
+use super::page_request::{PageNumber, PageRequest};
 use crate::domain::{Area, GroupMember, Layer, OdsCode, Postcode, Practice, PracticeStatus};
 use crate::index::{Index, LocateQuery, PostcodeFilter};
 use crate::web::directory::{self, PageContext, PracticePage, PracticesPage};
 
-const PARAMS: &[&str] = &["as_of", "dataset"];
-const LIST_PARAMS: &[&str] = &["name", "area", "status", "page", "as_of", "dataset"];
+query_params! {
+    /// The parameters of the list of practices.
+    pub(in crate::http) struct PracticeListParams {
+        /// Part of a practice's name, address or code.
+        name: Option<String> = ["name"],
+        /// An area, after its layer: `icc/mb-kendal`.
+        area: Option<String> = ["area"],
+        /// `all` to include closed practices.
+        status: Option<String> = ["status"],
+        /// The page of the list.
+        number: PageNumber = ["page"],
+        /// The version of the dataset, and the as-of date.
+        selection: DatasetSelection = ["as_of", "dataset"],
+    }
+}
 
 /// The layers whose areas can be chosen as a filter of the list. The pages of areas in other layers
 /// link to the list with their area as the filter.
@@ -25,14 +37,11 @@ const FILTER_LAYERS: [Layer; 3] = [Layer::Icc, Layer::NeighbourhoodTeam, Layer::
 
 /// `/practices`: the list of practices.
 pub(in super::super) async fn list(
-    State(app): State<App>,
-    uri: Uri,
-    headers: HeaderMap,
+    PageRequest { page, params }: PageRequest<PracticeListParams>,
 ) -> Result<Response, Problem> {
-    let page_request = PageRequest::new(&app, &uri, headers, LIST_PARAMS)?;
-    let page = page_request.render_page(|request, context| {
+    let response = page.render(move |context| {
         let (index, day) = (context.index, context.as_of);
-        let includes_closed = match request.params.get("status") {
+        let includes_closed = match params.status.as_deref() {
             None => false,
             Some("all") => true,
             Some(_) => {
@@ -42,15 +51,12 @@ pub(in super::super) async fn list(
                 ));
             }
         };
-        let name = name_filter(request.params.get("name").unwrap_or_default())?;
-        let area = request
-            .params
-            .get("area")
-            .map(|text| area_filter(index, text, day));
-        let area = area.transpose()?;
+        let name = name_filter(params.name.as_deref().unwrap_or_default())?;
+        let area = params.area.as_deref();
+        let area = area.map(|text| area_filter(index, text, day)).transpose()?;
         let practices = matching_practices(index, day, name, area, includes_closed);
         let page = PracticesPage {
-            slice: request.slice(practices.len())?,
+            slice: params.number.slice(practices.len())?,
             practices,
             name,
             area,
@@ -59,7 +65,7 @@ pub(in super::super) async fn list(
         };
         Ok(directory::practices(context, &page))
     });
-    page.await
+    response.await
 }
 
 /// Parses the filter by name. Postcodes are rejected, because browsers and proxies store the URLs
@@ -125,25 +131,22 @@ fn area_choices<'a>(context: &PageContext<'a>) -> Vec<(&'a str, Vec<&'a Area>)> 
 
 /// `/practices/{ods_code}`: one practice. The code of a branch redirects to its practice.
 pub(in super::super) async fn practice(
-    State(app): State<App>,
-    uri: Uri,
     PathParams(code): PathParams<String>,
-    headers: HeaderMap,
+    PageRequest { page, .. }: PageRequest<DatasetParams>,
 ) -> Result<Response, Problem> {
-    let page_request = PageRequest::new(&app, &uri, headers, PARAMS)?;
     let code: OdsCode = parse_segment(&code, unknown_practice)?;
-    let index = page_request.snapshot.index();
+    let index = page.context.index();
     if index.practice(code).is_none() {
         let parent = code.parent().filter(|code| index.practice(*code).is_some());
         let parent = parent.ok_or_else(unknown_practice)?;
-        return Ok(page_request.redirect(&format!("/practices/{parent}")));
+        return Ok(page.redirect(&format!("/practices/{parent}")));
     }
-    let page = page_request.render_page(move |_, context| {
+    let response = page.render(move |context| {
         let practice = context.index.practice(code).ok_or_else(unknown_practice)?;
         let page = practice_page(context.index, practice, context.as_of);
         Ok(directory::practice(context, &page))
     });
-    page.await
+    response.await
 }
 
 fn practice_page<'i>(index: &'i Index, practice: &'i Practice, day: Date) -> PracticePage<'i> {
@@ -172,19 +175,12 @@ fn practice_page<'i>(index: &'i Index, practice: &'i Practice, day: Date) -> Pra
 
 /// `/practices/{ods_code}/postcodes`: the postcodes in the area of a practice.
 pub(in super::super) async fn postcodes(
-    State(app): State<App>,
-    uri: Uri,
     PathParams(code): PathParams<String>,
-    headers: HeaderMap,
+    PageRequest { page, params }: PageRequest<PostcodesParams>,
 ) -> Result<Response, Problem> {
-    let page_request = PageRequest::new(&app, &uri, headers, POSTCODES_PARAMS)?;
     let code: OdsCode = parse_segment(&code, unknown_practice)?;
-    let index = page_request.snapshot.index();
+    let index = page.context.index();
     index.practice(code).ok_or_else(unknown_practice)?;
-    require_layer(
-        index,
-        Layer::GpPractice.as_str(),
-        page_request.snapshot.as_of,
-    )?;
-    postcodes_of(page_request, Layer::GpPractice, code.to_string()).await
+    require_layer(index, Layer::GpPractice.as_str(), page.context.as_of)?;
+    postcodes_of(page, params, Layer::GpPractice, code.to_string()).await
 }
