@@ -148,13 +148,6 @@ impl LoadedDatasets {
         &self.indexes[0]
     }
 
-    /// Returns the dataset with the given version, if it is loaded.
-    pub fn by_version(&self, version: &str) -> Option<&Index> {
-        self.indexes
-            .iter()
-            .find(|index| index.manifest().version == version)
-    }
-
     /// Returns all datasets, the default dataset first.
     pub fn all(&self) -> &[Index] {
         &self.indexes
