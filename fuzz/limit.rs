@@ -17,7 +17,10 @@ static LIMIT_BYTES: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// Starts to enforce the memory limits.
 pub fn start() {
-    LIMIT_BYTES.store(ALLOCATED_BYTES.load(Ordering::Relaxed) + TOTAL_BYTES_MAX, Ordering::Relaxed);
+    LIMIT_BYTES.store(
+        ALLOCATED_BYTES.load(Ordering::Relaxed) + TOTAL_BYTES_MAX,
+        Ordering::Relaxed,
+    );
 }
 
 struct LimitedAllocator;

@@ -48,29 +48,14 @@
 //!   or a file. Types that may contain a user's query do not print it in `Debug`.
 //! - The program makes no outbound connections: it has no HTTP client.
 
-pub mod batch;
-pub mod builder;
-pub mod check;
 pub mod cli;
-pub mod dataset;
-pub mod diff;
-pub mod domain;
 pub mod export;
-pub mod formats;
-mod fs;
-#[cfg(any(test, fuzzing))]
-pub mod fuzzing;
-pub mod geodesy;
-mod geometry;
 pub mod http;
-mod import;
-pub mod index;
-pub mod maps;
-mod memory;
 pub mod ops;
-mod panics;
-pub mod request;
-mod tabular;
-pub mod tiles;
 mod web;
 mod wire;
+
+pub use catchment_batch as batch;
+pub use catchment_core::{domain, geodesy, geometry, index, request};
+pub use catchment_data::{builder, check, dataset, diff, formats};
+pub use catchment_tiles::{self as tiles, maps};

@@ -6,10 +6,10 @@ mod limit;
 libfuzzer_sys::fuzz_target!(
     init: {
         // Load the dataset before allocations are limited.
-        catchment::fuzzing::batch_file(include_bytes!("../seeds/batch_file/csv"));
+        catchment_fuzz::batch_file(include_bytes!("../seeds/batch_file/csv"));
         limit::start();
     },
     |bytes: &[u8]| {
-        catchment::fuzzing::batch_file(bytes);
+        catchment_fuzz::batch_file(bytes);
     }
 );

@@ -1,5 +1,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    catchment::fuzzing::bbox(bytes);
+    catchment_fuzz::bbox(bytes);
 });

@@ -1,5 +1,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    catchment::fuzzing::code_point_open(bytes);
+    catchment_fuzz::code_point_open(bytes);
 });

@@ -10,10 +10,10 @@ libfuzzer_sys::fuzz_target!(
         // hook, only a panic that is not caught aborts the process.
         std::panic::set_hook(Box::new(|_| ()));
         // Load the dataset before allocations are limited.
-        catchment::fuzzing::columns(include_bytes!("../seeds/columns/arrow"));
+        catchment_fuzz::columns(include_bytes!("../seeds/columns/arrow"));
         limit::start();
     },
     |bytes: &[u8]| {
-        catchment::fuzzing::columns(bytes);
+        catchment_fuzz::columns(bytes);
     }
 );

@@ -8,6 +8,6 @@ libfuzzer_sys::fuzz_target!(
         std::panic::set_hook(Box::new(|_| ()));
     },
     |bytes: &[u8]| {
-        catchment::fuzzing::epcn(bytes);
+        catchment_fuzz::epcn(bytes);
     }
 );

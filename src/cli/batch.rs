@@ -17,13 +17,13 @@ use std::sync::Arc;
 
 use super::DataArgument;
 use super::output::AtomicOutput;
-use crate::batch::{
-    self, BatchError, BatchFormat, BatchInput, BatchProgress, BatchRequest, ColumnOverrides,
-    Compression, DecodeLimits, Delimiter, OutputColumn, TabularError,
-};
-use crate::domain::{SuppressionRule, date_from_iso, today_in_london};
-use crate::fs::{FileAccess, HashingIo, check_output_file, write_atomically};
 use crate::ops::log;
+use catchment_batch::{
+    BatchError, BatchFormat, BatchInput, BatchProgress, BatchRequest, ColumnOverrides, Compression,
+    DecodeLimits, Delimiter, OutputColumn, TabularError,
+};
+use catchment_core::domain::{SuppressionRule, date_from_iso, today_in_london};
+use catchment_data::fs::{FileAccess, HashingIo, check_output_file, write_atomically};
 
 /// The exit status if some rows could not be read.
 const EXIT_BAD_ROWS: u8 = 3;
@@ -173,7 +173,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
         if !arguments.quiet {
             bar.suspend(|| log::message(report::detected_line(&detected)));
         }
-        let result = batch::run(
+        let result = catchment_batch::run(
             &index,
             batch_input,
             &request,
@@ -244,7 +244,8 @@ fn check(arguments: &BatchArguments, request: &BatchRequest) -> Result<ExitCode>
     let batch_input = batch_input.map_err(with_name)?;
     let index = arguments.data.load()?;
     let detected = batch_input.detected().clone();
-    let rows = batch::preview(&index, batch_input, request, PREVIEW_ROWS).map_err(with_name)?;
+    let rows =
+        catchment_batch::preview(&index, batch_input, request, PREVIEW_ROWS).map_err(with_name)?;
     let report_text = report::check(&detected, request, &index, &rows);
     match io::stdout().lock().write_all(&report_text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("writing"),
@@ -357,7 +358,7 @@ impl BatchArguments {
         }
         let is_parquet = match request.format {
             _ if !metadata.is_file() => false,
-            None => batch::is_parquet(&mut file).with_context(opening)?,
+            None => catchment_batch::is_parquet(&mut file).with_context(opening)?,
             Some(format) => format == BatchFormat::Parquet,
         };
         Ok(OpenedInput {

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use super::{EXIT_FINDINGS, Spinner, source_and_name};
-use crate::check::{Finding, Severity, check, findings_geojson};
-use crate::dataset::{self, Dataset};
-use crate::fs::{FileAccess, check_output_file, write_atomically};
+use catchment_data::check::{Finding, Severity, check, findings_geojson};
+use catchment_data::dataset::{self, Dataset};
+use catchment_data::fs::{FileAccess, check_output_file, write_atomically};
 
 /// The maximum number of findings of each kind in the text report; `--json` prints all findings.
 const FINDINGS_SHOWN_MAX: usize = 20;

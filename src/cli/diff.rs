@@ -7,10 +7,12 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use super::{Spinner, source_and_name};
-use crate::dataset::{self, Dataset};
-use crate::diff::{AreaChange, ChangeKind, CoverageChange, DatasetDifference, diff, files};
-use crate::domain::{date_from_iso, today_in_london};
-use crate::fs::check_output_folder;
+use catchment_core::domain::{date_from_iso, today_in_london};
+use catchment_data::dataset::{self, Dataset};
+use catchment_data::diff::{
+    AreaChange, ChangeKind, CoverageChange, DatasetDifference, diff, files,
+};
+use catchment_data::fs::check_output_folder;
 
 /// The maximum number of items of each kind in the text summary; the files of `--output` contain
 /// all items.

@@ -12,14 +12,14 @@ use serde_json::json;
 
 use super::output::AtomicOutput;
 use super::{DataArgument, Spinner};
-use crate::batch::lookup_export::{self, TableFormat};
-use crate::batch::{BatchProgress, TabularError};
-use crate::domain::{Layer, date_from_iso, today_in_london};
 use crate::export::{self, AreaFormat};
-use crate::fs::{Fingerprint, HashingIo};
-use crate::index::Index;
 use crate::ops::log;
-use crate::tiles::pmtiles::{self, ARCHIVE_ZOOM};
+use catchment_batch::lookup_export::{self, TableFormat};
+use catchment_batch::{BatchProgress, TabularError};
+use catchment_core::domain::{Layer, date_from_iso, today_in_london};
+use catchment_core::index::Index;
+use catchment_data::fs::{Fingerprint, HashingIo};
+use catchment_tiles::pmtiles::{self, ARCHIVE_ZOOM};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ExportArguments {

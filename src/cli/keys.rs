@@ -10,10 +10,10 @@ use jiff::civil::Date;
 use serde_json::json;
 
 use super::print;
-use crate::domain::today_in_london;
 use crate::ops::keys::{self, ApiKey, NewKey, Scope};
 use crate::ops::log;
 use crate::ops::rate::Rate;
+use catchment_core::domain::today_in_london;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct KeysArguments {

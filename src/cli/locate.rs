@@ -7,17 +7,17 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use super::{DataArgument, EXIT_NO_ANSWER};
-use crate::domain::{Basis, Certainty, Layer, LookupStatus, PracticeStatus};
-use crate::index::{
-    AnswerNote, AreaMatch, BoundaryProximity, Index, LayerResult, LocateAnswer, Locator,
-    PracticeMatch, PracticeRegistration, areas_of_layer,
-};
 use crate::ops::log;
-use crate::request::{LOCATE_PARAMS, LocateRequest, RequestParams};
 use crate::web::distance;
 use crate::wire::locate::LocateBody;
 use crate::wire::locate::locate_body as answer_body;
 use crate::wire::problem::Problem;
+use catchment_core::domain::{Basis, Certainty, Layer, LookupStatus, PracticeStatus};
+use catchment_core::index::{
+    AnswerNote, AreaMatch, BoundaryProximity, Index, LayerResult, LocateAnswer, Locator,
+    PracticeMatch, PracticeRegistration, areas_of_layer,
+};
+use catchment_core::request::{LOCATE_PARAMS, LocateRequest, RequestParams};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct LocateArguments {

@@ -22,12 +22,12 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use indicatif::{HumanBytes, ProgressBar, ProgressState, ProgressStyle};
 
-use crate::builder::{self, BuildProgress};
-use crate::dataset::{self, DatasetSource};
-use crate::index::Index;
 use crate::ops::{log, panics};
-#[cfg(any(test, fuzzing))]
-pub(crate) use settings::check_settings_file as check_settings;
+use catchment_core::index::Index;
+use catchment_data::builder::{self, BuildProgress};
+use catchment_data::dataset::{self, DatasetSource};
+#[doc(hidden)]
+pub use settings::is_valid_settings_file;
 
 /// Find the Integrated Care Community, GP practices and resilience group that cover a postcode or
 /// coordinate.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::fs::{
+use catchment_data::fs::{
     FileAccess, check_output_file, create_temp_file, parent_folder, sync_folder, write_temp_file,
 };
 

@@ -256,9 +256,9 @@ fn to_toml(serve: &ArgMatches, resolved: &[ResolvedSetting]) -> String {
     text
 }
 
-/// Returns whether a file is a valid settings file.
-#[cfg(any(test, fuzzing))]
-pub(crate) fn check_settings_file(path: &Path) -> bool {
+/// Returns whether a file is a valid settings file. Fuzz targets call this function.
+#[doc(hidden)]
+pub fn is_valid_settings_file(path: &Path) -> bool {
     let config = format!("--config={}", path.display());
     let matches = CliArguments::command().get_matches_from(["catchment", SERVE, &config]);
     let (_, serve) = matches.subcommand().expect("serve");

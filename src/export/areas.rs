@@ -2,10 +2,12 @@
 
 use jiff::civil::Date;
 
-use crate::domain::Layer;
-use crate::formats::{self, ArcIndex, AreaCollection, AreaLayer, LayerArcs, ShapefileWriteError};
-use crate::index::Index;
-use crate::tiles::{ArcRef, Topology};
+use catchment_core::domain::Layer;
+use catchment_core::index::Index;
+use catchment_data::formats::{
+    self, ArcIndex, AreaCollection, AreaLayer, LayerArcs, ShapefileWriteError,
+};
+use catchment_tiles::{ArcRef, Topology};
 
 /// A file format for areas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

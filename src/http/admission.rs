@@ -39,9 +39,9 @@ use super::problem::Problem;
 use super::request_id::RequestId;
 use super::request_metrics::RequestMetrics;
 use super::server::Connection;
-use crate::domain::today_in_london;
 use crate::ops::keys::{self, KeyStore, Scope};
 use crate::ops::rate::Rate;
+use catchment_core::domain::today_in_london;
 
 /// The operator's access settings: API keys, rate limits, trusted proxies and CORS origins.
 #[derive(Clone, Default)]

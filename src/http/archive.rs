@@ -18,7 +18,7 @@ use super::problem::Problem;
 use super::query_params::{DatasetSelection, query_params};
 use super::ranges;
 use super::request_context::{DatasetRequest, RequestContext};
-use crate::tiles::{ARCHIVE_BYTES_MAX, TileArchive};
+use catchment_tiles::{ARCHIVE_BYTES_MAX, TileArchive};
 
 /// The maximum time for which a request waits for the build. The archive of the embedded dataset
 /// takes seconds to build.

@@ -12,9 +12,9 @@ use super::conditional::{cacheable_json, cacheable_response};
 use super::extract::{PathParams, parse_segment};
 use super::problem::Problem;
 use super::request_context::RequestContext;
-use crate::domain::{Area, GroupMember, Layer};
-use crate::formats::write_geojson_feature;
-use crate::index::Index;
+use catchment_core::domain::{Area, GroupMember, Layer};
+use catchment_core::index::Index;
+use catchment_data::formats::write_geojson_feature;
 
 pub(super) const GEOJSON: &str = "application/geo+json";
 

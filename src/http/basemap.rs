@@ -21,9 +21,9 @@ use super::negotiate;
 use super::problem::Problem;
 use super::query_params::{NoParams, Query, QueryParams};
 use super::tile_path::{linked_json, parse_tile_coord};
-use crate::geometry::bbox;
-use crate::tiles::basemap::{BASEMAP_ZOOM_MAX, Basemap, BasemapContent};
-use crate::tiles::{ContentEncoding, EncodedBody};
+use catchment_core::geometry::bbox;
+use catchment_tiles::basemap::{BASEMAP_ZOOM_MAX, Basemap, BasemapContent};
+use catchment_tiles::{ContentEncoding, EncodedBody};
 
 /// The layers of the MapLibre style, for each kind of basemap. The colours are muted, so that our
 /// areas are easy to see, and labels use system fonts.

@@ -41,11 +41,11 @@ use super::query_params::{NoParams, Query};
 use super::request_context::RequestContext;
 use super::request_id::RequestId;
 use super::server::Connection;
-use crate::batch::{
-    self, BatchError, BatchFormat, BatchInput, BatchProgress, Compression, Delimiter,
-    DetectedFormat, TabularError,
-};
 use crate::wire::summary::summary_body;
+use catchment_batch::{
+    BatchError, BatchFormat, BatchInput, BatchProgress, Compression, Delimiter, DetectedFormat,
+    TabularError,
+};
 
 /// The limits of batches over HTTP.
 #[derive(Debug, Clone)]
@@ -416,7 +416,7 @@ impl BatchJob {
         }
         if self.params.check {
             let index = self.context.index();
-            let rows = batch::preview(index, input, request, check::PREVIEW_ROWS)
+            let rows = catchment_batch::preview(index, input, request, check::PREVIEW_ROWS)
                 .map_err(log_and_convert)?;
             let body = check::body(&detected, request, index, &rows);
             return Ok((Inspection::Checked(body), None));
@@ -434,7 +434,8 @@ impl BatchJob {
         let (index, request) = (self.context.index(), &self.params.request);
         let progress = BatchProgress::default();
         let threads = self.limits.threads_per_job;
-        let run_result = batch::run(index, input, request, &mut writer, threads, &progress);
+        let run_result =
+            catchment_batch::run(index, input, request, &mut writer, threads, &progress);
         let result = run_result.and_then(|summary| {
             let suppression = self.params.suppression;
             let body = summary_body(&summary, index, request.as_of, suppression);

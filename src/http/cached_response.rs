@@ -10,7 +10,7 @@ use super::conditional::{CACHE_FIVE_MINUTES, CACHE_IMMUTABLE, PRIVATE_NO_STORE, 
 use super::negotiate;
 use super::paced_body::SharedBody;
 use super::problem::Problem;
-use crate::tiles::{ContentEncoding, EncodedBody};
+use catchment_tiles::{ContentEncoding, EncodedBody};
 
 const VARY: HeaderValue = HeaderValue::from_static("accept-encoding");
 

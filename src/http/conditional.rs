@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::fs::sha256_hex;
+use catchment_data::fs::sha256_hex;
 
 /// `Cache-Control` of a response that caches revalidate after five minutes, mostly with 304.
 pub(super) const CACHE_FIVE_MINUTES: HeaderValue = HeaderValue::from_static("public, max-age=300");

@@ -17,10 +17,10 @@ use super::problem::Problem;
 use super::query_params::{DatasetSelection, LenientQuery, ParamValue, query_params};
 use super::request_context::{DatasetRequest, RequestContext};
 use super::widget::ensure_drawable;
-use crate::domain::{Area, Layer, today_in_london};
-use crate::index::Index;
-use crate::request::RequestParams;
 use crate::web::{self, EmbedCodePage, EmbedPage, EmbeddedMap, FRAME_HEIGHT};
+use catchment_core::domain::{Area, Layer, today_in_london};
+use catchment_core::index::Index;
+use catchment_core::request::RequestParams;
 
 /// The sites that may show our maps in a frame, as the value of `frame-ancestors`.
 #[derive(Debug, Clone)]

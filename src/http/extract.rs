@@ -12,7 +12,7 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor}
 use serde_json::Value;
 
 use super::problem::Problem;
-use crate::request::RequestParams;
+use catchment_core::request::RequestParams;
 
 /// The maximum size of a request body in bytes. The parameters of one look-up are much shorter.
 pub(super) const BODY_BYTES_MAX: usize = 16 * 1024;

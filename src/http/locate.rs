@@ -9,8 +9,8 @@ use super::extract::json_params;
 use super::problem::Problem;
 use super::query_params::{DatasetSelection, QueryParams};
 use super::request_context::{DatasetRequest, RequestContext};
-use crate::request::{LOCATE_PARAMS, LocateRequest, RequestParams};
 use crate::wire::locate::locate_body;
+use catchment_core::request::{LOCATE_PARAMS, LocateRequest, RequestParams};
 
 /// The parameters of a look-up.
 pub(super) struct LocateParams {

@@ -19,9 +19,9 @@ use super::extract::PathParams;
 use super::problem::Problem;
 use super::query_params::{DatasetSelection, ParamValue, query_params};
 use super::request_context::{DatasetRequest, RequestContext};
-use crate::fs::sha256_hex;
-use crate::maps::{self, MapImage, MapRequest, RenderError, WIDTH_MAX, WIDTH_MIN};
-use crate::request::RequestParams;
+use catchment_core::request::RequestParams;
+use catchment_data::fs::sha256_hex;
+use catchment_tiles::maps::{self, MapImage, MapRequest, RenderError, WIDTH_MAX, WIDTH_MIN};
 
 /// The default width in CSS pixels.
 const WIDTH_DEFAULT: u32 = 800;

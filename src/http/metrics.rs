@@ -18,9 +18,9 @@ use prometheus_client::registry::Registry;
 use super::App;
 use super::server::unrouted_counts;
 use super::status::age_days;
-use crate::index::Index;
 use crate::ops::dataset_store::DatasetStore;
 use crate::ops::{log, panics};
+use catchment_core::index::Index;
 
 /// Returns all metrics, in Prometheus text format 0.0.4.
 pub(super) fn metrics_response(dataset_store: &DatasetStore, app: &App) -> Response {

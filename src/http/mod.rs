@@ -47,10 +47,10 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use self::admission::AdmissionControl;
-use crate::index::Index;
 use crate::ops::dataset_store::{DatasetStore, LoadedDatasets};
-use crate::tiles::basemap::Basemap;
 use batch::BatchJobs;
+use catchment_core::index::Index;
+use catchment_tiles::basemap::Basemap;
 use middleware::{GuardLayer, RoutePolicy};
 use pages::page_cache::PageCache;
 use problem::Problem;

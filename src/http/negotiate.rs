@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, header};
 
-use crate::tiles::ContentEncoding;
+use catchment_tiles::ContentEncoding;
 
 /// Returns the encoding that the client prefers, or `None` if the client accepts none of our
 /// encodings, not even `identity`. If the client prefers several encodings equally, the encoding

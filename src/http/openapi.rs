@@ -146,9 +146,9 @@ mod tests {
     use super::super::query_params::QueryParams;
     use super::super::router;
     use super::*;
-    use crate::dataset::{self, DatasetSource};
-    use crate::index::Index;
     use crate::ops::dataset_store::DatasetStore;
+    use catchment_core::index::Index;
+    use catchment_data::dataset::{self, DatasetSource};
 
     /// The routes whose parameters depend on the extension in their path, with a path for each
     /// extension. The definition has the parameters of all of these paths.

@@ -30,12 +30,12 @@ use super::negotiate;
 use super::problem::Problem;
 use super::query_params::{DatasetSelection, NoParams};
 use super::request_context::{DatasetRequest, RequestContext};
-use crate::domain::{InvalidGridReference, InvalidPostcode, LookupStatus};
-use crate::index::Index;
-use crate::maps::{draw, draw_with_marker};
-use crate::request::{FORM_FIELDS, InvalidRequest, LocateRequest, RequestParams};
-use crate::tiles::ContentEncoding;
 use crate::web::{self, FormError, FormField, LookupPage, LookupResult, LookupState, assets};
+use catchment_core::domain::{InvalidGridReference, InvalidPostcode, LookupStatus};
+use catchment_core::index::Index;
+use catchment_core::request::{FORM_FIELDS, InvalidRequest, LocateRequest, RequestParams};
+use catchment_tiles::ContentEncoding;
+use catchment_tiles::maps::{draw, draw_with_marker};
 
 use page_cache::CachedPage;
 

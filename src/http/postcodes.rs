@@ -14,12 +14,14 @@ use super::locate::{JSON, NO_STORE};
 use super::problem::Problem;
 use super::query_params::{DatasetSelection, ParamValue, query_params};
 use super::request_context::{DatasetRequest, RequestContext};
-use crate::domain::{Area, LookupStatus, Postcode, PostcodeEntry, PostcodePrefix, PostcodeStatus};
-use crate::geodesy;
-use crate::index::{AreaPostcode, LocateQuery, Locator, NEAREST_RADIUS_M, PostcodeFilter};
-use crate::request::{InvalidRequest, PostcodePageParams, PostcodeSearch, RequestParams};
 use crate::web::path_segment;
 use crate::wire::locate::{DatasetBody, entry_json, metres_number, round_decimals};
+use catchment_core::domain::{
+    Area, LookupStatus, Postcode, PostcodeEntry, PostcodePrefix, PostcodeStatus,
+};
+use catchment_core::geodesy;
+use catchment_core::index::{AreaPostcode, LocateQuery, Locator, NEAREST_RADIUS_M, PostcodeFilter};
+use catchment_core::request::{InvalidRequest, PostcodePageParams, PostcodeSearch, RequestParams};
 
 /// The default and the maximum number of search results.
 pub(super) const SEARCH_LIMIT: (usize, usize) = (10, 100);

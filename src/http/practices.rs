@@ -13,13 +13,13 @@ use super::postcodes::SEARCH_LIMIT;
 use super::problem::Problem;
 use super::query_params::{DatasetSelection, ParamValue, query_params};
 use super::request_context::{DatasetRequest, RequestContext};
-use crate::domain::{
+use crate::wire::locate::{metres_number, round_decimals};
+use catchment_core::domain::{
     GroupMember, Layer, LookupStatus, OdsCode, Practice, PracticeSuccession, Premises,
 };
-use crate::geodesy;
-use crate::index::{Index, Locator, NEAREST_RADIUS_M};
-use crate::request::{InvalidRequest, RequestParams};
-use crate::wire::locate::{metres_number, round_decimals};
+use catchment_core::geodesy;
+use catchment_core::index::{Index, Locator, NEAREST_RADIUS_M};
+use catchment_core::request::{InvalidRequest, RequestParams};
 
 query_params! {
     /// The parameters of `/api/v1/practices`.

@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use jiff::civil::Date;
 
 use super::problem::Problem;
-use crate::request::{InvalidRequest, RequestParams};
+use catchment_core::request::{InvalidRequest, RequestParams};
 
 /// The query parameters of a route.
 pub(super) trait QueryParams: Sized {
@@ -62,7 +62,7 @@ macro_rules! query_params {
             const NAMES: &'static [&'static str] = &[$($($param),+),+];
 
             fn from_params(
-                params: &$crate::request::RequestParams,
+                params: &catchment_core::request::RequestParams,
             ) -> Result<$name, $crate::http::problem::Problem> {
                 use $crate::http::query_params::ParamValue;
                 Ok($name {

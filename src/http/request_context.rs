@@ -10,11 +10,11 @@ use jiff::civil::Date;
 use super::App;
 use super::problem::Problem;
 use super::query_params::{DatasetSelection, QueryParams, params_from_uri, query_params};
-use crate::domain::today_in_london;
-use crate::index::Index;
 use crate::ops::dataset_store::LoadedDatasets;
-use crate::request::RequestParams;
-use crate::tiles::{ArchiveCache, TileCache};
+use catchment_core::domain::today_in_london;
+use catchment_core::index::Index;
+use catchment_core::request::RequestParams;
+use catchment_tiles::{ArchiveCache, TileCache};
 
 /// The dataset and the as-of date of a request. As an extractor, it rejects all query parameters
 /// except `as_of` and `dataset`.

@@ -14,8 +14,8 @@ use super::locate::NO_STORE;
 use super::problem::Problem;
 use super::request_context::RequestContext;
 use super::server::Connection;
-use crate::dataset::Manifest;
-use crate::domain::today_in_london;
+use catchment_core::domain::today_in_london;
+use catchment_data::dataset::Manifest;
 
 /// `/api/v1/dataset`: version, vintages, counts, attribution, licence.
 pub(super) async fn dataset(

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::base_url::BaseUrl;
 use super::conditional::cacheable_json;
-use crate::tiles::TileCoord;
+use catchment_tiles::TileCoord;
 
 /// Parses the coordinates of a tile. Returns `None` if there is no such tile, or if its zoom level
 /// is above `zoom_max`.

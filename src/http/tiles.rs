@@ -30,16 +30,15 @@ use super::problem::Problem;
 use super::query_params::{DatasetSelection, NoParams, Query, query_params};
 use super::request_context::{DatasetParams, DatasetRequest, RequestContext};
 use super::tile_path::{linked_json, parse_tile_coord};
-use crate::domain::Layer;
-use crate::fs::sha256_hex;
-use crate::geometry::bbox;
-use crate::index::Index;
-use crate::tiles::{
-    self, CACHED_ZOOM_MAX, ContentEncoding, ENCODER_VERSION, EncodedBody, TileCoord, TileKey,
-    ZOOM_MAX,
-};
 use crate::web::path_segment;
 use crate::wire::locate::round_decimals;
+use catchment_core::domain::Layer;
+use catchment_core::geometry::bbox;
+use catchment_core::index::Index;
+use catchment_data::fs::sha256_hex;
+use catchment_tiles::{
+    CACHED_ZOOM_MAX, ContentEncoding, ENCODER_VERSION, EncodedBody, TileCoord, TileKey, ZOOM_MAX,
+};
 
 pub(super) const MVT: HeaderValue = HeaderValue::from_static("application/vnd.mapbox-vector-tile");
 
@@ -287,7 +286,7 @@ fn tilejson(context: &RequestContext, layers: &[Layer], base: &BaseUrl) -> Value
         "maxzoom": ZOOM_MAX,
         "bounds": bounds(context, layers),
         "attribution": index.manifest().attribution,
-        "vector_layers": tiles::vector_layers(index, layers, ZOOM_MAX),
+        "vector_layers": catchment_tiles::vector_layers(index, layers, ZOOM_MAX),
     })
 }
 

@@ -17,11 +17,11 @@ use super::negotiate;
 use super::problem::Problem;
 use super::query_params::{NoParams, Query};
 use super::request_context::RequestContext;
-use crate::domain::Layer;
-use crate::index::Index;
-use crate::tiles::{ContentEncoding, EncodedBody, WidgetArea};
 use crate::web::assets::{self, Asset};
 use crate::wire::locate::round_decimals;
+use catchment_core::domain::Layer;
+use catchment_core::index::Index;
+use catchment_tiles::{ContentEncoding, EncodedBody, WidgetArea};
 
 /// `/widget.js`: the element `<catchment-map>`. The URL never changes, and the script is cached for
 /// five minutes, so that sites that embed the script get fixes.

@@ -13,11 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
-use crate::check::{self, LoadFailure};
-use crate::dataset::DatasetSource;
-use crate::domain;
-use crate::index::Index;
-use crate::tiles::{ArchiveCache, TileCache};
+use catchment_core::domain;
+use catchment_core::index::Index;
+use catchment_data::check::{self, LoadFailure};
+use catchment_data::dataset::DatasetSource;
+use catchment_tiles::{ArchiveCache, TileCache};
 
 /// The datasets of one load or reload.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::panic::{self, PanicHookInfo};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::log;
-use crate::panics;
+use catchment_data::panics;
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 

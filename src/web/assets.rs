@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 
-use crate::tiles::{ContentEncoding, EncodedBody};
+use catchment_tiles::{ContentEncoding, EncodedBody};
 
 /// A built file. Its name contains a digest of its content, so clients may cache it for ever.
 pub(crate) struct Asset {

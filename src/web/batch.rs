@@ -9,9 +9,9 @@ use super::nhsuk::{
     Button, Checkbox, DataTable, ErrorSummary, Field, FieldLabel, FileUpload, Input, Select,
     button, checkboxes, details, error_summary, file_upload, input, inset_text, select, table,
 };
-use crate::batch::COLUMNS;
-use crate::index::Index;
-use crate::request::RequestParams;
+use catchment_batch::COLUMNS;
+use catchment_core::index::Index;
+use catchment_core::request::RequestParams;
 
 /// The content of the page.
 pub(crate) struct BatchPage<'a> {
@@ -253,7 +253,7 @@ fn explanation() -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::OutputColumn;
+    use catchment_batch::OutputColumn;
 
     #[test]
     fn every_choice_names_existing_columns() {

@@ -6,8 +6,8 @@ use super::assets;
 use super::layout::{PageLayout, layout};
 use super::links::{EMBED_CODE_PATH, path_segment};
 use super::nhsuk::{Button, Checkbox, Field, Select, button, checkboxes, select};
-use crate::domain::{Area, Layer};
-use crate::index::Index;
+use catchment_core::domain::{Area, Layer};
+use catchment_core::index::Index;
 
 /// The options of a map on another website.
 #[derive(Debug, Clone)]

@@ -7,10 +7,10 @@ use maud::{Markup, html};
 
 use super::assets;
 use super::links::{layer_path, path_segment};
-use crate::domain::{Layer, LonLat};
-use crate::geometry::bbox;
-use crate::index::Index;
-use crate::tiles::bounds_of;
+use catchment_core::domain::{Layer, LonLat};
+use catchment_core::geometry::bbox;
+use catchment_core::index::Index;
+use catchment_tiles::bounds_of;
 
 /// The layers that can be drawn as land, the layer with the largest areas first. A map uses the
 /// first of these layers that has boundaries on the date of the map.

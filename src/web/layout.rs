@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, html};
 use super::assets;
 use super::links::EMBED_CODE_PATH;
 use super::nhsuk::{Link, PageFooter, PageHeader, breadcrumb, footer, header, skip_link};
-use crate::index::Index;
+use catchment_core::index::Index;
 
 /// The name of the service.
 pub(crate) const SERVICE: &str = "Catchment";

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::domain::{Area, Layer, OdsCode, Practice};
+use catchment_core::domain::{Area, Layer, OdsCode, Practice};
 
 /// The path of the page with the code to copy.
 pub(crate) const EMBED_CODE_PATH: &str = "/put-this-map-on-your-site";

@@ -14,10 +14,10 @@ use super::nhsuk::{
     Button, DateInput, ErrorSummary, Field, FieldLabel, Input, button, date_input, details,
     error_summary, input,
 };
-use crate::domain::{
+use catchment_core::domain::{
     Area, GroupMember, Layer, Postcode, Practice, PracticeStatus, Provenance, today_in_london,
 };
-use crate::index::{Index, Locator};
+use catchment_core::index::{Index, Locator};
 
 /// The content of the page.
 pub(crate) struct LookupPage<'a> {

@@ -8,16 +8,16 @@ use super::links::{
     area_link, display_name, map_downloads, path_segment, practice_link, telephone_link, with_query,
 };
 use super::nhsuk::{Card, DataTable, card, details, inset_text, summary_list, table, tag};
-use crate::domain::{
+use catchment_core::domain::{
     Agreement, Area, Basis, BritishGrid, Certainty, Layer, LookupStatus, Practice, PracticeStatus,
     Provenance, today_in_london,
 };
-use crate::index::{
+use catchment_core::index::{
     AnswerNote, AreaMatch, BoundaryProximity, GroupMatch, Index, LayerResult, LocateAnswer,
     LocateQuery, Location, Locator, PracticeMatch, PracticeRegistration, RegistrationReason,
     UnknownReason, areas_of_layer,
 };
-use crate::maps::{self, MapImage};
+use catchment_tiles::maps::{self, MapImage};
 
 /// A query and its answer.
 pub(crate) struct LookupResult<'a> {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::layout::{PageLayout, layout, link};
 use super::nhsuk::{DataTable, Link, summary_list, table};
-use crate::index::Index;
+use catchment_core::index::Index;
 
 /// Link relations of tiles (OGC API Tiles, 20-057).
 const TILESETS: &str = "http://www.opengis.net/def/rel/ogc/1.0/tilesets-vector";

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::layout::{PageLayout, layout};
 use super::nhsuk::summary_list;
-use crate::index::Index;
+use catchment_core::index::Index;
 
 /// Renders every operation of an OpenAPI document with its parameters and responses.
 pub(crate) fn openapi(index: &Index, document: &Value, href: &str) -> Markup {

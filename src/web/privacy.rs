@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::layout::{PageLayout, SERVICE, layout, link};
 use super::nhsuk::summary_list;
-use crate::index::Index;
+use catchment_core::index::Index;
 
 /// Renders the page at `/privacy`: what the service processes and stores, for people who use it and
 /// for the operator's records of processing (UK GDPR, article 30).

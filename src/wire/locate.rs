@@ -6,13 +6,15 @@ use serde_json::Number;
 
 use super::json_writer::JsonWriter;
 use super::problem::Problem;
-use crate::dataset::Manifest;
-use crate::domain::{Area, Basis, Layer, LayerSet, LookupStatus, PracticeStatus, Provenance};
-use crate::index::{
+use catchment_core::domain::{
+    Area, Basis, Layer, LayerSet, LookupStatus, PracticeStatus, Provenance,
+};
+use catchment_core::index::{
     AreaMatch, GroupMatch, Index, LayerResult, LocateAnswer, Location, Locator, NearbyArea,
     PracticeMatch, PracticeRegistration, RegisteredPractice, RegistrationReason, UnknownReason,
 };
-use crate::request::LocateRequest;
+use catchment_core::request::LocateRequest;
+use catchment_data::dataset::Manifest;
 
 /// The response body of a look-up.
 pub(crate) struct LocateBody<'i> {

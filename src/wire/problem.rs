@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use ::http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use crate::domain::{InvalidPostcode, Postcode};
 use crate::ops::keys::{InvalidKey, Scope};
-use crate::request::InvalidRequest;
+use catchment_core::domain::{InvalidPostcode, Postcode};
+use catchment_core::request::InvalidRequest;
 
 /// An RFC 9457 problem response.
 #[derive(Debug)]
@@ -386,7 +386,7 @@ impl From<InvalidRequest> for Problem {
             hint, suggestion, ..
         }) = error
         {
-            problem.hint = hint.map(crate::domain::PostcodeHint::as_str);
+            problem.hint = hint.map(catchment_core::domain::PostcodeHint::as_str);
             problem.suggestion = suggestion;
         }
         problem

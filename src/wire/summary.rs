@@ -3,9 +3,9 @@
 use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 
-use crate::batch::BatchSummary;
-use crate::domain::SuppressionRule;
-use crate::index::Index;
+use catchment_batch::BatchSummary;
+use catchment_core::domain::SuppressionRule;
+use catchment_core::index::Index;
 
 /// Returns the summary of a batch as JSON. The command line prints the same JSON.
 ///

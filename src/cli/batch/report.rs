@@ -5,14 +5,14 @@ use std::fmt::Write;
 use indicatif::HumanCount;
 use serde_json::{Map, Value, json};
 
-use crate::batch::{
+use catchment_batch::{
     BatchFormat, BatchRequest, BatchSummary, DetectedFormat, LocationColumns, OutputColumn,
 };
 
-use crate::domain::SuppressionRule;
-use crate::fs::Fingerprint;
-use crate::index::Index;
 use crate::wire::summary::{dataset_json, summary_body};
+use catchment_core::domain::SuppressionRule;
+use catchment_core::index::Index;
+use catchment_data::fs::Fingerprint;
 
 /// Returns the line that describes the detected format and columns.
 pub(super) fn detected_line(detected: &DetectedFormat) -> String {
@@ -45,7 +45,7 @@ fn format_text(detected: &DetectedFormat) -> String {
     if detected.has_byte_order_mark {
         text.push_str(", byte order mark");
     }
-    if detected.compression != crate::batch::Compression::None {
+    if detected.compression != catchment_batch::Compression::None {
         write!(text, ", compressed with {}", detected.compression).expect("writing to a String");
     }
     text

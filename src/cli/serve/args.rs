@@ -11,13 +11,13 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use tracing::Level;
 
-use crate::dataset::DatasetSource;
 use crate::http::{
     AccessConfig, BatchLimits, EmbedOrigin, IpNetwork, IpRateLimit, PublicUrl, ServerLimits,
 };
 use crate::ops::keys::{KeyStore, Scope};
 use crate::ops::rate::{InvalidRate, Rate, RateUnit};
-use crate::tiles::basemap::Basemap;
+use catchment_data::dataset::DatasetSource;
+use catchment_tiles::basemap::Basemap;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct ServeArguments {

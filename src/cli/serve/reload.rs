@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::signals::SighupStream;
-use crate::dataset::MANIFEST;
-use crate::fs::FileVersion;
 use crate::http::admin;
 use crate::ops::dataset_store::DatasetStore;
 use crate::ops::keys::{KeyStore, KeysError};
+use catchment_data::dataset::MANIFEST;
+use catchment_data::fs::FileVersion;
 
 /// The interval at which the API key file and the manifests are checked for changes.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);

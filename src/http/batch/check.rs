@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::batch::{
+use crate::wire::summary::dataset_json;
+use catchment_batch::{
     BatchFormat, BatchRequest, Compression, Delimiter, DetectedFormat, LocationColumns,
     OutputColumn, parse_records,
 };
-use crate::index::Index;
-use crate::wire::summary::dataset_json;
+use catchment_core::index::Index;
 
 /// The number of rows in a preview.
 pub(super) const PREVIEW_ROWS: usize = 5;

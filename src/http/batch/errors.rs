@@ -2,7 +2,7 @@
 
 use super::super::problem::Problem;
 use super::stream::{StreamAborted, abort_reason};
-use crate::batch::{BatchError, ColumnRole, ExceededLimit, TabularError};
+use catchment_batch::{BatchError, ColumnRole, ExceededLimit, TabularError};
 
 /// Converts a batch error to a problem. `bytes_max` is the limit on the request body.
 pub(super) fn to_problem(batch_error: &BatchError, bytes_max: u64) -> Problem {
@@ -127,7 +127,7 @@ fn options_as_parameters(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::BatchFormat;
+    use catchment_batch::BatchFormat;
 
     #[test]
     fn options_are_named_as_parameters() {

@@ -33,9 +33,9 @@ use super::params::{BatchOptions, BatchParams, DeclaredContent};
 use super::stream::TransferMonitor;
 use super::{AuditContext, BatchJob, JobStart, client_id};
 use crate::http::drain::drain_body;
-use crate::index::Index;
-use crate::request::RequestParams;
 use crate::web::{self, BatchFormError, BatchPage};
+use catchment_core::index::Index;
+use catchment_core::request::RequestParams;
 
 /// The maximum size of the file in a form.
 const FILE_BYTES_MAX: usize = 32 << 20;

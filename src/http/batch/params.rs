@@ -7,11 +7,11 @@ use super::super::problem::Problem;
 use super::super::query_params::{DatasetSelection, GivenDate, QueryParams, query_params};
 use super::ARROW_STREAM_TYPE;
 use super::tickets::BatchTicket;
-use crate::batch::{
+use catchment_batch::{
     BatchFormat, BatchRequest, ColumnOverrides, Compression, DecodeLimits, Delimiter,
     InvalidDelimiter, OutputColumn, PREFIX,
 };
-use crate::domain::{InvalidSuppressionRule, SuppressionRule, today_in_london};
+use catchment_core::domain::{InvalidSuppressionRule, SuppressionRule, today_in_london};
 
 query_params! {
     /// The parameters of a batch request, as text. Their values are checked by
@@ -248,7 +248,7 @@ impl BatchParams {
 /// Parses the list of columns to add. The error message does not repeat the list.
 fn columns(text: &str) -> Result<Vec<OutputColumn>, Problem> {
     OutputColumn::with_defaults(text).map_err(|_| {
-        let names = crate::batch::COLUMNS.iter().map(|&(_, name, _)| name);
+        let names = catchment_batch::COLUMNS.iter().map(|&(_, name, _)| name);
         let names = names.collect::<Vec<_>>().join(", ");
         let detail = format!(
             "columns must be all, or a comma-separated list of these names, with or without {PREFIX}: {names}"

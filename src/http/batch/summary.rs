@@ -3,8 +3,8 @@
 use axum::http::HeaderValue;
 use serde_json::Value;
 
-use crate::batch::BatchSummary;
-use crate::domain::SuppressionRule;
+use catchment_batch::BatchSummary;
+use catchment_core::domain::SuppressionRule;
 
 /// Returns JSON as a header value. Header values must be ASCII, so other characters are escaped
 /// (`\u00f4`).

@@ -3,8 +3,8 @@
 use jiff::civil::Date;
 
 use super::super::problem::Problem;
-use crate::domain::{Area, Boundary, Layer, Period};
-use crate::index::Index;
+use catchment_core::domain::{Area, Boundary, Layer, Period};
+use catchment_core::index::Index;
 
 /// The suffix of the id of a collection that has all versions of its areas.
 const HISTORY: &str = "-history";

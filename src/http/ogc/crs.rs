@@ -2,9 +2,9 @@
 
 use geo::{BoundingRect, Coord, Intersects, MapCoords, MultiPolygon, Rect};
 
-use crate::domain::Boundary;
-use crate::geodesy::web_mercator;
-use crate::geometry::planar;
+use catchment_core::domain::Boundary;
+use catchment_core::geodesy::web_mercator;
+use catchment_core::geometry::planar;
 
 /// A coordinate reference system, with its axes in the order of its definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

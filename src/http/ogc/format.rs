@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 use super::super::negotiate;
 use super::super::problem::Problem;
 use super::super::query_params::ParamValue;
-use crate::request::RequestParams;
+use catchment_core::request::RequestParams;
 
 /// The format of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,8 +17,8 @@ use super::crs::OgcCrs;
 use super::format::ResponseFormat;
 use super::query::{ItemsQuery, RequestedCrs};
 use super::{OgcContext, html};
-use crate::formats::write_geojson_multi_polygon;
 use crate::web::path_segment;
+use catchment_data::formats::write_geojson_multi_polygon;
 
 pub(super) const GEOJSON: &str = areas::GEOJSON;
 

@@ -32,10 +32,10 @@ use super::openapi;
 use super::problem::Problem;
 use super::query_params::{QueryParams, query_params};
 use super::request_context::RequestContext;
-use crate::geometry::bbox;
-use crate::index::Index;
 use crate::web::ogc as html;
 use crate::wire::locate::round_decimals;
+use catchment_core::geometry::bbox;
+use catchment_core::index::Index;
 use collection::Collection;
 use crs::OgcCrs;
 use format::ResponseFormat;
@@ -338,7 +338,7 @@ fn collection_body(
 
 /// Returns the bounding box of the features: west, south, east, north in degrees.
 fn bounds(features: &[collection::Feature<'_>]) -> [f64; 4] {
-    let all = crate::tiles::bounds_of(features.iter().map(|feature| feature.boundary));
+    let all = catchment_tiles::bounds_of(features.iter().map(|feature| feature.boundary));
     let all = all.unwrap_or_else(|| Rect::new((-180.0, -90.0), (180.0, 90.0)));
     bbox::to_array(all).map(|degrees| round_decimals(degrees, 7))
 }

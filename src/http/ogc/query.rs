@@ -7,8 +7,8 @@ use super::super::problem::Problem;
 use super::super::query_params::ParamValue;
 use super::collection::Feature;
 use super::crs::OgcCrs;
-use crate::domain::{Period, date_from_iso, date_in_london};
-use crate::request::RequestParams;
+use catchment_core::domain::{Period, date_from_iso, date_in_london};
+use catchment_core::request::RequestParams;
 
 /// The default and the maximum number of features on a page.
 pub(super) const LIMIT: (usize, usize) = (100, 1_000);

@@ -9,7 +9,7 @@ use super::super::problem::Problem;
 use super::collection::Collection;
 use super::query::PROPERTIES;
 use super::{OgcContext, html};
-use crate::domain::{CatchmentKind, Provenance};
+use catchment_core::domain::{CatchmentKind, Provenance};
 
 pub(super) const SCHEMA_TYPE: &str = "application/schema+json";
 pub(super) const REL_QUERYABLES: &str = "http://www.opengis.net/def/rel/ogc/1.0/queryables";

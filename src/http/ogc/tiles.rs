@@ -22,12 +22,12 @@ use super::super::tiles::{MVT, tile_response};
 use super::collection::Collection;
 use super::crs::OgcCrs;
 use super::{JSON, OgcContext, html};
-use crate::domain::Layer;
-use crate::geodesy::web_mercator::EQUATOR_M;
-use crate::index::Index;
-use crate::request::RequestParams;
-use crate::tiles::{TileCache, TileCoord, TileRange, ZOOM_MAX};
 use crate::wire::locate::round_decimals;
+use catchment_core::domain::Layer;
+use catchment_core::geodesy::web_mercator::EQUATOR_M;
+use catchment_core::index::Index;
+use catchment_core::request::RequestParams;
+use catchment_tiles::{TileCache, TileCoord, TileRange, ZOOM_MAX};
 
 /// The id of the tile matrix set.
 const SET_ID: &str = "WebMercatorQuad";

@@ -12,11 +12,11 @@ use super::super::query_params::{DatasetSelection, ParamValue, query_params};
 use super::super::request_context::DatasetParams;
 use super::super::widget::ensure_drawable;
 use super::page_request::{PageNumber, PageRenderer, PageRequest};
-use crate::domain::{Area, Boundary, Layer, today_in_london};
-use crate::geometry::planar::{self, M2_PER_KM2};
-use crate::index::{Index, PostcodeFilter};
-use crate::request::{PostcodePageParams, RequestParams};
 use crate::web::directory::{self, AreaPage, ITEMS_PER_PAGE, LayerPage, PostcodesPage};
+use catchment_core::domain::{Area, Boundary, Layer, today_in_london};
+use catchment_core::geometry::planar::{self, M2_PER_KM2};
+use catchment_core::index::{Index, PostcodeFilter};
+use catchment_core::request::{PostcodePageParams, RequestParams};
 
 query_params! {
     /// The parameters of a list of areas.

@@ -8,11 +8,11 @@ use super::super::extract::parse_segment;
 use super::super::problem::Problem;
 use super::super::query_params::{DatasetSelection, ParamValue, query_params};
 use super::page_request::PageRequest;
-use crate::diff::compare_dates;
-use crate::domain::{Layer, date_from_iso};
-use crate::index::Index;
-use crate::request::RequestParams;
 use crate::web::directory::{self, ComparePage, CompareState};
+use catchment_core::domain::{Layer, date_from_iso};
+use catchment_core::index::Index;
+use catchment_core::request::RequestParams;
+use catchment_data::diff::compare_dates;
 
 query_params! {
     /// The parameters of `/compare`.

@@ -9,8 +9,8 @@ use axum::response::Response;
 use super::super::App;
 use super::super::negotiate::prefers_html;
 use super::super::problem::ProblemSummary;
-use crate::domain::Layer;
 use crate::web::directory::{ErrorPage, error_page};
+use catchment_core::domain::Layer;
 
 /// Middleware that replaces the body of a problem with an HTML page if the client prefers HTML. The
 /// status and headers such as `Allow` are preserved.

@@ -11,9 +11,9 @@ use super::areas::{
     postcodes_of,
 };
 use super::page_request::PageRequest;
-use crate::domain::Layer;
-use crate::index::PostcodeFilter;
 use crate::web::directory::{self, GroupPage};
+use catchment_core::domain::Layer;
+use catchment_core::index::PostcodeFilter;
 
 const LAYER: Layer = Layer::ResilienceGroup;
 

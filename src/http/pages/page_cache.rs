@@ -10,9 +10,9 @@ use maud::Markup;
 
 use super::super::paced_body::SharedBody;
 use super::{as_html, with_encoding};
-use crate::domain::today_in_london;
-use crate::index::Index;
-use crate::tiles::{ContentEncoding, EncodedBody};
+use catchment_core::domain::today_in_london;
+use catchment_core::index::Index;
+use catchment_tiles::{ContentEncoding, EncodedBody};
 
 /// A page that can be cached.
 #[derive(Debug, Clone, Copy)]

@@ -12,8 +12,8 @@ use super::super::problem::Problem;
 use super::super::query_params::{ParamValue, QueryParams, non_blank_params_from_uri};
 use super::super::request_context::{DatasetRequest, RequestContext};
 use super::redirect;
-use crate::request::RequestParams;
 use crate::web::directory::{ITEMS_PER_PAGE, PageContext, PageSlice};
+use catchment_core::request::RequestParams;
 
 /// An extractor of the parameters of a page, and of the renderer of the page. Blank parameters are
 /// ignored, because forms send them for fields that were not filled in.

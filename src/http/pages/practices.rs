@@ -11,9 +11,11 @@ use super::super::query_params::{DatasetSelection, query_params};
 use super::super::request_context::DatasetParams;
 use super::areas::{PostcodesParams, areas_by_name, can_be_embedded, has_boundary, postcodes_of};
 use super::page_request::{PageNumber, PageRequest};
-use crate::domain::{Area, GroupMember, Layer, OdsCode, Postcode, Practice, PracticeStatus};
-use crate::index::{Index, LocateQuery, PostcodeFilter};
 use crate::web::directory::{self, PageContext, PracticePage, PracticesPage};
+use catchment_core::domain::{
+    Area, GroupMember, Layer, OdsCode, Postcode, Practice, PracticeStatus,
+};
+use catchment_core::index::{Index, LocateQuery, PostcodeFilter};
 
 query_params! {
     /// The parameters of the list of practices.

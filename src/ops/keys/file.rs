@@ -8,8 +8,10 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::scope::Scope;
-use crate::fs::{FileAccess, hex, parent_folder, resolve_symlinks, sha256_hex, write_atomically};
 use crate::ops::rate::Rate;
+use catchment_data::fs::{
+    FileAccess, hex, parent_folder, resolve_symlinks, sha256_hex, write_atomically,
+};
 
 /// An API key as stored in the API key file, without the secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

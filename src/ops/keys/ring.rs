@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::file::{ApiKey, KeysError, list};
-use crate::fs::{FileVersion, from_hex};
+use catchment_data::fs::{FileVersion, from_hex};
 
 /// The reason why a key is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -12,11 +12,11 @@ use super::{
     PageContext, area_path, areas_breadcrumb, display_name, format, layer_noun, layer_path,
     with_query,
 };
-use crate::domain::{
+use catchment_core::domain::{
     Area, Boundary, GroupMember, Layer, LineageRelation, LineageStep, OdsCode, Practice,
     PracticeStatus,
 };
-use crate::index::{AdjacentArea, OutcodeCount};
+use catchment_core::index::{AdjacentArea, OutcodeCount};
 
 /// The content of a layer's page.
 pub(crate) struct LayerPage<'i> {

@@ -6,8 +6,8 @@ use maud::{Markup, html};
 use super::super::nhsuk::{Button, Field, Select, button, inset_text, select};
 use super::components::{dataset_name, date_field, heading, list, table, tag};
 use super::{PageContext, areas_breadcrumb, format, layer_noun, layer_path, with_query};
-use crate::diff::{AreaChange, ChangeKind, DateComparison, MembershipMove};
-use crate::domain::{GroupMember, Layer, OdsCode, PracticeStatus};
+use catchment_core::domain::{GroupMember, Layer, OdsCode, PracticeStatus};
+use catchment_data::diff::{AreaChange, ChangeKind, DateComparison, MembershipMove};
 
 /// The content of the page.
 pub(crate) struct ComparePage<'a> {

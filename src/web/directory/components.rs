@@ -7,7 +7,7 @@ use super::super::interactive_map::InteractiveMap;
 use super::super::links::{map_downloads, path_segment};
 use super::super::nhsuk::{self, Button, DataTable, Pagination, button};
 use super::{PageContext, display_name, format, last_day, provenance_text};
-use crate::domain::{Area, Layer, Period, PracticeStatus, Provenance};
+use catchment_core::domain::{Area, Layer, Period, PracticeStatus, Provenance};
 
 /// The number of items on one page of a list.
 pub(crate) const ITEMS_PER_PAGE: usize = 100;

@@ -4,8 +4,8 @@ use maud::{Markup, html};
 
 use super::super::layout::{PageLayout, layout};
 use super::{format, layer_path};
-use crate::domain::Layer;
-use crate::index::Index;
+use catchment_core::domain::Layer;
+use catchment_core::index::Index;
 
 /// The content of the page. It does not repeat anything from the request.
 pub(crate) struct ErrorPage<'a> {

@@ -9,8 +9,10 @@ use super::components::{
     provenance, table,
 };
 use super::{PageContext, area_path, areas_breadcrumb, display_name, format, layer_noun};
-use crate::domain::{Area, Boundary, GroupMember, Layer, Membership, PracticeStatus, Provenance};
-use crate::index::OutcodeCount;
+use catchment_core::domain::{
+    Area, Boundary, GroupMember, Layer, Membership, PracticeStatus, Provenance,
+};
+use catchment_core::index::OutcodeCount;
 
 const LAYER: Layer = Layer::ResilienceGroup;
 

@@ -17,8 +17,8 @@ use super::format;
 use super::layout::{PageLayout, layout};
 use super::links::{display_name, practice_path, with_query};
 use super::nhsuk::Link;
-use crate::domain::{Area, Layer, OdsCode, Provenance};
-use crate::index::Index;
+use catchment_core::domain::{Area, Layer, OdsCode, Provenance};
+use catchment_core::index::Index;
 
 pub(crate) use super::links::{area_path, layer_path};
 pub(crate) use area::{AreaPage, LayerPage, area, layer, layers};

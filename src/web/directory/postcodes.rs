@@ -7,8 +7,8 @@ use super::super::nhsuk::{self, Pagination, inset_text};
 use super::area::layer_breadcrumb;
 use super::components::{heading, outdated_notice, table, tag};
 use super::{PageContext, area_path, display_name, format, with_query};
-use crate::domain::{Area, Basis, PostcodeStatus};
-use crate::index::{AreaPostcode, OutcodeCount, PostcodeFilter};
+use catchment_core::domain::{Area, Basis, PostcodeStatus};
+use catchment_core::index::{AreaPostcode, OutcodeCount, PostcodeFilter};
 
 /// The content of the page.
 pub(crate) struct PostcodesPage<'i> {

@@ -14,11 +14,11 @@ use super::components::{
 use super::{
     PageContext, areas_breadcrumb, display_name, format, layer_noun, practice_path, with_query,
 };
-use crate::domain::{
+use catchment_core::domain::{
     Area, Layer, OdsCode, Practice, PracticeStatus, PracticeSuccession, Premises, PremisesKind,
 };
-use crate::geodesy;
-use crate::index::{
+use catchment_core::geodesy;
+use catchment_core::index::{
     LayerResult, OutcodeCount, PracticeRegistration, RegistrationReason, UnknownReason,
 };
 

@@ -108,7 +108,7 @@ fn service_and_commands_work_without_a_network() {
     command
         .arg(env::current_exe().expect("the path of this program"))
         .args([
-            "no_network::works_without_a_network_in_a_child_process",
+            "ops::no_network::works_without_a_network_in_a_child_process",
             "--exact",
         ])
         .args(["--ignored", "--nocapture"])

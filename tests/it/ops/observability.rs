@@ -258,7 +258,7 @@ fn panics_in_a_child_process() {
 #[test]
 fn panics_log_only_their_source_location() {
     let output = Command::new(std::env::current_exe().expect("the path of this program"))
-        .args(["observability::panics_in_a_child_process", "--exact"])
+        .args(["ops::observability::panics_in_a_child_process", "--exact"])
         .args(["--ignored", "--nocapture"])
         .env("RUST_BACKTRACE", "1")
         .env(PANIC_VARIABLE, "1")

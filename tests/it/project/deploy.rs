@@ -237,6 +237,7 @@ fn read_rust_files(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
 fn tests_named_in_threats_md_exist() {
     let mut found = Vec::new();
     read_rust_files(Path::new("src"), &mut found);
+    read_rust_files(Path::new("crates"), &mut found);
     read_rust_files(Path::new("tests/it"), &mut found);
     let page = read("docs/operators/threats.md");
     let rows: Vec<&str> = page

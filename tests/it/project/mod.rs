@@ -2,5 +2,6 @@
 
 mod architecture;
 mod deploy;
+mod fuzz_seeds;
 mod plain_english;
 mod supply_chain;

@@ -57,7 +57,7 @@ fn avoided_phrases_do_not_occur() {
         PathBuf::from("SECURITY.md"),
         PathBuf::from("build.rs"),
     ];
-    for folder in ["src", "docs", "tests", "benches", "fuzz", "data"] {
+    for folder in ["src", "crates", "docs", "tests", "benches", "fuzz", "data"] {
         paths.extend(project_files(folder, &[".rs", ".md", ".mjs", ".js"]));
     }
     let mut found = Vec::new();
@@ -86,7 +86,8 @@ fn avoided_phrases_do_not_occur() {
 #[test]
 fn public_type_names_are_unique() {
     let declaration = Regex::new(r"^\s*pub (?:struct|enum|trait|type) (\w+)").expect("a pattern");
-    let paths = project_files("src", &[".rs"]);
+    let mut paths = project_files("src", &[".rs"]);
+    paths.extend(project_files("crates", &[".rs"]));
     let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for path in paths {
         let text = fs::read_to_string(&path).expect("text");

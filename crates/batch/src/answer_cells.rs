@@ -1,0 +1,617 @@
+//! The two independent parts of an answer: the cells of the residence and the cells of the
+//! registration. Each part is looked up with `Index::locate` and written as cells.
+
+use std::borrow::Cow;
+
+use jiff::civil::Date;
+
+use super::columns::{AreaText, CommunityFact, LocationFact, OutputColumn, PracticeFact};
+use super::layout::OutputLayout;
+use crate::tabular::cell_format::{CellFormat, SEPARATOR};
+use catchment_core::domain::{
+    InvalidOdsCode, InvalidPostcode, Layer, LookupStatus, OdsCode, Postcode,
+};
+use catchment_core::index::{
+    AnswerNote, AreaMatch, Index, LayerResult, LocateAnswer, LocateQuery, Locator,
+    PracticeRegistration, RegisteredPractice, UnknownReason, areas_of_layer, community_ids,
+};
+use catchment_core::request::InvalidRequest;
+
+/// Runs of encoded cells, followed by two reasons.
+///
+/// The runs and the reasons are texts in one allocation, to avoid cache misses. The allocation
+/// starts with the number of texts and the end offset of each text, as four-byte integers.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct CellRuns(Box<[u8]>);
+
+impl CellRuns {
+    /// Stores runs of cells, the reason why a result is missing, and the reason why the resilience
+    /// groups are unknown.
+    pub(super) fn new(runs: Vec<Vec<u8>>, reason: &str, groups_reason: &str) -> CellRuns {
+        let reasons = [reason, groups_reason].map(|text| text.as_bytes().to_vec());
+        let texts: Vec<Vec<u8>> = runs.into_iter().chain(reasons).collect();
+        let encode_word = |number: usize| {
+            u32::try_from(number)
+                .expect("cells are short")
+                .to_le_bytes()
+        };
+        let mut bytes = encode_word(texts.len()).to_vec();
+        let mut end = (texts.len() + 1) * WORD_BYTES;
+        for text in &texts {
+            end += text.len();
+            bytes.extend(encode_word(end));
+        }
+        bytes.extend(texts.concat());
+        CellRuns(bytes.into())
+    }
+
+    /// Returns the run at `index`.
+    pub(super) fn run(&self, index: usize) -> &[u8] {
+        let start = match index {
+            0 => (self.word(0) + 1) * WORD_BYTES,
+            _ => self.word(index),
+        };
+        &self.0[start..self.word(index + 1)]
+    }
+
+    /// Returns the reason why a result is missing; empty if no result is missing.
+    pub(super) fn reason(&self) -> &[u8] {
+        self.run(self.word(0) - 2)
+    }
+
+    /// Returns the reason why the resilience groups are unknown; empty if they are known.
+    pub(super) fn groups_reason(&self) -> &[u8] {
+        self.run(self.word(0) - 1)
+    }
+
+    /// Reads the first byte, so that the processor fetches its cache line early.
+    pub(super) fn prefetch(&self) -> u8 {
+        self.0[0]
+    }
+
+    fn word(&self, index: usize) -> usize {
+        let bytes = self.0[index * WORD_BYTES..].first_chunk();
+        u32::from_le_bytes(*bytes.expect("a number for each text")) as usize
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
+const WORD_BYTES: usize = 4;
+
+/// The cells that depend on the residence.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct ResidenceCells {
+    pub(super) runs: CellRuns,
+    /// The index of the status in [`STATUSES`].
+    pub(super) status_index: usize,
+    /// The ids of the communities, which are compared with those of the registration.
+    pub(super) communities: Vec<String>,
+    /// The id and the name of each Integrated Care Community.
+    pub(super) iccs: Vec<(String, String)>,
+    pub(super) is_not_yet_introduced: bool,
+}
+
+/// The cells that depend on the registration.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct RegistrationCells {
+    pub(super) runs: CellRuns,
+    /// The ids of the communities, which are compared with those of the residence.
+    pub(super) communities: Vec<String>,
+    /// Whether the practice is known and belongs to no community.
+    pub(super) is_outside_communities: bool,
+    /// The id and the name of each Integrated Care Community.
+    pub(super) iccs: Vec<(String, String)>,
+    /// Whether the practice belongs to a community. If so, the groups of that community take
+    /// precedence over the groups of the residence.
+    pub(super) has_community: bool,
+    pub(super) closes_on: bool,
+    /// The postcodes of the practice's premises, sorted.
+    pub(super) premises_postcodes: Vec<Postcode>,
+}
+
+/// Every status that a row may have, in the order of the summary.
+pub(super) const STATUSES: [&str; 12] = [
+    "located",
+    "terminated",
+    "outside_coverage",
+    "no_fixed_abode",
+    "address_not_known",
+    "pseudo_country",
+    "no_location",
+    "unknown_postcode",
+    "partial_postcode",
+    "malformed",
+    "missing",
+    super::layout::BAD_ROW,
+];
+
+/// The location that a row gives.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum RowLocation {
+    Postcode(Result<Postcode, InvalidPostcode>),
+    /// The coordinates, or the code of the error in the coordinates.
+    Position(Result<Locator, &'static str>),
+    /// The row has no location, so only the registration is looked up.
+    Absent,
+}
+
+impl RowLocation {
+    pub(super) fn from_position(parsed: Result<Locator, InvalidRequest>) -> RowLocation {
+        RowLocation::Position(parsed.map_err(|error| error.code()))
+    }
+
+    /// Returns the locator, if the row has a valid location.
+    pub(super) fn locator(&self) -> Option<Locator> {
+        match *self {
+            RowLocation::Postcode(Ok(postcode)) => Some(Locator::Postcode(postcode)),
+            RowLocation::Position(Ok(locator)) => Some(locator),
+            _ => None,
+        }
+    }
+
+    /// Returns the status and the reason of a row that has no valid location.
+    fn error_status(&self) -> Option<(&'static str, String)> {
+        let (status, why) = match *self {
+            RowLocation::Postcode(Err(InvalidPostcode::Missing)) => ("missing", "missing".into()),
+            RowLocation::Postcode(Err(InvalidPostcode::Partial)) => {
+                ("partial_postcode", "partial_postcode".into())
+            }
+            RowLocation::Postcode(Err(InvalidPostcode::Malformed { hint, .. })) => {
+                let hint = hint.map(|hint| format!(" ({})", hint.as_str()));
+                (
+                    "malformed",
+                    format!("malformed{}", hint.unwrap_or_default()),
+                )
+            }
+            RowLocation::Position(Err("missing")) => ("missing", "missing".into()),
+            RowLocation::Position(Err(word)) => ("malformed", word.into()),
+            _ => return None,
+        };
+        Some((status, why))
+    }
+
+    fn suggestion(&self) -> Option<Postcode> {
+        match self {
+            RowLocation::Postcode(Err(InvalidPostcode::Malformed { suggestion, .. })) => {
+                *suggestion
+            }
+            _ => None,
+        }
+    }
+}
+
+impl ResidenceCells {
+    pub(super) fn new(
+        index: &Index,
+        layout: &OutputLayout,
+        location: &RowLocation,
+        day: Date,
+    ) -> ResidenceCells {
+        let query = LocateQuery {
+            locator: location.locator(),
+            practice: None,
+            as_of: day,
+        };
+        let answer = index.locate_with_distances(&query, layout.distance_layers);
+        let error = location.error_status();
+        let status = error
+            .as_ref()
+            .map_or(answer.status.as_str(), |(status, _)| *status);
+        let writer = CellWriter {
+            format: layout.format,
+        };
+        let runs = layout.write_runs(&layout.residence_runs, |out, column, name| match column {
+            OutputColumn::Status => writer.format.write_text(out, name, status),
+            OutputColumn::Residence(layer, text) => {
+                writer.write_layer(out, name, &answer.residence, layer, text);
+            }
+            OutputColumn::Groups(text) => {
+                writer.write_layer(out, name, &answer.residence, Layer::ResilienceGroup, text);
+            }
+            OutputColumn::Community(fact) => writer.write_community(out, name, &answer, fact),
+            OutputColumn::Location(LocationFact::Suggestion) => {
+                writer.write_value(out, name, location.suggestion());
+            }
+            OutputColumn::Location(fact) => writer.write_location(out, name, &answer, fact),
+            _ => unreachable!("the column does not depend on the residence"),
+        });
+        let reason = match error {
+            Some((_, why)) => format!("residence:{why}"),
+            None => residence_reason(&answer),
+        };
+        let has_location = !matches!(location, RowLocation::Absent);
+        let reason = if has_location { reason.as_str() } else { "" };
+        ResidenceCells {
+            runs: CellRuns::new(runs, reason, &groups_reason(&answer.residence)),
+            status_index: status_index(status),
+            communities: community_ids(&answer.residence)
+                .map(str::to_string)
+                .collect(),
+            iccs: iccs_in(&answer.residence),
+            is_not_yet_introduced: answer.notes.contains(&AnswerNote::NotYetIntroduced),
+        }
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        self.runs.size_bytes() + CELLS_OVERHEAD_BYTES
+    }
+}
+
+impl RegistrationCells {
+    /// Returns the registration cells for an input file that has no practice column.
+    pub(super) fn not_requested(layout: &OutputLayout) -> RegistrationCells {
+        let runs = layout.write_runs(&layout.registration_runs, |out, _, name| {
+            layout.format.write_null(out, name);
+        });
+        RegistrationCells {
+            runs: CellRuns::new(runs, "", ""),
+            communities: Vec::new(),
+            is_outside_communities: false,
+            iccs: Vec::new(),
+            has_community: false,
+            closes_on: false,
+            premises_postcodes: Vec::new(),
+        }
+    }
+
+    pub(super) fn new(
+        index: &Index,
+        layout: &OutputLayout,
+        practice: Result<OdsCode, InvalidOdsCode>,
+        day: Date,
+    ) -> RegistrationCells {
+        let answer = index.locate(&LocateQuery {
+            locator: None,
+            practice: Some(practice),
+            as_of: day,
+        });
+        let registration = answer
+            .registration
+            .as_ref()
+            .expect("the query has a practice");
+        let writer = CellWriter {
+            format: layout.format,
+        };
+        let areas = &registration.areas;
+        let runs = layout.write_runs(
+            &layout.registration_runs,
+            |out, column, name| match column {
+                OutputColumn::Registration(layer, text) => {
+                    writer.write_layer(out, name, areas, layer, text)
+                }
+                OutputColumn::Groups(text) => {
+                    writer.write_layer(out, name, areas, Layer::ResilienceGroup, text);
+                }
+                OutputColumn::Practice(fact) => {
+                    writer.write_practice(out, name, registration.practice.as_ref(), fact);
+                }
+                _ => unreachable!("the column does not depend on the registration"),
+            },
+        );
+        let registered_practice = registration.practice.as_ref();
+        let mut premises_postcodes: Vec<Postcode> = registered_practice
+            .into_iter()
+            .flat_map(|found| [found.practice, found.requested])
+            .flat_map(|practice| {
+                let premises = index.premises(practice.code).iter();
+                premises
+                    .map(|site| site.postcode)
+                    .chain([practice.postcode])
+            })
+            .flatten()
+            .collect();
+        premises_postcodes.sort_unstable();
+        premises_postcodes.dedup();
+        let communities: Vec<String> = community_ids(areas).map(str::to_string).collect();
+        let reason = registration_reason(registration);
+        RegistrationCells {
+            runs: CellRuns::new(runs, &reason, &groups_reason(areas)),
+            has_community: !communities.is_empty(),
+            communities,
+            is_outside_communities: registration.is_outside_communities(),
+            iccs: iccs_in(areas),
+            closes_on: answer.notes.contains(&AnswerNote::ClosesOn),
+            premises_postcodes,
+        }
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        self.runs.size_bytes() + CELLS_OVERHEAD_BYTES
+    }
+}
+
+/// The approximate size of cached cells in bytes, not counting their texts.
+const CELLS_OVERHEAD_BYTES: usize = 300;
+
+/// A writer that formats the parts of an answer as cells.
+#[derive(Clone, Copy)]
+struct CellWriter {
+    format: CellFormat,
+}
+
+impl CellWriter {
+    fn write_value(self, out: &mut Vec<u8>, name: &str, value: Option<impl ToString>) {
+        let text = value.map(|value| value.to_string()).unwrap_or_default();
+        self.format.write_text(out, name, &text);
+    }
+
+    /// Writes the areas, practices or resilience groups of a layer.
+    fn write_layer(
+        self,
+        out: &mut Vec<u8>,
+        name: &str,
+        results: &[(Layer, LayerResult<'_>)],
+        layer: Layer,
+        text: AreaText,
+    ) {
+        match results
+            .iter()
+            .find(|(id, _)| *id == layer)
+            .map(|(_, found)| found)
+        {
+            // There is more than one area only if areas of the layer overlap.
+            Some(LayerResult::Areas(areas)) => {
+                let texts: Vec<Cow<'_, str>> = areas
+                    .iter()
+                    .map(|area_match| area_text(area_match, text))
+                    .collect();
+                self.format.write_text(out, name, &texts.join(SEPARATOR));
+            }
+            Some(LayerResult::Practices(practices)) => {
+                let texts = practices.iter().map(|found| match text {
+                    AreaText::Id => Cow::Borrowed(found.practice.code.as_str()),
+                    AreaText::Name => Cow::Borrowed(found.practice.name.as_str()),
+                });
+                self.format.write_list(out, name, texts);
+            }
+            Some(LayerResult::Groups(groups)) => {
+                let mut seen: Vec<&str> = Vec::new();
+                for group in groups {
+                    let value = match text {
+                        AreaText::Id => &group.area.id,
+                        AreaText::Name => &group.area.name,
+                    };
+                    // Two members may belong to the same group.
+                    if !seen.contains(&value.as_str()) {
+                        seen.push(value);
+                    }
+                }
+                self.format
+                    .write_list(out, name, seen.into_iter().map(Cow::Borrowed));
+            }
+            // The groups are unknown, which is not the same as having no groups.
+            Some(LayerResult::Unknown(_))
+                if layer == Layer::ResilienceGroup && self.format != CellFormat::Json =>
+            {
+                self.format.write_text(out, name, "unknown");
+            }
+            Some(LayerResult::Unknown(_)) | None => self.format.write_null(out, name),
+        }
+    }
+
+    fn write_community(
+        self,
+        out: &mut Vec<u8>,
+        name: &str,
+        answer: &LocateAnswer<'_>,
+        fact: CommunityFact,
+    ) {
+        let icc = areas_of_layer(&answer.residence, Layer::Icc).first();
+        let proximity = icc.and_then(|icc| icc.proximity.as_ref());
+        let nearest = answer
+            .nearest
+            .iter()
+            .find(|(layer, _)| *layer == Layer::Icc);
+        match fact {
+            CommunityFact::Certainty => {
+                self.write_value(
+                    out,
+                    name,
+                    proximity.map(|proximity| proximity.certainty.as_str()),
+                );
+            }
+            CommunityFact::Provenance => {
+                self.write_value(out, name, icc.map(|icc| icc.provenance.as_str()));
+            }
+            CommunityFact::Basis => self.write_value(out, name, icc.map(|icc| icc.basis.as_str())),
+            CommunityFact::BoundaryDistance => {
+                self.format.write_number(
+                    out,
+                    name,
+                    proximity.map(|proximity| proximity.distance_m),
+                    1,
+                );
+            }
+            CommunityFact::Alternatives => {
+                let others = proximity
+                    .into_iter()
+                    .flat_map(|proximity| &proximity.alternatives);
+                let ids = others.map(|other| Cow::Borrowed(other.area.id.as_str()));
+                self.format.write_list(out, name, ids);
+            }
+            CommunityFact::Nearest => {
+                self.write_value(out, name, nearest.map(|(_, near)| &near.area.id));
+            }
+            CommunityFact::NearestDistance => {
+                self.format
+                    .write_number(out, name, nearest.map(|(_, near)| near.distance_m), 1);
+            }
+        }
+    }
+
+    fn write_location(
+        self,
+        out: &mut Vec<u8>,
+        name: &str,
+        answer: &LocateAnswer<'_>,
+        fact: LocationFact,
+    ) {
+        let location = answer.location;
+        let entry = location.and_then(|location| location.entry);
+        let lonlat = || location.and_then(|location| location.lonlat());
+        let grid = location.and_then(|location| location.grid);
+        match fact {
+            LocationFact::Postcode => {
+                let postcode = match location.map(|location| location.locator) {
+                    Some(Locator::Postcode(postcode)) => Some(postcode),
+                    _ => None,
+                };
+                self.write_value(out, name, postcode);
+            }
+            LocationFact::PostcodeStatus => {
+                let known = location.filter(|_| entry.is_some());
+                let word = known.map(|location| {
+                    if location.is_terminated {
+                        "terminated"
+                    } else {
+                        "live"
+                    }
+                });
+                self.write_value(out, name, word);
+            }
+            LocationFact::Introduced => {
+                self.write_value(out, name, entry.and_then(|entry| entry.introduced));
+            }
+            LocationFact::Terminated => {
+                self.write_value(out, name, entry.and_then(|entry| entry.terminated));
+            }
+            LocationFact::Longitude => {
+                self.format
+                    .write_number(out, name, lonlat().map(|position| position.lon()), 6);
+            }
+            LocationFact::Latitude => {
+                self.format
+                    .write_number(out, name, lonlat().map(|position| position.lat()), 6);
+            }
+            LocationFact::Easting => {
+                self.format
+                    .write_number(out, name, grid.map(|position| position.easting_m()), 3);
+            }
+            LocationFact::Northing => {
+                self.format
+                    .write_number(out, name, grid.map(|position| position.northing_m()), 3);
+            }
+            LocationFact::PositionalQuality => {
+                let quality = entry.and_then(|entry| entry.positional_quality);
+                let words =
+                    quality.map(|quality| format!("{} {}", quality.scale(), quality.value()));
+                self.write_value(out, name, words);
+            }
+            LocationFact::AsOf => self.write_value(out, name, Some(answer.as_of)),
+            LocationFact::Suggestion => unreachable!("the suggestion comes from the row"),
+        }
+    }
+
+    fn write_practice(
+        self,
+        out: &mut Vec<u8>,
+        name: &str,
+        registered: Option<&RegisteredPractice<'_>>,
+        fact: PracticeFact,
+    ) {
+        match fact {
+            PracticeFact::Code => {
+                self.write_value(out, name, registered.map(|practice| practice.practice.code))
+            }
+            PracticeFact::Name => self.write_value(
+                out,
+                name,
+                registered.map(|practice| &practice.practice.name),
+            ),
+            PracticeFact::Status => self.write_value(
+                out,
+                name,
+                registered.map(|practice| practice.status.as_str()),
+            ),
+            PracticeFact::RequestedCode => self.write_value(
+                out,
+                name,
+                registered.map(|practice| practice.requested.code),
+            ),
+            PracticeFact::RequestedStatus => {
+                self.write_value(
+                    out,
+                    name,
+                    registered.map(|practice| practice.requested_status.as_str()),
+                );
+            }
+            PracticeFact::Successors => {
+                let steps = registered
+                    .into_iter()
+                    .flat_map(|practice| &practice.successions);
+                let codes = steps.map(|step| Cow::Owned(step.successor.to_string()));
+                self.format.write_list(out, name, codes);
+            }
+            PracticeFact::BranchListed => {
+                let listed = registered.and_then(|practice| practice.branch_is_listed);
+                self.write_value(out, name, listed.map(|yes| if yes { "yes" } else { "no" }));
+            }
+        }
+    }
+}
+
+fn area_text<'f>(area_match: &'f AreaMatch<'_>, text: AreaText) -> Cow<'f, str> {
+    match text {
+        AreaText::Id => Cow::Borrowed(&area_match.area.id),
+        AreaText::Name => Cow::Owned(area_match.area.title()),
+    }
+}
+
+pub(super) fn status_index(status: &str) -> usize {
+    STATUSES
+        .iter()
+        .position(|word| *word == status)
+        .expect("STATUSES has every status")
+}
+
+fn iccs_in(results: &[(Layer, LayerResult<'_>)]) -> Vec<(String, String)> {
+    let areas = areas_of_layer(results, Layer::Icc).iter();
+    areas
+        .map(|area_match| (area_match.area.id.clone(), area_match.area.title()))
+        .collect()
+}
+
+/// Returns the reason why there is no ICC by residence; empty if there is an ICC.
+fn residence_reason(answer: &LocateAnswer<'_>) -> String {
+    let why = match answer.status {
+        LookupStatus::Located | LookupStatus::Terminated => missing_icc_reason(&answer.residence),
+        status => Some(status.as_str()),
+    };
+    why.map(|why| format!("residence:{why}"))
+        .unwrap_or_default()
+}
+
+/// Returns the reason why there is no ICC by registration; empty if there is an ICC.
+fn registration_reason(registration: &PracticeRegistration<'_>) -> String {
+    let why = match registration.reason {
+        Some(reason) => Some(reason.as_str()),
+        None => missing_icc_reason(&registration.areas),
+    };
+    why.map(|why| format!("registration:{why}"))
+        .unwrap_or_default()
+}
+
+fn missing_icc_reason(results: &[(Layer, LayerResult<'_>)]) -> Option<&'static str> {
+    let icc = results.iter().find(|(layer, _)| *layer == Layer::Icc);
+    match icc.map(|(_, found)| found) {
+        None => Some("no_icc_layer"),
+        Some(LayerResult::Unknown(unknown)) => Some(unknown.as_str()),
+        Some(LayerResult::Areas(areas)) if areas.is_empty() => Some("no_icc"),
+        Some(_) => None,
+    }
+}
+
+fn groups_reason(results: &[(Layer, LayerResult<'_>)]) -> String {
+    let groups = results
+        .iter()
+        .find(|(layer, _)| *layer == Layer::ResilienceGroup);
+    match groups {
+        Some((_, LayerResult::Unknown(unknown))) => {
+            format!("resilience_groups:{}", UnknownReason::as_str(*unknown))
+        }
+        _ => String::new(),
+    }
+}

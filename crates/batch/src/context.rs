@@ -1,0 +1,54 @@
+//! The state that all threads of a batch share.
+
+use jiff::civil::Date;
+
+use super::BatchRequest;
+use super::column_mapping::ColumnMapping;
+use super::days::DayIds;
+use super::input_format::DetectedFormat;
+use super::layout::OutputLayout;
+use super::registration_cache::SharedRegistrations;
+use super::residence_cache::SharedResidences;
+use crate::tabular::cell_format::CellFormat;
+use catchment_core::index::Index;
+
+/// The state that all worker threads share.
+pub(super) struct BatchContext<'i> {
+    pub(super) index: &'i Index,
+    pub(super) layout: OutputLayout,
+    pub(super) column_mapping: ColumnMapping,
+    /// The names of the columns that are read, in the order of [`ColumnMapping::columns`].
+    pub(super) read_names: Vec<String>,
+    /// The number of fields in each row.
+    pub(super) field_count: usize,
+    pub(super) excel_safe: bool,
+    /// The as-of date of rows that have no date of their own.
+    pub(super) as_of: Date,
+    pub(super) day_ids: DayIds,
+    pub(super) residences: SharedResidences,
+    pub(super) registrations: SharedRegistrations,
+}
+
+impl<'i> BatchContext<'i> {
+    pub(super) fn new(
+        index: &'i Index,
+        detected: &DetectedFormat,
+        request: &BatchRequest,
+        cell_format: CellFormat,
+    ) -> BatchContext<'i> {
+        let read_columns = detected.column_mapping.columns().into_iter();
+        let name = |(_, column): (_, usize)| detected.columns[column].clone();
+        BatchContext {
+            index,
+            layout: OutputLayout::new(request.output_columns.clone(), cell_format, index),
+            column_mapping: detected.column_mapping,
+            read_names: read_columns.map(name).collect(),
+            field_count: detected.columns.len(),
+            excel_safe: request.excel_safe,
+            as_of: request.as_of,
+            day_ids: DayIds::new(request.as_of),
+            residences: SharedResidences::new(index.postcodes().len()),
+            registrations: SharedRegistrations::new(),
+        }
+    }
+}

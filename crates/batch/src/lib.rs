@@ -1,0 +1,216 @@
+//! Batch look-ups: every input row produces exactly one output row, in the same order, with the
+//! user's own columns unchanged byte for byte and the output columns appended.
+//!
+//! ```text
+//!  bytes ──► BatchInput: detects compression, format, delimiter, columns ──► errors, if any
+//!                 │
+//!                 ▼
+//!  blocks of whole rows ──► workers: fields → look-up (cached) → cells ──► output, in order
+//! ```
+//!
+//! Rows are text (CSV, TSV, NDJSON) or columnar (Parquet, Arrow; see `columnar`). The module `tabular`
+//! reads and writes these formats.
+//!
+//! Nothing in this module opens a file. The input is any [`std::io::Read`] and the output any
+//! [`std::io::Write`], so a file, a pipe and a connection produce the same output. Memory use
+//! depends on the number of threads, not on the number of rows. The output bytes do not depend on
+//! the number of threads.
+//!
+//! An answer combines two parts that are computed once and cached: the cells that depend on the
+//! postcode, and the cells that depend on the practice. `Index::locate` computes both parts and
+//! their agreement.
+
+mod answer_cells;
+mod bad_rows;
+mod cache;
+mod column_mapping;
+mod columnar;
+mod columns;
+mod context;
+mod csv_rows;
+mod days;
+mod input;
+mod input_format;
+mod layout;
+pub mod lookup_export;
+mod ndjson_rows;
+mod progress;
+mod registration_cache;
+mod residence_cache;
+mod row_parser;
+mod run;
+mod summary;
+pub mod tabular;
+mod text_rows;
+mod worker;
+
+use std::io;
+
+use jiff::civil::Date;
+
+pub use column_mapping::{
+    COLUMN_ALIASES, ColumnMapping, ColumnOverrides, ColumnRole, LocationColumns,
+};
+pub use columns::{
+    AreaText, COLUMNS, CommunityFact, DatasetFact, LocationFact, OutputColumn, PREFIX,
+    PracticeFact, UnknownColumn,
+};
+pub use input::{BatchInput, is_parquet};
+pub use input_format::DetectedFormat;
+pub use progress::BatchProgress;
+pub use run::{preview, run};
+pub use summary::{BatchSummary, IccCount, ScientificNotation};
+
+pub use crate::tabular::cell_format::SEPARATOR;
+pub use crate::tabular::compression::Compression;
+pub use crate::tabular::delimiter::{Delimiter, InvalidDelimiter};
+pub use crate::tabular::error::TabularError;
+pub use crate::tabular::fields::parse_records;
+pub use crate::tabular::file_format::{BatchFormat, LineEnding};
+pub use crate::tabular::limits::{COLUMNS_MAX, DecodeLimits, ExceededLimit};
+
+/// The options of a batch.
+#[derive(Debug, Clone)]
+pub struct BatchRequest {
+    /// The format of the input; detected if `None`.
+    pub format: Option<BatchFormat>,
+    /// The delimiter between fields; detected if `None`.
+    pub delimiter: Option<Delimiter>,
+    /// The columns that the user named.
+    pub column_overrides: ColumnOverrides,
+    /// The as-of date of rows that have no date of their own.
+    pub as_of: Date,
+    /// The output columns, in order.
+    pub output_columns: Vec<OutputColumn>,
+    /// Whether the user's own cells are also escaped if a spreadsheet would run them as formulas.
+    pub excel_safe: bool,
+    /// The compression of the output.
+    pub compression: Compression,
+    /// The limits on decoding.
+    pub limits: DecodeLimits,
+}
+
+/// The length of the longest accepted field; a row with a longer field is a bad row.
+pub const FIELD_BYTES_MAX: usize = 64 << 10;
+
+/// An error that stops a batch. Its message never repeats the content of a row.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// The input is empty.
+    #[error("it is empty: it must start with a header row that names the columns")]
+    Empty,
+    /// The input has a header row and no other rows.
+    #[error("it has no rows after the header row")]
+    NoRows,
+    /// The input is in a format that is not supported.
+    #[error("it is {what}, not CSV, TSV, NDJSON, Parquet or Arrow{hint}")]
+    UnsupportedFormat {
+        /// The format or content that was detected.
+        what: &'static str,
+        /// What the user can do about the problem.
+        hint: &'static str,
+    },
+    /// The input is a Parquet file, but its source is not seekable.
+    #[error(
+        "it is a Parquet file, which must be read from the end: give the file itself, not standard input or a pipe"
+    )]
+    NeedsFile,
+    /// A column has a type that is not allowed for its role.
+    #[error("the column `{name}` has type {holds}, but {}", role.expected())]
+    WrongType {
+        /// The role of the column.
+        role: ColumnRole,
+        /// The name of the column.
+        name: String,
+        /// The Arrow data type of the column.
+        holds: String,
+    },
+    /// An option does not apply to the format of the input.
+    #[error("{format} does not support {what}")]
+    UnsupportedOption {
+        /// The format of the input.
+        format: BatchFormat,
+        /// The option that does not apply.
+        what: &'static str,
+    },
+    /// The first row contains a postcode.
+    #[error("its first line looks like data, but a header row is required: add one")]
+    MissingHeader,
+    /// The lines of the input end with a carriage return and no line feed.
+    #[error("its lines end with carriage returns only: save it with LF or CRLF line endings")]
+    CarriageReturns,
+    /// Two delimiters are equally likely.
+    #[error("its delimiter may be {first} or {second}: specify one with --delimiter")]
+    AmbiguousDelimiter {
+        /// The first candidate.
+        first: Delimiter,
+        /// The second candidate.
+        second: Delimiter,
+    },
+    /// Two columns have the same name. Column numbers start at 1.
+    #[error("columns {first} and {second} have the same name: rename one of them")]
+    DuplicateColumn {
+        /// The number of the first column.
+        first: usize,
+        /// The number of the second column.
+        second: usize,
+    },
+    /// The input already has one of the output columns.
+    #[error("it already has a column `{column}`: remove or rename it")]
+    OutputColumnExists {
+        /// The name of the column.
+        column: String,
+    },
+    /// A required column is missing.
+    #[error(
+        "no {} column found: name it with {}{}", role.as_str(), role.argument(),
+        if matches!(role, ColumnRole::Postcode) { " (or the coordinates, or --registration-only; and --delimiter if the detected delimiter is wrong)" } else { "" }
+    )]
+    MissingColumn {
+        /// The role of the column.
+        role: ColumnRole,
+    },
+    /// A column that the user named does not exist.
+    #[error("{} `{name}`: no column has that name", role.argument())]
+    ColumnNotFound {
+        /// The role of the column.
+        role: ColumnRole,
+        /// The name that the user gave.
+        name: String,
+    },
+    /// Several columns match one role.
+    #[error("{} may each be the {} column: specify one with {}", quoted(names), role.as_str(), role.argument())]
+    AmbiguousColumn {
+        /// The role that the columns match.
+        role: ColumnRole,
+        /// The names of the columns.
+        names: Vec<String>,
+    },
+    /// The columns give the location in more than one way.
+    #[error(
+        "it has a postcode and coordinates, or two kinds of coordinates: specify which to use with --postcode-column, --lon-column and --lat-column, or --easting-column and --northing-column"
+    )]
+    AmbiguousLocation,
+    /// Reading or writing a table failed.
+    #[error(transparent)]
+    Tabular(#[from] TabularError),
+}
+
+impl From<io::Error> for BatchError {
+    fn from(error: io::Error) -> BatchError {
+        BatchError::Tabular(TabularError::Read(error))
+    }
+}
+
+/// Converts read and write errors that were caused by a limit into [`TabularError::LimitExceeded`].
+fn map_exceeded_limit<T>(result: Result<T, BatchError>) -> Result<T, BatchError> {
+    result.map_err(|batch_error| match batch_error {
+        BatchError::Tabular(error) => BatchError::Tabular(error.into_exceeded_limit()),
+        other => other,
+    })
+}
+
+fn quoted(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}

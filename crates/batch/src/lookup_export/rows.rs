@@ -1,0 +1,87 @@
+//! Rows of the look-up tables: the cells that depend only on the postcode, or only on the practice.
+
+use jiff::civil::Date;
+
+use crate::answer_cells::{CellRuns, RegistrationCells, ResidenceCells, RowLocation};
+use crate::columns::{COLUMNS, LocationFact, OutputColumn};
+use crate::layout::OutputLayout;
+use crate::tabular::cell_format::{CellFormat, write_cell};
+use catchment_core::domain::{OdsCode, Postcode};
+use catchment_core::index::Index;
+
+/// The rows of a look-up table. Each row is computed when it is requested.
+pub(super) struct LookupRows<'i> {
+    index: &'i Index,
+    layout: OutputLayout,
+}
+
+/// The cells of one row for one date, in [`CellFormat::LengthPrefixed`].
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct LookupRow(CellRuns);
+
+impl<'i> LookupRows<'i> {
+    /// Creates the rows of the table of postcodes. The table has no columns that are the same in
+    /// every row of a postcode, or that depend on the input.
+    pub(super) fn for_postcodes(index: &'i Index) -> LookupRows<'i> {
+        LookupRows::new(index, |column| match column {
+            OutputColumn::Location(
+                LocationFact::Postcode | LocationFact::Suggestion | LocationFact::AsOf,
+            ) => false,
+            OutputColumn::Status
+            | OutputColumn::Residence(..)
+            | OutputColumn::Location(_)
+            | OutputColumn::Community(_) => true,
+            _ => false,
+        })
+    }
+
+    /// Creates the rows of the table of practices.
+    pub(super) fn for_practices(index: &'i Index) -> LookupRows<'i> {
+        LookupRows::new(index, |column| {
+            matches!(
+                column,
+                OutputColumn::Registration(..) | OutputColumn::Practice(_)
+            )
+        })
+    }
+
+    fn new(index: &'i Index, is_included: impl Fn(OutputColumn) -> bool) -> LookupRows<'i> {
+        let columns = COLUMNS.iter().map(|&(column, ..)| column);
+        let columns = columns.filter(|&column| is_included(column)).collect();
+        LookupRows {
+            index,
+            layout: OutputLayout::new(columns, CellFormat::LengthPrefixed, index),
+        }
+    }
+
+    /// Returns the columns of a row, in the order of its cells. The cells of these columns are
+    /// followed by two cells with reasons.
+    pub(super) fn columns(&self) -> &[OutputColumn] {
+        &self.layout.columns
+    }
+
+    /// Computes the row of a postcode for a date.
+    pub(super) fn postcode_row(&self, postcode: Postcode, day: Date) -> LookupRow {
+        let location = RowLocation::Postcode(Ok(postcode));
+        let (index, layout) = (self.index, &self.layout);
+        LookupRow(ResidenceCells::new(index, layout, &location, day).runs)
+    }
+
+    /// Computes the row of a practice code for a date.
+    pub(super) fn practice_row(&self, code: OdsCode, day: Date) -> LookupRow {
+        let (index, layout) = (self.index, &self.layout);
+        LookupRow(RegistrationCells::new(index, layout, Ok(code), day).runs)
+    }
+}
+
+impl LookupRow {
+    /// Appends the cells of the columns, then the reason why a result is missing, and the reason
+    /// why the resilience groups are unknown.
+    pub(super) fn append_to(&self, row: &mut Vec<u8>) {
+        // The columns are adjacent in the layout, so they are a single run.
+        row.extend_from_slice(self.0.run(0));
+        for reason in [self.0.reason(), self.0.groups_reason()] {
+            write_cell(row, Some(reason).filter(|bytes| !bytes.is_empty()));
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Runs a batch: several threads read blocks of rows, look them up, and write the output rows in
+//! order.
+
+use std::io::{Read, Write};
+use std::num::NonZeroUsize;
+
+use super::context::BatchContext;
+use super::input::{BatchInput, InputBody, TextBody};
+use super::input_format::DetectedFormat;
+use super::progress::BatchProgress;
+use super::summary::{BatchSummary, BatchTally};
+use super::text_rows::{TextAnswerer, write_input_header};
+use super::{BatchError, BatchRequest, columnar, map_exceeded_limit};
+use crate::tabular::blocks::RowBlock;
+use crate::tabular::cell_format::CellFormat;
+use crate::tabular::compression::Compression;
+use crate::tabular::error::TabularError;
+use crate::tabular::fields::split_line_ending;
+use crate::tabular::pipeline::{ByteSink, Stage, run_ordered};
+use catchment_core::index::Index;
+
+/// Runs a batch: writes the input rows in their original order, each with the output columns
+/// appended.
+///
+/// Exactly `threads` threads run. Each thread takes the next block of whole rows, answers the
+/// block, and writes the output rows when those of all earlier blocks are written. If the output is
+/// read slowly, the input is therefore read slowly as well (backpressure), and at most one block
+/// per thread is in memory.
+///
+/// # Errors
+/// If reading the input or writing the output fails. The output that was written before the error
+/// is incomplete.
+pub fn run<R: Read + Send, W: Write + Send>(
+    index: &Index,
+    input: BatchInput<R>,
+    request: &BatchRequest,
+    output: W,
+    threads: NonZeroUsize,
+    progress: &BatchProgress,
+) -> Result<BatchSummary, BatchError> {
+    let output = input.received.bound_output(output);
+    map_exceeded_limit(run_inner(index, input, request, output, threads, progress))
+}
+
+fn run_inner<R: Read + Send, W: Write + Send>(
+    index: &Index,
+    input: BatchInput<R>,
+    request: &BatchRequest,
+    mut output: W,
+    threads: NonZeroUsize,
+    progress: &BatchProgress,
+) -> Result<BatchSummary, BatchError> {
+    let detected = &input.detected;
+    let text = match input.body {
+        InputBody::Text(text) => text,
+        InputBody::Columnar(columnar_input) => {
+            return columnar::run(
+                index,
+                detected,
+                columnar_input,
+                request,
+                output,
+                threads,
+                progress,
+            );
+        }
+    };
+    let context = BatchContext::new(index, detected, request, cell_format(detected));
+    let header_line = header_line(&text, &context);
+    write_compressed(&mut output, &header_line, request.compression)?;
+    let worker = || TextStage {
+        answerer: TextAnswerer::new(&context),
+        compression: request.compression,
+    };
+    let add_rows = |rows| progress.add_rows(rows);
+    let (mut sink, tallies) =
+        run_ordered(text.blocks, ByteSink(output), threads, &add_rows, worker)?;
+    sink.0.flush().map_err(TabularError::Write)?;
+    Ok(BatchTally::merge_all(tallies).into_summary())
+}
+
+/// Returns the header row and the first output rows, at most `rows` of them. For columnar input,
+/// the result is CSV with only two kinds of columns: the input columns that the look-up reads, and
+/// the output columns.
+///
+/// # Errors
+/// If reading the input fails.
+pub fn preview<R: Read>(
+    index: &Index,
+    input: BatchInput<R>,
+    request: &BatchRequest,
+    rows: usize,
+) -> Result<Vec<u8>, BatchError> {
+    map_exceeded_limit(preview_inner(index, input, request, rows))
+}
+
+fn preview_inner<R: Read>(
+    index: &Index,
+    input: BatchInput<R>,
+    request: &BatchRequest,
+    rows: usize,
+) -> Result<Vec<u8>, BatchError> {
+    let detected = &input.detected;
+    let mut text = match input.body {
+        InputBody::Text(text) => text,
+        InputBody::Columnar(columnar_input) => {
+            return columnar::preview(index, detected, columnar_input, request, rows);
+        }
+    };
+    let context = BatchContext::new(index, detected, request, cell_format(detected));
+    let mut out = header_line(&text, &context);
+    let mut block = RowBlock::default();
+    if text.blocks.next(&mut block)? {
+        block.rows.truncate(rows);
+        TextAnswerer::new(&context).answer_block(&block, &mut out);
+    }
+    Ok(out)
+}
+
+/// Returns the format of the output cells in rows of text.
+fn cell_format(detected: &DetectedFormat) -> CellFormat {
+    match detected.delimiter {
+        Some(delimiter) => CellFormat::Csv(delimiter),
+        None => CellFormat::Json,
+    }
+}
+
+/// Returns the header row of the output.
+fn header_line<R: Read>(text: &TextBody<R>, context: &BatchContext<'_>) -> Vec<u8> {
+    let mut out = text.byte_order_mark.to_vec();
+    if let CellFormat::Csv(_) = context.layout.format {
+        let (header, ending) = split_line_ending(&text.header);
+        write_input_header(context, header, &mut out);
+        context.layout.write_header(&mut out);
+        out.extend_from_slice(ending);
+    }
+    out
+}
+
+fn write_compressed(
+    output: &mut impl Write,
+    bytes: &[u8],
+    compression: Compression,
+) -> Result<(), TabularError> {
+    let written = match compression {
+        _ if bytes.is_empty() => Ok(()),
+        Compression::None => output.write_all(bytes),
+        codec => codec
+            .compress(bytes)
+            .and_then(|compressed| output.write_all(&compressed)),
+    };
+    written.map_err(TabularError::Write)
+}
+
+/// The pipeline stage that answers rows of text.
+struct TextStage<'s, 'i> {
+    answerer: TextAnswerer<'s, 'i>,
+    compression: Compression,
+}
+
+impl Stage<RowBlock, Vec<u8>> for TextStage<'_, '_> {
+    type Outcome = BatchTally;
+
+    fn process(&mut self, block: &mut RowBlock, out: &mut Vec<u8>) -> Result<u64, TabularError> {
+        out.clear();
+        let rows_before = self.answerer.rows();
+        self.answerer.answer_block(block, out);
+        if self.compression != Compression::None {
+            *out = self
+                .compression
+                .compress(out)
+                .map_err(TabularError::Write)?;
+        }
+        Ok(self.answerer.rows() - rows_before)
+    }
+
+    fn finish(self) -> BatchTally {
+        self.answerer.into_tally()
+    }
+}

@@ -1,0 +1,765 @@
+//! The configuration of a build: which published files each layer is built from, and how.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow};
+use jiff::civil::Date;
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::dataset::LayerKind;
+use crate::dataset::manifest::{
+    SourceTable, check_distance, check_licence, deserialize_date, deserialize_keyword,
+    deserialize_optional_keyword,
+};
+use crate::import::lookup;
+use catchment_core::domain::{Layer, Provenance, YearMonth};
+
+/// The configuration of a build. Paths are relative to the folder of the configuration file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BuildConfig {
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) title: String,
+    #[serde(deserialize_with = "deserialize_date")]
+    pub(super) as_of: Date,
+    pub(super) attribution: String,
+    pub(super) licence: String,
+    pub(super) tolerance_m: f64,
+    #[serde(default, deserialize_with = "deserialize_optional_keyword")]
+    pub(super) undated_terminations_after: Option<YearMonth>,
+    /// The output folder, if the command line does not name another folder.
+    pub(super) output: PathBuf,
+    pub(super) sources: Vec<SourceTable>,
+    pub(super) postcodes: PostcodesConfig,
+    pub(super) statistical_areas: Option<StatisticalAreasConfig>,
+    #[serde(default)]
+    pub(super) practices: PracticesConfig,
+    /// The file of golden queries: queries with their expected answers.
+    pub(super) golden_queries: Option<PathBuf>,
+    /// The file with the number of ICCs that each system's own page states.
+    pub(super) systems: Option<PathBuf>,
+    /// The file of memberships, with the columns of the dataset's `memberships.csv`. The ICC
+    /// memberships of a practice in this file replace the ICC in the practice directory.
+    pub(super) memberships: Option<PathBuf>,
+    /// The file with the history of areas: names, periods, mergers and parts.
+    pub(super) history: Option<PathBuf>,
+    /// Named tables with the share of each statistical area's people who are registered with each
+    /// practice.
+    #[serde(default)]
+    pub(super) shares: Vec<SharesConfig>,
+    pub(super) layers: Vec<LayerConfig>,
+}
+
+impl BuildConfig {
+    /// Parses a configuration.
+    ///
+    /// # Errors
+    /// If the text is not TOML, a key is unknown or missing, or a value has the wrong type. The
+    /// error names the line, the allowed keys and, in a `[[layers]]` table, the layer.
+    pub(super) fn parse(text: &str) -> Result<BuildConfig> {
+        toml::from_str(text).map_err(|error: toml::de::Error| {
+            let layer = error.span().and_then(|span| layer_at(text, span.start));
+            match layer {
+                Some(layer) => anyhow!(error).context(format!("layer `{layer}`")),
+                None => anyhow!(error),
+            }
+        })
+    }
+
+    /// Checks values that the types do not constrain, before any file is read.
+    ///
+    /// # Errors
+    /// If a value is invalid. The error names the first invalid field and its valid values.
+    pub(super) fn check(&self) -> Result<()> {
+        let check = || {
+            check_licence(&self.licence)?;
+            check_distance("tolerance_m", self.tolerance_m)?;
+            if let Some(statistical) = &self.statistical_areas {
+                check_distance("[statistical_areas] snap_m", statistical.snap_m)?;
+            }
+            for layer in &self.layers {
+                check_distance(&format!("layer `{}`: snap_m", layer.id), layer.snap_m)?;
+                for method in &layer.methods {
+                    let AreaMethod::ShareThreshold(threshold) = &method.method else {
+                        continue;
+                    };
+                    let share_min = threshold.share_min;
+                    // A share of 0 would give every practice every statistical area.
+                    if !(share_min > 0.0 && share_min <= 1.0) {
+                        let layer = &layer.id;
+                        return Err(format!(
+                            "layer `{layer}`: share_min: `{share_min}` is not a share greater \
+                             than 0 and at most 1"
+                        ));
+                    }
+                }
+            }
+            Ok(())
+        };
+        check().map_err(|reason: String| anyhow!(reason))
+    }
+
+    /// Returns the path of every file and folder that the build reads, as written in the
+    /// configuration.
+    pub(super) fn inputs(&self) -> Vec<&Path> {
+        // The structs are destructured in full, so that the code does not compile until every new
+        // field is handled here.
+        let BuildConfig {
+            name: _,
+            version: _,
+            title: _,
+            as_of: _,
+            attribution: _,
+            licence: _,
+            tolerance_m: _,
+            undated_terminations_after: _,
+            output: _,
+            sources: _,
+            postcodes,
+            statistical_areas,
+            practices,
+            golden_queries,
+            systems,
+            memberships,
+            history,
+            shares,
+            layers,
+        } = self;
+        let PracticesConfig {
+            directories,
+            networks,
+            sites,
+            successions,
+            sub_icb: _,
+        } = practices;
+        let mut inputs: Vec<&Path> = Vec::new();
+        inputs.extend(postcodes.directories.iter().map(|file| file.file.as_path()));
+        inputs.extend(
+            statistical_areas
+                .iter()
+                .map(|config| config.boundaries.as_path()),
+        );
+        inputs.extend(directories.iter().map(|file| file.file.as_path()));
+        inputs.extend(successions.iter().map(|file| file.file.as_path()));
+        inputs.extend(
+            shares
+                .iter()
+                .filter_map(|config| config.registrations.as_deref()),
+        );
+        let single = [
+            networks,
+            sites,
+            golden_queries,
+            systems,
+            memberships,
+            history,
+        ];
+        inputs.extend(single.into_iter().flatten().map(PathBuf::as_path));
+        let methods = layers.iter().flat_map(|layer| &layer.methods);
+        inputs.extend(methods.filter_map(|method| method.method.input()));
+        inputs
+    }
+}
+
+/// Returns the id of the layer whose `[[layers]]` table contains the byte at `offset` of a
+/// configuration.
+fn layer_at(text: &str, offset: usize) -> Option<String> {
+    let document = DeTable::parse(text).ok()?;
+    let layers = document.get_ref().get("layers")?.get_ref().as_array()?;
+    let layer = layers.iter().find(|layer| contains_byte(layer, offset))?;
+    let id = layer.get_ref().as_table()?.get("id")?.get_ref().as_str()?;
+    Some(id.to_string())
+}
+
+/// Returns whether a value, or a value or key in it, contains the byte at `offset`. The tables in a
+/// table can be outside its own span, because they have headers of their own.
+fn contains_byte(value: &Spanned<DeValue<'_>>, offset: usize) -> bool {
+    let is_inside = match value.get_ref() {
+        DeValue::Array(values) => values.iter().any(|value| contains_byte(value, offset)),
+        DeValue::Table(table) => table
+            .iter()
+            .any(|(key, value)| key.span().contains(&offset) || contains_byte(value, offset)),
+        _ => false,
+    };
+    is_inside || value.span().contains(&offset)
+}
+
+impl AreaMethod {
+    /// Returns the key of the method in a `[[layers.methods]]` table.
+    fn key(&self) -> &'static str {
+        match self {
+            AreaMethod::Polygons(_) => "polygons",
+            AreaMethod::Lookup(_) => "lookup",
+            AreaMethod::Plurality(_) => "plurality",
+            AreaMethod::ShareThreshold(_) => "share_threshold",
+            AreaMethod::Catchments(_) => "catchments",
+            AreaMethod::Hierarchy(_) => "hierarchy",
+            AreaMethod::Members(_) => "members",
+        }
+    }
+
+    fn input(&self) -> Option<&Path> {
+        match self {
+            AreaMethod::Polygons(method) => Some(&method.file),
+            AreaMethod::Lookup(method) => Some(&method.file),
+            AreaMethod::Catchments(method) => Some(&method.file),
+            AreaMethod::Hierarchy(method) => Some(&method.file),
+            AreaMethod::Members(method) => Some(&method.file),
+            AreaMethod::Plurality(_) | AreaMethod::ShareThreshold(_) => None,
+        }
+    }
+}
+
+/// The `[postcodes]` table, which selects the postcodes that the dataset contains.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PostcodesConfig {
+    /// The directories, in order of precedence. A later directory adds postcodes that earlier
+    /// directories do not list, and fills in fields that earlier directories leave blank.
+    pub(super) directories: Vec<PostcodeDirectoryFile>,
+    /// The sub-ICB locations that select the postcodes to include: every postcode of the outward
+    /// codes with at least one postcode in one of these locations. If the list is empty, all
+    /// postcodes are included.
+    #[serde(default)]
+    pub(super) outcodes_touching_sub_icb: Vec<String>,
+    /// Whether the directories together list every postcode of every outward code in them. If so, a
+    /// postcode that is not listed does not exist. If the directories are only a sample, such a
+    /// postcode may exist.
+    #[serde(default = "is_complete_by_default")]
+    pub(super) complete: bool,
+}
+
+fn is_complete_by_default() -> bool {
+    true
+}
+
+/// A postcode directory as published.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PostcodeDirectoryFile {
+    pub(super) format: PostcodeFormat,
+    pub(super) file: PathBuf,
+}
+
+/// The format of a postcode directory.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum PostcodeFormat {
+    /// A CSV table with the columns of `data/source/postcodes.csv`.
+    PostcodeList,
+    /// OS Code-Point Open.
+    CodePointOpen,
+    /// ONS Postcode Directory or National Statistics Postcode Lookup, with LSOAs of 2011.
+    OnspdLsoa11,
+    /// As `OnspdLsoa11`, but with LSOAs of 2021.
+    OnspdLsoa21,
+}
+
+/// The `[statistical_areas]` table: the polygons that layers are dissolved from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StatisticalAreasConfig {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) boundaries: PathBuf,
+    /// The attribute that contains the code. `name` and `sub_icb` are the attributes that contain
+    /// the name and the sub-ICB location.
+    pub(super) code: String,
+    pub(super) name: String,
+    pub(super) sub_icb: Option<String>,
+    pub(super) snap_m: f64,
+    #[serde(default)]
+    pub(super) nested_parts: NestedParts,
+}
+
+/// The treatment of a polygon part that is inside another part of the same area.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum NestedParts {
+    /// The file is rejected.
+    #[default]
+    Refused,
+    /// The part is read as a hole. Some ONS files store a few holes as parts.
+    Holes,
+}
+
+/// The `[practices]` table: practices, their premises, networks and successions.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PracticesConfig {
+    /// The directories, in order of precedence. A later directory adds practices that earlier
+    /// directories do not list.
+    #[serde(default)]
+    pub(super) directories: Vec<PracticeDirectoryFile>,
+    /// The file of Primary Care Networks and their member practices, in the format of NHS ODS
+    /// `ePCN`.
+    pub(super) networks: Option<PathBuf>,
+    pub(super) sites: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) successions: Vec<SuccessionFile>,
+    /// The sub-ICB locations whose practices are included. If the list is empty, all practices are
+    /// included.
+    #[serde(default)]
+    pub(super) sub_icb: Vec<String>,
+}
+
+/// A practice directory as published.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PracticeDirectoryFile {
+    pub(super) format: PracticeFormat,
+    pub(super) file: PathBuf,
+}
+
+/// The format of a practice directory.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum PracticeFormat {
+    /// A CSV table with the columns of `data/source/practices.csv`.
+    PracticeList,
+    /// NHS ODS `epraccur`.
+    Epraccur,
+}
+
+/// A file of practice successions as published.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SuccessionFile {
+    pub(super) format: SuccessionFormat,
+    pub(super) file: PathBuf,
+}
+
+/// The format of a file of successions.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum SuccessionFormat {
+    /// A CSV table with the columns of `data/source/practice_successions.csv`.
+    SuccessionList,
+    /// NHS ODS `succ` or `succarc`.
+    Succ,
+}
+
+/// A `[[shares]]` table: the share of each statistical area's people who are registered with each
+/// practice. The table contains either `registrations` or `model`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SharesConfig {
+    pub(super) name: String,
+    /// The sub-ICB locations whose practices and statistical areas are included. If the list is
+    /// empty, all practices and statistical areas are included.
+    #[serde(default)]
+    pub(super) sub_icb: Vec<String>,
+    /// The file with the numbers of registered patients by practice and LSOA, as NHS England
+    /// publishes it.
+    pub(super) registrations: Option<PathBuf>,
+    /// The model that estimates the shares if there is no file of registrations.
+    pub(super) model: Option<GravityModel>,
+}
+
+/// The parameters of the gravity model of registrations; `shares.rs` contains the formula.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GravityModel {
+    /// Water or hills that people do not cross to register with a practice.
+    #[serde(default)]
+    pub(super) barriers: Vec<RegistrationBarrier>,
+}
+
+/// A rule that people of some districts do not register with practices of some ICCs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RegistrationBarrier {
+    /// The names of the local authority districts, such as `South Lakeland`. The name of a district
+    /// is the name of its LSOAs without the last word.
+    pub(super) districts: Vec<String>,
+    /// Limits the rule to statistical areas whose centre is west of this easting, in metres.
+    pub(super) west_of: Option<f64>,
+    /// Limits the rule to statistical areas whose centre is at or east of this easting, in metres.
+    pub(super) from_easting: Option<f64>,
+    /// The ids of the ICCs whose practices are excluded.
+    pub(super) excluded_iccs: Vec<String>,
+}
+
+/// A `[[layers]]` table: a layer and the methods that create its areas.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LayerConfig {
+    #[serde(deserialize_with = "deserialize_keyword")]
+    pub(super) id: Layer,
+    pub(super) title: String,
+    #[serde(deserialize_with = "deserialize_keyword")]
+    pub(super) kind: LayerKind,
+    #[serde(deserialize_with = "deserialize_date")]
+    pub(super) first_data: Date,
+    #[serde(deserialize_with = "deserialize_keyword")]
+    pub(super) provenance: Provenance,
+    /// The snap distance in metres. A position outside every area is assigned to the nearest area
+    /// if that area is within this distance. Such positions occur on coasts with a generalised
+    /// boundary.
+    #[serde(default)]
+    pub(super) snap_m: f64,
+    pub(super) methods: Vec<MethodConfig>,
+}
+
+/// A `[[layers.methods]]` table: a method and the validity period of the areas that it creates.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "MethodTable")]
+pub(super) struct MethodConfig {
+    pub(super) from: Option<String>,
+    pub(super) to: Option<String>,
+    pub(super) method: AreaMethod,
+}
+
+/// The keys of a `[[layers.methods]]` table. Serde cannot reject unknown keys of a struct that
+/// flattens the enum of methods, so every method is a key here.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MethodTable {
+    from: Option<String>,
+    to: Option<String>,
+    polygons: Option<PolygonsMethod>,
+    lookup: Option<LookupMethod>,
+    plurality: Option<PluralityMethod>,
+    share_threshold: Option<ShareThresholdMethod>,
+    catchments: Option<CatchmentsMethod>,
+    hierarchy: Option<HierarchyMethod>,
+    members: Option<MembersMethod>,
+}
+
+impl TryFrom<MethodTable> for MethodConfig {
+    type Error = String;
+
+    fn try_from(table: MethodTable) -> Result<MethodConfig, String> {
+        let methods = [
+            table.polygons.map(AreaMethod::Polygons),
+            table.lookup.map(AreaMethod::Lookup),
+            table.plurality.map(AreaMethod::Plurality),
+            table.share_threshold.map(AreaMethod::ShareThreshold),
+            table.catchments.map(AreaMethod::Catchments),
+            table.hierarchy.map(AreaMethod::Hierarchy),
+            table.members.map(AreaMethod::Members),
+        ];
+        let mut methods = methods.into_iter().flatten();
+        match (methods.next(), methods.next()) {
+            (Some(method), None) => Ok(MethodConfig {
+                from: table.from,
+                to: table.to,
+                method,
+            }),
+            (first, second) => {
+                let found = match first.zip(second) {
+                    None => "no method".to_string(),
+                    Some((first, second)) => format!("`{}` and `{}`", first.key(), second.key()),
+                };
+                Err(format!(
+                    "{found}: a `[[layers.methods]]` table must have exactly one of the keys \
+                     `polygons`, `lookup`, `plurality`, `share_threshold`, `catchments`, \
+                     `hierarchy` and `members`"
+                ))
+            }
+        }
+    }
+}
+
+/// The method by which areas of a layer are created.
+#[derive(Debug, Clone)]
+pub(super) enum AreaMethod {
+    /// Polygons from a file.
+    Polygons(PolygonsMethod),
+    /// An area is the union of the statistical areas that a look-up table assigns to it.
+    Lookup(LookupMethod),
+    /// An area is the union of the statistical areas in which its practices have the most patients.
+    Plurality(PluralityMethod),
+    /// A practice's area is the union of the statistical areas in which at least a minimum share of
+    /// the people are registered with the practice.
+    ShareThreshold(ShareThresholdMethod),
+    /// A practice's area is the catchment that it declares.
+    Catchments(CatchmentsMethod),
+    /// An area of the NHS hierarchy is the union of the statistical areas that its selector
+    /// selects, or the union of its children.
+    Hierarchy(HierarchyMethod),
+    /// A group's area is the union of its members' areas.
+    Members(MembersMethod),
+}
+
+/// The method `polygons`: areas from a polygon file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PolygonsMethod {
+    pub(super) file: PathBuf,
+    /// The layer to read from a GeoPackage, or the file to read from a folder or archive.
+    pub(super) layer: Option<String>,
+    /// The attribute that contains the id. `name` is the attribute that contains the name.
+    pub(super) id: String,
+    pub(super) name: Option<String>,
+    #[serde(default)]
+    pub(super) nested_parts: NestedParts,
+    /// The prefix of area ids. If there is a prefix, the value of the id attribute is converted to
+    /// a slug: lower case with hyphens.
+    #[serde(default)]
+    pub(super) id_prefix: String,
+    pub(super) system: Option<String>,
+}
+
+/// The method `lookup`: areas from a look-up table of statistical areas.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LookupMethod {
+    pub(super) file: PathBuf,
+    pub(super) columns: lookup::LookupColumns,
+    pub(super) system: Option<String>,
+}
+
+/// The method `plurality`: areas by the plurality of registered patients.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PluralityMethod {
+    /// The name of the `[[shares]]` table.
+    pub(super) shares: String,
+    /// The grouping of practices: `icc` or `pcn`.
+    pub(super) by: String,
+    /// The sub-ICB locations whose practices are included. If the list is empty, all practices are
+    /// included.
+    #[serde(default)]
+    pub(super) sub_icb: Vec<String>,
+    /// The prefix of area ids. Without a prefix, an area has the group's own id; with a prefix, the
+    /// rest of the id is the group's name as a slug.
+    #[serde(default)]
+    pub(super) id_prefix: String,
+    pub(super) system: Option<String>,
+}
+
+/// The method `share_threshold`: the areas of practices, by the share of a statistical area's
+/// people who are registered with a practice.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShareThresholdMethod {
+    /// The name of the `[[shares]]` table.
+    pub(super) shares: String,
+    /// The minimum share, greater than 0 and at most 1. Smaller shares are left out, and the remaining shares are
+    /// not scaled up.
+    pub(super) share_min: f64,
+}
+
+/// The method `catchments`: the areas that practices declare.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CatchmentsMethod {
+    /// A folder or zip archive with one GeoJSON file for each practice.
+    pub(super) file: PathBuf,
+}
+
+/// The method `hierarchy`: areas of the NHS hierarchy.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HierarchyMethod {
+    pub(super) file: PathBuf,
+}
+
+/// The method `members`: groups that are defined by their members.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MembersMethod {
+    pub(super) file: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns a configuration with two layers, which ends in these lines of a table of methods of
+    /// the second layer.
+    fn config_text(method: &str) -> String {
+        format!(
+            r#"name = "test"
+version = "1"
+title = "Test"
+as_of = "2025-01-01"
+attribution = "example"
+licence = "https://example.org/licence"
+tolerance_m = 100.0
+output = "out"
+sources = []
+
+[postcodes]
+directories = []
+
+[[layers]]
+id = "icc"
+title = "ICCs"
+kind = "partition"
+first_data = "2022-01-05"
+provenance = "official"
+[[layers.methods]]
+hierarchy = {{ file = "hierarchy.csv" }}
+
+[[layers]]
+id = "gp-practice"
+title = "Practices"
+kind = "overlapping"
+first_data = "2022-01-05"
+provenance = "official"
+[[layers.methods]]
+{method}
+"#
+        )
+    }
+
+    /// Returns the error of a configuration whose second layer has this method.
+    #[track_caller]
+    fn parse_error(method: &str) -> String {
+        let error = BuildConfig::parse(&config_text(method)).expect_err("an invalid method");
+        format!("{error:#}")
+    }
+
+    #[test]
+    fn methods_can_have_a_period() {
+        let text = config_text(
+            "to = \"2026-04-01\"\nfrom = \"2025-04-01\"\ncatchments = { file = \"catchments\" }",
+        );
+        let config = BuildConfig::parse(&text).expect("a configuration");
+        let method = &config.layers[1].methods[0];
+        assert_eq!(method.from.as_deref(), Some("2025-04-01"));
+        assert_eq!(method.to.as_deref(), Some("2026-04-01"));
+        assert_eq!(method.method.key(), "catchments");
+    }
+
+    #[test]
+    fn misspelt_keys_of_methods_are_errors_that_name_the_layer_and_the_allowed_keys() {
+        let methods = "expected one of `from`, `to`, `polygons`, `lookup`, `plurality`, \
+            `share_threshold`, `catchments`, `hierarchy`, `members`";
+        for (method, key, allowed, line) in [
+            (
+                "form = \"2025-04-01\"\ncatchments = { file = \"catchments\" }",
+                "form",
+                methods,
+                30,
+            ),
+            (
+                "catchments = { file = \"catchments\" }\nuntil = \"2025-04-01\"",
+                "until",
+                methods,
+                31,
+            ),
+            (
+                "share_treshold = { shares = \"all\", share_min = 0.05 }",
+                "share_treshold",
+                methods,
+                30,
+            ),
+            (
+                "share_threshold = { shares = \"all\", min_share = 0.05 }",
+                "min_share",
+                "expected `shares` or `share_min`",
+                30,
+            ),
+            (
+                "lookup = { file = \"a.csv\", columns = { code = \"c\", id = \"a\" } }",
+                "id",
+                "expected one of `code`, `area`, `name`, `only`",
+                30,
+            ),
+            (
+                "[layers.methods.polygons]\nfile = \"a.geojson\"\nid = \"id\"\ntitle = \"t\"",
+                "title",
+                "expected one of `file`, `layer`, `id`, `name`, `nested_parts`, `id_prefix`, `system`",
+                33,
+            ),
+        ] {
+            let error = parse_error(method);
+            for words in [
+                "layer `gp-practice`: TOML parse error",
+                &format!("at line {line},"),
+                &format!("unknown field `{key}`"),
+                allowed,
+            ] {
+                assert!(error.contains(words), "`{words}` is not in: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn errors_outside_the_layers_name_no_layer() {
+        let text = config_text("catchments = { file = \"catchments\" }");
+        let misspelt = format!("{text}\n[practises]\n");
+        for text in [
+            text.replace("output", "outptu"),
+            misspelt,
+            text.replace("directories", "files"),
+        ] {
+            let error = BuildConfig::parse(&text).expect_err("an unknown key");
+            let error = format!("{error:#}");
+            assert!(error.contains("unknown field"), "{error}");
+            assert!(!error.contains("layer `"), "{error}");
+        }
+        let text = text.replacen("title = \"ICCs\"", "titel = \"ICCs\"", 1);
+        let error = BuildConfig::parse(&text).expect_err("an unknown key");
+        assert!(
+            format!("{error:#}").starts_with("layer `icc`: "),
+            "{error:#}"
+        );
+    }
+
+    #[test]
+    fn a_method_table_has_exactly_one_method() {
+        let two = "members = { file = \"a.csv\" }\nhierarchy = { file = \"b.csv\" }";
+        for (method, found) in [
+            ("from = \"2025-04-01\"", "no method"),
+            (two, "`hierarchy` and `members`"),
+        ] {
+            let error = parse_error(method);
+            for words in [
+                "layer `gp-practice`: ",
+                found,
+                "exactly one of the keys `polygons`, `lookup`",
+            ] {
+                assert!(error.contains(words), "`{words}` is not in: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_minimum_share_is_greater_than_0_and_at_most_1() {
+        let check = |share_min: &str| {
+            let text = config_text(&format!(
+                "share_threshold = {{ shares = \"all\", share_min = {share_min} }}"
+            ));
+            let config = BuildConfig::parse(&text).expect("a configuration");
+            config.check().map_err(|error| error.to_string())
+        };
+        for share_min in ["0.001", "0.05", "1", "1.0"] {
+            assert_eq!(check(share_min), Ok(()), "{share_min}");
+        }
+        for (share_min, shown) in [
+            ("0", "0"),
+            ("-0.0", "-0"),
+            ("-0.05", "-0.05"),
+            ("1.001", "1.001"),
+            ("5", "5"),
+            ("nan", "NaN"),
+            ("inf", "inf"),
+        ] {
+            assert_eq!(
+                check(share_min),
+                Err(format!(
+                    "layer `gp-practice`: share_min: `{shown}` is not a share greater than 0 and \
+                     at most 1"
+                ))
+            );
+        }
+    }
+
+    // The files that `national.toml` names are not in the repository, so no test builds this
+    // dataset.
+    #[test]
+    fn national_toml_is_a_valid_configuration() {
+        let text = include_str!("../../../../data/national.toml");
+        let config = BuildConfig::parse(text).expect("a configuration");
+        let areas = config.statistical_areas.expect("LSOAs");
+        assert_eq!(areas.nested_parts, NestedParts::Holes);
+        assert!(config.postcodes.complete && config.postcodes.directories.len() == 1);
+    }
+}

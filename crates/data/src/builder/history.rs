@@ -1,0 +1,132 @@
+//! The history of areas: areas that have ended, their successors, and the parts of larger areas.
+
+use anyhow::Result;
+use jiff::civil::Date;
+
+use super::config::LayerConfig;
+use super::records::{DatasetRecords, official_membership};
+use crate::import::area_history::AreaHistoryRecord;
+use catchment_core::domain::{Area, GroupMember, Layer, LineageStep, Period};
+
+/// Adds the areas in the history, their lineage, and their memberships in larger areas. Areas of a
+/// layer that the configuration does not have are left out.
+pub(super) fn add_history(
+    records: &mut DatasetRecords,
+    history: &[AreaHistoryRecord],
+    layers: &[LayerConfig],
+) -> Result<()> {
+    for record in history {
+        let Some(layer) = layers.iter().find(|layer| layer.id == record.layer) else {
+            continue;
+        };
+        let first_data = layer.first_data;
+        let period = match record.succession {
+            Some(_) => ended_period(first_data, record.period),
+            None => record.period,
+        };
+        records.push_area(Area {
+            layer: record.layer,
+            id: record.id.clone(),
+            name: record.name.clone(),
+            kind: None,
+            system: Some(record.system.clone()),
+            provenance: layer.provenance,
+            period,
+        });
+        let step = record.succession.as_ref().map(|succession| LineageStep {
+            layer: record.layer,
+            predecessor: record.id.clone(),
+            successor: succession.successor.clone(),
+            relation: succession.relation,
+            date: record.period.to,
+            source: record.source.clone(),
+        });
+        records.lineage.extend(step);
+        let member = GroupMember::Area(record.layer, record.id.clone());
+        let parent = record.part_of.as_ref();
+        let membership =
+            parent.map(|id| official_membership(member, (Layer::Icc, id), record.period));
+        records.memberships.extend(membership);
+    }
+    Ok(())
+}
+
+/// Returns the period of an area that has ended. If the source states no end date, uses the first
+/// day of the data, because the area had ended by that day.
+fn ended_period(first_data: Date, period: Period) -> Period {
+    Period {
+        to: period.to.or(Some(first_data)),
+        ..period
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::super::test_sources::layer_config;
+    use super::*;
+    use crate::import::area_history;
+    use catchment_core::domain::Provenance;
+
+    /// Adds these rows of the history to the records of a dataset with the layers `icc` and
+    /// `sub-community`, whose data begin on 2022-01-05.
+    fn add(rows: &str) -> DatasetRecords {
+        let table = format!("system,id,name,kind,from,to,successor,relation,source\n{rows}");
+        let history = area_history::read("history.csv", table.as_bytes()).expect("a table");
+        let layers = [layer_config("icc"), layer_config("sub-community")];
+        let mut records = DatasetRecords::default();
+        add_history(&mut records, &history, &layers).expect("the history is valid");
+        records
+    }
+
+    #[test]
+    fn an_area_that_ended_on_an_unknown_date_ends_before_the_first_data() {
+        let records = add("mb,old,Old,icc,,,new,merged,a page\n\
+             mb,dated,Dated,icc,,2023-04-01,new,renamed,a page\n\
+             mb,new,New,icc,2023-04-01,,,,a page\n");
+        let ends: Vec<_> = records.areas().iter().map(|area| area.period.to).collect();
+        assert_eq!(ends, [Some(date(2022, 1, 5)), Some(date(2023, 4, 1)), None]);
+        // The lineage states only dates that the source states.
+        let steps: Vec<_> = records
+            .lineage
+            .iter()
+            .map(|step| (step.predecessor.as_str(), step.date))
+            .collect();
+        assert_eq!(steps, [("old", None), ("dated", Some(date(2023, 4, 1)))]);
+    }
+
+    #[test]
+    fn areas_of_other_layers_are_left_out() {
+        let records = add("mb,place,Place,place,,,new,merged,a page\nmb,k,Kay,icc,,,,,a page\n");
+        let ids: Vec<&str> = records.areas().iter().map(|area| &*area.id).collect();
+        assert_eq!(ids, ["k"]);
+        assert!(records.lineage.is_empty());
+    }
+
+    #[test]
+    fn parts_are_official_members_of_their_icc() {
+        let records = add("mb,part,Part,sub-community,2022-01-05,,,part of k,a page\n");
+        let [membership] = &records.memberships[..] else {
+            panic!("{:?}", records.memberships);
+        };
+        assert_eq!(
+            membership.member,
+            GroupMember::Area(Layer::SubCommunity, "part".into())
+        );
+        assert_eq!(
+            (membership.layer, membership.group.as_deref()),
+            (Layer::Icc, Some("k"))
+        );
+        assert_eq!(membership.period.from, Some(date(2022, 1, 5)));
+        assert_eq!(membership.provenance, Provenance::Official);
+        assert!(records.lineage.is_empty());
+    }
+
+    #[test]
+    fn an_empty_history_adds_nothing() {
+        let mut records = DatasetRecords::default();
+        add_history(&mut records, &[], &[layer_config("icc")]).expect("nothing to add");
+        assert!(records.areas().is_empty() && records.lineage.is_empty());
+    }
+}

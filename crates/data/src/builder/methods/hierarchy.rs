@@ -1,0 +1,315 @@
+//! The method `hierarchy`: areas of the NHS hierarchy above practices.
+//!
+//! Takes a table of sub-ICB locations, places and ICBs with their names, parents, periods and
+//! selectors; `import::hierarchy` has its columns. Makes the areas of one layer, their memberships
+//! in ICBs, the memberships of practices, and an assignment for each statistical area that the
+//! selectors select. Rows of other layers only say what the layer's areas consist of.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use jiff::civil::Date;
+
+use super::super::config::HierarchyMethod;
+use super::super::records::{DatasetRecords, official_membership};
+use super::super::sources::{SourceData, StatisticalArea, display_path, matches_filter};
+use super::LayerContext;
+use crate::import::hierarchy::{self, HierarchyRecord, LsoaSelector};
+use crate::import::practice_list::PracticeRecord;
+use catchment_core::domain::{Area, GroupMember, Layer, Membership, Period, Provenance};
+
+pub(super) fn add_areas(
+    records: &mut DatasetRecords,
+    context: &LayerContext<'_>,
+    method: &HierarchyMethod,
+) -> Result<()> {
+    let rows = hierarchy::read(
+        &display_path(&method.file),
+        &context.sources.read_bytes(&method.file)?,
+    )?;
+    add_rows(records, context, &rows);
+    Ok(())
+}
+
+fn add_rows(records: &mut DatasetRecords, context: &LayerContext<'_>, rows: &[HierarchyRecord]) {
+    let layer_rows: Vec<&HierarchyRecord> = rows
+        .iter()
+        .filter(|row| row.layer == context.layer)
+        .collect();
+    for row in &layer_rows {
+        records.push_area(Area {
+            layer: row.layer,
+            id: row.id.clone(),
+            name: row.name.clone(),
+            kind: None,
+            system: None,
+            provenance: context.provenance,
+            period: row.period,
+        });
+        let member = GroupMember::Area(row.layer, row.id.clone());
+        let parent = row.parent.as_ref();
+        let membership = parent.map(|id| official_membership(member, (Layer::Icb, id), row.period));
+        records.memberships.extend(membership);
+    }
+    let ids: BTreeSet<&str> = layer_rows.iter().map(|row| row.id.as_str()).collect();
+    for id in ids {
+        let versions: Vec<&HierarchyRecord> = layer_rows
+            .iter()
+            .filter(|row| row.id == id)
+            .copied()
+            .collect();
+        let period = overall_period(&versions);
+        for code in selected_codes(&versions, rows, context.sources) {
+            context.assign(records, code, id.to_string(), None, period);
+        }
+    }
+    add_practices(records, context, rows);
+}
+
+/// Adds each practice as a member of the sub-ICB location that commissions it or, if the layer is
+/// [`Layer::Icb`], of the location's ICB.
+fn add_practices(
+    records: &mut DatasetRecords,
+    context: &LayerContext<'_>,
+    rows: &[HierarchyRecord],
+) {
+    for PracticeRecord { practice, .. } in &context.sources.practices {
+        let Some(sub_icb) = &practice.sub_icb else {
+            continue;
+        };
+        let versions = rows
+            .iter()
+            .filter(|row| row.layer == Layer::SubIcb && row.id == *sub_icb);
+        let membership = |group: &str, period| Membership {
+            member: GroupMember::Practice(practice.code),
+            layer: context.layer,
+            group: Some(group.to_string()),
+            period,
+            provenance: Provenance::Official,
+        };
+        match context.layer {
+            Layer::SubIcb => {
+                let versions: Vec<&HierarchyRecord> = versions.collect();
+                if !versions.is_empty() {
+                    records
+                        .memberships
+                        .push(membership(sub_icb, overall_period(&versions)));
+                }
+            }
+            Layer::Icb => records.memberships.extend(
+                versions.filter_map(|row| Some(membership(row.parent.as_ref()?, row.period))),
+            ),
+            _ => {}
+        }
+    }
+}
+
+/// Returns the statistical areas of an area of the hierarchy: the statistical areas that match the
+/// area's selector and are in the sub-ICB locations of the area's parent. If the area has no
+/// selector, returns the statistical areas of the area's own sub-ICB locations.
+///
+/// A district can extend beyond an ICB. For example, the north of Copeland is not in the Lancashire
+/// and South Cumbria ICB.
+fn selected_codes(
+    versions: &[&HierarchyRecord],
+    rows: &[HierarchyRecord],
+    sources: &SourceData,
+) -> BTreeSet<String> {
+    let own_selectors: Vec<&LsoaSelector> = versions
+        .iter()
+        .filter_map(|row| row.selector.as_ref())
+        .collect();
+    let sub_icb_selectors = |board: &str| -> Vec<&LsoaSelector> {
+        let locations = rows.iter().filter(|row| row.layer == Layer::SubIcb);
+        let of_board = locations.filter(|row| row.parent.as_deref() == Some(board));
+        of_board.filter_map(|row| row.selector.as_ref()).collect()
+    };
+    let matches_any = |selectors: &[&LsoaSelector], code: &str| {
+        selectors
+            .iter()
+            .any(|selector| selector_matches(selector, &sources.statistical_areas[code]))
+    };
+    let codes = sources.statistical_areas.keys();
+    if own_selectors.is_empty() {
+        let locations = sub_icb_selectors(&versions[0].id);
+        return codes
+            .filter(|code| matches_any(&locations, code))
+            .cloned()
+            .collect();
+    }
+    let parent_selectors: Vec<Vec<&LsoaSelector>> = match versions[0].layer {
+        Layer::SubIcb => Vec::new(),
+        _ => versions
+            .iter()
+            .filter_map(|row| row.parent.as_deref())
+            .map(sub_icb_selectors)
+            .collect(),
+    };
+    let is_within = |code: &str| {
+        parent_selectors
+            .iter()
+            .all(|locations| matches_any(locations, code))
+    };
+    codes
+        .filter(|code| matches_any(&own_selectors, code) && is_within(code))
+        .cloned()
+        .collect()
+}
+
+fn selector_matches(selector: &LsoaSelector, area: &StatisticalArea) -> bool {
+    match selector {
+        LsoaSelector::SubIcb(codes) => matches_filter(area.sub_icb.as_ref(), codes),
+        LsoaSelector::District(names) => names.iter().any(|name| name == area.district()),
+    }
+}
+
+/// Returns the period from the start of the first version to the end of the last version.
+fn overall_period(versions: &[&HierarchyRecord]) -> Period {
+    let is_open =
+        |end: fn(&Period) -> Option<Date>| versions.iter().any(|row| end(&row.period).is_none());
+    let from = versions.iter().filter_map(|row| row.period.from).min();
+    let to = versions.iter().filter_map(|row| row.period.to).max();
+    Period {
+        from: if is_open(|period| period.from) {
+            None
+        } else {
+            from
+        },
+        to: if is_open(|period| period.to) {
+            None
+        } else {
+            to
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::super::super::test_sources::{assignments, context, practice, sources_with_areas};
+    use super::*;
+
+    /// Copeland extends beyond the board `QE1`, as far as the location `01H`.
+    const AREAS: [(&str, &str, &str); 4] = [
+        ("S0", "Lancaster 001A", "01K"),
+        ("S1", "Copeland 001A", "01K"),
+        ("S2", "Copeland 002A", "01H"),
+        ("S3", "Burnley 001A", "01A"),
+    ];
+
+    const ROWS: &str = "\
+        sub-icb,01K,Morecambe Bay,QE1,2022-07-01,,sub_icb=01K\n\
+        sub-icb,01A,East Lancashire,QE1,2022-07-01,,sub_icb=01A\n\
+        sub-icb,01H,North Cumbria,QHM,2022-07-01,,sub_icb=01H\n\
+        place,west,West,QE1,2022-07-01,2024-04-01,\"lsoa11nm=Lancaster,Copeland\"\n\
+        place,west,Wester,QE1,2024-04-01,,\"lsoa11nm=Lancaster,Copeland\"\n\
+        place,empty,Empty,QE1,2022-07-01,,lsoa11nm=Keswick\n\
+        icb,QE1,Lancashire and South Cumbria,,2022-07-01,,\n\
+        icb,QXX,A board without locations,,2022-07-01,,\n";
+
+    fn rows(text: &str) -> Vec<HierarchyRecord> {
+        let table = format!("layer,id,name,parent,from,to,lsoa_selector\n{text}");
+        hierarchy::read("hierarchy.csv", table.as_bytes()).expect("a table")
+    }
+
+    /// Adds the areas of a layer. The practices are commissioned by these sub-ICB locations.
+    fn add(layer: Layer, text: &str, locations: &[Option<&str>]) -> DatasetRecords {
+        let mut sources = sources_with_areas(&AREAS);
+        for (location, number) in locations.iter().zip(1..) {
+            let mut record = practice(&format!("A0000{number}"));
+            record.practice.sub_icb = location.map(str::to_string);
+            sources.practices.push(record);
+        }
+        let mut records = DatasetRecords::default();
+        add_rows(&mut records, &context(layer, &sources), &rows(text));
+        records
+    }
+
+    #[test]
+    fn districts_are_limited_to_the_locations_of_the_parent() {
+        let records = add(Layer::Place, ROWS, &[]);
+        assert_eq!(
+            assignments(&records),
+            [("S0", "west", None), ("S1", "west", None)]
+        );
+        // Both versions of an area have the same statistical areas, from the start of the first
+        // version to the end of the last.
+        assert_eq!(records.assignments[0].period.from, Some(date(2022, 7, 1)));
+        assert_eq!(records.assignments[0].period.to, None);
+    }
+
+    #[test]
+    fn an_area_without_a_selector_is_the_union_of_its_locations() {
+        let records = add(Layer::Icb, ROWS, &[]);
+        assert_eq!(
+            assignments(&records),
+            [
+                ("S0", "QE1", None),
+                ("S1", "QE1", None),
+                ("S3", "QE1", None)
+            ]
+        );
+        // The board without locations is an area without statistical areas.
+        assert!(records.has_area(Layer::Icb, "QXX"));
+    }
+
+    #[test]
+    fn a_selector_that_selects_nothing_leaves_an_area_without_statistical_areas() {
+        let records = add(Layer::Place, ROWS, &[]);
+        assert!(records.has_area(Layer::Place, "empty"));
+        let assigned = records.assignments.iter();
+        assert_eq!(assigned.filter(|found| found.area == "empty").count(), 0);
+    }
+
+    #[test]
+    fn each_version_is_an_area_and_a_member_of_its_board() {
+        let records = add(Layer::Place, ROWS, &[]);
+        let areas = records.areas().iter();
+        let names: Vec<&str> = areas.map(|area| &*area.name).collect();
+        assert_eq!(names, ["West", "Wester", "Empty"]);
+        assert_eq!(records.memberships.len(), 3);
+        let boards = records.memberships.iter().map(|found| found.layer);
+        assert!(boards.into_iter().all(|layer| layer == Layer::Icb));
+        // Boards have no parent.
+        assert!(add(Layer::Icb, ROWS, &[]).memberships.is_empty());
+    }
+
+    #[test]
+    fn practices_are_members_of_their_location_and_its_board() {
+        let locations = [Some("01K"), Some("99X"), None];
+        let practice_groups = |layer| -> Vec<String> {
+            let records = add(layer, ROWS, &locations);
+            let memberships = records.memberships.into_iter();
+            memberships
+                .filter(|found| matches!(found.member, GroupMember::Practice(_)))
+                .filter_map(|found| found.group)
+                .collect()
+        };
+        assert_eq!(practice_groups(Layer::SubIcb), ["01K"]);
+        assert_eq!(practice_groups(Layer::Icb), ["QE1"]);
+        assert!(practice_groups(Layer::Place).is_empty());
+    }
+
+    #[test]
+    fn a_table_without_rows_of_the_layer_adds_nothing() {
+        let records = add(Layer::Pcn, ROWS, &[Some("01K")]);
+        assert!(records.areas().is_empty() && records.assignments.is_empty());
+        assert!(records.memberships.is_empty());
+    }
+
+    #[test]
+    fn an_overall_period_is_open_if_a_version_is() {
+        let dated = "place,p,P,,2020-01-01,2021-01-01,\nplace,p,P,,2021-01-01,2022-01-01,\n";
+        let open = "place,p,P,,,2020-01-01,\nplace,p,P,,2020-01-01,,\n";
+        let period = |text| overall_period(&rows(text).iter().collect::<Vec<_>>());
+        assert_eq!(
+            period(dated),
+            Period {
+                from: Some(date(2020, 1, 1)),
+                to: Some(date(2022, 1, 1)),
+            }
+        );
+        assert_eq!(period(open), Period::default());
+    }
+}

@@ -1,0 +1,160 @@
+//! The method `lookup`: areas that are unions of the statistical areas that a look-up table assigns
+//! to them.
+//!
+//! Takes a CSV table with a column of the codes of statistical areas, a column of area ids, and
+//! optionally a column of names and a column that selects rows. Makes an assignment for each
+//! statistical area. With a column of names, also makes the areas; without it, the areas must be in
+//! the history.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+
+use super::super::config::LookupMethod;
+use super::super::records::DatasetRecords;
+use super::super::sources::display_path;
+use super::LayerContext;
+use crate::import::lookup::{self, LookupEntry};
+
+pub(super) fn add_areas(
+    records: &mut DatasetRecords,
+    context: &LayerContext<'_>,
+    method: &LookupMethod,
+) -> Result<()> {
+    let bytes = context.sources.read_bytes(&method.file)?;
+    add_table(records, context, method, &bytes)
+}
+
+fn add_table(
+    records: &mut DatasetRecords,
+    context: &LayerContext<'_>,
+    method: &LookupMethod,
+    bytes: &[u8],
+) -> Result<()> {
+    let file = display_path(&method.file);
+    let entries = lookup::read(&file, bytes, &method.columns)?;
+    let mut entry_by_code: BTreeMap<String, LookupEntry> = BTreeMap::new();
+    for entry in entries {
+        if !context.sources.statistical_areas.contains_key(&entry.code) {
+            bail!(
+                "{file}: `{}` is not one of the statistical areas",
+                entry.code
+            );
+        }
+        if let Some(title) = &entry.name {
+            context.add_area_if_missing(records, &entry.area, title, method.system.as_ref());
+        } else if !records.has_area(context.layer, &entry.area) {
+            bail!(
+                "{file}: `{}` is not an area of layer `{}` in the history",
+                entry.area,
+                context.layer
+            );
+        }
+        if let Some(earlier) = entry_by_code.insert(entry.code.clone(), entry.clone())
+            && earlier.area != entry.area
+        {
+            bail!(
+                "{file}: `{}` is assigned to `{}` and to `{}`",
+                entry.code,
+                earlier.area,
+                entry.area
+            );
+        }
+    }
+    for entry in entry_by_code.into_values() {
+        context.assign(records, entry.code, entry.area, None, context.period);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::test_sources::{
+        area, assignments, context, empty_sources, sources_with_areas,
+    };
+    use super::*;
+    use catchment_core::domain::Layer;
+
+    const AREAS: [(&str, &str, &str); 3] = [
+        ("S0", "Lancaster 001A", "01K"),
+        ("S1", "Lancaster 001B", "01K"),
+        ("S2", "Lancaster 001C", "01K"),
+    ];
+
+    /// Adds a table with the columns `code`, `icc`, `name` and `system`, as one of the layer `icc`,
+    /// which has the area `k`.
+    fn add(columns: &str, rows: &str) -> Result<DatasetRecords, String> {
+        let method: LookupMethod = toml::from_str(&format!(
+            "file = \"table.csv\"\ncolumns = {{ code = \"code\", area = \"icc\"{columns} }}"
+        ))
+        .expect("a method");
+        let sources = sources_with_areas(&AREAS);
+        let mut records = DatasetRecords::default();
+        records.push_area(area(Layer::Icc, "k"));
+        let table = format!("code,icc,name,system\n{rows}");
+        let context = context(Layer::Icc, &sources);
+        add_table(&mut records, &context, &method, table.as_bytes())
+            .map(|()| records)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn names_make_areas_and_rows_make_assignments_in_order_of_code() {
+        let rows = "S2,l,Ell,mb\nS0,k,Kay,mb\nS1,l,Another Ell,mb\nS2,l,Ell,mb\n";
+        let records = add(", name = \"name\"", rows).expect("areas");
+        assert_eq!(
+            assignments(&records),
+            [("S0", "k", None), ("S1", "l", None), ("S2", "l", None)]
+        );
+        let areas = records.areas().iter();
+        let names: Vec<(&str, &str)> = areas.map(|area| (&*area.id, &*area.name)).collect();
+        assert_eq!(names, [("k", "K"), ("l", "Ell")]);
+    }
+
+    #[test]
+    fn rows_without_an_area_and_unselected_rows_are_left_out() {
+        let rows = "S0,k,,mb\nS1,,,mb\nS2,k,,fylde\n";
+        let records = add(", only = [\"system\", [\"mb\"]]", rows).expect("areas");
+        assert_eq!(assignments(&records), [("S0", "k", None)]);
+        let none = add(", only = [\"system\", []]", rows).expect("no areas");
+        assert!(assignments(&none).is_empty());
+    }
+
+    #[test]
+    fn contradictions_with_the_table_and_with_other_sources_are_errors() {
+        for (rows, words) in [
+            (
+                "S9,k,,\n",
+                "table.csv: `S9` is not one of the statistical areas",
+            ),
+            (
+                "S0,l,,\n",
+                "table.csv: `l` is not an area of layer `icc` in the history",
+            ),
+        ] {
+            assert_eq!(add("", rows).map(|_| ()), Err(words.into()));
+        }
+        assert_eq!(
+            add(", name = \"name\"", "S0,k,Kay,\nS0,l,Ell,\n").map(|_| ()),
+            Err("table.csv: `S0` is assigned to `k` and to `l`".into())
+        );
+    }
+
+    #[test]
+    fn a_table_without_rows_is_an_error() {
+        let error = add("", "").map(|_| ()).expect_err("no rows");
+        assert!(error.contains("table.csv"), "{error}");
+    }
+
+    #[test]
+    fn without_statistical_areas_every_code_is_unknown() {
+        let method: LookupMethod =
+            toml::from_str("file = \"table.csv\"\ncolumns = { code = \"code\", area = \"icc\" }")
+                .expect("a method");
+        let sources = empty_sources();
+        let mut records = DatasetRecords::default();
+        let context = context(Layer::Icc, &sources);
+        assert!(add_table(&mut records, &context, &method, b"code,icc\nS0,k\n").is_err());
+        assert!(records.assignments.is_empty());
+    }
+}

@@ -1,0 +1,220 @@
+//! The methods that create the areas of a layer, one module for each variant of `AreaMethod`.
+//!
+//! Methods of a layer run in the order of the configuration. A method never removes or changes an
+//! area of an earlier method.
+
+mod catchments;
+mod hierarchy;
+mod lookup;
+mod members;
+mod plurality;
+mod polygons;
+mod share_threshold;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result};
+
+use super::config::{AreaMethod, LayerConfig, MethodConfig};
+use super::records::DatasetRecords;
+use super::shares::RegistrationShares;
+use super::sources::SourceData;
+use catchment_core::domain::{
+    Area, Boundary, Layer, OdsCode, Period, Provenance, StatisticalAssignment, date_from_iso,
+};
+
+/// The values that a method needs besides its own configuration.
+pub(super) struct LayerContext<'a> {
+    pub(super) layer: Layer,
+    pub(super) provenance: Provenance,
+    pub(super) period: Period,
+    pub(super) sources: &'a SourceData,
+    /// The shares of each `[[shares]]` table, by name.
+    pub(super) shares: &'a BTreeMap<String, RegistrationShares>,
+}
+
+/// Adds the areas of a layer by every method of the layer, with their memberships and statistical
+/// areas. Returns the boundaries of areas that are not unions of statistical areas.
+pub(super) fn add_areas(
+    records: &mut DatasetRecords,
+    layer: Layer,
+    config: &LayerConfig,
+    sources: &SourceData,
+    shares: &BTreeMap<String, RegistrationShares>,
+) -> Result<Vec<Boundary>> {
+    let mut boundaries = Vec::new();
+    for method in &config.methods {
+        let context = LayerContext {
+            layer,
+            provenance: config.provenance,
+            period: method_period(method)?,
+            sources,
+            shares,
+        };
+        match &method.method {
+            AreaMethod::Polygons(method) => {
+                boundaries.extend(polygons::add_areas(records, &context, method)?)
+            }
+            AreaMethod::Lookup(method) => lookup::add_areas(records, &context, method)?,
+            AreaMethod::Plurality(method) => plurality::add_areas(records, &context, method)?,
+            AreaMethod::ShareThreshold(method) => {
+                share_threshold::add_areas(records, &context, method)?
+            }
+            AreaMethod::Catchments(method) => {
+                boundaries.extend(catchments::add_areas(records, &context, method)?)
+            }
+            AreaMethod::Hierarchy(method) => hierarchy::add_areas(records, &context, method)?,
+            AreaMethod::Members(method) => members::add_areas(records, &context, method)?,
+        }
+    }
+    Ok(boundaries)
+}
+
+fn method_period(method: &MethodConfig) -> Result<Period> {
+    Ok(Period {
+        from: method.from.as_deref().map(date_from_iso).transpose()?,
+        to: method.to.as_deref().map(date_from_iso).transpose()?,
+    })
+}
+
+impl LayerContext<'_> {
+    /// Adds an area that is valid on every day, unless the layer already has an area with this id.
+    fn add_area_if_missing(
+        &self,
+        records: &mut DatasetRecords,
+        id: &str,
+        title: &str,
+        system: Option<&String>,
+    ) {
+        if !records.has_area(self.layer, id) {
+            records.push_area(Area {
+                layer: self.layer,
+                id: id.into(),
+                name: title.into(),
+                kind: None,
+                system: system.cloned(),
+                provenance: self.provenance,
+                period: Period::default(),
+            });
+        }
+    }
+
+    /// Assigns a statistical area to an area of the layer.
+    fn assign(
+        &self,
+        records: &mut DatasetRecords,
+        statistical_area: String,
+        area: String,
+        share: Option<f64>,
+        period: Period,
+    ) {
+        records.assignments.push(StatisticalAssignment {
+            statistical_area,
+            layer: self.layer,
+            area,
+            share,
+            period,
+        });
+    }
+
+    /// Returns the shares of a `[[shares]]` table.
+    fn shares_of(&self, shares_name: &str) -> Result<&RegistrationShares> {
+        self.shares
+            .get(shares_name)
+            .with_context(|| format!("no `[[shares]]` table has the name `{shares_name}`"))
+    }
+
+    fn known_practices(&self) -> BTreeSet<OdsCode> {
+        let practices = self.sources.practices.iter();
+        practices.map(|record| record.practice.code).collect()
+    }
+}
+
+/// Returns the ids of the practices that already have an area.
+fn practices_with_areas(records: &DatasetRecords) -> BTreeSet<String> {
+    let areas = records
+        .areas()
+        .iter()
+        .filter(|area| area.layer == Layer::GpPractice);
+    areas.map(|area| area.id.clone()).collect()
+}
+
+/// Adds a practice's area with its provenance, unless the practice already has an area.
+fn add_practice_area(
+    records: &mut DatasetRecords,
+    id: &str,
+    provenance: Provenance,
+    period: Period,
+) {
+    if !records.has_area(Layer::GpPractice, id) {
+        records.push_area(Area {
+            layer: Layer::GpPractice,
+            id: id.into(),
+            name: id.into(),
+            kind: None,
+            system: None,
+            provenance,
+            period,
+        });
+    }
+}
+
+/// Converts a title to a slug: `Barrow & Millom` becomes `barrow-and-millom`.
+fn slugify(title: &str) -> String {
+    let title = title.replace('&', " and ");
+    let words = title.split(|letter: char| !letter.is_alphanumeric());
+    let words: Vec<String> = words
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect();
+    words.join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::super::test_sources::{empty_sources, layer_config};
+    use super::*;
+
+    #[test]
+    fn slugs_are_lower_case_words_joined_by_hyphens() {
+        for (title, slug) in [
+            ("Barrow & Millom", "barrow-and-millom"),
+            ("  St. Anne's (South) ", "st-anne-s-south"),
+            ("Bro Ogwr 2", "bro-ogwr-2"),
+            ("Ynys Môn", "ynys-môn"),
+            ("—", ""),
+            ("", ""),
+        ] {
+            assert_eq!(slugify(title), slug, "{title}");
+        }
+    }
+
+    #[test]
+    fn a_layer_without_methods_has_no_areas() {
+        let mut records = DatasetRecords::default();
+        let boundaries = add_areas(
+            &mut records,
+            Layer::Icc,
+            &layer_config("icc"),
+            &empty_sources(),
+            &BTreeMap::new(),
+        )
+        .expect("nothing to add");
+        assert!(boundaries.is_empty() && records.areas().is_empty());
+    }
+
+    #[test]
+    fn periods_of_methods_are_half_open_and_their_dates_strict() {
+        let period = |text: &str| {
+            let text = format!("{text}\nmembers = {{ file = \"any.csv\" }}");
+            let method: MethodConfig = toml::from_str(&text).expect("a method");
+            method_period(&method)
+        };
+        let found = period("from = \"2025-04-01\"\nto = \"2026-04-01\"").expect("two dates");
+        assert!(found.contains(date(2025, 4, 1)) && !found.contains(date(2026, 4, 1)));
+        assert_eq!(period("").expect("no dates"), Period::default());
+        assert!(period("from = \"2025-02-30\"").is_err());
+    }
+}

@@ -1,0 +1,244 @@
+//! The method `plurality`: each statistical area belongs to the group of practices with which the
+//! largest share of its people are registered.
+//!
+//! Takes a `[[shares]]` table, and the ICC or PCN of each practice. Makes an area for each group,
+//! with its practices as members, and an assignment for each statistical area in which a practice
+//! of a group has patients. Other statistical areas are left out.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+
+use super::super::config::PluralityMethod;
+use super::super::records::DatasetRecords;
+use super::super::sources::{SourceData, matches_filter};
+use super::{LayerContext, slugify};
+use crate::import::practice_list::PracticeRecord;
+use catchment_core::domain::{GroupMember, Membership, OdsCode, Provenance};
+
+/// A group of practices: an ICC or a PCN.
+struct PracticeGroup {
+    id: String,
+    name: String,
+}
+
+pub(super) fn add_areas(
+    records: &mut DatasetRecords,
+    context: &LayerContext<'_>,
+    method: &PluralityMethod,
+) -> Result<()> {
+    let groups = practice_groups(context.sources, method)?;
+    let shares = context.shares_of(&method.shares)?;
+    let mut group_by_code: Vec<(String, String)> = Vec::new();
+    for (code, shares) in &shares.by_area {
+        let largest = largest_group(shares, &groups);
+        group_by_code.extend(largest.map(|group| (code.clone(), group.to_string())));
+    }
+    for (code, group) in group_by_code {
+        context.assign(records, code, group, None, context.period);
+    }
+    for (practice, group) in groups {
+        context.add_area_if_missing(records, &group.id, &group.name, method.system.as_ref());
+        records.memberships.push(Membership {
+            member: GroupMember::Practice(practice),
+            layer: context.layer,
+            group: Some(group.id),
+            period: context.period,
+            provenance: Provenance::Derived,
+        });
+    }
+    Ok(())
+}
+
+/// Returns the id of the group whose practices have the largest share together, or `None` if no
+/// practice belongs to a group. In a tie, returns the id that sorts first.
+fn largest_group<'g>(
+    shares: &[(OdsCode, f64)],
+    groups: &'g BTreeMap<OdsCode, PracticeGroup>,
+) -> Option<&'g str> {
+    let mut sums: BTreeMap<&str, f64> = BTreeMap::new();
+    for (practice, share) in shares {
+        if let Some(group) = groups.get(practice) {
+            *sums.entry(&group.id).or_default() += share;
+        }
+    }
+    // Of several largest values, `max_by` returns the last.
+    let largest = sums.iter().rev().max_by(|a, b| a.1.total_cmp(b.1));
+    largest.map(|(group, _)| *group)
+}
+
+/// Returns the group of each practice that belongs to a group.
+fn practice_groups(
+    sources: &SourceData,
+    method: &PluralityMethod,
+) -> Result<BTreeMap<OdsCode, PracticeGroup>> {
+    let mut groups = BTreeMap::new();
+    let is_in_sub_icbs = |record: &&PracticeRecord| {
+        matches_filter(record.practice.sub_icb.as_ref(), &method.sub_icb)
+    };
+    for record in sources.practices.iter().filter(is_in_sub_icbs) {
+        let group = match method.by.as_str() {
+            "icc" => record.icc.as_ref().map(|icc| (icc.clone(), icc.clone())),
+            "pcn" => record.practice.pcn.clone().zip(record.pcn_name.clone()),
+            other => bail!("by `{other}`: must be `icc` or `pcn`"),
+        };
+        let Some((id, title)) = group else { continue };
+        let group = if method.id_prefix.is_empty() {
+            PracticeGroup { id, name: title }
+        } else {
+            let title = title.trim_end_matches(" PCN").to_string();
+            PracticeGroup {
+                id: format!("{}{}", method.id_prefix, slugify(&title)),
+                name: title,
+            }
+        };
+        groups.insert(record.practice.code, group);
+    }
+    Ok(groups)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::test_sources::{
+        assignments, context, empty_sources, practice, shares,
+    };
+    use super::*;
+    use catchment_core::domain::Layer;
+
+    /// Returns practices with these PCNs, in the sub-ICB location `01A`. The name of a PCN is its
+    /// code followed by ` PCN`.
+    fn practices(pcns: &[(&str, Option<&str>)]) -> SourceData {
+        let mut sources = empty_sources();
+        for (code, pcn) in pcns {
+            let mut record = practice(code);
+            record.practice.sub_icb = Some("01A".into());
+            record.practice.pcn = pcn.map(str::to_string);
+            record.pcn_name = pcn.map(|pcn| format!("{pcn} PCN"));
+            sources.practices.push(record);
+        }
+        sources
+    }
+
+    fn add(
+        sources: &SourceData,
+        rows: &[(&str, &str, f64)],
+        fields: &str,
+    ) -> Result<DatasetRecords, String> {
+        let method: PluralityMethod =
+            toml::from_str(&format!("shares = \"all\"\n{fields}")).expect("a method");
+        let shares = BTreeMap::from([("all".to_string(), shares(rows, &[]))]);
+        let context = LayerContext {
+            shares: &shares,
+            ..context(Layer::Pcn, sources)
+        };
+        let mut records = DatasetRecords::default();
+        add_areas(&mut records, &context, &method)
+            .map(|()| records)
+            .map_err(|error| error.to_string())
+    }
+
+    const BY_PCN: &str = "by = \"pcn\"";
+
+    #[test]
+    fn shares_of_a_groups_practices_are_added_up() {
+        let sources = practices(&[
+            ("A00001", Some("U1")),
+            ("A00002", Some("U2")),
+            ("A00003", Some("U2")),
+        ]);
+        let rows = [
+            ("S0", "A00001", 0.4),
+            ("S0", "A00002", 0.3),
+            ("S0", "A00003", 0.3),
+        ];
+        let records = add(&sources, &rows, BY_PCN).expect("areas");
+        assert_eq!(assignments(&records), [("S0", "U2", None)]);
+        let areas = records.areas().iter();
+        let names: Vec<(&str, &str)> = areas.map(|area| (&*area.id, &*area.name)).collect();
+        assert_eq!(names, [("U1", "U1 PCN"), ("U2", "U2 PCN")]);
+        assert_eq!(records.memberships.len(), 3);
+    }
+
+    #[test]
+    fn in_a_tie_the_group_whose_id_sorts_first_is_taken() {
+        // The order of the practices and of the shares does not matter.
+        for (first, second) in [("U1", "U2"), ("U2", "U1")] {
+            let sources = practices(&[("A00001", Some(first)), ("A00002", Some(second))]);
+            let rows = [("S0", "A00001", 0.5), ("S0", "A00002", 0.5)];
+            let records = add(&sources, &rows, BY_PCN).expect("areas");
+            assert_eq!(assignments(&records), [("S0", "U1", None)]);
+        }
+    }
+
+    #[test]
+    fn statistical_areas_without_patients_of_a_group_are_left_out() {
+        let sources = practices(&[("A00001", Some("U1")), ("A00002", None)]);
+        let rows = [
+            ("S0", "A00001", 0.1),
+            // The largest share is of a practice without a group, and does not count.
+            ("S0", "A00002", 0.9),
+            ("S1", "A00002", 1.0),
+            ("S2", "A00009", 1.0),
+        ];
+        let records = add(&sources, &rows, BY_PCN).expect("areas");
+        assert_eq!(assignments(&records), [("S0", "U1", None)]);
+        assert_eq!(records.memberships.len(), 1);
+    }
+
+    #[test]
+    fn a_group_that_is_nowhere_the_largest_has_members_but_no_statistical_areas() {
+        let sources = practices(&[("A00001", Some("U1")), ("A00002", Some("U2"))]);
+        let rows = [("S0", "A00001", 0.9), ("S0", "A00002", 0.1)];
+        let records = add(&sources, &rows, BY_PCN).expect("areas");
+        assert!(records.has_area(Layer::Pcn, "U2"));
+        assert_eq!(assignments(&records), [("S0", "U1", None)]);
+        let groups = records.memberships.iter();
+        let groups: Vec<_> = groups.map(|found| found.group.as_deref()).collect();
+        assert_eq!(groups, [Some("U1"), Some("U2")]);
+    }
+
+    #[test]
+    fn practices_of_other_sub_icb_locations_are_left_out() {
+        let mut sources = practices(&[("A00001", Some("U1")), ("A00002", Some("U2"))]);
+        sources.practices[0].practice.sub_icb = Some("00Q".into());
+        let rows = [("S0", "A00001", 0.9), ("S0", "A00002", 0.1)];
+        let fields = "by = \"pcn\"\nsub_icb = [\"01A\"]";
+        let records = add(&sources, &rows, fields).expect("areas");
+        assert_eq!(assignments(&records), [("S0", "U2", None)]);
+        assert_eq!(records.areas().len(), 1);
+    }
+
+    #[test]
+    fn a_prefix_makes_ids_of_names_without_the_word_pcn() {
+        let sources = practices(&[("A00001", Some("Burnley East"))]);
+        let fields = "by = \"pcn\"\nid_prefix = \"pl-\"\nsystem = \"pennine\"";
+        let records = add(&sources, &[("S0", "A00001", 1.0)], fields).expect("areas");
+        let area = &records.areas()[0];
+        assert_eq!(
+            (&*area.id, &*area.name, area.system.as_deref()),
+            ("pl-burnley-east", "Burnley East", Some("pennine"))
+        );
+    }
+
+    #[test]
+    fn shares_and_groups_must_exist() {
+        let sources = practices(&[("A00001", Some("U1"))]);
+        assert_eq!(
+            add(&sources, &[], "by = \"icb\"").map(|_| ()),
+            Err("by `icb`: must be `icc` or `pcn`".into())
+        );
+        let context = context(Layer::Pcn, &sources);
+        let method: PluralityMethod =
+            toml::from_str("shares = \"north\"\nby = \"icc\"").expect("a method");
+        let error = add_areas(&mut DatasetRecords::default(), &context, &method)
+            .expect_err("no shares")
+            .to_string();
+        assert_eq!(error, "no `[[shares]]` table has the name `north`");
+    }
+
+    #[test]
+    fn empty_shares_assign_nothing() {
+        let records = add(&practices(&[]), &[], BY_PCN).expect("nothing");
+        assert!(records.areas().is_empty() && records.assignments.is_empty());
+    }
+}

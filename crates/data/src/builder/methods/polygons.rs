@@ -1,0 +1,172 @@
+//! The method `polygons`: areas from a polygon file.
+//!
+//! Takes a GeoJSON, Shapefile or GeoPackage file, and the attributes with the id and the name of
+//! each feature. Makes an area for each id, and a boundary for each feature. An area that an
+//! earlier method or the history made keeps its name.
+
+use anyhow::Result;
+
+use super::super::config::PolygonsMethod;
+use super::super::records::DatasetRecords;
+use super::{LayerContext, slugify};
+use crate::dataset::boundary::feature_boundary;
+use crate::formats::PolygonFile;
+use catchment_core::domain::Boundary;
+
+pub(super) fn add_areas(
+    records: &mut DatasetRecords,
+    context: &LayerContext<'_>,
+    method: &PolygonsMethod,
+) -> Result<Vec<Boundary>> {
+    let (file, remarks) = context.sources.read_polygons(
+        &method.file,
+        method.layer.as_deref(),
+        method.nested_parts,
+    )?;
+    records.remarks.extend(remarks);
+    add_features(records, context, method, &file)
+}
+
+fn add_features(
+    records: &mut DatasetRecords,
+    context: &LayerContext<'_>,
+    method: &PolygonsMethod,
+    file: &PolygonFile,
+) -> Result<Vec<Boundary>> {
+    let mut boundaries = Vec::with_capacity(file.features.len());
+    for feature in &file.features {
+        let id = match (
+            method.id_prefix.as_str(),
+            file.attribute(feature, &method.id)?,
+        ) {
+            ("", id) => id.to_string(),
+            (prefix, title) => format!("{prefix}{}", slugify(title)),
+        };
+        let title = method
+            .name
+            .as_ref()
+            .map(|column| file.attribute(feature, column));
+        context.add_area_if_missing(
+            records,
+            &id,
+            title.transpose()?.unwrap_or(&id),
+            method.system.as_ref(),
+        );
+        boundaries.push(feature_boundary(file, feature, id, context.period)?);
+    }
+    Ok(boundaries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::test_sources::{area, context, empty_sources};
+    use super::*;
+    use crate::formats::{Crs, read_geojson};
+    use catchment_core::domain::Layer;
+
+    /// Returns a file with a square for each of these properties.
+    fn file(properties: &[&str]) -> PolygonFile {
+        let feature = |(properties, west): (&&str, i32)| {
+            let east = west + 1;
+            format!(
+                r#"{{"type":"Feature","properties":{{{properties}}},"geometry":{{"type":"Polygon","coordinates":[[[-{east},53],[-{west},53],[-{west},54],[-{east},54],[-{east},53]]]}}}}"#
+            )
+        };
+        let features: Vec<String> = properties.iter().zip(1..).map(feature).collect();
+        let text = format!(
+            r#"{{"type":"FeatureCollection","features":[{}]}}"#,
+            features.join(",")
+        );
+        read_geojson("areas.geojson", text.as_bytes()).expect("polygons")
+    }
+
+    fn method(fields: &str) -> PolygonsMethod {
+        toml::from_str(&format!("file = \"areas.geojson\"\n{fields}")).expect("a method")
+    }
+
+    fn names(records: &DatasetRecords) -> Vec<(&str, &str)> {
+        let areas = records.areas().iter();
+        areas.map(|area| (&*area.id, &*area.name)).collect()
+    }
+
+    #[test]
+    fn each_id_is_an_area_and_each_feature_a_boundary() {
+        let sources = empty_sources();
+        let context = context(Layer::Icc, &sources);
+        let mut records = DatasetRecords::default();
+        let file = file(&[
+            r#""code":"k","title":"Kay""#,
+            r#""code":"k","title":"Kay again""#,
+            r#""code":"l","title":"Ell""#,
+        ]);
+        let method = method("id = \"code\"\nname = \"TITLE\"");
+        let boundaries = add_features(&mut records, &context, &method, &file).expect("areas");
+        assert_eq!(names(&records), [("k", "Kay"), ("l", "Ell")]);
+        let ids: Vec<&str> = boundaries.iter().map(|found| &*found.id).collect();
+        assert_eq!(ids, ["k", "k", "l"]);
+    }
+
+    #[test]
+    fn a_prefix_makes_ids_of_titles() {
+        let sources = empty_sources();
+        let context = context(Layer::Icc, &sources);
+        let mut records = DatasetRecords::default();
+        let file = file(&[r#""title":"Barrow & Millom""#]);
+        let method = method("id = \"title\"\nid_prefix = \"mb-\"\nsystem = \"mb\"");
+        add_features(&mut records, &context, &method, &file).expect("areas");
+        // Without an attribute for the name, the id is the name too.
+        assert_eq!(
+            names(&records),
+            [("mb-barrow-and-millom", "mb-barrow-and-millom")]
+        );
+        assert_eq!(records.areas()[0].system.as_deref(), Some("mb"));
+    }
+
+    #[test]
+    fn an_area_of_the_history_keeps_its_name() {
+        let sources = empty_sources();
+        let context = context(Layer::Icc, &sources);
+        let mut records = DatasetRecords::default();
+        records.push_area(area(Layer::Icc, "k"));
+        let file = file(&[r#""code":"k","title":"Kay""#]);
+        let method = method("id = \"code\"\nname = \"title\"");
+        let boundaries = add_features(&mut records, &context, &method, &file).expect("areas");
+        assert_eq!(names(&records), [("k", "K")]);
+        assert_eq!(boundaries.len(), 1);
+    }
+
+    #[test]
+    fn a_feature_without_the_attribute_is_an_error() {
+        let sources = empty_sources();
+        let context = context(Layer::Icc, &sources);
+        let file = file(&[r#""code":"k""#, r#""code":"","title":"Ell""#]);
+        for (fields, words) in [
+            ("id = \"code\"", "feature 2: no attribute `code`"),
+            (
+                "id = \"code\"\nname = \"title\"",
+                "feature 1: no attribute `title`",
+            ),
+        ] {
+            let mut records = DatasetRecords::default();
+            let error = add_features(&mut records, &context, &method(fields), &file)
+                .expect_err("an attribute is missing")
+                .to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_features_adds_nothing() {
+        let sources = empty_sources();
+        let file = PolygonFile {
+            name: "areas.geojson".into(),
+            crs: Crs::LonLat,
+            features: Vec::new(),
+        };
+        let mut records = DatasetRecords::default();
+        let context = context(Layer::Icc, &sources);
+        let method = method("id = \"code\"");
+        let boundaries = add_features(&mut records, &context, &method, &file).expect("nothing");
+        assert!(boundaries.is_empty() && records.areas().is_empty());
+    }
+}

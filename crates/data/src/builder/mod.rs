@@ -1,0 +1,137 @@
+//! Builds a dataset from published files and a configuration: reads the files, assigns statistical
+//! areas to areas, dissolves boundaries and writes the dataset.
+//!
+//! Builds are reproducible: the same files and configuration result in the same bytes on any
+//! machine. All output is in a defined order, dissolved boundaries consist of vertices of the
+//! source, and shares are rounded before they are written.
+
+mod boundaries;
+mod config;
+mod dataset_builder;
+mod files;
+mod history;
+mod manifest;
+mod methods;
+mod practice_memberships;
+mod records;
+mod shares;
+mod sources;
+mod tables;
+#[cfg(test)]
+mod test_sources;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use anyhow::{Context, Result};
+
+use crate::check;
+use crate::dataset::{self, DatasetSource};
+use crate::import::read_whole_file;
+use config::BuildConfig;
+use dataset_builder::DatasetBuilder;
+use sources::SourceData;
+
+/// The result of a build.
+#[derive(Debug)]
+pub struct BuildReport {
+    /// The dataset's folder.
+    pub folder: PathBuf,
+    /// Lines of text that report what was read, imported and left out, and what the dataset
+    /// contains.
+    pub lines: Vec<String>,
+}
+
+/// Builds the dataset that the configuration describes, and writes it to `output` or, if `output`
+/// is `None`, to the folder that the configuration names. The folder is replaced atomically, and
+/// only by a dataset that can be loaded.
+///
+/// # Errors
+/// If a file is missing or does not have the expected format, if the sources contradict each other
+/// (the error names the file and the location in it), or if replacing the folder would delete
+/// anything other than a dataset. If an error is returned, the folder is unchanged.
+pub fn build(config_path: &Path, output: Option<&Path>) -> Result<BuildReport> {
+    let options = BuildOptions {
+        output,
+        force: false,
+    };
+    build_with_progress(config_path, options, &mut BuildProgress::default())
+}
+
+/// Options of a build: the output folder, and whether to replace it if it contains other files.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BuildOptions<'o> {
+    /// The output folder, or `None` for the folder that the configuration names.
+    pub output: Option<&'o Path>,
+    /// Whether a folder that contains anything other than a dataset is replaced too. A folder that
+    /// contains the configuration or a source is never replaced.
+    pub force: bool,
+}
+
+/// Progress reports of a running build.
+pub struct BuildProgress<'t> {
+    /// The function that is called with a short description when a stage begins.
+    pub on_stage: Box<dyn FnMut(&str) + 't>,
+    /// The number of decompressed bytes of published files that have been read.
+    pub bytes_read: Arc<AtomicU64>,
+}
+
+impl Default for BuildProgress<'_> {
+    /// Returns a value that discards the progress reports.
+    fn default() -> Self {
+        BuildProgress {
+            on_stage: Box::new(|_| {}),
+            bytes_read: Arc::default(),
+        }
+    }
+}
+
+/// Builds a dataset as [`build`] does and reports its progress.
+///
+/// # Errors
+/// If [`build`] would return an error.
+pub fn build_with_progress(
+    config_path: &Path,
+    options: BuildOptions<'_>,
+    progress: &mut BuildProgress<'_>,
+) -> Result<BuildReport> {
+    let text = read_whole_file(config_path).map_err(anyhow::Error::from);
+    let text = text.and_then(|bytes| Ok(String::from_utf8(bytes)?));
+    let text = text.with_context(|| format!("reading {}", config_path.display()))?;
+    let in_config = || format!("in {}", config_path.display());
+    let config = BuildConfig::parse(&text).with_context(in_config)?;
+    config.check().with_context(in_config)?;
+    let base = config_path.parent().unwrap_or(Path::new("."));
+    let output = options.output;
+    let folder = output.map_or_else(|| base.join(&config.output), Path::to_path_buf);
+    let mut inputs: Vec<PathBuf> = config.inputs().iter().map(|path| base.join(path)).collect();
+    inputs.push(config_path.to_path_buf());
+    let check_output = || dataset::check_output_folder(&folder, &inputs, options.force);
+    check_output()?;
+    let mut sources = SourceData::read(base, &config, progress)?;
+    let builder = DatasetBuilder::new(&mut sources, &config, &mut progress.on_stage)?;
+    (progress.on_stage)("writing");
+    let files = builder.files(&sources, &config)?;
+    // The output folder is checked again, because reading can take minutes.
+    let staged = dataset::stage(
+        &check_output()?,
+        builder.manifest(&sources, &config),
+        &files,
+    )?;
+    (progress.on_stage)("checking");
+    // A dataset that cannot be served never replaces a dataset that can be served. The error does
+    // not name the folder, because the folder is temporary.
+    check::load_index(&DatasetSource::Folder(staged.path().to_path_buf()), 0)
+        .context("the dataset built from these sources cannot be loaded")?;
+    staged.publish()?;
+    let mut lines: Vec<String> = sources.reports.iter().map(ToString::to_string).collect();
+    lines.extend(builder.summary(&sources));
+    Ok(BuildReport { folder, lines })
+}
+
+/// Returns whether `text` is a valid build configuration. Fuzz targets call this function.
+#[doc(hidden)]
+pub fn is_valid_config(text: &str) -> bool {
+    BuildConfig::parse(text).is_ok()
+}

@@ -1,0 +1,186 @@
+//! The memberships of practices in ICCs and sub-communities.
+
+use std::collections::HashMap;
+
+use super::records::DatasetRecords;
+use super::sources::SourceData;
+use crate::import::practice_list::PracticeRecord;
+use catchment_core::domain::{GroupMember, Layer, Membership, Period, Provenance};
+
+/// Adds each practice as a member of its ICC, and of the sub-community at its own address if that
+/// sub-community is a part of the same ICC.
+///
+/// A practice with an ICC in the configured memberships is left out, because its memberships are
+/// complete. A practice whose ICC is not an area of the layer is left out, and counted in a remark.
+pub(super) fn add_icc_memberships(records: &mut DatasetRecords, sources: &SourceData) {
+    let code_by_postcode: HashMap<_, &str> = sources
+        .postcodes
+        .iter()
+        .filter_map(|row| Some((row.postcode, row.statistical_area.as_deref()?)))
+        .collect();
+    let mut memberships = Vec::new();
+    let mut unknown_icc_count = 0;
+    for PracticeRecord { practice, icc, .. } in &sources.practices {
+        let member = GroupMember::Practice(practice.code);
+        if sources
+            .memberships
+            .iter()
+            .any(|membership| membership.member == member && membership.layer == Layer::Icc)
+        {
+            continue;
+        }
+        let Some(icc) = icc else { continue };
+        let membership = |layer, group: &str| Membership {
+            member: GroupMember::Practice(practice.code),
+            layer,
+            group: Some(group.to_string()),
+            period: Period::default(),
+            provenance: Provenance::Derived,
+        };
+        if !records.has_area(Layer::Icc, icc) {
+            unknown_icc_count += 1;
+            continue;
+        }
+        memberships.push(membership(Layer::Icc, icc));
+        let address_code = practice
+            .postcode
+            .and_then(|postcode| code_by_postcode.get(&postcode));
+        let part = address_code.and_then(|code| sub_community_in_icc(records, code, icc));
+        memberships.extend(part.map(|part| membership(Layer::SubCommunity, part)));
+    }
+    records.memberships.extend(memberships);
+    if unknown_icc_count > 0 {
+        records.remarks.push(format!(
+            "{unknown_icc_count} practices name an ICC that the layer does not have, and are in \
+             no ICC"
+        ));
+    }
+}
+
+/// Returns the sub-community of a statistical area if the sub-community is a part of the ICC.
+fn sub_community_in_icc<'r>(records: &'r DatasetRecords, code: &str, icc: &str) -> Option<&'r str> {
+    let part = records
+        .assignments_of(Layer::SubCommunity)
+        .find(|assignment| assignment.statistical_area == code)?;
+    let is_part = records.memberships.iter().any(|membership| {
+        membership.member == GroupMember::Area(Layer::SubCommunity, part.area.clone())
+            && membership.group.as_deref() == Some(icc)
+    });
+    is_part.then_some(part.area.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::records::official_membership;
+    use super::super::test_sources::{area, code, empty_sources, postcode, practice};
+    use super::*;
+    use catchment_core::domain::StatisticalAssignment;
+
+    fn practice_in_icc(text: &str, icc: Option<&str>, address: Option<&str>) -> PracticeRecord {
+        let mut record = practice(text);
+        record.icc = icc.map(str::to_string);
+        record.practice.postcode = address.map(|text| text.parse().expect("a postcode"));
+        record
+    }
+
+    /// Returns records with the ICCs `k` and `l`, and the sub-community `part` of `k`, which
+    /// consists of the statistical area `S0`.
+    fn records() -> DatasetRecords {
+        let mut records = DatasetRecords::default();
+        for (layer, id) in [
+            (Layer::Icc, "k"),
+            (Layer::Icc, "l"),
+            (Layer::SubCommunity, "part"),
+        ] {
+            records.push_area(area(layer, id));
+        }
+        records.assignments.push(StatisticalAssignment {
+            statistical_area: "S0".into(),
+            layer: Layer::SubCommunity,
+            area: "part".into(),
+            share: None,
+            period: Period::default(),
+        });
+        records.memberships.push(official_membership(
+            GroupMember::Area(Layer::SubCommunity, "part".into()),
+            (Layer::Icc, &"k".to_string()),
+            Period::default(),
+        ));
+        records
+    }
+
+    /// Returns the groups of each practice, in order.
+    fn groups(records: &DatasetRecords) -> Vec<(String, &str)> {
+        let memberships = records.memberships.iter();
+        memberships
+            .filter_map(|membership| match membership.member {
+                GroupMember::Practice(code) => {
+                    Some((code.to_string(), membership.group.as_deref()?))
+                }
+                GroupMember::Area(..) => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_practice_is_in_the_sub_community_at_its_address_if_it_is_part_of_its_icc() {
+        let mut sources = empty_sources();
+        sources.postcodes = vec![
+            postcode("LA1 1AA", Some("S0")),
+            postcode("LA1 1AB", Some("S1")),
+            postcode("LA1 1AD", None),
+        ];
+        sources.practices = vec![
+            practice_in_icc("A00001", Some("k"), Some("LA1 1AA")),
+            practice_in_icc("A00002", Some("l"), Some("LA1 1AA")),
+            practice_in_icc("A00003", Some("k"), Some("LA1 1AB")),
+            practice_in_icc("A00004", Some("k"), Some("LA1 1AD")),
+            practice_in_icc("A00005", Some("k"), None),
+        ];
+        let mut records = records();
+        add_icc_memberships(&mut records, &sources);
+        let expected = [
+            ("A00001", "k"),
+            ("A00001", "part"),
+            ("A00002", "l"),
+            ("A00003", "k"),
+            ("A00004", "k"),
+            ("A00005", "k"),
+        ];
+        assert_eq!(
+            groups(&records),
+            expected.map(|(code, group)| (code.to_string(), group))
+        );
+        assert!(records.remarks.is_empty());
+    }
+
+    #[test]
+    fn practices_of_unknown_iccs_are_counted_and_practices_with_memberships_are_left_out() {
+        let mut sources = empty_sources();
+        sources.practices = vec![
+            practice_in_icc("A00001", Some("elsewhere"), None),
+            practice_in_icc("A00002", Some("gone"), None),
+            practice_in_icc("A00003", Some("k"), None),
+            practice_in_icc("A00004", None, None),
+        ];
+        sources.memberships = vec![official_membership(
+            GroupMember::Practice(code("A00003")),
+            (Layer::Icc, &"l".to_string()),
+            Period::default(),
+        )];
+        let mut records = records();
+        add_icc_memberships(&mut records, &sources);
+        assert!(groups(&records).is_empty());
+        assert_eq!(
+            records.remarks,
+            ["2 practices name an ICC that the layer does not have, and are in no ICC"]
+        );
+    }
+
+    #[test]
+    fn sources_without_practices_add_nothing() {
+        let mut records = records();
+        add_icc_memberships(&mut records, &empty_sources());
+        assert!(groups(&records).is_empty() && records.remarks.is_empty());
+    }
+}

@@ -1,0 +1,68 @@
+//! The records of a dataset that is being built.
+
+use std::collections::HashMap;
+
+use catchment_core::domain::{
+    Area, GroupMember, Layer, LineageStep, Membership, Period, Provenance, StatisticalAssignment,
+};
+
+/// The areas of a dataset that is being built, and the records that refer to them.
+#[derive(Default)]
+pub(super) struct DatasetRecords {
+    areas: Vec<Area>,
+    /// For each layer and id, the index in `areas` of the last area with that layer and id.
+    area_indices: HashMap<Layer, HashMap<String, usize>>,
+    pub(super) lineage: Vec<LineageStep>,
+    pub(super) memberships: Vec<Membership>,
+    pub(super) assignments: Vec<StatisticalAssignment>,
+    /// Remarks for the person who runs the build.
+    pub(super) remarks: Vec<String>,
+}
+
+impl DatasetRecords {
+    /// Returns the areas, in the order in which they were added.
+    pub(super) fn areas(&self) -> &[Area] {
+        &self.areas
+    }
+
+    pub(super) fn push_area(&mut self, area: Area) {
+        let layer_indices = self.area_indices.entry(area.layer).or_default();
+        layer_indices.insert(area.id.clone(), self.areas.len());
+        self.areas.push(area);
+    }
+
+    /// Returns the last area with this layer and id.
+    pub(super) fn area(&self, layer: Layer, id: &str) -> Option<&Area> {
+        let index = self.area_indices.get(&layer)?.get(id)?;
+        Some(&self.areas[*index])
+    }
+
+    pub(super) fn has_area(&self, layer: Layer, id: &str) -> bool {
+        self.area(layer, id).is_some()
+    }
+
+    /// Returns the assignments of the layer's areas.
+    pub(super) fn assignments_of(
+        &self,
+        layer: Layer,
+    ) -> impl Iterator<Item = &StatisticalAssignment> {
+        self.assignments
+            .iter()
+            .filter(move |assignment| assignment.layer == layer)
+    }
+}
+
+/// Returns the membership of `member` in a larger area, as stated by the source.
+pub(super) fn official_membership(
+    member: GroupMember,
+    (layer, group_id): (Layer, &String),
+    period: Period,
+) -> Membership {
+    Membership {
+        member,
+        layer,
+        group: Some(group_id.clone()),
+        period,
+        provenance: Provenance::Official,
+    }
+}

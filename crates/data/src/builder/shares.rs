@@ -1,0 +1,316 @@
+//! The share of each statistical area's people who are registered with each practice. The shares
+//! are computed from published registrations or, if there is no file of registrations, from a
+//! gravity model.
+//!
+//! In the model, the share of a statistical area's people who are registered with a practice is
+//! proportional to
+//!
+//! ```text
+//! list size × exp(−2.5 · d^0.6)
+//! ```
+//!
+//! where `d` is the distance in kilometres from the centroid of the area's live postcodes to the
+//! nearest of the practice's premises. Practices beyond a barrier, such as water or hills that
+//! people do not cross, are left out.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use jiff::civil::Date;
+
+use super::config::{GravityModel, RegistrationBarrier, SharesConfig};
+use super::sources::{SourceData, StatisticalArea, matches_filter};
+use crate::import::practice_list::PracticeRecord;
+use crate::import::registrations;
+use catchment_core::domain::{BritishGrid, OdsCode, PracticeStatus, Provenance};
+
+const DECAY: f64 = 2.5;
+const DECAY_EXPONENT: f64 = 0.6;
+
+/// For each statistical area, in order of code, the practices with which its people are registered,
+/// and the share of each practice.
+pub(super) struct RegistrationShares {
+    /// The unrounded shares of the statistical area's people whose registration is known.
+    pub(super) by_area: BTreeMap<String, Vec<(OdsCode, f64)>>,
+    /// The number of registered patients of each statistical area; empty if the shares are
+    /// modelled.
+    pub(super) patients: BTreeMap<String, u32>,
+    /// Whether the shares are derived from registrations or modelled.
+    pub(super) provenance: Provenance,
+}
+
+impl RegistrationShares {
+    /// Computes the shares that the configuration describes. A model includes the practices that
+    /// are active on `day`.
+    pub(super) fn new(
+        config: &SharesConfig,
+        sources: &mut SourceData,
+        day: Date,
+    ) -> Result<RegistrationShares> {
+        match (&config.registrations, &config.model) {
+            (None, Some(model)) => shares_from_model(config, model, sources, day),
+            (Some(file), None) => shares_from_registrations(config, file, sources, day),
+            _ => bail!(
+                "shares `{}`: give either `registrations` or a `model`",
+                config.name
+            ),
+        }
+    }
+}
+
+/// The properties of an active practice that the model uses.
+struct ModelPractice {
+    code: OdsCode,
+    list_size: u32,
+    icc: Option<String>,
+    /// The positions of the practice's premises; not empty.
+    premises: Vec<BritishGrid>,
+}
+
+/// The properties of a statistical area that the model uses.
+struct ModelArea<'a> {
+    district: &'a str,
+    centre: BritishGrid,
+}
+
+/// Computes the shares from published registrations. The patients of a practice that has closed
+/// count as patients of its successor on `day`.
+fn shares_from_registrations(
+    config: &SharesConfig,
+    file: &Path,
+    sources: &mut SourceData,
+    day: Date,
+) -> Result<RegistrationShares> {
+    let (registrations, report) = registrations::read(&mut sources.open_source_files(file)?)?;
+    sources.reports.push(report);
+    let is_selected = |code: &str| {
+        let area = sources.statistical_areas.get(code);
+        area.is_some_and(|area| matches_filter(area.sub_icb.as_ref(), &config.sub_icb))
+    };
+    let mut counts: BTreeMap<String, BTreeMap<OdsCode, u32>> = BTreeMap::new();
+    for row in registrations {
+        if is_selected(&row.statistical_area) {
+            let practice = sources.successor_on(row.practice, day);
+            *counts
+                .entry(row.statistical_area)
+                .or_default()
+                .entry(practice)
+                .or_default() += row.patients;
+        }
+    }
+    let mut shares = RegistrationShares {
+        by_area: BTreeMap::new(),
+        patients: BTreeMap::new(),
+        provenance: Provenance::Derived,
+    };
+    for (code, counts) in counts {
+        let total: u32 = counts.values().sum();
+        let parts = counts
+            .into_iter()
+            .map(|(code, count)| (code, f64::from(count) / f64::from(total)));
+        shares.by_area.insert(code.clone(), parts.collect());
+        shares.patients.insert(code, total);
+    }
+    Ok(shares)
+}
+
+fn shares_from_model(
+    config: &SharesConfig,
+    model: &GravityModel,
+    sources: &SourceData,
+    day: Date,
+) -> Result<RegistrationShares> {
+    let practices = model_practices(config, sources, day);
+    let centres = sources.postcode_centroids()?;
+    let is_modelled =
+        |area: &StatisticalArea| matches_filter(area.sub_icb.as_ref(), &config.sub_icb);
+    let areas = sources
+        .statistical_areas
+        .iter()
+        .filter(|(_, area)| is_modelled(area));
+    let by_area = areas.map(|(code, area)| {
+        let area = ModelArea {
+            district: area.district(),
+            centre: centres[code.as_str()],
+        };
+        (code.clone(), model_shares(&area, &practices, model))
+    });
+    Ok(RegistrationShares {
+        by_area: by_area.collect(),
+        patients: BTreeMap::new(),
+        provenance: Provenance::Modelled,
+    })
+}
+
+/// Returns the practices that are active on `day`, with their premises.
+fn model_practices(config: &SharesConfig, sources: &SourceData, day: Date) -> Vec<ModelPractice> {
+    let mut premises: BTreeMap<OdsCode, Vec<BritishGrid>> = BTreeMap::new();
+    for site in &sources.premises {
+        premises
+            .entry(site.practice)
+            .or_default()
+            .push(site.position);
+    }
+    let is_active = |record: &&PracticeRecord| {
+        matches_filter(record.practice.sub_icb.as_ref(), &config.sub_icb)
+            && record.practice.status_on(day) == PracticeStatus::Active
+    };
+    sources
+        .practices
+        .iter()
+        .filter(is_active)
+        .filter_map(|PracticeRecord { practice, icc, .. }| {
+            Some(ModelPractice {
+                code: practice.code,
+                list_size: practice.list_size?,
+                icc: icc.clone(),
+                premises: premises.get(&practice.code).cloned()?,
+            })
+        })
+        .collect()
+}
+
+fn model_shares(
+    area: &ModelArea<'_>,
+    practices: &[ModelPractice],
+    model: &GravityModel,
+) -> Vec<(OdsCode, f64)> {
+    let is_behind_barrier = |practice: &&ModelPractice| {
+        model
+            .barriers
+            .iter()
+            .any(|barrier| is_blocked(barrier, area, practice))
+    };
+    let weights: Vec<(OdsCode, f64)> = practices
+        .iter()
+        .filter(|practice| !is_behind_barrier(practice))
+        .map(|practice| (practice.code, gravity_weight(area.centre, practice)))
+        .collect();
+    let total: f64 = weights.iter().map(|(_, weight)| weight).sum();
+    let mut shares: Vec<(OdsCode, f64)> = weights
+        .into_iter()
+        .map(|(code, weight)| (code, weight / total))
+        .collect();
+    shares.sort_by_key(|&(code, _)| code);
+    shares
+}
+
+fn gravity_weight(centre: BritishGrid, practice: &ModelPractice) -> f64 {
+    let nearest_km = practice
+        .premises
+        .iter()
+        .map(|&position| centre.distance_m(position) / 1_000.0)
+        .fold(f64::INFINITY, f64::min);
+    f64::from(practice.list_size) * (-DECAY * nearest_km.powf(DECAY_EXPONENT)).exp()
+}
+
+fn is_blocked(
+    barrier: &RegistrationBarrier,
+    area: &ModelArea<'_>,
+    practice: &ModelPractice,
+) -> bool {
+    let easting = area.centre.easting_m();
+    barrier.districts.iter().any(|name| name == area.district)
+        && barrier.west_of.is_none_or(|limit| easting < limit)
+        && barrier.from_easting.is_none_or(|limit| easting >= limit)
+        && practice
+            .icc
+            .as_ref()
+            .is_some_and(|icc| barrier.excluded_iccs.contains(icc))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grid_position(easting: f64, northing: f64) -> BritishGrid {
+        BritishGrid::from_metres(easting, northing).expect("on the grid")
+    }
+
+    fn practice(code: &str, list_size: u32, icc: &str, premises: &[BritishGrid]) -> ModelPractice {
+        ModelPractice {
+            code: code.parse().expect("an ODS code"),
+            list_size,
+            icc: Some(icc.into()),
+            premises: premises.to_vec(),
+        }
+    }
+
+    #[test]
+    fn shares_follow_the_formula() {
+        let practices = [
+            practice(
+                "A00001",
+                10_000,
+                "k",
+                &[grid_position(351_000.0, 460_000.0)],
+            ),
+            practice(
+                "A00002",
+                10_000,
+                "k",
+                &[
+                    grid_position(350_000.0, 462_000.0),
+                    grid_position(390_000.0, 460_000.0),
+                ],
+            ),
+            practice("A00003", 100, "k", &[grid_position(350_000.0, 461_000.0)]),
+        ];
+        let area = ModelArea {
+            district: "Lancaster",
+            centre: grid_position(350_000.0, 460_000.0),
+        };
+        let weights = [
+            1e4 * (-2.5_f64).exp(),
+            1e4 * (-2.5 * 2.0_f64.powf(0.6)).exp(),
+            1e2 * (-2.5_f64).exp(),
+        ];
+        let total: f64 = weights.iter().sum();
+        let shares = model_shares(&area, &practices, &GravityModel::default());
+        assert_eq!(shares.len(), 3);
+        for ((_, share), weight) in shares.iter().zip(weights) {
+            assert!((share - weight / total).abs() < 1e-12, "{share}");
+        }
+    }
+
+    #[test]
+    fn a_barrier_excludes_practices_of_its_iccs() {
+        let barrier = RegistrationBarrier {
+            districts: vec!["South Lakeland".into()],
+            west_of: Some(335_000.0),
+            from_easting: None,
+            excluded_iccs: vec!["far".into()],
+        };
+        let model = GravityModel {
+            barriers: vec![barrier],
+        };
+        let practices = [
+            practice(
+                "A00001",
+                1_000,
+                "far",
+                &[grid_position(334_000.0, 470_000.0)],
+            ),
+            practice(
+                "A00002",
+                1_000,
+                "near",
+                &[grid_position(334_000.0, 490_000.0)],
+            ),
+        ];
+        let codes = |district, easting| {
+            let area = ModelArea {
+                district,
+                centre: grid_position(easting, 471_000.0),
+            };
+            model_shares(&area, &practices, &model)
+                .into_iter()
+                .map(|(code, _)| code.to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(codes("South Lakeland", 334_000.0), ["A00002"]);
+        assert!(codes("South Lakeland", 335_000.0).contains(&"A00001".to_string()));
+        assert!(codes("Lancaster", 334_000.0).contains(&"A00001".to_string()));
+    }
+}

@@ -1,0 +1,569 @@
+//! Reads and merges the published files of a build.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context, Result, anyhow, bail};
+use geo::{Centroid, Coord};
+use jiff::civil::Date;
+
+use super::BuildProgress;
+use super::config::{
+    self, BuildConfig, NestedParts, PostcodeDirectoryFile, PostcodeFormat, PracticeDirectoryFile,
+    PracticeFormat, SuccessionFile, SuccessionFormat,
+};
+use crate::dataset;
+use crate::dataset::boundary::{boundary_from_polygons, vertex_lonlat};
+use crate::formats::{Crs, PolygonFile};
+use crate::import::area_history::{self, AreaHistoryRecord};
+use crate::import::onspd::{self, LsoaYear};
+use crate::import::polygons as polygon_files;
+use crate::import::practice_list::{self, PracticeRecord};
+use crate::import::{
+    ImportReport, PostcodeRecord, SourceFiles, code_point_open, epcn, epraccur, postcode_list,
+    read_whole_file, succ,
+};
+use catchment_core::domain::{
+    BritishGrid, GroupMember, Layer, LonLat, Membership, OdsCode, Period, Postcode,
+    PracticeSuccession, Premises, PremisesKind,
+};
+use catchment_core::geodesy;
+use catchment_core::geometry::rings::{Polygon, Ring};
+
+/// The degrees in published files and in the dataset have 7 decimal places, a precision of about a
+/// centimetre.
+const PUBLISHED_UNITS_PER_DEGREE: f64 = 1e7;
+/// The number of units of `formats::coordinates` (1e-9°) in a published unit (1e-7°).
+const UNITS_PER_PUBLISHED_UNIT: i64 = 100;
+
+/// The content of the published files.
+pub(super) struct SourceData {
+    base: PathBuf,
+    /// The number of bytes of the files that have been read.
+    bytes_read: Arc<AtomicU64>,
+    /// The postcodes, in order.
+    pub(super) postcodes: Vec<PostcodeRecord>,
+    pub(super) statistical_areas: BTreeMap<String, StatisticalArea>,
+    /// The practices, in order of code.
+    pub(super) practices: Vec<PracticeRecord>,
+    pub(super) premises: Vec<Premises>,
+    pub(super) successions: Vec<PracticeSuccession>,
+    pub(super) history: Vec<AreaHistoryRecord>,
+    /// The memberships in the file that the configuration names.
+    pub(super) memberships: Vec<Membership>,
+    /// Organisations that prescribe but have no registered patients, in order of code.
+    pub(super) not_gp_practices: Vec<OdsCode>,
+    /// The reports of the imports: what was read, imported and left out.
+    pub(super) reports: Vec<ImportReport>,
+    /// Remarks about the polygons for the person who runs the build.
+    pub(super) remarks: Vec<String>,
+}
+
+/// A statistical area. Its polygons are in units of 1e-9°.
+pub(super) struct StatisticalArea {
+    pub(super) name: String,
+    pub(super) sub_icb: Option<String>,
+    pub(super) polygons: Vec<Polygon>,
+}
+
+impl StatisticalArea {
+    /// Returns the local authority district, which is the name of the area without its last word:
+    /// `South Lakeland` for `South Lakeland 001A`.
+    pub(super) fn district(&self) -> &str {
+        self.name
+            .rsplit_once(' ')
+            .map_or(&self.name, |(district, _)| district)
+    }
+}
+
+impl SourceData {
+    /// Returns sources without content. Paths are relative to `base`.
+    pub(super) fn new(base: &Path, bytes_read: Arc<AtomicU64>) -> SourceData {
+        SourceData {
+            base: base.into(),
+            bytes_read,
+            postcodes: Vec::new(),
+            statistical_areas: BTreeMap::new(),
+            practices: Vec::new(),
+            premises: Vec::new(),
+            successions: Vec::new(),
+            history: Vec::new(),
+            memberships: Vec::new(),
+            not_gp_practices: Vec::new(),
+            reports: Vec::new(),
+            remarks: Vec::new(),
+        }
+    }
+
+    /// Reads every file that the configuration names. Paths are relative to `base`.
+    pub(super) fn read(
+        base: &Path,
+        config: &BuildConfig,
+        progress: &mut BuildProgress<'_>,
+    ) -> Result<SourceData> {
+        let on_stage = &mut progress.on_stage;
+        let mut sources = SourceData::new(base, Arc::clone(&progress.bytes_read));
+        on_stage("reading postcodes");
+        sources.read_postcodes(&config.postcodes)?;
+        if let Some(statistical) = &config.statistical_areas {
+            on_stage("reading statistical areas");
+            sources.read_statistical_areas(statistical)?;
+        }
+        on_stage("reading practices");
+        let day = config.as_of;
+        sources.read_practices(&config.practices, day)?;
+        if let Some(memberships) = &config.memberships {
+            let bytes = sources.read_bytes(memberships)?;
+            sources.memberships = dataset::read_memberships(&display_path(memberships), &bytes)?;
+            sources.apply_membership_iccs(day);
+        }
+        if let Some(history) = &config.history {
+            sources.history =
+                area_history::read(&display_path(history), &sources.read_bytes(history)?)?;
+        }
+        Ok(sources)
+    }
+
+    /// Sets the ICC of each practice in the memberships file to its ICC on `day` in that file, or
+    /// to `None` if it has no ICC on that day.
+    fn apply_membership_iccs(&mut self, day: Date) {
+        for record in &mut self.practices {
+            let member = GroupMember::Practice(record.practice.code);
+            let icc_memberships = self
+                .memberships
+                .iter()
+                .filter(|membership| membership.member == member && membership.layer == Layer::Icc);
+            let mut icc_memberships = icc_memberships.peekable();
+            if icc_memberships.peek().is_some() {
+                record.icc = icc_memberships
+                    .find(|membership| membership.period.contains(day))
+                    .and_then(|membership| membership.group.clone());
+            }
+        }
+    }
+
+    /// Reads a whole file.
+    pub(super) fn read_bytes(&self, path: &Path) -> Result<Vec<u8>> {
+        let bytes = read_whole_file(&self.base.join(path))
+            .with_context(|| format!("reading {}", path.display()))?;
+        self.bytes_read
+            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(bytes)
+    }
+
+    fn read_postcodes(&mut self, config: &config::PostcodesConfig) -> Result<()> {
+        let mut merged: BTreeMap<_, PostcodeRecord> = BTreeMap::new();
+        for directory in &config.directories {
+            let rows = self.read_postcode_directory(directory)?;
+            ensure_unique(&directory.file, rows.iter().map(|row| row.postcode))?;
+            for row in rows {
+                match merged.get_mut(&row.postcode) {
+                    Some(earlier) => fill_blanks(earlier, row),
+                    None => {
+                        merged.insert(row.postcode, row);
+                    }
+                }
+            }
+        }
+        if config.complete && has_only_live_postcodes(config) {
+            self.warn_no_terminated_postcodes();
+        }
+        let touching = &config.outcodes_touching_sub_icb;
+        let rows = merged.into_values().collect();
+        self.postcodes = filter_touching_outcodes(rows, touching);
+        if self.postcodes.is_empty() {
+            bail!("[postcodes]: no postcodes are selected; check outcodes_touching_sub_icb");
+        }
+        Ok(())
+    }
+
+    fn warn_no_terminated_postcodes(&mut self) {
+        if let Some(report) = self.reports.last_mut() {
+            report.warnings.push(
+                "the file has only live postcodes, so terminated postcodes are answered as \
+                 unknown; add an ONS directory, or set `complete = false`"
+                    .into(),
+            );
+        }
+    }
+
+    fn read_postcode_directory(
+        &mut self,
+        directory: &PostcodeDirectoryFile,
+    ) -> Result<Vec<PostcodeRecord>> {
+        let file = &directory.file;
+        let lsoa = match directory.format {
+            PostcodeFormat::PostcodeList => {
+                return Ok(postcode_list::read(
+                    &display_path(file),
+                    &self.read_bytes(file)?,
+                )?);
+            }
+            PostcodeFormat::CodePointOpen => None,
+            PostcodeFormat::OnspdLsoa11 => Some(LsoaYear::Lsoa11),
+            PostcodeFormat::OnspdLsoa21 => Some(LsoaYear::Lsoa21),
+        };
+        let mut source_files = self.open_source_files(file)?;
+        let (rows, report) = match lsoa {
+            None => code_point_open::read(&mut source_files)?,
+            Some(lsoa) => onspd::read(&mut source_files, lsoa)?,
+        };
+        self.reports.push(report);
+        Ok(rows)
+    }
+
+    /// Opens the file, folder or archive at `path`.
+    pub(super) fn open_source_files(&self, path: &Path) -> Result<SourceFiles> {
+        let source_files = SourceFiles::open(&self.base.join(path))?;
+        Ok(source_files.with_byte_counter(Arc::clone(&self.bytes_read)))
+    }
+
+    /// Reads and validates the polygons of a file in any supported format. Also returns remarks
+    /// about the file.
+    pub(super) fn read_polygons(
+        &self,
+        path: &Path,
+        layer: Option<&str>,
+        nested: NestedParts,
+    ) -> Result<(PolygonFile, Vec<String>)> {
+        let full_path = self.base.join(path);
+        let mut remarks = Vec::new();
+        let file = match nested {
+            NestedParts::Refused => polygon_files::read(&full_path, layer)?,
+            NestedParts::Holes => {
+                let (file, changed) = polygon_files::read_with_nested_parts(&full_path, layer)?;
+                if !changed.is_empty() {
+                    remarks.push(format!(
+                        "{}: in features {}, parts inside another part were read as holes",
+                        file.name,
+                        changed.join(", ")
+                    ));
+                }
+                file
+            }
+        };
+        let reoriented_count = file.reoriented().len();
+        if reoriented_count > 0 {
+            remarks.push(format!(
+                "{}: the rings of {reoriented_count} features had the wrong orientation and were reversed",
+                file.name
+            ));
+        }
+        Ok((file, remarks))
+    }
+
+    fn read_statistical_areas(&mut self, config: &config::StatisticalAreasConfig) -> Result<()> {
+        let (file, remarks) = self.read_polygons(&config.boundaries, None, config.nested_parts)?;
+        self.remarks.extend(remarks);
+        for feature in &file.features {
+            let code = file.attribute(feature, &config.code)?.to_string();
+            let sub_icb = config
+                .sub_icb
+                .as_ref()
+                .map(|column| file.attribute(feature, column));
+            let area = StatisticalArea {
+                name: file.attribute(feature, &config.name)?.to_string(),
+                sub_icb: sub_icb.transpose()?.map(str::to_string),
+                polygons: to_published_precision(file.crs, &feature.polygons)
+                    .with_context(|| format!("{}, feature {}", file.name, feature.ordinal))?,
+            };
+            if self.statistical_areas.insert(code.clone(), area).is_some() {
+                bail!(
+                    "{}, feature {}: `{code}` occurs twice",
+                    file.name,
+                    feature.ordinal
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn read_practices(&mut self, config: &config::PracticesConfig, day: Date) -> Result<()> {
+        let mut merged: BTreeMap<OdsCode, PracticeRecord> = BTreeMap::new();
+        for directory in &config.directories {
+            let rows = self.read_practice_directory(directory)?;
+            ensure_unique(&directory.file, rows.iter().map(|row| row.practice.code))?;
+            for row in rows {
+                merged.entry(row.practice.code).or_insert(row);
+            }
+        }
+        self.practices = merged.into_values().collect();
+        self.practices
+            .retain(|record| matches_filter(record.practice.sub_icb.as_ref(), &config.sub_icb));
+        if let Some(networks) = &config.networks {
+            self.read_networks(networks, day)?;
+        }
+        let known_practices: BTreeSet<OdsCode> = self
+            .practices
+            .iter()
+            .map(|record| record.practice.code)
+            .collect();
+        if let Some(sites) = &config.sites {
+            self.premises =
+                practice_list::read_premises(&display_path(sites), &self.read_bytes(sites)?)?;
+            self.premises
+                .retain(|site| known_practices.contains(&site.practice));
+        }
+        self.add_main_addresses();
+        let mut successions = BTreeMap::new();
+        for file in &config.successions {
+            let rows = self.read_successions(file)?;
+            let rows = rows
+                .into_iter()
+                .filter(|step| known_practices.contains(&step.predecessor));
+            successions.extend(rows.map(|step| ((step.predecessor, step.successor), step)));
+        }
+        self.successions = successions.into_values().collect();
+        Ok(())
+    }
+
+    fn read_practice_directory(
+        &mut self,
+        directory: &PracticeDirectoryFile,
+    ) -> Result<Vec<PracticeRecord>> {
+        let file = &directory.file;
+        match directory.format {
+            PracticeFormat::PracticeList => Ok(practice_list::read_practices(
+                &display_path(file),
+                &self.read_bytes(file)?,
+            )?),
+            PracticeFormat::Epraccur => {
+                let (centres, report) = epraccur::read(&mut self.open_source_files(file)?)?;
+                self.reports.push(report);
+                self.not_gp_practices.extend(centres.not_gp_practices);
+                let positions = self.postcode_positions();
+                let records = centres
+                    .practices
+                    .into_iter()
+                    .map(|practice| PracticeRecord {
+                        position: practice
+                            .postcode
+                            .and_then(|postcode| positions.get(&postcode).copied()),
+                        practice,
+                        icc: None,
+                        pcn_name: None,
+                    });
+                Ok(records.collect())
+            }
+        }
+    }
+
+    fn postcode_positions(&self) -> HashMap<Postcode, BritishGrid> {
+        let rows = self.postcodes.iter();
+        rows.filter_map(|row| Some((row.postcode, row.position?)))
+            .collect()
+    }
+
+    fn read_successions(
+        &mut self,
+        succession_file: &SuccessionFile,
+    ) -> Result<Vec<PracticeSuccession>> {
+        let file = &succession_file.file;
+        match succession_file.format {
+            SuccessionFormat::SuccessionList => Ok(practice_list::read_successions(
+                &display_path(file),
+                &self.read_bytes(file)?,
+            )?),
+            SuccessionFormat::Succ => {
+                let (rows, report) = succ::read(&mut [&mut self.open_source_files(file)?])?;
+                self.reports.push(report);
+                Ok(rows)
+            }
+        }
+    }
+
+    /// Reads the Primary Care Network of each practice on `day`.
+    fn read_networks(&mut self, file: &Path, day: Date) -> Result<()> {
+        let (networks, report) = epcn::read(&self.base.join(file))?;
+        self.reports.push(report);
+        let pcn_names: HashMap<OdsCode, String> = networks
+            .pcns
+            .into_iter()
+            .map(|pcn| (pcn.code, pcn.name))
+            .collect();
+        let memberships = networks
+            .memberships
+            .into_iter()
+            .filter(|membership| membership.period.contains(day));
+        let pcn_by_practice: HashMap<OdsCode, OdsCode> = memberships
+            .map(|membership| (membership.practice, membership.pcn))
+            .collect();
+        for record in &mut self.practices {
+            if let Some(pcn) = pcn_by_practice.get(&record.practice.code) {
+                record.practice.pcn = Some(pcn.to_string());
+                record.pcn_name = pcn_names.get(pcn).cloned();
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the last successor of a practice up to `day`, or the practice itself if it has no
+    /// successor on that day.
+    pub(super) fn successor_on(&self, practice: OdsCode, day: Date) -> OdsCode {
+        let mut current = practice;
+        // The number of steps is limited, because successions can form a cycle.
+        for _ in 0..self.successions.len() {
+            let steps = self.successions.iter();
+            match steps
+                .clone()
+                .find(|step| step.predecessor == current && step.from <= day)
+            {
+                Some(step) => current = step.successor,
+                None => break,
+            }
+        }
+        current
+    }
+
+    /// Adds the address of each practice without premises as the practice's premises.
+    fn add_main_addresses(&mut self) {
+        let with_premises: BTreeSet<OdsCode> =
+            self.premises.iter().map(|site| site.practice).collect();
+        let without_premises = self
+            .practices
+            .iter()
+            .filter(|record| !with_premises.contains(&record.practice.code));
+        let addresses = without_premises.filter_map(
+            |PracticeRecord {
+                 practice, position, ..
+             }| {
+                Some(Premises {
+                    practice: practice.code,
+                    kind: PremisesKind::Main,
+                    postcode: practice.postcode,
+                    position: (*position)?,
+                })
+            },
+        );
+        self.premises.extend(addresses.collect::<Vec<_>>());
+        self.premises.sort_by_key(|site| site.practice);
+    }
+
+    /// Returns the centroid of the live postcodes of each statistical area, or the centroid of its
+    /// polygons if the area has no live postcodes.
+    pub(super) fn postcode_centroids(&self) -> Result<BTreeMap<&str, BritishGrid>> {
+        let mut sums: HashMap<&str, (f64, f64, f64)> = HashMap::new();
+        for row in self.postcodes.iter().filter(|row| row.is_live) {
+            if let (Some(code), Some(position)) = (&row.statistical_area, row.position) {
+                let sum = sums.entry(code).or_default();
+                sum.0 += position.easting_m();
+                sum.1 += position.northing_m();
+                sum.2 += 1.0;
+            }
+        }
+        let mut centres = BTreeMap::new();
+        for (code, area) in &self.statistical_areas {
+            let centre = match sums.get(code.as_str()) {
+                Some((easting, northing, count)) => {
+                    BritishGrid::from_metres(easting / count, northing / count)?
+                }
+                None => {
+                    polygon_centroid(area).with_context(|| format!("statistical area `{code}`"))?
+                }
+            };
+            centres.insert(code.as_str(), centre);
+        }
+        Ok(centres)
+    }
+}
+
+/// Returns the name of a file for error messages.
+pub(super) fn display_path(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Returns whether `code` is in `codes`. An empty list matches every code.
+pub(super) fn matches_filter(code: Option<&String>, codes: &[String]) -> bool {
+    codes.is_empty() || code.is_some_and(|code| codes.contains(code))
+}
+
+/// Returns whether all directories are OS Code-Point Open, which has no terminated postcodes.
+fn has_only_live_postcodes(config: &config::PostcodesConfig) -> bool {
+    let directories = &config.directories;
+    directories
+        .iter()
+        .all(|file| matches!(file.format, PostcodeFormat::CodePointOpen))
+}
+
+/// Returns an error if a file lists a code twice. Several files may list the same code, because the
+/// files complement each other.
+fn ensure_unique<T: Ord + Copy + fmt::Display>(
+    file: &Path,
+    codes: impl Iterator<Item = T>,
+) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for code in codes {
+        if !seen.insert(code) {
+            bail!("{}: `{code}` is listed twice", display_path(file));
+        }
+    }
+    Ok(())
+}
+
+/// Fills in the fields that are blank in the record of an earlier directory.
+fn fill_blanks(earlier: &mut PostcodeRecord, later: PostcodeRecord) {
+    if earlier.position.is_none() {
+        earlier.position = later.position;
+        earlier.positional_quality = later.positional_quality;
+    }
+    earlier.is_large_user |= later.is_large_user;
+    earlier.introduced = earlier.introduced.or(later.introduced);
+    earlier.terminated = earlier
+        .terminated
+        .or(later.terminated.filter(|_| !earlier.is_live));
+    earlier.statistical_area = earlier.statistical_area.take().or(later.statistical_area);
+    earlier.sub_icb = earlier.sub_icb.take().or(later.sub_icb);
+}
+
+fn filter_touching_outcodes(rows: Vec<PostcodeRecord>, sub_icbs: &[String]) -> Vec<PostcodeRecord> {
+    let touching: BTreeSet<String> = rows
+        .iter()
+        .filter(|row| matches_filter(row.sub_icb.as_ref(), sub_icbs))
+        .map(|row| row.postcode.outcode().to_string())
+        .collect();
+    rows.into_iter()
+        .filter(|row| touching.contains(row.postcode.outcode()))
+        .collect()
+}
+
+/// Converts polygons to longitude and latitude, rounded to the published precision.
+fn to_published_precision(crs: Crs, polygons: &[Polygon]) -> Result<Vec<Polygon>> {
+    let vertex = |&vertex: &Coord<i64>| -> Result<Coord<i64>> {
+        let (lon, lat) =
+            vertex_lonlat(crs, vertex).context("a vertex is outside the British National Grid")?;
+        Ok(Coord {
+            x: round_to_published_units(lon),
+            y: round_to_published_units(lat),
+        })
+    };
+    let ring = |ring: &Ring| -> Result<Ring> {
+        let mut rounded = ring.iter().map(vertex).collect::<Result<Ring>>()?;
+        rounded.dedup();
+        Ok(rounded)
+    };
+    polygons
+        .iter()
+        .map(|polygon| polygon.iter().map(ring).collect())
+        .collect()
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "at most 1.8e9")]
+fn round_to_published_units(degrees: f64) -> i64 {
+    (degrees * PUBLISHED_UNITS_PER_DEGREE).round() as i64 * UNITS_PER_PUBLISHED_UNIT
+}
+
+fn polygon_centroid(area: &StatisticalArea) -> Result<BritishGrid> {
+    let boundary = boundary_from_polygons(
+        Crs::LonLat,
+        &area.polygons,
+        String::new(),
+        Period::default(),
+    )
+    .map_err(|reason| anyhow!(reason))?;
+    let centroid = boundary.lonlat.centroid().context("it has no area")?;
+    geodesy::to_grid(LonLat::new(centroid.x(), centroid.y())?)
+        .context("its centroid is outside the British National Grid")
+}

@@ -1,0 +1,202 @@
+//! Checks of counts: the number of communities, and the number of people in each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+
+use super::practices::is_open;
+use super::{Finding, FindingSubject};
+use crate::dataset::Dataset;
+use catchment_core::domain::StatedCount;
+use catchment_core::domain::{GroupMember, Layer, Practice};
+
+/// The expected population of an ICC, as published for Morecambe Bay: see the row with 11 ICCs in
+/// `data/source/icc_systems.csv`.
+const ICC_POPULATION: std::ops::RangeInclusive<u64> = 10_000..=70_000;
+
+pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
+    check_stated_counts(dataset, day, findings);
+    check_populations(dataset, day, findings);
+}
+
+/// Compares the number of ICCs that each system's page states with the number of sections on the
+/// page and with the number of ICCs in the dataset.
+fn check_stated_counts(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
+    let mut systems: BTreeMap<&str, Vec<&StatedCount>> = BTreeMap::new();
+    for count in &dataset.stated_counts {
+        systems.entry(&count.system).or_default().push(count);
+    }
+    for (system, counts) in systems {
+        let dated = counts
+            .iter()
+            .filter_map(|count| Some((count.page_date?, *count)));
+        let dated: Vec<(Date, &StatedCount)> = dated.collect();
+        // A count without a date can be compared only if it is the only count of the system.
+        let compared = match (dated.as_slice(), counts.as_slice()) {
+            ([], [only]) => vec![(day, *only)],
+            _ => dated,
+        };
+        for (page_day, count) in compared {
+            let actual = area_count(dataset, system, Layer::Icc, page_day);
+            let parts = sub_community_count(dataset, system, page_day);
+            let stated = count.stated_count as usize;
+            let sections_agree = count
+                .sections
+                .is_none_or(|section| section as usize == stated);
+            if actual == stated && sections_agree {
+                continue;
+            }
+            let message = mismatch_message(count, actual, parts, page_day, &counts);
+            let subject = FindingSubject::new("system", system);
+            findings.push(Finding::warning("count_mismatch", message).with_subject(subject));
+        }
+    }
+}
+
+fn mismatch_message(
+    count: &StatedCount,
+    actual: usize,
+    parts: usize,
+    day: Date,
+    counts: &[&StatedCount],
+) -> String {
+    let sections = match count.sections {
+        Some(sections) => format!(" and has {sections} sections"),
+        None => String::new(),
+    };
+    let page = match count.page_date {
+        Some(day) => format!("its page of {day}"),
+        None => "its page".to_string(),
+    };
+    let parts = match parts {
+        0 => String::new(),
+        parts => format!(" and {parts} sub-communities"),
+    };
+    let others: Vec<String> = counts
+        .iter()
+        .filter(|stated_count| {
+            stated_count.page_date.is_none() && stated_count.stated_count != count.stated_count
+        })
+        .map(|count| count.stated_count.to_string())
+        .collect();
+    let others = match others.as_slice() {
+        [] => String::new(),
+        others => format!("; undated counts: {}", others.join(", ")),
+    };
+    let note = match count.note.as_str() {
+        "" => String::new(),
+        note => format!(" ({note})"),
+    };
+    let (name, stated) = (&count.name, count.stated_count);
+    format!(
+        "{name}: {page} states {stated} ICCs{sections}, but the dataset has {actual} ICCs{parts} on {day}{others}{note}"
+    )
+}
+
+/// Returns the number of areas of a system that are valid on `day`.
+fn area_count(dataset: &Dataset, system: &str, layer: Layer, day: Date) -> usize {
+    let areas = dataset.areas.iter().filter(|area| {
+        area.layer == layer && area.system.as_deref() == Some(system) && area.period.contains(day)
+    });
+    let ids: BTreeSet<&str> = areas.map(|area| area.id.as_str()).collect();
+    ids.len()
+}
+
+fn sub_community_count(dataset: &Dataset, system: &str, day: Date) -> usize {
+    area_count(dataset, system, Layer::SubCommunity, day)
+}
+
+/// Checks the number of people who are registered with the open practices of each ICC.
+fn check_populations(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
+    let open: BTreeMap<_, &Practice> = dataset
+        .practices
+        .iter()
+        .filter(|practice| is_open(practice, day))
+        .map(|practice| (practice.code, practice))
+        .collect();
+    let areas = dataset
+        .areas
+        .iter()
+        .filter(|area| area.layer == Layer::Icc && area.period.contains(day));
+    let iccs: BTreeMap<&str, String> = areas.map(|area| (area.id.as_str(), area.title())).collect();
+    for (id, title) in iccs {
+        let members: BTreeSet<_> = dataset
+            .memberships
+            .iter()
+            .filter(|membership| {
+                membership.layer == Layer::Icc && membership.group.as_deref() == Some(id)
+            })
+            .filter(|membership| membership.period.contains(day))
+            .filter_map(|membership| match &membership.member {
+                GroupMember::Practice(code) => Some(*code),
+                GroupMember::Area(..) => None,
+            })
+            .collect();
+        let practices: Vec<&Practice> = members
+            .iter()
+            .filter_map(|code| open.get(code).copied())
+            .collect();
+        findings.extend(population_finding(id, &title, &practices));
+    }
+}
+
+fn population_finding(id: &str, title: &str, practices: &[&Practice]) -> Option<Finding> {
+    let warning = |code, message| {
+        Some(Finding::warning(code, message).with_subject(FindingSubject::area(Layer::Icc, id)))
+    };
+    if practices.is_empty() {
+        let message = format!("{title} has no open practices");
+        return warning("icc_without_practices", message);
+    }
+    let list_sizes: Vec<u64> = practices
+        .iter()
+        .filter_map(|practice| practice.list_size.map(u64::from))
+        .collect();
+    let people: u64 = list_sizes.iter().sum();
+    if list_sizes.is_empty() || ICC_POPULATION.contains(&people) {
+        return None;
+    }
+    let unknown_note = match practices.len() - list_sizes.len() {
+        0 => String::new(),
+        unknown => format!("; {unknown} more practices have no known list size"),
+    };
+    let message = format!(
+        "{title} has {} people on the lists of {} open practices{unknown_note}; an ICC usually has \
+         {} to {}",
+        format_thousands(people),
+        list_sizes.len(),
+        format_thousands(*ICC_POPULATION.start()),
+        format_thousands(*ICC_POPULATION.end())
+    );
+    warning("population_out_of_range", message)
+}
+
+/// Formats a number with thousands separators: `80,600`.
+fn format_thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_separated_by_commas() {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (1_080_600, "1,080,600"),
+        ] {
+            assert_eq!(format_thousands(number), text);
+        }
+    }
+}

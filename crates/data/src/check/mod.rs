@@ -1,0 +1,58 @@
+//! Checks a dataset for errors and suspicious data before it is used.
+//!
+//! [`check`] takes a dataset as read from its files and returns [`Finding`]s. The function does not
+//! change or repair the dataset. Areas are compared in exact millimetres, and slivers that are
+//! thinner than the rounding error of the vertices are ignored.
+
+mod areas;
+mod borders;
+mod counts;
+mod finding;
+mod golden_queries;
+mod load;
+mod postcodes;
+mod practices;
+
+pub use finding::{Finding, FindingGeometry, FindingSubject, Severity, findings_geojson};
+pub use golden_queries::failing_golden_queries;
+pub use load::{LoadFailure, load_index};
+
+use crate::dataset::Dataset;
+use catchment_core::index::Index;
+
+/// Checks a dataset as of its own date (`as_of`). Returns the findings in order of severity, errors
+/// first, and then in order of code. Findings with the same code are in the order of the dataset.
+pub fn check(dataset: &Dataset) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let day = dataset.manifest.as_of;
+    areas::check(dataset, day, &mut findings);
+    borders::check(dataset, &mut findings);
+    practices::check(dataset, day, &mut findings);
+    counts::check(dataset, day, &mut findings);
+    match Index::build(dataset.clone()) {
+        Ok(index) => {
+            practices::check_addresses(&index, day, &mut findings);
+            postcodes::check(&index, day, &mut findings);
+            check_golden_queries(&index, dataset, &mut findings);
+        }
+        Err(error) => findings.push(Finding::error(
+            "contradiction",
+            format!("the dataset cannot be served: {error}"),
+        )),
+    }
+    findings.sort_by_key(|finding| (finding.severity, finding.code));
+    findings
+}
+
+fn check_golden_queries(index: &Index, dataset: &Dataset, findings: &mut Vec<Finding>) {
+    let failing = failing_golden_queries(index, dataset.golden_queries.clone());
+    findings.extend(failing.iter().map(|query| {
+        Finding::error(
+            "golden_query_failed",
+            format!(
+                "golden_queries.csv, line {}: unexpected answer; expected status `{}` with ICC `{}` by residence and `{}` by registration",
+                query.line, query.status, query.icc_residence, query.icc_registration
+            ),
+        )
+    }));
+}

@@ -1,0 +1,289 @@
+//! Checks of practices: their ICCs, premises and successors.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use jiff::civil::Date;
+
+use super::areas::periods_overlap;
+use super::{Finding, FindingSubject};
+use crate::dataset::Dataset;
+use catchment_core::domain::{GroupMember, Layer, OdsCode, Practice, PracticeStatus};
+use catchment_core::geodesy;
+use catchment_core::index::PostcodeLookup;
+use catchment_core::index::{Index, LayerResult, LocateQuery, Locator};
+
+pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
+    check_communities(dataset, findings);
+    check_premises(dataset, day, findings);
+    check_successions(dataset, findings);
+}
+
+fn subject(code: OdsCode) -> FindingSubject {
+    FindingSubject::new("practice", code.as_str())
+}
+
+/// Returns whether a practice is active on `day`.
+pub(super) fn is_open(practice: &Practice, day: Date) -> bool {
+    practice.status_on(day) == PracticeStatus::Active
+}
+
+/// Reports practices that are in two ICCs at the same time.
+fn check_communities(dataset: &Dataset, findings: &mut Vec<Finding>) {
+    let mut memberships_by_practice: BTreeMap<OdsCode, Vec<_>> = BTreeMap::new();
+    for membership in &dataset.memberships {
+        if let (GroupMember::Practice(code), Layer::Icc) = (&membership.member, membership.layer) {
+            memberships_by_practice
+                .entry(*code)
+                .or_default()
+                .push(membership);
+        }
+    }
+    for (code, memberships) in memberships_by_practice {
+        for (index, one) in memberships.iter().enumerate() {
+            let mut others = memberships[index + 1..].iter();
+            let clash = others.find(|membership| {
+                membership.group != one.group && periods_overlap(membership.period, one.period)
+            });
+            if let Some(other) = clash {
+                let name = |group: &Option<String>| group.clone().unwrap_or("none named".into());
+                let (one, other) = (name(&one.group), name(&other.group));
+                let message =
+                    format!("practice `{code}` is in ICCs `{one}` and `{other}` at the same time");
+                findings.push(
+                    Finding::error("practice_in_two_iccs", message).with_subject(subject(code)),
+                );
+            }
+        }
+    }
+}
+
+fn check_premises(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
+    let with_premises: HashSet<OdsCode> =
+        dataset.premises.iter().map(|site| site.practice).collect();
+    let open = dataset
+        .practices
+        .iter()
+        .filter(|practice| is_open(practice, day));
+    for practice in open.filter(|practice| !with_premises.contains(&practice.code)) {
+        let message = format!(
+            "practice `{}`, {}, has no premises",
+            practice.code, practice.name
+        );
+        let finding = Finding::warning("practice_without_premises", message);
+        findings.push(finding.with_subject(subject(practice.code)));
+    }
+}
+
+fn check_successions(dataset: &Dataset, findings: &mut Vec<Finding>) {
+    let known: HashSet<OdsCode> = dataset
+        .practices
+        .iter()
+        .map(|practice| practice.code)
+        .collect();
+    let mut next: BTreeMap<OdsCode, Vec<OdsCode>> = BTreeMap::new();
+    for step in &dataset.successions {
+        next.entry(step.predecessor)
+            .or_default()
+            .push(step.successor);
+        if !known.contains(&step.successor) {
+            let (from, to) = (step.predecessor, step.successor);
+            let message =
+                format!("the successor of practice `{from}`, `{to}`, is not in the dataset");
+            findings
+                .push(Finding::warning("unknown_successor", message).with_subject(subject(from)));
+        }
+    }
+    let mut reported: BTreeSet<OdsCode> = BTreeSet::new();
+    for &start in next.keys() {
+        if reported.contains(&start) {
+            continue;
+        }
+        if let Some(cycle) = cycle_through(start, &next) {
+            let codes: Vec<&str> = cycle.iter().map(OdsCode::as_str).collect();
+            let message = format!("successions form a cycle: {}", codes.join(" → "));
+            findings.push(Finding::error("succession_cycle", message).with_subject(subject(start)));
+            reported.extend(cycle);
+        }
+    }
+    let closed = dataset.practices.iter();
+    let closed = closed.filter(|practice| practice.status == PracticeStatus::Closed);
+    for practice in closed.filter(|practice| !next.contains_key(&practice.code)) {
+        let message = format!(
+            "practice `{}`, {}, is closed and has no known successor",
+            practice.code, practice.name
+        );
+        let finding = Finding::warning("closed_no_successor", message);
+        findings.push(finding.with_subject(subject(practice.code)));
+    }
+}
+
+/// Returns the shortest cycle of successions through `start`, if there is a cycle.
+fn cycle_through(start: OdsCode, next: &BTreeMap<OdsCode, Vec<OdsCode>>) -> Option<Vec<OdsCode>> {
+    let mut paths: Vec<Vec<OdsCode>> = vec![vec![start]];
+    let mut seen: HashSet<OdsCode> = HashSet::new();
+    let mut index = 0;
+    while index < paths.len() {
+        let last = *paths[index].last().expect("a path has a start");
+        for &successor in next.get(&last).into_iter().flatten() {
+            let mut path = paths[index].clone();
+            path.push(successor);
+            if successor == start {
+                return Some(path);
+            }
+            if seen.insert(successor) {
+                paths.push(path);
+            }
+        }
+        index += 1;
+    }
+    None
+}
+
+/// Reports open practices that have no ICC, or whose own address is not in the ICC that they belong
+/// to.
+pub(super) fn check_addresses(index: &Index, day: Date, findings: &mut Vec<Finding>) {
+    let own_icc = |practice: &Practice| {
+        let member = GroupMember::Practice(practice.code);
+        let mut memberships = index.memberships_of(&member, Layer::Icc, day);
+        memberships.find_map(|membership| membership.group.clone())
+    };
+    let open: Vec<&Practice> = index
+        .practices()
+        .iter()
+        .filter(|practice| is_open(practice, day))
+        .collect();
+    // If any practice of a sub-ICB location has an ICC, all its practices should have an ICC.
+    let with_iccs: HashSet<&str> = open
+        .iter()
+        .filter(|practice| own_icc(practice).is_some())
+        .filter_map(|practice| practice.sub_icb.as_deref())
+        .collect();
+    for practice in open {
+        let address_iccs = iccs_at_address(index, practice, day);
+        match (own_icc(practice), address_iccs) {
+            (Some(own), Some((locator, address_iccs))) if !address_iccs.contains(&own) => {
+                findings.push(outside_icc_finding(
+                    index,
+                    practice,
+                    &own,
+                    &address_iccs,
+                    locator,
+                    day,
+                ));
+            }
+            (None, address_iccs) => {
+                let address_iccs = address_iccs
+                    .map(|address_icc| address_icc.1)
+                    .unwrap_or_default();
+                let sub_icb = practice.sub_icb.as_deref();
+                if !address_iccs.is_empty() || sub_icb.is_some_and(|text| with_iccs.contains(text))
+                {
+                    findings.push(without_icc_finding(practice, &address_iccs));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Returns a practice's own address and the ICCs at that address, if the address is known.
+fn iccs_at_address(
+    index: &Index,
+    practice: &Practice,
+    day: Date,
+) -> Option<(Locator, Vec<String>)> {
+    let postcode = practice.postcode.filter(|postcode| {
+        matches!(index.lookup_postcode(*postcode), PostcodeLookup::Entry(entry) if entry.position.is_some())
+    });
+    let premises = index.premises(practice.code).first();
+    let locator = match (postcode, premises) {
+        (Some(postcode), _) => Locator::Postcode(postcode),
+        (None, Some(premises)) => Locator::Grid(premises.position),
+        (None, None) => return None,
+    };
+    let answer = index.locate(&LocateQuery {
+        locator: Some(locator),
+        practice: None,
+        as_of: day,
+    });
+    let icc_result = answer
+        .residence
+        .iter()
+        .find(|value| value.0 == Layer::Icc)?;
+    let LayerResult::Areas(areas) = &icc_result.1 else {
+        return None;
+    };
+    let ids = areas
+        .iter()
+        .map(|area_match| area_match.area.id.clone())
+        .collect();
+    Some((locator, ids))
+}
+
+fn outside_icc_finding(
+    index: &Index,
+    practice: &Practice,
+    own: &str,
+    address_iccs: &[String],
+    locator: Locator,
+    day: Date,
+) -> Finding {
+    let answer = index.locate(&LocateQuery {
+        locator: Some(locator),
+        practice: None,
+        as_of: day,
+    });
+    let location_text = match address_iccs {
+        [] => "no ICC".to_string(),
+        ids => format!("`{}`", ids.join("`, `")),
+    };
+    let message = format!(
+        "practice `{}`, {}, belongs to ICC `{own}` but its address is in {location_text}",
+        practice.code, practice.name
+    );
+    let lonlat = answer.location.and_then(|location| location.lonlat());
+    Finding::warning("practice_outside_icc", message)
+        .with_subject(subject(practice.code))
+        .with_position(lonlat.or_else(|| first_premises(index, practice)))
+}
+
+fn first_premises(index: &Index, practice: &Practice) -> Option<catchment_core::domain::LonLat> {
+    geodesy::to_lonlat(index.premises(practice.code).first()?.position)
+}
+
+fn without_icc_finding(practice: &Practice, address_iccs: &[String]) -> Finding {
+    let location_text = match address_iccs {
+        [] => String::new(),
+        ids => format!("; its address is in `{}`", ids.join("`, `")),
+    };
+    let message = format!(
+        "practice `{}`, {}, belongs to no ICC{location_text}",
+        practice.code, practice.name
+    );
+    Finding::warning("practice_without_icc", message).with_subject(subject(practice.code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cycle_is_found_only_from_its_own_practices() {
+        let code = |text: &str| text.parse::<OdsCode>().expect("an ODS code");
+        let steps = [
+            ("A00001", "A00002"),
+            ("A00002", "A00003"),
+            ("A00003", "A00002"),
+            ("A00004", "A00005"),
+        ];
+        let mut next: BTreeMap<OdsCode, Vec<OdsCode>> = BTreeMap::new();
+        for (from, to) in steps {
+            next.entry(code(from)).or_default().push(code(to));
+        }
+        let length = |start: &str| cycle_through(code(start), &next).map(|cycle| cycle.len());
+        assert_eq!(length("A00001"), None);
+        assert_eq!(length("A00002"), Some(3));
+        assert_eq!(length("A00003"), Some(3));
+        assert_eq!(length("A00004"), None);
+    }
+}

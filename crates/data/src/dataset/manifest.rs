@@ -1,0 +1,456 @@
+//! The manifest, `dataset.toml`: the dataset's name, version, layers and sources, and the SHA-256
+//! of every file.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use jiff::civil::Date;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::DatasetError;
+use crate::fs::sha256_hex;
+use catchment_core::domain::{
+    FileEntry, LayerEntry, Manifest, SourceEntry, StatisticalAreasEntry, date_from_iso,
+};
+
+/// The manifest as it is in `dataset.toml`. See [`Manifest`] for the meaning of the fields.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ManifestFile {
+    name: String,
+    version: String,
+    title: String,
+    as_of: String,
+    attribution: String,
+    licence: String,
+    tolerance_m: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undated_terminations_after: Option<String>,
+    complete_outcodes: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statistical_areas: Option<StatisticalAreasTable>,
+    layers: Vec<LayerTable>,
+    sources: Vec<SourceTable>,
+    files: BTreeMap<String, FileTable>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StatisticalAreasTable {
+    id: String,
+    title: String,
+    boundaries: String,
+    snap_m: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LayerTable {
+    id: String,
+    title: String,
+    kind: String,
+    first_data: String,
+    provenance: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    boundaries: Option<String>,
+    #[serde(default)]
+    on_statistical_areas: bool,
+    #[serde(default)]
+    snap_m: f64,
+}
+
+/// A source in `dataset.toml` and in the configuration of a build.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SourceTable {
+    title: String,
+    vintage: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileTable {
+    sha256: String,
+    size_bytes: u64,
+}
+
+/// Parses a manifest.
+///
+/// # Errors
+/// If the text is not a manifest, or a value is invalid. The error names the first invalid field
+/// and its valid values.
+pub fn manifest_from_toml(text: &str) -> Result<Manifest, DatasetError> {
+    let file: ManifestFile = toml::from_str(text).map_err(|error| DatasetError::Manifest {
+        reason: error.to_string(),
+    })?;
+    let manifest = file.into_manifest();
+    manifest.map_err(|reason| DatasetError::Manifest { reason })
+}
+
+/// Returns a manifest in TOML.
+pub fn manifest_to_toml(manifest: &Manifest) -> String {
+    toml::to_string(&ManifestFile::from(manifest)).expect("a manifest is plain values and tables")
+}
+
+impl ManifestFile {
+    fn into_manifest(self) -> Result<Manifest, String> {
+        check_licence(&self.licence)?;
+        check_distance("tolerance_m", self.tolerance_m)?;
+        if let Some(statistical) = &self.statistical_areas {
+            check_distance("[statistical_areas] snap_m", statistical.snap_m)?;
+        }
+        let mut layers: Vec<LayerEntry> = Vec::with_capacity(self.layers.len());
+        for layer in self.layers {
+            let layer = layer.into_entry()?;
+            if layers.iter().any(|other| other.id == layer.id) {
+                return Err(format!("layer `{}` is listed twice", layer.id));
+            }
+            layers.push(layer);
+        }
+        Ok(Manifest {
+            name: self.name,
+            version: self.version,
+            title: self.title,
+            as_of: date_from_iso(&self.as_of)
+                .map_err(|error| format!("as_of `{}`: {error}", self.as_of))?,
+            attribution: self.attribution,
+            licence: self.licence,
+            tolerance_m: self.tolerance_m,
+            undated_terminations_after: self
+                .undated_terminations_after
+                .map(|text| parse(&format!("undated_terminations_after `{text}`"), &text))
+                .transpose()?,
+            complete_outcodes: self.complete_outcodes,
+            statistical_areas: self.statistical_areas.map(|table| StatisticalAreasEntry {
+                id: table.id,
+                title: table.title,
+                boundaries: table.boundaries,
+                snap_m: table.snap_m,
+            }),
+            layers,
+            sources: self.sources.into_iter().map(SourceEntry::from).collect(),
+            files: self
+                .files
+                .into_iter()
+                .map(|(path, table)| (path, table.into()))
+                .collect(),
+        })
+    }
+}
+
+impl LayerTable {
+    fn into_entry(self) -> Result<LayerEntry, String> {
+        check_distance(&format!("layer `{}`: snap_m", self.id), self.snap_m)?;
+        Ok(LayerEntry {
+            id: parse(&format!("layer `{}`", self.id), &self.id)?,
+            title: self.title,
+            kind: parse(&format!("kind of layer `{}`", self.id), &self.kind)?,
+            first_data: date_from_iso(&self.first_data)
+                .map_err(|error| format!("first_data of layer `{}`: {error}", self.id))?,
+            provenance: parse(
+                &format!("provenance of layer `{}`", self.id),
+                &self.provenance,
+            )?,
+            boundaries: self.boundaries,
+            on_statistical_areas: self.on_statistical_areas,
+            snap_m: self.snap_m,
+        })
+    }
+}
+
+/// Deserializes a value from its keyword.
+///
+/// # Errors
+/// If the value is not one of the keywords of the type. The error lists them.
+pub(crate) fn deserialize_keyword<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: std::fmt::Display>,
+{
+    let keyword = String::deserialize(deserializer)?;
+    keyword.parse().map_err(D::Error::custom)
+}
+
+/// Deserializes an optional value from its keyword.
+///
+/// # Errors
+/// If the value is not one of the keywords of the type.
+pub(crate) fn deserialize_optional_keyword<'de, D, T>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: std::fmt::Display>,
+{
+    deserialize_keyword(deserializer).map(Some)
+}
+
+/// Deserializes a date from `YYYY-MM-DD`.
+///
+/// # Errors
+/// If the value is not such a date.
+pub(crate) fn deserialize_date<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Date, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    date_from_iso(&text).map_err(D::Error::custom)
+}
+
+/// Parses a value of the manifest. The error begins with `what`.
+fn parse<T: FromStr<Err: std::fmt::Display>>(what: &str, text: &str) -> Result<T, String> {
+    text.parse().map_err(|error| format!("{what}: {error}"))
+}
+
+impl From<&Manifest> for ManifestFile {
+    fn from(manifest: &Manifest) -> ManifestFile {
+        let statistical_areas = manifest.statistical_areas.as_ref();
+        ManifestFile {
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            title: manifest.title.clone(),
+            as_of: manifest.as_of.to_string(),
+            attribution: manifest.attribution.clone(),
+            licence: manifest.licence.clone(),
+            tolerance_m: manifest.tolerance_m,
+            undated_terminations_after: manifest
+                .undated_terminations_after
+                .map(|month| month.to_string()),
+            complete_outcodes: manifest.complete_outcodes.clone(),
+            statistical_areas: statistical_areas.map(|entry| StatisticalAreasTable {
+                id: entry.id.clone(),
+                title: entry.title.clone(),
+                boundaries: entry.boundaries.clone(),
+                snap_m: entry.snap_m,
+            }),
+            layers: manifest.layers.iter().map(LayerTable::from).collect(),
+            sources: manifest.sources.iter().map(SourceTable::from).collect(),
+            files: manifest
+                .files
+                .iter()
+                .map(|(path, entry)| (path.clone(), entry.into()))
+                .collect(),
+        }
+    }
+}
+
+impl From<&LayerEntry> for LayerTable {
+    fn from(entry: &LayerEntry) -> LayerTable {
+        LayerTable {
+            id: entry.id.to_string(),
+            title: entry.title.clone(),
+            kind: entry.kind.to_string(),
+            first_data: entry.first_data.to_string(),
+            provenance: entry.provenance.to_string(),
+            boundaries: entry.boundaries.clone(),
+            on_statistical_areas: entry.on_statistical_areas,
+            snap_m: entry.snap_m,
+        }
+    }
+}
+
+impl From<SourceTable> for SourceEntry {
+    fn from(table: SourceTable) -> SourceEntry {
+        SourceEntry {
+            title: table.title,
+            vintage: table.vintage,
+        }
+    }
+}
+
+impl From<&SourceEntry> for SourceTable {
+    fn from(entry: &SourceEntry) -> SourceTable {
+        SourceTable {
+            title: entry.title.clone(),
+            vintage: entry.vintage.clone(),
+        }
+    }
+}
+
+impl From<FileTable> for FileEntry {
+    fn from(table: FileTable) -> FileEntry {
+        FileEntry {
+            sha256: table.sha256,
+            size_bytes: table.size_bytes,
+        }
+    }
+}
+
+impl From<&FileEntry> for FileTable {
+    fn from(entry: &FileEntry) -> FileTable {
+        FileTable {
+            sha256: entry.sha256.clone(),
+            size_bytes: entry.size_bytes,
+        }
+    }
+}
+
+/// The maximum tolerance and snap distance, in metres. The embedded dataset has a tolerance of 100
+/// m and a snap distance of 150 m.
+const DISTANCE_MAX_M: f64 = 5_000.0;
+
+/// Checks that the licence is an HTTP or HTTPS URL, because it becomes a link on pages.
+///
+/// # Errors
+/// If the licence is not such a URL. The error describes a valid licence.
+pub(crate) fn check_licence(licence: &str) -> Result<(), String> {
+    let scheme_and_rest = licence.split_once("://");
+    let has_host = scheme_and_rest.is_some_and(|(scheme, rest)| {
+        let is_web = ["http", "https"]
+            .iter()
+            .any(|text| scheme.eq_ignore_ascii_case(text));
+        is_web && rest.starts_with(|first: char| first.is_ascii_alphanumeric())
+    });
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte);
+    if has_host && licence.bytes().all(is_plain) {
+        Ok(())
+    } else {
+        Err(format!(
+            "licence: `{}` is not the URL of a licence; it should begin with https:// or http://",
+            licence.escape_debug()
+        ))
+    }
+}
+
+/// Checks a tolerance or a snap distance, in metres.
+///
+/// # Errors
+/// If the distance is out of range. The error names the field and its valid range.
+pub(crate) fn check_distance(field: &str, metres: f64) -> Result<(), String> {
+    // No range contains NaN.
+    if (0.0..=DISTANCE_MAX_M).contains(&metres) {
+        Ok(())
+    } else {
+        Err(format!(
+            "{field}: `{metres}` is not a distance in metres from 0 to {DISTANCE_MAX_M}"
+        ))
+    }
+}
+
+/// Returns the manifest entry for a file with this content.
+pub fn file_entry(content: &[u8]) -> FileEntry {
+    FileEntry {
+        sha256: sha256_hex(content),
+        size_bytes: content.len() as u64,
+    }
+}
+
+/// The start of the last line of a manifest. This line contains the checksum of the lines above it.
+const CHECKSUM_PREFIX: &str = "# SHA-256 of the lines above: ";
+
+/// Appends the checksum line to the text of a manifest.
+pub(super) fn with_checksum(text: &str) -> String {
+    format!("{text}{CHECKSUM_PREFIX}{}\n", sha256_hex(text.as_bytes()))
+}
+
+/// Returns the text of a manifest without its checksum line, or `None` if the checksum does not
+/// match. A manifest that was written by hand has no such line, and its text is returned without a
+/// check.
+pub(super) fn verify_checksum(text: &str) -> Option<&str> {
+    let Some(index) = text.rfind(CHECKSUM_PREFIX) else {
+        return Some(text);
+    };
+    let (body, checksum_line) = text.split_at(index);
+    let is_correct =
+        checksum_line.trim_end() == format!("{CHECKSUM_PREFIX}{}", sha256_hex(body.as_bytes()));
+    is_correct.then_some(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_licence_is_a_web_address() {
+        for good in [
+            "https://www.nationalarchives.gov.uk/doc/open-government-licence/version/3/",
+            "HTTP://example.org",
+            "https://127.0.0.1/a?b=c#d",
+        ] {
+            assert_eq!(check_licence(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "none",
+            "javascript:alert(1)",
+            "JavaScript://example.org/%0aalert(1)",
+            "data:text/html,x",
+            "file:///etc/passwd",
+            "ftp://example.org",
+            "//example.org",
+            "https://",
+            "https:///x",
+            " https://example.org",
+            "https://example.org/\"onclick=\"x",
+            "https://example.org/<b>",
+            "https://example.org/a b",
+            "https://example.org/\n",
+            "java\nscript://example.org",
+        ] {
+            let error = check_licence(bad).expect_err(bad);
+            assert!(error.starts_with("licence: `"), "{error}");
+        }
+    }
+
+    const TOY: &str = include_str!("../../../../fuzz/seeds/manifest/toy");
+
+    #[test]
+    fn manifests_are_the_same_after_writing_and_reading() {
+        let manifest = manifest_from_toml(TOY).expect("a manifest");
+        let reparsed = manifest_from_toml(&manifest_to_toml(&manifest));
+        assert_eq!(reparsed.expect("a manifest"), manifest);
+    }
+
+    #[test]
+    fn invalid_values_are_rejected_with_their_field() {
+        for (from, to, expected) in [
+            ("2025-01-01", "2025-02-30", "as_of `2025-02-30`: "),
+            (
+                "id = \"icc\"",
+                "id = \"parish\"",
+                "layer `parish`: not a layer: use icc,",
+            ),
+            ("2022-01-05", "soon", "first_data of layer `icc`: "),
+            (
+                "indicative",
+                "hearsay",
+                "provenance of layer `icc`: must be official, derived, modelled or indicative",
+            ),
+            (
+                "\"partition\"",
+                "\"parts\"",
+                "kind of layer `icc`: must be partition, overlapping or membership",
+            ),
+            ("resilience-group", "icc", "layer `icc` is listed twice"),
+            (
+                "sources = []",
+                "sources = []\nundated_terminations_after = \"soon\"",
+                "undated_terminations_after `soon`: ",
+            ),
+        ] {
+            assert!(TOY.contains(from), "{from}");
+            let error = manifest_from_toml(&TOY.replacen(from, to, 1)).expect_err(to);
+            let expected = format!("dataset.toml: {expected}");
+            assert!(error.to_string().starts_with(&expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_distance_is_between_zero_and_the_maximum() {
+        for good in [0.0, -0.0, 0.5, 100.0, 5_000.0] {
+            assert_eq!(check_distance("snap_m", good), Ok(()), "{good}");
+        }
+        for bad in [
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            -0.001,
+            -1.0,
+            5_000.1,
+            1e300,
+        ] {
+            let error = check_distance("snap_m", bad).expect_err("absurd");
+            assert!(error.starts_with("snap_m: `"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The dataset folder: files in open formats and a manifest with the SHA-256 of every file. The
+//! folder is parsed strictly and written atomically.
+//!
+//! | file | content |
+//! |---|---|
+//! | `dataset.toml` | the [`Manifest`] |
+//! | `areas.csv` | versions of areas: `layer,id,name,kind,system,provenance,from,to` |
+//! | `lineage.csv` | predecessors and successors of areas: `layer,predecessor,successor,relation,date,source` |
+//! | `memberships.csv` | `member_layer,member,layer,group,from,to,provenance`; a blank group means that the source names no group |
+//! | `practices.csv`, `practice_sites.csv`, `practice_successions.csv` | practices, open and closed, their premises and their successors |
+//! | `not_gp_practices.csv` | codes of organisations that prescribe but have no registered patients |
+//! | `postcodes.csv` | the postcode directory |
+//! | `golden_queries.csv` | queries with their expected answers |
+//! | `systems.csv` | the number of ICCs that each system's page states: `system,name,page_date,icc_count_stated,icc_sections_on_page,note` |
+//! | `assignments.csv` | `statistical_area,layer,area,share,from,to`; a blank share means the whole statistical area |
+//! | `areas/*.geojson` or `areas/*.shp` | boundaries by `id` (and `from`, `to`) |
+//!
+//! Dates are `YYYY-MM-DD`, periods are half-open, and a blank date is unknown.
+
+pub(crate) mod boundary;
+pub(crate) mod cells;
+pub(crate) mod columns;
+mod embedded;
+pub(crate) mod manifest;
+mod output_folder;
+mod read;
+mod source;
+pub mod validation;
+mod write;
+
+pub use manifest::{file_entry, manifest_from_toml, manifest_to_toml};
+pub use output_folder::check_output_folder;
+pub use read::read;
+pub use read::read_memberships;
+pub use source::{DatasetSource, MANIFEST};
+pub use write::write_folder;
+pub use write::{StagedDataset, WriteError, stage, write};
+
+pub use crate::formats::{PolygonError, TableError};
+pub use catchment_core::domain::{
+    Dataset, FileEntry, LayerEntry, LayerKind, Manifest, SourceEntry, StatisticalAreasEntry,
+};
+
+/// An error in a dataset. The message names a file by its path in the dataset's folder, and does
+/// not name the folder itself.
+#[derive(Debug, thiserror::Error)]
+pub enum DatasetError {
+    /// The manifest is invalid.
+    #[error("{MANIFEST}: {reason}")]
+    Manifest {
+        /// The reason.
+        reason: String,
+    },
+    /// A file is missing or cannot be read.
+    #[error("`{path}` cannot be read")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A file is larger than the maximum of 2 GiB.
+    #[error("`{path}` is larger than the maximum of 2 GiB")]
+    TooLarge {
+        /// The file.
+        path: String,
+    },
+    /// The manifest has no entry for a file.
+    #[error("{MANIFEST}: no entry for `{path}` under [files]")]
+    NotInManifest {
+        /// The file.
+        path: String,
+    },
+    /// A path leads out of the dataset's folder.
+    #[error("{MANIFEST}: `{path}` is not a path inside the dataset's folder")]
+    OutsideFolder {
+        /// The path.
+        path: String,
+    },
+    /// The size of a file differs from the size in the manifest.
+    #[error(
+        "`{path}` is {found} bytes long instead of the {expected} bytes in the manifest, so it was changed or truncated"
+    )]
+    SizeMismatch {
+        /// The file.
+        path: String,
+        /// The size in the manifest, in bytes.
+        expected: u64,
+        /// The size of the file, in bytes.
+        found: u64,
+    },
+    /// The SHA-256 of a file differs from the SHA-256 in the manifest.
+    #[error("`{path}` does not have the SHA-256 in the manifest, so it was changed")]
+    ChecksumMismatch {
+        /// The file.
+        path: String,
+    },
+    /// A table is invalid.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// A polygon file is invalid.
+    #[error(transparent)]
+    Polygons(#[from] PolygonError),
+}

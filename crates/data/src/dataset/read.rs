@@ -1,0 +1,461 @@
+//! Reads a dataset: verifies every file and parses every cell. An error names the file and, in a
+//! table, the line and column.
+//!
+//! The postcode directory is most of a large dataset, so a separate thread reads it in parallel
+//! with the other files. If both the postcode directory and another file have an error, the error
+//! of the other file is returned.
+
+use std::collections::{HashMap, HashSet};
+use std::panic::resume_unwind;
+use std::sync::{Mutex, MutexGuard};
+use std::thread;
+
+use super::boundary::feature_boundary;
+use super::cells;
+use super::columns;
+use super::source::POSTCODES_FILE;
+use super::{DatasetError, DatasetSource, PolygonError};
+use crate::formats::{
+    CsvTable, CsvTableRow, PolygonFile, ShapefileParts, TableError, read_geojson, read_shapefile,
+};
+use crate::fs::sha256_hex;
+use catchment_core::domain::{
+    Area, Boundary, Dataset, GoldenQuery, GroupMember, Layer, LineageStep, Manifest, Membership,
+    OdsCode, Period, PostcodeEntry, Practice, PracticeSuccession, Premises, StatedCount,
+    StatisticalAssignment, UnknownKeyword, date_from_iso,
+};
+
+/// Reads a dataset from a folder or from the program itself.
+///
+/// # Errors
+/// If a file is missing, does not match the manifest or has invalid content. The error names the
+/// file and, in a table, the line and column.
+pub fn read(files: &DatasetSource) -> Result<Dataset, DatasetError> {
+    let mut manifest = files.read_manifest()?;
+    for _ in 0..RETRIES_MAX {
+        let error = match read_with_manifest(files, &manifest.0, &manifest.1) {
+            Err(error) => error,
+            read => return read,
+        };
+        let current = files.read_manifest();
+        match current {
+            // The dataset was replaced while it was read, so the files belong to two datasets.
+            Ok(current) if current.1 != manifest.1 => manifest = current,
+            _ => return Err(error),
+        }
+    }
+    read_with_manifest(files, &manifest.0, &manifest.1)
+}
+
+/// The maximum number of retries after a dataset was replaced while it was read.
+const RETRIES_MAX: usize = 3;
+
+fn read_with_manifest(
+    files: &DatasetSource,
+    manifest: &Manifest,
+    manifest_bytes: &[u8],
+) -> Result<Dataset, DatasetError> {
+    let reader = VerifiedReader {
+        files,
+        manifest,
+        read_paths: Mutex::default(),
+    };
+    thread::scope(|scope| {
+        let directory = scope.spawn(|| reader.read_postcodes());
+        let mut dataset = reader.read_except_postcodes(sha256_hex(manifest_bytes))?;
+        let directory = directory
+            .join()
+            .unwrap_or_else(|panic| resume_unwind(panic))?;
+        directory.add_to(&mut dataset);
+        reader.verify_unread_files()?;
+        Ok(dataset)
+    })
+}
+
+/// Reads the files of a dataset and verifies them against the manifest.
+struct VerifiedReader<'a> {
+    files: &'a DatasetSource,
+    manifest: &'a Manifest,
+    /// The paths of the files that have been read.
+    read_paths: Mutex<HashSet<String>>,
+}
+
+/// The postcode directory, read independently of the other tables.
+struct PostcodeTable {
+    /// The postcodes. The statistical area of a postcode is an index into `codes`.
+    entries: Vec<PostcodeEntry>,
+    codes: Vec<String>,
+}
+
+impl PostcodeTable {
+    /// Moves the postcodes into the dataset, and adds the codes of statistical areas that the
+    /// dataset does not have.
+    fn add_to(mut self, dataset: &mut Dataset) {
+        let known = dataset.statistical_areas.iter().cloned().zip(0..);
+        let mut index_by_code: HashMap<String, u32> = known.collect();
+        let mut index_of = |code: String| {
+            *index_by_code.entry(code).or_insert_with_key(|code| {
+                dataset.statistical_areas.push(code.clone());
+                u32::try_from(dataset.statistical_areas.len() - 1)
+                    .expect("fewer statistical areas than postcodes")
+            })
+        };
+        let indices: Vec<u32> = self.codes.into_iter().map(&mut index_of).collect();
+        for entry in &mut self.entries {
+            entry.statistical_area = entry.statistical_area.map(|own| indices[own as usize]);
+        }
+        dataset.postcodes = self.entries;
+    }
+}
+
+impl VerifiedReader<'_> {
+    /// Reads everything except the postcode directory.
+    fn read_except_postcodes(&self, digest: String) -> Result<Dataset, DatasetError> {
+        let statistical_boundaries = self.read_statistical_boundaries()?;
+        let codes = statistical_boundaries
+            .iter()
+            .map(|boundary| boundary.id.clone());
+        Ok(Dataset {
+            digest,
+            areas: self.read_table("areas.csv", &columns::AREAS, parse_area)?,
+            boundaries: self.read_boundaries()?,
+            lineage: self.read_table("lineage.csv", &columns::LINEAGE, parse_lineage_step)?,
+            memberships: self.read_table(
+                "memberships.csv",
+                &columns::MEMBERSHIPS,
+                parse_membership,
+            )?,
+            practices: self.read_table("practices.csv", &columns::PRACTICES, parse_practice)?,
+            premises: self.read_table("practice_sites.csv", &columns::PREMISES, parse_premises)?,
+            successions: self.read_table(
+                "practice_successions.csv",
+                &columns::SUCCESSIONS,
+                parse_succession,
+            )?,
+            assignments: self.read_table(
+                "assignments.csv",
+                &columns::ASSIGNMENTS,
+                parse_assignment,
+            )?,
+            postcodes: Vec::new(),
+            not_gp_practices: self.read_table(
+                "not_gp_practices.csv",
+                &columns::NOT_GP_PRACTICES,
+                |row| row.parse(0),
+            )?,
+            golden_queries: self.read_table(
+                "golden_queries.csv",
+                &columns::GOLDEN_QUERIES,
+                parse_golden_query,
+            )?,
+            stated_counts: self.read_table("systems.csv", &columns::SYSTEMS, parse_stated_count)?,
+            statistical_areas: codes.collect(),
+            statistical_boundaries,
+            manifest: self.manifest.clone(),
+        })
+    }
+
+    fn lock_read_paths(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.read_paths
+            .lock()
+            .expect("no thread panics while it holds the lock")
+    }
+
+    fn read_bytes(&self, path: &str) -> Result<Vec<u8>, DatasetError> {
+        self.lock_read_paths().insert(path.to_string());
+        self.files.read_verified(self.manifest, path)
+    }
+
+    /// Verifies the files that are not parsed, such as the `.shx` of a Shapefile.
+    fn verify_unread_files(&self) -> Result<(), DatasetError> {
+        for path in self.manifest.files.keys() {
+            let is_verified = self.lock_read_paths().contains(path);
+            if !is_verified {
+                self.read_bytes(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a table. A table that is not in the manifest has no rows; if its file exists
+    /// nevertheless, the manifest was truncated, and an error is returned.
+    fn read_table<T>(
+        &self,
+        path: &str,
+        columns: &[&str],
+        read: impl Fn(&CsvTableRow<'_>) -> Result<T, TableError>,
+    ) -> Result<Vec<T>, DatasetError> {
+        if !self.manifest.files.contains_key(path) {
+            return if self.files.contains(path) {
+                Err(DatasetError::NotInManifest { path: path.into() })
+            } else {
+                Ok(Vec::new())
+            };
+        }
+        let bytes = self.read_bytes(path)?;
+        Ok(CsvTable::open(path, &bytes, columns)?.read(|row| read(row))?)
+    }
+
+    fn read_boundaries(&self) -> Result<Vec<(Layer, Vec<Boundary>)>, DatasetError> {
+        let mut boundaries = Vec::new();
+        for entry in &self.manifest.layers {
+            if let Some(path) = &entry.boundaries {
+                boundaries.push((entry.id, self.read_polygons(path)?));
+            }
+        }
+        Ok(boundaries)
+    }
+
+    fn read_statistical_boundaries(&self) -> Result<Vec<Boundary>, DatasetError> {
+        match &self.manifest.statistical_areas {
+            Some(entry) => self.read_polygons(&entry.boundaries),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn read_polygons(&self, path: &str) -> Result<Vec<Boundary>, DatasetError> {
+        let mut file = self.read_polygon_file(path)?;
+        let mut boundaries = Vec::with_capacity(file.features.len());
+        // Each feature is dropped when its boundary has been built. Otherwise all features and all
+        // boundaries would be in memory at the same time.
+        for feature in std::mem::take(&mut file.features) {
+            let id = file.attribute(&feature, "id")?.to_string();
+            let date = |name: &str| feature.attributes.get(name).map(|text| date_from_iso(text));
+            let period = match (date("from").transpose(), date("to").transpose()) {
+                (Ok(from), Ok(to)) => Period { from, to },
+                (Err(error), _) | (_, Err(error)) => {
+                    let reason = format!("`{id}`: {error}");
+                    return Err(PolygonError::File {
+                        file: path.into(),
+                        reason,
+                    }
+                    .into());
+                }
+            };
+            let mut boundary = feature_boundary(&file, &feature, id, period)?;
+            if let Some(word) = feature.attributes.get("extent") {
+                boundary.catchment_kind =
+                    word.parse()
+                        .map_err(|expected: UnknownKeyword| PolygonError::File {
+                            file: path.into(),
+                            reason: format!("`{}`: `extent` {expected}", boundary.id),
+                        })?;
+            }
+            boundaries.push(boundary);
+        }
+        Ok(boundaries)
+    }
+
+    fn read_polygon_file(&self, path: &str) -> Result<PolygonFile, DatasetError> {
+        let bytes = self.read_bytes(path)?;
+        let Some(stem) = path.strip_suffix(".shp") else {
+            return Ok(read_geojson(path, &bytes)?);
+        };
+        let dbf = self.read_bytes(&format!("{stem}.dbf"))?;
+        let prj = self.read_bytes(&format!("{stem}.prj"))?;
+        let cpg_path = format!("{stem}.cpg");
+        let cpg = if self.manifest.files.contains_key(&cpg_path) {
+            Some(self.read_bytes(&cpg_path)?)
+        } else {
+            None
+        };
+        let cpg = cpg.map(|cpg| String::from_utf8_lossy(&cpg).into_owned());
+        let parts = ShapefileParts {
+            shp: &bytes,
+            dbf: &dbf,
+            prj: &String::from_utf8_lossy(&prj),
+            cpg: cpg.as_deref(),
+        };
+        Ok(read_shapefile(path, &parts)?)
+    }
+
+    fn read_postcodes(&self) -> Result<PostcodeTable, DatasetError> {
+        let path = POSTCODES_FILE;
+        let bytes = self.read_bytes(path)?;
+        let mut codes: Vec<String> = Vec::new();
+        let mut index_by_code: HashMap<String, u32> = HashMap::new();
+        let mut index_of = |code: &str| match index_by_code.get(code) {
+            Some(&index) => index,
+            None => {
+                let index = u32::try_from(codes.len()).expect("fewer codes than postcodes");
+                codes.push(code.to_string());
+                index_by_code.insert(code.to_string(), index);
+                index
+            }
+        };
+        let entries = CsvTable::open(path, &bytes, &columns::POSTCODES)?
+            .read(|row| parse_postcode(row, row.optional(7)?.map(&mut index_of)))?;
+        match entries
+            .windows(2)
+            .position(|pair| pair[0].postcode >= pair[1].postcode)
+        {
+            // Lines are counted from 1, and line 1 is the header row, so this is the line of the
+            // second postcode of the pair.
+            Some(index) => Err(TableError::Cell {
+                file: path.into(),
+                line: index as u64 + 3,
+                column: columns::POSTCODES[0].into(),
+                value: entries[index + 1].postcode.to_string(),
+                expected: "postcodes must be sorted, without duplicates".into(),
+            }
+            .into()),
+            None => Ok(PostcodeTable { entries, codes }),
+        }
+    }
+}
+
+fn parse_area(row: &CsvTableRow<'_>) -> Result<Area, TableError> {
+    Ok(Area {
+        layer: row.parse(0)?,
+        id: row.required(1)?.to_string(),
+        name: row.required(2)?.to_string(),
+        kind: row.optional(3)?.map(str::to_string),
+        system: row.optional(4)?.map(str::to_string),
+        provenance: row.parse(5)?,
+        period: parse_period(row, 6)?,
+    })
+}
+
+/// Parses the half-open period in two adjacent columns.
+fn parse_period(row: &CsvTableRow<'_>, from_column: usize) -> Result<Period, TableError> {
+    let period = Period {
+        from: row.parse_optional_with(from_column, date_from_iso)?,
+        to: row.parse_optional_with(from_column + 1, date_from_iso)?,
+    };
+    match (period.from, period.to) {
+        (Some(from), Some(to)) if to <= from => Err(row.cell_error(
+            from_column + 1,
+            "must be the day after the last day of the period, and later than its first day",
+        )),
+        _ => Ok(period),
+    }
+}
+
+fn parse_lineage_step(row: &CsvTableRow<'_>) -> Result<LineageStep, TableError> {
+    Ok(LineageStep {
+        layer: row.parse(0)?,
+        predecessor: row.required(1)?.to_string(),
+        successor: row.optional(2)?.map(str::to_string),
+        relation: row.parse(3)?,
+        date: row.parse_optional_with(4, date_from_iso)?,
+        source: row.text(5)?.to_string(),
+    })
+}
+
+/// Reads a table of memberships with the columns of `memberships.csv`.
+pub fn read_memberships(file: &str, bytes: &[u8]) -> Result<Vec<Membership>, TableError> {
+    CsvTable::open(file, bytes, &columns::MEMBERSHIPS)?.read(parse_membership)
+}
+
+fn parse_membership(row: &CsvTableRow<'_>) -> Result<Membership, TableError> {
+    let member_layer: Layer = row.parse(0)?;
+    let member = match member_layer {
+        Layer::GpPractice => GroupMember::Practice(row.parse(1)?),
+        layer => GroupMember::Area(layer, row.required(1)?.to_string()),
+    };
+    Ok(Membership {
+        member,
+        layer: row.parse(2)?,
+        group: row.optional(3)?.map(str::to_string),
+        period: parse_period(row, 4)?,
+        provenance: row.parse(6)?,
+    })
+}
+
+fn parse_practice(row: &CsvTableRow<'_>) -> Result<Practice, TableError> {
+    Ok(Practice {
+        code: row.parse(0)?,
+        name: row.required(1)?.to_string(),
+        address: row.text(2)?.to_string(),
+        postcode: row.parse_optional(3)?,
+        telephone: row.optional(4)?.map(str::to_string),
+        status: row.parse(5)?,
+        opened: row.parse_optional_with(6, date_from_iso)?,
+        closed: row.parse_optional_with(7, date_from_iso)?,
+        sub_icb: row.optional(8)?.map(str::to_string),
+        pcn: row.optional(9)?.map(str::to_string),
+        list_size: row.parse_optional(10)?,
+    })
+}
+
+fn parse_premises(row: &CsvTableRow<'_>) -> Result<Premises, TableError> {
+    Ok(Premises {
+        practice: row.parse(0)?,
+        kind: row.parse(1)?,
+        postcode: row.parse_optional(2)?,
+        position: cells::required_position(row, 3)?,
+    })
+}
+
+fn parse_succession(row: &CsvTableRow<'_>) -> Result<PracticeSuccession, TableError> {
+    Ok(PracticeSuccession {
+        predecessor: row.parse::<OdsCode>(0)?,
+        successor: row.parse::<OdsCode>(1)?,
+        from: row.parse_with(2, date_from_iso)?,
+    })
+}
+
+fn parse_assignment(row: &CsvTableRow<'_>) -> Result<StatisticalAssignment, TableError> {
+    let share: Option<f64> = row.parse_optional(3)?;
+    if share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+        return Err(row.cell_error(3, "must be a share from 0 to 1"));
+    }
+    Ok(StatisticalAssignment {
+        statistical_area: row.required(0)?.to_string(),
+        layer: row.parse(1)?,
+        area: row.required(2)?.to_string(),
+        share,
+        period: parse_period(row, 4)?,
+    })
+}
+
+fn parse_postcode(
+    row: &CsvTableRow<'_>,
+    statistical_area: Option<u32>,
+) -> Result<PostcodeEntry, TableError> {
+    Ok(PostcodeEntry {
+        postcode: row.parse(0)?,
+        position: cells::position(row, 1)?,
+        positional_quality: cells::positional_quality(row, 3)?,
+        is_large_user: row.parse_with(8, |word| match word {
+            "large" => Ok(true),
+            "" => Ok(false),
+            _ => Err("must be large or blank"),
+        })?,
+        is_live: cells::is_live(row, 4)?,
+        introduced: row.parse_optional(5)?,
+        terminated: row.parse_optional(6)?,
+        statistical_area,
+    })
+}
+
+fn parse_golden_query(row: &CsvTableRow<'_>) -> Result<GoldenQuery, TableError> {
+    let mut fields = Vec::new();
+    for (column, field) in ["postcode", "easting", "northing", "practice", "as_of"]
+        .iter()
+        .enumerate()
+    {
+        fields.extend(
+            row.optional(column)?
+                .map(|value| (*field, value.to_string())),
+        );
+    }
+    Ok(GoldenQuery {
+        line: row.line(),
+        fields,
+        status: row.required(5)?.to_string(),
+        icc_residence: row.text(6)?.to_string(),
+        icc_registration: row.text(7)?.to_string(),
+    })
+}
+
+fn parse_stated_count(row: &CsvTableRow<'_>) -> Result<StatedCount, TableError> {
+    Ok(StatedCount {
+        system: row.required(0)?.to_string(),
+        name: row.required(1)?.to_string(),
+        page_date: row.parse_optional_with(2, date_from_iso)?,
+        stated_count: row.parse(3)?,
+        sections: row.parse_optional(4)?,
+        note: row.text(5)?.to_string(),
+    })
+}

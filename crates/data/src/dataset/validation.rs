@@ -1,0 +1,60 @@
+//! Validates the polygons of a file, once, when the file is imported. The polygons of a dataset are
+//! not validated again.
+
+use crate::formats::{PolygonError, PolygonFeature, PolygonFile};
+use catchment_core::geometry::rings::polygons_by_nesting;
+use catchment_core::geometry::validity::find_topology_error;
+
+/// The maximum number of invalid features that an error names after the first. The error counts all
+/// invalid features.
+const INVALID_FEATURES_NAMED_MAX: usize = 10;
+
+/// Returns the file if every feature is a valid area: no ring crosses or touches itself, holes
+/// are inside their exterior and do not disconnect its interior, and parts neither overlap nor
+/// share an edge.
+///
+/// # Errors
+/// If a feature is invalid. The error describes the first invalid feature, and names and counts
+/// the other invalid features.
+pub fn validated(file: PolygonFile) -> Result<PolygonFile, PolygonError> {
+    let invalid: Vec<(&PolygonFeature, &'static str)> = file
+        .features
+        .iter()
+        .filter_map(|feature| {
+            let reason = find_topology_error(&feature.polygons)?.reason();
+            Some((feature, reason))
+        })
+        .collect();
+    match invalid.as_slice() {
+        [] => Ok(file),
+        [(feature, reason)] => Err(file.error(feature, *reason)),
+        [(feature, reason), others @ ..] => {
+            let named = others.iter().take(INVALID_FEATURES_NAMED_MAX);
+            let named: Vec<String> = named.map(|(feature, _)| feature.label()).collect();
+            let named = named.join(", ");
+            let reason = format!("{reason}; {} more are invalid: {named}", others.len());
+            Err(file.error(feature, reason))
+        }
+    }
+}
+
+/// Converts parts that are inside another part of the same feature to holes, because ArcGIS
+/// writes some holes as such parts. Returns the labels of the changed features. Vertices do not
+/// change, and neither do features that are invalid for other reasons.
+pub(crate) fn nested_parts_to_holes(file: &mut PolygonFile) -> Vec<String> {
+    let mut changed = Vec::new();
+    for feature in &mut file.features {
+        let has_parts = feature.polygons.len() > 1;
+        if !has_parts || find_topology_error(&feature.polygons).is_none() {
+            continue;
+        }
+        let rings = feature.polygons.iter().flatten().cloned().collect();
+        if let Ok(polygons) = polygons_by_nesting(rings)
+            && find_topology_error(&polygons).is_none()
+        {
+            feature.polygons = polygons;
+            changed.push(feature.label());
+        }
+    }
+    changed
+}

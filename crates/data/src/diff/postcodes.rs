@@ -1,0 +1,98 @@
+//! Differences in postcodes and their answers.
+
+use jiff::civil::Date;
+
+use super::ChangeKind;
+use catchment_core::domain::{Layer, Postcode};
+use catchment_core::index::{Index, LayerResult, LocateQuery, Locator, PostcodeLookup};
+
+/// The layers whose answers are compared.
+pub(super) const COMPARED_LAYERS: [Layer; 3] =
+    [Layer::Icc, Layer::NeighbourhoodTeam, Layer::SubCommunity];
+
+/// A postcode that was added or removed, or that has a different answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostcodeChange {
+    /// The postcode.
+    pub postcode: Postcode,
+    /// Whether the postcode was added or removed, or its answer changed.
+    pub change: ChangeKind,
+    /// The answer of the old dataset.
+    pub old: Option<PostcodeAnswer>,
+    /// The answer of the new dataset.
+    pub new: Option<PostcodeAnswer>,
+}
+
+/// The answer for a postcode, by residence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostcodeAnswer {
+    /// The status of the answer.
+    pub status: &'static str,
+    /// The ids of the ICC, the neighbourhood team and the sub-community. A blank id means that the
+    /// postcode is in no such area; text in brackets is the reason why the area is unknown.
+    pub areas: [String; 3],
+}
+
+pub(super) fn compare(old: &Index, new: &Index, day: Date) -> Vec<PostcodeChange> {
+    let (mut before, mut after) = (
+        directory_postcodes(old).peekable(),
+        directory_postcodes(new).peekable(),
+    );
+    let mut changes = Vec::new();
+    loop {
+        let next = match (before.peek(), after.peek()) {
+            (None, None) => return changes,
+            (Some(&old), Some(&new)) => old.min(new),
+            (Some(&only), None) | (None, Some(&only)) => only,
+        };
+        let old_answer = before
+            .next_if_eq(&next)
+            .map(|postcode| locate_postcode(old, postcode, day));
+        let new_answer = after
+            .next_if_eq(&next)
+            .map(|postcode| locate_postcode(new, postcode, day));
+        let change = match (&old_answer, &new_answer) {
+            (None, _) => ChangeKind::Added,
+            (_, None) => ChangeKind::Removed,
+            (old_answer, new_answer) if old_answer != new_answer => ChangeKind::Changed,
+            _ => continue,
+        };
+        changes.push(PostcodeChange {
+            postcode: next,
+            change,
+            old: old_answer,
+            new: new_answer,
+        });
+    }
+}
+
+fn directory_postcodes(index: &Index) -> impl Iterator<Item = Postcode> + '_ {
+    index.postcodes().map(|entry| entry.postcode)
+}
+
+fn locate_postcode(index: &Index, postcode: Postcode, day: Date) -> PostcodeAnswer {
+    debug_assert!(matches!(
+        index.lookup_postcode(postcode),
+        PostcodeLookup::Entry(_)
+    ));
+    let answer = index.locate(&LocateQuery {
+        locator: Some(Locator::Postcode(postcode)),
+        practice: None,
+        as_of: day,
+    });
+    let ids = |layer: Layer| match answer.residence.iter().find(|value| value.0 == layer) {
+        Some((_, LayerResult::Areas(areas))) => {
+            let ids: Vec<&str> = areas
+                .iter()
+                .map(|area_match| area_match.area.id.as_str())
+                .collect();
+            ids.join(" ")
+        }
+        Some((_, LayerResult::Unknown(why))) => format!("[{}]", why.as_str()),
+        _ => String::new(),
+    };
+    PostcodeAnswer {
+        status: answer.status.as_str(),
+        areas: COMPARED_LAYERS.map(ids),
+    }
+}

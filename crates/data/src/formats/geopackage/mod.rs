@@ -1,0 +1,11 @@
+//! GeoPackage (OGC 12-128r17), an SQLite database: the reader of a layer, and the writer of a table
+//! for each layer.
+
+mod geometry;
+mod read;
+mod write;
+
+#[cfg(test)]
+pub(crate) use self::read::fixture;
+pub use self::read::read_geopackage;
+pub use self::write::areas_to_geopackage;

@@ -1,0 +1,378 @@
+//! Reads ESRI Shapefiles: `.shp` with `.dbf`, `.prj` and `.cpg`.
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+
+use shapefile::dbase;
+
+use super::LANGUAGE_BYTE;
+use crate::formats::coordinates::{Crs, parse_ring};
+use crate::formats::polygon_file::{
+    PolygonError, PolygonFeature, PolygonFile, feature_error, feature_label,
+};
+use crate::formats::rings::{Polygon, Ring, assemble_polygons};
+
+/// The files of a Shapefile.
+#[derive(Debug, Clone, Copy)]
+pub struct ShapefileParts<'a> {
+    /// The geometries.
+    pub shp: &'a [u8],
+    /// The attributes.
+    pub dbf: &'a [u8],
+    /// The coordinate reference system.
+    pub prj: &'a str,
+    /// The content of the `.cpg`, the code page of the attributes. If there is no `.cpg`, the
+    /// language byte of the `.dbf` determines the code page; if that byte is not set either, the
+    /// code page is UTF-8.
+    pub cpg: Option<&'a str>,
+}
+
+/// Reads an ESRI Shapefile: `.shp` with `.dbf`, `.prj` and `.cpg`. Assigns holes to exterior
+/// rings, because the format does not do so.
+pub fn read_shapefile(name: &str, parts: &ShapefileParts<'_>) -> Result<PolygonFile, PolygonError> {
+    let file_error = |reason: String| PolygonError::File {
+        file: name.into(),
+        reason,
+    };
+    let crs = crs_from_prj(parts.prj).map_err(|reason| file_error(reason.into()))?;
+    let shapes = read_shapes(parts.shp).map_err(file_error)?;
+    let records = read_records(parts.dbf, parts.cpg).map_err(file_error)?;
+    if shapes.len() != records.len() {
+        let (shapes, records) = (shapes.len(), records.len());
+        return Err(file_error(format!(
+            "its .shp has {shapes} shapes but its .dbf has {records} records; the numbers should be equal"
+        )));
+    }
+    let mut features = Vec::with_capacity(shapes.len());
+    for (index, (shape, attributes)) in shapes.into_iter().zip(records).enumerate() {
+        let label = feature_label(index + 1, &attributes);
+        let (polygons, reoriented) =
+            shape_polygons(shape, crs).map_err(|reason| feature_error(name, &label, reason))?;
+        features.push(PolygonFeature {
+            ordinal: index + 1,
+            attributes,
+            polygons,
+            reoriented,
+        });
+    }
+    PolygonFile::new_non_empty(name, crs, features)
+}
+
+/// Reads the shapes of a `.shp` file.
+fn read_shapes(shp: &[u8]) -> Result<Vec<shapefile::Shape>, String> {
+    check_length(shp)?;
+    let mut reader =
+        shapefile::ShapeReader::new(Cursor::new(shp)).map_err(|error| error.to_string())?;
+    let mut shapes = Vec::new();
+    for shape in reader.iter_shapes() {
+        let ordinal = shapes.len() + 1;
+        shapes.push(shape.map_err(|error| format!("shape {ordinal} of its .shp: {error}"))?);
+    }
+    Ok(shapes)
+}
+
+/// Checks the file size against the length in the header (bytes 24 to 27, in 16-bit words), because
+/// a truncated file would otherwise be read up to its end without an error.
+fn check_length(shp: &[u8]) -> Result<(), String> {
+    let Some(&[a, b, c, d]) = shp.get(24..28) else {
+        return Err("its .shp should begin with a header of 100 bytes".into());
+    };
+    let header_bytes = 2 * u64::from(u32::from_be_bytes([a, b, c, d]));
+    if header_bytes == shp.len() as u64 {
+        return Ok(());
+    }
+    Err(format!(
+        "its .shp has {} bytes, but its header states {header_bytes}; was the file truncated?",
+        shp.len()
+    ))
+}
+
+/// Reads the attributes of each record of a `.dbf` file.
+fn read_records(dbf: &[u8], cpg: Option<&str>) -> Result<Vec<BTreeMap<String, String>>, String> {
+    let mut builder = dbase::ReaderBuilder::new();
+    if let Some(encoding) = dbf_encoding(dbf, cpg)? {
+        builder = builder.with_encoding(encoding);
+    }
+    let mut reader = builder
+        .build(Cursor::new(dbf))
+        .map_err(|error| format!("its .dbf: {error}"))?;
+    let mut records = Vec::new();
+    for record in reader.iter_records() {
+        let attributes =
+            attributes_of_record(record.map_err(|error| format!("its .dbf: {error}"))?);
+        let undecoded = |text: &String| text.contains('\u{fffd}');
+        if let Some((name, _)) = attributes.iter().find(|(_, text)| undecoded(text)) {
+            return Err(format!(
+                "record {} of its .dbf, column `{name}`: the text is not valid in the code page; \
+                 its .cpg should name the correct code page",
+                records.len() + 1
+            ));
+        }
+        records.push(attributes);
+    }
+    Ok(records)
+}
+
+/// Returns the encoding that the `.cpg` names or, if there is no `.cpg`, the encoding that the
+/// language byte of the `.dbf` names. Neither the `.cpg` nor the language byte is standardised.
+/// ESRI and GDAL write the language byte 0x57 for Latin 1; the `dbase` crate does not recognise
+/// this byte.
+fn dbf_encoding(
+    dbf: &[u8],
+    cpg: Option<&str>,
+) -> Result<Option<dbase::encoding::DynEncoding>, String> {
+    const ANSI: u8 = 0x57;
+    let Some(code_page) = cpg else {
+        let is_ansi = dbf.get(LANGUAGE_BYTE) == Some(&ANSI);
+        let ansi = is_ansi.then(|| dbase::encoding::DynEncoding::from_name("1252"));
+        return Ok(ansi.flatten());
+    };
+    let normalised: String = code_page
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|character| character.to_ascii_lowercase())
+        .collect();
+    let name = match normalised.as_str() {
+        "utf8" | "65001" | "cp65001" | "usascii" | "ascii" => "UTF-8",
+        "latin1" | "iso88591" | "88591" | "1252" | "cp1252" | "windows1252" | "ansi1252" => "1252",
+        "iso885915" | "885915" | "latin9" => "8859-15",
+        _ => "",
+    };
+    match dbase::encoding::DynEncoding::from_name(name) {
+        Some(encoding) => Ok(Some(encoding)),
+        None => Err(format!(
+            "its .cpg names `{}`; it should name UTF-8, ISO-8859-1, ISO-8859-15 or 1252",
+            code_page.trim()
+        )),
+    }
+}
+
+fn shape_polygons(shape: shapefile::Shape, crs: Crs) -> Result<(Vec<Polygon>, bool), &'static str> {
+    let rings = shape_rings(&shape)?;
+    let as_written = rings
+        .iter()
+        .map(|positions| parse_ring(crs, positions))
+        .collect::<Result<Vec<Ring>, _>>()?;
+    if as_written.is_empty() {
+        return Err("a polygon has no rings");
+    }
+    // The exteriors of a Shapefile are clockwise.
+    let mut reversed = as_written.clone();
+    reversed.iter_mut().for_each(|ring| ring.reverse());
+    match assemble_polygons(reversed) {
+        Ok(polygons) => Ok((polygons, false)),
+        // Some writers use the orientation of GeoJSON. In their files, an exterior looks like a
+        // hole outside every exterior. A correct file never has such a hole.
+        Err(reason) => match assemble_polygons(as_written) {
+            Ok(polygons) => Ok((polygons, true)),
+            Err(_) => Err(reason),
+        },
+    }
+}
+
+fn shape_rings(shape: &shapefile::Shape) -> Result<Vec<Vec<[f64; 2]>>, &'static str> {
+    use shapefile::Shape;
+    match shape {
+        Shape::Polygon(polygon) => Ok(xy_rings(polygon.rings(), |p| [p.x, p.y])),
+        Shape::PolygonZ(polygon) => Ok(xy_rings(polygon.rings(), |p| [p.x, p.y])),
+        Shape::PolygonM(polygon) => Ok(xy_rings(polygon.rings(), |p| [p.x, p.y])),
+        _ => Err("it should be a polygon"),
+    }
+}
+
+fn xy_rings<P>(
+    rings: &[shapefile::PolygonRing<P>],
+    to_xy: impl Fn(&P) -> [f64; 2],
+) -> Vec<Vec<[f64; 2]>> {
+    rings
+        .iter()
+        .map(|ring| ring.points().iter().map(&to_xy).collect())
+        .collect()
+}
+
+/// Returns the coordinate reference system of a `.prj`. Recognises the names that occur in
+/// practice, and rejects any other name instead of guessing.
+fn crs_from_prj(prj: &str) -> Result<Crs, &'static str> {
+    let text: String = prj
+        .to_lowercase()
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect();
+    let is_projected = text.contains("projcs") || text.contains("projcrs");
+    if text.contains("britishnationalgrid") || (is_projected && text.contains("epsg27700")) {
+        Ok(Crs::BritishGrid)
+    } else if !is_projected
+        && (text.contains("wgs84") || text.contains("wgs1984") || text.contains("etrs89"))
+    {
+        Ok(Crs::LonLat)
+    } else {
+        Err("its .prj should name British National Grid (EPSG:27700) or WGS 84 (EPSG:4326)")
+    }
+}
+
+fn attributes_of_record(record: dbase::Record) -> BTreeMap<String, String> {
+    use dbase::FieldValue;
+    let text = |value: FieldValue| match value {
+        FieldValue::Character(text) => text.unwrap_or_default(),
+        FieldValue::Numeric(Some(number)) => number.to_string(),
+        FieldValue::Integer(number) => number.to_string(),
+        FieldValue::Date(Some(date)) => {
+            format!("{:04}-{:02}-{:02}", date.year(), date.month(), date.day())
+        }
+        _ => String::new(),
+    };
+    record
+        .into_iter()
+        .map(|(name, value)| (name.to_lowercase(), text(value)))
+        .filter(|(_, value)| !value.is_empty())
+        .collect()
+}
+
+#[cfg(test)]
+pub(crate) mod fixture {
+    use std::io::Cursor;
+
+    use shapefile::dbase::{FieldValue, Record, TableWriterBuilder};
+    use shapefile::{Point, Polygon, PolygonRing, ShapeWriter};
+
+    pub(crate) const PRJ: &str =
+        r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM["D_OSGB_1936"]]]"#;
+
+    /// Encodes polygons as `.shp` and `.dbf` files. Reverses the rings, and encodes the name in
+    /// Latin-1.
+    pub(crate) fn shp_and_dbf(polygons: &[&[&[[f64; 2]]]]) -> (Vec<u8>, Vec<u8>) {
+        let (mut shp, mut dbf) = (Cursor::new(Vec::new()), Cursor::new(Vec::new()));
+        {
+            let mut table = TableWriterBuilder::new()
+                .add_character_field("ID".try_into().expect("a name"), 20)
+                .build_with_dest(&mut dbf);
+            let mut writer = ShapeWriter::new(&mut shp);
+            for rings in polygons {
+                let ring = |ring: &&[[f64; 2]]| {
+                    let points = ring.iter().rev().map(|&[x, y]| Point::new(x, y));
+                    PolygonRing::from(points.collect::<Vec<_>>())
+                };
+                let polygon = Polygon::with_rings(rings.iter().map(ring).collect());
+                writer.write_shape(&polygon).expect("a shape");
+                let mut record = Record::default();
+                record.insert("ID".into(), FieldValue::Character(Some("Caf#".into())));
+                table.write_record(&record).expect("a record");
+            }
+            writer.finalize().expect("a shapefile");
+        }
+        let mut dbf = dbf.into_inner();
+        for byte in dbf.iter_mut().filter(|byte| **byte == b'#') {
+            *byte = 0xe9;
+        }
+        (shp.into_inner(), dbf)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fixture::{PRJ, shp_and_dbf};
+    use super::*;
+    use crate::formats::geopackage_fixture::SQUARE;
+
+    #[test]
+    fn a_prj_is_recognised_or_rejected() {
+        let grid =
+            r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM["D_OSGB_1936"]]]"#;
+        assert_eq!(crs_from_prj(grid), Ok(Crs::BritishGrid));
+        assert_eq!(
+            crs_from_prj(r#"GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984"]]"#),
+            Ok(Crs::LonLat)
+        );
+        assert!(crs_from_prj(r#"PROJCS["WGS_1984_Web_Mercator",GEOGCS["GCS_WGS_1984"]]"#).is_err());
+        assert!(crs_from_prj("").is_err());
+    }
+
+    #[test]
+    fn code_page_is_read_or_rejected() {
+        let (shp, dbf) = shp_and_dbf(&[&[&SQUARE]]);
+        let import = |cpg: Option<&str>, dbf: &[u8]| {
+            let parts = ShapefileParts {
+                shp: &shp,
+                dbf,
+                prj: PRJ,
+                cpg,
+            };
+            let file = read_shapefile("a.shp", &parts)?;
+            file.attribute(&file.features[0], "id").map(str::to_string)
+        };
+        for cpg in [
+            "ISO-8859-1",
+            "88591",
+            "1252",
+            "ANSI 1252",
+            "windows-1252\r\n",
+            "LATIN1",
+        ] {
+            assert_eq!(import(Some(cpg), &dbf).expect(cpg), "Café", "{cpg}");
+        }
+        let error = import(Some("UTF-8"), &dbf)
+            .expect_err("not UTF-8")
+            .to_string();
+        assert_eq!(
+            error,
+            "a.shp: record 1 of its .dbf, column `id`: the text is not valid in the code page; its .cpg should name the correct code page"
+        );
+        let error = import(Some("Big5"), &dbf)
+            .expect_err("an unsupported code page")
+            .to_string();
+        assert!(
+            error.starts_with("a.shp: its .cpg names `Big5`; it should name UTF-8"),
+            "{error}"
+        );
+        let mut ansi = dbf.clone();
+        ansi[29] = 0x57;
+        assert_eq!(import(None, &ansi).expect("by its language byte"), "Café");
+        assert!(import(None, &dbf).is_err());
+    }
+
+    fn import_parts(shp: &[u8], dbf: &[u8]) -> Result<PolygonFile, PolygonError> {
+        let parts = ShapefileParts {
+            shp,
+            dbf,
+            prj: PRJ,
+            cpg: Some("1252"),
+        };
+        read_shapefile("a.shp", &parts)
+    }
+
+    #[test]
+    fn truncated_shapefile_is_rejected() {
+        let (shp, dbf) = shp_and_dbf(&[&[&SQUARE], &[&SQUARE]]);
+        let (one, short) = shp_and_dbf(&[&[&SQUARE]]);
+        assert_eq!(import_parts(&shp, &dbf).expect("two").features.len(), 2);
+        for size in 0..shp.len() {
+            assert!(import_parts(&shp[..size], &dbf).is_err(), "{size} bytes");
+        }
+        let error = import_parts(&shp, &short)
+            .expect_err("one record")
+            .to_string();
+        assert_eq!(
+            error,
+            "a.shp: its .shp has 2 shapes but its .dbf has 1 records; the numbers should be equal"
+        );
+        assert!(import_parts(&one, &dbf).is_err());
+    }
+
+    /// A Shapefile with a damaged byte must not cause a panic.
+    #[test]
+    fn damaged_shapefiles_do_not_panic() {
+        let (shp, dbf) = shp_and_dbf(&[&[&SQUARE]]);
+        for value in [0x01, 0x55, 0x7f, 0x80, 0xff] {
+            for index in 0..shp.len() {
+                let mut damaged = shp.clone();
+                damaged[index] ^= value;
+                let _ = import_parts(&damaged, &dbf);
+            }
+            for index in 0..dbf.len() {
+                let mut damaged = dbf.clone();
+                damaged[index] ^= value;
+                let _ = import_parts(&shp, &damaged);
+            }
+        }
+    }
+}

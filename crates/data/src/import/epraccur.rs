@@ -1,0 +1,477 @@
+//! GP practices and other prescribing cost centres, published by NHS ODS in `epraccur`: 27 columns
+//! without a header row.
+//!
+//! | column | content |
+//! |---|---|
+//! | 1, 2 | code, name |
+//! | 5–9, 10 | address, postcode |
+//! | 11, 12 | first day, last day (`YYYYMMDD`); 1 January 1900 means an unknown first day |
+//! | 13 | status: A, C, D or P; since 2025 ACTIVE or INACTIVE |
+//! | 15 | commissioner: the sub-ICB location |
+//! | 18 | telephone |
+//! | 26 | prescribing setting (4: GP practice); since 2025 the role (RO76: GP practice) |
+//!
+//! Editions until 2025 contain the legal dates of a practice; later editions contain the
+//! operational dates. For some practices the two kinds of dates differ.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use super::dates;
+use super::rows::{CsvRow, CsvRows, lowercase_file_name, member_label};
+use super::{ImportError, ImportReport, SourceFiles};
+use catchment_core::domain::{OdsCode, Practice, PracticeStatus};
+
+const CODE: usize = 0;
+const NAME: usize = 1;
+const ADDRESS: std::ops::RangeInclusive<usize> = 4..=8;
+const POSTCODE: usize = 9;
+const OPENED: usize = 10;
+const CLOSED: usize = 11;
+const STATUS: usize = 12;
+const COMMISSIONER: usize = 14;
+const TELEPHONE: usize = 17;
+const SETTING: usize = 25;
+const COLUMN_COUNT: usize = 27;
+
+/// The maximum number of practices that a warning names; further practices are only counted.
+const PRACTICES_NAMED_MAX: usize = 10;
+
+/// The prescribing cost centres in the file: GP practices and others.
+#[derive(Debug, Clone, Default)]
+pub struct PrescribingCostCentres {
+    /// The GP practices, open and closed, in order of code. The file contains neither their PCNs
+    /// nor their list sizes.
+    pub(crate) practices: Vec<Practice>,
+    /// The codes of all other cost centres, in order. Examples are out-of-hours services, walk-in
+    /// centres and prisons.
+    pub(crate) not_gp_practices: Vec<OdsCode>,
+}
+
+/// Reads the GP practices in the file, and the codes of the other cost centres.
+///
+/// # Errors
+/// If the file has a header row or does not have 27 columns, two rows with the same code differ, or
+/// there is no GP practice.
+pub fn read(
+    source_files: &mut SourceFiles,
+) -> Result<(PrescribingCostCentres, ImportReport), ImportError> {
+    let mut report = ImportReport::new(source_files.name());
+    let member = select_member(source_files)?;
+    let file = member_label(source_files, &member);
+    let mut rows = CsvRows::new(&file, source_files.open_member(&member)?);
+    let mut entries = BTreeMap::new();
+    let mut warnings = PracticeWarnings::default();
+    while let Some(row) = rows.next()? {
+        report.read += 1;
+        if report.read == 1 {
+            check_first_row(&row)?;
+        }
+        match parse_row(&row, &mut warnings) {
+            Ok(entry) => add_entry(entry, &row, &mut entries, &mut report)?,
+            Err(reason) => report.reject(reason, row.file, row.line),
+        }
+    }
+    rows.warn_if_truncated(&mut report);
+    warnings.add_to_report(&mut report);
+    let mut centres = PrescribingCostCentres::default();
+    for (code, (entry, _)) in entries {
+        match entry.practice {
+            Some(practice) => centres.practices.push(practice),
+            None => centres.not_gp_practices.push(code),
+        }
+    }
+    if centres.practices.is_empty() {
+        return Err(ImportError::Empty {
+            source_name: report.source,
+            read: report.read,
+        });
+    }
+    Ok((centres, report))
+}
+
+/// Returns the name of the member to read: `epraccur.csv`, or else the only CSV file whose name
+/// starts with `epraccur`. A single file may have any name.
+fn select_member(source_files: &SourceFiles) -> Result<String, ImportError> {
+    let members = source_files.members();
+    let is_epraccur = |name: &&String| {
+        let base = lowercase_file_name(name);
+        base.starts_with("epraccur") && base.ends_with(".csv")
+    };
+    let candidates: Vec<&String> = members.iter().filter(is_epraccur).collect();
+    let exact = candidates
+        .iter()
+        .find(|name| lowercase_file_name(name) == "epraccur.csv");
+    match (exact, candidates.as_slice(), members.as_slice()) {
+        (Some(name), _, _) => Ok((*name).clone()),
+        (None, [only], _) => Ok((*only).clone()),
+        (None, [], [only]) if *only == source_files.name() => Ok(only.clone()),
+        _ => Err(ImportError::NoSuchMember {
+            source_name: source_files.name(),
+            expected: "`epraccur.csv`, or exactly one CSV file whose name starts with `epraccur`",
+        }),
+    }
+}
+
+/// Checks the format of the file by its first row, because the file has no header row.
+fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
+    let (columns, first) = (row.len(), row.text(CODE));
+    let has_digit = first.bytes().any(|byte| byte.is_ascii_digit());
+    let is_code = has_digit && first.parse::<OdsCode>().is_ok();
+    if columns == COLUMN_COUNT && is_code {
+        return Ok(());
+    }
+    Err(ImportError::InvalidFormat {
+        file: row.file.to_string(),
+        line: row.line,
+        expected: format!(
+            "expected 27 columns without a header row, and an ODS code such as A81001 in column 1; \
+             this row has {columns} columns and starts with `{first}`"
+        ),
+    })
+}
+
+/// A row of the file: a cost centre and, if it is a GP practice, the practice.
+struct CostCentre {
+    code: OdsCode,
+    setting: &'static str,
+    practice: Option<Practice>,
+}
+
+fn parse_row(
+    row: &CsvRow<'_>,
+    warnings: &mut PracticeWarnings,
+) -> Result<CostCentre, &'static str> {
+    if (0..COLUMN_COUNT).any(|column| row.text(column).contains('\u{fffd}')) {
+        return Err("a cell is not valid UTF-8");
+    }
+    let code = row
+        .text(CODE)
+        .parse()
+        .map_err(|_| "column 1 (organisation code): must be an ODS code")?;
+    let setting = parse_setting(row.text(SETTING))?;
+    let practice = match setting {
+        GP_PRACTICE => Some(parse_practice(code, row, warnings)?),
+        _ => None,
+    };
+    Ok(CostCentre {
+        code,
+        setting,
+        practice,
+    })
+}
+
+const GP_PRACTICE: &str = "prescribing setting 4: GP practice";
+
+/// Returns the description of the prescribing setting or role in column 26. The NHS Data Dictionary
+/// defines the settings.
+fn parse_setting(text: &str) -> Result<&'static str, &'static str> {
+    let is_role = text
+        .strip_prefix("RO")
+        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()));
+    match text {
+        "4" | "RO76" => Ok(GP_PRACTICE),
+        "0" => Ok("prescribing setting 0: other"),
+        "1" => Ok("prescribing setting 1: walk-in centre"),
+        "2" => Ok("prescribing setting 2: out of hours"),
+        "3" => Ok("prescribing setting 3: walk-in centre and out of hours"),
+        "8" => Ok("prescribing setting 8: public health"),
+        "9" => Ok("prescribing setting 9: community health"),
+        "10" => Ok("prescribing setting 10: hospital"),
+        "25" => Ok("prescribing setting 25: prison"),
+        _ if is_role => Ok("a role other than RO76 (GP practice)"),
+        _ if matches!(text.parse::<u8>(), Ok(0..=99)) => Ok("another prescribing setting"),
+        _ => Err("column 26 (prescribing setting): must be a number or a role such as RO76"),
+    }
+}
+
+fn parse_practice(
+    code: OdsCode,
+    row: &CsvRow<'_>,
+    warnings: &mut PracticeWarnings,
+) -> Result<Practice, &'static str> {
+    let day = |column: usize| match row.text(column) {
+        "" => Ok(None),
+        text => dates::parse_yyyymmdd(text).map(Some),
+    };
+    let non_blank =
+        |column: usize| Some(row.text(column).to_string()).filter(|text| !text.is_empty());
+    let practice = Practice {
+        code,
+        name: non_blank(NAME).ok_or("column 2 (name): must not be blank")?,
+        address: ADDRESS.filter_map(non_blank).collect::<Vec<_>>().join(", "),
+        postcode: row.text(POSTCODE).parse().ok(),
+        telephone: non_blank(TELEPHONE),
+        status: parse_status(row.text(STATUS))
+            .ok_or("column 13 (status): must be A, C, D, P, ACTIVE or INACTIVE")?,
+        opened: dates::known_first_day(
+            day(OPENED).map_err(|_| "column 11 (open date): must be a date written YYYYMMDD")?,
+        ),
+        closed: day(CLOSED)
+            .map_err(|_| "column 12 (close date): must be a date written YYYYMMDD")?,
+        sub_icb: non_blank(COMMISSIONER),
+        pcn: None,
+        list_size: None,
+    };
+    warnings.check(&practice, row.text(POSTCODE));
+    Ok(practice)
+}
+
+/// Parses a status code in the older form (A, C, D or P) or the newer form (ACTIVE or INACTIVE).
+/// INACTIVE is read as closed.
+fn parse_status(text: &str) -> Option<PracticeStatus> {
+    match text.to_ascii_uppercase().as_str() {
+        "A" | "ACTIVE" => Some(PracticeStatus::Active),
+        "C" | "INACTIVE" => Some(PracticeStatus::Closed),
+        "D" => Some(PracticeStatus::Dormant),
+        "P" => Some(PracticeStatus::Proposed),
+        _ => None,
+    }
+}
+
+/// Adds the entry to `entries`, or skips the row if it is a duplicate.
+///
+/// # Errors
+/// If an earlier row has the same code but different values.
+fn add_entry(
+    entry: CostCentre,
+    row: &CsvRow<'_>,
+    entries: &mut BTreeMap<OdsCode, (CostCentre, Vec<String>)>,
+    report: &mut ImportReport,
+) -> Result<(), ImportError> {
+    let cells: Vec<String> = (0..COLUMN_COUNT)
+        .map(|index| row.text(index).to_string())
+        .collect();
+    match entries.entry(entry.code) {
+        Entry::Occupied(existing) if existing.get().1 == cells => {
+            report.skip("duplicate row");
+        }
+        Entry::Occupied(_) => {
+            return Err(ImportError::Conflict {
+                file: row.file.to_string(),
+                line: row.line,
+                what: format!(
+                    "an earlier row has the code `{}` with other values; remove one of the two rows",
+                    entry.code
+                ),
+            });
+        }
+        Entry::Vacant(vacant) => {
+            match entry.practice {
+                Some(_) => report.kept += 1,
+                None => report.skip(entry.setting),
+            }
+            vacant.insert((entry, cells));
+        }
+    }
+    Ok(())
+}
+
+/// The practices that each warning applies to. These practices are imported nevertheless.
+#[derive(Default)]
+struct PracticeWarnings(BTreeMap<&'static str, Vec<OdsCode>>);
+
+impl PracticeWarnings {
+    fn check(&mut self, practice: &Practice, postcode: &str) {
+        let mut warn = |what| self.0.entry(what).or_default().push(practice.code);
+        match (practice.status, practice.closed) {
+            (PracticeStatus::Closed, None) => warn("closed, but without a close date"),
+            (PracticeStatus::Active, Some(_)) => warn(
+                "active, but with a close date: it is about to close, or the status is out of date",
+            ),
+            (PracticeStatus::Proposed | PracticeStatus::Dormant, Some(_)) => {
+                warn("dormant or proposed, but with a close date");
+            }
+            _ => {}
+        }
+        if matches!((practice.opened, practice.closed), (Some(from), Some(to)) if to < from) {
+            warn("the close date is before the open date");
+        }
+        match (&practice.postcode, postcode) {
+            (Some(_), _) => {}
+            (None, "") => warn("without a postcode"),
+            (None, _) => warn("the postcode is malformed and was ignored"),
+        }
+    }
+
+    fn add_to_report(self, report: &mut ImportReport) {
+        for (description, codes) in self.0 {
+            let named = codes.iter().take(PRACTICES_NAMED_MAX).map(OdsCode::as_str);
+            let named = named.collect::<Vec<_>>().join(", ");
+            let more = if codes.len() > PRACTICES_NAMED_MAX {
+                ", …"
+            } else {
+                ""
+            };
+            let count = codes.len();
+            report
+                .warnings
+                .push(format!("{description}: {count} ({named}{more})"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::super::rows::fixture::{self, TestSource};
+    use super::*;
+
+    /// Formats a row in the published layout, given its code, dates, status and setting.
+    fn row(code: &str, opened: &str, closed: &str, status: &str, setting: &str) -> String {
+        format!(
+            "\"{code}\",\"HIGH STREET SURGERY\",\"Y60\",\"QE1\",\"1 HIGH STREET\",\"KIRKBY, NEAR SANDS\",\"\",\
+             \"CUMBRIA\",\"\",\"LA18 4DB\",\"{opened}\",\"{closed}\",\"{status}\",\"B\",\"01K\",\"20200401\",\"\",\
+             \"01229 000000\",\"\",\"\",\"\",\"0\",\"\",\"01K\",\"\",\"{setting}\",\"\"\r\n"
+        )
+    }
+
+    fn import(text: &str) -> Result<(PrescribingCostCentres, ImportReport), ImportError> {
+        read(&mut fixture::file("epraccur.csv", text).source_files)
+    }
+
+    #[test]
+    fn a_practice_is_read_with_its_address_in_one_line() {
+        let text = row("A82999", "19740401", "20200331", "C", "4");
+        let (found, report) = import(&text).expect("a practice");
+        let practice = &found.practices[0];
+        assert_eq!(practice.code.as_str(), "A82999");
+        assert_eq!(
+            practice.address,
+            "1 HIGH STREET, KIRKBY, NEAR SANDS, CUMBRIA"
+        );
+        assert_eq!(
+            practice.postcode.map(|code| code.to_string()).as_deref(),
+            Some("LA18 4DB")
+        );
+        assert_eq!(practice.telephone.as_deref(), Some("01229 000000"));
+        assert_eq!(practice.sub_icb.as_deref(), Some("01K"));
+        assert_eq!(practice.opened, Some(date(1974, 4, 1)));
+        assert_eq!(practice.closed, Some(date(2020, 3, 31)));
+        assert_eq!(
+            practice.status_on(date(2020, 3, 31)),
+            PracticeStatus::Active
+        );
+        assert_eq!(practice.status_on(date(2020, 4, 1)), PracticeStatus::Closed);
+        assert_eq!((report.read, report.kept, report.warnings.len()), (1, 1, 0));
+    }
+
+    #[test]
+    fn both_code_families_give_the_same_practices() {
+        let old =
+            row("A82001", "19000101", "", "A", "4") + &row("A82002", "", "20200331", "C", "4");
+        let new = row("A82001", "19000101", "", "ACTIVE", "RO76")
+            + &row("A82002", "", "20200331", "INACTIVE", "RO76");
+        let facts = |text: &str| {
+            let (found, _) = import(text).expect("practices");
+            let fact = |practice: &Practice| (practice.code, practice.status, practice.opened);
+            found.practices.iter().map(fact).collect::<Vec<_>>()
+        };
+        assert_eq!(facts(&old), facts(&new));
+        assert_eq!(facts(&old)[0].2, None);
+    }
+
+    #[test]
+    fn other_cost_centres_are_skipped_by_setting_and_their_codes_recorded() {
+        let text = row("Y00003", "", "", "A", "2")
+            + &row("A82001", "", "", "A", "4")
+            + &row("Y00002", "", "", "ACTIVE", "RO80")
+            + &row("Y00001", "", "", "A", "2");
+        let (found, report) = import(&text).expect("a practice");
+        let codes: Vec<&str> = found.not_gp_practices.iter().map(OdsCode::as_str).collect();
+        assert_eq!(codes, ["Y00001", "Y00002", "Y00003"]);
+        assert_eq!(report.skipped["prescribing setting 2: out of hours"], 2);
+        assert_eq!(report.skipped["a role other than RO76 (GP practice)"], 1);
+        assert_eq!((report.read, report.kept), (4, 1));
+    }
+
+    #[test]
+    fn header_row_or_other_layout_is_rejected() {
+        let header = format!("Organisation Code,Name{}\n", ",x".repeat(25));
+        for (text, begins) in [
+            (
+                header.as_str(),
+                "epraccur.csv, line 1: expected 27 columns without a header row",
+            ),
+            (
+                "A82001,Surgery\n",
+                "epraccur.csv, line 1: expected 27 columns without a header row",
+            ),
+            ("", "epraccur.csv: no usable rows (0 rows read)"),
+        ] {
+            let error = import(text).expect_err("not an epraccur file").to_string();
+            assert!(error.starts_with(begins), "{error}");
+        }
+        let short = row("A82001", "", "", "A", "4") + "\"A82002\",\"CUT SH";
+        assert!(import(&short).is_err());
+    }
+
+    #[test]
+    fn invalid_rows_are_counted_and_suspicious_ones_named() {
+        let text = row("A82001", "", "", "A", "4")
+            + &row("A82002", "19740431", "", "A", "4")
+            + &row("A82003", "", "", "X", "4")
+            + &row("A82004", "", "", "A", "")
+            + &row("A82005", "", "", "C", "4")
+            + &row("A82006", "20200401", "20200331", "A", "4")
+            + &row("A82007", "", "", "A", "4").replace("LA18 4DB", "LA1O 4DB");
+        let (found, report) = import(&text).expect("a practice");
+        assert_eq!(found.practices.len(), 4);
+        assert_eq!(
+            report.to_string(),
+            "epraccur.csv: 7 read, 4 kept\n  \
+             1 rejected: column 11 (open date): must be a date written YYYYMMDD (epraccur.csv line 2)\n  \
+             1 rejected: column 13 (status): must be A, C, D, P, ACTIVE or INACTIVE (epraccur.csv line 3)\n  \
+             1 rejected: column 26 (prescribing setting): must be a number or a role such as RO76 (epraccur.csv line 4)\n  \
+             warning: active, but with a close date: it is about to close, or the status is out of date: 1 (A82006)\n  \
+             warning: closed, but without a close date: 1 (A82005)\n  \
+             warning: the close date is before the open date: 1 (A82006)\n  \
+             warning: the postcode is malformed and was ignored: 1 (A82007)"
+        );
+    }
+
+    #[test]
+    fn duplicate_row_is_skipped_and_conflicting_row_is_rejected() {
+        let once = row("A82001", "", "", "A", "4");
+        let (found, report) = import(&once.repeat(2)).expect("a practice");
+        assert_eq!(
+            (found.practices.len(), report.skipped["duplicate row"]),
+            (1, 1)
+        );
+        let error = import(&(once + &row("A82001", "", "", "D", "4"))).expect_err("two");
+        assert_eq!(
+            error.to_string(),
+            "epraccur.csv, line 2: an earlier row has the code `A82001` with other values; remove one of the two rows"
+        );
+    }
+
+    #[test]
+    fn archives_and_folders_are_read() {
+        let text = row("A82001", "", "", "A", "4");
+        let files = [("epraccur.csv", text.as_str()), ("readme.txt", "x")];
+        let zip: TestSource = fixture::archive("epraccur.zip", &files);
+        for mut published in [zip, fixture::folder(&files)] {
+            let (found, _) = read(&mut published.source_files).expect("a practice");
+            assert_eq!(found.practices.len(), 1);
+        }
+        let mut other = fixture::folder(&[("readme.txt", "x")]);
+        assert!(matches!(
+            read(&mut other.source_files),
+            Err(ImportError::NoSuchMember { .. })
+        ));
+    }
+
+    #[test]
+    fn real_directory_is_imported() {
+        let Some(mut source_files) = fixture::open_real_file("epraccur-2023-12.csv") else {
+            return;
+        };
+        let (found, report) = read(&mut source_files).expect("a directory");
+        eprintln!("{report}");
+        assert_eq!(report.read, 15_971);
+        assert_eq!(found.practices.len(), 8_647);
+        assert_eq!(found.not_gp_practices.len(), 7_324);
+        assert!(report.rejected.is_empty());
+    }
+}

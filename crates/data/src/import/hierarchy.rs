@@ -1,0 +1,86 @@
+//! The NHS hierarchy above practices, in the format of `data/source/hierarchy.csv`:
+//! `layer,id,name,parent,from,to,lsoa_selector,note`. A selector is `sub_icb=CODE,…` or
+//! `lsoa11nm=DISTRICT,…`. An area without a selector is the union of its children.
+
+use crate::formats::{CsvTable, TableError};
+use catchment_core::domain::{Layer, Period, date_from_iso};
+
+/// One version of an area of the hierarchy.
+#[derive(Debug, Clone)]
+pub struct HierarchyRecord {
+    pub(crate) layer: Layer,
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) parent: Option<String>,
+    pub(crate) period: Period,
+    pub(crate) selector: Option<LsoaSelector>,
+}
+
+/// The selection of the statistical areas that make up an area of the hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LsoaSelector {
+    /// The statistical areas of these sub-ICB locations.
+    SubIcb(Vec<String>),
+    /// The statistical areas whose name, without its last word, is the name of one of these
+    /// districts.
+    District(Vec<String>),
+}
+
+const COLUMN_NAMES: &[&str] = &[
+    "layer",
+    "id",
+    "name",
+    "parent",
+    "from",
+    "to",
+    "lsoa_selector",
+];
+
+/// Reads every row, in the order of the file.
+pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<HierarchyRecord>, TableError> {
+    CsvTable::open(file, bytes, COLUMN_NAMES)?.read(|row| {
+        Ok(HierarchyRecord {
+            layer: row.parse(0)?,
+            id: row.required(1)?.to_string(),
+            name: row.required(2)?.to_string(),
+            parent: row.optional(3)?.map(str::to_string),
+            period: Period {
+                from: row.parse_optional_with(4, date_from_iso)?,
+                to: row.parse_optional_with(5, date_from_iso)?,
+            },
+            selector: row.parse_optional_with(6, parse_selector)?,
+        })
+    })
+}
+
+fn parse_selector(text: &str) -> Result<LsoaSelector, &'static str> {
+    let split_list = |list: &str| {
+        list.split(',')
+            .map(|word| word.trim().to_string())
+            .collect()
+    };
+    match text.split_once('=') {
+        Some(("sub_icb", list)) => Ok(LsoaSelector::SubIcb(split_list(list))),
+        Some(("lsoa11nm", list)) => Ok(LsoaSelector::District(split_list(list))),
+        _ => Err("must be sub_icb=CODE,… or lsoa11nm=DISTRICT,…"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_are_comma_separated() {
+        let districts = vec!["Lancaster".to_string(), "Ribble Valley".to_string()];
+        assert_eq!(
+            parse_selector("lsoa11nm=Lancaster, Ribble Valley"),
+            Ok(LsoaSelector::District(districts))
+        );
+        assert_eq!(
+            parse_selector("sub_icb=01K"),
+            Ok(LsoaSelector::SubIcb(vec!["01K".into()]))
+        );
+        assert!(parse_selector("01K").is_err());
+    }
+}

@@ -1,0 +1,65 @@
+//! Look-up tables, which assign statistical areas to areas. Any CSV table with a column of codes
+//! and a column of area ids can be a look-up table.
+
+use serde::Deserialize;
+
+use crate::formats::{CsvTable, TableError};
+
+/// The columns to read from a look-up table, and the rows to include.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LookupColumns {
+    /// The column with the code of the statistical area.
+    pub code: String,
+    /// The column with the id of the area. Rows in which this column is blank are skipped.
+    pub area: String,
+    /// The column with the name of the area.
+    pub name: Option<String>,
+    /// A column and its accepted values. Rows with any other value in this column are skipped.
+    pub only: Option<(String, Vec<String>)>,
+}
+
+/// The assignment of a statistical area to an area.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookupEntry {
+    pub(crate) code: String,
+    pub(crate) area: String,
+    /// The name of the area, if the table has a column with names.
+    pub(crate) name: Option<String>,
+}
+
+/// Reads the rows to include, in the order of the file.
+pub fn read(
+    file: &str,
+    bytes: &[u8],
+    columns: &LookupColumns,
+) -> Result<Vec<LookupEntry>, TableError> {
+    // Where an optional column is not configured, the code column is read in its place and ignored.
+    let (only, allowed) = match &columns.only {
+        Some((column, allowed)) => (column, Some(allowed)),
+        None => (&columns.code, None),
+    };
+    let name = columns.name.as_ref().unwrap_or(&columns.code);
+    let names = [&columns.code, &columns.area, only, name].map(String::as_str);
+    let rows = CsvTable::open(file, bytes, &names)?.read(|row| {
+        let is_included = match allowed {
+            Some(allowed) => allowed
+                .iter()
+                .any(|word| row.text(2).is_ok_and(|text| text == word)),
+            None => true,
+        };
+        let Some(area) = row.optional(1)?.filter(|_| is_included) else {
+            return Ok(None);
+        };
+        Ok(Some(LookupEntry {
+            code: row.required(0)?.to_string(),
+            area: area.to_string(),
+            name: columns
+                .name
+                .as_ref()
+                .map(|_| row.text(3).map(str::to_string))
+                .transpose()?,
+        }))
+    })?;
+    Ok(rows.into_iter().flatten().collect())
+}

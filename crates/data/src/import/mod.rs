@@ -1,0 +1,49 @@
+//! Importers of published files, one module per format. No other module refers to the columns of
+//! these files.
+//!
+//! Every importer is strict. A missing column is an error that names the column, an invalid cell is
+//! reported with its file, line and column, and a file without usable rows is an error, not an
+//! empty result.
+
+mod dates;
+mod report;
+mod rows;
+mod source_files;
+
+pub mod area_history;
+pub mod catchments;
+pub mod code_point_open;
+pub mod epcn;
+pub mod epraccur;
+pub mod hierarchy;
+pub mod lookup;
+pub mod onspd;
+pub mod polygons;
+pub mod postcode_list;
+pub mod practice_list;
+pub mod registrations;
+pub mod resilience_groups;
+pub mod succ;
+
+use catchment_core::domain::{BritishGrid, PositionalQuality, Postcode, YearMonth};
+
+/// A postcode as listed in a postcode directory.
+#[derive(Debug, Clone)]
+pub struct PostcodeRecord {
+    pub(crate) postcode: Postcode,
+    /// `None` if the directory has no position for the postcode.
+    pub(crate) position: Option<BritishGrid>,
+    pub(crate) positional_quality: Option<PositionalQuality>,
+    pub(crate) is_large_user: bool,
+    pub(crate) is_live: bool,
+    pub(crate) introduced: Option<YearMonth>,
+    /// The last month in which the postcode was in use.
+    pub(crate) terminated: Option<YearMonth>,
+    /// The code of the postcode's LSOA or, in Scotland, data zone, if the directory states one.
+    pub(crate) statistical_area: Option<String>,
+    /// The ODS code or GSS code (whichever the directory uses) of the postcode's sub-ICB location.
+    pub sub_icb: Option<String>,
+}
+
+pub use report::{AffectedRows, ImportError, ImportReport};
+pub use source_files::{SourceFiles, read_whole_file};

@@ -1,0 +1,159 @@
+//! Import errors, and import reports, which count the rows that were read, kept, skipped and
+//! rejected.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+/// The maximum number of locations listed for each reason; further rows are only counted.
+const LOCATIONS_LISTED_MAX: usize = 10;
+
+/// The result of importing a published file: counts of rows by outcome.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImportReport {
+    /// The name of the file, folder or archive.
+    pub(crate) source: String,
+    /// The edition, if the file states it: `25` for columns such as `lad25cd`.
+    pub(crate) vintage: Option<String>,
+    /// The number of rows or features read.
+    pub(crate) read: u64,
+    /// The number of rows or features that became records.
+    pub(crate) kept: u64,
+    /// The number of valid rows that were skipped as out of scope or duplicate, by reason.
+    pub(crate) skipped: BTreeMap<&'static str, u64>,
+    /// The invalid rows, by reason.
+    pub(crate) rejected: BTreeMap<&'static str, AffectedRows>,
+    /// Warnings, which do not stop the import.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// The rows with the same problem: their number, and the locations of the first rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AffectedRows {
+    /// The number of rows.
+    pub(crate) count: u64,
+    /// The locations of the first rows: the file and the line number, counted from 1.
+    pub(crate) first_locations: Vec<(String, u64)>,
+}
+
+impl ImportReport {
+    /// Creates an empty report for a source.
+    pub(crate) fn new(source: impl Into<String>) -> ImportReport {
+        ImportReport {
+            source: source.into(),
+            ..ImportReport::default()
+        }
+    }
+
+    /// Counts a valid row that is skipped.
+    pub(crate) fn skip(&mut self, reason: &'static str) {
+        *self.skipped.entry(reason).or_default() += 1;
+    }
+
+    /// Counts an invalid row.
+    pub(crate) fn reject(&mut self, reason: &'static str, file: &str, line: u64) {
+        self.rejected.entry(reason).or_default().add(file, line);
+    }
+}
+
+impl AffectedRows {
+    /// Adds a row.
+    pub(crate) fn add(&mut self, file: &str, line: u64) {
+        self.count += 1;
+        if self.first_locations.len() < LOCATIONS_LISTED_MAX {
+            self.first_locations.push((file.to_string(), line));
+        }
+    }
+}
+
+/// Prints the locations: `onspd.csv line 4, onspd.csv line 7, …`.
+impl fmt::Display for AffectedRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let locations = self.first_locations.iter();
+        let locations = locations.map(|(file, line)| format!("{file} line {line}"));
+        f.write_str(&locations.collect::<Vec<_>>().join(", "))?;
+        if self.count > self.first_locations.len() as u64 {
+            f.write_str(", …")?;
+        }
+        Ok(())
+    }
+}
+
+/// Prints a summary with one line for each reason and warning.
+impl fmt::Display for ImportReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} read, {} kept", self.source, self.read, self.kept)?;
+        if let Some(vintage) = &self.vintage {
+            write!(f, ", edition {vintage}")?;
+        }
+        for (reason, count) in &self.skipped {
+            write!(f, "\n  {count} skipped: {reason}")?;
+        }
+        for (reason, rejected) in &self.rejected {
+            let count = rejected.count;
+            write!(f, "\n  {count} rejected: {reason} ({rejected})")?;
+        }
+        for warning in &self.warnings {
+            write!(f, "\n  warning: {warning}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The error for a published file that cannot be used at all. An invalid row does not cause this
+/// error; it is counted in the [`ImportReport`].
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The file does not exist, or cannot be read.
+    #[error("{path} cannot be read")]
+    Unreadable {
+        /// The path of the file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The header row lacks a column.
+    #[error("{file}: no column `{column}` in the header row")]
+    MissingColumn {
+        /// The file.
+        file: String,
+        /// The name of the column without the year, then its other names, separated by commas.
+        column: String,
+    },
+    /// The file does not have the expected format.
+    #[error("{file}, line {line}: {expected}")]
+    InvalidFormat {
+        /// The file.
+        file: String,
+        /// The number of the line or feature, counted from 1.
+        line: u64,
+        /// The expected format, or what is wrong.
+        expected: String,
+    },
+    /// No row became a record.
+    #[error("{source_name}: no usable rows ({read} rows read)")]
+    Empty {
+        /// The name of the file, folder or archive.
+        source_name: String,
+        /// The number of rows read.
+        read: u64,
+    },
+    /// A folder, archive or file lacks a required part.
+    #[error("{source_name}: does not contain {expected}")]
+    NoSuchMember {
+        /// The name of the folder, archive or file.
+        source_name: String,
+        /// The part that is required.
+        expected: &'static str,
+    },
+    /// Two rows, columns or files contradict each other.
+    #[error("{file}, line {line}: {what}")]
+    Conflict {
+        /// The file.
+        file: String,
+        /// The number of the line in which the contradiction was found, counted from 1.
+        line: u64,
+        /// The contradiction.
+        what: String,
+    },
+}

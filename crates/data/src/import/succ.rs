@@ -1,0 +1,192 @@
+//! Successions of organisations, published by NHS ODS in `succ.csv` and `succarc.csv` (the
+//! archive): 5 columns without a header row.
+//!
+//! The columns are old code, new code, reason, effective date (`YYYYMMDD`) and indicator. The first
+//! row is data, and would be lost if it were read as a header row. All kinds of organisations are
+//! listed, including commissioners (`00C` to `16C`); callers select the practices.
+//!
+//! The effective date becomes [`PracticeSuccession::from`], the first day with the successor. A
+//! practice's close date in `epraccur` is its last day, so the effective date is usually the day
+//! after the close date. Some successions take effect on the close date itself, and some much
+//! later; the importer does not correct this.
+
+use std::collections::BTreeSet;
+
+use super::rows::{CsvRow, CsvRows, lowercase_file_name, member_label};
+use super::{ImportError, ImportReport, SourceFiles, dates};
+use catchment_core::domain::{OdsCode, PracticeSuccession};
+
+const OLD: usize = 0;
+const NEW: usize = 1;
+const EFFECTIVE: usize = 3;
+const COLUMN_COUNT: usize = 5;
+
+/// Reads every succession of the files, in order of old code, date and new code. Duplicate rows
+/// become one succession.
+///
+/// # Errors
+/// If a file has a header row or does not have 5 columns, or there are no successions.
+pub fn read(
+    sources: &mut [&mut SourceFiles],
+) -> Result<(Vec<PracticeSuccession>, ImportReport), ImportError> {
+    let names: Vec<String> = sources
+        .iter()
+        .map(|source_files| source_files.name())
+        .collect();
+    let mut report = ImportReport::new(names.join(", "));
+    let mut unique_rows = BTreeSet::new();
+    for source_files in sources {
+        for member in select_members(source_files)? {
+            let file = member_label(source_files, &member);
+            let rows = CsvRows::new(&file, source_files.open_member(&member)?);
+            read_file(rows, &mut unique_rows, &mut report)?;
+        }
+    }
+    if unique_rows.is_empty() {
+        return Err(ImportError::Empty {
+            source_name: report.source,
+            read: report.read,
+        });
+    }
+    let successions = unique_rows
+        .into_iter()
+        .map(|(predecessor, from, successor)| PracticeSuccession {
+            predecessor,
+            successor,
+            from,
+        });
+    Ok((successions.collect(), report))
+}
+
+/// Returns the names of the CSV files whose names start with `succ`. A single file may have any
+/// name.
+fn select_members(source_files: &SourceFiles) -> Result<Vec<String>, ImportError> {
+    let mut members = source_files.members();
+    if members.len() == 1 && members[0] == source_files.name() {
+        return Ok(members);
+    }
+    members.retain(|name| {
+        let base = lowercase_file_name(name);
+        base.starts_with("succ") && base.ends_with(".csv")
+    });
+    if members.is_empty() {
+        return Err(ImportError::NoSuchMember {
+            source_name: source_files.name(),
+            expected: "`succ.csv` or `succarc.csv`",
+        });
+    }
+    Ok(members)
+}
+
+/// The old code, the effective date and the new code. Rows with the same key are duplicates.
+type SuccessionKey = (OdsCode, jiff::civil::Date, OdsCode);
+
+fn read_file(
+    mut rows: CsvRows<impl std::io::Read>,
+    unique_rows: &mut BTreeSet<SuccessionKey>,
+    report: &mut ImportReport,
+) -> Result<(), ImportError> {
+    let mut is_first = true;
+    while let Some(row) = rows.next()? {
+        if is_first {
+            check_first_row(&row)?;
+            is_first = false;
+        }
+        report.read += 1;
+        match parse_row(&row) {
+            Ok(key) if unique_rows.insert(key) => report.kept += 1,
+            Ok(_) => report.skip("duplicate succession"),
+            Err(reason) => report.reject(reason, row.file, row.line),
+        }
+    }
+    rows.warn_if_truncated(report);
+    Ok(())
+}
+
+/// Checks the format of the file by its first row, because a header row has no date in column 4.
+fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
+    if row.len() == COLUMN_COUNT && parse_row(row).is_ok() {
+        return Ok(());
+    }
+    Err(ImportError::InvalidFormat {
+        file: row.file.to_string(),
+        line: row.line,
+        expected: format!(
+            "expected 5 columns without a header row: two ODS codes, a reason, a date written \
+             YYYYMMDD and an indicator; this row has {} columns and starts with `{}`",
+            row.len(),
+            row.text(OLD)
+        ),
+    })
+}
+
+fn parse_row(row: &CsvRow<'_>) -> Result<SuccessionKey, &'static str> {
+    let code = |column: usize| row.text(column).parse::<OdsCode>();
+    let old = code(OLD).map_err(|_| "column 1 (old code): must be an ODS code")?;
+    let new = code(NEW).map_err(|_| "column 2 (new code): must be an ODS code")?;
+    let from = dates::parse_yyyymmdd(row.text(EFFECTIVE))
+        .map_err(|_| "column 4 (effective date): must be a date written YYYYMMDD")?;
+    Ok((old, from, new))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::super::rows::fixture;
+    use super::*;
+
+    fn import(text: &str) -> Result<(Vec<PracticeSuccession>, ImportReport), ImportError> {
+        read(&mut [&mut fixture::file("succ.csv", text).source_files])
+    }
+
+    #[test]
+    fn first_row_is_data() {
+        let text = "\"00C\",\"16C\",\"R\",\"20200401\",\"\"\r\n\"P81064\",\"P81002\",\"R\",\"20180701\",\"\"\r\n";
+        let (found, report) = import(text).expect("successions");
+        assert_eq!(found[0].predecessor.as_str(), "00C");
+        assert_eq!(found[0].successor.as_str(), "16C");
+        assert_eq!(found[1].from, date(2018, 7, 1));
+        assert_eq!((report.read, report.kept), (2, 2));
+    }
+
+    #[test]
+    fn header_row_or_other_layout_is_rejected() {
+        for text in [
+            "Old,New,Reason,Effective,Indicator\nP81064,P81002,R,20180701,\n",
+            "P81064,P81002,20180701\n",
+        ] {
+            let error = import(text).expect_err("not a succ file").to_string();
+            assert!(
+                error.starts_with("succ.csv, line 1: expected 5 columns without a header row"),
+                "{error}"
+            );
+        }
+        assert!(matches!(import(""), Err(ImportError::Empty { .. })));
+    }
+
+    #[test]
+    fn invalid_row_is_counted() {
+        let text = "P81064,P81002,R,20180701,\nP8,P81002,R,20180701,\nP81065,,R,20180701,\nP81066,P81002,R,,\n";
+        let (found, report) = import(text).expect("a succession");
+        assert_eq!((found.len(), report.read, report.kept), (1, 4, 1));
+        assert_eq!(report.rejected.len(), 3);
+    }
+
+    #[test]
+    fn both_files_are_merged_without_duplicates() {
+        let rows = "P81064,P81002,R,20180701,\n";
+        let older = "P81000,P81064,R,20010401,\nP81064,P81002,R,20180701,\n";
+        let files = [("succ.csv", rows), ("succarc.csv", older), ("x.csv", "1\n")];
+        let mut succ = fixture::file("succ.csv", rows);
+        let mut archive = fixture::file("succarc.csv", older);
+        let (found, report) =
+            read(&mut [&mut succ.source_files, &mut archive.source_files]).expect("successions");
+        assert_eq!(report.source, "succ.csv, succarc.csv");
+        let mut together = fixture::archive("succ.zip", &files);
+        let (same, _) = read(&mut [&mut together.source_files]).expect("successions");
+        assert_eq!(found, same);
+        assert_eq!(found.len(), 2);
+        assert_eq!(report.skipped["duplicate succession"], 1);
+    }
+}

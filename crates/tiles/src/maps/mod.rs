@@ -1,0 +1,328 @@
+//! Static maps: images of a layer, or of an area and its surroundings, that need no script.
+//!
+//! ```text
+//!  tile geometry ──► British National Grid ──► names and numbers ──► SVG ──► PNG, PDF
+//! ```
+//!
+//! - The geometry is that of the tiles at a suitable zoom, so borders meet. It is drawn on the
+//!   British National Grid, so the scale bar is correct everywhere, and grid north is at the top.
+//! - Adjacent areas differ in pattern as well as colour, so that they can be distinguished in black
+//!   and white.
+//! - An area without room for its name gets a number and is listed in the legend, so that no area
+//!   is omitted.
+//! - The same request always produces the same SVG and PNG, on any machine, whatever fonts are
+//!   installed, and at any time.
+
+mod labels;
+mod raster;
+mod render;
+mod styles;
+mod svg;
+mod text;
+
+use geo::{Coord, Rect};
+use jiff::civil::Date;
+
+use crate::{AreaOutline, TileCache};
+use catchment_core::domain::{Boundary, BritishGrid, Layer};
+use catchment_core::geodesy::{self, web_mercator};
+use catchment_core::geometry::bbox;
+use catchment_core::index::{Index, MapArea};
+use labels::{AreaLabel, LabelRequest};
+use raster::{AreaMask, ImagePoint, ImageRect};
+pub use render::{RenderError, pdf, png};
+
+/// The minimum width of a map, in CSS pixels.
+pub const WIDTH_MIN: u32 = 240;
+/// The maximum width of a map, in CSS pixels.
+pub const WIDTH_MAX: u32 = 2_000;
+
+/// The margin around the layer and around a selected area, as a fraction of the size of the layer
+/// or area. The margin around an area shows its surroundings.
+const LAYER_MARGIN: f64 = 0.03;
+const AREA_MARGIN: f64 = 0.3;
+/// The minimum width and height of the part of the country that is shown, in metres.
+const SPAN_MIN_M: f64 = 3_000.0;
+/// The minimum and maximum height of the frame, as a fraction of its width.
+const ASPECT_MIN: f64 = 0.6;
+const ASPECT_MAX: f64 = 1.35;
+/// The geometry is detailed enough for an image that is this many times as large, so that the map
+/// can be printed.
+const DETAIL_FACTOR: f64 = 2.0;
+/// The maximum number of areas with a number and an entry in the legend.
+const NUMBERS_MAX: usize = 400;
+/// The size at which MapLibre draws a tile, in CSS pixels.
+const TILE_SIZE: f64 = 512.0;
+
+/// A request for a map.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct MapRequest {
+    /// The layer to draw.
+    pub layer: Layer,
+    /// The id of the area to select; `None` shows the whole layer.
+    pub area: Option<String>,
+    /// The date for which the layer is drawn.
+    pub day: Date,
+    /// The width in CSS pixels, from [`WIDTH_MIN`] to [`WIDTH_MAX`].
+    pub width: u32,
+}
+
+/// A map that has been drawn.
+#[derive(Debug, Clone)]
+pub struct MapImage {
+    /// The image as SVG 1.1, with the few features of SVG 2 that all browsers support.
+    pub svg: String,
+    /// The width in CSS pixels.
+    pub width: u32,
+    /// The height in CSS pixels.
+    pub height: u32,
+    /// The title of the map.
+    pub title: String,
+    /// The text alternative of the map.
+    pub description: String,
+}
+
+/// An area in the coordinates of the image.
+struct ProjectedArea {
+    id: String,
+    name: String,
+    rings: Vec<Vec<ImagePoint>>,
+    /// A point that marks the area, if the area is too thin to be drawn.
+    point: Option<ImagePoint>,
+    mask: AreaMask,
+}
+
+/// The part of the British National Grid that is shown, and the frame in which the image shows it.
+struct Viewport {
+    west: f64,
+    north: f64,
+    pixels_per_m: f64,
+    frame: ImageRect,
+}
+
+/// Draws a map, or returns `None` if the layer or the selected area has no geometry on the date.
+pub fn draw(index: &Index, cache: &TileCache, request: &MapRequest) -> Option<MapImage> {
+    draw_map(index, cache, request, None)
+}
+
+/// Draws a map with a marker, and extends the map to include the marker.
+///
+/// The marker is not part of [`MapRequest`], because a request may be used as a cache key, and the
+/// marker may be at a person's home.
+pub fn draw_with_marker(
+    index: &Index,
+    cache: &TileCache,
+    request: &MapRequest,
+    marker: BritishGrid,
+) -> Option<MapImage> {
+    draw_map(index, cache, request, Some(marker))
+}
+
+fn draw_map(
+    index: &Index,
+    cache: &TileCache,
+    request: &MapRequest,
+    marker: Option<BritishGrid>,
+) -> Option<MapImage> {
+    let (layer, day) = (request.layer, request.day);
+    let layer_areas = index.areas_with_geometry(layer, index.revision(layer, day));
+    let is_in_focus = |area: &&MapArea<'_>| match &request.area {
+        Some(id) => area.boundary.id == *id,
+        None => true,
+    };
+    let in_focus = layer_areas.iter().filter(is_in_focus);
+    let bounds = grid_bounds(in_focus.map(|area| area.boundary))?;
+    let bounds = marker.map_or(bounds, |marker| {
+        let marker = metres(&marker);
+        bbox::union(bounds, Rect::new(marker, marker))
+    });
+    let margin = match request.area {
+        Some(_) => AREA_MARGIN,
+        None => LAYER_MARGIN,
+    };
+    let page = svg::MapPageLayout::new(f64::from(request.width));
+    let heading = svg::MapHeading::new(&page, index, request, &layer_areas);
+    let viewport = Viewport::new(
+        bounds,
+        margin,
+        (page.margin, heading.bottom),
+        page.content_width(),
+    );
+    let zoom = viewport.zoom();
+    let outlines = |layer: Layer| cache.outlines(index, layer, day, zoom);
+    let project = |outline: AreaOutline| viewport.project_area(outline);
+    // The land within the dataset; everything else is background.
+    let land_layer =
+        Some(Layer::Icb).filter(|&icb| icb != layer && index.first_data(icb).is_some());
+    let land: Vec<ProjectedArea> = land_layer
+        .into_iter()
+        .flat_map(outlines)
+        .filter_map(project)
+        .collect();
+    let areas: Vec<ProjectedArea> = outlines(layer).into_iter().filter_map(project).collect();
+    let is_partition = index.is_partition(layer);
+    let marker =
+        marker.map(|marker| viewport.project_grid(marker.easting_m(), marker.northing_m()));
+    let options = LabelOptions {
+        selected: request.area.as_deref(),
+        is_partition,
+        reserved: marker
+            .map(|centre| ImageRect::centred_on(centre, svg::MARKER_SIZE, svg::MARKER_SIZE)),
+    };
+    let labels = label_areas(&areas, &viewport.frame, &options);
+    Some(svg::write(&svg::MapScene {
+        index,
+        request,
+        page,
+        heading,
+        viewport: &viewport,
+        land: &land,
+        areas: &areas,
+        labels: &labels,
+        marker,
+        is_partition,
+    }))
+}
+
+/// Options for the labels: which areas may have names, and where labels may be placed.
+struct LabelOptions<'a> {
+    selected: Option<&'a str>,
+    is_partition: bool,
+    /// A rectangle in which no label may be placed.
+    reserved: Option<ImageRect>,
+}
+
+fn label_areas(
+    areas: &[ProjectedArea],
+    frame: &ImageRect,
+    options: &LabelOptions<'_>,
+) -> Vec<AreaLabel> {
+    let requests: Vec<LabelRequest<'_>> = areas
+        .iter()
+        .map(|area| {
+            let is_selected = options.selected == Some(area.id.as_str());
+            LabelRequest {
+                name: &area.name,
+                mask: &area.mask,
+                label_point: area.label_point(),
+                is_selected,
+                // Where areas overlap, readers could not see to which area a name belongs.
+                may_be_named: options.is_partition || is_selected,
+            }
+        })
+        .collect();
+    labels::place_labels(frame, &requests, options.reserved, NUMBERS_MAX)
+}
+
+impl ProjectedArea {
+    /// Returns the point inside the area where there is most room for a label.
+    fn label_point(&self) -> ImagePoint {
+        let first_vertex = || self.rings.iter().flatten().next().copied();
+        self.mask
+            .pole_of_inaccessibility()
+            .or(self.point)
+            .or_else(first_vertex)
+            .unwrap_or_default()
+    }
+}
+
+/// Returns the bounding box of boundaries in metres on the British National Grid.
+fn grid_bounds<'a>(boundaries: impl Iterator<Item = &'a Boundary>) -> Option<Rect<f64>> {
+    let polygons = boundaries.flat_map(|boundary| &boundary.grid);
+    let vertices = polygons.flat_map(|polygon| &polygon.rings).flatten();
+    bbox::bounding_rect(vertices.map(metres))
+}
+
+fn metres(position: &BritishGrid) -> Coord<f64> {
+    Coord {
+        x: position.easting_m(),
+        y: position.northing_m(),
+    }
+}
+
+impl Viewport {
+    /// Creates a viewport that shows bounds, centred and with a margin, in a frame with the given
+    /// upper left corner and width.
+    ///
+    /// The margin is a fraction of the longer side of the bounds. The frame's height follows from
+    /// the shape of the bounds, within limits.
+    fn new(bounds: Rect<f64>, margin: f64, (x, y): ImagePoint, width: f64) -> Viewport {
+        let margin_m = margin * bounds.width().max(bounds.height());
+        let across_m = (bounds.width() + 2.0 * margin_m).max(SPAN_MIN_M);
+        let down_m = (bounds.height() + 2.0 * margin_m).max(SPAN_MIN_M);
+        let aspect = (down_m / across_m).clamp(ASPECT_MIN, ASPECT_MAX);
+        let across_m = across_m.max(down_m / aspect);
+        let down_m = across_m * aspect;
+        // The height is rounded to whole pixels, so that the frame is sharp.
+        let height = (width * aspect).round();
+        let (min, max) = (bounds.min(), bounds.max());
+        Viewport {
+            west: f64::midpoint(min.x, max.x) - across_m / 2.0,
+            north: f64::midpoint(min.y, max.y) + down_m / 2.0,
+            pixels_per_m: width / across_m,
+            frame: ImageRect {
+                x,
+                y,
+                width,
+                height,
+            },
+        }
+    }
+
+    /// Returns the lowest zoom whose tiles are detailed enough for the image, even enlarged by
+    /// [`DETAIL_FACTOR`].
+    fn zoom(&self) -> u8 {
+        let centre = (
+            self.west + self.frame.width / 2.0 / self.pixels_per_m,
+            self.north - self.frame.height / 2.0 / self.pixels_per_m,
+        );
+        let lonlat = geodesy::to_lonlat_degrees(centre.0, centre.1);
+        let latitude = lonlat.map_or(54.0, |(_, latitude)| latitude);
+        let parallel_m = web_mercator::EQUATOR_M * latitude.to_radians().cos();
+        let tiles = parallel_m * self.pixels_per_m * DETAIL_FACTOR / TILE_SIZE;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clamped"
+        )]
+        let zoom = tiles.log2().ceil().clamp(0.0, 22.0) as u8;
+        zoom
+    }
+
+    fn project(&self, lonlat: Coord<f64>) -> Option<ImagePoint> {
+        let (easting, northing) = geodesy::to_grid_metres(lonlat.x, lonlat.y)?;
+        Some(self.project_grid(easting, northing))
+    }
+
+    fn project_grid(&self, easting: f64, northing: f64) -> ImagePoint {
+        (
+            self.frame.x + (easting - self.west) * self.pixels_per_m,
+            self.frame.y + (self.north - northing) * self.pixels_per_m,
+        )
+    }
+
+    /// Projects an area, or returns `None` if no part of the area is in the frame.
+    fn project_area(&self, outline: AreaOutline) -> Option<ProjectedArea> {
+        let ring = |ring: &Vec<Coord<f64>>| -> Vec<ImagePoint> {
+            ring.iter()
+                .filter_map(|&lonlat| self.project(lonlat))
+                .collect()
+        };
+        let rings: Vec<Vec<ImagePoint>> = outline.polygons.iter().flatten().map(ring).collect();
+        let point = outline.point.and_then(|lonlat| self.project(lonlat));
+        let mask = AreaMask::new(rings.iter().map(Vec::as_slice), &self.frame);
+        let is_in_frame = |point: &ImagePoint| self.frame.contains(*point);
+        // An area can be in the frame and yet too small to contain the centre of a cell.
+        let is_speck = mask.is_empty() && rings.iter().flatten().any(is_in_frame);
+        if mask.is_empty() && !is_speck && !point.as_ref().is_some_and(is_in_frame) {
+            return None;
+        }
+        Some(ProjectedArea {
+            id: outline.id,
+            name: outline.name,
+            rings,
+            point,
+            mask,
+        })
+    }
+}
