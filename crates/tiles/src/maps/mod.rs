@@ -14,6 +14,7 @@
 //!   installed, and at any time.
 
 mod labels;
+mod layout;
 mod raster;
 mod render;
 mod styles;
@@ -29,6 +30,7 @@ use catchment_core::geodesy::{self, web_mercator};
 use catchment_core::geometry::bbox;
 use catchment_core::index::{Index, MapArea};
 use labels::{AreaLabel, LabelRequest};
+use layout::{MARKER_SIZE, MapHeading, MapPageLayout, MapScene};
 use raster::{AreaMask, ImagePoint, ImageRect};
 pub use render::{RenderError, pdf, png};
 
@@ -140,8 +142,8 @@ fn draw_map(
         Some(_) => AREA_MARGIN,
         None => LAYER_MARGIN,
     };
-    let page = svg::MapPageLayout::new(f64::from(request.width));
-    let heading = svg::MapHeading::new(&page, index, request, &layer_areas);
+    let page = MapPageLayout::new(f64::from(request.width));
+    let heading = MapHeading::new(&page, index, request, &layer_areas);
     let viewport = Viewport::new(
         bounds,
         margin,
@@ -167,10 +169,10 @@ fn draw_map(
         selected: request.area.as_deref(),
         is_partition,
         reserved: marker
-            .map(|centre| ImageRect::centred_on(centre, svg::MARKER_SIZE, svg::MARKER_SIZE)),
+            .map(|centre| ImageRect::centred_on(centre, MARKER_SIZE, MARKER_SIZE)),
     };
     let labels = label_areas(&areas, &viewport.frame, &options);
-    Some(svg::write(&svg::MapScene {
+    Some(svg::write(&MapScene {
         index,
         request,
         page,
