@@ -147,6 +147,7 @@ mod tests {
     use super::super::router;
     use super::*;
     use crate::ops::dataset_store::DatasetStore;
+    use catchment_core::domain::BritishGrid;
     use catchment_core::index::Index;
     use catchment_data::dataset::{self, DatasetSource};
 
@@ -230,6 +231,26 @@ mod tests {
         let dataset = dataset::read(&DatasetSource::Embedded).expect("the embedded dataset");
         let index = Index::build(dataset).expect("a valid dataset");
         router(App::new(DatasetStore::fixed(index).into()))
+    }
+
+    #[test]
+    fn limits_of_eastings_and_northings_are_the_documented_ones() {
+        let limits = |name: &str| {
+            ["minimum", "maximum"].map(|limit| {
+                let path = format!("/components/parameters/{name}/schema/{limit}");
+                DOCUMENT.pointer(&path).and_then(Value::as_f64)
+            })
+        };
+        let [Some(west), Some(east)] = limits("easting") else {
+            panic!("easting has no limits")
+        };
+        let [Some(south), Some(north)] = limits("northing") else {
+            panic!("northing has no limits")
+        };
+        let is_valid = |easting, northing| BritishGrid::from_metres(easting, northing).is_ok();
+        assert!(is_valid(west, south) && is_valid(east, north));
+        assert!(!is_valid(west - 1.0, south) && !is_valid(west, south - 1.0));
+        assert!(!is_valid(east + 1.0, north) && !is_valid(east, north + 1.0));
     }
 
     #[tokio::test(flavor = "multi_thread")]

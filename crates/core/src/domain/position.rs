@@ -1,4 +1,5 @@
 use std::fmt;
+use std::ops::RangeInclusive;
 
 /// A position in degrees of longitude and latitude, WGS84 (EPSG:4326). ETRS89 is treated as
 /// equivalent.
@@ -66,7 +67,8 @@ fn is_in_great_britain(lon: f64, lat: f64) -> bool {
 /// A position on the British National Grid (EPSG:27700), in whole millimetres.
 ///
 /// Positions are within 200 km of the grid's extent of 700 km × 1,300 km, so that the cross product
-/// of any two differences of positions fits an `i64`.
+/// of any two differences of positions fits an `i64`. The margin has room for boundaries that extend
+/// into the sea. OSTN15 covers less than the grid, so a position may have no longitude and latitude.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BritishGrid {
     easting_mm: i32,
@@ -76,9 +78,13 @@ pub struct BritishGrid {
 /// The error for two numbers that are not an easting and a northing in metres.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "easting must be between 0 and 700000 metres and northing between 0 and 1300000, on the British National Grid"
+    "easting must be between {} and {} metres and northing between {} and {}, on the British National Grid",
+    EASTING_RANGE_M.start(), EASTING_RANGE_M.end(), NORTHING_RANGE_M.start(), NORTHING_RANGE_M.end()
 )]
 pub struct InvalidBritishGrid;
+
+const EASTING_RANGE_M: RangeInclusive<f64> = -200_000.0..=900_000.0;
+const NORTHING_RANGE_M: RangeInclusive<f64> = -200_000.0..=1_500_000.0;
 
 impl BritishGrid {
     /// Creates a position from metres, rounded to the nearest millimetre.
@@ -87,8 +93,8 @@ impl BritishGrid {
     /// If a number is not finite, or the position is more than 200 km outside the grid.
     pub fn from_metres(easting: f64, northing: f64) -> Result<BritishGrid, InvalidBritishGrid> {
         // No range contains NaN.
-        let is_near_grid = (-200_000.0..=900_000.0).contains(&easting)
-            && (-200_000.0..=1_500_000.0).contains(&northing);
+        let is_near_grid =
+            EASTING_RANGE_M.contains(&easting) && NORTHING_RANGE_M.contains(&northing);
         if !is_near_grid {
             return Err(InvalidBritishGrid);
         }
@@ -235,6 +241,11 @@ mod tests {
             let result = BritishGrid::from_metres(easting, northing);
             assert_eq!(result, Err(InvalidBritishGrid), "{easting} {northing}");
         }
+        assert_eq!(
+            InvalidBritishGrid.to_string(),
+            "easting must be between -200000 and 900000 metres and northing between -200000 and \
+             1500000, on the British National Grid"
+        );
     }
 
     #[test]
