@@ -57,11 +57,8 @@ fn weights(headers: &HeaderMap) -> impl Fn(ContentEncoding) -> u16 {
 /// Parses a weight such as `q=0.5`, and returns it in thousandths. A missing or malformed weight
 /// counts as 1.
 fn parse_weight(parameter: &str) -> u16 {
-    let parameter = parameter.trim();
-    let weight = parameter
-        .split_once('=')
-        .filter(|(name, _)| name.trim().eq_ignore_ascii_case("q"))
-        .and_then(|(_, number)| number.trim().parse::<f32>().ok())
+    let weight = quality_value(parameter)
+        .and_then(|number| number.parse::<f32>().ok())
         .filter(|number| (0.0..=1.0).contains(number));
     #[expect(
         clippy::cast_possible_truncation,
@@ -69,6 +66,13 @@ fn parse_weight(parameter: &str) -> u16 {
         reason = "from 0 to 1,000"
     )]
     weight.map_or(1_000, |number| (number * 1_000.0).round() as u16)
+}
+
+/// Returns the value of a parameter whose name is `q` or `Q` (RFC 9110, section 12.4.2). White space
+/// around the name and the value is not allowed, but is ignored.
+fn quality_value(parameter: &str) -> Option<&str> {
+    let (name, value) = parameter.split_once('=')?;
+    name.trim().eq_ignore_ascii_case("q").then(|| value.trim())
 }
 
 const HTML_TYPES: [&str; 4] = ["text/html", "application/xhtml+xml", "text/*", "*/*"];
@@ -99,7 +103,7 @@ fn quality(accept: &str, matches_type: impl Fn(&str) -> bool) -> f32 {
     let qualities = accept.split(',').filter_map(|range| {
         let mut parts = range.split(';').map(str::trim);
         let kind = parts.next()?.to_ascii_lowercase();
-        let quality = parts.find_map(|part| part.strip_prefix("q="));
+        let quality = parts.find_map(quality_value);
         matches_type(&kind).then(|| quality.map_or(1.0, |text| text.parse().unwrap_or(0.0)))
     });
     qualities.fold(0.0, f32::max)
@@ -132,6 +136,7 @@ mod tests {
         check("br;q=0.5, gzip", Some(Gzip));
         check("br;q=0.5, gzip;q=0.50", Some(Brotli));
         check("br; q = 0, gzip ;q=0.1", Some(Gzip));
+        check("br;Q=0.5, gzip", Some(Gzip));
         check("identity, gzip;q=0.5", Some(Identity));
         check("identity;q=0.1, gzip;q=0.5", Some(Gzip));
         check("*", Some(Brotli));
@@ -166,6 +171,8 @@ mod tests {
         check("application/json;q=0.4, text/html;q=0.5", Some(true));
         check("image/png", None);
         check("text/html;q=0", None);
+        check("application/json;Q=0.4, text/html;Q=0.5", Some(true));
+        check("text/html; Q=0", None);
         assert_eq!(prefers_html(&HeaderMap::new()), Some(false));
     }
 }
