@@ -112,8 +112,23 @@ fn busy() -> Problem {
 
 fn too_large() -> Problem {
     let detail = format!(
-        "the tile archive would exceed {} MB; write it with `catchment export --tiles` and serve it from a CDN",
+        "the tile archive would exceed {} MiB; write it with `catchment export --tiles` and serve it from a CDN",
         ARCHIVE_BYTES_MAX >> 20
     );
     Problem::unprocessable("archive_too_large", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_is_stated_in_the_unit_in_which_it_is_counted() {
+        let problem = too_large();
+        let detail = problem.detail();
+        assert!(
+            detail.starts_with("the tile archive would exceed 256 MiB; "),
+            "{detail}"
+        );
+    }
 }
