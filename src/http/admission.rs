@@ -53,7 +53,7 @@ pub struct AccessConfig {
     /// The rate limit of clients without a key.
     pub ip_rate_limit: IpRateLimit,
     /// The proxies whose `X-Forwarded-For`, `X-Forwarded-Proto`, `Host` and `X-Request-Id` headers
-    /// are trusted.
+    /// are trusted. If there are any, the peers of a Unix socket are trusted too.
     pub trusted_proxies: Vec<IpNetwork>,
     /// The origins whose pages may send API keys cross-origin, each as `https://host`.
     pub cors_origins: Vec<String>,
@@ -298,11 +298,9 @@ impl AdmissionControl {
 
     /// Returns the request id that a trusted proxy sent, or a new request id.
     pub(super) fn request_id(&self, request: &Request) -> RequestId {
-        let proxies = &self.access.trusted_proxies;
         let proxy_id = || {
             let connection = request.extensions().get::<Connection>()?;
-            let is_trusted = client_ip::is_trusted_proxy(connection.peer()?, proxies);
-            is_trusted
+            self.is_trusted_peer(connection.peer())
                 .then(|| RequestId::from_proxy(request.headers()))
                 .flatten()
         };
@@ -315,9 +313,10 @@ impl AdmissionControl {
         self.limits.request_timeout / 2
     }
 
-    /// Returns whether `peer` is a trusted proxy.
-    pub(super) fn is_trusted_proxy(&self, peer: IpAddr) -> bool {
-        client_ip::is_trusted_proxy(peer, &self.access.trusted_proxies)
+    /// Returns whether the peer of a connection is a trusted proxy; `None` is the peer of a Unix
+    /// socket.
+    pub(super) fn is_trusted_peer(&self, peer: Option<IpAddr>) -> bool {
+        client_ip::is_trusted_peer(peer, &self.access.trusted_proxies)
     }
 
     /// Returns the request timeout.

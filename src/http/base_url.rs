@@ -80,9 +80,10 @@ impl BaseUrl {
                 depends_on_host: false,
             };
         }
-        let peer = parts.extensions.get::<Connection>();
-        let peer = peer.and_then(Connection::peer);
-        let is_trusted = peer.is_some_and(|peer| app.admission_control.is_trusted_proxy(peer));
+        let connection = parts.extensions.get::<Connection>();
+        let peer = connection.and_then(Connection::peer);
+        let is_trusted = connection
+            .is_some_and(|connection| app.admission_control.is_trusted_peer(connection.peer()));
         let text = match host(&parts.headers) {
             Some(host) if is_trusted => format!("{}://{host}", scheme(&parts.headers)),
             // A program on this machine, such as QGIS on a desktop, connects to a loopback address.

@@ -37,8 +37,18 @@ impl fmt::Display for IpNetwork {
     }
 }
 
-/// Returns whether `address` is a trusted proxy.
-pub(super) fn is_trusted_proxy(address: IpAddr, proxies: &[IpNetwork]) -> bool {
+/// Returns whether the peer of a connection is a trusted proxy, so that its headers are trusted.
+///
+/// `None` is the peer of a Unix socket. It has no address that could be listed as trusted, so it is
+/// trusted if any trusted proxy is configured.
+pub(super) fn is_trusted_peer(peer: Option<IpAddr>, proxies: &[IpNetwork]) -> bool {
+    match peer {
+        Some(address) => is_trusted_proxy(address, proxies),
+        None => !proxies.is_empty(),
+    }
+}
+
+fn is_trusted_proxy(address: IpAddr, proxies: &[IpNetwork]) -> bool {
     proxies.iter().any(|network| network.0.contains(&address))
 }
 
@@ -68,14 +78,8 @@ pub(super) fn client_address(
     proxies: &[IpNetwork],
 ) -> ClientAddress {
     let peer_address = peer.map_or(ClientAddress::UnixSocket, ClientAddress::Ip);
-    let is_trusted = match peer {
-        Some(peer) => is_trusted_proxy(peer, proxies),
-        // A Unix socket has no address that could be listed as trusted, so it is trusted if any
-        // trusted proxy is configured.
-        None => !proxies.is_empty(),
-    };
     let mut lines = headers.get_all("x-forwarded-for").iter().rev().peekable();
-    if !is_trusted || lines.peek().is_none() {
+    if !is_trusted_peer(peer, proxies) || lines.peek().is_none() {
         return peer_address;
     }
     let hops = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));

@@ -15,6 +15,11 @@ use crate::support::server::{Reply, SERVER, Server, embedded, encode_fields, sen
 /// Starts a server with an optional public URL. `trusts_proxies` selects whether the server trusts
 /// proxies on loopback.
 fn server(dataset: Dataset, public_url: Option<&str>, trusts_proxies: bool) -> Server {
+    let app = app(dataset, public_url, trusts_proxies);
+    Server::for_app(app, ServerLimits::default())
+}
+
+fn app(dataset: Dataset, public_url: Option<&str>, trusts_proxies: bool) -> App {
     let index = Index::build(dataset).expect("the dataset is valid");
     let proxies = ["127.0.0.0/8"].into_iter().filter(|_| trusts_proxies);
     let access = AccessConfig {
@@ -23,12 +28,10 @@ fn server(dataset: Dataset, public_url: Option<&str>, trusts_proxies: bool) -> S
             .collect(),
         ..AccessConfig::default()
     };
-    let limits = ServerLimits::default();
     let public_url = public_url.map(|text| text.parse().expect("a URL"));
-    let app = App::new(Arc::new(DatasetStore::fixed(index)))
-        .with_access(access, &limits)
-        .with_public_url(public_url);
-    Server::for_app(app, limits)
+    App::new(Arc::new(DatasetStore::fixed(index)))
+        .with_access(access, &ServerLimits::default())
+        .with_public_url(public_url)
 }
 
 fn get_with_headers(server: &Server, path: &str, headers: &[(&str, &str)]) -> Reply {
@@ -149,6 +152,55 @@ fn the_host_is_accepted_from_a_trusted_proxy() {
         .json();
     let template = tilejson["tiles"][0].as_str().expect("a template");
     assert!(template.starts_with("http://maps.example/"), "{template}");
+}
+
+/// Serves `app` on a Unix socket, and returns the response to a request.
+#[cfg(unix)]
+fn response_over_unix_socket(app: App, request: &str) -> String {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let path = folder.path().join("catchment.sock");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let listener = {
+        let _context = runtime.enter();
+        tokio::net::UnixListener::bind(&path).expect("the path is free")
+    };
+    runtime.spawn(catchment::http::serve(
+        listener,
+        catchment::http::router(app),
+        ServerLimits::default(),
+        std::future::pending(),
+    ));
+    let mut stream = UnixStream::connect(&path).expect("the socket is listening");
+    stream
+        .write_all(request.as_bytes())
+        .expect("the request is sent");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).expect("text");
+    response
+}
+
+#[cfg(unix)]
+#[test]
+fn peer_of_a_unix_socket_is_a_trusted_proxy_if_any_is_configured() {
+    const ID: &str = "59e1d7b3a4f86c1204efab7791c3d2e0";
+    let request = format!(
+        "GET /tiles/icc.json HTTP/1.1\r\nhost: maps.example\r\nx-forwarded-proto: https\r\n\
+         x-request-id: {ID}\r\nconnection: close\r\n\r\n"
+    );
+    for trusts_proxies in [true, false] {
+        let app = app(TestDataset::new().dataset(), None, trusts_proxies);
+        let response = response_over_unix_socket(app, &request);
+        assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+        for text in ["https://maps.example/", &format!("x-request-id: {ID}")] {
+            assert_eq!(
+                response.contains(text),
+                trusts_proxies,
+                "{text}: {response}"
+            );
+        }
+    }
 }
 
 #[test]
