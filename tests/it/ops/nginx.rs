@@ -323,6 +323,7 @@ fn proxy_logs_and_cache_reveal_no_input() {
     // security headers, and its files must contain no input.
     for (status, answer) in ask_all(&proxied).into_iter().take(8) {
         assert_eq!(status, 503, "{answer}");
+        assert!(answer.contains("\"code\":\"unavailable\""), "{answer}");
         assert_eq!(
             header_value(&answer, "content-type"),
             "application/problem+json"
