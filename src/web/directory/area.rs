@@ -6,15 +6,14 @@ use super::super::links::{path_segment, telephone_link};
 use super::super::nhsuk::{details, summary_list};
 use super::components::{
     PageSlice, date_form, heading, list, list_size_date, map_figure, outdated_notice, pagination,
-    period_text, provenance, status_tag, table,
+    period_text, provenance, status_tag, successor_links, table,
 };
 use super::{
     PageContext, area_path, areas_breadcrumb, display_name, format, layer_noun, layer_path,
     with_query,
 };
 use catchment_core::domain::{
-    Area, Boundary, GroupMember, Layer, LineageRelation, LineageStep, OdsCode, Practice,
-    PracticeStatus,
+    Area, Boundary, GroupMember, Layer, LineageRelation, LineageStep, Practice, PracticeStatus,
 };
 use catchment_core::index::{AdjacentArea, OutcodeCount};
 
@@ -357,16 +356,10 @@ pub(super) fn practice_row(context: &PageContext<'_>, practice: &Practice) -> Ve
 }
 
 fn closed_practice(context: &PageContext<'_>, practice: &Practice) -> Markup {
-    let successors: Vec<OdsCode> = context
-        .index
-        .successors(practice.code)
-        .iter()
-        .map(|step| step.successor)
-        .collect();
     html! {
         (context.practice_link(practice.code))
         @if let Some(closed) = practice.closed { ", last day " (format::date(closed)) }
-        @for successor in successors { ". Its patients moved to " (context.practice_link(successor)) }
+        @if let Some(successors) = successor_links(context, practice.code) { ". Its patients moved to " (successors) }
     }
 }
 

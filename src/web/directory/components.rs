@@ -7,7 +7,7 @@ use super::super::interactive_map::InteractiveMap;
 use super::super::links::{map_downloads, path_segment};
 use super::super::nhsuk::{self, Button, DataTable, Pagination, button};
 use super::{PageContext, display_name, format, last_day, provenance_text};
-use catchment_core::domain::{Area, Layer, Period, PracticeStatus, Provenance};
+use catchment_core::domain::{Area, Layer, OdsCode, Period, PracticeStatus, Provenance};
 
 /// The number of items on one page of a list.
 pub(crate) const ITEMS_PER_PAGE: usize = 100;
@@ -83,6 +83,19 @@ fn in_span(cell: Markup) -> Markup {
 
 pub(super) fn list(items: &[Markup]) -> Markup {
     html! { ul.nhsuk-list.nhsuk-list--bullet { @for item in items { li { (item) } } } }
+}
+
+/// Renders links to the practices that took over the patients of a practice, joined with commas and
+/// "and"; `None` if no practice did.
+pub(super) fn successor_links(context: &PageContext<'_>, code: OdsCode) -> Option<Markup> {
+    let successions = context.index.successors(code);
+    let last = successions.len().checked_sub(1)?;
+    Some(html! {
+        @for (index, succession) in successions.iter().enumerate() {
+            @if index > 0 { @if index == last { " and " } @else { ", " } }
+            (context.practice_link(succession.successor))
+        }
+    })
 }
 
 pub(super) fn tag(text: &str, colour: &str) -> Markup {

@@ -9,7 +9,7 @@ use super::super::nhsuk::{
 use super::area::{PRACTICE_COLUMNS, area_downloads, practice_row};
 use super::components::{
     PageSlice, date_form, heading, list, list_size_date, map_figure, pagination, provenance,
-    status_tag, table,
+    status_tag, successor_links, table,
 };
 use super::{
     PageContext, areas_breadcrumb, display_name, format, layer_noun, practice_path, with_query,
@@ -247,7 +247,7 @@ fn registration(context: &PageContext<'_>, page: &PracticePage<'_>) -> Markup {
         } @else if registration.reason.is_none() {
             p { "Everyone registered with this practice belongs to these areas, wherever they live:" }
         }
-        @if let Some(reason) = registration.reason { p { (reason_text(reason)) } }
+        @if let Some(reason) = registration.reason { p { (reason_text(context, page.practice.code, reason)) } }
         @if !items.is_empty() { (list(&items)) }
         (resilience_groups(context, registration))
     }
@@ -269,15 +269,20 @@ fn area_items(context: &PageContext<'_>, layer: Layer, found: &LayerResult<'_>) 
     }
 }
 
-fn reason_text(reason: RegistrationReason) -> &'static str {
-    match reason {
-        RegistrationReason::ClosedNoSuccessor => {
-            "It has closed. We do not know where its patients moved to."
+fn reason_text(context: &PageContext<'_>, code: OdsCode, reason: RegistrationReason) -> Markup {
+    match (reason, successor_links(context, code)) {
+        (RegistrationReason::ClosedNoSuccessor, Some(successors))
+            if context.index.successors(code).len() > 1 =>
+        {
+            html! { "It has closed. Its patients moved to " (successors) ", and we do not know who moved to which practice." }
         }
-        RegistrationReason::SuccessionCycle => {
-            "We do not know where its patients moved to: our records lead back to the same practice."
+        (RegistrationReason::ClosedNoSuccessor, _) => {
+            html! { "It has closed. We do not know where its patients moved to." }
         }
-        _ => "It is not in any community we have data for.",
+        (RegistrationReason::SuccessionCycle, _) => {
+            html! { "We do not know where its patients moved to: our records lead back to the same practice." }
+        }
+        _ => html! { "It is not in any community we have data for." },
     }
 }
 

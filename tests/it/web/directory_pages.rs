@@ -4,7 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 
+use catchment::http::ServerLimits;
+
 use crate::data::embedded_dataset::{COMMITTED_DATASET, Row, table};
+use crate::support::fixture::TestDataset;
 use crate::support::html::Page;
 use crate::support::server::{AS_OF, Reply, SERVER, Server, embedded, encode_fields};
 
@@ -404,6 +407,33 @@ fn closed_practices_and_their_successors_link_to_each_other() {
     let (_, king_street) = visit("/practices/P81064?as_of=2018-06-30", 200);
     assert!(!king_street.text().contains("Its patients moved to"));
     assert!(king_street.text().contains("Its last day is 30 June 2018"));
+}
+
+#[test]
+fn several_successors_are_in_one_sentence() {
+    let dataset = TestDataset::new()
+        .add_row("practice_successions.csv", "A00003,A00001,2020-04-01")
+        .add_row("memberships.csv", "gp-practice,A00003,icc,k,,,derived");
+    let server = Server::with(dataset.dataset(), ServerLimits::default());
+    let text = |path: &str| {
+        let reply = server.send("GET", path, &[("accept", BROWSER)], None);
+        Page::parse(reply.expect(200).text()).text()
+    };
+    let area = text("/areas/icc/k");
+    assert!(
+        area.contains(
+            "last day 31 March 2020. Its patients moved to Two (A00002) and One (A00001)"
+        ),
+        "{area}"
+    );
+    let practice = text("/practices/A00003");
+    assert!(
+        practice.contains(
+            "It has closed. Its patients moved to Two (A00002) and One (A00001), \
+             and we do not know who moved to which practice."
+        ),
+        "{practice}"
+    );
 }
 
 #[test]
