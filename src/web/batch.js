@@ -35,6 +35,12 @@ function createElement(name, attributes = {}, ...children) {
   return element;
 }
 
+// Creates an element with the name of a column. A line can break after each underscore.
+function columnName(element, name) {
+  const parts = name.split("_").flatMap((part, index, all) => (index < all.length - 1 ? [`${part}_`, createElement("wbr")] : [part]));
+  return createElement(element, { class: "column-name" }, ...parts);
+}
+
 const formatCount = (number) => (number === null ? "1 to 7" : number.toLocaleString("en-GB"));
 const formatSize = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 
@@ -125,14 +131,14 @@ function showDetected(result) {
   const format = result.format === "ndjson" ? "NDJSON" : `CSV with ${result.delimiter} between columns`;
   const compression = result.compression ? `, compressed with ${result.compression}` : "";
   const items = result.read.map(({ role, number, column }) =>
-    createElement("li", {}, `${role.charAt(0).toUpperCase()}${role.slice(1)}: column ${number}, `, createElement("code", {}, column)),
+    createElement("li", {}, `${role.charAt(0).toUpperCase()}${role.slice(1)}: column ${number}, `, columnName("code", column)),
   );
   if (!result.has_registration) {
     items.push(createElement("li", {}, "We did not find practice codes, so the registration columns will be empty."));
   }
   if (!result.has_residence) items.push(createElement("li", {}, "We did not find postcodes or coordinates, so the residence columns will be empty."));
   const head = ["Column", ...result.rows.map((_, index) => `Row ${index + 1}`)];
-  const rows = result.preview_columns.map((name, index) => [name, ...result.rows.map((row) => row[index])]);
+  const rows = result.preview_columns.map((name, index) => [columnName("span", name), ...result.rows.map((row) => row[index])]);
   detected.replaceChildren(
     createElement("h2", { id: "detected-title" }, "What we found in your file"),
     createElement("p", {}, `${format}${compression}, ${result.columns.length} columns. For ${result.as_of}, using dataset version ${result.dataset.version}.`),

@@ -231,7 +231,7 @@ fn column_choices(fields: &RequestParams) -> Markup {
 fn explanation() -> Markup {
     let rows = COLUMNS[..DEFAULT_COUNT].iter().map(|(column, _, meaning)| {
         let meaning = meaning.replace('`', "");
-        vec![html! { code { (column) } }, html! { (meaning) }]
+        vec![column_name(&column.to_string()), html! { (meaning) }]
     });
     let columns = table(&DataTable {
         caption: "Added columns",
@@ -246,6 +246,18 @@ fn explanation() -> Markup {
             (columns)
             p { "Registration is not residence. The registration columns depend on the practice code. The residence columns depend on where the person lives. If we cannot look up a row, the row says why. We never leave out or correct a row. The result is a text file that a spreadsheet can open." }
             p { "For millions of rows, it is quicker to use " code { "catchment batch" } " or " code { "POST /api/v1/batch" } "." }
+        }
+    }
+}
+
+/// Renders the name of a column. A line can break after each underscore.
+fn column_name(name: &str) -> Markup {
+    html! {
+        code.column-name {
+            @for (index, part) in name.split_inclusive('_').enumerate() {
+                @if index > 0 { wbr; }
+                (part)
+            }
         }
     }
 }
@@ -269,6 +281,19 @@ mod tests {
             .map(|entry| entry.0)
             .collect();
         assert_eq!(explained, OutputColumn::defaults());
+    }
+
+    #[test]
+    fn column_names_break_after_underscores() {
+        let text = |name: &str| column_name(name).into_string();
+        assert_eq!(
+            text("icc_residence_id"),
+            "<code class=\"column-name\">icc_<wbr>residence_<wbr>id</code>"
+        );
+        assert_eq!(
+            text("agreement"),
+            "<code class=\"column-name\">agreement</code>"
+        );
     }
 
     #[test]

@@ -134,6 +134,32 @@ export const tests = {
     }
   },
 
+  async "column names wrap at underscores and not inside words"(use) {
+    const csv = "postcode,code_of_the_registered_general_practice_organisation\nLA18 4DB,P81064\n";
+    for (const width of [320, 1366]) {
+      const page = await use.open(`${use.service}/batch`, { viewport: { width, height: 900 } });
+      await page.getByText("Columns and options").click();
+      await page.locator("#practice_column").fill("code_of_the_registered_general_practice_organisation");
+      await page.locator("#file").setInputFiles({ name: "list.csv", mimeType: "text/csv", buffer: Buffer.from(csv) });
+      await page.getByRole("heading", { name: "What we found in your file" }).waitFor();
+      const [count, broken] = await page.evaluate(() => {
+        const names = [...document.querySelectorAll(".column-name")];
+        const words = names.flatMap((name) => [...name.childNodes]).filter((node) => node.nodeType === Node.TEXT_NODE);
+        const lines = (word) => {
+          const range = document.createRange();
+          range.selectNodeContents(word);
+          return range.getClientRects().length;
+        };
+        return [names.length, words.filter((word) => lines(word) > 1).map((word) => word.textContent)];
+      });
+      // The default columns in the explanation and in the preview, and the columns of the file.
+      assert.ok(count > 20, `${count} names`);
+      assert.deepEqual(broken, [], `at ${width} px`);
+      await expectNoSidewaysScroll(page, `the preview at ${width}`);
+      await use.screenshot(page, `batch-preview-${width}`);
+    }
+  },
+
   async "results fit the screen at 400% zoom"(use) {
     // At 400% zoom, a screen of 1280 by 1024 px is 320 by 256 CSS px (WCAG 2.2, 1.4.10).
     const page = await use.open(`${use.service}/`, { viewport: { width: 320, height: 256 }, deviceScaleFactor: 4 });

@@ -20,10 +20,12 @@ pub(crate) struct Page {
 }
 
 /// Inline elements. All other elements separate words.
-const INLINE_ELEMENTS: [&str; 6] = ["a", "b", "code", "em", "span", "strong"];
+const INLINE_ELEMENTS: [&str; 7] = ["a", "b", "code", "em", "span", "strong", "wbr"];
 
 /// Void elements, which have no content and no end tag.
-const VOID_ELEMENTS: [&str; 8] = ["meta", "link", "input", "img", "br", "hr", "source", "col"];
+const VOID_ELEMENTS: [&str; 9] = [
+    "meta", "link", "input", "img", "br", "hr", "source", "col", "wbr",
+];
 
 impl Element {
     pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
