@@ -10,3 +10,4 @@ pub mod fs;
 pub mod import;
 pub mod memory;
 pub mod panics;
+mod plural;

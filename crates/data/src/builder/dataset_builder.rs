@@ -13,6 +13,7 @@ use super::shares::RegistrationShares;
 use super::sources::SourceData;
 use super::{files, history, manifest, methods, practice_memberships};
 use crate::dataset::{LayerEntry, Manifest};
+use crate::plural::count_with_noun;
 use catchment_core::domain::{Boundary, Layer};
 
 /// The parts of a dataset that is being built.
@@ -80,15 +81,24 @@ impl DatasetBuilder {
 
     /// Returns one line for each part of the dataset, with its count, followed by the remarks.
     pub(super) fn summary(&self, sources: &SourceData) -> Vec<String> {
-        let mut lines = vec![format!("{} postcodes", sources.postcodes.len())];
+        let mut lines = vec![count_with_noun(
+            sources.postcodes.len(),
+            "postcode",
+            "postcodes",
+        )];
         for (layer, boundaries) in &self.boundaries {
             let areas: BTreeSet<&str> = boundaries
                 .iter()
                 .map(|boundary| boundary.id.as_str())
                 .collect();
-            lines.push(format!("{layer}: {} areas with a boundary", areas.len()));
+            let areas = count_with_noun(areas.len(), "area", "areas");
+            lines.push(format!("{layer}: {areas} with a boundary"));
         }
-        lines.push(format!("{} practices", sources.practices.len()));
+        lines.push(count_with_noun(
+            sources.practices.len(),
+            "practice",
+            "practices",
+        ));
         let remarks = sources.remarks.iter().chain(&self.records.remarks);
         lines.extend(remarks.cloned());
         lines

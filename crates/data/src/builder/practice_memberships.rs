@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::records::DatasetRecords;
 use super::sources::SourceData;
 use crate::import::practice_list::PracticeRecord;
+use crate::plural::count_with_noun;
 use catchment_core::domain::{GroupMember, Layer, Membership, Period, Provenance};
 
 /// Adds each practice as a member of its ICC, and of the sub-community at its own address if that
@@ -19,7 +20,7 @@ pub(super) fn add_icc_memberships(records: &mut DatasetRecords, sources: &Source
         .filter_map(|row| Some((row.postcode, row.statistical_area.as_deref()?)))
         .collect();
     let mut memberships = Vec::new();
-    let mut unknown_icc_count = 0;
+    let mut unknown_icc_count = 0_usize;
     for PracticeRecord { practice, icc, .. } in &sources.practices {
         let member = GroupMember::Practice(practice.code);
         if sources
@@ -51,8 +52,8 @@ pub(super) fn add_icc_memberships(records: &mut DatasetRecords, sources: &Source
     records.memberships.extend(memberships);
     if unknown_icc_count > 0 {
         records.remarks.push(format!(
-            "{unknown_icc_count} practices name an ICC that the layer does not have, and are in \
-             no ICC"
+            "{} in no ICC, because the layer does not have the ICC that the file names",
+            count_with_noun(unknown_icc_count, "practice is", "practices are")
         ));
     }
 }
@@ -173,7 +174,9 @@ mod tests {
         assert!(groups(&records).is_empty());
         assert_eq!(
             records.remarks,
-            ["2 practices name an ICC that the layer does not have, and are in no ICC"]
+            [
+                "2 practices are in no ICC, because the layer does not have the ICC that the file names"
+            ]
         );
     }
 

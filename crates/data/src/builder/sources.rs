@@ -26,6 +26,7 @@ use crate::import::{
     ImportReport, PostcodeRecord, SourceFiles, code_point_open, epcn, epraccur, postcode_list,
     read_whole_file, succ,
 };
+use crate::plural::count_with_noun;
 use catchment_core::domain::{
     BritishGrid, GroupMember, Layer, LonLat, Membership, OdsCode, Period, Postcode,
     PracticeSuccession, Premises, PremisesKind,
@@ -248,8 +249,9 @@ impl SourceData {
         let reoriented_count = file.reoriented().len();
         if reoriented_count > 0 {
             remarks.push(format!(
-                "{}: the rings of {reoriented_count} features had the wrong orientation and were reversed",
-                file.name
+                "{}: the rings of {} had the wrong orientation and were reversed",
+                file.name,
+                count_with_noun(reoriented_count, "feature", "features")
             ));
         }
         Ok((file, remarks))

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use super::practices::is_open;
 use super::{Finding, FindingSubject};
 use crate::dataset::Dataset;
+use crate::plural::count_with_noun;
 use catchment_core::domain::StatedCount;
 use catchment_core::domain::{GroupMember, Layer, Practice};
 
@@ -61,7 +62,10 @@ fn mismatch_message(
     counts: &[&StatedCount],
 ) -> String {
     let sections = match count.sections {
-        Some(sections) => format!(" and has {sections} sections"),
+        Some(sections) => format!(
+            " and has {}",
+            count_with_noun(sections, "section", "sections")
+        ),
         None => String::new(),
     };
     let page = match count.page_date {
@@ -70,7 +74,10 @@ fn mismatch_message(
     };
     let parts = match parts {
         0 => String::new(),
-        parts => format!(" and {parts} sub-communities"),
+        parts => format!(
+            " and {}",
+            count_with_noun(parts, "sub-community", "sub-communities")
+        ),
     };
     let others: Vec<String> = counts
         .iter()
@@ -87,9 +94,11 @@ fn mismatch_message(
         "" => String::new(),
         note => format!(" ({note})"),
     };
-    let (name, stated) = (&count.name, count.stated_count);
+    let name = &count.name;
+    let stated = count_with_noun(count.stated_count, "ICC", "ICCs");
+    let actual = count_with_noun(actual, "ICC", "ICCs");
     format!(
-        "{name}: {page} states {stated} ICCs{sections}, but the dataset has {actual} ICCs{parts} on {day}{others}{note}"
+        "{name}: {page} states {stated}{sections}, but the dataset has {actual}{parts} on {day}{others}{note}"
     )
 }
 
@@ -158,13 +167,15 @@ fn population_finding(id: &str, title: &str, practices: &[&Practice]) -> Option<
     }
     let unknown_note = match practices.len() - list_sizes.len() {
         0 => String::new(),
-        unknown => format!("; {unknown} more practices have no known list size"),
+        unknown => format!(
+            "; {} no known list size",
+            count_with_noun(unknown, "more practice has", "more practices have")
+        ),
     };
     let message = format!(
-        "{title} has {} people on the lists of {} open practices{unknown_note}; an ICC usually has \
-         {} to {}",
+        "{title} has {} people on the lists of {}{unknown_note}; an ICC usually has {} to {}",
         format_thousands(people),
-        list_sizes.len(),
+        count_with_noun(list_sizes.len(), "open practice", "open practices"),
         format_thousands(*ICC_POPULATION.start()),
         format_thousands(*ICC_POPULATION.end())
     );

@@ -6,6 +6,7 @@ use geo::{MultiPoint, Point};
 use jiff::civil::Date;
 
 use super::{Finding, FindingGeometry, FindingSubject};
+use crate::plural::count_with_noun;
 use catchment_core::domain::{LonLat, LookupStatus, Postcode};
 use catchment_core::geodesy;
 use catchment_core::index::{Index, LayerResult, LocateQuery, Locator};
@@ -63,9 +64,11 @@ fn outside_finding(outcode: &str, postcodes: &[(Postcode, LonLat)], in_use: usiz
     } else {
         ""
     };
+    let count = postcodes.len();
+    let in_use = count_with_noun(in_use, "live postcode", "live postcodes");
+    let verb = if count == 1 { "is" } else { "are" };
     let message = format!(
-        "{} of the {in_use} live postcodes in {outcode} are in no area of any layer: {}{ellipsis}",
-        postcodes.len(),
+        "{count} of {in_use} in {outcode} {verb} in no area of any layer: {}{ellipsis}",
         named.join(", ")
     );
     let points: MultiPoint<f64> = postcodes

@@ -28,6 +28,8 @@ mod source;
 pub mod validation;
 mod write;
 
+use crate::plural::count_with_noun;
+
 pub use manifest::{file_entry, manifest_from_toml, manifest_to_toml};
 pub use output_folder::check_output_folder;
 pub use read::read;
@@ -79,7 +81,8 @@ pub enum DatasetError {
     },
     /// The size of a file differs from the size in the manifest.
     #[error(
-        "`{path}` is {found} bytes long instead of the {expected} bytes in the manifest, so it was changed or truncated"
+        "`{path}` is {} long instead of the {} in the manifest, so it was changed or truncated",
+        count_with_noun(*.found, "byte", "bytes"), count_with_noun(*.expected, "byte", "bytes")
     )]
     SizeMismatch {
         /// The file.

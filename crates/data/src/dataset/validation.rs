@@ -2,6 +2,7 @@
 //! not validated again.
 
 use crate::formats::{PolygonError, PolygonFeature, PolygonFile};
+use crate::plural::count_with_noun;
 use catchment_core::geometry::rings::polygons_by_nesting;
 use catchment_core::geometry::validity::find_topology_error;
 
@@ -32,7 +33,8 @@ pub fn validated(file: PolygonFile) -> Result<PolygonFile, PolygonError> {
             let named = others.iter().take(INVALID_FEATURES_NAMED_MAX);
             let named: Vec<String> = named.map(|(feature, _)| feature.label()).collect();
             let named = named.join(", ");
-            let reason = format!("{reason}; {} more are invalid: {named}", others.len());
+            let others = count_with_noun(others.len(), "more is", "more are");
+            let reason = format!("{reason}; {others} invalid: {named}");
             Err(file.error(feature, reason))
         }
     }

@@ -11,6 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::path::resolve_symlinks;
+use crate::plural::count_with_noun;
 
 /// The maximum number of files that an error lists; further files that would be deleted are only
 /// counted.
@@ -99,7 +100,8 @@ pub fn check_output_file(
             (!kind.is_dir()).then(|| match target.metadata().map(|metadata| metadata.len()) {
                 Ok(0) => "already exists and is empty".into(),
                 Ok(bytes) => {
-                    format!("already exists ({bytes} bytes) and would be overwritten")
+                    let size = count_with_noun(bytes, "byte", "bytes");
+                    format!("already exists ({size}) and would be overwritten")
                 }
                 Err(_) => "already exists".into(),
             }),

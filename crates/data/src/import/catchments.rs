@@ -24,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::rows::{lowercase_file_name, member_label};
 use super::{ImportError, ImportReport, SourceFiles};
 use crate::formats::{Crs, PolygonFeature, read_geojson_features};
+use crate::plural::count_with_noun;
 use catchment_core::domain::OdsCode;
 use catchment_core::geometry::rings::Polygon;
 use catchment_core::geometry::validity::find_topology_error;
@@ -198,10 +199,11 @@ impl CatchmentImporter {
             } else {
                 ""
             };
-            let (count, named) = (files.len(), named.join(", "));
+            let count = count_with_noun(files.len(), "file", "files");
+            let named = named.join(", ");
             self.report
                 .warnings
-                .push(format!("{kind}: {count} files ({named}{more})"));
+                .push(format!("{kind}: {count} ({named}{more})"));
         }
         let catchments = self
             .areas
@@ -422,8 +424,8 @@ mod tests {
         assert_eq!(
             report.warnings,
             [
-                "its parts overlap: 1 files (catchments.zip/A82002.geojson)",
-                "rings with the wrong orientation were reversed: 1 files (catchments.zip/A82003.geojson)",
+                "its parts overlap: 1 file (catchments.zip/A82002.geojson)",
+                "rings with the wrong orientation were reversed: 1 file (catchments.zip/A82003.geojson)",
             ]
         );
     }

@@ -12,6 +12,7 @@ use std::io::{BufRead, BufReader, Read};
 
 use super::rows::{CsvRow, CsvRows, DuplicateCheck, RowError, lowercase_file_name, member_label};
 use super::{ImportError, ImportReport, PostcodeRecord, SourceFiles};
+use crate::plural::count_with_noun;
 use catchment_core::domain::{BritishGrid, PositionalQuality, Postcode};
 
 const PC: usize = 0;
@@ -235,8 +236,9 @@ fn check_count(file: &str, expected: Option<&u64>, read: u64) -> Result<(), Impo
             file: file.to_string(),
             line: read,
             what: format!(
-                "metadata.txt states {expected} postcodes for this postcode area, but the file has \
-                 {read}; was the file truncated?"
+                "metadata.txt states {} for this postcode area, but the file has {read}; \
+                 was the file truncated?",
+                count_with_noun(expected, "postcode", "postcodes")
             ),
         }),
         _ => Ok(()),

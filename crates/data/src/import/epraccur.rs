@@ -20,6 +20,7 @@ use std::collections::btree_map::Entry;
 use super::dates;
 use super::rows::{CsvRow, CsvRows, lowercase_file_name, member_label};
 use super::{ImportError, ImportReport, SourceFiles};
+use crate::plural::count_with_noun;
 use catchment_core::domain::{OdsCode, Practice, PracticeStatus};
 
 const CODE: usize = 0;
@@ -126,7 +127,8 @@ fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
         line: row.line,
         expected: format!(
             "expected 27 columns without a header row, and an ODS code such as A81001 in column 1; \
-             this row has {columns} columns and starts with `{first}`"
+             this row has {} and starts with `{first}`",
+            count_with_noun(columns, "column", "columns")
         ),
     })
 }

@@ -21,6 +21,7 @@ use super::rows::{
     CsvRow, CsvRows, DuplicateCheck, HeaderRow, RowError, lowercase_file_name, member_label,
 };
 use super::{AffectedRows, ImportError, ImportReport, PostcodeRecord, SourceFiles};
+use crate::plural::count_with_noun;
 use catchment_core::domain::{BritishGrid, PositionalQuality, Postcode, YearMonth};
 use catchment_core::geodesy;
 
@@ -457,9 +458,10 @@ impl PositionMismatches {
     fn warning(&self) -> Option<String> {
         (self.rows.count > 0).then(|| {
             format!(
-                "{} postcodes have `lat` and `long` more than {POSITION_MISMATCH_M} m from their easting \
-                 and northing; easting and northing were used ({})",
-                self.rows.count, self.rows
+                "{} `lat` and `long` more than {POSITION_MISMATCH_M} m from the easting and northing; \
+                 easting and northing were used ({})",
+                count_with_noun(self.rows.count, "postcode has", "postcodes have"),
+                self.rows
             )
         })
     }
@@ -782,7 +784,7 @@ mod tests {
         assert_eq!(
             report.warnings,
             [
-                "2 postcodes have `lat` and `long` more than 5 m from their easting and northing; easting and northing were used (o.csv line 4, o.csv line 5)"
+                "2 postcodes have `lat` and `long` more than 5 m from the easting and northing; easting and northing were used (o.csv line 4, o.csv line 5)"
             ]
         );
     }
@@ -813,7 +815,7 @@ mod tests {
             "o.csv: no usable rows (0 rows read)",
         );
         let text = table(UNTIL_2024, &[with(&[("usertype", "")])]);
-        check_file_error(text, "o.csv: no usable rows (1 rows read)");
+        check_file_error(text, "o.csv: no usable rows (1 row read)");
     }
 
     #[test]

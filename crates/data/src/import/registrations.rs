@@ -575,7 +575,7 @@ mod tests {
         check_file_error(UNTIL_2025, "g.csv: no usable rows (0 rows read)");
         check_file_error(
             format!("{UNTIL_2025}{}", row("CLOSED", "ALL", "9")),
-            "g.csv: no usable rows (1 rows read)",
+            "g.csv: no usable rows (1 row read)",
         );
         check_file_error(
             format!("{UNTIL_2025}{}GP_PRAC", row("E01024873", "ALL", "9")),

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::plural::count_with_noun;
+
 /// The maximum number of locations listed for each reason; further rows are only counted.
 const LOCATIONS_LISTED_MAX: usize = 10;
 
@@ -131,7 +133,7 @@ pub enum ImportError {
         expected: String,
     },
     /// No row became a record.
-    #[error("{source_name}: no usable rows ({read} rows read)")]
+    #[error("{source_name}: no usable rows ({} read)", count_with_noun(*.read, "row", "rows"))]
     Empty {
         /// The name of the file, folder or archive.
         source_name: String,

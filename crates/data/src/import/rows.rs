@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 
 use super::{ImportError, ImportReport, SourceFiles};
+use crate::plural::count_with_noun;
 
 /// The maximum length of a row. A longer row means that a quotation mark was opened and never
 /// closed, because the longest rows of the published files are shorter than a kilobyte.
@@ -120,8 +121,8 @@ impl<R: Read> CsvRows<R> {
             ErrorKind::UnequalLengths {
                 expected_len, len, ..
             } => invalid_format(format!(
-                "expected {expected_len} cells, as in the first row, but found {len}; \
-                 was the file truncated?"
+                "expected {}, as in the first row, but found {len}; was the file truncated?",
+                count_with_noun(expected_len, "cell", "cells")
             )),
             ErrorKind::Io(source) if source.kind() == io::ErrorKind::InvalidData => {
                 invalid_format(source.to_string())

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 
 use super::rows::{CsvRow, CsvRows, lowercase_file_name, member_label};
 use super::{ImportError, ImportReport, SourceFiles, dates};
+use crate::plural::count_with_noun;
 use catchment_core::domain::{OdsCode, PracticeSuccession};
 
 const OLD: usize = 0;
@@ -113,8 +114,8 @@ fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
         line: row.line,
         expected: format!(
             "expected 5 columns without a header row: two ODS codes, a reason, a date written \
-             YYYYMMDD and an indicator; this row has {} columns and starts with `{}`",
-            row.len(),
+             YYYYMMDD and an indicator; this row has {} and starts with `{}`",
+            count_with_noun(row.len(), "column", "columns"),
             row.text(OLD)
         ),
     })

@@ -11,6 +11,7 @@ use crate::formats::polygon_file::{
     PolygonError, PolygonFeature, PolygonFile, feature_error, feature_label,
 };
 use crate::formats::rings::{Polygon, Ring, assemble_polygons};
+use crate::plural::count_with_noun;
 
 /// The files of a Shapefile.
 #[derive(Debug, Clone, Copy)]
@@ -38,9 +39,10 @@ pub fn read_shapefile(name: &str, parts: &ShapefileParts<'_>) -> Result<PolygonF
     let shapes = read_shapes(parts.shp).map_err(file_error)?;
     let records = read_records(parts.dbf, parts.cpg).map_err(file_error)?;
     if shapes.len() != records.len() {
-        let (shapes, records) = (shapes.len(), records.len());
+        let shapes = count_with_noun(shapes.len(), "shape", "shapes");
+        let records = count_with_noun(records.len(), "record", "records");
         return Err(file_error(format!(
-            "its .shp has {shapes} shapes but its .dbf has {records} records; the numbers should be equal"
+            "its .shp has {shapes} but its .dbf has {records}; the numbers should be equal"
         )));
     }
     let mut features = Vec::with_capacity(shapes.len());
