@@ -403,11 +403,11 @@ impl BatchArguments {
         let (bar, template) = match size {
             Some(size) => (
                 ProgressBar::new(size),
-                "{bar:24} {percent}%  {rows} rows, {rate} rows/s, {eta} left",
+                "{bar:24} {percent}%  {rows}, {rate} rows/s, {eta} left",
             ),
             None => (
                 ProgressBar::new_spinner(),
-                "{spinner} {rows} rows, {rate} rows/s, {elapsed}",
+                "{spinner} {rows}, {rate} rows/s, {elapsed}",
             ),
         };
         let rows = Arc::clone(progress);
@@ -418,7 +418,9 @@ impl BatchArguments {
                 "rows",
                 move |_: &ProgressState, line: &mut dyn std::fmt::Write| {
                     // An error is ignored, because the line is drawn again at the next tick.
-                    let _ = write!(line, "{}", HumanCount(rows.rows()));
+                    let count = rows.rows();
+                    let noun = if count == 1 { "row" } else { "rows" };
+                    let _ = write!(line, "{} {noun}", HumanCount(count));
                 },
             )
             .with_key(

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use super::{EXIT_FINDINGS, Spinner, source_and_name};
+use crate::web::count_with_noun;
 use catchment_data::check::{Finding, Severity, check, findings_geojson};
 use catchment_data::dataset::{self, Dataset};
 use catchment_data::fs::{FileAccess, check_output_file, write_atomically};
@@ -124,11 +125,9 @@ fn text_report(dataset: &Dataset, findings: &[Finding]) -> String {
         }
     }
     lines.push(String::new());
-    let (errors, warnings) = (
-        count(findings, Severity::Error),
-        count(findings, Severity::Warning),
-    );
-    lines.push(format!("{errors} errors, {warnings} warnings"));
+    let errors = count_with_noun(count(findings, Severity::Error), "error", "errors");
+    let warnings = count_with_noun(count(findings, Severity::Warning), "warning", "warnings");
+    lines.push(format!("{errors}, {warnings}"));
     lines.join("\n") + "\n"
 }
 

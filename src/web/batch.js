@@ -42,6 +42,7 @@ function columnName(element, name) {
 }
 
 const formatCount = (number) => (number === null ? "1 to 7" : number.toLocaleString("en-GB"));
+const countWithNoun = (number, noun) => `${formatCount(number)} ${noun}${number === 1 ? "" : "s"}`;
 const formatSize = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 
 function parameters(extra = {}) {
@@ -141,7 +142,7 @@ function showDetected(result) {
   const rows = result.preview_columns.map((name, index) => [columnName("span", name), ...result.rows.map((row) => row[index])]);
   detected.replaceChildren(
     createElement("h2", { id: "detected-title" }, "What we found in your file"),
-    createElement("p", {}, `${format}${compression}, ${result.columns.length} columns. For ${result.as_of}, using dataset version ${result.dataset.version}.`),
+    createElement("p", {}, `${format}${compression}, ${countWithNoun(result.columns.length, "column")}. For ${result.as_of}, using dataset version ${result.dataset.version}.`),
     createElement("ul", {}, ...items),
     table("Preview of the first rows", head, rows),
   );
@@ -190,8 +191,8 @@ function showSummary(result) {
   const rows = Object.entries(result.status).filter(([, number]) => number !== 0);
   const agreement = Object.entries(result.agreement).filter(([, number]) => number !== 0);
   const numbers = (entries) => entries.map(([word, number]) => [word, formatCount(number)]);
-  const rowCount = formatCount(result.rows);
-  const rowsText = result.bad_rows === 0 ? `We read all ${rowCount} rows.` : `There are ${rowCount} rows. We could not read ${formatCount(result.bad_rows)} of them.`;
+  const rowCount = countWithNoun(result.rows, "row");
+  const rowsText = result.bad_rows === 0 ? `We read your whole file: ${rowCount}.` : `Your file has ${rowCount}. We could not read ${formatCount(result.bad_rows)}.`;
   const parts = [
     createElement("h2", { id: "summary-title" }, "Your results are ready"),
     createElement("p", {}, `${rowsText} The result is in your browser’s downloads.`),
@@ -203,12 +204,16 @@ function showSummary(result) {
     parts.push(table("Rows by community", ["Community", "Residence", "Registration"], communities));
   }
   if (result.bad_lines && result.bad_lines.length > 0) {
-    parts.push(createElement("p", {}, `We could not read the rows that start on these lines: ${result.bad_lines.join(", ")}${result.bad_rows > result.bad_lines.length ? " and others" : ""}.`));
+    parts.push(createElement("p", {}, `We could not read ${result.bad_rows === 1 ? "the row that starts on this line" : "the rows that start on these lines"}: ${result.bad_lines.join(", ")}${result.bad_rows > result.bad_lines.length ? " and others" : ""}.`));
   }
   if (result.shortened_numbers) {
     const { numbers, first_line: firstLine } = result.shortened_numbers;
     const where = firstLine === undefined ? "" : `, the first on line ${firstLine}`;
-    parts.push(createElement("p", {}, `${formatCount(numbers)} numbers look like 4.5E+09${where}. A spreadsheet shortened them, and the original numbers are lost.`));
+    const text =
+      numbers === 1
+        ? `1 number on line ${firstLine} looks like 4.5E+09. A spreadsheet shortened it, and the original number is lost.`
+        : `${formatCount(numbers)} numbers look like 4.5E+09${where}. A spreadsheet shortened them, and the original numbers are lost.`;
+    parts.push(createElement("p", {}, text));
   }
   summary.replaceChildren(...parts);
   summary.hidden = false;

@@ -260,7 +260,7 @@ fn provenance_sentence(areas: &[&Area]) -> String {
 fn layer_map(index: &Index, layer: Layer, date: Date, count: usize) -> Markup {
     let title = index.layer_title(layer);
     let static_map = html! {
-        img src={ "/maps/" (layer) ".svg?width=560" } alt={ "Map of " (title) " (" (count) " areas). Their names are listed on this page." } width="560";
+        img src={ "/maps/" (layer) ".svg?width=560" } alt={ "Map of " (title) " (" (format::count_with_noun(count, "area", "areas")) "). The names are listed on this page." } width="560";
         figcaption { (map_downloads(&format!("/maps/{layer}"), "", title)) }
     };
     let map = InteractiveMap {

@@ -25,7 +25,7 @@ pub(crate) use batch::{BatchFormError, BatchPage, batch};
 pub(crate) use embed::{
     EmbedCodePage, EmbedPage, EmbeddedMap, FRAME_HEIGHT, embed, embed_code, iframe,
 };
-pub(crate) use format::distance;
+pub(crate) use format::{count_with_noun, distance};
 pub(crate) use links::path_segment;
 pub(crate) use lookup::{FormError, FormField, LookupPage, LookupState, lookup};
 pub(crate) use lookup_result::{LookupResult, map_request};

@@ -146,9 +146,11 @@ pub(super) fn summary(
     }
     if summary.bad_rows > 0 && is_exact {
         let lines: Vec<String> = summary.bad_lines.iter().map(u64::to_string).collect();
-        let phrase = match detected.line_ending {
-            Some(_) => "start on lines",
-            None => "have the row numbers",
+        let phrase = match (detected.line_ending.is_some(), summary.bad_rows) {
+            (true, 1) => "the row that could not be read starts on line",
+            (true, _) => "rows that could not be read start on lines",
+            (false, 1) => "the row that could not be read has the row number",
+            (false, _) => "rows that could not be read have the row numbers",
         };
         let more = if summary.bad_rows > lines.len() as u64 {
             " and others"
@@ -157,22 +159,29 @@ pub(super) fn summary(
         };
         writeln!(
             text,
-            "rows that could not be read {phrase} {}{more}: see column catchment_reason",
+            "{phrase} {}{more}: see column catchment_reason",
             lines.join(", ")
         )
         .expect("writing to a String");
     }
     if let Some(shortened) = summary.scientific_notation {
-        let numbers = count(shortened.count);
-        let first = if is_exact {
-            format!(", the first on line {}", shortened.first_line)
-        } else {
-            String::new()
-        };
-        writeln!(
-            text,
-            "{numbers} numbers such as 4.5E+09{first}: a spreadsheet shortened them and the digits are lost"
-        )
+        let line = shortened.first_line;
+        match (is_exact, shortened.count) {
+            (true, 1) => writeln!(
+                text,
+                "1 number such as 4.5E+09, on line {line}: a spreadsheet shortened it and its digits are lost"
+            ),
+            (true, many) => writeln!(
+                text,
+                "{} numbers such as 4.5E+09, the first on line {line}: a spreadsheet shortened them and the digits are lost",
+                count(many)
+            ),
+            (false, some) => writeln!(
+                text,
+                "{} numbers such as 4.5E+09: a spreadsheet shortened them and the digits are lost",
+                count(some)
+            ),
+        }
         .expect("writing to a String");
     }
     if !is_exact {

@@ -56,7 +56,7 @@ pub(crate) fn postcodes(context: &PageContext<'_>, page: &PostcodesPage<'_>) -> 
         (heading(&display_name(area), "Postcodes"))
         (outdated_notice(context, area))
         p {
-            (format::count(count)) @if page.filter == PostcodeFilter::Live { " postcodes in use are in this area. " } @else { " postcodes, in use or not, are in this area. " }
+            "This area has " (format::count_with_noun(count, "postcode", "postcodes")) @if page.filter == PostcodeFilter::Live { " in use. " } @else { ", in use or not. " }
             @match page.filter {
                 PostcodeFilter::Live => { a href=(context.link(&with_query(&path, &[("status", "all")]))) { "Include postcodes that are no longer in use" } }
                 PostcodeFilter::All => { a href=(context.link(&path)) { "Show only postcodes in use" } }

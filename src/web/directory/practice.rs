@@ -389,7 +389,7 @@ fn catchment(context: &PageContext<'_>, page: &PracticePage<'_>) -> Markup {
         h2.nhsuk-heading-m { "Practice area" }
         p { (provenance(area.provenance)) " Ask the practice before you send anyone there." }
         @if count > 0 {
-            p { a href=(context.link(&format!("{path}/postcodes"))) { (format::count_with_noun(count, "postcode", "postcodes")) } " in use are in this area." }
+            p { "This area has " a href=(context.link(&format!("{path}/postcodes"))) { (format::count_with_noun(count, "postcode", "postcodes")) } " in use." }
         }
         (map_figure(context, Layer::GpPractice, Some(page.practice.code.as_str()), &page.practice.name, &description))
         div.download-links { (area_downloads(context, area, true, page.can_be_embedded)) }

@@ -1050,13 +1050,22 @@ fn failed_batches_leave_no_output_file() {
 }
 
 #[test]
+fn a_single_shortened_number_is_reported_in_the_singular() {
+    let folder = folder_with_input(b"postcode,nhs\nLA1 1PN,4.5E+09\n");
+    let done = run(folder.path(), &["list.csv", "-o", "out.csv"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let expected = "1 number such as 4.5E+09, on line 2: a spreadsheet shortened it and its";
+    assert!(done.stderr.contains(expected), "{}", done.stderr);
+}
+
+#[test]
 fn exit_status_is_3_if_there_are_bad_rows() {
     let folder = folder_with_input(b"postcode,x\nLA1 1PN,1\nLA1 1PN\n");
     let done = run(folder.path(), &["list.csv", "-o", "out.csv"]);
     assert_eq!(done.code, 3);
     assert!(
         done.stderr
-            .contains("rows that could not be read start on lines 3"),
+            .contains("the row that could not be read starts on line 3: see"),
         "{}",
         done.stderr
     );

@@ -325,6 +325,7 @@ fn exit_status_is_3_if_there_are_errors() {
     let (code, report) = status(&wrong);
     assert_eq!(code, Some(3));
     assert!(report.contains("error golden_query_failed: 1"), "{report}");
+    assert!(report.contains("\n1 error, "), "{report}");
     assert_eq!(run(&["check", "/no/such/folder"]).status.code(), Some(2));
 }
 

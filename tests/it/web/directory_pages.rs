@@ -410,6 +410,20 @@ fn closed_practices_and_their_successors_link_to_each_other() {
 }
 
 #[test]
+fn a_count_of_one_has_a_singular_noun() {
+    let server = Server::with(TestDataset::new().dataset(), ServerLimits::default());
+    for (area, expected) in [
+        ("k", "This area has 2 postcodes in use."),
+        ("l", "This area has 1 postcode in use."),
+    ] {
+        let path = format!("/areas/icc/{area}/postcodes");
+        let reply = server.send("GET", &path, &[("accept", BROWSER)], None);
+        let text = Page::parse(reply.expect(200).text()).text();
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
 fn several_successors_are_in_one_sentence() {
     let dataset = TestDataset::new()
         .add_row("practice_successions.csv", "A00003,A00001,2020-04-01")
