@@ -2,41 +2,76 @@
 //! postcode or a location.
 //!
 //! ```text
-//!  published files ──import──► builder ──► dataset folder ──load──► Index (immutable) ──► http · batch · cli
+//!  published files ──import──► builder ──► dataset folder ──read──► Index (immutable) ──► batch · tiles · http · cli
 //!  (ONS, OS, NHS ODS…)                     (open formats)           Arc
 //! ```
 //!
-//! In reading order:
+//! The code is a workspace of five crates. A crate imports only crates below it:
 //!
-//! - [`domain`]: domain types, which are parsed once and then trusted. No I/O, no async, no serde.
+//! ```text
+//!                catchment                  this crate: the program
+//!               ╱         ╲
+//!  catchment-tiles       catchment-batch
+//!               ╲         ╱
+//!              catchment-data
+//!                    │
+//!              catchment-core
+//! ```
+//!
+//! This crate re-exports the modules of the other crates that programs of your own need. In reading
+//! order:
+//!
+//! `catchment-core`: how a look-up is answered. No I/O, no async, no serde.
+//!
+//! - [`domain`]: domain types, which are parsed once and then trusted.
 //! - [`geodesy`]: transformations between WGS84 and British National Grid, with OSTN15; Web Mercator.
-//! - `geometry`: plane geometry on whole numbers, and polygons in metres for overlays.
-//! - [`dataset`]: the dataset folder, with its manifest, verification, reading and atomic writing.
+//! - [`geometry`]: plane geometry on whole numbers, and polygons in metres for overlays.
+//! - [`index`]: the in-memory index of a dataset. Every interface calls `Index::locate`.
+//! - [`request`]: the parameters of a look-up and their validation, for all interfaces.
+//!
+//! `catchment-data`: from published files to datasets.
+//!
+//! - [`formats`]: file formats, each with its reader and its writer.
 //! - `import`: readers of published files, one module for each format. No other module refers to
 //!   their columns.
 //! - [`builder`]: builds a dataset from published files.
-//! - [`index`]: the in-memory index of a dataset. Every interface calls `Index::locate`.
-//! - [`request`]: the parameters of a look-up and their validation, for all interfaces.
-//! - [`batch`]: look-ups of every row of a file, streamed from any reader to any writer; look-up
-//!   tables.
-//! - `tabular`: the formats of these files, and the threads that process their rows in order.
-//! - [`export`]: the areas of a dataset as files for GIS programs.
+//! - [`dataset`]: the dataset folder, with its manifest, verification, reading and atomic writing.
 //! - [`check`]: quality checks of a dataset.
 //! - [`diff`]: the differences between two datasets.
-//! - [`ops`]: what a running service has: the loaded datasets, API keys, request rates, the log and
-//!   the panic hook.
-//! - [`formats`]: file formats, each with its reader and its writer.
-//! - `memory`: the memory check before loading.
-//! - `panics`: panics of libraries on corrupt files.
 //! - `fs`: atomic writes, checks before a file or folder is replaced, hashing, detection of changed
 //!   files, paths.
-//! - `fuzzing`: entry points of the fuzz targets, for tests only.
+//! - `memory`: the memory check before loading.
+//! - `panics`: panics of libraries on corrupt files.
+//!
+//! `catchment-tiles`: maps of the areas.
+//!
 //! - [`tiles`]: vector tiles, PMTiles and the operator's basemap.
 //! - [`maps`]: static maps as SVG, PNG and PDF.
+//!
+//! `catchment-batch`: look-ups of the rows of a file.
+//!
+//! - [`batch`]: look-ups of every row of a file, streamed from any reader to any writer; look-up
+//!   tables.
+//! - [`batch::tabular`]: the formats of these files, and the threads that process their rows in
+//!   order.
+//!
+//! This crate: the program.
+//!
+//! - [`export`]: the areas of a dataset as files for GIS programs.
 //! - `wire`: the responses and problems of the API, which the service and the command line share.
+//! - [`ops`]: what a running service has: the loaded datasets, API keys, request rates, the log and
+//!   the panic hook.
 //! - `web`: HTML templates, styles and scripts of the pages.
 //! - [`http`]: the web service, with the JSON bodies of the API and its status codes.
 //! - [`cli`]: the command line.
+//!
+//! Examples, which `cargo run --example NAME` runs:
+//!
+//! - `examples/locate.rs`: looks up a postcode in the embedded dataset.
+//! - `examples/own_areas.rs`: builds an index from your own GeoJSON, and finds the area that covers a
+//!   coordinate.
+//! - `examples/answer_csv.rs`: looks up the rows of a CSV file in memory.
+//! - `examples/mount_router.rs`: adds the routes of the service to an axum app of your own.
 //!
 //! Invariants:
 //!

@@ -162,6 +162,11 @@ fn dataset_summary(index: &Index) -> Value {
 }
 
 /// Returns all routes of the service.
+///
+/// To add the routes to an app of your own, use `Router::fallback_service` or `Router::merge`, and
+/// serve the app with [`serve`]: see `examples/mount_router.rs`. Do not use `Router::nest`: pages
+/// link to paths from the root, and the classes of requests and the scopes of API keys depend on
+/// the whole path of a route, so that a nested route would not require a key.
 pub fn router(app: App) -> Router {
     let api = Router::new()
         .route("/api/v1/locate", get(locate::get).post(locate::post))

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod deploy;
+mod examples;
 mod fuzz_seeds;
 mod plain_english;
 mod supply_chain;

@@ -57,7 +57,9 @@ fn avoided_phrases_do_not_occur() {
         PathBuf::from("SECURITY.md"),
         PathBuf::from("build.rs"),
     ];
-    for folder in ["src", "crates", "docs", "tests", "benches", "fuzz", "data"] {
+    for folder in [
+        "src", "crates", "docs", "tests", "benches", "examples", "fuzz", "data",
+    ] {
         paths.extend(project_files(folder, &[".rs", ".md", ".mjs", ".js"]));
     }
     let mut found = Vec::new();

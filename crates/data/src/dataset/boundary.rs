@@ -7,6 +7,33 @@ use catchment_core::domain::{Boundary, BritishGrid, CatchmentKind, GridPolygon, 
 use catchment_core::geodesy;
 use catchment_core::geometry::rings::{Polygon, Ring};
 
+/// Converts the features of a polygon file to boundaries, in the order of the file, for example for
+/// a [`BoundaryIndex`](catchment_core::index::BoundaryIndex).
+///
+/// A feature is a polygon or a multipolygon, with or without holes, in the coordinate reference
+/// system of the file: longitude and latitude, or British National Grid. A boundary has the same
+/// vertices in both. Its id is the text of the attribute `id_attribute`, in any case, and several
+/// boundaries may have the same id. The boundaries have no periods.
+///
+/// The rings are not checked: call [`validated`](super::validation::validated) before.
+///
+/// # Errors
+/// If a feature does not have the attribute, or a vertex is outside the British National Grid. The
+/// error names the file and the feature.
+pub fn file_boundaries(
+    mut file: PolygonFile,
+    id_attribute: &str,
+) -> Result<Vec<Boundary>, PolygonError> {
+    // Each feature is dropped when its boundary has been built, to save memory.
+    let features = std::mem::take(&mut file.features).into_iter();
+    features
+        .map(|feature| {
+            let id = file.attribute(&feature, id_attribute)?.to_string();
+            feature_boundary(&file, &feature, id, Period::default())
+        })
+        .collect()
+}
+
 /// Converts the polygons of a feature of a file to a boundary.
 pub(crate) fn feature_boundary(
     file: &PolygonFile,
@@ -84,5 +111,71 @@ pub(crate) fn vertex_lonlat(crs: Crs, vertex: Coord<i64>) -> Option<(f64, f64)> 
     match crs {
         Crs::LonLat => Some((x, y)),
         Crs::BritishGrid => geodesy::to_lonlat_degrees(x, y),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::read_geojson;
+
+    /// Reads a file with one feature. `member` is a member of the collection.
+    fn read(member: &str, properties: &str, rings: &str) -> Result<Vec<Boundary>, PolygonError> {
+        let feature = format!(
+            r#"{{"type":"Feature","properties":{properties},"geometry":{{"type":"Polygon","coordinates":{rings}}}}}"#
+        );
+        let text =
+            format!(r#"{{"type":"FeatureCollection",{member}"features":[{feature},{feature}]}}"#);
+        file_boundaries(read_geojson("areas.geojson", text.as_bytes())?, "Code")
+    }
+
+    const GRID: &str =
+        r#""crs":{"type":"name","properties":{"name":"urn:ogc:def:crs:EPSG::27700"}},"#;
+    const PROPERTIES: &str = r#"{"CODE":7}"#;
+    const SQUARE_WITH_HOLE: &str = "[[[350000,480000],[351000,480000],[351000,481000],[350000,481000],[350000,480000]],\
+        [[350200,480200],[350200,480400],[350400,480400],[350400,480200],[350200,480200]]]";
+
+    #[test]
+    fn features_in_either_crs_become_boundaries_in_both() {
+        let from_grid = read(GRID, PROPERTIES, SQUARE_WITH_HOLE).expect("boundaries");
+        let ids: Vec<&str> = from_grid.iter().map(|boundary| &*boundary.id).collect();
+        assert_eq!(ids, ["7", "7"]);
+        let boundary = &from_grid[0];
+        assert_eq!(boundary.period, Period::default());
+        assert_eq!(boundary.grid[0].rings.len(), 2);
+        assert_eq!(boundary.grid[0].rings[0][1].easting_m(), 351_000.0);
+        // The same polygon in degrees has the same vertices on the grid.
+        let ring = |ring: &LineString<f64>| {
+            let positions = ring.coords().map(|c| format!("[{},{}]", c.x, c.y));
+            format!("[{}]", positions.collect::<Vec<_>>().join(","))
+        };
+        let polygon = &boundary.lonlat.0[0];
+        let rings = format!(
+            "[{},{}]",
+            ring(polygon.exterior()),
+            ring(&polygon.interiors()[0])
+        );
+        let from_lonlat = read("", PROPERTIES, &rings).expect("boundaries");
+        assert_eq!(from_lonlat[0].grid, boundary.grid);
+    }
+
+    #[test]
+    fn errors_name_the_file_and_the_feature() {
+        let check = |properties, rings, expected: &str| {
+            let error = read("", properties, rings).expect_err("an error");
+            assert_eq!(error.to_string(), expected);
+        };
+        let paris = "[[[2.3,48.8],[2.4,48.8],[2.4,48.9],[2.3,48.8]]]";
+        check(
+            r#"{"id":"b","code":""}"#,
+            paris,
+            "areas.geojson, feature 1 (`b`): no attribute `Code`",
+        );
+        let new_york = "[[[-74,40],[-73,40],[-73,41],[-74,40]]]";
+        check(
+            PROPERTIES,
+            new_york,
+            "areas.geojson, feature 1: a vertex is outside the British National Grid",
+        );
     }
 }

@@ -30,6 +30,7 @@ mod write;
 
 use crate::plural::count_with_noun;
 
+pub use boundary::file_boundaries;
 pub use manifest::{file_entry, manifest_from_toml, manifest_to_toml};
 pub use output_folder::check_output_folder;
 pub use read::read;

@@ -1,0 +1,59 @@
+//! Looks up every row of a CSV file in memory, and prints the output and its summary.
+//!
+//! Run it with `cargo run --example answer_csv`.
+
+use std::error::Error;
+use std::thread;
+
+use catchment::batch::{
+    self, BatchInput, BatchProgress, BatchRequest, ColumnOverrides, Compression, DecodeLimits,
+    OutputColumn,
+};
+use catchment::dataset::{self, DatasetSource};
+use catchment::domain::today_in_london;
+use catchment::index::Index;
+
+/// Made-up patients. The third postcode has the letter O instead of a zero, and the last one is the
+/// pseudo postcode for no fixed abode.
+const PATIENTS: &str = "\
+nhs_number,postcode,gp_practice_code
+9990000011,LA18 4DB,P81064
+9990000022,LA10 5DL,A82608
+9990000033,LA1O 5DL,A82608
+9990000044,ZZ99 3VZ,A82608
+";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let index = Index::build(dataset::read(&DatasetSource::Embedded)?)?;
+    let request = BatchRequest {
+        // The format, the delimiter and the columns are detected.
+        format: None,
+        delimiter: None,
+        column_overrides: ColumnOverrides::default(),
+        as_of: today_in_london(),
+        output_columns: OutputColumn::defaults(),
+        excel_safe: false,
+        compression: Compression::None,
+        limits: DecodeLimits::for_this_machine(),
+    };
+
+    // The input is any `Read` and the output any `Write`: a file, a pipe or, as here, memory.
+    let input = BatchInput::open(PATIENTS.as_bytes(), &request)?;
+    let mut output = Vec::new();
+    let threads = thread::available_parallelism()?;
+    let progress = BatchProgress::default();
+    let summary = batch::run(&index, input, &request, &mut output, threads, &progress)?;
+
+    println!("{}", String::from_utf8(output)?);
+    println!("rows: {}", summary.rows);
+    for (name, rows) in summary.status.iter().chain(&summary.agreement) {
+        if *rows > 0 {
+            println!("{name}: {rows}");
+        }
+    }
+    for icc in &summary.icc {
+        let (resident, registered) = (icc.residence, icc.registration);
+        println!("{}: {resident} resident, {registered} registered", icc.name);
+    }
+    Ok(())
+}
