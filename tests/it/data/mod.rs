@@ -9,6 +9,7 @@ pub(crate) mod embedded_dataset;
 mod export;
 mod geodesy;
 pub(crate) mod import_end_to_end;
+mod known_answers;
 mod neighbours;
 pub(crate) mod point_in_polygon;
 mod real_data;
