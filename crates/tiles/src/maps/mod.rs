@@ -168,8 +168,7 @@ fn draw_map(
     let options = LabelOptions {
         selected: request.area.as_deref(),
         is_partition,
-        reserved: marker
-            .map(|centre| ImageRect::centred_on(centre, MARKER_SIZE, MARKER_SIZE)),
+        reserved: marker.map(|centre| ImageRect::centred_on(centre, MARKER_SIZE, MARKER_SIZE)),
     };
     let labels = label_areas(&areas, &viewport.frame, &options);
     Some(svg::write(&MapScene {
