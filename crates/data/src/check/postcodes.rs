@@ -68,7 +68,7 @@ fn outside_finding(outcode: &str, postcodes: &[(Postcode, LonLat)], in_use: usiz
     let in_use = count_with_noun(in_use, "live postcode", "live postcodes");
     let verb = if count == 1 { "is" } else { "are" };
     let message = format!(
-        "{count} of {in_use} in {outcode} {verb} in no area of any layer: {}{ellipsis}",
+        "{count} of the {in_use} in {outcode} {verb} in no area of any layer: {}{ellipsis}",
         named.join(", ")
     );
     let points: MultiPoint<f64> = postcodes
