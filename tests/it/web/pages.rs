@@ -17,8 +17,9 @@ fn look_up(fields: &[(&str, &str)]) -> Reply {
 
 /// Returns the text of a page with single spaces.
 fn page_text(reply: &Reply) -> String {
-    let text: String = reply
-        .text()
+    // A line can break at `<wbr>`, but it does not separate words.
+    let text = reply.text().replace("<wbr>", "");
+    let text: String = text
         .split('<')
         .filter_map(|part| part.split_once('>').map(|(_, text)| format!("{text} ")))
         .collect();
