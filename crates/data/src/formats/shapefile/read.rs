@@ -355,7 +355,7 @@ mod tests {
             .to_string();
         assert_eq!(
             error,
-            "a.shp: its .shp has 2 shapes but its .dbf has 1 records; the numbers should be equal"
+            "a.shp: its .shp has 2 shapes but its .dbf has 1 record; the numbers should be equal"
         );
         assert!(import_parts(&one, &dbf).is_err());
     }
