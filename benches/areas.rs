@@ -28,7 +28,7 @@ use rstar::primitives::{GeomWithData, Line, Rectangle};
 use rstar::{AABB, PointDistance, RTree};
 use tempfile::TempDir;
 
-const DAY: Date = date(2025, 11, 30);
+const DAY: Date = date(2026, 4, 30);
 const WITHIN_M: f64 = 100.0;
 /// The number of points whose distances are measured.
 const DISTANCES: usize = 50_000;

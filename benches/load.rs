@@ -13,7 +13,7 @@ fn first_answer(index: &Index) {
     let answer = index.locate(&LocateQuery {
         locator: black_box(place),
         practice: None,
-        as_of: date(2025, 11, 30),
+        as_of: date(2026, 4, 30),
     });
     assert_eq!(answer.status, LookupStatus::Located);
     let icc = answer

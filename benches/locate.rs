@@ -18,7 +18,7 @@ use jiff::civil::{Date, date};
 use rstar::primitives::{GeomWithData, Rectangle};
 use rstar::{AABB, RTree};
 
-const DAY: Date = date(2025, 11, 30);
+const DAY: Date = date(2026, 4, 30);
 const LOOKUPS: u64 = 1_000;
 
 fn dataset() -> Dataset {

@@ -15,12 +15,15 @@ use std::path::Path;
 
 use catchment::builder::build;
 use catchment::dataset::{self, Dataset, DatasetSource, read};
-use catchment::domain::{BritishGrid, PositionalQuality, Postcode, PostcodeEntry, PostcodePrefix};
+use catchment::domain::{
+    AreaFacts, BritishGrid, DirectoryStatus, PositionalQuality, Postcode, PostcodeEntry,
+    PostcodePrefix, RecordIndex,
+};
 use catchment::index::{Index, PostcodeLookup};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use jiff::civil::{Date, date};
 
-const DAY: Date = date(2025, 11, 30);
+const DAY: Date = date(2026, 4, 30);
 
 /// The number of postcodes that a batch looks up at a time.
 const BATCH_SIZE: usize = 256;
@@ -94,10 +97,11 @@ fn synthetic_postcodes() -> Vec<PostcodeEntry> {
         .ok(),
         positional_quality: PositionalQuality::new(10),
         is_large_user: false,
-        is_live: true,
+        status: DirectoryStatus::Live,
         introduced: None,
-        terminated: None,
-        statistical_area: Some(rng.next_below(43_000)),
+        termination: None,
+        statistical_area: Some(RecordIndex::new(rng.next_below(43_000))),
+        codes: None,
     };
     codes.into_iter().map(entry).collect()
 }
@@ -145,10 +149,14 @@ fn dataset_with(postcodes: Vec<PostcodeEntry>) -> Dataset {
         statistical_areas: Vec::new(),
         statistical_boundaries: Vec::new(),
         assignments: Vec::new(),
+        former_premises: Vec::new(),
+        neighbouring_practices: Vec::new(),
         not_gp_practices: Vec::new(),
         postcodes,
+        postcode_codes: Vec::new(),
         golden_queries: Vec::new(),
         stated_counts: Vec::new(),
+        facts: AreaFacts::default(),
     }
 }
 

@@ -42,7 +42,8 @@ use catchment_data::dataset::{
 use catchment_data::formats::{ShapefileParts, read_geojson, read_shapefile};
 use catchment_data::import::{
     ImportError, SourceFiles, area_history, catchments, code_point_open, epcn, epraccur, hierarchy,
-    lookup, onspd, polygons, postcode_list, practice_list, registrations, resilience_groups, succ,
+    lookup, onspd, polygons, postcode_list, practice_list, registrations, resilience_groups,
+    source_list, succ,
 };
 
 /// A parser under test, which returns whether it accepted the bytes.
@@ -381,6 +382,8 @@ pub fn tables(bytes: &[u8]) -> bool {
         code: "lsoa11cd".into(),
         area: "icc".into(),
         name: None,
+        share: None,
+        disputed: None,
         only: None,
     };
     let name = "any.csv";
@@ -394,6 +397,7 @@ pub fn tables(bytes: &[u8]) -> bool {
         practice_list::read_premises(name, bytes).is_ok(),
         practice_list::read_successions(name, bytes).is_ok(),
         resilience_groups::read(name, bytes).is_ok(),
+        source_list::read(name, bytes).is_ok(),
     ];
     results.contains(&true)
 }

@@ -22,7 +22,7 @@ use catchment_batch::{
     BatchError, BatchFormat, BatchInput, BatchProgress, BatchRequest, ColumnOverrides, Compression,
     DecodeLimits, Delimiter, OutputColumn, TabularError,
 };
-use catchment_core::domain::{SuppressionRule, date_from_iso, today_in_london};
+use catchment_core::domain::{SuppressionRule, date_from_iso, phrases, today_in_london};
 use catchment_data::fs::{FileAccess, HashingIo, check_output_file, write_atomically};
 
 /// The exit status if some rows could not be read.
@@ -223,6 +223,10 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
     if !arguments.quiet {
         let summary = report::summary(&summary, &detected, arguments.suppress);
         log::message(summary.trim_end_matches('\n'));
+        let phrases = phrases(index.manifest().dated_sources());
+        if !phrases.is_empty() {
+            log::message(format_args!("data: {}", phrases.join("; ")));
+        }
     }
     Ok(match summary.bad_rows {
         0 => ExitCode::SUCCESS,

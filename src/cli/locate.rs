@@ -11,11 +11,14 @@ use crate::ops::log;
 use crate::web::distance;
 use crate::wire::locate::LocateBody;
 use crate::wire::locate::locate_body as answer_body;
-use crate::wire::problem::Problem;
-use catchment_core::domain::{Basis, Certainty, Layer, LookupStatus, PracticeStatus};
+use crate::wire::problem::{AreaHint, Problem};
+use catchment_core::domain::{
+    Area, Basis, Certainty, Layer, LookupStatus, PracticeStatus, PracticeSuccession, Premises,
+    phrases,
+};
 use catchment_core::index::{
-    AnswerNote, AreaMatch, BoundaryProximity, Index, LayerResult, LocateAnswer, Locator,
-    PracticeMatch, PracticeRegistration, areas_of_layer,
+    AnswerNote, AreaMatch, BoundaryProximity, DisagreeingLayer, Index, LayerResult, LocateAnswer,
+    Locator, PracticeMatch, PracticeRegistration, RegistrationReason, areas_of_layer,
 };
 use catchment_core::request::{LOCATE_PARAMS, LocateRequest, RequestParams};
 
@@ -91,6 +94,9 @@ fn locate_one(
         }
         (false, Err(problem)) => {
             log::message(format_args!("{}: {}", problem.code(), problem.detail()));
+            if let Some(hint) = problem.area_hint() {
+                log::message(format_args!("{}", hint_text(hint)));
+            }
             if let Some(postcode) = problem.suggestion() {
                 log::message(format_args!(
                     "did you mean {postcode}? It was not looked up."
@@ -173,6 +179,16 @@ fn to_params(
         .collect()
 }
 
+/// Formats the hint for a postcode that the directory does not have.
+fn hint_text(hint: &AreaHint) -> String {
+    format!(
+        "hint, not an answer: {:.0}% of the {} live postcodes of its sector are in {}",
+        hint.share * 100.0,
+        hint.postcodes,
+        hint.name
+    )
+}
+
 fn answer_params(
     index: &Index,
     pairs: Vec<(String, String)>,
@@ -216,7 +232,10 @@ fn area_names(results: &[(Layer, LayerResult<'_>)], layer: Layer) -> String {
 fn text_table(index: &Index, answer: &LocateAnswer<'_>, request: &LocateRequest) -> String {
     let mut table = LabelledLines::default();
     table.add("Location", &location_text(answer));
-    table.add("Status", &status_text(answer));
+    table.add(
+        "Status",
+        &status_text(answer, &index.manifest().directory_edition()),
+    );
     let is_requested = |layer| {
         request
             .layers
@@ -241,6 +260,16 @@ fn text_table(index: &Index, answer: &LocateAnswer<'_>, request: &LocateRequest)
     for note in &answer.notes {
         table.add("Note", AnswerNote::as_str(*note));
     }
+    for found in index.disagreements(&answer.residence, answer.as_of) {
+        let of = match found.of {
+            DisagreeingLayer::Network(area) => format!("the network, {}", area.name),
+            DisagreeingLayer::Practice(practice) => {
+                format!("the practice with the largest share, {}", practice.code)
+            }
+        };
+        let communities: Vec<String> = found.communities.iter().map(|area| area.title()).collect();
+        table.add("", &format!("{of}, belongs to {}", communities.join("; ")));
+    }
     let manifest = index.manifest();
     table.add(
         "As of",
@@ -249,6 +278,10 @@ fn text_table(index: &Index, answer: &LocateAnswer<'_>, request: &LocateRequest)
             answer.as_of, manifest.name, manifest.version
         ),
     );
+    let is_shown = |layer| is_requested(layer) && answer.has_result(layer);
+    for phrase in phrases(index.sources_of_answer(answer, is_shown)) {
+        table.add("Data", &phrase);
+    }
     table.to_aligned_text()
 }
 
@@ -269,14 +302,35 @@ fn location_text(answer: &LocateAnswer<'_>) -> String {
     text.trim().to_string()
 }
 
-fn status_text(answer: &LocateAnswer<'_>) -> String {
+/// Describes the status. `edition` is the edition of the directory.
+fn status_text(answer: &LocateAnswer<'_>, edition: &str) -> String {
     let word = answer.status.as_str();
-    let Some(location) = answer.location.filter(|location| location.is_terminated) else {
+    let Some(location) = answer.location else {
         return word.into();
     };
-    let month = location.entry.and_then(|entry| entry.terminated);
-    let in_month = month.map(|month| format!(", in {month}"));
-    let in_month = in_month.unwrap_or_default();
+    let entry = location.entry;
+    let ended_between = entry.and_then(|entry| entry.ended_between());
+    if location.is_status_unknown {
+        return match ended_between {
+            Some((after, by)) => format!(
+                "{word}; the postcode ended between {after} and {by}, so it may or may not have \
+                 been in use"
+            ),
+            None => format!(
+                "{word}; the postcode is in the directory of {edition} but in no list of live \
+                 postcodes: it may be new homes, or no longer in use"
+            ),
+        };
+    }
+    if !location.is_terminated {
+        return word.into();
+    }
+    let month = entry.and_then(|entry| entry.terminated());
+    let in_month = match (month, ended_between) {
+        (Some(month), _) => format!(", in {month}"),
+        (None, Some((after, by))) => format!(", between {after} and {by}"),
+        (None, None) => String::new(),
+    };
     match answer.status {
         LookupStatus::Terminated => format!("{word}{in_month}"),
         // For another status, such as `outside_coverage`, the text also states that the postcode is
@@ -325,27 +379,45 @@ fn area_text(area_match: &AreaMatch<'_>) -> String {
     if let Some(proximity) = &area_match.proximity {
         parts.push(boundary_text(area_match.basis, proximity));
     }
+    parts.extend(disputed_text(area_match));
     format!("({})", parts.join(", "))
 }
 
+/// Describes the other communities to which the place may belong, if the source disputes it.
+fn disputed_text(area_match: &AreaMatch<'_>) -> Option<String> {
+    let others: Vec<String> = area_match
+        .disputed_with
+        .iter()
+        .map(|other| format!("{} {:.2}", other.area.title(), other.share))
+        .collect();
+    let share = area_match.model_share;
+    let own = share.map(|share| format!(", its own share {share:.2}"));
+    (!others.is_empty()).then(|| {
+        let own = own.unwrap_or_default();
+        format!("disputed: by the model {}{own}", others.join("; "))
+    })
+}
+
 fn boundary_text(basis: Basis, proximity: &BoundaryProximity<'_>) -> String {
-    let mut text = match (proximity.certainty, basis) {
-        (Certainty::NearBoundary, Basis::Nearest) => {
+    let away = proximity.distance_m.map(distance);
+    let mut text = match (proximity.certainty, basis, away) {
+        (Certainty::NearBoundary, Basis::Nearest, _) => {
             "just outside the generalised boundary".to_string()
         }
-        (Certainty::Inside, _) => format!("boundary {} away", distance(proximity.distance_m)),
-        (Certainty::NearBoundary, _) => {
-            format!("near the boundary, {}", distance(proximity.distance_m))
+        (Certainty::Inside, _, Some(away)) => format!("boundary {away} away"),
+        (Certainty::Inside, _, None) => "only coast around the area".to_string(),
+        (Certainty::NearBoundary, _, Some(away)) if proximity.is_within_tolerance() => {
+            format!("near the boundary, {away}")
         }
+        (Certainty::NearBoundary, _, Some(away)) => {
+            format!("location not exact, boundary {away} away")
+        }
+        (Certainty::NearBoundary, _, None) => "location not exact".to_string(),
     };
     for other in &proximity.alternatives {
-        write!(
-            text,
-            "; {} at {}",
-            other.area.title(),
-            distance(other.distance_m)
-        )
-        .expect("writing to a String");
+        let title = other.area.map(Area::title);
+        let title = title.as_deref().unwrap_or("land outside these areas");
+        write!(text, "; {title} at {}", distance(other.distance_m)).expect("writing to a String");
     }
     text
 }
@@ -366,7 +438,22 @@ fn practice_text(practice_match: &PracticeMatch<'_>) -> String {
     if let Some(distance_m) = practice_match.distance_m {
         write!(text, ", {} away", distance(distance_m)).expect("writing to a String");
     }
+    if let Some(premises) = practice_match.premises {
+        write!(text, ": {}", premises_text(premises)).expect("writing to a String");
+    }
     text + ")"
+}
+
+/// Describes the premises to which a distance was measured: `Hawkshead, LA22 0NU, branch, 2022-09`.
+fn premises_text(premises: &Premises) -> String {
+    let parts = [
+        premises.name.clone(),
+        premises.postcode.map(|postcode| postcode.to_string()),
+        Some(premises.kind.as_str().to_string()),
+        premises.as_of.map(|as_of| as_of.to_string()),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    parts.join(", ")
 }
 
 fn add_registration_lines(
@@ -383,6 +470,9 @@ fn add_registration_lines(
             "Registered with",
             &format!("{}  {}{status}", found.practice.code, found.practice.name),
         );
+        if found.branch_is_listed == Some(false) {
+            table.add("", "the code may be for a branch, which is not in the data");
+        }
         if found.requested.code != found.practice.code {
             let closed = found
                 .requested
@@ -392,9 +482,19 @@ fn add_registration_lines(
             table.add(
                 "",
                 &format!(
-                    "successor of {}  {}{closed}",
-                    found.requested.code, found.requested.name
+                    "successor of {}  {}{closed}{}",
+                    found.requested.code,
+                    found.requested.name,
+                    basis_text(&found.successions)
                 ),
+            );
+        }
+        if found.is_neighbouring {
+            let organisations = [found.practice.sub_icb.as_deref(), found.icb];
+            let organisations: Vec<&str> = organisations.into_iter().flatten().collect();
+            table.add(
+                "",
+                &format!("outside the area: {}", organisations.join(", ")),
             );
         }
     }
@@ -403,8 +503,47 @@ fn add_registration_lines(
         add_layer_lines(table, "Registered in", *layer, result);
     }
     if let Some(reason) = registration.reason {
-        table.add("No registration", reason.as_str());
+        let explanation = match reason {
+            RegistrationReason::UnknownPractice => {
+                "; the code may belong to a practice elsewhere in England"
+            }
+            _ => "",
+        };
+        table.add(
+            "No registration",
+            &format!("{}{explanation}", reason.as_str()),
+        );
+        let closed = registration.practice.as_ref();
+        let closed = closed.filter(|_| reason == RegistrationReason::ClosedNoSuccessor);
+        if let Some(found) = closed.filter(|found| found.last.code != found.requested.code) {
+            let (code, name) = (found.last.code, &found.last.name);
+            table.add(
+                "",
+                &format!("taken over by {code}  {name}, which has closed too"),
+            );
+        }
+        if let Some(note) = closed.and_then(|found| found.last.note.as_deref()) {
+            table.add("", note);
+        }
     }
+}
+
+/// Returns the weakest basis of a chain of successions: `, by page, list_transfer`. Empty if the
+/// source states none.
+fn basis_text(steps: &[&PracticeSuccession]) -> String {
+    if steps.iter().any(|step| step.is_by_place_alone()) {
+        return ", by place alone".into();
+    }
+    let mut words: Vec<&str> = Vec::new();
+    for evidence in steps.iter().flat_map(|step| &step.basis) {
+        if !words.contains(&evidence.as_str()) {
+            words.push(evidence.as_str());
+        }
+    }
+    if words.is_empty() {
+        return String::new();
+    }
+    format!(", by {}", words.join(", "))
 }
 
 /// Lines that each have a label and a text.

@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 use super::conditional::{cacheable_json, cacheable_response};
 use super::extract::{PathParams, parse_segment};
 use super::problem::Problem;
-use super::request_context::RequestContext;
-use catchment_core::domain::{Area, GroupMember, Layer};
-use catchment_core::index::Index;
+use super::query_params::{DatasetSelection, query_params};
+use super::request_context::{DatasetRequest, RequestContext};
+use crate::web::path_segment;
+use catchment_core::domain::{Area, AreaName, GroupMember, Layer};
+use catchment_core::index::{Index, UnknownReason};
 use catchment_data::formats::write_geojson_feature;
 
 pub(super) const GEOJSON: &str = "application/geo+json";
@@ -30,20 +32,60 @@ struct AreaBody<'i> {
     provenance: &'static str,
     from: Option<String>,
     to: Option<String>,
+    /// The day by which the area had ended, if its last day is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_by: Option<String>,
 }
 
-/// `/api/v1/areas`: the layers.
+query_params! {
+    /// The parameters of `/api/v1/areas`.
+    pub(super) struct AreasParams {
+        /// A name, or a part of a name, of areas to find.
+        name: Option<String> = ["name"],
+        /// The version of the dataset, and the as-of date.
+        selection: DatasetSelection = ["as_of", "dataset"],
+    }
+}
+
+/// The maximum number of areas that a search returns.
+pub(super) const AREA_SEARCH_MAX: usize = 50;
+
+/// `/api/v1/areas`: the layers, or the areas with a name (`?name=`).
 pub(super) async fn layers(
-    context: RequestContext,
+    DatasetRequest { context, params }: DatasetRequest<AreasParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (index, as_of) = (context.index(), context.as_of);
+    if let Some(name) = &params.name {
+        return Ok(cacheable_json(&headers, &search_body(index, name, as_of)));
+    }
     let body = json!({
         "layers": layer_bodies(index, as_of),
         "as_of": as_of.to_string(),
         "attribution": index.manifest().attribution,
     });
     Ok(cacheable_json(&headers, &body))
+}
+
+/// Returns the areas and practices of which a current, former or other name matches.
+fn search_body(index: &Index, name: &str, as_of: Date) -> Value {
+    let hits = index.search_areas(name, as_of, AREA_SEARCH_MAX).into_iter();
+    let areas: Vec<Value> = hits
+        .map(|hit| {
+            json!({
+                "layer": hit.area.layer.as_str(),
+                "area": AreaBody::from(hit.area),
+                "holds_on_as_of": hit.area.period.contains(as_of),
+                "matched": hit.other_name.map(name_body),
+                "href": format!("/api/v1/areas/{}/{}", hit.area.layer, path_segment(&hit.area.id)),
+            })
+        })
+        .collect();
+    json!({
+        "areas": areas,
+        "as_of": as_of.to_string(),
+        "attribution": index.manifest().attribution,
+    })
 }
 
 /// Returns the metadata of each layer, with its number of areas on `as_of`.
@@ -57,23 +99,32 @@ pub(super) fn layer_bodies(index: &Index, as_of: Date) -> Vec<Value> {
             .boundaries(layer, as_of)
             .map(|boundary| boundary.id.as_str())
             .collect();
-        let areas: Vec<&Area> = index.areas(layer, as_of)?.collect();
+        let has_data = entry.first_data <= as_of;
+        let areas = index.areas(layer, as_of)?.filter(|_| has_data);
+        let areas: Vec<&Area> = areas.collect();
         let with_boundary = areas
             .iter()
             .filter(|area| ids_with_boundary.contains(area.id.as_str()));
-        Some(json!({
+        let mut body = json!({
             "id": layer.as_str(), "title": entry.title, "kind": entry.kind.as_str(),
             "provenance": entry.provenance.as_str(), "first_data": entry.first_data.to_string(),
+            "data_as_of": entry.data_date.as_ref().map(|date| date.as_of.to_string()),
             "areas": areas.len(),
             "areas_with_boundary": with_boundary.count(),
+            "accuracy": entry.accuracy,
             "href": format!("/api/v1/areas/{layer}"),
-        }))
+        });
+        if !has_data {
+            body["unknown"] = UnknownReason::NoDataForDate.as_str().into();
+        }
+        Some(body)
     });
     bodies.collect()
 }
 
 /// `/api/v1/areas/{layer}` and `/api/v1/areas/{layer}.geojson`: the areas of a layer, and their
-/// boundaries as GeoJSON.
+/// boundaries as GeoJSON. Before the layer's first data, the list is empty, and says that there are
+/// no data for the date.
 pub(super) async fn layer(
     context: RequestContext,
     PathParams(name): PathParams<String>,
@@ -81,7 +132,7 @@ pub(super) async fn layer(
 ) -> Result<Response, Problem> {
     let (index, as_of) = (context.index(), context.as_of);
     let (name, wants_geojson) = split_geojson_suffix(&name);
-    let layer = require_layer(index, name, as_of)?;
+    let layer = find_layer(index, name)?;
     if wants_geojson {
         return Ok(cacheable_response(
             &headers,
@@ -89,18 +140,18 @@ pub(super) async fn layer(
             feature_collection(index, layer, as_of),
         ));
     }
-    let areas: Vec<AreaBody<'_>> = index
-        .areas(layer, as_of)
-        .into_iter()
-        .flatten()
+    let areas: Vec<AreaBody<'_>> = areas_with_data(index, layer, as_of)
         .map(AreaBody::from)
         .collect();
-    let body = json!({
+    let mut body = json!({
         "layer": layer.as_str(),
         "areas": areas,
         "as_of": as_of.to_string(),
         "attribution": index.manifest().attribution,
     });
+    if !has_data(index, layer, as_of) {
+        body["unknown"] = UnknownReason::NoDataForDate.as_str().into();
+    }
     Ok(cacheable_json(&headers, &body))
 }
 
@@ -131,13 +182,46 @@ fn split_geojson_suffix(name: &str) -> (&str, bool) {
     }
 }
 
-pub(super) fn require_layer(index: &Index, name: &str, as_of: Date) -> Result<Layer, Problem> {
+/// Returns the layer with this name.
+///
+/// # Errors
+/// If the dataset has no such layer (404).
+pub(super) fn find_layer(index: &Index, name: &str) -> Result<Layer, Problem> {
     let layer: Layer = parse_segment(name, unknown_layer)?;
-    match index.first_data(layer) {
-        None => Err(unknown_layer()),
-        Some(first_data) if as_of < first_data => Err(Problem::no_data_for_date()),
-        Some(_) => Ok(layer),
+    let is_known = index.first_data(layer).is_some();
+    is_known.then_some(layer).ok_or_else(unknown_layer)
+}
+
+/// Returns the layer with this name, which must have data for the date.
+///
+/// # Errors
+/// If the dataset has no such layer (404), or has no data for the date (422).
+pub(super) fn require_layer(index: &Index, name: &str, as_of: Date) -> Result<Layer, Problem> {
+    let layer = find_layer(index, name)?;
+    if has_data(index, layer, as_of) {
+        Ok(layer)
+    } else {
+        Err(Problem::no_data_for_date())
     }
+}
+
+/// Returns whether the date is not before the layer's first data.
+pub(super) fn has_data(index: &Index, layer: Layer, as_of: Date) -> bool {
+    index
+        .first_data(layer)
+        .is_some_and(|first_data| first_data <= as_of)
+}
+
+/// Returns the areas of a layer on a date; none before the layer's first data, although an area
+/// with an unknown start could be valid then.
+pub(super) fn areas_with_data(
+    index: &Index,
+    layer: Layer,
+    as_of: Date,
+) -> impl Iterator<Item = &Area> {
+    let areas = index.areas(layer, as_of);
+    let areas = areas.filter(|_| has_data(index, layer, as_of));
+    areas.into_iter().flatten()
 }
 
 pub(super) fn unknown_layer() -> Problem {
@@ -167,7 +251,8 @@ impl<'i> From<&'i Area> for AreaBody<'i> {
             system: area.system.as_deref(),
             provenance: area.provenance.as_str(),
             from: area.period.from.map(|day| day.to_string()),
-            to: area.period.to.map(|day| day.to_string()),
+            to: area.known_end().map(|day| day.to_string()),
+            ended_by: area.ended_by.map(|day| day.to_string()),
         }
     }
 }
@@ -204,8 +289,12 @@ fn area_detail(index: &Index, area: &Area, as_of: Date) -> Value {
         "layer": layer.as_str(),
         "area": AreaBody::from(area),
         "holds_on_as_of": area.period.contains(as_of),
+        "names": names(index, area),
+        "codes": codes(index, area),
+        "population": population(index, area, as_of),
         "members": members(index, layer, id, as_of),
         "member_of": groups,
+        "links": links(index, area),
         "predecessors": predecessors,
         "successors": successors,
         "boundary": boundary.map(|_| format!("/api/v1/areas/{layer}/{id}.geojson")),
@@ -213,6 +302,54 @@ fn area_detail(index: &Index, area: &Area, as_of: Date) -> Value {
         "as_of": as_of.to_string(),
         "attribution": index.manifest().attribution,
     })
+}
+
+/// Returns the former names, other spellings and networks' names of an area.
+fn names(index: &Index, area: &Area) -> Vec<Value> {
+    let names = index.other_names(area);
+    names.map(name_body).collect()
+}
+
+fn name_body(name: &AreaName) -> Value {
+    json!({
+        "name": name.name, "kind": name.kind, "source": name.source,
+        "as_of": name.as_of.map(|day| day.to_string()),
+    })
+}
+
+/// Returns the codes of an area by scheme.
+fn codes(index: &Index, area: &Area) -> Value {
+    let codes = index.codes_of(area);
+    codes
+        .map(|code| (code.scheme.clone(), Value::from(code.code.as_str())))
+        .collect::<serde_json::Map<String, Value>>()
+        .into()
+}
+
+/// Returns the number of people of an area. The number of residents is rounded as the Office for
+/// National Statistics asks.
+fn population(index: &Index, area: &Area, as_of: Date) -> Value {
+    let population = index.population(area, as_of);
+    json!({
+        "registered": population.registered,
+        "registered_as_of": population.registered_as_of.map(|date| date.to_string()),
+        "resident": population.resident_rounded(),
+        "resident_as_of": population.resident_as_of.map(|day| day.to_string()),
+    })
+}
+
+/// Returns the organisations that a community works with, as its page has them.
+fn links(index: &Index, area: &Area) -> Vec<Value> {
+    let links = index.links_of(area);
+    links
+        .map(|link| {
+            json!({
+                "organisation": link.organisation, "kind": link.kind, "relation": link.relation,
+                "group": link.group, "note": link.note, "source": link.source,
+                "as_of": link.as_of.map(|day| day.to_string()),
+            })
+        })
+        .collect()
 }
 
 /// Returns the practices and areas that belong to the area on `as_of`.
@@ -241,17 +378,18 @@ fn members(index: &Index, layer: Layer, id: &str, as_of: Date) -> Vec<Value> {
 
 /// Returns the areas of the layer that have a boundary on `as_of`, as a FeatureCollection.
 fn feature_collection(index: &Index, layer: Layer, as_of: Date) -> Vec<u8> {
-    let features: Vec<String> = index
-        .areas(layer, as_of)
-        .into_iter()
-        .flatten()
+    let features: Vec<String> = areas_with_data(index, layer, as_of)
         .filter_map(|area| feature(index, area, as_of))
         .collect();
     let attribution = Value::from(index.manifest().attribution.as_str());
     let name = Value::from(layer.as_str());
     let features = features.join(",\n");
+    let unknown = match has_data(index, layer, as_of) {
+        true => String::new(),
+        false => format!("\"unknown\":\"{}\",", UnknownReason::NoDataForDate.as_str()),
+    };
     format!(
-        "{{\"type\":\"FeatureCollection\",\"name\":{name},\"attribution\":{attribution},\"features\":[\n{features}\n]}}\n"
+        "{{\"type\":\"FeatureCollection\",\"name\":{name},\"attribution\":{attribution},{unknown}\"features\":[\n{features}\n]}}\n"
     )
     .into_bytes()
 }
@@ -262,7 +400,7 @@ fn feature(index: &Index, area: &Area, as_of: Date) -> Option<String> {
         "id": area.id, "name": area.title(), "layer": area.layer.as_str(), "kind": area.kind,
         "system": area.system, "provenance": area.provenance.as_str(),
         "from": area.period.from.map(|day| day.to_string()),
-        "to": area.period.to.map(|day| day.to_string()),
+        "to": area.known_end().map(|day| day.to_string()),
         "as_of": as_of.to_string(), "dataset_version": index.manifest().version,
         "attribution": index.manifest().attribution,
     });

@@ -17,16 +17,18 @@ use prometheus_client::registry::Registry;
 
 use super::App;
 use super::server::unrouted_counts;
-use super::status::age_days;
+use super::status::{age_days, known_problems};
 use crate::ops::dataset_store::DatasetStore;
 use crate::ops::{log, panics};
+use catchment_core::domain::today_in_london;
 use catchment_core::index::Index;
 
 /// Returns all metrics, in Prometheus text format 0.0.4.
 pub(super) fn metrics_response(dataset_store: &DatasetStore, app: &App) -> Response {
     let mut registry = Registry::default();
     register_request_metrics(&mut registry, app);
-    register_dataset_metrics(&mut registry, dataset_store);
+    register_dataset_metrics(&mut registry, dataset_store, app);
+    register_source_ages(&mut registry, dataset_store);
     register_process_metrics(&mut registry);
     let mut text = String::new();
     prometheus_text::encode(&mut text, &registry).expect("writing to a String");
@@ -97,7 +99,7 @@ fn register_request_metrics(registry: &mut Registry, app: &App) {
     );
 }
 
-fn register_dataset_metrics(registry: &mut Registry, dataset_store: &DatasetStore) {
+fn register_dataset_metrics(registry: &mut Registry, dataset_store: &DatasetStore, app: &App) {
     let (reloads, failed) = dataset_store.reload_counts();
     let releases = dataset_store.datasets();
     let labels = |index: &Index| {
@@ -117,8 +119,10 @@ fn register_dataset_metrics(registry: &mut Registry, dataset_store: &DatasetStor
     );
     registry.register(
         "catchment_degraded",
-        "1 if the last reload failed; otherwise 0",
-        ConstGauge::new(u32::from(dataset_store.last_error().is_some())),
+        "1 if the last reload failed or a source is older than --source-age-max; otherwise 0",
+        ConstGauge::new(u32::from(
+            !known_problems(app, releases.current().manifest()).is_empty(),
+        )),
     );
     registry.register(
         "catchment_dataset_loaded_timestamp_seconds",
@@ -141,6 +145,28 @@ fn register_dataset_metrics(registry: &mut Registry, dataset_store: &DatasetStor
     registry.register(
         "catchment_dataset_age_days",
         "Days since the as-of date of each loaded dataset",
+        labelled(ages),
+    );
+}
+
+/// Registers the age of each source of the loaded datasets.
+fn register_source_ages(registry: &mut Registry, dataset_store: &DatasetStore) {
+    let today = today_in_london();
+    let mut ages = Vec::new();
+    for index in dataset_store.datasets().all() {
+        let manifest = index.manifest();
+        for source in manifest.dated_sources() {
+            let labels = [
+                ("name", manifest.name.clone()),
+                ("version", manifest.version.clone()),
+                ("source", source.key.to_string()),
+            ];
+            ages.push((labels, ConstGauge::new(source.date.as_of.age_days(today))));
+        }
+    }
+    registry.register(
+        "catchment_source_age_days",
+        "Days since the date of the source of each part of each loaded dataset",
         labelled(ages),
     );
 }

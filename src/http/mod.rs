@@ -33,6 +33,7 @@ mod request_id;
 mod request_metrics;
 mod security_headers;
 mod server;
+mod source_age;
 mod status;
 mod tile_path;
 mod tiles;
@@ -54,6 +55,7 @@ use catchment_tiles::basemap::Basemap;
 use middleware::{GuardLayer, RoutePolicy};
 use pages::page_cache::PageCache;
 use problem::Problem;
+use source_age::SourceAgeLimits;
 use widget::WidgetCache;
 
 pub use admission::{AccessConfig, InvalidIpNetwork, IpNetwork, IpRateLimit};
@@ -63,6 +65,7 @@ pub use batch::BatchLimits;
 pub use embed::{EmbedOrigin, FrameAncestors, InvalidEmbedOrigin};
 pub use limits::ServerLimits;
 pub use server::{Listener, serve};
+pub use source_age::{InvalidSourceAgeMax, SourceAgeMax};
 
 /// The state that handlers share.
 #[derive(Clone)]
@@ -75,6 +78,7 @@ pub struct App {
     frame_ancestors: FrameAncestors,
     /// The public URL of the service, if the operator sets it.
     public_url: Option<PublicUrl>,
+    source_ages: SourceAgeLimits,
     admission_control: Arc<AdmissionControl>,
     /// Permits to render static maps.
     map_permits: Arc<Semaphore>,
@@ -106,6 +110,7 @@ impl App {
             archive_permit: Arc::new(Semaphore::new(1)),
             frame_ancestors: FrameAncestors::any(),
             public_url: None,
+            source_ages: SourceAgeLimits::default(),
             basemap: None,
         }
     }
@@ -137,6 +142,15 @@ impl App {
     /// trusted proxy sends, or no host.
     pub fn with_public_url(self, public_url: Option<PublicUrl>) -> App {
         App { public_url, ..self }
+    }
+
+    /// Sets the limits on the age of sources.
+    pub fn with_source_age_max(self, limits: Vec<SourceAgeMax>) -> App {
+        let source_ages = SourceAgeLimits::new(limits);
+        App {
+            source_ages,
+            ..self
+        }
     }
 
     /// Sets the basemap under our areas.
@@ -284,6 +298,7 @@ fn page_routes() -> Router<App> {
     Router::new()
         .route("/", get(pages::home).post(pages::post_home))
         .route("/privacy", get(pages::privacy))
+        .route("/sources", get(pages::sources))
         .route("/areas", get(pages::areas::layers))
         .route("/areas/{layer}", get(pages::areas::layer))
         .route("/areas/{layer}/{id}", get(pages::areas::area))
@@ -297,6 +312,8 @@ fn page_routes() -> Router<App> {
             "/practices/{ods_code}/postcodes",
             get(pages::practices::postcodes),
         )
+        .route("/partnerships", get(pages::partnerships::list))
+        .route("/partnerships/{id}", get(pages::partnerships::partnership))
         .route("/groups", get(pages::groups::list))
         .route("/groups/{id}", get(pages::groups::group))
         .route("/groups/{id}/postcodes", get(pages::groups::postcodes))

@@ -7,6 +7,7 @@ pub(super) mod error_page;
 pub(super) mod groups;
 pub(super) mod page_cache;
 mod page_request;
+pub(super) mod partnerships;
 pub(super) mod practices;
 
 use std::time::Duration;
@@ -29,10 +30,10 @@ use super::maps;
 use super::negotiate;
 use super::problem::Problem;
 use super::query_params::{DatasetSelection, NoParams};
-use super::request_context::{DatasetRequest, RequestContext};
+use super::request_context::{DatasetParams, DatasetRequest, RequestContext};
 use crate::web::{self, FormError, FormField, LookupPage, LookupResult, LookupState, assets};
 use catchment_core::domain::{InvalidGridReference, InvalidPostcode, LookupStatus};
-use catchment_core::index::Index;
+use catchment_core::index::{Index, LocateQuery};
 use catchment_core::request::{FORM_FIELDS, InvalidRequest, LocateRequest, RequestParams};
 use catchment_tiles::ContentEncoding;
 use catchment_tiles::maps::{draw, draw_with_marker};
@@ -157,9 +158,13 @@ fn render_lookup(
     };
     let answer = index.locate(&request.query);
     if answer.status == LookupStatus::UnknownPostcode {
-        let message = "We cannot find this postcode. Check it with the person";
-        let field_error = (FormField::Place, message.to_string());
-        return invalid_page(index, params, field_error, &Problem::unknown_postcode());
+        let message = format!(
+            "We cannot find this postcode in the directory of {}. It may be newer. Check it with the person",
+            index.manifest().directory_edition()
+        );
+        let LocateQuery { locator, as_of, .. } = request.query;
+        let problem = Problem::unknown_postcode(index, locator, as_of);
+        return invalid_page(index, params, (FormField::Place, message), &problem);
     }
     let map_request = web::map_request(&answer).filter(|_| can_draw);
     let map = map_request.and_then(|(requested_map, marker)| {
@@ -191,6 +196,12 @@ fn invalid_page(
     let error = FormError {
         field,
         message: &message,
+        hint: problem.area_hint().map(|hint| {
+            format!(
+                "Most postcodes that begin in the same way are in {}. This is only a hint: this postcode may be somewhere else.",
+                hint.name
+            )
+        }),
         suggestion: problem.suggestion(),
         other_fields: others
             .into_iter()
@@ -256,6 +267,15 @@ pub(super) async fn privacy(
         "text/html; charset=utf-8",
         page.into_string().into_bytes(),
     )
+}
+
+/// `GET /sources`: the sources of the dataset and their dates.
+pub(super) async fn sources(
+    DatasetRequest { context, .. }: DatasetRequest<DatasetParams>,
+    headers: HeaderMap,
+) -> Response {
+    let page = web::sources(context.index());
+    cacheable_response(&headers, HTML, page.into_string().into_bytes())
 }
 
 fn lookup_page<'a>(index: &'a Index, state: LookupState<'a>) -> LookupPage<'a> {

@@ -97,7 +97,7 @@ pub(super) async fn entry(
         as_of,
     });
     if answer.status == LookupStatus::UnknownPostcode {
-        return Err(Problem::unknown_postcode());
+        return Err(Problem::unknown_postcode(index, locator, as_of));
     }
     Ok((NO_STORE, JSON, entry_json(index, &answer)).into_response())
 }

@@ -15,7 +15,8 @@ use super::query_params::{DatasetSelection, ParamValue, query_params};
 use super::request_context::{DatasetRequest, RequestContext};
 use crate::wire::locate::{metres_number, round_decimals};
 use catchment_core::domain::{
-    GroupMember, Layer, LookupStatus, OdsCode, Practice, PracticeSuccession, Premises,
+    FormerPremises, GroupMember, Layer, LookupStatus, OdsCode, Practice, PracticeSuccession,
+    Premises,
 };
 use catchment_core::geodesy;
 use catchment_core::index::{Index, Locator, NEAREST_RADIUS_M};
@@ -81,7 +82,7 @@ fn nearest(context: &RequestContext, search: &NearestSearch) -> Result<Response,
     let (index, as_of) = (context.index(), context.as_of);
     let (status, location) = index.resolve_locator(locator, as_of);
     if status == LookupStatus::UnknownPostcode {
-        return Err(Problem::unknown_postcode());
+        return Err(Problem::unknown_postcode(index, Some(locator), as_of));
     }
     let point = location.and_then(|location| location.grid);
     let status = match (status, point) {
@@ -116,17 +117,24 @@ pub(super) async fn practice(
 ) -> Result<Response, Problem> {
     let (index, as_of) = (context.index(), context.as_of);
     let code: OdsCode = parse_segment(&code, unknown_practice)?;
-    let practice = index.practice(code).ok_or_else(unknown_practice)?;
+    let neighbouring = index.neighbouring_practice(code);
+    let practice = index.practice(code);
+    let practice = practice.or(neighbouring.map(|found| &found.practice));
+    let practice = practice.ok_or_else(unknown_practice)?;
     let mut body = practice_body(index, practice, as_of);
-    let steps_json = |steps: &[PracticeSuccession],
-                      id: fn(&PracticeSuccession) -> OdsCode|
-     -> Vec<Value> {
-        let step_json = |step: &PracticeSuccession| json!({ "id": id(step).as_str(), "from": step.from.to_string() });
-        steps.iter().map(step_json).collect()
-    };
+    if let Some(found) = neighbouring {
+        body["icb"] = found.icb.as_deref().into();
+    }
+    body["outside_coverage"] = neighbouring.is_some().into();
     body["premises"] = premises_bodies(index, code);
-    body["successors"] = steps_json(index.successors(code), |step| step.successor).into();
-    body["predecessors"] = steps_json(&index.predecessors(code), |step| step.predecessor).into();
+    let former = index.former_premises(code).iter();
+    body["former_premises"] = former.map(former_premises_body).collect();
+    let successors = index.successors(code).iter();
+    let successors = successors.map(|step| succession_body(step, step.successor));
+    body["successors"] = successors.collect();
+    let predecessors = index.predecessors(code).into_iter();
+    let predecessors = predecessors.map(|step| succession_body(step, step.predecessor));
+    body["predecessors"] = predecessors.collect();
     body["as_of"] = as_of.to_string().into();
     body["attribution"] = index.manifest().attribution.clone().into();
     Ok(cacheable_json(&headers, &body))
@@ -135,7 +143,7 @@ pub(super) async fn practice(
 pub(super) fn unknown_practice() -> Problem {
     Problem::unknown(
         "unknown_practice",
-        "unknown practice; /api/v1/practices lists the practices",
+        "unknown practice; the code may belong to a practice elsewhere in England; /api/v1/practices lists the practices",
     )
 }
 
@@ -161,6 +169,32 @@ fn practice_body(index: &Index, practice: &Practice, as_of: Date) -> Value {
         "sub_icb": practice.sub_icb,
         "pcn": practice.pcn,
         "list_size": practice.list_size,
+        "list_size_as_of": practice.list_size_as_of.map(|date| date.to_string()),
+        "listed_as_of": practice.as_of.map(|date| date.to_string()),
+        "note": practice.note,
+    })
+}
+
+/// Returns a succession; `other` is the other practice.
+fn succession_body(step: &PracticeSuccession, other: OdsCode) -> Value {
+    let basis = step.basis.iter().map(|evidence| evidence.as_str());
+    json!({
+        "id": other.as_str(),
+        "from": step.from.to_string(),
+        "basis": basis.collect::<Vec<_>>(),
+        "pcn_left": step.pcn_left.map(|day| day.to_string()),
+        "note": step.note,
+        "source": step.source,
+    })
+}
+
+fn former_premises_body(site: &FormerPremises) -> Value {
+    json!({
+        "name": site.name,
+        "postcode": site.postcode.map(|postcode| postcode.to_string()),
+        "held_as": site.held_as,
+        "reason": site.reason,
+        "source": site.source,
     })
 }
 
@@ -172,6 +206,9 @@ fn premises_body(site: &Premises) -> Value {
     let lonlat = geodesy::to_lonlat(site.position);
     json!({
         "kind": site.kind.as_str(),
+        "name": site.name,
+        "as_of": site.as_of.map(|date| date.to_string()),
+        "source": site.source,
         "postcode": site.postcode.map(|postcode| postcode.to_string()),
         "easting": site.position.easting_m(),
         "northing": site.position.northing_m(),

@@ -14,21 +14,18 @@ use super::locate::NO_STORE;
 use super::problem::Problem;
 use super::request_context::RequestContext;
 use super::server::Connection;
+use crate::wire::summary::data_json;
 use catchment_core::domain::today_in_london;
-use catchment_data::dataset::Manifest;
+use catchment_data::dataset::{Manifest, SourceEntry};
 
-/// `/api/v1/dataset`: version, vintages, counts, attribution, licence.
+/// `/api/v1/dataset`: version, sources with their dates, counts, attribution, licence.
 pub(super) async fn dataset(
     context: RequestContext,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (index, as_of) = (context.index(), context.as_of);
     let manifest = index.manifest();
-    let sources: Vec<Value> = manifest
-        .sources
-        .iter()
-        .map(|source| json!({ "title": source.title, "vintage": source.vintage }))
-        .collect();
+    let sources: Vec<Value> = manifest.sources.iter().map(source_body).collect();
     let body = json!({
         "name": manifest.name,
         "version": manifest.version,
@@ -39,12 +36,31 @@ pub(super) async fn dataset(
         "counts": { "postcodes": index.postcodes().len(), "practices": index.practices().len() },
         "layers": layer_bodies(index, as_of),
         "complete_outcodes": manifest.complete_outcodes,
+        "data": data_json(manifest),
         "sources": sources,
         "attribution": manifest.attribution,
         "licence": manifest.licence,
         "program": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") },
     });
     Ok(cacheable_json(&headers, &body))
+}
+
+fn source_body(source: &SourceEntry) -> Value {
+    let tables: Vec<Value> = source
+        .tables
+        .iter()
+        .map(|used| json!({ "table": used.table, "columns": used.columns }))
+        .collect();
+    json!({
+        "publisher": source.publisher,
+        "title": source.title,
+        "as_of": source.as_of.map(|date| date.to_string()),
+        "vintage": source.vintage,
+        "released": source.released.map(|date| date.to_string()),
+        "licence": source.licence,
+        "attribution": source.attribution,
+        "tables": tables,
+    })
 }
 
 /// `/health/ready`: 200, with the reasons for degraded operation, if any.
@@ -69,11 +85,14 @@ pub(super) async fn ready(
     }
     let releases = app.loaded_datasets();
     let manifest = releases.current().manifest();
-    let degraded: Vec<String> = app
-        .dataset_store
-        .last_error()
-        .map(|reason| format!("the last reload failed: {reason}"))
-        .into_iter()
+    let today = today_in_london();
+    let sources: serde_json::Map<String, Value> = manifest
+        .dated_sources()
+        .map(|source| {
+            let as_of = source.date.as_of;
+            let age = json!({ "as_of": as_of.to_string(), "age_days": as_of.age_days(today) });
+            (source.key.to_string(), age)
+        })
         .collect();
     let body = json!({
         "status": "ready",
@@ -84,9 +103,19 @@ pub(super) async fn ready(
             "age_days": age_days(manifest),
             "loaded_at": releases.loaded_at().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         },
-        "degraded": degraded,
+        "sources": sources,
+        "degraded": known_problems(&app, manifest),
     });
     (NO_STORE, Json(body)).into_response()
+}
+
+/// Returns the known problems of a service that answers: a failed reload, and sources that are
+/// older than the operator allows.
+pub(super) fn known_problems(app: &App, manifest: &Manifest) -> Vec<String> {
+    let reload = app.dataset_store.last_error();
+    let reload = reload.map(|reason| format!("the last reload failed: {reason}"));
+    let too_old = app.source_ages.too_old(manifest, today_in_london());
+    reload.into_iter().chain(too_old).collect()
 }
 
 /// The value of `Retry-After` in the response of `/health/ready` while the service rejects

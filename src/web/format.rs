@@ -18,13 +18,13 @@ pub(crate) fn date(date: Date) -> String {
     date.strftime("%-d %B %Y").to_string()
 }
 
-/// Formats a share of people (0 to 1): `7%`, and `almost all` from 99.5% on.
+/// Formats a share of people (0 to 1): `7%`, and `most people` above one half. A larger share is
+/// not more exact, because it is estimated.
 pub(crate) fn share(share: f64) -> String {
-    let percent = (share * 100.0).round();
-    if percent >= 100.0 {
-        "almost all".into()
+    if share > 0.5 {
+        "most people".into()
     } else {
-        format!("{percent:.0}%")
+        format!("{:.0}%", share * 100.0)
     }
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn count_with_noun(number: usize, singular: &str, plural: &str) -> St
     format!("{} {noun}", count(number))
 }
 
-/// Formats the id of a health system as a name: `Morecambe Bay` for `morecambe-bay`.
+/// Formats the id of a partnership as a name: `Morecambe Bay` for `morecambe-bay`.
 pub(crate) fn system_name(id: &str) -> String {
     let words: Vec<String> = id.split('-').map(sentence_case).collect();
     words.join(" ")
@@ -94,7 +94,9 @@ mod tests {
     #[test]
     fn dates_have_the_month_name_and_shares_are_percentages() {
         assert_eq!(date(jiff::civil::date(2018, 6, 30)), "30 June 2018");
-        assert_eq!(share(0.996), "almost all");
+        assert_eq!(share(0.996), "most people");
+        assert_eq!(share(0.51), "most people");
+        assert_eq!(share(0.5), "50%");
         assert_eq!(share(0.068), "7%");
     }
 

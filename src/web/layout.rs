@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::assets;
-use super::links::EMBED_CODE_PATH;
+use super::links::{EMBED_CODE_PATH, SOURCES_PATH};
 use super::nhsuk::{Link, PageFooter, PageHeader, breadcrumb, footer, header, skip_link};
 use catchment_core::index::Index;
 
@@ -83,6 +83,7 @@ fn page_footer(index: &Index) -> Markup {
     footer(&PageFooter {
         links: &[
             link("/privacy", "Privacy"),
+            link(SOURCES_PATH, "Sources and their dates"),
             link("/api/v1/dataset", "About the data (JSON)"),
             link("/ogc?f=html", "GIS data"),
             link(&manifest.licence, "Data licence"),

@@ -4,6 +4,8 @@ use maud::{Markup, html};
 
 use catchment_core::domain::{Area, Layer, OdsCode, Practice};
 
+/// The path of the page that lists the sources of the data.
+pub(super) const SOURCES_PATH: &str = "/sources";
 /// The path of the page with the code to copy.
 pub(crate) const EMBED_CODE_PATH: &str = "/put-this-map-on-your-site";
 
@@ -59,7 +61,9 @@ pub(super) fn with_query(path: &str, parameters: &[(&str, &str)]) -> String {
 /// it.
 pub(super) fn display_name(area: &Area) -> String {
     match area.layer {
-        Layer::NeighbourhoodTeam => format!("{} neighbourhood team", area.name),
+        Layer::NeighbourhoodTeam if !area.name.to_lowercase().ends_with("team") => {
+            format!("{} neighbourhood team", area.name)
+        }
         _ => area.title(),
     }
 }

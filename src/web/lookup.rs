@@ -38,6 +38,8 @@ pub(crate) enum LookupState<'a> {
 pub(crate) struct FormError<'a> {
     pub(crate) field: FormField,
     pub(crate) message: &'a str,
+    /// A sentence about the postcode that may help, but is not an answer.
+    pub(crate) hint: Option<String>,
     /// The postcode that the user probably meant.
     pub(crate) suggestion: Option<Postcode>,
     /// The names and values of the other fields, which are submitted again with the suggestion.
@@ -92,7 +94,8 @@ pub(crate) fn lookup(page: &LookupPage<'_>) -> Markup {
 }
 
 fn summary(error: &FormError<'_>) -> Markup {
-    let help = error.suggestion.map(|postcode| {
+    let hint = error.hint.as_ref().map(|hint| html! { p { (hint) } });
+    let suggestion = error.suggestion.map(|postcode| {
         html! {
             form.suggestion method="post" action="/#answer" {
                 input type="hidden" name="place" value=(postcode);
@@ -104,7 +107,7 @@ fn summary(error: &FormError<'_>) -> Markup {
     error_summary(&ErrorSummary {
         description: None,
         errors: &[(error.message, error.field.id())],
-        help,
+        help: hint.or(suggestion),
     })
 }
 
@@ -305,7 +308,7 @@ fn community(index: &Index, area: &Area, date: Date) -> Markup {
     details(&html! { (display_name(area)) }, false, false, &content)
 }
 
-/// Groups areas by health system, and sorts each group by name. The groups are in the order of
+/// Groups areas by partnership, and sorts each group by name. The groups are in the order of
 /// their first areas in `areas`.
 fn by_system<'a>(areas: &[&'a Area]) -> Vec<(String, Vec<&'a Area>)> {
     let mut systems: Vec<(String, Vec<&'a Area>)> = Vec::new();

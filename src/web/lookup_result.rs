@@ -1,21 +1,25 @@
 //! The result of a look-up: text first, then a map.
 
+use jiff::civil::{Date, date};
 use maud::{Markup, PreEscaped, html};
 
+use super::directory::announcement_list;
 use super::format;
 use super::interactive_map::InteractiveMap;
 use super::links::{
-    area_link, display_name, map_downloads, path_segment, practice_link, telephone_link, with_query,
+    SOURCES_PATH, area_link, display_name, map_downloads, path_segment, practice_link,
+    telephone_link, with_query,
 };
 use super::nhsuk::{Card, DataTable, card, details, inset_text, summary_list, table, tag};
+use super::practice_text::{closed_text, icb_name, measured_to, outside_area, succession_basis};
 use catchment_core::domain::{
-    Agreement, Area, Basis, BritishGrid, Certainty, Layer, LookupStatus, Practice, PracticeStatus,
-    Provenance, today_in_london,
+    Agreement, Area, Basis, BritishGrid, Certainty, Layer, LookupStatus, PostcodeStatus, Practice,
+    PracticeStatus, Provenance, YearMonth, phrases, today_in_london,
 };
 use catchment_core::index::{
-    AnswerNote, AreaMatch, BoundaryProximity, GroupMatch, Index, LayerResult, LocateAnswer,
-    LocateQuery, Location, Locator, PracticeMatch, PracticeRegistration, RegistrationReason,
-    UnknownReason, areas_of_layer,
+    AnswerNote, AreaMatch, BoundaryProximity, DisagreeingLayer, DisputedArea, GroupMatch, Index,
+    LayerResult, LocateAnswer, LocateQuery, Location, Locator, PracticeMatch, PracticeRegistration,
+    RegistrationReason, UnknownReason, areas_of_layer,
 };
 use catchment_tiles::maps::{self, MapImage};
 
@@ -89,18 +93,46 @@ fn result_text(index: &Index, result: &LookupResult<'_>) -> Markup {
     let place = &place_name(result.query);
     let query = &link_query(result);
     html! {
-        @if let Some(sentence) = status_notice(answer) { (inset_text(&html! { p { (sentence) } })) }
-        @if answer.location.is_some() && answer.status != LookupStatus::NoLocation { (residence_section(answer, place, query)) }
-        @if let Some(registration) = &answer.registration { (registration_section(registration, query)) (comparison(answer)) }
+        @if let Some(sentence) = status_notice(index, answer) { (inset_text(&html! { p { (sentence) } })) }
+        @if answer.location.is_some() && answer.status != LookupStatus::NoLocation { (residence_section(index, answer, place, query)) }
+        @if let Some(registration) = &answer.registration { (registration_section(index, registration, query)) (comparison(answer)) }
         (practices(&answer.residence, place, query))
         (groups(&answer.residence, query))
         (other_areas(&answer.residence, query))
+        (announcements(index, answer))
         @if let Some(location) = &answer.location { (coordinates(location)) }
         p.as-of {
             "For " (format::date(answer.as_of)) ", using dataset " (index.manifest().name) ", version " (index.manifest().version) "."
         }
+        (data_dates(index, result))
         p.look-up-another { a href="/" { "Look up another place" } }
     }
+}
+
+/// Renders how old each part of the answer is, and a warning if the date of the look-up is after
+/// the data.
+fn data_dates(index: &Index, result: &LookupResult<'_>) -> Markup {
+    let answer = result.answer;
+    let phrases = phrases(index.sources_of_answer(answer, |layer| answer.has_result(layer)));
+    html! {
+        @if answer.notes.contains(&AnswerNote::AfterData) {
+            (inset_text(&html! { p.after-data { (after_data_sentence(index, answer.as_of)) } }))
+        }
+        p.data-dates {
+            @if !phrases.is_empty() { "How old this information is: " (phrases.join("; ")) ". " }
+            a href={ (SOURCES_PATH) (link_query(result)) } { "Sources and their dates" }
+        }
+    }
+}
+
+fn after_data_sentence(index: &Index, date: Date) -> String {
+    if date > today_in_london() {
+        return "This date is in the future. The answer is from what is known now, and it may change before then.".into();
+    }
+    let newest = format::date(index.manifest().newest_source());
+    format!(
+        "Our newest data are from {newest}, more than a year before this date, so this answer may be out of date."
+    )
 }
 
 /// Returns the query string that preserves the date and dataset of the result in links. The string
@@ -148,12 +180,15 @@ fn with_minus_sign(number: &str) -> String {
 
 /// Returns a sentence about a postcode that is not live or has no location; `None` for any other
 /// postcode.
-fn status_notice(answer: &LocateAnswer<'_>) -> Option<String> {
+fn status_notice(index: &Index, answer: &LocateAnswer<'_>) -> Option<String> {
     let entry = answer.location.and_then(|location| location.entry);
-    let is_terminated = answer
+    let status = answer
         .location
-        .is_some_and(|location| location.is_terminated);
-    let terminated = entry.and_then(|entry| entry.terminated);
+        .and_then(|location| location.postcode_status());
+    let terminated = entry.and_then(|entry| entry.terminated());
+    let ended_between = entry.and_then(|entry| entry.ended_between());
+    let ended_between = ended_between
+        .map(|(after, by)| format!("between {} and {}", month_name(after), month_name(by)));
     match answer.status {
         LookupStatus::NoFixedAbode => Some("This code means no fixed abode, so there is no location. The person’s community depends on their GP practice.".into()),
         LookupStatus::AddressNotKnown => Some("This code means that the address is not known, so there is no location.".into()),
@@ -161,15 +196,24 @@ fn status_notice(answer: &LocateAnswer<'_>) -> Option<String> {
         LookupStatus::NoLocation => Some("This postcode exists, but we do not know its location.".into()),
         LookupStatus::OutsideCoverage if answer.location.is_none() => Some("This postcode is outside the part of the country that we have data for.".into()),
         _ if answer.notes.contains(&AnswerNote::NotYetIntroduced) => Some("This postcode was not yet in use on that date.".into()),
-        _ if is_terminated => Some(match terminated {
-            Some(month) => format!("This postcode is no longer in use. It was withdrawn in {}. We have used its last known location.", month.first_day().strftime("%B %Y")),
-            None => "This postcode is no longer in use. We have used its last known location.".into(),
+        _ if status == Some(PostcodeStatus::Unknown) => Some(match ended_between {
+            Some(months) => format!("We do not know whether this postcode was in use on that date. It ended {months}."),
+            None => format!("This postcode is in the postcode directory of {} but in no list of live postcodes: it may be new homes, or no longer in use.", index.manifest().directory_edition()),
+        }),
+        _ if status == Some(PostcodeStatus::Terminated) => Some(match (terminated, ended_between) {
+            (Some(month), _) => format!("This postcode is no longer in use. It was withdrawn in {}. We have used its last known location.", month_name(month)),
+            (None, Some(months)) => format!("This postcode is no longer in use. It ended {months}; we do not know the month. We have used its last known location."),
+            (None, None) => "This postcode is no longer in use. We have used its last known location.".into(),
         }),
         _ => None,
     }
 }
 
-fn residence_section(answer: &LocateAnswer<'_>, place: &str, query: &str) -> Markup {
+fn month_name(month: YearMonth) -> String {
+    month.first_day().strftime("%B %Y").to_string()
+}
+
+fn residence_section(index: &Index, answer: &LocateAnswer<'_>, place: &str, query: &str) -> Markup {
     let communities = communities_in(&answer.residence);
     let part = areas_of_layer(&answer.residence, Layer::SubCommunity).first();
     let content = html! {
@@ -185,8 +229,11 @@ fn residence_section(answer: &LocateAnswer<'_>, place: &str, query: &str) -> Mar
             p.name { (area_link(found.area, query)) }
             p { (format::sentence_case(place)) " is in this area" @if let Some(part) = part { ", in the part called " strong { (area_link(part.area, query)) } } "." }
             @if let Some(edge) = &found.proximity { (boundary_distance(found, edge)) }
+            (dispute(found))
             (boundary_provenance(found.area))
+            (taken_to_be(index, found.area))
         }
+        (disagreement(index, answer))
     };
     card(&Card {
         heading: "Where they live",
@@ -197,7 +244,81 @@ fn residence_section(answer: &LocateAnswer<'_>, place: &str, query: &str) -> Mar
     })
 }
 
-/// Returns the ICCs, or the neighbourhood teams of a health system without ICCs.
+/// Renders the other communities to which the place may belong, if the source disputes the one that
+/// it is in.
+fn dispute(found: &AreaMatch<'_>) -> Markup {
+    let (most, some): (Vec<_>, Vec<_>) = found
+        .disputed_with
+        .iter()
+        .partition(|other| other.share > 0.5);
+    let names = |others: &[&DisputedArea<'_>]| {
+        let names: Vec<String> = others
+            .iter()
+            .map(|other| display_name(other.area))
+            .collect();
+        names.join(" or ")
+    };
+    html! {
+        @if !found.disputed_with.is_empty() {
+            p.edge.near {
+                "It is not certain that this place belongs to this community. We expect "
+                @if !most.is_empty() { "most people here to be registered with practices of " strong { (names(&most)) } }
+                @if !most.is_empty() && !some.is_empty() { ", and " }
+                @if !some.is_empty() { "some people here to be registered with practices of " strong { (names(&some)) } }
+                "."
+            }
+        }
+    }
+}
+
+/// Renders the network and the practice that point to another community than the one of the place.
+fn disagreement(index: &Index, answer: &LocateAnswer<'_>) -> Markup {
+    let found = index.disagreements(&answer.residence, answer.as_of);
+    let sentences: Vec<String> = found
+        .iter()
+        .map(|found| {
+            let of = match found.of {
+                DisagreeingLayer::Network(area) => {
+                    format!("The Primary Care Network here, {},", display_name(area))
+                }
+                DisagreeingLayer::Practice(practice) => {
+                    format!(
+                        "The practice with the largest share here, {},",
+                        practice.name
+                    )
+                }
+            };
+            let names: Vec<String> = found
+                .communities
+                .iter()
+                .map(|area| display_name(area))
+                .collect();
+            format!("{of} belongs to {}.", names.join(" and "))
+        })
+        .collect();
+    html! { @if !sentences.is_empty() { p.edge.near { "Other information points to a different community. " (sentences.join(" ")) } } }
+}
+
+/// Renders what has been announced about the place since the data were published.
+fn announcements(index: &Index, answer: &LocateAnswer<'_>) -> Markup {
+    let mut found = index.announcements_at(&answer.residence);
+    if let Some(registration) = &answer.registration {
+        let of_practice = index.announcements_at(&registration.areas).into_iter();
+        let new: Vec<_> = of_practice.filter(|one| !found.contains(one)).collect();
+        found.extend(new);
+    }
+    if found.is_empty() {
+        return html! {};
+    }
+    details(
+        &html! { "What has been announced since these data" },
+        false,
+        false,
+        &announcement_list(&found),
+    )
+}
+
+/// Returns the ICCs, or the neighbourhood teams of a partnership without ICCs.
 fn communities_in<'a, 'i>(results: &'a [(Layer, LayerResult<'i>)]) -> &'a [AreaMatch<'i>] {
     match areas_of_layer(results, Layer::Icc) {
         [] => areas_of_layer(results, Layer::NeighbourhoodTeam),
@@ -222,28 +343,53 @@ fn boundary_distance(found: &AreaMatch<'_>, edge: &BoundaryProximity<'_>) -> Mar
     let names: Vec<String> = edge
         .alternatives
         .iter()
-        .map(|alternative| display_name(alternative.area))
+        .map(|alternative| match alternative.area {
+            Some(area) => display_name(area),
+            None => "land outside these areas".into(),
+        })
         .collect();
     let names = names.join(" and ");
+    let away = edge.distance_m.map(format::distance);
     html! {
         p.edge.near[edge.certainty == Certainty::NearBoundary] {
-            @match (edge.certainty, found.basis) {
-                (Certainty::Inside, _) => { "The nearest boundary is " (format::distance(edge.distance_m)) " away." }
-                (_, Basis::Nearest) => { "This location is just outside our simplified boundary. This is the nearest area." }
-                (_, Basis::Directory) if edge.distance_m == 0.0 => { "Official statistics put this postcode in this area, but its location is just outside our simplified boundary." }
-                _ => { "The boundary is only " (format::distance(edge.distance_m)) " away." }
+            @match (edge.certainty, found.basis, away) {
+                (Certainty::Inside, _, Some(away)) => { "The nearest boundary is " (away) " away." }
+                (Certainty::Inside, _, None) => { "No other area is near." }
+                (_, Basis::Nearest, _) => { "This location is just outside our simplified boundary. This is the nearest area." }
+                (_, Basis::Directory, _) if edge.distance_m == Some(0.0) => { "Official statistics put this postcode in this area, but its location is just outside our simplified boundary." }
+                (_, _, Some(away)) if edge.is_within_tolerance() => { "The boundary is only " (away) " away." }
+                (_, _, Some(away)) => { "We do not know the exact location of this postcode. The nearest boundary is " (away) " away." }
+                (_, _, None) => { "We do not know the exact location of this postcode." }
             }
             @if !names.is_empty() { " On the other side: " strong { (names) } ". Some addresses with the same postcode may be on that side, so check the full address if this matters." }
         }
     }
 }
 
-fn registration_section(registration: &PracticeRegistration<'_>, query: &str) -> Markup {
+/// Renders the remark on an area of a layer whose members no source names, and that is taken to be
+/// an area of another layer.
+fn taken_to_be(index: &Index, area: &Area) -> Markup {
+    let entry = index.manifest().layer(area.layer);
+    html! {
+        @if entry.is_some_and(|entry| entry.members_from.is_some()) {
+            p.nhsuk-body-s { "We take the team to be the network: its practices are those of the Primary Care Network, because no list of the team’s practices has been published." }
+        }
+    }
+}
+
+fn registration_section(
+    index: &Index,
+    registration: &PracticeRegistration<'_>,
+    query: &str,
+) -> Markup {
     let communities = communities_in(&registration.areas);
     let content = html! {
         @if has_no_data_for_date(&registration.areas) { p.name { "No information for that date" } }
         @else if communities.is_empty() { p.name { "Not known" } }
-        @for found in communities { p.name { (area_link(found.area, query)) } }
+        @for found in communities {
+            p.name { (area_link(found.area, query)) }
+            (taken_to_be(index, found.area))
+        }
         @if let Some(found) = &registration.practice {
             @let is_requested = found.requested.code == found.practice.code;
             p { "Registered with " strong { @if is_requested { (practice_text(found.practice)) } @else { (practice_link(found.practice, query)) } }
@@ -255,11 +401,16 @@ fn registration_section(registration: &PracticeRegistration<'_>, query: &str) ->
                         Some(closed) => { (practice_text(found.requested)) " closed on " (format::date(closed)) ". Its patients moved to the practice above." }
                         None => { "Patients of " (practice_text(found.requested)) " moved to the practice above." }
                     }
+                    @if let Some(basis) = succession_basis(&found.successions) { " " (basis) }
                 }
             }
-            @if found.branch_is_listed.is_some() { p { "The code you entered is for a branch of this practice." } }
+            @match found.branch_is_listed {
+                Some(true) => { p { "The code you entered is for a branch of this practice." } }
+                Some(false) => { p { "The code you entered is not in our data. It begins with the code of this practice, so it may be for a branch." } }
+                None => {}
+            }
         }
-        @if let Some(reason) = registration.reason { p { (reason_text(reason)) } }
+        @if let Some(reason) = registration.reason { p { (reason_sentence(index, registration, reason)) } }
         (group_list(&registration.areas, query))
     };
     card(&Card {
@@ -269,6 +420,25 @@ fn registration_section(registration: &PracticeRegistration<'_>, query: &str) ->
         content,
         ..Card::default()
     })
+}
+
+/// Returns the sentence that says why there is no registration.
+fn reason_sentence(
+    index: &Index,
+    registration: &PracticeRegistration<'_>,
+    reason: RegistrationReason,
+) -> String {
+    let text = reason_text(reason);
+    match (&registration.practice, reason) {
+        (Some(found), _) if found.is_neighbouring => {
+            let icb = found.icb.map(|code| icb_name(index, code));
+            outside_area(found.practice.sub_icb.as_deref(), icb.as_deref())
+        }
+        (Some(found), RegistrationReason::ClosedNoSuccessor) => {
+            closed_text(found.requested, found.last, text)
+        }
+        _ => text.into(),
+    }
 }
 
 fn reason_text(reason: RegistrationReason) -> &'static str {
@@ -281,7 +451,7 @@ fn reason_text(reason: RegistrationReason) -> &'static str {
             "This code is used when a person has no GP practice, or when their practice is not known."
         }
         RegistrationReason::UnknownPractice => {
-            "We cannot find this practice in our data. Check the code."
+            "We cannot find this practice in our data. Check the code. It may belong to a practice elsewhere in England."
         }
         RegistrationReason::NotAGpPractice => {
             "This is not a GP practice, so people cannot be registered with it."
@@ -299,7 +469,12 @@ fn reason_text(reason: RegistrationReason) -> &'static str {
 }
 
 fn comparison(answer: &LocateAnswer<'_>) -> Markup {
+    let registration = answer.registration.as_ref();
+    let practice = registration.and_then(|registration| registration.practice.as_ref());
     let sentence = match answer.agreement {
+        Agreement::Differ if practice.is_some_and(|found| found.is_neighbouring) => {
+            "They live in one of our communities, but their practice is outside our area. For community services, ask the organisation of the practice."
+        }
         Agreement::Agree => "The two communities are the same.",
         Agreement::Differ => {
             "The two communities are different. For community services, use the community where they are registered."
@@ -346,7 +521,17 @@ fn practice_row(found: &PracticeMatch<'_>, query: &str) -> Vec<Markup> {
     vec![
         html! { span { (practice_link(practice, query)) span.address { (practice.address) (postcode) } } },
         html! { @match &practice.telephone { Some(number) => (telephone_link(number)), None => "Not known" } },
-        html! { @match found.distance_m { Some(distance_m) => (format::distance(distance_m)), None => "Not known" } },
+        html! {
+            @match found.distance_m {
+                Some(distance_m) => {
+                    span {
+                        (format::distance(distance_m))
+                        @if let Some(premises) = found.premises { span.address { (measured_to(premises)) } }
+                    }
+                }
+                None => { "Not known" }
+            }
+        },
         html! { @match found.share { Some(share) => (format::share(share)), None => "Not known" } },
     ]
 }
@@ -394,9 +579,15 @@ fn other_areas(residence: &[(Layer, LayerResult<'_>)], query: &str) -> Markup {
     ];
     let rows: Vec<(&str, Markup)> = LAYERS
         .into_iter()
-        .map(|(layer, name)| (name, areas_of_layer(residence, layer)))
-        .filter(|(_, areas)| !areas.is_empty())
-        .map(|(name, areas)| (name, html! { @for found in areas { p { (area_link(found.area, query)) " " (tag(found.provenance.as_str(), Some("grey"))) } } }))
+        .map(|(layer, name)| (name, layer, areas_of_layer(residence, layer)))
+        .filter(|(_, layer, areas)| !areas.is_empty() || is_not_named(residence, *layer))
+        .map(|(name, _, areas)| {
+            let found = html! {
+                @for found in areas { p { (area_link(found.area, query)) " " (tag(found.provenance.as_str(), Some("grey"))) } }
+                @if areas.is_empty() { "Not known. Our source does not name it." }
+            };
+            (name, found)
+        })
         .collect();
     if rows.is_empty() {
         return html! {};
@@ -407,6 +598,27 @@ fn other_areas(residence: &[(Layer, LayerResult<'_>)], query: &str) -> Markup {
         false,
         &summary_list(&rows),
     )
+}
+
+/// Returns whether the source does not name the area of a layer here.
+fn is_not_named(residence: &[(Layer, LayerResult<'_>)], layer: Layer) -> bool {
+    let found = residence.iter().find(|(other, _)| *other == layer);
+    matches!(
+        found,
+        Some((_, LayerResult::Unknown(UnknownReason::NoneNamed)))
+    )
+}
+
+/// Returns the month in which a postcode was introduced. The directory gives January 1980 to every
+/// postcode that is older.
+fn in_words(introduced: YearMonth) -> String {
+    let first_day = introduced.first_day();
+    let month = first_day.strftime("%B %Y");
+    if first_day <= date(1980, 1, 1) {
+        format!("{month} or earlier")
+    } else {
+        month.to_string()
+    }
 }
 
 fn coordinates(location: &Location) -> Markup {
@@ -425,10 +637,7 @@ fn coordinates(location: &Location) -> Markup {
         ));
     }
     if let Some(month) = location.entry.and_then(|entry| entry.introduced) {
-        rows.push((
-            "Postcode in use since",
-            html! { (month.first_day().strftime("%B %Y")) },
-        ));
+        rows.push(("Postcode in use since", html! { (in_words(month)) }));
     }
     if rows.is_empty() {
         return html! {};

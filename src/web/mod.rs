@@ -19,7 +19,9 @@ mod lookup_result;
 mod nhsuk;
 pub(crate) mod ogc;
 mod openapi;
+mod practice_text;
 mod privacy;
+mod sources;
 
 pub(crate) use batch::{BatchFormError, BatchPage, batch};
 pub(crate) use embed::{
@@ -31,3 +33,4 @@ pub(crate) use lookup::{FormError, FormField, LookupPage, LookupState, lookup};
 pub(crate) use lookup_result::{LookupResult, map_request};
 pub(crate) use openapi::openapi;
 pub(crate) use privacy::{pages_disabled, privacy};
+pub(crate) use sources::sources;

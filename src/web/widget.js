@@ -82,8 +82,9 @@ const svg = (name, attributes = {}, ...children) => createElement(SVG, name, att
 
 const list = (items) => html("ul", { role: "list" }, ...items.map((item) => html("li", {}, item)));
 const formatDistance = (m) => (m < 995 ? `${Math.round(m)}\u00a0m` : `${(m / 1000).toFixed(m < 9950 ? 1 : 0)}\u00a0km`);
-const practiceDistance = (m) => m != null && (m < 1 ? "at this postcode" : `${formatDistance(m)} away`);
-const joinNames = (areas) => areas.map((area) => area.name).join(" and ");
+const practiceDistance = ({ distance_m: m, premises }) =>
+  m != null && (m < 1 ? "at this postcode" : `${formatDistance(m)} away${premises?.postcode ? ` (${premises.postcode})` : ""}`);
+const joinNames = (areas) => areas.map((area) => area.name ?? "land outside these areas").join(" and ");
 
 async function fetchJson(url, options = {}) {
   const response = await fetch(new URL(url, HOME), { credentials: "omit", referrerPolicy: "no-referrer", ...options });
@@ -97,7 +98,7 @@ const ERRORS = {
   missing: "Enter a postcode.",
   malformed: "Enter a UK postcode, such as LA18 4DB.",
   partial_postcode: "Enter the full postcode, not just the first part.",
-  unknown_postcode: "We cannot find this postcode. Check it and try again.",
+  unknown_postcode: "We cannot find this postcode. It may be newer than our data. Check it and try again.",
   no_data_for_date: "We have no information for that date.",
 };
 // Messages for answers without a location, by status.
@@ -427,11 +428,12 @@ class CatchmentMap extends HTMLElement {
     const shown = this.#data.areas.findIndex((area) => isFound && layer === this.#layer && layer !== "gp-practice" && area.id === areas[0].id);
     this.#showMessage(text, [
       status === "terminated" && html("p", {}, "This postcode is no longer in use. We have used its last known location."),
-      near && html("p", {}, `The boundary of that area is only ${formatDistance(near.boundary_distance_m)} away.${otherSide} Some addresses with the same postcode may be on the other side, so check the full address if this matters.`),
+      otherSide && html("p", {}, `The boundary of that area is only ${formatDistance(near.boundary_distance_m)} away.${otherSide} Some addresses with the same postcode may be on the other side, so check the full address if this matters.`),
+      near && !otherSide && html("p", {}, "We do not know the exact location of this postcode, so check the full address if this matters."),
       isFound && shown < 0 && layer !== "gp-practice" && html("p", {}, "That area is not on this map."),
       isFound && REGISTRATION_LAYERS.includes(layer) && html("p", {}, "This is based on where you live. If you are registered with a GP practice, you belong to that practice’s community, wherever you live."),
       practices.length > 0 && html("p", {}, `GP practices that cover ${postcode} (estimate):`),
-      practices.length > 0 && list(practices.map((practice) => [practice.name, practiceDistance(practice.distance_m)].filter(Boolean).join(", "))),
+      practices.length > 0 && list(practices.map((practice) => [practice.name, practiceDistance(practice)].filter(Boolean).join(", "))),
       practices.length > 0 && html("p", { class: "small" }, "These areas are modelled. They are not the practices’ own boundaries. Ask the practice."),
     ]);
     this.#highlight(shown);

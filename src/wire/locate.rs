@@ -7,11 +7,13 @@ use serde_json::Number;
 use super::json_writer::JsonWriter;
 use super::problem::Problem;
 use catchment_core::domain::{
-    Area, Basis, Layer, LayerSet, LookupStatus, PracticeStatus, Provenance,
+    Area, Basis, DatedSource, GssCode, Layer, LayerSet, LookupStatus, PostcodeEntry,
+    PostcodeStatus, PracticeStatus, Premises, Provenance,
 };
 use catchment_core::index::{
-    AreaMatch, GroupMatch, Index, LayerResult, LocateAnswer, Location, Locator, NearbyArea,
-    PracticeMatch, PracticeRegistration, RegisteredPractice, RegistrationReason, UnknownReason,
+    AlternativeArea, AreaMatch, GroupMatch, Index, LayerResult, LocateAnswer, Location, Locator,
+    NearbyArea, PracticeMatch, PracticeRegistration, RegisteredPractice, RegistrationReason,
+    UnknownReason,
 };
 use catchment_core::request::LocateRequest;
 use catchment_data::dataset::Manifest;
@@ -31,8 +33,13 @@ struct RegisteredPracticeBody<'i> {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     closes_on: Option<String>,
+    sub_icb: Option<&'i str>,
+    icb: Option<&'i str>,
     asked: RequestedPracticeBody<'i>,
     successors: Vec<SuccessorBody>,
+    /// What the source says about the patients of a closed practice without a known successor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'i str>,
 }
 
 #[derive(Serialize)]
@@ -49,6 +56,7 @@ struct RequestedPracticeBody<'i> {
 struct SuccessorBody {
     id: String,
     from: String,
+    basis: Vec<&'static str>,
 }
 
 /// The dataset of a response: its name, version and attribution.
@@ -97,7 +105,10 @@ impl<'i> LocateBody<'i> {
         json.comma_separated(&answer.notes, |json, note| json.string(note.as_str()));
         json.raw("]");
         self.write_nearest(json);
-        write_as_of_and_dataset(json, answer.as_of, self.index.manifest());
+        let sources = self
+            .index
+            .sources_of_answer(answer, |layer| self.includes_layer(layer));
+        write_as_of_and_dataset(json, answer.as_of, sources, self.index.manifest());
     }
 
     fn includes_layer(&self, layer: Layer) -> bool {
@@ -184,9 +195,59 @@ pub(crate) fn entry_json(index: &Index, answer: &LocateAnswer<'_>) -> Vec<u8> {
     json.or_null(answer.location, write_location);
     json.raw(",\"statistical_area\":");
     json.or_null(area, JsonWriter::string);
-    write_as_of_and_dataset(&mut json, answer.as_of, index.manifest());
+    json.raw(",\"codes\":");
+    match entry {
+        Some(entry) => write_codes(&mut json, index, &entry),
+        None => json.raw("null,\"codes_by_polygon\":[]"),
+    }
+    let sources = index.sources_of_answer(answer, |_| false);
+    write_as_of_and_dataset(&mut json, answer.as_of, sources, index.manifest());
     json.into_bytes()
 }
+
+/// Writes the codes of a postcode by scheme: the council, the statistical area under the id of the
+/// dataset's statistical areas, and the LSOA of 2021 if that is another scheme. The schemes whose
+/// code was found by the position, because the publisher states none, are listed separately.
+fn write_codes(json: &mut JsonWriter, index: &Index, entry: &PostcodeEntry) {
+    let codes = index.postcode_codes(entry);
+    let statistical_areas = index.manifest().statistical_areas.as_ref();
+    let scheme = statistical_areas.map_or("", |areas| areas.id.as_str());
+    let council = codes.council.as_ref().map(GssCode::as_str);
+    let statistical_area = index.statistical_area_code(entry);
+    let lsoa21 = codes.lsoa21.as_ref().map(GssCode::as_str);
+    let all = [
+        ("council", council, false),
+        (
+            scheme,
+            statistical_area,
+            codes.is_statistical_area_by_polygon,
+        ),
+        (
+            LSOA21,
+            lsoa21.filter(|_| scheme != LSOA21),
+            codes.is_lsoa21_by_polygon,
+        ),
+    ];
+    let stated = || {
+        all.iter()
+            .filter_map(|&(scheme, code, _)| Some((scheme, code?)))
+    };
+    json.raw("{");
+    json.comma_separated(stated(), |json, (scheme, code)| {
+        json.string(scheme);
+        json.raw(":");
+        json.string(code);
+    });
+    json.raw("},\"codes_by_polygon\":[");
+    let by_polygon = all
+        .iter()
+        .filter(|(_, code, is_by_polygon)| code.is_some() && *is_by_polygon);
+    json.comma_separated(by_polygon, |json, (scheme, ..)| json.string(scheme));
+    json.raw("]");
+}
+
+/// The scheme of the LSOAs of 2021.
+const LSOA21: &str = "lsoa21";
 
 /// Writes the resolved location.
 fn write_location(json: &mut JsonWriter, location: Location) {
@@ -220,13 +281,8 @@ fn write_location(json: &mut JsonWriter, location: Location) {
         json.raw("}");
     });
     json.raw(",\"postcode_status\":");
-    json.or_null(entry, |json, _| {
-        json.string(if location.is_terminated {
-            "terminated"
-        } else {
-            "live"
-        });
-    });
+    let status = location.postcode_status().map(PostcodeStatus::as_str);
+    json.or_null(status, JsonWriter::string);
     json.raw(",\"introduced\":");
     json.or_null(
         entry.and_then(|entry| entry.introduced),
@@ -234,17 +290,35 @@ fn write_location(json: &mut JsonWriter, location: Location) {
     );
     json.raw(",\"terminated\":");
     json.or_null(
-        entry.and_then(|entry| entry.terminated),
+        entry.and_then(|entry| entry.terminated()),
         JsonWriter::display,
     );
+    if let Some((after, by)) = entry.and_then(|entry| entry.ended_between()) {
+        json.raw(",\"ended_between\":{\"after\":");
+        json.display(after);
+        json.raw(",\"by\":");
+        json.display(by);
+        json.raw("}");
+    }
     json.raw("}");
 }
 
-/// Writes the end of a response: its as-of date and its dataset.
-fn write_as_of_and_dataset(json: &mut JsonWriter, as_of: Date, manifest: &Manifest) {
+/// Writes the end of a response: its as-of date, the dates of its sources, and its dataset.
+fn write_as_of_and_dataset<'m>(
+    json: &mut JsonWriter,
+    as_of: Date,
+    sources: impl Iterator<Item = DatedSource<'m>>,
+    manifest: &Manifest,
+) {
     json.raw(",\"as_of\":");
     json.display(as_of);
-    json.raw(",\"dataset\":{\"name\":");
+    json.raw(",\"data\":{");
+    json.comma_separated(sources, |json, source| {
+        json.string(source.key);
+        json.raw(":");
+        json.display(source.date.as_of);
+    });
+    json.raw("},\"dataset\":{\"name\":");
     json.string(&manifest.name);
     json.raw(",\"version\":");
     json.string(&manifest.version);
@@ -276,11 +350,38 @@ fn write_area(json: &mut JsonWriter, area_match: &AreaMatch<'_>) {
         json.raw(",\"certainty\":");
         json.string(proximity.certainty.as_str());
         json.raw(",\"boundary_distance_m\":");
-        json.number(proximity.distance_m, 1);
+        json.or_null(proximity.distance_m, |json, metres| json.number(metres, 1));
         json.raw(",\"alternatives\":");
-        write_array(json, &proximity.alternatives, write_neighbour);
+        write_array(json, &proximity.alternatives, write_alternative);
     }
+    write_dispute(json, area_match);
     json.raw("}");
+}
+
+/// Writes whether the source disputes that the place is in the community, and the shares of people
+/// on which that rests.
+fn write_dispute(json: &mut JsonWriter, area_match: &AreaMatch<'_>) {
+    let is_community = Layer::COMMUNITIES.contains(&area_match.area.layer);
+    let is_by_registration = matches!(area_match.basis, Basis::Membership | Basis::Network);
+    if !is_community || is_by_registration {
+        return;
+    }
+    let is_disputed = !area_match.disputed_with.is_empty();
+    json.raw(",\"disputed\":");
+    json.raw(if is_disputed { "true" } else { "false" });
+    if let Some(share) = area_match.model_share {
+        json.raw(",\"model_share\":");
+        json.number(share, 3);
+    }
+    if is_disputed {
+        json.raw(",\"disputed_with\":");
+        write_array(json, &area_match.disputed_with, |json, other| {
+            write_id_and_name(json, other.area);
+            json.raw(",\"share\":");
+            json.number(other.share, 3);
+            json.raw("}");
+        });
+    }
 }
 
 /// Writes the beginning of an area: the opening brace, the id and the name.
@@ -296,6 +397,17 @@ fn write_provenance(json: &mut JsonWriter, provenance: Provenance, basis: Basis)
     json.string(provenance.as_str());
     json.raw(",\"basis\":");
     json.string(basis.as_str());
+}
+
+/// Writes what lies beyond a nearby boundary. Land in no area of the layer has no id and no name.
+fn write_alternative(json: &mut JsonWriter, alternative: &AlternativeArea<'_>) {
+    match alternative.area {
+        Some(area) => write_id_and_name(json, area),
+        None => json.raw("{\"id\":null,\"name\":null"),
+    }
+    json.raw(",\"distance_m\":");
+    json.number(alternative.distance_m, 1);
+    json.raw("}");
 }
 
 fn write_neighbour(json: &mut JsonWriter, neighbour: &NearbyArea<'_>) {
@@ -324,6 +436,21 @@ fn write_practice(json: &mut JsonWriter, practice_match: &PracticeMatch<'_>) {
     json.or_null(practice_match.distance_m, |json, value| {
         json.number(value, 0)
     });
+    json.raw(",\"premises\":");
+    json.or_null(practice_match.premises, write_premises);
+    json.raw("}");
+}
+
+/// Writes the premises to which a distance was measured.
+fn write_premises(json: &mut JsonWriter, premises: &Premises) {
+    json.raw("{\"name\":");
+    json.or_null(premises.name.as_deref(), JsonWriter::string);
+    json.raw(",\"postcode\":");
+    json.or_null(premises.postcode, JsonWriter::display);
+    json.raw(",\"kind\":");
+    json.string(premises.kind.as_str());
+    json.raw(",\"as_of\":");
+    json.or_null(premises.as_of, JsonWriter::display);
     json.raw("}");
 }
 
@@ -354,6 +481,8 @@ impl<'i> From<&RegisteredPractice<'i>> for RegisteredPracticeBody<'i> {
             name: &practice.name,
             status: registered.status.as_str(),
             closes_on: closes_on.map(|day| day.to_string()),
+            sub_icb: practice.sub_icb.as_deref(),
+            icb: registered.icb,
             asked: RequestedPracticeBody {
                 id: requested.code.as_str(),
                 status: registered.requested_status.as_str(),
@@ -367,8 +496,16 @@ impl<'i> From<&RegisteredPractice<'i>> for RegisteredPracticeBody<'i> {
                 .map(|step| SuccessorBody {
                     id: step.successor.to_string(),
                     from: step.from.to_string(),
+                    basis: step
+                        .basis
+                        .iter()
+                        .map(|evidence| evidence.as_str())
+                        .collect(),
                 })
                 .collect(),
+            note: (registered.status == PracticeStatus::Closed)
+                .then_some(registered.last.note.as_deref())
+                .flatten(),
         }
     }
 }
@@ -414,7 +551,8 @@ pub(crate) fn locate_body<'i>(
         requested.map_or(LayerSet::ALL, |layers| layers.iter().copied().collect());
     let answer = index.locate_with_distances(&request.query, measured_layers);
     if answer.status == LookupStatus::UnknownPostcode {
-        return Err(Problem::unknown_postcode());
+        let query = &request.query;
+        return Err(Problem::unknown_postcode(index, query.locator, query.as_of));
     }
     if has_nothing_to_answer(&answer) {
         return Err(Problem::no_data_for_date());

@@ -1,12 +1,15 @@
 //! Errors as RFC 9457 problem details. Problems never repeat the input.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use ::http::{HeaderName, HeaderValue, StatusCode, header};
+use jiff::civil::Date;
 use serde::Serialize;
 
 use crate::ops::keys::{InvalidKey, Scope};
 use catchment_core::domain::{InvalidPostcode, Postcode};
+use catchment_core::index::{Index, Locator, SectorHint};
 use catchment_core::request::InvalidRequest;
 
 /// An RFC 9457 problem response.
@@ -14,11 +17,43 @@ use catchment_core::request::InvalidRequest;
 pub(crate) struct Problem {
     status: StatusCode,
     code: &'static str,
-    detail: String,
+    detail: Box<str>,
     hint: Option<&'static str>,
+    area_hint: Option<Box<AreaHint>>,
     suggestion: Option<Postcode>,
     header: Option<ProblemHeader>,
     internal_error: Option<InternalError>,
+}
+
+/// A hint at the area of a postcode that the directory does not have: the area of most live
+/// postcodes of its sector. It is not an answer.
+#[derive(Clone, Serialize)]
+pub(crate) struct AreaHint {
+    layer: &'static str,
+    id: String,
+    pub(crate) name: String,
+    /// The share of `postcodes` that are in the area, to two decimal places.
+    pub(crate) share: f64,
+    pub(crate) postcodes: usize,
+}
+
+/// Prints no fields, because the area follows from a user's query.
+impl fmt::Debug for AreaHint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AreaHint(…)")
+    }
+}
+
+impl From<&SectorHint<'_>> for AreaHint {
+    fn from(hint: &SectorHint<'_>) -> AreaHint {
+        AreaHint {
+            layer: hint.layer.as_str(),
+            id: hint.area.id.clone(),
+            name: hint.area.title(),
+            share: (hint.share * 100.0).round() / 100.0,
+            postcodes: hint.postcode_count,
+        }
+    }
 }
 
 /// The code and detail of a problem, stored in the extensions of its response for middleware that
@@ -57,6 +92,8 @@ pub(crate) struct ProblemBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    area_hint: Option<Box<AreaHint>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     suggestion: Option<String>,
 }
 
@@ -65,20 +102,30 @@ impl Problem {
         Problem {
             status,
             code,
-            detail: detail.into(),
+            detail: detail.into().into_boxed_str(),
             hint: None,
+            area_hint: None,
             suggestion: None,
             header: None,
             internal_error: None,
         }
     }
 
-    pub(crate) fn unknown_postcode() -> Problem {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            "unknown_postcode",
-            "unknown postcode: it is not in the dataset, which has every postcode of this district",
-        )
+    /// Reports that the directory has every postcode of the district, but not this one. The problem
+    /// has a hint at the area of most postcodes of the same sector, but not the sector, which is a
+    /// part of the input.
+    pub(crate) fn unknown_postcode(index: &Index, locator: Option<Locator>, day: Date) -> Problem {
+        let detail = format!(
+            "unknown postcode: it is not in the directory of {}, which has every postcode of this \
+             district; it may be newer",
+            index.manifest().directory_edition()
+        );
+        let mut problem = Problem::new(StatusCode::NOT_FOUND, "unknown_postcode", detail);
+        if let Some(Locator::Postcode(postcode)) = locator {
+            let hint = index.sector_hint(postcode, day);
+            problem.area_hint = hint.as_ref().map(|hint| Box::new(AreaHint::from(hint)));
+        }
+        problem
     }
 
     pub(crate) fn unknown(code: &'static str, detail: &'static str) -> Problem {
@@ -328,6 +375,10 @@ impl Problem {
         self.suggestion
     }
 
+    pub(crate) fn area_hint(&self) -> Option<&AreaHint> {
+        self.area_hint.as_deref()
+    }
+
     /// Returns the body as `application/problem+json`.
     pub(crate) fn json(&self) -> Vec<u8> {
         serde_json::to_vec(&self.body()).expect("problems serialize")
@@ -338,9 +389,10 @@ impl Problem {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
-            detail: self.detail.clone(),
+            detail: self.detail.to_string(),
             code: self.code,
             hint: self.hint,
+            area_hint: self.area_hint.clone(),
             suggestion: self.suggestion.map(|postcode| postcode.to_string()),
         }
     }

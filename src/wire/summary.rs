@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 
 use catchment_batch::BatchSummary;
-use catchment_core::domain::SuppressionRule;
+use catchment_core::domain::{Manifest, SuppressionRule};
 use catchment_core::index::Index;
 
 /// Returns the summary of a batch as JSON. The command line prints the same JSON.
@@ -54,12 +54,20 @@ pub(crate) fn summary_body(
         "shortened_numbers": shortened,
         "suppression": suppression.to_string(),
         "as_of": as_of.to_string(),
+        "data": data_json(index.manifest()),
         "dataset": dataset_json(index),
     });
     if is_exact {
         body["bad_lines"] = json!(summary.bad_lines);
     }
     body
+}
+
+/// Returns the date of the source of each part of a dataset as JSON.
+pub(crate) fn data_json(manifest: &Manifest) -> Value {
+    let dates = manifest.dated_sources();
+    let dates = dates.map(|source| (source.key.to_string(), source.date.as_of.to_string().into()));
+    Value::Object(dates.collect())
 }
 
 /// Returns the name, version and digest of a dataset as JSON. The command line prints the same

@@ -73,7 +73,7 @@ export const tests = {
     for (const [postcode, message] of [
       ["", "Enter a postcode."],
       ["LA1", "Enter the full postcode, not just the first part."],
-      ["LA9 0AA", "We cannot find this postcode. Check it and try again."],
+      ["LA9 0AA", "We cannot find this postcode. It may be newer than our data. Check it and try again."],
       ["ZZ99 3VZ", "This code means no fixed abode, so there is no location."],
       ["SW1A 1AA", "This postcode is not in any area we have data for."],
       ["LA1O 5DL", "Enter a UK postcode, such as LA18 4DB."],

@@ -5,14 +5,17 @@ use std::borrow::Cow;
 
 use jiff::civil::Date;
 
-use super::columns::{AreaText, CommunityFact, LocationFact, OutputColumn, PracticeFact};
+use super::columns::{
+    AreaText, CommunityFact, LocationFact, OutputColumn, PracticeFact, PremisesFact,
+};
 use super::layout::OutputLayout;
 use crate::tabular::cell_format::{CellFormat, SEPARATOR};
 use catchment_core::domain::{
-    InvalidOdsCode, InvalidPostcode, Layer, LookupStatus, OdsCode, Postcode,
+    InvalidOdsCode, InvalidPostcode, Layer, LookupStatus, OdsCode, Postcode, PostcodeStatus,
+    Premises,
 };
 use catchment_core::index::{
-    AnswerNote, AreaMatch, Index, LayerResult, LocateAnswer, LocateQuery, Locator,
+    AlternativeArea, AnswerNote, AreaMatch, Index, LayerResult, LocateAnswer, LocateQuery, Locator,
     PracticeRegistration, RegisteredPractice, UnknownReason, areas_of_layer, community_ids,
 };
 use catchment_core::request::InvalidRequest;
@@ -92,6 +95,9 @@ pub(super) struct ResidenceCells {
     /// The id and the name of each Integrated Care Community.
     pub(super) iccs: Vec<(String, String)>,
     pub(super) is_not_yet_introduced: bool,
+    pub(super) is_postcode_status_unknown: bool,
+    pub(super) layers_disagree: bool,
+    pub(super) is_after_data: bool,
 }
 
 /// The cells that depend on the registration.
@@ -212,15 +218,22 @@ impl ResidenceCells {
                 writer.write_layer(out, name, &answer.residence, Layer::ResilienceGroup, text);
             }
             OutputColumn::Community(fact) => writer.write_community(out, name, &answer, fact),
+            OutputColumn::Premises(fact) => {
+                writer.write_premises(out, name, &answer.residence, fact);
+            }
             OutputColumn::Location(LocationFact::Suggestion) => {
                 writer.write_value(out, name, location.suggestion());
             }
-            OutputColumn::Location(fact) => writer.write_location(out, name, &answer, fact),
+            OutputColumn::Location(fact) => {
+                if !writer.write_directory_fact(out, name, index, &answer, &query, fact) {
+                    writer.write_location(out, name, &answer, fact);
+                }
+            }
             _ => unreachable!("the column does not depend on the residence"),
         });
         let reason = match error {
             Some((_, why)) => format!("residence:{why}"),
-            None => residence_reason(&answer),
+            None => residence_reason(index, &answer),
         };
         let has_location = !matches!(location, RowLocation::Absent);
         let reason = if has_location { reason.as_str() } else { "" };
@@ -232,6 +245,9 @@ impl ResidenceCells {
                 .collect(),
             iccs: iccs_in(&answer.residence),
             is_not_yet_introduced: answer.notes.contains(&AnswerNote::NotYetIntroduced),
+            is_postcode_status_unknown: answer.notes.contains(&AnswerNote::PostcodeStatusUnknown),
+            layers_disagree: answer.notes.contains(&AnswerNote::LayersDisagree),
+            is_after_data: answer.notes.contains(&AnswerNote::AfterData),
         }
     }
 
@@ -326,6 +342,9 @@ impl RegistrationCells {
 /// The approximate size of cached cells in bytes, not counting their texts.
 const CELLS_OVERHEAD_BYTES: usize = 300;
 
+/// The value in a list of areas beyond a nearby boundary for land that is in no area of the layer.
+const LAND_IN_NO_AREA: &str = "outside";
+
 /// A writer that formats the parts of an answer as cells.
 #[derive(Clone, Copy)]
 struct CellWriter {
@@ -382,14 +401,39 @@ impl CellWriter {
                 self.format
                     .write_list(out, name, seen.into_iter().map(Cow::Borrowed));
             }
-            // The groups are unknown, which is not the same as having no groups.
-            Some(LayerResult::Unknown(_))
-                if layer == Layer::ResilienceGroup && self.format != CellFormat::Json =>
+            // The groups or the area are unknown, which is not the same as having none.
+            Some(LayerResult::Unknown(reason))
+                if self.format != CellFormat::Json
+                    && (layer == Layer::ResilienceGroup
+                        || *reason != UnknownReason::NoDataForDate) =>
             {
                 self.format.write_text(out, name, "unknown");
             }
             Some(LayerResult::Unknown(_)) | None => self.format.write_null(out, name),
         }
+    }
+
+    /// Writes a fact about the nearest premises of each practice that covers the location, in the
+    /// order of the practices.
+    fn write_premises(
+        self,
+        out: &mut Vec<u8>,
+        name: &str,
+        results: &[(Layer, LayerResult<'_>)],
+        fact: PremisesFact,
+    ) {
+        let practices = results.iter().find_map(|(_, found)| match found {
+            LayerResult::Practices(practices) => Some(practices.as_slice()),
+            _ => None,
+        });
+        let texts = practices.unwrap_or_default().iter().map(|found| {
+            let text = match fact {
+                PremisesFact::Distances => found.distance_m.map(|metres| format!("{metres:.0}")),
+                PremisesFact::Addresses => found.premises.map(premises_text),
+            };
+            Cow::Owned(text.unwrap_or_else(|| "unknown".into()))
+        });
+        self.format.write_list(out, name, texts);
     }
 
     fn write_community(
@@ -416,12 +460,17 @@ impl CellWriter {
             CommunityFact::Provenance => {
                 self.write_value(out, name, icc.map(|icc| icc.provenance.as_str()));
             }
+            CommunityFact::Disputed => {
+                let others = icc.into_iter().flat_map(|icc| &icc.disputed_with);
+                let ids = others.map(|other| Cow::Borrowed(other.area.id.as_str()));
+                self.format.write_list(out, name, ids);
+            }
             CommunityFact::Basis => self.write_value(out, name, icc.map(|icc| icc.basis.as_str())),
             CommunityFact::BoundaryDistance => {
                 self.format.write_number(
                     out,
                     name,
-                    proximity.map(|proximity| proximity.distance_m),
+                    proximity.and_then(|proximity| proximity.distance_m),
                     1,
                 );
             }
@@ -429,7 +478,11 @@ impl CellWriter {
                 let others = proximity
                     .into_iter()
                     .flat_map(|proximity| &proximity.alternatives);
-                let ids = others.map(|other| Cow::Borrowed(other.area.id.as_str()));
+                let id = |other: &AlternativeArea<'_>| match other.area {
+                    Some(area) => Cow::Owned(area.id.clone()),
+                    None => Cow::Borrowed(LAND_IN_NO_AREA),
+                };
+                let ids = others.map(id);
                 self.format.write_list(out, name, ids);
             }
             CommunityFact::Nearest => {
@@ -462,21 +515,14 @@ impl CellWriter {
                 self.write_value(out, name, postcode);
             }
             LocationFact::PostcodeStatus => {
-                let known = location.filter(|_| entry.is_some());
-                let word = known.map(|location| {
-                    if location.is_terminated {
-                        "terminated"
-                    } else {
-                        "live"
-                    }
-                });
-                self.write_value(out, name, word);
+                let status = location.and_then(|location| location.postcode_status());
+                self.write_value(out, name, status.map(PostcodeStatus::as_str));
             }
             LocationFact::Introduced => {
                 self.write_value(out, name, entry.and_then(|entry| entry.introduced));
             }
             LocationFact::Terminated => {
-                self.write_value(out, name, entry.and_then(|entry| entry.terminated));
+                self.write_value(out, name, entry.and_then(|entry| entry.terminated()));
             }
             LocationFact::Longitude => {
                 self.format
@@ -501,8 +547,61 @@ impl CellWriter {
                 self.write_value(out, name, words);
             }
             LocationFact::AsOf => self.write_value(out, name, Some(answer.as_of)),
+            LocationFact::EndedAfter => {
+                let editions = entry.and_then(|entry| entry.ended_between());
+                self.write_value(out, name, editions.map(|(after, _)| after));
+            }
+            LocationFact::EndedBy => {
+                let editions = entry.and_then(|entry| entry.ended_between());
+                self.write_value(out, name, editions.map(|(_, by)| by));
+            }
+            LocationFact::Council
+            | LocationFact::StatisticalArea
+            | LocationFact::Lsoa21
+            | LocationFact::AreaHint
+            | LocationFact::AreaHintShare => unreachable!("the fact comes from the index"),
             LocationFact::Suggestion => unreachable!("the suggestion comes from the row"),
         }
+    }
+
+    /// Writes a fact for which the index is needed: a code in the directory, or the hint for a
+    /// postcode that the directory does not have. Returns whether the fact is such a fact.
+    fn write_directory_fact(
+        self,
+        out: &mut Vec<u8>,
+        name: &str,
+        index: &Index,
+        answer: &LocateAnswer<'_>,
+        query: &LocateQuery,
+        fact: LocationFact,
+    ) -> bool {
+        let entry = answer.location.and_then(|location| location.entry);
+        let codes = || entry.map(|entry| index.postcode_codes(&entry));
+        let hint = || match query.locator {
+            Some(Locator::Postcode(postcode)) => index.sector_hint(postcode, query.as_of),
+            _ => None,
+        };
+        match fact {
+            LocationFact::Council => {
+                self.write_value(out, name, codes().and_then(|codes| codes.council));
+            }
+            LocationFact::StatisticalArea => {
+                let code = entry.and_then(|entry| index.statistical_area_code(&entry));
+                self.write_value(out, name, code);
+            }
+            LocationFact::Lsoa21 => {
+                self.write_value(out, name, codes().and_then(|codes| codes.lsoa21));
+            }
+            LocationFact::AreaHint => {
+                self.write_value(out, name, hint().map(|hint| &hint.area.id));
+            }
+            LocationFact::AreaHintShare => {
+                self.format
+                    .write_number(out, name, hint().map(|hint| hint.share), 2);
+            }
+            _ => return false,
+        }
+        true
     }
 
     fn write_practice(
@@ -574,8 +673,23 @@ fn iccs_in(results: &[(Layer, LayerResult<'_>)]) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Describes premises by their postcode, kind and source: `LA22 0NU branch 2022-09`.
+fn premises_text(premises: &Premises) -> String {
+    let parts = [
+        premises.postcode.map(|postcode| postcode.to_string()),
+        Some(premises.kind.as_str().to_string()),
+        premises.as_of.map(|as_of| as_of.to_string()),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    parts.join(" ")
+}
+
 /// Returns the reason why there is no ICC by residence; empty if there is an ICC.
-fn residence_reason(answer: &LocateAnswer<'_>) -> String {
+fn residence_reason(index: &Index, answer: &LocateAnswer<'_>) -> String {
+    if answer.status == LookupStatus::UnknownPostcode {
+        let edition = index.manifest().directory_edition();
+        return format!("residence:unknown_postcode (not in the directory of {edition})");
+    }
     let why = match answer.status {
         LookupStatus::Located | LookupStatus::Terminated => missing_icc_reason(&answer.residence),
         status => Some(status.as_str()),

@@ -28,6 +28,8 @@ pub enum OutputColumn {
     Community(CommunityFact),
     /// A fact about the practice.
     Practice(PracticeFact),
+    /// A fact about the nearest premises of the practices that cover the location.
+    Premises(PremisesFact),
     /// A fact about the dataset.
     Dataset(DatasetFact),
 }
@@ -56,6 +58,13 @@ pub enum LocationFact {
     PositionalQuality,
     Suggestion,
     AsOf,
+    EndedAfter,
+    EndedBy,
+    Council,
+    StatisticalArea,
+    Lsoa21,
+    AreaHint,
+    AreaHintShare,
 }
 
 /// A fact about the ICC that covers a location.
@@ -67,6 +76,7 @@ pub enum CommunityFact {
     Basis,
     BoundaryDistance,
     Alternatives,
+    Disputed,
     Nearest,
     NearestDistance,
 }
@@ -84,6 +94,14 @@ pub enum PracticeFact {
     BranchListed,
 }
 
+/// A fact about the nearest premises of the practices that cover a location.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "described in COLUMNS")]
+pub enum PremisesFact {
+    Distances,
+    Addresses,
+}
+
 /// A fact about the dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "described in COLUMNS")]
@@ -91,6 +109,7 @@ pub enum DatasetFact {
     Name,
     Version,
     Digest,
+    DataAsOf,
 }
 
 /// The name of an output column that does not exist.
@@ -104,8 +123,8 @@ pub struct UnknownColumn {
 use AreaText::{Id, Name};
 use Layer::{GpPractice, Icb, Icc, NeighbourhoodTeam, Pcn, ResilienceGroup, SubCommunity, SubIcb};
 use OutputColumn::{
-    Agreement, Community, Dataset, Groups, Location, Notes, Practice, Reason, Registration,
-    Residence, Status,
+    Agreement, Community, Dataset, Groups, Location, Notes, Practice, Premises, Reason,
+    Registration, Residence, Status,
 };
 
 /// The prefix of the name of every output column.
@@ -167,7 +186,7 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Location(LocationFact::PostcodeStatus),
         "postcode_status",
-        "the status of the postcode: live or terminated",
+        "the status of the postcode: live, terminated or unknown",
     ),
     (
         Location(LocationFact::Introduced),
@@ -232,12 +251,18 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Community(CommunityFact::BoundaryDistance),
         "boundary_distance_m",
-        "the distance in metres from the location to the boundary of the ICC by residence",
+        "the distance in metres from the location to the nearest boundary of the ICC by residence; open coast does not count",
     ),
     (
         Community(CommunityFact::Alternatives),
         "alternatives",
-        "the ICCs across a nearby boundary, nearest first",
+        "the ICCs across a nearby boundary, nearest first; outside is land in no ICC",
+    ),
+    (
+        Community(CommunityFact::Disputed),
+        "disputed",
+        "the other ICCs to which the location may belong, largest share first, if the source \
+         disputes the ICC by residence",
     ),
     (
         Community(CommunityFact::Nearest),
@@ -363,7 +388,7 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Residence(Layer::Place, Id),
         "place",
-        "the place of an ICB by residence",
+        "the place of an ICB by residence; `unknown` if the source names none",
     ),
     (
         Residence(Layer::Place, Name),
@@ -384,7 +409,8 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (
         Notes,
         "notes",
-        "notes: practice_address, not_yet_introduced, closes_on",
+        "notes: practice_address, not_yet_introduced, closes_on, postcode_status_unknown, layers_disagree, \
+         after_data",
     ),
     (
         Dataset(DatasetFact::Name),
@@ -395,6 +421,60 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
         Dataset(DatasetFact::Digest),
         "dataset_digest",
         "the SHA-256 digest of the manifest of the dataset",
+    ),
+    (
+        Location(LocationFact::EndedAfter),
+        "postcode_ended_after",
+        "for a terminated postcode without a month: the last month in which it was listed as live",
+    ),
+    (
+        Location(LocationFact::EndedBy),
+        "postcode_ended_by",
+        "for a terminated postcode without a month: the month in which it was no longer listed as \
+         live",
+    ),
+    (
+        Location(LocationFact::Council),
+        "council",
+        "the GSS code of the council of the postcode, from the directory",
+    ),
+    (
+        Location(LocationFact::StatisticalArea),
+        "statistical_area",
+        "the code of the postcode's statistical area (in the embedded dataset the LSOA of 2011), \
+         from the directory",
+    ),
+    (
+        Location(LocationFact::Lsoa21),
+        "lsoa21",
+        "the code of the LSOA of 2021 of the postcode, from the directory",
+    ),
+    (
+        Location(LocationFact::AreaHint),
+        "area_hint",
+        "for an unknown postcode: the community of most live postcodes of its sector; a hint, not \
+         an answer",
+    ),
+    (
+        Location(LocationFact::AreaHintShare),
+        "area_hint_share",
+        "the share of the sector's live postcodes that are in the community in `area_hint`",
+    ),
+    (
+        Premises(PremisesFact::Distances),
+        "practices_covering_distances_m",
+        "the distance in metres to the nearest premises of each practice in `practices_covering`",
+    ),
+    (
+        Premises(PremisesFact::Addresses),
+        "practices_covering_premises",
+        "the premises to which each of `practices_covering_distances_m` was measured: postcode, \
+         main or branch, and the date of the source",
+    ),
+    (
+        Dataset(DatasetFact::DataAsOf),
+        "data_as_of",
+        "the date of the source of each part of the dataset: postcodes, practices and layers",
     ),
 ];
 
@@ -408,6 +488,7 @@ impl OutputColumn {
                     | LocationFact::Latitude
                     | LocationFact::Easting
                     | LocationFact::Northing
+                    | LocationFact::AreaHintShare
             ) | Community(CommunityFact::BoundaryDistance | CommunityFact::NearestDistance)
         )
     }
@@ -450,6 +531,7 @@ impl OutputColumn {
         use CommunityFact::{Alternatives, BoundaryDistance, Certainty};
         match self {
             Community(Certainty | BoundaryDistance | Alternatives) => Some(Icc),
+            Premises(_) => Some(GpPractice),
             _ => None,
         }
     }

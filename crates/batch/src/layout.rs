@@ -2,7 +2,7 @@
 
 use super::columns::{DatasetFact, OutputColumn};
 use crate::tabular::cell_format::CellFormat;
-use catchment_core::domain::{Agreement, LayerSet};
+use catchment_core::domain::{Agreement, LayerSet, Manifest};
 use catchment_core::index::Index;
 
 /// The output columns, grouped by the part of the answer on which they depend.
@@ -21,7 +21,7 @@ pub(super) struct OutputLayout {
     pub(super) distance_layers: LayerSet,
     /// Whether the suggestion for a malformed postcode is among the columns.
     pub(super) has_suggestion: bool,
-    dataset_facts: [String; 3],
+    dataset_facts: [String; 4],
 }
 
 /// Adjacent columns, with their names.
@@ -47,6 +47,13 @@ pub(super) enum RowSegment {
 
 pub(super) const BAD_ROW: &str = "bad_row";
 
+/// Returns the date of the source of each part of a dataset: `postcodes 2025-11; icc 2022-01-05`.
+fn data_as_of(manifest: &Manifest) -> String {
+    let dates = manifest.dated_sources();
+    let dates = dates.map(|source| format!("{} {}", source.key, source.date.as_of));
+    dates.collect::<Vec<_>>().join("; ")
+}
+
 impl OutputLayout {
     pub(super) fn new(
         columns: Vec<OutputColumn>,
@@ -71,6 +78,7 @@ impl OutputLayout {
                 manifest.name.clone(),
                 manifest.version.clone(),
                 index.digest().to_string(),
+                data_as_of(manifest),
             ],
             columns,
         };
@@ -92,6 +100,7 @@ impl OutputLayout {
             OutputColumn::Status
             | OutputColumn::Residence(..)
             | OutputColumn::Location(_)
+            | OutputColumn::Premises(_)
             | OutputColumn::Community(_) => {
                 if let Some(RowSegment::Residence(index)) = self.segments.last() {
                     return self.residence_runs[*index].push(column_and_name);
@@ -127,11 +136,12 @@ impl OutputLayout {
     }
 
     fn write_dataset_cell(&self, out: &mut Vec<u8>, column: OutputColumn, fact: DatasetFact) {
-        let [name, version, digest] = &self.dataset_facts;
+        let [name, version, digest, data_as_of] = &self.dataset_facts;
         let text = match fact {
             DatasetFact::Name => name,
             DatasetFact::Version => version,
             DatasetFact::Digest => digest,
+            DatasetFact::DataAsOf => data_as_of,
         };
         self.format.write_text(out, &column.to_string(), text);
     }

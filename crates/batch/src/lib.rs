@@ -53,7 +53,7 @@ pub use column_mapping::{
 };
 pub use columns::{
     AreaText, COLUMNS, CommunityFact, DatasetFact, LocationFact, OutputColumn, PREFIX,
-    PracticeFact, UnknownColumn,
+    PracticeFact, PremisesFact, UnknownColumn,
 };
 pub use input::{BatchInput, is_parquet};
 pub use input_format::DetectedFormat;

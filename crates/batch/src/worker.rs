@@ -182,6 +182,12 @@ fn write_notes(
             AnswerNote::NotYetIntroduced,
         ),
         (registration.closes_on, AnswerNote::ClosesOn),
+        (
+            residence.is_postcode_status_unknown,
+            AnswerNote::PostcodeStatusUnknown,
+        ),
+        (residence.layers_disagree, AnswerNote::LayersDisagree),
+        (residence.is_after_data, AnswerNote::AfterData),
     ];
     let words = notes
         .into_iter()

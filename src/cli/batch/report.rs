@@ -9,7 +9,7 @@ use catchment_batch::{
     BatchFormat, BatchRequest, BatchSummary, DetectedFormat, LocationColumns, OutputColumn,
 };
 
-use crate::wire::summary::{dataset_json, summary_body};
+use crate::wire::summary::{data_json, dataset_json, summary_body};
 use catchment_core::domain::SuppressionRule;
 use catchment_core::index::Index;
 use catchment_data::fs::Fingerprint;
@@ -243,6 +243,7 @@ impl BatchManifest<'_> {
         pretty_json(&json!({
             "program": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") },
             "dataset": dataset_json(self.index),
+            "data": data_json(self.index.manifest()),
             "input": file(&self.input),
             "output": file(&self.output),
             "rows": count(self.summary.rows),

@@ -13,6 +13,7 @@ use tracing::Level;
 
 use crate::http::{
     AccessConfig, BatchLimits, EmbedOrigin, IpNetwork, IpRateLimit, PublicUrl, ServerLimits,
+    SourceAgeMax,
 };
 use crate::ops::keys::{KeyStore, Scope};
 use crate::ops::rate::{InvalidRate, Rate, RateUnit};
@@ -45,6 +46,11 @@ pub(in crate::cli) struct ServeArguments {
     /// Reload a dataset when its manifest changes; manifests are checked every two seconds.
     #[arg(long)]
     pub(super) watch: bool,
+    /// Maximum age of the sources of the current dataset in days, for all sources or for one of
+    /// them, such as practices=200. Repeatable; off by default. If a source is older, /health/ready
+    /// lists it under `degraded` and still returns 200.
+    #[arg(long, value_name = "DAYS|SOURCE=DAYS")]
+    pub(super) source_age_max: Vec<SourceAgeMax>,
     /// Origin that may show the map in a frame (CSP frame-ancestors), such as
     /// `https://www.example.nhs.uk` or `https://*.nhs.uk`. Repeatable; any site by default.
     #[arg(long, value_name = "ORIGIN")]

@@ -61,7 +61,9 @@ pub(in crate::http) async fn items(
     context.is_private = query.has_bbox();
     let index = context.index();
     let mut matched = collection.features(index, context.today());
-    matched.retain(|feature| query.matches(feature));
+    let first_data = index.first_data(collection.layer);
+    let has_data = !first_data.is_some_and(|first_data| query.is_before(first_data));
+    matched.retain(|feature| has_data && query.matches(feature));
     let count = matched.len();
     let page: Vec<Feature<'_>> = matched
         .into_iter()
@@ -249,6 +251,6 @@ fn properties(feature: &Feature<'_>) -> Value {
         "provenance": area.provenance.as_str(),
         "extent": feature.boundary.catchment_kind.as_str(),
         "from": day(feature.period.from),
-        "to": day(feature.period.to),
+        "to": day(feature.period.to.filter(|to| area.ended_by != Some(*to))),
     })
 }

@@ -26,7 +26,7 @@ pub(super) const PROPERTIES: [(&str, &str); 6] = [
     ),
     (
         "system",
-        "the health system that the id belongs to, such as morecambe-bay",
+        "the partnership that the id belongs to, such as morecambe-bay",
     ),
     ("provenance", "official, derived, modelled or indicative"),
     (
@@ -86,6 +86,13 @@ impl ItemsQuery {
     /// Returns whether the features are filtered by a bounding box.
     pub(super) fn has_bbox(&self) -> bool {
         self.bbox.is_some()
+    }
+
+    /// Returns whether the filter by date ends before a layer's first data. There is nothing to
+    /// return then, although an area with an unknown start could be valid.
+    pub(super) fn is_before(&self, first_data: Date) -> bool {
+        let last = self.datetime.and_then(|interval| interval.last);
+        last.is_some_and(|last| last < first_data)
     }
 
     /// Returns whether a feature passes all filters.

@@ -3,7 +3,9 @@
 use axum::response::Response;
 use jiff::civil::Date;
 
-use super::super::areas::{require_layer, unknown_area};
+use super::super::areas::{
+    AREA_SEARCH_MAX, areas_with_data, find_layer, has_data, require_layer, unknown_area,
+};
 use super::super::base_url::BaseUrl;
 use super::super::embed;
 use super::super::extract::PathParams;
@@ -12,7 +14,7 @@ use super::super::query_params::{DatasetSelection, ParamValue, query_params};
 use super::super::request_context::DatasetParams;
 use super::super::widget::ensure_drawable;
 use super::page_request::{PageNumber, PageRenderer, PageRequest};
-use crate::web::directory::{self, AreaPage, ITEMS_PER_PAGE, LayerPage, PostcodesPage};
+use crate::web::directory::{self, AreaPage, AreaSearch, ITEMS_PER_PAGE, LayerPage, PostcodesPage};
 use catchment_core::domain::{Area, Boundary, Layer, today_in_london};
 use catchment_core::geometry::planar::{self, M2_PER_KM2};
 use catchment_core::index::{Index, PostcodeFilter};
@@ -44,11 +46,31 @@ impl ParamValue for PostcodePageParams {
     }
 }
 
-/// `/areas`: the list of layers.
+query_params! {
+    /// The parameters of the list of layers.
+    pub(in crate::http) struct LayersParams {
+        /// A name of areas to find.
+        name: Option<String> = ["name"],
+        /// The version of the dataset, and the as-of date.
+        selection: DatasetSelection = ["as_of", "dataset"],
+    }
+}
+
+/// `/areas`: the list of layers, and the areas with a name (`?name=`).
 pub(in super::super) async fn layers(
-    PageRequest { page, .. }: PageRequest<DatasetParams>,
+    PageRequest { page, params }: PageRequest<LayersParams>,
 ) -> Result<Response, Problem> {
-    page.render(|context| Ok(directory::layers(context))).await
+    let response = page.render(move |context| {
+        let name = params.name.as_deref();
+        let search = name.map(|name| AreaSearch {
+            name,
+            hits: context
+                .index
+                .search_areas(name, context.as_of, AREA_SEARCH_MAX),
+        });
+        Ok(directory::layers(context, search.as_ref()))
+    });
+    response.await
 }
 
 /// `/areas/{layer}`: the areas of a layer.
@@ -57,7 +79,7 @@ pub(in super::super) async fn layer(
     PageRequest { page, params }: PageRequest<ListParams>,
 ) -> Result<Response, Problem> {
     let day = page.context.as_of;
-    let layer = require_layer(page.context.index(), &layer, day)?;
+    let layer = find_layer(page.context.index(), &layer)?;
     if has_own_pages(layer) {
         return Ok(page.redirect(&directory::layer_path(layer)));
     }
@@ -79,16 +101,19 @@ fn has_own_pages(layer: Layer) -> bool {
     matches!(layer, Layer::GpPractice | Layer::ResilienceGroup)
 }
 
-/// Returns the areas of a layer on a date, sorted by system, then by name.
+/// Returns the areas of a layer on a date, sorted by system, then by name; none before the layer's
+/// first data.
 pub(super) fn areas_by_name(index: &Index, layer: Layer, day: Date) -> Vec<&Area> {
-    let mut areas: Vec<&Area> = index.areas(layer, day).into_iter().flatten().collect();
+    let mut areas: Vec<&Area> = areas_with_data(index, layer, day).collect();
     areas.sort_by(|a, b| (&a.system, &a.name, &a.id).cmp(&(&b.system, &b.name, &b.id)));
     areas
 }
 
 /// Returns whether there is a map of the whole layer.
 fn has_map(index: &Index, layer: Layer, day: Date) -> bool {
-    index.boundaries(layer, day).next().is_some() && ensure_drawable(index, layer, day).is_ok()
+    has_data(index, layer, day)
+        && index.boundaries(layer, day).next().is_some()
+        && ensure_drawable(index, layer, day).is_ok()
 }
 
 /// `/areas/{layer}/{id}`: one area.

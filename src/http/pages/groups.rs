@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 
-use super::super::areas::{require_layer, unknown_area};
+use super::super::areas::{find_layer, require_layer, unknown_area};
 use super::super::extract::PathParams;
 use super::super::problem::Problem;
 use super::super::request_context::{DatasetParams, RequestContext};
@@ -21,7 +21,7 @@ const LAYER: Layer = Layer::ResilienceGroup;
 pub(in super::super) async fn list(
     PageRequest { page, params }: PageRequest<ListParams>,
 ) -> Result<Response, Problem> {
-    require_groups(&page.context)?;
+    find_layer(page.context.index(), LAYER.as_str())?;
     let response = page.render(move |context| {
         let mut groups = areas_by_name(context.index, LAYER, context.as_of);
         groups.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));

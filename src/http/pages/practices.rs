@@ -138,12 +138,19 @@ pub(in super::super) async fn practice(
 ) -> Result<Response, Problem> {
     let code: OdsCode = parse_segment(&code, unknown_practice)?;
     let index = page.context.index();
-    if index.practice(code).is_none() {
-        let parent = code.parent().filter(|code| index.practice(*code).is_some());
+    let is_neighbouring = index.neighbouring_practice(code).is_some();
+    if index.practice(code).is_none() && !is_neighbouring {
+        let is_listed = |code: &OdsCode| {
+            index.practice(*code).is_some() || index.neighbouring_practice(*code).is_some()
+        };
+        let parent = code.parent().filter(is_listed);
         let parent = parent.ok_or_else(unknown_practice)?;
         return Ok(page.redirect(&format!("/practices/{parent}")));
     }
     let response = page.render(move |context| {
+        if let Some(found) = context.index.neighbouring_practice(code) {
+            return Ok(directory::neighbouring_practice(context, found));
+        }
         let practice = context.index.practice(code).ok_or_else(unknown_practice)?;
         let page = practice_page(context.index, practice, context.as_of);
         Ok(directory::practice(context, &page))

@@ -3,11 +3,13 @@
 use maud::{Markup, html};
 
 use super::super::links::{path_segment, telephone_link};
-use super::super::nhsuk::{details, summary_list};
+use super::super::nhsuk::{Button, button, details, summary_list};
 use super::components::{
-    PageSlice, date_form, heading, list, list_size_date, map_figure, outdated_notice, pagination,
-    period_text, provenance, status_tag, successor_links, table,
+    PageSlice, area_period_text, date_form, heading, list, map_figure, no_data_for_date,
+    outdated_notice, pagination, period_text, provenance, status_tag, successor_links, table,
 };
+use super::facts::{self, other_name};
+use super::partnership::partnership_path;
 use super::{
     PageContext, area_path, areas_breadcrumb, display_name, format, layer_noun, layer_path,
     with_query,
@@ -15,12 +17,12 @@ use super::{
 use catchment_core::domain::{
     Area, Boundary, GroupMember, Layer, LineageRelation, LineageStep, Practice, PracticeStatus,
 };
-use catchment_core::index::{AdjacentArea, OutcodeCount};
+use catchment_core::index::{AdjacentArea, AreaSearchHit, OutcodeCount};
 
 /// The content of a layer's page.
 pub(crate) struct LayerPage<'i> {
     pub(crate) layer: Layer,
-    /// The areas on the date, ordered by health system and name.
+    /// The areas on the date, ordered by partnership and name.
     pub(crate) areas: Vec<&'i Area>,
     pub(crate) slice: PageSlice,
     /// Whether there is a map of the whole layer.
@@ -52,8 +54,47 @@ pub(super) fn layer_breadcrumb(context: &PageContext<'_>, layer: Layer) -> Vec<(
     breadcrumb
 }
 
+/// A search for areas by name, and its result.
+pub(crate) struct AreaSearch<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) hits: Vec<AreaSearchHit<'a>>,
+}
+
+/// Renders the form that finds areas by name, and the areas that it found.
+fn search_section(context: &PageContext<'_>, search: Option<&AreaSearch<'_>>) -> Markup {
+    let name = search.map(|search| search.name);
+    let items: Vec<Markup> = search
+        .iter()
+        .flat_map(|search| &search.hits)
+        .map(|hit| {
+            let first_data = context.index.first_data(hit.area.layer);
+            html! {
+                (context.area_link(hit.area)) " (" (layer_noun(hit.area.layer)) ")"
+                @if let Some(other) = hit.other_name { ": " (other_name(other)) }
+                @if !hit.area.period.contains(context.as_of) { "; " (area_period_text(hit.area, first_data)) }
+            }
+        })
+        .collect();
+    html! {
+        form.date-form method="get" action="/areas" role="search" {
+            @if context.has_date { input type="hidden" name="as_of" value=(context.as_of); }
+            @if let Some(version) = context.version { input type="hidden" name="dataset" value=(version); }
+            div.nhsuk-form-group {
+                label.nhsuk-label for="name" { "Find by name" }
+                div.nhsuk-hint #name-hint { "A present or former name of an area, group or practice" }
+                input."nhsuk-input nhsuk-input--width-20" #name type="search" name="name" value=[name] aria-describedby="name-hint" maxlength="200";
+            }
+            (button(&Button { text: "Find", variant: Some("secondary"), is_small: true, ..Button::default() }))
+        }
+        @if let Some(search) = search {
+            h2.nhsuk-heading-m { "Found for “" (search.name) "”" }
+            @if items.is_empty() { p { "Nothing has a name like this in our data." } } @else { (list(&items)) }
+        }
+    }
+}
+
 /// Renders `/areas`, which lists the layers.
-pub(crate) fn layers(context: &PageContext<'_>) -> Markup {
+pub(crate) fn layers(context: &PageContext<'_>, search: Option<&AreaSearch<'_>>) -> Markup {
     let index = context.index;
     let rows: Vec<Vec<Markup>> = index
         .layers()
@@ -81,8 +122,10 @@ pub(crate) fn layers(context: &PageContext<'_>) -> Markup {
     let content = html! {
         h1.nhsuk-heading-l { "Areas, practices and groups" }
         p { "Browse areas, practices and groups. Each one has its own page." }
+        (search_section(context, search))
         (table("Types of area", &["Type", "Number", "Source of boundaries"], rows))
         ul.nhsuk-list {
+            li { a href=(context.link("/partnerships")) { "Partnerships" } ", their communities and how these have changed" }
             li { a href=(context.link_without_date("/compare", &[])) { "Compare two dates" } " to see what began, ended or was redrawn" }
             li { a href="/ogc?f=html" { "GIS data" } " (OGC API Features)" }
             li { a href=(context.link("/api/v1/areas")) { "This page as JSON" } }
@@ -107,13 +150,15 @@ pub(crate) fn layer(context: &PageContext<'_>, page: &LayerPage<'_>) -> Markup {
     let content = html! {
         (heading("Areas", title))
         p { (layer_provenance(context, layer)) }
+        (context.layer_accuracy(layer))
         @for (system, areas) in by_system(areas) {
-            @if let Some(system) = &system { h2.nhsuk-heading-m { (system) } }
+            @if let Some(system) = &system { h2.nhsuk-heading-m { a href=(context.link(&partnership_path(system))) { (format::system_name(system)) } } }
             ul.nhsuk-list.nhsuk-list--bullet {
                 @for area in areas { li { (context.area_link(area)) } }
             }
         }
-        @if areas.is_empty() { p { "No areas on that date." } }
+        @if !context.has_data(layer) { (no_data_for_date(context, layer)) }
+        @else if areas.is_empty() { p { "No areas on that date." } }
         (pagination(page.slice, &|number| {
             context.link(&format!("{path}?page={number}"))
         }))
@@ -131,14 +176,14 @@ fn map_description(areas: &[&Area], title: &str) -> String {
     )
 }
 
-/// Groups areas by health system, in the order of `areas`.
-fn by_system<'i>(areas: &[&'i Area]) -> Vec<(Option<String>, Vec<&'i Area>)> {
-    let mut systems: Vec<(Option<String>, Vec<&Area>)> = Vec::new();
+/// Groups areas by partnership, in the order of `areas`.
+fn by_system<'i>(areas: &[&'i Area]) -> Vec<(Option<&'i str>, Vec<&'i Area>)> {
+    let mut systems: Vec<(Option<&str>, Vec<&Area>)> = Vec::new();
     for &area in areas {
-        let name = area.system.as_deref().map(format::system_name);
-        match systems.iter_mut().find(|(system, _)| *system == name) {
+        let id = area.system.as_deref();
+        match systems.iter_mut().find(|(system, _)| *system == id) {
             Some((_, areas)) => areas.push(area),
-            None => systems.push((name, vec![area])),
+            None => systems.push((id, vec![area])),
         }
     }
     systems
@@ -171,12 +216,17 @@ pub(crate) fn area(context: &PageContext<'_>, page: &AreaPage<'_>) -> Markup {
     let content = html! {
         (heading(layer_noun(area.layer), &name))
         (outdated_notice(context, area))
-        (facts(context, page))
+        (summary(context, page))
+        (facts::announcements(&context.index.announcements_about(area, context.as_of)))
         (map_section(context, page))
         (practices(context, area))
         (parts(context, area))
         (groups(context, area))
+        (facts::links(context, area))
+        (facts::care_partnership(context, area))
         (neighbours(context, &page.neighbours))
+        (facts::uncertain_places(context, area))
+        (facts::other_names(context, area))
         (history(context, area, &page.boundaries))
         (downloads(context, page))
         (date_form(context, &area_path(area.layer, &area.id), &[]))
@@ -184,31 +234,31 @@ pub(crate) fn area(context: &PageContext<'_>, page: &AreaPage<'_>) -> Markup {
     context.page(&name, &layer_breadcrumb(context, area.layer), &content)
 }
 
-fn facts(context: &PageContext<'_>, page: &AreaPage<'_>) -> Markup {
+fn summary(context: &PageContext<'_>, page: &AreaPage<'_>) -> Markup {
     let area = page.area;
     let mut rows = vec![
         ("Type", html! { (layer_noun(area.layer)) }),
         ("Code", html! { (area.id) }),
     ];
+    rows.extend(facts::code_rows(context, area));
     if let Some(system) = &area.system {
-        rows.push(("Health system", html! { (format::system_name(system)) }));
+        let path = partnership_path(system);
+        rows.push((
+            "Partnership",
+            html! { a href=(context.link(&path)) { (format::system_name(system)) } },
+        ));
     }
     for (layer, id) in parent_areas(context, area) {
         rows.push((layer_noun(layer), context.area_link_by_id(layer, id)));
     }
     let first_data = context.index.first_data(area.layer);
-    rows.push(("Valid", html! { (period_text(area.period, first_data)) }));
+    rows.push(("Valid", html! { (area_period_text(area, first_data)) }));
     rows.push(("Boundary", provenance(area.provenance)));
     if let Some(km2) = page.km2 {
         rows.push(("Size", html! { (size_text(km2)) }));
     }
     rows.push(("Postcodes in use", postcode_count(context, page)));
-    if let Some(people) = registered_patients(context, area) {
-        rows.push((
-            "Registered patients",
-            html! { (people) " at its practices" (list_size_date(context)) },
-        ));
-    }
+    rows.extend(facts::population_rows(context, area));
     summary_list(&rows)
 }
 
@@ -254,17 +304,6 @@ fn parent_areas<'i>(context: &PageContext<'i>, area: &Area) -> Vec<(Layer, &'i s
             .filter_map(move |membership| Some((layer, membership.group.as_deref()?)))
     });
     groups.collect()
-}
-
-/// Returns the number of patients registered at the practices of `area` that are open on the date,
-/// if any list size is known.
-fn registered_patients(context: &PageContext<'_>, area: &Area) -> Option<String> {
-    let members = members(context, area).into_iter();
-    let open =
-        members.filter(|practice| practice.status_on(context.as_of) != PracticeStatus::Closed);
-    let list_sizes: Vec<u32> = open.filter_map(|practice| practice.list_size).collect();
-    let sum: u32 = list_sizes.iter().sum();
-    (!list_sizes.is_empty()).then(|| format::count(sum as usize))
 }
 
 /// Returns the practices that belong to `area` on the date, ordered by name.
@@ -468,7 +507,7 @@ pub(super) fn history(context: &PageContext<'_>, area: &Area, boundaries: &[&Bou
         .map(|version| {
             vec![
                 html! { (display_name(version)) },
-                html! { (format::sentence_case(&period_text(version.period, first_data))) },
+                html! { (format::sentence_case(&area_period_text(version, first_data))) },
             ]
         })
         .collect();

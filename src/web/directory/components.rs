@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use maud::{Markup, html};
 
 use super::super::interactive_map::InteractiveMap;
-use super::super::links::{map_downloads, path_segment};
+use super::super::links::{SOURCES_PATH, map_downloads, path_segment};
 use super::super::nhsuk::{self, Button, DataTable, Pagination, button};
 use super::{PageContext, display_name, format, last_day, provenance_text};
 use catchment_core::domain::{Area, Layer, OdsCode, Period, PracticeStatus, Provenance};
@@ -40,16 +40,6 @@ impl PageSlice {
     fn page_count(self) -> usize {
         self.total.div_ceil(ITEMS_PER_PAGE).max(1)
     }
-}
-
-/// Returns `, as of …` with the date of the practice list sizes, or an empty string if the dataset
-/// does not state that date. List sizes do not depend on the date of the page.
-pub(super) fn list_size_date(context: &PageContext<'_>) -> String {
-    let mut sources = context.index.manifest().sources.iter();
-    let source = sources.find(|source| source.title.contains("list sizes"));
-    source.map_or(String::new(), |source| {
-        format!(", as of {}", source.vintage)
-    })
 }
 
 /// Renders the `h1` of a page with the kind of page above it.
@@ -94,6 +84,7 @@ pub(super) fn successor_links(context: &PageContext<'_>, code: OdsCode) -> Optio
         @for (index, succession) in successions.iter().enumerate() {
             @if index > 0 { @if index == last { " and " } @else { ", " } }
             (context.practice_link(succession.successor))
+            @if succession.is_by_place_alone() { " (we work this out by place alone)" }
         }
     })
 }
@@ -139,6 +130,21 @@ pub(super) fn period_text(period: Period, first_data: Option<Date>) -> String {
     }
 }
 
+/// Formats the period of an area as [`period_text`] does, or says that its last day is not known.
+pub(super) fn area_period_text(area: &Area, first_data: Option<Date>) -> String {
+    let Some(ended_by) = area.ended_by else {
+        return period_text(area.period, first_data);
+    };
+    let from = match area.period.from {
+        Some(from) => format!("from {}; ", format::date(from)),
+        None => String::new(),
+    };
+    format!(
+        "{from}ended before {}; the day is not known",
+        format::date(ended_by)
+    )
+}
+
 /// Renders a notice if the area has ended, or has not begun, on the date of the page.
 pub(super) fn outdated_notice(context: &PageContext<'_>, area: &Area) -> Markup {
     if area.period.contains(context.as_of) {
@@ -147,6 +153,10 @@ pub(super) fn outdated_notice(context: &PageContext<'_>, area: &Area) -> Markup 
     let name = display_name(area);
     let has_ended = area.period.to.is_some_and(|to| to <= context.as_of);
     let sentence = match (has_ended, area.period.to, area.period.from) {
+        (true, Some(to), _) if area.ended_by.is_some() => format!(
+            "{name} has ended. It ended before {}; the day is not known. This page shows the area as it was.",
+            format::date(to)
+        ),
         (true, Some(to), _) => format!(
             "{name} has ended. Its last day was {}. This page shows the area as it was.",
             last_day(to)
@@ -157,11 +167,23 @@ pub(super) fn outdated_notice(context: &PageContext<'_>, area: &Area) -> Markup 
     nhsuk::inset_text(&html! { p { (sentence) } })
 }
 
+/// Renders a notice that a layer has no data for the date of the page.
+pub(super) fn no_data_for_date(context: &PageContext<'_>, layer: Layer) -> Markup {
+    let first = context.index.first_data(layer).map(format::date);
+    nhsuk::inset_text(&html! {
+        p {
+            "We have no information for that date."
+            @if let Some(first) = first { " The first date with data is " (first) "." }
+        }
+    })
+}
+
 /// Renders the line that says which date and dataset the page is for.
 pub(super) fn date_line(context: &PageContext<'_>) -> Markup {
     html! {
         p.nhsuk-body-s {
-            "For " (format::date(context.as_of)) @if !context.has_date { " (today)" } ", using " (dataset_name(context)) "."
+            "For " (format::date(context.as_of)) @if !context.has_date { " (today)" } ", using " (dataset_name(context)) ". "
+            a href=(context.link(SOURCES_PATH)) { "Sources and their dates" }
         }
     }
 }

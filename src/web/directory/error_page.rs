@@ -56,7 +56,7 @@ fn title_and_text(error: &ErrorPage<'_>) -> (&'static str, String) {
         (_, "unknown_layer") => ("Not found", "We have no areas of that type.".into()),
         (_, "unknown_practice") => (
             "Not found",
-            "We have no GP practice with that code.".into(),
+            "We have no GP practice with that code. It may belong to a practice elsewhere in England.".into(),
         ),
         (_, "unknown_dataset") => ("Not found", "We do not have that version of the data.".into()),
         (_, "no_data_for_date") => (

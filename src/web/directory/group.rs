@@ -5,9 +5,10 @@ use maud::{Markup, html};
 use super::super::nhsuk::summary_list;
 use super::area::{area_downloads, history};
 use super::components::{
-    PageSlice, date_form, heading, list, map_figure, outdated_notice, pagination, period_text,
-    provenance, table,
+    PageSlice, area_period_text, date_form, heading, list, map_figure, no_data_for_date,
+    outdated_notice, pagination, period_text, provenance, table,
 };
+use super::facts::other_names;
 use super::{PageContext, area_path, areas_breadcrumb, display_name, format, layer_noun};
 use catchment_core::domain::{
     Area, Boundary, GroupMember, Layer, Membership, PracticeStatus, Provenance,
@@ -46,10 +47,11 @@ pub(crate) fn groups(context: &PageContext<'_>, groups: &[&Area], slice: PageSli
     let content = html! {
         (heading("Areas", title))
         p { "Groups of people and organisations that help their community. We list the communities that each group’s published page names. Not all of these groups call themselves resilience groups." }
-        @if rows.is_empty() { p { "No groups on that date." } }
+        @if !context.has_data(LAYER) { (no_data_for_date(context, LAYER)) }
+        @else if rows.is_empty() { p { "No groups on that date." } }
         @else { (table("Groups", &["Group", "Calls itself", "Communities"], rows)) }
         (pagination(slice, &|number| context.link(&format!("/groups?page={number}"))))
-        @if !without_group.is_empty() {
+        @if !without_group.is_empty() && context.has_data(LAYER) {
             h2.nhsuk-heading-m { "Communities without a named group" }
             p { "The published page lists these communities but does not name a group. These communities may still have a group:" }
             (list(&without_group))
@@ -110,6 +112,7 @@ pub(crate) fn group(context: &PageContext<'_>, page: &GroupPage<'_>) -> Markup {
             p { "The map shows the combined area of the group’s communities." }
             (map_figure(context, LAYER, Some(&area.id), &display_name(area), &format!("Map of the area of {}.", display_name(area))))
         }
+        (other_names(context, area))
         (history(context, area, &page.boundaries))
         section.download-links {
             h2.nhsuk-heading-m { "Download" }
@@ -132,7 +135,7 @@ fn facts(context: &PageContext<'_>, page: &GroupPage<'_>) -> Markup {
     summary_list(&[
         ("Calls itself", html! { (group_kind(area)) }),
         ("Code", html! { (area.id) }),
-        ("Valid", html! { (period_text(area.period, first_data)) }),
+        ("Valid", html! { (area_period_text(area, first_data)) }),
         ("Boundary", provenance(area.provenance)),
         (
             "Postcodes in use",
@@ -153,7 +156,7 @@ fn member_row(context: &PageContext<'_>, membership: &Membership) -> Vec<Markup>
         Provenance::Official => "Published by the community",
         Provenance::Derived => "Derived from official data",
         Provenance::Modelled => "Estimated by a model",
-        Provenance::Indicative => "Taken from open sources",
+        Provenance::Indicative => "As published by the community",
     };
     vec![
         member_link(context, &membership.member),

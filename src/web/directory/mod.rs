@@ -6,7 +6,9 @@ mod area;
 mod compare;
 mod components;
 mod error_page;
+mod facts;
 mod group;
+mod partnership;
 mod postcodes;
 mod practice;
 
@@ -21,13 +23,17 @@ use catchment_core::domain::{Area, Layer, OdsCode, Provenance};
 use catchment_core::index::Index;
 
 pub(crate) use super::links::{area_path, layer_path};
-pub(crate) use area::{AreaPage, LayerPage, area, layer, layers};
+pub(crate) use area::{AreaPage, AreaSearch, LayerPage, area, layer, layers};
 pub(crate) use compare::{ComparePage, CompareState, compare};
 pub(crate) use components::{ITEMS_PER_PAGE, PageSlice};
 pub(crate) use error_page::{ErrorPage, error_page};
+pub(super) use facts::announcement_list;
 pub(crate) use group::{GroupPage, group, groups};
+pub(crate) use partnership::{PartnershipPage, partnership, partnerships};
 pub(crate) use postcodes::{PostcodesPage, postcodes};
-pub(crate) use practice::{PracticePage, PracticesPage, practice, practices};
+pub(crate) use practice::{
+    PracticePage, PracticesPage, neighbouring_practice, practice, practices,
+};
 
 /// The dataset and date of a page, which its links preserve.
 pub(crate) struct PageContext<'a> {
@@ -88,8 +94,20 @@ impl PageContext<'_> {
             Some(practice) => {
                 html! { a href=(self.link(&practice_path(code))) { (practice.name) } " (" (code) ")" }
             }
-            None => html! { (code) },
+            None => match self.index.neighbouring_practice(code) {
+                Some(found) => {
+                    html! { a href=(self.link(&practice_path(code))) { (found.practice.name) } " (" (code) ")" }
+                }
+                None => html! { (code) },
+            },
         }
+    }
+
+    /// Renders how accurate the areas of a layer are, if the dataset says so.
+    fn layer_accuracy(&self, layer: Layer) -> Markup {
+        let entry = self.index.manifest().layer(layer);
+        let accuracy = entry.and_then(|entry| entry.accuracy.as_deref());
+        html! { @if let Some(accuracy) = accuracy { p { (accuracy) } } }
     }
 
     /// Returns the title of a layer in the dataset.
@@ -139,7 +157,7 @@ fn layer_noun(layer: Layer) -> &'static str {
     match layer {
         Layer::Icc => "Integrated Care Community",
         Layer::SubCommunity => "Sub-community",
-        Layer::NeighbourhoodTeam => "Neighbourhood team",
+        Layer::NeighbourhoodTeam => "Integrated Neighbourhood Team",
         Layer::GpPractice => "GP practice",
         Layer::ResilienceGroup => "Resilience group",
         Layer::Pcn => "Primary Care Network",
@@ -154,7 +172,9 @@ fn provenance_text(provenance: Provenance) -> &'static str {
     match provenance {
         Provenance::Official => "Published by the organisation itself.",
         Provenance::Derived => "Worked out from official data by a published rule.",
-        Provenance::Modelled => "Estimated from where patients live. It is not an agreed boundary.",
+        Provenance::Modelled => {
+            "Estimated with a model of where patients live. It is not an agreed boundary."
+        }
         Provenance::Indicative => "Drawn from open statistics. It is not an official map.",
     }
 }

@@ -58,7 +58,7 @@ pub(crate) fn postcodes(context: &PageContext<'_>, page: &PostcodesPage<'_>) -> 
         p {
             "This area has " (format::count_with_noun(count, "postcode", "postcodes")) @if page.filter == PostcodeFilter::Live { " in use. " } @else { ", in use or not. " }
             @match page.filter {
-                PostcodeFilter::Live => { a href=(context.link(&with_query(&path, &[("status", "all")]))) { "Include postcodes that are no longer in use" } }
+                PostcodeFilter::Live => { a href=(context.link(&with_query(&path, &[("status", "all")]))) { "Include postcodes that are not known to be in use" } }
                 PostcodeFilter::All => { a href=(context.link(&path)) { "Show only postcodes in use" } }
             }
         }
@@ -85,12 +85,13 @@ fn postcode_row(postcode: &AreaPostcode, has_status: bool) -> Vec<Markup> {
         PostcodeStatus::Live => tag("In use", "green"),
         PostcodeStatus::Terminated => tag("No longer in use", "grey"),
         PostcodeStatus::NotYetIntroduced => tag("Not yet in use", "blue"),
+        PostcodeStatus::Unknown => tag("Not known", "yellow"),
     };
     let basis = match postcode.basis {
         Basis::Directory => "Its statistical area",
         Basis::Boundary => "The boundary of this area",
         Basis::Nearest => "The nearest boundary (off the coast)",
-        Basis::Membership => "A community in this group",
+        Basis::Membership | Basis::Network => "A community in this group",
     };
     let mut row = vec![html! { (postcode.entry.postcode) }, html! { (basis) }];
     row.extend(has_status.then_some(status));

@@ -6,16 +6,21 @@ use super::super::links::telephone_link;
 use super::super::nhsuk::{
     Button, Field, Input, Select, button, input, inset_text, select, summary_list,
 };
+use super::super::practice_text::{
+    closed_text, evidence_words, icb_name, list_size_date, outside_area, premises_kind,
+    succession_basis,
+};
 use super::area::{PRACTICE_COLUMNS, area_downloads, practice_row};
 use super::components::{
-    PageSlice, date_form, heading, list, list_size_date, map_figure, pagination, provenance,
-    status_tag, successor_links, table,
+    PageSlice, date_form, heading, list, map_figure, pagination, provenance, status_tag,
+    successor_links, table,
 };
 use super::{
     PageContext, areas_breadcrumb, display_name, format, layer_noun, practice_path, with_query,
 };
 use catchment_core::domain::{
-    Area, Layer, OdsCode, Practice, PracticeStatus, PracticeSuccession, Premises, PremisesKind,
+    Area, Basis, FormerPremises, Layer, NeighbouringPractice, OdsCode, Practice, PracticeStatus,
+    PracticeSuccession, Premises,
 };
 use catchment_core::geodesy;
 use catchment_core::index::{
@@ -147,6 +152,7 @@ pub(crate) fn practice(context: &PageContext<'_>, page: &PracticePage<'_>) -> Ma
         (facts(context, practice))
         (registration(context, page))
         (premises(context, practice))
+        (former_premises(context, practice))
         (successions(context, practice))
         (catchment(context, page))
         section.download-links {
@@ -158,6 +164,65 @@ pub(crate) fn practice(context: &PageContext<'_>, page: &PracticePage<'_>) -> Ma
         (date_form(context, &practice_path(practice.code), &[]))
     };
     context.page(&practice.name, &breadcrumb, &content)
+}
+
+/// Renders `/practices/{ods_code}` of a practice outside the area of the dataset.
+pub(crate) fn neighbouring_practice(
+    context: &PageContext<'_>,
+    found: &NeighbouringPractice,
+) -> Markup {
+    let practice = &found.practice;
+    let icb = found
+        .icb
+        .as_deref()
+        .map(|code| icb_name(context.index, code));
+    let mut breadcrumb = areas_breadcrumb(context);
+    breadcrumb.push((context.link("/practices"), "GP practices".into()));
+    let mut rows = vec![
+        ("Status", status_tag(practice.status_on(context.as_of))),
+        ("ODS code", html! { (practice.code) }),
+    ];
+    if let Some(postcode) = practice.postcode {
+        rows.push(("Postcode", html! { (postcode) }));
+    }
+    if let Some(code) = &practice.sub_icb {
+        rows.push(("Sub-ICB location", html! { (code) }));
+    }
+    if let Some(icb) = &icb {
+        rows.push(("Integrated Care Board", html! { (icb) }));
+    }
+    if let Some(size) = practice.list_size {
+        rows.push((
+            "Registered patients",
+            html! { (format::count(size as usize)) (list_size_date(practice.list_size_as_of)) },
+        ));
+    }
+    let predecessors = context.index.predecessors(practice.code);
+    let predecessors: Vec<Markup> = predecessors
+        .into_iter()
+        .map(|step| succession_item(context, step.predecessor, step))
+        .collect();
+    let content = html! {
+        (heading("GP practice", &practice.name))
+        (inset_text(&html! { p { (outside_area(practice.sub_icb.as_deref(), icb.as_deref())) } }))
+        (summary_list(&rows))
+        (listed(practice))
+        @if !predecessors.is_empty() {
+            h2.nhsuk-heading-m { "Practices it took over" }
+            (list(&predecessors))
+        }
+        (date_form(context, &practice_path(practice.code), &[]))
+    };
+    context.page(&practice.name, &breadcrumb, &content)
+}
+
+/// Renders the date of the list that states the practice's status and address.
+fn listed(practice: &Practice) -> Markup {
+    html! {
+        @if let Some(as_of) = practice.as_of {
+            p.nhsuk-body-s { "As listed by NHS ODS in " (as_of.in_words()) "." }
+        }
+    }
 }
 
 fn status_notice(context: &PageContext<'_>, practice: &Practice) -> Markup {
@@ -223,10 +288,13 @@ fn facts(context: &PageContext<'_>, practice: &Practice) -> Markup {
     if let Some(size) = practice.list_size {
         rows.push((
             "Registered patients",
-            html! { (format::count(size as usize)) (list_size_date(context)) },
+            html! { (format::count(size as usize)) (list_size_date(practice.list_size_as_of)) },
         ));
     }
-    summary_list(&rows)
+    if let Some(note) = &practice.note {
+        rows.push(("Note", html! { (format::sentence_case(note)) }));
+    }
+    html! { (summary_list(&rows)) (listed(practice)) }
 }
 
 /// Renders the areas that the registered patients belong to.
@@ -240,14 +308,31 @@ fn registration(context: &PageContext<'_>, page: &PracticePage<'_>) -> Markup {
         .filter(|(layer, _)| !matches!(layer, Layer::GpPractice | Layer::ResilienceGroup))
         .flat_map(|(layer, found)| area_items(context, *layer, found))
         .collect();
+    let code = page.practice.code;
+    let has_several = context.index.successors(code).len() > 1;
+    let reason = registration
+        .reason
+        .and_then(|reason| match (found, reason) {
+            (Some(found), _) if found.is_neighbouring => None,
+            (Some(found), RegistrationReason::ClosedNoSuccessor) if !has_several => {
+                let otherwise = "It has closed. We do not know where its patients moved to.";
+                let text = closed_text(found.requested, found.last, otherwise);
+                Some(html! { (text) })
+            }
+            _ => Some(reason_text(context, code, reason)),
+        });
     html! {
         h2.nhsuk-heading-m { "Registered patients" }
         @if let Some(successor) = successor {
-            p { "Its patients moved to " (context.practice_link(successor.practice.code)) ". Everyone registered with that practice belongs to these areas:" }
+            p { "Its patients moved to " (context.practice_link(successor.practice.code)) ". " @if let Some(basis) = succession_basis(&successor.successions) { (basis) } }
+            @if successor.is_neighbouring {
+                @let icb = successor.icb.map(|code| icb_name(context.index, code));
+                p { (outside_area(successor.practice.sub_icb.as_deref(), icb.as_deref())) }
+            } @else { p { "Everyone registered with that practice belongs to these areas:" } }
         } @else if registration.reason.is_none() {
             p { "Everyone registered with this practice belongs to these areas, wherever they live:" }
         }
-        @if let Some(reason) = registration.reason { p { (reason_text(context, page.practice.code, reason)) } }
+        @if let Some(reason) = reason { p { (reason) } }
         @if !items.is_empty() { (list(&items)) }
         (resilience_groups(context, registration))
     }
@@ -257,14 +342,20 @@ fn area_items(context: &PageContext<'_>, layer: Layer, found: &LayerResult<'_>) 
     match found {
         LayerResult::Areas(areas) => areas
             .iter()
-            .map(|found| html! { (context.area_link(found.area)) " (" (layer_noun(layer)) ")" })
+            .map(|found| {
+                html! {
+                    (context.area_link(found.area)) " (" (layer_noun(layer)) ")"
+                    @if found.basis == Basis::Network { ": we take the team to be the network" }
+                }
+            })
             .collect(),
         LayerResult::Unknown(UnknownReason::NoDataForDate) => {
-            let first = context.index.first_data(layer).map(format::date);
+            let first = context.index.first_memberships(layer).map(format::date);
             vec![
                 html! { (layer_noun(layer)) ": no information before " (first.unwrap_or_default()) },
             ]
         }
+        LayerResult::Unknown(_) => vec![html! { (layer_noun(layer)) ": not known" }],
         _ => Vec::new(),
     }
 }
@@ -327,37 +418,69 @@ fn premises(context: &PageContext<'_>, practice: &Practice) -> Markup {
     let rows: Vec<Vec<Markup>> = premises.iter().map(premises_row).collect();
     html! {
         h2.nhsuk-heading-m { "Premises" }
-        (table("Premises of this practice", &["Type", "Postcode", "Easting, northing", "Latitude, longitude"], rows))
+        (table("Premises of this practice", &["Type", "Name", "Postcode", "Listed", "Easting, northing", "Latitude, longitude"], rows))
+    }
+}
+
+/// Renders the buildings that are no longer in use, or not known to be in use.
+fn former_premises(context: &PageContext<'_>, practice: &Practice) -> Markup {
+    let former = context.index.former_premises(practice.code);
+    if former.is_empty() {
+        return html! {};
+    }
+    let row = |site: &FormerPremises| {
+        vec![
+            html! { (site.name) },
+            html! { @match site.postcode { Some(postcode) => (postcode), None => "–" } },
+            html! { (format::sentence_case(&site.reason)) },
+            html! { (site.source) },
+        ]
+    };
+    let rows: Vec<Vec<Markup>> = former.iter().map(row).collect();
+    html! {
+        h2.nhsuk-heading-m { "Former surgeries" }
+        p { "These are no longer in use, or not known to be in use. Do not send anyone there. We measure no distances to them." }
+        (table("Former surgeries of this practice", &["Name", "Postcode", "What we know", "Source"], rows))
     }
 }
 
 fn premises_row(premises: &Premises) -> Vec<Markup> {
-    let kind = match premises.kind {
-        PremisesKind::Main => "Main",
-        PremisesKind::Branch => "Branch",
-        PremisesKind::Predecessor => "From a practice it took over",
-    };
     let lonlat = geodesy::to_lonlat(premises.position);
     vec![
-        html! { (kind) },
+        html! { (premises_kind(premises.kind)) },
+        html! { @match &premises.name { Some(name) => (name), None => "–" } },
         html! { @match premises.postcode { Some(postcode) => (postcode), None => "–" } },
+        html! { @match premises.as_of { Some(as_of) => (as_of.in_words()), None => "–" } },
         html! { (format!("{:.0}, {:.0}", premises.position.easting_m(), premises.position.northing_m())) },
         html! { @match lonlat { Some(position) => (format!("{:.5}, {:.5}", position.lat(), position.lon())), None => "–" } },
     ]
 }
 
+/// Renders a succession: the other practice, the date, and what the succession is based on.
+fn succession_item(context: &PageContext<'_>, other: OdsCode, step: &PracticeSuccession) -> Markup {
+    html! {
+        (context.practice_link(other)) " on " (format::date(step.from))
+        @if let Some(note) = &step.note { ": " (note) }
+        @if let Some(words) = evidence_words(step) { ". Basis: " (words) }
+        @if let Some(source) = &step.source { " (" (source) ")" }
+        @if let Some(left) = step.pcn_left {
+            ". The closed practice left its Primary Care Network on " (format::date(left)) ", which may be nearer to the day when its patients moved"
+        }
+        "."
+    }
+}
+
 fn successions(context: &PageContext<'_>, practice: &Practice) -> Markup {
     let index = context.index;
-    let item = |code: OdsCode, succession: &PracticeSuccession| html! { (context.practice_link(code)) " on " (format::date(succession.from)) };
     let predecessors: Vec<Markup> = index
         .predecessors(practice.code)
-        .iter()
-        .map(|succession| item(succession.predecessor, succession))
+        .into_iter()
+        .map(|step| succession_item(context, step.predecessor, step))
         .collect();
     let successors: Vec<Markup> = index
         .successors(practice.code)
         .iter()
-        .map(|succession| item(succession.successor, succession))
+        .map(|step| succession_item(context, step.successor, step))
         .collect();
     html! {
         @if !successors.is_empty() {
@@ -388,6 +511,7 @@ fn catchment(context: &PageContext<'_>, page: &PracticePage<'_>) -> Markup {
     html! {
         h2.nhsuk-heading-m { "Practice area" }
         p { (provenance(area.provenance)) " Ask the practice before you send anyone there." }
+        (context.layer_accuracy(area.layer))
         @if count > 0 {
             p { "This area has " a href=(context.link(&format!("{path}/postcodes"))) { (format::count_with_noun(count, "postcode", "postcodes")) } " in use." }
         }

@@ -395,6 +395,7 @@ fn every_data_route_can_require_a_key() {
         "/openapi.json",
         "/docs",
         "/privacy",
+        "/sources",
         "/health/live",
         "/health/ready",
     ];

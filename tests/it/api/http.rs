@@ -376,6 +376,7 @@ fn responses_have_the_documented_members() {
         "agreement",
         "notes",
         "as_of",
+        "data",
         "dataset",
     ];
     let names: Vec<&String> = body.as_object().expect("an object").keys().collect();
@@ -434,7 +435,7 @@ fn unknown_and_repeated_parameters_are_rejected() {
         "repeated_parameter",
     );
     check_get_problem(
-        "/api/v1/dataset?dataset=2025.2&dataset=2025.2",
+        "/api/v1/dataset?dataset=2026.1&dataset=2026.1",
         400,
         "repeated_parameter",
     );
@@ -455,9 +456,9 @@ fn every_lookup_accepts_dataset_and_as_of() {
         }
         let with = |query: &str| SERVER.get(&format!("{path}{separator}{query}"));
         let plain = with("as_of=2025-12-01").expect(200);
-        let named = with("as_of=2025-12-01&dataset=2025.2").expect(200);
+        let named = with("as_of=2025-12-01&dataset=2026.1").expect(200);
         // Only links may differ, because they contain the release.
-        let text = named.latin1_text().replace("&dataset=2025.2", "");
+        let text = named.latin1_text().replace("&dataset=2026.1", "");
         assert_eq!(text, plain.latin1_text(), "{path}");
         with("as_of=2025-12-01&dataset=1999.1").expect_problem(404, "unknown_dataset");
         with("dataset=").expect_problem(404, "unknown_dataset");
@@ -469,6 +470,7 @@ const GET_PATHS: &[&str] = &[
     "/",
     "/batch",
     "/privacy",
+    "/sources",
     "/api/v1/locate?postcode=LA18+4DB",
     "/api/v1/postcodes/LA18%204DB",
     "/api/v1/practices",
@@ -589,6 +591,7 @@ fn responses_that_reveal_a_location_are_not_cacheable() {
 /// Paths whose responses are cacheable.
 const CACHEABLE_PATHS: &[&str] = &[
     "/privacy",
+    "/sources",
     "/api/v1/practices?as_of=2025-12-01",
     "/api/v1/practices/A82033?as_of=2025-12-01",
     "/api/v1/areas?as_of=2025-12-01",
@@ -914,9 +917,131 @@ fn closed_practices_resolve_to_their_successor_from_its_start_date() {
     );
     assert_eq!(
         practice["successors"],
-        json!([{ "id": "A82053", "from": "2022-04-01" }])
+        json!([{ "id": "A82053", "from": "2022-04-01", "basis": ["place", "list_transfer"] }])
     );
     assert_eq!(after["agreement"], "agree");
+}
+
+#[test]
+fn practices_are_those_of_2026() {
+    let registration = |practice: &str, as_of: &str| {
+        let body = locate(&[("practice", practice), ("as_of", as_of)]);
+        body["registration"].clone()
+    };
+    let now = "2026-11-29";
+    // Sources: NHS ODS epraccur of 2026, and the pages in practice_successions.csv.
+    for (practice, as_of, responsible, icc) in [
+        ("A82019", now, "A82015", "nc-carlisle-network"),
+        ("A82017", now, "A82016", "nc-carlisle-healthcare"),
+        ("A82052", now, "A82016", "nc-carlisle-healthcare"),
+        ("A82058", "2023-06-01", "A82058", "nc-copeland"),
+        ("A82049", "2022-03-01", "A82049", "nc-workington"),
+        ("A82050", "2022-03-01", "A82050", "nc-workington"),
+        ("A82018", "2023-06-01", "A82018", "nc-carlisle-network"),
+    ] {
+        let found = registration(practice, as_of);
+        assert_eq!(found["practice"]["id"], responsible, "{practice}");
+        assert_eq!(ids_or_unknown(&found["icc"]), icc, "{practice}");
+    }
+    let liverpool_house = registration("A82077", now);
+    assert_eq!(liverpool_house["practice"]["asked"]["closed"], "2024-10-31");
+    assert_eq!(liverpool_house["practice"]["status"], "closed");
+    assert_eq!(liverpool_house["reason"], "closed_no_successor");
+    let note = liverpool_house["practice"]["note"].as_str();
+    assert!(note.is_some_and(|note| note.contains("no successor named")));
+    // A82040 was taken over by A82060, which has closed too.
+    let catherine_street = registration("A82040", now);
+    assert_eq!(catherine_street["reason"], "closed_no_successor");
+    assert_eq!(
+        catherine_street["practice"]["successors"][0]["id"],
+        "A82060"
+    );
+    let note = catherine_street["practice"]["note"].as_str();
+    assert!(note.is_some_and(|note| note.contains("shared out")));
+    let kendal = registration("A82025", now);
+    assert_eq!(ids_or_unknown(&kendal["place"]), "lsc-south-cumbria");
+    let carlisle = registration("A82016", now);
+    assert_eq!(
+        carlisle["place"],
+        json!({ "unknown": "none named by the source" })
+    );
+    // The team of a practice is taken to be its network.
+    let team = &registration("P81721", now)["neighbourhood-team"][0];
+    assert_eq!(team["basis"], "network");
+}
+
+#[test]
+fn practice_records_have_dates() {
+    let practice = |code: &str| {
+        let path = format!("/api/v1/practices/{code}");
+        SERVER.get(&path).expect(200).json()
+    };
+    for (code, field, expected) in [
+        ("A82003", "name", json!("Ulverston Medical Practice")),
+        ("A82033", "telephone", json!("01229 486924")),
+        ("P81166", "postcode", json!("BB5 1RT")),
+        ("Y02605", "postcode", json!("BB5 1RT")),
+        ("A82015", "list_size", json!(13_270)),
+        ("P81002", "list_size", json!(63_927)),
+        ("P81002", "list_size_as_of", json!("2026-04-01")),
+        ("P81002", "listed_as_of", json!("2026-04")),
+        ("P81006", "outside_coverage", json!(true)),
+        ("P81006", "sub_icb", json!("02M")),
+    ] {
+        assert_eq!(practice(code)[field], expected, "{code}");
+    }
+    let ambleside = practice("A82005");
+    let premises = ambleside["premises"].as_array().expect("premises");
+    let hawkshead = premises.iter().find(|site| site["name"] == "Hawkshead");
+    assert_eq!(
+        hawkshead.map(|site| &site["as_of"]),
+        Some(&json!("2022-09"))
+    );
+    let former = &practice("A82044")["former_premises"];
+    assert!(former.to_string().contains("Frizington"));
+    let step = &practice("A82063")["successors"][0];
+    assert_eq!(step["basis"], json!(["place"]));
+}
+
+#[test]
+fn a_practice_outside_the_area_differs_from_a_home_inside() {
+    let body = locate(&[("postcode", "LA2 0RU"), ("practice", "P81006")]);
+    assert_eq!(body["agreement"], "differ");
+    let registration = &body["registration"];
+    assert_eq!(registration["reason"], "outside_coverage");
+    let practice = &registration["practice"];
+    assert_eq!(practice["name"], "Garstang Medical Practice");
+    assert_eq!(
+        (&practice["sub_icb"], &practice["icb"]),
+        (&json!("02M"), &json!("QE1"))
+    );
+    assert_eq!(registration["icc"], json!([]));
+    // Landscape Surgery closed, and its successor is outside the area.
+    let closed = locate(&[("postcode", "LA2 0RU"), ("practice", "P81190")]);
+    assert_eq!(closed["registration"]["practice"]["id"], "P81006");
+    assert_eq!(closed["registration"]["reason"], "outside_coverage");
+    assert_eq!(closed["agreement"], "differ");
+}
+
+#[test]
+fn distances_name_the_premises() {
+    let body = locate(&[("postcode", "LA1 4FH")]);
+    let practices = body["residence"]["gp-practice"]
+        .as_array()
+        .expect("practices");
+    let lancaster = practices.iter().find(|found| found["id"] == "P81002");
+    let lancaster = lancaster.expect("it covers Bailrigg");
+    let premises = &lancaster["premises"];
+    let distance_m = lancaster["distance_m"].as_f64().expect("a distance");
+    // Either Dalton Square, 4.4 km away, or a branch that is named.
+    assert!(
+        premises["kind"] == "branch" || distance_m > 4_000.0,
+        "{lancaster}"
+    );
+    for found in practices {
+        assert!(found["premises"]["postcode"].is_string(), "{found}");
+        assert!(found["premises"]["as_of"].is_string(), "{found}");
+    }
 }
 
 #[test]
@@ -1058,13 +1183,13 @@ fn groups_not_named_by_the_source_are_unknown() {
 #[test]
 fn dates_before_the_first_data_of_a_layer_are_unknown_for_that_layer() {
     let no_data = "unknown: no_data_for_date";
-    let body = locate(&[("postcode", "LA18 4DB"), ("as_of", "2022-03-31")]);
+    let body = locate(&[("postcode", "LA18 4DB"), ("as_of", "2025-04-30")]);
     assert_eq!(
         ids_or_unknown(&body["residence"]["icc"]),
         "mb-barrow-and-millom"
     );
     assert_eq!(ids_or_unknown(&body["residence"]["gp-practice"]), no_data);
-    let body = locate(&[("postcode", "LA18 4DB"), ("as_of", "2022-04-01")]);
+    let body = locate(&[("postcode", "LA18 4DB"), ("as_of", "2025-05-01")]);
     assert_eq!(ids_or_unknown(&body["residence"]["gp-practice"]), "A82033");
     // The postcode is in the directory, although there is no data on its areas for this date.
     let body = locate(&[("postcode", "LA18 4DB"), ("as_of", "2022-01-04")]);
@@ -1081,12 +1206,69 @@ fn dates_before_the_first_data_of_a_layer_are_unknown_for_that_layer() {
         assert_eq!(ids_or_unknown(found), expected, "{layer}");
     }
     check_problem(&coordinate("2017-03-31"), 422, "no_data_for_date");
+    // A list without data for the date is empty and says so; one area cannot be answered.
+    let list = |path: &str| SERVER.get(path).expect(200).json();
+    let before = list("/api/v1/areas/icc?as_of=2022-01-04");
+    assert_eq!(before["areas"], json!([]));
+    assert_eq!(before["unknown"], "no_data_for_date");
+    let after = list("/api/v1/areas/icc?as_of=2022-01-05");
+    assert!(after["unknown"].is_null() && after["areas"][0].is_object());
+    let before = list("/api/v1/areas/icc.geojson?as_of=2022-01-04");
+    assert_eq!(before["features"], json!([]));
+    assert_eq!(before["unknown"], "no_data_for_date");
+    let items = "/ogc/collections/icc-history/items?datetime=2000-01-01";
+    assert_eq!(list(items)["numberMatched"], 0);
+    for layer in list("/api/v1/areas?as_of=2022-01-04")["layers"]
+        .as_array()
+        .expect("layers")
+    {
+        let has_data = layer["id"] == "sub-icb";
+        assert_eq!(layer["unknown"].is_null(), has_data, "{layer}");
+        assert_eq!(layer["areas"] != 0, has_data, "{layer}");
+    }
     check_get_problem(
-        "/api/v1/areas/icc?as_of=2022-01-04",
+        "/api/v1/areas/icc/mb-kendal?as_of=2022-01-04",
         422,
         "no_data_for_date",
     );
     check_get_problem("/tiles/icc.json?as_of=2022-01-04", 422, "no_data_for_date");
+}
+
+#[test]
+fn answers_have_the_dates_of_their_sources() {
+    let data = |fields: &[(&str, &str)]| locate(fields)["data"].clone();
+    let icc = ("layers", "icc");
+    assert_eq!(
+        data(&[("postcode", "LA18 4DB"), icc]),
+        json!({ "postcodes": "2025-11", "icc": "2022-01-05", "lsoa11": "2011" })
+    );
+    assert_eq!(
+        data(&[
+            ("lon", "-3.269471"),
+            ("lat", "54.209742"),
+            ("layers", "pcn")
+        ]),
+        json!({ "pcn": "2024-10-01", "lsoa11": "2011" })
+    );
+    assert_eq!(
+        data(&[("practice", "P81002"), icc]),
+        json!({ "practices": "2026-04", "icc": "2022-01-05" })
+    );
+    let all = data(&[("postcode", "LA18 4DB")]);
+    assert_eq!(all["gp-practice"], "2026-04-01");
+    let entry = SERVER
+        .get("/api/v1/postcodes/LA18%204DB")
+        .expect(200)
+        .json();
+    assert_eq!(entry["data"], json!({ "postcodes": "2025-11" }));
+}
+
+#[test]
+fn answers_for_dates_after_the_data_say_so() {
+    let notes =
+        |as_of: &str| locate(&[("postcode", "LA18 4DB"), ("as_of", as_of)])["notes"].clone();
+    assert_eq!(notes("2026-04-30"), json!([]));
+    assert_eq!(notes("2999-01-01"), json!(["after_data"]));
 }
 
 #[test]
@@ -1212,11 +1394,12 @@ fn east_lancashire_has_teams_pcns_places_and_an_icb() {
             "QE1",
         ],
     );
-    // Craven is in the ICB, but in none of its places.
-    check("LA2 7HH", ["mb-east", "", "U59980", "01K", "", "QE1"]);
+    // Craven is in the ICB, but the source does not name its place.
+    let unknown = "unknown: none named by the source";
+    check("LA2 7HH", ["mb-east", "", "U59980", "01K", unknown, "QE1"]);
     // Whitehaven and Millom are both in Copeland, but Whitehaven is in another ICB.
     let body = locate(&[("postcode", "CA28 8JG")]);
-    assert_eq!(ids_or_unknown(&body["residence"]["place"]), "");
+    assert_eq!(ids_or_unknown(&body["residence"]["place"]), unknown);
     assert_eq!(ids_or_unknown(&body["residence"]["icb"]), "QHM");
 }
 
@@ -1288,10 +1471,53 @@ fn postcodes_are_live_until_the_end_of_their_last_month() {
         status_on("CA1 1EF", "2020-01-01"),
         "terminated terminated 1996-06"
     );
-    // The month in which CA1 1ED was terminated is not known.
+    // Of the termination of CA1 1ED, only the editions before and after it are known.
     assert_eq!(status_on("CA1 1ED", AS_OF), "terminated terminated none");
+    assert_eq!(status_on("CA1 1ED", "2022-05-31"), "located live none");
+    assert_eq!(status_on("CA1 1ED", "2023-01-01"), "located unknown none");
+    let ended = locate(&[("postcode", "CA1 1ED"), ("as_of", "2023-01-01")]);
+    assert_eq!(
+        ended["location"]["ended_between"],
+        json!({ "after": "2022-05", "by": "2024-07" })
+    );
+    assert_eq!(ended["notes"], json!(["postcode_status_unknown"]));
     let early = locate(&[("postcode", "CA1 1EF"), ("as_of", "1995-06-30")]);
     assert_eq!(early["notes"], json!(["not_yet_introduced"]));
+}
+
+#[test]
+fn postcodes_in_no_list_of_live_postcodes_have_an_unknown_status() {
+    let body = locate(&[("postcode", "LA1 4FH"), ("as_of", AS_OF)]);
+    assert_eq!(body["status"], "located");
+    assert_eq!(body["location"]["postcode_status"], "unknown");
+    assert_eq!(body["notes"], json!(["postcode_status_unknown"]));
+    assert_eq!(body["residence"]["icc"][0]["id"], "mb-lancaster");
+}
+
+#[test]
+fn unknown_postcodes_have_the_date_of_the_directory_and_a_hint() {
+    let body = SERVER
+        .locate(&[("postcode", "LA1 4BR"), ("as_of", AS_OF)])
+        .expect(404)
+        .json();
+    let detail = body["detail"].as_str().expect("text");
+    assert!(
+        detail.contains("the directory of November 2025"),
+        "{detail}"
+    );
+    assert!(detail.contains("it may be newer"), "{detail}");
+    let hint = &body["area_hint"];
+    assert_eq!(hint["layer"], "icc");
+    assert_eq!(hint["id"], "mb-lancaster");
+    assert_eq!(hint["name"], "Lancaster ICC");
+    assert!(
+        hint["share"]
+            .as_f64()
+            .is_some_and(|share| share > 0.5 && share <= 1.0)
+    );
+    assert!(hint["postcodes"].as_u64().is_some_and(|count| count > 100));
+    // Neither the postcode nor its sector is repeated.
+    assert!(!body.to_string().contains("LA1 4"), "{body}");
 }
 
 #[test]
@@ -1339,6 +1565,13 @@ fn postcode_endpoint_returns_the_directory_entry() {
     assert_eq!(body["status"], "located");
     assert_eq!(body["location"]["postcode"], "LA18 4DB");
     assert_eq!(body["statistical_area"], "E01019299");
+    assert_eq!(
+        body["codes"],
+        json!({ "council": "E06000063", "lsoa11": "E01019299", "lsoa21": "E01019299" })
+    );
+    assert_eq!(body["codes_by_polygon"], json!([]));
+    let moved = entry("/api/v1/postcodes/BB1%201GA");
+    assert_eq!(moved["codes_by_polygon"], json!(["lsoa11"]));
     assert_eq!(
         entry("/api/v1/postcodes/ZZ99%203VZ")["status"],
         "no_fixed_abode"
@@ -1474,8 +1707,18 @@ fn health_and_dataset_endpoints_describe_the_service() {
         assert_eq!(ready["dataset"][name], dataset[name]);
     }
     assert_eq!(ready["degraded"], json!([]));
+    assert_eq!(dataset["data"]["postcodes"], "2025-11");
+    let sources = dataset["sources"].as_array().expect("sources");
+    let directory = sources
+        .iter()
+        .find(|source| source["title"] == "ONS Postcode Directory")
+        .expect("the source of postcodes");
+    assert_eq!(directory["publisher"], "Office for National Statistics");
+    assert_eq!(directory["as_of"], "2025-11");
+    assert_eq!(directory["tables"][0]["table"], "postcodes.csv");
+    assert!(directory["licence"].is_string() && directory["attribution"].is_string());
     assert_eq!(dataset["counts"]["postcodes"], 68_062);
-    assert_eq!(dataset["counts"]["practices"], 149);
+    assert_eq!(dataset["counts"]["practices"], 183);
     assert_eq!(dataset["loaded"], json!([dataset["version"]]));
     let layers = dataset["layers"].as_array().expect("layers").iter();
     let counts: Vec<(&str, u64, u64)> = layers
@@ -1491,7 +1734,7 @@ fn health_and_dataset_endpoints_describe_the_service() {
         ("neighbourhood-team", 13, 13),
         // These are all practices that have not closed. Practices with a known list size have a
         // boundary.
-        ("gp-practice", 135, 133),
+        ("gp-practice", 133, 132),
         ("resilience-group", 8, 8),
         ("pcn", 31, 31),
         ("sub-icb", 4, 4),

@@ -2,6 +2,7 @@
 
 mod access;
 mod archive_http;
+mod communities;
 mod http;
 pub(crate) mod ogc;
 mod ogc_tiles;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use catchment::domain::{BritishGrid, Layer, Postcode, PostcodeEntry};
+use catchment::domain::{BritishGrid, DirectoryStatus, Layer, Postcode, PostcodeEntry};
 use catchment::index::{Index, LayerResult, LocateQuery, Locator, PostcodeFilter};
 use jiff::civil::{Date, date};
 use serde_json::Value;
@@ -36,7 +36,7 @@ fn field_texts(array: &Value, field: &str) -> Vec<String> {
 
 /// Returns whether a postcode is live on [`DAY`], without using the index.
 fn is_live(entry: &PostcodeEntry) -> bool {
-    entry.is_live
+    entry.status == DirectoryStatus::Live
         && entry
             .introduced
             .is_none_or(|month| month.first_day() <= DAY)

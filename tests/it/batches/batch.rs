@@ -177,7 +177,11 @@ fn expected_cells(answer: &LocateAnswer<'_>) -> BTreeMap<&'static str, String> {
     let is_located = ["located", "terminated"].contains(&status);
     let mut reasons = Vec::new();
     if !is_located {
-        reasons.push(format!("residence:{status}"));
+        let edition = match status {
+            "unknown_postcode" => " (not in the directory of November 2025)",
+            _ => "",
+        };
+        reasons.push(format!("residence:{status}{edition}"));
     } else if is_empty(residence(Layer::Icc)) {
         reasons.push(format!(
             "residence:{}",
@@ -258,7 +262,7 @@ fn default_columns_match_locate() {
         .map(|(index, postcode)| (postcode, &practices[index * 7 % practices.len()]))
         .collect();
     assert!(rows.len() > 4_000);
-    for day in [AS_OF, "2022-06-30", "2021-01-01"] {
+    for day in [AS_OF, "2022-06-30", "2021-01-01", "2999-01-01"] {
         let input: String = rows
             .iter()
             .map(|(postcode, practice)| format!("{postcode},{practice}\n"))
@@ -294,6 +298,30 @@ fn default_columns_match_locate() {
             assert_eq!(record["catchment_nearest_icc"], nearest.unwrap_or_default());
         }
     }
+}
+
+#[test]
+fn rows_have_the_dates_of_the_sources_and_a_note_after_them() {
+    let mut request = request_with_columns("data_as_of,notes");
+    request.column_overrides.as_of = Some("day".into());
+    let output = run_batch_text(
+        "postcode,day\nLA18 4DB,2026-04-30\nZZ99 3VZ,2999-01-01\nbad,row,here\n",
+        &request,
+    );
+    let records = records(output.as_bytes(), b',');
+    for record in &records {
+        let dates = &record["catchment_data_as_of"];
+        assert!(
+            dates.starts_with("postcodes 2025-11; practices 2026-04; icc 2022-01-05; ")
+                && dates.ends_with("; lsoa11 2011"),
+            "{dates}"
+        );
+    }
+    let notes: Vec<&str> = records
+        .iter()
+        .map(|record| &*record["catchment_notes"])
+        .collect();
+    assert_eq!(notes, ["", "after_data", ""]);
 }
 
 #[test]
@@ -414,7 +442,7 @@ fn every_kind_of_postcode_has_its_status() {
     let input = "postcode\nLA1O 5DL\nPR3%200SG\n";
     let output = run_batch_text(input, &request_with_columns("suggestion"));
     assert!(
-        output.contains("LA1O 5DL,malformed,,,neither,,,,,residence:malformed,2025.2,LA10 5DL\n")
+        output.contains("LA1O 5DL,malformed,,,neither,,,,,residence:malformed,2026.1,LA10 5DL\n")
     );
     assert!(
         output.contains("residence:malformed (percent_encoded)"),
@@ -430,6 +458,38 @@ fn every_kind_of_postcode_has_its_status() {
         latin1.windows(7).any(|bytes| bytes == b"LA1\xa01PN"),
         "the input bytes must be copied"
     );
+}
+
+#[test]
+fn what_the_directory_does_not_know_is_reported() {
+    let columns = "postcode_status,postcode_ended_after,postcode_ended_by,council,\
+        statistical_area,lsoa21,notes,area_hint,area_hint_share";
+    let input = "postcode\nLA1 4FH\nCA1 1ED\nLA1 4BR\n";
+    let output = run_batch_text(input, &request_with_columns(columns));
+    let rows: Vec<&str> = output.lines().skip(1).collect();
+    let [unconfirmed, ended, unknown] = rows[..] else {
+        panic!("{output}")
+    };
+    assert!(
+        unconfirmed.starts_with("LA1 4FH,located,,mb-lancaster,"),
+        "{unconfirmed}"
+    );
+    assert!(
+        unconfirmed.ends_with(",unknown,,,E07000121,,E01025105,postcode_status_unknown,,"),
+        "{unconfirmed}"
+    );
+    assert!(ended.starts_with("CA1 1ED,terminated,"), "{ended}");
+    assert!(
+        ended.ends_with(
+            ",terminated,2022-05,2024-07,E06000063,E01019206,E01019206,layers_disagree,,"
+        ),
+        "{ended}"
+    );
+    assert!(
+        unknown.contains(",residence:unknown_postcode (not in the directory of November 2025),"),
+        "{unknown}"
+    );
+    assert!(unknown.contains(",,,,,,,,mb-lancaster,"), "{unknown}");
 }
 
 /// Returns the input columns of each row, which are all columns except the last `added` columns.
@@ -487,7 +547,7 @@ fn quoted_line_feeds_are_part_of_the_row() {
         "mb-barrow-and-millom"
     );
     assert!(
-        output.ends_with(";2025.2"),
+        output.ends_with(";2026.1"),
         "a line feed must not be added to the last row"
     );
 }
@@ -677,7 +737,7 @@ fn ndjson_objects_are_copied_with_output_fields_appended() {
         let prefix = line.trim_end_matches(['}', ' ']);
         assert!(row.starts_with(prefix), "{row}");
         let value: Value = serde_json::from_str(row).expect("an object");
-        assert_eq!(value["catchment_dataset_version"], "2025.2");
+        assert_eq!(value["catchment_dataset_version"], "2026.1");
     }
     let first: Value = serde_json::from_str(rows[0]).expect("an object");
     assert_eq!(

@@ -271,7 +271,15 @@ fn exit_status_distinguishes_results_problems_and_usage_errors() {
 fn terminated_postcodes_are_reported_inside_and_outside_coverage() {
     for (postcode, status) in [
         ("CA1 1EF", "Status            terminated, in 1996-06\n"),
-        ("CA1 1ED", "Status            terminated\n"),
+        (
+            "CA1 1ED",
+            "Status            terminated, between 2022-05 and 2024-07\n",
+        ),
+        (
+            "LA1 4FH",
+            "Status            located; the postcode is in the directory of November 2025 but in no \
+             list of live postcodes: it may be new homes, or no longer in use\n",
+        ),
         (
             "PR3 1BS",
             "Status       outside_coverage; the postcode is terminated, in 1990-12\n",

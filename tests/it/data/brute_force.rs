@@ -4,7 +4,7 @@
 
 use catchment::dataset::{self, Dataset};
 use catchment::domain::{
-    Area, Boundary, BritishGrid, CatchmentKind, GridPolygon, Layer, Period, Provenance,
+    Area, AreaFacts, Boundary, BritishGrid, CatchmentKind, GridPolygon, Layer, Period, Provenance,
 };
 use catchment::index::{Index, LocateQuery, Locator};
 use geo::MultiPolygon;
@@ -86,6 +86,7 @@ pub(crate) fn dataset_of(layer: Layer, boundaries: Vec<Boundary>) -> Dataset {
         system: None,
         provenance: Provenance::Derived,
         period: Period::default(),
+        ended_by: None,
     };
     Dataset {
         manifest: dataset::manifest_from_toml(&manifest).expect("a manifest"),
@@ -100,10 +101,14 @@ pub(crate) fn dataset_of(layer: Layer, boundaries: Vec<Boundary>) -> Dataset {
         statistical_areas: Vec::new(),
         statistical_boundaries: Vec::new(),
         assignments: Vec::new(),
+        former_premises: Vec::new(),
+        neighbouring_practices: Vec::new(),
         not_gp_practices: Vec::new(),
         postcodes: Vec::new(),
+        postcode_codes: Vec::new(),
         golden_queries: Vec::new(),
         stated_counts: Vec::new(),
+        facts: AreaFacts::default(),
     }
 }
 

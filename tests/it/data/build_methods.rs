@@ -32,7 +32,7 @@ fn icc_on(index: &Index, day: Date) -> Vec<String> {
 
 #[test]
 fn future_boundaries_are_selected_by_date() {
-    let now = "[[layers.methods]]\nlookup = { file = \"source/lsoa11_icc.csv\", columns = { code = \"lsoa11cd\", area = \"icc_id\" } }\n";
+    let now = "[[layers.methods]]\nlookup = { file = \"source/lsoa11_icc.csv\", columns = { code = \"lsoa11cd\", area = \"icc_id\", share = \"model_share\", disputed = \"disputed\" } }\n";
     let later = now
         .replace("lookup", "from = \"2027-04-01\"\nlookup")
         .replace(".csv", "_2027.csv");

@@ -191,6 +191,24 @@ fn practice_errors_are_found() {
         &["A00001"],
     );
 
+    let old_branch = fixture().replace(
+        "practice_sites.csv",
+        "ods_code,kind,postcode,easting,northing\n\
+         A00001,main,LA1 1AA,301000,401000\n\
+         A00002,main,LA1 1AB,316000,405000\n",
+        "ods_code,kind,postcode,easting,northing,name,as_of,source\n\
+         A00001,main,LA1 1AA,301000,401000,One,2024-04,a list\n\
+         A00002,main,LA1 1AB,316000,405000,Two,2024-04,a list\n\
+         A00002,branch,LA1 1AD,309800,405000,Hall,2017,a list\n",
+    );
+    let found = check_finding(
+        &old_branch,
+        Warning,
+        "premises_out_of_date",
+        &["branch of practice `A00002`, Hall, LA1 1AD", "2017"],
+    );
+    assert!(found.position.is_some());
+
     let cycle = fixture().add_row("practice_successions.csv", "A00002,A00003,2021-04-01");
     check_finding(
         &cycle,
@@ -275,6 +293,19 @@ fn errors_in_counts_dates_postcodes_and_golden_queries_are_found() {
         &["1 of the 3", "LA1 1AD"],
     );
     assert!(found.geometry.is_some());
+
+    let unconfirmed = fixture().replace(
+        "postcodes.csv",
+        "LA1 1AD,309800,405000,10,live",
+        "LA1 1AD,309800,405000,10,not_confirmed",
+    );
+    let found = check_finding(
+        &unconfirmed,
+        Warning,
+        "postcode_status_unknown",
+        &["1 of the 3", "LA1 1AD"],
+    );
+    assert!(found.geometry.is_some() && found.position.is_some());
 
     let golden_query = fixture().replace("golden_queries.csv", "located,k,k", "located,l,k");
     check_finding(&golden_query, Error, "golden_query_failed", &["line 2"]);
@@ -364,9 +395,28 @@ fn embedded_dataset_has_only_known_findings() {
         );
     };
     assert!(
-        lancaster.contains("Lancaster ICC has 80,600 people"),
+        lancaster.contains("Lancaster ICC has 79,608 people"),
         "{lancaster}"
     );
+    // The numbers are those of `data/source/lsoa11_icc.csv`.
+    let disputed = messages_of("disputed");
+    assert_eq!(disputed.len(), 24);
+    assert!(
+        disputed
+            .iter()
+            .any(|message| message.contains("`mb-carnforth` with 0.84")),
+        "{disputed:?}"
+    );
+    assert!(!messages_of("layers_disagree").is_empty());
+    for (code, count) in [
+        ("postcode_status_unknown", "259 of the 68062"),
+        ("statistical_area_by_polygon", "56 of the 68062"),
+    ] {
+        let [message] = messages_of(code)[..] else {
+            panic!("{code}: {:?}", messages_of(code))
+        };
+        assert!(message.starts_with(count), "{message}");
+    }
     for code in [
         "invalid_ring",
         "golden_query_failed",

@@ -157,7 +157,7 @@ fn shapefile_holes_after_another_part_are_read_correctly() {
     // The postcode is in the middle of the village, but the position of a large user is uncertain.
     let edge = areas[0].proximity.as_ref();
     let edge = edge.map(|edge| (edge.distance_m, edge.certainty));
-    assert_eq!(edge, Some((1_000.0, Certainty::NearBoundary)));
+    assert_eq!(edge, Some((Some(1_000.0), Certainty::NearBoundary)));
 
     let parts = |id: &str| {
         let boundary = index.boundary(Layer::Icc, id, DAY).expect("a boundary");

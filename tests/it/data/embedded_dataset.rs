@@ -9,16 +9,18 @@ use std::sync::OnceLock;
 use catchment::builder::build;
 use catchment::dataset::{self, Dataset, DatasetSource};
 use catchment::domain::{
-    Basis, BritishGrid, GroupMember, Layer, LookupStatus, OdsCode, Postcode, PremisesKind,
+    Basis, BritishGrid, GroupMember, GssCode, Layer, LookupStatus, OdsCode, Postcode, PremisesKind,
     YearMonth, date_from_iso,
 };
+use catchment::geometry::planar::to_planar;
 use catchment::index::{Index, LayerResult, LocateAnswer, LocateQuery, Locator};
+use geo::{Distance, Euclidean, MultiPolygon, Point};
 use jiff::civil::Date;
 use jiff::civil::date;
 use tempfile::TempDir;
 
 /// The as-of date of the embedded dataset.
-pub(crate) const DAY: Date = date(2025, 11, 30);
+pub(crate) const DAY: Date = date(2026, 4, 30);
 
 pub(crate) const COMMITTED_DATASET: &str = "data/lancashire-and-cumbria";
 /// The two sub-ICB locations that have ICCs.
@@ -250,9 +252,9 @@ fn postcodes_are_those_of_every_overlapping_district() {
         assert_eq!(
             [
                 quality.as_deref().unwrap_or_default(),
-                if entry.is_live { "live" } else { "terminated" },
+                entry.status.as_str(),
                 month(entry.introduced).as_str(),
-                month(entry.terminated).as_str(),
+                month(entry.terminated()).as_str(),
                 index.statistical_area_code(&entry).unwrap_or_default(),
             ],
             [
@@ -265,7 +267,40 @@ fn postcodes_are_those_of_every_overlapping_district() {
             "{}",
             row["postcode"]
         );
+        let codes = index.postcode_codes(&entry);
+        let text = |code: Option<GssCode>| code.map(|code| code.to_string()).unwrap_or_default();
+        let by = |is_by_polygon| if is_by_polygon { "polygon" } else { "" }.to_string();
+        let (after, by_month) = entry.ended_between().unzip();
+        assert_eq!(
+            [
+                text(codes.council),
+                text(codes.lsoa21),
+                month(after),
+                month(by_month),
+                by(codes.is_statistical_area_by_polygon),
+                by(codes.is_lsoa21_by_polygon),
+            ],
+            [
+                "laua",
+                "lsoa21cd",
+                "ended_after",
+                "ended_by",
+                "lsoa11_by",
+                "lsoa21_by",
+            ]
+            .map(|column| row[column].clone()),
+            "{}",
+            row["postcode"]
+        );
     }
+    let count = |column: &str, value: &str| rows.iter().filter(|row| row[column] == value).count();
+    assert_eq!(
+        ["live", "terminated", "not_confirmed"].map(|status| count("status", status)),
+        [50_855, 16_948, 259]
+    );
+    assert_eq!(68_062 - count("ended_by", ""), 432);
+    assert_eq!(count("lsoa11_by", "polygon"), 56);
+    assert_eq!(count("lsoa21_by", "polygon"), 1_138);
     let outcodes: BTreeSet<&str> = rows
         .iter()
         .map(|row| row["postcode"].split(' ').next().unwrap_or_default())
@@ -280,11 +315,11 @@ fn practices_match_their_source_tables() {
     let rows = expected_practices();
     let count = |status: &str| {
         rows.iter()
-            .filter(|row| row["status_dec2023"] == status)
+            .filter(|row| row["status_2026"] == status)
             .count()
     };
-    assert_eq!((count("closed"), count("dormant")), (14, 1));
-    assert_eq!((rows.len(), count("active")), (149, 134));
+    assert_eq!((count("closed"), count("dormant")), (50, 1));
+    assert_eq!((rows.len(), count("active")), (183, 132));
     assert_eq!(index.practices().len(), rows.len());
 
     let mut sites: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -308,7 +343,7 @@ fn practices_match_their_source_tables() {
         let day = |day: Option<Date>| day.map(|day| day.to_string()).unwrap_or_default();
         assert_eq!(
             (practice.name.as_str(), practice.status.as_str()),
-            (row["name"].as_str(), row["status_dec2023"].as_str())
+            (row["name"].as_str(), row["status_2026"].as_str())
         );
         assert_eq!(
             (day(practice.opened), day(practice.closed)),
@@ -322,7 +357,6 @@ fn practices_match_their_source_tables() {
             (Layer::Pcn, row["pcn_code"].clone()),
             (Layer::SubIcb, row["sub_icb"].clone()),
             (Layer::Icb, icb_of(&row["sub_icb"]).to_string()),
-            (Layer::Place, String::new()),
         ] {
             let groups: Vec<&str> = index
                 .memberships_of(&member, layer, DAY)
@@ -330,6 +364,23 @@ fn practices_match_their_source_tables() {
                 .collect();
             assert_eq!(groups.join(" "), expected, "{code} {layer}");
         }
+        let size = practice.list_size.map(|size| size.to_string());
+        let size_date = practice.list_size_as_of.map(|date| date.to_string());
+        let expected = match (&*row["list_size_2026_04"], &*row["list_size_2021"]) {
+            ("", "") => None,
+            ("", older) => Some((older, "2021")),
+            (newest, _) => Some((newest, "2026-04-01")),
+        };
+        assert_eq!(
+            size.as_deref().zip(size_date.as_deref()),
+            expected,
+            "{code}"
+        );
+        assert_eq!(
+            practice.as_of.map(|date| date.to_string()),
+            Some(row["ods_as_of"].clone())
+        );
+        assert_eq!(practice.note.as_deref().unwrap_or_default(), row["note"]);
         assert_eq!(
             (
                 practice.sub_icb.as_deref(),
@@ -365,10 +416,10 @@ fn practices_match_their_source_tables() {
         }
         assert_eq!(places, listed.unwrap_or_else(address), "{code}");
     }
-    assert_eq!(at_their_address, 84);
+    assert_eq!(at_their_address, 119);
 
     let successions = source_table("practice_successions.csv");
-    assert_eq!(successions.len(), 14);
+    assert_eq!(successions.len(), 41);
     for row in successions {
         let [step] = index.successors(row["predecessor"].parse().expect("an ODS code")) else {
             panic!("{} does not have exactly one successor", row["predecessor"]);
@@ -379,6 +430,61 @@ fn practices_match_their_source_tables() {
             closed.map(|day| day.to_string().replace('-', "")),
             Ok(row["predecessor_closed"].clone())
         );
+        let left = step.pcn_left.map(|day| day.to_string().replace('-', ""));
+        assert_eq!(left.unwrap_or_default(), row["pcn_left"]);
+        assert_eq!(step.basis.len(), row["basis"].split(';').count());
+        assert_eq!(step.is_by_place_alone(), row["basis"] == "place");
+    }
+    let neighbouring = source_table("practices_neighbouring.csv");
+    assert_eq!(index.neighbouring_practices().len(), neighbouring.len());
+    let former = source_table("practice_sites_former.csv").into_iter();
+    for row in former {
+        let code = row["ods_code"].parse().expect("an ODS code");
+        let mut sites = index.former_premises(code).iter();
+        assert!(
+            sites.any(|site| site.name == row["name"]),
+            "{}",
+            row["name"]
+        );
+        // No distance is measured to a former surgery, unless it is at the address of premises.
+        let is_at_premises = |row: &Row| {
+            let premises = index.premises(code).iter();
+            let mut postcodes = premises.filter_map(|site| site.postcode);
+            postcodes.any(|postcode| postcode.to_string() == row["postcode"])
+        };
+        let is_same_building = row["reason"].contains("same");
+        assert!(
+            !is_at_premises(&row) || is_same_building || row["reason"].contains("is the main"),
+            "{}",
+            row["name"]
+        );
+    }
+}
+
+#[test]
+fn a_practice_is_in_its_network_and_icc_of_the_day() {
+    let index = index();
+    let groups = |code: &str, layer, day| -> Vec<String> {
+        let answer = index.locate(&LocateQuery {
+            locator: None,
+            practice: Some(Ok(code.parse().expect("an ODS code"))),
+            as_of: day,
+        });
+        let registration = answer.registration.expect("the query has a practice");
+        let areas = catchment::index::areas_of_layer(&registration.areas, layer);
+        areas.iter().map(|found| found.area.id.clone()).collect()
+    };
+    for (code, day, pcn, icc) in [
+        ("A82018", "2024-03-31", "U66688", "nc-carlisle-network"),
+        ("A82018", "2024-04-01", "U92223", "nc-carlisle-healthcare"),
+        ("A82033", "2023-06-01", "U17992", "mb-barrow-and-millom"),
+        ("A82033", "2026-04-01", "U16644", "mb-barrow-and-millom"),
+        // The practice was open, and its list had moved before.
+        ("A82049", "2022-03-01", "", "nc-workington"),
+    ] {
+        let day = date_from_iso(day).expect("a date");
+        assert_eq!(groups(code, Layer::Pcn, day).join(" "), pcn, "{code} {day}");
+        assert_eq!(groups(code, Layer::Icc, day), [icc], "{code} {day}");
     }
 }
 
@@ -676,54 +782,14 @@ fn boundaries_are_valid_and_no_ring_touches_itself() {
 
 // ---- modelled registrations --------------------------------------------------------------------
 
-/// Returns, by ODS code, each practice's share of the people of an LSOA according to the formula.
-fn modelled_shares(
-    lsoa: &Row,
-    centre: (f64, f64),
-    practices: &[(Row, Vec<(f64, f64)>)],
-) -> BTreeMap<String, f64> {
-    let mut weights = BTreeMap::new();
-    for (practice, premises) in practices {
-        if is_blocked_by_the_bay(district(lsoa), centre.0, &practice["icc_id"]) {
-            continue;
-        }
-        let km = premises
-            .iter()
-            .map(|position| {
-                ((position.0 - centre.0).powi(2) + (position.1 - centre.1).powi(2)).sqrt() / 1_000.0
-            })
-            .fold(f64::MAX, f64::min);
-        let size: f64 = practice["list_size_2021"].parse().expect("a number");
-        let weight = size * (-2.5 * km.powf(0.6)).exp();
-        weights.insert(practice["ods_code"].clone(), weight);
-    }
-    let total: f64 = weights.values().sum();
-    weights
-        .into_iter()
-        .map(|(code, weight)| (code, weight / total))
-        .collect()
-}
-
-/// Returns the active practices with a known list size, with the positions of their premises.
-fn open_practices() -> Vec<(Row, Vec<(f64, f64)>)> {
-    let sites = source_table("practice_sites.csv");
-    let premises = |practice: &Row| -> Vec<(f64, f64)> {
-        let own = sites
-            .iter()
-            .filter(|site| site["ods_code"] == practice["ods_code"]);
-        let own: Vec<_> = own.filter_map(grid_position).collect();
-        if own.is_empty() {
-            grid_position(practice).into_iter().collect()
-        } else {
-            own
-        }
-    };
-    let open = expected_practices()
-        .into_iter()
-        .filter(|row| row["status_dec2023"] == "active" && !row["list_size_2021"].is_empty());
+/// Returns the size of the list of each active practice in April 2026, by ODS code.
+fn list_sizes() -> BTreeMap<String, f64> {
+    let open = expected_practices().into_iter();
+    let open =
+        open.filter(|row| row["status_2026"] == "active" && !row["list_size_2026_04"].is_empty());
     open.map(|row| {
-        let premises = premises(&row);
-        (row, premises)
+        let size = row["list_size_2026_04"].parse().expect("a number");
+        (row["ods_code"].clone(), size)
     })
     .collect()
 }
@@ -741,34 +807,15 @@ fn written_shares() -> BTreeMap<(String, String), f64> {
         .collect()
 }
 
-/// Returns the share of every practice in every LSOA, before small shares are dropped and shares
-/// are rounded.
+/// Returns the modelled share of every practice in every LSOA, before small shares are dropped.
 fn all_shares() -> BTreeMap<String, BTreeMap<String, f64>> {
-    let (centres, practices) = (lsoa_centres(), open_practices());
-    let [with_iccs, with_teams] = [SUB_ICBS_WITH_ICCS, SUB_ICBS_WITH_TEAMS].map(|region| {
-        let of_region = practices
-            .iter()
-            .filter(|(row, _)| region.contains(&row["sub_icb"].as_str()));
-        of_region.cloned().collect::<Vec<_>>()
-    });
-    assert_eq!(
-        with_iccs.len() + with_teams.len(),
-        practices.len(),
-        "a practice is in both pairs of sub-ICB locations, or in neither"
-    );
-    let lsoas = statistical_areas().into_iter();
-    lsoas
-        .map(|(code, lsoa)| {
-            let is_with_iccs = SUB_ICBS_WITH_ICCS.contains(&lsoa["sub_icb"].as_str());
-            let practices = if is_with_iccs {
-                &with_iccs
-            } else {
-                &with_teams
-            };
-            let shares = modelled_shares(&lsoa, centres[&code], practices);
-            (code, shares)
-        })
-        .collect()
+    let mut shares: BTreeMap<String, BTreeMap<String, f64>> = BTreeMap::new();
+    for row in source_table("practice_catchments.csv") {
+        let share = row["share"].parse().expect("a number");
+        let of_lsoa = shares.entry(row["lsoa11cd"].clone()).or_default();
+        of_lsoa.insert(row["ods_code"].clone(), share);
+    }
+    shares
 }
 
 /// Returns, for each LSOA, the group with the largest share of its people. If several groups have
@@ -799,16 +846,17 @@ fn plurality_groups(group_of: impl Fn(&Row) -> Option<String>) -> BTreeMap<Strin
 }
 
 #[test]
-fn modelled_shares_follow_the_formula_and_start_at_five_per_cent() {
-    let written = written_shares();
+fn modelled_shares_are_those_of_the_table_from_five_per_cent() {
+    let (written, sizes) = (written_shares(), list_sizes());
     let mut expected = 0;
     let mut just_below = 0;
     for (code, shares) in all_shares() {
         let mut total = 0.0;
         for (practice, share) in shares {
             let found = written.get(&(code.clone(), practice.clone()));
-            // The limit of 5% applies before shares are rounded to three decimal places.
-            if share >= 0.05 {
+            // The table also has practices outside the four sub-ICB locations. The limit of 5%
+            // applies before shares are rounded to three decimal places.
+            if share >= 0.05 && sizes.contains_key(&practice) {
                 let found = found.unwrap_or_else(|| panic!("no share of {practice} in {code}"));
                 assert!(
                     (found - share).abs() <= 0.000_5 + 1e-9,
@@ -827,7 +875,41 @@ fn modelled_shares_follow_the_formula_and_start_at_five_per_cent() {
     assert!(just_below > 0, "no share is just below the limit");
     // Every active practice with a known list size has a share of at least one LSOA.
     let covered: BTreeSet<&String> = written.keys().map(|(_, practice)| practice).collect();
-    assert_eq!(covered.len(), open_practices().len());
+    assert!(covered.into_iter().eq(sizes.keys()));
+}
+
+#[test]
+fn modelled_shares_come_to_each_list_within_ten_per_cent() {
+    let (lsoas, sizes) = (statistical_areas(), list_sizes());
+    let mut people: HashMap<String, f64> = HashMap::new();
+    let mut residents_of: HashMap<&str, f64> = HashMap::new();
+    for row in source_table("residents_lsoa11.csv") {
+        let residents = row["residents_mid_2020"].parse().expect("a number");
+        if let Some(lsoa) = lsoas.get(&row["lsoa11cd"]) {
+            *residents_of.entry(&lsoa["sub_icb"]).or_default() += residents;
+            people.insert(row["lsoa11cd"].clone(), residents);
+        }
+    }
+    let mut registered_in: HashMap<String, f64> = HashMap::new();
+    for practice in expected_practices() {
+        let size = sizes.get(&practice["ods_code"]);
+        *registered_in
+            .entry(practice["sub_icb"].clone())
+            .or_default() += size.unwrap_or(&0.0);
+    }
+    let mut modelled: BTreeMap<String, f64> = BTreeMap::new();
+    for (code, shares) in all_shares() {
+        let sub_icb = &lsoas[&code]["sub_icb"];
+        // Residents are scaled so that the total of each sub-ICB location equals its lists.
+        let scale = registered_in[sub_icb] / residents_of[sub_icb.as_str()];
+        for (practice, share) in shares {
+            *modelled.entry(practice).or_default() += share * people[&code] * scale;
+        }
+    }
+    for (practice, size) in sizes {
+        let ratio = modelled[&practice] / size;
+        assert!((0.9..=1.1).contains(&ratio), "{practice}: {ratio:.3}");
+    }
 }
 
 #[test]
@@ -954,10 +1036,59 @@ fn locate(place: Locator) -> LocateAnswer<'static> {
     })
 }
 
+/// The postcodes that are more than 500 m from the LSOA to which the directory assigns them: most were
+/// moved or reused after the look-up was published. The boundaries decide instead of the directory.
+fn displaced_postcodes() -> &'static BTreeSet<String> {
+    static DISPLACED: OnceLock<BTreeSet<String>> = OnceLock::new();
+    DISPLACED.get_or_init(|| {
+        let boundaries = embedded().statistical_boundaries.into_iter();
+        let lsoas: HashMap<String, MultiPolygon<f64>> = boundaries
+            .map(|boundary| (boundary.id.clone(), to_planar(&boundary)))
+            .collect();
+        let is_displaced = |row: &Row| {
+            let (Some(lsoa), Some(position)) = (lsoas.get(&row["lsoa11cd"]), grid_position(row))
+            else {
+                return false;
+            };
+            Euclidean.distance(&Point::from(position), lsoa) > 500.0
+        };
+        let displaced = expected_postcodes().into_iter().filter(is_displaced);
+        displaced.map(|row| row["postcode"].clone()).collect()
+    })
+}
+
+#[test]
+fn boundaries_decide_for_postcodes_far_from_their_lsoa() {
+    let (mut by_boundary, mut same_areas) = (0, 0);
+    let (lsoas, teams) = (lsoas_with_icc(), plurality_groups(team_of));
+    for row in expected_postcodes() {
+        if !displaced_postcodes().contains(&row["postcode"]) {
+            continue;
+        }
+        let postcode = row["postcode"].parse().expect("a postcode");
+        let answer = locate(Locator::Postcode(postcode));
+        let sub_icb = area_of(&answer, Layer::SubIcb);
+        by_boundary += u32::from(sub_icb.is_some_and(|(_, basis)| basis == Basis::Boundary));
+        let icc = lsoas
+            .get(&row["lsoa11cd"])
+            .map(|lsoa| lsoa["icc_id"].as_str());
+        let team = teams.get(&row["lsoa11cd"]).map(String::as_str);
+        let found = [Layer::Icc, Layer::NeighbourhoodTeam];
+        let found = found.map(|layer| area_of(&answer, layer).map(|(id, _)| id));
+        same_areas += u32::from(found == [icc, team]);
+    }
+    // BD23 3TG is outside all boundaries.
+    assert_eq!(
+        (displaced_postcodes().len(), by_boundary, same_areas),
+        (9, 8, 5)
+    );
+}
+
 #[test]
 fn postcodes_and_most_coordinates_are_in_the_icc_of_their_lsoa() {
     let lsoas = lsoas_with_icc();
     let (mut total, mut by_boundary, mut by_grid) = (0_u32, 0_u32, 0_u32);
+    let (mut displaced, mut displaced_elsewhere) = (0, 0);
     for row in source_table("postcodes.csv") {
         if row["sub_icb"] != "01K" || row["lsoa11cd"].is_empty() {
             continue;
@@ -965,12 +1096,17 @@ fn postcodes_and_most_coordinates_are_in_the_icc_of_their_lsoa() {
         let expected = lsoas[&row["lsoa11cd"]]["icc_id"].as_str();
         let postcode = row["postcode"].parse().expect("a postcode");
         let found = icc_of(&locate(Locator::Postcode(postcode)));
-        assert_eq!(
-            found,
-            Some((expected, Basis::Directory)),
-            "{}",
-            row["postcode"]
-        );
+        if displaced_postcodes().contains(&row["postcode"]) {
+            displaced += 1;
+            displaced_elsewhere += u32::from(found != Some((expected, Basis::Boundary)));
+        } else {
+            assert_eq!(
+                found,
+                Some((expected, Basis::Directory)),
+                "{}",
+                row["postcode"]
+            );
+        }
 
         let (easting, northing) = grid_position(&row).expect("a position");
         let grid = BritishGrid::from_metres(easting, northing).expect("on the grid");
@@ -980,7 +1116,7 @@ fn postcodes_and_most_coordinates_are_in_the_icc_of_their_lsoa() {
         let found = icc_of(&locate(Locator::Grid(grid)));
         by_grid += u32::from(found.is_some_and(|(icc, _)| icc == expected));
     }
-    assert_eq!(total, 14_584);
+    assert_eq!((total, displaced, displaced_elsewhere), (14_584, 2, 1));
     // With boundaries generalised to 200 m, 99.33% of the postcodes are in the right area. The
     // percentage is 99.83% if the nearest area within 150 m counts.
     let per_mille = |count: u32| f64::from(count) / f64::from(total) * 1_000.0;
@@ -1002,12 +1138,14 @@ fn postcodes_and_most_coordinates_are_in_the_team_of_their_lsoa() {
         let expected = teams[&row["lsoa11cd"]].as_str();
         let postcode = row["postcode"].parse().expect("a postcode");
         let answer = locate(Locator::Postcode(postcode));
-        assert_eq!(
-            area_of(&answer, Layer::NeighbourhoodTeam),
-            Some((expected, Basis::Directory)),
-            "{}",
-            row["postcode"]
-        );
+        if !displaced_postcodes().contains(&row["postcode"]) {
+            assert_eq!(
+                area_of(&answer, Layer::NeighbourhoodTeam),
+                Some((expected, Basis::Directory)),
+                "{}",
+                row["postcode"]
+            );
+        }
         assert_eq!(icc_of(&answer), None, "{}", row["postcode"]);
 
         let (easting, northing) = grid_position(&row).expect("a position");
@@ -1024,10 +1162,10 @@ fn postcodes_and_most_coordinates_are_in_the_team_of_their_lsoa() {
     // area.
     let per_mille = |count: u32| f64::from(count) / f64::from(total) * 1_000.0;
     assert!(
-        (per_mille(by_boundary) - 988.8).abs() < 0.05,
+        (per_mille(by_boundary) - 991.8).abs() < 0.05,
         "{by_boundary}"
     );
-    assert!((per_mille(by_grid) - 989.3).abs() < 0.05, "{by_grid}");
+    assert!((per_mille(by_grid) - 992.3).abs() < 0.05, "{by_grid}");
 }
 
 #[test]
@@ -1040,6 +1178,9 @@ fn postcodes_are_in_the_sub_icb_icb_place_and_pcn_of_their_sources() {
             continue;
         };
         count += 1;
+        if displaced_postcodes().contains(&row["postcode"]) {
+            continue;
+        }
         let postcode = row["postcode"].parse().expect("a postcode");
         let answer = locate(Locator::Postcode(postcode));
         for (layer, expected) in [
@@ -1089,10 +1230,16 @@ fn remaining_postcodes_are_in_north_cumbria_east_lancashire_or_outside() {
             }
             Some(lsoa) => {
                 inside += 1;
+                if displaced_postcodes().contains(&row["postcode"]) {
+                    continue;
+                }
                 Some((lsoa["icc_id"].as_str(), Basis::Directory))
             }
             None if all_areas.contains_key(&row["lsoa11cd"]) => {
                 in_the_east += 1;
+                if displaced_postcodes().contains(&row["postcode"]) {
+                    continue;
+                }
                 let in_use = row["status"] == "live";
                 let expected = if in_use {
                     LookupStatus::Located

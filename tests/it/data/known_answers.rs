@@ -32,7 +32,7 @@
 //!   premises to which it measures, and they are of this kind.
 //! - `|` separates alternatives. `VALUE+NOTE`: the response also has this note.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -41,50 +41,6 @@ use crate::support::server::{Reply, SERVER};
 
 /// The as-of date of the questions: the facts are those of 2026.
 const AS_OF: &str = "2026-11-29";
-
-/// The questions that get a different answer, by the reason. A question that gets the expected
-/// answer must be removed from this list.
-const KNOWN_FAILURES: &[(&str, &[&str])] = &[
-    (
-        "the practices, successions and list sizes of 2026 are not in the dataset yet",
-        &[
-            "T076", "T077", "T079", "T080", "T082", "T083", "T085", "T086", "T088", "T089", "T091",
-            "T092", "T094", "T095", "T170",
-        ],
-    ),
-    (
-        "the corrected LSOAs of North Cumbria are not in the dataset yet",
-        &["T041", "T043", "T044", "T046", "T158"],
-    ),
-    (
-        "practices outside the area are not in the dataset yet",
-        &["T097", "T098", "T166"],
-    ),
-    (
-        "the corrected model of practice areas is not in the dataset yet",
-        &["T065"],
-    ),
-    (
-        "the response does not name the premises yet",
-        &["T151", "T152"],
-    ),
-    (
-        "the response has no note `layers_disagree` yet",
-        &["T154", "T155"],
-    ),
-    (
-        "areas have no former names and no `ended_by` yet",
-        &["T128", "T130", "T131", "T167", "T168", "T169"],
-    ),
-    (
-        "a place that is not known is an empty list, and practices have no place yet",
-        &["T136", "T137"],
-    ),
-    (
-        "a postcode of unknown status is called terminated",
-        &["T145", "T146", "T148", "T149", "T171"],
-    ),
-];
 
 /// A row of the table.
 #[derive(Deserialize)]
@@ -290,31 +246,18 @@ fn area_value(body: &Value, field: &str) -> Value {
             let ids: BTreeSet<&str> = members.filter_map(|item| item["id"].as_str()).collect();
             ids.into_iter().collect()
         }
+        "names" => member(body, field),
         _ => member(body.get("area").unwrap_or(body), field),
     }
 }
 
-/// Returns the reason of each question in `KNOWN_FAILURES`.
-fn known_failures() -> BTreeMap<&'static str, &'static str> {
-    let mut reasons = BTreeMap::new();
-    for &(reason, ids) in KNOWN_FAILURES {
-        for &id in ids {
-            let repeated = reasons.insert(id, reason);
-            assert!(repeated.is_none(), "{id} is listed twice");
-        }
-    }
-    reasons
-}
-
 #[test]
-fn known_answers_are_given_except_for_the_known_failures() {
-    let mut known_failures = known_failures();
+fn known_answers_are_given() {
     let mut errors = Vec::new();
     for question in questions() {
         let found = answer(&question);
-        let is_correct = found.matches(&question.expected);
-        let difference = || {
-            format!(
+        if !found.matches(&question.expected) {
+            errors.push(format!(
                 "{} {} {}: {} is `{}`, expected `{}` ({})",
                 question.id,
                 question.kind,
@@ -323,20 +266,8 @@ fn known_answers_are_given_except_for_the_known_failures() {
                 found.text(),
                 question.expected,
                 question.source
-            )
-        };
-        match (is_correct, known_failures.remove(question.id.as_str())) {
-            (true, None) => {}
-            (true, Some(reason)) => errors.push(format!(
-                "{} gets the known answer now: remove it from KNOWN_FAILURES ({reason})",
-                question.id
-            )),
-            (false, Some(reason)) => println!("{}: known failure: {reason}", difference()),
-            (false, None) => errors.push(difference()),
+            ));
         }
-    }
-    for id in known_failures.keys() {
-        errors.push(format!("{id} is in KNOWN_FAILURES, but not in the table"));
     }
     assert!(errors.is_empty(), "\n{}", errors.join("\n"));
 }

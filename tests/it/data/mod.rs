@@ -10,6 +10,7 @@ mod export;
 mod geodesy;
 pub(crate) mod import_end_to_end;
 mod known_answers;
+mod near_boundary;
 mod neighbours;
 pub(crate) mod point_in_polygon;
 mod real_data;

@@ -57,7 +57,7 @@ fn a_map_has_a_title_a_description_and_its_sources() {
     let text = all_text(&svg);
     for expected in [
         "1 December 2025 · boundaries: indicative",
-        "Dataset lancashire-and-cumbria 2025.2, of 30 November 2025.",
+        "Dataset lancashire-and-cumbria 2026.1, of 30 April 2026.",
         "Contains OS data © Crown copyright and database right 2025.",
         "20 km",
         "Grid north",

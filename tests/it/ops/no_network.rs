@@ -23,6 +23,7 @@ pub(crate) fn send_requests(running: &ServiceProcess) {
     for path in [
         "/",
         "/privacy",
+        "/sources",
         "/docs",
         "/api/v1/locate?postcode=LA18+4DB",
         "/api/v1/areas/icc.geojson",

@@ -226,7 +226,7 @@ fn each_batch_is_audited_without_small_numbers() {
         2,
         "each of the two batches must have a line: {written}"
     );
-    let common = format!("key=\"{id}\" dataset=\"2025.2\"");
+    let common = format!("key=\"{id}\" dataset=\"2026.1\"");
     let counted = "rows=\"30\" bad_rows=\"0\" status=\"located=25 no_fixed_abode=* malformed=*\"";
     let line = format!("batch completed request_id=\"{answered_id}\" {common} {counted}");
     assert!(written.contains(&line), "{written}");
@@ -355,7 +355,7 @@ fn metrics_count_requests_by_class_and_reveal_no_input() {
         for label in labels.split(',').filter(|label| !label.is_empty()) {
             let (name, _) = label.split_once('=').expect("a label");
             let known = [
-                "scope", "status", "le", "class", "reason", "outcome", "name", "version",
+                "scope", "status", "le", "class", "reason", "outcome", "name", "source", "version",
             ];
             assert!(known.contains(&name), "{label}");
         }
@@ -386,13 +386,18 @@ fn metrics_count_requests_by_class_and_reveal_no_input() {
 fn readiness_reports_the_dataset_and_its_age() {
     let ready = SERVER.get("/health/ready").expect(200).json();
     let dataset = &ready["dataset"];
-    assert_eq!(dataset["as_of"], "2025-11-30");
+    assert_eq!(dataset["as_of"], "2026-04-30");
     let (as_of, today) = (
-        catchment::domain::date_from_iso("2025-11-30").expect("a day"),
+        catchment::domain::date_from_iso("2026-04-30").expect("a day"),
         catchment::domain::today_in_london(),
     );
     let days = (today - as_of).get_days();
     assert_eq!(dataset["age_days"], days, "{ready}");
+    // The age of a month is counted from its first day.
+    let practices = &ready["sources"]["practices"];
+    assert_eq!(practices["as_of"], "2026-04");
+    assert_eq!(practices["age_days"], days + 29, "{ready}");
+    assert_eq!(ready["sources"]["lsoa11"]["as_of"], "2011");
     let loaded_at = dataset["loaded_at"].as_str().expect("a time");
     assert!(
         loaded_at.ends_with('Z') && loaded_at.starts_with("20"),

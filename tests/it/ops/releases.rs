@@ -446,7 +446,7 @@ fn admin_endpoints_are_not_public() {
         metrics.header("content-type"),
         "text/plain; version=0.0.4; charset=utf-8"
     );
-    let name = "catchment_dataset_postcodes{name=\"lancashire-and-cumbria\",version=\"2025.2\"}";
+    let name = "catchment_dataset_postcodes{name=\"lancashire-and-cumbria\",version=\"2026.1\"}";
     assert_eq!(metric_value(admin_address, name), "68062");
     let described = reload(admin_address).expect(200).json();
     assert_eq!(described["status"], "reloaded");
@@ -481,4 +481,29 @@ fn cross_origin_reloads_are_rejected() {
     ask(&[("origin", &own), ("sec-fetch-site", "same-origin")]).expect(200);
     ask(&[("sec-fetch-site", "none")]).expect(200);
     drop(running);
+}
+
+#[test]
+fn sources_that_are_too_old_are_reported_and_the_service_stays_ready() {
+    let limits = [
+        "--source-age-max",
+        "100000",
+        "--source-age-max",
+        "lsoa11=30",
+    ];
+    let (running, admin_address) = start_with_admin(&limits);
+    let ready = get(running.address, "/health/ready").expect(200).json();
+    assert_eq!(ready["status"], "ready");
+    let degraded = ready["degraded"].as_array().expect("a list");
+    assert_eq!(degraded.len(), 1, "{ready}");
+    let reason = degraded[0].as_str().expect("a reason");
+    assert!(
+        reason.starts_with("the source of lsoa11 is too old: it is as of 2011, ")
+            && reason.ends_with(" days ago, and the limit is 30 days"),
+        "{reason}"
+    );
+    assert_eq!(metric_value(admin_address, "catchment_degraded"), "1");
+    let age = "catchment_source_age_days{name=\"lancashire-and-cumbria\",version=\"2026.1\",source=\"lsoa11\"}";
+    let days = ready["sources"]["lsoa11"]["age_days"].to_string();
+    assert_eq!(metric_value(admin_address, age), days);
 }

@@ -46,7 +46,7 @@ fn locate_prints_areas_practices_and_groups_with_their_provenance() {
             "registered in icc: Lancaster ICC (derived)",
             "registered in resilience-group: unknown: none named by the source",
             "residence and registration: differ",
-            "lancashire-and-cumbria 2025.2",
+            "lancashire-and-cumbria 2026.1",
         ],
     );
 }

@@ -155,6 +155,33 @@ fn postcodes_without_a_location_are_explained() {
         200,
         &["no longer in use", "June 1996"],
     );
+    check_page(
+        &look_up(&[("place", "CA1 1ED")]),
+        200,
+        &["no longer in use. It ended between May 2022 and July 2024"],
+    );
+    check_page(
+        &look_up(&[("place", "LA1 4FH")]),
+        200,
+        &[
+            "in the postcode directory of November 2025 but in no list of live postcodes: it may be new homes, or no longer in use",
+            "Lancaster ICC",
+        ],
+    );
+}
+
+#[test]
+fn unknown_postcode_has_the_date_of_the_directory_and_a_hint() {
+    let page = look_up(&[("place", "LA1 4BR")]);
+    check_page(
+        &page,
+        404,
+        &[
+            "We cannot find this postcode in the directory of November 2025. It may be newer.",
+            "Most postcodes that begin in the same way are in Lancaster ICC. This is only a hint",
+        ],
+    );
+    assert!(!page.text().contains("LA1 4"), "{page}");
 }
 
 #[test]
@@ -227,6 +254,7 @@ fn pages_load_nothing_from_other_hosts_and_have_no_inline_style_or_script() {
     let pages = [
         SERVER.get("/"),
         SERVER.get("/privacy"),
+        SERVER.get("/sources"),
         SERVER.get("/batch"),
         look_up(&[("place", "LA18 4DB"), ("practice", "P81064")]),
         look_up(&[("place", "LA1O 5DL")]),
@@ -405,10 +433,10 @@ fn links_in_a_result_keep_the_date_and_dataset() {
     let place = [("place", "LA18 4DB"), ("practice", "P81064")];
     let cases: [(&[(&str, &str)], &str); 3] = [
         (&[], ""),
-        (&[("dataset", "2025.2")], "?dataset=2025.2"),
+        (&[("dataset", "2026.1")], "?dataset=2026.1"),
         (
-            &[("as_of", "2025-12-01"), ("dataset", "2025.2")],
-            "?as_of=2025-12-01&amp;dataset=2025.2",
+            &[("as_of", "2025-12-01"), ("dataset", "2026.1")],
+            "?as_of=2025-12-01&amp;dataset=2026.1",
         ),
     ];
     for (fields, query) in cases {
@@ -426,16 +454,16 @@ fn links_in_a_result_keep_the_date_and_dataset() {
 fn result_has_telephone_address_distance_and_a_marked_map() {
     let page = look_up(&[("place", "LA18 4DB"), ("practice", "P81064")]);
     let expected = [
-        "01229 402800",
-        "Millom Community Hospital, Lapstone Road, Millom, Cumbria, LA18 4BY",
+        "01229 486924",
+        "Millom Community Hospital, Lapstone Road, Millom, LA18 4BY",
         "129 m",
-        "The nearest boundary is 457 m away.",
-        "using dataset lancashire-and-cumbria, version 2025.2",
+        "The nearest boundary is 6.2 km away.",
+        "using dataset lancashire-and-cumbria, version 2026.1",
         "Millom PCN",
         "317303, 480077",
     ];
     check_page(&page, 200, &expected);
-    assert!(tags(&page).any(|tag| attribute(tag, "href") == Some("tel:01229402800")));
+    assert!(tags(&page).any(|tag| attribute(tag, "href") == Some("tel:01229486924")));
     // The map comes after the text and has a marker. No URL on the page contains the place or the
     // practice.
     let text_end = page
@@ -505,6 +533,39 @@ fn result_names_its_date() {
         200,
         &["5 April 2023"],
     );
+}
+
+#[test]
+fn results_say_how_old_each_part_is() {
+    let page = look_up(&[("place", "LA18 4DB"), ("practice", "P81064")]);
+    let expected = [
+        "How old this information is: postcodes from the ONS Postcode Directory of November 2025; \
+         practices as listed by NHS ODS in April 2026; communities from a page of 5 January 2022; ",
+        "; groups from a page of 5 January 2022; ",
+        "; boundaries from statistics of 2011. Sources and their dates",
+    ];
+    check_page(&page, 200, &expected);
+    assert!(!page_text(&page).contains("neighbourhood teams from"));
+    assert!(tags(&page).any(|tag| attribute(tag, "href") == Some("/sources")));
+    let future = look_up(&[("place", "LA18 4DB"), ("as_of", "2999-01-01")]);
+    check_page(&future, 200, &["This date is in the future."]);
+}
+
+#[test]
+fn sources_page_lists_each_source_with_its_date_licence_and_use() {
+    let page = SERVER.get("/sources").expect(200);
+    let text = page_text(&page);
+    for part in [
+        "Practices as listed by NHS ODS in April 2026",
+        "ONS Postcode Directory",
+        "Office for National Statistics",
+        "Open Government Licence v3.0",
+        "Contains OS data © Crown copyright and database right 2025.",
+        "practices.csv: list_size_2026_04",
+        "version 2026.1",
+    ] {
+        assert!(text.contains(part), "`{part}` is not on the page: {text}");
+    }
 }
 
 #[test]

@@ -66,8 +66,8 @@ pub fn write_postcodes<W: Write + Send>(
 /// Writes the look-up table by practice code. The table has the same structure as the table that
 /// [`write_postcodes`] writes.
 ///
-/// The table contains the codes of practices, of branch surgeries in the directory, of other
-/// prescribers (without registered patients), and `V81997`, `V81998` and `V81999`. The columns are
+/// The table contains the codes of practices, of branch surgeries in the directory, of practices
+/// outside the area of the dataset, of other prescribers (without registered patients), and `V81997`, `V81998` and `V81999`. The columns are
 /// `practice_code`, `valid_from` and `valid_to`, then the columns of a batch that depend only on
 /// the practice.
 ///
@@ -90,6 +90,8 @@ pub fn write_practices<W: Write + Send>(
         .iter()
         .map(|practice| practice.code)
         .collect();
+    let neighbouring = index.neighbouring_practices().iter();
+    codes.extend(neighbouring.map(|found| found.practice.code));
     codes.extend(index.not_gp_practices());
     codes.extend(default_codes);
     let emit_key = |code: &OdsCode, emit: &mut dyn FnMut(&[u8])| {

@@ -21,15 +21,21 @@ pub(super) struct LookupRow(CellRuns);
 
 impl<'i> LookupRows<'i> {
     /// Creates the rows of the table of postcodes. The table has no columns that are the same in
-    /// every row of a postcode, or that depend on the input.
+    /// every row of a postcode, that depend on the input, or that only a postcode has which is not
+    /// in the directory.
     pub(super) fn for_postcodes(index: &'i Index) -> LookupRows<'i> {
         LookupRows::new(index, |column| match column {
             OutputColumn::Location(
-                LocationFact::Postcode | LocationFact::Suggestion | LocationFact::AsOf,
+                LocationFact::Postcode
+                | LocationFact::Suggestion
+                | LocationFact::AsOf
+                | LocationFact::AreaHint
+                | LocationFact::AreaHintShare,
             ) => false,
             OutputColumn::Status
             | OutputColumn::Residence(..)
             | OutputColumn::Location(_)
+            | OutputColumn::Premises(_)
             | OutputColumn::Community(_) => true,
             _ => false,
         })

@@ -22,15 +22,23 @@ pub struct Area {
     pub provenance: Provenance,
     /// The dates on which this version is valid.
     pub period: Period,
+    /// The day by which the area had ended, if its last day is not known. `period` then ends on
+    /// that day, because nothing later is known to be valid.
+    pub ended_by: Option<Date>,
 }
 
 impl Area {
     /// Returns the name for display: `Kendal ICC`.
     pub fn title(&self) -> String {
         match self.layer {
-            Layer::Icc => format!("{} ICC", self.name),
+            Layer::Icc if !self.name.ends_with("ICC") => format!("{} ICC", self.name),
             _ => self.name.clone(),
         }
+    }
+
+    /// Returns the first day after the area, if that day is known.
+    pub fn known_end(&self) -> Option<Date> {
+        self.period.to.filter(|_| self.ended_by.is_none())
     }
 }
 
@@ -189,6 +197,7 @@ mod tests {
                 system: None,
                 provenance: Provenance::Indicative,
                 period: Period::default(),
+                ended_by: None,
             };
             area.title()
         };

@@ -13,6 +13,8 @@ pub enum Basis {
     Nearest,
     /// The membership, in the area of residence, of another area that covers the position.
     Membership,
+    /// The Primary Care Network of the practice, which is taken to be the area.
+    Network,
 }
 
 keyword_enum!(Basis {
@@ -20,15 +22,16 @@ keyword_enum!(Basis {
     Boundary = "boundary",
     Nearest = "nearest",
     Membership = "membership",
+    Network = "network",
 });
 
 /// The certainty that the position is inside the area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Certainty {
-    /// The distance to the boundary is greater than the tolerance.
+    /// The distance to the boundary is at least the tolerance.
     Inside,
-    /// The distance to the boundary is within the tolerance, or the position is too imprecise for a
-    /// certain answer.
+    /// The distance to the boundary is less than the tolerance, the position is too imprecise for a
+    /// certain answer, or the area is only the nearest.
     NearBoundary,
 }
 
@@ -49,6 +52,7 @@ mod tests {
             (Basis::Boundary, "boundary"),
             (Basis::Nearest, "nearest"),
             (Basis::Membership, "membership"),
+            (Basis::Network, "network"),
         ];
         for (basis, word) in bases {
             assert_eq!(basis.as_str(), word);

@@ -1,8 +1,9 @@
 //! A dataset in memory.
 
 use super::{
-    Area, Boundary, GoldenQuery, Layer, LineageStep, Manifest, Membership, OdsCode, PostcodeEntry,
-    Practice, PracticeSuccession, Premises, StatedCount, StatisticalAssignment,
+    Area, AreaFacts, Boundary, FormerPremises, GoldenQuery, Layer, LineageStep, Manifest,
+    Membership, NeighbouringPractice, OdsCode, PostcodeCodes, PostcodeEntry, Practice,
+    PracticeSuccession, Premises, StatedCount, StatisticalAssignment,
 };
 
 /// A dataset in memory. [`crate::index::Index::build`] indexes it.
@@ -33,12 +34,20 @@ pub struct Dataset {
     pub statistical_boundaries: Vec<Boundary>,
     /// The areas to which statistical areas are assigned.
     pub assignments: Vec<StatisticalAssignment>,
+    /// Buildings that practices used before.
+    pub former_premises: Vec<FormerPremises>,
+    /// Practices outside the area of the dataset.
+    pub neighbouring_practices: Vec<NeighbouringPractice>,
     /// Organisations that prescribe but have no registered patients.
     pub not_gp_practices: Vec<OdsCode>,
     /// The postcode directory, in order of postcode.
     pub postcodes: Vec<PostcodeEntry>,
+    /// The codes that the entries of the directory refer to.
+    pub postcode_codes: Vec<PostcodeCodes>,
     /// Queries with their expected answers.
     pub golden_queries: Vec<GoldenQuery>,
     /// The numbers of ICCs that the systems' own pages state.
     pub stated_counts: Vec<StatedCount>,
+    /// Further facts about areas and partnerships.
+    pub facts: AreaFacts,
 }

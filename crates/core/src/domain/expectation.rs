@@ -30,4 +30,10 @@ pub struct StatedCount {
     pub sections: Option<u32>,
     /// An explanation of the number for readers.
     pub note: String,
+    /// What the page says about the boundaries, in its words; may be blank.
+    pub boundaries: String,
+    /// The smallest and the largest number of people in an ICC that the page states.
+    pub people: Option<(u32, u32)>,
+    /// The words in which the page states the number; may be blank.
+    pub wording: String,
 }

@@ -51,6 +51,13 @@ impl Layer {
     /// belongs to at most one area of each of these layers.
     pub const COMMUNITIES: [Layer; 2] = [Layer::Icc, Layer::NeighbourhoodTeam];
 
+    /// The layers of networks of practices. The practices of a network belong to communities.
+    pub const NETWORKS: [Layer; 1] = [Layer::Pcn];
+
+    /// The administrative layers. Each covers the whole area of the data, so an area that is
+    /// missing is not known.
+    pub const ADMINISTRATIVE: [Layer; 3] = [Layer::SubIcb, Layer::Place, Layer::Icb];
+
     /// Returns the name used in URLs, JSON and files.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use super::keyword::keyword_enum;
-use super::{Layer, Provenance, YearMonth};
+use super::{Layer, Provenance, SourceDate, YearMonth};
 
 /// The manifest of a dataset.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,13 +22,18 @@ pub struct Manifest {
     pub attribution: String,
     /// The URL of the data's licence.
     pub licence: String,
-    /// The distance in metres from a boundary within which an answer is `near_boundary`.
+    /// The distance in metres from a boundary within which an answer is `near_boundary`. The
+    /// distance is greater where postcodes are far apart.
     pub tolerance_m: f64,
     /// The month until which terminated postcodes without a month of termination are known to have
     /// been in use.
     pub undated_terminations_after: Option<YearMonth>,
     /// The outward codes whose postcodes are all in the dataset.
     pub complete_outcodes: Vec<String>,
+    /// The date of the postcode directory's source.
+    pub postcodes_date: Option<DataDate>,
+    /// The date of the practice directory's source.
+    pub practices_date: Option<DataDate>,
     /// The statistical areas that layers are defined on.
     pub statistical_areas: Option<StatisticalAreasEntry>,
     /// The layers of the dataset, at most once each.
@@ -46,11 +51,122 @@ impl Manifest {
         self.layers.iter().find(|entry| entry.id == layer)
     }
 
+    /// Returns the edition of the postcode directory, for use within a sentence: `November 2025`.
+    ///
+    /// This is the only place that decides which date is that of the directory: the date of the
+    /// directory's source, else the edition of the source called a postcode directory or, without
+    /// such a source, the month of the dataset's own date.
+    pub fn directory_edition(&self) -> String {
+        if let Some(date) = &self.postcodes_date {
+            return date.as_of.in_words();
+        }
+        let mut sources = self.sources.iter();
+        let directory = sources.find(|source| source.title.contains("Postcode Directory"));
+        match directory.and_then(SourceEntry::date_in_words) {
+            Some(date) => month_name(&date),
+            None => month_name(&self.as_of.to_string()),
+        }
+    }
+
     /// Returns the title of a layer in the plural, or its id if the dataset does not have the
     /// layer.
     pub fn layer_title(&self, layer: Layer) -> &str {
         self.layer(layer)
             .map_or(layer.as_str(), |entry| entry.title.as_str())
+    }
+
+    /// Returns the parts of the dataset whose source has a date: the postcode directory, the
+    /// practice directory, the layers in the manifest's order, and the statistical areas.
+    pub fn dated_sources(&self) -> impl Iterator<Item = DatedSource<'_>> {
+        let directories = [
+            (POSTCODES_KEY, &self.postcodes_date),
+            (PRACTICES_KEY, &self.practices_date),
+        ];
+        let directories = directories.into_iter().map(|(key, date)| (key, key, date));
+        let layers = self.layers.iter();
+        let layers =
+            layers.map(|entry| (entry.id.as_str(), entry.title.as_str(), &entry.data_date));
+        let statistical = self.statistical_areas.iter();
+        let statistical =
+            statistical.map(|entry| (entry.id.as_str(), entry.title.as_str(), &entry.data_date));
+        let all = directories.chain(layers).chain(statistical);
+        all.filter_map(|(key, title, date)| {
+            let date = date.as_ref()?;
+            Some(DatedSource { key, title, date })
+        })
+    }
+
+    /// Returns the first day of the newest source's date or, if no source has a date, the date that
+    /// the data describe.
+    pub fn newest_source(&self) -> Date {
+        let newest = self.dated_sources().map(|source| source.date.as_of).max();
+        newest.map_or(self.as_of, SourceDate::first_day)
+    }
+}
+
+/// Returns the name of the month of a date written `2025-11` or `2025-11-30`, and any other text
+/// unchanged.
+fn month_name(date: &str) -> String {
+    let month = date.get(..7).unwrap_or(date).parse::<YearMonth>();
+    match month {
+        Ok(month) => month.first_day().strftime("%B %Y").to_string(),
+        Err(_) => date.to_string(),
+    }
+}
+
+/// Returns what sources are, and how old they are, in words. A phrase that several sources have in
+/// common is returned once.
+pub fn phrases<'m>(sources: impl Iterator<Item = DatedSource<'m>>) -> Vec<String> {
+    let mut phrases: Vec<String> = Vec::new();
+    for phrase in sources.map(|source| source.in_words()) {
+        if !phrases.contains(&phrase) {
+            phrases.push(phrase);
+        }
+    }
+    phrases
+}
+
+/// The key of the postcode directory among the dates of sources.
+pub const POSTCODES_KEY: &str = "postcodes";
+/// The key of the practice directory among the dates of sources.
+pub const PRACTICES_KEY: &str = "practices";
+
+/// The date of the source of a layer or directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataDate {
+    /// The date as of which the source describes its subject.
+    pub as_of: SourceDate,
+    /// Words that say what the source is, with [`DataDate::PLACEHOLDER`] in place of the date:
+    /// `practices as listed by NHS ODS in {date}`.
+    pub words: Option<String>,
+}
+
+impl DataDate {
+    /// The placeholder of the date in [`DataDate::words`].
+    pub const PLACEHOLDER: &str = "{date}";
+}
+
+/// A part of a dataset whose source has a date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DatedSource<'m> {
+    /// The key of the part in answers: `postcodes`, `practices`, or the id of a layer or of the
+    /// statistical areas.
+    pub key: &'m str,
+    /// The title of the part, for people.
+    pub title: &'m str,
+    /// The date of the source.
+    pub date: &'m DataDate,
+}
+
+impl DatedSource<'_> {
+    /// Returns a phrase that says what the source is and how old it is: `practices as listed by NHS
+    /// ODS in April 2026`.
+    pub fn in_words(&self) -> String {
+        let date = self.date.as_of.in_words();
+        match &self.date.words {
+            Some(words) => words.replace(DataDate::PLACEHOLDER, &date),
+            None => format!("{} as of {date}", self.title),
+        }
     }
 }
 
@@ -67,6 +183,8 @@ pub struct StatisticalAreasEntry {
     /// nearest statistical area if that area is within this distance. Such positions occur on
     /// coasts with a generalised boundary.
     pub snap_m: f64,
+    /// The date of the source of the boundaries.
+    pub data_date: Option<DataDate>,
 }
 
 /// A layer of a dataset.
@@ -91,6 +209,16 @@ pub struct LayerEntry {
     /// boundary; the snap distance is 0 if the boundary is exact. A layer that is defined on
     /// statistical areas uses the snap distance of the statistical areas instead.
     pub snap_m: f64,
+    /// The first date for which the practices of the layer's areas are known, if it is earlier than
+    /// `first_data`.
+    pub first_memberships: Option<Date>,
+    /// The layer whose areas this layer's areas are taken to be, because no source names the
+    /// members of this layer.
+    pub members_from: Option<Layer>,
+    /// The date of the layer's source.
+    pub data_date: Option<DataDate>,
+    /// How accurate the layer's areas are, in sentences for users of pages.
+    pub accuracy: Option<String>,
 }
 
 /// The kind of a layer: whether its areas may overlap, and whether they are unions of other areas.
@@ -111,12 +239,41 @@ keyword_enum!(LayerKind {
 });
 
 /// A published work that the dataset was built from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceEntry {
     /// The title of the work.
     pub title: String,
-    /// The date or edition of the work.
-    pub vintage: String,
+    /// The publisher of the work.
+    pub publisher: Option<String>,
+    /// The date as of which the work describes its subject.
+    pub as_of: Option<SourceDate>,
+    /// The edition of the work, or its date in words, if it has no single date.
+    pub vintage: Option<String>,
+    /// The date on which the work was published.
+    pub released: Option<SourceDate>,
+    /// The licence of the work.
+    pub licence: Option<String>,
+    /// The attribution that the licence asks for.
+    pub attribution: Option<String>,
+    /// The tables and columns that were taken from the work.
+    pub tables: Vec<SourceUse>,
+}
+
+impl SourceEntry {
+    /// Returns the date in words, or else the edition: `November 2025`, `2025.2`.
+    pub fn date_in_words(&self) -> Option<String> {
+        let date = self.as_of.map(SourceDate::in_words);
+        date.or_else(|| self.vintage.clone())
+    }
+}
+
+/// The table for which a source was used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceUse {
+    /// The file name of the table.
+    pub table: String,
+    /// The columns that are from the source; empty if the whole table is.
+    pub columns: Vec<String>,
 }
 
 /// The size and checksum of a file of a dataset.
@@ -126,4 +283,39 @@ pub struct FileEntry {
     pub sha256: String,
     /// The size in bytes.
     pub size_bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_described_in_words() {
+        let mut date = DataDate {
+            as_of: "2026-04".parse().expect("a date"),
+            words: Some("practices as listed by NHS ODS in {date}".into()),
+        };
+        let words = |date: &DataDate| {
+            let title = "Practices";
+            DatedSource {
+                key: PRACTICES_KEY,
+                title,
+                date,
+            }
+            .in_words()
+        };
+        assert_eq!(words(&date), "practices as listed by NHS ODS in April 2026");
+        date.words = None;
+        assert_eq!(words(&date), "Practices as of April 2026");
+        let source = |title| DatedSource {
+            key: PRACTICES_KEY,
+            title,
+            date: &date,
+        };
+        let both = [source("Practices"), source("Groups"), source("Practices")];
+        assert_eq!(
+            phrases(both.into_iter()),
+            ["Practices as of April 2026", "Groups as of April 2026"]
+        );
+    }
 }

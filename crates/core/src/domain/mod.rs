@@ -7,10 +7,12 @@
 
 mod agreement;
 mod area;
+mod area_facts;
 mod basis;
 mod dataset;
 mod expectation;
 mod grid_reference;
+mod gss_code;
 mod keyword;
 mod layer;
 mod manifest;
@@ -22,6 +24,8 @@ mod postcode_entry;
 mod postcode_prefix;
 mod practice;
 mod provenance;
+mod record_index;
+mod source_date;
 mod status;
 mod suppression;
 
@@ -30,14 +34,20 @@ pub use area::{
     Area, Boundary, CatchmentKind, GridPolygon, GroupMember, LineageRelation, LineageStep,
     Membership, StatisticalAssignment,
 };
+pub use area_facts::{
+    Announcement, AreaCode, AreaFacts, AreaLink, AreaName, CarePartnershipFact, Council,
+    ModelShare, ResidentCount, TeamStage,
+};
 pub use basis::{Basis, Certainty};
 pub use dataset::Dataset;
 pub use expectation::{GoldenQuery, StatedCount};
 pub use grid_reference::{GridReference, InvalidGridReference};
+pub use gss_code::{GssCode, InvalidGssCode};
 pub use keyword::UnknownKeyword;
 pub use layer::{InvalidLayer, Layer, LayerSet};
 pub use manifest::{
-    FileEntry, LayerEntry, LayerKind, Manifest, SourceEntry, StatisticalAreasEntry,
+    DataDate, DatedSource, FileEntry, LayerEntry, LayerKind, Manifest, POSTCODES_KEY,
+    PRACTICES_KEY, SourceEntry, SourceUse, StatisticalAreasEntry, phrases,
 };
 pub use ods_code::{InvalidOdsCode, OdsCode};
 pub use period::{
@@ -45,9 +55,16 @@ pub use period::{
 };
 pub use position::{BritishGrid, InvalidBritishGrid, InvalidLonLat, LonLat};
 pub use postcode::{InvalidPostcode, Postcode, PostcodeHint, SpecialPostcode, is_outcode};
-pub use postcode_entry::{PositionalQuality, PostcodeEntry, PostcodeStatus};
+pub use postcode_entry::{
+    DirectoryStatus, PositionalQuality, PostcodeCodes, PostcodeEntry, PostcodeStatus, Termination,
+};
 pub use postcode_prefix::{InvalidPrefix, PostcodePrefix, PrefixReading};
-pub use practice::{Practice, PracticeStatus, PracticeSuccession, Premises, PremisesKind};
+pub use practice::{
+    FormerPremises, NeighbouringPractice, Practice, PracticeStatus, PracticeSuccession, Premises,
+    PremisesKind, SuccessionEvidence, parse_succession_basis,
+};
 pub use provenance::Provenance;
+pub use record_index::RecordIndex;
+pub use source_date::SourceDate;
 pub use status::LookupStatus;
 pub use suppression::{InvalidSuppressionRule, SuppressionRule};

@@ -28,7 +28,7 @@ impl Period {
 ///
 /// The month is stored as the number of months since December 1799, as in the compact postcode
 /// table, so that a month that is read from the table needs no conversion.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct YearMonth(NonZeroU32);
 
 /// The error for text that is not a date, or names a date that does not exist.
@@ -51,7 +51,10 @@ impl YearMonth {
         YearMonth(self.0.saturating_add(1)).first_day()
     }
 
-    /// Returns the number of months since December 1799: at most 98,388, which fits in 17 bits.
+    /// The ordinal of the last month, December 9998, which fits in 17 bits.
+    pub(crate) const ORDINAL_MAX: u32 = (9_998 - 1_800) * 12 + 12;
+
+    /// Returns the number of months since December 1799: at most [`YearMonth::ORDINAL_MAX`].
     pub(crate) fn ordinal(self) -> u32 {
         self.0.get()
     }

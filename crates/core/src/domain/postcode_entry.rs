@@ -1,9 +1,10 @@
 use std::fmt;
+use std::num::NonZeroU32;
 
 use jiff::civil::Date;
 
 use super::keyword::keyword_enum;
-use super::{BritishGrid, Period, Postcode, YearMonth};
+use super::{BritishGrid, GssCode, Period, Postcode, RecordIndex, YearMonth};
 
 /// The entry of a postcode in the directory.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -18,13 +19,115 @@ pub struct PostcodeEntry {
     /// Whether the postcode belongs to one large user of mail rather than to a street.
     pub is_large_user: bool,
     /// Whether the postcode is in use in this edition of the directory.
-    pub is_live: bool,
+    pub status: DirectoryStatus,
     /// The month of introduction.
     pub introduced: Option<YearMonth>,
-    /// The month of termination, if known.
-    pub terminated: Option<YearMonth>,
+    /// When the postcode was terminated, as far as it is known. A postcode that is not confirmed
+    /// has no termination.
+    pub termination: Option<Termination>,
     /// The index of the postcode's statistical area in the dataset, if the directory states one.
-    pub statistical_area: Option<u32>,
+    pub statistical_area: Option<RecordIndex>,
+    /// The index of the postcode's other codes in the dataset, if the directory states any.
+    pub codes: Option<RecordIndex>,
+}
+
+// A dataset of the whole country has 1.75 million entries when it is loaded.
+const _: () = assert!(size_of::<PostcodeEntry>() == 40);
+
+/// Whether a postcode is in use in an edition of the directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DirectoryStatus {
+    /// The postcode is in a list of live postcodes.
+    Live,
+    /// The postcode is no longer in use.
+    Terminated,
+    /// The postcode is in the directory, but in no list of live postcodes: it may be new, or no
+    /// longer in use.
+    NotConfirmed,
+}
+
+keyword_enum!(DirectoryStatus {
+    Live = "live",
+    Terminated = "terminated",
+    NotConfirmed = "not_confirmed",
+});
+
+/// When a postcode was terminated: the month, or the two editions of a list between which the
+/// postcode ended.
+///
+/// The lower 17 bits are the month, and the upper 15 bits are the number of months between the two
+/// editions, or 0 if the month is known.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Termination(NonZeroU32);
+
+const TERMINATION_MONTH_BITS: u32 = 17;
+
+const _: () = assert!(YearMonth::ORDINAL_MAX < 1 << TERMINATION_MONTH_BITS);
+
+impl Termination {
+    /// Returns the termination in a known month, the last in which the postcode was in use.
+    pub fn in_month(month: YearMonth) -> Termination {
+        Termination::with_span(month, 0).expect("a month without a span")
+    }
+
+    /// Returns the termination of a postcode that was in the list of the month `after` and not in
+    /// the list of the month `by`; `None` if `by` is not later than `after`, or later by more than
+    /// 32,767 months.
+    pub fn between(after: YearMonth, by: YearMonth) -> Option<Termination> {
+        let span = by.ordinal().checked_sub(after.ordinal());
+        Termination::with_span(by, span.filter(|span| *span > 0)?)
+    }
+
+    fn with_span(month: YearMonth, span: u32) -> Option<Termination> {
+        let span = u16::try_from(span).ok().filter(|span| *span < 1 << 15)?;
+        let bits = u32::from(span) << TERMINATION_MONTH_BITS | month.ordinal();
+        NonZeroU32::new(bits).map(Termination)
+    }
+
+    /// Returns the last month in which the postcode was in use, if it is known.
+    pub fn month(self) -> Option<YearMonth> {
+        (self.span() == 0).then(|| self.last_month())
+    }
+
+    /// Returns the months of the editions between which the postcode ended, if its month of
+    /// termination is not known.
+    pub fn editions(self) -> Option<(YearMonth, YearMonth)> {
+        let by = self.last_month();
+        let after = YearMonth::from_ordinal(by.ordinal() - self.span())?;
+        (self.span() > 0).then_some((after, by))
+    }
+
+    fn span(self) -> u32 {
+        self.0.get() >> TERMINATION_MONTH_BITS
+    }
+
+    /// Returns the last month in which the postcode may have been in use.
+    fn last_month(self) -> YearMonth {
+        let ordinal = self.0.get() & ((1 << TERMINATION_MONTH_BITS) - 1);
+        YearMonth::from_ordinal(ordinal).expect("the month is not 0")
+    }
+}
+
+/// Prints only the name of the type, because the month could identify a postcode.
+impl fmt::Debug for Termination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Termination(…)")
+    }
+}
+
+/// The codes of a postcode besides its statistical area. Many postcodes have the same codes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct PostcodeCodes {
+    /// The council (local authority district or unitary authority).
+    pub council: Option<GssCode>,
+    /// The LSOA of 2021.
+    pub lsoa21: Option<GssCode>,
+    /// Whether the statistical area is the one whose boundary contains the position, because the
+    /// publisher's look-up has an earlier use of the postcode.
+    pub is_statistical_area_by_polygon: bool,
+    /// Whether the LSOA of 2021 is the one whose boundary contains the position, because it does
+    /// not follow from the LSOA of 2011.
+    pub is_lsoa21_by_polygon: bool,
 }
 
 /// Prints no fields, because any of them could identify the postcode.
@@ -43,12 +146,15 @@ pub enum PostcodeStatus {
     Terminated,
     /// The postcode was introduced after that day.
     NotYetIntroduced,
+    /// The directory does not say whether the postcode was in use.
+    Unknown,
 }
 
 keyword_enum!(PostcodeStatus {
     Live = "live",
     Terminated = "terminated",
     NotYetIntroduced = "not_yet_introduced",
+    Unknown = "unknown",
 });
 
 /// The quality of a position, on its publisher's scale.
@@ -100,14 +206,26 @@ impl PositionalQuality {
 }
 
 impl PostcodeEntry {
-    /// Returns the period in which the postcode was in use. A terminated postcode without a month
-    /// of termination is treated as terminated after `last_known_live`, the last month in which it
-    /// is known to have been in use.
+    /// Returns the month of termination, if it is known.
+    pub fn terminated(&self) -> Option<YearMonth> {
+        self.termination?.month()
+    }
+
+    /// Returns the months of the editions between which the postcode ended, if its month of
+    /// termination is not known: it was in the list of the first month, and not in the list of the
+    /// second.
+    pub fn ended_between(&self) -> Option<(YearMonth, YearMonth)> {
+        self.termination?.editions()
+    }
+
+    /// Returns the period in which the postcode was or may have been in use. A terminated postcode
+    /// without a termination is treated as terminated after `last_known_live`, the last month in
+    /// which it is known to have been in use.
     pub fn period(&self, last_known_live: Option<YearMonth>) -> Period {
-        let last_month = match (self.is_live, self.terminated) {
-            (true, _) => None,
-            (false, Some(month)) => Some(month),
-            (false, None) => last_known_live,
+        let last_month = match (self.status, self.termination) {
+            (DirectoryStatus::Live | DirectoryStatus::NotConfirmed, _) => None,
+            (DirectoryStatus::Terminated, Some(termination)) => Some(termination.last_month()),
+            (DirectoryStatus::Terminated, None) => last_known_live,
         };
         Period {
             from: self.introduced.map(YearMonth::first_day),
@@ -120,7 +238,7 @@ impl PostcodeEntry {
     pub fn is_terminated_on(&self, day: Date, last_known_live: Option<YearMonth>) -> bool {
         match self.period(last_known_live).to {
             Some(to) => to <= day,
-            None => !self.is_live,
+            None => self.status == DirectoryStatus::Terminated,
         }
     }
 
@@ -132,9 +250,32 @@ impl PostcodeEntry {
             PostcodeStatus::Terminated
         } else if introduced.is_some_and(|introduced| day < introduced) {
             PostcodeStatus::NotYetIntroduced
+        } else if self.is_status_unknown_on(day) {
+            PostcodeStatus::Unknown
         } else {
             PostcodeStatus::Live
         }
+    }
+
+    /// Returns whether the directory does not say if the postcode, which has been introduced and is
+    /// not known to be terminated, was in use on that day.
+    fn is_status_unknown_on(&self, day: Date) -> bool {
+        match self.status {
+            DirectoryStatus::Live => false,
+            DirectoryStatus::NotConfirmed => true,
+            DirectoryStatus::Terminated => self
+                .ended_between()
+                .is_some_and(|(after, _)| after.first_day_after() <= day),
+        }
+    }
+
+    /// Returns the days on which the status changes.
+    pub(crate) fn change_days(&self, last_known_live: Option<YearMonth>) -> Vec<Date> {
+        let Period { from, to } = self.period(last_known_live);
+        let is_ended = self.status == DirectoryStatus::Terminated;
+        let ended_between = self.ended_between().filter(|_| is_ended);
+        let after = ended_between.map(|(after, _)| after.first_day_after());
+        [from, after, to].into_iter().flatten().collect()
     }
 
     /// Returns whether the position is too coarse to determine the area with certainty, or may be
@@ -159,11 +300,73 @@ mod tests {
             position: None,
             positional_quality: None,
             is_large_user: false,
-            is_live: true,
+            status: DirectoryStatus::Live,
             introduced: Some("199004".parse().expect("a month")),
-            terminated: None,
+            termination: None,
             statistical_area: None,
+            codes: None,
         }
+    }
+
+    fn month(text: &str) -> YearMonth {
+        text.parse().expect("a month")
+    }
+
+    #[test]
+    fn status_of_an_unconfirmed_postcode_is_unknown() {
+        let unconfirmed = PostcodeEntry {
+            status: DirectoryStatus::NotConfirmed,
+            introduced: None,
+            ..entry()
+        };
+        for day in [date(1980, 1, 1), date(2025, 11, 30), date(2100, 1, 1)] {
+            assert_eq!(unconfirmed.status_on(day, None), PostcodeStatus::Unknown);
+            let last_known_live = Some(month("202205"));
+            assert!(!unconfirmed.is_terminated_on(day, last_known_live));
+        }
+        assert!(unconfirmed.change_days(None).is_empty());
+    }
+
+    #[test]
+    fn between_two_editions_the_status_is_unknown() {
+        let ended = PostcodeEntry {
+            status: DirectoryStatus::Terminated,
+            termination: Termination::between(month("202205"), month("202407")),
+            ..entry()
+        };
+        assert_eq!(ended.terminated(), None);
+        assert_eq!(
+            ended.ended_between(),
+            Some((month("202205"), month("202407")))
+        );
+        let status = |day| ended.status_on(day, None).as_str();
+        assert_eq!(status(date(2022, 5, 31)), "live");
+        assert_eq!(status(date(2022, 6, 1)), "unknown");
+        assert_eq!(status(date(2024, 7, 31)), "unknown");
+        assert_eq!(status(date(2024, 8, 1)), "terminated");
+        assert_eq!(
+            ended.change_days(None),
+            [date(1990, 4, 1), date(2022, 6, 1), date(2024, 8, 1)]
+        );
+    }
+
+    #[test]
+    fn terminations_keep_their_months() {
+        let known = Termination::in_month(month("999812"));
+        assert_eq!(
+            (known.month(), known.editions()),
+            (Some(month("999812")), None)
+        );
+        let (first, last) = (month("180001"), month("453007"));
+        let widest = Termination::between(first, last).expect("32,766 months");
+        assert_eq!(
+            (widest.month(), widest.editions()),
+            (None, Some((first, last)))
+        );
+        assert!(Termination::between(last, first).is_none());
+        assert!(Termination::between(last, last).is_none());
+        assert!(Termination::between(first, month("999812")).is_none());
+        assert_eq!(format!("{known:?}"), "Termination(…)");
     }
 
     #[test]
@@ -177,8 +380,8 @@ mod tests {
         assert_eq!(status(entry(), date(1990, 3, 31)), "not_yet_introduced");
         assert_eq!(status(entry(), date(1990, 4, 1)), "live");
         let ended = PostcodeEntry {
-            is_live: false,
-            terminated: Some("199612".parse().expect("a month")),
+            status: DirectoryStatus::Terminated,
+            termination: Some(Termination::in_month(month("199612"))),
             ..entry()
         };
         assert_eq!(status(ended, date(1990, 3, 31)), "not_yet_introduced");
@@ -186,7 +389,7 @@ mod tests {
         assert_eq!(status(ended, date(1997, 1, 1)), "terminated");
         // A postcode that is live in the edition stays live, whatever its month of termination.
         let reintroduced = PostcodeEntry {
-            is_live: true,
+            status: DirectoryStatus::Live,
             ..ended
         };
         assert_eq!(status(reintroduced, date(1997, 1, 1)), "live");
@@ -195,7 +398,7 @@ mod tests {
     #[test]
     fn undated_termination_is_after_the_last_known_month() {
         let ended = PostcodeEntry {
-            is_live: false,
+            status: DirectoryStatus::Terminated,
             ..entry()
         };
         let last_known_live = "200006".parse().ok();

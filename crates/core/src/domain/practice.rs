@@ -1,7 +1,7 @@
 use jiff::civil::Date;
 
 use super::keyword::keyword_enum;
-use super::{BritishGrid, OdsCode, Postcode};
+use super::{BritishGrid, OdsCode, Postcode, SourceDate, UnknownKeyword};
 
 /// A GP practice, as listed by the NHS Organisation Data Service (ODS).
 #[derive(Debug, Clone)]
@@ -29,6 +29,24 @@ pub struct Practice {
     pub pcn: Option<String>,
     /// The number of registered patients, if known.
     pub list_size: Option<u32>,
+    /// The date of the number of registered patients.
+    pub list_size_as_of: Option<SourceDate>,
+    /// The date of the list that states the status, the name, the address and the telephone number.
+    pub as_of: Option<SourceDate>,
+    /// A remark of the source, such as what is known about the patients of a closed practice.
+    pub note: Option<String>,
+}
+
+/// A GP practice outside the area of the dataset: it belongs to none of the dataset's communities,
+/// but its code is a real one.
+#[derive(Debug, Clone)]
+pub struct NeighbouringPractice {
+    /// The practice. The source states no address other than the postcode.
+    pub practice: Practice,
+    /// The code of the Integrated Care Board.
+    pub icb: Option<String>,
+    /// The position of its postcode.
+    pub position: Option<BritishGrid>,
 }
 
 /// The status of a practice.
@@ -77,6 +95,30 @@ pub struct Premises {
     pub postcode: Option<Postcode>,
     /// The position of the building.
     pub position: BritishGrid,
+    /// The name of the surgery.
+    pub name: Option<String>,
+    /// The date of the source that lists the premises.
+    pub as_of: Option<SourceDate>,
+    /// The source that lists the premises.
+    pub source: Option<String>,
+}
+
+/// A building that a practice, or a practice that it took over, used before, and that is not known
+/// to be in use. It is not premises: no distance is measured to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormerPremises {
+    /// The practice.
+    pub practice: OdsCode,
+    /// The postcode of the building.
+    pub postcode: Option<Postcode>,
+    /// The name of the surgery.
+    pub name: String,
+    /// What the building was, in the words of the source: `branch(2017)`.
+    pub held_as: String,
+    /// Why it no longer counts as premises.
+    pub reason: String,
+    /// The source.
+    pub source: String,
 }
 
 /// The kind of a practice's premises.
@@ -97,7 +139,7 @@ keyword_enum!(PremisesKind {
 });
 
 /// The succession of a practice by another practice, which took over its patients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PracticeSuccession {
     /// The practice that closed.
     pub predecessor: OdsCode,
@@ -105,6 +147,60 @@ pub struct PracticeSuccession {
     pub successor: OdsCode,
     /// The first day on which the successor is responsible for the patients.
     pub from: Date,
+    /// What the succession is based on; empty if the source does not say.
+    pub basis: Vec<SuccessionEvidence>,
+    /// The last day of the closed practice in its Primary Care Network, which is often nearer to
+    /// the day on which the patients moved than the close date.
+    pub pcn_left: Option<Date>,
+    /// What happened, in the words of the source.
+    pub note: Option<String>,
+    /// The sources.
+    pub source: Option<String>,
+}
+
+/// What shows that a practice succeeded another practice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SuccessionEvidence {
+    /// A file of successions, published by NHS ODS.
+    Ods,
+    /// A published page states the succession.
+    Page,
+    /// A published page states that some of the patients moved to the successor.
+    PageInPart,
+    /// The size of the successor's list grew by the size of the closed list.
+    ListTransfer,
+    /// NHS ODS lists the building of the closed practice as a branch of the successor.
+    OdsBranchList,
+    /// The successor is in the same building or place.
+    Place,
+}
+
+keyword_enum!(SuccessionEvidence {
+    Ods = "ods",
+    Page = "page",
+    PageInPart = "page_in_part",
+    ListTransfer = "list_transfer",
+    OdsBranchList = "ods_branch_list",
+    Place = "place",
+});
+
+/// Parses the basis of a succession: keywords separated by semicolons.
+///
+/// # Errors
+/// If a word is not a keyword of [`SuccessionEvidence`].
+pub fn parse_succession_basis(text: &str) -> Result<Vec<SuccessionEvidence>, UnknownKeyword> {
+    let words = text.split(';').map(str::trim);
+    words
+        .filter(|word| !word.is_empty())
+        .map(str::parse)
+        .collect()
+}
+
+impl PracticeSuccession {
+    /// Returns whether the succession is inferred only from the place of the two practices.
+    pub fn is_by_place_alone(&self) -> bool {
+        self.basis == [SuccessionEvidence::Place]
+    }
 }
 
 #[cfg(test)]
@@ -136,6 +232,17 @@ mod tests {
         assert!("annexe".parse::<PremisesKind>().is_err());
     }
 
+    #[test]
+    fn the_basis_of_a_succession_is_a_list_of_keywords() {
+        use SuccessionEvidence::{ListTransfer, Page};
+        assert_eq!(
+            parse_succession_basis("page; list_transfer"),
+            Ok(vec![Page, ListTransfer])
+        );
+        assert_eq!(parse_succession_basis(""), Ok(Vec::new()));
+        assert!(parse_succession_basis("hearsay").is_err());
+    }
+
     /// Checks the status on `day` of a practice with these dates and this status in the edition.
     #[track_caller]
     fn check(
@@ -157,6 +264,9 @@ mod tests {
             sub_icb: None,
             pcn: None,
             list_size: None,
+            list_size_as_of: None,
+            as_of: None,
+            note: None,
         };
         assert_eq!(practice.status_on(day), expected);
     }

@@ -6,8 +6,8 @@ use jiff::civil::Date;
 
 use crate::domain::{
     Agreement, Area, Basis, BritishGrid, CatchmentKind, Certainty, InvalidOdsCode, Layer, LonLat,
-    LookupStatus, OdsCode, Postcode, PostcodeEntry, Practice, PracticeStatus, PracticeSuccession,
-    Provenance,
+    LookupStatus, OdsCode, Postcode, PostcodeEntry, PostcodeStatus, Practice, PracticeStatus,
+    PracticeSuccession, Premises, Provenance,
 };
 use crate::geodesy;
 
@@ -64,6 +64,18 @@ pub struct Location {
     pub entry: Option<PostcodeEntry>,
     /// Whether the postcode was terminated on or before the day.
     pub is_terminated: bool,
+    /// Whether the directory does not say if the postcode was in use on the day.
+    pub is_status_unknown: bool,
+}
+
+impl LocateAnswer<'_> {
+    /// Returns whether the answer has a result for a layer, by residence or by registration.
+    pub fn has_result(&self, layer: Layer) -> bool {
+        let registered = self.registration.iter();
+        let registered = registered.flat_map(|registration| &registration.areas);
+        let mut results = self.residence.iter().chain(registered);
+        results.any(|(id, result)| *id == layer && !result.is_empty())
+    }
 }
 
 /// Prints only the status, because the other fields reveal the query, which must not reach a log.
@@ -88,6 +100,23 @@ impl fmt::Debug for PracticeRegistration<'_> {
 }
 
 impl Location {
+    /// Returns the status of the postcode on the day; `None` if the directory does not list the
+    /// location as a postcode. A postcode that was not yet in use on the day is `live`, and the
+    /// answer has a note.
+    pub fn postcode_status(&self) -> Option<PostcodeStatus> {
+        self.entry.map(|_| match self {
+            Location {
+                is_terminated: true,
+                ..
+            } => PostcodeStatus::Terminated,
+            Location {
+                is_status_unknown: true,
+                ..
+            } => PostcodeStatus::Unknown,
+            _ => PostcodeStatus::Live,
+        })
+    }
+
     /// Returns the position in degrees.
     pub fn lonlat(&self) -> Option<LonLat> {
         match self.locator {
@@ -109,6 +138,18 @@ pub enum LayerResult<'i> {
     Groups(Vec<GroupMatch<'i>>),
     /// The result is unknown.
     Unknown(UnknownReason),
+}
+
+impl LayerResult<'_> {
+    /// Returns whether no area was found and the source does not say why.
+    fn is_empty(&self) -> bool {
+        match self {
+            LayerResult::Areas(areas) => areas.is_empty(),
+            LayerResult::Practices(practices) => practices.is_empty(),
+            LayerResult::Groups(groups) => groups.is_empty(),
+            LayerResult::Unknown(reason) => *reason != UnknownReason::NoneNamed,
+        }
+    }
 }
 
 /// Why the result for a layer is unknown.
@@ -145,8 +186,22 @@ pub struct AreaMatch<'i> {
     /// How close the position is to the area's boundary; `None` for a registration, and for a layer
     /// whose distances were not requested.
     pub proximity: Option<BoundaryProximity<'i>>,
+    /// The share of the statistical area's people that a model gives to the area, if known.
+    pub model_share: Option<f64>,
+    /// The other areas to which the statistical area may belong, largest share first; empty unless
+    /// the source disputes the assignment.
+    pub disputed_with: Vec<DisputedArea<'i>>,
     /// The area's ordinal in its layer.
     pub(super) ordinal: u32,
+}
+
+/// Another area to which a statistical area may belong.
+#[derive(Debug, Clone, Copy)]
+pub struct DisputedArea<'i> {
+    /// The area, in the version valid on the day.
+    pub area: &'i Area,
+    /// The share of the statistical area's people that a model gives to the area.
+    pub share: f64,
 }
 
 /// How close a position is to the boundary of an area.
@@ -154,11 +209,31 @@ pub struct AreaMatch<'i> {
 pub struct BoundaryProximity<'i> {
     /// Whether the position is certainly inside the area.
     pub certainty: Certainty,
-    /// The distance to the area's boundary in metres; 0 if the boundary does not cover the
-    /// position, because the match is based on the directory or on the nearest boundary.
+    /// The distance in metres to the nearest place where another area of the layer, or land in no
+    /// area of the layer, begins; `None` if there is only open coast around the area. The distance is
+    /// 0 if the position is already beyond the boundary, because the match is based on the directory
+    /// or on the nearest boundary.
+    pub distance_m: Option<f64>,
+    /// The layer's other areas within the tolerance, and the land in no area of the layer, nearest
+    /// first.
+    pub alternatives: Vec<AlternativeArea<'i>>,
+}
+
+impl BoundaryProximity<'_> {
+    /// Returns whether another area, or land in no area, is within the tolerance. If not, a position
+    /// that is near the boundary is only inexact.
+    pub fn is_within_tolerance(&self) -> bool {
+        self.distance_m == Some(0.0) || !self.alternatives.is_empty()
+    }
+}
+
+/// What lies beyond a nearby boundary: an area, or land in no area of the layer.
+#[derive(Debug, Clone, Copy)]
+pub struct AlternativeArea<'i> {
+    /// The area, in the version valid on the day; `None` for land in no area of the layer.
+    pub area: Option<&'i Area>,
+    /// The distance in metres.
     pub distance_m: f64,
-    /// The layer's other areas within the tolerance, nearest first.
-    pub alternatives: Vec<NearbyArea<'i>>,
 }
 
 /// An area close to a position.
@@ -186,6 +261,8 @@ pub struct PracticeMatch<'i> {
     pub share: Option<f64>,
     /// The distance to the nearest premises in metres, if distances were requested.
     pub distance_m: Option<f64>,
+    /// The premises to which the distance was measured.
+    pub premises: Option<&'i Premises>,
 }
 
 /// A group to which a matched area belongs.
@@ -215,6 +292,13 @@ pub struct RegisteredPractice<'i> {
     pub practice: &'i Practice,
     /// The status of the practice on the day.
     pub status: PracticeStatus,
+    /// The code of the Integrated Care Board, if known.
+    pub icb: Option<&'i str>,
+    /// Whether the practice is outside the area of the dataset.
+    pub is_neighbouring: bool,
+    /// The last practice of the chain of successors: the responsible practice, or else the
+    /// closed practice whose successor is not known.
+    pub last: &'i Practice,
     /// The practice that was requested or, if the code is that of a branch, the parent practice of
     /// the branch.
     pub requested: &'i Practice,
@@ -223,7 +307,7 @@ pub struct RegisteredPractice<'i> {
     /// If the requested code is that of a branch: whether the dataset lists the branch itself.
     pub branch_is_listed: Option<bool>,
     /// The successions from the requested practice to the responsible practice.
-    pub successions: Vec<PracticeSuccession>,
+    pub successions: Vec<&'i PracticeSuccession>,
 }
 
 /// Why a registration has no areas.
@@ -274,6 +358,13 @@ pub enum AnswerNote {
     NotYetIntroduced,
     /// The practice has a closing date that has not passed.
     ClosesOn,
+    /// The directory does not say whether the postcode was in use on the day.
+    PostcodeStatusUnknown,
+    /// The network here, or the practice with the largest share, belongs to another community than
+    /// the one that covers the position.
+    LayersDisagree,
+    /// The day is in the future, or more than a year after the dataset's newest source.
+    AfterData,
 }
 
 impl AnswerNote {
@@ -283,6 +374,9 @@ impl AnswerNote {
             AnswerNote::PracticeAddress => "practice_address",
             AnswerNote::NotYetIntroduced => "not_yet_introduced",
             AnswerNote::ClosesOn => "closes_on",
+            AnswerNote::PostcodeStatusUnknown => "postcode_status_unknown",
+            AnswerNote::LayersDisagree => "layers_disagree",
+            AnswerNote::AfterData => "after_data",
         }
     }
 }
@@ -301,6 +395,25 @@ pub fn areas_of_layer<'a, 'i>(
         .unwrap_or_default()
 }
 
+/// Marks the administrative areas that are not known. Every place that is in one administrative
+/// layer is in all of them, so an empty result means that the source does not name the area.
+pub(super) fn mark_unknown_administrative_areas(results: &mut [(Layer, LayerResult<'_>)]) {
+    let is_administrative = |layer: &Layer| Layer::ADMINISTRATIVE.contains(layer);
+    let is_empty =
+        |found: &LayerResult<'_>| matches!(found, LayerResult::Areas(areas) if areas.is_empty());
+    let has_area = |(layer, found): &(Layer, LayerResult<'_>)| {
+        is_administrative(layer) && matches!(found, LayerResult::Areas(areas) if !areas.is_empty())
+    };
+    if !results.iter().any(has_area) {
+        return;
+    }
+    for (layer, found) in results {
+        if is_administrative(layer) && is_empty(found) {
+            *found = LayerResult::Unknown(UnknownReason::NoneNamed);
+        }
+    }
+}
+
 /// Returns the ids of the communities in `results`.
 pub fn community_ids<'a>(
     results: &'a [(Layer, LayerResult<'_>)],
@@ -314,6 +427,10 @@ pub fn community_ids<'a>(
 impl PracticeRegistration<'_> {
     /// Returns whether the practice is known and belongs to no ICC in the dataset on the date.
     pub fn is_outside_communities(&self) -> bool {
+        let practice = self.practice.as_ref();
+        if practice.is_some_and(|found| found.is_neighbouring) {
+            return true;
+        }
         let is_resolved = matches!(
             self.reason,
             None | Some(RegistrationReason::OutsideCoverage)
@@ -356,6 +473,9 @@ mod tests {
             (AnswerNote::PracticeAddress, "practice_address"),
             (AnswerNote::NotYetIntroduced, "not_yet_introduced"),
             (AnswerNote::ClosesOn, "closes_on"),
+            (AnswerNote::PostcodeStatusUnknown, "postcode_status_unknown"),
+            (AnswerNote::LayersDisagree, "layers_disagree"),
+            (AnswerNote::AfterData, "after_data"),
         ];
         for (note, word) in notes {
             assert_eq!(note.as_str(), word);

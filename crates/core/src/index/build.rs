@@ -4,10 +4,13 @@ use std::collections::HashMap;
 use std::panic::resume_unwind;
 use std::thread;
 
+use super::data_dates::outdated_after;
 use super::directory::PostcodeDirectory;
+use super::facts::FactsIndex;
 use super::layer::{AreaAssignment, LayerIndex};
 use super::memberships::MembershipIndex;
 use super::registry::PracticeRegistry;
+use super::statistical_codes::ImplausibleCodes;
 use super::{BoundaryIndex, Index, IndexError, StatisticalAreaIndex};
 use crate::domain::{
     Area, Boundary, Dataset, Layer, LayerEntry, Manifest, Period, Practice, Provenance,
@@ -31,7 +34,8 @@ impl Index {
             dataset.premises,
             dataset.successions,
             dataset.not_gp_practices,
-        );
+        )
+        .with_surroundings(dataset.former_premises, dataset.neighbouring_practices);
         let statistical_boundaries = dataset.statistical_boundaries;
         // Indexing the statistical areas takes as long as indexing all layers together.
         let (statistical, layers) = thread::scope(|scope| {
@@ -45,7 +49,18 @@ impl Index {
         layers.sort_by_key(|layer| layer.id);
         apply_assignments(&mut layers, dataset.assignments, &statistical_areas)?;
         let memberships = MembershipIndex::new(dataset.memberships, &layers, &registry)?;
-        Ok(Index {
+        let scheme = manifest.statistical_areas.as_ref();
+        let mut facts = FactsIndex::new(
+            dataset.facts,
+            dataset.stated_counts,
+            scheme.map(|entry| entry.id.as_str()),
+            &statistical_areas,
+            &layers,
+        );
+        facts.add_network_communities(&layers, &memberships, &registry);
+        let mut postcodes = dataset.postcodes;
+        let implausible = ImplausibleCodes::separate(&mut postcodes, &statistical);
+        let mut index = Index {
             statistical_areas: StatisticalAreaIndex {
                 codes: statistical_areas,
                 boundary_index: statistical,
@@ -53,15 +68,24 @@ impl Index {
                     .statistical_areas
                     .as_ref()
                     .map_or(0.0, |entry| entry.snap_m),
+                implausible,
             },
-            directory: PostcodeDirectory::new(dataset.postcodes, &manifest.complete_outcodes)?,
+            directory: PostcodeDirectory::new(postcodes, &manifest.complete_outcodes)?,
+            postcode_codes: dataset.postcode_codes,
             lineage: dataset.lineage,
+            facts,
+            outdated_after: outdated_after(&manifest),
             manifest,
             digest,
             layers,
             registry,
             memberships,
-        })
+        };
+        let land_edges = index.find_land_edges();
+        for (layer, land_edges) in index.layers.iter_mut().zip(land_edges) {
+            layer.boundary_index.set_land_edges(land_edges);
+        }
+        Ok(index)
     }
 }
 
@@ -111,6 +135,7 @@ fn practice_areas(registry: &PracticeRegistry, entry: &LayerEntry, areas: &[Area
                 .closed
                 .map(|closed| closed.tomorrow().unwrap_or(closed)),
         },
+        ended_by: None,
     };
     registry.practices().iter().map(area).collect()
 }

@@ -34,6 +34,7 @@ impl Index {
         );
         for layer in &self.layers {
             area_dates.insert(layer.first_data);
+            area_dates.insert(layer.first_memberships);
             if layer.id != Layer::GpPractice {
                 add_periods(
                     &mut area_dates,
@@ -107,10 +108,7 @@ impl ChangeDates<'_> {
         let PostcodeLookup::Entry(entry) = self.index.lookup_postcode(postcode) else {
             return days;
         };
-        add_period(
-            &mut days,
-            entry.period(self.index.manifest.undated_terminations_after),
-        );
+        days.extend(entry.change_days(self.index.manifest.undated_terminations_after));
         let Some(position) = entry.position else {
             return days;
         };
@@ -120,7 +118,7 @@ impl ChangeDates<'_> {
             // If the directory assigns no statistical area, the statistical area at the position
             // may change when the period of a boundary starts or ends.
             let statistical_areas = match entry.statistical_area {
-                Some(row) => vec![row],
+                Some(row) => vec![row.get()],
                 None => statistical
                     .boundary_index
                     .near_on_any_date(position, statistical.snap_m),
@@ -159,18 +157,16 @@ impl ChangeDates<'_> {
         let mut pending: Vec<OdsCode> = [Some(code), code.parent()].into_iter().flatten().collect();
         let mut visited = BTreeSet::new();
         while let Some(code) = pending.pop() {
-            let Some(practice) = registry.find(code).filter(|_| visited.insert(code)) else {
+            let found = registry.find_anywhere(code);
+            let Some(practice) = found.filter(|_| visited.insert(code)) else {
                 continue;
             };
             add_period(&mut days, open_period(practice));
-            let row = registry.row(code).expect("it was found");
-            add_periods(
-                &mut days,
-                self.index
-                    .memberships
-                    .all_of_practice(row)
-                    .map(|membership| membership.period),
-            );
+            // A practice outside the area of the dataset has no row and no memberships.
+            if let Some(row) = registry.row(code) {
+                let memberships = self.index.memberships.all_of_practice(row);
+                add_periods(&mut days, memberships.map(|membership| membership.period));
+            }
             pending.extend(registry.successors(code).iter().map(|step| step.successor));
         }
         days
@@ -206,7 +202,7 @@ mod tests {
     };
     use super::*;
     use crate::domain::Dataset;
-    use crate::domain::{CatchmentKind, StatisticalAssignment};
+    use crate::domain::{CatchmentKind, DirectoryStatus, StatisticalAssignment};
 
     /// The dates of the ICB's versions and boundaries, and of the assignment of S2 to l.
     const AREA_DATES: [Date; 3] = [FIRST_DATA, date(2024, 1, 1), WIDENED];
@@ -253,7 +249,7 @@ mod tests {
         let mut dataset = dataset();
         dataset.manifest.undated_terminations_after = Some("1999-12".parse().expect("a month"));
         let mut old = entry("LA1 1AL", None, None);
-        old.is_live = false;
+        old.status = DirectoryStatus::Terminated;
         dataset.postcodes.insert(8, old);
         check(
             &dates_of_postcode(dataset, "LA1 1AL"),

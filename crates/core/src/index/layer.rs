@@ -16,6 +16,10 @@ pub(super) struct LayerIndex {
     pub(super) id: Layer,
     pub(super) kind: LayerKind,
     pub(super) first_data: Date,
+    /// The first day for which the practices of the layer's areas are known.
+    pub(super) first_memberships: Date,
+    /// The layer whose areas this layer's areas are taken to be.
+    pub(super) members_from: Option<Layer>,
     pub(super) uses_statistical_areas: bool,
     pub(super) snap_m: f64,
     pub(super) boundary_index: BoundaryIndex,
@@ -78,6 +82,8 @@ impl LayerIndex {
             id,
             kind: entry.kind,
             first_data: entry.first_data,
+            first_memberships: entry.first_memberships.unwrap_or(entry.first_data),
+            members_from: entry.members_from,
             uses_statistical_areas: entry.on_statistical_areas,
             snap_m: entry.snap_m,
             areas: group_by_area(&versions),
@@ -101,6 +107,12 @@ impl LayerIndex {
         layer.revision_dates = layer.collect_revision_dates(&boundaries);
         layer.boundary_index = BoundaryIndex::build(boundaries);
         Ok(layer)
+    }
+
+    /// Returns whether answers give the distance of a position from the boundary of the layer's areas:
+    /// not for groups, and not for practices, whose premises are measured instead.
+    pub(super) fn has_boundary_distances(&self) -> bool {
+        self.kind != LayerKind::Membership && self.id != Layer::GpPractice
     }
 
     fn collect_revision_dates(&self, boundaries: &[Boundary]) -> Vec<Date> {

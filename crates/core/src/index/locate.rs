@@ -10,8 +10,8 @@ use super::answer::{
 use super::directory::PostcodeLookup;
 use super::layer::LayerIndex;
 use crate::domain::{
-    Agreement, Layer, LayerKind, LayerSet, LookupStatus, PostcodeEntry, PracticeStatus,
-    SpecialPostcode,
+    Agreement, Layer, LayerKind, LayerSet, LookupStatus, PostcodeEntry, PostcodeStatus,
+    PracticeStatus, SpecialPostcode,
 };
 use crate::geodesy;
 
@@ -74,6 +74,7 @@ impl Index {
                 grid,
                 entry: None,
                 is_terminated: false,
+                is_status_unknown: false,
             };
             (LookupStatus::Located, Some(location))
         };
@@ -106,7 +107,8 @@ impl Index {
         entry: PostcodeEntry,
         day: Date,
     ) -> (LookupStatus, Option<Location>) {
-        let is_terminated = entry.is_terminated_on(day, self.manifest.undated_terminations_after);
+        let postcode_status = self.postcode_status(&entry, day);
+        let is_terminated = postcode_status == PostcodeStatus::Terminated;
         let status = match (entry.position, is_terminated) {
             (None, _) => LookupStatus::NoLocation,
             (Some(_), true) => LookupStatus::Terminated,
@@ -117,6 +119,7 @@ impl Index {
             grid: entry.position,
             entry: Some(entry),
             is_terminated,
+            is_status_unknown: postcode_status == PostcodeStatus::Unknown,
         };
         (status, Some(location))
     }
@@ -141,6 +144,21 @@ impl Index {
             practice.status != PracticeStatus::Closed && practice.practice.closed.is_some()
         }) {
             answer.notes.push(AnswerNote::ClosesOn);
+        }
+        if answer
+            .location
+            .is_some_and(|location| location.is_status_unknown)
+        {
+            answer.notes.push(AnswerNote::PostcodeStatusUnknown);
+        }
+        if !self
+            .disagreements(&answer.residence, query.as_of)
+            .is_empty()
+        {
+            answer.notes.push(AnswerNote::LayersDisagree);
+        }
+        if self.is_after_data(query.as_of) {
+            answer.notes.push(AnswerNote::AfterData);
         }
     }
 }
@@ -175,11 +193,11 @@ mod tests {
         AreaMatch, GroupMatch, PracticeMatch, RegistrationReason, areas_of_layer,
     };
     use super::super::test_dataset::{
-        DAY, FIRST_DATA, area, build, code, dataset, entry, index, km, layer_entry, postcode,
-        practice, practice_membership, registration_query, residence_query, strip, succession,
+        DAY, FIRST_DATA, area, build, code, dataset, index, km, layer_entry, postcode, practice,
+        practice_membership, registration_query, residence_query, strip, succession,
     };
     use super::*;
-    use crate::domain::{Basis, Certainty, LonLat, PositionalQuality, Provenance};
+    use crate::domain::{Basis, DirectoryStatus, LonLat, Provenance, Termination};
 
     fn postcode_query(text: &str) -> LocateQuery {
         residence_query(Locator::Postcode(postcode(text)))
@@ -236,18 +254,6 @@ mod tests {
             .map(|value| describe(&value.1))
             .collect();
         assert_eq!(actual, layers);
-    }
-
-    fn proximity_of(query: &LocateQuery, layer: Layer) -> (Certainty, f64, Vec<(String, f64)>) {
-        let index = index();
-        let answer = index.locate(query);
-        let [area] = areas_of_layer(&answer.residence, layer) else {
-            panic!("one area")
-        };
-        let proximity = area.proximity.as_ref().expect("measured");
-        let others = proximity.alternatives.iter();
-        let others = others.map(|area| (area.area.id.clone(), area.distance_m));
-        (proximity.certainty, proximity.distance_m, others.collect())
     }
 
     /// The layers are, in order: communities, sub-communities, practices, groups and ICBs.
@@ -447,53 +453,6 @@ mod tests {
     }
 
     #[test]
-    fn distances_are_to_the_own_boundary_and_others_within_the_tolerance() {
-        let close = |a: f64, b: f64| (a - b).abs() < 1e-6;
-        let (certainty, distance_m, others) = proximity_of(&postcode_query("LA1 1AA"), Layer::Icc);
-        assert_eq!((certainty, others), (Certainty::Inside, Vec::new()));
-        assert!(close(distance_m, 1_000.0));
-        // The position is coarse.
-        let (certainty, distance_m, others) = proximity_of(&postcode_query("LA1 1AB"), Layer::Icc);
-        assert_eq!((certainty, others), (Certainty::NearBoundary, Vec::new()));
-        assert!(close(distance_m, 4_000.0));
-        let (certainty, distance_m, others) = proximity_of(&postcode_query("LA1 1AD"), Layer::Icc);
-        assert_eq!(certainty, Certainty::NearBoundary);
-        assert!(close(distance_m, 40.0));
-        assert_eq!(others.len(), 1);
-        assert!(others[0].0 == "l" && close(others[0].1, 40.0));
-        // The directory overrides the boundaries, and off the coast the nearest boundary is used.
-        let overridden = (Certainty::NearBoundary, 0.0, vec![("k".to_string(), 0.0)]);
-        assert_eq!(
-            proximity_of(&postcode_query("LA1 1AJ"), Layer::Icc),
-            overridden
-        );
-        let nearest = (Certainty::NearBoundary, 0.0, Vec::new());
-        assert_eq!(
-            proximity_of(&postcode_query("LA1 1AE"), Layer::Icc),
-            nearest
-        );
-        // A distance of exactly the tolerance counts as inside.
-        let certainty = |east| proximity_of(&grid_query(east, 5.0), Layer::Icc).0;
-        assert_eq!(certainty(9.9), Certainty::Inside);
-        assert_eq!(certainty(9.900_001), Certainty::NearBoundary);
-        // Near a border, the directory may assign a postcode to the area on the other side. In that
-        // case, the area that covers the position is an alternative at distance 0.
-        let mut dataset = dataset();
-        dataset.postcodes[7].position = Some(km(9.99, 9.0));
-        let index = build(dataset);
-        let answer = index.locate(&postcode_query("LA1 1AJ"));
-        let [area] = areas_of_layer(&answer.residence, Layer::Icc) else {
-            panic!("one area")
-        };
-        let others = &area.proximity.as_ref().expect("measured").alternatives;
-        let others: Vec<(&str, f64)> = others
-            .iter()
-            .map(|area| (area.area.id.as_str(), area.distance_m))
-            .collect();
-        assert_eq!(others, [("k", 0.0)]);
-    }
-
-    #[test]
     fn results_do_not_depend_on_which_distances_are_measured() {
         let index = index();
         let measured = [Layer::Icc].into_iter().collect();
@@ -509,7 +468,8 @@ mod tests {
                 (LayerResult::Practices(some), LayerResult::Practices(all)) => {
                     assert!(
                         some.iter()
-                            .all(|practice_match| practice_match.distance_m.is_none())
+                            .all(|practice_match| practice_match.distance_m.is_none()
+                                && practice_match.premises.is_none())
                     );
                     assert!(
                         all.iter()
@@ -541,6 +501,9 @@ mod tests {
             )
         });
         let actual: Vec<_> = actual.collect();
+        // The distance is to the nearer of two premises.
+        let premises = practices[0].premises.expect("measured");
+        assert_eq!(premises.position, km(1.0, 1.0));
         let modelled = |text: &str, distance_m| {
             (
                 text.to_string(),
@@ -562,6 +525,38 @@ mod tests {
         assert_eq!(practices[0].provenance, Provenance::Official);
         assert_eq!(practices[0].basis, Basis::Boundary);
         assert_eq!(practices[0].share, None);
+    }
+
+    #[test]
+    fn unconfirmed_postcodes_are_located_with_a_note() {
+        let mut dataset = dataset();
+        dataset.postcodes[1].status = DirectoryStatus::NotConfirmed;
+        let index = build(dataset);
+        let answer = index.locate(&postcode_query("LA1 1AB"));
+        assert_eq!(answer.status, LookupStatus::Located);
+        assert_eq!(answer.notes, [AnswerNote::PostcodeStatusUnknown]);
+        let location = answer.location.expect("known");
+        assert_eq!(location.postcode_status(), Some(PostcodeStatus::Unknown));
+        assert!(!areas_of_layer(&answer.residence, Layer::Icc).is_empty());
+    }
+
+    #[test]
+    fn between_two_editions_an_ended_postcode_is_located_with_a_note() {
+        let mut dataset = dataset();
+        let month = |text: &str| text.parse().expect("a month");
+        dataset.postcodes[1].status = DirectoryStatus::Terminated;
+        dataset.postcodes[1].termination = Termination::between(month("2024-10"), month("2025-04"));
+        let index = build(dataset);
+        let on = |as_of| {
+            let query = postcode_query("LA1 1AB");
+            let answer = index.locate(&LocateQuery { as_of, ..query });
+            (answer.status, answer.notes)
+        };
+        let (located, unknown) = (LookupStatus::Located, AnswerNote::PostcodeStatusUnknown);
+        assert_eq!(on(date(2024, 10, 31)), (located, vec![]));
+        assert_eq!(on(date(2024, 11, 1)), (located, vec![unknown]));
+        assert_eq!(on(date(2025, 4, 30)), (located, vec![unknown]));
+        assert_eq!(on(date(2025, 5, 1)), (LookupStatus::Terminated, vec![]));
     }
 
     #[test]
@@ -630,7 +625,7 @@ mod tests {
         assert_eq!(practice.requested.code, code("A00004"));
         assert_eq!(practice.requested_status, PracticeStatus::Closed);
         assert_eq!(practice.branch_is_listed, None);
-        assert_eq!(practice.successions, [succession("A00004", "A00001")]);
+        assert_eq!(practice.successions, [&succession("A00004", "A00001")]);
     }
 
     #[test]
@@ -801,7 +796,10 @@ mod tests {
                 practice: practice.map(str::parse),
                 as_of,
             };
-            index.locate(&query).notes
+            let mut notes = index.locate(&query).notes;
+            // Another test is about this note.
+            notes.retain(|note| *note != AnswerNote::LayersDisagree);
+            notes
         };
         let address = [AnswerNote::PracticeAddress];
         assert_eq!(notes("LA1 1AA", Some("A00001"), DAY), address);
@@ -823,7 +821,11 @@ mod tests {
             notes("LA1 1AB", Some("A00002"), DAY),
             [AnswerNote::ClosesOn]
         );
-        assert_eq!(notes("LA1 1AB", Some("A00002"), date(2026, 4, 1)), []);
+        // The practice has closed, and the dataset is more than a year old.
+        assert_eq!(
+            notes("LA1 1AB", Some("A00002"), date(2026, 4, 1)),
+            [AnswerNote::AfterData]
+        );
         assert_eq!(notes("LA1 1AB", Some("A00005"), DAY), []);
     }
 
@@ -841,19 +843,5 @@ mod tests {
         assert_eq!(ids(Layer::SubCommunity), ["m"]);
         assert_eq!(ids(Layer::ResilienceGroup), [""; 0]);
         assert_eq!(ids(Layer::Pcn), [""; 0]);
-    }
-
-    #[test]
-    fn large_user_postcodes_are_near_the_boundary() {
-        let mut dataset = dataset();
-        let mut large_user = entry("LA2 1AD", Some(km(1.0, 1.0)), Some(0));
-        (large_user.is_large_user, large_user.positional_quality) =
-            (true, PositionalQuality::new(10));
-        dataset.postcodes.insert(10, large_user);
-        let index = build(dataset);
-        let answer = index.locate(&postcode_query("LA2 1AD"));
-        let area = &areas_of_layer(&answer.residence, Layer::Icc)[0];
-        let proximity = area.proximity.as_ref().expect("measured");
-        assert_eq!(proximity.certainty, Certainty::NearBoundary);
     }
 }

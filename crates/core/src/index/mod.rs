@@ -11,40 +11,54 @@ mod answer;
 mod area_postcodes;
 mod build;
 mod change_dates;
+mod data_dates;
 mod directory;
+mod disagreement;
+mod facts;
+mod land;
 mod layer;
 mod locate;
 mod memberships;
 mod neighbours;
+mod proximity;
 mod registration;
 mod registry;
 mod residence;
+mod sector_hint;
 mod spatial;
+mod statistical_codes;
 #[cfg(test)]
 mod test_dataset;
 
 use jiff::civil::Date;
 
 pub use answer::{
-    AnswerNote, AreaMatch, BoundaryProximity, GroupMatch, LayerResult, LocateAnswer, LocateQuery,
-    Location, Locator, NearbyArea, PracticeMatch, PracticeRegistration, RegisteredPractice,
-    RegistrationReason, UnknownReason, areas_of_layer, community_ids,
+    AlternativeArea, AnswerNote, AreaMatch, BoundaryProximity, DisputedArea, GroupMatch,
+    LayerResult, LocateAnswer, LocateQuery, Location, Locator, NearbyArea, PracticeMatch,
+    PracticeRegistration, RegisteredPractice, RegistrationReason, UnknownReason, areas_of_layer,
+    community_ids,
 };
 pub use area_postcodes::{AreaPostcode, OutcodeCount, PostcodeFilter, PostcodePage};
 pub use change_dates::ChangeDates;
 pub use directory::PostcodeLookup;
+pub use disagreement::{DisagreeingLayer, Disagreement};
+pub use facts::{AreaSearchHit, Population};
 pub use neighbours::AdjacentArea;
+pub use sector_hint::SectorHint;
 pub use spatial::BoundaryIndex;
 
 use crate::domain::{
-    Area, Boundary, BritishGrid, GroupMember, Layer, LayerKind, LineageStep, Manifest, Membership,
-    OdsCode, Period, Postcode, PostcodeEntry, PostcodePrefix, PostcodeStatus, Practice,
-    PracticeSuccession, Premises, Provenance,
+    Area, Boundary, BritishGrid, FormerPremises, GroupMember, Layer, LayerKind, LineageStep,
+    Manifest, Membership, NeighbouringPractice, OdsCode, Period, Postcode, PostcodeCodes,
+    PostcodeEntry, PostcodePrefix, PostcodeStatus, Practice, PracticeSuccession, Premises,
+    Provenance,
 };
 use directory::PostcodeDirectory;
+use facts::FactsIndex;
 use layer::LayerIndex;
 use memberships::MembershipIndex;
 use registry::PracticeRegistry;
+use statistical_codes::ImplausibleCodes;
 
 /// The immutable in-memory index of one dataset.
 #[derive(Debug)]
@@ -55,9 +69,14 @@ pub struct Index {
     layers: Vec<LayerIndex>,
     statistical_areas: StatisticalAreaIndex,
     directory: PostcodeDirectory,
+    /// The codes that entries of the directory refer to.
+    postcode_codes: Vec<PostcodeCodes>,
     registry: PracticeRegistry,
     memberships: MembershipIndex,
     lineage: Vec<LineageStep>,
+    facts: FactsIndex,
+    /// The last day that is not more than a year after the newest source.
+    outdated_after: Date,
 }
 
 /// Completions of a postcode prefix.
@@ -97,6 +116,8 @@ struct StatisticalAreaIndex {
     codes: Vec<String>,
     boundary_index: BoundaryIndex,
     snap_m: f64,
+    /// The rows of those statistical areas of the directory that do not decide.
+    implausible: ImplausibleCodes,
 }
 
 /// Why an index cannot be built: the dataset contradicts itself.
@@ -166,6 +187,12 @@ impl Index {
         let layer = self.layer(layer)?;
         let is_valid = move |area: &&Area| area.period.contains(day);
         Some(layer.versions().iter().filter(is_valid))
+    }
+
+    /// Returns every version of every area of a layer, in order of id.
+    pub fn all_areas(&self, layer: Layer) -> impl Iterator<Item = &Area> {
+        let layer = self.layer(layer).into_iter();
+        layer.flat_map(|layer| layer.versions())
     }
 
     /// Returns the version of an area that is valid on a day.
@@ -257,6 +284,11 @@ impl Index {
         self.layer(layer).map(|layer| layer.first_data)
     }
 
+    /// Returns the first day for which the dataset has data on the members of the layer's areas.
+    pub fn first_memberships(&self, layer: Layer) -> Option<Date> {
+        self.layer(layer).map(|layer| layer.first_memberships)
+    }
+
     /// Returns the areas of a layer whose boundary on a day covers a point. Assignments by
     /// statistical area are not considered.
     pub fn areas_covering(&self, layer: Layer, point: BritishGrid, day: Date) -> Vec<&Area> {
@@ -292,8 +324,23 @@ impl Index {
 
     /// Returns the successions by which a practice took over the patients of other practices, the
     /// earliest first.
-    pub fn predecessors(&self, code: OdsCode) -> Vec<PracticeSuccession> {
+    pub fn predecessors(&self, code: OdsCode) -> Vec<&PracticeSuccession> {
         self.registry.predecessors(code)
+    }
+
+    /// Returns the buildings that a practice used before and that are not its premises.
+    pub fn former_premises(&self, code: OdsCode) -> &[FormerPremises] {
+        self.registry.former_premises(code)
+    }
+
+    /// Returns the practices outside the area of the dataset, in order of code.
+    pub fn neighbouring_practices(&self) -> &[NeighbouringPractice] {
+        self.registry.neighbouring()
+    }
+
+    /// Returns the practice outside the area of the dataset with a code.
+    pub fn neighbouring_practice(&self, code: OdsCode) -> Option<&NeighbouringPractice> {
+        self.registry.find_neighbouring(code)
     }
 
     /// Looks up a postcode in the directory.
@@ -320,10 +367,19 @@ impl Index {
 
     /// Returns the code of the statistical area to which the directory assigns the postcode.
     pub fn statistical_area_code(&self, entry: &PostcodeEntry) -> Option<&str> {
-        self.statistical_areas
-            .codes
-            .get(entry.statistical_area? as usize)
-            .map(String::as_str)
+        let areas = &self.statistical_areas;
+        let implausible = || areas.implausible.row_of(entry.postcode);
+        let row = entry.statistical_area.or_else(implausible)?;
+        areas.codes.get(row.get() as usize).map(String::as_str)
+    }
+
+    /// Returns the codes of a postcode besides its statistical area; no codes if the directory
+    /// states none.
+    pub fn postcode_codes(&self, entry: &PostcodeEntry) -> PostcodeCodes {
+        let codes = entry.codes.map(|row| row.get() as usize);
+        codes
+            .and_then(|row| self.postcode_codes.get(row).copied())
+            .unwrap_or_default()
     }
 
     /// Returns every postcode of the directory, in ascending order.
@@ -454,6 +510,7 @@ mod tests {
         entry, from, index, km, postcode, practice, rectangle, until,
     };
     use super::*;
+    use crate::domain::{DirectoryStatus, RecordIndex};
 
     const BEFORE: Date = date(2024, 6, 30);
 
@@ -582,11 +639,31 @@ mod tests {
     }
 
     #[test]
+    fn postcode_entries_have_codes() {
+        let mut dataset = dataset();
+        let codes = PostcodeCodes {
+            council: "E06000063".parse().ok(),
+            lsoa21: "E01019311".parse().ok(),
+            is_statistical_area_by_polygon: false,
+            is_lsoa21_by_polygon: true,
+        };
+        dataset.postcode_codes = vec![PostcodeCodes::default(), codes];
+        dataset.postcodes[2].codes = Some(RecordIndex::new(1));
+        let index = build(dataset);
+        let codes_of = |text| match index.lookup_postcode(postcode(text)) {
+            PostcodeLookup::Entry(entry) => index.postcode_codes(&entry),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(codes_of("LA1 1AD"), codes);
+        assert_eq!(codes_of("LA1 1AA"), PostcodeCodes::default());
+    }
+
+    #[test]
     fn postcode_entries_have_a_statistical_area_and_a_status() {
         let mut dataset = dataset();
         dataset.manifest.undated_terminations_after = Some("2024-05".parse().expect("a month"));
         let mut undated = entry("LA2 1AD", None, None);
-        undated.is_live = false;
+        undated.status = DirectoryStatus::Terminated;
         dataset.postcodes.insert(10, undated);
         let index = build(dataset);
         let entry = |text| match index.lookup_postcode(postcode(text)) {
@@ -782,7 +859,8 @@ mod tests {
         assert!(!is_own("LA1 1AB", "A00001") && !is_own("LA1 1AA", "A00008"));
         let distance_m = |of, east| {
             let row = index.registry.row(code(of)).expect("listed");
-            index.registry.distance_m(row, km(east, 1.0))
+            let nearest = index.registry.nearest_premises(row, km(east, 1.0));
+            nearest.map(|(_, distance_m)| distance_m)
         };
         assert_eq!(distance_m("A00001", 3.5), Some(500.0));
         assert_eq!(distance_m("A00007", 3.5), None);

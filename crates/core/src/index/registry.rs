@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use jiff::civil::Date;
 
 use crate::domain::{
-    BritishGrid, OdsCode, Postcode, Practice, PracticeStatus, PracticeSuccession, Premises,
+    BritishGrid, FormerPremises, NeighbouringPractice, OdsCode, Postcode, Practice, PracticeStatus,
+    PracticeSuccession, Premises,
 };
 
 /// Practices by code, with their premises and successors.
@@ -16,6 +17,10 @@ pub(super) struct PracticeRegistry {
     /// The premises of each practice, by the row of the practice.
     premises: Vec<Vec<Premises>>,
     successors: HashMap<OdsCode, Vec<PracticeSuccession>>,
+    /// The buildings that each practice used before.
+    former_premises: HashMap<OdsCode, Vec<FormerPremises>>,
+    /// Practices outside the area of the dataset, in order of code.
+    neighbouring: Vec<NeighbouringPractice>,
     /// Organisations that prescribe but have no registered patients.
     not_gp_practices: HashSet<OdsCode>,
 }
@@ -26,7 +31,7 @@ pub(super) enum SuccessionOutcome<'i> {
     /// The practice that is responsible for the patients on the requested date, and is open then.
     Resolved(&'i Practice),
     /// The last practice is closed, and it has no known successor or several successors.
-    NoSuccessor,
+    NoSuccessor(&'i Practice),
     /// The successors lead back to a practice that was already visited.
     Cycle,
 }
@@ -43,6 +48,8 @@ impl PracticeRegistry {
             premises: vec![Vec::new(); practices.len()],
             practices,
             successors: HashMap::new(),
+            former_premises: HashMap::new(),
+            neighbouring: Vec::new(),
             not_gp_practices: not_gp_practices.into_iter().collect(),
         };
         for site in premises {
@@ -58,6 +65,49 @@ impl PracticeRegistry {
                 .push(step);
         }
         registry
+    }
+
+    /// Adds the buildings that practices used before, and the practices outside the area of the
+    /// dataset. A practice that is in the dataset itself is not a neighbouring practice.
+    pub(super) fn with_surroundings(
+        mut self,
+        former_premises: Vec<FormerPremises>,
+        mut neighbouring: Vec<NeighbouringPractice>,
+    ) -> PracticeRegistry {
+        for site in former_premises {
+            let sites = self.former_premises.entry(site.practice).or_default();
+            sites.push(site);
+        }
+        neighbouring.retain(|found| self.row(found.practice.code).is_none());
+        neighbouring.sort_by_key(|found| found.practice.code);
+        self.neighbouring = neighbouring;
+        self
+    }
+
+    /// Returns the buildings that the practice used before.
+    pub(super) fn former_premises(&self, code: OdsCode) -> &[FormerPremises] {
+        self.former_premises.get(&code).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the practices outside the area of the dataset, in order of code.
+    pub(super) fn neighbouring(&self) -> &[NeighbouringPractice] {
+        &self.neighbouring
+    }
+
+    /// Returns the practice outside the area of the dataset with a code.
+    pub(super) fn find_neighbouring(&self, code: OdsCode) -> Option<&NeighbouringPractice> {
+        let by_code = |found: &NeighbouringPractice| found.practice.code;
+        let row = self
+            .neighbouring
+            .binary_search_by_key(&code, by_code)
+            .ok()?;
+        Some(&self.neighbouring[row])
+    }
+
+    /// Returns the practice with a code, in the dataset or outside its area.
+    pub(super) fn find_anywhere(&self, code: OdsCode) -> Option<&Practice> {
+        let neighbouring = || Some(&self.find_neighbouring(code)?.practice);
+        self.find(code).or_else(neighbouring)
     }
 
     pub(super) fn practices(&self) -> &[Practice] {
@@ -98,24 +148,27 @@ impl PracticeRegistry {
     }
 
     /// Returns the successions by which the practice took over the patients of other practices.
-    pub(super) fn predecessors(&self, code: OdsCode) -> Vec<PracticeSuccession> {
-        let mut steps: Vec<PracticeSuccession> = self
+    pub(super) fn predecessors(&self, code: OdsCode) -> Vec<&PracticeSuccession> {
+        let mut steps: Vec<&PracticeSuccession> = self
             .successors
             .values()
             .flatten()
             .filter(|step| step.successor == code)
-            .copied()
             .collect();
         steps.sort_by_key(|step| (step.from, step.predecessor));
         steps
     }
 
-    /// Returns the distance in metres to the nearest premises of a practice. The practice is given
-    /// by its row.
-    pub(super) fn distance_m(&self, row: usize, from: BritishGrid) -> Option<f64> {
+    /// Returns the nearest premises of a practice and the distance to them in metres. The practice
+    /// is given by its row.
+    pub(super) fn nearest_premises(
+        &self,
+        row: usize,
+        from: BritishGrid,
+    ) -> Option<(&Premises, f64)> {
         let sites = self.premises[row].iter();
-        let distances = sites.map(|site| from.distance_m(site.position));
-        distances.min_by(f64::total_cmp)
+        let measured = sites.map(|site| (site, from.distance_m(site.position)));
+        measured.min_by(|a, b| a.1.total_cmp(&b.1))
     }
 
     /// Returns the active practices with the nearest premises, as described at
@@ -157,20 +210,20 @@ impl PracticeRegistry {
         &'i self,
         practice: &'i Practice,
         day: Date,
-    ) -> (SuccessionOutcome<'i>, Vec<PracticeSuccession>) {
-        let mut steps: Vec<PracticeSuccession> = Vec::new();
+    ) -> (SuccessionOutcome<'i>, Vec<&'i PracticeSuccession>) {
+        let mut steps: Vec<&PracticeSuccession> = Vec::new();
         let mut current = practice;
         while current.status_on(day) == PracticeStatus::Closed {
             let [step] = self.successors(current.code) else {
-                return (SuccessionOutcome::NoSuccessor, steps);
+                return (SuccessionOutcome::NoSuccessor(current), steps);
             };
-            let Some(next) = self.find(step.successor) else {
-                steps.push(*step);
-                return (SuccessionOutcome::NoSuccessor, steps);
+            let Some(next) = self.find_anywhere(step.successor) else {
+                steps.push(step);
+                return (SuccessionOutcome::NoSuccessor(current), steps);
             };
             let is_visited = next.code == practice.code
                 || steps.iter().any(|earlier| earlier.successor == next.code);
-            steps.push(*step);
+            steps.push(step);
             if is_visited {
                 return (SuccessionOutcome::Cycle, steps);
             }
@@ -207,6 +260,9 @@ mod tests {
             sub_icb: None,
             pcn: None,
             list_size: None,
+            list_size_as_of: None,
+            as_of: None,
+            note: None,
         }
     }
 
@@ -215,6 +271,10 @@ mod tests {
             predecessor: code(from),
             successor: code(to),
             from: date(2020, 4, 1),
+            basis: Vec::new(),
+            pcn_left: None,
+            note: None,
+            source: None,
         }
     }
 
@@ -223,7 +283,7 @@ mod tests {
         let (outcome, steps) = registry.follow_successions(practice, day);
         let end = match outcome {
             SuccessionOutcome::Resolved(practice) => Some(practice.code.to_string()),
-            SuccessionOutcome::NoSuccessor => None,
+            SuccessionOutcome::NoSuccessor(_) => None,
             SuccessionOutcome::Cycle => Some("cycle".into()),
         };
         (end, steps.len())
@@ -237,6 +297,9 @@ mod tests {
             kind: PremisesKind::Main,
             postcode: None,
             position: BritishGrid::from_mm(east * 1_000, 0),
+            name: None,
+            as_of: None,
+            source: None,
         };
         let registry = PracticeRegistry::new(
             vec![
@@ -316,5 +379,17 @@ mod tests {
             (Some("cycle".into()), 1)
         );
         assert_eq!(outcome_of(&registry, "A00008", later), (None, 1));
+        let neighbour = |text: &str| NeighbouringPractice {
+            practice: practice(text, None),
+            icb: Some("QE1".into()),
+            position: None,
+        };
+        let neighbouring = vec![neighbour("B99999"), neighbour("A00003")];
+        let registry = registry.with_surroundings(Vec::new(), neighbouring);
+        let outside = (Some("B99999".into()), 1);
+        assert_eq!(outcome_of(&registry, "A00008", later), outside);
+        // A practice in the dataset is not a neighbouring practice.
+        assert_eq!(registry.neighbouring().len(), 1);
+        assert!(registry.find(code("B99999")).is_none());
     }
 }

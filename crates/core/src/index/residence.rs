@@ -1,33 +1,61 @@
 //! Residence: the areas, practices and groups of a position.
 
+use std::cell::OnceCell;
+
 use jiff::civil::Date;
 
 use super::Index;
 use super::answer::{
-    AreaMatch, BoundaryProximity, GroupMatch, LayerResult, LocateAnswer, Location, NearbyArea,
-    PracticeMatch, UnknownReason,
+    AreaMatch, DisputedArea, GroupMatch, LayerResult, LocateAnswer, Location, NearbyArea,
+    PracticeMatch, UnknownReason, mark_unknown_administrative_areas,
 };
 use super::layer::LayerIndex;
 use crate::domain::{
-    Basis, BritishGrid, CatchmentKind, Certainty, Layer, LayerKind, LayerSet, LookupStatus,
-    PostcodeEntry, PracticeStatus,
+    Basis, BritishGrid, CatchmentKind, Layer, LayerKind, LayerSet, LookupStatus, Postcode,
+    PostcodeEntry, PracticeStatus, RecordIndex,
 };
 
 /// An area that includes a position.
-struct AreaHit {
+pub(super) struct AreaHit {
     /// The area's ordinal.
-    ordinal: u32,
-    basis: Basis,
+    pub(super) ordinal: u32,
+    pub(super) basis: Basis,
     share: Option<f64>,
     catchment_kind: CatchmentKind,
 }
 
 /// A position, with the directory's data about it.
-struct ResolvedPosition {
-    position: BritishGrid,
+pub(super) struct ResolvedPosition {
+    pub(super) position: BritishGrid,
+    /// The postcode, if the position is that of a postcode.
+    pub(super) postcode: Option<Postcode>,
     /// The row of the statistical area to which the directory assigns the postcode.
     statistical_area: Option<u32>,
-    is_coarse: bool,
+    pub(super) is_coarse: bool,
+    /// The tolerance in metres, once it has been calculated.
+    pub(super) tolerance_m: OnceCell<f64>,
+}
+
+impl ResolvedPosition {
+    fn of_point(position: BritishGrid) -> ResolvedPosition {
+        ResolvedPosition {
+            position,
+            postcode: None,
+            statistical_area: None,
+            is_coarse: false,
+            tolerance_m: OnceCell::new(),
+        }
+    }
+
+    /// Returns the position of a postcode, if it has one.
+    pub(super) fn of_entry(entry: &PostcodeEntry) -> Option<ResolvedPosition> {
+        Some(ResolvedPosition {
+            postcode: Some(entry.postcode),
+            statistical_area: entry.statistical_area.map(RecordIndex::get),
+            is_coarse: entry.is_coarse(),
+            ..ResolvedPosition::of_point(entry.position?)
+        })
+    }
 }
 
 impl Index {
@@ -45,12 +73,8 @@ impl Index {
             }
             return;
         };
-        let entry = location.entry;
-        let resolved = ResolvedPosition {
-            position,
-            statistical_area: entry.and_then(|entry| entry.statistical_area),
-            is_coarse: entry.is_some_and(|entry| entry.is_coarse()),
-        };
+        let of_entry = location.entry.as_ref().and_then(ResolvedPosition::of_entry);
+        let resolved = of_entry.unwrap_or_else(|| ResolvedPosition::of_point(position));
         answer.residence = self.residence_at(&resolved, answer.as_of, distance_layers);
         let is_covered = answer.residence.iter().any(|(_, found)| match found {
             LayerResult::Areas(areas) => !areas.is_empty(),
@@ -97,6 +121,7 @@ impl Index {
             };
             residence.push((layer.id, result));
         }
+        mark_unknown_administrative_areas(&mut residence);
         residence
     }
 
@@ -108,21 +133,22 @@ impl Index {
         entry: &PostcodeEntry,
         day: Date,
     ) -> Option<Basis> {
-        let resolved = ResolvedPosition {
-            position: entry.position?,
-            statistical_area: entry.statistical_area,
-            is_coarse: entry.is_coarse(),
-        };
+        let resolved = ResolvedPosition::of_entry(entry)?;
         let statistical_area = self.statistical_area_at(&resolved, day);
-        let covering = layer.boundary_index.covering(resolved.position, day);
+        let position = resolved.position;
+        let covering = layer.boundary_index.covering(position, day);
         let mut hits =
-            Self::area_hits(layer, &resolved, statistical_area, &covering, day).into_iter();
+            Self::area_hits(layer, position, statistical_area, &covering, day).into_iter();
         hits.find(|hit| hit.ordinal == ordinal).map(|hit| hit.basis)
     }
 
     /// Returns the row of the statistical area of a position, and the basis on which the
     /// statistical area was found.
-    fn statistical_area_at(&self, resolved: &ResolvedPosition, day: Date) -> Option<(u32, Basis)> {
+    pub(super) fn statistical_area_at(
+        &self,
+        resolved: &ResolvedPosition,
+        day: Date,
+    ) -> Option<(u32, Basis)> {
         if let Some(row) = resolved.statistical_area {
             return Some((row, Basis::Directory));
         }
@@ -140,7 +166,7 @@ impl Index {
     /// `covering` lists the boundaries that cover the position.
     fn area_hits(
         layer: &LayerIndex,
-        resolved: &ResolvedPosition,
+        position: BritishGrid,
         statistical_area: Option<(u32, Basis)>,
         covering: &[u32],
         day: Date,
@@ -164,7 +190,7 @@ impl Index {
         let covering = covering.iter().filter(|index| !is_display_only(index));
         hits.extend(covering.map(|&hit| boundary_hit(hit, Basis::Boundary)));
         if hits.is_empty() && !layer.uses_statistical_areas {
-            let nearest = layer.boundary_index.nearest(resolved.position, day);
+            let nearest = layer.boundary_index.nearest(position, day);
             let nearest = nearest.filter(|&(_, distance_m)| distance_m <= layer.snap_m);
             hits.extend(nearest.map(|(hit, _)| boundary_hit(hit, Basis::Nearest)));
         }
@@ -182,75 +208,45 @@ impl Index {
         day: Date,
         with_distance: bool,
     ) -> Vec<AreaMatch<'i>> {
-        let covering = layer.boundary_index.covering(resolved.position, day);
-        let hits = Self::area_hits(layer, resolved, statistical_area, &covering, day).into_iter();
+        let position = resolved.position;
+        let covering = layer.boundary_index.covering(position, day);
+        let hits = Self::area_hits(layer, position, statistical_area, &covering, day).into_iter();
         hits.filter_map(|hit| {
             let area = layer.version(hit.ordinal, day)?;
+            let (model_share, disputed_with) =
+                self.model_share(layer, statistical_area, hit.ordinal, day);
             Some(AreaMatch {
                 area,
+                model_share,
+                disputed_with,
                 basis: hit.basis,
                 provenance: area.provenance,
                 proximity: with_distance
-                    .then(|| self.boundary_proximity(layer, hit.ordinal, resolved, &covering, day)),
+                    .then(|| self.boundary_proximity(layer, &hit, resolved, &covering, day)),
                 ordinal: hit.ordinal,
             })
         })
         .collect()
     }
 
-    fn boundary_proximity<'i>(
+    /// Returns the share that a model gives to an area of a statistical area, and the other areas if
+    /// the assignment is disputed.
+    fn model_share<'i>(
         &'i self,
         layer: &'i LayerIndex,
+        statistical_area: Option<(u32, Basis)>,
         ordinal: u32,
-        resolved: &ResolvedPosition,
-        covering: &[u32],
         day: Date,
-    ) -> BoundaryProximity<'i> {
-        let own_boundary = layer.boundary(ordinal, day);
-        let distance_m = match own_boundary {
-            Some(index) if covering.contains(&index) => layer
-                .boundary_index
-                .distance_to_edge_m(index, resolved.position),
-            // The boundary does not cover the position, because the match is based on the directory
-            // or on the nearest boundary.
-            _ => 0.0,
+    ) -> (Option<f64>, Vec<DisputedArea<'i>>) {
+        let share = statistical_area.and_then(|(row, _)| self.facts.model_share(layer.id, row));
+        let Some(share) = share.filter(|share| share.ordinal == ordinal) else {
+            return (None, Vec::new());
         };
-        let is_inside = distance_m >= self.manifest.tolerance_m && !resolved.is_coarse;
-        BoundaryProximity {
-            certainty: if is_inside {
-                Certainty::Inside
-            } else {
-                Certainty::NearBoundary
-            },
-            distance_m,
-            alternatives: self.alternatives(layer, own_boundary, resolved, covering, day),
-        }
-    }
-
-    fn alternatives<'i>(
-        &'i self,
-        layer: &'i LayerIndex,
-        own_boundary: Option<u32>,
-        resolved: &ResolvedPosition,
-        covering: &[u32],
-        day: Date,
-    ) -> Vec<NearbyArea<'i>> {
-        let mut near = layer.boundary_index.boundaries_within(
-            resolved.position,
-            self.manifest.tolerance_m,
-            day,
-        );
-        for &index in covering {
-            near.retain(|&(boundary, _)| boundary != index);
-            near.insert(0, (index, 0.0));
-        }
-        near.into_iter()
-            .filter(|&(index, _)| Some(index) != own_boundary)
-            .filter_map(|(index, distance_m)| {
-                let area = layer.version(layer.area_of(index), day)?;
-                Some(NearbyArea { area, distance_m })
-            })
-            .collect()
+        let others = share.disputed.iter().filter_map(|&(ordinal, share)| {
+            let area = layer.version(ordinal, day)?;
+            Some(DisputedArea { area, share })
+        });
+        (Some(share.share), others.collect())
     }
 
     fn covering_practices<'i>(
@@ -261,23 +257,26 @@ impl Index {
         day: Date,
         with_distance: bool,
     ) -> Vec<PracticeMatch<'i>> {
-        let covering = layer.boundary_index.covering(resolved.position, day);
-        let hits = Self::area_hits(layer, resolved, statistical_area, &covering, day).into_iter();
+        let position = resolved.position;
+        let covering = layer.boundary_index.covering(position, day);
+        let hits = Self::area_hits(layer, position, statistical_area, &covering, day).into_iter();
         let mut practices: Vec<PracticeMatch<'i>> = hits
             .filter_map(|hit| {
                 let area = layer.version(hit.ordinal, day)?;
                 // Each practice is an area of this layer, and both are sorted by code.
                 let row = hit.ordinal as usize;
                 let practice = &self.registry.practices()[row];
+                let nearest = with_distance
+                    .then(|| self.registry.nearest_premises(row, resolved.position))
+                    .flatten();
                 Some(PracticeMatch {
                     practice,
                     basis: hit.basis,
                     provenance: area.provenance,
                     catchment_kind: hit.catchment_kind,
                     share: hit.share,
-                    distance_m: with_distance
-                        .then(|| self.registry.distance_m(row, resolved.position))
-                        .flatten(),
+                    distance_m: nearest.map(|(_, distance_m)| distance_m),
+                    premises: nearest.map(|(premises, _)| premises),
                 })
             })
             .filter(|found| found.practice.status_on(day) == PracticeStatus::Active)

@@ -3,9 +3,9 @@
 //! ```text
 //!   km      0         5        10                  20
 //!      10   ┌─────────┬─────────┬───────────────────┐
-//!           │  icc k            │  icc l            │   statistical areas S0 (k) and S1 (l),
-//!           │  sub-community m  :         n         │   and S2, in l, without a boundary
-//!           │         :         │                   │
+//!           │  icc k            ├─┐  icc l          │   statistical areas S0 (k) and S1 (l),
+//!           │  sub-community m  ├─┘       n         │   and S2, in l: a square kilometre at the
+//!           │         :         │                   │   border of k
 //!       0   └─────────┴─────────┴───────────────────┘
 //!            icb north: as far as 15 km until 2024-07-01, then 20 km
 //! ```
@@ -19,11 +19,14 @@ use jiff::civil::{Date, date};
 
 use super::{Index, LocateQuery, Locator};
 use crate::domain::{
-    Area, Boundary, BritishGrid, CatchmentKind, GridPolygon, GroupMember, Layer, Membership,
-    OdsCode, Period, PositionalQuality, Postcode, PostcodeEntry, Practice, PracticeStatus,
-    PracticeSuccession, Premises, PremisesKind, Provenance, StatisticalAssignment,
+    Area, AreaFacts, Boundary, BritishGrid, CatchmentKind, GridPolygon, GroupMember, Layer,
+    Membership, OdsCode, Period, PositionalQuality, Postcode, PostcodeEntry, Practice,
+    PracticeStatus, PracticeSuccession, Premises, PremisesKind, Provenance, StatisticalAssignment,
 };
-use crate::domain::{Dataset, LayerEntry, LayerKind, Manifest, StatisticalAreasEntry};
+use crate::domain::{
+    Dataset, DirectoryStatus, LayerEntry, LayerKind, Manifest, RecordIndex, StatisticalAreasEntry,
+    Termination,
+};
 
 pub(super) const DAY: Date = date(2025, 1, 1);
 pub(super) const FIRST_DATA: Date = date(2022, 1, 5);
@@ -66,6 +69,7 @@ pub(super) fn area(layer: Layer, id: &str) -> Area {
         system: None,
         provenance: Provenance::Indicative,
         period: Period::default(),
+        ended_by: None,
     }
 }
 
@@ -105,6 +109,9 @@ pub(super) fn practice(text: &str) -> Practice {
         sub_icb: None,
         pcn: None,
         list_size: None,
+        list_size_as_of: None,
+        as_of: None,
+        note: None,
     }
 }
 
@@ -122,6 +129,9 @@ pub(super) fn main_premises(text: &str, east: f64, north: f64) -> Premises {
         kind: PremisesKind::Main,
         postcode: None,
         position: km(east, north),
+        name: None,
+        as_of: None,
+        source: None,
     }
 }
 
@@ -130,6 +140,10 @@ pub(super) fn succession(predecessor: &str, successor: &str) -> PracticeSuccessi
         predecessor: code(predecessor),
         successor: code(successor),
         from: date(2020, 4, 1),
+        basis: Vec::new(),
+        pcn_left: None,
+        note: None,
+        source: None,
     }
 }
 
@@ -144,10 +158,11 @@ pub(super) fn entry(
         position,
         positional_quality: PositionalQuality::new(10),
         is_large_user: false,
-        is_live: true,
+        status: DirectoryStatus::Live,
         introduced: Some("198001".parse().expect("a month")),
-        terminated: None,
-        statistical_area,
+        termination: None,
+        statistical_area: statistical_area.map(RecordIndex::new),
+        codes: None,
     }
 }
 
@@ -195,6 +210,10 @@ pub(super) fn layer_entry(id: Layer, kind: LayerKind) -> LayerEntry {
         boundaries: None,
         on_statistical_areas: matches!(id, Layer::Icc | Layer::GpPractice),
         snap_m: 0.0,
+        first_memberships: None,
+        members_from: None,
+        data_date: None,
+        accuracy: None,
     }
 }
 
@@ -209,11 +228,14 @@ fn manifest() -> Manifest {
         tolerance_m: 100.0,
         undated_terminations_after: None,
         complete_outcodes: vec!["LA1".into()],
+        postcodes_date: None,
+        practices_date: None,
         statistical_areas: Some(StatisticalAreasEntry {
             id: "lsoa11".into(),
             title: "Statistical areas".into(),
             boundaries: "areas/lsoa11.geojson".into(),
             snap_m: 150.0,
+            data_date: None,
         }),
         // These layers are not in the order of answers, to test the sorting.
         layers: vec![
@@ -258,8 +280,8 @@ fn postcodes() -> Vec<PostcodeEntry> {
     let mut coarse = entry("LA1 1AB", Some(km(16.0, 5.0)), Some(1));
     coarse.positional_quality = PositionalQuality::new(50);
     let mut old = entry("LA1 1AF", Some(km(2.0, 2.0)), Some(0));
-    old.is_live = false;
-    old.terminated = Some("201912".parse().expect("a month"));
+    old.status = DirectoryStatus::Terminated;
+    old.termination = Some(Termination::in_month("201912".parse().expect("a month")));
     let mut new = entry("LA1 1AG", Some(km(3.0, 3.0)), Some(0));
     new.introduced = Some("202506".parse().expect("a month"));
     vec![
@@ -272,8 +294,9 @@ fn postcodes() -> Vec<PostcodeEntry> {
         old,
         new,
         entry("LA1 1AH", None, Some(0)),
-        // This position is inside the boundary of k, but the directory assigns the postcode to l.
-        entry("LA1 1AJ", Some(km(9.0, 9.0)), Some(2)),
+        // This position is inside the boundary of k, but the directory assigns the postcode to l. It is
+        // 300 m from the boundary of its statistical area.
+        entry("LA1 1AJ", Some(km(9.7, 8.5)), Some(2)),
         entry("LA2 1AA", Some(km(17.0, 2.0)), Some(1)),
         entry("LA2 1AB", Some(km(30.0, 5.0)), None),
         entry("ZZ99 3VZ", Some(km(1.0, 2.0)), Some(0)),
@@ -333,7 +356,23 @@ pub(super) fn dataset() -> Dataset {
         ],
         successions: vec![succession("A00004", "A00001")],
         statistical_areas: vec!["S0".into(), "S1".into(), "S2".into()],
-        statistical_boundaries: vec![strip("S0", 0.0, 10.0), strip("S1", 10.0, 20.0)],
+        statistical_boundaries: vec![
+            strip("S0", 0.0, 10.0),
+            polygon_boundary(
+                "S1",
+                &[
+                    (10.0, 0.0),
+                    (20.0, 0.0),
+                    (20.0, 10.0),
+                    (10.0, 10.0),
+                    (10.0, 9.0),
+                    (11.0, 9.0),
+                    (11.0, 8.0),
+                    (10.0, 8.0),
+                ],
+            ),
+            rectangle("S2", (10.0, 8.0), (11.0, 9.0)),
+        ],
         assignments: vec![
             assignment("S0", Layer::Icc, "k", None),
             assignment("S1", Layer::Icc, "l", None),
@@ -342,10 +381,14 @@ pub(super) fn dataset() -> Dataset {
             assignment("S0", Layer::GpPractice, "A00002", Some(0.75)),
             assignment("S0", Layer::GpPractice, "A00004", Some(0.5)),
         ],
+        former_premises: Vec::new(),
+        neighbouring_practices: Vec::new(),
         not_gp_practices: vec![code("Y00002"), code("Y00001")],
         postcodes: postcodes(),
+        postcode_codes: Vec::new(),
         golden_queries: Vec::new(),
         stated_counts: Vec::new(),
+        facts: AreaFacts::default(),
     }
 }
 

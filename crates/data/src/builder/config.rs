@@ -1,20 +1,24 @@
 //! The configuration of a build: which published files each layer is built from, and how.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use jiff::civil::Date;
-use serde::Deserialize;
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::facts_config::FactsConfig;
 use crate::dataset::LayerKind;
 use crate::dataset::manifest::{
-    SourceTable, check_distance, check_licence, deserialize_date, deserialize_keyword,
-    deserialize_optional_keyword,
+    SourceTable, check_distance, check_licence, data_date, deserialize_date, deserialize_keyword,
+    deserialize_optional_date, deserialize_optional_keyword,
 };
 use crate::import::lookup;
-use catchment_core::domain::{Layer, Provenance, YearMonth};
+use catchment_core::domain::{DataDate, Layer, Provenance, SourceDate, YearMonth};
 
 /// The configuration of a build. Paths are relative to the folder of the configuration file.
 #[derive(Debug, Clone, Deserialize)]
@@ -32,7 +36,7 @@ pub(super) struct BuildConfig {
     pub(super) undated_terminations_after: Option<YearMonth>,
     /// The output folder, if the command line does not name another folder.
     pub(super) output: PathBuf,
-    pub(super) sources: Vec<SourceTable>,
+    pub(super) sources: SourcesConfig,
     pub(super) postcodes: PostcodesConfig,
     pub(super) statistical_areas: Option<StatisticalAreasConfig>,
     #[serde(default)]
@@ -46,6 +50,9 @@ pub(super) struct BuildConfig {
     pub(super) memberships: Option<PathBuf>,
     /// The file with the history of areas: names, periods, mergers and parts.
     pub(super) history: Option<PathBuf>,
+    /// The files with further facts about areas and partnerships.
+    #[serde(default)]
+    pub(super) facts: FactsConfig,
     /// Named tables with the share of each statistical area's people who are registered with each
     /// practice.
     #[serde(default)]
@@ -80,6 +87,9 @@ impl BuildConfig {
             if let Some(statistical) = &self.statistical_areas {
                 check_distance("[statistical_areas] snap_m", statistical.snap_m)?;
             }
+            for (what, keys) in self.data_dates() {
+                data_date(&what, keys.as_of, keys.words.clone())?;
+            }
             for layer in &self.layers {
                 check_distance(&format!("layer `{}`: snap_m", layer.id), layer.snap_m)?;
                 for method in &layer.methods {
@@ -102,6 +112,26 @@ impl BuildConfig {
         check().map_err(|reason: String| anyhow!(reason))
     }
 
+    /// Returns the keys `data_as_of` and `data_words` of each table that has them, with the name of
+    /// the table.
+    pub(super) fn data_dates(&self) -> impl Iterator<Item = (String, DataDateKeys<'_>)> {
+        let postcodes = DataDateKeys::new(self.postcodes.data_as_of, &self.postcodes.data_words);
+        let practices = DataDateKeys::new(self.practices.data_as_of, &self.practices.data_words);
+        let tables = [("[postcodes]", postcodes), ("[practices]", practices)];
+        let tables = tables
+            .into_iter()
+            .map(|(name, keys)| (name.to_string(), keys));
+        let statistical = self.statistical_areas.iter().map(|config| {
+            let keys = DataDateKeys::new(config.data_as_of, &config.data_words);
+            ("[statistical_areas]".to_string(), keys)
+        });
+        let layers = self.layers.iter().map(|config| {
+            let keys = DataDateKeys::new(config.data_as_of, &config.data_words);
+            (format!("layer `{}`", config.id), keys)
+        });
+        tables.chain(statistical).chain(layers)
+    }
+
     /// Returns the path of every file and folder that the build reads, as written in the
     /// configuration.
     pub(super) fn inputs(&self) -> Vec<&Path> {
@@ -117,7 +147,7 @@ impl BuildConfig {
             tolerance_m: _,
             undated_terminations_after: _,
             output: _,
-            sources: _,
+            sources,
             postcodes,
             statistical_areas,
             practices,
@@ -125,17 +155,24 @@ impl BuildConfig {
             systems,
             memberships,
             history,
+            facts,
             shares,
             layers,
         } = self;
         let PracticesConfig {
             directories,
             networks,
+            network_periods,
             sites,
+            former_sites,
+            neighbouring,
             successions,
             sub_icb: _,
+            data_as_of: _,
+            data_words: _,
         } = practices;
         let mut inputs: Vec<&Path> = Vec::new();
+        inputs.extend(sources.file());
         inputs.extend(postcodes.directories.iter().map(|file| file.file.as_path()));
         inputs.extend(
             statistical_areas
@@ -144,23 +181,88 @@ impl BuildConfig {
         );
         inputs.extend(directories.iter().map(|file| file.file.as_path()));
         inputs.extend(successions.iter().map(|file| file.file.as_path()));
-        inputs.extend(
-            shares
-                .iter()
-                .filter_map(|config| config.registrations.as_deref()),
-        );
+        for config in shares {
+            let files = [&config.registrations, &config.table];
+            inputs.extend(files.into_iter().flatten().map(PathBuf::as_path));
+        }
         let single = [
             networks,
+            network_periods,
             sites,
+            former_sites,
+            neighbouring,
             golden_queries,
             systems,
             memberships,
             history,
         ];
         inputs.extend(single.into_iter().flatten().map(PathBuf::as_path));
+        inputs.extend(facts.inputs().into_iter().map(PathBuf::as_path));
         let methods = layers.iter().flat_map(|layer| &layer.methods);
         inputs.extend(methods.filter_map(|method| method.method.input()));
         inputs
+    }
+}
+
+/// The key `sources`: a file such as `data/source/sources.csv`, or a list.
+#[derive(Debug, Clone)]
+pub(super) enum SourcesConfig {
+    File(PathBuf),
+    List(Vec<SourceTable>),
+}
+
+impl SourcesConfig {
+    /// Returns the path of the file, as written in the configuration.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            SourcesConfig::File(path) => Some(path),
+            SourcesConfig::List(_) => None,
+        }
+    }
+}
+
+// An untagged enum would not name the invalid field of a list.
+impl<'de> Deserialize<'de> for SourcesConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SourcesConfig, D::Error> {
+        struct SourcesVisitor;
+
+        impl<'de> Visitor<'de> for SourcesVisitor {
+            type Value = SourcesConfig;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the path of a CSV file, or a list of sources")
+            }
+
+            fn visit_str<E>(self, path: &str) -> Result<SourcesConfig, E> {
+                Ok(SourcesConfig::File(path.into()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<SourcesConfig, A::Error> {
+                let list = SeqAccessDeserializer::new(list);
+                Deserialize::deserialize(list).map(SourcesConfig::List)
+            }
+        }
+
+        deserializer.deserialize_any(SourcesVisitor)
+    }
+}
+
+/// The keys `data_as_of` and `data_words` of a table.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DataDateKeys<'c> {
+    pub(super) as_of: Option<SourceDate>,
+    pub(super) words: &'c Option<String>,
+}
+
+impl<'c> DataDateKeys<'c> {
+    pub(super) fn new(as_of: Option<SourceDate>, words: &'c Option<String>) -> DataDateKeys<'c> {
+        DataDateKeys { as_of, words }
+    }
+
+    /// Returns the date for the manifest.
+    pub(super) fn date(self) -> Option<DataDate> {
+        let words = self.words.clone();
+        self.as_of.map(|as_of| DataDate { as_of, words })
     }
 }
 
@@ -230,6 +332,11 @@ pub(super) struct PostcodesConfig {
     /// postcode may exist.
     #[serde(default = "is_complete_by_default")]
     pub(super) complete: bool,
+    /// The date of the source, and words that say what the source is, with `{date}` in place of
+    /// the date.
+    #[serde(default, deserialize_with = "deserialize_optional_keyword")]
+    pub(super) data_as_of: Option<SourceDate>,
+    pub(super) data_words: Option<String>,
 }
 
 fn is_complete_by_default() -> bool {
@@ -273,6 +380,11 @@ pub(super) struct StatisticalAreasConfig {
     pub(super) snap_m: f64,
     #[serde(default)]
     pub(super) nested_parts: NestedParts,
+    /// The date of the source, and words that say what the source is, with `{date}` in place of
+    /// the date.
+    #[serde(default, deserialize_with = "deserialize_optional_keyword")]
+    pub(super) data_as_of: Option<SourceDate>,
+    pub(super) data_words: Option<String>,
 }
 
 /// The treatment of a polygon part that is inside another part of the same area.
@@ -297,13 +409,25 @@ pub(super) struct PracticesConfig {
     /// The file of Primary Care Networks and their member practices, in the format of NHS ODS
     /// `ePCN`.
     pub(super) networks: Option<PathBuf>,
+    /// The file of the periods of practices in Primary Care Networks, with the columns of
+    /// `data/source/pcn_membership.csv`.
+    pub(super) network_periods: Option<PathBuf>,
     pub(super) sites: Option<PathBuf>,
+    /// The file of buildings that practices used before.
+    pub(super) former_sites: Option<PathBuf>,
+    /// The file of practices around the area of the dataset.
+    pub(super) neighbouring: Option<PathBuf>,
     #[serde(default)]
     pub(super) successions: Vec<SuccessionFile>,
     /// The sub-ICB locations whose practices are included. If the list is empty, all practices are
     /// included.
     #[serde(default)]
     pub(super) sub_icb: Vec<String>,
+    /// The date of the source, and words that say what the source is, with `{date}` in place of
+    /// the date.
+    #[serde(default, deserialize_with = "deserialize_optional_keyword")]
+    pub(super) data_as_of: Option<SourceDate>,
+    pub(super) data_words: Option<String>,
 }
 
 /// A practice directory as published.
@@ -343,7 +467,7 @@ pub(super) enum SuccessionFormat {
 }
 
 /// A `[[shares]]` table: the share of each statistical area's people who are registered with each
-/// practice. The table contains either `registrations` or `model`.
+/// practice. The table contains one of `registrations`, `table` and `model`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SharesConfig {
@@ -355,7 +479,9 @@ pub(super) struct SharesConfig {
     /// The file with the numbers of registered patients by practice and LSOA, as NHS England
     /// publishes it.
     pub(super) registrations: Option<PathBuf>,
-    /// The model that estimates the shares if there is no file of registrations.
+    /// A table of shares that another program modelled.
+    pub(super) table: Option<PathBuf>,
+    /// The model that estimates the shares if there is neither a file of registrations nor a table.
     pub(super) model: Option<GravityModel>,
 }
 
@@ -401,7 +527,22 @@ pub(super) struct LayerConfig {
     /// boundary.
     #[serde(default)]
     pub(super) snap_m: f64,
+    /// The first date for which the practices of the layer's areas are known, if it is earlier than
+    /// `first_data`.
+    #[serde(default, deserialize_with = "deserialize_optional_date")]
+    pub(super) first_memberships: Option<Date>,
+    /// The layer whose areas this layer's areas are taken to be, because no source names their
+    /// members.
+    #[serde(default, deserialize_with = "deserialize_optional_keyword")]
+    pub(super) members_from: Option<Layer>,
+    /// How accurate the layer's areas are, in sentences for users of pages.
+    pub(super) accuracy: Option<String>,
     pub(super) methods: Vec<MethodConfig>,
+    /// The date of the source, and words that say what the source is, with `{date}` in place of
+    /// the date.
+    #[serde(default, deserialize_with = "deserialize_optional_keyword")]
+    pub(super) data_as_of: Option<SourceDate>,
+    pub(super) data_words: Option<String>,
 }
 
 /// A `[[layers.methods]]` table: a method and the validity period of the areas that it creates.
@@ -659,7 +800,7 @@ provenance = "official"
             (
                 "lookup = { file = \"a.csv\", columns = { code = \"c\", id = \"a\" } }",
                 "id",
-                "expected one of `code`, `area`, `name`, `only`",
+                "expected one of `code`, `area`, `name`, `share`, `disputed`, `only`",
                 30,
             ),
             (
@@ -750,6 +891,46 @@ provenance = "official"
                 ))
             );
         }
+    }
+
+    #[test]
+    fn sources_are_a_file_or_a_list() {
+        let parse = |sources: &str| {
+            let text = config_text("catchments = { file = \"catchments\" }");
+            BuildConfig::parse(&text.replace("sources = []", &format!("sources = {sources}")))
+        };
+        let file = parse("\"source/sources.csv\"").expect("a configuration");
+        assert!(file.inputs().contains(&Path::new("source/sources.csv")));
+        let list = parse("[{ title = \"A\", vintage = \"2020/21\" }]");
+        let list = list.expect("a configuration").sources;
+        assert!(matches!(list, SourcesConfig::List(works) if works.len() == 1));
+        let error = format!("{:#}", parse("[{ titel = \"A\" }]").expect_err("misspelt"));
+        assert!(error.contains("unknown field `titel`"), "{error}");
+    }
+
+    #[test]
+    fn words_for_a_date_need_the_date_and_a_place_for_it() {
+        let check = |keys: &str| {
+            let text = config_text("catchments = { file = \"catchments\" }");
+            let text = text.replace("directories = []", &format!("directories = []\n{keys}"));
+            let config = BuildConfig::parse(&text).expect("a configuration");
+            config.check().map_err(|error| error.to_string())
+        };
+        assert_eq!(check("data_as_of = \"2025-11\""), Ok(()));
+        assert_eq!(
+            check("data_as_of = \"2025-11\"\ndata_words = \"the directory of {date}\""),
+            Ok(())
+        );
+        assert_eq!(
+            check("data_words = \"the directory of {date}\""),
+            Err("[postcodes]: data_words needs data_as_of".into())
+        );
+        let error = check("data_as_of = \"2025\"\ndata_words = \"the directory\"");
+        assert!(
+            error
+                .expect_err("no place")
+                .contains("should contain {date}")
+        );
     }
 
     // The files that `national.toml` names are not in the repository, so no test builds this

@@ -76,7 +76,7 @@ impl DatasetBuilder {
 
     /// Returns the manifest, with an empty list of files.
     pub(super) fn manifest(&self, sources: &SourceData, config: &BuildConfig) -> Manifest {
-        manifest::manifest(config, &self.layers, &sources.postcodes)
+        manifest::manifest(config, &self.layers, &sources.postcodes, &sources.works)
     }
 
     /// Returns one line for each part of the dataset, with its count, followed by the remarks.

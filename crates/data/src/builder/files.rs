@@ -3,6 +3,7 @@
 use anyhow::{Result, anyhow};
 
 use super::config::BuildConfig;
+use super::facts;
 use super::manifest::boundary_path;
 use super::records::DatasetRecords;
 use super::sources::SourceData;
@@ -41,6 +42,14 @@ pub(super) fn dataset_files(
             tables::premises(&sources.premises),
         ),
         (
+            "practice_sites_former.csv".into(),
+            tables::former_premises(&sources.former_premises),
+        ),
+        (
+            "practices_neighbouring.csv".into(),
+            tables::neighbouring_practices(&sources.neighbouring_practices),
+        ),
+        (
             "practice_successions.csv".into(),
             tables::successions(&sources.successions),
         ),
@@ -73,6 +82,7 @@ pub(super) fn dataset_files(
     if let Some(systems) = &config.systems {
         files.push(("systems.csv".into(), sources.read_bytes(systems)?));
     }
+    files.extend(facts::files(records, sources, &config.facts)?);
     // A table without rows is left out, because the reader rejects an empty table.
     files.retain(|(path, content)| {
         !path.ends_with(".csv") || content.iter().filter(|byte| **byte == b'\n').count() > 1

@@ -4,7 +4,7 @@ use anyhow::Result;
 use jiff::civil::Date;
 
 use super::config::LayerConfig;
-use super::records::{DatasetRecords, official_membership};
+use super::records::{DatasetRecords, published_membership};
 use crate::import::area_history::AreaHistoryRecord;
 use catchment_core::domain::{Area, GroupMember, Layer, LineageStep, Period};
 
@@ -20,9 +20,10 @@ pub(super) fn add_history(
             continue;
         };
         let first_data = layer.first_data;
-        let period = match record.succession {
-            Some(_) => ended_period(first_data, record.period),
-            None => record.period,
+        let ended_by = ended_by(first_data, record);
+        let period = Period {
+            to: record.period.to.or(ended_by),
+            ..record.period
         };
         records.push_area(Area {
             layer: record.layer,
@@ -32,6 +33,7 @@ pub(super) fn add_history(
             system: Some(record.system.clone()),
             provenance: layer.provenance,
             period,
+            ended_by,
         });
         let step = record.succession.as_ref().map(|succession| LineageStep {
             layer: record.layer,
@@ -45,19 +47,18 @@ pub(super) fn add_history(
         let member = GroupMember::Area(record.layer, record.id.clone());
         let parent = record.part_of.as_ref();
         let membership =
-            parent.map(|id| official_membership(member, (Layer::Icc, id), record.period));
+            parent.map(|id| published_membership(member, (Layer::Icc, id), record.period));
         records.memberships.extend(membership);
     }
     Ok(())
 }
 
-/// Returns the period of an area that has ended. If the source states no end date, uses the first
-/// day of the data, because the area had ended by that day.
-fn ended_period(first_data: Date, period: Period) -> Period {
-    Period {
-        to: period.to.or(Some(first_data)),
-        ..period
-    }
+/// Returns the day by which an area had ended whose last day the source does not state: the day
+/// in the source or, for an area that has a successor, the first day of the data.
+fn ended_by(first_data: Date, record: &AreaHistoryRecord) -> Option<Date> {
+    let has_ended = record.ended_by.is_some() || record.succession.is_some();
+    let is_unknown = has_ended && record.period.to.is_none();
+    is_unknown.then(|| record.ended_by.unwrap_or(first_data))
 }
 
 #[cfg(test)]
@@ -87,6 +88,8 @@ mod tests {
              mb,new,New,icc,2023-04-01,,,,a page\n");
         let ends: Vec<_> = records.areas().iter().map(|area| area.period.to).collect();
         assert_eq!(ends, [Some(date(2022, 1, 5)), Some(date(2023, 4, 1)), None]);
+        let known: Vec<_> = records.areas().iter().map(Area::known_end).collect();
+        assert_eq!(known, [None, Some(date(2023, 4, 1)), None]);
         // The lineage states only dates that the source states.
         let steps: Vec<_> = records
             .lineage
@@ -94,6 +97,19 @@ mod tests {
             .map(|step| (step.predecessor.as_str(), step.date))
             .collect();
         assert_eq!(steps, [("old", None), ("dated", Some(date(2023, 4, 1)))]);
+    }
+
+    #[test]
+    fn the_source_can_state_a_day_by_which_an_area_had_ended() {
+        let table = "system,id,name,kind,from,to,successor,relation,source,ended_by\n\
+             mb,old,Old,icc,,,,unknown,a page,2020-03-01\n";
+        let history = area_history::read("history.csv", table.as_bytes()).expect("a table");
+        let mut records = DatasetRecords::default();
+        add_history(&mut records, &history, &[layer_config("icc")]).expect("valid");
+        let area = &records.areas()[0];
+        assert_eq!(area.ended_by, Some(date(2020, 3, 1)));
+        assert_eq!(area.period.to, area.ended_by);
+        assert_eq!(area.known_end(), None);
     }
 
     #[test]
@@ -105,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_official_members_of_their_icc() {
+    fn parts_are_members_of_their_icc_as_published() {
         let records = add("mb,part,Part,sub-community,2022-01-05,,,part of k,a page\n");
         let [membership] = &records.memberships[..] else {
             panic!("{:?}", records.memberships);
@@ -119,7 +135,7 @@ mod tests {
             (Layer::Icc, Some("k"))
         );
         assert_eq!(membership.period.from, Some(date(2022, 1, 5)));
-        assert_eq!(membership.provenance, Provenance::Official);
+        assert_eq!(membership.provenance, Provenance::Indicative);
         assert!(records.lineage.is_empty());
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::config::{BuildConfig, LayerConfig};
+use super::config::{BuildConfig, DataDateKeys, LayerConfig};
 use crate::dataset::{LayerEntry, Manifest, SourceEntry, StatisticalAreasEntry};
 use crate::import::PostcodeRecord;
 
@@ -11,7 +11,9 @@ pub(super) fn manifest(
     config: &BuildConfig,
     layers: &[LayerEntry],
     postcodes: &[PostcodeRecord],
+    works: &[SourceEntry],
 ) -> Manifest {
+    let (directory, practices) = (&config.postcodes, &config.practices);
     Manifest {
         name: config.name.clone(),
         version: config.version.clone(),
@@ -22,21 +24,20 @@ pub(super) fn manifest(
         tolerance_m: config.tolerance_m,
         undated_terminations_after: config.undated_terminations_after,
         complete_outcodes: complete_outcodes(config, postcodes),
+        postcodes_date: DataDateKeys::new(directory.data_as_of, &directory.data_words).date(),
+        practices_date: DataDateKeys::new(practices.data_as_of, &practices.data_words).date(),
         statistical_areas: config.statistical_areas.as_ref().map(|statistical| {
             StatisticalAreasEntry {
                 id: statistical.id.clone(),
                 title: statistical.title.clone(),
                 boundaries: boundary_path(&statistical.id),
                 snap_m: statistical.snap_m,
+                data_date: DataDateKeys::new(statistical.data_as_of, &statistical.data_words)
+                    .date(),
             }
         }),
         layers: layers.to_vec(),
-        sources: config
-            .sources
-            .iter()
-            .cloned()
-            .map(SourceEntry::from)
-            .collect(),
+        sources: works.to_vec(),
         files: BTreeMap::new(),
     }
 }
@@ -52,6 +53,10 @@ pub(super) fn layer_entry(config: &LayerConfig, on_statistical_areas: bool) -> L
         boundaries: Some(boundary_path(config.id.as_str())),
         on_statistical_areas,
         snap_m: config.snap_m,
+        first_memberships: config.first_memberships,
+        members_from: config.members_from,
+        data_date: DataDateKeys::new(config.data_as_of, &config.data_words).date(),
+        accuracy: config.accuracy.clone(),
     }
 }
 
@@ -79,18 +84,22 @@ mod tests {
         let mut config = build_config();
         let rows = ["LA2 1AA", "LA1 1AB", "LA1 1AA"].map(|text| postcode(text, None));
         assert_eq!(
-            manifest(&config, &[], &rows).complete_outcodes,
+            manifest(&config, &[], &rows, &[]).complete_outcodes,
             ["LA1", "LA2"]
         );
         config.postcodes.complete = false;
-        assert!(manifest(&config, &[], &rows).complete_outcodes.is_empty());
+        assert!(
+            manifest(&config, &[], &rows, &[])
+                .complete_outcodes
+                .is_empty()
+        );
     }
 
     #[test]
     fn paths_of_boundaries_are_named_after_the_layer() {
         let config = build_config();
         let layers = [layer_entry(&layer_config("icc"), true)];
-        let manifest = manifest(&config, &layers, &[]);
+        let manifest = manifest(&config, &layers, &[], &[]);
         assert_eq!(
             manifest.layers[0].boundaries.as_deref(),
             Some("areas/icc.geojson")

@@ -8,6 +8,8 @@
 mod boundaries;
 mod config;
 mod dataset_builder;
+mod facts;
+mod facts_config;
 mod files;
 mod history;
 mod manifest;
@@ -15,6 +17,7 @@ mod methods;
 mod practice_memberships;
 mod records;
 mod shares;
+mod source_dates;
 mod sources;
 mod tables;
 #[cfg(test)]

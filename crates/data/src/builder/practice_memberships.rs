@@ -1,10 +1,8 @@
 //! The memberships of practices in ICCs and sub-communities.
 
-use std::collections::HashMap;
-
 use super::records::DatasetRecords;
 use super::sources::SourceData;
-use crate::import::practice_list::PracticeRecord;
+use crate::import::practice_list::{NetworkPeriod, PracticeRecord};
 use crate::plural::count_with_noun;
 use catchment_core::domain::{GroupMember, Layer, Membership, Period, Provenance};
 
@@ -14,11 +12,7 @@ use catchment_core::domain::{GroupMember, Layer, Membership, Period, Provenance}
 /// A practice with an ICC in the configured memberships is left out, because its memberships are
 /// complete. A practice whose ICC is not an area of the layer is left out, and counted in a remark.
 pub(super) fn add_icc_memberships(records: &mut DatasetRecords, sources: &SourceData) {
-    let code_by_postcode: HashMap<_, &str> = sources
-        .postcodes
-        .iter()
-        .filter_map(|row| Some((row.postcode, row.statistical_area.as_deref()?)))
-        .collect();
+    let code_by_postcode = sources.statistical_area_codes();
     let mut memberships = Vec::new();
     let mut unknown_icc_count = 0_usize;
     for PracticeRecord { practice, icc, .. } in &sources.practices {
@@ -31,23 +25,35 @@ pub(super) fn add_icc_memberships(records: &mut DatasetRecords, sources: &Source
             continue;
         }
         let Some(icc) = icc else { continue };
-        let membership = |layer, group: &str| Membership {
+        let membership = |layer, group: &str, period| Membership {
             member: GroupMember::Practice(practice.code),
             layer,
             group: Some(group.to_string()),
-            period: Period::default(),
+            period,
             provenance: Provenance::Derived,
         };
-        if !records.has_area(Layer::Icc, icc) {
+        let own_periods = sources.network_periods.iter();
+        let own_periods = own_periods.filter(|row| row.practice == practice.code);
+        let iccs = iccs_by_network(own_periods, icc);
+        if iccs
+            .iter()
+            .any(|(icc, _)| !records.has_area(Layer::Icc, icc))
+        {
             unknown_icc_count += 1;
             continue;
         }
-        memberships.push(membership(Layer::Icc, icc));
+        let is_constant = iccs.len() == 1;
+        let with_periods = iccs.into_iter();
+        memberships.extend(with_periods.map(|(icc, period)| membership(Layer::Icc, icc, period)));
+        if !is_constant {
+            continue;
+        }
         let address_code = practice
             .postcode
-            .and_then(|postcode| code_by_postcode.get(&postcode));
+            .and_then(|postcode| code_by_postcode.get(&postcode).copied());
         let part = address_code.and_then(|code| sub_community_in_icc(records, code, icc));
-        memberships.extend(part.map(|part| membership(Layer::SubCommunity, part)));
+        memberships
+            .extend(part.map(|part| membership(Layer::SubCommunity, part, Period::default())));
     }
     records.memberships.extend(memberships);
     if unknown_icc_count > 0 {
@@ -56,6 +62,40 @@ pub(super) fn add_icc_memberships(records: &mut DatasetRecords, sources: &Source
             count_with_noun(unknown_icc_count, "practice is", "practices are")
         ));
     }
+}
+
+/// Returns the ICCs of a practice with their periods. A practice belongs to the ICC of its network
+/// on each day and, where no network is known, to `icc`, the ICC that the practice directory states.
+///
+/// If all its networks are of that ICC, the practice has always been in it.
+fn iccs_by_network<'s>(
+    periods: impl Iterator<Item = &'s NetworkPeriod>,
+    icc: &'s str,
+) -> Vec<(&'s str, Period)> {
+    let mut iccs: Vec<(&str, Period)> = Vec::new();
+    for row in periods {
+        let by_network = row.icc.as_deref().unwrap_or(icc);
+        match iccs.last_mut() {
+            Some((last, period)) if *last == by_network => period.to = row.period.to,
+            Some((_, period)) => {
+                // Between two networks, the practice stays in the ICC of the earlier one.
+                period.to = row.period.from;
+                iccs.push((by_network, row.period));
+            }
+            None => iccs.push((by_network, row.period)),
+        }
+    }
+    match iccs.as_mut_slice() {
+        [] => return vec![(icc, Period::default())],
+        [(only, _)] if *only == icc => return vec![(icc, Period::default())],
+        [.., (last, period)] if *last == icc => period.to = None,
+        // The practice left its last network, and the directory states another ICC.
+        [.., (_, period)] => {
+            let from = period.to;
+            iccs.extend(from.map(|_| (icc, Period { from, to: None })));
+        }
+    }
+    iccs
 }
 
 /// Returns the sub-community of a statistical area if the sub-community is a part of the ICC.
@@ -178,6 +218,43 @@ mod tests {
                 "2 practices are in no ICC, because the layer does not have the ICC that the file names"
             ]
         );
+    }
+
+    #[test]
+    fn a_practice_follows_its_network_to_another_icc() {
+        let day = |text: &str| text.parse().expect("a date");
+        let row = |icc: Option<&str>, from: &str, to: Option<&str>| NetworkPeriod {
+            practice: code("A00001"),
+            pcn: "U1".into(),
+            pcn_name: "U1 PCN".into(),
+            period: Period {
+                from: Some(day(from)),
+                to: to.map(day),
+            },
+            icc: icc.map(str::to_string),
+        };
+        let periods = |rows: &[NetworkPeriod], icc: &str| -> Vec<(String, Option<String>)> {
+            let iccs = iccs_by_network(rows.iter(), icc).into_iter();
+            iccs.map(|(icc, period)| (icc.into(), period.to.map(|day| day.to_string())))
+                .collect()
+        };
+        let always = |icc: &str| vec![(icc.to_string(), None)];
+        assert_eq!(periods(&[], "k"), always("k"));
+        let left = [row(Some("k"), "2019-10-01", Some("2021-02-02"))];
+        assert_eq!(periods(&left, "k"), always("k"));
+        let moved = [
+            row(Some("l"), "2019-10-01", Some("2024-04-01")),
+            row(Some("k"), "2024-04-01", None),
+        ];
+        let expected = [("l", Some("2024-04-01")), ("k", None)];
+        let expected = expected.map(|(icc, to)| (icc.to_string(), to.map(str::to_string)));
+        assert_eq!(periods(&moved, "k"), expected);
+        assert_eq!(periods(&moved[..1], "k"), expected);
+        let within = [
+            row(None, "2019-10-01", Some("2024-04-01")),
+            row(Some("k"), "2024-04-01", None),
+        ];
+        assert_eq!(periods(&within, "k"), always("k"));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use catchment_core::domain::{
-    Area, GroupMember, Layer, LineageStep, Membership, Period, Provenance, StatisticalAssignment,
+    Area, AreaCode, AreaName, GroupMember, Layer, LineageStep, Membership, ModelShare, Period,
+    Provenance, StatisticalAssignment,
 };
 
 /// The areas of a dataset that is being built, and the records that refer to them.
@@ -15,6 +16,9 @@ pub(super) struct DatasetRecords {
     pub(super) lineage: Vec<LineageStep>,
     pub(super) memberships: Vec<Membership>,
     pub(super) assignments: Vec<StatisticalAssignment>,
+    pub(super) names: Vec<AreaName>,
+    pub(super) codes: Vec<AreaCode>,
+    pub(super) model_shares: Vec<ModelShare>,
     /// Remarks for the person who runs the build.
     pub(super) remarks: Vec<String>,
 }
@@ -64,5 +68,17 @@ pub(super) fn official_membership(
         group: Some(group_id.clone()),
         period,
         provenance: Provenance::Official,
+    }
+}
+
+/// Returns the membership of `member` in a larger area, as copied from a published page.
+pub(super) fn published_membership(
+    member: GroupMember,
+    group: (Layer, &String),
+    period: Period,
+) -> Membership {
+    Membership {
+        provenance: Provenance::Indicative,
+        ..official_membership(member, group, period)
     }
 }

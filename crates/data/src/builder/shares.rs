@@ -1,8 +1,8 @@
 //! The share of each statistical area's people who are registered with each practice. The shares
-//! are computed from published registrations or, if there is no file of registrations, from a
-//! gravity model.
+//! are computed from published registrations, read from a table that another program modelled or,
+//! if there is neither, estimated with a gravity model.
 //!
-//! In the model, the share of a statistical area's people who are registered with a practice is
+//! In the gravity model, the share of a statistical area's people who are registered with a practice is
 //! proportional to
 //!
 //! ```text
@@ -20,9 +20,9 @@ use anyhow::{Result, bail};
 use jiff::civil::Date;
 
 use super::config::{GravityModel, RegistrationBarrier, SharesConfig};
-use super::sources::{SourceData, StatisticalArea, matches_filter};
+use super::sources::{SourceData, StatisticalArea, display_path, matches_filter};
 use crate::import::practice_list::PracticeRecord;
-use crate::import::registrations;
+use crate::import::{registration_shares, registrations};
 use catchment_core::domain::{BritishGrid, OdsCode, PracticeStatus, Provenance};
 
 const DECAY: f64 = 2.5;
@@ -48,11 +48,12 @@ impl RegistrationShares {
         sources: &mut SourceData,
         day: Date,
     ) -> Result<RegistrationShares> {
-        match (&config.registrations, &config.model) {
-            (None, Some(model)) => shares_from_model(config, model, sources, day),
-            (Some(file), None) => shares_from_registrations(config, file, sources, day),
+        match (&config.registrations, &config.table, &config.model) {
+            (Some(file), None, None) => shares_from_registrations(config, file, sources, day),
+            (None, Some(file), None) => shares_from_table(config, file, sources),
+            (None, None, Some(model)) => shares_from_model(config, model, sources, day),
             _ => bail!(
-                "shares `{}`: give either `registrations` or a `model`",
+                "shares `{}`: give one of `registrations`, `table` and `model`",
                 config.name
             ),
         }
@@ -113,6 +114,46 @@ fn shares_from_registrations(
         shares.patients.insert(code, total);
     }
     Ok(shares)
+}
+
+/// Reads modelled shares. Shares of statistical areas that the dataset does not have, or that are
+/// not selected, are left out; a remark states how many statistical areas that are selected have no
+/// shares, and how many rows refer to unknown statistical areas.
+fn shares_from_table(
+    config: &SharesConfig,
+    file: &Path,
+    sources: &mut SourceData,
+) -> Result<RegistrationShares> {
+    let mut by_area = registration_shares::read(&display_path(file), &sources.read_bytes(file)?)?;
+    let unknown: usize = by_area
+        .iter()
+        .filter(|(code, _)| !sources.statistical_areas.contains_key(*code))
+        .map(|(_, parts)| parts.len())
+        .sum();
+    let is_selected =
+        |area: &StatisticalArea| matches_filter(area.sub_icb.as_ref(), &config.sub_icb);
+    by_area.retain(|code, _| sources.statistical_areas.get(code).is_some_and(is_selected));
+    let selected = sources.statistical_areas.iter();
+    let missing = selected
+        .filter(|(code, area)| is_selected(area) && !by_area.contains_key(*code))
+        .count();
+    for (count, what) in [
+        (
+            unknown,
+            "rows refer to statistical areas that are not in the dataset",
+        ),
+        (missing, "statistical areas have no shares"),
+    ] {
+        if count > 0 {
+            let remark = format!("shares `{}`: {count} {what}", config.name);
+            sources.remarks.push(remark);
+        }
+    }
+    Ok(RegistrationShares {
+        by_area,
+        patients: BTreeMap::new(),
+        provenance: Provenance::Modelled,
+    })
 }
 
 fn shares_from_model(

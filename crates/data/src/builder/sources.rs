@@ -13,23 +13,25 @@ use jiff::civil::Date;
 use super::BuildProgress;
 use super::config::{
     self, BuildConfig, NestedParts, PostcodeDirectoryFile, PostcodeFormat, PracticeDirectoryFile,
-    PracticeFormat, SuccessionFile, SuccessionFormat,
+    PracticeFormat, SourcesConfig, SuccessionFile, SuccessionFormat,
 };
-use crate::dataset;
+use super::source_dates::check_dates;
 use crate::dataset::boundary::{boundary_from_polygons, vertex_lonlat};
+use crate::dataset::manifest::SourceTable;
+use crate::dataset::{self, SourceEntry};
 use crate::formats::{Crs, PolygonFile};
 use crate::import::area_history::{self, AreaHistoryRecord};
 use crate::import::onspd::{self, LsoaYear};
 use crate::import::polygons as polygon_files;
-use crate::import::practice_list::{self, PracticeRecord};
+use crate::import::practice_list::{self, NetworkPeriod, PracticeRecord};
 use crate::import::{
     ImportReport, PostcodeRecord, SourceFiles, code_point_open, epcn, epraccur, postcode_list,
-    read_whole_file, succ,
+    read_whole_file, source_list, succ,
 };
 use crate::plural::count_with_noun;
 use catchment_core::domain::{
-    BritishGrid, GroupMember, Layer, LonLat, Membership, OdsCode, Period, Postcode,
-    PracticeSuccession, Premises, PremisesKind,
+    BritishGrid, DirectoryStatus, FormerPremises, GroupMember, Layer, LonLat, Membership,
+    NeighbouringPractice, OdsCode, Period, Postcode, PracticeSuccession, Premises, PremisesKind,
 };
 use catchment_core::geodesy;
 use catchment_core::geometry::rings::{Polygon, Ring};
@@ -52,11 +54,19 @@ pub(super) struct SourceData {
     pub(super) practices: Vec<PracticeRecord>,
     pub(super) premises: Vec<Premises>,
     pub(super) successions: Vec<PracticeSuccession>,
+    /// The buildings that practices used before.
+    pub(super) former_premises: Vec<FormerPremises>,
+    /// The practices around the area of the dataset.
+    pub(super) neighbouring_practices: Vec<NeighbouringPractice>,
+    /// The periods of practices in Primary Care Networks, in order of practice and first day.
+    pub(super) network_periods: Vec<NetworkPeriod>,
     pub(super) history: Vec<AreaHistoryRecord>,
     /// The memberships in the file that the configuration names.
     pub(super) memberships: Vec<Membership>,
     /// Organisations that prescribe but have no registered patients, in order of code.
     pub(super) not_gp_practices: Vec<OdsCode>,
+    /// The published works that the dataset is built from.
+    pub(super) works: Vec<SourceEntry>,
     /// The reports of the imports: what was read, imported and left out.
     pub(super) reports: Vec<ImportReport>,
     /// Remarks about the polygons for the person who runs the build.
@@ -91,9 +101,13 @@ impl SourceData {
             practices: Vec::new(),
             premises: Vec::new(),
             successions: Vec::new(),
+            former_premises: Vec::new(),
+            neighbouring_practices: Vec::new(),
+            network_periods: Vec::new(),
             history: Vec::new(),
             memberships: Vec::new(),
             not_gp_practices: Vec::new(),
+            works: Vec::new(),
             reports: Vec::new(),
             remarks: Vec::new(),
         }
@@ -107,6 +121,7 @@ impl SourceData {
     ) -> Result<SourceData> {
         let on_stage = &mut progress.on_stage;
         let mut sources = SourceData::new(base, Arc::clone(&progress.bytes_read));
+        sources.read_works(config)?;
         on_stage("reading postcodes");
         sources.read_postcodes(&config.postcodes)?;
         if let Some(statistical) = &config.statistical_areas {
@@ -153,6 +168,22 @@ impl SourceData {
         self.bytes_read
             .fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(bytes)
+    }
+
+    /// Reads the published works that the configuration lists, and checks the dates of the layers
+    /// and directories against them.
+    fn read_works(&mut self, config: &BuildConfig) -> Result<()> {
+        self.works = match &config.sources {
+            SourcesConfig::File(path) => {
+                source_list::read(&display_path(path), &self.read_bytes(path)?)?
+            }
+            SourcesConfig::List(list) => {
+                let works = list.iter().cloned().map(SourceTable::into_entry);
+                let works: Result<Vec<SourceEntry>, String> = works.collect();
+                works.map_err(|reason| anyhow!(reason))?
+            }
+        };
+        check_dates(config, &self.works)
     }
 
     fn read_postcodes(&mut self, config: &config::PostcodesConfig) -> Result<()> {
@@ -303,6 +334,29 @@ impl SourceData {
             .iter()
             .map(|record| record.practice.code)
             .collect();
+        if let Some(file) = &config.network_periods {
+            let bytes = self.read_bytes(file)?;
+            self.network_periods =
+                practice_list::read_network_periods(&display_path(file), &bytes)?;
+            self.network_periods
+                .retain(|row| known_practices.contains(&row.practice));
+        }
+        if let Some(file) = &config.former_sites {
+            let bytes = self.read_bytes(file)?;
+            self.former_premises =
+                practice_list::read_former_premises(&display_path(file), &bytes)?;
+            self.former_premises
+                .retain(|site| known_practices.contains(&site.practice));
+        }
+        if let Some(file) = &config.neighbouring {
+            let bytes = self.read_bytes(file)?;
+            let rows = practice_list::read_neighbouring(&display_path(file), &bytes)?;
+            ensure_unique(file, rows.iter().map(|row| row.practice.code))?;
+            let rows = rows.into_iter();
+            self.neighbouring_practices = rows
+                .filter(|row| !known_practices.contains(&row.practice.code))
+                .collect();
+        }
         if let Some(sites) = &config.sites {
             self.premises =
                 practice_list::read_premises(&display_path(sites), &self.read_bytes(sites)?)?;
@@ -356,6 +410,13 @@ impl SourceData {
     fn postcode_positions(&self) -> HashMap<Postcode, BritishGrid> {
         let rows = self.postcodes.iter();
         rows.filter_map(|row| Some((row.postcode, row.position?)))
+            .collect()
+    }
+
+    /// Returns the code of the statistical area of each postcode.
+    pub(super) fn statistical_area_codes(&self) -> HashMap<Postcode, &str> {
+        let rows = self.postcodes.iter();
+        rows.filter_map(|row| Some((row.postcode, row.statistical_area.as_deref()?)))
             .collect()
     }
 
@@ -437,6 +498,9 @@ impl SourceData {
                     kind: PremisesKind::Main,
                     postcode: practice.postcode,
                     position: (*position)?,
+                    name: Some(practice.name.clone()),
+                    as_of: practice.as_of,
+                    source: None,
                 })
             },
         );
@@ -444,11 +508,16 @@ impl SourceData {
         self.premises.sort_by_key(|site| site.practice);
     }
 
+    fn live_postcodes(&self) -> impl Iterator<Item = &PostcodeRecord> {
+        let rows = self.postcodes.iter();
+        rows.filter(|row| row.status == DirectoryStatus::Live)
+    }
+
     /// Returns the centroid of the live postcodes of each statistical area, or the centroid of its
     /// polygons if the area has no live postcodes.
     pub(super) fn postcode_centroids(&self) -> Result<BTreeMap<&str, BritishGrid>> {
         let mut sums: HashMap<&str, (f64, f64, f64)> = HashMap::new();
-        for row in self.postcodes.iter().filter(|row| row.is_live) {
+        for row in self.live_postcodes() {
             if let (Some(code), Some(position)) = (&row.statistical_area, row.position) {
                 let sum = sums.entry(code).or_default();
                 sum.0 += position.easting_m();
@@ -513,10 +582,20 @@ fn fill_blanks(earlier: &mut PostcodeRecord, later: PostcodeRecord) {
     }
     earlier.is_large_user |= later.is_large_user;
     earlier.introduced = earlier.introduced.or(later.introduced);
-    earlier.terminated = earlier
-        .terminated
-        .or(later.terminated.filter(|_| !earlier.is_live));
-    earlier.statistical_area = earlier.statistical_area.take().or(later.statistical_area);
+    let is_ended = earlier.status == DirectoryStatus::Terminated;
+    earlier.termination = earlier
+        .termination
+        .or(later.termination.filter(|_| is_ended));
+    let (codes, later_codes) = (&mut earlier.codes, later.codes);
+    codes.council = codes.council.or(later_codes.council);
+    if codes.lsoa21.is_none() {
+        codes.lsoa21 = later_codes.lsoa21;
+        codes.is_lsoa21_by_polygon = later_codes.is_lsoa21_by_polygon;
+    }
+    if earlier.statistical_area.is_none() {
+        earlier.statistical_area = later.statistical_area;
+        codes.is_statistical_area_by_polygon = later_codes.is_statistical_area_by_polygon;
+    }
     earlier.sub_icb = earlier.sub_icb.take().or(later.sub_icb);
 }
 

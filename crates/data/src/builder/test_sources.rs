@@ -14,7 +14,10 @@ use super::shares::RegistrationShares;
 use super::sources::{SourceData, StatisticalArea};
 use crate::import::PostcodeRecord;
 use crate::import::practice_list::PracticeRecord;
-use catchment_core::domain::{Area, Layer, OdsCode, Period, Practice, PracticeStatus, Provenance};
+use catchment_core::domain::{
+    Area, DirectoryStatus, Layer, OdsCode, Period, PostcodeCodes, Practice, PracticeStatus,
+    Provenance,
+};
 use catchment_core::geometry::rings::Polygon;
 
 /// The width and height of a square, in units of 1e-9°.
@@ -72,6 +75,9 @@ pub(super) fn practice(text: &str) -> PracticeRecord {
             sub_icb: None,
             pcn: None,
             list_size: None,
+            list_size_as_of: None,
+            as_of: None,
+            note: None,
         },
         icc: None,
         pcn_name: None,
@@ -85,10 +91,11 @@ pub(super) fn postcode(text: &str, statistical_area: Option<&str>) -> PostcodeRe
         position: None,
         positional_quality: None,
         is_large_user: false,
-        is_live: true,
+        status: DirectoryStatus::Live,
         introduced: None,
-        terminated: None,
+        termination: None,
         statistical_area: statistical_area.map(str::to_string),
+        codes: PostcodeCodes::default(),
         sub_icb: None,
     }
 }
@@ -103,6 +110,7 @@ pub(super) fn area(layer: Layer, id: &str) -> Area {
         system: None,
         provenance: Provenance::Indicative,
         period: Period::default(),
+        ended_by: None,
     }
 }
 

@@ -11,9 +11,9 @@ use crate::plural::count_with_noun;
 use catchment_core::domain::StatedCount;
 use catchment_core::domain::{GroupMember, Layer, Practice};
 
-/// The expected population of an ICC, as published for Morecambe Bay: see the row with 11 ICCs in
-/// `data/source/icc_systems.csv`.
-const ICC_POPULATION: std::ops::RangeInclusive<u64> = 10_000..=70_000;
+/// The expected population of a community, as published for the ICCs of Morecambe Bay: see the row
+/// with 11 ICCs in `data/source/icc_systems.csv`.
+const COMMUNITY_POPULATION: std::ops::RangeInclusive<u64> = 10_000..=70_000;
 
 pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     check_stated_counts(dataset, day, findings);
@@ -115,7 +115,7 @@ fn sub_community_count(dataset: &Dataset, system: &str, day: Date) -> usize {
     area_count(dataset, system, Layer::SubCommunity, day)
 }
 
-/// Checks the number of people who are registered with the open practices of each ICC.
+/// Checks the number of people who are registered with the open practices of each community.
 fn check_populations(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     let open: BTreeMap<_, &Practice> = dataset
         .practices
@@ -126,14 +126,16 @@ fn check_populations(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) 
     let areas = dataset
         .areas
         .iter()
-        .filter(|area| area.layer == Layer::Icc && area.period.contains(day));
-    let iccs: BTreeMap<&str, String> = areas.map(|area| (area.id.as_str(), area.title())).collect();
-    for (id, title) in iccs {
+        .filter(|area| Layer::COMMUNITIES.contains(&area.layer) && area.period.contains(day));
+    let communities: BTreeMap<(Layer, &str), String> = areas
+        .map(|area| ((area.layer, area.id.as_str()), area.title()))
+        .collect();
+    for ((layer, id), title) in communities {
         let members: BTreeSet<_> = dataset
             .memberships
             .iter()
             .filter(|membership| {
-                membership.layer == Layer::Icc && membership.group.as_deref() == Some(id)
+                membership.layer == layer && membership.group.as_deref() == Some(id)
             })
             .filter(|membership| membership.period.contains(day))
             .filter_map(|membership| match &membership.member {
@@ -145,24 +147,28 @@ fn check_populations(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) 
             .iter()
             .filter_map(|code| open.get(code).copied())
             .collect();
-        findings.extend(population_finding(id, &title, &practices));
+        findings.extend(population_finding((layer, id), &title, &practices));
     }
 }
 
-fn population_finding(id: &str, title: &str, practices: &[&Practice]) -> Option<Finding> {
+fn population_finding(
+    (layer, id): (Layer, &str),
+    title: &str,
+    practices: &[&Practice],
+) -> Option<Finding> {
     let warning = |code, message| {
-        Some(Finding::warning(code, message).with_subject(FindingSubject::area(Layer::Icc, id)))
+        Some(Finding::warning(code, message).with_subject(FindingSubject::area(layer, id)))
     };
     if practices.is_empty() {
         let message = format!("{title} has no open practices");
-        return warning("icc_without_practices", message);
+        return warning("icc_without_practices", message).filter(|_| layer == Layer::Icc);
     }
     let list_sizes: Vec<u64> = practices
         .iter()
         .filter_map(|practice| practice.list_size.map(u64::from))
         .collect();
     let people: u64 = list_sizes.iter().sum();
-    if list_sizes.is_empty() || ICC_POPULATION.contains(&people) {
+    if list_sizes.is_empty() || COMMUNITY_POPULATION.contains(&people) {
         return None;
     }
     let unknown_note = match practices.len() - list_sizes.len() {
@@ -173,17 +179,18 @@ fn population_finding(id: &str, title: &str, practices: &[&Practice]) -> Option<
         ),
     };
     let message = format!(
-        "{title} has {} people on the lists of {}{unknown_note}; an ICC usually has {} to {}",
+        "{title} has {} people on the lists of {}{unknown_note}; a community \
+         usually has {} to {}",
         format_thousands(people),
         count_with_noun(list_sizes.len(), "open practice", "open practices"),
-        format_thousands(*ICC_POPULATION.start()),
-        format_thousands(*ICC_POPULATION.end())
+        format_thousands(*COMMUNITY_POPULATION.start()),
+        format_thousands(*COMMUNITY_POPULATION.end())
     );
     warning("population_out_of_range", message)
 }
 
 /// Formats a number with thousands separators: `80,600`.
-fn format_thousands(number: u64) -> String {
+pub(super) fn format_thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

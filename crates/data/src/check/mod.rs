@@ -6,6 +6,7 @@
 
 mod areas;
 mod borders;
+mod communities;
 mod counts;
 mod finding;
 mod golden_queries;
@@ -33,6 +34,7 @@ pub fn check(dataset: &Dataset) -> Vec<Finding> {
         Ok(index) => {
             practices::check_addresses(&index, day, &mut findings);
             postcodes::check(&index, day, &mut findings);
+            communities::check(&index, day, &mut findings);
             check_golden_queries(&index, dataset, &mut findings);
         }
         Err(error) => findings.push(Finding::error(

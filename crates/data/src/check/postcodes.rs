@@ -1,4 +1,5 @@
-//! Checks for live postcodes that are in no area of any layer.
+//! Checks for live postcodes that are in no area of any layer, and counts the postcodes about which
+//! the directory is not sure.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,7 @@ use jiff::civil::Date;
 
 use super::{Finding, FindingGeometry, FindingSubject};
 use crate::plural::count_with_noun;
-use catchment_core::domain::{LonLat, LookupStatus, Postcode};
+use catchment_core::domain::{LonLat, LookupStatus, Postcode, PostcodeEntry, PostcodeStatus};
 use catchment_core::geodesy;
 use catchment_core::index::{Index, LayerResult, LocateQuery, Locator};
 
@@ -21,8 +22,9 @@ pub(super) fn check(index: &Index, day: Date, findings: &mut Vec<Finding>) {
         let Some(position) = entry.position else {
             continue;
         };
-        if index.is_terminated(&entry, day) {
-            continue;
+        match index.postcode_status(&entry, day) {
+            PostcodeStatus::Live | PostcodeStatus::NotYetIntroduced => {}
+            PostcodeStatus::Terminated | PostcodeStatus::Unknown => continue,
         }
         let outcode = entry.postcode.outcode().to_string();
         *in_use.entry(outcode.clone()).or_default() += 1;
@@ -35,6 +37,63 @@ pub(super) fn check(index: &Index, day: Date, findings: &mut Vec<Finding>) {
     for (outcode, postcodes) in outside {
         findings.push(outside_finding(&outcode, &postcodes, in_use[&outcode]));
     }
+    findings.extend(postcodes_finding(
+        index,
+        "postcode_status_unknown",
+        "are in the directory, but it is not known whether they are in use",
+        |entry| index.postcode_status(entry, day) == PostcodeStatus::Unknown,
+    ));
+    findings.extend(postcodes_finding(
+        index,
+        "statistical_area_by_polygon",
+        "have the statistical area around their position, because the publisher's look-up has that \
+         of an earlier use of the postcode",
+        |entry| index.postcode_codes(entry).is_statistical_area_by_polygon,
+    ));
+}
+
+/// Returns a finding with the number of postcodes that have a property, and the first of them;
+/// `None` if no postcode has it.
+fn postcodes_finding(
+    index: &Index,
+    code: &'static str,
+    property: &str,
+    has_property: impl Fn(&PostcodeEntry) -> bool,
+) -> Option<Finding> {
+    let entries: Vec<PostcodeEntry> = index.postcodes().filter(has_property).collect();
+    let postcodes: Vec<Postcode> = entries.iter().map(|entry| entry.postcode).collect();
+    let positions = entries.iter().filter_map(|entry| entry.position);
+    let positions: Vec<LonLat> = positions.filter_map(geodesy::to_lonlat).collect();
+    let message = format!(
+        "{} of the {} postcodes {property}: {}",
+        postcodes.len(),
+        index.postcodes().len(),
+        first_names(&postcodes)
+    );
+    let finding = Finding {
+        geometry: Some(FindingGeometry::Points(to_points(&positions))),
+        ..Finding::warning(code, message)
+    };
+    (!postcodes.is_empty()).then(|| finding.with_position(positions.first().copied()))
+}
+
+/// Returns the names of the first postcodes.
+fn first_names(postcodes: &[Postcode]) -> String {
+    let named = postcodes.iter().take(NAMED_MAX);
+    let named: Vec<String> = named.map(ToString::to_string).collect();
+    let ellipsis = if postcodes.len() > NAMED_MAX {
+        ", …"
+    } else {
+        ""
+    };
+    named.join(", ") + ellipsis
+}
+
+fn to_points(positions: &[LonLat]) -> MultiPoint<f64> {
+    let points = positions.iter();
+    points
+        .map(|lonlat| Point::new(lonlat.lon(), lonlat.lat()))
+        .collect()
 }
 
 fn is_outside_every_area(index: &Index, postcode: Postcode, day: Date) -> bool {
@@ -54,29 +113,16 @@ fn is_outside_every_area(index: &Index, postcode: Postcode, day: Date) -> bool {
 }
 
 fn outside_finding(outcode: &str, postcodes: &[(Postcode, LonLat)], in_use: usize) -> Finding {
-    let named: Vec<String> = postcodes
-        .iter()
-        .take(NAMED_MAX)
-        .map(|(postcode, _)| postcode.to_string())
-        .collect();
-    let ellipsis = if postcodes.len() > NAMED_MAX {
-        ", …"
-    } else {
-        ""
-    };
+    let (names, positions): (Vec<Postcode>, Vec<LonLat>) = postcodes.iter().copied().unzip();
     let count = postcodes.len();
     let in_use = count_with_noun(in_use, "live postcode", "live postcodes");
     let verb = if count == 1 { "is" } else { "are" };
     let message = format!(
-        "{count} of the {in_use} in {outcode} {verb} in no area of any layer: {}{ellipsis}",
-        named.join(", ")
+        "{count} of the {in_use} in {outcode} {verb} in no area of any layer: {}",
+        first_names(&names)
     );
-    let points: MultiPoint<f64> = postcodes
-        .iter()
-        .map(|(_, lonlat)| Point::new(lonlat.lon(), lonlat.lat()))
-        .collect();
     Finding {
-        geometry: Some(FindingGeometry::Points(points)),
+        geometry: Some(FindingGeometry::Points(to_points(&positions))),
         ..Finding::warning("postcode_outside", message)
     }
     .with_subject(FindingSubject::new("outcode", outcode))

@@ -15,6 +15,7 @@ use catchment_core::index::{Index, LayerResult, LocateQuery, Locator};
 pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     check_communities(dataset, findings);
     check_premises(dataset, day, findings);
+    check_age_of_premises(dataset, day, findings);
     check_successions(dataset, findings);
 }
 
@@ -74,10 +75,51 @@ fn check_premises(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     }
 }
 
+/// The age in years from which premises are reported.
+const PREMISES_AGE_YEARS: i16 = 5;
+
+/// Reports premises of open practices whose source is more than five years older than the dataset.
+fn check_age_of_premises(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
+    let open: HashSet<OdsCode> = dataset
+        .practices
+        .iter()
+        .filter(|practice| is_open(practice, day))
+        .map(|practice| practice.code)
+        .collect();
+    let sites = dataset.premises.iter();
+    for site in sites.filter(|site| open.contains(&site.practice)) {
+        let Some(as_of) = site.as_of else { continue };
+        if day.year() - as_of.first_day().year() <= PREMISES_AGE_YEARS {
+            continue;
+        }
+        let name = site.name.as_deref().unwrap_or("without a name");
+        let postcode = site.postcode.map(|postcode| format!(", {postcode}"));
+        let message = format!(
+            "the {} of practice `{}`, {name}{}, is as of {as_of}, more than {PREMISES_AGE_YEARS} \
+             years before the dataset",
+            site.kind.as_str(),
+            site.practice,
+            postcode.unwrap_or_default()
+        );
+        let finding = Finding::warning("premises_out_of_date", message);
+        findings.push(
+            finding
+                .with_subject(subject(site.practice))
+                .with_position(geodesy::to_lonlat(site.position)),
+        );
+    }
+}
+
 fn check_successions(dataset: &Dataset, findings: &mut Vec<Finding>) {
     let known: HashSet<OdsCode> = dataset
         .practices
         .iter()
+        .chain(
+            dataset
+                .neighbouring_practices
+                .iter()
+                .map(|found| &found.practice),
+        )
         .map(|practice| practice.code)
         .collect();
     let mut next: BTreeMap<OdsCode, Vec<OdsCode>> = BTreeMap::new();
@@ -108,9 +150,12 @@ fn check_successions(dataset: &Dataset, findings: &mut Vec<Finding>) {
     let closed = dataset.practices.iter();
     let closed = closed.filter(|practice| practice.status == PracticeStatus::Closed);
     for practice in closed.filter(|practice| !next.contains_key(&practice.code)) {
+        let note = practice.note.as_ref().map(|note| format!(": {note}"));
         let message = format!(
-            "practice `{}`, {}, is closed and has no known successor",
-            practice.code, practice.name
+            "practice `{}`, {}, is closed and has no known successor{}",
+            practice.code,
+            practice.name,
+            note.unwrap_or_default()
         );
         let finding = Finding::warning("closed_no_successor", message);
         findings.push(finding.with_subject(subject(practice.code)));

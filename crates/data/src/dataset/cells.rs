@@ -1,7 +1,9 @@
 //! Parsers of cells that several tables have in common.
 
 use crate::formats::{CsvTableRow, TableError};
-use catchment_core::domain::{BritishGrid, PositionalQuality};
+use catchment_core::domain::{
+    BritishGrid, DirectoryStatus, PositionalQuality, PostcodeCodes, Termination, YearMonth,
+};
 
 /// Parses the position in two adjacent columns, easting and northing in metres. Returns `None` if
 /// both cells are blank.
@@ -41,16 +43,66 @@ pub(crate) fn positional_quality(
     })
 }
 
-/// Parses the status of a postcode, `live` or `terminated`, and returns whether it is live.
-pub(crate) fn is_live(row: &CsvTableRow<'_>, column: usize) -> Result<bool, TableError> {
-    row.parse_with(column, |word| match word {
-        LIVE => Ok(true),
-        TERMINATED => Ok(false),
-        _ => Err("must be live or terminated"),
+/// Parses the termination of a postcode with this status: its month, or the two adjacent columns
+/// with the months of the editions between which it ended.
+pub(crate) fn termination(
+    row: &CsvTableRow<'_>,
+    status: DirectoryStatus,
+    month: usize,
+    ended_after: usize,
+) -> Result<Option<Termination>, TableError> {
+    let ended_by = ended_after + 1;
+    let terminated: Option<YearMonth> = row.parse_optional(month)?;
+    let after: Option<YearMonth> = row.parse_optional(ended_after)?;
+    let by: Option<YearMonth> = row.parse_optional(ended_by)?;
+    let blank_for = |column, reason: &str| Err(row.cell_error(column, reason));
+    match (terminated, after, by) {
+        (None, None, None) => Ok(None),
+        (Some(_), ..) if status == DirectoryStatus::NotConfirmed => {
+            blank_for(month, "must be blank for a postcode that is not_confirmed")
+        }
+        (Some(terminated), None, None) => Ok(Some(Termination::in_month(terminated))),
+        (Some(_), ..) => blank_for(ended_after, "must be blank if the month is known"),
+        (None, ..) if status != DirectoryStatus::Terminated => blank_for(
+            ended_after,
+            "must be blank unless the postcode is terminated",
+        ),
+        (None, Some(after), Some(by)) => match Termination::between(after, by) {
+            Some(termination) => Ok(Some(termination)),
+            None => blank_for(
+                ended_by,
+                "must be a later month than that of the column before",
+            ),
+        },
+        (None, ..) => blank_for(
+            ended_after,
+            "both months between which a postcode ended must be given, or both be blank",
+        ),
+    }
+}
+
+/// Parses the codes of a postcode: the council and the LSOA of 2021 in two adjacent columns, and in
+/// two other adjacent columns whether the statistical area and the LSOA of 2021 were found by
+/// polygon.
+pub(crate) fn codes(
+    row: &CsvTableRow<'_>,
+    council: usize,
+    statistical_area_by: usize,
+) -> Result<PostcodeCodes, TableError> {
+    let is_by_polygon = |column| {
+        row.parse_with(column, |word| match word {
+            POLYGON => Ok(true),
+            "" => Ok(false),
+            _ => Err("must be polygon or blank"),
+        })
+    };
+    Ok(PostcodeCodes {
+        council: row.parse_optional(council)?,
+        lsoa21: row.parse_optional(council + 1)?,
+        is_statistical_area_by_polygon: is_by_polygon(statistical_area_by)?,
+        is_lsoa21_by_polygon: is_by_polygon(statistical_area_by + 1)?,
     })
 }
 
-/// The status of a live postcode.
-pub(crate) const LIVE: &str = "live";
-/// The status of a terminated postcode.
-pub(crate) const TERMINATED: &str = "terminated";
+/// The word for a code that was found by polygon.
+pub(crate) const POLYGON: &str = "polygon";

@@ -1,8 +1,8 @@
 //! The columns of the dataset's tables, in the order in which a build writes them. Columns are read
 //! by name, in any order; other columns are ignored.
 
-/// `areas.csv`: versions of areas.
-pub(crate) const AREAS: [&str; 8] = [
+/// `areas.csv`: versions of areas. The last column is optional.
+pub(crate) const AREAS: [&str; 9] = [
     "layer",
     "id",
     "name",
@@ -11,6 +11,7 @@ pub(crate) const AREAS: [&str; 8] = [
     "provenance",
     "from",
     "to",
+    "ended_by",
 ];
 
 /// `lineage.csv`: the predecessors and successors of areas.
@@ -34,6 +35,9 @@ pub(crate) const MEMBERSHIPS: [&str; 7] = [
     "provenance",
 ];
 
+/// The provenance of a membership that was copied from a published page.
+pub(crate) const AS_PUBLISHED: &str = "as_published";
+
 /// `practices.csv`: practices, open and closed.
 pub(crate) const PRACTICES: [&str; 11] = [
     "ods_code",
@@ -49,11 +53,41 @@ pub(crate) const PRACTICES: [&str; 11] = [
     "list_size",
 ];
 
+/// The columns of `practices.csv` that older datasets do not have.
+pub(crate) const PRACTICES_OPTIONAL: [&str; 3] = ["list_size_as_of", "as_of", "note"];
+
 /// `practice_sites.csv`: the premises of practices.
 pub(crate) const PREMISES: [&str; 5] = ["ods_code", "kind", "postcode", "easting", "northing"];
 
+/// The columns of `practice_sites.csv` that older datasets do not have.
+pub(crate) const PREMISES_OPTIONAL: [&str; 3] = ["name", "as_of", "source"];
+
+/// `practice_sites_former.csv`: buildings that practices used before.
+pub(crate) const FORMER_PREMISES: [&str; 6] = [
+    "ods_code", "postcode", "name", "held_as", "reason", "source",
+];
+
+/// `practices_neighbouring.csv`: practices outside the area of the dataset.
+pub(crate) const NEIGHBOURING_PRACTICES: [&str; 12] = [
+    "ods_code",
+    "name",
+    "postcode",
+    "sub_icb",
+    "icb",
+    "status",
+    "closed",
+    "as_of",
+    "list_size",
+    "list_size_as_of",
+    "easting",
+    "northing",
+];
+
 /// `practice_successions.csv`: the successors of practices.
 pub(crate) const SUCCESSIONS: [&str; 3] = ["predecessor", "successor", "from"];
+
+/// The columns of `practice_successions.csv` that older datasets do not have.
+pub(crate) const SUCCESSIONS_OPTIONAL: [&str; 4] = ["basis", "pcn_left", "note", "source"];
 
 /// `not_gp_practices.csv`: organisations that prescribe but have no registered patients.
 pub(crate) const NOT_GP_PRACTICES: [&str; 1] = ["ods_code"];
@@ -73,6 +107,16 @@ pub(crate) const POSTCODES: [&str; 9] = [
     "terminated",
     "statistical_area",
     "user",
+];
+
+/// The columns of `postcodes.csv` that only some datasets have.
+pub(crate) const POSTCODES_OPTIONAL: [&str; 6] = [
+    "council",
+    "lsoa21",
+    "ended_after",
+    "ended_by",
+    "statistical_area_by",
+    "lsoa21_by",
 ];
 
 /// `golden_queries.csv`: queries with their expected answers.
@@ -95,4 +139,66 @@ pub(crate) const SYSTEMS: [&str; 6] = [
     "icc_count_stated",
     "icc_sections_on_page",
     "note",
+];
+
+/// The optional columns of `systems.csv`: what the page says about boundaries and people.
+pub(crate) const SYSTEMS_OPTIONAL: [&str; 4] =
+    ["boundaries", "people_from", "people_to", "wording"];
+
+/// `area_names.csv`: former names, other spellings and the names of networks.
+pub(crate) const AREA_NAMES: [&str; 6] = ["layer", "area", "name", "kind", "source", "as_of"];
+
+/// `area_codes.csv`: the codes of areas in other schemes.
+pub(crate) const AREA_CODES: [&str; 4] = ["layer", "area", "scheme", "code"];
+
+/// `area_links.csv`: the organisations that communities work with.
+pub(crate) const AREA_LINKS: [&str; 8] = [
+    "community",
+    "organisation",
+    "kind",
+    "relation",
+    "group_id",
+    "source",
+    "as_of",
+    "note",
+];
+
+/// `model_shares.csv`: the share of a statistical area's people that a model gives to its area,
+/// and the other areas if the assignment is disputed.
+pub(crate) const MODEL_SHARES: [&str; 5] =
+    ["statistical_area", "layer", "area", "share", "disputed"];
+
+/// `residents.csv`: the people who live in statistical areas.
+pub(crate) const RESIDENTS: [&str; 4] = ["scheme", "statistical_area", "as_of", "people"];
+
+/// `team_stages.csv`: the stages in which the teams of a partnership were introduced.
+pub(crate) const TEAM_STAGES: [&str; 8] = [
+    "system",
+    "stage",
+    "from_year",
+    "to_year",
+    "people",
+    "wording",
+    "source",
+    "as_of",
+];
+
+/// `care_partnerships.csv`: partners, meetings and priorities of Integrated Care Partnerships.
+pub(crate) const CARE_PARTNERSHIPS: [&str; 7] =
+    ["icp", "kind", "name", "role", "wording", "source", "as_of"];
+
+/// `announcements.csv`: what has been announced about areas since the data were published.
+pub(crate) const ANNOUNCEMENTS: [&str; 4] = ["month", "text", "source", "areas"];
+
+/// `councils.csv`: councils, before and after reorganisations.
+pub(crate) const COUNCILS: [&str; 9] = [
+    "code",
+    "name",
+    "kind",
+    "county_code",
+    "county_name",
+    "from",
+    "to",
+    "successor",
+    "sub_icbs",
 ];

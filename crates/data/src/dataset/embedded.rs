@@ -8,6 +8,10 @@ macro_rules! files {
 }
 
 const FILES: &[(&str, &[u8])] = files![
+    "announcements.csv",
+    "area_codes.csv",
+    "area_links.csv",
+    "area_names.csv",
     "areas.csv",
     "areas/gp-practice.geojson",
     "areas/icb.geojson",
@@ -20,15 +24,22 @@ const FILES: &[(&str, &[u8])] = files![
     "areas/sub-community.geojson",
     "areas/sub-icb.geojson",
     "assignments.csv",
+    "care_partnerships.csv",
+    "councils.csv",
     "dataset.toml",
     "golden_queries.csv",
     "lineage.csv",
     "memberships.csv",
+    "model_shares.csv",
     "postcodes.csv",
     "practice_sites.csv",
+    "practice_sites_former.csv",
     "practice_successions.csv",
     "practices.csv",
+    "practices_neighbouring.csv",
+    "residents.csv",
     "systems.csv",
+    "team_stages.csv",
 ];
 
 pub(super) fn file(path: &str) -> Option<&'static [u8]> {

@@ -11,7 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::DatasetError;
 use crate::fs::sha256_hex;
 use catchment_core::domain::{
-    FileEntry, LayerEntry, Manifest, SourceEntry, StatisticalAreasEntry, date_from_iso,
+    DataDate, FileEntry, LayerEntry, Manifest, SourceDate, SourceEntry, SourceUse,
+    StatisticalAreasEntry, date_from_iso,
 };
 
 /// The manifest as it is in `dataset.toml`. See [`Manifest`] for the meaning of the fields.
@@ -28,6 +29,10 @@ struct ManifestFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     undated_terminations_after: Option<String>,
     complete_outcodes: Vec<String>,
+    #[serde(default, skip_serializing_if = "DataDateKeys::is_empty")]
+    postcodes: DataDateKeys,
+    #[serde(default, skip_serializing_if = "DataDateKeys::is_empty")]
+    practices: DataDateKeys,
     #[serde(skip_serializing_if = "Option::is_none")]
     statistical_areas: Option<StatisticalAreasTable>,
     layers: Vec<LayerTable>,
@@ -42,6 +47,20 @@ struct StatisticalAreasTable {
     title: String,
     boundaries: String,
     snap_m: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_as_of: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_words: Option<String>,
+}
+
+/// The `[postcodes]` and `[practices]` tables: the date of the source of a directory.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DataDateKeys {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_as_of: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_words: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -58,6 +77,16 @@ struct LayerTable {
     on_statistical_areas: bool,
     #[serde(default)]
     snap_m: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first_memberships: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    members_from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_as_of: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_words: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    accuracy: Option<String>,
 }
 
 /// A source in `dataset.toml` and in the configuration of a build.
@@ -65,7 +94,29 @@ struct LayerTable {
 #[serde(deny_unknown_fields)]
 pub(crate) struct SourceTable {
     title: String,
-    vintage: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    publisher: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_of: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vintage: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    released: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    licence: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attribution: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tables: Vec<SourceUseTable>,
+}
+
+/// The table for which a source was used.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SourceUseTable {
+    table: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    columns: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -122,14 +173,18 @@ impl ManifestFile {
                 .map(|text| parse(&format!("undated_terminations_after `{text}`"), &text))
                 .transpose()?,
             complete_outcodes: self.complete_outcodes,
-            statistical_areas: self.statistical_areas.map(|table| StatisticalAreasEntry {
-                id: table.id,
-                title: table.title,
-                boundaries: table.boundaries,
-                snap_m: table.snap_m,
-            }),
+            postcodes_date: self.postcodes.into_date("[postcodes]")?,
+            practices_date: self.practices.into_date("[practices]")?,
+            statistical_areas: self
+                .statistical_areas
+                .map(StatisticalAreasTable::into_entry)
+                .transpose()?,
             layers,
-            sources: self.sources.into_iter().map(SourceEntry::from).collect(),
+            sources: self
+                .sources
+                .into_iter()
+                .map(SourceTable::into_entry)
+                .collect::<Result<_, _>>()?,
             files: self
                 .files
                 .into_iter()
@@ -139,9 +194,109 @@ impl ManifestFile {
     }
 }
 
+impl StatisticalAreasTable {
+    fn into_entry(self) -> Result<StatisticalAreasEntry, String> {
+        let date = DataDateKeys {
+            data_as_of: self.data_as_of,
+            data_words: self.data_words,
+        };
+        Ok(StatisticalAreasEntry {
+            data_date: date.into_date("[statistical_areas]")?,
+            id: self.id,
+            title: self.title,
+            boundaries: self.boundaries,
+            snap_m: self.snap_m,
+        })
+    }
+}
+
+impl SourceTable {
+    /// Returns the source.
+    ///
+    /// # Errors
+    /// If a date is invalid. The error names the source and the field.
+    pub(crate) fn into_entry(self) -> Result<SourceEntry, String> {
+        let date = |field: &str, text: Option<String>| {
+            let text = text.filter(|text| !text.is_empty());
+            let parsed = text.map(|text| {
+                let what = format!("source `{}`: {field} `{text}`", self.title);
+                parse::<SourceDate>(&what, &text)
+            });
+            parsed.transpose()
+        };
+        Ok(SourceEntry {
+            as_of: date("as_of", self.as_of)?,
+            released: date("released", self.released)?,
+            title: self.title,
+            publisher: self.publisher,
+            vintage: self.vintage,
+            licence: self.licence,
+            attribution: self.attribution,
+            tables: self
+                .tables
+                .into_iter()
+                .map(|used| SourceUse {
+                    table: used.table,
+                    columns: used.columns,
+                })
+                .collect(),
+        })
+    }
+}
+
+/// Returns the date of the source of a layer or directory; `None` if it has none. An error begins
+/// with `what`.
+///
+/// # Errors
+/// If there are words without a date, or words without a place for the date.
+pub(crate) fn data_date(
+    what: &str,
+    as_of: Option<SourceDate>,
+    words: Option<String>,
+) -> Result<Option<DataDate>, String> {
+    let Some(as_of) = as_of else {
+        return match words {
+            None => Ok(None),
+            Some(_) => Err(format!("{what}: data_words needs data_as_of")),
+        };
+    };
+    let placeholder = DataDate::PLACEHOLDER;
+    if let Some(words) = words.as_ref().filter(|words| !words.contains(placeholder)) {
+        return Err(format!(
+            "{what}: data_words `{words}` should contain {placeholder}, which is replaced by the date"
+        ));
+    }
+    Ok(Some(DataDate { as_of, words }))
+}
+
+impl DataDateKeys {
+    fn is_empty(&self) -> bool {
+        self.data_as_of.is_none() && self.data_words.is_none()
+    }
+
+    /// Returns the date, as [`data_date`] does.
+    fn into_date(self, what: &str) -> Result<Option<DataDate>, String> {
+        let as_of = self.data_as_of.as_ref();
+        let as_of = as_of.map(|text| parse(&format!("{what}: data_as_of `{text}`"), text));
+        data_date(what, as_of.transpose()?, self.data_words)
+    }
+}
+
+/// Returns the keys `data_as_of` and `data_words`.
+fn data_date_keys(date: Option<&DataDate>) -> DataDateKeys {
+    DataDateKeys {
+        data_as_of: date.map(|date| date.as_of.to_string()),
+        data_words: date.and_then(|date| date.words.clone()),
+    }
+}
+
 impl LayerTable {
     fn into_entry(self) -> Result<LayerEntry, String> {
         check_distance(&format!("layer `{}`: snap_m", self.id), self.snap_m)?;
+        let date = DataDateKeys {
+            data_as_of: self.data_as_of,
+            data_words: self.data_words,
+        };
         Ok(LayerEntry {
             id: parse(&format!("layer `{}`", self.id), &self.id)?,
             title: self.title,
@@ -155,6 +310,17 @@ impl LayerTable {
             boundaries: self.boundaries,
             on_statistical_areas: self.on_statistical_areas,
             snap_m: self.snap_m,
+            first_memberships: self
+                .first_memberships
+                .map(|text| date_from_iso(&text))
+                .transpose()
+                .map_err(|error| format!("first_memberships of layer `{}`: {error}", self.id))?,
+            members_from: self
+                .members_from
+                .map(|text| parse(&format!("members_from of layer `{}`", self.id), &text))
+                .transpose()?,
+            data_date: date.into_date(&format!("layer `{}`", self.id))?,
+            accuracy: self.accuracy,
         })
     }
 }
@@ -197,6 +363,16 @@ pub(crate) fn deserialize_date<'de, D: Deserializer<'de>>(
     date_from_iso(&text).map_err(D::Error::custom)
 }
 
+/// Deserializes an optional date from `YYYY-MM-DD`.
+///
+/// # Errors
+/// If the value is not such a date.
+pub(crate) fn deserialize_optional_date<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Date>, D::Error> {
+    deserialize_date(deserializer).map(Some)
+}
+
 /// Parses a value of the manifest. The error begins with `what`.
 fn parse<T: FromStr<Err: std::fmt::Display>>(what: &str, text: &str) -> Result<T, String> {
     text.parse().map_err(|error| format!("{what}: {error}"))
@@ -217,11 +393,18 @@ impl From<&Manifest> for ManifestFile {
                 .undated_terminations_after
                 .map(|month| month.to_string()),
             complete_outcodes: manifest.complete_outcodes.clone(),
-            statistical_areas: statistical_areas.map(|entry| StatisticalAreasTable {
-                id: entry.id.clone(),
-                title: entry.title.clone(),
-                boundaries: entry.boundaries.clone(),
-                snap_m: entry.snap_m,
+            postcodes: data_date_keys(manifest.postcodes_date.as_ref()),
+            practices: data_date_keys(manifest.practices_date.as_ref()),
+            statistical_areas: statistical_areas.map(|entry| {
+                let date = data_date_keys(entry.data_date.as_ref());
+                StatisticalAreasTable {
+                    id: entry.id.clone(),
+                    title: entry.title.clone(),
+                    boundaries: entry.boundaries.clone(),
+                    snap_m: entry.snap_m,
+                    data_as_of: date.data_as_of,
+                    data_words: date.data_words,
+                }
             }),
             layers: manifest.layers.iter().map(LayerTable::from).collect(),
             sources: manifest.sources.iter().map(SourceTable::from).collect(),
@@ -236,6 +419,7 @@ impl From<&Manifest> for ManifestFile {
 
 impl From<&LayerEntry> for LayerTable {
     fn from(entry: &LayerEntry) -> LayerTable {
+        let date = data_date_keys(entry.data_date.as_ref());
         LayerTable {
             id: entry.id.to_string(),
             title: entry.title.clone(),
@@ -245,15 +429,11 @@ impl From<&LayerEntry> for LayerTable {
             boundaries: entry.boundaries.clone(),
             on_statistical_areas: entry.on_statistical_areas,
             snap_m: entry.snap_m,
-        }
-    }
-}
-
-impl From<SourceTable> for SourceEntry {
-    fn from(table: SourceTable) -> SourceEntry {
-        SourceEntry {
-            title: table.title,
-            vintage: table.vintage,
+            first_memberships: entry.first_memberships.map(|day| day.to_string()),
+            members_from: entry.members_from.map(|layer| layer.to_string()),
+            data_as_of: date.data_as_of,
+            data_words: date.data_words,
+            accuracy: entry.accuracy.clone(),
         }
     }
 }
@@ -262,7 +442,20 @@ impl From<&SourceEntry> for SourceTable {
     fn from(entry: &SourceEntry) -> SourceTable {
         SourceTable {
             title: entry.title.clone(),
+            publisher: entry.publisher.clone(),
+            as_of: entry.as_of.map(|date| date.to_string()),
             vintage: entry.vintage.clone(),
+            released: entry.released.map(|date| date.to_string()),
+            licence: entry.licence.clone(),
+            attribution: entry.attribution.clone(),
+            tables: entry
+                .tables
+                .iter()
+                .map(|used| SourceUseTable {
+                    table: used.table.clone(),
+                    columns: used.columns.clone(),
+                })
+                .collect(),
         }
     }
 }
@@ -402,8 +595,55 @@ mod tests {
     }
 
     #[test]
+    fn dates_of_sources_are_kept() {
+        let dated = TOY.replacen(
+            "sources = []",
+            "[postcodes]\ndata_as_of = \"2025-11\"\ndata_words = \"the directory of {date}\"\n\n\
+             [practices]\ndata_as_of = \"2026\"\n\n[[sources]]\ntitle = \"Statistics\"\n\
+             publisher = \"Office\"\nas_of = \"2011-12\"\nlicence = \"open\"\n\
+             tables = [{ table = \"a.csv\", columns = [\"b\", \"c\"] }, { table = \"d.csv\" }]\n\n\
+             [[sources]]\ntitle = \"Page\"\nvintage = \"2020/21\"\n",
+            1,
+        );
+        let manifest = manifest_from_toml(&dated).expect("a manifest");
+        let words: Vec<String> = manifest
+            .dated_sources()
+            .map(|source| source.in_words())
+            .collect();
+        assert_eq!(
+            words,
+            ["the directory of November 2025", "practices as of 2026"]
+        );
+        let dates = manifest.sources.iter().map(SourceEntry::date_in_words);
+        let dates: Vec<String> = dates.flatten().collect();
+        assert_eq!(dates, ["December 2011", "2020/21"]);
+        let reparsed = manifest_from_toml(&manifest_to_toml(&manifest));
+        assert_eq!(reparsed.expect("a manifest"), manifest);
+    }
+
+    #[test]
     fn invalid_values_are_rejected_with_their_field() {
         for (from, to, expected) in [
+            (
+                "sources = []",
+                "sources = [{ title = \"Page\", as_of = \"soon\" }]",
+                "source `Page`: as_of `soon`: not a date: expected a date written YYYY-MM-DD, YYYY-MM or YYYY",
+            ),
+            (
+                "id = \"icc\"",
+                "id = \"icc\"\ndata_as_of = \"2025-13\"",
+                "layer `icc`: data_as_of `2025-13`: ",
+            ),
+            (
+                "id = \"icc\"",
+                "id = \"icc\"\ndata_words = \"of {date}\"",
+                "layer `icc`: data_words needs data_as_of",
+            ),
+            (
+                "id = \"icc\"",
+                "id = \"icc\"\ndata_as_of = \"2025\"\ndata_words = \"of 2025\"",
+                "layer `icc`: data_words `of 2025` should contain {date}",
+            ),
             ("2025-01-01", "2025-02-30", "as_of `2025-02-30`: "),
             (
                 "id = \"icc\"",

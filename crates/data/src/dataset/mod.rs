@@ -4,15 +4,17 @@
 //! | file | content |
 //! |---|---|
 //! | `dataset.toml` | the [`Manifest`] |
-//! | `areas.csv` | versions of areas: `layer,id,name,kind,system,provenance,from,to` |
+//! | `areas.csv` | versions of areas: `layer,id,name,kind,system,provenance,from,to,ended_by`; `ended_by` is the day by which an area had ended whose last day is not known |
 //! | `lineage.csv` | predecessors and successors of areas: `layer,predecessor,successor,relation,date,source` |
 //! | `memberships.csv` | `member_layer,member,layer,group,from,to,provenance`; a blank group means that the source names no group |
 //! | `practices.csv`, `practice_sites.csv`, `practice_successions.csv` | practices, open and closed, their premises and their successors |
+//! | `practice_sites_former.csv`, `practices_neighbouring.csv` | buildings that practices used before, and practices outside the area of the dataset |
 //! | `not_gp_practices.csv` | codes of organisations that prescribe but have no registered patients |
 //! | `postcodes.csv` | the postcode directory |
 //! | `golden_queries.csv` | queries with their expected answers |
 //! | `systems.csv` | the number of ICCs that each system's page states: `system,name,page_date,icc_count_stated,icc_sections_on_page,note` |
 //! | `assignments.csv` | `statistical_area,layer,area,share,from,to`; a blank share means the whole statistical area |
+//! | `area_names.csv`, `area_codes.csv`, `area_links.csv`, `model_shares.csv`, `residents.csv`, `team_stages.csv`, `care_partnerships.csv`, `announcements.csv`, `councils.csv` | further facts about areas and partnerships; each table is optional |
 //! | `areas/*.geojson` or `areas/*.shp` | boundaries by `id` (and `from`, `to`) |
 //!
 //! Dates are `YYYY-MM-DD`, periods are half-open, and a blank date is unknown.
@@ -21,6 +23,7 @@ pub(crate) mod boundary;
 pub(crate) mod cells;
 pub(crate) mod columns;
 mod embedded;
+pub(crate) mod facts;
 pub(crate) mod manifest;
 mod output_folder;
 mod read;
@@ -41,7 +44,8 @@ pub use write::{StagedDataset, WriteError, stage, write};
 
 pub use crate::formats::{PolygonError, TableError};
 pub use catchment_core::domain::{
-    Dataset, FileEntry, LayerEntry, LayerKind, Manifest, SourceEntry, StatisticalAreasEntry,
+    DataDate, Dataset, FileEntry, LayerEntry, LayerKind, Manifest, SourceEntry, SourceUse,
+    StatisticalAreasEntry,
 };
 
 /// An error in a dataset. The message names a file by its path in the dataset's folder, and does

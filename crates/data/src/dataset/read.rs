@@ -12,7 +12,7 @@ use std::thread;
 
 use super::boundary::feature_boundary;
 use super::cells;
-use super::columns;
+use super::columns::{self, AS_PUBLISHED};
 use super::source::POSTCODES_FILE;
 use super::{DatasetError, DatasetSource, PolygonError};
 use crate::formats::{
@@ -20,9 +20,10 @@ use crate::formats::{
 };
 use crate::fs::sha256_hex;
 use catchment_core::domain::{
-    Area, Boundary, Dataset, GoldenQuery, GroupMember, Layer, LineageStep, Manifest, Membership,
-    OdsCode, Period, PostcodeEntry, Practice, PracticeSuccession, Premises, StatedCount,
-    StatisticalAssignment, UnknownKeyword, date_from_iso,
+    Area, Boundary, Dataset, FormerPremises, GoldenQuery, GroupMember, Layer, LineageStep,
+    Manifest, Membership, NeighbouringPractice, OdsCode, Period, PostcodeCodes, PostcodeEntry,
+    Practice, PracticeSuccession, Premises, Provenance, RecordIndex, StatedCount,
+    StatisticalAssignment, UnknownKeyword, date_from_iso, parse_succession_basis,
 };
 
 /// Reads a dataset from a folder or from the program itself.
@@ -73,7 +74,7 @@ fn read_with_manifest(
 }
 
 /// Reads the files of a dataset and verifies them against the manifest.
-struct VerifiedReader<'a> {
+pub(super) struct VerifiedReader<'a> {
     files: &'a DatasetSource,
     manifest: &'a Manifest,
     /// The paths of the files that have been read.
@@ -85,6 +86,7 @@ struct PostcodeTable {
     /// The postcodes. The statistical area of a postcode is an index into `codes`.
     entries: Vec<PostcodeEntry>,
     codes: Vec<String>,
+    postcode_codes: Vec<PostcodeCodes>,
 }
 
 impl PostcodeTable {
@@ -102,9 +104,11 @@ impl PostcodeTable {
         };
         let indices: Vec<u32> = self.codes.into_iter().map(&mut index_of).collect();
         for entry in &mut self.entries {
-            entry.statistical_area = entry.statistical_area.map(|own| indices[own as usize]);
+            let own = entry.statistical_area;
+            entry.statistical_area = own.map(|own| RecordIndex::new(indices[own.get() as usize]));
         }
         dataset.postcodes = self.entries;
+        dataset.postcode_codes = self.postcode_codes;
     }
 }
 
@@ -117,7 +121,12 @@ impl VerifiedReader<'_> {
             .map(|boundary| boundary.id.clone());
         Ok(Dataset {
             digest,
-            areas: self.read_table("areas.csv", &columns::AREAS, parse_area)?,
+            areas: self.read_extended_table(
+                "areas.csv",
+                &columns::AREAS[..AREA_COLUMNS_REQUIRED],
+                &columns::AREAS[AREA_COLUMNS_REQUIRED..],
+                parse_area,
+            )?,
             boundaries: self.read_boundaries()?,
             lineage: self.read_table("lineage.csv", &columns::LINEAGE, parse_lineage_step)?,
             memberships: self.read_table(
@@ -125,12 +134,33 @@ impl VerifiedReader<'_> {
                 &columns::MEMBERSHIPS,
                 parse_membership,
             )?,
-            practices: self.read_table("practices.csv", &columns::PRACTICES, parse_practice)?,
-            premises: self.read_table("practice_sites.csv", &columns::PREMISES, parse_premises)?,
-            successions: self.read_table(
+            practices: self.read_extended_table(
+                "practices.csv",
+                &columns::PRACTICES,
+                &columns::PRACTICES_OPTIONAL,
+                parse_practice,
+            )?,
+            premises: self.read_extended_table(
+                "practice_sites.csv",
+                &columns::PREMISES,
+                &columns::PREMISES_OPTIONAL,
+                parse_premises,
+            )?,
+            successions: self.read_extended_table(
                 "practice_successions.csv",
                 &columns::SUCCESSIONS,
+                &columns::SUCCESSIONS_OPTIONAL,
                 parse_succession,
+            )?,
+            former_premises: self.read_table(
+                "practice_sites_former.csv",
+                &columns::FORMER_PREMISES,
+                parse_former_premises,
+            )?,
+            neighbouring_practices: self.read_table(
+                "practices_neighbouring.csv",
+                &columns::NEIGHBOURING_PRACTICES,
+                parse_neighbouring_practice,
             )?,
             assignments: self.read_table(
                 "assignments.csv",
@@ -138,6 +168,7 @@ impl VerifiedReader<'_> {
                 parse_assignment,
             )?,
             postcodes: Vec::new(),
+            postcode_codes: Vec::new(),
             not_gp_practices: self.read_table(
                 "not_gp_practices.csv",
                 &columns::NOT_GP_PRACTICES,
@@ -148,7 +179,13 @@ impl VerifiedReader<'_> {
                 &columns::GOLDEN_QUERIES,
                 parse_golden_query,
             )?,
-            stated_counts: self.read_table("systems.csv", &columns::SYSTEMS, parse_stated_count)?,
+            stated_counts: self.read_extended_table(
+                "systems.csv",
+                &columns::SYSTEMS,
+                &columns::SYSTEMS_OPTIONAL,
+                parse_stated_count,
+            )?,
+            facts: self.read_facts()?,
             statistical_areas: codes.collect(),
             statistical_boundaries,
             manifest: self.manifest.clone(),
@@ -179,10 +216,22 @@ impl VerifiedReader<'_> {
 
     /// Reads a table. A table that is not in the manifest has no rows; if its file exists
     /// nevertheless, the manifest was truncated, and an error is returned.
-    fn read_table<T>(
+    pub(super) fn read_table<T>(
         &self,
         path: &str,
         columns: &[&str],
+        read: impl Fn(&CsvTableRow<'_>) -> Result<T, TableError>,
+    ) -> Result<Vec<T>, DatasetError> {
+        self.read_extended_table(path, columns, &[], read)
+    }
+
+    /// Reads a table as [`VerifiedReader::read_table`] does. Older datasets do not have the columns
+    /// in `optional`.
+    fn read_extended_table<T>(
+        &self,
+        path: &str,
+        columns: &[&str],
+        optional: &[&str],
         read: impl Fn(&CsvTableRow<'_>) -> Result<T, TableError>,
     ) -> Result<Vec<T>, DatasetError> {
         if !self.manifest.files.contains_key(path) {
@@ -193,7 +242,8 @@ impl VerifiedReader<'_> {
             };
         }
         let bytes = self.read_bytes(path)?;
-        Ok(CsvTable::open(path, &bytes, columns)?.read(|row| read(row))?)
+        let table = CsvTable::open_with_optional(path, &bytes, columns, optional)?;
+        Ok(table.read(|row| read(row))?)
     }
 
     fn read_boundaries(&self) -> Result<Vec<(Layer, Vec<Boundary>)>, DatasetError> {
@@ -283,8 +333,14 @@ impl VerifiedReader<'_> {
                 index
             }
         };
-        let entries = CsvTable::open(path, &bytes, &columns::POSTCODES)?
-            .read(|row| parse_postcode(row, row.optional(7)?.map(&mut index_of)))?;
+        let mut code_table = PostcodeCodeTable::default();
+        let (required, optional) = (&columns::POSTCODES, &columns::POSTCODES_OPTIONAL);
+        let table = CsvTable::open_with_optional(path, &bytes, required, optional)?;
+        let entries = table.read(|row| {
+            let statistical_area = row.optional(7)?.map(&mut index_of);
+            let codes = code_table.index_of(cells::codes(row, 9, 13)?);
+            parse_postcode(row, statistical_area.map(RecordIndex::new), codes)
+        })?;
         match entries
             .windows(2)
             .position(|pair| pair[0].postcode >= pair[1].postcode)
@@ -299,12 +355,30 @@ impl VerifiedReader<'_> {
                 expected: "postcodes must be sorted, without duplicates".into(),
             }
             .into()),
-            None => Ok(PostcodeTable { entries, codes }),
+            None => Ok(PostcodeTable {
+                entries,
+                codes,
+                postcode_codes: code_table.codes,
+            }),
         }
     }
 }
 
+/// The number of columns of `areas.csv` that every dataset has.
+const AREA_COLUMNS_REQUIRED: usize = 8;
+
 fn parse_area(row: &CsvTableRow<'_>) -> Result<Area, TableError> {
+    let mut period = parse_period(row, 6)?;
+    let ended_by = row.parse_optional_with(8, date_from_iso)?;
+    if ended_by.is_some() {
+        if period.to.is_some() {
+            return Err(row.cell_error(8, "must be blank if the last day is known (`to`)"));
+        }
+        if period.from >= ended_by {
+            return Err(row.cell_error(8, "must be later than the first day of the period"));
+        }
+        period.to = ended_by;
+    }
     Ok(Area {
         layer: row.parse(0)?,
         id: row.required(1)?.to_string(),
@@ -312,7 +386,8 @@ fn parse_area(row: &CsvTableRow<'_>) -> Result<Area, TableError> {
         kind: row.optional(3)?.map(str::to_string),
         system: row.optional(4)?.map(str::to_string),
         provenance: row.parse(5)?,
-        period: parse_period(row, 6)?,
+        period,
+        ended_by,
     })
 }
 
@@ -358,8 +433,19 @@ fn parse_membership(row: &CsvTableRow<'_>) -> Result<Membership, TableError> {
         layer: row.parse(2)?,
         group: row.optional(3)?.map(str::to_string),
         period: parse_period(row, 4)?,
-        provenance: row.parse(6)?,
+        provenance: row.parse_with(6, membership_provenance)?,
     })
+}
+
+/// Parses the provenance of a membership. A membership that was copied from a page is as published
+/// on that page, and indicative in answers.
+fn membership_provenance(word: &str) -> Result<Provenance, String> {
+    match word {
+        AS_PUBLISHED => Ok(Provenance::Indicative),
+        word => word
+            .parse()
+            .map_err(|error: UnknownKeyword| format!("{error}, or {AS_PUBLISHED}")),
+    }
 }
 
 fn parse_practice(row: &CsvTableRow<'_>) -> Result<Practice, TableError> {
@@ -375,6 +461,9 @@ fn parse_practice(row: &CsvTableRow<'_>) -> Result<Practice, TableError> {
         sub_icb: row.optional(8)?.map(str::to_string),
         pcn: row.optional(9)?.map(str::to_string),
         list_size: row.parse_optional(10)?,
+        list_size_as_of: row.parse_optional(11)?,
+        as_of: row.parse_optional(12)?,
+        note: row.optional(13)?.map(str::to_string),
     })
 }
 
@@ -384,6 +473,43 @@ fn parse_premises(row: &CsvTableRow<'_>) -> Result<Premises, TableError> {
         kind: row.parse(1)?,
         postcode: row.parse_optional(2)?,
         position: cells::required_position(row, 3)?,
+        name: row.optional(5)?.map(str::to_string),
+        as_of: row.parse_optional(6)?,
+        source: row.optional(7)?.map(str::to_string),
+    })
+}
+
+fn parse_former_premises(row: &CsvTableRow<'_>) -> Result<FormerPremises, TableError> {
+    Ok(FormerPremises {
+        practice: row.parse(0)?,
+        postcode: row.parse_optional(1)?,
+        name: row.required(2)?.to_string(),
+        held_as: row.text(3)?.to_string(),
+        reason: row.text(4)?.to_string(),
+        source: row.text(5)?.to_string(),
+    })
+}
+
+fn parse_neighbouring_practice(row: &CsvTableRow<'_>) -> Result<NeighbouringPractice, TableError> {
+    Ok(NeighbouringPractice {
+        practice: Practice {
+            code: row.parse(0)?,
+            name: row.required(1)?.to_string(),
+            address: String::new(),
+            postcode: row.parse_optional(2)?,
+            telephone: None,
+            status: row.parse(5)?,
+            opened: None,
+            closed: row.parse_optional_with(6, date_from_iso)?,
+            sub_icb: row.optional(3)?.map(str::to_string),
+            pcn: None,
+            list_size: row.parse_optional(8)?,
+            list_size_as_of: row.parse_optional(9)?,
+            as_of: row.parse_optional(7)?,
+            note: None,
+        },
+        icb: row.optional(4)?.map(str::to_string),
+        position: cells::position(row, 10)?,
     })
 }
 
@@ -392,6 +518,10 @@ fn parse_succession(row: &CsvTableRow<'_>) -> Result<PracticeSuccession, TableEr
         predecessor: row.parse::<OdsCode>(0)?,
         successor: row.parse::<OdsCode>(1)?,
         from: row.parse_with(2, date_from_iso)?,
+        basis: row.parse_with(3, parse_succession_basis)?,
+        pcn_left: row.parse_optional_with(4, date_from_iso)?,
+        note: row.optional(5)?.map(str::to_string),
+        source: row.optional(6)?.map(str::to_string),
     })
 }
 
@@ -409,10 +539,34 @@ fn parse_assignment(row: &CsvTableRow<'_>) -> Result<StatisticalAssignment, Tabl
     })
 }
 
+/// The different codes of the postcodes, and the index of each.
+#[derive(Default)]
+struct PostcodeCodeTable {
+    codes: Vec<PostcodeCodes>,
+    indices: HashMap<PostcodeCodes, RecordIndex>,
+}
+
+impl PostcodeCodeTable {
+    /// Returns the index of the codes; `None` for a postcode without codes.
+    fn index_of(&mut self, codes: PostcodeCodes) -> Option<RecordIndex> {
+        if codes == PostcodeCodes::default() {
+            return None;
+        }
+        let index = self.indices.entry(codes).or_insert_with(|| {
+            self.codes.push(codes);
+            let index = u32::try_from(self.codes.len() - 1);
+            RecordIndex::new(index.expect("fewer codes than postcodes"))
+        });
+        Some(*index)
+    }
+}
+
 fn parse_postcode(
     row: &CsvTableRow<'_>,
-    statistical_area: Option<u32>,
+    statistical_area: Option<RecordIndex>,
+    codes: Option<RecordIndex>,
 ) -> Result<PostcodeEntry, TableError> {
+    let status = row.parse(4)?;
     Ok(PostcodeEntry {
         postcode: row.parse(0)?,
         position: cells::position(row, 1)?,
@@ -422,10 +576,11 @@ fn parse_postcode(
             "" => Ok(false),
             _ => Err("must be large or blank"),
         })?,
-        is_live: cells::is_live(row, 4)?,
+        status,
         introduced: row.parse_optional(5)?,
-        terminated: row.parse_optional(6)?,
+        termination: cells::termination(row, status, 6, 11)?,
         statistical_area,
+        codes,
     })
 }
 
@@ -457,5 +612,8 @@ fn parse_stated_count(row: &CsvTableRow<'_>) -> Result<StatedCount, TableError> 
         stated_count: row.parse(3)?,
         sections: row.parse_optional(4)?,
         note: row.text(5)?.to_string(),
+        boundaries: row.text(6)?.to_string(),
+        people: row.parse_optional(7)?.zip(row.parse_optional(8)?),
+        wording: row.text(9)?.to_string(),
     })
 }

@@ -98,7 +98,9 @@ fn practice_fields(
         .iter()
         .map(|site| {
             let (easting, northing) = (site.position.easting_m(), site.position.northing_m());
-            format!("{} {easting} {northing}", site.kind.as_str())
+            let name = site.name.as_deref().unwrap_or_default();
+            let text = format!("{} {easting} {northing} {name}", site.kind.as_str());
+            text.trim_end().to_string()
         })
         .collect();
     premises.sort();
@@ -113,6 +115,7 @@ fn practice_fields(
         ("sub_icb", text(practice.sub_icb.as_ref())),
         ("pcn", text(practice.pcn.as_ref())),
         ("list_size", text(practice.list_size)),
+        ("list_size_as_of", text(practice.list_size_as_of)),
         ("premises", premises.join("; ")),
         ("successors", successors(index, practice)),
         ("icc", group(Layer::Icc)),

@@ -58,7 +58,7 @@ pub(super) fn area_properties((area, boundary): &AreaWithBoundary<'_>) -> Value 
         "id": area.id, "name": area.title(), "layer": area.layer.as_str(), "kind": area.kind,
         "system": area.system, "provenance": area.provenance.as_str(),
         "extent": boundary.catchment_kind.as_str(),
-        "from": date_text(area.period.from), "to": date_text(area.period.to),
+        "from": date_text(area.period.from), "to": date_text(area.known_end()),
     })
 }
 

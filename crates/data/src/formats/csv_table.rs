@@ -56,8 +56,11 @@ pub struct CsvTable<'a> {
     indices: Vec<usize>,
 }
 
+/// The position of an optional column that the table does not have; its cells are blank.
+const ABSENT_COLUMN: usize = usize::MAX;
+
 /// A row of a table. Each `column` parameter is an index into the columns passed to
-/// `CsvTable::open`.
+/// `CsvTable::open`; optional columns follow the others.
 pub struct CsvTableRow<'t> {
     file: &'t str,
     line: u64,
@@ -74,6 +77,17 @@ impl<'a> CsvTable<'a> {
         bytes: &'a [u8],
         columns: &[&str],
     ) -> Result<CsvTable<'a>, TableError> {
+        CsvTable::open_with_optional(file, bytes, columns, &[])
+    }
+
+    /// Opens a table that may also have the columns in `optional`. The cells of an optional column
+    /// that the table does not have are blank.
+    pub(crate) fn open_with_optional(
+        file: &str,
+        bytes: &'a [u8],
+        columns: &[&str],
+        optional: &[&str],
+    ) -> Result<CsvTable<'a>, TableError> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut reader = ReaderBuilder::new().from_reader(bytes);
         let file = file.to_string();
@@ -81,9 +95,10 @@ impl<'a> CsvTable<'a> {
             file: file.clone(),
             source,
         })?;
-        let mut indices = Vec::with_capacity(columns.len());
+        let mut indices = Vec::with_capacity(columns.len() + optional.len());
+        let find = |column: &str| header.iter().position(|name| name == column.as_bytes());
         for &column in columns {
-            match header.iter().position(|name| name == column.as_bytes()) {
+            match find(column) {
                 Some(index) => indices.push(index),
                 None => {
                     return Err(TableError::MissingColumn {
@@ -93,11 +108,14 @@ impl<'a> CsvTable<'a> {
                 }
             }
         }
+        let optional_indices = optional.iter().map(|column| find(column));
+        indices.extend(optional_indices.map(|index| index.unwrap_or(ABSENT_COLUMN)));
+        let names = columns.iter().chain(optional);
         Ok(CsvTable {
             file,
             bytes,
+            columns: names.map(|name| (*name).to_string()).collect(),
             reader,
-            columns: columns.iter().map(|name| (*name).to_string()).collect(),
             indices,
         })
     }
@@ -169,8 +187,13 @@ impl CsvTableRow<'_> {
 
     /// Returns the cell's text.
     pub(crate) fn text(&self, column: usize) -> Result<&str, TableError> {
-        let bytes = &self.record[self.indices[column]];
-        std::str::from_utf8(bytes).map_err(|_| self.cell_error(column, "must be text in UTF-8"))
+        std::str::from_utf8(self.bytes(column))
+            .map_err(|_| self.cell_error(column, "must be text in UTF-8"))
+    }
+
+    /// Returns the bytes of the cell, which are empty if the table does not have the column.
+    fn bytes(&self, column: usize) -> &[u8] {
+        self.record.get(self.indices[column]).unwrap_or_default()
     }
 
     /// Returns the cell's text, which must not be blank.
@@ -232,7 +255,7 @@ impl CsvTableRow<'_> {
             file: self.file.to_string(),
             line: self.line,
             column: self.columns[column].clone(),
-            value: String::from_utf8_lossy(&self.record[self.indices[column]]).into_owned(),
+            value: String::from_utf8_lossy(self.bytes(column)).into_owned(),
             expected: expected.to_string(),
         }
     }
@@ -268,6 +291,19 @@ mod tests {
             read,
             [("a".to_string(), Some(3)), ("b,c".to_string(), None)]
         );
+    }
+
+    #[test]
+    fn cells_of_an_absent_optional_column_are_blank() {
+        let read = |bytes: &[u8]| {
+            CsvTable::open_with_optional("t.csv", bytes, &["name"], &["note", "count"])?
+                .read(|row| Ok((row.text(1)?.to_string(), row.parse_optional::<u32>(2)?)))
+        };
+        let cells = |bytes| read(bytes).expect("a table");
+        assert_eq!(cells(b"name\na\n"), [(String::new(), None)]);
+        assert_eq!(cells(b"count,name\n3,a\n"), [(String::new(), Some(3))]);
+        let error = read(b"name,count\na,x\n").expect_err("not a number");
+        assert!(error.to_string().contains("column `count`: `x`"), "{error}");
     }
 
     #[test]

@@ -164,7 +164,7 @@ fn properties((area, boundary): &AreaWithBoundary<'_>) -> Vec<u8> {
         Some(area.provenance.as_str().into()),
         boundary.catchment_kind.as_str().map(str::to_string),
         day(area.period.from),
-        day(area.period.to),
+        day(area.known_end()),
     ];
     let mut out = Vec::new();
     for (column, value) in (0_u16..).zip(values) {

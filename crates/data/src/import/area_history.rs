@@ -1,5 +1,8 @@
 //! The history of areas, in the format of `data/source/icc_history.csv`:
-//! `system,id,name,kind,from,to,successor,relation,source`.
+//! `system,id,name,kind,from,to,successor,relation,source`, and optionally `ended_by`: the day of a
+//! page on which an area is gone whose last day is not known.
+
+use jiff::civil::Date;
 
 use crate::formats::{CsvTable, TableError};
 use catchment_core::domain::{Layer, LineageRelation, Period, UnknownKeyword, date_from_iso};
@@ -12,6 +15,7 @@ pub struct AreaHistoryRecord {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) period: Period,
+    pub(crate) ended_by: Option<Date>,
     pub(crate) succession: Option<AreaSuccession>,
     /// The id of the area that contains this area.
     pub(crate) part_of: Option<String>,
@@ -39,7 +43,7 @@ const COLUMN_NAMES: &[&str] = &[
 
 /// Reads every row, in the order of the file.
 pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<AreaHistoryRecord>, TableError> {
-    CsvTable::open(file, bytes, COLUMN_NAMES)?.read(|row| {
+    CsvTable::open_with_optional(file, bytes, COLUMN_NAMES, &["ended_by"])?.read(|row| {
         let relation = row.text(7)?;
         let part_of = relation.strip_prefix("part of ").map(str::to_string);
         let succession = match (relation, &part_of) {
@@ -60,6 +64,7 @@ pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<AreaHistoryRecord>, TableErr
                 from: row.parse_optional_with(4, date_from_iso)?,
                 to: row.parse_optional_with(5, date_from_iso)?,
             },
+            ended_by: row.parse_optional_with(9, date_from_iso)?,
             succession,
             part_of,
             source: row.text(8)?.to_string(),

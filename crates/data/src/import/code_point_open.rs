@@ -13,7 +13,9 @@ use std::io::{BufRead, BufReader, Read};
 use super::rows::{CsvRow, CsvRows, DuplicateCheck, RowError, lowercase_file_name, member_label};
 use super::{ImportError, ImportReport, PostcodeRecord, SourceFiles};
 use crate::plural::count_with_noun;
-use catchment_core::domain::{BritishGrid, PositionalQuality, Postcode};
+use catchment_core::domain::{
+    BritishGrid, DirectoryStatus, PositionalQuality, Postcode, PostcodeCodes,
+};
 
 const PC: usize = 0;
 const PQ: usize = 1;
@@ -164,10 +166,11 @@ fn parse_row(row: &CsvRow<'_>) -> Result<PostcodeRecord, RowError> {
         },
         positional_quality: Some(quality),
         is_large_user: false,
-        is_live: true,
+        status: DirectoryStatus::Live,
         introduced: None,
-        terminated: None,
+        termination: None,
         statistical_area: None,
+        codes: PostcodeCodes::default(),
         sub_icb: None,
     })
 }
@@ -330,7 +333,8 @@ mod tests {
             first.positional_quality,
             Some(PositionalQuality::CodePointOpen(10))
         );
-        assert!(first.is_live && first.introduced.is_none() && first.terminated.is_none());
+        assert_eq!(first.status, DirectoryStatus::Live);
+        assert!(first.introduced.is_none() && first.termination.is_none());
         assert!(first.statistical_area.is_none() && first.sub_icb.is_none());
     }
 

@@ -214,6 +214,9 @@ fn parse_practice(
         sub_icb: non_blank(COMMISSIONER),
         pcn: None,
         list_size: None,
+        list_size_as_of: None,
+        as_of: None,
+        note: None,
     };
     warnings.check(&practice, row.text(POSTCODE));
     Ok(practice)

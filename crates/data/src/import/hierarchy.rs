@@ -1,5 +1,5 @@
 //! The NHS hierarchy above practices, in the format of `data/source/hierarchy.csv`:
-//! `layer,id,name,parent,from,to,lsoa_selector,note`. A selector is `sub_icb=CODE,…` or
+//! `layer,id,name,parent,from,to,lsoa_selector` and, optionally, `ons_code,region,region_ons`. A selector is `sub_icb=CODE,…` or
 //! `lsoa11nm=DISTRICT,…`. An area without a selector is the union of its children.
 
 use crate::formats::{CsvTable, TableError};
@@ -14,6 +14,8 @@ pub struct HierarchyRecord {
     pub(crate) parent: Option<String>,
     pub(crate) period: Period,
     pub(crate) selector: Option<LsoaSelector>,
+    /// The codes of the area in other schemes, each with its scheme.
+    pub(crate) codes: Vec<(&'static str, String)>,
 }
 
 /// The selection of the statistical areas that make up an area of the hierarchy.
@@ -36,9 +38,22 @@ const COLUMN_NAMES: &[&str] = &[
     "lsoa_selector",
 ];
 
+/// The optional columns with codes, each with the scheme of its codes.
+const CODE_COLUMNS: [(&str, &str); 3] = [
+    ("ons_code", "gss"),
+    ("region", "region"),
+    ("region_ons", "region_gss"),
+];
+
 /// Reads every row, in the order of the file.
 pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<HierarchyRecord>, TableError> {
-    CsvTable::open(file, bytes, COLUMN_NAMES)?.read(|row| {
+    let optional = CODE_COLUMNS.map(|(column, _)| column);
+    CsvTable::open_with_optional(file, bytes, COLUMN_NAMES, &optional)?.read(|row| {
+        let mut codes = Vec::new();
+        for (index, (_, scheme)) in CODE_COLUMNS.into_iter().enumerate() {
+            let code = row.optional(COLUMN_NAMES.len() + index)?;
+            codes.extend(code.map(|code| (scheme, code.to_string())));
+        }
         Ok(HierarchyRecord {
             layer: row.parse(0)?,
             id: row.required(1)?.to_string(),
@@ -49,6 +64,7 @@ pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<HierarchyRecord>, TableError
                 to: row.parse_optional_with(5, date_from_iso)?,
             },
             selector: row.parse_optional_with(6, parse_selector)?,
+            codes,
         })
     })
 }

@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use crate::dataset::facts;
 use crate::formats::{CsvTable, TableError};
 
 /// The columns to read from a look-up table, and the rows to include.
@@ -15,17 +16,26 @@ pub struct LookupColumns {
     pub area: String,
     /// The column with the name of the area.
     pub name: Option<String>,
+    /// The column with the share of the statistical area's people that a model gives to the area.
+    pub share: Option<String>,
+    /// The column with the other areas, and their shares, if the assignment is disputed:
+    /// `mb-bay 0.44; mb-lancaster 0.38`. It needs `share`.
+    pub disputed: Option<String>,
     /// A column and its accepted values. Rows with any other value in this column are skipped.
     pub only: Option<(String, Vec<String>)>,
 }
 
 /// The assignment of a statistical area to an area.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LookupEntry {
     pub(crate) code: String,
     pub(crate) area: String,
     /// The name of the area, if the table has a column with names.
     pub(crate) name: Option<String>,
+    /// The share of the area according to a model, if the table has a column with shares.
+    pub(crate) model_share: Option<f64>,
+    /// The other areas with their shares, if the assignment is disputed.
+    pub(crate) disputed: Vec<(String, f64)>,
 }
 
 /// Reads the rows to include, in the order of the file.
@@ -40,7 +50,9 @@ pub fn read(
         None => (&columns.code, None),
     };
     let name = columns.name.as_ref().unwrap_or(&columns.code);
-    let names = [&columns.code, &columns.area, only, name].map(String::as_str);
+    let share = columns.share.as_ref().unwrap_or(&columns.code);
+    let disputed = columns.disputed.as_ref().unwrap_or(&columns.code);
+    let names = [&columns.code, &columns.area, only, name, share, disputed].map(String::as_str);
     let rows = CsvTable::open(file, bytes, &names)?.read(|row| {
         let is_included = match allowed {
             Some(allowed) => allowed
@@ -59,6 +71,14 @@ pub fn read(
                 .as_ref()
                 .map(|_| row.text(3).map(str::to_string))
                 .transpose()?,
+            model_share: match columns.share {
+                Some(_) => row.parse_optional_with(4, facts::share)?,
+                None => None,
+            },
+            disputed: match columns.disputed {
+                Some(_) => row.parse_with(5, facts::areas_with_shares)?,
+                None => Vec::new(),
+            },
         }))
     })?;
     Ok(rows.into_iter().flatten().collect())

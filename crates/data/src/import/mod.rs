@@ -15,17 +15,23 @@ pub mod catchments;
 pub mod code_point_open;
 pub mod epcn;
 pub mod epraccur;
+pub mod facts;
 pub mod hierarchy;
 pub mod lookup;
 pub mod onspd;
 pub mod polygons;
 pub mod postcode_list;
 pub mod practice_list;
+pub mod registration_shares;
 pub mod registrations;
 pub mod resilience_groups;
+pub mod source_list;
 pub mod succ;
 
-use catchment_core::domain::{BritishGrid, PositionalQuality, Postcode, YearMonth};
+use catchment_core::domain::{
+    BritishGrid, DirectoryStatus, PositionalQuality, Postcode, PostcodeCodes, Termination,
+    YearMonth,
+};
 
 /// A postcode as listed in a postcode directory.
 #[derive(Debug, Clone)]
@@ -35,12 +41,14 @@ pub struct PostcodeRecord {
     pub(crate) position: Option<BritishGrid>,
     pub(crate) positional_quality: Option<PositionalQuality>,
     pub(crate) is_large_user: bool,
-    pub(crate) is_live: bool,
+    pub(crate) status: DirectoryStatus,
     pub(crate) introduced: Option<YearMonth>,
-    /// The last month in which the postcode was in use.
-    pub(crate) terminated: Option<YearMonth>,
+    /// When the postcode was terminated, as far as it is known.
+    pub(crate) termination: Option<Termination>,
     /// The code of the postcode's LSOA or, in Scotland, data zone, if the directory states one.
     pub(crate) statistical_area: Option<String>,
+    /// The council and the LSOA of 2021, if the directory states them.
+    pub(crate) codes: PostcodeCodes,
     /// The ODS code or GSS code (whichever the directory uses) of the postcode's sub-ICB location.
     pub sub_icb: Option<String>,
 }

@@ -22,7 +22,10 @@ use super::rows::{
 };
 use super::{AffectedRows, ImportError, ImportReport, PostcodeRecord, SourceFiles};
 use crate::plural::count_with_noun;
-use catchment_core::domain::{BritishGrid, PositionalQuality, Postcode, YearMonth};
+use catchment_core::domain::{
+    BritishGrid, DirectoryStatus, GssCode, PositionalQuality, Postcode, PostcodeCodes, Termination,
+    YearMonth,
+};
 use catchment_core::geodesy;
 
 /// The `gridind` of a postcode without a position.
@@ -285,6 +288,9 @@ struct ColumnIndices {
     quality: usize,
     country: usize,
     lsoa: usize,
+    /// The column of the LSOAs of 2021, unless these are the statistical areas.
+    lsoa21: Option<usize>,
+    council: Option<usize>,
     sub_icb: usize,
     lat_long: Option<(usize, usize)>,
 }
@@ -301,6 +307,11 @@ impl ColumnIndices {
             quality: header.require(&["osgrdind", "gridind"])?,
             country: header.require(&["ctry"])?,
             lsoa: header.require(&[lsoa.column()])?,
+            lsoa21: match lsoa {
+                LsoaYear::Lsoa11 => header.find(&["lsoa21"])?,
+                LsoaYear::Lsoa21 => None,
+            },
+            council: header.find(&["oslaua", "laua", "lad"])?,
             sub_icb: header.require(&["sicbl", "ccg"])?,
             lat_long: header.find(&["lat"])?.zip(header.find(&["long"])?),
         })
@@ -319,10 +330,14 @@ impl ColumnIndices {
             position: self.parse_position(row, quality)?,
             positional_quality: Some(quality),
             is_large_user: self.is_large_user(row)?,
-            is_live: terminated.is_none(),
+            status: match terminated {
+                None => DirectoryStatus::Live,
+                Some(_) => DirectoryStatus::Terminated,
+            },
             introduced,
-            terminated,
+            termination: terminated.map(Termination::in_month),
             statistical_area: parse_gss_code(row.text(self.lsoa)),
+            codes: self.parse_codes(row)?,
             sub_icb: parse_gss_code(row.text(self.sub_icb)),
         })
     }
@@ -360,6 +375,25 @@ impl ColumnIndices {
             ),
             months => Ok(months),
         }
+    }
+
+    fn parse_codes(&self, row: &CsvRow<'_>) -> Result<PostcodeCodes, RowError> {
+        let parse = |column: Option<usize>, reason: &'static str| {
+            let text = column.and_then(|column| parse_gss_code(row.text(column)));
+            let code = text.map(|text| text.parse::<GssCode>()).transpose();
+            code.map_err(|_| RowError::Rejected(reason))
+        };
+        Ok(PostcodeCodes {
+            council: parse(
+                self.council,
+                "column `oslaua`: must be a code such as E06000063, or blank",
+            )?,
+            lsoa21: parse(
+                self.lsoa21,
+                "column `lsoa21`: must be a code such as E01012571, or blank",
+            )?,
+            ..PostcodeCodes::default()
+        })
     }
 
     /// Parses the user type strictly, because a reader that treats any text other than 0 as "large
@@ -499,13 +533,14 @@ mod tests {
             "oseast1m" => vec!["oseast1m", "east1m"],
             "osnrth1m" => vec!["osnrth1m", "north1m"],
             "osgrdind" => vec!["osgrdind", "gridind"],
+            "oslaua" => vec!["oslaua", "laua", "lad"],
             "sicbl" => vec!["sicbl", "ccg"],
             other => vec![other],
         }
     }
 
     /// A live postcode at the position of PR3 0SG, where the grid reference and the degrees match.
-    const LIVE: [(&str, &str); 13] = [
+    const LIVE: [(&str, &str); 14] = [
         ("pcd", "LA1 1AA"),
         ("pcds", "LA1 1AA"),
         ("dointr", "198001"),
@@ -514,6 +549,7 @@ mod tests {
         ("osnrth1m", "0440302"),
         ("osgrdind", "1"),
         ("ctry", "E92000001"),
+        ("oslaua", "E07000121"),
         ("lsoa11", "E01025152"),
         ("lsoa21", "E01035000"),
         ("sicbl", "E38000228"),
@@ -608,9 +644,12 @@ mod tests {
             assert_eq!(live.introduced, "198001".parse().ok());
             assert_eq!(live.statistical_area.as_deref(), Some("E01035000"));
             assert_eq!(live.sub_icb.as_deref(), Some("E38000228"));
-            assert!(live.is_live && !live.is_large_user);
-            assert!(!terminated.is_live);
-            assert_eq!(terminated.terminated, "199606".parse().ok());
+            assert!(live.status == DirectoryStatus::Live && !live.is_large_user);
+            assert_eq!(live.codes.council, "E07000121".parse().ok());
+            assert_eq!(live.codes.lsoa21, None);
+            assert_eq!(terminated.status, DirectoryStatus::Terminated);
+            let month = terminated.termination.and_then(Termination::month);
+            assert_eq!(month, "199606".parse().ok());
             assert_eq!(report.vintage.as_deref(), vintage);
             assert!(report.warnings.is_empty(), "{report}");
         }
@@ -623,6 +662,9 @@ mod tests {
             let (postcodes, _) =
                 read(&mut published.source_files, LsoaYear::Lsoa11).expect("a directory");
             assert_eq!(postcodes[0].statistical_area.as_deref(), Some("E01025152"));
+            let lsoa21 = header.contains("lsoa21").then_some("E01035000");
+            let code = postcodes[0].codes.lsoa21;
+            assert_eq!(code.map(|code| code.to_string()).as_deref(), lsoa21);
         }
     }
 
@@ -901,7 +943,13 @@ mod tests {
         assert_eq!((report.read, report.kept), (8_048, 8_047));
         assert_eq!(report.skipped["Channel Islands"], 1);
         assert!(report.warnings[0].starts_with("42 postcodes"), "{report}");
-        assert_eq!(postcodes.iter().filter(|row| row.is_live).count(), 4_236);
+        assert_eq!(
+            postcodes
+                .iter()
+                .filter(|row| row.status == DirectoryStatus::Live)
+                .count(),
+            4_236
+        );
         assert_eq!(
             postcodes
                 .iter()

@@ -1,8 +1,11 @@
 //! Members of community resilience groups, in the format of `data/source/resilience_groups.csv`:
-//! `member,group_id,group_name,kind,as_published,source`. A blank group means that the source does
-//! not name a group for the member.
+//! `member,group_id,group_name,kind` and, optionally, `as_published,source,as_of`. A blank group means
+//! that the source does not name a group for the member.
+
+use jiff::civil::Date;
 
 use crate::formats::{CsvTable, TableError};
+use catchment_core::domain::date_from_iso;
 
 /// A row of the table.
 #[derive(Debug, Clone)]
@@ -18,19 +21,28 @@ pub(crate) struct GroupRecord {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) kind: Option<String>,
+    /// The name as the member's page has it, if it differs from the group's name.
+    pub(crate) as_published: Option<String>,
+    pub(crate) source: String,
+    pub(crate) as_of: Option<Date>,
 }
 
 const COLUMN_NAMES: &[&str] = &["member", "group_id", "group_name", "kind"];
+const OPTIONAL_COLUMN_NAMES: &[&str] = &["as_published", "source", "as_of"];
 
 /// Reads every row, in the order of the file.
 pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<GroupMemberRecord>, TableError> {
-    CsvTable::open(file, bytes, COLUMN_NAMES)?.read(|row| {
+    let table = CsvTable::open_with_optional(file, bytes, COLUMN_NAMES, OPTIONAL_COLUMN_NAMES)?;
+    table.read(|row| {
         let group = match row.optional(1)? {
             None => None,
             Some(id) => Some(GroupRecord {
                 id: id.to_string(),
                 name: row.required(2)?.to_string(),
                 kind: row.optional(3)?.map(str::to_string),
+                as_published: row.optional(4)?.map(str::to_string),
+                source: row.text(5)?.to_string(),
+                as_of: row.parse_optional_with(6, date_from_iso)?,
             }),
         };
         Ok(GroupMemberRecord {

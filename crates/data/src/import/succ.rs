@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use super::rows::{CsvRow, CsvRows, lowercase_file_name, member_label};
 use super::{ImportError, ImportReport, SourceFiles, dates};
 use crate::plural::count_with_noun;
-use catchment_core::domain::{OdsCode, PracticeSuccession};
+use catchment_core::domain::{OdsCode, PracticeSuccession, SuccessionEvidence};
 
 const OLD: usize = 0;
 const NEW: usize = 1;
@@ -55,6 +55,10 @@ pub fn read(
             predecessor,
             successor,
             from,
+            basis: vec![SuccessionEvidence::Ods],
+            pcn_left: None,
+            note: None,
+            source: None,
         });
     Ok((successions.collect(), report))
 }

@@ -14,7 +14,8 @@
 //!  sectors[10 × id + digit]    64 bytes: is the bit of the letters set, and which row? (sector.rs)
 //!         │
 //!         ▼
-//!  rows[row]                   16 bytes: the entry of the postcode (row.rs)
+//!  rows[row]                   16 bytes: the entry of the postcode (row.rs); codes and editions
+//!                              that many rows share are in tables of their own (row_tables.rs)
 //! ```
 //!
 //! Invariants:
@@ -71,6 +72,7 @@
 mod completion;
 mod nearest;
 mod row;
+mod row_tables;
 mod sector;
 
 use std::ops::Range;
@@ -78,7 +80,8 @@ use std::ops::Range;
 use super::IndexError;
 use crate::domain::{BritishGrid, Postcode, PostcodeEntry, is_outcode};
 use nearest::PositionGrid;
-use row::{PostcodeRow, STATISTICAL_AREAS_MAX};
+use row::PostcodeRow;
+use row_tables::{RowTables, RowTablesBuilder};
 use sector::SectorBitmap;
 
 /// The postcodes in order, and the outward codes. For each outward code, the directory records
@@ -92,6 +95,8 @@ pub(super) struct PostcodeDirectory {
     /// Ten sectors for each outward code, and one more that marks the end of the last sector.
     sectors: Vec<SectorBitmap>,
     rows: Vec<PostcodeRow>,
+    /// The values that rows share.
+    row_tables: RowTables,
     /// The postcodes of the last rows.
     pseudo_postcodes: Vec<Postcode>,
     grid: PositionGrid,
@@ -131,14 +136,14 @@ impl PostcodeDirectory {
     /// Builds a directory. `entries` are in order of postcode, without duplicates.
     ///
     /// # Errors
-    /// If there are more than 65,535 outward codes or 2,097,151 statistical areas. Even several
-    /// countries together have fewer.
+    /// If there are more than 65,535 outward codes or 2,097,151 statistical areas (more precisely,
+    /// combinations of statistical areas and other codes). Even several countries together have
+    /// fewer.
     pub(super) fn new(
         entries: Vec<PostcodeEntry>,
         complete_outcodes: &[String],
     ) -> Result<PostcodeDirectory, IndexError> {
         debug_assert!(entries.is_sorted_by(|a, b| a.postcode < b.postcode));
-        check_statistical_areas(&entries)?;
         let outcodes = collect_outcodes(&entries, complete_outcodes);
         let mut outcode_ids = vec![0; SYMBOL_COUNT.pow(4)];
         for (id, outcode) in (0_u32..).zip(&outcodes).skip(1) {
@@ -151,12 +156,19 @@ impl PostcodeDirectory {
                     limit: u16::MAX.into(),
                 })?;
         }
+        let mut row_tables = RowTablesBuilder::default();
+        // `collect` would not know the number of rows, because any of them may be an error.
+        let mut rows = Vec::with_capacity(entries.len());
+        for entry in &entries {
+            rows.push(PostcodeRow::from_entry(entry, &mut row_tables)?);
+        }
         let postcodes = entries.iter().map(|entry| entry.postcode);
         let mut directory = PostcodeDirectory {
             outcode_ids,
             sectors: vec![SectorBitmap::default(); outcodes.len() * SECTORS_PER_OUTCODE + 1],
             outcodes,
-            rows: entries.iter().map(PostcodeRow::from_entry).collect(),
+            rows,
+            row_tables: row_tables.finish(),
             pseudo_postcodes: postcodes.filter(|&postcode| is_pseudo(postcode)).collect(),
             grid: PositionGrid::new(entries.iter().map(|entry| entry.position)),
         };
@@ -172,7 +184,7 @@ impl PostcodeDirectory {
     #[inline]
     pub(super) fn lookup(&self, postcode: Postcode) -> PostcodeLookup {
         match self.find_row(postcode) {
-            Some(row) => PostcodeLookup::Entry(self.rows[row as usize].to_entry(postcode)),
+            Some(row) => PostcodeLookup::Entry(self.entry_of(self.rows[row as usize], postcode)),
             None => self.not_found(postcode),
         }
     }
@@ -230,7 +242,7 @@ impl PostcodeDirectory {
             }
             for (index, &postcode) in batch.iter().enumerate() {
                 lookups.push(match found_rows[index] {
-                    Some(_) => PostcodeLookup::Entry(rows[index].to_entry(postcode)),
+                    Some(_) => PostcodeLookup::Entry(self.entry_of(rows[index], postcode)),
                     None => self.not_found(postcode),
                 });
             }
@@ -277,7 +289,19 @@ impl PostcodeDirectory {
     /// Returns the entry of a row.
     pub(super) fn entry(&self, row: usize) -> PostcodeEntry {
         let (sector, pair) = self.sector_and_pair_of_row(row);
-        self.rows[row].to_entry(self.postcode_at(sector, pair, row))
+        self.entry_of(self.rows[row], self.postcode_at(sector, pair, row))
+    }
+
+    fn entry_of(&self, row: PostcodeRow, postcode: Postcode) -> PostcodeEntry {
+        row.to_entry(postcode, &self.row_tables)
+    }
+
+    /// Returns the entries of the sector of a postcode, such as `LA1 4`, in order. The postcode
+    /// itself need not be in the directory.
+    pub(super) fn entries_in_sector_of(&self, postcode: Postcode) -> DirectoryEntries<'_> {
+        let (sector, _) = self.sector_and_pair(postcode);
+        let first_row = |sector: usize| self.sectors[sector].first_row() as usize;
+        self.entries_in(first_row(sector)..first_row(sector + 1))
     }
 
     /// Returns the entries from a row onwards whose position and statistical area match, in order.
@@ -289,7 +313,8 @@ impl PostcodeDirectory {
         let rows = (from..)
             .zip(&self.rows[from..])
             .filter_map(move |(index, row)| {
-                matches(row.position()?, row.statistical_area()).then_some(index)
+                let statistical_area = row.statistical_area(&self.row_tables);
+                matches(row.position()?, statistical_area).then_some(index)
             });
         rows.map(|row| self.entry(row))
     }
@@ -389,7 +414,7 @@ impl Iterator for DirectoryEntries<'_> {
         }
         let postcode = directory.postcode_at(self.sector, self.pair, row);
         self.pair += 1;
-        Some(directory.rows[row].to_entry(postcode))
+        Some(directory.entry_of(directory.rows[row], postcode))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -398,20 +423,6 @@ impl Iterator for DirectoryEntries<'_> {
 }
 
 impl ExactSizeIterator for DirectoryEntries<'_> {}
-
-fn check_statistical_areas(entries: &[PostcodeEntry]) -> Result<(), IndexError> {
-    let last = entries
-        .iter()
-        .filter_map(|entry| entry.statistical_area)
-        .max();
-    match last {
-        Some(last) if last >= STATISTICAL_AREAS_MAX => Err(IndexError::TooMany {
-            what: "statistical areas",
-            limit: STATISTICAL_AREAS_MAX,
-        }),
-        _ => Ok(()),
-    }
-}
 
 /// Returns the outward codes of `entries` and the complete outward codes, in order, after a
 /// placeholder with id 0.
@@ -488,14 +499,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::PostcodePrefix;
+    use crate::domain::{DirectoryStatus, PostcodePrefix};
 
     fn code(text: &str) -> Postcode {
         text.parse().expect("a postcode")
     }
 
     fn entry(text: &str) -> PostcodeEntry {
-        PostcodeRow::default().to_entry(code(text))
+        PostcodeRow::default().to_entry(code(text), &RowTables::default())
     }
 
     fn directory(codes: &[&str], complete: &[&str]) -> PostcodeDirectory {
@@ -534,14 +545,19 @@ mod tests {
     }
 
     #[test]
-    fn too_many_statistical_areas_are_an_error() {
-        let mut entry = entry("LA1 1AA");
-        entry.statistical_area = Some(STATISTICAL_AREAS_MAX);
-        let error = PostcodeDirectory::new(vec![entry], &[]).expect_err("too many");
-        assert_eq!(
-            error.to_string(),
-            "there are more than 2097151 statistical areas"
-        );
+    fn the_sector_of_a_postcode_has_its_listed_postcodes() {
+        let listed = ["LA1 1AA", "LA1 1ZZ", "LA1 2AA", "LA10 1AA", "ZZ99 3VZ"];
+        let directory = directory(&listed, &["LA1", "LA2"]);
+        let sector = |text| -> Vec<String> {
+            let entries = directory.entries_in_sector_of(code(text));
+            entries.map(|entry| entry.postcode.to_string()).collect()
+        };
+        assert_eq!(sector("LA1 1BB"), ["LA1 1AA", "LA1 1ZZ"]);
+        assert_eq!(sector("LA1 2ZZ"), ["LA1 2AA"]);
+        assert_eq!(sector("LA10 1BB"), ["LA10 1AA"]);
+        for text in ["LA1 9AA", "LA2 1AA", "M1 1AE", "ZZ99 3VZ", "ZZ99 9AA"] {
+            assert!(sector(text).is_empty(), "{text}");
+        }
     }
 
     #[test]
@@ -664,17 +680,42 @@ mod tests {
             let point = BritishGrid::from_mm(x * step, y * step);
             let mut expected: Vec<(i64, PostcodeEntry)> = entries
                 .iter()
-                .filter(|entry| entry.is_live)
+                .filter(|entry| entry.status == DirectoryStatus::Live)
                 .filter_map(|entry| Some((squared_distance(entry.position?, point), *entry)))
                 .filter(|(distance_2, _)| *distance_2 <= (i64::from(within_m) * 1_000).pow(2))
                 .collect();
             expected.sort_by_key(|(distance_2, entry)| (*distance_2, entry.postcode));
             expected.truncate(limit);
-            let found = directory.nearest(point, within_m, limit, |entry| entry.is_live);
+            let found = directory.nearest(point, within_m, limit, |entry| entry.status == DirectoryStatus::Live);
             prop_assert!(found.iter().map(|value| value.0).eq(expected.iter().map(|value| value.1)));
             for (entry, distance_m) in found {
                 let position = entry.position.expect("it has one");
                 prop_assert!((distance_m - position.distance_m(point)).abs() < 1e-6);
+            }
+        }
+
+        #[test]
+        fn distances_to_live_postcodes_agree_with_a_scan(
+            (directory, entries) in directories(),
+            x in -2..24, y in -2..24, except in 0_usize..120, enough_m in 0_u32..3_000, within_m in 0_u32..60_000,
+        ) {
+            let except = entries.get(except).map(|entry| entry.postcode);
+            let point = BritishGrid::from_mm(x * 250_000, y * 250_000);
+            let others = entries.iter().filter(|entry| {
+                entry.status == DirectoryStatus::Live && Some(entry.postcode) != except && !is_pseudo(entry.postcode)
+            });
+            let distances = others.filter_map(|entry| Some(entry.position?.distance_m(point)));
+            let within: Vec<f64> = distances.filter(|&metres| metres <= f64::from(within_m)).collect();
+            let nearest = within.iter().copied().reduce(f64::min);
+            let close = |a: f64, b: f64| (a - b).abs() < 1e-6;
+            let found = directory.distance_to_live_m(point, except, f64::from(enough_m), within_m);
+            match (found, nearest) {
+                (Some(found), Some(nearest)) if nearest <= f64::from(enough_m) => {
+                    prop_assert!(found <= f64::from(enough_m));
+                    prop_assert!(within.iter().any(|&metres| close(metres, found)));
+                }
+                (Some(found), Some(nearest)) => prop_assert!(close(found, nearest)),
+                (found, nearest) => prop_assert_eq!(found, nearest),
             }
         }
     }

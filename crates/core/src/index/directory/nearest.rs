@@ -16,7 +16,7 @@
 use std::ops::RangeInclusive;
 
 use super::PostcodeDirectory;
-use crate::domain::{BritishGrid, PostcodeEntry};
+use crate::domain::{BritishGrid, Postcode, PostcodeEntry};
 
 /// The rows in each square kilometre.
 #[derive(Debug)]
@@ -159,6 +159,45 @@ impl PostcodeDirectory {
         found
             .map(|(distance_2, row)| (self.entry(row), to_metres(distance_2)))
             .collect()
+    }
+
+    /// Returns the distance in metres from the point to the nearest postcode that is live in this
+    /// edition of the directory, other than `except`; `None` if there is no such postcode within
+    /// `within_m`. If a postcode is at most `enough_m` away, the distance to it may be returned
+    /// instead, which is faster where postcodes are dense.
+    pub(in crate::index) fn distance_to_live_m(
+        &self,
+        point: BritishGrid,
+        except: Option<Postcode>,
+        enough_m: f64,
+        within_m: u32,
+    ) -> Option<f64> {
+        let except = except.and_then(|postcode| self.find_row(postcode));
+        // The positions of pseudo postcodes, whose rows come last, mean nothing.
+        let ordinary_count = self.rows.len() - self.pseudo_postcodes.len();
+        let mut nearest_2 = None;
+        let mut limit_2 = (i64::from(within_m) * 1_000).pow(2);
+        let centre = square_of(point);
+        for ring in 0.. {
+            if ring_distance_mm(point, ring).pow(2) > limit_2 {
+                break;
+            }
+            for &row in self.grid.rows_of_ring(centre, ring).flatten() {
+                let index = row as usize;
+                let distance_2 = self.distance_2(index, point);
+                let is_nearer = distance_2 <= limit_2;
+                if !is_nearer || Some(row) == except || index >= ordinary_count {
+                    continue;
+                }
+                if self.rows[index].is_live() {
+                    (nearest_2, limit_2) = (Some(distance_2), distance_2);
+                    if to_metres(distance_2) <= enough_m {
+                        return Some(to_metres(distance_2));
+                    }
+                }
+            }
+        }
+        nearest_2.map(to_metres)
     }
 
     /// Returns the squared distance in square millimetres to the position of a row. The row must

@@ -131,6 +131,27 @@ impl Edge {
         off_x * off_x + off_y * off_y
     }
 
+    pub(super) fn length_mm(&self) -> f64 {
+        let (along_x, along_y) = self.direction();
+        along_x.hypot(along_y)
+    }
+
+    /// Returns the point at a fraction of the way from the lower end to the upper end.
+    pub(super) fn point_at(&self, fraction: f64) -> [f64; 2] {
+        let (along_x, along_y) = self.direction();
+        [
+            f64::from(self.low[0]) + fraction * along_x,
+            f64::from(self.low[1]) + fraction * along_y,
+        ]
+    }
+
+    /// Returns the direction of length 1 that is perpendicular to the edge, on its right.
+    pub(super) fn normal(&self) -> [f64; 2] {
+        let (along_x, along_y) = self.direction();
+        let length = self.length_mm();
+        [along_y / length, -along_x / length]
+    }
+
     fn direction(&self) -> (f64, f64) {
         (
             difference_f64(self.high[0], self.low[0]),

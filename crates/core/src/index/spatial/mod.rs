@@ -5,12 +5,14 @@
 //! belongs to exactly one side of the border ([`edge`]). [`cells`] finds the boundaries that cover
 //! a point and the edges near it, and uses [`crossing_tree`] where edges are too dense for cells.
 //! [`edge_tree`] measures the distance to the edges of one boundary, and an R-tree of bounding
-//! boxes finds the boundary nearest to a point that is outside all boundaries.
+//! boxes finds the boundary nearest to a point that is outside all boundaries. [`land_edges`]
+//! distinguishes borders from open coast.
 
 mod cells;
 mod crossing_tree;
 mod edge;
 mod edge_tree;
+mod land_edges;
 
 use jiff::civil::Date;
 use rstar::RTree;
@@ -20,6 +22,7 @@ use crate::domain::{Boundary, BritishGrid};
 use cells::CellIndex;
 use edge::{Edge, MmCoord, to_mm};
 use edge_tree::EdgeTree;
+pub(super) use land_edges::LandEdges;
 
 const MM_PER_M: f64 = 1_000.0;
 /// The factor by which the distance to a bounding box is multiplied, so that the product never
@@ -35,6 +38,8 @@ pub struct BoundaryIndex {
     edge_trees: Vec<EdgeTree>,
     cells: CellIndex,
     bboxes: RTree<GeomWithData<Rectangle<[f64; 2]>, usize>>,
+    /// For each boundary, the edges beyond which land begins; empty if land begins beyond all edges.
+    land_edges: Vec<LandEdges>,
     /// Whether any boundary has a period.
     is_dated: bool,
 }
@@ -59,6 +64,7 @@ impl BoundaryIndex {
             });
         BoundaryIndex {
             bboxes: RTree::bulk_load(bboxes.collect()),
+            land_edges: Vec::new(),
             cells,
             edge_trees,
             is_dated: boundaries
@@ -123,6 +129,62 @@ impl BoundaryIndex {
     pub fn distance_to_edge_m(&self, boundary: u32, point: BritishGrid) -> f64 {
         let edge_tree = &self.edge_trees[boundary as usize];
         edge_tree.distance_2(to_mm(point), f64::INFINITY).sqrt() / MM_PER_M
+    }
+
+    /// Returns whether any boundary, of any date, covers the point.
+    pub(super) fn covers_on_any_date(&self, point: BritishGrid) -> bool {
+        let mut covering = Vec::new();
+        self.cells.covering(to_mm(point), &mut covering);
+        !covering.is_empty()
+    }
+
+    /// Returns whether the boundary, whatever its period, covers the point or has an edge at most
+    /// `within_m` metres away.
+    pub(super) fn is_within_on_any_date(
+        &self,
+        boundary: u32,
+        point: BritishGrid,
+        within_m: f64,
+    ) -> bool {
+        let mut covering = Vec::new();
+        self.cells.covering(to_mm(point), &mut covering);
+        covering.contains(&boundary) || self.has_edge_within(boundary, point, within_m.next_up())
+    }
+
+    /// Returns whether the boundary has an edge nearer than `within_m` metres to the point.
+    pub(super) fn has_edge_within(&self, boundary: u32, point: BritishGrid, within_m: f64) -> bool {
+        let within_2 = (within_m * MM_PER_M).powi(2);
+        self.edge_trees[boundary as usize].distance_2(to_mm(point), within_2) < within_2
+    }
+
+    /// Sets the result of [`BoundaryIndex::find_land_edges`]. Until then, land begins beyond every
+    /// edge.
+    pub(super) fn set_land_edges(&mut self, land_edges: Vec<LandEdges>) {
+        self.land_edges = land_edges;
+    }
+
+    /// Returns the distance in metres from the point to the nearest edge of the boundary beyond
+    /// which land begins; `None` if there is only open coast around the area.
+    pub(super) fn distance_to_land_m(&self, boundary: u32, point: BritishGrid) -> Option<f64> {
+        let all = &self.edge_trees[boundary as usize];
+        let edges = self.land_edges.get(boundary as usize);
+        let edges = edges.map_or(all, |edges| edges.land(all));
+        let distance_2 = edges.distance_2(to_mm(point), f64::INFINITY);
+        distance_2.is_finite().then(|| distance_2.sqrt() / MM_PER_M)
+    }
+
+    /// Returns the distance in metres from the point to the nearest edge of the boundary beyond
+    /// which land begins that is in no area of the layer, if the edge is nearer than `within_m`.
+    pub(super) fn distance_to_uncovered_land_m(
+        &self,
+        boundary: u32,
+        point: BritishGrid,
+        within_m: f64,
+    ) -> Option<f64> {
+        let edges = self.land_edges.get(boundary as usize)?.uncovered();
+        let within_2 = (within_m * MM_PER_M).powi(2);
+        let distance_2 = edges.distance_2(to_mm(point), within_2);
+        (distance_2 < within_2).then(|| distance_2.sqrt() / MM_PER_M)
     }
 
     /// Returns the boundaries valid on a day that have an edge nearer than `within_m` metres to the

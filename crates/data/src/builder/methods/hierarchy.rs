@@ -16,7 +16,7 @@ use super::super::sources::{SourceData, StatisticalArea, display_path, matches_f
 use super::LayerContext;
 use crate::import::hierarchy::{self, HierarchyRecord, LsoaSelector};
 use crate::import::practice_list::PracticeRecord;
-use catchment_core::domain::{Area, GroupMember, Layer, Membership, Period, Provenance};
+use catchment_core::domain::{Area, AreaCode, GroupMember, Layer, Membership, Period, Provenance};
 
 pub(super) fn add_areas(
     records: &mut DatasetRecords,
@@ -45,7 +45,20 @@ fn add_rows(records: &mut DatasetRecords, context: &LayerContext<'_>, rows: &[Hi
             system: None,
             provenance: context.provenance,
             period: row.period,
+            ended_by: None,
         });
+        for (scheme, code) in &row.codes {
+            let code = AreaCode {
+                layer: row.layer,
+                area: row.id.clone(),
+                scheme: (*scheme).into(),
+                code: code.clone(),
+            };
+            // Versions of an area have the same codes.
+            if !records.codes.contains(&code) {
+                records.codes.push(code);
+            }
+        }
         let member = GroupMember::Area(row.layer, row.id.clone());
         let parent = row.parent.as_ref();
         let membership = parent.map(|id| official_membership(member, (Layer::Icb, id), row.period));
@@ -67,12 +80,15 @@ fn add_rows(records: &mut DatasetRecords, context: &LayerContext<'_>, rows: &[Hi
 }
 
 /// Adds each practice as a member of the sub-ICB location that commissions it or, if the layer is
-/// [`Layer::Icb`], of the location's ICB.
+/// [`Layer::Icb`], of the location's ICB. In another layer, a practice is a member of the area that
+/// its own address is in, if that area is a part of the practice's ICB; otherwise the practice's
+/// area is unknown.
 fn add_practices(
     records: &mut DatasetRecords,
     context: &LayerContext<'_>,
     rows: &[HierarchyRecord],
 ) {
+    let code_by_postcode = context.sources.statistical_area_codes();
     for PracticeRecord { practice, .. } in &context.sources.practices {
         let Some(sub_icb) = &practice.sub_icb else {
             continue;
@@ -99,7 +115,30 @@ fn add_practices(
             Layer::Icb => records.memberships.extend(
                 versions.filter_map(|row| Some(membership(row.parent.as_ref()?, row.period))),
             ),
-            _ => {}
+            _ => {
+                let postcode = practice.postcode.as_ref();
+                let code = postcode.and_then(|postcode| code_by_postcode.get(postcode));
+                let Some(code) = code else { continue };
+                let boards: BTreeSet<&str> =
+                    versions.filter_map(|row| row.parent.as_deref()).collect();
+                let is_of_own_board = |area: &str| {
+                    rows.iter().any(|row| {
+                        row.layer == context.layer
+                            && row.id == area
+                            && row.parent.as_deref().is_some_and(|id| boards.contains(id))
+                    })
+                };
+                let found = records
+                    .assignments_of(context.layer)
+                    .find(|assignment| assignment.statistical_area == *code)
+                    .filter(|assignment| is_of_own_board(&assignment.area))
+                    .map(|assignment| (assignment.area.clone(), assignment.period));
+                records.memberships.push(Membership {
+                    group: found.as_ref().map(|(area, _)| area.clone()),
+                    provenance: Provenance::Derived,
+                    ..membership("", found.map(|found| found.1).unwrap_or_default())
+                });
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ use super::super::records::DatasetRecords;
 use super::super::sources::display_path;
 use super::LayerContext;
 use crate::import::lookup::{self, LookupEntry};
+use catchment_core::domain::ModelShare;
 
 pub(super) fn add_areas(
     records: &mut DatasetRecords,
@@ -62,6 +63,24 @@ fn add_table(
         }
     }
     for entry in entry_by_code.into_values() {
+        for (other, _) in &entry.disputed {
+            if !records.has_area(context.layer, other) {
+                bail!(
+                    "{file}: `{}` is disputed with `{other}`, which is not an area of layer `{}`",
+                    entry.code,
+                    context.layer
+                );
+            }
+        }
+        if let Some(share) = entry.model_share {
+            records.model_shares.push(ModelShare {
+                statistical_area: entry.code.clone(),
+                layer: context.layer,
+                area: entry.area.clone(),
+                share,
+                disputed: entry.disputed,
+            });
+        }
         context.assign(records, entry.code, entry.area, None, context.period);
     }
     Ok(())
@@ -118,6 +137,31 @@ mod tests {
         assert_eq!(assignments(&records), [("S0", "k", None)]);
         let none = add(", only = [\"system\", []]", rows).expect("no areas");
         assert!(assignments(&none).is_empty());
+    }
+
+    #[test]
+    fn shares_and_disputed_areas_are_kept() {
+        let columns = ", name = \"name\", share = \"share\", disputed = \"other\"";
+        let method: LookupMethod = toml::from_str(&format!(
+            "file = \"table.csv\"\ncolumns = {{ code = \"code\", area = \"icc\"{columns} }}"
+        ))
+        .expect("a method");
+        let sources = sources_with_areas(&AREAS);
+        let context = context(Layer::Icc, &sources);
+        let add = |other: &str| {
+            let mut records = DatasetRecords::default();
+            let table =
+                format!("code,icc,name,share,other\nS0,k,Kay,0.4,{other}\nS1,l,Ell,1.00,\n");
+            add_table(&mut records, &context, &method, table.as_bytes()).map(|()| records)
+        };
+        let records = add("l 0.6").expect("areas");
+        let shares = records.model_shares.iter();
+        let shares: Vec<_> = shares
+            .map(|found| (&*found.statistical_area, found.share, found.disputed.len()))
+            .collect();
+        assert_eq!(shares, [("S0", 0.4, 1), ("S1", 1.0, 0)]);
+        let error = add("z 0.6").map(|_| ()).expect_err("no area z");
+        assert!(error.to_string().contains("`z`"), "{error}");
     }
 
     #[test]

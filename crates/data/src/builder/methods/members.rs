@@ -13,8 +13,8 @@ use super::super::config::MembersMethod;
 use super::super::records::DatasetRecords;
 use super::super::sources::display_path;
 use super::LayerContext;
-use crate::import::resilience_groups::{self, GroupMemberRecord};
-use catchment_core::domain::{Area, GroupMember, Membership, Provenance};
+use crate::import::resilience_groups::{self, GroupMemberRecord, GroupRecord};
+use catchment_core::domain::{Area, AreaName, GroupMember, Layer, Membership, Provenance};
 
 pub(super) fn add_areas(
     records: &mut DatasetRecords,
@@ -46,10 +46,12 @@ fn add_rows(
             layer: context.layer,
             group: row.group.as_ref().map(|group| group.id.clone()),
             period: context.period,
-            provenance: Provenance::Official,
+            // The members are copied from a published page.
+            provenance: Provenance::Indicative,
         };
         records.memberships.push(membership);
         let Some(group) = row.group else { continue };
+        add_published_name(records, context.layer, &group);
         let area = Area {
             layer: context.layer,
             id: group.id.clone(),
@@ -58,6 +60,7 @@ fn add_rows(
             system,
             provenance: context.provenance,
             period: context.period,
+            ended_by: None,
         };
         let existing = groups.entry(group.id).or_insert_with(|| area.clone());
         if *existing != area {
@@ -73,11 +76,31 @@ fn add_rows(
     Ok(())
 }
 
+/// Adds the name that a member's page gives to the group, if it differs from the group's name in
+/// more than its capitals and no other page has it.
+fn add_published_name(records: &mut DatasetRecords, layer: Layer, group: &GroupRecord) {
+    let Some(name) = &group.as_published else {
+        return;
+    };
+    let is_same = |other: &str| other.eq_ignore_ascii_case(name);
+    let mut others = records.names.iter();
+    if is_same(&group.name) || others.any(|other| other.area == group.id && is_same(&other.name)) {
+        return;
+    }
+    records.names.push(AreaName {
+        layer,
+        area: group.id.clone(),
+        name: name.clone(),
+        kind: "as published".into(),
+        source: group.source.clone(),
+        as_of: group.as_of,
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::super::test_sources::{area, context, empty_sources};
     use super::*;
-    use catchment_core::domain::Layer;
 
     /// Adds groups of the ICC `k` and the sub-community `part`.
     fn add(rows: &str) -> Result<DatasetRecords, String> {
@@ -110,6 +133,25 @@ mod tests {
                 &GroupMember::Area(Layer::SubCommunity, "part".into())
             ]
         );
+    }
+
+    #[test]
+    fn other_names_of_a_group_are_kept_once() {
+        let table = "member,group_id,group_name,kind,as_published,source,as_of\n\
+             k,g,The Group,,The Group,a page,2022-01-05\n\
+             part,g,The Group,,the group,a page,2022-01-05\n\
+             l,g,The Group,,The Forum,a page,2022-01-05\n\
+             m,g,The Group,,The forum,a page,2022-01-05\n";
+        let rows = resilience_groups::read("groups.csv", table.as_bytes()).expect("a table");
+        let mut records = DatasetRecords::default();
+        for id in ["k", "part", "l", "m"] {
+            records.push_area(area(Layer::Icc, id));
+        }
+        let sources = empty_sources();
+        let context = context(Layer::ResilienceGroup, &sources);
+        add_rows(&mut records, &context, "groups.csv", rows).expect("groups");
+        let names: Vec<&str> = records.names.iter().map(|name| &*name.name).collect();
+        assert_eq!(names, ["The Forum"]);
     }
 
     #[test]

@@ -95,6 +95,7 @@ impl LayerContext<'_> {
                 system: system.cloned(),
                 provenance: self.provenance,
                 period: Period::default(),
+                ended_by: None,
             });
         }
     }
@@ -155,6 +156,7 @@ fn add_practice_area(
             system: None,
             provenance,
             period,
+            ended_by: None,
         });
     }
 }

@@ -3,9 +3,10 @@
 //!
 //! Takes a `[[shares]]` table, and the ICC or PCN of each practice. Makes an area for each group,
 //! with its practices as members, and an assignment for each statistical area in which a practice
-//! of a group has patients. Other statistical areas are left out.
+//! of a group has patients. Other statistical areas are left out. If the sources have the periods of
+//! practices in networks, the memberships in PCNs have these periods.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 
@@ -37,8 +38,12 @@ pub(super) fn add_areas(
     for (code, group) in group_by_code {
         context.assign(records, code, group, None, context.period);
     }
+    let with_periods = add_network_periods(records, context, method);
     for (practice, group) in groups {
         context.add_area_if_missing(records, &group.id, &group.name, method.system.as_ref());
+        if with_periods.contains(&practice) {
+            continue;
+        }
         records.memberships.push(Membership {
             member: GroupMember::Practice(practice),
             layer: context.layer,
@@ -48,6 +53,58 @@ pub(super) fn add_areas(
         });
     }
     Ok(())
+}
+
+/// Adds each period of a practice in a network as a membership in the network or, if ids have a
+/// prefix, in the area that is taken to be the network. Returns the practices that have a period.
+fn add_network_periods(
+    records: &mut DatasetRecords,
+    context: &LayerContext<'_>,
+    method: &PluralityMethod,
+) -> BTreeSet<OdsCode> {
+    let mut practices = BTreeSet::new();
+    if method.by != "pcn" {
+        return practices;
+    }
+    let sources = context.sources;
+    let sub_icb = |code: OdsCode| {
+        let mut records = sources.practices.iter();
+        let record = records.find(|record| record.practice.code == code)?;
+        record.practice.sub_icb.as_ref()
+    };
+    for row in &sources.network_periods {
+        if !matches_filter(sub_icb(row.practice), &method.sub_icb) {
+            continue;
+        }
+        practices.insert(row.practice);
+        let group = PracticeGroup::new(method, row.pcn.clone(), row.pcn_name.clone());
+        context.add_area_if_missing(records, &group.id, &group.name, method.system.as_ref());
+        records.memberships.push(Membership {
+            member: GroupMember::Practice(row.practice),
+            layer: context.layer,
+            group: Some(group.id),
+            period: row.period,
+            provenance: if method.id_prefix.is_empty() {
+                Provenance::Official
+            } else {
+                Provenance::Derived
+            },
+        });
+    }
+    practices
+}
+
+impl PracticeGroup {
+    fn new(method: &PluralityMethod, id: String, title: String) -> PracticeGroup {
+        if method.id_prefix.is_empty() {
+            return PracticeGroup { id, name: title };
+        }
+        let title = title.trim_end_matches(" PCN").to_string();
+        PracticeGroup {
+            id: format!("{}{}", method.id_prefix, slugify(&title)),
+            name: title,
+        }
+    }
 }
 
 /// Returns the id of the group whose practices have the largest share together, or `None` if no
@@ -83,15 +140,7 @@ fn practice_groups(
             other => bail!("by `{other}`: must be `icc` or `pcn`"),
         };
         let Some((id, title)) = group else { continue };
-        let group = if method.id_prefix.is_empty() {
-            PracticeGroup { id, name: title }
-        } else {
-            let title = title.trim_end_matches(" PCN").to_string();
-            PracticeGroup {
-                id: format!("{}{}", method.id_prefix, slugify(&title)),
-                name: title,
-            }
-        };
+        let group = PracticeGroup::new(method, id, title);
         groups.insert(record.practice.code, group);
     }
     Ok(groups)
@@ -103,7 +152,9 @@ mod tests {
         assignments, context, empty_sources, practice, shares,
     };
     use super::*;
-    use catchment_core::domain::Layer;
+    use crate::import::practice_list::NetworkPeriod;
+    use catchment_core::domain::{Layer, Period};
+    use jiff::civil::date;
 
     /// Returns practices with these PCNs, in the sub-ICB location `01A`. The name of a PCN is its
     /// code followed by ` PCN`.
@@ -218,6 +269,53 @@ mod tests {
             (&*area.id, &*area.name, area.system.as_deref()),
             ("pl-burnley-east", "Burnley East", Some("pennine"))
         );
+    }
+
+    #[test]
+    fn memberships_in_networks_have_the_periods_of_the_source() {
+        let mut sources = practices(&[("A00001", Some("U2")), ("A00002", Some("U2"))]);
+        let day = date(2024, 4, 1);
+        let row = |pcn: &str, period| NetworkPeriod {
+            practice: "A00001".parse().expect("an ODS code"),
+            pcn: pcn.into(),
+            pcn_name: format!("{pcn} PCN"),
+            period,
+            icc: None,
+        };
+        let (before, after) = (
+            Period {
+                from: None,
+                to: Some(day),
+            },
+            Period {
+                from: Some(day),
+                to: None,
+            },
+        );
+        sources.network_periods = vec![row("U1", before), row("U2", after)];
+        let memberships = |fields: &str| -> Vec<_> {
+            let rows = [("S0", "A00001", 1.0)];
+            let records = add(&sources, &rows, fields).expect("areas");
+            let memberships = records.memberships.into_iter();
+            memberships
+                .map(|found| {
+                    (
+                        found.group.unwrap_or_default(),
+                        found.period,
+                        found.provenance,
+                    )
+                })
+                .collect()
+        };
+        let of_networks = [
+            ("U1".to_string(), before, Provenance::Official),
+            ("U2".to_string(), after, Provenance::Official),
+            ("U2".to_string(), Period::default(), Provenance::Derived),
+        ];
+        assert_eq!(memberships(BY_PCN), of_networks);
+        // An area that is taken to be the network is not a fact that the source states.
+        let of_teams = memberships("by = \"pcn\"\nid_prefix = \"pl-\"");
+        assert_eq!(of_teams[0], ("pl-u1".into(), before, Provenance::Derived));
     }
 
     #[test]

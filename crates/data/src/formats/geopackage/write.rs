@@ -93,7 +93,7 @@ fn add_layer(
             area.provenance.as_str(),
             boundary.catchment_kind.as_str(),
             date_text(area.period.from),
-            date_text(area.period.to)
+            date_text(area.known_end())
         ])?;
     }
     let bounds = grid_bounds(layer.areas.iter().map(|area| area.1));

@@ -127,7 +127,7 @@ impl DbfRow {
                 text(Some(area.provenance.as_str())),
                 text(boundary.catchment_kind.as_str()),
             ],
-            dates: [area.period.from, area.period.to].map(|day| day.map(dbf_date)),
+            dates: [area.period.from, area.known_end()].map(|day| day.map(dbf_date)),
         }
     }
 }
@@ -220,6 +220,7 @@ mod tests {
             system: Some("north".into()),
             provenance: Provenance::Official,
             period,
+            ended_by: None,
         };
         let boundary = Boundary {
             id: id.into(),

@@ -1,0 +1,585 @@
+//! Facts about areas and partnerships: other names, population, links, disputes, announcements.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+
+use super::Index;
+use super::answer::LayerResult;
+use super::layer::LayerIndex;
+use super::memberships::MembershipIndex;
+use super::registry::PracticeRegistry;
+use crate::domain::{
+    Announcement, Area, AreaCode, AreaFacts, AreaLink, AreaName, GroupMember, Layer, ModelShare,
+    Period, PracticeStatus, SourceDate, StatedCount,
+};
+
+/// The facts of a dataset, with indexes for look-ups.
+#[derive(Debug)]
+pub(super) struct FactsIndex {
+    facts: AreaFacts,
+    stated_counts: Vec<StatedCount>,
+    /// The model's share of each statistical area, by row, in each layer that has shares.
+    model_shares: BTreeMap<Layer, Vec<Option<IndexedShare>>>,
+    /// The newest number of residents of each statistical area, by row, and its date.
+    residents: Option<(Date, Vec<Option<u32>>)>,
+    /// The communities of each network's practices, by the network's ordinal.
+    network_communities: BTreeMap<Layer, Vec<Vec<NetworkCommunity>>>,
+}
+
+/// The share of a statistical area's people that a model gives to the area that has it.
+#[derive(Debug)]
+pub(super) struct IndexedShare {
+    /// The ordinal of the area.
+    pub(super) ordinal: u32,
+    pub(super) share: f64,
+    /// The ordinals and the shares of the other areas, if the assignment is disputed.
+    pub(super) disputed: Vec<(u32, f64)>,
+}
+
+/// A community to which practices of a network belong during a period.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NetworkCommunity {
+    pub(super) layer: Layer,
+    /// The ordinal of the community.
+    pub(super) ordinal: u32,
+    period: Period,
+}
+
+/// The number of people of an area.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Population {
+    /// The people on the lists of the area's open practices, if a list size is known.
+    pub registered: Option<u32>,
+    /// The newest date of a list size, if one is known.
+    pub registered_as_of: Option<SourceDate>,
+    /// The people who live in the area's statistical areas, if all these numbers are known.
+    pub resident: Option<u32>,
+    /// The date of the number of residents.
+    pub resident_as_of: Option<Date>,
+}
+
+impl Population {
+    /// Returns the number of residents to the nearest hundred. The Office for National Statistics
+    /// publishes the exact numbers for calculations, and asks that they be shown rounded.
+    pub fn resident_rounded(&self) -> Option<u32> {
+        self.resident
+            .map(|people| people.saturating_add(50) / 100 * 100)
+    }
+}
+
+/// An area whose name, or another name of which, matches a search.
+#[derive(Debug, Clone, Copy)]
+pub struct AreaSearchHit<'i> {
+    /// The version of the area on the day, or its last version.
+    pub area: &'i Area,
+    /// The other name that matches, if the area's own name does not.
+    pub other_name: Option<&'i AreaName>,
+}
+
+impl FactsIndex {
+    pub(super) fn new(
+        facts: AreaFacts,
+        stated_counts: Vec<StatedCount>,
+        scheme: Option<&str>,
+        statistical_areas: &[String],
+        layers: &[LayerIndex],
+    ) -> FactsIndex {
+        FactsIndex {
+            model_shares: index_shares(&facts.model_shares, statistical_areas, layers),
+            residents: index_residents(&facts, scheme, statistical_areas),
+            network_communities: BTreeMap::new(),
+            facts,
+            stated_counts,
+        }
+    }
+
+    /// Adds the communities to which the practices of networks belong.
+    pub(super) fn add_network_communities(
+        &mut self,
+        layers: &[LayerIndex],
+        memberships: &MembershipIndex,
+        registry: &PracticeRegistry,
+    ) {
+        for network_layer in layers
+            .iter()
+            .filter(|layer| Layer::NETWORKS.contains(&layer.id))
+        {
+            let mut communities: Vec<Vec<NetworkCommunity>> = Vec::new();
+            communities.resize_with(network_layer.area_count(), Vec::new);
+            for row in 0..registry.practices().len() {
+                let own = || memberships.all_of_practice(row);
+                for network in own().filter(|membership| membership.layer == network_layer.id) {
+                    let id = network.group.as_deref();
+                    let Some(ordinal) = id.and_then(|id| network_layer.ordinal(id)) else {
+                        continue;
+                    };
+                    let found = &mut communities[ordinal as usize];
+                    for community in own() {
+                        let layer = layers.iter().find(|layer| layer.id == community.layer);
+                        let Some(layer) =
+                            layer.filter(|layer| Layer::COMMUNITIES.contains(&layer.id))
+                        else {
+                            continue;
+                        };
+                        let id = community.group.as_deref();
+                        let Some(ordinal) = id.and_then(|id| layer.ordinal(id)) else {
+                            continue;
+                        };
+                        let entry = NetworkCommunity {
+                            layer: layer.id,
+                            ordinal,
+                            period: intersection(network.period, community.period),
+                        };
+                        if !found.contains(&entry) {
+                            found.push(entry);
+                        }
+                    }
+                }
+            }
+            self.network_communities
+                .insert(network_layer.id, communities);
+        }
+    }
+
+    /// Returns the model's share for a statistical area in a layer.
+    pub(super) fn model_share(&self, layer: Layer, row: u32) -> Option<&IndexedShare> {
+        self.model_shares.get(&layer)?.get(row as usize)?.as_ref()
+    }
+
+    /// Returns the communities to which a network's practices belong on a day.
+    pub(super) fn communities_of_network(
+        &self,
+        layer: Layer,
+        ordinal: u32,
+        day: Date,
+    ) -> impl Iterator<Item = &NetworkCommunity> {
+        let communities = self.network_communities.get(&layer);
+        let communities = communities.and_then(|all| all.get(ordinal as usize));
+        let communities = communities.map_or(&[][..], Vec::as_slice).iter();
+        communities.filter(move |community| community.period.contains(day))
+    }
+}
+
+/// Returns the days that are in both periods. The result contains no day if they do not overlap.
+fn intersection(a: Period, b: Period) -> Period {
+    let earlier = match (a.to, b.to) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+    Period {
+        from: a.from.max(b.from),
+        to: earlier,
+    }
+}
+
+fn index_shares(
+    shares: &[ModelShare],
+    statistical_areas: &[String],
+    layers: &[LayerIndex],
+) -> BTreeMap<Layer, Vec<Option<IndexedShare>>> {
+    let rows: BTreeMap<&str, usize> = rows_by_code(statistical_areas);
+    let mut indexed: BTreeMap<Layer, Vec<Option<IndexedShare>>> = BTreeMap::new();
+    for share in shares {
+        let Some(layer) = layers.iter().find(|layer| layer.id == share.layer) else {
+            continue;
+        };
+        let row = rows.get(share.statistical_area.as_str());
+        let (Some(&row), Some(ordinal)) = (row, layer.ordinal(&share.area)) else {
+            continue;
+        };
+        let others = share.disputed.iter();
+        let disputed = others.filter_map(|(id, share)| Some((layer.ordinal(id)?, *share)));
+        let by_row = indexed.entry(share.layer).or_default();
+        if by_row.is_empty() {
+            by_row.resize_with(statistical_areas.len(), || None);
+        }
+        by_row[row] = Some(IndexedShare {
+            ordinal,
+            share: share.share,
+            disputed: disputed.collect(),
+        });
+    }
+    indexed
+}
+
+/// Returns the newest numbers of residents of the dataset's statistical areas, by row.
+fn index_residents(
+    facts: &AreaFacts,
+    scheme: Option<&str>,
+    statistical_areas: &[String],
+) -> Option<(Date, Vec<Option<u32>>)> {
+    let of_scheme = || {
+        facts
+            .residents
+            .iter()
+            .filter(|count| Some(count.scheme.as_str()) == scheme)
+    };
+    let newest = of_scheme().map(|count| count.as_of).max()?;
+    let rows = rows_by_code(statistical_areas);
+    let mut by_row = vec![None; statistical_areas.len()];
+    for count in of_scheme().filter(|count| count.as_of == newest) {
+        if let Some(&row) = rows.get(count.statistical_area.as_str()) {
+            by_row[row] = Some(count.people);
+        }
+    }
+    Some((newest, by_row))
+}
+
+fn rows_by_code(statistical_areas: &[String]) -> BTreeMap<&str, usize> {
+    let codes = statistical_areas.iter().map(String::as_str);
+    codes.zip(0..).collect()
+}
+
+impl Index {
+    /// Returns the facts about areas and partnerships.
+    pub fn facts(&self) -> &AreaFacts {
+        &self.facts.facts
+    }
+
+    /// Returns what the partnerships' own pages state about their ICCs.
+    pub fn stated_counts(&self) -> &[StatedCount] {
+        &self.facts.stated_counts
+    }
+
+    /// Returns the former names, other spellings and networks' names of an area.
+    pub fn other_names<'i>(&'i self, area: &Area) -> impl Iterator<Item = &'i AreaName> + use<'i> {
+        let (layer, id) = (area.layer, area.id.clone());
+        let names = self.facts().names.iter();
+        names.filter(move |name| name.layer == layer && name.area == id)
+    }
+
+    /// Returns the codes of an area in other schemes than that of its id.
+    pub fn codes_of<'i>(&'i self, area: &Area) -> impl Iterator<Item = &'i AreaCode> + use<'i> {
+        let (layer, id) = (area.layer, area.id.clone());
+        let codes = self.facts().codes.iter();
+        codes.filter(move |code| code.layer == layer && code.area == id)
+    }
+
+    /// Returns the organisations that a community works with.
+    pub fn links_of<'i>(&'i self, area: &Area) -> impl Iterator<Item = &'i AreaLink> + use<'i> {
+        let is_linkable = Layer::COMMUNITIES.contains(&area.layer) || area.system.is_some();
+        let id = area.id.clone();
+        let links = self.facts().links.iter();
+        links.filter(move |link| is_linkable && link.community == id)
+    }
+
+    /// Returns the number of people of an area on a day: those on the lists of its open practices,
+    /// and those who live in its statistical areas.
+    pub fn population(&self, area: &Area, day: Date) -> Population {
+        let members = self.members(area.layer, &area.id, day).into_iter();
+        let practices = members.filter_map(|membership| match &membership.member {
+            GroupMember::Practice(code) => self.practice(*code),
+            GroupMember::Area(..) => None,
+        });
+        let open = practices.filter(|practice| practice.status_on(day) != PracticeStatus::Closed);
+        let (mut registered, mut registered_as_of): (Option<u32>, _) = (None, None);
+        for practice in open {
+            if let Some(people) = practice.list_size {
+                registered = Some(registered.unwrap_or(0).saturating_add(people));
+                registered_as_of = registered_as_of.max(practice.list_size_as_of);
+            }
+        }
+        let resident = self.residents(area, day);
+        Population {
+            registered,
+            registered_as_of,
+            resident: resident.map(|(people, _)| people),
+            resident_as_of: resident.map(|(_, as_of)| as_of),
+        }
+    }
+
+    /// Returns the number of people who live in the statistical areas that are wholly assigned to
+    /// an area on a day, and the date of that number; `None` if a number is not known, or if the
+    /// area does not consist of statistical areas.
+    fn residents(&self, area: &Area, day: Date) -> Option<(u32, Date)> {
+        let (as_of, by_row) = self.facts.residents.as_ref()?;
+        let layer = self.layer(area.layer)?;
+        let ordinal = layer.ordinal(&area.id)?;
+        let mut sum: Option<u32> = None;
+        for (row, people) in (0..).zip(by_row) {
+            let mut assignments = layer.assignments_on(row, day);
+            if assignments.any(|found| found.ordinal == ordinal && found.share.is_none()) {
+                sum = Some(sum.unwrap_or(0).saturating_add((*people)?));
+            }
+        }
+        sum.map(|people| (people, *as_of))
+    }
+
+    /// Returns what has been announced about an area: about the area itself, about its partnership,
+    /// or about an area that has a statistical area in common with it on a day.
+    pub fn announcements_about(&self, area: &Area, day: Date) -> Vec<&Announcement> {
+        let announcements = self.facts().announcements.iter();
+        announcements
+            .filter(|announcement| {
+                announcement.areas.iter().any(|id| {
+                    *id == area.id
+                        || Some(id) == area.system.as_ref()
+                        || self.overlaps(area, id, day)
+                })
+            })
+            .collect()
+    }
+
+    /// Returns what has been announced about the areas in the result of a look-up, or about their
+    /// partnerships.
+    pub fn announcements_at(&self, results: &[(Layer, LayerResult<'_>)]) -> Vec<&Announcement> {
+        let areas = results.iter().filter_map(|(_, found)| match found {
+            LayerResult::Areas(areas) => Some(areas),
+            _ => None,
+        });
+        let areas: Vec<&Area> = areas.flatten().map(|found| found.area).collect();
+        let announcements = self.facts().announcements.iter();
+        announcements
+            .filter(|announcement| {
+                let ids = &announcement.areas;
+                areas.iter().any(|area| {
+                    ids.contains(&area.id)
+                        || area.system.as_ref().is_some_and(|id| ids.contains(id))
+                })
+            })
+            .collect()
+    }
+
+    /// Returns whether an area has a statistical area in common with an area of any layer that has
+    /// this id.
+    fn overlaps(&self, area: &Area, other: &str, day: Date) -> bool {
+        let Some((own, ordinal)) = self
+            .layer(area.layer)
+            .and_then(|layer| Some((layer, layer.ordinal(&area.id)?)))
+        else {
+            return false;
+        };
+        let others = self.layers.iter();
+        let mut others = others.filter_map(|layer| Some((layer, layer.ordinal(other)?)));
+        others.any(|(layer, other)| {
+            let has = |layer: &LayerIndex, row, ordinal| {
+                let mut assignments = layer.assignments_on(row, day);
+                assignments.any(|found| found.ordinal == ordinal && found.share.is_none())
+            };
+            let rows = u32::try_from(self.statistical_areas.codes.len()).unwrap_or(u32::MAX);
+            (0..rows).any(|row| has(own, row, ordinal) && has(layer, row, other))
+        })
+    }
+
+    /// Returns the areas, and the practices, of which a name matches `text`: each word of the text
+    /// begins a word of the name, in any order. Areas that have ended are found too. Whole names
+    /// come first, then names that begin with the text. At most `limit` areas are returned.
+    pub fn search_areas(&self, text: &str, day: Date, limit: usize) -> Vec<AreaSearchHit<'_>> {
+        let wanted = search_words(text);
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let mut hits: Vec<(u8, AreaSearchHit<'_>)> = Vec::new();
+        for layer in &self.layers {
+            for versions in layer.versions().chunk_by(|a, b| a.id == b.id) {
+                let Some(area) = layer.area_or_last_version(&versions[0].id, day) else {
+                    continue;
+                };
+                let own = versions.iter().flat_map(|version| {
+                    let names = [version.name.clone(), version.title(), version.id.clone()];
+                    names.map(|name| name_rank(&wanted, &name))
+                });
+                if let Some(rank) = own.flatten().min() {
+                    let other_name = None;
+                    hits.push((rank, AreaSearchHit { area, other_name }));
+                    continue;
+                }
+                let others = self.facts().names.iter();
+                let others = others.filter(|name| name.layer == layer.id && name.area == area.id);
+                let ranked =
+                    others.filter_map(|name| Some((name_rank(&wanted, &name.name)?, name)));
+                let best = ranked.min_by_key(|(rank, _)| *rank);
+                hits.extend(best.map(|(rank, name)| {
+                    let other_name = Some(name);
+                    (rank, AreaSearchHit { area, other_name })
+                }));
+            }
+        }
+        hits.sort_by_key(|(rank, _)| *rank);
+        hits.truncate(limit);
+        hits.into_iter().map(|(_, hit)| hit).collect()
+    }
+}
+
+/// Returns the words of a name in lower case, without punctuation and without `and`.
+fn search_words(text: &str) -> Vec<String> {
+    let words = text.split(|letter: char| !letter.is_alphanumeric());
+    let words = words.filter(|word| !word.is_empty()).map(str::to_lowercase);
+    words.filter(|word| word != "and").collect()
+}
+
+/// Returns how well a name matches: 0 for the whole name, 1 for its beginning, 2 for other words;
+/// `None` if it does not match.
+fn name_rank(wanted: &[String], name: &str) -> Option<u8> {
+    let words = search_words(name);
+    let begins = |word: &String, wanted: &String| word.starts_with(wanted.as_str());
+    if words == wanted {
+        return Some(0);
+    }
+    let is_beginning = words.len() >= wanted.len()
+        && words
+            .iter()
+            .zip(wanted)
+            .all(|(word, wanted)| begins(word, wanted));
+    if is_beginning {
+        return Some(1);
+    }
+    let has = |wanted: &String| words.iter().any(|word| begins(word, wanted));
+    wanted.iter().all(has).then_some(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::super::test_dataset::{DAY, area, build, dataset, from, until};
+    use super::*;
+    use crate::domain::{Dataset, ResidentCount};
+
+    fn name(area: &str, name: &str) -> AreaName {
+        AreaName {
+            layer: Layer::Icc,
+            area: area.into(),
+            name: name.into(),
+            kind: "former name".into(),
+            source: "a page".into(),
+            as_of: None,
+        }
+    }
+
+    fn residents(code: &str, as_of: Date, people: u32) -> ResidentCount {
+        ResidentCount {
+            scheme: "lsoa11".into(),
+            statistical_area: code.into(),
+            as_of,
+            people,
+        }
+    }
+
+    fn with_facts(facts: AreaFacts) -> Index {
+        build(Dataset { facts, ..dataset() })
+    }
+
+    fn found(index: &Index, text: &str) -> Vec<String> {
+        let hits = index.search_areas(text, DAY, 10).into_iter();
+        hits.map(|hit| hit.area.id.clone()).collect()
+    }
+
+    #[test]
+    fn areas_are_found_by_other_names_in_any_order_of_words() {
+        let index = with_facts(AreaFacts {
+            names: vec![name("k", "Ulverston, Dalton & Askam"), name("l", "Dalton")],
+            ..AreaFacts::default()
+        });
+        assert_eq!(found(&index, "Ulverston, Dalton and Askam"), ["k"]);
+        assert_eq!(found(&index, "askam ulv"), ["k"]);
+        assert_eq!(found(&index, "dalton"), ["l", "k"]);
+        assert_eq!(found(&index, "L ICC"), ["l"]);
+        assert_eq!(found(&index, "Garstang"), [""; 0]);
+        assert_eq!(found(&index, " ,"), [""; 0]);
+        let hits = index.search_areas("askam", DAY, 10);
+        let other = hits[0].other_name.map(|name| name.name.as_str());
+        assert_eq!(other, Some("Ulverston, Dalton & Askam"));
+        assert_eq!(index.search_areas("dalton", DAY, 1).len(), 1);
+        let own: Vec<_> = index.other_names(&area(Layer::Icc, "k")).collect();
+        assert_eq!(own.len(), 1);
+    }
+
+    #[test]
+    fn residents_are_those_of_the_newest_date() {
+        let older = date(2018, 6, 30);
+        let newer = date(2020, 6, 30);
+        let mut facts = AreaFacts {
+            residents: vec![
+                residents("S0", newer, 1_500),
+                residents("S1", newer, 2_000),
+                residents("S2", newer, 300),
+                residents("S0", older, 1_400),
+            ],
+            ..AreaFacts::default()
+        };
+        let population = |facts: &AreaFacts, id| {
+            let index = with_facts(facts.clone());
+            index.population(&area(Layer::Icc, id), DAY)
+        };
+        let found = population(&facts, "l");
+        assert_eq!(
+            (found.resident, found.resident_as_of),
+            (Some(2_300), Some(newer))
+        );
+        assert_eq!(population(&facts, "k").resident, Some(1_500));
+        assert_eq!(population(&facts, "k").registered, None);
+        // One number is not known.
+        facts.residents.remove(2);
+        assert_eq!(population(&facts, "l").resident, None);
+        assert_eq!(population(&AreaFacts::default(), "l").resident, None);
+    }
+
+    #[test]
+    fn registered_people_are_those_of_open_practices() {
+        let mut dataset = dataset();
+        for practice in &mut dataset.practices {
+            practice.list_size = Some(1_000);
+        }
+        let index = build(dataset);
+        let registered = |day| index.population(&area(Layer::Icc, "l"), day).registered;
+        assert_eq!(registered(DAY), Some(2_000));
+        // A00002 has closed.
+        assert_eq!(registered(date(2026, 4, 1)), Some(1_000));
+    }
+
+    #[test]
+    fn announcements_are_about_the_area_or_an_overlapping_one() {
+        let announcement = |text: &str, areas: &[&str]| Announcement {
+            month: "2025-09".parse().expect("a month"),
+            text: text.into(),
+            source: "a page".into(),
+            areas: areas.iter().map(|id| (*id).to_string()).collect(),
+        };
+        let index = with_facts(AreaFacts {
+            announcements: vec![
+                announcement("k", &["k"]),
+                announcement("bay", &["bay"]),
+                announcement("practice", &["A00001"]),
+            ],
+            ..AreaFacts::default()
+        });
+        let about = |area: &Area| -> Vec<&str> {
+            let announcements = index.announcements_about(area, DAY).into_iter();
+            announcements
+                .map(|announcement| announcement.text.as_str())
+                .collect()
+        };
+        assert_eq!(about(&area(Layer::Icc, "k")), ["k"]);
+        let mut of_bay = area(Layer::Icc, "l");
+        of_bay.system = Some("bay".into());
+        assert_eq!(about(&of_bay), ["bay"]);
+    }
+
+    #[test]
+    fn residents_are_rounded_to_the_nearest_hundred() {
+        for (people, rounded) in [(0, 0), (49, 0), (50, 100), (31_747, 31_700), (949, 900)] {
+            let population = Population {
+                registered: None,
+                registered_as_of: None,
+                resident: Some(people),
+                resident_as_of: None,
+            };
+            assert_eq!(population.resident_rounded(), Some(rounded));
+        }
+    }
+
+    #[test]
+    fn periods_intersect() {
+        let (first, second) = (date(2020, 1, 1), date(2021, 1, 1));
+        let both = intersection(from(first), until(second));
+        assert_eq!((both.from, both.to), (Some(first), Some(second)));
+        let apart = intersection(from(second), until(first));
+        assert!(!apart.contains(first) && !apart.contains(second));
+        assert_eq!(
+            intersection(Period::default(), Period::default()),
+            Period::default()
+        );
+    }
+}

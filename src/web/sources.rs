@@ -1,0 +1,76 @@
+//! The page at `/sources`: the published works that the data are from, and their dates.
+
+use maud::{Markup, html};
+
+use super::format;
+use super::layout::{PageLayout, layout, link};
+use super::nhsuk::{DataTable, summary_list, table};
+use catchment_core::domain::{SourceEntry, phrases};
+use catchment_core::index::Index;
+
+/// Renders the page.
+pub(crate) fn sources(index: &Index) -> Markup {
+    let manifest = index.manifest();
+    let phrases = phrases(manifest.dated_sources());
+    let rows: Vec<Vec<Markup>> = manifest.sources.iter().map(row).collect();
+    let content = html! {
+        h1.nhsuk-heading-l { "Sources and their dates" }
+        p { "An answer is only as new as the data behind it. Each part of an answer comes from a different source, and the sources have different dates." }
+        h2.nhsuk-heading-m { "How old our data are" }
+        @if phrases.is_empty() { p { "This dataset does not say how old its parts are. It describes " (format::date(manifest.as_of)) "." } }
+        @else { ul.nhsuk-list.nhsuk-list--bullet { @for phrase in &phrases { li { (format::sentence_case(phrase)) } } } }
+        h2.nhsuk-heading-m { "What we used" }
+        @if rows.is_empty() { p { "This dataset does not list its sources." } }
+        @else {
+            (table(&DataTable {
+                caption: "Published works",
+                caption_size: Some("s"),
+                columns: ["Source", "As of", "Published", "Used for", "Licence and attribution"].map(Into::into).to_vec(),
+                rows,
+            }))
+        }
+        h2.nhsuk-heading-m { "The dataset" }
+        (summary_list(&[
+            ("Name and version", html! { (manifest.name) ", version " (manifest.version) }),
+            ("Describes", html! { (format::date(manifest.as_of)) }),
+            ("Licence", html! { a href=(manifest.licence) { (manifest.licence) } }),
+            ("Attribution", html! { (manifest.attribution) }),
+            ("As JSON", html! { a href="/api/v1/dataset" { "About the data (JSON)" } }),
+        ]))
+    };
+    let page = PageLayout {
+        title: "Sources and their dates",
+        breadcrumb: &[link("/", "Look up a place")],
+        content,
+        ..PageLayout::default()
+    };
+    layout(index, &page)
+}
+
+fn row(source: &SourceEntry) -> Vec<Markup> {
+    let not_known = || "not known".to_string();
+    let date = source.date_in_words().unwrap_or_else(not_known);
+    let released = source.released.map(|date| date.in_words());
+    let cells = [
+        html! {
+            (source.title)
+            @if let Some(publisher) = &source.publisher { br; (publisher) }
+        },
+        html! { (date) },
+        html! { (released.unwrap_or_else(not_known)) },
+        html! {
+            @for (index, used) in source.tables.iter().enumerate() {
+                @if index > 0 { br; }
+                (used.table)
+                @if !used.columns.is_empty() { ": " (used.columns.join(", ")) }
+            }
+        },
+        html! {
+            @match &source.licence { Some(licence) => (licence), None => "No licence stated" }
+            @if let Some(attribution) = &source.attribution { br; (attribution) }
+        },
+    ];
+    // On a narrow screen, a cell is a flex container, so its content must be one element beside the
+    // heading.
+    cells.map(|cell| html! { span { (cell) } }).to_vec()
+}
