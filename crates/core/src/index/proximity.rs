@@ -46,6 +46,17 @@ impl Index {
         day: Date,
     ) -> BoundaryProximity<'i> {
         let own = layer.boundary(hit.ordinal, day);
+        if let Some(distance_m) = self.far_from_land_m(layer, own, resolved.position, covering) {
+            return BoundaryProximity {
+                certainty: if resolved.is_coarse {
+                    Certainty::NearBoundary
+                } else {
+                    Certainty::Inside
+                },
+                distance_m: Some(distance_m),
+                alternatives: Vec::new(),
+            };
+        }
         let mut alternatives = self.lands_nearby(layer, own, resolved, covering, day);
         let is_partition = layer.kind == LayerKind::Partition;
         let nearest = alternatives.first().filter(|_| is_partition);
@@ -76,6 +87,25 @@ impl Index {
             distance_m,
             alternatives,
         }
+    }
+
+    /// Returns the distance in metres to the nearest edge of the area that covers a position, if land
+    /// begins beyond every edge and the distance exceeds any tolerance. This is so for most positions,
+    /// and one search is then enough.
+    fn far_from_land_m(
+        &self,
+        layer: &LayerIndex,
+        own: Option<u32>,
+        position: BritishGrid,
+        covering: &[u32],
+    ) -> Option<f64> {
+        let own = own.filter(|own| layer.kind == LayerKind::Partition && covering == [*own])?;
+        let boundary_index = &layer.boundary_index;
+        if !boundary_index.is_surrounded_by_land(own) {
+            return None;
+        }
+        let distance_m = boundary_index.distance_to_land_m(own, position)?;
+        (distance_m >= self.tolerance_limit_m()).then_some(distance_m)
     }
 
     fn is_near(&self, distance_m: f64, resolved: &ResolvedPosition) -> bool {

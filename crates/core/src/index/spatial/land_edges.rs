@@ -64,6 +64,11 @@ pub(in crate::index) struct LandEdges {
 }
 
 impl LandEdges {
+    /// Returns whether land begins beyond every edge of the boundary.
+    pub(super) fn are_all(&self) -> bool {
+        self.land.is_none()
+    }
+
     /// Returns the tree of the edges beyond which land begins, given the tree of all edges.
     pub(super) fn land<'t>(&'t self, all: &'t EdgeTree) -> &'t EdgeTree {
         self.land.as_ref().unwrap_or(all)

@@ -163,6 +163,12 @@ impl BoundaryIndex {
         self.land_edges = land_edges;
     }
 
+    /// Returns whether land begins beyond every edge of the boundary.
+    pub(super) fn is_surrounded_by_land(&self, boundary: u32) -> bool {
+        let edges = self.land_edges.get(boundary as usize);
+        edges.is_none_or(LandEdges::are_all)
+    }
+
     /// Returns the distance in metres from the point to the nearest edge of the boundary beyond
     /// which land begins; `None` if there is only open coast around the area.
     pub(super) fn distance_to_land_m(&self, boundary: u32, point: BritishGrid) -> Option<f64> {
