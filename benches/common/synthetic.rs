@@ -93,7 +93,8 @@ pub(crate) fn residents() -> Vec<Point> {
     let mut people = Vec::with_capacity(PEOPLE);
     for (&(x, y), weight) in towns.iter().zip(weights) {
         let count = PEOPLE as f64 * 0.875 * weight / total;
-        // The density is that of a city: 4,000 points within 50 square kilometres.
+        // The spread grows with the square root of the count, so that every town has the same density
+        // at its centre: about 44 points per square kilometre.
         let spread = count.sqrt() * 60_000.0;
         for _ in 0..round_mm(count) {
             people.push((

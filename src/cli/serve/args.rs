@@ -136,7 +136,7 @@ pub(in crate::cli) struct ServeArguments {
     #[arg(long, value_name = "N", default_value_t = ServerLimits::default().ticket_downloads_per_client,
         value_parser = at_least_one)]
     batch_max_tickets_per_client: usize,
-    /// Number of threads for each batch; half of the CPUs by default.
+    /// Number of threads for each batch; half the number of CPUs by default.
     #[arg(long, value_name = "N")]
     batch_threads: Option<NonZeroUsize>,
     /// Abort a batch that transfers less than 1,000 bytes a second, in both directions together,

@@ -17,7 +17,9 @@ pub(in crate::http) fn scope_of_route(template: &str) -> Option<Scope> {
         "ogc" => Some(Scope::Ogc),
         "tiles" => Some(Scope::Tiles),
         "maps" | "widget" => Some(Scope::Maps),
-        "" | "groups" | "compare" | "embed" | "put-this-map-on-your-site" => Some(Scope::Pages),
+        "" | "groups" | "partnerships" | "compare" | "embed" | "put-this-map-on-your-site" => {
+            Some(Scope::Pages)
+        }
         // Health checks, API documents, the dataset's version and assets never require a key.
         _ => None,
     }

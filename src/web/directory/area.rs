@@ -22,7 +22,7 @@ use catchment_core::index::{AdjacentArea, AreaSearchHit, OutcodeCount};
 /// The content of a layer's page.
 pub(crate) struct LayerPage<'i> {
     pub(crate) layer: Layer,
-    /// The areas on the date, ordered by partnership and name.
+    /// The areas on the page's date, ordered by partnership and name.
     pub(crate) areas: Vec<&'i Area>,
     pub(crate) slice: PageSlice,
     /// Whether there is a map of the whole layer.
@@ -31,12 +31,12 @@ pub(crate) struct LayerPage<'i> {
 
 /// The content of an area's page.
 pub(crate) struct AreaPage<'i> {
-    /// The version of the area on the date, or its last version.
+    /// The version of the area on the page's date, or its last version.
     pub(crate) area: &'i Area,
-    /// The size of the area on the date in square kilometres, if it has a boundary.
+    /// The size of the area on the page's date in square kilometres, if it has a boundary.
     pub(crate) km2: Option<f64>,
     pub(crate) neighbours: Vec<AdjacentArea<'i>>,
-    /// The outward codes of the postcodes in the area that were live on the date.
+    /// The outward codes of the postcodes in the area that were live on the page's date.
     pub(crate) outcodes: Vec<OutcodeCount>,
     /// The boundaries of the area on all dates.
     pub(crate) boundaries: Vec<&'i Boundary>,
@@ -306,7 +306,7 @@ fn parent_areas<'i>(context: &PageContext<'i>, area: &Area) -> Vec<(Layer, &'i s
     groups.collect()
 }
 
-/// Returns the practices that belong to `area` on the date, ordered by name.
+/// Returns the practices that belong to `area` on the page's date, ordered by name.
 fn members<'i>(context: &PageContext<'i>, area: &Area) -> Vec<&'i Practice> {
     let index = context.index;
     let members = index
@@ -466,7 +466,7 @@ fn groups(context: &PageContext<'_>, area: &Area) -> Markup {
     }
 }
 
-/// Returns the ids of an area's resilience groups on the date. An item that is `None` means that
+/// Returns the ids of an area's resilience groups on the page's date. An item that is `None` means that
 /// the source names no group.
 fn groups_of<'i>(context: &PageContext<'i>, area: &Area) -> Vec<Option<&'i str>> {
     let key = GroupMember::Area(area.layer, area.id.clone());

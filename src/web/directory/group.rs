@@ -19,16 +19,16 @@ const LAYER: Layer = Layer::ResilienceGroup;
 
 /// The content of a group's page.
 pub(crate) struct GroupPage<'i> {
-    /// The version of the group on the date, or its last version.
+    /// The version of the group on the page's date, or its last version.
     pub(crate) area: &'i Area,
-    /// Whether the group has a boundary on the date.
+    /// Whether the group has a boundary on the page's date.
     pub(crate) has_boundary: bool,
     pub(crate) outcodes: Vec<OutcodeCount>,
     pub(crate) boundaries: Vec<&'i Boundary>,
     pub(crate) can_be_embedded: bool,
 }
 
-/// Renders `/groups`: the groups on the date, and the communities for which the source names no
+/// Renders `/groups`: the groups on the page's date, and the communities for which the source names no
 /// group. `groups` are ordered by name.
 pub(crate) fn groups(context: &PageContext<'_>, groups: &[&Area], slice: PageSlice) -> Markup {
     let title = context.layer_title(LAYER);
@@ -83,7 +83,7 @@ fn member_link(context: &PageContext<'_>, member: &GroupMember) -> Markup {
     }
 }
 
-/// Returns links to the communities for which the source names no group on the date.
+/// Returns links to the communities for which the source names no group on the page's date.
 fn members_without_group(context: &PageContext<'_>) -> Vec<Markup> {
     let memberships = context.index.memberships();
     memberships

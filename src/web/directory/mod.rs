@@ -79,8 +79,8 @@ impl PageContext<'_> {
         layer == Layer::GpPractice || first_data.is_some_and(|first| first <= self.as_of)
     }
 
-    /// Renders a link to an area with its name on the date, or with its last name if it does not
-    /// exist on the date. If the area is not in the dataset, renders only the id.
+    /// Renders a link to an area with its name on the page's date, or with its last name if it does not
+    /// exist on the page's date. If the area is not in the dataset, renders only the id.
     fn area_link_by_id(&self, layer: Layer, id: &str) -> Markup {
         match self.index.area_or_last_version(layer, id, self.as_of) {
             Some(area) => self.area_link(area),

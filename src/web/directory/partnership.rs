@@ -11,9 +11,9 @@ use catchment_core::domain::{Announcement, Area, Layer, StatedCount, TeamStage};
 pub(crate) struct PartnershipPage<'i> {
     /// The id of the partnership: `morecambe-bay`.
     pub(crate) id: &'i str,
-    /// The communities and their parts on the date.
+    /// The communities and their parts on the page's date.
     pub(crate) areas: Vec<&'i Area>,
-    /// The communities that have ended, or have not begun, on the date.
+    /// The communities that have ended, or have not begun, on the page's date.
     pub(crate) others: Vec<&'i Area>,
     pub(crate) announcements: Vec<&'i Announcement>,
 }

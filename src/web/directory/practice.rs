@@ -134,9 +134,9 @@ fn filter(context: &PageContext<'_>, page: &PracticesPage<'_>, chosen: Option<&s
 pub(crate) struct PracticePage<'i> {
     pub(crate) practice: &'i Practice,
     pub(crate) registration: PracticeRegistration<'i>,
-    /// The area of the practice on the date, if it has a boundary.
+    /// The area of the practice on the page's date, if it has a boundary.
     pub(crate) area: Option<&'i Area>,
-    /// The outward codes of the postcodes in the area that were live on the date.
+    /// The outward codes of the postcodes in the area that were live on the page's date.
     pub(crate) outcodes: Vec<OutcodeCount>,
     pub(crate) can_be_embedded: bool,
 }

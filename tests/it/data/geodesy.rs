@@ -45,7 +45,7 @@ fn grid_to_lonlat_matches_os_test_points_within_a_millimetre() {
 
 #[test]
 fn conversions_return_domain_types() {
-    // These are the coordinates of Caister water tower, the worked example in the user guide.
+    // Caister water tower, the worked example in OS's user guide.
     let lonlat = LonLat::new(1.716_073_972, 52.658_007_833).expect("on the Earth");
     let grid = BritishGrid::from_metres(651_409.804, 313_177.450).expect("on the grid");
 

@@ -146,7 +146,7 @@ pub struct CarePartnershipFact {
     pub as_of: Option<YearMonth>,
 }
 
-/// Something that has been announced about areas, and that the data do not contain.
+/// An announcement about areas that was made after the data were published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
     /// The month of the source.

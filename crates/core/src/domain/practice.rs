@@ -29,7 +29,7 @@ pub struct Practice {
     pub pcn: Option<String>,
     /// The number of registered patients, if known.
     pub list_size: Option<u32>,
-    /// The date of the number of registered patients.
+    /// The date to which `list_size` refers, if known.
     pub list_size_as_of: Option<SourceDate>,
     /// The date of the list that states the status, the name, the address and the telephone number.
     pub as_of: Option<SourceDate>,

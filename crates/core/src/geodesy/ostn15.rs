@@ -27,8 +27,8 @@ const NORTHING_MAX_M: f64 = 1_250_000.0;
 /// The shift that a stored zero represents, in millimetres east and north.
 const BASE_MM: [f64; 2] = [80_000.0, -90_000.0];
 
-/// OS's tolerance for the inverse. Shifts change by less than 0.3 m per kilometre, so each step
-/// divides the error by at least 2,000. If two successive shifts agree to 0.1 mm, the later shift
+/// OS's tolerance for the inverse. If a position moves by at most 1 km east and 1 km north, neither
+/// component of its shift changes by more than 0.5 m, so each step divides the error by at least 2,000. If two successive shifts agree to 0.1 mm, the later shift
 /// is therefore correct to less than a micrometre.
 const SHIFT_TOLERANCE_M: f64 = 0.000_1;
 
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_shift_between_nodes_is_bilinear() {
-        // This is the worked example in the user guide, Caister water tower.
+        // Caister water tower, the worked example in OS's user guide.
         let (east, north) = GRID.shift(651_307.003_2, 313_255.686_0);
         assert!((east - 102.800_8).abs() < 1e-4, "{east}");
         assert!((north + 78.236_0).abs() < 1e-4, "{north}");

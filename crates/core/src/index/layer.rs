@@ -189,7 +189,7 @@ impl LayerIndex {
         u32::try_from(index).ok()
     }
 
-    /// Returns every version of an area, in order of time.
+    /// Returns all versions of an area, in chronological order.
     pub(super) fn versions_of(&self, ordinal: u32) -> &[Area] {
         &self.versions[self.areas[ordinal as usize].versions.clone()]
     }

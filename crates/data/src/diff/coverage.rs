@@ -26,7 +26,7 @@ pub struct CoverageChange {
     pub new_share: Option<f64>,
 }
 
-/// Shares in thousandths, the precision of the output, by layer, area and statistical area.
+/// Shares by layer, area and statistical area, in thousandths (the precision of the output).
 type SharesByKey<'d> = BTreeMap<(Layer, &'d str, &'d str), u32>;
 
 /// Returns the differences on `day`, in order of layer, area and statistical area.

@@ -14,7 +14,7 @@ pub(super) const FONT_FAMILIES: &str = "Arial, Helvetica, 'Liberation Sans', Ari
 
 /// The factor that allows for fonts that are slightly wider.
 const WIDTH_ALLOWANCE: f64 = 1.04;
-/// The distance between baselines, in font sizes.
+/// The distance between baselines, as a multiple of the font size.
 pub(super) const LINE_HEIGHT: f64 = 1.2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
