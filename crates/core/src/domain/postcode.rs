@@ -320,6 +320,10 @@ pub(super) fn is_outcode_bytes(outcode: &[u8]) -> bool {
     let digit = u8::is_ascii_digit;
     match outcode {
         b"ZZ99" | b"GIR" | b"XM4" => true,
+        // Directories still list the terminated postcodes of the district NPT (Newport) and of the
+        // districts of W1 that were in use until June 2000.
+        b"NPT" => true,
+        [b'W', b'1', c] if b"MNRVXY".contains(c) => true,
         [a, b] => first(a) && digit(b),
         [a, b, c] if digit(b) => first(a) && (digit(c) || b"ABCDEFGHJKPSTUW".contains(c)),
         [a, b, c] => first(a) && second(b) && digit(c),
@@ -451,6 +455,18 @@ mod tests {
         ] {
             let postcode = text.parse::<Postcode>().expect("a postcode");
             assert_eq!(postcode.pcd7(), bytes);
+        }
+    }
+
+    #[test]
+    fn districts_that_ended_are_well_formed() {
+        for outcode in ["W1M", "W1N", "W1R", "W1V", "W1X", "W1Y", "NPT"] {
+            let text = format!("{outcode} 1AF");
+            check(&text, &text);
+            check(&text.to_ascii_lowercase().replace(' ', ""), &text);
+        }
+        for text in ["W2V 1AF", "E1V 1AF", "W1I 1AF", "W1O 1AF", "NPS 1AF"] {
+            assert!(text.parse::<Postcode>().is_err(), "{text}");
         }
     }
 
