@@ -1,13 +1,13 @@
 //! Source files in their published form: a single file, a folder or a zip archive.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use zip::ZipArchive;
 use zip::result::ZipError;
+use zip::{CompressionMethod, ZipArchive};
 
 use super::ImportError;
 
@@ -34,7 +34,163 @@ pub struct SourceFiles {
 enum Container {
     File,
     Folder(Vec<String>),
-    Zip(ZipArchive<BufReader<File>>, Vec<String>),
+    Zip(ZipMembers),
+}
+
+/// The files of a zip archive, including those of the archives in it.
+#[derive(Debug)]
+struct ZipMembers {
+    /// The archive, then the archives in it.
+    archives: Vec<ZipArchive<ArchiveInput>>,
+    /// The members, in order of name.
+    members: Vec<ZipMember>,
+}
+
+/// A file of a zip archive.
+#[derive(Debug)]
+struct ZipMember {
+    /// The name with `/` between folders. Some Windows programs write `\`, against the ZIP
+    /// specification.
+    name: String,
+    archive: usize,
+    index: usize,
+}
+
+/// The bytes of an archive: a file, or an archive in an archive, decompressed.
+#[derive(Debug)]
+enum ArchiveInput {
+    File(BufReader<File>),
+    Memory(Cursor<Vec<u8>>),
+}
+
+impl Read for ArchiveInput {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            ArchiveInput::File(file) => file.read(buffer),
+            ArchiveInput::Memory(bytes) => bytes.read(buffer),
+        }
+    }
+}
+
+impl Seek for ArchiveInput {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        match self {
+            ArchiveInput::File(file) => file.seek(position),
+            ArchiveInput::Memory(bytes) => bytes.seek(position),
+        }
+    }
+}
+
+impl ZipMembers {
+    fn open(path: &Path) -> Result<ZipMembers, ImportError> {
+        let file = File::open(path).map_err(|source| ImportError::Unreadable {
+            path: path.into(),
+            source,
+        })?;
+        let mut zip = ZipMembers {
+            archives: Vec::new(),
+            members: Vec::new(),
+        };
+        zip.add_archive(path, "", ArchiveInput::File(BufReader::new(file)))?;
+        let (nested, files): (Vec<ZipMember>, Vec<ZipMember>) = std::mem::take(&mut zip.members)
+            .into_iter()
+            .partition(|member| has_zip_extension(&member.name));
+        zip.members = files;
+        let mut bytes_left = IN_MEMORY_BYTES_MAX;
+        for member in &nested {
+            let path = path.join(&member.name);
+            let mut bytes = Vec::new();
+            let packed = zip.open_index(&path, member.archive, member.index)?;
+            LimitedReader::new(packed, bytes_left)
+                .read_to_end(&mut bytes)
+                .map_err(|source| ImportError::Unreadable {
+                    path: path.clone(),
+                    source,
+                })?;
+            bytes_left -= bytes.len() as u64;
+            // An archive that is nested more deeply stays a member.
+            let prefix = format!("{}/", member.name);
+            zip.add_archive(&path, &prefix, ArchiveInput::Memory(Cursor::new(bytes)))?;
+        }
+        zip.members.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(zip)
+    }
+
+    /// Adds the files of an archive, with a prefix before their names.
+    fn add_archive(
+        &mut self,
+        path: &Path,
+        prefix: &str,
+        input: ArchiveInput,
+    ) -> Result<(), ImportError> {
+        let archive = ZipArchive::new(input).map_err(|error| zip_error(path, error))?;
+        for (index, name) in archive.file_names().enumerate() {
+            let name = name.map_err(|error| zip_error(path, error))?;
+            let name = format!("{prefix}{}", name.replace('\\', "/"));
+            if !name.ends_with('/') {
+                self.members.push(ZipMember {
+                    name,
+                    archive: self.archives.len(),
+                    index,
+                });
+            }
+        }
+        self.archives.push(archive);
+        Ok(())
+    }
+
+    /// Opens a file of one of the archives. `path` is its name for errors.
+    fn open_index<'z>(
+        &'z mut self,
+        path: &Path,
+        archive: usize,
+        index: usize,
+    ) -> Result<impl Read + use<'z>, ImportError> {
+        let archive = &mut self.archives[archive];
+        let raw = archive
+            .by_index_raw(index)
+            .map_err(|error| zip_error(path, error))?;
+        if let Some(reason) = unsupported_packing(raw.compression(), raw.encrypted()) {
+            return Err(ImportError::Unreadable {
+                path: path.into(),
+                source: io::Error::other(reason),
+            });
+        }
+        drop(raw);
+        let file = archive
+            .by_index(index)
+            .map_err(|error| zip_error(path, error))?;
+        let by_ratio = file.compressed_size().saturating_mul(RATIO_MAX);
+        let limit = by_ratio.clamp(RATIO_CHECKED_FROM_BYTES, MEMBER_BYTES_MAX);
+        Ok(LimitedReader::new(file, limit))
+    }
+}
+
+fn has_zip_extension(name: &str) -> bool {
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
+    let is_hidden = name.starts_with("__MACOSX/") || name.contains("/.");
+    !is_hidden && extension.is_some_and(|extension| extension.eq_ignore_ascii_case("zip"))
+}
+
+/// Returns why a member of an archive cannot be unpacked, and what to do, or `None` if it can.
+fn unsupported_packing(method: CompressionMethod, is_encrypted: bool) -> Option<String> {
+    if is_encrypted {
+        return Some("it is encrypted; unpack the archive with its password".to_string());
+    }
+    let name = match method {
+        CompressionMethod::Stored | CompressionMethod::Deflated => return None,
+        CompressionMethod::DEFLATE64 => {
+            "Deflate64, as Windows packs files of more than 2 GiB".to_string()
+        }
+        CompressionMethod::BZIP2 => "bzip2".to_string(),
+        CompressionMethod::LZMA => "LZMA".to_string(),
+        CompressionMethod::ZSTD => "Zstandard".to_string(),
+        CompressionMethod::XZ => "XZ".to_string(),
+        other => format!("the method {other}"),
+    };
+    Some(format!(
+        "it is packed with {name}; unpack the archive, or pack it with Deflate"
+    ))
 }
 
 impl SourceFiles {
@@ -54,15 +210,7 @@ impl SourceFiles {
         } else if !metadata.is_file() {
             return Err(unreadable(not_a_file()));
         } else if has_zip_signature(path).map_err(unreadable)? {
-            let file = BufReader::new(File::open(path).map_err(unreadable)?);
-            let archive = ZipArchive::new(file).map_err(|error| zip_error(path, error))?;
-            let mut names = Vec::with_capacity(archive.len());
-            for name in archive.file_names() {
-                names.push(name.map_err(|error| zip_error(path, error))?.into_owned());
-            }
-            names.retain(|name| !name.ends_with('/'));
-            names.sort();
-            Container::Zip(archive, names)
+            Container::Zip(ZipMembers::open(path)?)
         } else {
             Container::File
         };
@@ -92,7 +240,11 @@ impl SourceFiles {
     pub(crate) fn members(&self) -> Vec<String> {
         match &self.container {
             Container::File => vec![self.name()],
-            Container::Folder(names) | Container::Zip(_, names) => names.clone(),
+            Container::Folder(names) => names.clone(),
+            Container::Zip(zip) => {
+                let names = zip.members.iter().map(|member| member.name.clone());
+                names.collect()
+            }
         }
     }
 
@@ -109,13 +261,12 @@ impl SourceFiles {
                 let file = open_file(&path).map_err(unreadable(path))?;
                 Box::new(BufReader::new(file))
             }
-            Container::Zip(archive, _) => {
-                let file = archive
-                    .by_name(member)
-                    .map_err(|error| zip_error(&self.path, error))?;
-                let by_ratio = file.compressed_size().saturating_mul(RATIO_MAX);
-                let limit = by_ratio.clamp(RATIO_CHECKED_FROM_BYTES, MEMBER_BYTES_MAX);
-                Box::new(LimitedReader::new(file, limit))
+            Container::Zip(zip) => {
+                let found = zip.members.iter().find(|found| found.name == member);
+                let (archive, index) = found
+                    .map(|found| (found.archive, found.index))
+                    .ok_or_else(|| zip_error(&self.path, ZipError::FileNotFound))?;
+                Box::new(zip.open_index(&self.path.join(member), archive, index)?)
             }
         };
         Ok(Box::new(ByteCountingReader {
@@ -285,5 +436,84 @@ mod tests {
         );
         let small = source_files.read_member("small.csv").expect("a member");
         assert_eq!(small.len(), 1 << 20);
+    }
+
+    /// Writes an archive, whose members are stored.
+    fn stored_archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+        for (name, bytes) in files {
+            writer.start_file(*name, stored).expect("a member");
+            writer.write_all(bytes).expect("a member");
+        }
+        writer.finish().expect("an archive").into_inner()
+    }
+
+    fn open_bytes(bytes: &[u8]) -> (tempfile::TempDir, Result<SourceFiles, ImportError>) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.zip");
+        fs::write(&path, bytes).expect("a file");
+        let source_files = SourceFiles::open(&path);
+        (folder, source_files)
+    }
+
+    #[test]
+    fn backslashes_separate_folders() {
+        // The writer converts backslashes to slashes, so they are put into the finished archive.
+        let mut bytes = stored_archive(&[("Data/a.csv", b"1\n")]);
+        for index in 0..bytes.len() - 10 {
+            if bytes[index..].starts_with(b"Data/a.csv") {
+                bytes[index + 4] = b'\\';
+            }
+        }
+        let (_folder, source_files) = open_bytes(&bytes);
+        let mut source_files = source_files.expect("an archive");
+        assert_eq!(source_files.members(), ["Data/a.csv"]);
+        let read = source_files.read_member("Data/a.csv").expect("a member");
+        assert_eq!(read, b"1\n");
+    }
+
+    #[test]
+    fn archives_in_an_archive_are_opened() {
+        let inner = stored_archive(&[("b.csv", b"2\n"), ("deep.ZIP", b"3\n")]);
+        let bytes = stored_archive(&[("a.csv", b"1\n"), ("Data/inner.zip", &inner)]);
+        let (_folder, source_files) = open_bytes(&bytes);
+        let mut source_files = source_files.expect("an archive");
+        let members = ["Data/inner.zip/b.csv", "Data/inner.zip/deep.ZIP", "a.csv"];
+        assert_eq!(source_files.members(), members);
+        for (member, content) in members.iter().zip(["2\n", "3\n", "1\n"]) {
+            let read = source_files.read_member(member).expect("a member");
+            assert_eq!(read, content.as_bytes());
+        }
+        let damaged = stored_archive(&[("inner.zip", b"PK, but damaged")]);
+        let error = open_bytes(&damaged).1.expect_err("a damaged archive");
+        assert!(error.to_string().contains("inner.zip"), "{error}");
+    }
+
+    #[test]
+    fn an_unsupported_method_is_named_with_what_to_do() {
+        for (method, words) in [
+            (9_u8, "packed with Deflate64, as Windows"),
+            (12, "packed with bzip2"),
+            (77, "packed with the method"),
+        ] {
+            // Changes the method of the member in its own header and in the directory.
+            let mut bytes = stored_archive(&[("a.csv", b"1\n")]);
+            for (signature, offset) in [(*b"PK\x03\x04", 8), (*b"PK\x01\x02", 10)] {
+                let start = bytes.windows(4).position(|bytes| bytes == signature);
+                bytes[start.expect("a header") + offset] = method;
+            }
+            let (_folder, source_files) = open_bytes(&bytes);
+            let error = source_files
+                .and_then(|mut source_files| source_files.read_member("a.csv"))
+                .expect_err("an unsupported method");
+            assert!(error.to_string().contains("a.csv"), "{error}");
+            let source = std::error::Error::source(&error).expect("a cause");
+            assert!(source.to_string().contains(words), "{source}");
+            assert!(
+                source.to_string().contains("unpack the archive"),
+                "{source}"
+            );
+        }
     }
 }
