@@ -183,10 +183,7 @@ impl CatchmentImporter {
 
     fn finish(mut self) -> Result<(Vec<DeclaredCatchment>, ImportReport), ImportError> {
         if self.areas.is_empty() {
-            return Err(ImportError::Empty {
-                source_name: self.report.source,
-                read: self.report.read,
-            });
+            return Err(self.report.into_empty_error());
         }
         for (kind, files) in self.warnings_by_kind {
             let named: Vec<&str> = files

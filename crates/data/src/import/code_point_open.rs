@@ -59,10 +59,7 @@ pub fn read(
         )?;
     }
     if postcodes.is_empty() {
-        return Err(ImportError::Empty {
-            source_name: report.source,
-            read: report.read,
-        });
+        return Err(report.into_empty_error());
     }
     postcodes.sort_unstable_by_key(|row| row.postcode);
     Ok((postcodes, report))

@@ -1,8 +1,10 @@
 //! Primary Care Networks (PCNs) and their practices, published by NHS ODS: a workbook, `ePCN.xlsx`,
-//! with the sheets `PCNDetails` and `PCN Core Partner Details`, or the same two tables as CSV
-//! files, which are recognised by their header rows.
+//! with the sheets `PCNDetails` and `PCN Core Partner Details`, or the same two tables as CSV files
+//! (`epcn` and `epcncorepartnerdetails` of NHS ODS Data Search and Export), which are recognised by
+//! their header rows or, without one, by the shape of their first rows.
 //!
-//! Columns are matched by name, in any order. Cells of the header row contain line breaks, so each
+//! With a header row, columns are matched by name, in any order. Without it, or if its names are not
+//! those of the workbook, they are matched by position. Cells of the header row contain line breaks, so each
 //! run of white space in them is treated as one space. Dates are text (`YYYYMMDD` in the workbook
 //! of 2024) or date cells. An end date is inclusive, so `Period::to` is the day after the end date.
 //! A membership without an end date is current; the file also lists memberships that have ended.
@@ -15,6 +17,7 @@ use calamine::{Data, DataRef, Reader, Xlsx};
 use jiff::civil::Date;
 use zip::ZipArchive;
 
+use super::ods::{amendments_refused, is_amendment_file, is_code};
 use super::rows::{CsvRows, lowercase_file_name, member_label};
 use super::source_files::LimitedReader;
 use super::{ImportError, ImportReport, SourceFiles, dates};
@@ -65,6 +68,10 @@ const PARTNERS_COLUMNS: [&str; 4] = [
     "Practice to PCN Relationship Start Date",
     "Practice to PCN Relationship End Date",
 ];
+
+/// The positions of these columns in a table without a header row, and the number of its columns.
+const DETAILS_POSITIONS: ([usize; 5], usize) = ([0, 1, 2, 4, 5], 12);
+const PARTNERS_POSITIONS: ([usize; 4], usize) = ([0, 4, 8, 9], 11);
 
 /// The maximum number of columns that are read, because a corrupt cell reference may name column
 /// 16,384.
@@ -125,6 +132,8 @@ struct PcnTables {
 /// The unparsed rows of a table, each with its row number, counted from 1.
 struct Sheet {
     name: String,
+    /// The positions of the columns, if they are not matched by the names in the first row.
+    positions: Option<&'static [usize]>,
     rows: Vec<(u64, Vec<Data>)>,
 }
 
@@ -260,6 +269,7 @@ fn read_sheet<R: Read + Seek>(
     }
     Ok(Sheet {
         name: format!("{file}, sheet {title}"),
+        positions: None,
         rows,
     })
 }
@@ -303,47 +313,139 @@ fn not_a_workbook(file: &str, error: impl std::fmt::Display) -> ImportError {
     }
 }
 
-/// Reads the two tables from CSV files, which are recognised by their header rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TableKind {
+    Details,
+    Partners,
+}
+
+/// Reads the two tables from CSV files. If some files have `pcn` in their names, the others are not
+/// opened.
 fn read_csv_tables(
     source_files: &mut SourceFiles,
     members: &[&String],
 ) -> Result<PcnTables, ImportError> {
+    let is_named = |member: &str| lowercase_file_name(member).contains("pcn");
+    let any_is_named = members.iter().any(|member| is_named(member));
+    let candidates = members
+        .iter()
+        .filter(|member| is_named(member) || !any_is_named);
+    let (amendments, whole): (Vec<&String>, Vec<&String>) =
+        candidates.partition(|member| is_amendment_file(member));
     let (mut details, mut partners) = (None, None);
-    for member in members {
-        let table = read_csv_table(
-            &member_label(source_files, member),
-            source_files.open_member(member)?,
-        )?;
-        if find_column(&table, PARTNERS_COLUMNS[0]).is_some() {
-            partners = Some(table);
-        } else if find_column(&table, DETAILS_COLUMNS[3]).is_some() {
-            details = Some(table);
+    for member in whole {
+        let file = member_label(source_files, member);
+        let Some((kind, table)) = read_csv_table(&file, source_files.open_member(member)?)? else {
+            continue;
+        };
+        let earlier = match kind {
+            TableKind::Details => details.replace(table),
+            TableKind::Partners => partners.replace(table),
+        };
+        if let Some(earlier) = earlier {
+            return Err(ImportError::Conflict {
+                file,
+                line: 1,
+                what: format!("{} is the same table; use one of the two", earlier.name),
+            });
         }
     }
+    let missing = |expected| match amendments.first() {
+        Some(file) => amendments_refused(source_files, file),
+        None => ImportError::NoSuchMember {
+            source_name: source_files.name(),
+            expected,
+        },
+    };
     match (details, partners) {
         (Some(details), Some(partners)) => Ok(PcnTables { details, partners }),
-        (None, _) => Err(ImportError::NoSuchMember {
-            source_name: source_files.name(),
-            expected: "a CSV file with the columns `PCN Code` and `Open Date`",
-        }),
-        (_, None) => Err(ImportError::NoSuchMember {
-            source_name: source_files.name(),
-            expected: "a CSV file with the column `Partner Organisation Code`",
-        }),
+        (None, _) => Err(missing(
+            "the table of PCNs: a CSV file with the columns `PCN Code` and `Open Date`, or the 12 \
+             columns of `epcn` without a header row; give a folder that has both tables",
+        )),
+        (_, None) => Err(missing(
+            "the table of member practices: a CSV file with the column `Partner Organisation Code`, \
+             or the 11 columns of `epcncorepartnerdetails` without a header row; give a folder that \
+             has both tables",
+        )),
     }
 }
 
-fn read_csv_table(file: &str, input: impl Read) -> Result<Sheet, ImportError> {
+/// Reads a CSV file, if it is one of the two tables.
+fn read_csv_table(file: &str, input: impl Read) -> Result<Option<(TableKind, Sheet)>, ImportError> {
+    /// The number of rows that show what table it is: a header row and a row of data.
+    const ROWS_PEEKED: usize = 2;
     let mut rows = CsvRows::new(file, input);
-    let mut table_rows = Vec::new();
+    let mut sheet = Sheet {
+        name: file.to_string(),
+        positions: None,
+        rows: Vec::new(),
+    };
+    let mut kind = None;
     while let Some(row) = rows.next()? {
         let cells = (0..row.len()).map(|column| Data::String(row.text(column).to_string()));
-        table_rows.push((row.line, cells.collect()));
+        sheet.rows.push((row.line, cells.collect()));
+        if kind.is_none() {
+            kind = table_kind(&mut sheet);
+            if kind.is_none() && sheet.rows.len() == ROWS_PEEKED {
+                return Ok(None);
+            }
+        }
     }
-    Ok(Sheet {
-        name: file.to_string(),
-        rows: table_rows,
-    })
+    Ok(kind.map(|kind| (kind, sheet)))
+}
+
+/// Returns which of the two tables it is, by the names in its first row or by the shape of its last
+/// row. Sets the positions of the columns if they are not matched by name.
+fn table_kind(sheet: &mut Sheet) -> Option<TableKind> {
+    if find_column(sheet, PARTNERS_COLUMNS[0]).is_some() {
+        return Some(TableKind::Partners);
+    }
+    // Other reports also have an open date.
+    if [DETAILS_COLUMNS[0], DETAILS_COLUMNS[3]]
+        .iter()
+        .all(|column| find_column(sheet, column).is_some())
+    {
+        return Some(TableKind::Details);
+    }
+    let (_, row) = sheet.rows.last()?;
+    let text = |column: usize| match &row[column] {
+        Data::String(text) => text.as_str(),
+        _ => "",
+    };
+    let is_day = |column: usize| dates::parse_text(text(column)).is_ok();
+    let is_day_or_blank = |column: usize| text(column).is_empty() || is_day(column);
+    let (details, partners) = (DETAILS_POSITIONS.0, PARTNERS_POSITIONS.0);
+    let kind = if row.len() == DETAILS_POSITIONS.1
+        && is_pcn_code(text(details[0]))
+        && is_day(details[3])
+        && is_day_or_blank(details[4])
+    {
+        sheet.positions = Some(&DETAILS_POSITIONS.0);
+        TableKind::Details
+    } else if row.len() == PARTNERS_POSITIONS.1
+        && is_code(text(partners[0]))
+        && is_pcn_code(text(partners[1]))
+        && is_day(partners[2])
+        && is_day_or_blank(partners[3])
+    {
+        sheet.positions = Some(&PARTNERS_POSITIONS.0);
+        TableKind::Partners
+    } else {
+        return None;
+    };
+    // The first of two rows has names.
+    if sheet.rows.len() > 1 {
+        sheet.rows.remove(0);
+    }
+    Some(kind)
+}
+
+/// Returns whether the text has the form of the code of a PCN, such as `U12345`.
+fn is_pcn_code(text: &str) -> bool {
+    let digits = text.strip_prefix('U');
+    digits
+        .is_some_and(|digits| digits.len() == 5 && digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Converts the text to lower case, and replaces each run of white space by one space.
@@ -407,16 +509,20 @@ fn parse_rows<T>(
     parse: impl Fn(&SelectedCells<'_>) -> Result<T, &'static str>,
 ) -> Result<Vec<T>, ImportError> {
     let mut indices = Vec::with_capacity(columns.len());
-    for column in columns {
-        indices.push(
-            find_column(sheet, column).ok_or_else(|| ImportError::MissingColumn {
+    if let Some(positions) = sheet.positions {
+        indices.extend(positions);
+    } else {
+        for column in columns {
+            let found = find_column(sheet, column);
+            indices.push(found.ok_or_else(|| ImportError::MissingColumn {
                 file: sheet.name.clone(),
                 column: (*column).to_string(),
-            })?,
-        );
+            })?);
+        }
     }
-    let mut records = Vec::new();
-    for (row_number, row) in sheet.rows.iter().skip(1) {
+    let header_rows = usize::from(sheet.positions.is_none());
+    let (mut records, mut first_unused) = (Vec::new(), None);
+    for (row_number, row) in sheet.rows.iter().skip(header_rows) {
         report.read += 1;
         let cells = SelectedCells {
             row,
@@ -424,13 +530,17 @@ fn parse_rows<T>(
         };
         match parse(&cells) {
             Ok(record) => records.push(record),
-            Err(reason) => report.reject(reason, &sheet.name, *row_number),
+            Err(reason) => {
+                first_unused.get_or_insert_with(|| format!("row {row_number}: {reason}"));
+                report.reject(reason, &sheet.name, *row_number);
+            }
         }
     }
     if records.is_empty() {
         return Err(ImportError::Empty {
             source_name: sheet.name.clone(),
-            read: sheet.rows.len().saturating_sub(1) as u64,
+            read: sheet.rows.len().saturating_sub(header_rows) as u64,
+            first_unused,
         });
     }
     report.kept += records.len() as u64;
@@ -675,6 +785,49 @@ mod tests {
             assert_eq!((same.read, same.kept), (report.read, report.kept));
         }
         assert_eq!((report.read, report.kept, report.warnings.len()), (4, 4, 0));
+    }
+
+    #[test]
+    fn tables_without_or_with_other_names_in_the_header_row_are_read_by_position() {
+        let (expected, counts) = csv(DETAILS_CSV, PARTNERS_CSV).expect("two tables");
+        let header = |count: usize| vec!["Name"; count].join(",") + "\r\n";
+        let details = DETAILS_CSV.split_once("\r\n").expect("a header").1;
+        let partners = PARTNERS_CSV.split_once("\r\n").expect("a header").1;
+        for (details, partners) in [
+            (details.to_string(), partners.to_string()),
+            (header(12) + details, header(11) + partners),
+        ] {
+            let (found, report) = csv(&details, &partners).expect("two tables");
+            assert_eq!(found, expected);
+            assert_eq!((report.read, report.kept), (counts.read, counts.kept));
+        }
+        // The other reports of the same folder are left alone, even if they are not tables.
+        let files: [(&str, &[u8]); 3] = [
+            ("epcn.csv", details.as_bytes()),
+            ("epcncorepartnerdetails.csv", partners.as_bytes()),
+            ("epraccur.csv", b"a,b\nc\n"),
+        ];
+        let (_folder, path) = folder(&files);
+        assert_eq!(read(&path).expect("two tables").0, expected);
+    }
+
+    #[test]
+    fn amendments_a_single_table_and_two_of_one_kind_are_refused() {
+        let error = |files: &[(&str, &str)]| {
+            let files: Vec<(&str, &[u8])> = files
+                .iter()
+                .map(|(name, text)| (*name, text.as_bytes()))
+                .collect();
+            let (_folder, path) = folder(&files);
+            read(&path).expect_err("not both tables").to_string()
+        };
+        let amended = "epcncorepartnerdetails_changes_20260301.csv";
+        let found = error(&[("epcn.csv", DETAILS_CSV), (amended, PARTNERS_CSV)]);
+        assert!(found.contains(amended), "{found}");
+        let found = error(&[("epcn.csv", DETAILS_CSV)]);
+        assert!(found.contains("the table of member practices"), "{found}");
+        let found = error(&[("epcn.csv", DETAILS_CSV), ("epcn2.csv", DETAILS_CSV)]);
+        assert!(found.contains("is the same table"), "{found}");
     }
 
     #[test]

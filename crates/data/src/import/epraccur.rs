@@ -1,5 +1,5 @@
-//! GP practices and other prescribing cost centres, published by NHS ODS in `epraccur`: 27 columns
-//! without a header row.
+//! GP practices and other prescribing cost centres, published by NHS ODS in `epraccur`: 27 columns,
+//! with or without a header row.
 //!
 //! | column | content |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | 13 | status: A, C, D or P; since 2025 ACTIVE or INACTIVE |
 //! | 15 | commissioner: the sub-ICB location |
 //! | 18 | telephone |
-//! | 26 | prescribing setting (4: GP practice); since 2025 the role (RO76: GP practice) |
+//! | 26 | prescribing setting (4: GP practice); since 2025 the roles, separated by `|` (RO76: GP practice) |
 //!
 //! Editions until 2025 contain the legal dates of a practice; later editions contain the
 //! operational dates. For some practices the two kinds of dates differ.
@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::dates;
+use super::ods::{is_code, is_header_row, without_amendments};
 use super::rows::{CsvRow, CsvRows, lowercase_file_name, member_label};
 use super::{ImportError, ImportReport, SourceFiles};
 use crate::plural::count_with_noun;
@@ -52,8 +53,8 @@ pub struct PrescribingCostCentres {
 /// Reads the GP practices in the file, and the codes of the other cost centres.
 ///
 /// # Errors
-/// If the file has a header row or does not have 27 columns, two rows with the same code differ, or
-/// there is no GP practice.
+/// If the file does not have 27 columns in the published order, has only amendments, two rows with
+/// the same code differ, or there is no GP practice.
 pub fn read(
     source_files: &mut SourceFiles,
 ) -> Result<(PrescribingCostCentres, ImportReport), ImportError> {
@@ -63,11 +64,12 @@ pub fn read(
     let mut rows = CsvRows::new(&file, source_files.open_member(&member)?);
     let mut entries = BTreeMap::new();
     let mut warnings = PracticeWarnings::default();
+    let mut is_first = true;
     while let Some(row) = rows.next()? {
-        report.read += 1;
-        if report.read == 1 {
-            check_first_row(&row)?;
+        if std::mem::take(&mut is_first) && is_header(&row)? {
+            continue;
         }
+        report.read += 1;
         match parse_row(&row, &mut warnings) {
             Ok(entry) => add_entry(entry, &row, &mut entries, &mut report)?,
             Err(reason) => report.reject(reason, row.file, row.line),
@@ -83,10 +85,7 @@ pub fn read(
         }
     }
     if centres.practices.is_empty() {
-        return Err(ImportError::Empty {
-            source_name: report.source,
-            read: report.read,
-        });
+        return Err(report.into_empty_error());
     }
     Ok((centres, report))
 }
@@ -99,13 +98,17 @@ fn select_member(source_files: &SourceFiles) -> Result<String, ImportError> {
         let base = lowercase_file_name(name);
         base.starts_with("epraccur") && base.ends_with(".csv")
     };
-    let candidates: Vec<&String> = members.iter().filter(is_epraccur).collect();
+    if members == [source_files.name()] {
+        without_amendments(source_files, members.clone())?;
+    }
+    let candidates: Vec<String> = members.iter().filter(is_epraccur).cloned().collect();
+    let candidates = without_amendments(source_files, candidates)?;
     let exact = candidates
         .iter()
         .find(|name| lowercase_file_name(name) == "epraccur.csv");
     match (exact, candidates.as_slice(), members.as_slice()) {
         (Some(name), _, _) => Ok((*name).clone()),
-        (None, [only], _) => Ok((*only).clone()),
+        (None, [only], _) => Ok(only.clone()),
         (None, [], [only]) if *only == source_files.name() => Ok(only.clone()),
         _ => Err(ImportError::NoSuchMember {
             source_name: source_files.name(),
@@ -114,20 +117,36 @@ fn select_member(source_files: &SourceFiles) -> Result<String, ImportError> {
     }
 }
 
-/// Checks the format of the file by its first row, because the file has no header row.
-fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
+/// Returns whether the first row is a header row. Its names only show that the columns are in the
+/// published order; the columns are read by position.
+///
+/// # Errors
+/// If the row is neither a header row nor a row of data.
+fn is_header(row: &CsvRow<'_>) -> Result<bool, ImportError> {
     let (columns, first) = (row.len(), row.text(CODE));
-    let has_digit = first.bytes().any(|byte| byte.is_ascii_digit());
-    let is_code = has_digit && first.parse::<OdsCode>().is_ok();
-    if columns == COLUMN_COUNT && is_code {
-        return Ok(());
+    if columns == COLUMN_COUNT {
+        if is_code(first) {
+            return Ok(false);
+        }
+        let names = |column: usize| {
+            row.text(column)
+                .to_ascii_lowercase()
+                .replace([' ', '_'], "")
+        };
+        let is_in_order = names(CODE).contains("code")
+            && names(NAME).contains("name")
+            && names(POSTCODE).contains("postcode");
+        if is_in_order && is_header_row(row, &[CODE, NAME, POSTCODE, OPENED, CLOSED, STATUS]) {
+            return Ok(true);
+        }
     }
     Err(ImportError::InvalidFormat {
         file: row.file.to_string(),
         line: row.line,
         expected: format!(
-            "expected 27 columns without a header row, and an ODS code such as A81001 in column 1; \
-             this row has {} and starts with `{first}`",
+            "expected the 27 columns of epraccur in the published order, with or without a header \
+             row, and an ODS code such as A81001 in column 1; this row has {} and starts with \
+             `{first}`",
             count_with_noun(columns, "column", "columns")
         ),
     })
@@ -165,14 +184,23 @@ fn parse_row(
 
 const GP_PRACTICE: &str = "prescribing setting 4: GP practice";
 
-/// Returns the description of the prescribing setting or role in column 26. The NHS Data Dictionary
+/// Returns the description of the prescribing setting or roles in column 26. The NHS Data Dictionary
 /// defines the settings.
 fn parse_setting(text: &str) -> Result<&'static str, &'static str> {
-    let is_role = text
-        .strip_prefix("RO")
-        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()));
+    let is_role = |role: &str| {
+        role.strip_prefix("RO").is_some_and(|digits| {
+            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    };
+    let mut roles = text.split('|').map(str::trim);
+    if roles.clone().all(is_role) {
+        return Ok(match roles.any(|role| role == "RO76") {
+            true => GP_PRACTICE,
+            false => "a role other than RO76 (GP practice)",
+        });
+    }
     match text {
-        "4" | "RO76" => Ok(GP_PRACTICE),
+        "4" => Ok(GP_PRACTICE),
         "0" => Ok("prescribing setting 0: other"),
         "1" => Ok("prescribing setting 1: walk-in centre"),
         "2" => Ok("prescribing setting 2: out of hours"),
@@ -181,7 +209,6 @@ fn parse_setting(text: &str) -> Result<&'static str, &'static str> {
         "9" => Ok("prescribing setting 9: community health"),
         "10" => Ok("prescribing setting 10: hospital"),
         "25" => Ok("prescribing setting 25: prison"),
-        _ if is_role => Ok("a role other than RO76 (GP practice)"),
         _ if matches!(text.parse::<u8>(), Ok(0..=99)) => Ok("another prescribing setting"),
         _ => Err("column 26 (prescribing setting): must be a number or a role such as RO76"),
     }
@@ -249,7 +276,7 @@ fn add_entry(
         .collect();
     match entries.entry(entry.code) {
         Entry::Occupied(existing) if existing.get().1 == cells => {
-            report.skip("duplicate row");
+            report.skip_at("duplicate row", row.file, row.line);
         }
         Entry::Occupied(_) => {
             return Err(ImportError::Conflict {
@@ -264,7 +291,7 @@ fn add_entry(
         Entry::Vacant(vacant) => {
             match entry.practice {
                 Some(_) => report.kept += 1,
-                None => report.skip(entry.setting),
+                None => report.skip_at(entry.setting, row.file, row.line),
             }
             vacant.insert((entry, cells));
         }
@@ -391,23 +418,84 @@ mod tests {
         assert_eq!((report.read, report.kept), (4, 1));
     }
 
+    /// A header row with the names that are checked, in the published order.
+    fn header() -> String {
+        let mut names = ["Field"; COLUMN_COUNT];
+        names[CODE] = "Organisation Code";
+        names[NAME] = "Name";
+        names[4] = "Address Line 1";
+        names[POSTCODE] = "Post Code";
+        names[OPENED] = "Open Date";
+        names.join(",") + "\r\n"
+    }
+
     #[test]
-    fn header_row_or_other_layout_is_rejected() {
-        let header = format!("Organisation Code,Name{}\n", ",x".repeat(25));
+    fn a_header_row_is_skipped() {
+        let rows = row("A82001", "", "", "ACTIVE", "RO76") + &row("A82002", "", "", "A", "4");
+        let (without, report) = import(&rows).expect("practices");
+        for header in [header(), header().replace("Organisation Code", "Code")] {
+            let (with, same) = import(&(header + &rows)).expect("practices");
+            assert_eq!(with.practices.len(), without.practices.len());
+            assert_eq!((same.read, same.kept), (report.read, report.kept));
+        }
+    }
+
+    #[test]
+    fn any_role_of_a_gp_practice_makes_one() {
+        for (roles, expected) in [
+            ("RO76|RO268", true),
+            ("RO177 | RO76", true),
+            ("RO177|RO80", false),
+        ] {
+            let text = row("A82001", "", "", "A", "4") + &row("A82002", "", "", "ACTIVE", roles);
+            let (found, report) = import(&text).expect("a practice");
+            assert_eq!(found.practices.len() == 2, expected, "{roles}");
+            assert!(report.rejected.is_empty(), "{report}");
+        }
+        let text = row("A82001", "", "", "A", "4") + &row("A82002", "", "", "A", "RO76|x");
+        assert_eq!(import(&text).expect("a practice").1.rejected.len(), 1);
+    }
+
+    #[test]
+    fn files_of_amendments_are_refused_by_name() {
+        const NAME: &str = "epraccur_changes_20260301_to_20260424.csv";
+        let text = row("A82001", "", "", "A", "4");
+        for mut published in [
+            fixture::file(NAME, &text),
+            fixture::folder(&[(NAME, &text)]),
+        ] {
+            let error = read(&mut published.source_files).expect_err("amendments");
+            let words = format!("{NAME}: by its name it has only what changed between two days");
+            assert!(error.to_string().contains(&words), "{error}");
+        }
+        let mut both = fixture::folder(&[(NAME, &text), ("epraccur.csv", &text)]);
+        let (_, report) = read(&mut both.source_files).expect("the whole report");
+        assert_eq!(report.read, 1);
+    }
+
+    #[test]
+    fn other_layouts_are_rejected() {
+        let reordered = format!("Organisation Code,Name{}\n", ",x".repeat(25));
         for (text, begins) in [
             (
-                header.as_str(),
-                "epraccur.csv, line 1: expected 27 columns without a header row",
+                reordered.as_str(),
+                "epraccur.csv, line 1: expected the 27 columns of epraccur in the published order",
             ),
             (
                 "A82001,Surgery\n",
-                "epraccur.csv, line 1: expected 27 columns without a header row",
+                "epraccur.csv, line 1: expected the 27 columns of epraccur in the published order",
             ),
             ("", "epraccur.csv: no usable rows (0 rows read)"),
         ] {
             let error = import(text).expect_err("not an epraccur file").to_string();
             assert!(error.starts_with(begins), "{error}");
         }
+        let error = import(&row("A82001", "", "", "A", "2")).expect_err("no GP practice");
+        assert_eq!(
+            error.to_string(),
+            "epraccur.csv: no usable rows (1 row read); the first is epraccur.csv, line 1: \
+             prescribing setting 2: out of hours"
+        );
         let short = row("A82001", "", "", "A", "4") + "\"A82002\",\"CUT SH";
         assert!(import(&short).is_err());
     }

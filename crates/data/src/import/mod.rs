@@ -6,6 +6,7 @@
 //! empty result.
 
 mod dates;
+mod ods;
 mod report;
 mod rows;
 mod source_files;

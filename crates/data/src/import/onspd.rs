@@ -203,10 +203,7 @@ impl DirectoryImporter {
 
     fn finish(mut self) -> Result<(Vec<PostcodeRecord>, ImportReport), ImportError> {
         if self.postcodes.is_empty() {
-            return Err(ImportError::Empty {
-                source_name: self.report.source,
-                read: self.report.read,
-            });
+            return Err(self.report.into_empty_error());
         }
         self.report.warnings.extend(self.mismatches.warning());
         self.postcodes.sort_unstable_by_key(|row| row.postcode);
@@ -857,7 +854,11 @@ mod tests {
             "o.csv: no usable rows (0 rows read)",
         );
         let text = table(UNTIL_2024, &[with(&[("usertype", "")])]);
-        check_file_error(text, "o.csv: no usable rows (1 row read)");
+        check_file_error(
+            text,
+            "o.csv: no usable rows (1 row read); the first is o.csv, line 2: column `usertype`: must \
+             be 0 (small user) or 1 (large user)",
+        );
     }
 
     #[test]

@@ -172,10 +172,7 @@ impl RegistrationImporter {
         self.report.vintage = self.extract_date.as_ref().map(|(_, day)| day.to_string());
         self.choose_sexes()?;
         if self.rows.is_empty() {
-            return Err(ImportError::Empty {
-                source_name: self.report.source,
-                read: self.report.read,
-            });
+            return Err(self.report.into_empty_error());
         }
         self.report.kept = self.rows.len() as u64;
         if self.patients_skipped > 0 {
@@ -297,8 +294,9 @@ fn parse_sex(text: &str) -> Result<Sex, RowError> {
 }
 
 /// Returns the numeric part of the code of an LSOA in England: `E01019293` becomes 19293. Rows with
-/// an LSOA in Wales or a data zone in Scotland are skipped, as are rows for addresses without an
-/// LSOA, in which the code is blank, `CLOSED` or `NO2011` (no LSOA of that year).
+/// an LSOA in Wales, a data zone in Scotland or a Super Data Zone in Northern Ireland are skipped, as
+/// are rows for addresses without an LSOA, in which the code is blank, `CLOSED`, `EMPTY` or `NO2011`
+/// (no LSOA of that year).
 fn parse_lsoa(text: &str) -> Result<u32, RowError> {
     let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
     let code = text.to_ascii_uppercase();
@@ -309,7 +307,11 @@ fn parse_lsoa(text: &str) -> Result<u32, RowError> {
         Some("W01") if code.len() == 9 => Err(RowError::Skipped("LSOAs in Wales")),
         Some("S01") if code.len() == 9 => Err(RowError::Skipped("data zones in Scotland")),
         _ if code.is_empty() => Err(RowError::Skipped("no LSOA given")),
+        Some("N21") if code.len() == 9 && is_number(&code[3..]) => {
+            Err(RowError::Skipped("Super Data Zones in Northern Ireland"))
+        }
         _ if code == "CLOSED" => Err(RowError::Skipped("LSOA_CODE `CLOSED`")),
+        _ if code == "EMPTY" => Err(RowError::Skipped("LSOA_CODE `EMPTY`")),
         _ if code.len() == 6 && code.starts_with("NO") && is_number(&code[2..]) => {
             Err(RowError::Skipped("LSOA not known (a code such as NO2011)"))
         }
@@ -432,7 +434,9 @@ mod tests {
             "E01024873",
             "W01000001",
             "S01006514",
+            "N21000004",
             "CLOSED",
+            "EMPTY",
             "NO2011",
             "",
         ]
@@ -440,12 +444,12 @@ mod tests {
         .concat();
         let (registrations, report) = read_rows(&rows).expect("one row in England");
         assert_eq!(registrations.len(), 1);
-        assert_eq!((report.read, report.kept), (6, 1));
-        assert_eq!(report.skipped.values().sum::<u64>(), 5, "{report}");
-        assert_eq!(report.skipped.len(), 5, "{report}");
+        assert_eq!((report.read, report.kept), (8, 1));
+        assert_eq!(report.skipped.values().sum::<u64>(), 7, "{report}");
+        assert_eq!(report.skipped.len(), 7, "{report}");
         assert_eq!(
             report.warnings,
-            ["about 15 patients are in rows that were skipped or rejected"]
+            ["about 20 patients are in rows that were skipped or rejected"]
         );
     }
 
@@ -575,7 +579,7 @@ mod tests {
         check_file_error(UNTIL_2025, "g.csv: no usable rows (0 rows read)");
         check_file_error(
             format!("{UNTIL_2025}{}", row("CLOSED", "ALL", "9")),
-            "g.csv: no usable rows (1 row read)",
+            "g.csv: no usable rows (1 row read); the first is g.csv, line 2: LSOA_CODE `CLOSED`",
         );
         check_file_error(
             format!("{UNTIL_2025}{}GP_PRAC", row("E01024873", "ALL", "9")),

@@ -27,6 +27,8 @@ pub struct ImportReport {
     pub(crate) rejected: BTreeMap<&'static str, AffectedRows>,
     /// Warnings, which do not stop the import.
     pub(crate) warnings: Vec<String>,
+    /// The location of the first row that was skipped or rejected, and the reason.
+    pub(crate) first_unused: Option<String>,
 }
 
 /// The rows with the same problem: their number, and the locations of the first rows.
@@ -52,9 +54,36 @@ impl ImportReport {
         *self.skipped.entry(reason).or_default() += 1;
     }
 
+    /// Counts a valid row that is skipped, at a location.
+    pub(crate) fn skip_at(&mut self, reason: &'static str, file: &str, line: u64) {
+        self.skip(reason);
+        self.note_unused(reason, file, line);
+    }
+
     /// Counts an invalid row.
     pub(crate) fn reject(&mut self, reason: &'static str, file: &str, line: u64) {
         self.rejected.entry(reason).or_default().add(file, line);
+        self.note_unused(reason, file, line);
+    }
+
+    fn note_unused(&mut self, reason: &'static str, file: &str, line: u64) {
+        if self.first_unused.is_none() {
+            let line = match line {
+                0 => String::new(),
+                line => format!(", line {line}"),
+            };
+            self.first_unused = Some(format!("{file}{line}: {reason}"));
+        }
+    }
+
+    /// Returns the error for a source of which no row became a record. It has the reason of the
+    /// first row.
+    pub(crate) fn into_empty_error(self) -> ImportError {
+        ImportError::Empty {
+            source_name: self.source,
+            read: self.read,
+            first_unused: self.first_unused,
+        }
     }
 }
 
@@ -114,6 +143,14 @@ pub enum ImportError {
         /// The cause.
         source: std::io::Error,
     },
+    /// The file is not what is asked for, whatever its rows are.
+    #[error("{file}: {reason}")]
+    Refused {
+        /// The file.
+        file: String,
+        /// What the file is, and what to use instead.
+        reason: String,
+    },
     /// The header row lacks a column.
     #[error("{file}: no column `{column}` in the header row")]
     MissingColumn {
@@ -133,12 +170,18 @@ pub enum ImportError {
         expected: String,
     },
     /// No row became a record.
-    #[error("{source_name}: no usable rows ({} read)", count_with_noun(*.read, "row", "rows"))]
+    #[error(
+        "{source_name}: no usable rows ({} read){}",
+        count_with_noun(*.read, "row", "rows"),
+        first_unused.as_ref().map(|row| format!("; the first is {row}")).unwrap_or_default()
+    )]
     Empty {
         /// The name of the file, folder or archive.
         source_name: String,
         /// The number of rows read.
         read: u64,
+        /// The location of the first row, and the reason why it was not used.
+        first_unused: Option<String>,
     },
     /// A folder, archive or file lacks a required part.
     #[error("{source_name}: does not contain {expected}")]

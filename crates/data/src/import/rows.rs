@@ -75,6 +75,7 @@ impl<R: Read> CsvRows<R> {
             return Err(ImportError::Empty {
                 source_name: file,
                 read: 0,
+                first_unused: None,
             });
         };
         let original: Vec<String> = row
@@ -216,7 +217,7 @@ impl RowError {
     /// Counts the row in the report.
     pub(super) fn add_to_report(self, row: &CsvRow<'_>, report: &mut ImportReport) {
         match self {
-            RowError::Skipped(reason) => report.skip(reason),
+            RowError::Skipped(reason) => report.skip_at(reason, row.file, row.line),
             RowError::Rejected(reason) => report.reject(reason, row.file, row.line),
         }
     }
@@ -274,9 +275,10 @@ pub(super) fn member_label(source_files: &SourceFiles, member: &str) -> String {
     }
 }
 
-/// Returns the file name of a member, without its folders and in lower case.
+/// Returns the file name of a member, without its folders and in lower case. A folder that was
+/// unpacked from an archive of a Windows program can have files with backslashes in their names.
 pub(super) fn lowercase_file_name(member: &str) -> String {
-    let base = member.rsplit('/').next().unwrap_or(member);
+    let base = member.rsplit(['/', '\\']).next().unwrap_or(member);
     base.to_ascii_lowercase()
 }
 

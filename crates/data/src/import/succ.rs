@@ -1,9 +1,9 @@
 //! Successions of organisations, published by NHS ODS in `succ.csv` and `succarc.csv` (the
-//! archive): 5 columns without a header row.
+//! archive): 5 columns, with or without a header row.
 //!
 //! The columns are old code, new code, reason, effective date (`YYYYMMDD`) and indicator. The first
-//! row is data, and would be lost if it were read as a header row. All kinds of organisations are
-//! listed, including commissioners (`00C` to `16C`); callers select the practices.
+//! row is usually data, and would be lost if it were read as a header row. All kinds of organisations
+//! are listed, including commissioners (`00C` to `16C`); callers select the practices.
 //!
 //! The effective date becomes [`PracticeSuccession::from`], the first day with the successor. A
 //! practice's close date in `epraccur` is its last day, so the effective date is usually the day
@@ -12,6 +12,7 @@
 
 use std::collections::BTreeSet;
 
+use super::ods::{is_header_row, without_amendments};
 use super::rows::{CsvRow, CsvRows, lowercase_file_name, member_label};
 use super::{ImportError, ImportReport, SourceFiles, dates};
 use crate::plural::count_with_noun;
@@ -26,7 +27,7 @@ const COLUMN_COUNT: usize = 5;
 /// become one succession.
 ///
 /// # Errors
-/// If a file has a header row or does not have 5 columns, or there are no successions.
+/// If a file does not have the 5 columns, has only amendments, or there are no successions.
 pub fn read(
     sources: &mut [&mut SourceFiles],
 ) -> Result<(Vec<PracticeSuccession>, ImportReport), ImportError> {
@@ -44,10 +45,7 @@ pub fn read(
         }
     }
     if unique_rows.is_empty() {
-        return Err(ImportError::Empty {
-            source_name: report.source,
-            read: report.read,
-        });
+        return Err(report.into_empty_error());
     }
     let successions = unique_rows
         .into_iter()
@@ -68,7 +66,7 @@ pub fn read(
 fn select_members(source_files: &SourceFiles) -> Result<Vec<String>, ImportError> {
     let mut members = source_files.members();
     if members.len() == 1 && members[0] == source_files.name() {
-        return Ok(members);
+        return without_amendments(source_files, members);
     }
     members.retain(|name| {
         let base = lowercase_file_name(name);
@@ -80,7 +78,7 @@ fn select_members(source_files: &SourceFiles) -> Result<Vec<String>, ImportError
             expected: "`succ.csv` or `succarc.csv`",
         });
     }
-    Ok(members)
+    without_amendments(source_files, members)
 }
 
 /// The old code, the effective date and the new code. Rows with the same key are duplicates.
@@ -93,14 +91,16 @@ fn read_file(
 ) -> Result<(), ImportError> {
     let mut is_first = true;
     while let Some(row) = rows.next()? {
-        if is_first {
+        if std::mem::take(&mut is_first) {
+            if row.len() == COLUMN_COUNT && is_header_row(&row, &[OLD, NEW, EFFECTIVE]) {
+                continue;
+            }
             check_first_row(&row)?;
-            is_first = false;
         }
         report.read += 1;
         match parse_row(&row) {
             Ok(key) if unique_rows.insert(key) => report.kept += 1,
-            Ok(_) => report.skip("duplicate succession"),
+            Ok(_) => report.skip_at("duplicate succession", row.file, row.line),
             Err(reason) => report.reject(reason, row.file, row.line),
         }
     }
@@ -108,7 +108,7 @@ fn read_file(
     Ok(())
 }
 
-/// Checks the format of the file by its first row, because a header row has no date in column 4.
+/// Checks the format of the file by its first row of data.
 fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
     if row.len() == COLUMN_COUNT && parse_row(row).is_ok() {
         return Ok(());
@@ -117,8 +117,8 @@ fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
         file: row.file.to_string(),
         line: row.line,
         expected: format!(
-            "expected 5 columns without a header row: two ODS codes, a reason, a date written \
-             YYYYMMDD and an indicator; this row has {} and starts with `{}`",
+            "expected 5 columns, with or without a header row: two ODS codes, a reason, a date \
+             written YYYYMMDD and an indicator; this row has {} and starts with `{}`",
             count_with_noun(row.len(), "column", "columns"),
             row.text(OLD)
         ),
@@ -156,14 +156,25 @@ mod tests {
     }
 
     #[test]
-    fn header_row_or_other_layout_is_rejected() {
+    fn a_header_row_is_skipped() {
+        let header = "Organisation Code,Succession Code,Reason,Effective Date,Indicator\n";
+        let (found, report) =
+            import(&format!("{header}P81064,P81002,R,20180701,\n")).expect("a succession");
+        assert_eq!((found.len(), report.read, report.kept), (1, 1, 1));
+    }
+
+    #[test]
+    fn other_layouts_are_rejected() {
         for text in [
-            "Old,New,Reason,Effective,Indicator\nP81064,P81002,R,20180701,\n",
+            "Old,New,Reason,Effective 1\nP81064,P81002,R,20180701\n",
             "P81064,P81002,20180701\n",
+            "P81064,P81002,R,01/07/2018,\n",
         ] {
             let error = import(text).expect_err("not a succ file").to_string();
             assert!(
-                error.starts_with("succ.csv, line 1: expected 5 columns without a header row"),
+                error.starts_with(
+                    "succ.csv, line 1: expected 5 columns, with or without a header row"
+                ),
                 "{error}"
             );
         }
