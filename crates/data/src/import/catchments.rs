@@ -3,17 +3,20 @@
 //!
 //! - A file is named after the practice's ODS code (`A12345.geojson`, `A12345_outer.geojson`). If
 //!   the file name does not start with a code, the code is read from the file's features: from
-//!   `PracticeCd`, or from the start of `name` (`A12345 - HIGH STREET SURGERY`). A code of nine
+//!   `PracticeCd`, `ODSCode` or a similar field, or from the start of `name` (`A12345 - HIGH STREET
+//!   SURGERY`). A code of nine
 //!   characters identifies a branch; its first six characters are the code of the practice.
 //! - A position is a longitude and a latitude. A height that follows them is ignored.
 //! - The features of a file that have the same practice, branch and kind are the parts of one
 //!   catchment. If parts overlap or share a border, they are imported unchanged, without being
 //!   dissolved, and a warning names the file.
-//! - The word `inner` or `outer` in the name of the file or its folder, or in a property other than
-//!   the practice's name, determines the kind of catchment. A practice accepts new patients from
-//!   its inner catchment, and may keep registered patients who move house within its outer
-//!   catchment. Without either word, or with both, the catchment is an inner catchment. The
-//!   editions published so far contain neither word, and contain one catchment per practice.
+//! - A field such as `type` or `CatchmentType`, or the file's own name, determines the kind of
+//!   catchment, if it says `inner` or `outer` and nothing else, as `Outer catchment` and
+//!   `A12345_outer.geojson` do. A practice accepts new patients from its inner catchment, and may keep
+//!   registered patients who move house within its outer catchment. Without either word, or with
+//!   both, the catchment is an inner catchment. The same words anywhere else, as in `Outer North East
+//!   London`, do not count; a warning names the file. The editions published so far contain neither
+//!   word, and contain one catchment per practice.
 //!
 //! A file is rejected as a whole if any of its features is invalid, because a catchment without one
 //! of its parts would be wrong. The report counts files, and the number in each location is the
@@ -143,12 +146,24 @@ impl CatchmentImporter {
                 reason,
             };
             let feature = feature.map_err(|error| reject(error.reason))?;
-            let key = catchment_key(file_code, member, &feature).map_err(reject)?;
+            let (kind, is_elsewhere) = catchment_kind(member, &feature);
+            if is_elsewhere {
+                self.add_warning(
+                    "read as an inner catchment; `inner` or `outer` is in a name, but not as the \
+                     kind of catchment",
+                    file.to_string(),
+                );
+            }
+            let key = catchment_key(file_code, kind, &feature).map_err(reject)?;
             self.check_validity(file, &feature).map_err(reject)?;
             file_areas.entry(key).or_default().extend(feature.polygons);
         }
         if file_areas.keys().any(|key| self.areas.contains_key(key)) {
-            return Err("an earlier file has the same catchment of the same practice".into());
+            return Err(
+                "an earlier file has the same catchment of the same practice; if one is the \
+                        outer catchment, its own name must say so, as in A12345_outer.geojson"
+                    .into(),
+            );
         }
         for (key, parts) in file_areas {
             // A single polygon was already checked.
@@ -219,7 +234,7 @@ impl CatchmentImporter {
 /// the feature must belong to the same practice.
 fn catchment_key(
     file_code: Option<OdsCode>,
-    member: &str,
+    kind: DeclaredCatchmentKind,
     feature: &PolygonFeature,
 ) -> Result<CatchmentKey, &'static str> {
     let feature_code = code_from_feature(feature);
@@ -233,10 +248,10 @@ fn catchment_key(
             None => file,
         },
         (Some(code), None) | (None, Some(code)) => code,
-        (None, None) => return Err("no ODS code in the file name, PracticeCd or name"),
+        (None, None) => return Err("no ODS code in the file name, PracticeCd, ODSCode or name"),
     };
     let branch = code.parent().map(|_| code);
-    Ok((practice_code(code), branch, catchment_kind(member, feature)))
+    Ok((practice_code(code), branch, kind))
 }
 
 fn practice_code(code: OdsCode) -> OdsCode {
@@ -252,16 +267,35 @@ fn code_from_file_name(member: &str) -> Option<OdsCode> {
     )
 }
 
+/// Fields that may contain the practice's code, in order of precedence, as [`field_name`] returns
+/// them.
+const CODE_FIELDS: [&str; 8] = [
+    "practicecd",
+    "practicecode",
+    "odscode",
+    "orgcode",
+    "organisationcode",
+    "gpcode",
+    "code",
+    "name",
+];
+
 fn code_from_feature(feature: &PolygonFeature) -> Option<OdsCode> {
-    [
-        "practicecd",
-        "practicecode",
-        "practice_code",
-        "ods_code",
-        "name",
-    ]
-    .into_iter()
-    .find_map(|name| leading_code(feature.attributes.get(name)?))
+    CODE_FIELDS.into_iter().find_map(|field| {
+        let mut values = feature.attributes.iter();
+        values.find_map(|(name, value)| {
+            (field_name(name) == field)
+                .then(|| leading_code(value))
+                .flatten()
+        })
+    })
+}
+
+/// Returns the name of a field in lower case, without spaces and punctuation: `odscode` for
+/// `ODS_Code`.
+fn field_name(name: &str) -> String {
+    let letters = name.chars().filter(char::is_ascii_alphanumeric);
+    letters.map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
 /// Returns the code of a practice or branch at the start of the text: six or nine letters and
@@ -279,31 +313,107 @@ fn leading_code(text: &str) -> Option<OdsCode> {
     }
 }
 
-/// Properties that may contain a practice's name. The word `INNER` in a practice's name may be part
-/// of a street name, so it does not determine the kind of catchment.
-const NAME_PROPERTIES: [&str; 5] = [
-    "name",
-    "practicenm",
-    "practicename",
-    "practice_name",
-    "description",
+/// Fields that say what kind of catchment it is, as [`field_name`] returns them.
+const KIND_FIELDS: [&str; 11] = [
+    "type",
+    "kind",
+    "catchment",
+    "catchmenttype",
+    "catchmentkind",
+    "boundary",
+    "boundarytype",
+    "area",
+    "areatype",
+    "layer",
+    "innerouter",
 ];
 
-fn catchment_kind(member: &str, feature: &PolygonFeature) -> DeclaredCatchmentKind {
-    let mentions = |word: &str| {
-        let has_word = |text: &str| {
-            text.split(|character: char| !character.is_ascii_alphanumeric())
-                .any(|part| part.eq_ignore_ascii_case(word))
-        };
-        let is_in_property = |(name, value): (&String, &String)| {
-            !NAME_PROPERTIES.contains(&name.as_str())
-                && (has_word(value) || has_word(name) && is_yes(value))
-        };
-        has_word(member) || feature.attributes.iter().any(is_in_property)
+/// Fields that may contain the practice's name, as [`field_name`] returns them. `INNER` and `OUTER`
+/// in it are part of the name, which is no reason for a warning.
+const NAME_FIELDS: [&str; 4] = ["name", "practicenm", "practicename", "description"];
+
+/// Words that may stand beside `inner` or `outer` in a field or a file name that says what kind of
+/// catchment it is.
+const OTHER_KIND_WORDS: [&str; 10] = [
+    "area",
+    "areas",
+    "boundaries",
+    "boundary",
+    "catchment",
+    "catchments",
+    "gp",
+    "only",
+    "practice",
+    "zone",
+];
+
+/// Returns the kind of the catchment, and whether `inner` or `outer` was found where it does not
+/// determine the kind.
+fn catchment_kind(member: &str, feature: &PolygonFeature) -> (DeclaredCatchmentKind, bool) {
+    let (mut is_inner, mut is_outer, mut is_elsewhere) = (false, false, false);
+    let mut add = |text: &str, is_kind: bool| {
+        let words = KindWords::of(text);
+        if is_kind && words.say_nothing_else {
+            is_inner |= words.has_inner;
+            is_outer |= words.has_outer;
+        } else {
+            is_elsewhere |= words.has_inner || words.has_outer;
+        }
     };
-    match (mentions("outer"), mentions("inner")) {
-        (true, false) => DeclaredCatchmentKind::Outer,
-        _ => DeclaredCatchmentKind::Inner,
+    let base = lowercase_file_name(member);
+    add(base.rsplit_once('.').map_or(&base, |(stem, _)| stem), true);
+    for (name, value) in &feature.attributes {
+        let field = field_name(name);
+        if NAME_FIELDS.contains(&field.as_str()) {
+            continue;
+        }
+        add(value, KIND_FIELDS.contains(&field.as_str()));
+        if is_yes(value) {
+            match field.trim_start_matches("is") {
+                "inner" => add("inner", true),
+                "outer" => add("outer", true),
+                _ => {}
+            }
+        }
+    }
+    let folders = &member[..member.len() - base.len()];
+    add(folders, false);
+    match (is_outer, is_inner) {
+        (true, false) => (DeclaredCatchmentKind::Outer, false),
+        (false, false) => (DeclaredCatchmentKind::Inner, is_elsewhere),
+        _ => (DeclaredCatchmentKind::Inner, false),
+    }
+}
+
+/// What a text says about the kind of catchment.
+struct KindWords {
+    has_inner: bool,
+    has_outer: bool,
+    /// Whether all other words are numbers, a practice's code or words such as `catchment`.
+    say_nothing_else: bool,
+}
+
+impl KindWords {
+    fn of(text: &str) -> KindWords {
+        let mut found = KindWords {
+            has_inner: false,
+            has_outer: false,
+            say_nothing_else: true,
+        };
+        let words = text.split(|character: char| !character.is_alphanumeric());
+        for word in words.filter(|word| !word.is_empty()) {
+            let word = word.to_lowercase();
+            match word.as_str() {
+                "inner" => found.has_inner = true,
+                "outer" => found.has_outer = true,
+                other => {
+                    found.say_nothing_else &= OTHER_KIND_WORDS.contains(&other)
+                        || other.bytes().all(|byte| byte.is_ascii_digit())
+                        || leading_code(other).is_some();
+                }
+            }
+        }
+        found
     }
 }
 
@@ -380,6 +490,8 @@ mod tests {
         for properties in [
             r#"{"name":"A82001 - SURGERY"}"#,
             r#"{"PracticeCd":"A82001"}"#,
+            r#"{"ODSCode":"A82001"}"#,
+            r#"{"ods_code":"A82001"}"#,
         ] {
             let (found, _) =
                 import(&[("surgery.geojson", geojson(&[(properties, SQUARE)]))]).expect("one");
@@ -428,19 +540,22 @@ mod tests {
     }
 
     #[test]
-    fn inner_and_outer_are_recognised_by_word() {
+    fn the_field_and_the_name_of_the_file_say_the_kind() {
         for (file, properties) in [
             ("A82001_outer.geojson", "{}"),
-            ("Outer/A82001.geojson", "{}"),
+            ("London/A82001 Outer Catchment 2024.geojson", "{}"),
             ("A82001.geojson", r#"{"type":"Outer boundary"}"#),
+            ("A82001.geojson", r#"{"Catchment_Type":"OUTER"}"#),
             ("A82001.geojson", r#"{"outer":"yes"}"#),
+            ("A82001.geojson", r#"{"is_outer":true}"#),
         ] {
-            let (found, _) = import(&[(file, geojson(&[(properties, SQUARE)]))]).expect("one");
+            let (found, report) = import(&[(file, geojson(&[(properties, SQUARE)]))]).expect("one");
             assert_eq!(
                 found[0].kind,
                 DeclaredCatchmentKind::Outer,
                 "{file} {properties}"
             );
+            assert!(report.warnings.is_empty(), "{report}");
         }
         let both = geojson(&[
             (r#"{"type":"inner"}"#, SQUARE),
@@ -449,6 +564,31 @@ mod tests {
         let (found, _) = import(&[("A82001.geojson", both)]).expect("two areas");
         assert_eq!(found[0].kind, DeclaredCatchmentKind::Inner);
         assert_eq!(found[1].kind, DeclaredCatchmentKind::Outer);
+    }
+
+    #[test]
+    fn the_words_anywhere_else_do_not_say_the_kind() {
+        for (file, properties) in [
+            ("Outer North East London/A82001.geojson", "{}"),
+            ("Outer/A82001.geojson", "{}"),
+            ("A82001 - OUTER ROAD SURGERY.geojson", "{}"),
+            ("A82001.geojson", r#"{"CCG":"Outer North East London"}"#),
+            ("A82001.geojson", r#"{"type":"Outer North East London"}"#),
+            (
+                "A82001.geojson",
+                r#"{"name":"A82001 - OUTER ROAD SURGERY"}"#,
+            ),
+            ("A82001.geojson", r#"{"router":"yes","outer":"no"}"#),
+        ] {
+            let (found, report) = import(&[(file, geojson(&[(properties, SQUARE)]))]).expect("one");
+            assert_eq!(
+                found[0].kind,
+                DeclaredCatchmentKind::Inner,
+                "{file} {properties}"
+            );
+            let is_warned = !properties.contains("router") && !properties.contains("name");
+            assert_eq!(report.warnings.len(), usize::from(is_warned), "{report}");
+        }
     }
 
     #[test]
@@ -498,7 +638,7 @@ mod tests {
                     position("A82005.geojson", 1)
                 ),
                 (
-                    "no ODS code in the file name, PracticeCd or name",
+                    "no ODS code in the file name, PracticeCd, ODSCode or name",
                     position("surgery.geojson", 1)
                 ),
                 (
@@ -506,7 +646,8 @@ mod tests {
                     position("A82007.geojson", 1)
                 ),
                 (
-                    "an earlier file has the same catchment of the same practice",
+                    "an earlier file has the same catchment of the same practice; if one is the \
+                     outer catchment, its own name must say so, as in A12345_outer.geojson",
                     position("b/A82001.geojson", 0)
                 ),
             ])
