@@ -17,7 +17,7 @@ use crate::dataset::manifest::{
     SourceTable, check_distance, check_licence, data_date, deserialize_date, deserialize_keyword,
     deserialize_optional_date, deserialize_optional_keyword,
 };
-use crate::import::lookup;
+use crate::import::{lookup, nhspd};
 use catchment_core::domain::{DataDate, Layer, Provenance, SourceDate, YearMonth};
 
 /// The configuration of a build. Paths are relative to the folder of the configuration file.
@@ -349,6 +349,8 @@ fn is_complete_by_default() -> bool {
 pub(super) struct PostcodeDirectoryFile {
     pub(super) format: PostcodeFormat,
     pub(super) file: PathBuf,
+    /// The positions of the columns of the NHS Postcode Directory, counted from 1.
+    pub(super) columns: Option<nhspd::ColumnPositions>,
 }
 
 /// The format of a postcode directory.
@@ -363,6 +365,10 @@ pub(super) enum PostcodeFormat {
     OnspdLsoa11,
     /// As `OnspdLsoa11`, but with LSOAs of 2021.
     OnspdLsoa21,
+    /// NHS Postcode Directory, with LSOAs of 2011.
+    NhspdLsoa11,
+    /// As `NhspdLsoa11`, but with LSOAs of 2021.
+    NhspdLsoa21,
 }
 
 /// The `[statistical_areas]` table: the polygons that layers are dissolved from.

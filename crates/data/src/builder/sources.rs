@@ -25,8 +25,8 @@ use crate::import::onspd::{self, LsoaYear};
 use crate::import::polygons as polygon_files;
 use crate::import::practice_list::{self, NetworkPeriod, PracticeRecord};
 use crate::import::{
-    ImportReport, PostcodeRecord, SourceFiles, code_point_open, epcn, epraccur, postcode_list,
-    read_whole_file, source_list, succ,
+    ImportReport, PostcodeRecord, SourceFiles, code_point_open, epcn, epraccur, nhspd,
+    postcode_list, read_whole_file, source_list, succ,
 };
 use crate::plural::count_with_noun;
 use catchment_core::domain::{
@@ -227,6 +227,17 @@ impl SourceData {
         directory: &PostcodeDirectoryFile,
     ) -> Result<Vec<PostcodeRecord>> {
         let file = &directory.file;
+        let is_nhspd = matches!(
+            directory.format,
+            PostcodeFormat::NhspdLsoa11 | PostcodeFormat::NhspdLsoa21
+        );
+        if directory.columns.is_some() && !is_nhspd {
+            bail!(
+                "{}: only the formats `nhspd-lsoa11` and `nhspd-lsoa21` have `columns`, because \
+                 their columns have no names",
+                display_path(file)
+            );
+        }
         let lsoa = match directory.format {
             PostcodeFormat::PostcodeList => {
                 return Ok(postcode_list::read(
@@ -235,12 +246,16 @@ impl SourceData {
                 )?);
             }
             PostcodeFormat::CodePointOpen => None,
-            PostcodeFormat::OnspdLsoa11 => Some(LsoaYear::Lsoa11),
-            PostcodeFormat::OnspdLsoa21 => Some(LsoaYear::Lsoa21),
+            PostcodeFormat::OnspdLsoa11 | PostcodeFormat::NhspdLsoa11 => Some(LsoaYear::Lsoa11),
+            PostcodeFormat::OnspdLsoa21 | PostcodeFormat::NhspdLsoa21 => Some(LsoaYear::Lsoa21),
         };
         let mut source_files = self.open_source_files(file)?;
         let (rows, report) = match lsoa {
             None => code_point_open::read(&mut source_files)?,
+            Some(lsoa) if is_nhspd => {
+                let columns = directory.columns.unwrap_or_default();
+                nhspd::read(&mut source_files, lsoa, columns)?
+            }
             Some(lsoa) => onspd::read(&mut source_files, lsoa)?,
         };
         self.reports.push(report);

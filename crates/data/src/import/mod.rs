@@ -19,6 +19,7 @@ pub mod epraccur;
 pub mod facts;
 pub mod hierarchy;
 pub mod lookup;
+pub mod nhspd;
 pub mod onspd;
 pub mod polygons;
 pub mod postcode_list;

@@ -50,7 +50,7 @@ pub enum LsoaYear {
 }
 
 impl LsoaYear {
-    fn column(self) -> &'static str {
+    pub(super) fn column(self) -> &'static str {
         match self {
             LsoaYear::Lsoa11 => "lsoa11",
             LsoaYear::Lsoa21 => "lsoa21",
@@ -72,12 +72,7 @@ pub fn read(
     source_files: &mut SourceFiles,
     lsoa: LsoaYear,
 ) -> Result<(Vec<PostcodeRecord>, ImportReport), ImportError> {
-    let mut importer = DirectoryImporter {
-        postcodes: Vec::new(),
-        duplicates: DuplicateCheck::new(),
-        mismatches: PositionMismatches::default(),
-        report: ImportReport::new(source_files.name()),
-    };
+    let mut importer = DirectoryImporter::new(source_files.name());
     for member in select_members(source_files)? {
         let file = member_label(source_files, &member);
         let rows = CsvRows::new(&file, source_files.open_member(&member)?);
@@ -126,14 +121,25 @@ fn is_whole_directory(member: &str) -> bool {
     (base.starts_with("onspd") || base.starts_with("nspl")) && base.ends_with("_uk.csv")
 }
 
-struct DirectoryImporter {
+/// Collects the postcodes of a directory. The NHS Postcode Directory has the same columns, without
+/// their names.
+pub(super) struct DirectoryImporter {
     postcodes: Vec<PostcodeRecord>,
     duplicates: DuplicateCheck<Postcode>,
     mismatches: PositionMismatches,
-    report: ImportReport,
+    pub(super) report: ImportReport,
 }
 
 impl DirectoryImporter {
+    pub(super) fn new(source_name: String) -> DirectoryImporter {
+        DirectoryImporter {
+            postcodes: Vec::new(),
+            duplicates: DuplicateCheck::new(),
+            mismatches: PositionMismatches::default(),
+            report: ImportReport::new(source_name),
+        }
+    }
+
     fn import_file<R: Read>(
         &mut self,
         file: &str,
@@ -141,8 +147,18 @@ impl DirectoryImporter {
         lsoa: LsoaYear,
     ) -> Result<(), ImportError> {
         let header = rows.read_header(canonical_name)?;
+        check_is_header(file, &header)?;
         let columns = ColumnIndices::from_header(&header, lsoa)?;
         self.check_header(file, &header, &columns)?;
+        self.import_rows(rows, &columns)
+    }
+
+    /// Imports the rows after the header row, if there is one.
+    pub(super) fn import_rows<R: Read>(
+        &mut self,
+        mut rows: CsvRows<R>,
+        columns: &ColumnIndices,
+    ) -> Result<(), ImportError> {
         while let Some(row) = rows.next()? {
             self.report.read += 1;
             match columns.parse_row(&row) {
@@ -150,7 +166,7 @@ impl DirectoryImporter {
                     let postcode = record.postcode;
                     self.duplicates
                         .check(postcode, &row, || format!("postcode `{postcode}`"))?;
-                    self.mismatches.check(&columns, &row, record.position);
+                    self.mismatches.check(columns, &row, record.position);
                     self.report.kept += 1;
                     self.postcodes.push(record);
                 }
@@ -201,7 +217,7 @@ impl DirectoryImporter {
         }
     }
 
-    fn finish(mut self) -> Result<(Vec<PostcodeRecord>, ImportReport), ImportError> {
+    pub(super) fn finish(mut self) -> Result<(Vec<PostcodeRecord>, ImportReport), ImportError> {
         if self.postcodes.is_empty() {
             return Err(self.report.into_empty_error());
         }
@@ -209,6 +225,23 @@ impl DirectoryImporter {
         self.postcodes.sort_unstable_by_key(|row| row.postcode);
         Ok((self.postcodes, self.report))
     }
+}
+
+/// Checks that the first row has names, because a file without a header row can only be the NHS
+/// Postcode Directory.
+fn check_is_header(file: &str, header: &HeaderRow) -> Result<(), ImportError> {
+    let first = header.columns().next().map(|(written, _)| written);
+    if first.is_none_or(|first| first.parse::<Postcode>().is_err()) {
+        return Ok(());
+    }
+    Err(ImportError::InvalidFormat {
+        file: file.to_string(),
+        line: 1,
+        expected:
+            "expected a header row with the names of the columns; the NHS Postcode Directory, \
+                   which has none, needs the format `nhspd-lsoa11` or `nhspd-lsoa21`"
+                .to_string(),
+    })
 }
 
 /// Converts a column name to lower case, and removes the final `cd` and the year before the `cd`:
@@ -275,21 +308,21 @@ fn is_known_column(name: &str) -> bool {
 }
 
 /// The indices of the columns that are read.
-struct ColumnIndices {
-    postcode: usize,
-    introduced: usize,
-    terminated: usize,
-    user_type: usize,
-    easting: usize,
-    northing: usize,
-    quality: usize,
-    country: usize,
-    lsoa: usize,
+pub(super) struct ColumnIndices {
+    pub(super) postcode: usize,
+    pub(super) introduced: usize,
+    pub(super) terminated: usize,
+    pub(super) user_type: usize,
+    pub(super) easting: usize,
+    pub(super) northing: usize,
+    pub(super) quality: usize,
+    pub(super) country: usize,
+    pub(super) lsoa: usize,
     /// The column of the LSOAs of 2021, unless these are the statistical areas.
-    lsoa21: Option<usize>,
-    council: Option<usize>,
-    sub_icb: usize,
-    lat_long: Option<(usize, usize)>,
+    pub(super) lsoa21: Option<usize>,
+    pub(super) council: Option<usize>,
+    pub(super) sub_icb: Option<usize>,
+    pub(super) lat_long: Option<(usize, usize)>,
 }
 
 impl ColumnIndices {
@@ -303,13 +336,13 @@ impl ColumnIndices {
             northing: header.require(&["osnrth1m", "north1m"])?,
             quality: header.require(&["osgrdind", "gridind"])?,
             country: header.require(&["ctry"])?,
-            lsoa: header.require(&[lsoa.column()])?,
+            lsoa: require_lsoa(header, lsoa)?,
             lsoa21: match lsoa {
                 LsoaYear::Lsoa11 => header.find(&["lsoa21"])?,
                 LsoaYear::Lsoa21 => None,
             },
             council: header.find(&["oslaua", "laua", "lad"])?,
-            sub_icb: header.require(&["sicbl", "ccg"])?,
+            sub_icb: Some(header.require(&["sicbl", "ccg"])?),
             lat_long: header.find(&["lat"])?.zip(header.find(&["long"])?),
         })
     }
@@ -335,7 +368,9 @@ impl ColumnIndices {
             termination: terminated.map(Termination::in_month),
             statistical_area: parse_gss_code(row.text(self.lsoa)),
             codes: self.parse_codes(row)?,
-            sub_icb: parse_gss_code(row.text(self.sub_icb)),
+            sub_icb: self
+                .sub_icb
+                .and_then(|column| parse_gss_code(row.text(column))),
         })
     }
 
@@ -344,6 +379,9 @@ impl ColumnIndices {
     /// position on the British National Grid.
     fn check_country(&self, row: &CsvRow<'_>, postcode: Postcode) -> Result<(), RowError> {
         match row.text(self.country) {
+            _ if postcode.outcode() == "ZZ99" => Err(RowError::Skipped(
+                "pseudo postcodes (ZZ99), which have no place",
+            )),
             _ if postcode.outcode().starts_with("BT") => Err(RowError::Skipped("Northern Ireland")),
             "E92000001" | "S92000003" | "W92000004" => Ok(()),
             "N92000002" => Err(RowError::Skipped("Northern Ireland")),
@@ -440,6 +478,35 @@ impl ColumnIndices {
     }
 }
 
+/// Returns the column of the LSOAs of this census.
+///
+/// # Errors
+/// If there is none. The error names the format for the other census, if the file has its LSOAs, as
+/// the National Statistics Postcode Lookup has only those of 2021.
+fn require_lsoa(header: &HeaderRow, lsoa: LsoaYear) -> Result<usize, ImportError> {
+    let other = match lsoa {
+        LsoaYear::Lsoa11 => LsoaYear::Lsoa21,
+        LsoaYear::Lsoa21 => LsoaYear::Lsoa11,
+    };
+    let (found, other_column) = (
+        header.find(&[lsoa.column()])?,
+        header.find(&[other.column()])?,
+    );
+    match (found, other_column) {
+        (None, Some(_)) => Err(ImportError::Refused {
+            file: header.file().to_string(),
+            reason: format!(
+                "no column `{}` in the header row, only `{}`: use the format `onspd-{}`, and \
+                 boundaries of the same year",
+                lsoa.column(),
+                other.column(),
+                other.column()
+            ),
+        }),
+        _ => header.require(&[lsoa.column()]),
+    }
+}
+
 fn parse_finite(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
@@ -509,6 +576,8 @@ mod tests {
     const UNTIL_2024: &str = "pcd,pcd2,pcds,dointr,doterm,oscty,ced,oslaua,osward,parish,usertype,oseast1m,osnrth1m,osgrdind,oshlthau,nhser,ctry,rgn,streg,pcon,eer,teclec,ttwa,pct,itl,statsward,oa01,casward,park,lsoa01,msoa01,ur01ind,oac01,oa11,lsoa11,msoa11,wz11,sicbl,bua11,buasd11,ru11ind,oac11,lat,long,lep1,lep2,pfa,imd,calncv,icb,oa21,lsoa21,msoa21";
     const SINCE_2025: &str = "pcd7,pcd8,pcds,dointr,doterm,cty25cd,ced25cd,lad25cd,wd25cd,parncp25cd,usrtypind,east1m,north1m,gridind,hlth19cd,nhser24cd,ctry25cd,rgn25cd,ssr95cd,pcon24cd,eer20cd,educ23cd,ttwa15cd,pco19cd,itl25cd,wdstl05cd,oa01cd,wdcas03cd,npark16cd,lsoa01cd,msoa01cd,ruc01ind,oac01ind,oa11cd,lsoa11cd,msoa11cd,wz11cd,sicbl24cd,bua24cd,ruc11ind,oac11ind,lat,long,lep21cd1,lep21cd2,pfa23cd,imd20ind,cal24cd,icb23cd,oa21cd,lsoa21cd,msoa21cd,ruc21ind";
     const NSPL_2026: &str = "pcd7,pcd8,pcds,dointr,doterm,usrtypind,east1m,north1m,gridind,oa21cd,cty26cd,ced26cd,lad26cd,wd26cd,nhser24cd,ctry26cd,rgn26cd,pcon24cd,ttwa15cd,itl25cd,npark16cd,lsoa21cd,msoa21cd,wz11cd,sicbl26cd,bua24cd,ruc21ind,oac21ind,lat,long,lep21cd1,lep21cd2,pfa23cd,imd25ind,icb26cd";
+    /// The 55 columns of August 2026.
+    const ONSPD_2026: &str = "pcd7,pcd8,pcds,dointr,doterm,cty26cd,ced26cd,lad26cd,wd26cd,parncp26cd,usrtypind,east1m,north1m,gridind,hlth19cd,nhser24cd,ctry26cd,rgn26cd,ssr95cd,pcon24cd,eer20cd,educ23cd,ttwa15cd,pco19cd,itl25cd,wdstl05cd,oa01cd,wdcas03cd,npark16cd,lsoa01cd,msoa01cd,ruc01ind,oac01ind,oa11cd,lsoa11cd,msoa11cd,wz11cd,sicbl26cd,bua24cd,ruc11ind,oac11ind,lat,long,lep21cd1,lep21cd2,pfa23cd,imd20ind,cal24cd,icb26cd,oa21cd,lsoa21cd,msoa21cd,ruc21ind,oac21ind,imd25ind";
     const NSPL_2020: &str = "pcd,pcd2,pcds,dointr,doterm,usertype,oseast1m,osnrth1m,osgrdind,oa11,cty,ced,laua,ward,hlthau,nhser,ctry,rgn,pcon,eer,teclec,ttwa,pct,nuts,park,lsoa11,msoa11,wz11,ccg,bua11,buasd11,ru11ind,oac11,lat,long,lep1,lep2,pfa,imd,calncv,stp";
 
     /// Formats a row with the columns of a header row. Cells that are not given are blank.
@@ -620,6 +689,7 @@ mod tests {
             (UNTIL_2024, None),
             (SINCE_2025, Some("25")),
             (NSPL_2026, Some("26")),
+            (ONSPD_2026, Some("26")),
         ] {
             let terminated = with(&[
                 ("pcd", "LA1 1AB"),
@@ -689,7 +759,6 @@ mod tests {
             ("dointr", "dointr"),
             ("doterm", "doterm"),
             ("ctry", "ctry"),
-            ("lsoa21", "lsoa21"),
             ("sicbl", "sicbl, ccg"),
         ] {
             let header = UNTIL_2024.replace(&format!(",{column},"), ",other,");
@@ -702,6 +771,34 @@ mod tests {
             table("name,age", &[]),
             "o.csv: no column `pcds, pcd7, pcd, pcd8, pcd2` in the header row",
         );
+    }
+
+    #[test]
+    fn a_directory_with_lsoas_of_the_other_census_names_its_format() {
+        let error = |header: &str, lsoa| {
+            let mut published = fixture::file("o.csv", table(header, &[LIVE.to_vec()]));
+            let error = read(&mut published.source_files, lsoa).expect_err("no such LSOAs");
+            error.to_string()
+        };
+        assert_eq!(
+            error(NSPL_2026, LsoaYear::Lsoa11),
+            "o.csv: no column `lsoa11` in the header row, only `lsoa21`: use the format \
+             `onspd-lsoa21`, and boundaries of the same year"
+        );
+        assert!(error(NSPL_2020, LsoaYear::Lsoa21).contains("`onspd-lsoa11`"));
+        let neither = UNTIL_2024
+            .replace(",lsoa11,", ",a,")
+            .replace(",lsoa21,", ",b,");
+        check_file_error(
+            table(&neither, &[LIVE.to_vec()]),
+            "o.csv: no column `lsoa21` in the header row",
+        );
+    }
+
+    #[test]
+    fn a_file_without_a_header_row_names_the_format_of_the_nhs_directory() {
+        let error = read_file("LA1  1AA,LA1 1AA,198001\n").expect_err("no header row");
+        assert!(error.to_string().contains("`nhspd-lsoa11`"), "{error}");
     }
 
     #[test]

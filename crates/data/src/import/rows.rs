@@ -197,6 +197,11 @@ impl HeaderRow {
         Ok(None)
     }
 
+    /// Returns the name of the file.
+    pub(super) fn file(&self) -> &str {
+        &self.file
+    }
+
     /// Returns the original and the canonical name of every column.
     pub(super) fn columns(&self) -> impl Iterator<Item = (&str, &str)> {
         let names = self.canonical.iter().map(String::as_str);
