@@ -23,7 +23,8 @@ use tower::Service;
 
 use catchment::cli;
 use catchment::domain::{
-    BritishGrid, LonLat, OdsCode, Postcode, PostcodePrefix, YearMonth, date_from_iso, is_outcode,
+    BritishGrid, LonLat, OdsCode, Period, Postcode, PostcodePrefix, YearMonth, date_from_iso,
+    is_outcode,
 };
 use catchment::geodesy;
 use catchment::http::{self, AccessConfig, App, ServerLimits};
@@ -41,9 +42,9 @@ use catchment_data::dataset::{
 };
 use catchment_data::formats::{ShapefileParts, read_geojson, read_shapefile};
 use catchment_data::import::{
-    ImportError, SourceFiles, area_history, catchments, code_point_open, epcn, epraccur, hierarchy,
-    lookup, onspd, polygons, postcode_list, practice_list, registrations, resilience_groups,
-    source_list, succ,
+    ImportError, SourceFiles, area_history, catchments, code_point_open, ebranchs, epcn, epraccur,
+    hierarchy, lookup, nhspd, ons_lookup, onspd, polygons, postcode_list, practice_list,
+    registrations, resilience_groups, source_list, succ,
 };
 
 /// A parser under test, which returns whether it accepted the bytes.
@@ -344,17 +345,25 @@ pub fn code_point_open(bytes: &[u8]) -> bool {
     import_succeeds(bytes, code_point_open::read)
 }
 
-/// Reads the ONS Postcode Directory, or the National Statistics Postcode Lookup.
+/// Reads the ONS Postcode Directory, the National Statistics Postcode Lookup, or the NHS Postcode
+/// Directory.
 pub fn onspd(bytes: &[u8]) -> bool {
+    let accepts_nhspd = [onspd::LsoaYear::Lsoa11, onspd::LsoaYear::Lsoa21].map(|lsoa| {
+        let positions = nhspd::ColumnPositions::default();
+        import_succeeds(bytes, |files| nhspd::read(files, lsoa, positions))
+    });
     let accepts_lsoa11 =
         import_succeeds(bytes, |files| onspd::read(files, onspd::LsoaYear::Lsoa11));
-    import_succeeds(bytes, |files| onspd::read(files, onspd::LsoaYear::Lsoa21)) || accepts_lsoa11
+    import_succeeds(bytes, |files| onspd::read(files, onspd::LsoaYear::Lsoa21))
+        || accepts_lsoa11
+        || accepts_nhspd.contains(&true)
 }
 
-/// Reads practices or successions, as published by NHS ODS.
+/// Reads practices, branches or successions, as published by NHS ODS.
 pub fn epraccur(bytes: &[u8]) -> bool {
     let accepts_successions = import_succeeds(bytes, |publication| succ::read(&mut [publication]));
-    import_succeeds(bytes, epraccur::read) || accepts_successions
+    let accepts_branches = import_succeeds(bytes, ebranchs::read);
+    import_succeeds(bytes, epraccur::read) || accepts_successions || accepts_branches
 }
 
 /// Reads Primary Care Networks: a workbook, or an archive of tables.
@@ -392,6 +401,7 @@ pub fn tables(bytes: &[u8]) -> bool {
         dataset::read_memberships(name, bytes).is_ok(),
         hierarchy::read(name, bytes).is_ok(),
         lookup::read(name, bytes, &columns).is_ok(),
+        ons_lookup::read(name, bytes, Period::default()).is_ok(),
         postcode_list::read(name, bytes).is_ok(),
         practice_list::read_practices(name, bytes).is_ok(),
         practice_list::read_premises(name, bytes).is_ok(),

@@ -7,6 +7,7 @@ pub(crate) mod dataset_validation;
 mod diff;
 pub(crate) mod embedded_dataset;
 mod export;
+mod field_b2;
 mod geodesy;
 pub(crate) mod import_end_to_end;
 mod known_answers;

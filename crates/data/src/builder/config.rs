@@ -164,6 +164,7 @@ impl BuildConfig {
             networks,
             network_periods,
             sites,
+            branches,
             former_sites,
             neighbouring,
             successions,
@@ -189,6 +190,7 @@ impl BuildConfig {
             networks,
             network_periods,
             sites,
+            branches,
             former_sites,
             neighbouring,
             golden_queries,
@@ -419,6 +421,9 @@ pub(super) struct PracticesConfig {
     /// `data/source/pcn_membership.csv`.
     pub(super) network_periods: Option<PathBuf>,
     pub(super) sites: Option<PathBuf>,
+    /// The file of branch surgeries, in the format of NHS ODS `ebranchs`. Branches that are open on
+    /// the date of the dataset are premises of their practices.
+    pub(super) branches: Option<PathBuf>,
     /// The file of buildings that practices used before.
     pub(super) former_sites: Option<PathBuf>,
     /// The file of practices around the area of the dataset.

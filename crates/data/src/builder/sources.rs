@@ -21,6 +21,7 @@ use crate::dataset::manifest::SourceTable;
 use crate::dataset::{self, SourceEntry};
 use crate::formats::{Crs, PolygonFile};
 use crate::import::area_history::{self, AreaHistoryRecord};
+use crate::import::ebranchs::{self, BranchSurgery};
 use crate::import::onspd::{self, LsoaYear};
 use crate::import::polygons as polygon_files;
 use crate::import::practice_list::{self, NetworkPeriod, PracticeRecord};
@@ -39,6 +40,8 @@ use catchment_core::geometry::rings::{Polygon, Ring};
 /// The degrees in published files and in the dataset have 7 decimal places, a precision of about a
 /// centimetre.
 const PUBLISHED_UNITS_PER_DEGREE: f64 = 1e7;
+/// The source of branch surgeries, as the tables of premises name it.
+const BRANCHES_SOURCE: &str = "NHS ODS ebranchs";
 /// The number of units of `formats::coordinates` (1e-9°) in a published unit (1e-7°).
 const UNITS_PER_PUBLISHED_UNIT: i64 = 100;
 
@@ -379,6 +382,10 @@ impl SourceData {
                 .retain(|site| known_practices.contains(&site.practice));
         }
         self.add_main_addresses();
+        if let Some(file) = &config.branches {
+            let (branches, report) = ebranchs::read(&mut self.open_source_files(file)?)?;
+            self.add_branches(branches, report, config, day);
+        }
         let mut successions = BTreeMap::new();
         for file in &config.successions {
             let rows = self.read_successions(file)?;
@@ -521,6 +528,84 @@ impl SourceData {
         );
         self.premises.extend(addresses.collect::<Vec<_>>());
         self.premises.sort_by_key(|site| site.practice);
+    }
+
+    /// Adds the branches that are open on `day` as premises, and those that had closed as former
+    /// premises. Counts the others in the report.
+    fn add_branches(
+        &mut self,
+        branches: Vec<BranchSurgery>,
+        mut report: ImportReport,
+        config: &config::PracticesConfig,
+        day: Date,
+    ) {
+        let positions = self.postcode_positions();
+        let practices: BTreeSet<OdsCode> = self
+            .practices
+            .iter()
+            .map(|record| record.practice.code)
+            .collect();
+        let sites = self.premises.iter();
+        let mut premises_known: BTreeSet<(OdsCode, Option<Postcode>)> =
+            sites.map(|site| (site.practice, site.postcode)).collect();
+        let sites = self.former_premises.iter();
+        let mut former_known: BTreeSet<(OdsCode, Option<Postcode>)> =
+            sites.map(|site| (site.practice, site.postcode)).collect();
+        let (closed, open): (Vec<BranchSurgery>, Vec<BranchSurgery>) = branches
+            .into_iter()
+            .partition(|branch| branch.had_closed(day));
+        // Open branches come first, because a building that is in use is not a former one.
+        for branch in open.into_iter().chain(closed) {
+            let site = (branch.practice, branch.postcode);
+            let position = branch
+                .postcode
+                .and_then(|postcode| positions.get(&postcode));
+            let is_closed = branch.had_closed(day);
+            let reason = match position {
+                _ if !practices.contains(&branch.practice) => "branch of a practice in no list",
+                _ if branch.opens_after(day) => "branch that opens after the date of the dataset",
+                _ if premises_known.contains(&site) => {
+                    "branch at an address of its practice that is already listed"
+                }
+                _ if is_closed && former_known.contains(&site) => {
+                    "closed branch at a former address that is already listed"
+                }
+                _ if is_closed => {
+                    former_known.insert(site);
+                    self.former_premises.push(FormerPremises {
+                        practice: branch.practice,
+                        postcode: branch.postcode,
+                        name: branch.name,
+                        held_as: "branch".into(),
+                        reason: match branch.closed {
+                            Some(closed) => format!("ODS closed it as a branch on {closed}"),
+                            None => "ODS closed it as a branch".into(),
+                        },
+                        source: BRANCHES_SOURCE.into(),
+                    });
+                    continue;
+                }
+                Some(position) => {
+                    premises_known.insert(site);
+                    self.premises.push(Premises {
+                        practice: branch.practice,
+                        kind: PremisesKind::Branch,
+                        postcode: branch.postcode,
+                        position: *position,
+                        name: Some(branch.name),
+                        as_of: config.data_as_of,
+                        source: Some(BRANCHES_SOURCE.into()),
+                    });
+                    continue;
+                }
+                None => "branch whose postcode has no position in the directories",
+            };
+            report.leave_out(reason, 1);
+        }
+        self.premises.sort_by_key(|site| site.practice);
+        self.former_premises
+            .sort_by_key(|site| (site.practice, site.postcode));
+        self.reports.push(report);
     }
 
     fn live_postcodes(&self) -> impl Iterator<Item = &PostcodeRecord> {

@@ -99,6 +99,9 @@ pub fn read(path: &Path) -> Result<(PrimaryCareNetworks, ImportReport), ImportEr
     let mut source_files = SourceFiles::open(path)?;
     let mut report = ImportReport::new(source_files.name());
     let tables = open_tables(path, &mut source_files)?;
+    if tables.details.is_csv && tables.partners.is_csv {
+        report.source = format!("{}, {}", tables.details.name, tables.partners.name);
+    }
     let mut networks = PrimaryCareNetworks {
         pcns: parse_rows(&tables.details, &DETAILS_COLUMNS, &mut report, parse_pcn)?,
         memberships: parse_rows(
@@ -132,6 +135,8 @@ struct PcnTables {
 /// The unparsed rows of a table, each with its row number, counted from 1.
 struct Sheet {
     name: String,
+    /// Whether it is a file of its own, and not a sheet of a workbook.
+    is_csv: bool,
     /// The positions of the columns, if they are not matched by the names in the first row.
     positions: Option<&'static [usize]>,
     rows: Vec<(u64, Vec<Data>)>,
@@ -269,6 +274,7 @@ fn read_sheet<R: Read + Seek>(
     }
     Ok(Sheet {
         name: format!("{file}, sheet {title}"),
+        is_csv: false,
         positions: None,
         rows,
     })
@@ -378,6 +384,7 @@ fn read_csv_table(file: &str, input: impl Read) -> Result<Option<(TableKind, She
     let mut rows = CsvRows::new(file, input);
     let mut sheet = Sheet {
         name: file.to_string(),
+        is_csv: true,
         positions: None,
         rows: Vec::new(),
     };

@@ -18,10 +18,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::dates;
-use super::ods::{is_code, is_header_row, without_amendments};
-use super::rows::{CsvRow, CsvRows, lowercase_file_name, member_label};
+use super::ods::{COLUMN_COUNT, is_organisation_header, select_report};
+use super::rows::{CsvRow, CsvRows, member_label};
 use super::{ImportError, ImportReport, SourceFiles};
-use crate::plural::count_with_noun;
 use catchment_core::domain::{OdsCode, Practice, PracticeStatus};
 
 const CODE: usize = 0;
@@ -34,7 +33,6 @@ const STATUS: usize = 12;
 const COMMISSIONER: usize = 14;
 const TELEPHONE: usize = 17;
 const SETTING: usize = 25;
-const COLUMN_COUNT: usize = 27;
 
 /// The maximum number of practices that a warning names; further practices are only counted.
 const PRACTICES_NAMED_MAX: usize = 10;
@@ -58,15 +56,20 @@ pub struct PrescribingCostCentres {
 pub fn read(
     source_files: &mut SourceFiles,
 ) -> Result<(PrescribingCostCentres, ImportReport), ImportError> {
-    let mut report = ImportReport::new(source_files.name());
-    let member = select_member(source_files)?;
+    let member = select_report(
+        source_files,
+        "epraccur",
+        "`epraccur.csv`, or exactly one CSV file whose name starts with `epraccur`",
+    )?;
     let file = member_label(source_files, &member);
+    // One folder often has several reports of NHS ODS, so that its name says too little.
+    let mut report = ImportReport::new(file.as_str());
     let mut rows = CsvRows::new(&file, source_files.open_member(&member)?);
     let mut entries = BTreeMap::new();
     let mut warnings = PracticeWarnings::default();
     let mut is_first = true;
     while let Some(row) = rows.next()? {
-        if std::mem::take(&mut is_first) && is_header(&row)? {
+        if std::mem::take(&mut is_first) && is_organisation_header(&row, "epraccur")? {
             continue;
         }
         report.read += 1;
@@ -88,68 +91,6 @@ pub fn read(
         return Err(report.into_empty_error());
     }
     Ok((centres, report))
-}
-
-/// Returns the name of the member to read: `epraccur.csv`, or else the only CSV file whose name
-/// starts with `epraccur`. A single file may have any name.
-fn select_member(source_files: &SourceFiles) -> Result<String, ImportError> {
-    let members = source_files.members();
-    let is_epraccur = |name: &&String| {
-        let base = lowercase_file_name(name);
-        base.starts_with("epraccur") && base.ends_with(".csv")
-    };
-    if members == [source_files.name()] {
-        without_amendments(source_files, members.clone())?;
-    }
-    let candidates: Vec<String> = members.iter().filter(is_epraccur).cloned().collect();
-    let candidates = without_amendments(source_files, candidates)?;
-    let exact = candidates
-        .iter()
-        .find(|name| lowercase_file_name(name) == "epraccur.csv");
-    match (exact, candidates.as_slice(), members.as_slice()) {
-        (Some(name), _, _) => Ok((*name).clone()),
-        (None, [only], _) => Ok(only.clone()),
-        (None, [], [only]) if *only == source_files.name() => Ok(only.clone()),
-        _ => Err(ImportError::NoSuchMember {
-            source_name: source_files.name(),
-            expected: "`epraccur.csv`, or exactly one CSV file whose name starts with `epraccur`",
-        }),
-    }
-}
-
-/// Returns whether the first row is a header row. Its names only show that the columns are in the
-/// published order; the columns are read by position.
-///
-/// # Errors
-/// If the row is neither a header row nor a row of data.
-fn is_header(row: &CsvRow<'_>) -> Result<bool, ImportError> {
-    let (columns, first) = (row.len(), row.text(CODE));
-    if columns == COLUMN_COUNT {
-        if is_code(first) {
-            return Ok(false);
-        }
-        let names = |column: usize| {
-            row.text(column)
-                .to_ascii_lowercase()
-                .replace([' ', '_'], "")
-        };
-        let is_in_order = names(CODE).contains("code")
-            && names(NAME).contains("name")
-            && names(POSTCODE).contains("postcode");
-        if is_in_order && is_header_row(row, &[CODE, NAME, POSTCODE, OPENED, CLOSED, STATUS]) {
-            return Ok(true);
-        }
-    }
-    Err(ImportError::InvalidFormat {
-        file: row.file.to_string(),
-        line: row.line,
-        expected: format!(
-            "expected the 27 columns of epraccur in the published order, with or without a header \
-             row, and an ODS code such as A81001 in column 1; this row has {} and starts with \
-             `{first}`",
-            count_with_noun(columns, "column", "columns")
-        ),
-    })
 }
 
 /// A row of the file: a cost centre and, if it is a GP practice, the practice.

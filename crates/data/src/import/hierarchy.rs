@@ -2,6 +2,8 @@
 //! `layer,id,name,parent,from,to,lsoa_selector` and, optionally, `ons_code,region,region_ons`. A selector is `sub_icb=CODE,…` or
 //! `lsoa11nm=DISTRICT,…`. An area without a selector is the union of its children.
 
+use std::collections::BTreeSet;
+
 use crate::formats::{CsvTable, TableError};
 use catchment_core::domain::{Layer, Period, date_from_iso};
 
@@ -26,6 +28,8 @@ pub(crate) enum LsoaSelector {
     /// The statistical areas whose name, without its last word, is the name of one of these
     /// districts.
     District(Vec<String>),
+    /// The statistical areas with these codes.
+    Codes(BTreeSet<String>),
 }
 
 const COLUMN_NAMES: &[&str] = &[

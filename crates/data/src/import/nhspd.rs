@@ -117,7 +117,7 @@ pub fn read(
     let profile = FileProfile::read(CsvRows::new(&file, source_files.open_member(&member)?))?;
     let found = profile.find_columns(&file, lsoa, positions)?;
     let columns = column_indices(&file, &profile, found)?;
-    let mut importer = DirectoryImporter::new(source_files.name());
+    let mut importer = DirectoryImporter::new(file.clone());
     let rows = CsvRows::new(&file, source_files.open_member(&member)?);
     importer.import_rows(rows, &columns)?;
     let (postcodes, mut report) = importer.finish()?;

@@ -3,6 +3,7 @@
 
 use super::rows::{CsvRow, lowercase_file_name};
 use super::{ImportError, SourceFiles};
+use crate::plural::count_with_noun;
 use catchment_core::domain::OdsCode;
 
 /// The words in the name of a file that has only what changed between two days.
@@ -54,6 +55,74 @@ pub(super) fn is_header_row(row: &CsvRow<'_>, columns: &[usize]) -> bool {
 /// codes, because they have no digit.
 pub(super) fn is_code(text: &str) -> bool {
     text.bytes().any(|byte| byte.is_ascii_digit()) && text.parse::<OdsCode>().is_ok()
+}
+
+/// Returns the name of the member to read: the report with its own name, such as `epraccur.csv`, or
+/// else the only CSV file whose name starts with the report's name. A single file may have any name.
+pub(super) fn select_report(
+    source_files: &SourceFiles,
+    report: &str,
+    expected: &'static str,
+) -> Result<String, ImportError> {
+    let members = source_files.members();
+    if members == [source_files.name()] {
+        without_amendments(source_files, members.clone())?;
+        return Ok(source_files.name());
+    }
+    let is_report = |name: &&String| {
+        let base = lowercase_file_name(name);
+        base.starts_with(report) && base.ends_with(".csv")
+    };
+    let candidates: Vec<String> = members.iter().filter(is_report).cloned().collect();
+    let candidates = without_amendments(source_files, candidates)?;
+    let own_name = format!("{report}.csv");
+    let exact = candidates
+        .iter()
+        .find(|name| lowercase_file_name(name) == own_name);
+    match (exact, &candidates[..]) {
+        (Some(name), _) | (None, [name]) => Ok(name.clone()),
+        _ => Err(ImportError::NoSuchMember {
+            source_name: source_files.name(),
+            expected,
+        }),
+    }
+}
+
+/// The number of columns of the reports that list organisations, such as `epraccur`.
+pub(super) const COLUMN_COUNT: usize = 27;
+
+/// Returns whether the first row of a report that lists organisations is a header row. Its names
+/// only show that the columns are in the published order; the columns are read by position.
+///
+/// # Errors
+/// If the row is neither a header row nor a row of data.
+pub(super) fn is_organisation_header(row: &CsvRow<'_>, report: &str) -> Result<bool, ImportError> {
+    const CODE: usize = 0;
+    const NAME: usize = 1;
+    const POSTCODE: usize = 9;
+    const DATES_AND_STATUS: [usize; 3] = [10, 11, 12];
+    let (columns, first) = (row.len(), row.text(CODE));
+    if columns == COLUMN_COUNT {
+        if is_code(first) {
+            return Ok(false);
+        }
+        let name = |column: usize| row.text(column).to_lowercase().replace([' ', '_'], "");
+        let is_in_order = name(CODE).contains("code")
+            && name(NAME).contains("name")
+            && name(POSTCODE).contains("postcode");
+        if is_in_order && is_header_row(row, &DATES_AND_STATUS) {
+            return Ok(true);
+        }
+    }
+    Err(ImportError::InvalidFormat {
+        file: row.file.to_string(),
+        line: row.line,
+        expected: format!(
+            "expected the 27 columns of {report} in the published order, with or without a header \
+             row, and an ODS code with digits in column 1; this row has {} and starts with `{first}`",
+            count_with_noun(columns, "column", "columns")
+        ),
+    })
 }
 
 #[cfg(test)]

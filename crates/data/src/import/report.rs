@@ -66,6 +66,14 @@ impl ImportReport {
         self.note_unused(reason, file, line);
     }
 
+    /// Counts records that the build left out as skipped rows.
+    pub(crate) fn leave_out(&mut self, reason: &'static str, count: u64) {
+        if count > 0 {
+            self.kept = self.kept.saturating_sub(count);
+            *self.skipped.entry(reason).or_default() += count;
+        }
+    }
+
     fn note_unused(&mut self, reason: &'static str, file: &str, line: u64) {
         if self.first_unused.is_none() {
             let line = match line {

@@ -31,19 +31,18 @@ const COLUMN_COUNT: usize = 5;
 pub fn read(
     sources: &mut [&mut SourceFiles],
 ) -> Result<(Vec<PracticeSuccession>, ImportReport), ImportError> {
-    let names: Vec<String> = sources
-        .iter()
-        .map(|source_files| source_files.name())
-        .collect();
-    let mut report = ImportReport::new(names.join(", "));
+    let mut report = ImportReport::default();
+    let mut names = Vec::new();
     let mut unique_rows = BTreeSet::new();
     for source_files in sources {
         for member in select_members(source_files)? {
             let file = member_label(source_files, &member);
             let rows = CsvRows::new(&file, source_files.open_member(&member)?);
             read_file(rows, &mut unique_rows, &mut report)?;
+            names.push(file);
         }
     }
+    report.source = names.join(", ");
     if unique_rows.is_empty() {
         return Err(report.into_empty_error());
     }

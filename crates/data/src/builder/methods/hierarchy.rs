@@ -1,13 +1,14 @@
 //! The method `hierarchy`: areas of the NHS hierarchy above practices.
 //!
 //! Takes a table of sub-ICB locations, places and ICBs with their names, parents, periods and
-//! selectors; `import::hierarchy` has its columns. Makes the areas of one layer, their memberships
+//! selectors; `import::hierarchy` has its columns. Also takes the ONS's look-up from LSOAs to
+//! sub-ICB locations and ICBs (`import::ons_lookup`), whose areas have the period of the method. Makes the areas of one layer, their memberships
 //! in ICBs, the memberships of practices, and an assignment for each statistical area that the
 //! selectors select. Rows of other layers only say what the layer's areas consist of.
 
 use std::collections::BTreeSet;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use jiff::civil::Date;
 
 use super::super::config::HierarchyMethod;
@@ -15,7 +16,9 @@ use super::super::records::{DatasetRecords, official_membership};
 use super::super::sources::{SourceData, StatisticalArea, display_path, matches_filter};
 use super::LayerContext;
 use crate::import::hierarchy::{self, HierarchyRecord, LsoaSelector};
+use crate::import::ons_lookup;
 use crate::import::practice_list::PracticeRecord;
+use crate::plural::count_with_noun;
 use catchment_core::domain::{Area, AreaCode, GroupMember, Layer, Membership, Period, Provenance};
 
 pub(super) fn add_areas(
@@ -23,12 +26,69 @@ pub(super) fn add_areas(
     context: &LayerContext<'_>,
     method: &HierarchyMethod,
 ) -> Result<()> {
-    let rows = hierarchy::read(
-        &display_path(&method.file),
-        &context.sources.read_bytes(&method.file)?,
-    )?;
+    let file = display_path(&method.file);
+    let bytes = context.sources.read_bytes(&method.file)?;
+    if !ons_lookup::is_ons_lookup(&bytes) {
+        add_rows(records, context, &hierarchy::read(&file, &bytes)?);
+        return Ok(());
+    }
+    let rows = ons_lookup::read(&file, &bytes, context.period)?;
+    if let Some(remark) = compare_codes(&file, &rows, context.sources)?
+        // Another layer may have read the same file.
+        && !records.remarks.contains(&remark)
+    {
+        records.remarks.push(remark);
+    }
     add_rows(records, context, &rows);
     Ok(())
+}
+
+/// Compares the statistical areas that a look-up lists with those that have a boundary. Returns a
+/// remark if they differ.
+///
+/// # Errors
+/// If they have no code in common, as those of two censuses.
+fn compare_codes(
+    file: &str,
+    rows: &[HierarchyRecord],
+    sources: &SourceData,
+) -> Result<Option<String>> {
+    let selectors = rows.iter().filter_map(|row| row.selector.as_ref());
+    let listed: BTreeSet<&str> = selectors
+        .filter_map(|selector| match selector {
+            LsoaSelector::Codes(codes) => Some(codes),
+            LsoaSelector::SubIcb(_) | LsoaSelector::District(_) => None,
+        })
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    let known: BTreeSet<&str> = sources
+        .statistical_areas
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let without_boundary: Vec<&str> = listed.difference(&known).copied().collect();
+    let not_listed: Vec<&str> = known.difference(&listed).copied().collect();
+    if without_boundary.len() == listed.len() {
+        bail!(
+            "{file}: none of its {} has a boundary; the first is `{}`, and the first statistical \
+             area is `{}`: use boundaries of the same year",
+            count_with_noun(listed.len(), "statistical area", "statistical areas"),
+            listed.first().unwrap_or(&"none"),
+            known.first().unwrap_or(&"none")
+        );
+    }
+    let count = |codes: &[&str], what: &str| {
+        let first = codes.first()?;
+        let areas = count_with_noun(codes.len(), "statistical area", "statistical areas");
+        Some(format!("{areas} {what} (the first is `{first}`)"))
+    };
+    let differences = [
+        count(&without_boundary, "of the look-up without a boundary"),
+        count(&not_listed, "with a boundary not in the look-up"),
+    ];
+    let differences: Vec<String> = differences.into_iter().flatten().collect();
+    Ok((!differences.is_empty()).then(|| format!("{file}: {}", differences.join("; "))))
 }
 
 fn add_rows(records: &mut DatasetRecords, context: &LayerContext<'_>, rows: &[HierarchyRecord]) {
@@ -166,7 +226,7 @@ fn selected_codes(
     let matches_any = |selectors: &[&LsoaSelector], code: &str| {
         selectors
             .iter()
-            .any(|selector| selector_matches(selector, &sources.statistical_areas[code]))
+            .any(|selector| selector_matches(selector, code, &sources.statistical_areas[code]))
     };
     let codes = sources.statistical_areas.keys();
     if own_selectors.is_empty() {
@@ -195,8 +255,9 @@ fn selected_codes(
         .collect()
 }
 
-fn selector_matches(selector: &LsoaSelector, area: &StatisticalArea) -> bool {
+fn selector_matches(selector: &LsoaSelector, code: &str, area: &StatisticalArea) -> bool {
     match selector {
+        LsoaSelector::Codes(codes) => codes.contains(code),
         LsoaSelector::SubIcb(codes) => matches_filter(area.sub_icb.as_ref(), codes),
         LsoaSelector::District(names) => names.iter().any(|name| name == area.district()),
     }
@@ -350,5 +411,39 @@ mod tests {
             }
         );
         assert_eq!(period(open), Period::default());
+    }
+
+    #[test]
+    fn a_look_up_selects_statistical_areas_by_code() {
+        let lookup = |codes: &[&str]| {
+            let header = "LSOA21CD,SICBL26CDH,SICBL26NM,ICB26CDH,ICB26NM\n";
+            let rows = codes
+                .iter()
+                .map(|code| format!("{code},01K,Bay,QE1,North Shore\n"));
+            let text = header.to_string() + &rows.collect::<String>();
+            ons_lookup::read("l.csv", text.as_bytes(), Period::default()).expect("a look-up")
+        };
+        let sources = sources_with_areas(&AREAS);
+        let rows = lookup(&["S0", "S1", "S9"]);
+        for (layer, id) in [(Layer::SubIcb, "01K"), (Layer::Icb, "QE1")] {
+            let mut records = DatasetRecords::default();
+            add_rows(&mut records, &context(layer, &sources), &rows);
+            assert_eq!(assignments(&records), [("S0", id, None), ("S1", id, None)]);
+        }
+        let remark = compare_codes("l.csv", &rows, &sources).expect("the same census");
+        assert_eq!(
+            remark.as_deref(),
+            Some(
+                "l.csv: 1 statistical area of the look-up without a boundary (the first is `S9`); \
+                 2 statistical areas with a boundary not in the look-up (the first is `S2`)"
+            )
+        );
+        let all = lookup(&["S0", "S1", "S2", "S3"]);
+        assert!(matches!(compare_codes("l.csv", &all, &sources), Ok(None)));
+        let error = compare_codes("l.csv", &lookup(&["S9"]), &sources).expect_err("no code");
+        assert!(
+            error.to_string().contains("boundaries of the same year"),
+            "{error}"
+        );
     }
 }
