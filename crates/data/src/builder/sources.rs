@@ -207,10 +207,22 @@ impl SourceData {
             self.warn_no_terminated_postcodes();
         }
         let touching = &config.outcodes_touching_sub_icb;
-        let rows = merged.into_values().collect();
+        let rows: Vec<PostcodeRecord> = merged.into_values().collect();
+        let count = count_with_noun(rows.len(), "postcode", "postcodes");
+        // Directories have ODS codes or GSS codes of sub-ICB locations, or none.
+        let first = rows
+            .iter()
+            .find_map(|row| Some((row.postcode, row.sub_icb.clone()?)));
         self.postcodes = filter_touching_outcodes(rows, touching);
         if self.postcodes.is_empty() {
-            bail!("[postcodes]: no postcodes are selected; check outcodes_touching_sub_icb");
+            let first = match first {
+                Some((postcode, sub_icb)) => format!("the first, {postcode}, is in `{sub_icb}`"),
+                None => "none has a sub-ICB location".to_string(),
+            };
+            bail!(
+                "[postcodes]: no postcodes are selected of {count}; {first}; check \
+                 outcodes_touching_sub_icb"
+            );
         }
         Ok(())
     }

@@ -481,7 +481,7 @@ impl ColumnIndices {
 /// Returns the column of the LSOAs of this census.
 ///
 /// # Errors
-/// If there is none. The error names the format for the other census, if the file has its LSOAs, as
+/// If the file lacks it. The error names the format for the other census, if the file has its LSOAs, as
 /// the National Statistics Postcode Lookup has only those of 2021.
 fn require_lsoa(header: &HeaderRow, lsoa: LsoaYear) -> Result<usize, ImportError> {
     let other = match lsoa {

@@ -281,7 +281,7 @@ pub(super) fn member_label(source_files: &SourceFiles, member: &str) -> String {
 }
 
 /// Returns the file name of a member, without its folders and in lower case. A folder that was
-/// unpacked from an archive of a Windows program can have files with backslashes in their names.
+/// extracted from an archive of a Windows program can have files with backslashes in their names.
 pub(super) fn lowercase_file_name(member: &str) -> String {
     let base = member.rsplit(['/', '\\']).next().unwrap_or(member);
     base.to_ascii_lowercase()

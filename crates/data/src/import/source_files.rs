@@ -100,8 +100,8 @@ impl ZipMembers {
         for member in &nested {
             let path = path.join(&member.name);
             let mut bytes = Vec::new();
-            let packed = zip.open_index(&path, member.archive, member.index)?;
-            LimitedReader::new(packed, bytes_left)
+            let compressed = zip.open_index(&path, member.archive, member.index)?;
+            LimitedReader::new(compressed, bytes_left)
                 .read_to_end(&mut bytes)
                 .map_err(|source| ImportError::Unreadable {
                     path: path.clone(),
@@ -150,7 +150,7 @@ impl ZipMembers {
         let raw = archive
             .by_index_raw(index)
             .map_err(|error| zip_error(path, error))?;
-        if let Some(reason) = unsupported_packing(raw.compression(), raw.encrypted()) {
+        if let Some(reason) = unsupported_compression(raw.compression(), raw.encrypted()) {
             return Err(ImportError::Unreadable {
                 path: path.into(),
                 source: io::Error::other(reason),
@@ -172,15 +172,15 @@ fn has_zip_extension(name: &str) -> bool {
     !is_hidden && extension.is_some_and(|extension| extension.eq_ignore_ascii_case("zip"))
 }
 
-/// Returns why a member of an archive cannot be unpacked, and what to do, or `None` if it can.
-fn unsupported_packing(method: CompressionMethod, is_encrypted: bool) -> Option<String> {
+/// Returns why a member of an archive cannot be decompressed, and what to do, or `None` if it can.
+fn unsupported_compression(method: CompressionMethod, is_encrypted: bool) -> Option<String> {
     if is_encrypted {
-        return Some("it is encrypted; unpack the archive with its password".to_string());
+        return Some("it is encrypted; extract the files with the password".to_string());
     }
     let name = match method {
         CompressionMethod::Stored | CompressionMethod::Deflated => return None,
         CompressionMethod::DEFLATE64 => {
-            "Deflate64, as Windows packs files of more than 2 GiB".to_string()
+            "Deflate64, as Windows compresses files of more than 2 GiB".to_string()
         }
         CompressionMethod::BZIP2 => "bzip2".to_string(),
         CompressionMethod::LZMA => "LZMA".to_string(),
@@ -189,7 +189,7 @@ fn unsupported_packing(method: CompressionMethod, is_encrypted: bool) -> Option<
         other => format!("the method {other}"),
     };
     Some(format!(
-        "it is packed with {name}; unpack the archive, or pack it with Deflate"
+        "it is compressed with {name}; extract the files, or compress them with Deflate"
     ))
 }
 
@@ -493,9 +493,9 @@ mod tests {
     #[test]
     fn an_unsupported_method_is_named_with_what_to_do() {
         for (method, words) in [
-            (9_u8, "packed with Deflate64, as Windows"),
-            (12, "packed with bzip2"),
-            (77, "packed with the method"),
+            (9_u8, "compressed with Deflate64, as Windows"),
+            (12, "compressed with bzip2"),
+            (77, "compressed with the method"),
         ] {
             // Changes the method of the member in its own header and in the directory.
             let mut bytes = stored_archive(&[("a.csv", b"1\n")]);
@@ -510,10 +510,7 @@ mod tests {
             assert!(error.to_string().contains("a.csv"), "{error}");
             let source = std::error::Error::source(&error).expect("a cause");
             assert!(source.to_string().contains(words), "{source}");
-            assert!(
-                source.to_string().contains("unpack the archive"),
-                "{source}"
-            );
+            assert!(source.to_string().contains("extract the files"), "{source}");
         }
     }
 }
