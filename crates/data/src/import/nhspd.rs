@@ -7,7 +7,7 @@
 //! | column | values |
 //! |---|---|
 //! | postcode | postcodes; of several, the first |
-//! | introduced, terminated | months `YYYYMM`: the only two such columns, one after the other |
+//! | introduced, terminated | months `YYYYMM`: the only two such columns, one after the other; the second may be blank |
 //! | easting, northing | metres: the only two such columns, one after the other |
 //! | country | GSS codes of countries |
 //! | user_type, quality | 0 or 1, and 1 to 9: the two columns before the country, or else the only ones |
@@ -286,9 +286,12 @@ impl FileProfile {
                 check_first_row(&row)?;
                 columns.resize(row.len(), ColumnProfile::default());
             }
-            if row_count <= ROWS_EXAMINED || row_count % ROWS_SKIPPED == 0 {
-                for (index, column) in columns.iter_mut().enumerate() {
-                    column.add(row.text(index));
+            let is_examined = row_count <= ROWS_EXAMINED || row_count % ROWS_SKIPPED == 0;
+            for (index, column) in columns.iter_mut().enumerate() {
+                let text = row.text(index);
+                // A single code can show the census of the LSOAs.
+                if is_examined || lsoa_number(text).is_some() {
+                    column.add(text);
                 }
             }
         }
@@ -333,7 +336,7 @@ impl FileProfile {
             None => Ok::<_, ImportError>((None, None)),
         };
         let (introduced, terminated) = match (found.introduced, found.terminated) {
-            (None, None) => pair("introduced", self.pairs(Shape::Month, Shape::Month))?,
+            (None, None) => pair("introduced", self.month_pairs())?,
             named => named,
         };
         let (easting, northing) = match (found.easting, found.northing) {
@@ -401,6 +404,21 @@ impl FileProfile {
             .filter(|(_, pair)| pair[0].has(first) && pair[1].has(second))
             .map(|(position, _)| position)
             .collect()
+    }
+
+    /// Returns the positions of the columns of the months of introduction. In a list of live
+    /// postcodes, the next column is blank.
+    fn month_pairs(&self) -> Vec<usize> {
+        let pairs = self.pairs(Shape::Month, Shape::Month);
+        if !pairs.is_empty() {
+            return pairs;
+        }
+        let mut single = self.columns_with(Shape::Month);
+        single.retain(|position| {
+            let next = self.columns.get(*position);
+            next.is_some_and(|column| column.cells == 0)
+        });
+        single
     }
 
     /// Returns the positions of the columns of LSOAs of a census, by the highest codes in them.
@@ -668,6 +686,32 @@ mod tests {
             let error = import(&two, LsoaYear::Lsoa21, named).expect_err("no such column");
             assert!(error.contains(words), "{error}");
         }
+    }
+
+    #[test]
+    fn one_code_of_england_after_thousands_of_scottish_rows_shows_the_census() {
+        let mut text = String::new();
+        for number in 0..=ROWS_EXAMINED {
+            let letters = [number / 100 % 10, number / 10 % 10].map(|digit| {
+                let digit = usize::try_from(digit).expect("a digit");
+                char::from(b"ABDEFGHJLN"[digit])
+            });
+            let [a, b] = letters;
+            let postcode = format!("AB{} {}{a}{b}", 10 + number / 1_000, number % 10);
+            let scottish = [
+                (1, postcode.as_str()),
+                (2, &postcode),
+                (13, "S92000003"),
+                (26, "S01000001"),
+                (40, "S01006514"),
+            ];
+            text += &row(49, &scottish);
+        }
+        text += &row(49, &[(46, "E01034763")]);
+        let none = ColumnPositions::default();
+        let (found, report) = import(&text, LsoaYear::Lsoa21, none).expect("a directory");
+        assert_eq!(found.len() as u64, ROWS_EXAMINED + 2, "{report}");
+        assert!(report.warnings[0].contains("lsoa 46"), "{report}");
     }
 
     #[test]
