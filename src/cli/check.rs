@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 
 use super::{EXIT_FINDINGS, Spinner, source_and_name};
 use crate::web::count_with_noun;
-use catchment_data::check::{Finding, Severity, check, findings_geojson};
-use catchment_data::dataset::{self, Dataset};
+use catchment_data::check::{Finding, Severity, check, compare_with_previous, findings_geojson};
+use catchment_data::dataset::{self, Dataset, DatasetSource};
 use catchment_data::fs::{FileAccess, check_output_file, write_atomically};
 
 /// The maximum number of findings of each kind in the text report; `--json` prints all findings.
@@ -20,6 +20,10 @@ const FINDINGS_SHOWN_MAX: usize = 20;
 pub(super) struct CheckArguments {
     /// Folder of the dataset; the embedded dataset by default.
     dataset: Option<PathBuf>,
+    /// Folder of the previous dataset: a table that has lost more than 2% of its rows and a postcode
+    /// that is no longer located are errors.
+    #[arg(long, value_name = "DIR")]
+    previous: Option<PathBuf>,
     /// Print all findings as JSON.
     #[arg(long)]
     json: bool,
@@ -34,7 +38,8 @@ pub(super) struct CheckArguments {
 pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
     let (files, name) = source_and_name(arguments.dataset.as_ref());
     let findings_file = arguments.findings.as_ref().map(|path| {
-        let inputs: Vec<PathBuf> = arguments.dataset.iter().cloned().collect();
+        let inputs = arguments.dataset.iter().chain(&arguments.previous);
+        let inputs: Vec<PathBuf> = inputs.cloned().collect();
         check_output_file(path, &inputs, arguments.force)
     });
     let findings_file = findings_file.transpose()?;
@@ -42,7 +47,13 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
     spinner.set_stage("loading");
     let dataset = dataset::read(&files).with_context(|| format!("loading {name}"))?;
     spinner.set_stage("checking");
-    let findings = check(&dataset);
+    let mut findings = check(&dataset);
+    if let Some(previous) = &arguments.previous {
+        spinner.set_stage("comparing with the previous dataset");
+        let loading = || format!("loading {}", previous.display());
+        let old = dataset::read(&DatasetSource::Folder(previous.clone())).with_context(loading)?;
+        findings.extend(compare_with_previous(&old, &dataset).with_context(loading)?);
+    }
     drop(spinner);
     if let Some(path) = &findings_file {
         write_atomically(

@@ -58,12 +58,12 @@ enum CliCommand {
     Batch(Box<batch::BatchArguments>),
     /// Build a dataset from published files.
     #[command(
-        after_help = "Example:\n  catchment build data/build.toml --output /tmp/my-dataset\n  catchment serve --data /tmp/my-dataset"
+        after_help = "The report lists, for each source and layer, what was read and used, and what was not used and why. If more than 0.5% of a source is lost or doubtful, the build fails; `[unused_max]` in the configuration sets the limit (docs/users/own-data.md).\n\nExample:\n  catchment build data/build.toml --output /tmp/my-dataset\n  catchment build data/build.toml --output /tmp/next --previous /tmp/my-dataset\n  catchment serve --data /tmp/my-dataset"
     )]
     Build(BuildArguments),
     /// Check the quality of a dataset: boundaries, memberships, practices and postcodes.
     #[command(
-        after_help = "Example:\n  catchment check /tmp/my-dataset --findings /tmp/findings.geojson\n\nExit status: 0 no errors (there may be warnings), 2 usage error or dataset not loaded, 3 errors found."
+        after_help = "Example:\n  catchment check /tmp/my-dataset --findings /tmp/findings.geojson\n  catchment check /tmp/next --previous /tmp/my-dataset\n\nExit status: 0 no errors (there may be warnings), 2 usage error or dataset not loaded, 3 errors found."
     )]
     Check(check::CheckArguments),
     /// Compare two datasets: areas, coverage, practices, memberships and postcodes.
@@ -94,6 +94,13 @@ struct BuildArguments {
     /// deleted.
     #[arg(long)]
     force: bool,
+    /// Fail if the new dataset lacks data of this dataset: more than 2% of the rows of a table, or a
+    /// postcode that was located.
+    #[arg(long, value_name = "DIR")]
+    previous: Option<PathBuf>,
+    /// Print the report as JSON, as in `build-report.json` in the folder.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -170,14 +177,18 @@ fn build(arguments: &BuildArguments) -> Result<ExitCode> {
     let options = builder::BuildOptions {
         output: arguments.output.as_deref(),
         force: arguments.force,
+        previous: arguments.previous.as_deref(),
     };
     let report = builder::build_with_progress(&arguments.config, options, &mut progress);
     drop(progress);
     bar.finish_and_clear();
     let report = report?;
     let mut text = format!("{}\n", report.folder.display());
-    for line in &report.lines {
+    for line in report.lines.iter().flat_map(|line| line.lines()) {
         text.push_str(&format!("  {line}\n"));
+    }
+    if arguments.json {
+        text.clone_from(&report.json);
     }
     print(&text)?;
     Ok(ExitCode::SUCCESS)

@@ -11,7 +11,9 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::config_errors::table_errors;
 use super::facts_config::FactsConfig;
+use super::unused_limits::UnusedLimits;
 use crate::dataset::LayerKind;
 use crate::dataset::manifest::{
     SourceTable, check_distance, check_licence, data_date, deserialize_date, deserialize_keyword,
@@ -57,6 +59,9 @@ pub(super) struct BuildConfig {
     /// practice.
     #[serde(default)]
     pub(super) shares: Vec<SharesConfig>,
+    /// How much of each source may be lost or doubtful.
+    #[serde(default)]
+    pub(super) unused_max: UnusedLimits,
     pub(super) layers: Vec<LayerConfig>,
 }
 
@@ -65,13 +70,24 @@ impl BuildConfig {
     ///
     /// # Errors
     /// If the text is not TOML, a key is unknown or missing, or a value has the wrong type. The
-    /// error names the line, the allowed keys and, in a `[[layers]]` table, the layer.
+    /// error names the line, the allowed keys and, in a `[[layers]]` table, the layer; it lists
+    /// further errors.
     pub(super) fn parse(text: &str) -> Result<BuildConfig> {
         toml::from_str(text).map_err(|error: toml::de::Error| {
             let layer = error.span().and_then(|span| layer_at(text, span.start));
-            match layer {
+            let message = error.message().trim().to_string();
+            let first = match layer {
                 Some(layer) => anyhow!(error).context(format!("layer `{layer}`")),
                 None => anyhow!(error),
+            };
+            let mut others = table_errors(text);
+            // The parser finds one of the errors first, with its line.
+            if let Some(index) = others.iter().position(|other| other.ends_with(&message)) {
+                others.remove(index);
+            }
+            match others.len() {
+                0 => first,
+                _ => anyhow!("{first:#}\nfurther errors:\n  {}", others.join("\n  ")),
             }
         })
     }
@@ -79,37 +95,81 @@ impl BuildConfig {
     /// Checks values that the types do not constrain, before any file is read.
     ///
     /// # Errors
-    /// If a value is invalid. The error names the first invalid field and its valid values.
+    /// If a value is invalid. The error names every invalid field and its valid values.
     pub(super) fn check(&self) -> Result<()> {
-        let check = || {
-            check_licence(&self.licence)?;
-            check_distance("tolerance_m", self.tolerance_m)?;
-            if let Some(statistical) = &self.statistical_areas {
-                check_distance("[statistical_areas] snap_m", statistical.snap_m)?;
+        let errors = self.value_errors();
+        match errors.as_slice() {
+            [] => Ok(()),
+            _ => Err(anyhow!(errors.join("\n"))),
+        }
+    }
+
+    /// Returns the errors that [`BuildConfig::check`] reports.
+    fn value_errors(&self) -> Vec<String> {
+        let mut results = vec![
+            check_licence(&self.licence),
+            check_distance("tolerance_m", self.tolerance_m),
+        ];
+        if let Some(statistical) = &self.statistical_areas {
+            results.push(check_distance(
+                "[statistical_areas] snap_m",
+                statistical.snap_m,
+            ));
+        }
+        for (what, keys) in self.data_dates() {
+            results.push(data_date(&what, keys.as_of, keys.words.clone()).map(|_| ()));
+        }
+        let mut errors: Vec<String> = results.into_iter().filter_map(Result::err).collect();
+        for layer in &self.layers {
+            errors.extend(self.layer_errors(layer));
+        }
+        let inputs = self.inputs();
+        let inputs: Vec<String> = inputs
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        errors.extend(self.unused_max.errors(&inputs));
+        errors
+    }
+
+    fn layer_errors(&self, layer: &LayerConfig) -> Vec<String> {
+        let id = &layer.id;
+        let snap = check_distance(&format!("layer `{id}`: snap_m"), layer.snap_m);
+        let mut errors: Vec<String> = snap.err().into_iter().collect();
+        for (key, allowed) in [
+            ("allow_overlap_m2", layer.allow_overlap_m2),
+            ("allow_gap_m2", layer.allow_gap_m2),
+        ] {
+            if !(allowed >= 0.0 && allowed.is_finite()) {
+                errors.push(format!(
+                    "layer `{id}`: {key}: `{allowed}` is not a number of square metres"
+                ));
             }
-            for (what, keys) in self.data_dates() {
-                data_date(&what, keys.as_of, keys.words.clone())?;
-            }
-            for layer in &self.layers {
-                check_distance(&format!("layer `{}`: snap_m", layer.id), layer.snap_m)?;
-                for method in &layer.methods {
-                    let AreaMethod::ShareThreshold(threshold) = &method.method else {
-                        continue;
-                    };
+        }
+        for method in &layer.methods {
+            let shares = match &method.method {
+                AreaMethod::ShareThreshold(threshold) => {
                     let share_min = threshold.share_min;
                     // A share of 0 would give every practice every statistical area.
                     if !(share_min > 0.0 && share_min <= 1.0) {
-                        let layer = &layer.id;
-                        return Err(format!(
-                            "layer `{layer}`: share_min: `{share_min}` is not a share greater \
-                             than 0 and at most 1"
+                        errors.push(format!(
+                            "layer `{id}`: share_min: `{share_min}` is not a share greater than 0 \
+                             and at most 1"
                         ));
                     }
+                    &threshold.shares
                 }
+                AreaMethod::Plurality(plurality) => &plurality.shares,
+                _ => continue,
+            };
+            // A configuration without any shares is checked when the method runs.
+            if !self.shares.is_empty() && !self.shares.iter().any(|table| table.name == *shares) {
+                errors.push(format!(
+                    "layer `{id}`: no `[[shares]]` table has the name `{shares}`"
+                ));
             }
-            Ok(())
-        };
-        check().map_err(|reason: String| anyhow!(reason))
+        }
+        errors
     }
 
     /// Returns the keys `data_as_of` and `data_words` of each table that has them, with the name of
@@ -157,6 +217,7 @@ impl BuildConfig {
             history,
             facts,
             shares,
+            unused_max: _,
             layers,
         } = self;
         let PracticesConfig {
@@ -538,6 +599,12 @@ pub(super) struct LayerConfig {
     /// boundary.
     #[serde(default)]
     pub(super) snap_m: f64,
+    /// The size in square metres up to which two areas of a partition may overlap.
+    #[serde(default)]
+    pub(super) allow_overlap_m2: f64,
+    /// The size in square metres up to which neighbouring areas of a partition may leave a gap.
+    #[serde(default)]
+    pub(super) allow_gap_m2: f64,
     /// The first date for which the practices of the layer's areas are known, if it is earlier than
     /// `first_data`.
     #[serde(default, deserialize_with = "deserialize_optional_date")]

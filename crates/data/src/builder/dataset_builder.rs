@@ -3,16 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use jiff::civil::Date;
 
 use super::boundaries::dissolve_boundaries;
 use super::config::{BuildConfig, LayerConfig, SharesConfig};
 use super::records::DatasetRecords;
 use super::shares::RegistrationShares;
+use super::source_report::{LayerReport, SourceReport};
 use super::sources::SourceData;
 use super::{files, history, manifest, methods, practice_memberships};
-use crate::dataset::{LayerEntry, Manifest};
+use crate::check;
+use crate::dataset::{LayerEntry, LayerKind, Manifest};
 use crate::plural::count_with_noun;
 use catchment_core::domain::{Boundary, Layer};
 
@@ -55,6 +57,12 @@ impl DatasetBuilder {
         let records = &mut self.records;
         let layer = config.id;
         let mut boundaries = methods::add_areas(records, layer, config, sources, shares)?;
+        // Unions of statistical areas have the same edges, so only boundaries of files can disagree.
+        if config.kind == LayerKind::Partition && !boundaries.is_empty() {
+            records
+                .remarks
+                .extend(partition_remarks(config, &boundaries)?);
+        }
         boundaries.extend(dissolve_boundaries(records, layer, config.kind, sources)?);
         boundaries.sort_by(|a, b| (&a.id, a.period.from).cmp(&(&b.id, b.period.from)));
         self.boundaries.push((layer, boundaries));
@@ -79,30 +87,105 @@ impl DatasetBuilder {
         manifest::manifest(config, &self.layers, &sources.postcodes, &sources.works)
     }
 
+    /// Returns the reports of the sources that methods of layers read.
+    pub(super) fn source_reports(&self) -> &[SourceReport] {
+        &self.records.reports
+    }
+
+    /// Returns the remarks of the build.
+    pub(super) fn remarks(&self, sources: &SourceData) -> Vec<String> {
+        let remarks = sources.remarks.iter().chain(&self.records.remarks);
+        remarks.cloned().collect()
+    }
+
+    /// Returns the report of each layer, as of the date `day`.
+    pub(super) fn layer_reports(&self, sources: &SourceData, day: Date) -> Vec<LayerReport> {
+        let layers = self.boundaries.iter();
+        layers
+            .map(|(layer, boundaries)| self.layer_report(*layer, boundaries, sources, day))
+            .collect()
+    }
+
+    fn layer_report(
+        &self,
+        layer: Layer,
+        boundaries: &[Boundary],
+        sources: &SourceData,
+        day: Date,
+    ) -> LayerReport {
+        let ids = |boundaries: &mut dyn Iterator<Item = &Boundary>| -> BTreeSet<String> {
+            boundaries.map(|boundary| boundary.id.clone()).collect()
+        };
+        let current = ids(&mut boundaries.iter().filter(|found| found.period.contains(day)));
+        let areas = self.records.areas().iter();
+        let valid: BTreeSet<&str> = areas
+            .filter(|area| area.layer == layer && area.period.contains(day))
+            .map(|area| area.id.as_str())
+            .collect();
+        let without = valid.iter().filter(|id| !current.contains(**id));
+        let assignments = self.records.assignments_of(layer);
+        let assigned: BTreeSet<&str> = assignments
+            .map(|assignment| assignment.statistical_area.as_str())
+            .collect();
+        let is_made_of_them = !assigned.is_empty();
+        let codes = sources.statistical_areas.keys();
+        let left_out = codes.filter(|code| is_made_of_them && !assigned.contains(code.as_str()));
+        LayerReport {
+            layer: layer.to_string(),
+            areas: valid.len() as u64,
+            areas_with_boundary: ids(&mut boundaries.iter()).len() as u64,
+            areas_without_boundary: without.map(|id| (*id).to_string()).collect(),
+            statistical_areas_used: is_made_of_them.then_some(assigned.len() as u64),
+            statistical_areas_in_no_area: left_out.cloned().collect(),
+        }
+    }
+
     /// Returns one line for each part of the dataset, with its count, followed by the remarks.
-    pub(super) fn summary(&self, sources: &SourceData) -> Vec<String> {
+    pub(super) fn summary(&self, sources: &SourceData, day: Date) -> Vec<String> {
         let mut lines = vec![count_with_noun(
             sources.postcodes.len(),
             "postcode",
             "postcodes",
         )];
-        for (layer, boundaries) in &self.boundaries {
-            let areas: BTreeSet<&str> = boundaries
-                .iter()
-                .map(|boundary| boundary.id.as_str())
-                .collect();
-            let areas = count_with_noun(areas.len(), "area", "areas");
-            lines.push(format!("{layer}: {areas} with a boundary"));
-        }
+        let layers = self.layer_reports(sources, day);
+        lines.extend(layers.iter().map(ToString::to_string));
         lines.push(count_with_noun(
             sources.practices.len(),
             "practice",
             "practices",
         ));
-        let remarks = sources.remarks.iter().chain(&self.records.remarks);
-        lines.extend(remarks.cloned());
+        lines.extend(self.remarks(sources));
         lines
     }
+}
+
+/// Checks that the areas of a partition neither overlap nor leave gaps, except up to the sizes that
+/// the configuration allows. Returns remarks about what is allowed, and about holes.
+fn partition_remarks(config: &LayerConfig, boundaries: &[Boundary]) -> Result<Vec<String>> {
+    let (mut errors, mut remarks) = (Vec::new(), Vec::new());
+    for finding in check::check_partition(config.id.as_str(), boundaries) {
+        let allowed_m2 = match finding.code {
+            "overlap" | "sliver_overlap" => config.allow_overlap_m2,
+            "gap" => config.allow_gap_m2,
+            _ => f64::INFINITY,
+        };
+        let place = finding.position.map_or_else(String::new, |position| {
+            format!(", at {:.5} {:.5}", position.lon(), position.lat())
+        });
+        let text = format!("{}{place}", finding.message);
+        match finding.size_m2 {
+            Some(size_m2) if size_m2 > allowed_m2 => errors.push(text),
+            _ => remarks.push(text),
+        }
+    }
+    if errors.is_empty() {
+        return Ok(remarks);
+    }
+    bail!(
+        "the areas of a partition must not overlap or leave gaps; correct the boundaries, or set \
+         allow_overlap_m2 or allow_gap_m2 to the size in m² that is allowed:\n  {}",
+        errors.join("\n  ")
+    )
 }
 
 /// Computes the shares of every `[[shares]]` table, by name.

@@ -7,6 +7,7 @@
 
 mod boundaries;
 mod config;
+mod config_errors;
 mod dataset_builder;
 mod facts;
 mod facts_config;
@@ -14,27 +15,34 @@ mod files;
 mod history;
 mod manifest;
 mod methods;
+mod postcode_areas;
 mod practice_memberships;
 mod records;
 mod shares;
 mod source_dates;
+mod source_report;
 mod sources;
 mod tables;
 #[cfg(test)]
 mod test_sources;
+mod unused_limits;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::check;
 use crate::dataset::{self, DatasetSource};
 use crate::import::read_whole_file;
 use config::BuildConfig;
 use dataset_builder::DatasetBuilder;
+use serde_json::json;
 use sources::SourceData;
+
+pub use source_report::{LayerReport, SourceReport, UnusedKind, UnusedRows};
 
 /// The result of a build.
 #[derive(Debug)]
@@ -44,6 +52,12 @@ pub struct BuildReport {
     /// Lines of text that report what was read, imported and left out, and what the dataset
     /// contains.
     pub lines: Vec<String>,
+    /// What was read of each source, what is used, and what is not used and why.
+    pub sources: Vec<SourceReport>,
+    /// What was made of each layer.
+    pub layers: Vec<LayerReport>,
+    /// The report as JSON: the content of `build-report.json` in the dataset's folder.
+    pub json: String,
 }
 
 /// Builds the dataset that the configuration describes, and writes it to `output` or, if `output`
@@ -58,6 +72,7 @@ pub fn build(config_path: &Path, output: Option<&Path>) -> Result<BuildReport> {
     let options = BuildOptions {
         output,
         force: false,
+        previous: None,
     };
     build_with_progress(config_path, options, &mut BuildProgress::default())
 }
@@ -70,6 +85,8 @@ pub struct BuildOptions<'o> {
     /// Whether a folder that contains anything other than a dataset is replaced too. A folder that
     /// contains the configuration or a source is never replaced.
     pub force: bool,
+    /// The dataset that the new one replaces. The build fails if the new dataset lacks much of it.
+    pub previous: Option<&'o Path>,
 }
 
 /// Progress reports of a running build.
@@ -106,6 +123,7 @@ pub fn build_with_progress(
     let config = BuildConfig::parse(&text).with_context(in_config)?;
     config.check().with_context(in_config)?;
     let base = config_path.parent().unwrap_or(Path::new("."));
+    ensure_inputs_exist(base, &config).with_context(in_config)?;
     let output = options.output;
     let folder = output.map_or_else(|| base.join(&config.output), Path::to_path_buf);
     let mut inputs: Vec<PathBuf> = config.inputs().iter().map(|path| base.join(path)).collect();
@@ -114,6 +132,9 @@ pub fn build_with_progress(
     check_output()?;
     let mut sources = SourceData::read(base, &config, progress)?;
     let builder = DatasetBuilder::new(&mut sources, &config, &mut progress.on_stage)?;
+    let reports = sources.reports.iter().chain(builder.source_reports());
+    let reports = source_report::without_repetitions(reports.cloned().collect());
+    source_report::ensure_within_limits(&reports, &config.unused_max)?;
     (progress.on_stage)("writing");
     let files = builder.files(&sources, &config)?;
     // The output folder is checked again, because reading can take minutes.
@@ -127,10 +148,71 @@ pub fn build_with_progress(
     // not name the folder, because the folder is temporary.
     check::load_index(&DatasetSource::Folder(staged.path().to_path_buf()), 0)
         .context("the dataset built from these sources cannot be loaded")?;
+    if let Some(previous) = options.previous {
+        (progress.on_stage)("comparing with the previous dataset");
+        ensure_like_previous(previous, staged.path())?;
+    }
+    let layers = builder.layer_reports(&sources, config.as_of);
+    let json = report_json(&config, &reports, &layers, &builder.remarks(&sources));
+    staged.add_file(dataset::BUILD_REPORT, json.as_bytes())?;
     staged.publish()?;
-    let mut lines: Vec<String> = sources.reports.iter().map(ToString::to_string).collect();
-    lines.extend(builder.summary(&sources));
-    Ok(BuildReport { folder, lines })
+    let mut lines: Vec<String> = reports.iter().map(ToString::to_string).collect();
+    lines.extend(builder.summary(&sources, config.as_of));
+    Ok(BuildReport {
+        folder,
+        lines,
+        sources: reports,
+        layers,
+        json,
+    })
+}
+
+/// Returns an error that names every file of the configuration that does not exist. The error about
+/// a single file is returned when it is read.
+fn ensure_inputs_exist(base: &Path, config: &BuildConfig) -> Result<()> {
+    let inputs = config.inputs().into_iter();
+    let missing: BTreeSet<&Path> = inputs.filter(|path| !base.join(path).exists()).collect();
+    if missing.len() < 2 {
+        return Ok(());
+    }
+    let names: Vec<String> = missing
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    bail!("these files do not exist:\n  {}", names.join("\n  "))
+}
+
+/// Returns an error if the dataset in the folder `current` lacks much of the previous dataset.
+fn ensure_like_previous(previous: &Path, current: &Path) -> Result<()> {
+    let read = |folder: &Path| dataset::read(&DatasetSource::Folder(folder.to_path_buf()));
+    let in_previous = || format!("loading the previous dataset {}", previous.display());
+    let old = read(previous).with_context(in_previous)?;
+    let findings = check::compare_with_previous(&old, &read(current)?).with_context(in_previous)?;
+    if findings.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "the dataset lacks data of the previous dataset {}; if this is right, build without \
+         --previous:\n  {}",
+        previous.display(),
+        check::previous_summary(&findings)
+    )
+}
+
+/// Returns the content of `build-report.json`. It depends only on the sources and the configuration.
+fn report_json(
+    config: &BuildConfig,
+    sources: &[SourceReport],
+    layers: &[LayerReport],
+    remarks: &[String],
+) -> String {
+    let body = json!({
+        "dataset": { "name": config.name, "version": config.version, "as_of": config.as_of.to_string() },
+        "sources": sources,
+        "layers": layers,
+        "remarks": remarks,
+    });
+    format!("{body:#}\n")
 }
 
 /// Returns whether `text` is a valid build configuration. Fuzz targets call this function.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::source_report::SourceReport;
 use catchment_core::domain::{
     Area, AreaCode, AreaName, GroupMember, Layer, LineageStep, Membership, ModelShare, Period,
     Provenance, StatisticalAssignment,
@@ -19,6 +20,8 @@ pub(super) struct DatasetRecords {
     pub(super) names: Vec<AreaName>,
     pub(super) codes: Vec<AreaCode>,
     pub(super) model_shares: Vec<ModelShare>,
+    /// The reports of the sources that methods of layers read.
+    pub(super) reports: Vec<SourceReport>,
     /// Remarks for the person who runs the build.
     pub(super) remarks: Vec<String>,
 }

@@ -20,7 +20,10 @@ use anyhow::{Result, bail};
 use jiff::civil::Date;
 
 use super::config::{GravityModel, RegistrationBarrier, SharesConfig};
-use super::sources::{SourceData, StatisticalArea, display_path, matches_filter};
+use super::source_report::{RowTally, SourceReport};
+use super::sources::{
+    SourceData, StatisticalArea, UNLISTED_PRACTICE, display_path, matches_filter,
+};
 use crate::import::practice_list::PracticeRecord;
 use crate::import::{registration_shares, registrations};
 use catchment_core::domain::{BritishGrid, OdsCode, PracticeStatus, Provenance};
@@ -84,22 +87,54 @@ fn shares_from_registrations(
     day: Date,
 ) -> Result<RegistrationShares> {
     let (registrations, report) = registrations::read(&mut sources.open_source_files(file)?)?;
-    sources.reports.push(report);
-    let is_selected = |code: &str| {
-        let area = sources.statistical_areas.get(code);
-        area.is_some_and(|area| matches_filter(area.sub_icb.as_ref(), &config.sub_icb))
-    };
+    let purpose = format!("shares `{}`", config.name);
+    let mut report = SourceReport::from_import(display_path(file), &purpose, &report);
+    let people: u64 = registrations
+        .iter()
+        .map(|row| u64::from(row.patients))
+        .sum();
+    report.people_read = Some(people);
+    let (mut without_boundary, mut unlisted) = (RowTally::default(), RowTally::default());
+    let (mut elsewhere, mut not_selected) = (RowTally::default(), RowTally::default());
+    let has_practices = !sources.listed_practices.is_empty();
     let mut counts: BTreeMap<String, BTreeMap<OdsCode, u32>> = BTreeMap::new();
     for row in registrations {
-        if is_selected(&row.statistical_area) {
-            let practice = sources.successor_on(row.practice, day);
-            *counts
-                .entry(row.statistical_area)
-                .or_default()
-                .entry(practice)
-                .or_default() += row.patients;
+        let practice = sources.successor_on(row.practice, day);
+        let Some(area) = sources.statistical_areas.get(&row.statistical_area) else {
+            // A national file has many rows of practices and areas elsewhere.
+            let tally = if sources.is_known_practice(practice) {
+                &mut without_boundary
+            } else {
+                &mut elsewhere
+            };
+            tally.add_people(row.patients, || row.statistical_area.clone());
+            continue;
+        };
+        if !matches_filter(area.sub_icb.as_ref(), &config.sub_icb) {
+            not_selected.add_people(row.patients, || row.statistical_area.clone());
+            continue;
         }
+        if has_practices && !sources.listed_practices.contains(&practice) {
+            unlisted.add_people(row.patients, || practice.to_string());
+        }
+        *counts
+            .entry(row.statistical_area)
+            .or_default()
+            .entry(practice)
+            .or_default() += row.patients;
     }
+    report.not_needed(
+        "practices and statistical areas that the dataset does not have",
+        elsewhere,
+    );
+    report.not_needed(
+        "the shares are not of the area's sub-ICB location",
+        not_selected,
+    );
+    let reason = "the statistical area has no boundary in the dataset";
+    report.lost(reason, without_boundary);
+    report.lost(UNLISTED_PRACTICE, unlisted);
+    sources.reports.push(report);
     let mut shares = RegistrationShares {
         by_area: BTreeMap::new(),
         patients: BTreeMap::new(),
@@ -125,18 +160,39 @@ fn shares_from_table(
     sources: &mut SourceData,
 ) -> Result<RegistrationShares> {
     let mut by_area = registration_shares::read(&display_path(file), &sources.read_bytes(file)?)?;
-    let unknown: usize = by_area
-        .iter()
-        .filter(|(code, _)| !sources.statistical_areas.contains_key(*code))
-        .map(|(_, parts)| parts.len())
-        .sum();
     let is_selected =
         |area: &StatisticalArea| matches_filter(area.sub_icb.as_ref(), &config.sub_icb);
+    let (mut unknown_rows, mut not_selected) = (RowTally::default(), RowTally::default());
+    let mut row_count = 0;
+    for (code, parts) in &by_area {
+        row_count += parts.len();
+        let tally = match sources.statistical_areas.get(code) {
+            None => &mut unknown_rows,
+            Some(area) if !is_selected(area) => &mut not_selected,
+            Some(_) => continue,
+        };
+        parts.iter().for_each(|_| tally.add(|| code.clone()));
+    }
+    let unknown = unknown_rows.rows();
+    let mut report = SourceReport::new(
+        display_path(file),
+        &format!("shares `{}`", config.name),
+        row_count,
+    );
+    report.not_needed(
+        "the shares are not of the area's sub-ICB location",
+        not_selected,
+    );
+    report.lost(
+        "the statistical area has no boundary in the dataset",
+        unknown_rows,
+    );
+    sources.reports.push(report);
     by_area.retain(|code, _| sources.statistical_areas.get(code).is_some_and(is_selected));
     let selected = sources.statistical_areas.iter();
     let missing = selected
         .filter(|(code, area)| is_selected(area) && !by_area.contains_key(*code))
-        .count();
+        .count() as u64;
     for (count, what) in [
         (
             unknown,

@@ -15,7 +15,9 @@ use super::config::{
     self, BuildConfig, NestedParts, PostcodeDirectoryFile, PostcodeFormat, PracticeDirectoryFile,
     PracticeFormat, SourcesConfig, SuccessionFile, SuccessionFormat,
 };
+use super::postcode_areas;
 use super::source_dates::check_dates;
+use super::source_report::{RowTally, SourceReport};
 use crate::dataset::boundary::{boundary_from_polygons, vertex_lonlat};
 use crate::dataset::manifest::SourceTable;
 use crate::dataset::{self, SourceEntry};
@@ -26,8 +28,8 @@ use crate::import::onspd::{self, LsoaYear};
 use crate::import::polygons as polygon_files;
 use crate::import::practice_list::{self, NetworkPeriod, PracticeRecord};
 use crate::import::{
-    ImportReport, PostcodeRecord, SourceFiles, code_point_open, epcn, epraccur, nhspd,
-    postcode_list, read_whole_file, source_list, succ,
+    PostcodeRecord, SourceFiles, code_point_open, epcn, epraccur, nhspd, postcode_list,
+    read_whole_file, source_list, succ,
 };
 use crate::plural::count_with_noun;
 use catchment_core::domain::{
@@ -44,6 +46,10 @@ const PUBLISHED_UNITS_PER_DEGREE: f64 = 1e7;
 const BRANCHES_SOURCE: &str = "NHS ODS ebranchs";
 /// The number of units of `formats::coordinates` (1e-9°) in a published unit (1e-7°).
 const UNITS_PER_PUBLISHED_UNIT: i64 = 100;
+
+/// The reasons for which a row about a practice is not used.
+const OTHER_SUB_ICB: &str = "practices of other sub-ICB locations";
+pub(super) const UNLISTED_PRACTICE: &str = "the practice is in no list of practices";
 
 /// The content of the published files.
 pub(super) struct SourceData {
@@ -70,8 +76,10 @@ pub(super) struct SourceData {
     pub(super) not_gp_practices: Vec<OdsCode>,
     /// The published works that the dataset is built from.
     pub(super) works: Vec<SourceEntry>,
-    /// The reports of the imports: what was read, imported and left out.
-    pub(super) reports: Vec<ImportReport>,
+    /// The codes of all practices in the directories, before the selection by sub-ICB location.
+    pub(super) listed_practices: BTreeSet<OdsCode>,
+    /// The reports of the sources: what was read, what is used, and what is not used and why.
+    pub(super) reports: Vec<SourceReport>,
     /// Remarks about the polygons for the person who runs the build.
     pub(super) remarks: Vec<String>,
 }
@@ -111,6 +119,7 @@ impl SourceData {
             memberships: Vec::new(),
             not_gp_practices: Vec::new(),
             works: Vec::new(),
+            listed_practices: BTreeSet::new(),
             reports: Vec::new(),
             remarks: Vec::new(),
         }
@@ -130,6 +139,7 @@ impl SourceData {
         if let Some(statistical) = &config.statistical_areas {
             on_stage("reading statistical areas");
             sources.read_statistical_areas(statistical)?;
+            postcode_areas::check(&mut sources, config);
         }
         on_stage("reading practices");
         let day = config.as_of;
@@ -137,11 +147,25 @@ impl SourceData {
         if let Some(memberships) = &config.memberships {
             let bytes = sources.read_bytes(memberships)?;
             sources.memberships = dataset::read_memberships(&display_path(memberships), &bytes)?;
+            sources.report_rows(memberships, "memberships", sources.memberships.len());
             sources.apply_membership_iccs(day);
         }
         if let Some(history) = &config.history {
             sources.history =
                 area_history::read(&display_path(history), &sources.read_bytes(history)?)?;
+            let mut report = SourceReport::new(
+                display_path(history),
+                "history of areas",
+                sources.history.len(),
+            );
+            let mut other_layers = RowTally::default();
+            for record in &sources.history {
+                if !config.layers.iter().any(|layer| layer.id == record.layer) {
+                    other_layers.add(|| format!("{} `{}`", record.layer, record.id));
+                }
+            }
+            report.not_needed("the configuration does not have the layer", other_layers);
+            sources.reports.push(report);
         }
         Ok(sources)
     }
@@ -191,17 +215,29 @@ impl SourceData {
 
     fn read_postcodes(&mut self, config: &config::PostcodesConfig) -> Result<()> {
         let mut merged: BTreeMap<_, PostcodeRecord> = BTreeMap::new();
+        // For each postcode, the report of the directory that lists it first.
+        let mut first_reports: HashMap<Postcode, usize> = HashMap::new();
         for directory in &config.directories {
             let rows = self.read_postcode_directory(directory)?;
             ensure_unique(&directory.file, rows.iter().map(|row| row.postcode))?;
+            let report = self.reports.len() - 1;
+            let mut listed_before = RowTally::default();
             for row in rows {
                 match merged.get_mut(&row.postcode) {
-                    Some(earlier) => fill_blanks(earlier, row),
+                    Some(earlier) => {
+                        listed_before.add(|| row.postcode.to_string());
+                        fill_blanks(earlier, row);
+                    }
                     None => {
+                        first_reports.insert(row.postcode, report);
                         merged.insert(row.postcode, row);
                     }
                 }
             }
+            self.reports[report].not_needed(
+                "in an earlier directory, whose blank fields they fill",
+                listed_before,
+            );
         }
         if config.complete && has_only_live_postcodes(config) {
             self.warn_no_terminated_postcodes();
@@ -214,6 +250,7 @@ impl SourceData {
             .iter()
             .find_map(|row| Some((row.postcode, row.sub_icb.clone()?)));
         self.postcodes = filter_touching_outcodes(rows, touching);
+        self.report_unselected(first_reports);
         if self.postcodes.is_empty() {
             let first = match first {
                 Some((postcode, sub_icb)) => format!("the first, {postcode}, is in `{sub_icb}`"),
@@ -227,9 +264,42 @@ impl SourceData {
         Ok(())
     }
 
+    /// Reports the postcodes that are not selected, and those without a position.
+    fn report_unselected(&mut self, mut first_reports: HashMap<Postcode, usize>) {
+        let mut without_position: BTreeMap<usize, u64> = BTreeMap::new();
+        for row in &self.postcodes {
+            if let Some(report) = first_reports.remove(&row.postcode)
+                && row.position.is_none()
+            {
+                *without_position.entry(report).or_default() += 1;
+            }
+        }
+        let mut unselected: BTreeMap<usize, RowTally> = BTreeMap::new();
+        let mut rest: Vec<(Postcode, usize)> = first_reports.into_iter().collect();
+        rest.sort_unstable();
+        for (postcode, report) in rest {
+            let tally = unselected.entry(report).or_default();
+            tally.add(|| postcode.to_string());
+        }
+        for (report, tally) in unselected {
+            let reason = "the outward code has no postcode in outcodes_touching_sub_icb";
+            self.reports[report].not_needed(reason, tally);
+        }
+        for (report, count) in without_position {
+            let note = format!("{count} of the postcodes that are used have no position");
+            self.reports[report].notes.push(note);
+        }
+    }
+
+    /// Adds the report of a table of which every row is used.
+    fn report_rows(&mut self, file: &Path, purpose: &str, rows: usize) {
+        let report = SourceReport::new(display_path(file), purpose, rows);
+        self.reports.push(report);
+    }
+
     fn warn_no_terminated_postcodes(&mut self) {
         if let Some(report) = self.reports.last_mut() {
-            report.warnings.push(
+            report.notes.push(
                 "the file has only live postcodes, so terminated postcodes are answered as \
                  unknown; add an ONS directory, or set `complete = false`"
                     .into(),
@@ -255,10 +325,9 @@ impl SourceData {
         }
         let lsoa = match directory.format {
             PostcodeFormat::PostcodeList => {
-                return Ok(postcode_list::read(
-                    &display_path(file),
-                    &self.read_bytes(file)?,
-                )?);
+                let rows = postcode_list::read(&display_path(file), &self.read_bytes(file)?)?;
+                self.report_rows(file, "postcodes", rows.len());
+                return Ok(rows);
             }
             PostcodeFormat::CodePointOpen => None,
             PostcodeFormat::OnspdLsoa11 | PostcodeFormat::NhspdLsoa11 => Some(LsoaYear::Lsoa11),
@@ -273,6 +342,7 @@ impl SourceData {
             }
             Some(lsoa) => onspd::read(&mut source_files, lsoa)?,
         };
+        let report = SourceReport::from_import(display_path(file), "postcodes", &report);
         self.reports.push(report);
         Ok(rows)
     }
@@ -321,8 +391,9 @@ impl SourceData {
     fn read_statistical_areas(&mut self, config: &config::StatisticalAreasConfig) -> Result<()> {
         let (file, remarks) = self.read_polygons(&config.boundaries, None, config.nested_parts)?;
         self.remarks.extend(remarks);
+        self.report_rows(&config.boundaries, "statistical areas", file.features.len());
         for feature in &file.features {
-            let code = file.attribute(feature, &config.code)?.to_string();
+            let code = file.attribute(feature, &config.code)?.trim().to_string();
             let sub_icb = config
                 .sub_icb
                 .as_ref()
@@ -349,8 +420,21 @@ impl SourceData {
         for directory in &config.directories {
             let rows = self.read_practice_directory(directory)?;
             ensure_unique(&directory.file, rows.iter().map(|row| row.practice.code))?;
+            let (mut listed_before, mut elsewhere) = (RowTally::default(), RowTally::default());
             for row in rows {
-                merged.entry(row.practice.code).or_insert(row);
+                let code = row.practice.code;
+                if !self.listed_practices.insert(code) {
+                    listed_before.add(|| code.to_string());
+                    continue;
+                }
+                if !matches_filter(row.practice.sub_icb.as_ref(), &config.sub_icb) {
+                    elsewhere.add(|| code.to_string());
+                }
+                merged.insert(code, row);
+            }
+            if let Some(report) = self.reports.last_mut() {
+                report.not_needed("in an earlier directory", listed_before);
+                report.not_needed(OTHER_SUB_ICB, elsewhere);
             }
         }
         self.practices = merged.into_values().collect();
@@ -366,44 +450,51 @@ impl SourceData {
             .collect();
         if let Some(file) = &config.network_periods {
             let bytes = self.read_bytes(file)?;
+            let rows = practice_list::read_network_periods(&display_path(file), &bytes)?;
             self.network_periods =
-                practice_list::read_network_periods(&display_path(file), &bytes)?;
-            self.network_periods
-                .retain(|row| known_practices.contains(&row.practice));
+                self.retain_known(file, "periods in networks", rows, |row| row.practice);
         }
         if let Some(file) = &config.former_sites {
             let bytes = self.read_bytes(file)?;
+            let rows = practice_list::read_former_premises(&display_path(file), &bytes)?;
             self.former_premises =
-                practice_list::read_former_premises(&display_path(file), &bytes)?;
-            self.former_premises
-                .retain(|site| known_practices.contains(&site.practice));
+                self.retain_known(file, "former premises", rows, |site| site.practice);
         }
         if let Some(file) = &config.neighbouring {
             let bytes = self.read_bytes(file)?;
             let rows = practice_list::read_neighbouring(&display_path(file), &bytes)?;
             ensure_unique(file, rows.iter().map(|row| row.practice.code))?;
+            let mut report =
+                SourceReport::new(display_path(file), "neighbouring practices", rows.len());
+            let mut known = RowTally::default();
+            for row in &rows {
+                if known_practices.contains(&row.practice.code) {
+                    known.add(|| row.practice.code.to_string());
+                }
+            }
+            report.not_needed("practices of the dataset", known);
+            self.reports.push(report);
             let rows = rows.into_iter();
             self.neighbouring_practices = rows
                 .filter(|row| !known_practices.contains(&row.practice.code))
                 .collect();
         }
         if let Some(sites) = &config.sites {
-            self.premises =
+            let rows =
                 practice_list::read_premises(&display_path(sites), &self.read_bytes(sites)?)?;
-            self.premises
-                .retain(|site| known_practices.contains(&site.practice));
+            self.premises = self.retain_known(sites, "premises", rows, |site| site.practice);
         }
         self.add_main_addresses();
         if let Some(file) = &config.branches {
-            let (branches, report) = ebranchs::read(&mut self.open_source_files(file)?)?;
+            let (branches, import) = ebranchs::read(&mut self.open_source_files(file)?)?;
+            let mut report = SourceReport::new(display_path(file), "branches", branches.len());
+            report.add_rejected(&import);
+            let branches = self.known_rows(&mut report, branches, |branch| branch.practice);
             self.add_branches(branches, report, config, day);
         }
         let mut successions = BTreeMap::new();
         for file in &config.successions {
-            let rows = self.read_successions(file)?;
-            let rows = rows
-                .into_iter()
-                .filter(|step| known_practices.contains(&step.predecessor));
+            let rows = self.read_successions(file)?.into_iter();
             successions.extend(rows.map(|step| ((step.predecessor, step.successor), step)));
         }
         self.successions = successions.into_values().collect();
@@ -416,12 +507,15 @@ impl SourceData {
     ) -> Result<Vec<PracticeRecord>> {
         let file = &directory.file;
         match directory.format {
-            PracticeFormat::PracticeList => Ok(practice_list::read_practices(
-                &display_path(file),
-                &self.read_bytes(file)?,
-            )?),
+            PracticeFormat::PracticeList => {
+                let rows =
+                    practice_list::read_practices(&display_path(file), &self.read_bytes(file)?)?;
+                self.report_rows(file, "practices", rows.len());
+                Ok(rows)
+            }
             PracticeFormat::Epraccur => {
                 let (centres, report) = epraccur::read(&mut self.open_source_files(file)?)?;
+                let report = SourceReport::from_import(display_path(file), "practices", &report);
                 self.reports.push(report);
                 self.not_gp_practices.extend(centres.not_gp_practices);
                 let positions = self.postcode_positions();
@@ -460,32 +554,115 @@ impl SourceData {
     ) -> Result<Vec<PracticeSuccession>> {
         let file = &succession_file.file;
         match succession_file.format {
-            SuccessionFormat::SuccessionList => Ok(practice_list::read_successions(
-                &display_path(file),
-                &self.read_bytes(file)?,
-            )?),
+            SuccessionFormat::SuccessionList => {
+                let bytes = self.read_bytes(file)?;
+                let rows = practice_list::read_successions(&display_path(file), &bytes)?;
+                Ok(self.retain_known(file, "successions", rows, |step| step.predecessor))
+            }
             SuccessionFormat::Succ => {
-                let (rows, report) = succ::read(&mut [&mut self.open_source_files(file)?])?;
+                let (mut rows, report) = succ::read(&mut [&mut self.open_source_files(file)?])?;
+                let mut report =
+                    SourceReport::from_import(display_path(file), "successions", &report);
+                // The file is of all organisations of the NHS, not only of practices.
+                let mut others = RowTally::default();
+                rows.retain(|step| {
+                    let is_known = self.is_known_practice(step.predecessor);
+                    if !is_known {
+                        others.add(|| step.predecessor.to_string());
+                    }
+                    is_known
+                });
+                report.not_needed("the predecessor is not a practice of the dataset", others);
                 self.reports.push(report);
                 Ok(rows)
             }
         }
     }
 
+    /// Returns whether the dataset has a practice.
+    pub(super) fn is_known_practice(&self, code: OdsCode) -> bool {
+        let practices = &self.practices;
+        practices
+            .binary_search_by_key(&code, |record| record.practice.code)
+            .is_ok()
+    }
+
+    /// Returns the rows about practices of the dataset, and reports the others: those of practices
+    /// that no directory lists are lost.
+    fn retain_known<T>(
+        &mut self,
+        file: &Path,
+        purpose: &str,
+        rows: Vec<T>,
+        practice_of: impl Fn(&T) -> OdsCode,
+    ) -> Vec<T> {
+        let mut report = SourceReport::new(display_path(file), purpose, rows.len());
+        let known = self.known_rows(&mut report, rows, practice_of);
+        self.reports.push(report);
+        known
+    }
+
+    /// Returns the rows about practices of the dataset, and adds the others to a report.
+    pub(super) fn known_rows<T>(
+        &self,
+        report: &mut SourceReport,
+        mut rows: Vec<T>,
+        practice_of: impl Fn(&T) -> OdsCode,
+    ) -> Vec<T> {
+        let (mut unlisted, mut elsewhere) = (RowTally::default(), RowTally::default());
+        let mut other_organisations = RowTally::default();
+        rows.retain(|row| {
+            let code = practice_of(row);
+            if self.is_known_practice(code) {
+                return true;
+            }
+            let tally = if self.listed_practices.contains(&code) {
+                &mut elsewhere
+            } else if self.not_gp_practices.contains(&code) {
+                &mut other_organisations
+            } else {
+                &mut unlisted
+            };
+            tally.add(|| code.to_string());
+            false
+        });
+        report.not_needed(OTHER_SUB_ICB, elsewhere);
+        report.not_needed(
+            "organisations that are not GP practices",
+            other_organisations,
+        );
+        report.lost(UNLISTED_PRACTICE, unlisted);
+        rows
+    }
+
     /// Reads the Primary Care Network of each practice on `day`.
     fn read_networks(&mut self, file: &Path, day: Date) -> Result<()> {
-        let (networks, report) = epcn::read(&self.base.join(file))?;
-        self.reports.push(report);
+        let (networks, import) = epcn::read(&self.base.join(file))?;
+        let memberships = networks.memberships.len();
+        let mut report = SourceReport::new(display_path(file), "networks", memberships);
+        report.add_rejected(&import);
         let pcn_names: HashMap<OdsCode, String> = networks
             .pcns
             .into_iter()
             .map(|pcn| (pcn.code, pcn.name))
             .collect();
-        let memberships = networks
-            .memberships
-            .into_iter()
-            .filter(|membership| membership.period.contains(day));
+        let mut other_days = RowTally::default();
+        let mut memberships = networks.memberships;
+        memberships.retain(|membership| {
+            let is_current = membership.period.contains(day);
+            if !is_current {
+                other_days.add(|| membership.practice.to_string());
+            }
+            is_current
+        });
+        report.not_needed(
+            "memberships that do not hold on the date of the dataset",
+            other_days,
+        );
+        let memberships = self.known_rows(&mut report, memberships, |row| row.practice);
+        self.reports.push(report);
         let pcn_by_practice: HashMap<OdsCode, OdsCode> = memberships
+            .into_iter()
             .map(|membership| (membership.practice, membership.pcn))
             .collect();
         for record in &mut self.practices {
@@ -543,20 +720,15 @@ impl SourceData {
     }
 
     /// Adds the branches that are open on `day` as premises, and those that had closed as former
-    /// premises. Counts the others in the report.
+    /// premises, and adds the others to a report.
     fn add_branches(
         &mut self,
         branches: Vec<BranchSurgery>,
-        mut report: ImportReport,
+        mut report: SourceReport,
         config: &config::PracticesConfig,
         day: Date,
     ) {
         let positions = self.postcode_positions();
-        let practices: BTreeSet<OdsCode> = self
-            .practices
-            .iter()
-            .map(|record| record.practice.code)
-            .collect();
         let sites = self.premises.iter();
         let mut premises_known: BTreeSet<(OdsCode, Option<Postcode>)> =
             sites.map(|site| (site.practice, site.postcode)).collect();
@@ -566,6 +738,8 @@ impl SourceData {
         let (closed, open): (Vec<BranchSurgery>, Vec<BranchSurgery>) = branches
             .into_iter()
             .partition(|branch| branch.had_closed(day));
+        let (mut later, mut listed) = (RowTally::default(), RowTally::default());
+        let (mut listed_before, mut without_position) = (RowTally::default(), RowTally::default());
         // Open branches come first, because a building that is in use is not a former one.
         for branch in open.into_iter().chain(closed) {
             let site = (branch.practice, branch.postcode);
@@ -573,15 +747,10 @@ impl SourceData {
                 .postcode
                 .and_then(|postcode| positions.get(&postcode));
             let is_closed = branch.had_closed(day);
-            let reason = match position {
-                _ if !practices.contains(&branch.practice) => "branch of a practice in no list",
-                _ if branch.opens_after(day) => "branch that opens after the date of the dataset",
-                _ if premises_known.contains(&site) => {
-                    "branch at an address of its practice that is already listed"
-                }
-                _ if is_closed && former_known.contains(&site) => {
-                    "closed branch at a former address that is already listed"
-                }
+            let tally = match position {
+                _ if branch.opens_after(day) => &mut later,
+                _ if premises_known.contains(&site) => &mut listed,
+                _ if is_closed && former_known.contains(&site) => &mut listed_before,
                 _ if is_closed => {
                     former_known.insert(site);
                     self.former_premises.push(FormerPremises {
@@ -610,10 +779,17 @@ impl SourceData {
                     });
                     continue;
                 }
-                None => "branch whose postcode has no position in the directories",
+                None => &mut without_position,
             };
-            report.leave_out(reason, 1);
+            tally.add(|| format!("{} of {}", branch.name, branch.practice));
         }
+        report.not_needed("branches that open after the date of the dataset", later);
+        report.not_needed("branches at a listed address of their practice", listed);
+        report.not_needed("closed branches at a listed former address", listed_before);
+        report.lost(
+            "branches whose postcode has no position in the directories",
+            without_position,
+        );
         self.premises.sort_by_key(|site| site.practice);
         self.former_premises
             .sort_by_key(|site| (site.practice, site.postcode));

@@ -30,6 +30,8 @@ const SAME_EDGE_M: f64 = 0.002;
 /// The size below which a hole is a gap between areas. A larger hole may be a lake or an area of
 /// another dataset.
 const GAP_MAX_M2: f64 = M2_PER_KM2;
+/// The width in metres below which a hole of any size is a gap between areas.
+const GAP_WIDTH_MAX_M: f64 = 10.0;
 
 /// A boundary with valid rings, in planar metres.
 struct PlanarArea<'d> {
@@ -50,7 +52,7 @@ pub(super) fn check(dataset: &Dataset, findings: &mut Vec<Finding>) {
     }
 }
 
-fn check_partition(kind: &str, boundaries: &[Boundary], findings: &mut Vec<Finding>) {
+pub(super) fn check_partition(kind: &str, boundaries: &[Boundary], findings: &mut Vec<Finding>) {
     let valid = boundaries
         .iter()
         .filter(|boundary| ring_error(boundary).is_none());
@@ -185,23 +187,46 @@ fn check_gaps(
     findings: &mut Vec<Finding>,
 ) {
     let all = unary_union(areas.iter().map(|area| &area.metres));
-    let holes = all.into_iter().flat_map(|part| part.into_inner().1);
-    for hole in holes.map(|ring| Polygon::new(ring, Vec::new())) {
-        if planar::is_sliver(&hole) {
-            continue;
+    let rings: Vec<Polygon<f64>> = all
+        .iter()
+        .flat_map(|part| part.interiors())
+        .map(|ring| Polygon::new(ring.clone(), Vec::new()))
+        .collect();
+    for ring in rings {
+        // An area inside the hole is not a part of the gap.
+        let within = all.iter().filter(|part| ring.intersects(*part));
+        let within = MultiPolygon::new(within.cloned().collect());
+        let parts = planar::remove_slivers(ring.difference(&within));
+        for hole in parts {
+            report_hole(kind, hole, reported, findings);
         }
-        let (size_m2, width_m) = (hole.unsigned_area(), planar::mean_width_m(&hole));
-        let size = format_area(size_m2);
-        let (code, description) = if size_m2 < GAP_MAX_M2 {
-            ("gap", "a gap")
-        } else {
-            ("hole", "a hole or lake")
-        };
-        let message =
-            format!("{kind}: {description} of {size} between areas, about {width_m:.2} m wide");
-        reported.extend(hole.bounding_rect());
-        findings.push(sized_warning(code, message, &hole.into(), size_m2));
     }
+}
+
+fn report_hole(
+    kind: &str,
+    hole: Polygon<f64>,
+    reported: &mut Vec<Rect<f64>>,
+    findings: &mut Vec<Finding>,
+) {
+    let (size_m2, width_m) = (hole.unsigned_area(), planar::mean_width_m(&hole));
+    let size = format_area(size_m2);
+    let (code, description) = if size_m2 < GAP_MAX_M2 || width_m < GAP_WIDTH_MAX_M {
+        ("gap", "a gap")
+    } else {
+        ("hole", "a hole or lake")
+    };
+    let message =
+        format!("{kind}: {description} of {size} between areas, about {width_m:.2} m wide");
+    reported.extend(hole.bounding_rect());
+    // The centroid of a gap around an area is not in the gap.
+    let edge = hole.exterior().0.first().copied();
+    let is_ring = !hole.interiors().is_empty();
+    let finding = sized_warning(code, message, &hole.into(), size_m2);
+    findings.push(match edge.filter(|_| is_ring) {
+        Some(vertex) => finding.with_position(planar::to_point(vertex)),
+        None => finding,
+    });
 }
 
 // ---- edges that nearly match --------------------------------------------------------------------

@@ -13,12 +13,15 @@ mod golden_queries;
 mod load;
 mod postcodes;
 mod practices;
+mod previous;
 
 pub use finding::{Finding, FindingGeometry, FindingSubject, Severity, findings_geojson};
 pub use golden_queries::failing_golden_queries;
 pub use load::{LoadFailure, load_index};
+pub use previous::{compare_with_previous, previous_summary};
 
 use crate::dataset::Dataset;
+use catchment_core::domain::Boundary;
 use catchment_core::index::Index;
 
 /// Checks a dataset as of its own date (`as_of`). Returns the findings in order of severity, errors
@@ -43,6 +46,14 @@ pub fn check(dataset: &Dataset) -> Vec<Finding> {
         )),
     }
     findings.sort_by_key(|finding| (finding.severity, finding.code));
+    findings
+}
+
+/// Checks the boundaries of a partition against each other. Returns overlaps, gaps, holes and edges
+/// that nearly match.
+pub(crate) fn check_partition(kind: &str, boundaries: &[Boundary]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    borders::check_partition(kind, boundaries, &mut findings);
     findings
 }
 

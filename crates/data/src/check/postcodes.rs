@@ -78,7 +78,7 @@ fn postcodes_finding(
 }
 
 /// Returns the names of the first postcodes.
-fn first_names(postcodes: &[Postcode]) -> String {
+pub(super) fn first_names(postcodes: &[Postcode]) -> String {
     let named = postcodes.iter().take(NAMED_MAX);
     let named: Vec<String> = named.map(ToString::to_string).collect();
     let ellipsis = if postcodes.len() > NAMED_MAX {

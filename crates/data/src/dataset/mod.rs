@@ -15,6 +15,7 @@
 //! | `systems.csv` | the number of ICCs that each system's page states: `system,name,page_date,icc_count_stated,icc_sections_on_page,note` |
 //! | `assignments.csv` | `statistical_area,layer,area,share,from,to`; a blank share means the whole statistical area |
 //! | `area_names.csv`, `area_codes.csv`, `area_links.csv`, `model_shares.csv`, `residents.csv`, `team_stages.csv`, `care_partnerships.csv`, `announcements.csv`, `councils.csv` | further facts about areas and partnerships; each table is optional |
+//! | `build-report.json` | what the build used of each source, and what it did not use and why; not in the manifest, and not read |
 //! | `areas/*.geojson` or `areas/*.shp` | boundaries by `id` (and `from`, `to`) |
 //!
 //! Dates are `YYYY-MM-DD`, periods are half-open, and a blank date is unknown.
@@ -32,6 +33,10 @@ pub mod validation;
 mod write;
 
 use crate::plural::count_with_noun;
+
+/// The report of the build of a dataset, a file in the dataset's folder. It is not in the manifest:
+/// the digest of a dataset depends on its content and not on how the report is worded.
+pub const BUILD_REPORT: &str = "build-report.json";
 
 pub use boundary::file_boundaries;
 pub use manifest::{file_entry, manifest_from_toml, manifest_to_toml};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::MANIFEST;
+use super::{BUILD_REPORT, MANIFEST};
 use crate::fs::{FolderKind, OutputError};
 
 /// The maximum size of a manifest, which has a line or two for each file.
@@ -50,7 +50,8 @@ fn files_of_dataset(folder: &Path) -> BTreeSet<String> {
     };
     let files = manifest.get("files").and_then(toml::Value::as_table);
     let files = files.into_iter().flat_map(toml::Table::keys).cloned();
-    files.chain([MANIFEST.to_string()]).collect()
+    let beside = [MANIFEST, BUILD_REPORT].map(str::to_string);
+    files.chain(beside).collect()
 }
 
 #[cfg(test)]

@@ -191,6 +191,17 @@ impl StagedDataset {
         self.staging_dir.path()
     }
 
+    /// Writes another file, which is not in the manifest, to the temporary folder.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn add_file(&self, name: &str, content: &[u8]) -> Result<(), WriteError> {
+        let path = self.path().join(name);
+        write_synced(&path, content)
+            .and_then(|()| sync_folder(self.path()))
+            .map_err(write_error(&self.folder.join(name)))
+    }
+
     /// Renames the temporary folder to its final name atomically.
     ///
     /// # Errors

@@ -17,6 +17,14 @@ pub enum TableError {
         /// The column.
         column: String,
     },
+    /// The header row has a column twice, so it is not clear which one is meant.
+    #[error("{file}: the header row has two columns `{column}`; remove or rename one of them")]
+    DuplicateColumn {
+        /// The file.
+        file: String,
+        /// The column.
+        column: String,
+    },
     /// The table has no rows.
     #[error("{file}: no rows")]
     Empty {
@@ -97,6 +105,17 @@ impl<'a> CsvTable<'a> {
         })?;
         let mut indices = Vec::with_capacity(columns.len() + optional.len());
         let find = |column: &str| header.iter().position(|name| name == column.as_bytes());
+        let occurrences = |column: &str| {
+            let names = header.iter();
+            names.filter(|name| *name == column.as_bytes()).count()
+        };
+        let mut wanted = columns.iter().chain(optional);
+        if let Some(column) = wanted.find(|column| occurrences(column) > 1) {
+            return Err(TableError::DuplicateColumn {
+                file,
+                column: (*column).to_string(),
+            });
+        }
         for &column in columns {
             match find(column) {
                 Some(index) => indices.push(index),

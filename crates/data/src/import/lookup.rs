@@ -38,12 +38,19 @@ pub struct LookupEntry {
     pub(crate) disputed: Vec<(String, f64)>,
 }
 
-/// Reads the rows to include, in the order of the file.
-pub fn read(
-    file: &str,
-    bytes: &[u8],
-    columns: &LookupColumns,
-) -> Result<Vec<LookupEntry>, TableError> {
+/// The rows of a look-up table to include, in the order of the file, and the numbers of the others.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LookupTable {
+    pub(crate) entries: Vec<LookupEntry>,
+    /// The number of rows without an area.
+    pub(crate) without_area: u64,
+    /// The number of rows that [`LookupColumns::only`] excludes.
+    pub(crate) excluded: u64,
+}
+
+/// Reads the rows. Spaces around codes, ids and names are removed.
+pub fn read(file: &str, bytes: &[u8], columns: &LookupColumns) -> Result<LookupTable, TableError> {
+    let (mut without_area, mut excluded) = (0, 0);
     // Where an optional column is not configured, the code column is read in its place and ignored.
     let (only, allowed) = match &columns.only {
         Some((column, allowed)) => (column, Some(allowed)),
@@ -60,16 +67,22 @@ pub fn read(
                 .any(|word| row.text(2).is_ok_and(|text| text == word)),
             None => true,
         };
-        let Some(area) = row.optional(1)?.filter(|_| is_included) else {
+        if !is_included {
+            excluded += 1;
             return Ok(None);
-        };
+        }
+        let area = row.text(1)?.trim();
+        if area.is_empty() {
+            without_area += 1;
+            return Ok(None);
+        }
         Ok(Some(LookupEntry {
-            code: row.required(0)?.to_string(),
+            code: row.required(0)?.trim().to_string(),
             area: area.to_string(),
             name: columns
                 .name
                 .as_ref()
-                .map(|_| row.text(3).map(str::to_string))
+                .map(|_| row.text(3).map(|name| name.trim().to_string()))
                 .transpose()?,
             model_share: match columns.share {
                 Some(_) => row.parse_optional_with(4, facts::share)?,
@@ -81,5 +94,9 @@ pub fn read(
             },
         }))
     })?;
-    Ok(rows.into_iter().flatten().collect())
+    Ok(LookupTable {
+        entries: rows.into_iter().flatten().collect(),
+        without_area,
+        excluded,
+    })
 }

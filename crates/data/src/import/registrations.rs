@@ -175,6 +175,7 @@ impl RegistrationImporter {
             return Err(self.report.into_empty_error());
         }
         self.report.kept = self.rows.len() as u64;
+        self.report.people_left_out = Some(self.patients_skipped);
         if self.patients_skipped > 0 {
             let patients = match SuppressionRule::NHS_ENGLAND.apply(self.patients_skipped) {
                 Some(patients) => format!("about {patients}"),

@@ -29,6 +29,8 @@ pub struct ImportReport {
     pub(crate) warnings: Vec<String>,
     /// The location of the first row that was skipped or rejected, and the reason.
     pub(crate) first_unused: Option<String>,
+    /// The number of people in rows that were skipped or rejected, if the rows count people.
+    pub(crate) people_left_out: Option<u64>,
 }
 
 /// The rows with the same problem: their number, and the locations of the first rows.
@@ -64,14 +66,6 @@ impl ImportReport {
     pub(crate) fn reject(&mut self, reason: &'static str, file: &str, line: u64) {
         self.rejected.entry(reason).or_default().add(file, line);
         self.note_unused(reason, file, line);
-    }
-
-    /// Counts records that the build left out as skipped rows.
-    pub(crate) fn leave_out(&mut self, reason: &'static str, count: u64) {
-        if count > 0 {
-            self.kept = self.kept.saturating_sub(count);
-            *self.skipped.entry(reason).or_default() += count;
-        }
     }
 
     fn note_unused(&mut self, reason: &'static str, file: &str, line: u64) {

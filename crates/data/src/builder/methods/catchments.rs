@@ -12,6 +12,8 @@ use anyhow::{Result, anyhow};
 use super::super::boundaries::ensure_valid;
 use super::super::config::CatchmentsMethod;
 use super::super::records::DatasetRecords;
+use super::super::source_report::{RowTally, SourceReport};
+use super::super::sources::display_path;
 use super::{LayerContext, add_practice_area, practices_with_areas};
 use crate::dataset::boundary::boundary_from_polygons;
 use crate::formats::{Crs, parse_multi_polygon};
@@ -26,21 +28,33 @@ pub(super) fn add_areas(
 ) -> Result<Vec<Boundary>> {
     let (catchments, report) =
         catchments::read(&mut context.sources.open_source_files(&method.file)?)?;
-    records.remarks.push(report.to_string());
-    Ok(add_catchments(records, context, catchments))
+    let source = display_path(&method.file);
+    let mut report = SourceReport::from_import(source, &context.purpose(), &report);
+    let boundaries = add_catchments(records, context, catchments, &mut report);
+    records.reports.push(report);
+    Ok(boundaries)
 }
 
 fn add_catchments(
     records: &mut DatasetRecords,
     context: &LayerContext<'_>,
     catchments: Vec<DeclaredCatchment>,
+    report: &mut SourceReport,
 ) -> Vec<Boundary> {
-    let known_practices = context.known_practices();
+    let mut selected = context
+        .sources
+        .known_rows(report, catchments, |row| row.practice);
     let practices_with_area = practices_with_areas(records);
-    let selected = catchments.into_iter().filter(|catchment| {
-        known_practices.contains(&catchment.practice)
-            && !practices_with_area.contains(catchment.practice.as_str())
+    let mut with_area = RowTally::default();
+    selected.retain(|catchment| {
+        let code = catchment.practice;
+        let has_area = practices_with_area.contains(code.as_str());
+        if has_area {
+            with_area.add(|| code.to_string());
+        }
+        !has_area
     });
+    report.not_needed("an earlier method gives the practice an area", with_area);
     // A practice's area includes the areas of its branches.
     let mut parts_by_catchment: BTreeMap<(OdsCode, DeclaredCatchmentKind), Vec<Polygon>> =
         BTreeMap::new();
@@ -51,6 +65,7 @@ fn add_catchments(
         parts.extend(catchment.polygons);
     }
     let mut boundaries = Vec::with_capacity(parts_by_catchment.len());
+    let mut invalid = RowTally::default();
     for ((practice, kind), parts) in parts_by_catchment {
         let catchment_kind = match kind {
             DeclaredCatchmentKind::Inner => CatchmentKind::Inner,
@@ -65,6 +80,7 @@ fn add_catchments(
                 records
                     .remarks
                     .push(format!("practice `{practice}` is left out: {error:#}"));
+                invalid.add(|| practice.to_string());
                 continue;
             }
         }
@@ -75,6 +91,7 @@ fn add_catchments(
             context.period,
         );
     }
+    report.lost("the catchment is not a valid area", invalid);
     boundaries
 }
 
@@ -130,7 +147,12 @@ mod tests {
         let mut records = DatasetRecords::default();
         records.push_area(area(Layer::GpPractice, "A00002"));
         let context = context(Layer::GpPractice, &sources);
-        let boundaries = add_catchments(&mut records, &context, catchments);
+        let boundaries = add_catchments(
+            &mut records,
+            &context,
+            catchments,
+            &mut SourceReport::default(),
+        );
         (records, boundaries)
     }
 

@@ -13,6 +13,7 @@ use jiff::civil::Date;
 
 use super::super::config::HierarchyMethod;
 use super::super::records::{DatasetRecords, official_membership};
+use super::super::source_report::{RowTally, SourceReport};
 use super::super::sources::{SourceData, StatisticalArea, display_path, matches_filter};
 use super::LayerContext;
 use crate::import::hierarchy::{self, HierarchyRecord, LsoaSelector};
@@ -28,17 +29,25 @@ pub(super) fn add_areas(
 ) -> Result<()> {
     let file = display_path(&method.file);
     let bytes = context.sources.read_bytes(&method.file)?;
-    if !ons_lookup::is_ons_lookup(&bytes) {
-        add_rows(records, context, &hierarchy::read(&file, &bytes)?);
-        return Ok(());
+    let rows = if ons_lookup::is_ons_lookup(&bytes) {
+        let rows = ons_lookup::read(&file, &bytes, context.period)?;
+        if let Some(remark) = compare_codes(&file, &rows, context.sources)?
+            // Another layer may have read the same file.
+            && !records.remarks.contains(&remark)
+        {
+            records.remarks.push(remark);
+        }
+        rows
+    } else {
+        hierarchy::read(&file, &bytes)?
+    };
+    let mut report = SourceReport::new(file, &context.purpose(), rows.len());
+    let mut other_layers = RowTally::default();
+    for row in rows.iter().filter(|row| row.layer != context.layer) {
+        other_layers.add(|| format!("{} `{}`", row.layer, row.id));
     }
-    let rows = ons_lookup::read(&file, &bytes, context.period)?;
-    if let Some(remark) = compare_codes(&file, &rows, context.sources)?
-        // Another layer may have read the same file.
-        && !records.remarks.contains(&remark)
-    {
-        records.remarks.push(remark);
-    }
+    report.not_needed("rows of other layers", other_layers);
+    records.reports.push(report);
     add_rows(records, context, &rows);
     Ok(())
 }

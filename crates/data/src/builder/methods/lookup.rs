@@ -6,12 +6,13 @@
 //! statistical area. With a column of names, also makes the areas; without it, the areas must be in
 //! the history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 
 use super::super::config::LookupMethod;
 use super::super::records::DatasetRecords;
+use super::super::source_report::SourceReport;
 use super::super::sources::display_path;
 use super::LayerContext;
 use crate::import::lookup::{self, LookupEntry};
@@ -33,7 +34,13 @@ fn add_table(
     bytes: &[u8],
 ) -> Result<()> {
     let file = display_path(&method.file);
-    let entries = lookup::read(&file, bytes, &method.columns)?;
+    let table = lookup::read(&file, bytes, &method.columns)?;
+    let entries = table.entries;
+    let mut report = SourceReport::new(file.clone(), &context.purpose(), entries.len());
+    report.add_not_needed("rows without an area", table.without_area);
+    report.add_not_needed("rows that `only` excludes", table.excluded);
+    records.reports.push(report);
+    let mut names_by_area: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut entry_by_code: BTreeMap<String, LookupEntry> = BTreeMap::new();
     for entry in entries {
         if !context.sources.statistical_areas.contains_key(&entry.code) {
@@ -44,12 +51,10 @@ fn add_table(
         }
         if let Some(title) = &entry.name {
             context.add_area_if_missing(records, &entry.area, title, method.system.as_ref());
+            let names = names_by_area.entry(entry.area.clone()).or_default();
+            names.extend(Some(title.clone()).filter(|title| !title.is_empty()));
         } else if !records.has_area(context.layer, &entry.area) {
-            bail!(
-                "{file}: `{}` is not an area of layer `{}` in the history",
-                entry.area,
-                context.layer
-            );
+            bail!(unknown_area(&file, &entry.area, context));
         }
         if let Some(earlier) = entry_by_code.insert(entry.code.clone(), entry.clone())
             && earlier.area != entry.area
@@ -60,6 +65,17 @@ fn add_table(
                 earlier.area,
                 entry.area
             );
+        }
+    }
+    for (area, names) in names_by_area {
+        if names.len() > 1 {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            let used = records.area(context.layer, &area);
+            records.remarks.push(format!(
+                "{file}: `{area}` has several names: {}; the name is `{}`",
+                names.join(", "),
+                used.map(|area| area.name.clone()).unwrap_or_default()
+            ));
         }
     }
     for entry in entry_by_code.into_values() {
@@ -84,6 +100,24 @@ fn add_table(
         context.assign(records, entry.code, entry.area, None, context.period);
     }
     Ok(())
+}
+
+/// Returns the error for an area whose name neither the table nor the history states.
+fn unknown_area(file: &str, area: &str, context: &LayerContext<'_>) -> String {
+    let layer = context.layer;
+    if context
+        .sources
+        .history
+        .iter()
+        .any(|record| record.layer == layer)
+    {
+        format!("{file}: `{area}` is not an area of layer `{layer}` in the history")
+    } else {
+        format!(
+            "{file}: the name of `{area}` is missing: give the column of the names in `columns` \
+             (`name = \"…\"`), or a `history` with the areas of layer `{layer}`"
+        )
+    }
 }
 
 #[cfg(test)]

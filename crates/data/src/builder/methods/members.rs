@@ -23,6 +23,7 @@ pub(super) fn add_areas(
 ) -> Result<()> {
     let file = display_path(&method.file);
     let rows = resilience_groups::read(&file, &context.sources.read_bytes(&method.file)?)?;
+    context.report_rows(records, file.clone(), rows.len());
     add_rows(records, context, &file, rows)
 }
 

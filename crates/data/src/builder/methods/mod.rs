@@ -18,6 +18,7 @@ use anyhow::{Context, Result};
 use super::config::{AreaMethod, LayerConfig, MethodConfig};
 use super::records::DatasetRecords;
 use super::shares::RegistrationShares;
+use super::source_report::SourceReport;
 use super::sources::SourceData;
 use catchment_core::domain::{
     Area, Boundary, Layer, OdsCode, Period, Provenance, StatisticalAssignment, date_from_iso,
@@ -78,6 +79,19 @@ fn method_period(method: &MethodConfig) -> Result<Period> {
 }
 
 impl LayerContext<'_> {
+    /// Adds the report of a source of which every row is used.
+    fn report_rows(&self, records: &mut DatasetRecords, source: String, rows: usize) {
+        let purpose = self.purpose();
+        records
+            .reports
+            .push(SourceReport::new(source, &purpose, rows));
+    }
+
+    /// Returns what the sources of the layer are used for.
+    fn purpose(&self) -> String {
+        format!("layer {}", self.layer)
+    }
+
     /// Adds an area that is valid on every day, unless the layer already has an area with this id.
     fn add_area_if_missing(
         &self,

@@ -4,10 +4,13 @@
 //! each feature. Makes an area for each id, and a boundary for each feature. An area that an
 //! earlier method or the history made keeps its name.
 
-use anyhow::Result;
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
 
 use super::super::config::PolygonsMethod;
 use super::super::records::DatasetRecords;
+use super::super::sources::display_path;
 use super::{LayerContext, slugify};
 use crate::dataset::boundary::feature_boundary;
 use crate::formats::PolygonFile;
@@ -24,6 +27,8 @@ pub(super) fn add_areas(
         method.nested_parts,
     )?;
     records.remarks.extend(remarks);
+    let features = file.features.len();
+    context.report_rows(records, display_path(&method.file), features);
     add_features(records, context, method, &file)
 }
 
@@ -34,18 +39,28 @@ fn add_features(
     file: &PolygonFile,
 ) -> Result<Vec<Boundary>> {
     let mut boundaries = Vec::with_capacity(file.features.len());
+    let mut feature_by_id: BTreeMap<String, usize> = BTreeMap::new();
     for feature in &file.features {
         let id = match (
             method.id_prefix.as_str(),
-            file.attribute(feature, &method.id)?,
+            file.attribute(feature, &method.id)?.trim(),
         ) {
             ("", id) => id.to_string(),
             (prefix, title) => format!("{prefix}{}", slugify(title)),
         };
+        if let Some(earlier) = feature_by_id.insert(id.clone(), feature.ordinal) {
+            bail!(
+                "{}: the features {earlier} and {} both have the {} `{id}`; an area is one \
+                 feature, so merge its parts into a multipolygon",
+                file.name,
+                feature.ordinal,
+                method.id
+            );
+        }
         let title = method
             .name
             .as_ref()
-            .map(|column| file.attribute(feature, column));
+            .map(|column| file.attribute(feature, column).map(str::trim));
         context.add_area_if_missing(
             records,
             &id,

@@ -1,0 +1,94 @@
+//! All errors of a configuration at once. The TOML parser stops at the first error, so the tables are
+//! also checked one by one.
+
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+use super::config::{
+    BuildConfig, LayerConfig, MethodConfig, PostcodesConfig, PracticesConfig, SharesConfig,
+    StatisticalAreasConfig,
+};
+use super::facts_config::FactsConfig;
+
+/// Returns the errors of each table of a configuration that is valid TOML. Every unknown key is an
+/// error of its own; of the other errors of a table, only the first is found.
+pub(super) fn table_errors(text: &str) -> Vec<String> {
+    let Ok(mut document) = text.parse::<Table>() else {
+        return Vec::new();
+    };
+    let mut errors = Vec::new();
+    for mut layer in take_tables(&mut document, "layers") {
+        let name = format!("layer `{}`", text_of(&layer, "id"));
+        for method in take_tables(&mut layer, "methods") {
+            errors.extend(labelled(&name, errors_of::<MethodConfig>(method)));
+        }
+        if layer.contains_key("methods") {
+            layer.insert("methods".into(), Value::Array(Vec::new()));
+        }
+        errors.extend(labelled(&name, errors_of::<LayerConfig>(layer)));
+    }
+    for shares in take_tables(&mut document, "shares") {
+        let name = format!("shares `{}`", text_of(&shares, "name"));
+        errors.extend(labelled(&name, errors_of::<SharesConfig>(shares)));
+    }
+    errors.extend(section::<PostcodesConfig>(&mut document, "postcodes"));
+    errors.extend(section::<StatisticalAreasConfig>(
+        &mut document,
+        "statistical_areas",
+    ));
+    errors.extend(section::<PracticesConfig>(&mut document, "practices"));
+    errors.extend(section::<FactsConfig>(&mut document, "facts"));
+    errors.extend(errors_of::<BuildConfig>(document));
+    errors
+}
+
+/// Removes the tables of an array of tables, and leaves an empty array.
+fn take_tables(parent: &mut Table, key: &str) -> Vec<Table> {
+    let Some(Value::Array(values)) = parent.get_mut(key) else {
+        return Vec::new();
+    };
+    let values = std::mem::take(values).into_iter();
+    values
+        .filter_map(|value| match value {
+            Value::Table(table) => Some(table),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Returns the errors of a table of the document, and replaces the table by a valid one.
+fn section<T: DeserializeOwned>(document: &mut Table, key: &str) -> Vec<String> {
+    let Some(Value::Table(table)) = document.remove(key) else {
+        return Vec::new();
+    };
+    if key == "postcodes" {
+        let no_directories = ("directories".to_string(), Value::Array(Vec::new()));
+        document.insert(key.into(), Value::Table(Table::from_iter([no_directories])));
+    }
+    labelled(&format!("[{key}]"), errors_of::<T>(table))
+}
+
+fn labelled(name: &str, errors: Vec<String>) -> Vec<String> {
+    let errors = errors.into_iter();
+    errors.map(|error| format!("{name}: {error}")).collect()
+}
+
+fn text_of<'t>(table: &'t Table, key: &str) -> &'t str {
+    table.get(key).and_then(Value::as_str).unwrap_or("?")
+}
+
+/// Returns every unknown key of a table, and its first error of another kind.
+fn errors_of<T: DeserializeOwned>(mut table: Table) -> Vec<String> {
+    let mut errors = Vec::new();
+    while let Err(error) = Value::Table(table.clone()).try_into::<T>() {
+        let message = error.message().trim().to_string();
+        let unknown = message.strip_prefix("unknown field `");
+        let unknown = unknown.and_then(|rest| rest.split('`').next());
+        let is_removed = unknown.is_some_and(|key| table.remove(key).is_some());
+        errors.push(message);
+        if !is_removed {
+            break;
+        }
+    }
+    errors
+}
