@@ -8,6 +8,7 @@ mod diff;
 pub(crate) mod embedded_dataset;
 mod export;
 mod field_b2;
+mod field_a;
 mod geodesy;
 pub(crate) mod import_end_to_end;
 mod known_answers;

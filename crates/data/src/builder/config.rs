@@ -120,6 +120,13 @@ impl BuildConfig {
             results.push(data_date(&what, keys.as_of, keys.words.clone()).map(|_| ()));
         }
         let mut errors: Vec<String> = results.into_iter().filter_map(Result::err).collect();
+        let allowed = self
+            .statistical_areas
+            .as_ref()
+            .map(|table| table.allow_overlap_m2);
+        errors.extend(
+            allowed.and_then(|allowed| size_error("[statistical_areas] allow_overlap_m2", allowed)),
+        );
         for layer in &self.layers {
             errors.extend(self.layer_errors(layer));
         }
@@ -140,11 +147,7 @@ impl BuildConfig {
             ("allow_overlap_m2", layer.allow_overlap_m2),
             ("allow_gap_m2", layer.allow_gap_m2),
         ] {
-            if !(allowed >= 0.0 && allowed.is_finite()) {
-                errors.push(format!(
-                    "layer `{id}`: {key}: `{allowed}` is not a number of square metres"
-                ));
-            }
+            errors.extend(size_error(&format!("layer `{id}`: {key}"), allowed));
         }
         for method in &layer.methods {
             let shares = match &method.method {
@@ -265,6 +268,11 @@ impl BuildConfig {
         inputs.extend(methods.filter_map(|method| method.method.input()));
         inputs
     }
+}
+
+fn size_error(what: &str, size_m2: f64) -> Option<String> {
+    let is_size = size_m2 >= 0.0 && size_m2.is_finite();
+    (!is_size).then(|| format!("{what}: `{size_m2}` is not a number of square metres"))
 }
 
 /// The key `sources`: a file such as `data/source/sources.csv`, or a list.
@@ -447,6 +455,9 @@ pub(super) struct StatisticalAreasConfig {
     pub(super) name: String,
     pub(super) sub_icb: Option<String>,
     pub(super) snap_m: f64,
+    /// The size in square metres up to which two statistical areas may overlap.
+    #[serde(default)]
+    pub(super) allow_overlap_m2: f64,
     #[serde(default)]
     pub(super) nested_parts: NestedParts,
     /// The date of the source, and words that say what the source is, with `{date}` in place of

@@ -22,6 +22,7 @@ mod shares;
 mod source_dates;
 mod source_report;
 mod sources;
+mod statistical_overlaps;
 mod tables;
 #[cfg(test)]
 mod test_sources;

@@ -93,7 +93,7 @@ fn shares_from_registrations(
         .iter()
         .map(|row| u64::from(row.patients))
         .sum();
-    report.people_read = Some(people);
+    *report.people_read.get_or_insert(0) += people;
     let (mut without_boundary, mut unlisted) = (RowTally::default(), RowTally::default());
     let (mut elsewhere, mut not_selected) = (RowTally::default(), RowTally::default());
     let has_practices = !sources.listed_practices.is_empty();

@@ -146,15 +146,19 @@ impl SourceReport {
         purpose: &str,
         import: &ImportReport,
     ) -> SourceReport {
+        let left_out = &import.people_left_out;
         let mut report = SourceReport {
             edition: import.vintage.clone(),
             rows_read: import.read,
             rows_used: import.read,
             notes: import.warnings.clone(),
+            people_read: left_out.values().copied().reduce(|a, b| a + b),
             ..SourceReport::new(source, purpose, 0)
         };
         for (reason, count) in &import.skipped {
-            report.push(UnusedKind::NotNeeded, reason, tally_of(*count, Vec::new()));
+            let mut rows = tally_of(*count, Vec::new());
+            rows.people = left_out.get(reason).copied();
+            report.push(UnusedKind::NotNeeded, reason, rows);
         }
         report.push_rejected(import);
         let rest = report.rows_used.saturating_sub(import.kept);
@@ -180,7 +184,8 @@ impl SourceReport {
         for (reason, rejected) in &import.rejected {
             let locations = rejected.first_locations.iter().take(EXAMPLES_MAX);
             let locations = locations.map(|(file, line)| format!("{file} line {line}"));
-            let rows = tally_of(rejected.count, locations.collect());
+            let mut rows = tally_of(rejected.count, locations.collect());
+            rows.people = import.people_left_out.get(reason).copied();
             self.push(UnusedKind::Lost, reason, rows);
         }
     }

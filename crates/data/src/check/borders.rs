@@ -53,6 +53,25 @@ pub(super) fn check(dataset: &Dataset, findings: &mut Vec<Finding>) {
 }
 
 pub(super) fn check_partition(kind: &str, boundaries: &[Boundary], findings: &mut Vec<Finding>) {
+    let areas = planar_areas(boundaries);
+    let mut reported: Vec<Rect<f64>> = Vec::new();
+    check_overlaps(kind, &areas, &mut reported, findings);
+    for concurrent in concurrent_sets(&areas) {
+        check_gaps(kind, &concurrent, &mut reported, findings);
+        check_edges(kind, &concurrent, &reported, findings);
+    }
+}
+
+pub(super) fn check_overlaps_only(
+    kind: &str,
+    boundaries: &[Boundary],
+    findings: &mut Vec<Finding>,
+) {
+    check_overlaps(kind, &planar_areas(boundaries), &mut Vec::new(), findings);
+}
+
+/// Returns the boundaries with valid rings, from west to east.
+fn planar_areas(boundaries: &[Boundary]) -> Vec<PlanarArea<'_>> {
     let valid = boundaries
         .iter()
         .filter(|boundary| ring_error(boundary).is_none());
@@ -68,12 +87,7 @@ pub(super) fn check_partition(kind: &str, boundaries: &[Boundary], findings: &mu
         })
         .collect();
     areas.sort_by(|a, b| a.bbox.min().x.total_cmp(&b.bbox.min().x));
-    let mut reported: Vec<Rect<f64>> = Vec::new();
-    check_overlaps(kind, &areas, &mut reported, findings);
-    for concurrent in concurrent_sets(&areas) {
-        check_gaps(kind, &concurrent, &mut reported, findings);
-        check_edges(kind, &concurrent, &reported, findings);
-    }
+    areas
 }
 
 /// Returns the distinct sets of areas that are valid at the same time.

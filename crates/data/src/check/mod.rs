@@ -57,6 +57,13 @@ pub(crate) fn check_partition(kind: &str, boundaries: &[Boundary]) -> Vec<Findin
     findings
 }
 
+/// Checks the boundaries of a partition against each other for overlaps only.
+pub(crate) fn check_overlaps(kind: &str, boundaries: &[Boundary]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    borders::check_overlaps_only(kind, boundaries, &mut findings);
+    findings
+}
+
 fn check_golden_queries(index: &Index, dataset: &Dataset, findings: &mut Vec<Finding>) {
     let failing = failing_golden_queries(index, dataset.golden_queries.clone());
     findings.extend(failing.iter().map(|query| {

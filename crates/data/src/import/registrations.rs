@@ -129,6 +129,8 @@ impl RegistrationImporter {
                 Err(error) => {
                     let patients = columns.parse_patients(&row).unwrap_or_default();
                     self.patients_skipped += u64::from(patients);
+                    self.report
+                        .leave_out_people(error.reason(), patients.into());
                     error.add_to_report(&row, &mut self.report);
                 }
             }
@@ -175,7 +177,6 @@ impl RegistrationImporter {
             return Err(self.report.into_empty_error());
         }
         self.report.kept = self.rows.len() as u64;
-        self.report.people_left_out = Some(self.patients_skipped);
         if self.patients_skipped > 0 {
             let patients = match SuppressionRule::NHS_ENGLAND.apply(self.patients_skipped) {
                 Some(patients) => format!("about {patients}"),

@@ -29,8 +29,9 @@ pub struct ImportReport {
     pub(crate) warnings: Vec<String>,
     /// The location of the first row that was skipped or rejected, and the reason.
     pub(crate) first_unused: Option<String>,
-    /// The number of people in rows that were skipped or rejected, if the rows count people.
-    pub(crate) people_left_out: Option<u64>,
+    /// The number of people in the rows that were skipped or rejected, by reason, if the rows count
+    /// people.
+    pub(crate) people_left_out: BTreeMap<&'static str, u64>,
 }
 
 /// The rows with the same problem: their number, and the locations of the first rows.
@@ -60,6 +61,11 @@ impl ImportReport {
     pub(crate) fn skip_at(&mut self, reason: &'static str, file: &str, line: u64) {
         self.skip(reason);
         self.note_unused(reason, file, line);
+    }
+
+    /// Counts the people in a row that is skipped or rejected.
+    pub(crate) fn leave_out_people(&mut self, reason: &'static str, people: u64) {
+        *self.people_left_out.entry(reason).or_default() += people;
     }
 
     /// Counts an invalid row.

@@ -219,6 +219,13 @@ pub(super) enum RowError {
 }
 
 impl RowError {
+    /// Returns the reason.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            RowError::Skipped(reason) | RowError::Rejected(reason) => reason,
+        }
+    }
+
     /// Counts the row in the report.
     pub(super) fn add_to_report(self, row: &CsvRow<'_>, report: &mut ImportReport) {
         match self {

@@ -174,6 +174,20 @@ mod tests {
     }
 
     #[test]
+    fn the_report_counts_rows_without_an_area_and_several_names() {
+        let rows = "S0, k ,Kay,mb\nS1,,,mb\nS2,k,Kaye,mb\n";
+        let records = add(", name = \"name\"", rows).expect("areas");
+        let assigned: Vec<_> = assignments(&records).iter().map(|found| found.1).collect();
+        assert_eq!(assigned, ["k", "k"]);
+        let report = records.reports[0].to_string();
+        assert!(report.contains("table.csv: 3 read, 2 used"), "{report}");
+        assert_eq!(
+            records.remarks,
+            ["table.csv: `k` has several names: `Kay`, `Kaye`; the name is `K`"]
+        );
+    }
+
+    #[test]
     fn shares_and_disputed_areas_are_kept() {
         let columns = ", name = \"name\", share = \"share\", disputed = \"other\"";
         let method: LookupMethod = toml::from_str(&format!(
@@ -207,7 +221,8 @@ mod tests {
             ),
             (
                 "S0,l,,\n",
-                "table.csv: `l` is not an area of layer `icc` in the history",
+                "table.csv: the name of `l` is missing: give the column of the names in `columns` \
+                 (`name = \"…\"`), or a `history` with the areas of layer `icc`",
             ),
         ] {
             assert_eq!(add("", rows).map(|_| ()), Err(words.into()));

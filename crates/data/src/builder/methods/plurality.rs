@@ -12,9 +12,11 @@ use anyhow::{Result, bail};
 
 use super::super::config::PluralityMethod;
 use super::super::records::DatasetRecords;
+use super::super::shares::RegistrationShares;
 use super::super::sources::{SourceData, matches_filter};
 use super::{LayerContext, slugify};
 use crate::import::practice_list::PracticeRecord;
+use crate::plural::count_with_noun;
 use catchment_core::domain::{GroupMember, Membership, OdsCode, Provenance};
 
 /// A group of practices: an ICC or a PCN.
@@ -30,6 +32,8 @@ pub(super) fn add_areas(
 ) -> Result<()> {
     let groups = practice_groups(context.sources, method)?;
     let shares = context.shares_of(&method.shares)?;
+    let remark = ungrouped_remark(context, method, shares, &groups);
+    records.remarks.extend(remark);
     let mut group_by_code: Vec<(String, String)> = Vec::new();
     for (code, shares) in &shares.by_area {
         let largest = largest_group(shares, &groups);
@@ -53,6 +57,40 @@ pub(super) fn add_areas(
         });
     }
     Ok(())
+}
+
+/// Returns a remark on the practices in the shares that belong to no group, so that their patients
+/// count for no area.
+fn ungrouped_remark(
+    context: &LayerContext<'_>,
+    method: &PluralityMethod,
+    shares: &RegistrationShares,
+    groups: &BTreeMap<OdsCode, PracticeGroup>,
+) -> Option<String> {
+    let practices = context.sources.practices.iter();
+    let selected: BTreeSet<OdsCode> = practices
+        .filter(|record| matches_filter(record.practice.sub_icb.as_ref(), &method.sub_icb))
+        .map(|record| record.practice.code)
+        .collect();
+    let listed = shares.by_area.values().flatten().map(|(code, _)| *code);
+    let ungrouped: BTreeSet<OdsCode> = listed
+        .filter(|code| selected.contains(code) && !groups.contains_key(code))
+        .collect();
+    let names: Vec<String> = ungrouped.iter().take(5).map(ToString::to_string).collect();
+    let ellipsis = if ungrouped.len() > names.len() {
+        ", …"
+    } else {
+        ""
+    };
+    (!ungrouped.is_empty()).then(|| {
+        format!(
+            "{}: {} with patients in no {}, so the patients count for no area: {}{ellipsis}",
+            context.layer,
+            count_with_noun(ungrouped.len(), "practice", "practices"),
+            method.by.to_uppercase(),
+            names.join(", ")
+        )
+    })
 }
 
 /// Adds each period of a practice in a network as a membership in the network or, if ids have a

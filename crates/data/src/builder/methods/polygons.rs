@@ -110,15 +110,26 @@ mod tests {
         let context = context(Layer::Icc, &sources);
         let mut records = DatasetRecords::default();
         let file = file(&[
-            r#""code":"k","title":"Kay""#,
-            r#""code":"k","title":"Kay again""#,
-            r#""code":"l","title":"Ell""#,
+            r#""code":"k ","title":"Kay""#,
+            r#""code":"l","title":" Ell""#,
         ]);
         let method = method("id = \"code\"\nname = \"TITLE\"");
         let boundaries = add_features(&mut records, &context, &method, &file).expect("areas");
         assert_eq!(names(&records), [("k", "Kay"), ("l", "Ell")]);
         let ids: Vec<&str> = boundaries.iter().map(|found| &*found.id).collect();
-        assert_eq!(ids, ["k", "k", "l"]);
+        assert_eq!(ids, ["k", "l"]);
+    }
+
+    #[test]
+    fn two_features_with_one_id_are_an_error_that_names_both() {
+        let sources = empty_sources();
+        let context = context(Layer::Icc, &sources);
+        let file = file(&[r#""code":"k""#, r#""code":"l""#, r#""code":"k""#]);
+        let method = method("id = \"code\"");
+        let added = add_features(&mut DatasetRecords::default(), &context, &method, &file);
+        let error = added.map(|_| ()).expect_err("two features").to_string();
+        assert!(error.contains("the features 1 and 3"), "{error}");
+        assert!(error.contains("code `k`"), "{error}");
     }
 
     #[test]
