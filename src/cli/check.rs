@@ -53,6 +53,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
         let loading = || format!("loading {}", previous.display());
         let old = dataset::read(&DatasetSource::Folder(previous.clone())).with_context(loading)?;
         findings.extend(compare_with_previous(&old, &dataset).with_context(loading)?);
+        findings.sort_by_key(|finding| (finding.severity, finding.code));
     }
     drop(spinner);
     if let Some(path) = &findings_file {

@@ -11,7 +11,6 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::config_errors::table_errors;
 use super::facts_config::FactsConfig;
 use super::unused_limits::UnusedLimits;
 use crate::dataset::LayerKind;
@@ -70,24 +69,13 @@ impl BuildConfig {
     ///
     /// # Errors
     /// If the text is not TOML, a key is unknown or missing, or a value has the wrong type. The
-    /// error names the line, the allowed keys and, in a `[[layers]]` table, the layer; it lists
-    /// further errors.
+    /// error names the line, the allowed keys and, in a `[[layers]]` table, the layer.
     pub(super) fn parse(text: &str) -> Result<BuildConfig> {
         toml::from_str(text).map_err(|error: toml::de::Error| {
             let layer = error.span().and_then(|span| layer_at(text, span.start));
-            let message = error.message().trim().to_string();
-            let first = match layer {
+            match layer {
                 Some(layer) => anyhow!(error).context(format!("layer `{layer}`")),
                 None => anyhow!(error),
-            };
-            let mut others = table_errors(text);
-            // The parser finds one of the errors first, with its line.
-            if let Some(index) = others.iter().position(|other| other.ends_with(&message)) {
-                others.remove(index);
-            }
-            match others.len() {
-                0 => first,
-                _ => anyhow!("{first:#}\nfurther errors:\n  {}", others.join("\n  ")),
             }
         })
     }

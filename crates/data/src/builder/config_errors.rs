@@ -1,6 +1,7 @@
 //! All errors of a configuration at once. The TOML parser stops at the first error, so the tables are
 //! also checked one by one.
 
+use anyhow::{Result, anyhow};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
@@ -10,9 +11,37 @@ use super::config::{
 };
 use super::facts_config::FactsConfig;
 
+/// Parses a configuration.
+///
+/// # Errors
+/// If [`BuildConfig::parse`] would return an error. The error lists the errors of all tables.
+pub(super) fn parse(text: &str) -> Result<BuildConfig> {
+    BuildConfig::parse(text).map_err(|first| {
+        let mut others = table_errors(text);
+        // The parser finds one of the errors first, with its line.
+        let message = first.root_cause().to_string();
+        let is_first = |other: &String| {
+            let reason = other
+                .rsplit_once("`: ")
+                .map_or(other.as_str(), |(_, reason)| reason);
+            let reason = reason
+                .rsplit_once("]: ")
+                .map_or(reason, |(_, reason)| reason);
+            message.trim().ends_with(reason)
+        };
+        if let Some(index) = others.iter().position(is_first) {
+            others.remove(index);
+        }
+        match others.len() {
+            0 => first,
+            _ => anyhow!("{first:#}\nfurther errors:\n  {}", others.join("\n  ")),
+        }
+    })
+}
+
 /// Returns the errors of each table of a configuration that is valid TOML. Every unknown key is an
 /// error of its own; of the other errors of a table, only the first is found.
-pub(super) fn table_errors(text: &str) -> Vec<String> {
+fn table_errors(text: &str) -> Vec<String> {
     let Ok(mut document) = text.parse::<Table>() else {
         return Vec::new();
     };

@@ -159,12 +159,19 @@ impl DatasetBuilder {
     }
 }
 
+/// The width in metres below which an overlap or a gap results from rounding by the publisher.
+const ROUNDING_WIDTH_M: f64 = 0.1;
+
 /// Checks that the areas of a partition neither overlap nor leave gaps, except up to the sizes that
 /// the configuration allows. Returns remarks about what is allowed, and about holes.
 fn partition_remarks(config: &LayerConfig, boundaries: &[Boundary]) -> Result<Vec<String>> {
     let (mut errors, mut remarks) = (Vec::new(), Vec::new());
     for finding in check::check_partition(config.id.as_str(), boundaries) {
+        let is_rounding = finding
+            .width_m
+            .is_some_and(|width| width < ROUNDING_WIDTH_M);
         let allowed_m2 = match finding.code {
+            _ if is_rounding => f64::INFINITY,
             "overlap" | "sliver_overlap" => config.allow_overlap_m2,
             "gap" => config.allow_gap_m2,
             _ => f64::INFINITY,

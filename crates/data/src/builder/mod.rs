@@ -121,7 +121,7 @@ pub fn build_with_progress(
     let text = text.and_then(|bytes| Ok(String::from_utf8(bytes)?));
     let text = text.with_context(|| format!("reading {}", config_path.display()))?;
     let in_config = || format!("in {}", config_path.display());
-    let config = BuildConfig::parse(&text).with_context(in_config)?;
+    let config = config_errors::parse(&text).with_context(in_config)?;
     config.check().with_context(in_config)?;
     let base = config_path.parent().unwrap_or(Path::new("."));
     ensure_inputs_exist(base, &config).with_context(in_config)?;
@@ -132,6 +132,11 @@ pub fn build_with_progress(
     let check_output = || dataset::check_output_folder(&folder, &inputs, options.force);
     check_output()?;
     let mut sources = SourceData::read(base, &config, progress)?;
+    if let Some(statistical) = &config.statistical_areas {
+        let remarks = statistical_overlaps::check(&sources, statistical)?;
+        sources.remarks.extend(remarks);
+    }
+    postcode_areas::check(&mut sources, &config);
     let builder = DatasetBuilder::new(&mut sources, &config, &mut progress.on_stage)?;
     let reports = sources.reports.iter().chain(builder.source_reports());
     let reports = source_report::without_repetitions(reports.cloned().collect());

@@ -15,10 +15,8 @@ use super::config::{
     self, BuildConfig, NestedParts, PostcodeDirectoryFile, PostcodeFormat, PracticeDirectoryFile,
     PracticeFormat, SourcesConfig, SuccessionFile, SuccessionFormat,
 };
-use super::postcode_areas;
 use super::source_dates::check_dates;
 use super::source_report::{RowTally, SourceReport};
-use super::statistical_overlaps;
 use crate::dataset::boundary::{boundary_from_polygons, vertex_lonlat};
 use crate::dataset::manifest::SourceTable;
 use crate::dataset::{self, SourceEntry};
@@ -140,9 +138,6 @@ impl SourceData {
         if let Some(statistical) = &config.statistical_areas {
             on_stage("reading statistical areas");
             sources.read_statistical_areas(statistical)?;
-            let overlaps = statistical_overlaps::check(&sources, statistical)?;
-            sources.remarks.extend(overlaps);
-            postcode_areas::check(&mut sources, config);
         }
         on_stage("reading practices");
         let day = config.as_of;

@@ -159,8 +159,11 @@ fn overlap_finding(
     let message = format!(
         "{kind} `{first}` and `{second}` overlap by {size}{parts}, up to {widest_m:.2} m wide"
     );
-    let finding = sized_warning("overlap", message, intersection, size_m2)
-        .with_subject(FindingSubject::new(kind, first));
+    let finding = Finding {
+        width_m: Some(widest_m),
+        ..sized_warning("overlap", message, intersection, size_m2)
+            .with_subject(FindingSubject::new(kind, first))
+    };
     let largest = intersection
         .0
         .iter()
@@ -236,7 +239,10 @@ fn report_hole(
     // The centroid of a gap around an area is not in the gap.
     let edge = hole.exterior().0.first().copied();
     let is_ring = !hole.interiors().is_empty();
-    let finding = sized_warning(code, message, &hole.into(), size_m2);
+    let finding = Finding {
+        width_m: Some(width_m),
+        ..sized_warning(code, message, &hole.into(), size_m2)
+    };
     findings.push(match edge.filter(|_| is_ring) {
         Some(vertex) => finding.with_position(planar::to_point(vertex)),
         None => finding,

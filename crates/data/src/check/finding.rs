@@ -21,6 +21,8 @@ pub struct Finding {
     pub position: Option<LonLat>,
     /// The size of the affected area in square metres.
     pub size_m2: Option<f64>,
+    /// The width of an overlap or a gap in metres, at its widest part.
+    pub width_m: Option<f64>,
     /// The affected geometry, in longitude and latitude.
     pub geometry: Option<FindingGeometry>,
 }
@@ -84,6 +86,7 @@ impl Finding {
             subject: None,
             position: None,
             size_m2: None,
+            width_m: None,
             geometry: None,
         }
     }
