@@ -23,9 +23,12 @@ use std::ops::RangeInclusive;
 
 use crate::domain::{BritishGrid, LonLat};
 
+mod osgb36;
 mod ostn15;
 mod transverse_mercator;
 pub mod web_mercator;
+
+pub use osgb36::osgb36_to_grid_metres;
 
 /// A box that contains the whole shift grid with a margin (the grid's corners reach from 9.4° W to
 /// 3.6° E and from 49.7° N to 61.1° N). Outside this box, the projection's series would map some

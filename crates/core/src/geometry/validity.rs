@@ -19,6 +19,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
+use geo::Coord;
+
 use super::rings::{Polygon, doubled_signed_area, edges};
 
 /// A vertex as a pair, which has the order in which the sweep line passes over vertices.
@@ -69,11 +71,20 @@ impl TopologyError {
 /// Coordinates must be within ±2^40. The first ring of a polygon is its exterior, whatever its
 /// orientation.
 pub fn find_topology_error(polygons: &[Polygon]) -> Option<TopologyError> {
+    find_located_topology_error(polygons).map(|(error, _)| error)
+}
+
+/// Returns the same reason as [`find_topology_error`], with the place of the error: a vertex, or
+/// the position where two edges cross, rounded.
+pub fn find_located_topology_error(polygons: &[Polygon]) -> Option<(TopologyError, Coord<i64>)> {
     let mut sweep = match SweepLine::new(polygons) {
         Ok(sweep) => sweep,
-        Err(error) => return Some(error),
+        Err((error, vertex)) => return Some((error, vertex)),
     };
-    sweep.run().and_then(|()| sweep.check_nesting()).err()
+    match sweep.run().and_then(|()| sweep.check_nesting()) {
+        Ok(()) => None,
+        Err(error) => Some((error, sweep.place.into())),
+    }
 }
 
 /// A part of an edge of a ring, from its western to its eastern end or, if it is vertical, from its
@@ -115,11 +126,16 @@ struct SweepLine {
     /// until the sweep reaches the ring.
     enclosing: Vec<Option<Option<u32>>>,
     touching: TouchingRings,
-    is_disconnected: bool,
+    /// The place of the error, if there is one.
+    place: Vertex,
+    /// The first vertex at which touching rings disconnect the interior.
+    disconnected: Option<Vertex>,
+    /// The westernmost vertex of each ring, which the sweep reaches first.
+    first_vertices: Vec<Vertex>,
 }
 
 impl SweepLine {
-    fn new(polygons: &[Polygon]) -> Result<SweepLine, TopologyError> {
+    fn new(polygons: &[Polygon]) -> Result<SweepLine, (TopologyError, Coord<i64>)> {
         let mut rings = Vec::new();
         let mut segments = Vec::with_capacity(polygons.iter().flatten().map(Vec::len).sum());
         for (polygon, polygon_rings) in (0..).zip(polygons) {
@@ -142,7 +158,8 @@ impl SweepLine {
                     });
                 }
                 if segments.len() - before < 3 {
-                    return Err(TopologyError::TooFewVertices);
+                    let vertex = ring.first().copied().unwrap_or_default();
+                    return Err((TopologyError::TooFewVertices, vertex));
                 }
             }
         }
@@ -150,9 +167,11 @@ impl SweepLine {
         Ok(SweepLine {
             enclosing: vec![None; rings.len()],
             touching: TouchingRings::new(rings.len()),
+            first_vertices: vec![(0, 0); rings.len()],
             rings,
             segments,
-            is_disconnected: false,
+            place: (0, 0),
+            disconnected: None,
         })
     }
 
@@ -169,6 +188,7 @@ impl SweepLine {
         let mut pending = segments.as_slice();
         let (mut left, mut right) = (Vec::new(), Vec::new());
         for vertex in vertices {
+            self.place = vertex;
             left.clear();
             right.clear();
             let at_vertex = (
@@ -241,12 +261,15 @@ impl SweepLine {
     }
 
     fn check_crossing(
-        &self,
+        &mut self,
         a: Option<&SweepSegment>,
         b: Option<&SweepSegment>,
     ) -> Result<(), TopologyError> {
         match (a, b) {
-            (Some(a), Some(b)) if segments_cross(a, b) => Err(self.crossing_error(a.ring, b.ring)),
+            (Some(a), Some(b)) if segments_cross(a, b) => {
+                self.place = crossing_place(a, b);
+                Err(self.crossing_error(a.ring, b.ring))
+            }
             _ => Ok(()),
         }
     }
@@ -312,7 +335,9 @@ impl SweepLine {
         by_polygon.sort_unstable();
         for same in by_polygon.chunk_by(|a, b| a.0 == b.0) {
             for pair in same.windows(2) {
-                self.is_disconnected |= !self.touching.union(pair[0].1, pair[1].1);
+                if !self.touching.union(pair[0].1, pair[1].1) {
+                    self.disconnected.get_or_insert(self.place);
+                }
             }
         }
         Ok(())
@@ -334,39 +359,39 @@ impl SweepLine {
                     }
                 });
                 self.enclosing[ring] = Some(enclosing);
+                self.first_vertices[ring] = segment.west;
             }
             below = Some(*segment);
         }
     }
 
-    fn check_nesting(&self) -> Result<(), TopologyError> {
-        for (ring, enclosing) in self.rings.iter().zip(&self.enclosing) {
-            let enclosing = enclosing
+    fn check_nesting(&mut self) -> Result<(), TopologyError> {
+        for (ring_id, ring) in self.rings.iter().enumerate() {
+            let enclosing = self.enclosing[ring_id]
                 .flatten()
                 .map(|ring_id| &self.rings[ring_id as usize]);
-            match enclosing {
-                None if ring.is_exterior => {}
-                None => return Err(TopologyError::HoleOutside),
-                Some(enclosing) if ring.is_exterior => {
-                    // If this exterior is in a hole of its own polygon, that hole is not inside the
-                    // exterior, and is reported too.
-                    if enclosing.is_exterior {
-                        return Err(TopologyError::PartsOverlap);
-                    }
+            let error = match enclosing {
+                None if ring.is_exterior => continue,
+                None => TopologyError::HoleOutside,
+                // If this exterior is in a hole of its own polygon, that hole is not inside the
+                // exterior, and is reported too.
+                Some(enclosing) if ring.is_exterior && enclosing.is_exterior => {
+                    TopologyError::PartsOverlap
                 }
-                Some(enclosing) if enclosing.polygon != ring.polygon => {
-                    return Err(TopologyError::HoleOutside);
-                }
-                Some(enclosing) if !enclosing.is_exterior => {
-                    return Err(TopologyError::HolesOverlap);
-                }
-                Some(_) => {}
-            }
+                Some(_) if ring.is_exterior => continue,
+                Some(enclosing) if enclosing.polygon != ring.polygon => TopologyError::HoleOutside,
+                Some(enclosing) if !enclosing.is_exterior => TopologyError::HolesOverlap,
+                Some(_) => continue,
+            };
+            self.place = self.first_vertices[ring_id];
+            return Err(error);
         }
-        if self.is_disconnected {
-            Err(TopologyError::InteriorIsDisconnected)
-        } else {
-            Ok(())
+        match self.disconnected {
+            Some(vertex) => {
+                self.place = vertex;
+                Err(TopologyError::InteriorIsDisconnected)
+            }
+            None => Ok(()),
         }
     }
 }
@@ -499,11 +524,39 @@ fn segments_cross(a: &SweepSegment, b: &SweepSegment) -> bool {
     is_divided(a, b) && is_divided(b, a)
 }
 
+/// Returns the position where two segments cross, rounded.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "a place for a message; coordinates are below 2^40"
+)]
+fn crossing_place(a: &SweepSegment, b: &SweepSegment) -> Vertex {
+    let (run, rise) = ((a.east.0 - a.west.0) as f64, (a.east.1 - a.west.1) as f64);
+    let (other_run, other_rise) = ((b.east.0 - b.west.0) as f64, (b.east.1 - b.west.1) as f64);
+    let (over, up) = ((b.west.0 - a.west.0) as f64, (b.west.1 - a.west.1) as f64);
+    let fraction = (over * other_rise - up * other_run) / (run * other_rise - rise * other_run);
+    let fraction = fraction.clamp(0.0, 1.0);
+    let along = |start: i64, length: f64| start + (length * fraction).round() as i64;
+    (along(a.west.0, run), along(a.west.1, rise))
+}
+
 #[cfg(test)]
 mod tests {
-    use geo::Coord;
-
     use super::*;
+
+    #[test]
+    fn an_error_has_the_place_where_edges_cross() {
+        let ring = |pairs: &[Vertex]| pairs.iter().copied().map(Coord::from).collect::<Vec<_>>();
+        let bow_tie = vec![ring(&[(0, 0), (100, 100), (100, 0), (0, 80)])];
+        let expected = (TopologyError::RingCrossesItself, Coord { x: 44, y: 44 });
+        assert_eq!(find_located_topology_error(&[bow_tie]), Some(expected));
+        let hole_outside = vec![
+            ring(&[(0, 0), (100, 0), (100, 100), (0, 100)]),
+            ring(&[(200, 0), (200, 50), (250, 0)]),
+        ];
+        let expected = (TopologyError::HoleOutside, Coord { x: 200, y: 0 });
+        assert_eq!(find_located_topology_error(&[hole_outside]), Some(expected));
+    }
 
     fn square(x: i64, y: i64, side: i64) -> Vec<Vertex> {
         vec![(x, y), (x + side, y), (x + side, y + side), (x, y + side)]

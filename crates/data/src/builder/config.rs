@@ -18,6 +18,7 @@ use crate::dataset::manifest::{
     SourceTable, check_distance, check_licence, data_date, deserialize_date, deserialize_keyword,
     deserialize_optional_date, deserialize_optional_keyword,
 };
+use crate::formats::SourceCrs;
 use crate::import::{lookup, nhspd};
 use catchment_core::domain::{DataDate, Layer, Provenance, SourceDate, YearMonth};
 
@@ -136,6 +137,15 @@ impl BuildConfig {
             ("allow_gap_m2", layer.allow_gap_m2),
         ] {
             errors.extend(size_error(&format!("layer `{id}`: {key}"), allowed));
+        }
+        let reads_polygons =
+            |config: &MethodConfig| matches!(config.method, AreaMethod::Polygons(_));
+        let has_file_keys = layer.repair || layer.crs.is_some();
+        if has_file_keys && !layer.methods.iter().any(reads_polygons) {
+            errors.push(format!(
+                "layer `{id}`: `repair` and `crs` are about polygon files, but none of its methods \
+                 is `polygons`"
+            ));
         }
         for method in &layer.methods {
             let shares = match &method.method {
@@ -448,6 +458,12 @@ pub(super) struct StatisticalAreasConfig {
     pub(super) allow_overlap_m2: f64,
     #[serde(default)]
     pub(super) nested_parts: NestedParts,
+    /// The coordinate reference system, which takes precedence over what the file says.
+    #[serde(default, deserialize_with = "deserialize_optional_keyword")]
+    pub(super) crs: Option<SourceCrs>,
+    /// Whether invalid areas are repaired.
+    #[serde(default)]
+    pub(super) repair: bool,
     /// The date of the source, and words that say what the source is, with `{date}` in place of
     /// the date.
     #[serde(default, deserialize_with = "deserialize_optional_keyword")]
@@ -612,6 +628,12 @@ pub(super) struct LayerConfig {
     /// members.
     #[serde(default, deserialize_with = "deserialize_optional_keyword")]
     pub(super) members_from: Option<Layer>,
+    /// The coordinate reference system of the layer's polygon files, and whether their invalid areas
+    /// are repaired, unless a method has a key of its own.
+    #[serde(default, deserialize_with = "deserialize_optional_keyword")]
+    pub(super) crs: Option<SourceCrs>,
+    #[serde(default)]
+    pub(super) repair: bool,
     /// How accurate the layer's areas are, in sentences for users of pages.
     pub(super) accuracy: Option<String>,
     pub(super) methods: Vec<MethodConfig>,
@@ -715,6 +737,12 @@ pub(super) struct PolygonsMethod {
     pub(super) name: Option<String>,
     #[serde(default)]
     pub(super) nested_parts: NestedParts,
+    /// The coordinate reference system, which takes precedence over what the file says.
+    #[serde(default, deserialize_with = "deserialize_optional_keyword")]
+    pub(super) crs: Option<SourceCrs>,
+    /// Whether invalid areas are repaired.
+    #[serde(default)]
+    pub(super) repair: bool,
     /// The prefix of area ids. If there is a prefix, the value of the id attribute is converted to
     /// a slug: lower case with hyphens.
     #[serde(default)]
@@ -883,7 +911,7 @@ provenance = "official"
             (
                 "[layers.methods.polygons]\nfile = \"a.geojson\"\nid = \"id\"\ntitle = \"t\"",
                 "title",
-                "expected one of `file`, `layer`, `id`, `name`, `nested_parts`, `id_prefix`, `system`",
+                "expected one of `file`, `layer`, `id`, `name`, `nested_parts`, `crs`, `repair`, `id_prefix`, `system`",
                 33,
             ),
         ] {

@@ -24,7 +24,7 @@ use crate::formats::{Crs, PolygonFile};
 use crate::import::area_history::{self, AreaHistoryRecord};
 use crate::import::ebranchs::{self, BranchSurgery};
 use crate::import::onspd::{self, LsoaYear};
-use crate::import::polygons as polygon_files;
+use crate::import::polygons::{self as polygon_files, PolygonImport};
 use crate::import::practice_list::{self, NetworkPeriod, PracticeRecord};
 use crate::import::{
     PostcodeRecord, SourceFiles, code_point_open, epcn, epraccur, nhspd, postcode_list,
@@ -356,38 +356,24 @@ impl SourceData {
     pub(super) fn read_polygons(
         &self,
         path: &Path,
-        layer: Option<&str>,
-        nested: NestedParts,
+        import: &PolygonImport<'_>,
     ) -> Result<(PolygonFile, Vec<String>)> {
-        let full_path = self.base.join(path);
-        let mut remarks = Vec::new();
-        let file = match nested {
-            NestedParts::Refused => polygon_files::read(&full_path, layer)?,
-            NestedParts::Holes => {
-                let (file, changed) = polygon_files::read_with_nested_parts(&full_path, layer)?;
-                if !changed.is_empty() {
-                    remarks.push(format!(
-                        "{}: in features {}, parts inside another part were read as holes",
-                        file.name,
-                        changed.join(", ")
-                    ));
-                }
-                file
-            }
-        };
-        let reoriented_count = file.reoriented().len();
-        if reoriented_count > 0 {
-            remarks.push(format!(
-                "{}: the rings of {} had the wrong orientation and were reversed",
-                file.name,
-                count_with_noun(reoriented_count, "feature", "features")
-            ));
-        }
+        let file = polygon_files::read_with(&self.base.join(path), import)?;
+        let remarks = file.remarks.iter();
+        let remarks = remarks
+            .map(|remark| format!("{}: {remark}", file.name))
+            .collect();
         Ok((file, remarks))
     }
 
     fn read_statistical_areas(&mut self, config: &config::StatisticalAreasConfig) -> Result<()> {
-        let (file, remarks) = self.read_polygons(&config.boundaries, None, config.nested_parts)?;
+        let import = PolygonImport {
+            layer: None,
+            crs: config.crs,
+            nested_parts_to_holes: config.nested_parts == NestedParts::Holes,
+            repair: config.repair,
+        };
+        let (file, remarks) = self.read_polygons(&config.boundaries, &import)?;
         self.remarks.extend(remarks);
         self.report_rows(&config.boundaries, "statistical areas", file.features.len());
         for feature in &file.features {

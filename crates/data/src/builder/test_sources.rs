@@ -175,6 +175,8 @@ pub(super) fn context(layer: Layer, sources: &SourceData) -> LayerContext<'_> {
         provenance: Provenance::Indicative,
         period: Period::default(),
         sources,
+        crs: None,
+        repair: false,
         shares: &NO_SHARES,
     }
 }

@@ -114,6 +114,26 @@ pub(crate) fn vertex_lonlat(crs: Crs, vertex: Coord<i64>) -> Option<(f64, f64)> 
     }
 }
 
+/// Returns the easting and northing, in metres, of a vertex in units of `crs`.
+pub(crate) fn vertex_grid_metres(crs: Crs, vertex: Coord<i64>) -> Option<(f64, f64)> {
+    let (x, y) = from_units(crs, vertex);
+    match crs {
+        Crs::LonLat => geodesy::to_grid_metres(x, y),
+        Crs::BritishGrid => Some((x, y)),
+    }
+}
+
+/// Returns the place of a vertex in units of `crs`, for messages.
+pub(crate) fn place_name(crs: Crs, vertex: Coord<i64>) -> String {
+    match vertex_grid_metres(crs, vertex) {
+        Some((easting, northing)) => format!("easting {easting:.0}, northing {northing:.0}"),
+        None => {
+            let (lon, lat) = from_units(crs, vertex);
+            format!("longitude {lon}, latitude {lat}")
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

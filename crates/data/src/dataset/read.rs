@@ -265,6 +265,14 @@ impl VerifiedReader<'_> {
 
     fn read_polygons(&self, path: &str) -> Result<Vec<Boundary>, DatasetError> {
         let mut file = self.read_polygon_file(path)?;
+        // A published file may have such features, but a dataset does not.
+        if let Some(feature) = file.without_geometry.first() {
+            return Err(DatasetError::from(PolygonError::Feature {
+                file: path.into(),
+                feature: feature.clone(),
+                reason: "it has no geometry".into(),
+            }));
+        }
         let mut boundaries = Vec::with_capacity(file.features.len());
         // Each feature is dropped when its boundary has been built. Otherwise all features and all
         // boundaries would be in memory at the same time.

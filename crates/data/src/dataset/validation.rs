@@ -1,10 +1,11 @@
 //! Validates the polygons of a file, once, when the file is imported. The polygons of a dataset are
 //! not validated again.
 
+use super::boundary::place_name;
 use crate::formats::{PolygonError, PolygonFeature, PolygonFile};
 use crate::plural::count_with_noun;
 use catchment_core::geometry::rings::polygons_by_nesting;
-use catchment_core::geometry::validity::find_topology_error;
+use catchment_core::geometry::validity::{find_located_topology_error, find_topology_error};
 
 /// The maximum number of invalid features that an error names after the first. The error counts all
 /// invalid features.
@@ -15,30 +16,34 @@ const INVALID_FEATURES_NAMED_MAX: usize = 10;
 /// share an edge.
 ///
 /// # Errors
-/// If a feature is invalid. The error describes the first invalid feature, and names and counts
-/// the other invalid features.
+/// If a feature is invalid. The error describes the first invalid feature with the place, and names
+/// and counts the other invalid features.
 pub fn validated(file: PolygonFile) -> Result<PolygonFile, PolygonError> {
-    let invalid: Vec<(&PolygonFeature, &'static str)> = file
+    let invalid: Vec<(&PolygonFeature, String)> = file
         .features
         .iter()
         .filter_map(|feature| {
-            let reason = find_topology_error(&feature.polygons)?.reason();
-            Some((feature, reason))
+            let (error, vertex) = find_located_topology_error(&feature.polygons)?;
+            let place = place_name(file.crs, vertex);
+            Some((feature, format!("{} near {place}", error.reason())))
         })
         .collect();
-    match invalid.as_slice() {
-        [] => Ok(file),
-        [(feature, reason)] => Err(file.error(feature, *reason)),
-        [(feature, reason), others @ ..] => {
-            let named = others.iter().take(INVALID_FEATURES_NAMED_MAX);
-            let named: Vec<String> = named.map(|(feature, _)| feature.label()).collect();
-            let named = named.join(", ");
-            let others = count_with_noun(others.len(), "more is", "more are");
-            let reason = format!("{reason}; {others} invalid: {named}");
-            Err(file.error(feature, reason))
-        }
+    let Some(((feature, reason), others)) = invalid.split_first() else {
+        return Ok(file);
+    };
+    let mut reason = reason.clone();
+    if !others.is_empty() {
+        let named = others.iter().take(INVALID_FEATURES_NAMED_MAX);
+        let named: Vec<String> = named.map(|(feature, _)| feature.label()).collect();
+        let named = named.join(", ");
+        let others = count_with_noun(others.len(), "more is", "more are");
+        reason = format!("{reason}; {others} invalid: {named}");
     }
+    Err(file.error(feature, format!("{reason} ({REPAIR_HINT})")))
 }
+
+/// What an error about an invalid feature suggests.
+pub(crate) const REPAIR_HINT: &str = "`repair = true` in the configuration repairs it";
 
 /// Converts parts that are inside another part of the same feature to holes, because ArcGIS
 /// writes some holes as such parts. Returns the labels of the changed features. Vertices do not

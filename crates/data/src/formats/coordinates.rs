@@ -6,6 +6,7 @@
 
 use geo::Coord;
 
+use super::crs::{Crs, SourceCrs};
 use super::rings::{Polygon, Ring, doubled_signed_area};
 
 /// Units per degree. A unit of 1e-9° is a tenth of a millimetre, so every decimal place in a
@@ -16,15 +17,6 @@ const UNITS_PER_METRE: f64 = 1e3;
 
 /// The EPSG code of British National Grid.
 pub(super) const BNG_EPSG_CODE: i32 = 27_700;
-
-/// The coordinate reference system of a polygon file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Crs {
-    /// WGS84 or ETRS89 longitude and latitude, in degrees.
-    LonLat,
-    /// British National Grid, in metres.
-    BritishGrid,
-}
 
 /// The rings of each polygon, the exterior ring first, with positions in degrees or metres.
 pub(crate) type PolygonRings = Vec<Vec<Vec<[f64; 2]>>>;
@@ -65,42 +57,105 @@ fn to_units(crs: Crs, [x, y]: [f64; 2]) -> Result<Coord<i64>, &'static str> {
     })
 }
 
-/// Parses a ring, which must be closed, without changing its direction.
-pub(super) fn parse_ring(crs: Crs, positions: &[[f64; 2]]) -> Result<Ring, &'static str> {
+/// How the rings of a file are parsed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RingParser {
+    /// The coordinate reference system of the file.
+    pub(super) crs: SourceCrs,
+    /// Whether rings without an area are kept, and rings that are only a point or a line are
+    /// dropped, because the polygons are repaired afterwards. Otherwise both are errors.
+    pub(super) keep_invalid: bool,
+}
+
+/// Parsed polygons.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct ParsedPolygons {
+    pub(super) polygons: Vec<Polygon>,
+    /// Whether rings were reversed.
+    pub(super) reoriented: bool,
+    /// Whether rings that are only a point or a line were dropped.
+    pub(super) dropped_rings: bool,
+}
+
+impl RingParser {
+    /// Parses a ring, which must be closed, without changing its direction. Returns `None` if the
+    /// ring is dropped.
+    pub(super) fn parse_ring(self, positions: &[[f64; 2]]) -> Result<Option<Ring>, &'static str> {
+        let ring = parse_positions(self.crs, positions)?;
+        match (ring.len(), self.keep_invalid) {
+            (3.., true) => Ok(Some(ring)),
+            (_, true) => Ok(None),
+            (..3, false) => Err(UNCLOSED),
+            _ if doubled_signed_area(&ring) == 0 => Err("a ring has no area"),
+            _ => Ok(Some(ring)),
+        }
+    }
+
+    /// Parses polygons. The first ring of each polygon is its exterior.
+    pub(super) fn parse_multi_polygon(
+        self,
+        parts: &[Vec<Vec<[f64; 2]>>],
+    ) -> Result<ParsedPolygons, &'static str> {
+        if parts.is_empty() {
+            return Err("a polygon has no rings");
+        }
+        let mut parsed = ParsedPolygons::default();
+        for rings in parts {
+            self.parse_polygon(rings, &mut parsed)?;
+        }
+        Ok(parsed)
+    }
+
+    fn parse_polygon(
+        self,
+        rings: &[Vec<[f64; 2]>],
+        parsed: &mut ParsedPolygons,
+    ) -> Result<(), &'static str> {
+        if rings.is_empty() {
+            return Err("a polygon has no rings");
+        }
+        let mut polygon = Vec::with_capacity(rings.len());
+        for (index, positions) in rings.iter().enumerate() {
+            let Some(mut ring) = self.parse_ring(positions)? else {
+                parsed.dropped_rings = true;
+                // Without its exterior, nothing of the polygon remains.
+                if index == 0 {
+                    return Ok(());
+                }
+                continue;
+            };
+            // Before RFC 7946 the orientation was not specified; the first ring is the exterior.
+            if (doubled_signed_area(&ring) > 0) != (index == 0) {
+                ring.reverse();
+                parsed.reoriented = true;
+            }
+            polygon.push(ring);
+        }
+        parsed.polygons.push(polygon);
+        Ok(())
+    }
+}
+
+const UNCLOSED: &str = "a ring should have at least four positions, the last equal to the first";
+
+/// Parses the positions of a closed ring. The last position, which repeats the first, and positions
+/// that repeat the one before are left out.
+fn parse_positions(crs: SourceCrs, positions: &[[f64; 2]]) -> Result<Ring, &'static str> {
     let mut ring = Vec::with_capacity(positions.len());
     for &position in positions {
-        let vertex = to_units(crs, position)?;
+        let stored = crs
+            .to_stored(position)
+            .ok_or("a vertex is far outside the British National Grid")?;
+        let vertex = to_units(crs.stored(), stored)?;
         if ring.last() != Some(&vertex) {
             ring.push(vertex);
         }
     }
-    if positions.first() != positions.last() || ring.len() < 4 {
-        return Err("a ring should have at least four positions, the last equal to the first");
+    if positions.first() != positions.last() || positions.len() < 4 {
+        return Err(UNCLOSED);
     }
     ring.pop();
-    if doubled_signed_area(&ring) == 0 {
-        return Err("a ring has no area");
-    }
     Ok(ring)
-}
-
-/// Parses a polygon, whose first ring is its exterior. Also returns whether rings were reversed.
-fn parse_polygon(crs: Crs, rings: &[Vec<[f64; 2]>]) -> Result<(Polygon, bool), &'static str> {
-    if rings.is_empty() {
-        return Err("a polygon has no rings");
-    }
-    let mut polygon = Vec::with_capacity(rings.len());
-    let mut reoriented = false;
-    for (index, positions) in rings.iter().enumerate() {
-        let mut ring = parse_ring(crs, positions)?;
-        // Before RFC 7946 the orientation was not specified; the first ring is the exterior.
-        if (doubled_signed_area(&ring) > 0) != (index == 0) {
-            ring.reverse();
-            reoriented = true;
-        }
-        polygon.push(ring);
-    }
-    Ok((polygon, reoriented))
 }
 
 /// Parses polygons. The first ring of each polygon is its exterior. Also returns whether rings were
@@ -109,17 +164,12 @@ pub fn parse_multi_polygon(
     crs: Crs,
     parts: &[Vec<Vec<[f64; 2]>>],
 ) -> Result<(Vec<Polygon>, bool), &'static str> {
-    if parts.is_empty() {
-        return Err("a polygon has no rings");
-    }
-    let mut polygons = Vec::with_capacity(parts.len());
-    let mut any_reoriented = false;
-    for rings in parts {
-        let (polygon, reoriented) = parse_polygon(crs, rings)?;
-        polygons.push(polygon);
-        any_reoriented |= reoriented;
-    }
-    Ok((polygons, any_reoriented))
+    let parser = RingParser {
+        crs: crs.into(),
+        keep_invalid: false,
+    };
+    let parsed = parser.parse_multi_polygon(parts)?;
+    Ok((parsed.polygons, parsed.reoriented))
 }
 
 #[cfg(test)]

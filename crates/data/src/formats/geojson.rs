@@ -1,10 +1,9 @@
 //! GeoJSON (RFC 7946).
 //!
 //! The reader also accepts the format that predates the RFC, with a `crs` member and any
-//! orientation of rings. The writer writes longitude and latitude with at most 7 decimal places,
+//! orientation of rings; text sequences (RFC 8142) and a feature on each line. The writer writes longitude and latitude with at most 7 decimal places,
 //! counter-clockwise exterior rings, closed rings, and no `crs` member.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use geo::{Coord, LineString, MapCoords, MultiPoint, MultiPolygon, Polygon, RemoveRepeatedPoints};
@@ -12,11 +11,13 @@ use geojson::{GeoJson, GeometryValue};
 use serde_json::Value;
 
 use super::areas::{AreaCollection, area_properties};
-use super::coordinates::{Crs, parse_multi_polygon};
+use super::coordinates::{ParsedPolygons, RingParser};
+use super::crs::{self, Crs, SourceCrs};
 use super::polygon_file::{
-    PolygonError, PolygonFeature, PolygonFile, feature_error, feature_label,
+    CaseVariants, PolygonError, PolygonFeature, PolygonFile, PolygonReadOptions, feature_error,
+    feature_label,
 };
-use super::rings;
+use super::unexpected::unexpected_content;
 use catchment_core::domain::{Boundary, LonLat};
 
 /// The number of decimal places of coordinates in degrees. One unit in the last place is about one
@@ -27,6 +28,8 @@ const COORDINATE_DECIMALS: i32 = 7;
 pub struct GeoJsonFeatures {
     pub(crate) crs: Crs,
     pub(crate) features: Vec<Result<PolygonFeature, InvalidFeature>>,
+    case_variants: CaseVariants,
+    remark: Option<String>,
 }
 
 /// A feature that is not a valid polygon.
@@ -36,23 +39,42 @@ pub(crate) struct InvalidFeature {
     pub(crate) label: String,
     /// The reason.
     pub(crate) reason: &'static str,
+    /// Whether the feature is only left out, because it has no geometry.
+    is_without_geometry: bool,
 }
 
-/// Reads GeoJSON in the format of RFC 7946, or in the earlier format with a `crs` member. The
-/// `crs` member must name longitude and latitude or British National Grid.
+/// Reads GeoJSON in the format of RFC 7946, in the earlier format with a `crs` member, as a text
+/// sequence or with a feature on each line. Features without a geometry are left out and listed.
+///
+/// # Errors
+/// If the file is not GeoJSON, is only a part of a download, is in a coordinate reference system
+/// that cannot be read, or a feature is not a valid polygon.
 pub fn read_geojson(name: &str, bytes: &[u8]) -> Result<PolygonFile, PolygonError> {
-    let parsed = read_geojson_features(bytes).map_err(|reason| PolygonError::File {
+    read_geojson_with(name, bytes, &PolygonReadOptions::default())
+}
+
+/// Reads GeoJSON as [`read_geojson`] does, with these options.
+pub(crate) fn read_geojson_with(
+    name: &str,
+    bytes: &[u8],
+    options: &PolygonReadOptions,
+) -> Result<PolygonFile, PolygonError> {
+    let parsed = parse_features(bytes, options).map_err(|reason| PolygonError::File {
         file: name.into(),
         reason,
     })?;
-    let features = parsed
-        .features
-        .into_iter()
-        .map(|feature| {
-            feature.map_err(|invalid| feature_error(name, &invalid.label, invalid.reason))
-        })
-        .collect::<Result<_, _>>()?;
-    PolygonFile::new_non_empty(name, parsed.crs, features)
+    let (mut features, mut without_geometry) = (Vec::new(), Vec::new());
+    for feature in parsed.features {
+        match feature {
+            Ok(feature) => features.push(feature),
+            Err(invalid) if invalid.is_without_geometry => without_geometry.push(invalid.label),
+            Err(invalid) => return Err(feature_error(name, &invalid.label, invalid.reason)),
+        }
+    }
+    let mut file = PolygonFile::new_non_empty(name, parsed.crs, features, without_geometry)?;
+    file.case_variants = parsed.case_variants;
+    file.remarks.extend(parsed.remark);
+    Ok(file)
 }
 
 /// Reads the features of a GeoJSON file. An invalid feature does not prevent the other features
@@ -61,63 +83,279 @@ pub fn read_geojson(name: &str, bytes: &[u8]) -> Result<PolygonFile, PolygonErro
 /// # Errors
 /// If the file as a whole is invalid.
 pub fn read_geojson_features(bytes: &[u8]) -> Result<GeoJsonFeatures, String> {
+    parse_features(bytes, &PolygonReadOptions::default())
+}
+
+fn parse_features(bytes: &[u8], options: &PolygonReadOptions) -> Result<GeoJsonFeatures, String> {
+    if let Some(found) = unexpected_content(bytes) {
+        return Err(found);
+    }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let parsed: GeoJson = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    let (features, members) = match parsed {
-        GeoJson::FeatureCollection(collection) => (collection.features, collection.foreign_members),
-        GeoJson::Feature(mut feature) => {
-            let members = feature.foreign_members.take();
-            (vec![feature], members)
-        }
-        GeoJson::Geometry(_) => return Err("it should contain a FeatureCollection".into()),
+    let (features, members) = parse_json(bytes)?;
+    check_is_complete(&members, features.len())?;
+    let stated = stated_crs(&members, &features);
+    let (source_crs, remark) = crs::choose(stated, options.crs)?;
+    let parser = RingParser {
+        crs: source_crs,
+        keep_invalid: options.keep_invalid,
     };
-    let crs = match members.as_ref().and_then(|members| members.get("crs")) {
-        Some(crs) => crs_from_member(crs)?,
-        None => Crs::LonLat,
-    };
+    let names = features
+        .iter()
+        .filter_map(|feature| feature.properties.as_ref());
+    let case_variants =
+        CaseVariants::find(names.flat_map(|names| names.keys().map(String::as_str)));
     let features = features.into_iter().enumerate();
     Ok(GeoJsonFeatures {
-        crs,
+        crs: source_crs.stored(),
         features: features
-            .map(|(index, feature)| read_geojson_feature(crs, index + 1, feature))
+            .map(|(index, feature)| read_feature(parser, &case_variants, index + 1, feature))
             .collect(),
+        case_variants,
+        remark,
     })
 }
 
-fn read_geojson_feature(
-    crs: Crs,
-    ordinal: usize,
-    feature: geojson::Feature,
-) -> Result<PolygonFeature, InvalidFeature> {
-    let attributes = attributes_of(feature.properties.unwrap_or_default());
-    match parse_geojson_polygons(crs, feature.geometry.map(|geometry| geometry.value)) {
-        Ok((polygons, reoriented)) => Ok(PolygonFeature {
-            ordinal,
-            attributes,
-            polygons,
-            reoriented,
-        }),
-        Err(reason) => Err(InvalidFeature {
-            label: feature_label(ordinal, &attributes),
-            reason,
-        }),
+/// Parses a collection, a feature, or several features one after another, of which those of a text
+/// sequence begin with a record separator. Returns the features and the members of the collection.
+fn parse_json(bytes: &[u8]) -> Result<(Vec<geojson::Feature>, geojson::JsonObject), String> {
+    const RECORD_SEPARATOR: u8 = 0x1e;
+    let without_separators: Vec<u8>;
+    let bytes = if bytes.contains(&RECORD_SEPARATOR) {
+        // JSON does not allow this byte in a text.
+        let to_space = |&byte: &u8| if byte == RECORD_SEPARATOR { b' ' } else { byte };
+        without_separators = bytes.iter().map(to_space).collect();
+        &without_separators
+    } else {
+        bytes
+    };
+    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<GeoJson>();
+    let (mut features, mut members) = (Vec::new(), geojson::JsonObject::new());
+    let mut count = 0_usize;
+    while let Some(value) = values.next() {
+        let value = value.map_err(|error| describe_error(bytes, &error))?;
+        count += 1;
+        match value {
+            GeoJson::FeatureCollection(collection) if count == 1 => {
+                features = collection.features;
+                members = collection.foreign_members.unwrap_or_default();
+                members.extend(collection_properties(bytes));
+                // Only features can follow each other.
+                let end = values.byte_offset();
+                if !bytes[end..].trim_ascii().is_empty() {
+                    return Err("there is text after the end of the FeatureCollection".into());
+                }
+            }
+            GeoJson::FeatureCollection(_) => {
+                return Err(format!(
+                    "value {count} should be a Feature, as the first is"
+                ));
+            }
+            GeoJson::Feature(feature) => features.push(feature),
+            GeoJson::Geometry(_) => {
+                return Err("it should contain a FeatureCollection, not a geometry alone".into());
+            }
+        }
+    }
+    Ok((features, members))
+}
+
+/// The member by which ArcGIS says that a file is only a part.
+const TRANSFER_LIMIT: &str = "exceededTransferLimit";
+
+/// Returns the member `properties` of a collection, in which ArcGIS writes [`TRANSFER_LIMIT`]. The
+/// `geojson` crate drops it, because only features have properties.
+fn collection_properties(bytes: &[u8]) -> Option<(String, Value)> {
+    #[derive(serde::Deserialize)]
+    struct Collection {
+        properties: Value,
+    }
+
+    memchr::memmem::find(bytes, TRANSFER_LIMIT.as_bytes())?;
+    let collection: Collection = serde_json::from_slice(bytes).ok()?;
+    Some(("properties".into(), collection.properties))
+}
+
+/// Returns what is wrong with a file that is not GeoJSON.
+fn describe_error(bytes: &[u8], error: &serde_json::Error) -> String {
+    if error.is_eof() {
+        return format!("{error}: the file ends too early; was the download interrupted?");
+    }
+    if error.is_syntax() {
+        return match not_a_number(bytes, error) {
+            Some(word) => format!(
+                "line {}, column {}: {word} is not JSON; write `null` for a number that is not \
+                 known",
+                error.line(),
+                error.column()
+            ),
+            None => error.to_string(),
+        };
+    }
+    match serde_json::from_slice::<Value>(bytes) {
+        Ok(value) => describe_value(&value).unwrap_or_else(|| error.to_string()),
+        Err(_) => error.to_string(),
     }
 }
 
-fn parse_geojson_polygons(
-    crs: Crs,
-    geometry: Option<GeometryValue>,
-) -> Result<(Vec<rings::Polygon>, bool), &'static str> {
-    let parts = match geometry {
-        Some(GeometryValue::Polygon { coordinates }) => vec![coordinates],
-        Some(GeometryValue::MultiPolygon { coordinates }) => coordinates,
-        _ => return Err("it should be a Polygon or a MultiPolygon"),
+/// Returns the word at the position of the error, if it is NaN or an infinity.
+fn not_a_number(bytes: &[u8], error: &serde_json::Error) -> Option<&'static str> {
+    let line = bytes
+        .split(|&byte| byte == b'\n')
+        .nth(error.line().checked_sub(1)?)?;
+    // The column is that of the last byte that was read, which may be the second of the word.
+    let start = error.column().saturating_sub(2);
+    let near = &line[start.min(line.len())..line.len().min(start + 12)];
+    let near = String::from_utf8_lossy(near).to_ascii_lowercase();
+    [("nan", "NaN"), ("infinity", "Infinity")]
+        .into_iter()
+        .find(|(word, _)| near.contains(word))
+        .map(|(_, name)| name)
+}
+
+/// Returns what JSON is that is not GeoJSON.
+fn describe_value(value: &Value) -> Option<String> {
+    let error = value.get("error");
+    if let Some(error) = error.filter(|error| error.is_object() || error.is_string()) {
+        let message = error.get("message").unwrap_or(error);
+        let code = error.get("code").map(|code| format!("{code}: "));
+        return Some(format!(
+            "it is the error message of a server, not data: {}{}",
+            code.unwrap_or_default(),
+            message.as_str().unwrap_or("no reason given")
+        ));
+    }
+    let text = |name: &str| value.get(name).and_then(Value::as_str);
+    if let Some(reason) = text("description").or(text("detail")).or(text("message")) {
+        return Some(format!("it is the message of a server, not data: {reason}"));
+    }
+    match text("type") {
+        Some("Topology") => {
+            return Some("it is TopoJSON; convert it to GeoJSON".into());
+        }
+        Some(other) if value.get("features").is_none() => {
+            return Some(format!(
+                "its `type` is `{other}`; it should be a FeatureCollection or a Feature"
+            ));
+        }
+        _ => {}
+    }
+    let is_esri = value.get("geometryType").is_some() || value.get("spatialReference").is_some();
+    is_esri.then(|| "it is Esri JSON, not GeoJSON; download it with `f=geojson`".into())
+}
+
+/// Checks that the server did not say that the file is only a part of the whole.
+fn check_is_complete(members: &geojson::JsonObject, features: usize) -> Result<(), String> {
+    // ArcGIS writes the flag into the collection or into an object in it.
+    let is_limited = |members: &geojson::JsonObject| {
+        members.get(TRANSFER_LIMIT).is_some_and(|flag| {
+            flag == &Value::Bool(true) || flag.as_str().is_some_and(|text| text == "true")
+        })
     };
+    let objects = members.values().filter_map(Value::as_object);
+    if is_limited(members) || objects.clone().any(is_limited) {
+        return Err(format!(
+            "it has only {features} of the features: `exceededTransferLimit` says that the server \
+             reached its limit; download the rest, page by page, and join the pages"
+        ));
+    }
+    // OGC API Features and WFS.
+    for name in ["numberMatched", "totalFeatures"] {
+        let matched = members.get(name).and_then(Value::as_u64);
+        if let Some(matched) = matched.filter(|&matched| matched > features as u64) {
+            return Err(format!(
+                "it has {features} of {matched} features (`{name}`); download the rest, page by \
+                 page, and join the pages"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the coordinate reference system that the collection, the features and their geometries
+/// state. Without a `crs` member it is longitude and latitude.
+fn stated_crs(
+    members: &geojson::JsonObject,
+    features: &[geojson::Feature],
+) -> Result<SourceCrs, String> {
+    let of_features = features.iter().flat_map(|feature| {
+        let geometry = feature.geometry.as_ref();
+        let geometry = geometry.and_then(|geometry| geometry.foreign_members.as_ref());
+        [feature.foreign_members.as_ref(), geometry]
+    });
+    let stated = std::iter::once(Some(members)).chain(of_features).flatten();
+    let mut stated: Vec<&Value> = stated.filter_map(|members| members.get("crs")).collect();
+    stated.retain(|crs| !crs.is_null());
+    stated.dedup();
+    let mut systems = Vec::new();
+    for member in stated {
+        systems.push(crs_from_member(member)?);
+    }
+    systems.dedup();
+    match systems.as_slice() {
+        [] => Ok(SourceCrs::LonLat),
+        [crs] => Ok(*crs),
+        [one, other, ..] => Err(format!(
+            "its `crs` members name {one} and {other}; all features should be in one system"
+        )),
+    }
+}
+
+fn read_feature(
+    parser: RingParser,
+    case_variants: &CaseVariants,
+    ordinal: usize,
+    feature: geojson::Feature,
+) -> Result<PolygonFeature, InvalidFeature> {
+    let properties = attributes_of(feature.properties.unwrap_or_default(), feature.id);
+    let (attributes, case_variants) = case_variants.separate(properties);
+    let invalid = |reason, is_without_geometry| InvalidFeature {
+        label: feature_label(ordinal, &attributes),
+        reason,
+        is_without_geometry,
+    };
+    let Some(geometry) = feature.geometry else {
+        return Err(invalid("it has no geometry", true));
+    };
+    let parsed = parse_polygons(parser, geometry.value).map_err(|reason| invalid(reason, false))?;
+    Ok(PolygonFeature {
+        ordinal,
+        attributes,
+        case_variants,
+        polygons: parsed.polygons,
+        reoriented: parsed.reoriented,
+        dropped_rings: parsed.dropped_rings,
+    })
+}
+
+fn parse_polygons(
+    parser: RingParser,
+    geometry: GeometryValue,
+) -> Result<ParsedPolygons, &'static str> {
+    let mut parts = Vec::new();
+    collect_parts(geometry, &mut parts)?;
     let parts = parts
         .iter()
         .map(|rings| rings.iter().map(|ring| xy_only(ring)).collect())
         .collect::<Result<Vec<Vec<_>>, _>>()?;
-    parse_multi_polygon(crs, &parts)
+    parser.parse_multi_polygon(&parts)
+}
+
+/// Collects the polygons of a geometry, which may be a collection of polygons.
+fn collect_parts(
+    geometry: GeometryValue,
+    parts: &mut Vec<Vec<Vec<geojson::Position>>>,
+) -> Result<(), &'static str> {
+    match geometry {
+        GeometryValue::Polygon { coordinates } => parts.push(coordinates),
+        GeometryValue::MultiPolygon { coordinates } => parts.extend(coordinates),
+        GeometryValue::GeometryCollection { geometries } => {
+            for geometry in geometries {
+                collect_parts(geometry.value, parts)?;
+            }
+        }
+        _ => return Err("it should be a Polygon or a MultiPolygon"),
+    }
+    Ok(())
 }
 
 /// Returns the first two numbers of each position. Other numbers, such as a height, are dropped.
@@ -130,39 +368,57 @@ fn xy_only(ring: &[geojson::Position]) -> Result<Vec<[f64; 2]>, &'static str> {
         .collect()
 }
 
-/// Parses the `crs` member of GeoJSON that predates RFC 7946.
-fn crs_from_member(member: &Value) -> Result<Crs, String> {
-    let name = member
-        .pointer("/properties/name")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    // `EPSG:27700`, `urn:ogc:def:crs:EPSG::27700`, `http://www.opengis.net/def/crs/EPSG/0/27700`.
-    let words: Vec<&str> = name
-        .split([':', '/'])
-        .filter(|word| !word.is_empty())
-        .collect();
-    let is_epsg = words.contains(&"epsg");
-    match words.last() {
-        Some(&"27700") if is_epsg => Ok(Crs::BritishGrid),
-        Some(&"4326") if is_epsg => Ok(Crs::LonLat),
-        Some(&"crs84") => Ok(Crs::LonLat),
-        _ => Err(format!(
-            "its `crs` member `{name}` should name CRS84, EPSG:4326 or EPSG:27700"
-        )),
-    }
+/// Parses the `crs` member of GeoJSON that predates RFC 7946: a name, or a code of EPSG.
+fn crs_from_member(member: &Value) -> Result<SourceCrs, String> {
+    let name = member.pointer("/properties/name").and_then(Value::as_str);
+    let link = member.pointer("/properties/href").and_then(Value::as_str);
+    let code = member
+        .pointer("/properties/code")
+        .filter(|code| !code.is_null());
+    let parsed = match (name.or(link), code) {
+        (Some(name), _) => name.parse().ok(),
+        (None, Some(code)) => format!("EPSG:{code}").replace('"', "").parse().ok(),
+        (None, None) => None,
+    };
+    parsed.ok_or_else(|| {
+        let name = name
+            .or(link)
+            .map_or_else(|| member.to_string(), str::to_string);
+        format!("its `crs` member `{name}` should name CRS84, EPSG:4326 or EPSG:27700")
+    })
 }
 
-fn attributes_of(properties: geojson::JsonObject) -> BTreeMap<String, String> {
+/// Returns the properties as text. The feature's own id is the attribute `id`, unless there is a
+/// property of this name.
+fn attributes_of(
+    mut properties: geojson::JsonObject,
+    id: Option<geojson::feature::Id>,
+) -> Vec<(String, String)> {
+    let has_id = properties
+        .keys()
+        .any(|name| name.eq_ignore_ascii_case("id"));
+    if let Some(id) = id.filter(|_| !has_id) {
+        let id = match id {
+            geojson::feature::Id::String(text) => Value::String(text),
+            geojson::feature::Id::Number(number) => Value::Number(number),
+        };
+        properties.insert("id".into(), id);
+    }
     let text = |value: Value| match value {
         Value::String(text) => text,
         Value::Null => String::new(),
+        Value::Number(number) => match number.as_f64() {
+            // Writers that know no integers write 1.0 for 1.
+            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 1e15 => {
+                format!("{float:.0}")
+            }
+            _ => number.to_string(),
+        },
         other => other.to_string(),
     };
     properties
         .into_iter()
-        .map(|(name, value)| (name.to_lowercase(), text(value)))
-        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| (name, text(value)))
         .collect()
 }
 
@@ -376,7 +632,6 @@ mod tests {
     #[test]
     fn an_invalid_geometry_is_reported_with_its_feature() {
         for geometry in [
-            "null",
             r#"{"type":"Polygon","coordinates":[]}"#,
             r#"{"type":"Polygon","coordinates":[[[-3,54],[-3,55],[-3,54]]]}"#,
             r#"{"type":"Polygon","coordinates":[[[-3,54],[-3,55],[-2,55],[-2,54]]]}"#,
@@ -420,11 +675,145 @@ mod tests {
             let error = crs(name).expect_err("metres in degrees");
             assert!(error.contains("a vertex is not in degrees"), "{error}");
         }
-        for name in ["EPSG:3857", "urn:ogc:def:crs:EPSG::2770", "27700", ""] {
+        for name in ["EPSG:29902", "urn:ogc:def:crs:EPSG::2770", "27700", ""] {
             let error = crs(name).expect_err(name);
             assert!(
-                error.ends_with("should name CRS84, EPSG:4326 or EPSG:27700"),
+                error.contains("should name CRS84, EPSG:4326 or EPSG:27700"),
                 "{error}"
+            );
+        }
+        // Metres at the equator are longitude and latitude far outside Great Britain.
+        assert_eq!(crs("EPSG:3857"), Ok(Crs::LonLat));
+        let null = read_geojson("a", collection("\"crs\":null,").as_bytes());
+        assert!(
+            null.expect_err("metres in degrees")
+                .to_string()
+                .contains("degrees")
+        );
+        let code = r#""crs":{"type":"EPSG","properties":{"code":27700}},"#;
+        let file = read_geojson("a", collection(code).as_bytes()).expect("a code");
+        assert_eq!(file.crs, Crs::BritishGrid);
+    }
+
+    #[test]
+    fn the_configured_crs_takes_precedence() {
+        let options = PolygonReadOptions {
+            crs: Some(SourceCrs::BritishGrid),
+            keep_invalid: false,
+        };
+        let file = read_geojson_with("a", collection("").as_bytes(), &options).expect("a grid");
+        assert_eq!(file.crs, Crs::BritishGrid);
+        assert_eq!(file.remarks.len(), 1);
+    }
+
+    fn feature(members: &str) -> String {
+        let square = "[[[-3,54],[-2,54],[-2,55],[-3,54]]]";
+        format!(
+            r#"{{"type":"Feature",{members},"geometry":{{"type":"Polygon","coordinates":{square}}}}}"#
+        )
+    }
+
+    #[test]
+    fn sequences_and_lines_of_features_are_read() {
+        let one = feature(r#""id":7,"properties":{"name":"K"}"#);
+        let other = feature(r#""id":1.0,"properties":{"name":"L"}"#);
+        for text in [
+            format!("{one}\n{other}\n"),
+            format!("\u{feff}{one}\r\n\r\n{other}"),
+            format!("\u{1e}{one}\n\u{1e}{other}\n"),
+            format!(r#"{{"type":"FeatureCollection","features":[{one},{other}]}}"#),
+        ] {
+            let file = read_geojson("a", text.as_bytes()).expect("two features");
+            let ids: Vec<&str> = file
+                .features
+                .iter()
+                .map(|feature| file.attribute(feature, "id").expect("its own id"))
+                .collect();
+            assert_eq!(ids, ["7", "1"], "{text}");
+        }
+        let collection = format!(r#"{{"type":"FeatureCollection","features":[{one}]}}"#);
+        assert!(read_geojson("a", format!("{collection}\n{other}").as_bytes()).is_err());
+        assert!(read_geojson("a", format!("{one}\n{collection}").as_bytes()).is_err());
+        // A property of the same name is not replaced.
+        let both = feature(r#""id":7,"properties":{"ID":"K"}"#);
+        let file = read_geojson("a", both.as_bytes()).expect("a feature");
+        assert_eq!(file.attribute(&file.features[0], "id").expect("an id"), "K");
+    }
+
+    #[test]
+    fn features_without_geometry_are_listed_and_collections_are_read() {
+        let null = r#"{"type":"Feature","properties":{"id":"n"},"geometry":null}"#;
+        let polygon = r#"{"type":"Polygon","coordinates":[[[-3,54],[-2,54],[-2,55],[-3,54]]]}"#;
+        let collected = format!(
+            r#"{{"type":"Feature","properties":{{"id":"c"}},"geometry":{{"type":"GeometryCollection","geometries":[{polygon},{{"type":"GeometryCollection","geometries":[{polygon}]}}]}}}}"#
+        );
+        let text = format!(r#"{{"type":"FeatureCollection","features":[{null},{collected}]}}"#);
+        let file = read_geojson("a", text.as_bytes()).expect("a collection");
+        assert_eq!(file.without_geometry, ["1 (`n`)"]);
+        assert_eq!(
+            (file.features.len(), file.features[0].polygons.len()),
+            (1, 2)
+        );
+        let error = read_geojson("a", null.as_bytes())
+            .expect_err("no geometry")
+            .to_string();
+        assert_eq!(error, "a: none of the features has a geometry");
+        let with_point =
+            collected.replacen(polygon, r#"{"type":"Point","coordinates":[-3,54]}"#, 1);
+        assert!(read_geojson("a", with_point.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn what_is_not_the_whole_file_is_refused_by_name() {
+        let one = feature(r#""properties":{}"#);
+        let with =
+            |member: &str| format!(r#"{{"type":"FeatureCollection",{member},"features":[{one}]}}"#);
+        for (text, expected) in [
+            (
+                with(r#""exceededTransferLimit":true"#),
+                "`exceededTransferLimit` says",
+            ),
+            (
+                with(r#""properties":{"exceededTransferLimit":true}"#),
+                "`exceededTransferLimit` says",
+            ),
+            (
+                with(r#""numberMatched":7,"numberReturned":1"#),
+                "1 of 7 features",
+            ),
+            (with(r#""totalFeatures":7"#), "1 of 7 features"),
+            (
+                r#"{"error":{"code":400,"message":"Invalid URL"}}"#.into(),
+                "the error message of a server, not data: 400: Invalid URL",
+            ),
+            (
+                r#"{"code":"NotFound","description":"no such collection"}"#.into(),
+                "the message of a server, not data: no such collection",
+            ),
+            (
+                r#"{"geometryType":"esriGeometryPolygon","features":[]}"#.into(),
+                "Esri JSON",
+            ),
+            (r#"{"type":"Topology","arcs":[]}"#.into(), "TopoJSON"),
+            (with(r#""x":NaN"#), "NaN is not JSON"),
+            (with("\"x\":\n[1, -Infinity]"), "Infinity is not JSON"),
+            (one[..one.len() - 3].to_string(), "the file ends too early"),
+            ("<html>".into(), "an HTML page"),
+            ("[1]".into(), "a: "),
+        ] {
+            let error = read_geojson("a", text.as_bytes())
+                .expect_err(expected)
+                .to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        for member in [
+            r#""exceededTransferLimit":false"#,
+            r#""numberMatched":1"#,
+            r#""totalFeatures":"unknown""#,
+        ] {
+            assert!(
+                read_geojson("a", with(member).as_bytes()).is_ok(),
+                "{member}"
             );
         }
     }

@@ -3,7 +3,10 @@
 //! - `csv_table`: CSV tables with a header row.
 //! - `geojson`, `shapefile`, `geopackage`: read as a `PolygonFile`, and written from an
 //!   `AreaCollection` or from features.
+//! - `geoparquet`: read as a `PolygonFile`.
 //! - `flatgeobuf`, `topojson`: written from an `AreaCollection`.
+//! - `crs`: the coordinate reference systems of polygon files.
+//! - `unexpected`: what is often saved in place of a data file.
 //! - `coordinates`: coordinates of polygon files as integers.
 //!
 //! Nothing here depends on the dataset's folder, on the columns of published files or on the
@@ -12,31 +15,40 @@
 
 mod areas;
 mod coordinates;
+mod crs;
 mod csv_table;
 mod flatgeobuf;
 mod geojson;
 mod geopackage;
+mod geoparquet;
 mod polygon_file;
 mod shapefile;
 mod topojson;
+mod unexpected;
 
 pub use self::areas::{AreaCollection, AreaLayer};
-pub use self::coordinates::{Crs, from_units, parse_multi_polygon};
+pub use self::coordinates::{from_units, parse_multi_polygon};
+pub use self::crs::{Crs, SourceCrs};
 pub use self::csv_table::TableError;
 pub use self::csv_table::{CsvTable, CsvTableRow, write_csv};
 pub use self::flatgeobuf::areas_to_flatgeobuf;
+pub(crate) use self::geojson::read_geojson_with;
 pub use self::geojson::{
     FeatureCollectionWriter, FeatureGeometry, areas_to_geojson, layer_to_geojson, read_geojson,
     read_geojson_features, round_coordinates, write_geojson_feature, write_geojson_multi_polygon,
 };
 #[cfg(test)]
 pub(crate) use self::geopackage::fixture as geopackage_fixture;
+pub(crate) use self::geopackage::read_geopackage_with;
 pub use self::geopackage::{areas_to_geopackage, read_geopackage};
+pub(crate) use self::geoparquet::read_geoparquet_with;
 pub use self::polygon_file::PolygonError;
-pub use self::polygon_file::{PolygonFeature, PolygonFile};
+pub use self::polygon_file::{PolygonFeature, PolygonFile, PolygonReadOptions};
 pub use self::shapefile::ShapefileWriteError;
 #[cfg(test)]
 pub(crate) use self::shapefile::fixture as shapefile_fixture;
+pub(crate) use self::shapefile::read_shapefile_with;
 pub use self::shapefile::{ShapefileParts, areas_to_shapefiles, read_shapefile};
 pub use self::topojson::{ArcIndex, LayerArcs, areas_to_topojson};
+pub(crate) use self::unexpected::unexpected_content;
 use catchment_core::geometry::rings;

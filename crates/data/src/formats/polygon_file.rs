@@ -1,23 +1,38 @@
 //! The content of a polygon file of any format, and its errors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::coordinates::Crs;
+use super::crs::{Crs, SourceCrs};
 use super::rings::Polygon;
 
+/// How a polygon file is read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PolygonReadOptions {
+    /// The coordinate reference system, which takes precedence over what the file says.
+    pub crs: Option<SourceCrs>,
+    /// Whether rings without an area, and holes outside every exterior, are kept, because the
+    /// polygons are repaired afterwards. Otherwise they are errors.
+    pub keep_invalid: bool,
+}
+
 /// A feature of a polygon file.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct PolygonFeature {
     /// The position of the feature in the file, counted from 1.
     pub(crate) ordinal: usize,
-    /// The attributes as text, by name in lower case. Blank attributes are left out.
+    /// The attributes as text, by name in lower case. Blank attributes, and those whose names differ
+    /// only in case from that of another attribute of the file, are left out.
     pub(crate) attributes: BTreeMap<String, String>,
+    /// The attributes whose names differ only in case, by exact name. Blank attributes are left out.
+    pub(crate) case_variants: BTreeMap<String, String>,
     /// The polygons, in units of the file's coordinate reference system.
     pub(crate) polygons: Vec<Polygon>,
     /// Whether rings were reversed, because they did not have the orientation that RFC 7946
     /// requires or, in a Shapefile, the orientation that the Shapefile format requires. All
     /// GeoPackages written by GDAL have such rings.
     pub(crate) reoriented: bool,
+    /// Whether rings that are only a point or a line were dropped.
+    pub(crate) dropped_rings: bool,
 }
 
 /// A polygon file that has been read.
@@ -26,6 +41,60 @@ pub struct PolygonFile {
     pub(crate) name: String,
     pub(crate) crs: Crs,
     pub(crate) features: Vec<PolygonFeature>,
+    /// The labels of the features that have no geometry, which are not in `features`.
+    pub(crate) without_geometry: Vec<String>,
+    /// What a reader of the build's report should know about the file.
+    pub(crate) remarks: Vec<String>,
+    /// The names of attributes that differ only in case.
+    pub(crate) case_variants: CaseVariants,
+}
+
+/// The names of attributes of a file that differ only in case from another.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CaseVariants(BTreeSet<String>);
+
+impl CaseVariants {
+    /// Finds the names that differ only in case.
+    pub(super) fn find<'n>(names: impl Iterator<Item = &'n str>) -> CaseVariants {
+        let mut by_lowercase: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+        for name in names {
+            by_lowercase
+                .entry(name.to_lowercase())
+                .or_default()
+                .insert(name);
+        }
+        let several = by_lowercase.into_values().filter(|names| names.len() > 1);
+        CaseVariants(several.flatten().map(str::to_string).collect())
+    }
+
+    /// Separates the attributes of a feature, by exact name, into those by name in lower case and
+    /// those whose names differ only in case. Blank attributes are left out.
+    pub(super) fn separate(
+        &self,
+        attributes: impl IntoIterator<Item = (String, String)>,
+    ) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+        let (mut by_lowercase, mut case_variants) = (BTreeMap::new(), BTreeMap::new());
+        for (name, value) in attributes {
+            if value.is_empty() {
+                continue;
+            }
+            if self.0.contains(&name) {
+                case_variants.insert(name, value);
+            } else {
+                by_lowercase.insert(name.to_lowercase(), value);
+            }
+        }
+        (by_lowercase, case_variants)
+    }
+
+    /// Returns the names that are equal to `name` except for their case.
+    fn matching(&self, name: &str) -> Vec<&str> {
+        let lowercase = name.to_lowercase();
+        let names = self.0.iter().map(String::as_str);
+        names
+            .filter(|other| other.to_lowercase() == lowercase)
+            .collect()
+    }
 }
 
 /// An error in a polygon file.
@@ -68,35 +137,58 @@ impl PolygonFile {
             .collect()
     }
 
-    /// Creates a polygon file. Returns an error if there are no features.
+    /// Creates a polygon file. Features without a geometry are left out and listed. Returns an error
+    /// if there are no features.
     pub(super) fn new_non_empty(
         name: &str,
         crs: Crs,
         features: Vec<PolygonFeature>,
+        without_geometry: Vec<String>,
     ) -> Result<PolygonFile, PolygonError> {
         if features.is_empty() {
+            let reason = match without_geometry.len() {
+                0 => "the file has no features",
+                _ => "none of the features has a geometry",
+            };
             return Err(PolygonError::File {
                 file: name.into(),
-                reason: "the file has no features".into(),
+                reason: reason.into(),
             });
         }
         Ok(PolygonFile {
             name: name.into(),
             crs,
             features,
+            without_geometry,
+            remarks: Vec::new(),
+            case_variants: CaseVariants::default(),
         })
     }
 
-    /// Returns an attribute of a feature by name, ignoring case, or an error if the feature does
-    /// not have the attribute.
+    /// Returns an attribute of a feature by name, or an error if the feature does not have the
+    /// attribute. Case is ignored, unless the file has several attributes whose names differ only
+    /// in case: then the name must be exact.
     pub(crate) fn attribute<'f>(
         &self,
         feature: &'f PolygonFeature,
         attribute: &str,
     ) -> Result<&'f str, PolygonError> {
-        feature
-            .attributes
-            .get(&attribute.to_lowercase())
+        let variants = self.case_variants.matching(attribute);
+        let value = if variants.is_empty() {
+            feature.attributes.get(&attribute.to_lowercase())
+        } else if variants.contains(&attribute) {
+            feature.case_variants.get(attribute)
+        } else {
+            return Err(PolygonError::File {
+                file: self.name.clone(),
+                reason: format!(
+                    "the attributes `{}` differ only in case, and none of them is `{attribute}`; \
+                     name one of them exactly",
+                    variants.join("`, `")
+                ),
+            });
+        };
+        value
             .map(String::as_str)
             .ok_or_else(|| self.error(feature, format!("no attribute `{attribute}`")))
     }
@@ -125,5 +217,42 @@ pub(super) fn feature_error(file: &str, feature: &str, reason: impl Into<String>
         file: file.into(),
         feature: feature.into(),
         reason: reason.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_that_differ_in_case_are_named_exactly() {
+        let names = ["ID", "id", "Name"];
+        let case_variants = CaseVariants::find(names.into_iter());
+        let text = |name: &str, value: &str| (name.to_string(), value.to_string());
+        let (attributes, variants) = case_variants.separate([
+            text("ID", "E54000048"),
+            text("id", "1"),
+            text("Name", "Kay"),
+            text("blank", ""),
+        ]);
+        let feature = PolygonFeature {
+            attributes,
+            case_variants: variants,
+            ..PolygonFeature::default()
+        };
+        let mut file =
+            PolygonFile::new_non_empty("a", Crs::LonLat, vec![feature.clone()], Vec::new())
+                .expect("a feature");
+        file.case_variants = case_variants;
+        let read = |name: &str| {
+            file.attribute(&feature, name)
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(read("ID"), Ok("E54000048"));
+        assert_eq!(read("id"), Ok("1"));
+        assert_eq!(read("NAME"), Ok("Kay"));
+        let expected = "a: the attributes `ID`, `id` differ only in case, and none of them is `Id`; name one of them exactly";
+        assert_eq!(read("Id"), Err(expected.to_string()));
+        assert!(read("blank").is_err());
     }
 }

@@ -1,16 +1,20 @@
-//! Readers of polygon files: GeoJSON, Shapefile and GeoPackage, as a single file, in a folder or in
+//! Readers of polygon files: GeoJSON, Shapefile, GeoPackage and GeoParquet, as a single file, in a folder or in
 //! a zip archive.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::Path;
 
 use super::rows::{lowercase_file_name, member_label};
 use super::{ImportError, SourceFiles, read_whole_file};
-use crate::dataset::validation::{nested_parts_to_holes, validated};
+use crate::dataset::great_britain::check_location;
+use crate::dataset::repair::repair_features;
+use crate::dataset::validation::{REPAIR_HINT, nested_parts_to_holes, validated};
 use crate::formats::{
-    self, PolygonError, PolygonFile, ShapefileParts, read_geojson, read_geopackage,
+    PolygonError, PolygonFile, PolygonReadOptions, ShapefileParts, SourceCrs, read_geojson_with,
+    read_geopackage_with, read_geoparquet_with, read_shapefile_with, unexpected_content,
 };
+use crate::plural::count_with_noun;
 
 /// The error for a polygon file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +28,31 @@ pub enum PolygonImportError {
 }
 
 /// The extensions of polygon files.
-const EXTENSIONS: [&str; 4] = [".geojson", ".json", ".shp", ".gpkg"];
+const EXTENSIONS: [&str; 9] = [
+    ".geojson",
+    ".json",
+    ".geojsonl",
+    ".geojsons",
+    ".ndjson",
+    ".shp",
+    ".gpkg",
+    ".parquet",
+    ".geoparquet",
+];
+
+/// How polygons are imported.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PolygonImport<'l> {
+    /// The name of a layer in a GeoPackage, or the name, with or without its extension, of a file
+    /// in a folder or archive. Required if there is more than one layer or file to choose from.
+    pub layer: Option<&'l str>,
+    /// The coordinate reference system, which takes precedence over what the file says.
+    pub crs: Option<SourceCrs>,
+    /// Whether parts inside another part of the same feature become holes.
+    pub nested_parts_to_holes: bool,
+    /// Whether invalid features are repaired as the structure method of GEOS' `MakeValid` does.
+    pub repair: bool,
+}
 
 /// Reads the polygon file at the path and validates every feature. Rings with the wrong orientation
 /// are reversed; `PolygonFile::reoriented` names the features with such rings.
@@ -34,35 +62,100 @@ const EXTENSIONS: [&str; 4] = [".geojson", ".json", ".shp", ".gpkg"];
 /// choose from.
 ///
 /// # Errors
-/// If the format is not GeoJSON, Shapefile or GeoPackage, `layer` does not select exactly one file
-/// or layer, the file cannot be read, or a feature is not valid.
+/// If [`read_with`] returns an error.
 pub fn read(path: &Path, layer: Option<&str>) -> Result<PolygonFile, PolygonImportError> {
-    Ok(validated(read_unvalidated(path, layer)?)?)
+    let import = PolygonImport {
+        layer,
+        ..PolygonImport::default()
+    };
+    read_with(path, &import)
 }
 
-/// Reads polygons as [`read`] does, but from a file that stores some holes as parts of the feature.
-/// A part inside another part becomes a hole. Also returns the labels of the features that were
-/// changed.
+/// Reads the polygon file at the path as [`read`] does, with these options. The file's remarks say
+/// what was converted, left out or repaired.
 ///
 /// # Errors
-/// If [`read`] would return an error.
-pub(crate) fn read_with_nested_parts(
+/// If the format is not GeoJSON, Shapefile, GeoPackage or GeoParquet, `layer` does not select
+/// exactly one file or layer, the file cannot be read, its coordinate reference system is not known,
+/// a feature is not valid and not repaired, or all features are outside Great Britain.
+pub fn read_with(
     path: &Path,
-    layer: Option<&str>,
-) -> Result<(PolygonFile, Vec<String>), PolygonImportError> {
-    let mut file = read_unvalidated(path, layer)?;
-    let changed = nested_parts_to_holes(&mut file);
-    Ok((validated(file)?, changed))
+    import: &PolygonImport<'_>,
+) -> Result<PolygonFile, PolygonImportError> {
+    let mut file = read_unvalidated(path, import).map_err(|error| with_hint(error, import))?;
+    if !file.without_geometry.is_empty() {
+        let count = file.without_geometry.len();
+        let count = count_with_noun(count, "feature has", "features have");
+        file.remarks.push(format!(
+            "{count} no geometry and {} left out: {}",
+            if file.without_geometry.len() == 1 {
+                "was"
+            } else {
+                "were"
+            },
+            file.without_geometry.join(", ")
+        ));
+    }
+    check_location(&mut file)?;
+    if import.nested_parts_to_holes {
+        let changed = nested_parts_to_holes(&mut file);
+        if !changed.is_empty() {
+            file.remarks.push(format!(
+                "in features {}, parts inside another part were read as holes",
+                changed.join(", ")
+            ));
+        }
+    }
+    if import.repair {
+        repair_features(&mut file)?;
+    }
+    let reoriented_count = file.reoriented().len();
+    if reoriented_count > 0 {
+        file.remarks.push(format!(
+            "the rings of {} had the wrong orientation and were reversed",
+            count_with_noun(reoriented_count, "feature", "features")
+        ));
+    }
+    Ok(validated(file)?)
 }
 
-fn read_unvalidated(path: &Path, layer: Option<&str>) -> Result<PolygonFile, PolygonImportError> {
+/// Adds the option `repair` to an error that it would avoid.
+fn with_hint(error: PolygonImportError, import: &PolygonImport<'_>) -> PolygonImportError {
+    const REPAIRABLE: [&str; 2] = [
+        "a ring has no area",
+        "a hole is outside every exterior ring",
+    ];
+    match error {
+        PolygonImportError::Polygons(PolygonError::Feature {
+            file,
+            feature,
+            reason,
+        }) if !import.repair && REPAIRABLE.contains(&reason.as_str()) => {
+            PolygonImportError::Polygons(PolygonError::Feature {
+                file,
+                feature,
+                reason: format!("{reason} ({REPAIR_HINT})"),
+            })
+        }
+        error => error,
+    }
+}
+
+fn read_unvalidated(
+    path: &Path,
+    import: &PolygonImport<'_>,
+) -> Result<PolygonFile, PolygonImportError> {
+    let options = PolygonReadOptions {
+        crs: import.crs,
+        keep_invalid: import.repair,
+    };
     let mut source_files = SourceFiles::open(path)?;
     let members = source_files.members();
     let is_file = members.len() == 1 && members[0] == source_files.name() && path.is_file();
     if is_file {
-        read_file(path, &source_files.name(), layer)
+        read_file(path, &source_files.name(), import.layer, &options)
     } else {
-        read_member(&mut source_files, layer)
+        read_member(&mut source_files, import.layer, &options)
     }
 }
 
@@ -70,14 +163,28 @@ fn read_file(
     path: &Path,
     name: &str,
     layer: Option<&str>,
+    options: &PolygonReadOptions,
 ) -> Result<PolygonFile, PolygonImportError> {
     match polygon_extension(name) {
-        Some(".gpkg") => Ok(read_geopackage(path, layer)?),
+        Some(".gpkg") => {
+            let mut start = Vec::new();
+            let file = File::open(path).map_err(|source| unreadable(path, source))?;
+            file.take(GEOPACKAGE_START_BYTES)
+                .read_to_end(&mut start)
+                .map_err(|source| unreadable(path, source))?;
+            refuse_unexpected(name, &start)?;
+            Ok(read_geopackage_with(path, layer, options)?)
+        }
         Some(".shp") => {
             let read_part = |ending: &str| read_sibling(path, ending);
-            read_shapefile(name, name, read_part)
+            read_shapefile(name, name, options, read_part)
         }
-        Some(_) => Ok(read_geojson(name, &read_whole(path)?)?),
+        Some(".parquet" | ".geoparquet") => {
+            let bytes = read_whole(path)?;
+            refuse_unexpected(name, &bytes)?;
+            Ok(read_geoparquet_with(name, bytes, options)?)
+        }
+        Some(_) => Ok(read_geojson_with(name, &read_whole(path)?, options)?),
         None => Err(no_polygon_file(name)),
     }
 }
@@ -85,6 +192,7 @@ fn read_file(
 fn read_member(
     source_files: &mut SourceFiles,
     layer: Option<&str>,
+    options: &PolygonReadOptions,
 ) -> Result<PolygonFile, PolygonImportError> {
     let member = select_member(source_files, layer)?;
     let file = member_label(source_files, &member);
@@ -95,14 +203,15 @@ fn read_member(
             let temp_folder = tempfile::tempdir().map_err(unreadable)?;
             let path = temp_folder.path().join(lowercase_file_name(&member));
             let bytes = source_files.read_member(&member)?;
+            refuse_unexpected(&file, &bytes)?;
             fs::write(&path, bytes).map_err(unreadable)?;
             let inner_layer = layer.filter(|layer| !matches_name(&member, layer));
-            Ok(read_geopackage(&path, inner_layer)?)
+            Ok(read_geopackage_with(&path, inner_layer, options)?)
         }
         Some(".shp") => {
             let members = source_files.members();
             let stem = stem(&member).to_string();
-            read_shapefile(&file, &member, |ending| {
+            read_shapefile(&file, &member, options, |ending| {
                 let expected_name = format!("{stem}{ending}");
                 let sibling_name = members
                     .iter()
@@ -112,7 +221,15 @@ fn read_member(
                     .transpose()
             })
         }
-        _ => Ok(read_geojson(&file, &source_files.read_member(&member)?)?),
+        Some(".parquet" | ".geoparquet") => {
+            let bytes = source_files.read_member(&member)?;
+            refuse_unexpected(&file, &bytes)?;
+            Ok(read_geoparquet_with(&file, bytes, options)?)
+        }
+        _ => {
+            let bytes = source_files.read_member(&member)?;
+            Ok(read_geojson_with(&file, &bytes, options)?)
+        }
     }
 }
 
@@ -166,7 +283,7 @@ fn stem(name: &str) -> &str {
 fn no_polygon_file(source_name: &str) -> PolygonImportError {
     PolygonImportError::Import(ImportError::NoSuchMember {
         source_name: source_name.to_string(),
-        expected: "a polygon file (.geojson, .json, .shp, .gpkg, or a .zip that contains one)",
+        expected: "a polygon file (.geojson, .json, .shp, .gpkg, .parquet, or a .zip that contains one)",
     })
 }
 
@@ -174,17 +291,26 @@ fn no_polygon_file(source_name: &str) -> PolygonImportError {
 fn read_shapefile(
     file: &str,
     shp: &str,
+    options: &PolygonReadOptions,
     mut read_part: impl FnMut(&str) -> Result<Option<Vec<u8>>, ImportError>,
 ) -> Result<PolygonFile, PolygonImportError> {
     let stem = stem(shp);
     let mut required = |ending: &str| match read_part(ending)? {
-        Some(bytes) => Ok(bytes),
+        Some(bytes) => {
+            refuse_unexpected(&format!("{stem}{ending}"), &bytes)?;
+            Ok(bytes)
+        }
         None => Err(PolygonImportError::Polygons(PolygonError::File {
             file: file.to_string(),
             reason: format!("a Shapefile needs the file `{stem}{ending}` in the same folder"),
         })),
     };
-    let (shp, dbf, prj) = (required(".shp")?, required(".dbf")?, required(".prj")?);
+    let (shp, dbf) = (required(".shp")?, required(".dbf")?);
+    // The configuration can replace the .prj.
+    let prj = match options.crs {
+        Some(_) => read_part(".prj")?.unwrap_or_default(),
+        None => required(".prj")?,
+    };
     let cpg = read_part(".cpg")?.map(|cpg| String::from_utf8_lossy(&cpg).into_owned());
     let parts = ShapefileParts {
         shp: &shp,
@@ -192,7 +318,21 @@ fn read_shapefile(
         prj: &String::from_utf8_lossy(&prj),
         cpg: cpg.as_deref(),
     };
-    Ok(formats::read_shapefile(file, &parts)?)
+    Ok(read_shapefile_with(file, &parts, options)?)
+}
+
+/// The number of bytes of a GeoPackage that are searched for what is often saved in its place.
+const GEOPACKAGE_START_BYTES: u64 = 1024;
+
+/// Refuses a file that is something else than its name says.
+fn refuse_unexpected(file: &str, bytes: &[u8]) -> Result<(), PolygonError> {
+    match unexpected_content(bytes) {
+        None => Ok(()),
+        Some(reason) => Err(PolygonError::File {
+            file: file.to_string(),
+            reason,
+        }),
+    }
 }
 
 /// Reads the file at `path` with the extension replaced by `ending`, in lower or upper case.
@@ -221,7 +361,6 @@ fn unreadable(path: &Path, source: io::Error) -> ImportError {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
     use std::io::Write;
     use std::path::PathBuf;
 
@@ -230,9 +369,9 @@ mod tests {
     use zip::write::SimpleFileOptions;
 
     use super::*;
-    use crate::formats::Crs;
     use crate::formats::geopackage_fixture::{SQUARE, blob, wkb, write_one_layer};
     use crate::formats::shapefile_fixture::{PRJ, shp_and_dbf};
+    use crate::formats::{self, Crs};
 
     const GRID_CRS: &str =
         r#""crs":{"type":"name","properties":{"name":"urn:ogc:def:crs:EPSG::27700"}},"#;
@@ -388,8 +527,63 @@ mod tests {
             let error = read(&path.join("a.geojson"), None)
                 .expect_err(reason)
                 .to_string();
-            assert_eq!(error, format!("a.geojson, feature 1 (`k`): {reason}"));
+            let expected = format!("a.geojson, feature 1 (`k`): {reason}");
+            assert!(error.starts_with(&expected), "{error}");
         }
+    }
+
+    #[test]
+    fn invalid_polygons_are_repaired_and_reported() {
+        let degrees = |rings: &str| {
+            format!(
+                r#"{{"type":"Feature","properties":{{"id":"k"}},"geometry":{{"type":"Polygon","coordinates":{rings}}}}}"#
+            )
+        };
+        for (rings, polygons, words) in [
+            (
+                "[[[-3,54],[-2,55],[-2,54],[-3,55],[-3,54]]]",
+                2,
+                "a ring crosses or touches itself near",
+            ),
+            (
+                "[[[-3,54],[-2,55],[-2,54],[-3,54.5],[-3,54]]]",
+                2,
+                "its area changed by +",
+            ),
+            (
+                "[[[-3,54],[-2,54],[-2,55],[-3,54]],[[-2.5,54.1],[-2.4,54.1],[-2.5,54.1],[-2.5,54.1]]]",
+                1,
+                "a ring is only a point or a line",
+            ),
+            (
+                "[[[-3,54],[-2,54],[-2,55],[-3,54]],[[-1,54],[-1,55],[-0.5,54],[-1,54]]]",
+                2,
+                "a hole extends outside",
+            ),
+        ] {
+            let (_folder, path) = folder(&[("a.geojson", degrees(rings).as_bytes())]);
+            let path = path.join("a.geojson");
+            let import = PolygonImport {
+                repair: true,
+                ..PolygonImport::default()
+            };
+            let file = read_with(&path, &import).expect(rings);
+            assert_eq!(file.features[0].polygons.len(), polygons, "{rings}");
+            let remark = &file.remarks[0];
+            assert!(
+                remark.starts_with("feature 1 (`k`) was repaired") && remark.contains(words),
+                "{remark}"
+            );
+            assert!(read(&path, None).is_err());
+        }
+        let line = degrees("[[[-3,54],[-2,54],[-3,54],[-3,54]]]");
+        let (_folder, path) = folder(&[("a.geojson", line.as_bytes())]);
+        let import = PolygonImport {
+            repair: true,
+            ..PolygonImport::default()
+        };
+        let error = read_with(&path.join("a.geojson"), &import).expect_err("nothing remains");
+        assert!(error.to_string().contains("it has no area"), "{error}");
     }
 
     #[test]
@@ -454,14 +648,15 @@ mod tests {
     /// this test.
     #[test]
     fn nested_part_is_an_error_unless_read_as_a_hole() {
-        let square = |value: f64, side: f64| {
-            let end = value + side;
+        let square = |west: f64, side: f64| {
+            let (south, east) = (west + 56.0, west + side);
+            let north = south + side;
             serde_json::json!([[
-                [value, value],
-                [value, end],
-                [end, end],
-                [end, value],
-                [value, value]
+                [west, south],
+                [west, north],
+                [east, north],
+                [east, south],
+                [west, south]
             ]])
         };
         let collection = serde_json::json!({ "type": "FeatureCollection", "features": [{
@@ -469,16 +664,21 @@ mod tests {
             "properties": { "id": "a" },
             "geometry": {
                 "type": "MultiPolygon",
-                "coordinates": [square(50.0, 1.0), square(50.4, 0.2), square(52.0, 0.5)],
+                "coordinates": [square(-3.0, 1.0), square(-2.6, 0.2), square(-1.0, 0.5)],
             },
         }] });
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("areas.geojson");
         fs::write(&path, collection.to_string()).expect("a file");
         let error = read(&path, None).expect_err("an error").to_string();
-        assert!(error.ends_with("its parts overlap"), "{error}");
-        let (file, changed) = read_with_nested_parts(&path, None).expect("a valid area");
-        assert_eq!(changed.len(), 1);
+        assert!(error.contains("its parts overlap near easting"), "{error}");
+        let import = PolygonImport {
+            nested_parts_to_holes: true,
+            ..PolygonImport::default()
+        };
+        let file = read_with(&path, &import).expect("a valid area");
+        // The rings were clockwise too.
+        assert_eq!(file.remarks.len(), 2);
         let rings: Vec<usize> = file.features[0].polygons.iter().map(Vec::len).collect();
         assert_eq!(rings, [2, 1]);
     }

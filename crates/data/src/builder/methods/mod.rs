@@ -20,6 +20,7 @@ use super::records::DatasetRecords;
 use super::shares::RegistrationShares;
 use super::source_report::SourceReport;
 use super::sources::SourceData;
+use crate::formats::SourceCrs;
 use catchment_core::domain::{
     Area, Boundary, Layer, OdsCode, Period, Provenance, StatisticalAssignment, date_from_iso,
 };
@@ -30,6 +31,10 @@ pub(super) struct LayerContext<'a> {
     pub(super) provenance: Provenance,
     pub(super) period: Period,
     pub(super) sources: &'a SourceData,
+    /// The coordinate reference system of the layer's polygon files, if it is configured.
+    pub(super) crs: Option<SourceCrs>,
+    /// Whether invalid areas of the layer's polygon files are repaired.
+    pub(super) repair: bool,
     /// The shares of each `[[shares]]` table, by name.
     pub(super) shares: &'a BTreeMap<String, RegistrationShares>,
 }
@@ -50,6 +55,8 @@ pub(super) fn add_areas(
             provenance: config.provenance,
             period: method_period(method)?,
             sources,
+            crs: config.crs,
+            repair: config.repair,
             shares,
         };
         match &method.method {

@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 
-use super::super::config::PolygonsMethod;
+use super::super::config::{NestedParts, PolygonsMethod};
 use super::super::records::DatasetRecords;
 use super::super::sources::display_path;
 use super::{LayerContext, slugify};
 use crate::dataset::boundary::feature_boundary;
 use crate::formats::PolygonFile;
+use crate::import::polygons::PolygonImport;
 use catchment_core::domain::Boundary;
 
 pub(super) fn add_areas(
@@ -21,11 +22,13 @@ pub(super) fn add_areas(
     context: &LayerContext<'_>,
     method: &PolygonsMethod,
 ) -> Result<Vec<Boundary>> {
-    let (file, remarks) = context.sources.read_polygons(
-        &method.file,
-        method.layer.as_deref(),
-        method.nested_parts,
-    )?;
+    let import = PolygonImport {
+        layer: method.layer.as_deref(),
+        crs: method.crs.or(context.crs),
+        nested_parts_to_holes: method.nested_parts == NestedParts::Holes,
+        repair: method.repair || context.repair,
+    };
+    let (file, remarks) = context.sources.read_polygons(&method.file, &import)?;
     records.remarks.extend(remarks);
     let features = file.features.len();
     context.report_rows(records, display_path(&method.file), features);
@@ -76,7 +79,7 @@ fn add_features(
 mod tests {
     use super::super::super::test_sources::{area, context, empty_sources};
     use super::*;
-    use crate::formats::{Crs, read_geojson};
+    use crate::formats::read_geojson;
     use catchment_core::domain::Layer;
 
     /// Returns a file with a square for each of these properties.
@@ -184,11 +187,8 @@ mod tests {
     #[test]
     fn a_file_without_features_adds_nothing() {
         let sources = empty_sources();
-        let file = PolygonFile {
-            name: "areas.geojson".into(),
-            crs: Crs::LonLat,
-            features: Vec::new(),
-        };
+        let mut file = file(&[r#""code":"k""#]);
+        file.features.clear();
         let mut records = DatasetRecords::default();
         let context = context(Layer::Icc, &sources);
         let method = method("id = \"code\"");

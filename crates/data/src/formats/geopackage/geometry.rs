@@ -21,7 +21,12 @@ const TRUNCATED: &str = "its geometry is truncated";
 
 /// Parses a GeoPackage geometry: `GP`, a version, flags, the id of the reference system, an
 /// envelope (which is skipped) and WKB.
-pub(super) fn parse_geometry(blob: &[u8], srs_id: i32) -> Result<PolygonRings, &'static str> {
+///
+/// Returns `None` if the geometry is empty.
+pub(super) fn parse_geometry(
+    blob: &[u8],
+    srs_id: i32,
+) -> Result<Option<PolygonRings>, &'static str> {
     const EXTENDED: u8 = 0b10_0000;
     const EMPTY: u8 = 0b1_0000;
     let mut reader = WkbReader {
@@ -39,7 +44,9 @@ pub(super) fn parse_geometry(blob: &[u8], srs_id: i32) -> Result<PolygonRings, &
         return Err("its geometry has an extended type");
     }
     reader.is_little_endian = flags & LITTLE_ENDIAN_FLAG != 0;
-    if reader.read_u32()?.cast_signed() != srs_id {
+    // 0 and -1 mean that the reference system is not stated.
+    let stated = reader.read_u32()?.cast_signed();
+    if stated != srs_id && stated > 0 && srs_id > 0 {
         return Err("its geometry has a different reference system from its layer");
     }
     let envelope = match (flags >> 1) & 0b111 {
@@ -51,14 +58,27 @@ pub(super) fn parse_geometry(blob: &[u8], srs_id: i32) -> Result<PolygonRings, &
     };
     reader.take(envelope)?;
     if flags & EMPTY != 0 {
-        return Err("a polygon has no rings");
+        return Ok(None);
     }
-    let parts = reader.read_polygons()?;
+    parse_wkb(reader.rest).map(Some)
+}
+
+/// Parses WKB.
+pub(in crate::formats) fn parse_wkb(wkb: &[u8]) -> Result<PolygonRings, &'static str> {
+    let mut reader = WkbReader {
+        rest: wkb,
+        is_little_endian: false,
+    };
+    let mut parts = Vec::new();
+    reader.read_polygons(COLLECTION_DEPTH_MAX, &mut parts)?;
     match reader.rest {
         [] => Ok(parts),
         _ => Err("its geometry has trailing bytes"),
     }
 }
+
+/// The maximum depth of collections in collections.
+const COLLECTION_DEPTH_MAX: usize = 8;
 
 /// A reader of WKB.
 struct WkbReader<'b> {
@@ -71,6 +91,7 @@ struct WkbReader<'b> {
 enum WkbType {
     Polygon(usize),
     MultiPolygon,
+    GeometryCollection,
 }
 
 impl<'b> WkbReader<'b> {
@@ -130,28 +151,36 @@ impl<'b> WkbReader<'b> {
                 2 + usize::from(has_z) + usize::from(has_m),
             )),
             (0, 0..=3, 6) => Ok(WkbType::MultiPolygon),
+            (0, 0..=3, 7) => Ok(WkbType::GeometryCollection),
             _ => Err("its geometry should be a Polygon or a MultiPolygon"),
         }
     }
 
-    fn read_polygons(&mut self) -> Result<PolygonRings, &'static str> {
-        match self.read_type()? {
-            WkbType::Polygon(dimensions) => Ok(vec![self.read_rings(dimensions)?]),
-            WkbType::MultiPolygon => {
-                // The minimum size of a polygon: byte order, type and number of rings.
-                let count = self.read_count(9)?;
-                let mut parts = Vec::with_capacity(count);
-                for _ in 0..count {
-                    match self.read_type()? {
-                        WkbType::Polygon(dimensions) => parts.push(self.read_rings(dimensions)?),
-                        WkbType::MultiPolygon => {
-                            return Err("a MultiPolygon should contain only polygons");
-                        }
-                    }
-                }
-                Ok(parts)
+    /// Reads the polygons of a geometry, which may be a collection of polygons.
+    fn read_polygons(
+        &mut self,
+        depth_left: usize,
+        parts: &mut PolygonRings,
+    ) -> Result<(), &'static str> {
+        let kind = self.read_type()?;
+        if let WkbType::Polygon(dimensions) = kind {
+            parts.push(self.read_rings(dimensions)?);
+            return Ok(());
+        }
+        // The minimum size of a polygon: byte order, type and number of rings.
+        for _ in 0..self.read_count(9)? {
+            if kind == WkbType::GeometryCollection {
+                let depth_left = depth_left
+                    .checked_sub(1)
+                    .ok_or("its geometry has too many collections in each other")?;
+                self.read_polygons(depth_left, parts)?;
+            } else if let WkbType::Polygon(dimensions) = self.read_type()? {
+                parts.push(self.read_rings(dimensions)?);
+            } else {
+                return Err("a MultiPolygon should contain only polygons");
             }
         }
+        Ok(())
     }
 
     fn read_rings(&mut self, dimensions: usize) -> Result<Vec<Vec<[f64; 2]>>, &'static str> {
@@ -217,7 +246,7 @@ mod tests {
 
     #[test]
     fn parts_have_their_own_byte_order_and_dimensions() {
-        let expected = Ok(vec![vec![SQUARE.to_vec()]]);
+        let expected = Ok(Some(vec![vec![SQUARE.to_vec()]]));
         for (kind, dimensions, is_little_endian) in [
             (3, 2, true),
             (3, 2, false),
@@ -270,6 +299,6 @@ mod tests {
             }],
         };
         let parsed = parse_geometry(&encode_geometry(&boundary), BNG_EPSG_CODE);
-        assert_eq!(parsed, Ok(vec![vec![SQUARE.to_vec()]]));
+        assert_eq!(parsed, Ok(Some(vec![vec![SQUARE.to_vec()]])));
     }
 }

@@ -5,7 +5,9 @@ mod geometry;
 mod read;
 mod write;
 
+pub(super) use self::geometry::parse_wkb;
 #[cfg(test)]
 pub(crate) use self::read::fixture;
 pub use self::read::read_geopackage;
+pub(crate) use self::read::read_geopackage_with;
 pub use self::write::areas_to_geopackage;

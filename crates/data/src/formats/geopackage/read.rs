@@ -15,20 +15,32 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row};
 
 use super::geometry::parse_geometry;
-use crate::formats::coordinates::{Crs, parse_multi_polygon};
+use crate::formats::coordinates::RingParser;
+use crate::formats::crs::{self, SourceCrs};
 use crate::formats::polygon_file::{
-    PolygonError, PolygonFeature, PolygonFile, feature_error, feature_label,
+    CaseVariants, PolygonError, PolygonFeature, PolygonFile, PolygonReadOptions, feature_error,
+    feature_label,
 };
 
 /// Reads the polygons of a layer. `layer` may be `None` if the file has only one layer.
 ///
 /// # Errors
 /// If the file is not a GeoPackage, the layer does not exist or has no rows, the layer's coordinate
-/// reference system is neither EPSG:27700 nor EPSG:4326, or one of the rows is not a valid polygon.
+/// reference system cannot be read, or one of the rows is not a valid polygon. Rows without a
+/// geometry are left out and listed.
 pub fn read_geopackage(path: &Path, layer: Option<&str>) -> Result<PolygonFile, PolygonError> {
+    read_geopackage_with(path, layer, &PolygonReadOptions::default())
+}
+
+/// Reads the polygons of a layer as [`read_geopackage`] does, with these options.
+pub(crate) fn read_geopackage_with(
+    path: &Path,
+    layer: Option<&str>,
+    options: &PolygonReadOptions,
+) -> Result<PolygonFile, PolygonError> {
     let name = path.file_name().unwrap_or(path.as_os_str());
     let name = name.to_string_lossy().into_owned();
-    read_layer(&name, path, layer).map_err(|error| match error {
+    read_layer(&name, path, layer, options).map_err(|error| match error {
         GeoPackageError::File(reason) => PolygonError::File { file: name, reason },
         GeoPackageError::Feature(error) => error,
     })
@@ -55,6 +67,7 @@ fn read_layer(
     name: &str,
     path: &Path,
     layer: Option<&str>,
+    options: &PolygonReadOptions,
 ) -> Result<PolygonFile, GeoPackageError> {
     reject_pending_wal(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
@@ -64,9 +77,19 @@ fn read_layer(
     let size_bytes = fs::metadata(path).map_or(0, |metadata| metadata.len());
     set_limits(&mut database, size_bytes)?;
     database.pragma_update(None, "trusted_schema", false)?;
-    let layer = FeatureTable::find(&database, layer)?;
-    let features = layer.features(name, &database)?;
-    PolygonFile::new_non_empty(name, layer.crs, features).map_err(GeoPackageError::Feature)
+    let table = FeatureTable::find(&database, layer)?;
+    let (source_crs, remark) = crs::choose(stated_crs(&database, table.srs_id)?, options.crs)?;
+    let parser = RingParser {
+        crs: source_crs,
+        keep_invalid: options.keep_invalid,
+    };
+    let rows = table.rows(name, &database, parser)?;
+    let crs = source_crs.stored();
+    let mut file = PolygonFile::new_non_empty(name, crs, rows.features, rows.without_geometry)
+        .map_err(GeoPackageError::Feature)?;
+    file.case_variants = rows.case_variants;
+    file.remarks.extend(remark);
+    Ok(file)
 }
 
 /// Limits the SQLite instructions and the memory for reading the file, because a view, a generated
@@ -125,7 +148,17 @@ struct FeatureTable {
     table: String,
     geometry: String,
     srs_id: i32,
-    crs: Crs,
+    /// The columns by which the rows are ordered: none for a view.
+    order: Vec<String>,
+}
+
+/// The rows of a layer.
+#[derive(Default)]
+struct FeatureRows {
+    features: Vec<PolygonFeature>,
+    /// The labels of the rows without a geometry.
+    without_geometry: Vec<String>,
+    case_variants: CaseVariants,
 }
 
 impl FeatureTable {
@@ -158,34 +191,41 @@ impl FeatureTable {
                 "`{table}` has no row in gpkg_geometry_columns"
             )));
         };
-        // A view or a virtual table computes its rows, and may return rows without end.
-        let is_stored: Option<bool> = database
+        // A virtual table computes its rows with code that the file chooses. The rows of a view are
+        // limited like those of a table.
+        let kind: Option<String> = database
             .query_row(
-                "SELECT type = 'table' AND sql LIKE 'CREATE TABLE%' FROM sqlite_schema \
-                 WHERE name = ?1 COLLATE NOCASE AND type IN ('table', 'view')",
+                "SELECT CASE WHEN type = 'view' OR sql LIKE 'CREATE TABLE%' THEN type END \
+                 FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE AND type IN ('table', 'view')",
                 [table],
                 |row| row.get(0),
             )
-            .optional()?;
-        if is_stored != Some(true) {
-            return Err(GeoPackageError::File(format!(
-                "`{table}` is not a table but a view or a virtual table; copy its rows into a table"
-            )));
-        }
+            .optional()?
+            .flatten();
+        let order = match kind.as_deref() {
+            Some("view") => Vec::new(),
+            Some(_) => row_order(database, table)?,
+            None => {
+                return Err(GeoPackageError::File(format!(
+                    "`{table}` is not a table or a view; copy its rows into a table"
+                )));
+            }
+        };
         Ok(FeatureTable {
             table: (*table).clone(),
             geometry,
             srs_id,
-            crs: read_crs(database, srs_id)?,
+            order,
         })
     }
 
-    /// Reads every row, in order of row id.
-    fn features(
+    /// Reads every row. A table is read in the order of its keys, and a view in its own order.
+    fn rows(
         &self,
         name: &str,
         database: &Connection,
-    ) -> Result<Vec<PolygonFeature>, GeoPackageError> {
+        parser: RingParser,
+    ) -> Result<FeatureRows, GeoPackageError> {
         let columns = query_strings(
             database,
             "SELECT name FROM pragma_table_info(?1)",
@@ -205,55 +245,81 @@ impl FeatureTable {
             .map(|column| quote_identifier(column))
             .collect();
         let (column_list, table) = (quoted_columns.join(", "), quote_identifier(&self.table));
+        let order = match self.order.as_slice() {
+            [] => String::new(),
+            order => format!(" ORDER BY {}", order.join(", ")),
+        };
         let mut statement =
-            database.prepare(&format!("SELECT {column_list} FROM {table} ORDER BY rowid"))?;
-        let mut features = Vec::new();
+            database.prepare(&format!("SELECT {column_list} FROM {table}{order}"))?;
+        let mut found = FeatureRows {
+            case_variants: CaseVariants::find(columns.iter().map(String::as_str)),
+            ..FeatureRows::default()
+        };
         let mut rows = statement.query([])?;
         // The total size of the rows is limited, because a default value is stored once but
-        // returned in every row, and a damaged page may be read twice.
+        // returned in every row, a damaged page may be read twice, and a view may never end.
         let size_bytes = database.path().and_then(|path| fs::metadata(path).ok());
         let mut bytes_left = size_bytes.map_or(0, |metadata| metadata.len()) * 4 + (16 << 20);
+        let mut ordinal = 0;
         while let Some(row) = rows.next()? {
+            ordinal += 1;
             bytes_left = bytes_left
                 .checked_sub(row_size_bytes(row, columns.len())?)
                 .ok_or_else(|| format!("`{}` has more rows than fit in the file", self.table))?;
-            features.push(self.feature(name, features.len() + 1, row, &columns, geometry)?);
+            let attributes = read_attributes(row, &columns, geometry).map_err(|reason| {
+                GeoPackageError::Feature(feature_error(name, &ordinal.to_string(), reason))
+            })?;
+            let (attributes, case_variants) = found.case_variants.separate(attributes);
+            let label = feature_label(ordinal, &attributes);
+            let invalid = |reason: &'static str| {
+                GeoPackageError::Feature(feature_error(name, &label, reason))
+            };
+            let parts = match row.get_ref(geometry)? {
+                ValueRef::Null => None,
+                ValueRef::Blob(blob) => parse_geometry(blob, self.srs_id).map_err(invalid)?,
+                _ => {
+                    return Err(invalid(
+                        "its geometry should be a Polygon or a MultiPolygon",
+                    ));
+                }
+            };
+            let Some(parts) = parts else {
+                found.without_geometry.push(label);
+                continue;
+            };
+            let parsed = parser.parse_multi_polygon(&parts).map_err(invalid)?;
+            found.features.push(PolygonFeature {
+                ordinal,
+                attributes,
+                case_variants,
+                polygons: parsed.polygons,
+                reoriented: parsed.reoriented,
+                dropped_rings: parsed.dropped_rings,
+            });
         }
-        Ok(features)
+        Ok(found)
     }
+}
 
-    fn feature(
-        &self,
-        name: &str,
-        ordinal: usize,
-        row: &Row<'_>,
-        columns: &[String],
-        geometry: usize,
-    ) -> Result<PolygonFeature, GeoPackageError> {
-        let attributes = read_attributes(row, columns, geometry).map_err(|reason| {
-            GeoPackageError::Feature(feature_error(name, &ordinal.to_string(), reason))
-        })?;
-        let invalid = |reason: &'static str| {
-            GeoPackageError::Feature(feature_error(
-                name,
-                &feature_label(ordinal, &attributes),
-                reason,
-            ))
-        };
-        let ValueRef::Blob(blob) = row.get_ref(geometry)? else {
-            return Err(invalid(
-                "its geometry should be a Polygon or a MultiPolygon",
-            ));
-        };
-        let parts = parse_geometry(blob, self.srs_id).map_err(invalid)?;
-        let (polygons, reoriented) = parse_multi_polygon(self.crs, &parts).map_err(invalid)?;
-        Ok(PolygonFeature {
-            ordinal,
-            attributes,
-            polygons,
-            reoriented,
-        })
+/// Returns the columns by which the rows of a table are ordered: the row id or, in a table WITHOUT
+/// ROWID, the primary key.
+fn row_order(database: &Connection, table: &str) -> Result<Vec<String>, rusqlite::Error> {
+    let has_no_rowid: Option<bool> = database
+        .query_row(
+            "SELECT wr FROM pragma_table_list(?1) WHERE schema = 'main'",
+            [table],
+            |row| row.get(0),
+        )
+        .optional()?;
+    if has_no_rowid != Some(true) {
+        return Ok(vec!["rowid".to_string()]);
     }
+    let key = query_strings(
+        database,
+        "SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk",
+        [table],
+    )?;
+    Ok(key.iter().map(|column| quote_identifier(column)).collect())
 }
 
 /// Returns the approximate size of a row: the size of its values plus eight bytes.
@@ -279,26 +345,44 @@ fn query_strings(
     rows.collect()
 }
 
-/// Returns the coordinate reference system with the id `srs_id`, from the authority and code that
-/// the file states for this id.
-fn read_crs(database: &Connection, srs_id: i32) -> Result<Crs, GeoPackageError> {
-    let authority: Option<(String, i64)> = database
+/// Returns the coordinate reference system with the id `srs_id`: that of the authority's code and of
+/// the definition, which must agree; or the reason why the layer cannot be read.
+fn stated_crs(
+    database: &Connection,
+    srs_id: i32,
+) -> Result<Result<SourceCrs, String>, rusqlite::Error> {
+    let row: Option<(String, i64, Option<String>)> = database
         .query_row(
-            "SELECT organization, organization_coordsys_id FROM gpkg_spatial_ref_sys WHERE srs_id = ?1",
+            "SELECT organization, organization_coordsys_id, CAST(definition AS TEXT) \
+             FROM gpkg_spatial_ref_sys WHERE srs_id = ?1",
             [srs_id],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )
         .optional()?;
-    match authority {
-        Some((name, 27700)) if name.eq_ignore_ascii_case("epsg") => Ok(Crs::BritishGrid),
-        Some((name, 4326)) if name.eq_ignore_ascii_case("epsg") => Ok(Crs::LonLat),
-        Some((name, id)) => Err(GeoPackageError::File(format!(
-            "the layer is in {name}:{id}; convert it to EPSG:27700 or EPSG:4326"
-        ))),
-        None => Err(GeoPackageError::File(format!(
+    let Some((authority, code, definition)) = row else {
+        return Ok(Err(format!(
             "gpkg_spatial_ref_sys has no row {srs_id}; the layer must be in EPSG:27700 or EPSG:4326"
-        ))),
-    }
+        )));
+    };
+    let definition = definition.unwrap_or_default();
+    let is_stated = !["", "undefined"].contains(&definition.trim());
+    let by_definition = is_stated.then(|| SourceCrs::from_wkt(&definition));
+    let by_code = SourceCrs::from_authority(&authority, &code.to_string());
+    Ok(match (by_code, by_definition) {
+        (Some(crs), Some(Ok(defined))) if defined != crs => Err(format!(
+            "the layer is in {authority}:{code}, but its definition in gpkg_spatial_ref_sys is that \
+             of {defined}"
+        )),
+        (Some(crs), _) => Ok(crs),
+        (None, Some(Ok(crs))) => Ok(crs),
+        (None, Some(Err(reason))) => Err(format!("the layer is in {authority}:{code}: {reason}")),
+        (None, None) if srs_id <= 0 => {
+            Err("the coordinate reference system of the layer is undefined".into())
+        }
+        (None, None) => Err(format!(
+            "the layer is in {authority}:{code}; convert it to EPSG:27700 or EPSG:4326"
+        )),
+    })
 }
 
 /// Quotes an identifier for SQL.
@@ -313,7 +397,7 @@ fn format_names(names: &[String]) -> String {
     }
 }
 
-/// Returns the attributes as text, by name in lower case. Blank attributes and blobs are left out.
+/// Returns the attributes as text, by name. Blobs are left out.
 fn read_attributes(
     row: &Row<'_>,
     columns: &[String],
@@ -333,9 +417,7 @@ fn read_attributes(
                 .map_err(|_| format!("column `{column}` is not text in UTF-8"))?
                 .to_string(),
         };
-        if !text.is_empty() {
-            attributes.insert(column.to_lowercase(), text);
-        }
+        attributes.insert(column.clone(), text);
     }
     Ok(attributes)
 }
@@ -437,8 +519,11 @@ pub(crate) mod fixture {
 
 #[cfg(test)]
 mod tests {
+    use super::super::parse_wkb;
     use super::fixture::{SQUARE, blob, wkb, write_one_layer};
     use super::*;
+    use crate::formats::coordinates::parse_multi_polygon;
+    use crate::formats::crs::Crs;
 
     fn import_rows(
         srs_id: i32,
@@ -531,20 +616,122 @@ mod tests {
         for bytes in wrong {
             assert!(
                 parse_geometry(&bytes, 27700)
-                    .and_then(|parts| parse_multi_polygon(Crs::BritishGrid, &parts))
+                    .and_then(|parts| {
+                        parse_multi_polygon(Crs::BritishGrid, &parts.unwrap_or_default())
+                    })
                     .is_err()
             );
         }
-        for geometry in [None, Some(good[..50].to_vec())] {
-            let rows = [("k", Some(good.clone())), ("l", geometry)];
-            let error = import_rows(27700, &rows)
-                .expect_err("an invalid row")
-                .to_string();
-            assert!(
-                error.starts_with("a b%#?.gpkg, feature 2 (`l`): "),
-                "{error}"
+        let rows = [("k", Some(good.clone())), ("l", Some(good[..50].to_vec()))];
+        let error = import_rows(27700, &rows)
+            .expect_err("an invalid row")
+            .to_string();
+        assert!(
+            error.starts_with("a b%#?.gpkg, feature 2 (`l`): "),
+            "{error}"
+        );
+        let mut empty = blob(27700, 0, &wkb(3, 2, true, &[]));
+        empty[3] |= 0b1_0000;
+        let rows = [("k", Some(good)), ("l", None), ("m", Some(empty))];
+        let file = import_rows(27700, &rows).expect("one polygon");
+        assert_eq!(file.features.len(), 1);
+        assert_eq!(file.without_geometry, ["2 (`l`)", "3 (`m`)"]);
+    }
+
+    #[test]
+    fn a_collection_of_polygons_is_read() {
+        let square = wkb(3, 2, true, &[&SQUARE]);
+        let collection = |count: u8, inner: &[u8]| {
+            let mut bytes = vec![1, 7, 0, 0, 0, count, 0, 0, 0];
+            bytes.extend(inner);
+            bytes
+        };
+        let inside = collection(1, &square);
+        let parts = parse_wkb(&collection(2, &[inside.as_slice(), &square].concat()));
+        assert_eq!(parts.expect("two polygons").len(), 2);
+        let deep = (0..20).fold(square, |inner, _| collection(1, &inner));
+        assert!(parse_wkb(&deep).is_err());
+    }
+
+    #[test]
+    fn views_and_tables_without_row_ids_are_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.gpkg");
+        let square = Some(blob(27700, 0, &wkb(3, 2, true, &[&SQUARE])));
+        for change in [
+            "ALTER TABLE icc RENAME TO rows; \
+             CREATE VIEW icc AS SELECT fid AS OGC_FID, geom, id FROM rows ORDER BY fid;",
+            "ALTER TABLE icc RENAME TO rows; \
+             CREATE TABLE icc (id TEXT PRIMARY KEY, geom BLOB) WITHOUT ROWID; \
+             INSERT INTO icc SELECT id, geom FROM rows;",
+        ] {
+            let _ = fs::remove_file(&path);
+            write_one_layer(
+                &path,
+                27700,
+                &[("k", square.clone()), ("l", square.clone())],
             );
+            let database = Connection::open(&path).expect("a database");
+            database.execute_batch(change).expect("a change");
+            drop(database);
+            let file = read_geopackage(&path, None).expect(change);
+            let ids = file
+                .features
+                .iter()
+                .map(|feature| file.attribute(feature, "id"));
+            let ids: Vec<&str> = ids.map(|id| id.expect("an id")).collect();
+            assert_eq!(ids, ["k", "l"]);
         }
+    }
+
+    #[test]
+    fn a_crs_is_identified_by_code_and_by_definition() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.gpkg");
+        let wgs84 = r#"GEOGCS["WGS 84 (CRS84)",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],UNIT["degree",0.0174532925199433]]"#;
+        let read = |organization: &str, code: i32, srs_id: i32, definition: &str, crs| {
+            let _ = fs::remove_file(&path);
+            let ring = [[-3.0, 54.0], [-2.0, 54.0], [-2.0, 55.0], [-3.0, 54.0]];
+            write_one_layer(
+                &path,
+                srs_id,
+                &[("k", Some(blob(srs_id, 0, &wkb(3, 2, true, &[&ring]))))],
+            );
+            let database = Connection::open(&path).expect("a database");
+            database
+                .execute(
+                    "UPDATE gpkg_spatial_ref_sys SET organization = ?1, \
+                     organization_coordsys_id = ?2, definition = ?3",
+                    (organization, code, definition),
+                )
+                .expect("a row");
+            drop(database);
+            let options = PolygonReadOptions {
+                crs,
+                keep_invalid: false,
+            };
+            let file = read_geopackage_with(&path, None, &options);
+            file.map(|file| file.crs).map_err(|error| error.to_string())
+        };
+        assert_eq!(read("EPSG", 4258, 4258, "undefined", None), Ok(Crs::LonLat));
+        assert_eq!(read("NONE", 100_000, 100_000, wgs84, None), Ok(Crs::LonLat));
+        assert_eq!(read("epsg", 4326, 4326, wgs84, None), Ok(Crs::LonLat));
+        let error = read("EPSG", 27700, 27700, wgs84, None).expect_err("they differ");
+        assert!(
+            error.contains("but its definition in gpkg_spatial_ref_sys is that of EPSG:4326"),
+            "{error}"
+        );
+        let error = read("NONE", 0, 0, "undefined", None).expect_err("undefined");
+        assert!(
+            error.contains("is undefined; if the file is wrong about itself, set `crs ="),
+            "{error}"
+        );
+        let configured = Some(SourceCrs::LonLat);
+        assert_eq!(read("NONE", 0, 0, "undefined", configured), Ok(Crs::LonLat));
+        assert_eq!(
+            read("NONE", -1, -1, "undefined", configured),
+            Ok(Crs::LonLat)
+        );
     }
 
     #[test]
@@ -590,7 +777,7 @@ mod tests {
                     "ALTER TABLE icc RENAME TO rows; CREATE VIEW icc AS {endless} \
                      SELECT i AS fid, geom, id, note, size FROM n, rows;"
                 ),
-                "`icc` is not a table but a view or a virtual table; copy its rows into a table",
+                "`icc` has more rows than fit in the file",
             ),
             (
                 format!(
@@ -620,12 +807,11 @@ mod tests {
     #[test]
     fn other_crs_or_layer_is_rejected() {
         let square = wkb(3, 2, true, &[&SQUARE]);
-        let error =
-            import_rows(3857, &[("k", Some(blob(3857, 0, &square)))]).expect_err("Mercator");
-        assert_eq!(
-            error.to_string(),
-            "a b%#?.gpkg: the layer is in EPSG:3857; convert it to EPSG:27700 or EPSG:4326"
-        );
+        let error = import_rows(29902, &[("k", Some(blob(29902, 0, &square)))]).expect_err("Irish");
+        let error = error.to_string();
+        let expected =
+            "a b%#?.gpkg: the layer is in EPSG:29902; convert it to EPSG:27700 or EPSG:4326";
+        assert!(error.starts_with(expected), "{error}");
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x.gpkg");
         write_one_layer(&path, 27700, &[("k", Some(blob(27700, 0, &square)))]);

@@ -5,6 +5,7 @@ mod write;
 
 #[cfg(test)]
 pub(crate) use self::read::fixture;
+pub(crate) use self::read::read_shapefile_with;
 pub use self::read::{ShapefileParts, read_shapefile};
 pub use self::write::ShapefileWriteError;
 pub use self::write::areas_to_shapefiles;

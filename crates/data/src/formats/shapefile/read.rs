@@ -6,11 +6,13 @@ use std::io::Cursor;
 use shapefile::dbase;
 
 use super::LANGUAGE_BYTE;
-use crate::formats::coordinates::{Crs, parse_ring};
+use crate::formats::coordinates::{ParsedPolygons, RingParser};
+use crate::formats::crs::{self, SourceCrs};
 use crate::formats::polygon_file::{
-    PolygonError, PolygonFeature, PolygonFile, feature_error, feature_label,
+    CaseVariants, PolygonError, PolygonFeature, PolygonFile, PolygonReadOptions, feature_error,
+    feature_label,
 };
-use crate::formats::rings::{Polygon, Ring, assemble_polygons};
+use crate::formats::rings::{Polygon, Ring, assemble_polygons, doubled_signed_area};
 use crate::plural::count_with_noun;
 
 /// The files of a Shapefile.
@@ -20,7 +22,7 @@ pub struct ShapefileParts<'a> {
     pub shp: &'a [u8],
     /// The attributes.
     pub dbf: &'a [u8],
-    /// The coordinate reference system.
+    /// The coordinate reference system. Empty if there is no `.prj`.
     pub prj: &'a str,
     /// The content of the `.cpg`, the code page of the attributes. If there is no `.cpg`, the
     /// language byte of the `.dbf` determines the code page; if that byte is not set either, the
@@ -29,15 +31,32 @@ pub struct ShapefileParts<'a> {
 }
 
 /// Reads an ESRI Shapefile: `.shp` with `.dbf`, `.prj` and `.cpg`. Assigns holes to exterior
-/// rings, because the format does not do so.
+/// rings, because the format does not do so. Shapes without a geometry are left out and listed.
 pub fn read_shapefile(name: &str, parts: &ShapefileParts<'_>) -> Result<PolygonFile, PolygonError> {
+    read_shapefile_with(name, parts, &PolygonReadOptions::default())
+}
+
+/// Reads a Shapefile as [`read_shapefile`] does, with these options.
+pub(crate) fn read_shapefile_with(
+    name: &str,
+    parts: &ShapefileParts<'_>,
+    options: &PolygonReadOptions,
+) -> Result<PolygonFile, PolygonError> {
     let file_error = |reason: String| PolygonError::File {
         file: name.into(),
         reason,
     };
-    let crs = crs_from_prj(parts.prj).map_err(|reason| file_error(reason.into()))?;
+    let stated = match parts.prj.trim() {
+        "" => Err("it has no .prj, or an empty one".to_string()),
+        prj => SourceCrs::from_wkt(prj).map_err(|reason| format!("its .prj: {reason}")),
+    };
+    let (source_crs, remark) = crs::choose(stated, options.crs).map_err(file_error)?;
+    let parser = RingParser {
+        crs: source_crs,
+        keep_invalid: options.keep_invalid,
+    };
     let shapes = read_shapes(parts.shp).map_err(file_error)?;
-    let records = read_records(parts.dbf, parts.cpg).map_err(file_error)?;
+    let (records, case_variants) = read_records(parts.dbf, parts.cpg).map_err(file_error)?;
     if shapes.len() != records.len() {
         let shapes = count_with_noun(shapes.len(), "shape", "shapes");
         let records = count_with_noun(records.len(), "record", "records");
@@ -46,18 +65,30 @@ pub fn read_shapefile(name: &str, parts: &ShapefileParts<'_>) -> Result<PolygonF
         )));
     }
     let mut features = Vec::with_capacity(shapes.len());
-    for (index, (shape, attributes)) in shapes.into_iter().zip(records).enumerate() {
+    let mut without_geometry = Vec::new();
+    for (index, (shape, record)) in shapes.into_iter().zip(records).enumerate() {
+        let (attributes, case_variants) = case_variants.separate(record);
         let label = feature_label(index + 1, &attributes);
-        let (polygons, reoriented) =
-            shape_polygons(shape, crs).map_err(|reason| feature_error(name, &label, reason))?;
+        if matches!(shape, shapefile::Shape::NullShape) {
+            without_geometry.push(label);
+            continue;
+        }
+        let parsed =
+            shape_polygons(&shape, parser).map_err(|reason| feature_error(name, &label, reason))?;
         features.push(PolygonFeature {
             ordinal: index + 1,
             attributes,
-            polygons,
-            reoriented,
+            case_variants,
+            polygons: parsed.polygons,
+            reoriented: parsed.reoriented,
+            dropped_rings: parsed.dropped_rings,
         });
     }
-    PolygonFile::new_non_empty(name, crs, features)
+    let mut file =
+        PolygonFile::new_non_empty(name, source_crs.stored(), features, without_geometry)?;
+    file.case_variants = case_variants;
+    file.remarks.extend(remark);
+    Ok(file)
 }
 
 /// Reads the shapes of a `.shp` file.
@@ -89,15 +120,25 @@ fn check_length(shp: &[u8]) -> Result<(), String> {
     ))
 }
 
-/// Reads the attributes of each record of a `.dbf` file.
-fn read_records(dbf: &[u8], cpg: Option<&str>) -> Result<Vec<BTreeMap<String, String>>, String> {
+/// The attributes of a record, by exact name.
+type DbfRecord = BTreeMap<String, String>;
+
+/// Reads the attributes of each record of a `.dbf` file, and finds the columns whose names differ
+/// only in case.
+fn read_records(dbf: &[u8], cpg: Option<&str>) -> Result<(Vec<DbfRecord>, CaseVariants), String> {
     let mut builder = dbase::ReaderBuilder::new();
     if let Some(encoding) = dbf_encoding(dbf, cpg)? {
         builder = builder.with_encoding(encoding);
     }
     let mut reader = builder
-        .build(Cursor::new(dbf))
+        .build(Cursor::new(floats_as_numbers(dbf)))
         .map_err(|error| format!("its .dbf: {error}"))?;
+    let mut names: Vec<&str> = reader.fields().iter().map(dbase::FieldInfo::name).collect();
+    let case_variants = CaseVariants::find(names.iter().copied());
+    names.sort_unstable();
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(format!("its .dbf has two columns `{}`", twice[0]));
+    }
     let mut records = Vec::new();
     for record in reader.iter_records() {
         let attributes =
@@ -105,14 +146,35 @@ fn read_records(dbf: &[u8], cpg: Option<&str>) -> Result<Vec<BTreeMap<String, St
         let undecoded = |text: &String| text.contains('\u{fffd}');
         if let Some((name, _)) = attributes.iter().find(|(_, text)| undecoded(text)) {
             return Err(format!(
-                "record {} of its .dbf, column `{name}`: the text is not valid in the code page; \
+                "record {} of its .dbf, column `{}`: the text is not valid in the code page; \
                  its .cpg should name the correct code page",
-                records.len() + 1
+                records.len() + 1,
+                name.to_lowercase()
             ));
         }
         records.push(attributes);
     }
-    Ok(records)
+    Ok((records, case_variants))
+}
+
+/// Changes the columns of type F to type N. Both are written as text, but the `dbase` crate reads F
+/// with single precision, which changes an id of more than seven digits.
+fn floats_as_numbers(dbf: &[u8]) -> Vec<u8> {
+    const HEADER_BYTES: usize = 32;
+    const DESCRIPTOR_BYTES: usize = 32;
+    const TYPE_BYTE: usize = 11;
+    const END: u8 = 0x0d;
+    let mut dbf = dbf.to_vec();
+    let descriptors = dbf.get_mut(HEADER_BYTES..).unwrap_or_default();
+    for descriptor in descriptors.chunks_exact_mut(DESCRIPTOR_BYTES) {
+        if descriptor[0] == END {
+            break;
+        }
+        if descriptor[TYPE_BYTE] == b'F' {
+            descriptor[TYPE_BYTE] = b'N';
+        }
+    }
+    dbf
 }
 
 /// Returns the encoding that the `.cpg` names or, if there is no `.cpg`, the encoding that the
@@ -149,27 +211,48 @@ fn dbf_encoding(
     }
 }
 
-fn shape_polygons(shape: shapefile::Shape, crs: Crs) -> Result<(Vec<Polygon>, bool), &'static str> {
-    let rings = shape_rings(&shape)?;
-    let as_written = rings
-        .iter()
-        .map(|positions| parse_ring(crs, positions))
-        .collect::<Result<Vec<Ring>, _>>()?;
-    if as_written.is_empty() {
+fn shape_polygons(
+    shape: &shapefile::Shape,
+    parser: RingParser,
+) -> Result<ParsedPolygons, &'static str> {
+    let rings = shape_rings(shape)?;
+    if rings.is_empty() {
         return Err("a polygon has no rings");
     }
+    let parsed = rings.iter().map(|positions| parser.parse_ring(positions));
+    let parsed = parsed.collect::<Result<Vec<Option<Ring>>, _>>()?;
+    let dropped_rings = parsed.contains(&None);
+    let as_written: Vec<Ring> = parsed.into_iter().flatten().collect();
     // The exteriors of a Shapefile are clockwise.
     let mut reversed = as_written.clone();
     reversed.iter_mut().for_each(|ring| ring.reverse());
-    match assemble_polygons(reversed) {
-        Ok(polygons) => Ok((polygons, false)),
+    let (polygons, reoriented) = match assemble_polygons(reversed.clone()) {
+        Ok(polygons) => (polygons, false),
         // Some writers use the orientation of GeoJSON. In their files, an exterior looks like a
         // hole outside every exterior. A correct file never has such a hole.
         Err(reason) => match assemble_polygons(as_written) {
-            Ok(polygons) => Ok((polygons, true)),
-            Err(_) => Err(reason),
+            Ok(polygons) => (polygons, true),
+            // The repair decides which rings are holes.
+            Err(_) if parser.keep_invalid => (rings_as_polygons(reversed), true),
+            Err(_) => return Err(reason),
         },
-    }
+    };
+    Ok(ParsedPolygons {
+        polygons,
+        reoriented,
+        dropped_rings,
+    })
+}
+
+/// Returns a polygon of each ring, whose exterior has the orientation that it should have.
+fn rings_as_polygons(rings: Vec<Ring>) -> Vec<Polygon> {
+    let oriented = rings.into_iter().map(|mut ring| {
+        if doubled_signed_area(&ring) < 0 {
+            ring.reverse();
+        }
+        vec![ring]
+    });
+    oriented.collect()
 }
 
 fn shape_rings(shape: &shapefile::Shape) -> Result<Vec<Vec<[f64; 2]>>, &'static str> {
@@ -192,32 +275,16 @@ fn xy_rings<P>(
         .collect()
 }
 
-/// Returns the coordinate reference system of a `.prj`. Recognises the names that occur in
-/// practice, and rejects any other name instead of guessing.
-fn crs_from_prj(prj: &str) -> Result<Crs, &'static str> {
-    let text: String = prj
-        .to_lowercase()
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .collect();
-    let is_projected = text.contains("projcs") || text.contains("projcrs");
-    if text.contains("britishnationalgrid") || (is_projected && text.contains("epsg27700")) {
-        Ok(Crs::BritishGrid)
-    } else if !is_projected
-        && (text.contains("wgs84") || text.contains("wgs1984") || text.contains("etrs89"))
-    {
-        Ok(Crs::LonLat)
-    } else {
-        Err("its .prj should name British National Grid (EPSG:27700) or WGS 84 (EPSG:4326)")
-    }
-}
-
 fn attributes_of_record(record: dbase::Record) -> BTreeMap<String, String> {
     use dbase::FieldValue;
     let text = |value: FieldValue| match value {
         FieldValue::Character(text) => text.unwrap_or_default(),
         FieldValue::Numeric(Some(number)) => number.to_string(),
+        FieldValue::Float(Some(number)) => number.to_string(),
+        FieldValue::Double(number) | FieldValue::Currency(number) => number.to_string(),
         FieldValue::Integer(number) => number.to_string(),
+        FieldValue::Logical(Some(flag)) => flag.to_string(),
+        FieldValue::Memo(text) => text,
         FieldValue::Date(Some(date)) => {
             format!("{:04}-{:02}-{:02}", date.year(), date.month(), date.day())
         }
@@ -225,7 +292,7 @@ fn attributes_of_record(record: dbase::Record) -> BTreeMap<String, String> {
     };
     record
         .into_iter()
-        .map(|(name, value)| (name.to_lowercase(), text(value)))
+        .map(|(name, value)| (name, text(value)))
         .filter(|(_, value)| !value.is_empty())
         .collect()
 }
@@ -237,8 +304,7 @@ pub(crate) mod fixture {
     use shapefile::dbase::{FieldValue, Record, TableWriterBuilder};
     use shapefile::{Point, Polygon, PolygonRing, ShapeWriter};
 
-    pub(crate) const PRJ: &str =
-        r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM["D_OSGB_1936"]]]"#;
+    pub(crate) const PRJ: &str = r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM["D_OSGB_1936",SPHEROID["Airy_1830",6377563.396,299.3249646]],PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",400000.0],PARAMETER["False_Northing",-100000.0],PARAMETER["Central_Meridian",-2.0],PARAMETER["Scale_Factor",0.9996012717],PARAMETER["Latitude_Of_Origin",49.0],UNIT["Meter",1.0]]"#;
 
     /// Encodes polygons as `.shp` and `.dbf` files. Reverses the rings, and encodes the name in
     /// Latin-1.
@@ -277,16 +343,71 @@ mod tests {
     use crate::formats::geopackage_fixture::SQUARE;
 
     #[test]
-    fn a_prj_is_recognised_or_rejected() {
-        let grid =
-            r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM["D_OSGB_1936"]]]"#;
-        assert_eq!(crs_from_prj(grid), Ok(Crs::BritishGrid));
-        assert_eq!(
-            crs_from_prj(r#"GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984"]]"#),
-            Ok(Crs::LonLat)
-        );
-        assert!(crs_from_prj(r#"PROJCS["WGS_1984_Web_Mercator",GEOGCS["GCS_WGS_1984"]]"#).is_err());
-        assert!(crs_from_prj("").is_err());
+    fn a_missing_or_wrong_prj_can_be_overridden() {
+        let (shp, dbf) = shp_and_dbf(&[&[&SQUARE]]);
+        let degrees = r#"GEOGCS["x",DATUM["D_WGS_1984"],UNIT["Degree",0.0174532925199433]]"#;
+        let read = |prj: &str, crs: Option<SourceCrs>| {
+            let parts = ShapefileParts {
+                shp: &shp,
+                dbf: &dbf,
+                prj,
+                cpg: Some("1252"),
+            };
+            let options = PolygonReadOptions {
+                crs,
+                keep_invalid: false,
+            };
+            let file = read_shapefile_with("a.shp", &parts, &options);
+            file.map(|file| file.remarks.len())
+                .map_err(|error| error.to_string())
+        };
+        let grid = Some(SourceCrs::BritishGrid);
+        assert_eq!(read(PRJ, None), Ok(0));
+        assert_eq!(read(PRJ, grid), Ok(0));
+        assert_eq!(read("", grid), Ok(1));
+        assert_eq!(read(degrees, grid), Ok(1));
+        for (prj, expected) in [
+            (
+                "",
+                "it has no .prj, or an empty one; if the file is wrong about itself, set `crs",
+            ),
+            (degrees, "a vertex is not in degrees"),
+            ("x", "its .prj: `x` cannot be read"),
+        ] {
+            let error = read(prj, None).expect_err(expected);
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_type_of_column_is_read() {
+        use shapefile::dbase::{FieldValue, Record, TableWriterBuilder};
+        let (shp, _) = shp_and_dbf(&[&[&SQUARE]]);
+        let mut dbf = Cursor::new(Vec::new());
+        let name = |text: &str| text.try_into().expect("a name");
+        let mut table = TableWriterBuilder::new()
+            .add_numeric_field(name("CODE"), 12, 0)
+            .add_logical_field(name("FLAG"))
+            .add_character_field(name("Id"), 2)
+            .add_character_field(name("ID"), 2)
+            .build_with_dest(&mut dbf);
+        let mut record = Record::default();
+        record.insert("CODE".into(), FieldValue::Numeric(Some(123_456_789.0)));
+        record.insert("FLAG".into(), FieldValue::Logical(Some(true)));
+        record.insert("Id".into(), FieldValue::Character(Some("a".into())));
+        record.insert("ID".into(), FieldValue::Character(Some("b".into())));
+        table.write_record(&record).expect("a record");
+        drop(table);
+        let mut dbf = dbf.into_inner();
+        // The type of the first column.
+        assert_eq!(dbf[32 + 11], b'N');
+        dbf[32 + 11] = b'F';
+        let file = import_parts(&shp, &dbf).expect("a file");
+        let read = |name: &str| file.attribute(&file.features[0], name).map(str::to_string);
+        assert_eq!(read("code").expect("a number"), "123456789");
+        assert_eq!(read("flag").expect("a flag"), "true");
+        assert_eq!(read("ID").expect("an id"), "b");
+        assert!(read("id").is_err());
     }
 
     #[test]
