@@ -41,6 +41,7 @@ use catchment_data::dataset::{
     self, DatasetSource, MANIFEST, file_entry, manifest_from_toml, manifest_to_toml,
 };
 use catchment_data::formats::{ShapefileParts, read_geojson, read_shapefile};
+use catchment_data::import::polygons::PolygonImport;
 use catchment_data::import::{
     ImportError, SourceFiles, area_history, catchments, code_point_open, ebranchs, epcn, epraccur,
     hierarchy, lookup, nhspd, ons_lookup, onspd, polygons, postcode_list, practice_list,
@@ -52,7 +53,7 @@ pub type FuzzTarget = fn(&[u8]) -> bool;
 
 /// All targets, each with the name of its fuzz binary, which is also the name of the folder of its
 /// seeds.
-pub const TARGETS: [(&str, FuzzTarget); 24] = [
+pub const TARGETS: [(&str, FuzzTarget); 26] = [
     ("as_of", as_of),
     ("batch_file", batch_file),
     ("bbox", bbox),
@@ -66,6 +67,7 @@ pub const TARGETS: [(&str, FuzzTarget); 24] = [
     ("epraccur", epraccur),
     ("geojson", geojson),
     ("geopackage", geopackage),
+    ("geoparquet", geoparquet),
     ("json_body", json_body),
     ("key_header", key_header),
     ("manifest", manifest),
@@ -74,6 +76,7 @@ pub const TARGETS: [(&str, FuzzTarget); 24] = [
     ("postcode", postcode),
     ("query_string", query_string),
     ("registrations", registrations),
+    ("repair", repair),
     ("shapefile", shapefile),
     ("tables", tables),
     ("tile_path", tile_path),
@@ -338,6 +341,27 @@ pub fn geopackage(bytes: &[u8]) -> bool {
     let path = scratch_dir().join("any.gpkg");
     write(&path, bytes);
     polygons::read(&path, None).is_ok()
+}
+
+/// Reads GeoParquet.
+pub fn geoparquet(bytes: &[u8]) -> bool {
+    let path = scratch_dir().join("any.parquet");
+    write(&path, bytes);
+    polygons::read(&path, None).is_ok()
+}
+
+/// Reads polygons as GeoJSON, and repairs those that are not valid. What is returned is valid.
+pub fn repair(bytes: &[u8]) -> bool {
+    let path = scratch_dir().join("any.geojson");
+    write(&path, bytes);
+    let import = PolygonImport {
+        repair: true,
+        ..PolygonImport::default()
+    };
+    polygons::read_with(&path, &import).is_ok_and(|file| {
+        assert!(validated(file).is_ok());
+        true
+    })
 }
 
 /// Reads OS Code-Point Open: one file, or the archive.

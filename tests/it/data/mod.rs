@@ -8,6 +8,7 @@ mod diff;
 pub(crate) mod embedded_dataset;
 mod export;
 mod field_a;
+mod field_b1;
 mod field_b2;
 mod geodesy;
 pub(crate) mod import_end_to_end;
