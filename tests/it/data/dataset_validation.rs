@@ -373,7 +373,10 @@ fn contradictory_tables_are_rejected_with_their_position() {
     mercator.files.insert("areas/icc.prj".into(), wkt.into());
     check_rejected(
         &mercator,
-        &["areas/icc.shp", ".prj should name British National Grid"],
+        &[
+            "areas/icc.shp: its .prj: it is in `WGS_1984_Web_Mercator`",
+            "convert it to EPSG:27700",
+        ],
     );
 }
 

@@ -58,7 +58,8 @@ pub(crate) fn repair_features(file: &mut PolygonFile) -> Result<(), PolygonError
         remarks.push(format!(
             "feature {} was repaired: {reason}; its area changed by {:+.1} m² to {after:.1} m²",
             feature.label(),
-            after - before
+            // Adding zero makes zero of minus zero.
+            ((after - before) * 10.0).round() / 10.0 + 0.0
         ));
         file.features[index].polygons = repaired;
     }

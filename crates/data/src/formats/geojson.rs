@@ -94,7 +94,7 @@ fn parse_features(bytes: &[u8], options: &PolygonReadOptions) -> Result<GeoJsonF
     let (features, members) = parse_json(bytes)?;
     check_is_complete(&members, features.len())?;
     let stated = stated_crs(&members, &features);
-    let (source_crs, remark) = crs::choose(stated, options.crs)?;
+    let (source_crs, remark) = crs::choose(stated, options.crs, options.is_crs_configurable)?;
     let parser = RingParser {
         crs: source_crs,
         keep_invalid: options.keep_invalid,
@@ -256,6 +256,15 @@ fn check_is_complete(members: &geojson::JsonObject, features: usize) -> Result<(
         return Err(format!(
             "it has only {features} of the features: `exceededTransferLimit` says that the server \
              reached its limit; download the rest, page by page, and join the pages"
+        ));
+    }
+    // OGC API Features: the link to the next page.
+    let links = members.get("links").and_then(Value::as_array);
+    let is_next = |link: &Value| link.get("rel").and_then(Value::as_str) == Some("next");
+    if links.is_some_and(|links| links.iter().any(is_next)) {
+        return Err(format!(
+            "it has only {features} of the features: it links to a next page; download the rest, \
+             page by page, and join the pages"
         ));
     }
     // OGC API Features and WFS.
@@ -699,7 +708,7 @@ mod tests {
     fn the_configured_crs_takes_precedence() {
         let options = PolygonReadOptions {
             crs: Some(SourceCrs::BritishGrid),
-            keep_invalid: false,
+            ..PolygonReadOptions::default()
         };
         let file = read_geojson_with("a", collection("").as_bytes(), &options).expect("a grid");
         assert_eq!(file.crs, Crs::BritishGrid);
@@ -783,6 +792,10 @@ mod tests {
             ),
             (with(r#""totalFeatures":7"#), "1 of 7 features"),
             (
+                with(r#""links":[{"rel":"next","href":"x"}]"#),
+                "it links to a next page",
+            ),
+            (
                 r#"{"error":{"code":400,"message":"Invalid URL"}}"#.into(),
                 "the error message of a server, not data: 400: Invalid URL",
             ),
@@ -809,6 +822,7 @@ mod tests {
         for member in [
             r#""exceededTransferLimit":false"#,
             r#""numberMatched":1"#,
+            r#""links":[{"rel":"self","href":"x"}]"#,
             r#""totalFeatures":"unknown""#,
         ] {
             assert!(

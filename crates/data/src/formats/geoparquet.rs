@@ -66,7 +66,8 @@ fn read_file(
     }
     let geometry =
         GeometryColumn::find(metadata.file_metadata().key_value_metadata()).map_err(file_error)?;
-    let (source_crs, remark) = crs::choose(geometry.crs, options.crs).map_err(file_error)?;
+    let (source_crs, remark) =
+        crs::choose(geometry.crs, options.crs, options.is_crs_configurable).map_err(file_error)?;
     let parser = RingParser {
         crs: source_crs,
         keep_invalid: options.keep_invalid,
@@ -267,7 +268,7 @@ mod tests {
             ),
             (
                 geoparquet(Some(&geo("WKB", r#","crs":null"#))),
-                "is undefined; if the file",
+                "is undefined",
             ),
             (geoparquet(Some(&geo("WKB", ""))), "is not in degrees"),
             (b"PAR1".to_vec(), "not a readable Parquet file"),

@@ -10,6 +10,8 @@ use super::rings::Polygon;
 pub struct PolygonReadOptions {
     /// The coordinate reference system, which takes precedence over what the file says.
     pub crs: Option<SourceCrs>,
+    /// Whether an error about the coordinate reference system suggests to configure it.
+    pub is_crs_configurable: bool,
     /// Whether rings without an area, and holes outside every exterior, are kept, because the
     /// polygons are repaired afterwards. Otherwise they are errors.
     pub keep_invalid: bool,

@@ -147,6 +147,7 @@ fn read_unvalidated(
 ) -> Result<PolygonFile, PolygonImportError> {
     let options = PolygonReadOptions {
         crs: import.crs,
+        is_crs_configurable: true,
         keep_invalid: import.repair,
     };
     let mut source_files = SourceFiles::open(path)?;
@@ -302,7 +303,13 @@ fn read_shapefile(
         }
         None => Err(PolygonImportError::Polygons(PolygonError::File {
             file: file.to_string(),
-            reason: format!("a Shapefile needs the file `{stem}{ending}` in the same folder"),
+            reason: match ending {
+                ".prj" => format!(
+                    "a Shapefile needs the file `{stem}.prj` in the same folder, or \
+                     `crs = \"EPSG:27700\"` in the configuration"
+                ),
+                _ => format!("a Shapefile needs the file `{stem}{ending}` in the same folder"),
+            },
         })),
     };
     let (shp, dbf) = (required(".shp")?, required(".dbf")?);
@@ -467,14 +474,23 @@ mod tests {
     #[test]
     fn missing_shapefile_part_is_named() {
         let (shp, dbf) = shp_and_dbf(&[&[&SQUARE]]);
-        let (_folder, path) = folder(&[("a.shp", &shp), ("a.dbf", &dbf)]);
+        let (files, path) = folder(&[("a.shp", &shp), ("a.dbf", &dbf)]);
         let error = read(&path.join("a.shp"), None)
             .expect_err("no .prj")
             .to_string();
         assert_eq!(
             error,
-            "a.shp: a Shapefile needs the file `a.prj` in the same folder"
+            "a.shp: a Shapefile needs the file `a.prj` in the same folder, or \
+             `crs = \"EPSG:27700\"` in the configuration"
         );
+        let import = PolygonImport {
+            crs: Some(SourceCrs::BritishGrid),
+            ..PolygonImport::default()
+        };
+        // The fixture's names are in Latin 1.
+        fs::write(files.path().join("a.cpg"), "1252").expect("a file");
+        let file = read_with(&path.join("a.shp"), &import).expect("a configured system");
+        assert_eq!(file.remarks.len(), 1);
         let (_folder, path) = folder(&[("a.txt", b"x")]);
         assert!(read(&path, None).is_err());
         assert!(read(&path.join("a.txt"), None).is_err());

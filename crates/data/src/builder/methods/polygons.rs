@@ -79,7 +79,7 @@ fn add_features(
 mod tests {
     use super::super::super::test_sources::{area, context, empty_sources};
     use super::*;
-    use crate::formats::read_geojson;
+    use crate::formats::{SourceCrs, read_geojson};
     use catchment_core::domain::Layer;
 
     /// Returns a file with a square for each of these properties.
@@ -182,6 +182,21 @@ mod tests {
                 .to_string();
             assert!(error.contains(words), "{error}");
         }
+    }
+
+    #[test]
+    fn a_file_can_have_its_own_crs_and_repair() {
+        let configured = method("id = \"code\"\ncrs = \"EPSG:27700\"\nrepair = true");
+        assert_eq!(configured.crs, Some(SourceCrs::BritishGrid));
+        assert!(configured.repair);
+        let by_default = method("id = \"code\"");
+        assert!(by_default.crs.is_none() && !by_default.repair);
+        let text = "file = \"a.shp\"\nid = \"code\"\ncrs = \"EPSG:29902\"";
+        let error = toml::from_str::<PolygonsMethod>(text).expect_err("Irish Grid");
+        assert!(
+            error.to_string().contains("`EPSG:29902` cannot be read"),
+            "{error}"
+        );
     }
 
     #[test]

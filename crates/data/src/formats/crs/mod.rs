@@ -130,9 +130,11 @@ impl fmt::Display for SourceCrs {
 
 /// Chooses between the system that a file states, or the reason why it cannot be read, and the
 /// system of the configuration, which takes precedence. Also returns a remark if the two differ.
+/// `is_configurable` says whether an error should suggest to configure the system.
 pub(super) fn choose(
     stated: Result<SourceCrs, String>,
     configured: Option<SourceCrs>,
+    is_configurable: bool,
 ) -> Result<(SourceCrs, Option<String>), String> {
     let Some(configured) = configured else {
         return match stated {
@@ -142,6 +144,7 @@ pub(super) fn choose(
                 let remark = || format!("the file is in {crs} and was converted to {stored}");
                 Ok((crs, converted.then(remark)))
             }
+            Err(reason) if !is_configurable => Err(reason),
             Err(reason) => Err(format!(
                 "{reason}; if the file is wrong about itself, set `crs = \"EPSG:27700\"` next to \
                  it in the configuration"
@@ -191,27 +194,29 @@ mod tests {
     #[test]
     fn the_configuration_takes_precedence_and_a_contradiction_is_a_remark() {
         let grid = SourceCrs::BritishGrid;
-        assert_eq!(choose(Ok(grid), None), Ok((grid, None)));
-        assert_eq!(choose(Ok(grid), Some(grid)), Ok((grid, None)));
-        let (crs, remark) = choose(Ok(SourceCrs::LonLat), Some(grid)).expect("a system");
+        assert_eq!(choose(Ok(grid), None, true), Ok((grid, None)));
+        assert_eq!(choose(Ok(grid), Some(grid), true), Ok((grid, None)));
+        let (crs, remark) = choose(Ok(SourceCrs::LonLat), Some(grid), true).expect("a system");
         assert_eq!(crs, grid);
         assert!(
             remark
                 .expect("a remark")
                 .contains("says that it is in EPSG:4326")
         );
-        let (_, remark) = choose(Err("it has no .prj".into()), Some(grid)).expect("a system");
+        let (_, remark) = choose(Err("it has no .prj".into()), Some(grid), true).expect("a system");
         assert!(
             remark
                 .expect("a remark")
                 .ends_with("although it has no .prj")
         );
-        let (_, remark) = choose(Ok(SourceCrs::WebMercator), None).expect("a system");
+        let (_, remark) = choose(Ok(SourceCrs::WebMercator), None, true).expect("a system");
         assert!(remark.expect("a remark").contains("converted to EPSG:4326"));
-        let error = choose(Err("it is in feet".into()), None).expect_err("feet");
+        let error = choose(Err("it is in feet".into()), None, true).expect_err("feet");
         assert!(
             error.starts_with("it is in feet; if the file is wrong"),
             "{error}"
         );
+        let error = choose(Err("it is in feet".into()), None, false).expect_err("feet");
+        assert_eq!(error, "it is in feet");
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
+use geo::Intersects;
 use shapefile::dbase;
 
 use super::LANGUAGE_BYTE;
@@ -14,6 +15,7 @@ use crate::formats::polygon_file::{
 };
 use crate::formats::rings::{Polygon, Ring, assemble_polygons, doubled_signed_area};
 use crate::plural::count_with_noun;
+use catchment_core::geometry::bbox::bounding_rect;
 
 /// The files of a Shapefile.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +52,8 @@ pub(crate) fn read_shapefile_with(
         "" => Err("it has no .prj, or an empty one".to_string()),
         prj => SourceCrs::from_wkt(prj).map_err(|reason| format!("its .prj: {reason}")),
     };
-    let (source_crs, remark) = crs::choose(stated, options.crs).map_err(file_error)?;
+    let (source_crs, remark) =
+        crs::choose(stated, options.crs, options.is_crs_configurable).map_err(file_error)?;
     let parser = RingParser {
         crs: source_crs,
         keep_invalid: options.keep_invalid,
@@ -233,7 +236,7 @@ fn shape_polygons(
         Err(reason) => match assemble_polygons(as_written) {
             Ok(polygons) => (polygons, true),
             // The repair decides which rings are holes.
-            Err(_) if parser.keep_invalid => (rings_as_polygons(reversed), true),
+            Err(_) if parser.keep_invalid => (assemble_for_repair(reversed), false),
             Err(_) => return Err(reason),
         },
     };
@@ -244,15 +247,45 @@ fn shape_polygons(
     })
 }
 
-/// Returns a polygon of each ring, whose exterior has the orientation that it should have.
-fn rings_as_polygons(rings: Vec<Ring>) -> Vec<Polygon> {
-    let oriented = rings.into_iter().map(|mut ring| {
-        if doubled_signed_area(&ring) < 0 {
-            ring.reverse();
+/// Assembles rings of which some are holes outside every exterior, or have no area. Such a hole
+/// becomes a hole of the first exterior whose box overlaps its own, because the repair decides
+/// whether the two meet. Every other such ring becomes a polygon.
+fn assemble_for_repair(rings: Vec<Ring>) -> Vec<Polygon> {
+    let (exteriors, others): (Vec<Ring>, Vec<Ring>) = rings
+        .into_iter()
+        .partition(|ring| doubled_signed_area(ring) > 0);
+    let mut polygons: Vec<Polygon> = exteriors.iter().map(|ring| vec![ring.clone()]).collect();
+    for mut ring in others {
+        let is_hole = doubled_signed_area(&ring) < 0;
+        let enclosing = polygons.iter().position(|polygon| {
+            let pair = vec![polygon[0].clone(), ring.clone()];
+            assemble_polygons(pair).is_ok()
+        });
+        let overlapping = || {
+            polygons
+                .iter()
+                .position(|polygon| boxes_overlap(&polygon[0], &ring))
+        };
+        match enclosing.or_else(overlapping).filter(|_| is_hole) {
+            Some(index) => polygons[index].push(ring),
+            None => {
+                if is_hole {
+                    ring.reverse();
+                }
+                polygons.push(vec![ring]);
+            }
         }
-        vec![ring]
-    });
-    oriented.collect()
+    }
+    polygons
+}
+
+fn boxes_overlap(one: &Ring, other: &Ring) -> bool {
+    let (one, other) = (
+        bounding_rect(one.iter().copied()),
+        bounding_rect(other.iter().copied()),
+    );
+    one.zip(other)
+        .is_some_and(|(one, other)| one.intersects(&other))
 }
 
 fn shape_rings(shape: &shapefile::Shape) -> Result<Vec<Vec<[f64; 2]>>, &'static str> {
@@ -355,7 +388,7 @@ mod tests {
             };
             let options = PolygonReadOptions {
                 crs,
-                keep_invalid: false,
+                ..PolygonReadOptions::default()
             };
             let file = read_shapefile_with("a.shp", &parts, &options);
             file.map(|file| file.remarks.len())
@@ -367,16 +400,42 @@ mod tests {
         assert_eq!(read("", grid), Ok(1));
         assert_eq!(read(degrees, grid), Ok(1));
         for (prj, expected) in [
-            (
-                "",
-                "it has no .prj, or an empty one; if the file is wrong about itself, set `crs",
-            ),
+            ("", "it has no .prj, or an empty one"),
             (degrees, "a vertex is not in degrees"),
             ("x", "its .prj: `x` cannot be read"),
         ] {
             let error = read(prj, None).expect_err(expected);
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn rings_for_a_repair_keep_their_holes() {
+        let square = |x: i64, y: i64, side: i64| -> Ring {
+            [(x, y), (x + side, y), (x + side, y + side), (x, y + side)]
+                .map(geo::Coord::from)
+                .to_vec()
+        };
+        let hole = |x, y, side| {
+            let mut hole = square(x, y, side);
+            hole.reverse();
+            hole
+        };
+        let rings = vec![
+            square(0, 0, 100),
+            square(500, 0, 100),
+            hole(510, 10, 20),
+            // One crosses its exterior, one is outside, and one has no area.
+            hole(90, 10, 200),
+            hole(900, 0, 10),
+            [(0, 0), (9, 9), (9, 0), (0, 9)]
+                .map(geo::Coord::from)
+                .to_vec(),
+        ];
+        let polygons = assemble_for_repair(rings);
+        let sizes: Vec<usize> = polygons.iter().map(Vec::len).collect();
+        assert_eq!(sizes, [2, 2, 1, 1]);
+        assert!(doubled_signed_area(&polygons[2][0]) > 0);
     }
 
     #[test]
