@@ -75,6 +75,10 @@ snap_m = 150
 directories = [{{ format = "practice-list", file = {practices:?} }}]
 successions = [{{ format = "succession-list", file = {successions:?} }}]
 
+# Patients of practices near the edge of the area live outside it.
+[unused_max]
+{registrations:?} = 0.01
+
 [[shares]]
 name = "registered"
 sub_icb = ["01A", "00Q"]

@@ -16,7 +16,7 @@ use super::{files, history, manifest, methods, practice_memberships};
 use crate::check;
 use crate::dataset::{LayerEntry, LayerKind, Manifest};
 use crate::plural::count_with_noun;
-use catchment_core::domain::{Boundary, Layer};
+use catchment_core::domain::{Boundary, Layer, PracticeStatus};
 
 /// The parts of a dataset that is being built.
 #[derive(Default)]
@@ -130,7 +130,16 @@ impl DatasetBuilder {
         let is_made_of_them = !assigned.is_empty();
         let codes = sources.statistical_areas.keys();
         let left_out = codes.filter(|code| is_made_of_them && !assigned.contains(code.as_str()));
+        let practices = sources.practices.iter().map(|record| &record.practice);
+        let open = practices.filter(|practice| {
+            layer == Layer::GpPractice && practice.status_on(day) == PracticeStatus::Active
+        });
+        let practices_without_area =
+            open.filter(|practice| !self.records.has_area(layer, practice.code.as_str()));
         LayerReport {
+            practices_without_area: practices_without_area
+                .map(|practice| practice.code.to_string())
+                .collect(),
             layer: layer.to_string(),
             areas: valid.len() as u64,
             areas_with_boundary: ids(&mut boundaries.iter()).len() as u64,

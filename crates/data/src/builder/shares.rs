@@ -102,7 +102,7 @@ fn shares_from_registrations(
         let practice = sources.successor_on(row.practice, day);
         let Some(area) = sources.statistical_areas.get(&row.statistical_area) else {
             // A national file has many rows of practices and areas elsewhere.
-            let tally = if sources.is_known_practice(practice) {
+            let tally = if is_selected_practice(sources, config, practice) {
                 &mut without_boundary
             } else {
                 &mut elsewhere
@@ -133,7 +133,7 @@ fn shares_from_registrations(
     );
     let reason = "the statistical area has no boundary in the dataset";
     report.lost(reason, without_boundary);
-    report.lost(UNLISTED_PRACTICE, unlisted);
+    report.not_needed(UNLISTED_PRACTICE, unlisted);
     sources.reports.push(report);
     let mut shares = RegistrationShares {
         by_area: BTreeMap::new(),
@@ -149,6 +149,15 @@ fn shares_from_registrations(
         shares.patients.insert(code, total);
     }
     Ok(shares)
+}
+
+/// Returns whether a practice is in the dataset and in the sub-ICB locations of the shares.
+fn is_selected_practice(sources: &SourceData, config: &SharesConfig, code: OdsCode) -> bool {
+    let practices = &sources.practices;
+    let found = practices.binary_search_by_key(&code, |record| record.practice.code);
+    found.is_ok_and(|index| {
+        matches_filter(practices[index].practice.sub_icb.as_ref(), &config.sub_icb)
+    })
 }
 
 /// Reads modelled shares. Shares of statistical areas that the dataset does not have, or that are

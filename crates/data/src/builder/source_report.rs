@@ -230,7 +230,8 @@ impl SourceReport {
     }
 
     /// Returns the larger of the share of rows and the share of people that are lost or doubtful,
-    /// among those that the configuration asks for.
+    /// among those that the configuration asks for. Rows that count people are weighed by them, because
+    /// a row of one patient is not as much as a row of a thousand.
     fn loss(&self) -> f64 {
         let (mut rows, mut people) = ((0, self.rows_read), (0, self.people_read.unwrap_or(0)));
         for unused in &self.not_used {
@@ -239,8 +240,8 @@ impl SourceReport {
                 rows.1 = rows.1.saturating_sub(unused.rows);
                 people.1 = people.1.saturating_sub(of_people);
             } else {
-                rows.0 += unused.rows;
                 people.0 += of_people;
+                rows.0 += if of_people == 0 { unused.rows } else { 0 };
             }
         }
         #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
@@ -347,6 +348,10 @@ pub struct LayerReport {
     /// The ids of the areas that are valid on the date of the dataset, but have no boundary on that
     /// date.
     pub areas_without_boundary: Vec<String>,
+    /// The codes of the practices that are open on the date of the dataset and have no area, if the
+    /// layer has the areas of practices.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub practices_without_area: Vec<String>,
     /// The number of statistical areas that belong to an area of the layer, on any date; `None` if
     /// the layer is not made of statistical areas.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -368,6 +373,15 @@ impl Display for LayerReport {
                 "\n  {} of {} without a boundary: {}",
                 without.len(),
                 count_with_noun(self.areas, "area", "areas"),
+                first_names(without)
+            )?;
+        }
+        if !self.practices_without_area.is_empty() {
+            let without = self.practices_without_area.as_slice();
+            write!(
+                f,
+                "\n  {} without an area: {}",
+                count_with_noun(without.len(), "open practice", "open practices"),
                 first_names(without)
             )?;
         }
