@@ -98,6 +98,7 @@ pub(super) struct ResidenceCells {
     pub(super) is_postcode_status_unknown: bool,
     pub(super) layers_disagree: bool,
     pub(super) is_after_data: bool,
+    pub(super) are_coordinates_suspect: bool,
 }
 
 /// The cells that depend on the registration.
@@ -248,6 +249,7 @@ impl ResidenceCells {
             is_postcode_status_unknown: answer.notes.contains(&AnswerNote::PostcodeStatusUnknown),
             layers_disagree: answer.notes.contains(&AnswerNote::LayersDisagree),
             is_after_data: answer.notes.contains(&AnswerNote::AfterData),
+            are_coordinates_suspect: answer.notes.contains(&AnswerNote::CoordinatesSuspect),
         }
     }
 

@@ -188,6 +188,10 @@ fn write_notes(
         ),
         (residence.layers_disagree, AnswerNote::LayersDisagree),
         (residence.is_after_data, AnswerNote::AfterData),
+        (
+            residence.are_coordinates_suspect,
+            AnswerNote::CoordinatesSuspect,
+        ),
     ];
     let words = notes
         .into_iter()

@@ -20,6 +20,7 @@ mod ods_code;
 mod period;
 mod position;
 mod postcode;
+mod postcode_area;
 mod postcode_entry;
 mod postcode_prefix;
 mod practice;

@@ -51,6 +51,22 @@ impl LonLat {
         self.lat
     }
 
+    /// Returns whether both numbers are zero, or the position is that of the false origin of the
+    /// British National Grid. Programs write such positions if coordinates are not known.
+    pub fn is_origin(self) -> bool {
+        let is_near = |lon: f64, lat: f64| {
+            (self.lon - lon).abs() < ORIGIN_TOLERANCE_DEGREES
+                && (self.lat - lat).abs() < ORIGIN_TOLERANCE_DEGREES
+        };
+        (self.lon == 0.0 && self.lat == 0.0) || is_near(GRID_ORIGIN.0, GRID_ORIGIN.1)
+    }
+
+    /// Returns whether the position is in a generous bounding box of Great Britain, which extends
+    /// from Scilly to Shetland but does not include Rockall.
+    pub fn is_in_great_britain(self) -> bool {
+        is_in_great_britain(self.lon, self.lat)
+    }
+
     /// Returns whether the position is outside Great Britain but would be inside it if longitude
     /// and latitude were swapped.
     pub fn looks_swapped(self) -> bool {
@@ -58,8 +74,12 @@ impl LonLat {
     }
 }
 
-/// Returns whether a position is in a generous bounding box of Great Britain, which extends from
-/// Scilly to Shetland but does not include Rockall.
+/// The longitude and the latitude of the false origin of the British National Grid, in the sea
+/// south-west of Scilly.
+const GRID_ORIGIN: (f64, f64) = (-7.557_16, 49.766_81);
+/// More than the difference between the usual transformations at the false origin.
+const ORIGIN_TOLERANCE_DEGREES: f64 = 0.000_5;
+
 fn is_in_great_britain(lon: f64, lat: f64) -> bool {
     (-9.5..=3.0).contains(&lon) && (49.0..=61.5).contains(&lat)
 }
@@ -130,6 +150,11 @@ impl BritishGrid {
     /// Returns the metres north of the false origin.
     pub fn northing_m(self) -> f64 {
         f64::from(self.northing_mm) / 1_000.0
+    }
+
+    /// Returns whether both numbers are zero, as programs write them if coordinates are not known.
+    pub fn is_origin(self) -> bool {
+        (self.easting_mm, self.northing_mm) == (0, 0)
     }
 
     /// Returns whether the two numbers could be a longitude and a latitude. As metres, they would
@@ -258,6 +283,18 @@ mod tests {
         assert!(looks_like_degrees(180.0, -90.0));
         assert!(!looks_like_degrees(180.1, 54.05));
         assert!(!looks_like_degrees(-2.8, 90.1));
+    }
+
+    #[test]
+    fn origins_are_recognised_in_degrees_and_in_metres() {
+        let is_origin = |lon, lat| LonLat::new(lon, lat).expect("on the Earth").is_origin();
+        assert!(is_origin(0.0, 0.0));
+        assert!(is_origin(-7.557_1, 49.766_8));
+        // Greenwich, and the sea beside the false origin.
+        assert!(!is_origin(0.0, 51.48));
+        assert!(!is_origin(-7.55, 49.766_8));
+        assert!(BritishGrid::from_mm(0, 0).is_origin());
+        assert!(!BritishGrid::from_mm(0, 1).is_origin());
     }
 
     #[test]

@@ -3,6 +3,8 @@ use std::str::FromStr;
 
 use unicode_normalization::UnicodeNormalization;
 
+use super::postcode_area::{has_postcode_area, is_one_letter_area, is_two_letter_area};
+
 /// The maximum length, in bytes, of text that is parsed. Longer text is malformed.
 const TEXT_BYTES_MAX: usize = 64;
 
@@ -16,8 +18,10 @@ const OVERSEAS_OUTCODES: [&[u8]; 11] = [
 /// bytes, then the three-byte inward code.
 ///
 /// Parsing accepts letters of any case and width, with or without white space before the inward
-/// code. `Display` prints the canonical form. A `Postcode` is well-formed (BS 7666); the index
-/// determines whether it exists. Postcodes are ordered by their `pcd7` text, so `LA1` sorts before
+/// code. It also accepts `NFA` and `NPC`, which NHS systems write for the pseudo postcodes ZZ99 3VZ
+/// (no fixed abode) and ZZ99 3WZ (address not known), and the number of a British Forces Post Office,
+/// such as `BFPO 57`. `Display` prints the canonical form. A `Postcode` is well-formed (BS 7666) and
+/// in a postcode area that exists; the index determines whether the postcode exists. Postcodes are ordered by their `pcd7` text, so `LA1` sorts before
 /// `LA10`. `Debug` prints only `Postcode(…)`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Postcode([u8; 7]);
@@ -50,6 +54,8 @@ pub enum InvalidPostcode {
 pub enum PostcodeHint {
     /// The text was percent-encoded once too often: `PR3%200SG`.
     PercentEncoded,
+    /// The text has the form of the code of a GP practice: `A82033`.
+    PracticeCode,
 }
 
 impl PostcodeHint {
@@ -57,6 +63,7 @@ impl PostcodeHint {
     pub fn as_str(self) -> &'static str {
         match self {
             PostcodeHint::PercentEncoded => "percent_encoded",
+            PostcodeHint::PracticeCode => "practice_code",
         }
     }
 }
@@ -159,10 +166,14 @@ fn parse_common_form(text: &[u8]) -> Option<Postcode> {
     let [a, b, c, d, ..] = outcode.to_le_bytes();
     let [e, f, g] = *inward;
     let is_allowed = |byte: u8, class: u8| BYTE_CLASSES[usize::from(byte)] & class != 0;
-    let one_letter =
-        is_allowed(b, DIGIT) & is_allowed(c, DIGIT | THIRD | SPACE) & is_allowed(d, SPACE);
-    let two_letters =
-        is_allowed(b, SECOND) & is_allowed(c, DIGIT) & is_allowed(d, DIGIT | FOURTH | SPACE);
+    let one_letter = is_one_letter_area(a)
+        & is_allowed(b, DIGIT)
+        & is_allowed(c, DIGIT | THIRD | SPACE)
+        & is_allowed(d, SPACE);
+    let two_letters = is_two_letter_area(a, b)
+        & is_allowed(b, SECOND)
+        & is_allowed(c, DIGIT)
+        & is_allowed(d, DIGIT | FOURTH | SPACE);
     let is_outward_valid = is_allowed(a, FIRST) & (one_letter | two_letters);
     let is_valid =
         is_outward_valid & is_allowed(e, DIGIT) & is_allowed(f, INWARD) & is_allowed(g, INWARD);
@@ -223,7 +234,10 @@ const LETTERS_BY_CLASS: [(u8, &[u8]); 5] = [
 
 /// Parses text of any width and spacing, and determines what is wrong with it.
 fn parse_any_form(input: &str) -> Result<Postcode, InvalidPostcode> {
-    let normalised = normalise(input)?;
+    let normalised = normalise(input).map_err(|error| with_suggestion_from(input, error))?;
+    if let Some(named) = parse_named_form(&normalised) {
+        return named;
+    }
     let mut parts = normalised.split(|&byte| byte == b' ');
     let (first, second, more) = (parts.next(), parts.next(), parts.next());
     match (first.filter(|first| !first.is_empty()), second, more) {
@@ -234,6 +248,69 @@ fn parse_any_form(input: &str) -> Result<Postcode, InvalidPostcode> {
             "the only space must be before the last three characters",
         )),
     }
+}
+
+/// The words that NHS systems write in place of a postcode, with the pseudo postcode that each of
+/// them means.
+const WORDS: [(&[u8], [u8; 7]); 2] = [(b"NFA", *b"ZZ993VZ"), (b"NPC", *b"ZZ993WZ")];
+
+/// Parses the forms that are not an outward and an inward code: words for pseudo postcodes, numbers
+/// of British Forces Post Offices, and codes of practices. Returns `None` for any other text.
+fn parse_named_form(normalised: &[u8]) -> Option<Result<Postcode, InvalidPostcode>> {
+    if let Some((_, pcd7)) = WORDS.iter().find(|(word, _)| *word == normalised) {
+        return Some(Ok(Postcode(*pcd7)));
+    }
+    if let Some(number) = normalised.strip_prefix(BFPO) {
+        let number = number.strip_prefix(b" ").unwrap_or(number);
+        if number.is_empty() {
+            return Some(Err(InvalidPostcode::Partial));
+        }
+        return bfpo_postcode(number).map(Ok);
+    }
+    let is_practice_code = matches!(normalised, [letter, digits @ ..]
+        if letter.is_ascii_uppercase() && matches!(digits.len(), 5 | 8) && digits.iter().all(u8::is_ascii_digit));
+    is_practice_code.then_some(Err(InvalidPostcode::Malformed {
+        reason: "it has the form of the code of a GP practice",
+        hint: Some(PostcodeHint::PracticeCode),
+        suggestion: None,
+    }))
+}
+
+/// The outward code under which the number of a British Forces Post Office is stored.
+const BFPO: &[u8] = b"BFPO";
+/// The number of inward codes: a digit and two letters.
+const INCODE_COUNT: u16 = 10 * 26 * 26;
+
+/// Returns the postcode that represents a British Forces Post Office. Its number is stored as the
+/// ordinal of an inward code, so that every postcode has the same form.
+fn bfpo_postcode(digits: &[u8]) -> Option<Postcode> {
+    let is_number = (1..=4).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
+    let number: u16 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    if !is_number || !(1..INCODE_COUNT).contains(&number) {
+        return None;
+    }
+    let [digit, first, second] = [number / 676, number / 26 % 26, number % 26]
+        .map(|ordinal| u8::try_from(ordinal).expect("at most 25"));
+    let [a, b, c, d] = *BFPO.first_chunk().expect("four letters");
+    Some(Postcode([a, b, c, d, b'0' + digit, b'A' + first, b'A' + second]))
+}
+
+/// Adds the postcode that remains if everything except letters and digits is removed, such as the
+/// quotation marks of `="LA18 4DB"`, invisible characters and a trailing full stop.
+fn with_suggestion_from(input: &str, error: InvalidPostcode) -> InvalidPostcode {
+    let InvalidPostcode::Malformed { reason, hint, suggestion: None } = error else {
+        return error;
+    };
+    let letters_and_digits: String = input.nfkc().filter(|c| c.is_alphanumeric()).collect();
+    if input.len() > TEXT_BYTES_MAX || !letters_and_digits.is_ascii() {
+        return error;
+    }
+    let suggestion = match letters_and_digits.parse() {
+        Ok(postcode) => Some(postcode),
+        Err(InvalidPostcode::Malformed { suggestion, .. }) => suggestion,
+        Err(_) => None,
+    };
+    InvalidPostcode::Malformed { reason, hint, suggestion }
 }
 
 /// Converts the text to upper-case ASCII letters and digits. Replaces white space by single spaces,
@@ -318,6 +395,9 @@ pub(super) fn is_outcode_bytes(outcode: &[u8]) -> bool {
     let first = |letter: &u8| letter.is_ascii_uppercase() && !b"QVX".contains(letter);
     let second = |letter: &u8| letter.is_ascii_uppercase() && !b"IJZ".contains(letter);
     let digit = u8::is_ascii_digit;
+    if !has_postcode_area(outcode) && !OVERSEAS_OUTCODES.contains(&outcode) {
+        return false;
+    }
     match outcode {
         b"ZZ99" | b"GIR" | b"XM4" => true,
         // Directories still list the terminated postcodes of the district NPT (Newport) and of the
@@ -342,7 +422,8 @@ fn is_incode(incode: &[u8]) -> bool {
 
 /// Returns the postcode that was probably meant: the one that results from swapping the fewest
 /// look-alike characters (O and 0, I, L and 1, S and 5, Z and 2, B and 8). Returns `None` if there
-/// is no such postcode, or more than one with the same number of swaps.
+/// is no such postcode, or more than one with the same number of swaps. A `1` is read as `I` or as
+/// `L`, but all of them as the same letter.
 fn suggest(outcode: &[u8], incode: &[u8]) -> Option<Postcode> {
     if incode.len() != 3 || !(2..=4).contains(&outcode.len()) {
         return None;
@@ -350,10 +431,11 @@ fn suggest(outcode: &[u8], incode: &[u8]) -> Option<Postcode> {
     let typed: Vec<u8> = outcode.iter().chain(incode).copied().collect();
     let mut best: Vec<Postcode> = Vec::new();
     let mut fewest = usize::MAX;
-    for swap_mask in 1_u32..1 << typed.len() {
+    let masks = 1_u32..1 << typed.len();
+    for (swap_mask, letter_of_one) in masks.flat_map(|mask| [(mask, b'I'), (mask, b'L')]) {
         let swaps = swap_mask.count_ones() as usize;
         let Some(candidate) = (swaps <= fewest)
-            .then(|| swap_look_alikes(&typed, swap_mask))
+            .then(|| swap_look_alikes(&typed, swap_mask, letter_of_one))
             .flatten()
         else {
             continue;
@@ -366,7 +448,9 @@ fn suggest(outcode: &[u8], incode: &[u8]) -> Option<Postcode> {
             best.clear();
             fewest = swaps;
         }
-        best.push(postcode);
+        if !best.contains(&postcode) {
+            best.push(postcode);
+        }
     }
     match best[..] {
         [only] => Some(only),
@@ -374,16 +458,19 @@ fn suggest(outcode: &[u8], incode: &[u8]) -> Option<Postcode> {
     }
 }
 
-/// Replaces the characters that `swap_mask` selects (one bit each) with their look-alikes. Returns
-/// `None` if one of these characters has no look-alike.
-fn swap_look_alikes(typed: &[u8], swap_mask: u32) -> Option<Vec<u8>> {
+/// Replaces the characters that `swap_mask` selects (one bit each) with their look-alikes, and each
+/// `1` with `letter_of_one`. Returns `None` if one of these characters has no look-alike.
+fn swap_look_alikes(typed: &[u8], swap_mask: u32, letter_of_one: u8) -> Option<Vec<u8>> {
     let mut text = typed.to_vec();
     for (position, byte) in text
         .iter_mut()
         .enumerate()
         .filter(|(index, _)| swap_mask >> index & 1 == 1)
     {
-        *byte = look_alike(typed[position])?;
+        *byte = match typed[position] {
+            b'1' => letter_of_one,
+            other => look_alike(other)?,
+        };
     }
     Some(text)
 }
@@ -393,7 +480,6 @@ fn look_alike(byte: u8) -> Option<u8> {
         b'O' => b'0',
         b'0' => b'O',
         b'I' | b'L' => b'1',
-        b'1' => b'I',
         b'S' => b'5',
         b'5' => b'S',
         b'Z' => b'2',
@@ -408,9 +494,15 @@ fn ascii_str(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("a postcode is ASCII")
 }
 
-/// Prints the `pcds` form: one space between the outward and the inward code.
+/// Prints the `pcds` form: one space between the outward and the inward code, or between `BFPO` and
+/// its number.
 impl fmt::Display for Postcode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(ordinal) = self.0.strip_prefix(BFPO) {
+            let [digit, first, second] = [(0, b'0'), (1, b'A'), (2, b'A')]
+                .map(|(index, zero)| u16::from(ordinal[index] - zero));
+            return write!(f, "BFPO {}", (digit * 26 + first) * 26 + second);
+        }
         write!(f, "{} {}", self.outcode(), self.incode())
     }
 }
@@ -514,6 +606,10 @@ mod tests {
         check_suggestion("LA1 11AA", None);
         check_suggestion("LA1 1CA", None);
         check_suggestion("QQ1 1AA", None);
+        // There is no postcode area IA.
+        check_suggestion("1A18 4DB", Some("LA18 4DB"));
+        check_suggestion("IA18 4DB", None);
+        check_suggestion("11 1AA", Some("L1 1AA"));
         for (input, expected) in [
             ("0X1 1AA", "OX1 1AA"),
             ("1P1 1AA", "IP1 1AA"),
@@ -531,10 +627,70 @@ mod tests {
 
     #[test]
     fn only_a_unique_best_suggestion_is_made() {
-        // Two swaps would give BO2.
         check_suggestion("B0Z 1AA", Some("B02 1AA"));
-        // One swap gives either A0S or AO5.
-        check_suggestion("AOS 1AA", None);
+        // One swap gives either S0S or SO5.
+        check_suggestion("SOS 1AA", None);
+    }
+
+    #[test]
+    fn punctuation_and_invisible_characters_are_malformed_with_a_suggestion() {
+        for input in [
+            "=\"LA18 4DB\"", "LA18 4DB.", "'LA18 4DB", "LA18\u{200b} 4DB", "\u{feff}LA18 4DB", "LA18-4DB",
+            "(LA18 4DB)", "LA18 4DB,", "LA18\u{ad}4DB", "=\"LA18 4D8\"",
+        ] {
+            check_suggestion(input, Some("LA18 4DB"));
+        }
+        check_suggestion("LA9-4JE", Some("LA9 4JE"));
+        for input in ["LA1 1AA; DROP", "L\u{c0}18 4DB", "=\"\"", "LA1-", "PR3%200SG"] {
+            check_suggestion(input, None);
+        }
+    }
+
+    #[test]
+    fn postcode_areas_that_do_not_exist_are_malformed() {
+        for input in ["IA18 4DB", "AA1 1AA", "A1 1AA", "IA18", "LZ1 1AA", "aa11aa"] {
+            check_suggestion(input, None);
+        }
+    }
+
+    #[test]
+    fn codes_of_practices_get_a_hint() {
+        for input in ["A82033", "p81002", "Y00001", "E82555", "A82608001"] {
+            let parsed = input.parse::<Postcode>();
+            let Err(InvalidPostcode::Malformed { hint, suggestion: None, .. }) = parsed else {
+                panic!("{input} is malformed, without a suggestion")
+            };
+            assert_eq!(hint.map(PostcodeHint::as_str), Some("practice_code"));
+        }
+    }
+
+    #[test]
+    fn words_for_pseudo_postcodes_are_parsed() {
+        for (input, expected) in [
+            ("NFA", SpecialPostcode::NoFixedAbode),
+            (" nfa ", SpecialPostcode::NoFixedAbode),
+            ("NPC", SpecialPostcode::AddressNotKnown),
+        ] {
+            let postcode: Postcode = input.parse().expect("a pseudo postcode");
+            assert_eq!(postcode.special(), Some(expected));
+        }
+        check("NFA", "ZZ99 3VZ");
+    }
+
+    #[test]
+    fn british_forces_post_offices_are_not_geographic() {
+        for (input, printed) in
+            [("BFPO 57", "BFPO 57"), ("bfpo57", "BFPO 57"), ("BFPO 0057", "BFPO 57"), ("BFPO 5422", "BFPO 5422")]
+        {
+            check(input, printed);
+            let postcode: Postcode = printed.parse().expect("a number");
+            assert_eq!(postcode, input.parse().expect("a number"));
+            assert_eq!(postcode.special(), Some(SpecialPostcode::NonGeographic));
+        }
+        assert_eq!("BFPO".parse::<Postcode>(), Err(InvalidPostcode::Partial));
+        for input in ["BFPO 0", "BFPO 6760", "BFPO 12345", "BFPO X", "BFPO 5 7"] {
+            check_suggestion(input, None);
+        }
     }
 
     #[test]
@@ -662,7 +818,8 @@ mod tests {
     proptest! {
         #[test]
         fn printing_then_parsing_is_identity(
-            outcode in "[A-PR-UWYZ][A-HK-Y]?[0-9][0-9]?", incode in "[0-9][ABD-HJLNP-UW-Z]{2}",
+            outcode in "([BEGLMNSW]|B[ABDHLNRST]|L[ADELNSU]|S[AEGKLMNOPRSTWY]|YO|ZE)[0-9][0-9]?",
+            incode in "[0-9][ABD-HJLNP-UW-Z]{2}",
         ) {
             if let Ok(postcode) = format!("{outcode}{incode}").parse::<Postcode>() {
                 prop_assert_eq!(postcode.to_string().parse::<Postcode>(), Ok(postcode));

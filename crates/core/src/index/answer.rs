@@ -365,6 +365,9 @@ pub enum AnswerNote {
     LayersDisagree,
     /// The day is in the future, or more than a year after the dataset's newest source.
     AfterData,
+    /// The coordinates are outside all areas, but an area covers the place that they would have if
+    /// they were swapped, had other signs, or were in another unit.
+    CoordinatesSuspect,
 }
 
 impl AnswerNote {
@@ -377,6 +380,7 @@ impl AnswerNote {
             AnswerNote::PostcodeStatusUnknown => "postcode_status_unknown",
             AnswerNote::LayersDisagree => "layers_disagree",
             AnswerNote::AfterData => "after_data",
+            AnswerNote::CoordinatesSuspect => "coordinates_suspect",
         }
     }
 }
@@ -476,6 +480,7 @@ mod tests {
             (AnswerNote::PostcodeStatusUnknown, "postcode_status_unknown"),
             (AnswerNote::LayersDisagree, "layers_disagree"),
             (AnswerNote::AfterData, "after_data"),
+            (AnswerNote::CoordinatesSuspect, "coordinates_suspect"),
         ];
         for (note, word) in notes {
             assert_eq!(note.as_str(), word);

@@ -27,6 +27,7 @@ mod residence;
 mod sector_hint;
 mod spatial;
 mod statistical_codes;
+mod suspect_coordinates;
 #[cfg(test)]
 mod test_dataset;
 

@@ -49,6 +49,11 @@ pub enum InvalidRequest {
     /// The latitude and the longitude are swapped.
     #[error("lon and lat look swapped; exchange their values if the location is in Great Britain")]
     Swapped,
+    /// The coordinates are 0, 0, or the false origin of the British National Grid.
+    #[error(
+        "the coordinates are 0, 0 or the origin of the British National Grid, which programs write if the location is not known"
+    )]
+    ZeroCoordinates,
     /// The easting or the northing is not valid.
     #[error(transparent)]
     Grid(#[from] InvalidBritishGrid),
@@ -120,6 +125,7 @@ impl InvalidRequest {
             InvalidRequest::LonLat(InvalidLonLat::NotDegrees) => "not_degrees",
             InvalidRequest::Swapped => "coordinates_swapped",
             InvalidRequest::NotMetres => "not_metres",
+            InvalidRequest::ZeroCoordinates => "coordinates_zero",
             InvalidRequest::UnknownParameter { .. } => "unknown_parameter",
             InvalidRequest::RepeatedParameter { .. } => "repeated_parameter",
             InvalidRequest::MultipleLocations | InvalidRequest::MultipleSearches => {
@@ -137,6 +143,7 @@ impl InvalidRequest {
             self,
             InvalidRequest::Swapped
                 | InvalidRequest::NotMetres
+                | InvalidRequest::ZeroCoordinates
                 | InvalidRequest::LonLat(InvalidLonLat::NotDegrees)
         )
     }

@@ -111,6 +111,9 @@ mod tests {
             &[("easting", "-3.2"), ("northing", "54.1")],
             Err("not_metres"),
         );
+        for (first, second) in [("lon", "lat"), ("easting", "northing")] {
+            check(&[(first, "0"), (second, "0.0")], Err("coordinates_zero"));
+        }
         for number in ["NaN", "inf", "1e400", "", "x", "181"] {
             check(&[("lon", number), ("lat", "54")], Err("malformed"));
         }

@@ -48,6 +48,7 @@ fn location_from_numbers(first: f64, second: f64) -> Result<Locator, InvalidRequ
     }
     let longitude_first = LonLat::new(first, second).ok();
     match LonLat::new(second, first) {
+        Ok(lonlat) if lonlat.is_origin() => Err(InvalidRequest::ZeroCoordinates),
         Ok(lonlat) if !lonlat.looks_swapped() => Ok(Locator::LonLat(lonlat)),
         swapped => Ok(Locator::LonLat(longitude_first.map_or(swapped, Ok)?)),
     }
@@ -55,6 +56,9 @@ fn location_from_numbers(first: f64, second: f64) -> Result<Locator, InvalidRequ
 
 pub(super) fn checked_lonlat(lon: f64, lat: f64) -> Result<LonLat, InvalidRequest> {
     let lonlat = LonLat::new(lon, lat)?;
+    if lonlat.is_origin() {
+        return Err(InvalidRequest::ZeroCoordinates);
+    }
     if lonlat.looks_swapped() {
         return Err(InvalidRequest::Swapped);
     }
@@ -63,6 +67,9 @@ pub(super) fn checked_lonlat(lon: f64, lat: f64) -> Result<LonLat, InvalidReques
 
 pub(super) fn checked_grid(easting: f64, northing: f64) -> Result<BritishGrid, InvalidRequest> {
     let grid = BritishGrid::from_metres(easting, northing)?;
+    if grid.is_origin() {
+        return Err(InvalidRequest::ZeroCoordinates);
+    }
     if grid.looks_like_degrees() {
         return Err(InvalidRequest::NotMetres);
     }
@@ -113,6 +120,8 @@ mod tests {
             ("LA1O 5DL", "malformed"),
             ("SD 173 80", "malformed"),
             ("95, 95", "malformed"),
+            ("0, 0", "coordinates_zero"),
+            ("-7.5571, 49.7668", "coordinates_zero"),
             ("317303", "malformed"),
             ("317303 9e9", "malformed"),
             ("NaN inf", "malformed"),

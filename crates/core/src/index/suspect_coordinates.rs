@@ -1,0 +1,106 @@
+//! Finds coordinates outside all areas that were probably written wrongly: with the numbers swapped,
+//! with the wrong sign, or in another unit.
+
+use jiff::civil::Date;
+
+use super::Index;
+use super::answer::{LocateAnswer, LocateQuery, Locator};
+use crate::domain::{Agreement, BritishGrid, LayerSet, LonLat, LookupStatus};
+use crate::geodesy;
+
+/// The units in which eastings and northings are published instead of metres, in metres: kilometres
+/// and, in the NHS Postcode Directory, hundreds and tens of metres.
+const UNITS_M: [f64; 3] = [1_000.0, 100.0, 10.0];
+
+impl Index {
+    /// Returns whether an area covers the place that coordinates would have if their numbers were
+    /// swapped, if their signs were changed, or if they were in another unit.
+    pub(super) fn is_covered_if_corrected(&self, locator: Locator, day: Date) -> bool {
+        let corrected = match locator {
+            Locator::Postcode(_) => return false,
+            Locator::LonLat(lonlat) => corrected_lonlats(lonlat),
+            Locator::Grid(grid) => corrected_grids(grid),
+        };
+        corrected.into_iter().any(|grid| self.is_covered(grid, day))
+    }
+
+    fn is_covered(&self, grid: BritishGrid, day: Date) -> bool {
+        let query = LocateQuery { locator: Some(Locator::Grid(grid)), practice: None, as_of: day };
+        let (status, Some(location)) = self.resolve_locator(Locator::Grid(grid), day) else {
+            return false;
+        };
+        let mut answer = LocateAnswer {
+            status,
+            location: None,
+            residence: Vec::new(),
+            registration: None,
+            agreement: Agreement::Neither,
+            notes: Vec::new(),
+            nearest: Vec::new(),
+            as_of: query.as_of,
+        };
+        self.resolve_residence(&mut answer, location, LayerSet::from_iter([]));
+        answer.status == LookupStatus::Located
+    }
+}
+
+fn corrected_lonlats(lonlat: LonLat) -> Vec<BritishGrid> {
+    let (lon, lat) = (lonlat.lon(), lonlat.lat());
+    let signs = [(1.0, 1.0), (-1.0, 1.0), (1.0, -1.0), (-1.0, -1.0)];
+    let pairs = signs.into_iter().flat_map(|(a, b)| [(a * lon, b * lat), (a * lat, b * lon)]);
+    pairs
+        .filter_map(|(lon, lat)| LonLat::new(lon, lat).ok())
+        .filter(|corrected| *corrected != lonlat && corrected.is_in_great_britain())
+        .filter_map(geodesy::to_grid)
+        .collect()
+}
+
+fn corrected_grids(grid: BritishGrid) -> Vec<BritishGrid> {
+    let (easting, northing) = (grid.easting_m(), grid.northing_m());
+    let swapped = (northing, easting);
+    let in_units = UNITS_M.into_iter().map(|unit| (easting * unit, northing * unit));
+    [swapped]
+        .into_iter()
+        .chain(in_units)
+        .filter_map(|(easting, northing)| BritishGrid::from_metres(easting, northing).ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer::AnswerNote;
+    use super::super::test_dataset::{index, residence_query};
+    use super::*;
+
+    /// Returns whether the answer for an easting and a northing, in metres, has the note.
+    fn is_suspect(easting: f64, northing: f64) -> bool {
+        let grid = BritishGrid::from_metres(easting, northing).expect("near the grid");
+        let index = index();
+        let answer = index.locate(&residence_query(Locator::Grid(grid)));
+        answer.notes.contains(&AnswerNote::CoordinatesSuspect)
+    }
+
+    #[test]
+    fn corrected_coordinates_inside_an_area_lead_to_a_note() {
+        // Community k covers 0 to 10 km in both directions.
+        assert!(is_suspect(50.0, 70.0));
+        assert!(is_suspect(5.0, 7.0));
+        assert!(!is_suspect(5_000.0, 5_000.0));
+        assert!(!is_suspect(600_000.0, 5_000.0));
+    }
+
+    #[test]
+    fn signs_and_order_of_degrees_are_corrected() {
+        let corrected = |lon, lat| {
+            let lonlat = LonLat::new(lon, lat).expect("on the Earth");
+            let grids = corrected_lonlats(lonlat).into_iter();
+            let kilometres = grids.map(|grid| (grid.easting_m() / 1e3, grid.northing_m() / 1e3));
+            kilometres.map(|(east, north)| (east.round(), north.round())).collect::<Vec<_>>()
+        };
+        let millom = (317.0, 480.0);
+        assert_eq!(corrected(3.269_471, 54.209_742), [millom]);
+        assert_eq!(corrected(-3.269_471, -54.209_742), [millom]);
+        assert_eq!(corrected(54.209_742, 3.269_471), [millom]);
+        assert_eq!(corrected(20.0, 54.0), []);
+    }
+}
