@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use catchment::batch::{
     self, BatchInput, BatchProgress, BatchRequest, ColumnOverrides, Compression, DecodeLimits,
-    OutputColumn,
+    HeaderOptions, OutputColumn,
 };
 use catchment::dataset::{self, DatasetSource};
 use catchment::domain::Layer;
@@ -277,6 +277,7 @@ fn answer_batch(index: &Index, input_path: &Path, output_path: &Path, threads: u
         format: None,
         delimiter: None,
         column_overrides: ColumnOverrides::default(),
+        header: HeaderOptions::default(),
         as_of: date(2025, 12, 1),
         output_columns: OutputColumn::defaults(),
         excel_safe: false,

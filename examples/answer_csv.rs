@@ -7,7 +7,7 @@ use std::thread;
 
 use catchment::batch::{
     self, BatchInput, BatchProgress, BatchRequest, ColumnOverrides, Compression, DecodeLimits,
-    OutputColumn,
+    HeaderOptions, OutputColumn,
 };
 use catchment::dataset::{self, DatasetSource};
 use catchment::domain::today_in_london;
@@ -30,6 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         format: None,
         delimiter: None,
         column_overrides: ColumnOverrides::default(),
+        header: HeaderOptions::default(),
         as_of: today_in_london(),
         output_columns: OutputColumn::defaults(),
         excel_safe: false,

@@ -33,7 +33,7 @@ use catchment::ops::dataset_store::DatasetStore;
 use catchment::ops::keys::{KeyRing, KeyStore, Scope};
 use catchment_batch::{
     BatchInput, BatchProgress, BatchRequest, ColumnOverrides, Compression, DecodeLimits,
-    OutputColumn, parse_records,
+    HeaderOptions, OutputColumn, parse_records,
 };
 use catchment_data::builder;
 use catchment_data::dataset::validation::validated;
@@ -183,6 +183,7 @@ pub fn batch_file(bytes: &[u8]) -> bool {
         format: None,
         delimiter: None,
         column_overrides: ColumnOverrides::default(),
+        header: HeaderOptions::default(),
         as_of: AS_OF,
         output_columns: OutputColumn::defaults(),
         excel_safe: flags & 1 != 0,
@@ -223,6 +224,7 @@ pub fn columns(bytes: &[u8]) -> bool {
         format: None,
         delimiter: None,
         column_overrides: ColumnOverrides::default(),
+        header: HeaderOptions::default(),
         as_of: AS_OF,
         output_columns: OutputColumn::defaults(),
         excel_safe: false,

@@ -20,7 +20,7 @@ use super::output::AtomicOutput;
 use crate::ops::log;
 use catchment_batch::{
     BatchError, BatchFormat, BatchInput, BatchProgress, BatchRequest, ColumnOverrides, Compression,
-    DecodeLimits, Delimiter, OutputColumn, TabularError,
+    DecodeLimits, Delimiter, HeaderOptions, OutputColumn, TabularError,
 };
 use catchment_core::domain::{SuppressionRule, date_from_iso, phrases, today_in_london};
 use catchment_data::fs::{FileAccess, HashingIo, check_output_file, write_atomically};
@@ -53,6 +53,13 @@ pub(super) struct BatchArguments {
     /// Delimiter of the input: a character, or `tab`; detected by default.
     #[arg(long, value_name = "CHARACTER")]
     delimiter: Option<Delimiter>,
+    /// Number of lines above the header row. By default, titles and blank lines above it are
+    /// detected. They are copied to the output.
+    #[arg(long, value_name = "N")]
+    skip_lines: Option<usize>,
+    /// The file has no header row: give the columns by their numbers, such as --postcode-column 2.
+    #[arg(long)]
+    no_header: bool,
     /// Column of postcodes; by default, it is detected by its name.
     #[arg(long, value_name = "NAME")]
     postcode_column: Option<String>,
@@ -296,6 +303,10 @@ impl BatchArguments {
                 northing: self.northing_column.clone(),
                 as_of: self.as_of_column.clone(),
                 registration_only: self.registration_only,
+            },
+            header: HeaderOptions {
+                skip_lines: self.skip_lines,
+                is_absent: self.no_header,
             },
             as_of,
             output_columns: OutputColumn::with_defaults(&self.columns).context("--columns")?,

@@ -1,11 +1,12 @@
 //! `catchment locate`: looks up one place, or each line of standard input.
 
 use std::fmt::Write as _;
-use std::io::{self, BufRead, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
+use super::text_lines::for_each_line;
 use super::{DataArgument, EXIT_NO_ANSWER};
 use crate::ops::log;
 use crate::web::distance;
@@ -120,10 +121,9 @@ fn locate_lines(
             "line\tpostcode\tstatus\ticc_residence\ticc_registration\tagreement\tsuggestion"
         )?;
     }
-    for (line_index, line) in io::stdin().lock().split(b'\n').enumerate() {
-        // Invalid UTF-8 makes only this line malformed.
-        let line = String::from_utf8_lossy(&line?).into_owned();
-        let line = line.strip_suffix('\r').unwrap_or(&line);
+    let mut line_number = 0;
+    for_each_line(io::stdin().lock(), |line| {
+        line_number += 1;
         let (postcode, practice) = match line.split_once([',', '\t']) {
             Some((postcode, practice)) => (postcode, Some(practice)),
             None => (line, arguments.practice.as_deref()),
@@ -134,27 +134,20 @@ fn locate_lines(
             (true, Ok((_, body))) => write_line(out, &body.to_json())?,
             (true, Err(problem)) => write_line(out, &problem.json())?,
             (false, Ok((request, _))) => {
-                writeln!(
-                    out,
-                    "{}\t{}",
-                    line_index + 1,
-                    tsv_row(&index.locate(&request.query))
-                )?;
+                let row = tsv_row(&index.locate(&request.query));
+                writeln!(out, "{line_number}\t{row}")?;
             }
             (false, Err(problem)) => {
                 let suggestion = problem
                     .suggestion()
                     .map(|postcode| postcode.to_string())
                     .unwrap_or_default();
-                writeln!(
-                    out,
-                    "{}\t\t{}\t\t\t\t{suggestion}",
-                    line_index + 1,
-                    problem.code()
-                )?;
+                let code = problem.code();
+                writeln!(out, "{line_number}\t\t{code}\t\t\t\t{suggestion}")?;
             }
         }
-    }
+        Ok(())
+    })?;
     Ok(all_answered)
 }
 

@@ -9,6 +9,7 @@ mod locate;
 mod output;
 mod serve;
 mod settings;
+mod text_lines;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

@@ -134,6 +134,9 @@ function showDetected(result) {
   const items = result.read.map(({ role, number, column }) =>
     createElement("li", {}, `${role.charAt(0).toUpperCase()}${role.slice(1)}: column ${number}, `, columnName("code", column)),
   );
+  const above = countWithNoun(result.lines_above_header, "line");
+  if (result.lines_above_header > 0) items.push(createElement("li", {}, `${above} above the ${result.header ? "column names" : "first row"}: we copy ${result.lines_above_header === 1 ? "it" : "them"} unchanged.`));
+  if (!result.header) items.push(createElement("li", {}, "Your file has no column names, so we use column numbers."));
   if (!result.has_registration) {
     items.push(createElement("li", {}, "We did not find practice codes, so the registration columns will be empty."));
   }
@@ -175,7 +178,7 @@ async function check() {
       return;
     }
     suggestColumns(await columnNames(source));
-    if (/column|place|unknown/.test(body.code)) options.open = true;
+    if (/column|place|unknown|header|lines/.test(body.code)) options.open = true;
     showError(problemText(body));
   } catch {
     if (id === checkId) showError("We could not read or send your file. Choose it again.");

@@ -60,7 +60,13 @@ const COLUMN_FIELDS: [(&str, &str, &str); 7] = [
 ];
 
 /// The checkboxes: parameter, value of the parameter, label and hint.
-const CHECKBOXES: [(&str, &str, &str, &str); 3] = [
+const CHECKBOXES: [(&str, &str, &str, &str); 4] = [
+    (
+        "no_header",
+        "true",
+        "My file has no column names",
+        "Enter the numbers of the columns above instead of their names; the first column is 1",
+    ),
     (
         "registration_only",
         "true",
@@ -80,6 +86,9 @@ const CHECKBOXES: [(&str, &str, &str, &str); 3] = [
         "For publication: we leave out counts from 1 to 7 and round other counts to the nearest 5",
     ),
 ];
+
+/// The field with the number of lines above the header row: parameter and label.
+const SKIP_LINES: (&str, &str) = ("skip_lines", "Lines above the column names");
 
 /// The choices of columns to add: value of the parameter `columns`, and label.
 const CHOICES: [(&str, &str); 4] = [
@@ -151,7 +160,11 @@ fn sentence(detail: &str) -> String {
     let mut text = detail.to_string();
     let columns = COLUMN_FIELDS.map(|(name, label, _)| (name, label));
     let boxes = CHECKBOXES.map(|(name, _, label, _)| (name, label));
-    for (name, label) in columns.iter().chain(&boxes).chain(&[("as_of", "Date")]) {
+    for (name, label) in columns
+        .iter()
+        .chain(&boxes)
+        .chain(&[("as_of", "Date"), SKIP_LINES])
+    {
         text = text.replace(name, &format!("“{label}”"));
     }
     format::sentence_case(&text)
@@ -166,7 +179,7 @@ fn form(page: &BatchPage<'_>) -> Markup {
                     id: "file",
                     name: "file",
                     label: FieldLabel { text: "Your file", size: Some("m"), is_heading: false },
-                    hint: Some(html! { "CSV, TSV or NDJSON, which can be compressed with gzip or zstd. The first line must contain the column names" }),
+                    hint: Some(html! { "CSV, TSV or NDJSON, which can be compressed with gzip or zstd. The first line must contain the column names, but there can be titles above it" }),
                     ..Field::default()
                 },
                 accept: Some(".csv,.tsv,.txt,.ndjson,.jsonl,.gz,.zst,text/csv"),
@@ -208,6 +221,7 @@ fn options(fields: &RequestParams) -> Markup {
         p { "We find columns by their names. If we cannot find a column, enter its name here exactly as it is in the first line of your file." }
         div.fields {
             @for (name, label, hint) in COLUMN_FIELDS { (text(name, label, hint)) }
+            (text(SKIP_LINES.0, SKIP_LINES.1, "if we do not find the column names; for example, 2"))
             (text("as_of", "Date", "if it is not today; for example, 2026-04-01"))
             (select(&Select { field: Field { id: "columns", name: "columns", label: "Columns to add".into(), ..Field::default() }, options: column_choices(fields) }))
         }

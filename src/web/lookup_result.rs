@@ -195,6 +195,7 @@ fn status_notice(index: &Index, answer: &LocateAnswer<'_>) -> Option<String> {
         LookupStatus::PseudoCountry => Some("This code means a country or special circumstances, so there is no location.".into()),
         LookupStatus::NoLocation => Some("This postcode exists, but we do not know its location.".into()),
         LookupStatus::OutsideCoverage if answer.location.is_none() => Some("This postcode is outside the part of the country that we have data for.".into()),
+        _ if answer.notes.contains(&AnswerNote::CoordinatesSuspect) => Some("These coordinates are outside the part of the country that we have data for. Check them: they may be in the wrong order, have the wrong sign or not be in metres or degrees.".into()),
         _ if answer.notes.contains(&AnswerNote::NotYetIntroduced) => Some("This postcode was not yet in use on that date.".into()),
         _ if status == Some(PostcodeStatus::Unknown) => Some(match ended_between {
             Some(months) => format!("We do not know whether this postcode was in use on that date. It ended {months}."),

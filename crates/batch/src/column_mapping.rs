@@ -23,7 +23,7 @@ pub enum ColumnRole {
 }
 
 /// The names by which the column of each role is detected. The comparison ignores case, white space
-/// and the characters `_`, `-` and `.`.
+/// and punctuation.
 pub const COLUMN_ALIASES: &[(ColumnRole, &[&str])] = &[
     (
         ColumnRole::Postcode,
@@ -43,6 +43,12 @@ pub const COLUMN_ALIASES: &[(ColumnRole, &[&str])] = &[
             "postcodeofusualaddress",
             "usualaddresspostcode",
             "currentpostcode",
+            "personpostcode",
+            "childpostcode",
+            "patientspostcode",
+            "postcodehome",
+            "addresspostcode",
+            "postcodeofpatient",
         ],
     ),
     (
@@ -62,6 +68,11 @@ pub const COLUMN_ALIASES: &[(ColumnRole, &[&str])] = &[
             "generalmedicalpracticecodepatientregistration",
             "gmpcode",
             "gmpcodeofregistration",
+            "gmpcodepatientregistration",
+            "gmpreg",
+            "gmpcodereg",
+            "gppracticecodepatientregistration",
+            "registeredgppracticeodscode",
         ],
     ),
     (ColumnRole::Longitude, &["longitude", "lon", "long", "lng"]),
@@ -183,7 +194,9 @@ impl ColumnMapping {
     ///
     /// A name that the user gives is compared exactly. If no column matches, the name is compared
     /// in the same way as the names in [`COLUMN_ALIASES`]. If two columns match, or the columns
-    /// give the location in two ways, the result is an error, because the user must choose.
+    /// give the location in two ways, the result is an error, because the user must choose. If no
+    /// location is found, the only column whose name contains the word "postcode" is used, unless
+    /// the name is that of the postcode of a practice or another organisation.
     ///
     /// # Errors
     /// If a required column is missing or ambiguous.
@@ -191,6 +204,39 @@ impl ColumnMapping {
         names: &[String],
         overrides: &ColumnOverrides,
     ) -> Result<ColumnMapping, BatchError> {
+        let found = ColumnMapping::find_by_known_names(names, overrides);
+        let is_postcode_missing = matches!(
+            found,
+            Err(BatchError::MissingColumn {
+                role: ColumnRole::Postcode,
+                ..
+            })
+        );
+        if !is_postcode_missing || overrides.postcode.is_some() {
+            return found;
+        }
+        match column_with_word(names)? {
+            Some(column) => {
+                let overrides = ColumnOverrides {
+                    postcode: Some(names[column].clone()),
+                    ..overrides.clone()
+                };
+                ColumnMapping::find_by_known_names(names, &overrides)
+            }
+            None => found,
+        }
+    }
+
+    /// Finds the columns in a list of column names as [`ColumnMapping::find`] does, but uses no column
+    /// because its name contains a word.
+    pub(super) fn find_by_known_names(
+        names: &[String],
+        overrides: &ColumnOverrides,
+    ) -> Result<ColumnMapping, BatchError> {
+        let missing = |role| BatchError::MissingColumn {
+            role,
+            columns: names.to_vec(),
+        };
         let column = |role| match overrides.get(role) {
             Some(name) => column_named(names, role, name).map(Some),
             None => column_by_alias(names, role),
@@ -198,12 +244,8 @@ impl ColumnMapping {
         let pair = |first, second| match (column(first)?, column(second)?) {
             (Some(a), Some(b)) => Ok(Some((a, b))),
             (None, None) => Ok(None),
-            (None, Some(_)) if overrides.get(second).is_some() => {
-                Err(BatchError::MissingColumn { role: first })
-            }
-            (Some(_), None) if overrides.get(first).is_some() => {
-                Err(BatchError::MissingColumn { role: second })
-            }
+            (None, Some(_)) if overrides.get(second).is_some() => Err(missing(first)),
+            (Some(_), None) if overrides.get(first).is_some() => Err(missing(second)),
             // A latitude without a longitude is not a position.
             _ => Ok(None),
         };
@@ -234,9 +276,7 @@ impl ColumnMapping {
             (_, true) if !any_is_named => LocationColumns::None,
             ([location], false) => *location,
             ([], false) => {
-                return Err(BatchError::MissingColumn {
-                    role: ColumnRole::Postcode,
-                });
+                return Err(missing(ColumnRole::Postcode));
             }
             _ => return Err(BatchError::AmbiguousLocation),
         };
@@ -249,9 +289,7 @@ impl ColumnMapping {
             },
         };
         if location == LocationColumns::None && mapping.practice.is_none() {
-            return Err(BatchError::MissingColumn {
-                role: ColumnRole::Practice,
-            });
+            return Err(missing(ColumnRole::Practice));
         }
         Ok(mapping)
     }
@@ -293,12 +331,44 @@ impl ColumnMapping {
     }
 }
 
-/// Normalises a column name for comparison: lower case, without white space, `_`, `-` and `.`.
+/// Normalises a column name for comparison: lower case, letters and digits only.
 fn normalise(name: &str) -> String {
     name.chars()
-        .filter(|character| !character.is_whitespace() && !"_-.".contains(*character))
+        .filter(|character| character.is_alphanumeric())
         .flat_map(char::to_lowercase)
         .collect()
+}
+
+/// The word in the names of columns with postcodes.
+const POSTCODE_WORD: &str = "postcode";
+/// Words in the names of columns whose postcodes are not where a person lives.
+const ORGANISATION_WORDS: [&str; 8] = [
+    "practice",
+    "surgery",
+    "gp",
+    "school",
+    "hospital",
+    "provider",
+    "organisation",
+    "site",
+];
+/// The maximum length of the name of a column that is found by a word.
+const NAME_CHARS_MAX: usize = 60;
+
+/// Returns the only column whose name contains the word "postcode".
+fn column_with_word(names: &[String]) -> Result<Option<usize>, BatchError> {
+    // Text with these characters, such as JSON or HTML, is not the name of a column.
+    let is_name = |name: &str| {
+        name.chars().count() <= NAME_CHARS_MAX
+            && !name.contains(['{', '}', '<', '>', '"', ':', '='])
+    };
+    find_one(names, ColumnRole::Postcode, |name, text| {
+        let other_words = name.replacen(POSTCODE_WORD, " ", 1);
+        let is_of_organisation = ORGANISATION_WORDS
+            .iter()
+            .any(|word| other_words.contains(word));
+        is_name(text) && other_words.len() < name.len() && !is_of_organisation
+    })
 }
 
 fn column_named(
@@ -309,7 +379,8 @@ fn column_named(
     if let Some(index) = names.iter().position(|name| name == override_name) {
         return Ok(index);
     }
-    find_one(names, role, |name| name == normalise(override_name))?.ok_or_else(|| {
+    let wanted = normalise(override_name);
+    find_one(names, role, |name, _| !wanted.is_empty() && name == wanted)?.ok_or_else(|| {
         BatchError::ColumnNotFound {
             role,
             name: override_name.into(),
@@ -322,24 +393,26 @@ fn column_by_alias(names: &[String], role: ColumnRole) -> Result<Option<usize>, 
         .iter()
         .find(|(column_role, _)| *column_role == role)
         .map(|(_, names)| *names);
-    find_one(names, role, |name| {
+    find_one(names, role, |name, _| {
         aliases.is_some_and(|all| all.contains(&name))
     })
 }
 
+/// Returns the only column that matches. `is_match` gets the normalised name and the name.
 fn find_one(
     names: &[String],
     role: ColumnRole,
-    is_match: impl Fn(&str) -> bool,
+    is_match: impl Fn(&str, &str) -> bool,
 ) -> Result<Option<usize>, BatchError> {
     let found: Vec<usize> = (0..names.len())
-        .filter(|&index| is_match(&normalise(&names[index])))
+        .filter(|&index| is_match(&normalise(&names[index]), &names[index]))
         .collect();
     match found[..] {
         [] => Ok(None),
         [index] => Ok(Some(index)),
         _ => {
-            // These names are aliases or were given by the user, so they contain no patient data.
+            // These names are aliases, were given by the user or contain the word "postcode", so they
+            // contain no patient data.
             let names = found.iter().map(|&index| names[index].clone()).collect();
             Err(BatchError::AmbiguousColumn { role, names })
         }
@@ -415,6 +488,59 @@ mod tests {
         assert_eq!(mapping.location, LocationColumns::Postcode(0));
         let error = find(&["postcode"], &overrides).expect_err("no column `pcd`");
         assert!(error.contains("`pcd`"), "{error}");
+    }
+
+    #[test]
+    fn punctuation_in_names_does_not_matter() {
+        let overrides = ColumnOverrides::default();
+        for name in [
+            "Patient's Postcode",
+            "PostCode (home)",
+            "PERSON_POSTCODE",
+            "[postcode]",
+            "CHILD_POSTCODE",
+        ] {
+            let mapping = find(&["x", name], &overrides).expect(name);
+            assert_eq!(mapping.location, LocationColumns::Postcode(1), "{name}");
+        }
+        let practice = "GENERAL MEDICAL PRACTICE CODE (PATIENT REGISTRATION)";
+        let mapping = find(&[practice, "POSTCODE OF USUAL ADDRESS"], &overrides).expect("found");
+        assert_eq!(mapping.practice, Some(0));
+    }
+
+    #[test]
+    fn the_only_column_whose_name_contains_the_word_is_used() {
+        let overrides = ColumnOverrides::default();
+        let mapping = find(&["id", "Mailing postcode 1"], &overrides).expect("one column");
+        assert_eq!(mapping.location, LocationColumns::Postcode(1));
+        let mapping = find(&["GP postcode", "Postcode of tenant"], &overrides).expect("one column");
+        assert_eq!(mapping.location, LocationColumns::Postcode(1));
+        let mapping = find(&["delivery postcode", "postcode"], &overrides).expect("a known name");
+        assert_eq!(mapping.location, LocationColumns::Postcode(1));
+        let error = find(&["postcode before", "postcode after"], &overrides).expect_err("two");
+        assert!(
+            error.contains("`postcode before`, `postcode after`"),
+            "{error}"
+        );
+        for name in [
+            "GP postcode",
+            "practice_postcode",
+            "{\"home postcode\": 1",
+            "School Postcode",
+        ] {
+            let error = find(&["id", name], &overrides).expect_err(name);
+            assert!(error.contains(&format!("among `id`, `{name}`")), "{error}");
+        }
+        // A known pair of coordinates is preferred.
+        let mapping = find(&["lon", "lat", "delivery postcode"], &overrides).expect("found");
+        assert_eq!(mapping.location, LocationColumns::LonLat(0, 1));
+    }
+
+    #[test]
+    fn a_first_line_that_is_probably_a_row_is_not_repeated() {
+        let overrides = ColumnOverrides::default();
+        let error = find(&["Rigg", "9990000018"], &overrides).expect_err("no column");
+        assert!(!error.contains("Rigg"), "{error}");
     }
 
     #[test]

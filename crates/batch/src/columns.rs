@@ -410,7 +410,7 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
         Notes,
         "notes",
         "notes: practice_address, not_yet_introduced, closes_on, postcode_status_unknown, layers_disagree, \
-         after_data",
+         after_data, coordinates_suspect",
     ),
     (
         Dataset(DatasetFact::Name),

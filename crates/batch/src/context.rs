@@ -22,6 +22,7 @@ pub(super) struct BatchContext<'i> {
     /// The number of fields in each row.
     pub(super) field_count: usize,
     pub(super) excel_safe: bool,
+    pub(super) has_single_quotes: bool,
     /// The as-of date of rows that have no date of their own.
     pub(super) as_of: Date,
     pub(super) day_ids: DayIds,
@@ -45,6 +46,7 @@ impl<'i> BatchContext<'i> {
             read_names: read_columns.map(name).collect(),
             field_count: detected.columns.len(),
             excel_safe: request.excel_safe,
+            has_single_quotes: detected.has_single_quotes,
             as_of: request.as_of,
             day_ids: DayIds::new(request.as_of),
             residences: SharedResidences::new(index.postcodes().len()),

@@ -6,6 +6,7 @@ use super::FIELD_BYTES_MAX;
 use super::column_mapping::ColumnMapping;
 use super::context::BatchContext;
 use super::row_parser::{ParsedRow, RowParser};
+use super::swallowed_rows::count_swallowed_rows;
 use crate::tabular::cell_format::write_excel_safe;
 use crate::tabular::delimiter::Delimiter;
 use crate::tabular::fields::{FieldSelection, field_ends, field_range, unquote};
@@ -19,6 +20,7 @@ pub(super) struct CsvReader {
     selection: FieldSelection,
     /// The end of every selected field of the current row.
     ends: Vec<usize>,
+    has_single_quotes: bool,
 }
 
 impl CsvReader {
@@ -32,6 +34,17 @@ impl CsvReader {
             field_count: context.field_count,
             selection: FieldSelection::new(&columns, context.field_count),
             ends: Vec::new(),
+            has_single_quotes: context.has_single_quotes,
+        }
+    }
+
+    /// Returns whether a line is blank and therefore not a row. In a file with one column, a blank
+    /// line is a row whose field is empty. DOS programs end files with a control character.
+    pub(super) fn is_blank(&self, line: &[u8]) -> bool {
+        match line {
+            b"\x1a" => true,
+            [] | [b' ', ..] => self.field_count > 1 && line.iter().all(|&byte| byte == b' '),
+            _ => false,
         }
     }
 
@@ -63,8 +76,26 @@ impl CsvReader {
         if is_long {
             return Err(format!("a field is longer than {FIELD_BYTES_MAX} bytes"));
         }
+        if has_quotes {
+            let swallowed = count_swallowed_rows(row, delimiter, width, &self.mapping);
+            if swallowed > 0 {
+                let rows = if swallowed == 1 {
+                    "1 other row"
+                } else {
+                    "other rows"
+                };
+                return Err(format!(
+                    "a field in quotation marks contains what looks like {rows}: close or remove the quotation mark"
+                ));
+            }
+        }
+        let has_single_quotes = self.has_single_quotes;
         parser.parse(&self.mapping, |index| -> Cow<'r, [u8]> {
-            unquote(&row[field_range(ends, index, delimiter)])
+            let field = &row[field_range(ends, index, delimiter)];
+            match field.trim_ascii() {
+                [b'\'', inner @ .., b'\''] if has_single_quotes => Cow::Borrowed(inner),
+                _ => unquote(field),
+            }
         })
     }
 }

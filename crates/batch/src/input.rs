@@ -7,22 +7,19 @@ use memchr::{memchr, memrchr};
 
 use super::column_mapping::ColumnMapping;
 use super::columnar::check_types;
+use super::csv_header::{InputHeader, detect_csv_header, line_ending};
 use super::input_format::DetectedFormat;
-use super::{BatchError, BatchRequest, map_exceeded_limit};
+use super::signatures::{TEXT_SAMPLE_BYTES, check_signature, is_text, unsupported};
+use super::{BatchError, BatchRequest, HeaderOptions, map_exceeded_limit};
 use crate::tabular::blocks::{BLOCK_BYTES, BlockReader, RowSyntax, fill};
 use crate::tabular::columnar::{
     ARROW_CONTINUATION, ColumnarInput, PARQUET_MAGIC, ParquetFile, RecordBatches,
 };
 use crate::tabular::compression::{Compression, Decompressor};
-use crate::tabular::delimiter::Delimiter;
 use crate::tabular::error::TabularError;
-use crate::tabular::fields::{
-    RowEnd, field_ends, field_range, row_end, split_line_ending, unquote,
-};
-use crate::tabular::file_format::{BatchFormat, LineEnding};
+use crate::tabular::file_format::BatchFormat;
 use crate::tabular::limits::{COLUMNS_MAX, CountingReader, ReceivedBytes, slice_rows};
 use crate::tabular::ndjson;
-use catchment_core::domain::Postcode;
 
 /// An open input file whose format has been detected.
 pub struct BatchInput<R: Read> {
@@ -45,7 +42,9 @@ pub(super) struct TextBody<R: Read> {
     pub(super) blocks: BlockReader<Decompressed<R>>,
     /// The byte order mark; empty if the file does not have one.
     pub(super) byte_order_mark: &'static [u8],
-    /// The header row; empty in NDJSON.
+    /// The lines above the header row, which are copied to the output.
+    pub(super) above_header: Vec<u8>,
+    /// The header row; empty in NDJSON, and if there is no header row.
     pub(super) header: Vec<u8>,
 }
 
@@ -94,7 +93,7 @@ impl<R: Read> BatchInput<R> {
             );
         }
         let has_ended = fill(&mut source, &mut text, BLOCK_BYTES)?;
-        reject_unsupported(&text, request.format)?;
+        let signature = check_signature(&text, request.format)?;
         let byte_order_mark: &[u8] = if text.starts_with(BYTE_ORDER_MARK) {
             BYTE_ORDER_MARK
         } else {
@@ -105,20 +104,28 @@ impl<R: Read> BatchInput<R> {
             return Err(BatchError::Empty);
         }
         let format = request.format.unwrap_or_else(|| detect_format(&text));
+        if format != BatchFormat::Csv {
+            reject_header_options(format, request)?;
+        }
         let header = match format {
-            BatchFormat::Csv => detect_csv_header(&text, request)?,
-            BatchFormat::Ndjson => detect_ndjson_header(&text, has_ended, request)?,
+            BatchFormat::Csv => detect_csv_header(&text, request),
+            BatchFormat::Ndjson => detect_ndjson_header(&text, has_ended, request),
             BatchFormat::Parquet | BatchFormat::Arrow => {
                 let what = "its first bytes are not those of that format".into();
                 return Err(TabularError::Unreadable { format, what }.into());
             }
         };
+        // A header row may start with the same bytes as a file in another format.
+        let header = header.map_err(|error| signature.map_or(error, unsupported))?;
         check_column_names(&header.columns, request)?;
-        let rest = text.split_off(header.length);
+        let rest = text.split_off(header.end);
+        let header_row = text.split_off(header.start);
         if has_ended && rest.is_empty() {
             return Err(BatchError::NoRows);
         }
-        let line = 1 + memchr::memchr_iter(b'\n', &text).count() as u64;
+        let lines_above = memchr::memchr_iter(b'\n', &text).count();
+        let header_lines = memchr::memchr_iter(b'\n', &header_row).count();
+        let line = 1 + (lines_above + header_lines) as u64;
         let rows = match header.delimiter {
             Some(delimiter) => RowSyntax::Csv(delimiter),
             None => RowSyntax::Lines,
@@ -132,13 +139,17 @@ impl<R: Read> BatchInput<R> {
                 compression,
                 has_byte_order_mark: !byte_order_mark.is_empty(),
                 line_ending: Some(header.line_ending),
+                lines_above_header: lines_above,
+                has_header: !request.header.is_absent,
+                has_single_quotes: header.has_single_quotes,
                 columns: header.columns,
                 column_mapping: header.column_mapping,
             },
             body: InputBody::Text(TextBody {
                 blocks: BlockReader::new(source, rows, rows_max, rest, line),
                 byte_order_mark,
-                header: text,
+                above_header: text,
+                header: header_row,
             }),
         })
     }
@@ -166,6 +177,7 @@ impl<R: Read> BatchInput<R> {
         received: ReceivedBytes,
     ) -> Result<BatchInput<R>, BatchError> {
         let format = input.format();
+        reject_header_options(format, request)?;
         let unsupported = [
             (request.delimiter.is_some(), "--delimiter"),
             (
@@ -203,6 +215,9 @@ impl<R: Read> BatchInput<R> {
                 compression,
                 has_byte_order_mark: false,
                 line_ending: None,
+                lines_above_header: 0,
+                has_header: true,
+                has_single_quotes: false,
                 columns,
                 column_mapping,
             },
@@ -216,217 +231,43 @@ impl<R: Read> BatchInput<R> {
     }
 }
 
-/// Returns whether a file starts with the Parquet magic bytes, and rewinds the file.
+/// Returns whether a file starts with the Parquet magic bytes and binary data, and rewinds the file.
+/// The header row of a text file may start with the same bytes.
 ///
 /// # Errors
 /// If the file cannot be read.
 pub fn is_parquet(file: &mut File) -> io::Result<bool> {
     let mut beginning = Vec::new();
-    fill(file, &mut beginning, PARQUET_MAGIC.len())?;
+    fill(file, &mut beginning, TEXT_SAMPLE_BYTES)?;
     file.rewind()?;
-    Ok(beginning == PARQUET_MAGIC)
+    Ok(beginning.starts_with(PARQUET_MAGIC) && !is_text(&beginning))
 }
 
 fn is_arrow(beginning: &[u8], requested: Option<BatchFormat>) -> bool {
     beginning == ARROW_CONTINUATION && requested.is_none_or(|format| format == BatchFormat::Arrow)
 }
 
-/// The header of a text file.
-struct InputHeader {
-    delimiter: Option<Delimiter>,
-    line_ending: LineEnding,
-    columns: Vec<String>,
-    column_mapping: ColumnMapping,
-    /// The length of the header row in bytes, including the line ending.
-    length: usize,
-}
-
-/// Magic bytes of unsupported files, with what the file is and what the user can do about it.
-const UNSUPPORTED_MAGIC: &[(&[u8], &str, &str)] = &[
-    (
-        b"PK\x03\x04",
-        "a zip archive or a spreadsheet (.xlsx)",
-        ": save the sheet as CSV, or extract the archive",
-    ),
-    (b"PK\x05\x06", "an empty zip archive", ""),
-    (
-        b"\xd0\xcf\x11\xe0",
-        "an old spreadsheet (.xls)",
-        ": save the sheet as CSV",
-    ),
-    (b"PARE", "an encrypted Parquet file", ": decrypt it"),
-    (
-        b"ARROW1",
-        "an Arrow file (Feather)",
-        ": write it as an Arrow stream, or as Parquet",
-    ),
-    (
-        b"BZh",
-        "compressed with bzip2",
-        ": decompress it, or use gzip or zstd",
-    ),
-    (
-        b"\xfd7zXZ\0",
-        "compressed with xz",
-        ": decompress it, or use gzip or zstd",
-    ),
-    (b"7z\xbc\xaf", "a 7z archive", ": extract it"),
-    (b"\x1f\x8b", "compressed twice", ": decompress it once"),
-    (
-        b"\x28\xb5\x2f\xfd",
-        "compressed twice",
-        ": decompress it once",
-    ),
-    (b"%PDF", "a PDF", ": save the rows as CSV"),
-    (
-        b"SQLite format 3\0",
-        "a database",
-        ": export the table as CSV",
-    ),
-    (b"\xff\xfe", "text in UTF-16", ": save it as \"CSV UTF-8\""),
-    (b"\xfe\xff", "text in UTF-16", ": save it as \"CSV UTF-8\""),
-    (b"{\\rtf", "a text document", ": save it as plain text"),
-    (b"<", "a web page or XML", ": save the rows as CSV"),
-    (
-        b"[",
-        "a JSON array",
-        ": write one object per line, without brackets around the objects",
-    ),
-];
-
-fn reject_unsupported(text: &[u8], requested: Option<BatchFormat>) -> Result<(), BatchError> {
-    let begins = |beginning: &[u8]| text.starts_with(beginning);
-    let columnar_magic = [
-        (PARQUET_MAGIC, BatchFormat::Parquet),
-        (ARROW_CONTINUATION, BatchFormat::Arrow),
-    ];
-    let found = columnar_magic
-        .into_iter()
-        .find(|(beginning, _)| begins(beginning));
-    match (found, requested) {
-        (None, _) => {}
-        (Some((_, found)), Some(format)) if found != format => {
-            let what = format!("its content is {found}: leave out --format");
-            return Err(TabularError::Unreadable { format, what }.into());
-        }
-        (Some(_), _) => return Err(BatchError::NeedsFile),
-    }
-    if let Some((_, what, hint)) = UNSUPPORTED_MAGIC
-        .iter()
-        .find(|(beginning, ..)| begins(beginning))
-    {
-        return Err(BatchError::UnsupportedFormat { what, hint });
-    }
-    let first_line = &text[..memchr(b'\n', text).unwrap_or(text.len())];
-    if memchr(0, first_line).is_some() {
-        let (what, hint) = ("binary, or text in UTF-16", ": save it as \"CSV UTF-8\"");
-        return Err(BatchError::UnsupportedFormat { what, hint });
-    }
-    Ok(())
-}
-
 fn detect_format(text: &[u8]) -> BatchFormat {
-    match text.trim_ascii_start().first() {
-        Some(b'{') => BatchFormat::Ndjson,
+    let object = text.trim_ascii_start().strip_prefix(b"{");
+    match object.and_then(|members| members.trim_ascii_start().first()) {
+        Some(b'"' | b'}') => BatchFormat::Ndjson,
         _ => BatchFormat::Csv,
     }
 }
 
-fn line_ending(line: &[u8]) -> LineEnding {
-    match line {
-        [.., b'\r', b'\n'] => LineEnding::CrLf,
-        _ => LineEnding::Lf,
-    }
-}
-
-/// Parses the header row, using the given delimiter or the most likely delimiter.
-fn detect_csv_header(text: &[u8], request: &BatchRequest) -> Result<InputHeader, BatchError> {
-    if memchr(b'\n', text).is_none() && memchr(b'\r', text).is_some() {
-        return Err(BatchError::CarriageReturns);
-    }
-    if let Some(given) = request.delimiter {
-        let first_line = &text[..memchr(b'\n', text).unwrap_or(text.len())];
-        let is_latin1 = given.is_not_sign()
-            && memchr::memmem::find(first_line, given.as_bytes()).is_none()
-            && memchr(Delimiter::NOT_SIGN_LATIN1.first(), first_line).is_some();
-        let delimiter = if is_latin1 {
-            Delimiter::NOT_SIGN_LATIN1
-        } else {
-            given
-        };
-        return header_with_delimiter(text, delimiter, request).1;
-    }
-    let candidates =
-        Delimiter::CANDIDATES.map(|delimiter| header_with_delimiter(text, delimiter, request));
-    let mut best: Option<&InputHeader> = None;
-    let valid = candidates
-        .iter()
-        .filter_map(|(_, header)| header.as_ref().ok());
-    let rank = |header: &InputHeader| (header.column_mapping.columns().len(), header.columns.len());
-    for header in valid {
-        match best {
-            Some(other) if rank(header) == rank(other) && header.columns.len() > 1 => {
-                let (first, second) = (other.delimiter, header.delimiter);
-                let (first, second) = (first.expect("CSV"), second.expect("CSV"));
-                return Err(BatchError::AmbiguousDelimiter { first, second });
-            }
-            Some(other) if rank(header) <= rank(other) => {}
-            _ => best = Some(header),
-        }
-    }
-    let best = best.and_then(|best| best.delimiter);
-    let mut candidates = candidates.into_iter().collect::<Vec<_>>();
-    let chosen = match best {
-        Some(best) => Delimiter::CANDIDATES
-            .iter()
-            .position(|delimiter| *delimiter == best),
-        // No delimiter is valid, so the error for the most likely delimiter is returned.
-        None => (0..candidates.len())
-            .rev()
-            .max_by_key(|&index| candidates[index].0),
+/// Rejects options about the header row for a format without a header row.
+fn reject_header_options(format: BatchFormat, request: &BatchRequest) -> Result<(), BatchError> {
+    let what = match request.header {
+        HeaderOptions {
+            is_absent: true, ..
+        } => "--no-header",
+        HeaderOptions {
+            skip_lines: Some(_),
+            ..
+        } => "--skip-lines",
+        _ => return Ok(()),
     };
-    candidates.swap_remove(chosen.expect("there are several")).1
-}
-
-/// Parses the header row with a delimiter. Returns the number of fields and the header.
-fn header_with_delimiter(
-    text: &[u8],
-    delimiter: Delimiter,
-    request: &BatchRequest,
-) -> (usize, Result<InputHeader, BatchError>) {
-    let length = match row_end(text, 0, delimiter) {
-        RowEnd::After(end) => end,
-        RowEnd::EndOfText if text.len() < BLOCK_BYTES => text.len(),
-        RowEnd::EndOfText => return (0, Err(TabularError::TooManyColumns.into())),
-        RowEnd::Unterminated => {
-            return (0, Err(TabularError::UnterminatedQuote { line: 1 }.into()));
-        }
-    };
-    let (row, _) = split_line_ending(&text[..length]);
-    let mut ends = Vec::new();
-    field_ends(row, true, delimiter, &mut ends);
-    if ends.len() > COLUMNS_MAX {
-        return (ends.len(), Err(TabularError::TooManyColumns.into()));
-    }
-    let name = |index| {
-        let name = unquote(&row[field_range(&ends, index, delimiter)]).into_owned();
-        String::from_utf8_lossy(&name).trim().to_string()
-    };
-    let columns: Vec<String> = (0..ends.len()).map(name).collect();
-    let is_postcode = |name: &String| name.parse::<Postcode>().is_ok();
-    if columns.iter().any(is_postcode) {
-        return (ends.len(), Err(BatchError::MissingHeader));
-    }
-    let header = ColumnMapping::find(&columns, &request.column_overrides).map(|column_mapping| {
-        InputHeader {
-            delimiter: Some(delimiter),
-            line_ending: line_ending(&text[..length]),
-            columns,
-            column_mapping,
-            length,
-        }
-    });
-    (ends.len(), header)
+    Err(BatchError::UnsupportedOption { format, what })
 }
 
 /// Collects the member names of the first objects.
@@ -472,7 +313,9 @@ fn detect_ndjson_header(
         line_ending: line_ending(first_line),
         column_mapping: ColumnMapping::find(&columns, &request.column_overrides)?,
         columns,
-        length: 0,
+        start: 0,
+        end: 0,
+        has_single_quotes: false,
     })
 }
 

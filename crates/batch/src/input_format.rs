@@ -18,6 +18,12 @@ pub struct DetectedFormat {
     pub has_byte_order_mark: bool,
     /// The line ending; `None` if the format has no lines.
     pub line_ending: Option<LineEnding>,
+    /// The number of lines above the header row. They are copied, and not answered.
+    pub lines_above_header: usize,
+    /// Whether the file has a header row. If not, the names of the columns are their numbers.
+    pub has_header: bool,
+    /// Whether the fields are in single quotation marks.
+    pub has_single_quotes: bool,
     /// The column names; in NDJSON, the member names of the first objects.
     pub columns: Vec<String>,
     /// The columns that are read.

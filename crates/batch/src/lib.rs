@@ -27,6 +27,7 @@ mod column_mapping;
 mod columnar;
 mod columns;
 mod context;
+mod csv_header;
 mod csv_rows;
 mod days;
 mod input;
@@ -39,7 +40,9 @@ mod registration_cache;
 mod residence_cache;
 mod row_parser;
 mod run;
+mod signatures;
 mod summary;
+mod swallowed_rows;
 pub mod tabular;
 mod text_rows;
 mod worker;
@@ -55,6 +58,7 @@ pub use columns::{
     AreaText, COLUMNS, CommunityFact, DatasetFact, LocationFact, OutputColumn, PREFIX,
     PracticeFact, PremisesFact, UnknownColumn,
 };
+pub use csv_header::HeaderOptions;
 pub use input::{BatchInput, is_parquet};
 pub use input_format::DetectedFormat;
 pub use progress::BatchProgress;
@@ -78,6 +82,8 @@ pub struct BatchRequest {
     pub delimiter: Option<Delimiter>,
     /// The columns that the user named.
     pub column_overrides: ColumnOverrides,
+    /// Where the header row is.
+    pub header: HeaderOptions,
     /// The as-of date of rows that have no date of their own.
     pub as_of: Date,
     /// The output columns, in order.
@@ -134,8 +140,24 @@ pub enum BatchError {
         what: &'static str,
     },
     /// The first row contains a postcode.
-    #[error("its first line looks like data, but a header row is required: add one")]
+    #[error(
+        "its first line looks like data, but a header row is required: add one, or use --no-header, and --postcode-column with the number of the column"
+    )]
     MissingHeader,
+    /// The first line does not name the columns, but a later line probably does.
+    #[error(
+        "its first line does not name the columns, but line {line} looks like the header row: use --skip-lines {}", line - 1
+    )]
+    HeaderBelow {
+        /// The number of the line, counted from 1.
+        line: usize,
+    },
+    /// The input has fewer lines than the number of lines to skip.
+    #[error("it does not have more than {lines} lines, which is the number of --skip-lines")]
+    TooFewLines {
+        /// The number of lines to skip.
+        lines: usize,
+    },
     /// The lines of the input end with a carriage return and no line feed.
     #[error("its lines end with carriage returns only: save it with LF or CRLF line endings")]
     CarriageReturns,
@@ -163,12 +185,14 @@ pub enum BatchError {
     },
     /// A required column is missing.
     #[error(
-        "no {} column found: name it with {}{}", role.as_str(), role.argument(),
+        "no {} column found{}: name it with {}{}", role.as_str(), listed(columns), role.argument(),
         if matches!(role, ColumnRole::Postcode) { " (or the coordinates, or --registration-only; and --delimiter if the detected delimiter is wrong)" } else { "" }
     )]
     MissingColumn {
         /// The role of the column.
         role: ColumnRole,
+        /// The names of the columns of the input, if they are to be listed.
+        columns: Vec<String>,
     },
     /// A column that the user named does not exist.
     #[error("{} `{name}`: no column has that name", role.argument())]
@@ -196,6 +220,16 @@ pub enum BatchError {
     Tabular(#[from] TabularError),
 }
 
+impl BatchError {
+    /// Returns whether a column that is required or that the user named does not exist.
+    fn is_column_missing(&self) -> bool {
+        matches!(
+            self,
+            BatchError::MissingColumn { .. } | BatchError::ColumnNotFound { .. }
+        )
+    }
+}
+
 impl From<io::Error> for BatchError {
     fn from(error: io::Error) -> BatchError {
         BatchError::Tabular(TabularError::Read(error))
@@ -208,6 +242,36 @@ fn map_exceeded_limit<T>(result: Result<T, BatchError>) -> Result<T, BatchError>
         BatchError::Tabular(error) => BatchError::Tabular(error.into_exceeded_limit()),
         other => other,
     })
+}
+
+/// The maximum number of columns that an error lists.
+const LISTED_COLUMNS_MAX: usize = 40;
+/// The number of digits from which a name is probably the content of a row.
+const DATA_DIGITS: usize = 4;
+/// The maximum length of a name that an error lists, in characters.
+const LISTED_NAME_CHARS_MAX: usize = 60;
+
+/// Lists the columns of the input. If a name has several digits or is long, the first line is
+/// probably a row, so it is not repeated.
+fn listed(columns: &[String]) -> String {
+    let names: Vec<String> = columns
+        .iter()
+        .filter(|name| !name.is_empty())
+        .cloned()
+        .collect();
+    let is_data = |name: &String| {
+        name.bytes().filter(u8::is_ascii_digit).count() >= DATA_DIGITS
+            || name.chars().count() > LISTED_NAME_CHARS_MAX
+    };
+    if names.is_empty() || names.iter().any(is_data) {
+        return String::new();
+    }
+    let shown = &names[..names.len().min(LISTED_COLUMNS_MAX)];
+    let more = match names.len() - shown.len() {
+        0 => String::new(),
+        count => format!(" and {count} others"),
+    };
+    format!(" among {}{more}", quoted(shown))
 }
 
 fn quoted(names: &[String]) -> String {

@@ -27,7 +27,7 @@ pub(super) enum RowContent<'r> {
     Parsed(ParsedRow<'r>),
     /// A bad row, with the reason.
     Bad(String),
-    /// A blank line in NDJSON, which is not a row.
+    /// A blank line, which is not a row.
     Blank,
 }
 

@@ -66,8 +66,10 @@ fn run_inner<R: Read + Send, W: Write + Send>(
         }
     };
     let context = BatchContext::new(index, detected, request, cell_format(detected));
-    let header_line = header_line(&text, &context);
-    write_compressed(&mut output, &header_line, request.compression)?;
+    let mut beginning = text.byte_order_mark.to_vec();
+    write_lines_above_header(&text, &context, &mut beginning);
+    write_header_line(&text, detected, &context, &mut beginning);
+    write_compressed(&mut output, &beginning, request.compression)?;
     let worker = || TextStage {
         answerer: TextAnswerer::new(&context),
         compression: request.compression,
@@ -79,7 +81,7 @@ fn run_inner<R: Read + Send, W: Write + Send>(
     Ok(BatchTally::merge_all(tallies).into_summary())
 }
 
-/// Returns the header row and the first output rows, at most `rows` of them. For columnar input,
+/// Returns the header row, if there is one, and the first output rows, at most `rows` of them. For columnar input,
 /// the result is CSV with only two kinds of columns: the input columns that the look-up reads, and
 /// the output columns.
 ///
@@ -108,7 +110,8 @@ fn preview_inner<R: Read>(
         }
     };
     let context = BatchContext::new(index, detected, request, cell_format(detected));
-    let mut out = header_line(&text, &context);
+    let mut out = text.byte_order_mark.to_vec();
+    write_header_line(&text, detected, &context, &mut out);
     let mut block = RowBlock::default();
     if text.blocks.next(&mut block)? {
         block.rows.truncate(rows);
@@ -125,16 +128,32 @@ fn cell_format(detected: &DetectedFormat) -> CellFormat {
     }
 }
 
-/// Returns the header row of the output.
-fn header_line<R: Read>(text: &TextBody<R>, context: &BatchContext<'_>) -> Vec<u8> {
-    let mut out = text.byte_order_mark.to_vec();
-    if let CellFormat::Csv(_) = context.layout.format {
+/// Writes the header row of the output, if the input has a header row.
+fn write_header_line<R: Read>(
+    text: &TextBody<R>,
+    detected: &DetectedFormat,
+    context: &BatchContext<'_>,
+    out: &mut Vec<u8>,
+) {
+    if matches!(context.layout.format, CellFormat::Csv(_)) && detected.has_header {
         let (header, ending) = split_line_ending(&text.header);
-        write_input_header(context, header, &mut out);
-        context.layout.write_header(&mut out);
+        write_input_header(context, header, out);
+        context.layout.write_header(out);
         out.extend_from_slice(ending);
     }
-    out
+}
+
+/// Copies the lines above the header row.
+fn write_lines_above_header<R: Read>(
+    text: &TextBody<R>,
+    context: &BatchContext<'_>,
+    out: &mut Vec<u8>,
+) {
+    for line in text.above_header.split_inclusive(|&byte| byte == b'\n') {
+        let (line, ending) = split_line_ending(line);
+        write_input_header(context, line, out);
+        out.extend_from_slice(ending);
+    }
 }
 
 fn write_compressed(

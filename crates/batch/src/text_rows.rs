@@ -79,6 +79,7 @@ impl<'s, 'i> TextAnswerer<'s, 'i> {
         let (text, ending) = split_line_ending(&bytes[start..row.end]);
         let parser = &mut self.worker.parser;
         let content = match &mut self.reader {
+            TextReader::Csv(reader, _) if reader.is_blank(text) => RowContent::Blank,
             TextReader::Csv(reader, _) => reader.read(text, row.has_quotes, parser).into(),
             TextReader::Ndjson(_) if text.trim_ascii().is_empty() => RowContent::Blank,
             TextReader::Ndjson(reader) => reader.read(text, parser).into(),
@@ -124,7 +125,7 @@ impl<'s, 'i> TextAnswerer<'s, 'i> {
     }
 }
 
-/// Writes the user's header row.
+/// Writes a line above the user's header row without its line ending, or the header row.
 pub(super) fn write_input_header(context: &BatchContext<'_>, header: &[u8], out: &mut Vec<u8>) {
     match context.layout.format {
         CellFormat::Csv(delimiter) => field_writer(context, delimiter).write_row(header, out),

@@ -20,6 +20,7 @@ pub(super) fn detected_line(detected: &DetectedFormat) -> String {
     let columns = columns
         .map(|(role, column)| format!("{} in `{}`", role.as_str(), detected.columns[column]));
     let mut parts: Vec<String> = vec![format_text(detected)];
+    parts.extend(header_text(detected));
     parts.extend(columns);
     if detected.column_mapping.practice.is_none() {
         parts.push(
@@ -34,6 +35,24 @@ pub(super) fn detected_line(detected: &DetectedFormat) -> String {
     format!("reading {}", parts.join("; "))
 }
 
+/// Describes where the header row is, unless it is the first line.
+fn header_text(detected: &DetectedFormat) -> Option<String> {
+    let lines = detected.lines_above_header;
+    let copied = match lines {
+        1 => "1 line above it is copied unchanged".to_string(),
+        _ => format!("{lines} lines above it are copied unchanged"),
+    };
+    match (detected.has_header, lines) {
+        (true, 0) => None,
+        (true, _) => Some(format!("header row on line {}, {copied}", lines + 1)),
+        (false, 0) => Some("no header row".into()),
+        (false, _) => Some(format!(
+            "no header row, first row on line {}, {copied}",
+            lines + 1
+        )),
+    }
+}
+
 fn format_text(detected: &DetectedFormat) -> String {
     let mut text = match (detected.format, detected.delimiter) {
         (BatchFormat::Csv, Some(delimiter)) => format!("CSV, delimiter {delimiter}"),
@@ -41,6 +60,9 @@ fn format_text(detected: &DetectedFormat) -> String {
     };
     if let Some(ending) = detected.line_ending {
         write!(text, ", line ending {ending}").expect("writing to a String");
+    }
+    if detected.has_single_quotes {
+        text.push_str(", fields in single quotation marks");
     }
     if detected.has_byte_order_mark {
         text.push_str(", byte order mark");
@@ -64,6 +86,9 @@ pub(super) fn check(
         writeln!(text, "{label:<15}{value}").expect("writing to a String");
     };
     line("Format", &format_text(detected));
+    if let Some(header) = header_text(detected) {
+        line("Header", &header);
+    }
     line("Columns", &detected.columns.len().to_string());
     for (role, index) in detected.column_mapping.columns() {
         let column = format!("column {}, `{}`", index + 1, detected.columns[index]);
@@ -252,6 +277,8 @@ impl BatchManifest<'_> {
                 "as_of": self.request.as_of.to_string(),
                 "format": format,
                 "delimiter": detected.delimiter.map(|delimiter| delimiter.to_string()),
+                "header": detected.has_header,
+                "lines_above_header": detected.lines_above_header,
                 "columns": columns,
                 "added": added,
                 "excel_safe": self.request.excel_safe,

@@ -42,7 +42,7 @@ pub(super) fn body(
         (BatchFormat::Ndjson, _) => ndjson_cells(rows, &preview_columns),
         (_, Some(delimiter)) => {
             let records = parse_records(rows, delimiter);
-            let rows = records.into_iter().skip(1);
+            let rows = records.into_iter().skip(usize::from(detected.has_header));
             rows.map(|row| preview_cells(&row, &indices, added.len()))
                 .collect()
         }
@@ -55,6 +55,8 @@ pub(super) fn body(
         "compression": match detected.compression { Compression::None => None, codec => Some(codec.to_string()) },
         "byte_order_mark": detected.has_byte_order_mark,
         "line_ending": detected.line_ending.map(|ending| ending.to_string()),
+        "header": detected.has_header,
+        "lines_above_header": detected.lines_above_header,
         "columns": detected.columns,
         "read": read,
         "has_residence": detected.column_mapping.location != LocationColumns::None,

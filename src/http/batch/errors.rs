@@ -45,6 +45,8 @@ pub(super) fn code(batch_error: &BatchError) -> &'static str {
         BatchError::WrongType { .. } => "wrong_column_type",
         BatchError::UnsupportedOption { .. } => "not_applicable",
         BatchError::MissingHeader => "missing_header_row",
+        BatchError::HeaderBelow { .. } => "header_row_below",
+        BatchError::TooFewLines { .. } => "too_few_lines",
         BatchError::CarriageReturns => "carriage_returns",
         BatchError::AmbiguousDelimiter { .. } => "ambiguous_delimiter",
         BatchError::DuplicateColumn { .. } => "duplicate_column_name",
@@ -84,6 +86,14 @@ fn tabular_error_code(tabular_error: &TabularError) -> &'static str {
 
 fn message(error: &BatchError) -> String {
     let text = match error {
+        BatchError::MissingColumn { role, .. } => {
+            let columns = Vec::new();
+            let error = BatchError::MissingColumn {
+                role: *role,
+                columns,
+            };
+            options_as_parameters(&error.to_string())
+        }
         // Column names come from the request or from the input file, so they are not repeated.
         BatchError::ColumnNotFound { role, .. } => {
             format!("{}: no column has that name", parameter(*role))
@@ -133,6 +143,7 @@ mod tests {
     fn options_are_named_as_parameters() {
         let error = BatchError::MissingColumn {
             role: ColumnRole::Postcode,
+            columns: Vec::new(),
         };
         let detail = message(&error);
         assert!(detail.contains("name it with postcode_column (or the coordinates, or registration_only; and delimiter if"), "{detail}");
@@ -186,6 +197,10 @@ mod tests {
                 format: BatchFormat::Arrow,
                 cause: names[0].clone(),
             }),
+            BatchError::MissingColumn {
+                role,
+                columns: names.clone(),
+            },
             BatchError::AmbiguousColumn { role, names },
         ] {
             assert!(!message(&error).contains("Zq7"), "{}", message(&error));

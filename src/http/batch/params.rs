@@ -9,7 +9,7 @@ use super::ARROW_STREAM_TYPE;
 use super::tickets::BatchTicket;
 use catchment_batch::{
     BatchFormat, BatchRequest, ColumnOverrides, Compression, DecodeLimits, Delimiter,
-    InvalidDelimiter, OutputColumn, PREFIX,
+    HeaderOptions, InvalidDelimiter, OutputColumn, PREFIX,
 };
 use catchment_core::domain::{InvalidSuppressionRule, SuppressionRule, today_in_london};
 
@@ -21,6 +21,10 @@ query_params! {
         columns: Option<String> = ["columns"],
         /// The delimiter of the input.
         delimiter: Option<String> = ["delimiter"],
+        /// The number of lines above the header row.
+        skip_lines: Option<String> = ["skip_lines"],
+        /// Whether the file has no header row.
+        no_header: Option<String> = ["no_header"],
         /// The name of the column with postcodes.
         postcode_column: Option<String> = ["postcode_column"],
         /// The name of the column with practice codes.
@@ -100,6 +104,9 @@ pub(super) struct DeclaredContent {
     pub(super) content_encoding: Option<Compression>,
 }
 
+/// The media type of files that Excel opens.
+const EXCEL_TYPE: &str = "application/vnd.ms-excel";
+
 impl DeclaredContent {
     /// No property is declared, so all properties are detected.
     pub(super) const UNSPECIFIED: DeclaredContent = DeclaredContent {
@@ -114,6 +121,13 @@ impl DeclaredContent {
     /// # Errors
     /// If `Content-Type` or `Content-Encoding` is not supported.
     pub(super) fn from_headers(headers: &HeaderMap) -> Result<DeclaredContent, Problem> {
+        let declared_type = content_type(headers).unwrap_or_default();
+        // Windows gives CSV files the type of the program that opens them.
+        let declared_type = if declared_type.eq_ignore_ascii_case(EXCEL_TYPE) {
+            "text/csv"
+        } else {
+            declared_type
+        };
         let types: [(&'static str, BatchFormat, Option<Delimiter>); 5] = [
             ("text/csv", BatchFormat::Csv, None),
             (
@@ -125,7 +139,6 @@ impl DeclaredContent {
             ("application/ndjson", BatchFormat::Ndjson, None),
             (ARROW_STREAM_TYPE, BatchFormat::Arrow, None),
         ];
-        let declared_type = content_type(headers).unwrap_or_default();
         let (content_type, format, delimiter) = types
             .into_iter()
             .find(|(name, ..)| name.eq_ignore_ascii_case(declared_type))
@@ -201,6 +214,16 @@ impl BatchParams {
                     northing: options.northing_column,
                     as_of: options.as_of_column,
                     registration_only: flag(options.registration_only, "registration_only")?,
+                },
+                header: HeaderOptions {
+                    skip_lines: match options.skip_lines {
+                        None => None,
+                        Some(text) => {
+                            let lines = text.parse();
+                            Some(lines.map_err(|_| invalid_value("skip_lines", "a whole number"))?)
+                        }
+                    },
+                    is_absent: flag(options.no_header, "no_header")?,
                 },
                 as_of: options.as_of?.unwrap_or_else(today_in_london),
                 output_columns: columns(&options.columns.unwrap_or_default())?,

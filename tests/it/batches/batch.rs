@@ -11,7 +11,7 @@ use std::thread;
 
 use catchment::batch::{
     self, BatchError, BatchInput, BatchProgress, BatchRequest, BatchSummary, ColumnOverrides,
-    Compression, DecodeLimits, OutputColumn,
+    Compression, DecodeLimits, HeaderOptions, OutputColumn,
 };
 use catchment::dataset::{self, DatasetSource};
 use catchment::domain::{Layer, OdsCode, Postcode, date_from_iso};
@@ -33,6 +33,7 @@ fn request() -> BatchRequest {
         format: None,
         delimiter: None,
         column_overrides: ColumnOverrides::default(),
+        header: HeaderOptions::default(),
         as_of: date_from_iso(AS_OF).expect("a date"),
         output_columns: OutputColumn::defaults(),
         excel_safe: false,

@@ -21,7 +21,7 @@ use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Schema, SchemaRef};
 use catchment::batch::{
     self, BatchError, BatchFormat, BatchInput, BatchProgress, BatchRequest, BatchSummary,
-    ColumnOverrides, Compression, DecodeLimits, OutputColumn,
+    ColumnOverrides, Compression, DecodeLimits, HeaderOptions, OutputColumn,
 };
 use catchment::dataset::{self, DatasetSource};
 use catchment::domain::date_from_iso;
@@ -46,6 +46,7 @@ pub(crate) fn request(columns: &str) -> BatchRequest {
         format: None,
         delimiter: None,
         column_overrides: ColumnOverrides::default(),
+        header: HeaderOptions::default(),
         as_of: date_from_iso(AS_OF).expect("a date"),
         output_columns: OutputColumn::with_defaults(columns).expect("columns"),
         excel_safe: false,

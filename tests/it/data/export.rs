@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use catchment::batch::lookup_export::{self, TableFormat};
 use catchment::batch::{
     self, BatchInput, BatchProgress, BatchRequest, ColumnOverrides, Compression, DecodeLimits,
-    OutputColumn, TabularError,
+    HeaderOptions, OutputColumn, TabularError,
 };
 use catchment::dataset::{self, DatasetSource};
 use catchment::domain::date_from_iso;
@@ -89,6 +89,7 @@ fn batch_records(queries: &[(String, String)], column: &str) -> Vec<Record> {
             registration_only: column == "practice_code",
             ..ColumnOverrides::default()
         },
+        header: HeaderOptions::default(),
         as_of: date_from_iso("2025-12-01").expect("a date"),
         output_columns: OutputColumn::with_defaults("all").expect("columns"),
         excel_safe: false,

@@ -191,8 +191,12 @@ pub(crate) fn field_range(ends: &[usize], index: usize, delimiter: Delimiter) ->
     start..ends[index]
 }
 
-/// Returns the content of a field, without its quotation marks.
+/// Returns the content of a field, without its quotation marks. There may be spaces before them.
 pub(crate) fn unquote(field: &[u8]) -> Cow<'_, [u8]> {
+    let field = match field {
+        [b' ', ..] if field.trim_ascii().first() == Some(&QUOTE) => field.trim_ascii(),
+        _ => field,
+    };
     let Some(inner) = field.strip_prefix(&[QUOTE]) else {
         return Cow::Borrowed(field);
     };
@@ -257,6 +261,7 @@ mod tests {
         check("5\" pipe,6", ",", &["5\" pipe", "6"]);
         check("\"a\"b,c", ",", &["ab", "c"]);
         check("a¬b,c¬", "¬", &["a", "b,c", ""]);
+        check("a, \"b\", \"\"", ",", &["a", "b", ""]);
     }
 
     #[test]

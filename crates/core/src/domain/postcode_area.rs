@@ -66,7 +66,9 @@ mod tests {
 
     #[test]
     fn only_areas_that_exist_are_recognised() {
-        for outcode in ["M1", "LA18", "W1A", "EC1A", "ZZ99", "XM4", "GIR", "NPT", "BF1", "JE2"] {
+        for outcode in [
+            "M1", "LA18", "W1A", "EC1A", "ZZ99", "XM4", "GIR", "NPT", "BF1", "JE2",
+        ] {
             assert!(has_postcode_area(outcode.as_bytes()), "{outcode}");
         }
         for outcode in ["IA18", "AA1", "A1", "LZ1", "Q1", "QC1", "1A18", ""] {

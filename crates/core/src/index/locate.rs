@@ -161,7 +161,9 @@ impl Index {
             answer.notes.push(AnswerNote::AfterData);
         }
         if answer.status == LookupStatus::OutsideCoverage
-            && query.locator.is_some_and(|locator| self.is_covered_if_corrected(locator, query.as_of))
+            && query
+                .locator
+                .is_some_and(|locator| self.is_covered_if_corrected(locator, query.as_of))
         {
             answer.notes.push(AnswerNote::CoordinatesSuspect);
         }

@@ -4,7 +4,7 @@
 use jiff::civil::Date;
 
 use super::Index;
-use super::answer::{LocateAnswer, LocateQuery, Locator};
+use super::answer::{LocateAnswer, Locator};
 use crate::domain::{Agreement, BritishGrid, LayerSet, LonLat, LookupStatus};
 use crate::geodesy;
 
@@ -25,7 +25,6 @@ impl Index {
     }
 
     fn is_covered(&self, grid: BritishGrid, day: Date) -> bool {
-        let query = LocateQuery { locator: Some(Locator::Grid(grid)), practice: None, as_of: day };
         let (status, Some(location)) = self.resolve_locator(Locator::Grid(grid), day) else {
             return false;
         };
@@ -37,7 +36,7 @@ impl Index {
             agreement: Agreement::Neither,
             notes: Vec::new(),
             nearest: Vec::new(),
-            as_of: query.as_of,
+            as_of: day,
         };
         self.resolve_residence(&mut answer, location, LayerSet::from_iter([]));
         answer.status == LookupStatus::Located
@@ -47,7 +46,9 @@ impl Index {
 fn corrected_lonlats(lonlat: LonLat) -> Vec<BritishGrid> {
     let (lon, lat) = (lonlat.lon(), lonlat.lat());
     let signs = [(1.0, 1.0), (-1.0, 1.0), (1.0, -1.0), (-1.0, -1.0)];
-    let pairs = signs.into_iter().flat_map(|(a, b)| [(a * lon, b * lat), (a * lat, b * lon)]);
+    let pairs = signs
+        .into_iter()
+        .flat_map(|(a, b)| [(a * lon, b * lat), (a * lat, b * lon)]);
     pairs
         .filter_map(|(lon, lat)| LonLat::new(lon, lat).ok())
         .filter(|corrected| *corrected != lonlat && corrected.is_in_great_britain())
@@ -58,7 +59,9 @@ fn corrected_lonlats(lonlat: LonLat) -> Vec<BritishGrid> {
 fn corrected_grids(grid: BritishGrid) -> Vec<BritishGrid> {
     let (easting, northing) = (grid.easting_m(), grid.northing_m());
     let swapped = (northing, easting);
-    let in_units = UNITS_M.into_iter().map(|unit| (easting * unit, northing * unit));
+    let in_units = UNITS_M
+        .into_iter()
+        .map(|unit| (easting * unit, northing * unit));
     [swapped]
         .into_iter()
         .chain(in_units)
@@ -82,11 +85,35 @@ mod tests {
 
     #[test]
     fn corrected_coordinates_inside_an_area_lead_to_a_note() {
-        // Community k covers 0 to 10 km in both directions.
-        assert!(is_suspect(50.0, 70.0));
-        assert!(is_suspect(5.0, 7.0));
+        // The areas are 20 km wide from west to east, and 10 km from south to north.
+        assert!(is_suspect(5_000.0, 15_000.0));
         assert!(!is_suspect(5_000.0, 5_000.0));
         assert!(!is_suspect(600_000.0, 5_000.0));
+    }
+
+    #[test]
+    fn eastings_and_northings_are_swapped_and_converted_to_metres() {
+        let corrected = |easting, northing| {
+            let grid = BritishGrid::from_metres(easting, northing).expect("near the grid");
+            let grids = corrected_grids(grid).into_iter();
+            grids
+                .map(|grid| (grid.easting_m(), grid.northing_m()))
+                .collect::<Vec<_>>()
+        };
+        let millom = (317_300.0, 480_000.0);
+        for (easting, northing) in [
+            (480_000.0, 317_300.0),
+            (317.3, 480.0),
+            (3_173.0, 4_800.0),
+            (31_730.0, 48_000.0),
+        ] {
+            assert!(
+                corrected(easting, northing).contains(&millom),
+                "{easting} {northing}"
+            );
+        }
+        // A corrected position must be near the grid.
+        assert_eq!(corrected(480_000.0, 317_300.0), [(317_300.0, 480_000.0)]);
     }
 
     #[test]
@@ -95,7 +122,9 @@ mod tests {
             let lonlat = LonLat::new(lon, lat).expect("on the Earth");
             let grids = corrected_lonlats(lonlat).into_iter();
             let kilometres = grids.map(|grid| (grid.easting_m() / 1e3, grid.northing_m() / 1e3));
-            kilometres.map(|(east, north)| (east.round(), north.round())).collect::<Vec<_>>()
+            kilometres
+                .map(|(east, north)| (east.round(), north.round()))
+                .collect::<Vec<_>>()
         };
         let millom = (317.0, 480.0);
         assert_eq!(corrected(3.269_471, 54.209_742), [millom]);

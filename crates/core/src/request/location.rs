@@ -47,11 +47,14 @@ fn location_from_numbers(first: f64, second: f64) -> Result<Locator, InvalidRequ
         return Ok(Locator::Grid(checked_grid(first, second)?));
     }
     let longitude_first = LonLat::new(first, second).ok();
-    match LonLat::new(second, first) {
-        Ok(lonlat) if lonlat.is_origin() => Err(InvalidRequest::ZeroCoordinates),
-        Ok(lonlat) if !lonlat.looks_swapped() => Ok(Locator::LonLat(lonlat)),
-        swapped => Ok(Locator::LonLat(longitude_first.map_or(swapped, Ok)?)),
+    let lonlat = match LonLat::new(second, first) {
+        Ok(lonlat) if !lonlat.looks_swapped() => lonlat,
+        swapped => longitude_first.map_or(swapped, Ok)?,
+    };
+    if lonlat.is_origin() {
+        return Err(InvalidRequest::ZeroCoordinates);
     }
+    Ok(Locator::LonLat(lonlat))
 }
 
 pub(super) fn checked_lonlat(lon: f64, lat: f64) -> Result<LonLat, InvalidRequest> {
