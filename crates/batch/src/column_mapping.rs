@@ -331,10 +331,13 @@ impl ColumnMapping {
     }
 }
 
-/// Normalises a column name for comparison: lower case, letters and digits only.
+/// Normalises a column name for comparison: lower case, letters and digits only. A replaced byte is
+/// kept, because it may be half of the delimiter.
 fn normalise(name: &str) -> String {
     name.chars()
-        .filter(|character| character.is_alphanumeric())
+        .filter(|&character| {
+            character.is_alphanumeric() || character == char::REPLACEMENT_CHARACTER
+        })
         .flat_map(char::to_lowercase)
         .collect()
 }
@@ -357,11 +360,10 @@ const NAME_CHARS_MAX: usize = 60;
 
 /// Returns the only column whose name contains the word "postcode".
 fn column_with_word(names: &[String]) -> Result<Option<usize>, BatchError> {
-    // Text with these characters, such as JSON or HTML, is not the name of a column.
-    let is_name = |name: &str| {
-        name.chars().count() <= NAME_CHARS_MAX
-            && !name.contains(['{', '}', '<', '>', '"', ':', '='])
-    };
+    // Other text, such as JSON, HTML or a row with another delimiter, is not the name of a column.
+    let is_in_name = |c: char| c.is_alphanumeric() || " _-.'’()[]/&?".contains(c);
+    let is_name =
+        |name: &str| name.chars().count() <= NAME_CHARS_MAX && name.chars().all(is_in_name);
     find_one(names, ColumnRole::Postcode, |name, text| {
         let other_words = name.replacen(POSTCODE_WORD, " ", 1);
         let is_of_organisation = ORGANISATION_WORDS

@@ -7,6 +7,7 @@ use super::column_mapping::ColumnMapping;
 use super::context::BatchContext;
 use super::row_parser::{ParsedRow, RowParser};
 use super::swallowed_rows::count_swallowed_rows;
+use crate::tabular::blocks::END_OF_FILE;
 use crate::tabular::cell_format::write_excel_safe;
 use crate::tabular::delimiter::Delimiter;
 use crate::tabular::fields::{FieldSelection, field_ends, field_range, unquote};
@@ -38,14 +39,10 @@ impl CsvReader {
         }
     }
 
-    /// Returns whether a line is blank and therefore not a row. In a file with one column, a blank
-    /// line is a row whose field is empty. DOS programs end files with a control character.
+    /// Returns whether a blank line at the end of the file is not a row. In a file with one column, a
+    /// blank line is a row whose field is empty.
     pub(super) fn is_blank(&self, line: &[u8]) -> bool {
-        match line {
-            b"\x1a" => true,
-            [] | [b' ', ..] => self.field_count > 1 && line.iter().all(|&byte| byte == b' '),
-            _ => false,
-        }
+        self.field_count > 1 || line.contains(&END_OF_FILE)
     }
 
     /// Reads those fields of a row that the look-up needs. The error is the reason why the row is

@@ -114,7 +114,10 @@ fn preview_inner<R: Read>(
     write_header_line(&text, detected, &context, &mut out);
     let mut block = RowBlock::default();
     if text.blocks.next(&mut block)? {
-        block.rows.truncate(rows);
+        if block.rows.len() > rows {
+            block.rows.truncate(rows);
+            block.trailing_blanks = 0;
+        }
         TextAnswerer::new(&context).answer_block(&block, &mut out);
     }
     Ok(out)

@@ -7,7 +7,7 @@ use super::ndjson_rows::NdjsonReader;
 use super::row_parser::{InputRow, RowContent};
 use super::summary::BatchTally;
 use super::worker::{BatchWorker, GROUP_ROWS};
-use crate::tabular::blocks::{RowBlock, RowSpan};
+use crate::tabular::blocks::{END_OF_FILE, RowBlock, RowSpan};
 use crate::tabular::cell_format::CellFormat;
 use crate::tabular::delimiter::Delimiter;
 use crate::tabular::fields::split_line_ending;
@@ -61,11 +61,14 @@ impl<'s, 'i> TextAnswerer<'s, 'i> {
         let mut lines = LineCounter::new(bytes, block.first_line);
         let mut group = Vec::with_capacity(GROUP_ROWS);
         let mut start = 0;
+        let mut rows_left = block.rows.len();
         for rows in block.rows.chunks(GROUP_ROWS) {
             group.clear();
             for row in rows {
-                group.push(self.read_row(bytes, start, *row));
+                let is_trailing_blank = rows_left <= block.trailing_blanks;
+                group.push(self.read_row(bytes, start, *row, is_trailing_blank));
                 start = row.end;
+                rows_left -= 1;
             }
             self.worker.look_up(&mut group);
             for row in &group {
@@ -74,12 +77,21 @@ impl<'s, 'i> TextAnswerer<'s, 'i> {
         }
     }
 
-    /// Reads the row that starts at the offset `start`.
-    fn read_row<'r>(&mut self, bytes: &'r [u8], start: usize, row: RowSpan) -> InputRow<'r> {
+    /// Reads the row that starts at the offset `start`. `is_trailing_blank` states whether it and all
+    /// rows after it are blank.
+    fn read_row<'r>(
+        &mut self,
+        bytes: &'r [u8],
+        start: usize,
+        row: RowSpan,
+        is_trailing_blank: bool,
+    ) -> InputRow<'r> {
         let (text, ending) = split_line_ending(&bytes[start..row.end]);
         let parser = &mut self.worker.parser;
         let content = match &mut self.reader {
-            TextReader::Csv(reader, _) if reader.is_blank(text) => RowContent::Blank,
+            TextReader::Csv(reader, _) if is_trailing_blank && reader.is_blank(text) => {
+                RowContent::Blank
+            }
             TextReader::Csv(reader, _) => reader.read(text, row.has_quotes, parser).into(),
             TextReader::Ndjson(_) if text.trim_ascii().is_empty() => RowContent::Blank,
             TextReader::Ndjson(reader) => reader.read(text, parser).into(),
@@ -119,7 +131,10 @@ impl<'s, 'i> TextAnswerer<'s, 'i> {
                     ),
                 }
             }
-            (RowContent::Blank, _) => out.extend_from_slice(row.text),
+            // Other programs would take the end-of-file character for a row.
+            (RowContent::Blank, _) => {
+                out.extend(row.text.iter().filter(|&&byte| byte != END_OF_FILE));
+            }
         }
         out.extend_from_slice(row.ending);
     }

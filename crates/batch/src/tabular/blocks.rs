@@ -14,6 +14,8 @@ use super::pipeline::BlockSource;
 pub(crate) struct RowBlock {
     pub(crate) bytes: Vec<u8>,
     pub(crate) rows: Vec<RowSpan>,
+    /// The number of blank rows at the end of the block after which the file ends.
+    pub(crate) trailing_blanks: usize,
     /// The number of the line on which the block starts, counting from 1.
     pub(crate) first_line: u64,
 }
@@ -95,11 +97,23 @@ impl<R: Read> BlockReader<R> {
             length = block.bytes.len() + BLOCK_BYTES;
         };
         let is_full = block.rows.len() == self.rows_max;
-        let end = if self.has_ended && !is_full {
+        let mut end = if self.has_ended && !is_full {
             self.push_last_row(block, complete_end)?
         } else {
             complete_end
         };
+        let blanks = match self.syntax {
+            RowSyntax::Csv(_) => count_trailing_blanks(block),
+            RowSyntax::Lines => 0,
+        };
+        block.trailing_blanks = 0;
+        if self.has_ended && end == block.bytes.len() {
+            block.trailing_blanks = blanks;
+        } else if blanks < block.rows.len() {
+            // Whether the file ends after these rows is not known yet.
+            block.rows.truncate(block.rows.len() - blanks);
+            end = block.rows.last().map_or(end, |row| row.end);
+        }
         self.remainder.extend_from_slice(&block.bytes[end..]);
         block.bytes.truncate(end);
         self.line += memchr_iter(b'\n', &block.bytes).count() as u64;
@@ -148,6 +162,23 @@ pub(crate) fn fill(source: &mut impl Read, bytes: &mut Vec<u8>, length: usize) -
     };
     source.by_ref().take(missing as u64).read_to_end(bytes)?;
     Ok(bytes.len() < length)
+}
+
+/// The end-of-file character of DOS.
+pub(crate) const END_OF_FILE: u8 = 0x1a;
+
+/// Returns the number of rows at the end of a block that have only spaces, or the end-of-file
+/// character.
+fn count_trailing_blanks(block: &RowBlock) -> usize {
+    let is_blank = |index: &usize| {
+        let start = index
+            .checked_sub(1)
+            .map_or(0, |before| block.rows[before].end);
+        let row = &block.bytes[start..block.rows[*index].end];
+        row.iter()
+            .all(|byte| matches!(byte, b' ' | b'\r' | b'\n' | &END_OF_FILE))
+    };
+    (0..block.rows.len()).rev().take_while(is_blank).count()
 }
 
 /// Finds the whole rows, at most `rows_max`, and returns the offset of their end.
@@ -263,6 +294,24 @@ mod tests {
         );
         let error = rows_by(2, "a\nb\nc\n\"d\n").expect_err("open");
         assert!(error.contains("line 4"), "{error}");
+    }
+
+    #[test]
+    fn blank_rows_at_the_end_are_counted_in_the_last_block() {
+        let blanks = |text: &str, rows_max| {
+            let syntax = RowSyntax::Csv(Delimiter::COMMA);
+            let mut blocks = BlockReader::new(text.as_bytes(), syntax, rows_max, Vec::new(), 1);
+            let mut block = RowBlock::default();
+            let mut found = Vec::new();
+            while blocks.next(&mut block).expect("rows") {
+                found.push((block.rows.len(), block.trailing_blanks));
+            }
+            found
+        };
+        assert_eq!(blanks("a\n\nb\r\n \r\n\x1a", 9), [(5, 2)]);
+        assert_eq!(blanks("a\n\n", 1), [(1, 0), (1, 1)]);
+        assert_eq!(blanks("a\n\nb\n", 2), [(1, 0), (2, 0)]);
+        assert_eq!(blanks("a\nb\n\n", 3), [(3, 1)]);
     }
 
     #[test]

@@ -85,10 +85,12 @@ mod tests {
 
     #[test]
     fn corrected_coordinates_inside_an_area_lead_to_a_note() {
-        // The areas are 20 km wide from west to east, and 10 km from south to north.
-        assert!(is_suspect(5_000.0, 15_000.0));
-        assert!(!is_suspect(5_000.0, 5_000.0));
-        assert!(!is_suspect(600_000.0, 5_000.0));
+        // The areas start at 300 km east and 400 km north. They are 20 km wide and 10 km high.
+        assert!(is_suspect(405_000.0, 305_000.0));
+        assert!(is_suspect(305.0, 405.0));
+        assert!(is_suspect(3_050.0, 4_050.0));
+        assert!(!is_suspect(305_000.0, 405_000.0));
+        assert!(!is_suspect(305_000.0, 425_000.0));
     }
 
     #[test]
