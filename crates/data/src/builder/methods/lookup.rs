@@ -40,15 +40,10 @@ fn add_table(
     report.add_not_needed("rows without an area", table.without_area);
     report.add_not_needed("rows that `only` excludes", table.excluded);
     records.reports.push(report);
+    ensure_known_codes(&file, &entries, context)?;
     let mut names_by_area: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut entry_by_code: BTreeMap<String, LookupEntry> = BTreeMap::new();
     for entry in entries {
-        if !context.sources.statistical_areas.contains_key(&entry.code) {
-            bail!(
-                "{file}: `{}` is not one of the statistical areas",
-                entry.code
-            );
-        }
         if let Some(title) = &entry.name {
             context.add_area_if_missing(records, &entry.area, title, method.system.as_ref());
             let names = names_by_area.entry(entry.area.clone()).or_default();
@@ -100,6 +95,28 @@ fn add_table(
         context.assign(records, entry.code, entry.area, None, context.period);
     }
     Ok(())
+}
+
+/// Returns an error that counts the codes that are not statistical areas, and names the first.
+fn ensure_known_codes(
+    file: &str,
+    entries: &[LookupEntry],
+    context: &LayerContext<'_>,
+) -> Result<()> {
+    let areas = &context.sources.statistical_areas;
+    let codes: BTreeSet<&str> = entries.iter().map(|entry| entry.code.as_str()).collect();
+    let all = codes.len();
+    let mut unknown = codes.into_iter().filter(|code| !areas.contains_key(*code));
+    let Some(first) = unknown.next() else {
+        return Ok(());
+    };
+    match 1 + unknown.count() {
+        1 => bail!("{file}: `{first}` is not one of the statistical areas"),
+        count => bail!(
+            "{file}: {count} of {all} codes are not among the statistical areas, which have no \
+             boundary for them; the first is `{first}`"
+        ),
+    }
 }
 
 /// Returns the error for an area whose name neither the table nor the history states.
@@ -227,6 +244,9 @@ mod tests {
         ] {
             assert_eq!(add("", rows).map(|_| ()), Err(words.into()));
         }
+        let error = add("", "S8,k,,\nS0,k,,\nS9,k,,\n").map(|_| ());
+        let error = error.expect_err("two unknown codes");
+        assert!(error.contains("2 of 3 codes"), "{error}");
         assert_eq!(
             add(", name = \"name\"", "S0,k,Kay,\nS0,l,Ell,\n").map(|_| ()),
             Err("table.csv: `S0` is assigned to `k` and to `l`".into())
