@@ -1,4 +1,4 @@
-//! Builds an index of areas from your own GeoJSON, and finds the area that covers a coordinate.
+//! Builds an index of areas from your own GeoJSON, and finds the area that covers a point.
 //!
 //! Run it with `cargo run --example own_areas`.
 

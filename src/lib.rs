@@ -68,8 +68,7 @@
 //! Examples, which `cargo run --example NAME` runs:
 //!
 //! - `examples/locate.rs`: looks up a postcode in the embedded dataset.
-//! - `examples/own_areas.rs`: builds an index from your own GeoJSON, and finds the area that covers a
-//!   coordinate.
+//! - `examples/own_areas.rs`: builds an index from your own GeoJSON, and finds the area that covers a point.
 //! - `examples/answer_csv.rs`: looks up the rows of a CSV file in memory.
 //! - `examples/mount_router.rs`: adds the routes of the service to an axum app of your own.
 //!

@@ -311,7 +311,7 @@ fn status_text(answer: &LocateAnswer<'_>, edition: &str) -> String {
             ),
             None => format!(
                 "{word}; the postcode is in the directory of {edition} but in no list of live \
-                 postcodes: it may be new homes, or no longer in use"
+                 postcodes: it may be for new homes, or no longer in use"
             ),
         };
     }

@@ -618,7 +618,7 @@ enum RateLimitKey<'k> {
     ApiKey(&'k str),
 }
 
-/// Acquires a permit if a permit is free.
+/// Tries to acquire a permit without waiting.
 fn try_acquire_now(
     semaphore: &FairSemaphore,
     client_id: ClientId,

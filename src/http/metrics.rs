@@ -77,7 +77,7 @@ fn register_request_metrics(registry: &mut Registry, app: &App) {
     );
     registry.register(
         "catchment_overloaded",
-        "1 if a look-up was rejected for lack of capacity in the last 10 s, so that the service is not ready; otherwise 0",
+        "1 if a look-up was rejected for lack of capacity in the last 10 s, so the service is not ready; otherwise 0",
         ConstGauge::new(u32::from(admission_control.is_rejecting_look_ups())),
     );
     let rejections = admission_control.rejections.counts().into_iter();

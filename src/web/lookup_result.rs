@@ -178,8 +178,8 @@ fn with_minus_sign(number: &str) -> String {
     number.replace('-', "−")
 }
 
-/// Returns a sentence about a postcode that is not live or has no location; `None` for any other
-/// postcode.
+/// Returns a sentence about a postcode that is not live or has no location, or about suspect
+/// coordinates; otherwise `None`.
 fn status_notice(index: &Index, answer: &LocateAnswer<'_>) -> Option<String> {
     let entry = answer.location.and_then(|location| location.entry);
     let status = answer
@@ -198,12 +198,12 @@ fn status_notice(index: &Index, answer: &LocateAnswer<'_>) -> Option<String> {
         _ if answer.notes.contains(&AnswerNote::CoordinatesSuspect) => Some("These coordinates are outside the part of the country that we have data for. Check them: they may be in the wrong order, have the wrong sign or not be in metres or degrees.".into()),
         _ if answer.notes.contains(&AnswerNote::NotYetIntroduced) => Some("This postcode was not yet in use on that date.".into()),
         _ if status == Some(PostcodeStatus::Unknown) => Some(match ended_between {
-            Some(months) => format!("We do not know whether this postcode was in use on that date. It ended {months}."),
-            None => format!("This postcode is in the postcode directory of {} but in no list of live postcodes: it may be new homes, or no longer in use.", index.manifest().directory_edition()),
+            Some(months) => format!("We do not know whether this postcode was in use on that date. It was withdrawn {months}."),
+            None => format!("This postcode is in the postcode directory of {} but in no list of live postcodes: it may be for new homes, or no longer in use.", index.manifest().directory_edition()),
         }),
         _ if status == Some(PostcodeStatus::Terminated) => Some(match (terminated, ended_between) {
             (Some(month), _) => format!("This postcode is no longer in use. It was withdrawn in {}. We have used its last known location.", month_name(month)),
-            (None, Some(months)) => format!("This postcode is no longer in use. It ended {months}; we do not know the month. We have used its last known location."),
+            (None, Some(months)) => format!("This postcode is no longer in use. It was withdrawn {months}; we do not know in which month. We have used its last known location."),
             (None, None) => "This postcode is no longer in use. We have used its last known location.".into(),
         }),
         _ => None,
@@ -312,7 +312,7 @@ fn announcements(index: &Index, answer: &LocateAnswer<'_>) -> Markup {
         return html! {};
     }
     details(
-        &html! { "What has been announced since these data" },
+        &html! { "What has been announced since these data were published" },
         false,
         false,
         &announcement_list(&found),

@@ -49,20 +49,25 @@ pub(super) fn succession_basis(steps: &[&PracticeSuccession]) -> Option<String> 
     }
 }
 
-/// Renders the premises to which a distance was measured, with the date of an older source.
+/// Renders the premises to which a distance was measured, with the date of the source if they are a
+/// branch.
 pub(super) fn measured_to(premises: &Premises) -> Markup {
-    let kind = premises_kind(premises.kind).to_lowercase();
+    let surgery = match premises.kind {
+        PremisesKind::Main => "main surgery",
+        PremisesKind::Branch => "branch surgery",
+        PremisesKind::Predecessor => "surgery of a practice that it took over",
+    };
     let name = premises.name.as_deref();
     html! {
         "to "
         @if let Some(name) = name { (name) ", " }
         @if let Some(postcode) = premises.postcode { (postcode) ", " }
-        (kind) " surgery"
+        (surgery)
         @if let (PremisesKind::Branch, Some(as_of)) = (premises.kind, premises.as_of) { " as listed in " (as_of.in_words()) }
     }
 }
 
-/// Returns the kind of premises for a table.
+/// Returns the name of a kind of premises, as shown on pages.
 pub(super) fn premises_kind(kind: PremisesKind) -> &'static str {
     match kind {
         PremisesKind::Main => "Main",

@@ -469,7 +469,7 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
         Premises(PremisesFact::Addresses),
         "practices_covering_premises",
         "the premises to which each of `practices_covering_distances_m` was measured: postcode, \
-         main or branch, and the date of the source",
+         `main`, `branch` or `predecessor`, and the date of the source",
     ),
     (
         Dataset(DatasetFact::DataAsOf),

@@ -20,7 +20,8 @@ pub struct HeaderOptions {
     /// The number of lines above the header row or, if there is no header row, above the first row.
     /// If `None`, the header row is found.
     pub skip_lines: Option<usize>,
-    /// Whether the file has no header row, so that the names of the columns are their numbers.
+    /// Whether the file has no header row, in which case the names of the columns are their
+    /// numbers.
     pub is_absent: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The cache of registration cells by practice code, as it is spelled in the input, and date.
+//! The cache of registration cells by date and by practice code as spelled in the input.
 
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};

@@ -37,7 +37,8 @@ impl fmt::Display for IpNetwork {
     }
 }
 
-/// Returns whether the peer of a connection is a trusted proxy, so that its headers are trusted.
+/// Returns whether the peer of a connection is a trusted proxy, whose headers are therefore
+/// trusted.
 ///
 /// `None` is the peer of a Unix socket. It has no address that could be listed as trusted, so it is
 /// trusted if any trusted proxy is configured.

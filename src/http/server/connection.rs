@@ -153,7 +153,7 @@ impl Connection {
         self.0.owner.evict_slow_upload()
     }
 
-    /// Waits until the connection is to be closed.
+    /// Waits for the next signal to close the connection, and returns it.
     pub(super) async fn next_signal(&self) -> ConnectionSignal {
         self.0.signal.notified().await;
         if self.0.is_aborted.load(Ordering::Relaxed) {
@@ -163,7 +163,7 @@ impl Connection {
         }
     }
 
-    /// Waits until the connection is to be closed at once.
+    /// Waits for the signal to close the connection immediately.
     pub(super) async fn aborted(&self) {
         while self.next_signal().await != ConnectionSignal::Abort {}
     }

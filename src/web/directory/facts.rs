@@ -154,7 +154,7 @@ fn people_text(context: &PageContext<'_>, layer: Layer, id: &str, share: f64) ->
 pub(super) fn announcements(announcements: &[&Announcement]) -> Markup {
     html! {
         @if !announcements.is_empty() {
-            h2.nhsuk-heading-m { "What has been announced since" }
+            h2.nhsuk-heading-m { "What has been announced since these data were published" }
             (announcement_list(announcements))
         }
     }

@@ -278,7 +278,7 @@ fn terminated_postcodes_are_reported_inside_and_outside_coverage() {
         (
             "LA1 4FH",
             "Status            located; the postcode is in the directory of November 2025 but in no \
-             list of live postcodes: it may be new homes, or no longer in use\n",
+             list of live postcodes: it may be for new homes, or no longer in use\n",
         ),
         (
             "PR3 1BS",

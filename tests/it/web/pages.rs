@@ -158,13 +158,13 @@ fn postcodes_without_a_location_are_explained() {
     check_page(
         &look_up(&[("place", "CA1 1ED")]),
         200,
-        &["no longer in use. It ended between May 2022 and July 2024"],
+        &["no longer in use. It was withdrawn between May 2022 and July 2024"],
     );
     check_page(
         &look_up(&[("place", "LA1 4FH")]),
         200,
         &[
-            "in the postcode directory of November 2025 but in no list of live postcodes: it may be new homes, or no longer in use",
+            "in the postcode directory of November 2025 but in no list of live postcodes: it may be for new homes, or no longer in use",
             "Lancaster ICC",
         ],
     );

@@ -13,7 +13,7 @@ pub struct AreaFacts {
     pub codes: Vec<AreaCode>,
     /// The organisations that communities work with.
     pub links: Vec<AreaLink>,
-    /// The shares of statistical areas that a model gives to the area that has them.
+    /// The modelled shares of statistical areas that belong to the area to which each is assigned.
     pub model_shares: Vec<ModelShare>,
     /// The numbers of residents of statistical areas.
     pub residents: Vec<ResidentCount>,
@@ -79,8 +79,8 @@ pub struct AreaLink {
     pub note: String,
 }
 
-/// The share of a statistical area's people who, according to a model, are with the practices of
-/// the area to which the statistical area is assigned.
+/// The modelled share of a statistical area's people who are registered with the practices of the
+/// area to which it is assigned.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelShare {
     /// The code of the statistical area.

@@ -35,7 +35,7 @@ static AREAS_BY_FIRST_BYTE: [u32; 256] = {
     areas
 };
 
-/// The bits of an ASCII letter that are its position in the alphabet.
+/// The mask for the bits of an ASCII letter that hold its position in the alphabet.
 const LETTER_POSITION: u8 = 31;
 
 /// Returns whether a letter is a postcode area, such as `M`.

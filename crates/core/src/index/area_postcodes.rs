@@ -353,7 +353,7 @@ mod tests {
             PostcodeFilter::Live,
             &inner_and_outer,
         );
-        // The practice has closed, although it has a share.
+        // The practice has a share but has closed, so it has no postcodes.
         check((Layer::GpPractice, "A00004"), PostcodeFilter::Live, &[]);
         let of_k = k.map(|(text, _)| (text, Membership));
         check((Layer::ResilienceGroup, "g"), PostcodeFilter::Live, &of_k);

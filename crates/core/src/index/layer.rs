@@ -436,7 +436,7 @@ mod tests {
             "icb `north` has two versions valid on the same day"
         );
         // The inner and outer boundaries of a practice may overlap in time, as they do in the test
-        // dataset.
+        // dataset, but two inner boundaries may not.
         let mut two_boundaries = dataset();
         let (_, of_practices) = two_boundaries.boundaries.last_mut().expect("layers");
         let mut inner = strip("A00003", 1.0, 2.0);

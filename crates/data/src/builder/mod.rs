@@ -78,7 +78,8 @@ pub fn build(config_path: &Path, output: Option<&Path>) -> Result<BuildReport> {
     build_with_progress(config_path, options, &mut BuildProgress::default())
 }
 
-/// Options of a build: the output folder, and whether to replace it if it contains other files.
+/// Options for a build: the output folder, whether to replace it if it contains other files, and
+/// the dataset with which the new one is compared.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BuildOptions<'o> {
     /// The output folder, or `None` for the folder that the configuration names.

@@ -160,9 +160,9 @@ fn boundary_year(config: &StatisticalAreasConfig, sources: &SourceData) -> Optio
     })
 }
 
-/// Counts the postcodes whose statistical area has no boundary or is far away, and removes the code
-/// of a postcode that is inside the boundaries, so that its position decides. Codes in lower case
-/// are read as capitals.
+/// Counts the postcodes whose statistical area has no boundary or is far away. If a postcode
+/// without a boundary for its code is inside the boundaries, its code is removed, so that its
+/// position decides. Codes are converted to upper case if that gives the code of a boundary.
 pub(super) fn check(sources: &mut SourceData, config: &BuildConfig) {
     let Some(statistical) = &config.statistical_areas else {
         return;
@@ -244,10 +244,7 @@ pub(super) fn check(sources: &mut SourceData, config: &BuildConfig) {
             unused.is_contradiction = is_contradiction;
         }
     }
-    report.doubtful(
-        "more than 500 m from the boundary of their statistical area",
-        far,
-    );
+    report.doubtful("more than 500 m from their statistical area", far);
     for (count, what) in [
         (
             outside,

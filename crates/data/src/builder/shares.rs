@@ -34,7 +34,8 @@ const DECAY_EXPONENT: f64 = 0.6;
 /// For each statistical area, in order of code, the practices with which its people are registered,
 /// and the share of each practice.
 pub(super) struct RegistrationShares {
-    /// The unrounded shares of the statistical area's people whose registration is known.
+    /// For each statistical area, the unrounded share of its people who are registered with each
+    /// practice, among those whose registration is known.
     pub(super) by_area: BTreeMap<String, Vec<(OdsCode, f64)>>,
     /// The number of registered patients of each statistical area; empty if the shares are
     /// modelled.

@@ -63,7 +63,8 @@ pub struct UnusedRows {
     /// The first of the rows.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub examples: Vec<String>,
-    /// Whether the rows contradict the configuration, so that the default limit does not apply.
+    /// Whether the rows contradict the configuration, so that a single row fails the build unless
+    /// the source has a limit of its own.
     #[serde(skip)]
     pub(super) is_contradiction: bool,
 }
@@ -96,8 +97,8 @@ fn suppress_small_numbers<S: Serializer>(
     people.serialize(serializer)
 }
 
-/// Returns a number of people for messages. A small number is not stated, because it could identify
-/// people.
+/// Returns a number of people for messages, rounded. A small number is suppressed, because it could
+/// identify people.
 fn people_text(people: u64) -> String {
     match SuppressionRule::NHS_ENGLAND.apply(people) {
         Some(people) => people.to_string(),

@@ -355,7 +355,7 @@ where
 /// Deserializes a date from `YYYY-MM-DD`.
 ///
 /// # Errors
-/// If the value is not such a date.
+/// If the value is not a date in this format.
 pub(crate) fn deserialize_date<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Date, D::Error> {
@@ -485,7 +485,7 @@ const DISTANCE_MAX_M: f64 = 5_000.0;
 /// Checks that the licence is an HTTP or HTTPS URL, because it becomes a link on pages.
 ///
 /// # Errors
-/// If the licence is not such a URL. The error describes a valid licence.
+/// If the licence is not an HTTP or HTTPS URL. The error describes a valid licence.
 pub(crate) fn check_licence(licence: &str) -> Result<(), String> {
     let scheme_and_rest = licence.split_once("://");
     let has_host = scheme_and_rest.is_some_and(|(scheme, rest)| {

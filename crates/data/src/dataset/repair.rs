@@ -1,7 +1,7 @@
 //! Repairs invalid polygons as the structure method of GEOS' `MakeValid` does (`GeometryFixer` of
 //! JTS):
 //!
-//! - A ring covers every place around which it winds, in either direction. A ring that crosses or
+//! - A ring covers every point that it winds around, in either direction. A ring that crosses or
 //!   touches itself becomes several rings.
 //! - Holes that meet the area of their exterior are cut out of it. A hole outside becomes a polygon.
 //! - Parts of a feature are united.
@@ -27,12 +27,12 @@ use catchment_core::geometry::validity::{find_located_topology_error, find_topol
 /// The maximum distance of a vertex from the middle of its feature, in the integers of the overlay.
 const EXTENT_MAX: i64 = 1 << 29;
 
-/// The number of times that a repair is repeated, because rounding a crossing to an integer can
-/// make new crossings.
+/// The maximum number of passes of a repair; rounding a crossing to an integer can make new
+/// crossings.
 const REPEATS_MAX: usize = 4;
 
-/// Repairs the invalid features of a file. Adds a remark about each, with the place and the area
-/// before and after.
+/// Repairs the invalid features of a file. Adds a remark about each, with the place, the change of
+/// its area and its new area.
 ///
 /// # Errors
 /// If nothing of a feature remains, or a feature is still invalid.
@@ -67,7 +67,7 @@ pub(crate) fn repair_features(file: &mut PolygonFile) -> Result<(), PolygonError
     Ok(())
 }
 
-/// Returns valid polygons that cover the same places, or `None` if there is no end to the repair.
+/// Returns the repaired polygons, or `None` if they are still invalid after `REPEATS_MAX` passes.
 fn repair(polygons: &[Polygon]) -> Option<Vec<Polygon>> {
     let mut repaired = polygons.to_vec();
     for _ in 0..REPEATS_MAX {
@@ -188,7 +188,7 @@ fn options() -> IntOverlayOptions {
     }
 }
 
-/// Returns the places around which a ring winds.
+/// Returns the area that a ring winds around.
 fn fill(ring: &IntContour) -> IntShapes {
     let mut overlay = Overlay::new_custom(ring.len(), options(), Default::default());
     overlay.add_contour(ring, ShapeType::Subject);

@@ -6,7 +6,7 @@
 //! | 1, 2 | code, name |
 //! | 10 | postcode |
 //! | 11, 12 | first day, last day (`YYYYMMDD`); 1 January 1900 means an unknown first day |
-//! | 13 | status: A or ACTIVE, C or INACTIVE |
+//! | 13 | status: A, ACTIVE, P or blank (open); C, INACTIVE or D (closed) |
 //!
 //! The code of a branch has nine characters; the first six are the code of its practice.
 
@@ -59,8 +59,8 @@ impl BranchSurgery {
 /// Reads every branch, open and closed, in order of code.
 ///
 /// # Errors
-/// If the file does not have 27 columns in the published order, has only amendments, two rows with
-/// the same code differ, or there is no branch.
+/// If the file does not have 27 columns in the published order or has only amendments, if two rows
+/// with the same code differ, or if there is no branch.
 pub fn read(
     source_files: &mut SourceFiles,
 ) -> Result<(Vec<BranchSurgery>, ImportReport), ImportError> {
@@ -70,7 +70,7 @@ pub fn read(
         "`ebranchs.csv`, or exactly one CSV file whose name starts with `ebranchs`",
     )?;
     let file = member_label(source_files, &member);
-    // One folder often has several reports of NHS ODS, so that its name says too little.
+    // One folder often has several reports of NHS ODS, so its name says too little.
     let mut report = ImportReport::new(file.as_str());
     let mut rows = CsvRows::new(&file, source_files.open_member(&member)?);
     let mut branches: BTreeMap<OdsCode, BranchSurgery> = BTreeMap::new();
@@ -120,8 +120,8 @@ fn parse_row(row: &CsvRow<'_>) -> Result<BranchSurgery, &'static str> {
         .parse()
         .map_err(|_| "column 1 (organisation code): must be an ODS code")?;
     let practice = code.parent().ok_or(
-        "column 1 (organisation code): must be the code of a branch, with nine characters, of which \
-         the first six are its practice",
+        "column 1 (organisation code): must be the code of a branch: nine characters, of which \
+         the first six are the code of its practice",
     )?;
     let day = |column: usize| match row.text(column) {
         "" => Ok(None),

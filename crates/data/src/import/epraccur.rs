@@ -62,7 +62,7 @@ pub fn read(
         "`epraccur.csv`, or exactly one CSV file whose name starts with `epraccur`",
     )?;
     let file = member_label(source_files, &member);
-    // One folder often has several reports of NHS ODS, so that its name says too little.
+    // One folder often has several reports of NHS ODS, so its name says too little.
     let mut report = ImportReport::new(file.as_str());
     let mut rows = CsvRows::new(&file, source_files.open_member(&member)?);
     let mut entries = BTreeMap::new();

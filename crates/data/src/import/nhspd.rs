@@ -14,10 +14,10 @@
 //! | lsoa | LSOA codes, of which the highest show the census |
 //! | council | GSS codes of councils, if there is only one such column |
 //!
-//! If two columns fit, the file is refused. The configuration can name the positions of all columns;
-//! codes of sub-ICB locations have no shape of their own, so their column is known only in the
-//! editions with 41 or 43 columns, or from the configuration. The report lists the columns that were
-//! read.
+//! If two columns fit, the file is refused, except that the first postcode column is used, and the
+//! council is left out. The configuration can name the positions of all columns; codes of sub-ICB
+//! locations have no shape of their own, so their column is known only in the editions with 41 or
+//! 43 columns, or from the configuration. The report lists the columns that were read.
 
 use serde::Deserialize;
 
@@ -186,13 +186,13 @@ enum Shape {
 
 const SHAPE_COUNT: usize = Shape::Council as usize + 1;
 
-/// All rows up to this number are examined, and of the following rows one in `ROWS_SKIPPED`. A
-/// directory is in order of postcode, so that its first rows are all in Scotland.
+/// The first `ROWS_EXAMINED` rows are all examined, and then one row in every `ROWS_SKIPPED`. A
+/// directory is in order of postcode, so its first rows are all in Scotland.
 const ROWS_EXAMINED: u64 = 5_000;
 const ROWS_SKIPPED: u64 = 64;
 
-/// A column has a shape if at most one in this many cells has not, apart from blank cells and codes
-/// that mean "none".
+/// A column has a shape if at most one in this many cells does not have it, not counting blank
+/// cells and codes that mean "none".
 const EXCEPTIONS_ONE_IN: u64 = 100;
 
 /// The values of a column.
@@ -446,8 +446,8 @@ fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
         file: row.file.to_string(),
         line: row.line,
         expected: format!(
-            "expected the NHS Postcode Directory, whose first row is a postcode and has 41, 43 or 49 \
-             columns; this row has {} and no postcode. A directory with a header row needs the format \
+            "expected the NHS Postcode Directory, whose first row contains a postcode (editions have \
+             41, 43 or 49 columns, for example); this row has {} and no postcode. A directory with a header row needs the format \
              `onspd-lsoa11` or `onspd-lsoa21`",
             count_with_noun(row.len(), "column", "columns")
         ),

@@ -83,8 +83,8 @@ struct LookupRow {
 /// of them.
 ///
 /// # Errors
-/// If the table is not such a look-up, an LSOA is listed twice, or two rows have different names,
-/// codes or parents for an organisation.
+/// If the table is not a look-up of this kind, an LSOA is listed twice, or two rows have different
+/// names, codes or parents for an organisation.
 pub fn read(file: &str, bytes: &[u8], period: Period) -> Result<Vec<HierarchyRecord>, TableError> {
     let names = column_names(bytes).unwrap_or_else(|| COLUMNS.map(str::to_string).to_vec());
     let (required, optional) = names.split_at(COLUMNS.len());

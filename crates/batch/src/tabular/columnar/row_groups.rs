@@ -148,8 +148,7 @@ fn check_codec(chunk: &ColumnChunkMetaData) -> Result<(), TabularError> {
     })
 }
 
-/// A reader of selected columns, block by block. The block boundaries depend only
-/// on the file.
+/// Reads selected columns block by block. The block boundaries depend only on the file.
 pub(crate) struct RowGroupReader {
     file: ParquetFile,
     /// The indices of the input columns that are read, in ascending order.

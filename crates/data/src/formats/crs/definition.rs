@@ -228,7 +228,7 @@ impl Projection {
                 self.web_mercator()
             }
             ("transversemercator", _) => {
-                Err("it is a transverse Mercator projection of another datum than OSGB36".into())
+                Err("it is a transverse Mercator projection of a datum other than OSGB36".into())
             }
             _ => Err(format!("its projection is `{method}`")),
         }

@@ -146,7 +146,7 @@ pub(super) fn choose(
             }
             Err(reason) if !is_configurable => Err(reason),
             Err(reason) => Err(format!(
-                "{reason}; if the file is wrong about itself, set `crs = \"EPSG:27700\"` next to \
+                "{reason}; if the file states the wrong system, set `crs = \"EPSG:27700\"` next to \
                  it in the configuration"
             )),
         };

@@ -366,7 +366,7 @@ mod tests {
             (
                 bng.replace(AIRY, wgs84)
                     .replace("D_OSGB_1936", "D_WGS_1984"),
-                "of another datum than OSGB36",
+                "of a datum other than OSGB36",
             ),
             (
                 r#"PROJCS["British_National_Grid"]"#.into(),
