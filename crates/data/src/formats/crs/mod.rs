@@ -213,7 +213,7 @@ mod tests {
         assert!(remark.expect("a remark").contains("converted to EPSG:4326"));
         let error = choose(Err("it is in feet".into()), None, true).expect_err("feet");
         assert!(
-            error.starts_with("it is in feet; if the file is wrong"),
+            error.starts_with("it is in feet; if the file states the wrong system"),
             "{error}"
         );
         let error = choose(Err("it is in feet".into()), None, false).expect_err("feet");
