@@ -97,10 +97,16 @@ fn practice_table(count: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Returns a table with a postcode for each point, in ascending order from `AA1 0AA`.
+/// Returns a table with a postcode for each point, in ascending order from `AB0 0AA`.
 fn postcode_table(people: &[Point]) -> Vec<u8> {
-    // Twenty letters that are valid in outward codes, and twenty that are valid in inward codes.
-    const OUTWARD: &[u8] = b"ABCDEFGHKLMNOPQRSTUW";
+    // 60 postcode areas of two letters, in order, and twenty letters that are valid in inward codes.
+    // They make 2.4 million postcodes.
+    const AREAS: [&str; 60] = [
+        "AB", "AL", "BA", "BB", "BD", "BH", "BL", "BN", "BR", "BS", "CA", "CB", "CF", "CH", "CM",
+        "CO", "CR", "CT", "CV", "CW", "DA", "DD", "DE", "DG", "DH", "DL", "DN", "DT", "DY", "EH",
+        "EN", "EX", "FK", "FY", "GL", "GU", "HA", "HD", "HG", "HP", "HR", "HS", "HU", "HX", "IG",
+        "IP", "IV", "KA", "KT", "KW", "KY", "LA", "LD", "LE", "LL", "LN", "LS", "LU", "ME", "MK",
+    ];
     const INWARD: &[u8] = b"ABDEFGHJLNPQRSTUWXYZ";
     let mut text = String::from(
         "postcode,easting,northing,positional_quality,status,introduced,terminated,statistical_area,user\n",
@@ -110,16 +116,12 @@ fn postcode_table(people: &[Point]) -> Vec<u8> {
         let letter = |of: &[u8], unit: usize| char::from(of[index / unit % of.len()]);
         // The last letter changes fastest, so that the postcodes are sorted.
         let inward = (digit(400), letter(INWARD, 20), letter(INWARD, 1));
-        let outward = (
-            letter(OUTWARD, 800_000),
-            letter(OUTWARD, 40_000),
-            digit(4_000),
-        );
+        let outward = (AREAS[index / 40_000], digit(4_000));
         let (easting, northing) = (f64::from(*x) / 1e3, f64::from(*y) / 1e3);
         writeln!(
             text,
-            "{}{}{} {}{}{},{easting},{northing},10,live,,,,",
-            outward.0, outward.1, outward.2, inward.0, inward.1, inward.2
+            "{}{} {}{}{},{easting},{northing},10,live,,,,",
+            outward.0, outward.1, inward.0, inward.1, inward.2
         )
         .expect("a String");
     }
