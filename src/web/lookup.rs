@@ -17,7 +17,7 @@ use super::nhsuk::{
 use catchment_core::domain::{
     Area, GroupMember, Layer, Postcode, Practice, PracticeStatus, Provenance, today_in_london,
 };
-use catchment_core::index::{Index, Locator};
+use catchment_core::index::Index;
 
 /// The content of the page.
 pub(crate) struct LookupPage<'a> {
@@ -111,39 +111,33 @@ fn summary(error: &FormError<'_>) -> Markup {
     })
 }
 
+/// Renders the form. After a result it is empty, so that nothing of one look-up is used for the
+/// next.
 fn form(state: &LookupState<'_>) -> Markup {
-    let (query, error) = match state {
-        LookupState::Empty => (None, None),
-        LookupState::Result(result) => (Some(result.query), None),
-        LookupState::Invalid(error) => (None, Some(error)),
+    let error = match state {
+        LookupState::Empty | LookupState::Result(_) => None,
+        LookupState::Invalid(error) => Some(error),
     };
     let message = |field: FormField| {
         error
             .filter(|error| error.field == field)
             .map(|error| error.message)
     };
-    let place = query.and_then(|query| query.locator).map(place_input);
-    let practice = query
-        .and_then(|query| query.practice?.ok())
-        .map(|code| code.to_string());
-    let (place, practice) = (place.as_deref(), practice.as_deref());
-    let date = query
-        .map(|query| query.as_of)
-        .filter(|date| *date != today_in_london());
-    let is_date_open = message(FormField::Date).is_some() || date.is_some();
+    let date = date_field(message(FormField::Date));
+    let is_date_open = message(FormField::Date).is_some();
     html! {
         form.look-up method="post" action="/#answer" autocomplete="off" {
             div.fields {
-                (place_field(place, message(FormField::Place), matches!(state, LookupState::Empty)))
-                (practice_field(practice, message(FormField::Practice)))
+                (place_field(message(FormField::Place), matches!(state, LookupState::Empty)))
+                (practice_field(message(FormField::Practice)))
             }
-            (details(&html! { "Use a different date" }, false, is_date_open, &date_field(date, message(FormField::Date))))
+            (details(&html! { "Use a different date" }, false, is_date_open, &date))
             (button(&Button { text: "Look up", prevents_double_click: true, ..Button::default() }))
         }
     }
 }
 
-fn place_field(value: Option<&str>, error: Option<&str>, is_focused: bool) -> Markup {
+fn place_field(error: Option<&str>, is_focused: bool) -> Markup {
     input(&Input {
         field: Field {
             id: "place",
@@ -155,7 +149,6 @@ fn place_field(value: Option<&str>, error: Option<&str>, is_focused: bool) -> Ma
             }),
             error,
         },
-        value,
         width: Some(20),
         spellcheck: Some("false"),
         autocomplete: Some("off"),
@@ -165,7 +158,7 @@ fn place_field(value: Option<&str>, error: Option<&str>, is_focused: bool) -> Ma
     })
 }
 
-fn practice_field(value: Option<&str>, error: Option<&str>) -> Markup {
+fn practice_field(error: Option<&str>) -> Markup {
     input(&Input {
         field: Field {
             id: "practice",
@@ -174,7 +167,6 @@ fn practice_field(value: Option<&str>, error: Option<&str>) -> Markup {
             hint: Some(html! { "For example, P81002" }),
             error,
         },
-        value,
         width: Some(10),
         spellcheck: Some("false"),
         autocomplete: Some("off"),
@@ -183,18 +175,13 @@ fn practice_field(value: Option<&str>, error: Option<&str>) -> Markup {
     })
 }
 
-fn date_field(date: Option<Date>, error: Option<&str>) -> Markup {
-    let parts = date.map(|date| ["%-d", "%-m", "%Y"].map(|part| date.strftime(part).to_string()));
-    let values = match &parts {
-        Some([day, month, year]) => [day, month, year].map(|part| Some(part.as_str())),
-        None => [None; 3],
-    };
+fn date_field(error: Option<&str>) -> Markup {
     date_input(&DateInput {
         id: "as_of",
         legend: small_label("Date"),
         hint: Some(html! { "For example, 31 3 2025" }),
         error,
-        values,
+        values: [None; 3],
     })
 }
 
@@ -203,15 +190,6 @@ fn small_label(text: &str) -> FieldLabel<'_> {
         text,
         size: Some("s"),
         is_heading: false,
-    }
-}
-
-/// Formats a place as text that the form accepts.
-fn place_input(place: Locator) -> String {
-    match place {
-        Locator::Postcode(postcode) => postcode.to_string(),
-        Locator::LonLat(position) => format!("{}, {}", position.lat(), position.lon()),
-        Locator::Grid(position) => format!("{} {}", position.easting_m(), position.northing_m()),
     }
 }
 

@@ -79,6 +79,9 @@ pub(super) fn result_section(index: &Index, result: &LookupResult<'_>) -> Markup
     html! {
         section #answer aria-labelledby="answer-title" tabindex="-1" {
             h2 #answer-title.nhsuk-heading-l { (title(result)) }
+            @if result.answer.as_of != today_in_london() {
+                (inset_text(&html! { p { "This is the answer for " (format::date(result.answer.as_of)) ", not for today." } }))
+            }
             div.answer {
                 div.result-text { (result_text(index, result)) }
                 (map_figure(index, result))

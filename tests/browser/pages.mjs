@@ -83,6 +83,10 @@ export const tests = {
       assert.equal(await page.locator("#answer").getByText(text).first().isVisible(), true, text);
     }
     assert.equal(await page.locator("#answer svg[role=img]").isVisible(), true);
+    // Nothing of this look-up is in the form for the next.
+    assert.equal(await page.locator("#place").inputValue(), "");
+    assert.equal(await page.locator("#practice").inputValue(), "");
+    await page.locator("#place").fill("LA18 4DB");
     await page.getByText("Use a different date").click();
     await page.getByLabel("Day", { exact: true }).fill("31");
     await page.getByLabel("Month").fill("2");
