@@ -52,7 +52,8 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
         spinner.set_stage("comparing with the previous dataset");
         let loading = || format!("loading {}", previous.display());
         let old = dataset::read(&DatasetSource::Folder(previous.clone())).with_context(loading)?;
-        findings.extend(compare_with_previous(&old, &dataset).with_context(loading)?);
+        let comparison = compare_with_previous(&old, &dataset).with_context(loading)?;
+        findings.extend(comparison.findings());
         findings.sort_by_key(|finding| (finding.severity, finding.code));
     }
     drop(spinner);

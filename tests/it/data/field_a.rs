@@ -177,8 +177,8 @@ fn a_dataset_that_lacks_much_of_the_previous_one_is_refused() {
     }
     let without = scratch.path().join("without");
     build_case(&config, &without, None).expect("without a comparison");
-    let findings = compare_with_previous(&read(&old), &read(&without)).expect("two indexes");
-    let codes: Vec<&str> = findings.iter().map(|finding| finding.code).collect();
+    let comparison = compare_with_previous(&read(&old), &read(&without)).expect("two indexes");
+    let codes: Vec<&str> = comparison.findings().map(|finding| finding.code).collect();
     assert!(codes.contains(&"fewer_rows") && codes.contains(&"postcode_no_longer_located"));
     assert!(
         compare_with_previous(&read(&new), &read(&old))

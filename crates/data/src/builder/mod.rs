@@ -194,15 +194,16 @@ fn ensure_like_previous(previous: &Path, current: &Path) -> Result<()> {
     let read = |folder: &Path| dataset::read(&DatasetSource::Folder(folder.to_path_buf()));
     let in_previous = || format!("loading the previous dataset {}", previous.display());
     let old = read(previous).with_context(in_previous)?;
-    let findings = check::compare_with_previous(&old, &read(current)?).with_context(in_previous)?;
-    if findings.is_empty() {
+    let comparison =
+        check::compare_with_previous(&old, &read(current)?).with_context(in_previous)?;
+    if comparison.is_empty() {
         return Ok(());
     }
     bail!(
         "the dataset lacks data of the previous dataset {}; if this is right, build without \
          --previous:\n  {}",
         previous.display(),
-        check::previous_summary(&findings)
+        comparison.summary()
     )
 }
 

@@ -18,7 +18,7 @@ mod previous;
 pub use finding::{Finding, FindingGeometry, FindingSubject, Severity, findings_geojson};
 pub use golden_queries::failing_golden_queries;
 pub use load::{LoadFailure, load_index};
-pub use previous::{compare_with_previous, previous_summary};
+pub use previous::{PreviousComparison, compare_with_previous};
 
 use crate::dataset::Dataset;
 use catchment_core::domain::Boundary;

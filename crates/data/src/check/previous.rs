@@ -4,41 +4,47 @@
 use super::Finding;
 use super::postcodes::first_names;
 use crate::dataset::Dataset;
-use catchment_core::domain::{LookupStatus, Postcode};
+use catchment_core::domain::{Layer, LayerSet, LookupStatus, Postcode, PostcodeEntry};
 use catchment_core::geodesy;
 use catchment_core::index::{Index, IndexError, LocateQuery, Locator};
 
 /// The largest share of the rows of a table that may be missing without a finding.
 const FALL_MAX: f64 = 0.02;
 
+/// What a dataset lacks in comparison with the previous release.
+#[derive(Debug)]
+pub struct PreviousComparison {
+    /// A sentence about each table that has lost more than 2 % of its rows.
+    smaller_tables: Vec<String>,
+    /// The postcodes that were located and no longer are, with their status now. A postcode that has
+    /// been terminated since is not one of them.
+    lost_postcodes: Vec<(PostcodeEntry, LookupStatus)>,
+}
+
 /// Compares a dataset with the previous release, each on its own date (`as_of`).
-///
-/// Returns an error finding for each table that has lost more than 2 % of its rows, and for each
-/// postcode that was located and no longer is. A postcode that has been terminated since is not a
-/// finding.
 ///
 /// # Errors
 /// If a dataset contradicts itself, so that no index can be built.
 pub fn compare_with_previous(
     previous: &Dataset,
     current: &Dataset,
-) -> Result<Vec<Finding>, IndexError> {
-    let mut findings = Vec::new();
+) -> Result<PreviousComparison, IndexError> {
+    let mut smaller_tables = Vec::new();
     let tables = table_sizes(previous).into_iter().zip(table_sizes(current));
     for ((table, before), (_, now)) in tables {
         #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
         let (before_f, now_f) = (before as f64, now as f64);
         if now_f < before_f * (1.0 - FALL_MAX) {
             let percent = 100.0 * (before_f - now_f) / before_f;
-            let message = format!(
+            smaller_tables.push(format!(
                 "{table}: {now} instead of {before} in the previous dataset, a fall of {percent:.1} %"
-            );
-            findings.push(Finding::error("fewer_rows", message));
+            ));
         }
     }
     let old = Index::build(previous.clone())?;
     let new = Index::build(current.clone())?;
     let (old_day, new_day) = (previous.manifest.as_of, current.manifest.as_of);
+    let mut lost_postcodes = Vec::new();
     for entry in old.postcodes() {
         let status = |index: &Index, as_of| {
             let query = LocateQuery {
@@ -46,24 +52,59 @@ pub fn compare_with_previous(
                 practice: None,
                 as_of,
             };
-            index.locate(&query).status
+            let no_distances = LayerSet::from_iter([]);
+            index.locate_with_distances(&query, no_distances).status
         };
         if status(&old, old_day) != LookupStatus::Located {
             continue;
         }
         let now = status(&new, new_day);
-        if matches!(now, LookupStatus::Located | LookupStatus::Terminated) {
-            continue;
+        if !matches!(now, LookupStatus::Located | LookupStatus::Terminated) {
+            lost_postcodes.push((entry, now));
         }
-        let message = format!(
-            "postcode {} was `located` in the previous dataset and is `{}`",
-            entry.postcode,
-            now.as_str()
-        );
-        let finding = Finding::error("postcode_no_longer_located", message);
-        findings.push(finding.with_position(entry.position.and_then(geodesy::to_lonlat)));
     }
-    Ok(findings)
+    Ok(PreviousComparison {
+        smaller_tables,
+        lost_postcodes,
+    })
+}
+
+impl PreviousComparison {
+    /// Returns whether the dataset lacks nothing.
+    pub fn is_empty(&self) -> bool {
+        self.smaller_tables.is_empty() && self.lost_postcodes.is_empty()
+    }
+
+    /// Returns an error finding for each smaller table and for each postcode.
+    pub fn findings(&self) -> impl Iterator<Item = Finding> {
+        let tables = self.smaller_tables.iter();
+        let tables = tables.map(|message| Finding::error("fewer_rows", message.clone()));
+        let postcodes = self.lost_postcodes.iter().map(|(entry, now)| {
+            let message = format!(
+                "postcode {} was `located` in the previous dataset and is `{}`",
+                entry.postcode,
+                now.as_str()
+            );
+            let finding = Finding::error("postcode_no_longer_located", message);
+            finding.with_position(entry.position.and_then(geodesy::to_lonlat))
+        });
+        tables.chain(postcodes)
+    }
+
+    /// Returns a summary for an error message: each smaller table, and the first postcodes.
+    pub fn summary(&self) -> String {
+        let mut lines = self.smaller_tables.clone();
+        if !self.lost_postcodes.is_empty() {
+            let postcodes = self.lost_postcodes.iter();
+            let postcodes: Vec<Postcode> = postcodes.map(|(entry, _)| entry.postcode).collect();
+            lines.push(format!(
+                "{} postcodes that were located are no longer: {}",
+                postcodes.len(),
+                first_names(&postcodes)
+            ));
+        }
+        lines.join("\n  ")
+    }
 }
 
 /// Returns the number of rows of each table, in the same order for every dataset.
@@ -82,40 +123,10 @@ fn table_sizes(dataset: &Dataset) -> Vec<(String, usize)> {
             dataset.statistical_boundaries.len(),
         ),
     ];
-    for layer in catchment_core::domain::Layer::ALL {
+    for layer in Layer::ALL {
         let boundaries = dataset.boundaries.iter().filter(|(of, _)| *of == layer);
         let count = boundaries.map(|(_, boundaries)| boundaries.len()).sum();
         sizes.push((format!("boundaries of {layer}"), count));
     }
     sizes
-}
-
-/// Returns a summary of the findings for an error message: each smaller table, and the postcodes.
-pub fn previous_summary(findings: &[Finding]) -> String {
-    let (tables, postcodes): (Vec<&Finding>, Vec<&Finding>) = findings
-        .iter()
-        .partition(|finding| finding.code == "fewer_rows");
-    let mut lines: Vec<String> = tables
-        .iter()
-        .map(|finding| finding.message.clone())
-        .collect();
-    if !postcodes.is_empty() {
-        let names: Vec<Postcode> = postcodes
-            .iter()
-            .filter_map(|finding| {
-                finding
-                    .message
-                    .get("postcode ".len()..)?
-                    .split(" was")
-                    .next()
-            })
-            .filter_map(|name| name.parse().ok())
-            .collect();
-        lines.push(format!(
-            "{} postcodes that were located are no longer: {}",
-            postcodes.len(),
-            first_names(&names)
-        ));
-    }
-    lines.join("\n  ")
 }
