@@ -58,6 +58,16 @@ impl ResolvedPosition {
     }
 }
 
+/// Returns whether a layer has a result, or has no data for the day.
+fn is_covered(residence: &[(Layer, LayerResult<'_>)]) -> bool {
+    residence.iter().any(|(_, found)| match found {
+        LayerResult::Areas(areas) => !areas.is_empty(),
+        LayerResult::Practices(practices) => !practices.is_empty(),
+        LayerResult::Groups(groups) => !groups.is_empty(),
+        LayerResult::Unknown(unknown) => *unknown == UnknownReason::NoDataForDate,
+    })
+}
+
 impl Index {
     /// Adds the result of each layer for a known location.
     pub(super) fn resolve_residence<'i>(
@@ -76,16 +86,16 @@ impl Index {
         let of_entry = location.entry.as_ref().and_then(ResolvedPosition::of_entry);
         let resolved = of_entry.unwrap_or_else(|| ResolvedPosition::of_point(position));
         answer.residence = self.residence_at(&resolved, answer.as_of, distance_layers);
-        let is_covered = answer.residence.iter().any(|(_, found)| match found {
-            LayerResult::Areas(areas) => !areas.is_empty(),
-            LayerResult::Practices(practices) => !practices.is_empty(),
-            LayerResult::Groups(groups) => !groups.is_empty(),
-            LayerResult::Unknown(unknown) => *unknown == UnknownReason::NoDataForDate,
-        });
-        if !is_covered {
+        if !is_covered(&answer.residence) {
             answer.status = LookupStatus::OutsideCoverage;
             answer.nearest = self.nearest_areas(position, answer.as_of);
         }
+    }
+
+    /// Returns whether an area covers a position, or may have done on a day without data.
+    pub(super) fn covers(&self, position: BritishGrid, day: Date) -> bool {
+        let resolved = ResolvedPosition::of_point(position);
+        is_covered(&self.residence_at(&resolved, day, LayerSet::from_iter([])))
     }
 
     fn residence_at(

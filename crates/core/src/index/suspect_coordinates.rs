@@ -4,8 +4,8 @@
 use jiff::civil::Date;
 
 use super::Index;
-use super::answer::{LocateAnswer, Locator};
-use crate::domain::{Agreement, BritishGrid, LayerSet, LonLat, LookupStatus};
+use super::answer::Locator;
+use crate::domain::{BritishGrid, LonLat};
 use crate::geodesy;
 
 /// The units in which eastings and northings are published instead of metres, in metres: kilometres
@@ -21,25 +21,7 @@ impl Index {
             Locator::LonLat(lonlat) => corrected_lonlats(lonlat),
             Locator::Grid(grid) => corrected_grids(grid),
         };
-        corrected.into_iter().any(|grid| self.is_covered(grid, day))
-    }
-
-    fn is_covered(&self, grid: BritishGrid, day: Date) -> bool {
-        let (status, Some(location)) = self.resolve_locator(Locator::Grid(grid), day) else {
-            return false;
-        };
-        let mut answer = LocateAnswer {
-            status,
-            location: None,
-            residence: Vec::new(),
-            registration: None,
-            agreement: Agreement::Neither,
-            notes: Vec::new(),
-            nearest: Vec::new(),
-            as_of: day,
-        };
-        self.resolve_residence(&mut answer, location, LayerSet::from_iter([]));
-        answer.status == LookupStatus::Located
+        corrected.into_iter().any(|grid| self.covers(grid, day))
     }
 }
 
