@@ -46,36 +46,11 @@ impl Index {
         day: Date,
     ) -> BoundaryProximity<'i> {
         let own = layer.boundary(hit.ordinal, day);
-        if let Some(distance_m) = self.far_from_land_m(layer, own, resolved.position, covering) {
-            return BoundaryProximity {
-                certainty: if resolved.is_coarse {
-                    Certainty::NearBoundary
-                } else {
-                    Certainty::Inside
-                },
-                distance_m: Some(distance_m),
-                alternatives: Vec::new(),
+        let (distance_m, mut alternatives) =
+            match self.distance_if_far(layer, own, resolved.position, covering) {
+                Some(distance_m) if hit.basis != Basis::Nearest => (distance_m, Vec::new()),
+                _ => self.distance_and_lands(layer, hit.basis, own, resolved, covering, day),
             };
-        }
-        let mut alternatives = self.lands_nearby(layer, own, resolved, covering, day);
-        let is_partition = layer.kind == LayerKind::Partition;
-        let nearest = alternatives.first().filter(|_| is_partition);
-        let nearest_m = nearest.map(|other| other.distance_m);
-        let is_covered = own.is_some_and(|own| covering.contains(&own));
-        let distance_m = match (hit.basis, nearest_m) {
-            // Off the coast of an area that is only the nearest, the sea cannot be distinguished from
-            // land that the dataset does not cover.
-            (Basis::Nearest, _) => Some(0.0),
-            // If the other area is across a narrow river, it begins on the other side of the river.
-            (_, Some(nearest_m)) if is_covered => Some(nearest_m),
-            _ => {
-                let to_land_m = land_distance_m(layer, own, resolved.position, covering);
-                [to_land_m, nearest_m]
-                    .into_iter()
-                    .flatten()
-                    .reduce(f64::min)
-            }
-        };
         alternatives.retain(|other| self.is_near(other.distance_m, resolved));
         let is_near = distance_m.is_some_and(|distance_m| self.is_near(distance_m, resolved));
         BoundaryProximity {
@@ -89,23 +64,62 @@ impl Index {
         }
     }
 
-    /// Returns the distance in metres to the nearest edge of the area that covers a position, if land
-    /// begins beyond every edge and the distance exceeds any tolerance. This is so for most positions,
-    /// and one search is then enough.
-    fn far_from_land_m(
+    /// Returns the distance in metres to the nearest edge beyond which land begins, if every edge of
+    /// the area that covers the position is further away than any tolerance. In a partition, no other
+    /// area is then nearby. This is so for most positions.
+    #[expect(
+        clippy::option_option,
+        reason = "a far area may have only open coast around it"
+    )]
+    fn distance_if_far(
         &self,
         layer: &LayerIndex,
         own: Option<u32>,
         position: BritishGrid,
         covering: &[u32],
-    ) -> Option<f64> {
+    ) -> Option<Option<f64>> {
         let own = own.filter(|own| layer.kind == LayerKind::Partition && covering == [*own])?;
-        let boundary_index = &layer.boundary_index;
-        if !boundary_index.is_surrounded_by_land(own) {
-            return None;
+        let (boundary_index, limit_m) = (&layer.boundary_index, self.tolerance_limit_m());
+        let to_land = || boundary_index.distance_to_land_m(own, position);
+        if boundary_index.is_surrounded_by_land(own) {
+            // Land begins beyond the nearest edge, so one search is enough.
+            let to_land_m = to_land();
+            let is_far = to_land_m.is_none_or(|to_land_m| to_land_m >= limit_m);
+            return is_far.then_some(to_land_m);
         }
-        let distance_m = boundary_index.distance_to_land_m(own, position)?;
-        (distance_m >= self.tolerance_limit_m()).then_some(distance_m)
+        (!boundary_index.has_edge_within(own, position, limit_m)).then(to_land)
+    }
+
+    /// Returns the distance of a position from the boundary, and the lands nearby.
+    fn distance_and_lands<'i>(
+        &'i self,
+        layer: &'i LayerIndex,
+        basis: Basis,
+        own: Option<u32>,
+        resolved: &ResolvedPosition,
+        covering: &[u32],
+        day: Date,
+    ) -> (Option<f64>, Vec<AlternativeArea<'i>>) {
+        let lands = self.lands_nearby(layer, own, resolved, covering, day);
+        let is_partition = layer.kind == LayerKind::Partition;
+        let nearest_m = lands.first().filter(|_| is_partition);
+        let nearest_m = nearest_m.map(|other| other.distance_m);
+        let is_covered = own.is_some_and(|own| covering.contains(&own));
+        let distance_m = match (basis, nearest_m) {
+            // Off the coast of an area that is only the nearest, the sea cannot be distinguished from
+            // land that the dataset does not cover.
+            (Basis::Nearest, _) => Some(0.0),
+            // If the other area is across a narrow river, it begins on the other side of the river.
+            (_, Some(nearest_m)) if is_covered => Some(nearest_m),
+            _ => {
+                let to_land_m = land_distance_m(layer, own, resolved.position, covering);
+                [to_land_m, nearest_m]
+                    .into_iter()
+                    .flatten()
+                    .reduce(f64::min)
+            }
+        };
+        (distance_m, lands)
     }
 
     fn is_near(&self, distance_m: f64, resolved: &ResolvedPosition) -> bool {
@@ -147,15 +161,6 @@ impl Index {
         day: Date,
     ) -> Vec<AlternativeArea<'i>> {
         let (boundary_index, position) = (&layer.boundary_index, resolved.position);
-        // In a partition, no other area is nearer than the edge of the area that covers the position.
-        // Most positions are further from the edge than any tolerance.
-        if layer.kind == LayerKind::Partition
-            && let Some(own) = own
-            && covering == [own]
-            && !boundary_index.has_edge_within(own, position, self.tolerance_limit_m())
-        {
-            return Vec::new();
-        }
         let within_m = self.tolerance_m(resolved) + BEYOND_EDGE_M;
         let mut near = boundary_index.boundaries_within(position, within_m, day);
         for &index in covering {
