@@ -7,16 +7,18 @@
 
 use std::collections::BTreeMap;
 
-use geo::Coord;
+use geo::{Coord, Distance, Euclidean, Line, Point};
 use rstar::primitives::{GeomWithData, Rectangle};
 use rstar::{AABB, RTree};
 
 use super::config::{BuildConfig, PostcodeFormat, StatisticalAreasConfig};
 use super::source_report::{RowTally, UnusedKind};
 use super::sources::{SourceData, StatisticalArea, display_path};
+use crate::import::lsoa_codes;
 use catchment_core::domain::BritishGrid;
 use catchment_core::geodesy;
-use catchment_core::geometry::rings::Polygon;
+use catchment_core::geometry::bbox::bounding_rect;
+use catchment_core::geometry::rings::{self, Polygon};
 
 /// The minimum distance in metres from the outer edge of the boundaries at which a postcode is
 /// certainly inside. Boundaries are published generalised to up to 200 m.
@@ -27,8 +29,6 @@ const FAR_M: f64 = 500.0;
 const POINTS_AROUND: u32 = 16;
 /// The number of metres in a unit of 1e-9° of latitude.
 const M_PER_UNIT: f64 = 111_320.0 * 1e-9;
-/// The last LSOAs of 2011. Later codes are of 2021.
-const LSOA11_LAST: [(&str, u32); 2] = [("E01", 33_768), ("W01", 1_958)];
 
 /// Finds the statistical area at a position.
 struct AreaLocator<'s> {
@@ -39,14 +39,8 @@ struct AreaLocator<'s> {
 impl<'s> AreaLocator<'s> {
     fn new(areas: &'s BTreeMap<String, StatisticalArea>) -> AreaLocator<'s> {
         let bboxes = areas.values().filter_map(|area| {
-            let vertices = || area.polygons.iter().flatten().flatten().map(to_float);
-            let first = vertices().next()?;
-            let (mut min, mut max) = (first, first);
-            for vertex in vertices() {
-                min = [min[0].min(vertex[0]), min[1].min(vertex[1])];
-                max = [max[0].max(vertex[0]), max[1].max(vertex[1])];
-            }
-            let bbox = Rectangle::from_corners(min, max);
+            let bbox = bounding_rect(area.polygons.iter().flatten().flatten().copied())?;
+            let bbox = Rectangle::from_corners(to_float(bbox.min()), to_float(bbox.max()));
             Some(GeomWithData::new(bbox, area.polygons.as_slice()))
         });
         AreaLocator {
@@ -87,19 +81,18 @@ impl<'s> AreaLocator<'s> {
     }
 }
 
-fn to_float(vertex: &Coord<i64>) -> [f64; 2] {
+fn to_float(vertex: Coord<i64>) -> [f64; 2] {
     #[expect(clippy::cast_precision_loss, reason = "at most 1.8e11, far below 2^53")]
     let float = |unit: i64| unit as f64;
     [float(vertex.x), float(vertex.y)]
 }
 
 fn edges(polygons: &[Polygon]) -> impl Iterator<Item = ([f64; 2], [f64; 2])> {
-    polygons.iter().flatten().flat_map(|ring| {
-        let next = ring.iter().cycle().skip(1);
-        ring.iter()
-            .zip(next)
-            .map(|(a, b)| (to_float(a), to_float(b)))
-    })
+    let edges = polygons
+        .iter()
+        .flatten()
+        .flat_map(|ring| rings::edges(ring));
+    edges.map(|edge| (to_float(edge.start), to_float(edge.end)))
 }
 
 /// Returns whether a point is inside the polygons: a ray from it crosses an odd number of edges.
@@ -117,16 +110,11 @@ fn metres_per_unit(point: [f64; 2]) -> [f64; 2] {
 }
 
 fn distance_to_edge_m(point: [f64; 2], a: [f64; 2], b: [f64; 2], scale: [f64; 2]) -> f64 {
-    let metres = |to: [f64; 2]| [(to[0] - point[0]) * scale[0], (to[1] - point[1]) * scale[1]];
-    let (a, b) = (metres(a), metres(b));
-    let along = [b[0] - a[0], b[1] - a[1]];
-    let length_2 = along[0] * along[0] + along[1] * along[1];
-    let fraction = if length_2 == 0.0 {
-        0.0
-    } else {
-        (-(a[0] * along[0] + a[1] * along[1]) / length_2).clamp(0.0, 1.0)
+    let metres = |to: [f64; 2]| Coord {
+        x: (to[0] - point[0]) * scale[0],
+        y: (to[1] - point[1]) * scale[1],
     };
-    (a[0] + along[0] * fraction).hypot(a[1] + along[1] * fraction)
+    Euclidean.distance(&Point::new(0.0, 0.0), &Line::new(metres(a), metres(b)))
 }
 
 fn to_units(position: BritishGrid) -> Option<[f64; 2]> {
@@ -134,20 +122,12 @@ fn to_units(position: BritishGrid) -> Option<[f64; 2]> {
     Some([lonlat.lon() * 1e9, lonlat.lat() * 1e9])
 }
 
-/// Returns whether a code is of an LSOA that exists only since 2021.
-fn is_lsoa21_only(code: &str) -> bool {
-    LSOA11_LAST.iter().any(|(country, last)| {
-        let number = code.strip_prefix(country).filter(|rest| rest.len() == 6);
-        number.is_some_and(|number| number.parse::<u32>().is_ok_and(|number| number > *last))
-    })
-}
-
 /// Returns the year of the LSOAs that the boundaries have, as far as codes and names show it.
 fn boundary_year(config: &StatisticalAreasConfig, sources: &SourceData) -> Option<u16> {
     if sources
         .statistical_areas
         .keys()
-        .any(|code| is_lsoa21_only(code))
+        .any(|code| lsoa_codes::is_new_in_2021(code))
     {
         return Some(2021);
     }
@@ -197,7 +177,7 @@ pub(super) fn check(sources: &mut SourceData, config: &BuildConfig) {
                 row.statistical_area = Some(capitals);
                 continue;
             }
-            let is_of_2021 = is_lsoa21_only(&capitals);
+            let is_of_2021 = lsoa_codes::is_new_in_2021(&capitals);
             let is_other_year = is_of_2021 && boundary_year == Some(2011);
             let needed_m = if is_other_year { 0.0 } else { inside_m };
             match point {
@@ -344,7 +324,7 @@ mod tests {
             ("S01013482", false),
             ("E01", false),
         ] {
-            assert_eq!(is_lsoa21_only(code), is_later, "{code}");
+            assert_eq!(lsoa_codes::is_new_in_2021(code), is_later, "{code}");
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::check;
 use crate::dataset::boundary::boundary_from_polygons;
 use crate::formats::Crs;
 use catchment_core::domain::{Boundary, Period};
+use catchment_core::geometry::rings;
 
 type DirectedEdge = (Coord<i64>, Coord<i64>);
 
@@ -65,10 +66,10 @@ pub(super) fn check(sources: &SourceData, config: &StatisticalAreasConfig) -> Re
 }
 
 fn edges(area: &StatisticalArea) -> impl Iterator<Item = DirectedEdge> {
-    area.polygons.iter().flatten().flat_map(|ring| {
-        let next = ring.iter().cycle().skip(1);
-        ring.iter().copied().zip(next.copied())
-    })
+    let rings = area.polygons.iter().flatten();
+    rings
+        .flat_map(|ring| rings::edges(ring))
+        .map(|edge| (edge.start, edge.end))
 }
 
 #[cfg(test)]

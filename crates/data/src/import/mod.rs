@@ -20,6 +20,7 @@ pub mod epraccur;
 pub mod facts;
 pub mod hierarchy;
 pub mod lookup;
+pub(crate) mod lsoa_codes;
 pub mod nhspd;
 pub mod ons_lookup;
 pub mod onspd;

@@ -21,6 +21,7 @@
 
 use serde::Deserialize;
 
+use super::lsoa_codes;
 use super::onspd::{ColumnIndices, DirectoryImporter, LsoaYear};
 use super::rows::{CsvRow, CsvRows, lowercase_file_name, member_label};
 use super::{ImportError, ImportReport, PostcodeRecord, SourceFiles};
@@ -165,11 +166,6 @@ const COUNTRIES: [&str; 6] = [
 /// The beginnings of GSS codes of councils.
 const COUNCIL_STARTS: [&str; 7] = ["E06", "E07", "E08", "E09", "W06", "S12", "N09"];
 
-/// The highest numbers of LSOA codes of England in the censuses of 2001 and 2011. Later codes are
-/// new in the next census.
-const LSOA01_MAX: u32 = 32_482;
-const LSOA11_MAX: u32 = 33_768;
-
 /// The shapes of values.
 #[derive(Clone, Copy)]
 enum Shape {
@@ -218,7 +214,7 @@ impl ColumnProfile {
         let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
         let number: Option<u32> = text.parse().ok().filter(|_| is_digits && text.len() <= 7);
         self.number_max = self.number_max.max(number.unwrap_or_default());
-        let lsoa = lsoa_number(text);
+        let lsoa = lsoa_codes::england_number(text);
         self.lsoa_max = self.lsoa_max.max(lsoa.unwrap_or_default());
         let is_month = text.len() == 6
             && matches!(text.get(..2), Some("19" | "20"))
@@ -264,13 +260,6 @@ impl ColumnProfile {
     }
 }
 
-/// Returns the numeric part of the code of an LSOA in England.
-fn lsoa_number(text: &str) -> Option<u32> {
-    let digits = text.strip_prefix("E01").filter(|_| text.len() == 9)?;
-    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-    digits.parse().ok().filter(|_| is_number)
-}
-
 /// The values of the columns of a file.
 struct FileProfile {
     columns: Vec<ColumnProfile>,
@@ -290,7 +279,7 @@ impl FileProfile {
             for (index, column) in columns.iter_mut().enumerate() {
                 let text = row.text(index);
                 // A single code can show the census of the LSOAs.
-                if is_examined || lsoa_number(text).is_some() {
+                if is_examined || lsoa_codes::england_number(text).is_some() {
                     column.add(text);
                 }
             }
@@ -427,8 +416,11 @@ impl FileProfile {
         fitting.retain(|position| {
             let code_max = self.columns[position - 1].lsoa_max;
             match lsoa {
-                LsoaYear::Lsoa11 => code_max > LSOA01_MAX && code_max <= LSOA11_MAX,
-                LsoaYear::Lsoa21 => code_max > LSOA11_MAX,
+                LsoaYear::Lsoa11 => {
+                    code_max > lsoa_codes::ENGLAND_2001_MAX
+                        && code_max <= lsoa_codes::ENGLAND_2011_MAX
+                }
+                LsoaYear::Lsoa21 => code_max > lsoa_codes::ENGLAND_2011_MAX,
             }
         });
         fitting
