@@ -2,7 +2,7 @@
 //! wrong coordinate reference system, a wrong unit or swapped axes.
 
 use super::boundary::{place_name, vertex_grid_metres};
-use crate::formats::{Crs, PolygonError, PolygonFeature, PolygonFile, from_units};
+use crate::formats::{Crs, PolygonError, PolygonFeature, PolygonFile, file_error, from_units};
 use crate::plural::count_with_noun;
 use catchment_core::geodesy;
 
@@ -40,10 +40,10 @@ pub(crate) fn check_location(file: &mut PolygonFile) -> Result<(), PolygonError>
         return Ok(());
     }
     if outside.len() == file.features.len() {
-        return Err(PolygonError::File {
-            file: file.name.clone(),
-            reason: describe_outside(file.crs, outside[0]),
-        });
+        return Err(file_error(
+            &file.name,
+            describe_outside(file.crs, outside[0]),
+        ));
     }
     let named = outside.iter().take(FEATURES_NAMED_MAX);
     let named: Vec<String> = named.map(|feature| feature.label()).collect();

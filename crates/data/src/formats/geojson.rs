@@ -15,7 +15,7 @@ use super::coordinates::{ParsedPolygons, RingParser};
 use super::crs::{self, Crs, SourceCrs};
 use super::polygon_file::{
     CaseVariants, PolygonError, PolygonFeature, PolygonFile, PolygonReadOptions, feature_error,
-    feature_label,
+    feature_label, file_error,
 };
 use super::unexpected::unexpected_content;
 use catchment_core::domain::{Boundary, LonLat};
@@ -59,10 +59,7 @@ pub(crate) fn read_geojson_with(
     bytes: &[u8],
     options: &PolygonReadOptions,
 ) -> Result<PolygonFile, PolygonError> {
-    let parsed = parse_features(bytes, options).map_err(|reason| PolygonError::File {
-        file: name.into(),
-        reason,
-    })?;
+    let parsed = parse_features(bytes, options).map_err(|reason| file_error(name, reason))?;
     let (mut features, mut without_geometry) = (Vec::new(), Vec::new());
     for feature in parsed.features {
         match feature {
@@ -326,14 +323,12 @@ fn read_feature(
         return Err(invalid("it has no geometry", true));
     };
     let parsed = parse_polygons(parser, geometry.value).map_err(|reason| invalid(reason, false))?;
-    Ok(PolygonFeature {
+    Ok(PolygonFeature::new(
         ordinal,
         attributes,
         case_variants,
-        polygons: parsed.polygons,
-        reoriented: parsed.reoriented,
-        dropped_rings: parsed.dropped_rings,
-    })
+        parsed,
+    ))
 }
 
 fn parse_polygons(

@@ -15,7 +15,7 @@ use super::crs::{self, SourceCrs};
 use super::geopackage::parse_wkb;
 use super::polygon_file::{
     CaseVariants, PolygonError, PolygonFeature, PolygonFile, PolygonReadOptions, feature_error,
-    feature_label,
+    feature_label, file_error,
 };
 use crate::panics::catch_expected;
 
@@ -33,13 +33,9 @@ pub(crate) fn read_geoparquet_with(
     bytes: Vec<u8>,
     options: &PolygonReadOptions,
 ) -> Result<PolygonFile, PolygonError> {
-    let file_error = |reason: String| PolygonError::File {
-        file: name.into(),
-        reason,
-    };
     // The library panics on some corrupt files.
     catch_expected(|| read_file(name, bytes, options))
-        .unwrap_or_else(|_| Err(file_error("not a readable Parquet file".into())))
+        .unwrap_or_else(|_| Err(file_error(name, "not a readable Parquet file")))
 }
 
 fn read_file(
@@ -47,12 +43,8 @@ fn read_file(
     bytes: Vec<u8>,
     options: &PolygonReadOptions,
 ) -> Result<PolygonFile, PolygonError> {
-    let file_error = |reason: String| PolygonError::File {
-        file: name.into(),
-        reason,
-    };
-    let unreadable =
-        |error: ParquetError| file_error(format!("not a readable Parquet file: {error}"));
+    let in_file = |reason: String| file_error(name, reason);
+    let unreadable = |error: ParquetError| in_file(format!("not a readable Parquet file: {error}"));
     let reader = SerializedFileReader::new(Bytes::from(bytes)).map_err(unreadable)?;
     let metadata = reader.metadata();
     let sizes = metadata
@@ -61,13 +53,14 @@ fn read_file(
         .map(|group| group.total_byte_size().max(0));
     if sizes.fold(0_i64, i64::saturating_add) > DECOMPRESSED_BYTES_MAX {
         return Err(file_error(
-            "its columns decompress to more than 2 GiB".into(),
+            name,
+            "its columns decompress to more than 2 GiB",
         ));
     }
     let geometry =
-        GeometryColumn::find(metadata.file_metadata().key_value_metadata()).map_err(file_error)?;
+        GeometryColumn::find(metadata.file_metadata().key_value_metadata()).map_err(in_file)?;
     let (source_crs, remark) =
-        crs::choose(geometry.crs, options.crs, options.is_crs_configurable).map_err(file_error)?;
+        crs::choose(geometry.crs, options.crs, options.is_crs_configurable).map_err(in_file)?;
     let parser = RingParser {
         crs: source_crs,
         keep_invalid: options.keep_invalid,
@@ -79,7 +72,7 @@ fn read_file(
         .filter(|column| column.is_primitive());
     let columns: Vec<_> = columns.cloned().collect();
     if !columns.iter().any(|column| column.name() == geometry.name) {
-        return Err(file_error(format!("it has no column `{}`", geometry.name)));
+        return Err(in_file(format!("it has no column `{}`", geometry.name)));
     }
     let case_variants = CaseVariants::find(columns.iter().map(|column| column.name()));
     let projection = Type::group_type_builder(schema.name())
@@ -101,14 +94,12 @@ fn read_file(
         };
         let parts = parse_wkb(wkb).map_err(invalid)?;
         let parsed = parser.parse_multi_polygon(&parts).map_err(invalid)?;
-        features.push(PolygonFeature {
+        features.push(PolygonFeature::new(
             ordinal,
             attributes,
             case_variants,
-            polygons: parsed.polygons,
-            reoriented: parsed.reoriented,
-            dropped_rings: parsed.dropped_rings,
-        });
+            parsed,
+        ));
     }
     let mut file =
         PolygonFile::new_non_empty(name, source_crs.stored(), features, without_geometry)?;

@@ -43,6 +43,7 @@ pub(crate) use self::geopackage::read_geopackage_with;
 pub use self::geopackage::{areas_to_geopackage, read_geopackage};
 pub(crate) use self::geoparquet::read_geoparquet_with;
 pub use self::polygon_file::PolygonError;
+pub(crate) use self::polygon_file::file_error;
 pub use self::polygon_file::{PolygonFeature, PolygonFile, PolygonReadOptions};
 pub use self::shapefile::ShapefileWriteError;
 #[cfg(test)]

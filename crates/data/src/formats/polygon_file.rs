@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::coordinates::ParsedPolygons;
 use super::crs::{Crs, SourceCrs};
 use super::rings::Polygon;
 
@@ -123,6 +124,24 @@ pub enum PolygonError {
 }
 
 impl PolygonFeature {
+    /// Creates a feature from its attributes, as [`CaseVariants::separate`] returns them, and its
+    /// polygons.
+    pub(super) fn new(
+        ordinal: usize,
+        attributes: BTreeMap<String, String>,
+        case_variants: BTreeMap<String, String>,
+        parsed: ParsedPolygons,
+    ) -> PolygonFeature {
+        PolygonFeature {
+            ordinal,
+            attributes,
+            case_variants,
+            polygons: parsed.polygons,
+            reoriented: parsed.reoriented,
+            dropped_rings: parsed.dropped_rings,
+        }
+    }
+
     /// Returns the label of the feature for messages.
     pub(crate) fn label(&self) -> String {
         feature_label(self.ordinal, &self.attributes)
@@ -152,10 +171,7 @@ impl PolygonFile {
                 0 => "the file has no features",
                 _ => "none of the features has a geometry",
             };
-            return Err(PolygonError::File {
-                file: name.into(),
-                reason: reason.into(),
-            });
+            return Err(file_error(name, reason));
         }
         Ok(PolygonFile {
             name: name.into(),
@@ -181,14 +197,14 @@ impl PolygonFile {
         } else if variants.contains(&attribute) {
             feature.case_variants.get(attribute)
         } else {
-            return Err(PolygonError::File {
-                file: self.name.clone(),
-                reason: format!(
+            return Err(file_error(
+                &self.name,
+                format!(
                     "the attributes `{}` differ only in case, and none of them is `{attribute}`; \
                      name one of them exactly",
                     variants.join("`, `")
                 ),
-            });
+            ));
         };
         value
             .map(String::as_str)
@@ -210,6 +226,14 @@ pub(super) fn feature_label(ordinal: usize, attributes: &BTreeMap<String, String
     match attributes.get("id") {
         Some(id) => format!("{ordinal} (`{id}`)"),
         None => ordinal.to_string(),
+    }
+}
+
+/// Returns an error about a file as a whole.
+pub(crate) fn file_error(file: &str, reason: impl Into<String>) -> PolygonError {
+    PolygonError::File {
+        file: file.into(),
+        reason: reason.into(),
     }
 }
 

@@ -11,8 +11,9 @@ use crate::dataset::great_britain::check_location;
 use crate::dataset::repair::repair_features;
 use crate::dataset::validation::{REPAIR_HINT, nested_parts_to_holes, validated};
 use crate::formats::{
-    PolygonError, PolygonFile, PolygonReadOptions, ShapefileParts, SourceCrs, read_geojson_with,
-    read_geopackage_with, read_geoparquet_with, read_shapefile_with, unexpected_content,
+    PolygonError, PolygonFile, PolygonReadOptions, ShapefileParts, SourceCrs, file_error,
+    read_geojson_with, read_geopackage_with, read_geoparquet_with, read_shapefile_with,
+    unexpected_content,
 };
 use crate::plural::count_with_noun;
 
@@ -255,13 +256,13 @@ fn select_member(
         ([], [], _) => Err(no_polygon_file(&source_files.name())),
         _ => {
             let names: Vec<&str> = candidates.iter().map(|name| name.as_str()).collect();
-            Err(PolygonImportError::Polygons(PolygonError::File {
-                file: source_files.name(),
-                reason: format!(
+            Err(PolygonImportError::Polygons(file_error(
+                &source_files.name(),
+                format!(
                     "`layer` must name one of these files: `{}`",
                     names.join("`, `")
                 ),
-            }))
+            )))
         }
     }
 }
@@ -335,10 +336,7 @@ const GEOPACKAGE_START_BYTES: u64 = 1024;
 fn refuse_unexpected(file: &str, bytes: &[u8]) -> Result<(), PolygonError> {
     match unexpected_content(bytes) {
         None => Ok(()),
-        Some(reason) => Err(PolygonError::File {
-            file: file.to_string(),
-            reason,
-        }),
+        Some(reason) => Err(file_error(file, reason)),
     }
 }
 

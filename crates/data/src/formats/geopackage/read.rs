@@ -292,14 +292,12 @@ impl FeatureTable {
                 continue;
             };
             let parsed = parser.parse_multi_polygon(&parts).map_err(invalid)?;
-            found.features.push(PolygonFeature {
+            found.features.push(PolygonFeature::new(
                 ordinal,
                 attributes,
                 case_variants,
-                polygons: parsed.polygons,
-                reoriented: parsed.reoriented,
-                dropped_rings: parsed.dropped_rings,
-            });
+                parsed,
+            ));
         }
         Ok(found)
     }

@@ -11,7 +11,7 @@ use crate::formats::coordinates::{ParsedPolygons, RingParser};
 use crate::formats::crs::{self, SourceCrs};
 use crate::formats::polygon_file::{
     CaseVariants, PolygonError, PolygonFeature, PolygonFile, PolygonReadOptions, feature_error,
-    feature_label,
+    feature_label, file_error,
 };
 use crate::formats::rings::{Polygon, Ring, assemble_polygons, doubled_signed_area};
 use crate::plural::count_with_noun;
@@ -44,26 +44,23 @@ pub(crate) fn read_shapefile_with(
     parts: &ShapefileParts<'_>,
     options: &PolygonReadOptions,
 ) -> Result<PolygonFile, PolygonError> {
-    let file_error = |reason: String| PolygonError::File {
-        file: name.into(),
-        reason,
-    };
+    let in_file = |reason: String| file_error(name, reason);
     let stated = match parts.prj.trim() {
         "" => Err("it has no .prj, or an empty one".to_string()),
         prj => SourceCrs::from_wkt(prj).map_err(|reason| format!("its .prj: {reason}")),
     };
     let (source_crs, remark) =
-        crs::choose(stated, options.crs, options.is_crs_configurable).map_err(file_error)?;
+        crs::choose(stated, options.crs, options.is_crs_configurable).map_err(in_file)?;
     let parser = RingParser {
         crs: source_crs,
         keep_invalid: options.keep_invalid,
     };
-    let shapes = read_shapes(parts.shp).map_err(file_error)?;
-    let (records, case_variants) = read_records(parts.dbf, parts.cpg).map_err(file_error)?;
+    let shapes = read_shapes(parts.shp).map_err(in_file)?;
+    let (records, case_variants) = read_records(parts.dbf, parts.cpg).map_err(in_file)?;
     if shapes.len() != records.len() {
         let shapes = count_with_noun(shapes.len(), "shape", "shapes");
         let records = count_with_noun(records.len(), "record", "records");
-        return Err(file_error(format!(
+        return Err(in_file(format!(
             "its .shp has {shapes} but its .dbf has {records}; the numbers should be equal"
         )));
     }
@@ -78,14 +75,12 @@ pub(crate) fn read_shapefile_with(
         }
         let parsed =
             shape_polygons(&shape, parser).map_err(|reason| feature_error(name, &label, reason))?;
-        features.push(PolygonFeature {
-            ordinal: index + 1,
+        features.push(PolygonFeature::new(
+            index + 1,
             attributes,
             case_variants,
-            polygons: parsed.polygons,
-            reoriented: parsed.reoriented,
-            dropped_rings: parsed.dropped_rings,
-        });
+            parsed,
+        ));
     }
     let mut file =
         PolygonFile::new_non_empty(name, source_crs.stored(), features, without_geometry)?;
