@@ -3,5 +3,5 @@
 mod batch;
 mod batch_http;
 pub(crate) mod columnar;
-mod field_c;
 mod hostile_batches;
+mod input_files;

@@ -2,19 +2,19 @@
 
 pub(crate) mod brute_force;
 mod build_methods;
+mod build_reports;
 mod check;
 pub(crate) mod dataset_validation;
 mod diff;
 pub(crate) mod embedded_dataset;
 mod export;
-mod field_a;
-mod field_b1;
-mod field_b2;
 mod geodesy;
 pub(crate) mod import_end_to_end;
 mod known_answers;
 mod near_boundary;
 mod neighbours;
+mod nhs_and_ons_files;
 pub(crate) mod point_in_polygon;
+mod polygon_files;
 mod real_data;
 mod real_places;

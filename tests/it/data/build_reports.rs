@@ -1,6 +1,6 @@
 //! Builds from files as users have them: what is lost is reported, and much of it is refused.
 //!
-//! Each row of `tests/cases/field/a.csv` is a build in a folder beside it. A build that is refused
+//! Each row of `tests/cases/field/build_reports.csv` is a build in a folder beside it. A build that is refused
 //! must say why with the words of the row; the report of the others must have the words, and places
 //! or postcodes must be in the areas of the row.
 
@@ -81,7 +81,8 @@ fn areas_of(index: &Index, place: &str, with_titles: bool) -> String {
 
 #[test]
 fn builds_report_or_refuse_what_would_be_lost() {
-    let mut table = csv::Reader::from_path(format!("{CASES}/a.csv")).expect("the table");
+    let mut table =
+        csv::Reader::from_path(format!("{CASES}/build_reports.csv")).expect("the table");
     let mut failures: Vec<String> = Vec::new();
     for row in table.records() {
         let row = row.expect("a row");

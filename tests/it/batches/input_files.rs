@@ -1,4 +1,4 @@
-//! Tests of input files as users and other programs write them, in `tests/cases/field/c.csv`. Each
+//! Tests of input files as users and other programs write them, in `tests/cases/field/input_files.csv`. Each
 //! row of the table runs `catchment batch` or `catchment locate -` with the file in the folder of the
 //! case.
 //!
@@ -107,7 +107,8 @@ fn cells(case: &Case, output: &str) -> Vec<String> {
 }
 
 fn cases() -> Vec<Case> {
-    let mut reader = csv::Reader::from_path(format!("{FOLDER}/c.csv")).expect("the table");
+    let mut reader =
+        csv::Reader::from_path(format!("{FOLDER}/input_files.csv")).expect("the table");
     reader
         .deserialize()
         .map(|case| case.expect("a case"))

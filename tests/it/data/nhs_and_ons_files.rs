@@ -1,5 +1,5 @@
 //! Cases of files of NHS and ONS that users have met, in `tests/cases/field`: each is a folder with a
-//! configuration and its files. `tests/cases/field/b2.csv` has the expected results.
+//! configuration and its files. `tests/cases/field/nhs_and_ons_files.csv` has the expected results.
 //!
 //! Questions:
 //!
@@ -92,9 +92,9 @@ impl BuiltCase {
 }
 
 #[test]
-fn field_b2_files_of_nhs_and_ons_are_read_or_refused_with_the_reason() {
+fn files_of_nhs_and_ons_are_read_or_refused_with_the_reason() {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/field");
-    let table = fs::read(cases.join("b2.csv")).expect("the table");
+    let table = fs::read(cases.join("nhs_and_ons_files.csv")).expect("the table");
     let questions: Vec<Question> = csv::Reader::from_reader(&table[..])
         .deserialize()
         .collect::<Result<_, _>>()

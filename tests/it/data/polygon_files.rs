@@ -1,4 +1,4 @@
-//! Tests of polygon files as they occur in practice, in `tests/cases/field/b1.csv`, which describes
+//! Tests of polygon files as they occur in practice, in `tests/cases/field/polygon_files.csv`, which describes
 //! its columns; and of the repair of polygons, compared with GEOS. The comparison needs a Python
 //! interpreter with Shapely. `CATCHMENT_PYTHON` names the interpreter.
 
@@ -82,7 +82,7 @@ fn areas_at(index: &Index, easting: &str, northing: &str) -> String {
 fn polygon_files_of_the_field_are_read_or_refused_by_name() {
     let mut table = csv::ReaderBuilder::new()
         .comment(Some(b'#'))
-        .from_path(Path::new(CASES).join("b1.csv"))
+        .from_path(Path::new(CASES).join("polygon_files.csv"))
         .expect("the table");
     let cases = table.deserialize::<FieldCase>();
     let mut wrong = Vec::new();
