@@ -1,4 +1,4 @@
-//! Counts with their nouns, for messages.
+//! Counts with their nouns, and lists of names, for messages.
 
 use std::fmt::Display;
 
@@ -15,9 +15,28 @@ where
     format!("{count} {noun}")
 }
 
+/// Lists at most `max` names, and says whether there are more: `LA1 1AA, LA1 1AB, …`.
+pub(crate) fn first_names<T: Display>(names: impl IntoIterator<Item = T>, max: usize) -> String {
+    let mut names = names.into_iter();
+    let first = names.by_ref().take(max).map(|name| name.to_string());
+    let first = first.collect::<Vec<_>>().join(", ");
+    match names.next() {
+        Some(_) => first + ", …",
+        None => first,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn further_names_are_an_ellipsis() {
+        let list = |names: &[&str]| first_names(names, 2);
+        assert_eq!(list(&[]), "");
+        assert_eq!(list(&["a", "b"]), "a, b");
+        assert_eq!(list(&["a", "b", "c"]), "a, b, …");
+    }
 
     #[test]
     fn noun_is_singular_only_for_one() {

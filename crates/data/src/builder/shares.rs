@@ -154,11 +154,9 @@ fn shares_from_registrations(
 
 /// Returns whether a practice is in the dataset and in the sub-ICB locations of the shares.
 fn is_selected_practice(sources: &SourceData, config: &SharesConfig, code: OdsCode) -> bool {
-    let practices = &sources.practices;
-    let found = practices.binary_search_by_key(&code, |record| record.practice.code);
-    found.is_ok_and(|index| {
-        matches_filter(practices[index].practice.sub_icb.as_ref(), &config.sub_icb)
-    })
+    sources
+        .find_practice(code)
+        .is_some_and(|record| matches_filter(record.practice.sub_icb.as_ref(), &config.sub_icb))
 }
 
 /// Reads modelled shares. Shares of statistical areas that the dataset does not have, or that are

@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 
 use super::unused_limits::UnusedLimits;
 use crate::import::ImportReport;
-use crate::plural::count_with_noun;
+use crate::plural::{count_with_noun, first_names};
 use catchment_core::domain::SuppressionRule;
 
 /// The maximum number of rows that a reason names; further rows are only counted.
@@ -374,7 +374,7 @@ impl Display for LayerReport {
                 "\n  {} of {} without a boundary: {}",
                 without.len(),
                 count_with_noun(self.areas, "area", "areas"),
-                first_names(without)
+                first_names(without, EXAMPLES_MAX)
             )?;
         }
         if !self.practices_without_area.is_empty() {
@@ -383,7 +383,7 @@ impl Display for LayerReport {
                 f,
                 "\n  {} without an area: {}",
                 count_with_noun(without.len(), "open practice", "open practices"),
-                first_names(without)
+                first_names(without, EXAMPLES_MAX)
             )?;
         }
         if let (Some(used), false) = (
@@ -397,18 +397,11 @@ impl Display for LayerReport {
                 "\n  {} of {} in no area: {}",
                 left_out.len(),
                 count_with_noun(all, "statistical area", "statistical areas"),
-                first_names(left_out)
+                first_names(left_out, EXAMPLES_MAX)
             )?;
         }
         Ok(())
     }
-}
-
-/// Returns the first of several names.
-fn first_names(names: &[String]) -> String {
-    let shown = names.len().min(EXAMPLES_MAX);
-    let ellipsis = if names.len() > shown { ", …" } else { "" };
-    names[..shown].join(", ") + ellipsis
 }
 
 /// Returns an error that names every source of which more is lost than the configuration allows.

@@ -563,12 +563,17 @@ impl SourceData {
         }
     }
 
+    /// Returns the practice with this code, if it is in the dataset.
+    pub(super) fn find_practice(&self, code: OdsCode) -> Option<&PracticeRecord> {
+        let found = self
+            .practices
+            .binary_search_by_key(&code, |record| record.practice.code);
+        found.ok().map(|index| &self.practices[index])
+    }
+
     /// Returns whether the dataset has a practice.
     pub(super) fn is_known_practice(&self, code: OdsCode) -> bool {
-        let practices = &self.practices;
-        practices
-            .binary_search_by_key(&code, |record| record.practice.code)
-            .is_ok()
+        self.find_practice(code).is_some()
     }
 
     /// Returns the rows about practices of the dataset, and reports the others: those of practices

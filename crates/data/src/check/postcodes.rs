@@ -7,13 +7,13 @@ use geo::{MultiPoint, Point};
 use jiff::civil::Date;
 
 use super::{Finding, FindingGeometry, FindingSubject};
-use crate::plural::count_with_noun;
+use crate::plural::{count_with_noun, first_names};
 use catchment_core::domain::{LonLat, LookupStatus, Postcode, PostcodeEntry, PostcodeStatus};
 use catchment_core::geodesy;
 use catchment_core::index::{Index, LayerResult, LocateQuery, Locator};
 
 /// The maximum number of postcodes that a message names. The GeoJSON contains all postcodes.
-const NAMED_MAX: usize = 3;
+pub(super) const NAMED_MAX: usize = 3;
 
 pub(super) fn check(index: &Index, day: Date, findings: &mut Vec<Finding>) {
     let mut outside: BTreeMap<String, Vec<(Postcode, LonLat)>> = BTreeMap::new();
@@ -68,25 +68,13 @@ fn postcodes_finding(
         "{} of the {} postcodes {property}: {}",
         postcodes.len(),
         index.postcodes().len(),
-        first_names(&postcodes)
+        first_names(&postcodes, NAMED_MAX)
     );
     let finding = Finding {
         geometry: Some(FindingGeometry::Points(to_points(&positions))),
         ..Finding::warning(code, message)
     };
     (!postcodes.is_empty()).then(|| finding.with_position(positions.first().copied()))
-}
-
-/// Returns the names of the first postcodes.
-pub(super) fn first_names(postcodes: &[Postcode]) -> String {
-    let named = postcodes.iter().take(NAMED_MAX);
-    let named: Vec<String> = named.map(ToString::to_string).collect();
-    let ellipsis = if postcodes.len() > NAMED_MAX {
-        ", …"
-    } else {
-        ""
-    };
-    named.join(", ") + ellipsis
 }
 
 fn to_points(positions: &[LonLat]) -> MultiPoint<f64> {
@@ -119,7 +107,7 @@ fn outside_finding(outcode: &str, postcodes: &[(Postcode, LonLat)], in_use: usiz
     let verb = if count == 1 { "is" } else { "are" };
     let message = format!(
         "{count} of the {in_use} in {outcode} {verb} in no area of any layer: {}",
-        first_names(&names)
+        first_names(&names, NAMED_MAX)
     );
     Finding {
         geometry: Some(FindingGeometry::Points(to_points(&positions))),

@@ -2,8 +2,9 @@
 //! postcodes that were located and no longer are.
 
 use super::Finding;
-use super::postcodes::first_names;
+use super::postcodes::NAMED_MAX;
 use crate::dataset::Dataset;
+use crate::plural::first_names;
 use catchment_core::domain::{Layer, LayerSet, LookupStatus, Postcode, PostcodeEntry};
 use catchment_core::geodesy;
 use catchment_core::index::{Index, IndexError, LocateQuery, Locator};
@@ -100,7 +101,7 @@ impl PreviousComparison {
             lines.push(format!(
                 "{} postcodes that were located are no longer: {}",
                 postcodes.len(),
-                first_names(&postcodes)
+                first_names(&postcodes, NAMED_MAX)
             ));
         }
         lines.join("\n  ")

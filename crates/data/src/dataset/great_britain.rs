@@ -3,7 +3,7 @@
 
 use super::boundary::{place_name, vertex_grid_metres};
 use crate::formats::{Crs, PolygonError, PolygonFeature, PolygonFile, file_error, from_units};
-use crate::plural::count_with_noun;
+use crate::plural::{count_with_noun, first_names};
 use catchment_core::geodesy;
 
 /// Bands that contain Great Britain with some sea around it: the northing at the northern end of
@@ -45,15 +45,10 @@ pub(crate) fn check_location(file: &mut PolygonFile) -> Result<(), PolygonError>
             describe_outside(file.crs, outside[0]),
         ));
     }
-    let named = outside.iter().take(FEATURES_NAMED_MAX);
-    let named: Vec<String> = named.map(|feature| feature.label()).collect();
-    let more = if outside.len() > named.len() {
-        ", …"
-    } else {
-        ""
-    };
+    let labels = outside.iter().map(|feature| feature.label());
+    let named = first_names(labels, FEATURES_NAMED_MAX);
     let count = count_with_noun(outside.len(), "feature is", "features are");
-    let remark = format!("{count} outside Great Britain: {}{more}", named.join(", "));
+    let remark = format!("{count} outside Great Britain: {named}");
     file.remarks.push(remark);
     Ok(())
 }

@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::rows::{lowercase_file_name, member_label};
 use super::{ImportError, ImportReport, SourceFiles};
 use crate::formats::{Crs, PolygonFeature, read_geojson_features};
-use crate::plural::count_with_noun;
+use crate::plural::{count_with_noun, first_names};
 use catchment_core::domain::OdsCode;
 use catchment_core::geometry::rings::Polygon;
 use catchment_core::geometry::validity::find_topology_error;
@@ -201,21 +201,11 @@ impl CatchmentImporter {
             return Err(self.report.into_empty_error());
         }
         for (kind, files) in self.warnings_by_kind {
-            let named: Vec<&str> = files
-                .iter()
-                .take(FILES_NAMED_MAX)
-                .map(String::as_str)
-                .collect();
-            let more = if files.len() > FILES_NAMED_MAX {
-                ", …"
-            } else {
-                ""
-            };
+            let named = first_names(&files, FILES_NAMED_MAX);
             let count = count_with_noun(files.len(), "file", "files");
-            let named = named.join(", ");
             self.report
                 .warnings
-                .push(format!("{kind}: {count} ({named}{more})"));
+                .push(format!("{kind}: {count} ({named})"));
         }
         let catchments = self
             .areas

@@ -22,6 +22,7 @@ use super::rows::{CsvRows, lowercase_file_name, member_label};
 use super::source_files::LimitedReader;
 use super::{ImportError, ImportReport, SourceFiles, dates};
 use crate::panics;
+use crate::plural::first_names;
 use catchment_core::domain::{OdsCode, Period};
 
 /// A Primary Care Network.
@@ -649,11 +650,10 @@ fn add_warning<'l>(
     if codes.is_empty() {
         return;
     }
-    let named = codes[..codes.len().min(NAMED_MAX)].join(", ");
-    let more = if codes.len() > NAMED_MAX { ", …" } else { "" };
+    let named = first_names(&codes, NAMED_MAX);
     report
         .warnings
-        .push(format!("{description}: {} ({named}{more})", codes.len()));
+        .push(format!("{description}: {} ({named})", codes.len()));
 }
 
 #[cfg(test)]

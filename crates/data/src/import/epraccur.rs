@@ -21,6 +21,7 @@ use super::dates;
 use super::ods::{COLUMN_COUNT, is_organisation_header, select_report};
 use super::rows::{CsvRow, CsvRows, member_label};
 use super::{ImportError, ImportReport, SourceFiles};
+use crate::plural::first_names;
 use catchment_core::domain::{OdsCode, Practice, PracticeStatus};
 
 const CODE: usize = 0;
@@ -269,17 +270,11 @@ impl PracticeWarnings {
 
     fn add_to_report(self, report: &mut ImportReport) {
         for (description, codes) in self.0 {
-            let named = codes.iter().take(PRACTICES_NAMED_MAX).map(OdsCode::as_str);
-            let named = named.collect::<Vec<_>>().join(", ");
-            let more = if codes.len() > PRACTICES_NAMED_MAX {
-                ", …"
-            } else {
-                ""
-            };
+            let named = first_names(&codes, PRACTICES_NAMED_MAX);
             let count = codes.len();
             report
                 .warnings
-                .push(format!("{description}: {count} ({named}{more})"));
+                .push(format!("{description}: {count} ({named})"));
         }
     }
 }

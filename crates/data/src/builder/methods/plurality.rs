@@ -16,7 +16,7 @@ use super::super::shares::RegistrationShares;
 use super::super::sources::{SourceData, matches_filter};
 use super::{LayerContext, slugify};
 use crate::import::practice_list::PracticeRecord;
-use crate::plural::count_with_noun;
+use crate::plural::{count_with_noun, first_names};
 use catchment_core::domain::{GroupMember, Membership, OdsCode, Provenance};
 
 /// A group of practices: an ICC or a PCN.
@@ -76,19 +76,13 @@ fn ungrouped_remark(
     let ungrouped: BTreeSet<OdsCode> = listed
         .filter(|code| selected.contains(code) && !groups.contains_key(code))
         .collect();
-    let names: Vec<String> = ungrouped.iter().take(5).map(ToString::to_string).collect();
-    let ellipsis = if ungrouped.len() > names.len() {
-        ", …"
-    } else {
-        ""
-    };
     (!ungrouped.is_empty()).then(|| {
         format!(
-            "{}: {} with patients in no {}, so the patients count for no area: {}{ellipsis}",
+            "{}: {} with patients in no {}, so the patients count for no area: {}",
             context.layer,
             count_with_noun(ungrouped.len(), "practice", "practices"),
             method.by.to_uppercase(),
-            names.join(", ")
+            first_names(&ungrouped, 5)
         )
     })
 }
