@@ -13,6 +13,12 @@ pub struct Area {
     pub id: String,
     /// The name during the period, without the name of the layer: `Kendal`.
     pub name: String,
+    /// The name for display, if it differs from the name: `Kendal ICC`. The manifest decides; see
+    /// `Manifest::set_area_titles`.
+    pub title: Option<String>,
+    /// The name for use in sentences, if it differs from the title: `Burnley East neighbourhood
+    /// team`. The manifest decides.
+    pub label: Option<String>,
     /// The term that the source uses for the area, if it differs from the term for the layer:
     /// `action group`.
     pub kind: Option<String>,
@@ -30,10 +36,12 @@ pub struct Area {
 impl Area {
     /// Returns the name for display: `Kendal ICC`.
     pub fn title(&self) -> String {
-        match self.layer {
-            Layer::Icc if !self.name.ends_with("ICC") => format!("{} ICC", self.name),
-            _ => self.name.clone(),
-        }
+        self.title.as_ref().unwrap_or(&self.name).clone()
+    }
+
+    /// Returns the name for use in sentences: `Burnley East neighbourhood team`.
+    pub fn label(&self) -> String {
+        self.label.clone().unwrap_or_else(|| self.title())
     }
 
     /// Returns the first day after the area, if that day is known.
@@ -185,25 +193,6 @@ pub struct LineageStep {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn icc_titles_end_in_icc() {
-        let title = |layer| {
-            let area = Area {
-                layer,
-                id: "mb-kendal".into(),
-                name: "Kendal".into(),
-                kind: None,
-                system: None,
-                provenance: Provenance::Indicative,
-                period: Period::default(),
-                ended_by: None,
-            };
-            area.title()
-        };
-        assert_eq!(title(Layer::Icc), "Kendal ICC");
-        assert_eq!(title(Layer::SubCommunity), "Kendal");
-    }
 
     #[test]
     fn words_round_trip() {

@@ -1,108 +1,129 @@
+use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr;
+use std::hash::{Hash, Hasher};
+use std::sync::{PoisonError, RwLock};
 
 /// A layer: a named set of areas that look-ups can return.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Layer {
-    /// Integrated Care Communities: groups of practices with their patients, each with an area on
-    /// the map.
-    Icc,
-    /// Parts of an Integrated Care Community that belong to resilience groups of their own.
-    SubCommunity,
-    /// Integrated neighbourhood teams of East Lancashire.
-    NeighbourhoodTeam,
-    /// Catchments of GP practices: the areas in which their patients live, or from which people may
-    /// register.
-    GpPractice,
-    /// Community resilience groups and similar groups.
-    ResilienceGroup,
-    /// Primary Care Networks.
-    Pcn,
-    /// Sub-ICB locations; before July 2022, Clinical Commissioning Groups.
-    SubIcb,
-    /// Places within the area of an Integrated Care Board.
-    Place,
-    /// Integrated Care Boards.
-    Icb,
+///
+/// A `Layer` is a handle of the layer's id, so copies and comparisons cost as much as those of a
+/// pointer. The ids are in a table of the process, to which [`Layer::declare`] adds. Only datasets,
+/// configurations and tests declare layers. Requests look for a layer that the manifest of the
+/// dataset has, so a request never adds to the table.
+///
+/// Handles are ordered by id. Answers list layers in the order of the manifest instead.
+#[derive(Clone, Copy)]
+pub struct Layer(&'static LayerName);
+
+/// An entry of the table of layers.
+struct LayerName {
+    id: String,
+    /// The position in the table: less than [`LAYERS_MAX`].
+    number: usize,
 }
 
-/// The error for text that is not the name of a layer.
+/// The maximum number of layers of a process: those of all datasets that it loads.
+const LAYERS_MAX: usize = 512;
+
+/// The maximum length of a layer's id.
+const ID_LENGTH_MAX: usize = 32;
+
+/// The layers that have been declared, by id.
+static DECLARED: RwLock<BTreeMap<&'static str, Layer>> = RwLock::new(BTreeMap::new());
+
+/// The error for text that cannot be declared as the id of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "not a layer: use icc, sub-community, neighbourhood-team, gp-practice, resilience-group, pcn, sub-icb, place or icb"
-)]
-pub struct InvalidLayer;
+pub enum InvalidLayerId {
+    /// The text is not an id.
+    #[error(
+        "not the id of a layer: use at most 32 lower-case letters, digits and hyphens, with a letter first"
+    )]
+    Malformed,
+    /// The process has the maximum number of layers.
+    #[error("a process can load at most {max} different layers", max = LAYERS_MAX)]
+    TooMany,
+}
 
 impl Layer {
-    /// Every layer, in the order in which answers list them.
-    pub const ALL: [Layer; 9] = [
-        Layer::Icc,
-        Layer::SubCommunity,
-        Layer::NeighbourhoodTeam,
-        Layer::GpPractice,
-        Layer::ResilienceGroup,
-        Layer::Pcn,
-        Layer::SubIcb,
-        Layer::Place,
-        Layer::Icb,
-    ];
-
-    /// The layers of communities, on which residence and registration are compared. A patient
-    /// belongs to at most one area of each of these layers.
-    pub const COMMUNITIES: [Layer; 2] = [Layer::Icc, Layer::NeighbourhoodTeam];
-
-    /// The layers of networks of practices. The practices of a network belong to communities.
-    pub const NETWORKS: [Layer; 1] = [Layer::Pcn];
-
-    /// The administrative layers. Each covers the whole area of the data, so an area that is
-    /// missing is not known.
-    pub const ADMINISTRATIVE: [Layer; 3] = [Layer::SubIcb, Layer::Place, Layer::Icb];
-
-    /// Returns the name used in URLs, JSON and files.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Layer::Icc => "icc",
-            Layer::SubCommunity => "sub-community",
-            Layer::NeighbourhoodTeam => "neighbourhood-team",
-            Layer::GpPractice => "gp-practice",
-            Layer::ResilienceGroup => "resilience-group",
-            Layer::Pcn => "pcn",
-            Layer::SubIcb => "sub-icb",
-            Layer::Place => "place",
-            Layer::Icb => "icb",
+    /// Returns the layer with an id, which is added to the table of layers if it is new. The table
+    /// never shrinks, so the id must not be from a request; see [`Layer::find`].
+    ///
+    /// # Errors
+    /// If the id is malformed, or if there are too many layers.
+    pub fn declare(id: &str) -> Result<Layer, InvalidLayerId> {
+        if !is_id(id) {
+            return Err(InvalidLayerId::Malformed);
         }
+        if let Some(layer) = Layer::find(id) {
+            return Ok(layer);
+        }
+        let mut declared = DECLARED.write().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have declared the layer since.
+        if let Some(layer) = declared.get(id) {
+            return Ok(*layer);
+        }
+        let number = declared.len();
+        if number >= LAYERS_MAX {
+            return Err(InvalidLayerId::TooMany);
+        }
+        let name = Box::leak(Box::new(LayerName {
+            id: id.into(),
+            number,
+        }));
+        let layer = Layer(name);
+        declared.insert(layer.as_str(), layer);
+        Ok(layer)
+    }
+
+    /// Returns the layer with an id; `None` if no dataset of the process has declared it.
+    pub fn find(id: &str) -> Option<Layer> {
+        let declared = DECLARED.read().unwrap_or_else(PoisonError::into_inner);
+        declared.get(id).copied()
+    }
+
+    /// Returns the id, which is used in URLs, JSON and files.
+    pub fn as_str(self) -> &'static str {
+        &self.0.id
     }
 }
 
-/// A set of layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LayerSet(u16);
+/// Returns whether the text matches `[a-z][a-z0-9-]{0,31}`.
+fn is_id(text: &str) -> bool {
+    let is_of_id = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    text.len() <= ID_LENGTH_MAX
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.bytes().all(is_of_id)
+}
 
-impl LayerSet {
-    /// The set of all layers.
-    pub const ALL: LayerSet = LayerSet((1 << Layer::ALL.len()) - 1);
-
-    /// Returns whether the set contains the layer.
-    pub fn contains(self, layer: Layer) -> bool {
-        self.0 & (1 << layer as u16) != 0
+/// Each id has one entry in the table, so that layers are equal if their entries are.
+impl PartialEq for Layer {
+    fn eq(&self, other: &Layer) -> bool {
+        std::ptr::eq(self.0, other.0)
     }
 }
 
-impl FromIterator<Layer> for LayerSet {
-    fn from_iter<T: IntoIterator<Item = Layer>>(layers: T) -> LayerSet {
-        let bits = layers.into_iter().map(|layer| 1 << layer as u16);
-        LayerSet(bits.fold(0, |all, bit| all | bit))
+impl Eq for Layer {}
+
+impl Hash for Layer {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.number.hash(state);
     }
 }
 
-impl FromStr for Layer {
-    type Err = InvalidLayer;
+impl Ord for Layer {
+    fn cmp(&self, other: &Layer) -> std::cmp::Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
 
-    fn from_str(input: &str) -> Result<Layer, InvalidLayer> {
-        Layer::ALL
-            .into_iter()
-            .find(|layer| layer.as_str() == input)
-            .ok_or(InvalidLayer)
+impl PartialOrd for Layer {
+    fn partial_cmp(&self, other: &Layer) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Layer({})", self.as_str())
     }
 }
 
@@ -112,39 +133,108 @@ impl fmt::Display for Layer {
     }
 }
 
+/// A set of layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerSet([u64; LAYERS_MAX / 64]);
+
+impl LayerSet {
+    /// The set of all layers, including those that are declared later.
+    pub const ALL: LayerSet = LayerSet([u64::MAX; LAYERS_MAX / 64]);
+
+    /// Returns whether the set contains the layer.
+    pub fn contains(self, layer: Layer) -> bool {
+        let number = layer.0.number;
+        self.0[number / 64] & (1 << (number % 64)) != 0
+    }
+}
+
+impl FromIterator<Layer> for LayerSet {
+    fn from_iter<T: IntoIterator<Item = Layer>>(layers: T) -> LayerSet {
+        let mut set = LayerSet([0; LAYERS_MAX / 64]);
+        for layer in layers {
+            let number = layer.0.number;
+            set.0[number / 64] |= 1 << (number % 64);
+        }
+        set
+    }
+}
+
+/// The layers of the embedded dataset, for unit tests.
+#[cfg(test)]
+pub(crate) mod layers {
+    use super::Layer;
+
+    pub(crate) fn named(id: &str) -> Layer {
+        Layer::declare(id).expect("the id of a layer")
+    }
+
+    macro_rules! layers {
+        ($($name:ident = $id:literal,)*) => {
+            $(pub(crate) fn $name() -> Layer {
+                named($id)
+            })*
+        };
+    }
+
+    layers! {
+        icc = "icc",
+        sub_community = "sub-community",
+        neighbourhood_team = "neighbourhood-team",
+        gp_practice = "gp-practice",
+        resilience_group = "resilience-group",
+        pcn = "pcn",
+        place = "place",
+        icb = "icb",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn layers_parse_display_and_form_sets() {
-        let words = [
-            "icc",
-            "sub-community",
-            "neighbourhood-team",
-            "gp-practice",
-            "resilience-group",
-            "pcn",
-            "sub-icb",
-            "place",
-            "icb",
-        ];
-        assert_eq!(Layer::ALL.map(Layer::as_str), words);
-        for (layer, word) in Layer::ALL.into_iter().zip(words) {
-            assert_eq!(word.parse(), Ok(layer));
-            assert_eq!(format!("{layer:>20}"), format!("{word:>20}"));
-            let only = LayerSet::from_iter([layer]);
-            for other in Layer::ALL {
-                assert!(LayerSet::ALL.contains(other));
-                assert_eq!(only.contains(other), other == layer, "{only:?} {other}");
-            }
+    fn layers_are_declared_once_and_found() {
+        let icc = layers::icc();
+        assert_eq!(Layer::declare("icc"), Ok(icc));
+        assert_eq!(Layer::find("icc"), Some(icc));
+        assert_eq!(Layer::find("never-declared"), None);
+        assert_ne!(icc, layers::pcn());
+        assert_eq!(icc.as_str(), "icc");
+        assert_eq!(format!("{icc:>5}"), "  icc");
+        assert_eq!(format!("{icc:?}"), "Layer(icc)");
+        assert!(layers::icb() < icc);
+    }
+
+    #[test]
+    fn ids_are_short_words_in_lower_case() {
+        let longest = "a".repeat(ID_LENGTH_MAX);
+        for good in ["a", "lsoa21", "ward-group", "x-", &longest] {
+            assert_eq!(Layer::declare(good).map(Layer::as_str), Ok(good));
         }
-        assert_eq!("iccs".parse::<Layer>(), Err(InvalidLayer));
-        assert_eq!(LayerSet::from_iter(Layer::ALL), LayerSet::ALL);
-        let twice = [Layer::Pcn, Layer::Icc, Layer::Pcn];
+        let too_long = "a".repeat(ID_LENGTH_MAX + 1);
+        for bad in [
+            "", "A", "1a", "-a", "a b", "a_b", "a/b", "é", "icc\n", &too_long,
+        ] {
+            let declared = Layer::declare(bad);
+            assert_eq!(declared, Err(InvalidLayerId::Malformed), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sets_contain_their_layers() {
+        // More than 64 layers do not fit into one word of the set.
+        let all: Vec<Layer> = (0..130)
+            .map(|number| layers::named(&format!("set-{number}")))
+            .collect();
+        let even: LayerSet = all.iter().copied().step_by(2).collect();
+        for (index, layer) in all.iter().enumerate() {
+            assert!(LayerSet::ALL.contains(*layer));
+            assert_eq!(even.contains(*layer), index % 2 == 0, "{layer}");
+        }
+        let twice = [all[7], all[3], all[7]];
         assert_eq!(
             LayerSet::from_iter(twice),
-            LayerSet::from_iter([Layer::Icc, Layer::Pcn])
+            LayerSet::from_iter([all[3], all[7]])
         );
     }
 }

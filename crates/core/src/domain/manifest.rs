@@ -1,11 +1,12 @@
 //! What a dataset says about itself: its name, version, layers and sources.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::civil::Date;
 
 use super::keyword::keyword_enum;
-use super::{Layer, Provenance, SourceDate, YearMonth};
+use super::{Area, Layer, LayerRole, OrganisationKind, Provenance, SourceDate, YearMonth};
 
 /// The manifest of a dataset.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +37,7 @@ pub struct Manifest {
     pub practices_date: Option<DataDate>,
     /// The statistical areas that layers are defined on.
     pub statistical_areas: Option<StatisticalAreasEntry>,
-    /// The layers of the dataset, at most once each.
+    /// The layers of the dataset, at most once each, in the order in which answers list them.
     pub layers: Vec<LayerEntry>,
     /// The published works that the dataset was built from.
     pub sources: Vec<SourceEntry>,
@@ -49,6 +50,76 @@ impl Manifest {
     /// Returns the entry of a layer; `None` if the dataset does not have the layer.
     pub fn layer(&self, layer: Layer) -> Option<&LayerEntry> {
         self.layers.iter().find(|entry| entry.id == layer)
+    }
+
+    /// Returns the error for an unknown layer, which lists the dataset's layers.
+    pub fn unknown_layer(&self) -> UnknownLayer {
+        UnknownLayer {
+            known: self.layers.iter().map(|entry| entry.id).collect(),
+        }
+    }
+
+    /// Returns the layers of this dataset, and then those that only another dataset has.
+    pub fn layers_of_both(&self, other: &Manifest) -> Vec<Layer> {
+        let own = self.layers.iter().map(|entry| entry.id);
+        let others = other.layers.iter().map(|entry| entry.id);
+        own.chain(others.filter(|id| self.layer(*id).is_none()))
+            .collect()
+    }
+
+    /// Returns the layers with a role, in the order of answers.
+    pub fn layers_with_role(&self, role: LayerRole) -> impl Iterator<Item = Layer> + Clone {
+        let layers = self.layers.iter();
+        let layers = layers.filter(move |entry| entry.role == role);
+        layers.map(|entry| entry.id)
+    }
+
+    /// Returns the administrative layers: first those that no other layer contains, whose areas are
+    /// the largest.
+    pub fn administrative_from_top(&self) -> impl Iterator<Item = Layer> {
+        let with_parent = |has_parent: bool| {
+            let layers = self.layers.iter().filter(move |entry| {
+                entry.role == LayerRole::Administrative && entry.parent.is_some() == has_parent
+            });
+            layers.map(|entry| entry.id)
+        };
+        with_parent(false).chain(with_parent(true))
+    }
+
+    /// Returns whether the dataset has the layer, with this role.
+    pub fn has_role(&self, layer: Layer, role: LayerRole) -> bool {
+        self.layer(layer).is_some_and(|entry| entry.role == role)
+    }
+
+    /// Returns the first layer of communities, which the other layers of communities supplement.
+    pub fn main_community_layer(&self) -> Option<Layer> {
+        self.layers_with_role(LayerRole::Community).next()
+    }
+
+    /// Returns the layer of the areas of GP practices.
+    pub fn practice_layer(&self) -> Option<Layer> {
+        self.layers_with_role(LayerRole::PracticeCatchment).next()
+    }
+
+    /// Returns the first layer of groups.
+    pub fn group_layer(&self) -> Option<Layer> {
+        self.layers_with_role(LayerRole::Group).next()
+    }
+
+    /// Returns the layer whose areas are the organisations of a kind.
+    pub fn organisation_layer(&self, kind: OrganisationKind) -> Option<Layer> {
+        let mut layers = self.layers.iter();
+        let found = layers.find(|entry| entry.organisation == Some(kind));
+        found.map(|entry| entry.id)
+    }
+
+    /// Sets the names for display of areas; see [`LayerEntry::set_area_title`].
+    pub fn set_area_titles(&self, areas: &mut [Area]) {
+        for area in areas {
+            if let Some(entry) = self.layer(area.layer) {
+                entry.set_area_title(area);
+            }
+        }
     }
 
     /// Returns the edition of the postcode directory, for use within a sentence: `November 2025`.
@@ -82,17 +153,25 @@ impl Manifest {
             (POSTCODES_KEY, &self.postcodes_date),
             (PRACTICES_KEY, &self.practices_date),
         ];
-        let directories = directories.into_iter().map(|(key, date)| (key, key, date));
+        let directories = directories.into_iter();
+        let directories = directories.map(|(key, date)| (key, None, key, date));
         let layers = self.layers.iter();
-        let layers =
-            layers.map(|entry| (entry.id.as_str(), entry.title.as_str(), &entry.data_date));
+        let layers = layers.map(|entry| {
+            let key = entry.id.as_str();
+            (key, Some(entry.id), entry.title.as_str(), &entry.data_date)
+        });
         let statistical = self.statistical_areas.iter();
         let statistical =
-            statistical.map(|entry| (entry.id.as_str(), entry.title.as_str(), &entry.data_date));
+            statistical.map(|entry| (&*entry.id, None, entry.title.as_str(), &entry.data_date));
         let all = directories.chain(layers).chain(statistical);
-        all.filter_map(|(key, title, date)| {
+        all.filter_map(|(key, layer, title, date)| {
             let date = date.as_ref()?;
-            Some(DatedSource { key, title, date })
+            Some(DatedSource {
+                key,
+                layer,
+                title,
+                date,
+            })
         })
     }
 
@@ -152,6 +231,8 @@ pub struct DatedSource<'m> {
     /// The key of the part in answers: `postcodes`, `practices`, or the id of a layer or of the
     /// statistical areas.
     pub key: &'m str,
+    /// The layer, if the part is a layer.
+    pub layer: Option<Layer>,
     /// The title of the part, for people.
     pub title: &'m str,
     /// The date of the source.
@@ -194,8 +275,21 @@ pub struct LayerEntry {
     pub id: Layer,
     /// The title for people, in the plural.
     pub title: String,
+    /// The name of one area of the layer, as a title: `Integrated Care Community`.
+    pub singular: String,
+    /// The abbreviation of `singular`, which ends the titles of communities: `ICC`.
+    pub abbreviation: Option<String>,
+    /// The words for one area within a sentence, if they are neither the abbreviation nor the
+    /// singular: `neighbourhood team`.
+    pub noun: Option<String>,
     /// The kind: whether the layer's areas may overlap, and whether they are unions of other areas.
     pub kind: LayerKind,
+    /// The role, from which it follows how the layer is answered and shown.
+    pub role: LayerRole,
+    /// The layer that contains the areas of this layer.
+    pub parent: Option<Layer>,
+    /// The kind of NHS organisation whose ODS codes are the ids of the layer's areas.
+    pub organisation: Option<OrganisationKind>,
     /// The first date for which there are data.
     pub first_data: Date,
     /// The provenance of the layer's boundaries.
@@ -220,6 +314,66 @@ pub struct LayerEntry {
     /// How accurate the layer's areas are, in sentences for users of pages.
     pub accuracy: Option<String>,
 }
+
+impl LayerEntry {
+    /// Returns the words for one area within a sentence: the noun of the manifest, else the
+    /// abbreviation, else the singular.
+    pub fn noun(&self) -> &str {
+        let noun = self.noun.as_ref().or(self.abbreviation.as_ref());
+        noun.unwrap_or(&self.singular)
+    }
+
+    /// Sets the names for display of an area of the layer. The title of a community ends in the
+    /// layer's abbreviation. In sentences, the name of a community without an abbreviation ends in
+    /// the layer's noun.
+    pub fn set_area_title(&self, area: &mut Area) {
+        (area.title, area.label) = (None, None);
+        if self.role != LayerRole::Community {
+            return;
+        }
+        let with = |words: &String| format!("{} {words}", area.name);
+        match (&self.abbreviation, &self.noun) {
+            (Some(abbreviation), _) if !area.name.ends_with(abbreviation.as_str()) => {
+                area.title = Some(with(abbreviation));
+            }
+            (None, Some(noun)) if !ends_with_word(&area.name, noun) => {
+                area.label = Some(with(noun));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Returns whether a name ends with the last word of `words`, in any case.
+fn ends_with_word(name: &str, words: &str) -> bool {
+    let last = words.rsplit(' ').next().unwrap_or(words);
+    name.to_lowercase().ends_with(&last.to_lowercase())
+}
+
+/// The error for the id of a layer that the dataset does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownLayer {
+    /// The layers of the dataset, in the order of answers.
+    pub known: Vec<Layer>,
+}
+
+/// Lists the layers of the dataset: `not a layer: use icc, pcn or icb`.
+impl fmt::Display for UnknownLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a layer")?;
+        for (index, layer) in self.known.iter().enumerate() {
+            let separator = match index {
+                0 => ": use ",
+                _ if index + 1 == self.known.len() => " or ",
+                _ => ", ",
+            };
+            write!(f, "{separator}{layer}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for UnknownLayer {}
 
 /// The kind of a layer: whether its areas may overlap, and whether they are unions of other areas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -288,6 +442,7 @@ pub struct FileEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::layers;
 
     #[test]
     fn sources_are_described_in_words() {
@@ -299,6 +454,7 @@ mod tests {
             let title = "Practices";
             DatedSource {
                 key: PRACTICES_KEY,
+                layer: None,
                 title,
                 date,
             }
@@ -309,6 +465,7 @@ mod tests {
         assert_eq!(words(&date), "Practices as of April 2026");
         let source = |title| DatedSource {
             key: PRACTICES_KEY,
+            layer: None,
             title,
             date: &date,
         };
@@ -317,5 +474,17 @@ mod tests {
             phrases(both.into_iter()),
             ["Practices as of April 2026", "Groups as of April 2026"]
         );
+    }
+
+    #[test]
+    fn unknown_layers_are_reported_with_the_known_ones() {
+        let text = |known: &[Layer]| {
+            let known = known.to_vec();
+            UnknownLayer { known }.to_string()
+        };
+        assert_eq!(text(&[]), "not a layer");
+        assert_eq!(text(&[layers::icc()]), "not a layer: use icc");
+        let three = [layers::icc(), layers::pcn(), layers::icb()];
+        assert_eq!(text(&three), "not a layer: use icc, pcn or icb");
     }
 }

@@ -15,6 +15,7 @@ mod grid_reference;
 mod gss_code;
 mod keyword;
 mod layer;
+mod layer_role;
 mod manifest;
 mod ods_code;
 mod period;
@@ -45,10 +46,13 @@ pub use expectation::{GoldenQuery, StatedCount};
 pub use grid_reference::{GridReference, InvalidGridReference};
 pub use gss_code::{GssCode, InvalidGssCode};
 pub use keyword::UnknownKeyword;
-pub use layer::{InvalidLayer, Layer, LayerSet};
+#[cfg(test)]
+pub(crate) use layer::layers;
+pub use layer::{InvalidLayerId, Layer, LayerSet};
+pub use layer_role::{LayerRole, OrganisationKind};
 pub use manifest::{
     DataDate, DatedSource, FileEntry, LayerEntry, LayerKind, Manifest, POSTCODES_KEY,
-    PRACTICES_KEY, SourceEntry, SourceUse, StatisticalAreasEntry, phrases,
+    PRACTICES_KEY, SourceEntry, SourceUse, StatisticalAreasEntry, UnknownLayer, phrases,
 };
 pub use ods_code::{InvalidOdsCode, OdsCode};
 pub use period::{

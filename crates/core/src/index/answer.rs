@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::civil::Date;
 
+use super::Index;
 use crate::domain::{
     Agreement, Area, Basis, BritishGrid, CatchmentKind, Certainty, InvalidOdsCode, Layer, LonLat,
     LookupStatus, OdsCode, Postcode, PostcodeEntry, PostcodeStatus, Practice, PracticeStatus,
@@ -283,6 +284,8 @@ pub struct PracticeRegistration<'i> {
     pub areas: Vec<(Layer, LayerResult<'i>)>,
     /// Why there are no areas; `None` if there are areas.
     pub reason: Option<RegistrationReason>,
+    /// Whether the practice belongs to no area of the main layer of communities.
+    pub(super) has_no_community: bool,
 }
 
 /// The practice responsible for the patients on the day, and the successions that led to it.
@@ -399,37 +402,43 @@ pub fn areas_of_layer<'a, 'i>(
         .unwrap_or_default()
 }
 
-/// Marks the administrative areas that are not known. Every place that is in one administrative
-/// layer is in all of them, so an empty result means that the source does not name the area.
-pub(super) fn mark_unknown_administrative_areas(results: &mut [(Layer, LayerResult<'_>)]) {
-    let is_administrative = |layer: &Layer| Layer::ADMINISTRATIVE.contains(layer);
-    let is_empty =
-        |found: &LayerResult<'_>| matches!(found, LayerResult::Areas(areas) if areas.is_empty());
-    let has_area = |(layer, found): &(Layer, LayerResult<'_>)| {
-        is_administrative(layer) && matches!(found, LayerResult::Areas(areas) if !areas.is_empty())
-    };
-    if !results.iter().any(has_area) {
-        return;
-    }
-    for (layer, found) in results {
-        if is_administrative(layer) && is_empty(found) {
-            *found = LayerResult::Unknown(UnknownReason::NoneNamed);
+impl Index {
+    /// Marks the administrative areas that are not known. Every place that is in one administrative
+    /// layer is in all of them, so an empty result means that the source does not name the area.
+    pub(super) fn mark_unknown_administrative_areas(
+        &self,
+        results: &mut [(Layer, LayerResult<'_>)],
+    ) {
+        let is_administrative = |layer: &Layer| self.roles.administrative.contains(layer);
+        let is_empty = |found: &LayerResult<'_>| matches!(found, LayerResult::Areas(areas) if areas.is_empty());
+        let has_area = |(layer, found): &(Layer, LayerResult<'_>)| {
+            is_administrative(layer)
+                && matches!(found, LayerResult::Areas(areas) if !areas.is_empty())
+        };
+        if !results.iter().any(has_area) {
+            return;
+        }
+        for (layer, found) in results {
+            if is_administrative(layer) && is_empty(found) {
+                *found = LayerResult::Unknown(UnknownReason::NoneNamed);
+            }
         }
     }
-}
 
-/// Returns the ids of the communities in `results`.
-pub fn community_ids<'a>(
-    results: &'a [(Layer, LayerResult<'_>)],
-) -> impl Iterator<Item = &'a str> + use<'a> {
-    let areas = Layer::COMMUNITIES
-        .into_iter()
-        .flat_map(|layer| areas_of_layer(results, layer));
-    areas.map(|found| found.area.id.as_str())
+    /// Returns the ids of the communities in `results`.
+    pub fn community_ids<'a>(
+        &self,
+        results: &'a [(Layer, LayerResult<'_>)],
+    ) -> impl Iterator<Item = &'a str> {
+        let layers = self.roles.communities.iter();
+        let areas = layers.flat_map(|layer| areas_of_layer(results, *layer));
+        areas.map(|found| found.area.id.as_str())
+    }
 }
 
 impl PracticeRegistration<'_> {
-    /// Returns whether the practice is known and belongs to no ICC in the dataset on the date.
+    /// Returns whether the practice is known and belongs to no area of the dataset's main layer of
+    /// communities on the date.
     pub fn is_outside_communities(&self) -> bool {
         let practice = self.practice.as_ref();
         if practice.is_some_and(|found| found.is_neighbouring) {
@@ -439,10 +448,7 @@ impl PracticeRegistration<'_> {
             self.reason,
             None | Some(RegistrationReason::OutsideCoverage)
         );
-        let has_no_icc = self.areas.iter().any(|(layer, found)| {
-            *layer == Layer::Icc && matches!(found, LayerResult::Areas(areas) if areas.is_empty())
-        });
-        is_resolved && has_no_icc
+        is_resolved && self.has_no_community
     }
 }
 

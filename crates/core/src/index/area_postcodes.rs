@@ -14,8 +14,8 @@ use super::Index;
 use super::layer::LayerIndex;
 use crate::domain::LayerKind;
 use crate::domain::{
-    Basis, Boundary, BritishGrid, GroupMember, Layer, Postcode, PostcodeEntry, PostcodeStatus,
-    PracticeStatus,
+    Basis, Boundary, BritishGrid, GroupMember, Layer, LayerRole, Postcode, PostcodeEntry,
+    PostcodeStatus, PracticeStatus,
 };
 use crate::geometry::bbox::bounding_rect;
 
@@ -199,7 +199,7 @@ impl Index {
     /// Returns an area as a candidate; `None` if no position can be in the area on the day.
     fn candidate_area(&self, layer: Layer, id: &str, day: Date) -> Option<CandidateArea<'_>> {
         let layer = self.layer(layer)?;
-        let is_inactive = layer.id == Layer::GpPractice
+        let is_inactive = layer.role == LayerRole::PracticeCatchment
             && !id
                 .parse()
                 .ok()
@@ -297,6 +297,7 @@ mod tests {
         DAY, FIRST_DATA, build, dataset, index, km, postcode, practice_membership, rectangle, strip,
     };
     use super::*;
+    use crate::domain::layers;
 
     /// Returns postcodes and bases; postcodes of `LA1 1` are shortened to their last two letters.
     fn summary(page: PostcodePage) -> Vec<(String, Basis)> {
@@ -333,7 +334,7 @@ mod tests {
     fn area_postcodes_agree_with_locate() {
         use Basis::{Boundary, Directory, Membership, Nearest};
         let k = [("AA", Directory), ("AD", Boundary), ("AE", Nearest)];
-        check((Layer::Icc, "k"), PostcodeFilter::Live, &k);
+        check((layers::icc(), "k"), PostcodeFilter::Live, &k);
         let all = [
             ("AA", Directory),
             ("AD", Boundary),
@@ -341,32 +342,40 @@ mod tests {
             ("AF", Directory),
             ("AG", Directory),
         ];
-        check((Layer::Icc, "k"), PostcodeFilter::All, &all);
+        check((layers::icc(), "k"), PostcodeFilter::All, &all);
         let l = [("AB", Directory), ("AJ", Directory), ("LA2 1AA", Directory)];
-        check((Layer::Icc, "l"), PostcodeFilter::Live, &l);
+        check((layers::icc(), "l"), PostcodeFilter::Live, &l);
         let m = [("AA", Boundary), ("AE", Nearest)];
-        check((Layer::SubCommunity, "m"), PostcodeFilter::Live, &m);
-        check((Layer::GpPractice, "A00001"), PostcodeFilter::Live, &k);
+        check((layers::sub_community(), "m"), PostcodeFilter::Live, &m);
+        check((layers::gp_practice(), "A00001"), PostcodeFilter::Live, &k);
         let inner_and_outer = [("AB", Boundary), ("LA2 1AA", Boundary)];
         check(
-            (Layer::GpPractice, "A00003"),
+            (layers::gp_practice(), "A00003"),
             PostcodeFilter::Live,
             &inner_and_outer,
         );
         // The practice has a share but has closed, so it has no postcodes.
-        check((Layer::GpPractice, "A00004"), PostcodeFilter::Live, &[]);
+        check((layers::gp_practice(), "A00004"), PostcodeFilter::Live, &[]);
         let of_k = k.map(|(text, _)| (text, Membership));
-        check((Layer::ResilienceGroup, "g"), PostcodeFilter::Live, &of_k);
+        check(
+            (layers::resilience_group(), "g"),
+            PostcodeFilter::Live,
+            &of_k,
+        );
         let of_m = m.map(|(text, _)| (text, Membership));
-        check((Layer::ResilienceGroup, "h"), PostcodeFilter::Live, &of_m);
-        check((Layer::Icc, "z"), PostcodeFilter::Live, &[]);
+        check(
+            (layers::resilience_group(), "h"),
+            PostcodeFilter::Live,
+            &of_m,
+        );
+        check((layers::icc(), "z"), PostcodeFilter::Live, &[]);
     }
 
     #[test]
     fn areas_have_no_postcodes_before_their_layers_first_data() {
         let index = index();
         let before = FIRST_DATA.yesterday().expect("a day");
-        let area = (Layer::Icc, "k");
+        let area = (layers::icc(), "k");
         assert_eq!(postcodes_of(&index, area, before, PostcodeFilter::All), []);
         assert_eq!(
             postcodes_of(&index, area, FIRST_DATA, PostcodeFilter::All).len(),
@@ -380,7 +389,13 @@ mod tests {
         let index = index();
         let page = |after: Option<&str>, limit| {
             let after = after.map(postcode);
-            index.postcodes_in((Layer::Icc, "k"), DAY, PostcodeFilter::Live, after, limit)
+            index.postcodes_in(
+                (layers::icc(), "k"),
+                DAY,
+                PostcodeFilter::Live,
+                after,
+                limit,
+            )
         };
         let texts = |page: PostcodePage| -> Vec<String> {
             summary(page).into_iter().map(|value| value.0).collect()
@@ -396,7 +411,7 @@ mod tests {
 
     #[test]
     fn postcodes_are_counted_by_outward_code() {
-        let counts = index().outcodes_in((Layer::Icc, "l"), DAY, PostcodeFilter::Live);
+        let counts = index().outcodes_in((layers::icc(), "l"), DAY, PostcodeFilter::Live);
         let count = |outcode: &str, postcodes, last| OutcodeCount {
             outcode: outcode.into(),
             postcode_count: postcodes,
@@ -411,10 +426,10 @@ mod tests {
     #[test]
     fn groups_of_practices_add_no_postcodes() {
         let mut dataset = dataset();
-        let member = practice_membership("A00003", Layer::ResilienceGroup, Some("h"));
+        let member = practice_membership("A00003", layers::resilience_group(), Some("h"));
         dataset.memberships.push(member);
         let index = build(dataset);
-        let group = (Layer::ResilienceGroup, "h");
+        let group = (layers::resilience_group(), "h");
         assert_eq!(
             postcodes_of(&index, group, DAY, PostcodeFilter::Live).len(),
             2
@@ -425,7 +440,7 @@ mod tests {
     fn boundaries_of_other_dates_only_widen_the_search() {
         let index = index();
         let north =
-            |day| postcodes_of(&index, (Layer::Icb, "north"), day, PostcodeFilter::Live).len();
+            |day| postcodes_of(&index, (layers::icb(), "north"), day, PostcodeFilter::Live).len();
         // Two of the postcodes AA, AB, AD, AJ and LA2 1AA are east of 15 km.
         assert_eq!(north(date(2024, 6, 30)), 3);
         assert_eq!(north(DAY), 5);
@@ -439,7 +454,7 @@ mod tests {
                 .candidate_area(layer, id, DAY)
                 .expect("it has a boundary")
         };
-        let k = candidate(Layer::Icc, "k");
+        let k = candidate(layers::icc(), "k");
         let (inside, outside) = (km(5.0, 5.0), km(15.0, 5.0));
         // If the directory assigns a postcode to a statistical area of k, the postcode may be in k
         // wherever its position is. Any other postcode may be in k only if its position is in the
@@ -450,7 +465,7 @@ mod tests {
         // statistical areas.
         assert!(k.may_contain(km(-0.15, 5.0), None) && !k.may_contain(km(-0.15, 5.0), Some(1)));
         assert!(!k.may_contain(km(-0.150_001, 5.0), None));
-        let m = candidate(Layer::SubCommunity, "m");
+        let m = candidate(layers::sub_community(), "m");
         assert!(m.may_contain(km(5.2, 5.0), Some(1)) && !m.may_contain(km(5.200_001, 5.0), None));
     }
 

@@ -1,6 +1,6 @@
 //! Builds the index of a dataset, and rejects a dataset that contradicts itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::resume_unwind;
 use std::thread;
 
@@ -8,13 +8,14 @@ use super::data_dates::outdated_after;
 use super::directory::PostcodeDirectory;
 use super::facts::FactsIndex;
 use super::layer::{AreaAssignment, LayerIndex};
+use super::layer_roles::LayerRoles;
 use super::memberships::MembershipIndex;
 use super::registry::PracticeRegistry;
 use super::statistical_codes::ImplausibleCodes;
 use super::{BoundaryIndex, Index, IndexError, StatisticalAreaIndex};
 use crate::domain::{
-    Area, Boundary, Dataset, Layer, LayerEntry, Manifest, Period, Practice, Provenance,
-    StatisticalAssignment,
+    Area, Boundary, Dataset, GroupMember, Layer, LayerEntry, LayerRole, Manifest, Period, Practice,
+    Provenance, StatisticalAssignment,
 };
 
 impl Index {
@@ -46,9 +47,9 @@ impl Index {
             (statistical, layers)
         });
         let mut layers = layers?;
-        layers.sort_by_key(|layer| layer.id);
         apply_assignments(&mut layers, dataset.assignments, &statistical_areas)?;
         let memberships = MembershipIndex::new(dataset.memberships, &layers, &registry)?;
+        find_member_layers(&mut layers, &memberships);
         let scheme = manifest.statistical_areas.as_ref();
         let mut facts = FactsIndex::new(
             dataset.facts,
@@ -75,6 +76,7 @@ impl Index {
             lineage: dataset.lineage,
             facts,
             outdated_after: outdated_after(&manifest),
+            roles: LayerRoles::new(&manifest, &layers),
             manifest,
             digest,
             layers,
@@ -98,8 +100,8 @@ fn build_layers(
 ) -> Result<Vec<LayerIndex>, IndexError> {
     let mut boundaries: HashMap<Layer, Vec<Boundary>> = boundaries.into_iter().collect();
     let layer = |entry: &LayerEntry| {
-        let areas = match entry.id {
-            Layer::GpPractice => practice_areas(registry, entry, areas),
+        let areas = match entry.role {
+            LayerRole::PracticeCatchment => practice_areas(registry, entry, areas),
             _ => areas
                 .iter()
                 .filter(|area| area.layer == entry.id)
@@ -115,14 +117,16 @@ fn build_layers(
 /// Builds the areas of the practice layer, one for each practice. An area has the layer's default
 /// provenance unless the dataset states a different provenance.
 fn practice_areas(registry: &PracticeRegistry, entry: &LayerEntry, areas: &[Area]) -> Vec<Area> {
-    let area_entries = areas.iter().filter(|area| area.layer == Layer::GpPractice);
+    let area_entries = areas.iter().filter(|area| area.layer == entry.id);
     let provenances: HashMap<&str, Provenance> = area_entries
         .map(|area| (area.id.as_str(), area.provenance))
         .collect();
     let area = |practice: &Practice| Area {
-        layer: Layer::GpPractice,
+        layer: entry.id,
         id: practice.code.to_string(),
         name: practice.name.clone(),
+        title: None,
+        label: None,
         kind: None,
         system: None,
         provenance: provenances
@@ -176,10 +180,31 @@ fn apply_assignments(
     Ok(())
 }
 
+/// Finds the layers whose areas may be members of groups: the communities and their parts, and any
+/// other layer with such a member.
+fn find_member_layers(layers: &mut [LayerIndex], memberships: &MembershipIndex) {
+    let mut with_members: HashSet<(Layer, Layer)> = HashSet::new();
+    for membership in memberships.all() {
+        if let GroupMember::Area(layer, _) = membership.member {
+            with_members.insert((layer, membership.layer));
+        }
+    }
+    let roles: Vec<(Layer, LayerRole)> =
+        layers.iter().map(|layer| (layer.id, layer.role)).collect();
+    for groups in layers.iter_mut() {
+        let may_have_members = |&(layer, role): &(Layer, LayerRole)| {
+            matches!(role, LayerRole::Community | LayerRole::Part)
+                || with_members.contains(&(layer, groups.id))
+        };
+        groups.has_members_in = roles.iter().map(may_have_members).collect();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::test_dataset::{assignment, build, dataset};
     use super::*;
+    use crate::domain::layers;
 
     #[track_caller]
     fn check(dataset: Dataset, expected: &str) {
@@ -192,7 +217,7 @@ mod tests {
         let mut unknown_statistical_area = dataset();
         unknown_statistical_area
             .assignments
-            .push(assignment("S9", Layer::Icc, "k", None));
+            .push(assignment("S9", layers::icc(), "k", None));
         check(
             unknown_statistical_area,
             "an assignment to icc refers to `S9`, which is not in the dataset",
@@ -200,7 +225,7 @@ mod tests {
         let mut unknown_area = dataset();
         unknown_area
             .assignments
-            .push(assignment("S0", Layer::Icc, "z", None));
+            .push(assignment("S0", layers::icc(), "z", None));
         check(
             unknown_area,
             "an assignment to icc refers to `z`, which is not in the dataset",
@@ -209,7 +234,7 @@ mod tests {
         let mut unlisted_layer = dataset();
         unlisted_layer
             .assignments
-            .push(assignment("S0", Layer::Pcn, "z", None));
+            .push(assignment("S0", layers::pcn(), "z", None));
         build(unlisted_layer);
     }
 }

@@ -9,7 +9,7 @@ use super::Index;
 use super::directory::PostcodeLookup;
 use super::layer::LayerIndex;
 use super::registry::PracticeRegistry;
-use crate::domain::{GroupMember, Layer, OdsCode, Period, Postcode, Practice};
+use crate::domain::{GroupMember, Layer, LayerRole, OdsCode, Period, Postcode, Practice};
 
 /// The dates on which answers may change. Between two consecutive dates, an answer that depends
 /// only on a postcode, or only on a practice, stays the same, apart from the date that it states.
@@ -35,7 +35,7 @@ impl Index {
         for layer in &self.layers {
             area_dates.insert(layer.first_data);
             area_dates.insert(layer.first_memberships);
-            if layer.id != Layer::GpPractice {
+            if layer.role != LayerRole::PracticeCatchment {
                 add_periods(
                     &mut area_dates,
                     layer.versions().iter().map(|area| area.period),
@@ -83,7 +83,7 @@ impl Index {
         add_periods(&mut days, boundaries.map(|boundary| boundary.period));
         let memberships = self.memberships.all();
         let is_of_layer = |member: &GroupMember| match member {
-            GroupMember::Practice(_) => layer == Layer::GpPractice,
+            GroupMember::Practice(_) => layer_index.role == LayerRole::PracticeCatchment,
             GroupMember::Area(of, _) => *of == layer,
         };
         let of_layer = memberships
@@ -114,7 +114,7 @@ impl ChangeDates<'_> {
         };
         let statistical = &self.index.statistical_areas;
         let layers = self.index.layers.iter();
-        for layer in layers.filter(|index| index.id == Layer::GpPractice) {
+        for layer in layers.filter(|index| index.role == LayerRole::PracticeCatchment) {
             // If the directory assigns no statistical area, the statistical area at the position
             // may change when the period of a boundary starts or ends.
             let statistical_areas = match entry.statistical_area {
@@ -142,7 +142,7 @@ impl ChangeDates<'_> {
 
     fn add_practice(&self, days: &mut BTreeSet<Date>, layer: &LayerIndex, ordinal: u32) {
         // Each practice is an area of this layer, and both are sorted by code.
-        debug_assert_eq!(layer.id, Layer::GpPractice);
+        debug_assert_eq!(layer.role, LayerRole::PracticeCatchment);
         add_period(
             days,
             open_period(&self.index.registry.practices()[ordinal as usize]),
@@ -202,6 +202,7 @@ mod tests {
     };
     use super::*;
     use crate::domain::Dataset;
+    use crate::domain::layers;
     use crate::domain::{CatchmentKind, DirectoryStatus, StatisticalAssignment};
 
     /// The dates of the ICB's versions and boundaries, and of the assignment of S2 to l.
@@ -331,7 +332,7 @@ mod tests {
         dataset.memberships[1].period = until(date(2023, 10, 1));
         dataset
             .memberships
-            .push(practice_membership("A00006", Layer::Icc, Some("k")));
+            .push(practice_membership("A00006", layers::icc(), Some("k")));
         let mut opened = practice("A00008");
         opened.opened = Some(FIRST_DATA);
         dataset.practices.push(opened);
@@ -345,14 +346,14 @@ mod tests {
             |layer| -> Vec<Date> { index.change_dates_of_layer(layer).into_iter().collect() };
         let of_practices = date(2023, 10, 1);
         assert_eq!(
-            days(Layer::Icc),
+            days(layers::icc()),
             [member, of_practices, closing, date(2027, 1, 1)]
         );
-        assert_eq!(days(Layer::Icb), [WIDENED, closing]);
-        assert_eq!(days(Layer::ResilienceGroup), [member, closing]);
-        assert_eq!(days(Layer::SubCommunity), [closing]);
-        assert_eq!(days(Layer::GpPractice), [of_practices, closing]);
-        assert_eq!(days(Layer::Pcn), []);
+        assert_eq!(days(layers::icb()), [WIDENED, closing]);
+        assert_eq!(days(layers::resilience_group()), [member, closing]);
+        assert_eq!(days(layers::sub_community()), [closing]);
+        assert_eq!(days(layers::gp_practice()), [of_practices, closing]);
+        assert_eq!(days(layers::pcn()), []);
         assert!(
             index
                 .change_dates()

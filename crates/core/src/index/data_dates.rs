@@ -6,7 +6,8 @@ use jiff::civil::Date;
 use super::Index;
 use super::answer::LocateAnswer;
 use crate::domain::{
-    DatedSource, Layer, LookupStatus, Manifest, POSTCODES_KEY, PRACTICES_KEY, today_in_london,
+    DatedSource, Layer, LayerRole, LookupStatus, Manifest, POSTCODES_KEY, PRACTICES_KEY,
+    today_in_london,
 };
 
 impl Index {
@@ -29,19 +30,18 @@ impl Index {
                 LookupStatus::OutsideCoverage | LookupStatus::UnknownPostcode
             ),
         };
-        let uses_practices = answer.registration.is_some() || includes(Layer::GpPractice);
+        let mut practices = self.manifest.layers_with_role(LayerRole::PracticeCatchment);
+        let uses_practices = answer.registration.is_some() || practices.any(&includes);
         let mut layers = self.manifest.layers.iter();
         let uses_statistical_areas = location.is_some()
             && layers.any(|entry| entry.on_statistical_areas && includes(entry.id));
         self.manifest
             .dated_sources()
-            .filter(move |source| match source.key {
-                POSTCODES_KEY => uses_postcodes,
-                PRACTICES_KEY => uses_practices,
-                key => match key.parse::<Layer>() {
-                    Ok(layer) => includes(layer),
-                    Err(_) => uses_statistical_areas,
-                },
+            .filter(move |source| match (source.layer, source.key) {
+                (Some(layer), _) => includes(layer),
+                (None, POSTCODES_KEY) => uses_postcodes,
+                (None, PRACTICES_KEY) => uses_practices,
+                (None, _) => uses_statistical_areas,
             })
     }
 
@@ -65,6 +65,7 @@ mod tests {
     use super::super::test_dataset::{DAY, dataset, km, registration_query, residence_query};
     use super::super::{AnswerNote, Locator};
     use super::*;
+    use crate::domain::layers;
     use crate::domain::{DataDate, Dataset};
 
     fn dated(text: &str) -> Option<DataDate> {
@@ -80,7 +81,7 @@ mod tests {
         manifest.postcodes_date = dated("2024-11");
         manifest.practices_date = dated("2024-10-01");
         for entry in &mut manifest.layers {
-            if entry.id != Layer::Icb {
+            if entry.id != layers::icb() {
                 entry.data_date = dated("2022-01-05");
             }
         }
@@ -99,18 +100,24 @@ mod tests {
             sources.map(|source| source.key.to_string()).collect()
         };
         let postcode = |text: &str| Locator::Postcode(text.parse().expect("a postcode"));
-        let layers = ["resilience-group", "gp-practice", "sub-community", "icc"];
+        let layers = ["icc", "sub-community", "gp-practice", "resilience-group"];
         let (first, last) = (["postcodes", "practices"], ["lsoa11"]);
         let all = residence_query(postcode("LA1 1AA"));
         assert_eq!(keys(&all, None), [&first[..], &layers, &last].concat());
-        assert_eq!(keys(&all, Some(Layer::Icc)), ["postcodes", "icc", "lsoa11"]);
+        assert_eq!(
+            keys(&all, Some(layers::icc())),
+            ["postcodes", "icc", "lsoa11"]
+        );
         // The directory of the dataset has no date for Integrated Care Boards, whose boundaries do
         // not depend on statistical areas.
-        assert_eq!(keys(&all, Some(Layer::Icb)), ["postcodes"]);
+        assert_eq!(keys(&all, Some(layers::icb())), ["postcodes"]);
         let point = residence_query(Locator::Grid(km(2.0, 2.0)));
-        assert_eq!(keys(&point, Some(Layer::Icc)), ["icc", "lsoa11"]);
+        assert_eq!(keys(&point, Some(layers::icc())), ["icc", "lsoa11"]);
         let registration = registration_query("A00001");
-        assert_eq!(keys(&registration, Some(Layer::Icc)), ["practices", "icc"]);
+        assert_eq!(
+            keys(&registration, Some(layers::icc())),
+            ["practices", "icc"]
+        );
     }
 
     #[test]

@@ -39,15 +39,16 @@ impl Index {
             let mut areas = areas_of_layer(residence, layer).iter();
             areas.any(|found| found.ordinal == ordinal)
         };
-        let has_community = Layer::COMMUNITIES
-            .into_iter()
+        let communities = self.roles.communities.iter().copied();
+        let has_community = communities
+            .clone()
             .any(|layer| !areas_of_layer(residence, layer).is_empty());
         if !has_community {
             return disagreements;
         }
         let area = |layer, ordinal| self.layer(layer)?.version(ordinal, day);
-        let networks = Layer::NETWORKS.into_iter();
-        let networks = networks.flat_map(|layer| areas_of_layer(residence, layer));
+        let networks = self.roles.networks.iter();
+        let networks = networks.flat_map(|layer| areas_of_layer(residence, *layer));
         for network in networks {
             let (layer, ordinal) = (network.area.layer, network.ordinal);
             let communities = || self.facts.communities_of_network(layer, ordinal, day);
@@ -65,7 +66,7 @@ impl Index {
         let row = largest.and_then(|found| self.registry.row(found.practice.code));
         if let Some(row) = row {
             let communities = || {
-                Layer::COMMUNITIES.into_iter().flat_map(move |layer| {
+                communities.clone().flat_map(move |layer| {
                     let memberships = self.memberships.of_practice(row, layer, day);
                     memberships.filter_map(move |(_, group)| Some((layer, group?)))
                 })
@@ -110,19 +111,20 @@ mod tests {
     };
     use super::super::{LocateAnswer, Locator};
     use super::*;
+    use crate::domain::layers;
     use crate::domain::{Dataset, LayerKind};
 
     /// Returns the dataset with the network `w`, whose area includes every statistical area.
     fn with_network(members: &[&str]) -> Dataset {
         let mut dataset = dataset();
-        let entry = layer_entry(Layer::Pcn, LayerKind::Partition);
+        let entry = layer_entry(layers::pcn(), LayerKind::Partition);
         dataset.manifest.layers.push(entry);
-        dataset.areas.push(area(Layer::Pcn, "w"));
+        dataset.areas.push(area(layers::pcn(), "w"));
         dataset
             .boundaries
-            .push((Layer::Pcn, vec![strip("w", 0.0, 20.0)]));
+            .push((layers::pcn(), vec![strip("w", 0.0, 20.0)]));
         let members = members.iter();
-        let members = members.map(|code| practice_membership(code, Layer::Pcn, Some("w")));
+        let members = members.map(|code| practice_membership(code, layers::pcn(), Some("w")));
         dataset.memberships.extend(members);
         dataset
     }

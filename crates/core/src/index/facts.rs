@@ -1,6 +1,6 @@
 //! Facts about areas and partnerships: other names, population, links, disputes, announcements.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::civil::Date;
 
@@ -10,8 +10,8 @@ use super::layer::LayerIndex;
 use super::memberships::MembershipIndex;
 use super::registry::PracticeRegistry;
 use crate::domain::{
-    Announcement, Area, AreaCode, AreaFacts, AreaLink, AreaName, GroupMember, Layer, ModelShare,
-    Period, PracticeStatus, SourceDate, StatedCount,
+    Announcement, Area, AreaCode, AreaFacts, AreaLink, AreaName, GroupMember, Layer, LayerRole,
+    ModelShare, Period, PracticeStatus, SourceDate, StatedCount,
 };
 
 /// The facts of a dataset, with indexes for look-ups.
@@ -20,11 +20,11 @@ pub(super) struct FactsIndex {
     facts: AreaFacts,
     stated_counts: Vec<StatedCount>,
     /// The model's share of each statistical area, by row, in each layer that has shares.
-    model_shares: BTreeMap<Layer, Vec<Option<IndexedShare>>>,
+    model_shares: HashMap<Layer, Vec<Option<IndexedShare>>>,
     /// The newest number of residents of each statistical area, by row, and its date.
     residents: Option<(Date, Vec<Option<u32>>)>,
     /// The communities of each network's practices, by the network's ordinal.
-    network_communities: BTreeMap<Layer, Vec<Vec<NetworkCommunity>>>,
+    network_communities: HashMap<Layer, Vec<Vec<NetworkCommunity>>>,
 }
 
 /// The share of a statistical area's people that a model gives to the area that has it.
@@ -88,7 +88,7 @@ impl FactsIndex {
         FactsIndex {
             model_shares: index_shares(&facts.model_shares, statistical_areas, layers),
             residents: index_residents(&facts, scheme, statistical_areas),
-            network_communities: BTreeMap::new(),
+            network_communities: HashMap::new(),
             facts,
             stated_counts,
         }
@@ -103,7 +103,7 @@ impl FactsIndex {
     ) {
         for network_layer in layers
             .iter()
-            .filter(|layer| Layer::NETWORKS.contains(&layer.id))
+            .filter(|layer| layer.role == LayerRole::Network)
         {
             let mut communities: Vec<Vec<NetworkCommunity>> = Vec::new();
             communities.resize_with(network_layer.area_count(), Vec::new);
@@ -117,8 +117,7 @@ impl FactsIndex {
                     let found = &mut communities[ordinal as usize];
                     for community in own() {
                         let layer = layers.iter().find(|layer| layer.id == community.layer);
-                        let Some(layer) =
-                            layer.filter(|layer| Layer::COMMUNITIES.contains(&layer.id))
+                        let Some(layer) = layer.filter(|layer| layer.role == LayerRole::Community)
                         else {
                             continue;
                         };
@@ -177,9 +176,9 @@ fn index_shares(
     shares: &[ModelShare],
     statistical_areas: &[String],
     layers: &[LayerIndex],
-) -> BTreeMap<Layer, Vec<Option<IndexedShare>>> {
+) -> HashMap<Layer, Vec<Option<IndexedShare>>> {
     let rows: BTreeMap<&str, usize> = rows_by_code(statistical_areas);
-    let mut indexed: BTreeMap<Layer, Vec<Option<IndexedShare>>> = BTreeMap::new();
+    let mut indexed: HashMap<Layer, Vec<Option<IndexedShare>>> = HashMap::new();
     for share in shares {
         let Some(layer) = layers.iter().find(|layer| layer.id == share.layer) else {
             continue;
@@ -258,7 +257,7 @@ impl Index {
 
     /// Returns the organisations that a community works with.
     pub fn links_of<'i>(&'i self, area: &Area) -> impl Iterator<Item = &'i AreaLink> + use<'i> {
-        let is_linkable = Layer::COMMUNITIES.contains(&area.layer) || area.system.is_some();
+        let is_linkable = self.roles.communities.contains(&area.layer) || area.system.is_some();
         let id = area.id.clone();
         let links = self.facts().links.iter();
         links.filter(move |link| is_linkable && link.community == id)
@@ -435,11 +434,12 @@ mod tests {
 
     use super::super::test_dataset::{DAY, area, build, dataset, from, until};
     use super::*;
+    use crate::domain::layers;
     use crate::domain::{Dataset, ResidentCount};
 
     fn name(area: &str, name: &str) -> AreaName {
         AreaName {
-            layer: Layer::Icc,
+            layer: layers::icc(),
             area: area.into(),
             name: name.into(),
             kind: "former name".into(),
@@ -482,7 +482,7 @@ mod tests {
         let other = hits[0].other_name.map(|name| name.name.as_str());
         assert_eq!(other, Some("Ulverston, Dalton & Askam"));
         assert_eq!(index.search_areas("dalton", DAY, 1).len(), 1);
-        let own: Vec<_> = index.other_names(&area(Layer::Icc, "k")).collect();
+        let own: Vec<_> = index.other_names(&area(layers::icc(), "k")).collect();
         assert_eq!(own.len(), 1);
     }
 
@@ -501,7 +501,7 @@ mod tests {
         };
         let population = |facts: &AreaFacts, id| {
             let index = with_facts(facts.clone());
-            index.population(&area(Layer::Icc, id), DAY)
+            index.population(&area(layers::icc(), id), DAY)
         };
         let found = population(&facts, "l");
         assert_eq!(
@@ -523,7 +523,7 @@ mod tests {
             practice.list_size = Some(1_000);
         }
         let index = build(dataset);
-        let registered = |day| index.population(&area(Layer::Icc, "l"), day).registered;
+        let registered = |day| index.population(&area(layers::icc(), "l"), day).registered;
         assert_eq!(registered(DAY), Some(2_000));
         // A00002 has closed.
         assert_eq!(registered(date(2026, 4, 1)), Some(1_000));
@@ -551,8 +551,8 @@ mod tests {
                 .map(|announcement| announcement.text.as_str())
                 .collect()
         };
-        assert_eq!(about(&area(Layer::Icc, "k")), ["k"]);
-        let mut of_bay = area(Layer::Icc, "l");
+        assert_eq!(about(&area(layers::icc(), "k")), ["k"]);
+        let mut of_bay = area(layers::icc(), "l");
         of_bay.system = Some("bay".into());
         assert_eq!(about(&of_bay), ["bay"]);
     }

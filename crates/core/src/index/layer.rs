@@ -7,7 +7,9 @@ use std::ops::Range;
 use jiff::civil::Date;
 
 use super::{BoundaryIndex, IndexError, periods_overlap};
-use crate::domain::{Area, Boundary, CatchmentKind, Layer, LayerEntry, LayerKind, Period};
+use crate::domain::{
+    Area, Boundary, CatchmentKind, Layer, LayerEntry, LayerKind, LayerRole, Period,
+};
 
 /// The index of a layer. An area is identified by its ordinal: the position of its id among the
 /// sorted ids of the layer. All versions of an area have the same ordinal.
@@ -15,6 +17,7 @@ use crate::domain::{Area, Boundary, CatchmentKind, Layer, LayerEntry, LayerKind,
 pub(super) struct LayerIndex {
     pub(super) id: Layer,
     pub(super) kind: LayerKind,
+    pub(super) role: LayerRole,
     pub(super) first_data: Date,
     /// The first day for which the practices of the layer's areas are known.
     pub(super) first_memberships: Date,
@@ -31,6 +34,9 @@ pub(super) struct LayerIndex {
     area_ordinals: Vec<u32>,
     /// The assignments of each statistical area, by row.
     assignments: Vec<Vec<AreaAssignment>>,
+    /// Whether areas of each layer, by its position in the index, may be members of this layer's
+    /// areas.
+    pub(super) has_members_in: Vec<bool>,
     /// The dates on which the period of an area with geometry, or of its boundary, starts or ends;
     /// in order.
     revision_dates: Vec<Date>,
@@ -62,6 +68,9 @@ impl LayerIndex {
         boundaries: Vec<Boundary>,
     ) -> Result<LayerIndex, IndexError> {
         let id = entry.id;
+        for area in &mut versions {
+            entry.set_area_title(area);
+        }
         versions.sort_by(|a, b| (&a.id, a.period.from).cmp(&(&b.id, b.period.from)));
         let all = versions.iter();
         check_versions(id, all.map(|area| (area.id.as_str(), area.period)))?;
@@ -81,6 +90,7 @@ impl LayerIndex {
         let mut layer = LayerIndex {
             id,
             kind: entry.kind,
+            role: entry.role,
             first_data: entry.first_data,
             first_memberships: entry.first_memberships.unwrap_or(entry.first_data),
             members_from: entry.members_from,
@@ -91,6 +101,7 @@ impl LayerIndex {
             area_ordinals: Vec::with_capacity(boundaries.len()),
             boundary_index: BoundaryIndex::build(Vec::new()),
             assignments: Vec::new(),
+            has_members_in: Vec::new(),
             revision_dates: Vec::new(),
         };
         for (index, boundary) in (0..).zip(&boundaries) {
@@ -112,7 +123,7 @@ impl LayerIndex {
     /// Returns whether answers give the distance of a position from the boundary of the layer's areas:
     /// not for groups, and not for practices, whose premises are measured instead.
     pub(super) fn has_boundary_distances(&self) -> bool {
-        self.kind != LayerKind::Membership && self.id != Layer::GpPractice
+        self.kind != LayerKind::Membership && self.role != LayerRole::PracticeCatchment
     }
 
     fn collect_revision_dates(&self, boundaries: &[Boundary]) -> Vec<Date> {
@@ -305,6 +316,7 @@ mod tests {
     };
     use super::*;
     use crate::domain::Dataset;
+    use crate::domain::layers;
 
     const BEFORE: Date = date(2024, 6, 30);
 
@@ -317,7 +329,7 @@ mod tests {
     #[test]
     fn areas_have_an_ordinal_and_on_each_date_a_version_and_a_boundary() {
         let index = index();
-        let icb = index.layer(Layer::Icb).expect("in the dataset");
+        let icb = index.layer(layers::icb()).expect("in the dataset");
         assert_eq!((icb.area_count(), icb.ordinal("north")), (1, Some(0)));
         let names = icb.versions_of(0).iter().map(|area| area.name.as_str());
         assert_eq!(names.collect::<Vec<_>>(), ["NORTH", "WIDER"]);
@@ -332,7 +344,7 @@ mod tests {
         );
         assert_eq!(icb.boundaries_of(0), [0, 1]);
         assert_eq!((icb.area_of(0), icb.area_of(1)), (0, 0));
-        let icc = index.layer(Layer::Icc).expect("in the dataset");
+        let icc = index.layer(layers::icc()).expect("in the dataset");
         assert_eq!(icc.area_count(), 2);
         let ordinals = ["k", "l", "m"].map(|id| icc.ordinal(id));
         assert_eq!(ordinals, [Some(0), Some(1), None]);
@@ -361,11 +373,13 @@ mod tests {
             dataset.areas.push(Area {
                 name: name.into(),
                 period,
-                ..area(Layer::SubCommunity, "was")
+                ..area(layers::sub_community(), "was")
             });
         }
         let index = build(dataset);
-        let layer = index.layer(Layer::SubCommunity).expect("in the dataset");
+        let layer = index
+            .layer(layers::sub_community())
+            .expect("in the dataset");
         let last_name = |day| {
             layer
                 .area_or_last_version("was", day)
@@ -383,10 +397,10 @@ mod tests {
         let mut dataset = dataset();
         dataset.areas.push(Area {
             period: from(date(2023, 3, 1)),
-            ..area(Layer::SubCommunity, "without-geometry")
+            ..area(layers::sub_community(), "without-geometry")
         });
         let index = build(dataset);
-        let icb = index.layer(Layer::Icb).expect("in the dataset");
+        let icb = index.layer(layers::icb()).expect("in the dataset");
         assert_eq!(icb.revision(BEFORE), 0);
         assert_eq!(icb.revision(WIDENED), 1);
         assert_eq!(icb.revision(DAY), 1);
@@ -396,7 +410,9 @@ mod tests {
             (icb.date_of_revision(0), icb.date_of_revision(1)),
             (BEFORE, WIDENED)
         );
-        let unchanged = index.layer(Layer::SubCommunity).expect("in the dataset");
+        let unchanged = index
+            .layer(layers::sub_community())
+            .expect("in the dataset");
         assert_eq!(unchanged.revision(DAY), 0);
         assert_eq!(unchanged.date_of_revision(0), FIRST_DATA);
     }
@@ -404,7 +420,7 @@ mod tests {
     #[test]
     fn assignments_are_filtered_by_date() {
         let index = index();
-        let icc = index.layer(Layer::Icc).expect("in the dataset");
+        let icc = index.layer(layers::icc()).expect("in the dataset");
         let ordinals_on = |row, day| -> Vec<u32> {
             icc.assignments_on(row, day)
                 .map(|assignment| assignment.ordinal)
@@ -419,7 +435,7 @@ mod tests {
         assert_eq!(icc.all_assignments_of(3).len(), 0);
         assert_eq!(icc.all_assignments().count(), 3);
         assert!(icc.is_assigned(0));
-        let icb = index.layer(Layer::Icb).expect("in the dataset");
+        let icb = index.layer(layers::icb()).expect("in the dataset");
         assert!(!icb.is_assigned(0));
         assert_eq!(icb.all_assignments().count(), 0);
     }
@@ -429,7 +445,7 @@ mod tests {
         let mut twice = dataset();
         twice.areas.push(Area {
             period: from(BEFORE),
-            ..area(Layer::Icb, "north")
+            ..area(layers::icb(), "north")
         });
         assert_eq!(
             build_error(twice),

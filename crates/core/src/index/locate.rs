@@ -4,13 +4,11 @@
 use jiff::civil::Date;
 
 use super::Index;
-use super::answer::{
-    AnswerNote, LayerResult, LocateAnswer, LocateQuery, Location, Locator, community_ids,
-};
+use super::answer::{AnswerNote, LayerResult, LocateAnswer, LocateQuery, Location, Locator};
 use super::directory::PostcodeLookup;
 use super::layer::LayerIndex;
 use crate::domain::{
-    Agreement, Layer, LayerKind, LayerSet, LookupStatus, PostcodeEntry, PostcodeStatus,
+    Agreement, LayerKind, LayerRole, LayerSet, LookupStatus, PostcodeEntry, PostcodeStatus,
     PracticeStatus, SpecialPostcode,
 };
 use crate::geodesy;
@@ -61,7 +59,7 @@ impl Index {
                 .map(|index| (index.id, empty_result(index)));
             answer.residence = empty_results.collect();
         }
-        answer.agreement = agreement(&answer);
+        answer.agreement = self.agreement(&answer);
         self.add_notes(&mut answer, query);
         answer
     }
@@ -124,6 +122,19 @@ impl Index {
         (status, Some(location))
     }
 
+    fn agreement(&self, answer: &LocateAnswer<'_>) -> Agreement {
+        let residence: Vec<&str> = self.community_ids(&answer.residence).collect();
+        let Some(registration) = &answer.registration else {
+            return Agreement::between(&residence, &[], false);
+        };
+        let registered: Vec<&str> = self.community_ids(&registration.areas).collect();
+        Agreement::between(
+            &residence,
+            &registered,
+            registration.is_outside_communities(),
+        )
+    }
+
     fn add_notes(&self, answer: &mut LocateAnswer<'_>, query: &LocateQuery) {
         let registered = answer
             .registration
@@ -172,24 +183,11 @@ impl Index {
 
 /// Returns the empty result of a layer, for a locator without a position.
 fn empty_result(layer: &LayerIndex) -> LayerResult<'_> {
-    match (layer.id, layer.kind) {
-        (Layer::GpPractice, _) => LayerResult::Practices(Vec::new()),
+    match (layer.role, layer.kind) {
+        (LayerRole::PracticeCatchment, _) => LayerResult::Practices(Vec::new()),
         (_, LayerKind::Membership) => LayerResult::Groups(Vec::new()),
         _ => LayerResult::Areas(Vec::new()),
     }
-}
-
-fn agreement(answer: &LocateAnswer<'_>) -> Agreement {
-    let residence: Vec<&str> = community_ids(&answer.residence).collect();
-    let Some(registration) = &answer.registration else {
-        return Agreement::between(&residence, &[], false);
-    };
-    let registered: Vec<&str> = community_ids(&registration.areas).collect();
-    Agreement::between(
-        &residence,
-        &registered,
-        registration.is_outside_communities(),
-    )
 }
 
 #[cfg(test)]
@@ -204,6 +202,7 @@ mod tests {
         practice_membership, registration_query, residence_query, strip, succession,
     };
     use super::*;
+    use crate::domain::{Layer, layers};
     use crate::domain::{Basis, DirectoryStatus, LonLat, Provenance, Termination};
 
     fn postcode_query(text: &str) -> LocateQuery {
@@ -418,9 +417,10 @@ mod tests {
     fn outside_all_areas_the_nearest_community_is_reported() {
         let index = index();
         let answer = index.locate(&postcode_query("LA2 1AB"));
-        let [(Layer::Icc, nearest)] = answer.nearest[..] else {
+        let [(layer, nearest)] = answer.nearest[..] else {
             panic!("only the communities")
         };
+        assert_eq!(layer, layers::icc());
         assert_eq!(nearest.area.id, "l");
         assert!((nearest.distance_m - 10_000.0).abs() < 1e-6);
         assert!(index.locate(&postcode_query("LA1 1AA")).nearest.is_empty());
@@ -462,14 +462,14 @@ mod tests {
     #[test]
     fn results_do_not_depend_on_which_distances_are_measured() {
         let index = index();
-        let measured = [Layer::Icc].into_iter().collect();
+        let measured = [layers::icc()].into_iter().collect();
         let answer = index.locate_with_distances(&postcode_query("LA1 1AA"), measured);
         let full_answer = index.locate(&postcode_query("LA1 1AA"));
         for ((layer, some), (_, all)) in answer.residence.iter().zip(&full_answer.residence) {
             assert_eq!(describe(some), describe(all));
             match (some, all) {
                 (LayerResult::Areas(some), LayerResult::Areas(all)) => {
-                    assert_eq!(some[0].proximity.is_some(), *layer == Layer::Icc);
+                    assert_eq!(some[0].proximity.is_some(), *layer == layers::icc());
                     assert!(all[0].proximity.is_some());
                 }
                 (LayerResult::Practices(some), LayerResult::Practices(all)) => {
@@ -494,7 +494,8 @@ mod tests {
         dataset.assignments[3].share = Some(0.75);
         let index = build(dataset);
         let answer = index.locate(&postcode_query("LA1 1AA"));
-        let LayerResult::Practices(practices) = layer_result(&answer.residence, Layer::GpPractice)
+        let LayerResult::Practices(practices) =
+            layer_result(&answer.residence, layers::gp_practice())
         else {
             panic!("practices")
         };
@@ -525,7 +526,8 @@ mod tests {
             [modelled("A00001", 0.0), modelled("A00002", 2_000.0)]
         );
         let answer = index.locate(&postcode_query("LA2 1AA"));
-        let LayerResult::Practices(practices) = layer_result(&answer.residence, Layer::GpPractice)
+        let LayerResult::Practices(practices) =
+            layer_result(&answer.residence, layers::gp_practice())
         else {
             panic!("practices")
         };
@@ -544,7 +546,7 @@ mod tests {
         assert_eq!(answer.notes, [AnswerNote::PostcodeStatusUnknown]);
         let location = answer.location.expect("known");
         assert_eq!(location.postcode_status(), Some(PostcodeStatus::Unknown));
-        assert!(!areas_of_layer(&answer.residence, Layer::Icc).is_empty());
+        assert!(!areas_of_layer(&answer.residence, layers::icc()).is_empty());
     }
 
     #[test]
@@ -623,7 +625,7 @@ mod tests {
             actual,
             [vec!["K membership"], vec![], vec!["g via k"], vec![]]
         );
-        let communities = areas_of_layer(&registration.areas, Layer::Icc);
+        let communities = areas_of_layer(&registration.areas, layers::icc());
         assert_eq!(communities[0].provenance, Provenance::Derived);
         assert!(communities[0].proximity.is_none());
         let practice = registration.practice.expect("known");
@@ -644,7 +646,7 @@ mod tests {
         let groups = |index: &Index, text| -> Vec<String> {
             let registration = index.locate(&registration_query(text)).registration;
             let areas = registration.expect("requested").areas;
-            describe(layer_result(&areas, Layer::ResilienceGroup))
+            describe(layer_result(&areas, layers::resilience_group()))
         };
         assert_eq!(groups(&without_member, "A00002"), ["no source"]);
         assert_eq!(groups(&index(), "A00002"), ["none named by the source"]);
@@ -694,16 +696,16 @@ mod tests {
             registration.practice.map(|practice| practice.practice.code),
             Some(code("A00005"))
         );
-        assert!(areas_of_layer(&registration.areas, Layer::Icc).is_empty());
+        assert!(areas_of_layer(&registration.areas, layers::icc()).is_empty());
     }
 
     #[test]
     fn neighbourhood_teams_are_communities() {
         let mut dataset = dataset();
-        let entry = layer_entry(Layer::NeighbourhoodTeam, LayerKind::Partition);
+        let entry = layer_entry(layers::neighbourhood_team(), LayerKind::Partition);
         dataset.manifest.layers.push(entry);
-        dataset.areas.push(area(Layer::NeighbourhoodTeam, "t"));
-        let member = practice_membership("A00006", Layer::NeighbourhoodTeam, Some("t"));
+        dataset.areas.push(area(layers::neighbourhood_team(), "t"));
+        let member = practice_membership("A00006", layers::neighbourhood_team(), Some("t"));
         dataset.memberships.push(member);
         let index = build(dataset);
         let answer = index.locate(&registration_query("A00006"));
@@ -722,7 +724,7 @@ mod tests {
         dataset
             .manifest
             .layers
-            .retain(|entry| entry.id != Layer::Icc);
+            .retain(|entry| entry.id != layers::icc());
         let index = build(dataset);
         let answer = index.locate(&registration_query("A00006"));
         assert_eq!(
@@ -777,11 +779,11 @@ mod tests {
     fn communities_unknown_on_the_date_do_not_count_as_a_difference() {
         let mut dataset = dataset();
         // The first data on neighbourhood teams are earlier than the first data on ICCs.
-        dataset.manifest.layers[4].first_data = date(2026, 1, 1);
-        let teams = layer_entry(Layer::NeighbourhoodTeam, LayerKind::Partition);
+        dataset.manifest.layers[0].first_data = date(2026, 1, 1);
+        let teams = layer_entry(layers::neighbourhood_team(), LayerKind::Partition);
         dataset.manifest.layers.push(teams);
-        dataset.areas.push(area(Layer::NeighbourhoodTeam, "t"));
-        let boundaries = (Layer::NeighbourhoodTeam, vec![strip("t", 0.0, 20.0)]);
+        dataset.areas.push(area(layers::neighbourhood_team(), "t"));
+        let boundaries = (layers::neighbourhood_team(), vec![strip("t", 0.0, 20.0)]);
         dataset.boundaries.push(boundaries);
         let index = build(dataset);
         let answer = index.locate(&LocateQuery {
@@ -846,9 +848,34 @@ mod tests {
                 .map(|area_match| area_match.area.id.as_str())
                 .collect()
         };
-        assert_eq!(ids(Layer::Icc), ["k"]);
-        assert_eq!(ids(Layer::SubCommunity), ["m"]);
-        assert_eq!(ids(Layer::ResilienceGroup), [""; 0]);
-        assert_eq!(ids(Layer::Pcn), [""; 0]);
+        assert_eq!(ids(layers::icc()), ["k"]);
+        assert_eq!(ids(layers::sub_community()), ["m"]);
+        assert_eq!(ids(layers::resilience_group()), [""; 0]);
+        assert_eq!(ids(layers::pcn()), [""; 0]);
+    }
+
+    #[test]
+    fn answers_are_in_the_order_of_the_manifest_and_groups_need_no_place_in_it() {
+        let mut dataset = dataset();
+        dataset.manifest.layers.reverse();
+        let index = build(dataset);
+        let query = LocateQuery {
+            practice: Some(Ok(code("A00001"))),
+            ..postcode_query("LA1 1AA")
+        };
+        let answer = index.locate(&query);
+        let ids: Vec<&str> = answer.residence.iter().map(|(id, _)| id.as_str()).collect();
+        let expected = [
+            "icb",
+            "resilience-group",
+            "gp-practice",
+            "sub-community",
+            "icc",
+        ];
+        assert_eq!(ids, expected);
+        let groups = |results| describe(layer_result(results, layers::resilience_group()));
+        assert_eq!(groups(&answer.residence), ["g via k", "h via m"]);
+        let registration = answer.registration.expect("the query has a practice");
+        assert_eq!(groups(&registration.areas), ["g via k"]);
     }
 }

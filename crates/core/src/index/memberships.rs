@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use super::layer::LayerIndex;
 use super::registry::PracticeRegistry;
 use super::{IndexError, periods_overlap};
-use crate::domain::{GroupMember, Layer, Membership};
+use crate::domain::{GroupMember, Layer, LayerRole, Membership};
 
 /// Memberships by member.
 #[derive(Debug)]
@@ -34,15 +34,15 @@ impl MembershipIndex {
     /// Builds the index of memberships.
     ///
     /// # Errors
-    /// If a membership refers to an unknown member or group, or if a practice belongs to two ICCs
-    /// at the same time.
+    /// If a membership refers to an unknown member or group, or if a practice belongs to two areas
+    /// of the main layer of communities at the same time.
     pub(super) fn new(
         mut memberships: Vec<Membership>,
         layers: &[LayerIndex],
         registry: &PracticeRegistry,
     ) -> Result<MembershipIndex, IndexError> {
         memberships.sort_by(|a, b| (&a.member, a.layer).cmp(&(&b.member, b.layer)));
-        check_communities(&memberships)?;
+        check_communities(&memberships, layers)?;
         let areas = |layer: &LayerIndex| vec![0..0; layer.area_count()];
         let mut index = MembershipIndex {
             entries: Vec::with_capacity(memberships.len()),
@@ -193,10 +193,15 @@ fn description(membership: &Membership) -> String {
     }
 }
 
-/// Checks that every practice belongs to at most one ICC on each day.
-fn check_communities(memberships: &[Membership]) -> Result<(), IndexError> {
+/// Checks that every practice belongs to at most one area of the main layer of communities on each
+/// day.
+fn check_communities(memberships: &[Membership], layers: &[LayerIndex]) -> Result<(), IndexError> {
+    let mut communities = layers.iter();
+    let Some(main) = communities.find(|layer| layer.role == LayerRole::Community) else {
+        return Ok(());
+    };
     let by_member = memberships.chunk_by(|a, b| (&a.member, a.layer) == (&b.member, b.layer));
-    for memberships in by_member.filter(|memberships| memberships[0].layer == Layer::Icc) {
+    for memberships in by_member.filter(|memberships| memberships[0].layer == main.id) {
         let GroupMember::Practice(code) = &memberships[0].member else {
             continue;
         };
@@ -225,6 +230,7 @@ mod tests {
         DAY, area_membership, build, code, dataset, from, index, practice_membership, until,
     };
     use super::*;
+    use crate::domain::layers;
 
     fn groups<'m>(memberships: impl Iterator<Item = &'m Membership>) -> Vec<Option<&'m str>> {
         memberships
@@ -236,36 +242,36 @@ mod tests {
     fn memberships_are_filtered_by_member_layer_and_date() {
         let mut dataset = dataset();
         dataset.memberships[0].period = until(date(2024, 1, 1));
-        let mut moved = practice_membership("A00001", Layer::Icc, Some("l"));
+        let mut moved = practice_membership("A00001", layers::icc(), Some("l"));
         moved.period = from(date(2024, 1, 1));
         dataset.memberships.push(moved);
         // This membership tests that the source's order is preserved.
         dataset
             .memberships
-            .push(area_membership(Layer::Icc, "k", Some("h")));
+            .push(area_membership(layers::icc(), "k", Some("h")));
         // The dataset does not have the layer of this group.
-        let pcn = practice_membership("A00001", Layer::Pcn, Some("U1"));
+        let pcn = practice_membership("A00001", layers::pcn(), Some("U1"));
         dataset.memberships.push(pcn);
         dataset
             .memberships
-            .push(area_membership(Layer::Place, "bay", Some("g")));
+            .push(area_membership(layers::place(), "bay", Some("g")));
         let index = build(dataset);
         let memberships = &index.memberships;
         let of = |member, layer, day| groups(memberships.of_member(&member, layer, day));
         let first = || GroupMember::Practice(code("A00001"));
-        assert_eq!(of(first(), Layer::Icc, date(2023, 12, 31)), [Some("k")]);
-        assert_eq!(of(first(), Layer::Icc, DAY), [Some("l")]);
-        assert_eq!(of(first(), Layer::Pcn, DAY), [Some("U1")]);
-        assert_eq!(of(first(), Layer::ResilienceGroup, DAY), []);
+        assert_eq!(of(first(), layers::icc(), date(2023, 12, 31)), [Some("k")]);
+        assert_eq!(of(first(), layers::icc(), DAY), [Some("l")]);
+        assert_eq!(of(first(), layers::pcn(), DAY), [Some("U1")]);
+        assert_eq!(of(first(), layers::resilience_group(), DAY), []);
         assert_eq!(
-            of(GroupMember::Practice(code("A00006")), Layer::Icc, DAY),
+            of(GroupMember::Practice(code("A00006")), layers::icc(), DAY),
             []
         );
         let area = |layer, id: &str| GroupMember::Area(layer, id.into());
-        let of_group = |member| of(member, Layer::ResilienceGroup, DAY);
-        assert_eq!(of_group(area(Layer::Icc, "k")), [Some("g"), Some("h")]);
-        assert_eq!(of_group(area(Layer::Icc, "l")), [None]);
-        assert_eq!(of_group(area(Layer::Place, "bay")), [Some("g")]);
+        let of_group = |member| of(member, layers::resilience_group(), DAY);
+        assert_eq!(of_group(area(layers::icc(), "k")), [Some("g"), Some("h")]);
+        assert_eq!(of_group(area(layers::icc(), "l")), [None]);
+        assert_eq!(of_group(area(layers::place(), "bay")), [Some("g")]);
         assert_eq!(memberships.all().count(), 10);
 
         let row = index.registry.row(code("A00001")).expect("listed");
@@ -277,17 +283,17 @@ mod tests {
             let of_practice = memberships.of_practice(row, layer, DAY);
             of_practice.map(|value| value.1).collect()
         };
-        assert_eq!(ordinals(Layer::Icc), [Some(1)]);
-        assert_eq!(ordinals(Layer::Pcn), [None]);
-        let position = index.layers().position(|layer| layer == Layer::Icc);
+        assert_eq!(ordinals(layers::icc()), [Some(1)]);
+        assert_eq!(ordinals(layers::pcn()), [None]);
+        let position = index.layers().position(|layer| layer == layers::icc());
         let index = position.expect("in the dataset");
         let ordinals = |ordinal, layer| -> Vec<Option<u32>> {
             let of_area = memberships.of_area(index, ordinal, layer, DAY);
             of_area.map(|value| value.1).collect()
         };
-        assert_eq!(ordinals(0, Layer::ResilienceGroup), [Some(0), Some(1)]);
-        assert_eq!(ordinals(1, Layer::ResilienceGroup), [None]);
-        assert_eq!(ordinals(0, Layer::Icb), []);
+        assert_eq!(ordinals(0, layers::resilience_group()), [Some(0), Some(1)]);
+        assert_eq!(ordinals(1, layers::resilience_group()), [None]);
+        assert_eq!(ordinals(0, layers::icb()), []);
     }
 
     #[track_caller]
@@ -301,19 +307,19 @@ mod tests {
     #[test]
     fn unknown_members_and_groups_are_rejected() {
         check(
-            practice_membership("X99999", Layer::Icc, Some("k")),
+            practice_membership("X99999", layers::icc(), Some("k")),
             "a membership whose member is a practice refers to `X99999`, which is not in the dataset",
         );
         check(
-            practice_membership("A00006", Layer::Icc, Some("z")),
+            practice_membership("A00006", layers::icc(), Some("z")),
             "the membership whose member is practice `A00006` refers to `z`, which is not in the dataset",
         );
         check(
-            area_membership(Layer::SubCommunity, "z", Some("g")),
+            area_membership(layers::sub_community(), "z", Some("g")),
             "a membership whose member is in sub-community refers to `z`, which is not in the dataset",
         );
         check(
-            area_membership(Layer::SubCommunity, "n", Some("z")),
+            area_membership(layers::sub_community(), "n", Some("z")),
             "the membership whose member is sub-community `n` refers to `z`, which is not in the dataset",
         );
     }
@@ -321,18 +327,18 @@ mod tests {
     #[test]
     fn a_practice_belongs_to_one_community_at_a_time() {
         let two = "practice `A00001` belongs to `k` and to `l` on the same day";
-        check(practice_membership("A00001", Layer::Icc, Some("l")), two);
-        let mut third = practice_membership("A00001", Layer::Icc, Some("l"));
+        check(practice_membership("A00001", layers::icc(), Some("l")), two);
+        let mut third = practice_membership("A00001", layers::icc(), Some("l"));
         third.period = from(DAY);
         check(third, two);
         // A practice may be listed twice in the same community and may belong to groups of other
         // layers. Memberships of areas are not restricted.
         let mut dataset = dataset();
         dataset.memberships.extend([
-            practice_membership("A00001", Layer::Icc, Some("k")),
-            practice_membership("A00001", Layer::ResilienceGroup, Some("g")),
-            practice_membership("A00001", Layer::ResilienceGroup, Some("h")),
-            area_membership(Layer::Icc, "k", Some("h")),
+            practice_membership("A00001", layers::icc(), Some("k")),
+            practice_membership("A00001", layers::resilience_group(), Some("g")),
+            practice_membership("A00001", layers::resilience_group(), Some("h")),
+            area_membership(layers::icc(), "k", Some("h")),
         ]);
         build(dataset);
     }
@@ -342,7 +348,7 @@ mod tests {
         let mut dataset = dataset();
         dataset.memberships[0].period = until(date(2023, 1, 1));
         for (group, period) in [("l", from(date(2023, 1, 1))), ("k", from(date(2024, 1, 1)))] {
-            let mut later = practice_membership("A00001", Layer::Icc, Some(group));
+            let mut later = practice_membership("A00001", layers::icc(), Some(group));
             later.period = period;
             dataset.memberships.push(later);
         }

@@ -17,6 +17,7 @@ mod disagreement;
 mod facts;
 mod land;
 mod layer;
+mod layer_roles;
 mod locate;
 mod memberships;
 mod neighbours;
@@ -37,7 +38,6 @@ pub use answer::{
     AlternativeArea, AnswerNote, AreaMatch, BoundaryProximity, DisputedArea, GroupMatch,
     LayerResult, LocateAnswer, LocateQuery, Location, Locator, NearbyArea, PracticeMatch,
     PracticeRegistration, RegisteredPractice, RegistrationReason, UnknownReason, areas_of_layer,
-    community_ids,
 };
 pub use area_postcodes::{AreaPostcode, OutcodeCount, PostcodeFilter, PostcodePage};
 pub use change_dates::ChangeDates;
@@ -49,14 +49,15 @@ pub use sector_hint::SectorHint;
 pub use spatial::BoundaryIndex;
 
 use crate::domain::{
-    Area, Boundary, BritishGrid, FormerPremises, GroupMember, Layer, LayerKind, LineageStep,
-    Manifest, Membership, NeighbouringPractice, OdsCode, Period, Postcode, PostcodeCodes,
-    PostcodeEntry, PostcodePrefix, PostcodeStatus, Practice, PracticeSuccession, Premises,
-    Provenance,
+    Area, Boundary, BritishGrid, FormerPremises, GroupMember, Layer, LayerKind, LayerRole,
+    LineageStep, Manifest, Membership, NeighbouringPractice, OdsCode, Period, Postcode,
+    PostcodeCodes, PostcodeEntry, PostcodePrefix, PostcodeStatus, Practice, PracticeSuccession,
+    Premises, Provenance,
 };
 use directory::PostcodeDirectory;
 use facts::FactsIndex;
 use layer::LayerIndex;
+use layer_roles::LayerRoles;
 use memberships::MembershipIndex;
 use registry::PracticeRegistry;
 use statistical_codes::ImplausibleCodes;
@@ -68,6 +69,7 @@ pub struct Index {
     digest: String,
     /// The layers, in the order in which they appear in answers.
     layers: Vec<LayerIndex>,
+    roles: LayerRoles,
     statistical_areas: StatisticalAreaIndex,
     directory: PostcodeDirectory,
     /// The codes that entries of the directory refer to.
@@ -148,14 +150,14 @@ pub enum IndexError {
         /// The maximum number.
         limit: u32,
     },
-    /// A practice belongs to two ICCs on the same day.
+    /// A practice belongs to two communities of a layer on the same day.
     #[error("practice `{practice}` belongs to `{first}` and to `{second}` on the same day")]
     ConflictingMemberships {
         /// The code of the practice.
         practice: String,
-        /// The id of one of the ICCs.
+        /// The id of one of the communities.
         first: String,
-        /// The id of the other ICC.
+        /// The id of the other community.
         second: String,
     },
 }
@@ -175,6 +177,17 @@ impl Index {
     /// Returns the SHA-256 of the manifest, which contains the SHA-256 of every other file.
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// Returns the role of a layer; `None` if the dataset does not have the layer.
+    pub fn role(&self, layer: Layer) -> Option<LayerRole> {
+        self.layer(layer).map(|layer| layer.role)
+    }
+
+    /// Returns the layers of communities, on which residence and registration are compared, in the
+    /// order of answers.
+    pub fn community_layers(&self) -> &[Layer] {
+        &self.roles.communities
     }
 
     /// Returns the layers that the dataset has, in the order in which they appear in answers.
@@ -511,6 +524,7 @@ mod tests {
         entry, from, index, km, postcode, practice, rectangle, until,
     };
     use super::*;
+    use crate::domain::layers;
     use crate::domain::{DirectoryStatus, RecordIndex};
 
     const BEFORE: Date = date(2024, 6, 30);
@@ -523,20 +537,20 @@ mod tests {
     fn layers_are_listed_in_answer_order() {
         let index = index();
         let layers = [
-            Layer::Icc,
-            Layer::SubCommunity,
-            Layer::GpPractice,
-            Layer::ResilienceGroup,
-            Layer::Icb,
+            layers::icc(),
+            layers::sub_community(),
+            layers::gp_practice(),
+            layers::resilience_group(),
+            layers::icb(),
         ];
         assert!(index.layers().eq(layers));
         assert_eq!(index.manifest().name, "world");
         assert_eq!(index.digest(), "0123");
-        assert_eq!(index.first_data(Layer::Icc), Some(FIRST_DATA));
-        assert_eq!(index.first_data(Layer::Pcn), None);
+        assert_eq!(index.first_data(layers::icc()), Some(FIRST_DATA));
+        assert_eq!(index.first_data(layers::pcn()), None);
         let partitions = layers.map(|layer| index.is_partition(layer));
         assert_eq!(partitions, [true, true, false, false, true]);
-        assert!(!index.is_partition(Layer::Pcn));
+        assert!(!index.is_partition(layers::pcn()));
     }
 
     #[test]
@@ -544,19 +558,27 @@ mod tests {
         let mut dataset = dataset();
         dataset.areas.push(Area {
             period: until(WIDENED),
-            ..area(Layer::Icc, "j")
+            ..area(layers::icc(), "j")
         });
         let index = build(dataset);
-        let of = |day| ids(index.areas(Layer::Icc, day).expect("in the dataset"));
+        let of = |day| ids(index.areas(layers::icc(), day).expect("in the dataset"));
         assert_eq!(of(BEFORE), ["j", "k", "l"]);
         assert_eq!(of(DAY), ["k", "l"]);
-        assert!(index.areas(Layer::Pcn, DAY).is_none());
-        assert!(index.area(Layer::Icc, "j", DAY).is_none());
-        assert!(index.area(Layer::Icc, "j", BEFORE).is_some());
-        assert!(index.area_or_last_version(Layer::Icc, "j", DAY).is_some());
-        assert!(index.area_or_last_version(Layer::Icc, "z", DAY).is_none());
-        assert_eq!(index.versions(Layer::Icb, "north").len(), 2);
-        assert!(index.versions(Layer::Icb, "z").is_empty());
+        assert!(index.areas(layers::pcn(), DAY).is_none());
+        assert!(index.area(layers::icc(), "j", DAY).is_none());
+        assert!(index.area(layers::icc(), "j", BEFORE).is_some());
+        assert!(
+            index
+                .area_or_last_version(layers::icc(), "j", DAY)
+                .is_some()
+        );
+        assert!(
+            index
+                .area_or_last_version(layers::icc(), "z", DAY)
+                .is_none()
+        );
+        assert_eq!(index.versions(layers::icb(), "north").len(), 2);
+        assert!(index.versions(layers::icb(), "z").is_empty());
     }
 
     #[test]
@@ -566,36 +588,38 @@ mod tests {
             let ring = &boundary.grid[0].rings[0];
             ring[1].easting_m() - ring[0].easting_m()
         };
-        let north = |day| index.boundary(Layer::Icb, "north", day).map(width_m);
+        let north = |day| index.boundary(layers::icb(), "north", day).map(width_m);
         assert_eq!(north(BEFORE), Some(15_000.0));
         assert_eq!(north(DAY), Some(20_000.0));
-        assert!(index.boundary(Layer::Icb, "z", DAY).is_none());
-        assert_eq!(index.boundaries(Layer::Icb, DAY).count(), 1);
-        assert_eq!(index.boundaries(Layer::Icc, DAY).count(), 2);
-        assert_eq!(index.boundaries(Layer::Pcn, DAY).count(), 0);
-        assert_eq!(index.all_boundaries(Layer::Icb).count(), 2);
+        assert!(index.boundary(layers::icb(), "z", DAY).is_none());
+        assert_eq!(index.boundaries(layers::icb(), DAY).count(), 1);
+        assert_eq!(index.boundaries(layers::icc(), DAY).count(), 2);
+        assert_eq!(index.boundaries(layers::pcn(), DAY).count(), 0);
+        assert_eq!(index.all_boundaries(layers::icb()).count(), 2);
         let covering = |layer, east, day| ids(index.areas_covering(layer, km(east, 5.0), day));
-        assert_eq!(covering(Layer::Icb, 17.0, BEFORE), [""; 0]);
-        assert_eq!(covering(Layer::Icb, 17.0, DAY), ["north"]);
-        assert_eq!(covering(Layer::Icc, 9.0, DAY), ["k"]);
-        assert_eq!(covering(Layer::Pcn, 9.0, DAY), [""; 0]);
+        assert_eq!(covering(layers::icb(), 17.0, BEFORE), [""; 0]);
+        assert_eq!(covering(layers::icb(), 17.0, DAY), ["north"]);
+        assert_eq!(covering(layers::icc(), 9.0, DAY), ["k"]);
+        assert_eq!(covering(layers::pcn(), 9.0, DAY), [""; 0]);
     }
 
     #[test]
     fn areas_with_geometry_are_those_of_the_revision() {
         let mut dataset = dataset();
         // The first of these areas has no geometry, and the second is not valid on the first date.
-        dataset.areas.push(area(Layer::Icb, "bare"));
+        dataset.areas.push(area(layers::icb(), "bare"));
         dataset.areas.push(Area {
             period: from(WIDENED),
-            ..area(Layer::Icb, "south")
+            ..area(layers::icb(), "south")
         });
         let mut south = rectangle("south", (0.0, -5.0), (20.0, 0.0));
         south.period = from(WIDENED);
         dataset.boundaries[0].1.push(south);
         let index = build(dataset);
         let areas_at = |revision| -> Vec<(u32, String, Option<Date>)> {
-            let areas = index.areas_with_geometry(Layer::Icb, revision).into_iter();
+            let areas = index
+                .areas_with_geometry(layers::icb(), revision)
+                .into_iter();
             areas
                 .map(|area| (area.ordinal, area.title, area.boundary.period.from))
                 .collect()
@@ -608,12 +632,12 @@ mod tests {
                 (2, "SOUTH".to_string(), Some(WIDENED))
             ]
         );
-        assert!(index.areas_with_geometry(Layer::Pcn, 0).is_empty());
+        assert!(index.areas_with_geometry(layers::pcn(), 0).is_empty());
         let revision_on =
             |layer, day| (index.revision(layer, day), index.revision_date(layer, day));
-        assert_eq!(revision_on(Layer::Icb, BEFORE), (0, None));
-        assert_eq!(revision_on(Layer::Icb, DAY), (1, Some(WIDENED)));
-        assert_eq!(revision_on(Layer::Pcn, DAY), (0, None));
+        assert_eq!(revision_on(layers::icb(), BEFORE), (0, None));
+        assert_eq!(revision_on(layers::icb(), DAY), (1, Some(WIDENED)));
+        assert_eq!(revision_on(layers::pcn(), DAY), (0, None));
     }
 
     #[test]
@@ -779,7 +803,7 @@ mod tests {
         let mut dataset = dataset();
         dataset.memberships[3].period = from(WIDENED);
         dataset.lineage.push(LineageStep {
-            layer: Layer::Icc,
+            layer: layers::icc(),
             predecessor: "j".into(),
             successor: Some("k".into()),
             relation: crate::domain::LineageRelation::Renamed,
@@ -787,17 +811,17 @@ mod tests {
             source: "a map".into(),
         });
         // This membership is in a group that has the same id, but in a different layer.
-        let mut other = area_membership(Layer::Icc, "l", Some("g"));
-        other.layer = Layer::Pcn;
+        let mut other = area_membership(layers::icc(), "l", Some("g"));
+        other.layer = layers::pcn();
         dataset.memberships.push(other);
         let index = build(dataset);
-        let members = |id, day| index.members(Layer::ResilienceGroup, id, day).len();
+        let members = |id, day| index.members(layers::resilience_group(), id, day).len();
         assert_eq!((members("g", BEFORE), members("g", DAY)), (0, 1));
         assert_eq!((members("h", DAY), members("z", DAY)), (1, 0));
-        let k = GroupMember::Area(Layer::Icc, "k".into());
+        let k = GroupMember::Area(layers::icc(), "k".into());
         let groups = |day| {
             index
-                .memberships_of(&k, Layer::ResilienceGroup, day)
+                .memberships_of(&k, layers::resilience_group(), day)
                 .count()
         };
         assert_eq!((groups(BEFORE), groups(DAY)), (0, 1));
@@ -810,7 +834,7 @@ mod tests {
         let index = index();
         let area = |id| {
             index
-                .area_or_last_version(Layer::GpPractice, id, DAY)
+                .area_or_last_version(layers::gp_practice(), id, DAY)
                 .expect("listed")
         };
         let closes = area("A00002");

@@ -110,6 +110,7 @@ fn interpolate(start: BritishGrid, end: BritishGrid, along: f64) -> BritishGrid 
 mod tests {
     use super::super::test_dataset::{DAY, area, build, dataset, km, polygon_boundary, rectangle};
     use super::*;
+    use crate::domain::layers;
 
     #[test]
     fn edges_are_sampled_at_most_100_m_apart() {
@@ -150,7 +151,7 @@ mod tests {
             polygon_boundary("e", &beside_corner(0.001)),
             polygon_boundary("f", &beside_corner(0.001_5)),
         ] {
-            dataset.areas.push(area(Layer::Icc, &boundary.id));
+            dataset.areas.push(area(layers::icc(), &boundary.id));
             dataset.boundaries[1].1.push(boundary);
         }
         let index = build(dataset);
@@ -160,22 +161,22 @@ mod tests {
                 .map(|area| (area.area.id.clone(), area.shared_border_m))
                 .collect()
         };
-        let found = neighbours(Layer::Icc, "l");
+        let found = neighbours(layers::icc(), "l");
         let ids: Vec<&str> = found.iter().map(|value| value.0.as_str()).collect();
         assert_eq!(ids, ["k", "c", "d"]);
         for ((_, shared_m), expected) in found.iter().zip([10_000.0, 4_000.0, 2_000.0]) {
             assert!((shared_m - expected).abs() <= 100.0, "{shared_m}");
         }
-        let of_k = neighbours(Layer::Icc, "k");
+        let of_k = neighbours(layers::icc(), "k");
         assert_eq!(of_k.len(), 1, "{of_k:?}");
         assert!((of_k[0].1 - 10_000.0).abs() < 1e-6);
         let beside_k = |id| {
-            neighbours(Layer::Icc, id)
+            neighbours(layers::icc(), id)
                 .iter()
                 .any(|value| value.0 == "k")
         };
         assert!(!beside_k("e") && beside_k("f"));
-        assert_eq!(neighbours(Layer::GpPractice, "A00003"), []);
-        assert_eq!(neighbours(Layer::Icc, "z"), []);
+        assert_eq!(neighbours(layers::gp_practice(), "A00003"), []);
+        assert_eq!(neighbours(layers::icc(), "z"), []);
     }
 }

@@ -253,6 +253,7 @@ mod tests {
         build, dataset, entry, index, km, postcode, rectangle, residence_query, strip,
     };
     use super::*;
+    use crate::domain::layers;
     use crate::domain::{Dataset, DirectoryStatus, Layer, PositionalQuality, RecordIndex};
 
     fn postcode_query(text: &str) -> LocateQuery {
@@ -293,7 +294,7 @@ mod tests {
         query: &LocateQuery,
         expected: (Certainty, Option<i64>, &[(&str, i64)]),
     ) {
-        let (certainty, distance_mm, others) = proximity_in(index, query, Layer::Icc);
+        let (certainty, distance_mm, others) = proximity_in(index, query, layers::icc());
         let others: Vec<(&str, i64)> = others
             .iter()
             .map(|(id, distance_mm)| (id.as_str(), *distance_mm))
@@ -329,14 +330,14 @@ mod tests {
         // Only open coast is around the ICB, except for a postcode that is off the coast of its areas.
         let mut dataset = dataset();
         dataset.postcodes.remove(3);
-        let icb = proximity_in(&build(dataset), &postcode_query("LA1 1AA"), Layer::Icb);
+        let icb = proximity_in(&build(dataset), &postcode_query("LA1 1AA"), layers::icb());
         assert_eq!(icb, (Inside, None, Vec::new()));
     }
 
     #[test]
     fn a_distance_of_exactly_the_tolerance_counts_as_inside() {
         // The nearest postcode is 60 m away.
-        let certainty = |east| proximity_in(&index(), &grid_query(east, 5.0), Layer::Icc).0;
+        let certainty = |east| proximity_in(&index(), &grid_query(east, 5.0), layers::icc()).0;
         assert_eq!(certainty(9.9), Certainty::Inside);
         assert_eq!(certainty(9.900_001), Certainty::NearBoundary);
     }
@@ -373,7 +374,7 @@ mod tests {
     #[test]
     fn the_tolerance_is_half_the_distance_to_the_nearest_live_postcode() {
         let certainty = |dataset: Dataset| {
-            proximity_in(&build(dataset), &postcode_query("LA2 1AD"), Layer::Icc).0
+            proximity_in(&build(dataset), &postcode_query("LA2 1AD"), layers::icc()).0
         };
         let is_near = |border_m, neighbour_m| {
             certainty(with_neighbour(border_m, neighbour_m)) == Certainty::NearBoundary
@@ -393,7 +394,7 @@ mod tests {
         let mut none = dataset();
         none.postcodes.clear();
         let certainty =
-            |east| proximity_in(&build(none.clone()), &grid_query(east, 5.0), Layer::Icc).0;
+            |east| proximity_in(&build(none.clone()), &grid_query(east, 5.0), layers::icc()).0;
         assert_eq!(certainty(9.9), Certainty::Inside);
         assert_eq!(certainty(9.91), Certainty::NearBoundary);
     }
@@ -498,7 +499,7 @@ mod tests {
             (true, PositionalQuality::new(10));
         dataset.postcodes.insert(10, large_user);
         let index = build(dataset);
-        let (certainty, ..) = proximity_in(&index, &postcode_query("LA2 1AD"), Layer::Icc);
+        let (certainty, ..) = proximity_in(&index, &postcode_query("LA2 1AD"), layers::icc());
         assert_eq!(certainty, Certainty::NearBoundary);
     }
 }

@@ -6,11 +6,11 @@ use jiff::civil::Date;
 use super::Index;
 use super::answer::{
     AreaMatch, LayerResult, PracticeRegistration, RegisteredPractice, RegistrationReason,
-    UnknownReason, areas_of_layer, mark_unknown_administrative_areas,
+    UnknownReason, areas_of_layer,
 };
 use super::layer::LayerIndex;
 use super::registry::SuccessionOutcome;
-use crate::domain::{Basis, InvalidOdsCode, Layer, LayerKind, OdsCode, Practice};
+use crate::domain::{Basis, InvalidOdsCode, Layer, LayerKind, LayerRole, OdsCode, Practice};
 
 impl Index {
     pub(super) fn resolve_registration(
@@ -18,10 +18,14 @@ impl Index {
         code: Result<OdsCode, InvalidOdsCode>,
         day: Date,
     ) -> PracticeRegistration<'_> {
-        let without_practice = |reason| PracticeRegistration {
-            practice: None,
-            areas: self.registered_areas(None, day),
-            reason: Some(reason),
+        let without_practice = |reason| {
+            let areas = self.registered_areas(None, day);
+            PracticeRegistration {
+                practice: None,
+                has_no_community: self.has_no_community(&areas),
+                areas,
+                reason: Some(reason),
+            }
         };
         let code = match code {
             Ok(code) if code.is_default() => {
@@ -61,14 +65,14 @@ impl Index {
         let is_empty = |found: &LayerResult<'_>| matches!(found, LayerResult::Areas(areas) if areas.is_empty());
         let communities: Vec<&LayerResult<'_>> = areas
             .iter()
-            .filter(|(layer, _)| Layer::COMMUNITIES.contains(layer))
+            .filter(|(layer, _)| self.roles.communities.contains(layer))
             .map(|(_, found)| found)
             .collect();
         let neighbouring = self.registry.find_neighbouring(practice.code);
         let is_outside = neighbouring.is_some()
             || !communities.is_empty() && communities.into_iter().all(is_empty);
         let own_icb = || {
-            let icbs = areas_of_layer(&areas, Layer::Icb).first();
+            let icbs = areas_of_layer(&areas, self.roles.icb?).first();
             icbs.map(|found| found.area.id.as_str())
         };
         PracticeRegistration {
@@ -83,9 +87,18 @@ impl Index {
                 branch_is_listed: parent.map(|_| listed.is_some()),
                 successions,
             }),
+            has_no_community: self.has_no_community(&areas),
             areas,
             reason: reason.or(is_outside.then_some(RegistrationReason::OutsideCoverage)),
         }
+    }
+
+    /// Returns whether the main layer of communities has an empty result.
+    fn has_no_community(&self, areas: &[(Layer, LayerResult<'_>)]) -> bool {
+        let main = self.roles.communities.first();
+        areas.iter().any(|(layer, found)| {
+            Some(layer) == main && matches!(found, LayerResult::Areas(areas) if areas.is_empty())
+        })
     }
 
     /// Returns the areas and groups to which a practice's patients belong.
@@ -98,12 +111,13 @@ impl Index {
         let layers = self
             .layers
             .iter()
-            .filter(|layer| layer.id != Layer::GpPractice);
+            .filter(|layer| layer.role != LayerRole::PracticeCatchment);
         for layer in layers {
             let result = if day < layer.first_memberships {
                 LayerResult::Unknown(UnknownReason::NoDataForDate)
             } else if layer.kind == LayerKind::Membership {
-                self.groups_of(layer, &areas, day)
+                // The groups follow from the areas, which may be listed after them.
+                LayerResult::Groups(Vec::new())
             } else {
                 practice.map_or_else(
                     || LayerResult::Areas(Vec::new()),
@@ -112,7 +126,8 @@ impl Index {
             };
             areas.push((layer.id, result));
         }
-        mark_unknown_administrative_areas(&mut areas);
+        self.add_groups(&mut areas, day);
+        self.mark_unknown_administrative_areas(&mut areas);
         areas
     }
 
@@ -164,6 +179,7 @@ mod tests {
     };
     use super::super::{LocateQuery, Locator};
     use super::*;
+    use crate::domain::layers;
     use crate::domain::{Agreement, NeighbouringPractice};
 
     fn neighbour(text: &str) -> NeighbouringPractice {
@@ -223,19 +239,19 @@ mod tests {
     #[test]
     fn an_area_that_the_source_does_not_name_is_unknown() {
         let mut dataset = dataset();
-        let unknown = practice_membership("A00001", Layer::Icb, None);
+        let unknown = practice_membership("A00001", layers::icb(), None);
         dataset.memberships.push(unknown);
         let index = build(dataset);
         let answer = index.locate(&registration_query("A00001"));
         let registration = answer.registration.expect("the query has a practice");
         let icb = registration.areas.iter();
-        let icb = icb.filter(|(layer, _)| *layer == Layer::Icb);
+        let icb = icb.filter(|(layer, _)| *layer == layers::icb());
         let icb: Vec<_> = icb.map(|(_, found)| found).collect();
         assert!(matches!(
             icb[..],
             [LayerResult::Unknown(UnknownReason::NoneNamed)]
         ));
-        let iccs = areas_of_layer(&registration.areas, Layer::Icc);
+        let iccs = areas_of_layer(&registration.areas, layers::icc());
         assert_eq!(iccs[0].basis, Basis::Membership);
     }
 
@@ -244,9 +260,9 @@ mod tests {
         let mut dataset = dataset();
         let day = date(2020, 1, 1);
         for entry in &mut dataset.manifest.layers {
-            if entry.id == Layer::Icc {
+            if entry.id == layers::icc() {
                 entry.first_memberships = Some(day);
-                entry.members_from = Some(Layer::Pcn);
+                entry.members_from = Some(layers::pcn());
             }
         }
         let index = build(dataset);
@@ -258,9 +274,12 @@ mod tests {
             };
             let answer = index.locate(&query);
             let registration = answer.registration.expect("the query has a practice");
-            let registered = areas_of_layer(&registration.areas, Layer::Icc);
+            let registered = areas_of_layer(&registration.areas, layers::icc());
             let basis = registered.first().map(|found| found.basis);
-            (basis, areas_of_layer(&answer.residence, Layer::Icc).len())
+            (
+                basis,
+                areas_of_layer(&answer.residence, layers::icc()).len(),
+            )
         };
         assert_eq!(on(DAY), (Some(Basis::Network), 1));
         assert_eq!(on(day), (Some(Basis::Network), 0));

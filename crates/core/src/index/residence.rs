@@ -7,12 +7,12 @@ use jiff::civil::Date;
 use super::Index;
 use super::answer::{
     AreaMatch, DisputedArea, GroupMatch, LayerResult, LocateAnswer, Location, NearbyArea,
-    PracticeMatch, UnknownReason, mark_unknown_administrative_areas,
+    PracticeMatch, UnknownReason,
 };
 use super::layer::LayerIndex;
 use crate::domain::{
-    Basis, BritishGrid, CatchmentKind, Layer, LayerKind, LayerSet, LookupStatus, Postcode,
-    PostcodeEntry, PracticeStatus, RecordIndex,
+    Basis, BritishGrid, CatchmentKind, Layer, LayerKind, LayerRole, LayerSet, LookupStatus,
+    Postcode, PostcodeEntry, PracticeStatus, RecordIndex,
 };
 
 /// An area that includes a position.
@@ -111,8 +111,9 @@ impl Index {
             let result = if day < layer.first_data {
                 LayerResult::Unknown(UnknownReason::NoDataForDate)
             } else if layer.kind == LayerKind::Membership {
-                self.groups_of(layer, &residence, day)
-            } else if layer.id == Layer::GpPractice {
+                // The groups follow from the areas, which may be listed after them.
+                LayerResult::Groups(Vec::new())
+            } else if layer.role == LayerRole::PracticeCatchment {
                 LayerResult::Practices(self.covering_practices(
                     layer,
                     resolved,
@@ -131,7 +132,8 @@ impl Index {
             };
             residence.push((layer.id, result));
         }
-        mark_unknown_administrative_areas(&mut residence);
+        self.add_groups(&mut residence, day);
+        self.mark_unknown_administrative_areas(&mut residence);
         residence
     }
 
@@ -300,9 +302,21 @@ impl Index {
         practices
     }
 
+    /// Adds the groups to which the areas in `results` belong.
+    pub(super) fn add_groups<'i>(&'i self, results: &mut [(Layer, LayerResult<'i>)], day: Date) {
+        for layer in &self.roles.group_positions {
+            let layer = &self.layers[*layer];
+            let result = results.iter().position(|(id, _)| *id == layer.id);
+            let Some(result) = result else { continue };
+            if matches!(results[result].1, LayerResult::Groups(_)) {
+                results[result].1 = self.groups_of(layer, results, day);
+            }
+        }
+    }
+
     /// Returns the groups to which the areas in `results` belong. The groups of the smallest areas
     /// come first.
-    pub(super) fn groups_of<'i>(
+    fn groups_of<'i>(
         &'i self,
         layer: &'i LayerIndex,
         results: &[(Layer, LayerResult<'i>)],
@@ -310,7 +324,9 @@ impl Index {
     ) -> LayerResult<'i> {
         let mut groups = Vec::new();
         let (mut none_named, mut no_members) = (false, true);
-        for (layer_position, areas) in self.area_results(results).rev() {
+        let of_members = self.area_results(results).rev();
+        let of_members = of_members.filter(|(position, _)| layer.has_members_in[*position]);
+        for (layer_position, areas) in of_members {
             for member in areas {
                 no_members = false;
                 let memberships =
@@ -346,10 +362,11 @@ impl Index {
         })
     }
 
-    /// Returns the nearest ICC, for a position outside all areas.
+    /// Returns the nearest area of the main layer of communities, for a position outside all areas.
     fn nearest_areas(&self, position: BritishGrid, day: Date) -> Vec<(Layer, NearbyArea<'_>)> {
-        let icc_layers = self.layers.iter().filter(|layer| layer.id == Layer::Icc);
-        icc_layers
+        let main = self.roles.communities.first();
+        let layers = main.and_then(|layer| self.layer(*layer)).into_iter();
+        layers
             .filter_map(|layer| {
                 let (index, distance_m) = layer.boundary_index.nearest(position, day)?;
                 let area = layer.version(layer.area_of(index), day)?;

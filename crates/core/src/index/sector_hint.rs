@@ -84,7 +84,7 @@ impl Index {
             as_of: day,
         };
         let answer = self.locate_with_distances(&query, LayerSet::from_iter([]));
-        let layers = Layer::COMMUNITIES.into_iter();
+        let layers = self.roles.communities.iter().copied();
         layers
             .flat_map(|layer| {
                 let areas = areas_of_layer(&answer.residence, layer).iter();

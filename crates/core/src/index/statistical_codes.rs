@@ -99,12 +99,12 @@ fn count_by_statistical_area(
 mod tests {
     use super::super::test_dataset::{build, dataset, entry, km, postcode, residence_query};
     use super::super::{Index, Locator, PostcodeLookup, areas_of_layer};
-    use crate::domain::{Basis, Dataset, Layer};
+    use crate::domain::{Basis, Dataset, layers};
 
     /// Returns the ICCs of a postcode, each with its basis.
     fn iccs(index: &Index, text: &str) -> Vec<(String, Basis)> {
         let answer = index.locate(&residence_query(Locator::Postcode(postcode(text))));
-        let areas = areas_of_layer(&answer.residence, Layer::Icc).iter();
+        let areas = areas_of_layer(&answer.residence, layers::icc()).iter();
         areas
             .map(|found| (found.area.id.clone(), found.basis))
             .collect()

@@ -24,8 +24,8 @@ use crate::domain::{
     PracticeStatus, PracticeSuccession, Premises, PremisesKind, Provenance, StatisticalAssignment,
 };
 use crate::domain::{
-    Dataset, DirectoryStatus, LayerEntry, LayerKind, Manifest, RecordIndex, StatisticalAreasEntry,
-    Termination,
+    Dataset, DirectoryStatus, LayerEntry, LayerKind, LayerRole, Manifest, OrganisationKind,
+    RecordIndex, StatisticalAreasEntry, Termination, layers,
 };
 
 pub(super) const DAY: Date = date(2025, 1, 1);
@@ -65,6 +65,8 @@ pub(super) fn area(layer: Layer, id: &str) -> Area {
         layer,
         id: id.into(),
         name: id.to_uppercase(),
+        title: None,
+        label: None,
         kind: None,
         system: None,
         provenance: Provenance::Indicative,
@@ -182,7 +184,7 @@ pub(super) fn practice_membership(text: &str, layer: Layer, group: Option<&str>)
 
 pub(super) fn area_membership(layer: Layer, id: &str, group: Option<&str>) -> Membership {
     let member = GroupMember::Area(layer, id.into());
-    membership(member, Layer::ResilienceGroup, group)
+    membership(member, layers::resilience_group(), group)
 }
 
 pub(super) fn assignment(
@@ -200,15 +202,35 @@ pub(super) fn assignment(
     }
 }
 
+fn role(id: Layer) -> LayerRole {
+    match id.as_str() {
+        "icc" | "neighbourhood-team" => LayerRole::Community,
+        "sub-community" => LayerRole::Part,
+        "gp-practice" => LayerRole::PracticeCatchment,
+        "resilience-group" => LayerRole::Group,
+        "pcn" => LayerRole::Network,
+        _ => LayerRole::Administrative,
+    }
+}
+
 pub(super) fn layer_entry(id: Layer, kind: LayerKind) -> LayerEntry {
     LayerEntry {
         id,
         title: id.as_str().into(),
+        singular: id.as_str().into(),
+        abbreviation: (id == layers::icc()).then(|| "ICC".into()),
+        noun: None,
         kind,
+        role: role(id),
+        parent: None,
+        organisation: (id == layers::icb()).then_some(OrganisationKind::IntegratedCareBoard),
         first_data: FIRST_DATA,
         provenance: Provenance::Modelled,
         boundaries: None,
-        on_statistical_areas: matches!(id, Layer::Icc | Layer::GpPractice),
+        on_statistical_areas: matches!(
+            role(id),
+            LayerRole::Community | LayerRole::PracticeCatchment
+        ) && id != layers::neighbourhood_team(),
         snap_m: 0.0,
         first_memberships: None,
         members_from: None,
@@ -237,16 +259,15 @@ fn manifest() -> Manifest {
             snap_m: 150.0,
             data_date: None,
         }),
-        // These layers are not in the order of answers, to test the sorting.
         layers: vec![
-            layer_entry(Layer::Icb, LayerKind::Partition),
-            layer_entry(Layer::ResilienceGroup, LayerKind::Membership),
-            layer_entry(Layer::GpPractice, LayerKind::Overlapping),
+            layer_entry(layers::icc(), LayerKind::Partition),
             LayerEntry {
                 snap_m: 200.0,
-                ..layer_entry(Layer::SubCommunity, LayerKind::Partition)
+                ..layer_entry(layers::sub_community(), LayerKind::Partition)
             },
-            layer_entry(Layer::Icc, LayerKind::Partition),
+            layer_entry(layers::gp_practice(), LayerKind::Overlapping),
+            layer_entry(layers::resilience_group(), LayerKind::Membership),
+            layer_entry(layers::icb(), LayerKind::Partition),
         ],
         sources: Vec::new(),
         files: BTreeMap::new(),
@@ -263,16 +284,16 @@ fn boundaries() -> Vec<(Layer, Vec<Boundary>)> {
     let mut outer = strip("A00003", 14.0, 18.0);
     outer.catchment_kind = CatchmentKind::Outer;
     vec![
-        (Layer::Icb, vec![narrow, wide]),
+        (layers::icb(), vec![narrow, wide]),
         (
-            Layer::Icc,
+            layers::icc(),
             vec![strip("k", 0.0, 10.0), strip("l", 10.0, 20.0)],
         ),
         (
-            Layer::SubCommunity,
+            layers::sub_community(),
             vec![strip("m", 0.0, 5.0), strip("n", 5.0, 20.0)],
         ),
-        (Layer::GpPractice, vec![outer, inner]),
+        (layers::gp_practice(), vec![outer, inner]),
     ]
 }
 
@@ -305,12 +326,12 @@ fn postcodes() -> Vec<PostcodeEntry> {
 
 /// Returns the dataset, for tests to modify and build.
 pub(super) fn dataset() -> Dataset {
-    let mut first = area(Layer::Icb, "north");
+    let mut first = area(layers::icb(), "north");
     first.period = until(WIDENED);
-    let mut second = area(Layer::Icb, "north");
+    let mut second = area(layers::icb(), "north");
     second.name = "WIDER".into();
     second.period = from(WIDENED);
-    let mut late = assignment("S2", Layer::Icc, "l", None);
+    let mut late = assignment("S2", layers::icc(), "l", None);
     late.period = from(date(2024, 1, 1));
     Dataset {
         manifest: manifest(),
@@ -318,26 +339,26 @@ pub(super) fn dataset() -> Dataset {
         areas: vec![
             second,
             first,
-            area(Layer::Icc, "l"),
-            area(Layer::Icc, "k"),
-            area(Layer::SubCommunity, "n"),
-            area(Layer::SubCommunity, "m"),
-            area(Layer::ResilienceGroup, "g"),
-            area(Layer::ResilienceGroup, "h"),
+            area(layers::icc(), "l"),
+            area(layers::icc(), "k"),
+            area(layers::sub_community(), "n"),
+            area(layers::sub_community(), "m"),
+            area(layers::resilience_group(), "g"),
+            area(layers::resilience_group(), "h"),
             Area {
                 provenance: Provenance::Official,
-                ..area(Layer::GpPractice, "A00003")
+                ..area(layers::gp_practice(), "A00003")
             },
         ],
         boundaries: boundaries(),
         lineage: Vec::new(),
         memberships: vec![
-            practice_membership("A00001", Layer::Icc, Some("k")),
-            practice_membership("A00002", Layer::Icc, Some("l")),
-            practice_membership("A00003", Layer::Icc, Some("l")),
-            area_membership(Layer::Icc, "k", Some("g")),
-            area_membership(Layer::Icc, "l", None),
-            area_membership(Layer::SubCommunity, "m", Some("h")),
+            practice_membership("A00001", layers::icc(), Some("k")),
+            practice_membership("A00002", layers::icc(), Some("l")),
+            practice_membership("A00003", layers::icc(), Some("l")),
+            area_membership(layers::icc(), "k", Some("g")),
+            area_membership(layers::icc(), "l", None),
+            area_membership(layers::sub_community(), "m", Some("h")),
         ],
         practices: vec![
             practice("A00003"),
@@ -374,12 +395,12 @@ pub(super) fn dataset() -> Dataset {
             rectangle("S2", (10.0, 8.0), (11.0, 9.0)),
         ],
         assignments: vec![
-            assignment("S0", Layer::Icc, "k", None),
-            assignment("S1", Layer::Icc, "l", None),
+            assignment("S0", layers::icc(), "k", None),
+            assignment("S1", layers::icc(), "l", None),
             late,
-            assignment("S0", Layer::GpPractice, "A00001", Some(0.25)),
-            assignment("S0", Layer::GpPractice, "A00002", Some(0.75)),
-            assignment("S0", Layer::GpPractice, "A00004", Some(0.5)),
+            assignment("S0", layers::gp_practice(), "A00001", Some(0.25)),
+            assignment("S0", layers::gp_practice(), "A00002", Some(0.75)),
+            assignment("S0", layers::gp_practice(), "A00004", Some(0.5)),
         ],
         former_premises: Vec::new(),
         neighbouring_practices: Vec::new(),

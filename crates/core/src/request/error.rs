@@ -1,8 +1,8 @@
 //! The errors of request parameters, with their codes.
 
 use crate::domain::{
-    InvalidBritishGrid, InvalidDate, InvalidGridReference, InvalidLayer, InvalidLonLat,
-    InvalidOdsCode, InvalidPostcode, InvalidPrefix,
+    InvalidBritishGrid, InvalidDate, InvalidGridReference, InvalidLonLat, InvalidOdsCode,
+    InvalidPostcode, InvalidPrefix, UnknownLayer,
 };
 
 /// The reason why parameters are not a valid request. The messages do not repeat values.
@@ -66,9 +66,9 @@ pub enum InvalidRequest {
     /// The date is not valid.
     #[error("as_of is {0}")]
     Date(#[from] InvalidDate),
-    /// The name of a layer is not valid.
+    /// The dataset does not have a layer.
     #[error("layers must be comma-separated names of layers: {0}")]
-    Layer(#[from] InvalidLayer),
+    Layer(#[from] UnknownLayer),
     /// The practice code is not valid, and there is no location.
     #[error("{0}")]
     Practice(InvalidOdsCode),

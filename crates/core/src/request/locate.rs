@@ -1,8 +1,10 @@
 //! The request for a look-up.
 
+use std::fmt;
+
 use super::error::InvalidRequest;
 use super::params::RequestParams;
-use crate::domain::Layer;
+use crate::domain::{Layer, Manifest};
 use crate::index::LocateQuery;
 
 /// The names of all parameters of a look-up.
@@ -22,8 +24,37 @@ pub const FORM_FIELDS: &[&str] = &[
 pub struct LocateRequest {
     /// The query that the index answers.
     pub query: LocateQuery,
-    /// The requested layers; `None` means all layers of the dataset.
-    pub layers: Option<Vec<Layer>>,
+    /// The requested layers.
+    pub layers: RequestedLayers,
+}
+
+/// The ids of the requested layers. Which layers there are is known only when the dataset is.
+#[derive(Clone, Default)]
+pub struct RequestedLayers(Option<String>);
+
+/// Prints no ids, because a user may have entered anything.
+impl fmt::Debug for RequestedLayers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RequestedLayers(…)")
+    }
+}
+
+impl RequestedLayers {
+    /// Returns the requested layers; `None` means all layers of the dataset. They may include layers
+    /// that only other loaded datasets have.
+    ///
+    /// # Errors
+    /// If no dataset has one of the layers. The error lists the layers of this dataset.
+    pub fn resolve(&self, manifest: &Manifest) -> Result<Option<Vec<Layer>>, InvalidRequest> {
+        let Some(ids) = &self.0 else {
+            return Ok(None);
+        };
+        let layers = ids
+            .split(',')
+            .map(|id| Layer::find(id).ok_or_else(|| manifest.unknown_layer()));
+        let layers: Result<Vec<Layer>, _> = layers.collect();
+        Ok(Some(layers?))
+    }
 }
 
 impl LocateRequest {
@@ -40,9 +71,6 @@ impl LocateRequest {
             (None, Some(Err(error))) => return Err(InvalidRequest::Practice(error)),
             _ => {}
         }
-        let layers = params
-            .get("layers")
-            .map(|text| text.split(',').map(str::parse).collect());
         let query = LocateQuery {
             locator,
             practice,
@@ -50,7 +78,7 @@ impl LocateRequest {
         };
         Ok(LocateRequest {
             query,
-            layers: layers.transpose()?,
+            layers: RequestedLayers(params.get("layers").map(str::to_string)),
         })
     }
 }
@@ -121,10 +149,6 @@ mod tests {
         check(
             &[("postcode", "LA1 1AA"), ("as_of", "2023-02-29")],
             Err("invalid_date"),
-        );
-        check(
-            &[("postcode", "LA1 1AA"), ("layers", "iccs")],
-            Err("unknown_layer"),
         );
         check(
             &[("postcode", "LA1 1AA"), ("postcode", "LA1 1AA")],

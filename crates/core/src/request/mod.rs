@@ -11,7 +11,7 @@ mod params;
 mod postcodes;
 
 pub use error::InvalidRequest;
-pub use locate::{FORM_FIELDS, LOCATE_PARAMS, LocateRequest};
+pub use locate::{FORM_FIELDS, LOCATE_PARAMS, LocateRequest, RequestedLayers};
 pub use location::parse_location;
 pub use params::RequestParams;
 pub use postcodes::{PostcodePageParams, PostcodeSearch};

@@ -1,0 +1,34 @@
+//! The layers of a dataset by their roles, which look-ups need often.
+
+use super::layer::LayerIndex;
+use crate::domain::{Layer, LayerKind, LayerRole, Manifest, OrganisationKind};
+
+/// The layers with a role, in the order of answers.
+#[derive(Debug)]
+pub(super) struct LayerRoles {
+    /// The layers of communities. The first is the main one.
+    pub(super) communities: Vec<Layer>,
+    pub(super) networks: Vec<Layer>,
+    pub(super) administrative: Vec<Layer>,
+    /// The layer of Integrated Care Boards.
+    pub(super) icb: Option<Layer>,
+    /// The positions, among the layers of the index, of the layers whose areas are groups.
+    pub(super) group_positions: Vec<usize>,
+}
+
+impl LayerRoles {
+    pub(super) fn new(manifest: &Manifest, layers: &[LayerIndex]) -> LayerRoles {
+        let with_role = |role| manifest.layers_with_role(role).collect();
+        let positions = (0..layers.len()).filter(|&position| {
+            let layer = &layers[position];
+            layer.kind == LayerKind::Membership
+        });
+        LayerRoles {
+            communities: with_role(LayerRole::Community),
+            networks: with_role(LayerRole::Network),
+            administrative: with_role(LayerRole::Administrative),
+            icb: manifest.organisation_layer(OrganisationKind::IntegratedCareBoard),
+            group_positions: positions.collect(),
+        }
+    }
+}
