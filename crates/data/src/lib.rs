@@ -11,3 +11,5 @@ pub mod import;
 pub mod memory;
 pub mod panics;
 mod plural;
+#[cfg(test)]
+mod test_layers;

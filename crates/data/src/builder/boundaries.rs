@@ -96,6 +96,7 @@ mod tests {
     use super::super::records::official_membership;
     use super::super::test_sources::sources_with_areas;
     use super::*;
+    use crate::test_layers;
     use catchment_core::domain::StatisticalAssignment;
 
     const AREAS: [(&str, &str, &str); 3] = [
@@ -107,7 +108,7 @@ mod tests {
     fn assign(records: &mut DatasetRecords, code: &str, area: &str, period: Period) {
         records.assignments.push(StatisticalAssignment {
             statistical_area: code.into(),
-            layer: Layer::Icc,
+            layer: test_layers::layer("icc"),
             area: area.into(),
             share: None,
             period,
@@ -136,8 +137,13 @@ mod tests {
         for (code, area) in [("S0", "k"), ("S1", "k"), ("S2", "l")] {
             assign(&mut records, code, area, Period::default());
         }
-        let boundaries = dissolve_boundaries(&records, Layer::Icc, LayerKind::Partition, &sources)
-            .expect("valid areas");
+        let boundaries = dissolve_boundaries(
+            &records,
+            test_layers::layer("icc"),
+            LayerKind::Partition,
+            &sources,
+        )
+        .expect("valid areas");
         // The two vertices where the squares S0 and S1 meet stay in the outline.
         assert_eq!(sizes(&boundaries), [("k", 1, 6), ("l", 1, 4)]);
     }
@@ -160,8 +166,13 @@ mod tests {
         for (code, period) in [("S0", before), ("S0", after), ("S2", after)] {
             assign(&mut records, code, "k", period);
         }
-        let boundaries = dissolve_boundaries(&records, Layer::Icc, LayerKind::Partition, &sources)
-            .expect("valid areas");
+        let boundaries = dissolve_boundaries(
+            &records,
+            test_layers::layer("icc"),
+            LayerKind::Partition,
+            &sources,
+        )
+        .expect("valid areas");
         assert_eq!(sizes(&boundaries), [("k", 1, 4), ("k", 2, 8)]);
         assert_eq!(
             boundaries
@@ -179,10 +190,10 @@ mod tests {
         assign(&mut records, "S0", "k", Period::default());
         assign(&mut records, "S1", "l", Period::default());
         let member = |id: &str, group: Option<&str>| {
-            let member = GroupMember::Area(Layer::Icc, id.into());
+            let member = GroupMember::Area(test_layers::layer("icc"), id.into());
             let mut membership = official_membership(
                 member,
-                (Layer::ResilienceGroup, &String::new()),
+                (test_layers::layer("resilience-group"), &String::new()),
                 Period::default(),
             );
             membership.group = group.map(str::to_string);
@@ -194,21 +205,24 @@ mod tests {
             dissolve_boundaries(&records, layer, LayerKind::Membership, &sources)
                 .expect("valid areas")
         };
-        assert_eq!(sizes(&boundaries(Layer::ResilienceGroup)), [("g", 1, 6)]);
-        assert!(boundaries(Layer::Place).is_empty());
+        assert_eq!(
+            sizes(&boundaries(test_layers::layer("resilience-group"))),
+            [("g", 1, 6)]
+        );
+        assert!(boundaries(test_layers::layer("place")).is_empty());
     }
 
     #[test]
     fn a_group_whose_members_have_no_statistical_areas_has_an_empty_boundary() {
         let mut records = DatasetRecords::default();
         records.memberships.push(official_membership(
-            GroupMember::Area(Layer::Icc, "k".into()),
-            (Layer::ResilienceGroup, &"g".to_string()),
+            GroupMember::Area(test_layers::layer("icc"), "k".into()),
+            (test_layers::layer("resilience-group"), &"g".to_string()),
             Period::default(),
         ));
         let boundaries = dissolve_boundaries(
             &records,
-            Layer::ResilienceGroup,
+            test_layers::layer("resilience-group"),
             LayerKind::Membership,
             &sources_with_areas(&AREAS),
         )

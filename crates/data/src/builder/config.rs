@@ -15,12 +15,15 @@ use super::facts_config::FactsConfig;
 use super::unused_limits::UnusedLimits;
 use crate::dataset::LayerKind;
 use crate::dataset::manifest::{
-    SourceTable, check_distance, check_licence, data_date, deserialize_date, deserialize_keyword,
-    deserialize_optional_date, deserialize_optional_keyword,
+    LayerDeclaration, LayerDeclarationKeys, SourceTable, check_distance, check_licence, data_date,
+    deserialize_date, deserialize_keyword, deserialize_layer, deserialize_optional_date,
+    deserialize_optional_keyword, deserialize_optional_layer,
 };
 use crate::formats::SourceCrs;
 use crate::import::{lookup, nhspd};
-use catchment_core::domain::{DataDate, Layer, Provenance, SourceDate, YearMonth};
+use catchment_core::domain::{
+    DataDate, Layer, LayerRole, OrganisationKind, Provenance, SourceDate, YearMonth,
+};
 
 /// The configuration of a build. Paths are relative to the folder of the configuration file.
 #[derive(Debug, Clone, Deserialize)]
@@ -132,6 +135,7 @@ impl BuildConfig {
         let id = &layer.id;
         let snap = check_distance(&format!("layer `{id}`: snap_m"), layer.snap_m);
         let mut errors: Vec<String> = snap.err().into_iter().collect();
+        errors.extend(layer.declaration().err());
         for (key, allowed) in [
             ("allow_overlap_m2", layer.allow_overlap_m2),
             ("allow_gap_m2", layer.allow_gap_m2),
@@ -600,9 +604,24 @@ pub(super) struct RegistrationBarrier {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LayerConfig {
-    #[serde(deserialize_with = "deserialize_keyword")]
+    #[serde(deserialize_with = "deserialize_layer")]
     pub(super) id: Layer,
     pub(super) title: String,
+    /// The name of one area of the layer, as a title; its abbreviation; and the words for an area
+    /// within a sentence, if they are neither of the two.
+    singular: Option<String>,
+    abbreviation: Option<String>,
+    noun: Option<String>,
+    /// The role, from which it follows how the layer is answered and shown. It may be missing only
+    /// from the layers of earlier versions.
+    #[serde(default, deserialize_with = "deserialize_optional_keyword")]
+    pub(super) role: Option<LayerRole>,
+    /// The layer that contains the areas of this layer.
+    #[serde(default, deserialize_with = "deserialize_optional_layer")]
+    parent: Option<Layer>,
+    /// The kind of NHS organisation whose ODS codes are the ids of the areas.
+    #[serde(default, deserialize_with = "deserialize_optional_keyword")]
+    organisation: Option<OrganisationKind>,
     #[serde(deserialize_with = "deserialize_keyword")]
     pub(super) kind: LayerKind,
     #[serde(deserialize_with = "deserialize_date")]
@@ -626,7 +645,7 @@ pub(super) struct LayerConfig {
     pub(super) first_memberships: Option<Date>,
     /// The layer whose areas this layer's areas are taken to be, because no source names their
     /// members.
-    #[serde(default, deserialize_with = "deserialize_optional_keyword")]
+    #[serde(default, deserialize_with = "deserialize_optional_layer")]
     pub(super) members_from: Option<Layer>,
     /// The coordinate reference system of the layer's polygon files, and whether their invalid areas
     /// are repaired, unless a method has a key of its own.
@@ -642,6 +661,37 @@ pub(super) struct LayerConfig {
     #[serde(default, deserialize_with = "deserialize_optional_keyword")]
     pub(super) data_as_of: Option<SourceDate>,
     pub(super) data_words: Option<String>,
+}
+
+impl LayerConfig {
+    /// Returns how the layer is answered and shown.
+    ///
+    /// # Errors
+    /// If a key is missing. The error names the layer and the key.
+    pub(super) fn declaration(&self) -> Result<LayerDeclaration, String> {
+        let keys = LayerDeclarationKeys {
+            role: self.role,
+            singular: self.singular.clone(),
+            abbreviation: self.abbreviation.clone(),
+            noun: self.noun.clone(),
+            parent: self.parent,
+            organisation: self.organisation,
+        };
+        keys.resolve(self.id)
+    }
+
+    /// Returns whether the layer has a role.
+    pub(super) fn has_role(&self, role: LayerRole) -> bool {
+        self.declaration()
+            .is_ok_and(|declaration| declaration.role == role)
+    }
+}
+
+/// Returns the first layer with a role.
+pub(super) fn first_with_role(layers: &[LayerConfig], role: LayerRole) -> Option<Layer> {
+    let mut layers = layers.iter();
+    let found = layers.find(|layer| layer.has_role(role));
+    found.map(|layer| layer.id)
 }
 
 /// A `[[layers.methods]]` table: a method and the validity period of the areas that it creates.

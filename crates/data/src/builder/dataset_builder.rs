@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use jiff::civil::Date;
 
 use super::boundaries::dissolve_boundaries;
@@ -14,9 +14,10 @@ use super::source_report::{LayerReport, SourceReport};
 use super::sources::SourceData;
 use super::{files, history, manifest, methods, practice_memberships};
 use crate::check;
+use crate::dataset::manifest::{check_role, complete_layers};
 use crate::dataset::{LayerEntry, LayerKind, Manifest};
 use crate::plural::count_with_noun;
-use catchment_core::domain::{Boundary, Layer, PracticeStatus};
+use catchment_core::domain::{Boundary, Layer, LayerRole, PracticeStatus};
 
 /// The parts of a dataset that is being built.
 #[derive(Default)]
@@ -34,23 +35,34 @@ impl DatasetBuilder {
         on_stage: &mut dyn FnMut(&str),
     ) -> Result<DatasetBuilder> {
         let mut builder = DatasetBuilder::default();
+        let entries = config.layers.iter().map(manifest::layer_entry);
+        let mut entries: Vec<LayerEntry> = entries.collect::<Result<_>>()?;
+        let has_role = config.layers.iter().map(|layer| layer.role.is_some());
+        let has_role: Vec<bool> = has_role.collect();
+        complete_layers(&mut entries, &has_role).map_err(|error| anyhow!(error))?;
+        for (entry, has_role) in entries.iter().zip(has_role) {
+            if has_role {
+                check_role(&entries, entry).map_err(|error| anyhow!(error))?;
+            }
+        }
         let shares = compute_shares(&config.shares, sources, config.as_of, on_stage)?;
         history::add_history(&mut builder.records, &sources.history, &config.layers)?;
-        for layer in &config.layers {
+        for (layer, entry) in config.layers.iter().zip(entries) {
             on_stage(&format!("layer {}", layer.id));
             builder
-                .add_layer(layer, sources, &shares)
+                .add_layer(layer, entry, sources, &shares)
                 .with_context(|| format!("layer `{}`", layer.id))?;
         }
         let memberships = sources.memberships.iter().cloned();
         builder.records.memberships.extend(memberships);
-        practice_memberships::add_icc_memberships(&mut builder.records, sources);
+        practice_memberships::add_icc_memberships(&mut builder.records, sources, &config.layers);
         Ok(builder)
     }
 
     fn add_layer(
         &mut self,
         config: &LayerConfig,
+        mut entry: LayerEntry,
         sources: &SourceData,
         shares: &BTreeMap<String, RegistrationShares>,
     ) -> Result<()> {
@@ -66,9 +78,9 @@ impl DatasetBuilder {
         boundaries.extend(dissolve_boundaries(records, layer, config.kind, sources)?);
         boundaries.sort_by(|a, b| (&a.id, a.period.from).cmp(&(&b.id, b.period.from)));
         self.boundaries.push((layer, boundaries));
-        let on_statistical_areas = records.assignments_of(layer).next().is_some();
-        self.layers
-            .push(manifest::layer_entry(config, on_statistical_areas));
+        entry.on_statistical_areas = records.assignments_of(layer).next().is_some();
+        records.set_area_titles(&entry);
+        self.layers.push(entry);
         Ok(())
     }
 
@@ -131,9 +143,11 @@ impl DatasetBuilder {
         let codes = sources.statistical_areas.keys();
         let left_out = codes.filter(|code| is_made_of_them && !assigned.contains(code.as_str()));
         let practices = sources.practices.iter().map(|record| &record.practice);
-        let open = practices.filter(|practice| {
-            layer == Layer::GpPractice && practice.status_on(day) == PracticeStatus::Active
-        });
+        let mut layers = self.layers.iter();
+        let has_practices =
+            layers.any(|entry| entry.id == layer && entry.role == LayerRole::PracticeCatchment);
+        let open = practices
+            .filter(|practice| has_practices && practice.status_on(day) == PracticeStatus::Active);
         let practices_without_area =
             open.filter(|practice| !self.records.has_area(layer, practice.code.as_str()));
         LayerReport {

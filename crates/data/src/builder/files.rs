@@ -122,15 +122,17 @@ fn statistical_areas_geojson(id: &str, sources: &SourceData) -> Result<Vec<u8>> 
 
 #[cfg(test)]
 mod tests {
+    use super::super::manifest::layer_entry;
     use super::super::test_sources::{
-        area, build_config, empty_sources, practice, sources_with_areas, square,
+        area, build_config, empty_sources, layer_config, practice, sources_with_areas, square,
     };
     use super::*;
+    use crate::test_layers;
 
     #[test]
     fn tables_without_rows_are_left_out() {
         let names = |records: &DatasetRecords, sources: &SourceData| -> Vec<String> {
-            let layers = [(Layer::Icc, Vec::new())];
+            let layers = [(test_layers::layer("icc"), Vec::new())];
             let files = dataset_files(records, &layers, sources, &build_config());
             let files = files.expect("files").into_iter();
             files.map(|(path, _)| path).collect()
@@ -139,7 +141,7 @@ mod tests {
         let mut records = DatasetRecords::default();
         let mut sources = empty_sources();
         assert_eq!(names(&records, &sources), boundaries);
-        records.push_area(area(Layer::Icc, "k"));
+        records.push_area(area(test_layers::layer("icc"), "k"));
         sources.practices = vec![practice("A00001")];
         assert_eq!(
             names(&records, &sources),
@@ -150,7 +152,9 @@ mod tests {
     #[test]
     fn boundaries_have_the_name_of_their_area_or_practice() {
         let mut records = DatasetRecords::default();
-        records.push_area(area(Layer::Icc, "k"));
+        records.push_area(area(test_layers::layer("icc"), "k"));
+        let entry = layer_entry(&layer_config("icc")).expect("an entry");
+        records.set_area_titles(&entry);
         let mut sources = sources_with_areas(&[("S0", "Lancaster 001A", "01K")]);
         sources.practices = vec![practice("A00001")];
         let boundary = |id: &str| {
@@ -158,8 +162,11 @@ mod tests {
                 .expect("a boundary")
         };
         let layers = [
-            (Layer::Icc, vec![boundary("k"), boundary("unknown")]),
-            (Layer::GpPractice, vec![boundary("A00001")]),
+            (
+                test_layers::layer("icc"),
+                vec![boundary("k"), boundary("unknown")],
+            ),
+            (test_layers::layer("gp-practice"), vec![boundary("A00001")]),
         ];
         let files = dataset_files(&records, &layers, &sources, &build_config()).expect("the files");
         for (path, names) in [

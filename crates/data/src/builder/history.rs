@@ -3,10 +3,10 @@
 use anyhow::Result;
 use jiff::civil::Date;
 
-use super::config::LayerConfig;
+use super::config::{LayerConfig, first_with_role};
 use super::records::{DatasetRecords, published_membership};
 use crate::import::area_history::AreaHistoryRecord;
-use catchment_core::domain::{Area, GroupMember, Layer, LineageStep, Period};
+use catchment_core::domain::{Area, GroupMember, LayerRole, LineageStep, Period};
 
 /// Adds the areas in the history, their lineage, and their memberships in larger areas. Areas of a
 /// layer that the configuration does not have are left out.
@@ -15,6 +15,7 @@ pub(super) fn add_history(
     history: &[AreaHistoryRecord],
     layers: &[LayerConfig],
 ) -> Result<()> {
+    let main_community = first_with_role(layers, LayerRole::Community);
     for record in history {
         let Some(layer) = layers.iter().find(|layer| layer.id == record.layer) else {
             continue;
@@ -29,6 +30,8 @@ pub(super) fn add_history(
             layer: record.layer,
             id: record.id.clone(),
             name: record.name.clone(),
+            title: None,
+            label: None,
             kind: None,
             system: Some(record.system.clone()),
             provenance: layer.provenance,
@@ -45,9 +48,10 @@ pub(super) fn add_history(
         });
         records.lineage.extend(step);
         let member = GroupMember::Area(record.layer, record.id.clone());
-        let parent = record.part_of.as_ref();
-        let membership =
-            parent.map(|id| published_membership(member, (Layer::Icc, id), record.period));
+        let parent_layer = layer.declaration().ok();
+        let parent_layer = parent_layer.and_then(|declaration| declaration.parent);
+        let parent = parent_layer.or(main_community).zip(record.part_of.as_ref());
+        let membership = parent.map(|parent| published_membership(member, parent, record.period));
         records.memberships.extend(membership);
     }
     Ok(())
@@ -68,6 +72,7 @@ mod tests {
     use super::super::test_sources::layer_config;
     use super::*;
     use crate::import::area_history;
+    use crate::test_layers;
     use catchment_core::domain::Provenance;
 
     /// Adds these rows of the history to the records of a dataset with the layers `icc` and
@@ -128,11 +133,11 @@ mod tests {
         };
         assert_eq!(
             membership.member,
-            GroupMember::Area(Layer::SubCommunity, "part".into())
+            GroupMember::Area(test_layers::layer("sub-community"), "part".into())
         );
         assert_eq!(
             (membership.layer, membership.group.as_deref()),
-            (Layer::Icc, Some("k"))
+            (test_layers::layer("icc"), Some("k"))
         );
         assert_eq!(membership.period.from, Some(date(2022, 1, 5)));
         assert_eq!(membership.provenance, Provenance::Indicative);

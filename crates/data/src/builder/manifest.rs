@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use anyhow::{Result, anyhow};
+
 use super::config::{BuildConfig, DataDateKeys, LayerConfig};
 use crate::dataset::{LayerEntry, Manifest, SourceEntry, StatisticalAreasEntry};
 use crate::import::PostcodeRecord;
@@ -42,22 +44,33 @@ pub(super) fn manifest(
     }
 }
 
-/// Returns the manifest's entry of a layer.
-pub(super) fn layer_entry(config: &LayerConfig, on_statistical_areas: bool) -> LayerEntry {
-    LayerEntry {
+/// Returns the manifest's entry of a layer, before the builder knows whether the layer is defined on
+/// statistical areas.
+///
+/// # Errors
+/// If the configuration does not say which role the layer has, or what its areas are called.
+pub(super) fn layer_entry(config: &LayerConfig) -> Result<LayerEntry> {
+    let declaration = config.declaration().map_err(|error| anyhow!(error))?;
+    Ok(LayerEntry {
         id: config.id,
         title: config.title.clone(),
+        singular: declaration.singular,
+        abbreviation: declaration.abbreviation,
+        noun: declaration.noun,
         kind: config.kind,
+        role: declaration.role,
+        parent: declaration.parent,
+        organisation: declaration.organisation,
         first_data: config.first_data,
         provenance: config.provenance,
         boundaries: Some(boundary_path(config.id.as_str())),
-        on_statistical_areas,
+        on_statistical_areas: false,
         snap_m: config.snap_m,
         first_memberships: config.first_memberships,
         members_from: config.members_from,
         data_date: DataDateKeys::new(config.data_as_of, &config.data_words).date(),
         accuracy: config.accuracy.clone(),
-    }
+    })
 }
 
 /// Returns the path, in the dataset's folder, of the boundaries of a layer or of the statistical
@@ -98,13 +111,12 @@ mod tests {
     #[test]
     fn paths_of_boundaries_are_named_after_the_layer() {
         let config = build_config();
-        let layers = [layer_entry(&layer_config("icc"), true)];
+        let layers = [layer_entry(&layer_config("icc")).expect("an entry")];
         let manifest = manifest(&config, &layers, &[], &[]);
         assert_eq!(
             manifest.layers[0].boundaries.as_deref(),
             Some("areas/icc.geojson")
         );
-        assert!(manifest.layers[0].on_statistical_areas);
         let statistical = manifest.statistical_areas.expect("LSOAs");
         assert_eq!(statistical.boundaries, "areas/lsoa21.geojson");
         assert!(manifest.files.is_empty());

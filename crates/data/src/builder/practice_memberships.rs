@@ -1,17 +1,31 @@
 //! The memberships of practices in ICCs and sub-communities.
 
+use super::config::{LayerConfig, first_with_role};
 use super::records::DatasetRecords;
 use super::sources::SourceData;
 use crate::import::practice_list::{NetworkPeriod, PracticeRecord};
 use crate::plural::count_with_noun;
-use catchment_core::domain::{GroupMember, Layer, Membership, Period, Provenance};
+use catchment_core::domain::{GroupMember, Layer, LayerRole, Membership, Period, Provenance};
 
 /// Adds each practice as a member of its ICC, and of the sub-community at its own address if that
-/// sub-community is a part of the same ICC.
+/// sub-community is a part of the same ICC. The ICCs are the areas of the first layer of
+/// communities, and the sub-communities those of the first layer of their parts.
 ///
 /// A practice with an ICC in the configured memberships is left out, because its memberships are
 /// complete. A practice whose ICC is not an area of the layer is left out, and counted in a remark.
-pub(super) fn add_icc_memberships(records: &mut DatasetRecords, sources: &SourceData) {
+pub(super) fn add_icc_memberships(
+    records: &mut DatasetRecords,
+    sources: &SourceData,
+    layers: &[LayerConfig],
+) {
+    let icc_layer = first_with_role(layers, LayerRole::Community);
+    let part_layer = layers.iter().find(|layer| {
+        let declaration = layer.declaration();
+        declaration.is_ok_and(|declaration| {
+            declaration.role == LayerRole::Part && declaration.parent == icc_layer
+        })
+    });
+    let part_layer = part_layer.map(|layer| layer.id);
     let code_by_postcode = sources.statistical_area_codes();
     let mut memberships = Vec::new();
     let mut unknown_icc_count = 0_usize;
@@ -20,7 +34,7 @@ pub(super) fn add_icc_memberships(records: &mut DatasetRecords, sources: &Source
         if sources
             .memberships
             .iter()
-            .any(|membership| membership.member == member && membership.layer == Layer::Icc)
+            .any(|membership| membership.member == member && Some(membership.layer) == icc_layer)
         {
             continue;
         }
@@ -35,25 +49,25 @@ pub(super) fn add_icc_memberships(records: &mut DatasetRecords, sources: &Source
         let own_periods = sources.network_periods.iter();
         let own_periods = own_periods.filter(|row| row.practice == practice.code);
         let iccs = iccs_by_network(own_periods, icc);
-        if iccs
-            .iter()
-            .any(|(icc, _)| !records.has_area(Layer::Icc, icc))
-        {
+        let known_layer =
+            icc_layer.filter(|layer| iccs.iter().all(|(icc, _)| records.has_area(*layer, icc)));
+        let Some(icc_layer) = known_layer else {
             unknown_icc_count += 1;
             continue;
-        }
+        };
         let is_constant = iccs.len() == 1;
         let with_periods = iccs.into_iter();
-        memberships.extend(with_periods.map(|(icc, period)| membership(Layer::Icc, icc, period)));
+        memberships.extend(with_periods.map(|(icc, period)| membership(icc_layer, icc, period)));
         if !is_constant {
             continue;
         }
         let address_code = practice
             .postcode
             .and_then(|postcode| code_by_postcode.get(&postcode).copied());
-        let part = address_code.and_then(|code| sub_community_in_icc(records, code, icc));
-        memberships
-            .extend(part.map(|part| membership(Layer::SubCommunity, part, Period::default())));
+        let part = part_layer.zip(address_code).and_then(|(layer, code)| {
+            Some((layer, sub_community_in_icc(records, layer, code, icc)?))
+        });
+        memberships.extend(part.map(|(layer, part)| membership(layer, part, Period::default())));
     }
     records.memberships.extend(memberships);
     if unknown_icc_count > 0 {
@@ -99,12 +113,17 @@ fn iccs_by_network<'s>(
 }
 
 /// Returns the sub-community of a statistical area if the sub-community is a part of the ICC.
-fn sub_community_in_icc<'r>(records: &'r DatasetRecords, code: &str, icc: &str) -> Option<&'r str> {
+fn sub_community_in_icc<'r>(
+    records: &'r DatasetRecords,
+    layer: Layer,
+    code: &str,
+    icc: &str,
+) -> Option<&'r str> {
     let part = records
-        .assignments_of(Layer::SubCommunity)
+        .assignments_of(layer)
         .find(|assignment| assignment.statistical_area == code)?;
     let is_part = records.memberships.iter().any(|membership| {
-        membership.member == GroupMember::Area(Layer::SubCommunity, part.area.clone())
+        membership.member == GroupMember::Area(layer, part.area.clone())
             && membership.group.as_deref() == Some(icc)
     });
     is_part.then_some(part.area.as_str())
@@ -113,9 +132,14 @@ fn sub_community_in_icc<'r>(records: &'r DatasetRecords, code: &str, icc: &str) 
 #[cfg(test)]
 mod tests {
     use super::super::records::official_membership;
-    use super::super::test_sources::{area, code, empty_sources, postcode, practice};
+    use super::super::test_sources::{area, code, empty_sources, layer_config, postcode, practice};
     use super::*;
+    use crate::test_layers;
     use catchment_core::domain::StatisticalAssignment;
+
+    fn icc_layers() -> [LayerConfig; 2] {
+        [layer_config("icc"), layer_config("sub-community")]
+    }
 
     fn practice_in_icc(text: &str, icc: Option<&str>, address: Option<&str>) -> PracticeRecord {
         let mut record = practice(text);
@@ -129,22 +153,22 @@ mod tests {
     fn records() -> DatasetRecords {
         let mut records = DatasetRecords::default();
         for (layer, id) in [
-            (Layer::Icc, "k"),
-            (Layer::Icc, "l"),
-            (Layer::SubCommunity, "part"),
+            (test_layers::layer("icc"), "k"),
+            (test_layers::layer("icc"), "l"),
+            (test_layers::layer("sub-community"), "part"),
         ] {
             records.push_area(area(layer, id));
         }
         records.assignments.push(StatisticalAssignment {
             statistical_area: "S0".into(),
-            layer: Layer::SubCommunity,
+            layer: test_layers::layer("sub-community"),
             area: "part".into(),
             share: None,
             period: Period::default(),
         });
         records.memberships.push(official_membership(
-            GroupMember::Area(Layer::SubCommunity, "part".into()),
-            (Layer::Icc, &"k".to_string()),
+            GroupMember::Area(test_layers::layer("sub-community"), "part".into()),
+            (test_layers::layer("icc"), &"k".to_string()),
             Period::default(),
         ));
         records
@@ -179,7 +203,7 @@ mod tests {
             practice_in_icc("A00005", Some("k"), None),
         ];
         let mut records = records();
-        add_icc_memberships(&mut records, &sources);
+        add_icc_memberships(&mut records, &sources, &icc_layers());
         let expected = [
             ("A00001", "k"),
             ("A00001", "part"),
@@ -206,11 +230,11 @@ mod tests {
         ];
         sources.memberships = vec![official_membership(
             GroupMember::Practice(code("A00003")),
-            (Layer::Icc, &"l".to_string()),
+            (test_layers::layer("icc"), &"l".to_string()),
             Period::default(),
         )];
         let mut records = records();
-        add_icc_memberships(&mut records, &sources);
+        add_icc_memberships(&mut records, &sources, &icc_layers());
         assert!(groups(&records).is_empty());
         assert_eq!(
             records.remarks,
@@ -260,7 +284,7 @@ mod tests {
     #[test]
     fn sources_without_practices_add_nothing() {
         let mut records = records();
-        add_icc_memberships(&mut records, &empty_sources());
+        add_icc_memberships(&mut records, &empty_sources(), &icc_layers());
         assert!(groups(&records).is_empty() && records.remarks.is_empty());
     }
 }

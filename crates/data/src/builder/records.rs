@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::source_report::SourceReport;
 use catchment_core::domain::{
-    Area, AreaCode, AreaName, GroupMember, Layer, LineageStep, Membership, ModelShare, Period,
-    Provenance, StatisticalAssignment,
+    Area, AreaCode, AreaName, GroupMember, Layer, LayerEntry, LineageStep, Membership, ModelShare,
+    Period, Provenance, StatisticalAssignment,
 };
 
 /// The areas of a dataset that is being built, and the records that refer to them.
@@ -30,6 +30,14 @@ impl DatasetRecords {
     /// Returns the areas, in the order in which they were added.
     pub(super) fn areas(&self) -> &[Area] {
         &self.areas
+    }
+
+    /// Sets the names for display of the areas of a layer.
+    pub(super) fn set_area_titles(&mut self, entry: &LayerEntry) {
+        let areas = self.areas.iter_mut();
+        for area in areas.filter(|area| area.layer == entry.id) {
+            entry.set_area_title(area);
+        }
     }
 
     pub(super) fn push_area(&mut self, area: Area) {

@@ -13,7 +13,7 @@ use jiff::civil::Date;
 use super::BuildProgress;
 use super::config::{
     self, BuildConfig, NestedParts, PostcodeDirectoryFile, PostcodeFormat, PracticeDirectoryFile,
-    PracticeFormat, SourcesConfig, SuccessionFile, SuccessionFormat,
+    PracticeFormat, SourcesConfig, SuccessionFile, SuccessionFormat, first_with_role,
 };
 use super::source_dates::check_dates;
 use super::source_report::{RowTally, SourceReport};
@@ -32,8 +32,9 @@ use crate::import::{
 };
 use crate::plural::count_with_noun;
 use catchment_core::domain::{
-    BritishGrid, DirectoryStatus, FormerPremises, GroupMember, Layer, LonLat, Membership,
-    NeighbouringPractice, OdsCode, Period, Postcode, PracticeSuccession, Premises, PremisesKind,
+    BritishGrid, DirectoryStatus, FormerPremises, GroupMember, Layer, LayerRole, LonLat,
+    Membership, NeighbouringPractice, OdsCode, Period, Postcode, PracticeSuccession, Premises,
+    PremisesKind,
 };
 use catchment_core::geodesy;
 use catchment_core::geometry::rings::{Polygon, Ring};
@@ -146,7 +147,9 @@ impl SourceData {
             let bytes = sources.read_bytes(memberships)?;
             sources.memberships = dataset::read_memberships(&display_path(memberships), &bytes)?;
             sources.report_rows(memberships, "memberships", sources.memberships.len());
-            sources.apply_membership_iccs(day);
+            if let Some(layer) = first_with_role(&config.layers, LayerRole::Community) {
+                sources.apply_membership_iccs(layer, day);
+            }
         }
         if let Some(history) = &config.history {
             sources.history =
@@ -169,14 +172,14 @@ impl SourceData {
     }
 
     /// Sets the ICC of each practice in the memberships file to its ICC on `day` in that file, or
-    /// to `None` if it has no ICC on that day.
-    fn apply_membership_iccs(&mut self, day: Date) {
+    /// to `None` if it has no ICC on that day. `layer` is the layer of ICCs.
+    fn apply_membership_iccs(&mut self, layer: Layer, day: Date) {
         for record in &mut self.practices {
             let member = GroupMember::Practice(record.practice.code);
             let icc_memberships = self
                 .memberships
                 .iter()
-                .filter(|membership| membership.member == member && membership.layer == Layer::Icc);
+                .filter(|membership| membership.member == member && membership.layer == layer);
             let mut icc_memberships = icc_memberships.peekable();
             if icc_memberships.peek().is_some() {
                 record.icc = icc_memberships

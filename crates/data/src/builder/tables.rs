@@ -69,7 +69,7 @@ pub(super) fn memberships(memberships: &[Membership]) -> Vec<u8> {
         columns::MEMBERSHIPS,
         memberships.iter().map(|membership| {
             let (member_layer, member) = match &membership.member {
-                GroupMember::Practice(code) => ("gp-practice", code.to_string()),
+                GroupMember::Practice(code) => (columns::PRACTICE_MEMBER, code.to_string()),
                 GroupMember::Area(layer, id) => (layer.as_str(), id.clone()),
             };
             let [from, to] = period_cells(&membership.period);

@@ -106,6 +106,8 @@ pub(super) fn area(layer: Layer, id: &str) -> Area {
         layer,
         id: id.into(),
         name: id.to_uppercase(),
+        title: None,
+        label: None,
         kind: None,
         system: None,
         provenance: Provenance::Indicative,
@@ -170,8 +172,12 @@ pub(super) fn layer_config(id: &str) -> LayerConfig {
 
 /// Returns the context of a method that is valid on every day and uses no shares.
 pub(super) fn context(layer: Layer, sources: &SourceData) -> LayerContext<'_> {
+    let declaration = layer_config(layer.as_str()).declaration();
+    let declaration = declaration.expect("a layer of earlier versions");
     LayerContext {
         layer,
+        parent: declaration.parent,
+        organisation: declaration.organisation,
         provenance: Provenance::Indicative,
         period: Period::default(),
         sources,

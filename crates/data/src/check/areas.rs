@@ -6,9 +6,9 @@ use geo::{Area as _, Centroid as _};
 use jiff::civil::Date;
 
 use super::{Finding, FindingSubject};
-use crate::dataset::{Dataset, LayerKind};
+use crate::dataset::{Dataset, LayerKind, Manifest};
 use crate::formats::round_coordinates;
-use catchment_core::domain::{Boundary, GroupMember, Layer, Period};
+use catchment_core::domain::{Boundary, GroupMember, Layer, LayerRole, Period};
 use catchment_core::geometry::planar::{self, M2_PER_KM2};
 use catchment_core::geometry::validity::{TopologyError, find_topology_error};
 
@@ -25,7 +25,9 @@ pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     for (layer, boundaries) in &dataset.boundaries {
         for boundary in boundaries {
             check_geometry(layer.as_str(), boundary, findings);
-            check_size(*layer, boundary, findings);
+            if has_usual_size(&dataset.manifest, *layer) {
+                check_size(*layer, boundary, findings);
+            }
         }
         let periods = boundaries.iter().map(|boundary| {
             (
@@ -130,14 +132,13 @@ fn check_geometry(kind: &str, boundary: &Boundary, findings: &mut Vec<Finding>) 
     }
 }
 
+/// Returns whether the areas of a layer have a usual size. Those above communities have none.
+fn has_usual_size(manifest: &Manifest, layer: Layer) -> bool {
+    let role = manifest.layer(layer).map(|entry| entry.role);
+    !matches!(role, Some(LayerRole::Administrative | LayerRole::Group))
+}
+
 fn check_size(layer: Layer, boundary: &Boundary, findings: &mut Vec<Finding>) {
-    // The areas of layers above communities have no usual size.
-    if matches!(
-        layer,
-        Layer::SubIcb | Layer::Place | Layer::Icb | Layer::ResilienceGroup
-    ) {
-        return;
-    }
     let metres = planar::to_planar(boundary);
     let size_m2 = planar::area_m2(&metres);
     if size_m2 > COMMUNITY_MAX_M2 {

@@ -1,7 +1,7 @@
 //! Checks of the communities that places are in: disputed assignments, layers that point to
 //! different communities, and the ratio of registered to resident people.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
@@ -9,7 +9,7 @@ use super::counts::format_thousands;
 use super::{Finding, FindingSubject};
 use catchment_core::domain::{Area, Layer, LayerSet, PostcodeStatus};
 use catchment_core::index::{
-    DisagreeingLayer, Disagreement, Index, LayerResult, LocateQuery, Locator, areas_of_layer,
+    DisagreeingLayer, Disagreement, Index, LayerResult, LocateQuery, Locator,
 };
 
 /// The usual ratio of registered to resident people of a community. People are registered who have
@@ -71,11 +71,7 @@ fn check_disputed(index: &Index, day: Date, findings: &mut Vec<Finding>) {
 /// Reports statistical areas where the network, or the practice with the largest share, belongs to
 /// another community.
 fn check_disagreements(index: &Index, day: Date, findings: &mut Vec<Finding>) {
-    let layers: BTreeSet<Layer> = index.layers().collect();
-    if !Layer::COMMUNITIES
-        .iter()
-        .any(|layer| layers.contains(layer))
-    {
+    if index.community_layers().is_empty() {
         return;
     }
     let without_distances: LayerSet = std::iter::empty().collect();
@@ -97,7 +93,7 @@ fn check_disagreements(index: &Index, day: Date, findings: &mut Vec<Finding>) {
         if !disagreements.is_empty() {
             found.disagreeing += 1;
             if found.disagreement.is_none() {
-                found.community = community(&answer.residence);
+                found.community = community(index, &answer.residence);
                 found.disagreement = Some(describe(&disagreements));
             }
         }
@@ -115,11 +111,8 @@ fn check_disagreements(index: &Index, day: Date, findings: &mut Vec<Finding>) {
     }
 }
 
-fn community(residence: &[(Layer, LayerResult<'_>)]) -> String {
-    let areas = Layer::COMMUNITIES
-        .into_iter()
-        .flat_map(|layer| areas_of_layer(residence, layer));
-    let ids: Vec<&str> = areas.map(|found| found.area.id.as_str()).collect();
+fn community(index: &Index, residence: &[(Layer, LayerResult<'_>)]) -> String {
+    let ids: Vec<&str> = index.community_ids(residence).collect();
     ids.join("`, `")
 }
 
@@ -146,7 +139,7 @@ fn describe(disagreements: &[Disagreement<'_>]) -> String {
 
 /// Reports communities with an unusual ratio of registered to resident people.
 fn check_ratios(index: &Index, day: Date, findings: &mut Vec<Finding>) {
-    for layer in Layer::COMMUNITIES {
+    for &layer in index.community_layers() {
         let areas: Vec<&Area> = index.areas(layer, day).into_iter().flatten().collect();
         for area in areas {
             let population = index.population(area, day);

@@ -9,7 +9,7 @@ use super::{Finding, FindingSubject};
 use crate::dataset::Dataset;
 use crate::plural::count_with_noun;
 use catchment_core::domain::StatedCount;
-use catchment_core::domain::{GroupMember, Layer, Practice};
+use catchment_core::domain::{GroupMember, Layer, LayerEntry, LayerRole, Practice};
 
 /// The expected population of a community, as published for the ICCs of Morecambe Bay: see the row
 /// with 11 ICCs in `data/source/icc_systems.csv`.
@@ -38,8 +38,13 @@ fn check_stated_counts(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>
             _ => dated,
         };
         for (page_day, count) in compared {
-            let actual = area_count(dataset, system, Layer::Icc, page_day);
-            let parts = sub_community_count(dataset, system, page_day);
+            let count_of = |layer: Layer| area_count(dataset, system, layer, page_day);
+            let main = dataset.manifest.main_community_layer();
+            let actual = main.map_or(0, count_of);
+            let part_layers = dataset.manifest.layers_with_role(LayerRole::Part);
+            let parts: Vec<(usize, &LayerEntry)> = part_layers
+                .filter_map(|layer| Some((count_of(layer), dataset.manifest.layer(layer)?)))
+                .collect();
             let stated = count.stated_count as usize;
             let sections_agree = count
                 .sections
@@ -47,7 +52,7 @@ fn check_stated_counts(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>
             if actual == stated && sections_agree {
                 continue;
             }
-            let message = mismatch_message(count, actual, parts, page_day, &counts);
+            let message = mismatch_message(count, actual, &parts, page_day, &counts);
             let subject = FindingSubject::new("system", system);
             findings.push(Finding::warning("count_mismatch", message).with_subject(subject));
         }
@@ -57,7 +62,7 @@ fn check_stated_counts(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>
 fn mismatch_message(
     count: &StatedCount,
     actual: usize,
-    parts: usize,
+    parts: &[(usize, &LayerEntry)],
     day: Date,
     counts: &[&StatedCount],
 ) -> String {
@@ -72,13 +77,14 @@ fn mismatch_message(
         Some(day) => format!("its page of {day}"),
         None => "its page".to_string(),
     };
-    let parts = match parts {
-        0 => String::new(),
-        parts => format!(
-            " and {}",
-            count_with_noun(parts, "sub-community", "sub-communities")
-        ),
-    };
+    let parts: String = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, entry)| {
+            let plural = entry.title.to_lowercase();
+            format!(" and {}", count_with_noun(*count, entry.noun(), &plural))
+        })
+        .collect();
     let others: Vec<String> = counts
         .iter()
         .filter(|stated_count| {
@@ -111,10 +117,6 @@ fn area_count(dataset: &Dataset, system: &str, layer: Layer, day: Date) -> usize
     ids.len()
 }
 
-fn sub_community_count(dataset: &Dataset, system: &str, day: Date) -> usize {
-    area_count(dataset, system, Layer::SubCommunity, day)
-}
-
 /// Checks the number of people who are registered with the open practices of each community.
 fn check_populations(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     let open: BTreeMap<_, &Practice> = dataset
@@ -126,11 +128,20 @@ fn check_populations(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) 
     let areas = dataset
         .areas
         .iter()
-        .filter(|area| Layer::COMMUNITIES.contains(&area.layer) && area.period.contains(day));
-    let communities: BTreeMap<(Layer, &str), String> = areas
-        .map(|area| ((area.layer, area.id.as_str()), area.title()))
+        .filter(|area| area.period.contains(day));
+    let layers: Vec<Layer> = dataset
+        .manifest
+        .layers_with_role(LayerRole::Community)
         .collect();
-    for ((layer, id), title) in communities {
+    // The key begins with the position of the layer, so that the findings are in its order.
+    let communities: BTreeMap<(usize, &str), String> = areas
+        .filter_map(|area| {
+            let position = layers.iter().position(|layer| *layer == area.layer)?;
+            Some(((position, area.id.as_str()), area.title()))
+        })
+        .collect();
+    for ((position, id), title) in communities {
+        let layer = layers[position];
         let members: BTreeSet<_> = dataset
             .memberships
             .iter()
@@ -147,7 +158,12 @@ fn check_populations(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) 
             .iter()
             .filter_map(|code| open.get(code).copied())
             .collect();
-        findings.extend(population_finding((layer, id), &title, &practices));
+        findings.extend(population_finding(
+            (layer, id),
+            &title,
+            &practices,
+            position == 0,
+        ));
     }
 }
 
@@ -155,13 +171,14 @@ fn population_finding(
     (layer, id): (Layer, &str),
     title: &str,
     practices: &[&Practice],
+    is_main_layer: bool,
 ) -> Option<Finding> {
     let warning = |code, message| {
         Some(Finding::warning(code, message).with_subject(FindingSubject::area(layer, id)))
     };
     if practices.is_empty() {
         let message = format!("{title} has no open practices");
-        return warning("icc_without_practices", message).filter(|_| layer == Layer::Icc);
+        return warning("icc_without_practices", message).filter(|_| is_main_layer);
     }
     let list_sizes: Vec<u64> = practices
         .iter()

@@ -31,8 +31,12 @@ pub(super) fn is_open(practice: &Practice, day: Date) -> bool {
 /// Reports practices that are in two ICCs at the same time.
 fn check_communities(dataset: &Dataset, findings: &mut Vec<Finding>) {
     let mut memberships_by_practice: BTreeMap<OdsCode, Vec<_>> = BTreeMap::new();
-    for membership in &dataset.memberships {
-        if let (GroupMember::Practice(code), Layer::Icc) = (&membership.member, membership.layer) {
+    let Some(main) = dataset.manifest.main_community_layer() else {
+        return;
+    };
+    let of_main = dataset.memberships.iter();
+    for membership in of_main.filter(|membership| membership.layer == main) {
+        if let GroupMember::Practice(code) = &membership.member {
             memberships_by_practice
                 .entry(*code)
                 .or_default()
@@ -187,9 +191,12 @@ fn cycle_through(start: OdsCode, next: &BTreeMap<OdsCode, Vec<OdsCode>>) -> Opti
 /// Reports open practices that have no ICC, or whose own address is not in the ICC that they belong
 /// to.
 pub(super) fn check_addresses(index: &Index, day: Date, findings: &mut Vec<Finding>) {
+    let Some(layer) = index.manifest().main_community_layer() else {
+        return;
+    };
     let own_icc = |practice: &Practice| {
         let member = GroupMember::Practice(practice.code);
-        let mut memberships = index.memberships_of(&member, Layer::Icc, day);
+        let mut memberships = index.memberships_of(&member, layer, day);
         memberships.find_map(|membership| membership.group.clone())
     };
     let open: Vec<&Practice> = index
@@ -204,7 +211,7 @@ pub(super) fn check_addresses(index: &Index, day: Date, findings: &mut Vec<Findi
         .filter_map(|practice| practice.sub_icb.as_deref())
         .collect();
     for practice in open {
-        let address_iccs = iccs_at_address(index, practice, day);
+        let address_iccs = iccs_at_address(index, layer, practice, day);
         match (own_icc(practice), address_iccs) {
             (Some(own), Some((locator, address_iccs))) if !address_iccs.contains(&own) => {
                 findings.push(outside_icc_finding(
@@ -234,6 +241,7 @@ pub(super) fn check_addresses(index: &Index, day: Date, findings: &mut Vec<Findi
 /// Returns a practice's own address and the ICCs at that address, if the address is known.
 fn iccs_at_address(
     index: &Index,
+    layer: Layer,
     practice: &Practice,
     day: Date,
 ) -> Option<(Locator, Vec<String>)> {
@@ -251,10 +259,7 @@ fn iccs_at_address(
         practice: None,
         as_of: day,
     });
-    let icc_result = answer
-        .residence
-        .iter()
-        .find(|value| value.0 == Layer::Icc)?;
+    let icc_result = answer.residence.iter().find(|value| value.0 == layer)?;
     let LayerResult::Areas(areas) = &icc_result.1 else {
         return None;
     };

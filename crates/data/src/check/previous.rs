@@ -31,7 +31,9 @@ pub fn compare_with_previous(
     current: &Dataset,
 ) -> Result<PreviousComparison, IndexError> {
     let mut smaller_tables = Vec::new();
-    let tables = table_sizes(previous).into_iter().zip(table_sizes(current));
+    let layers = current.manifest.layers_of_both(&previous.manifest);
+    let tables = table_sizes(previous, &layers).into_iter();
+    let tables = tables.zip(table_sizes(current, &layers));
     for ((table, before), (_, now)) in tables {
         #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
         let (before_f, now_f) = (before as f64, now as f64);
@@ -109,7 +111,7 @@ impl PreviousComparison {
 }
 
 /// Returns the number of rows of each table, in the same order for every dataset.
-fn table_sizes(dataset: &Dataset) -> Vec<(String, usize)> {
+fn table_sizes(dataset: &Dataset, layers: &[Layer]) -> Vec<(String, usize)> {
     let mut sizes = vec![
         ("postcodes".to_string(), dataset.postcodes.len()),
         ("areas".into(), dataset.areas.len()),
@@ -124,8 +126,8 @@ fn table_sizes(dataset: &Dataset) -> Vec<(String, usize)> {
             dataset.statistical_boundaries.len(),
         ),
     ];
-    for layer in Layer::ALL {
-        let boundaries = dataset.boundaries.iter().filter(|(of, _)| *of == layer);
+    for layer in layers {
+        let boundaries = dataset.boundaries.iter().filter(|(of, _)| of == layer);
         let count = boundaries.map(|(_, boundaries)| boundaries.len()).sum();
         sizes.push((format!("boundaries of {layer}"), count));
     }

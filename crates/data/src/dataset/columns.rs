@@ -35,6 +35,9 @@ pub(crate) const MEMBERSHIPS: [&str; 7] = [
     "provenance",
 ];
 
+/// The member layer of a practice, whatever the dataset calls the layer of the practices' areas.
+pub const PRACTICE_MEMBER: &str = "gp-practice";
+
 /// The provenance of a membership that was copied from a published page.
 pub(crate) const AS_PUBLISHED: &str = "as_published";
 

@@ -41,7 +41,7 @@ impl VerifiedReader<'_> {
 
 fn parse_name(row: &CsvTableRow<'_>) -> Result<AreaName, TableError> {
     Ok(AreaName {
-        layer: row.parse(0)?,
+        layer: row.layer(0)?,
         area: row.required(1)?.to_string(),
         name: row.required(2)?.to_string(),
         kind: row.required(3)?.to_string(),
@@ -52,7 +52,7 @@ fn parse_name(row: &CsvTableRow<'_>) -> Result<AreaName, TableError> {
 
 fn parse_code(row: &CsvTableRow<'_>) -> Result<AreaCode, TableError> {
     Ok(AreaCode {
-        layer: row.parse(0)?,
+        layer: row.layer(0)?,
         area: row.required(1)?.to_string(),
         scheme: row.required(2)?.to_string(),
         code: row.required(3)?.to_string(),
@@ -75,7 +75,7 @@ fn parse_link(row: &CsvTableRow<'_>) -> Result<AreaLink, TableError> {
 fn parse_model_share(row: &CsvTableRow<'_>) -> Result<ModelShare, TableError> {
     Ok(ModelShare {
         statistical_area: row.required(0)?.to_string(),
-        layer: row.parse(1)?,
+        layer: row.layer(1)?,
         area: row.required(2)?.to_string(),
         share: row.parse_with(3, share)?,
         disputed: row.parse_with(4, areas_with_shares)?,

@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::DatasetError;
 use crate::fs::sha256_hex;
 use catchment_core::domain::{
-    DataDate, FileEntry, LayerEntry, Manifest, SourceDate, SourceEntry, SourceUse,
-    StatisticalAreasEntry, date_from_iso,
+    DataDate, FileEntry, Layer, LayerEntry, LayerKind, LayerRole, Manifest, OrganisationKind,
+    SourceDate, SourceEntry, SourceUse, StatisticalAreasEntry, date_from_iso,
 };
 
 /// The manifest as it is in `dataset.toml`. See [`Manifest`] for the meaning of the fields.
@@ -68,7 +68,19 @@ struct DataDateKeys {
 struct LayerTable {
     id: String,
     title: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    singular: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    abbreviation: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    noun: Option<String>,
     kind: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    organisation: Option<String>,
     first_data: String,
     provenance: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,6 +164,8 @@ impl ManifestFile {
             check_distance("[statistical_areas] snap_m", statistical.snap_m)?;
         }
         let mut layers: Vec<LayerEntry> = Vec::with_capacity(self.layers.len());
+        let has_role = self.layers.iter().map(|layer| layer.role.is_some());
+        let has_role: Vec<bool> = has_role.collect();
         for layer in self.layers {
             let layer = layer.into_entry()?;
             if layers.iter().any(|other| other.id == layer.id) {
@@ -159,6 +173,7 @@ impl ManifestFile {
             }
             layers.push(layer);
         }
+        complete_layers(&mut layers, &has_role)?;
         Ok(Manifest {
             name: self.name,
             version: self.version,
@@ -297,10 +312,34 @@ impl LayerTable {
             data_as_of: self.data_as_of,
             data_words: self.data_words,
         };
+        let declared = |id: &str| Layer::declare(id).map_err(|error| error.to_string());
+        let id = declared(&self.id).map_err(|error| format!("layer `{}`: {error}", self.id))?;
+        let of_layer = |key: &str, error: String| format!("{key} of layer `{id}`: {error}");
+        let declaration = LayerDeclarationKeys {
+            role: keyword_of(self.role.as_ref()).map_err(|error| of_layer("role", error))?,
+            singular: self.singular,
+            abbreviation: self.abbreviation,
+            noun: self.noun,
+            parent: self
+                .parent
+                .as_deref()
+                .map(declared)
+                .transpose()
+                .map_err(|error| of_layer("parent", error))?,
+            organisation: keyword_of(self.organisation.as_ref())
+                .map_err(|error| of_layer("organisation", error))?,
+        };
+        let declaration = declaration.resolve(id)?;
         Ok(LayerEntry {
-            id: parse(&format!("layer `{}`", self.id), &self.id)?,
+            id,
             title: self.title,
+            singular: declaration.singular,
+            abbreviation: declaration.abbreviation,
+            noun: declaration.noun,
             kind: parse(&format!("kind of layer `{}`", self.id), &self.kind)?,
+            role: declaration.role,
+            parent: declaration.parent,
+            organisation: declaration.organisation,
             first_data: date_from_iso(&self.first_data)
                 .map_err(|error| format!("first_data of layer `{}`: {error}", self.id))?,
             provenance: parse(
@@ -317,12 +356,253 @@ impl LayerTable {
                 .map_err(|error| format!("first_memberships of layer `{}`: {error}", self.id))?,
             members_from: self
                 .members_from
-                .map(|text| parse(&format!("members_from of layer `{}`", self.id), &text))
-                .transpose()?,
+                .as_deref()
+                .map(declared)
+                .transpose()
+                .map_err(|error| of_layer("members_from", error))?,
             data_date: date.into_date(&format!("layer `{}`", self.id))?,
             accuracy: self.accuracy,
         })
     }
+}
+
+/// The keys of a layer, in a manifest or in the configuration of a build, that say how the layer is
+/// answered and shown.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LayerDeclarationKeys {
+    pub(crate) role: Option<LayerRole>,
+    pub(crate) singular: Option<String>,
+    pub(crate) abbreviation: Option<String>,
+    pub(crate) noun: Option<String>,
+    pub(crate) parent: Option<Layer>,
+    pub(crate) organisation: Option<OrganisationKind>,
+}
+
+/// The complete declaration of how a layer is answered and shown. [`LayerEntry`] has the meaning of
+/// the fields.
+#[derive(Debug, Clone)]
+pub(crate) struct LayerDeclaration {
+    pub(crate) role: LayerRole,
+    pub(crate) singular: String,
+    pub(crate) abbreviation: Option<String>,
+    pub(crate) noun: Option<String>,
+    pub(crate) parent: Option<Layer>,
+    pub(crate) organisation: Option<OrganisationKind>,
+}
+
+impl LayerDeclarationKeys {
+    /// Returns the declaration. A layer without a role has the keys of [`EARLIER_LAYERS`], where it
+    /// does not have its own.
+    ///
+    /// # Errors
+    /// If the layer has no role, and earlier versions did not have the layer; or if it has a role,
+    /// and no name in the singular.
+    pub(crate) fn resolve(self, id: Layer) -> Result<LayerDeclaration, String> {
+        if let Some(role) = self.role {
+            return Ok(LayerDeclaration {
+                role,
+                singular: self.singular.ok_or_else(|| {
+                    format!("layer `{id}`: singular is missing: the name of one area of the layer")
+                })?,
+                abbreviation: self.abbreviation,
+                noun: self.noun,
+                parent: self.parent,
+                organisation: self.organisation,
+            });
+        }
+        let mut earlier = EARLIER_LAYERS.iter();
+        let Some(earlier) = earlier.find(|layer| layer.id == id.as_str()) else {
+            let roles = LayerRole::ALL.map(LayerRole::as_str).join(", ");
+            return Err(format!("layer `{id}`: role is missing: one of {roles}"));
+        };
+        let parent = || earlier.parent.and_then(|id| Layer::declare(id).ok());
+        Ok(LayerDeclaration {
+            role: earlier.role,
+            singular: self.singular.unwrap_or_else(|| earlier.singular.into()),
+            abbreviation: self
+                .abbreviation
+                .or(earlier.abbreviation.map(str::to_string)),
+            noun: self.noun.or(earlier.noun.map(str::to_string)),
+            parent: self.parent.or_else(parent),
+            organisation: self.organisation.or(earlier.organisation),
+        })
+    }
+}
+
+/// A layer that manifests could have before they declared roles.
+struct EarlierLayer {
+    id: &'static str,
+    role: LayerRole,
+    singular: &'static str,
+    abbreviation: Option<&'static str>,
+    noun: Option<&'static str>,
+    parent: Option<&'static str>,
+    organisation: Option<OrganisationKind>,
+}
+
+impl EarlierLayer {
+    const fn new(id: &'static str, role: LayerRole, singular: &'static str) -> EarlierLayer {
+        EarlierLayer {
+            id,
+            role,
+            singular,
+            abbreviation: None,
+            noun: None,
+            parent: None,
+            organisation: None,
+        }
+    }
+}
+
+/// The layers of earlier versions. Datasets and configurations of these versions have no roles, and
+/// must still load.
+const EARLIER_LAYERS: [EarlierLayer; 9] = [
+    EarlierLayer {
+        abbreviation: Some("ICC"),
+        ..EarlierLayer::new("icc", LayerRole::Community, "Integrated Care Community")
+    },
+    EarlierLayer {
+        parent: Some("icc"),
+        noun: Some("sub-community"),
+        ..EarlierLayer::new("sub-community", LayerRole::Part, "Sub-community")
+    },
+    EarlierLayer {
+        noun: Some("neighbourhood team"),
+        ..EarlierLayer::new(
+            "neighbourhood-team",
+            LayerRole::Community,
+            "Integrated Neighbourhood Team",
+        )
+    },
+    EarlierLayer::new("gp-practice", LayerRole::PracticeCatchment, "GP practice"),
+    EarlierLayer {
+        noun: Some("resilience group"),
+        ..EarlierLayer::new("resilience-group", LayerRole::Group, "Resilience group")
+    },
+    EarlierLayer {
+        abbreviation: Some("PCN"),
+        noun: Some("Primary Care Network"),
+        organisation: Some(OrganisationKind::PrimaryCareNetwork),
+        ..EarlierLayer::new("pcn", LayerRole::Network, "Primary Care Network")
+    },
+    EarlierLayer {
+        parent: Some("icb"),
+        noun: Some("sub-ICB location"),
+        organisation: Some(OrganisationKind::SubIcbLocation),
+        ..EarlierLayer::new("sub-icb", LayerRole::Administrative, "Sub-ICB location")
+    },
+    EarlierLayer {
+        parent: Some("icb"),
+        noun: Some("place"),
+        organisation: Some(OrganisationKind::Place),
+        ..EarlierLayer::new("place", LayerRole::Administrative, "Place")
+    },
+    EarlierLayer {
+        abbreviation: Some("ICB"),
+        organisation: Some(OrganisationKind::IntegratedCareBoard),
+        ..EarlierLayer::new("icb", LayerRole::Administrative, "Integrated Care Board")
+    },
+];
+
+/// Removes the default parents that the dataset does not have, and checks that its layers are
+/// consistent. `has_role` says which layers declare their role.
+///
+/// # Errors
+/// If a parent is not a layer of the dataset, or two layers have a role or an organisation that only
+/// one layer can have. The error names the layers.
+pub(crate) fn complete_layers(layers: &mut [LayerEntry], has_role: &[bool]) -> Result<(), String> {
+    let known: Vec<Layer> = layers.iter().map(|entry| entry.id).collect();
+    for (entry, has_role) in layers.iter_mut().zip(has_role) {
+        let is_known = |parent: Layer| known.contains(&parent) && parent != entry.id;
+        match entry.parent {
+            Some(parent) if !is_known(parent) && *has_role => {
+                return Err(format!(
+                    "layer `{}`: parent `{parent}` is not another layer of the dataset",
+                    entry.id
+                ));
+            }
+            parent => entry.parent = parent.filter(|parent| is_known(*parent)),
+        }
+    }
+    for (index, entry) in layers.iter().enumerate() {
+        let with = |is_same: &dyn Fn(&LayerEntry) -> bool| {
+            let other = layers[..index].iter().find(|other| is_same(other));
+            other.map(|other| format!("layers `{}` and `{}`", other.id, entry.id))
+        };
+        let is_practice_layer = entry.role == LayerRole::PracticeCatchment;
+        if let Some(both) = with(&|other| is_practice_layer && other.role == entry.role) {
+            let role = entry.role;
+            return Err(format!(
+                "{both} have the role `{role}`, which only one layer can have"
+            ));
+        }
+        let Some(organisation) = entry.organisation else {
+            continue;
+        };
+        if let Some(both) = with(&|other| other.organisation == Some(organisation)) {
+            return Err(format!(
+                "{both} have the organisation `{organisation}`, which only one layer can have"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a layer of a new dataset has what its role needs. Datasets of earlier versions may
+/// lack it.
+///
+/// # Errors
+/// If parts are not parts of communities, or if groups, and only groups, are not unions of their
+/// members. The error names the layer.
+pub(crate) fn check_role(layers: &[LayerEntry], entry: &LayerEntry) -> Result<(), String> {
+    let (id, role) = (entry.id, entry.role);
+    let parent = layers.iter().find(|other| Some(other.id) == entry.parent);
+    let is_in_community = parent.is_some_and(|parent| parent.role == LayerRole::Community);
+    if role == LayerRole::Part && !is_in_community {
+        return Err(format!(
+            "layer `{id}`: the role `{role}` needs a parent with the role `{}`",
+            LayerRole::Community
+        ));
+    }
+    if (role == LayerRole::Group) != (entry.kind == LayerKind::Membership) {
+        return Err(format!(
+            "layer `{id}`: the role is `{role}` and the kind `{}`; layers with the role `{}`, and \
+             only these, have the kind `{}`",
+            entry.kind,
+            LayerRole::Group,
+            LayerKind::Membership
+        ));
+    }
+    Ok(())
+}
+
+/// Parses an optional keyword.
+fn keyword_of<T: FromStr<Err: std::fmt::Display>>(
+    text: Option<&String>,
+) -> Result<Option<T>, String> {
+    let parsed = text.map(|text| text.parse().map_err(|error: T::Err| error.to_string()));
+    parsed.transpose()
+}
+
+/// Deserializes a layer from its id, and declares it.
+///
+/// # Errors
+/// If the value is not an id.
+pub(crate) fn deserialize_layer<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Layer, D::Error> {
+    let id = String::deserialize(deserializer)?;
+    Layer::declare(&id).map_err(D::Error::custom)
+}
+
+/// Deserializes an optional layer from its id, and declares it.
+///
+/// # Errors
+/// If the value is not an id.
+pub(crate) fn deserialize_optional_layer<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Layer>, D::Error> {
+    deserialize_layer(deserializer).map(Some)
 }
 
 /// Deserializes a value from its keyword.
@@ -423,7 +703,13 @@ impl From<&LayerEntry> for LayerTable {
         LayerTable {
             id: entry.id.to_string(),
             title: entry.title.clone(),
+            singular: Some(entry.singular.clone()),
+            abbreviation: entry.abbreviation.clone(),
+            noun: entry.noun.clone(),
             kind: entry.kind.to_string(),
+            role: Some(entry.role.to_string()),
+            parent: entry.parent.map(|layer| layer.to_string()),
+            organisation: entry.organisation.map(|kind| kind.to_string()),
             first_data: entry.first_data.to_string(),
             provenance: entry.provenance.to_string(),
             boundaries: entry.boundaries.clone(),
@@ -648,7 +934,7 @@ mod tests {
             (
                 "id = \"icc\"",
                 "id = \"parish\"",
-                "layer `parish`: not a layer: use icc,",
+                "layer `parish`: role is missing: one of community, part, ",
             ),
             ("2022-01-05", "soon", "first_data of layer `icc`: "),
             (

@@ -41,6 +41,7 @@ use crate::plural::count_with_noun;
 pub const BUILD_REPORT: &str = "build-report.json";
 
 pub use boundary::file_boundaries;
+pub use columns::PRACTICE_MEMBER;
 pub use manifest::{file_entry, manifest_from_toml, manifest_to_toml};
 pub use output_folder::check_output_folder;
 pub use read::read;

@@ -64,6 +64,7 @@ fn read_with_manifest(
     thread::scope(|scope| {
         let directory = scope.spawn(|| reader.read_postcodes());
         let mut dataset = reader.read_except_postcodes(sha256_hex(manifest_bytes))?;
+        manifest.set_area_titles(&mut dataset.areas);
         let directory = directory
             .join()
             .unwrap_or_else(|panic| resume_unwind(panic))?;
@@ -388,9 +389,11 @@ fn parse_area(row: &CsvTableRow<'_>) -> Result<Area, TableError> {
         period.to = ended_by;
     }
     Ok(Area {
-        layer: row.parse(0)?,
+        layer: row.layer(0)?,
         id: row.required(1)?.to_string(),
         name: row.required(2)?.to_string(),
+        title: None,
+        label: None,
         kind: row.optional(3)?.map(str::to_string),
         system: row.optional(4)?.map(str::to_string),
         provenance: row.parse(5)?,
@@ -416,7 +419,7 @@ fn parse_period(row: &CsvTableRow<'_>, from_column: usize) -> Result<Period, Tab
 
 fn parse_lineage_step(row: &CsvTableRow<'_>) -> Result<LineageStep, TableError> {
     Ok(LineageStep {
-        layer: row.parse(0)?,
+        layer: row.layer(0)?,
         predecessor: row.required(1)?.to_string(),
         successor: row.optional(2)?.map(str::to_string),
         relation: row.parse(3)?,
@@ -431,14 +434,13 @@ pub fn read_memberships(file: &str, bytes: &[u8]) -> Result<Vec<Membership>, Tab
 }
 
 fn parse_membership(row: &CsvTableRow<'_>) -> Result<Membership, TableError> {
-    let member_layer: Layer = row.parse(0)?;
-    let member = match member_layer {
-        Layer::GpPractice => GroupMember::Practice(row.parse(1)?),
-        layer => GroupMember::Area(layer, row.required(1)?.to_string()),
+    let member = match row.text(0)? {
+        columns::PRACTICE_MEMBER => GroupMember::Practice(row.parse(1)?),
+        _ => GroupMember::Area(row.layer(0)?, row.required(1)?.to_string()),
     };
     Ok(Membership {
         member,
-        layer: row.parse(2)?,
+        layer: row.layer(2)?,
         group: row.optional(3)?.map(str::to_string),
         period: parse_period(row, 4)?,
         provenance: row.parse_with(6, membership_provenance)?,
@@ -540,7 +542,7 @@ fn parse_assignment(row: &CsvTableRow<'_>) -> Result<StatisticalAssignment, Tabl
     }
     Ok(StatisticalAssignment {
         statistical_area: row.required(0)?.to_string(),
-        layer: row.parse(1)?,
+        layer: row.layer(1)?,
         area: row.required(2)?.to_string(),
         share,
         period: parse_period(row, 4)?,

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use geo::{BooleanOps, BoundingRect, Intersects, MultiPolygon, unary_union};
 
-use super::{ChangeKind, DatasetOnDate};
+use super::{ChangeKind, DatasetOnDate, layers_of_both};
 use crate::formats::round_coordinates;
-use catchment_core::domain::{Area, Boundary, CatchmentKind, Layer};
+use catchment_core::domain::{Area, Boundary, CatchmentKind, Layer, LayerRole};
 use catchment_core::geometry::planar::{self, M2_PER_KM2};
 
 /// A difference in an area.
@@ -63,7 +63,7 @@ pub(super) fn compare(
     new: DatasetOnDate<'_>,
 ) -> (Vec<AreaChange>, Vec<TransferredGeometry>) {
     let (mut changes, mut transferred) = (Vec::new(), Vec::new());
-    for layer in Layer::ALL {
+    for layer in layers_of_both(old, new) {
         let (of_layer, transferred_in_layer) = compare_layer(old, new, layer);
         changes.extend(of_layer);
         transferred.extend(transferred_in_layer);
@@ -198,9 +198,10 @@ fn area_changes(
 
 fn areas(DatasetOnDate { index, day }: DatasetOnDate<'_>, layer: Layer) -> BTreeMap<&str, &Area> {
     let areas = index.areas(layer, day).into_iter().flatten();
+    let has_practices = index.role(layer) == Some(LayerRole::PracticeCatchment);
     // `records` compares all practices; only practices with a boundary are compared as areas.
     let has_boundary =
-        |area: &&Area| layer != Layer::GpPractice || index.boundary(layer, &area.id, day).is_some();
+        |area: &&Area| !has_practices || index.boundary(layer, &area.id, day).is_some();
     areas
         .filter(has_boundary)
         .map(|area| (area.id.as_str(), area))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
-use super::ChangeKind;
+use super::{ChangeKind, position};
 use catchment_core::domain::{Layer, StatisticalAssignment};
 
 /// A statistical area that was assigned to an area or removed from it, or whose share changed.
@@ -33,12 +33,13 @@ type SharesByKey<'d> = BTreeMap<(Layer, &'d str, &'d str), u32>;
 pub(super) fn compare(
     old: &[StatisticalAssignment],
     new: &[StatisticalAssignment],
+    layers: &[Layer],
     day: Date,
 ) -> Vec<CoverageChange> {
     let (before, after) = (shares_on(old, day), shares_on(new, day));
     let added = after.keys().filter(|key| !before.contains_key(key));
     let mut keys: Vec<_> = before.keys().chain(added).copied().collect();
-    keys.sort_unstable();
+    keys.sort_by_key(|&(layer, area, code)| (position(layers, layer), area, code));
     let change = |key: (Layer, &str, &str)| {
         let (old_share, new_share) = (before.get(&key), after.get(&key));
         let change = match (old_share, new_share) {
@@ -92,6 +93,7 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
+    use crate::test_layers;
     use catchment_core::domain::Period;
 
     const DAY: Date = date(2025, 1, 1);
@@ -112,7 +114,12 @@ mod tests {
     }
 
     fn describe(old: &[StatisticalAssignment], new: &[StatisticalAssignment]) -> Vec<String> {
-        let changes = compare(old, new, DAY);
+        let changes = compare(
+            old,
+            new,
+            &[test_layers::layer("icc"), test_layers::layer("gp-practice")],
+            DAY,
+        );
         let describe_change = |coverage_change: &CoverageChange| {
             let (change, layer) = (coverage_change.change.as_str(), coverage_change.layer);
             let (area, code) = (&coverage_change.area, &coverage_change.statistical_area);
@@ -124,18 +131,18 @@ mod tests {
 
     #[test]
     fn added_removed_and_changed_shares_are_reported() {
-        use Layer::{GpPractice, Icc};
+        let (practices, icc) = (test_layers::layer("gp-practice"), test_layers::layer("icc"));
         let old = [
-            assignment("E2", GpPractice, "A1", Some(0.2)),
-            assignment("E1", GpPractice, "A1", Some(0.1)),
-            assignment("E1", GpPractice, "A2", Some(0.5)),
-            assignment("E1", Icc, "k", None),
+            assignment("E2", practices, "A1", Some(0.2)),
+            assignment("E1", practices, "A1", Some(0.1)),
+            assignment("E1", practices, "A2", Some(0.5)),
+            assignment("E1", icc, "k", None),
         ];
         let new = [
-            assignment("E1", Icc, "l", None),
-            assignment("E1", GpPractice, "A1", Some(0.1)),
-            assignment("E2", GpPractice, "A1", Some(0.35)),
-            assignment("E3", GpPractice, "A2", Some(0.07)),
+            assignment("E1", icc, "l", None),
+            assignment("E1", practices, "A1", Some(0.1)),
+            assignment("E2", practices, "A1", Some(0.35)),
+            assignment("E3", practices, "A2", Some(0.07)),
         ];
         assert_eq!(
             describe(&old, &new),
@@ -152,8 +159,8 @@ mod tests {
 
     #[test]
     fn a_blank_share_equals_a_share_of_one() {
-        let whole = [assignment("E1", Layer::Icc, "k", None)];
-        let of_all = [assignment("E1", Layer::Icc, "k", Some(1.0))];
+        let whole = [assignment("E1", test_layers::layer("icc"), "k", None)];
+        let of_all = [assignment("E1", test_layers::layer("icc"), "k", Some(1.0))];
         assert!(describe(&whole, &of_all).is_empty());
         let mut later = whole.clone();
         later[0].period.from = Some(date(2025, 1, 2));

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use super::{
     AreaChange, ChangeKind, DatasetOnDate, MembershipChange, TransferredGeometry, areas, records,
 };
-use catchment_core::domain::{Layer, OdsCode, PracticeStatus};
+use catchment_core::domain::{Layer, LayerRole, OdsCode, PracticeStatus};
 use catchment_core::index::Index;
 
 /// The differences in a layer between two dates.
@@ -40,8 +40,8 @@ pub struct PracticeStatusChange {
 pub struct MembershipMove {
     /// The groups' layer.
     pub layer: Layer,
-    /// The member's layer.
-    pub member_layer: Layer,
+    /// The member's layer; `None` for a practice.
+    pub member_layer: Option<Layer>,
     /// The member.
     pub member: String,
     /// The groups that the member left. `None` means that the source did not name the group.
@@ -62,12 +62,17 @@ pub fn compare_dates(index: &Index, layer: Layer, from: Date, to: Date) -> DateC
     let on_date = |day| DatasetOnDate { index, day };
     let (areas, transferred) = areas::compare_layer(on_date(from), on_date(to), layer);
     let mut memberships = records::memberships(on_date(from), on_date(to));
-    memberships.retain(|change| change.layer == layer || change.member_layer == layer);
+    let has_practices = index.role(layer) == Some(LayerRole::PracticeCatchment);
+    let is_member = |member: Option<Layer>| match member {
+        Some(member) => member == layer,
+        None => has_practices,
+    };
+    memberships.retain(|change| change.layer == layer || is_member(change.member_layer));
     DateComparison {
         areas,
         transferred,
         practices: status_changes(index, from, to),
-        members: membership_moves(memberships),
+        members: membership_moves(index, memberships),
     }
 }
 
@@ -81,10 +86,12 @@ fn status_changes(index: &Index, from: Date, to: Date) -> Vec<PracticeStatusChan
     changes.filter(|change| change.old != change.new).collect()
 }
 
-fn membership_moves(changes: Vec<MembershipChange>) -> Vec<MembershipMove> {
-    let mut moves: BTreeMap<(Layer, Layer, String), MembershipMove> = BTreeMap::new();
+fn membership_moves(index: &Index, changes: Vec<MembershipChange>) -> Vec<MembershipMove> {
+    let layers: Vec<Layer> = index.layers().collect();
+    let mut moves: BTreeMap<(usize, usize, String), MembershipMove> = BTreeMap::new();
     for change in changes {
-        let key = (change.layer, change.member_layer, change.member.clone());
+        let positions = records::positions(&layers, index.manifest(), &change);
+        let key = (positions.0, positions.1, change.member.clone());
         let member = moves.entry(key).or_insert_with(|| MembershipMove {
             layer: change.layer,
             member_layer: change.member_layer,

@@ -24,6 +24,7 @@ pub use postcodes::{PostcodeAnswer, PostcodeChange};
 pub use records::{MembershipChange, PracticeChange};
 
 use crate::dataset::{Dataset, Manifest};
+use catchment_core::domain::Layer;
 use catchment_core::index::{Index, IndexError};
 
 /// The kind of a difference.
@@ -67,6 +68,8 @@ pub struct DatasetDifference {
     pub practices: Vec<PracticeChange>,
     /// Differences in memberships, in order of layer, group and member.
     pub memberships: Vec<MembershipChange>,
+    /// The layers whose answers for postcodes are compared.
+    pub compared_layers: Vec<Layer>,
     /// Differences in postcodes and their answers, in order of postcode.
     pub postcodes: Vec<PostcodeChange>,
 }
@@ -84,6 +87,7 @@ impl DatasetDifference {
             coverage: Vec::new(),
             practices: Vec::new(),
             memberships: Vec::new(),
+            compared_layers: Vec::new(),
             postcodes: Vec::new(),
         }
     }
@@ -130,6 +134,7 @@ pub fn diff(old: Dataset, new: Dataset, as_of: Date) -> Result<DatasetDifference
         Ok(DatasetSide { dataset, index })
     };
     let (old, new) = (side(old)?, side(new)?);
+    let compared_layers = postcodes::compared_layers(&old.index, &new.index);
     let (areas, transferred) = areas::compare(old.on_date(as_of), new.on_date(as_of));
     Ok(DatasetDifference {
         as_of,
@@ -137,11 +142,28 @@ pub fn diff(old: Dataset, new: Dataset, as_of: Date) -> Result<DatasetDifference
         new: name_and_version(new.index.manifest()),
         areas,
         transferred,
-        coverage: coverage::compare(&old.dataset.assignments, &new.dataset.assignments, as_of),
+        coverage: coverage::compare(
+            &old.dataset.assignments,
+            &new.dataset.assignments,
+            &layers_of_both(old.on_date(as_of), new.on_date(as_of)),
+            as_of,
+        ),
         practices: records::practices(old.on_date(as_of), new.on_date(as_of)),
         memberships: records::memberships(old.on_date(as_of), new.on_date(as_of)),
-        postcodes: postcodes::compare(&old.index, &new.index, as_of),
+        postcodes: postcodes::compare(&old.index, &new.index, &compared_layers, as_of),
+        compared_layers,
     })
+}
+
+/// Returns the layers of the new dataset in its order, and then those of the old dataset only.
+fn layers_of_both(old: DatasetOnDate<'_>, new: DatasetOnDate<'_>) -> Vec<Layer> {
+    new.index.manifest().layers_of_both(old.index.manifest())
+}
+
+/// Returns the position of a layer, by which differences are sorted.
+fn position(layers: &[Layer], layer: Layer) -> usize {
+    let found = layers.iter().position(|other| *other == layer);
+    found.unwrap_or(layers.len())
 }
 
 fn name_and_version(manifest: &Manifest) -> String {

@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::postcodes::COMPARED_LAYERS;
 use super::{ChangeKind, DatasetDifference, PostcodeAnswer};
-use crate::formats::{FeatureCollectionWriter, write_csv as table};
+use crate::formats::{FeatureCollectionWriter, write_csv as table, write_csv_of_layers};
 
 /// Returns the files of a comparison by name: `summary.json`, five tables and
 /// `transfers.geojson`.
@@ -70,7 +69,7 @@ impl DatasetDifference {
             let (Some(old), Some(new)) = (&change.old, &change.new) else {
                 continue;
             };
-            for (index, layer) in COMPARED_LAYERS.into_iter().enumerate() {
+            for (index, layer) in self.compared_layers.iter().enumerate() {
                 let (from, to) = (&old.areas[index], &new.areas[index]);
                 if from != to {
                     *moves
@@ -176,7 +175,7 @@ fn memberships(difference: &DatasetDifference) -> Vec<u8> {
         difference.memberships.iter().map(|change| {
             [
                 change.change.as_str().into(),
-                change.member_layer.to_string(),
+                change.member_layer_id().into(),
                 change.member.clone(),
                 change.layer.to_string(),
                 change.group.clone().unwrap_or_default(),
@@ -186,33 +185,33 @@ fn memberships(difference: &DatasetDifference) -> Vec<u8> {
 }
 
 fn postcodes(difference: &DatasetDifference) -> Vec<u8> {
-    fn cells(answer: Option<&PostcodeAnswer>) -> [String; 4] {
-        answer.map_or_else(Default::default, |answer| {
-            let [icc, team, part] = answer.areas.clone();
-            [answer.status.to_string(), icc, team, part]
-        })
+    let layers = &difference.compared_layers;
+    let mut header: Vec<String> = ["change", "postcode", "old_status", "new_status"]
+        .map(str::to_string)
+        .to_vec();
+    for layer in layers {
+        let name = layer.as_str().replace('-', "_");
+        header.extend([format!("old_{name}"), format!("new_{name}")]);
     }
-    table(
-        [
-            "change",
-            "postcode",
-            "old_status",
-            "new_status",
-            "old_icc",
-            "new_icc",
-            "old_neighbourhood_team",
-            "new_neighbourhood_team",
-            "old_sub_community",
-            "new_sub_community",
-        ],
-        difference.postcodes.iter().map(|postcode_change| {
-            let [s1, i1, t1, p1] = cells(postcode_change.old.as_ref());
-            let [s2, i2, t2, p2] = cells(postcode_change.new.as_ref());
-            let (change, postcode) = (
-                postcode_change.change.as_str().into(),
-                postcode_change.postcode.to_string(),
-            );
-            [change, postcode, s1, s2, i1, i2, t1, t2, p1, p2]
+    write_csv_of_layers(
+        header,
+        difference.postcodes.iter().map(|change| {
+            let answers = [change.old.as_ref(), change.new.as_ref()];
+            let status = |answer: Option<&PostcodeAnswer>| {
+                answer.map_or_else(String::new, |answer| answer.status.to_string())
+            };
+            let mut row = vec![
+                change.change.as_str().to_string(),
+                change.postcode.to_string(),
+            ];
+            row.extend(answers.map(status));
+            for index in 0..layers.len() {
+                let area = |answer: Option<&PostcodeAnswer>| {
+                    answer.map_or_else(String::new, |answer| answer.areas[index].clone())
+                };
+                row.extend(answers.map(area));
+            }
+            row
         }),
     )
 }

@@ -3,12 +3,23 @@
 use jiff::civil::Date;
 
 use super::ChangeKind;
-use catchment_core::domain::{Layer, Postcode};
+use catchment_core::domain::{Layer, LayerRole, Postcode};
 use catchment_core::index::{Index, LayerResult, LocateQuery, Locator, PostcodeLookup};
 
-/// The layers whose answers are compared.
-pub(super) const COMPARED_LAYERS: [Layer; 3] =
-    [Layer::Icc, Layer::NeighbourhoodTeam, Layer::SubCommunity];
+/// Returns the layers whose answers are compared: the communities, and then their parts.
+pub(super) fn compared_layers(old: &Index, new: &Index) -> Vec<Layer> {
+    let layers = new.manifest().layers_of_both(old.manifest());
+    let has_role = |layer: Layer, role| {
+        let roles = [new.role(layer), old.role(layer)];
+        roles.contains(&Some(role))
+    };
+    let of_role = |role| layers.iter().filter(move |layer| has_role(**layer, role));
+    let communities = of_role(LayerRole::Community);
+    communities
+        .chain(of_role(LayerRole::Part))
+        .copied()
+        .collect()
+}
 
 /// A postcode that was added or removed, or that has a different answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,12 +39,17 @@ pub struct PostcodeChange {
 pub struct PostcodeAnswer {
     /// The status of the answer.
     pub status: &'static str,
-    /// The ids of the ICC, the neighbourhood team and the sub-community. A blank id means that the
-    /// postcode is in no such area; text in brackets is the reason why the area is unknown.
-    pub areas: [String; 3],
+    /// The ids of the areas in the compared layers. A blank id means that the postcode is in no
+    /// such area; text in brackets is the reason why the area is unknown.
+    pub areas: Vec<String>,
 }
 
-pub(super) fn compare(old: &Index, new: &Index, day: Date) -> Vec<PostcodeChange> {
+pub(super) fn compare(
+    old: &Index,
+    new: &Index,
+    layers: &[Layer],
+    day: Date,
+) -> Vec<PostcodeChange> {
     let (mut before, mut after) = (
         directory_postcodes(old).peekable(),
         directory_postcodes(new).peekable(),
@@ -47,10 +63,10 @@ pub(super) fn compare(old: &Index, new: &Index, day: Date) -> Vec<PostcodeChange
         };
         let old_answer = before
             .next_if_eq(&next)
-            .map(|postcode| locate_postcode(old, postcode, day));
+            .map(|postcode| locate_postcode(old, postcode, layers, day));
         let new_answer = after
             .next_if_eq(&next)
-            .map(|postcode| locate_postcode(new, postcode, day));
+            .map(|postcode| locate_postcode(new, postcode, layers, day));
         let change = match (&old_answer, &new_answer) {
             (None, _) => ChangeKind::Added,
             (_, None) => ChangeKind::Removed,
@@ -70,7 +86,12 @@ fn directory_postcodes(index: &Index) -> impl Iterator<Item = Postcode> + '_ {
     index.postcodes().map(|entry| entry.postcode)
 }
 
-fn locate_postcode(index: &Index, postcode: Postcode, day: Date) -> PostcodeAnswer {
+fn locate_postcode(
+    index: &Index,
+    postcode: Postcode,
+    layers: &[Layer],
+    day: Date,
+) -> PostcodeAnswer {
     debug_assert!(matches!(
         index.lookup_postcode(postcode),
         PostcodeLookup::Entry(_)
@@ -93,6 +114,6 @@ fn locate_postcode(index: &Index, postcode: Postcode, day: Date) -> PostcodeAnsw
     };
     PostcodeAnswer {
         status: answer.status.as_str(),
-        areas: COMPARED_LAYERS.map(ids),
+        areas: layers.iter().copied().map(ids).collect(),
     }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ChangeKind, DatasetOnDate};
-use catchment_core::domain::{GroupMember, Layer, OdsCode, Practice};
+use super::{ChangeKind, DatasetOnDate, layers_of_both, position};
+use crate::dataset::columns;
+use catchment_core::domain::{GroupMember, Layer, LayerRole, Manifest, OdsCode, Practice};
 use catchment_core::index::Index;
 
 /// A practice that was added or removed, or a change of one field of a practice.
@@ -25,14 +26,14 @@ pub struct PracticeChange {
 }
 
 /// A membership that was added or removed.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MembershipChange {
     /// The group's layer.
     pub layer: Layer,
     /// The group; `None` if the source does not name the group.
     pub group: Option<String>,
-    /// The member's layer.
-    pub member_layer: Layer,
+    /// The member's layer; `None` for a practice.
+    pub member_layer: Option<Layer>,
     /// The member.
     pub member: String,
     /// Whether the membership was added or removed.
@@ -45,6 +46,7 @@ pub(super) fn practices(old: DatasetOnDate<'_>, new: DatasetOnDate<'_>) -> Vec<P
         .flat_map(|view| view.index.practices())
         .map(|practice| practice.code)
         .collect();
+    let group_layers = group_layers(old.index.manifest(), new.index.manifest());
     let mut changes = Vec::new();
     for code in codes {
         let whole_change = |practice: &Practice, change| PracticeChange {
@@ -59,8 +61,8 @@ pub(super) fn practices(old: DatasetOnDate<'_>, new: DatasetOnDate<'_>) -> Vec<P
             (Some(before), None) => changes.push(whole_change(before, ChangeKind::Removed)),
             (None, Some(after)) => changes.push(whole_change(after, ChangeKind::Added)),
             (Some(before), Some(after)) => {
-                let before = practice_fields(old, before).into_iter();
-                let both = before.zip(practice_fields(new, after));
+                let before = practice_fields(old, before, &group_layers).into_iter();
+                let both = before.zip(practice_fields(new, after, &group_layers));
                 let differing = both.filter(|((_, before), (_, after))| before != after);
                 changes.extend(differing.map(|((field, before), (_, now))| PracticeChange {
                     code,
@@ -80,6 +82,7 @@ pub(super) fn practices(old: DatasetOnDate<'_>, new: DatasetOnDate<'_>) -> Vec<P
 fn practice_fields(
     DatasetOnDate { index, day }: DatasetOnDate<'_>,
     practice: &Practice,
+    group_layers: &[Layer],
 ) -> Vec<(&'static str, String)> {
     fn text(value: Option<impl ToString>) -> String {
         value.map(|value| value.to_string()).unwrap_or_default()
@@ -104,7 +107,7 @@ fn practice_fields(
         })
         .collect();
     premises.sort();
-    vec![
+    let mut fields = vec![
         ("name", practice.name.clone()),
         ("address", practice.address.clone()),
         ("postcode", text(practice.postcode)),
@@ -118,9 +121,25 @@ fn practice_fields(
         ("list_size_as_of", text(practice.list_size_as_of)),
         ("premises", premises.join("; ")),
         ("successors", successors(index, practice)),
-        ("icc", group(Layer::Icc)),
-        ("sub-community", group(Layer::SubCommunity)),
-    ]
+    ];
+    let groups = group_layers
+        .iter()
+        .map(|layer| (layer.as_str(), group(*layer)));
+    fields.extend(groups);
+    fields
+}
+
+/// Returns the layers of communities and their parts whose members the sources name.
+fn group_layers(old: &Manifest, new: &Manifest) -> Vec<Layer> {
+    let is_named = |manifest: &Manifest, layer: Layer| {
+        manifest.layer(layer).is_some_and(|entry| {
+            matches!(entry.role, LayerRole::Community | LayerRole::Part)
+                && entry.members_from.is_none()
+        })
+    };
+    let mut layers = new.layers_of_both(old);
+    layers.retain(|layer| is_named(new, *layer) || is_named(old, *layer));
+    layers
 }
 
 fn successors(index: &Index, practice: &Practice) -> String {
@@ -140,8 +159,33 @@ pub(super) fn memberships(old: DatasetOnDate<'_>, new: DatasetOnDate<'_>) -> Vec
         .map(|(_, member)| membership_change(member, ChangeKind::Removed))
         .chain(added.map(|(_, member)| membership_change(member, ChangeKind::Added)))
         .collect();
-    changes.sort();
+    let layers = layers_of_both(old, new);
+    changes.sort_by_cached_key(|change| {
+        let (layer, member_layer) = positions(&layers, new.index.manifest(), change);
+        let (group, member) = (change.group.clone(), change.member.clone());
+        (layer, group, member_layer, member, change.change)
+    });
     changes
+}
+
+/// Returns the positions of the layers of a group and its member. A practice has the position of
+/// the layer of the practices' areas.
+pub(super) fn positions(
+    layers: &[Layer],
+    manifest: &Manifest,
+    change: &MembershipChange,
+) -> (usize, usize) {
+    let member_layer = change.member_layer.or_else(|| manifest.practice_layer());
+    let member_position = member_layer.map_or(layers.len(), |layer| position(layers, layer));
+    (position(layers, change.layer), member_position)
+}
+
+impl MembershipChange {
+    /// Returns the id of the member's layer; for a practice, the word that `memberships.csv` has.
+    pub fn member_layer_id(&self) -> &'static str {
+        self.member_layer
+            .map_or(columns::PRACTICE_MEMBER, Layer::as_str)
+    }
 }
 
 type MembershipKey<'s> = (&'s GroupMember, Layer, &'s Option<String>);
@@ -162,8 +206,8 @@ fn membership_change(
     change: ChangeKind,
 ) -> MembershipChange {
     let (member_layer, member) = match member {
-        GroupMember::Practice(code) => (Layer::GpPractice, code.to_string()),
-        GroupMember::Area(layer, id) => (*layer, id.clone()),
+        GroupMember::Practice(code) => (None, code.to_string()),
+        GroupMember::Area(layer, id) => (Some(*layer), id.clone()),
     };
     MembershipChange {
         layer: *layer,

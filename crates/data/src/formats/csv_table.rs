@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
 
+use catchment_core::domain::Layer;
+
 /// An error in a CSV table.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
@@ -238,6 +240,12 @@ impl CsvTableRow<'_> {
         })
     }
 
+    /// Returns the layer with the cell's id. The table is part of a dataset or of its sources, so it
+    /// may declare the layer.
+    pub(crate) fn layer(&self, column: usize) -> Result<Layer, TableError> {
+        self.parse_with(column, Layer::declare)
+    }
+
     /// Parses the cell's value. Returns `None` if the cell is blank.
     pub(crate) fn parse_optional<T>(&self, column: usize) -> Result<Option<T>, TableError>
     where
@@ -284,6 +292,22 @@ impl CsvTableRow<'_> {
 pub fn write_csv<const N: usize>(
     columns: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
+) -> Vec<u8> {
+    write_records(columns, rows)
+}
+
+/// Writes a table whose columns depend on the dataset, such as those of its layers. Every row has
+/// as many cells as there are columns.
+pub fn write_csv_of_layers(
+    columns: Vec<String>,
+    rows: impl IntoIterator<Item = Vec<String>>,
+) -> Vec<u8> {
+    write_records(columns, rows)
+}
+
+fn write_records<R: IntoIterator<Item: AsRef<[u8]>>>(
+    columns: impl IntoIterator<Item: AsRef<[u8]>>,
+    rows: impl IntoIterator<Item = R>,
 ) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(columns).expect("writing to memory");

@@ -30,7 +30,7 @@ pub use self::areas::{AreaCollection, AreaLayer};
 pub use self::coordinates::{from_units, parse_multi_polygon};
 pub use self::crs::{Crs, SourceCrs};
 pub use self::csv_table::TableError;
-pub use self::csv_table::{CsvTable, CsvTableRow, write_csv};
+pub use self::csv_table::{CsvTable, CsvTableRow, write_csv, write_csv_of_layers};
 pub use self::flatgeobuf::areas_to_flatgeobuf;
 pub(crate) use self::geojson::read_geojson_with;
 pub use self::geojson::{

@@ -56,7 +56,7 @@ pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<AreaHistoryRecord>, TableErr
             }),
         };
         Ok(AreaHistoryRecord {
-            layer: row.parse(3)?,
+            layer: row.layer(3)?,
             system: row.required(0)?.to_string(),
             id: row.required(1)?.to_string(),
             name: row.required(2)?.to_string(),

@@ -5,12 +5,13 @@
 use std::collections::BTreeSet;
 
 use crate::formats::{CsvTable, TableError};
-use catchment_core::domain::{Layer, Period, date_from_iso};
+use catchment_core::domain::{OrganisationKind, Period, date_from_iso};
 
 /// One version of an area of the hierarchy.
 #[derive(Debug, Clone)]
 pub struct HierarchyRecord {
-    pub(crate) layer: Layer,
+    /// The kind of organisation, in the column `layer`.
+    pub(crate) kind: OrganisationKind,
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) parent: Option<String>,
@@ -59,7 +60,7 @@ pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<HierarchyRecord>, TableError
             codes.extend(code.map(|code| (scheme, code.to_string())));
         }
         Ok(HierarchyRecord {
-            layer: row.parse(0)?,
+            kind: row.parse(0)?,
             id: row.required(1)?.to_string(),
             name: row.required(2)?.to_string(),
             parent: row.optional(3)?.map(str::to_string),

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::hierarchy::{HierarchyRecord, LsoaSelector};
 use crate::formats::{CsvTable, CsvTableRow, TableError};
-use catchment_core::domain::{Layer, Period};
+use catchment_core::domain::{OrganisationKind, Period};
 
 /// The names of the columns that are required, without their years.
 const COLUMNS: [&str; 5] = ["lsoacd", "sicblcdh", "sicblnm", "icbcdh", "icbnm"];
@@ -121,11 +121,11 @@ pub fn read(file: &str, bytes: &[u8], period: Period) -> Result<Vec<HierarchyRec
         let codes = codes_by_sub_icb.entry(row.sub_icb).or_default();
         codes.insert(row.lsoa);
     }
-    let record = |layer, (id, organisation): (String, Organisation)| HierarchyRecord {
-        layer,
+    let record = |kind, (id, organisation): (String, Organisation)| HierarchyRecord {
+        kind,
         selector: codes_by_sub_icb
             .get(&id)
-            .filter(|_| layer == Layer::SubIcb)
+            .filter(|_| kind == OrganisationKind::SubIcbLocation)
             .map(|codes| LsoaSelector::Codes(codes.clone())),
         id,
         name: organisation.name,
@@ -135,8 +135,10 @@ pub fn read(file: &str, bytes: &[u8], period: Period) -> Result<Vec<HierarchyRec
     };
     let sub_icbs = sub_icbs
         .into_iter()
-        .map(|found| record(Layer::SubIcb, found));
-    let icbs = icbs.into_iter().map(|found| record(Layer::Icb, found));
+        .map(|found| record(OrganisationKind::SubIcbLocation, found));
+    let icbs = icbs
+        .into_iter()
+        .map(|found| record(OrganisationKind::IntegratedCareBoard, found));
     Ok(sub_icbs.chain(icbs).collect())
 }
 
@@ -206,13 +208,14 @@ mod tests {
             let text = format!("\u{feff}{header}\r\n{rows}");
             assert!(is_ons_lookup(text.as_bytes()));
             let found = read("l.csv", text.as_bytes(), Period::default()).expect("a look-up");
-            let ids: Vec<(Layer, &str)> = found.iter().map(|row| (row.layer, &*row.id)).collect();
+            let ids: Vec<(OrganisationKind, &str)> =
+                found.iter().map(|row| (row.kind, &*row.id)).collect();
             assert_eq!(
                 ids,
                 [
-                    (Layer::SubIcb, "00Q"),
-                    (Layer::SubIcb, "01K"),
-                    (Layer::Icb, "QE1")
+                    (OrganisationKind::SubIcbLocation, "00Q"),
+                    (OrganisationKind::SubIcbLocation, "01K"),
+                    (OrganisationKind::IntegratedCareBoard, "QE1")
                 ]
             );
             assert_eq!(found[1].parent.as_deref(), Some("QE1"));

@@ -44,7 +44,7 @@ fn add_catchments(
     let mut selected = context
         .sources
         .known_rows(report, catchments, |row| row.practice);
-    let practices_with_area = practices_with_areas(records);
+    let practices_with_area = practices_with_areas(records, context.layer);
     let mut with_area = RowTally::default();
     selected.retain(|catchment| {
         let code = catchment.practice;
@@ -86,7 +86,7 @@ fn add_catchments(
         }
         add_practice_area(
             records,
-            practice.as_str(),
+            (context.layer, practice.as_str()),
             Provenance::Official,
             context.period,
         );
@@ -124,7 +124,7 @@ mod tests {
 
     use super::super::super::test_sources::{area, code, context, empty_sources, practice, square};
     use super::*;
-    use catchment_core::domain::Layer;
+    use crate::test_layers;
 
     fn catchment(
         text: &str,
@@ -145,8 +145,8 @@ mod tests {
         let mut sources = empty_sources();
         sources.practices = vec![practice("A00001"), practice("A00002")];
         let mut records = DatasetRecords::default();
-        records.push_area(area(Layer::GpPractice, "A00002"));
-        let context = context(Layer::GpPractice, &sources);
+        records.push_area(area(test_layers::layer("gp-practice"), "A00002"));
+        let context = context(test_layers::layer("gp-practice"), &sources);
         let boundaries = add_catchments(
             &mut records,
             &context,
@@ -168,7 +168,9 @@ mod tests {
             .collect();
         assert_eq!(kinds, [CatchmentKind::Inner, CatchmentKind::Outer]);
         assert_eq!(records.areas().len(), 2);
-        let made = records.area(Layer::GpPractice, "A00001").expect("an area");
+        let made = records
+            .area(test_layers::layer("gp-practice"), "A00001")
+            .expect("an area");
         assert_eq!(made.provenance, Provenance::Official);
     }
 

@@ -20,13 +20,21 @@ use crate::import::hierarchy::{self, HierarchyRecord, LsoaSelector};
 use crate::import::ons_lookup;
 use crate::import::practice_list::PracticeRecord;
 use crate::plural::count_with_noun;
-use catchment_core::domain::{Area, AreaCode, GroupMember, Layer, Membership, Period, Provenance};
+use catchment_core::domain::{
+    Area, AreaCode, GroupMember, Membership, OrganisationKind, Period, Provenance,
+};
 
 pub(super) fn add_areas(
     records: &mut DatasetRecords,
     context: &LayerContext<'_>,
     method: &HierarchyMethod,
 ) -> Result<()> {
+    if context.organisation.is_none() {
+        let kinds = OrganisationKind::ALL
+            .map(OrganisationKind::as_str)
+            .join(", ");
+        bail!("the method `hierarchy` needs the key `organisation` of the layer: one of {kinds}");
+    }
     let file = display_path(&method.file);
     let bytes = context.sources.read_bytes(&method.file)?;
     let rows = if ons_lookup::is_ons_lookup(&bytes) {
@@ -43,8 +51,11 @@ pub(super) fn add_areas(
     };
     let mut report = SourceReport::new(file, &context.purpose(), rows.len());
     let mut other_layers = RowTally::default();
-    for row in rows.iter().filter(|row| row.layer != context.layer) {
-        other_layers.add(|| format!("{} `{}`", row.layer, row.id));
+    for row in rows
+        .iter()
+        .filter(|row| Some(row.kind) != context.organisation)
+    {
+        other_layers.add(|| format!("{} `{}`", row.kind, row.id));
     }
     report.not_needed("rows of other layers", other_layers);
     records.reports.push(report);
@@ -103,13 +114,15 @@ fn compare_codes(
 fn add_rows(records: &mut DatasetRecords, context: &LayerContext<'_>, rows: &[HierarchyRecord]) {
     let layer_rows: Vec<&HierarchyRecord> = rows
         .iter()
-        .filter(|row| row.layer == context.layer)
+        .filter(|row| Some(row.kind) == context.organisation)
         .collect();
     for row in &layer_rows {
         records.push_area(Area {
-            layer: row.layer,
+            layer: context.layer,
             id: row.id.clone(),
             name: row.name.clone(),
+            title: None,
+            label: None,
             kind: None,
             system: None,
             provenance: context.provenance,
@@ -118,7 +131,7 @@ fn add_rows(records: &mut DatasetRecords, context: &LayerContext<'_>, rows: &[Hi
         });
         for (scheme, code) in &row.codes {
             let code = AreaCode {
-                layer: row.layer,
+                layer: context.layer,
                 area: row.id.clone(),
                 scheme: (*scheme).into(),
                 code: code.clone(),
@@ -128,9 +141,9 @@ fn add_rows(records: &mut DatasetRecords, context: &LayerContext<'_>, rows: &[Hi
                 records.codes.push(code);
             }
         }
-        let member = GroupMember::Area(row.layer, row.id.clone());
-        let parent = row.parent.as_ref();
-        let membership = parent.map(|id| official_membership(member, (Layer::Icb, id), row.period));
+        let member = GroupMember::Area(context.layer, row.id.clone());
+        let parent = context.parent.zip(row.parent.as_ref());
+        let membership = parent.map(|parent| official_membership(member, parent, row.period));
         records.memberships.extend(membership);
     }
     let ids: BTreeSet<&str> = layer_rows.iter().map(|row| row.id.as_str()).collect();
@@ -148,8 +161,8 @@ fn add_rows(records: &mut DatasetRecords, context: &LayerContext<'_>, rows: &[Hi
     add_practices(records, context, rows);
 }
 
-/// Adds each practice as a member of the sub-ICB location that commissions it or, if the layer is
-/// [`Layer::Icb`], of the location's ICB. In another layer, a practice is a member of the area that
+/// Adds each practice as a member of the sub-ICB location that commissions it or, in the layer of
+/// ICBs, of the location's ICB. In another layer, a practice is a member of the area that
 /// its own address is in, if that area is a part of the practice's ICB; otherwise the practice's
 /// area is unknown.
 fn add_practices(
@@ -164,7 +177,7 @@ fn add_practices(
         };
         let versions = rows
             .iter()
-            .filter(|row| row.layer == Layer::SubIcb && row.id == *sub_icb);
+            .filter(|row| row.kind == OrganisationKind::SubIcbLocation && row.id == *sub_icb);
         let membership = |group: &str, period| Membership {
             member: GroupMember::Practice(practice.code),
             layer: context.layer,
@@ -172,8 +185,8 @@ fn add_practices(
             period,
             provenance: Provenance::Official,
         };
-        match context.layer {
-            Layer::SubIcb => {
+        match context.organisation {
+            Some(OrganisationKind::SubIcbLocation) => {
                 let versions: Vec<&HierarchyRecord> = versions.collect();
                 if !versions.is_empty() {
                     records
@@ -181,7 +194,7 @@ fn add_practices(
                         .push(membership(sub_icb, overall_period(&versions)));
                 }
             }
-            Layer::Icb => records.memberships.extend(
+            Some(OrganisationKind::IntegratedCareBoard) => records.memberships.extend(
                 versions.filter_map(|row| Some(membership(row.parent.as_ref()?, row.period))),
             ),
             _ => {
@@ -192,7 +205,7 @@ fn add_practices(
                     versions.filter_map(|row| row.parent.as_deref()).collect();
                 let is_of_own_board = |area: &str| {
                     rows.iter().any(|row| {
-                        row.layer == context.layer
+                        Some(row.kind) == context.organisation
                             && row.id == area
                             && row.parent.as_deref().is_some_and(|id| boards.contains(id))
                     })
@@ -228,7 +241,9 @@ fn selected_codes(
         .filter_map(|row| row.selector.as_ref())
         .collect();
     let sub_icb_selectors = |board: &str| -> Vec<&LsoaSelector> {
-        let locations = rows.iter().filter(|row| row.layer == Layer::SubIcb);
+        let locations = rows
+            .iter()
+            .filter(|row| row.kind == OrganisationKind::SubIcbLocation);
         let of_board = locations.filter(|row| row.parent.as_deref() == Some(board));
         of_board.filter_map(|row| row.selector.as_ref()).collect()
     };
@@ -245,8 +260,8 @@ fn selected_codes(
             .cloned()
             .collect();
     }
-    let parent_selectors: Vec<Vec<&LsoaSelector>> = match versions[0].layer {
-        Layer::SubIcb => Vec::new(),
+    let parent_selectors: Vec<Vec<&LsoaSelector>> = match versions[0].kind {
+        OrganisationKind::SubIcbLocation => Vec::new(),
         _ => versions
             .iter()
             .filter_map(|row| row.parent.as_deref())
@@ -298,6 +313,8 @@ mod tests {
 
     use super::super::super::test_sources::{assignments, context, practice, sources_with_areas};
     use super::*;
+    use crate::test_layers;
+    use catchment_core::domain::Layer;
 
     /// Copeland extends beyond the board `QE1`, as far as the location `01H`.
     const AREAS: [(&str, &str, &str); 4] = [
@@ -337,7 +354,7 @@ mod tests {
 
     #[test]
     fn districts_are_limited_to_the_locations_of_the_parent() {
-        let records = add(Layer::Place, ROWS, &[]);
+        let records = add(test_layers::layer("place"), ROWS, &[]);
         assert_eq!(
             assignments(&records),
             [("S0", "west", None), ("S1", "west", None)]
@@ -350,7 +367,7 @@ mod tests {
 
     #[test]
     fn an_area_without_a_selector_is_the_union_of_its_locations() {
-        let records = add(Layer::Icb, ROWS, &[]);
+        let records = add(test_layers::layer("icb"), ROWS, &[]);
         assert_eq!(
             assignments(&records),
             [
@@ -360,28 +377,36 @@ mod tests {
             ]
         );
         // The board without locations is an area without statistical areas.
-        assert!(records.has_area(Layer::Icb, "QXX"));
+        assert!(records.has_area(test_layers::layer("icb"), "QXX"));
     }
 
     #[test]
     fn a_selector_that_selects_nothing_leaves_an_area_without_statistical_areas() {
-        let records = add(Layer::Place, ROWS, &[]);
-        assert!(records.has_area(Layer::Place, "empty"));
+        let records = add(test_layers::layer("place"), ROWS, &[]);
+        assert!(records.has_area(test_layers::layer("place"), "empty"));
         let assigned = records.assignments.iter();
         assert_eq!(assigned.filter(|found| found.area == "empty").count(), 0);
     }
 
     #[test]
     fn each_version_is_an_area_and_a_member_of_its_board() {
-        let records = add(Layer::Place, ROWS, &[]);
+        let records = add(test_layers::layer("place"), ROWS, &[]);
         let areas = records.areas().iter();
         let names: Vec<&str> = areas.map(|area| &*area.name).collect();
         assert_eq!(names, ["West", "Wester", "Empty"]);
         assert_eq!(records.memberships.len(), 3);
         let boards = records.memberships.iter().map(|found| found.layer);
-        assert!(boards.into_iter().all(|layer| layer == Layer::Icb));
+        assert!(
+            boards
+                .into_iter()
+                .all(|layer| layer == test_layers::layer("icb"))
+        );
         // Boards have no parent.
-        assert!(add(Layer::Icb, ROWS, &[]).memberships.is_empty());
+        assert!(
+            add(test_layers::layer("icb"), ROWS, &[])
+                .memberships
+                .is_empty()
+        );
     }
 
     #[test]
@@ -395,14 +420,14 @@ mod tests {
                 .filter_map(|found| found.group)
                 .collect()
         };
-        assert_eq!(practice_groups(Layer::SubIcb), ["01K"]);
-        assert_eq!(practice_groups(Layer::Icb), ["QE1"]);
-        assert!(practice_groups(Layer::Place).is_empty());
+        assert_eq!(practice_groups(test_layers::layer("sub-icb")), ["01K"]);
+        assert_eq!(practice_groups(test_layers::layer("icb")), ["QE1"]);
+        assert!(practice_groups(test_layers::layer("place")).is_empty());
     }
 
     #[test]
     fn a_table_without_rows_of_the_layer_adds_nothing() {
-        let records = add(Layer::Pcn, ROWS, &[Some("01K")]);
+        let records = add(test_layers::layer("pcn"), ROWS, &[Some("01K")]);
         assert!(records.areas().is_empty() && records.assignments.is_empty());
         assert!(records.memberships.is_empty());
     }
@@ -434,7 +459,10 @@ mod tests {
         };
         let sources = sources_with_areas(&AREAS);
         let rows = lookup(&["S0", "S1", "S9"]);
-        for (layer, id) in [(Layer::SubIcb, "01K"), (Layer::Icb, "QE1")] {
+        for (layer, id) in [
+            (test_layers::layer("sub-icb"), "01K"),
+            (test_layers::layer("icb"), "QE1"),
+        ] {
             let mut records = DatasetRecords::default();
             add_rows(&mut records, &context(layer, &sources), &rows);
             assert_eq!(assignments(&records), [("S0", id, None), ("S1", id, None)]);

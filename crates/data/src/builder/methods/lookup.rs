@@ -143,7 +143,7 @@ mod tests {
         area, assignments, context, empty_sources, sources_with_areas,
     };
     use super::*;
-    use catchment_core::domain::Layer;
+    use crate::test_layers;
 
     const AREAS: [(&str, &str, &str); 3] = [
         ("S0", "Lancaster 001A", "01K"),
@@ -160,9 +160,9 @@ mod tests {
         .expect("a method");
         let sources = sources_with_areas(&AREAS);
         let mut records = DatasetRecords::default();
-        records.push_area(area(Layer::Icc, "k"));
+        records.push_area(area(test_layers::layer("icc"), "k"));
         let table = format!("code,icc,name,system\n{rows}");
-        let context = context(Layer::Icc, &sources);
+        let context = context(test_layers::layer("icc"), &sources);
         add_table(&mut records, &context, &method, table.as_bytes())
             .map(|()| records)
             .map_err(|error| error.to_string())
@@ -212,7 +212,7 @@ mod tests {
         ))
         .expect("a method");
         let sources = sources_with_areas(&AREAS);
-        let context = context(Layer::Icc, &sources);
+        let context = context(test_layers::layer("icc"), &sources);
         let add = |other: &str| {
             let mut records = DatasetRecords::default();
             let table =
@@ -266,7 +266,7 @@ mod tests {
                 .expect("a method");
         let sources = empty_sources();
         let mut records = DatasetRecords::default();
-        let context = context(Layer::Icc, &sources);
+        let context = context(test_layers::layer("icc"), &sources);
         assert!(add_table(&mut records, &context, &method, b"code,icc\nS0,k\n").is_err());
         assert!(records.assignments.is_empty());
     }

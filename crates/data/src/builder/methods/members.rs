@@ -57,6 +57,8 @@ fn add_rows(
             layer: context.layer,
             id: group.id.clone(),
             name: group.name,
+            title: None,
+            label: None,
             kind: group.kind,
             system,
             provenance: context.provenance,
@@ -102,6 +104,7 @@ fn add_published_name(records: &mut DatasetRecords, layer: Layer, group: &GroupR
 mod tests {
     use super::super::super::test_sources::{area, context, empty_sources};
     use super::*;
+    use crate::test_layers;
 
     /// Adds groups of the ICC `k` and the sub-community `part`.
     fn add(rows: &str) -> Result<DatasetRecords, String> {
@@ -109,10 +112,10 @@ mod tests {
         let rows = resilience_groups::read("groups.csv", table.as_bytes())
             .map_err(|error| error.to_string())?;
         let mut records = DatasetRecords::default();
-        records.push_area(area(Layer::Icc, "k"));
-        records.push_area(area(Layer::SubCommunity, "part"));
+        records.push_area(area(test_layers::layer("icc"), "k"));
+        records.push_area(area(test_layers::layer("sub-community"), "part"));
         let sources = empty_sources();
-        let context = context(Layer::ResilienceGroup, &sources);
+        let context = context(test_layers::layer("resilience-group"), &sources);
         add_rows(&mut records, &context, "groups.csv", rows)
             .map(|()| records)
             .map_err(|error| error.to_string())
@@ -130,8 +133,8 @@ mod tests {
         assert_eq!(
             members,
             [
-                &GroupMember::Area(Layer::Icc, "k".into()),
-                &GroupMember::Area(Layer::SubCommunity, "part".into())
+                &GroupMember::Area(test_layers::layer("icc"), "k".into()),
+                &GroupMember::Area(test_layers::layer("sub-community"), "part".into())
             ]
         );
     }
@@ -146,10 +149,10 @@ mod tests {
         let rows = resilience_groups::read("groups.csv", table.as_bytes()).expect("a table");
         let mut records = DatasetRecords::default();
         for id in ["k", "part", "l", "m"] {
-            records.push_area(area(Layer::Icc, id));
+            records.push_area(area(test_layers::layer("icc"), id));
         }
         let sources = empty_sources();
-        let context = context(Layer::ResilienceGroup, &sources);
+        let context = context(test_layers::layer("resilience-group"), &sources);
         add_rows(&mut records, &context, "groups.csv", rows).expect("groups");
         let names: Vec<&str> = records.names.iter().map(|name| &*name.name).collect();
         assert_eq!(names, ["The Forum"]);

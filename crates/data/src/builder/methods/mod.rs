@@ -13,7 +13,7 @@ mod share_threshold;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use super::config::{AreaMethod, LayerConfig, MethodConfig};
 use super::records::DatasetRecords;
@@ -22,12 +22,17 @@ use super::source_report::SourceReport;
 use super::sources::SourceData;
 use crate::formats::SourceCrs;
 use catchment_core::domain::{
-    Area, Boundary, Layer, OdsCode, Period, Provenance, StatisticalAssignment, date_from_iso,
+    Area, Boundary, Layer, OdsCode, OrganisationKind, Period, Provenance, StatisticalAssignment,
+    date_from_iso,
 };
 
 /// The values that a method needs besides its own configuration.
 pub(super) struct LayerContext<'a> {
     pub(super) layer: Layer,
+    /// The layer that contains the layer's areas.
+    pub(super) parent: Option<Layer>,
+    /// The kind of NHS organisation whose ODS codes are the ids of the areas.
+    pub(super) organisation: Option<OrganisationKind>,
     pub(super) provenance: Provenance,
     pub(super) period: Period,
     pub(super) sources: &'a SourceData,
@@ -48,10 +53,13 @@ pub(super) fn add_areas(
     sources: &SourceData,
     shares: &BTreeMap<String, RegistrationShares>,
 ) -> Result<Vec<Boundary>> {
+    let declaration = config.declaration().map_err(|error| anyhow!(error))?;
     let mut boundaries = Vec::new();
     for method in &config.methods {
         let context = LayerContext {
             layer,
+            parent: declaration.parent,
+            organisation: declaration.organisation,
             provenance: config.provenance,
             period: method_period(method)?,
             sources,
@@ -112,6 +120,8 @@ impl LayerContext<'_> {
                 layer: self.layer,
                 id: id.into(),
                 name: title.into(),
+                title: None,
+                label: None,
                 kind: None,
                 system: system.cloned(),
                 provenance: self.provenance,
@@ -152,27 +162,27 @@ impl LayerContext<'_> {
     }
 }
 
-/// Returns the ids of the practices that already have an area.
-fn practices_with_areas(records: &DatasetRecords) -> BTreeSet<String> {
-    let areas = records
-        .areas()
-        .iter()
-        .filter(|area| area.layer == Layer::GpPractice);
+/// Returns the ids of the practices that already have an area of the layer.
+fn practices_with_areas(records: &DatasetRecords, layer: Layer) -> BTreeSet<String> {
+    let areas = records.areas().iter();
+    let areas = areas.filter(|area| area.layer == layer);
     areas.map(|area| area.id.clone()).collect()
 }
 
 /// Adds a practice's area with its provenance, unless the practice already has an area.
 fn add_practice_area(
     records: &mut DatasetRecords,
-    id: &str,
+    (layer, id): (Layer, &str),
     provenance: Provenance,
     period: Period,
 ) {
-    if !records.has_area(Layer::GpPractice, id) {
+    if !records.has_area(layer, id) {
         records.push_area(Area {
-            layer: Layer::GpPractice,
+            layer,
             id: id.into(),
             name: id.into(),
+            title: None,
+            label: None,
             kind: None,
             system: None,
             provenance,
@@ -199,6 +209,7 @@ mod tests {
 
     use super::super::test_sources::{empty_sources, layer_config};
     use super::*;
+    use crate::test_layers;
 
     #[test]
     fn slugs_are_lower_case_words_joined_by_hyphens() {
@@ -219,7 +230,7 @@ mod tests {
         let mut records = DatasetRecords::default();
         let boundaries = add_areas(
             &mut records,
-            Layer::Icc,
+            test_layers::layer("icc"),
             &layer_config("icc"),
             &empty_sources(),
             &BTreeMap::new(),

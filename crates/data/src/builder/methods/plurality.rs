@@ -185,7 +185,8 @@ mod tests {
     };
     use super::*;
     use crate::import::practice_list::NetworkPeriod;
-    use catchment_core::domain::{Layer, Period};
+    use crate::test_layers;
+    use catchment_core::domain::Period;
     use jiff::civil::date;
 
     /// Returns practices with these PCNs, in the sub-ICB location `01A`. The name of a PCN is its
@@ -212,7 +213,7 @@ mod tests {
         let shares = BTreeMap::from([("all".to_string(), shares(rows, &[]))]);
         let context = LayerContext {
             shares: &shares,
-            ..context(Layer::Pcn, sources)
+            ..context(test_layers::layer("pcn"), sources)
         };
         let mut records = DatasetRecords::default();
         add_areas(&mut records, &context, &method)
@@ -273,7 +274,7 @@ mod tests {
         let sources = practices(&[("A00001", Some("U1")), ("A00002", Some("U2"))]);
         let rows = [("S0", "A00001", 0.9), ("S0", "A00002", 0.1)];
         let records = add(&sources, &rows, BY_PCN).expect("areas");
-        assert!(records.has_area(Layer::Pcn, "U2"));
+        assert!(records.has_area(test_layers::layer("pcn"), "U2"));
         assert_eq!(assignments(&records), [("S0", "U1", None)]);
         let groups = records.memberships.iter();
         let groups: Vec<_> = groups.map(|found| found.group.as_deref()).collect();
@@ -357,7 +358,7 @@ mod tests {
             add(&sources, &[], "by = \"icb\"").map(|_| ()),
             Err("by `icb`: must be `icc` or `pcn`".into())
         );
-        let context = context(Layer::Pcn, &sources);
+        let context = context(test_layers::layer("pcn"), &sources);
         let method: PluralityMethod =
             toml::from_str("shares = \"north\"\nby = \"icc\"").expect("a method");
         let error = add_areas(&mut DatasetRecords::default(), &context, &method)

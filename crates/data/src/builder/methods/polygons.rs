@@ -80,7 +80,7 @@ mod tests {
     use super::super::super::test_sources::{area, context, empty_sources};
     use super::*;
     use crate::formats::{SourceCrs, read_geojson};
-    use catchment_core::domain::Layer;
+    use crate::test_layers;
 
     /// Returns a file with a square for each of these properties.
     fn file(properties: &[&str]) -> PolygonFile {
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn each_id_is_an_area_and_each_feature_a_boundary() {
         let sources = empty_sources();
-        let context = context(Layer::Icc, &sources);
+        let context = context(test_layers::layer("icc"), &sources);
         let mut records = DatasetRecords::default();
         let file = file(&[
             r#""code":"k ","title":"Kay""#,
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn two_features_with_one_id_are_an_error_that_names_both() {
         let sources = empty_sources();
-        let context = context(Layer::Icc, &sources);
+        let context = context(test_layers::layer("icc"), &sources);
         let file = file(&[r#""code":"k""#, r#""code":"l""#, r#""code":"k""#]);
         let method = method("id = \"code\"");
         let added = add_features(&mut DatasetRecords::default(), &context, &method, &file);
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn a_prefix_makes_ids_of_titles() {
         let sources = empty_sources();
-        let context = context(Layer::Icc, &sources);
+        let context = context(test_layers::layer("icc"), &sources);
         let mut records = DatasetRecords::default();
         let file = file(&[r#""title":"Barrow & Millom""#]);
         let method = method("id = \"title\"\nid_prefix = \"mb-\"\nsystem = \"mb\"");
@@ -154,9 +154,9 @@ mod tests {
     #[test]
     fn an_area_of_the_history_keeps_its_name() {
         let sources = empty_sources();
-        let context = context(Layer::Icc, &sources);
+        let context = context(test_layers::layer("icc"), &sources);
         let mut records = DatasetRecords::default();
-        records.push_area(area(Layer::Icc, "k"));
+        records.push_area(area(test_layers::layer("icc"), "k"));
         let file = file(&[r#""code":"k","title":"Kay""#]);
         let method = method("id = \"code\"\nname = \"title\"");
         let boundaries = add_features(&mut records, &context, &method, &file).expect("areas");
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn a_feature_without_the_attribute_is_an_error() {
         let sources = empty_sources();
-        let context = context(Layer::Icc, &sources);
+        let context = context(test_layers::layer("icc"), &sources);
         let file = file(&[r#""code":"k""#, r#""code":"","title":"Ell""#]);
         for (fields, words) in [
             ("id = \"code\"", "feature 2: no attribute `code`"),
@@ -205,7 +205,7 @@ mod tests {
         let mut file = file(&[r#""code":"k""#]);
         file.features.clear();
         let mut records = DatasetRecords::default();
-        let context = context(Layer::Icc, &sources);
+        let context = context(test_layers::layer("icc"), &sources);
         let method = method("id = \"code\"");
         let boundaries = add_features(&mut records, &context, &method, &file).expect("nothing");
         assert!(boundaries.is_empty() && records.areas().is_empty());

@@ -21,7 +21,7 @@ pub(super) fn add_areas(
     let mut included = Vec::new();
     let (mut patients, mut patients_included) = (0_u64, 0.0);
     let known_practices = context.known_practices();
-    let practices_with_area = practices_with_areas(records);
+    let practices_with_area = practices_with_areas(records, context.layer);
     let shares = context.shares_of(&method.shares)?;
     let provenance = shares.provenance;
     for (code, parts) in &shares.by_area {
@@ -42,7 +42,8 @@ pub(super) fn add_areas(
         records.remarks.push(remark);
     }
     for (code, practice, share) in included {
-        add_practice_area(records, &practice, provenance, Period::default());
+        let area = (context.layer, practice.as_str());
+        add_practice_area(records, area, provenance, Period::default());
         context.assign(records, code, practice, Some(share), context.period);
     }
     Ok(())
@@ -68,6 +69,7 @@ mod tests {
         area, assignments, context, empty_sources, practice, shares,
     };
     use super::*;
+    use crate::test_layers;
     use catchment_core::domain::Provenance;
 
     /// Adds areas of the practices `A00001` and `A00002`, with a threshold of 0.05, to records in
@@ -78,10 +80,10 @@ mod tests {
         let shares = BTreeMap::from([("all".to_string(), shares(rows, patients))]);
         let context = LayerContext {
             shares: &shares,
-            ..context(Layer::GpPractice, &sources)
+            ..context(test_layers::layer("gp-practice"), &sources)
         };
         let mut records = DatasetRecords::default();
-        records.push_area(area(Layer::GpPractice, "A00002"));
+        records.push_area(area(test_layers::layer("gp-practice"), "A00002"));
         let method = ShareThresholdMethod {
             shares: "all".into(),
             share_min: 0.05,
@@ -131,7 +133,9 @@ mod tests {
     #[test]
     fn areas_have_the_provenance_of_the_shares() {
         let records = add(&[("S0", "A00001", 1.0)], &[("S0", 10)]);
-        let made = records.area(Layer::GpPractice, "A00001").expect("an area");
+        let made = records
+            .area(test_layers::layer("gp-practice"), "A00001")
+            .expect("an area");
         assert_eq!(made.provenance, Provenance::Derived);
     }
 

@@ -205,7 +205,8 @@ mod tests {
     use shapefile::dbase::FieldValue;
 
     use super::*;
-    use catchment_core::domain::{Area, CatchmentKind, Layer, Period, Provenance};
+    use crate::test_layers;
+    use catchment_core::domain::{Area, CatchmentKind, Period, Provenance};
 
     fn area(id: &str) -> (Area, Boundary) {
         let period = Period {
@@ -213,9 +214,11 @@ mod tests {
             to: None,
         };
         let area = Area {
-            layer: Layer::Place,
+            layer: test_layers::layer("place"),
             id: id.into(),
             name: "Ynys Môn".into(),
+            title: None,
+            label: None,
             kind: None,
             system: Some("north".into()),
             provenance: Provenance::Official,
