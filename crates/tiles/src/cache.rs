@@ -478,7 +478,7 @@ mod tests {
 
     fn key(x: u32) -> TileKey {
         TileKey {
-            layers: Box::new([(Layer::Icc, 0)]),
+            layers: Box::new([(Layer::declare("icc").expect("an id"), 0)]),
             coord: TileCoord::new(12, x, 0).expect("it exists"),
         }
     }

@@ -10,7 +10,7 @@ use super::labels::AreaLabel;
 use super::raster::ImagePoint;
 use super::text::{self, FontWeight, LINE_HEIGHT};
 use super::{MapRequest, ProjectedArea, Viewport};
-use catchment_core::domain::Layer;
+use catchment_core::domain::{Layer, LayerRole};
 use catchment_core::index::{Index, MapArea};
 
 /// Font sizes, in CSS pixels.
@@ -94,7 +94,7 @@ impl MapHeading {
             .find(|area| Some(&area.boundary.id) == request.area.as_ref());
         let (title, layer_prefix) = match selected {
             Some(area) => (
-                area_title(request.layer, &area.title, &area.boundary.id),
+                area_title(index, request.layer, &area.title, &area.boundary.id),
                 format!("{layer_title} · "),
             ),
             None => (layer_title.clone(), String::new()),
@@ -216,7 +216,7 @@ impl MapScene<'_> {
             .map(|&index| {
                 let area = &self.areas[index];
                 let number = numbers[index].map_or("–".to_string(), |number| number.to_string());
-                let title = area_title(self.request.layer, &area.name, &area.id);
+                let title = area_title(self.index, self.request.layer, &area.name, &area.id);
                 (number, title)
             })
             .collect();
@@ -362,9 +362,9 @@ pub(super) fn scale_bar(metres_max: f64) -> (f64, String) {
 
 /// Returns an area's title: its name, and for a practice also its code, because practice names are
 /// not unique.
-fn area_title(layer: Layer, name: &str, id: &str) -> String {
-    match layer {
-        Layer::GpPractice => format!("{name} ({id})"),
+fn area_title(index: &Index, layer: Layer, name: &str, id: &str) -> String {
+    match index.role(layer) {
+        Some(LayerRole::PracticeCatchment) => format!("{name} ({id})"),
         _ => name.to_string(),
     }
 }

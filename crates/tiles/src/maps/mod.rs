@@ -154,8 +154,8 @@ fn draw_map(
     let outlines = |layer: Layer| cache.outlines(index, layer, day, zoom);
     let project = |outline: AreaOutline| viewport.project_area(outline);
     // The land within the dataset; everything else is background.
-    let land_layer =
-        Some(Layer::Icb).filter(|&icb| icb != layer && index.first_data(icb).is_some());
+    let land_layer = index.manifest().administrative_from_top().next();
+    let land_layer = land_layer.filter(|&land| land != layer);
     let land: Vec<ProjectedArea> = land_layer
         .into_iter()
         .flat_map(outlines)
