@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use jiff::civil::Date;
 
 use super::columns::{
-    AreaText, CommunityFact, LocationFact, OutputColumn, PracticeFact, PremisesFact,
+    AreaText, CommunityFact, LocationFact, NamePattern, OutputColumn, PracticeFact, PremisesFact,
+    layer_word,
 };
 use super::layout::OutputLayout;
 use crate::tabular::cell_format::{CellFormat, SEPARATOR};
@@ -16,7 +17,7 @@ use catchment_core::domain::{
 };
 use catchment_core::index::{
     AlternativeArea, AnswerNote, AreaMatch, Index, LayerResult, LocateAnswer, LocateQuery, Locator,
-    PracticeRegistration, RegisteredPractice, UnknownReason, areas_of_layer, community_ids,
+    PracticeRegistration, RegisteredPractice, UnknownReason, areas_of_layer,
 };
 use catchment_core::request::InvalidRequest;
 
@@ -92,7 +93,7 @@ pub(super) struct ResidenceCells {
     pub(super) status_index: usize,
     /// The ids of the communities, which are compared with those of the registration.
     pub(super) communities: Vec<String>,
-    /// The id and the name of each Integrated Care Community.
+    /// The id and the name of each area of the main layer of communities.
     pub(super) iccs: Vec<(String, String)>,
     pub(super) is_not_yet_introduced: bool,
     pub(super) is_postcode_status_unknown: bool,
@@ -109,7 +110,7 @@ pub(super) struct RegistrationCells {
     pub(super) communities: Vec<String>,
     /// Whether the practice is known and belongs to no community.
     pub(super) is_outside_communities: bool,
-    /// The id and the name of each Integrated Care Community.
+    /// The id and the name of each area of the main layer of communities.
     pub(super) iccs: Vec<(String, String)>,
     /// Whether the practice belongs to a community. If so, the groups of that community take
     /// precedence over the groups of the residence.
@@ -212,14 +213,17 @@ impl ResidenceCells {
         };
         let runs = layout.write_runs(&layout.residence_runs, |out, column, name| match column {
             OutputColumn::Status => writer.format.write_text(out, name, status),
-            OutputColumn::Residence(layer, text) => {
+            OutputColumn::Residence(layer, text, pattern) => {
+                writer.write_layer(out, name, &answer.residence, layer, (text, pattern));
+            }
+            OutputColumn::Groups(layer, text) => {
+                let text = (text, NamePattern::Groups);
                 writer.write_layer(out, name, &answer.residence, layer, text);
             }
-            OutputColumn::Groups(text) => {
-                writer.write_layer(out, name, &answer.residence, Layer::ResilienceGroup, text);
+            OutputColumn::Community(layer, fact) => {
+                writer.write_community(out, name, &answer, layer, fact);
             }
-            OutputColumn::Community(fact) => writer.write_community(out, name, &answer, fact),
-            OutputColumn::Premises(fact) => {
+            OutputColumn::Premises(_, fact) => {
                 writer.write_premises(out, name, &answer.residence, fact);
             }
             OutputColumn::Location(LocationFact::Suggestion) => {
@@ -234,17 +238,18 @@ impl ResidenceCells {
         });
         let reason = match error {
             Some((_, why)) => format!("residence:{why}"),
-            None => residence_reason(index, &answer),
+            None => residence_reason(index, layout, &answer),
         };
         let has_location = !matches!(location, RowLocation::Absent);
         let reason = if has_location { reason.as_str() } else { "" };
         ResidenceCells {
-            runs: CellRuns::new(runs, reason, &groups_reason(&answer.residence)),
+            runs: CellRuns::new(runs, reason, &groups_reason(layout, &answer.residence)),
             status_index: status_index(status),
-            communities: community_ids(&answer.residence)
+            communities: index
+                .community_ids(&answer.residence)
                 .map(str::to_string)
                 .collect(),
-            iccs: iccs_in(&answer.residence),
+            iccs: main_communities(layout, &answer.residence),
             is_not_yet_introduced: answer.notes.contains(&AnswerNote::NotYetIntroduced),
             is_postcode_status_unknown: answer.notes.contains(&AnswerNote::PostcodeStatusUnknown),
             layers_disagree: answer.notes.contains(&AnswerNote::LayersDisagree),
@@ -297,11 +302,12 @@ impl RegistrationCells {
         let runs = layout.write_runs(
             &layout.registration_runs,
             |out, column, name| match column {
-                OutputColumn::Registration(layer, text) => {
-                    writer.write_layer(out, name, areas, layer, text)
+                OutputColumn::Registration(layer, text, pattern) => {
+                    writer.write_layer(out, name, areas, layer, (text, pattern));
                 }
-                OutputColumn::Groups(text) => {
-                    writer.write_layer(out, name, areas, Layer::ResilienceGroup, text);
+                OutputColumn::Groups(layer, text) => {
+                    let text = (text, NamePattern::Groups);
+                    writer.write_layer(out, name, areas, layer, text);
                 }
                 OutputColumn::Practice(fact) => {
                     writer.write_practice(out, name, registration.practice.as_ref(), fact);
@@ -323,14 +329,15 @@ impl RegistrationCells {
             .collect();
         premises_postcodes.sort_unstable();
         premises_postcodes.dedup();
-        let communities: Vec<String> = community_ids(areas).map(str::to_string).collect();
-        let reason = registration_reason(registration);
+        let communities = index.community_ids(areas).map(str::to_string);
+        let communities: Vec<String> = communities.collect();
+        let reason = registration_reason(layout, registration);
         RegistrationCells {
-            runs: CellRuns::new(runs, &reason, &groups_reason(areas)),
+            runs: CellRuns::new(runs, &reason, &groups_reason(layout, areas)),
             has_community: !communities.is_empty(),
             communities,
             is_outside_communities: registration.is_outside_communities(),
-            iccs: iccs_in(areas),
+            iccs: main_communities(layout, areas),
             closes_on: answer.notes.contains(&AnswerNote::ClosesOn),
             premises_postcodes,
         }
@@ -366,7 +373,7 @@ impl CellWriter {
         name: &str,
         results: &[(Layer, LayerResult<'_>)],
         layer: Layer,
-        text: AreaText,
+        (text, pattern): (AreaText, NamePattern),
     ) {
         match results
             .iter()
@@ -406,7 +413,7 @@ impl CellWriter {
             // The groups or the area are unknown, which is not the same as having none.
             Some(LayerResult::Unknown(reason))
                 if self.format != CellFormat::Json
-                    && (layer == Layer::ResilienceGroup
+                    && (pattern == NamePattern::Groups
                         || *reason != UnknownReason::NoDataForDate) =>
             {
                 self.format.write_text(out, name, "unknown");
@@ -443,14 +450,12 @@ impl CellWriter {
         out: &mut Vec<u8>,
         name: &str,
         answer: &LocateAnswer<'_>,
+        layer: Layer,
         fact: CommunityFact,
     ) {
-        let icc = areas_of_layer(&answer.residence, Layer::Icc).first();
+        let icc = areas_of_layer(&answer.residence, layer).first();
         let proximity = icc.and_then(|icc| icc.proximity.as_ref());
-        let nearest = answer
-            .nearest
-            .iter()
-            .find(|(layer, _)| *layer == Layer::Icc);
+        let nearest = answer.nearest.iter().find(|(id, _)| *id == layer);
         match fact {
             CommunityFact::Certainty => {
                 self.write_value(
@@ -668,8 +673,13 @@ pub(super) fn status_index(status: &str) -> usize {
         .expect("STATUSES has every status")
 }
 
-fn iccs_in(results: &[(Layer, LayerResult<'_>)]) -> Vec<(String, String)> {
-    let areas = areas_of_layer(results, Layer::Icc).iter();
+/// Returns the id and the name of each area of the main layer of communities.
+fn main_communities(
+    layout: &OutputLayout,
+    results: &[(Layer, LayerResult<'_>)],
+) -> Vec<(String, String)> {
+    let main = layout.main_community.into_iter();
+    let areas = main.flat_map(|layer| areas_of_layer(results, layer));
     areas
         .map(|area_match| (area_match.area.id.clone(), area_match.area.title()))
         .collect()
@@ -686,47 +696,58 @@ fn premises_text(premises: &Premises) -> String {
     parts.join(" ")
 }
 
-/// Returns the reason why there is no ICC by residence; empty if there is an ICC.
-fn residence_reason(index: &Index, answer: &LocateAnswer<'_>) -> String {
+/// Returns the reason why there is no main community by residence; empty if there is one.
+fn residence_reason(index: &Index, layout: &OutputLayout, answer: &LocateAnswer<'_>) -> String {
     if answer.status == LookupStatus::UnknownPostcode {
         let edition = index.manifest().directory_edition();
         return format!("residence:unknown_postcode (not in the directory of {edition})");
     }
     let why = match answer.status {
-        LookupStatus::Located | LookupStatus::Terminated => missing_icc_reason(&answer.residence),
-        status => Some(status.as_str()),
+        LookupStatus::Located | LookupStatus::Terminated => {
+            missing_community_reason(layout, &answer.residence)
+        }
+        status => Some(status.as_str().into()),
     };
     why.map(|why| format!("residence:{why}"))
         .unwrap_or_default()
 }
 
-/// Returns the reason why there is no ICC by registration; empty if there is an ICC.
-fn registration_reason(registration: &PracticeRegistration<'_>) -> String {
+/// Returns the reason why there is no main community by registration; empty if there is one.
+fn registration_reason(layout: &OutputLayout, registration: &PracticeRegistration<'_>) -> String {
     let why = match registration.reason {
-        Some(reason) => Some(reason.as_str()),
-        None => missing_icc_reason(&registration.areas),
+        Some(reason) => Some(reason.as_str().into()),
+        None => missing_community_reason(layout, &registration.areas),
     };
     why.map(|why| format!("registration:{why}"))
         .unwrap_or_default()
 }
 
-fn missing_icc_reason(results: &[(Layer, LayerResult<'_>)]) -> Option<&'static str> {
-    let icc = results.iter().find(|(layer, _)| *layer == Layer::Icc);
-    match icc.map(|(_, found)| found) {
-        None => Some("no_icc_layer"),
-        Some(LayerResult::Unknown(unknown)) => Some(unknown.as_str()),
-        Some(LayerResult::Areas(areas)) if areas.is_empty() => Some("no_icc"),
-        Some(_) => None,
+fn missing_community_reason(
+    layout: &OutputLayout,
+    results: &[(Layer, LayerResult<'_>)],
+) -> Option<Cow<'static, str>> {
+    let Some(main) = layout.main_community else {
+        return Some("no_community_layer".into());
+    };
+    let found = results.iter().find(|(layer, _)| *layer == main);
+    match &found?.1 {
+        LayerResult::Unknown(unknown) => Some(unknown.as_str().into()),
+        LayerResult::Areas(areas) if areas.is_empty() => {
+            Some(format!("no_{}", layer_word(main)).into())
+        }
+        _ => None,
     }
 }
 
-fn groups_reason(results: &[(Layer, LayerResult<'_>)]) -> String {
+/// Returns the reason why the groups are unknown; empty if they are known.
+fn groups_reason(layout: &OutputLayout, results: &[(Layer, LayerResult<'_>)]) -> String {
     let groups = results
         .iter()
-        .find(|(layer, _)| *layer == Layer::ResilienceGroup);
+        .find(|(layer, _)| Some(*layer) == layout.group_layer);
     match groups {
-        Some((_, LayerResult::Unknown(unknown))) => {
-            format!("resilience_groups:{}", UnknownReason::as_str(*unknown))
+        Some((layer, LayerResult::Unknown(unknown))) => {
+            let reason = UnknownReason::as_str(*unknown);
+            format!("{}s:{reason}", layer_word(*layer))
         }
         _ => String::new(),
     }

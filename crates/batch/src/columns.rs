@@ -1,8 +1,9 @@
 //! The output columns.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use catchment_core::domain::Layer;
+use catchment_core::domain::{Layer, LayerEntry, LayerRole, Manifest, OrganisationKind};
 
 /// An output column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,25 +12,26 @@ pub enum OutputColumn {
     Status,
     /// Whether the residence and the registration agree.
     Agreement,
-    /// The resilience groups of the registration or, if the practice belongs to no ICC, those of
-    /// the residence.
-    Groups(AreaText),
+    /// The groups, of a layer, of the registration or, if the practice belongs to no community,
+    /// those of the residence.
+    Groups(Layer, AreaText),
     /// Why a result is missing.
     Reason,
     /// Notes on the answer.
     Notes,
     /// The areas of a layer that cover the location.
-    Residence(Layer, AreaText),
+    Residence(Layer, AreaText, NamePattern),
     /// The areas of a layer to which the practice belongs.
-    Registration(Layer, AreaText),
+    Registration(Layer, AreaText, NamePattern),
     /// A fact about the location.
     Location(LocationFact),
-    /// A fact about the ICC that covers the location.
-    Community(CommunityFact),
+    /// A fact about the area, of the main layer of communities, that covers the location.
+    Community(Layer, CommunityFact),
     /// A fact about the practice.
     Practice(PracticeFact),
-    /// A fact about the nearest premises of the practices that cover the location.
-    Premises(PremisesFact),
+    /// A fact about the nearest premises of the practices that cover the location, with the layer of
+    /// the practices' areas.
+    Premises(Layer, PremisesFact),
     /// A fact about the dataset.
     Dataset(DatasetFact),
 }
@@ -43,9 +45,22 @@ pub enum AreaText {
     Name,
 }
 
+/// How the columns of a layer are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NamePattern {
+    /// As the main layer of communities: `icc_residence_id`, `icc_registration_name`.
+    MainCommunity,
+    /// As groups: `resilience_groups_residence`.
+    Groups,
+    /// As the practices that cover a location: `practices_covering`.
+    Practices,
+    /// After the layer: `pcn`, `pcn_name`, `pcn_registration`.
+    Layer,
+}
+
 /// A fact about a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "described in COLUMNS")]
+#[expect(missing_docs, reason = "described in `columns_of`")]
 pub enum LocationFact {
     Postcode,
     PostcodeStatus,
@@ -67,9 +82,9 @@ pub enum LocationFact {
     AreaHintShare,
 }
 
-/// A fact about the ICC that covers a location.
+/// A fact about the area, of the main layer of communities, that covers a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "described in COLUMNS")]
+#[expect(missing_docs, reason = "described in `columns_of`")]
 pub enum CommunityFact {
     Certainty,
     Provenance,
@@ -83,7 +98,7 @@ pub enum CommunityFact {
 
 /// A fact about a practice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "described in COLUMNS")]
+#[expect(missing_docs, reason = "described in `columns_of`")]
 pub enum PracticeFact {
     Code,
     Name,
@@ -96,7 +111,7 @@ pub enum PracticeFact {
 
 /// A fact about the nearest premises of the practices that cover a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "described in COLUMNS")]
+#[expect(missing_docs, reason = "described in `columns_of`")]
 pub enum PremisesFact {
     Distances,
     Addresses,
@@ -104,7 +119,7 @@ pub enum PremisesFact {
 
 /// A fact about the dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "described in COLUMNS")]
+#[expect(missing_docs, reason = "described in `columns_of`")]
 pub enum DatasetFact {
     Name,
     Version,
@@ -114,14 +129,28 @@ pub enum DatasetFact {
 
 /// The name of an output column that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no output column `{name}`; the columns are {}", names().join(", "))]
+#[error("there is no output column `{name}`; the columns are {}", known.join(", "))]
 pub struct UnknownColumn {
     /// The name as it was given.
     pub name: String,
+    /// The names of the columns, without [`PREFIX`].
+    pub known: Vec<String>,
+}
+
+/// An output column, with its name without [`PREFIX`] and a description.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnDescription {
+    /// The column.
+    pub column: OutputColumn,
+    /// The name without [`PREFIX`].
+    pub name: String,
+    /// The description.
+    pub description: String,
+    /// Whether the column is written unless others are requested.
+    pub is_default: bool,
 }
 
 use AreaText::{Id, Name};
-use Layer::{GpPractice, Icb, Icc, NeighbourhoodTeam, Pcn, ResilienceGroup, SubCommunity, SubIcb};
 use OutputColumn::{
     Agreement, Community, Dataset, Groups, Location, Notes, Practice, Premises, Reason,
     Registration, Residence, Status,
@@ -130,353 +159,374 @@ use OutputColumn::{
 /// The prefix of the name of every output column.
 pub const PREFIX: &str = "catchment_";
 
-/// The number of default columns, which come first in [`COLUMNS`].
-const DEFAULT_COUNT: usize = 10;
+/// Returns every output column for a dataset, the default columns first. The columns of layers, and
+/// their names and descriptions, follow from the manifest.
+pub fn columns_of(manifest: &Manifest) -> Vec<ColumnDescription> {
+    let mut list = ColumnList::default();
+    let main = manifest.main_community_layer();
+    let main = main.and_then(|layer| manifest.layer(layer));
+    let groups = manifest.group_layer();
+    let groups = groups.and_then(|layer| manifest.layer(layer));
+    list.add_defaults(manifest, main, groups);
+    for column in &mut list.columns {
+        column.is_default = true;
+    }
+    list.add_location_facts();
+    if let Some(main) = main {
+        list.add_community_facts(main);
+    }
+    for entry in &manifest.layers {
+        match entry.role {
+            LayerRole::Part => list.add_part(manifest, entry),
+            LayerRole::Community => list.add_layer(entry, true),
+            _ => {}
+        }
+    }
+    if let Some(groups) = groups {
+        list.add_groups(groups, main);
+    }
+    if let Some(layer) = manifest.practice_layer() {
+        list.add(
+            Residence(layer, Name, NamePattern::Practices),
+            "the names of the practices in `practices_covering`",
+        );
+    }
+    list.add_practice_facts();
+    for entry in &manifest.layers {
+        match entry.role {
+            // Sources state no places of practices: the builder derives them from addresses.
+            LayerRole::Network | LayerRole::Administrative => {
+                list.add_layer(entry, entry.organisation != Some(OrganisationKind::Place))
+            }
+            LayerRole::Statistical => list.add_layer(entry, false),
+            _ => {}
+        }
+    }
+    list.add_other_facts(manifest);
+    list.columns
+}
 
-/// Every output column, with its name without [`PREFIX`] and a description.
-pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
-    (Status, "status", "the result of the look-up"),
-    (
-        Registration(Icc, Id),
-        "icc_registration_id",
-        "the ICC of the practice",
-    ),
-    (
-        Residence(Icc, Id),
-        "icc_residence_id",
-        "the ICC that covers the location",
-    ),
-    (
-        Agreement,
-        "agreement",
-        "whether the two communities agree: agree, differ, registration_only, residence_only, neither",
-    ),
-    (
-        Groups(Id),
-        "resilience_groups",
-        "the resilience groups of the ICC by registration or, if there is no such ICC, those that \
-         cover the location; `unknown` if the source names no groups",
-    ),
-    (
-        Residence(GpPractice, Id),
-        "practices_covering",
-        "the practices whose area covers the location, largest share first",
-    ),
-    (
-        Community(CommunityFact::Certainty),
-        "certainty",
-        "the certainty of the ICC by residence: inside or near_boundary",
-    ),
-    (
-        Community(CommunityFact::Provenance),
-        "provenance",
-        "the provenance of the ICC by residence: official, derived, modelled or indicative",
-    ),
-    (Reason, "reason", "why a result is missing"),
-    (
-        Dataset(DatasetFact::Version),
-        "dataset_version",
-        "the version of the dataset",
-    ),
-    (
-        Location(LocationFact::Postcode),
-        "postcode",
-        "the postcode in its usual form",
-    ),
-    (
-        Location(LocationFact::PostcodeStatus),
-        "postcode_status",
-        "the status of the postcode: live, terminated or unknown",
-    ),
-    (
-        Location(LocationFact::Introduced),
-        "postcode_introduced",
-        "the month in which the postcode was introduced",
-    ),
-    (
-        Location(LocationFact::Terminated),
-        "postcode_terminated",
-        "the month in which the postcode was terminated",
-    ),
-    (
-        Location(LocationFact::Longitude),
-        "longitude",
-        "the longitude in degrees, WGS84",
-    ),
-    (
-        Location(LocationFact::Latitude),
-        "latitude",
-        "the latitude in degrees, WGS84",
-    ),
-    (
-        Location(LocationFact::Easting),
-        "easting",
-        "the easting in metres, British National Grid",
-    ),
-    (
-        Location(LocationFact::Northing),
-        "northing",
-        "the northing in metres, British National Grid",
-    ),
-    (
-        Location(LocationFact::PositionalQuality),
-        "positional_quality",
-        "the positional quality in the directory, on its publisher's scale",
-    ),
-    (
-        Location(LocationFact::Suggestion),
-        "suggestion",
-        "the probable correction of a malformed postcode; the correction was not looked up",
-    ),
-    (
-        Location(LocationFact::AsOf),
-        "as_of",
-        "the as-of date of the answer",
-    ),
-    (
-        Registration(Icc, Name),
-        "icc_registration_name",
-        "the name of the ICC by registration",
-    ),
-    (
-        Residence(Icc, Name),
-        "icc_residence_name",
-        "the name of the ICC by residence",
-    ),
-    (
-        Community(CommunityFact::Basis),
-        "basis",
-        "how the ICC by residence was determined: directory, boundary or nearest",
-    ),
-    (
-        Community(CommunityFact::BoundaryDistance),
-        "boundary_distance_m",
-        "the distance in metres from the location to the nearest boundary of the ICC by residence; open coast does not count",
-    ),
-    (
-        Community(CommunityFact::Alternatives),
-        "alternatives",
-        "the ICCs across a nearby boundary, nearest first; outside is land in no ICC",
-    ),
-    (
-        Community(CommunityFact::Disputed),
-        "disputed",
-        "the other ICCs to which the location may belong, largest share first, if the source \
-         disputes the ICC by residence",
-    ),
-    (
-        Community(CommunityFact::Nearest),
-        "nearest_icc",
-        "the nearest ICC, if the location is outside every area of the dataset",
-    ),
-    (
-        Community(CommunityFact::NearestDistance),
-        "nearest_icc_distance_m",
-        "the distance in metres to the nearest ICC",
-    ),
-    (
-        Residence(SubCommunity, Id),
-        "sub_community",
-        "the sub-community that covers the location: a part of the ICC",
-    ),
-    (
-        Residence(SubCommunity, Name),
-        "sub_community_name",
-        "the name of the sub-community",
-    ),
-    (
-        Residence(NeighbourhoodTeam, Id),
-        "neighbourhood_team",
-        "the neighbourhood team by residence (East Lancashire, Blackburn with Darwen)",
-    ),
-    (
-        Residence(NeighbourhoodTeam, Name),
-        "neighbourhood_team_name",
-        "the name of the neighbourhood team by residence",
-    ),
-    (
-        Registration(NeighbourhoodTeam, Id),
-        "neighbourhood_team_registration",
-        "the neighbourhood team by registration",
-    ),
-    (
-        Groups(Name),
-        "resilience_group_names",
-        "the names of the groups in `resilience_groups`",
-    ),
-    (
-        Residence(ResilienceGroup, Id),
-        "resilience_groups_residence",
-        "the resilience groups that cover the location",
-    ),
-    (
-        Registration(ResilienceGroup, Id),
-        "resilience_groups_registration",
-        "the resilience groups of the practice's ICC",
-    ),
-    (
-        Residence(GpPractice, Name),
-        "practices_covering_names",
-        "the names of the practices in `practices_covering`",
-    ),
-    (
-        Practice(PracticeFact::Code),
-        "practice",
-        "the practice responsible for the patients, after branch, closure and succession",
-    ),
-    (
-        Practice(PracticeFact::Name),
-        "practice_name",
-        "the name of the practice in `practice`",
-    ),
-    (
-        Practice(PracticeFact::Status),
-        "practice_status",
-        "the status, on the as-of date, of the practice in `practice`: active, dormant, closed or proposed",
-    ),
-    (
-        Practice(PracticeFact::RequestedCode),
-        "practice_asked",
-        "the practice in the row, or the parent practice of the branch in the row",
-    ),
-    (
-        Practice(PracticeFact::RequestedStatus),
-        "practice_asked_status",
-        "the status, on the as-of date, of the practice in `practice_asked`",
-    ),
-    (
-        Practice(PracticeFact::Successors),
-        "practice_successors",
-        "the codes of the practices that took over from `practice_asked`, in order, ending with \
-         `practice`",
-    ),
-    (
-        Practice(PracticeFact::BranchListed),
-        "practice_branch_listed",
-        "for a branch: yes if the source lists the branch, no if it lists only the parent practice",
-    ),
-    (
-        Residence(Pcn, Id),
-        "pcn",
-        "the Primary Care Network by residence",
-    ),
-    (
-        Residence(Pcn, Name),
-        "pcn_name",
-        "the name of the Primary Care Network by residence",
-    ),
-    (
-        Registration(Pcn, Id),
-        "pcn_registration",
-        "the Primary Care Network of the practice",
-    ),
-    (
-        Residence(SubIcb, Id),
-        "sub_icb",
-        "the sub-ICB location by residence",
-    ),
-    (
-        Residence(SubIcb, Name),
-        "sub_icb_name",
-        "the name of the sub-ICB location by residence",
-    ),
-    (
-        Registration(SubIcb, Id),
-        "sub_icb_registration",
-        "the sub-ICB location of the practice",
-    ),
-    (
-        Residence(Layer::Place, Id),
-        "place",
-        "the place of an ICB by residence; `unknown` if the source names none",
-    ),
-    (
-        Residence(Layer::Place, Name),
-        "place_name",
-        "the name of the place by residence",
-    ),
-    (Residence(Icb, Id), "icb", "the ICB by residence"),
-    (
-        Residence(Icb, Name),
-        "icb_name",
-        "the name of the ICB by residence",
-    ),
-    (
-        Registration(Icb, Id),
-        "icb_registration",
-        "the ICB of the practice",
-    ),
-    (
-        Notes,
-        "notes",
-        "notes: practice_address, not_yet_introduced, closes_on, postcode_status_unknown, layers_disagree, \
-         after_data, coordinates_suspect",
-    ),
-    (
-        Dataset(DatasetFact::Name),
-        "dataset",
-        "the name of the dataset",
-    ),
-    (
-        Dataset(DatasetFact::Digest),
-        "dataset_digest",
-        "the SHA-256 digest of the manifest of the dataset",
-    ),
-    (
-        Location(LocationFact::EndedAfter),
-        "postcode_ended_after",
-        "for a terminated postcode without a month: the last month in which it was listed as live",
-    ),
-    (
-        Location(LocationFact::EndedBy),
-        "postcode_ended_by",
-        "for a terminated postcode without a month: the month in which it was no longer listed as \
-         live",
-    ),
-    (
-        Location(LocationFact::Council),
-        "council",
-        "the GSS code of the council of the postcode, from the directory",
-    ),
-    (
-        Location(LocationFact::StatisticalArea),
-        "statistical_area",
-        "the code of the postcode's statistical area (in the embedded dataset the LSOA of 2011), \
-         from the directory",
-    ),
-    (
-        Location(LocationFact::Lsoa21),
-        "lsoa21",
-        "the code of the LSOA of 2021 of the postcode, from the directory",
-    ),
-    (
-        Location(LocationFact::AreaHint),
-        "area_hint",
-        "for an unknown postcode: the community of most live postcodes of its sector; a hint, not \
-         an answer",
-    ),
-    (
-        Location(LocationFact::AreaHintShare),
-        "area_hint_share",
-        "the share of the sector's live postcodes that are in the community in `area_hint`",
-    ),
-    (
-        Premises(PremisesFact::Distances),
-        "practices_covering_distances_m",
-        "the distance in metres to the nearest premises of each practice in `practices_covering`",
-    ),
-    (
-        Premises(PremisesFact::Addresses),
-        "practices_covering_premises",
-        "the premises to which each of `practices_covering_distances_m` was measured: postcode, \
-         `main`, `branch` or `predecessor`, and the date of the source",
-    ),
-    (
-        Dataset(DatasetFact::DataAsOf),
-        "data_as_of",
-        "the date of the source of each part of the dataset: postcodes, practices and layers",
-    ),
-];
+/// The columns of a dataset while they are collected.
+#[derive(Default)]
+struct ColumnList {
+    columns: Vec<ColumnDescription>,
+}
+
+impl ColumnList {
+    /// Adds a column, unless there is a column with its name.
+    fn add(&mut self, column: OutputColumn, description: impl Into<String>) {
+        let name = column.unprefixed_name();
+        if self.columns.iter().all(|known| known.name != name) {
+            self.columns.push(ColumnDescription {
+                column,
+                name,
+                description: description.into(),
+                is_default: false,
+            });
+        }
+    }
+
+    fn add_defaults(
+        &mut self,
+        manifest: &Manifest,
+        main: Option<&LayerEntry>,
+        groups: Option<&LayerEntry>,
+    ) {
+        self.add(Status, "the result of the look-up");
+        if let Some(main) = main {
+            let (id, noun) = (main.id, main.noun());
+            self.add(
+                Registration(id, Id, NamePattern::MainCommunity),
+                format!("the {noun} of the practice"),
+            );
+            self.add(
+                Residence(id, Id, NamePattern::MainCommunity),
+                format!("the {noun} that covers the location"),
+            );
+        }
+        self.add(
+            Agreement,
+            "whether the two communities agree: agree, differ, registration_only, residence_only, neither",
+        );
+        if let Some(groups) = groups {
+            let noun = groups.noun();
+            let community = main.map_or("community", LayerEntry::noun);
+            self.add(
+                Groups(groups.id, Id),
+                format!(
+                    "the {noun}s of the {community} by registration or, if there is no such \
+                     {community}, those that cover the location; `unknown` if the source names no \
+                     groups"
+                ),
+            );
+        }
+        if let Some(layer) = manifest.practice_layer() {
+            self.add(
+                Residence(layer, Id, NamePattern::Practices),
+                "the practices whose area covers the location, largest share first",
+            );
+        }
+        if let Some(main) = main {
+            let (id, noun) = (main.id, main.noun());
+            self.add(
+                Community(id, CommunityFact::Certainty),
+                format!("the certainty of the {noun} by residence: inside or near_boundary"),
+            );
+            self.add(
+                Community(id, CommunityFact::Provenance),
+                format!(
+                    "the provenance of the {noun} by residence: official, derived, modelled or \
+                     indicative"
+                ),
+            );
+        }
+        self.add(Reason, "why a result is missing");
+        self.add(Dataset(DatasetFact::Version), "the version of the dataset");
+    }
+
+    fn add_location_facts(&mut self) {
+        for (fact, description) in [
+            (LocationFact::Postcode, "the postcode in its usual form"),
+            (
+                LocationFact::PostcodeStatus,
+                "the status of the postcode: live, terminated or unknown",
+            ),
+            (
+                LocationFact::Introduced,
+                "the month in which the postcode was introduced",
+            ),
+            (
+                LocationFact::Terminated,
+                "the month in which the postcode was terminated",
+            ),
+            (LocationFact::Longitude, "the longitude in degrees, WGS84"),
+            (LocationFact::Latitude, "the latitude in degrees, WGS84"),
+            (
+                LocationFact::Easting,
+                "the easting in metres, British National Grid",
+            ),
+            (
+                LocationFact::Northing,
+                "the northing in metres, British National Grid",
+            ),
+            (
+                LocationFact::PositionalQuality,
+                "the positional quality in the directory, on its publisher's scale",
+            ),
+            (
+                LocationFact::Suggestion,
+                "the probable correction of a malformed postcode; the correction was not looked up",
+            ),
+            (LocationFact::AsOf, "the as-of date of the answer"),
+        ] {
+            self.add(Location(fact), description);
+        }
+    }
+
+    fn add_community_facts(&mut self, main: &LayerEntry) {
+        let (id, noun) = (main.id, main.noun());
+        self.add(
+            Registration(id, Name, NamePattern::MainCommunity),
+            format!("the name of the {noun} by registration"),
+        );
+        self.add(
+            Residence(id, Name, NamePattern::MainCommunity),
+            format!("the name of the {noun} by residence"),
+        );
+        for (fact, description) in [
+            (
+                CommunityFact::Basis,
+                format!(
+                    "how the {noun} by residence was determined: directory, boundary or nearest"
+                ),
+            ),
+            (
+                CommunityFact::BoundaryDistance,
+                format!(
+                    "the distance in metres from the location to the nearest boundary of the {noun} \
+                     by residence; open coast does not count"
+                ),
+            ),
+            (
+                CommunityFact::Alternatives,
+                format!(
+                    "the {noun}s across a nearby boundary, nearest first; outside is land in no {noun}"
+                ),
+            ),
+            (
+                CommunityFact::Disputed,
+                format!(
+                    "the other {noun}s to which the location may belong, largest share first, if the \
+                     source disputes the {noun} by residence"
+                ),
+            ),
+            (
+                CommunityFact::Nearest,
+                format!("the nearest {noun}, if the location is outside every area of the dataset"),
+            ),
+            (
+                CommunityFact::NearestDistance,
+                format!("the distance in metres to the nearest {noun}"),
+            ),
+        ] {
+            self.add(Community(id, fact), description);
+        }
+    }
+
+    fn add_part(&mut self, manifest: &Manifest, entry: &LayerEntry) {
+        let (id, noun) = (entry.id, entry.noun());
+        let parent = entry.parent.and_then(|parent| manifest.layer(parent));
+        let parent = parent.map_or("community", LayerEntry::noun);
+        self.add(
+            Residence(id, Id, NamePattern::Layer),
+            format!("the {noun} that covers the location: a part of the {parent}"),
+        );
+        self.add(
+            Residence(id, Name, NamePattern::Layer),
+            format!("the name of the {noun}"),
+        );
+    }
+
+    /// Adds the columns of a layer, unless the layer is the main layer of communities.
+    fn add_layer(&mut self, entry: &LayerEntry, has_registration: bool) {
+        let (id, noun) = (entry.id, entry.noun());
+        let main = Residence(id, Id, NamePattern::MainCommunity);
+        if self.columns.iter().any(|known| known.column == main) {
+            return;
+        }
+        self.add(
+            Residence(id, Id, NamePattern::Layer),
+            format!("the {noun} by residence"),
+        );
+        self.add(
+            Residence(id, Name, NamePattern::Layer),
+            format!("the name of the {noun} by residence"),
+        );
+        if has_registration {
+            self.add(
+                Registration(id, Id, NamePattern::Layer),
+                match entry.role {
+                    LayerRole::Community => format!("the {noun} by registration"),
+                    _ => format!("the {noun} of the practice"),
+                },
+            );
+        }
+    }
+
+    fn add_groups(&mut self, groups: &LayerEntry, main: Option<&LayerEntry>) {
+        let (id, noun) = (groups.id, groups.noun());
+        let community = main.map_or("community", LayerEntry::noun);
+        let column = Groups(id, Id).unprefixed_name();
+        self.add(
+            Groups(id, Name),
+            format!("the names of the groups in `{column}`"),
+        );
+        self.add(
+            Residence(id, Id, NamePattern::Groups),
+            format!("the {noun}s that cover the location"),
+        );
+        self.add(
+            Registration(id, Id, NamePattern::Groups),
+            format!("the {noun}s of the practice's {community}"),
+        );
+    }
+
+    fn add_practice_facts(&mut self) {
+        for (fact, description) in [
+            (
+                PracticeFact::Code,
+                "the practice responsible for the patients, after branch, closure and succession",
+            ),
+            (PracticeFact::Name, "the name of the practice in `practice`"),
+            (
+                PracticeFact::Status,
+                "the status, on the as-of date, of the practice in `practice`: active, dormant, closed or proposed",
+            ),
+            (
+                PracticeFact::RequestedCode,
+                "the practice in the row, or the parent practice of the branch in the row",
+            ),
+            (
+                PracticeFact::RequestedStatus,
+                "the status, on the as-of date, of the practice in `practice_asked`",
+            ),
+            (
+                PracticeFact::Successors,
+                "the codes of the practices that took over from `practice_asked`, in order, ending with \
+                 `practice`",
+            ),
+            (
+                PracticeFact::BranchListed,
+                "for a branch: yes if the source lists the branch, no if it lists only the parent practice",
+            ),
+        ] {
+            self.add(Practice(fact), description);
+        }
+    }
+
+    fn add_other_facts(&mut self, manifest: &Manifest) {
+        self.add(
+            Notes,
+            "notes: practice_address, not_yet_introduced, closes_on, postcode_status_unknown, layers_disagree, \
+             after_data, coordinates_suspect",
+        );
+        self.add(Dataset(DatasetFact::Name), "the name of the dataset");
+        self.add(
+            Dataset(DatasetFact::Digest),
+            "the SHA-256 digest of the manifest of the dataset",
+        );
+        for (fact, description) in [
+            (
+                LocationFact::EndedAfter,
+                "for a terminated postcode without a month: the last month in which it was listed as live",
+            ),
+            (
+                LocationFact::EndedBy,
+                "for a terminated postcode without a month: the month in which it was no longer listed as \
+                 live",
+            ),
+            (
+                LocationFact::Council,
+                "the GSS code of the council of the postcode, from the directory",
+            ),
+            (
+                LocationFact::StatisticalArea,
+                "the code of the postcode's statistical area (in the embedded dataset the LSOA of 2011), \
+                 from the directory",
+            ),
+            (
+                LocationFact::Lsoa21,
+                "the code of the LSOA of 2021 of the postcode, from the directory",
+            ),
+            (
+                LocationFact::AreaHint,
+                "for an unknown postcode: the community of most live postcodes of its sector; a hint, not \
+                 an answer",
+            ),
+            (
+                LocationFact::AreaHintShare,
+                "the share of the sector's live postcodes that are in the community in `area_hint`",
+            ),
+        ] {
+            self.add(Location(fact), description);
+        }
+        if let Some(layer) = manifest.practice_layer() {
+            self.add(
+                Premises(layer, PremisesFact::Distances),
+                "the distance in metres to the nearest premises of each practice in `practices_covering`",
+            );
+            self.add(
+                Premises(layer, PremisesFact::Addresses),
+                "the premises to which each of `practices_covering_distances_m` was measured: postcode, \
+                 main or branch, and the date of the source",
+            );
+        }
+        self.add(
+            Dataset(DatasetFact::DataAsOf),
+            "the date of the source of each part of the dataset: postcodes, practices and layers",
+        );
+    }
+}
 
 impl OutputColumn {
     /// Returns whether the column's cells are numbers. The column's description states the unit.
@@ -489,16 +539,18 @@ impl OutputColumn {
                     | LocationFact::Easting
                     | LocationFact::Northing
                     | LocationFact::AreaHintShare
-            ) | Community(CommunityFact::BoundaryDistance | CommunityFact::NearestDistance)
+            ) | Community(
+                _,
+                CommunityFact::BoundaryDistance | CommunityFact::NearestDistance
+            )
         )
     }
 
-    /// Returns the ten default columns.
-    pub fn defaults() -> Vec<OutputColumn> {
-        COLUMNS[..DEFAULT_COUNT]
-            .iter()
-            .map(|&(column, ..)| column)
-            .collect()
+    /// Returns the default columns for a dataset.
+    pub fn defaults(manifest: &Manifest) -> Vec<OutputColumn> {
+        let columns = columns_of(manifest).into_iter();
+        let defaults = columns.filter(|column| column.is_default);
+        defaults.map(|column| column.column).collect()
     }
 
     /// Returns the default columns followed by those named in a comma-separated list, or every
@@ -506,21 +558,29 @@ impl OutputColumn {
     ///
     /// # Errors
     /// If the list contains a name that is not the name of an output column.
-    pub fn with_defaults(names: &str) -> Result<Vec<OutputColumn>, UnknownColumn> {
+    pub fn with_defaults(
+        names: &str,
+        manifest: &Manifest,
+    ) -> Result<Vec<OutputColumn>, UnknownColumn> {
+        let all = columns_of(manifest);
         if names.trim() == "all" {
-            return Ok(COLUMNS.iter().map(|&(column, ..)| column).collect());
+            return Ok(all.into_iter().map(|column| column.column).collect());
         }
-        let mut columns = OutputColumn::defaults();
+        let defaults = all.iter().filter(|column| column.is_default);
+        let mut columns: Vec<OutputColumn> = defaults.map(|column| column.column).collect();
         for name in names
             .split(',')
             .map(str::trim)
             .filter(|name| !name.is_empty())
         {
             let unprefixed = name.strip_prefix(PREFIX).unwrap_or(name);
-            let found = COLUMNS.iter().find(|(_, name, _)| *name == unprefixed);
-            let (column, ..) = found.ok_or_else(|| UnknownColumn { name: name.into() })?;
-            if !columns.contains(column) {
-                columns.push(*column);
+            let found = all.iter().find(|column| column.name == unprefixed);
+            let found = found.ok_or_else(|| UnknownColumn {
+                name: name.into(),
+                known: all.iter().map(|column| column.name.clone()).collect(),
+            })?;
+            if !columns.contains(&found.column) {
+                columns.push(found.column);
             }
         }
         Ok(columns)
@@ -530,25 +590,131 @@ impl OutputColumn {
     pub(super) fn distance_layer(&self) -> Option<Layer> {
         use CommunityFact::{Alternatives, BoundaryDistance, Certainty};
         match self {
-            Community(Certainty | BoundaryDistance | Alternatives) => Some(Icc),
-            Premises(_) => Some(GpPractice),
+            Community(layer, Certainty | BoundaryDistance | Alternatives) | Premises(layer, _) => {
+                Some(*layer)
+            }
             _ => None,
         }
+    }
+
+    /// Returns the name without [`PREFIX`].
+    fn unprefixed_name(self) -> String {
+        let fixed = match self {
+            Groups(layer, text) => return group_name(layer, text),
+            Residence(layer, text, pattern) => return residence_name(layer, text, pattern),
+            Registration(layer, text, pattern) => return registration_name(layer, text, pattern),
+            Community(layer, fact) => return community_fact_name(layer, fact).into_owned(),
+            Status => "status",
+            Agreement => "agreement",
+            Reason => "reason",
+            Notes => "notes",
+            Location(fact) => location_fact_name(fact),
+            Practice(fact) => practice_fact_name(fact),
+            Premises(_, PremisesFact::Distances) => "practices_covering_distances_m",
+            Premises(_, PremisesFact::Addresses) => "practices_covering_premises",
+            Dataset(DatasetFact::Name) => "dataset",
+            Dataset(DatasetFact::Version) => "dataset_version",
+            Dataset(DatasetFact::Digest) => "dataset_digest",
+            Dataset(DatasetFact::DataAsOf) => "data_as_of",
+        };
+        fixed.into()
+    }
+}
+
+/// Returns the id of a layer as it is in the names of columns: `sub_icb`.
+pub(super) fn layer_word(layer: Layer) -> String {
+    layer.as_str().replace('-', "_")
+}
+
+fn group_name(layer: Layer, text: AreaText) -> String {
+    let layer = layer_word(layer);
+    match text {
+        Id => format!("{layer}s"),
+        Name => format!("{layer}_names"),
+    }
+}
+
+fn residence_name(layer: Layer, text: AreaText, pattern: NamePattern) -> String {
+    let layer = layer_word(layer);
+    match (pattern, text) {
+        (NamePattern::MainCommunity, Id) => format!("{layer}_residence_id"),
+        (NamePattern::MainCommunity, Name) => format!("{layer}_residence_name"),
+        (NamePattern::Groups, Id) => format!("{layer}s_residence"),
+        (NamePattern::Groups, Name) => format!("{layer}s_residence_names"),
+        (NamePattern::Practices, Id) => "practices_covering".into(),
+        (NamePattern::Practices, Name) => "practices_covering_names".into(),
+        (NamePattern::Layer, Id) => layer,
+        (NamePattern::Layer, Name) => format!("{layer}_name"),
+    }
+}
+
+fn registration_name(layer: Layer, text: AreaText, pattern: NamePattern) -> String {
+    let layer = layer_word(layer);
+    match (pattern, text) {
+        (NamePattern::MainCommunity, Id) => format!("{layer}_registration_id"),
+        (NamePattern::MainCommunity | NamePattern::Layer | NamePattern::Practices, Name) => {
+            format!("{layer}_registration_name")
+        }
+        (NamePattern::Groups, Id) => format!("{layer}s_registration"),
+        (NamePattern::Groups, Name) => format!("{layer}s_registration_names"),
+        (NamePattern::Layer | NamePattern::Practices, Id) => format!("{layer}_registration"),
+    }
+}
+
+fn community_fact_name(layer: Layer, fact: CommunityFact) -> Cow<'static, str> {
+    Cow::Borrowed(match fact {
+        CommunityFact::Certainty => "certainty",
+        CommunityFact::Provenance => "provenance",
+        CommunityFact::Basis => "basis",
+        CommunityFact::BoundaryDistance => "boundary_distance_m",
+        CommunityFact::Alternatives => "alternatives",
+        CommunityFact::Disputed => "disputed",
+        CommunityFact::Nearest => return format!("nearest_{}", layer_word(layer)).into(),
+        CommunityFact::NearestDistance => {
+            return format!("nearest_{}_distance_m", layer_word(layer)).into();
+        }
+    })
+}
+
+fn location_fact_name(fact: LocationFact) -> &'static str {
+    match fact {
+        LocationFact::Postcode => "postcode",
+        LocationFact::PostcodeStatus => "postcode_status",
+        LocationFact::Introduced => "postcode_introduced",
+        LocationFact::Terminated => "postcode_terminated",
+        LocationFact::Longitude => "longitude",
+        LocationFact::Latitude => "latitude",
+        LocationFact::Easting => "easting",
+        LocationFact::Northing => "northing",
+        LocationFact::PositionalQuality => "positional_quality",
+        LocationFact::Suggestion => "suggestion",
+        LocationFact::AsOf => "as_of",
+        LocationFact::EndedAfter => "postcode_ended_after",
+        LocationFact::EndedBy => "postcode_ended_by",
+        LocationFact::Council => "council",
+        LocationFact::StatisticalArea => "statistical_area",
+        LocationFact::Lsoa21 => "lsoa21",
+        LocationFact::AreaHint => "area_hint",
+        LocationFact::AreaHintShare => "area_hint_share",
+    }
+}
+
+fn practice_fact_name(fact: PracticeFact) -> &'static str {
+    match fact {
+        PracticeFact::Code => "practice",
+        PracticeFact::Name => "practice_name",
+        PracticeFact::Status => "practice_status",
+        PracticeFact::RequestedCode => "practice_asked",
+        PracticeFact::RequestedStatus => "practice_asked_status",
+        PracticeFact::Successors => "practice_successors",
+        PracticeFact::BranchListed => "practice_branch_listed",
     }
 }
 
 impl fmt::Display for OutputColumn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (_, name, _) = COLUMNS
-            .iter()
-            .find(|(column, ..)| column == self)
-            .expect("every column has a name");
-        write!(f, "{PREFIX}{name}")
+        write!(f, "{PREFIX}{}", self.unprefixed_name())
     }
-}
-
-fn names() -> Vec<&'static str> {
-    COLUMNS.iter().map(|&(_, name, _)| name).collect()
 }
 
 #[cfg(test)]
@@ -556,10 +722,17 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use catchment_data::dataset::manifest_from_toml;
+
+    /// The manifest of the embedded dataset.
+    fn manifest() -> Manifest {
+        let text = include_str!("../../../data/lancashire-and-cumbria/dataset.toml");
+        manifest_from_toml(text).expect("a manifest")
+    }
 
     #[test]
     fn default_columns_are_the_first_ten() {
-        let names: Vec<String> = OutputColumn::defaults()
+        let names: Vec<String> = OutputColumn::defaults(&manifest())
             .iter()
             .map(OutputColumn::to_string)
             .collect();
@@ -570,23 +743,48 @@ mod tests {
     }
 
     #[test]
+    fn columns_of_layers_follow_from_the_manifest() {
+        let names: Vec<String> = columns_of(&manifest())
+            .into_iter()
+            .map(|column| column.name)
+            .collect();
+        let expected = "status icc_registration_id icc_residence_id agreement resilience_groups \
+            practices_covering certainty provenance reason dataset_version postcode postcode_status \
+            postcode_introduced postcode_terminated longitude latitude easting northing \
+            positional_quality suggestion as_of icc_registration_name icc_residence_name basis \
+            boundary_distance_m alternatives disputed nearest_icc nearest_icc_distance_m \
+            sub_community sub_community_name neighbourhood_team neighbourhood_team_name \
+            neighbourhood_team_registration resilience_group_names resilience_groups_residence \
+            resilience_groups_registration practices_covering_names practice practice_name \
+            practice_status practice_asked practice_asked_status practice_successors \
+            practice_branch_listed pcn pcn_name pcn_registration sub_icb sub_icb_name \
+            sub_icb_registration place place_name icb icb_name icb_registration notes dataset \
+            dataset_digest postcode_ended_after postcode_ended_by council statistical_area lsoa21 \
+            area_hint area_hint_share practices_covering_distances_m practices_covering_premises \
+            data_as_of";
+        assert_eq!(names.join(" "), expected);
+    }
+
+    #[test]
     fn columns_and_names_are_unique() {
-        let columns: HashSet<OutputColumn> = COLUMNS.iter().map(|&(column, ..)| column).collect();
-        let names: HashSet<&str> = names().into_iter().collect();
-        assert_eq!((columns.len(), names.len()), (COLUMNS.len(), COLUMNS.len()));
+        let all = columns_of(&manifest());
+        let columns: HashSet<OutputColumn> = all.iter().map(|column| column.column).collect();
+        let names: HashSet<&str> = all.iter().map(|column| &*column.name).collect();
+        assert_eq!((columns.len(), names.len()), (all.len(), all.len()));
     }
 
     #[test]
     fn named_columns_are_added_to_the_defaults() {
-        let columns =
-            OutputColumn::with_defaults("icb, catchment_suggestion,status").expect("columns");
+        let manifest = manifest();
+        let columns = OutputColumn::with_defaults("icb, catchment_suggestion,status", &manifest);
+        let columns = columns.expect("columns");
         let added: Vec<String> = columns[10..].iter().map(OutputColumn::to_string).collect();
         assert_eq!(added, ["catchment_icb", "catchment_suggestion"]);
         assert_eq!(
-            OutputColumn::with_defaults("all").map(|all| all.len()),
-            Ok(COLUMNS.len())
+            OutputColumn::with_defaults("all", &manifest).map(|all| all.len()),
+            Ok(columns_of(&manifest).len())
         );
-        let error = OutputColumn::with_defaults("iccs").expect_err("unknown");
+        let error = OutputColumn::with_defaults("iccs", &manifest).expect_err("unknown");
         assert!(error.to_string().contains("`iccs`"), "{error}");
     }
 }

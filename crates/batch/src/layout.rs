@@ -2,7 +2,7 @@
 
 use super::columns::{DatasetFact, OutputColumn};
 use crate::tabular::cell_format::CellFormat;
-use catchment_core::domain::{Agreement, LayerSet, Manifest};
+use catchment_core::domain::{Agreement, Layer, LayerSet, Manifest};
 use catchment_core::index::Index;
 
 /// The output columns, grouped by the part of the answer on which they depend.
@@ -19,6 +19,10 @@ pub(super) struct OutputLayout {
     pub(super) agreement_cells: Vec<Vec<u8>>,
     /// The layers for which a column needs distances.
     pub(super) distance_layers: LayerSet,
+    /// The main layer of communities.
+    pub(super) main_community: Option<Layer>,
+    /// The layer of groups.
+    pub(super) group_layer: Option<Layer>,
     /// Whether the suggestion for a malformed postcode is among the columns.
     pub(super) has_suggestion: bool,
     dataset_facts: [String; 4],
@@ -67,6 +71,8 @@ impl OutputLayout {
             residence_runs: Vec::new(),
             registration_runs: Vec::new(),
             agreement_cells: Vec::new(),
+            main_community: manifest.main_community_layer(),
+            group_layer: manifest.group_layer(),
             has_suggestion: columns
                 .iter()
                 .any(|column| column.to_string().ends_with("suggestion")),
@@ -100,8 +106,8 @@ impl OutputLayout {
             OutputColumn::Status
             | OutputColumn::Residence(..)
             | OutputColumn::Location(_)
-            | OutputColumn::Premises(_)
-            | OutputColumn::Community(_) => {
+            | OutputColumn::Premises(..)
+            | OutputColumn::Community(..) => {
                 if let Some(RowSegment::Residence(index)) = self.segments.last() {
                     return self.residence_runs[*index].push(column_and_name);
                 }
@@ -115,7 +121,7 @@ impl OutputLayout {
                 self.registration_runs.push(vec![column_and_name]);
                 RowSegment::Registration(self.registration_runs.len() - 1)
             }
-            OutputColumn::Groups(_) => {
+            OutputColumn::Groups(..) => {
                 self.residence_runs.push(vec![column_and_name.clone()]);
                 self.registration_runs.push(vec![column_and_name]);
                 RowSegment::Groups {

@@ -55,8 +55,8 @@ pub use column_mapping::{
     COLUMN_ALIASES, ColumnMapping, ColumnOverrides, ColumnRole, LocationColumns,
 };
 pub use columns::{
-    AreaText, COLUMNS, CommunityFact, DatasetFact, LocationFact, OutputColumn, PREFIX,
-    PracticeFact, PremisesFact, UnknownColumn,
+    AreaText, ColumnDescription, CommunityFact, DatasetFact, LocationFact, NamePattern,
+    OutputColumn, PREFIX, PracticeFact, PremisesFact, UnknownColumn, columns_of,
 };
 pub use csv_header::HeaderOptions;
 pub use input::{BatchInput, is_parquet};

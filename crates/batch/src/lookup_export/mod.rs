@@ -16,7 +16,7 @@ use jiff::civil::{Date, date};
 use self::rows::{LookupRow, LookupRows};
 use self::table::write_table;
 use super::columnar::output_field;
-use super::columns::PREFIX;
+use super::columns::{PREFIX, layer_word};
 use super::progress::BatchProgress;
 use crate::tabular::cell_format::write_cell;
 use crate::tabular::error::TabularError;
@@ -123,7 +123,9 @@ fn schema(index: &Index, key: &str, lookup_rows: &LookupRows<'_>, part: &str) ->
             .map(|column| output_field(*column)),
     );
     fields.push(text(format!("{PREFIX}{part}_reason")));
-    fields.push(text(format!("{PREFIX}resilience_groups_{part}_reason")));
+    let groups = index.manifest().group_layer();
+    let groups = groups.map_or("group".into(), layer_word);
+    fields.push(text(format!("{PREFIX}{groups}s_{part}_reason")));
     fields.push(text(format!("{PREFIX}dataset_version")));
     let manifest = index.manifest();
     let metadata = [

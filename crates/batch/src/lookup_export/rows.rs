@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 
 use crate::answer_cells::{CellRuns, RegistrationCells, ResidenceCells, RowLocation};
-use crate::columns::{COLUMNS, LocationFact, OutputColumn};
+use crate::columns::{LocationFact, OutputColumn, columns_of};
 use crate::layout::OutputLayout;
 use crate::tabular::cell_format::{CellFormat, write_cell};
 use catchment_core::domain::{OdsCode, Postcode};
@@ -35,8 +35,8 @@ impl<'i> LookupRows<'i> {
             OutputColumn::Status
             | OutputColumn::Residence(..)
             | OutputColumn::Location(_)
-            | OutputColumn::Premises(_)
-            | OutputColumn::Community(_) => true,
+            | OutputColumn::Premises(..)
+            | OutputColumn::Community(..) => true,
             _ => false,
         })
     }
@@ -52,7 +52,8 @@ impl<'i> LookupRows<'i> {
     }
 
     fn new(index: &'i Index, is_included: impl Fn(OutputColumn) -> bool) -> LookupRows<'i> {
-        let columns = COLUMNS.iter().map(|&(column, ..)| column);
+        let columns = columns_of(index.manifest()).into_iter();
+        let columns = columns.map(|column| column.column);
         let columns = columns.filter(|&column| is_included(column)).collect();
         LookupRows {
             index,
