@@ -23,6 +23,7 @@ use catchment_batch::{
     DecodeLimits, Delimiter, HeaderOptions, OutputColumn, TabularError,
 };
 use catchment_core::domain::{SuppressionRule, date_from_iso, phrases, today_in_london};
+use catchment_core::index::Index;
 use catchment_data::fs::{FileAccess, HashingIo, check_output_file, write_atomically};
 
 /// The exit status if some rows could not be read.
@@ -143,9 +144,9 @@ enum CompressionArgument {
 }
 
 pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
-    let request = arguments.request()?;
+    let mut request = arguments.request()?;
     if arguments.check {
-        return check(arguments, &request);
+        return check(arguments, request);
     }
     // Check the paths before reading the dataset and the input.
     let OpenedInput { reader, parquet } = arguments.open(&request)?;
@@ -158,6 +159,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
         check_output_file(path, slice::from_ref(&arguments.input), arguments.force)?;
     }
     let index = arguments.data.load()?;
+    request.output_columns = arguments.output_columns(&index)?;
     let progress = Arc::new(BatchProgress::default());
     let bar = arguments.bar(&progress, parquet.is_none());
     let mut hashed_input = HashingIo::new(reader, output.is_file());
@@ -242,10 +244,14 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
 }
 
 /// Prints the detected format and columns, and the result of the first rows.
-fn check(arguments: &BatchArguments, request: &BatchRequest) -> Result<ExitCode> {
+fn check(arguments: &BatchArguments, mut request: BatchRequest) -> Result<ExitCode> {
     let name = arguments.input_name();
     let with_name = |error: BatchError| anyhow!("{name}: {error}");
-    let batch_input = match arguments.open(request)? {
+    let opened = arguments.open(&request)?;
+    let index = arguments.data.load()?;
+    request.output_columns = arguments.output_columns(&index)?;
+    let request = &request;
+    let batch_input = match opened {
         OpenedInput {
             parquet: Some(file),
             ..
@@ -253,7 +259,6 @@ fn check(arguments: &BatchArguments, request: &BatchRequest) -> Result<ExitCode>
         input => BatchInput::open(input.reader, request),
     };
     let batch_input = batch_input.map_err(with_name)?;
-    let index = arguments.data.load()?;
     let detected = batch_input.detected().clone();
     let rows =
         catchment_batch::preview(&index, batch_input, request, PREVIEW_ROWS).map_err(with_name)?;
@@ -309,11 +314,16 @@ impl BatchArguments {
                 is_absent: self.no_header,
             },
             as_of,
-            output_columns: OutputColumn::with_defaults(&self.columns).context("--columns")?,
+            // The columns follow from the dataset, which is read later.
+            output_columns: Vec::new(),
             excel_safe: self.excel_safe,
             compression: self.compression(),
             limits: DecodeLimits::for_this_machine(),
         })
+    }
+
+    fn output_columns(&self, index: &Index) -> Result<Vec<OutputColumn>> {
+        OutputColumn::with_defaults(&self.columns, index.manifest()).context("--columns")
     }
 
     /// Checks that the extension of OUT matches the format of the output, which is the same as the

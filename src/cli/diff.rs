@@ -147,7 +147,8 @@ fn text_summary(difference: &DatasetDifference, same_files: bool) -> String {
         let (change, layer) = (membership_change.change.as_str(), membership_change.layer);
         format!(
             "{change} {} {} in {layer} {group}",
-            membership_change.member_layer, membership_change.member
+            membership_change.member_layer_id(),
+            membership_change.member
         )
     });
     section(&mut lines, "Memberships", memberships.collect());

@@ -28,7 +28,7 @@ pub(super) struct ExportArguments {
     /// Layers of --areas and --tiles, separated by commas; by default, all layers that have
     /// boundaries.
     #[arg(long, value_name = "LAYER,…", value_delimiter = ',')]
-    layers: Vec<Layer>,
+    layers: Vec<String>,
     /// Date of --areas and --tiles; today by default. The look-up tables cover all dates.
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = date_from_iso)]
     as_of: Option<Date>,
@@ -256,7 +256,7 @@ impl ExportArguments {
     /// the date.
     ///
     /// # Errors
-    /// If a requested layer has no boundaries on the date.
+    /// If the dataset does not have a requested layer, or the layer has no boundaries on the date.
     fn layers(&self, index: &Index) -> Result<Vec<Layer>> {
         let has_boundaries = |layer: &Layer| {
             let has_begun = index
@@ -264,15 +264,21 @@ impl ExportArguments {
                 .is_some_and(|first| first <= self.day());
             has_begun && index.boundaries(*layer, self.day()).next().is_some()
         };
-        for layer in &self.layers {
-            if !has_boundaries(layer) {
+        for id in &self.layers {
+            let mut layers = index.layers();
+            let Some(layer) = layers.find(|layer| layer.as_str() == id) else {
+                bail!("--layers: {}", index.manifest().unknown_layer());
+            };
+            if !has_boundaries(&layer) {
                 bail!(
                     "the dataset has no boundaries of layer {layer} on {}",
                     self.day()
                 );
             }
         }
-        let is_requested = |layer: &Layer| self.layers.is_empty() || self.layers.contains(layer);
+        let is_requested = |layer: &Layer| {
+            self.layers.is_empty() || self.layers.iter().any(|id| id == layer.as_str())
+        };
         Ok(index
             .layers()
             .filter(has_boundaries)

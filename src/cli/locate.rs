@@ -14,8 +14,8 @@ use crate::wire::locate::LocateBody;
 use crate::wire::locate::locate_body as answer_body;
 use crate::wire::problem::{AreaHint, Problem};
 use catchment_core::domain::{
-    Area, Basis, Certainty, Layer, LookupStatus, PracticeStatus, PracticeSuccession, Premises,
-    phrases,
+    Area, Basis, Certainty, Layer, LayerRole, LookupStatus, PracticeStatus, PracticeSuccession,
+    Premises, phrases,
 };
 use catchment_core::index::{
     AnswerNote, AreaMatch, BoundaryProximity, DisagreeingLayer, Index, LayerResult, LocateAnswer,
@@ -134,7 +134,7 @@ fn locate_lines(
             (true, Ok((_, body))) => write_line(out, &body.to_json())?,
             (true, Err(problem)) => write_line(out, &problem.json())?,
             (false, Ok((request, _))) => {
-                let row = tsv_row(&index.locate(&request.query));
+                let row = tsv_row(index, &index.locate(&request.query));
                 writeln!(out, "{line_number}\t{row}")?;
             }
             (false, Err(problem)) => {
@@ -198,24 +198,26 @@ fn write_line(out: &mut impl Write, line: &[u8]) -> io::Result<()> {
 }
 
 /// Formats an answer as tab-separated cells.
-fn tsv_row(answer: &LocateAnswer<'_>) -> String {
+fn tsv_row(index: &Index, answer: &LocateAnswer<'_>) -> String {
     let postcode = match answer.location.map(|location| location.locator) {
         Some(Locator::Postcode(postcode)) => postcode.to_string(),
         _ => String::new(),
     };
-    let residence = area_names(&answer.residence, Layer::Icc);
+    let main = index.manifest().main_community_layer();
+    let residence = area_names(&answer.residence, main);
     let registration = answer
         .registration
         .as_ref()
-        .map(|registration| area_names(&registration.areas, Layer::Icc))
+        .map(|registration| area_names(&registration.areas, main))
         .unwrap_or_default();
     let (status, agreement) = (answer.status.as_str(), answer.agreement.as_str());
     format!("{postcode}\t{status}\t{residence}\t{registration}\t{agreement}\t")
 }
 
-fn area_names(results: &[(Layer, LayerResult<'_>)], layer: Layer) -> String {
-    let names: Vec<String> = areas_of_layer(results, layer)
-        .iter()
+fn area_names(results: &[(Layer, LayerResult<'_>)], layer: Option<Layer>) -> String {
+    let areas = layer.into_iter();
+    let names: Vec<String> = areas
+        .flat_map(|layer| areas_of_layer(results, layer))
         .map(|area_match| area_match.area.title())
         .collect();
     names.join("; ")
@@ -229,25 +231,22 @@ fn text_table(index: &Index, answer: &LocateAnswer<'_>, request: &LocateRequest)
         "Status",
         &status_text(answer, &index.manifest().directory_edition()),
     );
-    let is_requested = |layer| {
-        request
-            .layers
-            .as_ref()
-            .is_none_or(|layers| layers.contains(&layer))
-    };
+    // The answer shows that the requested layers are known.
+    let layers = request.layers.resolve(index.manifest()).unwrap_or_default();
+    let is_requested = |layer| layers.as_ref().is_none_or(|layers| layers.contains(&layer));
     for (layer, result) in answer
         .residence
         .iter()
         .filter(|(layer, _)| is_requested(*layer))
     {
-        add_layer_lines(&mut table, "Lives in", *layer, result);
+        add_layer_lines(&mut table, index, "Lives in", *layer, result);
     }
     for (layer, near) in &answer.nearest {
         let text = format!("{}, {} away", near.area.title(), distance(near.distance_m));
         table.add(&format!("Nearest {layer}"), &text);
     }
     if let Some(registration) = &answer.registration {
-        add_registration_lines(&mut table, registration, &is_requested);
+        add_registration_lines(&mut table, index, registration, &is_requested);
     }
     table.add("Agreement", answer.agreement.as_str());
     for note in &answer.notes {
@@ -333,11 +332,18 @@ fn status_text(answer: &LocateAnswer<'_>, edition: &str) -> String {
 }
 
 /// Adds the result for a layer. `verb` is `Lives in` or `Registered in`.
-fn add_layer_lines(table: &mut LabelledLines, verb: &str, layer: Layer, result: &LayerResult<'_>) {
-    let label = match layer {
-        Layer::GpPractice => "GP practice area".to_string(),
-        Layer::ResilienceGroup => "Resilience group".to_string(),
-        layer => format!("{verb} {layer}"),
+fn add_layer_lines(
+    table: &mut LabelledLines,
+    index: &Index,
+    verb: &str,
+    layer: Layer,
+    result: &LayerResult<'_>,
+) {
+    let entry = index.manifest().layer(layer);
+    let label = match entry.map(|entry| (entry.role, &entry.singular)) {
+        Some((LayerRole::PracticeCatchment, singular)) => format!("{singular} area"),
+        Some((LayerRole::Group, singular)) => singular.clone(),
+        _ => format!("{verb} {layer}"),
     };
     match result {
         LayerResult::Areas(areas) => {
@@ -451,6 +457,7 @@ fn premises_text(premises: &Premises) -> String {
 
 fn add_registration_lines(
     table: &mut LabelledLines,
+    index: &Index,
     registration: &PracticeRegistration<'_>,
     is_requested: &impl Fn(Layer) -> bool,
 ) {
@@ -493,7 +500,7 @@ fn add_registration_lines(
     }
     let areas = registration.areas.iter();
     for (layer, result) in areas.filter(|(layer, _)| is_requested(*layer)) {
-        add_layer_lines(table, "Registered in", *layer, result);
+        add_layer_lines(table, index, "Registered in", *layer, result);
     }
     if let Some(reason) = registration.reason {
         let explanation = match reason {

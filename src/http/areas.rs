@@ -9,13 +9,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::conditional::{cacheable_json, cacheable_response};
-use super::extract::{PathParams, parse_segment};
+use super::extract::PathParams;
 use super::problem::Problem;
 use super::query_params::{DatasetSelection, query_params};
 use super::request_context::{DatasetRequest, RequestContext};
 use crate::web::path_segment;
 use catchment_core::domain::{Area, AreaName, GroupMember, Layer};
 use catchment_core::index::{Index, UnknownReason};
+use catchment_data::dataset::PRACTICE_MEMBER;
 use catchment_data::formats::write_geojson_feature;
 
 pub(super) const GEOJSON: &str = "application/geo+json";
@@ -187,9 +188,9 @@ fn split_geojson_suffix(name: &str) -> (&str, bool) {
 /// # Errors
 /// If the dataset has no such layer (404).
 pub(super) fn find_layer(index: &Index, name: &str) -> Result<Layer, Problem> {
-    let layer: Layer = parse_segment(name, unknown_layer)?;
-    let is_known = index.first_data(layer).is_some();
-    is_known.then_some(layer).ok_or_else(unknown_layer)
+    let mut layers = index.layers();
+    let found = layers.find(|layer| layer.as_str() == name);
+    found.ok_or_else(unknown_layer)
 }
 
 /// Returns the layer with this name, which must have data for the date.
@@ -354,6 +355,8 @@ fn links(index: &Index, area: &Area) -> Vec<Value> {
 
 /// Returns the practices and areas that belong to the area on `as_of`.
 fn members(index: &Index, layer: Layer, id: &str, as_of: Date) -> Vec<Value> {
+    let member_layer = index.manifest().practice_layer();
+    let member_layer = member_layer.map_or(PRACTICE_MEMBER, Layer::as_str);
     index
         .members(layer, id, as_of)
         .into_iter()
@@ -361,7 +364,7 @@ fn members(index: &Index, layer: Layer, id: &str, as_of: Date) -> Vec<Value> {
             GroupMember::Practice(code) => {
                 let practice = index.practice(*code);
                 json!({
-                    "layer": Layer::GpPractice.as_str(),
+                    "layer": member_layer,
                     "id": code.as_str(),
                     "name": practice.map(|practice| practice.name.as_str()),
                     "status": practice.map(|practice| practice.status_on(as_of).as_str()),

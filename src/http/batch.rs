@@ -183,8 +183,8 @@ pub(super) async fn post(
 ) -> Result<Response, Problem> {
     let declared = DeclaredContent::from_headers(request.headers())?;
     let selection = options.dataset_selection();
-    let batch_params = BatchParams::new(options, &declared)?;
     let context = RequestContext::new(&app, &selection)?;
+    let batch_params = BatchParams::new(options, &declared, context.index().manifest())?;
     app.batch_jobs.check_content_length(request.headers())?;
     let upload_half_result = batch_params
         .ticket

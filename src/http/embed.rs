@@ -145,8 +145,7 @@ pub(super) async fn page(
 /// Returns the map that the parameters select.
 fn map_from_params(context: &RequestContext, params: EmbedParams) -> Result<EmbeddedMap, Problem> {
     let HasSearch(has_search) = params.search?;
-    let layer = params.layer.as_deref().unwrap_or(Layer::Icc.as_str());
-    let map = embedded_map(context, layer, params.area.as_deref())?;
+    let map = embedded_map(context, params.layer.as_deref(), params.area.as_deref())?;
     Ok(EmbeddedMap {
         has_search,
         as_of: context.has_date().then(|| context.as_of.to_string()),
@@ -154,13 +153,20 @@ fn map_from_params(context: &RequestContext, params: EmbedParams) -> Result<Embe
     })
 }
 
+/// Returns the layer of a map for which no layer is requested: the main layer of communities.
+fn default_layer(index: &Index) -> Option<Layer> {
+    index.manifest().main_community_layer()
+}
+
 fn embedded_map(
     context: &RequestContext,
-    layer: &str,
+    layer: Option<&str>,
     area: Option<&str>,
 ) -> Result<EmbeddedMap, Problem> {
     let (index, day) = (context.index(), context.as_of);
-    let layer = require_layer(index, layer, day)?;
+    let default_layer = default_layer(index);
+    let layer = layer.or(default_layer.map(Layer::as_str));
+    let layer = require_layer(index, layer.unwrap_or_default(), day)?;
     if area.is_none() {
         ensure_drawable(index, layer, day)?;
     }
@@ -172,6 +178,7 @@ fn embedded_map(
     };
     Ok(EmbeddedMap {
         layer,
+        is_default_layer: Some(layer) == default_layer,
         layer_title: index.layer_title(layer).to_string(),
         area: area.map(id_and_title).transpose()?,
         has_search: false,
@@ -322,8 +329,8 @@ fn map_at_url(app: &App, base: &BaseUrl, url: &str) -> Result<EmbeddedMap, Probl
         [] | ["areas", ..] if segments.len() <= 3 => {
             let DatasetRequest { context, .. } =
                 DatasetRequest::<MapPageParams>::from_uri(app, &url)?;
-            let layer = segments.get(1).copied().unwrap_or(Layer::Icc.as_str());
-            embedded_map(&context, layer, segments.get(2).copied())
+            let (layer, area) = (segments.get(1).copied(), segments.get(2).copied());
+            embedded_map(&context, layer, area)
         }
         _ => Err(Problem::not_found()),
     }
@@ -358,7 +365,7 @@ pub(super) async fn code_page(
     };
     let map = EmbeddedMap {
         has_search,
-        ..embedded_map(&context, layer, area)?
+        ..embedded_map(&context, Some(layer), area)?
     };
     let page = web::embed_code(
         index,

@@ -150,7 +150,11 @@ fn render_lookup(
     can_draw: bool,
 ) -> HtmlPage {
     let index = context.index();
-    let request = match request {
+    let is_known = |request: LocateRequest| {
+        let layers = request.layers.resolve(index.manifest());
+        layers.map(|_| request)
+    };
+    let request = match request.and_then(is_known) {
         Ok(request) => request,
         Err(error) => {
             return invalid_page(index, params, form_error(&error), &Problem::from(error));
@@ -166,7 +170,7 @@ fn render_lookup(
         let problem = Problem::unknown_postcode(index, locator, as_of);
         return invalid_page(index, params, (FormField::Place, message), &problem);
     }
-    let map_request = web::map_request(&answer).filter(|_| can_draw);
+    let map_request = web::map_request(index, &answer).filter(|_| can_draw);
     let map = map_request.and_then(|(requested_map, marker)| {
         let tiles = context.tiles();
         match marker {

@@ -15,7 +15,7 @@ use super::query_params::{DatasetSelection, ParamValue, query_params};
 use super::request_context::{DatasetRequest, RequestContext};
 use crate::wire::locate::{metres_number, round_decimals};
 use catchment_core::domain::{
-    FormerPremises, GroupMember, Layer, LookupStatus, OdsCode, Practice, PracticeSuccession,
+    FormerPremises, GroupMember, LayerRole, LookupStatus, OdsCode, Practice, PracticeSuccession,
     Premises,
 };
 use catchment_core::geodesy;
@@ -155,7 +155,7 @@ fn practice_body(index: &Index, practice: &Practice, as_of: Date) -> Value {
             .filter_map(|membership| membership.group.as_deref())
             .collect()
     };
-    json!({
+    let mut body = json!({
         "id": practice.code.as_str(),
         "name": practice.name,
         "address": practice.address,
@@ -164,15 +164,21 @@ fn practice_body(index: &Index, practice: &Practice, as_of: Date) -> Value {
         "status": practice.status_on(as_of).as_str(),
         "opened": practice.opened.map(|day| day.to_string()),
         "closed": practice.closed.map(|day| day.to_string()),
-        "icc": groups(Layer::Icc),
-        "sub-community": groups(Layer::SubCommunity),
         "sub_icb": practice.sub_icb,
         "pcn": practice.pcn,
         "list_size": practice.list_size,
         "list_size_as_of": practice.list_size_as_of.map(|date| date.to_string()),
         "listed_as_of": practice.as_of.map(|date| date.to_string()),
         "note": practice.note,
-    })
+    });
+    // The communities and their parts whose members the sources name, under the ids of the layers.
+    for entry in &index.manifest().layers {
+        let is_shown = matches!(entry.role, LayerRole::Community | LayerRole::Part);
+        if is_shown && entry.members_from.is_none() {
+            body[entry.id.as_str()] = groups(entry.id).into();
+        }
+    }
+    body
 }
 
 /// Returns a succession; `other` is the other practice.

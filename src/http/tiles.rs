@@ -126,11 +126,13 @@ pub(super) async fn edition_tile(
     tile_response(&app, context, &layers, coord, &headers, CACHE_IMMUTABLE).await
 }
 
-/// Parses a list of layers such as `icc,gp-practice`. The result is sorted, without duplicates.
+/// Parses a list of layers such as `icc,gp-practice`. The result is in the order of answers, without
+/// duplicates.
 fn parse_layers(context: &RequestContext, names: &str) -> Result<Vec<Layer>, Problem> {
     let require = |name| require_layer(context.index(), name, context.as_of);
     let mut layers: Vec<Layer> = names.split(',').map(require).collect::<Result<_, _>>()?;
-    layers.sort_unstable();
+    let order: Vec<Layer> = context.index().layers().collect();
+    layers.sort_by_key(|layer| order.iter().position(|other| other == layer));
     layers.dedup();
     Ok(layers)
 }

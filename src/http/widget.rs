@@ -225,7 +225,7 @@ mod tests {
     fn key(focus: &str) -> WidgetKey {
         WidgetKey {
             dataset: "d".into(),
-            layer: Layer::Icc,
+            layer: Layer::declare("icc").expect("an id"),
             revision: 0,
             focus: Some(focus.into()),
         }

@@ -9,7 +9,8 @@ use super::nhsuk::{
     Button, Checkbox, DataTable, ErrorSummary, Field, FieldLabel, FileUpload, Input, Select,
     button, checkboxes, details, error_summary, file_upload, input, inset_text, select, table,
 };
-use catchment_batch::COLUMNS;
+use catchment_batch::columns_of;
+use catchment_core::domain::Manifest;
 use catchment_core::index::Index;
 use catchment_core::request::RequestParams;
 
@@ -106,9 +107,6 @@ const CHOICES: [(&str, &str); 4] = [
     ("all", "All columns"),
 ];
 
-/// The number of columns that are added by default. These are the first columns of [`COLUMNS`].
-const DEFAULT_COUNT: usize = 10;
-
 /// Renders the page.
 pub(crate) fn batch(index: &Index, page: &BatchPage<'_>) -> Markup {
     let title = match page.error {
@@ -123,7 +121,7 @@ pub(crate) fn batch(index: &Index, page: &BatchPage<'_>) -> Markup {
             p { strong { "Your file goes only to this server, and we do not keep it." } }
             p { "The server looks up each row in memory and then deletes it. The server does not store a copy of your file, log anything from it or contact any other computer. " a href="/privacy" { "Privacy" } }
         }))
-        (form(page))
+        (form(index.manifest(), page))
         section #detected hidden aria-labelledby="detected-title" {}
         section #progress hidden aria-labelledby="progress-title" {
             h2 #progress-title { "Looking up your file" }
@@ -133,7 +131,7 @@ pub(crate) fn batch(index: &Index, page: &BatchPage<'_>) -> Markup {
         }
         p #status role="status" {}
         section #summary hidden tabindex="-1" aria-labelledby="summary-title" {}
-        (explanation())
+        (explanation(index.manifest()))
     };
     let page = PageLayout {
         title,
@@ -170,7 +168,7 @@ fn sentence(detail: &str) -> String {
     format::sentence_case(&text)
 }
 
-fn form(page: &BatchPage<'_>) -> Markup {
+fn form(manifest: &Manifest, page: &BatchPage<'_>) -> Markup {
     let megabytes = page.file_bytes_max / 1_000_000;
     html! {
         form #batch-form method="post" action="/batch" enctype="multipart/form-data" autocomplete="off" {
@@ -186,13 +184,13 @@ fn form(page: &BatchPage<'_>) -> Markup {
                 is_required: true,
             }))
             noscript { p.nhsuk-body-s { "Without JavaScript, your file can be up to " (megabytes) " MB, and you do not see a summary." } }
-            (details(&html! { "Columns and options" }, false, page.error.is_some(), &options(page.fields)))
+            (details(&html! { "Columns and options" }, false, page.error.is_some(), &options(manifest, page.fields)))
             (button(&Button { text: "Look up the list", ..Button::default() }))
         }
     }
 }
 
-fn options(fields: &RequestParams) -> Markup {
+fn options(manifest: &Manifest, fields: &RequestParams) -> Markup {
     let text = |id: &'static str, label: &'static str, hint: &'static str| {
         input(&Input {
             field: Field {
@@ -223,18 +221,18 @@ fn options(fields: &RequestParams) -> Markup {
             @for (name, label, hint) in COLUMN_FIELDS { (text(name, label, hint)) }
             (text(SKIP_LINES.0, SKIP_LINES.1, "if we do not find the column names; for example, 2"))
             (text("as_of", "Date", "if it is not today; for example, 2026-04-01"))
-            (select(&Select { field: Field { id: "columns", name: "columns", label: "Columns to add".into(), ..Field::default() }, options: column_choices(fields) }))
+            (select(&Select { field: Field { id: "columns", name: "columns", label: "Columns to add".into(), ..Field::default() }, options: column_choices(manifest, fields) }))
         }
         (checkboxes(&boxes, true))
         datalist #column-names {}
     }
 }
 
-fn column_choices(fields: &RequestParams) -> Markup {
+fn column_choices(manifest: &Manifest, fields: &RequestParams) -> Markup {
     html! {
         @for (value, label) in CHOICES {
             option value=(value) selected[fields.get("columns").unwrap_or_default() == value] {
-                (label) @if value == "all" { " (" (COLUMNS.len()) ")" }
+                (label) @if value == "all" { " (" (columns_of(manifest).len()) ")" }
             }
         }
     }
@@ -242,10 +240,11 @@ fn column_choices(fields: &RequestParams) -> Markup {
 
 /// Renders the section that explains the output, with the table of the columns that are added by
 /// default.
-fn explanation() -> Markup {
-    let rows = COLUMNS[..DEFAULT_COUNT].iter().map(|(column, _, meaning)| {
-        let meaning = meaning.replace('`', "");
-        vec![column_name(&column.to_string()), html! { (meaning) }]
+fn explanation(manifest: &Manifest) -> Markup {
+    let columns = columns_of(manifest).into_iter();
+    let rows = columns.filter(|column| column.is_default).map(|column| {
+        let meaning = column.description.replace('`', "");
+        vec![column_name(&column.column.to_string()), html! { (meaning) }]
     });
     let columns = table(&DataTable {
         caption: "Added columns",
@@ -280,21 +279,19 @@ fn column_name(name: &str) -> Markup {
 mod tests {
     use super::*;
     use catchment_batch::OutputColumn;
+    use catchment_data::dataset::manifest_from_toml;
 
-    #[test]
-    fn every_choice_names_existing_columns() {
-        for (list, _) in CHOICES {
-            OutputColumn::with_defaults(list).expect("columns");
-        }
+    fn embedded_manifest() -> Manifest {
+        let text = include_str!("../../data/lancashire-and-cumbria/dataset.toml");
+        manifest_from_toml(text).expect("a manifest")
     }
 
     #[test]
-    fn explained_columns_are_the_default_ones() {
-        let explained: Vec<OutputColumn> = COLUMNS[..DEFAULT_COUNT]
-            .iter()
-            .map(|entry| entry.0)
-            .collect();
-        assert_eq!(explained, OutputColumn::defaults());
+    fn every_choice_names_existing_columns() {
+        let manifest = embedded_manifest();
+        for (list, _) in CHOICES {
+            OutputColumn::with_defaults(list, &manifest).expect("columns");
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ use catchment_core::index::Index;
 #[derive(Debug, Clone)]
 pub(crate) struct EmbeddedMap {
     pub(crate) layer: Layer,
+    /// Whether the map shows this layer if no layer is requested.
+    pub(crate) is_default_layer: bool,
     /// The title of the layer.
     pub(crate) layer_title: String,
     /// The id and name of an area; `None` for the whole layer.
@@ -70,7 +72,7 @@ impl EmbeddedMap {
     fn element(&self, heading_level: Option<&str>, children: &Markup) -> Markup {
         let heading = heading_level.map(|_| self.name());
         html! {
-            catchment-map layer=[(self.layer != Layer::Icc).then_some(self.layer)] area=[self.area.as_ref().map(|(id, _)| id)] search[self.has_search]
+            catchment-map layer=[(!self.is_default_layer).then_some(self.layer)] area=[self.area.as_ref().map(|(id, _)| id)] search[self.has_search]
                 as-of=[self.as_of.as_ref()] heading=[heading] heading-level=[heading_level] { (children) }
         }
     }

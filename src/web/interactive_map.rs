@@ -12,10 +12,6 @@ use catchment_core::geometry::bbox;
 use catchment_core::index::Index;
 use catchment_tiles::bounds_of;
 
-/// The layers that can be drawn as land, the layer with the largest areas first. A map uses the
-/// first of these layers that has boundaries on the date of the map.
-const LAND_LAYERS: [Layer; 3] = [Layer::Icb, Layer::SubIcb, Layer::Place];
-
 /// A map of the areas of a layer on a date.
 pub(super) struct InteractiveMap<'a> {
     pub(super) index: &'a Index,
@@ -57,7 +53,7 @@ impl InteractiveMap<'_> {
                 data-single-area[!is_partition]
                 data-bounds=[self.bounds().map(format_degrees)]
                 data-marker=[self.marker.map(|marker| format_degrees([marker.lon(), marker.lat()]))]
-                data-pages=[is_partition.then(|| layer_path(layer))]
+                data-pages=[is_partition.then(|| layer_path(self.index, layer))]
                 data-query=(self.query)
                 data-script=(assets::MAPLIBRE_SCRIPT.path)
                 data-worker=(assets::MAPLIBRE_WORKER.path)
@@ -73,8 +69,10 @@ impl InteractiveMap<'_> {
         format!("/tiles/style.json?layers={layer}{parameters}")
     }
 
+    /// Returns the layer that is drawn as land: the first administrative layer that has boundaries on
+    /// the date of the map, beginning with the largest areas.
     fn land_layer(&self) -> Option<Layer> {
-        let mut layers = LAND_LAYERS.into_iter();
+        let mut layers = self.index.manifest().administrative_from_top();
         layers.find(|&layer| self.index.boundaries(layer, self.date).next().is_some())
     }
 

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use catchment_core::domain::{Area, Layer, OdsCode, Practice};
+use catchment_core::index::Index;
 
 /// The path of the page that lists the sources of the data.
 pub(super) const SOURCES_PATH: &str = "/sources";
@@ -10,20 +11,16 @@ pub(super) const SOURCES_PATH: &str = "/sources";
 pub(crate) const EMBED_CODE_PATH: &str = "/put-this-map-on-your-site";
 
 /// Returns the path of an area's page. Practices and groups have paths of their own.
-pub(crate) fn area_path(layer: Layer, id: &str) -> String {
-    let id = path_segment(id);
-    match layer {
-        Layer::GpPractice => format!("/practices/{id}"),
-        Layer::ResilienceGroup => format!("/groups/{id}"),
-        _ => format!("/areas/{layer}/{id}"),
-    }
+pub(crate) fn area_path(index: &Index, layer: Layer, id: &str) -> String {
+    format!("{}/{}", layer_path(index, layer), path_segment(id))
 }
 
 /// Returns the path of the page that lists the areas of a layer.
-pub(crate) fn layer_path(layer: Layer) -> String {
-    match layer {
-        Layer::GpPractice => "/practices".into(),
-        Layer::ResilienceGroup => "/groups".into(),
+pub(crate) fn layer_path(index: &Index, layer: Layer) -> String {
+    let manifest = index.manifest();
+    match Some(layer) {
+        layer if layer == manifest.practice_layer() => "/practices".into(),
+        layer if layer == manifest.group_layer() => "/groups".into(),
         _ => format!("/areas/{layer}"),
     }
 }
@@ -60,17 +57,18 @@ pub(super) fn with_query(path: &str, parameters: &[(&str, &str)]) -> String {
 /// Returns the name of an area as people say it, with the kind of area if the name does not show
 /// it.
 pub(super) fn display_name(area: &Area) -> String {
-    match area.layer {
-        Layer::NeighbourhoodTeam if !area.name.to_lowercase().ends_with("team") => {
-            format!("{} neighbourhood team", area.name)
-        }
-        _ => area.title(),
-    }
+    area.label()
+}
+
+/// Returns the noun for one area of a layer: `Integrated Care Community`.
+pub(super) fn layer_noun(index: &Index, layer: Layer) -> &str {
+    let entry = index.manifest().layer(layer);
+    entry.map_or(layer.as_str(), |entry| entry.singular.as_str())
 }
 
 /// Renders a link to an area's page. `query` is empty or begins with `?`.
-pub(super) fn area_link(area: &Area, query: &str) -> Markup {
-    html! { a href={ (area_path(area.layer, &area.id)) (query) } { (display_name(area)) } }
+pub(super) fn area_link(index: &Index, area: &Area, query: &str) -> Markup {
+    html! { a href={ (area_path(index, area.layer, &area.id)) (query) } { (display_name(area)) } }
 }
 
 /// Renders a link to a practice's page, followed by its code. `query` is empty or begins with `?`.

@@ -196,7 +196,7 @@ fn small_label(text: &str) -> FieldLabel<'_> {
 /// Renders the list and the maps of communities, which the page shows until there is a result.
 fn overview(index: &Index) -> Markup {
     let today = today_in_london();
-    let layers = Layer::COMMUNITIES.into_iter().map(|layer| {
+    let layers = index.community_layers().iter().map(|&layer| {
         let areas = index.areas(layer, today).into_iter().flatten();
         (layer, areas.collect::<Vec<&Area>>())
     });
@@ -281,7 +281,7 @@ fn community(index: &Index, area: &Area, date: Date) -> Markup {
         ul { @for practice in practices {
             li { (practice_link(practice, "")) @if let Some(number) = &practice.telephone { ", " (telephone_link(number)) } }
         } }
-        p { "More about " (area_link(area, "")) }
+        p { "More about " (area_link(index, area, "")) }
     };
     details(&html! { (display_name(area)) }, false, false, &content)
 }

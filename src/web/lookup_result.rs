@@ -7,14 +7,14 @@ use super::directory::announcement_list;
 use super::format;
 use super::interactive_map::InteractiveMap;
 use super::links::{
-    SOURCES_PATH, area_link, display_name, map_downloads, path_segment, practice_link,
+    SOURCES_PATH, area_link, display_name, layer_noun, map_downloads, path_segment, practice_link,
     telephone_link, with_query,
 };
 use super::nhsuk::{Card, DataTable, card, details, inset_text, summary_list, table, tag};
 use super::practice_text::{closed_text, icb_name, measured_to, outside_area, succession_basis};
 use catchment_core::domain::{
-    Agreement, Area, Basis, BritishGrid, Certainty, Layer, LookupStatus, PostcodeStatus, Practice,
-    PracticeStatus, Provenance, YearMonth, phrases, today_in_london,
+    Agreement, Area, Basis, BritishGrid, Certainty, Layer, LayerEntry, LayerRole, LookupStatus,
+    PostcodeStatus, Practice, PracticeStatus, Provenance, YearMonth, phrases, today_in_london,
 };
 use catchment_core::index::{
     AnswerNote, AreaMatch, BoundaryProximity, DisagreeingLayer, DisputedArea, GroupMatch, Index,
@@ -41,10 +41,11 @@ const NEAREST_ON_MAP_MAX_M: f64 = 20_000.0;
 
 /// Returns the map to draw for an answer, and the position to mark on it.
 pub(crate) fn map_request(
+    index: &Index,
     answer: &LocateAnswer<'_>,
 ) -> Option<(maps::MapRequest, Option<BritishGrid>)> {
     let grid = answer.location.and_then(|location| location.grid);
-    let area = map_area(answer)?;
+    let area = map_area(index, answer)?;
     let request = maps::MapRequest {
         layer: area.layer,
         area: Some(area.id.clone()),
@@ -56,8 +57,8 @@ pub(crate) fn map_request(
 
 /// Returns the community of the place or, if the place is outside all communities, the nearest
 /// community. If the query has no place, returns the community of the practice.
-fn map_area<'i>(answer: &LocateAnswer<'i>) -> Option<&'i Area> {
-    let residence = communities_in(&answer.residence).first();
+fn map_area<'i>(index: &Index, answer: &LocateAnswer<'i>) -> Option<&'i Area> {
+    let residence = communities_in(index, &answer.residence).first();
     let nearest = || {
         let nearest = answer.nearest.iter().map(|(_, nearest)| nearest);
         let nearest = nearest.filter(|nearest| nearest.distance_m <= NEAREST_ON_MAP_MAX_M);
@@ -66,7 +67,7 @@ fn map_area<'i>(answer: &LocateAnswer<'i>) -> Option<&'i Area> {
     };
     let registered = || {
         let registration = answer.registration.as_ref()?;
-        Some(communities_in(&registration.areas).first()?.area)
+        Some(communities_in(index, &registration.areas).first()?.area)
     };
     match answer.location.and_then(|location| location.grid) {
         Some(_) => residence.map(|found| found.area).or_else(nearest),
@@ -100,8 +101,8 @@ fn result_text(index: &Index, result: &LookupResult<'_>) -> Markup {
         @if answer.location.is_some() && answer.status != LookupStatus::NoLocation { (residence_section(index, answer, place, query)) }
         @if let Some(registration) = &answer.registration { (registration_section(index, registration, query)) (comparison(answer)) }
         (practices(&answer.residence, place, query))
-        (groups(&answer.residence, query))
-        (other_areas(&answer.residence, query))
+        (groups(index, &answer.residence, query))
+        (other_areas(index, &answer.residence, query))
         (announcements(index, answer))
         @if let Some(location) = &answer.location { (coordinates(location)) }
         p.as-of {
@@ -218,20 +219,23 @@ fn month_name(month: YearMonth) -> String {
 }
 
 fn residence_section(index: &Index, answer: &LocateAnswer<'_>, place: &str, query: &str) -> Markup {
-    let communities = communities_in(&answer.residence);
-    let part = areas_of_layer(&answer.residence, Layer::SubCommunity).first();
+    let communities = communities_in(index, &answer.residence);
+    let parts = index.manifest().layers_with_role(LayerRole::Part);
+    let part = parts
+        .flat_map(|layer| areas_of_layer(&answer.residence, layer))
+        .next();
     let content = html! {
-        @if has_no_data_for_date(&answer.residence) {
+        @if has_no_data_for_date(index, &answer.residence) {
             p.name { "No information for that date" }
         } @else if communities.is_empty() {
             p.name { "Not in any community we have data for" }
             @for (_, nearest) in &answer.nearest {
-                p { "The nearest community is " strong { (area_link(nearest.area, query)) } ", " (format::distance(nearest.distance_m)) " away." }
+                p { "The nearest community is " strong { (area_link(index, nearest.area, query)) } ", " (format::distance(nearest.distance_m)) " away." }
             }
         }
         @for found in communities {
-            p.name { (area_link(found.area, query)) }
-            p { (format::sentence_case(place)) " is in this area" @if let Some(part) = part { ", in the part called " strong { (area_link(part.area, query)) } } "." }
+            p.name { (area_link(index, found.area, query)) }
+            p { (format::sentence_case(place)) " is in this area" @if let Some(part) = part { ", in the part called " strong { (area_link(index, part.area, query)) } } "." }
             @if let Some(edge) = &found.proximity { (boundary_distance(found, edge)) }
             (dispute(found))
             (boundary_provenance(found.area))
@@ -283,7 +287,8 @@ fn disagreement(index: &Index, answer: &LocateAnswer<'_>) -> Markup {
         .map(|found| {
             let of = match found.of {
                 DisagreeingLayer::Network(area) => {
-                    format!("The Primary Care Network here, {},", display_name(area))
+                    let noun = layer_noun(index, area.layer);
+                    format!("The {noun} here, {},", display_name(area))
                 }
                 DisagreeingLayer::Practice(practice) => {
                     format!(
@@ -322,19 +327,23 @@ fn announcements(index: &Index, answer: &LocateAnswer<'_>) -> Markup {
     )
 }
 
-/// Returns the ICCs, or the neighbourhood teams of a partnership without ICCs.
-fn communities_in<'a, 'i>(results: &'a [(Layer, LayerResult<'i>)]) -> &'a [AreaMatch<'i>] {
-    match areas_of_layer(results, Layer::Icc) {
-        [] => areas_of_layer(results, Layer::NeighbourhoodTeam),
-        communities => communities,
-    }
+/// Returns the areas of the first layer of communities that has areas here, as partnerships have
+/// communities of different layers.
+fn communities_in<'a, 'i>(
+    index: &Index,
+    results: &'a [(Layer, LayerResult<'i>)],
+) -> &'a [AreaMatch<'i>] {
+    let layers = index.community_layers().iter();
+    let mut areas = layers.map(|layer| areas_of_layer(results, *layer));
+    areas.find(|areas| !areas.is_empty()).unwrap_or_default()
 }
 
 /// Returns whether the date is before the first date with data on communities.
-fn has_no_data_for_date(results: &[(Layer, LayerResult<'_>)]) -> bool {
+fn has_no_data_for_date(index: &Index, results: &[(Layer, LayerResult<'_>)]) -> bool {
+    let main = index.community_layers().first();
     results
         .iter()
-        .any(|(layer, found)| *layer == Layer::Icc && matches!(found, LayerResult::Unknown(_)))
+        .any(|(layer, found)| Some(layer) == main && matches!(found, LayerResult::Unknown(_)))
 }
 
 /// Renders the name and code of a practice without a link, because what the user looked up must not
@@ -386,12 +395,12 @@ fn registration_section(
     registration: &PracticeRegistration<'_>,
     query: &str,
 ) -> Markup {
-    let communities = communities_in(&registration.areas);
+    let communities = communities_in(index, &registration.areas);
     let content = html! {
-        @if has_no_data_for_date(&registration.areas) { p.name { "No information for that date" } }
+        @if has_no_data_for_date(index, &registration.areas) { p.name { "No information for that date" } }
         @else if communities.is_empty() { p.name { "Not known" } }
         @for found in communities {
-            p.name { (area_link(found.area, query)) }
+            p.name { (area_link(index, found.area, query)) }
             (taken_to_be(index, found.area))
         }
         @if let Some(found) = &registration.practice {
@@ -415,7 +424,7 @@ fn registration_section(
             }
         }
         @if let Some(reason) = registration.reason { p { (reason_sentence(index, registration, reason)) } }
-        (group_list(&registration.areas, query))
+        (group_list(index, &registration.areas, query))
     };
     card(&Card {
         heading: "Where they are registered",
@@ -540,22 +549,22 @@ fn practice_row(found: &PracticeMatch<'_>, query: &str) -> Vec<Markup> {
     ]
 }
 
-fn groups(residence: &[(Layer, LayerResult<'_>)], query: &str) -> Markup {
+fn groups(index: &Index, residence: &[(Layer, LayerResult<'_>)], query: &str) -> Markup {
     let has_any = residence.iter().any(|(layer, found)| {
-        *layer == Layer::ResilienceGroup
+        Some(*layer) == index.manifest().group_layer()
             && !matches!(found, LayerResult::Groups(groups) if groups.is_empty())
     });
-    html! { @if has_any { section { h3.nhsuk-heading-m { "Resilience groups where they live" } (group_list(residence, query)) } } }
+    html! { @if has_any { section { h3.nhsuk-heading-m { "Resilience groups where they live" } (group_list(index, residence, query)) } } }
 }
 
-fn group_list(results: &[(Layer, LayerResult<'_>)], query: &str) -> Markup {
+fn group_list(index: &Index, results: &[(Layer, LayerResult<'_>)], query: &str) -> Markup {
     let groups = results
         .iter()
-        .find(|(layer, _)| *layer == Layer::ResilienceGroup);
+        .find(|(layer, _)| Some(*layer) == index.manifest().group_layer());
     html! {
         @match groups.map(|(_, found)| found) {
             Some(LayerResult::Groups(groups)) if !groups.is_empty() => {
-                ul.nhsuk-list { @for group in groups { (group_item(group, results, query)) } }
+                ul.nhsuk-list { @for group in groups { (group_item(index, group, results, query)) } }
             }
             Some(LayerResult::Unknown(UnknownReason::NoneNamed)) => { p { "Resilience group: not known. The published page for this community does not name a group." } }
             Some(LayerResult::Unknown(UnknownReason::NoSource)) => { p { "Resilience groups: not known. We have no information for this community." } }
@@ -565,29 +574,32 @@ fn group_list(results: &[(Layer, LayerResult<'_>)], query: &str) -> Markup {
     }
 }
 
-fn group_item(group: &GroupMatch<'_>, results: &[(Layer, LayerResult<'_>)], query: &str) -> Markup {
-    let member = [Layer::SubCommunity, Layer::Icc]
-        .into_iter()
+fn group_item(
+    index: &Index,
+    group: &GroupMatch<'_>,
+    results: &[(Layer, LayerResult<'_>)],
+    query: &str,
+) -> Markup {
+    let manifest = index.manifest();
+    let member = manifest
+        .layers_with_role(LayerRole::Part)
+        .chain(manifest.layers_with_role(LayerRole::Community))
         .flat_map(|layer| areas_of_layer(results, layer))
         .find(|member| member.area.id == group.via);
-    html! { li { strong { (area_link(group.area, query)) } @if let Some(member) = member { ", through " (area_link(member.area, query)) } } }
+    html! { li { strong { (area_link(index, group.area, query)) } @if let Some(member) = member { ", through " (area_link(index, member.area, query)) } } }
 }
 
 /// Renders the administrative areas of the place.
-fn other_areas(residence: &[(Layer, LayerResult<'_>)], query: &str) -> Markup {
-    const LAYERS: [(Layer, &str); 4] = [
-        (Layer::Pcn, "Primary Care Network"),
-        (Layer::SubIcb, "Sub-ICB location"),
-        (Layer::Place, "Place"),
-        (Layer::Icb, "Integrated Care Board"),
-    ];
-    let rows: Vec<(&str, Markup)> = LAYERS
-        .into_iter()
-        .map(|(layer, name)| (name, layer, areas_of_layer(residence, layer)))
+fn other_areas(index: &Index, residence: &[(Layer, LayerResult<'_>)], query: &str) -> Markup {
+    let is_shown =
+        |entry: &&LayerEntry| matches!(entry.role, LayerRole::Network | LayerRole::Administrative);
+    let layers = index.manifest().layers.iter().filter(is_shown);
+    let rows: Vec<(&str, Markup)> = layers
+        .map(|entry| (entry.singular.as_str(), entry.id, areas_of_layer(residence, entry.id)))
         .filter(|(_, layer, areas)| !areas.is_empty() || is_not_named(residence, *layer))
         .map(|(name, _, areas)| {
             let found = html! {
-                @for found in areas { p { (area_link(found.area, query)) " " (tag(found.provenance.as_str(), Some("grey"))) } }
+                @for found in areas { p { (area_link(index, found.area, query)) " " (tag(found.provenance.as_str(), Some("grey"))) } }
                 @if areas.is_empty() { "Not known. Our source does not name it." }
             };
             (name, found)
@@ -652,7 +664,7 @@ fn coordinates(location: &Location) -> Markup {
 /// Renders the map of the community with a marker at the place.
 fn map_figure(index: &Index, result: &LookupResult<'_>) -> Markup {
     let (answer, map) = (result.answer, result.map.as_ref());
-    let Some(area) = map_area(answer) else {
+    let Some(area) = map_area(index, answer) else {
         return html! {};
     };
     let query = link_query(result);

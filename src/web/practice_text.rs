@@ -5,8 +5,8 @@ use maud::{Markup, html};
 
 use super::format;
 use catchment_core::domain::{
-    Layer, Practice, PracticeSuccession, Premises, PremisesKind, SourceDate, SuccessionEvidence,
-    today_in_london,
+    OrganisationKind, Practice, PracticeSuccession, Premises, PremisesKind, SourceDate,
+    SuccessionEvidence, today_in_london,
 };
 use catchment_core::index::Index;
 
@@ -100,7 +100,10 @@ pub(super) fn outside_area(sub_icb: Option<&str>, icb: Option<&str>) -> String {
 
 /// Returns the name and code of an ICB, or only its code if the dataset does not have it.
 pub(super) fn icb_name(index: &Index, code: &str) -> String {
-    let area = index.area_or_last_version(Layer::Icb, code, today_in_london());
+    let layer = index
+        .manifest()
+        .organisation_layer(OrganisationKind::IntegratedCareBoard);
+    let area = layer.and_then(|layer| index.area_or_last_version(layer, code, today_in_london()));
     area.map_or(code.to_string(), |area| {
         format!("{} ({code})", area.title())
     })

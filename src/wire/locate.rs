@@ -70,13 +70,13 @@ pub(crate) struct DatasetBody<'i> {
 impl<'i> LocateBody<'i> {
     pub(crate) fn new(
         index: &'i Index,
-        request: &LocateRequest,
+        layers: Option<Vec<Layer>>,
         answer: LocateAnswer<'i>,
     ) -> LocateBody<'i> {
         LocateBody {
             index,
             answer,
-            layers: request.layers.clone(),
+            layers,
         }
     }
 
@@ -141,7 +141,9 @@ impl<'i> LocateBody<'i> {
             json.string(layer.as_str());
             json.raw(":");
             match result {
-                Some(LayerResult::Areas(areas)) => write_array(json, areas, write_area),
+                Some(LayerResult::Areas(areas)) => {
+                    write_array(json, areas, |json, area| write_area(json, self.index, area));
+                }
                 Some(LayerResult::Practices(practices)) => {
                     write_array(json, practices, write_practice)
                 }
@@ -339,7 +341,7 @@ fn write_unknown(json: &mut JsonWriter, reason: &str) {
     json.raw("}");
 }
 
-fn write_area(json: &mut JsonWriter, area_match: &AreaMatch<'_>) {
+fn write_area(json: &mut JsonWriter, index: &Index, area_match: &AreaMatch<'_>) {
     write_id_and_name(json, area_match.area);
     if let Some(system) = &area_match.area.system {
         json.raw(",\"system\":");
@@ -354,14 +356,14 @@ fn write_area(json: &mut JsonWriter, area_match: &AreaMatch<'_>) {
         json.raw(",\"alternatives\":");
         write_array(json, &proximity.alternatives, write_alternative);
     }
-    write_dispute(json, area_match);
+    write_dispute(json, index, area_match);
     json.raw("}");
 }
 
 /// Writes whether the source disputes that the place is in the community, and the shares of people
 /// on which that rests.
-fn write_dispute(json: &mut JsonWriter, area_match: &AreaMatch<'_>) {
-    let is_community = Layer::COMMUNITIES.contains(&area_match.area.layer);
+fn write_dispute(json: &mut JsonWriter, index: &Index, area_match: &AreaMatch<'_>) {
+    let is_community = index.community_layers().contains(&area_match.area.layer);
     let is_by_registration = matches!(area_match.basis, Basis::Membership | Basis::Network);
     if !is_community || is_by_registration {
         return;
@@ -546,9 +548,10 @@ pub(crate) fn locate_body<'i>(
     index: &'i Index,
     request: &LocateRequest,
 ) -> Result<LocateBody<'i>, Problem> {
-    let requested = request.layers.as_ref();
-    let measured_layers =
-        requested.map_or(LayerSet::ALL, |layers| layers.iter().copied().collect());
+    let requested = request.layers.resolve(index.manifest())?;
+    let measured_layers = requested
+        .as_ref()
+        .map_or(LayerSet::ALL, |layers| layers.iter().copied().collect());
     let answer = index.locate_with_distances(&request.query, measured_layers);
     if answer.status == LookupStatus::UnknownPostcode {
         let query = &request.query;
@@ -557,7 +560,7 @@ pub(crate) fn locate_body<'i>(
     if has_nothing_to_answer(&answer) {
         return Err(Problem::no_data_for_date());
     }
-    Ok(LocateBody::new(index, request, answer))
+    Ok(LocateBody::new(index, requested, answer))
 }
 
 /// Returns whether the date is before the first data of all layers, and the answer has neither a

@@ -100,9 +100,12 @@ pub(in crate::http) async fn post(
     }
     let start = async {
         let options = BatchOptions::from_params(&params)?;
+        let context = RequestContext::new(&app, &options.dataset_selection())?;
+        let manifest = context.index().manifest();
+        let params = BatchParams::new(options, &DeclaredContent::UNSPECIFIED, manifest)?;
         let job = BatchJob {
-            context: RequestContext::new(&app, &options.dataset_selection())?,
-            params: BatchParams::new(options, &DeclaredContent::UNSPECIFIED)?,
+            context,
+            params,
             content_encoding: None,
             limits: Arc::clone(&app.batch_jobs.limits),
             permits: app.batch_jobs.permits.clone(),

@@ -11,7 +11,7 @@ use catchment_batch::{
     BatchFormat, BatchRequest, ColumnOverrides, Compression, DecodeLimits, Delimiter,
     HeaderOptions, InvalidDelimiter, OutputColumn, PREFIX,
 };
-use catchment_core::domain::{InvalidSuppressionRule, SuppressionRule, today_in_london};
+use catchment_core::domain::{InvalidSuppressionRule, Manifest, SuppressionRule, today_in_london};
 
 query_params! {
     /// The parameters of a batch request, as text. Their values are checked by
@@ -182,6 +182,7 @@ impl BatchParams {
     pub(super) fn new(
         options: BatchOptions,
         declared: &DeclaredContent,
+        manifest: &Manifest,
     ) -> Result<BatchParams, Problem> {
         let invalid_delimiter =
             |error: InvalidDelimiter| Problem::bad_request("malformed", error.to_string());
@@ -226,7 +227,7 @@ impl BatchParams {
                     is_absent: flag(options.no_header, "no_header")?,
                 },
                 as_of: options.as_of?.unwrap_or_else(today_in_london),
-                output_columns: columns(&options.columns.unwrap_or_default())?,
+                output_columns: columns(&options.columns.unwrap_or_default(), manifest)?,
                 excel_safe: flag(options.excel_safe, "excel_safe")?,
                 compression,
                 limits: DecodeLimits::HTTP,
@@ -269,10 +270,9 @@ impl BatchParams {
 }
 
 /// Parses the list of columns to add. The error message does not repeat the list.
-fn columns(text: &str) -> Result<Vec<OutputColumn>, Problem> {
-    OutputColumn::with_defaults(text).map_err(|_| {
-        let names = catchment_batch::COLUMNS.iter().map(|&(_, name, _)| name);
-        let names = names.collect::<Vec<_>>().join(", ");
+fn columns(text: &str, manifest: &Manifest) -> Result<Vec<OutputColumn>, Problem> {
+    OutputColumn::with_defaults(text, manifest).map_err(|error| {
+        let names = error.known.join(", ");
         let detail = format!(
             "columns must be all, or a comma-separated list of these names, with or without {PREFIX}: {names}"
         );

@@ -79,9 +79,10 @@ pub(in super::super) async fn layer(
     PageRequest { page, params }: PageRequest<ListParams>,
 ) -> Result<Response, Problem> {
     let day = page.context.as_of;
-    let layer = find_layer(page.context.index(), &layer)?;
-    if has_own_pages(layer) {
-        return Ok(page.redirect(&directory::layer_path(layer)));
+    let index = page.context.index();
+    let layer = find_layer(index, &layer)?;
+    if has_own_pages(index, layer) {
+        return Ok(page.redirect(&directory::layer_path(index, layer)));
     }
     let response = page.render(move |context| {
         let areas = areas_by_name(context.index, layer, day);
@@ -97,8 +98,9 @@ pub(in super::super) async fn layer(
 }
 
 /// Returns whether the areas of the layer have pages of another kind: `/practices` or `/groups`.
-fn has_own_pages(layer: Layer) -> bool {
-    matches!(layer, Layer::GpPractice | Layer::ResilienceGroup)
+fn has_own_pages(index: &Index, layer: Layer) -> bool {
+    let manifest = index.manifest();
+    [manifest.practice_layer(), manifest.group_layer()].contains(&Some(layer))
 }
 
 /// Returns the areas of a layer on a date, sorted by system, then by name; none before the layer's
@@ -127,8 +129,8 @@ pub(in super::super) async fn area(
     let known_area = index
         .area_or_last_version(layer, &id, day)
         .ok_or_else(unknown_area)?;
-    let path = directory::area_path(layer, &known_area.id);
-    if has_own_pages(layer) {
+    let path = directory::area_path(index, layer, &known_area.id);
+    if has_own_pages(index, layer) {
         return Ok(page.redirect(&path));
     }
     let response = page.render(move |context| {
@@ -193,9 +195,10 @@ pub(in super::super) async fn postcodes(
     PathParams((layer, id)): PathParams<(String, String)>,
     PageRequest { page, params }: PageRequest<PostcodesParams>,
 ) -> Result<Response, Problem> {
-    let layer = require_layer(page.context.index(), &layer, page.context.as_of)?;
-    if has_own_pages(layer) {
-        let path = format!("{}/postcodes", directory::area_path(layer, &id));
+    let index = page.context.index();
+    let layer = require_layer(index, &layer, page.context.as_of)?;
+    if has_own_pages(index, layer) {
+        let path = format!("{}/postcodes", directory::area_path(index, layer, &id));
         return Ok(page.redirect(&path));
     }
     postcodes_of(page, params, layer, id).await

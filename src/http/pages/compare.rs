@@ -4,7 +4,6 @@ use axum::response::Response;
 use jiff::civil::Date;
 
 use super::super::areas::unknown_layer;
-use super::super::extract::parse_segment;
 use super::super::problem::Problem;
 use super::super::query_params::{DatasetSelection, ParamValue, query_params};
 use super::page_request::PageRequest;
@@ -53,7 +52,7 @@ pub(in super::super) async fn compare(
     let (ComparedDate(from), ComparedDate(to)) = (params.from?, params.to?);
     let index = page.context.index();
     let layer: Layer = match params.layer {
-        Some(name) => parse_segment(&name, unknown_layer)?,
+        Some(name) => Layer::find(&name).ok_or_else(unknown_layer)?,
         None => index.layers().next().ok_or_else(unknown_layer)?,
     };
     let first_data = index.first_data(layer).ok_or_else(unknown_layer)?;

@@ -10,7 +10,7 @@ use super::super::App;
 use super::super::negotiate::prefers_html;
 use super::super::problem::ProblemSummary;
 use crate::web::directory::{ErrorPage, error_page};
-use catchment_core::domain::Layer;
+use catchment_core::domain::{Layer, Manifest};
 
 /// Middleware that replaces the body of a problem with an HTML page if the client prefers HTML. The
 /// status and headers such as `Allow` are preserved.
@@ -22,7 +22,7 @@ pub(in super::super) async fn problem_to_html(
     next: Next,
 ) -> Response {
     let is_browser = prefers_html(request.headers()) == Some(true);
-    let layer = layer_in_path(request.uri().path());
+    let path = request.uri().path().to_string();
     let response = next.run(request).await;
     let summary = response
         .extensions()
@@ -32,6 +32,7 @@ pub(in super::super) async fn problem_to_html(
         return response;
     };
     let releases = app.loaded_datasets();
+    let layer = layer_in_path(releases.current().manifest(), &path);
     let error_details = ErrorPage {
         status: response.status().as_u16(),
         code: summary.code,
@@ -46,13 +47,13 @@ pub(in super::super) async fn problem_to_html(
     Response::from_parts(parts, Body::from(page.into_string()))
 }
 
-/// Returns the layer that a path refers to.
-fn layer_in_path(path: &str) -> Option<Layer> {
+/// Returns the layer of a dataset that a path refers to.
+fn layer_in_path(manifest: &Manifest, path: &str) -> Option<Layer> {
     let mut segments = path.trim_start_matches('/').split('/');
     match segments.next()? {
-        "areas" => segments.next()?.parse().ok(),
-        "practices" => Some(Layer::GpPractice),
-        "groups" => Some(Layer::ResilienceGroup),
+        "areas" => Layer::find(segments.next()?),
+        "practices" => manifest.practice_layer(),
+        "groups" => manifest.group_layer(),
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 
-use super::super::areas::{find_layer, require_layer, unknown_area};
+use super::super::areas::{require_layer, unknown_area, unknown_layer};
 use super::super::extract::PathParams;
 use super::super::problem::Problem;
 use super::super::request_context::{DatasetParams, RequestContext};
@@ -13,28 +13,35 @@ use super::areas::{
 use super::page_request::PageRequest;
 use crate::web::directory::{self, GroupPage};
 use catchment_core::domain::Layer;
-use catchment_core::index::PostcodeFilter;
+use catchment_core::index::{Index, PostcodeFilter};
 
-const LAYER: Layer = Layer::ResilienceGroup;
+/// Returns the layer of the groups.
+///
+/// # Errors
+/// If the dataset has no groups (404).
+fn group_layer(index: &Index) -> Result<Layer, Problem> {
+    let layer = index.manifest().group_layer();
+    layer.ok_or_else(unknown_layer)
+}
 
 /// `/groups`: the list of groups.
 pub(in super::super) async fn list(
     PageRequest { page, params }: PageRequest<ListParams>,
 ) -> Result<Response, Problem> {
-    find_layer(page.context.index(), LAYER.as_str())?;
+    let layer = group_layer(page.context.index())?;
     let response = page.render(move |context| {
-        let mut groups = areas_by_name(context.index, LAYER, context.as_of);
+        let mut groups = areas_by_name(context.index, layer, context.as_of);
         groups.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
         let slice = params.number.slice(groups.len())?;
-        Ok(directory::groups(context, &groups, slice))
+        Ok(directory::groups(context, layer, &groups, slice))
     });
     response.await
 }
 
 /// Fails if the dataset has no resilience groups, or has no data for the date.
-fn require_groups(context: &RequestContext) -> Result<(), Problem> {
-    require_layer(context.index(), LAYER.as_str(), context.as_of)?;
-    Ok(())
+fn require_groups(context: &RequestContext) -> Result<Layer, Problem> {
+    let layer = group_layer(context.index())?;
+    require_layer(context.index(), layer.as_str(), context.as_of)
 }
 
 /// `/groups/{id}`: one group.
@@ -42,16 +49,16 @@ pub(in super::super) async fn group(
     PathParams(id): PathParams<String>,
     PageRequest { page, .. }: PageRequest<DatasetParams>,
 ) -> Result<Response, Problem> {
-    require_groups(&page.context)?;
+    let layer = require_groups(&page.context)?;
     let response = page.render(move |context| {
         let (index, day) = (context.index, context.as_of);
         let area = index
-            .area_or_last_version(LAYER, &id, day)
+            .area_or_last_version(layer, &id, day)
             .ok_or_else(unknown_area)?;
         let page = GroupPage {
             area,
             has_boundary: has_boundary(index, area, day),
-            outcodes: index.outcodes_in((LAYER, &area.id), day, PostcodeFilter::Live),
+            outcodes: index.outcodes_in((layer, &area.id), day, PostcodeFilter::Live),
             boundaries: boundary_history(index, area),
             can_be_embedded: can_be_embedded(index, area),
         };
@@ -65,6 +72,6 @@ pub(in super::super) async fn postcodes(
     PathParams(id): PathParams<String>,
     PageRequest { page, params }: PageRequest<PostcodesParams>,
 ) -> Result<Response, Problem> {
-    require_groups(&page.context)?;
-    postcodes_of(page, params, LAYER, id).await
+    let layer = require_groups(&page.context)?;
+    postcodes_of(page, params, layer, id).await
 }

@@ -9,7 +9,7 @@ use super::super::problem::Problem;
 use super::super::request_context::DatasetParams;
 use super::page_request::PageRequest;
 use crate::web::directory::{self, PartnershipPage};
-use catchment_core::domain::{Area, Layer};
+use catchment_core::domain::{Area, LayerRole};
 use catchment_core::index::Index;
 
 /// `/partnerships`: the list of partnerships.
@@ -75,7 +75,7 @@ fn partnership_ids(index: &Index) -> BTreeSet<&str> {
 fn areas_of<'i>(index: &'i Index, id: &str) -> Vec<&'i Area> {
     let layers = index
         .layers()
-        .filter(|layer| *layer != Layer::ResilienceGroup);
+        .filter(|layer| index.role(*layer) != Some(LayerRole::Group));
     let areas = layers.flat_map(|layer| index.all_areas(layer));
     let mut areas: Vec<&Area> = areas
         .filter(|area| area.system.as_deref() == Some(id))

@@ -3,7 +3,7 @@
 use axum::response::Response;
 use jiff::civil::Date;
 
-use super::super::areas::{require_layer, unknown_area};
+use super::super::areas::{require_layer, unknown_area, unknown_layer};
 use super::super::extract::{PathParams, parse_segment};
 use super::super::practices::unknown_practice;
 use super::super::problem::Problem;
@@ -13,7 +13,8 @@ use super::areas::{PostcodesParams, areas_by_name, can_be_embedded, has_boundary
 use super::page_request::{PageNumber, PageRequest};
 use crate::web::directory::{self, PageContext, PracticePage, PracticesPage};
 use catchment_core::domain::{
-    Area, GroupMember, Layer, OdsCode, Postcode, Practice, PracticeStatus,
+    Area, GroupMember, LayerEntry, LayerRole, OdsCode, OrganisationKind, Postcode, Practice,
+    PracticeStatus,
 };
 use catchment_core::index::{Index, LocateQuery, PostcodeFilter};
 
@@ -33,9 +34,12 @@ query_params! {
     }
 }
 
-/// The layers whose areas can be chosen as a filter of the list. The pages of areas in other layers
-/// link to the list with their area as the filter.
-const FILTER_LAYERS: [Layer; 3] = [Layer::Icc, Layer::NeighbourhoodTeam, Layer::SubIcb];
+/// Returns whether the areas of a layer can be chosen as a filter of the list. The pages of areas in
+/// other layers link to the list with their area as the filter.
+fn is_filter_layer(entry: &LayerEntry) -> bool {
+    entry.role == LayerRole::Community
+        || entry.organisation == Some(OrganisationKind::SubIcbLocation)
+}
 
 /// `/practices`: the list of practices.
 pub(in super::super) async fn list(
@@ -125,7 +129,7 @@ fn area_choices<'a>(context: &PageContext<'a>) -> Vec<(&'a str, Vec<&'a Area>)> 
     let choices = entries.filter_map(|entry| {
         let layer = entry.id;
         let areas = areas_by_name(index, layer, context.as_of);
-        let is_offered = FILTER_LAYERS.contains(&layer) && !areas.is_empty();
+        let is_offered = is_filter_layer(entry) && !areas.is_empty();
         is_offered.then_some((entry.title.as_str(), areas))
     });
     choices.collect()
@@ -165,19 +169,18 @@ fn practice_page<'i>(index: &'i Index, practice: &'i Practice, day: Date) -> Pra
         practice: Some(Ok(code)),
         as_of: day,
     });
-    let first_data = index.first_data(Layer::GpPractice);
-    let area = index.area(Layer::GpPractice, code.as_str(), day);
+    let layer = index.manifest().practice_layer();
+    let first_data = layer.and_then(|layer| index.first_data(layer));
+    let area = layer.and_then(|layer| index.area(layer, code.as_str(), day));
     let has_layer_data = first_data.is_some_and(|first| first <= day);
     let area = area.filter(|area| has_layer_data && has_boundary(index, area, day));
     PracticePage {
         practice,
         registration: answer.registration.expect("the query has a practice"),
         area,
-        outcodes: index.outcodes_in(
-            (Layer::GpPractice, code.as_str()),
-            day,
-            PostcodeFilter::Live,
-        ),
+        outcodes: layer.map_or_else(Vec::new, |layer| {
+            index.outcodes_in((layer, code.as_str()), day, PostcodeFilter::Live)
+        }),
         can_be_embedded: area.is_some_and(|area| can_be_embedded(index, area)),
     }
 }
@@ -190,6 +193,10 @@ pub(in super::super) async fn postcodes(
     let code: OdsCode = parse_segment(&code, unknown_practice)?;
     let index = page.context.index();
     index.practice(code).ok_or_else(unknown_practice)?;
-    require_layer(index, Layer::GpPractice.as_str(), page.context.as_of)?;
-    postcodes_of(page, params, Layer::GpPractice, code.to_string()).await
+    let layer = index
+        .manifest()
+        .practice_layer()
+        .ok_or_else(unknown_layer)?;
+    require_layer(index, layer.as_str(), page.context.as_of)?;
+    postcodes_of(page, params, layer, code.to_string()).await
 }

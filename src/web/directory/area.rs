@@ -15,7 +15,8 @@ use super::{
     with_query,
 };
 use catchment_core::domain::{
-    Area, Boundary, GroupMember, Layer, LineageRelation, LineageStep, Practice, PracticeStatus,
+    Area, Boundary, GroupMember, Layer, LayerRole, LineageRelation, LineageStep, Practice,
+    PracticeStatus,
 };
 use catchment_core::index::{AdjacentArea, AreaSearchHit, OutcodeCount};
 
@@ -48,7 +49,7 @@ pub(crate) struct AreaPage<'i> {
 pub(super) fn layer_breadcrumb(context: &PageContext<'_>, layer: Layer) -> Vec<(String, String)> {
     let mut breadcrumb = areas_breadcrumb(context);
     breadcrumb.push((
-        context.link(&layer_path(layer)),
+        context.link(&layer_path(context.index, layer)),
         context.layer_title(layer).into(),
     ));
     breadcrumb
@@ -69,7 +70,7 @@ fn search_section(context: &PageContext<'_>, search: Option<&AreaSearch<'_>>) ->
         .map(|hit| {
             let first_data = context.index.first_data(hit.area.layer);
             html! {
-                (context.area_link(hit.area)) " (" (layer_noun(hit.area.layer)) ")"
+                (context.area_link(hit.area)) " (" (layer_noun(context.index, hit.area.layer)) ")"
                 @if let Some(other) = hit.other_name { ": " (other_name(other)) }
                 @if !hit.area.period.contains(context.as_of) { "; " (area_period_text(hit.area, first_data)) }
             }
@@ -112,7 +113,7 @@ pub(crate) fn layers(context: &PageContext<'_>, search: Option<&AreaSearch<'_>>)
                     provenance,
                 ],
                 None => vec![
-                    html! { a href=(context.link(&layer_path(layer))) { (title) } },
+                    html! { a href=(context.link(&layer_path(context.index, layer))) { (title) } },
                     html! { (count) },
                     provenance,
                 ],
@@ -145,7 +146,7 @@ fn layer_provenance(context: &PageContext<'_>, layer: Layer) -> Markup {
 pub(crate) fn layer(context: &PageContext<'_>, page: &LayerPage<'_>) -> Markup {
     let layer = page.layer;
     let title = context.layer_title(layer);
-    let path = layer_path(layer);
+    let path = layer_path(context.index, layer);
     let areas = page.slice.of(&page.areas);
     let content = html! {
         (heading("Areas", title))
@@ -214,7 +215,7 @@ pub(crate) fn area(context: &PageContext<'_>, page: &AreaPage<'_>) -> Markup {
     let area = page.area;
     let name = display_name(area);
     let content = html! {
-        (heading(layer_noun(area.layer), &name))
+        (heading(layer_noun(context.index, area.layer), &name))
         (outdated_notice(context, area))
         (summary(context, page))
         (facts::announcements(&context.index.announcements_about(area, context.as_of)))
@@ -229,7 +230,7 @@ pub(crate) fn area(context: &PageContext<'_>, page: &AreaPage<'_>) -> Markup {
         (facts::other_names(context, area))
         (history(context, area, &page.boundaries))
         (downloads(context, page))
-        (date_form(context, &area_path(area.layer, &area.id), &[]))
+        (date_form(context, &area_path(context.index, area.layer, &area.id), &[]))
     };
     context.page(&name, &layer_breadcrumb(context, area.layer), &content)
 }
@@ -237,7 +238,7 @@ pub(crate) fn area(context: &PageContext<'_>, page: &AreaPage<'_>) -> Markup {
 fn summary(context: &PageContext<'_>, page: &AreaPage<'_>) -> Markup {
     let area = page.area;
     let mut rows = vec![
-        ("Type", html! { (layer_noun(area.layer)) }),
+        ("Type", html! { (layer_noun(context.index, area.layer)) }),
         ("Code", html! { (area.id) }),
     ];
     rows.extend(facts::code_rows(context, area));
@@ -249,7 +250,10 @@ fn summary(context: &PageContext<'_>, page: &AreaPage<'_>) -> Markup {
         ));
     }
     for (layer, id) in parent_areas(context, area) {
-        rows.push((layer_noun(layer), context.area_link_by_id(layer, id)));
+        rows.push((
+            layer_noun(context.index, layer),
+            context.area_link_by_id(layer, id),
+        ));
     }
     let first_data = context.index.first_data(area.layer);
     rows.push(("Valid", html! { (area_period_text(area, first_data)) }));
@@ -281,7 +285,10 @@ fn postcode_count(context: &PageContext<'_>, page: &AreaPage<'_>) -> Markup {
         .iter()
         .map(|outcode| outcode.postcode_count)
         .sum();
-    let path = format!("{}/postcodes", area_path(page.area.layer, &page.area.id));
+    let path = format!(
+        "{}/postcodes",
+        area_path(context.index, page.area.layer, &page.area.id)
+    );
     html! {
         @if count == 0 { "None" } @else {
             a href=(context.link(&path)) { (format::count_with_noun(count, "postcode", "postcodes")) }
@@ -296,7 +303,7 @@ fn parent_areas<'i>(context: &PageContext<'i>, area: &Area) -> Vec<(Layer, &'i s
     let key = GroupMember::Area(area.layer, area.id.clone());
     let layers = index
         .layers()
-        .filter(|layer| *layer != Layer::ResilienceGroup);
+        .filter(|layer| index.role(*layer) != Some(LayerRole::Group));
     let groups = layers.flat_map(|layer| {
         let memberships: Vec<_> = index.memberships_of(&key, layer, date).collect();
         memberships
@@ -419,31 +426,31 @@ fn parts(context: &PageContext<'_>, area: &Area) -> Markup {
     }
     let items: Vec<Markup> = parts
         .iter()
-        .map(|(layer, id)| html! { (context.area_link_by_id(*layer, id)) " (" (layer_noun(*layer)) ")" })
+        .map(|(layer, id)| html! { (context.area_link_by_id(*layer, id)) " (" (layer_noun(context.index, *layer)) ")" })
         .collect();
     html! { h2.nhsuk-heading-m { "Parts of this area" } (list(&items)) }
 }
 
-/// The layers whose areas can have resilience groups.
-const LAYERS_WITH_GROUPS: [Layer; 3] = [Layer::Icc, Layer::SubCommunity, Layer::NeighbourhoodTeam];
-
 fn groups(context: &PageContext<'_>, area: &Area) -> Markup {
     let (index, date) = (context.index, context.as_of);
-    let group_layer = Layer::ResilienceGroup;
-    let Some(first_data) = index.first_data(group_layer) else {
+    let group_layer = index.manifest().group_layer();
+    let group_layer = group_layer.and_then(|layer| Some((layer, index.first_data(layer)?)));
+    let Some((group_layer, first_data)) = group_layer else {
         return html! {};
     };
-    if !LAYERS_WITH_GROUPS.contains(&area.layer) {
+    // Communities and their parts can have groups.
+    let role = index.role(area.layer);
+    if !matches!(role, Some(LayerRole::Community | LayerRole::Part)) {
         return html! {};
     }
-    let own = groups_of(context, area);
+    let own = groups_of(context, group_layer, area);
     let parts = index.members(area.layer, &area.id, date).into_iter();
     let of_parts: Vec<(&Area, Vec<Option<&str>>)> = parts
         .filter_map(|membership| match &membership.member {
             GroupMember::Area(layer, id) => index.area(*layer, id, date),
             GroupMember::Practice(_) => None,
         })
-        .map(|part| (part, groups_of(context, part)))
+        .map(|part| (part, groups_of(context, group_layer, part)))
         .collect();
     let names_none = own.contains(&None);
     let mut items: Vec<Markup> = own
@@ -468,11 +475,11 @@ fn groups(context: &PageContext<'_>, area: &Area) -> Markup {
 
 /// Returns the ids of an area's resilience groups on the page's date. An item that is `None` means that
 /// the source names no group.
-fn groups_of<'i>(context: &PageContext<'i>, area: &Area) -> Vec<Option<&'i str>> {
+fn groups_of<'i>(context: &PageContext<'i>, layer: Layer, area: &Area) -> Vec<Option<&'i str>> {
     let key = GroupMember::Area(area.layer, area.id.clone());
     let memberships: Vec<_> = context
         .index
-        .memberships_of(&key, Layer::ResilienceGroup, context.as_of)
+        .memberships_of(&key, layer, context.as_of)
         .collect();
     memberships
         .into_iter()
@@ -586,7 +593,7 @@ pub(super) fn area_downloads(
                 // The OGC collection has only today's areas, so pages of other dates have no link
                 // to it. Pages of practices have no link either, because a practice with two areas
                 // (inner and outer) has two feature ids.
-                @if !context.has_date && context.version.is_none() && layer != Layer::GpPractice {
+                @if !context.has_date && context.version.is_none() && context.index.role(layer) != Some(LayerRole::PracticeCatchment) {
                     li { a href={ "/ogc/collections/" (layer) "/items/" (id) "?f=html" } { "GIS data (OGC API Features)" } }
                 }
             }

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::super::nhsuk::{Button, Field, Select, button, inset_text, select};
 use super::components::{dataset_name, date_field, heading, list, table, tag};
 use super::{PageContext, areas_breadcrumb, format, layer_noun, layer_path, with_query};
-use catchment_core::domain::{GroupMember, Layer, OdsCode, PracticeStatus};
+use catchment_core::domain::{GroupMember, Layer, LayerRole, OdsCode, PracticeStatus};
 use catchment_data::diff::{AreaChange, ChangeKind, DateComparison, MembershipMove};
 
 /// The content of the page.
@@ -182,9 +182,16 @@ fn practices(
             ]
         })
         .collect();
-    let columns = ["Practice", "Change", layer_noun(layer), "Patients moved to"];
-    let columns = match layer {
-        Layer::GpPractice => ["Practice", "Change", "Community", "Patients moved to"],
+    let columns = [
+        "Practice",
+        "Change",
+        layer_noun(context.index, layer),
+        "Patients moved to",
+    ];
+    let columns = match context.index.role(layer) {
+        Some(LayerRole::PracticeCatchment) => {
+            ["Practice", "Change", "Community", "Patients moved to"]
+        }
         _ => columns,
     };
     html! {
@@ -195,9 +202,9 @@ fn practices(
 /// Renders the areas of a layer that a practice belongs to. For the layer of practices, renders the
 /// community of the practice.
 fn areas_of_practice(context: &PageContext<'_>, code: OdsCode, layer: Layer, date: Date) -> Markup {
-    let layers = match layer {
-        Layer::GpPractice => Layer::COMMUNITIES.to_vec(),
-        layer => vec![layer],
+    let layers = match context.index.role(layer) {
+        Some(LayerRole::PracticeCatchment) => context.index.community_layers().to_vec(),
+        _ => vec![layer],
     };
     let key = GroupMember::Practice(code);
     let groups: Vec<(Layer, &str)> = layers
@@ -252,8 +259,9 @@ fn members(context: &PageContext<'_>, changes: &DateComparison) -> Markup {
 
 fn member_link(context: &PageContext<'_>, change: &MembershipMove) -> Markup {
     match (change.member_layer, change.member.parse()) {
-        (Layer::GpPractice, Ok(code)) => context.practice_link(code),
-        (layer, _) => context.area_link_by_id(layer, &change.member),
+        (None, Ok(code)) => context.practice_link(code),
+        (None, Err(_)) => html! { (change.member) },
+        (Some(layer), _) => context.area_link_by_id(layer, &change.member),
     }
 }
 
@@ -284,9 +292,9 @@ fn change_dates(context: &PageContext<'_>, page: &ComparePage<'_>) -> Markup {
         .collect();
     html! {
         h2.nhsuk-heading-m { "Dates with changes" }
-        @if items.is_empty() { p { "We do not know of any changes to " a href=(context.link(&layer_path(layer))) { (context.layer_title(layer)) } "." } }
+        @if items.is_empty() { p { "We do not know of any changes to " a href=(context.link(&layer_path(context.index, layer))) { (context.layer_title(layer)) } "." } }
         @else {
-            p { "Changes to " a href=(context.link(&layer_path(layer))) { (context.layer_title(layer)) } " and their practices. Each link compares a date with the day before:" }
+            p { "Changes to " a href=(context.link(&layer_path(context.index, layer))) { (context.layer_title(layer)) } " and their practices. Each link compares a date with the day before:" }
             (list(&items))
         }
     }

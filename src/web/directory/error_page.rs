@@ -29,7 +29,7 @@ pub(crate) fn error_page(index: &Index, error: &ErrorPage<'_>) -> Markup {
         h2.nhsuk-heading-m { "What you can do next" }
         ul.nhsuk-list.nhsuk-list--bullet {
             @if let Some(layer) = layer {
-                li { a href=(layer_path(layer)) { "See all " (index.layer_title(layer)) } }
+                li { a href=(layer_path(index, layer)) { "See all " (index.layer_title(layer)) } }
             }
             li { a href="/" { "Look up a postcode" } }
             li { a href="/areas" { "See all areas, practices and groups" } }

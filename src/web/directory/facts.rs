@@ -83,9 +83,10 @@ pub(super) fn links(context: &PageContext<'_>, area: &Area) -> Markup {
     let rows: Vec<Vec<Markup>> = links
         .iter()
         .map(|link| {
-            let organisation = match &link.group {
-                Some(group) => html! {
-                    a href=(context.link(&super::area_path(Layer::ResilienceGroup, group))) { (link.organisation) }
+            let group = context.index.manifest().group_layer().zip(link.group.as_ref());
+            let organisation = match group {
+                Some((layer, group)) => html! {
+                    a href=(context.link(&super::area_path(context.index, layer, group))) { (link.organisation) }
                 },
                 None => html! { (link.organisation) },
             };

@@ -15,8 +15,6 @@ use catchment_core::domain::{
 };
 use catchment_core::index::OutcodeCount;
 
-const LAYER: Layer = Layer::ResilienceGroup;
-
 /// The content of a group's page.
 pub(crate) struct GroupPage<'i> {
     /// The version of the group on the page's date, or its last version.
@@ -30,8 +28,13 @@ pub(crate) struct GroupPage<'i> {
 
 /// Renders `/groups`: the groups on the page's date, and the communities for which the source names no
 /// group. `groups` are ordered by name.
-pub(crate) fn groups(context: &PageContext<'_>, groups: &[&Area], slice: PageSlice) -> Markup {
-    let title = context.layer_title(LAYER);
+pub(crate) fn groups(
+    context: &PageContext<'_>,
+    layer: Layer,
+    groups: &[&Area],
+    slice: PageSlice,
+) -> Markup {
+    let title = context.layer_title(layer);
     let rows: Vec<Vec<Markup>> = slice
         .of(groups)
         .iter()
@@ -43,20 +46,20 @@ pub(crate) fn groups(context: &PageContext<'_>, groups: &[&Area], slice: PageSli
             ]
         })
         .collect();
-    let without_group = members_without_group(context);
+    let without_group = members_without_group(context, layer);
     let content = html! {
         (heading("Areas", title))
         p { "Groups of people and organisations that help their community. We list the communities that each group’s published page names. Not all of these groups call themselves resilience groups." }
-        @if !context.has_data(LAYER) { (no_data_for_date(context, LAYER)) }
+        @if !context.has_data(layer) { (no_data_for_date(context, layer)) }
         @else if rows.is_empty() { p { "No groups on that date." } }
         @else { (table("Groups", &["Group", "Calls itself", "Communities"], rows)) }
         (pagination(slice, &|number| context.link(&format!("/groups?page={number}"))))
-        @if !without_group.is_empty() && context.has_data(LAYER) {
+        @if !without_group.is_empty() && context.has_data(layer) {
             h2.nhsuk-heading-m { "Communities without a named group" }
             p { "The published page lists these communities but does not name a group. These communities may still have a group:" }
             (list(&without_group))
         }
-        (super::area::layer_downloads(context, LAYER))
+        (super::area::layer_downloads(context, layer))
         (date_form(context, "/groups", &[]))
     };
     context.page(title, &areas_breadcrumb(context), &content)
@@ -67,7 +70,7 @@ fn group_kind(group: &Area) -> &str {
 }
 
 fn member_links(context: &PageContext<'_>, group: &Area) -> Markup {
-    let members = context.index.members(LAYER, &group.id, context.as_of);
+    let members = context.index.members(group.layer, &group.id, context.as_of);
     html! {
         @for (index, membership) in members.iter().enumerate() {
             @if index > 0 { ", " }
@@ -84,10 +87,10 @@ fn member_link(context: &PageContext<'_>, member: &GroupMember) -> Markup {
 }
 
 /// Returns links to the communities for which the source names no group on the page's date.
-fn members_without_group(context: &PageContext<'_>) -> Vec<Markup> {
+fn members_without_group(context: &PageContext<'_>, layer: Layer) -> Vec<Markup> {
     let memberships = context.index.memberships();
     memberships
-        .filter(|membership| membership.layer == LAYER && membership.group.is_none())
+        .filter(|membership| membership.layer == layer && membership.group.is_none())
         .filter(|membership| membership.period.contains(context.as_of))
         .map(|membership| member_link(context, &membership.member))
         .collect()
@@ -96,11 +99,14 @@ fn members_without_group(context: &PageContext<'_>) -> Vec<Markup> {
 /// Renders `/groups/{id}`.
 pub(crate) fn group(context: &PageContext<'_>, page: &GroupPage<'_>) -> Markup {
     let area = page.area;
-    let members = context.index.members(LAYER, &area.id, context.as_of);
+    let members = context.index.members(area.layer, &area.id, context.as_of);
     let mut breadcrumb = areas_breadcrumb(context);
-    breadcrumb.push((context.link("/groups"), context.layer_title(LAYER).into()));
+    breadcrumb.push((
+        context.link("/groups"),
+        context.layer_title(area.layer).into(),
+    ));
     let content = html! {
-        (heading(layer_noun(LAYER), &display_name(area)))
+        (heading(layer_noun(context.index, area.layer), &display_name(area)))
         (outdated_notice(context, area))
         (facts(context, page))
         h2.nhsuk-heading-m { "Communities" }
@@ -110,7 +116,7 @@ pub(crate) fn group(context: &PageContext<'_>, page: &GroupPage<'_>) -> Markup {
         @if page.has_boundary {
             h2.nhsuk-heading-m { "Map" }
             p { "The map shows the combined area of the group’s communities." }
-            (map_figure(context, LAYER, Some(&area.id), &display_name(area), &format!("Map of the area of {}.", display_name(area))))
+            (map_figure(context, area.layer, Some(&area.id), &display_name(area), &format!("Map of the area of {}.", display_name(area))))
         }
         (other_names(context, area))
         (history(context, area, &page.boundaries))
@@ -118,7 +124,7 @@ pub(crate) fn group(context: &PageContext<'_>, page: &GroupPage<'_>) -> Markup {
             h2.nhsuk-heading-m { "Download" }
             (area_downloads(context, area, page.has_boundary, page.can_be_embedded))
         }
-        (date_form(context, &area_path(LAYER, &area.id), &[]))
+        (date_form(context, &area_path(context.index, area.layer, &area.id), &[]))
     };
     context.page(&display_name(area), &breadcrumb, &content)
 }
@@ -130,8 +136,11 @@ fn facts(context: &PageContext<'_>, page: &GroupPage<'_>) -> Markup {
         .iter()
         .map(|outcode| outcode.postcode_count)
         .sum();
-    let path = format!("{}/postcodes", area_path(LAYER, &area.id));
-    let first_data = context.index.first_data(LAYER);
+    let path = format!(
+        "{}/postcodes",
+        area_path(context.index, area.layer, &area.id)
+    );
+    let first_data = context.index.first_data(area.layer);
     summary_list(&[
         ("Calls itself", html! { (group_kind(area)) }),
         ("Code", html! { (area.id) }),
@@ -148,10 +157,14 @@ fn facts(context: &PageContext<'_>, page: &GroupPage<'_>) -> Markup {
 
 fn member_row(context: &PageContext<'_>, membership: &Membership) -> Vec<Markup> {
     let layer = match &membership.member {
-        GroupMember::Practice(_) => Layer::GpPractice,
-        GroupMember::Area(layer, _) => *layer,
+        GroupMember::Practice(_) => context.index.manifest().practice_layer(),
+        GroupMember::Area(layer, _) => Some(*layer),
     };
-    let period = period_text(membership.period, context.index.first_data(LAYER));
+    let noun = layer.map_or("GP practice", |layer| layer_noun(context.index, layer));
+    let period = period_text(
+        membership.period,
+        context.index.first_data(membership.layer),
+    );
     let source = match membership.provenance {
         Provenance::Official => "Published by the community",
         Provenance::Derived => "Derived from official data",
@@ -160,7 +173,7 @@ fn member_row(context: &PageContext<'_>, membership: &Membership) -> Vec<Markup>
     };
     vec![
         member_link(context, &membership.member),
-        html! { (layer_noun(layer)) },
+        html! { (noun) },
         html! { (source) },
         html! { (format::sentence_case(&period)) },
     ]

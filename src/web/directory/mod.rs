@@ -17,9 +17,9 @@ use maud::{Markup, html};
 
 use super::format;
 use super::layout::{PageLayout, layout};
-use super::links::{display_name, practice_path, with_query};
+use super::links::{display_name, layer_noun, practice_path, with_query};
 use super::nhsuk::Link;
-use catchment_core::domain::{Area, Layer, OdsCode, Provenance};
+use catchment_core::domain::{Area, Layer, LayerRole, OdsCode, Provenance};
 use catchment_core::index::Index;
 
 pub(crate) use super::links::{area_path, layer_path};
@@ -70,13 +70,14 @@ impl PageContext<'_> {
         if !self.has_data(area.layer) {
             return html! { (display_name(area)) };
         }
-        html! { a href=(self.link(&area_path(area.layer, &area.id))) { (display_name(area)) } }
+        html! { a href=(self.link(&area_path(self.index, area.layer, &area.id))) { (display_name(area)) } }
     }
 
     /// Returns whether a layer has data for the date. For practices, there are data for every date.
     fn has_data(&self, layer: Layer) -> bool {
         let first_data = self.index.first_data(layer);
-        layer == Layer::GpPractice || first_data.is_some_and(|first| first <= self.as_of)
+        self.index.role(layer) == Some(LayerRole::PracticeCatchment)
+            || first_data.is_some_and(|first| first <= self.as_of)
     }
 
     /// Renders a link to an area with its name on the page's date, or with its last name if it does not
@@ -150,21 +151,6 @@ fn areas_breadcrumb(context: &PageContext<'_>) -> Vec<(String, String)> {
         ("/".into(), "Look up".into()),
         (context.link("/areas"), "Areas".into()),
     ]
-}
-
-/// Returns the noun for one area of a layer.
-fn layer_noun(layer: Layer) -> &'static str {
-    match layer {
-        Layer::Icc => "Integrated Care Community",
-        Layer::SubCommunity => "Sub-community",
-        Layer::NeighbourhoodTeam => "Integrated Neighbourhood Team",
-        Layer::GpPractice => "GP practice",
-        Layer::ResilienceGroup => "Resilience group",
-        Layer::Pcn => "Primary Care Network",
-        Layer::SubIcb => "Sub-ICB location",
-        Layer::Place => "Place",
-        Layer::Icb => "Integrated Care Board",
-    }
 }
 
 /// Returns the explanation of a provenance for people who rely on the data.

@@ -24,7 +24,7 @@ pub(crate) struct PostcodesPage<'i> {
 /// Renders `/areas/{layer}/{id}/postcodes`, and the same page for a practice or a group.
 pub(crate) fn postcodes(context: &PageContext<'_>, page: &PostcodesPage<'_>) -> Markup {
     let area = page.area;
-    let area_url = area_path(area.layer, &area.id);
+    let area_url = area_path(context.index, area.layer, &area.id);
     let path = format!("{area_url}/postcodes");
     let page_after = |after: Option<String>| {
         let after = after.as_deref().map(|after| ("after", after));

@@ -19,8 +19,8 @@ use super::{
     PageContext, areas_breadcrumb, display_name, format, layer_noun, practice_path, with_query,
 };
 use catchment_core::domain::{
-    Area, Basis, FormerPremises, Layer, NeighbouringPractice, OdsCode, Practice, PracticeStatus,
-    PracticeSuccession, Premises,
+    Area, Basis, FormerPremises, Layer, LayerRole, NeighbouringPractice, OdsCode, OrganisationKind,
+    Practice, PracticeStatus, PracticeSuccession, Premises,
 };
 use catchment_core::geodesy;
 use catchment_core::index::{
@@ -73,7 +73,7 @@ pub(crate) fn practices(context: &PageContext<'_>, page: &PracticesPage<'_>) -> 
         @if rows.is_empty() { p { "No practices found. Try a shorter name, or search all areas." } }
         @else { (table("GP practices", &PRACTICE_COLUMNS, rows)) }
         (pagination(page.slice, &page_url))
-        (super::area::layer_downloads(context, Layer::GpPractice))
+        @if let Some(layer) = context.index.manifest().practice_layer() { (super::area::layer_downloads(context, layer)) }
         (date_form(context, "/practices", &fields))
     };
     context.page("GP practices", &areas_breadcrumb(context), &content)
@@ -276,13 +276,13 @@ fn facts(context: &PageContext<'_>, practice: &Practice) -> Markup {
     if let Some(pcn) = &practice.pcn {
         rows.push((
             "Primary Care Network",
-            context.area_link_by_id(Layer::Pcn, pcn),
+            organisation_link(context, OrganisationKind::PrimaryCareNetwork, pcn),
         ));
     }
     if let Some(sub_icb) = &practice.sub_icb {
         rows.push((
             "Sub-ICB location",
-            context.area_link_by_id(Layer::SubIcb, sub_icb),
+            organisation_link(context, OrganisationKind::SubIcbLocation, sub_icb),
         ));
     }
     if let Some(size) = practice.list_size {
@@ -297,6 +297,14 @@ fn facts(context: &PageContext<'_>, practice: &Practice) -> Markup {
     html! { (summary_list(&rows)) (listed(practice)) }
 }
 
+/// Renders a link to the area of an NHS organisation, or only its code.
+fn organisation_link(context: &PageContext<'_>, kind: OrganisationKind, code: &str) -> Markup {
+    match context.index.manifest().organisation_layer(kind) {
+        Some(layer) => context.area_link_by_id(layer, code),
+        None => html! { (code) },
+    }
+}
+
 /// Renders the areas that the registered patients belong to.
 fn registration(context: &PageContext<'_>, page: &PracticePage<'_>) -> Markup {
     let registration = &page.registration;
@@ -305,7 +313,10 @@ fn registration(context: &PageContext<'_>, page: &PracticePage<'_>) -> Markup {
     let items: Vec<Markup> = registration
         .areas
         .iter()
-        .filter(|(layer, _)| !matches!(layer, Layer::GpPractice | Layer::ResilienceGroup))
+        .filter(|(layer, _)| {
+            let role = context.index.role(*layer);
+            !matches!(role, Some(LayerRole::PracticeCatchment | LayerRole::Group))
+        })
         .flat_map(|(layer, found)| area_items(context, *layer, found))
         .collect();
     let code = page.practice.code;
@@ -344,7 +355,7 @@ fn area_items(context: &PageContext<'_>, layer: Layer, found: &LayerResult<'_>) 
             .iter()
             .map(|found| {
                 html! {
-                    (context.area_link(found.area)) " (" (layer_noun(layer)) ")"
+                    (context.area_link(found.area)) " (" (layer_noun(context.index, layer)) ")"
                     @if found.basis == Basis::Network { ": we take the team to be the network" }
                 }
             })
@@ -352,10 +363,10 @@ fn area_items(context: &PageContext<'_>, layer: Layer, found: &LayerResult<'_>) 
         LayerResult::Unknown(UnknownReason::NoDataForDate) => {
             let first = context.index.first_memberships(layer).map(format::date);
             vec![
-                html! { (layer_noun(layer)) ": no information before " (first.unwrap_or_default()) },
+                html! { (layer_noun(context.index, layer)) ": no information before " (first.unwrap_or_default()) },
             ]
         }
-        LayerResult::Unknown(_) => vec![html! { (layer_noun(layer)) ": not known" }],
+        LayerResult::Unknown(_) => vec![html! { (layer_noun(context.index, layer)) ": not known" }],
         _ => Vec::new(),
     }
 }
@@ -379,7 +390,7 @@ fn reason_text(context: &PageContext<'_>, code: OdsCode, reason: RegistrationRea
 
 fn resilience_groups(context: &PageContext<'_>, registration: &PracticeRegistration<'_>) -> Markup {
     let mut found = registration.areas.iter();
-    let found = found.find(|(layer, _)| *layer == Layer::ResilienceGroup);
+    let found = found.find(|(layer, _)| Some(*layer) == context.index.manifest().group_layer());
     let content = match found.map(|(_, found)| found) {
         Some(LayerResult::Groups(groups)) if !groups.is_empty() => {
             let items: Vec<Markup> = groups
@@ -515,7 +526,7 @@ fn catchment(context: &PageContext<'_>, page: &PracticePage<'_>) -> Markup {
         @if count > 0 {
             p { "This area has " a href=(context.link(&format!("{path}/postcodes"))) { (format::count_with_noun(count, "postcode", "postcodes")) } " in use." }
         }
-        (map_figure(context, Layer::GpPractice, Some(page.practice.code.as_str()), &page.practice.name, &description))
+        (map_figure(context, area.layer, Some(page.practice.code.as_str()), &page.practice.name, &description))
         div.download-links { (area_downloads(context, area, true, page.can_be_embedded)) }
     }
 }
