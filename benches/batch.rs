@@ -161,7 +161,7 @@ fn icc_geojson(index: &Index) -> String {
             "geometry": { "type": "MultiPolygon", "coordinates": coordinates } })
     };
     let features: serde_json::Value = index
-        .boundaries(Layer::Icc, date(2025, 12, 1))
+        .boundaries(Layer::declare("icc").expect("an id"), date(2025, 12, 1))
         .map(feature)
         .collect();
     serde_json::json!({ "type": "FeatureCollection", "features": features }).to_string()
@@ -279,7 +279,7 @@ fn answer_batch(index: &Index, input_path: &Path, output_path: &Path, threads: u
         column_overrides: ColumnOverrides::default(),
         header: HeaderOptions::default(),
         as_of: date(2025, 12, 1),
-        output_columns: OutputColumn::defaults(),
+        output_columns: OutputColumn::defaults(index.manifest()),
         excel_safe: false,
         compression: Compression::None,
         limits: DecodeLimits::HTTP,

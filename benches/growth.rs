@@ -16,7 +16,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use catchment::dataset::{LayerEntry, LayerKind, Manifest, StatisticalAreasEntry, write};
-use catchment::domain::{Boundary, Layer, Provenance};
+use catchment::domain::{Boundary, Layer, LayerRole, Provenance};
 use catchment::geodesy::to_lonlat;
 use common::rounds::median;
 use common::{Country, Point, count_vertices, grid_from_mm, synthetic};
@@ -193,9 +193,15 @@ fn manifest() -> Manifest {
             data_date: None,
         }),
         layers: vec![LayerEntry {
-            id: Layer::GpPractice,
+            id: Layer::declare("gp-practice").expect("an id"),
             title: "GP practices".into(),
+            singular: "GP practice".into(),
+            abbreviation: None,
+            noun: None,
             kind: LayerKind::Overlapping,
+            role: LayerRole::PracticeCatchment,
+            parent: None,
+            organisation: None,
             first_data: date(2022, 4, 1),
             provenance: Provenance::Modelled,
             boundaries: Some("areas/gp-practice.geojson".into()),

@@ -19,7 +19,7 @@ fn first_answer(index: &Index) {
     let icc = answer
         .residence
         .iter()
-        .find(|(layer, _)| *layer == Layer::Icc);
+        .find(|(layer, _)| *layer == Layer::declare("icc").expect("an id"));
     let Some((_, LayerResult::Areas(areas))) = icc else {
         panic!("the answer has no areas of the ICC layer");
     };

@@ -72,7 +72,8 @@ fn locate(index: &Index, locator: Locator) -> LocateAnswer<'_> {
 
 fn has_icc(answer: &LocateAnswer<'_>) -> bool {
     answer.residence.iter().any(|(layer, found)| {
-        *layer == Layer::Icc && matches!(found, LayerResult::Areas(areas) if !areas.is_empty())
+        *layer == Layer::declare("icc").expect("an id")
+            && matches!(found, LayerResult::Areas(areas) if !areas.is_empty())
     })
 }
 
@@ -142,7 +143,7 @@ fn points(boundaries: &[geo::MultiPolygon]) -> Vec<BritishGrid> {
 /// Returns the ICCs as polygons of `geo`, in metres.
 fn planar_polygons(dataset: &Dataset) -> Vec<geo::MultiPolygon> {
     let (layer, boundaries) = &dataset.boundaries[0];
-    assert_eq!(*layer, Layer::Icc);
+    assert_eq!(*layer, Layer::declare("icc").expect("an id"));
     let ring = |ring: &Vec<BritishGrid>| -> geo::LineString {
         let vertices = ring
             .iter()
@@ -179,9 +180,13 @@ fn areas(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("ICC of a point");
     group.throughput(Throughput::Elements(LOOKUPS));
     let ours = || -> usize {
-        let found = points
-            .iter()
-            .map(|point| index.areas_covering(Layer::Icc, black_box(*point), DAY));
+        let found = points.iter().map(|point| {
+            index.areas_covering(
+                Layer::declare("icc").expect("an id"),
+                black_box(*point),
+                DAY,
+            )
+        });
         found.map(|areas| black_box(areas).len()).sum()
     };
     let theirs = || -> usize {

@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         column_overrides: ColumnOverrides::default(),
         header: HeaderOptions::default(),
         as_of: today_in_london(),
-        output_columns: OutputColumn::defaults(),
+        output_columns: OutputColumn::defaults(index.manifest()),
         excel_safe: false,
         compression: Compression::None,
         limits: DecodeLimits::for_this_machine(),

@@ -53,7 +53,8 @@ impl Country {
             Some(folder) => {
                 let mut dataset = read(&DatasetSource::Folder(folder))
                     .expect("CATCHMENT_NATIONAL is a valid dataset");
-                let is_sub_icb = |(layer, _): &(Layer, _)| *layer == Layer::SubIcb;
+                let is_sub_icb =
+                    |(layer, _): &(Layer, _)| *layer == Layer::declare("sub-icb").expect("an id");
                 let layer = dataset.boundaries.iter().position(is_sub_icb);
                 let (_, sub_icbs) = dataset
                     .boundaries

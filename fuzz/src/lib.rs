@@ -185,7 +185,7 @@ pub fn batch_file(bytes: &[u8]) -> bool {
         column_overrides: ColumnOverrides::default(),
         header: HeaderOptions::default(),
         as_of: AS_OF,
-        output_columns: OutputColumn::defaults(),
+        output_columns: OutputColumn::defaults(INDEX.manifest()),
         excel_safe: flags & 1 != 0,
         compression: match flags & 2 {
             0 => Compression::None,
@@ -226,7 +226,7 @@ pub fn columns(bytes: &[u8]) -> bool {
         column_overrides: ColumnOverrides::default(),
         header: HeaderOptions::default(),
         as_of: AS_OF,
-        output_columns: OutputColumn::defaults(),
+        output_columns: OutputColumn::defaults(INDEX.manifest()),
         excel_safe: false,
         compression: Compression::None,
         limits: DecodeLimits::HTTP,

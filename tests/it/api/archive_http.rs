@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use catchment::domain::{Layer, today_in_london};
+use catchment::domain::today_in_london;
 use catchment::http::ServerLimits;
 use catchment::index::Index;
 use catchment::tiles::pmtiles::{ARCHIVE_ZOOM, write};
@@ -43,7 +43,14 @@ fn archive_is_identical_to_the_exported_file() {
     let index = Index::build(TestDataset::new().dataset()).expect("the dataset is valid");
     let mut expected = Cursor::new(Vec::new());
     let day = today_in_london();
-    write(&index, &[Layer::Icc], day, ARCHIVE_ZOOM, &mut expected).expect("the archive is written");
+    write(
+        &index,
+        &[crate::support::layer("icc")],
+        day,
+        ARCHIVE_ZOOM,
+        &mut expected,
+    )
+    .expect("the archive is written");
     let reply = request_until_ready("GET", &[]).expect(200);
     assert!(reply.body == expected.into_inner());
     assert_eq!(reply.header("content-type"), "application/vnd.pmtiles");

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::Shutdown;
 
-use catchment::domain::{Layer, OdsCode, today_in_london};
+use catchment::domain::{OdsCode, today_in_london};
 use catchment::http::ServerLimits;
 use geo::{MultiPolygon, Validation, Winding};
 use geojson::FeatureCollection;
@@ -266,8 +266,14 @@ fn json_accepts_numbers_nulls_and_arrays_of_layers() {
 
 #[test]
 fn known_layers_missing_from_the_dataset_are_not_in_dataset() {
-    let iccs = index().boundaries(Layer::Icc, DAY).cloned().collect();
-    let server = Server::with(dataset_of(Layer::Icc, iccs), ServerLimits::default());
+    let iccs = index()
+        .boundaries(crate::support::layer("icc"), DAY)
+        .cloned()
+        .collect();
+    let server = Server::with(
+        dataset_of(crate::support::layer("icc"), iccs),
+        ServerLimits::default(),
+    );
     let fields = [
         ("lon", "-3.269471"),
         ("lat", "54.209742"),
@@ -1615,7 +1621,7 @@ fn each_system_has_eight_communities() {
 
 #[test]
 fn boundaries_are_valid_geojson() {
-    for layer in Layer::ALL {
+    for layer in crate::support::embedded_layers() {
         let path = format!("/api/v1/areas/{layer}.geojson?as_of={AS_OF}");
         let reply = SERVER.get(&path).expect(200);
         assert_eq!(reply.header("content-type"), "application/geo+json");

@@ -374,10 +374,9 @@ fn postcodes_of_every_area_match_locate() {
             .areas(layer, DAY)
             .expect("the layer is in the dataset");
         // Compare a sample of practices and PCNs, and all areas of the other layers.
-        let step = if matches!(layer, Layer::GpPractice | Layer::Pcn) {
-            17
-        } else {
-            1
+        let step = match layer.as_str() {
+            "gp-practice" | "pcn" => 17,
+            _ => 1,
         };
         for area in areas.step_by(step) {
             let mut expected = answers
@@ -391,7 +390,7 @@ fn postcodes_of_every_area_match_locate() {
                 area.id
             );
             expected.retain(|postcode, _| live.contains(postcode));
-            if layer == Layer::Icc {
+            if layer == crate::support::layer("icc") {
                 assert_eq!(
                     postcodes_of_area(layer, &area.id, PostcodeFilter::Live),
                     expected,
@@ -437,7 +436,11 @@ fn pages_of_an_area_are_linked_by_next() {
         );
         path = next.to_string();
     }
-    let expected = postcodes_of_area(Layer::SubCommunity, "mb-millom", PostcodeFilter::All);
+    let expected = postcodes_of_area(
+        crate::support::layer("sub-community"),
+        "mb-millom",
+        PostcodeFilter::All,
+    );
     let expected: Vec<String> = expected.keys().map(Postcode::to_string).collect();
     assert!(expected.len() > 80);
     assert_eq!(read, expected);

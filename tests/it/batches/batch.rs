@@ -35,7 +35,7 @@ fn request() -> BatchRequest {
         column_overrides: ColumnOverrides::default(),
         header: HeaderOptions::default(),
         as_of: date_from_iso(AS_OF).expect("a date"),
-        output_columns: OutputColumn::defaults(),
+        output_columns: OutputColumn::defaults(INDEX.manifest()),
         excel_safe: false,
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
@@ -44,7 +44,7 @@ fn request() -> BatchRequest {
 
 fn request_with_columns(columns: &str) -> BatchRequest {
     BatchRequest {
-        output_columns: OutputColumn::with_defaults(columns).expect("columns"),
+        output_columns: OutputColumn::with_defaults(columns, INDEX.manifest()).expect("columns"),
         ..request()
     }
 }
@@ -160,19 +160,22 @@ fn expected_cells(answer: &LocateAnswer<'_>) -> BTreeMap<&'static str, String> {
         let registration = answer.registration.as_ref();
         registration.and_then(|registration| layer_result(&registration.areas, layer))
     };
-    let icc = match residence(Layer::Icc) {
+    let icc = match residence(crate::support::layer("icc")) {
         Some(LayerResult::Areas(areas)) => areas.first(),
         _ => None,
     };
     let edge = icc.and_then(|icc| icc.proximity.as_ref());
-    let registered = [Layer::Icc, Layer::NeighbourhoodTeam];
+    let registered = [
+        crate::support::layer("icc"),
+        crate::support::layer("neighbourhood-team"),
+    ];
     let group = if registered
         .into_iter()
         .any(|layer| !is_empty(registration(layer)))
     {
-        registration(Layer::ResilienceGroup)
+        registration(crate::support::layer("resilience-group"))
     } else {
-        residence(Layer::ResilienceGroup)
+        residence(crate::support::layer("resilience-group"))
     };
     let status = answer.status.as_str();
     let is_located = ["located", "terminated"].contains(&status);
@@ -183,19 +186,19 @@ fn expected_cells(answer: &LocateAnswer<'_>) -> BTreeMap<&'static str, String> {
             _ => "",
         };
         reasons.push(format!("residence:{status}{edition}"));
-    } else if is_empty(residence(Layer::Icc)) {
+    } else if is_empty(residence(crate::support::layer("icc"))) {
         reasons.push(format!(
             "residence:{}",
-            unknown_reason(residence(Layer::Icc)).unwrap_or("no_icc")
+            unknown_reason(residence(crate::support::layer("icc"))).unwrap_or("no_icc")
         ));
     }
     if let Some(practice_registration) = &answer.registration {
         if let Some(reason) = practice_registration.reason {
             reasons.push(format!("registration:{}", reason.as_str()));
-        } else if is_empty(registration(Layer::Icc)) {
+        } else if is_empty(registration(crate::support::layer("icc"))) {
             reasons.push(format!(
                 "registration:{}",
-                unknown_reason(registration(Layer::Icc)).unwrap_or("no_icc")
+                unknown_reason(registration(crate::support::layer("icc"))).unwrap_or("no_icc")
             ));
         }
     }
@@ -203,11 +206,20 @@ fn expected_cells(answer: &LocateAnswer<'_>) -> BTreeMap<&'static str, String> {
     let or_empty = |word: Option<&str>| word.unwrap_or_default().to_string();
     BTreeMap::from([
         ("status", status.to_string()),
-        ("icc_registration_id", ids(registration(Layer::Icc))),
-        ("icc_residence_id", ids(residence(Layer::Icc))),
+        (
+            "icc_registration_id",
+            ids(registration(crate::support::layer("icc"))),
+        ),
+        (
+            "icc_residence_id",
+            ids(residence(crate::support::layer("icc"))),
+        ),
         ("agreement", answer.agreement.as_str().to_string()),
         ("resilience_groups", group_ids_or_unknown(group)),
-        ("practices_covering", ids(residence(Layer::GpPractice))),
+        (
+            "practices_covering",
+            ids(residence(crate::support::layer("gp-practice"))),
+        ),
         (
             "certainty",
             or_empty(edge.map(|edge| edge.certainty.as_str())),
@@ -1272,7 +1284,8 @@ fn documentation_lists_every_column() {
     let page =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/users/batch.md"));
     let page = page.expect("docs/users/batch.md");
-    for (_, name, about) in batch::COLUMNS {
+    for column in batch::columns_of(INDEX.manifest()) {
+        let (name, about) = (&column.name, &column.description);
         assert!(
             page.contains(&format!("| `{name}` | {about} |")),
             "| `{name}` | {about} |"

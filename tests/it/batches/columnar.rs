@@ -48,7 +48,7 @@ pub(crate) fn request(columns: &str) -> BatchRequest {
         column_overrides: ColumnOverrides::default(),
         header: HeaderOptions::default(),
         as_of: date_from_iso(AS_OF).expect("a date"),
-        output_columns: OutputColumn::with_defaults(columns).expect("columns"),
+        output_columns: OutputColumn::with_defaults(columns, INDEX.manifest()).expect("columns"),
         excel_safe: false,
         compression: Compression::None,
         limits: DecodeLimits::HTTP,

@@ -82,6 +82,8 @@ pub(crate) fn dataset_of(layer: Layer, boundaries: Vec<Boundary>) -> Dataset {
         layer,
         id: boundary.id.clone(),
         name: boundary.id.clone(),
+        title: None,
+        label: None,
         kind: None,
         system: None,
         provenance: Provenance::Derived,
@@ -129,7 +131,11 @@ fn boundary(index: usize, polygons: &[Vec<Vec<Point>>]) -> Boundary {
 }
 
 fn build_index(boundaries: &[Boundary]) -> Index {
-    Index::build(dataset_of(Layer::Icc, boundaries.to_vec())).expect("the dataset is consistent")
+    Index::build(dataset_of(
+        crate::support::layer("icc"),
+        boundaries.to_vec(),
+    ))
+    .expect("the dataset is consistent")
 }
 
 /// An irregular grid whose cells are assigned to a few areas. Some areas are neighbours, enclaves
@@ -268,7 +274,7 @@ proptest! {
         });
         for point in grid.test_points().into_iter().chain(more) {
             let expected = areas_containing(&boundaries, point);
-            prop_assert_eq!(&areas_in_index(&index, Layer::Icc, point), &expected);
+            prop_assert_eq!(&areas_in_index(&index, crate::support::layer("icc"), point), &expected);
             prop_assert!(expected.len() <= 1);
             if grid.is_well_inside(point) {
                 prop_assert_eq!(expected.len(), 1);
@@ -289,7 +295,7 @@ proptest! {
         let index = build_index(&boundaries);
         for point in points {
             prop_assert_eq!(
-                areas_in_index(&index, Layer::Icc, point),
+                areas_in_index(&index, crate::support::layer("icc"), point),
                 areas_containing(&boundaries, point)
             );
             let locator = Some(Locator::Grid(grid_at_mm(point)));
@@ -395,7 +401,7 @@ fn index_matches_the_definition_on_holes_islands_and_enclaves() {
                 let point = (x + east, y + north);
                 let expected = areas_containing(&boundaries, point);
                 assert_eq!(
-                    areas_in_index(&index, Layer::Icc, point),
+                    areas_in_index(&index, crate::support::layer("icc"), point),
                     expected,
                     "{name}: {x} {y}"
                 );

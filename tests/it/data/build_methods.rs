@@ -4,7 +4,7 @@ use std::fs;
 
 use catchment::builder::build;
 use catchment::dataset::{DatasetSource, read};
-use catchment::domain::Layer;
+
 use catchment::index::{Index, LocateQuery, Locator, PostcodeLookup, areas_of_layer};
 use jiff::civil::{Date, date};
 
@@ -24,7 +24,7 @@ fn icc_on(index: &Index, day: Date) -> Vec<String> {
         as_of: day,
     };
     let answer = index.locate(&query);
-    areas_of_layer(&answer.residence, Layer::Icc)
+    areas_of_layer(&answer.residence, crate::support::layer("icc"))
         .iter()
         .map(|area_match| area_match.area.id.clone())
         .collect()
@@ -48,17 +48,17 @@ fn future_boundaries_are_selected_by_date() {
     assert_eq!(icc_on(&index, first), ["mb-mid-furness"]);
     assert!(
         index
-            .boundary(Layer::Icc, "mb-barrow-and-millom", last)
+            .boundary(crate::support::layer("icc"), "mb-barrow-and-millom", last)
             .is_some()
     );
     assert!(
         index
-            .boundary(Layer::Icc, "mb-barrow-and-millom", first)
+            .boundary(crate::support::layer("icc"), "mb-barrow-and-millom", first)
             .is_none()
     );
     let polygon_count = |day| {
         index
-            .boundary(Layer::Icc, "mb-mid-furness", day)
+            .boundary(crate::support::layer("icc"), "mb-mid-furness", day)
             .map(|boundary| boundary.lonlat.0.len())
     };
     assert_ne!(polygon_count(last), polygon_count(first));
@@ -113,7 +113,7 @@ fn listed_memberships_override_those_of_the_practice_table() {
             as_of: day,
         });
         let areas = answer.registration.expect("a registration").areas;
-        let found: Vec<&str> = areas_of_layer(&areas, Layer::Icc)
+        let found: Vec<&str> = areas_of_layer(&areas, crate::support::layer("icc"))
             .iter()
             .map(|area_match| area_match.area.id.as_str())
             .collect();

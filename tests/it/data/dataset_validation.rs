@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use catchment::builder::build;
 use catchment::dataset::{self, DatasetSource};
-use catchment::domain::{Basis, BritishGrid, Certainty, Layer, LonLat};
+use catchment::domain::{Basis, BritishGrid, Certainty, LonLat};
 use catchment::geodesy;
 use catchment::index::{Index, LayerResult, LocateQuery, Locator};
 use jiff::civil::date;
@@ -113,7 +113,7 @@ fn shapefile_holes_after_another_part_are_read_correctly() {
     let index = load(&folder.path().join("toy")).expect("a valid dataset");
     let found = |easting: f64, northing: f64| -> Vec<String> {
         let grid = BritishGrid::from_metres(easting, northing).expect("on the grid");
-        let areas = index.areas_covering(Layer::Icc, grid, DAY);
+        let areas = index.areas_covering(crate::support::layer("icc"), grid, DAY);
         areas.iter().map(|area| area.id.clone()).collect()
     };
     for (place, easting, northing, expected) in [
@@ -147,9 +147,10 @@ fn shapefile_holes_after_another_part_are_read_correctly() {
         as_of: DAY,
     };
     let answer = index.locate(&query);
-    let Some((Layer::Icc, LayerResult::Areas(areas))) = answer.residence.first() else {
-        panic!("the first layer must be that of ICCs, and must have areas");
+    let Some((layer, LayerResult::Areas(areas))) = answer.residence.first() else {
+        panic!("the first layer must have areas");
     };
+    assert_eq!(layer.as_str(), "icc");
     assert_eq!(
         (areas[0].area.id.as_str(), areas[0].basis),
         ("l", Basis::Boundary)
@@ -160,7 +161,9 @@ fn shapefile_holes_after_another_part_are_read_correctly() {
     assert_eq!(edge, Some((Some(1_000.0), Certainty::NearBoundary)));
 
     let parts = |id: &str| {
-        let boundary = index.boundary(Layer::Icc, id, DAY).expect("a boundary");
+        let boundary = index
+            .boundary(crate::support::layer("icc"), id, DAY)
+            .expect("a boundary");
         boundary
             .grid
             .iter()
@@ -170,7 +173,9 @@ fn shapefile_holes_after_another_part_are_read_correctly() {
     assert_eq!((parts("k"), parts("l")), (vec![3, 1], vec![1, 1]));
 
     // The position of a corner in degrees is its transformed grid position.
-    let boundary = index.boundary(Layer::Icc, "k", DAY).expect("a boundary");
+    let boundary = index
+        .boundary(crate::support::layer("icc"), "k", DAY)
+        .expect("a boundary");
     let lonlats: Vec<(f64, f64)> = boundary.lonlat.0[0]
         .exterior()
         .coords()
@@ -391,7 +396,7 @@ fn consecutive_versions_do_not_overlap() {
     let index = load(&folder.path().join("toy")).expect("the versions do not overlap");
     let name = |day| {
         index
-            .area(Layer::Icc, "k", day)
+            .area(crate::support::layer("icc"), "k", day)
             .map(|area| area.name.as_str())
     };
     assert_eq!(name(date(2023, 12, 31)), Some("Kay"));

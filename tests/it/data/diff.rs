@@ -199,8 +199,18 @@ fn names_practices_memberships_and_postcodes_are_compared_by_field() {
     assert_eq!(
         memberships,
         [
-            (Layer::Icc, Some("k"), "A00001", ChangeKind::Removed),
-            (Layer::Icc, Some("l"), "A00001", ChangeKind::Added),
+            (
+                crate::support::layer("icc"),
+                Some("k"),
+                "A00001",
+                ChangeKind::Removed
+            ),
+            (
+                crate::support::layer("icc"),
+                Some("l"),
+                "A00001",
+                ChangeKind::Added
+            ),
         ]
     );
 

@@ -352,11 +352,17 @@ fn practices_match_their_source_tables() {
         );
         let member = GroupMember::Practice(code);
         for (layer, expected) in [
-            (Layer::Icc, row["icc_id"].clone()),
-            (Layer::NeighbourhoodTeam, team_of(row).unwrap_or_default()),
-            (Layer::Pcn, row["pcn_code"].clone()),
-            (Layer::SubIcb, row["sub_icb"].clone()),
-            (Layer::Icb, icb_of(&row["sub_icb"]).to_string()),
+            (crate::support::layer("icc"), row["icc_id"].clone()),
+            (
+                crate::support::layer("neighbourhood-team"),
+                team_of(row).unwrap_or_default(),
+            ),
+            (crate::support::layer("pcn"), row["pcn_code"].clone()),
+            (crate::support::layer("sub-icb"), row["sub_icb"].clone()),
+            (
+                crate::support::layer("icb"),
+                icb_of(&row["sub_icb"]).to_string(),
+            ),
         ] {
             let groups: Vec<&str> = index
                 .memberships_of(&member, layer, DAY)
@@ -483,8 +489,16 @@ fn a_practice_is_in_its_network_and_icc_of_the_day() {
         ("A82049", "2022-03-01", "", "nc-workington"),
     ] {
         let day = date_from_iso(day).expect("a date");
-        assert_eq!(groups(code, Layer::Pcn, day).join(" "), pcn, "{code} {day}");
-        assert_eq!(groups(code, Layer::Icc, day), [icc], "{code} {day}");
+        assert_eq!(
+            groups(code, crate::support::layer("pcn"), day).join(" "),
+            pcn,
+            "{code} {day}"
+        );
+        assert_eq!(
+            groups(code, crate::support::layer("icc"), day),
+            [icc],
+            "{code} {day}"
+        );
     }
 }
 
@@ -1011,7 +1025,7 @@ fn area_names_are_as_published() {
 // ---- look-ups against the source tables --------------------------------------------------------
 
 fn icc_of<'i>(answer: &LocateAnswer<'i>) -> Option<(&'i str, Basis)> {
-    area_of(answer, Layer::Icc)
+    area_of(answer, crate::support::layer("icc"))
 }
 
 /// Returns the area of a partition layer in a result.
@@ -1067,13 +1081,16 @@ fn boundaries_decide_for_postcodes_far_from_their_lsoa() {
         }
         let postcode = row["postcode"].parse().expect("a postcode");
         let answer = locate(Locator::Postcode(postcode));
-        let sub_icb = area_of(&answer, Layer::SubIcb);
+        let sub_icb = area_of(&answer, crate::support::layer("sub-icb"));
         by_boundary += u32::from(sub_icb.is_some_and(|(_, basis)| basis == Basis::Boundary));
         let icc = lsoas
             .get(&row["lsoa11cd"])
             .map(|lsoa| lsoa["icc_id"].as_str());
         let team = teams.get(&row["lsoa11cd"]).map(String::as_str);
-        let found = [Layer::Icc, Layer::NeighbourhoodTeam];
+        let found = [
+            crate::support::layer("icc"),
+            crate::support::layer("neighbourhood-team"),
+        ];
         let found = found.map(|layer| area_of(&answer, layer).map(|(id, _)| id));
         same_areas += u32::from(found == [icc, team]);
     }
@@ -1111,7 +1128,7 @@ fn postcodes_and_most_coordinates_are_in_the_icc_of_their_lsoa() {
         let (easting, northing) = grid_position(&row).expect("a position");
         let grid = BritishGrid::from_metres(easting, northing).expect("on the grid");
         total += 1;
-        let around = index().areas_covering(Layer::Icc, grid, DAY);
+        let around = index().areas_covering(crate::support::layer("icc"), grid, DAY);
         by_boundary += u32::from(around.first().is_some_and(|area| area.id == expected));
         let found = icc_of(&locate(Locator::Grid(grid)));
         by_grid += u32::from(found.is_some_and(|(icc, _)| icc == expected));
@@ -1140,7 +1157,7 @@ fn postcodes_and_most_coordinates_are_in_the_team_of_their_lsoa() {
         let answer = locate(Locator::Postcode(postcode));
         if !displaced_postcodes().contains(&row["postcode"]) {
             assert_eq!(
-                area_of(&answer, Layer::NeighbourhoodTeam),
+                area_of(&answer, crate::support::layer("neighbourhood-team")),
                 Some((expected, Basis::Directory)),
                 "{}",
                 row["postcode"]
@@ -1151,9 +1168,12 @@ fn postcodes_and_most_coordinates_are_in_the_team_of_their_lsoa() {
         let (easting, northing) = grid_position(&row).expect("a position");
         let grid = BritishGrid::from_metres(easting, northing).expect("on the grid");
         total += 1;
-        let around = index().areas_covering(Layer::NeighbourhoodTeam, grid, DAY);
+        let around = index().areas_covering(crate::support::layer("neighbourhood-team"), grid, DAY);
         by_boundary += u32::from(around.first().is_some_and(|area| area.id == expected));
-        let found = area_of(&locate(Locator::Grid(grid)), Layer::NeighbourhoodTeam);
+        let found = area_of(
+            &locate(Locator::Grid(grid)),
+            crate::support::layer("neighbourhood-team"),
+        );
         by_grid += u32::from(found.is_some_and(|(team, _)| team == expected));
     }
     assert_eq!(total, 20_569);
@@ -1186,11 +1206,14 @@ fn postcodes_are_in_the_sub_icb_icb_place_and_pcn_of_their_sources() {
         for (layer, expected) in [
             // The expected code is from the `sub_icb` column of the postcode table, not from the
             // boundary file.
-            (Layer::SubIcb, Some(row["sub_icb"].as_str())),
-            (Layer::Icb, Some(icb_of(&row["sub_icb"]))),
-            (Layer::Place, place_of(lsoa, &hierarchy)),
             (
-                Layer::Pcn,
+                crate::support::layer("sub-icb"),
+                Some(row["sub_icb"].as_str()),
+            ),
+            (crate::support::layer("icb"), Some(icb_of(&row["sub_icb"]))),
+            (crate::support::layer("place"), place_of(lsoa, &hierarchy)),
+            (
+                crate::support::layer("pcn"),
                 networks.get(&row["lsoa11cd"]).map(String::as_str),
             ),
         ] {
@@ -1278,12 +1301,12 @@ fn postcodes_newer_than_the_lookup_are_located_by_boundary() {
         }
         let postcode = row["postcode"].parse().expect("a postcode");
         let (layer, prefix) = match row["sub_icb"].as_str() {
-            "01K" => (Layer::Icc, "mb-"),
-            "01A" | "00Q" => (Layer::NeighbourhoodTeam, "pl-"),
+            "01K" => (crate::support::layer("icc"), "mb-"),
+            "01A" | "00Q" => (crate::support::layer("neighbourhood-team"), "pl-"),
             _ => continue,
         };
-        count += u32::from(layer == Layer::Icc);
-        count_of_teams += u32::from(layer == Layer::NeighbourhoodTeam);
+        count += u32::from(layer == crate::support::layer("icc"));
+        count_of_teams += u32::from(layer == crate::support::layer("neighbourhood-team"));
         let answer = locate(Locator::Postcode(postcode));
         let (area, basis) = area_of(&answer, layer)
             .unwrap_or_else(|| panic!("{} is in no {layer}", row["postcode"]));

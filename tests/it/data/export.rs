@@ -91,7 +91,7 @@ fn batch_records(queries: &[(String, String)], column: &str) -> Vec<Record> {
         },
         header: HeaderOptions::default(),
         as_of: date_from_iso("2025-12-01").expect("a date"),
-        output_columns: OutputColumn::with_defaults("all").expect("columns"),
+        output_columns: OutputColumn::with_defaults("all", INDEX.manifest()).expect("columns"),
         excel_safe: false,
         compression: Compression::None,
         limits: DecodeLimits::HTTP,

@@ -1,7 +1,7 @@
 //! Tests which postcodes of the embedded dataset are near a boundary: those with neighbours across a
 //! boundary should be, and those on the coast should not.
 
-use catchment::domain::{Basis, Certainty, Layer, LayerSet, PostcodeEntry, PostcodeStatus};
+use catchment::domain::{Basis, Certainty, LayerSet, PostcodeEntry, PostcodeStatus};
 use catchment::index::{AreaMatch, LocateQuery, Locator, areas_of_layer};
 
 use super::embedded_dataset::{DAY, index};
@@ -16,14 +16,15 @@ struct IccProximity {
 }
 
 fn icc_proximity(entry: &PostcodeEntry) -> Option<IccProximity> {
-    let layers: LayerSet = [Layer::Icc].into_iter().collect();
+    let layers: LayerSet = [crate::support::layer("icc")].into_iter().collect();
     let query = LocateQuery {
         locator: Some(Locator::Postcode(entry.postcode)),
         practice: None,
         as_of: DAY,
     };
     let answer = index().locate_with_distances(&query, layers);
-    let found: &AreaMatch<'_> = areas_of_layer(&answer.residence, Layer::Icc).first()?;
+    let found: &AreaMatch<'_> =
+        areas_of_layer(&answer.residence, crate::support::layer("icc")).first()?;
     let proximity = found.proximity.as_ref().expect("measured");
     let alternatives = proximity.alternatives.iter();
     let alternatives =

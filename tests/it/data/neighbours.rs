@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use catchment::diff::{ChangeKind, compare_dates};
-use catchment::domain::{Layer, PracticeStatus};
+use catchment::domain::PracticeStatus;
 use catchment::index::Index;
 use jiff::civil::date;
 use serde_json::Value;
@@ -18,7 +18,7 @@ fn index(fixture: &TestDataset) -> Index {
 }
 
 fn neighbours_of(index: &Index, id: &str) -> Vec<(String, f64)> {
-    let found = index.neighbours(Layer::Icc, id, date(2025, 1, 1));
+    let found = index.neighbours(crate::support::layer("icc"), id, date(2025, 1, 1));
     let found = found.into_iter();
     found
         .map(|area| (area.area.id.clone(), area.shared_border_m))
@@ -115,11 +115,11 @@ fn neighbours_share_an_edge_of_their_statistical_areas() {
     let day = date(2025, 12, 1);
     let mut found = BTreeSet::new();
     for area in index
-        .areas(Layer::Icc, day)
+        .areas(crate::support::layer("icc"), day)
         .expect("the layer is in the dataset")
     {
-        for other in index.neighbours(Layer::Icc, &area.id, day) {
-            let back = index.neighbours(Layer::Icc, &other.area.id, day);
+        for other in index.neighbours(crate::support::layer("icc"), &area.id, day) {
+            let back = index.neighbours(crate::support::layer("icc"), &other.area.id, day);
             let back = back
                 .iter()
                 .find(|adjacent_area| adjacent_area.area.id == area.id);
@@ -179,7 +179,7 @@ fn changing_fixture() -> TestDataset {
 #[test]
 fn comparisons_show_the_changes_between_two_dates() {
     let index = index(&changing_fixture());
-    let compare = |from, to| compare_dates(&index, Layer::Icc, from, to);
+    let compare = |from, to| compare_dates(&index, crate::support::layer("icc"), from, to);
     assert!(compare(date(2023, 1, 1), date(2024, 3, 31)).is_empty());
     assert!(compare(date(2024, 7, 1), date(2025, 7, 1)).is_empty());
 
@@ -218,7 +218,10 @@ fn comparisons_show_the_changes_between_two_dates() {
     let [two] = &spring.members[..] else {
         panic!("exactly one member must move: {:?}", spring.members);
     };
-    assert_eq!((two.member.as_str(), two.layer), ("A00002", Layer::Icc));
+    assert_eq!(
+        (two.member.as_str(), two.layer),
+        ("A00002", crate::support::layer("icc"))
+    );
     assert_eq!(
         (&two.left, &two.joined),
         (&vec![Some("l".into())], &vec![Some("k".into())])
@@ -238,10 +241,14 @@ fn comparisons_show_the_changes_between_two_dates() {
     assert!(summer.areas.is_empty() && summer.members.is_empty());
 
     let all: Vec<String> = index
-        .change_dates_of_layer(Layer::Icc)
+        .change_dates_of_layer(crate::support::layer("icc"))
         .iter()
         .map(ToString::to_string)
         .collect();
     assert_eq!(all, ["2024-04-01", "2024-07-01"]);
-    assert!(index.change_dates_of_layer(Layer::Pcn).is_empty());
+    assert!(
+        index
+            .change_dates_of_layer(crate::support::layer("pcn"))
+            .is_empty()
+    );
 }

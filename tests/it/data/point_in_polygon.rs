@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use catchment::dataset::{DatasetSource, read};
-use catchment::domain::{Boundary, BritishGrid, Layer};
+use catchment::domain::{Boundary, BritishGrid};
 use catchment::index::{BoundaryIndex, Index};
 use tempfile::TempDir;
 
@@ -288,7 +288,7 @@ fn million_points_of_the_national_dataset_match_the_definition() {
 fn check_embedded(count: usize) {
     let dataset = embedded();
     let (layer, iccs) = dataset.boundaries.into_iter().next().expect("a layer");
-    assert_eq!(layer, Layer::Icc);
+    assert_eq!(layer, crate::support::layer("icc"));
     let points = sample_points(&dataset.statistical_boundaries, count);
     assert!(points.len() >= count);
     check_in_every_order("ICCs", &iccs, &points);
@@ -302,10 +302,11 @@ fn check_with_geos(what: &str, boundaries: Vec<Boundary>, points: &[Point]) {
         return;
     };
     assert_eq!(verdicts.len(), points.len());
-    let index = Index::build(dataset_of(Layer::Icc, boundaries)).expect("one layer");
+    let index =
+        Index::build(dataset_of(crate::support::layer("icc"), boundaries)).expect("one layer");
     let (mut inside, mut on_border, mut outside) = (0, 0, 0);
     for (&point, verdict) in points.iter().zip(&verdicts) {
-        let found = areas_in_index(&index, Layer::Icc, point);
+        let found = areas_in_index(&index, crate::support::layer("icc"), point);
         if verdict.touching.is_empty() {
             assert_eq!(found, verdict.inside, "{what}, {point:?}");
             assert!(found.len() <= 1, "{what}, {point:?}: two areas overlap");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use catchment::builder::build;
 use catchment::dataset::{DatasetSource, file_boundaries, read};
-use catchment::domain::{Boundary, BritishGrid, Layer};
+use catchment::domain::{Boundary, BritishGrid};
 use catchment::index::{Index, LocateQuery, Locator, areas_of_layer};
 use catchment_data::import::polygons::{self, PolygonImport};
 use serde::Deserialize;
@@ -69,7 +69,7 @@ fn areas_at(index: &Index, easting: &str, northing: &str) -> String {
         practice: None,
         as_of: DAY,
     });
-    let areas = areas_of_layer(&answer.residence, Layer::Icc);
+    let areas = areas_of_layer(&answer.residence, crate::support::layer("icc"));
     let ids: Vec<&str> = areas.iter().map(|found| &*found.area.id).collect();
     if ids.is_empty() {
         "none".to_string()

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use catchment::builder::build;
 use catchment::dataset::{DatasetSource, read};
-use catchment::domain::Layer;
 
 const REGISTRATIONS: &str = "gp-reg-pat-prac-lsoa-pennine-2020-04.csv";
 
@@ -34,7 +33,7 @@ fn pcns(folder: &Path) -> BTreeMap<String, String> {
     let assignments = dataset
         .assignments
         .into_iter()
-        .filter(|assignment| assignment.layer == Layer::Pcn);
+        .filter(|assignment| assignment.layer == crate::support::layer("pcn"));
     assignments
         .map(|assignment| (assignment.statistical_area, assignment.area))
         .collect()

@@ -66,7 +66,9 @@ fn layer_text(layers: &[(Layer, LayerResult<'_>)], layer: Layer) -> String {
 
 fn basis(layers: &[(Layer, LayerResult<'_>)]) -> Option<Basis> {
     layers.iter().find_map(|(layer, found)| match found {
-        LayerResult::Areas(areas) if *layer == Layer::Icc => areas.first().map(|area| area.basis),
+        LayerResult::Areas(areas) if *layer == crate::support::layer("icc") => {
+            areas.first().map(|area| area.basis)
+        }
         _ => None,
     })
 }
@@ -100,22 +102,28 @@ fn actual_row(row: &Row) -> Row {
         .map(|reason| reason.as_str());
     let notes: Vec<&str> = answer.notes.iter().map(|note| note.as_str()).collect();
     // The table has no groups for a registration without an ICC.
-    let registration_groups = match registered(Layer::Icc).as_str() {
+    let registration_groups = match registered(crate::support::layer("icc")).as_str() {
         "" => String::new(),
-        _ => registered(Layer::ResilienceGroup),
+        _ => registered(crate::support::layer("resilience-group")),
     };
     [
         ("status", answer.status.as_str().to_string()),
-        ("icc", residence(Layer::Icc)),
+        ("icc", residence(crate::support::layer("icc"))),
         (
             "basis",
             basis(&answer.residence).map_or("", Basis::as_str).into(),
         ),
-        ("sub_community", residence(Layer::SubCommunity)),
-        ("groups", residence(Layer::ResilienceGroup)),
-        ("practices", residence(Layer::GpPractice)),
+        (
+            "sub_community",
+            residence(crate::support::layer("sub-community")),
+        ),
+        (
+            "groups",
+            residence(crate::support::layer("resilience-group")),
+        ),
+        ("practices", residence(crate::support::layer("gp-practice"))),
         ("registered_with", registered_with.unwrap_or_default()),
-        ("registration_icc", registered(Layer::Icc)),
+        ("registration_icc", registered(crate::support::layer("icc"))),
         ("registration_groups", registration_groups),
         ("reason", reason.unwrap_or_default().into()),
         ("agreement", answer.agreement.as_str().into()),
@@ -164,7 +172,7 @@ fn cases_cover_every_community_and_state_a_reason() {
         cases.iter().map(|row| row["postcode"].as_str()).collect();
     assert!(places.len() >= 100, "{}", places.len());
     for area in index()
-        .areas(Layer::Icc, DAY)
+        .areas(crate::support::layer("icc"), DAY)
         .expect("the layer is in the dataset")
     {
         let count = cases.iter().filter(|row| row["icc"] == area.id).count();

@@ -11,7 +11,9 @@ use sha2::{Digest, Sha256};
 use crate::data::embedded_dataset::{DAY, index};
 use crate::support::external_tools::{python, stdout_of};
 
-const LAYERS: [Layer; 2] = [Layer::Icc, Layer::GpPractice];
+fn layers() -> [Layer; 2] {
+    ["icc", "gp-practice"].map(crate::support::layer)
+}
 
 /// Reads an archive with the `pmtiles` package. Returns `None` if `CATCHMENT_PYTHON` is not set.
 fn read_back(file: &std::path::Path) -> Option<Value> {
@@ -32,7 +34,7 @@ fn an_archive_contains_exactly_the_tiles_of_the_service() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("communities.pmtiles");
     let file = File::create(&path).expect("a file");
-    let stats = write(index(), &LAYERS, DAY, 10, file).expect("an archive");
+    let stats = write(index(), &layers(), DAY, 10, file).expect("an archive");
     assert!(stats.tiles > 40, "{stats:?}");
     let Some(found) = read_back(&path) else {
         return;
@@ -59,7 +61,7 @@ fn an_archive_contains_exactly_the_tiles_of_the_service() {
         let zoom = u8::try_from(numbers[0]).expect("a zoom");
         let coord = TileCoord::new(zoom, numbers[1], numbers[2]).expect("a valid tile");
         let body = cache
-            .build(index(), &TileKey::new(index(), &LAYERS, DAY, coord))
+            .build(index(), &TileKey::new(index(), &layers(), DAY, coord))
             .expect("an encoded tile");
         let bytes = body.encoded(ContentEncoding::Identity);
         assert_eq!(&sha256_hex(&bytes), digest, "{address}");
@@ -69,7 +71,7 @@ fn an_archive_contains_exactly_the_tiles_of_the_service() {
     for (x, y) in coords {
         let coord = TileCoord::new(6, x, y).expect("a valid tile");
         let body = cache
-            .build(index(), &TileKey::new(index(), &LAYERS, DAY, coord))
+            .build(index(), &TileKey::new(index(), &layers(), DAY, coord))
             .expect("an encoded tile");
         assert_eq!(
             !body.is_empty(),

@@ -160,7 +160,7 @@ fn height_of_communities_m() -> f64 {
     let index = catchment::index::Index::build(crate::support::server::embedded())
         .expect("a valid dataset");
     let day = AS_OF.parse().expect("a day");
-    let boundaries = index.boundaries(catchment::domain::Layer::Icc, day);
+    let boundaries = index.boundaries(crate::support::layer("icc"), day);
     let polygons = boundaries.flat_map(|boundary| &boundary.grid);
     let rings = polygons.flat_map(|polygon| &polygon.rings);
     let northings = rings.flatten().map(|vertex| vertex.northing_m());
