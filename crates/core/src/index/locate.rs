@@ -202,8 +202,8 @@ mod tests {
         practice_membership, registration_query, residence_query, strip, succession,
     };
     use super::*;
-    use crate::domain::{Layer, layers};
     use crate::domain::{Basis, DirectoryStatus, LonLat, Provenance, Termination};
+    use crate::domain::{Layer, layers};
 
     fn postcode_query(text: &str) -> LocateQuery {
         residence_query(Locator::Postcode(postcode(text)))
