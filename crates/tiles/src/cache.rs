@@ -12,7 +12,7 @@
 //! cached. Such tiles cover only a few houses, so caching them would record which locations were
 //! viewed.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -150,7 +150,7 @@ impl CompressionLevels {
 /// The key of a tile: its layers, each in a revision, and its coordinates.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TileKey {
-    /// The layers, sorted and without duplicates.
+    /// The layers of the dataset, in the order of answers and without duplicates.
     layers: Box<[LayerRevision]>,
     coord: TileCoord,
 }
@@ -158,14 +158,11 @@ pub struct TileKey {
 impl TileKey {
     /// Returns the key of a tile of layers on a date.
     pub fn new(index: &Index, layers: &[Layer], day: Date, coord: TileCoord) -> TileKey {
-        let mut layers: Vec<LayerRevision> = layers
-            .iter()
-            .map(|&layer| (layer, index.revision(layer, day)))
-            .collect();
-        layers.sort_unstable();
-        layers.dedup();
+        let in_order = index.layers().filter(|layer| layers.contains(layer));
         TileKey {
-            layers: layers.into(),
+            layers: in_order
+                .map(|layer| (layer, index.revision(layer, day)))
+                .collect(),
             coord,
         }
     }
@@ -251,7 +248,7 @@ pub struct TileCache {
     layers: Mutex<Vec<(LayerRevision, Arc<OnceLock<TiledLayer>>)>>,
     /// The bounding box of each revision of a layer. This map needs no limit, because there is one
     /// entry per revision.
-    bounds: Mutex<BTreeMap<LayerRevision, Option<Rect<f64>>>>,
+    bounds: Mutex<HashMap<LayerRevision, Option<Rect<f64>>>>,
     tiles_bytes_max: usize,
     layers_bytes_max: usize,
 }
