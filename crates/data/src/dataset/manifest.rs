@@ -962,6 +962,107 @@ mod tests {
     }
 
     #[test]
+    fn layers_of_earlier_versions_have_roles_and_words() {
+        let manifest = manifest_from_toml(TOY).expect("a manifest");
+        let icc = &manifest.layers[0];
+        let roles = manifest.layers.iter().map(|entry| entry.role.as_str());
+        assert_eq!(roles.collect::<Vec<_>>(), ["community", "group"]);
+        assert_eq!(icc.singular, "Integrated Care Community");
+        assert_eq!(icc.noun(), "ICC");
+        assert_eq!(manifest.main_community_layer(), Some(icc.id));
+        // The parent of a layer is left out if the dataset does not have it.
+        let part = TOY.replacen("id = \"icc\"", "id = \"sub-community\"", 1);
+        let manifest = manifest_from_toml(&part).expect("a manifest");
+        assert_eq!(manifest.layers[0].role, LayerRole::Part);
+        assert_eq!(manifest.layers[0].parent, None);
+        let reparsed = manifest_from_toml(&manifest_to_toml(&manifest));
+        assert_eq!(reparsed.expect("a manifest"), manifest);
+    }
+
+    #[test]
+    fn any_layer_can_be_declared() {
+        let declared = "id = \"neighbourhood\"\nrole = \"community\"\n\
+                        singular = \"Neighbourhood\"\nnoun = \"neighbourhood\"";
+        let manifest = manifest_from_toml(&TOY.replacen("id = \"icc\"", declared, 1));
+        let manifest = manifest.expect("a manifest");
+        let entry = &manifest.layers[0];
+        assert_eq!(entry.id.as_str(), "neighbourhood");
+        assert_eq!(entry.noun(), "neighbourhood");
+        let reparsed = manifest_from_toml(&manifest_to_toml(&manifest));
+        assert_eq!(reparsed.expect("a manifest"), manifest);
+        for (keys, expected) in [
+            (
+                "id = \"Neighbourhood\"",
+                "layer `Neighbourhood`: not the id of a layer",
+            ),
+            (
+                "id = \"neighbourhood\"\nrole = \"community\"",
+                "layer `neighbourhood`: singular is missing",
+            ),
+            (
+                "id = \"neighbourhood\"\nrole = \"village\"",
+                "role of layer `neighbourhood`: must be community, part,",
+            ),
+            (
+                "id = \"icc\"\nrole = \"community\"\nsingular = \"ICC\"\nparent = \"county\"",
+                "layer `icc`: parent `county` is not another layer of the dataset",
+            ),
+        ] {
+            let error = manifest_from_toml(&TOY.replacen("id = \"icc\"", keys, 1));
+            let error = error.expect_err(keys).to_string();
+            assert!(
+                error.starts_with(&format!("dataset.toml: {expected}")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn roles_need_parents_and_kinds() {
+        let manifest = manifest_from_toml(TOY).expect("a manifest");
+        let mut layers = manifest.layers;
+        for entry in &layers {
+            assert_eq!(check_role(&layers, entry), Ok(()));
+        }
+        let part = LayerEntry {
+            id: crate::test_layers::layer("ward-group"),
+            role: LayerRole::Part,
+            ..layers[0].clone()
+        };
+        let of_group = LayerEntry {
+            parent: Some(layers[1].id),
+            ..part.clone()
+        };
+        let of_community = LayerEntry {
+            parent: Some(layers[0].id),
+            ..part.clone()
+        };
+        let needs_parent = "layer `ward-group`: the role `part` needs a parent";
+        for (entry, expected) in [(&part, needs_parent), (&of_group, needs_parent)] {
+            let error = check_role(&layers, entry).expect_err("no community");
+            assert!(error.starts_with(expected), "{error}");
+        }
+        assert_eq!(check_role(&layers, &of_community), Ok(()));
+        layers[1].kind = LayerKind::Partition;
+        let error = check_role(&layers, &layers[1]).expect_err("not a membership");
+        assert!(
+            error.starts_with("layer `resilience-group`: the role is `group`"),
+            "{error}"
+        );
+        let practices = |id: &str| LayerEntry {
+            id: crate::test_layers::layer(id),
+            role: LayerRole::PracticeCatchment,
+            ..layers[0].clone()
+        };
+        let mut two = [practices("surgery"), practices("practice")];
+        let error = complete_layers(&mut two, &[true, true]).expect_err("two layers of practices");
+        assert!(
+            error.starts_with("layers `surgery` and `practice` have the role"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn a_distance_is_between_zero_and_the_maximum() {
         for good in [0.0, -0.0, 0.5, 100.0, 5_000.0] {
             assert_eq!(check_distance("snap_m", good), Ok(()), "{good}");
