@@ -391,7 +391,7 @@ fn output_files_are_written_completely_or_not_at_all() {
     let read = |name: &str| fs::read_to_string(out.join(name)).expect("an output file");
     assert_eq!(
         read("postcodes.csv").lines().nth(1),
-        Some("changed,LA1 1AD,located,located,k,l,,,,")
+        Some("changed,LA1 1AD,located,located,k,l")
     );
     let geometry: geojson::FeatureCollection = read("transfers.geojson").parse().expect("GeoJSON");
     assert_eq!(geometry.features.len(), 1);
