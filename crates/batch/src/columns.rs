@@ -518,7 +518,7 @@ impl ColumnList {
             self.add(
                 Premises(layer, PremisesFact::Addresses),
                 "the premises to which each of `practices_covering_distances_m` was measured: postcode, \
-                 main or branch, and the date of the source",
+                 `main`, `branch` or `predecessor`, and the date of the source",
             );
         }
         self.add(
