@@ -205,6 +205,7 @@ fn manifest() -> Manifest {
             first_data: date(2022, 4, 1),
             provenance: Provenance::Modelled,
             boundaries: Some("areas/gp-practice.geojson".into()),
+            postcode_column: None,
             on_statistical_areas: false,
             snap_m: 0.0,
             first_memberships: None,

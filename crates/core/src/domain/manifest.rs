@@ -6,7 +6,9 @@ use std::fmt;
 use jiff::civil::Date;
 
 use super::keyword::keyword_enum;
-use super::{Area, Layer, LayerRole, OrganisationKind, Provenance, SourceDate, YearMonth};
+use super::{
+    Area, Layer, LayerRole, OrganisationKind, PostcodeColumn, Provenance, SourceDate, YearMonth,
+};
 
 /// The manifest of a dataset.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,6 +108,15 @@ impl Manifest {
         self.layers_with_role(LayerRole::Group).next()
     }
 
+    /// Returns the layer whose areas are the statistical areas themselves: the two have the same
+    /// boundaries.
+    pub fn statistical_area_layer(&self) -> Option<Layer> {
+        let statistical = self.statistical_areas.as_ref()?;
+        let mut layers = self.layers.iter();
+        let found = layers.find(|entry| entry.boundaries.as_ref() == Some(&statistical.boundaries));
+        found.map(|entry| entry.id)
+    }
+
     /// Returns the layer whose areas are the organisations of a kind.
     pub fn organisation_layer(&self, kind: OrganisationKind) -> Option<Layer> {
         let mut layers = self.layers.iter();
@@ -147,7 +158,8 @@ impl Manifest {
     }
 
     /// Returns the parts of the dataset whose source has a date: the postcode directory, the
-    /// practice directory, the layers in the manifest's order, and the statistical areas.
+    /// practice directory, the layers in the manifest's order, and the statistical areas unless they
+    /// are a layer.
     pub fn dated_sources(&self) -> impl Iterator<Item = DatedSource<'_>> {
         let directories = [
             (POSTCODES_KEY, &self.postcodes_date),
@@ -160,7 +172,8 @@ impl Manifest {
             let key = entry.id.as_str();
             (key, Some(entry.id), entry.title.as_str(), &entry.data_date)
         });
-        let statistical = self.statistical_areas.iter();
+        let is_layer = self.statistical_area_layer().is_some();
+        let statistical = self.statistical_areas.iter().filter(move |_| !is_layer);
         let statistical =
             statistical.map(|entry| (&*entry.id, None, entry.title.as_str(), &entry.data_date));
         let all = directories.chain(layers).chain(statistical);
@@ -298,6 +311,9 @@ pub struct LayerEntry {
     pub boundaries: Option<String>,
     /// Whether the layer's areas are defined as sets of statistical areas.
     pub on_statistical_areas: bool,
+    /// The column of the postcode directory that has the id of each postcode's area, if the directory
+    /// decides in which area a postcode is.
+    pub postcode_column: Option<PostcodeColumn>,
     /// The snap distance in metres. A position outside every area is assigned to the nearest area
     /// if that area is within this distance. Such positions occur on coasts with a generalised
     /// boundary; the snap distance is 0 if the boundary is exact. A layer that is defined on

@@ -61,7 +61,8 @@ pub use period::{
 pub use position::{BritishGrid, InvalidBritishGrid, InvalidLonLat, LonLat};
 pub use postcode::{InvalidPostcode, Postcode, PostcodeHint, SpecialPostcode, is_outcode};
 pub use postcode_entry::{
-    DirectoryStatus, PositionalQuality, PostcodeCodes, PostcodeEntry, PostcodeStatus, Termination,
+    DirectoryStatus, PositionalQuality, PostcodeCodes, PostcodeColumn, PostcodeEntry,
+    PostcodeStatus, Termination,
 };
 pub use postcode_prefix::{InvalidPrefix, PostcodePrefix, PrefixReading};
 pub use practice::{

@@ -130,6 +130,30 @@ pub struct PostcodeCodes {
     pub is_lsoa21_by_polygon: bool,
 }
 
+/// A column of the postcode directory with the code of the area that each postcode is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PostcodeColumn {
+    /// The council (local authority district or unitary authority).
+    Council,
+    /// The LSOA of 2021.
+    Lsoa21,
+}
+
+keyword_enum!(PostcodeColumn {
+    Council = "council",
+    Lsoa21 = "lsoa21",
+});
+
+impl PostcodeCodes {
+    /// Returns the code in a column of the directory, if the directory states it.
+    pub fn code(&self, column: PostcodeColumn) -> Option<&GssCode> {
+        match column {
+            PostcodeColumn::Council => self.council.as_ref(),
+            PostcodeColumn::Lsoa21 => self.lsoa21.as_ref(),
+        }
+    }
+}
+
 /// Prints no fields, because any of them could identify the postcode.
 impl fmt::Debug for PostcodeEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -162,6 +162,9 @@ pub enum UnknownReason {
     NoSource,
     /// The day is before the layer's first data.
     NoDataForDate,
+    /// The position is in an area without a boundary. The directory says which postcodes are in the
+    /// area.
+    NoBoundary,
 }
 
 impl UnknownReason {
@@ -171,6 +174,7 @@ impl UnknownReason {
             UnknownReason::NoneNamed => "none named by the source",
             UnknownReason::NoSource => "no source",
             UnknownReason::NoDataForDate => "no_data_for_date",
+            UnknownReason::NoBoundary => "no boundary in the data: ask by postcode",
         }
     }
 }
@@ -462,6 +466,10 @@ mod tests {
             (UnknownReason::NoneNamed, "none named by the source"),
             (UnknownReason::NoSource, "no source"),
             (UnknownReason::NoDataForDate, "no_data_for_date"),
+            (
+                UnknownReason::NoBoundary,
+                "no boundary in the data: ask by postcode",
+            ),
         ];
         for (reason, word) in unknown {
             assert_eq!(reason.as_str(), word);

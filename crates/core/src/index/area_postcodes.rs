@@ -215,7 +215,10 @@ impl Index {
                 .assignments_on(row, day)
                 .any(|assignment| assignment.ordinal == ordinal)
         };
-        let contains_statistical_area: Vec<bool> = rows.map(is_assigned).collect();
+        let mut contains_statistical_area: Vec<bool> = rows.map(is_assigned).collect();
+        for row in layer.rows_in_directory(ordinal) {
+            contains_statistical_area[row as usize] = true;
+        }
         let boundaries = self.statistical_areas.boundary_index.boundaries().iter();
         let statistical_boundaries = boundaries
             .zip(&contains_statistical_area)
@@ -247,6 +250,8 @@ impl CandidateArea<'_> {
                 .contains_statistical_area
                 .get(row as usize)
                 .is_some_and(|contains| *contains),
+            // The directory may state the area of a postcode without a statistical area.
+            None if self.layer.postcode_column.is_some() => true,
             None => is_in_bbox(self.statistical_bbox),
         };
         by_statistical || is_in_bbox(self.own_bbox)

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::thread;
 
 use super::data_dates::outdated_after;
@@ -47,6 +48,13 @@ impl Index {
             (statistical, layers)
         });
         let mut layers = layers?;
+        let statistical = Arc::new(statistical);
+        let own_layer = manifest.statistical_area_layer();
+        for layer in &mut layers {
+            if Some(layer.id) == own_layer {
+                layer.set_boundaries(Arc::clone(&statistical))?;
+            }
+        }
         apply_assignments(&mut layers, dataset.assignments, &statistical_areas)?;
         let memberships = MembershipIndex::new(dataset.memberships, &layers, &registry)?;
         find_member_layers(&mut layers, &memberships);
@@ -61,7 +69,10 @@ impl Index {
         facts.add_network_communities(&layers, &memberships, &registry);
         let mut postcodes = dataset.postcodes;
         let implausible = ImplausibleCodes::separate(&mut postcodes, &statistical);
-        let mut index = Index {
+        for layer in &mut layers {
+            layer.set_postcode_areas(&dataset.postcode_codes, &postcodes);
+        }
+        let index = Index {
             statistical_areas: StatisticalAreaIndex {
                 codes: statistical_areas,
                 boundary_index: statistical,
@@ -84,7 +95,7 @@ impl Index {
             memberships,
         };
         let land_edges = index.find_land_edges();
-        for (layer, land_edges) in index.layers.iter_mut().zip(land_edges) {
+        for (layer, land_edges) in index.layers.iter().zip(land_edges) {
             layer.boundary_index.set_land_edges(land_edges);
         }
         Ok(index)
@@ -177,16 +188,27 @@ fn apply_assignments(
         };
         layer.assign(row, assigned);
     }
+    for layer in layers {
+        layer.find_display_only();
+    }
     Ok(())
 }
 
 /// Finds the layers whose areas may be members of groups: the communities and their parts, and any
-/// other layer with such a member.
+/// other layer with such a member. Also finds the layers that have areas by registration: all but
+/// the statistical areas, and the administrative areas that are no NHS organisations and of which no
+/// practice is a member, such as councils.
 fn find_member_layers(layers: &mut [LayerIndex], memberships: &MembershipIndex) {
     let mut with_members: HashSet<(Layer, Layer)> = HashSet::new();
+    let mut with_practices: HashSet<Layer> = HashSet::new();
     for membership in memberships.all() {
-        if let GroupMember::Area(layer, _) = membership.member {
-            with_members.insert((layer, membership.layer));
+        match membership.member {
+            GroupMember::Area(layer, _) => {
+                with_members.insert((layer, membership.layer));
+            }
+            GroupMember::Practice(_) => {
+                with_practices.insert(membership.layer);
+            }
         }
     }
     let roles: Vec<(Layer, LayerRole)> =
@@ -197,6 +219,13 @@ fn find_member_layers(layers: &mut [LayerIndex], memberships: &MembershipIndex) 
                 || with_members.contains(&(layer, groups.id))
         };
         groups.has_members_in = roles.iter().map(may_have_members).collect();
+        groups.has_registrations = match groups.role {
+            LayerRole::PracticeCatchment | LayerRole::Statistical => false,
+            LayerRole::Administrative => {
+                groups.is_organisation || with_practices.contains(&groups.id)
+            }
+            _ => true,
+        };
     }
 }
 

@@ -1,14 +1,16 @@
 //! A layer of the dataset: the versions of its areas, their boundaries, and the statistical areas
 //! of which the areas consist.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 
 use super::{BoundaryIndex, IndexError, periods_overlap};
 use crate::domain::{
-    Area, Boundary, CatchmentKind, Layer, LayerEntry, LayerKind, LayerRole, Period,
+    Area, Boundary, BritishGrid, CatchmentKind, Layer, LayerEntry, LayerKind, LayerRole, Period,
+    PostcodeCodes, PostcodeColumn, PostcodeEntry, RecordIndex,
 };
 
 /// The index of a layer. An area is identified by its ordinal: the position of its id among the
@@ -25,13 +27,29 @@ pub(super) struct LayerIndex {
     pub(super) members_from: Option<Layer>,
     pub(super) uses_statistical_areas: bool,
     pub(super) snap_m: f64,
-    pub(super) boundary_index: BoundaryIndex,
+    /// The boundaries. The layer of the statistical areas shares those of the statistical areas.
+    pub(super) boundary_index: Arc<BoundaryIndex>,
     /// Every version of every area, in order of id, then of time.
     versions: Vec<Area>,
     /// The areas, by ordinal.
     areas: Vec<AreaIndex>,
     /// The ordinal of the area of each boundary.
     area_ordinals: Vec<u32>,
+    /// Whether every area with a boundary consists of statistical areas, so that no look-up depends
+    /// on the boundaries.
+    is_display_only: bool,
+    /// The column of the directory that has the area of each postcode.
+    pub(super) postcode_column: Option<PostcodeColumn>,
+    /// The ordinal of the area of each row of postcode codes.
+    postcode_areas: Vec<Option<u32>>,
+    /// The ordinals of areas, each with the row of a statistical area of one of its postcodes, in
+    /// order.
+    directory_rows: Vec<(u32, u32)>,
+    /// Whether practices may be members of the areas, so that answers list the areas of a
+    /// registration.
+    pub(super) has_registrations: bool,
+    /// Whether the areas are those of NHS organisations.
+    pub(super) is_organisation: bool,
     /// The assignments of each statistical area, by row.
     assignments: Vec<Vec<AreaAssignment>>,
     /// Whether areas of each layer, by its position in the index, may be members of this layer's
@@ -99,31 +117,104 @@ impl LayerIndex {
             areas: group_by_area(&versions),
             versions,
             area_ordinals: Vec::with_capacity(boundaries.len()),
-            boundary_index: BoundaryIndex::build(Vec::new()),
+            boundary_index: Arc::new(BoundaryIndex::build(Vec::new())),
+            postcode_column: entry.postcode_column,
+            postcode_areas: Vec::new(),
+            directory_rows: Vec::new(),
+            has_registrations: false,
+            is_organisation: entry.organisation.is_some(),
             assignments: Vec::new(),
+            is_display_only: false,
             has_members_in: Vec::new(),
             revision_dates: Vec::new(),
         };
-        for (index, boundary) in (0..).zip(&boundaries) {
-            let ordinal = layer.ordinal(&boundary.id).ok_or_else(|| {
-                let what = format!("a boundary of {id}");
+        layer.set_boundaries(Arc::new(BoundaryIndex::build(boundaries)))?;
+        Ok(layer)
+    }
+
+    /// Sets the boundaries of the layer's areas, which has none yet.
+    pub(super) fn set_boundaries(
+        &mut self,
+        boundary_index: Arc<BoundaryIndex>,
+    ) -> Result<(), IndexError> {
+        let boundaries = boundary_index.boundaries();
+        for (index, boundary) in (0..).zip(boundaries) {
+            let ordinal = self.ordinal(&boundary.id).ok_or_else(|| {
+                let what = format!("a boundary of {}", self.id);
                 IndexError::UnknownReference {
                     what,
                     id: boundary.id.clone(),
                 }
             })?;
-            layer.area_ordinals.push(ordinal);
-            layer.areas[ordinal as usize].boundaries.push(index);
+            self.area_ordinals.push(ordinal);
+            self.areas[ordinal as usize].boundaries.push(index);
         }
-        layer.revision_dates = layer.collect_revision_dates(&boundaries);
-        layer.boundary_index = BoundaryIndex::build(boundaries);
-        Ok(layer)
+        self.revision_dates = self.collect_revision_dates(boundaries);
+        self.boundary_index = boundary_index;
+        Ok(())
+    }
+
+    /// Finds the area of each row of postcode codes, if the directory decides in which area a
+    /// postcode is.
+    pub(super) fn set_postcode_areas(
+        &mut self,
+        codes: &[PostcodeCodes],
+        entries: &[PostcodeEntry],
+    ) {
+        let Some(column) = self.postcode_column else {
+            return;
+        };
+        let area = |codes: &PostcodeCodes| self.ordinal(codes.code(column)?.as_str());
+        self.postcode_areas = codes.iter().map(area).collect();
+        let with_area = entries.iter().filter_map(|entry| {
+            let ordinal = self.area_in_directory(entry.codes)?;
+            Some((ordinal, entry.statistical_area?.get()))
+        });
+        let rows: BTreeSet<(u32, u32)> = with_area.collect();
+        self.directory_rows = rows.into_iter().collect();
+    }
+
+    /// Returns the rows of the statistical areas whose postcodes the directory states to be in an
+    /// area; empty unless the directory decides.
+    pub(super) fn rows_in_directory(&self, ordinal: u32) -> impl Iterator<Item = u32> {
+        let first = self
+            .directory_rows
+            .partition_point(|&(known, _)| known < ordinal);
+        let rows = self.directory_rows[first..].iter();
+        rows.take_while(move |(known, _)| *known == ordinal)
+            .map(|&(_, row)| row)
+    }
+
+    /// Returns the area that the directory states for a postcode, by the row of the postcode's codes.
+    pub(super) fn area_in_directory(&self, codes: Option<RecordIndex>) -> Option<u32> {
+        let area = self.postcode_areas.get(codes?.get() as usize)?;
+        *area
+    }
+
+    /// Finds out whether the boundaries are for display only, after every statistical area has been
+    /// assigned.
+    pub(super) fn find_display_only(&mut self) {
+        let mut areas = self.areas.iter();
+        self.is_display_only = areas.all(|area| area.boundaries.is_empty() || area.is_assigned);
+    }
+
+    /// Returns the boundaries that cover a position on a day; none if no answer depends on them.
+    pub(super) fn covering(&self, position: BritishGrid, day: Date) -> Vec<u32> {
+        if self.is_display_only && !self.has_boundary_distances() {
+            return Vec::new();
+        }
+        self.boundary_index.covering(position, day)
     }
 
     /// Returns whether answers give the distance of a position from the boundary of the layer's areas:
-    /// not for groups, and not for practices, whose premises are measured instead.
+    /// not for groups; not for practices, whose premises are measured instead; and not for
+    /// statistical areas, whose codes are what users need.
     pub(super) fn has_boundary_distances(&self) -> bool {
-        self.kind != LayerKind::Membership && self.role != LayerRole::PracticeCatchment
+        self.kind != LayerKind::Membership
+            && !matches!(
+                self.role,
+                LayerRole::PracticeCatchment | LayerRole::Statistical
+            )
     }
 
     fn collect_revision_dates(&self, boundaries: &[Boundary]) -> Vec<Date> {

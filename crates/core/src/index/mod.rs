@@ -32,6 +32,8 @@ mod suspect_coordinates;
 #[cfg(test)]
 mod test_dataset;
 
+use std::sync::Arc;
+
 use jiff::civil::Date;
 
 pub use answer::{
@@ -117,7 +119,7 @@ struct StatisticalAreaIndex {
     /// The codes, by row. The areas that have boundaries come first, in the order of the
     /// boundaries.
     codes: Vec<String>,
-    boundary_index: BoundaryIndex,
+    boundary_index: Arc<BoundaryIndex>,
     snap_m: f64,
     /// The rows of those statistical areas of the directory that do not decide.
     implausible: ImplausibleCodes,

@@ -10,7 +10,7 @@ use super::answer::{
 };
 use super::layer::LayerIndex;
 use super::registry::SuccessionOutcome;
-use crate::domain::{Basis, InvalidOdsCode, Layer, LayerKind, LayerRole, OdsCode, Practice};
+use crate::domain::{Basis, InvalidOdsCode, Layer, LayerKind, OdsCode, Practice};
 
 impl Index {
     pub(super) fn resolve_registration(
@@ -108,10 +108,7 @@ impl Index {
         day: Date,
     ) -> Vec<(Layer, LayerResult<'_>)> {
         let mut areas: Vec<(Layer, LayerResult<'_>)> = Vec::new();
-        let layers = self
-            .layers
-            .iter()
-            .filter(|layer| layer.role != LayerRole::PracticeCatchment);
+        let layers = self.layers.iter().filter(|layer| layer.has_registrations);
         for layer in layers {
             let result = if day < layer.first_memberships {
                 LayerResult::Unknown(UnknownReason::NoDataForDate)

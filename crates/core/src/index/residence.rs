@@ -31,6 +31,8 @@ pub(super) struct ResolvedPosition {
     pub(super) postcode: Option<Postcode>,
     /// The row of the statistical area to which the directory assigns the postcode.
     statistical_area: Option<u32>,
+    /// The row of the postcode's other codes in the directory, if they decide.
+    codes: Option<RecordIndex>,
     pub(super) is_coarse: bool,
     /// The tolerance in metres, once it has been calculated.
     pub(super) tolerance_m: OnceCell<f64>,
@@ -42,6 +44,7 @@ impl ResolvedPosition {
             position,
             postcode: None,
             statistical_area: None,
+            codes: None,
             is_coarse: false,
             tolerance_m: OnceCell::new(),
         }
@@ -52,6 +55,7 @@ impl ResolvedPosition {
         Some(ResolvedPosition {
             postcode: Some(entry.postcode),
             statistical_area: entry.statistical_area.map(RecordIndex::get),
+            codes: entry.codes,
             is_coarse: entry.is_coarse(),
             ..ResolvedPosition::of_point(entry.position?)
         })
@@ -122,19 +126,38 @@ impl Index {
                     with_distance,
                 ))
             } else {
-                LayerResult::Areas(self.covering_areas(
-                    layer,
-                    resolved,
-                    statistical_area,
-                    day,
-                    with_distance,
-                ))
+                let areas =
+                    self.covering_areas(layer, resolved, statistical_area, day, with_distance);
+                match self.unknown_without_directory(layer, resolved, statistical_area) {
+                    Some(reason) if areas.is_empty() => LayerResult::Unknown(reason),
+                    _ => LayerResult::Areas(areas),
+                }
             };
             residence.push((layer.id, result));
         }
         self.add_groups(&mut residence, day);
         self.mark_unknown_administrative_areas(&mut residence);
         residence
+    }
+
+    /// Returns why the area of a position in the area of the data is unknown if no area was found. In
+    /// a layer that follows the directory, areas may have no boundary.
+    fn unknown_without_directory(
+        &self,
+        layer: &LayerIndex,
+        resolved: &ResolvedPosition,
+        statistical_area: Option<(u32, Basis)>,
+    ) -> Option<UnknownReason> {
+        layer.postcode_column?;
+        let (row, _) = statistical_area?;
+        let boundaries = self.statistical_areas.boundary_index.boundaries();
+        if row as usize >= boundaries.len() {
+            return None;
+        }
+        Some(match resolved.postcode {
+            Some(_) => UnknownReason::NoSource,
+            None => UnknownReason::NoBoundary,
+        })
     }
 
     /// Returns the basis on which a postcode, given by its entry, is in an area on a day, as
@@ -147,10 +170,9 @@ impl Index {
     ) -> Option<Basis> {
         let resolved = ResolvedPosition::of_entry(entry)?;
         let statistical_area = self.statistical_area_at(&resolved, day);
-        let position = resolved.position;
-        let covering = layer.boundary_index.covering(position, day);
+        let covering = layer.covering(resolved.position, day);
         let mut hits =
-            Self::area_hits(layer, position, statistical_area, &covering, day).into_iter();
+            Self::area_hits(layer, &resolved, statistical_area, &covering, day).into_iter();
         hits.find(|hit| hit.ordinal == ordinal).map(|hit| hit.basis)
     }
 
@@ -172,17 +194,30 @@ impl Index {
         (distance_m <= self.statistical_areas.snap_m).then_some((row, Basis::Nearest))
     }
 
-    /// Returns the layer's areas that include a position: the areas of its statistical area, and
-    /// the areas whose own boundary covers the position. If no area includes the position, and the
+    /// Returns the layer's areas that include a position: the area that the directory states for the
+    /// postcode; or else the areas of its statistical area, and the areas whose own boundary covers
+    /// the position. If no area includes the position, and the
     /// position is just off a generalised coastline, returns the area with the nearest boundary.
     /// `covering` lists the boundaries that cover the position.
     fn area_hits(
         layer: &LayerIndex,
-        position: BritishGrid,
+        resolved: &ResolvedPosition,
         statistical_area: Option<(u32, Basis)>,
         covering: &[u32],
         day: Date,
     ) -> Vec<AreaHit> {
+        let position = resolved.position;
+        if let Some(ordinal) = layer.area_in_directory(resolved.codes)
+            // If the directory's statistical area does not decide, neither do its other codes.
+            && statistical_area.is_none_or(|(_, basis)| basis == Basis::Directory)
+        {
+            return vec![AreaHit {
+                ordinal,
+                basis: Basis::Directory,
+                share: None,
+                catchment_kind: CatchmentKind::Whole,
+            }];
+        }
         let mut hits: Vec<AreaHit> = Vec::new();
         if let Some((row, basis)) = statistical_area {
             hits.extend(layer.assignments_on(row, day).map(|assignment| AreaHit {
@@ -220,9 +255,8 @@ impl Index {
         day: Date,
         with_distance: bool,
     ) -> Vec<AreaMatch<'i>> {
-        let position = resolved.position;
-        let covering = layer.boundary_index.covering(position, day);
-        let hits = Self::area_hits(layer, position, statistical_area, &covering, day).into_iter();
+        let covering = layer.covering(resolved.position, day);
+        let hits = Self::area_hits(layer, resolved, statistical_area, &covering, day).into_iter();
         hits.filter_map(|hit| {
             let area = layer.version(hit.ordinal, day)?;
             let (model_share, disputed_with) =
@@ -269,9 +303,8 @@ impl Index {
         day: Date,
         with_distance: bool,
     ) -> Vec<PracticeMatch<'i>> {
-        let position = resolved.position;
-        let covering = layer.boundary_index.covering(position, day);
-        let hits = Self::area_hits(layer, position, statistical_area, &covering, day).into_iter();
+        let covering = layer.covering(resolved.position, day);
+        let hits = Self::area_hits(layer, resolved, statistical_area, &covering, day).into_iter();
         let mut practices: Vec<PracticeMatch<'i>> = hits
             .filter_map(|hit| {
                 let area = layer.version(hit.ordinal, day)?;

@@ -227,6 +227,7 @@ pub(super) fn layer_entry(id: Layer, kind: LayerKind) -> LayerEntry {
         first_data: FIRST_DATA,
         provenance: Provenance::Modelled,
         boundaries: None,
+        postcode_column: None,
         on_statistical_areas: matches!(
             role(id),
             LayerRole::Community | LayerRole::PracticeCatchment

@@ -337,7 +337,7 @@ mod tests {
         statistical: Vec<Boundary>,
         postcodes: &[(f64, f64)],
     ) -> BoundaryIndex {
-        let mut layer = BoundaryIndex::build(boundaries);
+        let layer = BoundaryIndex::build(boundaries);
         let statistical = BoundaryIndex::build(statistical);
         let postcodes: Vec<BritishGrid> = postcodes.iter().map(|&(x, y)| km(x, y)).collect();
         let land_edges = layer.find_land_edges(&statistical, |centre, radius_m| {

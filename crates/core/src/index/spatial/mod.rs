@@ -14,6 +14,8 @@ mod edge;
 mod edge_tree;
 mod land_edges;
 
+use std::sync::OnceLock;
+
 use jiff::civil::Date;
 use rstar::RTree;
 use rstar::primitives::{GeomWithData, Rectangle};
@@ -39,7 +41,7 @@ pub struct BoundaryIndex {
     cells: CellIndex,
     bboxes: RTree<GeomWithData<Rectangle<[f64; 2]>, usize>>,
     /// For each boundary, the edges beyond which land begins; empty if land begins beyond all edges.
-    land_edges: Vec<LandEdges>,
+    land_edges: OnceLock<Vec<LandEdges>>,
     /// Whether any boundary has a period.
     is_dated: bool,
 }
@@ -64,7 +66,7 @@ impl BoundaryIndex {
             });
         BoundaryIndex {
             bboxes: RTree::bulk_load(bboxes.collect()),
-            land_edges: Vec::new(),
+            land_edges: OnceLock::new(),
             cells,
             edge_trees,
             is_dated: boundaries
@@ -158,14 +160,21 @@ impl BoundaryIndex {
     }
 
     /// Sets the result of [`BoundaryIndex::find_land_edges`]. Until then, land begins beyond every
-    /// edge.
-    pub(super) fn set_land_edges(&mut self, land_edges: Vec<LandEdges>) {
-        self.land_edges = land_edges;
+    /// edge. An empty result, of a layer whose distances are not measured, is not set.
+    pub(super) fn set_land_edges(&self, land_edges: Vec<LandEdges>) {
+        if !land_edges.is_empty() {
+            // Layers that share the boundaries have the same result.
+            self.land_edges.get_or_init(|| land_edges);
+        }
+    }
+
+    fn land_edges_of(&self, boundary: u32) -> Option<&LandEdges> {
+        self.land_edges.get()?.get(boundary as usize)
     }
 
     /// Returns whether land begins beyond every edge of the boundary.
     pub(super) fn is_surrounded_by_land(&self, boundary: u32) -> bool {
-        let edges = self.land_edges.get(boundary as usize);
+        let edges = self.land_edges_of(boundary);
         edges.is_none_or(LandEdges::are_all)
     }
 
@@ -173,7 +182,7 @@ impl BoundaryIndex {
     /// which land begins; `None` if there is only open coast around the area.
     pub(super) fn distance_to_land_m(&self, boundary: u32, point: BritishGrid) -> Option<f64> {
         let all = &self.edge_trees[boundary as usize];
-        let edges = self.land_edges.get(boundary as usize);
+        let edges = self.land_edges_of(boundary);
         let edges = edges.map_or(all, |edges| edges.land(all));
         let distance_2 = edges.distance_2(to_mm(point), f64::INFINITY);
         distance_2.is_finite().then(|| distance_2.sqrt() / MM_PER_M)
@@ -187,7 +196,7 @@ impl BoundaryIndex {
         point: BritishGrid,
         within_m: f64,
     ) -> Option<f64> {
-        let edges = self.land_edges.get(boundary as usize)?.uncovered();
+        let edges = self.land_edges_of(boundary)?.uncovered();
         let within_2 = (within_m * MM_PER_M).powi(2);
         let distance_2 = edges.distance_2(to_mm(point), within_2);
         (distance_2 < within_2).then(|| distance_2.sqrt() / MM_PER_M)
