@@ -22,7 +22,7 @@ use crate::dataset::manifest::{
 use crate::formats::SourceCrs;
 use crate::import::{lookup, nhspd};
 use catchment_core::domain::{
-    DataDate, Layer, LayerRole, OrganisationKind, Provenance, SourceDate, YearMonth,
+    DataDate, Layer, LayerRole, OrganisationKind, PostcodeColumn, Provenance, SourceDate, YearMonth,
 };
 
 /// The configuration of a build. Paths are relative to the folder of the configuration file.
@@ -151,6 +151,8 @@ impl BuildConfig {
                  is `polygons`"
             ));
         }
+        errors.extend(self.statistical_layer_error(layer));
+        errors.extend(layer.postcode_column_error());
         for method in &layer.methods {
             let shares = match &method.method {
                 AreaMethod::ShareThreshold(threshold) => {
@@ -175,6 +177,31 @@ impl BuildConfig {
             }
         }
         errors
+    }
+
+    /// Returns the error of a layer that has either the method `statistical_areas` or the id of the
+    /// statistical areas, but not both. The two share one file of boundaries, named after the id.
+    fn statistical_layer_error(&self, layer: &LayerConfig) -> Option<String> {
+        let id = &layer.id;
+        let statistical = self.statistical_areas.as_ref().map(|table| &*table.id);
+        let has_id = statistical == Some(id.as_str());
+        match (layer.is_statistical_areas(), has_id, statistical) {
+            (true, true, _) if layer.methods.len() > 1 => Some(format!(
+                "layer `{id}`: the method `statistical_areas` must be its only method"
+            )),
+            (true, false, Some(other)) => Some(format!(
+                "layer `{id}`: a layer with the method `statistical_areas` must have the id of \
+                 [statistical_areas], `{other}`"
+            )),
+            (true, false, None) => Some(format!(
+                "layer `{id}`: the method `statistical_areas` needs the table [statistical_areas]"
+            )),
+            (false, true, _) => Some(format!(
+                "layer `{id}`: a layer with the id of [statistical_areas] must have the method \
+                 `statistical_areas`"
+            )),
+            _ => None,
+        }
     }
 
     /// Returns the keys `data_as_of` and `data_words` of each table that has them, with the name of
@@ -373,6 +400,9 @@ impl AreaMethod {
             AreaMethod::Catchments(_) => "catchments",
             AreaMethod::Hierarchy(_) => "hierarchy",
             AreaMethod::Members(_) => "members",
+            AreaMethod::StatisticalAreas => "statistical_areas",
+            AreaMethod::PostcodeColumn(_) => "postcode_column",
+            AreaMethod::Districts(_) => "districts",
         }
     }
 
@@ -383,7 +413,11 @@ impl AreaMethod {
             AreaMethod::Catchments(method) => Some(&method.file),
             AreaMethod::Hierarchy(method) => Some(&method.file),
             AreaMethod::Members(method) => Some(&method.file),
-            AreaMethod::Plurality(_) | AreaMethod::ShareThreshold(_) => None,
+            AreaMethod::PostcodeColumn(method) => Some(&method.file),
+            AreaMethod::Districts(method) => Some(&method.file),
+            AreaMethod::Plurality(_)
+            | AreaMethod::ShareThreshold(_)
+            | AreaMethod::StatisticalAreas => None,
         }
     }
 }
@@ -680,6 +714,41 @@ impl LayerConfig {
         keys.resolve(self.id)
     }
 
+    /// Returns whether the areas of the layer are the statistical areas.
+    pub(super) fn is_statistical_areas(&self) -> bool {
+        let mut methods = self.methods.iter();
+        methods.any(|config| matches!(config.method, AreaMethod::StatisticalAreas))
+    }
+
+    /// Returns the column of the postcode directory that has the area of each postcode.
+    pub(super) fn postcode_column(&self) -> Option<PostcodeColumn> {
+        self.methods.iter().find_map(|config| match &config.method {
+            AreaMethod::PostcodeColumn(method) => Some(method.column),
+            _ => None,
+        })
+    }
+
+    /// Returns the error of a layer with the method `postcode_column` and other methods, or which is
+    /// not a partition.
+    fn postcode_column_error(&self) -> Option<String> {
+        self.postcode_column()?;
+        let id = &self.id;
+        if self.methods.len() > 1 {
+            Some(format!(
+                "layer `{id}`: the method `postcode_column` must be its only method"
+            ))
+        } else if self.kind != LayerKind::Partition {
+            Some(format!(
+                "layer `{id}`: the kind is `{}`, but each postcode is in one area of the method \
+                 `postcode_column`: use `{}`",
+                self.kind,
+                LayerKind::Partition
+            ))
+        } else {
+            None
+        }
+    }
+
     /// Returns whether the layer has a role.
     pub(super) fn has_role(&self, role: LayerRole) -> bool {
         self.declaration()
@@ -717,6 +786,9 @@ struct MethodTable {
     catchments: Option<CatchmentsMethod>,
     hierarchy: Option<HierarchyMethod>,
     members: Option<MembersMethod>,
+    statistical_areas: Option<bool>,
+    postcode_column: Option<PostcodeColumnMethod>,
+    districts: Option<DistrictsMethod>,
 }
 
 impl TryFrom<MethodTable> for MethodConfig {
@@ -731,6 +803,12 @@ impl TryFrom<MethodTable> for MethodConfig {
             table.catchments.map(AreaMethod::Catchments),
             table.hierarchy.map(AreaMethod::Hierarchy),
             table.members.map(AreaMethod::Members),
+            table
+                .statistical_areas
+                .filter(|is_method| *is_method)
+                .map(|_| AreaMethod::StatisticalAreas),
+            table.postcode_column.map(AreaMethod::PostcodeColumn),
+            table.districts.map(AreaMethod::Districts),
         ];
         let mut methods = methods.into_iter().flatten();
         match (methods.next(), methods.next()) {
@@ -747,7 +825,7 @@ impl TryFrom<MethodTable> for MethodConfig {
                 Err(format!(
                     "{found}: a `[[layers.methods]]` table must have exactly one of the keys \
                      `polygons`, `lookup`, `plurality`, `share_threshold`, `catchments`, \
-                     `hierarchy` and `members`"
+                     `hierarchy`, `members`, `statistical_areas`, `postcode_column` and `districts`"
                 ))
             }
         }
@@ -773,6 +851,12 @@ pub(super) enum AreaMethod {
     Hierarchy(HierarchyMethod),
     /// A group's area is the union of its members' areas.
     Members(MembersMethod),
+    /// The areas are the statistical areas themselves.
+    StatisticalAreas,
+    /// A column of the postcode directory has the area of each postcode.
+    PostcodeColumn(PostcodeColumnMethod),
+    /// The districts by which statistical areas are named.
+    Districts(DistrictsMethod),
 }
 
 /// The method `polygons`: areas from a polygon file.
@@ -855,6 +939,26 @@ pub(super) struct HierarchyMethod {
     pub(super) file: PathBuf,
 }
 
+/// The method `postcode_column`: areas by a column of the postcode directory.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PostcodeColumnMethod {
+    #[serde(deserialize_with = "deserialize_keyword")]
+    pub(super) column: PostcodeColumn,
+    /// The look-up table from statistical areas to the areas of the layer. A statistical area may be
+    /// in several rows, if it was split.
+    pub(super) file: PathBuf,
+    pub(super) columns: lookup::LookupColumns,
+}
+
+/// The method `districts`: local authority districts, before and after reorganisations.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DistrictsMethod {
+    /// A table with the columns of `data/source/councils.csv`.
+    pub(super) file: PathBuf,
+}
+
 /// The method `members`: groups that are defined by their members.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -926,7 +1030,8 @@ provenance = "official"
     #[test]
     fn misspelt_keys_of_methods_are_errors_that_name_the_layer_and_the_allowed_keys() {
         let methods = "expected one of `from`, `to`, `polygons`, `lookup`, `plurality`, \
-            `share_threshold`, `catchments`, `hierarchy`, `members`";
+            `share_threshold`, `catchments`, `hierarchy`, `members`, `statistical_areas`, \
+            `postcode_column`, `districts`";
         for (method, key, allowed, line) in [
             (
                 "form = \"2025-04-01\"\ncatchments = { file = \"catchments\" }",

@@ -70,12 +70,15 @@ impl DatasetBuilder {
         let layer = config.id;
         let mut boundaries = methods::add_areas(records, layer, config, sources, shares)?;
         // Unions of statistical areas have the same edges, so only boundaries of files can disagree.
-        if config.kind == LayerKind::Partition && !boundaries.is_empty() {
+        let is_of_file = !boundaries.is_empty() && !config.is_statistical_areas();
+        if config.kind == LayerKind::Partition && is_of_file {
             records
                 .remarks
                 .extend(partition_remarks(config, &boundaries)?);
         }
-        boundaries.extend(dissolve_boundaries(records, layer, config.kind, sources)?);
+        if !config.is_statistical_areas() {
+            boundaries.extend(dissolve_boundaries(records, layer, config.kind, sources)?);
+        }
         boundaries.sort_by(|a, b| (&a.id, a.period.from).cmp(&(&b.id, b.period.from)));
         self.boundaries.push((layer, boundaries));
         entry.on_statistical_areas = records.assignments_of(layer).next().is_some();

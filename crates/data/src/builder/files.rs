@@ -59,13 +59,20 @@ pub(super) fn dataset_files(
             tables::codes(&sources.not_gp_practices),
         ),
     ];
+    let statistical = config.statistical_areas.as_ref();
+    let statistical_path = statistical.map(|statistical| boundary_path(&statistical.id));
     for (layer, boundaries) in boundaries {
+        let path = boundary_path(layer.as_str());
+        // The layer of the statistical areas shares their file.
+        if Some(&path) == statistical_path.as_ref() {
+            continue;
+        }
         let features = boundaries.iter().map(|boundary| {
             let name = display_name(records, sources, *layer, &boundary.id);
             (boundary, name)
         });
         let file = layer_to_geojson(layer.as_str(), features);
-        files.push((boundary_path(layer.as_str()), file));
+        files.push((path, file));
     }
     if let Some(statistical) = &config.statistical_areas {
         files.push((

@@ -65,6 +65,7 @@ pub(super) fn layer_entry(config: &LayerConfig) -> Result<LayerEntry> {
         provenance: config.provenance,
         boundaries: Some(boundary_path(config.id.as_str())),
         on_statistical_areas: false,
+        postcode_column: config.postcode_column(),
         snap_m: config.snap_m,
         first_memberships: config.first_memberships,
         members_from: config.members_from,

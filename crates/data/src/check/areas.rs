@@ -186,7 +186,7 @@ fn check_periods<K: Ord>(
     }
 }
 
-pub(super) fn periods_overlap(a: Period, b: Period) -> bool {
+pub(crate) fn periods_overlap(a: Period, b: Period) -> bool {
     let ends_before =
         |a: Period, b: Period| matches!((a.to, b.from), (Some(to), Some(from)) if to <= from);
     !ends_before(a, b) && !ends_before(b, a)
@@ -201,7 +201,9 @@ fn format_period(period: Period) -> String {
 fn check_missing_boundaries(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     for entry in &dataset.manifest.layers {
         let layer = entry.id;
-        if entry.kind != LayerKind::Partition {
+        // The areas of a layer that follows the postcode directory need no boundary.
+        let is_checked = entry.kind == LayerKind::Partition && entry.postcode_column.is_none();
+        if !is_checked || dataset.manifest.statistical_area_layer() == Some(layer) {
             continue;
         }
         let layer_boundaries = dataset.boundaries.iter().filter(|(of, _)| *of == layer);

@@ -15,6 +15,7 @@ mod postcodes;
 mod practices;
 mod previous;
 
+pub(crate) use areas::periods_overlap;
 pub use finding::{Finding, FindingGeometry, FindingSubject, Severity, findings_geojson};
 pub use golden_queries::failing_golden_queries;
 pub use load::{LoadFailure, load_index};

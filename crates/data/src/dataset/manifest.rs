@@ -87,6 +87,8 @@ struct LayerTable {
     boundaries: Option<String>,
     #[serde(default)]
     on_statistical_areas: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    postcode_column: Option<String>,
     #[serde(default)]
     snap_m: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -348,6 +350,8 @@ impl LayerTable {
             )?,
             boundaries: self.boundaries,
             on_statistical_areas: self.on_statistical_areas,
+            postcode_column: keyword_of(self.postcode_column.as_ref())
+                .map_err(|error| of_layer("postcode_column", error))?,
             snap_m: self.snap_m,
             first_memberships: self
                 .first_memberships
@@ -714,6 +718,7 @@ impl From<&LayerEntry> for LayerTable {
             provenance: entry.provenance.to_string(),
             boundaries: entry.boundaries.clone(),
             on_statistical_areas: entry.on_statistical_areas,
+            postcode_column: entry.postcode_column.map(|column| column.to_string()),
             snap_m: entry.snap_m,
             first_memberships: entry.first_memberships.map(|day| day.to_string()),
             members_from: entry.members_from.map(|layer| layer.to_string()),

@@ -249,8 +249,12 @@ impl VerifiedReader<'_> {
 
     fn read_boundaries(&self) -> Result<Vec<(Layer, Vec<Boundary>)>, DatasetError> {
         let mut boundaries = Vec::new();
+        let statistical = self.manifest.statistical_area_layer();
         for entry in &self.manifest.layers {
-            if let Some(path) = &entry.boundaries {
+            // The statistical areas are read once, also if they are a layer.
+            if let Some(path) = &entry.boundaries
+                && Some(entry.id) != statistical
+            {
                 boundaries.push((entry.id, self.read_polygons(path)?));
             }
         }

@@ -14,6 +14,7 @@ mod source_files;
 pub mod area_history;
 pub mod catchments;
 pub mod code_point_open;
+pub mod districts;
 pub mod ebranchs;
 pub mod epcn;
 pub mod epraccur;

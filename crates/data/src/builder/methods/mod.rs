@@ -4,12 +4,15 @@
 //! area of an earlier method.
 
 mod catchments;
+mod districts;
 mod hierarchy;
 mod lookup;
 mod members;
 mod plurality;
 mod polygons;
+mod postcode_column;
 mod share_threshold;
+mod statistical_areas;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,6 +84,13 @@ pub(super) fn add_areas(
             }
             AreaMethod::Hierarchy(method) => hierarchy::add_areas(records, &context, method)?,
             AreaMethod::Members(method) => members::add_areas(records, &context, method)?,
+            AreaMethod::StatisticalAreas => {
+                boundaries.extend(statistical_areas::add_areas(records, &context)?)
+            }
+            AreaMethod::PostcodeColumn(method) => {
+                postcode_column::add_areas(records, &context, method)?
+            }
+            AreaMethod::Districts(method) => districts::add_areas(records, &context, method)?,
         }
     }
     Ok(boundaries)
