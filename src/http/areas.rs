@@ -17,7 +17,7 @@ use crate::web::path_segment;
 use catchment_core::domain::{Area, AreaName, GroupMember, Layer};
 use catchment_core::index::{Index, UnknownReason};
 use catchment_data::dataset::PRACTICE_MEMBER;
-use catchment_data::formats::write_geojson_feature;
+use catchment_data::formats::{FeatureGeometry, write_geojson_feature};
 
 pub(super) const GEOJSON: &str = "application/geo+json";
 
@@ -322,7 +322,7 @@ fn name_body(name: &AreaName) -> Value {
 fn codes(index: &Index, area: &Area) -> Value {
     let codes = index.codes_of(area);
     codes
-        .map(|code| (code.scheme.clone(), Value::from(code.code.as_str())))
+        .map(|(scheme, code)| (scheme.to_string(), Value::from(code)))
         .collect::<serde_json::Map<String, Value>>()
         .into()
 }
@@ -397,8 +397,13 @@ fn feature_collection(index: &Index, layer: Layer, as_of: Date) -> Vec<u8> {
     .into_bytes()
 }
 
+/// Returns an area as a GeoJSON feature; `None` if it has no boundary. In a layer that follows the
+/// postcode directory, such an area has the geometry null.
 fn feature(index: &Index, area: &Area, as_of: Date) -> Option<String> {
-    let boundary = index.boundary(area.layer, &area.id, as_of)?;
+    let boundary = index.boundary(area.layer, &area.id, as_of);
+    if boundary.is_none() && !index.manifest().may_lack_boundaries(area.layer) {
+        return None;
+    }
     let properties = json!({
         "id": area.id, "name": area.title(), "layer": area.layer.as_str(), "kind": area.kind,
         "system": area.system, "provenance": area.provenance.as_str(),
@@ -408,6 +413,9 @@ fn feature(index: &Index, area: &Area, as_of: Date) -> Option<String> {
         "attribution": index.manifest().attribution,
     });
     let mut text = String::new();
-    write_geojson_feature(&mut text, &properties, &boundary.lonlat);
+    match boundary {
+        Some(boundary) => write_geojson_feature(&mut text, &properties, &boundary.lonlat),
+        None => write_geojson_feature(&mut text, &properties, FeatureGeometry::None),
+    }
     Some(text)
 }

@@ -18,7 +18,7 @@ use super::query_params::{DatasetSelection, LenientQuery, ParamValue, query_para
 use super::request_context::{DatasetRequest, RequestContext};
 use super::widget::ensure_drawable;
 use crate::web::{self, EmbedCodePage, EmbedPage, EmbeddedMap, FRAME_HEIGHT};
-use catchment_core::domain::{Area, Layer, today_in_london};
+use catchment_core::domain::{Area, Layer, LayerRole, today_in_london};
 use catchment_core::index::Index;
 use catchment_core::request::RequestParams;
 
@@ -392,7 +392,10 @@ fn embed_choices(index: &Index) -> Vec<(Layer, String, Vec<&Area>)> {
         areas.sort_by_key(|area| area.title());
         areas
     };
-    let layers = index.layers();
+    // There are too many statistical areas for a list of choices.
+    let layers = index
+        .layers()
+        .filter(|layer| index.role(*layer) != Some(LayerRole::Statistical));
     let drawable_layers = layers.filter(|&layer| ensure_drawable(index, layer, today).is_ok());
     drawable_layers
         .map(|layer| (layer, index.layer_title(layer).to_string(), areas_of(layer)))

@@ -284,7 +284,7 @@ fn tilejson(context: &RequestContext, layers: &[Layer], base: &BaseUrl) -> Value
         "tiles": [format!("{base}/tiles/{names}/{{z}}/{{x}}/{{y}}.mvt{query}")],
         "edition": edition,
         "edition_tiles": [edition_tiles_url(base, &edition, &names)],
-        "minzoom": 0,
+        "minzoom": catchment_tiles::zoom_min_of(index, layers),
         "maxzoom": ZOOM_MAX,
         "bounds": bounds(context, layers),
         "attribution": index.manifest().attribution,
@@ -352,7 +352,7 @@ fn style(context: &RequestContext, layers: &[Layer], base: &BaseUrl) -> Value {
         "sources": { "catchment": {
             "type": "vector",
             "tiles": [edition_tiles_url(base, &edition, &joined_names(layers))],
-            "minzoom": 0,
+            "minzoom": catchment_tiles::zoom_min_of(index, layers),
             "maxzoom": ZOOM_MAX,
             "bounds": bounds(context, layers),
             "attribution": index.manifest().attribution,

@@ -104,7 +104,7 @@ fn result_text(index: &Index, result: &LookupResult<'_>) -> Markup {
         (groups(index, &answer.residence, query))
         (other_areas(index, &answer.residence, query))
         (announcements(index, answer))
-        @if let Some(location) = &answer.location { (coordinates(location)) }
+        @if let Some(location) = &answer.location { (coordinates(index, answer, location, query)) }
         p.as-of {
             "For " (format::date(answer.as_of)) ", using dataset " (index.manifest().name) ", version " (index.manifest().version) "."
         }
@@ -637,7 +637,37 @@ fn in_words(introduced: YearMonth) -> String {
     }
 }
 
-fn coordinates(location: &Location) -> Markup {
+/// Renders the statistical areas of the place, each with its code.
+fn statistical_rows<'i>(
+    index: &'i Index,
+    residence: &[(Layer, LayerResult<'_>)],
+    query: &str,
+) -> Vec<(&'i str, Markup)> {
+    let layers = index.manifest().layers.iter();
+    let layers = layers.filter(|entry| entry.role == LayerRole::Statistical);
+    let found = layers.filter_map(|entry| {
+        let (_, found) = residence.iter().find(|(layer, _)| *layer == entry.id)?;
+        let text = match found {
+            LayerResult::Areas(areas) if !areas.is_empty() => html! {
+                @for found in areas { p { (area_link(index, found.area, query)) " (" (found.area.id) ")" } }
+            },
+            LayerResult::Unknown(UnknownReason::NoBoundary) => {
+                html! { "Not known, because we do not have its boundary. Look up a postcode." }
+            }
+            _ => return None,
+        };
+        Some((entry.singular.as_str(), text))
+    });
+    found.collect()
+}
+
+/// Renders the coordinates and the statistical areas of the place.
+fn coordinates(
+    index: &Index,
+    answer: &LocateAnswer<'_>,
+    location: &Location,
+    query: &str,
+) -> Markup {
     let mut rows: Vec<(&str, Markup)> = Vec::new();
     if let Some(position) = location.lonlat() {
         let longitude = with_minus_sign(&format!("{:.6}", position.lon()));
@@ -655,10 +685,16 @@ fn coordinates(location: &Location) -> Markup {
     if let Some(month) = location.entry.and_then(|entry| entry.introduced) {
         rows.push(("Postcode in use since", html! { (in_words(month)) }));
     }
+    let statistical = statistical_rows(index, &answer.residence, query);
+    let title = match statistical.is_empty() {
+        true => "Coordinates",
+        false => "Coordinates and small areas of the census",
+    };
+    rows.extend(statistical);
     if rows.is_empty() {
         return html! {};
     }
-    details(&html! { "Coordinates" }, false, false, &summary_list(&rows))
+    details(&html! { (title) }, false, false, &summary_list(&rows))
 }
 
 /// Renders the map of the community with a marker at the place.

@@ -343,6 +343,14 @@ fn write_unknown(json: &mut JsonWriter, reason: &str) {
 
 fn write_area(json: &mut JsonWriter, index: &Index, area_match: &AreaMatch<'_>) {
     write_id_and_name(json, area_match.area);
+    json.raw(",\"codes\":{");
+    let codes = index.codes_of_match(area_match);
+    json.comma_separated(codes, |json, (scheme, code)| {
+        json.string(scheme);
+        json.raw(":");
+        json.string(code);
+    });
+    json.raw("}");
     if let Some(system) = &area_match.area.system {
         json.raw(",\"system\":");
         json.string(system);

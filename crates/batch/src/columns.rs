@@ -194,9 +194,13 @@ pub fn columns_of(manifest: &Manifest) -> Vec<ColumnDescription> {
     list.add_practice_facts();
     for entry in &manifest.layers {
         match entry.role {
-            // Sources state no places of practices: the builder derives them from addresses.
-            LayerRole::Network | LayerRole::Administrative => {
-                list.add_layer(entry, entry.organisation != Some(OrganisationKind::Place))
+            LayerRole::Network => list.add_layer(entry, true),
+            // Practices belong to NHS organisations, not to councils. Sources state no places of
+            // practices: the builder derives them from addresses.
+            LayerRole::Administrative => {
+                let organisation = entry.organisation;
+                let organisation = organisation.filter(|kind| *kind != OrganisationKind::Place);
+                list.add_layer(entry, organisation.is_some());
             }
             LayerRole::Statistical => list.add_layer(entry, false),
             _ => {}
@@ -758,9 +762,9 @@ mod tests {
             resilience_groups_registration practices_covering_names practice practice_name \
             practice_status practice_asked practice_asked_status practice_successors \
             practice_branch_listed pcn pcn_name pcn_registration sub_icb sub_icb_name \
-            sub_icb_registration place place_name icb icb_name icb_registration notes dataset \
-            dataset_digest postcode_ended_after postcode_ended_by council statistical_area lsoa21 \
-            area_hint area_hint_share practices_covering_distances_m practices_covering_premises \
+            sub_icb_registration place place_name icb icb_name icb_registration council council_name \
+            lsoa11 lsoa11_name lsoa21 lsoa21_name notes dataset dataset_digest \
+            postcode_ended_after postcode_ended_by statistical_area area_hint area_hint_share practices_covering_distances_m practices_covering_premises \
             data_as_of";
         assert_eq!(names.join(" "), expected);
     }

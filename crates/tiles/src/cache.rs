@@ -156,9 +156,12 @@ pub struct TileKey {
 }
 
 impl TileKey {
-    /// Returns the key of a tile of layers on a date.
+    /// Returns the key of a tile of layers on a date. Layers that begin at a higher zoom are left
+    /// out.
     pub fn new(index: &Index, layers: &[Layer], day: Date, coord: TileCoord) -> TileKey {
+        let has_zoom = |layer: &Layer| coord.z >= super::zoom_min(index, *layer);
         let in_order = index.layers().filter(|layer| layers.contains(layer));
+        let in_order = in_order.filter(has_zoom);
         TileKey {
             layers: in_order
                 .map(|layer| (layer, index.revision(layer, day)))

@@ -53,7 +53,7 @@ pub use widget_map::{WidgetArea, WidgetMap};
 use geo::{BoundingRect, Coord, Rect};
 use jiff::civil::Date;
 
-use catchment_core::domain::{Boundary, Layer};
+use catchment_core::domain::{Boundary, Layer, LayerRole};
 use catchment_core::geometry::bbox;
 use catchment_core::index::Index;
 use coverage::clip::{ClippedArea, clip};
@@ -296,6 +296,24 @@ fn write_attributes(
     Ok(())
 }
 
+/// The lowest zoom of layers of statistical areas. In tiles of lower zooms, there would be thousands
+/// of areas, most of them smaller than a pixel.
+const STATISTICAL_ZOOM_MIN: u8 = 7;
+
+/// Returns the lowest zoom whose tiles have the areas of a layer.
+pub fn zoom_min(index: &Index, layer: Layer) -> u8 {
+    match index.role(layer) {
+        Some(LayerRole::Statistical) => STATISTICAL_ZOOM_MIN,
+        _ => 0,
+    }
+}
+
+/// Returns the lowest zoom whose tiles have areas of any of the layers.
+pub fn zoom_min_of(index: &Index, layers: &[Layer]) -> u8 {
+    let zooms = layers.iter().map(|&layer| zoom_min(index, layer));
+    zooms.min().unwrap_or(0)
+}
+
 /// Returns the `vector_layers` of a TileJSON 3.0.0 document: the layers and the attributes of their
 /// features.
 pub fn vector_layers(index: &Index, layers: &[Layer], zoom_max: u8) -> serde_json::Value {
@@ -303,7 +321,7 @@ pub fn vector_layers(index: &Index, layers: &[Layer], zoom_max: u8) -> serde_jso
         serde_json::json!({
             "id": layer.as_str(),
             "description": index.layer_title(layer),
-            "minzoom": 0,
+            "minzoom": zoom_min(index, layer),
             "maxzoom": zoom_max,
             "fields": {
                 "id": "String",
@@ -356,6 +374,11 @@ impl TileRange {
             rows: tile_index(north_east.y)..=tile_index(south_west.y),
             columns: tile_index(south_west.x)..=tile_index(north_east.x),
         }
+    }
+
+    /// Returns whether a tile is in the range.
+    fn contains(&self, x: u32, y: u32) -> bool {
+        self.columns.contains(&x) && self.rows.contains(&y)
     }
 }
 

@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use serde_json::json;
 
 use super::cache::{ContentEncoding, TileCache, TileKey};
-use super::{TileCoord, bounds, vector_layers};
+use super::{TileCoord, TileRange, bounds, vector_layers, zoom_min, zoom_min_of};
 use catchment_core::domain::Layer;
 use catchment_core::geometry::bbox;
 use catchment_core::index::Index;
@@ -72,6 +72,9 @@ fn write_from(
     let mut archive = writer(index, layers, day, zoom_max).create(out)?;
     let mut tiles = 0;
     let mut parents: Vec<PmtilesCoord> = Vec::new();
+    let zoom_mins = layers.iter().map(|&layer| zoom_min(index, layer));
+    let complete_from = zoom_mins.max().unwrap_or(0);
+    let bounds = bounds(index, layers, day);
     for z in 0..=zoom_max {
         // The children of an empty tile are empty too, because its buffer is twice as wide as the
         // buffers of its children.
@@ -89,8 +92,13 @@ fn write_from(
             let body = cache.build(index, &TileKey::new(index, layers, day, coord))?;
             if !body.is_empty() {
                 archive.add_tile(pmtiles_coord, &body.encoded(ContentEncoding::Gzip))?;
-                parents.push(pmtiles_coord);
                 tiles += 1;
+            }
+            // Below a layer's lowest zoom, a tile may be empty although its children are not.
+            let is_in_bounds =
+                || bounds.is_some_and(|bounds| TileRange::new(z, bounds).contains(x, y));
+            if !body.is_empty() || (z < complete_from && is_in_bounds()) {
+                parents.push(pmtiles_coord);
             }
         }
     }
@@ -189,7 +197,7 @@ fn writer(index: &Index, layers: &[Layer], day: Date, zoom_max: u8) -> PmTilesWr
     PmTilesWriter::new(TileType::Mvt)
         .precompressed(Compression::Gzip)
         .internal_compression(Compression::Gzip)
-        .min_zoom(0)
+        .min_zoom(zoom_min_of(index, layers).min(zoom_max))
         .max_zoom(zoom_max)
         .bounds(west, south, east, north)
         .center(f64::midpoint(west, east), f64::midpoint(south, north))

@@ -1,5 +1,7 @@
 //! Collections: the areas of a layer that are valid today, or all versions of the areas of a layer.
 
+use std::collections::HashSet;
+
 use jiff::civil::Date;
 
 use super::super::problem::Problem;
@@ -22,8 +24,16 @@ pub(super) struct Collection {
 pub(super) struct Feature<'i> {
     pub(super) id: String,
     pub(super) area: &'i Area,
-    pub(super) boundary: &'i Boundary,
+    /// The boundary; `None` for an area without one, whose geometry is null.
+    pub(super) boundary: Option<&'i Boundary>,
     pub(super) period: Period,
+}
+
+impl Feature<'_> {
+    /// Returns the kind of catchment, if the area has more than one boundary.
+    pub(super) fn extent(&self) -> Option<&'static str> {
+        self.boundary?.catchment_kind.as_str()
+    }
 }
 
 impl Collection {
@@ -75,7 +85,16 @@ impl Collection {
         let mut features: Vec<Feature<'_>> = Vec::new();
         for boundary in index.all_boundaries(self.layer) {
             let versions = index.versions(self.layer, &boundary.id).iter();
-            features.extend(versions.filter_map(|area| self.feature(area, boundary, today)));
+            let of_boundary = |area| self.feature(area, Some(boundary), today);
+            features.extend(versions.filter_map(of_boundary));
+        }
+        if index.manifest().may_lack_boundaries(self.layer) {
+            let with_boundary = index.all_boundaries(self.layer);
+            let with_boundary: HashSet<&str> =
+                with_boundary.map(|boundary| boundary.id.as_str()).collect();
+            let areas = index.all_areas(self.layer);
+            let without = areas.filter(|area| !with_boundary.contains(area.id.as_str()));
+            features.extend(without.filter_map(|area| self.feature(area, None, today)));
         }
         features.sort_by(|a, b| {
             (&a.area.id, a.period.from, &a.id).cmp(&(&b.area.id, b.period.from, &b.id))
@@ -86,15 +105,16 @@ impl Collection {
     fn feature<'i>(
         self,
         area: &'i Area,
-        boundary: &'i Boundary,
+        boundary: Option<&'i Boundary>,
         today: Date,
     ) -> Option<Feature<'i>> {
-        let period = intersection(area.period, boundary.period)?;
+        let valid = boundary.map_or_else(Period::default, |boundary| boundary.period);
+        let period = intersection(area.period, valid)?;
         if !self.is_history && !period.contains(today) {
             return None;
         }
         let mut id = area.id.clone();
-        if let Some(extent) = boundary.catchment_kind.as_str() {
+        if let Some(extent) = boundary.and_then(|boundary| boundary.catchment_kind.as_str()) {
             id += &format!(":{extent}");
         }
         if self.is_history {

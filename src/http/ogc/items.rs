@@ -231,7 +231,12 @@ fn write_feature(
     text.push_str(&format!(
         "{{\"type\":\"Feature\",\"id\":{id},\"properties\":{properties},\"geometry\":"
     ));
-    write_geojson_multi_polygon(text, &crs.geometry(feature.boundary), crs.decimals());
+    match feature.boundary {
+        Some(boundary) => {
+            write_geojson_multi_polygon(text, &crs.geometry(boundary), crs.decimals());
+        }
+        None => text.push_str("null"),
+    }
     if let Some(links) = links {
         text.push_str(&format!(",\"links\":{}", Value::from(links)));
     }
@@ -249,7 +254,7 @@ fn properties(feature: &Feature<'_>) -> Value {
         "kind": area.kind,
         "system": area.system,
         "provenance": area.provenance.as_str(),
-        "extent": feature.boundary.catchment_kind.as_str(),
+        "extent": feature.extent(),
         "from": day(feature.period.from),
         "to": day(feature.period.to.filter(|to| area.ended_by != Some(*to))),
     })

@@ -338,7 +338,7 @@ fn collection_body(
 
 /// Returns the bounding box of the features: west, south, east, north in degrees.
 fn bounds(features: &[collection::Feature<'_>]) -> [f64; 4] {
-    let all = catchment_tiles::bounds_of(features.iter().map(|feature| feature.boundary));
+    let all = catchment_tiles::bounds_of(features.iter().filter_map(|feature| feature.boundary));
     let all = all.unwrap_or_else(|| Rect::new((-180.0, -90.0), (180.0, 90.0)));
     bbox::to_array(all).map(|degrees| round_decimals(degrees, 7))
 }

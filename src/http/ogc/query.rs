@@ -102,7 +102,7 @@ impl ItemsQuery {
             "id" => area.id == *expected,
             "name" => area.title() == *expected,
             "kind" => area.kind.as_deref() == Some(expected),
-            "extent" => feature.boundary.catchment_kind.as_str() == Some(expected),
+            "extent" => feature.extent() == Some(expected),
             "system" => area.system.as_deref() == Some(expected),
             _ => area.provenance.as_str() == expected,
         };
@@ -111,9 +111,9 @@ impl ItemsQuery {
                 .datetime
                 .is_none_or(|interval| interval.overlaps(feature.period))
             && self.bbox.as_ref().is_none_or(|filter| {
-                filter
-                    .crs
-                    .intersects_box(feature.boundary, filter.low, filter.high)
+                feature.boundary.is_some_and(|boundary| {
+                    filter.crs.intersects_box(boundary, filter.low, filter.high)
+                })
             })
     }
 }

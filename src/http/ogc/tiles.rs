@@ -332,7 +332,7 @@ fn layer_body(index: &Index, layer: Layer) -> Value {
         "dataType": "vector",
         // 2 is the dimension of areas, although areas that are too small to draw are points.
         "geometryDimension": 2,
-        "minTileMatrix": "0",
+        "minTileMatrix": catchment_tiles::zoom_min(index, layer).to_string(),
         "maxTileMatrix": ZOOM_MAX.to_string(),
         "propertiesSchema": {
             "type": "object",

@@ -58,17 +58,19 @@ pub(super) fn population_rows(
 pub(super) fn code_rows(context: &PageContext<'_>, area: &Area) -> Vec<(&'static str, Markup)> {
     let code = |scheme: &str| {
         let mut codes = context.index.codes_of(area);
-        codes.find(|code| code.scheme == scheme)
+        codes
+            .find(|(known, _)| *known == scheme)
+            .map(|(_, code)| code)
     };
     let mut rows = Vec::new();
-    if let Some(gss) = code("gss") {
-        rows.push(("ONS code", html! { (gss.code) }));
+    if let Some(gss) = code("gss").filter(|gss| *gss != area.id) {
+        rows.push(("ONS code", html! { (gss) }));
     }
     if let Some(region) = code("region") {
         let gss = code("region_gss");
         rows.push((
             "NHS England region",
-            html! { (region.code) @if let Some(gss) = gss { " (ONS code " (gss.code) ")" } },
+            html! { (region) @if let Some(gss) = gss { " (ONS code " (gss) ")" } },
         ));
     }
     rows

@@ -117,6 +117,13 @@ impl Manifest {
         found.map(|entry| entry.id)
     }
 
+    /// Returns whether areas of a layer may lack a boundary, because the postcode directory decides
+    /// which postcodes they have.
+    pub fn may_lack_boundaries(&self, layer: Layer) -> bool {
+        self.layer(layer)
+            .is_some_and(|entry| entry.postcode_column.is_some())
+    }
+
     /// Returns the layer whose areas are the organisations of a kind.
     pub fn organisation_layer(&self, kind: OrganisationKind) -> Option<Layer> {
         let mut layers = self.layers.iter();

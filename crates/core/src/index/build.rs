@@ -58,6 +58,9 @@ impl Index {
         apply_assignments(&mut layers, dataset.assignments, &statistical_areas)?;
         let memberships = MembershipIndex::new(dataset.memberships, &layers, &registry)?;
         find_member_layers(&mut layers, &memberships);
+        for layer in &mut layers {
+            layer.set_codes(&dataset.facts.codes);
+        }
         let scheme = manifest.statistical_areas.as_ref();
         let mut facts = FactsIndex::new(
             dataset.facts,

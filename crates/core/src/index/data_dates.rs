@@ -38,6 +38,9 @@ impl Index {
         self.manifest
             .dated_sources()
             .filter(move |source| match (source.layer, source.key) {
+                (Some(layer), _) if Some(layer) == self.roles.statistical_areas => {
+                    uses_statistical_areas || includes(layer)
+                }
                 (Some(layer), _) => includes(layer),
                 (None, POSTCODES_KEY) => uses_postcodes,
                 (None, PRACTICES_KEY) => uses_practices,

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::civil::Date;
 
 use super::Index;
-use super::answer::LayerResult;
+use super::answer::{AreaMatch, LayerResult};
 use super::layer::LayerIndex;
 use super::memberships::MembershipIndex;
 use super::registry::PracticeRegistry;
 use crate::domain::{
-    Announcement, Area, AreaCode, AreaFacts, AreaLink, AreaName, GroupMember, Layer, LayerRole,
-    ModelShare, Period, PracticeStatus, SourceDate, StatedCount,
+    Announcement, Area, AreaFacts, AreaLink, AreaName, GroupMember, GssCode, Layer, LayerRole,
+    ModelShare, OdsCode, Period, PracticeStatus, SourceDate, StatedCount,
 };
 
 /// The facts of a dataset, with indexes for look-ups.
@@ -248,11 +248,51 @@ impl Index {
         names.filter(move |name| name.layer == layer && name.area == id)
     }
 
-    /// Returns the codes of an area in other schemes than that of its id.
-    pub fn codes_of<'i>(&'i self, area: &Area) -> impl Iterator<Item = &'i AreaCode> + use<'i> {
-        let (layer, id) = (area.layer, area.id.clone());
-        let codes = self.facts().codes.iter();
-        codes.filter(move |code| code.layer == layer && code.area == id)
+    /// Returns the codes of an area, each after its scheme: the id, if it is a GSS code (`gss`) or the
+    /// ODS code of an NHS organisation (`ods`), and those in other schemes.
+    pub fn codes_of<'i>(&'i self, area: &'i Area) -> impl Iterator<Item = (&'i str, &'i str)> {
+        let layer = self.layer(area.layer);
+        let ordinal = layer.and_then(|layer| layer.ordinal(&area.id));
+        self.codes_of_ordinal(layer, area, ordinal)
+    }
+
+    /// Returns the codes of an area in an answer, as [`Index::codes_of`] does.
+    pub fn codes_of_match<'i>(
+        &'i self,
+        found: &AreaMatch<'i>,
+    ) -> impl Iterator<Item = (&'i str, &'i str)> + use<'i> {
+        self.codes_of_ordinal(
+            self.layer(found.area.layer),
+            found.area,
+            Some(found.ordinal),
+        )
+    }
+
+    fn codes_of_ordinal<'i>(
+        &'i self,
+        layer: Option<&'i LayerIndex>,
+        area: &'i Area,
+        ordinal: Option<u32>,
+    ) -> impl Iterator<Item = (&'i str, &'i str)> + use<'i> {
+        let id = area.id.as_str();
+        let is_gss = id.parse::<GssCode>().is_ok();
+        let is_organisation = layer.is_some_and(|layer| layer.is_organisation);
+        let is_ods = is_organisation
+            && !is_gss
+            && id.parse::<OdsCode>().is_ok_and(|code| code.as_str() == id);
+        let of_id = [("gss", is_gss), ("ods", is_ods)].into_iter();
+        let of_id = of_id.filter_map(move |(scheme, is_code)| is_code.then_some((scheme, id)));
+        let all = &self.facts().codes;
+        let in_layer = layer.map_or(&[][..], |layer| &layer.codes);
+        let first = ordinal.map_or(in_layer.len(), |ordinal| {
+            in_layer.partition_point(|(other, _)| *other < ordinal)
+        });
+        let others = in_layer[first..]
+            .iter()
+            .take_while(move |(other, _)| Some(*other) == ordinal);
+        let others = others.map(move |&(_, row)| &all[row]);
+        let others = others.filter(move |code| !is_gss || code.scheme != "gss");
+        of_id.chain(others.map(|code| (code.scheme.as_str(), code.code.as_str())))
     }
 
     /// Returns the organisations that a community works with.
@@ -363,7 +403,8 @@ impl Index {
 
     /// Returns the areas, and the practices, of which a name matches `text`: each word of the text
     /// begins a word of the name, in any order. Areas that have ended are found too. Whole names
-    /// come first, then names that begin with the text. At most `limit` areas are returned.
+    /// come first, then names that begin with the text; statistical areas are last. At most `limit`
+    /// areas are returned.
     pub fn search_areas(&self, text: &str, day: Date, limit: usize) -> Vec<AreaSearchHit<'_>> {
         let wanted = search_words(text);
         if wanted.is_empty() {
@@ -395,7 +436,9 @@ impl Index {
                 }));
             }
         }
-        hits.sort_by_key(|(rank, _)| *rank);
+        // The statistical areas come last: a district has hundreds, which begin with its name.
+        let is_statistical = |area: &Area| self.role(area.layer) == Some(LayerRole::Statistical);
+        hits.sort_by_key(|(rank, hit)| (is_statistical(hit.area), *rank));
         hits.truncate(limit);
         hits.into_iter().map(|(_, hit)| hit).collect()
     }

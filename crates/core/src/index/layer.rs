@@ -9,8 +9,8 @@ use jiff::civil::Date;
 
 use super::{BoundaryIndex, IndexError, periods_overlap};
 use crate::domain::{
-    Area, Boundary, BritishGrid, CatchmentKind, Layer, LayerEntry, LayerKind, LayerRole, Period,
-    PostcodeCodes, PostcodeColumn, PostcodeEntry, RecordIndex,
+    Area, AreaCode, Boundary, BritishGrid, CatchmentKind, Layer, LayerEntry, LayerKind, LayerRole,
+    Period, PostcodeCodes, PostcodeColumn, PostcodeEntry, RecordIndex,
 };
 
 /// The index of a layer. An area is identified by its ordinal: the position of its id among the
@@ -48,6 +48,8 @@ pub(super) struct LayerIndex {
     /// Whether practices may be members of the areas, so that answers list the areas of a
     /// registration.
     pub(super) has_registrations: bool,
+    /// The ordinals of areas with codes in other schemes, each with the row of a code; in order.
+    pub(super) codes: Vec<(u32, usize)>,
     /// Whether the areas are those of NHS organisations.
     pub(super) is_organisation: bool,
     /// The assignments of each statistical area, by row.
@@ -122,6 +124,7 @@ impl LayerIndex {
             postcode_areas: Vec::new(),
             directory_rows: Vec::new(),
             has_registrations: false,
+            codes: Vec::new(),
             is_organisation: entry.organisation.is_some(),
             assignments: Vec::new(),
             is_display_only: false,
@@ -189,6 +192,15 @@ impl LayerIndex {
     pub(super) fn area_in_directory(&self, codes: Option<RecordIndex>) -> Option<u32> {
         let area = self.postcode_areas.get(codes?.get() as usize)?;
         *area
+    }
+
+    /// Finds the rows of the codes of each area in a table of codes.
+    pub(super) fn set_codes(&mut self, codes: &[AreaCode]) {
+        let rows = codes.iter().enumerate();
+        let own = rows.filter(|(_, code)| code.layer == self.id);
+        let own = own.filter_map(|(row, code)| Some((self.ordinal(&code.area)?, row)));
+        self.codes = own.collect();
+        self.codes.sort_unstable();
     }
 
     /// Finds out whether the boundaries are for display only, after every statistical area has been

@@ -10,6 +10,8 @@ pub(super) struct LayerRoles {
     pub(super) communities: Vec<Layer>,
     pub(super) networks: Vec<Layer>,
     pub(super) administrative: Vec<Layer>,
+    /// The layer of the statistical areas on which other layers are defined.
+    pub(super) statistical_areas: Option<Layer>,
     /// The layer of Integrated Care Boards.
     pub(super) icb: Option<Layer>,
     /// The positions, among the layers of the index, of the layers whose areas are groups.
@@ -27,6 +29,7 @@ impl LayerRoles {
             communities: with_role(LayerRole::Community),
             networks: with_role(LayerRole::Network),
             administrative: with_role(LayerRole::Administrative),
+            statistical_areas: manifest.statistical_area_layer(),
             icb: manifest.organisation_layer(OrganisationKind::IntegratedCareBoard),
             group_positions: positions.collect(),
         }

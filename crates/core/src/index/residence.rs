@@ -267,7 +267,7 @@ impl Index {
                 disputed_with,
                 basis: hit.basis,
                 provenance: area.provenance,
-                proximity: with_distance
+                proximity: (with_distance && layer.has_boundary_distances())
                     .then(|| self.boundary_proximity(layer, &hit, resolved, &covering, day)),
                 ordinal: hit.ordinal,
             })

@@ -435,6 +435,8 @@ pub enum FeatureGeometry<'g> {
     MultiPoint(&'g MultiPoint<f64>),
     /// One polygon, or several.
     Polygons(&'g MultiPolygon<f64>),
+    /// No geometry: null.
+    None,
 }
 
 impl<'g> From<&'g MultiPolygon<f64>> for FeatureGeometry<'g> {
@@ -530,6 +532,7 @@ pub fn write_geojson_feature<'g>(
 
 fn write_geometry(text: &mut String, geometry: FeatureGeometry<'_>) {
     match geometry {
+        FeatureGeometry::None => text.push_str("null"),
         FeatureGeometry::Point(lonlat) => {
             text.push_str("{\"type\":\"Point\",\"coordinates\":");
             let position = Coord {
