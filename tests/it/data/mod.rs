@@ -18,3 +18,4 @@ pub(crate) mod point_in_polygon;
 mod polygon_files;
 mod real_data;
 mod real_places;
+mod statistical_layers;

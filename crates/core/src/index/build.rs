@@ -72,9 +72,11 @@ impl Index {
         facts.add_network_communities(&layers, &memberships, &registry);
         let mut postcodes = dataset.postcodes;
         let implausible = ImplausibleCodes::separate(&mut postcodes, &statistical);
+        let mut postcode_codes = dataset.postcode_codes;
         for layer in &mut layers {
-            layer.set_postcode_areas(&dataset.postcode_codes, &postcodes);
+            layer.set_postcode_areas(&postcode_codes, &postcodes);
         }
+        implausible.move_other_codes(&mut postcodes, &mut postcode_codes);
         let index = Index {
             statistical_areas: StatisticalAreaIndex {
                 codes: statistical_areas,
@@ -86,7 +88,7 @@ impl Index {
                 implausible,
             },
             directory: PostcodeDirectory::new(postcodes, &manifest.complete_outcodes)?,
-            postcode_codes: dataset.postcode_codes,
+            postcode_codes,
             lineage: dataset.lineage,
             facts,
             outdated_after: outdated_after(&manifest),

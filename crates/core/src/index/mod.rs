@@ -28,6 +28,8 @@ mod residence;
 mod sector_hint;
 mod spatial;
 mod statistical_codes;
+#[cfg(test)]
+mod statistical_layer_tests;
 mod suspect_coordinates;
 #[cfg(test)]
 mod test_dataset;

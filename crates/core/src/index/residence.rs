@@ -208,8 +208,7 @@ impl Index {
     ) -> Vec<AreaHit> {
         let position = resolved.position;
         if let Some(ordinal) = layer.area_in_directory(resolved.codes)
-            // If the directory's statistical area does not decide, neither do its other codes.
-            && statistical_area.is_none_or(|(_, basis)| basis == Basis::Directory)
+            && (statistical_area.is_some() || !layer.uses_statistical_areas)
         {
             return vec![AreaHit {
                 ordinal,

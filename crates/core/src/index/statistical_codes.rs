@@ -14,7 +14,7 @@
 //! postcode. In a dataset without boundaries of statistical areas, the directory always decides.
 
 use super::BoundaryIndex;
-use crate::domain::{Postcode, PostcodeEntry, RecordIndex};
+use crate::domain::{Postcode, PostcodeCodes, PostcodeEntry, RecordIndex};
 
 /// The maximum distance in metres of a postcode from its statistical area. The boundaries of the
 /// embedded dataset are generalised to 200 m.
@@ -60,6 +60,27 @@ impl ImplausibleCodes {
             }
         }
         ImplausibleCodes(implausible)
+    }
+
+    /// Moves the other codes of these postcodes to new rows, which no layer uses: if the directory's
+    /// statistical area does not decide, neither do its other codes.
+    pub(super) fn move_other_codes(
+        &self,
+        entries: &mut [PostcodeEntry],
+        postcode_codes: &mut Vec<PostcodeCodes>,
+    ) {
+        for (postcode, _) in &self.0 {
+            let position = entries.binary_search_by_key(postcode, |entry| entry.postcode);
+            let Some(entry) = position.ok().map(|position| &mut entries[position]) else {
+                continue;
+            };
+            let codes = entry.codes;
+            let codes = codes.and_then(|row| postcode_codes.get(row.get() as usize).copied());
+            if let (Some(codes), Ok(row)) = (codes, u32::try_from(postcode_codes.len())) {
+                postcode_codes.push(codes);
+                entry.codes = Some(RecordIndex::new(row));
+            }
+        }
     }
 
     /// Returns the row of the postcode's statistical area, if that statistical area does not decide.

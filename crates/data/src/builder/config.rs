@@ -1154,6 +1154,73 @@ provenance = "official"
     }
 
     #[test]
+    fn layers_of_statistical_areas_and_columns_are_checked_by_name() {
+        let check = |method: &str, table: &str| {
+            let text = config_text(method).replace("gp-practice", "small-areas");
+            let text = text.replace(
+                "title = \"Practices\"\nkind = \"overlapping\"",
+                "title = \"Areas\"\nsingular = \"Area\"\nrole = \"statistical\"\nkind = \"partition\"",
+            );
+            let config = BuildConfig::parse(&format!("{text}{table}"));
+            let config = config.map_err(|error| format!("{error:#}"))?;
+            config.check().map_err(|error| error.to_string())
+        };
+        let table = |id: &str| {
+            format!(
+                "[statistical_areas]\nid = \"{id}\"\ntitle = \"Areas\"\nboundaries = \"a.geojson\"\n\
+                 code = \"c\"\nname = \"n\"\nsnap_m = 0.0\n"
+            )
+        };
+        let column = "postcode_column = { column = \"lsoa21\", file = \"l.csv\", columns = \
+            { code = \"c\", area = \"a\" } }";
+        let own = "statistical_areas = true";
+        let second = "\n[[layers.methods]]\nhierarchy = { file = \"h.csv\" }";
+        assert_eq!(check(own, &table("small-areas")), Ok(()));
+        assert_eq!(check(column, &table("lsoa11")), Ok(()));
+        for (method, table, expected) in [
+            (
+                own.to_string(),
+                table("lsoa11"),
+                "must have the id of [statistical_areas], `lsoa11`",
+            ),
+            (
+                own.to_string(),
+                String::new(),
+                "needs the table [statistical_areas]",
+            ),
+            (
+                format!("{own}{second}"),
+                table("small-areas"),
+                "the method `statistical_areas` must be its only method",
+            ),
+            (
+                column.to_string(),
+                table("small-areas"),
+                "a layer with the id of [statistical_areas] must have the method",
+            ),
+            (
+                format!("{column}{second}"),
+                table("lsoa11"),
+                "the method `postcode_column` must be its only method",
+            ),
+            (
+                "statistical_areas = false".into(),
+                table("lsoa11"),
+                "no method",
+            ),
+            (
+                column.replace("lsoa21", "lsoa31"),
+                table("lsoa11"),
+                "must be council or lsoa21",
+            ),
+        ] {
+            let error = check(&method, &table).expect_err(expected);
+            assert!(error.contains("layer `small-areas`"), "{error}");
+            assert!(error.contains(expected), "`{expected}` is not in: {error}");
+        }
+    }
+
+    #[test]
     fn sources_are_a_file_or_a_list() {
         let parse = |sources: &str| {
             let text = config_text("catchments = { file = \"catchments\" }");

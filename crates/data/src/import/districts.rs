@@ -62,7 +62,7 @@ mod tests {
         let error = read("councils.csv", text.as_bytes()).expect_err("not a code");
         let error = error.to_string();
         assert!(
-            error.contains("councils.csv: line 2") || error.contains("councils.csv:2"),
+            error.starts_with("councils.csv, line 2, column `code`"),
             "{error}"
         );
         assert!(error.contains("must be a GSS code"), "{error}");
