@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use catchment_core::domain::Layer;
 use catchment_core::index::Index;
 use catchment_data::formats::{
-    self, ArcIndex, AreaCollection, AreaLayer, LayerArcs, ShapefileWriteError,
+    self, ArcIndex, AreaCollection, AreaLayer, GeoParquetWriteError, LayerArcs, ShapefileWriteError,
 };
 use catchment_tiles::{ArcRef, Topology};
 
@@ -23,6 +23,8 @@ pub enum AreaFormat {
     Shapefiles,
     /// FlatGeobuf 3: British National Grid, with all layers in one collection.
     FlatGeobuf,
+    /// GeoParquet 1.1: British National Grid, with all layers in one table.
+    GeoParquet,
 }
 
 /// A file of areas. Areas without a boundary are omitted.
@@ -39,6 +41,9 @@ pub enum AreaExportError {
     /// SQLite failed. The database is in memory, so the likely cause is that memory ran out.
     #[error("writing the GeoPackage failed: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    /// The GeoParquet file cannot be written.
+    #[error(transparent)]
+    GeoParquet(#[from] GeoParquetWriteError),
     /// The Shapefiles cannot be written.
     #[error(transparent)]
     Shapefile(#[from] ShapefileWriteError),
@@ -68,6 +73,7 @@ pub fn encode_areas(
         }
         AreaFormat::Shapefiles => formats::areas_to_shapefiles(&areas)?,
         AreaFormat::FlatGeobuf => formats::areas_to_flatgeobuf(&areas),
+        AreaFormat::GeoParquet => formats::areas_to_geoparquet(&areas)?,
     };
     Ok(AreaFile {
         bytes,

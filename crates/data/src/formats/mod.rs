@@ -3,7 +3,7 @@
 //! - `csv_table`: CSV tables with a header row.
 //! - `geojson`, `shapefile`, `geopackage`: read as a `PolygonFile`, and written from an
 //!   `AreaCollection` or from features.
-//! - `geoparquet`: read as a `PolygonFile`.
+//! - `geoparquet`: read as a `PolygonFile`; `geoparquet_write`: written from an `AreaCollection`.
 //! - `flatgeobuf`, `topojson`: written from an `AreaCollection`.
 //! - `crs`: the coordinate reference systems of polygon files.
 //! - `unexpected`: what is often saved in place of a data file.
@@ -21,6 +21,7 @@ mod flatgeobuf;
 mod geojson;
 mod geopackage;
 mod geoparquet;
+mod geoparquet_write;
 mod polygon_file;
 mod shapefile;
 mod topojson;
@@ -42,6 +43,7 @@ pub(crate) use self::geopackage::fixture as geopackage_fixture;
 pub(crate) use self::geopackage::read_geopackage_with;
 pub use self::geopackage::{areas_to_geopackage, read_geopackage};
 pub(crate) use self::geoparquet::read_geoparquet_with;
+pub use self::geoparquet_write::{GeoParquetWriteError, areas_to_geoparquet};
 pub use self::polygon_file::PolygonError;
 pub(crate) use self::polygon_file::file_error;
 pub use self::polygon_file::{PolygonFeature, PolygonFile, PolygonReadOptions};

@@ -208,6 +208,13 @@ pub(super) fn encode_geometry(boundary: &Boundary) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
     out.extend([VERSION, LITTLE_ENDIAN_FLAG]);
     out.extend(BNG_EPSG_CODE.to_le_bytes());
+    out.extend(encode_wkb(boundary));
+    out
+}
+
+/// Encodes the polygons of a boundary as the WKB of a MultiPolygon in metres, little-endian.
+pub(in crate::formats) fn encode_wkb(boundary: &Boundary) -> Vec<u8> {
+    let mut out = Vec::new();
     put_geometry_start(&mut out, MULTI_POLYGON, boundary.grid.len());
     for polygon in &boundary.grid {
         put_geometry_start(&mut out, POLYGON, polygon.rings.len());

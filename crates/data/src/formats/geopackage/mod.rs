@@ -5,7 +5,7 @@ mod geometry;
 mod read;
 mod write;
 
-pub(super) use self::geometry::parse_wkb;
+pub(super) use self::geometry::{encode_wkb, parse_wkb};
 #[cfg(test)]
 pub(crate) use self::read::fixture;
 pub use self::read::read_geopackage;
