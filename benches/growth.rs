@@ -182,6 +182,7 @@ fn manifest() -> Manifest {
         licence: "https://example.org/licence".into(),
         tolerance_m: 100.0,
         undated_terminations_after: None,
+        attributes: Vec::new(),
         complete_outcodes: Vec::new(),
         postcodes_date: None,
         practices_date: None,

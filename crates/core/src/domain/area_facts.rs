@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use super::{Layer, Period, YearMonth};
+use super::{AttributeValues, Layer, Period, YearMonth};
 
 /// The facts about the areas of a dataset. Every list may be empty.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +25,8 @@ pub struct AreaFacts {
     pub announcements: Vec<Announcement>,
     /// Councils, before and after reorganisations.
     pub councils: Vec<Council>,
+    /// The values of the attributes of postcodes and areas.
+    pub attributes: Vec<AttributeValues>,
 }
 
 /// A former name, another spelling, or a network's name of an area.

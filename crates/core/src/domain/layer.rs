@@ -87,7 +87,7 @@ impl Layer {
 }
 
 /// Returns whether the text matches `[a-z][a-z0-9-]{0,31}`.
-fn is_id(text: &str) -> bool {
+pub(super) fn is_id(text: &str) -> bool {
     let is_of_id = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     text.len() <= ID_LENGTH_MAX
         && text.starts_with(|first: char| first.is_ascii_lowercase())

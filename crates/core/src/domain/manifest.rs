@@ -7,7 +7,8 @@ use jiff::civil::Date;
 
 use super::keyword::keyword_enum;
 use super::{
-    Area, Layer, LayerRole, OrganisationKind, PostcodeColumn, Provenance, SourceDate, YearMonth,
+    Area, AttributeEntry, Layer, LayerRole, OrganisationKind, PostcodeColumn, Provenance,
+    SourceDate, YearMonth,
 };
 
 /// The manifest of a dataset.
@@ -41,6 +42,8 @@ pub struct Manifest {
     pub statistical_areas: Option<StatisticalAreasEntry>,
     /// The layers of the dataset, at most once each, in the order in which answers list them.
     pub layers: Vec<LayerEntry>,
+    /// The attributes of places, in the order in which answers list them.
+    pub attributes: Vec<AttributeEntry>,
     /// The published works that the dataset was built from.
     pub sources: Vec<SourceEntry>,
     /// The size and checksum of every other file in the dataset's folder, by its path in that
@@ -165,8 +168,8 @@ impl Manifest {
     }
 
     /// Returns the parts of the dataset whose source has a date: the postcode directory, the
-    /// practice directory, the layers in the manifest's order, and the statistical areas unless they
-    /// are a layer.
+    /// practice directory, the layers in the manifest's order, the statistical areas unless they are
+    /// a layer, and the attributes.
     pub fn dated_sources(&self) -> impl Iterator<Item = DatedSource<'_>> {
         let directories = [
             (POSTCODES_KEY, &self.postcodes_date),
@@ -183,7 +186,19 @@ impl Manifest {
         let statistical = self.statistical_areas.iter().filter(move |_| !is_layer);
         let statistical =
             statistical.map(|entry| (&*entry.id, None, entry.title.as_str(), &entry.data_date));
-        let all = directories.chain(layers).chain(statistical);
+        let attributes = self.attributes.iter();
+        let attributes = attributes.map(|entry| {
+            (
+                entry.id.as_str(),
+                None,
+                entry.title.as_str(),
+                &entry.data_date,
+            )
+        });
+        let all = directories
+            .chain(layers)
+            .chain(statistical)
+            .chain(attributes);
         all.filter_map(|(key, layer, title, date)| {
             let date = date.as_ref()?;
             Some(DatedSource {
@@ -248,8 +263,8 @@ impl DataDate {
 /// A part of a dataset whose source has a date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DatedSource<'m> {
-    /// The key of the part in answers: `postcodes`, `practices`, or the id of a layer or of the
-    /// statistical areas.
+    /// The key of the part in answers: `postcodes`, `practices`, or the id of a layer, of the
+    /// statistical areas or of an attribute.
     pub key: &'m str,
     /// The layer, if the part is a layer.
     pub layer: Option<Layer>,

@@ -8,6 +8,7 @@
 mod agreement;
 mod area;
 mod area_facts;
+mod attribute;
 mod basis;
 mod dataset;
 mod expectation;
@@ -40,6 +41,7 @@ pub use area_facts::{
     Announcement, AreaCode, AreaFacts, AreaLink, AreaName, CarePartnershipFact, Council,
     ModelShare, ResidentCount, TeamStage,
 };
+pub use attribute::{Attribute, AttributeEntry, AttributeKey, AttributeValues};
 pub use basis::{Basis, Certainty};
 pub use dataset::Dataset;
 pub use expectation::{GoldenQuery, StatedCount};

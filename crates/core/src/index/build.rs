@@ -5,6 +5,7 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread;
 
+use super::attributes::AttributeIndex;
 use super::data_dates::outdated_after;
 use super::directory::PostcodeDirectory;
 use super::facts::FactsIndex;
@@ -61,9 +62,16 @@ impl Index {
         for layer in &mut layers {
             layer.set_codes(&dataset.facts.codes);
         }
+        let mut area_facts = dataset.facts;
+        let attributes = AttributeIndex::new(
+            &manifest,
+            std::mem::take(&mut area_facts.attributes),
+            &statistical_areas,
+            &layers,
+        );
         let scheme = manifest.statistical_areas.as_ref();
         let mut facts = FactsIndex::new(
-            dataset.facts,
+            area_facts,
             dataset.stated_counts,
             scheme.map(|entry| entry.id.as_str()),
             &statistical_areas,
@@ -91,6 +99,7 @@ impl Index {
             postcode_codes,
             lineage: dataset.lineage,
             facts,
+            attributes,
             outdated_after: outdated_after(&manifest),
             roles: LayerRoles::new(&manifest, &layers),
             manifest,

@@ -44,8 +44,14 @@ impl Index {
                 (Some(layer), _) => includes(layer),
                 (None, POSTCODES_KEY) => uses_postcodes,
                 (None, PRACTICES_KEY) => uses_practices,
+                (None, key) if self.is_attribute(key) => location.is_some(),
                 (None, _) => uses_statistical_areas,
             })
+    }
+
+    fn is_attribute(&self, key: &str) -> bool {
+        let mut attributes = self.manifest.attributes.iter();
+        attributes.any(|entry| entry.id.as_str() == key)
     }
 
     /// Returns whether the data are likely to be out of date on a day: the day is in the future, or

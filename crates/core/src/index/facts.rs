@@ -161,7 +161,7 @@ impl FactsIndex {
 }
 
 /// Returns the days that are in both periods. The result contains no day if they do not overlap.
-fn intersection(a: Period, b: Period) -> Period {
+pub(super) fn intersection(a: Period, b: Period) -> Period {
     let earlier = match (a.to, b.to) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
@@ -293,6 +293,17 @@ impl Index {
         let others = others.map(move |&(_, row)| &all[row]);
         let others = others.filter(move |code| !is_gss || code.scheme != "gss");
         of_id.chain(others.map(|code| (code.scheme.as_str(), code.code.as_str())))
+    }
+
+    /// Returns the code with which national data refer to an area: its GSS code or, without one, its
+    /// ODS code; `None` if it has neither, as a community.
+    pub fn national_code<'i>(&'i self, area: &'i Area) -> Option<&'i str> {
+        let with_scheme = |wanted: &str| {
+            let mut codes = self.codes_of(area);
+            let found = codes.find(|(scheme, _)| *scheme == wanted);
+            found.map(|(_, code)| code)
+        };
+        with_scheme("gss").or_else(|| with_scheme("ods"))
     }
 
     /// Returns the organisations that a community works with.

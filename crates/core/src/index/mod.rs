@@ -8,7 +8,9 @@
 //! ```
 
 mod answer;
+mod area_look_up;
 mod area_postcodes;
+mod attributes;
 mod build;
 mod change_dates;
 mod data_dates;
@@ -43,6 +45,7 @@ pub use answer::{
     LayerResult, LocateAnswer, LocateQuery, Location, Locator, NearbyArea, PracticeMatch,
     PracticeRegistration, RegisteredPractice, RegistrationReason, UnknownReason, areas_of_layer,
 };
+pub use area_look_up::{AreaLookUp, ContainingAreas};
 pub use area_postcodes::{AreaPostcode, OutcodeCount, PostcodeFilter, PostcodePage};
 pub use change_dates::ChangeDates;
 pub use directory::PostcodeLookup;
@@ -58,6 +61,7 @@ use crate::domain::{
     PostcodeCodes, PostcodeEntry, PostcodePrefix, PostcodeStatus, Practice, PracticeSuccession,
     Premises, Provenance,
 };
+use attributes::AttributeIndex;
 use directory::PostcodeDirectory;
 use facts::FactsIndex;
 use layer::LayerIndex;
@@ -82,6 +86,7 @@ pub struct Index {
     memberships: MembershipIndex,
     lineage: Vec<LineageStep>,
     facts: FactsIndex,
+    attributes: AttributeIndex,
     /// The last day that is not more than a year after the newest source.
     outdated_after: Date,
 }

@@ -39,7 +39,7 @@ pub(super) struct ResolvedPosition {
 }
 
 impl ResolvedPosition {
-    fn of_point(position: BritishGrid) -> ResolvedPosition {
+    pub(super) fn of_point(position: BritishGrid) -> ResolvedPosition {
         ResolvedPosition {
             position,
             postcode: None,
@@ -102,7 +102,7 @@ impl Index {
         is_covered(&self.residence_at(&resolved, day, LayerSet::from_iter([])))
     }
 
-    fn residence_at(
+    pub(super) fn residence_at(
         &self,
         resolved: &ResolvedPosition,
         day: Date,

@@ -270,6 +270,7 @@ fn manifest() -> Manifest {
             layer_entry(layers::resilience_group(), LayerKind::Membership),
             layer_entry(layers::icb(), LayerKind::Partition),
         ],
+        attributes: Vec::new(),
         sources: Vec::new(),
         files: BTreeMap::new(),
     }
