@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::attributes::AttributeConfig;
 use super::facts_config::FactsConfig;
 use super::unused_limits::UnusedLimits;
 use crate::dataset::LayerKind;
@@ -66,6 +67,9 @@ pub(super) struct BuildConfig {
     #[serde(default)]
     pub(super) unused_max: UnusedLimits,
     pub(super) layers: Vec<LayerConfig>,
+    /// Further columns of published files, by postcode or area.
+    #[serde(default)]
+    pub(super) attributes: Vec<AttributeConfig>,
 }
 
 impl BuildConfig {
@@ -221,7 +225,11 @@ impl BuildConfig {
             let keys = DataDateKeys::new(config.data_as_of, &config.data_words);
             (format!("layer `{}`", config.id), keys)
         });
-        tables.chain(statistical).chain(layers)
+        let attributes = self.attributes.iter().map(|config| {
+            let keys = DataDateKeys::new(config.data_as_of, &config.data_words);
+            (format!("attribute `{}`", config.id), keys)
+        });
+        tables.chain(statistical).chain(layers).chain(attributes)
     }
 
     /// Returns the path of every file and folder that the build reads, as written in the
@@ -251,6 +259,7 @@ impl BuildConfig {
             shares,
             unused_max: _,
             layers,
+            attributes,
         } = self;
         let PracticesConfig {
             directories,
@@ -293,6 +302,7 @@ impl BuildConfig {
         ];
         inputs.extend(single.into_iter().flatten().map(PathBuf::as_path));
         inputs.extend(facts.inputs().into_iter().map(PathBuf::as_path));
+        inputs.extend(attributes.iter().map(|attribute| attribute.file.as_path()));
         let methods = layers.iter().flat_map(|layer| &layer.methods);
         inputs.extend(methods.filter_map(|method| method.method.input()));
         inputs

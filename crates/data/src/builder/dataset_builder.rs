@@ -12,12 +12,14 @@ use super::records::DatasetRecords;
 use super::shares::RegistrationShares;
 use super::source_report::{LayerReport, SourceReport};
 use super::sources::SourceData;
-use super::{files, history, manifest, methods, practice_memberships};
+use super::{attributes, files, history, manifest, methods, practice_memberships};
 use crate::check;
 use crate::dataset::manifest::{check_role, complete_layers};
 use crate::dataset::{LayerEntry, LayerKind, Manifest};
 use crate::plural::count_with_noun;
-use catchment_core::domain::{Boundary, Layer, LayerRole, PracticeStatus};
+use catchment_core::domain::{
+    AttributeEntry, AttributeValues, Boundary, Layer, LayerRole, PracticeStatus,
+};
 
 /// The parts of a dataset that is being built.
 #[derive(Default)]
@@ -25,6 +27,8 @@ pub(super) struct DatasetBuilder {
     records: DatasetRecords,
     layers: Vec<LayerEntry>,
     boundaries: Vec<(Layer, Vec<Boundary>)>,
+    attributes: Vec<AttributeEntry>,
+    attribute_values: Vec<AttributeValues>,
 }
 
 impl DatasetBuilder {
@@ -45,6 +49,7 @@ impl DatasetBuilder {
                 check_role(&entries, entry).map_err(|error| anyhow!(error))?;
             }
         }
+        builder.attributes = attributes::entries(config, &entries)?;
         let shares = compute_shares(&config.shares, sources, config.as_of, on_stage)?;
         history::add_history(&mut builder.records, &sources.history, &config.layers)?;
         for (layer, entry) in config.layers.iter().zip(entries) {
@@ -56,6 +61,8 @@ impl DatasetBuilder {
         let memberships = sources.memberships.iter().cloned();
         builder.records.memberships.extend(memberships);
         practice_memberships::add_icc_memberships(&mut builder.records, sources, &config.layers);
+        builder.attribute_values =
+            attributes::read(config, &builder.attributes, sources, &mut builder.records)?;
         Ok(builder)
     }
 
@@ -94,12 +101,18 @@ impl DatasetBuilder {
         sources: &SourceData,
         config: &BuildConfig,
     ) -> Result<Vec<(String, Vec<u8>)>> {
-        files::dataset_files(&self.records, &self.boundaries, sources, config)
+        let mut files = files::dataset_files(&self.records, &self.boundaries, sources, config)?;
+        files.extend(attributes::files(&self.attribute_values));
+        Ok(files)
     }
 
     /// Returns the manifest, with an empty list of files.
     pub(super) fn manifest(&self, sources: &SourceData, config: &BuildConfig) -> Manifest {
-        manifest::manifest(config, &self.layers, &sources.postcodes, &sources.works)
+        let manifest = manifest::manifest(config, &self.layers, &sources.postcodes, &sources.works);
+        Manifest {
+            attributes: self.attributes.clone(),
+            ..manifest
+        }
     }
 
     /// Returns the reports of the sources that methods of layers read.

@@ -39,6 +39,7 @@ pub(super) fn manifest(
             }
         }),
         layers: layers.to_vec(),
+        attributes: Vec::new(),
         sources: works.to_vec(),
         files: BTreeMap::new(),
     }

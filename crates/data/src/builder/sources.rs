@@ -125,6 +125,11 @@ impl SourceData {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn set_base(&mut self, base: &Path) {
+        self.base = base.into();
+    }
+
     /// Reads every file that the configuration names. Paths are relative to `base`.
     pub(super) fn read(
         base: &Path,

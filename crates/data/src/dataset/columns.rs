@@ -174,6 +174,9 @@ pub(crate) const MODEL_SHARES: [&str; 5] =
 /// `residents.csv`: the people who live in statistical areas.
 pub(crate) const RESIDENTS: [&str; 4] = ["scheme", "statistical_area", "as_of", "people"];
 
+/// `attributes/….csv`: the values of an attribute of postcodes or areas.
+pub(crate) const ATTRIBUTE: [&str; 2] = ["code", "value"];
+
 /// `team_stages.csv`: the stages in which the teams of a partnership were introduced.
 pub(crate) const TEAM_STAGES: [&str; 8] = [
     "system",

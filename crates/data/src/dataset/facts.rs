@@ -35,6 +35,7 @@ impl VerifiedReader<'_> {
                 parse_announcement,
             )?,
             councils: self.read_table("councils.csv", &columns::COUNCILS, parse_council)?,
+            attributes: self.read_attributes()?,
         })
     }
 }

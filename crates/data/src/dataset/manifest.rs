@@ -9,6 +9,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::DatasetError;
+use super::attributes::{AttributeTable, attribute_entries};
 use crate::fs::sha256_hex;
 use catchment_core::domain::{
     DataDate, FileEntry, Layer, LayerEntry, LayerKind, LayerRole, Manifest, OrganisationKind,
@@ -36,6 +37,8 @@ struct ManifestFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     statistical_areas: Option<StatisticalAreasTable>,
     layers: Vec<LayerTable>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    attributes: Vec<AttributeTable>,
     sources: Vec<SourceTable>,
     files: BTreeMap<String, FileTable>,
 }
@@ -176,6 +179,8 @@ impl ManifestFile {
             layers.push(layer);
         }
         complete_layers(&mut layers, &has_role)?;
+        let statistical = self.statistical_areas.as_ref().map(|table| &*table.id);
+        let attributes = attribute_entries(self.attributes, &layers, statistical)?;
         Ok(Manifest {
             name: self.name,
             version: self.version,
@@ -197,6 +202,7 @@ impl ManifestFile {
                 .map(StatisticalAreasTable::into_entry)
                 .transpose()?,
             layers,
+            attributes,
             sources: self
                 .sources
                 .into_iter()
@@ -691,6 +697,11 @@ impl From<&Manifest> for ManifestFile {
                 }
             }),
             layers: manifest.layers.iter().map(LayerTable::from).collect(),
+            attributes: manifest
+                .attributes
+                .iter()
+                .map(|entry| AttributeTable::new(entry, statistical_areas.map(|table| &*table.id)))
+                .collect(),
             sources: manifest.sources.iter().map(SourceTable::from).collect(),
             files: manifest
                 .files

@@ -16,10 +16,12 @@
 //! | `assignments.csv` | `statistical_area,layer,area,share,from,to`; a blank share means the whole statistical area |
 //! | `area_names.csv`, `area_codes.csv`, `area_links.csv`, `model_shares.csv`, `residents.csv`, `team_stages.csv`, `care_partnerships.csv`, `announcements.csv`, `councils.csv` | further facts about areas and partnerships; each table is optional |
 //! | `build-report.json` | what the build used of each source, and what it did not use and why; not in the manifest, and not read |
+//! | `attributes/*.csv` | the values of each attribute: `code,value`; the manifest says whether the codes are postcodes, statistical areas or areas of a layer |
 //! | `areas/*.geojson` or `areas/*.shp` | boundaries by `id` (and `from`, `to`) |
 //!
 //! Dates are `YYYY-MM-DD`, periods are half-open, and a blank date is unknown.
 
+pub(crate) mod attributes;
 pub(crate) mod boundary;
 pub(crate) mod cells;
 pub(crate) mod columns;

@@ -193,6 +193,10 @@ impl VerifiedReader<'_> {
         })
     }
 
+    pub(super) fn manifest(&self) -> &Manifest {
+        self.manifest
+    }
+
     fn lock_read_paths(&self) -> MutexGuard<'_, HashSet<String>> {
         self.read_paths
             .lock()
