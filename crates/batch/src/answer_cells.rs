@@ -209,6 +209,7 @@ impl ResidenceCells {
             .as_ref()
             .map_or(answer.status.as_str(), |(status, _)| *status);
         let writer = CellWriter {
+            index,
             format: layout.format,
         };
         let runs = layout.write_runs(&layout.residence_runs, |out, column, name| match column {
@@ -225,6 +226,10 @@ impl ResidenceCells {
             }
             OutputColumn::Premises(_, fact) => {
                 writer.write_premises(out, name, &answer.residence, fact);
+            }
+            OutputColumn::Attribute(attribute, _) => {
+                let value = index.attribute(&answer, attribute).unwrap_or_default();
+                writer.format.write_text(out, name, value);
             }
             OutputColumn::Location(LocationFact::Suggestion) => {
                 writer.write_value(out, name, location.suggestion());
@@ -296,6 +301,7 @@ impl RegistrationCells {
             .as_ref()
             .expect("the query has a practice");
         let writer = CellWriter {
+            index,
             format: layout.format,
         };
         let areas = &registration.areas;
@@ -356,11 +362,12 @@ const LAND_IN_NO_AREA: &str = "outside";
 
 /// A writer that formats the parts of an answer as cells.
 #[derive(Clone, Copy)]
-struct CellWriter {
+struct CellWriter<'i> {
+    index: &'i Index,
     format: CellFormat,
 }
 
-impl CellWriter {
+impl CellWriter<'_> {
     fn write_value(self, out: &mut Vec<u8>, name: &str, value: Option<impl ToString>) {
         let text = value.map(|value| value.to_string()).unwrap_or_default();
         self.format.write_text(out, name, &text);
@@ -384,13 +391,13 @@ impl CellWriter {
             Some(LayerResult::Areas(areas)) => {
                 let texts: Vec<Cow<'_, str>> = areas
                     .iter()
-                    .map(|area_match| area_text(area_match, text))
+                    .map(|area_match| area_text(self.index, area_match, text))
                     .collect();
                 self.format.write_text(out, name, &texts.join(SEPARATOR));
             }
             Some(LayerResult::Practices(practices)) => {
                 let texts = practices.iter().map(|found| match text {
-                    AreaText::Id => Cow::Borrowed(found.practice.code.as_str()),
+                    AreaText::Id | AreaText::Code => Cow::Borrowed(found.practice.code.as_str()),
                     AreaText::Name => Cow::Borrowed(found.practice.name.as_str()),
                 });
                 self.format.write_list(out, name, texts);
@@ -399,11 +406,12 @@ impl CellWriter {
                 let mut seen: Vec<&str> = Vec::new();
                 for group in groups {
                     let value = match text {
-                        AreaText::Id => &group.area.id,
-                        AreaText::Name => &group.area.name,
+                        AreaText::Id => group.area.id.as_str(),
+                        AreaText::Name => group.area.name.as_str(),
+                        AreaText::Code => self.index.national_code(group.area).unwrap_or_default(),
                     };
                     // Two members may belong to the same group.
-                    if !seen.contains(&value.as_str()) {
+                    if !value.is_empty() && !seen.contains(&value) {
                         seen.push(value);
                     }
                 }
@@ -659,10 +667,11 @@ impl CellWriter {
     }
 }
 
-fn area_text<'f>(area_match: &'f AreaMatch<'_>, text: AreaText) -> Cow<'f, str> {
+fn area_text<'f>(index: &'f Index, area_match: &'f AreaMatch<'_>, text: AreaText) -> Cow<'f, str> {
     match text {
         AreaText::Id => Cow::Borrowed(&area_match.area.id),
         AreaText::Name => Cow::Owned(area_match.area.title()),
+        AreaText::Code => Cow::Borrowed(index.national_code(area_match.area).unwrap_or_default()),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use catchment_core::domain::{Layer, LayerEntry, LayerRole, Manifest, OrganisationKind};
+use catchment_core::domain::{Attribute, Layer, LayerEntry, LayerRole, Manifest, OrganisationKind};
 
 /// An output column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,6 +32,8 @@ pub enum OutputColumn {
     /// A fact about the nearest premises of the practices that cover the location, with the layer of
     /// the practices' areas.
     Premises(Layer, PremisesFact),
+    /// An attribute of the location.
+    Attribute(Attribute, NamePattern),
     /// A fact about the dataset.
     Dataset(DatasetFact),
 }
@@ -43,6 +45,8 @@ pub enum AreaText {
     Id,
     /// The name of the area.
     Name,
+    /// The national code of the area: its GSS code or, without one, its ODS code.
+    Code,
 }
 
 /// How the columns of a layer are named.
@@ -56,6 +60,9 @@ pub enum NamePattern {
     Practices,
     /// After the layer: `pcn`, `pcn_name`, `pcn_registration`.
     Layer,
+    /// After a layer or attribute whose id is the name of another column: `status_area`,
+    /// `status_area_name`, `status_attribute`.
+    Area,
 }
 
 /// A fact about a location.
@@ -129,12 +136,28 @@ pub enum DatasetFact {
 
 /// The name of an output column that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no output column `{name}`; the columns are {}", known.join(", "))]
+#[error("there is no output column `{name}`; {}", self.expected())]
 pub struct UnknownColumn {
     /// The name as it was given.
     pub name: String,
     /// The names of the columns, without [`PREFIX`].
     pub known: Vec<String>,
+    /// The layers, each of which also has columns; see [`OutputColumn::with_defaults`].
+    pub layers: Vec<Layer>,
+}
+
+impl UnknownColumn {
+    /// Describes what would have been right, without the name that was given.
+    pub fn expected(&self) -> String {
+        let layers = self.layers.iter().map(|layer| layer.as_str());
+        let layers: Vec<&str> = layers.collect();
+        format!(
+            "the columns are {}; LAYER, LAYER.name and LAYER.code are the area of a layer by \
+             residence, its name and its national code; the layers are {}",
+            self.known.join(", "),
+            layers.join(", ")
+        )
+    }
 }
 
 /// An output column, with its name without [`PREFIX`] and a description.
@@ -150,7 +173,7 @@ pub struct ColumnDescription {
     pub is_default: bool,
 }
 
-use AreaText::{Id, Name};
+use AreaText::{Code, Id, Name};
 use OutputColumn::{
     Agreement, Community, Dataset, Groups, Location, Notes, Practice, Premises, Reason,
     Registration, Residence, Status,
@@ -381,12 +404,13 @@ impl ColumnList {
         let (id, noun) = (entry.id, entry.noun());
         let parent = entry.parent.and_then(|parent| manifest.layer(parent));
         let parent = parent.map_or("community", LayerEntry::noun);
+        let pattern = area_pattern(id);
         self.add(
-            Residence(id, Id, NamePattern::Layer),
+            Residence(id, Id, pattern),
             format!("the {noun} that covers the location: a part of the {parent}"),
         );
         self.add(
-            Residence(id, Name, NamePattern::Layer),
+            Residence(id, Name, pattern),
             format!("the name of the {noun}"),
         );
     }
@@ -398,17 +422,25 @@ impl ColumnList {
         if self.columns.iter().any(|known| known.column == main) {
             return;
         }
+        let pattern = area_pattern(id);
         self.add(
-            Residence(id, Id, NamePattern::Layer),
+            Residence(id, Id, pattern),
             format!("the {noun} by residence"),
         );
         self.add(
-            Residence(id, Name, NamePattern::Layer),
+            Residence(id, Name, pattern),
             format!("the name of the {noun} by residence"),
         );
+        // The ids of other administrative areas are GSS codes.
+        if entry.role == LayerRole::Administrative && entry.organisation.is_some() {
+            self.add(
+                Residence(id, Code, pattern),
+                format!("the GSS code of the {noun} by residence or, without one, its ODS code"),
+            );
+        }
         if has_registration {
             self.add(
-                Registration(id, Id, NamePattern::Layer),
+                Registration(id, Id, pattern),
                 match entry.role {
                     LayerRole::Community => format!("the {noun} by registration"),
                     _ => format!("the {noun} of the practice"),
@@ -479,6 +511,10 @@ impl ColumnList {
             Dataset(DatasetFact::Digest),
             "the SHA-256 digest of the manifest of the dataset",
         );
+        for entry in &manifest.attributes {
+            let pattern = column_pattern(entry.id.as_str());
+            self.add(OutputColumn::Attribute(entry.id, pattern), &entry.title);
+        }
         for (fact, description) in [
             (
                 LocationFact::EndedAfter,
@@ -557,39 +593,6 @@ impl OutputColumn {
         defaults.map(|column| column.column).collect()
     }
 
-    /// Returns the default columns followed by those named in a comma-separated list, or every
-    /// column if the list is `all`.
-    ///
-    /// # Errors
-    /// If the list contains a name that is not the name of an output column.
-    pub fn with_defaults(
-        names: &str,
-        manifest: &Manifest,
-    ) -> Result<Vec<OutputColumn>, UnknownColumn> {
-        let all = columns_of(manifest);
-        if names.trim() == "all" {
-            return Ok(all.into_iter().map(|column| column.column).collect());
-        }
-        let defaults = all.iter().filter(|column| column.is_default);
-        let mut columns: Vec<OutputColumn> = defaults.map(|column| column.column).collect();
-        for name in names
-            .split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
-        {
-            let unprefixed = name.strip_prefix(PREFIX).unwrap_or(name);
-            let found = all.iter().find(|column| column.name == unprefixed);
-            let found = found.ok_or_else(|| UnknownColumn {
-                name: name.into(),
-                known: all.iter().map(|column| column.name.clone()).collect(),
-            })?;
-            if !columns.contains(&found.column) {
-                columns.push(found.column);
-            }
-        }
-        Ok(columns)
-    }
-
     /// Returns the layer for which the column needs distances, if any.
     pub(super) fn distance_layer(&self) -> Option<Layer> {
         use CommunityFact::{Alternatives, BoundaryDistance, Certainty};
@@ -608,6 +611,9 @@ impl OutputColumn {
             Residence(layer, text, pattern) => return residence_name(layer, text, pattern),
             Registration(layer, text, pattern) => return registration_name(layer, text, pattern),
             Community(layer, fact) => return community_fact_name(layer, fact).into_owned(),
+            OutputColumn::Attribute(attribute, pattern) => {
+                return attribute_name(attribute, pattern);
+            }
             Status => "status",
             Agreement => "agreement",
             Reason => "reason",
@@ -635,6 +641,80 @@ fn group_name(layer: Layer, text: AreaText) -> String {
     match text {
         Id => format!("{layer}s"),
         Name => format!("{layer}_names"),
+        Code => format!("{layer}_codes"),
+    }
+}
+
+/// The names, with underscores, that columns of layers and attributes do not take, because other
+/// columns have them. (A layer with the id `council` or `lsoa21` replaces the column of the
+/// directory's codes: the ids of its areas are these codes.)
+const RESERVED_NAMES: [&str; 45] = [
+    "agreement",
+    "alternatives",
+    "area_hint",
+    "area_hint_share",
+    "as_of",
+    "basis",
+    "boundary_distance_m",
+    "certainty",
+    "data_as_of",
+    "dataset",
+    "dataset_digest",
+    "dataset_version",
+    "disputed",
+    "easting",
+    "latitude",
+    "longitude",
+    "northing",
+    "notes",
+    "positional_quality",
+    "postcode",
+    "postcode_ended_after",
+    "postcode_ended_by",
+    "postcode_introduced",
+    "postcode_status",
+    "postcode_terminated",
+    "practice",
+    "practice_asked",
+    "practice_asked_status",
+    "practice_branch_listed",
+    "practice_name",
+    "practice_status",
+    "practice_successors",
+    "practices_covering",
+    "practices_covering_codes",
+    "practices_covering_distances_m",
+    "practices_covering_names",
+    "practices_covering_premises",
+    "provenance",
+    "reason",
+    "residence_reason",
+    "registration_reason",
+    "status",
+    "suggestion",
+    "valid_from",
+    "valid_to",
+];
+
+/// Returns how the columns of a layer without special columns are named.
+pub(super) fn area_pattern(layer: Layer) -> NamePattern {
+    column_pattern(layer.as_str())
+}
+
+fn attribute_name(attribute: Attribute, pattern: NamePattern) -> String {
+    let word = attribute.as_str().replace('-', "_");
+    match pattern {
+        NamePattern::Area => word + "_attribute",
+        _ => word,
+    }
+}
+
+/// Returns how the column of a layer or attribute with this id is named.
+fn column_pattern(id: &str) -> NamePattern {
+    if RESERVED_NAMES.contains(&id.replace('-', "_").as_str()) {
+        NamePattern::Area
+    } else {
+        NamePattern::Layer
     }
 }
 
@@ -649,20 +729,33 @@ fn residence_name(layer: Layer, text: AreaText, pattern: NamePattern) -> String 
         (NamePattern::Practices, Name) => "practices_covering_names".into(),
         (NamePattern::Layer, Id) => layer,
         (NamePattern::Layer, Name) => format!("{layer}_name"),
+        (NamePattern::Area, Id) => format!("{layer}_area"),
+        (NamePattern::Area, Name) => format!("{layer}_area_name"),
+        (NamePattern::MainCommunity, Code) => format!("{layer}_residence_code"),
+        (NamePattern::Groups, Code) => format!("{layer}s_residence_codes"),
+        (NamePattern::Practices, Code) => "practices_covering_codes".into(),
+        (NamePattern::Layer, Code) => format!("{layer}_code"),
+        (NamePattern::Area, Code) => format!("{layer}_area_code"),
     }
 }
 
 fn registration_name(layer: Layer, text: AreaText, pattern: NamePattern) -> String {
     let layer = layer_word(layer);
-    match (pattern, text) {
-        (NamePattern::MainCommunity, Id) => format!("{layer}_registration_id"),
-        (NamePattern::MainCommunity | NamePattern::Layer | NamePattern::Practices, Name) => {
-            format!("{layer}_registration_name")
+    let (prefix, words) = match pattern {
+        NamePattern::Groups => (format!("{layer}s_registration"), ["", "_names", "_codes"]),
+        NamePattern::MainCommunity => (format!("{layer}_registration"), ["_id", "_name", "_code"]),
+        NamePattern::Area => (format!("{layer}_area_registration"), ["", "_name", "_code"]),
+        NamePattern::Layer | NamePattern::Practices => {
+            (format!("{layer}_registration"), ["", "_name", "_code"])
         }
-        (NamePattern::Groups, Id) => format!("{layer}s_registration"),
-        (NamePattern::Groups, Name) => format!("{layer}s_registration_names"),
-        (NamePattern::Layer | NamePattern::Practices, Id) => format!("{layer}_registration"),
-    }
+    };
+    let [id, name, code] = words;
+    let suffix = match text {
+        Id => id,
+        Name => name,
+        Code => code,
+    };
+    prefix + suffix
 }
 
 fn community_fact_name(layer: Layer, fact: CommunityFact) -> Cow<'static, str> {
@@ -761,10 +854,11 @@ mod tests {
             neighbourhood_team_registration resilience_group_names resilience_groups_residence \
             resilience_groups_registration practices_covering_names practice practice_name \
             practice_status practice_asked practice_asked_status practice_successors \
-            practice_branch_listed pcn pcn_name pcn_registration sub_icb sub_icb_name \
-            sub_icb_registration place place_name icb icb_name icb_registration council council_name \
-            lsoa11 lsoa11_name lsoa21 lsoa21_name notes dataset dataset_digest \
-            postcode_ended_after postcode_ended_by statistical_area area_hint area_hint_share practices_covering_distances_m practices_covering_premises \
+            practice_branch_listed pcn pcn_name pcn_registration sub_icb sub_icb_name sub_icb_code \
+            sub_icb_registration place place_name place_code icb icb_name icb_code \
+            icb_registration council council_name lsoa11 lsoa11_name lsoa21 lsoa21_name notes dataset \
+            dataset_digest postcode_ended_after postcode_ended_by statistical_area \
+            area_hint area_hint_share practices_covering_distances_m practices_covering_premises \
             data_as_of";
         assert_eq!(names.join(" "), expected);
     }
@@ -778,17 +872,26 @@ mod tests {
     }
 
     #[test]
-    fn named_columns_are_added_to_the_defaults() {
+    fn no_layer_takes_the_name_of_another_column() {
         let manifest = manifest();
-        let columns = OutputColumn::with_defaults("icb, catchment_suggestion,status", &manifest);
-        let columns = columns.expect("columns");
-        let added: Vec<String> = columns[10..].iter().map(OutputColumn::to_string).collect();
-        assert_eq!(added, ["catchment_icb", "catchment_suggestion"]);
-        assert_eq!(
-            OutputColumn::with_defaults("all", &manifest).map(|all| all.len()),
-            Ok(columns_of(&manifest).len())
-        );
-        let error = OutputColumn::with_defaults("iccs", &manifest).expect_err("unknown");
-        assert!(error.to_string().contains("`iccs`"), "{error}");
+        let layer_words: Vec<String> = manifest
+            .layers
+            .iter()
+            .map(|entry| layer_word(entry.id))
+            .collect();
+        for column in columns_of(&manifest) {
+            let name = column.name.strip_prefix("nearest_").unwrap_or(&column.name);
+            let is_of_layer = layer_words
+                .iter()
+                .any(|word| name.starts_with(word.as_str()));
+            let is_code = ["council", "statistical_area", "lsoa21"].contains(&name);
+            assert!(
+                is_of_layer || is_code || RESERVED_NAMES.contains(&name),
+                "{name}"
+            );
+        }
+        let layer = Layer::declare("practice-status").expect("an id");
+        let column = Residence(layer, Name, area_pattern(layer));
+        assert_eq!(column.to_string(), "catchment_practice_status_area_name");
     }
 }

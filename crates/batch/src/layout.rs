@@ -107,6 +107,7 @@ impl OutputLayout {
             | OutputColumn::Residence(..)
             | OutputColumn::Location(_)
             | OutputColumn::Premises(..)
+            | OutputColumn::Attribute(..)
             | OutputColumn::Community(..) => {
                 if let Some(RowSegment::Residence(index)) = self.segments.last() {
                     return self.residence_runs[*index].push(column_and_name);

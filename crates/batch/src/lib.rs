@@ -37,6 +37,7 @@ pub mod lookup_export;
 mod ndjson_rows;
 mod progress;
 mod registration_cache;
+mod requested_columns;
 mod residence_cache;
 mod row_parser;
 mod run;

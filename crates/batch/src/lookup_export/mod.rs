@@ -2,6 +2,7 @@
 //! that code, each with its period of validity. A data warehouse can join them without calling the
 //! service.
 
+mod areas;
 mod rows;
 mod table;
 
@@ -23,6 +24,7 @@ use crate::tabular::error::TabularError;
 use catchment_core::domain::{OdsCode, Postcode};
 use catchment_core::index::Index;
 
+pub use self::areas::write_areas_of;
 pub use self::table::TableFormat;
 
 /// The pseudo postcodes: no fixed abode, and address not known (NHS Data Dictionary).
@@ -127,6 +129,11 @@ fn schema(index: &Index, key: &str, lookup_rows: &LookupRows<'_>, part: &str) ->
     let groups = groups.map_or("group".into(), layer_word);
     fields.push(text(format!("{PREFIX}{groups}s_{part}_reason")));
     fields.push(text(format!("{PREFIX}dataset_version")));
+    Arc::new(Schema::new_with_metadata(fields, metadata(index)))
+}
+
+/// Returns the metadata of a table: the dataset that it is from.
+fn metadata(index: &Index) -> HashMap<String, String> {
     let manifest = index.manifest();
     let metadata = [
         ("catchment.dataset", manifest.name.as_str()),
@@ -135,7 +142,7 @@ fn schema(index: &Index, key: &str, lookup_rows: &LookupRows<'_>, part: &str) ->
         ("catchment.attribution", &manifest.attribution),
     ];
     let metadata = metadata.map(|(name, value)| (name.to_string(), value.to_string()));
-    Arc::new(Schema::new_with_metadata(fields, HashMap::from(metadata)))
+    HashMap::from(metadata)
 }
 
 /// Passes the rows of a key to `emit`, one for each period.

@@ -36,6 +36,7 @@ impl<'i> LookupRows<'i> {
             | OutputColumn::Residence(..)
             | OutputColumn::Location(_)
             | OutputColumn::Premises(..)
+            | OutputColumn::Attribute(..)
             | OutputColumn::Community(..) => true,
             _ => false,
         })

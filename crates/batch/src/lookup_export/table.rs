@@ -6,7 +6,7 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Date32Type, Float64Type};
+use arrow_array::types::{Date32Type, Float64Type, Int32Type};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, Schema, SchemaRef};
 use jiff::Span;
@@ -163,6 +163,10 @@ fn write_cell(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
     match array.data_type() {
         DataType::Float64 => {
             let value = array.as_primitive::<Float64Type>().value(row);
+            out.extend_from_slice(value.to_string().as_bytes());
+        }
+        DataType::Int32 => {
+            let value = array.as_primitive::<Int32Type>().value(row);
             out.extend_from_slice(value.to_string().as_bytes());
         }
         DataType::Date32 => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
-use arrow_array::builder::{Date32Builder, Float64Builder, StringBuilder};
+use arrow_array::builder::{Date32Builder, Float64Builder, Int32Builder, StringBuilder};
 use arrow_schema::{DataType, Field};
 
 use crate::tabular::cell_format::take_cell;
@@ -16,14 +16,15 @@ enum ColumnBuilder {
     Number(Float64Builder),
     /// A date, as days since 1970-01-01.
     Day(Date32Builder),
+    Count(Int32Builder),
 }
 
 /// The typical length of a text.
 const TYPICAL_TEXT_BYTES: usize = 12;
 
 impl ArrayBuilders {
-    /// Creates builders for columns of text, numbers (float64) and dates (date32), with capacity
-    /// for `rows` rows.
+    /// Creates builders for columns of text, numbers (float64), counts (int32) and dates (date32),
+    /// with capacity for `rows` rows.
     pub(crate) fn new<'f>(
         columns: impl IntoIterator<Item = &'f Arc<Field>>,
         rows: usize,
@@ -31,6 +32,7 @@ impl ArrayBuilders {
         let builder = |column: &Arc<Field>| match column.data_type() {
             DataType::Float64 => ColumnBuilder::Number(Float64Builder::with_capacity(rows)),
             DataType::Date32 => ColumnBuilder::Day(Date32Builder::with_capacity(rows)),
+            DataType::Int32 => ColumnBuilder::Count(Int32Builder::with_capacity(rows)),
             _ => ColumnBuilder::Text(StringBuilder::with_capacity(
                 rows,
                 rows * TYPICAL_TEXT_BYTES,
@@ -50,9 +52,8 @@ impl ArrayBuilders {
                 ColumnBuilder::Number(array) => array.append_option(
                     cell.map(|bits| f64::from_le_bytes(bits.try_into().expect("eight bytes"))),
                 ),
-                ColumnBuilder::Day(array) => array.append_option(
-                    cell.map(|bits| i32::from_le_bytes(bits.try_into().expect("four bytes"))),
-                ),
+                ColumnBuilder::Day(array) => array.append_option(cell.map(number_of_cell)),
+                ColumnBuilder::Count(array) => array.append_option(cell.map(number_of_cell)),
             }
         }
         debug_assert!(cells.is_empty(), "a cell for every column");
@@ -65,8 +66,13 @@ impl ArrayBuilders {
                 ColumnBuilder::Text(mut array) => Arc::new(array.finish()),
                 ColumnBuilder::Number(mut array) => Arc::new(array.finish()),
                 ColumnBuilder::Day(mut array) => Arc::new(array.finish()),
+                ColumnBuilder::Count(mut array) => Arc::new(array.finish()),
             }
         };
         self.0.into_iter().map(array).collect()
     }
+}
+
+fn number_of_cell(bits: &[u8]) -> i32 {
+    i32::from_le_bytes(bits.try_into().expect("four bytes"))
 }
