@@ -88,7 +88,8 @@ pub(super) struct BatchArguments {
     /// Column of dates, one for each row; --as-of applies to rows without a date.
     #[arg(long, value_name = "NAME")]
     as_of_column: Option<String>,
-    /// Columns to add besides the default ten, separated by commas, or `all`.
+    /// Columns to add besides the default ten, separated by commas, or `all`. LAYER, LAYER.name and
+    /// LAYER.code are the area of any layer by residence, its name and its national code.
     #[arg(
         long,
         value_name = "NAME,…",

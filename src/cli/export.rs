@@ -16,7 +16,7 @@ use crate::export::{self, AreaFormat};
 use crate::ops::log;
 use catchment_batch::lookup_export::{self, TableFormat};
 use catchment_batch::{BatchProgress, TabularError};
-use catchment_core::domain::{Layer, date_from_iso, today_in_london};
+use catchment_core::domain::{Layer, UnknownLayer, date_from_iso, today_in_london};
 use catchment_core::index::Index;
 use catchment_data::fs::{Fingerprint, HashingIo};
 use catchment_tiles::pmtiles::{self, ARCHIVE_ZOOM};
@@ -29,7 +29,8 @@ pub(super) struct ExportArguments {
     /// boundaries.
     #[arg(long, value_name = "LAYER,…", value_delimiter = ',')]
     layers: Vec<String>,
-    /// Date of --areas and --tiles; today by default. The look-up tables cover all dates.
+    /// Date of --areas, --areas-of and --tiles; today by default. The look-up tables of postcodes and
+    /// practices cover all dates.
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = date_from_iso)]
     as_of: Option<Date>,
     /// Maximum zoom of the tiles; map viewers magnify these tiles at higher zooms.
@@ -58,8 +59,14 @@ struct OutputArguments {
     /// File for the look-up table of practices: OUT.parquet or OUT.csv.
     #[arg(long, value_name = "OUT")]
     practices: Option<PathBuf>,
-    /// File for boundaries: OUT.gpkg (GeoPackage), OUT.zip (Shapefiles) or OUT.fgb (FlatGeobuf) in
-    /// British National Grid; OUT.geojson or OUT.topojson in longitude and latitude.
+    /// Layer whose areas do not overlap, such as statistical areas, and file for the look-up table
+    /// from each of its areas to those of every other layer: OUT.parquet or OUT.csv. The option can
+    /// be repeated.
+    #[arg(long, num_args = 2, value_names = ["LAYER", "OUT"])]
+    areas_of: Vec<String>,
+    /// File for boundaries: OUT.gpkg (GeoPackage), OUT.parquet (GeoParquet), OUT.zip (Shapefiles) or
+    /// OUT.fgb (FlatGeobuf) in British National Grid; OUT.geojson or OUT.topojson in longitude and
+    /// latitude.
     #[arg(long, value_name = "OUT")]
     areas: Option<PathBuf>,
     /// File for map tiles: OUT.pmtiles.
@@ -76,6 +83,8 @@ struct ExportFile<'a> {
 
 enum ExportContent {
     Table(TableFormat, WriteTable),
+    /// The look-up table of the areas of the layer with this id.
+    AreasOf(TableFormat, String),
     Areas(AreaFormat),
     Tiles,
 }
@@ -132,6 +141,13 @@ impl OutputArguments {
                 ExportContent::Table(table_format(path)?, lookup_export::write_practices),
             );
         }
+        for pair in self.areas_of.chunks(2) {
+            if let [layer, path] = pair {
+                let path = Path::new(path);
+                let content = ExportContent::AreasOf(table_format(path)?, layer.clone());
+                add("area-lookup", path, content);
+            }
+        }
         if let Some(path) = self.areas.as_deref() {
             add("areas", path, ExportContent::Areas(area_format(path)?));
         }
@@ -180,16 +196,21 @@ impl ExportFile<'_> {
         index: &Index,
         file: &mut HashedOutput,
     ) -> Result<u64> {
-        match self.content {
-            ExportContent::Table(format, write) => {
+        match &self.content {
+            &ExportContent::Table(format, write) => {
                 let progress = BatchProgress::default();
-                match write(index, format, file, arguments.threads(), &progress) {
-                    Err(TabularError::Write(error)) => Err(error.into()),
-                    Err(other) => Err(other.into()),
-                    Ok(()) => Ok(progress.rows()),
-                }
+                let written = write(index, format, file, arguments.threads(), &progress);
+                count_rows(written, &progress)
             }
-            ExportContent::Areas(format) => {
+            ExportContent::AreasOf(format, layer) => {
+                let progress = BatchProgress::default();
+                let key = (layer_of_areas(index, layer)?, arguments.day());
+                let threads = arguments.threads();
+                let written =
+                    lookup_export::write_areas_of(index, key, *format, file, threads, &progress);
+                count_rows(written, &progress)
+            }
+            &ExportContent::Areas(format) => {
                 let day = arguments.day();
                 let areas = export::encode_areas(index, format, &arguments.layers(index)?, day)?;
                 file.write_all(&areas.bytes)?;
@@ -211,7 +232,7 @@ impl ExportFile<'_> {
 
     fn unit(&self) -> &'static str {
         match self.content {
-            ExportContent::Table(..) => "rows",
+            ExportContent::Table(..) | ExportContent::AreasOf(..) => "rows",
             ExportContent::Areas(_) => "areas",
             ExportContent::Tiles => "tiles",
         }
@@ -287,6 +308,35 @@ impl ExportArguments {
     }
 }
 
+fn count_rows(written: Result<(), TabularError>, progress: &BatchProgress) -> Result<u64> {
+    match written {
+        Err(TabularError::Write(error)) => Err(error.into()),
+        Err(other) => Err(other.into()),
+        Ok(()) => Ok(progress.rows()),
+    }
+}
+
+/// Returns the layer of `--areas-of`.
+///
+/// # Errors
+/// If the dataset does not have the layer, or its areas may overlap.
+fn layer_of_areas(index: &Index, id: &str) -> Result<Layer> {
+    let mut layers = index.layers();
+    let found = layers.find(|layer| layer.as_str() == id);
+    if let Some(layer) = found.filter(|layer| index.is_partition(*layer)) {
+        return Ok(layer);
+    }
+    let known: Vec<Layer> = index
+        .layers()
+        .filter(|layer| index.is_partition(*layer))
+        .collect();
+    let expected = UnknownLayer { known };
+    match found {
+        None => bail!("--areas-of: {expected}"),
+        Some(layer) => bail!("--areas-of: {layer} has areas that may overlap; it is {expected}"),
+    }
+}
+
 fn table_format(path: &Path) -> Result<TableFormat> {
     match extension(path) {
         Some("parquet") => Ok(TableFormat::Parquet),
@@ -305,8 +355,9 @@ fn area_format(path: &Path) -> Result<AreaFormat> {
         Some("topojson") => Ok(AreaFormat::TopoJson),
         Some("zip") => Ok(AreaFormat::Shapefiles),
         Some("fgb") => Ok(AreaFormat::FlatGeobuf),
+        Some("parquet") => Ok(AreaFormat::GeoParquet),
         _ => bail!(
-            "{}: the name of a boundary file must end in .gpkg, .geojson, .topojson, .zip (Shapefiles) or .fgb",
+            "{}: the name of a boundary file must end in .gpkg, .geojson, .parquet, .topojson, .zip (Shapefiles) or .fgb",
             path.display()
         ),
     }

@@ -245,6 +245,11 @@ fn text_table(index: &Index, answer: &LocateAnswer<'_>, request: &LocateRequest)
         let text = format!("{}, {} away", near.area.title(), distance(near.distance_m));
         table.add(&format!("Nearest {layer}"), &text);
     }
+    for entry in &index.manifest().attributes {
+        if let Some(value) = index.attribute(answer, entry.id) {
+            table.add("Attribute", &format!("{}: {value}", entry.title));
+        }
+    }
     if let Some(registration) = &answer.registration {
         add_registration_lines(&mut table, index, registration, &is_requested);
     }

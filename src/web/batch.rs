@@ -9,8 +9,8 @@ use super::nhsuk::{
     Button, Checkbox, DataTable, ErrorSummary, Field, FieldLabel, FileUpload, Input, Select,
     button, checkboxes, details, error_summary, file_upload, input, inset_text, select, table,
 };
-use catchment_batch::columns_of;
-use catchment_core::domain::Manifest;
+use catchment_batch::{AreaText, NamePattern, OutputColumn, PracticeFact, columns_of};
+use catchment_core::domain::{Layer, LayerRole, Manifest};
 use catchment_core::index::Index;
 use catchment_core::request::RequestParams;
 
@@ -91,21 +91,45 @@ const CHECKBOXES: [(&str, &str, &str, &str); 4] = [
 /// The field with the number of lines above the header row: parameter and label.
 const SKIP_LINES: (&str, &str) = ("skip_lines", "Lines above the column names");
 
-/// The choices of columns to add: value of the parameter `columns`, and label.
-const CHOICES: [(&str, &str); 4] = [
-    ("", "Main columns (10)"),
-    (
-        "icc_registration_name,icc_residence_name,sub_community_name,neighbourhood_team_name,\
-         resilience_group_names,practices_covering_names,practice_name",
-        "Main columns and names",
-    ),
-    (
-        "suggestion,notes,boundary_distance_m,alternatives,practice,practice_status,\
-         practice_successors,postcode_status",
-        "Main columns and match details",
-    ),
-    ("all", "All columns"),
-];
+/// The columns that say how a location or a practice was found.
+const MATCH_DETAILS: &str = "suggestion,notes,boundary_distance_m,alternatives,practice,\
+    practice_status,practice_successors,postcode_status";
+
+/// Returns the choices of columns to add: value of the parameter `columns`, and label.
+fn choices(manifest: &Manifest) -> [(String, &'static str); 5] {
+    let columns = columns_of(manifest);
+    let is_further = |layer: Layer| {
+        let role = manifest.layer(layer).map(|entry| entry.role);
+        matches!(
+            role,
+            Some(LayerRole::Network | LayerRole::Administrative | LayerRole::Statistical)
+        )
+    };
+    let list = |is_included: &dyn Fn(OutputColumn) -> bool| {
+        let columns = columns.iter().filter(|column| is_included(column.column));
+        let names: Vec<&str> = columns.map(|column| column.name.as_str()).collect();
+        names.join(",")
+    };
+    let names = list(&|column| match column {
+        OutputColumn::Residence(layer, AreaText::Name, _) => !is_further(layer),
+        OutputColumn::Registration(_, AreaText::Name, NamePattern::MainCommunity)
+        | OutputColumn::Groups(_, AreaText::Name)
+        | OutputColumn::Practice(PracticeFact::Name) => true,
+        _ => false,
+    });
+    let areas = list(&|column| match column {
+        OutputColumn::Residence(layer, ..) => is_further(layer),
+        OutputColumn::Attribute(..) => true,
+        _ => false,
+    });
+    [
+        (String::new(), "Main columns (10)"),
+        (names, "Main columns and names"),
+        (MATCH_DETAILS.into(), "Main columns and match details"),
+        (areas, "Main columns and other areas with their codes"),
+        ("all".into(), "All columns"),
+    ]
+}
 
 /// Renders the page.
 pub(crate) fn batch(index: &Index, page: &BatchPage<'_>) -> Markup {
@@ -230,7 +254,7 @@ fn options(manifest: &Manifest, fields: &RequestParams) -> Markup {
 
 fn column_choices(manifest: &Manifest, fields: &RequestParams) -> Markup {
     html! {
-        @for (value, label) in CHOICES {
+        @for (value, label) in choices(manifest) {
             option value=(value) selected[fields.get("columns").unwrap_or_default() == value] {
                 (label) @if value == "all" { " (" (columns_of(manifest).len()) ")" }
             }
@@ -278,7 +302,6 @@ fn column_name(name: &str) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use catchment_batch::OutputColumn;
     use catchment_data::dataset::manifest_from_toml;
 
     fn embedded_manifest() -> Manifest {
@@ -289,9 +312,18 @@ mod tests {
     #[test]
     fn every_choice_names_existing_columns() {
         let manifest = embedded_manifest();
-        for (list, _) in CHOICES {
+        let choices = choices(&manifest);
+        for (list, _) in &choices {
             OutputColumn::with_defaults(list, &manifest).expect("columns");
         }
+        let [_, (names, _), _, (areas, _), _] = choices;
+        let expected = "icc_registration_name,icc_residence_name,sub_community_name,\
+             neighbourhood_team_name,resilience_group_names,practices_covering_names,practice_name";
+        assert_eq!(names, expected);
+        assert!(
+            areas.starts_with("pcn,pcn_name,sub_icb,sub_icb_name,sub_icb_code"),
+            "{areas}"
+        );
     }
 
     #[test]

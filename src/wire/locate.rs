@@ -95,7 +95,9 @@ impl<'i> LocateBody<'i> {
         json.or_null(answer.location, write_location);
         json.raw(",\"residence\":{");
         self.write_layers(json, &answer.residence, "");
-        json.raw("},\"registration\":");
+        json.raw("}");
+        self.write_attributes(json);
+        json.raw(",\"registration\":");
         json.or_null(answer.registration.as_ref(), |json, registration| {
             self.write_registration(json, registration);
         });
@@ -109,6 +111,23 @@ impl<'i> LocateBody<'i> {
             .index
             .sources_of_answer(answer, |layer| self.includes_layer(layer));
         write_as_of_and_dataset(json, answer.as_of, sources, self.index.manifest());
+    }
+
+    /// Writes the attributes of the location by id, if the dataset has attributes; the value is null
+    /// if the location has none.
+    fn write_attributes(&self, json: &mut JsonWriter) {
+        let entries = &self.index.manifest().attributes;
+        if entries.is_empty() {
+            return;
+        }
+        json.raw(",\"attributes\":{");
+        json.comma_separated(entries, |json, entry| {
+            json.string(entry.id.as_str());
+            json.raw(":");
+            let value = self.index.attribute(&self.answer, entry.id);
+            json.or_null(value, JsonWriter::string);
+        });
+        json.raw("}");
     }
 
     fn includes_layer(&self, layer: Layer) -> bool {

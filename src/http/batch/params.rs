@@ -272,9 +272,9 @@ impl BatchParams {
 /// Parses the list of columns to add. The error message does not repeat the list.
 fn columns(text: &str, manifest: &Manifest) -> Result<Vec<OutputColumn>, Problem> {
     OutputColumn::with_defaults(text, manifest).map_err(|error| {
-        let names = error.known.join(", ");
         let detail = format!(
-            "columns must be all, or a comma-separated list of these names, with or without {PREFIX}: {names}"
+            "columns must be all, or a comma-separated list of names, with or without {PREFIX}: {}",
+            error.expected()
         );
         Problem::bad_request("unknown_column", detail)
     })
