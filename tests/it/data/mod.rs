@@ -4,6 +4,7 @@ pub(crate) mod brute_force;
 mod build_methods;
 mod build_reports;
 mod check;
+mod codes_out;
 pub(crate) mod dataset_validation;
 mod diff;
 pub(crate) mod embedded_dataset;
