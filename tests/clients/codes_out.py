@@ -38,8 +38,10 @@ for code, row in zones.items():
     assert row["sub_icb"] == expected["sub_icb"], row
     assert row["made_up_decile"] == str(int(code[5:]) % 10 + 1), row
     assert "status" not in row, "an attribute of postcodes belongs to no area"
-    # Every layer is defined on these areas, so every answer is exact.
-    assert not any(row[name] for name in row if name.endswith("_share")), row
+    # These layers are defined on the statistical areas, so the answers are exact.
+    for layer in ["icc", "sub_community", "gp_practice", "resilience_group", "pcn", "sub_icb", "icb", "lsoa11"]:
+        assert row[f"{layer}_share"] == "", (layer, row)
+    assert row["lsoa11"] == code, row
     assert row["as_of"] == "2026-04-01", row
 assert {row["icb_code"] for row in zones.values()} == {"E54000048", "E54000050"}
 
@@ -62,6 +64,27 @@ for row in postcodes:
         live[row["lsoa11cd"]] += 1
 different = {code for code, row in zones.items() if int(row["live_postcodes"]) != live[code]}
 assert len(different) <= 12, {code: (zones[code]["live_postcodes"], live[code]) for code in different}
+
+# An LSOA of 2021 belongs to the ICC, and to the council and the LSOA of 2011, of most of its live postcodes.
+new = collections.defaultdict(lambda: collections.defaultdict(collections.Counter))
+for row in postcodes:
+    introduced = row["introduced"] or "190001"
+    if row["status"] == "live" and row["easting"] and introduced <= "202604" and row["lsoa11cd"] in zones:
+        areas = {"icc": zones[row["lsoa11cd"]]["icc"], "council": row["laua"], "lsoa11": row["lsoa11cd"]}
+        for layer, area in areas.items():
+            new[row["lsoa21cd"]][layer][area] += 1
+different = 0
+lsoa21 = {row["lsoa21"]: row for row in rows(folder / "lsoa21.csv")}
+assert len(lsoa21) > 750, len(lsoa21)
+for code, row in lsoa21.items():
+    for layer, counts in new[code].items():
+        expected, most = max(counts.items(), key=lambda item: (bool(item[0]), item[1]))
+        share = most / sum(counts.values())
+        is_same = row[layer] == expected and (not expected or abs(float(row[f"{layer}_share"]) - share) < 0.02)
+        is_tie = list(counts.values()).count(most) > 1
+        different += not is_same and not is_tie
+assert different <= 12, different
+assert any(0.5 < float(row["lsoa11_share"] or 0) < 1 for row in lsoa21.values())
 
 # From one layer to another, the share is that of the live postcodes, unless all statistical areas agree.
 for table, layer, other in [("icc", "icc", "pcn"), ("pcn", "pcn", "icc")]:

@@ -212,6 +212,7 @@ fn exports_from_area_to_area_are_as_the_sources_say() {
         ["--areas-of", "icc", "icc.csv"],
     ];
     export(&areas_of.concat()).expect("the files are written");
+    export(&["--areas-of", "lsoa21", "lsoa21.csv"]).expect("the file is written");
     export(&["--areas-of", "zone", "again.parquet", "--threads", "1"]).expect("written");
     let bytes = |name: &str| fs::read(FOLDER.path().join(name)).expect("a file");
     assert!(

@@ -97,7 +97,8 @@ impl Index {
         let position = self.layers.iter().position(|index| index.id == layer)?;
         let index = &self.layers[position];
         let mut rows_of_area: Vec<Vec<u32>> = vec![Vec::new(); index.area_count()];
-        for row in (0..).take(self.statistical_areas.codes.len()) {
+        let rows = (0..).take(self.statistical_areas.codes.len());
+        for row in rows.filter(|_| is_wholly_assigned(index)) {
             for assignment in index.assignments_on(row, day) {
                 rows_of_area[assignment.ordinal as usize].push(row);
             }
@@ -328,10 +329,12 @@ impl Index {
     }
 }
 
-/// Returns whether only statistical areas decide who is in the areas of a layer.
+/// Returns whether only statistical areas, and neither boundaries nor the directory, decide which
+/// places are in the areas of a layer.
 fn is_wholly_assigned(layer: &LayerIndex) -> bool {
     let mut ordinals = (0..).take(layer.area_count());
     layer.uses_statistical_areas
+        && layer.postcode_column.is_none()
         && ordinals
             .all(|ordinal| layer.boundaries_of(ordinal).is_empty() || layer.is_assigned(ordinal))
 }
