@@ -193,7 +193,7 @@ fn batches_have_any_layer_and_attribute_as_a_column() {
         assert!(error.contains(&format!("`{unknown}`")), "{error}");
         assert!(error.contains("made_up_decile"), "{error}");
         assert!(error.contains("LAYER.code"), "{error}");
-        assert!(error.trim_end().ends_with("icb, zone"), "{error}");
+        assert!(error.trim_end().ends_with("lsoa21, zone"), "{error}");
     }
 }
 
