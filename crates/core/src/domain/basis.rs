@@ -15,6 +15,8 @@ pub enum Basis {
     Membership,
     /// The Primary Care Network of the practice, which is taken to be the area.
     Network,
+    /// The statistical area that the client named.
+    StatisticalArea,
 }
 
 keyword_enum!(Basis {
@@ -23,6 +25,7 @@ keyword_enum!(Basis {
     Nearest = "nearest",
     Membership = "membership",
     Network = "network",
+    StatisticalArea = "statistical_area",
 });
 
 /// The certainty that the position is inside the area.
@@ -33,11 +36,15 @@ pub enum Certainty {
     /// The distance to the boundary is less than the tolerance, the position is too imprecise for a
     /// certain answer, or the area is only the nearest.
     NearBoundary,
+    /// Live postcodes of the statistical area that the client named are in several areas of the layer,
+    /// or in none.
+    Split,
 }
 
 keyword_enum!(Certainty {
     Inside = "inside",
     NearBoundary = "near_boundary",
+    Split = "split",
 });
 
 #[cfg(test)]
@@ -53,11 +60,13 @@ mod tests {
             (Basis::Nearest, "nearest"),
             (Basis::Membership, "membership"),
             (Basis::Network, "network"),
+            (Basis::StatisticalArea, "statistical_area"),
         ];
         for (basis, word) in bases {
             assert_eq!(basis.as_str(), word);
         }
         assert_eq!(Certainty::Inside.as_str(), "inside");
         assert_eq!(Certainty::NearBoundary.as_str(), "near_boundary");
+        assert_eq!(Certainty::Split.as_str(), "split");
     }
 }

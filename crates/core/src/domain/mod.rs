@@ -3,7 +3,7 @@
 //!
 //! This module does no I/O and does not depend on async, serde or HTTP. `Debug` does not print the
 //! value of types that can contain a user's query (`Postcode`, `PostcodePrefix`, `OdsCode`,
-//! `LonLat`, `BritishGrid`).
+//! `LonLat`, `BritishGrid`, `StatisticalAreaCode`).
 
 mod agreement;
 mod area;
@@ -29,6 +29,7 @@ mod practice;
 mod provenance;
 mod record_index;
 mod source_date;
+mod statistical_area_code;
 mod status;
 mod suppression;
 
@@ -74,5 +75,8 @@ pub use practice::{
 pub use provenance::Provenance;
 pub use record_index::RecordIndex;
 pub use source_date::SourceDate;
+pub use statistical_area_code::{
+    InvalidStatisticalAreaCode, StatisticalAreaCode, StatisticalAreaLocator,
+};
 pub use status::LookupStatus;
 pub use suppression::{InvalidSuppressionRule, SuppressionRule};

@@ -21,6 +21,8 @@ pub enum LookupStatus {
     OutsideCoverage,
     /// The dataset lists every postcode of the outward code, and this postcode is not one of them.
     UnknownPostcode,
+    /// No statistical area of the dataset has the code.
+    UnknownArea,
     /// The request has no location.
     Missing,
 }
@@ -34,6 +36,7 @@ keyword_enum!(LookupStatus {
     NoLocation = "no_location",
     OutsideCoverage = "outside_coverage",
     UnknownPostcode = "unknown_postcode",
+    UnknownArea = "unknown_area",
     Missing = "missing",
 });
 
@@ -53,6 +56,7 @@ mod tests {
             (LookupStatus::NoLocation, "no_location"),
             (LookupStatus::OutsideCoverage, "outside_coverage"),
             (LookupStatus::UnknownPostcode, "unknown_postcode"),
+            (LookupStatus::UnknownArea, "unknown_area"),
             (LookupStatus::Missing, "missing"),
         ];
         for (status, word) in statuses {

@@ -8,14 +8,14 @@ use super::Index;
 use crate::domain::{
     Agreement, Area, Basis, BritishGrid, CatchmentKind, Certainty, InvalidOdsCode, Layer, LonLat,
     LookupStatus, OdsCode, Postcode, PostcodeEntry, PostcodeStatus, Practice, PracticeStatus,
-    PracticeSuccession, Premises, Provenance,
+    PracticeSuccession, Premises, Provenance, StatisticalAreaLocator,
 };
 use crate::geodesy;
 
 /// The query of [`Index::locate`](super::Index::locate).
 #[derive(Debug, Clone, Copy)]
 pub struct LocateQuery {
-    /// The postcode or point of residence.
+    /// The postcode, point or statistical area of residence.
     pub locator: Option<Locator>,
     /// The code of the practice of registration, or why the code is invalid.
     pub practice: Option<Result<OdsCode, InvalidOdsCode>>,
@@ -23,7 +23,7 @@ pub struct LocateQuery {
     pub as_of: Date,
 }
 
-/// A postcode or point, in the form in which the client gave it.
+/// A postcode, point or statistical area, in the form in which the client gave it.
 #[derive(Debug, Clone, Copy)]
 pub enum Locator {
     /// A postcode.
@@ -32,6 +32,8 @@ pub enum Locator {
     LonLat(LonLat),
     /// An easting and a northing.
     Grid(BritishGrid),
+    /// The code of a statistical area.
+    StatisticalArea(StatisticalAreaLocator),
 }
 
 /// The result of a query. It borrows from the index; no records are copied.
@@ -40,6 +42,8 @@ pub struct LocateAnswer<'i> {
     pub status: LookupStatus,
     /// The location of the postcode or point.
     pub location: Option<Location>,
+    /// The statistical area, if the client named one that the dataset has.
+    pub statistical_area: Option<NamedStatisticalArea<'i>>,
     /// The areas that cover the location, with one result for each layer.
     pub residence: Vec<(Layer, LayerResult<'i>)>,
     /// The areas by registration, if a practice was given.
@@ -54,12 +58,22 @@ pub struct LocateAnswer<'i> {
     pub as_of: Date,
 }
 
+/// The statistical area that a client named.
+#[derive(Clone, Copy)]
+pub struct NamedStatisticalArea<'i> {
+    /// The area, in the layer that has the code.
+    pub area: &'i Area,
+    /// The number of live postcodes in the area on the day.
+    pub postcode_count: usize,
+}
+
 /// The location of a postcode or point.
 #[derive(Clone, Copy)]
 pub struct Location {
     /// The postcode or point in the form in which the client gave it.
     pub locator: Locator,
-    /// The position on the British National Grid; `None` if the position is off the grid.
+    /// The position on the British National Grid; `None` if the position is off the grid, and for a
+    /// statistical area.
     pub grid: Option<BritishGrid>,
     /// The directory's entry, if the locator is a postcode that the directory lists.
     pub entry: Option<PostcodeEntry>,
@@ -85,6 +99,12 @@ impl fmt::Debug for LocateAnswer<'_> {
         f.debug_struct("LocateAnswer")
             .field("status", &self.status)
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for NamedStatisticalArea<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NamedStatisticalArea(…)")
     }
 }
 
@@ -165,6 +185,8 @@ pub enum UnknownReason {
     /// The position is in an area without a boundary. The directory says which postcodes are in the
     /// area.
     NoBoundary,
+    /// The statistical area that the client named has no live postcode that would show the result.
+    NoLivePostcodes,
 }
 
 impl UnknownReason {
@@ -175,6 +197,7 @@ impl UnknownReason {
             UnknownReason::NoSource => "no source",
             UnknownReason::NoDataForDate => "no_data_for_date",
             UnknownReason::NoBoundary => "no boundary in the data: ask by postcode",
+            UnknownReason::NoLivePostcodes => "no_live_postcodes",
         }
     }
 }
@@ -196,8 +219,43 @@ pub struct AreaMatch<'i> {
     /// The other areas to which the statistical area may belong, largest share first; empty unless
     /// the source disputes the assignment.
     pub disputed_with: Vec<DisputedArea<'i>>,
+    /// How the statistical area that the client named is divided between areas of the layer; `None`
+    /// if the client named no statistical area.
+    pub postcode_shares: Option<PostcodeShares<'i>>,
     /// The area's ordinal in its layer.
     pub(super) ordinal: u32,
+}
+
+/// How the live postcodes of a statistical area are divided between the areas of a layer.
+#[derive(Debug, Clone, Default)]
+pub struct PostcodeShares<'i> {
+    /// The share of the postcodes that are in the area of the match; 1 if the layer is defined on the
+    /// statistical area, so that all of it is in the area.
+    pub share: f64,
+    /// The other areas with their shares, largest share first. In a layer whose areas do not overlap,
+    /// the shares add up to 1.
+    pub others: Vec<AreaShare<'i>>,
+}
+
+/// A share of the live postcodes of a statistical area.
+#[derive(Debug, Clone, Copy)]
+pub struct AreaShare<'i> {
+    /// The area, in the version valid on the day; `None` for postcodes in no area of the layer.
+    pub area: Option<&'i Area>,
+    /// The share of the postcodes.
+    pub share: f64,
+}
+
+impl AreaMatch<'_> {
+    /// Returns the certainty of the match; `None` for a registration, and for a layer whose distances
+    /// were not requested.
+    pub fn certainty(&self) -> Option<Certainty> {
+        match (&self.postcode_shares, &self.proximity) {
+            (Some(shares), _) if shares.share < 1.0 => Some(Certainty::Split),
+            (Some(_), _) => Some(Certainty::Inside),
+            (None, proximity) => proximity.as_ref().map(|proximity| proximity.certainty),
+        }
+    }
 }
 
 /// Another area to which a statistical area may belong.
@@ -375,6 +433,9 @@ pub enum AnswerNote {
     /// The coordinates are outside all areas, but an area covers the place that they would have if
     /// they were swapped, had other signs, or were in another unit.
     CoordinatesSuspect,
+    /// The layer that the client named does not have the code, but another layer of statistical areas
+    /// does: the code is of another census, for example.
+    CodeOfOtherLayer,
 }
 
 impl AnswerNote {
@@ -388,6 +449,7 @@ impl AnswerNote {
             AnswerNote::LayersDisagree => "layers_disagree",
             AnswerNote::AfterData => "after_data",
             AnswerNote::CoordinatesSuspect => "coordinates_suspect",
+            AnswerNote::CodeOfOtherLayer => "code_of_other_layer",
         }
     }
 }
@@ -470,6 +532,7 @@ mod tests {
                 UnknownReason::NoBoundary,
                 "no boundary in the data: ask by postcode",
             ),
+            (UnknownReason::NoLivePostcodes, "no_live_postcodes"),
         ];
         for (reason, word) in unknown {
             assert_eq!(reason.as_str(), word);
@@ -495,6 +558,7 @@ mod tests {
             (AnswerNote::LayersDisagree, "layers_disagree"),
             (AnswerNote::AfterData, "after_data"),
             (AnswerNote::CoordinatesSuspect, "coordinates_suspect"),
+            (AnswerNote::CodeOfOtherLayer, "code_of_other_layer"),
         ];
         for (note, word) in notes {
             assert_eq!(note.as_str(), word);

@@ -100,6 +100,7 @@ impl Index {
             lineage: dataset.lineage,
             facts,
             attributes,
+            statistical_postcodes: Vec::new(),
             outdated_after: outdated_after(&manifest),
             roles: LayerRoles::new(&manifest, &layers),
             manifest,
@@ -108,6 +109,7 @@ impl Index {
             registry,
             memberships,
         };
+        index.statistical_postcodes = index.find_statistical_postcodes();
         let land_edges = index.find_land_edges();
         for (layer, land_edges) in index.layers.iter().zip(land_edges) {
             layer.boundary_index.set_land_edges(land_edges);

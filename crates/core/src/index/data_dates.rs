@@ -14,7 +14,7 @@ impl Index {
     /// Returns the dates of the sources that an answer uses. `includes` says which layers the
     /// client requested.
     ///
-    /// The postcode directory is used if a postcode was looked up in it, the practice directory if
+    /// The postcode directory is used if a postcode or a statistical area was looked up in it, the practice directory if
     /// the answer has a registration or the areas of practices, and the statistical areas if a
     /// place was looked up in a layer that is defined on them.
     pub fn sources_of_answer(
@@ -24,7 +24,7 @@ impl Index {
     ) -> impl Iterator<Item = DatedSource<'_>> {
         let location = answer.location.as_ref();
         let uses_postcodes = match location {
-            Some(location) => location.entry.is_some(),
+            Some(location) => location.entry.is_some() || answer.statistical_area.is_some(),
             None => matches!(
                 answer.status,
                 LookupStatus::OutsideCoverage | LookupStatus::UnknownPostcode

@@ -368,6 +368,13 @@ impl LayerIndex {
         self.assignments.iter().flatten()
     }
 
+    /// Returns whether the boundary of an area decides, because the area does not consist of
+    /// statistical areas.
+    pub(super) fn has_own_boundaries(&self) -> bool {
+        let mut areas = self.areas.iter();
+        areas.any(|area| !area.is_assigned && !area.boundaries.is_empty())
+    }
+
     /// Returns whether the area consists of statistical areas; if so, its boundaries are for
     /// display only.
     pub(super) fn is_assigned(&self, ordinal: u32) -> bool {

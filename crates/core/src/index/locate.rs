@@ -41,6 +41,7 @@ impl Index {
             status,
             residence: Vec::new(),
             location: None,
+            statistical_area: None,
             registration: query
                 .practice
                 .map(|practice| self.resolve_registration(practice, query.as_of)),
@@ -49,8 +50,14 @@ impl Index {
             nearest: Vec::new(),
             as_of: query.as_of,
         };
-        if let Some(location) = location {
-            self.resolve_residence(&mut answer, location, distance_layers);
+        match (location, query.locator) {
+            (Some(location), Some(Locator::StatisticalArea(asked))) => {
+                self.resolve_statistical_area(&mut answer, location, asked);
+            }
+            (Some(location), _) => {
+                self.resolve_residence(&mut answer, location, distance_layers);
+            }
+            (None, _) => {}
         }
         if answer.residence.is_empty() {
             let empty_results = self
@@ -64,7 +71,8 @@ impl Index {
         answer
     }
 
-    /// Determines the status and location of a postcode or point, without looking at any area.
+    /// Determines the status and location of a postcode or point, without looking at any area. A
+    /// statistical area has a location without a position.
     pub fn resolve_locator(&self, locator: Locator, day: Date) -> (LookupStatus, Option<Location>) {
         let without_entry = |grid| {
             let location = Location {
@@ -79,6 +87,10 @@ impl Index {
         match locator {
             Locator::LonLat(lonlat) => without_entry(geodesy::to_grid(lonlat)),
             Locator::Grid(grid) => without_entry(Some(grid)),
+            Locator::StatisticalArea(asked) => match self.find_statistical_area(asked) {
+                Ok(_) => without_entry(None),
+                Err(status) => (status, None),
+            },
             Locator::Postcode(postcode) => {
                 match (postcode.special(), self.directory.lookup(postcode)) {
                     (Some(SpecialPostcode::NoFixedAbode), _) => (LookupStatus::NoFixedAbode, None),

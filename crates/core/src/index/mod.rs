@@ -32,6 +32,7 @@ mod spatial;
 mod statistical_codes;
 #[cfg(test)]
 mod statistical_layer_tests;
+mod statistical_query;
 mod suspect_coordinates;
 #[cfg(test)]
 mod test_dataset;
@@ -41,9 +42,10 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 pub use answer::{
-    AlternativeArea, AnswerNote, AreaMatch, BoundaryProximity, DisputedArea, GroupMatch,
-    LayerResult, LocateAnswer, LocateQuery, Location, Locator, NearbyArea, PracticeMatch,
-    PracticeRegistration, RegisteredPractice, RegistrationReason, UnknownReason, areas_of_layer,
+    AlternativeArea, AnswerNote, AreaMatch, AreaShare, BoundaryProximity, DisputedArea, GroupMatch,
+    LayerResult, LocateAnswer, LocateQuery, Location, Locator, NamedStatisticalArea, NearbyArea,
+    PostcodeShares, PracticeMatch, PracticeRegistration, RegisteredPractice, RegistrationReason,
+    UnknownReason, areas_of_layer,
 };
 pub use area_look_up::{AreaLookUp, ContainingAreas};
 pub use area_postcodes::{AreaPostcode, OutcodeCount, PostcodeFilter, PostcodePage};
@@ -54,6 +56,7 @@ pub use facts::{AreaSearchHit, Population};
 pub use neighbours::AdjacentArea;
 pub use sector_hint::SectorHint;
 pub use spatial::BoundaryIndex;
+pub use statistical_query::{StatisticalAreaRef, UnknownStatisticalArea};
 
 use crate::domain::{
     Area, Boundary, BritishGrid, FormerPremises, GroupMember, Layer, LayerKind, LayerRole,
@@ -69,6 +72,7 @@ use layer_roles::LayerRoles;
 use memberships::MembershipIndex;
 use registry::PracticeRegistry;
 use statistical_codes::ImplausibleCodes;
+use statistical_query::StatisticalPostcodes;
 
 /// The immutable in-memory index of one dataset.
 #[derive(Debug)]
@@ -87,6 +91,8 @@ pub struct Index {
     lineage: Vec<LineageStep>,
     facts: FactsIndex,
     attributes: AttributeIndex,
+    /// The postcodes of the areas of each layer of statistical areas.
+    statistical_postcodes: Vec<StatisticalPostcodes>,
     /// The last day that is not more than a year after the newest source.
     outdated_after: Date,
 }

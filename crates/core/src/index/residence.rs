@@ -20,8 +20,8 @@ pub(super) struct AreaHit {
     /// The area's ordinal.
     pub(super) ordinal: u32,
     pub(super) basis: Basis,
-    share: Option<f64>,
-    catchment_kind: CatchmentKind,
+    pub(super) share: Option<f64>,
+    pub(super) catchment_kind: CatchmentKind,
 }
 
 /// A position, with the directory's data about it.
@@ -63,7 +63,7 @@ impl ResolvedPosition {
 }
 
 /// Returns whether a layer has a result, or has no data for the day.
-fn is_covered(residence: &[(Layer, LayerResult<'_>)]) -> bool {
+pub(super) fn is_covered(residence: &[(Layer, LayerResult<'_>)]) -> bool {
     residence.iter().any(|(_, found)| match found {
         LayerResult::Areas(areas) => !areas.is_empty(),
         LayerResult::Practices(practices) => !practices.is_empty(),
@@ -199,7 +199,7 @@ impl Index {
     /// the position. If no area includes the position, and the
     /// position is just off a generalised coastline, returns the area with the nearest boundary.
     /// `covering` lists the boundaries that cover the position.
-    fn area_hits(
+    pub(super) fn area_hits(
         layer: &LayerIndex,
         resolved: &ResolvedPosition,
         statistical_area: Option<(u32, Basis)>,
@@ -264,6 +264,7 @@ impl Index {
                 area,
                 model_share,
                 disputed_with,
+                postcode_shares: None,
                 basis: hit.basis,
                 provenance: area.provenance,
                 proximity: (with_distance && layer.has_boundary_distances())
@@ -276,7 +277,7 @@ impl Index {
 
     /// Returns the share that a model gives to an area of a statistical area, and the other areas if
     /// the assignment is disputed.
-    fn model_share<'i>(
+    pub(super) fn model_share<'i>(
         &'i self,
         layer: &'i LayerIndex,
         statistical_area: Option<(u32, Basis)>,

@@ -2,7 +2,7 @@
 
 use crate::domain::{
     InvalidBritishGrid, InvalidDate, InvalidGridReference, InvalidLonLat, InvalidOdsCode,
-    InvalidPostcode, InvalidPrefix, UnknownLayer,
+    InvalidPostcode, InvalidPrefix, InvalidStatisticalAreaCode, Layer, UnknownLayer,
 };
 
 /// The reason why parameters are not a valid request. The messages do not repeat values.
@@ -10,7 +10,7 @@ use crate::domain::{
 pub enum InvalidRequest {
     /// There is neither a location nor a practice.
     #[error(
-        "give a location (postcode, or lon and lat, or easting and northing), a practice, or both"
+        "give a location (postcode, or lon and lat, or easting and northing, or the code of a statistical area), a practice, or both"
     )]
     MissingLocation,
     /// A parameter is not allowed.
@@ -26,7 +26,9 @@ pub enum InvalidRequest {
         field: &'static str,
     },
     /// There is more than one location.
-    #[error("give only one location: postcode, or lon and lat, or easting and northing")]
+    #[error(
+        "give only one location: postcode, or lon and lat, or easting and northing, or the code of one statistical area"
+    )]
     MultipleLocations,
     /// A coordinate is given without the other coordinate.
     #[error("{missing} is missing; give both coordinates")]
@@ -43,6 +45,20 @@ pub enum InvalidRequest {
     /// The postcode is not valid.
     #[error(transparent)]
     Postcode(#[from] InvalidPostcode),
+    /// The code of a statistical area is not valid.
+    #[error(transparent)]
+    StatisticalArea(#[from] InvalidStatisticalAreaCode),
+    /// A layer is not a layer of statistical areas of the dataset.
+    #[error(
+        "unknown parameter: {layer} is not a layer of statistical areas of this dataset{}",
+        listed_layers(known)
+    )]
+    NotStatistical {
+        /// The layer.
+        layer: Layer,
+        /// The layers of statistical areas of the dataset.
+        known: Vec<Layer>,
+    },
     /// The longitude or the latitude is not valid.
     #[error(transparent)]
     LonLat(#[from] InvalidLonLat),
@@ -110,6 +126,7 @@ impl InvalidRequest {
             | InvalidRequest::MissingSearch
             | InvalidRequest::LimitWithoutLocation
             | InvalidRequest::Prefix(InvalidPrefix::Missing)
+            | InvalidRequest::StatisticalArea(InvalidStatisticalAreaCode::Missing)
             | InvalidRequest::Practice(InvalidOdsCode::Missing) => "missing",
             InvalidRequest::Postcode(InvalidPostcode::Partial) => "partial_postcode",
             InvalidRequest::Postcode(InvalidPostcode::Malformed { .. })
@@ -117,6 +134,7 @@ impl InvalidRequest {
             | InvalidRequest::LonLat(InvalidLonLat::NotFinite | InvalidLonLat::OutOfRange)
             | InvalidRequest::Grid(_)
             | InvalidRequest::GridReference(_)
+            | InvalidRequest::StatisticalArea(InvalidStatisticalAreaCode::Malformed)
             | InvalidRequest::Prefix(InvalidPrefix::Malformed)
             | InvalidRequest::Limit { .. }
             | InvalidRequest::InvalidAfter
@@ -126,7 +144,9 @@ impl InvalidRequest {
             InvalidRequest::Swapped => "coordinates_swapped",
             InvalidRequest::NotMetres => "not_metres",
             InvalidRequest::ZeroCoordinates => "coordinates_zero",
-            InvalidRequest::UnknownParameter { .. } => "unknown_parameter",
+            InvalidRequest::UnknownParameter { .. } | InvalidRequest::NotStatistical { .. } => {
+                "unknown_parameter"
+            }
             InvalidRequest::RepeatedParameter { .. } => "repeated_parameter",
             InvalidRequest::MultipleLocations | InvalidRequest::MultipleSearches => {
                 "ambiguous_location"
@@ -146,5 +166,15 @@ impl InvalidRequest {
                 | InvalidRequest::ZeroCoordinates
                 | InvalidRequest::LonLat(InvalidLonLat::NotDegrees)
         )
+    }
+}
+
+/// Lists the layers of statistical areas after a sentence: `; use lsoa11 or lsoa21`.
+fn listed_layers(known: &[Layer]) -> String {
+    let ids: Vec<&str> = known.iter().map(|layer| layer.as_str()).collect();
+    match ids.split_last() {
+        None => ", which has none".into(),
+        Some((last, [])) => format!("; use {last}"),
+        Some((last, others)) => format!("; use {} or {last}", others.join(", ")),
     }
 }

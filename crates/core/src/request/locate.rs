@@ -3,20 +3,41 @@
 use std::fmt;
 
 use super::error::InvalidRequest;
-use super::params::RequestParams;
-use crate::domain::{Layer, Manifest};
-use crate::index::LocateQuery;
+use super::params::{RequestParams, STATISTICAL_AREA};
+use crate::domain::{Layer, LayerRole, Manifest};
+use crate::index::{LocateQuery, Locator};
 
-/// The names of all parameters of a look-up.
+/// The names of all parameters of a look-up. The id of a layer of statistical areas is also one.
 pub const LOCATE_PARAMS: &[&str] = &[
-    "postcode", "lon", "lat", "easting", "northing", "practice", "as_of", "layers", "dataset",
+    "postcode",
+    "lon",
+    "lat",
+    "easting",
+    "northing",
+    STATISTICAL_AREA,
+    "practice",
+    "as_of",
+    "layers",
+    "dataset",
 ];
 
 /// The fields of the look-up form. The form has one field for a location in any notation (`place`),
 /// and three fields for a date.
 pub const FORM_FIELDS: &[&str] = &[
-    "place", "postcode", "lon", "lat", "easting", "northing", "practice", "as_of", "day", "month",
-    "year", "layers", "dataset",
+    "place",
+    "postcode",
+    "lon",
+    "lat",
+    "easting",
+    "northing",
+    STATISTICAL_AREA,
+    "practice",
+    "as_of",
+    "day",
+    "month",
+    "year",
+    "layers",
+    "dataset",
 ];
 
 /// A valid request for a look-up.
@@ -58,6 +79,25 @@ impl RequestedLayers {
 }
 
 impl LocateRequest {
+    /// Checks what is known only when the dataset is: that a layer with which the request names a
+    /// statistical area is a layer of statistical areas.
+    ///
+    /// # Errors
+    /// If it is not. The error lists the layers that are.
+    pub fn check(&self, manifest: &Manifest) -> Result<(), InvalidRequest> {
+        let Some(Locator::StatisticalArea(area)) = self.query.locator else {
+            return Ok(());
+        };
+        let mut known = manifest.layers_with_role(LayerRole::Statistical);
+        match area.layer {
+            Some(layer) if !known.clone().any(|known| known == layer) => {
+                let known = known.by_ref().collect();
+                Err(InvalidRequest::NotStatistical { layer, known })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Parses the parameters of a look-up.
     ///
     /// # Errors
@@ -107,6 +147,9 @@ mod tests {
         check(&[("lon", "-3.27"), ("lat", "54.21")], Ok(()));
         check(&[("easting", "317303"), ("northing", "480077")], Ok(()));
         check(&[("practice", "P81002")], Ok(()));
+        check(&[("statistical_area", "e01019311")], Ok(()));
+        let layer = Layer::declare("lsoa-of-this-test").expect("an id");
+        check(&[(layer.as_str(), "E01019311")], Ok(()));
         check(
             &[
                 ("postcode", "LA18 4DB"),
@@ -155,5 +198,25 @@ mod tests {
             Err("repeated_parameter"),
         );
         check(&[("pc", "LA1 1AA")], Err("unknown_parameter"));
+        check(&[("statistical_area", " ")], Err("missing"));
+        check(&[("statistical_area", "LA1 1AA")], Err("malformed"));
+        let layer = Layer::declare("lsoa-of-this-test").expect("an id").as_str();
+        check(&[(layer, "É01019311")], Err("malformed"));
+        for other in [(layer, "E01019312"), ("statistical_area", "E01019312")] {
+            let code = if other.0 == layer {
+                "repeated_parameter"
+            } else {
+                "ambiguous_location"
+            };
+            check(&[(layer, "E01019311"), other], Err(code));
+        }
+        for other in ["postcode", "place"] {
+            let pairs = [(layer, "E01019311"), (other, "LA1 1AA")];
+            let owned = pairs.map(|(name, value)| (name.to_string(), value.to_string()));
+            let request = RequestParams::new(owned, FORM_FIELDS)
+                .and_then(|params| LocateRequest::from_params(&params));
+            let error = request.map(|_| ()).expect_err("two locations");
+            assert_eq!(error.code(), "ambiguous_location");
+        }
     }
 }

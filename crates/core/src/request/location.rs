@@ -1,11 +1,13 @@
 //! Locations: in any notation, or as coordinates that must be in the expected order and unit.
 
 use super::error::InvalidRequest;
-use crate::domain::{BritishGrid, GridReference, LonLat};
+use crate::domain::{
+    BritishGrid, GridReference, LonLat, StatisticalAreaCode, StatisticalAreaLocator,
+};
 use crate::index::Locator;
 
 /// Parses a location in any notation: a postcode; a latitude and a longitude, in either order; an
-/// easting and a northing; or a grid reference.
+/// easting and a northing; a grid reference; or the GSS code of a statistical area.
 ///
 /// # Errors
 /// If the text matches none of these notations. The error describes the notation that the text
@@ -17,6 +19,13 @@ pub fn parse_location(text: &str) -> Result<Locator, InvalidRequest> {
     }
     if GridReference::looks_like(text) {
         return Ok(Locator::Grid(text.parse::<GridReference>()?.centre()));
+    }
+    if StatisticalAreaCode::is_gss(text) {
+        let code = text.parse()?;
+        return Ok(Locator::StatisticalArea(StatisticalAreaLocator {
+            layer: None,
+            code,
+        }));
     }
     Ok(Locator::Postcode(text.parse()?))
 }
@@ -109,6 +118,10 @@ mod tests {
         }
         assert_eq!(metres("SD 173 800"), (317_350.0, 480_050.0));
         assert!(matches!(
+            parse_location(" e01019311 "),
+            Ok(Locator::StatisticalArea(area)) if area.code.as_str() == "E01019311" && area.layer.is_none()
+        ));
+        assert!(matches!(
             parse_location("la184db"),
             Ok(Locator::Postcode(_))
         ));
@@ -128,6 +141,8 @@ mod tests {
             ("317303", "malformed"),
             ("317303 9e9", "malformed"),
             ("NaN inf", "malformed"),
+            ("E0101931", "malformed"),
+            ("E010193111", "malformed"),
             ("54.32, -2.74, 3", "malformed"),
         ] {
             let error = parse_location(text).map(|_| ()).expect_err(text);

@@ -4,14 +4,22 @@ use jiff::civil::Date;
 
 use super::error::InvalidRequest;
 use super::location::{checked_grid, checked_lonlat, parse_location};
-use crate::domain::{date_from_iso, today_in_london};
+use crate::domain::{
+    InvalidStatisticalAreaCode, Layer, StatisticalAreaLocator, date_from_iso, today_in_london,
+};
 use crate::index::Locator;
+
+/// The name of the parameter with the code of a statistical area of any layer. Where this parameter is
+/// allowed, so is the id of a layer, with a code of that layer: `lsoa11=E01019311`.
+pub const STATISTICAL_AREA: &str = "statistical_area";
 
 /// The parameters of a request, from a query string, a form, JSON or the command line. Each
 /// parameter occurs at most once.
 #[derive(Default)]
 pub struct RequestParams {
     values: Vec<(&'static str, String)>,
+    /// The layers whose ids are names of parameters.
+    layers: Vec<Layer>,
 }
 
 impl RequestParams {
@@ -25,7 +33,10 @@ impl RequestParams {
     ) -> Result<RequestParams, InvalidRequest> {
         let mut params = RequestParams::default();
         for (name, value) in pairs {
-            let Some(&field) = allowed.iter().find(|field| **field == name) else {
+            let known = allowed.iter().find(|field| **field == name).copied();
+            let layer = Layer::find(&name)
+                .filter(|_| known.is_none() && allowed.contains(&STATISTICAL_AREA));
+            let Some(field) = known.or(layer.map(Layer::as_str)) else {
                 let allowed = if allowed.is_empty() {
                     "none".into()
                 } else {
@@ -36,6 +47,7 @@ impl RequestParams {
             if params.get(field).is_some() {
                 return Err(InvalidRequest::RepeatedParameter { field });
             }
+            params.layers.extend(layer);
             params.values.push((field, value));
         }
         Ok(params)
@@ -113,6 +125,27 @@ impl RequestParams {
             .ok_or(InvalidRequest::Limit { max })
     }
 
+    /// Returns the statistical area that the parameters specify, if any. Whether the layer is a layer of
+    /// statistical areas is known only when the dataset is.
+    fn statistical_area(&self) -> Result<Option<StatisticalAreaLocator>, InvalidRequest> {
+        let names = self
+            .layers
+            .iter()
+            .map(|layer| (Some(*layer), layer.as_str()));
+        let names = [(None, STATISTICAL_AREA)].into_iter().chain(names);
+        let mut given = names.filter_map(|(layer, name)| Some((layer, self.get(name)?)));
+        let Some((layer, text)) = given.next() else {
+            return Ok(None);
+        };
+        if given.next().is_some() {
+            return Err(InvalidRequest::MultipleLocations);
+        }
+        let code = text
+            .parse()
+            .map_err(|error: InvalidStatisticalAreaCode| error)?;
+        Ok(Some(StatisticalAreaLocator { layer, code }))
+    }
+
     /// Returns the location that the parameters specify, if any.
     ///
     /// # Errors
@@ -120,6 +153,17 @@ impl RequestParams {
     pub fn locator(&self) -> Result<Option<Locator>, InvalidRequest> {
         let lonlat = self.coordinate_pair("lon", "lat")?;
         let grid = self.coordinate_pair("easting", "northing")?;
+        if let Some(area) = self.statistical_area()? {
+            let is_only_location = lonlat.is_none()
+                && grid.is_none()
+                && self.get("place").is_none()
+                && self.get("postcode").is_none();
+            return if is_only_location {
+                Ok(Some(Locator::StatisticalArea(area)))
+            } else {
+                Err(InvalidRequest::MultipleLocations)
+            };
+        }
         if let Some(text) = self.get("place") {
             let is_only_location =
                 lonlat.is_none() && grid.is_none() && self.get("postcode").is_none();
