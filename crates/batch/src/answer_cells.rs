@@ -12,11 +12,11 @@ use super::columns::{
 use super::layout::OutputLayout;
 use crate::tabular::cell_format::{CellFormat, SEPARATOR};
 use catchment_core::domain::{
-    InvalidOdsCode, InvalidPostcode, Layer, LookupStatus, OdsCode, Postcode, PostcodeStatus,
-    Premises,
+    Certainty, InvalidOdsCode, InvalidPostcode, InvalidStatisticalAreaCode, Layer, LookupStatus,
+    OdsCode, Postcode, PostcodeStatus, Premises, StatisticalAreaLocator,
 };
 use catchment_core::index::{
-    AlternativeArea, AnswerNote, AreaMatch, Index, LayerResult, LocateAnswer, LocateQuery, Locator,
+    AnswerNote, AreaMatch, Index, LayerResult, LocateAnswer, LocateQuery, Locator,
     PracticeRegistration, RegisteredPractice, UnknownReason, areas_of_layer,
 };
 use catchment_core::request::InvalidRequest;
@@ -100,6 +100,7 @@ pub(super) struct ResidenceCells {
     pub(super) layers_disagree: bool,
     pub(super) is_after_data: bool,
     pub(super) are_coordinates_suspect: bool,
+    pub(super) is_code_of_other_layer: bool,
 }
 
 /// The cells that depend on the registration.
@@ -121,7 +122,7 @@ pub(super) struct RegistrationCells {
 }
 
 /// Every status that a row may have, in the order of the summary.
-pub(super) const STATUSES: [&str; 12] = [
+pub(super) const STATUSES: [&str; 13] = [
     "located",
     "terminated",
     "outside_coverage",
@@ -130,6 +131,7 @@ pub(super) const STATUSES: [&str; 12] = [
     "pseudo_country",
     "no_location",
     "unknown_postcode",
+    "unknown_area",
     "partial_postcode",
     "malformed",
     "missing",
@@ -140,6 +142,8 @@ pub(super) const STATUSES: [&str; 12] = [
 #[derive(Debug, Clone, Copy)]
 pub(super) enum RowLocation {
     Postcode(Result<Postcode, InvalidPostcode>),
+    /// The code of a statistical area.
+    StatisticalArea(Result<StatisticalAreaLocator, InvalidStatisticalAreaCode>),
     /// The coordinates, or the code of the error in the coordinates.
     Position(Result<Locator, &'static str>),
     /// The row has no location, so only the registration is looked up.
@@ -155,6 +159,7 @@ impl RowLocation {
     pub(super) fn locator(&self) -> Option<Locator> {
         match *self {
             RowLocation::Postcode(Ok(postcode)) => Some(Locator::Postcode(postcode)),
+            RowLocation::StatisticalArea(Ok(area)) => Some(Locator::StatisticalArea(area)),
             RowLocation::Position(Ok(locator)) => Some(locator),
             _ => None,
         }
@@ -174,7 +179,11 @@ impl RowLocation {
                     format!("malformed{}", hint.unwrap_or_default()),
                 )
             }
-            RowLocation::Position(Err("missing")) => ("missing", "missing".into()),
+            RowLocation::StatisticalArea(Err(InvalidStatisticalAreaCode::Missing))
+            | RowLocation::Position(Err("missing")) => ("missing", "missing".into()),
+            RowLocation::StatisticalArea(Err(InvalidStatisticalAreaCode::Malformed)) => {
+                ("malformed", "malformed".into())
+            }
             RowLocation::Position(Err(word)) => ("malformed", word.into()),
             _ => return None,
         };
@@ -243,7 +252,7 @@ impl ResidenceCells {
         });
         let reason = match error {
             Some((_, why)) => format!("residence:{why}"),
-            None => residence_reason(index, layout, &answer),
+            None => residence_reason(index, layout, &answer, &query),
         };
         let has_location = !matches!(location, RowLocation::Absent);
         let reason = if has_location { reason.as_str() } else { "" };
@@ -260,6 +269,7 @@ impl ResidenceCells {
             layers_disagree: answer.notes.contains(&AnswerNote::LayersDisagree),
             is_after_data: answer.notes.contains(&AnswerNote::AfterData),
             are_coordinates_suspect: answer.notes.contains(&AnswerNote::CoordinatesSuspect),
+            is_code_of_other_layer: answer.notes.contains(&AnswerNote::CodeOfOtherLayer),
         }
     }
 
@@ -359,6 +369,9 @@ const CELLS_OVERHEAD_BYTES: usize = 300;
 
 /// The value in a list of areas beyond a nearby boundary for land that is in no area of the layer.
 const LAND_IN_NO_AREA: &str = "outside";
+
+/// The number of decimal places of shares of postcodes.
+const SHARE_DECIMALS: i32 = 4;
 
 /// A writer that formats the parts of an answer as cells.
 #[derive(Clone, Copy)]
@@ -463,13 +476,14 @@ impl CellWriter<'_> {
     ) {
         let icc = areas_of_layer(&answer.residence, layer).first();
         let proximity = icc.and_then(|icc| icc.proximity.as_ref());
+        let shares = icc.and_then(|icc| icc.postcode_shares.as_ref());
         let nearest = answer.nearest.iter().find(|(id, _)| *id == layer);
         match fact {
             CommunityFact::Certainty => {
                 self.write_value(
                     out,
                     name,
-                    proximity.map(|proximity| proximity.certainty.as_str()),
+                    icc.and_then(AreaMatch::certainty).map(Certainty::as_str),
                 );
             }
             CommunityFact::Provenance => {
@@ -490,15 +504,29 @@ impl CellWriter<'_> {
                 );
             }
             CommunityFact::Alternatives => {
-                let others = proximity
-                    .into_iter()
-                    .flat_map(|proximity| &proximity.alternatives);
-                let id = |other: &AlternativeArea<'_>| match other.area {
-                    Some(area) => Cow::Owned(area.id.clone()),
+                let near = proximity.into_iter();
+                let near = near.flat_map(|proximity| &proximity.alternatives);
+                let shares = shares.into_iter().flat_map(|shares| &shares.others);
+                let areas = near.map(|other| other.area);
+                let areas = areas.chain(shares.map(|other| other.area));
+                let ids = areas.map(|area| match area {
+                    Some(area) => Cow::Borrowed(area.id.as_str()),
                     None => Cow::Borrowed(LAND_IN_NO_AREA),
-                };
-                let ids = others.map(id);
+                });
                 self.format.write_list(out, name, ids);
+            }
+            CommunityFact::Share => {
+                self.format.write_number(
+                    out,
+                    name,
+                    shares.map(|shares| shares.share),
+                    SHARE_DECIMALS,
+                );
+            }
+            CommunityFact::AlternativeShares => {
+                let others = shares.into_iter().flat_map(|shares| &shares.others);
+                let texts = others.map(|other| Cow::Owned(format!("{:.4}", other.share)));
+                self.format.write_list(out, name, texts);
             }
             CommunityFact::Nearest => {
                 self.write_value(out, name, nearest.map(|(_, near)| &near.area.id));
@@ -599,6 +627,12 @@ impl CellWriter<'_> {
         match fact {
             LocationFact::Council => {
                 self.write_value(out, name, codes().and_then(|codes| codes.council));
+            }
+            LocationFact::StatisticalArea if answer.statistical_area.is_some() => {
+                let scheme = index.statistical_layers().next();
+                let named = answer.statistical_area.map(|named| named.area);
+                let named = named.filter(|area| Some(area.layer) == scheme);
+                self.write_value(out, name, named.map(|area| &area.id));
             }
             LocationFact::StatisticalArea => {
                 let code = entry.and_then(|entry| index.statistical_area_code(&entry));
@@ -706,7 +740,21 @@ fn premises_text(premises: &Premises) -> String {
 }
 
 /// Returns the reason why there is no main community by residence; empty if there is one.
-fn residence_reason(index: &Index, layout: &OutputLayout, answer: &LocateAnswer<'_>) -> String {
+fn residence_reason(
+    index: &Index,
+    layout: &OutputLayout,
+    answer: &LocateAnswer<'_>,
+    query: &LocateQuery,
+) -> String {
+    if let (LookupStatus::UnknownArea, Some(Locator::StatisticalArea(asked))) =
+        (answer.status, query.locator)
+    {
+        let entity = index.unknown_statistical_area(asked.code).entity;
+        let entity = entity.map_or("the code is in no layer".into(), |entity| {
+            format!("the code has the form of that of {entity}")
+        });
+        return format!("residence:unknown_area ({entity})");
+    }
     if answer.status == LookupStatus::UnknownPostcode {
         let edition = index.manifest().directory_edition();
         return format!("residence:unknown_postcode (not in the directory of {edition})");

@@ -2,6 +2,8 @@
 //! date.
 
 use super::BatchError;
+use super::statistical_columns;
+use catchment_core::domain::{Layer, LayerRole, Manifest};
 
 /// The role of an input column, which determines the meaning of its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +20,9 @@ pub enum ColumnRole {
     Easting,
     /// The northing in metres, British National Grid.
     Northing,
+    /// The code of the statistical area of the residence. The names of these columns follow from the ids
+    /// of the layers of statistical areas: see `statistical_columns`.
+    StatisticalArea,
     /// The as-of date of the row. The column is never detected by its name.
     AsOf,
 }
@@ -102,10 +107,18 @@ pub struct ColumnOverrides {
     pub easting: Option<String>,
     /// The column with the northings.
     pub northing: Option<String>,
+    /// The column with the codes of statistical areas.
+    pub statistical_area: Option<String>,
+    /// The layer of the statistical areas in that column; by default the layer that the name of the
+    /// column shows, or any layer of statistical areas.
+    pub statistical_layer: Option<Layer>,
     /// The column with the as-of dates.
     pub as_of: Option<String>,
     /// Whether only the registration is looked up, so that no location is read.
     pub registration_only: bool,
+    /// The layers of statistical areas that the dataset has. The user does not give them: the names of
+    /// columns with their codes follow from their ids.
+    pub statistical_layers: Vec<Layer>,
 }
 
 /// The columns that give the location. Indices start at 0.
@@ -117,6 +130,9 @@ pub enum LocationColumns {
     LonLat(usize, usize),
     /// The easting and northing columns.
     Grid(usize, usize),
+    /// The column with the codes of statistical areas, and their layer; `None` if a code may be of any
+    /// layer.
+    StatisticalArea(usize, Option<Layer>),
     /// The location is not read.
     None,
 }
@@ -142,6 +158,7 @@ impl ColumnRole {
             ColumnRole::Latitude => "latitude",
             ColumnRole::Easting => "easting",
             ColumnRole::Northing => "northing",
+            ColumnRole::StatisticalArea => "statistical area",
             ColumnRole::AsOf => "day",
         }
     }
@@ -151,6 +168,7 @@ impl ColumnRole {
         match self {
             ColumnRole::Postcode => "a postcode must be text",
             ColumnRole::Practice => "a practice code must be text",
+            ColumnRole::StatisticalArea => "the code of a statistical area must be text",
             ColumnRole::AsOf => "an as-of date must be a date (date32) or text",
             _ => "a coordinate must be a number (integer or floating point) or text",
         }
@@ -165,6 +183,7 @@ impl ColumnRole {
             ColumnRole::Latitude => "--lat-column",
             ColumnRole::Easting => "--easting-column",
             ColumnRole::Northing => "--northing-column",
+            ColumnRole::StatisticalArea => "--area-column",
             ColumnRole::AsOf => "--as-of-column",
         }
     }
@@ -174,7 +193,48 @@ impl ColumnRole {
 /// them.
 type LocationFinder<'n> = &'n dyn Fn() -> Result<Option<LocationColumns>, BatchError>;
 
+/// The error for a layer that is not a layer of statistical areas of the dataset.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be the id of a layer of statistical areas{}",
+    listed_layers(known)
+)]
+pub struct NotStatisticalLayer {
+    /// The layers of statistical areas of the dataset.
+    pub known: Vec<Layer>,
+}
+
+/// Lists layers after a sentence: `: lsoa11, lsoa21`.
+fn listed_layers(known: &[Layer]) -> String {
+    let ids: Vec<&str> = known.iter().map(|layer| layer.as_str()).collect();
+    if ids.is_empty() {
+        return ", and this dataset has none".into();
+    }
+    format!(": {}", ids.join(", "))
+}
+
 impl ColumnOverrides {
+    /// Sets the layers of statistical areas of a dataset, and the one whose codes the column has.
+    ///
+    /// # Errors
+    /// If the id is not that of a layer of statistical areas.
+    pub fn set_statistical_layers(
+        &mut self,
+        manifest: &Manifest,
+        id: Option<&str>,
+    ) -> Result<(), NotStatisticalLayer> {
+        let known: Vec<Layer> = manifest.layers_with_role(LayerRole::Statistical).collect();
+        if let Some(id) = id {
+            let named = known.iter().find(|layer| layer.as_str() == id.trim());
+            let Some(named) = named else {
+                return Err(NotStatisticalLayer { known });
+            };
+            self.statistical_layer = Some(*named);
+        }
+        self.statistical_layers = known;
+        Ok(())
+    }
+
     fn get(&self, role: ColumnRole) -> Option<&str> {
         let name = match role {
             ColumnRole::Postcode => &self.postcode,
@@ -183,6 +243,7 @@ impl ColumnOverrides {
             ColumnRole::Latitude => &self.latitude,
             ColumnRole::Easting => &self.easting,
             ColumnRole::Northing => &self.northing,
+            ColumnRole::StatisticalArea => &self.statistical_area,
             ColumnRole::AsOf => &self.as_of,
         };
         name.as_deref()
@@ -260,10 +321,22 @@ impl ColumnMapping {
             let pair = pair(ColumnRole::Easting, ColumnRole::Northing)?;
             Ok(pair.map(|(easting, northing)| LocationColumns::Grid(easting, northing)))
         };
-        let finders: [(&[ColumnRole], LocationFinder<'_>); 3] = [
+        let area = || {
+            let Some(name) = overrides.get(ColumnRole::StatisticalArea) else {
+                return Ok(None);
+            };
+            let column = column_named(names, ColumnRole::StatisticalArea, name)?;
+            let layer = overrides.statistical_layer.or_else(|| {
+                let layers = &overrides.statistical_layers;
+                statistical_columns::layer_of_column(&normalise(&names[column]), layers).flatten()
+            });
+            Ok(Some(LocationColumns::StatisticalArea(column, layer)))
+        };
+        let finders: [(&[ColumnRole], LocationFinder<'_>); 4] = [
             (&[ColumnRole::Postcode], &postcode),
             (&[ColumnRole::Longitude, ColumnRole::Latitude], &lonlat),
             (&[ColumnRole::Easting, ColumnRole::Northing], &grid),
+            (&[ColumnRole::StatisticalArea], &area),
         ];
         let any_is_named = finders.iter().any(|(roles, _)| is_named(roles));
         let mut locations = Vec::new();
@@ -271,6 +344,10 @@ impl ColumnMapping {
             if is_named(roles) || !any_is_named {
                 locations.extend(finder()?);
             }
+        }
+        // Postcodes and coordinates are more exact than statistical areas, so a file may have both.
+        if locations.is_empty() && !any_is_named && !overrides.registration_only {
+            locations.extend(statistical_column(names, overrides)?);
         }
         let location = match (locations.as_slice(), overrides.registration_only) {
             (_, true) if !any_is_named => LocationColumns::None,
@@ -298,6 +375,9 @@ impl ColumnMapping {
     pub fn columns(&self) -> Vec<(ColumnRole, usize)> {
         let mut columns = match self.location {
             LocationColumns::Postcode(index) => vec![(ColumnRole::Postcode, index)],
+            LocationColumns::StatisticalArea(index, _) => {
+                vec![(ColumnRole::StatisticalArea, index)]
+            }
             LocationColumns::LonLat(lon, lat) => {
                 vec![(ColumnRole::Longitude, lon), (ColumnRole::Latitude, lat)]
             }
@@ -318,6 +398,9 @@ impl ColumnMapping {
     pub(super) fn of_read_columns(&self) -> ColumnMapping {
         let (location, practice) = match self.location {
             LocationColumns::Postcode(_) => (LocationColumns::Postcode(0), 1),
+            LocationColumns::StatisticalArea(_, layer) => {
+                (LocationColumns::StatisticalArea(0, layer), 1)
+            }
             LocationColumns::LonLat(..) => (LocationColumns::LonLat(0, 1), 2),
             LocationColumns::Grid(..) => (LocationColumns::Grid(0, 1), 2),
             LocationColumns::None => (LocationColumns::None, 0),
@@ -390,6 +473,22 @@ fn column_named(
     })
 }
 
+/// Returns the only column whose name shows that it has codes of statistical areas.
+fn statistical_column(
+    names: &[String],
+    overrides: &ColumnOverrides,
+) -> Result<Option<LocationColumns>, BatchError> {
+    let layer_of =
+        |name: &str| statistical_columns::layer_of_column(name, &overrides.statistical_layers);
+    let role = ColumnRole::StatisticalArea;
+    let column = find_one(names, role, |name, _| layer_of(name).is_some())?;
+    Ok(column.map(|column| {
+        let named = layer_of(&normalise(&names[column])).flatten();
+        let layer = overrides.statistical_layer.or(named);
+        LocationColumns::StatisticalArea(column, layer)
+    }))
+}
+
 fn column_by_alias(names: &[String], role: ColumnRole) -> Result<Option<usize>, BatchError> {
     let aliases = COLUMN_ALIASES
         .iter()
@@ -431,6 +530,7 @@ mod tests {
             LocationColumns::Postcode(7),
             LocationColumns::LonLat(7, 3),
             LocationColumns::Grid(3, 7),
+            LocationColumns::StatisticalArea(7, None),
             LocationColumns::None,
         ];
         for location in locations {
@@ -543,6 +643,60 @@ mod tests {
         let overrides = ColumnOverrides::default();
         let error = find(&["Rigg", "9990000018"], &overrides).expect_err("no column");
         assert!(!error.contains("Rigg"), "{error}");
+    }
+
+    #[test]
+    fn codes_of_statistical_areas_are_used_without_postcodes_and_coordinates() {
+        let layer = |id| Layer::declare(id).expect("an id");
+        let (lsoa11, lsoa21) = (layer("lsoa11"), layer("lsoa21"));
+        let overrides = ColumnOverrides {
+            statistical_layers: vec![lsoa11, lsoa21],
+            ..ColumnOverrides::default()
+        };
+        let location = |names: &[&str], overrides: &ColumnOverrides| {
+            find(names, overrides).map(|mapping| mapping.location)
+        };
+        let area = |column, layer| Ok(LocationColumns::StatisticalArea(column, layer));
+        for (name, found) in [
+            ("lsoa11cd", Some(lsoa11)),
+            ("LSOA21CD", Some(lsoa21)),
+            ("lsoa_code_21", Some(lsoa21)),
+            ("LSOA code", None),
+        ] {
+            assert_eq!(
+                location(&["id", name], &overrides),
+                area(1, found),
+                "{name}"
+            );
+        }
+        let both = ["lsoa11cd", "postcode"];
+        assert_eq!(
+            location(&both, &overrides),
+            Ok(LocationColumns::Postcode(1))
+        );
+        let error = location(&["lsoa11cd", "lsoa21cd"], &overrides).expect_err("two");
+        assert!(error.contains("`lsoa11cd`, `lsoa21cd`"), "{error}");
+        assert!(error.contains("--area-column"), "{error}");
+        let named = ColumnOverrides {
+            statistical_area: Some("lsoa21cd".into()),
+            ..overrides.clone()
+        };
+        let names = ["postcode", "lsoa11cd", "lsoa21cd", "practice code"];
+        assert_eq!(location(&names, &named), area(2, Some(lsoa21)));
+        let of_layer = ColumnOverrides {
+            statistical_area: Some("home".into()),
+            statistical_layer: Some(lsoa11),
+            ..overrides.clone()
+        };
+        assert_eq!(location(&["home"], &of_layer), area(0, Some(lsoa11)));
+        let two = ColumnOverrides {
+            postcode: Some("postcode".into()),
+            ..named
+        };
+        let error = location(&names, &two).expect_err("two locations");
+        assert!(error.contains("--area-column"), "{error}");
+        // A dataset without statistical areas cannot answer their codes.
+        assert!(location(&["lsoa11cd"], &ColumnOverrides::default()).is_err());
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(super) fn check_types(schema: &Schema, mapping: &ColumnMapping) -> Result<()
         let data_type = field.data_type();
         let is_supported = is_text(data_type)
             || match role {
-                ColumnRole::Postcode | ColumnRole::Practice => false,
+                ColumnRole::Postcode | ColumnRole::Practice | ColumnRole::StatisticalArea => false,
                 ColumnRole::AsOf => *data_type == DataType::Date32,
                 _ => is_number(data_type),
             };

@@ -101,6 +101,8 @@ pub enum CommunityFact {
     Disputed,
     Nearest,
     NearestDistance,
+    Share,
+    AlternativeShares,
 }
 
 /// A fact about a practice.
@@ -230,6 +232,10 @@ pub fn columns_of(manifest: &Manifest) -> Vec<ColumnDescription> {
         }
     }
     list.add_other_facts(manifest);
+    let has_statistical_areas = manifest.layers_with_role(LayerRole::Statistical).next();
+    if let (Some(main), Some(_)) = (main, has_statistical_areas) {
+        list.add_shares(main);
+    }
     list.columns
 }
 
@@ -297,7 +303,7 @@ impl ColumnList {
             let (id, noun) = (main.id, main.noun());
             self.add(
                 Community(id, CommunityFact::Certainty),
-                format!("the certainty of the {noun} by residence: inside or near_boundary"),
+                format!("the certainty of the {noun} by residence: inside, near_boundary or split"),
             );
             self.add(
                 Community(id, CommunityFact::Provenance),
@@ -364,7 +370,8 @@ impl ColumnList {
             (
                 CommunityFact::Basis,
                 format!(
-                    "how the {noun} by residence was determined: directory, boundary or nearest"
+                    "how the {noun} by residence was determined: directory, boundary, nearest or \
+                     statistical_area"
                 ),
             ),
             (
@@ -377,7 +384,8 @@ impl ColumnList {
             (
                 CommunityFact::Alternatives,
                 format!(
-                    "the {noun}s across a nearby boundary, nearest first; outside is land in no {noun}"
+                    "the {noun}s across a nearby boundary, nearest first; outside is land in no {noun}. \
+                     For a statistical area, the other {noun}s, largest share first"
                 ),
             ),
             (
@@ -449,6 +457,22 @@ impl ColumnList {
         }
     }
 
+    /// Adds the columns for rows with the code of a statistical area.
+    fn add_shares(&mut self, main: &LayerEntry) {
+        let (id, noun) = (main.id, main.noun());
+        self.add(
+            Community(id, CommunityFact::Share),
+            format!(
+                "for the code of a statistical area: the share of its live postcodes in the {noun} by \
+                 residence"
+            ),
+        );
+        self.add(
+            Community(id, CommunityFact::AlternativeShares),
+            "for the code of a statistical area: the share of each of `alternatives`",
+        );
+    }
+
     fn add_groups(&mut self, groups: &LayerEntry, main: Option<&LayerEntry>) {
         let (id, noun) = (groups.id, groups.noun());
         let community = main.map_or("community", LayerEntry::noun);
@@ -504,7 +528,7 @@ impl ColumnList {
         self.add(
             Notes,
             "notes: practice_address, not_yet_introduced, closes_on, postcode_status_unknown, layers_disagree, \
-             after_data, coordinates_suspect",
+             after_data, coordinates_suspect, code_of_other_layer",
         );
         self.add(Dataset(DatasetFact::Name), "the name of the dataset");
         self.add(
@@ -581,7 +605,9 @@ impl OutputColumn {
                     | LocationFact::AreaHintShare
             ) | Community(
                 _,
-                CommunityFact::BoundaryDistance | CommunityFact::NearestDistance
+                CommunityFact::BoundaryDistance
+                    | CommunityFact::NearestDistance
+                    | CommunityFact::Share
             )
         )
     }
@@ -766,6 +792,8 @@ fn community_fact_name(layer: Layer, fact: CommunityFact) -> Cow<'static, str> {
         CommunityFact::BoundaryDistance => "boundary_distance_m",
         CommunityFact::Alternatives => "alternatives",
         CommunityFact::Disputed => "disputed",
+        CommunityFact::Share => "residence_share",
+        CommunityFact::AlternativeShares => "alternatives_shares",
         CommunityFact::Nearest => return format!("nearest_{}", layer_word(layer)).into(),
         CommunityFact::NearestDistance => {
             return format!("nearest_{}_distance_m", layer_word(layer)).into();

@@ -42,6 +42,7 @@ mod residence_cache;
 mod row_parser;
 mod run;
 mod signatures;
+mod statistical_columns;
 mod summary;
 mod swallowed_rows;
 pub mod tabular;
@@ -54,6 +55,7 @@ use jiff::civil::Date;
 
 pub use column_mapping::{
     COLUMN_ALIASES, ColumnMapping, ColumnOverrides, ColumnRole, LocationColumns,
+    NotStatisticalLayer,
 };
 pub use columns::{
     AreaText, ColumnDescription, CommunityFact, DatasetFact, LocationFact, NamePattern,
@@ -187,7 +189,7 @@ pub enum BatchError {
     /// A required column is missing.
     #[error(
         "no {} column found{}: name it with {}{}", role.as_str(), listed(columns), role.argument(),
-        if matches!(role, ColumnRole::Postcode) { " (or the coordinates, or --registration-only; and --delimiter if the detected delimiter is wrong)" } else { "" }
+        if matches!(role, ColumnRole::Postcode) { " (or the coordinates, or the codes of statistical areas with --area-column, or --registration-only; and --delimiter if the detected delimiter is wrong)" } else { "" }
     )]
     MissingColumn {
         /// The role of the column.
@@ -213,7 +215,7 @@ pub enum BatchError {
     },
     /// The columns give the location in more than one way.
     #[error(
-        "it has a postcode and coordinates, or two kinds of coordinates: specify which to use with --postcode-column, --lon-column and --lat-column, or --easting-column and --northing-column"
+        "it has more than one kind of location: specify which to use with --postcode-column, --lon-column and --lat-column, --easting-column and --northing-column, or --area-column"
     )]
     AmbiguousLocation,
     /// Reading or writing a table failed.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::answer_cells::{ResidenceCells, RowLocation};
 use super::cache::{AnswerCache, AnswerKey, Cached, Interner, LocalCells, NonPostcode};
 use super::days::InternedDay;
-use catchment_core::domain::InvalidPostcode;
+use catchment_core::domain::{InvalidPostcode, InvalidStatisticalAreaCode};
+use catchment_core::index::Index;
 
 /// The size limit of the cached cells: enough for every postcode of a region with all output
 /// columns, or for every postcode of Great Britain with the default columns.
@@ -83,6 +84,7 @@ impl<'s> ResidenceCache<'s> {
 /// coordinates. `has_suggestion` states whether the suggestion for a malformed postcode is among the
 /// cells.
 pub(super) fn cache_key(
+    index: &Index,
     location: &RowLocation,
     day: InternedDay,
     has_suggestion: bool,
@@ -101,6 +103,15 @@ pub(super) fn cache_key(
             suggestion,
             ..
         })) if suggestion.is_none() || !has_suggestion => {
+            AnswerKey::non_postcode(NonPostcode::Malformed, day)
+        }
+        RowLocation::StatisticalArea(Ok(area)) => {
+            return AnswerKey::statistical_area(index.statistical_area_ref(*area)?, day);
+        }
+        RowLocation::StatisticalArea(Err(InvalidStatisticalAreaCode::Missing)) => {
+            AnswerKey::non_postcode(NonPostcode::Missing, day)
+        }
+        RowLocation::StatisticalArea(Err(InvalidStatisticalAreaCode::Malformed)) => {
             AnswerKey::non_postcode(NonPostcode::Malformed, day)
         }
         RowLocation::Absent => AnswerKey::non_postcode(NonPostcode::NotRequested, day),

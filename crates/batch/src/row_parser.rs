@@ -8,7 +8,10 @@ use super::column_mapping::{ColumnMapping, LocationColumns};
 use super::context::BatchContext;
 use super::days::{DayParser, InternedDay};
 use super::residence_cache::cache_key;
-use catchment_core::domain::Postcode;
+use catchment_core::domain::{
+    InvalidStatisticalAreaCode, Layer, Postcode, StatisticalAreaCode, StatisticalAreaLocator,
+};
+use catchment_core::index::Index;
 use catchment_core::request::{LOCATE_PARAMS, LocateRequest, RequestParams};
 
 /// A row of the input that has been read but not looked up.
@@ -54,6 +57,7 @@ pub(super) struct ParsedRow<'r> {
 
 /// The parser of one thread.
 pub(super) struct RowParser<'s> {
+    index: &'s Index,
     days: DayParser<'s>,
     /// Whether the suggestion for a malformed postcode is among the output columns.
     has_suggestion: bool,
@@ -62,6 +66,7 @@ pub(super) struct RowParser<'s> {
 impl<'s> RowParser<'s> {
     pub(super) fn new(context: &'s BatchContext<'_>) -> RowParser<'s> {
         RowParser {
+            index: context.index,
             days: DayParser::new(&context.day_ids, context.as_of),
             has_suggestion: context.layout.has_suggestion,
         }
@@ -82,12 +87,15 @@ impl<'s> RowParser<'s> {
             LocationColumns::Grid(easting, northing) => {
                 parse_position(["easting", "northing"], [&field(easting), &field(northing)])
             }
+            LocationColumns::StatisticalArea(index, layer) => {
+                parse_statistical_area(layer, &field(index))
+            }
             LocationColumns::None => RowLocation::Absent,
         };
         let practice = mapping.practice.map(&mut field);
         let day = self.days.parse(mapping.as_of.map(field).as_deref())?;
         Ok(ParsedRow {
-            cache_key: cache_key(&location, day, self.has_suggestion),
+            cache_key: cache_key(self.index, &location, day, self.has_suggestion),
             cached_id: None,
             location,
             practice,
@@ -102,6 +110,13 @@ fn parse_postcode(text: &[u8]) -> RowLocation {
         // No postcode contains the replacement character.
         Err(_) => String::from_utf8_lossy(text).parse(),
     })
+}
+
+/// Parses the code of a statistical area.
+fn parse_statistical_area(layer: Option<Layer>, text: &[u8]) -> RowLocation {
+    let text = std::str::from_utf8(text).map_err(|_| InvalidStatisticalAreaCode::Malformed);
+    let code = text.and_then(str::parse::<StatisticalAreaCode>);
+    RowLocation::StatisticalArea(code.map(|code| StatisticalAreaLocator { layer, code }))
 }
 
 /// Parses the coordinates of a row by the same rules as a single look-up. If either coordinate is

@@ -6,7 +6,7 @@ use memchr::memchr;
 use super::column_mapping::{ColumnMapping, LocationColumns};
 use crate::tabular::delimiter::Delimiter;
 use crate::tabular::fields::{field_ends, field_range};
-use catchment_core::domain::{OdsCode, Postcode};
+use catchment_core::domain::{OdsCode, Postcode, StatisticalAreaCode};
 
 /// Returns the number of rows that are probably swallowed by a field of a row. A line looks like a
 /// row if it has the number of fields of a row, with a location or a practice code where a row has
@@ -40,6 +40,10 @@ fn has_expected_content(mapping: &ColumnMapping, field: impl Fn(usize) -> String
     let is_number = |index| field(index).parse::<f64>().is_ok();
     match (mapping.location, mapping.practice) {
         (LocationColumns::Postcode(index), _) => field(index).parse::<Postcode>().is_ok(),
+        // Text that is no GSS code, such as a word of an address, is too common.
+        (LocationColumns::StatisticalArea(index, _), _) => {
+            StatisticalAreaCode::is_gss(&field(index))
+        }
         (LocationColumns::LonLat(first, second) | LocationColumns::Grid(first, second), _) => {
             is_number(first) && is_number(second)
         }

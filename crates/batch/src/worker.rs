@@ -192,6 +192,10 @@ fn write_notes(
             residence.are_coordinates_suspect,
             AnswerNote::CoordinatesSuspect,
         ),
+        (
+            residence.is_code_of_other_layer,
+            AnswerNote::CodeOfOtherLayer,
+        ),
     ];
     let words = notes
         .into_iter()

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 
 use crate::answer_cells::{CellRuns, RegistrationCells, ResidenceCells, RowLocation};
-use crate::columns::{LocationFact, OutputColumn, columns_of};
+use crate::columns::{CommunityFact, LocationFact, OutputColumn, columns_of};
 use crate::layout::OutputLayout;
 use crate::tabular::cell_format::{CellFormat, write_cell};
 use catchment_core::domain::{OdsCode, Postcode};
@@ -31,7 +31,10 @@ impl<'i> LookupRows<'i> {
                 | LocationFact::AsOf
                 | LocationFact::AreaHint
                 | LocationFact::AreaHintShare,
-            ) => false,
+            )
+            | OutputColumn::Community(_, CommunityFact::Share | CommunityFact::AlternativeShares) => {
+                false
+            }
             OutputColumn::Status
             | OutputColumn::Residence(..)
             | OutputColumn::Location(_)
