@@ -79,6 +79,14 @@ pub(super) struct BatchArguments {
     /// Column of northings (British National Grid).
     #[arg(long, value_name = "NAME")]
     northing_column: Option<String>,
+    /// Column of codes of statistical areas, such as LSOAs, instead of postcodes; by default, it is
+    /// detected by its name if there are no postcodes and no coordinates.
+    #[arg(long, value_name = "NAME")]
+    area_column: Option<String>,
+    /// Layer of the statistical areas in that column; by default, the name of the column shows it, or
+    /// each code may be of any layer of statistical areas.
+    #[arg(long, value_name = "LAYER")]
+    area_layer: Option<String>,
     /// Look up only practice codes: no column contains postcodes or coordinates.
     #[arg(long)]
     registration_only: bool,
@@ -160,7 +168,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
         check_output_file(path, slice::from_ref(&arguments.input), arguments.force)?;
     }
     let index = arguments.data.load()?;
-    request.output_columns = arguments.output_columns(&index)?;
+    arguments.add_dataset(&mut request, &index)?;
     let progress = Arc::new(BatchProgress::default());
     let bar = arguments.bar(&progress, parquet.is_none());
     let mut hashed_input = HashingIo::new(reader, output.is_file());
@@ -250,7 +258,7 @@ fn check(arguments: &BatchArguments, mut request: BatchRequest) -> Result<ExitCo
     let with_name = |error: BatchError| anyhow!("{name}: {error}");
     let opened = arguments.open(&request)?;
     let index = arguments.data.load()?;
-    request.output_columns = arguments.output_columns(&index)?;
+    arguments.add_dataset(&mut request, &index)?;
     let request = &request;
     let batch_input = match opened {
         OpenedInput {
@@ -307,8 +315,11 @@ impl BatchArguments {
                 latitude: self.lat_column.clone(),
                 easting: self.easting_column.clone(),
                 northing: self.northing_column.clone(),
+                statistical_area: self.area_column.clone(),
                 as_of: self.as_of_column.clone(),
                 registration_only: self.registration_only,
+                // The layers follow from the dataset, which is read later.
+                ..ColumnOverrides::default()
             },
             header: HeaderOptions {
                 skip_lines: self.skip_lines,
@@ -323,8 +334,14 @@ impl BatchArguments {
         })
     }
 
-    fn output_columns(&self, index: &Index) -> Result<Vec<OutputColumn>> {
-        OutputColumn::with_defaults(&self.columns, index.manifest()).context("--columns")
+    /// Adds what follows from the dataset: the output columns and the layers of statistical areas.
+    fn add_dataset(&self, request: &mut BatchRequest, index: &Index) -> Result<()> {
+        let columns = OutputColumn::with_defaults(&self.columns, index.manifest());
+        request.output_columns = columns.context("--columns")?;
+        let overrides = &mut request.column_overrides;
+        overrides
+            .set_statistical_layers(index.manifest(), self.area_layer.as_deref())
+            .context("--area-layer")
     }
 
     /// Checks that the extension of OUT matches the format of the output, which is the same as the

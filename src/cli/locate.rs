@@ -15,21 +15,23 @@ use crate::wire::locate::locate_body as answer_body;
 use crate::wire::problem::{AreaHint, Problem};
 use catchment_core::domain::{
     Area, Basis, Certainty, Layer, LayerRole, LookupStatus, PracticeStatus, PracticeSuccession,
-    Premises, phrases,
+    Premises, StatisticalAreaCode, phrases,
 };
 use catchment_core::index::{
     AnswerNote, AreaMatch, BoundaryProximity, DisagreeingLayer, Index, LayerResult, LocateAnswer,
-    Locator, PracticeMatch, PracticeRegistration, RegistrationReason, areas_of_layer,
+    Locator, PostcodeShares, PracticeMatch, PracticeRegistration, RegistrationReason,
+    areas_of_layer,
 };
-use catchment_core::request::{LOCATE_PARAMS, LocateRequest, RequestParams};
+use catchment_core::request::{LOCATE_PARAMS, LocateRequest, RequestParams, STATISTICAL_AREA};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct LocateArguments {
-    /// Postcode, or - to read standard input. Each line of standard input is a postcode, or a
-    /// postcode, a comma and a practice code. Use - for a patient's postcode: the command line
-    /// stays in the shell's history and is visible to other users.
-    #[arg(conflicts_with_all = ["lon", "lat", "easting", "northing"])]
-    postcode: Option<String>,
+    /// Postcode, or code of a statistical area such as an LSOA, alone or after its layer and an equals
+    /// sign; or - to read standard input. Each line of standard input is such a place, or a place, a
+    /// comma and a practice code. Use - for the postcode or area of a patient: the command line stays
+    /// in the shell's history and is visible to other users.
+    #[arg(value_name = "PLACE", conflicts_with_all = ["lon", "lat", "easting", "northing"])]
+    place: Option<String>,
     /// Longitude in degrees, WGS84.
     #[arg(long, requires = "lat", allow_hyphen_values = true)]
     lon: Option<String>,
@@ -61,7 +63,7 @@ pub(super) struct LocateArguments {
 pub(super) fn locate(arguments: &LocateArguments) -> Result<ExitCode> {
     let index = arguments.data.load()?;
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let all_answered = if arguments.postcode.as_deref() == Some("-") {
+    let all_answered = if arguments.place.as_deref() == Some("-") {
         locate_lines(arguments, &index, &mut out)
     } else {
         locate_one(arguments, &index, &mut out)
@@ -83,7 +85,7 @@ fn locate_one(
 ) -> io::Result<bool> {
     let pairs = to_params(
         arguments,
-        arguments.postcode.as_deref(),
+        arguments.place.as_deref(),
         arguments.practice.as_deref(),
     );
     match (arguments.json, answer_params(index, pairs)) {
@@ -124,11 +126,11 @@ fn locate_lines(
     let mut line_number = 0;
     for_each_line(io::stdin().lock(), |line| {
         line_number += 1;
-        let (postcode, practice) = match line.split_once([',', '\t']) {
-            Some((postcode, practice)) => (postcode, Some(practice)),
+        let (place, practice) = match line.split_once([',', '\t']) {
+            Some((place, practice)) => (place, Some(practice)),
             None => (line, arguments.practice.as_deref()),
         };
-        let outcome = answer_params(index, to_params(arguments, Some(postcode), practice));
+        let outcome = answer_params(index, to_params(arguments, Some(place), practice));
         all_answered &= outcome.is_ok();
         match (arguments.json, outcome) {
             (true, Ok((_, body))) => write_line(out, &body.to_json())?,
@@ -153,11 +155,15 @@ fn locate_lines(
 
 fn to_params(
     arguments: &LocateArguments,
-    postcode: Option<&str>,
+    place: Option<&str>,
     practice: Option<&str>,
 ) -> Vec<(String, String)> {
+    let (name, place) = place.map_or(("postcode", None), |text| {
+        let (name, value) = place_param(text);
+        (name, Some(value))
+    });
     let fields = [
-        ("postcode", postcode),
+        (name, place),
         ("lon", arguments.lon.as_deref()),
         ("lat", arguments.lat.as_deref()),
         ("easting", arguments.easting.as_deref()),
@@ -170,6 +176,16 @@ fn to_params(
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_string(), value?.to_string())))
         .collect()
+}
+
+/// Returns the parameter that a place is: a postcode, or the code of a statistical area with or without
+/// the id of its layer.
+fn place_param(text: &str) -> (&str, &str) {
+    match text.trim().split_once('=') {
+        Some((layer, code)) if Layer::find(layer.trim()).is_some() => (layer.trim(), code),
+        _ if StatisticalAreaCode::is_gss(text.trim()) => (STATISTICAL_AREA, text),
+        _ => ("postcode", text),
+    }
 }
 
 /// Formats the hint for a postcode that the directory does not have.
@@ -201,6 +217,7 @@ fn write_line(out: &mut impl Write, line: &[u8]) -> io::Result<()> {
 fn tsv_row(index: &Index, answer: &LocateAnswer<'_>) -> String {
     let postcode = match answer.location.map(|location| location.locator) {
         Some(Locator::Postcode(postcode)) => postcode.to_string(),
+        Some(Locator::StatisticalArea(area)) => area.code.to_string(),
         _ => String::new(),
     };
     let main = index.manifest().main_community_layer();
@@ -286,9 +303,18 @@ fn location_text(answer: &LocateAnswer<'_>) -> String {
     let Some(location) = answer.location else {
         return "none".into();
     };
+    if let Some(named) = answer.statistical_area {
+        let (area, count) = (named.area, named.postcode_count);
+        return format!(
+            "{}  {}  ({}, {count} live postcodes)",
+            area.id,
+            area.title(),
+            area.layer
+        );
+    }
     let mut text = match location.locator {
         Locator::Postcode(postcode) => postcode.to_string(),
-        Locator::LonLat(_) | Locator::Grid(_) => String::new(),
+        Locator::LonLat(_) | Locator::Grid(_) | Locator::StatisticalArea(_) => String::new(),
     };
     if let (Some(grid), Some(lonlat)) = (location.grid, location.lonlat()) {
         let (easting, northing) = (grid.easting_m(), grid.northing_m());
@@ -383,8 +409,21 @@ fn area_text(area_match: &AreaMatch<'_>) -> String {
     if let Some(proximity) = &area_match.proximity {
         parts.push(boundary_text(area_match.basis, proximity));
     }
+    let shares = area_match.postcode_shares.as_ref();
+    parts.extend(shares.filter(|shares| shares.share < 1.0).map(shares_text));
     parts.extend(disputed_text(area_match));
     format!("({})", parts.join(", "))
+}
+
+/// Describes how a statistical area is divided: `split: 0.75 of its live postcodes; Bay ICC 0.25`.
+fn shares_text(shares: &PostcodeShares<'_>) -> String {
+    let mut text = format!("split: {:.2} of its live postcodes", shares.share);
+    for other in &shares.others {
+        let title = other.area.map(Area::title);
+        let title = title.as_deref().unwrap_or("outside these areas");
+        write!(text, "; {title} {:.2}", other.share).expect("writing to a String");
+    }
+    text
 }
 
 /// Describes the other communities to which the place may belong, if the source disputes it.
@@ -413,10 +452,10 @@ fn boundary_text(basis: Basis, proximity: &BoundaryProximity<'_>) -> String {
         (Certainty::NearBoundary, _, Some(away)) if proximity.is_within_tolerance() => {
             format!("near the boundary, {away}")
         }
-        (Certainty::NearBoundary, _, Some(away)) => {
+        (Certainty::NearBoundary | Certainty::Split, _, Some(away)) => {
             format!("location not exact, boundary {away} away")
         }
-        (Certainty::NearBoundary, _, None) => "location not exact".to_string(),
+        (Certainty::NearBoundary | Certainty::Split, _, None) => "location not exact".to_string(),
     };
     for other in &proximity.alternatives {
         let title = other.area.map(Area::title);

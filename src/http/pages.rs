@@ -33,7 +33,7 @@ use super::query_params::{DatasetSelection, NoParams};
 use super::request_context::{DatasetParams, DatasetRequest, RequestContext};
 use crate::web::{self, FormError, FormField, LookupPage, LookupResult, LookupState, assets};
 use catchment_core::domain::{InvalidGridReference, InvalidPostcode, LookupStatus};
-use catchment_core::index::{Index, LocateQuery};
+use catchment_core::index::{Index, LocateQuery, Locator};
 use catchment_core::request::{FORM_FIELDS, InvalidRequest, LocateRequest, RequestParams};
 use catchment_tiles::ContentEncoding;
 use catchment_tiles::maps::{draw, draw_with_marker};
@@ -152,7 +152,8 @@ fn render_lookup(
     let index = context.index();
     let is_known = |request: LocateRequest| {
         let layers = request.layers.resolve(index.manifest());
-        layers.map(|_| request)
+        let checked = layers.and_then(|_| request.check(index.manifest()));
+        checked.map(|()| request)
     };
     let request = match request.and_then(is_known) {
         Ok(request) => request,
@@ -168,6 +169,14 @@ fn render_lookup(
         );
         let LocateQuery { locator, as_of, .. } = request.query;
         let problem = Problem::unknown_postcode(index, locator, as_of);
+        return invalid_page(index, params, (FormField::Place, message), &problem);
+    }
+    if let (LookupStatus::UnknownArea, Some(Locator::StatisticalArea(asked))) =
+        (answer.status, request.query.locator)
+    {
+        let unknown = index.unknown_statistical_area(asked.code);
+        let message = unknown_area_message(index, unknown.entity);
+        let problem = Problem::unknown_area(unknown.to_string());
         return invalid_page(index, params, (FormField::Place, message), &problem);
     }
     let map_request = web::map_request(index, &answer).filter(|_| can_draw);
@@ -188,6 +197,18 @@ fn render_lookup(
         StatusCode::OK,
         web::lookup(&lookup_page(index, LookupState::Result(result))),
     )
+}
+
+/// Returns the error message for a code that no statistical area has.
+fn unknown_area_message(index: &Index, entity: Option<&str>) -> String {
+    let entity = entity.map_or(String::new(), |entity| {
+        format!(". It looks like the code of {entity}")
+    });
+    let example = match web::example_code(index) {
+        Some(code) => format!(". Enter a code such as {code}, or a postcode"),
+        None => ". Enter a postcode".into(),
+    };
+    format!("We cannot find an area with this code{entity}{example}")
 }
 
 fn invalid_page(

@@ -30,7 +30,7 @@ pub(crate) struct BatchFormError<'a> {
 }
 
 /// The fields that name columns of the file: parameter, label and hint.
-const COLUMN_FIELDS: [(&str, &str, &str); 7] = [
+const COLUMN_FIELDS: [(&str, &str, &str); 8] = [
     (
         "postcode_column",
         "Column with postcodes",
@@ -53,6 +53,11 @@ const COLUMN_FIELDS: [(&str, &str, &str); 7] = [
         "in metres, if there are no postcodes",
     ),
     ("northing_column", "Column with northings", "in metres"),
+    (
+        "area_column",
+        "Column with area codes",
+        "codes of statistical areas such as LSOAs, if there are no postcodes",
+    ),
     (
         "as_of_column",
         "Column with a date for each row",

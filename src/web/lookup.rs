@@ -15,7 +15,8 @@ use super::nhsuk::{
     error_summary, input,
 };
 use catchment_core::domain::{
-    Area, GroupMember, Layer, Postcode, Practice, PracticeStatus, Provenance, today_in_london,
+    Area, GroupMember, Layer, Postcode, Practice, PracticeStatus, Provenance, StatisticalAreaCode,
+    today_in_london,
 };
 use catchment_core::index::Index;
 
@@ -78,7 +79,7 @@ pub(crate) fn lookup(page: &LookupPage<'_>) -> Markup {
     let content = html! {
         @if let LookupState::Invalid(error) = state { (summary(error)) }
         h1.nhsuk-heading-xl.has-result[has_result] { "Find an Integrated Care Community" }
-        (form(state))
+        (form(index, state))
         @match state {
             LookupState::Result(result) => (lookup_result::result_section(index, result)),
             _ => (overview(index)),
@@ -113,7 +114,7 @@ fn summary(error: &FormError<'_>) -> Markup {
 
 /// Renders the form. After a result it is empty, so that nothing of one look-up is used for the
 /// next.
-fn form(state: &LookupState<'_>) -> Markup {
+fn form(index: &Index, state: &LookupState<'_>) -> Markup {
     let error = match state {
         LookupState::Empty | LookupState::Result(_) => None,
         LookupState::Invalid(error) => Some(error),
@@ -128,7 +129,7 @@ fn form(state: &LookupState<'_>) -> Markup {
     html! {
         form.look-up method="post" action="/#answer" autocomplete="off" {
             div.fields {
-                (place_field(message(FormField::Place), matches!(state, LookupState::Empty)))
+                (place_field(index, message(FormField::Place), matches!(state, LookupState::Empty)))
                 (practice_field(message(FormField::Practice)))
             }
             (details(&html! { "Use a different date" }, false, is_date_open, &date))
@@ -137,7 +138,8 @@ fn form(state: &LookupState<'_>) -> Markup {
     }
 }
 
-fn place_field(error: Option<&str>, is_focused: bool) -> Markup {
+fn place_field(index: &Index, error: Option<&str>, is_focused: bool) -> Markup {
+    let code = example_code(index);
     input(&Input {
         field: Field {
             id: "place",
@@ -145,7 +147,8 @@ fn place_field(error: Option<&str>, is_focused: bool) -> Markup {
             label: small_label("Postcode, coordinates or grid reference"),
             hint: Some(html! {
                 "For example, " span.nowrap { "LA18 4DB" } "; " span.nowrap { "54.2097, -3.2695" } "; "
-                span.nowrap { "317303 480077" } "; or " span.nowrap { "SD 173 800" }
+                span.nowrap { "317303 480077" } "; " @if code.is_none() { "or " } span.nowrap { "SD 173 800" }
+                @if let Some(code) = code { "; or the code of a statistical area, " span.nowrap { (code) } }
             }),
             error,
         },
@@ -156,6 +159,14 @@ fn place_field(error: Option<&str>, is_focused: bool) -> Markup {
         is_focused,
         ..Input::default()
     })
+}
+
+/// Returns the first code of a statistical area; `None` if the dataset has no statistical areas or if
+/// their codes are not GSS codes, which alone are recognised in the field.
+pub(crate) fn example_code(index: &Index) -> Option<&str> {
+    let layer = index.statistical_layers().next()?;
+    let first = index.all_areas(layer).next()?;
+    StatisticalAreaCode::is_gss(&first.id).then_some(first.id.as_str())
 }
 
 fn practice_field(error: Option<&str>) -> Markup {

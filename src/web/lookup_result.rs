@@ -18,8 +18,8 @@ use catchment_core::domain::{
 };
 use catchment_core::index::{
     AnswerNote, AreaMatch, BoundaryProximity, DisagreeingLayer, DisputedArea, GroupMatch, Index,
-    LayerResult, LocateAnswer, LocateQuery, Location, Locator, PracticeMatch, PracticeRegistration,
-    RegistrationReason, UnknownReason, areas_of_layer,
+    LayerResult, LocateAnswer, LocateQuery, Location, Locator, PostcodeShares, PracticeMatch,
+    PracticeRegistration, RegistrationReason, UnknownReason, areas_of_layer,
 };
 use catchment_tiles::maps::{self, MapImage};
 
@@ -55,7 +55,7 @@ pub(crate) fn map_request(
     Some((request, grid))
 }
 
-/// Returns the community of the place or, if the place is outside all communities, the nearest
+/// Returns the community of the place or statistical area or, if the place is outside all communities, the nearest
 /// community. If the query has no place, returns the community of the practice.
 fn map_area<'i>(index: &Index, answer: &LocateAnswer<'i>) -> Option<&'i Area> {
     let residence = communities_in(index, &answer.residence).first();
@@ -71,6 +71,7 @@ fn map_area<'i>(index: &Index, answer: &LocateAnswer<'i>) -> Option<&'i Area> {
     };
     match answer.location.and_then(|location| location.grid) {
         Some(_) => residence.map(|found| found.area).or_else(nearest),
+        None if answer.statistical_area.is_some() => residence.map(|found| found.area),
         None => registered(),
     }
 }
@@ -97,7 +98,7 @@ fn result_text(index: &Index, result: &LookupResult<'_>) -> Markup {
     let place = &place_name(result.query);
     let query = &link_query(result);
     html! {
-        @if let Some(sentence) = status_notice(index, answer) { (inset_text(&html! { p { (sentence) } })) }
+        @if let Some(sentence) = status_notice(index, result) { (inset_text(&html! { p { (sentence) } })) }
         @if answer.location.is_some() && answer.status != LookupStatus::NoLocation { (residence_section(index, answer, place, query)) }
         @if let Some(registration) = &answer.registration { (registration_section(index, registration, query)) (comparison(answer)) }
         (practices(&answer.residence, place, query))
@@ -154,6 +155,7 @@ fn link_query(result: &LookupResult<'_>) -> String {
 fn place_name(query: &LocateQuery) -> String {
     match query.locator {
         Some(Locator::Postcode(postcode)) => postcode.to_string(),
+        Some(Locator::StatisticalArea(area)) => area.code.to_string(),
         Some(Locator::LonLat(_) | Locator::Grid(_)) | None => "this location".into(),
     }
 }
@@ -173,6 +175,12 @@ fn title(result: &LookupResult<'_>) -> String {
             position.easting_m(),
             position.northing_m()
         ),
+        Some(Locator::StatisticalArea(asked)) => match result.answer.statistical_area {
+            Some(named) if named.area.name != named.area.id => {
+                format!("{} ({})", named.area.name, named.area.id)
+            }
+            _ => asked.code.to_string(),
+        },
         None => practice.map_or("Result".into(), |found| found.practice.name.clone()),
     }
 }
@@ -184,7 +192,9 @@ fn with_minus_sign(number: &str) -> String {
 
 /// Returns a sentence about a postcode that is not live or has no location, or about suspect
 /// coordinates; otherwise `None`.
-fn status_notice(index: &Index, answer: &LocateAnswer<'_>) -> Option<String> {
+fn status_notice(index: &Index, result: &LookupResult<'_>) -> Option<String> {
+    let answer = result.answer;
+    let is_by_code = matches!(result.query.locator, Some(Locator::StatisticalArea(_)));
     let entry = answer.location.and_then(|location| location.entry);
     let status = answer
         .location
@@ -198,8 +208,10 @@ fn status_notice(index: &Index, answer: &LocateAnswer<'_>) -> Option<String> {
         LookupStatus::AddressNotKnown => Some("This code means that the address is not known, so there is no location.".into()),
         LookupStatus::PseudoCountry => Some("This code means a country or special circumstances, so there is no location.".into()),
         LookupStatus::NoLocation => Some("This postcode exists, but we do not know its location.".into()),
+        LookupStatus::OutsideCoverage if is_by_code => Some("This area is outside the part of the country that we have data for.".into()),
         LookupStatus::OutsideCoverage if answer.location.is_none() => Some("This postcode is outside the part of the country that we have data for.".into()),
         _ if answer.notes.contains(&AnswerNote::CoordinatesSuspect) => Some("These coordinates are outside the part of the country that we have data for. Check them: they may be in the wrong order, have the wrong sign or not be in metres or degrees.".into()),
+        _ if answer.notes.contains(&AnswerNote::CodeOfOtherLayer) => answer.statistical_area.map(|named| format!("This code is not one of those you asked for. It is one of the {}. We have used it.", index.layer_title(named.area.layer))),
         _ if answer.notes.contains(&AnswerNote::NotYetIntroduced) => Some("This postcode was not yet in use on that date.".into()),
         _ if status == Some(PostcodeStatus::Unknown) => Some(match ended_between {
             Some(months) => format!("We do not know whether this postcode was in use on that date. It was withdrawn {months}."),
@@ -235,8 +247,9 @@ fn residence_section(index: &Index, answer: &LocateAnswer<'_>, place: &str, quer
         }
         @for found in communities {
             p.name { (area_link(index, found.area, query)) }
-            p { (format::sentence_case(place)) " is in this area" @if let Some(part) = part { ", in the part called " strong { (area_link(index, part.area, query)) } } "." }
+            p { (share_of_place(found, place)) @if let Some(part) = part { ", in the part called " strong { (area_link(index, part.area, query)) } } "." }
             @if let Some(edge) = &found.proximity { (boundary_distance(found, edge)) }
+            @if let Some(shares) = &found.postcode_shares { (other_shares(shares)) }
             (dispute(found))
             (boundary_provenance(found.area))
             (taken_to_be(index, found.area))
@@ -250,6 +263,40 @@ fn residence_section(index: &Index, answer: &LocateAnswer<'_>, place: &str, quer
         content,
         ..Card::default()
     })
+}
+
+/// Returns the beginning of a sentence that says which share of the place is in an area.
+fn share_of_place(found: &AreaMatch<'_>, place: &str) -> String {
+    match &found.postcode_shares {
+        Some(shares) if shares.share < 1.0 => format!(
+            "About {} of the postcodes of {place} are in this area",
+            percent(shares.share)
+        ),
+        _ => format!("{} is in this area", format::sentence_case(place)),
+    }
+}
+
+/// Formats a share of postcodes. A share that is neither none nor all is not shown as such.
+fn percent(share: f64) -> String {
+    match share * 100.0 {
+        share if share < 1.0 => "fewer than 1%".into(),
+        share => format!("{:.0}%", share.round().min(99.0)),
+    }
+}
+
+/// Renders the other areas in which a statistical area has postcodes.
+fn other_shares(shares: &PostcodeShares<'_>) -> Markup {
+    let others = shares.others.iter().map(|other| {
+        let name = other.area.map(display_name);
+        let name = name.unwrap_or_else(|| "none of these areas".into());
+        format!("{name} ({})", percent(other.share))
+    });
+    let others: Vec<String> = others.collect();
+    html! {
+        @if !others.is_empty() {
+            p.edge.near { "The other postcodes are in " strong { (others.join(", ")) } ". Ask for the postcode if this matters." }
+        }
+    }
 }
 
 /// Renders the other communities to which the place may belong, if the source disputes the one that

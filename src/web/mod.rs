@@ -29,7 +29,7 @@ pub(crate) use embed::{
 };
 pub(crate) use format::{count_with_noun, distance};
 pub(crate) use links::path_segment;
-pub(crate) use lookup::{FormError, FormField, LookupPage, LookupState, lookup};
+pub(crate) use lookup::{FormError, FormField, LookupPage, LookupState, example_code, lookup};
 pub(crate) use lookup_result::{LookupResult, map_request};
 pub(crate) use openapi::openapi;
 pub(crate) use privacy::{pages_disabled, privacy};

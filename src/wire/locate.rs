@@ -7,13 +7,13 @@ use serde_json::Number;
 use super::json_writer::JsonWriter;
 use super::problem::Problem;
 use catchment_core::domain::{
-    Area, Basis, DatedSource, GssCode, Layer, LayerSet, LookupStatus, PostcodeEntry,
+    Area, Basis, Certainty, DatedSource, GssCode, Layer, LayerSet, LookupStatus, PostcodeEntry,
     PostcodeStatus, PracticeStatus, Premises, Provenance,
 };
 use catchment_core::index::{
-    AlternativeArea, AreaMatch, GroupMatch, Index, LayerResult, LocateAnswer, Location, Locator,
-    NearbyArea, PracticeMatch, PracticeRegistration, RegisteredPractice, RegistrationReason,
-    UnknownReason,
+    AlternativeArea, AreaMatch, AreaShare, GroupMatch, Index, LayerResult, LocateAnswer, Location,
+    Locator, NamedStatisticalArea, NearbyArea, PostcodeShares, PracticeMatch, PracticeRegistration,
+    RegisteredPractice, RegistrationReason, UnknownReason,
 };
 use catchment_core::request::LocateRequest;
 use catchment_data::dataset::Manifest;
@@ -92,7 +92,9 @@ impl<'i> LocateBody<'i> {
         json.raw("{\"status\":");
         json.string(answer.status.as_str());
         json.raw(",\"location\":");
-        json.or_null(answer.location, write_location);
+        json.or_null(answer.location, |json, location| {
+            write_location(json, location, answer.statistical_area);
+        });
         json.raw(",\"residence\":{");
         self.write_layers(json, &answer.residence, "");
         json.raw("}");
@@ -213,7 +215,9 @@ pub(crate) fn entry_json(index: &Index, answer: &LocateAnswer<'_>) -> Vec<u8> {
     json.raw("{\"status\":");
     json.string(answer.status.as_str());
     json.raw(",\"location\":");
-    json.or_null(answer.location, write_location);
+    json.or_null(answer.location, |json, location| {
+        write_location(json, location, None);
+    });
     json.raw(",\"statistical_area\":");
     json.or_null(area, JsonWriter::string);
     json.raw(",\"codes\":");
@@ -271,18 +275,26 @@ fn write_codes(json: &mut JsonWriter, index: &Index, entry: &PostcodeEntry) {
 const LSOA21: &str = "lsoa21";
 
 /// Writes the resolved location.
-fn write_location(json: &mut JsonWriter, location: Location) {
+fn write_location(
+    json: &mut JsonWriter,
+    location: Location,
+    statistical_area: Option<NamedStatisticalArea<'_>>,
+) {
     let entry = location.entry;
     let (source, postcode) = match location.locator {
         Locator::Postcode(postcode) => ("postcode", Some(postcode)),
         Locator::LonLat(_) => ("longitude_latitude", None),
         Locator::Grid(_) => ("easting_northing", None),
+        Locator::StatisticalArea(_) => ("statistical_area", None),
     };
     let lonlat = location.lonlat();
     let grid = location.grid;
     let quality = entry.and_then(|entry| entry.positional_quality);
     json.raw("{\"source\":");
     json.string(source);
+    if let Some(named) = statistical_area {
+        write_statistical_area(json, &named);
+    }
     json.raw(",\"postcode\":");
     json.or_null(postcode, JsonWriter::display);
     json.raw(",\"longitude\":");
@@ -321,6 +333,19 @@ fn write_location(json: &mut JsonWriter, location: Location) {
         json.display(by);
         json.raw("}");
     }
+    json.raw("}");
+}
+
+/// Writes the statistical area that the client named, and the number of its live postcodes.
+fn write_statistical_area(json: &mut JsonWriter, named: &NamedStatisticalArea<'_>) {
+    json.raw(",\"statistical_area\":{\"layer\":");
+    json.string(named.area.layer.as_str());
+    json.raw(",\"id\":");
+    json.string(&named.area.id);
+    json.raw(",\"name\":");
+    json.string(&named.area.title());
+    json.raw(",\"live_postcodes\":");
+    json.display(named.postcode_count);
     json.raw("}");
 }
 
@@ -383,9 +408,26 @@ fn write_area(json: &mut JsonWriter, index: &Index, area_match: &AreaMatch<'_>) 
         json.raw(",\"alternatives\":");
         write_array(json, &proximity.alternatives, write_alternative);
     }
+    if let Some(shares) = &area_match.postcode_shares {
+        write_shares(json, area_match, shares);
+    }
     write_dispute(json, index, area_match);
     json.raw("}");
 }
+
+/// Writes how a statistical area is divided between areas of a layer.
+fn write_shares(json: &mut JsonWriter, area_match: &AreaMatch<'_>, shares: &PostcodeShares<'_>) {
+    json.raw(",\"certainty\":");
+    let certainty = area_match.certainty().map(Certainty::as_str);
+    json.or_null(certainty, JsonWriter::string);
+    json.raw(",\"share\":");
+    json.number(shares.share, SHARE_DECIMALS);
+    json.raw(",\"boundary_distance_m\":null,\"alternatives\":");
+    write_array(json, &shares.others, write_area_share);
+}
+
+/// The number of decimal places of shares of postcodes.
+const SHARE_DECIMALS: u32 = 6;
 
 /// Writes whether the source disputes that the place is in the community, and the shares of people
 /// on which that rests.
@@ -436,6 +478,18 @@ fn write_alternative(json: &mut JsonWriter, alternative: &AlternativeArea<'_>) {
     }
     json.raw(",\"distance_m\":");
     json.number(alternative.distance_m, 1);
+    json.raw("}");
+}
+
+/// Writes another area with its share of the live postcodes of a statistical area. Postcodes in no area
+/// of the layer have no id and no name.
+fn write_area_share(json: &mut JsonWriter, other: &AreaShare<'_>) {
+    match other.area {
+        Some(area) => write_id_and_name(json, area),
+        None => json.raw("{\"id\":null,\"name\":null"),
+    }
+    json.raw(",\"distance_m\":null,\"share\":");
+    json.number(other.share, SHARE_DECIMALS);
     json.raw("}");
 }
 
@@ -570,11 +624,13 @@ pub(crate) fn metres_number(metres: f64, places: i32) -> Number {
 /// Performs a look-up, and returns the response body. The command line prints the same body.
 ///
 /// # Errors
-/// If the postcode is unknown, or if the dataset has no data at all for the date.
+/// If the postcode or the statistical area is unknown, or if the dataset has no data at all for the
+/// date.
 pub(crate) fn locate_body<'i>(
     index: &'i Index,
     request: &LocateRequest,
 ) -> Result<LocateBody<'i>, Problem> {
+    request.check(index.manifest())?;
     let requested = request.layers.resolve(index.manifest())?;
     let measured_layers = requested
         .as_ref()
@@ -583,6 +639,12 @@ pub(crate) fn locate_body<'i>(
     if answer.status == LookupStatus::UnknownPostcode {
         let query = &request.query;
         return Err(Problem::unknown_postcode(index, query.locator, query.as_of));
+    }
+    if let (LookupStatus::UnknownArea, Some(Locator::StatisticalArea(asked))) =
+        (answer.status, request.query.locator)
+    {
+        let unknown = index.unknown_statistical_area(asked.code);
+        return Err(Problem::unknown_area(unknown.to_string()));
     }
     if has_nothing_to_answer(&answer) {
         return Err(Problem::no_data_for_date());

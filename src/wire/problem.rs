@@ -128,6 +128,11 @@ impl Problem {
         problem
     }
 
+    /// Reports that no statistical area has a code. The detail says which codes there are.
+    pub(crate) fn unknown_area(detail: String) -> Problem {
+        Problem::new(StatusCode::NOT_FOUND, "unknown_area", detail)
+    }
+
     pub(crate) fn unknown(code: &'static str, detail: &'static str) -> Problem {
         Problem::new(StatusCode::NOT_FOUND, code, detail)
     }

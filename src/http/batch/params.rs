@@ -37,6 +37,10 @@ query_params! {
         easting_column: Option<String> = ["easting_column"],
         /// The name of the column with northings.
         northing_column: Option<String> = ["northing_column"],
+        /// The name of the column with codes of statistical areas.
+        area_column: Option<String> = ["area_column"],
+        /// The layer of these statistical areas.
+        area_layer: Option<String> = ["area_layer"],
         /// Whether to look up only the registration, by practice.
         registration_only: Option<String> = ["registration_only"],
         /// The as-of date of rows without a date.
@@ -61,7 +65,14 @@ query_params! {
 }
 
 /// The parameters that the form on `/batch` does not have.
-const NOT_IN_FORM: [&str; 5] = ["compress", "summary", "check", "ticket", "dataset"];
+const NOT_IN_FORM: [&str; 6] = [
+    "area_layer",
+    "compress",
+    "summary",
+    "check",
+    "ticket",
+    "dataset",
+];
 
 impl BatchOptions {
     /// Returns the names of the fields of the form on `/batch`, except the file.
@@ -213,8 +224,10 @@ impl BatchParams {
                     latitude: options.lat_column,
                     easting: options.easting_column,
                     northing: options.northing_column,
+                    statistical_area: options.area_column,
                     as_of: options.as_of_column,
                     registration_only: flag(options.registration_only, "registration_only")?,
+                    ..statistical_layers(options.area_layer.as_deref(), manifest)?
                 },
                 header: HeaderOptions {
                     skip_lines: match options.skip_lines {
@@ -267,6 +280,19 @@ impl BatchParams {
         }
         Ok(self)
     }
+}
+
+/// Returns the layers of statistical areas, and the one that the request names. The error message does
+/// not repeat the name.
+fn statistical_layers(
+    layer: Option<&str>,
+    manifest: &Manifest,
+) -> Result<ColumnOverrides, Problem> {
+    let mut overrides = ColumnOverrides::default();
+    overrides
+        .set_statistical_layers(manifest, layer)
+        .map_err(|error| Problem::bad_request("unknown_layer", format!("area_layer {error}")))?;
+    Ok(overrides)
 }
 
 /// Parses the list of columns to add. The error message does not repeat the list.

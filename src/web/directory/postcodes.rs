@@ -88,7 +88,7 @@ fn postcode_row(postcode: &AreaPostcode, has_status: bool) -> Vec<Markup> {
         PostcodeStatus::Unknown => tag("Not known", "yellow"),
     };
     let basis = match postcode.basis {
-        Basis::Directory => "Its statistical area",
+        Basis::Directory | Basis::StatisticalArea => "Its statistical area",
         Basis::Boundary => "The boundary of this area",
         Basis::Nearest => "The nearest boundary (off the coast)",
         Basis::Membership | Basis::Network => "A community in this group",

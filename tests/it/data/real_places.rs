@@ -38,6 +38,7 @@ fn found_text(found: &LayerResult<'_>) -> String {
         LayerResult::Unknown(UnknownReason::NoSource) => vec!["no_source".into()],
         LayerResult::Unknown(UnknownReason::NoDataForDate) => vec!["no_data_for_date".into()],
         LayerResult::Unknown(UnknownReason::NoBoundary) => vec!["no_boundary".into()],
+        LayerResult::Unknown(UnknownReason::NoLivePostcodes) => vec!["no_live_postcodes".into()],
         LayerResult::Areas(areas) => areas
             .iter()
             .map(|area_match| area_match.area.id.clone())

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::support::process::ServiceProcess;
 use crate::support::server::{Reply, client, connect, encode_fields, send, send_raw};
 
-/// The markers: an existing, an unknown and a misspelt postcode, coordinates, practices, an
+/// The markers: an existing, an unknown and a misspelt postcode, coordinates, LSOAs, practices, an
 /// arbitrary word, an IP address and a key. They are too long to occur in a time or an id by
 /// chance.
 const MARKERS: &[&str] = &[
@@ -32,6 +32,9 @@ const MARKERS: &[&str] = &[
     "54.2097422",
     "317303.125",
     "480077.375",
+    "E01019250",
+    "e01019250",
+    "E01999977",
     "P81064",
     "P8-MARK",
     "Zq7Mark",
@@ -150,7 +153,14 @@ fn request_every_route(marked_client: &mut MarkedClient) {
         "%ff",
         "..%2fZq7Mark",
     ];
-    let values = ["LA14 2LQ", "LA1O 5DL", "54.2097422", "P81064", "Zq7Mark"];
+    let values = [
+        "LA14 2LQ",
+        "LA1O 5DL",
+        "54.2097422",
+        "P81064",
+        "Zq7Mark",
+        "E01019250",
+    ];
     for template in routes() {
         for segment in segments {
             let path = fill_template(template, segment);
@@ -194,6 +204,11 @@ fn request_lookups(marked_client: &mut MarkedClient) {
         &[("lon", "-3.2694711"), ("lat", "54.2097422")],
         &[("lon", "54.2097422"), ("lat", "-3.2694711")],
         &[("easting", "317303.125"), ("northing", "480077.375")],
+        &[("statistical_area", "E01019250"), ("practice", "P81064")],
+        &[("statistical_area", "E01999977")],
+        &[("statistical_area", "Zq7Mark!")],
+        &[("lsoa11", "e01019250"), ("as_of", "2025-01-01")],
+        &[("lsoa21", "E01999977")],
         &[("practice", "P81064"), ("layers", "Zq7Mark")],
         &[("postcode", "LA14 2LQ"), ("as_of", "Zq7Mark")],
     ];
