@@ -189,7 +189,7 @@ pub enum BatchError {
     /// A required column is missing.
     #[error(
         "no {} column found{}: name it with {}{}", role.as_str(), listed(columns), role.argument(),
-        if matches!(role, ColumnRole::Postcode) { " (or the coordinates, or the codes of statistical areas with --area-column, or --registration-only; and --delimiter if the detected delimiter is wrong)" } else { "" }
+        if matches!(role, ColumnRole::Postcode) { " (or the coordinates, or --area-column, or --registration-only; and --delimiter if the detected delimiter is wrong)" } else { "" }
     )]
     MissingColumn {
         /// The role of the column.

@@ -146,11 +146,11 @@ mod tests {
             columns: Vec::new(),
         };
         let detail = message(&error);
-        assert!(detail.contains("name it with postcode_column (or the coordinates, or registration_only; and delimiter if"), "{detail}");
+        assert!(detail.contains("name it with postcode_column (or the coordinates, or area_column, or registration_only; and delimiter if"), "{detail}");
         assert!(message(&BatchError::Empty).starts_with("the input file is empty"));
         let two_locations = message(&BatchError::AmbiguousLocation);
         assert!(
-            two_locations.contains("lon_column and lat_column, or easting_column"),
+            two_locations.contains("lon_column and lat_column, easting_column and"),
             "{two_locations}"
         );
         assert!(!two_locations.contains("--"), "{two_locations}");

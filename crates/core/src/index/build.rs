@@ -85,7 +85,7 @@ impl Index {
             layer.set_postcode_areas(&postcode_codes, &postcodes);
         }
         implausible.move_other_codes(&mut postcodes, &mut postcode_codes);
-        let index = Index {
+        let mut index = Index {
             statistical_areas: StatisticalAreaIndex {
                 codes: statistical_areas,
                 boundary_index: statistical,

@@ -37,7 +37,7 @@ pub(super) struct LayerIndex {
     area_ordinals: Vec<u32>,
     /// Whether every area with a boundary consists of statistical areas, so that no look-up depends
     /// on the boundaries.
-    is_display_only: bool,
+    pub(super) is_display_only: bool,
     /// The column of the directory that has the area of each postcode.
     pub(super) postcode_column: Option<PostcodeColumn>,
     /// The ordinal of the area of each row of postcode codes.
@@ -366,13 +366,6 @@ impl LayerIndex {
     /// Returns the assignments of all statistical areas, whatever their period.
     pub(super) fn all_assignments(&self) -> impl Iterator<Item = &AreaAssignment> {
         self.assignments.iter().flatten()
-    }
-
-    /// Returns whether the boundary of an area decides, because the area does not consist of
-    /// statistical areas.
-    pub(super) fn has_own_boundaries(&self) -> bool {
-        let mut areas = self.areas.iter();
-        areas.any(|area| !area.is_assigned && !area.boundaries.is_empty())
     }
 
     /// Returns whether the area consists of statistical areas; if so, its boundaries are for

@@ -216,7 +216,7 @@ impl Index {
         day: Date,
     ) -> LayerResult<'i> {
         let layer = &self.layers[position];
-        let row = row.filter(|_| layer.uses_statistical_areas);
+        let row = row.filter(|_| layer.uses_statistical_areas && layer.postcode_column.is_none());
         let is_practices = layer.role == LayerRole::PracticeCatchment;
         match row {
             // The groups follow from the areas, which may be listed after them.
@@ -224,7 +224,7 @@ impl Index {
             Some(row) if is_practices => {
                 LayerResult::Practices(self.practices_of_row(position, row, answers, day))
             }
-            Some(row) if !layer.has_own_boundaries() => {
+            Some(row) if layer.is_display_only => {
                 let assigned = layer.assignments_on(row, day);
                 let areas = assigned.filter_map(|assignment| {
                     let ordinal = assignment.ordinal;
@@ -420,18 +420,17 @@ impl Index {
 
     /// Collects the postcodes of each layer of statistical areas.
     pub(super) fn find_statistical_postcodes(&self) -> Vec<StatisticalPostcodes> {
-        let scheme = self.manifest.statistical_areas.as_ref();
-        let is_scheme =
-            |layer: &LayerIndex| scheme.is_some_and(|scheme| scheme.id == layer.id.as_str());
+        let own = self.manifest.statistical_area_layer();
+        let is_own = |layer: &LayerIndex| Some(layer.id) == own;
         let mut layers: Vec<(usize, &LayerIndex)> = self
             .layers
             .iter()
             .enumerate()
             .filter(|(_, layer)| layer.role == LayerRole::Statistical)
             .collect();
-        layers.sort_by_key(|(_, layer)| Reverse(is_scheme(layer)));
+        layers.sort_by_key(|(_, layer)| Reverse(is_own(layer)));
         let layers = layers.into_iter().map(|(position, layer)| {
-            let rows = if is_scheme(layer) {
+            let rows = if is_own(layer) {
                 self.rows_of_areas(layer)
             } else {
                 Vec::new()
@@ -511,10 +510,9 @@ impl Index {
         resolved: &ResolvedPosition,
         day: Date,
     ) -> Option<u32> {
-        let position = resolved.position;
         let statistical_area = self.statistical_area_at(resolved, day);
-        let covering = layer.boundary_index.covering(position, day);
-        let hits = Index::area_hits(layer, position, statistical_area, &covering, day);
+        let covering = layer.covering(resolved.position, day);
+        let hits = Index::area_hits(layer, resolved, statistical_area, &covering, day);
         hits.first().map(|hit| hit.ordinal)
     }
 }

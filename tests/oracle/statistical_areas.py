@@ -1,0 +1,103 @@
+"""Answers the code of every LSOA of the embedded dataset from its source files. Usage: statistical_areas.py FOLDER
+
+FOLDER is data/source. Prints JSON: for each census and each LSOA, the number of live postcodes, and the shares
+of these postcodes in each Integrated Care Community (by the list of LSOAs of 2011 of the communities) and in
+each LSOA of the other census; null is the share in no community. Postcodes are read by these rules, which
+docs/users/api.md describes:
+
+- The directory's LSOA of 2011 decides if the position is within 500 m of its boundary, or if the LSOA has no
+  boundary and most of its postcodes are outside all boundaries. If not, the boundary around the position
+  decides, or the nearest within 150 m.
+- The directory's LSOA of 2021 decides if its LSOA of 2011 does. If not, the LSOA of 2021 is the one that has
+  all of the LSOA of 2011, if there is one.
+
+Needs shapely and pyproj. tests/it/data/statistical_areas.rs runs this script.
+"""
+
+import collections
+import csv
+import json
+import pathlib
+import sys
+
+import pyproj
+import shapely
+
+
+def rows(folder: pathlib.Path, name: str) -> list[dict[str, str]]:
+    with open(folder / name, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def boundaries(folder: pathlib.Path) -> dict[str, shapely.Geometry]:
+    to_grid = pyproj.Transformer.from_crs(4326, 27700, always_xy=True)
+    features = json.loads((folder / "lsoa11_bsc.geojson").read_text())["features"]
+    found = {}
+    for feature in features:
+        geometry = shapely.geometry.shape(feature["geometry"])
+        found[feature["properties"]["LSOA11CD"]] = shapely.transform(
+            geometry, to_grid.transform, interleaved=False
+        )
+    return found
+
+
+def main(folder: pathlib.Path) -> None:
+    areas = boundaries(folder)
+    codes, shapes = list(areas), list(areas.values())
+    tree = shapely.STRtree(shapes)
+
+    def by_position(point: shapely.Point) -> str | None:
+        covering = tree.query(point, predicate="intersects")
+        if len(covering) > 0:
+            return codes[covering[0]]
+        nearest = tree.query_nearest(point, max_distance=150)
+        return codes[nearest[0]] if len(nearest) > 0 else None
+
+    postcodes = []
+    without_boundary = collections.defaultdict(lambda: [0, 0])
+    for row in rows(folder, "postcodes.csv"):
+        if not row["easting"] or row["postcode"].startswith("ZZ99"):
+            continue
+        point = shapely.Point(float(row["easting"]), float(row["northing"]))
+        postcodes.append((row, point))
+        code = row["lsoa11cd"]
+        if code and code not in areas:
+            is_inside = len(tree.query(point, predicate="intersects")) > 0
+            without_boundary[code][is_inside] += 1
+
+    same = {row["lsoa11cd"]: row["lsoa21cd"] for row in rows(folder, "lsoa11_to_lsoa21.csv") if row["change"] in "UM"}
+    community = {row["lsoa11cd"]: row["icc_id"] or None for row in rows(folder, "lsoa11_icc.csv")}
+    counts = {"lsoa11": collections.defaultdict(collections.Counter), "lsoa21": collections.defaultdict(collections.Counter)}
+    for row, point in postcodes:
+        if row["status"] != "live":
+            continue
+        code = row["lsoa11cd"]
+        if code in areas:
+            decides = shapely.distance(areas[code], point) <= 500
+        else:
+            decides = bool(code) and without_boundary[code][0] > without_boundary[code][1]
+        lsoa11 = code if decides else by_position(point)
+        if lsoa11 not in areas:
+            continue
+        lsoa21 = row["lsoa21cd"] if decides and row["lsoa21cd"] else same.get(lsoa11)
+        icc = community.get(lsoa11)
+        counts["lsoa11"][lsoa11][(icc, lsoa21)] += 1
+        if lsoa21:
+            counts["lsoa21"][lsoa21][(icc, lsoa11)] += 1
+
+    answers = {}
+    for census, by_code in counts.items():
+        answers[census] = {}
+        for code, pairs in by_code.items():
+            total = sum(pairs.values())
+            shares = [collections.Counter(), collections.Counter()]
+            for pair, count in pairs.items():
+                for share, value in zip(shares, pair):
+                    share[value] += count
+            icc, other = ([[value, count / total] for value, count in share.items()] for share in shares)
+            answers[census][code] = {"postcodes": total, "icc": icc, "other": other}
+    json.dump(answers, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(pathlib.Path(sys.argv[1]))
