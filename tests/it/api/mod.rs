@@ -8,3 +8,4 @@ pub(crate) mod ogc;
 mod ogc_tiles;
 mod postcode_search;
 mod public_url;
+mod statistical_areas;

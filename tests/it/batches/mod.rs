@@ -5,3 +5,4 @@ mod batch_http;
 pub(crate) mod columnar;
 mod hostile_batches;
 mod input_files;
+mod statistical_areas;

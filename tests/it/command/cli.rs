@@ -106,6 +106,48 @@ fn build_help_text() {
 }
 
 #[test]
+fn locate_accepts_codes_of_statistical_areas() {
+    let locate = |place: &str| run(&["locate", place, "--as-of", AS_OF]);
+    let output = locate("E01019311");
+    check_exit(&output, 0);
+    let text = stdout(&output);
+    for words in [
+        "E01019311  Eden 005B  (lsoa11, ",
+        "Eden ICC  (statistical_area",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let output = locate("lsoa11=E01034068");
+    check_exit(&output, 0);
+    let text = stdout(&output);
+    for words in [
+        "(lsoa21, ",
+        "split: 0.72 of its live postcodes; Allerdale 012B 0.28",
+        "code_of_other_layer",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    for (place, words) in [
+        ("E02003984", "an MSOA of England"),
+        ("lsoa11=E01000001", "such as E01012571"),
+        ("icc=E01019311", "use lsoa11 or lsoa21"),
+    ] {
+        let output = locate(place);
+        check_exit(&output, 1);
+        assert!(stderr(&output).contains(words), "{}", stderr(&output));
+    }
+    let lines = b"E01019311\nLA18 4DB\nlsoa21=E01034068,A82003\nE02003984\n";
+    let output = run_with_input(&["locate", "-", "--as-of", AS_OF], lines);
+    let statuses: Vec<&str> = stdout(&output)
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split('\t').nth(2))
+        .collect();
+    let expected = ["located", "located", "located", "unknown_area"];
+    assert_eq!(statuses, expected, "{}", stdout(&output));
+}
+
+#[test]
 fn locate_prints_a_text_result() {
     let output = run(&[
         "locate",

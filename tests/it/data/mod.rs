@@ -19,4 +19,5 @@ pub(crate) mod point_in_polygon;
 mod polygon_files;
 mod real_data;
 mod real_places;
+mod statistical_areas;
 mod statistical_layers;
