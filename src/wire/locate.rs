@@ -345,7 +345,8 @@ fn write_statistical_area(json: &mut JsonWriter, named: &NamedStatisticalArea<'_
     json.raw(",\"name\":");
     json.string(&named.area.title());
     json.raw(",\"live_postcodes\":");
-    json.display(named.postcode_count);
+    let count = u32::try_from(named.postcode_count).unwrap_or(u32::MAX);
+    json.number(f64::from(count), 0);
     json.raw("}");
 }
 

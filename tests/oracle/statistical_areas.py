@@ -8,6 +8,8 @@ docs/users/api.md describes:
 - The directory's LSOA of 2011 decides if the position is within 500 m of its boundary, or if the LSOA has no
   boundary and most of its postcodes are outside all boundaries. If not, the boundary around the position
   decides, or the nearest within 150 m.
+  PROJ may lack the grid of OSTN15 and then be wrong by some metres, so `doubtful` lists the LSOAs that have
+  such a position within 5 m of their boundary.
 - The directory's LSOA of 2021 decides if its LSOA of 2011 does. If not, the LSOA of 2021 is the one that has
   all of the LSOA of 2011, if there is one.
 
@@ -68,6 +70,7 @@ def main(folder: pathlib.Path) -> None:
     same = {row["lsoa11cd"]: row["lsoa21cd"] for row in rows(folder, "lsoa11_to_lsoa21.csv") if row["change"] in "UM"}
     community = {row["lsoa11cd"]: row["icc_id"] or None for row in rows(folder, "lsoa11_icc.csv")}
     counts = {"lsoa11": collections.defaultdict(collections.Counter), "lsoa21": collections.defaultdict(collections.Counter)}
+    doubtful = set()
     for row, point in postcodes:
         if row["status"] != "live":
             continue
@@ -77,6 +80,11 @@ def main(folder: pathlib.Path) -> None:
         else:
             decides = bool(code) and without_boundary[code][0] > without_boundary[code][1]
         lsoa11 = code if decides else by_position(point)
+        if not decides:
+            edges = tree.query(point, predicate="dwithin", distance=5)
+            is_near_edge = len(edges) > 1 or any(shapely.distance(shapes[at].boundary, point) < 5 for at in edges)
+            doubtful.update(codes[at] for at in edges if is_near_edge)
+            doubtful.update(same.get(codes[at]) for at in edges if is_near_edge)
         if lsoa11 not in areas:
             continue
         lsoa21 = row["lsoa21cd"] if decides and row["lsoa21cd"] else same.get(lsoa11)
@@ -85,7 +93,7 @@ def main(folder: pathlib.Path) -> None:
         if lsoa21:
             counts["lsoa21"][lsoa21][(icc, lsoa11)] += 1
 
-    answers = {}
+    answers = {"doubtful": sorted(code for code in doubtful if code)}
     for census, by_code in counts.items():
         answers[census] = {}
         for code, pairs in by_code.items():

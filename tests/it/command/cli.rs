@@ -133,7 +133,7 @@ fn locate_accepts_codes_of_statistical_areas() {
         ("icc=E01019311", "use lsoa11 or lsoa21"),
     ] {
         let output = locate(place);
-        check_exit(&output, 1);
+        check_exit(&output, 3);
         assert!(stderr(&output).contains(words), "{}", stderr(&output));
     }
     let lines = b"E01019311\nLA18 4DB\nlsoa21=E01034068,A82003\nE02003984\n";

@@ -114,6 +114,8 @@ fn every_lsoa_agrees_with_a_computation_from_the_source_files() {
             .arg("data/source"),
     );
     let expected: Value = serde_json::from_str(&output).expect("JSON");
+    let doubtful = expected["doubtful"].as_array().expect("codes");
+    assert!(doubtful.len() < 25, "{doubtful:?}");
     let mut differences = Vec::new();
     for (census, other) in [("lsoa11", "lsoa21"), ("lsoa21", "lsoa11")] {
         let by_code = expected[census].as_object().expect("codes");
@@ -124,12 +126,17 @@ fn every_lsoa_agrees_with_a_computation_from_the_source_files() {
         for (code, expected) in by_code {
             let answer = locate(census, code);
             let named = answer.statistical_area.expect("a known code");
-            let counted = (named.area.layer, Some(named.postcode_count as u64));
-            assert_eq!(
-                counted,
-                (layer(census), expected["postcodes"].as_u64()),
-                "{code}"
-            );
+            assert_eq!(named.area.layer, layer(census), "{code}");
+            if doubtful.iter().any(|doubtful| doubtful == code) {
+                continue;
+            }
+            let counted = named.postcode_count as u64;
+            if expected["postcodes"] != counted {
+                differences.push(format!(
+                    "{code}: {counted} postcodes, not {}",
+                    expected["postcodes"]
+                ));
+            }
             for (key, compared) in [("icc", "icc"), ("other", other)] {
                 let mut wanted: BTreeMap<String, f64> = BTreeMap::new();
                 for share in expected[key].as_array().expect("shares") {
