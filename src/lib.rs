@@ -1,4 +1,4 @@
-//! Finds the Integrated Care Community (ICC), GP practices and resilience groups that cover a
+//! Finds the community, GP practices and groups that cover a
 //! postcode or a location.
 //!
 //! ```text

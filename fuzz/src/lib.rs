@@ -424,7 +424,7 @@ pub fn tables(bytes: &[u8]) -> bool {
     let name = "any.csv";
     let results = [
         area_history::read(name, bytes).is_ok(),
-        dataset::read_memberships(name, bytes).is_ok(),
+        dataset::read_memberships(name, bytes, None).is_ok(),
         hierarchy::read(name, bytes).is_ok(),
         lookup::read(name, bytes, &columns).is_ok(),
         ons_lookup::read(name, bytes, Period::default()).is_ok(),

@@ -120,7 +120,7 @@ fn locate_lines(
     if !arguments.json {
         writeln!(
             out,
-            "line\tpostcode\tstatus\ticc_residence\ticc_registration\tagreement\tsuggestion"
+            "line\tpostcode\tstatus\tresidence\tregistration\tagreement\tsuggestion"
         )?;
     }
     let mut line_number = 0;

@@ -30,8 +30,7 @@ use catchment_data::dataset::{self, DatasetSource};
 #[doc(hidden)]
 pub use settings::is_valid_settings_file;
 
-/// Find the Integrated Care Community, GP practices and resilience group that cover a postcode or
-/// coordinate.
+/// Find the community, GP practices and other areas that cover a postcode or coordinate.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 pub struct CliArguments {
@@ -54,7 +53,7 @@ enum CliCommand {
     /// Look up every row of a file: CSV, TSV or NDJSON (also compressed with gzip or zstd),
     /// Parquet, or an Arrow stream.
     #[command(
-        after_help = "Every input row produces one output row, in the same order. Your columns are unchanged, and the new columns follow them; docs/users/batch.md describes each one.\n\nExample:\n  catchment batch patients.csv -o answered.csv\n  catchment batch --check patients.csv\n  zcat patients.csv.gz | catchment batch - --columns icc_residence_name,notes > answered.csv\n\nExit status: 0 success, 2 usage error or unusable input, 3 success but some rows could not be read, 141 the reader of standard output closed the pipe (SIGPIPE)."
+        after_help = "Every input row produces one output row, in the same order. Your columns are unchanged, and the new columns follow them; docs/users/batch.md describes each one.\n\nExample:\n  catchment batch patients.csv -o answered.csv\n  catchment batch --check patients.csv\n  zcat patients.csv.gz | catchment batch - --columns practice_name,notes > answered.csv\n\nExit status: 0 success, 2 usage error or unusable input, 3 success but some rows could not be read, 141 the reader of standard output closed the pipe (SIGPIPE)."
     )]
     Batch(Box<batch::BatchArguments>),
     /// Build a dataset from published files.
@@ -69,12 +68,12 @@ enum CliCommand {
     Check(check::CheckArguments),
     /// Compare two datasets: areas, coverage, practices, memberships and postcodes.
     #[command(
-        after_help = "Compares on one date: the names and boundaries of areas; the statistical areas that make up each area, with their shares; each field of each practice; memberships; and the status, ICC, neighbourhood team and sub-community of every postcode. Does not compare lineage, golden queries or the text of the manifests.\n\nExample:\n  catchment diff data/lancashire-and-cumbria /tmp/my-dataset --output /tmp/changes\n\nExit status: 0 no differences, 1 differences, 2 usage error or dataset not loaded."
+        after_help = "Compares on one date: the names and boundaries of areas; the statistical areas that make up each area, with their shares; each field of each practice; memberships; and the status, communities and parts of communities of every postcode. Does not compare lineage, golden queries or the text of the manifests.\n\nExample:\n  catchment diff data/lancashire-and-cumbria /tmp/my-dataset --output /tmp/changes\n\nExit status: 0 no differences, 1 differences, 2 usage error or dataset not loaded."
     )]
     Diff(diff::DiffArguments),
     /// Export look-up tables, boundaries and map tiles for other programs.
     #[command(
-        after_help = "The look-up table has a row for each postcode, live or terminated, and each period in which its answer does not change; the table of practices has a row for each practice code and each such period. A join with these tables produces the same columns as `catchment batch` (docs/users/lookup.md). Areas and tiles are for one date.\n\nExample:\n  catchment export --lookup postcodes.parquet --practices practices.parquet\n  catchment export --areas areas.gpkg --tiles areas.pmtiles --layers icc,gp-practice\n\nExit status: 0 success, 2 usage error, dataset not loaded or output not written."
+        after_help = "The look-up table has a row for each postcode, live or terminated, and each period in which its answer does not change; the table of practices has a row for each practice code and each such period. A join with these tables produces the same columns as `catchment batch` (docs/users/lookup.md). Areas and tiles are for one date.\n\nExample:\n  catchment export --lookup postcodes.parquet --practices practices.parquet\n  catchment export --areas areas.gpkg --tiles areas.pmtiles\n\nExit status: 0 success, 2 usage error, dataset not loaded or output not written."
     )]
     Export(export::ExportArguments),
     /// Add, list and revoke API keys.

@@ -16,7 +16,7 @@ use super::request_context::{DatasetRequest, RequestContext};
 use crate::web::path_segment;
 use catchment_core::domain::{Area, AreaName, GroupMember, Layer};
 use catchment_core::index::{Index, UnknownReason};
-use catchment_data::dataset::PRACTICE_MEMBER;
+use catchment_data::dataset::practice_member;
 use catchment_data::formats::{FeatureGeometry, write_geojson_feature};
 
 pub(super) const GEOJSON: &str = "application/geo+json";
@@ -355,8 +355,7 @@ fn links(index: &Index, area: &Area) -> Vec<Value> {
 
 /// Returns the practices and areas that belong to the area on `as_of`.
 fn members(index: &Index, layer: Layer, id: &str, as_of: Date) -> Vec<Value> {
-    let member_layer = index.manifest().practice_layer();
-    let member_layer = member_layer.map_or(PRACTICE_MEMBER, Layer::as_str);
+    let member_layer = practice_member(index.manifest().practice_layer());
     index
         .members(layer, id, as_of)
         .into_iter()

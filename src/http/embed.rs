@@ -16,7 +16,7 @@ use super::conditional::{cacheable_json, cacheable_response};
 use super::problem::Problem;
 use super::query_params::{DatasetSelection, LenientQuery, ParamValue, query_params};
 use super::request_context::{DatasetRequest, RequestContext};
-use super::widget::ensure_drawable;
+use super::widget::{default_layer, ensure_drawable};
 use crate::web::{self, EmbedCodePage, EmbedPage, EmbeddedMap, FRAME_HEIGHT};
 use catchment_core::domain::{Area, Layer, LayerRole, today_in_london};
 use catchment_core::index::Index;
@@ -86,7 +86,7 @@ query_params! {
         /// The id of an area, which is in the centre of the map; by default, the map is of the
         /// whole layer.
         area: Option<String> = ["area"],
-        /// The layer; by default, the ICCs.
+        /// The layer; by default, the main layer of communities.
         layer: Option<String> = ["layer"],
         /// Whether the map has a search field.
         search: Result<HasSearch, Problem> = ["search"],
@@ -151,11 +151,6 @@ fn map_from_params(context: &RequestContext, params: EmbedParams) -> Result<Embe
         as_of: context.has_date().then(|| context.as_of.to_string()),
         ..map
     })
-}
-
-/// Returns the layer of a map for which no layer is requested: the main layer of communities.
-fn default_layer(index: &Index) -> Option<Layer> {
-    index.manifest().main_community_layer()
 }
 
 fn embedded_map(

@@ -15,7 +15,9 @@ use super::negotiate;
 use super::pages::page_cache::CachedPage;
 use super::problem::Problem;
 use super::query_params::{NoParams, Query};
-use super::request_context::DatasetRequest;
+use super::request_context::{DatasetRequest, RequestContext};
+use catchment_core::domain::Layer;
+use catchment_core::index::Index;
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     let mut document = json_of(include_str!("openapi/base.json"));
@@ -80,9 +82,51 @@ fn insert_all(target: &mut Value, entries: Value) {
         assert!(previous.is_none(), "two fragments define the same name");
     }
 }
-/// `/openapi.json`: the API definition.
-pub(super) async fn document(_: Query<NoParams>, base: BaseUrl, headers: HeaderMap) -> Response {
+
+/// The text in examples that stands for the first layer of the dataset, and for its first two
+/// layers, separated by a comma.
+const LAYER: &str = "{layer}";
+const LAYERS: &str = "{layers}";
+
+/// Returns the API definition with examples from the dataset.
+fn document_of(index: &Index) -> Value {
     let mut document = DOCUMENT.clone();
+    let layers: Vec<&str> = index.layers().map(Layer::as_str).take(2).collect();
+    let first = layers.first().copied().unwrap_or("layer");
+    fill_examples(&mut document, first, &layers.join(","));
+    document
+}
+
+/// Replaces the placeholders of layers in every example.
+fn fill_examples(value: &mut Value, layer: &str, layers: &str) {
+    match value {
+        Value::Object(entries) => {
+            for (key, entry) in entries {
+                match entry {
+                    Value::String(text) if key == "example" => {
+                        *text = text.replace(LAYERS, layers).replace(LAYER, layer);
+                    }
+                    _ => fill_examples(entry, layer, layers),
+                }
+            }
+        }
+        Value::Array(values) => {
+            for entry in values {
+                fill_examples(entry, layer, layers);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// `/openapi.json`: the API definition.
+pub(super) async fn document(
+    State(app): State<App>,
+    _: Query<NoParams>,
+    base: BaseUrl,
+    headers: HeaderMap,
+) -> Response {
+    let mut document = document_of(RequestContext::current(&app).index());
     document["servers"] = json!([{ "url": format!("{base}/") }]);
     let mut response = cacheable_json(&headers, &document);
     base.add_vary(response.headers_mut());
@@ -99,7 +143,7 @@ pub(super) async fn docs_page(
         negotiate::preferred_encoding(&headers).ok_or_else(Problem::no_acceptable_encoding)?;
     let index = context.index();
     Ok(app.pages.response(CachedPage::Docs, index, encoding, || {
-        crate::web::openapi(index, &DOCUMENT, "/openapi.json")
+        crate::web::openapi(index, &document_of(index), "/openapi.json")
     }))
 }
 
@@ -111,8 +155,8 @@ const ITEMS_PATH: &str = "/collections/{collection}/items";
 ///
 /// The path of the items is repeated for every collection, because GDAL looks for that path by
 /// collection id.
-pub(super) fn ogc_document(root: &str, collections: &[String]) -> Value {
-    let mut document = DOCUMENT.clone();
+pub(super) fn ogc_document(index: &Index, root: &str, collections: &[String]) -> Value {
+    let mut document = document_of(index);
     document["servers"] = json!([{ "url": root }]);
     let all_paths = document["paths"].as_object().expect("there are paths");
     let mut paths: serde_json::Map<String, Value> = all_paths
@@ -148,7 +192,6 @@ mod tests {
     use super::*;
     use crate::ops::dataset_store::DatasetStore;
     use catchment_core::domain::BritishGrid;
-    use catchment_core::index::Index;
     use catchment_data::dataset::{self, DatasetSource};
 
     /// The routes whose parameters depend on the extension in their path, with a path for each

@@ -19,7 +19,7 @@ use super::query_params::{NoParams, Query};
 use super::request_context::RequestContext;
 use crate::web::assets::{self, Asset};
 use crate::wire::locate::round_decimals;
-use catchment_core::domain::Layer;
+use catchment_core::domain::{Layer, LayerRole, Manifest};
 use catchment_core::index::Index;
 use catchment_tiles::{ContentEncoding, EncodedBody, WidgetArea};
 
@@ -53,9 +53,29 @@ pub(super) async fn layer(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let name = name.strip_suffix(".json").ok_or_else(Problem::not_found)?;
-    let layer = require_layer(context.index(), name, context.as_of)?;
+    let layer = requested_layer(&context, name)?;
     ensure_drawable(context.index(), layer, context.as_of)?;
     respond(&app, context, layer, None, &headers).await
+}
+
+/// The name that stands for the default layer. It cannot be the id of a layer.
+const DEFAULT_LAYER: &str = "_";
+
+/// Returns the layer with an id or, for [`DEFAULT_LAYER`], the layer of maps for which no layer is
+/// requested.
+fn requested_layer(context: &RequestContext, name: &str) -> Result<Layer, Problem> {
+    let index = context.index();
+    match default_layer(index) {
+        Some(layer) if name == DEFAULT_LAYER => require_layer(index, layer.as_str(), context.as_of),
+        _ => require_layer(index, name, context.as_of),
+    }
+}
+
+/// Returns the layer of a map for which no layer is requested: the main layer of communities or,
+/// without one, the first layer.
+pub(super) fn default_layer(index: &Index) -> Option<Layer> {
+    let main = index.manifest().main_community_layer();
+    main.or_else(|| index.layers().next())
 }
 
 /// The maximum number of areas on one map. More areas would be illegible, and too many for the list
@@ -78,7 +98,7 @@ pub(super) async fn area(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = id.strip_suffix(".json").ok_or_else(Problem::not_found)?;
-    let layer = require_layer(context.index(), &layer, context.as_of)?;
+    let layer = requested_layer(&context, &layer)?;
     let area = context
         .index()
         .area_or_last_version(layer, id, context.as_of);
@@ -150,8 +170,12 @@ fn body(context: &RequestContext, key: &WidgetKey) -> Option<Value> {
         })
         .collect();
     let manifest = index.manifest();
+    let role = manifest.layer(key.layer).map(|entry| entry.role);
     Some(json!({
         "layer": key.layer.as_str(),
+        "role": role.map(LayerRole::as_str),
+        "practice_layer": manifest.practice_layer().map(Layer::as_str),
+        "other_communities": other_communities(manifest, key.layer),
         "title": manifest.layer_title(key.layer),
         "focus": focus,
         "size": [map.width, map.height],
@@ -161,6 +185,19 @@ fn body(context: &RequestContext, key: &WidgetKey) -> Option<Value> {
         "dataset": { "name": manifest.name, "version": manifest.version },
         "attribution": manifest.attribution,
     }))
+}
+
+/// Returns the layers in which a search on a map of the main layer of communities looks for a
+/// location that the main layer does not cover.
+fn other_communities(manifest: &Manifest, layer: Layer) -> Vec<Value> {
+    let is_main = manifest.main_community_layer() == Some(layer);
+    let layers = manifest
+        .layers
+        .iter()
+        .filter(|entry| is_main && entry.role == LayerRole::Community && entry.id != layer);
+    layers
+        .map(|entry| json!({ "layer": entry.id.as_str(), "noun": entry.noun() }))
+        .collect()
 }
 
 fn area_body(area: &WidgetArea, label: &str) -> Value {

@@ -202,8 +202,8 @@ function showSummary(result) {
     table("Rows by status", ["Status", "Rows"], numbers(rows)),
     table("Rows by agreement of residence and registration", ["Agreement", "Rows"], numbers(agreement)),
   ];
-  if (result.icc.length > 0) {
-    const communities = result.icc.map((icc) => [icc.name, formatCount(icc.residence), formatCount(icc.registration)]);
+  if (result.communities.length > 0) {
+    const communities = result.communities.map((community) => [community.name, formatCount(community.residence), formatCount(community.registration)]);
     parts.push(table("Rows by community", ["Community", "Residence", "Registration"], communities));
   }
   if (result.bad_lines && result.bad_lines.length > 0) {

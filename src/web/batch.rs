@@ -9,7 +9,10 @@ use super::nhsuk::{
     Button, Checkbox, DataTable, ErrorSummary, Field, FieldLabel, FileUpload, Input, Select,
     button, checkboxes, details, error_summary, file_upload, input, inset_text, select, table,
 };
-use catchment_batch::{AreaText, NamePattern, OutputColumn, PracticeFact, columns_of};
+use super::words;
+use catchment_batch::{
+    AreaText, ColumnDescription, NamePattern, OutputColumn, PracticeFact, columns_of,
+};
 use catchment_core::domain::{Layer, LayerRole, Manifest};
 use catchment_core::index::Index;
 use catchment_core::request::RequestParams;
@@ -96,44 +99,90 @@ const CHECKBOXES: [(&str, &str, &str, &str); 4] = [
 /// The field with the number of lines above the header row: parameter and label.
 const SKIP_LINES: (&str, &str) = ("skip_lines", "Lines above the column names");
 
-/// The columns that say how a location or a practice was found.
-const MATCH_DETAILS: &str = "suggestion,notes,boundary_distance_m,alternatives,practice,\
-    practice_status,practice_successors,postcode_status";
+/// The columns with details of the match, for the choice of columns to add.
+const MATCH_DETAILS: [&str; 8] = [
+    "suggestion",
+    "notes",
+    "boundary_distance_m",
+    "alternatives",
+    "practice",
+    "practice_status",
+    "practice_successors",
+    "postcode_status",
+];
 
-/// Returns the choices of columns to add: value of the parameter `columns`, and label.
-fn choices(manifest: &Manifest) -> [(String, &'static str); 5] {
+/// Returns the choices of columns to add: the value of the parameter `columns`, and the label.
+fn choices(manifest: &Manifest) -> [(String, String); 5] {
     let columns = columns_of(manifest);
-    let is_further = |layer: Layer| {
-        let role = manifest.layer(layer).map(|entry| entry.role);
-        matches!(
-            role,
-            Some(LayerRole::Network | LayerRole::Administrative | LayerRole::Statistical)
-        )
+    let names = |is_included: &dyn Fn(&ColumnDescription) -> bool| -> String {
+        let included = columns.iter().filter(|column| is_included(column));
+        let names = included.map(|column| column.name.as_str());
+        names.collect::<Vec<_>>().join(",")
     };
-    let list = |is_included: &dyn Fn(OutputColumn) -> bool| {
-        let columns = columns.iter().filter(|column| is_included(column.column));
-        let names: Vec<&str> = columns.map(|column| column.name.as_str()).collect();
-        names.join(",")
-    };
-    let names = list(&|column| match column {
-        OutputColumn::Residence(layer, AreaText::Name, _) => !is_further(layer),
-        OutputColumn::Registration(_, AreaText::Name, NamePattern::MainCommunity)
-        | OutputColumn::Groups(_, AreaText::Name)
-        | OutputColumn::Practice(PracticeFact::Name) => true,
+    let default_count = columns.iter().filter(|column| column.is_default).count();
+    let details = |column: &ColumnDescription| MATCH_DETAILS.contains(&column.name.as_str());
+    [
+        ("".into(), format!("Main columns ({default_count})")),
+        (
+            names(&|column| is_name_column(manifest, column.column)),
+            "Main columns and names".into(),
+        ),
+        (names(&details), "Main columns and match details".into()),
+        (
+            names(&|column| is_further_column(manifest, column.column)),
+            "Main columns and other areas with their codes".into(),
+        ),
+        ("all".into(), format!("All columns ({})", columns.len())),
+    ]
+}
+
+/// Returns whether a column has the names of communities, their parts, groups or practices.
+fn is_name_column(manifest: &Manifest, column: OutputColumn) -> bool {
+    let is_community = |layer: Layer| manifest.has_role(layer, LayerRole::Community);
+    match column {
+        OutputColumn::Practice(PracticeFact::Name) => true,
+        OutputColumn::Groups(_, text) => text == AreaText::Name,
+        OutputColumn::Residence(_, AreaText::Name, pattern)
+            if pattern != NamePattern::Layer && pattern != NamePattern::Groups =>
+        {
+            true
+        }
+        OutputColumn::Residence(layer, AreaText::Name, NamePattern::Layer) => {
+            is_community(layer) || manifest.has_role(layer, LayerRole::Part)
+        }
+        OutputColumn::Registration(layer, AreaText::Name, NamePattern::MainCommunity) => {
+            is_community(layer)
+        }
         _ => false,
-    });
-    let areas = list(&|column| match column {
-        OutputColumn::Residence(layer, ..) => is_further(layer),
+    }
+}
+
+/// Returns whether a column has an area beyond communities, practices and groups, or an attribute.
+fn is_further_column(manifest: &Manifest, column: OutputColumn) -> bool {
+    match column {
+        OutputColumn::Residence(layer, ..) => {
+            let role = manifest.layer(layer).map(|entry| entry.role);
+            matches!(
+                role,
+                Some(LayerRole::Network | LayerRole::Administrative | LayerRole::Statistical)
+            )
+        }
         OutputColumn::Attribute(..) => true,
         _ => false,
-    });
-    [
-        (String::new(), "Main columns (10)"),
-        (names, "Main columns and names"),
-        (MATCH_DETAILS.into(), "Main columns and match details"),
-        (areas, "Main columns and other areas with their codes"),
-        ("all".into(), "All columns"),
-    ]
+    }
+}
+
+/// Returns what the look-up adds to each row, in words.
+fn added(index: &Index) -> String {
+    let manifest = index.manifest();
+    let mut nouns = vec![format!("the {}", words::community_noun(manifest))];
+    nouns.extend(
+        manifest
+            .practice_layer()
+            .map(|_| "GP practices".to_string()),
+    );
+    nouns.extend(manifest.group_layer().map(|_| words::group_nouns(index)));
+    words::join(&nouns)
 }
 
 /// Renders the page.
@@ -145,7 +194,7 @@ pub(crate) fn batch(index: &Index, page: &BatchPage<'_>) -> Markup {
     let content = html! {
         div #error { @if let Some(error) = &page.error { (summary(error)) } }
         h1 { "Look up a list" }
-        p.nhsuk-lede-text { "Upload a file with a postcode and a GP practice code in each row. You get the same rows back in the same order. At the end of each row, we add the Integrated Care Community, GP practices and resilience groups." }
+        p.nhsuk-lede-text { "Upload a file with a postcode and a GP practice code in each row. You get the same rows back in the same order. At the end of each row, we add " (added(index)) "." }
         (inset_text(&html! {
             p { strong { "Your file goes only to this server, and we do not keep it." } }
             p { "The server looks up each row in memory and then deletes it. The server does not store a copy of your file, log anything from it or contact any other computer. " a href="/privacy" { "Privacy" } }
@@ -260,9 +309,7 @@ fn options(manifest: &Manifest, fields: &RequestParams) -> Markup {
 fn column_choices(manifest: &Manifest, fields: &RequestParams) -> Markup {
     html! {
         @for (value, label) in choices(manifest) {
-            option value=(value) selected[fields.get("columns").unwrap_or_default() == value] {
-                (label) @if value == "all" { " (" (columns_of(manifest).len()) ")" }
-            }
+            option value=(value) selected[fields.get("columns").unwrap_or_default() == value] { (label) }
         }
     }
 }

@@ -251,7 +251,7 @@ fn result(page: &EmbedCodePage<'_>) -> Markup {
                 @for name in ["ink", "paper", "sea", "line", "around", "chosen", "on-accent", "focus", "error", "font"] { code { "--catchment-" (name) } ", " }
                 "and " code { "--catchment-height" } "." }
             p { "When a visitor selects an area, the element sends a " code { "catchment-select" } " event with " code { "detail: { layer, id, name }" } ". A postcode search sends no event, so your page does not learn where your visitors live." }
-            p { "To choose an area that is not in the list above, name it in the address of this page: " code { (EMBED_CODE_PATH) "?show=gp-practice/A82033" } "." }
+            p { "To choose an area that is not in the list above, name it in the address of this page: " code { (EMBED_CODE_PATH) "?show=" (page.map.layer) "/ID" } ", with the id of the area." }
             p { "Other attributes are " code { "heading" } ", " code { "heading-level" } ", " code { "label" } ", " code { "as-of" } " (a date, such as 2025-12-01) and " code { "height" } "." }
         }
     }

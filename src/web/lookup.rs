@@ -14,6 +14,7 @@ use super::nhsuk::{
     Button, DateInput, ErrorSummary, Field, FieldLabel, Input, button, date_input, details,
     error_summary, input,
 };
+use super::words;
 use catchment_core::domain::{
     Area, GroupMember, Layer, Postcode, Practice, PracticeStatus, Provenance, StatisticalAreaCode,
     today_in_london,
@@ -70,15 +71,17 @@ impl FormField {
 /// Renders the page.
 pub(crate) fn lookup(page: &LookupPage<'_>) -> Markup {
     let (index, state) = (page.index, &page.state);
+    let noun = words::community_noun(index.manifest());
+    let heading = format!("Find {}", words::with_article(noun));
     let title = match state {
-        LookupState::Empty => "Find an Integrated Care Community",
-        LookupState::Invalid(_) => "Error: Find an Integrated Care Community",
-        LookupState::Result(_) => "Result: Find an Integrated Care Community",
+        LookupState::Empty => heading.clone(),
+        LookupState::Invalid(_) => format!("Error: {heading}"),
+        LookupState::Result(_) => format!("Result: {heading}"),
     };
     let has_result = matches!(state, LookupState::Result(_));
     let content = html! {
         @if let LookupState::Invalid(error) = state { (summary(error)) }
-        h1.nhsuk-heading-xl.has-result[has_result] { "Find an Integrated Care Community" }
+        h1.nhsuk-heading-xl.has-result[has_result] { (heading) }
         (form(index, state))
         @match state {
             LookupState::Result(result) => (lookup_result::result_section(index, result)),
@@ -86,7 +89,7 @@ pub(crate) fn lookup(page: &LookupPage<'_>) -> Markup {
         }
     };
     let page = PageLayout {
-        title,
+        title: &title,
         section: Some("/"),
         content,
         ..PageLayout::default()

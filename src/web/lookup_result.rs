@@ -12,6 +12,7 @@ use super::links::{
 };
 use super::nhsuk::{Card, DataTable, card, details, inset_text, summary_list, table, tag};
 use super::practice_text::{closed_text, icb_name, measured_to, outside_area, succession_basis};
+use super::words;
 use catchment_core::domain::{
     Agreement, Area, Basis, BritishGrid, Certainty, Layer, LayerEntry, LayerRole, LookupStatus,
     PostcodeStatus, Practice, PracticeStatus, Provenance, YearMonth, phrases, today_in_london,
@@ -429,10 +430,13 @@ fn boundary_distance(found: &AreaMatch<'_>, edge: &BoundaryProximity<'_>) -> Mar
 /// Renders the remark on an area of a layer whose members no source names, and that is taken to be
 /// an area of another layer.
 fn taken_to_be(index: &Index, area: &Area) -> Markup {
-    let entry = index.manifest().layer(area.layer);
+    let manifest = index.manifest();
+    let entry = manifest.layer(area.layer);
+    let other = entry.and_then(|entry| manifest.layer(entry.members_from?));
     html! {
-        @if entry.is_some_and(|entry| entry.members_from.is_some()) {
-            p.nhsuk-body-s { "We take the team to be the network: its practices are those of the Primary Care Network, because no list of the team’s practices has been published." }
+        @if let Some((entry, other)) = entry.zip(other) {
+            @let (noun, other) = (words::full_noun(entry), words::full_noun(other));
+            p.nhsuk-body-s { "We take the " (noun) " to be the " (other) ": its practices are those of the " (other) ", because no list of the " (noun) "’s practices has been published." }
         }
     }
 }
@@ -601,7 +605,7 @@ fn groups(index: &Index, residence: &[(Layer, LayerResult<'_>)], query: &str) ->
         Some(*layer) == index.manifest().group_layer()
             && !matches!(found, LayerResult::Groups(groups) if groups.is_empty())
     });
-    html! { @if has_any { section { h3.nhsuk-heading-m { "Resilience groups where they live" } (group_list(index, residence, query)) } } }
+    html! { @if has_any { section { h3.nhsuk-heading-m { (format::sentence_case(&words::group_nouns(index))) " where they live" } (group_list(index, residence, query)) } } }
 }
 
 fn group_list(index: &Index, results: &[(Layer, LayerResult<'_>)], query: &str) -> Markup {
@@ -613,9 +617,9 @@ fn group_list(index: &Index, results: &[(Layer, LayerResult<'_>)], query: &str) 
             Some(LayerResult::Groups(groups)) if !groups.is_empty() => {
                 ul.nhsuk-list { @for group in groups { (group_item(index, group, results, query)) } }
             }
-            Some(LayerResult::Unknown(UnknownReason::NoneNamed)) => { p { "Resilience group: not known. The published page for this community does not name a group." } }
-            Some(LayerResult::Unknown(UnknownReason::NoSource)) => { p { "Resilience groups: not known. We have no information for this community." } }
-            Some(LayerResult::Unknown(UnknownReason::NoDataForDate)) => { p { "Resilience groups: no information for that date." } }
+            Some(LayerResult::Unknown(UnknownReason::NoneNamed)) => { p { (format::sentence_case(words::group_noun(index))) ": not known. The published page for this community does not name a group." } }
+            Some(LayerResult::Unknown(UnknownReason::NoSource)) => { p { (format::sentence_case(&words::group_nouns(index))) ": not known. We have no information for this community." } }
+            Some(LayerResult::Unknown(UnknownReason::NoDataForDate)) => { p { (format::sentence_case(&words::group_nouns(index))) ": no information for that date." } }
             _ => {}
         }
     }
@@ -636,17 +640,31 @@ fn group_item(
     html! { li { strong { (area_link(index, group.area, query)) } @if let Some(member) = member { ", through " (area_link(index, member.area, query)) } } }
 }
 
-/// Renders the administrative areas of the place.
+/// The maximum number of layers that the heading of the other areas names.
+const OTHER_LAYERS_NAMED: usize = 4;
+
+/// Renders the networks and the administrative areas of the place.
 fn other_areas(index: &Index, residence: &[(Layer, LayerResult<'_>)], query: &str) -> Markup {
     let is_shown =
         |entry: &&LayerEntry| matches!(entry.role, LayerRole::Network | LayerRole::Administrative);
     let layers = index.manifest().layers.iter().filter(is_shown);
-    let rows: Vec<(&str, Markup)> = layers
-        .map(|entry| (entry.singular.as_str(), entry.id, areas_of_layer(residence, entry.id)))
-        .filter(|(_, layer, areas)| !areas.is_empty() || is_not_named(residence, *layer))
-        .map(|(name, _, areas)| {
+    let shown: Vec<(&LayerEntry, &[AreaMatch<'_>])> = layers
+        .map(|entry| (entry, areas_of_layer(residence, entry.id)))
+        .filter(|(entry, areas)| !areas.is_empty() || is_not_named(residence, entry.id))
+        .collect();
+    let nouns = shown.iter().take(OTHER_LAYERS_NAMED);
+    let mut nouns: Vec<String> = nouns
+        .map(|(entry, _)| words::full_noun(entry).to_string())
+        .collect();
+    if shown.len() > nouns.len() {
+        nouns.push("other areas".into());
+    }
+    let rows: Vec<(&str, Markup)> = shown
+        .iter()
+        .map(|(entry, areas)| {
+            let name = entry.singular.as_str();
             let found = html! {
-                @for found in areas { p { (area_link(index, found.area, query)) " " (tag(found.provenance.as_str(), Some("grey"))) } }
+                @for found in *areas { p { (area_link(index, found.area, query)) " " (tag(found.provenance.as_str(), Some("grey"))) } }
                 @if areas.is_empty() { "Not known. Our source does not name it." }
             };
             (name, found)
@@ -656,7 +674,7 @@ fn other_areas(index: &Index, residence: &[(Layer, LayerResult<'_>)], query: &st
         return html! {};
     }
     details(
-        &html! { "Primary Care Network, place and Integrated Care Board" },
+        &html! { (format::sentence_case(&words::join(&nouns))) },
         false,
         false,
         &summary_list(&rows),

@@ -22,6 +22,7 @@ mod openapi;
 mod practice_text;
 mod privacy;
 mod sources;
+mod words;
 
 pub(crate) use batch::{BatchFormError, BatchPage, batch};
 pub(crate) use embed::{

@@ -82,7 +82,7 @@ pub(crate) fn collection(index: &Index, body: &Value) -> Markup {
 pub(crate) fn queryables(index: &Index, title: &str, properties: &[(&str, &str)]) -> Markup {
     let content = html! {
         h1 { (title) ": queryables" }
-        p.nhsuk-lede-text { "Use these properties as parameters to filter features, for example " code { "items?system=morecambe-bay" } ". Text must match exactly." }
+        p.nhsuk-lede-text { "Use these properties as parameters to filter features, for example " code { "items?provenance=official" } ". Text must match exactly." }
         (summary_list(&properties.iter().map(|(name, description)| (*name, html! { (description) })).collect::<Vec<_>>()))
     };
     page(

@@ -113,8 +113,8 @@ const PROVENANCE_TEXTS = {
   modelled: "Modelled from practice list sizes and distance. These are not the practices’ own boundaries.",
   derived: "Derived from official lists of smaller areas.",
 };
-// The layers whose areas are defined by the people registered with their practices.
-const REGISTRATION_LAYERS = ["icc", "sub-community", "neighbourhood-team", "pcn"];
+// The roles of layers whose areas are defined by the people registered with their practices.
+const REGISTRATION_ROLES = ["community", "part", "network"];
 
 class CatchmentMap extends HTMLElement {
   static observedAttributes = OBSERVED_ATTRIBUTES;
@@ -168,13 +168,18 @@ class CatchmentMap extends HTMLElement {
     });
   }
 
+  // The layer of the map that is drawn.
   get #layer() {
-    return this.getAttribute("layer") || "icc";
+    return this.#data.layer;
+  }
+
+  get #hasRegistration() {
+    return REGISTRATION_ROLES.includes(this.#data.role);
   }
 
   async #load() {
     const loadId = ++this.#loadId;
-    const segments = ["widget", this.#layer, this.getAttribute("area")].filter(Boolean);
+    const segments = ["widget", this.getAttribute("layer") || "_", this.getAttribute("area")].filter(Boolean);
     const date = this.getAttribute("as-of");
     const query = date ? `?as_of=${encodeURIComponent(date)}` : "";
     try {
@@ -340,11 +345,11 @@ class CatchmentMap extends HTMLElement {
     this.#selectionDetails.replaceChildren();
     const { id, name } = area;
     this.dispatchEvent(new CustomEvent("catchment-select", { bubbles: true, composed: true, detail: { layer, id, name } }));
-    if (!REGISTRATION_LAYERS.includes(layer)) return;
+    if (!this.#hasRegistration) return;
     const date = this.getAttribute("as-of");
     const query = date ? `?as_of=${encodeURIComponent(date)}` : "";
     const { members } = await fetchJson(`api/v1/areas/${layer}/${encodeURIComponent(id)}${query}`).catch(() => ({ members: [] }));
-    const practices = members.filter((member) => member.layer === "gp-practice" && member.status === "active");
+    const practices = members.filter((member) => member.layer === this.#data.practice_layer && member.status === "active");
     if (practices.length === 0 || this.#selectionName.textContent !== name) return;
     this.#selectionDetails.replaceChildren(
       html("p", {}, `Everyone registered with one of these GP practices belongs to ${name}:`),
@@ -369,7 +374,8 @@ class CatchmentMap extends HTMLElement {
 
   async #search(postcode) {
     const searchId = ++this.#searchId;
-    const layers = [...new Set([this.#layer, ...(this.#layer === "icc" ? ["neighbourhood-team"] : []), "gp-practice"])];
+    const others = this.#data.other_communities.map((other) => other.layer);
+    const layers = [...new Set([this.#layer, ...others, this.#data.practice_layer].filter(Boolean))];
     const date = this.getAttribute("as-of");
     this.#location = null;
     this.#showMessage("Looking up…", []);
@@ -412,26 +418,29 @@ class CatchmentMap extends HTMLElement {
 
   #showResult({ status, location, residence }) {
     const hasAreas = (layer) => Array.isArray(residence[layer]) && residence[layer].length > 0;
-    const layer = [this.#layer, "neighbourhood-team"].find(hasAreas) || this.#layer;
+    const { practice_layer: practiceLayer, other_communities: otherCommunities } = this.#data;
+    const layer = [this.#layer, ...otherCommunities.map((other) => other.layer)].find(hasAreas) || this.#layer;
+    const noun = otherCommunities.find((other) => other.layer === layer)?.noun;
+    const isPractices = layer === practiceLayer;
     const areas = residence[layer];
     const isFound = hasAreas(layer);
     const postcode = location?.postcode || "This postcode";
-    const practices = Array.isArray(residence["gp-practice"]) ? residence["gp-practice"] : [];
+    const practices = Array.isArray(residence[practiceLayer]) ? residence[practiceLayer] : [];
     let text = `${postcode} is not in any area we have data for.`;
     if (STATUS_TEXTS[status]) text = STATUS_TEXTS[status];
     else if (areas?.unknown) text = "We have no information for that date.";
-    else if (layer === "gp-practice") text = practices.length ? `${postcode} is in the area of these GP practices.` : text;
-    else if (isFound) text = `${postcode} is in the area of ${joinNames(areas)}${layer === "neighbourhood-team" && this.#layer !== layer ? " neighbourhood team" : ""}.`;
+    else if (isPractices) text = practices.length ? `${postcode} is in the area of these GP practices.` : text;
+    else if (isFound) text = `${postcode} is in the area of ${joinNames(areas)}${noun ? ` ${noun}` : ""}.`;
 
-    const near = isFound && layer !== "gp-practice" && areas.find((area) => area.certainty === "near_boundary");
+    const near = isFound && !isPractices && areas.find((area) => area.certainty === "near_boundary");
     const otherSide = near && near.alternatives?.length ? ` On the other side: ${joinNames(near.alternatives)}.` : "";
-    const shown = this.#data.areas.findIndex((area) => isFound && layer === this.#layer && layer !== "gp-practice" && area.id === areas[0].id);
+    const shown = this.#data.areas.findIndex((area) => isFound && layer === this.#layer && !isPractices && area.id === areas[0].id);
     this.#showMessage(text, [
       status === "terminated" && html("p", {}, "This postcode is no longer in use. We have used its last known location."),
       otherSide && html("p", {}, `The boundary of that area is only ${formatDistance(near.boundary_distance_m)} away.${otherSide} Some addresses with the same postcode may be on the other side, so check the full address if this matters.`),
       near && !otherSide && html("p", {}, "We do not know the exact location of this postcode, so check the full address if this matters."),
-      isFound && shown < 0 && layer !== "gp-practice" && html("p", {}, "That area is not on this map."),
-      isFound && REGISTRATION_LAYERS.includes(layer) && html("p", {}, "This is based on where you live. If you are registered with a GP practice, you belong to that practice’s community, wherever you live."),
+      isFound && shown < 0 && !isPractices && html("p", {}, "That area is not on this map."),
+      isFound && (this.#hasRegistration || noun) && html("p", {}, "This is based on where you live. If you are registered with a GP practice, you belong to that practice’s community, wherever you live."),
       practices.length > 0 && html("p", {}, `GP practices that cover ${postcode} (estimate):`),
       practices.length > 0 && list(practices.map((practice) => [practice.name, practiceDistance(practice)].filter(Boolean).join(", "))),
       practices.length > 0 && html("p", { class: "small" }, "These areas are modelled. They are not the practices’ own boundaries. Ask the practice."),

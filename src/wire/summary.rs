@@ -25,15 +25,15 @@ pub(crate) fn summary_body(
             .map(|&(word, value)| (word.to_string(), count(value)));
         named.collect()
     };
-    let icc: Vec<Value> = summary
-        .icc
+    let communities: Vec<Value> = summary
+        .communities
         .iter()
-        .map(|icc| {
+        .map(|community| {
             json!({
-                "id": icc.id,
-                "name": icc.name,
-                "residence": count(icc.residence),
-                "registration": count(icc.registration),
+                "id": community.id,
+                "name": community.name,
+                "residence": count(community.residence),
+                "registration": count(community.registration),
             })
         })
         .collect();
@@ -50,7 +50,7 @@ pub(crate) fn summary_body(
         "bad_rows": count(summary.bad_rows),
         "status": counts(&summary.status),
         "agreement": counts(&summary.agreement),
-        "icc": icc,
+        "communities": communities,
         "shortened_numbers": shortened,
         "suppression": suppression.to_string(),
         "as_of": as_of.to_string(),

@@ -94,7 +94,7 @@ pub(super) struct ResidenceCells {
     /// The ids of the communities, which are compared with those of the registration.
     pub(super) communities: Vec<String>,
     /// The id and the name of each area of the main layer of communities.
-    pub(super) iccs: Vec<(String, String)>,
+    pub(super) main_communities: Vec<(String, String)>,
     pub(super) is_not_yet_introduced: bool,
     pub(super) is_postcode_status_unknown: bool,
     pub(super) layers_disagree: bool,
@@ -112,7 +112,7 @@ pub(super) struct RegistrationCells {
     /// Whether the practice is known and belongs to no community.
     pub(super) is_outside_communities: bool,
     /// The id and the name of each area of the main layer of communities.
-    pub(super) iccs: Vec<(String, String)>,
+    pub(super) main_communities: Vec<(String, String)>,
     /// Whether the practice belongs to a community. If so, the groups of that community take
     /// precedence over the groups of the residence.
     pub(super) has_community: bool,
@@ -263,7 +263,7 @@ impl ResidenceCells {
                 .community_ids(&answer.residence)
                 .map(str::to_string)
                 .collect(),
-            iccs: main_communities(layout, &answer.residence),
+            main_communities: main_communities(layout, &answer.residence),
             is_not_yet_introduced: answer.notes.contains(&AnswerNote::NotYetIntroduced),
             is_postcode_status_unknown: answer.notes.contains(&AnswerNote::PostcodeStatusUnknown),
             layers_disagree: answer.notes.contains(&AnswerNote::LayersDisagree),
@@ -288,7 +288,7 @@ impl RegistrationCells {
             runs: CellRuns::new(runs, "", ""),
             communities: Vec::new(),
             is_outside_communities: false,
-            iccs: Vec::new(),
+            main_communities: Vec::new(),
             has_community: false,
             closes_on: false,
             premises_postcodes: Vec::new(),
@@ -353,7 +353,7 @@ impl RegistrationCells {
             has_community: !communities.is_empty(),
             communities,
             is_outside_communities: registration.is_outside_communities(),
-            iccs: main_communities(layout, areas),
+            main_communities: main_communities(layout, areas),
             closes_on: answer.notes.contains(&AnswerNote::ClosesOn),
             premises_postcodes,
         }
@@ -474,9 +474,9 @@ impl CellWriter<'_> {
         layer: Layer,
         fact: CommunityFact,
     ) {
-        let icc = areas_of_layer(&answer.residence, layer).first();
-        let proximity = icc.and_then(|icc| icc.proximity.as_ref());
-        let shares = icc.and_then(|icc| icc.postcode_shares.as_ref());
+        let community = areas_of_layer(&answer.residence, layer).first();
+        let proximity = community.and_then(|community| community.proximity.as_ref());
+            let shares = community.and_then(|community| community.postcode_shares.as_ref());
         let nearest = answer.nearest.iter().find(|(id, _)| *id == layer);
         match fact {
             CommunityFact::Certainty => {
@@ -487,14 +487,24 @@ impl CellWriter<'_> {
                 );
             }
             CommunityFact::Provenance => {
-                self.write_value(out, name, icc.map(|icc| icc.provenance.as_str()));
+                self.write_value(
+                    out,
+                    name,
+                    community.map(|community| community.provenance.as_str()),
+                );
             }
             CommunityFact::Disputed => {
-                let others = icc.into_iter().flat_map(|icc| &icc.disputed_with);
+                let others = community
+                    .into_iter()
+                    .flat_map(|community| &community.disputed_with);
                 let ids = others.map(|other| Cow::Borrowed(other.area.id.as_str()));
                 self.format.write_list(out, name, ids);
             }
-            CommunityFact::Basis => self.write_value(out, name, icc.map(|icc| icc.basis.as_str())),
+            CommunityFact::Basis => self.write_value(
+                out,
+                name,
+                community.map(|community| community.basis.as_str()),
+            ),
             CommunityFact::BoundaryDistance => {
                 self.format.write_number(
                     out,

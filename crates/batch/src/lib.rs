@@ -66,7 +66,7 @@ pub use input::{BatchInput, is_parquet};
 pub use input_format::DetectedFormat;
 pub use progress::BatchProgress;
 pub use run::{preview, run};
-pub use summary::{BatchSummary, IccCount, ScientificNotation};
+pub use summary::{BatchSummary, CommunityCount, ScientificNotation};
 
 pub use crate::tabular::cell_format::SEPARATOR;
 pub use crate::tabular::compression::Compression;

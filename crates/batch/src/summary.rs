@@ -22,23 +22,23 @@ pub struct BatchSummary {
     pub status: Vec<(&'static str, u64)>,
     /// The number of rows per agreement, not counting bad rows.
     pub agreement: Vec<(&'static str, u64)>,
-    /// The number of rows per ICC, ordered by id.
-    pub icc: Vec<IccCount>,
+    /// The number of rows per community of the main layer, ordered by id.
+    pub communities: Vec<CommunityCount>,
     /// The numbers that a spreadsheet has irreversibly shortened; `None` if there are no such
     /// numbers.
     pub scientific_notation: Option<ScientificNotation>,
 }
 
-/// The number of rows for an ICC.
+/// The number of rows for a community.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IccCount {
-    /// The id of the ICC.
+pub struct CommunityCount {
+    /// The id of the community.
     pub id: String,
-    /// The name of the ICC.
+    /// The name of the community.
     pub name: String,
-    /// The number of rows whose location is in the area of the ICC.
+    /// The number of rows whose location is in the area of the community.
     pub residence: u64,
-    /// The number of rows whose practice belongs to the ICC.
+    /// The number of rows whose practice belongs to the community.
     pub registration: u64,
 }
 
@@ -54,8 +54,8 @@ pub struct ScientificNotation {
 /// The maximum number of bad lines in the summary.
 const BAD_LINES_MAX: usize = 10;
 
-/// The number of rows per id and name of an ICC.
-type CountsByIcc = BTreeMap<(String, String), u64>;
+/// The number of rows per id and name of a community.
+type CountsByCommunity = BTreeMap<(String, String), u64>;
 
 /// The counts of one thread.
 #[derive(Default)]
@@ -63,8 +63,8 @@ pub(super) struct BatchTally {
     pub(super) rows: u64,
     status: [u64; STATUSES.len()],
     agreement: [u64; Agreement::ALL.len()],
-    residence: CountsByIcc,
-    registration: CountsByIcc,
+    residence: CountsByCommunity,
+    registration: CountsByCommunity,
     bad_lines: Vec<u64>,
     scientific_notation: Option<ScientificNotation>,
 }
@@ -73,12 +73,12 @@ impl BatchTally {
     /// Counts `rows` rows that have this residence.
     pub(super) fn add_residence(&mut self, cells: &ResidenceCells, rows: u64) {
         self.status[cells.status_index] += rows;
-        add_counts(&mut self.residence, &cells.iccs, rows);
+        add_counts(&mut self.residence, &cells.main_communities, rows);
     }
 
     /// Counts `rows` rows that have this registration.
     pub(super) fn add_registration(&mut self, cells: &RegistrationCells, rows: u64) {
-        add_counts(&mut self.registration, &cells.iccs, rows);
+        add_counts(&mut self.registration, &cells.main_communities, rows);
     }
 
     /// Counts a row with this agreement.
@@ -125,11 +125,11 @@ impl BatchTally {
         for (count, more) in self.agreement.iter_mut().zip(other.agreement) {
             *count += more;
         }
-        for (icc, more) in other.residence {
-            *self.residence.entry(icc).or_default() += more;
+        for (community, more) in other.residence {
+            *self.residence.entry(community).or_default() += more;
         }
-        for (icc, more) in other.registration {
-            *self.registration.entry(icc).or_default() += more;
+        for (community, more) in other.registration {
+            *self.registration.entry(community).or_default() += more;
         }
         self.bad_lines.extend(other.bad_lines);
         if let Some(more) = other.scientific_notation {
@@ -141,10 +141,10 @@ impl BatchTally {
     pub(super) fn into_summary(mut self) -> BatchSummary {
         self.bad_lines.sort_unstable();
         self.bad_lines.truncate(BAD_LINES_MAX);
-        let mut icc: BTreeMap<String, IccCount> = BTreeMap::new();
+        let mut communities: BTreeMap<String, CommunityCount> = BTreeMap::new();
         for (counts, is_residence) in [(self.residence, true), (self.registration, false)] {
             for ((id, name), count) in counts {
-                let entry = icc.entry(id.clone()).or_insert(IccCount {
+                let entry = communities.entry(id.clone()).or_insert(CommunityCount {
                     id,
                     name,
                     residence: 0,
@@ -164,15 +164,15 @@ impl BatchTally {
             bad_lines: self.bad_lines,
             status: STATUSES.into_iter().zip(self.status).collect(),
             agreement: agreements.into_iter().zip(self.agreement).collect(),
-            icc: icc.into_values().collect(),
+            communities: communities.into_values().collect(),
             scientific_notation: self.scientific_notation,
         }
     }
 }
 
-fn add_counts(counts: &mut CountsByIcc, icc: &[(String, String)], rows: u64) {
-    for icc in icc {
-        *counts.entry(icc.clone()).or_default() += rows;
+fn add_counts(counts: &mut CountsByCommunity, communities: &[(String, String)], rows: u64) {
+    for community in communities {
+        *counts.entry(community.clone()).or_default() += rows;
     }
 }
 

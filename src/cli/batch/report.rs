@@ -159,15 +159,23 @@ pub(super) fn summary(
     for &(word, value) in summary.agreement.iter().filter(|(_, value)| *value > 0) {
         line(word, value);
     }
-    if !summary.icc.is_empty() {
+    if !summary.communities.is_empty() {
         let (residence, registration) = ("residence", "registration");
-        writeln!(text, "{:<32}{residence:>12}{registration:>14}", "by ICC")
-            .expect("writing to a String");
+        writeln!(
+            text,
+            "{:<32}{residence:>12}{registration:>14}",
+            "by community"
+        )
+        .expect("writing to a String");
     }
-    for icc in &summary.icc {
-        let (residence, registration) = (count(icc.residence), count(icc.registration));
-        writeln!(text, "  {:<30}{residence:>12}{registration:>14}", icc.name)
-            .expect("writing to a String");
+    for community in &summary.communities {
+        let (residence, registration) = (count(community.residence), count(community.registration));
+        writeln!(
+            text,
+            "  {:<30}{residence:>12}{registration:>14}",
+            community.name
+        )
+        .expect("writing to a String");
     }
     if summary.bad_rows > 0 && is_exact {
         let lines: Vec<String> = summary.bad_lines.iter().map(u64::to_string).collect();

@@ -250,7 +250,7 @@ pub(super) async fn api(context: OgcContext) -> Response {
         .iter()
         .map(|collection| collection.id())
         .collect();
-    let body = openapi::ogc_document(&context.root, &collection_ids);
+    let body = openapi::ogc_document(index, &context.root, &collection_ids);
     context.respond(OPENAPI, &body, || {
         crate::web::openapi(context.index(), &body, "/ogc/api?f=json")
     })

@@ -24,10 +24,7 @@ pub(super) const PROPERTIES: [(&str, &str); 6] = [
         "kind",
         "the type of group, if it differs from the name of the layer, such as action group",
     ),
-    (
-        "system",
-        "the partnership that the id belongs to, such as morecambe-bay",
-    ),
+    ("system", "the partnership that the id belongs to"),
     ("provenance", "official, derived, modelled or indicative"),
     (
         "extent",

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::super::links::{path_segment, telephone_link};
 use super::super::nhsuk::{Button, button, details, summary_list};
+use super::super::words;
 use super::components::{
     PageSlice, area_period_text, date_form, heading, list, map_figure, no_data_for_date,
     outdated_notice, pagination, period_text, provenance, status_tag, successor_links, table,
@@ -465,7 +466,7 @@ fn groups(context: &PageContext<'_>, area: &Area) -> Markup {
         }));
     }
     html! {
-        h2.nhsuk-heading-m { "Resilience groups" }
+        h2.nhsuk-heading-m { (format::sentence_case(&words::group_nouns(context.index))) }
         @if date < first_data { p { "We have no information before " (format::date(first_data)) "." } }
         @else if !items.is_empty() { (list(&items)) }
         @else if names_none { p { "Not known. The published page for " (display_name(area)) " does not name a group." } }
@@ -473,7 +474,7 @@ fn groups(context: &PageContext<'_>, area: &Area) -> Markup {
     }
 }
 
-/// Returns the ids of an area's resilience groups on the page's date. An item that is `None` means that
+/// Returns the ids of an area's groups on the page's date. An item that is `None` means that
 /// the source names no group.
 fn groups_of<'i>(context: &PageContext<'i>, layer: Layer, area: &Area) -> Vec<Option<&'i str>> {
     let key = GroupMember::Area(area.layer, area.id.clone());

@@ -258,7 +258,9 @@ fn members(context: &PageContext<'_>, changes: &DateComparison) -> Markup {
 }
 
 fn member_link(context: &PageContext<'_>, change: &MembershipMove) -> Markup {
-    match (change.member_layer, change.member.parse()) {
+    let manifest = context.index.manifest();
+    let is_area = |layer: &Layer| !manifest.has_role(*layer, LayerRole::PracticeCatchment);
+    match (change.member_layer.filter(is_area), change.member.parse()) {
         (None, Ok(code)) => context.practice_link(code),
         (None, Err(_)) => html! { (change.member) },
         (Some(layer), _) => context.area_link_by_id(layer, &change.member),

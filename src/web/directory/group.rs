@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::super::nhsuk::summary_list;
+use super::super::words;
 use super::area::{area_downloads, history};
 use super::components::{
     PageSlice, area_period_text, date_form, heading, list, map_figure, no_data_for_date,
@@ -49,7 +50,7 @@ pub(crate) fn groups(
     let without_group = members_without_group(context, layer);
     let content = html! {
         (heading("Areas", title))
-        p { "Groups of people and organisations that help their community. We list the communities that each group’s published page names. Not all of these groups call themselves resilience groups." }
+        p { "Groups of people and organisations that help their community. We list the communities that each group’s published page names. Not all of these groups call themselves " (words::group_nouns(context.index)) "." }
         @if !context.has_data(layer) { (no_data_for_date(context, layer)) }
         @else if rows.is_empty() { p { "No groups on that date." } }
         @else { (table("Groups", &["Group", "Calls itself", "Communities"], rows)) }

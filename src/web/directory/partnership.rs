@@ -97,7 +97,7 @@ fn stated_counts(name: &str, counts: &[&StatedCount]) -> Markup {
     html! {
         h2.nhsuk-heading-m { "How many communities it has said it has" }
         p { "The number has changed over time. Where the date is not known, neither is the order." }
-        (table("Integrated Care Communities", &["Number", "Date of the page", "What it says"], rows))
+        (table("Communities", &["Number", "Date of the page", "What it says"], rows))
     }
 }
 
@@ -156,7 +156,7 @@ fn team_stages(stages: &[&TeamStage]) -> Markup {
         })
         .collect();
     html! {
-        h2.nhsuk-heading-m { "Stages of the Integrated Neighbourhood Teams" }
+        h2.nhsuk-heading-m { "Stages of the teams" }
         p { "Source: " (first.source) @if let Some(date) = first.as_of { ", " (format::date(date)) } ". The teams were introduced for one group of people after another:" }
         (table("Stages", &["Stage", "Years", "People"], rows))
     }

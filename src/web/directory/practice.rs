@@ -10,6 +10,7 @@ use super::super::practice_text::{
     closed_text, evidence_words, icb_name, list_size_date, outside_area, premises_kind,
     succession_basis,
 };
+use super::super::words;
 use super::area::{PRACTICE_COLUMNS, area_downloads, practice_row};
 use super::components::{
     PageSlice, date_form, heading, list, map_figure, pagination, provenance, status_tag,
@@ -345,7 +346,7 @@ fn registration(context: &PageContext<'_>, page: &PracticePage<'_>) -> Markup {
         }
         @if let Some(reason) = reason { p { (reason) } }
         @if !items.is_empty() { (list(&items)) }
-        (resilience_groups(context, registration))
+        (groups(context, registration))
     }
 }
 
@@ -388,7 +389,7 @@ fn reason_text(context: &PageContext<'_>, code: OdsCode, reason: RegistrationRea
     }
 }
 
-fn resilience_groups(context: &PageContext<'_>, registration: &PracticeRegistration<'_>) -> Markup {
+fn groups(context: &PageContext<'_>, registration: &PracticeRegistration<'_>) -> Markup {
     let mut found = registration.areas.iter();
     let found = found.find(|(layer, _)| Some(*layer) == context.index.manifest().group_layer());
     let content = match found.map(|(_, found)| found) {
@@ -410,7 +411,7 @@ fn resilience_groups(context: &PageContext<'_>, registration: &PracticeRegistrat
         }
         _ => return html! {},
     };
-    html! { h3.nhsuk-heading-s { "Resilience groups" } (content) }
+    html! { h3.nhsuk-heading-s { (format::sentence_case(&words::group_nouns(context.index))) } (content) }
 }
 
 /// Renders a link to the community, or to the part of a community, through which a practice has a

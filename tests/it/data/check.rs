@@ -152,7 +152,7 @@ fn practice_errors_are_found() {
     check_finding(
         &twice,
         Error,
-        "practice_in_two_iccs",
+        "practice_in_two_communities",
         &["A00001", "`k`", "`l`"],
     );
     check_finding(&twice, Error, "contradiction", &["A00001"]);
@@ -161,7 +161,7 @@ fn practice_errors_are_found() {
     let found = check_finding(
         &away,
         Warning,
-        "practice_outside_icc",
+        "practice_outside_community",
         &["A00001", "`l`", "in `k`"],
     );
     assert!(found.position.is_some());
@@ -174,10 +174,15 @@ fn practice_errors_are_found() {
     check_finding(
         &without_icc,
         Warning,
-        "practice_without_icc",
+        "practice_without_community",
         &["A00001", "`k`"],
     );
-    check_finding(&without_icc, Warning, "icc_without_practices", &["Kay ICC"]);
+    check_finding(
+        &without_icc,
+        Warning,
+        "community_without_practices",
+        &["Kay ICC"],
+    );
 
     let without_premises = fixture().replace(
         "practice_sites.csv",
@@ -420,7 +425,7 @@ fn embedded_dataset_has_only_known_findings() {
     for code in [
         "invalid_ring",
         "golden_query_failed",
-        "practice_in_two_iccs",
+        "practice_in_two_communities",
         "succession_cycle",
     ] {
         assert!(messages_of(code).is_empty(), "{:?}", messages_of(code));

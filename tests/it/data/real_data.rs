@@ -91,7 +91,7 @@ first_data = "2020-04-01"
 provenance = "derived"
 
 [[layers.methods]]
-plurality = {{ shares = "registered", by = "pcn", sub_icb = ["01A", "00Q"] }}
+plurality = {{ shares = "registered", by = "network", sub_icb = ["01A", "00Q"] }}
 "#,
         postcodes = source.join("postcodes.csv"),
         boundaries = source.join("lsoa11_bsc.geojson"),

@@ -9,13 +9,13 @@ pub struct GoldenQuery {
     pub fields: Vec<(&'static str, String)>,
     /// The expected status, or the expected problem code.
     pub status: String,
-    /// The id of the expected ICC of residence; blank if no ICC is expected.
-    pub icc_residence: String,
-    /// The id of the expected ICC of registration; blank if no ICC is expected.
-    pub icc_registration: String,
+    /// The id of the expected community of residence; blank if none is expected.
+    pub residence: String,
+    /// The id of the expected community of registration; blank if none is expected.
+    pub registration: String,
 }
 
-/// The number of ICCs that a system states on its own page: one line of `systems.csv`.
+/// The number of communities that a system states on its own page: one line of `systems.csv`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatedCount {
     /// The id of the system: `morecambe-bay`.
@@ -24,7 +24,7 @@ pub struct StatedCount {
     pub name: String,
     /// The date of the page; `None` if only the number is known.
     pub page_date: Option<Date>,
-    /// The number of ICCs that the page states.
+    /// The number of communities that the page states.
     pub stated_count: u32,
     /// The number of sections on the page, if they were counted.
     pub sections: Option<u32>,
@@ -32,7 +32,7 @@ pub struct StatedCount {
     pub note: String,
     /// What the page says about the boundaries, in its words; may be blank.
     pub boundaries: String,
-    /// The smallest and the largest number of people in an ICC that the page states.
+    /// The smallest and the largest number of people in a community that the page states.
     pub people: Option<(u32, u32)>,
     /// The words in which the page states the number; may be blank.
     pub wording: String,

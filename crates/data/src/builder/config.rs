@@ -14,12 +14,13 @@ use toml::de::{DeTable, DeValue};
 use super::attributes::AttributeConfig;
 use super::facts_config::FactsConfig;
 use super::unused_limits::UnusedLimits;
-use crate::dataset::LayerKind;
+use crate::dataset::layer_rules::{remove_default_parents, role_errors, set_errors};
 use crate::dataset::manifest::{
     LayerDeclaration, LayerDeclarationKeys, SourceTable, check_distance, check_licence, data_date,
     deserialize_date, deserialize_keyword, deserialize_layer, deserialize_optional_date,
     deserialize_optional_keyword, deserialize_optional_layer,
 };
+use crate::dataset::{LayerEntry, LayerKind};
 use crate::formats::SourceCrs;
 use crate::import::{lookup, nhspd};
 use catchment_core::domain::{
@@ -49,10 +50,10 @@ pub(super) struct BuildConfig {
     pub(super) practices: PracticesConfig,
     /// The file of golden queries: queries with their expected answers.
     pub(super) golden_queries: Option<PathBuf>,
-    /// The file with the number of ICCs that each system's own page states.
+    /// The file with the number of communities that each system's own page states.
     pub(super) systems: Option<PathBuf>,
-    /// The file of memberships, with the columns of the dataset's `memberships.csv`. The ICC
-    /// memberships of a practice in this file replace the ICC in the practice directory.
+    /// The file of memberships, with the columns of the dataset's `memberships.csv`. The
+    /// communities of a practice in this file replace the community in the practice directory.
     pub(super) memberships: Option<PathBuf>,
     /// The file with the history of areas: names, periods, mergers and parts.
     pub(super) history: Option<PathBuf>,
@@ -126,12 +127,50 @@ impl BuildConfig {
         for layer in &self.layers {
             errors.extend(self.layer_errors(layer));
         }
+        errors.extend(self.layer_set_errors());
         let inputs = self.inputs();
         let inputs: Vec<String> = inputs
             .iter()
             .map(|path| path.display().to_string())
             .collect();
         errors.extend(self.unused_max.errors(&inputs));
+        errors
+    }
+
+    /// Returns whether each layer says which role it has. Layers of earlier versions do not.
+    pub(super) fn layers_with_role_key(&self) -> Vec<bool> {
+        let layers = self.layers.iter();
+        layers.map(|layer| layer.role.is_some()).collect()
+    }
+
+    /// Returns the errors of layers that do not fit together.
+    fn layer_set_errors(&self) -> Vec<String> {
+        let mut errors = Vec::new();
+        for (index, layer) in self.layers.iter().enumerate() {
+            let is_repeated =
+                |others: &[LayerConfig]| others.iter().any(|other| other.id == layer.id);
+            if is_repeated(&self.layers[..index]) {
+                errors.push(format!(
+                    "layer `{}` is listed twice; each layer has an id of its own",
+                    layer.id
+                ));
+            }
+        }
+        let has_role = self.layers_with_role_key();
+        let entries = self.layers.iter().map(LayerConfig::entry);
+        // A layer without a complete declaration has an error of its own.
+        let Ok(mut entries) = entries.collect::<Result<Vec<LayerEntry>, String>>() else {
+            return errors;
+        };
+        remove_default_parents(&mut entries, &has_role);
+        errors.extend(set_errors(&entries));
+        for (entry, _) in entries
+            .iter()
+            .zip(has_role)
+            .filter(|(_, has_role)| *has_role)
+        {
+            errors.extend(role_errors(&entries, entry));
+        }
         errors
     }
 
@@ -629,7 +668,7 @@ pub(super) struct GravityModel {
     pub(super) barriers: Vec<RegistrationBarrier>,
 }
 
-/// A rule that people of some districts do not register with practices of some ICCs.
+/// A rule that people of some districts do not register with practices of some communities.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RegistrationBarrier {
@@ -640,8 +679,8 @@ pub(super) struct RegistrationBarrier {
     pub(super) west_of: Option<f64>,
     /// Limits the rule to statistical areas whose centre is at or east of this easting, in metres.
     pub(super) from_easting: Option<f64>,
-    /// The ids of the ICCs whose practices are excluded.
-    pub(super) excluded_iccs: Vec<String>,
+    /// The ids of the communities whose practices are excluded.
+    pub(super) excluded_communities: Vec<String>,
 }
 
 /// A `[[layers]]` table: a layer and the methods that create its areas.
@@ -757,6 +796,35 @@ impl LayerConfig {
         } else {
             None
         }
+    }
+
+    /// Returns the manifest's entry of the layer, without the path of its boundaries.
+    ///
+    /// # Errors
+    /// As [`LayerConfig::declaration`].
+    pub(super) fn entry(&self) -> Result<LayerEntry, String> {
+        let declaration = self.declaration()?;
+        Ok(LayerEntry {
+            id: self.id,
+            title: self.title.clone(),
+            singular: declaration.singular,
+            abbreviation: declaration.abbreviation,
+            noun: declaration.noun,
+            kind: self.kind,
+            role: declaration.role,
+            parent: declaration.parent,
+            organisation: declaration.organisation,
+            first_data: self.first_data,
+            provenance: self.provenance,
+            boundaries: None,
+            on_statistical_areas: false,
+            postcode_column: self.postcode_column(),
+            snap_m: self.snap_m,
+            first_memberships: self.first_memberships,
+            members_from: self.members_from,
+            data_date: DataDateKeys::new(self.data_as_of, &self.data_words).date(),
+            accuracy: self.accuracy.clone(),
+        })
     }
 
     /// Returns whether the layer has a role.
@@ -909,8 +977,8 @@ pub(super) struct LookupMethod {
 pub(super) struct PluralityMethod {
     /// The name of the `[[shares]]` table.
     pub(super) shares: String,
-    /// The grouping of practices: `icc` or `pcn`.
-    pub(super) by: String,
+    /// The grouping of practices.
+    pub(super) by: PracticeGrouping,
     /// The sub-ICB locations whose practices are included. If the list is empty, all practices are
     /// included.
     #[serde(default)]
@@ -920,6 +988,29 @@ pub(super) struct PluralityMethod {
     #[serde(default)]
     pub(super) id_prefix: String,
     pub(super) system: Option<String>,
+}
+
+/// The groups of practices that the method `plurality` draws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum PracticeGrouping {
+    /// The community of each practice in the practice directory.
+    Community,
+    /// The Primary Care Network of each practice.
+    Network,
+    /// The area of the layer that each practice belongs to in the file of memberships.
+    Membership,
+}
+
+impl PracticeGrouping {
+    /// Returns the words for one group.
+    pub(super) fn noun(self) -> &'static str {
+        match self {
+            PracticeGrouping::Community => "community",
+            PracticeGrouping::Network => "network",
+            PracticeGrouping::Membership => "area",
+        }
+    }
 }
 
 /// The method `share_threshold`: the areas of practices, by the share of a statistical area's

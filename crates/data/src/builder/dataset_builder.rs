@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use jiff::civil::Date;
 
 use super::boundaries::dissolve_boundaries;
@@ -14,7 +14,7 @@ use super::source_report::{LayerReport, SourceReport};
 use super::sources::SourceData;
 use super::{attributes, files, history, manifest, methods, practice_memberships};
 use crate::check;
-use crate::dataset::manifest::{check_role, complete_layers};
+use crate::dataset::layer_rules::remove_default_parents;
 use crate::dataset::{LayerEntry, LayerKind, Manifest};
 use crate::plural::count_with_noun;
 use catchment_core::domain::{
@@ -41,14 +41,7 @@ impl DatasetBuilder {
         let mut builder = DatasetBuilder::default();
         let entries = config.layers.iter().map(manifest::layer_entry);
         let mut entries: Vec<LayerEntry> = entries.collect::<Result<_>>()?;
-        let has_role = config.layers.iter().map(|layer| layer.role.is_some());
-        let has_role: Vec<bool> = has_role.collect();
-        complete_layers(&mut entries, &has_role).map_err(|error| anyhow!(error))?;
-        for (entry, has_role) in entries.iter().zip(has_role) {
-            if has_role {
-                check_role(&entries, entry).map_err(|error| anyhow!(error))?;
-            }
-        }
+        remove_default_parents(&mut entries, &config.layers_with_role_key());
         builder.attributes = attributes::entries(config, &entries)?;
         let shares = compute_shares(&config.shares, sources, config.as_of, on_stage)?;
         history::add_history(&mut builder.records, &sources.history, &config.layers)?;
@@ -60,7 +53,11 @@ impl DatasetBuilder {
         }
         let memberships = sources.memberships.iter().cloned();
         builder.records.memberships.extend(memberships);
-        practice_memberships::add_icc_memberships(&mut builder.records, sources, &config.layers);
+        practice_memberships::add_community_memberships(
+            &mut builder.records,
+            sources,
+            &config.layers,
+        );
         builder.attribute_values =
             attributes::read(config, &builder.attributes, sources, &mut builder.records)?;
         Ok(builder)

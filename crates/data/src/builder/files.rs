@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow};
 
-use super::config::BuildConfig;
+use super::config::{BuildConfig, first_with_role};
 use super::facts;
 use super::manifest::boundary_path;
 use super::records::DatasetRecords;
@@ -11,7 +11,7 @@ use super::tables;
 use crate::dataset::boundary::boundary_from_polygons;
 use crate::formats::Crs;
 use crate::formats::layer_to_geojson;
-use catchment_core::domain::{Boundary, Layer, Period, Practice};
+use catchment_core::domain::{Boundary, Layer, LayerRole, Period, Practice};
 
 /// Returns the files of the dataset except the manifest, each with its path in the dataset's
 /// folder.
@@ -22,6 +22,7 @@ pub(super) fn dataset_files(
     config: &BuildConfig,
 ) -> Result<Vec<(String, Vec<u8>)>> {
     let practices = sources.practices.iter().map(|record| &record.practice);
+    let practice_layer = first_with_role(&config.layers, LayerRole::PracticeCatchment);
     let mut files: Vec<(String, Vec<u8>)> = vec![
         ("areas.csv".into(), tables::areas(records.areas())),
         (
@@ -31,7 +32,7 @@ pub(super) fn dataset_files(
         ("lineage.csv".into(), tables::lineage(&records.lineage)),
         (
             "memberships.csv".into(),
-            tables::memberships(&records.memberships),
+            tables::memberships(&records.memberships, practice_layer),
         ),
         (
             "postcodes.csv".into(),

@@ -51,27 +51,10 @@ pub(super) fn manifest(
 /// # Errors
 /// If the configuration does not say which role the layer has, or what its areas are called.
 pub(super) fn layer_entry(config: &LayerConfig) -> Result<LayerEntry> {
-    let declaration = config.declaration().map_err(|error| anyhow!(error))?;
+    let entry = config.entry().map_err(|error| anyhow!(error))?;
     Ok(LayerEntry {
-        id: config.id,
-        title: config.title.clone(),
-        singular: declaration.singular,
-        abbreviation: declaration.abbreviation,
-        noun: declaration.noun,
-        kind: config.kind,
-        role: declaration.role,
-        parent: declaration.parent,
-        organisation: declaration.organisation,
-        first_data: config.first_data,
-        provenance: config.provenance,
         boundaries: Some(boundary_path(config.id.as_str())),
-        on_statistical_areas: false,
-        postcode_column: config.postcode_column(),
-        snap_m: config.snap_m,
-        first_memberships: config.first_memberships,
-        members_from: config.members_from,
-        data_date: DataDateKeys::new(config.data_as_of, &config.data_words).date(),
-        accuracy: config.accuracy.clone(),
+        ..entry
     })
 }
 

@@ -1,4 +1,4 @@
-//! The memberships of practices in ICCs and sub-communities.
+//! The memberships of practices in communities and parts.
 
 use super::config::{LayerConfig, first_with_role};
 use super::records::DatasetRecords;
@@ -7,38 +7,41 @@ use crate::import::practice_list::{NetworkPeriod, PracticeRecord};
 use crate::plural::count_with_noun;
 use catchment_core::domain::{GroupMember, Layer, LayerRole, Membership, Period, Provenance};
 
-/// Adds each practice as a member of its ICC, and of the sub-community at its own address if that
-/// sub-community is a part of the same ICC. The ICCs are the areas of the first layer of
-/// communities, and the sub-communities those of the first layer of their parts.
+/// Adds each practice as a member of its community, and of the part at its own address if that
+/// part is a part of the same community. The communities are the areas of the first layer of
+/// communities, and the parts those of the first layer of their parts.
 ///
-/// A practice with an ICC in the configured memberships is left out, because its memberships are
-/// complete. A practice whose ICC is not an area of the layer is left out, and counted in a remark.
-pub(super) fn add_icc_memberships(
+/// A practice with a community in the configured memberships is left out, because its memberships are
+/// complete. A practice whose community is not an area of the layer is left out, and counted in a remark.
+pub(super) fn add_community_memberships(
     records: &mut DatasetRecords,
     sources: &SourceData,
     layers: &[LayerConfig],
 ) {
-    let icc_layer = first_with_role(layers, LayerRole::Community);
+    let community_layer = first_with_role(layers, LayerRole::Community);
     let part_layer = layers.iter().find(|layer| {
         let declaration = layer.declaration();
         declaration.is_ok_and(|declaration| {
-            declaration.role == LayerRole::Part && declaration.parent == icc_layer
+            declaration.role == LayerRole::Part && declaration.parent == community_layer
         })
     });
     let part_layer = part_layer.map(|layer| layer.id);
     let code_by_postcode = sources.statistical_area_codes();
     let mut memberships = Vec::new();
-    let mut unknown_icc_count = 0_usize;
-    for PracticeRecord { practice, icc, .. } in &sources.practices {
+    let mut unknown_count = 0_usize;
+    for PracticeRecord {
+        practice,
+        community,
+        ..
+    } in &sources.practices
+    {
         let member = GroupMember::Practice(practice.code);
-        if sources
-            .memberships
-            .iter()
-            .any(|membership| membership.member == member && Some(membership.layer) == icc_layer)
-        {
+        if sources.memberships.iter().any(|membership| {
+            membership.member == member && Some(membership.layer) == community_layer
+        }) {
             continue;
         }
-        let Some(icc) = icc else { continue };
+        let Some(community) = community else { continue };
         let membership = |layer, group: &str, period| Membership {
             member: GroupMember::Practice(practice.code),
             layer,
@@ -48,16 +51,21 @@ pub(super) fn add_icc_memberships(
         };
         let own_periods = sources.network_periods.iter();
         let own_periods = own_periods.filter(|row| row.practice == practice.code);
-        let iccs = iccs_by_network(own_periods, icc);
-        let known_layer =
-            icc_layer.filter(|layer| iccs.iter().all(|(icc, _)| records.has_area(*layer, icc)));
-        let Some(icc_layer) = known_layer else {
-            unknown_icc_count += 1;
+        let communities = communities_by_network(own_periods, community);
+        let known_layer = community_layer.filter(|layer| {
+            communities
+                .iter()
+                .all(|(community, _)| records.has_area(*layer, community))
+        });
+        let Some(community_layer) = known_layer else {
+            unknown_count += 1;
             continue;
         };
-        let is_constant = iccs.len() == 1;
-        let with_periods = iccs.into_iter();
-        memberships.extend(with_periods.map(|(icc, period)| membership(icc_layer, icc, period)));
+        let is_constant = communities.len() == 1;
+        let with_periods = communities.into_iter();
+        memberships.extend(
+            with_periods.map(|(community, period)| membership(community_layer, community, period)),
+        );
         if !is_constant {
             continue;
         }
@@ -65,66 +73,66 @@ pub(super) fn add_icc_memberships(
             .postcode
             .and_then(|postcode| code_by_postcode.get(&postcode).copied());
         let part = part_layer.zip(address_code).and_then(|(layer, code)| {
-            Some((layer, sub_community_in_icc(records, layer, code, icc)?))
+            Some((layer, part_in_community(records, layer, code, community)?))
         });
         memberships.extend(part.map(|(layer, part)| membership(layer, part, Period::default())));
     }
     records.memberships.extend(memberships);
-    if unknown_icc_count > 0 {
+    if unknown_count > 0 {
         records.remarks.push(format!(
-            "{} in no ICC, because the layer does not have the ICC that the file names",
-            count_with_noun(unknown_icc_count, "practice is", "practices are")
+            "{} in no community, because the layer does not have the community that the file names",
+            count_with_noun(unknown_count, "practice is", "practices are")
         ));
     }
 }
 
-/// Returns the ICCs of a practice with their periods. A practice belongs to the ICC of its network
-/// on each day and, where no network is known, to `icc`, the ICC that the practice directory states.
+/// Returns the communities of a practice with their periods. A practice belongs to the community of its network
+/// on each day and, where no network is known, to `community`, the community that the practice directory states.
 ///
-/// If all its networks are of that ICC, the practice has always been in it.
-fn iccs_by_network<'s>(
+/// If all its networks are of that community, the practice has always been in it.
+fn communities_by_network<'s>(
     periods: impl Iterator<Item = &'s NetworkPeriod>,
-    icc: &'s str,
+    community: &'s str,
 ) -> Vec<(&'s str, Period)> {
-    let mut iccs: Vec<(&str, Period)> = Vec::new();
+    let mut communities: Vec<(&str, Period)> = Vec::new();
     for row in periods {
-        let by_network = row.icc.as_deref().unwrap_or(icc);
-        match iccs.last_mut() {
+        let by_network = row.community.as_deref().unwrap_or(community);
+        match communities.last_mut() {
             Some((last, period)) if *last == by_network => period.to = row.period.to,
             Some((_, period)) => {
-                // Between two networks, the practice stays in the ICC of the earlier one.
+                // Between two networks, the practice stays in the community of the earlier one.
                 period.to = row.period.from;
-                iccs.push((by_network, row.period));
+                communities.push((by_network, row.period));
             }
-            None => iccs.push((by_network, row.period)),
+            None => communities.push((by_network, row.period)),
         }
     }
-    match iccs.as_mut_slice() {
-        [] => return vec![(icc, Period::default())],
-        [(only, _)] if *only == icc => return vec![(icc, Period::default())],
-        [.., (last, period)] if *last == icc => period.to = None,
-        // The practice left its last network, and the directory states another ICC.
+    match communities.as_mut_slice() {
+        [] => return vec![(community, Period::default())],
+        [(only, _)] if *only == community => return vec![(community, Period::default())],
+        [.., (last, period)] if *last == community => period.to = None,
+        // The practice left its last network, and the directory states another community.
         [.., (_, period)] => {
             let from = period.to;
-            iccs.extend(from.map(|_| (icc, Period { from, to: None })));
+            communities.extend(from.map(|_| (community, Period { from, to: None })));
         }
     }
-    iccs
+    communities
 }
 
-/// Returns the sub-community of a statistical area if the sub-community is a part of the ICC.
-fn sub_community_in_icc<'r>(
+/// Returns the part of a statistical area if the part is a part of the community.
+fn part_in_community<'r>(
     records: &'r DatasetRecords,
     layer: Layer,
     code: &str,
-    icc: &str,
+    community: &str,
 ) -> Option<&'r str> {
     let part = records
         .assignments_of(layer)
         .find(|assignment| assignment.statistical_area == code)?;
     let is_part = records.memberships.iter().any(|membership| {
         membership.member == GroupMember::Area(layer, part.area.clone())
-            && membership.group.as_deref() == Some(icc)
+            && membership.group.as_deref() == Some(community)
     });
     is_part.then_some(part.area.as_str())
 }
@@ -137,37 +145,37 @@ mod tests {
     use crate::test_layers;
     use catchment_core::domain::StatisticalAssignment;
 
-    fn icc_layers() -> [LayerConfig; 2] {
-        [layer_config("icc"), layer_config("sub-community")]
+    fn community_layers() -> [LayerConfig; 2] {
+        [layer_config("icc"), layer_config("part")]
     }
 
-    fn practice_in_icc(text: &str, icc: Option<&str>, address: Option<&str>) -> PracticeRecord {
+    fn practice_in(text: &str, community: Option<&str>, address: Option<&str>) -> PracticeRecord {
         let mut record = practice(text);
-        record.icc = icc.map(str::to_string);
+        record.community = community.map(str::to_string);
         record.practice.postcode = address.map(|text| text.parse().expect("a postcode"));
         record
     }
 
-    /// Returns records with the ICCs `k` and `l`, and the sub-community `part` of `k`, which
+    /// Returns records with the communities `k` and `l`, and the part `part` of `k`, which
     /// consists of the statistical area `S0`.
     fn records() -> DatasetRecords {
         let mut records = DatasetRecords::default();
         for (layer, id) in [
             (test_layers::layer("icc"), "k"),
             (test_layers::layer("icc"), "l"),
-            (test_layers::layer("sub-community"), "part"),
+            (test_layers::layer("part"), "part"),
         ] {
             records.push_area(area(layer, id));
         }
         records.assignments.push(StatisticalAssignment {
             statistical_area: "S0".into(),
-            layer: test_layers::layer("sub-community"),
+            layer: test_layers::layer("part"),
             area: "part".into(),
             share: None,
             period: Period::default(),
         });
         records.memberships.push(official_membership(
-            GroupMember::Area(test_layers::layer("sub-community"), "part".into()),
+            GroupMember::Area(test_layers::layer("part"), "part".into()),
             (test_layers::layer("icc"), &"k".to_string()),
             Period::default(),
         ));
@@ -188,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_practice_is_in_the_sub_community_at_its_address_if_it_is_part_of_its_icc() {
+    fn a_practice_is_in_the_sub_community_at_its_address_if_it_is_part_of_its_community() {
         let mut sources = empty_sources();
         sources.postcodes = vec![
             postcode("LA1 1AA", Some("S0")),
@@ -196,14 +204,14 @@ mod tests {
             postcode("LA1 1AD", None),
         ];
         sources.practices = vec![
-            practice_in_icc("A00001", Some("k"), Some("LA1 1AA")),
-            practice_in_icc("A00002", Some("l"), Some("LA1 1AA")),
-            practice_in_icc("A00003", Some("k"), Some("LA1 1AB")),
-            practice_in_icc("A00004", Some("k"), Some("LA1 1AD")),
-            practice_in_icc("A00005", Some("k"), None),
+            practice_in("A00001", Some("k"), Some("LA1 1AA")),
+            practice_in("A00002", Some("l"), Some("LA1 1AA")),
+            practice_in("A00003", Some("k"), Some("LA1 1AB")),
+            practice_in("A00004", Some("k"), Some("LA1 1AD")),
+            practice_in("A00005", Some("k"), None),
         ];
         let mut records = records();
-        add_icc_memberships(&mut records, &sources, &icc_layers());
+        add_community_memberships(&mut records, &sources, &community_layers());
         let expected = [
             ("A00001", "k"),
             ("A00001", "part"),
@@ -220,13 +228,13 @@ mod tests {
     }
 
     #[test]
-    fn practices_of_unknown_iccs_are_counted_and_practices_with_memberships_are_left_out() {
+    fn practices_of_unknown_communities_are_counted_and_practices_with_memberships_are_left_out() {
         let mut sources = empty_sources();
         sources.practices = vec![
-            practice_in_icc("A00001", Some("elsewhere"), None),
-            practice_in_icc("A00002", Some("gone"), None),
-            practice_in_icc("A00003", Some("k"), None),
-            practice_in_icc("A00004", None, None),
+            practice_in("A00001", Some("elsewhere"), None),
+            practice_in("A00002", Some("gone"), None),
+            practice_in("A00003", Some("k"), None),
+            practice_in("A00004", None, None),
         ];
         sources.memberships = vec![official_membership(
             GroupMember::Practice(code("A00003")),
@@ -234,20 +242,20 @@ mod tests {
             Period::default(),
         )];
         let mut records = records();
-        add_icc_memberships(&mut records, &sources, &icc_layers());
+        add_community_memberships(&mut records, &sources, &community_layers());
         assert!(groups(&records).is_empty());
         assert_eq!(
             records.remarks,
             [
-                "2 practices are in no ICC, because the layer does not have the ICC that the file names"
+                "2 practices are in no community, because the layer does not have the community that the file names"
             ]
         );
     }
 
     #[test]
-    fn a_practice_follows_its_network_to_another_icc() {
+    fn a_practice_follows_its_network_to_another_community() {
         let day = |text: &str| text.parse().expect("a date");
-        let row = |icc: Option<&str>, from: &str, to: Option<&str>| NetworkPeriod {
+        let row = |community: Option<&str>, from: &str, to: Option<&str>| NetworkPeriod {
             practice: code("A00001"),
             pcn: "U1".into(),
             pcn_name: "U1 PCN".into(),
@@ -255,14 +263,15 @@ mod tests {
                 from: Some(day(from)),
                 to: to.map(day),
             },
-            icc: icc.map(str::to_string),
+            community: community.map(str::to_string),
         };
-        let periods = |rows: &[NetworkPeriod], icc: &str| -> Vec<(String, Option<String>)> {
-            let iccs = iccs_by_network(rows.iter(), icc).into_iter();
-            iccs.map(|(icc, period)| (icc.into(), period.to.map(|day| day.to_string())))
+        let periods = |rows: &[NetworkPeriod], community: &str| -> Vec<(String, Option<String>)> {
+            let communities = communities_by_network(rows.iter(), community).into_iter();
+            communities
+                .map(|(community, period)| (community.into(), period.to.map(|day| day.to_string())))
                 .collect()
         };
-        let always = |icc: &str| vec![(icc.to_string(), None)];
+        let always = |community: &str| vec![(community.to_string(), None)];
         assert_eq!(periods(&[], "k"), always("k"));
         let left = [row(Some("k"), "2019-10-01", Some("2021-02-02"))];
         assert_eq!(periods(&left, "k"), always("k"));
@@ -271,7 +280,8 @@ mod tests {
             row(Some("k"), "2024-04-01", None),
         ];
         let expected = [("l", Some("2024-04-01")), ("k", None)];
-        let expected = expected.map(|(icc, to)| (icc.to_string(), to.map(str::to_string)));
+        let expected =
+            expected.map(|(community, to)| (community.to_string(), to.map(str::to_string)));
         assert_eq!(periods(&moved, "k"), expected);
         assert_eq!(periods(&moved[..1], "k"), expected);
         let within = [
@@ -284,7 +294,7 @@ mod tests {
     #[test]
     fn sources_without_practices_add_nothing() {
         let mut records = records();
-        add_icc_memberships(&mut records, &empty_sources(), &icc_layers());
+        add_community_memberships(&mut records, &empty_sources(), &community_layers());
         assert!(groups(&records).is_empty() && records.remarks.is_empty());
     }
 }

@@ -68,7 +68,7 @@ impl RegistrationShares {
 struct ModelPractice {
     code: OdsCode,
     list_size: u32,
-    icc: Option<String>,
+    community: Option<String>,
     /// The positions of the practice's premises; not empty.
     premises: Vec<BritishGrid>,
 }
@@ -265,14 +265,20 @@ fn model_practices(config: &SharesConfig, sources: &SourceData, day: Date) -> Ve
         .practices
         .iter()
         .filter(is_active)
-        .filter_map(|PracticeRecord { practice, icc, .. }| {
-            Some(ModelPractice {
-                code: practice.code,
-                list_size: practice.list_size?,
-                icc: icc.clone(),
-                premises: premises.get(&practice.code).cloned()?,
-            })
-        })
+        .filter_map(
+            |PracticeRecord {
+                 practice,
+                 community,
+                 ..
+             }| {
+                Some(ModelPractice {
+                    code: practice.code,
+                    list_size: practice.list_size?,
+                    community: community.clone(),
+                    premises: premises.get(&practice.code).cloned()?,
+                })
+            },
+        )
         .collect()
 }
 
@@ -320,9 +326,9 @@ fn is_blocked(
         && barrier.west_of.is_none_or(|limit| easting < limit)
         && barrier.from_easting.is_none_or(|limit| easting >= limit)
         && practice
-            .icc
+            .community
             .as_ref()
-            .is_some_and(|icc| barrier.excluded_iccs.contains(icc))
+            .is_some_and(|community| barrier.excluded_communities.contains(community))
 }
 
 #[cfg(test)]
@@ -333,11 +339,16 @@ mod tests {
         BritishGrid::from_metres(easting, northing).expect("on the grid")
     }
 
-    fn practice(code: &str, list_size: u32, icc: &str, premises: &[BritishGrid]) -> ModelPractice {
+    fn practice(
+        code: &str,
+        list_size: u32,
+        community: &str,
+        premises: &[BritishGrid],
+    ) -> ModelPractice {
         ModelPractice {
             code: code.parse().expect("an ODS code"),
             list_size,
-            icc: Some(icc.into()),
+            community: Some(community.into()),
             premises: premises.to_vec(),
         }
     }
@@ -380,12 +391,12 @@ mod tests {
     }
 
     #[test]
-    fn a_barrier_excludes_practices_of_its_iccs() {
+    fn a_barrier_excludes_practices_of_its_communities() {
         let barrier = RegistrationBarrier {
             districts: vec!["South Lakeland".into()],
             west_of: Some(335_000.0),
             from_easting: None,
-            excluded_iccs: vec!["far".into()],
+            excluded_communities: vec!["far".into()],
         };
         let model = GravityModel {
             barriers: vec![barrier],

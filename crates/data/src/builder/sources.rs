@@ -150,10 +150,12 @@ impl SourceData {
         sources.read_practices(&config.practices, day)?;
         if let Some(memberships) = &config.memberships {
             let bytes = sources.read_bytes(memberships)?;
-            sources.memberships = dataset::read_memberships(&display_path(memberships), &bytes)?;
+            let practice_layer = first_with_role(&config.layers, LayerRole::PracticeCatchment);
+            let file = display_path(memberships);
+            sources.memberships = dataset::read_memberships(&file, &bytes, practice_layer)?;
             sources.report_rows(memberships, "memberships", sources.memberships.len());
             if let Some(layer) = first_with_role(&config.layers, LayerRole::Community) {
-                sources.apply_membership_iccs(layer, day);
+                sources.apply_listed_communities(layer, day);
             }
         }
         if let Some(history) = &config.history {
@@ -176,18 +178,18 @@ impl SourceData {
         Ok(sources)
     }
 
-    /// Sets the ICC of each practice in the memberships file to its ICC on `day` in that file, or
-    /// to `None` if it has no ICC on that day. `layer` is the layer of ICCs.
-    fn apply_membership_iccs(&mut self, layer: Layer, day: Date) {
+    /// Sets the community of each practice in the memberships file to its community on `day` in that
+    /// file, or to `None` if it has none on that day. `layer` is the main layer of communities.
+    fn apply_listed_communities(&mut self, layer: Layer, day: Date) {
         for record in &mut self.practices {
             let member = GroupMember::Practice(record.practice.code);
-            let icc_memberships = self
+            let own_memberships = self
                 .memberships
                 .iter()
                 .filter(|membership| membership.member == member && membership.layer == layer);
-            let mut icc_memberships = icc_memberships.peekable();
-            if icc_memberships.peek().is_some() {
-                record.icc = icc_memberships
+            let mut own_memberships = own_memberships.peekable();
+            if own_memberships.peek().is_some() {
+                record.community = own_memberships
                     .find(|membership| membership.period.contains(day))
                     .and_then(|membership| membership.group.clone());
             }
@@ -519,7 +521,7 @@ impl SourceData {
                             .postcode
                             .and_then(|postcode| positions.get(&postcode).copied()),
                         practice,
-                        icc: None,
+                        community: None,
                         pcn_name: None,
                     });
                 Ok(records.collect())

@@ -4,8 +4,8 @@ use crate::dataset::{cells, columns};
 use crate::formats::write_csv as table;
 use crate::import::PostcodeRecord;
 use catchment_core::domain::{
-    Area, AreaCode, AreaName, FormerPremises, GroupMember, LineageStep, Membership, ModelShare,
-    NeighbouringPractice, OdsCode, Period, PositionalQuality, PostcodeCodes, Practice,
+    Area, AreaCode, AreaName, FormerPremises, GroupMember, Layer, LineageStep, Membership,
+    ModelShare, NeighbouringPractice, OdsCode, Period, PositionalQuality, PostcodeCodes, Practice,
     PracticeSuccession, Premises, Provenance, ResidentCount, StatisticalAssignment, Termination,
     YearMonth,
 };
@@ -64,12 +64,14 @@ pub(super) fn lineage(lineage: &[LineageStep]) -> Vec<u8> {
     )
 }
 
-pub(super) fn memberships(memberships: &[Membership]) -> Vec<u8> {
+pub(super) fn memberships(memberships: &[Membership], practice_layer: Option<Layer>) -> Vec<u8> {
     table(
         columns::MEMBERSHIPS,
         memberships.iter().map(|membership| {
             let (member_layer, member) = match &membership.member {
-                GroupMember::Practice(code) => (columns::PRACTICE_MEMBER, code.to_string()),
+                GroupMember::Practice(code) => {
+                    (columns::practice_member(practice_layer), code.to_string())
+                }
                 GroupMember::Area(layer, id) => (layer.as_str(), id.clone()),
             };
             let [from, to] = period_cells(&membership.period);

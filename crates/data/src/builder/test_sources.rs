@@ -79,7 +79,7 @@ pub(super) fn practice(text: &str) -> PracticeRecord {
             as_of: None,
             note: None,
         },
-        icc: None,
+        community: None,
         pcn_name: None,
         position: None,
     }

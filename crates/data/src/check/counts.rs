@@ -20,8 +20,8 @@ pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     check_populations(dataset, day, findings);
 }
 
-/// Compares the number of ICCs that each system's page states with the number of sections on the
-/// page and with the number of ICCs in the dataset.
+/// Compares the number of communities that each system's page states with the number of sections on the
+/// page and with the number of communities in the dataset.
 fn check_stated_counts(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     let mut systems: BTreeMap<&str, Vec<&StatedCount>> = BTreeMap::new();
     for count in &dataset.stated_counts {
@@ -101,8 +101,8 @@ fn mismatch_message(
         note => format!(" ({note})"),
     };
     let name = &count.name;
-    let stated = count_with_noun(count.stated_count, "ICC", "ICCs");
-    let actual = count_with_noun(actual, "ICC", "ICCs");
+    let stated = count_with_noun(count.stated_count, "community", "communities");
+    let actual = count_with_noun(actual, "community", "communities");
     format!(
         "{name}: {page} states {stated}{sections}, but the dataset has {actual}{parts} on {day}{others}{note}"
     )
@@ -178,7 +178,7 @@ fn population_finding(
     };
     if practices.is_empty() {
         let message = format!("{title} has no open practices");
-        return warning("icc_without_practices", message).filter(|_| is_main_layer);
+        return warning("community_without_practices", message).filter(|_| is_main_layer);
     }
     let list_sizes: Vec<u64> = practices
         .iter()

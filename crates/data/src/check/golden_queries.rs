@@ -27,8 +27,8 @@ fn passes(index: &Index, expected: &GoldenQuery) -> bool {
         Ok(request) => {
             let answer = index.locate(&request.query);
             answer.status.as_str() == expected.status
-                && community_ids(manifest, &answer.residence) == expected.icc_residence
-                && registered_communities(manifest, &answer) == expected.icc_registration
+                && community_ids(manifest, &answer.residence) == expected.residence
+                && registered_communities(manifest, &answer) == expected.registration
         }
     }
 }

@@ -71,8 +71,8 @@ fn check_golden_queries(index: &Index, dataset: &Dataset, findings: &mut Vec<Fin
         Finding::error(
             "golden_query_failed",
             format!(
-                "golden_queries.csv, line {}: unexpected answer; expected status `{}` with ICC `{}` by residence and `{}` by registration",
-                query.line, query.status, query.icc_residence, query.icc_registration
+                "golden_queries.csv, line {}: unexpected answer; expected status `{}` with the community `{}` by residence and `{}` by registration",
+                query.line, query.status, query.residence, query.registration
             ),
         )
     }));

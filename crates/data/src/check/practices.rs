@@ -1,4 +1,4 @@
-//! Checks of practices: their ICCs, premises and successors.
+//! Checks of practices: their communities, premises and successors.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -28,7 +28,7 @@ pub(super) fn is_open(practice: &Practice, day: Date) -> bool {
     practice.status_on(day) == PracticeStatus::Active
 }
 
-/// Reports practices that are in two ICCs at the same time.
+/// Reports practices that are in two communities at the same time.
 fn check_communities(dataset: &Dataset, findings: &mut Vec<Finding>) {
     let mut memberships_by_practice: BTreeMap<OdsCode, Vec<_>> = BTreeMap::new();
     let Some(main) = dataset.manifest.main_community_layer() else {
@@ -52,10 +52,12 @@ fn check_communities(dataset: &Dataset, findings: &mut Vec<Finding>) {
             if let Some(other) = clash {
                 let name = |group: &Option<String>| group.clone().unwrap_or("none named".into());
                 let (one, other) = (name(&one.group), name(&other.group));
-                let message =
-                    format!("practice `{code}` is in ICCs `{one}` and `{other}` at the same time");
+                let message = format!(
+                    "practice `{code}` is in the communities `{one}` and `{other}` at the same time"
+                );
                 findings.push(
-                    Finding::error("practice_in_two_iccs", message).with_subject(subject(code)),
+                    Finding::error("practice_in_two_communities", message)
+                        .with_subject(subject(code)),
                 );
             }
         }
@@ -188,13 +190,13 @@ fn cycle_through(start: OdsCode, next: &BTreeMap<OdsCode, Vec<OdsCode>>) -> Opti
     None
 }
 
-/// Reports open practices that have no ICC, or whose own address is not in the ICC that they belong
+/// Reports open practices that have no community, or whose own address is not in the community that they belong
 /// to.
 pub(super) fn check_addresses(index: &Index, day: Date, findings: &mut Vec<Finding>) {
     let Some(layer) = index.manifest().main_community_layer() else {
         return;
     };
-    let own_icc = |practice: &Practice| {
+    let own_community = |practice: &Practice| {
         let member = GroupMember::Practice(practice.code);
         let mut memberships = index.memberships_of(&member, layer, day);
         memberships.find_map(|membership| membership.group.clone())
@@ -204,33 +206,36 @@ pub(super) fn check_addresses(index: &Index, day: Date, findings: &mut Vec<Findi
         .iter()
         .filter(|practice| is_open(practice, day))
         .collect();
-    // If any practice of a sub-ICB location has an ICC, all its practices should have an ICC.
-    let with_iccs: HashSet<&str> = open
+    // If any practice of a sub-ICB location has a community, all its practices should have a community.
+    let with_communities: HashSet<&str> = open
         .iter()
-        .filter(|practice| own_icc(practice).is_some())
+        .filter(|practice| own_community(practice).is_some())
         .filter_map(|practice| practice.sub_icb.as_deref())
         .collect();
     for practice in open {
-        let address_iccs = iccs_at_address(index, layer, practice, day);
-        match (own_icc(practice), address_iccs) {
-            (Some(own), Some((locator, address_iccs))) if !address_iccs.contains(&own) => {
-                findings.push(outside_icc_finding(
+        let address_communities = communities_at_address(index, layer, practice, day);
+        match (own_community(practice), address_communities) {
+            (Some(own), Some((locator, address_communities)))
+                if !address_communities.contains(&own) =>
+            {
+                findings.push(outside_community_finding(
                     index,
                     practice,
                     &own,
-                    &address_iccs,
+                    &address_communities,
                     locator,
                     day,
                 ));
             }
-            (None, address_iccs) => {
-                let address_iccs = address_iccs
-                    .map(|address_icc| address_icc.1)
+            (None, address_communities) => {
+                let address_communities = address_communities
+                    .map(|address_community| address_community.1)
                     .unwrap_or_default();
                 let sub_icb = practice.sub_icb.as_deref();
-                if !address_iccs.is_empty() || sub_icb.is_some_and(|text| with_iccs.contains(text))
+                if !address_communities.is_empty()
+                    || sub_icb.is_some_and(|text| with_communities.contains(text))
                 {
-                    findings.push(without_icc_finding(practice, &address_iccs));
+                    findings.push(without_community_finding(practice, &address_communities));
                 }
             }
             _ => {}
@@ -238,8 +243,8 @@ pub(super) fn check_addresses(index: &Index, day: Date, findings: &mut Vec<Findi
     }
 }
 
-/// Returns a practice's own address and the ICCs at that address, if the address is known.
-fn iccs_at_address(
+/// Returns a practice's own address and the communities at that address, if the address is known.
+fn communities_at_address(
     index: &Index,
     layer: Layer,
     practice: &Practice,
@@ -259,8 +264,8 @@ fn iccs_at_address(
         practice: None,
         as_of: day,
     });
-    let icc_result = answer.residence.iter().find(|value| value.0 == layer)?;
-    let LayerResult::Areas(areas) = &icc_result.1 else {
+    let result = answer.residence.iter().find(|value| value.0 == layer)?;
+    let LayerResult::Areas(areas) = &result.1 else {
         return None;
     };
     let ids = areas
@@ -270,11 +275,11 @@ fn iccs_at_address(
     Some((locator, ids))
 }
 
-fn outside_icc_finding(
+fn outside_community_finding(
     index: &Index,
     practice: &Practice,
     own: &str,
-    address_iccs: &[String],
+    address_communities: &[String],
     locator: Locator,
     day: Date,
 ) -> Finding {
@@ -283,16 +288,16 @@ fn outside_icc_finding(
         practice: None,
         as_of: day,
     });
-    let location_text = match address_iccs {
-        [] => "no ICC".to_string(),
+    let location_text = match address_communities {
+        [] => "no community".to_string(),
         ids => format!("`{}`", ids.join("`, `")),
     };
     let message = format!(
-        "practice `{}`, {}, belongs to ICC `{own}` but its address is in {location_text}",
+        "practice `{}`, {}, belongs to the community `{own}` but its address is in {location_text}",
         practice.code, practice.name
     );
     let lonlat = answer.location.and_then(|location| location.lonlat());
-    Finding::warning("practice_outside_icc", message)
+    Finding::warning("practice_outside_community", message)
         .with_subject(subject(practice.code))
         .with_position(lonlat.or_else(|| first_premises(index, practice)))
 }
@@ -301,16 +306,16 @@ fn first_premises(index: &Index, practice: &Practice) -> Option<catchment_core::
     geodesy::to_lonlat(index.premises(practice.code).first()?.position)
 }
 
-fn without_icc_finding(practice: &Practice, address_iccs: &[String]) -> Finding {
-    let location_text = match address_iccs {
+fn without_community_finding(practice: &Practice, address_communities: &[String]) -> Finding {
+    let location_text = match address_communities {
         [] => String::new(),
         ids => format!("; its address is in `{}`", ids.join("`, `")),
     };
     let message = format!(
-        "practice `{}`, {}, belongs to no ICC{location_text}",
+        "practice `{}`, {}, belongs to no community{location_text}",
         practice.code, practice.name
     );
-    Finding::warning("practice_without_icc", message).with_subject(subject(practice.code))
+    Finding::warning("practice_without_community", message).with_subject(subject(practice.code))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The columns of the dataset's tables, in the order in which a build writes them. Columns are read
 //! by name, in any order; other columns are ignored.
 
+use catchment_core::domain::Layer;
+
 /// `areas.csv`: versions of areas. The last column is optional.
 pub(crate) const AREAS: [&str; 9] = [
     "layer",
@@ -35,8 +37,18 @@ pub(crate) const MEMBERSHIPS: [&str; 7] = [
     "provenance",
 ];
 
-/// The member layer of a practice, whatever the dataset calls the layer of the practices' areas.
-pub const PRACTICE_MEMBER: &str = "gp-practice";
+/// The member layer of a practice in a dataset without a layer of the practices' areas. Otherwise,
+/// it is the id of that layer.
+pub(crate) const PRACTICE_MEMBER: &str = "practice";
+
+/// The member layer of a practice in every dataset of earlier versions.
+pub(crate) const EARLIER_PRACTICE_MEMBER: &str = "gp-practice";
+
+/// Returns the member layer of a practice in `memberships.csv`. The layer is the one of the
+/// practices' areas.
+pub fn practice_member(practice_layer: Option<Layer>) -> &'static str {
+    practice_layer.map_or(PRACTICE_MEMBER, Layer::as_str)
+}
 
 /// The provenance of a membership that was copied from a published page.
 pub(crate) const AS_PUBLISHED: &str = "as_published";
@@ -130,17 +142,17 @@ pub(crate) const GOLDEN_QUERIES: [&str; 8] = [
     "practice",
     "as_of",
     "status",
-    "icc_residence",
-    "icc_registration",
+    "residence",
+    "registration",
 ];
 
-/// `systems.csv`: the number of ICCs that each system's page states.
+/// `systems.csv`: the number of communities that each system's page states.
 pub(crate) const SYSTEMS: [&str; 6] = [
     "system",
     "name",
     "page_date",
-    "icc_count_stated",
-    "icc_sections_on_page",
+    "count_stated",
+    "sections_on_page",
     "note",
 ];
 

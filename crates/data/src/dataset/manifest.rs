@@ -10,10 +10,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::DatasetError;
 use super::attributes::{AttributeTable, attribute_entries};
+use super::layer_rules::{remove_default_parents, set_errors};
 use crate::fs::sha256_hex;
 use catchment_core::domain::{
-    DataDate, FileEntry, Layer, LayerEntry, LayerKind, LayerRole, Manifest, OrganisationKind,
-    SourceDate, SourceEntry, SourceUse, StatisticalAreasEntry, date_from_iso,
+    DataDate, FileEntry, Layer, LayerEntry, LayerRole, Manifest, OrganisationKind, SourceDate,
+    SourceEntry, SourceUse, StatisticalAreasEntry, date_from_iso,
 };
 
 /// The manifest as it is in `dataset.toml`. See [`Manifest`] for the meaning of the fields.
@@ -178,7 +179,11 @@ impl ManifestFile {
             }
             layers.push(layer);
         }
-        complete_layers(&mut layers, &has_role)?;
+        remove_default_parents(&mut layers, &has_role);
+        let errors = set_errors(&layers);
+        if !errors.is_empty() {
+            return Err(errors.join("\n"));
+        }
         let statistical = self.statistical_areas.as_ref().map(|table| &*table.id);
         let attributes = attribute_entries(self.attributes, &layers, statistical)?;
         Ok(Manifest {
@@ -513,78 +518,6 @@ const EARLIER_LAYERS: [EarlierLayer; 9] = [
         ..EarlierLayer::new("icb", LayerRole::Administrative, "Integrated Care Board")
     },
 ];
-
-/// Removes the default parents that the dataset does not have, and checks that its layers are
-/// consistent. `has_role` says which layers declare their role.
-///
-/// # Errors
-/// If a parent is not a layer of the dataset, or two layers have a role or an organisation that only
-/// one layer can have. The error names the layers.
-pub(crate) fn complete_layers(layers: &mut [LayerEntry], has_role: &[bool]) -> Result<(), String> {
-    let known: Vec<Layer> = layers.iter().map(|entry| entry.id).collect();
-    for (entry, has_role) in layers.iter_mut().zip(has_role) {
-        let is_known = |parent: Layer| known.contains(&parent) && parent != entry.id;
-        match entry.parent {
-            Some(parent) if !is_known(parent) && *has_role => {
-                return Err(format!(
-                    "layer `{}`: parent `{parent}` is not another layer of the dataset",
-                    entry.id
-                ));
-            }
-            parent => entry.parent = parent.filter(|parent| is_known(*parent)),
-        }
-    }
-    for (index, entry) in layers.iter().enumerate() {
-        let with = |is_same: &dyn Fn(&LayerEntry) -> bool| {
-            let other = layers[..index].iter().find(|other| is_same(other));
-            other.map(|other| format!("layers `{}` and `{}`", other.id, entry.id))
-        };
-        let is_practice_layer = entry.role == LayerRole::PracticeCatchment;
-        if let Some(both) = with(&|other| is_practice_layer && other.role == entry.role) {
-            let role = entry.role;
-            return Err(format!(
-                "{both} have the role `{role}`, which only one layer can have"
-            ));
-        }
-        let Some(organisation) = entry.organisation else {
-            continue;
-        };
-        if let Some(both) = with(&|other| other.organisation == Some(organisation)) {
-            return Err(format!(
-                "{both} have the organisation `{organisation}`, which only one layer can have"
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Checks that a layer of a new dataset has what its role needs. Datasets of earlier versions may
-/// lack it.
-///
-/// # Errors
-/// If parts are not parts of communities, or if groups, and only groups, are not unions of their
-/// members. The error names the layer.
-pub(crate) fn check_role(layers: &[LayerEntry], entry: &LayerEntry) -> Result<(), String> {
-    let (id, role) = (entry.id, entry.role);
-    let parent = layers.iter().find(|other| Some(other.id) == entry.parent);
-    let is_in_community = parent.is_some_and(|parent| parent.role == LayerRole::Community);
-    if role == LayerRole::Part && !is_in_community {
-        return Err(format!(
-            "layer `{id}`: the role `{role}` needs a parent with the role `{}`",
-            LayerRole::Community
-        ));
-    }
-    if (role == LayerRole::Group) != (entry.kind == LayerKind::Membership) {
-        return Err(format!(
-            "layer `{id}`: the role is `{role}` and the kind `{}`; layers with the role `{}`, and \
-             only these, have the kind `{}`",
-            entry.kind,
-            LayerRole::Group,
-            LayerKind::Membership
-        ));
-    }
-    Ok(())
-}
 
 /// Parses an optional keyword.
 fn keyword_of<T: FromStr<Err: std::fmt::Display>>(
@@ -1031,51 +964,6 @@ mod tests {
                 "{error}"
             );
         }
-    }
-
-    #[test]
-    fn roles_need_parents_and_kinds() {
-        let manifest = manifest_from_toml(TOY).expect("a manifest");
-        let mut layers = manifest.layers;
-        for entry in &layers {
-            assert_eq!(check_role(&layers, entry), Ok(()));
-        }
-        let part = LayerEntry {
-            id: crate::test_layers::layer("ward-group"),
-            role: LayerRole::Part,
-            ..layers[0].clone()
-        };
-        let of_group = LayerEntry {
-            parent: Some(layers[1].id),
-            ..part.clone()
-        };
-        let of_community = LayerEntry {
-            parent: Some(layers[0].id),
-            ..part.clone()
-        };
-        let needs_parent = "layer `ward-group`: the role `part` needs a parent";
-        for (entry, expected) in [(&part, needs_parent), (&of_group, needs_parent)] {
-            let error = check_role(&layers, entry).expect_err("no community");
-            assert!(error.starts_with(expected), "{error}");
-        }
-        assert_eq!(check_role(&layers, &of_community), Ok(()));
-        layers[1].kind = LayerKind::Partition;
-        let error = check_role(&layers, &layers[1]).expect_err("not a membership");
-        assert!(
-            error.starts_with("layer `resilience-group`: the role is `group`"),
-            "{error}"
-        );
-        let practices = |id: &str| LayerEntry {
-            id: crate::test_layers::layer(id),
-            role: LayerRole::PracticeCatchment,
-            ..layers[0].clone()
-        };
-        let mut two = [practices("surgery"), practices("practice")];
-        let error = complete_layers(&mut two, &[true, true]).expect_err("two layers of practices");
-        assert!(
-            error.starts_with("layers `surgery` and `practice` have the role"),
-            "{error}"
-        );
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub(crate) mod columns;
 mod embedded;
 pub(crate) mod facts;
 pub(crate) mod great_britain;
+pub(crate) mod layer_rules;
 pub(crate) mod manifest;
 mod output_folder;
 mod read;
@@ -43,7 +44,7 @@ use crate::plural::count_with_noun;
 pub const BUILD_REPORT: &str = "build-report.json";
 
 pub use boundary::file_boundaries;
-pub use columns::PRACTICE_MEMBER;
+pub use columns::practice_member;
 pub use manifest::{file_entry, manifest_from_toml, manifest_to_toml};
 pub use output_folder::check_output_folder;
 pub use read::read;

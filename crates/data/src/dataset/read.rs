@@ -116,6 +116,7 @@ impl PostcodeTable {
 impl VerifiedReader<'_> {
     /// Reads everything except the postcode directory.
     fn read_except_postcodes(&self, digest: String) -> Result<Dataset, DatasetError> {
+        let practice_layer = self.manifest.practice_layer();
         let statistical_boundaries = self.read_statistical_boundaries()?;
         let codes = statistical_boundaries
             .iter()
@@ -130,11 +131,9 @@ impl VerifiedReader<'_> {
             )?,
             boundaries: self.read_boundaries()?,
             lineage: self.read_table("lineage.csv", &columns::LINEAGE, parse_lineage_step)?,
-            memberships: self.read_table(
-                "memberships.csv",
-                &columns::MEMBERSHIPS,
-                parse_membership,
-            )?,
+            memberships: self.read_table("memberships.csv", &columns::MEMBERSHIPS, |row| {
+                parse_membership(row, practice_layer)
+            })?,
             practices: self.read_extended_table(
                 "practices.csv",
                 &columns::PRACTICES,
@@ -436,15 +435,28 @@ fn parse_lineage_step(row: &CsvTableRow<'_>) -> Result<LineageStep, TableError> 
     })
 }
 
-/// Reads a table of memberships with the columns of `memberships.csv`.
-pub fn read_memberships(file: &str, bytes: &[u8]) -> Result<Vec<Membership>, TableError> {
-    CsvTable::open(file, bytes, &columns::MEMBERSHIPS)?.read(parse_membership)
+/// Reads a table of memberships with the columns of `memberships.csv`. `practice_layer` is the layer
+/// of the practices' areas; its members are practices.
+pub fn read_memberships(
+    file: &str,
+    bytes: &[u8],
+    practice_layer: Option<Layer>,
+) -> Result<Vec<Membership>, TableError> {
+    let table = CsvTable::open(file, bytes, &columns::MEMBERSHIPS)?;
+    table.read(|row| parse_membership(row, practice_layer))
 }
 
-fn parse_membership(row: &CsvTableRow<'_>) -> Result<Membership, TableError> {
-    let member = match row.text(0)? {
-        columns::PRACTICE_MEMBER => GroupMember::Practice(row.parse(1)?),
-        _ => GroupMember::Area(row.layer(0)?, row.required(1)?.to_string()),
+fn parse_membership(
+    row: &CsvTableRow<'_>,
+    practice_layer: Option<Layer>,
+) -> Result<Membership, TableError> {
+    let is_practice = match row.text(0)? {
+        columns::PRACTICE_MEMBER | columns::EARLIER_PRACTICE_MEMBER => true,
+        word => practice_layer.is_some_and(|layer| layer.as_str() == word),
+    };
+    let member = match is_practice {
+        true => GroupMember::Practice(row.parse(1)?),
+        false => GroupMember::Area(row.layer(0)?, row.required(1)?.to_string()),
     };
     Ok(Membership {
         member,
@@ -617,8 +629,8 @@ fn parse_golden_query(row: &CsvTableRow<'_>) -> Result<GoldenQuery, TableError> 
         line: row.line(),
         fields,
         status: row.required(5)?.to_string(),
-        icc_residence: row.text(6)?.to_string(),
-        icc_registration: row.text(7)?.to_string(),
+        residence: row.text(6)?.to_string(),
+        registration: row.text(7)?.to_string(),
     })
 }
 

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use super::{
     AreaChange, ChangeKind, DatasetOnDate, MembershipChange, TransferredGeometry, areas, records,
 };
-use catchment_core::domain::{Layer, LayerRole, OdsCode, PracticeStatus};
+use catchment_core::domain::{Layer, OdsCode, PracticeStatus};
 use catchment_core::index::Index;
 
 /// The differences in a layer between two dates.
@@ -62,12 +62,7 @@ pub fn compare_dates(index: &Index, layer: Layer, from: Date, to: Date) -> DateC
     let on_date = |day| DatasetOnDate { index, day };
     let (areas, transferred) = areas::compare_layer(on_date(from), on_date(to), layer);
     let mut memberships = records::memberships(on_date(from), on_date(to));
-    let has_practices = index.role(layer) == Some(LayerRole::PracticeCatchment);
-    let is_member = |member: Option<Layer>| match member {
-        Some(member) => member == layer,
-        None => has_practices,
-    };
-    memberships.retain(|change| change.layer == layer || is_member(change.member_layer));
+    memberships.retain(|change| change.layer == layer || change.member_layer == Some(layer));
     DateComparison {
         areas,
         transferred,
@@ -90,7 +85,7 @@ fn membership_moves(index: &Index, changes: Vec<MembershipChange>) -> Vec<Member
     let layers: Vec<Layer> = index.layers().collect();
     let mut moves: BTreeMap<(usize, usize, String), MembershipMove> = BTreeMap::new();
     for change in changes {
-        let positions = records::positions(&layers, index.manifest(), &change);
+        let positions = records::positions(&layers, &change);
         let key = (positions.0, positions.1, change.member.clone());
         let member = moves.entry(key).or_insert_with(|| MembershipMove {
             layer: change.layer,

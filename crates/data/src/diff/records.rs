@@ -17,7 +17,7 @@ pub struct PracticeChange {
     pub name: String,
     /// Whether the practice was added, removed or changed.
     pub change: ChangeKind,
-    /// The field that changed. `icc` is the ICC of the practice's registered patients.
+    /// The field that changed. The id of a layer of communities is the community of the practice's registered patients.
     pub field: Option<&'static str>,
     /// The old value.
     pub old: String,
@@ -32,7 +32,7 @@ pub struct MembershipChange {
     pub layer: Layer,
     /// The group; `None` if the source does not name the group.
     pub group: Option<String>,
-    /// The member's layer; `None` for a practice.
+    /// The member's layer: for a practice, the layer of the practices' areas; `None` if there is none.
     pub member_layer: Option<Layer>,
     /// The member.
     pub member: String,
@@ -153,38 +153,37 @@ fn successors(index: &Index, practice: &Practice) -> String {
 
 pub(super) fn memberships(old: DatasetOnDate<'_>, new: DatasetOnDate<'_>) -> Vec<MembershipChange> {
     let (before, after) = (memberships_on(old), memberships_on(new));
+    let practice_layer = |dataset: DatasetOnDate<'_>| dataset.index.manifest().practice_layer();
+    let practice_layer = practice_layer(new).or_else(|| practice_layer(old));
     let removed = before.iter().filter(|(key, _)| !after.contains_key(key));
     let added = after.iter().filter(|(key, _)| !before.contains_key(key));
     let mut changes: Vec<MembershipChange> = removed
-        .map(|(_, member)| membership_change(member, ChangeKind::Removed))
-        .chain(added.map(|(_, member)| membership_change(member, ChangeKind::Added)))
+        .map(|(_, member)| membership_change(member, ChangeKind::Removed, practice_layer))
+        .chain(
+            added.map(|(_, member)| membership_change(member, ChangeKind::Added, practice_layer)),
+        )
         .collect();
     let layers = layers_of_both(old, new);
     changes.sort_by_cached_key(|change| {
-        let (layer, member_layer) = positions(&layers, new.index.manifest(), change);
+        let (layer, member_layer) = positions(&layers, change);
         let (group, member) = (change.group.clone(), change.member.clone());
         (layer, group, member_layer, member, change.change)
     });
     changes
 }
 
-/// Returns the positions of the layers of a group and its member. A practice has the position of
-/// the layer of the practices' areas.
-pub(super) fn positions(
-    layers: &[Layer],
-    manifest: &Manifest,
-    change: &MembershipChange,
-) -> (usize, usize) {
-    let member_layer = change.member_layer.or_else(|| manifest.practice_layer());
-    let member_position = member_layer.map_or(layers.len(), |layer| position(layers, layer));
+/// Returns the positions of the layers of a group and its member.
+pub(super) fn positions(layers: &[Layer], change: &MembershipChange) -> (usize, usize) {
+    let member_position = change
+        .member_layer
+        .map_or(layers.len(), |layer| position(layers, layer));
     (position(layers, change.layer), member_position)
 }
 
 impl MembershipChange {
-    /// Returns the id of the member's layer; for a practice, the word that `memberships.csv` has.
+    /// Returns the member's layer, as `memberships.csv` has it.
     pub fn member_layer_id(&self) -> &'static str {
-        self.member_layer
-            .map_or(columns::PRACTICE_MEMBER, Layer::as_str)
+        columns::practice_member(self.member_layer)
     }
 }
 
@@ -204,9 +203,10 @@ fn memberships_on(
 fn membership_change(
     (member, layer, group): &MembershipKey<'_>,
     change: ChangeKind,
+    practice_layer: Option<Layer>,
 ) -> MembershipChange {
     let (member_layer, member) = match member {
-        GroupMember::Practice(code) => (None, code.to_string()),
+        GroupMember::Practice(code) => (practice_layer, code.to_string()),
         GroupMember::Area(layer, id) => (Some(*layer), id.clone()),
     };
     MembershipChange {

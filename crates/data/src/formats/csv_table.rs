@@ -66,6 +66,22 @@ pub struct CsvTable<'a> {
     indices: Vec<usize>,
 }
 
+/// Columns that had another name in earlier versions: the present name and the earlier one.
+const EARLIER_NAMES: [(&str, &str); 5] = [
+    ("residence", "icc_residence"),
+    ("registration", "icc_registration"),
+    ("count_stated", "icc_count_stated"),
+    ("sections_on_page", "icc_sections_on_page"),
+    ("community_id", "icc_id"),
+];
+
+/// Returns the name that a column had in earlier versions, if it had another name.
+fn earlier_name(column: &str) -> Option<&'static str> {
+    let mut names = EARLIER_NAMES.iter();
+    let found = names.find(|(present, _)| *present == column);
+    found.map(|(_, earlier)| *earlier)
+}
+
 /// The position of an optional column that the table does not have; its cells are blank.
 const ABSENT_COLUMN: usize = usize::MAX;
 
@@ -106,7 +122,11 @@ impl<'a> CsvTable<'a> {
             source,
         })?;
         let mut indices = Vec::with_capacity(columns.len() + optional.len());
-        let find = |column: &str| header.iter().position(|name| name == column.as_bytes());
+        let position = |column: &str| header.iter().position(|name| name == column.as_bytes());
+        let find = |column: &str| {
+            let earlier = || earlier_name(column).and_then(position);
+            position(column).or_else(earlier)
+        };
         let occurrences = |column: &str| {
             let names = header.iter();
             names.filter(|name| *name == column.as_bytes()).count()

@@ -13,11 +13,11 @@ use catchment_core::domain::{
     PracticeSuccession, Premises, PremisesKind, SourceDate, SuccessionEvidence,
 };
 
-/// A practice with its ICC, the name of its PCN and the position of its main address.
+/// A practice with its community, the name of its network and the position of its main address.
 #[derive(Debug, Clone)]
 pub struct PracticeRecord {
     pub(crate) practice: Practice,
-    pub(crate) icc: Option<String>,
+    pub(crate) community: Option<String>,
     pub(crate) pcn_name: Option<String>,
     pub(crate) position: Option<BritishGrid>,
 }
@@ -33,7 +33,7 @@ const PRACTICE_COLUMNS: &[&str] = &[
     "status_dec2023",
     "opened",
     "closed",
-    "icc_id",
+    "community_id",
     "pcn_code",
     "sub_icb",
     "list_size_2021",
@@ -89,7 +89,7 @@ pub fn read_practices(file: &str, bytes: &[u8]) -> Result<Vec<PracticeRecord>, T
         };
         Ok(PracticeRecord {
             practice,
-            icc: row.optional(10)?.map(str::to_string),
+            community: row.optional(10)?.map(str::to_string),
             pcn_name: row.optional(14)?.map(str::to_string),
             position: cells::position(row, 5)?,
         })
@@ -207,11 +207,18 @@ pub struct NetworkPeriod {
     pub(crate) pcn: String,
     pub(crate) pcn_name: String,
     pub(crate) period: Period,
-    /// The ICC of the network, where an ICC consists of the practices of a network.
-    pub(crate) icc: Option<String>,
+    /// The community of the network, where a community consists of the practices of a network.
+    pub(crate) community: Option<String>,
 }
 
-const NETWORK_COLUMNS: &[&str] = &["ods_code", "pcn_code", "pcn_name", "from", "to", "icc_id"];
+const NETWORK_COLUMNS: &[&str] = &[
+    "ods_code",
+    "pcn_code",
+    "pcn_name",
+    "from",
+    "to",
+    "community_id",
+];
 
 /// Reads every period of a practice in a network, in order of ODS code and first day. The column
 /// `to` has the last day.
@@ -232,7 +239,7 @@ pub fn read_network_periods(file: &str, bytes: &[u8]) -> Result<Vec<NetworkPerio
                 pcn: row.required(1)?.to_string(),
                 pcn_name: row.required(2)?.to_string(),
                 period,
-                icc: row.optional(5)?.map(str::to_string),
+                community: row.optional(5)?.map(str::to_string),
             }),
         }
     })?;

@@ -1,25 +1,26 @@
 //! The method `plurality`: each statistical area belongs to the group of practices with which the
 //! largest share of its people are registered.
 //!
-//! Takes a `[[shares]]` table, and the ICC or PCN of each practice. Makes an area for each group,
+//! Takes a `[[shares]]` table, and the community or network of each practice, or its membership in
+//! the file of memberships. Makes an area for each group,
 //! with its practices as members, and an assignment for each statistical area in which a practice
 //! of a group has patients. Other statistical areas are left out. If the sources have the periods of
-//! practices in networks, the memberships in PCNs have these periods.
+//! practices in networks, the memberships in networks have these periods.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
-use super::super::config::PluralityMethod;
+use super::super::config::{PluralityMethod, PracticeGrouping};
 use super::super::records::DatasetRecords;
 use super::super::shares::RegistrationShares;
 use super::super::sources::{SourceData, matches_filter};
 use super::{LayerContext, slugify};
 use crate::import::practice_list::PracticeRecord;
 use crate::plural::{count_with_noun, first_names};
-use catchment_core::domain::{GroupMember, Membership, OdsCode, Provenance};
+use catchment_core::domain::{GroupMember, Layer, Membership, OdsCode, Provenance};
 
-/// A group of practices: an ICC or a PCN.
+/// A group of practices: a community, a network, or an area of the layer.
 struct PracticeGroup {
     id: String,
     name: String,
@@ -30,7 +31,7 @@ pub(super) fn add_areas(
     context: &LayerContext<'_>,
     method: &PluralityMethod,
 ) -> Result<()> {
-    let groups = practice_groups(context.sources, method)?;
+    let groups = practice_groups(context, method);
     let shares = context.shares_of(&method.shares)?;
     let remark = ungrouped_remark(context, method, shares, &groups);
     records.remarks.extend(remark);
@@ -45,7 +46,8 @@ pub(super) fn add_areas(
     let with_periods = add_network_periods(records, context, method);
     for (practice, group) in groups {
         context.add_area_if_missing(records, &group.id, &group.name, method.system.as_ref());
-        if with_periods.contains(&practice) {
+        // The builder adds the memberships of the file of memberships, with their periods.
+        if with_periods.contains(&practice) || method.by == PracticeGrouping::Membership {
             continue;
         }
         records.memberships.push(Membership {
@@ -81,7 +83,7 @@ fn ungrouped_remark(
             "{}: {} with patients in no {}, so the patients count for no area: {}",
             context.layer,
             count_with_noun(ungrouped.len(), "practice", "practices"),
-            method.by.to_uppercase(),
+            method.by.noun(),
             first_names(&ungrouped, 5)
         )
     })
@@ -95,7 +97,7 @@ fn add_network_periods(
     method: &PluralityMethod,
 ) -> BTreeSet<OdsCode> {
     let mut practices = BTreeSet::new();
-    if method.by != "pcn" {
+    if method.by != PracticeGrouping::Network {
         return practices;
     }
     let sources = context.sources;
@@ -158,24 +160,36 @@ fn largest_group<'g>(
 
 /// Returns the group of each practice that belongs to a group.
 fn practice_groups(
-    sources: &SourceData,
+    context: &LayerContext<'_>,
     method: &PluralityMethod,
-) -> Result<BTreeMap<OdsCode, PracticeGroup>> {
+) -> BTreeMap<OdsCode, PracticeGroup> {
+    let sources = context.sources;
     let mut groups = BTreeMap::new();
     let is_in_sub_icbs = |record: &&PracticeRecord| {
         matches_filter(record.practice.sub_icb.as_ref(), &method.sub_icb)
     };
     for record in sources.practices.iter().filter(is_in_sub_icbs) {
-        let group = match method.by.as_str() {
-            "icc" => record.icc.as_ref().map(|icc| (icc.clone(), icc.clone())),
-            "pcn" => record.practice.pcn.clone().zip(record.pcn_name.clone()),
-            other => bail!("by `{other}`: must be `icc` or `pcn`"),
+        let group = match method.by {
+            PracticeGrouping::Community => record.community.clone().map(|id| (id.clone(), id)),
+            PracticeGrouping::Network => record.practice.pcn.clone().zip(record.pcn_name.clone()),
+            PracticeGrouping::Membership => {
+                last_group(sources, context.layer, record.practice.code).map(|id| (id.clone(), id))
+            }
         };
         let Some((id, title)) = group else { continue };
         let group = PracticeGroup::new(method, id, title);
         groups.insert(record.practice.code, group);
     }
-    Ok(groups)
+    groups
+}
+
+/// Returns the area of a layer to which a practice belongs in the last period of the file of
+/// memberships.
+fn last_group(sources: &SourceData, layer: Layer, practice: OdsCode) -> Option<String> {
+    let member = GroupMember::Practice(practice);
+    let memberships = sources.memberships.iter();
+    let own = memberships.filter(|found| found.layer == layer && found.member == member);
+    own.max_by_key(|found| found.period.from)?.group.clone()
 }
 
 #[cfg(test)]
@@ -221,7 +235,7 @@ mod tests {
             .map_err(|error| error.to_string())
     }
 
-    const BY_PCN: &str = "by = \"pcn\"";
+    const BY_NETWORK: &str = "by = \"network\"";
 
     #[test]
     fn shares_of_a_groups_practices_are_added_up() {
@@ -235,7 +249,7 @@ mod tests {
             ("S0", "A00002", 0.3),
             ("S0", "A00003", 0.3),
         ];
-        let records = add(&sources, &rows, BY_PCN).expect("areas");
+        let records = add(&sources, &rows, BY_NETWORK).expect("areas");
         assert_eq!(assignments(&records), [("S0", "U2", None)]);
         let areas = records.areas().iter();
         let names: Vec<(&str, &str)> = areas.map(|area| (&*area.id, &*area.name)).collect();
@@ -249,7 +263,7 @@ mod tests {
         for (first, second) in [("U1", "U2"), ("U2", "U1")] {
             let sources = practices(&[("A00001", Some(first)), ("A00002", Some(second))]);
             let rows = [("S0", "A00001", 0.5), ("S0", "A00002", 0.5)];
-            let records = add(&sources, &rows, BY_PCN).expect("areas");
+            let records = add(&sources, &rows, BY_NETWORK).expect("areas");
             assert_eq!(assignments(&records), [("S0", "U1", None)]);
         }
     }
@@ -264,7 +278,7 @@ mod tests {
             ("S1", "A00002", 1.0),
             ("S2", "A00009", 1.0),
         ];
-        let records = add(&sources, &rows, BY_PCN).expect("areas");
+        let records = add(&sources, &rows, BY_NETWORK).expect("areas");
         assert_eq!(assignments(&records), [("S0", "U1", None)]);
         assert_eq!(records.memberships.len(), 1);
     }
@@ -273,7 +287,7 @@ mod tests {
     fn a_group_that_is_nowhere_the_largest_has_members_but_no_statistical_areas() {
         let sources = practices(&[("A00001", Some("U1")), ("A00002", Some("U2"))]);
         let rows = [("S0", "A00001", 0.9), ("S0", "A00002", 0.1)];
-        let records = add(&sources, &rows, BY_PCN).expect("areas");
+        let records = add(&sources, &rows, BY_NETWORK).expect("areas");
         assert!(records.has_area(test_layers::layer("pcn"), "U2"));
         assert_eq!(assignments(&records), [("S0", "U1", None)]);
         let groups = records.memberships.iter();
@@ -286,7 +300,7 @@ mod tests {
         let mut sources = practices(&[("A00001", Some("U1")), ("A00002", Some("U2"))]);
         sources.practices[0].practice.sub_icb = Some("00Q".into());
         let rows = [("S0", "A00001", 0.9), ("S0", "A00002", 0.1)];
-        let fields = "by = \"pcn\"\nsub_icb = [\"01A\"]";
+        let fields = "by = \"network\"\nsub_icb = [\"01A\"]";
         let records = add(&sources, &rows, fields).expect("areas");
         assert_eq!(assignments(&records), [("S0", "U2", None)]);
         assert_eq!(records.areas().len(), 1);
@@ -295,7 +309,7 @@ mod tests {
     #[test]
     fn a_prefix_makes_ids_of_names_without_the_word_pcn() {
         let sources = practices(&[("A00001", Some("Burnley East"))]);
-        let fields = "by = \"pcn\"\nid_prefix = \"pl-\"\nsystem = \"pennine\"";
+        let fields = "by = \"network\"\nid_prefix = \"pl-\"\nsystem = \"pennine\"";
         let records = add(&sources, &[("S0", "A00001", 1.0)], fields).expect("areas");
         let area = &records.areas()[0];
         assert_eq!(
@@ -313,7 +327,7 @@ mod tests {
             pcn: pcn.into(),
             pcn_name: format!("{pcn} PCN"),
             period,
-            icc: None,
+            community: None,
         };
         let (before, after) = (
             Period {
@@ -345,22 +359,23 @@ mod tests {
             ("U2".to_string(), after, Provenance::Official),
             ("U2".to_string(), Period::default(), Provenance::Derived),
         ];
-        assert_eq!(memberships(BY_PCN), of_networks);
+        assert_eq!(memberships(BY_NETWORK), of_networks);
         // An area that is taken to be the network is not a fact that the source states.
-        let of_teams = memberships("by = \"pcn\"\nid_prefix = \"pl-\"");
+        let of_teams = memberships("by = \"network\"\nid_prefix = \"pl-\"");
         assert_eq!(of_teams[0], ("pl-u1".into(), before, Provenance::Derived));
     }
 
     #[test]
     fn shares_and_groups_must_exist() {
         let sources = practices(&[("A00001", Some("U1"))]);
-        assert_eq!(
-            add(&sources, &[], "by = \"icb\"").map(|_| ()),
-            Err("by `icb`: must be `icc` or `pcn`".into())
-        );
+        let method = toml::from_str::<PluralityMethod>("shares = \"all\"\nby = \"icb\"");
+        let error = method.expect_err("an unknown grouping").to_string();
+        let expected =
+            "unknown variant `icb`, expected one of `community`, `network`, `membership`";
+        assert!(error.contains(expected), "{error}");
         let context = context(test_layers::layer("pcn"), &sources);
         let method: PluralityMethod =
-            toml::from_str("shares = \"north\"\nby = \"icc\"").expect("a method");
+            toml::from_str("shares = \"north\"\nby = \"community\"").expect("a method");
         let error = add_areas(&mut DatasetRecords::default(), &context, &method)
             .expect_err("no shares")
             .to_string();
@@ -369,7 +384,7 @@ mod tests {
 
     #[test]
     fn empty_shares_assign_nothing() {
-        let records = add(&practices(&[]), &[], BY_PCN).expect("nothing");
+        let records = add(&practices(&[]), &[], BY_NETWORK).expect("nothing");
         assert!(records.areas().is_empty() && records.assignments.is_empty());
     }
 }
