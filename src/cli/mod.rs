@@ -68,7 +68,7 @@ enum CliCommand {
     Check(check::CheckArguments),
     /// Compare two datasets: areas, coverage, practices, memberships and postcodes.
     #[command(
-        after_help = "Compares on one date: the names and boundaries of areas; the statistical areas that make up each area, with their shares; each field of each practice; memberships; and the status, communities and parts of communities of every postcode. Does not compare lineage, golden queries or the text of the manifests.\n\nExample:\n  catchment diff data/lancashire-and-cumbria /tmp/my-dataset --output /tmp/changes\n\nExit status: 0 no differences, 1 differences, 2 usage error or dataset not loaded."
+        after_help = "Compares on one date: the names and boundaries of areas; the statistical areas that make up each area, with their shares; each field of each practice; memberships; and the status, communities and parts of communities of every postcode. Does not compare lineage, golden queries or the text of the manifests.\n\nExample:\n  catchment diff /tmp/my-dataset /tmp/next --output /tmp/changes\n\nExit status: 0 no differences, 1 differences, 2 usage error or dataset not loaded."
     )]
     Diff(diff::DiffArguments),
     /// Export look-up tables, boundaries and map tiles for other programs.

@@ -16,7 +16,7 @@ use super::pages::page_cache::CachedPage;
 use super::problem::Problem;
 use super::query_params::{NoParams, Query};
 use super::request_context::{DatasetRequest, RequestContext};
-use catchment_core::domain::Layer;
+use catchment_core::domain::{Layer, today_in_london};
 use catchment_core::index::Index;
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
@@ -83,36 +83,47 @@ fn insert_all(target: &mut Value, entries: Value) {
     }
 }
 
-/// The text in examples that stands for the first layer of the dataset, and for its first two
-/// layers, separated by a comma.
-const LAYER: &str = "{layer}";
-const LAYERS: &str = "{layers}";
+/// The texts in examples that stand for the first layer of the dataset, for its first two layers,
+/// separated by a comma, and for an area of the first layer.
+const PLACEHOLDERS: [&str; 3] = ["{layer}", "{layers}", "{area}"];
 
 /// Returns the API definition with examples from the dataset.
 fn document_of(index: &Index) -> Value {
     let mut document = DOCUMENT.clone();
-    let layers: Vec<&str> = index.layers().map(Layer::as_str).take(2).collect();
-    let first = layers.first().copied().unwrap_or("layer");
-    fill_examples(&mut document, first, &layers.join(","));
+    let layers: Vec<Layer> = index.layers().take(2).collect();
+    let ids: Vec<&str> = layers.iter().map(|layer| layer.as_str()).collect();
+    let areas = layers
+        .first()
+        .and_then(|layer| index.areas(*layer, today_in_london()));
+    let area = areas
+        .into_iter()
+        .flatten()
+        .map(|area| area.id.as_str())
+        .next();
+    let first = ids.first().copied().unwrap_or("layer");
+    let values = [first, &ids.join(","), area.unwrap_or("area")];
+    fill_examples(&mut document, values);
     document
 }
 
-/// Replaces the placeholders of layers in every example.
-fn fill_examples(value: &mut Value, layer: &str, layers: &str) {
+/// Replaces the placeholders in every example.
+fn fill_examples(value: &mut Value, values: [&str; 3]) {
     match value {
         Value::Object(entries) => {
             for (key, entry) in entries {
                 match entry {
                     Value::String(text) if key == "example" => {
-                        *text = text.replace(LAYERS, layers).replace(LAYER, layer);
+                        for (placeholder, value) in PLACEHOLDERS.into_iter().zip(values) {
+                            *text = text.replace(placeholder, value);
+                        }
                     }
-                    _ => fill_examples(entry, layer, layers),
+                    _ => fill_examples(entry, values),
                 }
             }
         }
-        Value::Array(values) => {
-            for entry in values {
-                fill_examples(entry, layer, layers);
+        Value::Array(entries) => {
+            for entry in entries {
+                fill_examples(entry, values);
             }
         }
         _ => {}

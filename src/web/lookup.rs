@@ -240,13 +240,18 @@ fn overview(index: &Index) -> Markup {
 fn provenance_sentence(areas: &[&Area]) -> String {
     let words: BTreeSet<&str> = areas.iter().map(|area| area.provenance.as_str()).collect();
     let words: Vec<&str> = words.into_iter().collect();
-    let is_official = areas
+    let is_official = |area: &&Area| area.provenance == Provenance::Official;
+    let explanation = match areas
         .iter()
-        .all(|area| area.provenance == Provenance::Official);
-    let explanation = if is_official {
-        ""
-    } else {
-        ". They are drawn from open statistics, not from an official map"
+        .copied()
+        .filter(|area| is_official(area))
+        .count()
+    {
+        0 => ". They are drawn from open statistics, not from an official map",
+        count if count == areas.len() => "",
+        _ => {
+            ". Those that are not official are drawn from open statistics, not from an official map"
+        }
     };
     format!("The boundaries are {}{explanation}.", words.join(" or "))
 }

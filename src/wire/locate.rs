@@ -633,10 +633,10 @@ pub(crate) fn locate_body<'i>(
 ) -> Result<LocateBody<'i>, Problem> {
     request.check(index.manifest())?;
     let requested = request.layers.resolve(index.manifest())?;
-    let measured_layers = requested
+    let layers = requested
         .as_ref()
         .map_or(LayerSet::ALL, |layers| layers.iter().copied().collect());
-    let answer = index.locate_with_distances(&request.query, measured_layers);
+    let answer = index.locate_layers(&request.query, layers);
     if answer.status == LookupStatus::UnknownPostcode {
         let query = &request.query;
         return Err(Problem::unknown_postcode(index, query.locator, query.as_of));

@@ -3,6 +3,7 @@
 mod api;
 mod batches;
 mod command;
+mod county;
 mod data;
 mod mapping;
 mod ops;

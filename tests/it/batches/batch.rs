@@ -849,7 +849,7 @@ fn summary_counts_match_the_output_of_dirty_data() {
             "{word}"
         );
     }
-    for icc_count in &summary.icc {
+    for icc_count in &summary.communities {
         let count = |column| {
             icc.get(&(column, icc_count.id.as_str()))
                 .copied()

@@ -1,7 +1,7 @@
 //! The layers of a dataset by their roles, which look-ups need often.
 
 use super::layer::LayerIndex;
-use crate::domain::{Layer, LayerKind, LayerRole, Manifest, OrganisationKind};
+use crate::domain::{Layer, LayerKind, LayerRole, LayerSet, Manifest, OrganisationKind};
 
 /// The layers with a role, in the order of answers.
 #[derive(Debug)]
@@ -16,6 +16,9 @@ pub(super) struct LayerRoles {
     pub(super) icb: Option<Layer>,
     /// The positions, among the layers of the index, of the layers whose areas are groups.
     pub(super) group_positions: Vec<usize>,
+    /// The layers on which no other part of an answer depends, so that a look-up of other layers
+    /// can leave them out.
+    pub(super) independent: LayerSet,
 }
 
 impl LayerRoles {
@@ -25,7 +28,17 @@ impl LayerRoles {
             let layer = &layers[position];
             layer.kind == LayerKind::Membership
         });
+        let has_groups = |position: usize| {
+            let mut layers = layers.iter();
+            layers.any(|groups| groups.has_members_in.get(position) == Some(&true))
+        };
+        let independent = layers.iter().enumerate().filter(|(position, layer)| {
+            let role = layer.role;
+            matches!(role, LayerRole::Administrative | LayerRole::Statistical)
+                && !has_groups(*position)
+        });
         LayerRoles {
+            independent: independent.map(|(_, layer)| layer.id).collect(),
             communities: with_role(LayerRole::Community),
             networks: with_role(LayerRole::Network),
             administrative: with_role(LayerRole::Administrative),

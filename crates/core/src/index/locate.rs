@@ -33,6 +33,22 @@ impl Index {
         query: &LocateQuery,
         distance_layers: LayerSet,
     ) -> LocateAnswer<'_> {
+        self.locate_in(query, LayerSet::ALL, distance_layers)
+    }
+
+    /// Answers a query as [`Index::locate`] does, but only in `layers`, and in those on which the
+    /// answer depends besides: administrative and statistical layers that are not in `layers` may
+    /// be missing from the residence, and distances are measured only in `layers`.
+    pub fn locate_layers(&self, query: &LocateQuery, layers: LayerSet) -> LocateAnswer<'_> {
+        self.locate_in(query, layers, layers)
+    }
+
+    fn locate_in(
+        &self,
+        query: &LocateQuery,
+        layers: LayerSet,
+        distance_layers: LayerSet,
+    ) -> LocateAnswer<'_> {
         let (status, location) = match query.locator {
             None => (LookupStatus::Missing, None),
             Some(locator) => self.resolve_locator(locator, query.as_of),
@@ -55,7 +71,7 @@ impl Index {
                 self.resolve_statistical_area(&mut answer, location, asked);
             }
             (Some(location), _) => {
-                self.resolve_residence(&mut answer, location, distance_layers);
+                self.resolve_residence(&mut answer, location, layers, distance_layers);
             }
             (None, _) => {}
         }
@@ -469,6 +485,32 @@ mod tests {
         assert_eq!(describe(&answer.residence[0].1), ["K directory"]);
         let registration = answer.registration.expect("requested");
         assert_eq!(describe(&registration.areas[0].1), ["K membership"]);
+    }
+
+    #[test]
+    fn layers_that_are_not_requested_are_left_out_if_nothing_depends_on_them() {
+        let index = index();
+        let requested = |layers: &[Layer]| LayerSet::from_iter(layers.iter().copied());
+        let layers_of = |answer: &LocateAnswer<'_>| -> Vec<Layer> {
+            answer.residence.iter().map(|(layer, _)| *layer).collect()
+        };
+        let query = postcode_query("LA1 1AA");
+        let full = index.locate(&query);
+        let some = index.locate_layers(&query, requested(&[layers::icc()]));
+        let mut expected = layers_of(&full);
+        expected.retain(|layer| *layer != layers::icb());
+        assert_eq!(layers_of(&some), expected);
+        assert_eq!(some.status, full.status);
+        assert_eq!(some.agreement, full.agreement);
+        let only = index.locate_layers(&query, requested(&[layers::icb()]));
+        assert_eq!(layers_of(&only), layers_of(&full));
+        // Outside every other layer, all layers decide whether the data cover the position.
+        for query in [grid_query(19.0, 30.0), postcode_query("LA2 1AB")] {
+            let full = index.locate(&query);
+            let some = index.locate_layers(&query, requested(&[layers::icc()]));
+            assert_eq!(some.status, full.status);
+            assert_eq!(some.nearest.len(), full.nearest.len());
+        }
     }
 
     #[test]

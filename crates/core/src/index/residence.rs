@@ -62,6 +62,24 @@ impl ResolvedPosition {
     }
 }
 
+/// Returns whether the layers with a result decide the answer. Otherwise it depends on all layers:
+/// whether the data cover the position, and whether an administrative area is missing or unknown.
+fn is_decided(residence: &[(Layer, LayerResult<'_>)], independent: LayerSet) -> bool {
+    let mut is_covered = false;
+    for (layer, found) in residence {
+        match found {
+            LayerResult::Areas(areas) if areas.is_empty() && independent.contains(*layer) => {
+                return false;
+            }
+            LayerResult::Areas(areas) => is_covered |= !areas.is_empty(),
+            LayerResult::Practices(practices) => is_covered |= !practices.is_empty(),
+            LayerResult::Groups(groups) => is_covered |= !groups.is_empty(),
+            LayerResult::Unknown(_) => {}
+        }
+    }
+    is_covered
+}
+
 /// Returns whether a layer has a result, or has no data for the day.
 pub(super) fn is_covered(residence: &[(Layer, LayerResult<'_>)]) -> bool {
     residence.iter().any(|(_, found)| match found {
@@ -78,6 +96,7 @@ impl Index {
         &'i self,
         answer: &mut LocateAnswer<'i>,
         location: Location,
+        layers: LayerSet,
         distance_layers: LayerSet,
     ) {
         answer.location = Some(location);
@@ -89,7 +108,11 @@ impl Index {
         };
         let of_entry = location.entry.as_ref().and_then(ResolvedPosition::of_entry);
         let resolved = of_entry.unwrap_or_else(|| ResolvedPosition::of_point(position));
-        answer.residence = self.residence_at(&resolved, answer.as_of, distance_layers);
+        let day = answer.as_of;
+        answer.residence = self.residence_at(&resolved, day, layers, distance_layers);
+        if layers != LayerSet::ALL && !is_decided(&answer.residence, self.roles.independent) {
+            answer.residence = self.residence_at(&resolved, day, LayerSet::ALL, distance_layers);
+        }
         if !is_covered(&answer.residence) {
             answer.status = LookupStatus::OutsideCoverage;
             answer.nearest = self.nearest_areas(position, answer.as_of);
@@ -99,18 +122,25 @@ impl Index {
     /// Returns whether an area covers a position, or may have done on a day without data.
     pub(super) fn covers(&self, position: BritishGrid, day: Date) -> bool {
         let resolved = ResolvedPosition::of_point(position);
-        is_covered(&self.residence_at(&resolved, day, LayerSet::from_iter([])))
+        let no_distances = LayerSet::from_iter([]);
+        is_covered(&self.residence_at(&resolved, day, LayerSet::ALL, no_distances))
     }
 
+    /// Returns the result of each layer, except of those that are not in `layers` and on which
+    /// nothing else depends.
     pub(super) fn residence_at(
         &self,
         resolved: &ResolvedPosition,
         day: Date,
+        layers: LayerSet,
         distance_layers: LayerSet,
     ) -> Vec<(Layer, LayerResult<'_>)> {
         let statistical_area = self.statistical_area_at(resolved, day);
         let mut residence: Vec<(Layer, LayerResult<'_>)> = Vec::with_capacity(self.layers.len());
-        for layer in &self.layers {
+        let is_included = |layer: &&LayerIndex| {
+            layers.contains(layer.id) || !self.roles.independent.contains(layer.id)
+        };
+        for layer in self.layers.iter().filter(is_included) {
             let with_distance = distance_layers.contains(layer.id);
             let result = if day < layer.first_data {
                 LayerResult::Unknown(UnknownReason::NoDataForDate)
