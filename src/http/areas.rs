@@ -190,7 +190,7 @@ fn split_geojson_suffix(name: &str) -> (&str, bool) {
 pub(super) fn find_layer(index: &Index, name: &str) -> Result<Layer, Problem> {
     let mut layers = index.layers();
     let found = layers.find(|layer| layer.as_str() == name);
-    found.ok_or_else(unknown_layer)
+    found.ok_or_else(|| unknown_layer_of(index))
 }
 
 /// Returns the layer with this name, which must have data for the date.
@@ -225,10 +225,19 @@ pub(super) fn areas_with_data(
     areas.into_iter().flatten()
 }
 
+/// Returns the problem for a path that is not of a layer.
 pub(super) fn unknown_layer() -> Problem {
     Problem::unknown(
         "unknown_layer",
         "the dataset has no such layer; /api/v1/areas lists the layers",
+    )
+}
+
+/// Returns the problem for the id of a layer that the dataset does not have, with those that it has.
+pub(super) fn unknown_layer_of(index: &Index) -> Problem {
+    Problem::unknown(
+        "unknown_layer",
+        index.manifest().unknown_layer().to_string(),
     )
 }
 

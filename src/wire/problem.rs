@@ -133,7 +133,7 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, "unknown_area", detail)
     }
 
-    pub(crate) fn unknown(code: &'static str, detail: &'static str) -> Problem {
+    pub(crate) fn unknown(code: &'static str, detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::NOT_FOUND, code, detail)
     }
 

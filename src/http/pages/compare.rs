@@ -3,7 +3,7 @@
 use axum::response::Response;
 use jiff::civil::Date;
 
-use super::super::areas::unknown_layer;
+use super::super::areas::unknown_layer_of;
 use super::super::problem::Problem;
 use super::super::query_params::{DatasetSelection, ParamValue, query_params};
 use super::page_request::PageRequest;
@@ -52,10 +52,15 @@ pub(in super::super) async fn compare(
     let (ComparedDate(from), ComparedDate(to)) = (params.from?, params.to?);
     let index = page.context.index();
     let layer: Layer = match params.layer {
-        Some(name) => Layer::find(&name).ok_or_else(unknown_layer)?,
-        None => index.layers().next().ok_or_else(unknown_layer)?,
+        Some(name) => Layer::find(&name).ok_or_else(|| unknown_layer_of(index))?,
+        None => index
+            .layers()
+            .next()
+            .ok_or_else(|| unknown_layer_of(index))?,
     };
-    let first_data = index.first_data(layer).ok_or_else(unknown_layer)?;
+    let first_data = index
+        .first_data(layer)
+        .ok_or_else(|| unknown_layer_of(index))?;
     let response = page.render(move |context| {
         let days = context.index.change_dates_of_layer(layer);
         let days: Vec<Date> = days.into_iter().rev().take(DAYS_MAX).collect();

@@ -4,5 +4,6 @@ mod architecture;
 mod deploy;
 mod examples;
 mod fuzz_seeds;
+mod layer_names;
 mod plain_english;
 mod supply_chain;
