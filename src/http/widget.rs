@@ -196,7 +196,11 @@ fn other_communities(manifest: &Manifest, layer: Layer) -> Vec<Value> {
         .iter()
         .filter(|entry| is_main && entry.role == LayerRole::Community && entry.id != layer);
     layers
-        .map(|entry| json!({ "layer": entry.id.as_str(), "noun": entry.noun() }))
+        .map(|entry| {
+            // Names of communities end in the abbreviation, if there is one.
+            let noun = entry.abbreviation.is_none().then(|| entry.noun());
+            json!({ "layer": entry.id.as_str(), "noun": noun })
+        })
         .collect()
 }
 

@@ -420,7 +420,7 @@ class CatchmentMap extends HTMLElement {
     const hasAreas = (layer) => Array.isArray(residence[layer]) && residence[layer].length > 0;
     const { practice_layer: practiceLayer, other_communities: otherCommunities } = this.#data;
     const layer = [this.#layer, ...otherCommunities.map((other) => other.layer)].find(hasAreas) || this.#layer;
-    const noun = otherCommunities.find((other) => other.layer === layer)?.noun;
+    const other = otherCommunities.find((other) => other.layer === layer);
     const isPractices = layer === practiceLayer;
     const areas = residence[layer];
     const isFound = hasAreas(layer);
@@ -430,7 +430,7 @@ class CatchmentMap extends HTMLElement {
     if (STATUS_TEXTS[status]) text = STATUS_TEXTS[status];
     else if (areas?.unknown) text = "We have no information for that date.";
     else if (isPractices) text = practices.length ? `${postcode} is in the area of these GP practices.` : text;
-    else if (isFound) text = `${postcode} is in the area of ${joinNames(areas)}${noun ? ` ${noun}` : ""}.`;
+    else if (isFound) text = `${postcode} is in the area of ${joinNames(areas)}${other?.noun ? ` ${other.noun}` : ""}.`;
 
     const near = isFound && !isPractices && areas.find((area) => area.certainty === "near_boundary");
     const otherSide = near && near.alternatives?.length ? ` On the other side: ${joinNames(near.alternatives)}.` : "";
@@ -440,7 +440,7 @@ class CatchmentMap extends HTMLElement {
       otherSide && html("p", {}, `The boundary of that area is only ${formatDistance(near.boundary_distance_m)} away.${otherSide} Some addresses with the same postcode may be on the other side, so check the full address if this matters.`),
       near && !otherSide && html("p", {}, "We do not know the exact location of this postcode, so check the full address if this matters."),
       isFound && shown < 0 && !isPractices && html("p", {}, "That area is not on this map."),
-      isFound && (this.#hasRegistration || noun) && html("p", {}, "This is based on where you live. If you are registered with a GP practice, you belong to that practice’s community, wherever you live."),
+      isFound && (this.#hasRegistration || other) && html("p", {}, "This is based on where you live. If you are registered with a GP practice, you belong to that practice’s community, wherever you live."),
       practices.length > 0 && html("p", {}, `GP practices that cover ${postcode} (estimate):`),
       practices.length > 0 && list(practices.map((practice) => [practice.name, practiceDistance(practice)].filter(Boolean).join(", "))),
       practices.length > 0 && html("p", { class: "small" }, "These areas are modelled. They are not the practices’ own boundaries. Ask the practice."),
