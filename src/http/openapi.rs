@@ -83,8 +83,8 @@ fn insert_all(target: &mut Value, entries: Value) {
     }
 }
 
-/// The texts in examples that stand for the first layer of the dataset, for its first two layers,
-/// separated by a comma, and for an area of the first layer.
+/// The placeholders in examples: of the first layer of the dataset, of its first two layers,
+/// separated by a comma, and of an area of the first layer.
 const PLACEHOLDERS: [&str; 3] = ["{layer}", "{layers}", "{area}"];
 
 /// Returns the API definition with examples from the dataset.

@@ -58,7 +58,7 @@ pub(super) async fn layer(
     respond(&app, context, layer, None, &headers).await
 }
 
-/// The name that stands for the default layer. It cannot be the id of a layer.
+/// The name of the default layer in paths. It cannot be the id of a layer.
 const DEFAULT_LAYER: &str = "_";
 
 /// Returns the layer with an id or, for [`DEFAULT_LAYER`], the layer of maps for which no layer is

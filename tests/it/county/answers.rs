@@ -200,22 +200,22 @@ fn unknown_layers_are_reported_with_those_that_exist() {
     let known = "use neighbourhood, ward-group, care-circle, surgery, neighbour-scheme, council or \
                  msoa11";
     for (path, status) in [
-        ("/api/v1/locate?postcode=LE88+1AA&layers=icc", 400),
-        ("/api/v1/areas/icc", 404),
-        ("/api/v1/areas/icc/am-westwater", 404),
-        ("/areas/icc", 404),
-        ("/tiles/icc.json", 404),
-        ("/tiles/icc/8/125/82.mvt", 404),
-        ("/maps/icc.svg", 404),
-        ("/widget/icc.json", 404),
-        ("/embed?layer=icc", 404),
+        ("/api/v1/locate?postcode=LE88+1AA&layers=nowhere", 400),
+        ("/api/v1/areas/nowhere", 404),
+        ("/api/v1/areas/nowhere/am-westwater", 404),
+        ("/areas/nowhere", 404),
+        ("/tiles/nowhere.json", 404),
+        ("/tiles/nowhere/8/125/82.mvt", 404),
+        ("/maps/nowhere.svg", 404),
+        ("/widget/nowhere.json", 404),
+        ("/embed?layer=nowhere", 404),
     ] {
         let reply = SERVER.get(path);
         let reply = reply.expect(status);
         assert!(reply.text().contains(known), "{path}: {}", reply.text());
         expect_own_words(path, reply.text());
     }
-    let body = json!({ "postcode": "LE88 1AA", "layers": ["icc"] }).to_string();
+    let body = json!({ "postcode": "LE88 1AA", "layers": ["nowhere"] }).to_string();
     let reply = SERVER.post("/api/v1/locate", "application/json", &body);
     assert!(reply.expect(400).text().contains(known));
     let batch = SERVER.post(

@@ -59,8 +59,13 @@ fn no_page_has_words_of_the_embedded_dataset() {
     for path in ["/widget.js", "/maps/care-circle.svg"] {
         expect_own_words(path, SERVER.get(path).expect(200).text());
     }
-    let layers = LAYERS.map(|layer| format!("/areas/{layer}"));
-    for path in layers {
+    // The layer of practices and that of groups have pages of their own.
+    for layer in LAYERS {
+        let path = match layer {
+            "surgery" => "/practices".to_string(),
+            "neighbour-scheme" => "/groups".to_string(),
+            layer => format!("/areas/{layer}"),
+        };
         assert!(pages.contains_key(&path), "no link leads to {path}");
     }
 }

@@ -20,8 +20,8 @@ pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     check_populations(dataset, day, findings);
 }
 
-/// Compares the number of communities that each system's page states with the number of sections on the
-/// page and with the number of communities in the dataset.
+/// Compares the number of communities that each system's page states with the number of sections on
+/// the page and with the number of communities in the dataset.
 fn check_stated_counts(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     let mut systems: BTreeMap<&str, Vec<&StatedCount>> = BTreeMap::new();
     for count in &dataset.stated_counts {
@@ -41,6 +41,8 @@ fn check_stated_counts(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>
             let count_of = |layer: Layer| area_count(dataset, system, layer, page_day);
             let main = dataset.manifest.main_community_layer();
             let actual = main.map_or(0, count_of);
+            let main = main.and_then(|layer| dataset.manifest.layer(layer));
+            let noun = main.map_or("area", LayerEntry::noun);
             let part_layers = dataset.manifest.layers_with_role(LayerRole::Part);
             let parts: Vec<(usize, &LayerEntry)> = part_layers
                 .filter_map(|layer| Some((count_of(layer), dataset.manifest.layer(layer)?)))
@@ -52,7 +54,7 @@ fn check_stated_counts(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>
             if actual == stated && sections_agree {
                 continue;
             }
-            let message = mismatch_message(count, actual, &parts, page_day, &counts);
+            let message = mismatch_message(count, (actual, noun), &parts, page_day, &counts);
             let subject = FindingSubject::new("system", system);
             findings.push(Finding::warning("count_mismatch", message).with_subject(subject));
         }
@@ -61,7 +63,7 @@ fn check_stated_counts(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>
 
 fn mismatch_message(
     count: &StatedCount,
-    actual: usize,
+    (actual, noun): (usize, &str),
     parts: &[(usize, &LayerEntry)],
     day: Date,
     counts: &[&StatedCount],
@@ -101,8 +103,9 @@ fn mismatch_message(
         note => format!(" ({note})"),
     };
     let name = &count.name;
-    let stated = count_with_noun(count.stated_count, "community", "communities");
-    let actual = count_with_noun(actual, "community", "communities");
+    let plural = format!("{noun}s");
+    let stated = count_with_noun(count.stated_count, noun, &plural);
+    let actual = count_with_noun(actual, noun, &plural);
     format!(
         "{name}: {page} states {stated}{sections}, but the dataset has {actual}{parts} on {day}{others}{note}"
     )

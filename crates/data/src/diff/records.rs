@@ -32,7 +32,7 @@ pub struct MembershipChange {
     pub layer: Layer,
     /// The group; `None` if the source does not name the group.
     pub group: Option<String>,
-    /// The member's layer: for a practice, the layer of the practices' areas; `None` if there is none.
+    /// The member's layer. That of a practice is the layer of the practices' areas, if there is one.
     pub member_layer: Option<Layer>,
     /// The member.
     pub member: String,
