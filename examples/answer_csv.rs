@@ -52,9 +52,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("{name}: {rows}");
         }
     }
-    for icc in &summary.icc {
-        let (resident, registered) = (icc.residence, icc.registration);
-        println!("{}: {resident} resident, {registered} registered", icc.name);
+    for community in &summary.communities {
+        let (resident, registered) = (community.residence, community.registration);
+        println!(
+            "{}: {resident} resident, {registered} registered",
+            community.name
+        );
     }
     Ok(())
 }
