@@ -61,16 +61,16 @@ fn lsoa_boundaries() -> String {
     for index in 0..AREA_COUNT {
         let (column, row) = cell(index);
         let (west, south) = (400_000 + column * SIDE_M, 200_000 + row * SIDE_M);
-        let along = 0..SIDE_VERTICES;
+        let along = (0..SIDE_M).step_by(step);
         let mut ring: Vec<(usize, usize)> = Vec::new();
-        ring.extend(along.clone().map(|at| (west + at * step, south)));
-        ring.extend(along.clone().map(|at| (west + SIDE_M, south + at * step)));
+        ring.extend(along.clone().map(|offset| (west + offset, south)));
+        ring.extend(along.clone().map(|offset| (west + SIDE_M, south + offset)));
         ring.extend(
             along
                 .clone()
-                .map(|at| (west + SIDE_M - at * step, south + SIDE_M)),
+                .map(|offset| (west + SIDE_M - offset, south + SIDE_M)),
         );
-        ring.extend(along.map(|at| (west, south + SIDE_M - at * step)));
+        ring.extend(along.map(|offset| (west, south + SIDE_M - offset)));
         ring.push(ring[0]);
         let ring: Vec<String> = ring.iter().map(|(x, y)| format!("[{x},{y}]")).collect();
         let separator = if index == 0 { "" } else { "," };
