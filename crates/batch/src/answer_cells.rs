@@ -483,7 +483,7 @@ impl CellWriter<'_> {
                 self.write_value(
                     out,
                     name,
-                    icc.and_then(AreaMatch::certainty).map(Certainty::as_str),
+                    community.and_then(AreaMatch::certainty).map(Certainty::as_str),
                 );
             }
             CommunityFact::Provenance => {
