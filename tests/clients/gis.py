@@ -36,6 +36,10 @@ def with_gdal():
         count = fetched(f"/ogc/collections/{name}/items?limit=1")["numberMatched"]
         assert len(geometry) == count > 0, (name, len(geometry), count)
         shapes = shapely.from_wkb(geometry)
+        # The LSOAs of 2021 that are parts of an LSOA of 2011 have the geometry null.
+        missing = shapely.is_missing(shapes)
+        assert missing.sum() == (9 if name.startswith("lsoa21") else 0), (name, missing.sum())
+        shapes = shapes[~missing]
         assert shapely.is_valid(shapes).all(), name
         west, south, east, north = shapely.total_bounds(shapes)
         assert 0 < west < east < 700_000 and 0 < south < north < 1_300_000, name

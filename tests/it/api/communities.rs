@@ -252,7 +252,7 @@ fn the_board_page_has_its_care_partnership_and_codes() {
     let codes = &get("/api/v1/areas/icb/QE1")["codes"];
     assert_eq!(
         *codes,
-        json!({ "gss": "E54000048", "region": "Y62", "region_gss": "E40000014" })
+        json!({ "gss": "E54000048", "ods": "QE1", "region": "Y62", "region_gss": "E40000014" })
     );
 }
 

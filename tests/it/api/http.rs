@@ -1201,17 +1201,27 @@ fn dates_before_the_first_data_of_a_layer_are_unknown_for_that_layer() {
     let body = locate(&[("postcode", "LA18 4DB"), ("as_of", "2022-01-04")]);
     assert_eq!(body["status"], "located");
     for (layer, found) in body["residence"].as_object().expect("layers") {
-        let expected = if layer == "sub-icb" { "01K" } else { no_data };
+        let expected = match layer.as_str() {
+            "sub-icb" => "01K",
+            "council" => "E07000029",
+            "lsoa11" | "lsoa21" => "E01019299",
+            _ => no_data,
+        };
         assert_eq!(ids_or_unknown(found), expected, "{layer}");
     }
     let coordinate = |as_of| [("lon", "-3.269471"), ("lat", "54.209742"), ("as_of", as_of)];
-    // Sub-ICB locations have earlier data than the other layers.
+    // Sub-ICB locations, councils and the LSOAs of 2011 have earlier data than the other layers.
     let body = locate(&coordinate("2017-04-01"));
     for (layer, found) in body["residence"].as_object().expect("layers") {
-        let expected = if layer == "sub-icb" { "01K" } else { no_data };
+        let expected = match layer.as_str() {
+            "sub-icb" => "01K",
+            "council" => "E07000029",
+            "lsoa11" => "E01019299",
+            _ => no_data,
+        };
         assert_eq!(ids_or_unknown(found), expected, "{layer}");
     }
-    check_problem(&coordinate("2017-03-31"), 422, "no_data_for_date");
+    check_problem(&coordinate("2011-03-26"), 422, "no_data_for_date");
     // A list without data for the date is empty and says so; one area cannot be answered.
     let list = |path: &str| SERVER.get(path).expect(200).json();
     let before = list("/api/v1/areas/icc?as_of=2022-01-04");
@@ -1228,7 +1238,8 @@ fn dates_before_the_first_data_of_a_layer_are_unknown_for_that_layer() {
         .as_array()
         .expect("layers")
     {
-        let has_data = layer["id"] == "sub-icb";
+        let id = layer["id"].as_str().expect("an id");
+        let has_data = ["sub-icb", "council", "lsoa11", "lsoa21"].contains(&id);
         assert_eq!(layer["unknown"].is_null(), has_data, "{layer}");
         assert_eq!(layer["areas"] != 0, has_data, "{layer}");
     }
@@ -1746,6 +1757,10 @@ fn health_and_dataset_endpoints_describe_the_service() {
         ("sub-icb", 4, 4),
         ("place", 3, 3),
         ("icb", 2, 2),
+        ("council", 10, 10),
+        ("lsoa11", 748, 748),
+        // The other nine are parts of an LSOA of 2011.
+        ("lsoa21", 745, 736),
     ];
     assert_eq!(counts, expected);
     let listed = SERVER.get("/api/v1/areas").expect(200).json();

@@ -373,9 +373,10 @@ fn postcodes_of_every_area_match_locate() {
         let areas = INDEX
             .areas(layer, DAY)
             .expect("the layer is in the dataset");
-        // Compare a sample of practices and PCNs, and all areas of the other layers.
+        // Compare a sample of practices, PCNs and LSOAs, and all areas of the other layers.
         let step = match layer.as_str() {
             "gp-practice" | "pcn" => 17,
+            "lsoa11" | "lsoa21" => 53,
             _ => 1,
         };
         for area in areas.step_by(step) {

@@ -121,7 +121,8 @@ fn a_coordinate_in_an_lsoa_that_was_split_is_unknown_in_lsoa21() {
             continue;
         }
         let metres = |column: &str| row[column].parse().expect("a number of metres");
-        let grid = BritishGrid::from_metres(metres("easting"), metres("northing")).expect("on the grid");
+        let grid =
+            BritishGrid::from_metres(metres("easting"), metres("northing")).expect("on the grid");
         let answer = ask(Locator::Grid(grid), "2026-04-01");
         if only(&answer, lsoa11) == code {
             compared += 1;
