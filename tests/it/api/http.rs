@@ -1640,16 +1640,25 @@ fn boundaries_are_valid_geojson() {
         assert_eq!(body.get("crs"), None, "{layer}");
         let features = body["features"].as_array().expect("features");
         assert!(features.len() >= 2, "{layer}: {}", features.len());
-        features
+        // Only the LSOAs of 2021 that are parts of an LSOA of 2011 have no boundary.
+        let drawn = features
             .iter()
-            .for_each(|feature| check_positions(&feature["geometry"]["coordinates"]));
+            .filter(|feature| !feature["geometry"].is_null());
+        let drawn: Vec<&Value> = drawn.collect();
+        let without = if layer.as_str() == "lsoa21" { 9 } else { 0 };
+        assert_eq!(features.len() - drawn.len(), without, "{layer}");
+        for feature in drawn {
+            check_positions(&feature["geometry"]["coordinates"]);
+        }
         let collection: FeatureCollection = reply.text().parse().expect("a FeatureCollection");
         for feature in collection.features {
             let id = feature.property("id").expect("an id").to_string();
             for name in ["name", "provenance", "attribution", "as_of"] {
                 assert!(feature.contains_property(name), "{layer} {id}: {name}");
             }
-            let geometry = feature.geometry.expect("a geometry");
+            let Some(geometry) = feature.geometry else {
+                continue;
+            };
             let geometry: geo::Geometry = geometry.try_into().expect("a geometry");
             check_polygons(&format!("{layer} {id}"), to_multi_polygon(geometry));
         }

@@ -156,7 +156,9 @@ fn dataset_tiles_have_a_layer_for_each_collection() {
     let mut expected = current_collections();
     expected.retain(|name| !statistical.contains(&name.as_str()));
     assert_eq!(names("/ogc/tiles/WebMercatorQuad/6/20/31"), expected);
-    assert!(names("/ogc/tiles/WebMercatorQuad/7/40/62").ends_with(&statistical.map(str::to_string)));
+    assert!(
+        names("/ogc/tiles/WebMercatorQuad/7/40/62").ends_with(&statistical.map(str::to_string))
+    );
 }
 
 #[test]

@@ -29,6 +29,9 @@ pub(crate) fn embedded_layers() -> Vec<Layer> {
         "sub-icb",
         "place",
         "icb",
+        "council",
+        "lsoa11",
+        "lsoa21",
     ];
     ids.map(layer).to_vec()
 }
