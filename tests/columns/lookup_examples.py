@@ -21,7 +21,9 @@ OF_A_BRANCH = "catchment_practice_branch_listed"
 def examples():
     """Returns the code examples of the page, by language."""
     with open(PAGE, encoding="utf-8") as page:
-        return dict(re.findall(r"```(\w+)\n(.*?)```", page.read(), re.DOTALL))
+        blocks = re.findall(r"```(\w+)\n(.*?)```", page.read(), re.DOTALL)
+        # The first block in a language is the example; the page has other commands below it.
+        return dict(reversed(blocks))
 
 
 def shown(cell):
