@@ -409,7 +409,7 @@ fn area_text(area_match: &AreaMatch<'_>) -> String {
     if let Some(proximity) = &area_match.proximity {
         parts.push(boundary_text(area_match.basis, proximity));
     }
-    let shares = area_match.postcode_shares.as_ref();
+    let shares = area_match.postcode_shares.as_deref();
     parts.extend(shares.filter(|shares| shares.share < 1.0).map(shares_text));
     parts.extend(disputed_text(area_match));
     format!("({})", parts.join(", "))

@@ -476,7 +476,7 @@ impl CellWriter<'_> {
     ) {
         let community = areas_of_layer(&answer.residence, layer).first();
         let proximity = community.and_then(|community| community.proximity.as_ref());
-            let shares = community.and_then(|community| community.postcode_shares.as_ref());
+        let shares = community.and_then(|community| community.postcode_shares.as_deref());
         let nearest = answer.nearest.iter().find(|(id, _)| *id == layer);
         match fact {
             CommunityFact::Certainty => {

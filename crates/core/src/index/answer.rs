@@ -221,7 +221,7 @@ pub struct AreaMatch<'i> {
     pub disputed_with: Vec<DisputedArea<'i>>,
     /// How the statistical area that the client named is divided between areas of the layer; `None`
     /// if the client named no statistical area.
-    pub postcode_shares: Option<PostcodeShares<'i>>,
+    pub postcode_shares: Option<Box<PostcodeShares<'i>>>,
     /// The area's ordinal in its layer.
     pub(super) ordinal: u32,
 }

@@ -263,7 +263,7 @@ impl Index {
             proximity: None,
             model_share: None,
             disputed_with: Vec::new(),
-            postcode_shares: Some(shares),
+            postcode_shares: Some(Box::new(shares)),
             ordinal,
         })
     }
@@ -468,7 +468,7 @@ impl Index {
                 return None;
             }
             if rows.is_empty() {
-                return self.area_of_postcode(layer, &resolved, day);
+                return self.area_of_postcode(layer, entry, &resolved, day);
             }
             let (row, _) = self.statistical_area_at(&resolved, day)?;
             ordinals.get(row as usize).copied().flatten()
@@ -507,10 +507,22 @@ impl Index {
     fn area_of_postcode(
         &self,
         layer: &LayerIndex,
+        entry: &PostcodeEntry,
         resolved: &ResolvedPosition,
         day: Date,
     ) -> Option<u32> {
         let statistical_area = self.statistical_area_at(resolved, day);
+        // Almost all postcodes of a country are decided here, without a search for boundaries.
+        if let Some((row, basis)) = statistical_area {
+            let in_directory = layer.area_in_directory(entry.codes);
+            if in_directory.is_some() && basis == Basis::Directory {
+                return in_directory;
+            }
+            if layer.is_display_only {
+                let mut assigned = layer.assignments_on(row, day);
+                return assigned.next().map(|assignment| assignment.ordinal);
+            }
+        }
         let covering = layer.covering(resolved.position, day);
         let hits = Index::area_hits(layer, resolved, statistical_area, &covering, day);
         hits.first().map(|hit| hit.ordinal)
