@@ -10,7 +10,7 @@ docs/users/api.md describes:
   decides, or the nearest within 150 m.
   PROJ may lack the grid of OSTN15 and then be wrong by some metres, so `doubtful` lists the LSOAs that have
   such a position within 5 m of their boundary.
-- The directory's LSOA of 2021 decides if its LSOA of 2011 does. If not, the LSOA of 2021 is the one that has
+- The directory's LSOA of 2021 decides if its LSOA of 2011 does or if there is no LSOA of 2011 at all. If not, the LSOA of 2021 is the one that has
   all of the LSOA of 2011, if there is one.
 
 Needs shapely and pyproj. tests/it/data/statistical_areas.rs runs this script.
@@ -85,11 +85,11 @@ def main(folder: pathlib.Path) -> None:
             is_near_edge = len(edges) > 1 or any(shapely.distance(shapes[at].boundary, point) < 5 for at in edges)
             doubtful.update(codes[at] for at in edges if is_near_edge)
             doubtful.update(same.get(codes[at]) for at in edges if is_near_edge)
-        if lsoa11 not in areas:
-            continue
-        lsoa21 = row["lsoa21cd"] if decides and row["lsoa21cd"] else same.get(lsoa11)
+        lsoa21 = row["lsoa21cd"] if (decides or not lsoa11) and row["lsoa21cd"] else same.get(lsoa11)
+        lsoa11 = lsoa11 if lsoa11 in areas else None
         icc = community.get(lsoa11)
-        counts["lsoa11"][lsoa11][(icc, lsoa21)] += 1
+        if lsoa11:
+            counts["lsoa11"][lsoa11][(icc, lsoa21)] += 1
         if lsoa21:
             counts["lsoa21"][lsoa21][(icc, lsoa11)] += 1
 
@@ -97,6 +97,9 @@ def main(folder: pathlib.Path) -> None:
     for census, by_code in counts.items():
         answers[census] = {}
         for code, pairs in by_code.items():
+            # An LSOA of 2021 is in the dataset if one of its postcodes is in an LSOA of 2011 that is.
+            if all(other is None for _, other in pairs) and census == "lsoa21":
+                continue
             total = sum(pairs.values())
             shares = [collections.Counter(), collections.Counter()]
             for pair, count in pairs.items():

@@ -215,7 +215,7 @@ pub enum BatchError {
     },
     /// The columns give the location in more than one way.
     #[error(
-        "it has more than one kind of location: specify which to use with --postcode-column, --lon-column and --lat-column, --easting-column and --northing-column, or --area-column"
+        "it has more than one kind of location, such as a postcode and coordinates: specify which to use with --postcode-column, --lon-column and --lat-column, --easting-column and --northing-column, or --area-column"
     )]
     AmbiguousLocation,
     /// Reading or writing a table failed.
