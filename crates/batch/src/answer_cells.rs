@@ -483,7 +483,9 @@ impl CellWriter<'_> {
                 self.write_value(
                     out,
                     name,
-                    community.and_then(AreaMatch::certainty).map(Certainty::as_str),
+                    community
+                        .and_then(AreaMatch::certainty)
+                        .map(Certainty::as_str),
                 );
             }
             CommunityFact::Provenance => {
