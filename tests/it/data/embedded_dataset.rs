@@ -564,8 +564,35 @@ fn expected_assignments() -> BTreeSet<Assignment> {
         if let Some(place) = place_of(&lsoa, &hierarchy) {
             add("place", place, "2022-07-01");
         }
+        add("lsoa11", &code, "");
+    }
+    add_councils(&mut assignments);
+    // An LSOA that was split is in none of its parts.
+    let changes = source_table("lsoa11_to_lsoa21.csv").into_iter();
+    for row in changes.filter(|row| row["change"] != "S") {
+        let (code, area) = (row["lsoa11cd"].clone(), row["lsoa21cd"].clone());
+        assignments.insert((code, "lsoa21", area, "", ""));
     }
     assignments
+}
+
+/// Adds the district of each LSOA, and the council that replaced the district on 1 April 2023.
+fn add_councils(assignments: &mut BTreeSet<Assignment>) {
+    let councils = source_table("councils.csv");
+    for (code, lsoa) in statistical_areas() {
+        let mut rows = councils.iter();
+        let row = rows.find(|row| row["name"] == district(&lsoa));
+        let row = row.expect("the district is in the table");
+        let (district, successor) = (row["code"].clone(), row["successor"].clone());
+        let to = match successor.as_str() {
+            "" => "",
+            _ => "2023-04-01",
+        };
+        assignments.insert((code.clone(), "council", district, "", to));
+        if !successor.is_empty() {
+            assignments.insert((code, "council", successor, to, ""));
+        }
+    }
 }
 
 #[test]
