@@ -82,7 +82,7 @@ impl Index {
         let implausible = ImplausibleCodes::separate(&mut postcodes, &statistical);
         let mut postcode_codes = dataset.postcode_codes;
         for layer in &mut layers {
-            layer.set_postcode_areas(&postcode_codes, &postcodes);
+            layer.set_postcode_areas(&postcode_codes, &postcodes, &statistical);
         }
         implausible.move_other_codes(&mut postcodes, &mut postcode_codes);
         let mut index = Index {

@@ -45,6 +45,8 @@ pub(super) struct LayerIndex {
     /// The ordinals of areas, each with the row of a statistical area of one of its postcodes, in
     /// order.
     directory_rows: Vec<(u32, u32)>,
+    /// The number of statistical areas with a boundary, which have the first rows.
+    statistical_boundary_count: u32,
     /// Whether practices may be members of the areas, so that answers list the areas of a
     /// registration.
     pub(super) has_registrations: bool,
@@ -123,6 +125,7 @@ impl LayerIndex {
             postcode_column: entry.postcode_column,
             postcode_areas: Vec::new(),
             directory_rows: Vec::new(),
+            statistical_boundary_count: 0,
             has_registrations: false,
             codes: Vec::new(),
             is_organisation: entry.organisation.is_some(),
@@ -163,7 +166,10 @@ impl LayerIndex {
         &mut self,
         codes: &[PostcodeCodes],
         entries: &[PostcodeEntry],
+        statistical: &BoundaryIndex,
     ) {
+        let count = statistical.boundaries().len();
+        self.statistical_boundary_count = u32::try_from(count).unwrap_or(u32::MAX);
         let Some(column) = self.postcode_column else {
             return;
         };
@@ -175,6 +181,13 @@ impl LayerIndex {
         });
         let rows: BTreeSet<(u32, u32)> = with_area.collect();
         self.directory_rows = rows.into_iter().collect();
+    }
+
+    /// Returns whether the directory decides for a postcode in a statistical area, given by row: only
+    /// for those in the area of the data.
+    pub(super) fn follows_directory_in(&self, statistical_area: Option<u32>) -> bool {
+        let count = self.statistical_boundary_count;
+        count == 0 || statistical_area.is_some_and(|row| row < count)
     }
 
     /// Returns the rows of the statistical areas whose postcodes the directory states to be in an

@@ -238,7 +238,7 @@ impl Index {
     ) -> Vec<AreaHit> {
         let position = resolved.position;
         if let Some(ordinal) = layer.area_in_directory(resolved.codes)
-            && (statistical_area.is_some() || !layer.uses_statistical_areas)
+            && layer.follows_directory_in(statistical_area.map(|(row, _)| row))
         {
             return vec![AreaHit {
                 ordinal,
