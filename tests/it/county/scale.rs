@@ -159,7 +159,7 @@ role = "{role}"
 first_data = "2020-01-01"
 provenance = "official"
 [[layers.methods]]
-lookup = {{ file = "areas.csv", columns = {{ code = "code", area = "l{layer}" }} }}
+lookup = {{ file = "areas.csv", columns = {{ code = "code", area = "l{layer}", name = "l{layer}" }} }}
 "#
         )
         .expect("writing to a string");
