@@ -146,7 +146,7 @@ mod tests {
     use catchment_core::domain::StatisticalAssignment;
 
     fn community_layers() -> [LayerConfig; 2] {
-        [layer_config("icc"), layer_config("part")]
+        [layer_config("icc"), layer_config("sub-community")]
     }
 
     fn practice_in(text: &str, community: Option<&str>, address: Option<&str>) -> PracticeRecord {
@@ -163,19 +163,19 @@ mod tests {
         for (layer, id) in [
             (test_layers::layer("icc"), "k"),
             (test_layers::layer("icc"), "l"),
-            (test_layers::layer("part"), "part"),
+            (test_layers::layer("sub-community"), "part"),
         ] {
             records.push_area(area(layer, id));
         }
         records.assignments.push(StatisticalAssignment {
             statistical_area: "S0".into(),
-            layer: test_layers::layer("part"),
+            layer: test_layers::layer("sub-community"),
             area: "part".into(),
             share: None,
             period: Period::default(),
         });
         records.memberships.push(official_membership(
-            GroupMember::Area(test_layers::layer("part"), "part".into()),
+            GroupMember::Area(test_layers::layer("sub-community"), "part".into()),
             (test_layers::layer("icc"), &"k".to_string()),
             Period::default(),
         ));
