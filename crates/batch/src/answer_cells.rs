@@ -762,8 +762,8 @@ fn residence_reason(
         (answer.status, query.locator)
     {
         let entity = index.unknown_statistical_area(asked.code).entity;
-        let entity = entity.map_or("the code is in no layer".into(), |entity| {
-            format!("the code has the form of that of {entity}")
+        let entity = entity.map_or("no area has this code".into(), |entity| {
+            format!("no area has this code, which has the form of a code of {entity}")
         });
         return format!("residence:unknown_area ({entity})");
     }

@@ -674,9 +674,10 @@ fn group_name(layer: Layer, text: AreaText) -> String {
 /// The names, with underscores, that columns of layers and attributes do not take, because other
 /// columns have them. (A layer with the id `council` or `lsoa21` replaces the column of the
 /// directory's codes: the ids of its areas are these codes.)
-const RESERVED_NAMES: [&str; 45] = [
+const RESERVED_NAMES: [&str; 48] = [
     "agreement",
     "alternatives",
+    "alternatives_shares",
     "area_hint",
     "area_hint_share",
     "as_of",
@@ -714,8 +715,10 @@ const RESERVED_NAMES: [&str; 45] = [
     "practices_covering_premises",
     "provenance",
     "reason",
-    "residence_reason",
     "registration_reason",
+    "residence_reason",
+    "residence_share",
+    "statistical_area",
     "status",
     "suggestion",
     "valid_from",
@@ -887,7 +890,7 @@ mod tests {
             icb_registration council council_name lsoa11 lsoa11_name lsoa21 lsoa21_name notes dataset \
             dataset_digest postcode_ended_after postcode_ended_by statistical_area \
             area_hint area_hint_share practices_covering_distances_m practices_covering_premises \
-            data_as_of";
+            data_as_of residence_share alternatives_shares";
         assert_eq!(names.join(" "), expected);
     }
 
@@ -912,11 +915,7 @@ mod tests {
             let is_of_layer = layer_words
                 .iter()
                 .any(|word| name.starts_with(word.as_str()));
-            let is_code = ["council", "statistical_area", "lsoa21"].contains(&name);
-            assert!(
-                is_of_layer || is_code || RESERVED_NAMES.contains(&name),
-                "{name}"
-            );
+            assert!(is_of_layer || RESERVED_NAMES.contains(&name), "{name}");
         }
         let layer = Layer::declare("practice-status").expect("an id");
         let column = Residence(layer, Name, area_pattern(layer));

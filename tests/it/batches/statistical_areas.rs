@@ -126,8 +126,8 @@ fn rows_have_shares_notes_and_reasons() {
     assert_eq!(
         cells("reason")[2..],
         [
-            "residence:unknown_area (the code has the form of that of an MSOA of England)",
-            "residence:unknown_area (the code has the form of that of an LSOA of England)",
+            "residence:unknown_area (no area has this code, which has the form of a code of an MSOA of England)",
+            "residence:unknown_area (no area has this code, which has the form of a code of an LSOA of England)",
             "residence:malformed",
             "residence:missing",
         ]
