@@ -412,7 +412,7 @@ impl BatchJob {
             .is_some_and(|declared| declared != detected.compression)
         {
             let detail = "the compression of the input file does not match Content-Encoding";
-            return Err(Problem::bad_request("malformed", detail));
+            return Err(Problem::bad_request("content_encoding_mismatch", detail));
         }
         if self.params.check {
             let index = self.context.index();

@@ -104,7 +104,7 @@ impl ParamValue for HasSearch {
             None | Some("off") => Ok(HasSearch(false)),
             Some("on") => Ok(HasSearch(true)),
             Some(_) => Err(Problem::bad_request(
-                "malformed",
+                "invalid_search",
                 "search must be on or off",
             )),
         }
@@ -254,7 +254,7 @@ impl ParamValue for PixelsMax {
         let name = names[0];
         let pixels = params.get(name).map_or(Ok(u32::MAX), str::parse);
         pixels.map(PixelsMax).map_err(|_| {
-            Problem::bad_request("malformed", format!("{name} must be a number of pixels"))
+            Problem::bad_request("invalid_size", format!("{name} must be a number of pixels"))
         })
     }
 }
@@ -268,7 +268,10 @@ pub(super) async fn oembed(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let url = params.url.ok_or_else(|| {
-        Problem::bad_request("missing", "url must be the URL of a page of this service")
+        Problem::bad_request(
+            "missing_url",
+            "url must be the URL of a page of this service",
+        )
     })?;
     let public_url = base.as_absolute().ok_or_else(|| {
         let detail =

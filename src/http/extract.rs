@@ -17,7 +17,7 @@ use catchment_core::request::RequestParams;
 /// The maximum size of a request body in bytes. The parameters of one look-up are much shorter.
 pub(super) const BODY_BYTES_MAX: usize = 16 * 1024;
 
-/// Returns the parameters of a JSON object.
+/// Returns the parameters of a JSON object. An unknown member is reported before any invalid value.
 pub(super) async fn json_params(
     request: Request,
     allowed: &[&'static str],
@@ -25,7 +25,9 @@ pub(super) async fn json_params(
     expect_content_type(request.headers(), "application/json")?;
     let bytes = read_body(request.into_body()).await?;
     let object: JsonPairs = serde_json::from_slice(&bytes)
-        .map_err(|_| Problem::bad_request("malformed", "the body must be a JSON object"))?;
+        .map_err(|_| Problem::bad_request("invalid_json", "the body must be a JSON object"))?;
+    let names = object.0.iter().map(|(name, _)| name.as_str());
+    RequestParams::check_names(names, allowed)?;
     let mut pairs = Vec::with_capacity(object.0.len());
     for (name, value) in object.0 {
         if let Some(text) = param_text(&name, value)? {
@@ -60,7 +62,7 @@ async fn read_body(body: Body) -> Result<Vec<u8>, Problem> {
             Err(Problem::too_large(BODY_BYTES_MAX as u64))
         }
         Err(_) => Err(Problem::bad_request(
-            "malformed",
+            "incomplete_upload",
             "the request body was truncated",
         )),
     }
@@ -99,7 +101,7 @@ fn param_text(name: &str, value: Value) -> Result<Option<String>, Problem> {
 
 fn wrong_value() -> Problem {
     Problem::bad_request(
-        "malformed",
+        "invalid_json_value",
         "values must be strings; coordinates may be numbers, and layers may be an array of strings",
     )
 }
@@ -149,7 +151,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathPar
         let detail = "the path must be percent-encoded UTF-8";
         match Path::from_request_parts(parts, state).await {
             Ok(Path(segments)) => Ok(PathParams(segments)),
-            Err(_) => Err(Problem::bad_request("malformed", detail)),
+            Err(_) => Err(Problem::bad_request("invalid_path", detail)),
         }
     }
 }

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::App;
-use super::areas::{no_boundary, require_layer, unknown_area, unknown_layer};
+use super::areas::{no_boundary, require_layer, unknown_area};
 use super::conditional::{CACHE_FIVE_MINUTES, if_none_match};
 use super::extract::PathParams;
 use super::problem::Problem;
@@ -109,7 +109,11 @@ impl<const MIN: u32, const MAX: u32> ParamValue for OptionalNumber<MIN, MAX> {
         match value.filter(|value| (MIN..=MAX).contains(value)) {
             Some(value) => Ok(OptionalNumber(Some(value))),
             None => Err(Problem::bad_request(
-                "malformed",
+                if name == "scale" {
+                    "invalid_scale"
+                } else {
+                    "invalid_width"
+                },
                 format!("{name} must be a whole number from {MIN} to {MAX}"),
             )),
         }
@@ -123,7 +127,7 @@ pub(super) async fn layer(
     PathParams(name): PathParams<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (name, format) = ImageFormat::split(&name).ok_or_else(unknown_layer)?;
+    let (name, format) = ImageFormat::split(&name).ok_or_else(unknown_image_format)?;
     respond(&app, &uri, (name, None), format, headers).await
 }
 
@@ -134,8 +138,15 @@ pub(super) async fn area(
     PathParams((layer, name)): PathParams<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (id, format) = ImageFormat::split(&name).ok_or_else(unknown_area)?;
+    let (id, format) = ImageFormat::split(&name).ok_or_else(unknown_image_format)?;
     respond(&app, &uri, (&layer, Some(id)), format, headers).await
+}
+
+fn unknown_image_format() -> Problem {
+    Problem::unknown(
+        "unknown_image_format",
+        "the path of a map must end in .svg, .png or .pdf",
+    )
 }
 
 /// The context and the parameters of a map in any format.

@@ -10,7 +10,7 @@ pub(super) fn to_problem(batch_error: &BatchError, bytes_max: u64) -> Problem {
         BatchError::Tabular(TabularError::Read(error)) => match abort_reason(error) {
             Some(StreamAborted::TooLarge) => Problem::too_large(bytes_max),
             Some(StreamAborted::Disconnected) => {
-                Problem::bad_request("malformed", "the request body was truncated")
+                Problem::bad_request("incomplete_upload", "the request body was truncated")
             }
             Some(StreamAborted::DownloadClosed) => download_aborted(),
             Some(StreamAborted::TimedOut) => Problem::timed_out(),

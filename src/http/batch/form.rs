@@ -260,14 +260,14 @@ async fn read_form(
         count += 1;
         if count > FIELDS_MAX {
             return Err(Problem::bad_request(
-                "malformed",
+                "invalid_form",
                 "the form has too many fields",
             ));
         }
         let name = part.name().unwrap_or_default().to_string();
         if name.len() > NAME_BYTES_MAX {
             let detail = "the name of a form field is too long";
-            return Err(Problem::bad_request("malformed", detail));
+            return Err(Problem::bad_request("invalid_form", detail));
         }
         if name == "file" {
             // If there are several files, the last file is used.
@@ -320,7 +320,7 @@ async fn read_field(
 /// may quote the form.
 fn malformed_form(_: multer::Error) -> Problem {
     Problem::bad_request(
-        "malformed",
+        "invalid_form",
         "the form is truncated or is not valid multipart/form-data",
     )
 }

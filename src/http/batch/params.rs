@@ -196,14 +196,14 @@ impl BatchParams {
         manifest: &Manifest,
     ) -> Result<BatchParams, Problem> {
         let invalid_delimiter =
-            |error: InvalidDelimiter| Problem::bad_request("malformed", error.to_string());
+            |error: InvalidDelimiter| Problem::bad_request("invalid_delimiter", error.to_string());
         let delimiter = match options.delimiter {
             None => declared.delimiter,
             Some(text) => Some(text.parse().map_err(invalid_delimiter)?),
         };
         if declared.format == Some(BatchFormat::Ndjson) && delimiter.is_some() {
             return Err(Problem::bad_request(
-                "malformed",
+                "not_applicable",
                 "delimiter cannot be used with NDJSON",
             ));
         }
@@ -211,7 +211,13 @@ impl BatchParams {
             None | Some("none") => Compression::None,
             Some("gzip") => Compression::Gzip,
             Some("zstd") => Compression::Zstd,
-            Some(_) => return Err(invalid_value("compress", "none, gzip or zstd")),
+            Some(_) => {
+                return Err(invalid_value(
+                    "invalid_compress",
+                    "compress",
+                    "none, gzip or zstd",
+                ));
+            }
         };
         let batch_params = BatchParams {
             request: BatchRequest {
@@ -234,7 +240,9 @@ impl BatchParams {
                         None => None,
                         Some(text) => {
                             let lines = text.parse();
-                            Some(lines.map_err(|_| invalid_value("skip_lines", "a whole number"))?)
+                            Some(lines.map_err(|_| {
+                                invalid_value("invalid_skip_lines", "skip_lines", "a whole number")
+                            })?)
                         }
                     },
                     is_absent: flag(options.no_header, "no_header")?,
@@ -248,13 +256,19 @@ impl BatchParams {
             suppression: match options.suppress {
                 None => SuppressionRule::NONE,
                 Some(text) => text.parse().map_err(|error: InvalidSuppressionRule| {
-                    Problem::bad_request("malformed", error.to_string())
+                    Problem::bad_request("invalid_suppress", error.to_string())
                 })?,
             },
             summary_is_last: match options.summary.as_deref() {
                 None => false,
                 Some("last-record") => true,
-                Some(_) => return Err(invalid_value("summary", "last-record if it is given")),
+                Some(_) => {
+                    return Err(invalid_value(
+                        "invalid_summary",
+                        "summary",
+                        "last-record if it is given",
+                    ));
+                }
             },
             check: flag(options.check, "check")?,
             ticket: match options.ticket {
@@ -271,12 +285,12 @@ impl BatchParams {
         if self.summary_is_last && (!is_ndjson || is_compressed) {
             let detail =
                 "use summary=last-record only with uncompressed NDJSON; otherwise read the trailer";
-            return Err(Problem::bad_request("malformed", detail));
+            return Err(Problem::bad_request("not_applicable", detail));
         }
         if self.check && self.ticket.is_some() {
             let detail =
                 "check and ticket cannot be used together: check has no output to download";
-            return Err(Problem::bad_request("malformed", detail));
+            return Err(Problem::bad_request("conflicting_parameters", detail));
         }
         Ok(self)
     }
@@ -311,10 +325,10 @@ fn flag(value: Option<String>, name: &str) -> Result<bool, Problem> {
     match value.as_deref() {
         None | Some("false") => Ok(false),
         Some("" | "true") => Ok(true),
-        Some(_) => Err(invalid_value(name, "true or false")),
+        Some(_) => Err(invalid_value("invalid_flag", name, "true or false")),
     }
 }
 
-fn invalid_value(name: &str, expected: &str) -> Problem {
-    Problem::bad_request("malformed", format!("{name} must be {expected}"))
+fn invalid_value(code: &'static str, name: &str, expected: &str) -> Problem {
+    Problem::bad_request(code, format!("{name} must be {expected}"))
 }

@@ -27,7 +27,10 @@ impl FromStr for BatchTicket {
         let is_valid = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let value = u128::from_str_radix(text, 16).ok().filter(|_| is_valid);
         value.map(BatchTicket).ok_or_else(|| {
-            Problem::bad_request("malformed", "a ticket must be 32 random hexadecimal digits")
+            Problem::bad_request(
+                "invalid_ticket",
+                "a ticket must be 32 random hexadecimal digits",
+            )
         })
     }
 }

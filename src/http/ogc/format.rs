@@ -57,7 +57,10 @@ impl ParamValue for Option<ResponseFormat> {
             None => Ok(None),
             Some("json") => Ok(Some(ResponseFormat::Json)),
             Some("html") => Ok(Some(ResponseFormat::Html)),
-            Some(_) => Err(Problem::bad_request("malformed", "f must be json or html")),
+            Some(_) => Err(Problem::bad_request(
+                "invalid_format",
+                "f must be json or html",
+            )),
         }
     }
 }

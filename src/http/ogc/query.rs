@@ -147,15 +147,16 @@ fn parse_limit(text: Option<&str>) -> Result<usize, Problem> {
         Ok(limit) if limit > 0 => Ok(limit.min(LIMIT.1)),
         _ => {
             let detail = format!("limit must be a whole number from 1 to {}", LIMIT.1);
-            Err(Problem::bad_request("malformed", detail))
+            Err(Problem::bad_request("invalid_limit", detail))
         }
     }
 }
 
 fn parse_offset(text: Option<&str>) -> Result<usize, Problem> {
     let parsed = text.map_or(Ok(0), str::parse);
-    parsed
-        .map_err(|_| Problem::bad_request("malformed", "offset must be a whole number, 0 or more"))
+    parsed.map_err(|_| {
+        Problem::bad_request("invalid_offset", "offset must be a whole number, 0 or more")
+    })
 }
 
 /// Parses a bounding box of four numbers, or of six numbers, two of which are heights and are
@@ -163,7 +164,7 @@ fn parse_offset(text: Option<&str>) -> Result<usize, Problem> {
 fn parse_bbox(text: &str, crs: OgcCrs) -> Result<BboxFilter, Problem> {
     let invalid = || {
         let detail = "bbox must be four comma-separated numbers (or six, with heights): the lower corner, then the upper corner, in the axis order of bbox-crs";
-        Problem::bad_request("malformed", detail)
+        Problem::bad_request("invalid_bbox", detail)
     };
     let numbers: Result<Vec<f64>, _> = text.split(',').map(|text| text.trim().parse()).collect();
     let numbers = numbers.map_err(|_| invalid())?;
@@ -185,7 +186,7 @@ fn parse_bbox(text: &str, crs: OgcCrs) -> Result<BboxFilter, Problem> {
 fn parse_interval(text: &str) -> Result<DateInterval, Problem> {
     let invalid = || {
         let detail = "datetime must be a date (2024-07-01), an instant (2024-07-01T00:00:00Z), or an interval (two dates or instants separated by a slash, with `..` for an open end)";
-        Problem::bad_request("malformed", detail)
+        Problem::bad_request("invalid_datetime", detail)
     };
     let day = |text: &str| match text {
         "" | ".." => Ok(None),

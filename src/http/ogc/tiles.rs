@@ -217,7 +217,7 @@ impl ParamValue for MvtFormat {
     fn from_params(params: &RequestParams, names: &[&'static str]) -> Result<MvtFormat, Problem> {
         match params.get(names[0]) {
             None | Some("mvt") => Ok(MvtFormat),
-            Some(_) => Err(Problem::bad_request("malformed", "f must be mvt")),
+            Some(_) => Err(Problem::bad_request("invalid_format", "f must be mvt")),
         }
     }
 }
@@ -289,7 +289,7 @@ fn parse_index(text: &str) -> Result<u32, Problem> {
     let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !is_digits {
         let detail = "tileMatrix, tileRow and tileCol must be whole numbers, 0 or more";
-        return Err(Problem::bad_request("malformed", detail));
+        return Err(Problem::bad_request("invalid_tile", detail));
     }
     Ok(text.parse().unwrap_or(u32::MAX))
 }

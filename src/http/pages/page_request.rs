@@ -103,7 +103,7 @@ impl PageNumber {
             .and_then(|page| PageSlice::new(page, total))
             .ok_or_else(|| {
                 let detail = format!("page must be a whole number from 1 to {pages}");
-                Problem::bad_request("malformed", detail)
+                Problem::bad_request("invalid_page", detail)
             })
     }
 }

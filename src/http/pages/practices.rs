@@ -52,7 +52,7 @@ pub(in super::super) async fn list(
             Some("all") => true,
             Some(_) => {
                 return Err(Problem::bad_request(
-                    "malformed",
+                    "invalid_status",
                     "status must be all if it is given",
                 ));
             }
@@ -79,7 +79,7 @@ pub(in super::super) async fn list(
 fn name_filter(text: &str) -> Result<&str, Problem> {
     if text.parse::<Postcode>().is_ok() {
         let detail = "name must be part of a practice's name, address or code; use the look-up page for a postcode";
-        return Err(Problem::bad_request("malformed", detail));
+        return Err(Problem::bad_request("postcode_in_url", detail));
     }
     Ok(text.trim())
 }

@@ -41,7 +41,7 @@ pub(super) fn normalize_host<B>(request: &mut Request<B>) -> Result<(), Problem>
 }
 
 fn malformed(detail: &'static str) -> Problem {
-    Problem::bad_request("malformed", detail)
+    Problem::bad_request("invalid_host", detail)
 }
 
 /// Returns whether the value is `uri-host [":" port]`, or empty, as for a target without an

@@ -126,11 +126,11 @@ fn double_encoded_postcodes_get_a_hint() {
 
 #[test]
 fn invalid_parameters_are_problems() {
-    check_problem(&[], 400, "missing");
-    check_problem(&[("as_of", AS_OF)], 400, "missing");
-    check_problem(&[("lon", "-3.27")], 400, "missing");
-    check_problem(&[("practice", "&")], 400, "missing");
-    check_problem(&[("practice", "P8?")], 400, "malformed");
+    check_problem(&[], 400, "missing_location");
+    check_problem(&[("as_of", AS_OF)], 400, "missing_location");
+    check_problem(&[("lon", "-3.27")], 400, "incomplete_coordinates");
+    check_problem(&[("practice", "&")], 400, "missing_practice");
+    check_problem(&[("practice", "P8?")], 400, "invalid_practice_code");
     check_problem(
         &[("postcode", "LA1 1AA"), (MARKER, "1")],
         400,
@@ -184,11 +184,15 @@ fn implausible_coordinates_are_rejected() {
     lonlat("54.05", "-2.8", 422, "coordinates_swapped");
     lonlat("317303", "480077", 422, "not_degrees");
     lonlat("-2.8", "-1000.1", 422, "not_degrees");
-    for number in ["NaN", "inf", "-Infinity", "1e400", "", "x", "180.1", "0x10"] {
-        lonlat(number, "54.05", 400, "malformed");
+    for number in ["NaN", "inf", "-Infinity", "1e400", "", "x", "0x10"] {
+        lonlat(number, "54.05", 400, "not_a_number");
     }
-    for number in ["NaN", "Infinity", "1e400", "", "54,05", "90.1", "-90.1"] {
-        lonlat("-2.8", number, 400, "malformed");
+    for number in ["NaN", "Infinity", "1e400", "", "54,05"] {
+        lonlat("-2.8", number, 400, "not_a_number");
+    }
+    lonlat("180.1", "54.05", 400, "coordinates_out_of_range");
+    for latitude in ["90.1", "-90.1"] {
+        lonlat("-2.8", latitude, 400, "coordinates_out_of_range");
     }
     let grid = |easting, northing, status, code| {
         check_problem(
@@ -198,8 +202,8 @@ fn implausible_coordinates_are_rejected() {
         );
     };
     grid("-2.8", "54.05", 422, "not_metres");
-    grid("9e9", "480077", 400, "malformed");
-    grid("317303", "NaN", 400, "malformed");
+    grid("9e9", "480077", 400, "coordinates_out_of_range");
+    grid("317303", "NaN", 400, "coordinates_out_of_range");
 }
 
 #[test]
@@ -298,16 +302,30 @@ fn invalid_bodies_are_rejected() {
         "[]",
         "{",
         "\"LA1 1AA\"",
+        r#"{"lon":1e400,"lat":54}"#,
+        r#"{"postcode":"LA1 1AA"} x"#,
+    ] {
+        post(JSON, body).expect_problem(400, "invalid_json");
+    }
+    for body in [
         r#"{"postcode":true}"#,
         r#"{"postcode":{}}"#,
         r#"{"layers":[1]}"#,
         r#"{"postcode":["LA1 1AA"]}"#,
         r#"{"postcode":"LA1 1AA","practice":0}"#,
         r#"{"postcode":"LA1 1AA","layers":1}"#,
-        r#"{"lon":1e400,"lat":54}"#,
-        r#"{"postcode":"LA1 1AA"} x"#,
     ] {
-        post(JSON, body).expect_problem(400, "malformed");
+        post(JSON, body).expect_problem(400, "invalid_json_value");
+    }
+    // An unknown member is reported before any invalid value, with the members that are allowed.
+    for body in [
+        r#"{"postcode":"LA18 4DB","foo":1}"#,
+        r#"{"postcode":true,"foo":null}"#,
+    ] {
+        let reply = post(JSON, body).expect_problem(400, "unknown_parameter");
+        let detail = reply.json()["detail"].to_string();
+        assert!(detail.contains("allowed: postcode, lon, lat"), "{detail}");
+        assert!(!detail.contains("foo"), "{detail}");
     }
     let object = r#"{"postcode":"LA1 1AA"}"#;
     for content_type in [
@@ -419,7 +437,7 @@ fn unknown_resources_are_404_with_a_specific_code() {
     check_get_problem("/api/v1/postcodes/LA1%200AA", 404, "unknown_postcode");
     check_get_problem("/api/v1/postcodes/LA1O%205DL", 400, "malformed");
     check_get_problem("/api/v1/postcodes/LA1", 400, "partial_postcode");
-    check_get_problem("/api/v1/postcodes/%ff", 400, "malformed");
+    check_get_problem("/api/v1/postcodes/%ff", 400, "invalid_path");
     check_get_problem("/tiles/nothing.json", 404, "unknown_layer");
     check_get_problem("/tiles/icc", 404, "unknown_layer");
     check_get_problem("/tiles/nothing/8/125/81.mvt", 404, "unknown_layer");

@@ -187,17 +187,17 @@ fn distant_locations_have_no_nearest_results() {
 #[test]
 fn invalid_parameters_are_named_and_not_repeated() {
     for (path, status, code, parameter) in [
-        ("postcodes", 400, "missing", "prefix"),
-        ("postcodes?prefix=", 400, "missing", "prefix"),
-        ("postcodes?prefix=QZq7", 400, "malformed", "prefix"),
-        ("postcodes?prefix=LA1%2b1C", 400, "malformed", "prefix"),
+        ("postcodes", 400, "missing_search", "prefix"),
+        ("postcodes?prefix=", 400, "missing_prefix", "prefix"),
+        ("postcodes?prefix=QZq7", 400, "invalid_prefix", "prefix"),
+        ("postcodes?prefix=LA1%2b1C", 400, "invalid_prefix", "prefix"),
         (
             "postcodes?prefix=LA1&lon=1&lat=54",
             400,
-            "ambiguous_location",
+            "ambiguous_search",
             "prefix",
         ),
-        ("postcodes?lon=-2.8", 400, "missing", "lat"),
+        ("postcodes?lon=-2.8", 400, "incomplete_coordinates", "lat"),
         (
             "postcodes?lon=54.05&lat=-2.8",
             422,
@@ -216,10 +216,30 @@ fn invalid_parameters_are_named_and_not_repeated() {
             "not_metres",
             "easting",
         ),
-        ("postcodes?prefix=LA1&limit=0", 400, "malformed", "limit"),
-        ("postcodes?prefix=LA1&limit=101", 400, "malformed", "limit"),
-        ("postcodes?prefix=LA1&limit=Zq7", 400, "malformed", "limit"),
-        ("postcodes?prefix=LA1&limit=-1", 400, "malformed", "limit"),
+        (
+            "postcodes?prefix=LA1&limit=0",
+            400,
+            "invalid_limit",
+            "limit",
+        ),
+        (
+            "postcodes?prefix=LA1&limit=101",
+            400,
+            "invalid_limit",
+            "limit",
+        ),
+        (
+            "postcodes?prefix=LA1&limit=Zq7",
+            400,
+            "invalid_limit",
+            "limit",
+        ),
+        (
+            "postcodes?prefix=LA1&limit=-1",
+            400,
+            "invalid_limit",
+            "limit",
+        ),
         (
             "postcodes?prefix=LA1&q=Zq7",
             400,
@@ -244,7 +264,7 @@ fn invalid_parameters_are_named_and_not_repeated() {
             "unknown_dataset",
             "dataset",
         ),
-        ("practices?limit=5", 400, "missing", "limit"),
+        ("practices?limit=5", 400, "limit_without_location", "limit"),
         ("practices?postcode=LA1O5DL", 400, "malformed", "postcode"),
         (
             "practices?postcode=LA1+0AA",
@@ -261,25 +281,25 @@ fn invalid_parameters_are_named_and_not_repeated() {
         (
             "practices?postcode=LA18+4DB&limit=1000",
             400,
-            "malformed",
+            "invalid_limit",
             "limit",
         ),
         (
             "areas/icc/mb-lancaster/postcodes?after=Zq7",
             400,
-            "malformed",
+            "invalid_after",
             "after",
         ),
         (
             "areas/icc/mb-lancaster/postcodes?limit=1001",
             400,
-            "malformed",
+            "invalid_limit",
             "limit",
         ),
         (
             "areas/icc/mb-lancaster/postcodes?status=Zq7",
             400,
-            "malformed",
+            "invalid_status",
             "status",
         ),
         ("areas/icc/nothing/postcodes", 404, "unknown_area", "area"),

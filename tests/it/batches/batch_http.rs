@@ -334,7 +334,7 @@ fn compressed_uploads_are_decompressed() {
             SMALL_CSV.as_bytes(),
         ),
     );
-    answer.expect_problem(400, "malformed");
+    answer.expect_problem(400, "content_encoding_mismatch");
     let half = &gzip(&PATIENTS)[..20_000];
     post_batch(CSV, "", half).expect_problem(422, "decompression_failed");
     let answer = post_batch(CSV, "&compress=zstd", SMALL_CSV.as_bytes());
@@ -445,7 +445,8 @@ fn summary_follows_the_output_as_trailer_or_last_record() {
         last_record["catchment_summary"]["rows"], 2,
         "{last_record:#}"
     );
-    post_batch(CSV, "&summary=last-record", SMALL_CSV.as_bytes()).expect_problem(400, "malformed");
+    post_batch(CSV, "&summary=last-record", SMALL_CSV.as_bytes())
+        .expect_problem(400, "not_applicable");
 }
 
 #[test]
@@ -494,19 +495,19 @@ fn invalid_parameters_are_rejected() {
         ("&Zq7Mark=1", "unknown_parameter"),
         ("&columns=icb&columns=pcn", "repeated_parameter"),
         ("&columns=Zq7Mark", "unknown_column"),
-        ("&delimiter=Zq7Mark", "malformed"),
-        ("&excel_safe=Zq7Mark", "malformed"),
-        ("&compress=Zq7Mark", "malformed"),
-        ("&summary=Zq7Mark", "malformed"),
-        ("&ticket=Zq7Mark", "malformed"),
+        ("&delimiter=Zq7Mark", "invalid_delimiter"),
+        ("&excel_safe=Zq7Mark", "invalid_flag"),
+        ("&compress=Zq7Mark", "invalid_compress"),
+        ("&summary=Zq7Mark", "invalid_summary"),
+        ("&ticket=Zq7Mark", "invalid_ticket"),
         (
             "&check=true&ticket=0123456789abcdef0123456789abcdef",
-            "malformed",
+            "conflicting_parameters",
         ),
     ] {
         post_batch(CSV, parameters, SMALL_CSV.as_bytes()).expect_problem(400, code);
     }
-    post_batch(NDJSON, "&delimiter=tab", b"{}\n").expect_problem(400, "malformed");
+    post_batch(NDJSON, "&delimiter=tab", b"{}\n").expect_problem(400, "not_applicable");
     post_batch(CSV, "&dataset=Zq7Mark", SMALL_CSV.as_bytes())
         .expect_problem(404, "unknown_dataset");
     let answer = send_request(
@@ -939,7 +940,7 @@ fn tickets_connect_an_upload_and_a_download() {
 fn tickets_need_both_requests_and_are_single_use() {
     let server = server_with_limits(|limits| limits.stall_timeout = Duration::from_millis(400));
     read_response(request_download(&server, TICKET)).expect_problem(404, "unknown_ticket");
-    read_response(request_download(&server, "1")).expect_problem(400, "malformed");
+    read_response(request_download(&server, "1")).expect_problem(400, "invalid_ticket");
     // Without a download, the upload fails.
     let request = |input: &str| {
         full_request(
@@ -1117,7 +1118,7 @@ fn form_errors_are_html_pages() {
         .expect_problem(400, "unknown_parameter");
     let truncated = &form_body(&[], SMALL_CSV.as_bytes())[..150];
     send_request(&SERVER, full_request("/batch", FORM_TYPE, "", truncated))
-        .expect_problem(400, "malformed");
+        .expect_problem(400, "invalid_form");
     send_request(&SERVER, full_request("/batch", CSV, "", b"x"))
         .expect_problem(415, "unsupported_media_type");
     // The form is too large. Browsers read the response only after they have sent the whole body.

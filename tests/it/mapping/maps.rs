@@ -267,15 +267,18 @@ fn invalid_map_requests_are_rejected() {
         "icc.svg?width=2001",
         "icc.svg?width=8e2",
         "icc.svg?width=%2B800",
-        "icc.png?scale=0",
-        "icc.png?scale=5",
     ] {
-        get(path).expect_problem(400, "malformed");
+        get(path).expect_problem(400, "invalid_width");
+    }
+    for path in ["icc.png?scale=0", "icc.png?scale=5"] {
+        get(path).expect_problem(400, "invalid_scale");
     }
     get("icc.svg?scale=2").expect_problem(400, "unknown_parameter");
     get("icc.png?width=2000&scale=4").expect_problem(400, "image_too_large");
-    get("icc").expect_problem(404, "unknown_layer");
-    get("icc.gif").expect_problem(404, "unknown_layer");
+    for path in ["icc", "icc.gif", "icc/mb-kendal.gif"] {
+        let reply = get(path).expect_problem(404, "unknown_image_format");
+        assert!(reply.text().contains(".svg, .png or .pdf"), "{reply}");
+    }
     get("parish.svg").expect_problem(404, "unknown_layer");
     get("icc/mb-nowhere.svg").expect_problem(404, "unknown_area");
     // Garstang ICC ended in 2018, and the dataset has no boundaries from before then.

@@ -439,7 +439,7 @@ fn tilejson_preserves_the_date_and_ignores_invalid_hosts() {
     assert_eq!(untrusted, "/tiles/icc/{z}/{x}/{y}.mvt");
     SERVER
         .send("GET", "/tiles/icc.json", &[("host", "a\"b")], None)
-        .expect_problem(400, "malformed");
+        .expect_problem(400, "invalid_host");
 }
 
 #[test]

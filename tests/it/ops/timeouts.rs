@@ -278,7 +278,7 @@ fn overlong_and_deeply_nested_requests_are_rejected() {
     let deep = format!("{{\"postcode\":{}", "[".repeat(10_000));
     server
         .post("/api/v1/locate", "application/json", &deep)
-        .expect_problem(400, "malformed");
+        .expect_problem(400, "invalid_json");
     let long = format!(
         "GET / HTTP/1.1\r\nHost: test\r\nx-long: {}\r\n\r\n",
         "a".repeat(40_000)

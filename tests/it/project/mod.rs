@@ -6,4 +6,5 @@ mod examples;
 mod fuzz_seeds;
 mod layer_names;
 mod plain_english;
+mod problem_codes;
 mod supply_chain;

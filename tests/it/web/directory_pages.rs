@@ -797,8 +797,8 @@ fn problems_are_html_for_browsers_and_json_for_clients() {
             "no_data_for_date",
             "/areas/icc",
         ),
-        ("/areas/icc?page=2", 400, "malformed", "/areas/icc"),
-        ("/areas/icc?page=0", 400, "malformed", "/areas/icc"),
+        ("/areas/icc?page=2", 400, "invalid_page", "/areas/icc"),
+        ("/areas/icc?page=0", 400, "invalid_page", "/areas/icc"),
         (
             "/areas/icc/mb-kendal?dataset=Zq7Mark",
             404,
@@ -808,7 +808,7 @@ fn problems_are_html_for_browsers_and_json_for_clients() {
         (
             "/areas/icc/mb-kendal/postcodes?after=Zq7Mark",
             400,
-            "malformed",
+            "invalid_after",
             "/areas/icc",
         ),
         (
@@ -817,7 +817,12 @@ fn problems_are_html_for_browsers_and_json_for_clients() {
             "unknown_area",
             "/practices",
         ),
-        ("/practices?status=Zq7Mark", 400, "malformed", "/practices"),
+        (
+            "/practices?status=Zq7Mark",
+            400,
+            "invalid_status",
+            "/practices",
+        ),
         ("/compare?layer=Zq7Mark", 404, "unknown_layer", "/areas"),
         ("/compare?from=Zq7Mark", 400, "invalid_date", "/areas"),
     ] {

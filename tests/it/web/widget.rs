@@ -101,7 +101,7 @@ fn invalid_requests_get_a_problem() {
         ("/widget/icc.json?as_of=1999-01-01", 422, "no_data_for_date"),
         ("/widget.js?v=1", 400, "unknown_parameter"),
         ("/embed?area=mb-nowhere", 404, "unknown_area"),
-        ("/embed?search=yes", 400, "malformed"),
+        ("/embed?search=yes", 400, "invalid_search"),
         ("/embed?postcode=1", 400, "unknown_parameter"),
         (
             "/put-this-map-on-your-site?show=icc/mb-nowhere",
@@ -361,8 +361,8 @@ fn oembed_follows_the_specification() {
         "Kendal ICC"
     );
     oembed(&[("url", &own), ("format", "xml")]).expect_problem(501, "not_implemented");
-    oembed(&[]).expect_problem(400, "missing");
-    oembed(&[("url", &own), ("maxwidth", "wide")]).expect_problem(400, "malformed");
+    oembed(&[]).expect_problem(400, "missing_url");
+    oembed(&[("url", &own), ("maxwidth", "wide")]).expect_problem(400, "invalid_size");
     oembed(&[("url", &own), ("url", &own)]).expect_problem(400, "repeated_parameter");
     let other_host = own.replace("127.0.0.1", "www.example.nhs.uk");
     let unknown_area = own.replace("mb-kendal", "mb-nowhere");

@@ -117,29 +117,36 @@ pub enum InvalidRequest {
 }
 
 impl InvalidRequest {
-    /// Returns the stable error code.
+    /// Returns the stable error code, which identifies the cause.
     pub fn code(&self) -> &'static str {
         match self {
-            InvalidRequest::MissingLocation
-            | InvalidRequest::IncompleteCoordinate { .. }
-            | InvalidRequest::Postcode(InvalidPostcode::Missing)
-            | InvalidRequest::MissingSearch
-            | InvalidRequest::LimitWithoutLocation
-            | InvalidRequest::Prefix(InvalidPrefix::Missing)
-            | InvalidRequest::StatisticalArea(InvalidStatisticalAreaCode::Missing)
-            | InvalidRequest::Practice(InvalidOdsCode::Missing) => "missing",
+            InvalidRequest::MissingLocation => "missing_location",
+            InvalidRequest::IncompleteCoordinate { .. } => "incomplete_coordinates",
+            InvalidRequest::MissingSearch => "missing_search",
+            InvalidRequest::LimitWithoutLocation => "limit_without_location",
+            InvalidRequest::Prefix(InvalidPrefix::Missing) => "missing_prefix",
+            InvalidRequest::Practice(InvalidOdsCode::Missing) => "missing_practice",
+            // The codes of postcodes are also statuses of rows in batches.
+            InvalidRequest::Postcode(InvalidPostcode::Missing) => "missing",
             InvalidRequest::Postcode(InvalidPostcode::Partial) => "partial_postcode",
-            InvalidRequest::Postcode(InvalidPostcode::Malformed { .. })
-            | InvalidRequest::NotANumber { .. }
-            | InvalidRequest::LonLat(InvalidLonLat::NotFinite | InvalidLonLat::OutOfRange)
-            | InvalidRequest::Grid(_)
-            | InvalidRequest::GridReference(_)
-            | InvalidRequest::StatisticalArea(InvalidStatisticalAreaCode::Malformed)
-            | InvalidRequest::Prefix(InvalidPrefix::Malformed)
-            | InvalidRequest::Limit { .. }
-            | InvalidRequest::InvalidAfter
-            | InvalidRequest::InvalidStatus
-            | InvalidRequest::Practice(InvalidOdsCode::Malformed) => "malformed",
+            InvalidRequest::Postcode(InvalidPostcode::Malformed { .. }) => "malformed",
+            InvalidRequest::NotANumber { .. }
+            | InvalidRequest::LonLat(InvalidLonLat::NotFinite) => "not_a_number",
+            InvalidRequest::LonLat(InvalidLonLat::OutOfRange) | InvalidRequest::Grid(_) => {
+                "coordinates_out_of_range"
+            }
+            InvalidRequest::GridReference(_) => "invalid_grid_reference",
+            InvalidRequest::Prefix(InvalidPrefix::Malformed) => "invalid_prefix",
+            InvalidRequest::Limit { .. } => "invalid_limit",
+            InvalidRequest::InvalidAfter => "invalid_after",
+            InvalidRequest::InvalidStatus => "invalid_status",
+            InvalidRequest::Practice(InvalidOdsCode::Malformed) => "invalid_practice_code",
+            InvalidRequest::StatisticalArea(InvalidStatisticalAreaCode::Missing) => {
+                "missing_statistical_area"
+            }
+            InvalidRequest::StatisticalArea(InvalidStatisticalAreaCode::Malformed) => {
+                "invalid_statistical_area"
+            }
             InvalidRequest::LonLat(InvalidLonLat::NotDegrees) => "not_degrees",
             InvalidRequest::Swapped => "coordinates_swapped",
             InvalidRequest::NotMetres => "not_metres",
@@ -148,9 +155,8 @@ impl InvalidRequest {
                 "unknown_parameter"
             }
             InvalidRequest::RepeatedParameter { .. } => "repeated_parameter",
-            InvalidRequest::MultipleLocations | InvalidRequest::MultipleSearches => {
-                "ambiguous_location"
-            }
+            InvalidRequest::MultipleLocations => "ambiguous_location",
+            InvalidRequest::MultipleSearches => "ambiguous_search",
             InvalidRequest::Date(_) => "invalid_date",
             InvalidRequest::Layer(_) => "unknown_layer",
         }

@@ -162,11 +162,11 @@ mod tests {
 
     #[test]
     fn every_error_has_its_code() {
-        check(&[], Err("missing"));
+        check(&[], Err("missing_location"));
         check(&[("postcode", " ")], Err("missing"));
-        check(&[("practice", "")], Err("missing"));
-        check(&[("practice", "?")], Err("malformed"));
-        check(&[("lon", "-3.27")], Err("missing"));
+        check(&[("practice", "")], Err("missing_practice"));
+        check(&[("practice", "?")], Err("invalid_practice_code"));
+        check(&[("lon", "-3.27")], Err("incomplete_coordinates"));
         check(&[("postcode", "LA1")], Err("partial_postcode"));
         check(&[("postcode", "LA1O 5DL")], Err("malformed"));
         check(
@@ -185,10 +185,14 @@ mod tests {
         for (first, second) in [("lon", "lat"), ("easting", "northing")] {
             check(&[(first, "0"), (second, "0.0")], Err("coordinates_zero"));
         }
-        for number in ["NaN", "inf", "1e400", "", "x", "181"] {
-            check(&[("lon", number), ("lat", "54")], Err("malformed"));
+        for number in ["NaN", "inf", "1e400", "", "x"] {
+            check(&[("lon", number), ("lat", "54")], Err("not_a_number"));
         }
-        check(&[("easting", "9e9"), ("northing", "1")], Err("malformed"));
+        for outside in [("lon", "lat", "181"), ("easting", "northing", "9e9")] {
+            let (first, second, value) = outside;
+            let expected = Err("coordinates_out_of_range");
+            check(&[(first, value), (second, "54")], expected);
+        }
         check(
             &[("postcode", "LA1 1AA"), ("as_of", "2023-02-29")],
             Err("invalid_date"),

@@ -23,6 +23,20 @@ pub struct RequestParams {
 }
 
 impl RequestParams {
+    /// Checks that every parameter is among `allowed`.
+    ///
+    /// # Errors
+    /// If a parameter is not. The error lists those that are.
+    pub fn check_names<'n>(
+        names: impl IntoIterator<Item = &'n str>,
+        allowed: &[&'static str],
+    ) -> Result<(), InvalidRequest> {
+        for name in names {
+            RequestParams::new([(name.to_string(), String::new())], allowed)?;
+        }
+        Ok(())
+    }
+
     /// Collects the parameters from pairs of a name and a value.
     ///
     /// # Errors
