@@ -14,8 +14,8 @@ use crate::wire::locate::LocateBody;
 use crate::wire::locate::locate_body as answer_body;
 use crate::wire::problem::{AreaHint, Problem};
 use catchment_core::domain::{
-    Area, Basis, Certainty, Layer, LayerRole, LookupStatus, PracticeStatus, PracticeSuccession,
-    Premises, StatisticalAreaCode, phrases,
+    Area, Basis, Certainty, InvalidDate, Layer, LayerRole, LookupStatus, PracticeStatus,
+    PracticeSuccession, Premises, StatisticalAreaCode, date_from_iso, phrases,
 };
 use catchment_core::index::{
     AnswerNote, AreaMatch, BoundaryProximity, DisagreeingLayer, Index, LayerResult, LocateAnswer,
@@ -48,7 +48,7 @@ pub(super) struct LocateArguments {
     #[arg(long, value_name = "ODS")]
     practice: Option<String>,
     /// Date of the look-up; today by default.
-    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = iso_date)]
     as_of: Option<String>,
     /// Layers to return, separated by commas; all by default.
     #[arg(long, value_name = "LAYER,…")]
@@ -58,6 +58,11 @@ pub(super) struct LocateArguments {
     json: bool,
     #[command(flatten)]
     data: DataArgument,
+}
+
+/// Checks a date, so that an invalid date is an error in the usage.
+fn iso_date(text: &str) -> Result<String, InvalidDate> {
+    date_from_iso(text).map(|_| text.to_string())
 }
 
 pub(super) fn locate(arguments: &LocateArguments) -> Result<ExitCode> {

@@ -1,4 +1,5 @@
-//! The command line: `serve`, `locate`, `batch`, `build`, `check`, `diff`, `export` and `keys`.
+//! The command line: `serve`, `locate`, `batch`, `build`, `check`, `diff`, `export`, `keys`,
+//! `completions` and `man`.
 
 mod batch;
 mod check;
@@ -9,7 +10,9 @@ mod locate;
 mod output;
 mod serve;
 mod settings;
+mod shell_files;
 mod text_lines;
+mod unquoted_postcode;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -47,7 +50,8 @@ enum CliCommand {
     Serve(Box<serve::ServeArguments>),
     /// Look up one place, or many from standard input.
     #[command(
-        after_help = "Example:\n  catchment locate - --practice A82033    # type the postcode, then Enter and Ctrl+D\n  catchment locate --json - < postcodes.txt\n  catchment locate 'LA18 4DB'\n\nA postcode on the command line stays in the shell's history, and other users of the machine can see it in the process list. For a patient's postcode use `catchment locate -`.\n\nExit status: 0 success, 2 usage error or dataset not loaded, 3 at least one look-up failed."
+        arg_required_else_help = true,
+        after_help = "Example:\n  catchment locate - --practice A82033    # type the postcode, then Enter and Ctrl+D\n  catchment locate --json - < postcodes.txt\n  catchment locate LA18 4DB\n\nA postcode on the command line stays in the shell's history, and other users of the machine can see it in the process list. For a patient's postcode use `catchment locate -`.\n\nExit status: 0 success, 2 usage error or dataset not loaded, 3 at least one look-up failed."
     )]
     Locate(locate::LocateArguments),
     /// Look up every row of a file: CSV, TSV or NDJSON (also compressed with gzip or zstd),
@@ -81,6 +85,16 @@ enum CliCommand {
         after_help = "A key is printed once, when it is added; the API key file contains only its SHA-256 digest. docs/operators/operating.md describes the scopes.\n\nExample:\n  catchment keys add --keys keys.toml --name 'call handlers' --scopes batch --expires 2027-11-30 --quota 600/minute\n  catchment serve --keys keys.toml --require-key-for batch\n  catchment keys list --keys keys.toml\n  catchment keys revoke --keys keys.toml 5f3a91c2"
     )]
     Keys(keys::KeysArguments),
+    /// Print completions of commands and options for a shell.
+    #[command(
+        after_help = "Example:\n  catchment completions bash > ~/.local/share/bash-completion/completions/catchment\n  catchment completions zsh > ~/.zfunc/_catchment    # a folder of fpath\n  catchment completions fish > ~/.config/fish/completions/catchment.fish"
+    )]
+    Completions(shell_files::CompletionsArguments),
+    /// Write manual pages for `man`.
+    #[command(
+        after_help = "Example:\n  catchment man ~/.local/share/man/man1 && man catchment-locate"
+    )]
+    Man(shell_files::ManArguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -122,7 +136,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 pub fn run(args: &[OsString]) -> ExitCode {
     panics::install_redacting_hook();
     let _flush = FlushOnDrop;
-    let result = settings::parse(args).and_then(run_command);
+    let result = settings::parse(&unquoted_postcode::join_postcode(args)).and_then(run_command);
     result.unwrap_or_else(|error| {
         log::message(format_args!("error: {error:#}"));
         ExitCode::from(2)
@@ -163,6 +177,8 @@ fn run_command(arguments: CliArguments) -> Result<ExitCode> {
         CliCommand::Diff(arguments) => diff::run(&arguments),
         CliCommand::Export(arguments) => export::run(&arguments),
         CliCommand::Keys(arguments) => keys::run(&arguments),
+        CliCommand::Completions(arguments) => shell_files::print_completions(&arguments),
+        CliCommand::Man(arguments) => shell_files::write_man_pages(&arguments),
     }
 }
 

@@ -79,12 +79,12 @@ impl KeySecret {
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     /// The file cannot be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path}: {cause}")]
     File {
         /// The path of the file.
         path: PathBuf,
         /// The cause.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The file is not a valid API key file.
     #[error("{path}: {reason}")]
@@ -106,7 +106,7 @@ impl KeysError {
     /// Returns whether reading the same file again may succeed.
     pub(super) fn is_transient(&self) -> bool {
         match self {
-            KeysError::File { source, .. } => source.kind() != io::ErrorKind::NotFound,
+            KeysError::File { cause, .. } => cause.kind() != io::ErrorKind::NotFound,
             _ => false,
         }
     }
@@ -189,7 +189,7 @@ pub fn revoke(path: &Path, id: &str, today: Date) -> Result<ApiKey, KeysError> {
 
 fn file_error(path: &Path) -> impl FnOnce(io::Error) -> KeysError {
     let path = path.to_path_buf();
-    move |source| KeysError::File { path, source }
+    move |cause| KeysError::File { path, cause }
 }
 
 fn read(path: &Path) -> Result<KeysFile, KeysError> {
@@ -202,7 +202,7 @@ fn read(path: &Path) -> Result<KeysFile, KeysError> {
 
 fn read_or_default(path: &Path) -> Result<KeysFile, KeysError> {
     match read(path) {
-        Err(KeysError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+        Err(KeysError::File { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
             Ok(KeysFile::default())
         }
         read => read,

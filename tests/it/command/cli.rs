@@ -1,5 +1,6 @@
 //! Tests of the commands of the built program.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::thread;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+use tempfile::TempDir;
 
 use crate::support::server::{AS_OF, SERVER};
 
@@ -290,7 +292,7 @@ fn exit_status_distinguishes_results_problems_and_usage_errors() {
     check_exit(&answered, 0);
     for arguments in [
         &["locate", "LA1 0AA"][..],
-        &["locate", "LA18 4DB", "--as-of", "2023-02-29"],
+        &["locate", "LA1 0AA", "--practice", "P81002"],
     ] {
         let output = run(arguments);
         check_exit(&output, 3);
@@ -303,6 +305,7 @@ fn exit_status_distinguishes_results_problems_and_usage_errors() {
         &["locate", "LA18 4DB", "--nothing"],
         &["locate", "LA18 4DB", "--lon", "1", "--lat", "54"],
         &["locate", "--lon", "1"],
+        &["locate", "LA18 4DB", "--as-of", "2023-02-29"],
         &["serve", "--listen", "nowhere"],
     ] {
         check_exit(&run(arguments), 2);
@@ -463,4 +466,76 @@ fn unusable_datasets_are_rejected_with_the_file_name() {
         "{}",
         stderr(&missing_folder)
     );
+}
+
+#[test]
+fn postcodes_need_no_quotation_marks() {
+    let quoted = run(&["locate", "--json", "LA18 4DB"]);
+    let split = run(&["locate", "--json", "LA18", "4DB"]);
+    check_exit(&split, 0);
+    assert_eq!(stdout(&split), stdout(&quoted));
+    let mistyped = run(&["locate", "LA1O", "5DL"]);
+    check_exit(&mistyped, 3);
+    assert!(
+        stderr(&mistyped).contains("LA10 5DL"),
+        "{}",
+        stderr(&mistyped)
+    );
+}
+
+#[test]
+fn wrong_usage_of_locate_has_exit_status_2() {
+    let nothing = run(&["locate"]);
+    check_exit(&nothing, 2);
+    assert!(stderr(&nothing).contains("Usage: "), "{}", stderr(&nothing));
+    let date = run(&["locate", "LA18 4DB", "--as-of", "1/2/2026"]);
+    check_exit(&date, 2);
+    assert!(stderr(&date).contains("YYYY-MM-DD"), "{}", stderr(&date));
+}
+
+#[test]
+fn missing_key_file_is_reported_once() {
+    let output = run(&["keys", "list", "--keys", "no-such-file"]);
+    check_exit(&output, 2);
+    let text = stderr(&output);
+    assert_eq!(text.matches("No such file").count(), 1, "{text}");
+}
+
+#[test]
+fn completions_and_manual_pages_name_every_command() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = run(&["completions", shell]);
+        check_exit(&script, 0);
+        for word in ["locate", "batch", "keys", "as-of"] {
+            assert!(stdout(&script).contains(word), "{shell}: {word}");
+        }
+    }
+    check_exit(&run(&["completions", "dos"]), 2);
+    let folder = TempDir::new().expect("a folder");
+    let pages = folder.path().join("man/man1");
+    let scripts = folder.path().join("completions");
+    let arguments = [
+        "man",
+        &pages.display().to_string(),
+        "--completions",
+        &scripts.display().to_string(),
+    ];
+    check_exit(&run(&arguments), 0);
+    let names = |folder: &Path| {
+        let files = fs::read_dir(folder).expect("a folder");
+        let names = files.map(|file| file.expect("a file").file_name().display().to_string());
+        names.collect::<BTreeSet<String>>()
+    };
+    let found = names(&pages);
+    for page in ["catchment.1", "catchment-locate.1", "catchment-keys-add.1"] {
+        assert!(found.contains(page), "{found:?}");
+    }
+    assert_eq!(names(&scripts).len(), 5);
+    let page = fs::read_to_string(pages.join("catchment-keys-add.1")).expect("a page");
+    for part in [".TH catchment-keys-add 1", "catchment keys add", "YYYY"] {
+        assert!(page.contains(part), "{page}");
+    }
+    let unwritable = run(&["man", "/dev/null/man1"]);
+    check_exit(&unwritable, 2);
+    assert!(stderr(&unwritable).contains("/dev/null/man1"));
 }

@@ -242,7 +242,7 @@ fn flipped_bits_in_the_committed_dataset_are_rejected_by_file_name() {
         let error =
             dataset::read(&DatasetSource::Folder(folder.into())).expect_err("a bit is flipped");
         let expected = format!(
-            "`{}` does not have the SHA-256 in the manifest, so it was changed",
+            "`{}` does not have the SHA-256 in the manifest, so it was changed; build the dataset again from its sources (`catchment build`)",
             path.display()
         );
         assert_eq!(error.to_string(), expected);

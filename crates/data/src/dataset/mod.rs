@@ -97,7 +97,7 @@ pub enum DatasetError {
     },
     /// The size of a file differs from the size in the manifest.
     #[error(
-        "`{path}` is {} long instead of the {} in the manifest, so it was changed or truncated",
+        "`{path}` is {} long instead of the {} in the manifest, so it was changed or truncated; build the dataset again from its sources (`catchment build`)",
         count_with_noun(*.found, "byte", "bytes"), count_with_noun(*.expected, "byte", "bytes")
     )]
     SizeMismatch {
@@ -109,7 +109,9 @@ pub enum DatasetError {
         found: u64,
     },
     /// The SHA-256 of a file differs from the SHA-256 in the manifest.
-    #[error("`{path}` does not have the SHA-256 in the manifest, so it was changed")]
+    #[error(
+        "`{path}` does not have the SHA-256 in the manifest, so it was changed; build the dataset again from its sources (`catchment build`)"
+    )]
     ChecksumMismatch {
         /// The file.
         path: String,
