@@ -58,6 +58,7 @@ use problem::Problem;
 use source_age::SourceAgeLimits;
 use widget::WidgetCache;
 
+pub use crate::web::AccessibilityDetails;
 pub use admission::{AccessConfig, InvalidIpNetwork, IpNetwork, IpRateLimit};
 pub use base_url::{InvalidPublicUrl, PublicUrl};
 pub(crate) use batch::AUDIT_TARGET;
@@ -78,6 +79,7 @@ pub struct App {
     frame_ancestors: FrameAncestors,
     /// The public URL of the service, if the operator sets it.
     public_url: Option<PublicUrl>,
+    accessibility: Arc<AccessibilityDetails>,
     source_ages: SourceAgeLimits,
     admission_control: Arc<AdmissionControl>,
     /// Permits to render static maps.
@@ -110,6 +112,7 @@ impl App {
             archive_permit: Arc::new(Semaphore::new(1)),
             frame_ancestors: FrameAncestors::any(),
             public_url: None,
+            accessibility: Arc::default(),
             source_ages: SourceAgeLimits::default(),
             basemap: None,
         }
@@ -142,6 +145,15 @@ impl App {
     /// trusted proxy sends, or no host.
     pub fn with_public_url(self, public_url: Option<PublicUrl>) -> App {
         App { public_url, ..self }
+    }
+
+    /// Sets what the accessibility statement says about the organisation that runs the service.
+    pub fn with_accessibility(self, details: AccessibilityDetails) -> App {
+        let accessibility = Arc::new(details);
+        App {
+            accessibility,
+            ..self
+        }
     }
 
     /// Sets the limits on the age of sources.
@@ -266,6 +278,7 @@ pub fn router(app: App) -> Router {
             get(async || Json(json!({ "status": "live" }))),
         )
         .route("/health/ready", get(status::ready))
+        .route("/robots.txt", get(pages::robots))
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(from_fn_with_state(
@@ -299,6 +312,7 @@ fn page_routes() -> Router<App> {
         .route("/", get(pages::home).post(pages::post_home))
         .route("/privacy", get(pages::privacy))
         .route("/sources", get(pages::sources))
+        .route("/accessibility", get(pages::accessibility))
         .route("/areas", get(pages::areas::layers))
         .route("/areas/{layer}", get(pages::areas::layer))
         .route("/areas/{layer}/{id}", get(pages::areas::area))

@@ -29,7 +29,7 @@ use super::locate::NO_STORE;
 use super::maps;
 use super::negotiate;
 use super::problem::Problem;
-use super::query_params::{DatasetSelection, NoParams};
+use super::query_params::{DatasetSelection, NoParams, Query};
 use super::request_context::{DatasetParams, DatasetRequest, RequestContext};
 use crate::web::{self, FormError, FormField, LookupPage, LookupResult, LookupState, assets};
 use catchment_core::domain::{InvalidGridReference, InvalidPostcode, LookupStatus};
@@ -292,6 +292,22 @@ pub(super) async fn privacy(
         "text/html; charset=utf-8",
         page.into_string().into_bytes(),
     )
+}
+
+/// `GET /accessibility`: the accessibility statement.
+pub(super) async fn accessibility(
+    State(app): State<App>,
+    DatasetRequest { context, .. }: DatasetRequest<NoParams>,
+    headers: HeaderMap,
+) -> Response {
+    let page = web::accessibility(context.index(), &app.accessibility);
+    cacheable_response(&headers, HTML, page.into_string().into_bytes())
+}
+
+/// `GET /robots.txt`: what crawlers may read.
+pub(super) async fn robots(_: Query<NoParams>, headers: HeaderMap) -> Response {
+    let text = web::ROBOTS_TXT.as_bytes().to_vec();
+    cacheable_response(&headers, "text/plain; charset=utf-8", text)
 }
 
 /// `GET /sources`: the sources of the dataset and their dates.

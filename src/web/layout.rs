@@ -35,6 +35,8 @@ pub(crate) struct PageLayout<'a> {
     pub(crate) breadcrumb: &'a [Link<'a>],
     /// URLs of the scripts that only this page loads, in addition to the script of every page.
     pub(crate) scripts: &'a [&'a str],
+    /// Whether search engines may list the page.
+    pub(crate) is_indexed: bool,
     /// The content of `main`, with the page's `h1`.
     pub(crate) content: Markup,
 }
@@ -64,7 +66,7 @@ fn head(page: &PageLayout<'_>) -> Markup {
             meta charset="utf-8";
             title { (page.title) " – " (SERVICE) }
             meta name="viewport" content="width=device-width, initial-scale=1";
-            meta name="robots" content="noindex";
+            @if !page.is_indexed { meta name="robots" content="noindex"; }
             meta name="theme-color" content="#005eb8";
             // Without the feature `web` there are no assets to load.
             @if cfg!(feature = "web") {
@@ -83,6 +85,7 @@ fn page_footer(index: &Index) -> Markup {
     footer(&PageFooter {
         links: &[
             link("/privacy", "Privacy"),
+            link("/accessibility", "Accessibility"),
             link(SOURCES_PATH, "Sources and their dates"),
             link("/api/v1/dataset", "About the data (JSON)"),
             link("/ogc?f=html", "GIS data"),

@@ -6,6 +6,7 @@
 //! - `build.rs` lists and builds the `*.scss`, `*.css` and `*.js` files; [`assets`] serves them.
 //!   Pages load nothing from other hosts.
 
+mod accessibility;
 pub(crate) mod assets;
 mod batch;
 pub(crate) mod directory;
@@ -24,6 +25,8 @@ mod privacy;
 mod sources;
 mod words;
 
+pub use accessibility::AccessibilityDetails;
+pub(crate) use accessibility::{ROBOTS_TXT, accessibility};
 pub(crate) use batch::{BatchFormError, BatchPage, batch};
 pub(crate) use embed::{
     EmbedCodePage, EmbedPage, EmbeddedMap, FRAME_HEIGHT, embed, embed_code, iframe,

@@ -19,7 +19,7 @@ const PAGES = {
   },
 };
 // The paths of the other pages.
-const PATHS = ["/batch", "/privacy", "/sources", "/docs", "/put-this-map-on-your-site", "/ogc?f=html", "/ogc/collections?f=html", "/ogc/collections/icc?f=html", "/ogc/collections/icc/items?f=html"];
+const PATHS = ["/batch", "/privacy", "/accessibility", "/sources", "/docs", "/put-this-map-on-your-site", "/ogc?f=html", "/ogc/collections?f=html", "/ogc/collections/icc?f=html", "/ogc/collections/icc/items?f=html"];
 
 async function lookUp(page, place, practice = "") {
   await page.getByLabel("Postcode, coordinates or grid reference").fill(place);

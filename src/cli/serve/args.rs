@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use jiff::civil::Date;
 use tracing::Level;
 
 use crate::http::{
-    AccessConfig, BatchLimits, EmbedOrigin, IpNetwork, IpRateLimit, PublicUrl, ServerLimits,
-    SourceAgeMax,
+    AccessConfig, AccessibilityDetails, BatchLimits, EmbedOrigin, IpNetwork, IpRateLimit,
+    PublicUrl, ServerLimits, SourceAgeMax,
 };
 use crate::ops::keys::{KeyStore, Scope};
 use crate::ops::rate::{InvalidRate, Rate, RateUnit};
@@ -55,6 +56,15 @@ pub(in crate::cli) struct ServeArguments {
     /// `https://www.example.nhs.uk` or `https://*.nhs.uk`. Repeatable; any site by default.
     #[arg(long, value_name = "ORIGIN")]
     pub(super) embed_origin: Vec<EmbedOrigin>,
+    /// Organisation that runs the service, for the accessibility statement (/accessibility).
+    #[arg(long, value_name = "NAME")]
+    organisation: Option<String>,
+    /// How people report problems with accessibility: an email address, a telephone number or a URL.
+    #[arg(long, value_name = "TEXT")]
+    accessibility_contact: Option<String>,
+    /// Date on which the organisation last reviewed the accessibility statement.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    accessibility_reviewed: Option<Date>,
     /// API key file, written by `catchment keys`; reloaded when it changes.
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
@@ -214,6 +224,14 @@ impl ServeArguments {
             trusted_proxies: self.trusted_proxy.clone(),
             cors_origins: self.cors_origin.clone(),
         })
+    }
+
+    pub(super) fn accessibility(&self) -> AccessibilityDetails {
+        AccessibilityDetails {
+            organisation: self.organisation.clone(),
+            contact: self.accessibility_contact.clone(),
+            reviewed: self.accessibility_reviewed,
+        }
     }
 
     pub(super) fn basemap(&self) -> Result<Option<Basemap>> {

@@ -46,6 +46,7 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
         .with_access(access, &limits)
         .with_basemap(basemap)
         .with_public_url(arguments.public_url.clone())
+        .with_accessibility(arguments.accessibility())
         .with_source_age_max(arguments.source_age_max.clone())
         .with_frame_ancestors(FrameAncestors::from_origins(&arguments.embed_origin));
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;

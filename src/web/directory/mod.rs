@@ -138,6 +138,7 @@ impl PageContext<'_> {
             title,
             section: Some("/areas"),
             breadcrumb: &breadcrumb,
+            is_indexed: self.query.is_empty(),
             content,
             ..PageLayout::default()
         };

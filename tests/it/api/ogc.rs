@@ -430,6 +430,8 @@ fn openapi_document_lists_exactly_the_routes() {
         "/",
         "/batch",
         "/privacy",
+        "/accessibility",
+        "/robots.txt",
         "/sources",
         "/areas",
         "/areas/{layer}",
