@@ -1,11 +1,14 @@
 //! The API definition (OpenAPI 3.0.3). It consists of one fragment for each resource, written by
 //! hand; tests compare the definition with the routes and their parameters.
 
+mod examples;
+
 use std::sync::LazyLock;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use maud::Markup;
 use serde_json::{Value, json};
 
 use super::App;
@@ -16,8 +19,11 @@ use super::pages::page_cache::CachedPage;
 use super::problem::Problem;
 use super::query_params::{NoParams, Query};
 use super::request_context::{DatasetRequest, RequestContext};
+use crate::web::{ApiExample, ApiPage};
 use catchment_core::domain::{Layer, today_in_london};
 use catchment_core::index::Index;
+
+use examples::{FirstRequest, LOCATE};
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     let mut document = json_of(include_str!("openapi/base.json"));
@@ -88,7 +94,7 @@ fn insert_all(target: &mut Value, entries: Value) {
 const PLACEHOLDERS: [&str; 3] = ["{layer}", "{layers}", "{area}"];
 
 /// Returns the API definition with examples from the dataset.
-fn document_of(index: &Index) -> Value {
+fn document_of(index: &Index, first: Option<&FirstRequest>) -> Value {
     let mut document = DOCUMENT.clone();
     let layers: Vec<Layer> = index.layers().take(2).collect();
     let ids: Vec<&str> = layers.iter().map(|layer| layer.as_str()).collect();
@@ -103,6 +109,7 @@ fn document_of(index: &Index) -> Value {
     let first = ids.first().copied().unwrap_or("layer");
     let values = [first, &ids.join(","), area.unwrap_or("area")];
     fill_examples(&mut document, values);
+    examples::add_examples(&mut document, index, first);
     document
 }
 
@@ -130,6 +137,15 @@ fn fill_examples(value: &mut Value, values: [&str; 3]) {
     }
 }
 
+/// Returns the look-up of the examples, unless look-ups require an API key.
+fn first_request(app: &App, index: &Index) -> Option<FirstRequest> {
+    let required = app.admission_control.required_scope(Some(LOCATE));
+    match required {
+        Some(_) => None,
+        None => examples::first_request(index, today_in_london()),
+    }
+}
+
 /// `/openapi.json`: the API definition.
 pub(super) async fn document(
     State(app): State<App>,
@@ -137,7 +153,9 @@ pub(super) async fn document(
     base: BaseUrl,
     headers: HeaderMap,
 ) -> Response {
-    let mut document = document_of(RequestContext::current(&app).index());
+    let context = RequestContext::current(&app);
+    let first = first_request(&app, context.index());
+    let mut document = document_of(context.index(), first.as_ref());
     document["servers"] = json!([{ "url": format!("{base}/") }]);
     let mut response = cacheable_json(&headers, &document);
     base.add_vary(response.headers_mut());
@@ -154,8 +172,67 @@ pub(super) async fn docs_page(
         negotiate::preferred_encoding(&headers).ok_or_else(Problem::no_acceptable_encoding)?;
     let index = context.index();
     Ok(app.pages.response(CachedPage::Docs, index, encoding, || {
-        crate::web::openapi(index, &document_of(index), "/openapi.json")
+        let first = first_request(&app, index);
+        let base = app.public_url.as_ref().map(ToString::to_string);
+        let page = ApiPage {
+            document: &document_of(index, first.as_ref()),
+            href: "/openapi.json",
+            base: base.as_deref().unwrap_or(LOCAL_URL),
+            first: first
+                .as_ref()
+                .map(|first| (first.request.as_str(), &first.response[..])),
+            examples: &api_examples(index, first.as_ref()),
+        };
+        crate::web::openapi(index, &page)
     }))
+}
+
+/// The URL of the service in examples if its public URL is not set: that of `catchment serve`.
+const LOCAL_URL: &str = "http://localhost:8080";
+
+/// Returns the example requests.
+fn api_examples<'a>(index: &Index, first: Option<&'a FirstRequest>) -> Vec<ApiExample<'a>> {
+    let look_ups = first.into_iter().flat_map(|first| {
+        let as_json = ("application/json", first.body.as_str());
+        [
+            ("get", first.request.as_str(), None),
+            ("post", LOCATE, Some(as_json)),
+        ]
+    });
+    let look_ups = look_ups.map(|(method, request, body)| ApiExample {
+        method,
+        path: LOCATE,
+        request,
+        body,
+    });
+    let others = examples::examples_of(index).iter();
+    let others = others.filter(|example| !example.request.is_empty());
+    let others = others.map(|example| ApiExample {
+        method: &example.method,
+        path: &example.path,
+        request: &example.request,
+        body: example
+            .body
+            .as_ref()
+            .map(|(media_type, text)| (media_type.as_str(), text.as_str())),
+    });
+    look_ups.chain(others).collect()
+}
+
+/// Renders the definition of `/ogc` as a page.
+pub(super) fn ogc_page(index: &Index, document: &Value, href: &str) -> Markup {
+    let page = ApiPage {
+        document,
+        href,
+        base: text_of_first_server(document),
+        first: None,
+        examples: &[],
+    };
+    crate::web::openapi(index, &page)
+}
+
+fn text_of_first_server(document: &Value) -> &str {
+    document["servers"][0]["url"].as_str().unwrap_or_default()
 }
 
 const OGC_ROOT: &str = "/ogc";
@@ -167,7 +244,7 @@ const ITEMS_PATH: &str = "/collections/{collection}/items";
 /// The path of the items is repeated for every collection, because GDAL looks for that path by
 /// collection id.
 pub(super) fn ogc_document(index: &Index, root: &str, collections: &[String]) -> Value {
-    let mut document = document_of(index);
+    let mut document = document_of(index, None);
     document["servers"] = json!([{ "url": root }]);
     let all_paths = document["paths"].as_object().expect("there are paths");
     let mut paths: serde_json::Map<String, Value> = all_paths

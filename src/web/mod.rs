@@ -35,6 +35,6 @@ pub(crate) use format::{count_with_noun, distance};
 pub(crate) use links::path_segment;
 pub(crate) use lookup::{FormError, FormField, LookupPage, LookupState, example_code, lookup};
 pub(crate) use lookup_result::{LookupResult, map_request};
-pub(crate) use openapi::openapi;
+pub(crate) use openapi::{ApiExample, ApiPage, openapi};
 pub(crate) use privacy::{pages_disabled, privacy};
 pub(crate) use sources::sources;

@@ -252,7 +252,7 @@ pub(super) async fn api(context: OgcContext) -> Response {
         .collect();
     let body = openapi::ogc_document(index, &context.root, &collection_ids);
     context.respond(OPENAPI, &body, || {
-        crate::web::openapi(context.index(), &body, "/ogc/api?f=json")
+        openapi::ogc_page(context.index(), &body, "/ogc/api?f=json")
     })
 }
 

@@ -3,6 +3,7 @@
 mod access;
 mod archive_http;
 mod communities;
+mod examples;
 mod http;
 pub(crate) mod ogc;
 mod ogc_tiles;

@@ -3,9 +3,13 @@
 use std::collections::BTreeSet;
 
 use catchment::domain::today_in_london;
+use catchment::http::{AccessibilityDetails, App, ServerLimits};
+use catchment::index::Index;
+use catchment::ops::dataset_store::DatasetStore;
 use catchment::tiles::ContentEncoding;
+use jiff::civil::date;
 
-use crate::support::server::{Reply, SERVER, encode_fields};
+use crate::support::server::{Reply, SERVER, Server, embedded, encode_fields};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -645,4 +649,124 @@ fn batch_form_works_without_script() {
         Some("status")
     );
     assert!(tags(&SERVER.get("/")).any(|tag| attribute(tag, "href") == Some("/batch")));
+}
+
+#[test]
+fn accessibility_statement_names_the_organisation() {
+    let page = SERVER.get("/accessibility").expect(200);
+    let text = page_text(&page);
+    for part in [
+        "Accessibility statement",
+        "partially compliant",
+        "(Websites and Mobile Applications) (No. 2) Accessibility Regulations 2018",
+        "Equality Advisory and Support Service",
+        "contact the organisation named in the web address of this page",
+    ] {
+        assert!(text.contains(part), "`{part}` is not on the page: {text}");
+    }
+    assert!(!text.contains("last reviewed"), "{text}");
+    assert!(SERVER.get("/").text().contains("href=\"/accessibility\""));
+
+    let index = Index::build(embedded()).expect("a valid dataset");
+    let details = AccessibilityDetails {
+        organisation: Some("Bay & Fells <NHS> Trust".into()),
+        contact: Some("access@example.nhs.uk".into()),
+        reviewed: Some(date(2026, 11, 30)),
+    };
+    let app = App::new(DatasetStore::fixed(index).into()).with_accessibility(details);
+    let server = Server::for_app(app, ServerLimits::default());
+    let page = server.get("/accessibility").expect(200);
+    for part in [
+        "run by Bay &amp; Fells &lt;NHS&gt; Trust.",
+        "<a href=\"mailto:access@example.nhs.uk\">access@example.nhs.uk</a>",
+        "last reviewed on 30 November 2026",
+    ] {
+        assert!(page.text().contains(part), "{part}: {page}");
+    }
+}
+
+/// Returns whether a crawler may read a path, by the longest rule that matches it (RFC 9309).
+fn may_be_crawled(robots: &str, path: &str) -> bool {
+    let rules = robots.lines().filter_map(|line| line.split_once(": "));
+    let rules = rules.filter(|(name, _)| matches!(*name, "Allow" | "Disallow"));
+    let matching = rules.filter(|(_, rule)| {
+        let pattern = regex::escape(rule).replace("\\*", ".*").replace("\\$", "$");
+        let pattern = regex::Regex::new(&format!("^{pattern}")).expect("a pattern");
+        pattern.is_match(path)
+    });
+    let longest = matching.max_by_key(|(name, rule)| (rule.len(), *name == "Allow"));
+    longest.is_none_or(|(name, _)| name == "Allow")
+}
+
+#[test]
+fn crawlers_read_only_the_directory() {
+    let robots = SERVER.get("/robots.txt").expect(200);
+    assert_eq!(robots.header("content-type"), "text/plain; charset=utf-8");
+    for path in [
+        "/areas",
+        "/areas/icc",
+        "/areas/icc/mb-kendal",
+        "/practices/A82033",
+        "/groups/barrow-resilience-group",
+        "/accessibility",
+    ] {
+        assert!(may_be_crawled(robots.text(), path), "{path}");
+        let page = SERVER.get(path).expect(200);
+        assert!(!page.text().contains("noindex"), "{path}");
+    }
+    for path in [
+        "/",
+        "/batch",
+        "/api/v1/areas",
+        "/ogc",
+        "/tiles/icc.json",
+        "/maps/icc.svg",
+        "/embed",
+        "/compare",
+        "/areas/icc/mb-kendal/postcodes",
+        "/areas/icc/mb-kendal?as_of=2025-01-01",
+        "/practices?name=a",
+    ] {
+        assert!(!may_be_crawled(robots.text(), path), "{path}");
+    }
+    for path in ["/", "/batch", "/areas/icc/mb-kendal?as_of=2025-01-01"] {
+        let page = SERVER.get(path).expect(200);
+        assert!(page.text().contains("noindex"), "{path}");
+    }
+}
+
+#[test]
+fn documentation_starts_with_a_request_and_its_answer() {
+    let page = SERVER.get("/docs").expect(200);
+    let position = |part: &str| {
+        let found = page.text().find(part);
+        found.unwrap_or_else(|| panic!("{part} is not on the page"))
+    };
+    let order = [
+        "curl &#39;http://localhost:8080/api/v1/locate?postcode=LA18+4DB",
+        "Barrow and Millom ICC",
+        "id=\"contents\"",
+        "id=\"tag-look-up\"",
+        "id=\"tag-batch\"",
+        "id=\"tag-directory\"",
+        "id=\"tag-areas\"",
+        "id=\"tag-service\"",
+        "id=\"errors\"",
+        "id=\"object-Answer\"",
+    ];
+    let order = order.map(|part| position(&part.replace("&#39;", "'")));
+    assert!(order.is_sorted(), "{order:?}");
+    assert_eq!(
+        page.text().matches("rate_limited").count(),
+        1,
+        "errors are listed once"
+    );
+    let text = page_text(&page);
+    assert!(!text.contains('`'), "a backtick is left");
+    // Every link within the page leads to an element.
+    for tag in tags(&page) {
+        if let Some(id) = attribute(tag, "href").and_then(|href| href.strip_prefix('#')) {
+            position(&format!("id=\"{id}\""));
+        }
+    }
 }
