@@ -76,8 +76,8 @@ pub(crate) fn openapi(index: &Index, page: &ApiPage<'_>) -> Markup {
         (errors(document))
         @if !schemas.is_empty() {
             section {
-                h2 #objects { "Objects in responses" }
-                p { "Members are always present, except those marked " em { "optional" } "." }
+                h2 #objects { "Objects" }
+                p { "Members of responses are always present, except those marked " em { "optional" } "." }
                 @for name in &schemas { (schema_section(document, name)) }
             }
         }
@@ -136,8 +136,8 @@ fn contents(sections: &[(&Value, Vec<Operation<'_>>)], has_objects: bool) -> Mar
                 @for (tag, _) in sections {
                     li { a href=(format!("#{}", tag_id(text(&tag["name"])))) { (heading(tag)) } ": " (prose(text(&tag["description"]))) }
                 }
-                li { a href="#errors" { "Errors" } }
-                @if has_objects { li { a href="#objects" { "Objects in responses" } } }
+                li { a href="#errors" { "Errors" } ": their form and their codes" }
+                @if has_objects { li { a href="#objects" { "Objects" } ": the members of bodies and responses" } }
             }
         }
     }
@@ -158,20 +158,38 @@ fn operation_section(page: &ApiPage<'_>, operation: &Operation<'_>, is_open: boo
     let example = examples.find(|example| (example.method, example.path) == (method, path));
     let description = text(&value["description"]);
     let content = html! {
-        p id=(operation.id()) { code { strong { (method.to_uppercase()) } " " (path) } }
-        @if !description.is_empty() { p { (prose(description)) } }
-        @if let Some(example) = example {
-            pre.code-block { code { (curl(page.base, example.request, example.body)) } }
+        div id=(operation.id()) {
+            @if !description.is_empty() { p { (prose(description)) } }
+            @if let Some(example) = example {
+                pre.code-block { code { (curl(page.base, example.request, example.body)) } }
+            }
+            @if !parameters.is_empty() { h3.nhsuk-heading-s { "Parameters" } (summary_list(&parameters)) }
+            (request_body(&value["requestBody"]))
+            (responses(page, value))
         }
-        @if !parameters.is_empty() { h3.nhsuk-heading-s { "Parameters" } (summary_list(&parameters)) }
-        (responses(page, value))
     };
-    details(
-        &html! { (text(&value["summary"])) },
-        true,
-        is_open,
-        &content,
-    )
+    let summary =
+        html! { (text(&value["summary"])) " " code { (method.to_uppercase()) " " (path) } };
+    details(&summary, true, is_open, &content)
+}
+
+/// Renders the media types of the body of a request, with their objects.
+fn request_body(body: &Value) -> Markup {
+    let content: Vec<_> = members(&body["content"]).collect();
+    html! {
+        @if !content.is_empty() {
+            h3.nhsuk-heading-s { "Body" }
+            @if let Some(description) = body["description"].as_str() { p { (prose(description)) } }
+            ul {
+                @for (media_type, content) in content {
+                    li {
+                        code { (media_type) }
+                        @if let Some(object) = object_name(&content["schema"]) { ": " (object) }
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn parameter_row(parameter: &Value) -> (String, Markup) {
@@ -291,12 +309,14 @@ fn statuses_of(document: &Value, name: &str) -> Markup {
     html! { @if !statuses.is_empty() { code { (statuses.join(", ")) } ": " } }
 }
 
-/// Returns the names of the objects that responses contain, in alphabetical order.
+/// Returns the names of the objects that requests and responses contain, in alphabetical order.
 fn used_schemas(document: &Value) -> Vec<&str> {
     let mut found = BTreeSet::new();
     for (_, methods) in members(&document["paths"]) {
         for (_, operation) in members(methods) {
-            collect_schemas(document, &operation["responses"], &mut found);
+            for part in ["requestBody", "responses"] {
+                collect_schemas(document, &operation[part], &mut found);
+            }
         }
     }
     found.into_iter().collect()
@@ -414,8 +434,11 @@ fn curl(base: &str, request: &str, body: Option<(&str, &str)>) -> String {
         None => format!("curl '{url}'"),
         Some((media_type, text)) => {
             // `$'…'` lets a shell read line feeds.
+            let dollar = if text.contains('\n') { "$" } else { "" };
             let text = text.replace('\n', "\\n");
-            format!("curl '{url}' --header 'Content-Type: {media_type}' --data-binary $'{text}'")
+            format!(
+                "curl '{url}' --header 'Content-Type: {media_type}' --data-binary {dollar}'{text}'"
+            )
         }
     }
 }
