@@ -158,7 +158,7 @@ fn operation_section(page: &ApiPage<'_>, operation: &Operation<'_>, is_open: boo
     let example = examples.find(|example| (example.method, example.path) == (method, path));
     let description = text(&value["description"]);
     let content = html! {
-        div id=(operation.id()) {
+        div.link-target id=(operation.id()) {
             @if !description.is_empty() { p { (prose(description)) } }
             @if let Some(example) = example {
                 pre.code-block { code { (curl(page.base, example.request, example.body)) } }
@@ -356,7 +356,7 @@ fn schema_section(document: &Value, name: &str) -> Markup {
     let schema = &document["components"]["schemas"][name];
     let rows = field_rows(schema, "");
     let content = html! {
-        div id=(format!("object-{name}")) {
+        div.link-target id=(format!("object-{name}")) {
             @let description = text(&schema["description"]);
             @if !description.is_empty() { p { (prose(description)) } }
             @if rows.is_empty() { p { (type_of(schema)) "." } } @else { (summary_list(&rows)) }

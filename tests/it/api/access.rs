@@ -421,6 +421,11 @@ fn every_data_route_can_require_a_key() {
         key_required_count += usize::from(requires_key);
     }
     assert!(key_required_count > 15, "{key_required_count}");
+    // The definition needs no key, so it must not contain an answer from the dataset.
+    let example = "/paths/~1api~1v1~1locate/get/responses/200/content/application~1json/example";
+    assert!(document.pointer(example).is_some());
+    let restricted = server.get("/openapi.json").expect(200).json();
+    assert_eq!(restricted.pointer(example), None);
     server.get("/").expect_problem(401, "key_required");
 }
 
