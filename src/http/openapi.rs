@@ -106,8 +106,8 @@ fn document_of(index: &Index, first: Option<&FirstRequest>) -> Value {
         .flatten()
         .map(|area| area.id.as_str())
         .next();
-    let first = ids.first().copied().unwrap_or("layer");
-    let values = [first, &ids.join(","), area.unwrap_or("area")];
+    let layer = ids.first().copied().unwrap_or("layer");
+    let values = [layer, &ids.join(","), area.unwrap_or("area")];
     fill_examples(&mut document, values);
     examples::add_examples(&mut document, index, first);
     document

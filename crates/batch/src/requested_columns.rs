@@ -161,7 +161,10 @@ mod tests {
             let text = error.to_string();
             assert!(text.contains(&format!("`{name}`")), "{text}");
             assert!(text.contains("icc_residence_id, "), "{text}");
-            assert!(text.ends_with("sub-icb, place, icb, council, lsoa11, lsoa21"), "{text}");
+            assert!(
+                text.ends_with("sub-icb, place, icb, council, lsoa11, lsoa21"),
+                "{text}"
+            );
             assert!(!error.expected().contains('`'), "{text}");
         }
     }
