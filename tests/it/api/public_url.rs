@@ -345,7 +345,7 @@ fn missing_duplicate_and_invalid_hosts_are_rejected_on_every_route() {
                 "content-security-policy: default-src 'none'",
                 "x-content-type-options: nosniff\r\n",
                 "x-request-id: ",
-                "\"code\":\"malformed\"",
+                "\"code\":\"invalid_host\"",
             ] {
                 assert!(answer.contains(line), "no `{line}`: {answer}");
             }

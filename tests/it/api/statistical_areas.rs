@@ -99,11 +99,16 @@ fn errors_say_what_would_have_been_right() {
             "unknown_area",
             "a data zone of Scotland",
         ),
-        (&[("statistical_area", "")], 400, "missing", "code"),
+        (
+            &[("statistical_area", "")],
+            400,
+            "missing_statistical_area",
+            "code",
+        ),
         (
             &[("lsoa11", "LA1 1AA")],
             400,
-            "malformed",
+            "invalid_statistical_area",
             "a letter and eight digits",
         ),
         (

@@ -326,7 +326,7 @@ fn rows_have_the_dates_of_the_sources_and_a_note_after_them() {
         let dates = &record["catchment_data_as_of"];
         assert!(
             dates.starts_with("postcodes 2025-11; practices 2026-04; icc 2022-01-05; ")
-                && dates.ends_with("; lsoa11 2011"),
+                && dates.ends_with("; lsoa11 2011; lsoa21 2021"),
             "{dates}"
         );
     }

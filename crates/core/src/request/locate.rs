@@ -202,8 +202,14 @@ mod tests {
             Err("repeated_parameter"),
         );
         check(&[("pc", "LA1 1AA")], Err("unknown_parameter"));
-        check(&[("statistical_area", " ")], Err("missing_statistical_area"));
-        check(&[("statistical_area", "LA1 1AA")], Err("invalid_statistical_area"));
+        check(
+            &[("statistical_area", " ")],
+            Err("missing_statistical_area"),
+        );
+        check(
+            &[("statistical_area", "LA1 1AA")],
+            Err("invalid_statistical_area"),
+        );
         let layer = Layer::declare("lsoa-of-this-test").expect("an id").as_str();
         check(&[(layer, "É01019311")], Err("invalid_statistical_area"));
         for other in [(layer, "E01019312"), ("statistical_area", "E01019312")] {

@@ -532,7 +532,7 @@ pub fn write_geojson_feature<'g>(
 
 fn write_geometry(text: &mut String, geometry: FeatureGeometry<'_>) {
     match geometry {
-        FeatureGeometry::None => text.push_str("null"),
+        FeatureGeometry::None => return text.push_str("null"),
         FeatureGeometry::Point(lonlat) => {
             text.push_str("{\"type\":\"Point\",\"coordinates\":");
             let position = Coord {
@@ -845,6 +845,7 @@ mod tests {
         let lonlat = LonLat::new(-2.5, 54.123_456_78).expect("a position");
         let coordinates = "[[[-3,54],[-2,54],[-2,55],[-3,54]]]";
         for (geometry, expected) in [
+            (FeatureGeometry::None, "null".to_string()),
             (
                 FeatureGeometry::Point(lonlat),
                 r#"{"type":"Point","coordinates":[-2.5,54.1234568]}"#.to_string(),
