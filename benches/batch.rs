@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use catchment::batch::{
     self, BatchInput, BatchProgress, BatchRequest, ColumnOverrides, Compression, DecodeLimits,
-    HeaderOptions, OutputColumn,
+    HeaderOptions, OutputColumn, WorkbookOptions,
 };
 use catchment::dataset::{self, DatasetSource};
 use catchment::domain::Layer;
@@ -283,6 +283,7 @@ fn answer_batch(index: &Index, input_path: &Path, output_path: &Path, threads: u
         excel_safe: false,
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
+        workbook: WorkbookOptions::default(),
     };
     let input = BatchInput::open(File::open(input_path).expect("an input file"), &request)
         .expect("the input file is valid");

@@ -7,7 +7,7 @@ use std::thread;
 
 use catchment::batch::{
     self, BatchInput, BatchProgress, BatchRequest, ColumnOverrides, Compression, DecodeLimits,
-    HeaderOptions, OutputColumn,
+    HeaderOptions, OutputColumn, WorkbookOptions,
 };
 use catchment::dataset::{self, DatasetSource};
 use catchment::domain::today_in_london;
@@ -36,6 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         excel_safe: false,
         compression: Compression::None,
         limits: DecodeLimits::for_this_machine(),
+        workbook: WorkbookOptions::default(),
     };
 
     // The input is any `Read` and the output any `Write`: a file, a pipe or, as here, memory.

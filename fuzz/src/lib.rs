@@ -33,7 +33,7 @@ use catchment::ops::dataset_store::DatasetStore;
 use catchment::ops::keys::{KeyRing, KeyStore, Scope};
 use catchment_batch::{
     BatchInput, BatchProgress, BatchRequest, ColumnOverrides, Compression, DecodeLimits,
-    HeaderOptions, OutputColumn, parse_records,
+    HeaderOptions, OutputColumn, WorkbookOptions, parse_records,
 };
 use catchment_data::builder;
 use catchment_data::dataset::validation::validated;
@@ -192,6 +192,7 @@ pub fn batch_file(bytes: &[u8]) -> bool {
             _ => Compression::Gzip,
         },
         limits: DecodeLimits::HTTP,
+        workbook: WorkbookOptions::default(),
     };
     let Ok(input) = BatchInput::open(Cursor::new(bytes), &request) else {
         return false;
@@ -230,6 +231,7 @@ pub fn columns(bytes: &[u8]) -> bool {
         excel_safe: false,
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
+        workbook: WorkbookOptions::default(),
     };
     let input = if bytes.starts_with(b"PAR1") {
         let mut file = tempfile::tempfile_in(scratch_dir()).expect("a file");

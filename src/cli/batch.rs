@@ -20,7 +20,7 @@ use super::output::AtomicOutput;
 use crate::ops::log;
 use catchment_batch::{
     BatchError, BatchFormat, BatchInput, BatchProgress, BatchRequest, ColumnOverrides, Compression,
-    DecodeLimits, Delimiter, HeaderOptions, OutputColumn, TabularError,
+    DecodeLimits, Delimiter, HeaderOptions, OutputColumn, TabularError, WorkbookOptions,
 };
 use catchment_core::domain::{SuppressionRule, date_from_iso, phrases, today_in_london};
 use catchment_core::index::Index;
@@ -31,15 +31,24 @@ const EXIT_BAD_ROWS: u8 = 3;
 /// The exit status that shells report for SIGPIPE (128 + 13): the reader of the output closed the
 /// pipe.
 const EXIT_SIGPIPE: u8 = 141;
+/// The end of the help text.
+const EXAMPLES: &str = "Examples:
+  catchment batch --check patients.csv
+  catchment batch patients.csv -o answered.csv
+  catchment batch patients.xlsx -o answered.xlsx --sheet Patients   your workbook, with our columns added
+  catchment batch patients.csv -o answered.xlsx                     a new workbook";
 /// The number of rows that `--check` shows.
 const PREVIEW_ROWS: usize = 5;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct BatchArguments {
     /// Input file, or - for standard input.
     #[arg(value_name = "IN")]
     input: PathBuf,
     /// Output file, written atomically and with a manifest next to it; standard output by default.
+    /// A workbook becomes CSV, TSV or NDJSON, and these become a workbook, if the extension of OUT says
+    /// so.
     #[arg(short, long, value_name = "OUT", conflicts_with = "check")]
     output: Option<PathBuf>,
     /// Replace OUT and the file of --summary if they exist.
@@ -54,6 +63,9 @@ pub(super) struct BatchArguments {
     /// Delimiter of the input: a character, or `tab`; detected by default.
     #[arg(long, value_name = "CHARACTER")]
     delimiter: Option<Delimiter>,
+    /// Sheet of a workbook: its name or number; the first visible sheet by default.
+    #[arg(long, value_name = "NAME|NUMBER")]
+    sheet: Option<String>,
     /// Number of lines above the header row. By default, titles and blank lines above it are
     /// detected. They are copied to the output.
     #[arg(long, value_name = "N")]
@@ -132,8 +144,17 @@ pub(super) struct BatchArguments {
 /// An opened input file.
 struct OpenedInput {
     reader: Box<dyn Read + Send>,
-    /// The same file, if its format is Parquet, which needs random access.
-    parquet: Option<File>,
+    /// The same file, if its format needs random access.
+    random_access: Option<(File, RandomAccess)>,
+    /// Whether the first bytes are those of a workbook.
+    is_workbook: bool,
+}
+
+/// The formats that are not read from start to end.
+#[derive(Debug, Clone, Copy)]
+enum RandomAccess {
+    Parquet,
+    Workbook,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -143,6 +164,7 @@ enum FormatArgument {
     Ndjson,
     Parquet,
     Arrow,
+    Xlsx,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -158,7 +180,12 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
         return check(arguments, request);
     }
     // Check the paths before reading the dataset and the input.
-    let OpenedInput { reader, parquet } = arguments.open(&request)?;
+    let OpenedInput {
+        reader,
+        random_access,
+        is_workbook,
+    } = arguments.open(&request)?;
+    arguments.convert(&mut request, is_workbook)?;
     let output = AtomicOutput::stage(
         arguments.output.as_deref(),
         Some(&arguments.input),
@@ -170,24 +197,32 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
     let index = arguments.data.load()?;
     arguments.add_dataset(&mut request, &index)?;
     let progress = Arc::new(BatchProgress::default());
-    let bar = arguments.bar(&progress, parquet.is_none());
+    let bar = arguments.bar(&progress, random_access.is_none());
     let mut hashed_input = HashingIo::new(reader, output.is_file());
     let mut hashed_output = HashingIo::new(output, true);
     hashed_output.is_enabled = hashed_output.inner.is_file();
     let name = arguments.input_name();
     let (detected, summary) = {
-        if let Some(mut file) = parquet.as_ref().filter(|_| hashed_input.is_enabled) {
-            // Hash the file in a separate pass: the rows of a Parquet file are not read in order.
+        if let Some((mut file, _)) = random_access.as_ref().map(|(file, access)| (file, access))
+            && hashed_input.is_enabled
+        {
+            // Hash the file in a separate pass, because it is not read in order.
             let hashed = io::copy(&mut hashed_input, &mut io::sink()).and_then(|_| file.rewind());
             hashed.with_context(|| format!("reading {name}"))?;
         }
-        let batch_input = match parquet {
-            Some(file) => BatchInput::open_parquet(file, &request),
+        let batch_input = match random_access {
+            Some((file, RandomAccess::Parquet)) => BatchInput::open_parquet(file, &request),
+            Some((file, RandomAccess::Workbook)) => BatchInput::open_workbook(file, &request),
             None => BatchInput::open(bar.wrap_read(&mut hashed_input), &request),
         };
         let batch_input = batch_input.map_err(|error| anyhow!("{name}: {error}"))?;
         let detected = batch_input.detected().clone();
-        arguments.check_output_name(detected.format)?;
+        arguments.check_output_name(detected.output_format)?;
+        if detected.output_format.is_workbook() && hashed_output.inner.is_terminal() {
+            bail!(
+                "a workbook is not shown on a terminal: name the output, for example -o answered.xlsx"
+            );
+        }
         if !arguments.quiet {
             bar.suspend(|| log::message(report::detected_line(&detected)));
         }
@@ -262,9 +297,13 @@ fn check(arguments: &BatchArguments, mut request: BatchRequest) -> Result<ExitCo
     let request = &request;
     let batch_input = match opened {
         OpenedInput {
-            parquet: Some(file),
+            random_access: Some((file, RandomAccess::Parquet)),
             ..
         } => BatchInput::open_parquet(file, request),
+        OpenedInput {
+            random_access: Some((file, RandomAccess::Workbook)),
+            ..
+        } => BatchInput::open_workbook(file, request),
         input => BatchInput::open(input.reader, request),
     };
     let batch_input = batch_input.map_err(with_name)?;
@@ -295,6 +334,9 @@ impl BatchArguments {
             (Some(FormatArgument::Arrow), Some(_)) => {
                 bail!("--delimiter cannot be used with Arrow")
             }
+            (Some(FormatArgument::Xlsx), Some(_)) => {
+                bail!("--delimiter cannot be used with a workbook")
+            }
             (_, delimiter) => delimiter,
         };
         let format = match self.format {
@@ -304,6 +346,7 @@ impl BatchArguments {
             Some(FormatArgument::Ndjson) => Some(BatchFormat::Ndjson),
             Some(FormatArgument::Parquet) => Some(BatchFormat::Parquet),
             Some(FormatArgument::Arrow) => Some(BatchFormat::Arrow),
+            Some(FormatArgument::Xlsx) => Some(BatchFormat::Xlsx),
         };
         Ok(BatchRequest {
             format,
@@ -331,6 +374,11 @@ impl BatchArguments {
             excel_safe: self.excel_safe,
             compression: self.compression(),
             limits: DecodeLimits::for_this_machine(),
+            workbook: WorkbookOptions {
+                sheet: self.sheet.clone(),
+                suppression: self.suppress,
+                ..WorkbookOptions::default()
+            },
         })
     }
 
@@ -344,16 +392,52 @@ impl BatchArguments {
             .context("--area-layer")
     }
 
-    /// Checks that the extension of OUT matches the format of the output, which is the same as the
-    /// format of the input.
+    /// Returns the format that the extension of OUT names, and its delimiter. Before `.gz` or `.zst`,
+    /// there is another extension.
+    fn named_output(&self) -> Option<(BatchFormat, Option<Delimiter>)> {
+        let name = file_name(self.output.as_deref()?)?.to_ascii_lowercase();
+        let name = [".gz", ".zst", ".zstd"]
+            .iter()
+            .find_map(|ending| name.strip_suffix(ending))
+            .unwrap_or(&name);
+        let (_, extension) = name.rsplit_once('.')?;
+        Some(match extension {
+            "csv" => (BatchFormat::Csv, Some(Delimiter::COMMA)),
+            "tsv" => (BatchFormat::Csv, Some(Delimiter::TAB)),
+            "ndjson" | "jsonl" => (BatchFormat::Ndjson, None),
+            "parquet" => (BatchFormat::Parquet, None),
+            "arrow" | "arrows" => (BatchFormat::Arrow, None),
+            "xlsx" => (BatchFormat::Xlsx, None),
+            "xlsm" => (BatchFormat::Xlsm, None),
+            _ => return None,
+        })
+    }
+
+    /// Sets the format of the output if it is a workbook, or if the input is one.
+    fn convert(&self, request: &mut BatchRequest, input_is_workbook: bool) -> Result<()> {
+        let name = self.output.as_deref().and_then(file_name);
+        let lower = name.unwrap_or_default().to_ascii_lowercase();
+        for extension in [".xls", ".xlsb", ".ods"] {
+            if lower.ends_with(extension) {
+                bail!(
+                    "a workbook is written as .xlsx, not as {extension}: give OUT another extension"
+                );
+            }
+        }
+        let Some((format, delimiter)) = self.named_output() else {
+            return Ok(());
+        };
+        if format.is_workbook() || input_is_workbook {
+            request.workbook.output_format = Some(format);
+            request.workbook.output_delimiter = delimiter;
+        }
+        Ok(())
+    }
+
+    /// Checks that the extension of OUT matches the format of the output.
     fn check_output_name(&self, format: BatchFormat) -> Result<()> {
-        let extension = self.output.as_deref().and_then(Path::extension);
-        let named_format = match extension.and_then(|text| text.to_str()) {
-            Some("csv" | "tsv") => BatchFormat::Csv,
-            Some("ndjson" | "jsonl") => BatchFormat::Ndjson,
-            Some("parquet") => BatchFormat::Parquet,
-            Some("arrow" | "arrows") => BatchFormat::Arrow,
-            _ => return Ok(()),
+        let Some((named_format, _)) = self.named_output() else {
+            return Ok(());
         };
         let is_text = |format| matches!(format, BatchFormat::Csv | BatchFormat::Ndjson);
         if named_format != format && !(is_text(named_format) && is_text(format)) {
@@ -387,9 +471,13 @@ impl BatchArguments {
 
     fn open(&self, request: &BatchRequest) -> Result<OpenedInput> {
         if self.is_standard_input() {
+            let mut beginning = Vec::new();
+            let read = io::stdin().take(4).read_to_end(&mut beginning);
+            read.context("reading standard input")?;
             return Ok(OpenedInput {
-                reader: Box::new(io::stdin()),
-                parquet: None,
+                is_workbook: beginning == *b"PK\x03\x04",
+                reader: Box::new(io::Cursor::new(beginning).chain(io::stdin())),
+                random_access: None,
             });
         }
         let opened = File::open(&self.input);
@@ -399,16 +487,24 @@ impl BatchArguments {
         if metadata.is_dir() {
             bail!("{} is a folder; name a file", self.input.display());
         }
-        let is_parquet = match request.format {
-            _ if !metadata.is_file() => false,
-            None => catchment_batch::is_parquet(&mut file).with_context(opening)?,
-            Some(format) => format == BatchFormat::Parquet,
+        let access = match request.format {
+            _ if !metadata.is_file() => None,
+            Some(BatchFormat::Parquet) => Some(RandomAccess::Parquet),
+            None if catchment_batch::is_parquet(&mut file).with_context(opening)? => {
+                Some(RandomAccess::Parquet)
+            }
+            None | Some(BatchFormat::Xlsx | BatchFormat::Xlsm)
+                if catchment_batch::is_workbook(&mut file).with_context(opening)? =>
+            {
+                Some(RandomAccess::Workbook)
+            }
+            _ => None,
         };
         Ok(OpenedInput {
-            parquet: if is_parquet {
-                Some(file.try_clone().with_context(opening)?)
-            } else {
-                None
+            is_workbook: matches!(access, Some(RandomAccess::Workbook)),
+            random_access: match access {
+                Some(access) => Some((file.try_clone().with_context(opening)?, access)),
+                None => None,
             },
             reader: Box::new(file),
         })

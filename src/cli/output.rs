@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -78,6 +78,15 @@ impl AtomicOutput {
     /// Returns whether the output is a file, which gets its name in [`publish`](Self::publish).
     pub(super) fn is_file(&self) -> bool {
         matches!(self, AtomicOutput::File(_))
+    }
+
+    /// Returns whether the output is shown on a terminal.
+    pub(super) fn is_terminal(&self) -> bool {
+        match self {
+            AtomicOutput::Stdout(stdout) => stdout.is_terminal(),
+            AtomicOutput::Device(file) => file.is_terminal(),
+            AtomicOutput::File(_) => false,
+        }
     }
 
     /// Gives the file its name, then writes its manifest next to it.

@@ -493,7 +493,13 @@ impl BatchResponse {
     /// client accepts trailers.
     fn into_http(self, connection: Option<&Connection>, accepts_trailers: bool) -> Response {
         let is_tsv = self.detected.delimiter == Some(Delimiter::TAB);
-        let (detected_type, extension) = match self.detected.format {
+        let is_tsv = match self.detected.format.is_workbook() {
+            true => self.detected.output_delimiter == Some(Delimiter::TAB),
+            false => is_tsv,
+        };
+        let (detected_type, extension) = match self.detected.output_format {
+            BatchFormat::Xlsx => (params::XLSX_TYPE, "xlsx"),
+            BatchFormat::Xlsm => (params::XLSM_TYPE, "xlsm"),
             BatchFormat::Ndjson => ("application/x-ndjson", "ndjson"),
             BatchFormat::Csv if is_tsv => ("text/tab-separated-values", "tsv"),
             BatchFormat::Csv => ("text/csv", "csv"),
@@ -506,7 +512,9 @@ impl BatchResponse {
         let headers = [
             (
                 header::CONTENT_TYPE,
-                self.content_type.unwrap_or(detected_type),
+                self.content_type
+                    .filter(|_| self.detected.output_format == self.detected.format)
+                    .unwrap_or(detected_type),
             ),
             (header::CONTENT_DISPOSITION, disposition.as_str()),
             // Keeps proxies from buffering the whole response.

@@ -7,6 +7,8 @@
 const API = "/api/v1/batch";
 // The number of bytes of the file to send for a check, which is more than the server reads.
 const SAMPLE_BYTES = 1 << 20;
+// The media type of a workbook. The directory of a workbook is at its end, so the whole file is sent for a check.
+const XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 const form = document.getElementById("batch-form");
 const file = document.getElementById("file");
@@ -53,8 +55,11 @@ function parameters(extra = {}) {
   return result;
 }
 
-// Returns the media type: NDJSON if the file name or the first character says so. The server detects all other formats.
+// Returns the media type: that of a workbook if the first bytes say so, and NDJSON if the file name or the first character
+// says so. The server detects all other formats.
 async function contentType(source) {
+  const magic = new Uint8Array(await source.slice(0, 4).arrayBuffer());
+  if (magic[0] === 0x50 && magic[1] === 0x4b && magic[2] === 3 && magic[3] === 4) return XLSX_TYPE;
   const hasNdjsonName = /\.(ndjson|jsonl)(\.gz|\.zst)?$/i.test(source.name);
   const text = (await source.slice(0, 64).text()).replace(/^\ufeff/, "").trimStart();
   return hasNdjsonName || text.startsWith("{") ? "application/x-ndjson" : "text/csv";
@@ -129,12 +134,13 @@ function table(caption, head, rows) {
 }
 
 function showDetected(result) {
-  const format = result.format === "ndjson" ? "NDJSON" : `CSV with ${result.delimiter} between columns`;
+  const text = result.format === "ndjson" ? "NDJSON" : `CSV with ${result.delimiter} between columns`;
+  const format = result.sheet === undefined ? text : `Excel workbook, sheet “${result.sheet}”`;
   const compression = result.compression ? `, compressed with ${result.compression}` : "";
   const items = result.read.map(({ role, number, column }) =>
     createElement("li", {}, `${role.charAt(0).toUpperCase()}${role.slice(1)}: column ${number}, `, columnName("code", column)),
   );
-  const above = countWithNoun(result.lines_above_header, "line");
+  const above = countWithNoun(result.lines_above_header, result.sheet === undefined ? "line" : "row");
   if (result.lines_above_header > 0) items.push(createElement("li", {}, `${above} above the ${result.header ? "column names" : "first row"}: we copy ${result.lines_above_header === 1 ? "it" : "them"} unchanged.`));
   if (!result.header) items.push(createElement("li", {}, "Your file has no column names, so we use column numbers."));
   if (!result.has_registration) {
@@ -167,7 +173,7 @@ async function check() {
     const response = await fetch(`${API}?${parameters({ check: "true" })}`, {
       method: "POST",
       headers: { "Content-Type": type },
-      body: source.slice(0, SAMPLE_BYTES),
+      body: type === XLSX_TYPE ? source : source.slice(0, SAMPLE_BYTES),
     });
     const body = await response.json();
     if (id !== checkId) return;
@@ -177,8 +183,8 @@ async function check() {
       isAccepted = true;
       return;
     }
-    suggestColumns(await columnNames(source));
-    if (/column|place|unknown|header|lines/.test(body.code)) options.open = true;
+    suggestColumns(type === XLSX_TYPE ? [] : await columnNames(source));
+    if (/column|place|unknown|header|lines|sheet|convert/.test(body.code)) options.open = true;
     showError(problemText(body));
   } catch {
     if (id === checkId) showError("We could not read or send your file. Choose it again.");

@@ -99,6 +99,13 @@ const CHECKBOXES: [(&str, &str, &str, &str); 4] = [
 /// The field with the number of lines above the header row: parameter and label.
 const SKIP_LINES: (&str, &str) = ("skip_lines", "Lines above the column names");
 
+/// The choices of the format of the result: value of the parameter `format`, and label.
+const FORMATS: [(&str, &str); 3] = [
+    ("", "The same as my file"),
+    ("xlsx", "Excel workbook"),
+    ("csv", "CSV (if my file is a workbook)"),
+];
+
 /// The columns with details of the match, for the choice of columns to add.
 const MATCH_DETAILS: [&str; 8] = [
     "suggestion",
@@ -255,10 +262,12 @@ fn form(manifest: &Manifest, page: &BatchPage<'_>) -> Markup {
                     id: "file",
                     name: "file",
                     label: FieldLabel { text: "Your file", size: Some("m"), is_heading: false },
-                    hint: Some(html! { "CSV, TSV or NDJSON, which can be compressed with gzip or zstd. The first line must contain the column names, but there can be titles above it" }),
+                    hint: Some(html! { "An Excel workbook (.xlsx), or CSV, TSV or NDJSON, which can be compressed with gzip or zstd. The first row must contain the column names, but there can be titles above it" }),
                     ..Field::default()
                 },
-                accept: Some(".csv,.tsv,.txt,.ndjson,.jsonl,.gz,.zst,text/csv"),
+                accept: Some(
+                    ".xlsx,.xlsm,.csv,.tsv,.txt,.ndjson,.jsonl,.gz,.zst,text/csv,application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+                ),
                 is_required: true,
             }))
             noscript { p.nhsuk-body-s { "Without JavaScript, your file can be up to " (megabytes) " MB, and you do not see a summary." } }
@@ -298,11 +307,21 @@ fn options(manifest: &Manifest, fields: &RequestParams) -> Markup {
         div.fields {
             @for (name, label, hint) in COLUMN_FIELDS { (text(name, label, hint)) }
             (text(SKIP_LINES.0, SKIP_LINES.1, "if we do not find the column names; for example, 2"))
+            (text("sheet", "Sheet of the workbook", "its name or number, if it is not the first sheet"))
             (text("as_of", "Date", "if it is not today; for example, 2026-04-01"))
             (select(&Select { field: Field { id: "columns", name: "columns", label: "Columns to add".into(), ..Field::default() }, options: column_choices(manifest, fields) }))
+            (select(&Select { field: Field { id: "format", name: "format", label: "Format of the result".into(), ..Field::default() }, options: format_choices(fields) }))
         }
         (checkboxes(&boxes, true))
         datalist #column-names {}
+    }
+}
+
+fn format_choices(fields: &RequestParams) -> Markup {
+    html! {
+        @for (value, label) in FORMATS {
+            option value=(value) selected[fields.get("format").unwrap_or_default() == value] { (label) }
+        }
     }
 }
 
@@ -333,7 +352,7 @@ fn explanation(manifest: &Manifest) -> Markup {
             h2 { "What you get back" }
             p { "All your rows come back unchanged and in the same order, with these columns added:" }
             (columns)
-            p { "Registration is not residence. The registration columns depend on the practice code. The residence columns depend on where the person lives. If we cannot look up a row, the row says why. We never leave out or correct a row. The result is a text file that a spreadsheet can open." }
+            p { "Registration is not residence. The registration columns depend on the practice code. The residence columns depend on where the person lives. If we cannot look up a row, the row says why. We never leave out or correct a row. The result has the format of your file. A workbook comes back with its other sheets, styles and formulas, and with one more sheet that has a summary." }
             p { "For millions of rows, it is quicker to use " code { "catchment batch" } " or " code { "POST /api/v1/batch" } "." }
         }
     }

@@ -9,8 +9,9 @@ use super::column_mapping::ColumnMapping;
 use super::columnar::check_types;
 use super::csv_header::{InputHeader, detect_csv_header, line_ending};
 use super::input_format::DetectedFormat;
-use super::signatures::{TEXT_SAMPLE_BYTES, check_signature, is_text, unsupported};
-use super::{BatchError, BatchRequest, HeaderOptions, map_exceeded_limit};
+use super::signatures::{Finding, TEXT_SAMPLE_BYTES, check_signature, is_text, unsupported};
+use super::workbook_input::WorkbookInput;
+use super::{BatchError, BatchRequest, HeaderOptions, map_exceeded_limit, workbook_input};
 use crate::tabular::blocks::{BLOCK_BYTES, BlockReader, RowSyntax, fill};
 use crate::tabular::columnar::{
     ARROW_CONTINUATION, ColumnarInput, PARQUET_MAGIC, ParquetFile, RecordBatches,
@@ -18,8 +19,12 @@ use crate::tabular::columnar::{
 use crate::tabular::compression::{Compression, Decompressor};
 use crate::tabular::error::TabularError;
 use crate::tabular::file_format::BatchFormat;
-use crate::tabular::limits::{COLUMNS_MAX, CountingReader, ReceivedBytes, slice_rows};
+use crate::tabular::limits::{
+    COLUMNS_MAX, CountingReader, ExceededLimit, ReceivedBytes, slice_rows,
+};
 use crate::tabular::ndjson;
+use crate::tabular::text_decoder::{TextDecoder, utf16_encoding};
+use crate::tabular::workbook::PartSource;
 
 /// An open input file whose format has been detected.
 pub struct BatchInput<R: Read> {
@@ -32,14 +37,16 @@ pub struct BatchInput<R: Read> {
 /// The rest of an input file whose format has been detected.
 pub(super) enum InputBody<R: Read> {
     /// Rows of text.
-    Text(TextBody<R>),
+    Text(Box<TextBody<R>>),
     /// Arrow record batches or Parquet row groups.
     Columnar(ColumnarInput<Replayed<R>>),
+    /// The sheet of a workbook.
+    Workbook(Box<WorkbookInput>),
 }
 
 /// The rows of a text file.
 pub(super) struct TextBody<R: Read> {
-    pub(super) blocks: BlockReader<Decompressed<R>>,
+    pub(super) blocks: BlockReader<TextDecoder<Replayed<R>>>,
     /// The byte order mark; empty if the file does not have one.
     pub(super) byte_order_mark: &'static [u8],
     /// The lines above the header row, which are copied to the output.
@@ -56,6 +63,8 @@ type Decompressed<R> = Decompressor<Chain<Cursor<Vec<u8>>, CountingReader<R>>>;
 type Replayed<R> = Chain<Cursor<Vec<u8>>, Decompressed<R>>;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// The first bytes of a zip archive.
+const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
 /// The number of objects whose member names are collected.
 const NDJSON_SAMPLE_ROWS: usize = 100;
 
@@ -92,14 +101,28 @@ impl<R: Read> BatchInput<R> {
                 received,
             );
         }
+        let wants_workbook = request.format.is_some_and(BatchFormat::is_workbook);
+        if text == ZIP_MAGIC && (wants_workbook || request.format.is_none()) {
+            let source = PartSource::from_memory(read_workbook(text, source, request)?);
+            return workbook_input::open(source, request, received);
+        }
+        let encoding = utf16_encoding(&text);
+        let source = Cursor::new(std::mem::take(&mut text)).chain(source);
+        let mut source = TextDecoder::new(source, encoding);
         let has_ended = fill(&mut source, &mut text, BLOCK_BYTES)?;
         let signature = check_signature(&text, request.format)?;
-        let byte_order_mark: &[u8] = if text.starts_with(BYTE_ORDER_MARK) {
+        if wants_workbook {
+            return Err(not_a_workbook(signature));
+        }
+        // A reader of UTF-16 expects the mark in UTF-8 as well.
+        let byte_order_mark: &[u8] = if text.starts_with(BYTE_ORDER_MARK) || encoding.is_some() {
             BYTE_ORDER_MARK
         } else {
             b""
         };
-        text.drain(..byte_order_mark.len());
+        if encoding.is_none() {
+            text.drain(..byte_order_mark.len());
+        }
         if text.trim_ascii().is_empty() {
             return Err(BatchError::Empty);
         }
@@ -107,10 +130,11 @@ impl<R: Read> BatchInput<R> {
         if format != BatchFormat::Csv {
             reject_header_options(format, request)?;
         }
+        let output_format = text_output_format(format, request)?;
         let header = match format {
             BatchFormat::Csv => detect_csv_header(&text, request),
             BatchFormat::Ndjson => detect_ndjson_header(&text, has_ended, request),
-            BatchFormat::Parquet | BatchFormat::Arrow => {
+            BatchFormat::Parquet | BatchFormat::Arrow | BatchFormat::Xlsx | BatchFormat::Xlsm => {
                 let what = "its first bytes are not those of that format".into();
                 return Err(TabularError::Unreadable { format, what }.into());
             }
@@ -138,19 +162,23 @@ impl<R: Read> BatchInput<R> {
                 delimiter: header.delimiter,
                 compression,
                 has_byte_order_mark: !byte_order_mark.is_empty(),
+                is_utf16: encoding.is_some(),
                 line_ending: Some(header.line_ending),
                 lines_above_header: lines_above,
                 has_header: !request.header.is_absent,
                 has_single_quotes: header.has_single_quotes,
                 columns: header.columns,
                 column_mapping: header.column_mapping,
+                sheet: None,
+                output_format,
+                output_delimiter: None,
             },
-            body: InputBody::Text(TextBody {
+            body: InputBody::Text(Box::new(TextBody {
                 blocks: BlockReader::new(source, rows, rows_max, rest, line),
                 byte_order_mark,
                 above_header: text,
                 header: header_row,
-            }),
+            })),
         })
     }
 
@@ -170,6 +198,17 @@ impl<R: Read> BatchInput<R> {
         )
     }
 
+    /// Reads the directory of a workbook, chooses its sheet, and detects its columns.
+    ///
+    /// # Errors
+    /// If the file is not a workbook, its sheet is damaged, or the columns are missing or ambiguous.
+    pub fn open_workbook(file: File, request: &BatchRequest) -> Result<BatchInput<R>, BatchError> {
+        let received = ReceivedBytes::default();
+        let source = PartSource::from_file(file)?;
+        received.add(source.length());
+        map_exceeded_limit(workbook_input::open(source, request, received))
+    }
+
     fn from_columns(
         input: ColumnarInput<Replayed<R>>,
         compression: Compression,
@@ -178,6 +217,7 @@ impl<R: Read> BatchInput<R> {
     ) -> Result<BatchInput<R>, BatchError> {
         let format = input.format();
         reject_header_options(format, request)?;
+        reject_conversion(format, request)?;
         let unsupported = [
             (request.delimiter.is_some(), "--delimiter"),
             (
@@ -214,12 +254,16 @@ impl<R: Read> BatchInput<R> {
                 delimiter: None,
                 compression,
                 has_byte_order_mark: false,
+                is_utf16: false,
                 line_ending: None,
                 lines_above_header: 0,
                 has_header: true,
                 has_single_quotes: false,
                 columns,
                 column_mapping,
+                sheet: None,
+                output_format: format,
+                output_delimiter: None,
             },
             body: InputBody::Columnar(input),
         })
@@ -241,6 +285,79 @@ pub fn is_parquet(file: &mut File) -> io::Result<bool> {
     fill(file, &mut beginning, TEXT_SAMPLE_BYTES)?;
     file.rewind()?;
     Ok(beginning.starts_with(PARQUET_MAGIC) && !is_text(&beginning))
+}
+
+/// Returns whether a file starts with the first bytes of a zip archive, such as a workbook, and rewinds
+/// the file.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn is_workbook(file: &mut File) -> io::Result<bool> {
+    let mut beginning = Vec::new();
+    fill(file, &mut beginning, ZIP_MAGIC.len())?;
+    file.rewind()?;
+    Ok(beginning == ZIP_MAGIC)
+}
+
+/// Reads a workbook into memory. Nothing of the input is written to a disk.
+fn read_workbook(
+    mut bytes: Vec<u8>,
+    source: impl Read,
+    request: &BatchRequest,
+) -> Result<Vec<u8>, BatchError> {
+    let most = request.limits.workbook_bytes;
+    source.take(most).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(TabularError::from(ExceededLimit::WorkbookBytes(most)).into());
+    }
+    Ok(bytes)
+}
+
+fn not_a_workbook(signature: Option<Finding>) -> BatchError {
+    let text = ("text, such as CSV", ": state its own format");
+    let (what, hint) = signature.unwrap_or(text);
+    TabularError::Unreadable {
+        format: BatchFormat::Xlsx,
+        what: format!("its content is {what}{hint}"),
+    }
+    .into()
+}
+
+/// Returns the format of the output for rows of text, which are converted only to workbooks.
+fn text_output_format(
+    format: BatchFormat,
+    request: &BatchRequest,
+) -> Result<BatchFormat, BatchError> {
+    let output = request.workbook.output_format.unwrap_or(format);
+    reject_sheet(format, request)?;
+    match output {
+        BatchFormat::Xlsm => Err(BatchError::HasNoMacros),
+        BatchFormat::Xlsx => {
+            workbook_input::reject_compression(output, request)?;
+            Ok(output)
+        }
+        _ => {
+            reject_conversion(format, request)?;
+            Ok(format)
+        }
+    }
+}
+
+/// Rejects the conversion of the input to another format.
+fn reject_conversion(format: BatchFormat, request: &BatchRequest) -> Result<(), BatchError> {
+    reject_sheet(format, request)?;
+    match request.workbook.output_format {
+        Some(to) if to != format => Err(BatchError::UnsupportedConversion { from: format, to }),
+        _ => Ok(()),
+    }
+}
+
+fn reject_sheet(format: BatchFormat, request: &BatchRequest) -> Result<(), BatchError> {
+    if request.workbook.sheet.is_some() {
+        let what = "--sheet";
+        return Err(BatchError::UnsupportedOption { format, what });
+    }
+    Ok(())
 }
 
 fn is_arrow(beginning: &[u8], requested: Option<BatchFormat>) -> bool {
@@ -319,7 +436,10 @@ fn detect_ndjson_header(
     })
 }
 
-fn check_column_names(columns: &[String], request: &BatchRequest) -> Result<(), BatchError> {
+pub(super) fn check_column_names(
+    columns: &[String],
+    request: &BatchRequest,
+) -> Result<(), BatchError> {
     for (second, name) in columns
         .iter()
         .enumerate()

@@ -16,6 +16,8 @@ pub struct DetectedFormat {
     pub compression: Compression,
     /// Whether the file starts with a byte order mark.
     pub has_byte_order_mark: bool,
+    /// Whether the file is text in UTF-16; the output is in UTF-8.
+    pub is_utf16: bool,
     /// The line ending; `None` if the format has no lines.
     pub line_ending: Option<LineEnding>,
     /// The number of lines above the header row. They are copied, and not answered.
@@ -28,4 +30,10 @@ pub struct DetectedFormat {
     pub columns: Vec<String>,
     /// The columns that are read.
     pub column_mapping: ColumnMapping,
+    /// The name of the sheet that is answered; `None` if the file is not a workbook.
+    pub sheet: Option<String>,
+    /// The format of the output.
+    pub output_format: BatchFormat,
+    /// The delimiter of the output, if it is CSV that is converted from a workbook; a comma if `None`.
+    pub output_delimiter: Option<Delimiter>,
 }

@@ -8,8 +8,8 @@
 //!  blocks of whole rows ──► workers: fields → look-up (cached) → cells ──► output, in order
 //! ```
 //!
-//! Rows are text (CSV, TSV, NDJSON) or columnar (Parquet, Arrow; see `columnar`). The module `tabular`
-//! reads and writes these formats.
+//! Rows are text (CSV, TSV, NDJSON), columnar (Parquet, Arrow; see `columnar`) or in a sheet of a
+//! workbook (see `workbook_rows`). The module `tabular` reads and writes these formats.
 //!
 //! Nothing in this module opens a file. The input is any [`std::io::Read`] and the output any
 //! [`std::io::Write`], so a file, a pipe and a connection produce the same output. Memory use
@@ -44,9 +44,14 @@ mod run;
 mod signatures;
 mod statistical_columns;
 mod summary;
+mod summary_sheet;
 mod swallowed_rows;
 pub mod tabular;
 mod text_rows;
+mod workbook_input;
+mod workbook_options;
+mod workbook_output;
+mod workbook_rows;
 mod worker;
 
 use std::io;
@@ -62,11 +67,12 @@ pub use columns::{
     OutputColumn, PREFIX, PracticeFact, PremisesFact, UnknownColumn, columns_of,
 };
 pub use csv_header::HeaderOptions;
-pub use input::{BatchInput, is_parquet};
+pub use input::{BatchInput, is_parquet, is_workbook};
 pub use input_format::DetectedFormat;
 pub use progress::BatchProgress;
 pub use run::{preview, run};
 pub use summary::{BatchSummary, CommunityCount, ScientificNotation};
+pub use workbook_options::WorkbookOptions;
 
 pub use crate::tabular::cell_format::SEPARATOR;
 pub use crate::tabular::compression::Compression;
@@ -97,6 +103,8 @@ pub struct BatchRequest {
     pub compression: Compression,
     /// The limits on decoding.
     pub limits: DecodeLimits,
+    /// The options of workbooks, and of conversions to and from them.
+    pub workbook: WorkbookOptions,
 }
 
 /// The length of the longest accepted field; a row with a longer field is a bad row.
@@ -112,7 +120,9 @@ pub enum BatchError {
     #[error("it has no rows after the header row")]
     NoRows,
     /// The input is in a format that is not supported.
-    #[error("it is {what}, not CSV, TSV, NDJSON, Parquet or Arrow{hint}")]
+    #[error(
+        "it is {what}, not CSV, TSV, NDJSON, an Excel workbook (.xlsx), Parquet or Arrow{hint}"
+    )]
     UnsupportedFormat {
         /// The format or content that was detected.
         what: &'static str,
@@ -124,6 +134,33 @@ pub enum BatchError {
         "it is a Parquet file, which must be read from the end: give the file itself, not standard input or a pipe"
     )]
     NeedsFile,
+    /// The workbook has no sheet with the name or number that the user gave.
+    #[error(
+        "--sheet `{wanted}`: no sheet has that name or number; the sheets are {}",
+        quoted(sheets)
+    )]
+    NoSuchSheet {
+        /// The name or number that the user gave.
+        wanted: String,
+        /// The names of the sheets.
+        sheets: Vec<String>,
+    },
+    /// The workbook has macros, which the format of the output does not have.
+    #[error(
+        "it has macros: give the output the extension .xlsm to keep them, or save the workbook as .xlsx"
+    )]
+    HasMacros,
+    /// The output should be a workbook with macros, but the input has no macros.
+    #[error("it has no macros: give the output the extension .xlsx")]
+    HasNoMacros,
+    /// The input cannot be converted to the format of the output.
+    #[error("its format is {from}, which is not converted to {to}")]
+    UnsupportedConversion {
+        /// The format of the input.
+        from: BatchFormat,
+        /// The requested format of the output.
+        to: BatchFormat,
+    },
     /// A column has a type that is not allowed for its role.
     #[error("the column `{name}` has type {holds}, but {}", role.expected())]
     WrongType {

@@ -9,8 +9,10 @@ use super::input::{BatchInput, InputBody, TextBody};
 use super::input_format::DetectedFormat;
 use super::progress::BatchProgress;
 use super::summary::{BatchSummary, BatchTally};
+use super::summary_sheet::summary_sheet;
 use super::text_rows::{TextAnswerer, write_input_header};
-use super::{BatchError, BatchRequest, columnar, map_exceeded_limit};
+use super::workbook_output::WorkbookSink;
+use super::{BatchError, BatchRequest, columnar, map_exceeded_limit, workbook_rows};
 use crate::tabular::blocks::RowBlock;
 use crate::tabular::cell_format::CellFormat;
 use crate::tabular::compression::Compression;
@@ -52,7 +54,7 @@ fn run_inner<R: Read + Send, W: Write + Send>(
 ) -> Result<BatchSummary, BatchError> {
     let detected = &input.detected;
     let text = match input.body {
-        InputBody::Text(text) => text,
+        InputBody::Text(text) => *text,
         InputBody::Columnar(columnar_input) => {
             return columnar::run(
                 index,
@@ -64,8 +66,16 @@ fn run_inner<R: Read + Send, W: Write + Send>(
                 progress,
             );
         }
+        InputBody::Workbook(workbook) => {
+            return workbook_rows::run(
+                index, detected, *workbook, request, output, threads, progress,
+            );
+        }
     };
     let context = BatchContext::new(index, detected, request, cell_format(detected));
+    if detected.output_format.is_workbook() {
+        return run_to_workbook(&context, text, detected, request, output, threads, progress);
+    }
     let mut beginning = text.byte_order_mark.to_vec();
     write_lines_above_header(&text, &context, &mut beginning);
     write_header_line(&text, detected, &context, &mut beginning);
@@ -79,6 +89,31 @@ fn run_inner<R: Read + Send, W: Write + Send>(
         run_ordered(text.blocks, ByteSink(output), threads, &add_rows, worker)?;
     sink.0.flush().map_err(TabularError::Write)?;
     Ok(BatchTally::merge_all(tallies).into_summary())
+}
+
+/// Runs a batch on rows of text, and writes the output rows as a new workbook.
+fn run_to_workbook<R: Read + Send, W: Write + Send>(
+    context: &BatchContext<'_>,
+    text: TextBody<R>,
+    detected: &DetectedFormat,
+    request: &BatchRequest,
+    output: W,
+    threads: NonZeroUsize,
+    progress: &BatchProgress,
+) -> Result<BatchSummary, BatchError> {
+    let mut beginning = Vec::new();
+    write_lines_above_header(&text, context, &mut beginning);
+    write_header_line(&text, detected, context, &mut beginning);
+    let sink = WorkbookSink::begin(output, detected, context, &beginning)?;
+    let worker = || TextStage {
+        answerer: TextAnswerer::new(context),
+        compression: Compression::None,
+    };
+    let add_rows = |rows| progress.add_rows(rows);
+    let (sink, tallies) = run_ordered(text.blocks, sink, threads, &add_rows, worker)?;
+    let summary = BatchTally::merge_all(tallies).into_summary();
+    sink.finish(&summary_sheet(context.index, &summary, request))?;
+    Ok(summary)
 }
 
 /// Returns the header row, if there is one, and the first output rows, at most `rows` of them. For columnar input,
@@ -104,9 +139,12 @@ fn preview_inner<R: Read>(
 ) -> Result<Vec<u8>, BatchError> {
     let detected = &input.detected;
     let mut text = match input.body {
-        InputBody::Text(text) => text,
+        InputBody::Text(text) => *text,
         InputBody::Columnar(columnar_input) => {
             return columnar::preview(index, detected, columnar_input, request, rows);
+        }
+        InputBody::Workbook(workbook) => {
+            return workbook_rows::preview(index, detected, *workbook, request, rows);
         }
     };
     let context = BatchContext::new(index, detected, request, cell_format(detected));

@@ -22,15 +22,11 @@ const BINARY_SIGNATURES: &[(&[u8], Finding)] = &[
     (
         b"PK\x03\x04",
         (
-            "a zip archive or a spreadsheet (.xlsx)",
-            ": save the sheet as CSV, or extract the archive",
+            "a zip archive or a workbook (.xlsx)",
+            ": state the type of a workbook, or leave out --format",
         ),
     ),
     (b"PK\x05\x06", ("an empty zip archive", "")),
-    (
-        b"\xd0\xcf\x11\xe0",
-        ("an old spreadsheet (.xls)", ": save the sheet as CSV"),
-    ),
     (b"PARE", ("an encrypted Parquet file", ": decrypt it")),
     (
         b"ARROW1",
@@ -57,12 +53,39 @@ const BINARY_SIGNATURES: &[(&[u8], Finding)] = &[
         b"SQLite format 3\0",
         ("a database", ": export the table as CSV"),
     ),
-    (b"\xff\xfe", UTF_16),
-    (b"\xfe\xff", UTF_16),
 ];
 
 const COMPRESSED_TWICE: Finding = ("compressed twice", ": decompress it once");
-const UTF_16: Finding = ("text in UTF-16", ": save it as \"CSV UTF-8\"");
+
+/// The first bytes of a compound file, in which old versions of Office keep their documents, and every
+/// version keeps documents with a password.
+const COMPOUND_FILE: &[u8] = b"\xd0\xcf\x11\xe0";
+
+/// Returns what a compound file is, from the names of its streams.
+fn compound_file(bytes: &[u8]) -> Finding {
+    let has = |name: &str| {
+        let name: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        memchr::memmem::find(bytes, &name).is_some()
+    };
+    if has("EncryptedPackage") || has("EncryptionInfo") {
+        return ("a workbook with a password", ": save it without a password");
+    }
+    if has("WordDocument") {
+        return ("an old Word document (.doc)", ": save its table as CSV");
+    }
+    if has("Workbook") || has("Book") {
+        return OLD_WORKBOOK;
+    }
+    (
+        "an old workbook (.xls), or a workbook with a password",
+        ": save it as an Excel workbook (.xlsx) without a password",
+    )
+}
+
+const OLD_WORKBOOK: Finding = (
+    "an old workbook (.xls)",
+    ": save it as an Excel workbook (.xlsx)",
+);
 
 /// The first bytes of text files that are not supported.
 const TEXT_SIGNATURES: &[(&[u8], Finding)] = &[
@@ -87,6 +110,9 @@ pub(super) fn check_signature(
     let begins = |beginning: &[u8]| text.starts_with(beginning);
     if !is_text(text) {
         reject_columnar(text, requested)?;
+        if begins(COMPOUND_FILE) {
+            return Err(unsupported(compound_file(text)));
+        }
         let found = BINARY_SIGNATURES
             .iter()
             .find(|(beginning, _)| begins(beginning));
@@ -96,7 +122,10 @@ pub(super) fn check_signature(
     }
     let first_line = &text[..memchr(b'\n', text).unwrap_or(text.len())];
     if memchr(0, first_line).is_some() {
-        let found = ("binary, or text in UTF-16", ": save it as \"CSV UTF-8\"");
+        let found = (
+            "binary",
+            ": save the rows as CSV or as an Excel workbook (.xlsx)",
+        );
         return Err(unsupported(found));
     }
     let found = TEXT_SIGNATURES
@@ -167,7 +196,15 @@ mod tests {
         for (bytes, expected) in [
             (&b"PARE\x15\x04"[..], "an encrypted Parquet file"),
             (b"BZh91AY&SY\x01\x02", "compressed with bzip2"),
-            (b"\xff\xfea\0,\0", "text in UTF-16"),
+            (b"\xd0\xcf\x11\xe0\0", "an old workbook (.xls), or"),
+            (
+                b"\xd0\xcf\x11\xe0E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e\0",
+                "a workbook with a password",
+            ),
+            (
+                b"\xd0\xcf\x11\xe0W\0o\0r\0k\0b\0o\0o\0k\0",
+                "an old workbook (.xls),",
+            ),
             (b"PK\x03\x04\x14\0", "a zip archive"),
         ] {
             for requested in [None, Some(BatchFormat::Csv)] {

@@ -38,16 +38,26 @@ pub(super) fn detected_line(detected: &DetectedFormat) -> String {
 /// Describes where the header row is, unless it is the first line.
 fn header_text(detected: &DetectedFormat) -> Option<String> {
     let lines = detected.lines_above_header;
-    let copied = match lines {
-        1 => "1 line above it is copied unchanged".to_string(),
-        _ => format!("{lines} lines above it are copied unchanged"),
+    let word = if detected.sheet.is_some() {
+        "row"
+    } else {
+        "line"
+    };
+    let copied = match (
+        lines,
+        detected.sheet.is_some() && !detected.output_format.is_workbook(),
+    ) {
+        (1, true) => "1 row above it is left out".to_string(),
+        (_, true) => format!("{lines} rows above it are left out"),
+        (1, false) => format!("1 {word} above it is copied unchanged"),
+        (_, false) => format!("{lines} {word}s above it are copied unchanged"),
     };
     match (detected.has_header, lines) {
         (true, 0) => None,
-        (true, _) => Some(format!("header row on line {}, {copied}", lines + 1)),
+        (true, _) => Some(format!("header row on {word} {}, {copied}", lines + 1)),
         (false, 0) => Some("no header row".into()),
         (false, _) => Some(format!(
-            "no header row, first row on line {}, {copied}",
+            "no header row, first row on {word} {}, {copied}",
             lines + 1
         )),
     }
@@ -58,14 +68,22 @@ fn format_text(detected: &DetectedFormat) -> String {
         (BatchFormat::Csv, Some(delimiter)) => format!("CSV, delimiter {delimiter}"),
         (format, _) => format.to_string(),
     };
+    if let Some(sheet) = &detected.sheet {
+        write!(text, ", sheet `{sheet}`").expect("writing to a String");
+    }
     if let Some(ending) = detected.line_ending {
         write!(text, ", line ending {ending}").expect("writing to a String");
     }
     if detected.has_single_quotes {
         text.push_str(", fields in single quotation marks");
     }
-    if detected.has_byte_order_mark {
+    if detected.is_utf16 {
+        text.push_str(", in UTF-16 (the output is in UTF-8)");
+    } else if detected.has_byte_order_mark {
         text.push_str(", byte order mark");
+    }
+    if detected.output_format != detected.format {
+        write!(text, ", converted to {}", detected.output_format).expect("writing to a String");
     }
     if detected.compression != catchment_batch::Compression::None {
         write!(text, ", compressed with {}", detected.compression).expect("writing to a String");
@@ -267,13 +285,7 @@ impl BatchManifest<'_> {
             .iter()
             .map(OutputColumn::to_string)
             .collect();
-        let format = match detected.format {
-            BatchFormat::Csv => "csv",
-            BatchFormat::Ndjson => "ndjson",
-            BatchFormat::Parquet => "parquet",
-            BatchFormat::Arrow => "arrow",
-        };
-        pretty_json(&json!({
+        let mut manifest = json!({
             "program": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") },
             "dataset": dataset_json(self.index),
             "data": data_json(self.index.manifest()),
@@ -283,7 +295,7 @@ impl BatchManifest<'_> {
             "bad_rows": count(self.summary.bad_rows),
             "parameters": {
                 "as_of": self.request.as_of.to_string(),
-                "format": format,
+                "format": format_word(detected.format),
                 "delimiter": detected.delimiter.map(|delimiter| delimiter.to_string()),
                 "header": detected.has_header,
                 "lines_above_header": detected.lines_above_header,
@@ -293,7 +305,29 @@ impl BatchManifest<'_> {
                 "input_compression": detected.compression.to_string(),
                 "output_compression": self.request.compression.to_string(),
             },
-        }))
+        });
+        let parameters = &mut manifest["parameters"];
+        if let Some(sheet) = &detected.sheet {
+            parameters["sheet"] = json!(sheet);
+        }
+        if detected.is_utf16 {
+            parameters["input_encoding"] = json!("utf-16");
+        }
+        if detected.output_format != detected.format {
+            parameters["output_format"] = json!(format_word(detected.output_format));
+        }
+        pretty_json(&manifest)
+    }
+}
+
+fn format_word(format: BatchFormat) -> &'static str {
+    match format {
+        BatchFormat::Csv => "csv",
+        BatchFormat::Ndjson => "ndjson",
+        BatchFormat::Parquet => "parquet",
+        BatchFormat::Arrow => "arrow",
+        BatchFormat::Xlsx => "xlsx",
+        BatchFormat::Xlsm => "xlsm",
     }
 }
 

@@ -46,11 +46,12 @@ pub(super) fn body(
             rows.map(|row| preview_cells(&row, &indices, added.len()))
                 .collect()
         }
-        // The preview of Arrow input is CSV, and has only the columns that are read or added.
+        // The preview of Arrow streams and workbooks is CSV, and has only the columns that are read or
+        // added.
         (_, None) => parse_records(rows, Delimiter::COMMA).split_off(1),
     };
-    json!({
-        "format": detected.format.to_string().to_lowercase(),
+    let mut body = json!({
+        "format": format_word(detected.format),
         "delimiter": detected.delimiter.map(|delimiter| delimiter.to_string()),
         "compression": match detected.compression { Compression::None => None, codec => Some(codec.to_string()) },
         "byte_order_mark": detected.has_byte_order_mark,
@@ -66,7 +67,19 @@ pub(super) fn body(
         "dataset": dataset_json(index),
         "preview_columns": preview_columns,
         "rows": rows,
-    })
+    });
+    if let Some(sheet) = &detected.sheet {
+        body["sheet"] = json!(sheet);
+    }
+    body
+}
+
+fn format_word(format: BatchFormat) -> String {
+    match format {
+        BatchFormat::Xlsx => "xlsx".to_string(),
+        BatchFormat::Xlsm => "xlsm".to_string(),
+        format => format.to_string().to_lowercase(),
+    }
 }
 
 /// Returns the cells of the columns that are read, and the cells of the added columns, which are

@@ -42,6 +42,9 @@ pub(super) fn code(batch_error: &BatchError) -> &'static str {
         BatchError::NoRows => "no_rows",
         BatchError::UnsupportedFormat { .. } => "unsupported_file",
         BatchError::NeedsFile => "needs_file",
+        BatchError::NoSuchSheet { .. } => "sheet_not_found",
+        BatchError::HasMacros | BatchError::HasNoMacros => "macros",
+        BatchError::UnsupportedConversion { .. } => "not_convertible",
         BatchError::WrongType { .. } => "wrong_column_type",
         BatchError::UnsupportedOption { .. } => "not_applicable",
         BatchError::MissingHeader => "missing_header_row",
@@ -62,6 +65,8 @@ pub(super) fn code(batch_error: &BatchError) -> &'static str {
 fn tabular_error_code(tabular_error: &TabularError) -> &'static str {
     match tabular_error {
         TabularError::Unreadable { .. } | TabularError::Corrupt { .. } => "invalid_file",
+        TabularError::InSheet { .. } => "invalid_file",
+        TabularError::SheetTooLong | TabularError::SheetTooLarge => "output_too_large",
         TabularError::TooManyColumns => "too_many_columns",
         TabularError::RowTooLong { .. } => "row_too_long",
         TabularError::UnterminatedQuote { .. } => "unclosed_quote",
@@ -71,6 +76,9 @@ fn tabular_error_code(tabular_error: &TabularError) -> &'static str {
         TabularError::LimitExceeded(ExceededLimit::DictionaryBytes(_)) => "dictionaries_too_large",
         TabularError::LimitExceeded(ExceededLimit::MetadataBytes(_)) => "metadata_too_large",
         TabularError::LimitExceeded(ExceededLimit::ZstdWindow(_)) => "zstd_window_too_large",
+        TabularError::LimitExceeded(
+            ExceededLimit::WorkbookBytes(_) | ExceededLimit::SharedStrings(_),
+        ) => "workbook_too_large",
         TabularError::LimitExceeded(ExceededLimit::DecompressionRatio) => "decompression_ratio",
         TabularError::LimitExceeded(ExceededLimit::AnswerRatio) => "output_too_large",
         TabularError::Read(error) => match abort_reason(error) {
@@ -103,6 +111,17 @@ fn message(error: &BatchError) -> String {
             role.as_str(),
             parameter(*role)
         ),
+        BatchError::NoSuchSheet { .. } => "sheet: no sheet has that name or number".to_string(),
+        // The name of the sheet comes from the input file.
+        BatchError::Tabular(TabularError::InSheet { place, what, .. }) => match place.as_str() {
+            "" => format!("the sheet: {what}"),
+            place => format!("the sheet, {place}: {what}"),
+        },
+        BatchError::HasMacros => {
+            "it has macros: request format=xlsm to keep them, or save the workbook as .xlsx"
+                .to_string()
+        }
+        BatchError::HasNoMacros => "it has no macros: request format=xlsx".to_string(),
         // The cause may contain column names or values.
         BatchError::Tabular(TabularError::Corrupt { format, .. }) => {
             format!("it cannot be read as {format}: it is corrupt")

@@ -9,7 +9,7 @@ use super::ARROW_STREAM_TYPE;
 use super::tickets::BatchTicket;
 use catchment_batch::{
     BatchFormat, BatchRequest, ColumnOverrides, Compression, DecodeLimits, Delimiter,
-    HeaderOptions, InvalidDelimiter, OutputColumn, PREFIX,
+    HeaderOptions, InvalidDelimiter, OutputColumn, PREFIX, WorkbookOptions,
 };
 use catchment_core::domain::{InvalidSuppressionRule, Manifest, SuppressionRule, today_in_london};
 
@@ -21,6 +21,10 @@ query_params! {
         columns: Option<String> = ["columns"],
         /// The delimiter of the input.
         delimiter: Option<String> = ["delimiter"],
+        /// The name or number of the sheet of a workbook.
+        sheet: Option<String> = ["sheet"],
+        /// The format of the output, if it is not that of the input.
+        format: Option<String> = ["format"],
         /// The number of lines above the header row.
         skip_lines: Option<String> = ["skip_lines"],
         /// Whether the file has no header row.
@@ -113,6 +117,41 @@ pub(super) struct DeclaredContent {
     pub(super) content_type: Option<&'static str>,
     /// The compression; `None` if the request does not declare it.
     pub(super) content_encoding: Option<Compression>,
+    /// The format of the output that `Accept` names; `None` if it names no single format.
+    accepted: Option<(BatchFormat, Option<Delimiter>)>,
+}
+
+/// The media types of workbooks.
+pub(super) const XLSX_TYPE: &str =
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+pub(super) const XLSM_TYPE: &str = "application/vnd.ms-excel.sheet.macroEnabled.12";
+
+/// The formats of the output: word of the parameter `format`, media type, format and delimiter.
+const OUTPUTS: [(&str, &str, BatchFormat, Option<Delimiter>); 5] = [
+    ("csv", "text/csv", BatchFormat::Csv, Some(Delimiter::COMMA)),
+    (
+        "tsv",
+        "text/tab-separated-values",
+        BatchFormat::Csv,
+        Some(Delimiter::TAB),
+    ),
+    ("ndjson", "application/x-ndjson", BatchFormat::Ndjson, None),
+    ("xlsx", XLSX_TYPE, BatchFormat::Xlsx, None),
+    ("xlsm", XLSM_TYPE, BatchFormat::Xlsm, None),
+];
+
+/// Returns the format of the output that `Accept` names. Browsers and most clients accept everything,
+/// and then the format is that of the input.
+fn accepted_output(headers: &HeaderMap) -> Option<(BatchFormat, Option<Delimiter>)> {
+    let accept = headers.get(header::ACCEPT)?.to_str().ok()?;
+    let media_type = accept.split(';').next().unwrap_or_default().trim();
+    if accept.contains(',') {
+        return None;
+    }
+    let found = OUTPUTS
+        .iter()
+        .find(|(_, name, ..)| name.eq_ignore_ascii_case(media_type));
+    found.map(|(_, _, format, delimiter)| (*format, *delimiter))
 }
 
 /// The media type of files that Excel opens.
@@ -125,6 +164,7 @@ impl DeclaredContent {
         delimiter: None,
         content_type: None,
         content_encoding: None,
+        accepted: None,
     };
 
     /// Parses the headers of a request.
@@ -139,7 +179,7 @@ impl DeclaredContent {
         } else {
             declared_type
         };
-        let types: [(&'static str, BatchFormat, Option<Delimiter>); 5] = [
+        let types: [(&'static str, BatchFormat, Option<Delimiter>); 7] = [
             ("text/csv", BatchFormat::Csv, None),
             (
                 "text/tab-separated-values",
@@ -149,13 +189,15 @@ impl DeclaredContent {
             ("application/x-ndjson", BatchFormat::Ndjson, None),
             ("application/ndjson", BatchFormat::Ndjson, None),
             (ARROW_STREAM_TYPE, BatchFormat::Arrow, None),
+            (XLSX_TYPE, BatchFormat::Xlsx, None),
+            (XLSM_TYPE, BatchFormat::Xlsm, None),
         ];
         let (content_type, format, delimiter) = types
             .into_iter()
             .find(|(name, ..)| name.eq_ignore_ascii_case(declared_type))
             .ok_or_else(|| {
                 Problem::unsupported_media_type(
-                    "text/csv, text/tab-separated-values, application/x-ndjson or application/vnd.apache.arrow.stream",
+                    "text/csv, text/tab-separated-values, application/x-ndjson, application/vnd.apache.arrow.stream or application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
                 )
             })?;
         Ok(DeclaredContent {
@@ -163,6 +205,7 @@ impl DeclaredContent {
             delimiter,
             content_type: Some(content_type),
             content_encoding: content_encoding(headers)?,
+            accepted: accepted_output(headers),
         })
     }
 }
@@ -219,6 +262,36 @@ impl BatchParams {
                 ));
             }
         };
+        let is_workbook = declared.format.is_none_or(BatchFormat::is_workbook);
+        let output = match options.format.as_deref() {
+            // Text is converted only to workbooks, whatever else the client accepts.
+            None => declared
+                .accepted
+                .filter(|(format, _)| is_workbook || format.is_workbook()),
+            Some(word) => {
+                let found = OUTPUTS.iter().find(|(name, ..)| *name == word);
+                let found = found.map(|(_, _, format, delimiter)| (*format, *delimiter));
+                let error = || {
+                    let expected = "csv, tsv, ndjson, xlsx or xlsm";
+                    invalid_value("invalid_format", "format", expected)
+                };
+                Some(found.ok_or_else(error)?)
+            }
+        };
+        if let (Some((format, delimiter)), false) = (output, is_workbook)
+            && !format.is_workbook()
+            && (declared.format != Some(format)
+                || declared.delimiter.is_some() != (delimiter == Some(Delimiter::TAB)))
+        {
+            let detail = "format: rows of text keep their format, or become a workbook (xlsx)";
+            return Err(Problem::bad_request("not_convertible", detail));
+        }
+        let suppression = match options.suppress {
+            None => SuppressionRule::NONE,
+            Some(text) => text.parse().map_err(|error: InvalidSuppressionRule| {
+                Problem::bad_request("invalid_suppress", error.to_string())
+            })?,
+        };
         let batch_params = BatchParams {
             request: BatchRequest {
                 format: declared.format.or(delimiter.map(|_| BatchFormat::Csv)),
@@ -252,13 +325,14 @@ impl BatchParams {
                 excel_safe: flag(options.excel_safe, "excel_safe")?,
                 compression,
                 limits: DecodeLimits::HTTP,
+                workbook: WorkbookOptions {
+                    sheet: options.sheet,
+                    output_format: output.map(|(format, _)| format),
+                    output_delimiter: output.and_then(|(_, delimiter)| delimiter),
+                    suppression,
+                },
             },
-            suppression: match options.suppress {
-                None => SuppressionRule::NONE,
-                Some(text) => text.parse().map_err(|error: InvalidSuppressionRule| {
-                    Problem::bad_request("invalid_suppress", error.to_string())
-                })?,
-            },
+            suppression,
             summary_is_last: match options.summary.as_deref() {
                 None => false,
                 Some("last-record") => true,
@@ -282,7 +356,9 @@ impl BatchParams {
     fn reject_contradictions(self, declared: &DeclaredContent) -> Result<BatchParams, Problem> {
         let is_ndjson = declared.format == Some(BatchFormat::Ndjson);
         let is_compressed = self.request.compression != Compression::None;
-        if self.summary_is_last && (!is_ndjson || is_compressed) {
+        let output = self.request.workbook.output_format;
+        let is_converted = output.is_some_and(|format| format != BatchFormat::Ndjson);
+        if self.summary_is_last && (!is_ndjson || is_compressed || is_converted) {
             let detail =
                 "use summary=last-record only with uncompressed NDJSON; otherwise read the trailer";
             return Err(Problem::bad_request("not_applicable", detail));

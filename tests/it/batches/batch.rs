@@ -11,7 +11,7 @@ use std::thread;
 
 use catchment::batch::{
     self, BatchError, BatchInput, BatchProgress, BatchRequest, BatchSummary, ColumnOverrides,
-    Compression, DecodeLimits, HeaderOptions, OutputColumn,
+    Compression, DecodeLimits, HeaderOptions, OutputColumn, WorkbookOptions,
 };
 use catchment::dataset::{self, DatasetSource};
 use catchment::domain::{Layer, OdsCode, Postcode, date_from_iso};
@@ -39,6 +39,7 @@ fn request() -> BatchRequest {
         excel_safe: false,
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
+        workbook: WorkbookOptions::default(),
     }
 }
 
@@ -637,8 +638,9 @@ fn unsupported_formats_are_rejected_by_name() {
     check(&gzip(&vec![0; 1 << 22]), "binary");
     check(&gzip(&vec![b'a'; 1 << 22]), "columns");
     check(b"PAR1\x15", "Parquet");
-    check(b"\xff\xfep\0o\0s\0t\0", "UTF-16");
-    check(b"p\0o\0s\0t\0", "UTF-16");
+    check(b"post\0code\n", "binary");
+    check(b"\xff\xfep\0o\0s\0t\0", "no postcode column");
+    check(b"p\0o\0s\0t\0", "no postcode column");
     check(b"%PDF-1.7", "PDF");
     check(b"<html>", "web page");
     check(b"[{\"postcode\":\"LA1 1PN\"}]", "JSON array");

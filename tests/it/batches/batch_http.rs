@@ -34,10 +34,10 @@ const MARKER: &str = "Zq7Mark";
 static PATIENTS: LazyLock<Vec<u8>> = LazyLock::new(|| Patients::new(index(), 41).csv(5_000));
 
 /// A response that was read from a raw connection.
-struct RawResponse {
-    status: u16,
+pub(super) struct RawResponse {
+    pub(super) status: u16,
     head: String,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
     trailers: String,
     /// Whether the body was received completely.
     is_complete: bool,
@@ -45,7 +45,7 @@ struct RawResponse {
 
 impl RawResponse {
     /// Returns the value of a header, or `""` if the header is absent.
-    fn header(&self, name: &str) -> &str {
+    pub(super) fn header(&self, name: &str) -> &str {
         let lines = self.head.lines().skip(1);
         let named = lines.filter_map(|line| line.split_once(": "));
         let mut values = named.filter(|(header, _)| header.eq_ignore_ascii_case(name));
@@ -53,7 +53,7 @@ impl RawResponse {
     }
 
     #[track_caller]
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| {
             let text = String::from_utf8_lossy(&self.body);
             panic!("{}\n{text}\nis not JSON: {error}", self.head)
@@ -62,7 +62,7 @@ impl RawResponse {
 
     /// Returns the body. The response must have status 200 and be complete.
     #[track_caller]
-    fn complete_body(self) -> Vec<u8> {
+    pub(super) fn complete_body(self) -> Vec<u8> {
         let text = String::from_utf8_lossy(&self.body);
         assert_eq!(self.status, 200, "{}\n{text}", self.head);
         assert!(
@@ -74,7 +74,7 @@ impl RawResponse {
     }
 
     #[track_caller]
-    fn expect_problem(&self, status: u16, code: &str) {
+    pub(super) fn expect_problem(&self, status: u16, code: &str) {
         let text = String::from_utf8_lossy(&self.body);
         let whole = format!("{}\n{text}", self.head);
         assert_eq!(self.status, status, "{whole}");
@@ -98,7 +98,7 @@ fn request_head(path: &str, content_type: &str, more: &str) -> String {
 }
 
 /// Returns a request with `Content-Length` and a body.
-fn full_request(path: &str, content_type: &str, more: &str, body: &[u8]) -> Vec<u8> {
+pub(super) fn full_request(path: &str, content_type: &str, more: &str, body: &[u8]) -> Vec<u8> {
     let head = request_head(path, content_type, more);
     let mut request = format!("{head}Content-Length: {}\r\n\r\n", body.len()).into_bytes();
     request.extend_from_slice(body);
@@ -107,7 +107,7 @@ fn full_request(path: &str, content_type: &str, more: &str, body: &[u8]) -> Vec<
 
 /// Sends a request and at the same time reads the response, until the server closes the connection.
 #[track_caller]
-fn send_request(server: &Server, request: Vec<u8>) -> RawResponse {
+pub(super) fn send_request(server: &Server, request: Vec<u8>) -> RawResponse {
     let stream = server.connect();
     let mut writing = stream.try_clone().expect("a second handle");
     // A server that rejects the request does not read all of it.
@@ -168,12 +168,12 @@ fn decode_chunks(mut rest: &[u8], response: &mut RawResponse) {
     }
 }
 
-fn batch_path(parameters: &str) -> String {
+pub(super) fn batch_path(parameters: &str) -> String {
     format!("/api/v1/batch?as_of={AS_OF}{parameters}")
 }
 
 #[track_caller]
-fn post_batch(content_type: &str, parameters: &str, input: &[u8]) -> RawResponse {
+pub(super) fn post_batch(content_type: &str, parameters: &str, input: &[u8]) -> RawResponse {
     send_request(
         &SERVER,
         full_request(&batch_path(parameters), content_type, "", input),

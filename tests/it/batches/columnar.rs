@@ -21,7 +21,7 @@ use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Schema, SchemaRef};
 use catchment::batch::{
     self, BatchError, BatchFormat, BatchInput, BatchProgress, BatchRequest, BatchSummary,
-    ColumnOverrides, Compression, DecodeLimits, HeaderOptions, OutputColumn,
+    ColumnOverrides, Compression, DecodeLimits, HeaderOptions, OutputColumn, WorkbookOptions,
 };
 use catchment::dataset::{self, DatasetSource};
 use catchment::domain::date_from_iso;
@@ -52,6 +52,7 @@ pub(crate) fn request(columns: &str) -> BatchRequest {
         excel_safe: false,
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
+        workbook: WorkbookOptions::default(),
     }
 }
 

@@ -6,3 +6,4 @@ pub(crate) mod columnar;
 mod hostile_batches;
 mod input_files;
 mod statistical_areas;
+mod workbooks;

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use catchment::batch::lookup_export::{self, TableFormat};
 use catchment::batch::{
     self, BatchInput, BatchProgress, BatchRequest, ColumnOverrides, Compression, DecodeLimits,
-    HeaderOptions, OutputColumn, TabularError,
+    HeaderOptions, OutputColumn, TabularError, WorkbookOptions,
 };
 use catchment::dataset::{self, DatasetSource};
 use catchment::domain::date_from_iso;
@@ -95,6 +95,7 @@ fn batch_records(queries: &[(String, String)], column: &str) -> Vec<Record> {
         excel_safe: false,
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
+        workbook: WorkbookOptions::default(),
     };
     let batch_input = BatchInput::open(csv.as_bytes(), &request).expect("a valid batch");
     let mut out = Vec::new();

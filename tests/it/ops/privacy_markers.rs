@@ -218,6 +218,7 @@ fn request_lookups(marked_client: &mut MarkedClient) {
         "text/csv",
         "application/x-ndjson",
         "application/vnd.apache.arrow.stream",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         "multipart/form-data; boundary=Zq7Mark",
         "Zq7Mark/LA142LQ",
     ];

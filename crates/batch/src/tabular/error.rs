@@ -44,6 +44,24 @@ pub enum TabularError {
         /// The line on which the row starts.
         line: u64,
     },
+    /// A sheet of a workbook cannot be read or written.
+    #[error("{}{what}", in_sheet(sheet, place))]
+    InSheet {
+        /// The name of the sheet; empty if the sheet is a new one.
+        sheet: String,
+        /// The row or cell, such as `cell B2`; empty if it is not known.
+        place: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The output has more rows than a sheet can have.
+    #[error(
+        "its output has more than 1,048,576 rows, which is the limit of a sheet: write CSV or Parquet"
+    )]
+    SheetTooLong,
+    /// The XML of a sheet is larger than 4 GiB.
+    #[error("its sheet would be larger than 4 GiB: request fewer columns, or write CSV")]
+    SheetTooLarge,
     /// The input exceeds a limit.
     #[error("{0}")]
     LimitExceeded(ExceededLimit),
@@ -53,6 +71,20 @@ pub enum TabularError {
     /// Writing the output failed.
     #[error("writing failed: {0}")]
     Write(io::Error),
+}
+
+/// Returns the start of a message about a place in a sheet.
+fn in_sheet(sheet: &str, place: &str) -> String {
+    let sheet = match sheet {
+        "" => String::new(),
+        name => format!("sheet `{name}`"),
+    };
+    match (sheet.as_str(), place) {
+        ("", "") => String::new(),
+        (sheet, "") => format!("{sheet}: "),
+        ("", place) => format!("{place}: "),
+        (sheet, place) => format!("{sheet}, {place}: "),
+    }
 }
 
 impl TabularError {

@@ -13,6 +13,10 @@ pub enum BatchFormat {
     Parquet,
     /// An Apache Arrow stream (IPC).
     Arrow,
+    /// A workbook of Excel 2007 or later.
+    Xlsx,
+    /// A workbook of Excel 2007 or later with macros.
+    Xlsm,
 }
 
 /// The line ending of the first line.
@@ -24,6 +28,13 @@ pub enum LineEnding {
     CrLf,
 }
 
+impl BatchFormat {
+    /// Returns whether files of this format are workbooks.
+    pub fn is_workbook(self) -> bool {
+        matches!(self, BatchFormat::Xlsx | BatchFormat::Xlsm)
+    }
+}
+
 impl fmt::Display for BatchFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -31,6 +42,8 @@ impl fmt::Display for BatchFormat {
             BatchFormat::Ndjson => "NDJSON",
             BatchFormat::Parquet => "Parquet",
             BatchFormat::Arrow => "Arrow",
+            BatchFormat::Xlsx => "an Excel workbook (.xlsx)",
+            BatchFormat::Xlsm => "an Excel workbook with macros (.xlsm)",
         })
     }
 }

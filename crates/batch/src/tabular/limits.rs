@@ -62,6 +62,10 @@ pub struct DecodeLimits {
     pub metadata_bytes: u64,
     /// The base-2 logarithm of the maximum zstd window in bytes.
     pub zstd_window_log: u32,
+    /// The maximum size in bytes of a workbook that is not a file, and is therefore held in memory.
+    pub workbook_bytes: u64,
+    /// The maximum memory in bytes for the shared texts of a workbook.
+    pub shared_text_bytes: u64,
 }
 
 impl DecodeLimits {
@@ -74,6 +78,9 @@ impl DecodeLimits {
     /// - a few output slices
     /// - up to 48 MiB for the cached answers for postcodes and practices
     ///
+    /// A workbook is held in memory, because its directory is at its end, and takes up to 256 MB with
+    /// its shared texts.
+    ///
     /// RFC 9659 requires decoders to support zstd windows of up to 8 MiB, and no larger windows.
     pub const HTTP: DecodeLimits = DecodeLimits {
         record_batch_rows: 1 << 20,
@@ -81,6 +88,8 @@ impl DecodeLimits {
         dictionary_bytes: 8 << 20,
         metadata_bytes: 2 << 20,
         zstd_window_log: 23,
+        workbook_bytes: 32 << 20,
+        shared_text_bytes: 64 << 20,
     };
 
     /// The limits for the command line, derived from the memory that is now available to this
@@ -101,6 +110,8 @@ impl DecodeLimits {
             metadata_bytes: (available_bytes / 64).clamp(2 << 20, 256 << 20),
             // This is the default limit of zstd itself: 128 MiB.
             zstd_window_log: 27,
+            workbook_bytes: available_bytes / 4,
+            shared_text_bytes: available_bytes / 4,
         }
     }
 }
@@ -119,6 +130,10 @@ pub enum ExceededLimit {
     MetadataBytes(u64),
     /// The maximum size in bytes of a zstd window.
     ZstdWindow(u64),
+    /// The maximum size in bytes of a workbook that is held in memory.
+    WorkbookBytes(u64),
+    /// The maximum memory in bytes for the shared texts of a workbook.
+    SharedStrings(u64),
     /// The maximum ratio of the decompressed size to the size of the file: 250.
     DecompressionRatio,
     /// The maximum ratio of the size of the output to the size of the file: 2,500.
@@ -147,6 +162,14 @@ impl fmt::Display for ExceededLimit {
             ExceededLimit::ZstdWindow(most) => write!(
                 f,
                 "it needs a zstd window of more than {most} bytes: compress it without --long, at level 19 or below"
+            ),
+            ExceededLimit::WorkbookBytes(most) => write!(
+                f,
+                "it is a workbook of more than {most} bytes, which is the limit for a workbook in memory: save the sheet as CSV"
+            ),
+            ExceededLimit::SharedStrings(most) => write!(
+                f,
+                "the texts of its cells take more than {most} bytes: save the sheet as CSV"
             ),
             ExceededLimit::DecompressionRatio => write!(
                 f,
