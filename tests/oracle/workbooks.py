@@ -27,7 +27,7 @@ PATIENTS = [
     ("Airey", 9990001111, "LA18 4DB", "P81064"),
     ("Rigg & Son", 9990001112, "LA1O 5DL", "P81002"),
     ("Tyson", 9990001113, "ZZ99 3VZ", "A82608"),
-    ("=cmd|' /C calc'!A0", 9990001114, "LA14 2LQ", "A82033"),
+    ("=cmd|' /C calc'!A0", 9990001114, "LA1 1PN", "A82033"),
     ("Zoë", 9990001115, None, None),
 ]
 
@@ -127,10 +127,10 @@ def table(path):
     book.active.title = "Cover"
     book.active["A1"] = "This sheet has no patients"
     sheet = book.create_sheet("List")
-    rows = [("Postcode", "GP practice code", "Cost"), ("LA18 4DB", "P81064", 1), ("LA14 2LQ", "A82033", 2), ("Total", None, 3)]
+    rows = [("Postcode", "GP practice code", "Cost"), ("LA18 4DB", "P81064", 1), ("LA1 1PN", "A82033", 2), ("Total", None, 3)]
     for row in rows:
         sheet.append(row)
-    sheet["A6"] = "LA1 1PN"
+    sheet["A6"] = "LA18 4DB"
     made = Table(displayName="Patients", ref="A1:C4", totalsRowCount=1)
     made.tableStyleInfo = TableStyleInfo(name="TableStyleMedium9", showRowStripes=True)
     made._initialise_columns()
@@ -200,7 +200,7 @@ def bad(folder):
 
     def two_tables(book):
         active = book.active
-        for row in (("postcode", "gp_practice_code"), ("LA14 2LQ", "A82033")):
+        for row in (("postcode", "gp_practice_code"), ("LA1 1PN", "A82033")):
             active.append(row)
         active.add_table(Table(displayName="One", ref="A1:B2"))
         active.add_table(Table(displayName="Two", ref="A3:B4"))
@@ -295,7 +295,7 @@ def compare(before, after, name):
             if sheet.title != name:
                 assert sheet.dimensions == other.dimensions
     width, sheet = old[name].max_column, new[name]
-    table_facts = {key: (value.ref, value.autoFilter.ref if value.autoFilter else None, value.column_names) for key, value in sheet.tables.items()}
+    table_facts = {key: (value.ref, value.autoFilter.ref if value.autoFilter else None, value.column_names) for key, value in ((key, sheet.tables[key]) for key in sheet.tables)}
     with zipfile.ZipFile(before) as one, zipfile.ZipFile(after) as two:
         changed = sorted(part for part in one.namelist() if two.read(part) != one.read(part))
     print(
