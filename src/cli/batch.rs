@@ -31,17 +31,10 @@ const EXIT_BAD_ROWS: u8 = 3;
 /// The exit status that shells report for SIGPIPE (128 + 13): the reader of the output closed the
 /// pipe.
 const EXIT_SIGPIPE: u8 = 141;
-/// The end of the help text.
-const EXAMPLES: &str = "Examples:
-  catchment batch --check patients.csv
-  catchment batch patients.csv -o answered.csv
-  catchment batch patients.xlsx -o answered.xlsx --sheet Patients   your workbook, with our columns added
-  catchment batch patients.csv -o answered.xlsx                     a new workbook";
 /// The number of rows that `--check` shows.
 const PREVIEW_ROWS: usize = 5;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
 pub(super) struct BatchArguments {
     /// Input file, or - for standard input.
     #[arg(value_name = "IN")]

@@ -57,7 +57,7 @@ enum CliCommand {
     /// Look up every row of a file: CSV, TSV or NDJSON (also compressed with gzip or zstd),
     /// Parquet, or an Arrow stream.
     #[command(
-        after_help = "Every input row produces one output row, in the same order. Your columns are unchanged, and the new columns follow them; docs/users/batch.md describes each one.\n\nExample:\n  catchment batch patients.csv -o answered.csv\n  catchment batch --check patients.csv\n  zcat patients.csv.gz | catchment batch - --columns practice_name,notes > answered.csv\n\nExit status: 0 success, 2 usage error or unusable input, 3 success but some rows could not be read, 141 the reader of standard output closed the pipe (SIGPIPE)."
+        after_help = "Every input row produces one output row, in the same order. Your columns are unchanged, and the new columns follow them; docs/users/batch.md describes each one.\n\nExample:\n  catchment batch patients.csv -o answered.csv\n  catchment batch --check patients.csv\n  catchment batch patients.xlsx -o answered.xlsx --sheet Patients\n  zcat patients.csv.gz | catchment batch - --columns practice_name,notes > answered.csv\n\nExit status: 0 success, 2 usage error or unusable input, 3 success but some rows could not be read, 141 the reader of standard output closed the pipe (SIGPIPE)."
     )]
     Batch(Box<batch::BatchArguments>),
     /// Build a dataset from published files.

@@ -11,6 +11,7 @@ import datetime
 import json
 import re
 import shutil
+import struct
 import sys
 import zipfile
 from pathlib import Path
@@ -276,6 +277,23 @@ def sheet_facts(sheet):
     }
 
 
+def check_archive(path):
+    """Checks the checksums, and that the parts follow one another, with their sizes after them where a flag says so."""
+    data = Path(path).read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        offset = 0
+        for part in archive.infolist():
+            assert part.header_offset == offset, part
+            flags, name_length, extra_length = struct.unpack_from("<6xH18xHH", data, offset)
+            assert flags == part.flag_bits, part
+            offset += 30 + name_length + extra_length + part.compress_size
+            if flags & 8:
+                assert struct.unpack_from("<4sIII", data, offset) == (b"PK\x07\x08", part.CRC, part.compress_size, part.file_size)
+                offset += 16
+        assert offset == archive.start_dir
+
+
 def compare(before, after, name):
     """Compares the formulas, then the stored values."""
     for stored in (False, True):
@@ -296,6 +314,7 @@ def compare(before, after, name):
                 assert sheet.dimensions == other.dimensions
     width, sheet = old[name].max_column, new[name]
     table_facts = {key: (value.ref, value.autoFilter.ref if value.autoFilter else None, value.column_names) for key, value in ((key, sheet.tables[key]) for key in sheet.tables)}
+    check_archive(after)
     with zipfile.ZipFile(before) as one, zipfile.ZipFile(after) as two:
         changed = sorted(part for part in one.namelist() if two.read(part) != one.read(part))
     print(
@@ -318,6 +337,7 @@ def compare(before, after, name):
 
 
 def dump(path, name=None):
+    check_archive(path)
     book = openpyxl.load_workbook(path)
     sheet = book[name] if name else book.worksheets[0]
     rows = [[[plain(cell.value), cell.data_type] for cell in row] for row in sheet.iter_rows()]

@@ -8,7 +8,7 @@ use memchr::{memchr, memrchr};
 use super::column_mapping::ColumnMapping;
 use super::columnar::check_types;
 use super::csv_header::{InputHeader, detect_csv_header, line_ending};
-use super::input_format::DetectedFormat;
+use super::input_format::{DetectedFormat, check_column_names};
 use super::signatures::{Finding, TEXT_SAMPLE_BYTES, check_signature, is_text, unsupported};
 use super::workbook_input::WorkbookInput;
 use super::{BatchError, BatchRequest, HeaderOptions, map_exceeded_limit, workbook_input};
@@ -104,7 +104,7 @@ impl<R: Read> BatchInput<R> {
         let wants_workbook = request.format.is_some_and(BatchFormat::is_workbook);
         if text == ZIP_MAGIC && (wants_workbook || request.format.is_none()) {
             let source = PartSource::from_memory(read_workbook(text, source, request)?);
-            return workbook_input::open(source, request, received);
+            return BatchInput::from_workbook(source, compression, request, received);
         }
         let encoding = utf16_encoding(&text);
         let source = Cursor::new(std::mem::take(&mut text)).chain(source);
@@ -206,7 +206,23 @@ impl<R: Read> BatchInput<R> {
         let received = ReceivedBytes::default();
         let source = PartSource::from_file(file)?;
         received.add(source.length());
-        map_exceeded_limit(workbook_input::open(source, request, received))
+        let input = BatchInput::from_workbook(source, Compression::None, request, received);
+        map_exceeded_limit(input)
+    }
+
+    fn from_workbook(
+        source: PartSource,
+        compression: Compression,
+        request: &BatchRequest,
+        received: ReceivedBytes,
+    ) -> Result<BatchInput<R>, BatchError> {
+        let (mut detected, workbook) = workbook_input::open(source, request)?;
+        detected.compression = compression;
+        Ok(BatchInput {
+            detected,
+            received,
+            body: InputBody::Workbook(Box::new(workbook)),
+        })
     }
 
     fn from_columns(
@@ -434,30 +450,4 @@ fn detect_ndjson_header(
         end: 0,
         has_single_quotes: false,
     })
-}
-
-pub(super) fn check_column_names(
-    columns: &[String],
-    request: &BatchRequest,
-) -> Result<(), BatchError> {
-    for (second, name) in columns
-        .iter()
-        .enumerate()
-        .filter(|(_, name)| !name.is_empty())
-    {
-        if let Some(first) = columns[..second].iter().position(|earlier| earlier == name) {
-            let (first, second) = (first + 1, second + 1);
-            return Err(BatchError::DuplicateColumn { first, second });
-        }
-        if request
-            .output_columns
-            .iter()
-            .any(|column| column.to_string() == *name)
-        {
-            return Err(BatchError::OutputColumnExists {
-                column: name.clone(),
-            });
-        }
-    }
-    Ok(())
 }

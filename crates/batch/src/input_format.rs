@@ -1,6 +1,7 @@
 //! What is detected about an input file: format, delimiter, compression and columns.
 
 use super::column_mapping::ColumnMapping;
+use super::{BatchError, BatchRequest};
 use crate::tabular::compression::Compression;
 use crate::tabular::delimiter::Delimiter;
 use crate::tabular::file_format::{BatchFormat, LineEnding};
@@ -36,4 +37,31 @@ pub struct DetectedFormat {
     pub output_format: BatchFormat,
     /// The delimiter of the output, if it is CSV that is converted from a workbook; a comma if `None`.
     pub output_delimiter: Option<Delimiter>,
+}
+
+/// Checks that no two columns have the same name, and that no output column exists already.
+pub(super) fn check_column_names(
+    columns: &[String],
+    request: &BatchRequest,
+) -> Result<(), BatchError> {
+    for (second, name) in columns
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| !name.is_empty())
+    {
+        if let Some(first) = columns[..second].iter().position(|earlier| earlier == name) {
+            let (first, second) = (first + 1, second + 1);
+            return Err(BatchError::DuplicateColumn { first, second });
+        }
+        if request
+            .output_columns
+            .iter()
+            .any(|column| column.to_string() == *name)
+        {
+            return Err(BatchError::OutputColumnExists {
+                column: name.clone(),
+            });
+        }
+    }
+    Ok(())
 }

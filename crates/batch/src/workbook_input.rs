@@ -1,20 +1,18 @@
 //! Opens a workbook: chooses the sheet, finds the header row and the columns, and checks the whole
 //! sheet before any row is answered.
 
-use std::io::Read;
 use std::sync::Arc;
 
 use super::column_mapping::ColumnMapping;
 use super::csv_header::detect_csv_header;
-use super::input::{BatchInput, InputBody, check_column_names};
-use super::input_format::DetectedFormat;
+use super::input_format::{DetectedFormat, check_column_names};
 use super::{BatchError, BatchRequest, HeaderOptions};
 use crate::tabular::cell_format::write_csv_cell;
 use crate::tabular::compression::Compression;
 use crate::tabular::delimiter::Delimiter;
 use crate::tabular::error::TabularError;
 use crate::tabular::file_format::BatchFormat;
-use crate::tabular::limits::{COLUMNS_MAX, ReceivedBytes};
+use crate::tabular::limits::COLUMNS_MAX;
 use crate::tabular::workbook::{
     CellKind, CellPosition, CellRange, NumberFormats, Package, PartSource, RowKind,
     SHEET_COLUMNS_MAX, SharedStrings, SheetBlock, SheetContents, SheetEntry, SheetSurvey,
@@ -80,11 +78,10 @@ struct SheetHeader {
 ///
 /// # Errors
 /// If the file is not a workbook, its sheet is damaged, or the columns are missing or ambiguous.
-pub(super) fn open<R: Read>(
+pub(super) fn open(
     source: PartSource,
     request: &BatchRequest,
-    received: ReceivedBytes,
-) -> Result<BatchInput<R>, BatchError> {
+) -> Result<(DetectedFormat, WorkbookInput), BatchError> {
     let limits = request.limits;
     let mut package = Package::open(source)?;
     if let Some((what, hint)) = part_kind(&mut package) {
@@ -157,34 +154,32 @@ pub(super) fn open<R: Read>(
         );
         return Err(in_sheet(&contents, "", what).into());
     }
-    Ok(BatchInput {
-        received,
-        detected: DetectedFormat {
-            format,
-            delimiter: None,
-            compression: Compression::None,
-            has_byte_order_mark: false,
-            is_utf16: false,
-            line_ending: None,
-            lines_above_header: header.row.unwrap_or(header.first_row).max(1) as usize - 1,
-            has_header: header.row.is_some(),
-            has_single_quotes: false,
-            columns: header.columns,
-            column_mapping: header.mapping,
-            sheet: Some(sheet.name.clone()),
-            output_format,
-            output_delimiter: request.workbook.output_delimiter,
-        },
-        body: InputBody::Workbook(Box::new(WorkbookInput {
-            package,
-            parts,
-            sheet,
-            contents,
-            survey,
-            tables,
-            rows: Arc::new(rows),
-        })),
-    })
+    let detected = DetectedFormat {
+        format,
+        delimiter: None,
+        compression: Compression::None,
+        has_byte_order_mark: false,
+        is_utf16: false,
+        line_ending: None,
+        lines_above_header: header.row.unwrap_or(header.first_row).max(1) as usize - 1,
+        has_header: header.row.is_some(),
+        has_single_quotes: false,
+        columns: header.columns,
+        column_mapping: header.mapping,
+        sheet: Some(sheet.name.clone()),
+        output_format,
+        output_delimiter: request.workbook.output_delimiter,
+    };
+    let workbook = WorkbookInput {
+        package,
+        parts,
+        sheet,
+        contents,
+        survey,
+        tables,
+        rows: Arc::new(rows),
+    };
+    Ok((detected, workbook))
 }
 
 fn in_sheet(contents: &SheetContents, place: &str, what: impl Into<String>) -> TabularError {

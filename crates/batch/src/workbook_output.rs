@@ -210,7 +210,7 @@ fn decode(field: Cow<'_, [u8]>) -> Cow<'_, str> {
     }
 }
 
-/// Returns the text of a value; `None` if there is none.
+/// Returns the text of a value; `None` for null.
 fn json_text(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,

@@ -1,16 +1,20 @@
 //! Tests of workbooks as input and output. openpyxl writes the input and reads the output, through
 //! `tests/oracle/workbooks.py`; LibreOffice opens the output in the slow tests.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::time::Instant;
 
+use catchment::batch::{self, BatchFormat, BatchInput, BatchRequest, Compression};
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::batch_http::{batch_path, full_request, post_batch, send_request};
+use super::columnar::request;
 use crate::support::external_tools::{python, report_skipped, stdout_of};
 use crate::support::server::{AS_OF, SERVER};
 
@@ -36,7 +40,7 @@ fn script(arguments: &[&str]) -> Value {
 }
 
 /// Runs `catchment batch` in a folder.
-fn batch(folder: &Path, arguments: &[&str]) -> Output {
+fn run_batch(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_catchment"))
         .current_dir(folder)
         .args(["batch", "--as-of", AS_OF])
@@ -48,7 +52,7 @@ fn batch(folder: &Path, arguments: &[&str]) -> Output {
 
 #[track_caller]
 fn answered(folder: &Path, arguments: &[&str]) -> String {
-    let output = batch(folder, arguments);
+    let output = run_batch(folder, arguments);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(matches!(output.status.code(), Some(0 | 3)), "{errors}");
     String::from_utf8_lossy(&output.stdout).into_owned() + &errors
@@ -56,7 +60,7 @@ fn answered(folder: &Path, arguments: &[&str]) -> String {
 
 #[track_caller]
 fn check_rejected(folder: &Path, arguments: &[&str], words: &[&str]) {
-    let output = batch(folder, arguments);
+    let output = run_batch(folder, arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
     for word in words {
@@ -354,9 +358,29 @@ fn text_in_utf16_is_answered_in_utf8() {
     }
 }
 
+/// Returns the error for a workbook that is read in the library.
+#[track_caller]
+fn error_of(file: &Path, request: &BatchRequest) -> String {
+    let mut opened = File::open(file).expect("a file");
+    let result = if batch::is_workbook(&mut opened).expect("readable") {
+        BatchInput::<File>::open_workbook(opened, request)
+    } else {
+        BatchInput::open(opened, request)
+    };
+    match result {
+        Ok(_) => panic!("{} is accepted", file.display()),
+        Err(error) => error.to_string(),
+    }
+}
+
 #[test]
 fn bad_workbooks_are_rejected_by_name() {
     let Some(folder) = folder() else { return };
+    let to_xlsx = || {
+        let mut request = request("");
+        request.workbook.output_format = Some(BatchFormat::Xlsx);
+        request
+    };
     for (file, words) in [
         ("binary.xlsb", &[".xlsb"][..]),
         ("open.ods", &[".ods"]),
@@ -380,55 +404,88 @@ fn bad_workbooks_are_rejected_by_name() {
         ("wide.xlsx", &["sheet `Sheet`", "XFD"]),
         ("macros.xlsm", &["macros", ".xlsm"]),
     ] {
-        check_rejected(folder, &[file, "-o", "rejected.xlsx"], words);
-        assert!(!folder.join("rejected.xlsx").exists(), "{file}");
+        let error = error_of(&folder.join(file), &to_xlsx());
+        for word in words {
+            assert!(error.contains(word), "{file}: {word:?} is not in {error}");
+        }
     }
-    for (arguments, words) in [
+    type Change = fn(&mut BatchRequest);
+    let changes: [(&str, Change, &str); 6] = [
         (
-            &["whole.xlsx", "-o", "rejected.xlsm"][..],
-            &["no macros"][..],
-        ),
-        (&["whole.xlsx", "-o", "rejected.ods"], &[".ods"]),
-        (&["whole.xlsx", "-o", "rejected.parquet"], &["Parquet"]),
-        (
-            &["whole.xlsx", "-o", "rejected.xlsx", "--delimiter", ","],
-            &["--format"],
+            "whole.xlsx",
+            |request| request.workbook.output_format = Some(BatchFormat::Xlsm),
+            "no macros",
         ),
         (
-            &["whole.xlsx", "-o", "rejected.xlsx", "--compress", "gzip"],
-            &["--compress"],
+            "whole.xlsx",
+            |request| request.workbook.output_format = Some(BatchFormat::Parquet),
+            "Parquet",
         ),
         (
-            &["whole.xlsx", "-o", "rejected.xlsx", "--skip-lines", "9"],
-            &["9 lines"],
+            "whole.xlsx",
+            |request| request.compression = Compression::Gzip,
+            "--compress",
         ),
         (
-            &["csv.xlsx", "-o", "rejected.xlsx", "--sheet", "1"],
-            &["--sheet"],
+            "whole.xlsx",
+            |request| request.header.skip_lines = Some(9),
+            "9 lines",
         ),
         (
-            &["csv.xlsx", "-o", "rejected.xlsx", "--format", "xlsx"],
-            &["text, such as CSV"],
+            "csv.xlsx",
+            |request| request.workbook.sheet = Some("1".into()),
+            "--sheet",
         ),
-    ] {
-        check_rejected(folder, arguments, words);
+        (
+            "csv.xlsx",
+            |request| request.format = Some(BatchFormat::Xlsx),
+            "text, such as CSV",
+        ),
+    ];
+    for (file, change, words) in changes {
+        let mut request = to_xlsx();
+        change(&mut request);
+        let error = error_of(&folder.join(file), &request);
+        assert!(error.contains(words), "{error}");
     }
-    // A file is read by its content.
+    // A workbook may be compressed once more.
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let bytes = fs::read(folder.join("patients.xlsx")).expect("a file");
+    encoder.write_all(&bytes).expect("written");
+    let compressed = encoder.finish().expect("compressed");
+    let input = BatchInput::open(compressed.as_slice(), &to_xlsx()).expect("a workbook");
+    assert_eq!(input.detected().compression, Compression::Gzip);
+    // The limits hold for the texts of cells and for workbooks in memory.
+    let mut small = to_xlsx();
+    small.limits.shared_text_bytes = 100;
+    let error = error_of(&folder.join("patients.xlsx"), &small);
+    assert!(error.contains("more than 100 bytes"), "{error}");
+    small.limits.workbook_bytes = 1_000;
+    let error = BatchInput::open(bytes.as_slice(), &small)
+        .map(drop)
+        .expect_err("too large");
+    assert!(
+        error.to_string().contains("more than 1000 bytes"),
+        "{error}"
+    );
+}
+
+#[test]
+fn files_are_read_by_their_content() {
+    let Some(folder) = folder() else { return };
     answered(folder, &["csv.xlsx", "-o", "from-csv.xlsx"]);
     answered(folder, &["macros.xlsm", "-o", "answered.xlsm"]);
-    answered(
+    answered(folder, &["strict.xlsx", "-o", "strict.csv"]);
+    let text = fs::read_to_string(folder.join("strict.csv")).expect("a file");
+    assert!(text.contains("\nLA18 4DB,1950-02-28,located,"), "{text}");
+    answered(folder, &["strict.xlsx", "-o", "strict-answered.xlsx"]);
+    check_rejected(folder, &["whole.xlsx", "-o", "rejected.ods"], &[".ods"]);
+    check_rejected(
         folder,
-        &[
-            "strict.xlsx",
-            "-o",
-            "strict-answered.xlsx",
-            "--as-of-column",
-            "born",
-        ],
+        &["order.xlsx", "-o", "rejected.xlsx"],
+        &["order.xlsx: sheet `Sheet`"],
     );
-    let path = folder.join("strict-answered.xlsx").display().to_string();
-    let text = fs::read(&path).expect("a file");
-    assert!(!text.is_empty());
+    assert!(!folder.join("rejected.xlsx").exists());
 }
 
 #[test]
@@ -453,7 +510,7 @@ fn workbooks_are_answered_over_http() {
     assert_eq!((reply.status, reply.header("content-type")), (200, XLSX));
     let name = reply.header("content-disposition");
     assert!(name.contains("answered.xlsx"), "{name}");
-    let expected = batch(folder, &["patients.xlsx"]).stdout;
+    let expected = run_batch(folder, &["patients.xlsx"]).stdout;
     let is_same = reply.complete_body() == expected;
     assert!(is_same, "the bytes differ from those of the command line");
     let request = full_request(&batch_path(""), XLSX, "Accept: text/csv\r\n", &patients);

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use flate2::Crc;
 use flate2::bufread::DeflateDecoder;
+use flate2::write::DeflateEncoder;
 use zip::result::ZipError;
-use zip::write::{SimpleFileOptions, StreamWriter};
-use zip::{CompressionMethod, ZipArchive, ZipWriter};
+use zip::{CompressionMethod, ZipArchive};
 
 use super::super::POISONED;
 use super::super::error::TabularError;
@@ -21,7 +21,7 @@ use super::unreadable;
 const PARTS_MAX: usize = 10_000;
 /// The level at which the parts that we write are compressed. It is fast, and the texts of a sheet
 /// are compressed well at every level.
-const COMPRESSION_LEVEL: i64 = 3;
+const COMPRESSION_LEVEL: u32 = 3;
 
 /// The bytes of a workbook, which are read in any order. Clones share the bytes, but not the position.
 #[derive(Debug, Clone)]
@@ -92,49 +92,88 @@ impl Seek for PartSource {
 
 /// The parts of a workbook.
 pub(crate) struct Package {
-    archive: ZipArchive<BufReader<PartSource>>,
     source: PartSource,
-    /// The name of each part, as the archive has it.
-    names: Vec<String>,
+    parts: Vec<PartEntry>,
     /// The index of each part, by its name in lower case, without a slash at the start.
     indices: HashMap<String, usize>,
 }
 
-/// Where a part is in the archive.
+/// A part, and where its bytes are in the archive.
 struct PartEntry {
+    /// The name as the archive has it.
+    name: String,
     start: u64,
     compressed_bytes: u64,
+    bytes: u64,
     is_deflated: bool,
     crc: u32,
+    /// The time and the date of the part, as the archive has them.
+    modified: (u16, u16),
+}
+
+impl PartEntry {
+    fn read(
+        archive: &mut ZipArchive<BufReader<PartSource>>,
+        index: usize,
+        length: u64,
+    ) -> Result<PartEntry, TabularError> {
+        let file = archive.by_index_raw(index).map_err(archive_error)?;
+        if file.encrypted() {
+            return Err(unreadable(
+                "the archive is encrypted: save the workbook without a password",
+            ));
+        }
+        let is_deflated = match file.compression() {
+            CompressionMethod::Stored => false,
+            CompressionMethod::Deflated => true,
+            _ => {
+                return Err(unreadable(
+                    "a part is neither stored nor compressed with deflate",
+                ));
+            }
+        };
+        let start = file.data_start().ok_or_else(|| unreadable(CORRUPT))?;
+        let end = start.checked_add(file.compressed_size());
+        if end.is_none_or(|end| end > length) {
+            return Err(unreadable(CORRUPT));
+        }
+        let modified = file.last_modified();
+        let modified = modified.map(|time| (time.timepart(), time.datepart()));
+        Ok(PartEntry {
+            name: file.name().map_err(archive_error)?.to_string(),
+            start,
+            compressed_bytes: file.compressed_size(),
+            bytes: file.size(),
+            is_deflated,
+            crc: file.crc32(),
+            modified: modified.unwrap_or(NO_TIME),
+        })
+    }
 }
 
 impl Package {
     /// Reads the directory of an archive.
     ///
     /// # Errors
-    /// If the file is not an archive, or has too many parts.
+    /// If the file is not an archive, or a part cannot be read.
     pub(crate) fn open(source: PartSource) -> Result<Package, TabularError> {
-        let archive = ZipArchive::new(BufReader::new(source.clone())).map_err(archive_error)?;
+        let mut archive = ZipArchive::new(BufReader::new(source.clone())).map_err(archive_error)?;
         if archive.len() > PARTS_MAX {
             return Err(unreadable(format!("it has more than {PARTS_MAX} parts")));
         }
         let mut indices = HashMap::new();
-        let mut names = Vec::new();
+        let mut parts = Vec::new();
         for index in 0..archive.len() {
-            let name = match archive.name_for_index(index) {
-                Some(Ok(name)) => name.into_owned(),
-                _ => return Err(unreadable(CORRUPT)),
-            };
+            let part = PartEntry::read(&mut archive, index, source.length)?;
             // Programs differ in which of two parts of one name they read.
-            if indices.insert(normalised_name(&name), index).is_some() {
+            if indices.insert(normalised_name(&part.name), index).is_some() {
                 return Err(unreadable("it has two parts with the same name"));
             }
-            names.push(name);
+            parts.push(part);
         }
         Ok(Package {
-            archive,
             source,
-            names,
+            parts,
             indices,
         })
     }
@@ -156,52 +195,28 @@ impl Package {
         let Some(&index) = self.indices.get(&normalised_name(name)) else {
             return Ok(None);
         };
-        let entry = self.entry(index)?;
-        let source = PartSource {
-            position: entry.start,
-            ..self.source.clone()
-        };
-        let raw = BufReader::with_capacity(1 << 16, source.take(entry.compressed_bytes));
+        let part = &self.parts[index];
+        let raw = self.raw(part);
         let reader = PartReader {
-            data: if entry.is_deflated {
+            data: if part.is_deflated {
                 PartData::Deflated(Box::new(DeflateDecoder::new(raw)))
             } else {
                 PartData::Stored(raw)
             },
             crc: Crc::new(),
-            expected_crc: entry.crc,
+            expected_crc: part.crc,
             produced: 0,
         };
         Ok(Some(BufReader::with_capacity(1 << 16, reader)))
     }
 
-    fn entry(&mut self, index: usize) -> Result<PartEntry, TabularError> {
-        let file = self.archive.by_index_raw(index).map_err(archive_error)?;
-        if file.encrypted() {
-            return Err(unreadable(
-                "the archive is encrypted: save the workbook without a password",
-            ));
-        }
-        let is_deflated = match file.compression() {
-            CompressionMethod::Stored => false,
-            CompressionMethod::Deflated => true,
-            _ => {
-                return Err(unreadable(
-                    "a part is neither stored nor compressed with deflate",
-                ));
-            }
+    /// Returns a reader of the bytes of a part as the archive has them.
+    fn raw(&self, part: &PartEntry) -> RawPart {
+        let source = PartSource {
+            position: part.start,
+            ..self.source.clone()
         };
-        let start = file.data_start().ok_or_else(|| unreadable(CORRUPT))?;
-        let end = start.checked_add(file.compressed_size());
-        if end.is_none_or(|end| end > self.source.length) {
-            return Err(unreadable(CORRUPT));
-        }
-        Ok(PartEntry {
-            start,
-            compressed_bytes: file.compressed_size(),
-            is_deflated,
-            crc: file.crc32(),
-        })
+        BufReader::with_capacity(1 << 16, source.take(part.compressed_bytes))
     }
 
     /// Reads a whole part.
@@ -236,12 +251,10 @@ impl Package {
         to: &mut PackageWriter<W>,
         mut replace: impl FnMut(&str, &str, &mut PackageWriter<W>) -> Result<bool, TabularError>,
     ) -> Result<(), TabularError> {
-        for (index, stored) in self.names.iter().enumerate() {
-            if replace(&normalised_name(stored), stored, to)? {
-                continue;
+        for part in &self.parts {
+            if !replace(&normalised_name(&part.name), &part.name, to)? {
+                to.copy_part(part, self.raw(part))?;
             }
-            let file = self.archive.by_index_raw(index).map_err(archive_error)?;
-            to.zip()?.raw_copy_file(file).map_err(write_error)?;
         }
         Ok(())
     }
@@ -249,7 +262,7 @@ impl Package {
     /// Returns the name of a part as the archive has it.
     pub(crate) fn stored_name(&self, name: &str) -> String {
         match self.indices.get(&normalised_name(name)) {
-            Some(&index) => self.names[index].clone(),
+            Some(&index) => self.parts[index].name.clone(),
             None => name.to_string(),
         }
     }
@@ -280,13 +293,6 @@ pub(super) fn part_error(error: io::Error, what: &str) -> TabularError {
         }
         _ => TabularError::Read(error).into_exceeded_limit(),
     }
-}
-
-fn write_error(error: ZipError) -> TabularError {
-    TabularError::Write(match error {
-        ZipError::Io(error) => error,
-        other => io::Error::other(other.to_string()),
-    })
 }
 
 /// A reader of the decompressed bytes of a part, which checks the ratio of decompression and, at the
@@ -324,87 +330,172 @@ impl Read for PartReader {
     }
 }
 
-/// A workbook that is written as a stream. If the value is dropped before [`PackageWriter::finish`],
-/// the output is not a valid archive, so that no program takes it for complete.
+/// A workbook that is written as a stream: the sizes of the parts that we compress follow them. (The
+/// `zip` crate also announces such sizes for parts that it copies, and does not write them.) An output
+/// without [`PackageWriter::finish`] has no directory, so that no program takes it for complete.
 pub(crate) struct PackageWriter<W: Write> {
-    zip: Option<ZipWriter<StreamWriter<Gate<W>>>>,
-    is_closed: Arc<std::sync::atomic::AtomicBool>,
-    /// The number of bytes written to the current part.
-    part_bytes: u64,
+    output: W,
+    /// The number of bytes written.
+    offset: u64,
+    written: Vec<WrittenPart>,
+    open_part: Option<OpenPart>,
 }
 
-/// A writer that writes nothing more once it is closed. The archive's writer always writes a
-/// directory when it is dropped.
-struct Gate<W> {
-    inner: W,
-    is_closed: Arc<std::sync::atomic::AtomicBool>,
+/// A part that is being written.
+struct OpenPart {
+    name: String,
+    offset: u64,
+    encoder: DeflateEncoder<Vec<u8>>,
+    crc: Crc,
+    bytes: u64,
+    compressed_bytes: u64,
 }
 
-impl<W: Write> Write for Gate<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        use std::sync::atomic::Ordering;
-        if self.is_closed.load(Ordering::Relaxed) {
-            return Ok(bytes.len());
+/// A part that is complete.
+struct WrittenPart {
+    entry: PartEntry,
+    /// The offset of its header.
+    offset: u64,
+    flags: u16,
+}
+
+const LOCAL_HEADER: u32 = 0x0403_4b50;
+const DESCRIPTOR: u32 = 0x0807_4b50;
+const DIRECTORY_ENTRY: u32 = 0x0201_4b50;
+const DIRECTORY_END: u32 = 0x0605_4b50;
+/// The version that a program needs to read deflate.
+const VERSION: u16 = 20;
+const DEFLATED: u16 = 8;
+/// The flag of parts whose sizes follow them.
+const SIZES_FOLLOW: u16 = 1 << 3;
+/// The flag of names in UTF-8.
+const NAME_IS_UTF8: u16 = 1 << 11;
+/// 1 January 1980. The time of the parts that we write is always the same, so that the same input has
+/// the same output.
+const NO_TIME: (u16, u16) = (0, 0x21);
+/// The number of compressed bytes that are written together.
+const WRITE_BYTES: usize = 64 << 10;
+
+/// Sizes and offsets have 32 bits: the extension for longer archives is not read by every program.
+fn in_32_bits(number: u64) -> Result<u32, TabularError> {
+    u32::try_from(number).map_err(|_| TabularError::SheetTooLarge)
+}
+
+impl PartEntry {
+    /// Returns the fields that the header of a part and its entry in the directory have in common.
+    fn header(&self, flags: u16, sizes_follow: bool) -> Result<Vec<u8>, TabularError> {
+        let method = if self.is_deflated { DEFLATED } else { 0 };
+        let (time, date) = self.modified;
+        let mut fields = Vec::new();
+        for field in [VERSION, flags, method, time, date] {
+            fields.extend_from_slice(&field.to_le_bytes());
         }
-        let written = self.inner.write(bytes);
-        if written
-            .as_ref()
-            .is_err_and(|error| error.kind() != io::ErrorKind::Interrupted)
-        {
-            self.is_closed.store(true, Ordering::Relaxed);
+        let sizes = [
+            self.crc,
+            in_32_bits(self.compressed_bytes)?,
+            in_32_bits(self.bytes)?,
+        ];
+        for field in sizes {
+            let field = if sizes_follow { 0 } else { field };
+            fields.extend_from_slice(&field.to_le_bytes());
         }
-        written
+        let name_length = u16::try_from(self.name.len());
+        let name_length = name_length.map_err(|_| unreadable("the name of a part is too long"))?;
+        fields.extend_from_slice(&name_length.to_le_bytes());
+        // There are no extra fields.
+        fields.extend_from_slice(&[0, 0]);
+        Ok(fields)
     }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.is_closed.load(std::sync::atomic::Ordering::Relaxed) {
-            return Ok(());
-        }
-        self.inner.flush()
-    }
 }
 
-/// The largest part: without the zip64 extension, which not every program reads in a streamed archive,
-/// the sizes in an archive have 32 bits.
-const PART_BYTES_MAX: u64 = u32::MAX as u64;
+fn name_flag(name: &str) -> u16 {
+    if name.is_ascii() { 0 } else { NAME_IS_UTF8 }
+}
 
 impl<W: Write> PackageWriter<W> {
-    pub(crate) fn new(inner: W) -> PackageWriter<W> {
-        let is_closed = Arc::default();
-        let gate = Gate {
-            inner,
-            is_closed: Arc::clone(&is_closed),
-        };
+    pub(crate) fn new(output: W) -> PackageWriter<W> {
         PackageWriter {
-            zip: Some(ZipWriter::new_stream(gate)),
-            is_closed,
-            part_bytes: 0,
+            output,
+            offset: 0,
+            written: Vec::new(),
+            open_part: None,
         }
     }
 
-    fn zip(&mut self) -> Result<&mut ZipWriter<StreamWriter<Gate<W>>>, TabularError> {
-        let closed = || TabularError::Write(io::ErrorKind::BrokenPipe.into());
-        self.zip.as_mut().ok_or_else(closed)
+    fn put(&mut self, bytes: &[u8]) -> Result<(), TabularError> {
+        self.offset += bytes.len() as u64;
+        self.output.write_all(bytes).map_err(TabularError::Write)
     }
 
-    /// Starts a part. The time of a part is always the same, so that the same input has the same
-    /// output.
+    /// Copies a part with its compressed bytes as they are.
+    fn copy_part(&mut self, part: &PartEntry, mut raw: RawPart) -> Result<(), TabularError> {
+        self.end_part()?;
+        let flags = name_flag(&part.name);
+        let offset = self.offset;
+        let mut header = LOCAL_HEADER.to_le_bytes().to_vec();
+        header.extend(part.header(flags, false)?);
+        header.extend_from_slice(part.name.as_bytes());
+        self.put(&header)?;
+        let mut buffer = vec![0; WRITE_BYTES];
+        let mut bytes_left = part.compressed_bytes;
+        loop {
+            let read = match raw.read(&mut buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            if read == 0 {
+                break;
+            }
+            bytes_left = bytes_left.saturating_sub(read as u64);
+            self.put(&buffer[..read])?;
+        }
+        if bytes_left > 0 {
+            return Err(unreadable(CORRUPT));
+        }
+        self.written.push(WrittenPart {
+            entry: PartEntry {
+                name: part.name.clone(),
+                ..*part
+            },
+            offset,
+            flags,
+        });
+        Ok(())
+    }
+
+    /// Starts a part.
     pub(crate) fn start_part(&mut self, name: &str) -> Result<(), TabularError> {
-        let options = SimpleFileOptions::DEFAULT
-            .compression_method(CompressionMethod::Deflated)
-            .compression_level(Some(COMPRESSION_LEVEL))
-            .last_modified_time(zip::DateTime::DEFAULT);
-        self.part_bytes = 0;
-        self.zip()?.start_file(name, options).map_err(write_error)
+        self.end_part()?;
+        let level = flate2::Compression::new(COMPRESSION_LEVEL);
+        let part = OpenPart {
+            name: name.to_string(),
+            offset: self.offset,
+            encoder: DeflateEncoder::new(Vec::new(), level),
+            crc: Crc::new(),
+            bytes: 0,
+            compressed_bytes: 0,
+        };
+        let mut header = LOCAL_HEADER.to_le_bytes().to_vec();
+        header.extend(part.entry().header(SIZES_FOLLOW | name_flag(name), true)?);
+        header.extend_from_slice(name.as_bytes());
+        self.put(&header)?;
+        self.open_part = Some(part);
+        Ok(())
     }
 
     /// Writes bytes of the current part.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), TabularError> {
-        self.part_bytes += bytes.len() as u64;
-        if self.part_bytes > PART_BYTES_MAX {
-            return Err(TabularError::SheetTooLarge);
+        let part = self.open_part.as_mut().expect("a part has been started");
+        part.bytes += bytes.len() as u64;
+        in_32_bits(part.bytes)?;
+        part.crc.update(bytes);
+        part.encoder.write_all(bytes).map_err(TabularError::Write)?;
+        if part.encoder.get_ref().len() >= WRITE_BYTES {
+            let compressed = std::mem::take(part.encoder.get_mut());
+            part.compressed_bytes += compressed.len() as u64;
+            self.put(&compressed)?;
         }
-        self.zip()?.write_all(bytes).map_err(TabularError::Write)
+        Ok(())
     }
 
     /// Writes a whole part.
@@ -413,24 +504,147 @@ impl<W: Write> PackageWriter<W> {
         self.write(bytes)
     }
 
-    /// Completes the archive.
-    pub(crate) fn finish(mut self) -> Result<(), TabularError> {
-        let Some(zip) = self.zip.take() else {
+    fn end_part(&mut self) -> Result<(), TabularError> {
+        let Some(mut part) = self.open_part.take() else {
             return Ok(());
         };
-        let mut inner = zip.finish().map_err(write_error)?;
-        inner.flush().map_err(TabularError::Write)
+        part.encoder.try_finish().map_err(TabularError::Write)?;
+        let compressed = std::mem::take(part.encoder.get_mut());
+        part.compressed_bytes += compressed.len() as u64;
+        let entry = part.entry();
+        let sizes = [
+            entry.crc,
+            in_32_bits(entry.compressed_bytes)?,
+            in_32_bits(entry.bytes)?,
+        ];
+        self.put(&compressed)?;
+        let mut descriptor = DESCRIPTOR.to_le_bytes().to_vec();
+        descriptor.extend(sizes.iter().flat_map(|size| size.to_le_bytes()));
+        self.put(&descriptor)?;
+        self.written.push(WrittenPart {
+            flags: SIZES_FOLLOW | name_flag(&entry.name),
+            offset: part.offset,
+            entry,
+        });
+        Ok(())
+    }
+
+    /// Completes the archive with its directory.
+    pub(crate) fn finish(mut self) -> Result<(), TabularError> {
+        self.end_part()?;
+        let start = self.offset;
+        let mut directory = Vec::new();
+        for part in &self.written {
+            directory.extend_from_slice(&DIRECTORY_ENTRY.to_le_bytes());
+            directory.extend_from_slice(&VERSION.to_le_bytes());
+            directory.extend(part.entry.header(part.flags, false)?);
+            // There are no comment, no other disks and no attributes.
+            directory.extend_from_slice(&[0; 10]);
+            directory.extend_from_slice(&in_32_bits(part.offset)?.to_le_bytes());
+            directory.extend_from_slice(part.entry.name.as_bytes());
+        }
+        let count = u16::try_from(self.written.len()).expect("few parts");
+        let length = in_32_bits(directory.len() as u64)?;
+        directory.extend_from_slice(&DIRECTORY_END.to_le_bytes());
+        directory.extend_from_slice(&[0; 4]);
+        for _ in 0..2 {
+            directory.extend_from_slice(&count.to_le_bytes());
+        }
+        directory.extend_from_slice(&length.to_le_bytes());
+        directory.extend_from_slice(&in_32_bits(start)?.to_le_bytes());
+        directory.extend_from_slice(&[0; 2]);
+        self.put(&directory)?;
+        self.output.flush().map_err(TabularError::Write)
     }
 }
 
-impl<W: Write> Drop for PackageWriter<W> {
-    fn drop(&mut self) {
-        self.is_closed
-            .store(true, std::sync::atomic::Ordering::Relaxed);
+impl OpenPart {
+    fn entry(&self) -> PartEntry {
+        PartEntry {
+            name: self.name.clone(),
+            start: 0,
+            compressed_bytes: self.compressed_bytes,
+            bytes: self.bytes,
+            is_deflated: true,
+            crc: self.crc.sum(),
+            modified: NO_TIME,
+        }
     }
 }
 
 /// A reader of a text in memory.
 pub(super) fn in_memory(bytes: &[u8]) -> Cursor<&[u8]> {
     Cursor::new(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns an archive with a stored and a deflated part.
+    fn archive() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut writer = PackageWriter::new(&mut bytes);
+        writer
+            .write_part("a.xml", &b"abc".repeat(100_000))
+            .expect("written");
+        writer.write_part("é/b.xml", b"").expect("written");
+        writer.finish().expect("written");
+        bytes
+    }
+
+    fn contents(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+        let mut archive = ZipArchive::new(Cursor::new(bytes)).expect("an archive");
+        let read = |index| {
+            let mut file = archive.by_index(index).expect("a part");
+            let mut content = Vec::new();
+            file.read_to_end(&mut content).expect("the right checksum");
+            (file.name().expect("a name").to_string(), content)
+        };
+        (0..2).map(read).collect()
+    }
+
+    #[test]
+    fn archives_are_read_by_other_programs_and_copied() {
+        let bytes = archive();
+        let expected = [
+            ("a.xml".to_string(), b"abc".repeat(100_000)),
+            ("é/b.xml".to_string(), Vec::new()),
+        ];
+        assert_eq!(contents(&bytes), expected);
+        let mut package = Package::open(PartSource::from_memory(bytes)).expect("an archive");
+        assert_eq!(package.stored_name("/A.XML"), "a.xml");
+        let mut copied = Vec::new();
+        let mut writer = PackageWriter::new(&mut copied);
+        package
+            .copy_parts(&mut writer, |_, _, _| Ok(false))
+            .expect("copied");
+        writer.finish().expect("written");
+        assert_eq!(contents(&copied), expected);
+        // The sizes of copied parts are in their headers, and nothing announces that they follow.
+        assert_eq!(copied[6] & 8, 0);
+    }
+
+    #[test]
+    fn damaged_parts_are_not_read_to_their_ends() {
+        let mut bytes = archive();
+        bytes[60] ^= 0xff;
+        let mut package = Package::open(PartSource::from_memory(bytes)).expect("an archive");
+        let error = package.read_whole("a.xml", 1 << 20, "list").map(drop);
+        let error = error.expect_err("damaged").to_string();
+        assert!(error.contains("its list is corrupt"), "{error}");
+        let mut package = Package::open(PartSource::from_memory(archive())).expect("an archive");
+        let error = package.read_whole("a.xml", 1_000, "list").map(drop);
+        let error = error.expect_err("too long").to_string();
+        assert!(error.contains("larger than 1000 bytes"), "{error}");
+        let bytes = archive();
+        let truncated = bytes[..bytes.len() - 10].to_vec();
+        let error = Package::open(PartSource::from_memory(truncated)).map(drop);
+        assert!(
+            error
+                .expect_err("truncated")
+                .to_string()
+                .contains("corrupt")
+        );
+    }
 }
