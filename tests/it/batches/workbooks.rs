@@ -538,7 +538,7 @@ fn workbooks_are_answered_over_http() {
     assert!(!reply.json().to_string().contains("`Sheet`"));
     post_batch(XLSX, "", &bytes("bomb.xlsx")).expect_problem(413, "decompression_ratio");
     let mut large = patients.clone();
-    large.resize((32 << 20) + 1, 0);
+    large.resize((64 << 20) + 1, 0);
     post_batch(XLSX, "", &large).expect_problem(413, "workbook_too_large");
     post_batch(XLSX, "&format=xlsx", &bytes("macros.xlsm")).expect_problem(422, "macros");
 }

@@ -88,7 +88,7 @@ impl DecodeLimits {
         dictionary_bytes: 8 << 20,
         metadata_bytes: 2 << 20,
         zstd_window_log: 23,
-        workbook_bytes: 32 << 20,
+        workbook_bytes: 64 << 20,
         shared_text_bytes: 64 << 20,
     };
 
