@@ -47,7 +47,7 @@ pub(super) fn summary_sheet(
     for (word, rows) in summary.agreement.iter().filter(|(_, rows)| *rows > 0) {
         sheet.push(vec![text(*word), count(*rows)]);
     }
-    if !summary.icc.is_empty() {
+    if !summary.communities.is_empty() {
         sheet.push(Vec::new());
         let names = [
             "Community",
@@ -56,7 +56,7 @@ pub(super) fn summary_sheet(
             "Rows by registration",
         ];
         sheet.push(names.map(text).to_vec());
-        for area in &summary.icc {
+        for area in &summary.communities {
             sheet.push(vec![
                 text(area.name.as_str()),
                 text(area.id.as_str()),

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 
 use catchment::batch::{
     self, BatchError, BatchInput, BatchProgress, BatchRequest, BatchSummary, ColumnOverrides,
-    Compression, DecodeLimits, HeaderOptions, OutputColumn,
+    Compression, DecodeLimits, HeaderOptions, OutputColumn, WorkbookOptions,
 };
 use catchment::domain::date_from_iso;
 use catchment::index::Index;
@@ -37,6 +37,7 @@ fn request(columns: &str, area_column: Option<&str>, layer: Option<&str>) -> Bat
         excel_safe: false,
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
+        workbook: WorkbookOptions::default(),
     }
 }
 
