@@ -5,6 +5,7 @@ pub(super) mod areas;
 pub(super) mod compare;
 pub(super) mod error_page;
 pub(super) mod groups;
+mod lookup_form;
 pub(super) mod page_cache;
 mod page_request;
 pub(super) mod partnerships;
@@ -31,13 +32,18 @@ use super::negotiate;
 use super::problem::Problem;
 use super::query_params::{DatasetSelection, NoParams, Query};
 use super::request_context::{DatasetParams, DatasetRequest, RequestContext};
-use crate::web::{self, FormError, FormField, LookupPage, LookupResult, LookupState, assets};
-use catchment_core::domain::{InvalidGridReference, InvalidPostcode, LookupStatus};
+use crate::web::{
+    self, FormError, FormField, LookupPage, LookupResult, LookupState, TypedValues, assets,
+};
+use catchment_core::domain::{
+    InvalidGridReference, InvalidPostcode, LookupStatus, Postcode, Practice,
+};
 use catchment_core::index::{Index, LocateQuery, Locator};
 use catchment_core::request::{FORM_FIELDS, InvalidRequest, LocateRequest, RequestParams};
 use catchment_tiles::ContentEncoding;
 use catchment_tiles::maps::{draw, draw_with_marker};
 
+use lookup_form::InvalidForm;
 use page_cache::CachedPage;
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -150,29 +156,32 @@ fn render_lookup(
     can_draw: bool,
 ) -> HtmlPage {
     let index = context.index();
-    let is_known = |request: LocateRequest| {
-        let layers = request.layers.resolve(index.manifest());
-        let checked = layers.and_then(|_| request.check(index.manifest()));
-        checked.map(|()| request)
-    };
-    let request = match request.and_then(is_known) {
-        Ok(request) => request,
-        Err(error) => {
-            return invalid_page(index, params, form_error(&error), &Problem::from(error));
+    let form = match lookup_form::read(index, request, params) {
+        Ok(form) => form,
+        Err(InvalidForm::Choices(practices)) => return choices_page(index, params, &practices),
+        Err(InvalidForm::Request(error)) => {
+            let (field, message) = form_error(&error, params);
+            return invalid_page(index, params, (field, message), &Problem::from(error));
         }
+        Err(InvalidForm::Field {
+            error,
+            field,
+            message,
+        }) => return invalid_page(index, params, (field, message), &Problem::from(error)),
     };
-    let answer = index.locate(&request.query);
+    let query = form.query;
+    let answer = index.locate(&query);
     if answer.status == LookupStatus::UnknownPostcode {
         let message = format!(
             "We cannot find this postcode in the directory of {}. It may be newer. Check it with the person",
             index.manifest().directory_edition()
         );
-        let LocateQuery { locator, as_of, .. } = request.query;
+        let LocateQuery { locator, as_of, .. } = query;
         let problem = Problem::unknown_postcode(index, locator, as_of);
         return invalid_page(index, params, (FormField::Place, message), &problem);
     }
     if let (LookupStatus::UnknownArea, Some(Locator::StatisticalArea(asked))) =
-        (answer.status, request.query.locator)
+        (answer.status, query.locator)
     {
         let unknown = index.unknown_statistical_area(asked.code);
         let message = unknown_area_message(index, unknown.entity);
@@ -188,7 +197,8 @@ fn render_lookup(
         }
     });
     let result = LookupResult {
-        query: &request.query,
+        query: &query,
+        has_practice_as_place: form.has_practice_as_place,
         answer: &answer,
         version: params.get("dataset"),
         map,
@@ -217,7 +227,14 @@ fn invalid_page(
     (field, message): (FormField, String),
     problem: &Problem,
 ) -> HtmlPage {
-    let others = ["practice", "as_of", "day", "month", "year"];
+    let within = || params.get("place").and_then(lookup_form::postcode_within);
+    let suggestion = match field {
+        FormField::Place => problem.suggestion().or_else(within),
+        FormField::Practice | FormField::Date => None,
+    };
+    let is_typed = |postcode: &Postcode| {
+        params.get("place").and_then(|text| text.parse().ok()) == Some(*postcode)
+    };
     let error = FormError {
         field,
         message: &message,
@@ -227,18 +244,40 @@ fn invalid_page(
                 hint.name
             )
         }),
-        suggestion: problem.suggestion(),
-        other_fields: others
-            .into_iter()
-            .filter_map(|name| Some((name, params.get(name)?)))
-            .collect(),
+        suggestion: suggestion.filter(|postcode| !is_typed(postcode)),
+        choices: &[],
+        typed: typed_values(params),
     };
     let page = web::lookup(&lookup_page(index, LookupState::Invalid(error)));
     (problem.status(), page)
 }
 
+/// Renders the form with the practices from which the user chooses.
+fn choices_page(index: &Index, params: &RequestParams, practices: &[&Practice]) -> HtmlPage {
+    let message = format!("{} GP practices match. Choose one", practices.len());
+    let error = FormError {
+        field: FormField::Practice,
+        message: &message,
+        hint: None,
+        suggestion: None,
+        choices: practices,
+        typed: typed_values(params),
+    };
+    let page = web::lookup(&lookup_page(index, LookupState::Invalid(error)));
+    (StatusCode::BAD_REQUEST, page)
+}
+
+/// Returns what was typed into the form, valid or not.
+fn typed_values(params: &RequestParams) -> TypedValues<'_> {
+    let fields = ["place", "practice", "as_of", "day", "month", "year"];
+    let values = fields
+        .into_iter()
+        .filter_map(|name| Some((name, params.get(name)?)));
+    TypedValues(values.collect())
+}
+
 /// Returns the field of the form that is invalid, and the error message for it.
-fn form_error(error: &InvalidRequest) -> (FormField, String) {
+fn form_error(error: &InvalidRequest, params: &RequestParams) -> (FormField, String) {
     let (field, message) = match error {
         InvalidRequest::Date(_) => (
             FormField::Date,
@@ -246,7 +285,7 @@ fn form_error(error: &InvalidRequest) -> (FormField, String) {
         ),
         InvalidRequest::Practice(_) => (
             FormField::Practice,
-            "Enter a GP practice code, such as P81002, or leave it blank",
+            "Enter the name or code of a GP practice, such as P81002, or leave it blank",
         ),
         InvalidRequest::MissingLocation | InvalidRequest::Postcode(InvalidPostcode::Missing) => (
             FormField::Place,
@@ -256,10 +295,13 @@ fn form_error(error: &InvalidRequest) -> (FormField, String) {
             FormField::Place,
             "Enter a full postcode, such as LA18 4DB, not just the first part",
         ),
-        InvalidRequest::Postcode(InvalidPostcode::Malformed { .. }) => (
-            FormField::Place,
-            "Enter a full UK postcode, such as LA18 4DB",
-        ),
+        InvalidRequest::Postcode(InvalidPostcode::Malformed { .. }) => {
+            let typed = params.get("place").unwrap_or_default();
+            return (
+                FormField::Place,
+                lookup_form::malformed_postcode_message(typed),
+            );
+        }
         InvalidRequest::LonLat(_) | InvalidRequest::Swapped => (
             FormField::Place,
             "Enter a latitude and longitude in degrees, such as 54.2097, -3.2695",

@@ -285,7 +285,7 @@ fn options(manifest: &Manifest, fields: &RequestParams) -> Markup {
                 name: id,
                 label: label.into(),
                 hint: Some(html! { (hint) }),
-                error: None,
+                ..Field::default()
             },
             value: fields.get(id),
             spellcheck: Some("false"),

@@ -44,8 +44,38 @@ pub(crate) struct FormError<'a> {
     pub(crate) hint: Option<String>,
     /// The postcode that the user probably meant.
     pub(crate) suggestion: Option<Postcode>,
-    /// The names and values of the other fields, which are submitted again with the suggestion.
-    pub(crate) other_fields: Vec<(&'static str, &'a str)>,
+    /// The practices of which the user chooses one.
+    pub(crate) choices: &'a [&'a Practice],
+    pub(crate) typed: TypedValues<'a>,
+}
+
+/// The names and values of the fields that were typed, valid or not. They are in the form again, and
+/// are submitted again with a suggestion or a choice.
+#[derive(Debug, Default)]
+pub(crate) struct TypedValues<'a>(pub(crate) Vec<(&'static str, &'a str)>);
+
+impl<'a> TypedValues<'a> {
+    fn get(&self, name: &str) -> Option<&'a str> {
+        let mut values = self.0.iter();
+        Some(values.find(|(other, _)| *other == name)?.1)
+    }
+
+    /// Returns the day, month and year.
+    fn date(&self) -> [Option<&'a str>; 3] {
+        match self.get("as_of").map(|date| date.splitn(3, '-')) {
+            Some(mut parts) => {
+                let [year, month, day] = [parts.next(), parts.next(), parts.next()];
+                [day, month, year]
+            }
+            None => ["day", "month", "year"].map(|name| self.get(name)),
+        }
+    }
+
+    /// Renders the values as hidden fields, except the value of the field `name`.
+    fn hidden_except(&self, name: &str) -> Markup {
+        let others = self.0.iter().filter(|(other, _)| *other != name);
+        html! { @for (name, value) in others { input type="hidden" name=(name) value=(value); } }
+    }
 }
 
 /// A field of the form.
@@ -81,7 +111,7 @@ pub(crate) fn lookup(page: &LookupPage<'_>) -> Markup {
     let has_result = matches!(state, LookupState::Result(_));
     let content = html! {
         @if let LookupState::Invalid(error) = state { (summary(error)) }
-        h1.nhsuk-heading-xl.has-result[has_result] { (heading) }
+        h1.nhsuk-heading-l.nhsuk-u-visually-hidden[has_result] { (heading) }
         (form(index, state))
         @match state {
             LookupState::Result(result) => (lookup_result::result_section(index, result)),
@@ -101,22 +131,45 @@ fn summary(error: &FormError<'_>) -> Markup {
     let hint = error.hint.as_ref().map(|hint| html! { p { (hint) } });
     let suggestion = error.suggestion.map(|postcode| {
         html! {
-            form.suggestion method="post" action="/#answer" {
+            form.suggestion method="post" action="/" {
+                (error.typed.hidden_except("place"))
                 input type="hidden" name="place" value=(postcode);
-                @for (name, value) in &error.other_fields { input type="hidden" name=(name) value=(value); }
                 p { "Did you mean " button.as-link type="submit" { (postcode) } "? We have not looked it up yet." }
             }
         }
     });
+    let choices = (!error.choices.is_empty()).then(|| choices(error));
     error_summary(&ErrorSummary {
         description: None,
         errors: &[(error.message, error.field.id())],
-        help: hint.or(suggestion),
+        help: hint.or(suggestion).or(choices),
     })
 }
 
-/// Renders the form. After a result it is empty, so that nothing of one look-up is used for the
-/// next.
+/// Renders a button for each practice that the user can choose.
+fn choices(error: &FormError<'_>) -> Markup {
+    html! {
+        form.suggestion method="post" action="/" {
+            (error.typed.hidden_except("practice"))
+            ul.nhsuk-list {
+                @for practice in error.choices {
+                    li {
+                        button.as-link type="submit" name="practice" value=(practice.code) { (practice.name) " (" (practice.code) ")" }
+                        span.address {
+                            (practice.address)
+                            @if let Some(postcode) = practice.postcode { @if !practice.address.is_empty() { ", " } (postcode) }
+                            @if let Some(closed) = practice.closed { ". Closed on " (format::date(closed)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Renders the form. After a result it is empty and has the focus, so that the next place can be
+/// typed at once and nothing of one look-up is used for the next. The form is then small, so that
+/// the result is visible without scrolling.
 fn form(index: &Index, state: &LookupState<'_>) -> Markup {
     let error = match state {
         LookupState::Empty | LookupState::Result(_) => None,
@@ -127,38 +180,72 @@ fn form(index: &Index, state: &LookupState<'_>) -> Markup {
             .filter(|error| error.field == field)
             .map(|error| error.message)
     };
-    let date = date_field(message(FormField::Date));
-    let is_date_open = message(FormField::Date).is_some();
+    let nothing = TypedValues::default();
+    let typed = error.map_or(&nothing, |error| &error.typed);
+    let is_next = matches!(state, LookupState::Result(_));
+    let date = date_field(message(FormField::Date), typed.date());
+    let is_date_open =
+        message(FormField::Date).is_some() || typed.date().iter().any(Option::is_some);
+    let place = TypedField {
+        error: message(FormField::Place),
+        value: typed.get("place"),
+        is_next,
+    };
+    let practice = TypedField {
+        error: message(FormField::Practice),
+        value: typed.get("practice"),
+        is_next,
+    };
+    let button = button(&Button {
+        text: "Look up",
+        prevents_double_click: true,
+        ..Button::default()
+    });
     html! {
-        form.look-up method="post" action="/#answer" autocomplete="off" {
+        form.look-up.look-up--next[is_next] method="post" action="/" autocomplete="off" {
             div.fields {
-                (place_field(index, message(FormField::Place), matches!(state, LookupState::Empty)))
-                (practice_field(message(FormField::Practice)))
+                (place_field(index, &place, error.is_none()))
+                (practice_field(index, &practice))
+                @if is_next { (button) }
             }
             (details(&html! { "Use a different date" }, false, is_date_open, &date))
-            (button(&Button { text: "Look up", prevents_double_click: true, ..Button::default() }))
+            @if !is_next { (button) }
         }
     }
 }
 
-fn place_field(index: &Index, error: Option<&str>, is_focused: bool) -> Markup {
+/// What a field of the form contains.
+struct TypedField<'a> {
+    error: Option<&'a str>,
+    value: Option<&'a str>,
+    /// Whether the form is for the next look-up, after a result.
+    is_next: bool,
+}
+
+fn place_field(index: &Index, typed: &TypedField<'_>, is_focused: bool) -> Markup {
     let code = example_code(index);
+    let hint = || {
+        html! {
+            "For example, " span.nowrap { "LA18 4DB" } "; " span.nowrap { "54.2097, -3.2695" } "; "
+            span.nowrap { "317303 480077" } "; " @if code.is_none() { "or " } span.nowrap { "SD 173 800" }
+            @if let Some(code) = code { "; or the code of a statistical area, " span.nowrap { (code) } }
+        }
+    };
     input(&Input {
         field: Field {
             id: "place",
             name: "place",
             label: small_label("Postcode, coordinates or grid reference"),
-            hint: Some(html! {
-                "For example, " span.nowrap { "LA18 4DB" } "; " span.nowrap { "54.2097, -3.2695" } "; "
-                span.nowrap { "317303 480077" } "; " @if code.is_none() { "or " } span.nowrap { "SD 173 800" }
-                @if let Some(code) = code { "; or the code of a statistical area, " span.nowrap { (code) } }
-            }),
-            error,
+            hint: (!typed.is_next).then(hint),
+            error: typed.error,
+            // Screen readers read the result when the field gets the focus.
+            description: typed.is_next.then_some("answer-summary"),
         },
-        width: Some(20),
+        value: typed.value,
+        width: (!typed.is_next).then_some(20),
         spellcheck: Some("false"),
         autocomplete: Some("off"),
-        maxlength: Some(64),
+        maxlength: Some(120),
         is_focused,
         ..Input::default()
     })
@@ -172,30 +259,50 @@ pub(crate) fn example_code(index: &Index) -> Option<&str> {
     StatisticalAreaCode::is_gss(&first.id).then_some(first.id.as_str())
 }
 
-fn practice_field(error: Option<&str>) -> Markup {
-    input(&Input {
+/// The maximum number of practices that the field suggests. The names of more would make the page
+/// too large; they are still found by name.
+const SUGGESTIONS_MAX: usize = 1_000;
+
+fn practice_field(index: &Index, typed: &TypedField<'_>) -> Markup {
+    let today = today_in_london();
+    let practices = index.practices().iter();
+    let open: Vec<&Practice> = practices
+        .filter(|practice| practice.status_on(today) == PracticeStatus::Active)
+        .collect();
+    let example = open.first().filter(|_| !typed.is_next);
+    let has_suggestions = open.len() <= SUGGESTIONS_MAX;
+    let field = input(&Input {
         field: Field {
             id: "practice",
             name: "practice",
-            label: small_label("GP practice code (optional)"),
-            hint: Some(html! { "For example, P81002" }),
-            error,
+            label: small_label("GP practice: name or code (optional)"),
+            hint: example.map(|practice| html! { "For example, " (practice.name) ", or its code " (practice.code) }),
+            error: typed.error,
+            ..Field::default()
         },
-        width: Some(10),
+        value: typed.value,
+        width: (!typed.is_next).then_some(20),
         spellcheck: Some("false"),
         autocomplete: Some("off"),
-        maxlength: Some(64),
+        maxlength: Some(120),
+        list: has_suggestions.then_some("practices"),
         ..Input::default()
-    })
+    });
+    html! {
+        (field)
+        @if has_suggestions {
+            datalist #practices { @for practice in open { option value={ (practice.name) " (" (practice.code) ")" } {} } }
+        }
+    }
 }
 
-fn date_field(error: Option<&str>) -> Markup {
+fn date_field(error: Option<&str>, values: [Option<&str>; 3]) -> Markup {
     date_input(&DateInput {
         id: "as_of",
         legend: small_label("Date"),
         hint: Some(html! { "For example, 31 3 2025" }),
         error,
-        values: [None; 3],
+        values,
     })
 }
 

@@ -3,6 +3,10 @@
 use jiff::civil::{Date, date};
 use maud::{Markup, PreEscaped, html};
 
+use super::answer_summary::{
+    answer_summary, board_of_district, communities_in, comparison, in_new_tab, practices_in,
+    taken_to_be,
+};
 use super::directory::announcement_list;
 use super::format;
 use super::interactive_map::InteractiveMap;
@@ -10,17 +14,16 @@ use super::links::{
     SOURCES_PATH, area_link, display_name, layer_noun, map_downloads, path_segment, practice_link,
     telephone_link, with_query,
 };
-use super::nhsuk::{Card, DataTable, card, details, inset_text, summary_list, table, tag};
-use super::practice_text::{closed_text, icb_name, measured_to, outside_area, succession_basis};
+use super::nhsuk::{DataTable, details, inset_text, summary_list, table, tag};
+use super::practice_text::measured_to;
 use super::words;
 use catchment_core::domain::{
-    Agreement, Area, Basis, BritishGrid, Certainty, Layer, LayerEntry, LayerRole, LookupStatus,
-    PostcodeStatus, Practice, PracticeStatus, Provenance, YearMonth, phrases, today_in_london,
+    Area, BritishGrid, Layer, LayerEntry, LayerRole, LookupStatus, PostcodeStatus, Provenance,
+    YearMonth, phrases, today_in_london,
 };
 use catchment_core::index::{
-    AnswerNote, AreaMatch, BoundaryProximity, DisagreeingLayer, DisputedArea, GroupMatch, Index,
-    LayerResult, LocateAnswer, LocateQuery, Location, Locator, PostcodeShares, PracticeMatch,
-    PracticeRegistration, RegistrationReason, UnknownReason, areas_of_layer,
+    AnswerNote, AreaMatch, DisagreeingLayer, Index, LayerResult, LocateAnswer, LocateQuery,
+    Location, Locator, PracticeMatch, UnknownReason, areas_of_layer,
 };
 use catchment_tiles::maps::{self, MapImage};
 
@@ -28,6 +31,8 @@ use catchment_tiles::maps::{self, MapImage};
 pub(crate) struct LookupResult<'a> {
     pub(crate) query: &'a LocateQuery,
     pub(crate) answer: &'a LocateAnswer<'a>,
+    /// Whether the field of the place had the code of a practice.
+    pub(crate) has_practice_as_place: bool,
     /// The version of the dataset, if the request named a version.
     pub(crate) version: Option<&'a str>,
     /// The static map, unless there was no time to draw it.
@@ -77,41 +82,65 @@ fn map_area<'i>(index: &Index, answer: &LocateAnswer<'i>) -> Option<&'i Area> {
     }
 }
 
-/// Renders the result.
+/// Renders the result: first what a user needs at once, then the details.
 pub(super) fn result_section(index: &Index, result: &LookupResult<'_>) -> Markup {
-    html! {
-        section #answer aria-labelledby="answer-title" tabindex="-1" {
-            h2 #answer-title.nhsuk-heading-l { (title(result)) }
-            @if result.answer.as_of != today_in_london() {
-                (inset_text(&html! { p { "This is the answer for " (format::date(result.answer.as_of)) ", not for today." } }))
-            }
-            div.answer {
-                div.result-text { (result_text(index, result)) }
-                (map_figure(index, result))
-            }
-        }
-    }
-}
-
-/// Renders the result as text. The map only repeats a part of the text.
-fn result_text(index: &Index, result: &LookupResult<'_>) -> Markup {
     let answer = result.answer;
     let place = &place_name(result.query);
     let query = &link_query(result);
+    in_new_tab(html! {
+        section #answer aria-labelledby="answer-title" tabindex="-1" {
+            div #answer-summary {
+                div.answer-head {
+                    h2 #answer-title.nhsuk-heading-m { (title(result)) }
+                    @if answer.as_of != today_in_london() {
+                        p.edge.near { strong { "This is the answer for " (format::date(answer.as_of)) ", not for today." } }
+                    }
+                    (comparison(index, answer))
+                }
+                @for sentence in notices(index, result) { p.edge.near { (sentence) } }
+                (answer_summary(index, answer, place, query))
+            }
+            div.answer {
+                div.result-text { (result_details(index, result, place, query)) }
+                (map_figure(index, result))
+            }
+        }
+    })
+}
+
+/// Renders the details as text. The map only repeats a part of the text.
+fn result_details(index: &Index, result: &LookupResult<'_>, place: &str, query: &str) -> Markup {
+    let answer = result.answer;
     html! {
-        @if let Some(sentence) = status_notice(index, result) { (inset_text(&html! { p { (sentence) } })) }
-        @if answer.location.is_some() && answer.status != LookupStatus::NoLocation { (residence_section(index, answer, place, query)) }
-        @if let Some(registration) = &answer.registration { (registration_section(index, registration, query)) (comparison(answer)) }
         (practices(&answer.residence, place, query))
-        (groups(index, &answer.residence, query))
+        (about_communities(index, answer))
         (other_areas(index, &answer.residence, query))
         (announcements(index, answer))
         @if let Some(location) = &answer.location { (coordinates(index, answer, location, query)) }
         p.as-of {
-            "For " (format::date(answer.as_of)) ", using dataset " (index.manifest().name) ", version " (index.manifest().version) "."
+            "For " (format::date(answer.as_of)) ", using dataset " (index.manifest().name) ", version " (index.manifest().version) ". Links open in a new tab."
         }
         (data_dates(index, result))
         p.look-up-another { a href="/" { "Look up another place" } }
+    }
+}
+
+/// Renders what the boundary of the community is based on, and what points to another community.
+fn about_communities(index: &Index, answer: &LocateAnswer<'_>) -> Markup {
+    let residence = communities_in(index, &answer.residence);
+    let registration = answer.registration.as_ref();
+    let registered = registration.map(|registration| communities_in(index, &registration.areas));
+    let registered = registered.unwrap_or_default().iter();
+    let mut areas: Vec<&Area> = residence
+        .iter()
+        .chain(registered)
+        .map(|found| found.area)
+        .collect();
+    areas.dedup_by_key(|area| area.layer);
+    html! {
+        (disagreement(index, answer))
+        @if let Some(found) = residence.first() { (boundary_provenance(found.area)) }
+        @for area in areas { (taken_to_be(index, area)) }
     }
 }
 
@@ -191,10 +220,19 @@ fn with_minus_sign(number: &str) -> String {
     number.replace('-', "−")
 }
 
+/// Returns the sentences that come before the answer.
+fn notices(index: &Index, result: &LookupResult<'_>) -> Vec<String> {
+    let as_place = "This is the code of a GP practice. We have used it as the practice where the person is registered.";
+    let as_place = result.has_practice_as_place.then(|| as_place.to_string());
+    let status = status_notice(index, result);
+    as_place.into_iter().chain(status).collect()
+}
+
 /// Returns a sentence about a postcode that is not live or has no location, or about suspect
 /// coordinates; otherwise `None`.
 fn status_notice(index: &Index, result: &LookupResult<'_>) -> Option<String> {
     let answer = result.answer;
+    let has_practice = answer.registration.is_some();
     let is_by_code = matches!(result.query.locator, Some(Locator::StatisticalArea(_)));
     let entry = answer.location.and_then(|location| location.entry);
     let status = answer
@@ -205,12 +243,25 @@ fn status_notice(index: &Index, result: &LookupResult<'_>) -> Option<String> {
     let ended_between = ended_between
         .map(|(after, by)| format!("between {} and {}", month_name(after), month_name(by)));
     match answer.status {
-        LookupStatus::NoFixedAbode => Some("This code means no fixed abode, so there is no location. The person’s community depends on their GP practice.".into()),
-        LookupStatus::AddressNotKnown => Some("This code means that the address is not known, so there is no location.".into()),
-        LookupStatus::PseudoCountry => Some("This code means a country or special circumstances, so there is no location.".into()),
-        LookupStatus::NoLocation => Some("This postcode exists, but we do not know its location.".into()),
+        LookupStatus::NoFixedAbode if has_practice => Some("This code means no fixed abode, so there is no location. The person’s community depends on their GP practice.".into()),
+        LookupStatus::NoFixedAbode => Some("This code means no fixed abode, so there is no location. The person’s community depends on their GP practice: ask for it, and enter its name or code above.".into()),
+        LookupStatus::AddressNotKnown if has_practice => Some("This code means that the address is not known, so there is no location.".into()),
+        LookupStatus::AddressNotKnown => Some("This code means that the address is not known, so there is no location. Ask for the address, or enter their GP practice above.".into()),
+        LookupStatus::PseudoCountry if has_practice => Some("This code means a country or special circumstances, so there is no location.".into()),
+        LookupStatus::PseudoCountry => Some("This code means a country or special circumstances, so there is no location. Ask where they are staying now, or enter their GP practice above.".into()),
+        LookupStatus::NoLocation if has_practice => Some("This postcode exists, but we do not know its location.".into()),
+        LookupStatus::NoLocation => Some("This postcode exists, but we do not know its location. Enter their GP practice above.".into()),
         LookupStatus::OutsideCoverage if is_by_code => Some("This area is outside the part of the country that we have data for.".into()),
-        LookupStatus::OutsideCoverage if answer.location.is_none() => Some("This postcode is outside the part of the country that we have data for.".into()),
+        LookupStatus::OutsideCoverage if answer.location.is_none() => {
+            let board = match result.query.locator {
+                Some(Locator::Postcode(postcode)) => board_of_district(index, postcode.outcode()),
+                _ => None,
+            };
+            Some(match board {
+                Some(board) => format!("This postcode is outside the part of the country that we have data for. Ask {board}: GP practices near there belong to it."),
+                None => "This postcode is outside the part of the country that we have data for. Ask the NHS organisation that covers it.".into(),
+            })
+        }
         _ if answer.notes.contains(&AnswerNote::CoordinatesSuspect) => Some("These coordinates are outside the part of the country that we have data for. Check them: they may be in the wrong order, have the wrong sign or not be in metres or degrees.".into()),
         _ if answer.notes.contains(&AnswerNote::CodeOfOtherLayer) => answer.statistical_area.map(|named| format!("This code is not one of those you asked for. It is one of the {}. We have used it.", index.layer_title(named.area.layer))),
         _ if answer.notes.contains(&AnswerNote::NotYetIntroduced) => Some("This postcode was not yet in use on that date.".into()),
@@ -229,102 +280,6 @@ fn status_notice(index: &Index, result: &LookupResult<'_>) -> Option<String> {
 
 fn month_name(month: YearMonth) -> String {
     month.first_day().strftime("%B %Y").to_string()
-}
-
-fn residence_section(index: &Index, answer: &LocateAnswer<'_>, place: &str, query: &str) -> Markup {
-    let communities = communities_in(index, &answer.residence);
-    let parts = index.manifest().layers_with_role(LayerRole::Part);
-    let part = parts
-        .flat_map(|layer| areas_of_layer(&answer.residence, layer))
-        .next();
-    let content = html! {
-        @if has_no_data_for_date(index, &answer.residence) {
-            p.name { "No information for that date" }
-        } @else if communities.is_empty() {
-            p.name { "Not in any community we have data for" }
-            @for (_, nearest) in &answer.nearest {
-                p { "The nearest community is " strong { (area_link(index, nearest.area, query)) } ", " (format::distance(nearest.distance_m)) " away." }
-            }
-        }
-        @for found in communities {
-            p.name { (area_link(index, found.area, query)) }
-            p { (share_of_place(found, place)) @if let Some(part) = part { ", in the part called " strong { (area_link(index, part.area, query)) } } "." }
-            @if let Some(edge) = &found.proximity { (boundary_distance(found, edge)) }
-            @if let Some(shares) = &found.postcode_shares { (other_shares(shares)) }
-            (dispute(found))
-            (boundary_provenance(found.area))
-            (taken_to_be(index, found.area))
-        }
-        (disagreement(index, answer))
-    };
-    card(&Card {
-        heading: "Where they live",
-        level: Some(3),
-        variant: Some("feature"),
-        content,
-        ..Card::default()
-    })
-}
-
-/// Returns the beginning of a sentence that says which share of the place is in an area.
-fn share_of_place(found: &AreaMatch<'_>, place: &str) -> String {
-    match &found.postcode_shares {
-        Some(shares) if shares.share < 1.0 => format!(
-            "About {} of the postcodes of {place} are in this area",
-            percent(shares.share)
-        ),
-        _ => format!("{} is in this area", format::sentence_case(place)),
-    }
-}
-
-/// Formats a share of postcodes. A share that is neither none nor all is not shown as such.
-fn percent(share: f64) -> String {
-    match share * 100.0 {
-        share if share < 1.0 => "fewer than 1%".into(),
-        share => format!("{:.0}%", share.round().min(99.0)),
-    }
-}
-
-/// Renders the other areas in which a statistical area has postcodes.
-fn other_shares(shares: &PostcodeShares<'_>) -> Markup {
-    let others = shares.others.iter().map(|other| {
-        let name = other.area.map(display_name);
-        let name = name.unwrap_or_else(|| "none of these areas".into());
-        format!("{name} ({})", percent(other.share))
-    });
-    let others: Vec<String> = others.collect();
-    html! {
-        @if !others.is_empty() {
-            p.edge.near { "The other postcodes are in " strong { (others.join(", ")) } ". Ask for the postcode if this matters." }
-        }
-    }
-}
-
-/// Renders the other communities to which the place may belong, if the source disputes the one that
-/// it is in.
-fn dispute(found: &AreaMatch<'_>) -> Markup {
-    let (most, some): (Vec<_>, Vec<_>) = found
-        .disputed_with
-        .iter()
-        .partition(|other| other.share > 0.5);
-    let names = |others: &[&DisputedArea<'_>]| {
-        let names: Vec<String> = others
-            .iter()
-            .map(|other| display_name(other.area))
-            .collect();
-        names.join(" or ")
-    };
-    html! {
-        @if !found.disputed_with.is_empty() {
-            p.edge.near {
-                "It is not certain that this place belongs to this community. We expect "
-                @if !most.is_empty() { "most people here to be registered with practices of " strong { (names(&most)) } }
-                @if !most.is_empty() && !some.is_empty() { ", and " }
-                @if !some.is_empty() { "some people here to be registered with practices of " strong { (names(&some)) } }
-                "."
-            }
-        }
-    }
 }
 
 /// Renders the network and the practice that point to another community than the one of the place.
@@ -375,204 +330,24 @@ fn announcements(index: &Index, answer: &LocateAnswer<'_>) -> Markup {
     )
 }
 
-/// Returns the areas of the first layer of communities that has areas here, as partnerships have
-/// communities of different layers.
-fn communities_in<'a, 'i>(
-    index: &Index,
-    results: &'a [(Layer, LayerResult<'i>)],
-) -> &'a [AreaMatch<'i>] {
-    let layers = index.community_layers().iter();
-    let mut areas = layers.map(|layer| areas_of_layer(results, *layer));
-    areas.find(|areas| !areas.is_empty()).unwrap_or_default()
-}
-
-/// Returns whether the date is before the first date with data on communities.
-fn has_no_data_for_date(index: &Index, results: &[(Layer, LayerResult<'_>)]) -> bool {
-    let main = index.community_layers().first();
-    results
-        .iter()
-        .any(|(layer, found)| Some(layer) == main && matches!(found, LayerResult::Unknown(_)))
-}
-
-/// Renders the name and code of a practice without a link, because what the user looked up must not
-/// be in a URL.
-fn practice_text(practice: &Practice) -> Markup {
-    html! { (practice.name) " (" (practice.code) ")" }
-}
-
-fn boundary_distance(found: &AreaMatch<'_>, edge: &BoundaryProximity<'_>) -> Markup {
-    let names: Vec<String> = edge
-        .alternatives
-        .iter()
-        .map(|alternative| match alternative.area {
-            Some(area) => display_name(area),
-            None => "land outside these areas".into(),
-        })
-        .collect();
-    let names = names.join(" and ");
-    let away = edge.distance_m.map(format::distance);
-    html! {
-        p.edge.near[edge.certainty == Certainty::NearBoundary] {
-            @match (edge.certainty, found.basis, away) {
-                (Certainty::Inside, _, Some(away)) => { "The nearest boundary is " (away) " away." }
-                (Certainty::Inside, _, None) => { "No other area is near." }
-                (_, Basis::Nearest, _) => { "This location is just outside our simplified boundary. This is the nearest area." }
-                (_, Basis::Directory, _) if edge.distance_m == Some(0.0) => { "Official statistics put this postcode in this area, but its location is just outside our simplified boundary." }
-                (_, _, Some(away)) if edge.is_within_tolerance() => { "The boundary is only " (away) " away." }
-                (_, _, Some(away)) => { "We do not know the exact location of this postcode. The nearest boundary is " (away) " away." }
-                (_, _, None) => { "We do not know the exact location of this postcode." }
-            }
-            @if !names.is_empty() { " On the other side: " strong { (names) } ". Some addresses with the same postcode may be on that side, so check the full address if this matters." }
-        }
-    }
-}
-
-/// Renders the remark on an area of a layer whose members no source names, and that is taken to be
-/// an area of another layer.
-fn taken_to_be(index: &Index, area: &Area) -> Markup {
-    let manifest = index.manifest();
-    let entry = manifest.layer(area.layer);
-    let other = entry.and_then(|entry| manifest.layer(entry.members_from?));
-    html! {
-        @if let Some((entry, other)) = entry.zip(other) {
-            @let (noun, other) = (words::full_noun(entry), words::full_noun(other));
-            p.nhsuk-body-s { "We take the " (noun) " to be the " (other) ": its practices are those of the " (other) ", because no list of the " (noun) "’s practices has been published." }
-        }
-    }
-}
-
-fn registration_section(
-    index: &Index,
-    registration: &PracticeRegistration<'_>,
-    query: &str,
-) -> Markup {
-    let communities = communities_in(index, &registration.areas);
-    let content = html! {
-        @if has_no_data_for_date(index, &registration.areas) { p.name { "No information for that date" } }
-        @else if communities.is_empty() { p.name { "Not known" } }
-        @for found in communities {
-            p.name { (area_link(index, found.area, query)) }
-            (taken_to_be(index, found.area))
-        }
-        @if let Some(found) = &registration.practice {
-            @let is_requested = found.requested.code == found.practice.code;
-            p { "Registered with " strong { @if is_requested { (practice_text(found.practice)) } @else { (practice_link(found.practice, query)) } }
-                @if found.status == PracticeStatus::Dormant { ". This practice is dormant: it is still listed but not operating" } "." }
-            @if let Some(number) = &found.practice.telephone { p { "Telephone: " (telephone_link(number)) } }
-            @if !is_requested {
-                p {
-                    @match found.requested.closed {
-                        Some(closed) => { (practice_text(found.requested)) " closed on " (format::date(closed)) ". Its patients moved to the practice above." }
-                        None => { "Patients of " (practice_text(found.requested)) " moved to the practice above." }
-                    }
-                    @if let Some(basis) = succession_basis(&found.successions) { " " (basis) }
-                }
-            }
-            @match found.branch_is_listed {
-                Some(true) => { p { "The code you entered is for a branch of this practice." } }
-                Some(false) => { p { "The code you entered is not in our data. It begins with the code of this practice, so it may be for a branch." } }
-                None => {}
-            }
-        }
-        @if let Some(reason) = registration.reason { p { (reason_sentence(index, registration, reason)) } }
-        (group_list(index, &registration.areas, query))
-    };
-    card(&Card {
-        heading: "Where they are registered",
-        level: Some(3),
-        variant: Some("feature"),
-        content,
-        ..Card::default()
-    })
-}
-
-/// Returns the sentence that says why there is no registration.
-fn reason_sentence(
-    index: &Index,
-    registration: &PracticeRegistration<'_>,
-    reason: RegistrationReason,
-) -> String {
-    let text = reason_text(reason);
-    match (&registration.practice, reason) {
-        (Some(found), _) if found.is_neighbouring => {
-            let icb = found.icb.map(|code| icb_name(index, code));
-            outside_area(found.practice.sub_icb.as_deref(), icb.as_deref())
-        }
-        (Some(found), RegistrationReason::ClosedNoSuccessor) => {
-            closed_text(found.requested, found.last, text)
-        }
-        _ => text.into(),
-    }
-}
-
-fn reason_text(reason: RegistrationReason) -> &'static str {
-    match reason {
-        RegistrationReason::Missing => "You did not enter a GP practice code.",
-        RegistrationReason::Malformed => {
-            "This is not a GP practice code. A code looks like P81002."
-        }
-        RegistrationReason::DefaultCode => {
-            "This code is used when a person has no GP practice, or when their practice is not known."
-        }
-        RegistrationReason::UnknownPractice => {
-            "We cannot find this practice in our data. Check the code. It may belong to a practice elsewhere in England."
-        }
-        RegistrationReason::NotAGpPractice => {
-            "This is not a GP practice, so people cannot be registered with it."
-        }
-        RegistrationReason::ClosedNoSuccessor => {
-            "This practice has closed. We do not know where its patients moved to."
-        }
-        RegistrationReason::SuccessionCycle => {
-            "We do not know where this practice’s patients moved to: our records lead back to the same practice."
-        }
-        RegistrationReason::OutsideCoverage => {
-            "This practice is not in any community we have data for."
-        }
-    }
-}
-
-fn comparison(answer: &LocateAnswer<'_>) -> Markup {
-    let registration = answer.registration.as_ref();
-    let practice = registration.and_then(|registration| registration.practice.as_ref());
-    let sentence = match answer.agreement {
-        Agreement::Differ if practice.is_some_and(|found| found.is_neighbouring) => {
-            "They live in one of our communities, but their practice is outside our area. For community services, ask the organisation of the practice."
-        }
-        Agreement::Agree => "The two communities are the same.",
-        Agreement::Differ => {
-            "The two communities are different. For community services, use the community where they are registered."
-        }
-        Agreement::RegistrationOnly => "We only know the community where they are registered.",
-        Agreement::ResidenceOnly => "We only know the community where they live.",
-        Agreement::Neither => "We do not know either community.",
-    };
-    inset_text(&html! {
-        p.comparison { strong { (sentence) } }
-        @if answer.notes.contains(&AnswerNote::PracticeAddress) {
-            p { "This is the practice’s own postcode. Practices use their own postcode for people with no fixed address, so the person may not live there." }
-        }
-    })
-}
-
+/// Renders the table of the practices that cover the place.
 fn practices(residence: &[(Layer, LayerResult<'_>)], place: &str, query: &str) -> Markup {
-    let practices = residence.iter().find_map(|(_, found)| match found {
-        LayerResult::Practices(practices) => Some(practices),
-        _ => None,
-    });
-    let Some(practices) = practices.filter(|practices| !practices.is_empty()) else {
+    let practices = practices_in(residence);
+    if practices.is_empty() {
         return html! {};
-    };
+    }
     let columns = ["Practice", "Telephone", "Distance", "Share of residents"];
     let caption = format!("GP practices that cover {place} (estimate)");
     html! {
-        (table(&DataTable {
-            caption: &caption,
-            caption_size: Some("m"),
-            columns: columns.into_iter().map(Into::into).collect(),
-            rows: practices.iter().map(|found| practice_row(found, query)).collect(),
-        }))
-        p.nhsuk-body-s { "The share of residents is modelled from practice list sizes and distance. It is the share of the people living here that we expect to be registered with the practice. These areas are not the practices’ own boundaries. Ask the practice before you send anyone there." }
+        div #practices-here {
+            (table(&DataTable {
+                caption: &caption,
+                caption_size: Some("m"),
+                columns: columns.into_iter().map(Into::into).collect(),
+                rows: practices.iter().map(|found| practice_row(found, query)).collect(),
+            }))
+            p.nhsuk-body-s { "Estimated from list size and distance: the share of the people living here that we expect to be registered with the practice. These are not the practices’ own boundaries. Ask the practice before sending anyone." }
+        }
     }
 }
 
@@ -598,46 +373,6 @@ fn practice_row(found: &PracticeMatch<'_>, query: &str) -> Vec<Markup> {
         },
         html! { @match found.share { Some(share) => (format::share(share)), None => "Not known" } },
     ]
-}
-
-fn groups(index: &Index, residence: &[(Layer, LayerResult<'_>)], query: &str) -> Markup {
-    let has_any = residence.iter().any(|(layer, found)| {
-        Some(*layer) == index.manifest().group_layer()
-            && !matches!(found, LayerResult::Groups(groups) if groups.is_empty())
-    });
-    html! { @if has_any { section { h3.nhsuk-heading-m { (format::sentence_case(&words::group_nouns(index))) " where they live" } (group_list(index, residence, query)) } } }
-}
-
-fn group_list(index: &Index, results: &[(Layer, LayerResult<'_>)], query: &str) -> Markup {
-    let groups = results
-        .iter()
-        .find(|(layer, _)| Some(*layer) == index.manifest().group_layer());
-    html! {
-        @match groups.map(|(_, found)| found) {
-            Some(LayerResult::Groups(groups)) if !groups.is_empty() => {
-                ul.nhsuk-list { @for group in groups { (group_item(index, group, results, query)) } }
-            }
-            Some(LayerResult::Unknown(UnknownReason::NoneNamed)) => { p { (format::sentence_case(words::group_noun(index))) ": not known. The published page for this community does not name a group." } }
-            Some(LayerResult::Unknown(UnknownReason::NoSource)) => { p { (format::sentence_case(&words::group_nouns(index))) ": not known. We have no information for this community." } }
-            Some(LayerResult::Unknown(UnknownReason::NoDataForDate)) => { p { (format::sentence_case(&words::group_nouns(index))) ": no information for that date." } }
-            _ => {}
-        }
-    }
-}
-
-fn group_item(
-    index: &Index,
-    group: &GroupMatch<'_>,
-    results: &[(Layer, LayerResult<'_>)],
-    query: &str,
-) -> Markup {
-    let manifest = index.manifest();
-    let member = manifest
-        .layers_with_role(LayerRole::Part)
-        .chain(manifest.layers_with_role(LayerRole::Community))
-        .flat_map(|layer| areas_of_layer(results, layer))
-        .find(|member| member.area.id == group.via);
-    html! { li { strong { (area_link(index, group.area, query)) } @if let Some(member) = member { ", through " (area_link(index, member.area, query)) } } }
 }
 
 /// The maximum number of layers that the heading of the other areas names.

@@ -7,6 +7,7 @@
 //!   Pages load nothing from other hosts.
 
 mod accessibility;
+mod answer_summary;
 pub(crate) mod assets;
 mod batch;
 pub(crate) mod directory;
@@ -33,7 +34,9 @@ pub(crate) use embed::{
 };
 pub(crate) use format::{count_with_noun, distance};
 pub(crate) use links::path_segment;
-pub(crate) use lookup::{FormError, FormField, LookupPage, LookupState, example_code, lookup};
+pub(crate) use lookup::{
+    FormError, FormField, LookupPage, LookupState, TypedValues, example_code, lookup,
+};
 pub(crate) use lookup_result::{LookupResult, map_request};
 pub(crate) use openapi::{ApiExample, ApiPage, openapi};
 pub(crate) use privacy::{pages_disabled, privacy};

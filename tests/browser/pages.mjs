@@ -23,7 +23,7 @@ const PATHS = ["/batch", "/privacy", "/accessibility", "/sources", "/docs", "/pu
 
 async function lookUp(page, place, practice = "") {
   await page.getByLabel("Postcode, coordinates or grid reference").fill(place);
-  await page.getByLabel("GP practice code (optional)").fill(practice);
+  await page.getByLabel("GP practice: name or code (optional)").fill(practice);
   await page.keyboard.press("Enter");
   await page.locator("#answer-title").waitFor();
 }
@@ -50,17 +50,72 @@ export const tests = {
     await page.keyboard.press("Enter");
     await page.locator("#answer-title").waitFor();
     assert.equal(await page.locator("#answer").getByText("Barrow and Millom ICC").first().isVisible(), true);
-    assert.equal(page.url(), `${use.service}/#answer`);
-    // The result has the focus, and it contains a link to the form for another look-up.
-    assert.equal(await page.evaluate(() => document.activeElement.id), "answer");
-    for (let pressed = 0; pressed < 30; pressed += 1) {
-      await page.keyboard.press("Tab");
-      if ((await page.evaluate(() => document.activeElement.textContent)) === "Look up another place") break;
-    }
-    await page.keyboard.press("Enter");
-    await page.waitForURL(`${use.service}/`);
+    assert.equal(page.url(), `${use.service}/`);
+    // The field for the next place is empty and has the focus, and a screen reader reads the result as its description.
     assert.equal(await page.evaluate(() => document.activeElement.id), "place");
+    assert.equal(await page.locator("#place").inputValue(), "");
+    assert.match(await page.locator("#place").getAttribute("aria-describedby"), /answer-summary/);
     expectNoErrors(page);
+  },
+
+  async "three look-ups one after another take a postcode and Enter each, and never mix two callers"(use) {
+    const page = await use.open(`${use.service}/`);
+    for (const [place, practice, expected] of [["LA184DB", "P81064", "Lancaster ICC"], ["LA9 6SA", "", "Kendal ICC"], ["CA2 5SS", "", "Carlisle Healthcare ICC"]]) {
+      await page.keyboard.type(place);
+      if (practice) {
+        await page.keyboard.press("Tab");
+        await page.keyboard.type(practice);
+      }
+      await page.keyboard.press("Enter");
+      await page.locator("#answer-title", { hasText: place.slice(-3) }).waitFor();
+      await page.waitForFunction(() => document.activeElement.id === "place");
+      assert.equal(await page.locator(".bases").getByText(expected).first().isVisible(), true, expected);
+      assert.equal(await page.locator(".bases").getByText("Where they are registered").count() > 0, practice !== "");
+      for (const field of ["#place", "#practice", "#as_of-day", "#as_of-month", "#as_of-year"]) {
+        assert.equal(await page.locator(field).inputValue(), "", field);
+      }
+    }
+    expectNoErrors(page);
+  },
+
+  async "the community, groups and practices are in the first window"(use) {
+    for (const javaScriptEnabled of [true, false]) {
+      const page = await use.open(`${use.service}/`, { viewport: { width: 1366, height: 625 }, javaScriptEnabled });
+      for (const [place, practice] of [["LA18 4DB", ""], ["LA18 4DB", "P81064"], ["CA2 5SS", "A82608"], ["LA18 4BY", "A82033"], ["LA12 0RF", ""], ["LA9 6SA", "P99999"], ["LA18 4DB", "B86003"], ["ZZ99 3VZ", "A82033"], ["BB5 1AA", ""], ["M1 1AA", ""]]) {
+        await lookUp(page, place, practice);
+        const { y, height } = await page.locator("#answer-summary").boundingBox();
+        assert.ok(y > 0 && y + height <= 625, `${place} ${practice}: ${y + height}`);
+      }
+      await lookUp(page, "LA18 4DB", "P81064");
+      await use.screenshot(page, "answer-1366");
+    }
+  },
+
+  async "links of a result open in a new tab"(use) {
+    for (const javaScriptEnabled of [true, false]) {
+      const page = await use.open(`${use.service}/`, { javaScriptEnabled });
+      await lookUp(page, "LA18 4DB", "P81064");
+      const opened = page.context().waitForEvent("page");
+      await page.locator(".bases").getByRole("link", { name: "Barrow and Millom ICC" }).first().click();
+      const area = await opened;
+      await area.waitForLoadState();
+      assert.match(new URL(area.url()).pathname, /^\/areas\/icc\//);
+      assert.equal(await page.locator("#answer-title").textContent(), "LA18 4DB");
+    }
+  },
+
+  async "practices are found by name, and an error keeps what was typed"(use) {
+    const page = await use.open(`${use.service}/`);
+    await page.getByLabel("Postcode, coordinates or grid reference").fill("LA18 4DB");
+    await page.getByLabel("GP practice: name or code (optional)").fill("carlisle");
+    await page.keyboard.press("Enter");
+    await page.getByRole("link", { name: /GP practices match/ }).waitFor();
+    assert.equal(await page.locator("#place").inputValue(), "LA18 4DB");
+    assert.equal(await page.locator("#practice").inputValue(), "carlisle");
+    assert.deepEqual(await use.violations(page), []);
+    await use.screenshot(page, "choice-1366");
+    await page.getByRole("button", { name: /Carlisle Healthcare/ }).first().press("Enter");
+    await page.locator(".bases").getByText("Where they are registered").first().waitFor();
   },
 
   async "the error summary has the focus and links to the field"(use) {
@@ -94,6 +149,8 @@ export const tests = {
     await page.getByRole("button", { name: "Look up", exact: true }).click();
     await page.getByRole("link", { name: "Enter a real date" }).click();
     assert.equal(await page.getByLabel("Year").isVisible(), true);
+    assert.equal(await page.getByLabel("Year").inputValue(), "2023");
+    assert.equal(await page.locator("#place").inputValue(), "LA18 4DB");
   },
 
   async "a double click sends the form once"(use) {
@@ -192,6 +249,9 @@ export const tests = {
     }
     await page.setViewportSize({ width: 718, height: 1000 });
     await use.screenshot(page, "answer-print");
-    assert.ok((await page.pdf({ format: "A4" })).length > 10_000);
+    // A result is printed on one page, with the details that are open.
+    const pdf = (await page.pdf({ format: "A4" })).toString("latin1");
+    assert.ok(pdf.length > 10_000);
+    assert.equal(pdf.match(/\/Count (\d+)/)[1], "1");
   },
 };

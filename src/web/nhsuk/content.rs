@@ -1,40 +1,11 @@
-//! Components that show content: cards, tags, lists and tables.
+//! Components that show content: tags, lists and tables.
 
 use maud::{Markup, html};
 
 use super::class_list;
 
-/// A card: a block with a border.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Card<'a> {
-    pub(crate) heading: &'a str,
-    /// The level of the heading. The default is 2.
-    pub(crate) level: Option<u8>,
-    /// The variant of the card: `feature`, `secondary`, `non-urgent` or `warning`.
-    pub(crate) variant: Option<&'a str>,
-    pub(crate) id: Option<&'a str>,
-    pub(crate) content: Markup,
-}
-
-pub(crate) fn card(card: &Card<'_>) -> Markup {
-    let variant = card.variant.map(|variant| format!("nhsuk-card--{variant}"));
-    html! {
-        div class=(class_list("nhsuk-card", &[variant.as_deref()])) id=[card.id] {
-            div.nhsuk-card__content {
-                @match card.level {
-                    Some(1) => h1.nhsuk-card__heading { (card.heading) },
-                    Some(3) => h3.nhsuk-card__heading { (card.heading) },
-                    Some(4) => h4.nhsuk-card__heading { (card.heading) },
-                    _ => h2.nhsuk-card__heading { (card.heading) },
-                }
-                (card.content)
-            }
-        }
-    }
-}
-
-/// Renders a `details` element: a summary, and the content that it opens. An expander looks like a
-/// card.
+/// Renders a `details` element: a summary, and the content that it opens. An expander is a block
+/// with a border.
 pub(crate) fn details(
     summary: &Markup,
     is_expander: bool,

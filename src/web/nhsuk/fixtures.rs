@@ -318,34 +318,6 @@ fn error_summaries_match_nhsuk_frontend() {
 }
 
 #[test]
-fn cards_match_nhsuk_frontend() {
-    let (theirs, context) = fixture("card", "feature", None);
-    let ours = card(&Card {
-        heading: text(&context, "/heading"),
-        variant: optional(&context, "/variant"),
-        content: html! { p.nhsuk-card__description { (text(&context, "/description")) } },
-        ..Card::default()
-    });
-    check(&ours, &theirs);
-    let (theirs, context) = fixture("card", "basic with summary list", None);
-    let rows = [
-        ("Name", html! { "Karen Francis" }),
-        ("Date of birth", html! { "15 March 1984" }),
-    ];
-    let ours = card(&Card {
-        heading: text(&context, "/heading/text"),
-        level: Some(3),
-        content: summary_list(&rows),
-        ..Card::default()
-    });
-    // Our summary lists keep the border below the last row.
-    check(
-        &ours,
-        &theirs.replace(" nhsuk-summary-list--no-last-row-border", ""),
-    );
-}
-
-#[test]
 fn details_match_nhsuk_frontend() {
     for (name, is_expander, is_open) in [
         ("default", false, false),

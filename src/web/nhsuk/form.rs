@@ -31,14 +31,17 @@ pub(crate) struct Field<'a> {
     pub(crate) label: FieldLabel<'a>,
     pub(crate) hint: Option<Markup>,
     pub(crate) error: Option<&'a str>,
+    /// The id of another element that describes the field.
+    pub(crate) description: Option<&'a str>,
 }
 
 impl Field<'_> {
-    /// Returns the ids of the hint and the error, for `aria-describedby`.
+    /// Returns the ids of the descriptions, the hint and the error, for `aria-describedby`.
     fn described_by(&self) -> Option<String> {
         let hint = self.hint.as_ref().map(|_| format!("{}-hint", self.id));
         let error = self.error.map(|_| format!("{}-error", self.id));
-        let ids: Vec<String> = hint.into_iter().chain(error).collect();
+        let described = self.description.map(str::to_string).into_iter();
+        let ids: Vec<String> = described.chain(hint).chain(error).collect();
         (!ids.is_empty()).then(|| ids.join(" "))
     }
 

@@ -11,7 +11,7 @@ mod form;
 mod navigation;
 mod pagination;
 
-pub(crate) use content::{Card, DataTable, card, details, inset_text, summary_list, table, tag};
+pub(crate) use content::{DataTable, details, inset_text, summary_list, table, tag};
 pub(crate) use form::{
     Button, Checkbox, DateInput, ErrorSummary, Field, FieldLabel, FileUpload, Input, Select,
     button, checkboxes, date_input, error_summary, file_upload, input, select,
@@ -20,7 +20,7 @@ pub(crate) use navigation::{Link, PageFooter, PageHeader, breadcrumb, footer, he
 pub(crate) use pagination::{Pagination, pagination};
 
 /// Returns the `class` attribute of a component with its modifiers, such as
-/// `nhsuk-card nhsuk-card--feature`.
+/// `nhsuk-tag nhsuk-tag--grey`.
 fn class_list(base: &str, modifiers: &[Option<&str>]) -> String {
     let mut class = base.to_string();
     for modifier in modifiers.iter().flatten() {

@@ -66,7 +66,7 @@ fn lookup_form_works_without_script() {
         .find(|tag| tag.starts_with("form"))
         .expect("a form");
     assert_eq!(attribute(form, "method"), Some("post"), "{form}");
-    assert_eq!(attribute(form, "action"), Some("/#answer"), "{form}");
+    assert_eq!(attribute(form, "action"), Some("/"), "{form}");
     for name in ["place", "practice", "day", "month", "year"] {
         let is_named = |tag: &&str| attribute(tag, "name") == Some(name);
         let input = tags(&page).find(is_named).expect("a field");
@@ -89,7 +89,7 @@ fn postcode_result_does_not_claim_a_registration() {
         &[
             "LA18 4DB",
             "Barrow and Millom ICC",
-            "LA18 4DB is in this area, in the part called Millom.",
+            "LA18 4DB is in this area ( Millom part).",
             "GP practices that cover LA18 4DB (estimate)",
             "Waterloo House Surgery",
             "West Cumbria Resilience Group",
@@ -119,17 +119,14 @@ fn practice_adds_registration_and_comparison_with_residence() {
             "Lancaster ICC",
             "Lancaster Medical Practice (P81002)",
             "closed on 30 June 2018",
-            "The two communities are different.",
-            "Resilience group: not known",
+            "These differ. For community services, use the community where they are registered: Lancaster ICC.",
+            "No resilience group is listed for this community. Ask the ICC.",
         ],
     );
     check_page(
         &look_up(&[("place", "LA18 4BY"), ("practice", "a82033")]),
         200,
-        &[
-            "The two communities are the same.",
-            "This is the practice’s own postcode.",
-        ],
+        &["Both are the same.", "This is the practice’s own postcode."],
     );
     check_page(
         &look_up(&[("place", "LA18 4DB"), ("practice", "P99999")]),
@@ -153,7 +150,7 @@ fn postcodes_without_a_location_are_explained() {
     );
     let page = look_up(&[("place", "BB18 9AA")]);
     check_page(&page, 200, &["exists, but we do not know its location"]);
-    assert!(!page_text(&page).contains("Not in any community"), "{page}");
+    assert!(!page_text(&page).contains("Not in a community"), "{page}");
     check_page(
         &look_up(&[("place", "CA1 1EF")]),
         200,
@@ -185,7 +182,7 @@ fn unknown_postcode_has_the_date_of_the_directory_and_a_hint() {
             "Most postcodes that begin in the same way are in Lancaster ICC. This is only a hint",
         ],
     );
-    assert!(!page.text().contains("LA1 4"), "{page}");
+    assert!(!page_text(&page).contains("LA1 4"), "{page}");
 }
 
 #[test]
@@ -209,8 +206,9 @@ fn misspelt_postcode_is_an_error_with_a_suggestion() {
     let described_by = attribute(field, "aria-describedby").expect("a description");
     assert!(described_by.contains("place-error"), "{field}");
     for part in ["LA1O", "LA1 5DL"] {
-        assert!(!page.text().contains(part), "{page}");
+        assert!(!page_text(&page).contains(part), "{page}");
     }
+    assert_eq!(attribute(field, "value"), Some("LA1O 5DL"), "{field}");
     // The form of the suggestion contains the other fields too.
     let page = look_up(&[("place", "LA1O 5DL"), ("practice", "A82033"), ("year", "")]);
     let hidden = |name| {
@@ -233,7 +231,7 @@ fn invalid_forms_get_a_page_with_an_error_summary() {
     ] {
         let page = look_up(&[("place", postcode)]);
         check_page(&page, status, &["There is a problem"]);
-        assert!(!page.text().contains("alert(1)"), "{page}");
+        assert!(!page.text().contains("<script>alert(1)"), "{page}");
     }
     check_page(
         &look_up(&[("practice", "A82033"), ("as_of", "yesterday")]),
@@ -461,12 +459,12 @@ fn result_has_telephone_address_distance_and_a_marked_map() {
         "01229 486924",
         "Millom Community Hospital, Lapstone Road, Millom, LA18 4BY",
         "129 m",
-        "The nearest boundary is 6.2 km away.",
         "using dataset lancashire-and-cumbria, version 2026.1",
         "Millom PCN",
         "317303, 480077",
     ];
     check_page(&page, 200, &expected);
+    assert!(!page_text(&page).contains("boundary is"), "{page}");
     assert!(tags(&page).any(|tag| attribute(tag, "href") == Some("tel:01229486924")));
     // The map comes after the text and has a marker. No URL on the page contains the place or the
     // practice.
@@ -493,12 +491,193 @@ fn result_near_a_boundary_names_the_area_on_the_other_side() {
     let icc = &body["residence"]["icc"][0];
     assert_eq!(icc["certainty"], "near_boundary", "{body}");
     let metres = icc["boundary_distance_m"].as_f64().expect("metres");
-    let near = format!("The boundary is only {metres:.0} m away.");
     let neighbour = icc["alternatives"][0]["name"]
         .as_str()
         .expect("a neighbour");
     let page = look_up(&[("place", "CA2 5SS")]);
-    check_page(&page, 200, &[&near, "On the other side:", neighbour]);
+    let near = format!("{neighbour} is {metres:.0} m away.");
+    check_page(&page, 200, &["Near the boundary:", &near]);
+}
+
+#[test]
+fn practices_are_found_by_name() {
+    // A name, the beginnings of its words, and a suggestion of the field.
+    for practice in [
+        "Waterloo House Surgery",
+        "waterloo hou",
+        "Waterloo House Surgery (A82033)",
+        "surgery millom",
+    ] {
+        let page = look_up(&[("place", "LA18 4DB"), ("practice", practice)]);
+        let expected = [
+            "Where they are registered",
+            "Waterloo House Surgery (A82033)",
+        ];
+        check_page(&page, 200, &expected);
+    }
+    let page = look_up(&[("practice", "Waterloo House")]);
+    check_page(&page, 200, &["Barrow and Millom ICC"]);
+    // Several practices are a choice, and nothing is looked up until the user has chosen.
+    let page = look_up(&[
+        ("place", "LA18 4DB"),
+        ("practice", "Carlisle"),
+        ("day", "5"),
+        ("month", "4"),
+        ("year", "2026"),
+    ]);
+    check_page(&page, 400, &["GP practices match. Choose one"]);
+    let choices = tags(&page).filter(|tag| attribute(tag, "name") == Some("practice"));
+    let choices: Vec<&str> = choices
+        .filter(|tag| tag.starts_with("button"))
+        .filter_map(|tag| attribute(tag, "value"))
+        .collect();
+    assert!(choices.len() > 1, "{choices:?}");
+    let hidden = tags(&page).filter(|tag| attribute(tag, "type") == Some("hidden"));
+    let hidden: Vec<_> = hidden
+        .map(|tag| (attribute(tag, "name"), attribute(tag, "value")))
+        .collect();
+    assert!(
+        hidden.contains(&(Some("place"), Some("LA18 4DB"))),
+        "{hidden:?}"
+    );
+    assert!(hidden.contains(&(Some("year"), Some("2026"))), "{hidden:?}");
+    assert!(!page_text(&page).contains("Where they live"), "{page}");
+    // A name that no practice has, and one that is too short.
+    for (practice, expected) in [
+        (
+            "Atlantis Surgery",
+            "We cannot find a GP practice with this name",
+        ),
+        ("surgery", "GP practices match. Enter more of the name"),
+    ] {
+        let page = look_up(&[("place", "LA18 4DB"), ("practice", practice)]);
+        check_page(&page, 400, &[expected]);
+        assert!(tags(&page).any(|tag| attribute(tag, "value") == Some("LA18 4DB")));
+        assert!(tags(&page).any(|tag| attribute(tag, "value") == Some(practice)));
+    }
+}
+
+#[test]
+fn the_practice_field_suggests_every_open_practice() {
+    let page = SERVER.get("/");
+    let options = tags(&page).filter(|tag| tag.starts_with("option"));
+    let options: Vec<&str> = options.filter_map(|tag| attribute(tag, "value")).collect();
+    assert!(options.len() > 100, "{}", options.len());
+    assert!(options.contains(&"Waterloo House Surgery (A82033)"));
+    // King Street Surgery closed in 2018.
+    assert!(!options.iter().any(|option| option.contains("P81064")));
+}
+
+#[test]
+fn the_code_of_a_practice_in_the_field_of_the_place_is_recognised() {
+    let page = look_up(&[("place", "A82033")]);
+    let expected = [
+        "This is the code of a GP practice.",
+        "Where they are registered",
+        "Waterloo House Surgery",
+    ];
+    check_page(&page, 200, &expected);
+    assert!(!page_text(&page).contains("Where they live"), "{page}");
+    for (fields, expected) in [
+        (
+            vec![("place", "A82033"), ("practice", "A82033")],
+            "Enter the person’s postcode here, or leave it blank",
+        ),
+        (
+            vec![("place", "A99999")],
+            "a GP practice that is not in our data",
+        ),
+    ] {
+        let page = look_up(&fields);
+        check_page(&page, 400, &[expected]);
+        assert!(!page_text(&page).contains("Did you mean"), "{page}");
+    }
+}
+
+#[test]
+fn errors_keep_everything_that_was_typed() {
+    let typed = [
+        ("place", "LA18 4DB"),
+        ("practice", "A82608"),
+        ("day", "31"),
+        ("month", "2"),
+        ("year", "2024"),
+    ];
+    let page = look_up(&typed);
+    check_page(&page, 400, &["Enter a real date"]);
+    for (name, value) in typed {
+        let field = tags(&page).find(|tag| attribute(tag, "name") == Some(name));
+        assert_eq!(
+            attribute(field.expect("a field"), "value"),
+            Some(value),
+            "{name}"
+        );
+    }
+    let page = look_up(&[("place", "\"><b>"), ("practice", "A82608")]);
+    let field = tags(&page).find(|tag| attribute(tag, "id") == Some("place"));
+    let value = attribute(field.expect("the field"), "value");
+    assert_eq!(value, Some("&quot;&gt;&lt;b&gt;"), "{page}");
+}
+
+#[test]
+fn mistakes_in_postcodes_are_explained_but_not_repaired() {
+    for (place, expected) in [
+        (
+            "LA1 1AC",
+            "its last two letters are never C, I, K, M, O or V",
+        ),
+        ("XX1 1XX", "no postcode begins with XX"),
+        ("LA9-4JE", "Did you mean LA9 4JE ?"),
+        ("LA9 4J E", "Did you mean LA9 4JE ?"),
+        (
+            "The Gillinggate Centre, Kendal LA9 4JE.",
+            "Did you mean LA9 4JE ?",
+        ),
+    ] {
+        check_page(&look_up(&[("place", place)]), 400, &[expected]);
+    }
+}
+
+#[test]
+fn answers_without_a_community_say_what_to_do_next() {
+    for (place, expected) in [
+        ("ZZ99 3VZ", "depends on their GP practice: ask for it"),
+        (
+            "ZZ99 3WZ",
+            "Ask for the address, or enter their GP practice above.",
+        ),
+        ("M1 1AA", "Ask the NHS organisation that covers it."),
+        ("PR1 2HE", "Ask "),
+    ] {
+        let page = look_up(&[("place", place)]);
+        check_page(&page, 200, &[expected]);
+        let text = page_text(&page);
+        assert!(!text.contains("Where they are registered"), "{text}");
+        assert!(!text.contains("Resilience group"), "{place}: {text}");
+    }
+    // With a practice, there is nothing more to ask.
+    let page = look_up(&[("place", "ZZ99 3VZ"), ("practice", "A82033")]);
+    assert!(!page_text(&page).contains("ask for it"), "{page}");
+}
+
+#[test]
+fn links_of_a_result_open_in_a_new_tab() {
+    let page = look_up(&[("place", "LA18 4DB"), ("practice", "P81064")]);
+    let start = page.text().find("id=\"answer\"").expect("the result");
+    let end = page.text().find("</main>").expect("the end");
+    let links: Vec<&str> = page.text()[start..end]
+        .split("<a ")
+        .skip(1)
+        .map(|part| part.split('>').next().expect("a tag"))
+        .filter(|tag| tag.contains("href=\"/") && !tag.contains("href=\"/\""))
+        .collect();
+    assert!(links.len() > 10, "{links:?}");
+    for link in links {
+        assert!(
+            link.contains("target=\"_blank\" rel=\"noopener\""),
+            "{link}"
+        );
+    }
 }
 
 #[test]
