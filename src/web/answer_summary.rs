@@ -13,7 +13,7 @@ use catchment_core::domain::{
 };
 use catchment_core::index::{
     AnswerNote, AreaMatch, BoundaryProximity, DisputedArea, GroupMatch, Index, LayerResult,
-    LocateAnswer, PostcodeShares, PracticeMatch, PracticeRegistration, RegistrationReason,
+    LocateAnswer, Locator, PostcodeShares, PracticeMatch, PracticeRegistration, RegistrationReason,
     UnknownReason, areas_of_layer,
 };
 
@@ -138,7 +138,7 @@ fn residence_community(
             @for (_, nearest) in &answer.nearest {
                 p { "Nearest: " strong { (area_link(index, nearest.area, query)) } ", " (format::distance(nearest.distance_m)) "." }
             }
-            @if let Some(sentence) = whom_to_ask(index, answer) { p { (sentence) } }
+            p { (whom_to_ask(index, answer)) }
         }
         @for found in communities {
             p.name { (area_link(index, found.area, query)) }
@@ -154,8 +154,9 @@ fn residence_community(
     }
 }
 
-/// Returns whom to ask about a place in no community: the smallest organisation that covers it.
-fn whom_to_ask(index: &Index, answer: &LocateAnswer<'_>) -> Option<String> {
+/// Returns whom to ask about a place in no community: the smallest organisation that covers it or,
+/// for a postcode, the board of the practices around the data that are in the same postcode district.
+fn whom_to_ask(index: &Index, answer: &LocateAnswer<'_>) -> String {
     let kinds = [
         OrganisationKind::SubIcbLocation,
         OrganisationKind::IntegratedCareBoard,
@@ -163,13 +164,23 @@ fn whom_to_ask(index: &Index, answer: &LocateAnswer<'_>) -> Option<String> {
     let covering = kinds
         .into_iter()
         .filter_map(|kind| index.manifest().organisation_layer(kind))
-        .flat_map(|layer| areas_of_layer(&answer.residence, layer));
-    let names: Vec<String> = covering.map(|found| display_name(found.area)).collect();
-    (!names.is_empty()).then(|| format!("Ask {}, which covers this place.", names.join(" or ")))
+        .flat_map(|layer| areas_of_layer(&answer.residence, layer))
+        .next();
+    if let Some(found) = covering {
+        return format!("Ask {}, which covers this place.", display_name(found.area));
+    }
+    let postcode = match answer.location.map(|location| location.locator) {
+        Some(Locator::Postcode(postcode)) => Some(postcode),
+        _ => None,
+    };
+    match postcode.and_then(|postcode| board_of_district(index, postcode.outcode())) {
+        Some(board) => format!("Ask {board}: GP practices near there belong to it."),
+        None => "Ask the NHS organisation that covers this place.".into(),
+    }
 }
 
-/// Returns whom to ask about a postcode outside the data: the board of the practices around the
-/// data that have a postcode of the same district, if the data name it.
+/// Returns the board of the practices around the data that have a postcode of a district, if it is
+/// one board and the data name it.
 pub(super) fn board_of_district(index: &Index, outcode: &str) -> Option<String> {
     let near = index.neighbouring_practices().iter().filter(|found| {
         let postcode = found.practice.postcode;
@@ -298,8 +309,7 @@ fn group_line(
         LayerResult::Unknown(UnknownReason::NoneNamed) => {
             let main = index.manifest().main_community_layer();
             let main = main.and_then(|layer| index.manifest().layer(layer));
-            let community = main.and_then(|entry| entry.abbreviation.as_deref());
-            let community = community.unwrap_or("community");
+            let community = main.map_or("community", |entry| entry.noun());
             unknown(&format!(
                 "No {} is listed for this community. Ask the {community}.",
                 words::group_noun(index)

@@ -118,10 +118,10 @@ fn result_details(index: &Index, result: &LookupResult<'_>, place: &str, query: 
         (announcements(index, answer))
         @if let Some(location) = &answer.location { (coordinates(index, answer, location, query)) }
         p.as-of {
-            "For " (format::date(answer.as_of)) ", using dataset " (index.manifest().name) ", version " (index.manifest().version) ". Links open in a new tab."
+            "For " (format::date(answer.as_of)) ", using dataset " (index.manifest().name) ", version " (index.manifest().version) "."
         }
         (data_dates(index, result))
-        p.look-up-another { a href="/" { "Look up another place" } }
+        p.look-up-another { a href="/" { "Look up another place" } ". Other links of this result open in a new tab." }
     }
 }
 

@@ -106,6 +106,7 @@ fn field_of(context: &Value) -> Field<'_> {
         label: label_of(context),
         hint: hint.or(optional(context, "/hint/text").map(|text| html! { (text) })),
         error: optional(context, "/errorMessage/text"),
+        description: None,
     }
 }
 

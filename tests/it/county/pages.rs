@@ -82,9 +82,9 @@ fn pages_have_the_words_of_the_manifest() {
         (
             "the result",
             result.text(),
-            "Neighbour schemes where they live",
+            "No neighbour scheme is listed for this community. Ask the neighbourhood.",
         ),
-        ("the result", result.text(), "Neighbour scheme: not known."),
+        ("the result", result.text(), "Neighbour scheme</th>"),
     ] {
         assert!(text.contains(words), "{words} is not on {path}");
     }

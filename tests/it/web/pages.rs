@@ -647,7 +647,10 @@ fn answers_without_a_community_say_what_to_do_next() {
             "Ask for the address, or enter their GP practice above.",
         ),
         ("M1 1AA", "Ask the NHS organisation that covers it."),
-        ("PR1 2HE", "Ask "),
+        (
+            "PR1 2HE",
+            "Ask the NHS organisation that covers this place.",
+        ),
     ] {
         let page = look_up(&[("place", place)]);
         check_page(&page, 200, &[expected]);
