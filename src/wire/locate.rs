@@ -506,6 +506,11 @@ fn write_practice(json: &mut JsonWriter, practice_match: &PracticeMatch<'_>) {
     json.string(practice_match.practice.code.as_str());
     json.raw(",\"name\":");
     json.string(&practice_match.practice.name);
+    json.raw(",\"telephone\":");
+    json.or_null(
+        practice_match.practice.telephone.as_deref(),
+        JsonWriter::string,
+    );
     write_provenance(json, practice_match.provenance, practice_match.basis);
     json.raw(",\"area\":");
     json.string(
