@@ -27,14 +27,16 @@ use super::conditional::{CACHE_FIVE_MINUTES, CACHE_IMMUTABLE, PRIVATE_NO_STORE};
 use super::extract::PathParams;
 use super::negotiate;
 use super::problem::Problem;
-use super::query_params::{DatasetSelection, NoParams, Query, query_params};
+use super::query_params::{DatasetSelection, NoParams, ParamValue, Query, query_params};
 use super::request_context::{DatasetParams, DatasetRequest, RequestContext};
 use super::tile_path::{linked_json, parse_tile_coord};
+use super::widget::ensure_drawable;
 use crate::web::path_segment;
 use crate::wire::locate::round_decimals;
 use catchment_core::domain::Layer;
 use catchment_core::geometry::bbox;
 use catchment_core::index::Index;
+use catchment_core::request::RequestParams;
 use catchment_data::fs::sha256_hex;
 use catchment_tiles::{
     CACHED_ZOOM_MAX, ContentEncoding, ENCODER_VERSION, EncodedBody, TileCoord, TileKey, ZOOM_MAX,
@@ -53,6 +55,24 @@ query_params! {
         selection: DatasetSelection = ["as_of", "dataset"],
         /// The layers, such as `icc,gp-practice`; by default, the first layer.
         layers: Option<String> = ["layers"],
+        /// Whether the style has the names of the areas.
+        has_labels: Result<HasLabels, Problem> = ["labels"],
+    }
+}
+
+/// Whether a style has labels; by default, it has.
+struct HasLabels(bool);
+
+impl ParamValue for HasLabels {
+    fn from_params(params: &RequestParams, names: &[&'static str]) -> Result<HasLabels, Problem> {
+        match params.get(names[0]) {
+            None | Some("on") => Ok(HasLabels(true)),
+            Some("off") => Ok(HasLabels(false)),
+            Some(_) => Err(Problem::bad_request(
+                "malformed",
+                "labels must be on or off",
+            )),
+        }
     }
 }
 
@@ -69,6 +89,7 @@ pub(super) async fn document(
 ) -> Result<Response, Problem> {
     match name.rsplit_once('.') {
         Some(("basemap", "json")) => basemap::style(&app, &uri, &base, &headers),
+        Some(("style", "json")) => style_document(&app, &uri, &base, &headers).await,
         Some((name, "json")) => json_document(&app, &uri, &base, name, &headers),
         Some((name, "pmtiles")) => {
             let cpu_permit = cpu_permit.as_deref();
@@ -85,20 +106,92 @@ fn json_document(
     name: &str,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    if name == "style" {
-        let DatasetRequest { context, params } = DatasetRequest::<StyleParams>::from_uri(app, uri)?;
-        let names = params.layers.unwrap_or_else(|| first_layer(&context));
-        let layers = parse_layers(&context, &names)?;
-        let mut style = style(&context, &layers, base);
-        if app.basemap.is_some() {
-            style["metadata"] = basemap::style_metadata(base);
-        }
-        return Ok(linked_json(base, headers, &style));
-    }
     let DatasetRequest { context, .. } = DatasetRequest::<DatasetParams>::from_uri(app, uri)?;
     let layers = parse_layers(&context, name)?;
     let body = tilejson(&context, &layers, base);
     Ok(linked_json(base, headers, &body))
+}
+
+/// `/tiles/style.json`. The positions of labels are computed on a blocking thread, because that is
+/// slow the first time.
+async fn style_document(
+    app: &App,
+    uri: &Uri,
+    base: &BaseUrl,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let DatasetRequest { context, params } = DatasetRequest::<StyleParams>::from_uri(app, uri)?;
+    let HasLabels(has_labels) = params.has_labels?;
+    let names = params.layers.unwrap_or_else(|| first_layer(&context));
+    let layers = parse_layers(&context, &names)?;
+    let mut style = style(&context, &layers, base);
+    if has_labels {
+        let labels = move || label_points(&context, &layers);
+        let points = tokio::task::spawn_blocking(labels).await;
+        let points = points.map_err(|_| Problem::internal("placing labels panicked"))?;
+        add_labels(&mut style, &points);
+    }
+    if app.basemap.is_some() {
+        style["metadata"] = basemap::style_metadata(base);
+    }
+    Ok(linked_json(base, headers, &style))
+}
+
+/// Returns the names of the areas of the layers as GeoJSON points. A layer of too many areas for one
+/// map has no names.
+fn label_points(context: &RequestContext, layers: &[Layer]) -> Vec<Value> {
+    let (index, day) = (context.index(), context.as_of);
+    let few = |layer: &&Layer| ensure_drawable(index, **layer, day).is_ok();
+    let mut points = Vec::new();
+    for &layer in layers.iter().filter(few) {
+        let Some(map) = context.tiles().widget_map(index, layer, day, None) else {
+            continue;
+        };
+        for area in &map.areas {
+            let [lon, lat] = map.position(area.label_point);
+            let name = index.area(layer, &area.id, day);
+            points.push(json!({
+                "type": "Feature",
+                "properties": {
+                    "layer": layer.as_str(),
+                    "label": name.map_or(area.name.as_str(), |area| area.name.as_str()),
+                },
+                "geometry": {
+                    "type": "Point",
+                    "coordinates": [round_decimals(lon, 4), round_decimals(lat, 4)],
+                },
+            }));
+        }
+    }
+    points
+}
+
+/// Adds names of areas to a style. They are drawn with a font of the device, so that the style needs
+/// no glyphs, and move a little if they do not fit.
+fn add_labels(style: &mut Value, points: &[Value]) {
+    style["sources"]["labels"] = json!({
+        "type": "geojson",
+        "data": { "type": "FeatureCollection", "features": points },
+    });
+    let labels = json!({
+        "id": "labels",
+        "type": "symbol",
+        "source": "labels",
+        "layout": {
+            "text-field": ["get", "label"],
+            "text-font": ["Arial"],
+            "text-size": ["interpolate", ["linear"], ["zoom"], 7, 11, 10, 14],
+            "text-max-width": 7,
+            "text-padding": 1,
+            "text-variable-anchor": ["center", "top", "bottom", "left", "right"],
+            "text-radial-offset": 0.3,
+            "text-justify": "auto",
+        },
+        "paint": { "text-color": "#212b32", "text-halo-color": "#ffffff", "text-halo-width": 1.5 },
+    });
+    if let Some(layers) = style["layers"].as_array_mut() {
+        layers.push(labels);
+    }
 }
 
 /// `/tiles/{layers}/{z}/{x}/{y}.mvt`: a tile without an edition.
@@ -299,10 +392,15 @@ fn edition_tiles_url(base: &BaseUrl, edition: &str, names: &str) -> String {
     )
 }
 
-/// Returns a MapLibre style (version 8). The style has no text, so it needs no fonts.
+/// The opacity of fills: of the first layer whose areas do not overlap, and of layers above it or
+/// with areas that overlap, so that what is below them remains visible.
+const FILL_OPACITY: (f64, f64) = (0.35, 0.06);
+
+/// Returns a MapLibre style (version 8) without labels.
 ///
 /// Areas are filled with colours that colour-blind people can tell apart (Okabe and Ito 2008), and
-/// their borders are drawn as lines. Areas that are too small to draw are points.
+/// their borders are drawn as lines; the borders of areas that may overlap have the colours of the
+/// areas. Areas that are too small to draw are points.
 fn style(context: &RequestContext, layers: &[Layer], base: &BaseUrl) -> Value {
     let index = context.index();
     let edition = edition(index, context.as_of);
@@ -325,6 +423,7 @@ fn style(context: &RequestContext, layers: &[Layer], base: &BaseUrl) -> Value {
         "#d55e00",
         "#cc79a7",
     ]);
+    let filled = layers.iter().find(|layer| index.is_partition(**layer));
     let layers_for = |layer: &Layer| {
         let style_layer = |kind: &str, geometry: &str, paint: Value| {
             json!({
@@ -336,8 +435,14 @@ fn style(context: &RequestContext, layers: &[Layer], base: &BaseUrl) -> Value {
                 "paint": paint,
             })
         };
-        let fill = json!({ "fill-color": colour, "fill-opacity": 0.35 });
-        let line = json!({ "line-color": "#212b32", "line-width": 1 });
+        let is_filled = filled == Some(layer);
+        let opacity = if is_filled { FILL_OPACITY.0 } else { FILL_OPACITY.1 };
+        let fill = json!({ "fill-color": colour, "fill-opacity": opacity });
+        let line = match index.is_partition(*layer) {
+            true if is_filled => json!({ "line-color": "#212b32", "line-width": 1 }),
+            true => json!({ "line-color": "#212b32", "line-width": 2 }),
+            false => json!({ "line-color": colour, "line-width": 1.5 }),
+        };
         let circle = json!({ "circle-color": colour, "circle-radius": 2 });
         [
             style_layer("fill", "Polygon", fill),
@@ -345,7 +450,13 @@ fn style(context: &RequestContext, layers: &[Layer], base: &BaseUrl) -> Value {
             style_layer("circle", "Point", circle),
         ]
     };
-    let style_layers: Vec<Value> = layers.iter().flat_map(layers_for).collect();
+    let background = json!({
+        "id": "background",
+        "type": "background",
+        "paint": { "background-color": "#edeff2" },
+    });
+    let style_layers = layers.iter().flat_map(layers_for);
+    let style_layers: Vec<Value> = [background].into_iter().chain(style_layers).collect();
     json!({
         "version": 8,
         "name": layers.iter().map(|&layer| index.layer_title(layer)).collect::<Vec<_>>().join(", "),

@@ -66,7 +66,7 @@ impl InteractiveMap<'_> {
 
     fn style_url(&self, layer: Layer) -> String {
         let parameters = self.query.replacen('?', "&", 1);
-        format!("/tiles/style.json?layers={layer}{parameters}")
+        format!("/tiles/style.json?layers={layer}&labels=off{parameters}")
     }
 
     /// Returns the layer that is drawn as land: the first administrative layer that has boundaries on

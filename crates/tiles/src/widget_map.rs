@@ -50,6 +50,19 @@ pub struct WidgetMap {
     pub areas: Vec<WidgetArea>,
 }
 
+impl WidgetMap {
+    /// Returns the longitude and latitude of a position on the map.
+    pub fn position(&self, point: Coord<i64>) -> [f64; 2] {
+        #[expect(clippy::cast_precision_loss, reason = "at most 2^28 units")]
+        let fraction = |units: i64| units as f64 / self.units_around_earth as f64;
+        let place = web_mercator::from_unit_square(Coord {
+            x: fraction(self.corner.x + point.x),
+            y: fraction(self.corner.y + point.y),
+        });
+        [place.x, place.y]
+    }
+}
+
 /// An area of a [`WidgetMap`].
 #[derive(Debug, PartialEq)]
 pub struct WidgetArea {
