@@ -49,7 +49,7 @@ const coarse = (source) => ({ ...withLocalTiles(source), maxzoom: TILE_ZOOM_MAX 
 
 // Returns the style layer of the land that the dataset covers.
 function landLayers(land) {
-  const sourceLayer = land.layers[0]["source-layer"];
+  const sourceLayer = land.layers.find((layer) => layer["source-layer"])["source-layer"];
   return [{ id: "land", type: "fill", source: "land", "source-layer": sourceLayer, paint: { "fill-color": LAND } }];
 }
 
@@ -64,15 +64,29 @@ function areaLayers(own, { area, singleArea }, basemap) {
     line: { "line-width": basemap ? 2 : 1 },
   };
   const filter = (layer) => (singleArea === undefined ? layer.filter : ["all", layer.filter, hasId(area)]);
-  return own.layers.map((layer) => ({ ...layer, filter: filter(layer), paint: { ...layer.paint, ...paint[layer.type] } }));
+  const layers = own.layers.filter((layer) => layer["source-layer"]);
+  return layers.map((layer) => ({ ...layer, filter: filter(layer), paint: { ...layer.paint, ...paint[layer.type] } }));
 }
 
-// Returns the style layers of the marker, which looks like the marker on the static map.
-function markerLayers() {
-  const circle = (size, colour) => (
-    { id: `marker-${size}`, type: "circle", source: "marker", paint: { "circle-radius": size, "circle-color": colour } }
-  );
-  return [circle(11, "#ffffff"), circle(8, MARKER), circle(2.5, "#ffffff")];
+// Returns the style layer of the marker. It is a symbol, because labels avoid symbols.
+function markerLayer() {
+  const layout = { "icon-image": "marker", "icon-allow-overlap": true, "icon-padding": 0 };
+  return { id: "marker", type: "symbol", source: "marker", layout };
+}
+
+// Draws the marker, which looks like the marker on the static map, at twice its size for sharp screens.
+function markerImage() {
+  const size = 44;
+  const canvas = createElement("canvas", "");
+  [canvas.width, canvas.height] = [size, size];
+  const context = canvas.getContext("2d");
+  for (const [radius, colour] of [[22, "#ffffff"], [16, MARKER], [5, "#ffffff"]]) {
+    context.fillStyle = colour;
+    context.beginPath();
+    context.arc(size / 2, size / 2, radius, 0, 2 * Math.PI);
+    context.fill();
+  }
+  return context.getImageData(0, 0, size, size);
 }
 
 // Builds the style of the map: the background (the style of the basemap or the land, or nothing), the style of our areas
@@ -103,12 +117,22 @@ function buildStyle(options, own, background, drawn) {
     type: "symbol",
     source: "names",
     // Use a font of the device, because the style has no URL for glyphs.
-    layout: { "text-field": ["get", "label"], "text-font": ["Arial"], "text-size": 14, "text-max-width": 8 },
+    // A label that does not fit moves a little.
+    layout: {
+      "text-field": ["get", "label"],
+      "text-font": ["Arial"],
+      "text-size": ["interpolate", ["linear"], ["zoom"], 7, 11, 10, 14],
+      "text-max-width": 7,
+      "text-padding": 1,
+      "text-variable-anchor": ["center", "top", "bottom", "left", "right", "top-left", "top-right", "bottom-left", "bottom-right"],
+      "text-radial-offset": 0.4,
+      "text-justify": "auto",
+    },
     paint: { "text-color": INK, "text-halo-color": "#ffffff", "text-halo-width": 2 },
   });
   if (marker) {
     sources.marker = { type: "geojson", data: { type: "Point", coordinates: parseNumbers(marker) } };
-    layers.push(...markerLayers());
+    layers.push(markerLayer());
   }
   return { version: 8, sources, layers };
 }
@@ -158,6 +182,7 @@ class InteractiveMap {
       pitchWithRotate: false,
       touchPitch: false,
     });
+    this.map.on("styleimagemissing", ({ id }) => id === "marker" && this.map.addImage(id, markerImage(), { pixelRatio: 2 }));
     this.map.keyboard.disableRotation();
     this.map.touchZoomRotate.disableRotation();
   }
@@ -270,12 +295,25 @@ async function replaceStaticMap(figure) {
   map.map.on("error", () => figure.classList.contains("is-interactive") || map.remove());
 }
 
+// Replaces the static map as soon as somebody touches it, or else when the page is idle.
+function replaceOnDemand(figure) {
+  let hasStarted = false;
+  const start = () => {
+    if (hasStarted) return;
+    hasStarted = true;
+    replaceStaticMap(figure).catch(() => restoreStaticMap(figure));
+  };
+  for (const event of ["pointerenter", "pointerdown", "focusin"]) figure.addEventListener(event, start, { once: true });
+  if (window.requestIdleCallback) requestIdleCallback(start);
+  else setTimeout(start, 2000);
+}
+
 function observeFigures() {
   const observer = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
       if (!isIntersecting) continue;
       observer.unobserve(target);
-      replaceStaticMap(target).catch(() => restoreStaticMap(target));
+      replaceOnDemand(target);
     }
   });
   for (const figure of document.querySelectorAll("figure[data-layer]")) observer.observe(figure);
