@@ -174,6 +174,7 @@ fn embedded_map(
     Ok(EmbeddedMap {
         layer,
         is_default_layer: Some(layer) == default_layer,
+        is_practice_layer: Some(layer) == index.manifest().practice_layer(),
         layer_title: index.layer_title(layer).to_string(),
         area: area.map(id_and_title).transpose()?,
         has_search: false,

@@ -18,6 +18,7 @@ use super::problem::Problem;
 use super::query_params::{NoParams, Query};
 use super::request_context::RequestContext;
 use crate::web::assets::{self, Asset};
+use crate::web::{full_noun, group_noun, group_nouns};
 use crate::wire::locate::round_decimals;
 use catchment_core::domain::{Layer, LayerRole, Manifest};
 use catchment_core::index::Index;
@@ -61,14 +62,23 @@ pub(super) async fn layer(
 /// The name of the default layer in paths. It cannot be the id of a layer.
 const DEFAULT_LAYER: &str = "_";
 
-/// Returns the layer with an id or, for [`DEFAULT_LAYER`], the layer of maps for which no layer is
-/// requested.
+/// The name of the layer of the areas of GP practices in paths. It cannot be the id of a layer.
+const PRACTICE_LAYER: &str = "_practice";
+
+/// Returns the layer with an id, the layer of maps for which no layer is requested
+/// ([`DEFAULT_LAYER`]), or the layer of the areas of GP practices ([`PRACTICE_LAYER`]).
 fn requested_layer(context: &RequestContext, name: &str) -> Result<Layer, Problem> {
     let index = context.index();
-    match default_layer(index) {
-        Some(layer) if name == DEFAULT_LAYER => require_layer(index, layer.as_str(), context.as_of),
-        _ => require_layer(index, name, context.as_of),
-    }
+    let layer = match name {
+        DEFAULT_LAYER => default_layer(index),
+        PRACTICE_LAYER => index.manifest().practice_layer(),
+        _ => None,
+    };
+    let name = match layer {
+        Some(layer) => layer.as_str(),
+        None => name,
+    };
+    require_layer(index, name, context.as_of)
 }
 
 /// Returns the layer of a map for which no layer is requested: the main layer of communities or,
@@ -175,6 +185,9 @@ fn body(context: &RequestContext, key: &WidgetKey) -> Option<Value> {
         "layer": key.layer.as_str(),
         "role": role.map(LayerRole::as_str),
         "practice_layer": manifest.practice_layer().map(Layer::as_str),
+        "noun": manifest.layer(key.layer).map(full_noun),
+        "group_layer": manifest.group_layer().map(Layer::as_str),
+        "group_nouns": manifest.group_layer().map(|_| [group_noun(index).to_string(), group_nouns(index)]),
         "other_communities": other_communities(manifest, key.layer),
         "title": manifest.layer_title(key.layer),
         "focus": focus,
@@ -199,7 +212,7 @@ fn other_communities(manifest: &Manifest, layer: Layer) -> Vec<Value> {
         .map(|entry| {
             // Names of communities end in the abbreviation, if there is one.
             let noun = entry.abbreviation.is_none().then(|| entry.noun());
-            json!({ "layer": entry.id.as_str(), "noun": noun })
+            json!({ "layer": entry.id.as_str(), "noun": noun, "title": full_noun(entry) })
         })
         .collect()
 }

@@ -15,6 +15,8 @@ pub(crate) struct EmbeddedMap {
     pub(crate) layer: Layer,
     /// Whether the map shows this layer if no layer is requested.
     pub(crate) is_default_layer: bool,
+    /// Whether the areas of this layer are those of GP practices.
+    pub(crate) is_practice_layer: bool,
     /// The title of the layer.
     pub(crate) layer_title: String,
     /// The id and name of an area; `None` for the whole layer.
@@ -68,9 +70,15 @@ impl EmbeddedMap {
         }
     }
 
-    /// Renders the `<catchment-map>` element.
+    /// Renders the `<catchment-map>` element. With a search, the area of a GP practice becomes the
+    /// question whether a postcode is in it.
     fn element(&self, heading_level: Option<&str>, children: &Markup) -> Markup {
         let heading = heading_level.map(|_| self.name());
+        if let (true, true, Some((id, _))) = (self.is_practice_layer, self.has_search, &self.area) {
+            return html! {
+                catchment-map practice=(id) as-of=[self.as_of.as_ref()] heading=[heading] heading-level=[heading_level] { (children) }
+            };
+        }
         html! {
             catchment-map layer=[(!self.is_default_layer).then_some(self.layer)] area=[self.area.as_ref().map(|(id, _)| id)] search[self.has_search]
                 as-of=[self.as_of.as_ref()] heading=[heading] heading-level=[heading_level] { (children) }
@@ -206,6 +214,9 @@ fn origin_of(base: &str) -> &str {
     &base[..end]
 }
 
+/// The rule that reserves space for the element until it is drawn.
+const SPACE_RULE: &str = "catchment-map { display: block; min-height: 720px; }";
+
 /// Renders the part of the page that depends on the form: the preview and the code.
 fn result(page: &EmbedCodePage<'_>) -> Markup {
     let (map, base) = (page.map, page.base.unwrap_or(PLACEHOLDER));
@@ -224,6 +235,8 @@ fn result(page: &EmbedCodePage<'_>) -> Markup {
             p { "Use this if you can. The map fits the width of your page, works with a keyboard and a screen reader, and can use your colours. If the script cannot run, visitors see the content between the tags." }
             (code_block("code-element", &element_code(base, map)))
             (policy("policy-element", &format!("script-src 'self' {origin}; connect-src 'self' {origin}")))
+            p { "So that the page does not move while the map loads, add this rule to your style sheet, with the height that the map has on your page:" }
+            (code_block("code-space", SPACE_RULE))
         }
         section aria-labelledby="iframe" {
             h2 #iframe { "2. Frame" }
@@ -243,14 +256,16 @@ fn result(page: &EmbedCodePage<'_>) -> Markup {
             h2 #image { "4. Image" }
             p { "An image needs no script and prints well. Give the same information as text beside the image, for people who cannot see the image." }
             (code_block("code-image", &image_code(base, map)))
+            p { "If your website has a Content-Security-Policy that forbids " code { "style" } " attributes, replace the attribute with a " code { "class" } " of your own, and put the rule into your style sheet." }
             (policy("policy-image", &format!("img-src 'self' {origin}")))
         }
         section aria-labelledby="more" {
             h2 #more { "Colours, events and other options" }
             p { "Set the colours in your style sheet: " code { "catchment-map { --catchment-accent: #005eb8; --catchment-land: #d8e6f3; }" } ". You can also set "
-                @for name in ["ink", "paper", "sea", "line", "around", "chosen", "on-accent", "focus", "error", "font"] { code { "--catchment-" (name) } ", " }
+                @for name in ["ink", "paper", "link", "sea", "line", "around", "chosen", "on-accent", "focus", "error", "font"] { code { "--catchment-" (name) } ", " }
                 "and " code { "--catchment-height" } "." }
-            p { "When a visitor selects an area, the element sends a " code { "catchment-select" } " event with " code { "detail: { layer, id, name }" } ". A postcode search sends no event, so your page does not learn where your visitors live." }
+            p { "When a visitor selects an area, the element sends a " code { "catchment-select" } " event with " code { "detail: { layer, id, name }" } ". A postcode search sends " code { "catchment-answer" } " with the area in which the postcode is, but never the postcode; " code { "catchment-ready" } " and " code { "catchment-error" } " say whether the map is drawn. From a script, call " code { "lookup(postcode)" } " or " code { "show(area)" } "." }
+            p { "To link the names in answers to your own pages, give their address: " code { "link=\"https://www.example.nhs.uk/{layer}/{id}\"" } ". For the question whether a postcode is in the area of a GP practice, use the attribute " code { "practice" } " with the ODS code of the practice." }
             p { "To choose an area that is not in the list above, name it in the address of this page: " code { (EMBED_CODE_PATH) "?show=" (page.map.layer) "/ID" } ", with the id of the area." }
             p { "Other attributes are " code { "heading" } ", " code { "heading-level" } ", " code { "label" } ", " code { "as-of" } " (a date, such as 2025-12-01) and " code { "height" } "." }
         }
@@ -282,7 +297,7 @@ fn element_code(base: &str, map: &EmbeddedMap) -> String {
 
 fn image_code(base: &str, map: &EmbeddedMap) -> String {
     let image = html! {
-        img src=(format!("{base}{}", map.image_path())) alt=(map.image_alt()) width="640" loading="lazy";
+        img src=(format!("{base}{}", map.image_path())) alt=(map.image_alt()) width="640" style="max-width:100%;height:auto" loading="lazy";
     };
     image.into_string()
 }

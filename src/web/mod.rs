@@ -41,3 +41,4 @@ pub(crate) use lookup_result::{LookupResult, map_request};
 pub(crate) use openapi::{ApiExample, ApiPage, openapi};
 pub(crate) use privacy::{pages_disabled, privacy};
 pub(crate) use sources::sources;
+pub(crate) use words::{full_noun, group_noun, group_nouns};

@@ -1,4 +1,5 @@
 // <catchment-map area="mb-kendal" search>: the map of an area, or of a whole layer, on any page.
+// <catchment-map practice="P81002">: whether a postcode is in the area of a GP practice.
 //
 // The element draws SVG in a shadow root with constructed style sheets, so a Content-Security-Policy has to allow only
 // this file (script-src) and the server that it came from (connect-src). The element stores nothing, and sends a postcode
@@ -6,23 +7,30 @@
 
 const HOME = new URL(".", import.meta.url);
 const SVG = "http://www.w3.org/2000/svg";
-const OBSERVED_ATTRIBUTES = ["area", "layer", "search", "heading", "heading-level", "label", "as-of", "height"];
+const OBSERVED_ATTRIBUTES = ["area", "layer", "practice", "search", "link", "heading", "heading-level", "label", "as-of", "height"];
 
 const STYLE = new CSSStyleSheet();
 STYLE.replaceSync(`
-:host { display: block; container-type: inline-size; min-width: min(100%, 16rem); color: var(--catchment-ink, #1d2a2e); background: var(--catchment-paper, #fff); font: var(--catchment-font, 1rem/1.5 system-ui, "Segoe UI", Roboto, Arial, sans-serif); overflow-wrap: break-word; }
+:host { display: block; container-type: inline-size; min-width: min(100%, 256px); }
 :host([hidden]) { display: none; }
+.root { all: initial; display: block; color: var(--catchment-ink, #1d2a2e); background: var(--catchment-paper, #fff); font: var(--catchment-font, max(16px, 1rem)/1.5 system-ui, "Segoe UI", Roboto, Arial, sans-serif); overflow-wrap: break-word; --_height: initial; --_max: var(--_height, var(--catchment-height, 544px)); }
 * { box-sizing: border-box; }
 h1, h2, h3, h4, h5, h6 { font-size: 1.25em; line-height: 1.25; margin: 0 0 .5em; }
-p, ul, .search { margin: 0 0 .75em; }
+p, ul, dl, .search { margin: 0 0 .75em; }
 ul { padding-left: 1.25em; }
+dt { font-weight: 600; }
+dt::first-letter { text-transform: uppercase; }
+dd { margin: 0 0 .5em; }
+dd ul { margin: 0; }
+a { color: var(--catchment-link, inherit); }
+a[href^="tel:"] { white-space: nowrap; }
 .search { display: flex; flex-wrap: wrap; gap: .5em; align-items: end; }
-label { display: block; font-weight: 600; }
+label { display: block; font-weight: 600; margin-bottom: .6em; }
 label span { display: block; font-weight: 400; }
 input, button { font: inherit; min-height: 2.75em; padding: .4em .6em; border-radius: 4px; max-width: 100%; }
-input { width: 11em; border: 2px solid currentColor; background: #fff; color: #1d2a2e; text-transform: uppercase; }
+input { width: 11em; border: 2px solid currentColor; background: var(--catchment-paper, #fff); color: inherit; text-transform: uppercase; }
 button { cursor: pointer; border: 0; font-weight: 700; padding: .4em 1em; color: var(--catchment-on-accent, #fff); background: var(--catchment-accent, #0b5c5c); }
-button.text { min-height: 1.75em; padding: 0; font-weight: 400; text-align: left; text-decoration: underline; color: var(--catchment-accent, #0b5c5c); background: none; }
+button.text { min-height: 1.75em; padding: 0; font-weight: 400; text-align: left; text-decoration: underline; color: var(--catchment-link, inherit); background: none; }
 :focus-visible { outline: 3px solid var(--catchment-ink, #1d2a2e); box-shadow: 0 0 0 6px var(--catchment-focus, #ffdd57); }
 .message { font-weight: 600; font-size: 1.1em; }
 .message:empty, .details:empty { display: none; margin: 0; }
@@ -30,22 +38,23 @@ button.text { min-height: 1.75em; padding: 0; font-weight: 400; text-align: left
 .details { margin-bottom: .75em; }
 .small { font-size: .875em; }
 .map { position: relative; align-self: start; }
-@container (min-width: 46rem) {
-  .columns { display: grid; grid-template: auto 1fr / minmax(0, 1fr) minmax(0, 1fr); column-gap: 2rem; }
-  .map { grid-area: 1 / 2 / span 2; }
+svg { display: block; aspect-ratio: var(--_ratio); width: min(100%, calc(var(--_max) * var(--_ratio))); margin: 0 auto .75em; background: var(--catchment-sea, #e4eef3); border: 1px solid #8a9a9c; border-radius: 4px; touch-action: manipulation; }
+@container (min-width: 736px) {
+  .root { --_max: var(--_height, var(--catchment-height, 640px)); }
+  .columns { display: grid; grid-template: auto 1fr / minmax(0, 1fr) auto; column-gap: 2em; }
+  .map { grid-area: 1 / 2 / span 2; width: min(60cqi, calc(var(--_max) * var(--_ratio))); }
 }
-svg { display: block; margin: 0 auto .75em; background: var(--catchment-sea, #e4eef3); border: 1px solid #8a9a9c; border-radius: 4px; touch-action: manipulation; }
 path { vector-effect: non-scaling-stroke; stroke-linejoin: round; }
 [role=option] { fill: var(--catchment-land, #cfe0d6); fill-rule: evenodd; stroke: var(--catchment-line, #47685c); stroke-width: 1.25px; cursor: pointer; outline: none; box-shadow: none; }
 svg.has-focus [role=option] { fill: var(--catchment-around, #eef3ef); }
 svg.has-focus [role=option].focus { fill: var(--catchment-land, #cfe0d6); }
 [role=option]:hover, [role=option][aria-selected=true] { fill: var(--catchment-chosen, #8fd0c6) !important; }
 .overlay { pointer-events: none; fill: none; }
-.edge { stroke: var(--catchment-accent, #083f40); stroke-width: 3px; }
+.edge { stroke: var(--catchment-accent, #083f40); stroke-width: 2px; }
 .ring { stroke: var(--catchment-ink, #1d2a2e); stroke-width: 6px; }
 .ring + .ring { stroke: var(--catchment-focus, #ffdd57); stroke-width: 3px; }
 svg:not(:focus-within) .ring { display: none; }
-text { fill: var(--catchment-ink, #1d2a2e); stroke: #fff; stroke-linejoin: round; paint-order: stroke; text-anchor: middle; }
+text { fill: var(--catchment-ink, #1d2a2e); stroke: var(--catchment-paper, #fff); stroke-linejoin: round; paint-order: stroke; text-anchor: middle; }
 text.focus { font-weight: 700; }
 text.scale-text { text-anchor: start; }
 .scale-bar { stroke: var(--catchment-ink, #1d2a2e); stroke-width: 2px; }
@@ -64,17 +73,19 @@ summary { cursor: pointer; min-height: 1.75em; }
   .marker { fill: CanvasText; stroke: Canvas; }
   button { border: 1px solid; }
 }
-@media print { button, .search, details, .key-help { display: none; } }
+@media print {
+  button, .search, details.list, .key-help { display: none; }
+  .about::details-content { content-visibility: visible; }
+}
 `);
 
-// Creates an element. Attributes that are null, undefined or false are left out, and so are children that are null or
-// false.
+// Creates an element. Attributes and children that are null, undefined or false are left out.
 function createElement(namespace, name, attributes, children) {
   const element = document.createElementNS(namespace, name);
   for (const [key, value] of Object.entries(attributes)) {
     if (value !== null && value !== false && value !== undefined) element.setAttribute(key, value);
   }
-  element.append(...children.filter((child) => child !== null && child !== false));
+  element.append(...children.filter((child) => child != null && child !== false));
   return element;
 }
 const html = (name, attributes = {}, ...children) => createElement("http://www.w3.org/1999/xhtml", name, attributes, children);
@@ -85,6 +96,13 @@ const formatDistance = (m) => (m < 995 ? `${Math.round(m)}\u00a0m` : `${(m / 100
 const practiceDistance = ({ distance_m: m, premises }) =>
   m != null && (m < 1 ? "at this postcode" : `${formatDistance(m)} away${premises?.postcode ? ` (${premises.postcode})` : ""}`);
 const joinNames = (areas) => areas.map((area) => area.name ?? "land outside these areas").join(" and ");
+
+const telephoneLink = (number) => html("a", { href: `tel:${number.replace(/[^+\d]/g, "")}` }, number);
+const describe = (rows) => rows.some(Boolean) && html("dl", {}, ...rows.filter(Boolean).flatMap(([term, content]) => [html("dt", {}, term), html("dd", {}, content)]));
+const isList = (value) => Array.isArray(value) && value.length > 0;
+
+// The points of the compass, clockwise from north.
+const COMPASS = ["north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west"];
 
 async function fetchJson(url, options = {}) {
   const response = await fetch(new URL(url, HOME), { credentials: "omit", referrerPolicy: "no-referrer", ...options });
@@ -113,6 +131,15 @@ const PROVENANCE_TEXTS = {
   modelled: "Modelled from practice list sizes and distance. These are not the practices’ own boundaries.",
   derived: "Derived from official lists of smaller areas.",
 };
+// The page of the NHS that finds GP practices.
+const FIND_A_GP = "https://www.nhs.uk/service-search/find-a-gp";
+const MODELLED_PRACTICE = "We estimated this area from the sizes of practice lists and from distances. The practice did not draw it, so only the practice can say whether you can register.";
+// What people can do next, by the part of the area of a practice that they live in.
+const PRACTICE_ADVICE = {
+  inside: "People who live in this area can ask to register. Contact the practice.",
+  outer: "Patients of the practice who move here can usually stay registered. If you are not registered there, ask the practice first.",
+  outside: "A practice may register people from outside its area, but it does not have to, and it may not visit them at home. Ask the practice, or find one nearer to you.",
+};
 // The roles of layers whose areas are defined by the people registered with their practices.
 const REGISTRATION_ROLES = ["community", "part", "network"];
 
@@ -125,11 +152,20 @@ class CatchmentMap extends HTMLElement {
   // The ids of the latest load and the latest search. Responses to earlier loads and searches are ignored.
   #loadId = 0;
   #searchId = 0;
+  // Settles when the map is drawn, or cannot be drawn.
+  #loading;
+  // What is on the map, and what the attributes select: they differ while the map shows the area of a postcode.
   #data = null;
+  #selectedData = null;
+  // The practice of the attribute `practice`.
+  #practice = null;
   // The index of the area that has the tab stop.
   #current = 0;
   #location = null;
   // Parts of the shadow tree.
+  #mapBox;
+  #listBox;
+  #about;
   #map;
   #paths;
   #overlay;
@@ -162,10 +198,51 @@ class CatchmentMap extends HTMLElement {
   #scheduleLoad() {
     if (this.#isLoadScheduled) return;
     this.#isLoadScheduled = true;
-    queueMicrotask(() => {
+    this.#loading = Promise.resolve().then(() => {
       this.#isLoadScheduled = false;
-      this.#load();
+      return this.#load();
     });
+  }
+
+  // Looks up a postcode. Returns the detail of the event `catchment-answer`, or null if there is no answer.
+  async lookup(postcode) {
+    await this.#loading;
+    if (!this.#data) return null;
+    this.#field.value = postcode;
+    return this.#search(String(postcode));
+  }
+
+  // Shows an area, or the whole layer if `area` is null.
+  async show(area) {
+    this.removeAttribute("practice");
+    if (area) this.setAttribute("area", area);
+    else this.removeAttribute("area");
+    this.#scheduleLoad();
+    await this.#loading;
+  }
+
+  #dispatch(name, detail) {
+    this.dispatchEvent(new CustomEvent(`catchment-${name}`, { bubbles: true, composed: true, detail }));
+    return detail;
+  }
+
+  get #query() {
+    const date = this.getAttribute("as-of");
+    return date ? `?as_of=${encodeURIComponent(date)}` : "";
+  }
+
+  #fetchMap(...segments) {
+    const path = ["widget", ...segments].filter(Boolean).map(encodeURIComponent).join("/");
+    return fetchJson(`${path}.json${this.#query}`);
+  }
+
+  // Returns a name as a link to the page of the host, if the attribute `link` has its address.
+  #link(layer, { id, name }) {
+    const template = this.getAttribute("link");
+    if (!template || !id) return name;
+    const address = template.replaceAll("{layer}", encodeURIComponent(layer)).replaceAll("{id}", encodeURIComponent(id));
+    const url = URL.canParse(address, document.baseURI) && new URL(address, document.baseURI);
+    return url && /^https?:$/.test(url.protocol) ? html("a", { href: url.href }, name) : name;
   }
 
   // The layer of the map that is drawn.
@@ -179,31 +256,60 @@ class CatchmentMap extends HTMLElement {
 
   async #load() {
     const loadId = ++this.#loadId;
-    const segments = ["widget", this.getAttribute("layer") || "_", this.getAttribute("area")].filter(Boolean);
-    const date = this.getAttribute("as-of");
-    const query = date ? `?as_of=${encodeURIComponent(date)}` : "";
+    const practice = this.getAttribute("practice")?.trim().toUpperCase();
+    const segments = practice ? ["_practice", practice] : [this.getAttribute("layer") || "_", this.getAttribute("area")];
     try {
-      const data = await fetchJson(`${segments.map(encodeURIComponent).join("/")}.json${query}`);
+      const [data, facts] = await Promise.all([
+        this.#fetchMap(...segments),
+        practice && fetchJson(`api/v1/practices/${encodeURIComponent(practice)}${this.#query}`),
+      ]);
       if (loadId !== this.#loadId) return;
-      data.areas.sort((a, b) => a.name.localeCompare(b.name, "en-GB"));
-      this.#data = data;
-      this.#drawMap();
+      this.#practice = facts || null;
+      this.#selectedData = data;
+      this.#drawElement(data);
+      this.#dispatch("ready", { layer: data.layer, area: data.focus });
     } catch (error) {
       if (loadId !== this.#loadId) return;
       console.warn(`catchment-map: ${error.message}`);
       this.#observer.disconnect();
+      this.#data = null;
       this.shadowRoot.replaceChildren(html("slot"));
+      this.#dispatch("error", { code: error.code || "unavailable" });
     }
   }
 
-  #drawMap() {
-    const data = this.#data;
+  #drawElement(data) {
+    const level = /^[1-6]$/.test(this.getAttribute("heading-level")) ? this.getAttribute("heading-level") : 2;
+    const heading = this.getAttribute("heading");
+    this.#mapBox = html("div", { class: "map" });
+    // A focus listener on the SVG itself would make the SVG a tab stop in Chromium.
+    this.#mapBox.addEventListener("focusin", () => this.#drawOutlines());
+    this.#listBox = html("div");
+    this.#about = html("p");
+    const search = this.#searchBox();
+    this.#drawMap(data);
+    const isApproximate = data.areas.some(({ provenance }) => PROVENANCE_TEXTS[provenance] && provenance !== "derived");
+    const box = html("section", { class: "root", "aria-label": this.getAttribute("label") || heading || this.#titleOf(data) },
+      heading && html(`h${level}`, {}, heading),
+      html("div", { class: "columns" }, search, this.#mapBox, this.#listBox),
+      html("details", { class: "about small", part: "source" }, html("summary", {}, `About this map${isApproximate ? " (approximate boundaries)" : ""}`), this.#about));
+    this.shadowRoot.replaceChildren(box);
+  }
+
+  #titleOf(data) {
+    return data.areas.find((area) => area.id === data.focus)?.name ?? data.title;
+  }
+
+  // Draws the map and the list of names. The search, and its result, remain.
+  #drawMap(data) {
+    data.areas.sort((a, b) => a.name.localeCompare(b.name, "en-GB"));
+    this.#data = data;
     const [width, height] = data.size;
     const focus = data.areas.find((area) => area.id === data.focus);
-    const title = focus ? focus.name : data.title;
+    const title = this.#titleOf(data);
     const requested = this.getAttribute("height") || "";
-    const maxHeight = /^\d+$/.test(requested) ? `${requested}px` : CSS.supports("height", requested) ? requested : "var(--catchment-height, 34rem)";
-    this.#sizeStyle.replaceSync(`svg { aspect-ratio: ${width} / ${height}; width: min(100%, calc((${maxHeight}) * ${width / height})); }`);
+    const maxHeight = /^\d+$/.test(requested) ? `${requested}px` : CSS.supports("height", requested) && requested;
+    this.#sizeStyle.replaceSync(`.root { --_ratio: ${width / height};${maxHeight ? ` --_height: ${maxHeight};` : ""} }`);
 
     this.#current = Math.max(0, data.areas.indexOf(focus));
     this.#paths = data.areas.map((area, index) =>
@@ -215,37 +321,31 @@ class CatchmentMap extends HTMLElement {
     this.#overlay = svg("g", { "aria-hidden": "true", class: "overlay" });
     this.#map = svg("svg", {
       viewBox: `0 0 ${width} ${height}`, role: "listbox", class: focus && "has-focus", part: "map",
-      "aria-label": `Map of ${focus ? `${title} and the areas around it` : title}`, "aria-describedby": "key-help",
+      "aria-label": `Map of ${focus && data.areas.length > 1 ? `${title} and the areas around it` : title}`, "aria-describedby": "key-help",
     }, ...this.#paths, this.#overlay);
     this.#map.addEventListener("keydown", (event) => this.#handleKey(event));
     this.#paths.forEach((path, index) => path.addEventListener("click", () => this.#selectArea(index)));
 
     this.#selectionDetails = html("div", { class: "details" });
     this.#selectionName = html("p", { class: "message", role: "status" });
-    const level = /^[1-6]$/.test(this.getAttribute("heading-level")) ? this.getAttribute("heading-level") : 2;
-    const heading = this.getAttribute("heading");
-    const provenances = [...new Set(data.areas.map((area) => area.provenance))];
-    const hasSearch = this.hasAttribute("search");
-    this.#areaList = html("details", { part: "list", open: !hasSearch && data.areas.length <= 20 && "" },
+    this.#areaList = html("details", { class: "list", part: "list", open: !this.#hasSearch && data.areas.length <= 20 && "" },
       html("summary", {}, data.areas.length === 1 ? "Name of the area on this map" : `Names of the ${data.areas.length} areas on this map`),
       list(data.areas.map((area, index) => {
         const button = html("button", { type: "button", class: "text" }, area.name);
         button.addEventListener("click", () => this.#selectArea(index));
         return button;
       })));
-    const map = html("div", { class: "map" }, this.#map, html("p", { class: "key-help small", id: "key-help" }, "Use the arrow keys to move, Enter to select and Escape to leave the map."));
-    // A focus listener on the SVG itself would make the SVG a tab stop in Chromium.
-    map.addEventListener("focusin", () => this.#drawOutlines());
-    const box = html("section", { "aria-label": this.getAttribute("label") || heading || title },
-      heading && html(`h${level}`, {}, heading),
-      html("div", { class: "columns" },
-        hasSearch && this.#searchForm(), map,
-        html("div", {}, this.#selectionName, this.#selectionDetails, this.#areaList)),
-      html("p", { class: "small", part: "source" }, [...provenances.map((provenance) => PROVENANCE_TEXTS[provenance]), "Blank parts of the map are sea, or land outside these areas.", data.attribution].filter(Boolean).join(" ")));
-    this.shadowRoot.replaceChildren(box);
+    this.#mapBox.replaceChildren(this.#map, html("p", { class: "key-help small", id: "key-help" }, "Use the arrow keys to move, Enter to select and Escape to leave the map."));
+    this.#listBox.replaceChildren(this.#selectionName, this.#selectionDetails, this.#areaList);
+    const provenances = [...new Set(data.areas.map((area) => area.provenance))];
+    this.#about.textContent = [...provenances.map((provenance) => PROVENANCE_TEXTS[provenance]), "Blank parts of the map are sea, or land outside these areas.", data.attribution].filter(Boolean).join(" ");
     this.#location = null;
     this.#observer.disconnect();
     this.#observer.observe(this.#map);
+  }
+
+  get #hasSearch() {
+    return this.hasAttribute("search") || this.#practice !== null;
   }
 
   // Draws the overlay: labels where there is room, the scale bar, the marker and outlines.
@@ -344,19 +444,20 @@ class CatchmentMap extends HTMLElement {
     this.#selectionName.textContent = area.name;
     this.#selectionDetails.replaceChildren();
     const { id, name } = area;
-    this.dispatchEvent(new CustomEvent("catchment-select", { bubbles: true, composed: true, detail: { layer, id, name } }));
+    this.#dispatch("select", { layer, id, name });
+    this.#selectionName.replaceChildren(this.#link(layer, area));
     if (!this.#hasRegistration) return;
-    const date = this.getAttribute("as-of");
-    const query = date ? `?as_of=${encodeURIComponent(date)}` : "";
-    const { members } = await fetchJson(`api/v1/areas/${layer}/${encodeURIComponent(id)}${query}`).catch(() => ({ members: [] }));
+    const { members } = await fetchJson(`api/v1/areas/${layer}/${encodeURIComponent(id)}${this.#query}`).catch(() => ({ members: [] }));
     const practices = members.filter((member) => member.layer === this.#data.practice_layer && member.status === "active");
     if (practices.length === 0 || this.#selectionName.textContent !== name) return;
     this.#selectionDetails.replaceChildren(
       html("p", {}, `Everyone registered with one of these GP practices belongs to ${name}:`),
-      list(practices.map((practice) => practice.name)));
+      list(practices.map((practice) => this.#link(practice.layer, practice))));
   }
 
-  #searchForm() {
+  // Returns the postcode field and the place of its result. The place exists without the attribute `search`, too, because
+  // the page may look up a postcode with a script.
+  #searchBox() {
     this.#field = html("input", { id: "postcode", type: "text", autocomplete: "postal-code", spellcheck: "false", autocapitalize: "characters", maxlength: 20, enterkeyhint: "search" });
     this.#message = html("p", { class: "message", role: "status", id: "message" });
     this.#resultDetails = html("div", { class: "details" });
@@ -366,29 +467,35 @@ class CatchmentMap extends HTMLElement {
     this.#field.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.isComposing) this.#search(this.#field.value);
     });
-    const label = html("label", { for: "postcode" }, "Postcode", html("span", { class: "small" }, "For example, LA18 4DB"));
+    const label = html("label", { for: "postcode" }, this.#practice ? "Your postcode" : "Postcode", html("span", { class: "small" }, "For example, LA18 4DB"));
     return html("div", {},
-      html("div", { role: "search", class: "search", part: "search" }, html("div", {}, label, this.#field), button),
+      this.#practice && html("p", {}, `Enter your postcode to see whether you live in the area of ${this.#practice.name}.`),
+      this.#hasSearch && html("div", { role: "search", class: "search", part: "search" }, html("div", {}, label, this.#field), button),
       this.#message, this.#resultDetails);
   }
 
   async #search(postcode) {
     const searchId = ++this.#searchId;
-    const others = this.#data.other_communities.map((other) => other.layer);
-    const layers = [...new Set([this.#layer, ...others, this.#data.practice_layer].filter(Boolean))];
+    const { layer, practice_layer: practiceLayer, group_layer: groupLayer, other_communities: others } = this.#data;
+    const layers = this.#practice ? [layer] : [...new Set([layer, ...others.map((other) => other.layer), groupLayer, practiceLayer].filter(Boolean))];
     const date = this.getAttribute("as-of");
     this.#location = null;
     this.#showMessage("Looking up…", []);
+    let detail = null;
     try {
       const answer = await fetchJson("api/v1/locate", {
         method: "POST", cache: "no-store", headers: { "Content-Type": "application/json" },
         body: JSON.stringify({ postcode, layers, ...(date && { as_of: date }) }),
       });
-      if (searchId === this.#searchId) this.#showResult(answer);
+      if (searchId !== this.#searchId) return null;
+      detail = this.#practice ? this.#showPracticeResult(answer) : await this.#showResult(answer, searchId);
     } catch (error) {
-      if (searchId === this.#searchId) this.#showError(error);
+      if (searchId !== this.#searchId) return null;
+      this.#showError(error);
+      this.#dispatch("error", { code: error.code || "unavailable" });
     }
-    if (searchId === this.#searchId) this.#drawLabels();
+    this.#drawLabels();
+    return detail && this.#dispatch("answer", detail);
   }
 
   #showMessage(text, details, isError = false) {
@@ -416,16 +523,18 @@ class CatchmentMap extends HTMLElement {
     this.#field.focus();
   }
 
-  #showResult({ status, location, residence }) {
-    const hasAreas = (layer) => Array.isArray(residence[layer]) && residence[layer].length > 0;
-    const { practice_layer: practiceLayer, other_communities: otherCommunities } = this.#data;
-    const layer = [this.#layer, ...otherCommunities.map((other) => other.layer)].find(hasAreas) || this.#layer;
+  // Shows the areas of a location, and returns the detail of the event. The detail never contains the postcode.
+  async #showResult({ status, location, residence }, searchId) {
+    const areasOf = (layer) => (isList(residence[layer]) ? residence[layer] : []);
+    const { practice_layer: practiceLayer, group_layer: groupLayer, group_nouns: groupNouns, other_communities: otherCommunities, noun } = this.#data;
+    const layer = [this.#layer, ...otherCommunities.map((other) => other.layer)].find((layer) => areasOf(layer).length) || this.#layer;
     const other = otherCommunities.find((other) => other.layer === layer);
     const isPractices = layer === practiceLayer;
     const areas = residence[layer];
-    const isFound = hasAreas(layer);
+    const isFound = isList(areas);
     const postcode = location?.postcode || "This postcode";
-    const practices = Array.isArray(residence[practiceLayer]) ? residence[practiceLayer] : [];
+    const practices = practiceLayer ? areasOf(practiceLayer) : [];
+    const groups = groupLayer ? areasOf(groupLayer) : [];
     let text = `${postcode} is not in any area we have data for.`;
     if (STATUS_TEXTS[status]) text = STATUS_TEXTS[status];
     else if (areas?.unknown) text = "We have no information for that date.";
@@ -434,28 +543,126 @@ class CatchmentMap extends HTMLElement {
 
     const near = isFound && !isPractices && areas.find((area) => area.certainty === "near_boundary");
     const otherSide = near && near.alternatives?.length ? ` On the other side: ${joinNames(near.alternatives)}.` : "";
-    const shown = this.#data.areas.findIndex((area) => isFound && layer === this.#layer && !isPractices && area.id === areas[0].id);
+    const hasArea = isFound && !isPractices;
+    const find = () => this.#data.areas.findIndex((area) => hasArea && layer === this.#layer && area.id === areas[0].id);
+    const isLinked = hasArea && this.hasAttribute("link");
+    const where = html("p");
+    const isModelled = practices.some((practice) => practice.provenance === "modelled");
     this.#showMessage(text, [
       status === "terminated" && html("p", {}, "This postcode is no longer in use. We have used its last known location."),
       otherSide && html("p", {}, `The boundary of that area is only ${formatDistance(near.boundary_distance_m)} away.${otherSide} Some addresses with the same postcode may be on the other side, so check the full address if this matters.`),
       near && !otherSide && html("p", {}, "We do not know the exact location of this postcode, so check the full address if this matters."),
-      isFound && shown < 0 && !isPractices && html("p", {}, "That area is not on this map."),
+      where,
+      describe([
+        isLinked && [other?.title ?? noun, list(areas.map((area) => this.#link(layer, area)))],
+        groups.length > 0 && [`${groupNouns[groups.length > 1 ? 1 : 0]} where you live`, list(groups.map((group) => this.#link(groupLayer, group)))],
+        practices.length > 0 && [`GP practices that cover ${postcode}${isModelled ? " (estimate)" : ""}`, list(practices.map((practice) => this.#practiceLine(practice)))],
+      ]),
+      isModelled && html("p", { class: "small" }, "The areas of practices are estimates, not the practices’ own boundaries. Ask the practice."),
       isFound && (this.#hasRegistration || other) && html("p", {}, "This is based on where you live. If you are registered with a GP practice, you belong to that practice’s community, wherever you live."),
-      practices.length > 0 && html("p", {}, `GP practices that cover ${postcode} (estimate):`),
-      practices.length > 0 && list(practices.map((practice) => [practice.name, practiceDistance(practice)].filter(Boolean).join(", "))),
-      practices.length > 0 && html("p", { class: "small" }, "These areas are modelled. They are not the practices’ own boundaries. Ask the practice."),
     ]);
-    this.#highlight(shown);
+    if (hasArea && find() < 0) await this.#findOnMap(where, layer, location, searchId);
+    if (searchId !== this.#searchId) return null;
+    this.#highlight(find());
     this.#location = location;
+    const [area] = hasArea ? areas : [];
+    return { status, layer: area ? layer : null, id: area?.id ?? null, name: area?.name ?? null };
+  }
+
+  // Returns the name of a practice with its distance and telephone number.
+  #practiceLine(practice) {
+    const distance = practiceDistance(practice);
+    return html("span", {}, this.#link(this.#data.practice_layer, practice), distance && `, ${distance}`, practice.telephone && ", ", practice.telephone && telephoneLink(practice.telephone));
+  }
+
+  // Shows the whole layer if an area is not on the map, or says where the area is. The URL of the map of the area would
+  // reveal to the log of a proxy where the visitor lives.
+  async #findOnMap(where, layer, location, searchId) {
+    const isOther = layer !== this.#layer;
+    const data = isOther || !this.#data.focus ? null : await this.#fetchMap(layer).catch(() => null);
+    if (searchId !== this.#searchId) return;
+    where.textContent = `That area is not on this map.${this.#directionTo(location)}`;
+    if (!data) return;
+    const title = this.#titleOf(this.#data);
+    const isFirst = this.#data === this.#selectedData;
+    this.#drawMap(data);
+    const back = html("button", { type: "button", class: "text" }, `Show ${isFirst ? title : this.#titleOf(this.#selectedData)} again`);
+    back.addEventListener("click", () => {
+      this.#drawMap(this.#selectedData);
+      where.remove();
+    });
+    where.replaceChildren(`That area is not around ${title}, so the map now shows all areas. `, back);
+  }
+
+  // Returns how far, and in which direction, a location is from the middle of the map.
+  #directionTo(location) {
+    const position = this.#positionOf(location);
+    if (!position) return "";
+    const { metres_per_unit: metre, size: [width, height] } = this.#data;
+    const [east, south] = [(position.x - width / 2) * metre, (position.y - height / 2) * metre];
+    const eighths = Math.round((Math.atan2(east, -south) / Math.PI) * 4);
+    return ` It is about ${formatDistance(Math.hypot(east, south))} to the ${COMPASS[(eighths + 8) % 8]} of the middle of the map.`;
+  }
+
+  // Shows whether a location is in the area of the practice, and returns the detail of the event.
+  #showPracticeResult({ status, location, residence }) {
+    const { id, name, telephone, premises, status: practiceStatus } = this.#practice;
+    const layer = this.#layer;
+    const results = residence[layer];
+    const match = isList(results) ? results.find((practice) => practice.id === id) : null;
+    const postcode = location?.postcode || "This postcode";
+    const isModelled = this.#data.areas[0].provenance === "modelled";
+    const isClosed = practiceStatus === "closed";
+    const contact = !isClosed && telephone ? html("p", {}, "Telephone of the practice: ", telephoneLink(telephone)) : null;
+    let part = match ? { inner: "inner", outer: "outer" }[match.area] ?? "inside" : "outside";
+    if (STATUS_TEXTS[status] || !location || results?.unknown) {
+      part = null;
+      const text = STATUS_TEXTS[status] || (results?.unknown ? "We have no information for that date." : "We have no data for this postcode, so we cannot say whether it is in this area.");
+      this.#showMessage(text, [contact]);
+    } else {
+      const place = { inside: "in the area", inner: "in the inner area", outer: "in the outer area", outside: "outside the area" }[part];
+      const advice = isModelled && match ? "Ask the practice whether you can register." : PRACTICE_ADVICE[part] ?? PRACTICE_ADVICE.inside;
+      this.#showMessage(`${postcode} is ${isModelled ? "probably " : ""}${place} of ${name}.`, [
+        isClosed && html("p", {}, "This practice has closed."),
+        status === "terminated" && html("p", {}, "This postcode is no longer in use. We have used its last known location."),
+        this.#surgeryDistance(premises ?? [], location),
+        !isClosed && html("p", {}, advice),
+        contact,
+        (part === "outside" || isClosed) && html("p", {}, html("a", { href: FIND_A_GP }, "Find a GP practice on the NHS website")),
+        isModelled && html("p", { class: "small" }, MODELLED_PRACTICE),
+      ]);
+    }
+    this.#location = location;
+    return { status, layer, id, name, practice: part };
+  }
+
+  // Returns the sentence about the nearest premises of the practice.
+  #surgeryDistance(premises, { easting, northing }) {
+    const measured = premises.filter((site) => site.easting != null && easting != null).map((site) => [Math.hypot(site.easting - easting, site.northing - northing), site]);
+    const [nearest] = measured.sort(([a], [b]) => a - b);
+    if (!nearest) return null;
+    const [distance, { name, postcode }] = nearest;
+    const surgery = [name !== this.#practice.name && name, postcode].filter(Boolean).join(", ");
+    const which = premises.length > 1 ? "Its nearest surgery" : "Its surgery";
+    return html("p", {}, `${which}${surgery && ` (${surgery})`} is ${distance < 1 ? "at this postcode" : `${formatDistance(distance)} away in a straight line`}.`);
+  }
+
+  // Returns a location in the units of the map, or null if it has no coordinates.
+  #positionOf(location) {
+    if (location?.longitude == null) return null;
+    const { longitude, latitude } = location;
+    const { earth: [circumference, west, north] } = this.#data;
+    const x = (longitude / 360 + 0.5) * circumference - west;
+    const y = (0.5 - Math.asinh(Math.tan((latitude * Math.PI) / 180)) / (2 * Math.PI)) * circumference - north;
+    return { x, y };
   }
 
   // Draws the marker if the location is on the map, and returns the bounding box of the marker.
   #drawMarker(pixel) {
-    const { longitude, latitude } = this.#location;
-    const { earth: [circumference, west, north], size: [width, height] } = this.#data;
-    if (longitude == null) return null;
-    const x = (longitude / 360 + 0.5) * circumference - west;
-    const y = (0.5 - Math.asinh(Math.tan((latitude * Math.PI) / 180)) / (2 * Math.PI)) * circumference - north;
+    const position = this.#positionOf(this.#location);
+    if (!position) return null;
+    const { x, y } = position;
+    const { size: [width, height] } = this.#data;
     if (x < 0 || y < 0 || x > width || y > height) return null;
     const marker = svg("circle", { class: "marker", cx: x, cy: y, r: 7 * pixel });
     this.#overlay.append(marker);

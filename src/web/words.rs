@@ -5,7 +5,7 @@ use catchment_core::index::Index;
 
 /// Returns the words for one area of a layer within a sentence, not abbreviated: the noun of the
 /// manifest, else the singular.
-pub(super) fn full_noun(entry: &LayerEntry) -> &str {
+pub(crate) fn full_noun(entry: &LayerEntry) -> &str {
     entry.noun.as_ref().unwrap_or(&entry.singular)
 }
 
@@ -17,7 +17,7 @@ pub(super) fn community_noun(manifest: &Manifest) -> &str {
 }
 
 /// Returns the words for one group within a sentence.
-pub(super) fn group_noun(index: &Index) -> &str {
+pub(crate) fn group_noun(index: &Index) -> &str {
     let manifest = index.manifest();
     let groups = manifest.group_layer();
     let groups = groups.and_then(|layer| manifest.layer(layer));
@@ -25,7 +25,7 @@ pub(super) fn group_noun(index: &Index) -> &str {
 }
 
 /// Returns the words for several groups within a sentence.
-pub(super) fn group_nouns(index: &Index) -> String {
+pub(crate) fn group_nouns(index: &Index) -> String {
     plural(group_noun(index))
 }
 

@@ -41,6 +41,7 @@ export const tests = {
     expectNoErrors(page, use);
     assert.equal(await page.getByRole("option", { name: "Kendal ICC" }).count(), 1);
     assert.equal(await page.getByText("Our communities").isVisible(), false);
+    await page.getByText("About this map (approximate boundaries)").click();
     assert.match(await page.locator("catchment-map section").innerText(), /Indicative: .* not from an official map.*Crown copyright/s);
     assert.deepEqual(await page.context().cookies(), []);
     assert.equal(await page.evaluate(() => localStorage.length + sessionStorage.length), 0);
@@ -55,6 +56,10 @@ export const tests = {
     assert.equal(await search(page, "la9 4qf"), "LA9 4QF is in the area of Kendal ICC.");
     const text = await page.locator("catchment-map section").innerText();
     assert.match(text, /GP practices that cover LA9 4QF \(estimate\)/);
+    assert.match(text, /Resilience group where you live\s+South Lakeland Resilience Group/);
+    assert.match(text, /Captain French Surgery, \d+\sm away \(LA9 4JE\), 01539 720241/);
+    assert.equal(await page.getByRole("link", { name: "01539 720241" }).getAttribute("href"), "tel:01539720241");
+    assert.equal(await page.getByRole("link", { name: "Captain French Surgery" }).count(), 0);
     assert.match(text, /If you are registered with a GP practice, you belong to that practice’s community/);
     assert.doesNotMatch(text, /your (ICC|community|practice) is/i);
     assert.equal(await page.locator("catchment-map .marker").count(), 1);
@@ -85,11 +90,18 @@ export const tests = {
     await page.getByRole("button", { name: "Did you mean LA10 5DL?" }).click();
     await page.getByText("LA10 5DL is in the area of East ICC.").waitFor();
     assert.equal(await search(page, "LA18 4DB"), "LA18 4DB is in the area of Barrow and Millom ICC.");
-    assert.match(await page.locator("catchment-map section").innerText(), /That area is not on this map/);
+    await page.getByText("That area is not around Kendal ICC, so the map now shows all areas.").waitFor();
+    assert.equal(await page.getByRole("option").count(), 16);
+    assert.equal(await page.getByRole("option", { name: "Barrow and Millom ICC" }).getAttribute("aria-selected"), "true");
+    assert.equal(await activeName(page), "BUTTON");
+    await page.getByRole("button", { name: "Show Kendal ICC again" }).click();
+    assert.ok((await page.getByRole("option").count()) < 16);
+    assert.ok(page.requested.every((request) => !/barrow/i.test(request.url())), "no URL must reveal the area of the postcode");
     assert.equal(await search(page, "LA10 5EE"), "LA10 5EE is in the area of Kendal ICC.");
     assert.match(await page.locator("catchment-map section").innerText(), /The boundary of that area is only \d+\sm away\. On the other side: East ICC\./);
     // East Lancashire has neighbourhood teams instead of ICCs.
     assert.match(await search(page, "BB11 1AA"), /neighbourhood team\.$/);
+    await page.getByText(/^That area is not on this map\. It is about \d+\skm to the south-east of the middle of the map\.$/).waitFor();
   },
 
   async "the map has one tab stop: arrow keys reach every area, Enter selects it, Escape leaves the map"(use) {
@@ -122,6 +134,9 @@ export const tests = {
     await page.keyboard.press("Tab");
     // Enter closes the list of names.
     await page.keyboard.press("Enter");
+    // The last tab stop of the element opens "About this map".
+    await page.keyboard.press("Tab");
+    assert.equal(await activeName(page), "SUMMARY");
     await page.keyboard.press("Tab");
     assert.equal(await activeName(page), "After");
   },
@@ -194,6 +209,132 @@ export const tests = {
     const layer = await openWidget(use, "<catchment-map></catchment-map>");
     assert.deepEqual(await use.violations(layer), []);
     await use.screenshot(layer, "widget-layer");
+  },
+
+  async "names are linked to the pages of the host"(use) {
+    const page = await openWidget(use, KENDAL.replace(" search", ' search link="/{layer}/{id}?a=b"'));
+    await search(page, "LA9 4QF");
+    for (const [name, path] of [["Kendal ICC", "/icc/mb-kendal?a=b"], ["South Lakeland Resilience Group", "/resilience-group/"], ["Captain French Surgery", "/gp-practice/A82"]]) {
+      const address = await page.getByRole("link", { name }).first().evaluate((link) => link.href);
+      assert.ok(address.startsWith(use.host.origin + path), address);
+    }
+    await page.locator("catchment-map").evaluate((element) => element.setAttribute("link", "javascript:alert('{id}')"));
+    await page.locator("catchment-map svg [role=option]").first().waitFor();
+    await search(page, "LA9 4QF");
+    assert.equal(await page.locator("catchment-map dd a:not([href^='tel:'])").count(), 0);
+    expectNoErrors(page, use);
+  },
+
+  async "scripts learn of the map and of answers, but not of the postcode"(use) {
+    const page = await use.open(use.host.page(hostPage(use.service, "")));
+    const result = await page.evaluate(async () => {
+      await customElements.whenDefined("catchment-map");
+      const events = [];
+      for (const name of ["ready", "answer", "error"]) document.addEventListener(`catchment-${name}`, ({ detail }) => events.push([name, detail]));
+      const element = document.createElement("catchment-map");
+      element.setAttribute("area", "mb-kendal");
+      document.querySelector("main").append(element);
+      const answers = [await element.lookup("LA9 4QF"), await element.lookup("LA1"), await element.lookup("ZZ99 3VZ")];
+      await element.show("mb-east");
+      await element.show(null);
+      await element.show("mb-nowhere");
+      return { answers, events };
+    });
+    const kendal = { status: "located", layer: "icc", id: "mb-kendal", name: "Kendal ICC" };
+    const nowhere = { status: "no_fixed_abode", layer: null, id: null, name: null };
+    assert.deepEqual(result.answers, [kendal, null, nowhere]);
+    assert.deepEqual(result.events, [
+      ["ready", { layer: "icc", area: "mb-kendal" }],
+      ["answer", kendal],
+      ["error", { code: "partial_postcode" }],
+      ["answer", nowhere],
+      ["ready", { layer: "icc", area: "mb-east" }],
+      ["ready", { layer: "icc", area: null }],
+      ["error", { code: "unknown_area" }],
+    ]);
+  },
+
+  async "a postcode is compared with the area of a GP practice"(use) {
+    for (const width of [320, 1200]) {
+      const page = await openWidget(use, '<catchment-map practice="p81002" heading="Do you live in our area?"></catchment-map>', { viewport: { width, height: 900 } });
+      assert.equal(await search(page, "LA1 1RE"), "LA1 1RE is probably in the area of Lancaster Medical Practice.");
+      const inside = await page.locator("catchment-map section").innerText();
+      assert.match(inside, /Its nearest surgery \(King Street, LA1 1RE\) is .*Ask the practice whether you can register\..*01524 551551.*The practice did not draw it/s);
+      assert.deepEqual(await use.violations(page), []);
+      await use.screenshot(page, `widget-practice-inside-${width}`);
+      assert.equal(await search(page, "LA18 4DB"), "LA18 4DB is probably outside the area of Lancaster Medical Practice.");
+      const outside = await page.locator("catchment-map section").innerText();
+      assert.match(outside, /is 34\skm away in a straight line\..*it may not visit them at home.*Find a GP practice on the NHS website/s);
+      assert.equal(await search(page, "M1 1AA"), "We have no data for this postcode, so we cannot say whether it is in this area.");
+      expectNoErrors(page, use);
+    }
+  },
+
+  async "the styles of the host do not reach the element"(use) {
+    // What themes do to text, and to every element of an article.
+    const themes = {
+      plain: "",
+      wordpress: "html { font-size: 62.5%; } .entry-content { text-align: center; text-transform: uppercase; letter-spacing: 3px; word-spacing: 9px; white-space: nowrap; line-height: 3; text-indent: 40px; font-style: italic; color: red; } .entry-content > * { max-width: 700px; margin: 1em auto; }",
+      drupal: "html { font-size: 112.5%; } .node__content * { box-sizing: content-box !important; letter-spacing: 2px !important; } .node__content { hyphens: auto; font-family: serif; font-weight: 300; text-shadow: 1px 1px red; direction: rtl; } .node__content ul, .node__content p { margin: 3em; } .node__content button { display: none; } .node__content input { width: 100%; }",
+    };
+    const css = ["text-align", "text-transform", "letter-spacing", "word-spacing", "white-space", "text-indent", "font-style", "color", "hyphens", "text-shadow", "font-weight", "box-sizing"];
+    const measure = (page) => page.evaluate((css) => {
+      const { shadowRoot } = document.querySelector("catchment-map");
+      const styles = [".search label", ".search button", "dd"].map((name) => getComputedStyle(shadowRoot.querySelector(name)));
+      return styles.map((style) => css.map((name) => style.getPropertyValue(name)));
+    }, css);
+    let plain;
+    for (const width of [320, 1200]) {
+      for (const [name, style] of Object.entries(themes)) {
+        const body = `<style>${style}</style><div class="entry-content node__content"><p>Text</p>${KENDAL}</div>`;
+        const page = await use.open(use.host.page(`<main>${script(use.service)}${body}</main>`), { viewport: { width, height: 900 } });
+        await page.locator("catchment-map svg [role=option]").first().waitFor();
+        await search(page, "LA9 4QF");
+        plain ??= await measure(page);
+        assert.deepEqual(await measure(page), plain, name);
+        const size = await page.locator("catchment-map #message").evaluate((message) => parseFloat(getComputedStyle(message.parentElement).fontSize));
+        assert.ok(size >= 16, `${name}: ${size} px`);
+        const element = await page.locator("catchment-map").evaluate((element) => [element.scrollWidth, element.clientWidth]);
+        assert.ok(element[0] <= element[1], `${name}: ${element}`);
+        await use.screenshot(page, `widget-${name}-${width}`);
+      }
+    }
+  },
+
+  async "labels are legible in dark colours"(use) {
+    const colours = "--catchment-ink:#eee;--catchment-paper:#111;--catchment-land:#24483c;--catchment-around:#1c2a26;--catchment-sea:#0c1a22";
+    for (const width of [320, 1200]) {
+      const page = await use.open(use.host.page(`<style>body { background: #111; color: #eee } catchment-map { ${colours} }</style>${hostPage(use.service, KENDAL)}`), { viewport: { width, height: 900 } });
+      await page.locator("catchment-map text").first().waitFor();
+      const text = await page.locator("catchment-map text").first().evaluate((text) => [getComputedStyle(text).fill, getComputedStyle(text).stroke]);
+      assert.deepEqual(text, ["rgb(238, 238, 238)", "rgb(17, 17, 17)"]);
+      await search(page, "LA9 4QF");
+      const violations = (await use.violations(page)).filter((violation) => !JSON.stringify(violation).includes("#end"));
+      assert.deepEqual(violations, []);
+      await use.screenshot(page, `widget-dark-${width}`);
+    }
+  },
+
+  async "the page does not move while the map loads, and the map fills its space"(use) {
+    for (const width of [320, 1200]) {
+      const space = "<style>catchment-map { display: block; min-height: 720px; }</style>";
+      const page = await use.open(use.host.page(space + hostPage(use.service, KENDAL)), { viewport: { width, height: 1200 } });
+      await page.locator("catchment-map text").first().waitFor();
+      await page.waitForTimeout(300);
+      const shift = await page.evaluate(() => new Promise((resolve) => {
+        let total = 0;
+        new PerformanceObserver((entries) => { for (const { value } of entries.getEntries()) total += value; }).observe({ type: "layout-shift", buffered: true });
+        setTimeout(() => resolve(total), 300);
+      }));
+      assert.ok(shift < 0.001, `${width} px: a layout shift of ${shift}`);
+      const right = await page.evaluate(() => {
+        const element = document.querySelector("catchment-map");
+        const edges = (box) => [box.left, box.right].map(Math.round);
+        return [edges(element.getBoundingClientRect()), edges(element.shadowRoot.querySelector("svg").getBoundingClientRect()), edges(element.shadowRoot.querySelector(".search").getBoundingClientRect())];
+      });
+      const [[left, end], [mapLeft, mapEnd], [searchLeft, searchEnd]] = right;
+      if (width === 1200) assert.ok(Math.abs(end - mapEnd) <= 1 && searchLeft === left && mapLeft - searchEnd <= 40, JSON.stringify(right));
+    }
   },
 
   async "the widget works with forced colours, with reduced motion and in print"(use) {
