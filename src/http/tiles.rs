@@ -436,7 +436,11 @@ fn style(context: &RequestContext, layers: &[Layer], base: &BaseUrl) -> Value {
             })
         };
         let is_filled = filled == Some(layer);
-        let opacity = if is_filled { FILL_OPACITY.0 } else { FILL_OPACITY.1 };
+        let opacity = if is_filled {
+            FILL_OPACITY.0
+        } else {
+            FILL_OPACITY.1
+        };
         let fill = json!({ "fill-color": colour, "fill-opacity": opacity });
         let line = match index.is_partition(*layer) {
             true if is_filled => json!({ "line-color": "#212b32", "line-width": 1 }),

@@ -27,13 +27,22 @@ async function fetchJson(url) {
   return response.json();
 }
 
-// Returns the labels of areas as GeoJSON points, at the positions that the widget uses.
+// Where a label may be, the best position first: the side of the label at the point, and its distance from the point in ems.
+const LABEL_POSITIONS = [0.2, 1, 2, 3].flatMap((distance) => [
+  "top", [0, distance], "bottom", [0, -distance], "left", [distance, 0], "right", [-distance, 0],
+  "top-left", [distance, distance], "top-right", [-distance, distance], "bottom-left", [distance, -distance], "bottom-right", [-distance, -distance],
+]);
+
+// Returns the labels of areas as GeoJSON points, at the positions that the widget uses. `room` is the distance to the
+// nearest other label.
 function labelPoints(drawn) {
   const [circumference, left, top] = drawn.earth;
   const feature = ({ id, label, middle: [x, y] }) => {
+    const distances = drawn.areas.filter((area) => area.id !== id).map(({ middle }) => Math.hypot(middle[0] - x, middle[1] - y));
+    const room = Math.min(1e9, ...distances);
     const lon = ((x + left) / circumference - 0.5) * 360;
     const lat = Math.atan(Math.sinh((0.5 - (y + top) / circumference) * 2 * Math.PI)) * (180 / Math.PI);
-    return { type: "Feature", properties: { id, label }, geometry: { type: "Point", coordinates: [lon, lat] } };
+    return { type: "Feature", properties: { id, label, room }, geometry: { type: "Point", coordinates: [lon, lat] } };
   };
   return { type: "FeatureCollection", features: drawn.areas.map(feature) };
 }
@@ -117,16 +126,17 @@ function buildStyle(options, own, background, drawn) {
     type: "symbol",
     source: "names",
     // Use a font of the device, because the style has no URL for glyphs.
-    // A label that does not fit moves a little.
+    // A label that does not fit moves a little; the labels with the least room are placed first.
     layout: {
       "text-field": ["get", "label"],
       "text-font": ["Arial"],
-      "text-size": ["interpolate", ["linear"], ["zoom"], 7, 11, 10, 14],
-      "text-max-width": 7,
-      "text-padding": 1,
-      "text-variable-anchor": ["center", "top", "bottom", "left", "right", "top-left", "top-right", "bottom-left", "bottom-right"],
-      "text-radial-offset": 0.4,
+      "text-size": ["interpolate", ["linear"], ["zoom"], 6.5, 10, 10, 14],
+      "text-line-height": 1.1,
+      "text-max-width": 6,
+      "text-padding": 0,
+      "text-variable-anchor-offset": ["center", [0, 0], ...LABEL_POSITIONS],
       "text-justify": "auto",
+      "symbol-sort-key": ["get", "room"],
     },
     paint: { "text-color": INK, "text-halo-color": "#ffffff", "text-halo-width": 2 },
   });
@@ -171,7 +181,8 @@ class InteractiveMap {
       container: this.box,
       style,
       bounds: bounds ? parseNumbers(bounds) : layerBounds,
-      fitBoundsOptions: { padding: bounds ? 32 : 16 },
+      // Labels at the sides need room.
+      fitBoundsOptions: { padding: bounds ? 32 : { top: 16, bottom: 16, left: 48, right: 48 } },
       maxBounds: extend(layerBounds),
       minZoom: ZOOM.min,
       maxZoom: ZOOM.max,
@@ -182,7 +193,9 @@ class InteractiveMap {
       pitchWithRotate: false,
       touchPitch: false,
     });
-    this.map.on("styleimagemissing", ({ id }) => id === "marker" && this.map.addImage(id, markerImage(), { pixelRatio: 2 }));
+    this.map.setMissingStyleImageResolver((id) => {
+      if (id === "marker") this.map.addImage(id, markerImage(), { pixelRatio: 2 });
+    });
     this.map.keyboard.disableRotation();
     this.map.touchZoomRotate.disableRotation();
   }

@@ -13,7 +13,7 @@ const STYLE = new CSSStyleSheet();
 STYLE.replaceSync(`
 :host { display: block; container-type: inline-size; min-width: min(100%, 256px); }
 :host([hidden]) { display: none; }
-.root { all: initial; display: block; color: var(--catchment-ink, #1d2a2e); background: var(--catchment-paper, #fff); font: var(--catchment-font, max(16px, 1rem)/1.5 system-ui, "Segoe UI", Roboto, Arial, sans-serif); overflow-wrap: break-word; --_height: initial; --_max: var(--_height, var(--catchment-height, 544px)); }
+.root { all: initial; direction: ltr; display: block; color: var(--catchment-ink, #1d2a2e); background: var(--catchment-paper, #fff); font: var(--catchment-font, max(16px, 1rem)/1.5 system-ui, "Segoe UI", Roboto, Arial, sans-serif); overflow-wrap: break-word; --_height: initial; --_max: var(--_height, var(--catchment-height, 544px)); }
 * { box-sizing: border-box; }
 h1, h2, h3, h4, h5, h6 { font-size: 1.25em; line-height: 1.25; margin: 0 0 .5em; }
 p, ul, dl, .search { margin: 0 0 .75em; }

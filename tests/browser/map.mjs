@@ -57,6 +57,33 @@ async function countPixels(page, colour) {
   }, [screenshot.toString("base64"), colour]);
 }
 
+// Returns, for each map of the page, how many names it draws, and how many it has.
+async function drawnNames(page) {
+  // The page does not reveal its maps, so catch them when they highlight the area under the mouse.
+  await page.evaluate(async () => {
+    const gl = await import(document.querySelector("figure[data-script]").dataset.script);
+    const { setFilter } = gl.Map.prototype;
+    window.maps = new Set();
+    gl.Map.prototype.setFilter = function (...options) {
+      window.maps.add(this);
+      return setFilter.apply(this, options);
+    };
+  });
+  for (const figure of await page.locator("figure[data-layer]").all()) {
+    await figure.scrollIntoViewIfNeeded();
+    await figure.locator("canvas").waitFor(TIMEOUT);
+    await page.waitForFunction((element) => element.classList.contains("is-interactive"), await figure.elementHandle(), TIMEOUT);
+    await figure.locator("canvas").hover();
+  }
+  const count = () => [...window.maps].map((map) => {
+    const drawn = map.queryRenderedFeatures({ layers: ["names"] }).map((feature) => feature.properties.id);
+    return [new Set(drawn).size, map.getStyle().sources.names.data.features.length];
+  });
+  await page.waitForFunction(() => [...window.maps].every((map) => map.loaded() && !map.isMoving()), null, TIMEOUT);
+  await page.waitForTimeout(2_000);
+  return page.evaluate(count);
+}
+
 const statusText = (page) => page.locator(`${FIGURE} [role=status]`).textContent();
 
 // Returns the status text once it differs from `before`.
@@ -116,6 +143,24 @@ export const tests = {
     const name = await page.locator(`${FIGURE} .interactive-map__name`).textContent();
     await page.mouse.click(left, top);
     await expectResult(page, use.service, name);
+  },
+
+  async "every community has its name on the first view, beside the marker"(use) {
+    for (const width of [1366, 320]) {
+      const page = await openMap(use, { viewport: { width, height: 625 }, reducedMotion: "reduce" });
+      const others = await page.locator("figure[data-layer]").count();
+      assert.equal(others, 2);
+      assert.deepEqual(await drawnNames(page), [[16, 16], [13, 13]], `${width} px`);
+      await use.screenshot(page, `map-names-${width}`);
+    }
+    const result = await use.open(`${use.service}/`, { reducedMotion: "reduce" });
+    await result.locator("#place").fill("LA9 4QF");
+    await result.locator("#place").press("Enter");
+    await result.waitForSelector("#answer");
+    await waitForMap(result);
+    // The marker is a symbol, so no name is drawn below it.
+    assert.deepEqual(await drawnNames(result), [[5, 5]]);
+    assert.deepEqual(result.errors, []);
   },
 
   async "the map passes axe on wide and narrow screens"(use) {

@@ -275,9 +275,9 @@ export const tests = {
     const themes = {
       plain: "",
       wordpress: "html { font-size: 62.5%; } .entry-content { text-align: center; text-transform: uppercase; letter-spacing: 3px; word-spacing: 9px; white-space: nowrap; line-height: 3; text-indent: 40px; font-style: italic; color: red; } .entry-content > * { max-width: 700px; margin: 1em auto; }",
-      drupal: "html { font-size: 112.5%; } .node__content * { box-sizing: content-box !important; letter-spacing: 2px !important; } .node__content { hyphens: auto; font-family: serif; font-weight: 300; text-shadow: 1px 1px red; direction: rtl; } .node__content ul, .node__content p { margin: 3em; } .node__content button { display: none; } .node__content input { width: 100%; }",
+      drupal: "html { font-size: 112.5%; } .node__content * { letter-spacing: 2px !important; } .node__content { hyphens: auto; font-family: serif; font-weight: 300; text-shadow: 1px 1px red; direction: rtl; } .node__content ul, .node__content p { margin: 3em; } .node__content button { display: none; } .node__content input { width: 100%; }",
     };
-    const css = ["text-align", "text-transform", "letter-spacing", "word-spacing", "white-space", "text-indent", "font-style", "color", "hyphens", "text-shadow", "font-weight", "box-sizing"];
+    const css = ["text-align", "text-transform", "letter-spacing", "word-spacing", "white-space", "text-indent", "font-style", "color", "hyphens", "text-shadow", "font-weight", "direction"];
     const measure = (page) => page.evaluate((css) => {
       const { shadowRoot } = document.querySelector("catchment-map");
       const styles = [".search label", ".search button", "dd"].map((name) => getComputedStyle(shadowRoot.querySelector(name)));

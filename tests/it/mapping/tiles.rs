@@ -730,12 +730,23 @@ fn the_style_draws_every_requested_layer() {
             .is_some_and(|text| text.contains("Crown copyright"))
     );
     let layers = body["layers"].as_array().expect("layers");
+    assert_eq!(layers[0]["type"], "background");
+    let [layers @ .., labels] = &layers[1..] else {
+        panic!("{body}");
+    };
+    assert_eq!(labels["source"], "labels");
     let drawn: BTreeSet<&str> = layers
         .iter()
         .filter_map(|layer| layer["source-layer"].as_str())
         .collect();
     assert_eq!(drawn, BTreeSet::from(["icc", "gp-practice"]));
     assert!(layers.iter().all(|layer| layer["source"] == "catchment"));
+    // Only the layer without overlaps is opaque enough to hide what is below it.
+    let opacities = layers
+        .iter()
+        .filter(|layer| layer["type"] == "fill")
+        .map(|layer| layer["paint"]["fill-opacity"].as_f64().expect("a number"));
+    assert_eq!(opacities.collect::<Vec<_>>(), [0.35, 0.06]);
     // QGIS 3.22 ignores more complicated colour expressions, and labels that are not arrays.
     let colour = layers[0]["paint"]["fill-color"].as_array();
     let colour = colour.expect("an expression");
@@ -744,11 +755,49 @@ fn the_style_draws_every_requested_layer() {
     assert_eq!(json!(labels), json!([[0], [1], [2], [3], [4], [5]]));
     assert_eq!(colour.len(), 2 + 6 * 2 + 1);
     let default = SERVER.get("/tiles/style.json").expect(200).json();
-    assert_eq!(default["layers"][0]["source-layer"], "icc");
+    assert_eq!(default["layers"][1]["source-layer"], "icc");
+    SERVER
+        .get("/tiles/style.json?labels=yes")
+        .expect_problem(400, "malformed");
     SERVER
         .get("/tiles/style.json?layers=nothing")
         .expect_problem(404, "unknown_layer");
     SERVER
         .get("/tiles/icc.json?layers=icc")
         .expect_problem(400, "unknown_parameter");
+}
+
+/// Each label is in the area that it names.
+#[test]
+fn labels_of_the_style_are_within_their_areas() {
+    let style = SERVER
+        .get("/tiles/style.json?layers=icc")
+        .expect(200)
+        .json();
+    let points = &style["sources"]["labels"]["data"]["features"];
+    let points = points.as_array().expect("points");
+    assert_eq!(points.len(), 16);
+    for point in points {
+        let position = &point["geometry"]["coordinates"];
+        let url = format!(
+            "/api/v1/locate?lon={}&lat={}&layers=icc",
+            position[0], position[1]
+        );
+        let answer = SERVER.get(&url).expect(200).json();
+        let name = answer["residence"]["icc"][0]["name"].as_str();
+        let label = point["properties"]["label"].as_str().expect("a label");
+        assert_eq!(name, Some(format!("{label} ICC").as_str()), "{point}");
+    }
+    let plain = SERVER
+        .get("/tiles/style.json?layers=icc&labels=off")
+        .expect(200)
+        .json();
+    assert!(plain["sources"].get("labels").is_none(), "{plain}");
+    // There are too many statistical areas for names.
+    let many = SERVER
+        .get("/tiles/style.json?layers=lsoa11")
+        .expect(200)
+        .json();
+    let none = &many["sources"]["labels"]["data"]["features"];
+    assert_eq!(none, &json!([]));
 }
