@@ -121,8 +121,14 @@ fn an_area_map_outlines_the_area_and_shows_its_surroundings() {
         !description.contains("Workington"),
         "the description must not name Workington, which is far from Kendal"
     );
-    assert_eq!(svg.matches("stroke-width=\"3\"/>\n").count(), 1);
+    assert_eq!(svg.matches("stroke-width=\"2\"/>\n").count(), 1);
     assert_eq!(svg.matches("fill=\"url(#map-pattern-").count(), 1);
+    for text in [
+        "Sea, or land that is not in the data",
+        "Land in the data, outside these areas",
+    ] {
+        assert!(svg.contains(text), "{text}");
+    }
 }
 
 #[test]
@@ -208,7 +214,7 @@ fn a_png_has_the_requested_size_and_reproducible_bytes() {
 }
 
 #[test]
-fn a_pdf_is_one_page_of_a4_with_text_and_a_text_alternative() {
+fn a_pdf_is_one_page_with_legible_text_and_a_text_alternative() {
     let reply = get("icc/mb-kendal.pdf").expect(200);
     assert_eq!(reply.header("content-type"), "application/pdf");
     assert!(reply.body.starts_with(b"%PDF-1."));
@@ -218,6 +224,11 @@ fn a_pdf_is_one_page_of_a4_with_text_and_a_text_alternative() {
     assert_eq!(report["pages"], 1);
     assert_eq!(report["size"], serde_json::json!([595, 842]));
     assert_eq!(report["title"], "Map: Kendal ICC");
+    for (name, size) in [("icc.pdf", [595, 842]), ("gp-practice.pdf", [1_191, 1_684])] {
+        let reply = get(name).expect(200);
+        let report = oracle_report(&["pdf"], &reply.body).expect("the oracle ran before");
+        assert_eq!(report["size"], serde_json::json!(size), "{name}");
+    }
     assert_eq!(report["lang"], "en-GB");
     let text = report["text"].as_str().expect("text");
     for word in ["KendalICC", "Gridnorth", "ContainsOSdata"] {

@@ -8,6 +8,7 @@ use jiff::civil::Date;
 
 use super::labels::AreaLabel;
 use super::raster::ImagePoint;
+use super::styles::{BACKGROUND, LAND};
 use super::text::{self, FontWeight, LINE_HEIGHT};
 use super::{MapRequest, ProjectedArea, Viewport};
 use catchment_core::domain::{Layer, LayerRole};
@@ -22,6 +23,10 @@ pub(super) const ASCENT: f64 = 0.92;
 /// The height in CSS pixels of the strip below the map, which contains the scale bar and the north
 /// arrow.
 const SCALE_STRIP_HEIGHT: f64 = 34.0;
+/// The side of the squares in the key of the background, and the height of a row of the key, in CSS
+/// pixels.
+pub(super) const KEY_SWATCH: f64 = 11.0;
+const KEY_ROW_HEIGHT: f64 = 18.0;
 /// The diameter of the marker, including its halo, in CSS pixels.
 pub(super) const MARKER_SIZE: f64 = 22.0;
 /// The maximum number of areas that the description lists.
@@ -149,6 +154,14 @@ pub(super) struct LegendEntry {
     pub(super) lines: Vec<(ImagePoint, String)>,
 }
 
+/// A colour of the background, and what it means.
+pub(super) struct KeyEntry {
+    pub(super) colour: &'static str,
+    pub(super) text: &'static str,
+    /// The upper left corner of the square with the colour.
+    pub(super) corner: ImagePoint,
+}
+
 /// Everything that is drawn on a map.
 pub(super) struct MapScene<'a> {
     pub(super) index: &'a Index,
@@ -205,9 +218,39 @@ impl MapScene<'_> {
         numbers
     }
 
-    /// Returns the legend, which is below the scale bar.
+    /// Returns the key of the background, which is below the scale bar, in as many rows as necessary.
+    pub(super) fn key(&self) -> Vec<KeyEntry> {
+        let land = (LAND, "Land in the data, outside these areas");
+        let land = (!self.land.is_empty()).then_some(land);
+        let outside = match land {
+            Some(_) => "Sea, or land that is not in the data",
+            None => "Sea, or land outside these areas",
+        };
+        let (mut x, mut row) = (0.0, 0.0);
+        let entries = [(BACKGROUND, outside)].into_iter().chain(land);
+        let entries = entries.map(|(colour, text)| {
+            let width = KEY_SWATCH + 5.0 + text::width(text, LEGEND_SIZE, FontWeight::Regular);
+            if x > 0.0 && x + width > self.page.content_width() {
+                (x, row) = (0.0, row + 1.0);
+            }
+            let top = self.viewport.frame.bottom() + SCALE_STRIP_HEIGHT;
+            let corner = (self.page.margin + x, top + row * KEY_ROW_HEIGHT);
+            x += width + 18.0;
+            KeyEntry {
+                colour,
+                text,
+                corner,
+            }
+        });
+        entries.collect()
+    }
+
+    /// Returns the legend, which is below the key.
     pub(super) fn legend(&self) -> MapLegend {
-        let top = self.viewport.frame.bottom() + SCALE_STRIP_HEIGHT;
+        let scale_bottom = self.viewport.frame.bottom() + SCALE_STRIP_HEIGHT;
+        let key = self.key();
+        let last_row = key.last().map_or(scale_bottom, |entry| entry.corner.1);
+        let top = last_row + KEY_ROW_HEIGHT + 4.0;
         let unnamed = self.unnamed();
         let numbers = self.numbers();
         let listed = &unnamed[..unnamed.len().min(super::NUMBERS_MAX)];

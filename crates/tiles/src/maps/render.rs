@@ -80,15 +80,25 @@ fn encode_png(pixels: &Pixmap) -> Result<Vec<u8>, png::EncodingError> {
     Ok(encoded)
 }
 
-/// The width and height of an A4 page (ISO 216) in portrait, in points.
-const A4: (f32, f32) = (595.276, 841.89);
+/// The width and height of the pages A4 to A0 (ISO 216) in portrait, in points.
+const PAPER_SIZES: [(f32, f32); 5] = [
+    (595.276, 841.89),
+    (841.89, 1_190.551),
+    (1_190.551, 1_683.78),
+    (1_683.78, 2_383.937),
+    (2_383.937, 3_370.394),
+];
+/// The minimum scale at which a map is drawn on a page that is not the largest: the smallest text of
+/// a map, 10 pixels, is then 6 points high.
+const SCALE_MIN: f32 = 0.8;
 /// The margin of the page, 10 mm, in points.
 const MARGIN: f32 = 28.346;
 /// A CSS pixel is 1/96 of an inch, and a point is 1/72 of an inch.
 const POINTS_PER_PIXEL: f32 = 0.75;
 
-/// Renders a map as a tagged PDF (ISO 32000-1, 14.8) of one A4 page, portrait or landscape. A map
-/// that does not fit is scaled down.
+/// Renders a map as a tagged PDF (ISO 32000-1, 14.8) of one page, portrait or landscape. A map that
+/// does not fit on A4 is scaled down a little or, if its text would be too small to read, drawn on
+/// larger paper.
 ///
 /// The text of the PDF can be searched. The PDF has a title, a language and a text alternative,
 /// which is the map's description.
@@ -189,11 +199,20 @@ impl PdfLayout {
             image.height as f32 * POINTS_PER_PIXEL,
         );
         let is_landscape = image_width > image_height;
-        let (width, height) = if is_landscape { (A4.1, A4.0) } else { A4 };
-        let (width_max, height_max) = (width - 2.0 * MARGIN, height - 2.0 * MARGIN);
-        let scale = (width_max / image_width)
-            .min(height_max / image_height)
-            .min(1.0);
+        let pages = PAPER_SIZES.map(|(short, long)| match is_landscape {
+            true => (long, short),
+            false => (short, long),
+        });
+        let scale_on = |(width, height): (f32, f32)| {
+            let (width_max, height_max) = (width - 2.0 * MARGIN, height - 2.0 * MARGIN);
+            (width_max / image_width)
+                .min(height_max / image_height)
+                .min(1.0)
+        };
+        let is_legible = |page: &(f32, f32)| scale_on(*page) >= SCALE_MIN;
+        let [.., largest] = pages;
+        let page = pages.into_iter().find(is_legible).unwrap_or(largest);
+        let ((width, height), scale) = (page, scale_on(page));
         let (image_width, image_height) = (image_width * scale, image_height * scale);
         let transform = [
             image_width,

@@ -7,7 +7,7 @@ use super::ProjectedArea;
 use crate::assign_colours;
 
 /// The colour of the background: sea, and land outside the dataset.
-pub(super) const BACKGROUND: &str = "#edf1f4";
+pub(super) const BACKGROUND: &str = "#dfe8ee";
 /// The colour of land within the dataset that the layer does not cover.
 pub(super) const LAND: &str = "#fbfaf7";
 /// The colour of text and borders.

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::labels::{AreaLabel, NUMBER_SIZE, leader_line_start};
-use super::layout::{ASCENT, LEGEND_SIZE, MapLegend, MapScene, TextBlock, scale_bar};
+use super::layout::{
+    ASCENT, KEY_SWATCH, KeyEntry, LEGEND_SIZE, MapLegend, MapScene, TextBlock, scale_bar,
+};
 use super::raster::{ImagePoint, ImageRect};
 use super::styles::{BACKGROUND, FILLS, INK, LAND, SURROUNDINGS, assign_fills};
 use super::text::{FONT_FAMILIES, FontWeight, LINE_HEIGHT, escape_xml};
@@ -21,6 +23,7 @@ pub(super) fn write(scene: &MapScene<'_>) -> MapImage {
     }
     scene.write_map(&mut body);
     scene.write_scale(&mut body, scene.viewport.frame.bottom());
+    write_key(&mut body, &scene.key());
     write_legend(&mut body, &legend, page.margin);
     write_block(&mut body, &source, page.margin);
     let height = (source.bottom() + page.margin).ceil();
@@ -168,7 +171,7 @@ impl MapScene<'_> {
         for (index, (area, _)) in areas().filter(|(_, (area, _))| self.is_selected(area)) {
             let _ = writeln!(
                 out,
-                "<use href=\"#map-area-{index}\" fill=\"none\" stroke=\"{INK}\" stroke-width=\"3\"/>"
+                "<use href=\"#map-area-{index}\" fill=\"none\" stroke=\"{INK}\" stroke-width=\"2\"/>"
             );
             write_point(out, area);
         }
@@ -227,6 +230,20 @@ impl MapScene<'_> {
             FontWeight::Regular,
             end,
         );
+    }
+}
+
+/// Writes what the colours of the background mean.
+fn write_key(out: &mut String, key: &[KeyEntry]) {
+    for entry in key {
+        let [x, y] = [entry.corner.0, entry.corner.1].map(tenth);
+        let _ = writeln!(
+            out,
+            "<rect x=\"{x}\" y=\"{y}\" width=\"{KEY_SWATCH}\" height=\"{KEY_SWATCH}\" fill=\"{}\" stroke=\"{INK}\" stroke-width=\".7\"/>",
+            entry.colour
+        );
+        let start = (entry.corner.0 + KEY_SWATCH + 5.0, entry.corner.1 + 10.0);
+        write_text(out, entry.text, start, LEGEND_SIZE, FontWeight::Regular, "");
     }
 }
 
