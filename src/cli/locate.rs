@@ -18,8 +18,8 @@ use catchment_core::domain::{
     PracticeSuccession, Premises, StatisticalAreaCode, date_from_iso, phrases,
 };
 use catchment_core::index::{
-    AnswerNote, AreaMatch, BoundaryProximity, DisagreeingLayer, Index, LayerResult, LocateAnswer,
-    Locator, PostcodeShares, PracticeMatch, PracticeRegistration, RegistrationReason,
+    AnswerNote, AreaMatch, BoundaryProximity, DisagreeingLayer, GroupMatch, Index, LayerResult,
+    LocateAnswer, Locator, PostcodeShares, PracticeMatch, PracticeRegistration, RegistrationReason,
     areas_of_layer,
 };
 use catchment_core::request::{LOCATE_PARAMS, LocateRequest, RequestParams, STATISTICAL_AREA};
@@ -261,11 +261,18 @@ fn text_table(index: &Index, answer: &LocateAnswer<'_>, request: &LocateRequest)
         .iter()
         .filter(|(layer, _)| is_requested(*layer))
     {
-        add_layer_lines(&mut table, index, "Lives in", *layer, result);
+        add_layer_lines(
+            &mut table,
+            index,
+            "Lives in",
+            *layer,
+            result,
+            &answer.residence,
+        );
     }
     for (layer, near) in &answer.nearest {
         let text = format!("{}, {} away", near.area.title(), distance(near.distance_m));
-        table.add(&format!("Nearest {layer}"), &text);
+        table.add(&format!("Nearest {}", layer_label(index, *layer)), &text);
     }
     for entry in &index.manifest().attributes {
         if let Some(value) = index.attribute(answer, entry.id) {
@@ -367,19 +374,39 @@ fn status_text(answer: &LocateAnswer<'_>, edition: &str) -> String {
     }
 }
 
-/// Adds the result for a layer. `verb` is `Lives in` or `Registered in`.
+/// Returns what an area of a layer is called, in short.
+fn layer_label(index: &Index, layer: Layer) -> &str {
+    let entry = index.manifest().layer(layer);
+    let words = entry.map(|entry| entry.abbreviation.as_deref().unwrap_or(&entry.singular));
+    words.unwrap_or_else(|| layer.as_str())
+}
+
+/// Returns the title of the area through which a place has a group; its id if the results do not
+/// have the area.
+fn member_title(group: &GroupMatch<'_>, results: &[(Layer, LayerResult<'_>)]) -> String {
+    let mut areas = results.iter().flat_map(|(_, result)| match result {
+        LayerResult::Areas(areas) => areas.as_slice(),
+        _ => &[],
+    });
+    let member = areas.find(|member| member.area.id == group.via);
+    member.map_or_else(|| group.via.to_string(), |member| member.area.title())
+}
+
+/// Adds the result for a layer. `verb` is `Lives in` or `Registered in`; `results` are the results
+/// for all layers.
 fn add_layer_lines(
     table: &mut LabelledLines,
     index: &Index,
     verb: &str,
     layer: Layer,
     result: &LayerResult<'_>,
+    results: &[(Layer, LayerResult<'_>)],
 ) {
     let entry = index.manifest().layer(layer);
     let label = match entry.map(|entry| (entry.role, &entry.singular)) {
         Some((LayerRole::PracticeCatchment, singular)) => format!("{singular} area"),
         Some((LayerRole::Group, singular)) => singular.clone(),
-        _ => format!("{verb} {layer}"),
+        _ => format!("{verb} {}", layer_label(index, layer)),
     };
     match result {
         LayerResult::Areas(areas) => {
@@ -397,7 +424,8 @@ fn add_layer_lines(
         }
         LayerResult::Groups(groups) => {
             for group in groups {
-                table.add(&label, &format!("{}, via {}", group.area.name, group.via));
+                let member = member_title(group, results);
+                table.add(&label, &format!("{}, through {member}", group.area.name));
             }
         }
         LayerResult::Unknown(unknown) => {
@@ -549,7 +577,14 @@ fn add_registration_lines(
     }
     let areas = registration.areas.iter();
     for (layer, result) in areas.filter(|(layer, _)| is_requested(*layer)) {
-        add_layer_lines(table, index, "Registered in", *layer, result);
+        add_layer_lines(
+            table,
+            index,
+            "Registered in",
+            *layer,
+            result,
+            &registration.areas,
+        );
     }
     if let Some(reason) = registration.reason {
         let explanation = match reason {
