@@ -510,11 +510,11 @@ pub(super) fn comparison(index: &Index, answer: &LocateAnswer<'_>) -> Markup {
             "They live in one of our communities, but their practice is outside our area. For community services, ask the organisation of the practice."
         }),
         Agreement::Differ => Some(html! {
-            "These differ. For community services, use the community where they are registered"
+            "The two communities differ. For community services, use the community where they are registered"
             @if !names.is_empty() { ": " (names.join(" and ")) }
             "."
         }),
-        Agreement::Agree => Some(html! { "Both are the same." }),
+        Agreement::Agree => Some(html! { "Both communities are the same." }),
         Agreement::RegistrationOnly | Agreement::ResidenceOnly | Agreement::Neither => None,
     };
     let is_practice_address = answer.notes.contains(&AnswerNote::PracticeAddress);

@@ -88,7 +88,7 @@ pub(super) fn result_section(index: &Index, result: &LookupResult<'_>) -> Markup
     let place = &place_name(result.query);
     let query = &link_query(result);
     in_new_tab(html! {
-        section #answer aria-labelledby="answer-title" tabindex="-1" {
+        section #answer aria-labelledby="answer-title" {
             div #answer-summary {
                 div.answer-head {
                     h2 #answer-title.nhsuk-heading-m { (title(result)) }

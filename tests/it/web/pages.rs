@@ -119,14 +119,17 @@ fn practice_adds_registration_and_comparison_with_residence() {
             "Lancaster ICC",
             "Lancaster Medical Practice (P81002)",
             "closed on 30 June 2018",
-            "These differ. For community services, use the community where they are registered: Lancaster ICC.",
+            "The two communities differ. For community services, use the community where they are registered: Lancaster ICC.",
             "No resilience group is listed for this community. Ask the ICC.",
         ],
     );
     check_page(
         &look_up(&[("place", "LA18 4BY"), ("practice", "a82033")]),
         200,
-        &["Both are the same.", "This is the practice’s own postcode."],
+        &[
+            "Both communities are the same.",
+            "This is the practice’s own postcode.",
+        ],
     );
     check_page(
         &look_up(&[("place", "LA18 4DB"), ("practice", "P99999")]),
