@@ -377,7 +377,10 @@ fn status_text(answer: &LocateAnswer<'_>, edition: &str) -> String {
 /// Returns what an area of a layer is called, in short.
 fn layer_label(index: &Index, layer: Layer) -> &str {
     let entry = index.manifest().layer(layer);
-    let words = entry.map(|entry| entry.abbreviation.as_deref().unwrap_or(&entry.singular));
+    let words = entry.map(|entry| {
+        let short = entry.abbreviation.as_ref().or(entry.noun.as_ref());
+        short.unwrap_or(&entry.singular).as_str()
+    });
     words.unwrap_or_else(|| layer.as_str())
 }
 

@@ -188,7 +188,7 @@ fn the_command_line_uses_the_words_of_the_manifest() {
         "Lives in neighbourhood       Westwater  (",
         "Surgery area                 A99001  Weir Surgery",
         "Neighbour scheme             Westwater Good Neighbours",
-        "Registered in care-circle    Elm",
+        "Registered in care circle    Elm",
     ] {
         assert!(text.contains(words), "{words} is not in {text}");
     }
