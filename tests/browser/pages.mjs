@@ -251,7 +251,7 @@ export const tests = {
     await use.screenshot(page, "answer-print");
     // A result is printed on one page, with the details that are open.
     for (const [place, practice] of [["LA18 4DB", "P81064"], ["CA2 5SS", "A82608"], ["LA12 0RF", ""], ["BB5 1AA", "P81064"]]) {
-      await page.emulateMedia({ media: "screen" });
+      await page.emulateMedia({ media: null });
       await lookUp(page, place, practice);
       const pdf = (await page.pdf({ format: "A4" })).toString("latin1");
       assert.ok(pdf.length > 10_000);
