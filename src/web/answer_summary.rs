@@ -257,7 +257,7 @@ fn dispute(found: &AreaMatch<'_>) -> Markup {
 }
 
 /// Renders a warning if the boundary is near. The distance to a boundary that is not near is of no
-/// use to staff, and a coast is no boundary, because nobody lives on the other side.
+/// use to staff, and a coast is no boundary, because no one lives on the other side.
 fn boundary_distance(found: &AreaMatch<'_>, edge: &BoundaryProximity<'_>, place: &str) -> Markup {
     if edge.certainty == Certainty::Inside {
         return html! {};
@@ -357,7 +357,7 @@ pub(super) fn practices_in<'a, 'i>(
     practices.unwrap_or_default()
 }
 
-/// Returns the line with the practices that cover the place; `None` if there are none.
+/// Returns the line with the practices that cover the place; `None` if no practice does.
 fn practices_line(
     index: &Index,
     answer: &LocateAnswer<'_>,

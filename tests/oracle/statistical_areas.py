@@ -10,8 +10,9 @@ docs/users/api.md describes:
   decides, or the nearest within 150 m.
   PROJ may lack the grid of OSTN15 and then be wrong by some metres, so `doubtful` lists the LSOAs that have
   such a position within 5 m of their boundary.
-- The directory's LSOA of 2021 decides if its LSOA of 2011 does or if there is no LSOA of 2011 at all. If not, the LSOA of 2021 is the one that has
-  all of the LSOA of 2011, if there is one.
+- The directory's LSOA of 2021 decides for postcodes in an LSOA of 2011 that has a boundary, unless the
+  directory's own LSOA of 2011 does not decide. If not, the LSOA of 2021 is the one that has all of the LSOA of
+  2011, if there is one.
 
 Needs shapely and pyproj. tests/it/data/statistical_areas.rs runs this script.
 """
@@ -85,8 +86,9 @@ def main(folder: pathlib.Path) -> None:
             is_near_edge = len(edges) > 1 or any(shapely.distance(shapes[at].boundary, point) < 5 for at in edges)
             doubtful.update(codes[at] for at in edges if is_near_edge)
             doubtful.update(same.get(codes[at]) for at in edges if is_near_edge)
-        lsoa21 = row["lsoa21cd"] if (decides or not lsoa11) and row["lsoa21cd"] else same.get(lsoa11)
         lsoa11 = lsoa11 if lsoa11 in areas else None
+        is_rejected = bool(code) and not decides
+        lsoa21 = row["lsoa21cd"] if lsoa11 and row["lsoa21cd"] and not is_rejected else same.get(lsoa11)
         icc = community.get(lsoa11)
         if lsoa11:
             counts["lsoa11"][lsoa11][(icc, lsoa21)] += 1

@@ -157,7 +157,7 @@ fn areas_breadcrumb(context: &PageContext<'_>) -> Vec<(String, String)> {
 /// Returns the explanation of a provenance for people who rely on the data.
 fn provenance_text(provenance: Provenance) -> &'static str {
     match provenance {
-        Provenance::Official => "Published by the organisation itself.",
+        Provenance::Official => "From official boundaries.",
         Provenance::Derived => "Worked out from official data by a published rule.",
         Provenance::Modelled => {
             "Estimated with a model of where patients live. It is not an agreed boundary."

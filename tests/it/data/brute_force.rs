@@ -310,8 +310,12 @@ fn index_matches_the_definition_on_the_embedded_layers() {
     let (_, iccs) = &dataset.boundaries[0];
     let points = point_in_polygon::sample_points(iccs, 2_000);
     for (layer, boundaries) in &dataset.boundaries {
+        let valid = boundaries
+            .iter()
+            .filter(|boundary| boundary.period.contains(DAY));
+        let valid: Vec<Boundary> = valid.cloned().collect();
         for &point in points.iter().step_by(31) {
-            let expected = areas_containing(boundaries, point);
+            let expected = areas_containing(&valid, point);
             assert_eq!(
                 areas_in_index(index(), *layer, point),
                 expected,

@@ -781,7 +781,7 @@ fn lsoa_boundaries_are_as_published_and_do_not_overlap() {
 fn areas_are_exactly_the_union_of_their_lsoas() {
     let lsoas = polygons_by_id(&area_file("lsoa11"), "id");
     let layers = expected_lsoas();
-    assert_eq!(layers.len(), 9);
+    assert_eq!(layers.len(), 12);
     for (layer, areas) in layers {
         let actual = polygons_by_id(&area_file(layer), "id");
         assert!(actual.keys().eq(areas.keys()), "{layer}");

@@ -10,6 +10,7 @@ use catchment::domain::Boundary;
 use catchment::tiles::{TileArea, TileCoord, TiledLayer};
 use geo::Validation;
 
+use crate::data::embedded_dataset::DAY;
 use crate::mapping::tiles::{TileFeature, Vertex, decode, doubled_area, edges};
 use crate::support::borders::{DistortedGrid, SIXTY_AREAS};
 use crate::support::external_tools::{python, report_skipped, stdout_of};
@@ -175,8 +176,16 @@ fn check_layer(what: &str, boundaries: &[Boundary], is_partition: bool, max_zoom
 fn communities_are_a_valid_coverage_on_every_tile() {
     let dataset = crate::data::embedded_dataset::embedded();
     for (layer, boundaries) in &dataset.boundaries {
-        let is_partition = layer.as_str() != "gp-practice" && layer.as_str() != "resilience-group";
-        check_layer(layer.as_str(), boundaries, is_partition, 22);
+        let id = layer.as_str();
+        if id.starts_with("lsoa") {
+            continue;
+        }
+        let is_partition = id != "gp-practice" && id != "resilience-group";
+        let valid = boundaries
+            .iter()
+            .filter(|boundary| boundary.period.contains(DAY));
+        let valid: Vec<Boundary> = valid.cloned().collect();
+        check_layer(id, &valid, is_partition, 22);
     }
 }
 
@@ -184,6 +193,11 @@ fn communities_are_a_valid_coverage_on_every_tile() {
 fn statistical_areas_are_a_valid_coverage_on_every_tile() {
     let dataset = crate::data::embedded_dataset::embedded();
     check_layer("LSOAs", &dataset.statistical_boundaries, true, 22);
+    let layers = dataset.boundaries.iter();
+    let lsoa21 = layers.filter(|(layer, _)| layer.as_str() == "lsoa21");
+    for (layer, boundaries) in lsoa21 {
+        check_layer(layer.as_str(), boundaries, true, 14);
+    }
 }
 
 #[test]

@@ -467,7 +467,7 @@ fn result_has_telephone_address_distance_and_a_marked_map() {
         "317303, 480077",
     ];
     check_page(&page, 200, &expected);
-    assert!(!page_text(&page).contains("boundary is"), "{page}");
+    assert!(!page_text(&page).contains("6.2 km"), "{page}");
     assert!(tags(&page).any(|tag| attribute(tag, "href") == Some("tel:01229486924")));
     // The map comes after the text and has a marker. No URL on the page contains the place or the
     // practice.
@@ -652,7 +652,7 @@ fn answers_without_a_community_say_what_to_do_next() {
         ("M1 1AA", "Ask the NHS organisation that covers it."),
         (
             "PR1 2HE",
-            "Ask the NHS organisation that covers this place.",
+            "Ask NHS Lancashire and South Cumbria Integrated Care Board (QE1): GP practices near there",
         ),
     ] {
         let page = look_up(&[("place", place)]);
@@ -751,7 +751,7 @@ fn results_say_how_old_each_part_is() {
         "How old this information is: postcodes from the ONS Postcode Directory of November 2025; \
          practices as listed by NHS ODS in April 2026; communities from a page of 5 January 2022; ",
         "; groups from a page of 5 January 2022; ",
-        "; boundaries from statistics of 2011. Sources and their dates",
+        "; boundaries from statistics of 2011; small areas of the Census of 2021. Sources and their",
     ];
     check_page(&page, 200, &expected);
     assert!(!page_text(&page).contains("neighbourhood teams from"));

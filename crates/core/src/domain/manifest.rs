@@ -7,7 +7,7 @@ use jiff::civil::Date;
 
 use super::keyword::keyword_enum;
 use super::{
-    Area, AttributeEntry, Layer, LayerRole, OrganisationKind, PostcodeColumn, Provenance,
+    Area, AttributeEntry, DataDate, Layer, LayerRole, OrganisationKind, PostcodeColumn, Provenance,
     SourceDate, YearMonth,
 };
 
@@ -244,21 +244,6 @@ pub fn phrases<'m>(sources: impl Iterator<Item = DatedSource<'m>>) -> Vec<String
 pub const POSTCODES_KEY: &str = "postcodes";
 /// The key of the practice directory among the dates of sources.
 pub const PRACTICES_KEY: &str = "practices";
-
-/// The date of the source of a layer or directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DataDate {
-    /// The date as of which the source describes its subject.
-    pub as_of: SourceDate,
-    /// Words that say what the source is, with [`DataDate::PLACEHOLDER`] in place of the date:
-    /// `practices as listed by NHS ODS in {date}`.
-    pub words: Option<String>,
-}
-
-impl DataDate {
-    /// The placeholder of the date in [`DataDate::words`].
-    pub const PLACEHOLDER: &str = "{date}";
-}
 
 /// A part of a dataset whose source has a date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

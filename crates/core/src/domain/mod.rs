@@ -10,6 +10,7 @@ mod area;
 mod area_facts;
 mod attribute;
 mod basis;
+mod data_date;
 mod dataset;
 mod expectation;
 mod grid_reference;
@@ -44,6 +45,7 @@ pub use area_facts::{
 };
 pub use attribute::{Attribute, AttributeEntry, AttributeKey, AttributeValues};
 pub use basis::{Basis, Certainty};
+pub use data_date::DataDate;
 pub use dataset::Dataset;
 pub use expectation::{GoldenQuery, StatedCount};
 pub use grid_reference::{GridReference, InvalidGridReference};
@@ -54,8 +56,8 @@ pub(crate) use layer::layers;
 pub use layer::{InvalidLayerId, Layer, LayerSet};
 pub use layer_role::{LayerRole, OrganisationKind};
 pub use manifest::{
-    DataDate, DatedSource, FileEntry, LayerEntry, LayerKind, Manifest, POSTCODES_KEY,
-    PRACTICES_KEY, SourceEntry, SourceUse, StatisticalAreasEntry, UnknownLayer, phrases,
+    DatedSource, FileEntry, LayerEntry, LayerKind, Manifest, POSTCODES_KEY, PRACTICES_KEY,
+    SourceEntry, SourceUse, StatisticalAreasEntry, UnknownLayer, phrases,
 };
 pub use ods_code::{InvalidOdsCode, OdsCode};
 pub use period::{

@@ -176,18 +176,12 @@ impl LayerIndex {
         let area = |codes: &PostcodeCodes| self.ordinal(codes.code(column)?.as_str());
         self.postcode_areas = codes.iter().map(area).collect();
         let with_area = entries.iter().filter_map(|entry| {
-            let ordinal = self.area_in_directory(entry.codes)?;
-            Some((ordinal, entry.statistical_area?.get()))
+            let row = entry.statistical_area?.get();
+            let ordinal = self.area_in_directory(entry.codes, Some(row))?;
+            Some((ordinal, row))
         });
         let rows: BTreeSet<(u32, u32)> = with_area.collect();
         self.directory_rows = rows.into_iter().collect();
-    }
-
-    /// Returns whether the directory decides for a postcode in a statistical area, given by row: only
-    /// for those in the area of the data.
-    pub(super) fn follows_directory_in(&self, statistical_area: Option<u32>) -> bool {
-        let count = self.statistical_boundary_count;
-        count == 0 || statistical_area.is_some_and(|row| row < count)
     }
 
     /// Returns the rows of the statistical areas whose postcodes the directory states to be in an
@@ -201,10 +195,17 @@ impl LayerIndex {
             .map(|&(_, row)| row)
     }
 
-    /// Returns the area that the directory states for a postcode, by the row of the postcode's codes.
-    pub(super) fn area_in_directory(&self, codes: Option<RecordIndex>) -> Option<u32> {
+    /// Returns the area that the directory states for a postcode, by the row of the postcode's codes and
+    /// that of its statistical area. The directory decides only in the area of the data.
+    pub(super) fn area_in_directory(
+        &self,
+        codes: Option<RecordIndex>,
+        statistical_area: Option<u32>,
+    ) -> Option<u32> {
         let area = self.postcode_areas.get(codes?.get() as usize)?;
-        *area
+        let count = self.statistical_boundary_count;
+        let is_in_data = count == 0 || statistical_area.is_some_and(|row| row < count);
+        area.filter(|_| is_in_data)
     }
 
     /// Finds the rows of the codes of each area in a table of codes.

@@ -237,9 +237,8 @@ impl Index {
         day: Date,
     ) -> Vec<AreaHit> {
         let position = resolved.position;
-        if let Some(ordinal) = layer.area_in_directory(resolved.codes)
-            && layer.follows_directory_in(statistical_area.map(|(row, _)| row))
-        {
+        let row = statistical_area.map(|(row, _)| row);
+        if let Some(ordinal) = layer.area_in_directory(resolved.codes, row) {
             return vec![AreaHit {
                 ordinal,
                 basis: Basis::Directory,

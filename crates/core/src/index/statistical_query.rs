@@ -515,15 +515,14 @@ impl Index {
     ) -> Option<u32> {
         let statistical_area = self.statistical_area_at(resolved, day);
         // Almost all postcodes of a country are decided here, without a search for boundaries.
-        if let Some((row, basis)) = statistical_area {
-            let in_directory = layer.area_in_directory(entry.codes);
-            if in_directory.is_some() && basis == Basis::Directory {
-                return in_directory;
-            }
-            if layer.is_display_only {
-                let mut assigned = layer.assignments_on(row, day);
-                return assigned.next().map(|assignment| assignment.ordinal);
-            }
+        let row = statistical_area.map(|(row, _)| row);
+        let in_directory = layer.area_in_directory(entry.codes, row);
+        if in_directory.is_some() {
+            return in_directory;
+        }
+        if let (Some(row), true) = (row, layer.is_display_only) {
+            let mut assigned = layer.assignments_on(row, day);
+            return assigned.next().map(|assignment| assignment.ordinal);
         }
         let covering = layer.covering(resolved.position, day);
         let hits = Index::area_hits(layer, resolved, statistical_area, &covering, day);

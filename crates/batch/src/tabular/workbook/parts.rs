@@ -3,6 +3,8 @@
 //! Elements are recognised by their local names, so the transitional and the strict namespaces of the
 //! standard are both read, with any prefixes.
 
+use std::fmt::Write as _;
+
 use quick_xml::escape::partial_escape;
 use quick_xml::events::{BytesStart, Event};
 
@@ -399,6 +401,8 @@ impl WorkbookParts {
         let (mut out, mut sheet_id) = (Vec::with_capacity(bytes.len() + 256), 0_u32);
         // The names with prefixes, as the other sheets have them.
         let (mut element, mut id_attribute) = ("sheet".to_string(), "r:id".to_string());
+        // The namespaces that the other sheets declare themselves, as lxml writes them.
+        let mut namespaces = String::new();
         let mut is_filter = false;
         visit_events(&bytes, WORKBOOK, |event| {
             match event {
@@ -408,13 +412,18 @@ impl WorkbookParts {
                         let id = attribute(tag, "sheetId")?;
                         let id = id.and_then(|id| id.trim().parse().ok()).unwrap_or(0);
                         sheet_id = sheet_id.max(id);
-                        let mut attributes = tag.attributes();
-                        let mut keys = attributes.with_checks(false).flatten();
-                        let key = keys.find(|other| {
-                            other.key.prefix().is_some() && other.key.local_name().as_ref() == "id"
-                        });
-                        if let Some(key) = key {
-                            id_attribute = key.key.as_ref().to_string();
+                        namespaces.clear();
+                        for other in tag.attributes().with_checks(false).flatten() {
+                            let name = other.key.as_ref();
+                            if other.key.as_namespace_binding().is_some() {
+                                let value = other.value.replace('"', "&quot;");
+                                write!(namespaces, " {name}=\"{value}\"")
+                                    .expect("writing to a String");
+                            } else if other.key.prefix().is_some()
+                                && other.key.local_name().as_ref() == "id"
+                            {
+                                id_attribute = name.to_string();
+                            }
                         }
                     }
                     "definedName" => {
@@ -432,7 +441,7 @@ impl WorkbookParts {
                         let name = partial_escape(name.as_str());
                         let id = sheet_id.saturating_add(1);
                         let added = format!(
-                            "<{element} name=\"{name}\" sheetId=\"{id}\" {id_attribute}=\"{relationship}\"/>"
+                            "<{element}{namespaces} name=\"{name}\" sheetId=\"{id}\" {id_attribute}=\"{relationship}\"/>"
                         );
                         out.extend_from_slice(added.as_bytes());
                     }
