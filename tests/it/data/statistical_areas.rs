@@ -182,7 +182,7 @@ fn codes_of_the_other_census_are_answered_by_their_postcodes() {
         answer.statistical_area.expect("known").area.layer,
         layer("lsoa11")
     );
-    assert_eq!(shares(&answer, layer("lsoa21")).len(), 4);
+    assert_eq!(shares(&answer, layer("lsoa21")).len(), 3);
     let practices = answer.residence.iter().find_map(|(_, found)| match found {
         LayerResult::Practices(practices) => Some(practices),
         _ => None,

@@ -4,11 +4,10 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, bail};
-use serde::Deserialize;
 
+use super::attributes_config::AttributeColumns;
 use super::config::{BuildConfig, DataDateKeys};
 use super::records::DatasetRecords;
 use super::source_report::{RowTally, SourceReport};
@@ -16,36 +15,9 @@ use super::sources::{SourceData, display_path};
 use crate::dataset::LayerEntry;
 use crate::dataset::attributes::{AttributeDeclaration, attribute_entry, attribute_path};
 use crate::dataset::columns;
-use crate::dataset::manifest::deserialize_optional_keyword;
 use crate::formats::{CsvTable, write_csv};
 use crate::plural::first_names;
-use catchment_core::domain::{AttributeEntry, AttributeKey, AttributeValues, Postcode, SourceDate};
-
-/// An `[[attributes]]` table.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AttributeConfig {
-    pub(super) id: String,
-    pub(super) title: String,
-    /// What has the attribute: `postcode`, the id of the statistical areas, or that of a layer.
-    by: String,
-    pub(super) file: PathBuf,
-    columns: AttributeColumns,
-    /// The date of the source, and words that say what the source is, with `{date}` in place of
-    /// the date.
-    #[serde(default, deserialize_with = "deserialize_optional_keyword")]
-    pub(super) data_as_of: Option<SourceDate>,
-    pub(super) data_words: Option<String>,
-}
-
-/// The columns of a file with the values of an attribute.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AttributeColumns {
-    /// The column with the postcode, or with the code of the area.
-    code: String,
-    value: String,
-}
+use catchment_core::domain::{AttributeEntry, AttributeKey, AttributeValues, Postcode};
 
 /// The maximum length of a value in bytes.
 const VALUE_BYTES_MAX: usize = 200;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::attributes::AttributeConfig;
+use super::attributes_config::AttributeConfig;
 use super::facts_config::FactsConfig;
 use super::unused_limits::UnusedLimits;
 use crate::dataset::layer_rules::{remove_default_parents, role_errors, set_errors};

@@ -6,6 +6,7 @@
 //! source, and shares are rounded before they are written.
 
 mod attributes;
+mod attributes_config;
 mod boundaries;
 mod config;
 mod config_errors;
