@@ -1,71 +1,6 @@
-//! The attributes of postcodes and areas: their declarations in manifests and configurations, and
-//! the tables of their values.
+//! The rules for attributes of postcodes and areas, which manifests and configurations declare.
 
-use serde::{Deserialize, Serialize};
-
-use super::manifest::data_date;
-use super::read::VerifiedReader;
-use super::{DatasetError, columns};
-use catchment_core::domain::{
-    Attribute, AttributeEntry, AttributeKey, AttributeValues, LayerEntry, LayerKind, SourceDate,
-};
-
-/// An attribute in `dataset.toml`.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AttributeTable {
-    id: String,
-    title: String,
-    by: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data_as_of: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data_words: Option<String>,
-}
-
-impl AttributeTable {
-    pub(super) fn new(entry: &AttributeEntry, statistical_areas: Option<&str>) -> AttributeTable {
-        let date = entry.data_date.as_ref();
-        AttributeTable {
-            id: entry.id.to_string(),
-            title: entry.title.clone(),
-            by: match entry.by {
-                AttributeKey::Postcode => AttributeKey::POSTCODE.into(),
-                AttributeKey::StatisticalArea => statistical_areas.unwrap_or_default().into(),
-                AttributeKey::Layer(layer) => layer.to_string(),
-            },
-            data_as_of: date.map(|date| date.as_of.to_string()),
-            data_words: date.and_then(|date| date.words.clone()),
-        }
-    }
-}
-
-/// Returns the attributes of a manifest.
-///
-/// # Errors
-/// If an attribute is not valid; see [`attribute_entry`].
-pub(super) fn attribute_entries(
-    tables: Vec<AttributeTable>,
-    layers: &[LayerEntry],
-    statistical_areas: Option<&str>,
-) -> Result<Vec<AttributeEntry>, String> {
-    let mut entries: Vec<AttributeEntry> = Vec::with_capacity(tables.len());
-    for table in tables {
-        let what = format!("attribute `{}`", table.id);
-        let as_of = table.data_as_of.as_deref().map(str::parse::<SourceDate>);
-        let as_of = as_of.transpose();
-        let as_of = as_of.map_err(|error| format!("{what}: data_as_of: {error}"))?;
-        let declared = AttributeDeclaration {
-            id: &table.id,
-            title: &table.title,
-            by: &table.by,
-        };
-        let mut entry = attribute_entry(&declared, &entries, layers, statistical_areas)?;
-        entry.data_date = data_date(&what, as_of, table.data_words)?;
-        entries.push(entry);
-    }
-    Ok(entries)
-}
+use catchment_core::domain::{Attribute, AttributeEntry, AttributeKey, LayerEntry, LayerKind};
 
 /// The keys of an attribute in a manifest or in a configuration.
 pub(crate) struct AttributeDeclaration<'t> {
@@ -134,25 +69,6 @@ pub(crate) fn attribute_entry(
 /// Returns the path of the table of an attribute's values in the dataset's folder.
 pub(crate) fn attribute_path(attribute: Attribute) -> String {
     format!("attributes/{attribute}.csv")
-}
-
-impl VerifiedReader<'_> {
-    /// Reads the values of every attribute of the manifest.
-    pub(super) fn read_attributes(&self) -> Result<Vec<AttributeValues>, DatasetError> {
-        let entries = self.manifest().attributes.iter();
-        entries
-            .map(|entry| {
-                let path = attribute_path(entry.id);
-                let values = self.read_table(&path, &columns::ATTRIBUTE, |row| {
-                    Ok((row.required(0)?.to_string(), row.required(1)?.to_string()))
-                });
-                Ok(AttributeValues {
-                    attribute: entry.id,
-                    values: values?,
-                })
-            })
-            .collect()
-    }
 }
 
 #[cfg(test)]

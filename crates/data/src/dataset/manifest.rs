@@ -9,12 +9,12 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::DatasetError;
-use super::attributes::{AttributeTable, attribute_entries};
+use super::attributes::{AttributeDeclaration, attribute_entry};
 use super::layer_rules::{remove_default_parents, set_errors};
 use crate::fs::sha256_hex;
 use catchment_core::domain::{
-    DataDate, FileEntry, Layer, LayerEntry, LayerRole, Manifest, OrganisationKind, SourceDate,
-    SourceEntry, SourceUse, StatisticalAreasEntry, date_from_iso,
+    AttributeEntry, AttributeKey, DataDate, FileEntry, Layer, LayerEntry, LayerRole, Manifest,
+    OrganisationKind, SourceDate, SourceEntry, SourceUse, StatisticalAreasEntry, date_from_iso,
 };
 
 /// The manifest as it is in `dataset.toml`. See [`Manifest`] for the meaning of the fields.
@@ -782,6 +782,63 @@ pub(super) fn verify_checksum(text: &str) -> Option<&str> {
     let is_correct =
         checksum_line.trim_end() == format!("{CHECKSUM_PREFIX}{}", sha256_hex(body.as_bytes()));
     is_correct.then_some(body)
+}
+
+/// An attribute in `dataset.toml`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AttributeTable {
+    id: String,
+    title: String,
+    by: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_as_of: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_words: Option<String>,
+}
+
+impl AttributeTable {
+    fn new(entry: &AttributeEntry, statistical_areas: Option<&str>) -> AttributeTable {
+        let date = entry.data_date.as_ref();
+        AttributeTable {
+            id: entry.id.to_string(),
+            title: entry.title.clone(),
+            by: match entry.by {
+                AttributeKey::Postcode => AttributeKey::POSTCODE.into(),
+                AttributeKey::StatisticalArea => statistical_areas.unwrap_or_default().into(),
+                AttributeKey::Layer(layer) => layer.to_string(),
+            },
+            data_as_of: date.map(|date| date.as_of.to_string()),
+            data_words: date.and_then(|date| date.words.clone()),
+        }
+    }
+}
+
+/// Returns the attributes of a manifest.
+///
+/// # Errors
+/// If an attribute is not valid; see [`attribute_entry`].
+fn attribute_entries(
+    tables: Vec<AttributeTable>,
+    layers: &[LayerEntry],
+    statistical_areas: Option<&str>,
+) -> Result<Vec<AttributeEntry>, String> {
+    let mut entries: Vec<AttributeEntry> = Vec::with_capacity(tables.len());
+    for table in tables {
+        let what = format!("attribute `{}`", table.id);
+        let as_of = table.data_as_of.as_deref().map(str::parse::<SourceDate>);
+        let as_of = as_of.transpose();
+        let as_of = as_of.map_err(|error| format!("{what}: data_as_of: {error}"))?;
+        let declared = AttributeDeclaration {
+            id: &table.id,
+            title: &table.title,
+            by: &table.by,
+        };
+        let mut entry = attribute_entry(&declared, &entries, layers, statistical_areas)?;
+        entry.data_date = data_date(&what, as_of, table.data_words)?;
+        entries.push(entry);
+    }
+    Ok(entries)
 }
 
 #[cfg(test)]

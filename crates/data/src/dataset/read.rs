@@ -10,6 +10,7 @@ use std::panic::resume_unwind;
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
 
+use super::attributes::attribute_path;
 use super::boundary::feature_boundary;
 use super::cells;
 use super::columns::{self, AS_PUBLISHED};
@@ -20,9 +21,9 @@ use crate::formats::{
 };
 use crate::fs::sha256_hex;
 use catchment_core::domain::{
-    Area, Boundary, Dataset, FormerPremises, GoldenQuery, GroupMember, Layer, LineageStep,
-    Manifest, Membership, NeighbouringPractice, OdsCode, Period, PostcodeCodes, PostcodeEntry,
-    Practice, PracticeSuccession, Premises, Provenance, RecordIndex, StatedCount,
+    Area, AttributeValues, Boundary, Dataset, FormerPremises, GoldenQuery, GroupMember, Layer,
+    LineageStep, Manifest, Membership, NeighbouringPractice, OdsCode, Period, PostcodeCodes,
+    PostcodeEntry, Practice, PracticeSuccession, Premises, Provenance, RecordIndex, StatedCount,
     StatisticalAssignment, UnknownKeyword, date_from_iso, parse_succession_basis,
 };
 
@@ -646,4 +647,23 @@ fn parse_stated_count(row: &CsvTableRow<'_>) -> Result<StatedCount, TableError> 
         people: row.parse_optional(7)?.zip(row.parse_optional(8)?),
         wording: row.text(9)?.to_string(),
     })
+}
+
+impl VerifiedReader<'_> {
+    /// Reads the values of every attribute of the manifest.
+    pub(super) fn read_attributes(&self) -> Result<Vec<AttributeValues>, DatasetError> {
+        let entries = self.manifest().attributes.iter();
+        entries
+            .map(|entry| {
+                let path = attribute_path(entry.id);
+                let values = self.read_table(&path, &columns::ATTRIBUTE, |row| {
+                    Ok((row.required(0)?.to_string(), row.required(1)?.to_string()))
+                });
+                Ok(AttributeValues {
+                    attribute: entry.id,
+                    values: values?,
+                })
+            })
+            .collect()
+    }
 }
