@@ -54,7 +54,10 @@ fn print_layers(verb: &str, layers: &[(Layer, LayerResult<'_>)]) {
             LayerResult::Groups(groups) => {
                 for found in groups {
                     let (group, via) = (found.area, found.via);
-                    println!("{label} {}, via {via} ({})", group.name, group.provenance);
+                    println!(
+                        "{label} {}, via {} ({})",
+                        group.name, via.id, group.provenance
+                    );
                 }
             }
             // An unknown result is not an empty list: the source does not say.

@@ -18,8 +18,8 @@ use catchment_core::domain::{
     PracticeSuccession, Premises, StatisticalAreaCode, date_from_iso, phrases,
 };
 use catchment_core::index::{
-    AnswerNote, AreaMatch, BoundaryProximity, DisagreeingLayer, GroupMatch, Index, LayerResult,
-    LocateAnswer, Locator, PostcodeShares, PracticeMatch, PracticeRegistration, RegistrationReason,
+    AnswerNote, AreaMatch, BoundaryProximity, DisagreeingLayer, Index, LayerResult, LocateAnswer,
+    Locator, PostcodeShares, PracticeMatch, PracticeRegistration, RegistrationReason,
     areas_of_layer,
 };
 use catchment_core::request::{LOCATE_PARAMS, LocateRequest, RequestParams, STATISTICAL_AREA};
@@ -261,14 +261,7 @@ fn text_table(index: &Index, answer: &LocateAnswer<'_>, request: &LocateRequest)
         .iter()
         .filter(|(layer, _)| is_requested(*layer))
     {
-        add_layer_lines(
-            &mut table,
-            index,
-            "Lives in",
-            *layer,
-            result,
-            &answer.residence,
-        );
+        add_layer_lines(&mut table, index, "Lives in", *layer, result);
     }
     for (layer, near) in &answer.nearest {
         let text = format!("{}, {} away", near.area.title(), distance(near.distance_m));
@@ -384,26 +377,13 @@ fn layer_label(index: &Index, layer: Layer) -> &str {
     words.unwrap_or_else(|| layer.as_str())
 }
 
-/// Returns the title of the area through which a place has a group; its id if the results do not
-/// have the area.
-fn member_title(group: &GroupMatch<'_>, results: &[(Layer, LayerResult<'_>)]) -> String {
-    let mut areas = results.iter().flat_map(|(_, result)| match result {
-        LayerResult::Areas(areas) => areas.as_slice(),
-        _ => &[],
-    });
-    let member = areas.find(|member| member.area.id == group.via);
-    member.map_or_else(|| group.via.to_string(), |member| member.area.title())
-}
-
-/// Adds the result for a layer. `verb` is `Lives in` or `Registered in`; `results` are the results
-/// for all layers.
+/// Adds the result for a layer. `verb` is `Lives in` or `Registered in`.
 fn add_layer_lines(
     table: &mut LabelledLines,
     index: &Index,
     verb: &str,
     layer: Layer,
     result: &LayerResult<'_>,
-    results: &[(Layer, LayerResult<'_>)],
 ) {
     let entry = index.manifest().layer(layer);
     let label = match entry.map(|entry| (entry.role, &entry.singular)) {
@@ -427,8 +407,8 @@ fn add_layer_lines(
         }
         LayerResult::Groups(groups) => {
             for group in groups {
-                let member = member_title(group, results);
-                table.add(&label, &format!("{}, through {member}", group.area.name));
+                let text = format!("{}, through {}", group.area.name, group.via.title());
+                table.add(&label, &text);
             }
         }
         LayerResult::Unknown(unknown) => {
@@ -580,14 +560,7 @@ fn add_registration_lines(
     }
     let areas = registration.areas.iter();
     for (layer, result) in areas.filter(|(layer, _)| is_requested(*layer)) {
-        add_layer_lines(
-            table,
-            index,
-            "Registered in",
-            *layer,
-            result,
-            &registration.areas,
-        );
+        add_layer_lines(table, index, "Registered in", *layer, result);
     }
     if let Some(reason) = registration.reason {
         let explanation = match reason {

@@ -303,7 +303,7 @@ fn group_line(
     let unknown = |text: &str| Some(html! { p { (text) } });
     let value = match found {
         LayerResult::Groups(groups) if !groups.is_empty() => Some(html! {
-            @for group in groups { p { (group_item(index, group, results, query)) } }
+            @for group in groups { p { (group_item(index, group, query)) } }
         }),
         LayerResult::Unknown(_) if has_no_data_for_date(index, results) => None,
         LayerResult::Unknown(UnknownReason::NoneNamed) => {
@@ -331,19 +331,8 @@ fn group_line(
     value.map(|value| (label, value))
 }
 
-fn group_item(
-    index: &Index,
-    group: &GroupMatch<'_>,
-    results: &[(Layer, LayerResult<'_>)],
-    query: &str,
-) -> Markup {
-    let manifest = index.manifest();
-    let member = manifest
-        .layers_with_role(LayerRole::Part)
-        .chain(manifest.layers_with_role(LayerRole::Community))
-        .flat_map(|layer| areas_of_layer(results, layer))
-        .find(|member| member.area.id == group.via);
-    html! { strong { (area_link(index, group.area, query)) } @if let Some(member) = member { ", through " (display_name(member.area)) } }
+fn group_item(index: &Index, group: &GroupMatch<'_>, query: &str) -> Markup {
+    html! { strong { (area_link(index, group.area, query)) } ", through " (display_name(group.via)) }
 }
 
 /// Returns the practices that cover a place.

@@ -550,7 +550,7 @@ fn write_group(json: &mut JsonWriter, group_match: &GroupMatch<'_>) {
         json.string(kind);
     }
     json.raw(",\"via\":");
-    json.string(group_match.via);
+    json.string(&group_match.via.id);
     write_provenance(json, group_match.area.provenance, Basis::Membership);
     json.raw("}");
 }

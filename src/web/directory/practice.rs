@@ -396,7 +396,7 @@ fn groups(context: &PageContext<'_>, registration: &PracticeRegistration<'_>) ->
         Some(LayerResult::Groups(groups)) if !groups.is_empty() => {
             let items: Vec<Markup> = groups
                 .iter()
-                .map(|group| html! { (context.area_link(group.area)) @if let Some(member) = member_link(context, group.via) { ", through " (member) } })
+                .map(|group| html! { (context.area_link(group.area)) ", through " (context.area_link(group.via)) })
                 .collect();
             list(&items)
         }
@@ -412,14 +412,6 @@ fn groups(context: &PageContext<'_>, registration: &PracticeRegistration<'_>) ->
         _ => return html! {},
     };
     html! { h3.nhsuk-heading-s { (format::sentence_case(&words::group_nouns(context.index))) } (content) }
-}
-
-/// Renders a link to the community, or to the part of a community, through which a practice has a
-/// resilience group.
-fn member_link(context: &PageContext<'_>, id: &str) -> Option<Markup> {
-    let mut layers = context.index.layers();
-    let area = layers.find_map(|layer| context.index.area(layer, id, context.as_of))?;
-    Some(context.area_link(area))
 }
 
 fn premises(context: &PageContext<'_>, practice: &Practice) -> Markup {

@@ -52,7 +52,7 @@ fn found_text(found: &LayerResult<'_>) -> String {
         LayerResult::Groups(groups) => {
             let via = groups
                 .iter()
-                .map(|group_match| format!("{} via {}", group_match.area.id, group_match.via));
+                .map(|group_match| format!("{} via {}", group_match.area.id, group_match.via.id));
             via.collect()
         }
     };

@@ -141,6 +141,9 @@ impl LayerSet {
     /// The set of all layers, including those that are declared later.
     pub const ALL: LayerSet = LayerSet([u64::MAX; LAYERS_MAX / 64]);
 
+    /// The set of no layers.
+    pub const NONE: LayerSet = LayerSet([0; LAYERS_MAX / 64]);
+
     /// Returns whether the set contains the layer.
     pub fn contains(self, layer: Layer) -> bool {
         let number = layer.0.number;
@@ -150,7 +153,7 @@ impl LayerSet {
 
 impl FromIterator<Layer> for LayerSet {
     fn from_iter<T: IntoIterator<Item = Layer>>(layers: T) -> LayerSet {
-        let mut set = LayerSet([0; LAYERS_MAX / 64]);
+        let mut set = LayerSet::NONE;
         for layer in layers {
             let number = layer.0.number;
             set.0[number / 64] |= 1 << (number % 64);

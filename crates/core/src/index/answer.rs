@@ -333,8 +333,8 @@ pub struct PracticeMatch<'i> {
 pub struct GroupMatch<'i> {
     /// The group, in the version valid on the day.
     pub area: &'i Area,
-    /// The id of the area that belongs to the group.
-    pub via: &'i str,
+    /// The area that belongs to the group.
+    pub via: &'i Area,
 }
 
 /// The areas by registration.

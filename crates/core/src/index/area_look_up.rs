@@ -158,7 +158,7 @@ impl Index {
             let Some(resolved) = ResolvedPosition::of_entry(entry) else {
                 continue;
             };
-            let results = self.residence_at(&resolved, day, LayerSet::ALL, LayerSet::from_iter([]));
+            let results = self.residence_at(&resolved, day, LayerSet::ALL, LayerSet::NONE);
             let ordinals: Vec<Vec<u32>> = results
                 .iter()
                 .map(|(_, result)| self.ordinals_of(result))

@@ -269,7 +269,7 @@ mod tests {
             }
             LayerResult::Groups(groups) => {
                 let description = |group_match: &GroupMatch<'_>| {
-                    format!("{} via {}", group_match.area.id, group_match.via)
+                    format!("{} via {}", group_match.area.id, group_match.via.id)
                 };
                 groups.iter().map(description).collect()
             }

@@ -122,8 +122,7 @@ impl Index {
     /// Returns whether an area covers a position, or may have done on a day without data.
     pub(super) fn covers(&self, position: BritishGrid, day: Date) -> bool {
         let resolved = ResolvedPosition::of_point(position);
-        let no_distances = LayerSet::from_iter([]);
-        is_covered(&self.residence_at(&resolved, day, LayerSet::ALL, no_distances))
+        is_covered(&self.residence_at(&resolved, day, LayerSet::ALL, LayerSet::NONE))
     }
 
     /// Returns the result of each layer, except of those that are not in `layers` and on which
@@ -397,7 +396,7 @@ impl Index {
                 for (membership, group) in memberships {
                     none_named |= membership.group.is_none();
                     let area = group.and_then(|group| layer.version(group, day));
-                    let via = member.area.id.as_str();
+                    let via = member.area;
                     groups.extend(area.map(|area| GroupMatch { area, via }));
                 }
             }

@@ -83,7 +83,7 @@ impl Index {
             practice: None,
             as_of: day,
         };
-        let answer = self.locate_with_distances(&query, LayerSet::from_iter([]));
+        let answer = self.locate_with_distances(&query, LayerSet::NONE);
         let layers = self.roles.communities.iter().copied();
         layers
             .flat_map(|layer| {

@@ -176,9 +176,7 @@ impl Index {
             .live_postcodes_of(areas, ordinal, day)
             .iter()
             .filter_map(ResolvedPosition::of_entry)
-            .map(|resolved| {
-                self.residence_at(&resolved, day, LayerSet::ALL, LayerSet::from_iter([]))
-            })
+            .map(|resolved| self.residence_at(&resolved, day, LayerSet::ALL, LayerSet::NONE))
             .collect();
         answer.location = Some(location);
         answer.statistical_area = Some(NamedStatisticalArea {

@@ -55,8 +55,7 @@ pub fn compare_with_previous(
                 practice: None,
                 as_of,
             };
-            let no_distances = LayerSet::from_iter([]);
-            index.locate_with_distances(&query, no_distances).status
+            index.locate_with_distances(&query, LayerSet::NONE).status
         };
         if status(&old, old_day) != LookupStatus::Located {
             continue;
