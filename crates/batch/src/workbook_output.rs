@@ -12,9 +12,7 @@ use super::input_format::DetectedFormat;
 use crate::tabular::cell_format::SEPARATOR;
 use crate::tabular::delimiter::Delimiter;
 use crate::tabular::error::TabularError;
-use crate::tabular::fields::{
-    RowEnd, field_ends, field_range, row_end, split_line_ending, unquote,
-};
+use crate::tabular::fields::{field_ends, field_range, rows, unquote};
 use crate::tabular::pipeline::OutputSink;
 use crate::tabular::workbook::{NewValue, NewWorkbook, SummarySheet};
 
@@ -99,14 +97,7 @@ impl<W: Write> WorkbookSink<W> {
         width: usize,
     ) -> Result<(), TabularError> {
         let mut ends = Vec::new();
-        let mut start = 0;
-        while start < text.len() {
-            let end = match row_end(text, start, delimiter) {
-                RowEnd::After(end) => end,
-                RowEnd::EndOfText | RowEnd::Unterminated => text.len(),
-            };
-            let (row, _) = split_line_ending(&text[start..end]);
-            start = end;
+        for row in rows(text, delimiter) {
             field_ends(row, true, delimiter, &mut ends);
             let fields: Vec<Cow<'_, str>> = (0..ends.len())
                 .map(|index| decode(unquote(&row[field_range(&ends, index, delimiter)])))

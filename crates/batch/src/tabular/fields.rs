@@ -5,6 +5,7 @@
 //! to the field.
 
 use std::borrow::Cow;
+use std::iter;
 use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2, memrchr_iter};
@@ -48,19 +49,29 @@ pub(crate) fn row_end(text: &[u8], start: usize, delimiter: Delimiter) -> RowEnd
     }
 }
 
-/// Returns the fields of every row of a text, unquoted. This function is meant for displaying a few
-/// rows.
-pub fn parse_records(text: &[u8], delimiter: Delimiter) -> Vec<Vec<String>> {
-    let mut records = Vec::new();
-    let mut ends = Vec::new();
+/// Returns the rows of a text, without their line endings. A row may end with the text.
+pub(crate) fn rows(text: &[u8], delimiter: Delimiter) -> impl Iterator<Item = &[u8]> {
     let mut start = 0;
-    while start < text.len() {
+    iter::from_fn(move || {
+        if start >= text.len() {
+            return None;
+        }
         let end = match row_end(text, start, delimiter) {
             RowEnd::After(end) => end,
             RowEnd::EndOfText | RowEnd::Unterminated => text.len(),
         };
         let (row, _) = split_line_ending(&text[start..end]);
-        ends.clear();
+        start = end;
+        Some(row)
+    })
+}
+
+/// Returns the fields of every row of a text, unquoted. This function is meant for displaying a few
+/// rows.
+pub fn parse_records(text: &[u8], delimiter: Delimiter) -> Vec<Vec<String>> {
+    let mut records = Vec::new();
+    let mut ends = Vec::new();
+    for row in rows(text, delimiter) {
         field_ends(row, true, delimiter, &mut ends);
         let field_text = |index| unquote(&row[field_range(&ends, index, delimiter)]).into_owned();
         let texts = (0..ends.len()).map(field_text);
@@ -69,7 +80,6 @@ pub fn parse_records(text: &[u8], delimiter: Delimiter) -> Vec<Vec<String>> {
                 .map(|record| String::from_utf8_lossy(&record).into_owned())
                 .collect(),
         );
-        start = end;
     }
     records
 }
