@@ -12,10 +12,9 @@ use anyhow::{Result, bail};
 
 use super::super::config::LookupMethod;
 use super::super::records::DatasetRecords;
-use super::super::source_report::SourceReport;
 use super::super::sources::display_path;
 use super::LayerContext;
-use crate::import::lookup::{self, LookupEntry};
+use crate::import::lookup::LookupEntry;
 use catchment_core::domain::ModelShare;
 
 pub(super) fn add_areas(
@@ -34,11 +33,7 @@ fn add_table(
     bytes: &[u8],
 ) -> Result<()> {
     let file = display_path(&method.file);
-    let table = lookup::read(&file, bytes, &method.columns)?;
-    let entries = table.entries;
-    let mut report = SourceReport::new(file.clone(), &context.purpose(), entries.len());
-    report.add_not_needed("rows without an area", table.without_area);
-    report.add_not_needed("rows that `only` excludes", table.excluded);
+    let (entries, report) = context.read_lookup(&file, bytes, &method.columns)?;
     records.reports.push(report);
     ensure_known_codes(&file, &entries, context)?;
     let mut names_by_area: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

@@ -24,6 +24,8 @@ use super::shares::RegistrationShares;
 use super::source_report::SourceReport;
 use super::sources::SourceData;
 use crate::formats::SourceCrs;
+use crate::import::lookup::{self as lookup_table, LookupColumns, LookupEntry};
+
 use catchment_core::domain::{
     Area, Boundary, Layer, OdsCode, OrganisationKind, Period, Provenance, StatisticalAssignment,
     date_from_iso,
@@ -110,6 +112,20 @@ impl LayerContext<'_> {
         records
             .reports
             .push(SourceReport::new(source, &purpose, rows));
+    }
+
+    /// Reads a look-up table from statistical areas to areas, and reports the rows that are not needed.
+    fn read_lookup(
+        &self,
+        file: &str,
+        bytes: &[u8],
+        columns: &LookupColumns,
+    ) -> Result<(Vec<LookupEntry>, SourceReport)> {
+        let table = lookup_table::read(file, bytes, columns)?;
+        let mut report = SourceReport::new(file, &self.purpose(), table.entries.len());
+        report.add_not_needed("rows without an area", table.without_area);
+        report.add_not_needed("rows that `only` excludes", table.excluded);
+        Ok((table.entries, report))
     }
 
     /// Returns what the sources of the layer are used for.

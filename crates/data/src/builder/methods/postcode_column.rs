@@ -13,10 +13,9 @@ use anyhow::Result;
 
 use super::super::config::PostcodeColumnMethod;
 use super::super::records::DatasetRecords;
-use super::super::source_report::{RowTally, SourceReport};
+use super::super::source_report::RowTally;
 use super::super::sources::display_path;
 use super::LayerContext;
-use crate::import::lookup;
 use crate::plural::count_with_noun;
 
 pub(super) fn add_areas(
@@ -35,15 +34,12 @@ fn add_table(
     bytes: &[u8],
 ) -> Result<()> {
     let file = display_path(&method.file);
-    let table = lookup::read(&file, bytes, &method.columns)?;
+    let (entries, mut report) = context.read_lookup(&file, bytes, &method.columns)?;
     let known = &context.sources.statistical_areas;
-    let mut report = SourceReport::new(file.clone(), &context.purpose(), table.entries.len());
-    report.add_not_needed("rows without an area", table.without_area);
-    report.add_not_needed("rows that `only` excludes", table.excluded);
     let mut elsewhere = RowTally::default();
     let mut areas_by_code: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut codes_by_area: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for entry in &table.entries {
+    for entry in &entries {
         areas_by_code
             .entry(&entry.code)
             .or_default()
@@ -53,7 +49,7 @@ fn add_table(
             .or_default()
             .insert(&entry.code);
     }
-    for entry in &table.entries {
+    for entry in &entries {
         if !known.contains_key(&entry.code) {
             elsewhere.add(|| format!("{} {}", entry.code, entry.area));
             continue;
