@@ -7,4 +7,5 @@ pub mod domain;
 pub mod geodesy;
 pub mod geometry;
 pub mod index;
+pub mod parallel;
 pub mod request;

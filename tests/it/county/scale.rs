@@ -21,8 +21,16 @@ const POSTCODES_PER_AREA: usize = 5;
 const SIDE_M: usize = 1_000;
 /// The number of vertices along each side of an LSOA.
 const SIDE_VERTICES: usize = 4;
-/// The number of LSOAs along each side of an area, for the layers in turn.
-const BLOCK_SIDES: [usize; 8] = [1, 2, 3, 5, 8, 12, 20, 40];
+/// The number of LSOAs along each side of an area of each layer. The areas are about as many as those
+/// of England: two layers as fine as LSOAs (35,000 areas), wards (9,000) of six dates, MSOAs (4,000),
+/// neighbourhoods and Primary Care Networks (1,400), councils (250), and larger ones.
+#[rustfmt::skip]
+const BLOCK_SIDES: [usize; LAYER_COUNT] = [
+    5, 8, 12, // communities
+    5, 5, 8, // networks
+    8, 8, 12, 12, 12, 12, 12, 20, 20, 20, 20, 40, 40, 40, 40, // administrative areas
+    1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 5, 5, 5, 8, 8, 12, 20, // statistical areas
+];
 
 const BUDGET_S: f64 = 4.0;
 const BUDGET_MB: u64 = 600;
@@ -38,7 +46,7 @@ fn code(index: usize) -> String {
 
 /// Returns the code of the area of a layer that an LSOA is in.
 fn area_of(layer: usize, index: usize) -> String {
-    let side = BLOCK_SIDES[layer % BLOCK_SIDES.len()];
+    let side = BLOCK_SIDES[layer];
     let (column, row) = cell(index);
     format!("l{layer}-{}-{}", column / side, row / side)
 }

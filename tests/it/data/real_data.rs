@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use catchment::builder::build;
 use catchment::dataset::{DatasetSource, read};
@@ -28,7 +29,7 @@ fn real_data(what: &str) -> Option<PathBuf> {
 }
 
 /// Returns the PCN of each LSOA in a dataset.
-fn pcns(folder: &Path) -> BTreeMap<String, String> {
+fn pcns(folder: &Path) -> BTreeMap<Arc<str>, Arc<str>> {
     let dataset = read(&DatasetSource::Folder(folder.into())).expect("a dataset");
     let assignments = dataset
         .assignments

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use geo::MultiPolygon;
 use jiff::civil::Date;
 
@@ -108,12 +110,13 @@ pub struct Boundary {
 /// assigned, or the share of its people who belong to the area.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StatisticalAssignment {
-    /// The code of the statistical area.
-    pub statistical_area: String,
+    /// The code of the statistical area. A large dataset has each code and each id many times, so
+    /// that readers share them.
+    pub statistical_area: Arc<str>,
     /// The layer of the area.
     pub layer: Layer,
     /// The id of the area.
-    pub area: String,
+    pub area: Arc<str>,
     /// The share of the statistical area's people who belong to the area, from 0 to 1; `None` means
     /// all people.
     pub share: Option<f64>,

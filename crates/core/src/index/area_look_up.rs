@@ -480,7 +480,7 @@ mod tests {
         let mut dated = with_zones();
         let begun = FIRST_DATA;
         let icc = |assignment: &&mut StatisticalAssignment| {
-            assignment.layer == layers::icc() && assignment.statistical_area == "S0"
+            assignment.layer == layers::icc() && *assignment.statistical_area == *"S0"
         };
         let own = dated.assignments.iter_mut().find(icc).expect("S0 is in k");
         own.period = until(begun);

@@ -1,9 +1,8 @@
 //! Builds the index of a dataset, and rejects a dataset that contradicts itself.
 
 use std::collections::{HashMap, HashSet};
-use std::panic::resume_unwind;
+use std::iter;
 use std::sync::Arc;
-use std::thread;
 
 use super::attributes::AttributeIndex;
 use super::data_dates::outdated_after;
@@ -19,6 +18,7 @@ use crate::domain::{
     Area, Boundary, Dataset, GroupMember, Layer, LayerEntry, LayerRole, Manifest, Period, Practice,
     Provenance, StatisticalAssignment,
 };
+use crate::parallel::parallel_map;
 
 impl Index {
     /// Builds the index of a dataset.
@@ -39,17 +39,8 @@ impl Index {
             dataset.not_gp_practices,
         )
         .with_surroundings(dataset.former_premises, dataset.neighbouring_practices);
-        let statistical_boundaries = dataset.statistical_boundaries;
-        // Indexing the statistical areas takes as long as indexing all layers together.
-        let (statistical, layers) = thread::scope(|scope| {
-            let statistical = scope.spawn(|| BoundaryIndex::build(statistical_boundaries));
-            let layers = build_layers(&manifest, &registry, &dataset.areas, dataset.boundaries);
-            let statistical = statistical.join();
-            let statistical = statistical.unwrap_or_else(|panic| resume_unwind(panic));
-            (statistical, layers)
-        });
-        let mut layers = layers?;
-        let statistical = Arc::new(statistical);
+        let statistical = Arc::new(BoundaryIndex::deferred(dataset.statistical_boundaries));
+        let mut layers = build_layers(&manifest, &registry, dataset.areas, dataset.boundaries)?;
         let own_layer = manifest.statistical_area_layer();
         for layer in &mut layers {
             if Some(layer.id) == own_layer {
@@ -57,6 +48,7 @@ impl Index {
             }
         }
         apply_assignments(&mut layers, dataset.assignments, &statistical_areas)?;
+        prepare_boundaries(&statistical, &layers);
         let memberships = MembershipIndex::new(dataset.memberships, &layers, &registry)?;
         find_member_layers(&mut layers, &memberships);
         for layer in &mut layers {
@@ -122,18 +114,20 @@ impl Index {
 fn build_layers(
     manifest: &Manifest,
     registry: &PracticeRegistry,
-    areas: &[Area],
+    areas: Vec<Area>,
     boundaries: Vec<(Layer, Vec<Boundary>)>,
 ) -> Result<Vec<LayerIndex>, IndexError> {
+    let mut areas_by_layer: HashMap<Layer, Vec<Area>> = HashMap::new();
+    for area in areas {
+        areas_by_layer.entry(area.layer).or_default().push(area);
+    }
     let mut boundaries: HashMap<Layer, Vec<Boundary>> = boundaries.into_iter().collect();
     let layer = |entry: &LayerEntry| {
+        let mut own = areas_by_layer.remove(&entry.id).unwrap_or_default();
+        own.shrink_to_fit();
         let areas = match entry.role {
-            LayerRole::PracticeCatchment => practice_areas(registry, entry, areas),
-            _ => areas
-                .iter()
-                .filter(|area| area.layer == entry.id)
-                .cloned()
-                .collect(),
+            LayerRole::PracticeCatchment => practice_areas(registry, entry, &own),
+            _ => own,
         };
         let boundaries = boundaries.remove(&entry.id).unwrap_or_default();
         LayerIndex::build(entry, areas, boundaries)
@@ -144,8 +138,8 @@ fn build_layers(
 /// Builds the areas of the practice layer, one for each practice. An area has the layer's default
 /// provenance unless the dataset states a different provenance.
 fn practice_areas(registry: &PracticeRegistry, entry: &LayerEntry, areas: &[Area]) -> Vec<Area> {
-    let area_entries = areas.iter().filter(|area| area.layer == entry.id);
-    let provenances: HashMap<&str, Provenance> = area_entries
+    let provenances: HashMap<&str, Provenance> = areas
+        .iter()
         .map(|area| (area.id.as_str(), area.provenance))
         .collect();
     let area = |practice: &Practice| Area {
@@ -177,37 +171,60 @@ fn apply_assignments(
     assignments: Vec<StatisticalAssignment>,
     statistical_areas: &[String],
 ) -> Result<(), IndexError> {
-    let rows: HashMap<&str, usize> = statistical_areas
-        .iter()
-        .map(String::as_str)
+    let rows: HashMap<&str, u32> = (statistical_areas.iter().map(String::as_str))
         .zip(0..)
         .collect();
-    for layer in layers.iter_mut() {
-        layer.set_statistical_area_count(statistical_areas.len());
-    }
-    for assignment in assignments {
-        let unknown_reference = |id: &str| IndexError::UnknownReference {
-            what: format!("an assignment to {}", assignment.layer),
-            id: id.to_string(),
-        };
-        let Some(layer) = layers.iter_mut().find(|layer| layer.id == assignment.layer) else {
-            continue;
-        };
-        let row = *rows
-            .get(assignment.statistical_area.as_str())
-            .ok_or_else(|| unknown_reference(&assignment.statistical_area))?;
-        let ordinal = layer.ordinal(&assignment.area);
-        let assigned = AreaAssignment {
-            ordinal: ordinal.ok_or_else(|| unknown_reference(&assignment.area))?,
-            share: assignment.share,
-            period: assignment.period,
-        };
-        layer.assign(row, assigned);
-    }
-    for layer in layers {
-        layer.find_display_only();
+    let assigned = {
+        let positions: HashMap<Layer, usize> =
+            (layers.iter().map(|layer| layer.id)).zip(0..).collect();
+        let ordinals: Vec<HashMap<&str, u32>> =
+            layers.iter().map(LayerIndex::ordinals_by_id).collect();
+        let mut counts = vec![0; layers.len()];
+        for assignment in &assignments {
+            if let Some(&position) = positions.get(&assignment.layer) {
+                counts[position] += 1;
+            }
+        }
+        let mut assigned: Vec<Vec<(u32, AreaAssignment)>> =
+            counts.into_iter().map(Vec::with_capacity).collect();
+        for assignment in &assignments {
+            let unknown_reference = |id: &str| IndexError::UnknownReference {
+                what: format!("an assignment to {}", assignment.layer),
+                id: id.to_string(),
+            };
+            let Some(&position) = positions.get(&assignment.layer) else {
+                continue;
+            };
+            let row = rows.get(&*assignment.statistical_area);
+            let row = row.ok_or_else(|| unknown_reference(&assignment.statistical_area))?;
+            let ordinal = ordinals[position].get(&*assignment.area);
+            let ordinal = ordinal.ok_or_else(|| unknown_reference(&assignment.area))?;
+            let found = AreaAssignment {
+                ordinal: *ordinal,
+                share: assignment.share,
+                period: assignment.period,
+            };
+            assigned[position].push((*row, found));
+        }
+        assigned
+    };
+    drop(assignments);
+    let count = u32::try_from(statistical_areas.len()).expect("fewer than 2^32 areas");
+    for (layer, assigned) in layers.iter_mut().zip(assigned) {
+        layer.set_assignments(assigned, count);
     }
     Ok(())
+}
+
+/// Indexes the edges of the boundaries on which answers depend. Those of other layers are indexed by
+/// the first search, if there is one.
+fn prepare_boundaries(statistical: &BoundaryIndex, layers: &[LayerIndex]) {
+    let searched = layers.iter().filter(|layer| layer.is_searched());
+    let boundaries = searched.map(|layer| layer.boundary_index.as_ref());
+    parallel_map(
+        iter::once(statistical).chain(boundaries).collect(),
+        BoundaryIndex::prepare,
+    );
 }
 
 /// Finds the layers whose areas may be members of groups: the communities and their parts, and any

@@ -266,7 +266,7 @@ mod tests {
         (later.period, later.catchment_kind) = (from(date(2023, 5, 1)), CatchmentKind::Outer);
         boundaries.push(later);
         let share = dated.assignments.iter_mut();
-        let share = share.filter(|assignment| assignment.area == "A00001");
+        let share = share.filter(|assignment| *assignment.area == *"A00001");
         share.for_each(|assignment: &mut StatisticalAssignment| {
             assignment.period = until(date(2023, 6, 1))
         });

@@ -4,9 +4,7 @@
 //! [`land_edges`]: super::spatial
 
 use std::cell::OnceCell;
-use std::panic::resume_unwind;
 use std::sync::OnceLock;
-use std::thread;
 
 use rstar::RTree;
 
@@ -15,6 +13,7 @@ use super::layer::LayerIndex;
 use super::residence::ResolvedPosition;
 use super::spatial::LandEdges;
 use crate::domain::{Basis, BritishGrid, DirectoryStatus};
+use crate::parallel::parallel_map;
 
 /// A live postcode's position, and its statistical area with the basis on which it was found.
 struct LivePostcode {
@@ -28,16 +27,8 @@ impl Index {
     pub(super) fn find_land_edges(&self) -> Vec<Vec<LandEdges>> {
         let postcodes = OnceLock::new();
         let postcodes = || postcodes.get_or_init(|| self.live_postcodes()).as_slice();
-        thread::scope(|scope| {
-            let threads: Vec<_> = self
-                .layers
-                .iter()
-                .map(|layer| scope.spawn(move || self.land_edges_of(layer, postcodes)))
-                .collect();
-            let results = threads.into_iter().map(thread::ScopedJoinHandle::join);
-            results
-                .map(|result| result.unwrap_or_else(|panic| resume_unwind(panic)))
-                .collect()
+        parallel_map(self.layers.iter().collect(), |layer| {
+            self.land_edges_of(layer, postcodes)
         })
     }
 

@@ -54,8 +54,10 @@ pub(super) struct LayerIndex {
     pub(super) codes: Vec<(u32, usize)>,
     /// Whether the areas are those of NHS organisations.
     pub(super) is_organisation: bool,
-    /// The assignments of each statistical area, by row.
-    assignments: Vec<Vec<AreaAssignment>>,
+    /// The assignments of all statistical areas, in order of row.
+    assignments: Vec<AreaAssignment>,
+    /// The position of the first assignment of each row, and the number of assignments.
+    assignment_starts: Vec<u32>,
     /// Whether areas of each layer, by its position in the index, may be members of this layer's
     /// areas.
     pub(super) has_members_in: Vec<bool>,
@@ -121,7 +123,7 @@ impl LayerIndex {
             areas: group_by_area(&versions),
             versions,
             area_ordinals: Vec::with_capacity(boundaries.len()),
-            boundary_index: Arc::new(BoundaryIndex::build(Vec::new())),
+            boundary_index: Arc::new(BoundaryIndex::deferred(Vec::new())),
             postcode_column: entry.postcode_column,
             postcode_areas: Vec::new(),
             directory_rows: Vec::new(),
@@ -130,11 +132,12 @@ impl LayerIndex {
             codes: Vec::new(),
             is_organisation: entry.organisation.is_some(),
             assignments: Vec::new(),
+            assignment_starts: Vec::new(),
             is_display_only: false,
             has_members_in: Vec::new(),
             revision_dates: Vec::new(),
         };
-        layer.set_boundaries(Arc::new(BoundaryIndex::build(boundaries)))?;
+        layer.set_boundaries(Arc::new(BoundaryIndex::deferred(boundaries)))?;
         Ok(layer)
     }
 
@@ -217,16 +220,14 @@ impl LayerIndex {
         self.codes.sort_unstable();
     }
 
-    /// Finds out whether the boundaries are for display only, after every statistical area has been
-    /// assigned.
-    pub(super) fn find_display_only(&mut self) {
-        let mut areas = self.areas.iter();
-        self.is_display_only = areas.all(|area| area.boundaries.is_empty() || area.is_assigned);
+    /// Returns whether answers depend on the boundaries, not only maps.
+    pub(super) fn is_searched(&self) -> bool {
+        !self.is_display_only || self.has_boundary_distances()
     }
 
     /// Returns the boundaries that cover a position on a day; none if no answer depends on them.
     pub(super) fn covering(&self, position: BritishGrid, day: Date) -> Vec<u32> {
-        if self.is_display_only && !self.has_boundary_distances() {
+        if !self.is_searched() {
             return Vec::new();
         }
         self.boundary_index.covering(position, day)
@@ -282,19 +283,24 @@ impl LayerIndex {
         Some(self.revision_dates[last])
     }
 
-    /// Sets the number of statistical areas, before [`LayerIndex::assign`] is called.
-    pub(super) fn set_statistical_area_count(&mut self, count: usize) {
-        if self.uses_statistical_areas {
-            self.assignments = vec![Vec::new(); count];
+    /// Sets the assignments of `count` statistical areas, each with the row of its statistical area.
+    pub(super) fn set_assignments(&mut self, mut assigned: Vec<(u32, AreaAssignment)>, count: u32) {
+        for (_, assignment) in &assigned {
+            self.areas[assignment.ordinal as usize].is_assigned = true;
         }
-    }
-
-    /// Assigns a statistical area, given by row, to an area.
-    pub(super) fn assign(&mut self, row: usize, assignment: AreaAssignment) {
-        self.areas[assignment.ordinal as usize].is_assigned = true;
-        if let Some(assignments) = self.assignments.get_mut(row) {
-            assignments.push(assignment);
+        let mut areas = self.areas.iter();
+        self.is_display_only = areas.all(|area| area.boundaries.is_empty() || area.is_assigned);
+        if !self.uses_statistical_areas {
+            return;
         }
+        // The sort is stable: the assignments of a row stay in the order of the dataset.
+        assigned.sort_by_key(|&(row, _)| row);
+        let start_of = |row| assigned.partition_point(|&(assigned, _)| assigned < row);
+        let starts = (0..=count).map(start_of);
+        self.assignment_starts = starts
+            .map(|start| u32::try_from(start).expect("fewer than 2^32 assignments"))
+            .collect();
+        self.assignments = assigned.iter().map(|&(_, found)| found).collect();
     }
 
     /// Returns the number of areas. The versions of an area are counted once.
@@ -315,6 +321,14 @@ impl LayerIndex {
             .binary_search_by(|area| id_of(area).cmp(id))
             .ok()?;
         u32::try_from(index).ok()
+    }
+
+    /// Returns the ordinal of every area by its id.
+    pub(super) fn ordinals_by_id(&self) -> HashMap<&str, u32> {
+        let ids = self.areas.iter();
+        ids.map(|area| self.versions[area.versions.start].id.as_str())
+            .zip(0..)
+            .collect()
     }
 
     /// Returns all versions of an area, in chronological order.
@@ -362,24 +376,22 @@ impl LayerIndex {
         row: u32,
         day: Date,
     ) -> impl Iterator<Item = &AreaAssignment> {
-        let assignments = self
-            .assignments
-            .get(row as usize)
-            .map_or(&[][..], Vec::as_slice);
-        assignments
-            .iter()
-            .filter(move |assignment| assignment.period.contains(day))
+        let assignments = self.all_assignments_of(row).iter();
+        assignments.filter(move |assignment| assignment.period.contains(day))
     }
 
     /// Returns the assignments of a statistical area, whatever their period.
     pub(super) fn all_assignments_of(&self, row: u32) -> &[AreaAssignment] {
-        let assignments = self.assignments.get(row as usize);
-        assignments.map_or(&[], Vec::as_slice)
+        let row = row as usize;
+        match self.assignment_starts.get(row..row + 2) {
+            Some(&[start, end]) => &self.assignments[start as usize..end as usize],
+            _ => &[],
+        }
     }
 
     /// Returns the assignments of all statistical areas, whatever their period.
     pub(super) fn all_assignments(&self) -> impl Iterator<Item = &AreaAssignment> {
-        self.assignments.iter().flatten()
+        self.assignments.iter()
     }
 
     /// Returns whether the area consists of statistical areas; if so, its boundaries are for

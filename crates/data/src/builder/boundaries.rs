@@ -62,8 +62,8 @@ fn codes_in<'d>(
 ) -> impl Iterator<Item = &'d str> {
     records
         .assignments_of(layer)
-        .filter(move |assignment| assignment.area == id)
-        .map(|assignment| assignment.statistical_area.as_str())
+        .filter(move |assignment| *assignment.area == *id)
+        .map(|assignment| &*assignment.statistical_area)
 }
 
 fn dissolve_area(

@@ -150,7 +150,7 @@ impl DatasetBuilder {
         let without = valid.iter().filter(|id| !current.contains(**id));
         let assignments = self.records.assignments_of(layer);
         let assigned: BTreeSet<&str> = assignments
-            .map(|assignment| assignment.statistical_area.as_str())
+            .map(|assignment| &*assignment.statistical_area)
             .collect();
         let is_made_of_them = !assigned.is_empty();
         let codes = sources.statistical_areas.keys();

@@ -129,12 +129,12 @@ fn part_in_community<'r>(
 ) -> Option<&'r str> {
     let part = records
         .assignments_of(layer)
-        .find(|assignment| assignment.statistical_area == code)?;
+        .find(|assignment| *assignment.statistical_area == *code)?;
     let is_part = records.memberships.iter().any(|membership| {
-        membership.member == GroupMember::Area(layer, part.area.clone())
+        membership.member == GroupMember::Area(layer, part.area.to_string())
             && membership.group.as_deref() == Some(community)
     });
-    is_part.then_some(part.area.as_str())
+    is_part.then_some(&*part.area)
 }
 
 #[cfg(test)]

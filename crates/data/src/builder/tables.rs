@@ -202,9 +202,9 @@ pub(super) fn assignments(assignments: &[StatisticalAssignment]) -> Vec<u8> {
         assignments.iter().map(|assignment| {
             let [from, to] = period_cells(&assignment.period);
             [
-                assignment.statistical_area.clone(),
+                assignment.statistical_area.to_string(),
                 assignment.layer.to_string(),
-                assignment.area.clone(),
+                assignment.area.to_string(),
                 assignment
                     .share
                     .map(|share| format!("{share:.3}"))

@@ -5,9 +5,10 @@
 //! with the other files. If both the postcode directory and another file have an error, the error
 //! of the other file is returned.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::panic::resume_unwind;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
 use super::attributes::attribute_path;
@@ -26,6 +27,7 @@ use catchment_core::domain::{
     PostcodeEntry, Practice, PracticeSuccession, Premises, Provenance, RecordIndex, StatedCount,
     StatisticalAssignment, UnknownKeyword, date_from_iso, parse_succession_basis,
 };
+use catchment_core::parallel::parallel_map;
 
 /// Reads a dataset from a folder or from the program itself.
 ///
@@ -163,11 +165,12 @@ impl VerifiedReader<'_> {
                 &columns::NEIGHBOURING_PRACTICES,
                 parse_neighbouring_practice,
             )?,
-            assignments: self.read_table(
-                "assignments.csv",
-                &columns::ASSIGNMENTS,
-                parse_assignment,
-            )?,
+            assignments: {
+                let shared = RefCell::default();
+                self.read_table("assignments.csv", &columns::ASSIGNMENTS, |row| {
+                    parse_assignment(row, &shared)
+                })?
+            },
             postcodes: Vec::new(),
             postcode_codes: Vec::new(),
             not_gp_practices: self.read_table(
@@ -252,17 +255,14 @@ impl VerifiedReader<'_> {
     }
 
     fn read_boundaries(&self) -> Result<Vec<(Layer, Vec<Boundary>)>, DatasetError> {
-        let mut boundaries = Vec::new();
         let statistical = self.manifest.statistical_area_layer();
-        for entry in &self.manifest.layers {
-            // The statistical areas are read once, also if they are a layer.
-            if let Some(path) = &entry.boundaries
-                && Some(entry.id) != statistical
-            {
-                boundaries.push((entry.id, self.read_polygons(path)?));
-            }
-        }
-        Ok(boundaries)
+        // The statistical areas are read once, also if they are a layer.
+        let others = (self.manifest.layers.iter()).filter(|entry| Some(entry.id) != statistical);
+        let paths = others.filter_map(|entry| Some((entry.id, entry.boundaries.as_deref()?)));
+        let boundaries = parallel_map(paths.collect(), |(layer, path)| {
+            Ok((layer, self.read_polygons(path)?))
+        });
+        boundaries.into_iter().collect()
     }
 
     fn read_statistical_boundaries(&self) -> Result<Vec<Boundary>, DatasetError> {
@@ -556,15 +556,28 @@ fn parse_succession(row: &CsvTableRow<'_>) -> Result<PracticeSuccession, TableEr
     })
 }
 
-fn parse_assignment(row: &CsvTableRow<'_>) -> Result<StatisticalAssignment, TableError> {
+/// Parses an assignment. `shared` has the codes and ids of earlier rows.
+fn parse_assignment(
+    row: &CsvTableRow<'_>,
+    shared: &RefCell<HashSet<Arc<str>>>,
+) -> Result<StatisticalAssignment, TableError> {
+    let share_text = |text: &str| {
+        let mut shared = shared.borrow_mut();
+        if let Some(known) = shared.get(text) {
+            return Arc::clone(known);
+        }
+        let text: Arc<str> = text.into();
+        shared.insert(Arc::clone(&text));
+        text
+    };
     let share: Option<f64> = row.parse_optional(3)?;
     if share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
         return Err(row.cell_error(3, "must be a share from 0 to 1"));
     }
     Ok(StatisticalAssignment {
-        statistical_area: row.required(0)?.to_string(),
+        statistical_area: share_text(row.required(0)?),
         layer: row.layer(1)?,
-        area: row.required(2)?.to_string(),
+        area: share_text(row.required(2)?),
         share,
         period: parse_period(row, 4)?,
     })

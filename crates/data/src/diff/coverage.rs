@@ -71,8 +71,8 @@ fn shares_on(assignments: &[StatisticalAssignment], day: Date) -> SharesByKey<'_
         .map(|assignment| {
             let key = (
                 assignment.layer,
-                assignment.area.as_str(),
-                assignment.statistical_area.as_str(),
+                &*assignment.area,
+                &*assignment.statistical_area,
             );
             (key, to_thousandths(assignment.share.unwrap_or(1.0)))
         })

@@ -116,17 +116,17 @@ impl BoundaryIndex {
         has_postcode_within: impl Fn(BritishGrid, f64) -> bool,
     ) -> Vec<LandEdges> {
         let finder = LandFinder {
-            layer: &self.cells,
-            statistical: (!statistical.boundaries.is_empty()).then_some(&statistical.cells),
+            layer: &self.edges().cells,
+            statistical: (!statistical.boundaries.is_empty()).then(|| &statistical.edges().cells),
             has_postcode_within,
         };
-        let edges = || self.edge_trees.iter().flat_map(EdgeTree::edges);
+        let edges = || self.edges().edge_trees.iter().flat_map(EdgeTree::edges);
         let total_mm: f64 = edges().map(Edge::length_mm).sum();
         #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53 edges")]
         let parts_max = edges().count() as f64 + ADDITIONAL_PARTS;
         let part_mm = PART_MM.max(total_mm / parts_max);
         let shared = repeated(edges().copied().collect());
-        let boundaries = (0..).zip(&self.edge_trees);
+        let boundaries = (0..).zip(&self.edges().edge_trees);
         boundaries
             .map(|(boundary, edge_tree)| {
                 let (mut land, mut uncovered) = (Vec::new(), Vec::new());

@@ -37,19 +37,23 @@ const ROUND_DOWN: f64 = 1.0 - 1e-9;
 #[derive(Debug)]
 pub struct BoundaryIndex {
     boundaries: Vec<Boundary>,
-    edge_trees: Vec<EdgeTree>,
-    cells: CellIndex,
-    bboxes: RTree<GeomWithData<Rectangle<[f64; 2]>, usize>>,
+    edges: OnceLock<EdgeIndex>,
     /// For each boundary, the edges beyond which land begins; empty if land begins beyond all edges.
     land_edges: OnceLock<Vec<LandEdges>>,
     /// Whether any boundary has a period.
     is_dated: bool,
 }
 
-impl BoundaryIndex {
-    /// Builds the index of boundaries. The rings need not be valid: a ring that crosses itself
-    /// contains the points around which it winds an odd number of times.
-    pub fn build(boundaries: Vec<Boundary>) -> BoundaryIndex {
+/// The structures that every search uses.
+#[derive(Debug)]
+struct EdgeIndex {
+    edge_trees: Vec<EdgeTree>,
+    cells: CellIndex,
+    bboxes: RTree<GeomWithData<Rectangle<[f64; 2]>, usize>>,
+}
+
+impl EdgeIndex {
+    fn build(boundaries: &[Boundary]) -> EdgeIndex {
         let edge_trees: Vec<EdgeTree> = boundaries
             .iter()
             .map(|boundary| EdgeTree::new(edges_of(boundary)))
@@ -64,16 +68,44 @@ impl BoundaryIndex {
                 let corners = Rectangle::from_corners(low.map(f64::from), high.map(f64::from));
                 Some(GeomWithData::new(corners, index))
             });
-        BoundaryIndex {
+        EdgeIndex {
             bboxes: RTree::bulk_load(bboxes.collect()),
-            land_edges: OnceLock::new(),
             cells,
             edge_trees,
+        }
+    }
+}
+
+impl BoundaryIndex {
+    /// Builds the index of boundaries. The rings need not be valid: a ring that crosses itself
+    /// contains the points around which it winds an odd number of times.
+    pub fn build(boundaries: Vec<Boundary>) -> BoundaryIndex {
+        let index = BoundaryIndex::deferred(boundaries);
+        index.prepare();
+        index
+    }
+
+    /// Builds an index whose edges are indexed by [`BoundaryIndex::prepare`], or else by the first
+    /// search. Many boundaries are only displayed, and their edges would take most of the memory.
+    pub(super) fn deferred(boundaries: Vec<Boundary>) -> BoundaryIndex {
+        BoundaryIndex {
+            edges: OnceLock::new(),
+            land_edges: OnceLock::new(),
             is_dated: boundaries
                 .iter()
                 .any(|boundary| boundary.period.from.is_some() || boundary.period.to.is_some()),
             boundaries,
         }
+    }
+
+    /// Indexes the edges, unless they have been indexed.
+    pub(super) fn prepare(&self) {
+        self.edges();
+    }
+
+    fn edges(&self) -> &EdgeIndex {
+        self.edges
+            .get_or_init(|| EdgeIndex::build(&self.boundaries))
     }
 
     /// Returns the boundaries from which the index was built.
@@ -97,7 +129,7 @@ impl BoundaryIndex {
     /// returns, so that the buffer can be reused.
     pub fn collect_covering(&self, covering: &mut Vec<u32>, point: BritishGrid, day: Date) {
         covering.clear();
-        self.cells.covering(to_mm(point), covering);
+        self.edges().cells.covering(to_mm(point), covering);
         self.retain_valid_on(covering, day);
     }
 
@@ -110,10 +142,12 @@ impl BoundaryIndex {
         day: Date,
         mut visit: impl FnMut(usize, &[u32]),
     ) {
-        self.cells.for_each_covering(points, |index, covering| {
-            self.retain_valid_on(covering, day);
-            visit(index, covering);
-        });
+        self.edges()
+            .cells
+            .for_each_covering(points, |index, covering| {
+                self.retain_valid_on(covering, day);
+                visit(index, covering);
+            });
     }
 
     fn retain_valid_on(&self, boundaries: &mut Vec<u32>, day: Date) {
@@ -129,14 +163,14 @@ impl BoundaryIndex {
 
     /// Returns the distance in metres from the point to the nearest edge of the boundary.
     pub fn distance_to_edge_m(&self, boundary: u32, point: BritishGrid) -> f64 {
-        let edge_tree = &self.edge_trees[boundary as usize];
+        let edge_tree = &self.edges().edge_trees[boundary as usize];
         edge_tree.distance_2(to_mm(point), f64::INFINITY).sqrt() / MM_PER_M
     }
 
     /// Returns whether any boundary, of any date, covers the point.
     pub(super) fn covers_on_any_date(&self, point: BritishGrid) -> bool {
         let mut covering = Vec::new();
-        self.cells.covering(to_mm(point), &mut covering);
+        self.edges().cells.covering(to_mm(point), &mut covering);
         !covering.is_empty()
     }
 
@@ -149,14 +183,14 @@ impl BoundaryIndex {
         within_m: f64,
     ) -> bool {
         let mut covering = Vec::new();
-        self.cells.covering(to_mm(point), &mut covering);
+        self.edges().cells.covering(to_mm(point), &mut covering);
         covering.contains(&boundary) || self.has_edge_within(boundary, point, within_m.next_up())
     }
 
     /// Returns whether the boundary has an edge nearer than `within_m` metres to the point.
     pub(super) fn has_edge_within(&self, boundary: u32, point: BritishGrid, within_m: f64) -> bool {
         let within_2 = (within_m * MM_PER_M).powi(2);
-        self.edge_trees[boundary as usize].distance_2(to_mm(point), within_2) < within_2
+        self.edges().edge_trees[boundary as usize].distance_2(to_mm(point), within_2) < within_2
     }
 
     /// Sets the result of [`BoundaryIndex::find_land_edges`]. Until then, land begins beyond every
@@ -181,7 +215,7 @@ impl BoundaryIndex {
     /// Returns the distance in metres from the point to the nearest edge of the boundary beyond
     /// which land begins; `None` if there is only open coast around the area.
     pub(super) fn distance_to_land_m(&self, boundary: u32, point: BritishGrid) -> Option<f64> {
-        let all = &self.edge_trees[boundary as usize];
+        let all = &self.edges().edge_trees[boundary as usize];
         let edges = self.land_edges_of(boundary);
         let edges = edges.map_or(all, |edges| edges.land(all));
         let distance_2 = edges.distance_2(to_mm(point), f64::INFINITY);
@@ -215,8 +249,10 @@ impl BoundaryIndex {
         let within_2 = (within_m * MM_PER_M).powi(2);
         let mut near: Vec<(u32, f64)> = Vec::new();
         let (low, high) = search_square(point_mm, within_m);
-        self.cells
-            .for_each_edge_near(&self.edge_trees, (low, high), |edge, boundary| {
+        let edges = self.edges();
+        edges
+            .cells
+            .for_each_edge_near(&edges.edge_trees, (low, high), |edge, boundary| {
                 let distance_2 = edge.distance_2(point_mm);
                 if distance_2 >= within_2 {
                     return;
@@ -238,10 +274,12 @@ impl BoundaryIndex {
     pub(super) fn near_on_any_date(&self, point: BritishGrid, within_m: f64) -> Vec<u32> {
         let point_mm = to_mm(point);
         let mut near = Vec::new();
-        self.cells.covering(point_mm, &mut near);
+        let edges = self.edges();
+        edges.cells.covering(point_mm, &mut near);
         let (low, high) = search_square(point_mm, within_m);
-        self.cells
-            .for_each_edge_near(&self.edge_trees, (low, high), |_, boundary| {
+        edges
+            .cells
+            .for_each_edge_near(&edges.edge_trees, (low, high), |_, boundary| {
                 near.push(boundary)
             });
         near.sort_unstable();
@@ -255,6 +293,7 @@ impl BoundaryIndex {
         let point_mm = to_mm(point);
         let mut best: Option<(u32, f64)> = None;
         let by_box = self
+            .edges()
             .bboxes
             .nearest_neighbor_iter_with_distance_2(&point_mm.map(f64::from));
         for (entry, box_distance_2) in by_box {
@@ -266,7 +305,8 @@ impl BoundaryIndex {
             if !self.is_valid_on(boundary, day) {
                 continue;
             }
-            let distance_2 = self.edge_trees[entry.data].distance_2(point_mm, nearest.next_up());
+            let distance_2 =
+                self.edges().edge_trees[entry.data].distance_2(point_mm, nearest.next_up());
             let is_first = best.is_none_or(|(known, _)| boundary < known);
             if distance_2 < nearest || (distance_2 == nearest && is_first) {
                 best = Some((boundary, distance_2));
@@ -457,7 +497,7 @@ mod tests {
         let is_around =
             |edge_tree: &EdgeTree| edge_tree.edges().iter().filter(is_east).count() % 2 == 1;
         let around = (0..)
-            .zip(&boundary_index.edge_trees)
+            .zip(&boundary_index.edges().edge_trees)
             .filter(|value| is_around(value.1));
         around.map(|(index, _)| index).collect()
     }
@@ -465,7 +505,7 @@ mod tests {
     /// Returns the distance to the nearest edge of each boundary, by measuring all edges.
     fn distances_by_scan(boundary_index: &BoundaryIndex, point: BritishGrid) -> Vec<(u32, f64)> {
         let nearest = (0..)
-            .zip(&boundary_index.edge_trees)
+            .zip(&boundary_index.edges().edge_trees)
             .map(|(index, edge_tree)| {
                 let all = edge_tree
                     .edges()
@@ -700,12 +740,13 @@ mod tests {
             let boundary_index = BoundaryIndex::build(read_geojson(&file.expect("a file").path()));
             // Each edge is counted once, however many areas it bounds.
             let edges: BTreeSet<&Edge> = boundary_index
+                .edges()
                 .edge_trees
                 .iter()
                 .flat_map(EdgeTree::edges)
                 .collect();
             let edges = edges.len();
-            let (slots, crowded) = boundary_index.cells.block_and_crowded_counts();
+            let (slots, crowded) = boundary_index.edges().cells.block_and_crowded_counts();
             assert_eq!(crowded, 0);
             // At least half of the fixed part of the budget is left.
             assert!(
@@ -714,7 +755,7 @@ mod tests {
             );
             // The squares of the root are as small as the number of edges allows: they were not
             // made larger because too many edges touch them.
-            let squares = boundary_index.cells.root_square_count();
+            let squares = boundary_index.edges().cells.root_square_count();
             assert!(4 * squares > (edges * 64).clamp(1 << 8, 1 << 21));
         }
     }
@@ -750,7 +791,7 @@ mod tests {
             let inner = [(200_000, 100_000), (300_000, 100_000), (200_000, 200_000)];
             let boundary_index =
                 BoundaryIndex::build(vec![boundary("dense", &[&ring]), boundary("b", &[&inner])]);
-            let (slots, crowded) = boundary_index.cells.block_and_crowded_counts();
+            let (slots, crowded) = boundary_index.edges().cells.block_and_crowded_counts();
             assert!(slots < 12 * ring.len() + (1 << 16) + 100, "{slots}");
             assert!(crowded > 0);
             // The points are on vertices, next to vertices, and between vertices.

@@ -228,8 +228,8 @@ mod tests {
         let change = Some(date(2023, 4, 1));
         let assigned = records.assignments.iter().map(|assignment| {
             let period = assignment.period;
-            let code = assignment.statistical_area.as_str();
-            (code, assignment.area.as_str(), period.from, period.to)
+            let code = &*assignment.statistical_area;
+            (code, &*assignment.area, period.from, period.to)
         });
         assert!(assigned.eq([
             ("S0", "E07000029", None, change),

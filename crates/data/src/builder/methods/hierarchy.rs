@@ -212,9 +212,9 @@ fn add_practices(
                 };
                 let found = records
                     .assignments_of(context.layer)
-                    .find(|assignment| assignment.statistical_area == *code)
+                    .find(|assignment| *assignment.statistical_area == **code)
                     .filter(|assignment| is_of_own_board(&assignment.area))
-                    .map(|assignment| (assignment.area.clone(), assignment.period));
+                    .map(|assignment| (assignment.area.to_string(), assignment.period));
                 records.memberships.push(Membership {
                     group: found.as_ref().map(|(area, _)| area.clone()),
                     provenance: Provenance::Derived,
@@ -385,7 +385,7 @@ mod tests {
         let records = add(test_layers::layer("place"), ROWS, &[]);
         assert!(records.has_area(test_layers::layer("place"), "empty"));
         let assigned = records.assignments.iter();
-        assert_eq!(assigned.filter(|found| found.area == "empty").count(), 0);
+        assert_eq!(assigned.filter(|found| *found.area == *"empty").count(), 0);
     }
 
     #[test]

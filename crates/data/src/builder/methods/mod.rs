@@ -167,9 +167,9 @@ impl LayerContext<'_> {
         period: Period,
     ) {
         records.assignments.push(StatisticalAssignment {
-            statistical_area,
+            statistical_area: statistical_area.into(),
             layer: self.layer,
-            area,
+            area: area.into(),
             share,
             period,
         });

@@ -69,6 +69,9 @@ impl CellIndex {
             shared,
         };
         builder.fill_root(&mut root);
+        // While they grew, they may have reserved twice what they need.
+        builder.tables.shrink_to_fit();
+        builder.records.shrink_to_fit();
         CellIndex {
             root,
             crossing_trees: builder.build_crossing_trees(boundaries),
