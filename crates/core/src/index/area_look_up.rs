@@ -69,12 +69,17 @@ impl PostcodeCounts {
         }
     }
 
-    /// Returns the areas of the layer at `position` that have most postcodes, and their share.
-    fn most(&self, position: usize) -> Option<(&[u32], f64)> {
-        let counts = self.by_layer.get(position)?.iter();
-        let covered = counts.filter(|(ordinals, _)| !ordinals.is_empty());
+    /// Returns the areas of the layer at `position` that have most postcodes, and their share; none of
+    /// a partition if most postcodes are in no area, as in a look-up by the code of a statistical area.
+    fn most(&self, position: usize, kind: LayerKind) -> Option<(&[u32], f64)> {
+        let counts = self.by_layer.get(position)?;
+        let uncovered = counts.get([].as_slice()).copied().unwrap_or_default();
+        let covered = counts.iter().filter(|(ordinals, _)| !ordinals.is_empty());
         // Of equal numbers, that of the first areas in order of id.
         let (ordinals, count) = covered.max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0)))?;
+        if kind == LayerKind::Partition && uncovered >= *count {
+            return None;
+        }
         #[expect(
             clippy::cast_precision_loss,
             reason = "there are fewer than 2^52 postcodes"
@@ -211,9 +216,9 @@ impl Index {
             .enumerate()
             .map(|(other, layer)| {
                 let exact = is_assigned[other].then(|| self.exact_areas(layer, rows, day));
-                exact
-                    .flatten()
-                    .unwrap_or_else(|| most_frequent_areas(layer, counts.most(other), day))
+                exact.flatten().unwrap_or_else(|| {
+                    most_frequent_areas(layer, counts.most(other, layer.kind), day)
+                })
             })
             .collect();
         let groups = self.groups_of_areas(&found, day);
@@ -461,6 +466,25 @@ mod tests {
              resilience-group=, icb=north 1.00",
         ];
         assert_eq!(describe(&build(with_zones()), zones()), expected);
+    }
+
+    #[test]
+    fn an_area_belongs_to_none_of_a_partition_if_most_postcodes_are_in_none() {
+        let most = |inside: usize, outside: usize, kind| {
+            let by_areas = HashMap::from([(vec![4], inside), (Vec::new(), outside)]);
+            let counts = PostcodeCounts {
+                total: inside + outside,
+                by_layer: vec![by_areas],
+            };
+            counts
+                .most(0, kind)
+                .map(|(areas, share)| (areas.to_vec(), share))
+        };
+        let found = |share| Some((vec![4], share));
+        assert_eq!(most(3, 1, LayerKind::Partition), found(0.75));
+        assert_eq!(most(2, 2, LayerKind::Partition), None);
+        assert_eq!(most(1, 3, LayerKind::Partition), None);
+        assert_eq!(most(1, 3, LayerKind::Overlapping), found(0.25));
     }
 
     #[test]
