@@ -1,4 +1,6 @@
-//! `catchment export`: writes look-up tables, boundaries and map tiles.
+//! `catchment export`: writes look-up tables, boundaries, map tiles and the look-up as static files.
+
+mod static_site;
 
 use std::io::{self, BufWriter, Seek, Write as _};
 use std::num::NonZeroUsize;
@@ -10,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use jiff::civil::Date;
 use serde_json::json;
 
+use self::static_site::StaticOutput;
 use super::output::AtomicOutput;
 use super::{DataArgument, Spinner};
 use crate::export::{self, AreaFormat};
@@ -29,13 +32,21 @@ pub(super) struct ExportArguments {
     /// boundaries.
     #[arg(long, value_name = "LAYER,…", value_delimiter = ',')]
     layers: Vec<String>,
-    /// Date of --areas, --areas-of and --tiles; today by default. The look-up tables of postcodes and
-    /// practices cover all dates.
+    /// Date of --areas, --areas-of and --tiles, and first date of --static; today by default. The
+    /// look-up tables of postcodes and practices cover all dates.
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = date_from_iso)]
     as_of: Option<Date>,
     /// Maximum zoom of the tiles; map viewers magnify these tiles at higher zooms.
     #[arg(long, value_name = "0-22", default_value_t = ARCHIVE_ZOOM, value_parser = clap::value_parser!(u8).range(0..=22))]
     max_zoom: u8,
+    /// Folder of an earlier export with --static: write only the files that differ from it, and
+    /// `changes.json`, the list of the files that are new, changed or no longer needed.
+    #[arg(long, value_name = "OLD", requires = "static_site")]
+    since: Option<PathBuf>,
+    /// With --static: the page also works without a connection after the first visit, and can be
+    /// installed.
+    #[arg(long, requires = "static_site")]
+    offline: bool,
     /// Replace existing files.
     #[arg(long)]
     force: bool,
@@ -72,6 +83,10 @@ struct OutputArguments {
     /// File for map tiles: OUT.pmtiles.
     #[arg(long, value_name = "OUT")]
     tiles: Option<PathBuf>,
+    /// Folder for the look-up as static files: a page, the map widget and a JavaScript module that
+    /// answer in the browser, from any web host.
+    #[arg(long = "static", value_name = "DIR")]
+    static_site: Option<PathBuf>,
 }
 
 /// An output file and its content.
@@ -110,9 +125,15 @@ pub(super) fn run(arguments: &ExportArguments) -> Result<ExitCode> {
         let output = AtomicOutput::stage(Some(export.path), None, arguments.force)?;
         files.push((export, HashingIo::new(output, true)));
     }
+    let static_site = arguments.outputs.static_site.as_deref();
+    let static_site = static_site.map(|name| StaticOutput::check(name, arguments));
+    let static_site = static_site.transpose()?;
     let index = arguments.data.load()?;
     for (export, file) in files {
         export.run(arguments, &index, file)?;
+    }
+    if let Some(static_site) = static_site {
+        static_site.write(arguments, &index)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -75,9 +75,10 @@ enum CliCommand {
         after_help = "Compares on one date: the names and boundaries of areas; the statistical areas that make up each area, with their shares; each field of each practice; memberships; and the status, communities and parts of communities of every postcode. Does not compare lineage, golden queries or the text of the manifests.\n\nExample:\n  catchment diff /tmp/my-dataset /tmp/next --output /tmp/changes\n\nExit status: 0 no differences, 1 differences, 2 usage error or dataset not loaded."
     )]
     Diff(diff::DiffArguments),
-    /// Export look-up tables, boundaries and map tiles for other programs.
+    /// Export look-up tables, boundaries and map tiles for other programs, and the look-up as static
+    /// files.
     #[command(
-        after_help = "The look-up table has a row for each postcode, live or terminated, and each period in which its answer does not change; the table of practices has a row for each practice code and each such period. A join with these tables produces the same columns as `catchment batch` (docs/users/lookup.md). Areas and tiles are for one date.\n\nExample:\n  catchment export --lookup postcodes.parquet --practices practices.parquet\n  catchment export --areas areas.gpkg --tiles areas.pmtiles\n\nExit status: 0 success, 2 usage error, dataset not loaded or output not written."
+        after_help = "The look-up table has a row for each postcode, live or terminated, and each period in which its answer does not change; the table of practices has a row for each practice code and each such period. A join with these tables produces the same columns as `catchment batch` (docs/users/lookup.md). Areas and tiles are for one date.\n\nExample:\n  catchment export --lookup postcodes.parquet --practices practices.parquet\n  catchment export --areas areas.gpkg --tiles areas.pmtiles\n  catchment export --static site    # docs/users/static.md\n\nExit status: 0 success, 2 usage error, dataset not loaded or output not written."
     )]
     Export(export::ExportArguments),
     /// Add, list and revoke API keys.

@@ -267,7 +267,8 @@ impl<'i> From<&'i Area> for AreaBody<'i> {
     }
 }
 
-fn area_detail(index: &Index, area: &Area, as_of: Date) -> Value {
+/// Returns the JSON of an area.
+pub(crate) fn area_detail(index: &Index, area: &Area, as_of: Date) -> Value {
     let (layer, id) = (area.layer, area.id.as_str());
     let key = GroupMember::Area(layer, id.to_string());
     let lineage = index.lineage().iter().filter(|step| step.layer == layer);

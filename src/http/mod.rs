@@ -60,13 +60,16 @@ use widget::WidgetCache;
 
 pub use crate::web::AccessibilityDetails;
 pub use admission::{AccessConfig, InvalidIpNetwork, IpNetwork, IpRateLimit};
+pub(crate) use areas::area_detail;
 pub use base_url::{InvalidPublicUrl, PublicUrl};
 pub(crate) use batch::AUDIT_TARGET;
 pub use batch::BatchLimits;
 pub use embed::{EmbedOrigin, FrameAncestors, InvalidEmbedOrigin};
 pub use limits::ServerLimits;
+pub(crate) use practices::practice_detail;
 pub use server::{Listener, serve};
 pub use source_age::{InvalidSourceAgeMax, SourceAgeMax};
+pub(crate) use widget::{default_layer, ensure_drawable, widget_map_body};
 
 /// The state that handlers share.
 #[derive(Clone)]

@@ -117,10 +117,15 @@ pub(super) async fn practice(
 ) -> Result<Response, Problem> {
     let (index, as_of) = (context.index(), context.as_of);
     let code: OdsCode = parse_segment(&code, unknown_practice)?;
+    let body = practice_detail(index, code, as_of).ok_or_else(unknown_practice)?;
+    Ok(cacheable_json(&headers, &body))
+}
+
+/// Returns the JSON of a practice, also of one outside the area of the dataset.
+pub(crate) fn practice_detail(index: &Index, code: OdsCode, as_of: Date) -> Option<Value> {
     let neighbouring = index.neighbouring_practice(code);
     let practice = index.practice(code);
-    let practice = practice.or(neighbouring.map(|found| &found.practice));
-    let practice = practice.ok_or_else(unknown_practice)?;
+    let practice = practice.or(neighbouring.map(|found| &found.practice))?;
     let mut body = practice_body(index, practice, as_of);
     if let Some(found) = neighbouring {
         body["icb"] = found.icb.as_deref().into();
@@ -137,7 +142,7 @@ pub(super) async fn practice(
     body["predecessors"] = predecessors.collect();
     body["as_of"] = as_of.to_string().into();
     body["attribution"] = index.manifest().attribution.clone().into();
-    Ok(cacheable_json(&headers, &body))
+    Some(body)
 }
 
 pub(super) fn unknown_practice() -> Problem {

@@ -22,7 +22,7 @@ use crate::web::{full_noun, group_noun, group_nouns};
 use crate::wire::locate::round_decimals;
 use catchment_core::domain::{Layer, LayerRole, Manifest};
 use catchment_core::index::Index;
-use catchment_tiles::{ContentEncoding, EncodedBody, WidgetArea};
+use catchment_tiles::{ContentEncoding, EncodedBody, WidgetArea, WidgetMap};
 
 /// `/widget.js`: the element `<catchment-map>`. The URL never changes, and the script is cached for
 /// five minutes, so that sites that embed the script get fixes.
@@ -83,7 +83,7 @@ fn requested_layer(context: &RequestContext, name: &str) -> Result<Layer, Proble
 
 /// Returns the layer of a map for which no layer is requested: the main layer of communities or,
 /// without one, the first layer.
-pub(super) fn default_layer(index: &Index) -> Option<Layer> {
+pub(crate) fn default_layer(index: &Index) -> Option<Layer> {
     let main = index.manifest().main_community_layer();
     main.or_else(|| index.layers().next())
 }
@@ -93,7 +93,7 @@ pub(super) fn default_layer(index: &Index) -> Option<Layer> {
 const AREAS_MAX: usize = 500;
 
 /// Checks that a whole layer fits on one map.
-pub(super) fn ensure_drawable(index: &Index, layer: Layer, day: Date) -> Result<(), Problem> {
+pub(crate) fn ensure_drawable(index: &Index, layer: Layer, day: Date) -> Result<(), Problem> {
     match index.boundaries(layer, day).count() {
         0..=AREAS_MAX => Ok(()),
         _ => Err(Problem::too_many_areas(AREAS_MAX)),
@@ -169,27 +169,38 @@ fn body(context: &RequestContext, key: &WidgetKey) -> Option<Value> {
     let (index, day) = (context.index(), context.as_of);
     let focus = key.focus.as_deref();
     let map = context.tiles().widget_map(index, key.layer, day, focus)?;
+    Some(widget_map_body(index, &map, (key.layer, focus), day))
+}
+
+/// Returns the JSON of the map of a layer or, if `focus` is the id of an area, of this area and its
+/// surroundings.
+pub(crate) fn widget_map_body(
+    index: &Index,
+    map: &WidgetMap,
+    (layer, focus): (Layer, Option<&str>),
+    day: Date,
+) -> Value {
     let areas: Vec<Value> = map
         .areas
         .iter()
         .map(|widget_area| {
             // The label on the map is the short name.
-            let area = index.area(key.layer, &widget_area.id, day);
+            let area = index.area(layer, &widget_area.id, day);
             let label = area.map_or(widget_area.name.as_str(), |area| area.name.as_str());
             area_body(widget_area, label)
         })
         .collect();
     let manifest = index.manifest();
-    let role = manifest.layer(key.layer).map(|entry| entry.role);
-    Some(json!({
-        "layer": key.layer.as_str(),
+    let role = manifest.layer(layer).map(|entry| entry.role);
+    json!({
+        "layer": layer.as_str(),
         "role": role.map(LayerRole::as_str),
         "practice_layer": manifest.practice_layer().map(Layer::as_str),
-        "noun": manifest.layer(key.layer).map(full_noun),
+        "noun": manifest.layer(layer).map(full_noun),
         "group_layer": manifest.group_layer().map(Layer::as_str),
         "group_nouns": manifest.group_layer().map(|_| [group_noun(index).to_string(), group_nouns(index)]),
-        "other_communities": other_communities(manifest, key.layer),
-        "title": manifest.layer_title(key.layer),
+        "other_communities": other_communities(manifest, layer),
+        "title": manifest.layer_title(layer),
         "focus": focus,
         "size": [map.width, map.height],
         "earth": [map.units_around_earth, map.corner.x, map.corner.y],
@@ -197,7 +208,7 @@ fn body(context: &RequestContext, key: &WidgetKey) -> Option<Value> {
         "areas": areas,
         "dataset": { "name": manifest.name, "version": manifest.version },
         "attribution": manifest.attribution,
-    }))
+    })
 }
 
 /// Returns the layers in which a search on a map of the main layer of communities looks for a

@@ -1,13 +1,15 @@
 // <catchment-map area="mb-kendal" search>: the map of an area, or of a whole layer, on any page.
 // <catchment-map practice="P81002">: whether a postcode is in the area of a GP practice.
 //
+// <catchment-map src="/static/" search>: answers from the files of `catchment export --static`, without a service.
+//
 // The element draws SVG in a shadow root with constructed style sheets, so a Content-Security-Policy has to allow only
 // this file (script-src) and the server that it came from (connect-src). The element stores nothing, and sends a postcode
-// only in the body of one request. docs/users/widget.md describes the attributes.
+// only in the body of one request; with `src`, it sends no postcode. docs/users/widget.md describes the attributes.
 
 const HOME = new URL(".", import.meta.url);
 const SVG = "http://www.w3.org/2000/svg";
-const OBSERVED_ATTRIBUTES = ["area", "layer", "practice", "search", "link", "heading", "heading-level", "label", "as-of", "height"];
+const OBSERVED_ATTRIBUTES = ["src", "everything", "area", "layer", "practice", "search", "link", "heading", "heading-level", "label", "as-of", "height"];
 
 const STYLE = new CSSStyleSheet();
 STYLE.replaceSync(`
@@ -118,6 +120,8 @@ const ERRORS = {
   partial_postcode: "Enter the full postcode, not just the first part.",
   unknown_postcode: "We cannot find this postcode. It may be newer than our data. Check it and try again.",
   no_data_for_date: "We have no information for that date.",
+  date_not_in_copy: "We have no information for that date.",
+  damaged: "Sorry, the look-up did not work, because the files of this website do not belong together. Reload the page and try again.",
 };
 // Messages for answers without a location, by status.
 const STATUS_TEXTS = {
@@ -154,6 +158,8 @@ class CatchmentMap extends HTMLElement {
   #searchId = 0;
   // Settles when the map is drawn, or cannot be drawn.
   #loading;
+  // The files of the attribute `src`, or null if the element uses the service.
+  #copy = null;
   // What is on the map, and what the attributes select: they differ while the map shows the area of a postcode.
   #data = null;
   #selectedData = null;
@@ -231,9 +237,29 @@ class CatchmentMap extends HTMLElement {
     return date ? `?as_of=${encodeURIComponent(date)}` : "";
   }
 
-  #fetchMap(...segments) {
-    const path = ["widget", ...segments].filter(Boolean).map(encodeURIComponent).join("/");
-    return fetchJson(`${path}.json${this.#query}`);
+  async #fetchMap(layer, area) {
+    const index = this.#copy && (await this.#copy.index());
+    const name = (index && { _: index.maps.default, _practice: index.maps.practices }[layer]) ?? layer;
+    const path = ["widget", name, area].filter(Boolean).map(encodeURIComponent).join("/");
+    const map = await this.#fetchData(path, ".json");
+    if (index && map.dataset.version !== index.dataset.version) throw Object.assign(new Error(`${path}.json is of another export than index.json`), { code: "damaged" });
+    return map;
+  }
+
+  // Returns the JSON with a path from the service, or from the files, which describe their first day.
+  #fetchData(path, ending = "") {
+    return this.#copy ? this.#copy.json(`${path}.json`) : fetchJson(`${path}${ending}${this.#query}`);
+  }
+
+  // Opens the files of the attribute `src`, unless they are open.
+  async #openCopy() {
+    if (!this.hasAttribute("src")) return null;
+    const base = new URL(this.getAttribute("src"), document.baseURI);
+    if (!base.pathname.endsWith("/")) base.pathname += "/";
+    const everything = this.hasAttribute("everything");
+    if (this.#copy?.base.href === base.href && this.#copy.everything === everything) return this.#copy;
+    const { Catchment } = await import(new URL("catchment.js", base).href);
+    return new Catchment(base, { everything });
   }
 
   // Returns a name as a link to the page of the host, if the attribute `link` has its address.
@@ -259,9 +285,12 @@ class CatchmentMap extends HTMLElement {
     const practice = this.getAttribute("practice")?.trim().toUpperCase();
     const segments = practice ? ["_practice", practice] : [this.getAttribute("layer") || "_", this.getAttribute("area")];
     try {
+      const copy = await this.#openCopy();
+      if (loadId !== this.#loadId) return;
+      this.#copy = copy;
       const [data, facts] = await Promise.all([
         this.#fetchMap(...segments),
-        practice && fetchJson(`api/v1/practices/${encodeURIComponent(practice)}${this.#query}`),
+        practice && this.#fetchData(`api/v1/practices/${encodeURIComponent(practice)}`),
       ]);
       if (loadId !== this.#loadId) return;
       this.#practice = facts || null;
@@ -447,7 +476,7 @@ class CatchmentMap extends HTMLElement {
     this.#dispatch("select", { layer, id, name });
     this.#selectionName.replaceChildren(this.#link(layer, area));
     if (!this.#hasRegistration) return;
-    const { members } = await fetchJson(`api/v1/areas/${layer}/${encodeURIComponent(id)}${this.#query}`).catch(() => ({ members: [] }));
+    const { members } = await this.#fetchData(`api/v1/areas/${layer}/${encodeURIComponent(id)}`).catch(() => ({ members: [] }));
     const practices = members.filter((member) => member.layer === this.#data.practice_layer && member.status === "active");
     if (practices.length === 0 || this.#selectionName.textContent !== name) return;
     this.#selectionDetails.replaceChildren(
@@ -483,7 +512,7 @@ class CatchmentMap extends HTMLElement {
     this.#showMessage("Looking up…", []);
     let detail = null;
     try {
-      const answer = await fetchJson("api/v1/locate", {
+      const answer = this.#copy ? await this.#copy.locate({ postcode, asOf: date ?? undefined }) : await fetchJson("api/v1/locate", {
         method: "POST", cache: "no-store", headers: { "Content-Type": "application/json" },
         body: JSON.stringify({ postcode, layers, ...(date && { as_of: date }) }),
       });

@@ -98,6 +98,11 @@ impl CountyCopy {
     }
 }
 
+/// Returns the folder of the county's dataset.
+pub(crate) fn dataset_folder() -> PathBuf {
+    COUNTY.output()
+}
+
 fn read(folder: &Path) -> Dataset {
     dataset::read(&DatasetSource::Folder(folder.to_path_buf())).expect("a dataset")
 }

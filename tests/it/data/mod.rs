@@ -19,5 +19,6 @@ pub(crate) mod point_in_polygon;
 mod polygon_files;
 mod real_data;
 mod real_places;
+mod static_site;
 mod statistical_areas;
 mod statistical_layers;

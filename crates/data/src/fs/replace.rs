@@ -52,9 +52,9 @@ pub enum OutputError {
 /// A kind of folder that is replaced without `--force`.
 pub struct FolderKind {
     /// The noun for messages, with its article, such as `a dataset`.
-    pub(crate) noun: &'static str,
+    pub noun: &'static str,
     /// Returns the relative paths of the files of this kind in a folder.
-    pub(crate) files: fn(&Path) -> BTreeSet<String>,
+    pub files: fn(&Path) -> BTreeSet<String>,
 }
 
 /// Checks that output can be written to the folder `path`. Returns `path`, or the target if `path`

@@ -1,0 +1,133 @@
+//! The files with the answers of groups of postcodes.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::{num::NonZeroUsize, ops::Range};
+
+use jiff::civil::Date;
+
+use super::answer_file::{self, KeyedAnswers};
+use super::answers;
+use super::groups::{self, BYTES_MAX, Member};
+use catchment_core::domain::{Postcode, PostcodeStatus};
+use catchment_core::index::{ChangeDates, Index};
+
+/// The compressed file of a group of postcodes.
+pub(super) struct GroupFile {
+    /// The seven characters of the first postcode.
+    pub(super) from: String,
+    /// The number of postcodes, and how many of them are in use.
+    pub(super) postcodes: usize,
+    pub(super) live: usize,
+    pub(super) content: Vec<u8>,
+}
+
+/// A postcode of the directory.
+struct ListedPostcode {
+    postcode: Postcode,
+    key: String,
+    is_live: bool,
+}
+
+/// Returns the files of all postcodes, in order. The content does not depend on the number of
+/// threads.
+pub(super) fn encode(index: &Index, day: Date, threads: NonZeroUsize) -> Vec<GroupFile> {
+    let postcodes = listed_postcodes(index, day);
+    let members: Vec<Member<'_>> = postcodes.iter().map(ListedPostcode::member).collect();
+    let ranges = groups::divide(&members);
+    let changes = index.change_dates();
+    let next = AtomicUsize::new(0);
+    let files: Mutex<Vec<Option<Vec<GroupFile>>>> =
+        Mutex::new(ranges.iter().map(|_| None).collect());
+    let work = || {
+        while let Some(range) = ranges.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let group = encode_range(index, &changes, &postcodes[range.clone()], day);
+            let position = ranges.partition_point(|other| other.start < range.start);
+            files.lock().expect("no thread panics")[position] = Some(group);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..threads.get() {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let files = files.into_inner().expect("no thread panics");
+    files.into_iter().flatten().flatten().collect()
+}
+
+/// Returns the postcodes of the directory that have a file: not those that stand for something else
+/// than a place.
+fn listed_postcodes(index: &Index, day: Date) -> Vec<ListedPostcode> {
+    let entries = index.postcodes();
+    let entries = entries.filter(|entry| entry.postcode.special().is_none());
+    entries
+        .map(|entry| ListedPostcode {
+            postcode: entry.postcode,
+            key: key_of(entry.postcode),
+            is_live: index.postcode_status(&entry, day) == PostcodeStatus::Live,
+        })
+        .collect()
+}
+
+fn key_of(postcode: Postcode) -> String {
+    String::from_utf8(postcode.pcd7().to_vec()).expect("a postcode is ASCII")
+}
+
+impl ListedPostcode {
+    fn member(&self) -> Member<'_> {
+        Member {
+            key: &self.key,
+            is_live: self.is_live,
+        }
+    }
+}
+
+fn encode_range(
+    index: &Index,
+    changes: &ChangeDates<'_>,
+    postcodes: &[ListedPostcode],
+    day: Date,
+) -> Vec<GroupFile> {
+    let keyed: Vec<KeyedAnswers> = postcodes
+        .iter()
+        .map(|listed| KeyedAnswers {
+            key: listed.key.clone(),
+            is_live: listed.is_live,
+            answers: answers::of_postcode(index, changes, listed.postcode, day),
+        })
+        .collect();
+    let mut files = Vec::new();
+    encode_divided(&keyed, 0..keyed.len(), &mut files);
+    files
+}
+
+/// Encodes a group, or its two halves if the file would be too large.
+fn encode_divided(keyed: &[KeyedAnswers], group: Range<usize>, files: &mut Vec<GroupFile>) {
+    let part = &keyed[group.clone()];
+    let members: Vec<Member<'_>> = part
+        .iter()
+        .map(|keyed| Member {
+            key: &keyed.key,
+            is_live: keyed.is_live,
+        })
+        .collect();
+    let content = answer_file::compress(answer_file::encode(part).as_bytes());
+    if content.len() > BYTES_MAX
+        && let Some(middle) = groups::split_point(&members)
+    {
+        let middle = group.start + middle;
+        encode_divided(keyed, group.start..middle, files);
+        encode_divided(keyed, middle..group.end, files);
+        return;
+    }
+    files.push(GroupFile {
+        from: part
+            .first()
+            .map_or_else(String::new, |first| first.key.clone()),
+        postcodes: part.len(),
+        live: groups::count_live(&members),
+        content,
+    });
+}

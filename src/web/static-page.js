@@ -1,0 +1,27 @@
+// The page of a static look-up (index.html in the folder that `catchment export --static` writes): says what a look-up
+// reveals, reports problems with the files, and installs the service worker where the page's owner switched it on.
+
+const isOffline = document.documentElement.hasAttribute("data-offline");
+const map = document.querySelector("catchment-map");
+const problem = document.getElementById("problem");
+
+const PROBLEMS = {
+  unavailable: "A file of this page cannot be loaded. Check your connection, and reload the page.",
+  damaged: "The files of this page do not belong together. Reload the page. If that does not help, the owner of the page has to copy all files of one export again.",
+};
+
+map.addEventListener("catchment-error", ({ detail: { code } }) => {
+  problem.textContent = PROBLEMS[code] ?? "";
+  problem.hidden = !PROBLEMS[code];
+  if (PROBLEMS[code]) document.getElementById("waiting").textContent = "";
+});
+for (const name of ["catchment-ready", "catchment-answer"]) map.addEventListener(name, () => (problem.hidden = true));
+
+const index = await fetch("index.json").then((response) => response.json()).catch(() => null);
+if (index) {
+  document.getElementById("privacy").textContent = map.hasAttribute("everything")
+    ? "Your browser has all answers, and looks the postcode up itself: nothing about the postcode is sent."
+    : `Your browser looks the postcode up in a file of this website. The file has the answers for many postcodes (at least ${index.smallest_group} that are in use), so the website learns the group, but not the postcode.`;
+}
+
+if (isOffline) navigator.serviceWorker?.register("service-worker.js").catch((error) => console.warn(`catchment: this page does not work offline: ${error.message}`));
