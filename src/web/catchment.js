@@ -225,13 +225,15 @@ export class Catchment {
     return this.#files.get(path);
   }
 
-  // Returns a JSON file that is not compressed, such as `index.json`.
-  json(path) {
+  // Returns a JSON file that is not compressed, such as a map.
+  json(path, check = () => {}) {
     return this.#once(path, async () => {
       const response = await this.#get(path);
-      return response.json().catch(() => {
+      const body = await response.json().catch(() => {
         throw damaged(path);
       });
+      check(body);
+      return body;
     });
   }
 
@@ -253,12 +255,10 @@ export class Catchment {
   }
 
   // Returns `index.json`: the dataset, the day of the export and the list of files.
-  async index() {
-    const index = await this.json("index.json");
-    if (index.format !== FORMAT) {
-      throw new CatchmentError("damaged", `index.json has format ${index.format}, but this catchment.js reads format ${FORMAT}: use the catchment.js of the same export`);
-    }
-    return index;
+  index() {
+    return this.json("index.json", ({ format }) => {
+      if (format !== FORMAT) throw new CatchmentError("damaged", `index.json has format ${format}, but this catchment.js reads format ${FORMAT}: use the catchment.js of the same export`);
+    });
   }
 
   // Loads everything that later look-ups need.
@@ -268,14 +268,19 @@ export class Catchment {
     await Promise.all([this.#compressed("everything", everything), this.#compressed("practices", practices)]);
   }
 
-  async #group(index, position) {
-    const [from, hash] = index.groups[position];
+  // Finds the answer for a postcode in the files of a group, in turn.
+  async #findInGroup(index, position, key, postcode, day) {
+    const [from, ...hashes] = index.groups[position];
     if (this.everything) await this.load();
-    const group = this.everything
-      ? (await this.#compressed("everything", index.everything))[position]
-      : await this.#compressed("groups", hash);
-    if (group?.from !== from) throw damaged(`groups/${hash}.bin`);
-    return group;
+    for (const [part, hash] of hashes.entries()) {
+      const file = this.everything
+        ? (await this.#compressed("everything", index.everything))[position]?.[part]
+        : await this.#compressed("groups", hash);
+      if (file?.from !== from) throw damaged(`groups/${hash}.bin`);
+      const answer = findAnswer(file, key, postcode, day);
+      if (answer) return answer;
+    }
+    return null;
   }
 
   // Answers for a postcode, a practice code, or both, as `/api/v1/locate` does.
@@ -317,18 +322,18 @@ export class Catchment {
 
   async #residence(index, [outcode, incode], day) {
     const status = specialStatus(outcode, incode);
-    if (status) return { ...index.empty, status };
+    if (status) return index.without_location[status];
     const isComplete = index.complete.split(" ").includes(outcode);
     const key = outcode.padEnd(4) + incode;
     const position = index.groups.findLastIndex(([from]) => from <= key);
     let answer = null;
     if (position >= 0 && (isComplete || index.incomplete.split(" ").includes(outcode))) {
-      answer = findAnswer(await this.#group(index, position), key, `${outcode} ${incode}`, day);
+      answer = await this.#findInGroup(index, position, key, `${outcode} ${incode}`, day);
     }
     if (!answer && isComplete) {
       throw new CatchmentError("unknown_postcode", `unknown postcode: it is not in the directory of ${index.directory}, which has every postcode of this district; it may be newer`);
     }
-    return answer ?? { ...index.empty, status: "outside_coverage" };
+    return answer ?? index.without_location.outside_coverage;
   }
 
   async #registration(index, code, day) {

@@ -55,7 +55,7 @@ const { complete, practices } = await copy.index();
 const unlisted = complete.split(" ").flatMap((outcode) => [`${outcode} 9ZZ`, `${outcode} 0AA`]);
 const special = ["ZZ99 3VZ", "ZZ99 3WZ", "ZZ99 3CZ", "ZZ99 9ZZ", "NFA", "npc", "BFPO 57", "BF1 2AA", "GIR 0AA", "XM4 5HQ", "BX1 1LT", "ASCN 1ZZ", "EC1A 1BB", "IV1 1AA", "JE2 3AB", "W1A 0AX"];
 const malformed = [
-  "LA1", "LA18 4", "LA18 4D", "LA1O 5DL", "LA1O5DL", "1A18 4DB", "LA18-4DB", '="LA18 4DB"', "LA18%204DB", "A82033", "A82033001", "QA1 1AA", "LA1 1CC", "L A18 4DB", "x", "BFPO", "BFPO 0", "BFPO 9999",
+  "LA1", "LA18 4", "LA18 4D", "LA1O 5DL", "LA1O5DL", "1A18 4DB", "LA18-4DB", '="LA18 4DB"', "LA18%204DB", "A82033", "QA1 1AA", "LA1 1CC", "L A18 4DB", "x", "BFPO", "BFPO 0", "BFPO 9999",
   "ＬＡ１８ ４ＤＢ", "la18\u00a04db", "LA184DB.", "LA18 4DB LA18 4DB", "L".repeat(70), "AA1 1AA", "IA18 4DB", "S0 5AA", "5O1 1AA", "Z2 2ZZ", "B8 8BB", "O1 O1O", "ſW1A 1AA", "LA18ß4DB", "W1I 1AF", "NPT 1AF", "NPS 1AF", "GX11 1AA", "AI 2640", "E1V 1AF",
 ];
 const started = performance.now();

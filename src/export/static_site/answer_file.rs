@@ -55,8 +55,9 @@ const LATITUDE: &str = "-8";
 /// The number of shape 0.
 const FIRST_SHAPE: i64 = -10;
 
-/// Encodes the answers of keys in ascending order.
-pub(super) fn encode(keys: &[KeyedAnswers]) -> String {
+/// Encodes the answers of keys in ascending order. The file has the name `from`, by which the reader
+/// recognises it.
+pub(super) fn encode(from: &str, keys: &[&KeyedAnswers]) -> String {
     let positions = || {
         let answers = keys.iter().flat_map(|key| &key.answers);
         answers.filter_map(|answer| answer.position)
@@ -98,7 +99,7 @@ pub(super) fn encode(keys: &[KeyedAnswers]) -> String {
     }
     let days: Vec<String> = days.iter().map(Date::to_string).collect();
     let head = json!({
-        "from": keys.first().map(|key| key.key.as_str()),
+        "from": from,
         "unit": unit,
         "origin": [origin[0] / unit, origin[1] / unit],
         "fit": [file.longitude.coefficients(), file.latitude.coefficients()],
@@ -162,7 +163,7 @@ impl Frame {
     }
 
     /// Fits the longitudes or the latitudes of the answers.
-    fn fit(self, keys: &[KeyedAnswers], name: &str) -> Polynomial {
+    fn fit(self, keys: &[&KeyedAnswers], name: &str) -> Polynomial {
         let answers = keys.iter().flat_map(|key| key.answers.first());
         let samples = answers.filter_map(|answer| {
             let degrees = answer.body.get("location")?.get(name)?.as_f64()?;
@@ -369,19 +370,13 @@ mod tests {
             })
         };
         let later = Some(date(2026, 4, 1));
-        let text = encode(&[
-            keyed(
-                "LA1 1AA",
-                vec![answer(None, [1_000, 2_000], body("LA1 1AA", 12.5, "k"))],
-            ),
-            keyed(
-                "LA1 1AB",
-                vec![
-                    answer(None, [1_010, 1_990], body("LA1 1AB", 7.0, "k")),
-                    answer(later, [1_010, 1_990], body("LA1 1AB", 7.0, "l")),
-                ],
-            ),
-        ]);
+        let first = vec![answer(None, [1_000, 2_000], body("LA1 1AA", 12.5, "k"))];
+        let second = vec![
+            answer(None, [1_010, 1_990], body("LA1 1AB", 7.0, "k")),
+            answer(later, [1_010, 1_990], body("LA1 1AB", 7.0, "l")),
+        ];
+        let [first, second] = [keyed("LA1 1AA", first), keyed("LA1 1AB", second)];
+        let text = encode("LA1 1AA", &[&first, &second]);
         let file: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(file["from"], "LA1 1AA");
         assert_eq!(file["unit"], 1_000);
@@ -421,15 +416,16 @@ mod tests {
         first.position = BritishGrid::from_metres(347_000.001, 461_000.0).ok();
         let mut second = answer(None, [0, 0], json!({ "location": null }));
         second.position = None;
-        let text = encode(&[keyed("LA1 1AA", vec![first]), keyed("P81002", vec![second])]);
+        let [first, second] = [keyed("LA1 1AA", vec![first]), keyed("P81002", vec![second])];
+        let text = encode("LA1 1AA", &[&first, &second]);
         let file: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(file["unit"], 1);
         assert_eq!(file["origin"], json!([347_000_001, 461_000_000]));
         assert_eq!(file["fit"][0][0], -2_800_001.0);
         assert_eq!(file["rows"][0], json!(["LA1 1AA", -11, 0, 0, 0, 0]));
         assert_eq!(file["rows"][1], json!(["P81002", -12, 0, 0]));
-        let empty: Value = serde_json::from_str(&encode(&[])).expect("JSON");
-        assert_eq!(empty["from"], Value::Null);
+        let empty: Value = serde_json::from_str(&encode("", &[])).expect("JSON");
+        assert_eq!(empty["rows"], json!([]));
     }
 
     #[test]

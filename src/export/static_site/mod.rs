@@ -60,6 +60,10 @@ const CHANGE_LIST: &str = "changes.json";
 /// The default codes that are used instead of a practice code (NHS Data Dictionary).
 const DEFAULT_PRACTICE_CODES: [&str; 3] = ["V81997", "V81998", "V81999"];
 
+/// A postcode for each status without a location. The last one is in a district that does not exist,
+/// and so in no directory.
+const WITHOUT_LOCATION: [&str; 5] = ["ZZ99 3VZ", "ZZ99 3WZ", "ZZ99 9ZZ", "GIR 0AA", "ZE9 9ZZ"];
+
 /// What to write.
 #[derive(Debug, Clone, Copy)]
 pub struct StaticSiteOptions {
@@ -172,16 +176,18 @@ impl StaticSite {
             files.insert(format!("{folder}/{hash}.bin"), content);
             hash
         };
+        let sizes = || {
+            groups
+                .iter()
+                .flat_map(|group| &group.contents)
+                .map(Vec::len)
+        };
         let mut summary = StaticSiteSummary {
             postcodes: groups.iter().map(|group| group.postcodes).sum(),
             groups: groups.len(),
             smallest_group: groups.iter().map(|group| group.live).min().unwrap_or(0),
-            largest_group_bytes: groups
-                .iter()
-                .map(|group| group.content.len())
-                .max()
-                .unwrap_or(0),
-            groups_bytes: groups.iter().map(|group| group.content.len()).sum(),
+            largest_group_bytes: sizes().max().unwrap_or(0),
+            groups_bytes: sizes().sum(),
             everything_bytes: everything.as_ref().map(Vec::len),
             ..StaticSiteSummary::default()
         };
@@ -189,7 +195,11 @@ impl StaticSite {
         let everything = everything.map(|content| add_hashed("everything", content));
         let groups: Vec<Value> = groups
             .into_iter()
-            .map(|group| json!([group.from, add_hashed("groups", group.content)]))
+            .map(|group| {
+                let contents = group.contents.into_iter();
+                let hashes = contents.map(|content| add_hashed("groups", content));
+                [group.from].into_iter().chain(hashes).collect()
+            })
             .collect();
         let boundaries = boundaries.into_iter().map(|(layer, content)| {
             let hash = content.map(|content| add_hashed("boundaries", content));
@@ -333,19 +343,29 @@ fn index_body(index: &Index, day: Date) -> Value {
         "communities": communities.collect::<Vec<_>>(),
         "complete": complete.into_iter().collect::<Vec<_>>().join(" "),
         "incomplete": incomplete.join(" "),
-        "empty": empty_answer(index, day),
+        "without_location": answers_without_location(index, day),
     })
 }
 
-/// Returns the answer for a postcode without a location. Only its status depends on the postcode.
-fn empty_answer(index: &Index, day: Date) -> Value {
-    let no_fixed_abode: Postcode = "ZZ99 3VZ".parse().expect("well-formed");
-    let query = LocateQuery {
-        locator: Some(Locator::Postcode(no_fixed_abode)),
-        practice: None,
-        as_of: day,
-    };
-    answers::body(index, index.locate(&query)).into()
+/// Returns the answers for postcodes without a location, by status.
+fn answers_without_location(index: &Index, day: Date) -> Value {
+    let answers = WITHOUT_LOCATION.map(|text| {
+        let postcode: Postcode = text.parse().expect("well-formed");
+        let query = LocateQuery {
+            locator: Some(Locator::Postcode(postcode)),
+            practice: None,
+            as_of: day,
+        };
+        let answer = index.locate(&query);
+        (
+            answer.status.as_str().to_string(),
+            answers::body(index, answer).into(),
+        )
+    });
+    answers
+        .into_iter()
+        .collect::<serde_json::Map<String, Value>>()
+        .into()
 }
 
 /// Encodes the answers of all practice codes, and of text that is no code.
@@ -372,24 +392,30 @@ fn encode_practices(index: &Index, day: Date) -> String {
         is_live: false,
         answers: answers::of_practice(index, &changes, code, day),
     });
-    answer_file::encode(&keyed.collect::<Vec<_>>())
+    let keyed: Vec<KeyedAnswers> = keyed.collect();
+    answer_file::encode("practices", &keyed.iter().collect::<Vec<_>>())
 }
 
 /// Returns the compressed list of the content of all groups, if it is small enough.
 fn everything(groups: &[GroupFile]) -> Option<Vec<u8>> {
-    let total: usize = groups.iter().map(|group| group.content.len()).sum();
+    let contents = || groups.iter().flat_map(|group| &group.contents);
+    let total: usize = contents().map(Vec::len).sum();
     // Together, groups take about as much as one by one.
     if total > 2 * EVERYTHING_BYTES_MAX {
         return None;
     }
-    let decompress = |group: &GroupFile| {
+    let decompress = |content: &Vec<u8>| {
         let mut text = String::new();
-        let mut gzip = flate2::read::GzDecoder::new(group.content.as_slice());
+        let mut gzip = flate2::read::GzDecoder::new(content.as_slice());
         gzip.read_to_string(&mut text)
             .expect("our own gzip is valid");
         text
     };
-    let texts: Vec<String> = groups.iter().map(decompress).collect();
+    let text_of = |group: &GroupFile| {
+        let texts: Vec<String> = group.contents.iter().map(decompress).collect();
+        format!("[{}]", texts.join(","))
+    };
+    let texts: Vec<String> = groups.iter().map(text_of).collect();
     let content = answer_file::compress(format!("[{}]", texts.join(",")).as_bytes());
     (content.len() <= EVERYTHING_BYTES_MAX).then_some(content)
 }

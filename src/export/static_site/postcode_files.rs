@@ -13,14 +13,15 @@ use super::groups::{self, BYTES_MAX, Member};
 use catchment_core::domain::{Postcode, PostcodeStatus};
 use catchment_core::index::{ChangeDates, Index};
 
-/// The compressed file of a group of postcodes.
+/// The compressed file of a group of postcodes, or several files.
 pub(super) struct GroupFile {
     /// The seven characters of the first postcode.
     pub(super) from: String,
     /// The number of postcodes, and how many of them are in use.
     pub(super) postcodes: usize,
     pub(super) live: usize,
-    pub(super) content: Vec<u8>,
+    /// The content of the file, or of the files, of which the reader opens the first one first.
+    pub(super) contents: Vec<Vec<u8>>,
 }
 
 /// A postcode of the directory.
@@ -104,30 +105,55 @@ fn encode_range(
 }
 
 /// Encodes a group, or its two halves if the file would be too large.
+///
+/// If a half would have too few postcodes in use, the postcodes in use are in one file, and the others
+/// in further files, which the reader opens in turn.
 fn encode_divided(keyed: &[KeyedAnswers], group: Range<usize>, files: &mut Vec<GroupFile>) {
     let part = &keyed[group.clone()];
-    let members: Vec<Member<'_>> = part
-        .iter()
-        .map(|keyed| Member {
-            key: &keyed.key,
-            is_live: keyed.is_live,
-        })
-        .collect();
-    let content = answer_file::compress(answer_file::encode(part).as_bytes());
-    if content.len() > BYTES_MAX
-        && let Some(middle) = groups::split_point(&members)
-    {
-        let middle = group.start + middle;
-        encode_divided(keyed, group.start..middle, files);
-        encode_divided(keyed, middle..group.end, files);
-        return;
+    let members: Vec<Member<'_>> = part.iter().map(KeyedAnswers::member).collect();
+    let from = members.first().map_or("", |first| first.key);
+    let all: Vec<&KeyedAnswers> = part.iter().collect();
+    let mut contents = vec![compressed(from, &all)];
+    if contents[0].len() > BYTES_MAX {
+        if let Some(middle) = groups::split_point(&members) {
+            let middle = group.start + middle;
+            encode_divided(keyed, group.start..middle, files);
+            encode_divided(keyed, middle..group.end, files);
+            return;
+        }
+        let (live, other): (Vec<_>, Vec<_>) = all.into_iter().partition(|keyed| keyed.is_live);
+        contents = vec![compressed(from, &live)];
+        encode_in_turn(from, &other, &mut contents);
     }
     files.push(GroupFile {
-        from: part
-            .first()
-            .map_or_else(String::new, |first| first.key.clone()),
+        from: from.to_string(),
         postcodes: part.len(),
         live: groups::count_live(&members),
-        content,
+        contents,
     });
+}
+
+/// Encodes postcodes that are not in use as one file or, if it would be too large, as several.
+fn encode_in_turn(from: &str, keyed: &[&KeyedAnswers], contents: &mut Vec<Vec<u8>>) {
+    let content = compressed(from, keyed);
+    if content.len() > BYTES_MAX && keyed.len() > 1 {
+        let (first, second) = keyed.split_at(keyed.len() / 2);
+        encode_in_turn(from, first, contents);
+        encode_in_turn(from, second, contents);
+    } else if !keyed.is_empty() {
+        contents.push(content);
+    }
+}
+
+fn compressed(from: &str, keyed: &[&KeyedAnswers]) -> Vec<u8> {
+    answer_file::compress(answer_file::encode(from, keyed).as_bytes())
+}
+
+impl KeyedAnswers {
+    fn member(&self) -> Member<'_> {
+        Member {
+            key: &self.key,
+            is_live: self.is_live,
+        }
+    }
 }

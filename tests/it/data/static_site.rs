@@ -6,7 +6,7 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::Instant;
+use std::sync::LazyLock;
 
 use catchment::dataset::{self, DatasetSource};
 use catchment::domain::{LonLat, date_from_iso};
@@ -49,13 +49,16 @@ fn path_of(folder: &TempDir, name: &str) -> String {
 /// The first date of the files. Several things in the dataset change later.
 const DAY: &str = "2025-12-01";
 
+/// The files of the embedded dataset, in the folder `site`.
+static EMBEDDED: LazyLock<TempDir> = LazyLock::new(|| {
+    let folder = TempDir::new().expect("a folder");
+    export(&["--static", &path_of(&folder, "site"), "--as-of", DAY]);
+    folder
+});
+
 #[test]
 fn every_postcode_has_the_same_answer_as_from_the_program() {
-    let folder = TempDir::new().expect("a folder");
-    let site = path_of(&folder, "site");
-    let started = Instant::now();
-    let summary = export(&["--static", &site, "--as-of", DAY]);
-    let seconds = started.elapsed().as_secs();
+    let site = path_of(&EMBEDDED, "site");
     let mut node = Command::new("node");
     node.args(["tests/static/compare.mjs", &site])
         .arg(env!("CARGO_BIN_EXE_catchment"))
@@ -63,13 +66,12 @@ fn every_postcode_has_the_same_answer_as_from_the_program() {
         .args([DAY, "2026-03-31", "2026-04-01", "2027-09-01"]);
     let compared = stdout_of(&mut node);
     assert!(compared.contains("answers are equal"), "{compared}");
-    eprintln!("{summary}exported in {seconds} s; {compared}");
 
     // The limits that docs/users/static.md states.
-    let index = read_json(&folder.path().join("site/index.json"));
+    let index = read_json(&EMBEDDED.path().join("site/index.json"));
     assert!(index["smallest_group"].as_u64() >= Some(150));
     for (name, bytes_max) in [("groups", 20_000), ("everything", 5_000_000)] {
-        let files = fs::read_dir(folder.path().join("site").join(name)).expect("a folder");
+        let files = fs::read_dir(EMBEDDED.path().join("site").join(name)).expect("a folder");
         let sizes: Vec<u64> = files
             .map(|file| file.and_then(|file| file.metadata()).expect("a file").len())
             .collect();
@@ -122,8 +124,7 @@ fn positions(count: u64) -> Vec<[f64; 2]> {
 #[test]
 fn positions_are_in_the_areas_that_cover_them() {
     let folder = TempDir::new().expect("a folder");
-    let site = path_of(&folder, "site");
-    export(&["--static", &site, "--as-of", DAY]);
+    let site = path_of(&EMBEDDED, "site");
     let file = folder.path().join("positions.json");
     let positions = positions(2_000);
     fs::write(&file, serde_json::to_string(&positions).expect("JSON")).expect("a file");
