@@ -238,19 +238,19 @@ export class Catchment {
   }
 
   // Returns the content of a compressed file whose name is the start of its SHA-256. Browsers have SHA-256 only on pages
-  // with https and on localhost; elsewhere, the checksum of gzip is the only check.
-  #compressed(folder, hash) {
+  // with https and on localhost; elsewhere, the checksum of gzip and the name in the file (`from`) are the checks.
+  #compressed(folder, hash, from) {
     const path = `${folder}/${hash}.bin`;
     return this.#once(path, async () => {
       const bytes = await (await this.#get(path)).arrayBuffer();
       const digest = await globalThis.crypto?.subtle?.digest("SHA-256", bytes);
       const hex = digest && Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
       if (hex && !hex.startsWith(hash)) throw damaged(path);
-      try {
-        return await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
-      } catch {
+      const file = await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json().catch(() => {
         throw damaged(path);
-      }
+      });
+      if (file.from !== from) throw damaged(path);
+      return file;
     });
   }
 
@@ -265,7 +265,7 @@ export class Catchment {
   async load() {
     const { practices, everything } = await this.index();
     if (!everything) throw new CatchmentError("unavailable", "this copy is too large to be loaded as a whole");
-    await Promise.all([this.#compressed("everything", everything), this.#compressed("practices", practices)]);
+    await Promise.all([this.#compressed("everything", everything), this.#compressed("practices", practices, "practices")]);
   }
 
   // Finds the answer for a postcode in the files of a group, in turn.
@@ -274,9 +274,8 @@ export class Catchment {
     if (this.everything) await this.load();
     for (const [part, hash] of hashes.entries()) {
       const file = this.everything
-        ? (await this.#compressed("everything", index.everything))[position]?.[part]
-        : await this.#compressed("groups", hash);
-      if (file?.from !== from) throw damaged(`groups/${hash}.bin`);
+        ? (await this.#compressed("everything", index.everything))[position][part]
+        : await this.#compressed("groups", hash, from);
       const answer = findAnswer(file, key, postcode, day);
       if (answer) return answer;
     }
@@ -337,7 +336,7 @@ export class Catchment {
   }
 
   async #registration(index, code, day) {
-    const file = await this.#compressed("practices", index.practices);
+    const file = await this.#compressed("practices", index.practices, "practices");
     const find = (key) => findAnswer(file, key, null, day);
     const listed = find(code);
     if (listed || code.length !== 9) return listed ?? find("unknown");
