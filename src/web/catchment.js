@@ -101,7 +101,7 @@ export function parsePostcode(input) {
   return [outcode, incode];
 }
 
-// Returns the status of a postcode that stands for something else than a place.
+// Returns the status of a postcode that is not that of a place, or null.
 function specialStatus(outcode, incode) {
   if (outcode === "ZZ99") return { "3VZ": "no_fixed_abode", "3WZ": "address_not_known" }[incode] ?? "pseudo_country";
   return /^(GIR|XM4|BF.*|BX.*)$/.test(outcode) || OVERSEAS.has(outcode) ? "no_location" : null;

@@ -58,8 +58,8 @@ pub(super) fn encode(index: &Index, day: Date, threads: NonZeroUsize) -> Vec<Gro
     files.into_iter().flatten().flatten().collect()
 }
 
-/// Returns the postcodes of the directory that have a file: not those that stand for something else
-/// than a place.
+/// Returns the postcodes of the directory, without pseudo postcodes and others that have no location
+/// by definition.
 fn listed_postcodes(index: &Index, day: Date) -> Vec<ListedPostcode> {
     let entries = index.postcodes();
     let entries = entries.filter(|entry| entry.postcode.special().is_none());

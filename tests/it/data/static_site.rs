@@ -2,6 +2,7 @@
 //! program; `tests/browser/static.mjs` tests the page and the widget in a browser.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -17,7 +18,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::county;
-use crate::support::external_tools::stdout_of;
+use crate::support::external_tools::{report_skipped, stdout_of};
 
 fn catchment(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_catchment"));
@@ -101,6 +102,33 @@ fn postcodes_of_another_dataset_have_the_same_answers() {
         .arg(county.join("postcodes.csv"))
         .args(["2024-01-01", "2025-12-01", "2026-11-01"])
         .env("CATCHMENT_DATA", data);
+    let compared = stdout_of(&mut node);
+    assert!(compared.contains("answers are equal"), "{compared}");
+}
+
+/// Compares 100,000 postcodes of the national dataset of docs/users/national-data.md, if
+/// `CATCHMENT_NATIONAL` names it, and prints the size of the files.
+#[test]
+#[ignore = "needs the dataset that CATCHMENT_NATIONAL names; tests/check --all runs it"]
+fn postcodes_of_the_national_dataset_have_the_same_answers() {
+    let Some(national) = env::var_os("CATCHMENT_NATIONAL") else {
+        report_skipped("the national dataset: set CATCHMENT_NATIONAL to its folder");
+        return;
+    };
+    let national = Path::new(&national);
+    let data = national.to_str().expect("UTF-8");
+    let folder = TempDir::new().expect("a folder");
+    let site = path_of(&folder, "site");
+    println!(
+        "{}",
+        export(&["--static", &site, "--data", data, "--as-of", DAY])
+    );
+    let mut node = Command::new("node");
+    node.args(["tests/static/compare.mjs", &site])
+        .arg(env!("CARGO_BIN_EXE_catchment"))
+        .arg(national.join("postcodes.csv"))
+        .arg(DAY)
+        .envs([("CATCHMENT_DATA", data), ("CATCHMENT_SAMPLE", "100000")]);
     let compared = stdout_of(&mut node);
     assert!(compared.contains("answers are equal"), "{compared}");
 }
