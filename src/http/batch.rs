@@ -6,6 +6,7 @@
 //! trailer or, with a ticket, as the response to the upload.
 
 mod check;
+mod download_name;
 mod errors;
 pub(super) mod form;
 mod params;
@@ -26,6 +27,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use self::download_name::DownloadName;
 use self::params::{BatchOptions, BatchParams, DeclaredContent};
 use self::stream::{BatchPipe, ResponseWriter, SUMMARY_TRAILER, StreamingBody, UploadReader};
 use self::tickets::{TicketRegistry, UploadHalf};
@@ -246,7 +248,8 @@ pub(super) async fn download(
     _: Query<NoParams>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let batch_response = app.batch_jobs.tickets.claim(ticket.parse()?).await?;
+    let mut batch_response = app.batch_jobs.tickets.claim(ticket.parse()?).await?;
+    batch_response.download_name = DownloadName::OfLink;
     let connection = request.extensions().get::<Connection>();
     Ok(batch_response.into_http(connection, accepts_trailers(request.headers())))
 }
@@ -360,6 +363,7 @@ impl BatchJob {
                     detected: *detected,
                     compression,
                     content_type,
+                    download_name: DownloadName::default(),
                     body: response_body,
                 };
                 Ok(JobStart::Streaming(Box::new(batch_response), summary_rx))
@@ -485,6 +489,7 @@ struct BatchResponse {
     compression: Compression,
     /// The `Content-Type` of the request, repeated in the response.
     content_type: Option<&'static str>,
+    download_name: DownloadName,
     body: StreamingBody,
 }
 
@@ -508,7 +513,6 @@ impl BatchResponse {
                 "Parquet is rejected: it is read from its end, and a stream cannot seek"
             ),
         };
-        let disposition = format!("attachment; filename=\"answered.{extension}\"");
         let headers = [
             (
                 header::CONTENT_TYPE,
@@ -516,13 +520,16 @@ impl BatchResponse {
                     .filter(|_| self.detected.output_format == self.detected.format)
                     .unwrap_or(detected_type),
             ),
-            (header::CONTENT_DISPOSITION, disposition.as_str()),
             // Keeps proxies from buffering the whole response.
             (HeaderName::from_static("x-accel-buffering"), "no"),
         ];
         self.body.set_connection(connection);
         let mut response = (NO_STORE, headers, Body::new(self.body)).into_response();
         let response_headers = response.headers_mut();
+        response_headers.insert(
+            header::CONTENT_DISPOSITION,
+            self.download_name.disposition(extension),
+        );
         if self.compression != Compression::None {
             let content_encoding = HeaderValue::from_str(&self.compression.to_string());
             response_headers.insert(

@@ -4,6 +4,8 @@
 // stay in memory. So one request uploads the file, and a second request downloads the result. A ticket, which is a random
 // number that is used once, connects the two requests.
 
+import { offerColumns, readTable, resetColumns, selectFound, selectLikeliest, withdrawColumns } from "./batch-columns.js";
+
 const API = "/api/v1/batch";
 // The number of bytes of the file to send for a check, which is more than the server reads.
 const SAMPLE_BYTES = 1 << 20;
@@ -20,6 +22,7 @@ const progressBar = document.getElementById("progress-bar");
 const stop = document.getElementById("stop");
 const progressAmount = document.getElementById("progress-amount");
 const status = document.getElementById("status");
+const announcement = document.getElementById("announcement");
 const summary = document.getElementById("summary");
 const submit = form.querySelector("button[type=submit]");
 
@@ -27,8 +30,12 @@ const submit = form.querySelector("button[type=submit]");
 let upload = null;
 // The id of the latest check. Responses to earlier checks are ignored.
 let checkId = 0;
-// Whether the server accepts the file with the options of the form.
-let isAccepted = false;
+// What the server found in the file with the options of the form; null if the server does not accept them.
+let accepted = null;
+// The file of the latest check.
+let checkedFile = null;
+// The meanings of the codes in the result, from the table on the page.
+const meanings = new Map(Array.from(document.querySelectorAll("code[data-meaning]"), (code) => [code.textContent, code.dataset.meaning]));
 
 function createElement(name, attributes = {}, ...children) {
   const element = document.createElement(name);
@@ -76,8 +83,8 @@ function sentence(detail) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-function showError(text) {
-  const link = createElement("a", { href: "#file" }, text);
+function showError(text, field = "file") {
+  const link = createElement("a", { href: `#${field}` }, text);
   const list = createElement("ul", { class: "nhsuk-list nhsuk-error-summary__list" }, createElement("li", {}, link));
   const body = createElement("div", { class: "nhsuk-error-summary__body" }, list);
   const heading = createElement("h2", { class: "nhsuk-error-summary__heading" }, "There is a problem");
@@ -88,33 +95,20 @@ function problemText(body) {
   return body && body.detail ? sentence(body.detail) : "The server did not respond. Try again";
 }
 
-// Reads the probable column names, which the page suggests if the server could not find the columns.
-async function columnNames(source) {
-  try {
-    const isGzip = /\.gz$/i.test(source.name);
-    const bytes = source.slice(0, SAMPLE_BYTES).stream();
-    const stream = isGzip ? bytes.pipeThrough(new DecompressionStream("gzip")) : bytes;
-    const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
-    let text = "";
-    while (!text.includes("\n")) {
-      const { value, done } = await reader.read();
-      if (done) break;
-      text += value;
-    }
-    reader.cancel().catch(() => {});
-    const line = text.replace(/^\ufeff/, "").split(/\r?\n/, 1)[0];
-    if (line.startsWith("{")) return Object.keys(JSON.parse(line));
-    const parts = [",", "\t", ";", "|", "¬", "^"].map((delimiter) => line.split(delimiter));
-    const widest = parts.reduce((best, cells) => (cells.length > best.length ? cells : best));
-    return widest.map((name) => name.trim().replace(/^"|"$/g, ""));
-  } catch {
-    return [];
-  }
+// Returns a code after its meaning. `result` is the result that is missing, if the code is a reason.
+function withMeaning(code, result) {
+  // In the column of all reasons, the result is before the code: `residence:malformed`.
+  const [, before = result, reason = code] = code.match(/^([\w-]+):([\w-]+)/) ?? [];
+  const meaning = meanings.get(`${before}:${reason}`) ?? meanings.get(reason);
+  return meaning ? createElement("span", {}, `${meaning} `, columnName("code", code)) : code;
 }
 
-function suggestColumns(names) {
-  const options = names.filter((name) => name !== "").map((name) => createElement("option", { value: name }));
-  document.getElementById("column-names").replaceChildren(...options);
+// Returns the codes of a cell, each after its meaning. Returns the text of a cell that has no codes.
+function cellWithMeanings(column, text) {
+  const [isCode, , result] = column.match(/^catchment_(status|agreement|reason(?:_(\w+))?)$/) ?? [];
+  if (!isCode) return text;
+  const codes = text.split(/;\s*/).map((code) => withMeaning(code, result));
+  return createElement("span", {}, ...codes.flatMap((code, index) => (index === 0 ? [code] : ["; ", code])));
 }
 
 function table(caption, head, rows) {
@@ -148,7 +142,7 @@ function showDetected(result) {
   }
   if (!result.has_residence) items.push(createElement("li", {}, "We did not find postcodes or coordinates, so the residence columns will be empty."));
   const head = ["Column", ...result.rows.map((_, index) => `Row ${index + 1}`)];
-  const rows = result.preview_columns.map((name, index) => [columnName("span", name), ...result.rows.map((row) => row[index])]);
+  const rows = result.preview_columns.map((name, index) => [columnName("span", name), ...result.rows.map((row) => cellWithMeanings(name, row[index]))]);
   detected.replaceChildren(
     createElement("h2", { id: "detected-title" }, "What we found in your file"),
     createElement("p", {}, `${format}${compression}, ${countWithNoun(result.columns.length, "column")}. For ${result.as_of}, using dataset version ${result.dataset.version}.`),
@@ -159,36 +153,84 @@ function showDetected(result) {
   status.textContent = "Your file is ready. Check what we found, then select “Look up the list”.";
 }
 
+// Returns what the server says about the beginning of the file.
+async function ask(source, type) {
+  const response = await fetch(`${API}?${parameters({ check: "true" })}`, {
+    method: "POST",
+    headers: { "Content-Type": type },
+    body: type === XLSX_TYPE ? source : source.slice(0, SAMPLE_BYTES),
+  });
+  return { isOk: response.ok, body: await response.json() };
+}
+
+const fileOptions = () => {
+  const { skip_lines: skipLines, no_header: noHeader, sheet } = form.elements;
+  return { skipLines: /^\d+$/.test(skipLines.value.trim()) ? Number(skipLines.value) : null, hasNoHeader: noHeader.checked, sheet: sheet.value };
+};
+
+// Fills the drop-downs with the columns of the file. `found` is what the server found in it, if anything.
+function showColumns(table, found) {
+  if (found) {
+    const isSame = table?.names.join("\n") === found.columns.join("\n");
+    offerColumns({ names: found.columns, rows: isSame ? table.rows : [], hasNames: found.header });
+    selectFound(Object.fromEntries(found.read.map(({ parameter, column }) => [parameter, column])));
+  } else if (table) {
+    offerColumns(table);
+  } else {
+    withdrawColumns();
+  }
+}
+
 async function check() {
   const id = ++checkId;
   const source = file.files[0];
-  isAccepted = false;
+  accepted = null;
   detected.hidden = true;
   summary.hidden = true;
   errorBox.replaceChildren();
   status.textContent = "";
-  if (!source) return;
+  if (source !== checkedFile) resetColumns();
+  checkedFile = source;
+  if (!source) return withdrawColumns();
   try {
     const type = await contentType(source);
-    const response = await fetch(`${API}?${parameters({ check: "true" })}`, {
-      method: "POST",
-      headers: { "Content-Type": type },
-      body: type === XLSX_TYPE ? source : source.slice(0, SAMPLE_BYTES),
-    });
-    const body = await response.json();
+    const table = await readTable(source, type === XLSX_TYPE, fileOptions());
     if (id !== checkId) return;
-    if (response.ok) {
-      suggestColumns(body.columns);
+    showColumns(table, null);
+    let { isOk, body } = await ask(source, type);
+    if (id !== checkId) return;
+    if (isOk) showColumns(table, body);
+    // The server finds columns by their names. The browser proposes the one whose values look right; which of two columns
+    // with a known name is meant, the user must say.
+    const isIncomplete = isOk ? !body.has_registration : /^(missing|ambiguous)_column$/.test(body.code);
+    if (table && isIncomplete && selectLikeliest(table) && body.code !== "ambiguous_column") {
+      const proposed = await ask(source, type);
+      if (id !== checkId) return;
+      ({ isOk, body } = proposed);
+      if (isOk) showColumns(table, body);
+    }
+    if (isOk) {
+      accepted = body;
       showDetected(body);
-      isAccepted = true;
       return;
     }
-    suggestColumns(type === XLSX_TYPE ? [] : await columnNames(source));
-    if (/column|place|unknown|header|lines|sheet|convert/.test(body.code)) options.open = true;
-    showError(problemText(body));
+    const field = body.detail?.match(/\b[a-z]+(_[a-z]+)*_column\b/)?.[0];
+    const isOffered = document.getElementById(field)?.matches("select");
+    if (/column|place|unknown|header|lines|sheet|convert/.test(body.code) && !isOffered) options.open = true;
+    showError(problemText(body), isOffered ? field : "file");
   } catch {
     if (id === checkId) showError("We could not read or send your file. Choose it again.");
   }
+}
+
+// Returns the name of the result: patients-answered.csv for patients.csv.
+function resultName(name) {
+  const [stem, extension] = name.replace(/\.(gz|zst)$/i, "").match(/^(.*?)(?:\.([^.]*))?$/s).slice(1);
+  const isWorkbook = accepted.format.startsWith("xls");
+  const written = { csv: /^(csv|tsv|txt)$/i.test(extension ?? "") ? extension : "csv", ndjson: /^(ndjson|jsonl)$/i.test(extension ?? "") ? extension : "ndjson" };
+  const chosen = form.elements.format.value;
+  const ending = chosen === "xlsx" || (isWorkbook && chosen) ? chosen : (written[accepted.format] ?? accepted.format);
+  return `${stem || "list"}-answered.${ending}`;
 }
 
 function createTicket() {
@@ -199,7 +241,7 @@ function createTicket() {
 function showSummary(result) {
   const rows = Object.entries(result.status).filter(([, number]) => number !== 0);
   const agreement = Object.entries(result.agreement).filter(([, number]) => number !== 0);
-  const numbers = (entries) => entries.map(([word, number]) => [word, formatCount(number)]);
+  const numbers = (entries) => entries.map(([word, number]) => [withMeaning(word), formatCount(number)]);
   const rowCount = countWithNoun(result.rows, "row");
   const rowsText = result.bad_rows === 0 ? `We read your whole file: ${rowCount}.` : `Your file has ${rowCount}. We could not read ${formatCount(result.bad_rows)}.`;
   const parts = [
@@ -234,6 +276,7 @@ function finish(text) {
   progress.hidden = true;
   submit.disabled = false;
   submit.focus();
+  announcement.textContent = "";
   status.textContent = text;
 }
 
@@ -257,10 +300,10 @@ async function send() {
     progressBar.value = share;
     progressAmount.textContent =
       share < 1 ? `${formatSize(event.loaded)} of ${formatSize(event.total)} sent` : "Your whole file has been sent. We are looking up the last rows.";
-    // Announce the progress only at each quarter, because screen readers read out every change.
+    // Screen readers read out every change, so they get only each quarter. On the screen, the bar has one figure.
     if (Math.floor(share * 4) > quarter && share < 1) {
       quarter = Math.floor(share * 4);
-      status.textContent = `${quarter * 25}% sent`;
+      announcement.textContent = `${quarter * 25}% sent`;
     }
   });
   request.addEventListener("load", () => {
@@ -281,7 +324,7 @@ async function send() {
   request.open("POST", `${API}?${parameters({ ticket })}`);
   request.setRequestHeader("Content-Type", await contentType(source));
   request.send(source);
-  createElement("a", { href: `${API}/${ticket}`, download: "" }).click();
+  createElement("a", { href: `${API}/${ticket}`, download: resultName(source.name) }).click();
 }
 
 file.addEventListener("change", check);
@@ -291,8 +334,8 @@ form.addEventListener("change", (event) => {
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   if (upload) return;
-  if (!isAccepted) await check();
-  if (isAccepted) await send();
+  if (!accepted) await check();
+  if (accepted) await send();
 });
 stop.addEventListener("click", () => upload?.abort());
 window.addEventListener("beforeunload", (event) => {

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::assets;
+use super::batch_codes::codes_table;
 use super::format;
 use super::layout::{PageLayout, layout};
 use super::nhsuk::{
@@ -215,6 +216,7 @@ pub(crate) fn batch(index: &Index, page: &BatchPage<'_>) -> Markup {
             (button(&Button { text: "Stop", variant: Some("secondary"), id: Some("stop"), kind: Some("button"), ..Button::default() }))
         }
         p #status role="status" {}
+        p #announcement.nhsuk-u-visually-hidden role="status" {}
         section #summary hidden tabindex="-1" aria-labelledby="summary-title" {}
         (explanation(index.manifest()))
     };
@@ -270,6 +272,7 @@ fn form(manifest: &Manifest, page: &BatchPage<'_>) -> Markup {
                 ),
                 is_required: true,
             }))
+            div #file-columns.fields hidden {}
             noscript { p.nhsuk-body-s { "Without JavaScript, your file can be up to " (megabytes) " MB, and you do not see a summary." } }
             (details(&html! { "Columns and options" }, false, page.error.is_some(), &options(manifest, page.fields)))
             (button(&Button { text: "Look up the list", ..Button::default() }))
@@ -353,6 +356,7 @@ fn explanation(manifest: &Manifest) -> Markup {
             p { "All your rows come back unchanged and in the same order, with these columns added:" }
             (columns)
             p { "Registration is not residence. The registration columns depend on the practice code. The residence columns depend on where the person lives. If we cannot look up a row, the row says why. We never leave out or correct a row. The result has the format of your file. A workbook comes back with its other sheets, styles and formulas, and with one more sheet that has a summary." }
+            (codes_table(manifest))
             p { "For millions of rows, it is quicker to use " code { "catchment batch" } " or " code { "POST /api/v1/batch" } "." }
         }
     }

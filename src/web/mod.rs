@@ -10,6 +10,7 @@ mod accessibility;
 mod answer_summary;
 pub(crate) mod assets;
 mod batch;
+mod batch_codes;
 pub(crate) mod directory;
 mod embed;
 mod format;

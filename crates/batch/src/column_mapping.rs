@@ -416,7 +416,7 @@ impl ColumnMapping {
 
 /// Normalises a column name for comparison: lower case, letters and digits only. A replaced byte is
 /// kept, because it may be half of the delimiter.
-fn normalise(name: &str) -> String {
+pub(super) fn normalise(name: &str) -> String {
     name.chars()
         .filter(|&character| {
             character.is_alphanumeric() || character == char::REPLACEMENT_CHARACTER
@@ -490,13 +490,20 @@ fn statistical_column(
 }
 
 fn column_by_alias(names: &[String], role: ColumnRole) -> Result<Option<usize>, BatchError> {
-    let aliases = COLUMN_ALIASES
-        .iter()
-        .find(|(column_role, _)| *column_role == role)
-        .map(|(_, names)| *names);
-    find_one(names, role, |name, _| {
-        aliases.is_some_and(|all| all.contains(&name))
-    })
+    find_one(names, role, |name, _| is_alias(name, role))
+}
+
+/// Returns whether a normalised name is a known name of the columns of a role.
+fn is_alias(name: &str, role: ColumnRole) -> bool {
+    let of_role = COLUMN_ALIASES.iter().filter(|(named, _)| *named == role);
+    of_role
+        .flat_map(|(_, names)| *names)
+        .any(|alias| *alias == name)
+}
+
+/// Returns whether a name is a known name of a column of practice codes.
+pub(super) fn is_practice_alias(name: &str) -> bool {
+    is_alias(&normalise(name), ColumnRole::Practice)
 }
 
 /// Returns the only column that matches. `is_match` gets the normalised name and the name.

@@ -3,12 +3,13 @@
 use memchr::memchr;
 
 use super::column_mapping::ColumnMapping;
+use super::practice_names::{ROWS_CHECKED, with_practice_column};
 use super::{BatchError, BatchRequest};
 use crate::tabular::blocks::BLOCK_BYTES;
 use crate::tabular::delimiter::Delimiter;
 use crate::tabular::error::TabularError;
 use crate::tabular::fields::{
-    RowEnd, field_ends, field_range, row_end, split_line_ending, unquote,
+    RowEnd, field_ends, field_range, row_end, rows, split_line_ending, unquote,
 };
 use crate::tabular::file_format::LineEnding;
 use crate::tabular::limits::COLUMNS_MAX;
@@ -303,9 +304,12 @@ impl HeaderSearch<'_> {
             return (ends.len(), Err(BatchError::MissingHeader));
         }
         let overrides = &self.request.column_overrides;
+        let overrides = with_practice_column(&columns, overrides, |column| {
+            first_values(&text[end..], delimiter, column)
+        });
         let mapping = match names {
-            NameMatch::Known => ColumnMapping::find_by_known_names(&columns, overrides),
-            NameMatch::Containing => ColumnMapping::find(&columns, overrides),
+            NameMatch::Known => ColumnMapping::find_by_known_names(&columns, &overrides),
+            NameMatch::Containing => ColumnMapping::find(&columns, &overrides),
         };
         let header = mapping.map(|column_mapping| InputHeader {
             delimiter: Some(delimiter),
@@ -318,6 +322,21 @@ impl HeaderSearch<'_> {
         });
         (ends.len(), header)
     }
+}
+
+/// Returns the values of a column in the first rows.
+fn first_values(text: &[u8], delimiter: Delimiter, column: usize) -> Vec<String> {
+    let mut ends = Vec::new();
+    let values = rows(text, delimiter).take(ROWS_CHECKED).map(|row| {
+        field_ends(row, true, delimiter, &mut ends);
+        if column >= ends.len() {
+            return String::new();
+        }
+        let value = unquote(&row[field_range(&ends, column, delimiter)]).into_owned();
+        let value = String::from_utf8_lossy(&value);
+        in_single_quotes(&value).unwrap_or(&value).to_string()
+    });
+    values.collect()
 }
 
 /// Returns the text between single quotation marks.

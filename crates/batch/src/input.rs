@@ -9,6 +9,7 @@ use super::column_mapping::ColumnMapping;
 use super::columnar::check_types;
 use super::csv_header::{InputHeader, detect_csv_header, line_ending};
 use super::input_format::{DetectedFormat, check_column_names};
+use super::practice_names::{ROWS_CHECKED, with_practice_column};
 use super::signatures::{Finding, TEXT_SAMPLE_BYTES, check_signature, is_text, unsupported};
 use super::workbook_input::WorkbookInput;
 use super::{BatchError, BatchRequest, HeaderOptions, map_exceeded_limit, workbook_input};
@@ -417,7 +418,7 @@ fn detect_ndjson_header(
     let lines = text[..complete_bytes].split(|&byte| byte == b'\n');
     let lines = lines.filter(|line| !line.trim_ascii().is_empty());
     let mut columns: Vec<String> = Vec::new();
-    for (index, line) in lines.take(NDJSON_SAMPLE_ROWS).enumerate() {
+    for (index, line) in lines.clone().take(NDJSON_SAMPLE_ROWS).enumerate() {
         match ndjson::member_names(line) {
             Some(names) => {
                 let new: Vec<String> = names
@@ -441,10 +442,20 @@ fn detect_ndjson_header(
         }
     }
     let first_line = memchr(b'\n', text).map_or(text, |index| &text[..=index]);
+    let overrides = with_practice_column(&columns, &request.column_overrides, |column| {
+        let values = lines.clone().take(ROWS_CHECKED).map(|line| {
+            let value = ndjson::member_texts(line, &columns[column..=column]);
+            value
+                .ok()
+                .and_then(|mut texts| texts.pop())
+                .unwrap_or_default()
+        });
+        values.collect()
+    });
     Ok(InputHeader {
         delimiter: None,
         line_ending: line_ending(first_line),
-        column_mapping: ColumnMapping::find(&columns, &request.column_overrides)?,
+        column_mapping: ColumnMapping::find(&columns, &overrides)?,
         columns,
         start: 0,
         end: 0,

@@ -35,6 +35,7 @@ mod input_format;
 mod layout;
 pub mod lookup_export;
 mod ndjson_rows;
+mod practice_names;
 mod progress;
 mod registration_cache;
 mod requested_columns;

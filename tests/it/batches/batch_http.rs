@@ -1070,7 +1070,7 @@ fn form_uploads_return_a_file() {
     let answer = post_form(&fields, &PATIENTS);
     assert_eq!(
         answer.header("content-disposition"),
-        "attachment; filename=\"answered.csv\""
+        "attachment; filename=\"list-answered.csv\""
     );
     assert_eq!(answer.header("cache-control"), "no-store");
     assert!(answer.complete_body() == run_in_process(&PATIENTS, ""));
