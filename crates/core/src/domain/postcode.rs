@@ -393,9 +393,23 @@ fn malformed(reason: &'static str) -> InvalidPostcode {
     }
 }
 
+/// Returns why an outward and an inward code are not a postcode.
+fn malformed_reason(outcode: &[u8], incode: &[u8]) -> &'static str {
+    let has_form = matches!(incode, [digit, first, second]
+        if digit.is_ascii_digit() && first.is_ascii_uppercase() && second.is_ascii_uppercase());
+    let starts_with_letter = outcode.first().is_some_and(u8::is_ascii_uppercase);
+    match has_form {
+        true if is_outcode_bytes(outcode) => "its last two letters are never C, I, K, M, O or V",
+        true if starts_with_letter && !has_postcode_area(outcode) => {
+            "no postcode begins with these letters"
+        }
+        _ => EXPECTED_FORM,
+    }
+}
+
 fn malformed_with_suggestion(outcode: &[u8], incode: &[u8]) -> InvalidPostcode {
     InvalidPostcode::Malformed {
-        reason: EXPECTED_FORM,
+        reason: malformed_reason(outcode, incode),
         hint: None,
         suggestion: suggest(outcode, incode),
     }
@@ -674,6 +688,29 @@ mod tests {
             "PR3%200SG",
         ] {
             check_suggestion(input, None);
+        }
+    }
+
+    #[test]
+    fn the_reason_says_what_is_wrong() {
+        for (input, expected) in [
+            (
+                "LA1 1AC",
+                "its last two letters are never C, I, K, M, O or V",
+            ),
+            (
+                "la11ac",
+                "its last two letters are never C, I, K, M, O or V",
+            ),
+            ("XX1 1XX", "no postcode begins with these letters"),
+            ("LA1O 5DL", EXPECTED_FORM),
+            ("LA1 AAA", EXPECTED_FORM),
+            ("11 1AA", EXPECTED_FORM),
+        ] {
+            let Err(InvalidPostcode::Malformed { reason, .. }) = input.parse::<Postcode>() else {
+                panic!("{input} is malformed");
+            };
+            assert_eq!(reason, expected, "{input}");
         }
     }
 
