@@ -124,11 +124,88 @@ fn an_area_map_outlines_the_area_and_shows_its_surroundings() {
     assert_eq!(svg.matches("stroke-width=\"2\"/>\n").count(), 1);
     assert_eq!(svg.matches("fill=\"url(#map-pattern-").count(), 1);
     for text in [
-        "Sea, or land that is not in the data",
+        ">Sea</text>",
+        "Land that is not in the data",
         "Land in the data, outside these areas",
+        ">Sedbergh</text>",
+        "Towns: GeoNames (CC BY 4.0).",
     ] {
         assert!(svg.contains(text), "{text}");
     }
+    // The name of the area says where Kendal is.
+    assert!(!svg.contains(">Kendal</text>"));
+}
+
+/// Returns the value of an attribute of the first element after `start`.
+fn attribute<'a>(start: &'a str, name: &str) -> &'a str {
+    let element = &start[..start.find('>').expect("closed")];
+    let value = element.split(&format!(" {name}=\"")).nth(1).expect(name);
+    &value[..value.find('"').expect("closed")]
+}
+
+#[test]
+fn sea_and_land_outside_the_data_have_different_colours() {
+    let svg = svg("icc.svg");
+    let colour_of = |text: &str| {
+        let end = svg.find(text).expect(text);
+        let square = svg[..end].rfind("<rect").expect("a square");
+        attribute(&svg[square..], "fill")
+    };
+    let sea = colour_of(">Sea</text>");
+    let other_land = colour_of("Land that is not in the data");
+    let land = colour_of("Land in the data, outside these areas");
+    assert!(sea != other_land && other_land != land && land != sea);
+    let map = &svg[svg.find("<g clip-path").expect("the map")..];
+    let background = attribute(&map[map.find("<rect").expect("the background")..], "fill");
+    assert_eq!(background, sea);
+    let great_britain = &map[map.find("<path").expect("the land")..];
+    assert_eq!(attribute(great_britain, "fill"), other_land);
+    assert!(attribute(great_britain, "d").len() > 1_000);
+}
+
+#[test]
+fn the_coast_is_thinner_than_borders() {
+    for path in ["icc.svg", "icc/mb-lancaster.svg"] {
+        let svg = svg(path);
+        let lines: Vec<&str> = svg
+            .split("<path class=\"line\"")
+            .skip(1)
+            .map(|line| &line[..line.find("/>").expect("closed")])
+            .collect();
+        let is_coast = |line: &&&str| line.contains("stroke-width=\"0.7\"");
+        let lengths = |lines: Vec<&&str>| lines.iter().map(|line| line.len()).sum::<usize>();
+        assert!(
+            lengths(lines.iter().filter(is_coast).collect()) > 500,
+            "{path}"
+        );
+    }
+    // Burnley is far from the coast.
+    let inland = svg("neighbourhood-team.svg");
+    assert!(!inland.contains("fill=\"none\" stroke=\"#5b7486\""));
+}
+
+#[test]
+fn maps_that_are_hard_to_read_name_others() {
+    for (path, expected) in [
+        ("gp-practice.svg", Some("/maps/gp-practice/")),
+        ("resilience-group.svg", Some("/maps/resilience-group/")),
+        ("icc.svg", None),
+        ("gp-practice/A82033.svg", None),
+    ] {
+        let svg = svg(path);
+        let text = all_text(&svg);
+        let note = text.contains("has a map of its own");
+        assert_eq!(note, expected.is_some(), "{path}");
+        if let Some(expected) = expected {
+            let start = text.find(expected).expect("an example");
+            let example = text[start..].split_whitespace().next().expect("a path");
+            SERVER.get(&format!("{example}?as_of={AS_OF}")).expect(200);
+        }
+    }
+    // Overlapping groups have patterns, and names where they are alone.
+    let groups = svg("resilience-group.svg");
+    assert!(groups.matches("<pattern id=").count() > 3);
+    assert!(groups.contains("class=\"label\""));
 }
 
 #[test]

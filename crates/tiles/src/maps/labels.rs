@@ -48,6 +48,24 @@ pub(super) enum AreaLabel {
     Unplaced,
 }
 
+impl AreaLabel {
+    /// Returns the box of the label.
+    pub(super) fn rect(&self) -> Option<ImageRect> {
+        match self {
+            AreaLabel::Name { rect, .. } | AreaLabel::Number { rect, .. } => Some(*rect),
+            AreaLabel::Unplaced => None,
+        }
+    }
+
+    /// Returns the name on the map.
+    pub(super) fn name(&self) -> Option<String> {
+        match self {
+            AreaLabel::Name { lines, .. } => Some(lines.join(" ")),
+            AreaLabel::Number { .. } | AreaLabel::Unplaced => None,
+        }
+    }
+}
+
 /// Places a label for each request, outside `reserved`, and returns the labels in the order of the
 /// requests. At most `numbers_max` of the labels are numbers.
 pub(super) fn place_labels(

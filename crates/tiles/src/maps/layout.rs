@@ -8,9 +8,10 @@ use jiff::civil::Date;
 
 use super::labels::AreaLabel;
 use super::raster::ImagePoint;
-use super::styles::{BACKGROUND, LAND};
+use super::styles::{FILLS, LAND, OTHER_LAND, SEA};
 use super::text::{self, FontWeight, LINE_HEIGHT};
-use super::{MapRequest, ProjectedArea, Viewport};
+use super::towns::TownLabel;
+use super::{MapRequest, ProjectedArea, Viewport, great_britain};
 use catchment_core::domain::{Layer, LayerRole};
 use catchment_core::index::{Index, MapArea};
 
@@ -29,6 +30,9 @@ pub(super) const KEY_SWATCH: f64 = 11.0;
 const KEY_ROW_HEIGHT: f64 = 18.0;
 /// The diameter of the marker, including its halo, in CSS pixels.
 pub(super) const MARKER_SIZE: f64 = 22.0;
+/// The number of areas with a number instead of a name from which a map says that the maps of single areas
+/// are easier to read.
+const NUMBERS_LEGIBLE: usize = 40;
 /// The maximum number of areas that the description lists.
 const DESCRIBED_MAX: usize = 60;
 
@@ -140,8 +144,8 @@ pub(super) struct MapLegend {
     /// `None` if there are no entries.
     pub(super) heading: Option<TextBlock>,
     pub(super) entries: Vec<LegendEntry>,
-    /// The number of areas that are not listed, if there are any.
-    pub(super) more: Option<TextBlock>,
+    /// How many areas are not listed, and which maps are easier to read.
+    pub(super) notes: Vec<TextBlock>,
     bottom: f64,
 }
 
@@ -169,10 +173,14 @@ pub(super) struct MapScene<'a> {
     pub(super) page: MapPageLayout,
     pub(super) heading: MapHeading,
     pub(super) viewport: &'a Viewport,
+    /// The land of Great Britain in the frame.
+    pub(super) great_britain: &'a [Vec<ImagePoint>],
+    /// The land within the dataset.
     pub(super) land: &'a [ProjectedArea],
     pub(super) areas: &'a [ProjectedArea],
     /// The label of each area.
     pub(super) labels: &'a [AreaLabel],
+    pub(super) towns: &'a [TownLabel],
     /// The location to mark.
     pub(super) marker: Option<ImagePoint>,
     pub(super) is_partition: bool,
@@ -184,12 +192,17 @@ impl MapScene<'_> {
     }
 
     /// Returns whether the area has a pattern. The area has a pattern if it is selected, or if no
-    /// area is selected and the layer is a partition.
+    /// area is selected and the layer is a partition or has few areas.
     pub(super) fn is_patterned(&self, area: &ProjectedArea) -> bool {
         match self.request.area {
             Some(_) => self.is_selected(area),
-            None => self.is_partition,
+            None => self.is_partition || self.are_distinct(),
         }
+    }
+
+    /// Returns whether overlapping areas are so few that each has a fill of its own.
+    pub(super) fn are_distinct(&self) -> bool {
+        are_distinct(self.request, self.is_partition, self.areas)
     }
 
     /// Returns the indices of the areas without a name on the map, in order of name.
@@ -222,13 +235,13 @@ impl MapScene<'_> {
     pub(super) fn key(&self) -> Vec<KeyEntry> {
         let land = (LAND, "Land in the data, outside these areas");
         let land = (!self.land.is_empty()).then_some(land);
-        let outside = match land {
-            Some(_) => "Sea, or land that is not in the data",
-            None => "Sea, or land outside these areas",
+        let other_land = match land {
+            Some(_) => "Land that is not in the data",
+            None => "Land outside these areas",
         };
         let (mut x, mut row) = (0.0, 0.0);
-        let entries = [(BACKGROUND, outside)].into_iter().chain(land);
-        let entries = entries.map(|(colour, text)| {
+        let entries = [(SEA, "Sea"), (OTHER_LAND, other_land)].into_iter();
+        let entries = entries.chain(land).map(|(colour, text)| {
             let width = KEY_SWATCH + 5.0 + text::width(text, LEGEND_SIZE, FontWeight::Regular);
             if x > 0.0 && x + width > self.page.content_width() {
                 (x, row) = (0.0, row + 1.0);
@@ -263,36 +276,49 @@ impl MapScene<'_> {
                 (number, title)
             })
             .collect();
-        if names.is_empty() {
-            return MapLegend {
-                heading: None,
-                entries: Vec::new(),
-                more: None,
-                bottom: top,
-            };
+        let mut legend = MapLegend {
+            heading: None,
+            entries: Vec::new(),
+            notes: Vec::new(),
+            bottom: top,
+        };
+        if !names.is_empty() {
+            let text = "Numbers on the map";
+            let heading = TextBlock::new(&self.page, text, LEGEND_SIZE, FontWeight::Bold, top);
+            let (entries, bottom) = legend_columns(&self.page, &names, heading.bottom() + 3.0);
+            legend.heading = Some(heading);
+            legend.entries = entries;
+            legend.bottom = bottom;
         }
-        let heading = TextBlock::new(
-            &self.page,
-            "Numbers on the map",
-            LEGEND_SIZE,
-            FontWeight::Bold,
-            top,
-        );
-        let (entries, bottom) = legend_columns(&self.page, &names, heading.bottom() + 3.0);
         let unlisted = unnamed.len() - listed.len();
-        let more = (unlisted > 0).then(|| {
-            let more = format!(
-                "And {unlisted} more, listed at /api/v1/areas/{}",
-                self.request.layer
-            );
-            TextBlock::new(&self.page, &more, LEGEND_SIZE, FontWeight::Regular, bottom)
-        });
-        MapLegend {
-            heading: Some(heading),
-            entries,
-            bottom: more.as_ref().map_or(bottom, TextBlock::bottom) + 6.0,
-            more,
+        let layer = self.request.layer;
+        let more = format!("And {unlisted} more, listed at /api/v1/areas/{layer}");
+        let more = (unlisted > 0).then_some(more);
+        for text in more.into_iter().chain(self.advice(unnamed.len())) {
+            let top = legend.bottom + 2.0;
+            let note = TextBlock::new(&self.page, &text, LEGEND_SIZE, FontWeight::Regular, top);
+            legend.bottom = note.bottom();
+            legend.notes.push(note);
         }
+        if legend.heading.is_some() || !legend.notes.is_empty() {
+            legend.bottom += 6.0;
+        }
+        legend
+    }
+
+    /// Returns which maps to take instead, if areas overlap or few of them have their names on the map.
+    fn advice(&self, unnamed: usize) -> Option<String> {
+        let example = self.areas.first().filter(|_| self.request.area.is_none())?;
+        let overlap = match self.is_partition {
+            true if unnamed < NUMBERS_LEGIBLE => return None,
+            true => "",
+            false => "These areas overlap. ",
+        };
+        let (layer, id) = (self.request.layer, &example.id);
+        Some(format!(
+            "{overlap}Each area has a map of its own, which is easier to read. For example, the map of {} is /maps/{layer}/{id}.pdf",
+            area_title(self.index, layer, &example.name, id)
+        ))
     }
 
     /// Returns the line with the dataset and its attribution, which is below the legend.
@@ -339,6 +365,16 @@ impl MapScene<'_> {
             None => description,
         }
     }
+}
+
+/// Returns whether the areas of a map of a whole layer overlap, and are so few that each has a fill of its
+/// own.
+pub(super) fn are_distinct(
+    request: &MapRequest,
+    is_partition: bool,
+    areas: &[ProjectedArea],
+) -> bool {
+    request.area.is_none() && !is_partition && areas.len() <= FILLS.len()
 }
 
 /// Arranges legend entries, each a number and a name, in as many columns as fit, column by column.
@@ -416,11 +452,12 @@ fn area_title(index: &Index, layer: Layer, name: &str, id: &str) -> String {
 fn source_text(index: &Index) -> String {
     let manifest = index.manifest();
     format!(
-        "Dataset {} {}, of {}. {}",
+        "Dataset {} {}, of {}. {} {}",
         manifest.name,
         manifest.version,
         long_date(manifest.as_of),
-        manifest.attribution
+        manifest.attribution,
+        great_britain::ATTRIBUTION
     )
 }
 

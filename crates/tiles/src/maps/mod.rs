@@ -13,6 +13,8 @@
 //! - The same request always produces the same SVG and PNG, on any machine, whatever fonts are
 //!   installed, and at any time.
 
+mod coast;
+mod great_britain;
 mod labels;
 mod layout;
 mod raster;
@@ -20,6 +22,7 @@ mod render;
 mod styles;
 mod svg;
 mod text;
+mod towns;
 
 use geo::{Coord, Rect};
 use jiff::civil::Date;
@@ -30,9 +33,10 @@ use catchment_core::geodesy::{self, web_mercator};
 use catchment_core::geometry::bbox;
 use catchment_core::index::{Index, MapArea};
 use labels::{AreaLabel, LabelRequest};
-use layout::{MARKER_SIZE, MapHeading, MapPageLayout, MapScene};
+use layout::{MARKER_SIZE, MapHeading, MapPageLayout, MapScene, are_distinct};
 use raster::{AreaMask, ImagePoint, ImageRect};
 pub use render::{RenderError, pdf, png};
+use towns::place_towns;
 
 /// The minimum width of a map, in CSS pixels.
 pub const WIDTH_MIN: u32 = 240;
@@ -48,11 +52,18 @@ const SPAN_MIN_M: f64 = 3_000.0;
 /// The minimum and maximum height of the frame, as a fraction of its width.
 const ASPECT_MIN: f64 = 0.6;
 const ASPECT_MAX: f64 = 1.35;
+/// The distance beyond the frame up to which the coast is read, in metres. It must be larger than the
+/// distance from the coast up to which there may be inlets.
+const COAST_MARGIN_M: f64 = 10_000.0;
+/// The least distance between two vertices of the coast, in CSS pixels.
+const COAST_DETAIL: f64 = 0.4;
 /// The geometry is detailed enough for an image that is this many times as large, so that the map
 /// can be printed.
 const DETAIL_FACTOR: f64 = 2.0;
 /// The maximum number of areas with a number and an entry in the legend.
 const NUMBERS_MAX: usize = 400;
+/// The part of an overlapping area that must be its own, so that its name or number is there: a tenth.
+const OWN_SHARE: u32 = 10;
 /// The size at which MapLibre draws a tile, in CSS pixels.
 const TILE_SIZE: f64 = 512.0;
 
@@ -168,18 +179,33 @@ fn draw_map(
     let options = LabelOptions {
         selected: request.area.as_deref(),
         is_partition,
+        are_distinct: are_distinct(request, is_partition, &areas),
         reserved: marker.map(|centre| ImageRect::centred_on(centre, MARKER_SIZE, MARKER_SIZE)),
     };
     let labels = label_areas(&areas, &viewport.frame, &options);
+    let shown = viewport.bounds();
+    let beyond_frame = viewport.bounds_with_margin(COAST_MARGIN_M);
+    let great_britain: Vec<Vec<ImagePoint>> = great_britain::land_within(beyond_frame)
+        .iter()
+        .map(|ring| viewport.project_ring(ring))
+        .collect();
+    let towns = great_britain::towns_within(shown);
+    let towns = towns.map(|town| {
+        let Coord { x, y } = town.position;
+        (town.name, viewport.project_grid(x, y))
+    });
+    let towns = place_towns(&viewport.frame, towns, &labels, options.reserved);
     Some(svg::write(&MapScene {
         index,
         request,
         page,
         heading,
         viewport: &viewport,
+        great_britain: &great_britain,
         land: &land,
         areas: &areas,
         labels: &labels,
+        towns: &towns,
         marker,
         is_partition,
     }))
@@ -189,6 +215,8 @@ fn draw_map(
 struct LabelOptions<'a> {
     selected: Option<&'a str>,
     is_partition: bool,
+    /// Whether the areas overlap, and each has a fill of its own.
+    are_distinct: bool,
     /// A rectangle in which no label may be placed.
     reserved: Option<ImageRect>,
 }
@@ -198,21 +226,40 @@ fn label_areas(
     frame: &ImageRect,
     options: &LabelOptions<'_>,
 ) -> Vec<AreaLabel> {
-    let requests: Vec<LabelRequest<'_>> = areas
-        .iter()
-        .map(|area| {
+    // Where areas overlap, a name can only be where its area is alone.
+    let own_masks: Vec<AreaMask> = match options.are_distinct {
+        true => (0..areas.len())
+            .map(|index| own_mask(areas, index))
+            .collect(),
+        false => Vec::new(),
+    };
+    let requests: Vec<LabelRequest<'_>> = (0..)
+        .zip(areas)
+        .map(|(index, area)| {
             let is_selected = options.selected == Some(area.id.as_str());
+            let is_large =
+                |mask: &&AreaMask| mask.cell_count() > area.mask.cell_count() / OWN_SHARE;
+            let own_mask = own_masks.get(index).filter(is_large);
+            let mask = own_mask.unwrap_or(&area.mask);
+            let own_point = own_mask.and_then(AreaMask::pole_of_inaccessibility);
             LabelRequest {
                 name: &area.name,
-                mask: &area.mask,
-                label_point: area.label_point(),
+                mask,
+                label_point: own_point.unwrap_or_else(|| area.label_point()),
                 is_selected,
                 // Where areas overlap, readers could not see to which area a name belongs.
-                may_be_named: options.is_partition || is_selected,
+                may_be_named: options.is_partition || is_selected || own_mask.is_some(),
             }
         })
         .collect();
     labels::place_labels(frame, &requests, options.reserved, NUMBERS_MAX)
+}
+
+/// Returns the cells of an area that no other area has.
+fn own_mask(areas: &[ProjectedArea], index: usize) -> AreaMask {
+    let others = areas[..index].iter().chain(&areas[index + 1..]);
+    let others: Vec<&AreaMask> = others.map(|area| &area.mask).collect();
+    areas[index].mask.without(&others)
 }
 
 impl ProjectedArea {
@@ -288,6 +335,33 @@ impl Viewport {
         )]
         let zoom = tiles.log2().ceil().clamp(0.0, 22.0) as u8;
         zoom
+    }
+
+    /// Returns the part of the British National Grid that is shown, in metres.
+    fn bounds(&self) -> Rect<f64> {
+        self.bounds_with_margin(0.0)
+    }
+
+    fn bounds_with_margin(&self, margin_m: f64) -> Rect<f64> {
+        let south = self.north - self.frame.height / self.pixels_per_m;
+        let east = self.west + self.frame.width / self.pixels_per_m;
+        Rect::new(
+            (self.west - margin_m, south - margin_m),
+            (east + margin_m, self.north + margin_m),
+        )
+    }
+
+    /// Projects a ring of the coast, without details that are too small to be seen.
+    fn project_ring(&self, ring: &[Coord<f64>]) -> Vec<ImagePoint> {
+        let mut points: Vec<ImagePoint> = Vec::new();
+        for vertex in ring {
+            let point = self.project_grid(vertex.x, vertex.y);
+            let is_distinct = |last: &ImagePoint| raster::distance(*last, point) >= COAST_DETAIL;
+            if points.last().is_none_or(is_distinct) {
+                points.push(point);
+            }
+        }
+        points
     }
 
     fn project(&self, lonlat: Coord<f64>) -> Option<ImagePoint> {

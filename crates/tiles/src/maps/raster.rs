@@ -155,6 +155,36 @@ impl AreaMask {
         )
     }
 
+    /// Returns the cells of this mask that none of the other masks has.
+    pub(super) fn without(&self, others: &[&AreaMask]) -> AreaMask {
+        let mut mask = AreaMask {
+            sums: vec![0; self.sums.len()],
+            ..*self
+        };
+        let width = self.columns + 1;
+        for row in 0..self.rows {
+            let mut row_sum = 0;
+            for column in 0..self.columns {
+                let centre = self.cell_centre(column, row);
+                let is_own = self.is_full((column, row), 1, 1)
+                    && !others.iter().any(|other| other.contains(centre));
+                row_sum += u32::from(is_own);
+                let corner = (row + 1) * width + column + 1;
+                mask.sums[corner] = mask.sums[corner - width] + row_sum;
+            }
+        }
+        mask
+    }
+
+    /// Returns whether the cell at a point belongs to the area.
+    pub(super) fn contains(&self, (x, y): ImagePoint) -> bool {
+        if x < self.x || y < self.y {
+            return false;
+        }
+        let (column, row) = (cells_floor(x - self.x), cells_floor(y - self.y));
+        column < self.columns && row < self.rows && self.is_full((column, row), 1, 1)
+    }
+
     /// Returns whether every cell that a rectangle intersects belongs to the area.
     pub(super) fn contains_rect(&self, rect: &ImageRect) -> bool {
         if rect.x < self.x || rect.y < self.y {
@@ -272,6 +302,15 @@ pub(super) fn distance(a: ImagePoint, b: ImagePoint) -> f64 {
     (a.0 - b.0).hypot(a.1 - b.1)
 }
 
+/// Returns a coordinate in hundredths of a pixel, as it is written.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "projected coordinates on the Earth are far below 2^63"
+)]
+pub(super) fn hundredths(coordinate: f64) -> i64 {
+    (coordinate * 100.0).round() as i64
+}
+
 /// Returns a length in cells, rounded up; 0 if the length is negative.
 #[expect(
     clippy::cast_possible_truncation,
@@ -326,6 +365,17 @@ mod tests {
             "{positions:?}"
         );
         assert!(mask.label_positions(60.0, 30.0, (10.0, 40.0)).is_empty());
+    }
+
+    #[test]
+    fn cells_of_other_masks_are_left_out() {
+        let square = |x: f64, y: f64| [(x, y), (x + 40.0, y), (x + 40.0, y + 40.0), (x, y + 40.0)];
+        let (first, second, third) = (square(0.0, 0.0), square(21.0, 0.0), square(60.0, 60.0));
+        let [first, second, third] = [&first[..], &second, &third].map(|ring| mask_of(&[ring]));
+        let own = first.without(&[&second, &third]);
+        assert_eq!(own.cell_count(), 20 * 40 / 4);
+        assert_eq!(third.without(&[&first, &second]).cell_count(), 400);
+        assert!(first.without(&[&first]).is_empty());
     }
 
     #[test]

@@ -6,12 +6,18 @@ use std::collections::{BTreeSet, HashMap};
 use super::ProjectedArea;
 use crate::assign_colours;
 
-/// The colour of the background: sea, and land outside the dataset.
-pub(super) const BACKGROUND: &str = "#dfe8ee";
+/// The colour of the sea.
+pub(super) const SEA: &str = "#e3eff6";
+/// The colour of land outside the dataset. It is darker than the sea, also in black and white.
+pub(super) const OTHER_LAND: &str = "#d5d2c9";
 /// The colour of land within the dataset that the layer does not cover.
 pub(super) const LAND: &str = "#fbfaf7";
 /// The colour of text and borders.
 pub(super) const INK: &str = "#212b32";
+/// The colour of the coast.
+pub(super) const COAST: &str = "#5b7486";
+/// The colour of the names of towns.
+pub(super) const TOWN: &str = "#3f4f5a";
 /// The colour of areas around the selected area.
 pub(super) const SURROUNDINGS: &str = "#ffffff";
 
@@ -41,7 +47,7 @@ const fn fill(
 }
 
 /// The fills. Diagonals extend beyond the square's corners, so that squares join without gaps.
-pub(super) const FILLS: [PatternFill; 7] = [
+pub(super) const FILLS: [PatternFill; 8] = [
     fill("#fbe3bd", "#d08f1a", 8, "M-2 2L2-2M0 8L8 0M6 10L10 6"),
     fill("#d3ebf8", "#4795c2", 8, "M2 2h1.6M6 6h1.6"),
     fill("#c9eadf", "#2f9a7b", 7, "M0 3.5H7"),
@@ -49,9 +55,10 @@ pub(super) const FILLS: [PatternFill; 7] = [
     fill("#d0dcef", "#5a7fb5", 7, "M3.5 0V7"),
     fill("#f8d9c4", "#cc7440", 8, "M6-2L10 2M0 0L8 8M-2 6L2 10"),
     fill("#f1dde9", "#b56f9a", 10, "M0 0L10 10M0 10L10 0"),
+    fill("#e2dcf2", "#7765ad", 9, "M2 2h3v3h-3z"),
 ];
 
-/// Assigns each area the index of a fill. Areas that share a border have different fills, if seven
+/// Assigns each area the index of a fill. Areas that share a border have different fills, if the
 /// fills suffice.
 pub(super) fn assign_fills(areas: &[ProjectedArea]) -> Vec<usize> {
     assign_colours(&neighbours(areas), FILLS.len())

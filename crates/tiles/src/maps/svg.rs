@@ -3,14 +3,25 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use super::coast::{CoastFinder, CoastMap, LayerEdges};
 use super::labels::{AreaLabel, NUMBER_SIZE, leader_line_start};
 use super::layout::{
     ASCENT, KEY_SWATCH, KeyEntry, LEGEND_SIZE, MapLegend, MapScene, TextBlock, scale_bar,
 };
-use super::raster::{ImagePoint, ImageRect};
-use super::styles::{BACKGROUND, FILLS, INK, LAND, SURROUNDINGS, assign_fills};
+use super::raster::{ImagePoint, ImageRect, hundredths};
+use super::styles::{COAST, FILLS, INK, LAND, OTHER_LAND, SEA, SURROUNDINGS, TOWN, assign_fills};
 use super::text::{FONT_FAMILIES, FontWeight, LINE_HEIGHT, escape_xml};
+use super::towns::{DOT_RADIUS, TOWN_SIZE, TownLabel};
 use super::{MapImage, ProjectedArea};
+
+/// The width of the coast, in CSS pixels.
+const COAST_WIDTH: f64 = 0.7;
+/// The distance in metres by which the coast of a dataset may differ from that of the map.
+const COAST_TOLERANCE_M: f64 = 1_000.0;
+/// The width in metres up to which a gap between areas is an inlet or the mouth of a river, and the
+/// distance from the coast within which it may be.
+const INLET_MAX_M: f64 = 600.0;
+const INLET_REACH_M: f64 = 6_000.0;
 
 /// Writes a map, from top to bottom.
 pub(super) fn write(scene: &MapScene<'_>) -> MapImage {
@@ -97,6 +108,7 @@ impl MapScene<'_> {
     fn fills(&self) -> Vec<usize> {
         match self.request.area {
             Some(_) => vec![0; self.areas.len()],
+            None if self.are_distinct() => (0..self.areas.len()).collect(),
             None => assign_fills(self.areas),
         }
     }
@@ -112,13 +124,18 @@ impl MapScene<'_> {
         out.push_str(
             "<g clip-path=\"url(#map-frame)\" stroke-linejoin=\"round\" fill-rule=\"evenodd\">\n",
         );
-        let _ = writeln!(out, "{rect} fill=\"{BACKGROUND}\"/>");
-        for area in self.land {
-            let path = path(&area.rings);
-            let _ = writeln!(out, "<path d=\"{path}\" fill=\"{LAND}\"/>");
-        }
-        self.write_areas(out);
+        let _ = writeln!(out, "{rect} fill=\"{SEA}\"/>");
+        let great_britain = path(self.great_britain);
+        let _ = writeln!(
+            out,
+            "<path d=\"{great_britain}\" fill=\"{OTHER_LAND}\" stroke=\"{COAST}\" stroke-width=\"{COAST_WIDTH}\"/>"
+        );
+        let coast_map = self.coast_map();
+        let coast = CoastFinder::new(&coast_map, &self.viewport.frame);
+        self.write_land(out, &coast, &coast_map);
+        self.write_areas(out, &coast);
         out.push_str("</g>\n");
+        self.write_towns(out);
         self.write_labels(out);
         if let Some((x, y)) = self.marker {
             let (x, y) = (tenth(x), tenth(y));
@@ -131,18 +148,56 @@ impl MapScene<'_> {
         let _ = writeln!(out, "{rect} fill=\"none\" stroke=\"{INK}\"/>");
     }
 
+    /// Returns the areas that show where the dataset has land: those of the layer of land, if there is one.
+    fn covered(&self) -> &[ProjectedArea] {
+        match self.land.is_empty() {
+            true => self.areas,
+            false => self.land,
+        }
+    }
+
+    fn coast_map(&self) -> CoastMap<'_> {
+        CoastMap {
+            land: self.great_britain,
+            covered: self.covered().iter().map(|area| &area.mask).collect(),
+            tolerance: COAST_TOLERANCE_M * self.viewport.pixels_per_m,
+            inlet_max: INLET_MAX_M * self.viewport.pixels_per_m,
+            inlet_reach: INLET_REACH_M * self.viewport.pixels_per_m,
+        }
+    }
+
+    /// Writes the land within the dataset. Along its coast, land of Great Britain that the dataset does not
+    /// have is covered with sea: it is the same land, drawn less accurately.
+    fn write_land(&self, out: &mut String, coast: &CoastFinder<'_>, coast_map: &CoastMap<'_>) {
+        let rings = || self.covered().iter().flat_map(|area| &area.rings);
+        let lines = LayerEdges::new(rings()).outlines(rings(), coast);
+        for (lines, width) in [
+            (&lines.coast, 2.0 * coast_map.tolerance),
+            (&lines.inlets, coast_map.inlet_max),
+        ] {
+            let width = tenth(width);
+            let attributes = format!("stroke=\"{SEA}\" stroke-width=\"{width}\"");
+            write_lines(out, lines, &attributes);
+        }
+        for area in self.land {
+            let path = path(&area.rings);
+            let _ = writeln!(out, "<path d=\"{path}\" fill=\"{LAND}\"/>");
+        }
+    }
+
     /// Writes the fills and then the outlines of the areas, the selected area last.
-    fn write_areas(&self, out: &mut String) {
+    fn write_areas(&self, out: &mut String, coast: &CoastFinder<'_>) {
         let fills = self.fills();
         let areas = || self.areas.iter().zip(&fills).enumerate();
         let others = areas().filter(|(_, (area, _))| !self.is_selected(area));
         let selected = areas().filter(|(_, (area, _))| self.is_selected(area));
         for (index, (area, &fill)) in others.chain(selected) {
             let is_patterned = self.is_patterned(area);
+            // Fills are translucent where other areas must show through.
             let (colour, opacity) = match (is_patterned, self.is_partition) {
+                (true, false) if self.are_distinct() => (FILLS[fill].tint, " fill-opacity=\".5\""),
                 (true, _) => (FILLS[fill].tint, ""),
                 (false, true) => (SURROUNDINGS, ""),
-                // The fill is translucent, so that overlapping areas show through.
                 (false, false) => (FILLS[fill].tint, " fill-opacity=\".25\""),
             };
             let _ = writeln!(
@@ -161,20 +216,51 @@ impl MapScene<'_> {
         } else {
             " stroke-dasharray=\"5 2\""
         };
-        for (index, (area, _)) in areas().filter(|(_, (area, _))| !self.is_selected(area)) {
-            let _ = writeln!(
-                out,
-                "<use href=\"#map-area-{index}\" fill=\"none\" stroke=\"{INK}\"{dash}/>"
-            );
+        let border = format!("stroke=\"{INK}\"{dash}");
+        let coast_line = format!("stroke=\"{COAST}\" stroke-width=\"{COAST_WIDTH}\"");
+        let edges = LayerEdges::new(self.areas.iter().flat_map(|area| &area.rings));
+        self.write_outlines(out, (&edges, coast), false, (&coast_line, &border));
+        let border = format!("stroke=\"{INK}\" stroke-width=\"2\"");
+        let coast_line = format!("stroke=\"{INK}\" stroke-width=\"{COAST_WIDTH}\"");
+        self.write_outlines(out, (&edges, coast), true, (&coast_line, &border));
+    }
+
+    /// Writes the outlines of the selected area, or of the others: the coast, and then the borders, with
+    /// their attributes.
+    fn write_outlines(
+        &self,
+        out: &mut String,
+        (edges, coast): (&LayerEdges, &CoastFinder<'_>),
+        is_selected: bool,
+        (coast_line, border): (&str, &str),
+    ) {
+        let areas = self.areas.iter();
+        let drawn = areas.filter(|area| self.is_selected(area) == is_selected);
+        let rings = drawn.clone().flat_map(|area| &area.rings);
+        let lines = edges.outlines(rings, coast);
+        write_lines(out, &lines.coast, coast_line);
+        write_lines(out, &lines.inlets, coast_line);
+        write_lines(out, &lines.borders, border);
+        for area in drawn {
             write_point(out, area);
         }
-        for (index, (area, _)) in areas().filter(|(_, (area, _))| self.is_selected(area)) {
-            let _ = writeln!(
-                out,
-                "<use href=\"#map-area-{index}\" fill=\"none\" stroke=\"{INK}\" stroke-width=\"2\"/>"
-            );
-            write_point(out, area);
+    }
+
+    fn write_towns(&self, out: &mut String) {
+        if self.towns.is_empty() {
+            return;
         }
+        let _ = writeln!(
+            out,
+            "<g class=\"towns\" fill=\"{TOWN}\" stroke=\"#fff\" stroke-width=\"2.5\" stroke-linejoin=\"round\" paint-order=\"stroke\">"
+        );
+        for TownLabel { name, dot, rect } in self.towns {
+            let (x, y) = (tenth(dot.0), tenth(dot.1));
+            let _ = writeln!(out, "<circle cx=\"{x}\" cy=\"{y}\" r=\"{DOT_RADIUS}\"/>");
+            let start = (rect.x, rect.y + TOWN_SIZE * ASCENT);
+            write_text(out, name, start, TOWN_SIZE, FontWeight::Regular, "");
+        }
+        out.push_str("</g>\n");
     }
 
     /// Writes the labels. All leader lines are written first, so that no leader line crosses a
@@ -233,6 +319,18 @@ impl MapScene<'_> {
     }
 }
 
+/// Writes lines as one path; an empty list writes nothing.
+fn write_lines(out: &mut String, lines: &[Vec<ImagePoint>], attributes: &str) {
+    if lines.is_empty() {
+        return;
+    }
+    let data = lines.iter().map(|line| open_path(line)).collect::<String>();
+    let _ = writeln!(
+        out,
+        "<path class=\"line\" d=\"{data}\" fill=\"none\" {attributes}/>"
+    );
+}
+
 /// Writes what the colours of the background mean.
 fn write_key(out: &mut String, key: &[KeyEntry]) {
     for entry in key {
@@ -248,6 +346,9 @@ fn write_key(out: &mut String, key: &[KeyEntry]) {
 }
 
 fn write_legend(out: &mut String, legend: &MapLegend, margin: f64) {
+    for note in &legend.notes {
+        write_block(out, note, margin);
+    }
     let Some(heading) = &legend.heading else {
         return;
     };
@@ -268,9 +369,6 @@ fn write_legend(out: &mut String, legend: &MapLegend, margin: f64) {
         }
     }
     out.push_str("</g>\n");
-    if let Some(more) = &legend.more {
-        write_block(out, more, margin);
-    }
 }
 
 fn write_block(out: &mut String, block: &TextBlock, x: f64) {
@@ -356,24 +454,26 @@ fn write_point(out: &mut String, area: &ProjectedArea) {
 /// the same vertices. A valid coverage stays valid, because units of tiles are at least a thirtieth
 /// of a pixel.
 fn path(rings: &[Vec<ImagePoint>]) -> String {
+    rings.iter().map(|ring| open_path(ring) + "z").collect()
+}
+
+/// Returns the commands of a path along points.
+fn open_path(points: &[ImagePoint]) -> String {
     let mut path = String::new();
-    for ring in rings {
-        let mut last: Option<(i64, i64)> = None;
-        for &(x, y) in ring {
-            let vertex = (round_to(x, 100.0), round_to(y, 100.0));
-            let _ = match last {
-                None => write!(path, "M{} {}", Hundredths(vertex.0), Hundredths(vertex.1)),
-                Some(last) if last == vertex => Ok(()),
-                Some(last) => write!(
-                    path,
-                    "l{} {}",
-                    Hundredths(vertex.0 - last.0),
-                    Hundredths(vertex.1 - last.1)
-                ),
-            };
-            last = Some(vertex);
-        }
-        path.push('z');
+    let mut last: Option<(i64, i64)> = None;
+    for &(x, y) in points {
+        let vertex = (hundredths(x), hundredths(y));
+        let _ = match last {
+            None => write!(path, "M{} {}", Hundredths(vertex.0), Hundredths(vertex.1)),
+            Some(last) if last == vertex => Ok(()),
+            Some(last) => write!(
+                path,
+                "l{} {}",
+                Hundredths(vertex.0 - last.0),
+                Hundredths(vertex.1 - last.1)
+            ),
+        };
+        last = Some(vertex);
     }
     path
 }
@@ -393,15 +493,7 @@ impl std::fmt::Display for Hundredths {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "projected coordinates on the Earth are far below 2^63"
-)]
-fn round_to(value: f64, parts: f64) -> i64 {
-    (value * parts).round() as i64
-}
-
 /// Rounds to a tenth.
 fn tenth(value: f64) -> Hundredths {
-    Hundredths(round_to(value, 10.0) * 10)
+    Hundredths(hundredths(value / 10.0) * 10)
 }
