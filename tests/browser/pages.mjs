@@ -221,6 +221,18 @@ export const tests = {
     }
   },
 
+  async "results have margins at every width"(use) {
+    const page = await use.open(`${use.service}/`);
+    await lookUp(page, "LA18 4DB", "P81064");
+    for (const width of [320, 800, 1024, 1100, 1240, 1366, 1920]) {
+      await page.setViewportSize({ width, height: 625 });
+      for (const selector of ["#answer-title", ".nhsuk-header__navigation-list"]) {
+        const { x } = await page.locator(selector).boundingBox();
+        assert.ok(x >= 16, `${selector} at ${width}: ${x}`);
+      }
+    }
+  },
+
   async "results fit the screen at 400% zoom"(use) {
     // At 400% zoom, a screen of 1280 by 1024 px is 320 by 256 CSS px (WCAG 2.2, 1.4.10).
     const page = await use.open(`${use.service}/`, { viewport: { width: 320, height: 256 }, deviceScaleFactor: 4 });
