@@ -284,6 +284,7 @@ fn answer_batch(index: &Index, input_path: &Path, output_path: &Path, threads: u
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
         workbook: WorkbookOptions::default(),
+        previous: None,
     };
     let input = BatchInput::open(File::open(input_path).expect("an input file"), &request)
         .expect("the input file is valid");

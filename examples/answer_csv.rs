@@ -37,6 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         compression: Compression::None,
         limits: DecodeLimits::for_this_machine(),
         workbook: WorkbookOptions::default(),
+        previous: None,
     };
 
     // The input is any `Read` and the output any `Write`: a file, a pipe or, as here, memory.

@@ -193,6 +193,7 @@ pub fn batch_file(bytes: &[u8]) -> bool {
         },
         limits: DecodeLimits::HTTP,
         workbook: WorkbookOptions::default(),
+        previous: None,
     };
     let Ok(input) = BatchInput::open(Cursor::new(bytes), &request) else {
         return false;
@@ -232,6 +233,7 @@ pub fn columns(bytes: &[u8]) -> bool {
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
         workbook: WorkbookOptions::default(),
+        previous: None,
     };
     let input = if bytes.starts_with(b"PAR1") {
         let mut file = tempfile::tempfile_in(scratch_dir()).expect("a file");

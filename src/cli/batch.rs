@@ -1,6 +1,7 @@
 //! `catchment batch`: looks up every row of a file.
 
 mod report;
+mod summary_lists;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Seek, Write};
@@ -20,11 +21,12 @@ use super::output::AtomicOutput;
 use crate::ops::log;
 use catchment_batch::{
     BatchError, BatchFormat, BatchInput, BatchProgress, BatchRequest, ColumnOverrides, Compression,
-    DecodeLimits, Delimiter, HeaderOptions, OutputColumn, TabularError, WorkbookOptions,
+    DecodeLimits, Delimiter, DetectedFormat, HeaderOptions, KeyColumn, OutputColumn, TabularError,
+    WorkbookOptions,
 };
 use catchment_core::domain::{SuppressionRule, date_from_iso, phrases, today_in_london};
 use catchment_core::index::Index;
-use catchment_data::fs::{FileAccess, HashingIo, check_output_file, write_atomically};
+use catchment_data::fs::{FileAccess, Fingerprint, HashingIo, check_output_file, write_atomically};
 
 /// The exit status if some rows could not be read.
 const EXIT_BAD_ROWS: u8 = 3;
@@ -101,11 +103,13 @@ pub(super) struct BatchArguments {
     /// Column of dates, one for each row; --as-of applies to rows without a date.
     #[arg(long, value_name = "NAME")]
     as_of_column: Option<String>,
-    /// Columns to add besides the default ten, separated by commas, or `all`. LAYER, LAYER.name and
-    /// LAYER.code are the area of any layer by residence, its name and its national code.
+    /// Columns to add besides the default ten, separated by commas: names of columns, and the sets
+    /// default, codes, names, location, match, practices, distances, reasons, attributes, sources and
+    /// all. LAYER, LAYER.name and LAYER.code are the area of any layer by residence, its name and its
+    /// national code.
     #[arg(
         long,
-        value_name = "NAME,…",
+        value_name = "SET|NAME,…",
         default_value = "",
         hide_default_value = true
     )]
@@ -116,6 +120,13 @@ pub(super) struct BatchArguments {
     /// Compression of the output; by default, the extension of OUT (.gz, .zst) determines it.
     #[arg(long, value_enum)]
     compress: Option<CompressionArgument>,
+    /// Output of an earlier run, as CSV, TSV or NDJSON, to compare with: the summary says how many rows
+    /// changed their community and why, and four columns are added.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["check", "no_header"])]
+    previous: Option<PathBuf>,
+    /// Column that identifies each row in both files; the first column by default.
+    #[arg(long, value_name = "COLUMN", requires = "previous")]
+    key: Option<String>,
     /// Number of threads; one for each CPU by default.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -195,7 +206,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
     let mut hashed_output = HashingIo::new(output, true);
     hashed_output.is_enabled = hashed_output.inner.is_file();
     let name = arguments.input_name();
-    let (detected, summary) = {
+    let (detected, summary, previous_file) = {
         if let Some((mut file, _)) = random_access.as_ref().map(|(file, access)| (file, access))
             && hashed_input.is_enabled
         {
@@ -210,6 +221,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
         };
         let batch_input = batch_input.map_err(|error| anyhow!("{name}: {error}"))?;
         let detected = batch_input.detected().clone();
+        let previous_file = arguments.read_previous(&mut request, &index, &detected)?;
         arguments.check_output_name(detected.output_format)?;
         if detected.output_format.is_workbook() && hashed_output.inner.is_terminal() {
             bail!(
@@ -229,7 +241,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
         );
         bar.finish_and_clear();
         match result {
-            Ok(summary) => (detected, summary),
+            Ok(summary) => (detected, summary, previous_file),
             Err(BatchError::Tabular(TabularError::Write(error)))
                 if error.kind() == io::ErrorKind::BrokenPipe =>
             {
@@ -255,6 +267,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
             suppression: arguments.suppress,
             input: (arguments.file_name(), input),
             output: (file_name(path), output),
+            previous: previous_file,
         };
         hashed_output
             .inner
@@ -267,7 +280,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
             .with_context(|| format!("writing {}", path.display()))?;
     }
     if !arguments.quiet {
-        let summary = report::summary(&summary, &detected, arguments.suppress);
+        let summary = report::summary(&summary, &detected, &index, arguments.suppress);
         log::message(summary.trim_end_matches('\n'));
         let phrases = phrases(index.manifest().dated_sources());
         if !phrases.is_empty() {
@@ -353,6 +366,10 @@ impl BatchArguments {
                 northing: self.northing_column.clone(),
                 statistical_area: self.area_column.clone(),
                 as_of: self.as_of_column.clone(),
+                key: self.previous.is_some().then(|| match &self.key {
+                    Some(name) => KeyColumn::Named(name.clone()),
+                    None => KeyColumn::First,
+                }),
                 registration_only: self.registration_only,
                 // The layers follow from the dataset, which is read later.
                 ..ColumnOverrides::default()
@@ -372,6 +389,8 @@ impl BatchArguments {
                 suppression: self.suppress,
                 ..WorkbookOptions::default()
             },
+            // The previous answers are read when the columns of the input are known.
+            previous: None,
         })
     }
 
@@ -379,10 +398,33 @@ impl BatchArguments {
     fn add_dataset(&self, request: &mut BatchRequest, index: &Index) -> Result<()> {
         let columns = OutputColumn::with_defaults(&self.columns, index.manifest());
         request.output_columns = columns.context("--columns")?;
+        if self.previous.is_some() {
+            let compared = OutputColumn::of_comparison(index.manifest());
+            request.output_columns.extend(compared);
+        }
         let overrides = &mut request.column_overrides;
         overrides
             .set_statistical_layers(index.manifest(), self.area_layer.as_deref())
             .context("--area-layer")
+    }
+
+    /// Reads the answers of the previous run, if there is one, and returns the name and the fingerprint
+    /// of their file.
+    fn read_previous(
+        &self,
+        request: &mut BatchRequest,
+        index: &Index,
+        detected: &DetectedFormat,
+    ) -> Result<Option<(Option<String>, Fingerprint)>> {
+        let Some(path) = &self.previous else {
+            return Ok(None);
+        };
+        let name = || format!("--previous {}", path.display());
+        let mut file = HashingIo::new(File::open(path).with_context(name)?, true);
+        let answers = catchment_batch::read_previous(&mut file, index, request, detected)
+            .map_err(|error| anyhow!("{}: {error}", name()))?;
+        request.previous = Some(Arc::new(answers));
+        Ok(Some((file_name(path), file.fingerprint())))
     }
 
     /// Returns the format that the extension of OUT names, and its delimiter. Before `.gz` or `.zst`,

@@ -452,7 +452,7 @@ impl BatchJob {
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match result {
             Ok((summary, body)) => {
-                writer.finish(Some(summary::header_value(&body)));
+                writer.finish(Some(summary::trailer_value(&body)));
                 tracing::info!(
                     target: AUDIT_TARGET,
                     request_id = self.audit.request_id.as_str(),

@@ -56,9 +56,13 @@ const formatSize = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 
 function parameters(extra = {}) {
   const result = new URLSearchParams(extra);
-  for (const [name, value] of new FormData(form)) {
-    if (name !== "file" && value.trim() !== "") result.append(name, value.trim());
+  const fields = new FormData(form);
+  for (const [name, value] of fields) {
+    if (name !== "file" && name !== "columns" && value.trim() !== "") result.append(name, value.trim());
   }
+  // Each set of columns has its own checkbox.
+  const sets = fields.getAll("columns");
+  if (sets.length > 0) result.append("columns", sets.join(","));
   return result;
 }
 
@@ -238,6 +242,35 @@ function createTicket() {
   return Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+// Returns the sections with the rows by area, by practice and by reason, each of which the user can open.
+function summaryLists(result) {
+  const section = (title, content) => createElement("details", { class: "nhsuk-details" }, createElement("summary", { class: "nhsuk-details__summary" }, createElement("span", { class: "nhsuk-details__summary-text" }, title)), createElement("div", { class: "nhsuk-details__text" }, ...content));
+  const areas = (caption, list) => {
+    const hasRegistration = list.some((area) => area.registration !== null);
+    const head = ["Area", "Residence", ...(hasRegistration ? ["Registration"] : [])];
+    const row = (area) => [area.name || area.id, formatCount(area.residence), ...(hasRegistration ? [formatCount(area.registration)] : [])];
+    return table(caption, head, list.map(row));
+  };
+  const sections = [];
+  const layers = Object.values(result.areas ?? {}).filter((layer) => layer.areas.length > 0);
+  if (layers.length > 0) sections.push(section("Rows by area", layers.map((layer) => areas(layer.title, layer.areas))));
+  if (result.practices?.length > 0) sections.push(section("Rows by practice", [areas("Rows by practice: homes in its area, and registered people", result.practices)]));
+  const reasons = Object.entries(result.reasons ?? {}).flatMap(([half, counts]) => Object.entries(counts).map(([code, rows]) => [`${half}: ${code}`, formatCount(rows)]));
+  if (reasons.length > 0) sections.push(section("Why a community is missing", [table("Rows by reason", ["Reason", "Rows"], reasons)]));
+  return sections;
+}
+
+// Returns sentences that say where the first malformed postcodes and practice codes are.
+function malformedLines(result) {
+  const { residence = [], registration = [] } = result.malformed_lines ?? {};
+  return [
+    [residence, "Postcodes or locations that we could not read are on these lines"],
+    [registration, "Practice codes that are not ODS codes are on these lines"],
+  ]
+    .filter(([lines]) => lines.length > 0)
+    .map(([lines, text]) => createElement("p", {}, `${text}: ${lines.join(", ")}${lines.length === 10 ? " and perhaps others" : ""}.`));
+}
+
 function showSummary(result) {
   const rows = Object.entries(result.status).filter(([, number]) => number !== 0);
   const agreement = Object.entries(result.agreement).filter(([, number]) => number !== 0);
@@ -266,6 +299,7 @@ function showSummary(result) {
         : `${formatCount(numbers)} numbers look like 4.5E+09${where}. A spreadsheet shortened them, and the original numbers are lost.`;
     parts.push(createElement("p", {}, text));
   }
+  parts.push(...malformedLines(result), ...summaryLists(result));
   summary.replaceChildren(...parts);
   summary.hidden = false;
   summary.focus();

@@ -11,10 +11,8 @@ use super::nhsuk::{
     button, checkboxes, details, error_summary, file_upload, input, inset_text, select, table,
 };
 use super::words;
-use catchment_batch::{
-    AreaText, ColumnDescription, NamePattern, OutputColumn, PracticeFact, columns_of,
-};
-use catchment_core::domain::{Layer, LayerRole, Manifest};
+use catchment_batch::{ColumnSet, columns_of};
+use catchment_core::domain::Manifest;
 use catchment_core::index::Index;
 use catchment_core::request::RequestParams;
 
@@ -107,76 +105,91 @@ const FORMATS: [(&str, &str); 3] = [
     ("csv", "CSV (if my file is a workbook)"),
 ];
 
-/// The columns with details of the match, for the choice of columns to add.
-const MATCH_DETAILS: [&str; 8] = [
-    "suggestion",
-    "notes",
-    "boundary_distance_m",
-    "alternatives",
-    "practice",
-    "practice_status",
-    "practice_successors",
-    "postcode_status",
+/// The sets of columns that the page offers: set, label and hint.
+const COLUMN_SETS: [(ColumnSet, &str, &str); 10] = [
+    (
+        ColumnSet::Names,
+        "Names",
+        "The names of communities, practices and other areas, beside their codes",
+    ),
+    (
+        ColumnSet::Codes,
+        "All areas and codes",
+        "Every kind of area, by home and by practice, such as council, ICB and LSOA",
+    ),
+    (
+        ColumnSet::Practices,
+        "Practice",
+        "What is known about the practice, and whether the home is in its area",
+    ),
+    (
+        ColumnSet::Distances,
+        "Distances",
+        "From the home to the practice, to the nearest practice and to the nearest boundary, in metres",
+    ),
+    (
+        ColumnSet::Reasons,
+        "Reasons",
+        "Why a result is missing, as a code that you can count, and the correction of a postcode",
+    ),
+    (
+        ColumnSet::Match,
+        "Certainty",
+        "How we found the community, what else is near, and notes",
+    ),
+    (
+        ColumnSet::Location,
+        "Location",
+        "The postcode with its dates, and its coordinates",
+    ),
+    (
+        ColumnSet::Attributes,
+        "Attributes",
+        "What your dataset says about places, such as a decile of deprivation",
+    ),
+    (
+        ColumnSet::Sources,
+        "Sources",
+        "The dataset and the dates of its sources",
+    ),
+    (ColumnSet::All, "Everything", "All of these columns"),
 ];
 
-/// Returns the choices of columns to add: the value of the parameter `columns`, and the label.
-fn choices(manifest: &Manifest) -> [(String, String); 5] {
-    let columns = columns_of(manifest);
-    let names = |is_included: &dyn Fn(&ColumnDescription) -> bool| -> String {
-        let included = columns.iter().filter(|column| is_included(column));
-        let names = included.map(|column| column.name.as_str());
-        names.collect::<Vec<_>>().join(",")
+/// The field of the form with the sets of columns. Each set has its own checkbox.
+pub(crate) const COLUMNS_FIELD: &str = "columns";
+
+/// Renders the checkboxes for sets of columns. Names are added unless the user decides otherwise.
+fn column_sets(manifest: &Manifest, page: &BatchPage<'_>) -> Markup {
+    let chosen = match page.error {
+        Some(_) => page.fields.get(COLUMNS_FIELD).unwrap_or_default(),
+        None => ColumnSet::Names.as_str(),
     };
+    let is_chosen = |set: ColumnSet| chosen.split(',').any(|name| name.trim() == set.as_str());
+    let columns = columns_of(manifest);
+    let offered = COLUMN_SETS.iter().filter(|(set, ..)| {
+        let mut columns = columns.iter().filter(|column| !column.is_default);
+        columns.any(|column| set.contains(column))
+    });
+    let offered: Vec<(String, _)> = offered
+        .map(|offered| (format!("{COLUMNS_FIELD}-{}", offered.0.as_str()), offered))
+        .collect();
+    let boxes: Vec<Checkbox<'_>> = offered
+        .iter()
+        .map(|(id, (set, label, hint))| Checkbox {
+            id,
+            name: COLUMNS_FIELD,
+            value: set.as_str(),
+            label,
+            hint: Some(*hint),
+            is_checked: is_chosen(*set),
+        })
+        .collect();
     let default_count = columns.iter().filter(|column| column.is_default).count();
-    let details = |column: &ColumnDescription| MATCH_DETAILS.contains(&column.name.as_str());
-    [
-        ("".into(), format!("Main columns ({default_count})")),
-        (
-            names(&|column| is_name_column(manifest, column.column)),
-            "Main columns and names".into(),
-        ),
-        (names(&details), "Main columns and match details".into()),
-        (
-            names(&|column| is_further_column(manifest, column.column)),
-            "Main columns and other areas with their codes".into(),
-        ),
-        ("all".into(), format!("All columns ({})", columns.len())),
-    ]
-}
-
-/// Returns whether a column has the names of communities, their parts, groups or practices.
-fn is_name_column(manifest: &Manifest, column: OutputColumn) -> bool {
-    let is_community = |layer: Layer| manifest.has_role(layer, LayerRole::Community);
-    match column {
-        OutputColumn::Practice(PracticeFact::Name) => true,
-        OutputColumn::Groups(_, text) => text == AreaText::Name,
-        OutputColumn::Residence(_, AreaText::Name, pattern)
-            if pattern != NamePattern::Layer && pattern != NamePattern::Groups =>
-        {
-            true
+    html! {
+        fieldset.nhsuk-fieldset {
+            legend."nhsuk-fieldset__legend nhsuk-fieldset__legend--s" { "Columns to add to the main " (default_count) }
+            (checkboxes(&boxes, true))
         }
-        OutputColumn::Residence(layer, AreaText::Name, NamePattern::Layer) => {
-            is_community(layer) || manifest.has_role(layer, LayerRole::Part)
-        }
-        OutputColumn::Registration(layer, AreaText::Name, NamePattern::MainCommunity) => {
-            is_community(layer)
-        }
-        _ => false,
-    }
-}
-
-/// Returns whether a column has an area beyond communities, practices and groups, or an attribute.
-fn is_further_column(manifest: &Manifest, column: OutputColumn) -> bool {
-    match column {
-        OutputColumn::Residence(layer, ..) => {
-            let role = manifest.layer(layer).map(|entry| entry.role);
-            matches!(
-                role,
-                Some(LayerRole::Network | LayerRole::Administrative | LayerRole::Statistical)
-            )
-        }
-        OutputColumn::Attribute(..) => true,
-        _ => false,
     }
 }
 
@@ -274,13 +287,14 @@ fn form(manifest: &Manifest, page: &BatchPage<'_>) -> Markup {
             }))
             div #file-columns.fields hidden {}
             noscript { p.nhsuk-body-s { "Without JavaScript, your file can be up to " (megabytes) " MB, and you do not see a summary." } }
-            (details(&html! { "Columns and options" }, false, page.error.is_some(), &options(manifest, page.fields)))
+            (details(&html! { "Columns and options" }, false, page.error.is_some(), &options(manifest, page)))
             (button(&Button { text: "Look up the list", ..Button::default() }))
         }
     }
 }
 
-fn options(manifest: &Manifest, fields: &RequestParams) -> Markup {
+fn options(manifest: &Manifest, page: &BatchPage<'_>) -> Markup {
+    let fields = page.fields;
     let text = |id: &'static str, label: &'static str, hint: &'static str| {
         input(&Input {
             field: Field {
@@ -312,9 +326,9 @@ fn options(manifest: &Manifest, fields: &RequestParams) -> Markup {
             (text(SKIP_LINES.0, SKIP_LINES.1, "if we do not find the column names; for example, 2"))
             (text("sheet", "Sheet of the workbook", "its name or number, if it is not the first sheet"))
             (text("as_of", "Date", "if it is not today; for example, 2026-04-01"))
-            (select(&Select { field: Field { id: "columns", name: "columns", label: "Columns to add".into(), ..Field::default() }, options: column_choices(manifest, fields) }))
             (select(&Select { field: Field { id: "format", name: "format", label: "Format of the result".into(), ..Field::default() }, options: format_choices(fields) }))
         }
+        (column_sets(manifest, page))
         (checkboxes(&boxes, true))
         datalist #column-names {}
     }
@@ -324,14 +338,6 @@ fn format_choices(fields: &RequestParams) -> Markup {
     html! {
         @for (value, label) in FORMATS {
             option value=(value) selected[fields.get("format").unwrap_or_default() == value] { (label) }
-        }
-    }
-}
-
-fn column_choices(manifest: &Manifest, fields: &RequestParams) -> Markup {
-    html! {
-        @for (value, label) in choices(manifest) {
-            option value=(value) selected[fields.get("columns").unwrap_or_default() == value] { (label) }
         }
     }
 }
@@ -385,20 +391,40 @@ mod tests {
     }
 
     #[test]
-    fn every_choice_names_existing_columns() {
+    fn sets_of_columns_are_offered_and_stay_chosen() {
         let manifest = embedded_manifest();
-        let choices = choices(&manifest);
-        for (list, _) in &choices {
-            OutputColumn::with_defaults(list, &manifest).expect("columns");
-        }
-        let [_, (names, _), _, (areas, _), _] = choices;
-        let expected = "icc_registration_name,icc_residence_name,sub_community_name,\
-             neighbourhood_team_name,resilience_group_names,practices_covering_names,practice_name";
-        assert_eq!(names, expected);
-        assert!(
-            areas.starts_with("pcn,pcn_name,sub_icb,sub_icb_name,sub_icb_code"),
-            "{areas}"
-        );
+        let chosen = |fields: &RequestParams, has_failed: bool| -> Vec<String> {
+            let page = BatchPage {
+                error: has_failed.then_some(BatchFormError {
+                    code: "empty",
+                    detail: "",
+                }),
+                fields,
+                file_bytes_max: 1,
+            };
+            let html = column_sets(&manifest, &page).into_string();
+            let boxes = html.split("<input").skip(1);
+            let checked = boxes.filter(|input| input.contains(" checked"));
+            let values =
+                checked.filter_map(|input| input.split("value=\"").nth(1)?.split('"').next());
+            values.map(str::to_string).collect()
+        };
+        let none = RequestParams::default();
+        assert_eq!(chosen(&none, false), ["names"]);
+        assert_eq!(chosen(&none, true), [""; 0]);
+        let pairs = [("columns".to_string(), "distances,codes".to_string())];
+        let fields = RequestParams::new(pairs, &["columns"]).expect("a parameter");
+        assert_eq!(chosen(&fields, true), ["codes", "distances"]);
+        let page = BatchPage {
+            error: None,
+            fields: &none,
+            file_bytes_max: 1,
+        };
+        let html = column_sets(&manifest, &page).into_string();
+        assert!(html.contains("id=\"columns-names\"") && html.contains("add to the main 10"));
+        // The embedded dataset has no attributes.
+        assert!(!html.contains("Attributes"), "{html}");
+        assert!(html.contains("id=\"columns-sources\"") && html.contains("value=\"sources\""));
     }
 
     #[test]

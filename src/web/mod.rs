@@ -29,7 +29,7 @@ mod words;
 
 pub use accessibility::AccessibilityDetails;
 pub(crate) use accessibility::{ROBOTS_TXT, accessibility};
-pub(crate) use batch::{BatchFormError, BatchPage, batch};
+pub(crate) use batch::{BatchFormError, BatchPage, COLUMNS_FIELD, batch};
 pub(crate) use embed::{
     EmbedCodePage, EmbedPage, EmbeddedMap, FRAME_HEIGHT, embed, embed_code, iframe,
 };

@@ -233,6 +233,37 @@ export const tests = {
     }
   },
 
+  async "sets of columns are ticked, and the summary lists areas, practices and reasons"(use) {
+    const csv = "ref,postcode,practice_code\n1,LA18 4DB,P81064\n2,LA1O 5DL,P81002\n3,LA1 1PN,no code!\n";
+    for (const width of [320, 1366]) {
+      const page = await use.open(`${use.service}/batch`, { viewport: { width, height: 900 } });
+      await page.getByText("Columns and options").click();
+      assert.equal(await page.locator("#columns-names").isChecked(), true);
+      await page.locator("#columns-distances").check();
+      await page.locator("#file").setInputFiles({ name: "list.csv", mimeType: "text/csv", buffer: Buffer.from(csv) });
+      await page.getByRole("heading", { name: "What we found in your file" }).waitFor();
+      const names = await page.locator("#detected .column-name").allTextContents();
+      for (const name of ["catchment_nearest_practice", "catchment_icc_residence_name", "catchment_practice_distance_m"]) {
+        assert.ok(names.includes(name), name);
+      }
+      assert.ok(!names.includes("catchment_council"));
+      const downloading = page.waitForEvent("download");
+      await page.getByRole("button", { name: "Look up the list" }).click();
+      await downloading;
+      await page.getByRole("heading", { name: "Your results are ready" }).waitFor();
+      const summary = page.locator("#summary");
+      assert.match(await summary.innerText(), /not ODS codes are on these lines: 4/);
+      assert.match(await summary.innerText(), /could not read are on these lines: 3/);
+      for (const [title, words] of [["Rows by area", "Councils"], ["Rows by practice", "Waterloo House Surgery"], ["Why a community is missing", "registration: not_an_ods_code"]]) {
+        await summary.getByText(title, { exact: true }).click();
+        assert.equal(await summary.getByText(words).first().isVisible(), true, words);
+      }
+      await expectNoSidewaysScroll(page, `the summary at ${width}`);
+      assert.deepEqual(await use.violations(page), [], `the summary at ${width}`);
+      await use.screenshot(page, `batch-summary-${width}`);
+    }
+  },
+
   async "results fit the screen at 400% zoom"(use) {
     // At 400% zoom, a screen of 1280 by 1024 px is 320 by 256 CSS px (WCAG 2.2, 1.4.10).
     const page = await use.open(`${use.service}/`, { viewport: { width: 320, height: 256 }, deviceScaleFactor: 4 });

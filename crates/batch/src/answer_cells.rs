@@ -2,24 +2,26 @@
 //! registration. Each part is looked up with `Index::locate` and written as cells.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use jiff::civil::Date;
 
 use super::columns::{
     AreaText, CommunityFact, LocationFact, NamePattern, OutputColumn, PracticeFact, PremisesFact,
-    layer_word,
 };
+use super::counted_areas::CountedAreas;
 use super::layout::OutputLayout;
+use super::practice_area::{HomePlace, PracticePlace};
+use super::reasons::{Reason, groups_reason, registration_reason, residence_reason};
+use super::row_location::RowLocation;
 use crate::tabular::cell_format::{CellFormat, SEPARATOR};
 use catchment_core::domain::{
-    Certainty, InvalidOdsCode, InvalidPostcode, InvalidStatisticalAreaCode, Layer, LookupStatus,
-    OdsCode, Postcode, PostcodeStatus, Premises, StatisticalAreaLocator,
+    Certainty, InvalidOdsCode, Layer, OdsCode, Postcode, PostcodeStatus, Premises,
 };
 use catchment_core::index::{
     AnswerNote, AreaMatch, Index, LayerResult, LocateAnswer, LocateQuery, Locator,
-    PracticeRegistration, RegisteredPractice, UnknownReason, areas_of_layer,
+    RegisteredPractice, UnknownReason, areas_of_layer,
 };
-use catchment_core::request::InvalidRequest;
 
 /// Runs of encoded cells, followed by two reasons.
 ///
@@ -93,8 +95,14 @@ pub(super) struct ResidenceCells {
     pub(super) status_index: usize,
     /// The ids of the communities, which are compared with those of the registration.
     pub(super) communities: Vec<String>,
-    /// The id and the name of each area of the main layer of communities.
-    pub(super) main_communities: Vec<(String, String)>,
+    /// The areas that the summary counts.
+    pub(super) counted: CountedAreas,
+    /// The code of the reason why there is no main community; empty if there is one.
+    pub(super) reason_code: Cow<'static, str>,
+    /// The ids of the main communities as a text, if the row is compared with a previous answer.
+    pub(super) compared: String,
+    /// The location in relation to practices, if a column needs it.
+    pub(super) place: Option<Box<HomePlace>>,
     pub(super) is_not_yet_introduced: bool,
     pub(super) is_postcode_status_unknown: bool,
     pub(super) layers_disagree: bool,
@@ -111,8 +119,20 @@ pub(super) struct RegistrationCells {
     pub(super) communities: Vec<String>,
     /// Whether the practice is known and belongs to no community.
     pub(super) is_outside_communities: bool,
-    /// The id and the name of each area of the main layer of communities.
-    pub(super) main_communities: Vec<(String, String)>,
+    /// The areas that the summary counts.
+    pub(super) counted: CountedAreas,
+    /// The code of the reason why there is no main community; empty if there is one.
+    pub(super) reason_code: Cow<'static, str>,
+    /// The ids of the main communities as a text, if the row is compared with a previous answer.
+    pub(super) compared: String,
+    /// The responsible practice.
+    pub(super) practice: Option<OdsCode>,
+    /// Whether the responsible practice has taken over from the practice in the row.
+    pub(super) has_succeeded: bool,
+    /// The practice in relation to locations, if a column needs it.
+    pub(super) place: Option<Box<PracticePlace>>,
+    /// Whether the row has a text that is no practice code.
+    pub(super) is_malformed: bool,
     /// Whether the practice belongs to a community. If so, the groups of that community take
     /// precedence over the groups of the residence.
     pub(super) has_community: bool,
@@ -138,68 +158,6 @@ pub(super) const STATUSES: [&str; 13] = [
     super::layout::BAD_ROW,
 ];
 
-/// The location that a row gives.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum RowLocation {
-    Postcode(Result<Postcode, InvalidPostcode>),
-    /// The code of a statistical area.
-    StatisticalArea(Result<StatisticalAreaLocator, InvalidStatisticalAreaCode>),
-    /// The coordinates, or the code of the error in the coordinates.
-    Position(Result<Locator, &'static str>),
-    /// The row has no location, so only the registration is looked up.
-    Absent,
-}
-
-impl RowLocation {
-    pub(super) fn from_position(parsed: Result<Locator, InvalidRequest>) -> RowLocation {
-        RowLocation::Position(parsed.map_err(|error| error.code()))
-    }
-
-    /// Returns the locator, if the row has a valid location.
-    pub(super) fn locator(&self) -> Option<Locator> {
-        match *self {
-            RowLocation::Postcode(Ok(postcode)) => Some(Locator::Postcode(postcode)),
-            RowLocation::StatisticalArea(Ok(area)) => Some(Locator::StatisticalArea(area)),
-            RowLocation::Position(Ok(locator)) => Some(locator),
-            _ => None,
-        }
-    }
-
-    /// Returns the status and the reason of a row that has no valid location.
-    fn error_status(&self) -> Option<(&'static str, String)> {
-        let (status, why) = match *self {
-            RowLocation::Postcode(Err(InvalidPostcode::Missing)) => ("missing", "missing".into()),
-            RowLocation::Postcode(Err(InvalidPostcode::Partial)) => {
-                ("partial_postcode", "partial_postcode".into())
-            }
-            RowLocation::Postcode(Err(InvalidPostcode::Malformed { hint, .. })) => {
-                let hint = hint.map(|hint| format!(" ({})", hint.as_str()));
-                (
-                    "malformed",
-                    format!("malformed{}", hint.unwrap_or_default()),
-                )
-            }
-            RowLocation::StatisticalArea(Err(InvalidStatisticalAreaCode::Missing))
-            | RowLocation::Position(Err("missing")) => ("missing", "missing".into()),
-            RowLocation::StatisticalArea(Err(InvalidStatisticalAreaCode::Malformed)) => {
-                ("malformed", "malformed".into())
-            }
-            RowLocation::Position(Err(word)) => ("malformed", word.into()),
-            _ => return None,
-        };
-        Some((status, why))
-    }
-
-    fn suggestion(&self) -> Option<Postcode> {
-        match self {
-            RowLocation::Postcode(Err(InvalidPostcode::Malformed { suggestion, .. })) => {
-                *suggestion
-            }
-            _ => None,
-        }
-    }
-}
-
 impl ResidenceCells {
     pub(super) fn new(
         index: &Index,
@@ -213,10 +171,26 @@ impl ResidenceCells {
             as_of: day,
         };
         let answer = index.locate_with_distances(&query, layout.distance_layers);
-        let error = location.error_status();
+        let error = location.error();
         let status = error
             .as_ref()
-            .map_or(answer.status.as_str(), |(status, _)| *status);
+            .map_or(answer.status.as_str(), |error| error.status);
+        let has_location = !matches!(location, RowLocation::Absent);
+        let reason = match error {
+            _ if !has_location => Reason::NONE,
+            Some(error) => Reason::of_residence(error.code, &error.why),
+            None => residence_reason(index, layout, &answer, &query),
+        };
+        let groups_reason = groups_reason(layout, &answer.residence);
+        let nearest_practice = OnceCell::new();
+        let nearest_practice = || {
+            *nearest_practice.get_or_init(|| {
+                let position = answer.location.and_then(|location| location.grid)?;
+                let nearest = index.nearest_practices(position, 1, day);
+                let nearest = nearest.first();
+                nearest.map(|(practice, _, distance_m)| (practice.code, *distance_m))
+            })
+        };
         let writer = CellWriter {
             index,
             format: layout.format,
@@ -243,6 +217,15 @@ impl ResidenceCells {
             OutputColumn::Location(LocationFact::Suggestion) => {
                 writer.write_value(out, name, location.suggestion());
             }
+            OutputColumn::Location(LocationFact::NearestPractice) => {
+                writer.write_value(out, name, nearest_practice().map(|(code, _)| code));
+            }
+            OutputColumn::Location(LocationFact::NearestPracticeDistance) => {
+                let distance_m = nearest_practice().map(|(_, distance_m)| distance_m);
+                writer.format.write_number(out, name, distance_m, 0);
+            }
+            OutputColumn::ResidenceReason => writer.format.write_text(out, name, &reason.code),
+            OutputColumn::GroupsReason => writer.format.write_text(out, name, &groups_reason.code),
             OutputColumn::Location(fact) => {
                 if !writer.write_directory_fact(out, name, index, &answer, &query, fact) {
                     writer.write_location(out, name, &answer, fact);
@@ -250,20 +233,17 @@ impl ResidenceCells {
             }
             _ => unreachable!("the column does not depend on the residence"),
         });
-        let reason = match error {
-            Some((_, why)) => format!("residence:{why}"),
-            None => residence_reason(index, layout, &answer, &query),
-        };
-        let has_location = !matches!(location, RowLocation::Absent);
-        let reason = if has_location { reason.as_str() } else { "" };
         ResidenceCells {
-            runs: CellRuns::new(runs, reason, &groups_reason(layout, &answer.residence)),
+            runs: CellRuns::new(runs, &reason.text, &groups_reason.text),
             status_index: status_index(status),
+            counted: CountedAreas::of_residence(&layout.counted_layers, &answer.residence),
+            compared: compared_text(layout, &answer.residence),
+            place: HomePlace::new(layout.place_needs, &answer).map(Box::new),
+            reason_code: reason.code,
             communities: index
                 .community_ids(&answer.residence)
                 .map(str::to_string)
                 .collect(),
-            main_communities: main_communities(layout, &answer.residence),
             is_not_yet_introduced: answer.notes.contains(&AnswerNote::NotYetIntroduced),
             is_postcode_status_unknown: answer.notes.contains(&AnswerNote::PostcodeStatusUnknown),
             layers_disagree: answer.notes.contains(&AnswerNote::LayersDisagree),
@@ -274,7 +254,7 @@ impl ResidenceCells {
     }
 
     pub(super) fn size_bytes(&self) -> usize {
-        self.runs.size_bytes() + CELLS_OVERHEAD_BYTES
+        self.runs.size_bytes() + self.counted.size_bytes() + CELLS_OVERHEAD_BYTES
     }
 }
 
@@ -288,7 +268,13 @@ impl RegistrationCells {
             runs: CellRuns::new(runs, "", ""),
             communities: Vec::new(),
             is_outside_communities: false,
-            main_communities: Vec::new(),
+            counted: CountedAreas::default(),
+            reason_code: Cow::Borrowed(""),
+            compared: String::new(),
+            practice: None,
+            has_succeeded: false,
+            place: None,
+            is_malformed: false,
             has_community: false,
             closes_on: false,
             premises_postcodes: Vec::new(),
@@ -315,6 +301,8 @@ impl RegistrationCells {
             format: layout.format,
         };
         let areas = &registration.areas;
+        let reason = registration_reason(index, layout, registration, practice);
+        let groups_reason = groups_reason(layout, areas);
         let runs = layout.write_runs(
             &layout.registration_runs,
             |out, column, name| match column {
@@ -327,6 +315,12 @@ impl RegistrationCells {
                 }
                 OutputColumn::Practice(fact) => {
                     writer.write_practice(out, name, registration.practice.as_ref(), fact);
+                }
+                OutputColumn::RegistrationReason => {
+                    writer.format.write_text(out, name, &reason.code);
+                }
+                OutputColumn::GroupsReason => {
+                    writer.format.write_text(out, name, &groups_reason.code);
                 }
                 _ => unreachable!("the column does not depend on the registration"),
             },
@@ -347,20 +341,25 @@ impl RegistrationCells {
         premises_postcodes.dedup();
         let communities = index.community_ids(areas).map(str::to_string);
         let communities: Vec<String> = communities.collect();
-        let reason = registration_reason(layout, registration);
         RegistrationCells {
-            runs: CellRuns::new(runs, &reason, &groups_reason(layout, areas)),
+            runs: CellRuns::new(runs, &reason.text, &groups_reason.text),
+            counted: CountedAreas::of_registration(&layout.counted_layers, areas),
+            compared: compared_text(layout, areas),
+            reason_code: reason.code,
+            practice: registered_practice.map(|found| found.practice.code),
+            has_succeeded: registered_practice.is_some_and(|found| !found.successions.is_empty()),
+            place: PracticePlace::new(index, layout.place_needs, registration, day).map(Box::new),
+            is_malformed: practice == Err(InvalidOdsCode::Malformed),
             has_community: !communities.is_empty(),
             communities,
             is_outside_communities: registration.is_outside_communities(),
-            main_communities: main_communities(layout, areas),
             closes_on: answer.notes.contains(&AnswerNote::ClosesOn),
             premises_postcodes,
         }
     }
 
     pub(super) fn size_bytes(&self) -> usize {
-        self.runs.size_bytes() + CELLS_OVERHEAD_BYTES
+        self.runs.size_bytes() + self.counted.size_bytes() + CELLS_OVERHEAD_BYTES
     }
 }
 
@@ -615,6 +614,9 @@ impl CellWriter<'_> {
             | LocationFact::Lsoa21
             | LocationFact::AreaHint
             | LocationFact::AreaHintShare => unreachable!("the fact comes from the index"),
+            LocationFact::NearestPractice | LocationFact::NearestPracticeDistance => {
+                unreachable!("the nearest practice is found once for both")
+            }
             LocationFact::Suggestion => unreachable!("the suggestion comes from the row"),
         }
     }
@@ -728,16 +730,13 @@ pub(super) fn status_index(status: &str) -> usize {
         .expect("STATUSES has every status")
 }
 
-/// Returns the id and the name of each area of the main layer of communities.
-fn main_communities(
-    layout: &OutputLayout,
-    results: &[(Layer, LayerResult<'_>)],
-) -> Vec<(String, String)> {
-    let main = layout.main_community.into_iter();
-    let areas = main.flat_map(|layer| areas_of_layer(results, layer));
-    areas
-        .map(|area_match| (area_match.area.id.clone(), area_match.area.title()))
-        .collect()
+/// Returns the ids of the main communities as the text of their cell; empty unless rows are compared
+/// with previous answers.
+fn compared_text(layout: &OutputLayout, results: &[(Layer, LayerResult<'_>)]) -> String {
+    let main = layout.main_community.filter(|_| layout.is_compared);
+    let areas = main.map_or(&[][..], |main| areas_of_layer(results, main));
+    let ids: Vec<&str> = areas.iter().map(|found| found.area.id.as_str()).collect();
+    ids.join(SEPARATOR)
 }
 
 /// Describes premises by their postcode, kind and source: `LA22 0NU branch 2022-09`.
@@ -749,75 +748,4 @@ fn premises_text(premises: &Premises) -> String {
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     parts.join(" ")
-}
-
-/// Returns the reason why there is no main community by residence; empty if there is one.
-fn residence_reason(
-    index: &Index,
-    layout: &OutputLayout,
-    answer: &LocateAnswer<'_>,
-    query: &LocateQuery,
-) -> String {
-    if let (LookupStatus::UnknownArea, Some(Locator::StatisticalArea(asked))) =
-        (answer.status, query.locator)
-    {
-        let entity = index.unknown_statistical_area(asked.code).entity;
-        let entity = entity.map_or("no area has this code".into(), |entity| {
-            format!("no area has this code, which has the form of a code of {entity}")
-        });
-        return format!("residence:unknown_area ({entity})");
-    }
-    if answer.status == LookupStatus::UnknownPostcode {
-        let edition = index.manifest().directory_edition();
-        return format!("residence:unknown_postcode (not in the directory of {edition})");
-    }
-    let why = match answer.status {
-        LookupStatus::Located | LookupStatus::Terminated => {
-            missing_community_reason(layout, &answer.residence)
-        }
-        status => Some(status.as_str().into()),
-    };
-    why.map(|why| format!("residence:{why}"))
-        .unwrap_or_default()
-}
-
-/// Returns the reason why there is no main community by registration; empty if there is one.
-fn registration_reason(layout: &OutputLayout, registration: &PracticeRegistration<'_>) -> String {
-    let why = match registration.reason {
-        Some(reason) => Some(reason.as_str().into()),
-        None => missing_community_reason(layout, &registration.areas),
-    };
-    why.map(|why| format!("registration:{why}"))
-        .unwrap_or_default()
-}
-
-fn missing_community_reason(
-    layout: &OutputLayout,
-    results: &[(Layer, LayerResult<'_>)],
-) -> Option<Cow<'static, str>> {
-    let Some(main) = layout.main_community else {
-        return Some("no_community_layer".into());
-    };
-    let found = results.iter().find(|(layer, _)| *layer == main);
-    match &found?.1 {
-        LayerResult::Unknown(unknown) => Some(unknown.as_str().into()),
-        LayerResult::Areas(areas) if areas.is_empty() => {
-            Some(format!("no_{}", layer_word(main)).into())
-        }
-        _ => None,
-    }
-}
-
-/// Returns the reason why the groups are unknown; empty if they are known.
-fn groups_reason(layout: &OutputLayout, results: &[(Layer, LayerResult<'_>)]) -> String {
-    let groups = results
-        .iter()
-        .find(|(layer, _)| Some(*layer) == layout.group_layer);
-    match groups {
-        Some((layer, LayerResult::Unknown(unknown))) => {
-            let reason = UnknownReason::as_str(*unknown);
-            format!("{}s:{reason}", layer_word(*layer))
-        }
-        _ => String::new(),
-    }
 }

@@ -25,6 +25,9 @@ pub enum ColumnRole {
     StatisticalArea,
     /// The as-of date of the row. The column is never detected by its name.
     AsOf,
+    /// The key by which the row is found in the answers of a previous run. The column is the first one
+    /// unless the user names it.
+    Key,
 }
 
 /// The names by which the column of each role is detected. The comparison ignores case, white space
@@ -114,11 +117,22 @@ pub struct ColumnOverrides {
     pub statistical_layer: Option<Layer>,
     /// The column with the as-of dates.
     pub as_of: Option<String>,
+    /// The column with the keys, if rows are compared with the answers of a previous run.
+    pub key: Option<KeyColumn>,
     /// Whether only the registration is looked up, so that no location is read.
     pub registration_only: bool,
     /// The layers of statistical areas that the dataset has. The user does not give them: the names of
     /// columns with their codes follow from their ids.
     pub statistical_layers: Vec<Layer>,
+}
+
+/// The column with the keys of rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyColumn {
+    /// The first column.
+    First,
+    /// The column with this name.
+    Named(String),
 }
 
 /// The columns that give the location. Indices start at 0.
@@ -146,6 +160,8 @@ pub struct ColumnMapping {
     pub practice: Option<usize>,
     /// The column that contains the as-of date, if any.
     pub as_of: Option<usize>,
+    /// The column that contains the key, if rows are compared with the answers of a previous run.
+    pub key: Option<usize>,
 }
 
 impl ColumnRole {
@@ -160,6 +176,7 @@ impl ColumnRole {
             ColumnRole::Northing => "northing",
             ColumnRole::StatisticalArea => "statistical area",
             ColumnRole::AsOf => "day",
+            ColumnRole::Key => "key",
         }
     }
 
@@ -170,6 +187,7 @@ impl ColumnRole {
             ColumnRole::Practice => "a practice code must be text",
             ColumnRole::StatisticalArea => "the code of a statistical area must be text",
             ColumnRole::AsOf => "an as-of date must be a date (date32) or text",
+            ColumnRole::Key => "a key must be text or a number",
             _ => "a coordinate must be a number (integer or floating point) or text",
         }
     }
@@ -185,6 +203,7 @@ impl ColumnRole {
             ColumnRole::Northing => "--northing-column",
             ColumnRole::StatisticalArea => "--area-column",
             ColumnRole::AsOf => "--as-of-column",
+            ColumnRole::Key => "--key",
         }
     }
 }
@@ -245,6 +264,12 @@ impl ColumnOverrides {
             ColumnRole::Northing => &self.northing,
             ColumnRole::StatisticalArea => &self.statistical_area,
             ColumnRole::AsOf => &self.as_of,
+            ColumnRole::Key => {
+                return match &self.key {
+                    Some(KeyColumn::Named(name)) => Some(name),
+                    _ => None,
+                };
+            }
         };
         name.as_deref()
     }
@@ -357,14 +382,16 @@ impl ColumnMapping {
             }
             _ => return Err(BatchError::AmbiguousLocation),
         };
-        let mapping = ColumnMapping {
+        let mut mapping = ColumnMapping {
             location,
             practice: column(ColumnRole::Practice)?,
             as_of: match overrides.get(ColumnRole::AsOf) {
                 Some(name) => Some(column_named(names, ColumnRole::AsOf, name)?),
                 None => None,
             },
+            key: None,
         };
+        mapping.key = key_column(names, overrides, &mapping)?;
         if location == LocationColumns::None && mapping.practice.is_none() {
             return Err(missing(ColumnRole::Practice));
         }
@@ -391,6 +418,7 @@ impl ColumnMapping {
         };
         columns.extend(self.practice.map(|column| (ColumnRole::Practice, column)));
         columns.extend(self.as_of.map(|column| (ColumnRole::AsOf, column)));
+        columns.extend(self.key.map(|column| (ColumnRole::Key, column)));
         columns
     }
 
@@ -406,10 +434,12 @@ impl ColumnMapping {
             LocationColumns::None => (LocationColumns::None, 0),
         };
         let as_of = practice + usize::from(self.practice.is_some());
+        let key = as_of + usize::from(self.as_of.is_some());
         ColumnMapping {
             location,
             practice: self.practice.map(|_| practice),
             as_of: self.as_of.map(|_| as_of),
+            key: self.key.map(|_| key),
         }
     }
 }
@@ -471,6 +501,29 @@ fn column_named(
             name: override_name.into(),
         }
     })
+}
+
+/// Returns the column with the keys, if there is to be one.
+///
+/// # Errors
+/// If no column has the name, or if the column has another role: a postcode, for example, does not
+/// identify a row.
+fn key_column(
+    names: &[String],
+    overrides: &ColumnOverrides,
+    mapping: &ColumnMapping,
+) -> Result<Option<usize>, BatchError> {
+    let key = match &overrides.key {
+        None => return Ok(None),
+        Some(KeyColumn::First) => 0,
+        Some(KeyColumn::Named(name)) => column_named(names, ColumnRole::Key, name)?,
+    };
+    let columns = mapping.columns().into_iter();
+    let mut roles = columns.filter(|(_, column)| *column == key);
+    match roles.next() {
+        Some((role, _)) => Err(BatchError::UnsuitableKey { role }),
+        None => Ok(Some(key)),
+    }
 }
 
 /// Returns the only column whose name shows that it has codes of statistical areas.
@@ -547,16 +600,19 @@ mod tests {
                 (None, Some(5)),
                 (Some(5), Some(1)),
             ] {
-                let mapping = ColumnMapping {
-                    location,
-                    practice,
-                    as_of,
-                };
-                let expected: Vec<(ColumnRole, usize)> = (0..)
-                    .zip(mapping.columns())
-                    .map(|(position, (role, _))| (role, position))
-                    .collect();
-                assert_eq!(mapping.of_read_columns().columns(), expected);
+                for key in [None, Some(9)] {
+                    let mapping = ColumnMapping {
+                        location,
+                        practice,
+                        as_of,
+                        key,
+                    };
+                    let expected: Vec<(ColumnRole, usize)> = (0..)
+                        .zip(mapping.columns())
+                        .map(|(position, (role, _))| (role, position))
+                        .collect();
+                    assert_eq!(mapping.of_read_columns().columns(), expected);
+                }
             }
         }
     }
@@ -704,6 +760,32 @@ mod tests {
         assert!(error.contains("--area-column"), "{error}");
         // A dataset without statistical areas cannot answer their codes.
         assert!(location(&["lsoa11cd"], &ColumnOverrides::default()).is_err());
+    }
+
+    #[test]
+    fn the_key_is_the_first_column_or_the_one_that_is_named() {
+        let names = ["ref", "postcode", "practice code", "NHS number"];
+        let key = |key: KeyColumn| {
+            let overrides = ColumnOverrides {
+                key: Some(key),
+                ..ColumnOverrides::default()
+            };
+            find(&names, &overrides).map(|mapping| mapping.key)
+        };
+        let named = |name: &str| key(KeyColumn::Named(name.into()));
+        assert_eq!(key(KeyColumn::First), Ok(Some(0)));
+        assert_eq!(named("nhs_number"), Ok(Some(3)));
+        let error = named("nhs").expect_err("no such column");
+        assert_eq!(error, "--key `nhs`: no column has that name");
+        let error = named("postcode").expect_err("no key");
+        assert!(
+            error.contains("the postcode column") && error.contains("--key"),
+            "{error}"
+        );
+        assert_eq!(
+            find(&names, &ColumnOverrides::default()).map(|found| found.key),
+            Ok(None)
+        );
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub(super) fn check_types(schema: &Schema, mapping: &ColumnMapping) -> Result<()
             || match role {
                 ColumnRole::Postcode | ColumnRole::Practice | ColumnRole::StatisticalArea => false,
                 ColumnRole::AsOf => *data_type == DataType::Date32,
+                // Keys and coordinates may be numbers.
                 _ => is_number(data_type),
             };
         if !is_supported {
@@ -110,7 +111,7 @@ pub(super) fn run<R: Read + Send, W: Write + Send>(
             tallies
         }
     };
-    Ok(BatchTally::merge_all(tallies).into_summary())
+    Ok(BatchTally::merge_all(tallies).into_summary(&context))
 }
 
 /// Returns the indices of the columns that are read.
@@ -245,10 +246,10 @@ impl<'s, 'i> ColumnRows<'s, 'i> {
     }
 
     fn answer_row(&mut self, row: &InputRow<'_>, rows_before: u64) {
+        let number = rows_before + row.position as u64 + 1;
         match &row.content {
-            RowContent::Parsed(row) => self.worker.answer_row(row, &mut self.cells),
+            RowContent::Parsed(row) => self.worker.answer_row(row, || number, &mut self.cells),
             RowContent::Bad(error) => {
-                let number = rows_before + row.position as u64 + 1;
                 let reason = format!("row {number}: {error}");
                 self.worker.answer_bad_row(number, &reason, &mut self.cells);
             }

@@ -17,6 +17,12 @@ pub enum OutputColumn {
     Groups(Layer, AreaText),
     /// Why a result is missing.
     Reason,
+    /// The code of the reason why there is no main community by residence.
+    ResidenceReason,
+    /// The code of the reason why there is no main community by registration.
+    RegistrationReason,
+    /// The code of the reason why the groups are unknown.
+    GroupsReason,
     /// Notes on the answer.
     Notes,
     /// The areas of a layer that cover the location.
@@ -29,6 +35,8 @@ pub enum OutputColumn {
     Community(Layer, CommunityFact),
     /// A fact about the practice.
     Practice(PracticeFact),
+    /// How the location lies to the practice.
+    PracticeArea(PracticeAreaFact),
     /// A fact about the nearest premises of the practices that cover the location, with the layer of
     /// the practices' areas.
     Premises(Layer, PremisesFact),
@@ -36,6 +44,9 @@ pub enum OutputColumn {
     Attribute(Attribute, NamePattern),
     /// A fact about the dataset.
     Dataset(DatasetFact),
+    /// A comparison with the answers of a previous run, on the main layer of communities. These
+    /// columns are added by the comparison, not by name.
+    Comparison(Layer, ComparisonFact),
 }
 
 /// Which text of an area is written.
@@ -65,6 +76,13 @@ pub enum NamePattern {
     Area,
 }
 
+impl NamePattern {
+    /// Returns whether a cell may have several values even if the areas of the layer do not overlap.
+    pub(super) fn has_several(self) -> bool {
+        matches!(self, NamePattern::Groups | NamePattern::Practices)
+    }
+}
+
 /// A fact about a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "described in `columns_of`")]
@@ -87,6 +105,8 @@ pub enum LocationFact {
     Lsoa21,
     AreaHint,
     AreaHintShare,
+    NearestPractice,
+    NearestPracticeDistance,
 }
 
 /// A fact about the area, of the main layer of communities, that covers a location.
@@ -118,6 +138,26 @@ pub enum PracticeFact {
     BranchListed,
 }
 
+/// How a location lies to the practice with which the patient is registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "described in `columns_of`")]
+pub enum PracticeAreaFact {
+    InArea,
+    Share,
+    OutOfArea,
+    Distance,
+}
+
+/// A comparison of a row with the answers of a previous run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "described in docs/users/batch.md")]
+pub enum ComparisonFact {
+    PreviousResidence,
+    PreviousRegistration,
+    ResidenceChange,
+    RegistrationChange,
+}
+
 /// A fact about the nearest premises of the practices that cover a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "described in `columns_of`")]
@@ -142,6 +182,8 @@ pub enum DatasetFact {
 pub struct UnknownColumn {
     /// The name as it was given.
     pub name: String,
+    /// The names of the sets of columns.
+    pub sets: Vec<&'static str>,
     /// The names of the columns, without [`PREFIX`].
     pub known: Vec<String>,
     /// The layers, each of which also has columns; see [`OutputColumn::with_defaults`].
@@ -154,8 +196,9 @@ impl UnknownColumn {
         let layers = self.layers.iter().map(|layer| layer.as_str());
         let layers: Vec<&str> = layers.collect();
         format!(
-            "the columns are {}; LAYER, LAYER.name and LAYER.code are the area of a layer by \
-             residence, its name and its national code; the layers are {}",
+            "the sets of columns are {}; the columns are {}; LAYER, LAYER.name and LAYER.code are \
+             the area of a layer by residence, its name and its national code; the layers are {}",
+            self.sets.join(", "),
             self.known.join(", "),
             layers.join(", ")
         )
@@ -177,8 +220,9 @@ pub struct ColumnDescription {
 
 use AreaText::{Code, Id, Name};
 use OutputColumn::{
-    Agreement, Community, Dataset, Groups, Location, Notes, Practice, Premises, Reason,
-    Registration, Residence, Status,
+    Agreement, Community, Comparison, Dataset, Groups, GroupsReason, Location, Notes, Practice,
+    PracticeArea, Premises, Reason, Registration, RegistrationReason, Residence, ResidenceReason,
+    Status,
 };
 
 /// The prefix of the name of every output column.
@@ -216,18 +260,12 @@ pub fn columns_of(manifest: &Manifest) -> Vec<ColumnDescription> {
             "the names of the practices in `practices_covering`",
         );
     }
-    list.add_practice_facts();
+    list.add_practice_facts(manifest);
     for entry in &manifest.layers {
         match entry.role {
-            LayerRole::Network => list.add_layer(entry, true),
-            // Practices belong to NHS organisations, not to councils. Sources state no places of
-            // practices: the builder derives them from addresses.
-            LayerRole::Administrative => {
-                let organisation = entry.organisation;
-                let organisation = organisation.filter(|kind| *kind != OrganisationKind::Place);
-                list.add_layer(entry, organisation.is_some());
+            LayerRole::Network | LayerRole::Administrative | LayerRole::Statistical => {
+                list.add_layer(entry, has_registration(entry));
             }
-            LayerRole::Statistical => list.add_layer(entry, false),
             _ => {}
         }
     }
@@ -237,6 +275,21 @@ pub fn columns_of(manifest: &Manifest) -> Vec<ColumnDescription> {
         list.add_shares(main);
     }
     list.columns
+}
+
+/// Returns whether practices belong to the areas of a layer of communities, networks, administrative
+/// or statistical areas.
+pub(super) fn has_registration(entry: &LayerEntry) -> bool {
+    match entry.role {
+        // Practices belong to NHS organisations, not to councils. Sources state no places of
+        // practices: the builder derives them from addresses.
+        LayerRole::Administrative => {
+            let organisation = entry.organisation;
+            organisation.is_some_and(|kind| kind != OrganisationKind::Place)
+        }
+        LayerRole::Statistical => false,
+        _ => true,
+    }
 }
 
 /// The columns of a dataset while they are collected.
@@ -491,7 +544,7 @@ impl ColumnList {
         );
     }
 
-    fn add_practice_facts(&mut self) {
+    fn add_practice_facts(&mut self, manifest: &Manifest) {
         for (fact, description) in [
             (
                 PracticeFact::Code,
@@ -522,6 +575,32 @@ impl ColumnList {
         ] {
             self.add(Practice(fact), description);
         }
+        if manifest.practice_layer().is_some() {
+            for (fact, description) in [
+                (
+                    PracticeAreaFact::InArea,
+                    "whether the location is in the area of `practice`: inner, outer, yes (if the practice \
+                     has a single area), no, or unknown (if the location, the practice or its area is not \
+                     known)",
+                ),
+                (
+                    PracticeAreaFact::Share,
+                    "the modelled share of the people of the location's statistical area who are registered \
+                     with `practice`, where several practices share the statistical area",
+                ),
+                (
+                    PracticeAreaFact::OutOfArea,
+                    "yes if the location is outside every area of `practice`, no if it is in one, or unknown",
+                ),
+            ] {
+                self.add(PracticeArea(fact), description);
+            }
+        }
+        self.add(
+            PracticeArea(PracticeAreaFact::Distance),
+            "the distance in metres from the location to the nearest premises of `practice`, in a \
+             straight line between the positions of their postcodes",
+        );
     }
 
     fn add_other_facts(&mut self, manifest: &Manifest) {
@@ -530,6 +609,23 @@ impl ColumnList {
             "notes: practice_address, not_yet_introduced, closes_on, postcode_status_unknown, layers_disagree, \
              after_data, coordinates_suspect, code_of_other_layer",
         );
+        let main = manifest.main_community_layer();
+        let main = main.and_then(|layer| manifest.layer(layer));
+        let noun = main.map_or("community", LayerEntry::noun);
+        self.add(
+            ResidenceReason,
+            format!("why there is no {noun} by residence, as a single code"),
+        );
+        self.add(
+            RegistrationReason,
+            format!("why there is no {noun} by registration, as a single code"),
+        );
+        if manifest.group_layer().is_some() {
+            self.add(
+                GroupsReason,
+                "why the groups are unknown, as a single code: none_named, no_source or no_data_for_date",
+            );
+        }
         self.add(Dataset(DatasetFact::Name), "the name of the dataset");
         self.add(
             Dataset(DatasetFact::Digest),
@@ -571,6 +667,15 @@ impl ColumnList {
                 LocationFact::AreaHintShare,
                 "the share of the sector's live postcodes that are in the community in `area_hint`",
             ),
+            (
+                LocationFact::NearestPractice,
+                "the active practice of the dataset whose premises are nearest to the location, within 50 km",
+            ),
+            (
+                LocationFact::NearestPracticeDistance,
+                "the distance in metres from the location to the nearest premises of `nearest_practice`, \
+                 in a straight line between the positions of their postcodes",
+            ),
         ] {
             self.add(Location(fact), description);
         }
@@ -593,30 +698,27 @@ impl ColumnList {
 }
 
 impl OutputColumn {
-    /// Returns whether the column's cells are numbers. The column's description states the unit.
-    pub(super) fn is_numeric(self) -> bool {
-        matches!(
-            self,
-            Location(
-                LocationFact::Longitude
-                    | LocationFact::Latitude
-                    | LocationFact::Easting
-                    | LocationFact::Northing
-                    | LocationFact::AreaHintShare
-            ) | Community(
-                _,
-                CommunityFact::BoundaryDistance
-                    | CommunityFact::NearestDistance
-                    | CommunityFact::Share
-            )
-        )
-    }
-
     /// Returns the default columns for a dataset.
     pub fn defaults(manifest: &Manifest) -> Vec<OutputColumn> {
         let columns = columns_of(manifest).into_iter();
         let defaults = columns.filter(|column| column.is_default);
         defaults.map(|column| column.column).collect()
+    }
+
+    /// Returns the columns with the comparison of each row with the answers of a previous run; none if
+    /// the dataset has no communities.
+    pub fn of_comparison(manifest: &Manifest) -> Vec<OutputColumn> {
+        let main = manifest.main_community_layer().into_iter();
+        let columns = main.flat_map(|layer| {
+            [
+                ComparisonFact::PreviousResidence,
+                ComparisonFact::PreviousRegistration,
+                ComparisonFact::ResidenceChange,
+                ComparisonFact::RegistrationChange,
+            ]
+            .map(|fact| Comparison(layer, fact))
+        });
+        columns.collect()
     }
 
     /// Returns the layer for which the column needs distances, if any.
@@ -640,12 +742,20 @@ impl OutputColumn {
             OutputColumn::Attribute(attribute, pattern) => {
                 return attribute_name(attribute, pattern);
             }
+            Comparison(layer, fact) => return comparison_name(layer, fact),
             Status => "status",
             Agreement => "agreement",
             Reason => "reason",
+            ResidenceReason => "reason_residence",
+            RegistrationReason => "reason_registration",
+            GroupsReason => "reason_groups",
             Notes => "notes",
             Location(fact) => location_fact_name(fact),
             Practice(fact) => practice_fact_name(fact),
+            PracticeArea(PracticeAreaFact::InArea) => "in_area",
+            PracticeArea(PracticeAreaFact::Share) => "in_area_share",
+            PracticeArea(PracticeAreaFact::OutOfArea) => "out_of_area",
+            PracticeArea(PracticeAreaFact::Distance) => "practice_distance_m",
             Premises(_, PremisesFact::Distances) => "practices_covering_distances_m",
             Premises(_, PremisesFact::Addresses) => "practices_covering_premises",
             Dataset(DatasetFact::Name) => "dataset",
@@ -672,28 +782,41 @@ fn group_name(layer: Layer, text: AreaText) -> String {
 }
 
 /// The names, with underscores, that columns of layers and attributes do not take, because other
-/// columns have them. (A layer with the id `council` or `lsoa21` replaces the column of the
+/// columns or sets of columns have them. (A layer with the id `council` or `lsoa21` replaces the column of the
 /// directory's codes: the ids of its areas are these codes.)
-const RESERVED_NAMES: [&str; 48] = [
+const RESERVED_NAMES: [&str; 70] = [
     "agreement",
+    "all",
     "alternatives",
     "alternatives_shares",
     "area_hint",
     "area_hint_share",
     "as_of",
+    "attributes",
     "basis",
     "boundary_distance_m",
     "certainty",
+    "codes",
     "data_as_of",
     "dataset",
     "dataset_digest",
     "dataset_version",
+    "default",
     "disputed",
+    "distances",
     "easting",
+    "in_area",
+    "in_area_share",
     "latitude",
+    "location",
     "longitude",
+    "match",
+    "names",
+    "nearest_practice",
+    "nearest_practice_distance_m",
     "northing",
     "notes",
+    "out_of_area",
     "positional_quality",
     "postcode",
     "postcode_ended_after",
@@ -705,9 +828,11 @@ const RESERVED_NAMES: [&str; 48] = [
     "practice_asked",
     "practice_asked_status",
     "practice_branch_listed",
+    "practice_distance_m",
     "practice_name",
     "practice_status",
     "practice_successors",
+    "practices",
     "practices_covering",
     "practices_covering_codes",
     "practices_covering_distances_m",
@@ -715,9 +840,16 @@ const RESERVED_NAMES: [&str; 48] = [
     "practices_covering_premises",
     "provenance",
     "reason",
+    "reason_groups",
+    "reason_registration",
+    "reason_residence",
+    "reasons",
+    "registration_change",
     "registration_reason",
+    "residence_change",
     "residence_reason",
     "residence_share",
+    "sources",
     "statistical_area",
     "status",
     "suggestion",
@@ -824,6 +956,18 @@ fn location_fact_name(fact: LocationFact) -> &'static str {
         LocationFact::Lsoa21 => "lsoa21",
         LocationFact::AreaHint => "area_hint",
         LocationFact::AreaHintShare => "area_hint_share",
+        LocationFact::NearestPractice => "nearest_practice",
+        LocationFact::NearestPracticeDistance => "nearest_practice_distance_m",
+    }
+}
+
+fn comparison_name(layer: Layer, fact: ComparisonFact) -> String {
+    let layer = layer_word(layer);
+    match fact {
+        ComparisonFact::PreviousResidence => format!("previous_{layer}_residence_id"),
+        ComparisonFact::PreviousRegistration => format!("previous_{layer}_registration_id"),
+        ComparisonFact::ResidenceChange => "residence_change".into(),
+        ComparisonFact::RegistrationChange => "registration_change".into(),
     }
 }
 
@@ -885,12 +1029,13 @@ mod tests {
             neighbourhood_team_registration resilience_group_names resilience_groups_residence \
             resilience_groups_registration practices_covering_names practice practice_name \
             practice_status practice_asked practice_asked_status practice_successors \
-            practice_branch_listed pcn pcn_name pcn_registration sub_icb sub_icb_name sub_icb_code \
+            practice_branch_listed in_area in_area_share out_of_area practice_distance_m pcn pcn_name pcn_registration sub_icb sub_icb_name sub_icb_code \
             sub_icb_registration place place_name place_code icb icb_name icb_code \
-            icb_registration council council_name lsoa11 lsoa11_name lsoa21 lsoa21_name notes dataset \
+            icb_registration council council_name lsoa11 lsoa11_name lsoa21 lsoa21_name notes \
+            reason_residence reason_registration reason_groups dataset \
             dataset_digest postcode_ended_after postcode_ended_by statistical_area \
-            area_hint area_hint_share practices_covering_distances_m practices_covering_premises \
-            data_as_of residence_share alternatives_shares";
+            area_hint area_hint_share nearest_practice nearest_practice_distance_m \
+            practices_covering_distances_m practices_covering_premises data_as_of residence_share alternatives_shares";
         assert_eq!(names.join(" "), expected);
     }
 
@@ -911,7 +1056,10 @@ mod tests {
             .map(|entry| layer_word(entry.id))
             .collect();
         for column in columns_of(&manifest) {
-            let name = column.name.strip_prefix("nearest_").unwrap_or(&column.name);
+            let of_layer = column.name.strip_prefix("nearest_");
+            let is_reserved = |name: &&str| RESERVED_NAMES.contains(name);
+            let name = of_layer.filter(|_| !is_reserved(&&*column.name));
+            let name = name.unwrap_or(&column.name);
             let is_of_layer = layer_words
                 .iter()
                 .any(|word| name.starts_with(word.as_str()));

@@ -1,5 +1,7 @@
 //! The state that all threads of a batch share.
 
+use std::sync::Arc;
+
 use jiff::civil::Date;
 
 use super::BatchRequest;
@@ -7,6 +9,7 @@ use super::column_mapping::ColumnMapping;
 use super::days::DayIds;
 use super::input_format::DetectedFormat;
 use super::layout::OutputLayout;
+use super::previous_answers::PreviousAnswers;
 use super::registration_cache::SharedRegistrations;
 use super::residence_cache::SharedResidences;
 use crate::tabular::cell_format::CellFormat;
@@ -25,6 +28,8 @@ pub(super) struct BatchContext<'i> {
     pub(super) has_single_quotes: bool,
     /// The as-of date of rows that have no date of their own.
     pub(super) as_of: Date,
+    /// The answers of a previous run, with which rows are compared.
+    pub(super) previous: Option<Arc<PreviousAnswers>>,
     pub(super) day_ids: DayIds,
     pub(super) residences: SharedResidences,
     pub(super) registrations: SharedRegistrations,
@@ -48,6 +53,7 @@ impl<'i> BatchContext<'i> {
             excel_safe: request.excel_safe,
             has_single_quotes: detected.has_single_quotes,
             as_of: request.as_of,
+            previous: request.previous.clone(),
             day_ids: DayIds::new(request.as_of),
             residences: SharedResidences::new(index.postcodes().len()),
             registrations: SharedRegistrations::new(),

@@ -1,6 +1,8 @@
 //! The layout of an output row: which cells come from which part of the answer, in order.
 
-use super::columns::{DatasetFact, OutputColumn};
+use super::columns::{ComparisonFact, DatasetFact, OutputColumn, PracticeAreaFact};
+use super::counted_areas::CountedLayer;
+use super::practice_area::PlaceNeeds;
 use crate::tabular::cell_format::CellFormat;
 use catchment_core::domain::{Agreement, Layer, LayerSet, Manifest};
 use catchment_core::index::Index;
@@ -23,6 +25,12 @@ pub(super) struct OutputLayout {
     pub(super) main_community: Option<Layer>,
     /// The layer of groups.
     pub(super) group_layer: Option<Layer>,
+    /// The layers whose areas the summary counts.
+    pub(super) counted_layers: Vec<CountedLayer>,
+    /// What the columns need of both halves of an answer.
+    pub(super) place_needs: PlaceNeeds,
+    /// Whether rows are compared with the answers of a previous run.
+    pub(super) is_compared: bool,
     /// Whether the suggestion for a malformed postcode is among the columns.
     pub(super) has_suggestion: bool,
     dataset_facts: [String; 4],
@@ -45,6 +53,10 @@ pub(super) enum RowSegment {
     Agreement,
     Reason,
     Notes,
+    /// How the location lies to the practice, with the name of the column.
+    PracticeArea(PracticeAreaFact, String),
+    /// A comparison with the answer of a previous run, with the name of the column.
+    Comparison(ComparisonFact, String),
     /// A cell that is the same in every row.
     Constant(Vec<u8>),
 }
@@ -73,6 +85,11 @@ impl OutputLayout {
             agreement_cells: Vec::new(),
             main_community: manifest.main_community_layer(),
             group_layer: manifest.group_layer(),
+            counted_layers: CountedLayer::of_manifest(manifest),
+            place_needs: PlaceNeeds::default(),
+            is_compared: columns
+                .iter()
+                .any(|column| matches!(column, OutputColumn::Comparison(..))),
             has_suggestion: columns
                 .iter()
                 .any(|column| column.to_string().ends_with("suggestion")),
@@ -104,6 +121,7 @@ impl OutputLayout {
         let column_and_name = (column, column.to_string());
         let segment = match column {
             OutputColumn::Status
+            | OutputColumn::ResidenceReason
             | OutputColumn::Residence(..)
             | OutputColumn::Location(_)
             | OutputColumn::Premises(..)
@@ -115,14 +133,16 @@ impl OutputLayout {
                 self.residence_runs.push(vec![column_and_name]);
                 RowSegment::Residence(self.residence_runs.len() - 1)
             }
-            OutputColumn::Registration(..) | OutputColumn::Practice(_) => {
+            OutputColumn::Registration(..)
+            | OutputColumn::Practice(_)
+            | OutputColumn::RegistrationReason => {
                 if let Some(RowSegment::Registration(index)) = self.segments.last() {
                     return self.registration_runs[*index].push(column_and_name);
                 }
                 self.registration_runs.push(vec![column_and_name]);
                 RowSegment::Registration(self.registration_runs.len() - 1)
             }
-            OutputColumn::Groups(..) => {
+            OutputColumn::Groups(..) | OutputColumn::GroupsReason => {
                 self.residence_runs.push(vec![column_and_name.clone()]);
                 self.registration_runs.push(vec![column_and_name]);
                 RowSegment::Groups {
@@ -133,6 +153,11 @@ impl OutputLayout {
             OutputColumn::Agreement => RowSegment::Agreement,
             OutputColumn::Reason => RowSegment::Reason,
             OutputColumn::Notes => RowSegment::Notes,
+            OutputColumn::PracticeArea(fact) => {
+                self.place_needs.add(fact);
+                RowSegment::PracticeArea(fact, column.to_string())
+            }
+            OutputColumn::Comparison(_, fact) => RowSegment::Comparison(fact, column.to_string()),
             OutputColumn::Dataset(fact) => {
                 let mut cell = Vec::new();
                 self.write_dataset_cell(&mut cell, column, fact);
@@ -186,7 +211,9 @@ impl OutputLayout {
         for &column in &self.columns {
             let name = column.to_string();
             match column {
-                OutputColumn::Status => self.format.write_text(out, &name, BAD_ROW),
+                OutputColumn::Status
+                | OutputColumn::ResidenceReason
+                | OutputColumn::RegistrationReason => self.format.write_text(out, &name, BAD_ROW),
                 OutputColumn::Reason => self.format.write_text(out, &name, reason),
                 OutputColumn::Dataset(fact) => self.write_dataset_cell(out, column, fact),
                 _ => self.format.write_null(out, &name),

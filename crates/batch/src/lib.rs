@@ -24,22 +24,32 @@ mod answer_cells;
 mod bad_rows;
 mod cache;
 mod column_mapping;
+mod column_sets;
+mod column_values;
 mod columnar;
 mod columns;
+mod comparison;
 mod context;
+mod counted_areas;
 mod csv_header;
 mod csv_rows;
 mod days;
 mod input;
 mod input_format;
 mod layout;
+mod line_sample;
 pub mod lookup_export;
 mod ndjson_rows;
 mod practice_names;
+mod practice_area;
+mod previous_answers;
+mod previous_reader;
 mod progress;
+mod reasons;
 mod registration_cache;
 mod requested_columns;
 mod residence_cache;
+mod row_location;
 mod row_parser;
 mod run;
 mod signatures;
@@ -56,23 +66,31 @@ mod workbook_rows;
 mod worker;
 
 use std::io;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 
 pub use column_mapping::{
-    COLUMN_ALIASES, ColumnMapping, ColumnOverrides, ColumnRole, LocationColumns,
+    COLUMN_ALIASES, ColumnMapping, ColumnOverrides, ColumnRole, KeyColumn, LocationColumns,
     NotStatisticalLayer,
 };
+pub use column_sets::ColumnSet;
+pub use column_values::ColumnType;
 pub use columns::{
-    AreaText, ColumnDescription, CommunityFact, DatasetFact, LocationFact, NamePattern,
-    OutputColumn, PREFIX, PracticeFact, PremisesFact, UnknownColumn, columns_of,
+    AreaText, ColumnDescription, CommunityFact, ComparisonFact, DatasetFact, LocationFact,
+    NamePattern, OutputColumn, PREFIX, PracticeAreaFact, PracticeFact, PremisesFact, UnknownColumn,
+    columns_of,
 };
+pub use comparison::{AnswerChange, Comparison};
 pub use csv_header::HeaderOptions;
 pub use input::{BatchInput, is_parquet, is_workbook};
 pub use input_format::DetectedFormat;
+pub use line_sample::LineSample;
+pub use previous_answers::PreviousAnswers;
+pub use previous_reader::read_previous;
 pub use progress::BatchProgress;
 pub use run::{preview, run};
-pub use summary::{BatchSummary, CommunityCount, ScientificNotation};
+pub use summary::{AreaCount, BatchSummary, LayerCounts, ReasonCount, ScientificNotation};
 pub use workbook_options::WorkbookOptions;
 
 pub use crate::tabular::cell_format::SEPARATOR;
@@ -106,6 +124,8 @@ pub struct BatchRequest {
     pub limits: DecodeLimits,
     /// The options of workbooks, and of conversions to and from them.
     pub workbook: WorkbookOptions,
+    /// The answers of a previous run, with which rows are compared; see [`read_previous`].
+    pub previous: Option<Arc<PreviousAnswers>>,
 }
 
 /// The length of the longest accepted field; a row with a longer field is a bad row.
@@ -256,6 +276,39 @@ pub enum BatchError {
         "it has more than one kind of location, such as a postcode and coordinates: specify which to use with --postcode-column, --lon-column and --lat-column, --easting-column and --northing-column, or --area-column"
     )]
     AmbiguousLocation,
+    /// The column with the keys of rows has another role.
+    #[error(
+        "the {} column cannot be the key: name a column that identifies each row with --key", role.as_str()
+    )]
+    UnsuitableKey {
+        /// The other role of the column.
+        role: ColumnRole,
+    },
+    /// The answers of a previous run lack a column that answers have.
+    #[error(
+        "it has no column `{column}`: it must be the output of an earlier `catchment batch`, with its header row"
+    )]
+    NotAnswered {
+        /// The name of the column.
+        column: String,
+    },
+    /// The answers of a previous run are in a format that is not compared.
+    #[error("its format is {format}: give the previous answers as CSV, TSV or NDJSON")]
+    UnsupportedPrevious {
+        /// The format of the answers.
+        format: BatchFormat,
+    },
+    /// The answers of a previous run have too many rows for the available memory.
+    #[error(
+        "it has more than {rows_max} rows, which is the limit for the available memory: compare a part of the rows"
+    )]
+    PreviousTooLong {
+        /// The maximum number of rows.
+        rows_max: usize,
+    },
+    /// The dataset has no communities, which are compared with previous answers.
+    #[error("the dataset has no layer of communities to compare")]
+    NoCommunities,
     /// Reading or writing a table failed.
     #[error(transparent)]
     Tabular(#[from] TabularError),

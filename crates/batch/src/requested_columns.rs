@@ -1,5 +1,6 @@
 //! The output columns that a request names.
 
+use super::column_sets::ColumnSet;
 use super::columns::{
     AreaText, NamePattern, OutputColumn, PREFIX, UnknownColumn, area_pattern, columns_of,
     layer_word,
@@ -7,29 +8,36 @@ use super::columns::{
 use catchment_core::domain::{LayerEntry, LayerRole, Manifest};
 
 impl OutputColumn {
-    /// Returns the default columns followed by those named in a comma-separated list, or every
-    /// column if the list is `all`.
+    /// Returns the default columns followed by those named in a comma-separated list.
     ///
-    /// Beside the names of [`columns_of`], `LAYER`, `LAYER.name` and `LAYER.code` name the column
-    /// of the areas of a layer by residence, of their names, and of their national codes.
+    /// The list has names of [`columns_of`] and of [`ColumnSet::ALL`]. `LAYER`, `LAYER.name` and
+    /// `LAYER.code` name the column of the areas of a layer by residence, of their names, and of
+    /// their national codes.
     ///
     /// # Errors
-    /// If the list contains a name that is not the name of an output column.
+    /// If the list contains a name that is not the name of a column, a set or a layer.
     pub fn with_defaults(
         names: &str,
         manifest: &Manifest,
     ) -> Result<Vec<OutputColumn>, UnknownColumn> {
         let all = columns_of(manifest);
-        if names.trim() == "all" {
-            return Ok(all.into_iter().map(|column| column.column).collect());
-        }
-        let defaults = all.iter().filter(|column| column.is_default);
-        let mut columns: Vec<OutputColumn> = defaults.map(|column| column.column).collect();
+        let of_set = |set: ColumnSet| all.iter().filter(move |column| set.contains(column));
+        let mut columns: Vec<OutputColumn> = Vec::new();
+        let mut add = |found: OutputColumn| {
+            if !columns.contains(&found) {
+                columns.push(found);
+            }
+        };
+        of_set(ColumnSet::Default).for_each(|column| add(column.column));
         for name in names
             .split(',')
             .map(str::trim)
             .filter(|name| !name.is_empty())
         {
+            if let Some(set) = ColumnSet::find(name) {
+                of_set(set).for_each(|column| add(column.column));
+                continue;
+            }
             let unprefixed = name.strip_prefix(PREFIX).unwrap_or(name);
             // The ids of attributes and layers have hyphens in place of underscores.
             let word = unprefixed.replace('-', "_");
@@ -37,14 +45,12 @@ impl OutputColumn {
             let listed = listed.find(|column| column.name == word);
             let listed = listed.map(|column| column.column);
             let found = listed.or_else(|| layer_column(unprefixed, manifest));
-            let found = found.ok_or_else(|| UnknownColumn {
+            add(found.ok_or_else(|| UnknownColumn {
                 name: name.into(),
+                sets: ColumnSet::names(),
                 known: all.iter().map(|column| column.name.clone()).collect(),
                 layers: manifest.layers.iter().map(|entry| entry.id).collect(),
-            })?;
-            if !columns.contains(&found) {
-                columns.push(found);
-            }
+            })?);
         }
         Ok(columns)
     }
@@ -118,6 +124,29 @@ mod tests {
     }
 
     #[test]
+    fn sets_columns_and_layers_may_be_named_together() {
+        check("default", &[]);
+        check(
+            "default, distances,icb,nearest_practice",
+            &[
+                "boundary_distance_m",
+                "nearest_icc",
+                "nearest_icc_distance_m",
+                "practice_distance_m",
+                "nearest_practice",
+                "nearest_practice_distance_m",
+                "practices_covering_distances_m",
+                "icb",
+            ],
+        );
+        let manifest = manifest();
+        let of = |names: &str| OutputColumn::with_defaults(names, &manifest).expect("columns");
+        assert_eq!(of("icb,all").len(), of("all").len());
+        // A set is not the name of a column, so it has no prefix.
+        assert!(OutputColumn::with_defaults("catchment_codes", &manifest).is_err());
+    }
+
+    #[test]
     fn every_layer_has_columns() {
         // The id of the main community, and the codes of practices, are among the defaults.
         check("icc,gp-practice,gp-practice.code", &[]);
@@ -161,6 +190,7 @@ mod tests {
             let text = error.to_string();
             assert!(text.contains(&format!("`{name}`")), "{text}");
             assert!(text.contains("icc_residence_id, "), "{text}");
+            assert!(text.contains("default, codes, names, "), "{text}");
             assert!(
                 text.ends_with("sub-icb, place, icb, council, lsoa11, lsoa21"),
                 "{text}"

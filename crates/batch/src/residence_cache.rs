@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::answer_cells::{ResidenceCells, RowLocation};
+use super::answer_cells::ResidenceCells;
 use super::cache::{AnswerCache, AnswerKey, Cached, Interner, LocalCells, NonPostcode};
 use super::days::InternedDay;
+use super::row_location::RowLocation;
 use catchment_core::domain::{InvalidPostcode, InvalidStatisticalAreaCode};
 use catchment_core::index::Index;
 

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::answer_cells::RowLocation;
 use super::cache::AnswerKey;
 use super::column_mapping::{ColumnMapping, LocationColumns};
 use super::context::BatchContext;
 use super::days::{DayParser, InternedDay};
 use super::residence_cache::cache_key;
+use super::row_location::RowLocation;
 use catchment_core::domain::{
     InvalidStatisticalAreaCode, Layer, Postcode, StatisticalAreaCode, StatisticalAreaLocator,
 };
@@ -49,6 +49,8 @@ pub(super) struct ParsedRow<'r> {
     /// The practice code; `None` if the input has no practice column.
     pub(super) practice: Option<Cow<'r, [u8]>>,
     pub(super) day: InternedDay,
+    /// The key of the row, if rows are compared with the answers of a previous run.
+    pub(super) key: Option<Cow<'r, [u8]>>,
     /// The key under which the residence cells are cached.
     pub(super) cache_key: Option<AnswerKey>,
     /// The id of the residence cells, if these cells were cached when the group was looked up.
@@ -93,6 +95,7 @@ impl<'s> RowParser<'s> {
             LocationColumns::None => RowLocation::Absent,
         };
         let practice = mapping.practice.map(&mut field);
+        let key = mapping.key.map(&mut field);
         let day = self.days.parse(mapping.as_of.map(field).as_deref())?;
         Ok(ParsedRow {
             cache_key: cache_key(self.index, &location, day, self.has_suggestion),
@@ -100,6 +103,7 @@ impl<'s> RowParser<'s> {
             location,
             practice,
             day,
+            key,
         })
     }
 }

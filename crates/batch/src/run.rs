@@ -88,7 +88,7 @@ fn run_inner<R: Read + Send, W: Write + Send>(
     let (mut sink, tallies) =
         run_ordered(text.blocks, ByteSink(output), threads, &add_rows, worker)?;
     sink.0.flush().map_err(TabularError::Write)?;
-    Ok(BatchTally::merge_all(tallies).into_summary())
+    Ok(BatchTally::merge_all(tallies).into_summary(&context))
 }
 
 /// Runs a batch on rows of text, and writes the output rows as a new workbook.
@@ -111,7 +111,7 @@ fn run_to_workbook<R: Read + Send, W: Write + Send>(
     };
     let add_rows = |rows| progress.add_rows(rows);
     let (sink, tallies) = run_ordered(text.blocks, sink, threads, &add_rows, worker)?;
-    let summary = BatchTally::merge_all(tallies).into_summary();
+    let summary = BatchTally::merge_all(tallies).into_summary(context);
     sink.finish(&summary_sheet(context.index, &summary, request))?;
     Ok(summary)
 }

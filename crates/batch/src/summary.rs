@@ -1,12 +1,17 @@
 //! Counts the rows of a batch, and summarises the counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use memchr::{memchr_iter, memmem};
 
 use super::answer_cells::{RegistrationCells, ResidenceCells, STATUSES, status_index};
+use super::comparison::{Comparison, ComparisonTally};
+use super::context::BatchContext;
+use super::counted_areas::CountedLayer;
 use super::layout::BAD_ROW;
-use catchment_core::domain::Agreement;
+use super::line_sample::LineSample;
+use catchment_core::domain::{Agreement, Layer, OdsCode};
+use catchment_core::index::AreaKey;
 
 /// The summary of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,28 +23,63 @@ pub struct BatchSummary {
     /// The lines on which the first bad rows start; in Parquet and Arrow, the numbers of these
     /// rows, counted from 1.
     pub bad_lines: Vec<u64>,
+    /// The rows that have a text that is no postcode, no position or no code of a statistical area.
+    pub malformed_locations: LineSample,
+    /// The rows that have a text that is no practice code.
+    pub malformed_practices: LineSample,
     /// The number of rows per status, in the order of the statuses.
     pub status: Vec<(&'static str, u64)>,
     /// The number of rows per agreement, not counting bad rows.
     pub agreement: Vec<(&'static str, u64)>,
     /// The number of rows per community of the main layer, ordered by id.
-    pub communities: Vec<CommunityCount>,
+    pub communities: Vec<AreaCount>,
+    /// The number of rows per area of every layer of communities and every administrative layer.
+    pub areas: Vec<LayerCounts>,
+    /// The number of rows per practice, ordered by code: those that live in its area, and those that
+    /// are registered with it.
+    pub practices: Vec<AreaCount>,
+    /// The number of rows per reason why there is no main community by residence, most rows first.
+    pub residence_reasons: Vec<ReasonCount>,
+    /// The number of rows per reason why there is no main community by registration, most rows first.
+    pub registration_reasons: Vec<ReasonCount>,
+    /// The comparison with the answers of a previous run, if there is one.
+    pub comparison: Option<Comparison>,
     /// The numbers that a spreadsheet has irreversibly shortened; `None` if there are no such
     /// numbers.
     pub scientific_notation: Option<ScientificNotation>,
 }
 
-/// The number of rows for a community.
+/// The number of rows for an area or a practice.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommunityCount {
-    /// The id of the community.
+pub struct AreaCount {
+    /// The id of the area, or the code of the practice.
     pub id: String,
-    /// The name of the community.
+    /// The name of the area or practice.
     pub name: String,
-    /// The number of rows whose location is in the area of the community.
+    /// The number of rows whose location is in the area.
     pub residence: u64,
-    /// The number of rows whose practice belongs to the community.
+    /// The number of rows whose practice belongs to the area.
     pub registration: u64,
+}
+
+/// The number of rows for each area of a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerCounts {
+    /// The layer.
+    pub layer: Layer,
+    /// Whether practices belong to its areas; if not, no row is counted by registration.
+    pub has_registration: bool,
+    /// The areas that rows have, ordered by id.
+    pub areas: Vec<AreaCount>,
+}
+
+/// The number of rows for a reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReasonCount {
+    /// The code of the reason.
+    pub code: String,
+    /// The number of rows.
+    pub rows: u64,
 }
 
 /// Numbers in scientific notation, such as `4.5E+09`, into which a spreadsheet turns long numbers.
@@ -51,11 +91,22 @@ pub struct ScientificNotation {
     pub first_line: u64,
 }
 
-/// The maximum number of bad lines in the summary.
-const BAD_LINES_MAX: usize = 10;
+/// The number of rows by residence and by registration.
+#[derive(Debug, Clone, Copy, Default)]
+struct HalfCounts {
+    residence: u64,
+    registration: u64,
+}
 
-/// The number of rows per id and name of a community.
-type CountsByCommunity = BTreeMap<(String, String), u64>;
+impl HalfCounts {
+    fn add(&mut self, other: HalfCounts) {
+        self.residence += other.residence;
+        self.registration += other.registration;
+    }
+}
+
+/// The number of rows per code of a reason.
+type ReasonCounts = HashMap<String, u64>;
 
 /// The counts of one thread.
 #[derive(Default)]
@@ -63,9 +114,14 @@ pub(super) struct BatchTally {
     pub(super) rows: u64,
     status: [u64; STATUSES.len()],
     agreement: [u64; Agreement::ALL.len()],
-    residence: CountsByCommunity,
-    registration: CountsByCommunity,
-    bad_lines: Vec<u64>,
+    areas: HashMap<AreaKey, HalfCounts>,
+    practices: HashMap<OdsCode, HalfCounts>,
+    residence_reasons: ReasonCounts,
+    registration_reasons: ReasonCounts,
+    bad_rows: LineSample,
+    pub(super) malformed_locations: LineSample,
+    pub(super) malformed_practices: LineSample,
+    pub(super) comparison: ComparisonTally,
     scientific_notation: Option<ScientificNotation>,
 }
 
@@ -73,12 +129,24 @@ impl BatchTally {
     /// Counts `rows` rows that have this residence.
     pub(super) fn add_residence(&mut self, cells: &ResidenceCells, rows: u64) {
         self.status[cells.status_index] += rows;
-        add_counts(&mut self.residence, &cells.main_communities, rows);
+        for key in &cells.counted.areas {
+            self.areas.entry(*key).or_default().residence += rows;
+        }
+        for code in &cells.counted.covering {
+            self.practices.entry(*code).or_default().residence += rows;
+        }
+        add_reason(&mut self.residence_reasons, &cells.reason_code, rows);
     }
 
     /// Counts `rows` rows that have this registration.
     pub(super) fn add_registration(&mut self, cells: &RegistrationCells, rows: u64) {
-        add_counts(&mut self.registration, &cells.main_communities, rows);
+        for key in &cells.counted.areas {
+            self.areas.entry(*key).or_default().registration += rows;
+        }
+        if let Some(code) = cells.practice {
+            self.practices.entry(code).or_default().registration += rows;
+        }
+        add_reason(&mut self.registration_reasons, &cells.reason_code, rows);
     }
 
     /// Counts a row with this agreement.
@@ -90,8 +158,9 @@ impl BatchTally {
     /// Counts a bad row. `number` is its line; in columnar input, the number of the row.
     pub(super) fn add_bad_row(&mut self, number: u64) {
         self.status[status_index(BAD_ROW)] += 1;
-        if self.bad_lines.len() < BAD_LINES_MAX {
-            self.bad_lines.push(number);
+        self.bad_rows.add(|| number);
+        for reasons in [&mut self.residence_reasons, &mut self.registration_reasons] {
+            add_reason(reasons, BAD_ROW, 1);
         }
     }
 
@@ -125,55 +194,124 @@ impl BatchTally {
         for (count, more) in self.agreement.iter_mut().zip(other.agreement) {
             *count += more;
         }
-        for (community, more) in other.residence {
-            *self.residence.entry(community).or_default() += more;
+        for (key, more) in other.areas {
+            self.areas.entry(key).or_default().add(more);
         }
-        for (community, more) in other.registration {
-            *self.registration.entry(community).or_default() += more;
+        for (code, more) in other.practices {
+            self.practices.entry(code).or_default().add(more);
         }
-        self.bad_lines.extend(other.bad_lines);
+        for (code, more) in other.residence_reasons {
+            add_reason(&mut self.residence_reasons, &code, more);
+        }
+        for (code, more) in other.registration_reasons {
+            add_reason(&mut self.registration_reasons, &code, more);
+        }
+        self.bad_rows.merge(other.bad_rows);
+        self.malformed_locations.merge(other.malformed_locations);
+        self.malformed_practices.merge(other.malformed_practices);
+        self.comparison.merge(other.comparison);
         if let Some(more) = other.scientific_notation {
             self.scientific_notation = Some(combine(self.scientific_notation, more));
         }
         self
     }
 
-    pub(super) fn into_summary(mut self) -> BatchSummary {
-        self.bad_lines.sort_unstable();
-        self.bad_lines.truncate(BAD_LINES_MAX);
-        let mut communities: BTreeMap<String, CommunityCount> = BTreeMap::new();
-        for (counts, is_residence) in [(self.residence, true), (self.registration, false)] {
-            for ((id, name), count) in counts {
-                let entry = communities.entry(id.clone()).or_insert(CommunityCount {
-                    id,
-                    name,
-                    residence: 0,
-                    registration: 0,
-                });
-                if is_residence {
-                    entry.residence += count
-                } else {
-                    entry.registration += count
-                }
-            }
-        }
+    /// Returns the summary of the rows of a batch.
+    pub(super) fn into_summary(self, context: &BatchContext<'_>) -> BatchSummary {
         let agreements = Agreement::ALL.map(Agreement::as_str);
+        let areas = layer_counts(&self.areas, context);
+        let main = context.layout.main_community;
+        let communities = areas.iter().find(|counts| Some(counts.layer) == main);
+        let previous = context.previous.as_deref();
         BatchSummary {
             rows: self.rows,
-            bad_rows: self.status[STATUSES.len() - 1],
-            bad_lines: self.bad_lines,
+            bad_rows: self.bad_rows.rows,
+            bad_lines: self.bad_rows.first_lines,
+            malformed_locations: self.malformed_locations,
+            malformed_practices: self.malformed_practices,
             status: STATUSES.into_iter().zip(self.status).collect(),
             agreement: agreements.into_iter().zip(self.agreement).collect(),
-            communities: communities.into_values().collect(),
+            communities: communities.map_or_else(Vec::new, |counts| counts.areas.clone()),
+            areas,
+            practices: practice_counts(self.practices, context),
+            residence_reasons: sorted_reasons(self.residence_reasons),
+            registration_reasons: sorted_reasons(self.registration_reasons),
+            comparison: previous.map(|answers| self.comparison.finish(answers)),
             scientific_notation: self.scientific_notation,
         }
     }
 }
 
-fn add_counts(counts: &mut CountsByCommunity, communities: &[(String, String)], rows: u64) {
-    for community in communities {
-        *counts.entry(community.clone()).or_default() += rows;
+/// Counts `rows` rows with a reason; the code is empty if no result is missing.
+fn add_reason(reasons: &mut ReasonCounts, code: &str, rows: u64) {
+    if code.is_empty() {
+        return;
     }
+    match reasons.get_mut(code) {
+        Some(count) => *count += rows,
+        None => {
+            reasons.insert(code.into(), rows);
+        }
+    }
+}
+
+fn sorted_reasons(reasons: ReasonCounts) -> Vec<ReasonCount> {
+    let reasons = reasons.into_iter();
+    let mut reasons: Vec<ReasonCount> = reasons
+        .map(|(code, rows)| ReasonCount { code, rows })
+        .collect();
+    reasons.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.code.cmp(&b.code)));
+    reasons
+}
+
+/// Returns the counts of the areas of each layer. An area has the name of the as-of date of the batch.
+fn layer_counts(
+    counts: &HashMap<AreaKey, HalfCounts>,
+    context: &BatchContext<'_>,
+) -> Vec<LayerCounts> {
+    let of_layer = |counted: &CountedLayer| {
+        let own = counts
+            .iter()
+            .filter(|(key, _)| key.layer() == counted.layer);
+        let named = own.filter_map(|(key, counts)| {
+            let area = context.index.area_with_key(*key, context.as_of)?;
+            let count = AreaCount {
+                id: area.id.clone(),
+                name: area.title(),
+                residence: counts.residence,
+                registration: counts.registration,
+            };
+            Some((area.id.as_str(), count))
+        });
+        let by_id: BTreeMap<&str, AreaCount> = named.collect();
+        LayerCounts {
+            layer: counted.layer,
+            has_registration: counted.has_registration,
+            areas: by_id.into_values().collect(),
+        }
+    };
+    context.layout.counted_layers.iter().map(of_layer).collect()
+}
+
+fn practice_counts(
+    counts: HashMap<OdsCode, HalfCounts>,
+    context: &BatchContext<'_>,
+) -> Vec<AreaCount> {
+    let index = context.index;
+    let by_code: BTreeMap<OdsCode, HalfCounts> = counts.into_iter().collect();
+    let counts = by_code.into_iter().map(|(code, counts)| {
+        let neighbouring = || Some(&index.neighbouring_practice(code)?.practice);
+        let practice = index.practice(code).or_else(neighbouring);
+        AreaCount {
+            id: code.to_string(),
+            name: practice
+                .map(|practice| practice.name.clone())
+                .unwrap_or_default(),
+            residence: counts.residence,
+            registration: counts.registration,
+        }
+    });
+    counts.collect()
 }
 
 fn combine(known: Option<ScientificNotation>, new: ScientificNotation) -> ScientificNotation {

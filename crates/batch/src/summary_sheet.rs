@@ -1,7 +1,8 @@
 //! The sheet with the summary of a batch, which is added to a workbook.
 
 use super::BatchRequest;
-use super::summary::BatchSummary;
+use super::comparison::Comparison;
+use super::summary::{AreaCount, BatchSummary};
 use crate::tabular::workbook::{SummarySheet, SummaryValue};
 use catchment_core::index::Index;
 
@@ -28,10 +29,9 @@ pub(super) fn summary_sheet(
         count(summary.bad_rows),
     ]);
     if suppression.is_none() && !summary.bad_lines.is_empty() {
-        let numbers: Vec<String> = summary.bad_lines.iter().map(u64::to_string).collect();
         sheet.push(vec![
             text("The first of these rows"),
-            text(numbers.join(", ")),
+            text(numbers(&summary.bad_lines)),
         ]);
     }
     sheet.push(Vec::new());
@@ -47,23 +47,53 @@ pub(super) fn summary_sheet(
     for (word, rows) in summary.agreement.iter().filter(|(_, rows)| *rows > 0) {
         sheet.push(vec![text(*word), count(*rows)]);
     }
-    if !summary.communities.is_empty() {
-        sheet.push(Vec::new());
-        let names = [
-            "Community",
-            "Id",
-            "Rows by residence",
-            "Rows by registration",
-        ];
-        sheet.push(names.map(text).to_vec());
-        for area in &summary.communities {
-            sheet.push(vec![
-                text(area.name.as_str()),
-                text(area.id.as_str()),
-                count(area.residence),
-                count(area.registration),
-            ]);
+    for counts in &summary.areas {
+        let singular = manifest.layer(counts.layer);
+        let singular = singular.map_or(counts.layer.as_str(), |entry| entry.singular.as_str());
+        let names = [singular, "Id", "Rows by residence", "Rows by registration"];
+        let shown = if counts.has_registration { 4 } else { 3 };
+        push_areas(&mut sheet, &counts.areas, &names[..shown], &count);
+    }
+    let names = [
+        "Practice",
+        "Code",
+        "Rows in its area",
+        "Rows by registration",
+    ];
+    push_areas(&mut sheet, &summary.practices, &names, &count);
+    for (half, reasons) in [
+        ("residence", &summary.residence_reasons),
+        ("registration", &summary.registration_reasons),
+    ] {
+        if reasons.is_empty() {
+            continue;
         }
+        sheet.push(Vec::new());
+        let title = format!("Why there is no community by {half}");
+        sheet.push(vec![text(title), text("Rows")]);
+        for reason in reasons {
+            sheet.push(vec![text(reason.code.as_str()), count(reason.rows)]);
+        }
+    }
+    let malformed = [
+        (
+            "First rows with a malformed location",
+            &summary.malformed_locations,
+        ),
+        (
+            "First rows with a code that is not an ODS code",
+            &summary.malformed_practices,
+        ),
+    ];
+    let malformed = malformed.iter().filter(|(_, rows)| rows.rows > 0);
+    if suppression.is_none() && malformed.clone().next().is_some() {
+        sheet.push(Vec::new());
+        for (title, rows) in malformed {
+            sheet.push(vec![text(*title), text(numbers(&rows.first_lines))]);
+        }
+    }
+    if let Some(comparison) = &summary.comparison {
+        push_comparison(&mut sheet, comparison, &count);
     }
     sheet.push(Vec::new());
     sheet.push(vec![text("Dataset"), text(manifest.name.as_str())]);
@@ -87,4 +117,82 @@ pub(super) fn summary_sheet(
         sheet.push(vec![text("Small numbers"), text(suppression.to_string())]);
     }
     sheet
+}
+
+fn numbers(lines: &[u64]) -> String {
+    let numbers: Vec<String> = lines.iter().map(u64::to_string).collect();
+    numbers.join(", ")
+}
+
+/// Adds a table of areas; `names` are the names of its columns, of which the last may be left out.
+fn push_areas(
+    sheet: &mut SummarySheet,
+    areas: &[AreaCount],
+    names: &[&str],
+    count: &impl Fn(u64) -> SummaryValue,
+) {
+    if areas.is_empty() {
+        return;
+    }
+    sheet.push(Vec::new());
+    sheet.push(names.iter().map(|name| text(*name)).collect());
+    for area in areas {
+        let mut cells = vec![
+            text(area.name.as_str()),
+            text(area.id.as_str()),
+            count(area.residence),
+            count(area.registration),
+        ];
+        cells.truncate(names.len());
+        sheet.push(cells);
+    }
+}
+
+/// Adds the comparison with a previous run.
+fn push_comparison(
+    sheet: &mut SummarySheet,
+    comparison: &Comparison,
+    count: &impl Fn(u64) -> SummaryValue,
+) {
+    sheet.push(Vec::new());
+    let key = comparison.key_column.as_str();
+    sheet.push(vec![text("Compared with the previous run, by"), text(key)]);
+    sheet.push(vec![text("Rows compared"), count(comparison.compared)]);
+    for (half, changes) in [
+        ("residence", &comparison.residence),
+        ("registration", &comparison.registration),
+    ] {
+        let changes = changes.iter().filter(|(change, _)| change.is_change());
+        let changed = changes.clone().map(|(_, rows)| rows).sum();
+        let title = format!("Changed community by {half}");
+        sheet.push(vec![text(title), count(changed)]);
+        for (change, rows) in changes {
+            let cause = format!("Because of: {}", change.as_str());
+            sheet.push(vec![text(cause), count(*rows)]);
+        }
+    }
+    for (title, rows) in [
+        ("New rows", Some(&comparison.new_rows)),
+        ("Rows without a key", Some(&comparison.missing_keys)),
+        (
+            "Rows with a repeated key",
+            comparison.repeated_keys.as_ref(),
+        ),
+        ("Previous rows that are gone", comparison.gone.as_ref()),
+        (
+            "Previous rows without a key",
+            Some(&comparison.previous_missing_keys),
+        ),
+        (
+            "Previous rows with a repeated key",
+            Some(&comparison.previous_repeated_keys),
+        ),
+        (
+            "Previous rows that could not be read",
+            Some(&comparison.previous_bad_rows),
+        ),
+    ] {
+        let rows = rows.map_or_else(|| text("not counted"), |rows| count(rows.rows));
+        sheet.push(vec![text(title), rows]);
+    }
 }

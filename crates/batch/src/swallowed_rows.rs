@@ -62,6 +62,7 @@ mod tests {
             location: LocationColumns::Postcode(field_count.min(2) - 1),
             practice: None,
             as_of: None,
+            key: None,
         };
         let found = count_swallowed_rows(row.as_bytes(), Delimiter::COMMA, field_count, &mapping);
         assert_eq!(found, expected, "{row}");

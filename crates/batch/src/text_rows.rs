@@ -110,10 +110,11 @@ impl<'s, 'i> TextAnswerer<'s, 'i> {
         match (&row.content, &self.reader) {
             (RowContent::Parsed(parsed), TextReader::Csv(_, writer)) => {
                 writer.write_row(row.text, out);
-                worker.answer_row(parsed, out);
+                worker.answer_row(parsed, || lines.line_at(row.position), out);
             }
             (RowContent::Parsed(parsed), TextReader::Ndjson(_)) => {
-                append_members(out, row.text, |out| worker.answer_row(parsed, out));
+                let number = || lines.line_at(row.position);
+                append_members(out, row.text, |out| worker.answer_row(parsed, number, out));
             }
             (RowContent::Bad(error), reader) => {
                 let line = lines.line_at(row.position);

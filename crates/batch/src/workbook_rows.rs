@@ -125,7 +125,7 @@ fn edit<W: Write + Send>(
     };
     let add_rows = |rows| progress.add_rows(rows);
     let (sink, tallies) = run_ordered(source, PartSink(writer), threads, &add_rows, worker)?;
-    let summary = BatchTally::merge_all(tallies).into_summary();
+    let summary = BatchTally::merge_all(tallies).into_summary(&context);
     let mut writer = sink.0;
     let xml = summary_sheet(index, &summary, request).xml(input.parts.is_strict)?;
     writer.write_part(&added_sheet.part, &xml)?;
@@ -183,7 +183,7 @@ fn convert<W: Write + Send>(
     let add_rows = |rows| progress.add_rows(rows);
     let (mut sink, tallies) = run_ordered(source, ByteSink(output), threads, &add_rows, worker)?;
     sink.0.flush().map_err(TabularError::Write)?;
-    Ok(BatchTally::merge_all(tallies).into_summary())
+    Ok(BatchTally::merge_all(tallies).into_summary(&context))
 }
 
 /// Returns the first output rows as CSV for display: the columns that are read, and the output
@@ -481,7 +481,10 @@ impl SheetStage<'_, '_> {
         let number = block.rows[row.position].number;
         self.cells.clear();
         match &row.content {
-            RowContent::Parsed(parsed) => self.worker.answer_row(parsed, &mut self.cells),
+            RowContent::Parsed(parsed) => {
+                let line = || u64::from(number);
+                self.worker.answer_row(parsed, line, &mut self.cells);
+            }
             RowContent::Bad(error) => {
                 let reason = format!("row {number}: {error}");
                 let worker = &mut self.worker;

@@ -1,12 +1,15 @@
 //! The worker of one thread: looks up parsed rows, whatever their format, and writes their output
 //! cells.
 
-use super::answer_cells::{RegistrationCells, ResidenceCells, RowLocation};
+use super::answer_cells::{RegistrationCells, ResidenceCells};
 use super::cache::Cached;
+use super::comparison::RowComparison;
 use super::context::BatchContext;
 use super::layout::{OutputLayout, RowSegment};
+use super::practice_area::HomeAndPractice;
 use super::registration_cache::RegistrationCache;
 use super::residence_cache::ResidenceCache;
+use super::row_location::RowLocation;
 use super::row_parser::{InputRow, ParsedRow, RowContent, RowParser};
 use super::summary::BatchTally;
 use catchment_core::domain::{Agreement, InvalidOdsCode, OdsCode};
@@ -66,8 +69,14 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         }
     }
 
-    /// Appends the output cells of a row.
-    pub(super) fn answer_row(&mut self, row: &ParsedRow<'_>, out: &mut Vec<u8>) {
+    /// Appends the output cells of a row. `number` returns its line or, in columnar input, the number
+    /// of the row; it is rarely called.
+    pub(super) fn answer_row(
+        &mut self,
+        row: &ParsedRow<'_>,
+        mut number: impl FnMut() -> u64,
+        out: &mut Vec<u8>,
+    ) {
         let context = self.context;
         let cached_residence = self.residences.find(row.cached_id, row.cache_key, || {
             ResidenceCells::new(context.index, &context.layout, &row.location, row.day.date)
@@ -88,14 +97,27 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
             &registration.communities,
             registration.is_outside_communities,
         );
-        write_cells(
-            &context.layout,
+        let previous = context.previous.as_deref();
+        let comparison =
+            previous.map(|answers| RowComparison::new(answers, row, residence, registration));
+        let answer = RowAnswer {
             row,
             residence,
             registration,
             agreement,
-            out,
-        );
+            comparison: comparison.as_ref(),
+        };
+        answer.write_cells(&context.layout, out);
+        if row.location.is_malformed() {
+            self.tally.malformed_locations.add(&mut number);
+        }
+        if registration.is_malformed {
+            self.tally.malformed_practices.add(&mut number);
+        }
+        if let (Some(answers), Some(comparison)) = (previous, &comparison) {
+            let tally = &mut self.tally.comparison;
+            tally.add(answers, comparison, number());
+        }
         self.tally.rows += 1;
         self.tally.add_agreement(agreement);
         match &cached_residence {
@@ -118,51 +140,82 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
     }
 }
 
-/// Writes the output cells of a row.
-fn write_cells(
-    layout: &OutputLayout,
-    row: &ParsedRow<'_>,
-    residence: &ResidenceCells,
-    registration: &RegistrationCells,
+/// The answer of a row.
+struct RowAnswer<'a> {
+    row: &'a ParsedRow<'a>,
+    residence: &'a ResidenceCells,
+    registration: &'a RegistrationCells,
     agreement: Agreement,
-    out: &mut Vec<u8>,
-) {
-    for segment in &layout.segments {
-        match segment {
-            RowSegment::Residence(run) => out.extend_from_slice(residence.runs.run(*run)),
-            RowSegment::Registration(run) => out.extend_from_slice(registration.runs.run(*run)),
-            RowSegment::Groups {
-                residence: residence_run,
-                registration: registration_run,
-            } => {
-                out.extend_from_slice(if registration.has_community {
-                    registration.runs.run(*registration_run)
-                } else {
-                    residence.runs.run(*residence_run)
-                });
+    /// The comparison with the answer of a previous run.
+    comparison: Option<&'a RowComparison<'a>>,
+}
+
+impl RowAnswer<'_> {
+    /// Writes the output cells of the row.
+    fn write_cells(&self, layout: &OutputLayout, out: &mut Vec<u8>) {
+        let (residence, registration) = (self.residence, self.registration);
+        for segment in &layout.segments {
+            match segment {
+                RowSegment::Residence(run) => out.extend_from_slice(residence.runs.run(*run)),
+                RowSegment::Registration(run) => {
+                    out.extend_from_slice(registration.runs.run(*run));
+                }
+                RowSegment::Groups {
+                    residence: residence_run,
+                    registration: registration_run,
+                } => {
+                    out.extend_from_slice(if registration.has_community {
+                        registration.runs.run(*registration_run)
+                    } else {
+                        residence.runs.run(*residence_run)
+                    });
+                }
+                // The variants are in the order of `Agreement::ALL`.
+                RowSegment::Agreement => {
+                    out.extend_from_slice(&layout.agreement_cells[self.agreement as usize]);
+                }
+                RowSegment::Reason => {
+                    let groups_reason = if registration.has_community {
+                        registration.runs.groups_reason()
+                    } else {
+                        residence.runs.groups_reason()
+                    };
+                    layout.write_reasons(
+                        out,
+                        &[
+                            residence.runs.reason(),
+                            registration.runs.reason(),
+                            groups_reason,
+                        ],
+                    );
+                }
+                RowSegment::Notes => {
+                    write_notes(layout, residence, registration, &self.row.location, out);
+                }
+                RowSegment::PracticeArea(fact, name) => match self.home_and_practice() {
+                    Some(pair) => pair.write(layout.format, out, name, *fact),
+                    None => layout.format.write_null(out, name),
+                },
+                RowSegment::Comparison(fact, name) => match self.comparison {
+                    Some(comparison) => comparison.write(layout.format, out, name, *fact),
+                    None => layout.format.write_null(out, name),
+                },
+                RowSegment::Constant(cell) => out.extend_from_slice(cell),
             }
-            // The variants are in the order of `Agreement::ALL`.
-            RowSegment::Agreement => {
-                out.extend_from_slice(&layout.agreement_cells[agreement as usize]);
-            }
-            RowSegment::Reason => {
-                let groups_reason = if registration.has_community {
-                    registration.runs.groups_reason()
-                } else {
-                    residence.runs.groups_reason()
-                };
-                layout.write_reasons(
-                    out,
-                    &[
-                        residence.runs.reason(),
-                        registration.runs.reason(),
-                        groups_reason,
-                    ],
-                );
-            }
-            RowSegment::Notes => write_notes(layout, residence, registration, &row.location, out),
-            RowSegment::Constant(cell) => out.extend_from_slice(cell),
         }
+    }
+
+    /// Returns the location and the practice; `None` unless the file has both.
+    fn home_and_practice(&self) -> Option<HomeAndPractice<'_>> {
+        let has_both =
+            self.row.practice.is_some() && !matches!(self.row.location, RowLocation::Absent);
+        has_both.then(|| HomeAndPractice {
+            home: self.residence.place.as_deref(),
+            practice: self
+                .registration
+                .practice
+                .zip(self.registration.place.as_deref()),
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use catchment_batch::{
     BatchFormat, BatchRequest, BatchSummary, DetectedFormat, LocationColumns, OutputColumn,
 };
 
+use super::summary_lists::SummaryLists;
 use crate::wire::summary::{data_json, dataset_json, summary_body};
 use catchment_core::domain::SuppressionRule;
 use catchment_core::index::Index;
@@ -148,6 +149,7 @@ fn capitalised(word: &str) -> String {
 pub(super) fn summary(
     summary: &BatchSummary,
     detected: &DetectedFormat,
+    index: &Index,
     suppression: SuppressionRule,
 ) -> String {
     let is_exact = suppression.is_none();
@@ -177,24 +179,8 @@ pub(super) fn summary(
     for &(word, value) in summary.agreement.iter().filter(|(_, value)| *value > 0) {
         line(word, value);
     }
-    if !summary.communities.is_empty() {
-        let (residence, registration) = ("residence", "registration");
-        writeln!(
-            text,
-            "{:<32}{residence:>12}{registration:>14}",
-            "by community"
-        )
-        .expect("writing to a String");
-    }
-    for community in &summary.communities {
-        let (residence, registration) = (count(community.residence), count(community.registration));
-        writeln!(
-            text,
-            "  {:<30}{residence:>12}{registration:>14}",
-            community.name
-        )
-        .expect("writing to a String");
-    }
+    let lists = SummaryLists { index, suppression };
+    lists.write(summary, detected, &mut text);
     if summary.bad_rows > 0 && is_exact {
         let lines: Vec<String> = summary.bad_lines.iter().map(u64::to_string).collect();
         let phrase = match (detected.line_ending.is_some(), summary.bad_rows) {
@@ -262,6 +248,8 @@ pub(super) struct BatchManifest<'m> {
     /// The file name without the folder; `None` for standard input.
     pub(super) input: (Option<String>, Fingerprint),
     pub(super) output: (Option<String>, Fingerprint),
+    /// The answers of the previous run, if the rows were compared with it.
+    pub(super) previous: Option<(Option<String>, Fingerprint)>,
 }
 
 impl BatchManifest<'_> {
@@ -306,6 +294,9 @@ impl BatchManifest<'_> {
                 "output_compression": self.request.compression.to_string(),
             },
         });
+        if let Some(previous) = &self.previous {
+            manifest["previous"] = file(previous);
+        }
         let parameters = &mut manifest["parameters"];
         if let Some(sheet) = &detected.sheet {
             parameters["sheet"] = json!(sheet);

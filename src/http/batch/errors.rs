@@ -47,6 +47,12 @@ pub(super) fn code(batch_error: &BatchError) -> &'static str {
         BatchError::UnsupportedConversion { .. } => "not_convertible",
         BatchError::WrongType { .. } => "wrong_column_type",
         BatchError::UnsupportedOption { .. } => "not_applicable",
+        // Batches over HTTP are not compared with previous answers.
+        BatchError::UnsuitableKey { .. }
+        | BatchError::NotAnswered { .. }
+        | BatchError::UnsupportedPrevious { .. }
+        | BatchError::PreviousTooLong { .. }
+        | BatchError::NoCommunities => "not_applicable",
         BatchError::MissingHeader => "missing_header_row",
         BatchError::HeaderBelow { .. } => "header_row_below",
         BatchError::TooFewLines { .. } => "too_few_lines",

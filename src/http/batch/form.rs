@@ -94,7 +94,8 @@ pub(in crate::http) async fn post(
         form = read_form(request.into_body(), boundary, &traffic) => form?,
         _ = traffic.until_aborted(&app.batch_jobs.limits, &app.batch_jobs.permits) => return Err(Problem::timed_out()),
     };
-    let params = RequestParams::new(form.fields, &BatchOptions::form_fields())?;
+    let fields = with_joined_columns(form.fields);
+    let params = RequestParams::new(fields, &BatchOptions::form_fields())?;
     if form.file.is_empty() {
         let problem = Problem::unprocessable("empty", "choose a file that is not empty");
         return Ok(error_response(&app, problem, &params, Body::empty()));
@@ -124,6 +125,17 @@ pub(in crate::http) async fn post(
         Ok(JobStart::Checked(_)) => Err(Problem::internal("a form requested a dry run")),
         Err(problem) => Ok(error_response(&app, problem, &params, Body::empty())),
     }
+}
+
+/// Joins the fields with sets of columns, one for each ticked checkbox, to one list.
+fn with_joined_columns(fields: Vec<(String, String)>) -> Vec<(String, String)> {
+    let is_columns = |(name, _): &(String, String)| name == web::COLUMNS_FIELD;
+    let (columns, mut others): (Vec<_>, Vec<_>) = fields.into_iter().partition(is_columns);
+    let sets: Vec<String> = columns.into_iter().map(|(_, set)| set).collect();
+    if !sets.is_empty() {
+        others.push((web::COLUMNS_FIELD.into(), sets.join(",")));
+    }
+    others
 }
 
 /// The contents of a form.

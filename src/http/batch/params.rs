@@ -331,6 +331,7 @@ impl BatchParams {
                     output_delimiter: output.and_then(|(_, delimiter)| delimiter),
                     suppression,
                 },
+                previous: None,
             },
             suppression,
             summary_is_last: match options.summary.as_deref() {
@@ -385,11 +386,11 @@ fn statistical_layers(
     Ok(overrides)
 }
 
-/// Parses the list of columns to add. The error message does not repeat the list.
+/// Parses the list of columns to add, and of sets of them. The error message does not repeat the list.
 fn columns(text: &str, manifest: &Manifest) -> Result<Vec<OutputColumn>, Problem> {
     OutputColumn::with_defaults(text, manifest).map_err(|error| {
         let detail = format!(
-            "columns must be all, or a comma-separated list of names, with or without {PREFIX}: {}",
+            "columns must be a comma-separated list of sets, or of names with or without {PREFIX}: {}",
             error.expected()
         );
         Problem::bad_request("unknown_column", detail)

@@ -6,9 +6,22 @@ use serde_json::Value;
 use catchment_batch::BatchSummary;
 use catchment_core::domain::SuppressionRule;
 
+/// The lists that a trailer does not have, because they have an entry for each area or practice, and
+/// clients limit the length of headers.
+const NOT_IN_TRAILER: [&str; 2] = ["areas", "practices"];
+
+/// Returns the summary as the value of a trailer.
+pub(super) fn trailer_value(body: &Value) -> HeaderValue {
+    let mut short = body.clone();
+    if let Some(members) = short.as_object_mut() {
+        members.retain(|name, _| !NOT_IN_TRAILER.contains(&name.as_str()));
+    }
+    header_value(&short)
+}
+
 /// Returns JSON as a header value. Header values must be ASCII, so other characters are escaped
 /// (`\u00f4`).
-pub(super) fn header_value(body: &Value) -> HeaderValue {
+fn header_value(body: &Value) -> HeaderValue {
     let mut text = String::new();
     for unit in body.to_string().encode_utf16() {
         match u8::try_from(unit) {
@@ -38,6 +51,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn trailers_have_no_long_lists() {
+        let body = json!({ "rows": 2, "areas": {}, "practices": [], "communities": [] });
+        let value = trailer_value(&body);
+        assert_eq!(value, r#"{"communities":[],"rows":2}"#);
+    }
 
     #[test]
     fn header_value_escapes_any_text() {

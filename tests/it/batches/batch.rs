@@ -40,6 +40,7 @@ fn request() -> BatchRequest {
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
         workbook: WorkbookOptions::default(),
+        previous: None,
     }
 }
 
@@ -1288,10 +1289,16 @@ fn documentation_lists_every_column() {
     let page = page.expect("docs/users/batch.md");
     for column in batch::columns_of(INDEX.manifest()) {
         let (name, about) = (&column.name, &column.description);
-        assert!(
-            page.contains(&format!("| `{name}` | {about} |")),
-            "| `{name}` | {about} |"
-        );
+        let column = column.column;
+        let (value_type, unit) = (column.value_type().as_str(), column.unit().unwrap_or(""));
+        let empty = column.empty_when();
+        let line = format!("| `{name}` | {value_type} | {unit} | {about} | {empty} |");
+        assert!(page.contains(&line), "{line}");
+    }
+    for set in batch::ColumnSet::ALL {
+        let (name, about) = (set.as_str(), set.description());
+        let line = format!("| `{name}` | {about}");
+        assert!(page.contains(&line), "{line}");
     }
     for (role, names) in batch::COLUMN_ALIASES {
         let listed: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();

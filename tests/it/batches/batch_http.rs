@@ -424,6 +424,8 @@ fn summary_follows_the_output_as_trailer_or_last_record() {
         trailer_summary["agreement"]["differ"], 1,
         "{trailer_summary:#}"
     );
+    // Lists with an entry for each area or practice are too long for a header.
+    assert_eq!(trailer_summary.get("areas"), None, "{trailer_summary:#}");
     let answer = send_request(
         &SERVER,
         request(
@@ -445,6 +447,14 @@ fn summary_follows_the_output_as_trailer_or_last_record() {
         last_record["catchment_summary"]["rows"], 2,
         "{last_record:#}"
     );
+    let councils = &last_record["catchment_summary"]["areas"]["council"]["areas"];
+    let ids: Vec<&Value> = councils
+        .as_array()
+        .expect("areas")
+        .iter()
+        .map(|area| &area["id"])
+        .collect();
+    assert_eq!(ids, ["E06000063", "E07000121"], "{councils:#}");
     post_batch(CSV, "&summary=last-record", SMALL_CSV.as_bytes())
         .expect_problem(400, "not_applicable");
 }
@@ -1078,6 +1088,14 @@ fn form_uploads_return_a_file() {
     let answer = post_form(&[("as_of", AS_OF), ("columns", "all")], &gzip(&tsv));
     assert_eq!(answer.header("content-type"), TSV);
     assert!(answer.complete_body() == run_in_process(&tsv, "all"));
+    // Each ticked checkbox is a field of the same name.
+    let fields = [
+        ("as_of", AS_OF),
+        ("columns", "names"),
+        ("columns", "distances"),
+    ];
+    let answer = post_form(&fields, &PATIENTS);
+    assert!(answer.complete_body() == run_in_process(&PATIENTS, "names,distances"));
 }
 
 #[test]

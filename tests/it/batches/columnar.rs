@@ -21,7 +21,8 @@ use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Schema, SchemaRef};
 use catchment::batch::{
     self, BatchError, BatchFormat, BatchInput, BatchProgress, BatchRequest, BatchSummary,
-    ColumnOverrides, Compression, DecodeLimits, HeaderOptions, OutputColumn, WorkbookOptions,
+    ColumnOverrides, Compression, DecodeLimits, HeaderOptions, LineSample, OutputColumn,
+    WorkbookOptions,
 };
 use catchment::dataset::{self, DatasetSource};
 use catchment::domain::date_from_iso;
@@ -53,6 +54,7 @@ pub(crate) fn request(columns: &str) -> BatchRequest {
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
         workbook: WorkbookOptions::default(),
+        previous: None,
     }
 }
 
@@ -273,8 +275,15 @@ fn columnar_output_matches_csv_for_any_number_of_threads() {
     let (csv, expected) =
         run_bytes(&to_csv(&names, &columns), &request, 2).expect("the batch succeeds");
     let input_batches = to_record_batches(&names, &columns);
+    // In columns, rows are numbered instead of lines, the first of which has the names.
+    let row_numbers = |lines: &LineSample| LineSample {
+        rows: lines.rows,
+        first_lines: lines.first_lines.iter().map(|line| line - 1).collect(),
+    };
     let summary_of_columns = BatchSummary {
         scientific_notation: None,
+        malformed_locations: row_numbers(&expected.malformed_locations),
+        malformed_practices: row_numbers(&expected.malformed_practices),
         ..expected
     };
 

@@ -1,5 +1,6 @@
 //! Batches of rows on the command line and over HTTP.
 
+mod analyst;
 mod batch;
 mod batch_http;
 pub(crate) mod columnar;

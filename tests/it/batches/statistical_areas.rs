@@ -38,6 +38,7 @@ fn request(columns: &str, area_column: Option<&str>, layer: Option<&str>) -> Bat
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
         workbook: WorkbookOptions::default(),
+        previous: None,
     }
 }
 

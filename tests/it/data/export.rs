@@ -96,6 +96,7 @@ fn batch_records(queries: &[(String, String)], column: &str) -> Vec<Record> {
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
         workbook: WorkbookOptions::default(),
+        previous: None,
     };
     let batch_input = BatchInput::open(csv.as_bytes(), &request).expect("a valid batch");
     let mut out = Vec::new();

@@ -2,9 +2,10 @@
 
 use jiff::civil::Date;
 
-use crate::answer_cells::{CellRuns, RegistrationCells, ResidenceCells, RowLocation};
+use crate::answer_cells::{CellRuns, RegistrationCells, ResidenceCells};
 use crate::columns::{CommunityFact, LocationFact, OutputColumn, columns_of};
 use crate::layout::OutputLayout;
+use crate::row_location::RowLocation;
 use crate::tabular::cell_format::{CellFormat, write_cell};
 use catchment_core::domain::{OdsCode, Postcode};
 use catchment_core::index::Index;
@@ -21,8 +22,8 @@ pub(super) struct LookupRow(CellRuns);
 
 impl<'i> LookupRows<'i> {
     /// Creates the rows of the table of postcodes. The table has no columns that are the same in
-    /// every row of a postcode, that depend on the input, or that only a postcode has which is not
-    /// in the directory.
+    /// every row of a postcode, that depend on the input, that only a postcode has which is not
+    /// in the directory, or that change whenever any practice does.
     pub(super) fn for_postcodes(index: &'i Index) -> LookupRows<'i> {
         LookupRows::new(index, |column| match column {
             OutputColumn::Location(
@@ -30,7 +31,9 @@ impl<'i> LookupRows<'i> {
                 | LocationFact::Suggestion
                 | LocationFact::AsOf
                 | LocationFact::AreaHint
-                | LocationFact::AreaHintShare,
+                | LocationFact::AreaHintShare
+                | LocationFact::NearestPractice
+                | LocationFact::NearestPracticeDistance,
             )
             | OutputColumn::Community(_, CommunityFact::Share | CommunityFact::AlternativeShares) => {
                 false

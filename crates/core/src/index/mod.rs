@@ -8,6 +8,7 @@
 //! ```
 
 mod answer;
+mod area_key;
 mod area_look_up;
 mod area_postcodes;
 mod attributes;
@@ -23,6 +24,7 @@ mod layer_roles;
 mod locate;
 mod memberships;
 mod neighbours;
+mod practice_area;
 mod proximity;
 mod registration;
 mod registry;
@@ -47,6 +49,7 @@ pub use answer::{
     PostcodeShares, PracticeMatch, PracticeRegistration, RegisteredPractice, RegistrationReason,
     UnknownReason, areas_of_layer,
 };
+pub use area_key::AreaKey;
 pub use area_look_up::{AreaLookUp, ContainingAreas};
 pub use area_postcodes::{AreaPostcode, OutcodeCount, PostcodeFilter, PostcodePage};
 pub use change_dates::ChangeDates;

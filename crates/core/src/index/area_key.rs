@@ -1,0 +1,79 @@
+//! Small keys of areas, for counting answers by area.
+
+use std::fmt;
+
+use jiff::civil::Date;
+
+use super::Index;
+use super::answer::AreaMatch;
+use crate::domain::{Area, Layer};
+
+/// An area of an index, for use as a key. All versions of an area have the same key. A key is
+/// meaningful only for the index whose answer has it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AreaKey {
+    layer: Layer,
+    ordinal: u32,
+}
+
+/// Prints no fields, because they say where a person lives.
+impl fmt::Debug for AreaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AreaKey(…)")
+    }
+}
+
+impl AreaKey {
+    /// Returns the layer of the area.
+    pub fn layer(self) -> Layer {
+        self.layer
+    }
+}
+
+impl AreaMatch<'_> {
+    /// Returns the key of the area.
+    pub fn key(&self) -> AreaKey {
+        AreaKey {
+            layer: self.area.layer,
+            ordinal: self.ordinal,
+        }
+    }
+}
+
+impl Index {
+    /// Returns the area with a key, in the version that is valid on a day or else in its last
+    /// version; `None` if the key is that of another index.
+    pub fn area_with_key(&self, key: AreaKey, day: Date) -> Option<&Area> {
+        let layer = self.layer(key.layer)?;
+        if key.ordinal as usize >= layer.area_count() {
+            return None;
+        }
+        let last = || layer.versions_of(key.ordinal).last();
+        layer.version(key.ordinal, day).or_else(last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_dataset::{DAY, WIDENED, index, km, residence_query};
+    use super::super::{Locator, areas_of_layer};
+    use super::*;
+    use crate::domain::layers;
+
+    #[test]
+    fn a_key_leads_to_each_version_of_its_area() {
+        let index = index();
+        let answer = index.locate(&residence_query(Locator::Grid(km(2.0, 2.0))));
+        let [found] = areas_of_layer(&answer.residence, layers::icb()) else {
+            panic!("one board")
+        };
+        let key = found.key();
+        assert_eq!(key.layer(), layers::icb());
+        let name = |day| index.area_with_key(key, day).map(|area| area.name.as_str());
+        let before = WIDENED.yesterday().expect("a day");
+        assert_eq!((name(before), name(DAY)), (Some("NORTH"), Some("WIDER")));
+        let other = AreaKey { ordinal: 99, ..key };
+        assert!(index.area_with_key(other, DAY).is_none());
+        assert_eq!(format!("{key:?}"), "AreaKey(…)");
+    }
+}
