@@ -39,13 +39,15 @@ impl SummaryLists<'_> {
             if Some(counts.layer) == main {
                 continue;
             }
-            let title = self.index.layer_title(counts.layer);
+            let entry = self.index.manifest().layer(counts.layer);
+            let noun = entry.map_or(counts.layer.as_str(), |entry| entry.noun());
+            let title = format!("by {noun}");
             let registration = if counts.has_registration {
                 "registration"
             } else {
                 ""
             };
-            let names = [title, "residence", registration];
+            let names = [title.as_str(), "residence", registration];
             self.write_areas(&counts.areas, names, ENTRIES_MAX, text);
         }
         let names = ["by practice", "in its area", "registration"];
@@ -100,14 +102,8 @@ impl SummaryLists<'_> {
                 "" => String::new(),
                 _ => self.count(area.registration),
             };
-            let name = match area.name.as_str() {
-                "" => &area.id,
-                name => name,
-            };
-            let line = format!(
-                "  {:<30}{residence:>12}{registration:>14}",
-                shortened(name, 30)
-            );
+            let name = area_name(area, 30);
+            let line = format!("  {name:<30}{residence:>12}{registration:>14}");
             writeln!(text, "{}", line.trim_end()).expect(WRITING);
         }
         write_more(areas.len(), entries_max, text);
@@ -233,6 +229,26 @@ fn write_more(entries: usize, entries_max: usize, text: &mut String) {
     }
 }
 
+/// Returns the name of an area in fewer than a number of characters. A name that is cut is followed by
+/// the id, because the start of several names may be the same.
+fn area_name(area: &AreaCount, chars_max: usize) -> String {
+    let (name, id) = (area.name.as_str(), area.id.as_str());
+    match name.chars().count() {
+        0 => shortened(id, chars_max),
+        count if count < chars_max => name.into(),
+        _ => {
+            let rest = chars_max.saturating_sub(id.chars().count() + " ()".len());
+            match rest < MINIMUM_CHARS {
+                true => shortened(name, chars_max),
+                false => format!("{} ({id})", shortened(name, rest)),
+            }
+        }
+    }
+}
+
+/// The minimum number of characters of a name that is cut and followed by the id.
+const MINIMUM_CHARS: usize = 10;
+
 /// Shortens a name to a number of characters, the last of which is then an ellipsis.
 fn shortened(name: &str, chars_max: usize) -> String {
     if name.chars().count() < chars_max {
@@ -255,6 +271,23 @@ mod tests {
         assert_eq!(shortened("Kendal ICC", 30), "Kendal ICC");
         let short = shortened("The Integrated Care Community of Kendal", 30);
         assert_eq!(short, "The Integrated Care Communit…");
+        let name = |id: &str, name: &str| {
+            let area = AreaCount {
+                id: id.into(),
+                name: name.into(),
+                residence: 0,
+                registration: 0,
+            };
+            area_name(&area, 30)
+        };
+        assert_eq!(name("mb-kendal", "Kendal ICC"), "Kendal ICC");
+        let board = "NHS Lancashire and South Cumbria ICB";
+        assert_eq!(name("01K", board), "NHS Lancashire and Sou… (01K)");
+        assert_eq!(
+            name("an-id-that-is-as-long-as-this", board),
+            "NHS Lancashire and South Cum…"
+        );
+        assert_eq!(name("P81999", ""), "P81999");
     }
 
     #[test]

@@ -4,13 +4,21 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 
-use catchment::batch::ColumnSet;
+use catchment::batch::{
+    self, AnswerChange, BatchFormat, BatchInput, BatchProgress, BatchRequest, ColumnSet, KeyColumn,
+    OutputColumn,
+};
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use super::batch_http::post_batch;
+use super::columnar::request;
 use crate::data::embedded_dataset;
 use crate::support::external_tools::{python, stdout_of};
 use crate::support::made_up_patients::Patients;
@@ -253,7 +261,7 @@ fn a_comparison_names_lines_and_not_keys() {
     let hidden: Value = serde_json::from_str(&hidden).expect("JSON");
     assert_eq!(hidden["previous"]["new"], json!({ "rows": null }));
     assert_eq!(hidden.get("malformed_lines"), None);
-    // The previous answers may be replaced by the new ones, in any format and compressed.
+    // The previous answers may be replaced by the new ones.
     let update = [
         "may.csv",
         "-o",
@@ -264,82 +272,127 @@ fn a_comparison_names_lines_and_not_keys() {
         "-q",
     ];
     run(path, &update);
-    let again = run(
-        path,
-        &["may.csv", "-o", "old.csv.gz", "--previous", "old.csv"],
-    );
-    assert!(
-        again.contains("previous rows with a repeated key: 2 (at 2, 5)"),
-        "{again}"
-    );
-    run(
-        path,
-        &["may.csv", "-o", "newer.csv", "--previous", "old.csv.gz"],
-    );
-    let ndjson = "{\"ref\":1,\"postcode\":\"LA18 4DB\"}\n{\"ref\":2,\"postcode\":\"LA1 1PN\"}\n";
-    fs::write(path.join("may.ndjson"), ndjson).expect("written");
-    run(path, &["may.ndjson", "-o", "old.ndjson"]);
-    let text = run(
-        path,
-        &["may.ndjson", "-o", "new.ndjson", "--previous", "old.ndjson"],
-    );
-    assert!(
-        text.contains("rows compared") && !text.contains("rows that are gone"),
-        "{text}"
-    );
+    let arguments = ["may.csv", "-o", "newer.csv", "--previous", "old.csv"];
+    let again = run(path, &arguments);
+    let words = "previous rows with a repeated key: 2 (at 2, 5)";
+    assert!(again.contains(words), "{again}");
+}
+
+/// Returns a request that compares with previous answers, by this key.
+fn compared_request(key: KeyColumn) -> BatchRequest {
+    let mut request = request("");
+    let compared = OutputColumn::of_comparison(embedded_dataset::index().manifest());
+    request.output_columns.extend(compared);
+    request.column_overrides.key = Some(key);
+    request
+}
+
+/// Returns the answers of a file, in its format or as a workbook.
+fn answers(input: &str, output_format: Option<BatchFormat>) -> Vec<u8> {
+    let mut request = request("");
+    request.workbook.output_format = output_format;
+    let opened = BatchInput::open(input.as_bytes(), &request).expect("a valid file");
+    let (index, mut out) = (embedded_dataset::index(), Vec::new());
+    let progress = BatchProgress::default();
+    let threads = NonZeroUsize::MIN;
+    batch::run(index, opened, &request, &mut out, threads, &progress).expect("answers");
+    out
+}
+
+#[test]
+fn answers_in_every_text_format_are_compared() {
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).expect("memory");
+        encoder.finish().expect("memory")
+    };
+    let tsv = APRIL.replace(',', "\t");
+    let ndjson = "{\"ref\":1,\"postcode\":\"LA18 4DB\",\"gp_practice_code\":\"A82033\"}\n";
+    for (input, rows) in [(APRIL, 3), (&tsv, 3), (ndjson, 1)] {
+        let answered = answers(input, None);
+        for previous in [answered.clone(), gzip(&answered)] {
+            let mut request = compared_request(KeyColumn::First);
+            let opened = BatchInput::open(input.as_bytes(), &request).expect("a valid file");
+            let index = embedded_dataset::index();
+            let read = batch::read_previous(&*previous, index, &request, opened.detected());
+            request.previous = Some(Arc::new(read.expect("previous answers")));
+            let progress = BatchProgress::default();
+            let mut out = Vec::new();
+            let threads = NonZeroUsize::MIN;
+            let summary = batch::run(index, opened, &request, &mut out, threads, &progress);
+            let comparison = summary.expect("answers").comparison;
+            let comparison = comparison.expect("it is compared");
+            let gone = comparison.gone.expect("known").rows;
+            assert_eq!((comparison.compared, gone), (rows, 0));
+            let unchanged = [(AnswerChange::Unchanged, rows)];
+            assert_eq!(comparison.residence, unchanged);
+            assert_eq!(comparison.registration, unchanged);
+        }
+    }
+}
+
+/// Checks the error of a file or of the previous answers with which it is compared.
+#[track_caller]
+fn check_previous(previous: &[u8], key: KeyColumn, words: &str) {
+    let request = compared_request(key);
+    let error = match BatchInput::open(APRIL.as_bytes(), &request) {
+        Err(error) => error,
+        Ok(input) => {
+            let index = embedded_dataset::index();
+            let read = batch::read_previous(previous, index, &request, input.detected());
+            read.expect_err("the previous answers are rejected")
+        }
+    };
+    let error = error.to_string();
+    assert!(error.contains(words), "{words:?} is not in {error}");
 }
 
 #[test]
 fn unsuitable_previous_answers_are_rejected_by_name() {
+    let old = String::from_utf8(answers(APRIL, None)).expect("text");
+    let first = || KeyColumn::First;
+    let named = |name: &str| KeyColumn::Named(name.into());
+    let no_status = "it has no column `catchment_status`";
+    check_previous(APRIL.as_bytes(), first(), no_status);
+    check_previous(b"", first(), "it is empty");
+    let other_key = old.replace("ref", "id");
+    let no_key = "--key `ref`: no column has that name";
+    check_previous(other_key.as_bytes(), first(), no_key);
+    let other_home = old.replace("postcode,gp", "home,gp");
+    let no_home = "--postcode-column `postcode`: no column";
+    check_previous(other_home.as_bytes(), first(), no_home);
+    let of_teams = old.replace("catchment_icc_", "catchment_team_");
+    let no_icc = "it has no column `catchment_icc_residence_id`";
+    check_previous(of_teams.as_bytes(), first(), no_icc);
+    let words = "the postcode column cannot be the key";
+    check_previous(old.as_bytes(), named("postcode"), words);
+    let words = "--key `nhs`: no column has that name";
+    check_previous(old.as_bytes(), named("nhs"), words);
+    let workbook = answers(APRIL, Some(BatchFormat::Xlsx));
+    let words = "give the previous answers as CSV, TSV or NDJSON";
+    check_previous(&workbook, first(), words);
+    let parquet = [&b"PAR1\x15\x00"[..], &[0; 64]].concat();
+    check_previous(&parquet, first(), "its format is Parquet");
+    // Answers cannot be answered again.
+    let error = BatchInput::open(old.as_bytes(), &compared_request(first()));
+    let error = error.err().expect("it has been answered").to_string();
+    assert!(error.contains("already has a column"), "{error}");
     let folder = folder_with("april.csv", APRIL);
-    let path = folder.path();
-    run(path, &["april.csv", "-o", "old.csv"]);
-    run(path, &["april.csv", "-o", "old.xlsx"]);
-    fs::write(path.join("no-key.csv"), APRIL.replace("ref", "id")).expect("written");
-    fs::write(path.join("empty.csv"), "").expect("written");
-    let mut parquet = b"PAR1\x15\x00".to_vec();
-    parquet.extend([0; 64]);
-    fs::write(path.join("old.parquet"), parquet).expect("written");
-    for (previous, more, words) in [
+    for (arguments, words) in [
         (
-            "april.csv",
-            &[][..],
-            &["--previous april.csv", "`catchment_status`"][..],
-        ),
-        ("none.csv", &[], &["--previous none.csv", "No such file"]),
-        ("empty.csv", &[], &["--previous empty.csv: it is empty"]),
-        (
-            "no-key.csv",
-            &[],
-            &["--previous no-key.csv: --key `ref`: no column"],
+            &["--previous", "none.csv"][..],
+            "--previous none.csv: No such file",
         ),
         (
-            "old.csv",
-            &["--key", "postcode"],
-            &["postcode column cannot be the key"],
+            &["--previous", "april.csv"],
+            "--previous april.csv: it has no column",
         ),
-        ("old.csv", &["--key", "nhs"], &["--key `nhs`: no column"]),
-        (
-            "old.xlsx",
-            &[],
-            &["--previous old.xlsx: its format is", "CSV, TSV or NDJSON"],
-        ),
-        (
-            "old.parquet",
-            &[],
-            &["--previous old.parquet: its format is Parquet"],
-        ),
-        ("old.csv", &["--no-header"], &["--no-header"]),
+        (&["--previous", "old.csv", "--no-header"], "--no-header"),
+        (&["--key", "ref"], "--previous"),
     ] {
-        let arguments = [&["april.csv", "--previous", previous][..], more].concat();
-        check_rejected(path, &arguments, words);
+        let arguments = [&["april.csv"], arguments].concat();
+        check_rejected(folder.path(), &arguments, &[words]);
     }
-    check_rejected(path, &["april.csv", "--key", "ref"], &["--previous"]);
-    check_rejected(
-        path,
-        &["old.csv", "--previous", "old.csv"],
-        &["already has a column"],
-    );
 }
 
 #[test]
