@@ -36,15 +36,32 @@ impl SuppressionRule {
         below: 8,
         round_to: 5,
     };
+    /// The rule that hides counts from 1 to 7 and leaves the others exact.
+    pub const BELOW_8: SuppressionRule = SuppressionRule {
+        below: 8,
+        round_to: 0,
+    };
+
+    /// Returns whether the rule hides a count because it is small.
+    pub fn hides(self, count: u64) -> bool {
+        count > 0 && count < self.below
+    }
+
+    /// Returns the largest count that the rule hides; 0 if it hides no counts.
+    pub fn largest_hidden(self) -> u64 {
+        self.below.saturating_sub(1)
+    }
+
+    /// Returns the number to whose multiples published counts are rounded; `None` if they are exact.
+    pub fn rounded_to(self) -> Option<u64> {
+        (self.round_to > 0).then_some(self.round_to)
+    }
 
     /// Returns the count to publish, or `None` if it is suppressed.
     ///
     /// A count of 0 is always published. Halves are rounded up.
     pub fn apply(self, count: u64) -> Option<u64> {
-        if count == 0 {
-            return Some(0);
-        }
-        if count < self.below {
+        if self.hides(count) {
             return None;
         }
         if self.round_to == 0 {
@@ -131,6 +148,11 @@ mod tests {
             let rule: SuppressionRule = rule.parse().expect("a rule");
             counts.map(|count| rule.apply(count))
         };
+        assert_eq!(SuppressionRule::BELOW_8.to_string(), "below:8");
+        assert_eq!(SuppressionRule::BELOW_8.largest_hidden(), 7);
+        assert_eq!(SuppressionRule::NONE.largest_hidden(), 0);
+        assert_eq!(SuppressionRule::BELOW_8.rounded_to(), None);
+        assert_eq!(SuppressionRule::NHS_ENGLAND.rounded_to(), Some(5));
         let counts = [0, 1, 4, 5, 8];
         assert_eq!(apply("none", counts), counts.map(Some));
         assert_eq!(
