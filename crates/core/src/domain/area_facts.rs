@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use super::{AttributeValues, Layer, Period, YearMonth};
+use super::{AttributeValues, Layer, OdsCode, Period, StatisticalAreaCode, YearMonth};
 
 /// The facts about the areas of a dataset. Every list may be empty.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +17,8 @@ pub struct AreaFacts {
     pub model_shares: Vec<ModelShare>,
     /// The numbers of residents of statistical areas.
     pub residents: Vec<ResidentCount>,
+    /// The published numbers of patients by practice and statistical area.
+    pub registrations: Vec<PatientCount>,
     /// The stages in which the teams of a partnership were introduced.
     pub stages: Vec<TeamStage>,
     /// The partners, meetings and priorities of Integrated Care Partnerships.
@@ -108,6 +110,19 @@ pub struct ResidentCount {
     pub as_of: Date,
     /// The number of people, as published.
     pub people: u32,
+}
+
+/// The number of patients of a practice who live in a statistical area, as published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatientCount {
+    /// The code of the practice, which may have closed since.
+    pub practice: OdsCode,
+    /// The code of the statistical area, which may be outside the area of the dataset.
+    pub statistical_area: StatisticalAreaCode,
+    /// The date of the count.
+    pub as_of: Date,
+    /// The number of patients.
+    pub patients: u32,
 }
 
 /// A stage in which the teams of a partnership were introduced.

@@ -41,7 +41,7 @@ pub use area::{
 };
 pub use area_facts::{
     Announcement, AreaCode, AreaFacts, AreaLink, AreaName, CarePartnershipFact, Council,
-    ModelShare, ResidentCount, TeamStage,
+    ModelShare, PatientCount, ResidentCount, TeamStage,
 };
 pub use attribute::{Attribute, AttributeEntry, AttributeKey, AttributeValues};
 pub use basis::{Basis, Certainty};

@@ -37,6 +37,11 @@ pub(super) fn files(
         ),
         ("residents.csv".into(), tables::residents(&residents)),
     ];
+    // Only registrations have these counts, and a model has none.
+    if !sources.patient_counts.is_empty() {
+        let counts = sources.patient_counts.values();
+        files.push(("registrations.csv".into(), tables::registrations(counts)));
+    }
     for (table, source) in config.copied_tables() {
         if let Some(source) = source {
             files.push((table.into(), sources.read_bytes(source)?));

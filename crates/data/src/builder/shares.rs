@@ -25,8 +25,11 @@ use super::sources::{
     SourceData, StatisticalArea, UNLISTED_PRACTICE, display_path, matches_filter,
 };
 use crate::import::practice_list::PracticeRecord;
+use crate::import::registrations::RegistrationCount;
 use crate::import::{registration_shares, registrations};
-use catchment_core::domain::{BritishGrid, OdsCode, PracticeStatus, Provenance};
+use catchment_core::domain::{
+    BritishGrid, OdsCode, PatientCount, PracticeStatus, Provenance, date_from_iso,
+};
 
 const DECAY: f64 = 2.5;
 const DECAY_EXPONENT: f64 = 0.6;
@@ -88,6 +91,7 @@ fn shares_from_registrations(
     day: Date,
 ) -> Result<RegistrationShares> {
     let (registrations, report) = registrations::read(&mut sources.open_source_files(file)?)?;
+    let extracted = report.vintage.as_deref().map(date_from_iso).transpose()?;
     let purpose = format!("shares `{}`", config.name);
     let mut report = SourceReport::from_import(display_path(file), &purpose, &report);
     let people: u64 = registrations
@@ -104,6 +108,7 @@ fn shares_from_registrations(
         let Some(area) = sources.statistical_areas.get(&row.statistical_area) else {
             // A national file has many rows of practices and areas elsewhere.
             let tally = if is_selected_practice(sources, config, practice) {
+                add_patients(sources, &row, extracted);
                 &mut without_boundary
             } else {
                 &mut elsewhere
@@ -118,6 +123,7 @@ fn shares_from_registrations(
         if has_practices && !sources.listed_practices.contains(&practice) {
             unlisted.add_people(row.patients, || practice.to_string());
         }
+        add_patients(sources, &row, extracted);
         *counts
             .entry(row.statistical_area)
             .or_default()
@@ -150,6 +156,27 @@ fn shares_from_registrations(
         shares.patients.insert(code, total);
     }
     Ok(shares)
+}
+
+/// Adds a published number of patients to those of the dataset. Several shares may be computed from
+/// one file, whose numbers are added once.
+fn add_patients(sources: &mut SourceData, row: &RegistrationCount, as_of: Option<Date>) {
+    // The importer checks the code, and finds the date in the first row.
+    let (Ok(statistical_area), Some(as_of)) = (row.statistical_area.parse(), as_of) else {
+        return;
+    };
+    let new = PatientCount {
+        practice: row.practice,
+        statistical_area,
+        as_of,
+        patients: row.patients,
+    };
+    let key = (statistical_area, row.practice);
+    let known = sources.patient_counts.entry(key);
+    let count = known.or_insert_with(|| new.clone());
+    if count.as_of < as_of {
+        *count = new;
+    }
 }
 
 /// Returns whether a practice is in the dataset and in the sub-ICB locations of the shares.
@@ -333,6 +360,7 @@ fn is_blocked(
 
 #[cfg(test)]
 mod tests {
+    use super::super::test_sources::{practice as listed_practice, sources_with_areas};
     use super::*;
 
     fn grid_position(easting: f64, northing: f64) -> BritishGrid {
@@ -428,5 +456,60 @@ mod tests {
         assert_eq!(codes("South Lakeland", 334_000.0), ["A00002"]);
         assert!(codes("South Lakeland", 335_000.0).contains(&"A00001".to_string()));
         assert!(codes("Lancaster", 334_000.0).contains(&"A00001".to_string()));
+    }
+
+    #[test]
+    fn registrations_of_the_areas_and_practices_of_the_dataset_are_kept_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let header = "PUBLICATION,EXTRACT_DATE,PRACTICE_CODE,PRACTICE_NAME,LSOA_CODE,SEX,NUMBER_OF_PATIENTS\n";
+        let rows = [
+            ("A00001", "E01000001", 30),
+            ("A00002", "E01000001", 5),
+            // This statistical area is outside the dataset, and only the first practice is inside.
+            ("A00001", "E01999999", 2),
+            ("A00002", "E01999999", 9),
+        ]
+        .map(|(practice, area, patients)| {
+            format!("GP_PRAC,2026-04-01,{practice},A,{area},ALL,{patients}\n")
+        });
+        std::fs::write(
+            folder.path().join("r.csv"),
+            header.to_string() + &rows.concat(),
+        )
+        .expect("written");
+        let mut sources = sources_with_areas(&[("E01000001", "Toy 001A", "01K")]);
+        sources.set_base(folder.path());
+        let mut inside = listed_practice("A00001");
+        inside.practice.sub_icb = Some("01K".into());
+        sources.practices.push(inside);
+        let config = SharesConfig {
+            name: "s".into(),
+            sub_icb: vec!["01K".into()],
+            registrations: Some("r.csv".into()),
+            table: None,
+            model: None,
+        };
+        let day = jiff::civil::date(2026, 5, 1);
+        for _ in 0..2 {
+            RegistrationShares::new(&config, &mut sources, day).expect("shares");
+        }
+        let counts = sources.patient_counts.values();
+        let counts: Vec<String> = counts
+            .map(|count| {
+                let PatientCount {
+                    practice,
+                    as_of,
+                    patients,
+                    ..
+                } = count;
+                format!("{practice} {} {as_of} {patients}", count.statistical_area)
+            })
+            .collect();
+        let expected = [
+            "A00001 E01000001 2026-04-01 30",
+            "A00002 E01000001 2026-04-01 5",
+            "A00001 E01999999 2026-04-01 2",
+        ];
+        assert_eq!(counts, expected);
     }
 }

@@ -33,8 +33,8 @@ use crate::import::{
 use crate::plural::count_with_noun;
 use catchment_core::domain::{
     BritishGrid, DirectoryStatus, FormerPremises, GroupMember, Layer, LayerRole, LonLat,
-    Membership, NeighbouringPractice, OdsCode, Period, Postcode, PracticeSuccession, Premises,
-    PremisesKind,
+    Membership, NeighbouringPractice, OdsCode, PatientCount, Period, Postcode, PracticeSuccession,
+    Premises, PremisesKind, StatisticalAreaCode,
 };
 use catchment_core::geodesy;
 use catchment_core::geometry::rings::{Polygon, Ring};
@@ -78,6 +78,8 @@ pub(super) struct SourceData {
     pub(super) works: Vec<SourceEntry>,
     /// The codes of all practices in the directories, before the selection by sub-ICB location.
     pub(super) listed_practices: BTreeSet<OdsCode>,
+    /// The newest published number of patients of each statistical area and practice.
+    pub(super) patient_counts: BTreeMap<(StatisticalAreaCode, OdsCode), PatientCount>,
     /// The reports of the sources: what was read, what is used, and what is not used and why.
     pub(super) reports: Vec<SourceReport>,
     /// Remarks about the polygons for the person who runs the build.
@@ -120,6 +122,7 @@ impl SourceData {
             not_gp_practices: Vec::new(),
             works: Vec::new(),
             listed_practices: BTreeSet::new(),
+            patient_counts: BTreeMap::new(),
             reports: Vec::new(),
             remarks: Vec::new(),
         }

@@ -5,9 +5,9 @@ use crate::formats::write_csv as table;
 use crate::import::PostcodeRecord;
 use catchment_core::domain::{
     Area, AreaCode, AreaName, FormerPremises, GroupMember, Layer, LineageStep, Membership,
-    ModelShare, NeighbouringPractice, OdsCode, Period, PositionalQuality, PostcodeCodes, Practice,
-    PracticeSuccession, Premises, Provenance, ResidentCount, StatisticalAssignment, Termination,
-    YearMonth,
+    ModelShare, NeighbouringPractice, OdsCode, PatientCount, Period, PositionalQuality,
+    PostcodeCodes, Practice, PracticeSuccession, Premises, Provenance, ResidentCount,
+    StatisticalAssignment, Termination, YearMonth,
 };
 
 fn optional(text: Option<&impl ToString>) -> String {
@@ -330,6 +330,20 @@ pub(super) fn model_shares(shares: &[ModelShare]) -> Vec<u8> {
                 share.area.clone(),
                 format!("{:.2}", share.share),
                 disputed.join("; "),
+            ]
+        }),
+    )
+}
+
+pub(super) fn registrations<'c>(counts: impl Iterator<Item = &'c PatientCount>) -> Vec<u8> {
+    table(
+        columns::REGISTRATIONS,
+        counts.map(|count| {
+            [
+                count.practice.to_string(),
+                count.statistical_area.to_string(),
+                count.as_of.to_string(),
+                count.patients.to_string(),
             ]
         }),
     )

@@ -186,6 +186,9 @@ pub(crate) const MODEL_SHARES: [&str; 5] =
 /// `residents.csv`: the people who live in statistical areas.
 pub(crate) const RESIDENTS: [&str; 4] = ["scheme", "statistical_area", "as_of", "people"];
 
+/// `registrations.csv`: the patients of practices by statistical area.
+pub(crate) const REGISTRATIONS: [&str; 4] = ["practice", "statistical_area", "as_of", "patients"];
+
 /// `attributes/….csv`: the values of an attribute of postcodes or areas.
 pub(crate) const ATTRIBUTE: [&str; 2] = ["code", "value"];
 

@@ -5,7 +5,7 @@ use super::{DatasetError, columns};
 use crate::formats::{CsvTableRow, TableError};
 use catchment_core::domain::{
     Announcement, AreaCode, AreaFacts, AreaLink, AreaName, CarePartnershipFact, Council,
-    ModelShare, Period, ResidentCount, TeamStage, date_from_iso,
+    ModelShare, PatientCount, Period, ResidentCount, TeamStage, date_from_iso,
 };
 
 /// The separator of a list of codes in a cell.
@@ -23,6 +23,11 @@ impl VerifiedReader<'_> {
                 parse_model_share,
             )?,
             residents: self.read_table("residents.csv", &columns::RESIDENTS, parse_residents)?,
+            registrations: self.read_table(
+                "registrations.csv",
+                &columns::REGISTRATIONS,
+                parse_registration,
+            )?,
             stages: self.read_table("team_stages.csv", &columns::TEAM_STAGES, parse_stage)?,
             care_partnerships: self.read_table(
                 "care_partnerships.csv",
@@ -111,6 +116,15 @@ fn parse_residents(row: &CsvTableRow<'_>) -> Result<ResidentCount, TableError> {
         statistical_area: row.required(1)?.to_string(),
         as_of: row.parse_with(2, date_from_iso)?,
         people: row.parse(3)?,
+    })
+}
+
+fn parse_registration(row: &CsvTableRow<'_>) -> Result<PatientCount, TableError> {
+    Ok(PatientCount {
+        practice: row.parse(0)?,
+        statistical_area: row.parse(1)?,
+        as_of: row.parse_with(2, date_from_iso)?,
+        patients: row.parse(3)?,
     })
 }
 

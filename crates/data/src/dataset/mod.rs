@@ -14,7 +14,7 @@
 //! | `golden_queries.csv` | queries with their expected answers |
 //! | `systems.csv` | the number of ICCs that each system's page states: `system,name,page_date,icc_count_stated,icc_sections_on_page,note` |
 //! | `assignments.csv` | `statistical_area,layer,area,share,from,to`; a blank share means the whole statistical area |
-//! | `area_names.csv`, `area_codes.csv`, `area_links.csv`, `model_shares.csv`, `residents.csv`, `team_stages.csv`, `care_partnerships.csv`, `announcements.csv`, `councils.csv` | further facts about areas and partnerships; each table is optional |
+//! | `area_names.csv`, `area_codes.csv`, `area_links.csv`, `model_shares.csv`, `residents.csv`, `registrations.csv`, `team_stages.csv`, `care_partnerships.csv`, `announcements.csv`, `councils.csv` | further facts about areas and partnerships; each table is optional |
 //! | `build-report.json` | what the build used of each source, and what it did not use and why; not in the manifest, and not read |
 //! | `attributes/*.csv` | the values of each attribute: `code,value`; the manifest says whether the codes are postcodes, statistical areas or areas of a layer |
 //! | `areas/*.geojson` or `areas/*.shp` | boundaries by `id` (and `from`, `to`) |
