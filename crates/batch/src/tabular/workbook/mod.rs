@@ -37,7 +37,7 @@ pub(crate) use self::sheet_reader::{
     CellKind, RowKind, SheetBlock, SheetCell, SheetContents, SheetEdits, SheetReader, WantedCells,
 };
 pub(crate) use self::sheet_writer::{
-    CellWriter, NewValue, NewWorkbook, SummarySheet, SummaryValue,
+    CellWriter, NewValue, NewWorkbook, SummarySheet, SummaryValue, write_sheets,
 };
 pub(crate) use self::survey::SheetSurvey;
 pub(crate) use self::tables::SheetTable;

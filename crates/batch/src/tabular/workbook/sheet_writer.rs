@@ -118,10 +118,11 @@ fn is_escape(bytes: &[u8]) -> bool {
 }
 
 /// A value of the sheet with the summary.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum SummaryValue {
     Text(String),
     Count(u64),
+    Ratio(f64),
 }
 
 /// The rows of the sheet with the summary.
@@ -158,6 +159,9 @@ impl SummarySheet {
                     SummaryValue::Count(count) => {
                         writer.write_number(&mut out, &letters, number, count);
                     }
+                    SummaryValue::Ratio(ratio) => {
+                        writer.write_number(&mut out, &letters, number, ratio);
+                    }
                 }
             }
             out.extend_from_slice(b"</row>");
@@ -187,17 +191,14 @@ pub(crate) enum NewValue<'v> {
     Boolean(bool),
 }
 
-const ROWS_PART: &str = "xl/worksheets/sheet1.xml";
-const SUMMARY_PART: &str = "xl/worksheets/sheet2.xml";
-
 impl<W: Write> NewWorkbook<W> {
     /// Starts a workbook whose first `header_rows` rows stay visible when the sheet is scrolled.
     pub(crate) fn begin(output: W, header_rows: u32) -> Result<NewWorkbook<W>, TabularError> {
         let mut package = PackageWriter::new(output);
-        for (name, text) in SKELETON {
-            package.write_part(name, format!("{DECLARATION}{text}").as_bytes())?;
+        for (part, text) in skeleton(&["Answers", "Catchment summary"]) {
+            package.write_part(part, text.as_bytes())?;
         }
-        package.start_part(ROWS_PART)?;
+        package.start_part(&sheet_part(1))?;
         let top = header_rows + 1;
         let pane = match header_rows {
             0 => String::new(),
@@ -271,34 +272,85 @@ impl<W: Write> NewWorkbook<W> {
         );
         self.package.write(end.as_bytes())?;
         self.package
-            .write_part(SUMMARY_PART, &summary.xml(false)?)?;
+            .write_part(&sheet_part(2), &summary.xml(false)?)?;
         self.package.finish()
     }
 }
 
-/// The parts of a new workbook, except its sheets.
-const SKELETON: [(&str, &str); 5] = [
-    (
-        "[Content_Types].xml",
-        "<Types xmlns=\"http://schemas.openxmlformats.org/package/2006/content-types\"><Default Extension=\"rels\" ContentType=\"application/vnd.openxmlformats-package.relationships+xml\"/><Default Extension=\"xml\" ContentType=\"application/xml\"/><Override PartName=\"/xl/workbook.xml\" ContentType=\"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml\"/><Override PartName=\"/xl/worksheets/sheet1.xml\" ContentType=\"application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml\"/><Override PartName=\"/xl/worksheets/sheet2.xml\" ContentType=\"application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml\"/><Override PartName=\"/xl/styles.xml\" ContentType=\"application/vnd.openxmlformats-officedocument.spreadsheetml.styles+xml\"/></Types>",
-    ),
-    (
-        "_rels/.rels",
-        "<Relationships xmlns=\"http://schemas.openxmlformats.org/package/2006/relationships\"><Relationship Id=\"rId1\" Type=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument\" Target=\"xl/workbook.xml\"/></Relationships>",
-    ),
-    (
-        "xl/workbook.xml",
-        "<workbook xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\" xmlns:r=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships\"><bookViews><workbookView/></bookViews><sheets><sheet name=\"Answers\" sheetId=\"1\" r:id=\"rId1\"/><sheet name=\"Catchment summary\" sheetId=\"2\" r:id=\"rId2\"/></sheets></workbook>",
-    ),
-    (
-        "xl/_rels/workbook.xml.rels",
-        "<Relationships xmlns=\"http://schemas.openxmlformats.org/package/2006/relationships\"><Relationship Id=\"rId1\" Type=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet\" Target=\"worksheets/sheet1.xml\"/><Relationship Id=\"rId2\" Type=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet\" Target=\"worksheets/sheet2.xml\"/><Relationship Id=\"rId3\" Type=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships/styles\" Target=\"styles.xml\"/></Relationships>",
-    ),
-    (
-        "xl/styles.xml",
-        "<styleSheet xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><fonts count=\"1\"><font><sz val=\"11\"/><name val=\"Calibri\"/></font></fonts><fills count=\"2\"><fill><patternFill patternType=\"none\"/></fill><fill><patternFill patternType=\"gray125\"/></fill></fills><borders count=\"1\"><border><left/><right/><top/><bottom/><diagonal/></border></borders><cellStyleXfs count=\"1\"><xf numFmtId=\"0\" fontId=\"0\" fillId=\"0\" borderId=\"0\"/></cellStyleXfs><cellXfs count=\"1\"><xf numFmtId=\"0\" fontId=\"0\" fillId=\"0\" borderId=\"0\" xfId=\"0\"/></cellXfs><cellStyles count=\"1\"><cellStyle name=\"Normal\" xfId=\"0\" builtinId=\"0\"/></cellStyles></styleSheet>",
-    ),
-];
+/// Writes a new workbook with these sheets, given by their names.
+///
+/// # Errors
+/// If a text is too long for a cell, or `output` cannot be written.
+pub(crate) fn write_sheets(
+    output: impl Write,
+    sheets: &[(&str, SummarySheet)],
+) -> Result<(), TabularError> {
+    let mut package = PackageWriter::new(output);
+    let names: Vec<&str> = sheets.iter().map(|(name, _)| *name).collect();
+    for (part, text) in skeleton(&names) {
+        package.write_part(part, text.as_bytes())?;
+    }
+    for ((_, sheet), number) in sheets.iter().zip(1..) {
+        package.write_part(&sheet_part(number), &sheet.xml(false)?)?;
+    }
+    package.finish()
+}
+
+fn sheet_part(number: usize) -> String {
+    format!("xl/worksheets/sheet{number}.xml")
+}
+
+/// Returns the parts of a new workbook, except its sheets, which have these names. The names contain
+/// no markup.
+fn skeleton(sheets: &[&str]) -> [(&'static str, String); 5] {
+    let mut types = String::new();
+    let mut entries = String::new();
+    let mut relationships = String::new();
+    for (name, number) in sheets.iter().zip(1..) {
+        let part = sheet_part(number);
+        types.push_str(&format!(
+            "<Override PartName=\"/{part}\" ContentType=\"application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml\"/>"
+        ));
+        entries.push_str(&format!(
+            "<sheet name=\"{name}\" sheetId=\"{number}\" r:id=\"rId{number}\"/>"
+        ));
+        relationships.push_str(&format!(
+            "<Relationship Id=\"rId{number}\" Type=\"{RELATIONSHIP}/worksheet\" Target=\"worksheets/sheet{number}.xml\"/>"
+        ));
+    }
+    let styles = sheets.len() + 1;
+    [
+        (
+            "[Content_Types].xml",
+            format!(
+                "{DECLARATION}<Types xmlns=\"http://schemas.openxmlformats.org/package/2006/content-types\"><Default Extension=\"rels\" ContentType=\"application/vnd.openxmlformats-package.relationships+xml\"/><Default Extension=\"xml\" ContentType=\"application/xml\"/><Override PartName=\"/xl/workbook.xml\" ContentType=\"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml\"/>{types}<Override PartName=\"/xl/styles.xml\" ContentType=\"application/vnd.openxmlformats-officedocument.spreadsheetml.styles+xml\"/></Types>"
+            ),
+        ),
+        (
+            "_rels/.rels",
+            format!(
+                "{DECLARATION}<Relationships xmlns=\"{RELATIONSHIPS}\"><Relationship Id=\"rId1\" Type=\"{RELATIONSHIP}/officeDocument\" Target=\"xl/workbook.xml\"/></Relationships>"
+            ),
+        ),
+        (
+            "xl/workbook.xml",
+            format!(
+                "{DECLARATION}<workbook xmlns=\"{MAIN}\" xmlns:r=\"{RELATIONSHIP}\"><bookViews><workbookView/></bookViews><sheets>{entries}</sheets></workbook>"
+            ),
+        ),
+        (
+            "xl/_rels/workbook.xml.rels",
+            format!(
+                "{DECLARATION}<Relationships xmlns=\"{RELATIONSHIPS}\">{relationships}<Relationship Id=\"rId{styles}\" Type=\"{RELATIONSHIP}/styles\" Target=\"styles.xml\"/></Relationships>"
+            ),
+        ),
+        ("xl/styles.xml", format!("{DECLARATION}{STYLES}")),
+    ]
+}
+
+const RELATIONSHIP: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+const RELATIONSHIPS: &str = "http://schemas.openxmlformats.org/package/2006/relationships";
+const STYLES: &str = "<styleSheet xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><fonts count=\"1\"><font><sz val=\"11\"/><name val=\"Calibri\"/></font></fonts><fills count=\"2\"><fill><patternFill patternType=\"none\"/></fill><fill><patternFill patternType=\"gray125\"/></fill></fills><borders count=\"1\"><border><left/><right/><top/><bottom/><diagonal/></border></borders><cellStyleXfs count=\"1\"><xf numFmtId=\"0\" fontId=\"0\" fillId=\"0\" borderId=\"0\"/></cellStyleXfs><cellXfs count=\"1\"><xf numFmtId=\"0\" fontId=\"0\" fillId=\"0\" borderId=\"0\" xfId=\"0\"/></cellXfs><cellStyles count=\"1\"><cellStyle name=\"Normal\" xfId=\"0\" builtinId=\"0\"/></cellStyles></styleSheet>";
 
 #[cfg(test)]
 mod tests {
