@@ -4,7 +4,7 @@ mod report;
 mod summary_lists;
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read, Seek, Write};
+use std::io::{self, Seek, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,18 +13,18 @@ use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::ValueEnum;
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::sync::Arc;
 
+pub(super) use self::report::detected_line;
 use super::DataArgument;
+use super::batch_input::{DateArguments, InputArguments, OpenedInput, RandomAccess, file_name};
 use super::output::AtomicOutput;
 use crate::ops::log;
 use catchment_batch::{
-    BatchError, BatchFormat, BatchInput, BatchProgress, BatchRequest, ColumnOverrides, Compression,
-    DecodeLimits, Delimiter, DetectedFormat, HeaderOptions, KeyColumn, OutputColumn, TabularError,
-    WorkbookOptions,
+    BatchError, BatchFormat, BatchInput, BatchProgress, BatchRequest, Compression, Delimiter,
+    DetectedFormat, KeyColumn, OutputColumn, SummarySuppression, TabularError,
 };
-use catchment_core::domain::{SuppressionRule, date_from_iso, phrases, today_in_london};
+use catchment_core::domain::{SuppressionRule, phrases};
 use catchment_core::index::Index;
 use catchment_data::fs::{FileAccess, Fingerprint, HashingIo, check_output_file, write_atomically};
 
@@ -38,9 +38,6 @@ const PREVIEW_ROWS: usize = 5;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct BatchArguments {
-    /// Input file, or - for standard input.
-    #[arg(value_name = "IN")]
-    input: PathBuf,
     /// Output file, written atomically and with a manifest next to it; standard output by default.
     /// A workbook becomes CSV, TSV or NDJSON, and these become a workbook, if the extension of OUT says
     /// so.
@@ -52,57 +49,13 @@ pub(super) struct BatchArguments {
     /// Show the detected format and columns, and the result of the first rows; write no files.
     #[arg(long)]
     check: bool,
-    /// Format of the input; detected by default.
-    #[arg(long, value_enum)]
-    format: Option<FormatArgument>,
-    /// Delimiter of the input: a character, or `tab`; detected by default.
-    #[arg(long, value_name = "CHARACTER")]
-    delimiter: Option<Delimiter>,
-    /// Sheet of a workbook: its name or number; the first visible sheet by default.
-    #[arg(long, value_name = "NAME|NUMBER")]
-    sheet: Option<String>,
-    /// Number of lines above the header row. By default, titles and blank lines above it are
-    /// detected. They are copied to the output.
-    #[arg(long, value_name = "N")]
-    skip_lines: Option<usize>,
-    /// The file has no header row: give the columns by their numbers, such as --postcode-column 2.
-    #[arg(long)]
-    no_header: bool,
-    /// Column of postcodes; by default, it is detected by its name.
-    #[arg(long, value_name = "NAME")]
-    postcode_column: Option<String>,
-    /// Column of practice codes; by default, it is detected by its name.
-    #[arg(long, value_name = "NAME")]
-    practice_column: Option<String>,
-    /// Column of longitudes (WGS84), instead of postcodes.
-    #[arg(long, value_name = "NAME")]
-    lon_column: Option<String>,
-    /// Column of latitudes (WGS84).
-    #[arg(long, value_name = "NAME")]
-    lat_column: Option<String>,
-    /// Column of eastings (British National Grid), instead of postcodes.
-    #[arg(long, value_name = "NAME")]
-    easting_column: Option<String>,
-    /// Column of northings (British National Grid).
-    #[arg(long, value_name = "NAME")]
-    northing_column: Option<String>,
-    /// Column of codes of statistical areas, such as LSOAs, instead of postcodes; by default, it is
-    /// detected by its name if there are no postcodes and no coordinates.
-    #[arg(long, value_name = "NAME")]
-    area_column: Option<String>,
-    /// Layer of the statistical areas in that column; by default, the name of the column shows it, or
-    /// each code may be of any layer of statistical areas.
-    #[arg(long, value_name = "LAYER")]
-    area_layer: Option<String>,
+    #[command(flatten)]
+    source: InputArguments,
     /// Look up only practice codes: no column contains postcodes or coordinates.
     #[arg(long)]
     registration_only: bool,
-    /// Date of the look-ups; today by default.
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    as_of: Option<String>,
-    /// Column of dates, one for each row; --as-of applies to rows without a date.
-    #[arg(long, value_name = "NAME")]
-    as_of_column: Option<String>,
+    #[command(flatten)]
+    dates: DateArguments,
     /// Columns to add besides the default ten, separated by commas: names of columns, and the sets
     /// default, codes, names, location, match, practices, distances, reasons, attributes, sources and
     /// all. LAYER, LAYER.name and LAYER.code are the area of any layer by residence, its name and its
@@ -135,40 +88,14 @@ pub(super) struct BatchArguments {
     summary: Option<PathBuf>,
     /// Small number suppression in the summary and the manifest: none, below:N or below:N-round:M;
     /// for example, below:8-round:5 hides counts from 1 to 7 and rounds the others to the nearest
-    /// 5.
-    #[arg(long, value_name = "RULE", default_value = "none")]
-    suppress: SuppressionRule,
+    /// 5. By default, only the flows in the summary are suppressed, with below:8.
+    #[arg(long, value_name = "RULE")]
+    suppress: Option<SuppressionRule>,
     /// Print errors only.
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
     data: DataArgument,
-}
-
-/// An opened input file.
-struct OpenedInput {
-    reader: Box<dyn Read + Send>,
-    /// The same file, if its format needs random access.
-    random_access: Option<(File, RandomAccess)>,
-    /// Whether the first bytes are those of a workbook.
-    is_workbook: bool,
-}
-
-/// The formats that are not read from start to end.
-#[derive(Debug, Clone, Copy)]
-enum RandomAccess {
-    Parquet,
-    Workbook,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum FormatArgument {
-    Csv,
-    Tsv,
-    Ndjson,
-    Parquet,
-    Arrow,
-    Xlsx,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -188,24 +115,30 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
         reader,
         random_access,
         is_workbook,
-    } = arguments.open(&request)?;
+    } = arguments.source.open(&request)?;
     arguments.convert(&mut request, is_workbook)?;
     let output = AtomicOutput::stage(
         arguments.output.as_deref(),
-        Some(&arguments.input),
+        Some(&arguments.source.input),
         arguments.force,
     )?;
     if let Some(path) = &arguments.summary {
-        check_output_file(path, slice::from_ref(&arguments.input), arguments.force)?;
+        check_output_file(
+            path,
+            slice::from_ref(&arguments.source.input),
+            arguments.force,
+        )?;
     }
     let index = arguments.data.load()?;
     arguments.add_dataset(&mut request, &index)?;
     let progress = Arc::new(BatchProgress::default());
-    let bar = arguments.bar(&progress, random_access.is_none());
+    let bar = arguments
+        .source
+        .bar(&progress, random_access.is_none(), arguments.quiet);
     let mut hashed_input = HashingIo::new(reader, output.is_file());
     let mut hashed_output = HashingIo::new(output, true);
     hashed_output.is_enabled = hashed_output.inner.is_file();
-    let name = arguments.input_name();
+    let name = arguments.source.input_name();
     let (detected, summary, previous_file) = {
         if let Some((mut file, _)) = random_access.as_ref().map(|(file, access)| (file, access))
             && hashed_input.is_enabled
@@ -264,8 +197,8 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
             request: &request,
             detected: &detected,
             summary: &summary,
-            suppression: arguments.suppress,
-            input: (arguments.file_name(), input),
+            suppression: request.workbook.suppression.counts,
+            input: (arguments.source.file_name(), input),
             output: (file_name(path), output),
             previous: previous_file,
         };
@@ -275,12 +208,13 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
             .context("writing the output")?;
     }
     if let Some(path) = &arguments.summary {
-        let json = report::summary_to_json(&summary, &index, &request, arguments.suppress);
+        let json = report::summary_to_json(&summary, &index, &request);
         write_atomically(path, json.as_bytes(), FileAccess::Umask)
             .with_context(|| format!("writing {}", path.display()))?;
     }
     if !arguments.quiet {
-        let summary = report::summary(&summary, &detected, &index, arguments.suppress);
+        let suppression = request.workbook.suppression.counts;
+        let summary = report::summary(&summary, &detected, &index, suppression);
         log::message(summary.trim_end_matches('\n'));
         let phrases = phrases(index.manifest().dated_sources());
         if !phrases.is_empty() {
@@ -295,9 +229,9 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
 
 /// Prints the detected format and columns, and the result of the first rows.
 fn check(arguments: &BatchArguments, mut request: BatchRequest) -> Result<ExitCode> {
-    let name = arguments.input_name();
+    let name = arguments.source.input_name();
     let with_name = |error: BatchError| anyhow!("{name}: {error}");
-    let opened = arguments.open(&request)?;
+    let opened = arguments.source.open(&request)?;
     let index = arguments.data.load()?;
     arguments.add_dataset(&mut request, &index)?;
     let request = &request;
@@ -325,73 +259,16 @@ fn check(arguments: &BatchArguments, mut request: BatchRequest) -> Result<ExitCo
 
 impl BatchArguments {
     fn request(&self) -> Result<BatchRequest> {
-        let as_of = match &self.as_of {
-            Some(text) => date_from_iso(text).context("--as-of")?,
-            None => today_in_london(),
-        };
-        let delimiter = match (self.format, self.delimiter) {
-            (Some(FormatArgument::Tsv), None) => Some(Delimiter::TAB),
-            (Some(FormatArgument::Ndjson), Some(_)) => {
-                bail!("--delimiter cannot be used with NDJSON")
-            }
-            (Some(FormatArgument::Parquet), Some(_)) => {
-                bail!("--delimiter cannot be used with Parquet")
-            }
-            (Some(FormatArgument::Arrow), Some(_)) => {
-                bail!("--delimiter cannot be used with Arrow")
-            }
-            (Some(FormatArgument::Xlsx), Some(_)) => {
-                bail!("--delimiter cannot be used with a workbook")
-            }
-            (_, delimiter) => delimiter,
-        };
-        let format = match self.format {
-            None if delimiter.is_some() => Some(BatchFormat::Csv),
-            None => None,
-            Some(FormatArgument::Csv | FormatArgument::Tsv) => Some(BatchFormat::Csv),
-            Some(FormatArgument::Ndjson) => Some(BatchFormat::Ndjson),
-            Some(FormatArgument::Parquet) => Some(BatchFormat::Parquet),
-            Some(FormatArgument::Arrow) => Some(BatchFormat::Arrow),
-            Some(FormatArgument::Xlsx) => Some(BatchFormat::Xlsx),
-        };
-        Ok(BatchRequest {
-            format,
-            delimiter,
-            column_overrides: ColumnOverrides {
-                postcode: self.postcode_column.clone(),
-                practice: self.practice_column.clone(),
-                longitude: self.lon_column.clone(),
-                latitude: self.lat_column.clone(),
-                easting: self.easting_column.clone(),
-                northing: self.northing_column.clone(),
-                statistical_area: self.area_column.clone(),
-                as_of: self.as_of_column.clone(),
-                key: self.previous.is_some().then(|| match &self.key {
-                    Some(name) => KeyColumn::Named(name.clone()),
-                    None => KeyColumn::First,
-                }),
-                registration_only: self.registration_only,
-                // The layers follow from the dataset, which is read later.
-                ..ColumnOverrides::default()
-            },
-            header: HeaderOptions {
-                skip_lines: self.skip_lines,
-                is_absent: self.no_header,
-            },
-            as_of,
-            // The columns follow from the dataset, which is read later.
-            output_columns: Vec::new(),
-            excel_safe: self.excel_safe,
-            compression: self.compression(),
-            limits: DecodeLimits::for_this_machine(),
-            workbook: WorkbookOptions {
-                sheet: self.sheet.clone(),
-                suppression: self.suppress,
-                ..WorkbookOptions::default()
-            },
-            // The previous answers are read when the columns of the input are known.
-            previous: None,
-        })
+        let mut request = self.source.request(&self.dates)?;
+        request.column_overrides.registration_only = self.registration_only;
+        request.column_overrides.key = self.previous.is_some().then(|| match &self.key {
+            Some(name) => KeyColumn::Named(name.clone()),
+            None => KeyColumn::First,
+        });
+        request.excel_safe = self.excel_safe;
+        request.compression = self.compression();
+        request.workbook.suppression = SummarySuppression::new(self.suppress);
+        Ok(request)
     }
 
     /// Adds what follows from the dataset: the output columns and the layers of statistical areas.
@@ -402,10 +279,7 @@ impl BatchArguments {
             let compared = OutputColumn::of_comparison(index.manifest());
             request.output_columns.extend(compared);
         }
-        let overrides = &mut request.column_overrides;
-        overrides
-            .set_statistical_layers(index.manifest(), self.area_layer.as_deref())
-            .context("--area-layer")
+        self.source.add_layers(request, index)
     }
 
     /// Reads the answers of the previous run, if there is one, and returns the name and the fingerprint
@@ -499,123 +373,4 @@ impl BatchArguments {
         let available = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         self.threads.unwrap_or_else(available)
     }
-
-    fn is_standard_input(&self) -> bool {
-        self.input.as_os_str() == "-"
-    }
-
-    fn open(&self, request: &BatchRequest) -> Result<OpenedInput> {
-        if self.is_standard_input() {
-            let mut beginning = Vec::new();
-            let read = io::stdin().take(4).read_to_end(&mut beginning);
-            read.context("reading standard input")?;
-            return Ok(OpenedInput {
-                is_workbook: beginning == *b"PK\x03\x04",
-                reader: Box::new(io::Cursor::new(beginning).chain(io::stdin())),
-                random_access: None,
-            });
-        }
-        let opened = File::open(&self.input);
-        let opening = || format!("opening {}", self.input.display());
-        let mut file = opened.with_context(opening)?;
-        let metadata = file.metadata().with_context(opening)?;
-        if metadata.is_dir() {
-            bail!("{} is a folder; name a file", self.input.display());
-        }
-        let access = match request.format {
-            _ if !metadata.is_file() => None,
-            Some(BatchFormat::Parquet) => Some(RandomAccess::Parquet),
-            None if catchment_batch::is_parquet(&mut file).with_context(opening)? => {
-                Some(RandomAccess::Parquet)
-            }
-            None | Some(BatchFormat::Xlsx | BatchFormat::Xlsm)
-                if catchment_batch::is_workbook(&mut file).with_context(opening)? =>
-            {
-                Some(RandomAccess::Workbook)
-            }
-            _ => None,
-        };
-        Ok(OpenedInput {
-            is_workbook: matches!(access, Some(RandomAccess::Workbook)),
-            random_access: match access {
-                Some(access) => Some((file.try_clone().with_context(opening)?, access)),
-                None => None,
-            },
-            reader: Box::new(file),
-        })
-    }
-
-    /// Returns the name of the input for messages.
-    fn input_name(&self) -> String {
-        if self.is_standard_input() {
-            "standard input".into()
-        } else {
-            self.input.display().to_string()
-        }
-    }
-
-    fn file_name(&self) -> Option<String> {
-        if self.is_standard_input() {
-            None
-        } else {
-            file_name(&self.input)
-        }
-    }
-
-    /// Returns the progress bar: percentage, rows, rate and time left. The bar is shown only on a
-    /// terminal.
-    fn bar(&self, progress: &Arc<BatchProgress>, has_known_size: bool) -> ProgressBar {
-        if self.quiet || !io::stderr().is_terminal() {
-            return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        }
-        let size = self
-            .input
-            .metadata()
-            .ok()
-            .filter(|metadata| metadata.is_file() && has_known_size)
-            .map(|metadata| metadata.len());
-        let (bar, template) = match size {
-            Some(size) => (
-                ProgressBar::new(size),
-                "{bar:24} {percent}%  {rows}, {rate} rows/s, {eta} left",
-            ),
-            None => (
-                ProgressBar::new_spinner(),
-                "{spinner} {rows}, {rate} rows/s, {elapsed}",
-            ),
-        };
-        let rows = Arc::clone(progress);
-        let rate_progress = Arc::clone(progress);
-        let style = ProgressStyle::with_template(template)
-            .expect("a valid template")
-            .with_key(
-                "rows",
-                move |_: &ProgressState, line: &mut dyn std::fmt::Write| {
-                    // An error is ignored, because the line is drawn again at the next tick.
-                    let count = rows.rows();
-                    let noun = if count == 1 { "row" } else { "rows" };
-                    let _ = write!(line, "{} {noun}", HumanCount(count));
-                },
-            )
-            .with_key(
-                "rate",
-                move |state: &ProgressState, line: &mut dyn std::fmt::Write| {
-                    let milliseconds = state.elapsed().as_millis().max(1);
-                    let rate = u128::from(rate_progress.rows()) * 1_000 / milliseconds;
-                    let _ = write!(
-                        line,
-                        "{}",
-                        HumanCount(u64::try_from(rate).unwrap_or(u64::MAX))
-                    );
-                },
-            );
-        bar.set_style(style);
-        bar.enable_steady_tick(std::time::Duration::from_millis(200));
-        bar
-    }
-}
-
-fn file_name(path: &Path) -> Option<String> {
-    path.file_name()
-        .map(|name| name.to_string_lossy().into_owned())
 }

@@ -13,13 +13,17 @@ use jiff::civil::Date;
 use serde_json::json;
 
 use self::static_site::StaticOutput;
+use super::flows::{FlowFormat, FlowOptions, FlowReport, flow_format, write_flows};
 use super::output::AtomicOutput;
 use super::{DataArgument, Spinner};
 use crate::export::{self, AreaFormat};
 use crate::ops::log;
+use catchment_batch::flows::{PublishedFlows, registration_flows};
 use catchment_batch::lookup_export::{self, TableFormat};
 use catchment_batch::{BatchProgress, TabularError};
-use catchment_core::domain::{Layer, UnknownLayer, date_from_iso, today_in_london};
+use catchment_core::domain::{
+    Layer, SuppressionRule, UnknownLayer, date_from_iso, today_in_london,
+};
 use catchment_core::index::Index;
 use catchment_data::fs::{Fingerprint, HashingIo};
 use catchment_tiles::pmtiles::{self, ARCHIVE_ZOOM};
@@ -32,8 +36,8 @@ pub(super) struct ExportArguments {
     /// boundaries.
     #[arg(long, value_name = "LAYER,…", value_delimiter = ',')]
     layers: Vec<String>,
-    /// Date of --areas, --areas-of and --tiles, and first date of --static; today by default. The
-    /// look-up tables of postcodes and practices cover all dates.
+    /// Date of --areas, --areas-of, --flows and --tiles, and first date of --static; today by default.
+    /// The look-up tables of postcodes and practices cover all dates.
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = date_from_iso)]
     as_of: Option<Date>,
     /// Maximum zoom of the tiles; map viewers magnify these tiles at higher zooms.
@@ -58,6 +62,8 @@ pub(super) struct ExportArguments {
     quiet: bool,
     #[command(flatten)]
     data: DataArgument,
+    #[command(flatten, next_help_heading = "Options of --flows")]
+    flow_options: FlowOptions,
 }
 
 #[derive(Debug, clap::Args)]
@@ -87,6 +93,10 @@ struct OutputArguments {
     /// answer in the browser, from any web host.
     #[arg(long = "static", value_name = "DIR")]
     static_site: Option<PathBuf>,
+    /// File for the patients by where they are registered and where they live, if the dataset has the
+    /// published registrations of practices: OUT.csv, OUT.xlsx or OUT.json.
+    #[arg(long, value_name = "OUT")]
+    flows: Option<PathBuf>,
 }
 
 /// An output file and its content.
@@ -102,6 +112,7 @@ enum ExportContent {
     AreasOf(TableFormat, String),
     Areas(AreaFormat),
     Tiles,
+    Flows(FlowFormat, SuppressionRule),
 }
 
 type HashedOutput = HashingIo<AtomicOutput>;
@@ -115,7 +126,7 @@ type WriteTable = fn(
 
 pub(super) fn run(arguments: &ExportArguments) -> Result<ExitCode> {
     let mut files: Vec<(ExportFile<'_>, HashedOutput)> = Vec::new();
-    for export in arguments.outputs.exports()? {
+    for export in arguments.outputs.exports(&arguments.flow_options)? {
         if files.iter().any(|(other, _)| other.path == export.path) {
             bail!(
                 "two outputs have the same name, {}; choose different names",
@@ -139,7 +150,7 @@ pub(super) fn run(arguments: &ExportArguments) -> Result<ExitCode> {
 }
 
 impl OutputArguments {
-    fn exports(&self) -> Result<Vec<ExportFile<'_>>> {
+    fn exports(&self, flow_options: &FlowOptions) -> Result<Vec<ExportFile<'_>>> {
         let mut exports = Vec::new();
         let mut add = |content_name, path, content| {
             exports.push(ExportFile {
@@ -180,6 +191,14 @@ impl OutputArguments {
                 );
             }
             add("tiles", path, ExportContent::Tiles);
+        }
+        if let Some(path) = self.flows.as_deref() {
+            let format = flow_format(path, flow_options.table())?;
+            add(
+                "flows",
+                path,
+                ExportContent::Flows(format, flow_options.rule()),
+            );
         }
         Ok(exports)
     }
@@ -237,6 +256,24 @@ impl ExportFile<'_> {
                 file.write_all(&areas.bytes)?;
                 Ok(areas.count)
             }
+            ExportContent::Flows(format, rule) => {
+                let options = &arguments.flow_options;
+                let (layers, day) = (options.layers(index)?, arguments.day());
+                let Some(found) = registration_flows(index, layers, day) else {
+                    bail!(
+                        "the dataset has no registrations: build it with `registrations` in a table of shares (docs/users/own-data.md)"
+                    );
+                };
+                let flows = PublishedFlows::new(&found.table, *rule);
+                let report = FlowReport {
+                    index,
+                    flows: &flows,
+                    day,
+                    source: Some(found.counted_on),
+                };
+                write_flows(&report, *format, file)?;
+                Ok(flows.pairs().len() as u64)
+            }
             ExportContent::Tiles => {
                 // The writer seeks back to the header, so the file is hashed when it is complete.
                 let mut archive = tempfile::tempfile()?;
@@ -256,6 +293,7 @@ impl ExportFile<'_> {
             ExportContent::Table(..) | ExportContent::AreasOf(..) => "rows",
             ExportContent::Areas(_) => "areas",
             ExportContent::Tiles => "tiles",
+            ExportContent::Flows(..) => "pairs",
         }
     }
 
@@ -263,7 +301,7 @@ impl ExportFile<'_> {
     /// reproducible.
     fn manifest(&self, index: &Index, file: &Fingerprint, count: u64) -> String {
         let dataset = index.manifest();
-        let body = json!({
+        let mut body = json!({
             "program": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") },
             "dataset": {
                 "name": dataset.name,
@@ -279,6 +317,9 @@ impl ExportFile<'_> {
                 "sha256": file.sha256,
             },
         });
+        if let ExportContent::Flows(_, rule) = self.content {
+            body["suppression"] = json!(rule.to_string());
+        }
         let text = serde_json::to_string_pretty(&body).expect("plain values serialise to JSON");
         text + "\n"
     }

@@ -1,10 +1,12 @@
-//! The command line: `serve`, `locate`, `batch`, `build`, `check`, `diff`, `export`, `keys`,
+//! The command line: `serve`, `locate`, `batch`, `flows`, `build`, `check`, `diff`, `export`, `keys`,
 //! `completions` and `man`.
 
 mod batch;
+mod batch_input;
 mod check;
 mod diff;
 mod export;
+mod flows;
 mod keys;
 mod locate;
 mod output;
@@ -60,6 +62,11 @@ enum CliCommand {
         after_help = "Every input row produces one output row, in the same order. Your columns are unchanged, and the new columns follow them; docs/users/batch.md describes each one.\n\nExample:\n  catchment batch patients.csv -o answered.csv\n  catchment batch --check patients.csv\n  catchment batch patients.xlsx -o answered.xlsx --sheet Patients\n  zcat patients.csv.gz | catchment batch - --columns practice_name,notes > answered.csv\n\nExit status: 0 success, 2 usage error or unusable input, 3 success but some rows could not be read, 141 the reader of standard output closed the pipe (SIGPIPE)."
     )]
     Batch(Box<batch::BatchArguments>),
+    /// Count the patients of a file by where they are registered and where they live.
+    #[command(
+        after_help = "Reads the files that `catchment batch` reads. Every row is counted once, by the area of the practice and the area of the home. Small numbers are hidden by default, and others with them, so that no hidden number can be computed; docs/users/flows.md describes the tables.\n\nExample:\n  catchment flows patients.csv\n  catchment flows patients.xlsx -o flows.xlsx\n  catchment flows patients.csv -o flows.csv --table matrix --resident council\n\nExit status: 0 success, 2 usage error or unusable input, 3 success but some rows could not be read and were not counted."
+    )]
+    Flows(Box<flows::FlowsArguments>),
     /// Build a dataset from published files.
     #[command(
         after_help = "The report lists, for each source and layer, what was read and used, and what was not used and why. If more than 0.5% of a source is lost or doubtful, the build fails; `[unused_max]` in the configuration sets the limit (docs/users/own-data.md).\n\nExample:\n  catchment build data/build.toml --output /tmp/my-dataset\n  catchment build data/build.toml --output /tmp/next --previous /tmp/my-dataset\n  catchment serve --data /tmp/my-dataset"
@@ -173,6 +180,7 @@ fn run_command(arguments: CliArguments) -> Result<ExitCode> {
         CliCommand::Serve(arguments) => serve::serve(&arguments),
         CliCommand::Locate(arguments) => locate::locate(&arguments),
         CliCommand::Batch(arguments) => batch::run(&arguments),
+        CliCommand::Flows(arguments) => flows::run(&arguments),
         CliCommand::Build(arguments) => build(&arguments),
         CliCommand::Check(arguments) => check::run(&arguments),
         CliCommand::Diff(arguments) => diff::run(&arguments),

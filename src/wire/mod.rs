@@ -1,6 +1,7 @@
 //! The responses and problems of the API as values and JSON, without HTTP. The service and the
 //! command line share them.
 
+pub(crate) mod flows;
 pub(crate) mod json_writer;
 pub(crate) mod locate;
 pub(crate) mod problem;

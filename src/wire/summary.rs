@@ -3,7 +3,11 @@
 use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 
-use catchment_batch::{AnswerChange, AreaCount, BatchSummary, Comparison, LineSample, ReasonCount};
+use super::flows::flows_body;
+use catchment_batch::flows::PublishedFlows;
+use catchment_batch::{
+    AnswerChange, AreaCount, BatchSummary, Comparison, LineSample, ReasonCount, SummarySuppression,
+};
 use catchment_core::domain::{Manifest, SuppressionRule};
 use catchment_core::index::Index;
 
@@ -16,8 +20,13 @@ pub(crate) fn summary_body(
     summary: &BatchSummary,
     index: &Index,
     as_of: Date,
-    suppression: SuppressionRule,
+    rules: SummarySuppression,
 ) -> Value {
+    let suppression = rules.counts;
+    let flows = summary.flows.as_ref().map(|flows| {
+        let flows = PublishedFlows::new(flows, rules.flows);
+        Value::Object(flows_body(&flows))
+    });
     let is_exact = suppression.is_none();
     let count = |count: u64| suppression.apply(count).map_or(Value::Null, Value::from);
     let counts = |counts: &[(&'static str, u64)]| -> Map<String, Value> {
@@ -80,6 +89,9 @@ pub(crate) fn summary_body(
         "data": data_json(index.manifest()),
         "dataset": dataset_json(index),
     });
+    if let Some(flows) = flows {
+        body["flows"] = flows;
+    }
     if is_exact {
         body["bad_lines"] = json!(summary.bad_lines);
         body["malformed_lines"] = json!({

@@ -103,6 +103,8 @@ pub(super) struct ResidenceCells {
     pub(super) compared: String,
     /// The location in relation to practices, if a column needs it.
     pub(super) place: Option<Box<HomePlace>>,
+    /// The number of the place of residence in the flows; 0 if no flows are counted.
+    pub(super) flow_place: u32,
     pub(super) is_not_yet_introduced: bool,
     pub(super) is_postcode_status_unknown: bool,
     pub(super) layers_disagree: bool,
@@ -133,6 +135,8 @@ pub(super) struct RegistrationCells {
     pub(super) place: Option<Box<PracticePlace>>,
     /// Whether the row has a text that is no practice code.
     pub(super) is_malformed: bool,
+    /// The number of the place of registration in the flows; 0 if no flows are counted.
+    pub(super) flow_place: u32,
     /// Whether the practice belongs to a community. If so, the groups of that community take
     /// precedence over the groups of the residence.
     pub(super) has_community: bool,
@@ -244,6 +248,10 @@ impl ResidenceCells {
                 .community_ids(&answer.residence)
                 .map(str::to_string)
                 .collect(),
+            flow_place: layout
+                .flow_places
+                .as_ref()
+                .map_or(0, |places| places.residence(&answer)),
             is_not_yet_introduced: answer.notes.contains(&AnswerNote::NotYetIntroduced),
             is_postcode_status_unknown: answer.notes.contains(&AnswerNote::PostcodeStatusUnknown),
             layers_disagree: answer.notes.contains(&AnswerNote::LayersDisagree),
@@ -275,6 +283,7 @@ impl RegistrationCells {
             has_succeeded: false,
             place: None,
             is_malformed: false,
+            flow_place: 0,
             has_community: false,
             closes_on: false,
             premises_postcodes: Vec::new(),
@@ -353,6 +362,10 @@ impl RegistrationCells {
             has_community: !communities.is_empty(),
             communities,
             is_outside_communities: registration.is_outside_communities(),
+            flow_place: layout
+                .flow_places
+                .as_ref()
+                .map_or(0, |places| places.registration(registration)),
             closes_on: answer.notes.contains(&AnswerNote::ClosesOn),
             premises_postcodes,
         }

@@ -30,7 +30,7 @@ use crate::tabular::columnar::{
 };
 use crate::tabular::delimiter::Delimiter;
 use crate::tabular::error::TabularError;
-use crate::tabular::pipeline::{Stage, run_ordered};
+use crate::tabular::pipeline::{OutputSink, Stage, run_ordered};
 use catchment_core::index::Index;
 
 /// Checks the types of the columns that the look-up needs.
@@ -112,6 +112,32 @@ pub(super) fn run<R: Read + Send, W: Write + Send>(
         }
     };
     Ok(BatchTally::merge_all(tallies).into_summary(&context))
+}
+
+/// Counts the rows, without writing them. Returns the counts of each thread.
+pub(super) fn count_rows<R: Read + Send>(
+    context: &BatchContext<'_>,
+    detected: &DetectedFormat,
+    input: ColumnarInput<R>,
+    threads: NonZeroUsize,
+    progress: &BatchProgress,
+) -> Result<Vec<BatchTally>, BatchError> {
+    let counter = |columns: &[usize]| RowCounter {
+        rows: ColumnRows::new(context),
+        columns: columns.to_vec(),
+    };
+    let add_rows = |rows| progress.add_rows(rows);
+    let columns = query_columns(detected);
+    Ok(match input {
+        ColumnarInput::Arrow(batches) => {
+            run_ordered(batches, NoOutput, threads, &add_rows, || counter(&columns))?.1
+        }
+        ColumnarInput::Parquet(file) => {
+            let rows = file.select_columns(&columns)?;
+            let columns = rows.column_positions(&columns);
+            run_ordered(rows, NoOutput, threads, &add_rows, || counter(&columns))?.1
+        }
+    })
 }
 
 /// Returns the indices of the columns that are read.
@@ -298,6 +324,63 @@ impl ColumnarAnswerer<'_, '_> {
 
     fn into_tally(self) -> BatchTally {
         self.rows.worker.into_tally()
+    }
+}
+
+/// The worker of one thread that only counts rows.
+struct RowCounter<'s, 'i> {
+    rows: ColumnRows<'s, 'i>,
+    /// The indices of the columns that are read.
+    columns: Vec<usize>,
+}
+
+impl RowCounter<'_, '_> {
+    fn count(&mut self, batch: &RecordBatch, rows_before: u64) -> u64 {
+        let columns = InputColumn::from_batch(batch, &self.columns);
+        let rows = batch.num_rows();
+        self.rows.answer(&columns, rows, rows_before, |_, _| {});
+        rows as u64
+    }
+}
+
+impl Stage<RecordRows, ()> for RowCounter<'_, '_> {
+    type Outcome = BatchTally;
+
+    fn process(&mut self, rows: &mut RecordRows, _: &mut ()) -> Result<u64, TabularError> {
+        // The slice is dropped at the end, so that the next batch can have its memory.
+        let slice = rows.slice.take();
+        Ok(slice.map_or(0, |slice| self.count(&slice.batch, rows.rows_before)))
+    }
+
+    fn finish(self) -> BatchTally {
+        self.rows.worker.into_tally()
+    }
+}
+
+impl Stage<GroupRows, ()> for RowCounter<'_, '_> {
+    type Outcome = BatchTally;
+
+    fn process(&mut self, rows: &mut GroupRows, _: &mut ()) -> Result<u64, TabularError> {
+        let mut counted = 0;
+        for batch in &rows.batches {
+            counted += self.count(batch, rows.rows_before + counted);
+        }
+        Ok(counted)
+    }
+
+    fn finish(self) -> BatchTally {
+        self.rows.worker.into_tally()
+    }
+}
+
+/// A sink for rows that are only counted.
+struct NoOutput;
+
+impl OutputSink for NoOutput {
+    type Output = ();
+
+    fn write(&mut self, _: &mut ()) -> Result<(), TabularError> {
+        Ok(())
     }
 }
 

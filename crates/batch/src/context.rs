@@ -5,8 +5,9 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use super::BatchRequest;
-use super::column_mapping::ColumnMapping;
+use super::column_mapping::{ColumnMapping, LocationColumns};
 use super::days::DayIds;
+use super::flows::{FlowLayers, FlowPlaces};
 use super::input_format::DetectedFormat;
 use super::layout::OutputLayout;
 use super::previous_answers::PreviousAnswers;
@@ -44,9 +45,14 @@ impl<'i> BatchContext<'i> {
     ) -> BatchContext<'i> {
         let read_columns = detected.column_mapping.columns().into_iter();
         let name = |(_, column): (_, usize)| detected.columns[column].clone();
+        let mut layout = OutputLayout::new(request.output_columns.clone(), cell_format, index);
+        if has_flows(&detected.column_mapping) {
+            let layers = FlowLayers::of_communities(index);
+            layout.flow_places = layers.map(|layers| Arc::new(FlowPlaces::new(index, layers)));
+        }
         BatchContext {
             index,
-            layout: OutputLayout::new(request.output_columns.clone(), cell_format, index),
+            layout,
             column_mapping: detected.column_mapping,
             read_names: read_columns.map(name).collect(),
             field_count: detected.columns.len(),
@@ -59,4 +65,9 @@ impl<'i> BatchContext<'i> {
             registrations: SharedRegistrations::new(),
         }
     }
+}
+
+/// Returns whether the input states both where patients are registered and where they live.
+pub(super) fn has_flows(mapping: &ColumnMapping) -> bool {
+    mapping.practice.is_some() && mapping.location != LocationColumns::None
 }

@@ -1,8 +1,11 @@
 //! The layout of an output row: which cells come from which part of the answer, in order.
 
+use std::sync::Arc;
+
 use super::columns::{ComparisonFact, DatasetFact, OutputColumn, PracticeAreaFact};
 use super::counted_areas::CountedLayer;
 use super::practice_area::PlaceNeeds;
+use super::flows::FlowPlaces;
 use crate::tabular::cell_format::CellFormat;
 use catchment_core::domain::{Agreement, Layer, LayerSet, Manifest};
 use catchment_core::index::Index;
@@ -33,6 +36,8 @@ pub(super) struct OutputLayout {
     pub(super) is_compared: bool,
     /// Whether the suggestion for a malformed postcode is among the columns.
     pub(super) has_suggestion: bool,
+    /// The places between which flows are counted; `None` if no flows are counted.
+    pub(super) flow_places: Option<Arc<FlowPlaces>>,
     dataset_facts: [String; 4],
 }
 
@@ -90,6 +95,7 @@ impl OutputLayout {
             is_compared: columns
                 .iter()
                 .any(|column| matches!(column, OutputColumn::Comparison(..))),
+            flow_places: None,
             has_suggestion: columns
                 .iter()
                 .any(|column| column.to_string().ends_with("suggestion")),

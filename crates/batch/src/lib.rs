@@ -31,9 +31,11 @@ mod columns;
 mod comparison;
 mod context;
 mod counted_areas;
+mod count_flows;
 mod csv_header;
 mod csv_rows;
 mod days;
+pub mod flows;
 mod input;
 mod input_format;
 mod layout;
@@ -56,6 +58,7 @@ mod signatures;
 mod statistical_columns;
 mod summary;
 mod summary_sheet;
+mod summary_suppression;
 mod swallowed_rows;
 pub mod tabular;
 mod text_rows;
@@ -82,6 +85,7 @@ pub use columns::{
     columns_of,
 };
 pub use comparison::{AnswerChange, Comparison};
+pub use count_flows::count_flows;
 pub use csv_header::HeaderOptions;
 pub use input::{BatchInput, is_parquet, is_workbook};
 pub use input_format::DetectedFormat;
@@ -91,6 +95,7 @@ pub use previous_reader::read_previous;
 pub use progress::BatchProgress;
 pub use run::{preview, run};
 pub use summary::{AreaCount, BatchSummary, LayerCounts, ReasonCount, ScientificNotation};
+pub use summary_suppression::SummarySuppression;
 pub use workbook_options::WorkbookOptions;
 
 pub use crate::tabular::cell_format::SEPARATOR;

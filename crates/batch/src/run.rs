@@ -1,7 +1,7 @@
 //! Runs a batch: several threads read blocks of rows, look them up, and write the output rows in
 //! order.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
 
 use super::context::BatchContext;
@@ -114,6 +114,23 @@ fn run_to_workbook<R: Read + Send, W: Write + Send>(
     let summary = BatchTally::merge_all(tallies).into_summary(context);
     sink.finish(&summary_sheet(context.index, &summary, request))?;
     Ok(summary)
+}
+
+/// Counts the rows of text, without writing them. Returns the counts of each thread.
+pub(super) fn count_text_rows<R: Read + Send>(
+    context: &BatchContext<'_>,
+    text: TextBody<R>,
+    threads: NonZeroUsize,
+    progress: &BatchProgress,
+) -> Result<Vec<BatchTally>, BatchError> {
+    let worker = || TextStage {
+        answerer: TextAnswerer::new(context),
+        compression: Compression::None,
+    };
+    let add_rows = |rows| progress.add_rows(rows);
+    let sink = ByteSink(io::sink());
+    let (_, tallies) = run_ordered(text.blocks, sink, threads, &add_rows, worker)?;
+    Ok(tallies)
 }
 
 /// Returns the header row, if there is one, and the first output rows, at most `rows` of them. For columnar input,

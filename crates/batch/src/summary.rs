@@ -1,6 +1,7 @@
 //! Counts the rows of a batch, and summarises the counts.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use memchr::{memchr_iter, memmem};
 
@@ -8,6 +9,7 @@ use super::answer_cells::{RegistrationCells, ResidenceCells, STATUSES, status_in
 use super::comparison::{Comparison, ComparisonTally};
 use super::context::BatchContext;
 use super::counted_areas::CountedLayer;
+use super::flows::{FlowPlaces, FlowTable, FlowTally};
 use super::layout::BAD_ROW;
 use super::line_sample::LineSample;
 use catchment_core::domain::{Agreement, Layer, OdsCode};
@@ -44,6 +46,9 @@ pub struct BatchSummary {
     pub registration_reasons: Vec<ReasonCount>,
     /// The comparison with the answers of a previous run, if there is one.
     pub comparison: Option<Comparison>,
+    /// The patients by where they are registered and where they live, by community of the main layer;
+    /// `None` if the input does not state both, or the dataset has no communities.
+    pub flows: Option<FlowTable>,
     /// The numbers that a spreadsheet has irreversibly shortened; `None` if there are no such
     /// numbers.
     pub scientific_notation: Option<ScientificNotation>,
@@ -123,9 +128,18 @@ pub(super) struct BatchTally {
     pub(super) malformed_practices: LineSample,
     pub(super) comparison: ComparisonTally,
     scientific_notation: Option<ScientificNotation>,
+    pub(super) flows: Option<FlowTally>,
 }
 
 impl BatchTally {
+    /// Creates the counts of a thread, with flows between these places.
+    pub(super) fn new(flow_places: Option<&Arc<FlowPlaces>>) -> BatchTally {
+        BatchTally {
+            flows: flow_places.map(FlowTally::new),
+            ..BatchTally::default()
+        }
+    }
+
     /// Counts `rows` rows that have this residence.
     pub(super) fn add_residence(&mut self, cells: &ResidenceCells, rows: u64) {
         self.status[cells.status_index] += rows;
@@ -210,6 +224,10 @@ impl BatchTally {
         self.malformed_locations.merge(other.malformed_locations);
         self.malformed_practices.merge(other.malformed_practices);
         self.comparison.merge(other.comparison);
+        self.flows = match (self.flows, other.flows) {
+            (Some(flows), Some(more)) => Some(flows.merge(more)),
+            (flows, more) => flows.or(more),
+        };
         if let Some(more) = other.scientific_notation {
             self.scientific_notation = Some(combine(self.scientific_notation, more));
         }
@@ -223,12 +241,14 @@ impl BatchTally {
         let main = context.layout.main_community;
         let communities = areas.iter().find(|counts| Some(counts.layer) == main);
         let previous = context.previous.as_deref();
+        let bad_rows = self.bad_rows.rows;
         BatchSummary {
             rows: self.rows,
-            bad_rows: self.bad_rows.rows,
+            bad_rows,
             bad_lines: self.bad_rows.first_lines,
             malformed_locations: self.malformed_locations,
             malformed_practices: self.malformed_practices,
+            flows: self.flows.map(|flows| flows.into_table(bad_rows)),
             status: STATUSES.into_iter().zip(self.status).collect(),
             agreement: agreements.into_iter().zip(self.agreement).collect(),
             communities: communities.map_or_else(Vec::new, |counts| counts.areas.clone()),

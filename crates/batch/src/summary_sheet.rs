@@ -2,6 +2,7 @@
 
 use super::BatchRequest;
 use super::comparison::Comparison;
+use super::flows::{PublishedFlows, summary_rows};
 use super::summary::{AreaCount, BatchSummary};
 use crate::tabular::workbook::{SummarySheet, SummaryValue};
 use catchment_core::index::Index;
@@ -16,7 +17,7 @@ pub(super) fn summary_sheet(
     summary: &BatchSummary,
     request: &BatchRequest,
 ) -> SummarySheet {
-    let suppression = request.workbook.suppression;
+    let suppression = request.workbook.suppression.counts;
     let count = |count: u64| match suppression.apply(count) {
         Some(count) => SummaryValue::Count(count),
         None => text("hidden"),
@@ -94,6 +95,13 @@ pub(super) fn summary_sheet(
     }
     if let Some(comparison) = &summary.comparison {
         push_comparison(&mut sheet, comparison, &count);
+    }
+    if let Some(flows) = &summary.flows {
+        let flows = PublishedFlows::new(flows, request.workbook.suppression.flows);
+        sheet.push(Vec::new());
+        for row in summary_rows(&flows) {
+            sheet.push(row);
+        }
     }
     sheet.push(Vec::new());
     sheet.push(vec![text("Dataset"), text(manifest.name.as_str())]);

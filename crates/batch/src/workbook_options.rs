@@ -1,11 +1,11 @@
 //! The options of a batch that reads or writes a workbook.
 
+use super::summary_suppression::SummarySuppression;
 use crate::tabular::delimiter::Delimiter;
 use crate::tabular::file_format::BatchFormat;
-use catchment_core::domain::SuppressionRule;
 
 /// The options of a batch that reads or writes a workbook.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct WorkbookOptions {
     /// The name or the number of the sheet to answer; the first visible sheet if `None`.
     pub sheet: Option<String>,
@@ -14,17 +14,6 @@ pub struct WorkbookOptions {
     pub output_format: Option<BatchFormat>,
     /// The delimiter of CSV that is converted from a workbook; a comma if `None`.
     pub output_delimiter: Option<Delimiter>,
-    /// The rule by which small numbers in the sheet with the summary are suppressed.
-    pub suppression: SuppressionRule,
-}
-
-impl Default for WorkbookOptions {
-    fn default() -> WorkbookOptions {
-        WorkbookOptions {
-            sheet: None,
-            output_format: None,
-            output_delimiter: None,
-            suppression: SuppressionRule::NONE,
-        }
-    }
+    /// The rules by which small numbers in the sheet with the summary are suppressed.
+    pub suppression: SummarySuppression,
 }

@@ -2,7 +2,7 @@
 //! sheet and a sheet with the summary, or the rows as CSV or NDJSON.
 
 use std::borrow::Cow;
-use std::io::{BufReader, Write};
+use std::io::{self, BufReader, Write};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -184,6 +184,32 @@ fn convert<W: Write + Send>(
     let (mut sink, tallies) = run_ordered(source, ByteSink(output), threads, &add_rows, worker)?;
     sink.0.flush().map_err(TabularError::Write)?;
     Ok(BatchTally::merge_all(tallies).into_summary(&context))
+}
+
+/// Counts the rows of the sheet, without writing them. Returns the counts of each thread.
+pub(super) fn count_sheet_rows(
+    context: &BatchContext<'_>,
+    detected: &DetectedFormat,
+    mut input: WorkbookInput,
+    request: &BatchRequest,
+    threads: NonZeroUsize,
+    progress: &BatchProgress,
+) -> Result<Vec<BatchTally>, BatchError> {
+    let read_columns = read_columns(&detected.column_mapping);
+    let wanted = WantedCells::Columns(read_columns.clone());
+    let source = input.rows_source(wanted, None, request)?;
+    let worker = || SheetStage {
+        worker: BatchWorker::new(context),
+        mapping: detected.column_mapping,
+        rows: Arc::clone(&input.rows),
+        output: RowOutput::Preview(read_columns.clone()),
+        cells: Vec::new(),
+        compression: Compression::None,
+    };
+    let add_rows = |rows| progress.add_rows(rows);
+    let sink = ByteSink(io::sink());
+    let (_, tallies) = run_ordered(source, sink, threads, &add_rows, worker)?;
+    Ok(tallies)
 }
 
 /// Returns the first output rows as CSV for display: the columns that are read, and the output

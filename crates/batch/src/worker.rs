@@ -38,7 +38,7 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
             residences: ResidenceCache::new(&context.residences),
             registrations: RegistrationCache::new(&context.registrations),
             no_registration: RegistrationCells::not_requested(&context.layout),
-            tally: BatchTally::default(),
+            tally: BatchTally::new(context.layout.flow_places.as_ref()),
         }
     }
 
@@ -120,6 +120,9 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         }
         self.tally.rows += 1;
         self.tally.add_agreement(agreement);
+        if let Some(flows) = &mut self.tally.flows {
+            flows.add(registration.flow_place, residence.flow_place, 1);
+        }
         match &cached_residence {
             Cached::Hit(index) => self.residences.local.count(*index),
             Cached::Miss(cells) => self.tally.add_residence(cells, 1),

@@ -16,7 +16,7 @@ use catchment_core::index::Index;
 use catchment_data::fs::Fingerprint;
 
 /// Returns the line that describes the detected format and columns.
-pub(super) fn detected_line(detected: &DetectedFormat) -> String {
+pub(in crate::cli) fn detected_line(detected: &DetectedFormat) -> String {
     let columns = detected.column_mapping.columns().into_iter();
     let columns = columns
         .map(|(role, column)| format!("{} in `{}`", role.as_str(), detected.columns[column]));
@@ -232,9 +232,13 @@ pub(super) fn summary_to_json(
     summary: &BatchSummary,
     index: &Index,
     request: &BatchRequest,
-    suppression: SuppressionRule,
 ) -> String {
-    pretty_json(&summary_body(summary, index, request.as_of, suppression))
+    pretty_json(&summary_body(
+        summary,
+        index,
+        request.as_of,
+        request.workbook.suppression,
+    ))
 }
 
 /// The manifest of an output file: program, dataset, input, output and parameters.

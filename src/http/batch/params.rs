@@ -9,7 +9,7 @@ use super::ARROW_STREAM_TYPE;
 use super::tickets::BatchTicket;
 use catchment_batch::{
     BatchFormat, BatchRequest, ColumnOverrides, Compression, DecodeLimits, Delimiter,
-    HeaderOptions, InvalidDelimiter, OutputColumn, PREFIX, WorkbookOptions,
+    HeaderOptions, InvalidDelimiter, OutputColumn, PREFIX, SummarySuppression, WorkbookOptions,
 };
 use catchment_core::domain::{InvalidSuppressionRule, Manifest, SuppressionRule, today_in_london};
 
@@ -98,8 +98,8 @@ impl BatchOptions {
 /// The options of a batch.
 pub(super) struct BatchParams {
     pub(super) request: BatchRequest,
-    /// The rule by which small numbers in the summary are suppressed.
-    pub(super) suppression: SuppressionRule,
+    /// The rules by which small numbers in the summary are suppressed.
+    pub(super) suppression: SummarySuppression,
     /// Whether to append the summary to the output as the last record (NDJSON).
     pub(super) summary_is_last: bool,
     /// Whether this is a dry run, which returns only the detected format and a preview.
@@ -286,12 +286,11 @@ impl BatchParams {
             let detail = "format: rows of text keep their format, or become a workbook (xlsx)";
             return Err(Problem::bad_request("not_convertible", detail));
         }
-        let suppression = match options.suppress {
-            None => SuppressionRule::NONE,
-            Some(text) => text.parse().map_err(|error: InvalidSuppressionRule| {
-                Problem::bad_request("invalid_suppress", error.to_string())
-            })?,
-        };
+        let rule = options.suppress.map(|text| text.parse::<SuppressionRule>());
+        let rule = rule.transpose().map_err(|error: InvalidSuppressionRule| {
+            Problem::bad_request("invalid_suppress", error.to_string())
+        })?;
+        let suppression = SummarySuppression::new(rule);
         let batch_params = BatchParams {
             request: BatchRequest {
                 format: declared.format.or(delimiter.map(|_| BatchFormat::Csv)),

@@ -6,9 +6,9 @@ use serde_json::Value;
 use catchment_batch::BatchSummary;
 use catchment_core::domain::SuppressionRule;
 
-/// The lists that a trailer does not have, because they have an entry for each area or practice, and
-/// clients limit the length of headers.
-const NOT_IN_TRAILER: [&str; 2] = ["areas", "practices"];
+/// The members that a trailer does not have, because they have an entry for each area or practice, and
+/// some clients accept no more than 4,096 bytes of trailers.
+const NOT_IN_TRAILER: [&str; 3] = ["areas", "practices", "flows"];
 
 /// Returns the summary as the value of a trailer.
 pub(super) fn trailer_value(body: &Value) -> HeaderValue {
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn trailers_have_no_long_lists() {
-        let body = json!({ "rows": 2, "areas": {}, "practices": [], "communities": [] });
+        let body = json!({ "rows": 2, "areas": {}, "practices": [], "flows": { "total": 3 }, "communities": [] });
         let value = trailer_value(&body);
         assert_eq!(value, r#"{"communities":[],"rows":2}"#);
     }
