@@ -5,6 +5,7 @@
 // number that is used once, connects the two requests.
 
 import { offerColumns, readTable, resetColumns, selectFound, selectLikeliest, withdrawColumns } from "./batch-columns.js";
+import { flowElements } from "./batch-flows.js";
 
 const API = "/api/v1/batch";
 // The number of bytes of the file to send for a check, which is more than the server reads.
@@ -287,6 +288,7 @@ function showSummary(result) {
     const communities = result.communities.map((community) => [community.name, formatCount(community.residence), formatCount(community.registration)]);
     parts.push(table("Rows by community", ["Community", "Residence", "Registration"], communities));
   }
+  if (result.flows) parts.push(...flowElements(result.flows, createElement, table));
   if (result.bad_lines && result.bad_lines.length > 0) {
     parts.push(createElement("p", {}, `We could not read ${result.bad_rows === 1 ? "the row that starts on this line" : "the rows that start on these lines"}: ${result.bad_lines.join(", ")}${result.bad_rows > result.bad_lines.length ? " and others" : ""}.`));
   }

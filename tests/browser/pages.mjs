@@ -264,6 +264,40 @@ export const tests = {
     }
   },
 
+  async "flows of a list are a heat map with every number"(use) {
+    const rows = [
+      ["LA18 4DB", "P81064", 9],
+      ["LA18 4DB", "A82033", 40],
+      ["LA1 1PN", "P81064", 30],
+      ["LA1 1PN", "A82033", 2],
+      ["", "P81064", 12],
+      ["M1 1AE", "A82033", 11],
+    ];
+    const lines = rows.flatMap(([postcode, practice, count]) => Array(count).fill(`${postcode},${practice}`));
+    const csv = ["postcode,gp_practice_code", ...lines].join("\n");
+    for (const width of [320, 1280]) {
+      const page = await use.open(`${use.service}/batch`, { viewport: { width, height: 900 } });
+      await page.locator("#file").setInputFiles({ name: "list.csv", mimeType: "text/csv", buffer: Buffer.from(csv) });
+      await page.getByRole("heading", { name: "What we found in your file" }).waitFor();
+      await page.getByRole("button", { name: "Look up the list" }).click();
+      await page.getByRole("heading", { name: "Registered and resident patients" }).waitFor();
+      const map = page.locator(".heat-map");
+      const cells = await map.locator("tbody tr").evaluateAll((rows) => rows.map((row) => [...row.children].map((cell) => cell.textContent)));
+      const total = cells.at(-1);
+      assert.deepEqual([total[0], total.at(-1)], ["Total", "104"]);
+      const barrow = cells.find(([name]) => name === "Barrow and Millom ICC");
+      assert.ok(barrow.includes("hidden"), barrow.join());
+      assert.ok(!cells.flat().some((text) => /^[1-7]$/.test(text)), cells.join("\n"));
+      // Numbers have a contrast of at least 4.5:1, whatever the shade; axe checks that.
+      assert.deepEqual(await use.violations(page), [], `at ${width} px`);
+      await expectNoSidewaysScroll(page, `the heat map at ${width}`);
+      await page.getByRole("region", { name: /Where people are registered/ }).focus();
+      assert.equal(await map.evaluate((table) => table.parentElement === document.activeElement), true);
+      await use.screenshot(page, `batch-flows-${width}`);
+      await page.context().close();
+    }
+  },
+
   async "results fit the screen at 400% zoom"(use) {
     // At 400% zoom, a screen of 1280 by 1024 px is 320 by 256 CSS px (WCAG 2.2, 1.4.10).
     const page = await use.open(`${use.service}/`, { viewport: { width: 320, height: 256 }, deviceScaleFactor: 4 });
