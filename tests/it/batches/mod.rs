@@ -4,6 +4,7 @@ mod analyst;
 mod batch;
 mod batch_http;
 pub(crate) mod columnar;
+mod flows;
 mod hostile_batches;
 mod input_files;
 mod statistical_areas;

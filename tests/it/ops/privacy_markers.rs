@@ -484,6 +484,8 @@ fn commands_leave_no_markers_except_in_their_output() {
         &["batch", "-", "--manifest", &path("manifest.json")],
         &["batch", "-", "--postcode-column", "name"],
         &["batch", "-", "--registration-only"],
+        &["flows", &input],
+        &["flows", "-", "--json", "--practice-column", "name"],
         &["check"],
         &["diff", "/nowhere/a", "/nowhere/b"],
         &["export"],
