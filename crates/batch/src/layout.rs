@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::columns::{ComparisonFact, DatasetFact, OutputColumn, PracticeAreaFact};
 use super::counted_areas::CountedLayer;
-use super::practice_area::PlaceNeeds;
 use super::flows::FlowPlaces;
+use super::practice_area::PlaceNeeds;
 use crate::tabular::cell_format::CellFormat;
 use catchment_core::domain::{Agreement, Layer, LayerSet, Manifest};
 use catchment_core::index::Index;
