@@ -20,8 +20,8 @@ const FINDINGS_SHOWN_MAX: usize = 20;
 pub(super) struct CheckArguments {
     /// Folder of the dataset; the embedded dataset by default.
     dataset: Option<PathBuf>,
-    /// Folder of the previous dataset: a table that has lost more than 2% of its rows and a postcode
-    /// that is no longer located are errors.
+    /// Folder of the previous dataset. It is an error if a table has lost more than 2% of its rows, or
+    /// if a postcode that was located no longer is (unless it was terminated).
     #[arg(long, value_name = "DIR")]
     previous: Option<PathBuf>,
     /// Print all findings as JSON.

@@ -246,11 +246,11 @@ fn status_notice(index: &Index, result: &LookupResult<'_>) -> Option<String> {
         LookupStatus::NoFixedAbode if has_practice => Some("This code means no fixed abode, so there is no location. The person’s community depends on their GP practice.".into()),
         LookupStatus::NoFixedAbode => Some("This code means no fixed abode, so there is no location. The person’s community depends on their GP practice: ask for it, and enter its name or code above.".into()),
         LookupStatus::AddressNotKnown if has_practice => Some("This code means that the address is not known, so there is no location.".into()),
-        LookupStatus::AddressNotKnown => Some("This code means that the address is not known, so there is no location. Ask for the address, or enter their GP practice above.".into()),
-        LookupStatus::PseudoCountry if has_practice => Some("This code means a country or special circumstances, so there is no location.".into()),
-        LookupStatus::PseudoCountry => Some("This code means a country or special circumstances, so there is no location. Ask where they are staying now, or enter their GP practice above.".into()),
+        LookupStatus::AddressNotKnown => Some("This code means that the address is not known, so there is no location. Ask for the address, or enter the person’s GP practice above.".into()),
+        LookupStatus::PseudoCountry if has_practice => Some("This code stands for a country or a circumstance, not for an address, so there is no location.".into()),
+        LookupStatus::PseudoCountry => Some("This code stands for a country or a circumstance, not for an address, so there is no location. Ask where the person is staying now, or enter the person’s GP practice above.".into()),
         LookupStatus::NoLocation if has_practice => Some("This postcode exists, but we do not know its location.".into()),
-        LookupStatus::NoLocation => Some("This postcode exists, but we do not know its location. Enter their GP practice above.".into()),
+        LookupStatus::NoLocation => Some("This postcode exists, but we do not know its location. Enter the person’s GP practice above.".into()),
         LookupStatus::OutsideCoverage if is_by_code => Some("This area is outside the part of the country that we have data for.".into()),
         LookupStatus::OutsideCoverage if answer.location.is_none() => {
             let board = match result.query.locator {

@@ -11,7 +11,7 @@ use catchment_core::domain::{
 use catchment_core::index::Index;
 
 /// Returns the sentence that says what a chain of successions is based on; `None` if the source does
-/// not say. The weakest step decides.
+/// not say. The weakest step is the one that counts.
 pub(super) fn succession_basis(steps: &[&PracticeSuccession]) -> Option<String> {
     if steps.iter().any(|step| step.is_by_place_alone()) {
         return Some(

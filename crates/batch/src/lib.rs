@@ -252,7 +252,7 @@ pub enum BatchError {
     /// A required column is missing.
     #[error(
         "no {} column found{}: name it with {}{}", role.as_str(), listed(columns), role.argument(),
-        if matches!(role, ColumnRole::Postcode) { " (or the coordinates, or --area-column, or --registration-only; and --delimiter if the detected delimiter is wrong)" } else { "" }
+        if matches!(role, ColumnRole::Postcode) { ", or use --lon-column and --lat-column, --easting-column and --northing-column, --area-column or --registration-only. If the detected delimiter is wrong, set --delimiter" } else { "" }
     )]
     MissingColumn {
         /// The role of the column.

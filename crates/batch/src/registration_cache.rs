@@ -25,7 +25,7 @@ type PracticeKey = u128;
 /// The registration cells that all threads share.
 pub(super) struct SharedRegistrations {
     cells: Interner<RegistrationCells>,
-    /// The ids of practice codes as they are spelled in the input, per day.
+    /// The ids of entries of `cells`, by practice code as spelled in the input and by day.
     practice_ids: RwLock<HashMap<(PracticeKey, u16), u32>>,
 }
 

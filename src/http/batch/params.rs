@@ -283,7 +283,7 @@ impl BatchParams {
             && (declared.format != Some(format)
                 || declared.delimiter.is_some() != (delimiter == Some(Delimiter::TAB)))
         {
-            let detail = "format: rows of text keep their format, or become a workbook (xlsx)";
+            let detail = "format: a text file can be returned only in its own format or as a workbook (xlsx)";
             return Err(Problem::bad_request("not_convertible", detail));
         }
         let rule = options.suppress.map(|text| text.parse::<SuppressionRule>());

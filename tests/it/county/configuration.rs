@@ -40,7 +40,7 @@ fn errors_of_layers_are_reported_at_once_and_by_name() {
         "layer `surgery` is listed twice",
         "layer `ward-group`: the role `part` needs a parent with the role `community`: \
          neighbourhood",
-        "the parents of the layers `council`, `msoa11` form a circle",
+        "the parents of the layers `council`, `msoa11` form a cycle",
         "layer `neighbour-scheme`: members_from `village` is not another layer of the dataset",
         "layer `neighbour-scheme`: the role is `group` and the kind `partition`",
     ] {

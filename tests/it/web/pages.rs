@@ -647,7 +647,7 @@ fn answers_without_a_community_say_what_to_do_next() {
         ("ZZ99 3VZ", "depends on their GP practice: ask for it"),
         (
             "ZZ99 3WZ",
-            "Ask for the address, or enter their GP practice above.",
+            "Ask for the address, or enter the person’s GP practice above.",
         ),
         ("M1 1AA", "Ask the NHS organisation that covers it."),
         (

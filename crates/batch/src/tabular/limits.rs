@@ -64,7 +64,7 @@ pub struct DecodeLimits {
     pub zstd_window_log: u32,
     /// The maximum size in bytes of a workbook that is not a file, and is therefore held in memory.
     pub workbook_bytes: u64,
-    /// The maximum memory in bytes for the shared texts of a workbook.
+    /// The maximum memory in bytes for the shared strings of a workbook.
     pub shared_text_bytes: u64,
 }
 
@@ -79,7 +79,7 @@ impl DecodeLimits {
     /// - up to 48 MiB for the cached answers for postcodes and practices
     ///
     /// A workbook is held in memory, because its directory is at its end, and takes up to 256 MB with
-    /// its shared texts.
+    /// its shared strings.
     ///
     /// RFC 9659 requires decoders to support zstd windows of up to 8 MiB, and no larger windows.
     pub const HTTP: DecodeLimits = DecodeLimits {
@@ -132,7 +132,7 @@ pub enum ExceededLimit {
     ZstdWindow(u64),
     /// The maximum size in bytes of a workbook that is held in memory.
     WorkbookBytes(u64),
-    /// The maximum memory in bytes for the shared texts of a workbook.
+    /// The maximum memory in bytes for the shared strings of a workbook.
     SharedStrings(u64),
     /// The maximum ratio of the decompressed size to the size of the file: 250.
     DecompressionRatio,

@@ -319,7 +319,7 @@ pub struct LayerEntry {
     /// Whether the layer's areas are defined as sets of statistical areas.
     pub on_statistical_areas: bool,
     /// The column of the postcode directory that has the id of each postcode's area, if the directory
-    /// decides in which area a postcode is.
+    /// states in which area a postcode is.
     pub postcode_column: Option<PostcodeColumn>,
     /// The snap distance in metres. A position outside every area is assigned to the nearest area
     /// if that area is within this distance. Such positions occur on coasts with a generalised

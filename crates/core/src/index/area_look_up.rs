@@ -2,7 +2,7 @@
 //!
 //! An area of a layer that is defined on statistical areas consists of statistical areas, as does a
 //! statistical area itself, so the one contains the other or does not, exactly. Between any other
-//! areas, the live postcodes decide: the answer is that of most live postcodes of the area, with
+//! areas, the live postcodes are counted: the answer is that of most live postcodes of the area, with
 //! their share.
 
 use std::collections::HashMap;
@@ -334,7 +334,7 @@ impl Index {
     }
 }
 
-/// Returns whether only statistical areas, and neither boundaries nor the directory, decide which
+/// Returns whether only statistical areas, and neither boundaries nor the directory, determine which
 /// places are in the areas of a layer.
 fn is_wholly_assigned(layer: &LayerIndex) -> bool {
     let mut ordinals = (0..).take(layer.area_count());

@@ -238,7 +238,7 @@ mod tests {
     fn attributes_belong_to_the_postcode_its_statistical_area_or_an_area() {
         let of = |text| Locator::Postcode(postcode(text));
         check(of("LA1 1AA"), [Some("B1"), Some("3"), Some("north")]);
-        // The directory assigns no statistical area, and the position decides.
+        // The directory assigns no statistical area, so the position is used.
         check(of("LA1 1AD"), [None, Some("3"), Some("north")]);
         check(
             Locator::Grid(km(9.0, 1.0)),

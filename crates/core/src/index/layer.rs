@@ -163,7 +163,7 @@ impl LayerIndex {
         Ok(())
     }
 
-    /// Finds the area of each row of postcode codes, if the directory decides in which area a
+    /// Finds the area of each row of postcode codes, if the directory states in which area a
     /// postcode is.
     pub(super) fn set_postcode_areas(
         &mut self,
@@ -188,7 +188,7 @@ impl LayerIndex {
     }
 
     /// Returns the rows of the statistical areas whose postcodes the directory states to be in an
-    /// area; empty unless the directory decides.
+    /// area; empty unless the directory states the areas.
     pub(super) fn rows_in_directory(&self, ordinal: u32) -> impl Iterator<Item = u32> {
         let first = self
             .directory_rows
@@ -199,7 +199,7 @@ impl LayerIndex {
     }
 
     /// Returns the area that the directory states for a postcode, by the row of the postcode's codes and
-    /// that of its statistical area. The directory decides only in the area of the data.
+    /// that of its statistical area. The directory is used only in the area of the data.
     pub(super) fn area_in_directory(
         &self,
         codes: Option<RecordIndex>,

@@ -137,7 +137,7 @@ struct StatisticalAreaIndex {
     codes: Vec<String>,
     boundary_index: Arc<BoundaryIndex>,
     snap_m: f64,
-    /// The rows of those statistical areas of the directory that do not decide.
+    /// The rows of those statistical areas of the directory that are not used.
     implausible: ImplausibleCodes,
 }
 
@@ -430,8 +430,7 @@ impl Index {
     }
 
     /// Returns the completions of a prefix: at most `limit` outward codes, in ascending order, and
-    /// at most `limit` postcodes, first those that are in use on the day and then all others, both
-    /// in ascending order.
+    /// at most `limit` postcodes, first those that are in use on the day and then all others.
     pub fn completions(
         &self,
         prefix: &PostcodePrefix,

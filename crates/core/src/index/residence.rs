@@ -31,7 +31,7 @@ pub(super) struct ResolvedPosition {
     pub(super) postcode: Option<Postcode>,
     /// The row of the statistical area to which the directory assigns the postcode.
     statistical_area: Option<u32>,
-    /// The row of the postcode's other codes in the directory, if they decide.
+    /// The row of the postcode's other codes in the directory, if they are used.
     codes: Option<RecordIndex>,
     pub(super) is_coarse: bool,
     /// The tolerance in metres, once it has been calculated.

@@ -1,17 +1,17 @@
-//! The statistical areas to which the directory assigns postcodes, and whether they decide.
+//! The statistical areas to which the directory assigns postcodes, and whether they are used.
 //!
 //! The directory and the boundaries may be of different years, and a directory has errors. Its
-//! statistical area decides only if it agrees with the boundaries:
+//! statistical area is used only if it agrees with the boundaries:
 //!
 //! - If the dataset has the boundary of the statistical area, the postcode's position must be within
 //!   [`DISTANCE_MAX_M`] of that boundary.
 //! - If the dataset does not have the boundary, the statistical area may be outside the dataset, or
 //!   may be of another year. It is outside if most of its postcodes are in no statistical area of the
-//!   dataset. It then decides that its postcodes are in no area, even those that are just inside a
-//!   generalised boundary. Otherwise, it does not decide.
+//!   dataset. It is then used: its postcodes are in no area, even those that are just inside a
+//!   generalised boundary. Otherwise, it is not used.
 //!
-//! If the directory's statistical area does not decide, the boundaries do, as for a position without a
-//! postcode. In a dataset without boundaries of statistical areas, the directory always decides.
+//! If the directory's statistical area is not used, the boundaries are, as for a position without a
+//! postcode. In a dataset without boundaries of statistical areas, the directory is always used.
 
 use super::BoundaryIndex;
 use crate::domain::{Postcode, PostcodeCodes, PostcodeEntry, RecordIndex};
@@ -20,7 +20,7 @@ use crate::domain::{Postcode, PostcodeCodes, PostcodeEntry, RecordIndex};
 /// embedded dataset are generalised to 200 m.
 const DISTANCE_MAX_M: f64 = 500.0;
 
-/// The postcodes whose statistical area in the directory does not decide, with the row of that
+/// The postcodes whose statistical area in the directory is not used, with the row of that
 /// statistical area; in order of postcode.
 #[derive(Debug)]
 pub(super) struct ImplausibleCodes(Vec<(Postcode, RecordIndex)>);
@@ -33,7 +33,7 @@ struct PostcodeCounts {
 }
 
 impl ImplausibleCodes {
-    /// Removes the statistical areas that do not decide from entries, which are in order of postcode.
+    /// Removes the statistical areas that are not used from entries, which are in order of postcode.
     pub(super) fn separate(
         entries: &mut [PostcodeEntry],
         statistical: &BoundaryIndex,
@@ -48,13 +48,13 @@ impl ImplausibleCodes {
             let (Some(row), Some(position)) = (entry.statistical_area, entry.position) else {
                 continue;
             };
-            let decides = if (row.get() as usize) < boundary_count {
+            let is_used = if (row.get() as usize) < boundary_count {
                 statistical.is_within_on_any_date(row.get(), position, DISTANCE_MAX_M)
             } else {
                 let counts = counts[row.get() as usize - boundary_count];
                 counts.outside > counts.inside
             };
-            if !decides {
+            if !is_used {
                 implausible.push((entry.postcode, row));
                 entry.statistical_area = None;
             }
@@ -63,7 +63,7 @@ impl ImplausibleCodes {
     }
 
     /// Moves the other codes of these postcodes to new rows, which no layer uses: if the directory's
-    /// statistical area does not decide, neither do its other codes.
+    /// statistical area is not used, neither are its other codes.
     pub(super) fn move_other_codes(
         &self,
         entries: &mut [PostcodeEntry],
@@ -83,7 +83,7 @@ impl ImplausibleCodes {
         }
     }
 
-    /// Returns the row of the postcode's statistical area, if that statistical area does not decide.
+    /// Returns the row of the postcode's statistical area, if that statistical area is not used.
     pub(super) fn row_of(&self, postcode: Postcode) -> Option<RecordIndex> {
         let position = self.0.binary_search_by_key(&postcode, |&(known, _)| known);
         position.ok().map(|index| self.0[index].1)

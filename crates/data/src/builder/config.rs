@@ -777,7 +777,7 @@ impl LayerConfig {
         })
     }
 
-    /// Returns the error of a layer with the method `postcode_column` and other methods, or which is
+    /// Returns the error of a layer that has the method `postcode_column` and other methods, or that is
     /// not a partition.
     fn postcode_column_error(&self) -> Option<String> {
         self.postcode_column()?;
@@ -990,7 +990,7 @@ pub(super) struct PluralityMethod {
     pub(super) system: Option<String>,
 }
 
-/// The groups of practices that the method `plurality` draws.
+/// The groups of practices to which the method `plurality` assigns statistical areas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum PracticeGrouping {

@@ -1,6 +1,6 @@
 //! Checks of the statistical areas that a postcode directory states against the boundaries.
 //!
-//! The directory decides in which statistical area a postcode is. If its code has no boundary, for
+//! The directory states in which statistical area a postcode is. If its code has no boundary, for
 //! example because the code is of another census, a postcode inside the boundaries would be in no
 //! area; it is then located by its position. A postcode outside the boundaries, or so near their
 //! outer edge that generalisation may have moved the edge, keeps its code and is outside coverage.
@@ -15,6 +15,7 @@ use super::config::{BuildConfig, PostcodeFormat, StatisticalAreasConfig};
 use super::source_report::{RowTally, UnusedKind};
 use super::sources::{SourceData, StatisticalArea, display_path};
 use crate::import::lsoa_codes;
+use crate::plural::count_with_noun;
 use catchment_core::domain::BritishGrid;
 use catchment_core::geodesy;
 use catchment_core::geometry::bbox::bounding_rect;
@@ -142,7 +143,7 @@ fn boundary_year(config: &StatisticalAreasConfig, sources: &SourceData) -> Optio
 
 /// Counts the postcodes whose statistical area has no boundary or is far away. If a postcode
 /// without a boundary for its code is inside the boundaries, its code is removed, so that its
-/// position decides. Codes are converted to upper case if that gives the code of a boundary.
+/// position is used. Codes are converted to upper case if that gives the code of a boundary.
 pub(super) fn check(sources: &mut SourceData, config: &BuildConfig) {
     let Some(statistical) = &config.statistical_areas else {
         return;
@@ -205,10 +206,11 @@ pub(super) fn check(sources: &mut SourceData, config: &BuildConfig) {
         (Some(directory), Some(boundary)) if directory != boundary => format!(
             "the directory has statistical areas of {directory}, and the boundaries of \
              `{boundaries}` are of {boundary}, so the statistical area has no boundary and the \
-             position decides; use a directory and boundaries of the same year"
+             postcode is assigned to an area by its position; use a directory and boundaries of the same year"
         ),
         _ => format!(
-            "the statistical area has no boundary in `{boundaries}`, so the position decides"
+            "the statistical area has no boundary in `{boundaries}`, so the postcode is assigned to an \
+             area by its position"
         ),
     };
     let is_contradiction =
@@ -225,18 +227,24 @@ pub(super) fn check(sources: &mut SourceData, config: &BuildConfig) {
         }
     }
     report.doubtful("more than 500 m from their statistical area", far);
-    for (count, what) in [
+    for (count, [one, several]) in [
         (
             outside,
-            "postcodes are outside the boundaries of the statistical areas",
+            [
+                "postcode is outside the boundaries of the statistical areas",
+                "postcodes are outside the boundaries of the statistical areas",
+            ],
         ),
         (
             respelt,
-            "codes of statistical areas in lower case or with spaces were read as capitals",
+            [
+                "code of a statistical area in lower case or with spaces was read as capitals",
+                "codes of statistical areas in lower case or with spaces were read as capitals",
+            ],
         ),
     ] {
         if count > 0 {
-            report.notes.push(format!("{count} {what}"));
+            report.notes.push(count_with_noun(count, one, several));
         }
     }
 }

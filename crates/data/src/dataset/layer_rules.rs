@@ -15,7 +15,7 @@ pub(crate) fn remove_default_parents(layers: &mut [LayerEntry], has_role: &[bool
 }
 
 /// Returns the errors of the layers of a dataset: parents and members that the dataset does not have,
-/// circles of parents, and roles or organisations that several layers have. Each error names the
+/// cycles of parents, and roles or organisations that several layers have. Each error names the
 /// layers.
 pub(crate) fn set_errors(layers: &[LayerEntry]) -> Vec<String> {
     let mut errors = Vec::new();
@@ -28,7 +28,7 @@ pub(crate) fn set_errors(layers: &[LayerEntry]) -> Vec<String> {
         for (key, layer) in references {
             errors.extend(layer.and_then(|layer| reference_error(layers, id, key, layer)));
         }
-        errors.extend(circle_error(layers, index));
+        errors.extend(cycle_error(layers, index));
         let earlier = &layers[..index];
         let is_practice_layer = entry.role == LayerRole::PracticeCatchment;
         let other = earlier
@@ -78,34 +78,32 @@ fn reference_error(layers: &[LayerEntry], id: Layer, key: &str, layer: Layer) ->
     ))
 }
 
-/// Returns the error for a circle of parents. Only the first layer of a circle, in the order of the
+/// Returns the error for a cycle of parents. Only the first layer of a cycle, in the order of the
 /// manifest, has the error.
-fn circle_error(layers: &[LayerEntry], index: usize) -> Option<String> {
+fn cycle_error(layers: &[LayerEntry], index: usize) -> Option<String> {
     let position = |layer: Layer| layers.iter().position(|entry| entry.id == layer);
     let parent = |index: usize| position(layers[index].parent?);
-    let mut circle = vec![index];
+    let mut cycle = vec![index];
     let mut current = index;
     while let Some(next) = parent(current) {
         if next == index {
-            let ids = circle
-                .iter()
-                .map(|index| format!("`{}`", layers[*index].id));
+            let ids = cycle.iter().map(|index| format!("`{}`", layers[*index].id));
             let ids: Vec<String> = ids.collect();
             // A layer that is its own parent has an error of its own.
             return (ids.len() > 1)
-                .then(|| format!("the parents of the layers {} form a circle", ids.join(", ")));
+                .then(|| format!("the parents of the layers {} form a cycle", ids.join(", ")));
         }
-        if next < index || circle.contains(&next) {
+        if next < index || cycle.contains(&next) {
             return None;
         }
-        circle.push(next);
+        cycle.push(next);
         current = next;
     }
     None
 }
 
-/// Returns the errors of a layer of a new dataset that lacks what its role needs. Datasets of earlier
-/// versions may lack it.
+/// Returns the errors of a layer that lacks something that its role needs. They apply only to new
+/// datasets: a dataset that an earlier version of the program built may lack it.
 pub(crate) fn role_errors(layers: &[LayerEntry], entry: &LayerEntry) -> Vec<String> {
     let (id, role) = (entry.id, entry.role);
     let mut errors = Vec::new();
@@ -201,7 +199,7 @@ mod tests {
         assert_eq!(
             set_errors(&layers),
             [
-                "the parents of the layers `b`, `c` form a circle".to_string(),
+                "the parents of the layers `b`, `c` form a cycle".to_string(),
                 "layer `d`: parent `county` is not another layer of the dataset; the others are a, \
                  b, c, own, surgery, practice"
                     .into(),

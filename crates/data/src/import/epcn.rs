@@ -74,8 +74,8 @@ const PARTNERS_COLUMNS: [&str; 4] = [
 const DETAILS_POSITIONS: ([usize; 5], usize) = ([0, 1, 2, 4, 5], 12);
 const PARTNERS_POSITIONS: ([usize; 4], usize) = ([0, 4, 8, 9], 11);
 
-/// The maximum number of columns that are read, because a corrupt cell reference may name column
-/// 16,384.
+/// The maximum number of columns that are read. The limit is needed because a corrupt cell reference
+/// may name column 16,384.
 const COLUMNS_MAX: usize = 64;
 /// The maximum number of rows in a sheet. The largest published sheet has 7,706 rows.
 const ROWS_MAX: usize = 1 << 20;

@@ -187,8 +187,8 @@ const SHAPE_COUNT: usize = Shape::Council as usize + 1;
 const ROWS_EXAMINED: u64 = 5_000;
 const ROWS_SKIPPED: u64 = 64;
 
-/// A column has a shape if at most one in this many cells does not have it, not counting blank
-/// cells and codes that mean "none".
+/// A column is taken to have a shape if no more than one in `EXCEPTIONS_ONE_IN` of its cells lacks
+/// the shape. Blank cells, and codes that mean "none", are not counted.
 const EXCEPTIONS_ONE_IN: u64 = 100;
 
 /// The values of a column.

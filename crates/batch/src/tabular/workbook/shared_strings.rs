@@ -9,7 +9,7 @@ use super::super::limits::ExceededLimit;
 use super::unreadable;
 use super::xml::{XmlError, XmlEvents, append_text, decode_escapes};
 
-/// The shared texts, one after another.
+/// The shared strings, one after another.
 #[derive(Debug, Default)]
 pub(crate) struct SharedStrings {
     text: Vec<u8>,
@@ -20,7 +20,7 @@ pub(crate) struct SharedStrings {
 const END_BYTES: usize = size_of::<usize>();
 
 impl SharedStrings {
-    /// Reads the part with the shared texts, which may take at most `bytes_max` bytes of memory.
+    /// Reads the part with the shared strings, which may take at most `bytes_max` bytes of memory.
     pub(crate) fn read(
         source: impl BufRead,
         bytes_max: u64,
@@ -30,7 +30,7 @@ impl SharedStrings {
         match read {
             Ok(()) => Ok(strings),
             Err(XmlError::Invalid(what)) => Err(unreadable(format!(
-                "its shared texts cannot be read: {what}"
+                "its shared strings cannot be read: {what}"
             ))),
             Err(XmlError::Failed(error)) => Err(error),
         }

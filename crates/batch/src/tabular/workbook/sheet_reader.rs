@@ -573,7 +573,7 @@ impl<R: BufRead> SheetReader<R> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ValueType {
     Number,
-    /// The index of a shared text.
+    /// The index of a shared string.
     Shared,
     /// A text in the cell, the result of a formula, or an error.
     Text,

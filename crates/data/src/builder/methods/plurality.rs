@@ -90,7 +90,8 @@ fn ungrouped_remark(
 }
 
 /// Adds each period of a practice in a network as a membership in the network or, if ids have a
-/// prefix, in the area that is taken to be the network. Returns the practices that have a period.
+/// prefix, in the area that is taken to be the network. Returns the practices for which a membership
+/// was added.
 fn add_network_periods(
     records: &mut DatasetRecords,
     context: &LayerContext<'_>,

@@ -97,8 +97,8 @@ fn add_unlisted_areas(
     }
     if let Some(first) = unlisted.first() {
         records.remarks.push(format!(
-            "{file}: {} in the column `{}` of the postcode directory without a row, and so without a \
-             name and a boundary; the first is `{first}`",
+            "{file} has no row for {} in the column `{}` of the postcode directory, so these areas have \
+             no name and no boundary; the first is `{first}`",
             count_with_noun(unlisted.len(), "code", "codes"),
             method.column,
         ));

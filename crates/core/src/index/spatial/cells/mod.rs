@@ -248,8 +248,8 @@ impl CellIndex {
         }
     }
 
-    /// Calls `visit` with the contents of the squares that a rectangle intersects, down to those
-    /// that are not divided.
+    /// Calls `visit` with the content of every undivided square that a rectangle intersects. Divided
+    /// squares are searched recursively.
     fn visit_squares(
         &self,
         extent: &GridExtent,
