@@ -117,6 +117,11 @@ pub(crate) fn summary_rows(flows: &PublishedFlows<'_>) -> Vec<Vec<SummaryValue>>
         )],
         vec![text(&flows.explanation(HIDDEN))],
     ];
+    if !flows.rule().is_none() {
+        // Each of the other counts of a summary is suppressed by itself.
+        let warning = "The other counts of this sheet do not take part in this: do not publish them together with these tables.";
+        rows.push(vec![text(warning)]);
+    }
     if matrix_fits(flows) {
         rows.extend(matrix_rows(flows));
     }
