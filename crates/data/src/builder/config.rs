@@ -1058,6 +1058,9 @@ pub(super) struct PostcodeColumnMethod {
 pub(super) struct DistrictsMethod {
     /// A table with the columns of `data/source/councils.csv`.
     pub(super) file: PathBuf,
+    /// The source of the successors, for readers: the law that reorganised the districts. If it is not
+    /// given, the file is named.
+    pub(super) lineage_source: Option<String>,
 }
 
 /// The method `members`: groups that are defined by their members.

@@ -28,13 +28,14 @@ pub(super) fn add_areas(
     let bytes = context.sources.read_bytes(&method.file)?;
     let file = display_path(&method.file);
     let rows = districts::read(&file, &bytes)?;
-    add_rows(records, context, &file, &rows)
+    let lineage_source = method.lineage_source.as_deref().unwrap_or(&file);
+    add_rows(records, context, (&file, lineage_source), &rows)
 }
 
 fn add_rows(
     records: &mut DatasetRecords,
     context: &LayerContext<'_>,
-    file: &str,
+    (file, lineage_source): (&str, &str),
     rows: &[DistrictRecord],
 ) -> Result<()> {
     let row_by_code = rows_by_code(file, rows)?;
@@ -74,7 +75,7 @@ fn add_rows(
             period: row.period,
             ended_by: None,
         });
-        add_lineage(records, context, file, (row, rows));
+        add_lineage(records, context, lineage_source, (row, rows));
     }
     report.not_needed("districts without a statistical area", without_areas);
     records.reports.push(report);
@@ -167,7 +168,7 @@ fn ensure_named(
 fn add_lineage(
     records: &mut DatasetRecords,
     context: &LayerContext<'_>,
-    file: &str,
+    source: &str,
     (row, rows): (&DistrictRecord, &[DistrictRecord]),
 ) {
     for successor in &row.successors {
@@ -184,7 +185,7 @@ fn add_lineage(
             successor: Some(successor.clone()),
             relation,
             date: row.period.to,
-            source: file.into(),
+            source: source.into(),
         });
     }
 }
@@ -216,7 +217,7 @@ mod tests {
         let sources = sources_with_areas(&AREAS);
         let mut records = DatasetRecords::default();
         let context = context(test_layers::layer("place"), &sources);
-        add_rows(&mut records, &context, "councils.csv", &rows)?;
+        add_rows(&mut records, &context, ("councils.csv", "an Order"), &rows)?;
         Ok(records)
     }
 
@@ -247,6 +248,7 @@ mod tests {
                 step.date,
             )
         });
+        assert!(records.lineage.iter().all(|step| step.source == "an Order"));
         assert!(lineage.eq([
             ("E07000026", "E06000063", LineageRelation::Merged, change),
             ("E07000029", "E06000063", LineageRelation::Merged, change),
