@@ -6,7 +6,6 @@
 //! trailer or, with a ticket, as the response to the upload.
 
 mod check;
-mod download_name;
 mod errors;
 pub(super) mod form;
 mod params;
@@ -27,7 +26,6 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use self::download_name::DownloadName;
 use self::params::{BatchOptions, BatchParams, DeclaredContent};
 use self::stream::{BatchPipe, ResponseWriter, SUMMARY_TRAILER, StreamingBody, UploadReader};
 use self::tickets::{TicketRegistry, UploadHalf};
@@ -249,7 +247,8 @@ pub(super) async fn download(
     request: Request,
 ) -> Result<Response, Problem> {
     let mut batch_response = app.batch_jobs.tickets.claim(ticket.parse()?).await?;
-    batch_response.download_name = DownloadName::OfLink;
+    // The link that starts the download has a name, over which one in the header would take precedence.
+    batch_response.has_file_name = false;
     let connection = request.extensions().get::<Connection>();
     Ok(batch_response.into_http(connection, accepts_trailers(request.headers())))
 }
@@ -363,7 +362,7 @@ impl BatchJob {
                     detected: *detected,
                     compression,
                     content_type,
-                    download_name: DownloadName::default(),
+                    has_file_name: true,
                     body: response_body,
                 };
                 Ok(JobStart::Streaming(Box::new(batch_response), summary_rx))
@@ -489,7 +488,9 @@ struct BatchResponse {
     compression: Compression,
     /// The `Content-Type` of the request, repeated in the response.
     content_type: Option<&'static str>,
-    download_name: DownloadName,
+    /// Whether the response has a name for its file. The name never is that of the uploaded file, which
+    /// may say who a patient is.
+    has_file_name: bool,
     body: StreamingBody,
 }
 
@@ -528,7 +529,13 @@ impl BatchResponse {
         let response_headers = response.headers_mut();
         response_headers.insert(
             header::CONTENT_DISPOSITION,
-            self.download_name.disposition(extension),
+            match self.has_file_name {
+                true => {
+                    HeaderValue::from_str(&format!("attachment; filename=\"answered.{extension}\""))
+                        .expect("printable ASCII")
+                }
+                false => HeaderValue::from_static("attachment"),
+            },
         );
         if self.compression != Compression::None {
             let content_encoding = HeaderValue::from_str(&self.compression.to_string());

@@ -29,7 +29,6 @@ use super::super::problem::Problem;
 use super::super::query_params::{NoParams, QueryParams};
 use super::super::request_context::{DatasetRequest, RequestContext};
 use super::super::server::Connection;
-use super::download_name::DownloadName;
 use super::params::{BatchOptions, BatchParams, DeclaredContent};
 use super::stream::TransferMonitor;
 use super::{AuditContext, BatchJob, JobStart, client_id};
@@ -100,7 +99,6 @@ pub(in crate::http) async fn post(
         let problem = Problem::unprocessable("empty", "choose a file that is not empty");
         return Ok(error_response(&app, problem, &params, Body::empty()));
     }
-    let download_name = DownloadName::After(form.file.name.clone());
     let start = async {
         let options = BatchOptions::from_params(&params)?;
         let context = RequestContext::new(&app, &options.dataset_selection())?;
@@ -118,8 +116,7 @@ pub(in crate::http) async fn post(
         job.start(form.file.into_body(), None).await
     };
     match start.await {
-        Ok(JobStart::Streaming(mut batch_response, _)) => {
-            batch_response.download_name = download_name;
+        Ok(JobStart::Streaming(batch_response, _)) => {
             Ok(batch_response.into_http(connection.as_ref(), false))
         }
         Ok(JobStart::Checked(_)) => Err(Problem::internal("a form requested a dry run")),
@@ -149,8 +146,6 @@ struct Form {
 /// belong to larger allocations.
 #[derive(Default)]
 struct FormFile {
-    /// The name of the file on the computer of the user.
-    name: String,
     chunks: Vec<BytesMut>,
     length: usize,
 }
@@ -288,10 +283,7 @@ async fn read_form(
         }
         if name == "file" {
             // If there are several files, the last file is used.
-            form.file = FormFile {
-                name: part.file_name().unwrap_or_default().to_string(),
-                ..FormFile::default()
-            };
+            form.file = FormFile::default();
             let add = |bytes: &[u8]| form.file.extend(bytes);
             read_field(part, FILE_BYTES_MAX, &progress, add).await?;
             continue;

@@ -1080,7 +1080,7 @@ fn form_uploads_return_a_file() {
     let answer = post_form(&fields, &PATIENTS);
     assert_eq!(
         answer.header("content-disposition"),
-        "attachment; filename=\"list-answered.csv\""
+        "attachment; filename=\"answered.csv\""
     );
     assert_eq!(answer.header("cache-control"), "no-store");
     assert!(answer.complete_body() == run_in_process(&PATIENTS, ""));
