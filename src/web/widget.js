@@ -127,7 +127,7 @@ const ERRORS = {
 const STATUS_TEXTS = {
   no_fixed_abode: "This code means no fixed abode, so there is no location.",
   address_not_known: "This code means that the address is not known, so there is no location.",
-  pseudo_country: "This code stands for a country or a circumstance, not for an address, so there is no location.",
+  pseudo_country: "This code is for a country or a circumstance, not for an address, so there is no location.",
   no_location: "This postcode exists, but we do not know its location.",
 };
 const PROVENANCE_TEXTS = {
