@@ -171,7 +171,12 @@ mod tests {
             columns: Vec::new(),
         };
         let detail = message(&error);
-        assert!(detail.contains("name it with postcode_column (or the coordinates, or area_column, or registration_only; and delimiter if"), "{detail}");
+        assert!(
+            detail.contains(
+                "name it with postcode_column, or use lon_column and lat_column, easting_column"
+            ),
+            "{detail}"
+        );
         assert!(message(&BatchError::Empty).starts_with("the input file is empty"));
         let two_locations = message(&BatchError::AmbiguousLocation);
         assert!(
