@@ -170,8 +170,8 @@ mod tests {
         assert_eq!(
             records.remarks,
             [
-                "l.csv: 1 code in the column `lsoa21` of the postcode directory without a row, and \
-                 so without a name and a boundary; the first is `E01000009`"
+                "l.csv has no row for 1 code in the column `lsoa21` of the postcode directory, so \
+                 these areas have no name and no boundary; the first is `E01000009`"
             ]
         );
         let report = records.reports[0].to_string();
