@@ -174,7 +174,7 @@ impl ResidenceCells {
             practice: None,
             as_of: day,
         };
-        let answer = index.locate_with_distances(&query, layout.distance_layers);
+        let answer = index.locate_in(&query, layout.layers, layout.distance_layers);
         let error = location.error();
         let status = error
             .as_ref()

@@ -721,6 +721,14 @@ impl OutputColumn {
         columns.collect()
     }
 
+    /// Returns the layer whose areas by residence the column has, if any.
+    pub(super) fn residence_layer(&self) -> Option<Layer> {
+        match self {
+            Residence(layer, ..) => Some(*layer),
+            _ => None,
+        }
+    }
+
     /// Returns the layer for which the column needs distances, if any.
     pub(super) fn distance_layer(&self) -> Option<Layer> {
         use CommunityFact::{Alternatives, BoundaryDistance, Certainty};

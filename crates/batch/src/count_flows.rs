@@ -17,6 +17,7 @@ use super::workbook_rows::count_sheet_rows;
 use super::{BatchError, BatchRequest, map_exceeded_limit};
 use crate::tabular::cell_format::CellFormat;
 use crate::tabular::delimiter::Delimiter;
+use catchment_core::domain::LayerSet;
 use catchment_core::index::Index;
 
 /// Counts the rows of an input file by where patients are registered and where they live
@@ -47,6 +48,7 @@ pub fn count_flows<R: Read + Send>(
         (InputBody::Text(_), None) => CellFormat::Json,
     };
     let mut context = BatchContext::new(index, detected, &request, format);
+    context.layout.layers = LayerSet::ALL;
     context.layout.flow_places = Some(Arc::new(FlowPlaces::new(index, layers)));
     let tallies = match input.body {
         InputBody::Text(text) => count_text_rows(&context, *text, threads, progress),

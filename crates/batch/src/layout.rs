@@ -7,7 +7,7 @@ use super::counted_areas::CountedLayer;
 use super::flows::FlowPlaces;
 use super::practice_area::PlaceNeeds;
 use crate::tabular::cell_format::CellFormat;
-use catchment_core::domain::{Agreement, Layer, LayerSet, Manifest};
+use catchment_core::domain::{Agreement, Layer, LayerRole, LayerSet, Manifest};
 use catchment_core::index::Index;
 
 /// The output columns, grouped by the part of the answer on which they depend.
@@ -22,6 +22,8 @@ pub(super) struct OutputLayout {
     pub(super) registration_runs: Vec<ColumnRun>,
     /// The encoded cell for each agreement, in the order of [`Agreement::ALL`].
     pub(super) agreement_cells: Vec<Vec<u8>>,
+    /// The layers to look up by residence.
+    pub(super) layers: LayerSet,
     /// The layers for which a column needs distances.
     pub(super) distance_layers: LayerSet,
     /// The main layer of communities.
@@ -75,6 +77,24 @@ fn data_as_of(manifest: &Manifest) -> String {
     dates.collect::<Vec<_>>().join("; ")
 }
 
+/// Returns the layers to look up by residence: all but the statistical areas of which there is no
+/// column. Attributes may be those of any layer.
+fn looked_up_layers(manifest: &Manifest, columns: &[OutputColumn]) -> LayerSet {
+    let is_attribute = |column: &OutputColumn| matches!(column, OutputColumn::Attribute(..));
+    if columns.iter().any(is_attribute) {
+        return LayerSet::ALL;
+    }
+    let named: LayerSet = columns
+        .iter()
+        .filter_map(OutputColumn::residence_layer)
+        .collect();
+    let needed = manifest
+        .layers
+        .iter()
+        .filter(|entry| entry.role != LayerRole::Statistical || named.contains(entry.id));
+    needed.map(|entry| entry.id).collect()
+}
+
 impl OutputLayout {
     pub(super) fn new(
         columns: Vec<OutputColumn>,
@@ -99,6 +119,7 @@ impl OutputLayout {
             has_suggestion: columns
                 .iter()
                 .any(|column| column.to_string().ends_with("suggestion")),
+            layers: looked_up_layers(manifest, &columns),
             distance_layers: columns
                 .iter()
                 .filter_map(OutputColumn::distance_layer)

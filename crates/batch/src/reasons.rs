@@ -66,18 +66,18 @@ pub(super) fn residence_reason(
     }
 }
 
-/// Returns the reason why there is no main community by registration. `asked` is the code in the row.
+/// Returns the reason why there is no main community by registration. `code` is the code in the row.
 pub(super) fn registration_reason(
     index: &Index,
     layout: &OutputLayout,
     registration: &PracticeRegistration<'_>,
-    asked: Result<OdsCode, InvalidOdsCode>,
+    code: Result<OdsCode, InvalidOdsCode>,
 ) -> Reason {
     const RESULT: &str = "registration";
     match registration.reason {
         Some(reason) => {
-            let code = registration_code(index, layout, registration, asked, reason);
-            Reason::new(RESULT, Cow::Borrowed(code), reason.as_str())
+            let reason_code = registration_code(index, layout, registration, code, reason);
+            Reason::new(RESULT, Cow::Borrowed(reason_code), reason.as_str())
         }
         None => missing_community(layout, RESULT, &registration.areas),
     }
@@ -90,11 +90,11 @@ fn registration_code(
     index: &Index,
     layout: &OutputLayout,
     registration: &PracticeRegistration<'_>,
-    asked: Result<OdsCode, InvalidOdsCode>,
+    code: Result<OdsCode, InvalidOdsCode>,
     reason: RegistrationReason,
 ) -> &'static str {
     const CLOSED_BEFORE_DATA: &str = "closed_before_data";
-    match (reason, asked) {
+    match (reason, code) {
         (RegistrationReason::Malformed, _) => "not_an_ods_code",
         (RegistrationReason::UnknownPractice, Ok(code)) => {
             match index.is_practice_code_of_area(code) {

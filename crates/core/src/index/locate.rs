@@ -43,7 +43,9 @@ impl Index {
         self.locate_in(query, layers, layers)
     }
 
-    fn locate_in(
+    /// Answers a query as [`Index::locate_layers`] does, but measures distances in
+    /// `distance_layers`.
+    pub fn locate_in(
         &self,
         query: &LocateQuery,
         layers: LayerSet,
