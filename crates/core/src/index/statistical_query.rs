@@ -1,7 +1,7 @@
 //! Look-ups by the code of a statistical area, such as an LSOA, in place of a postcode.
 //!
 //! The result of a layer that is defined on the statistical areas is exact. For any other layer, each
-//! live postcode of the statistical area is located as if the client had asked for it. The result is
+//! live postcode of the statistical area is located as in a look-up of its own. The result is
 //! the area with most of the postcodes; the others follow with their shares. This is also the look-up
 //! between two censuses: a layer defined on the LSOAs of 2011 is answered for an LSOA of 2021 by the
 //! postcodes that have both codes.

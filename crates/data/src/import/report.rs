@@ -151,7 +151,7 @@ pub enum ImportError {
         /// The cause.
         source: std::io::Error,
     },
-    /// The file is not what is asked for, whatever its rows are.
+    /// The file is not the one that is needed, whatever its rows are.
     #[error("{file}: {reason}")]
     Refused {
         /// The file.
