@@ -6,14 +6,27 @@ use std::panic::resume_unwind;
 use std::sync::Mutex;
 use std::thread;
 
+/// Returns the results of `run` for all items, in the order of the items, with a thread for each
+/// processor. See [`parallel_map_on`].
+///
+/// # Panics
+/// If `run` panics.
+pub fn parallel_map<T: Send, R: Send>(items: Vec<T>, run: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let available = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    parallel_map_on(available, items, run)
+}
+
 /// Returns the results of `run` for all items, in the order of the items. Each thread takes the next
 /// item when it has finished the one before, so one item may take much longer than the others.
 ///
 /// # Panics
 /// If `run` panics.
-pub fn parallel_map<T: Send, R: Send>(items: Vec<T>, run: impl Fn(T) -> R + Sync) -> Vec<R> {
-    let available = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let thread_count = available.min(items.len());
+pub fn parallel_map_on<T: Send, R: Send>(
+    threads: NonZeroUsize,
+    items: Vec<T>,
+    run: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
+    let thread_count = threads.get().min(items.len());
     let queue = Mutex::new(items.into_iter().enumerate());
     let next = || queue.lock().ok()?.next();
     let work = || {

@@ -40,7 +40,7 @@ use sha2::{Digest, Sha256};
 
 use super::areas::{AreaExportError, AreaFormat, encode_areas};
 use answer_file::KeyedAnswers;
-use catchment_core::domain::{InvalidOdsCode, Layer, OdsCode, Postcode};
+use catchment_core::domain::{InvalidOdsCode, Layer, Postcode};
 use catchment_core::index::{Index, LocateQuery, Locator};
 use catchment_data::fs::sha256_hex;
 use postcode_files::GroupFile;
@@ -57,8 +57,6 @@ const BOUNDARIES_BYTES_MAX: usize = 10_000_000;
 const FILE_LIST: &str = "files.json";
 /// The name of the list of changes, which an export of only the changed files has.
 const CHANGE_LIST: &str = "changes.json";
-/// The default codes that are used instead of a practice code (NHS Data Dictionary).
-const DEFAULT_PRACTICE_CODES: [&str; 3] = ["V81997", "V81998", "V81999"];
 
 /// A postcode for each status without a location. The last one is in a district that does not exist,
 /// and so in no directory.
@@ -371,22 +369,14 @@ fn answers_without_location(index: &Index, day: Date) -> Value {
 /// Encodes the answers of all practice codes, and of text that is no code.
 fn encode_practices(index: &Index, day: Date) -> String {
     let changes = index.change_dates();
-    let mut codes: BTreeSet<OdsCode> = index
-        .practices()
-        .iter()
-        .map(|practice| practice.code)
-        .collect();
-    let neighbouring = index.neighbouring_practices().iter();
-    codes.extend(neighbouring.map(|found| found.practice.code));
-    codes.extend(index.not_gp_practices());
-    codes.extend(DEFAULT_PRACTICE_CODES.map(|code| code.parse::<OdsCode>().expect("well-formed")));
     let other = [
         ("malformed", Err(InvalidOdsCode::Malformed)),
         ("missing", Err(InvalidOdsCode::Missing)),
         ("unknown", Ok(answers::unknown_code())),
     ];
     let other = other.map(|(key, code)| (key.to_string(), code));
-    let codes = codes.into_iter().map(|code| (code.to_string(), Ok(code)));
+    let codes = index.practice_codes().into_iter();
+    let codes = codes.map(|code| (code.to_string(), Ok(code)));
     let keyed = codes.chain(other).map(|(key, code)| KeyedAnswers {
         key,
         is_live: false,

@@ -1,9 +1,7 @@
 //! The files with the answers of groups of postcodes.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-use std::{num::NonZeroUsize, ops::Range};
+use std::num::NonZeroUsize;
+use std::ops::Range;
 
 use jiff::civil::Date;
 
@@ -12,6 +10,7 @@ use super::answers;
 use super::groups::{self, BYTES_MAX, Member};
 use catchment_core::domain::{Postcode, PostcodeStatus};
 use catchment_core::index::{ChangeDates, Index};
+use catchment_core::parallel::parallel_map_on;
 
 /// The compressed file of a group of postcodes, or several files.
 pub(super) struct GroupFile {
@@ -38,24 +37,10 @@ pub(super) fn encode(index: &Index, day: Date, threads: NonZeroUsize) -> Vec<Gro
     let members: Vec<Member<'_>> = postcodes.iter().map(ListedPostcode::member).collect();
     let ranges = groups::divide(&members);
     let changes = index.change_dates();
-    let next = AtomicUsize::new(0);
-    let files: Mutex<Vec<Option<Vec<GroupFile>>>> =
-        Mutex::new(ranges.iter().map(|_| None).collect());
-    let work = || {
-        while let Some(range) = ranges.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let group = encode_range(index, &changes, &postcodes[range.clone()], day);
-            let position = ranges.partition_point(|other| other.start < range.start);
-            files.lock().expect("no thread panics")[position] = Some(group);
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 1..threads.get() {
-            scope.spawn(work);
-        }
-        work();
+    let files = parallel_map_on(threads, ranges, |range| {
+        encode_range(index, &changes, &postcodes[range], day)
     });
-    let files = files.into_inner().expect("no thread panics");
-    files.into_iter().flatten().flatten().collect()
+    files.into_iter().flatten().collect()
 }
 
 /// Returns the postcodes of the directory, without pseudo postcodes and others that have no location

@@ -29,8 +29,6 @@ pub use self::table::TableFormat;
 
 /// The pseudo postcodes: no fixed abode, and address not known (NHS Data Dictionary).
 const PSEUDO_POSTCODES: [&str; 2] = ["ZZ99 3VZ", "ZZ99 3WZ"];
-/// The default codes that are used instead of a practice code (NHS Data Dictionary).
-const DEFAULT_PRACTICE_CODES: [&str; 3] = ["V81997", "V81998", "V81999"];
 
 /// Writes the look-up table by postcode.
 ///
@@ -85,17 +83,7 @@ pub fn write_practices<W: Write + Send>(
     let lookup_rows = LookupRows::for_practices(index);
     let schema = schema(index, "practice_code", &lookup_rows, "registration");
     let changes = index.change_dates();
-    let default_codes: [OdsCode; 3] =
-        DEFAULT_PRACTICE_CODES.map(|text| text.parse().expect("well-formed"));
-    let mut codes: BTreeSet<OdsCode> = index
-        .practices()
-        .iter()
-        .map(|practice| practice.code)
-        .collect();
-    let neighbouring = index.neighbouring_practices().iter();
-    codes.extend(neighbouring.map(|found| found.practice.code));
-    codes.extend(index.not_gp_practices());
-    codes.extend(default_codes);
+    let codes = index.practice_codes();
     let emit_key = |code: &OdsCode, emit: &mut dyn FnMut(&[u8])| {
         let row_on = |day| lookup_rows.practice_row(*code, day);
         emit_rows(

@@ -2,6 +2,8 @@ use std::fmt;
 use std::str::FromStr;
 
 const LENGTH_MAX: usize = 10;
+/// See [`OdsCode::defaults`].
+const DEFAULT_CODES: [&str; 3] = ["V81997", "V81998", "V81999"];
 
 /// An NHS Organisation Data Service (ODS) code such as `P81002`: three to ten upper-case letters
 /// and digits.
@@ -42,11 +44,15 @@ impl OdsCode {
         })
     }
 
-    /// Returns whether this is one of the default codes of the NHS Data Dictionary for patients
-    /// without a known practice: V81997 (no registered practice), V81998 (not applicable) or V81999
-    /// (not known).
+    /// Returns the default codes of the NHS Data Dictionary for patients without a known practice:
+    /// V81997 (no registered practice), V81998 (not applicable) and V81999 (not known).
+    pub fn defaults() -> [OdsCode; 3] {
+        DEFAULT_CODES.map(|code| code.parse().expect("well-formed"))
+    }
+
+    /// Returns whether this is one of [`OdsCode::defaults`].
     pub fn is_default(&self) -> bool {
-        matches!(self.as_str(), "V81997" | "V81998" | "V81999")
+        DEFAULT_CODES.contains(&self.as_str())
     }
 }
 

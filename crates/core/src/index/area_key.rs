@@ -48,8 +48,7 @@ impl Index {
         if key.ordinal as usize >= layer.area_count() {
             return None;
         }
-        let last = || layer.versions_of(key.ordinal).last();
-        layer.version(key.ordinal, day).or_else(last)
+        layer.version_or_last(key.ordinal, day)
     }
 }
 

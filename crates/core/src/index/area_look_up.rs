@@ -7,8 +7,6 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::panic::resume_unwind;
-use std::thread;
 
 use jiff::civil::Date;
 
@@ -21,6 +19,7 @@ use crate::domain::{
     Area, Basis, Layer, LayerKind, LayerRole, LayerSet, Period, PostcodeEntry, PostcodeStatus,
     PracticeStatus,
 };
+use crate::parallel::parallel_map_on;
 
 /// An area, with the areas of the other layers to which it belongs.
 #[derive(Debug)]
@@ -134,15 +133,8 @@ impl Index {
         };
         let entries: Vec<PostcodeEntry> = self.postcodes().filter(is_counted).collect();
         let chunk_size = entries.len().div_ceil(threads.get()).max(1);
-        let partial: Vec<HashMap<u32, PostcodeCounts>> = thread::scope(|scope| {
-            let workers: Vec<_> = entries
-                .chunks(chunk_size)
-                .map(|chunk| scope.spawn(move || self.count_chunk(position, chunk, day)))
-                .collect();
-            let joined = workers.into_iter().map(|worker| worker.join());
-            joined
-                .map(|counts| counts.unwrap_or_else(|panic| resume_unwind(panic)))
-                .collect()
+        let partial = parallel_map_on(threads, entries.chunks(chunk_size).collect(), |chunk| {
+            self.count_chunk(position, chunk, day)
         });
         let mut totals = Vec::new();
         totals.resize_with(self.layers[position].area_count(), PostcodeCounts::default);

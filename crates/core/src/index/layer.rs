@@ -349,7 +349,11 @@ impl LayerIndex {
 
     /// Returns the version of the area with an id that is valid on a day, or else its last version.
     pub(super) fn area_or_last_version(&self, id: &str, day: Date) -> Option<&Area> {
-        let ordinal = self.ordinal(id)?;
+        self.version_or_last(self.ordinal(id)?, day)
+    }
+
+    /// Returns the version of an area that is valid on a day, or else its last version.
+    pub(super) fn version_or_last(&self, ordinal: u32, day: Date) -> Option<&Area> {
         let last = || self.versions_of(ordinal).last();
         self.version(ordinal, day).or_else(last)
     }

@@ -39,6 +39,7 @@ mod suspect_coordinates;
 #[cfg(test)]
 mod test_dataset;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::civil::Date;
@@ -337,6 +338,20 @@ impl Index {
     /// Returns the practices, open and closed, in order of code.
     pub fn practices(&self) -> &[Practice] {
         self.registry.practices()
+    }
+
+    /// Returns every code for which a look-up of a practice says more than that the code is unknown:
+    /// those of practices, in and outside the area of the dataset, of other prescribers, and the
+    /// default codes.
+    pub fn practice_codes(&self) -> BTreeSet<OdsCode> {
+        let neighbouring = self.neighbouring_practices().iter();
+        let mut codes: BTreeSet<OdsCode> = (self.practices().iter())
+            .map(|practice| practice.code)
+            .chain(neighbouring.map(|found| found.practice.code))
+            .chain(OdsCode::defaults())
+            .collect();
+        codes.extend(self.not_gp_practices());
+        codes
     }
 
     /// Returns the practice with a code.

@@ -169,8 +169,7 @@ impl Index {
         };
         let day = answer.as_of;
         let layer = &self.layers[areas.position];
-        let valid = layer.version(ordinal, day);
-        let area = valid.or_else(|| layer.versions_of(ordinal).last());
+        let area = layer.version_or_last(ordinal, day);
         let area = area.expect("an area has a version");
         let answers: PostcodeAnswers<'i> = self
             .live_postcodes_of(areas, ordinal, day)
