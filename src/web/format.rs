@@ -1,5 +1,6 @@
 //! Formats numbers, dates and names for pages.
 
+pub(crate) use catchment_core::domain::sentence_case;
 use jiff::civil::Date;
 
 /// Formats a distance: `61 m`, `2.1 km`, `14 km`.
@@ -53,13 +54,6 @@ pub(crate) fn system_name(id: &str) -> String {
     words.join(" ")
 }
 
-/// Returns the text with its first letter in upper case.
-pub(crate) fn sentence_case(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(letters).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,7 +97,5 @@ mod tests {
     #[test]
     fn names_begin_with_upper_case() {
         assert_eq!(system_name("morecambe-bay"), "Morecambe Bay");
-        assert_eq!(sentence_case("élan vital"), "Élan vital");
-        assert_eq!(sentence_case(""), "");
     }
 }

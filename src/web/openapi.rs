@@ -1,6 +1,7 @@
 //! An OpenAPI document as an HTML page: a first request, the operations in the order of use, the errors
 //! and the objects of responses.
 
+use catchment_core::domain::sentence_case;
 use std::collections::BTreeSet;
 
 use maud::{Markup, html};
@@ -117,10 +118,7 @@ fn operations_with_tag<'a>(document: &'a Value, tag: &Value) -> Vec<Operation<'a
 }
 
 fn heading(tag: &Value) -> String {
-    let name = text(&tag["name"]);
-    let mut letters = name.chars();
-    let first = letters.next().map(|first| first.to_ascii_uppercase());
-    first.into_iter().chain(letters).collect()
+    sentence_case(text(&tag["name"]))
 }
 
 /// Returns the id of the heading of a tag. It begins with `tag-`, because operations have ids too.

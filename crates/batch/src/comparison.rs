@@ -117,6 +117,31 @@ pub struct Comparison {
     pub previous_bad_rows: LineSample,
 }
 
+impl Comparison {
+    /// Returns the rows that were not compared, with what they are: `new rows`. A sample is `None` if
+    /// there was no memory to find out.
+    pub fn not_compared(&self) -> [(&'static str, Option<&LineSample>); 7] {
+        [
+            ("new rows", Some(&self.new_rows)),
+            ("rows without a key", Some(&self.missing_keys)),
+            ("rows with a repeated key", self.repeated_keys.as_ref()),
+            ("previous rows that are gone", self.gone.as_ref()),
+            (
+                "previous rows without a key",
+                Some(&self.previous_missing_keys),
+            ),
+            (
+                "previous rows with a repeated key",
+                Some(&self.previous_repeated_keys),
+            ),
+            (
+                "previous rows that could not be read",
+                Some(&self.previous_bad_rows),
+            ),
+        ]
+    }
+}
+
 /// The comparison of a row.
 pub(super) struct RowComparison<'p> {
     key: Option<KeyHash>,

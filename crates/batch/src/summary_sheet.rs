@@ -5,6 +5,7 @@ use super::comparison::Comparison;
 use super::flows::{PublishedFlows, summary_rows};
 use super::summary::{AreaCount, BatchSummary};
 use crate::tabular::workbook::{SummarySheet, SummaryValue};
+use catchment_core::domain::sentence_case;
 use catchment_core::index::Index;
 
 fn text(text: impl Into<String>) -> SummaryValue {
@@ -179,27 +180,8 @@ fn push_comparison(
             sheet.push(vec![text(cause), count(*rows)]);
         }
     }
-    for (title, rows) in [
-        ("New rows", Some(&comparison.new_rows)),
-        ("Rows without a key", Some(&comparison.missing_keys)),
-        (
-            "Rows with a repeated key",
-            comparison.repeated_keys.as_ref(),
-        ),
-        ("Previous rows that are gone", comparison.gone.as_ref()),
-        (
-            "Previous rows without a key",
-            Some(&comparison.previous_missing_keys),
-        ),
-        (
-            "Previous rows with a repeated key",
-            Some(&comparison.previous_repeated_keys),
-        ),
-        (
-            "Previous rows that could not be read",
-            Some(&comparison.previous_bad_rows),
-        ),
-    ] {
+    for (label, rows) in comparison.not_compared() {
+        let title = sentence_case(label);
         let rows = rows.map_or_else(|| text("not counted"), |rows| count(rows.rows));
         sheet.push(vec![text(title), rows]);
     }

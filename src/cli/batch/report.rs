@@ -12,6 +12,7 @@ use catchment_batch::{
 use super::summary_lists::SummaryLists;
 use crate::wire::summary::{data_json, dataset_json, summary_body};
 use catchment_core::domain::SuppressionRule;
+use catchment_core::domain::sentence_case;
 use catchment_core::index::Index;
 use catchment_data::fs::Fingerprint;
 
@@ -111,7 +112,7 @@ pub(super) fn check(
     line("Columns", &detected.columns.len().to_string());
     for (role, index) in detected.column_mapping.columns() {
         let column = format!("column {}, `{}`", index + 1, detected.columns[index]);
-        line(&capitalised(role.as_str()), &column);
+        line(&sentence_case(role.as_str()), &column);
     }
     if detected.column_mapping.practice.is_none() {
         line(
@@ -137,12 +138,6 @@ pub(super) fn check(
         output.push(b'\n');
     }
     output
-}
-
-fn capitalised(word: &str) -> String {
-    let mut letters = word.chars();
-    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-    first.into_iter().chain(letters).collect()
 }
 
 /// Returns the summary as text.

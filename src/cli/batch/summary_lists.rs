@@ -154,27 +154,7 @@ impl SummaryLists<'_> {
                 line(&format!("  {}", cause(change)), rows, text);
             }
         }
-        for (label, rows) in [
-            ("new rows", Some(&comparison.new_rows)),
-            ("rows without a key", Some(&comparison.missing_keys)),
-            (
-                "rows with a repeated key",
-                comparison.repeated_keys.as_ref(),
-            ),
-            ("previous rows that are gone", comparison.gone.as_ref()),
-            (
-                "previous rows without a key",
-                Some(&comparison.previous_missing_keys),
-            ),
-            (
-                "previous rows with a repeated key",
-                Some(&comparison.previous_repeated_keys),
-            ),
-            (
-                "previous rows that could not be read",
-                Some(&comparison.previous_bad_rows),
-            ),
-        ] {
+        for (label, rows) in comparison.not_compared() {
             self.write_sample(label, rows, text);
         }
     }

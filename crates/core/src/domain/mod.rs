@@ -29,6 +29,7 @@ mod postcode_prefix;
 mod practice;
 mod provenance;
 mod record_index;
+mod sentence_case;
 mod source_date;
 mod statistical_area_code;
 mod status;
@@ -76,6 +77,7 @@ pub use practice::{
 };
 pub use provenance::Provenance;
 pub use record_index::RecordIndex;
+pub use sentence_case::sentence_case;
 pub use source_date::SourceDate;
 pub use statistical_area_code::{
     InvalidStatisticalAreaCode, StatisticalAreaCode, StatisticalAreaLocator,
