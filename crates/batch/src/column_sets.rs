@@ -222,14 +222,7 @@ fn is_distance(column: OutputColumn) -> bool {
 mod tests {
     use super::super::columns::columns_of;
     use super::*;
-    use catchment_core::domain::Manifest;
-    use catchment_data::dataset::manifest_from_toml;
-
-    /// The manifest of the embedded dataset.
-    fn manifest() -> Manifest {
-        let text = include_str!("../../../data/lancashire-and-cumbria/dataset.toml");
-        manifest_from_toml(text).expect("a manifest")
-    }
+    use crate::test_manifest::manifest;
 
     #[test]
     fn every_column_is_in_a_set_besides_all() {

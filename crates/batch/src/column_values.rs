@@ -204,14 +204,11 @@ fn community_empty_when(fact: CommunityFact) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::super::columns::columns_of;
-    use catchment_core::domain::Manifest;
-    use catchment_data::dataset::manifest_from_toml;
+    use crate::test_manifest::manifest;
 
     #[test]
     fn numbers_have_a_unit() {
-        let text = include_str!("../../../data/lancashire-and-cumbria/dataset.toml");
-        let manifest: Manifest = manifest_from_toml(text).expect("a manifest");
-        for column in columns_of(&manifest) {
+        for column in columns_of(&manifest()) {
             let (name, column) = (column.name, column.column);
             assert!(!column.is_numeric() || column.unit().is_some(), "{name}");
             assert!(

@@ -1002,13 +1002,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use catchment_data::dataset::manifest_from_toml;
-
-    /// The manifest of the embedded dataset.
-    fn manifest() -> Manifest {
-        let text = include_str!("../../../data/lancashire-and-cumbria/dataset.toml");
-        manifest_from_toml(text).expect("a manifest")
-    }
+    use crate::test_manifest::manifest;
 
     #[test]
     fn default_columns_are_the_first_ten() {

@@ -61,6 +61,8 @@ mod summary_sheet;
 mod summary_suppression;
 mod swallowed_rows;
 pub mod tabular;
+#[cfg(test)]
+mod test_manifest;
 mod text_rows;
 mod workbook_input;
 mod workbook_options;

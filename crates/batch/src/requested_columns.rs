@@ -91,13 +91,7 @@ fn residence_pattern(entry: &LayerEntry, manifest: &Manifest) -> NamePattern {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use catchment_data::dataset::manifest_from_toml;
-
-    /// The manifest of the embedded dataset.
-    fn manifest() -> Manifest {
-        let text = include_str!("../../../data/lancashire-and-cumbria/dataset.toml");
-        manifest_from_toml(text).expect("a manifest")
-    }
+    use crate::test_manifest::manifest;
 
     /// Returns the columns besides the defaults, without their prefix.
     #[track_caller]

@@ -7,7 +7,6 @@ use std::fs;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use catchment::batch::{
@@ -19,10 +18,10 @@ use serde_json::{Value, json};
 
 use super::batch_http::post_batch;
 use super::columnar::request;
+use super::{run_program, run_successfully};
 use crate::data::embedded_dataset;
 use crate::support::external_tools::{python, stdout_of};
 use crate::support::made_up_patients::Patients;
-use crate::support::server::AS_OF;
 
 const SCRIPT: &str = "tests/oracle/batches.py";
 
@@ -54,32 +53,17 @@ fn patients(seed: u64, rows: usize) -> String {
     String::from_utf8(writer.into_inner().expect("memory")).expect("text")
 }
 
-fn batch(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_catchment"))
-        .current_dir(folder)
-        .args(["batch", "--as-of", AS_OF])
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .expect("the program starts")
-}
-
 /// Runs a batch, which must succeed, and returns what it prints.
 #[track_caller]
 fn run(folder: &Path, arguments: &[&str]) -> String {
-    let output = batch(folder, arguments);
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        matches!(output.status.code(), Some(0 | 3)),
-        "{arguments:?}: {errors}"
-    );
-    errors
+    let output = run_successfully(folder, arguments);
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// Runs a batch, which must be rejected with these words and write nothing.
 #[track_caller]
 fn check_rejected(folder: &Path, arguments: &[&str], words: &[&str]) {
-    let output = batch(folder, &[arguments, &["-o", "rejected.csv"]].concat());
+    let output = run_program(folder, &[arguments, &["-o", "rejected.csv"]].concat());
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
     for word in words {

@@ -1,7 +1,6 @@
 //! Tests of hostile batch files and forms, such as files with false lengths, decompression bombs
 //! and endless forms. Each of them is rejected with a specific error before it uses much memory.
 
-use std::fs;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::num::NonZeroUsize;
@@ -29,7 +28,7 @@ use parquet::file::properties::WriterProperties;
 
 use crate::batches::columnar::{request, to_arrow_stream};
 use crate::data::embedded_dataset::index;
-use crate::support::process::ServiceProcess;
+use crate::support::process::{ServiceProcess, memory_kb};
 
 fn run_batch<R: Read + Send>(
     batch_input: Result<BatchInput<R>, BatchError>,
@@ -522,13 +521,9 @@ fn footer_bytes(file: &[u8]) -> usize {
     u32::from_le_bytes(file[index..index + 4].try_into().expect("four")) as usize
 }
 
-/// Returns a memory counter of a process, such as `VmRSS:` or `VmHWM:`, in bytes.
+/// Returns a memory counter of a process in bytes; see [`memory_kb`].
 fn memory_bytes(running: &ServiceProcess, name: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", running.id()))
-        .expect("the process is running");
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    let number = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    number.expect("kilobytes") * 1_024
+    memory_kb(running.id(), name) * 1_024
 }
 
 /// Sends a body and reads the whole response. Returns the response, but leaves out parts of a long

@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Instant;
 
@@ -15,8 +15,9 @@ use tempfile::TempDir;
 
 use super::batch_http::{batch_path, full_request, post_batch, send_request};
 use super::columnar::request;
+use super::{run_program, run_successfully};
 use crate::support::external_tools::{python, report_skipped, stdout_of};
-use crate::support::server::{AS_OF, SERVER};
+use crate::support::server::SERVER;
 
 const SCRIPT: &str = "tests/oracle/workbooks.py";
 const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
@@ -39,28 +40,15 @@ fn script(arguments: &[&str]) -> Value {
     serde_json::from_str(&text).expect("JSON")
 }
 
-/// Runs `catchment batch` in a folder.
-fn run_batch(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_catchment"))
-        .current_dir(folder)
-        .args(["batch", "--as-of", AS_OF])
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .expect("the program starts")
-}
-
 #[track_caller]
 fn answered(folder: &Path, arguments: &[&str]) -> String {
-    let output = run_batch(folder, arguments);
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(matches!(output.status.code(), Some(0 | 3)), "{errors}");
-    String::from_utf8_lossy(&output.stdout).into_owned() + &errors
+    let output = run_successfully(folder, arguments);
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
 #[track_caller]
 fn check_rejected(folder: &Path, arguments: &[&str], words: &[&str]) {
-    let output = run_batch(folder, arguments);
+    let output = run_program(folder, arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
     for word in words {
@@ -510,7 +498,7 @@ fn workbooks_are_answered_over_http() {
     assert_eq!((reply.status, reply.header("content-type")), (200, XLSX));
     let name = reply.header("content-disposition");
     assert!(name.contains("answered.xlsx"), "{name}");
-    let expected = run_batch(folder, &["patients.xlsx"]).stdout;
+    let expected = run_program(folder, &["patients.xlsx"]).stdout;
     let is_same = reply.complete_body() == expected;
     assert!(is_same, "the bytes differ from those of the command line");
     let request = full_request(&batch_path(""), XLSX, "Accept: text/csv\r\n", &patients);

@@ -10,6 +10,7 @@ use jiff::civil::date;
 use tempfile::TempDir;
 
 use crate::support::layer;
+use crate::support::process::memory_kb;
 
 /// The number of LSOAs of England and Wales in 2011.
 const AREA_COUNT: usize = 34_753;
@@ -177,17 +178,6 @@ lookup = {{ file = "areas.csv", columns = {{ code = "code", area = "l{layer}", n
     folder.path().join("forty")
 }
 
-/// Returns a number of megabytes from `/proc/self/status`.
-fn memory_mb(key: &str) -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find(|line| line.starts_with(key));
-    let number = line.and_then(|line| line.split_whitespace().nth(1));
-    number
-        .and_then(|number| number.parse::<u64>().ok())
-        .expect("a number")
-        / 1024
-}
-
 /// Returns the nanoseconds of a look-up, on average.
 fn look_up_ns(index: &Index, ids: Option<&[&str]>) -> u128 {
     const COUNT: usize = 20_000;
@@ -230,13 +220,14 @@ fn forty_layers_load_within_the_budget() {
         }
         None => build(&folder),
     };
-    let before_mb = memory_mb("VmRSS");
+    let memory_mb = |name| memory_kb(std::process::id(), name) / 1024;
+    let before_mb = memory_mb("VmRSS:");
     let started = Instant::now();
     let read = dataset::read(&DatasetSource::Folder(data)).expect("a dataset");
     let read_s = started.elapsed().as_secs_f64();
     let index = Index::build(read).expect("the dataset is valid");
     let loaded_s = started.elapsed().as_secs_f64();
-    let (now_mb, peak_mb) = (memory_mb("VmRSS"), memory_mb("VmHWM"));
+    let (now_mb, peak_mb) = (memory_mb("VmRSS:"), memory_mb("VmHWM:"));
     let all_ns = look_up_ns(&index, None);
     let one_ns = look_up_ns(&index, Some(&["l0"]));
     println!(

@@ -25,7 +25,7 @@ use crate::ops::releases::{
 };
 use crate::support::external_tools::report_skipped;
 use crate::support::fixture::TestDataset;
-use crate::support::process::ServiceProcess;
+use crate::support::process::{ServiceProcess, memory_kb};
 use crate::support::server::{client, send};
 
 /// The program under test.
@@ -1063,7 +1063,7 @@ fn requests_succeed_during_a_minute_of_reloads() {
                 let next = Instant::now() + Duration::from_secs(2);
                 reload(admin_address).expect(200);
                 reloads += 1;
-                sizes.push(resident_kb(running.id()));
+                sizes.push(memory_kb(running.id(), "VmRSS:"));
                 thread::sleep(next.saturating_duration_since(Instant::now()));
             }
         }));
@@ -1089,12 +1089,4 @@ fn requests_succeed_during_a_minute_of_reloads() {
         maximum(&sizes[half..]) < maximum(&sizes[..half]) * 5 / 4,
         "{sizes:?}"
     );
-}
-
-/// Returns the resident memory of a process.
-fn resident_kb(id: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{id}/status")).expect("the process is running");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|rest| rest.split_whitespace().next());
-    number.expect("a number").parse().expect("a number")
 }

@@ -143,3 +143,12 @@ impl Drop for ServiceProcess {
         let _ = self.child.wait();
     }
 }
+
+/// Returns a memory counter of a process, such as `VmRSS:` (now) or `VmHWM:` (the peak), in kilobytes.
+pub(crate) fn memory_kb(id: u32, name: &str) -> u64 {
+    let status =
+        std::fs::read_to_string(format!("/proc/{id}/status")).expect("the process is running");
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+    number.expect("kilobytes")
+}
