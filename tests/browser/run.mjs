@@ -1,9 +1,9 @@
-// Tests the service in a real browser: node tests/browser/run.mjs [SUBJECT...]
+// Tests the service in a real browser: node tests/browser/run.mjs [--no-screenshots] [SUBJECT...]
 //
 // Needs Chromium (CATCHMENT_BROWSER, or /usr/bin/chromium), `npm ci` in this folder, and the built program
 // (CATCHMENT_BINARY, or target/debug/catchment). A subject is the name of a file in this folder, without .mjs. The file
-// exports `tests`, an object with test functions by name. A test function throws if the test fails. Screenshots are saved
-// in target/browser/.
+// exports `tests`, an object with test functions by name. A test function throws if the test fails. Screenshots, which take
+// a third of the time, are saved in target/browser/.
 
 import { spawn } from "node:child_process";
 import { createServer } from "node:http";
@@ -85,7 +85,8 @@ async function violations(page) {
 }
 
 async function main() {
-  const requested = process.argv.slice(2);
+  const requested = process.argv.slice(2).filter((argument) => argument !== "--no-screenshots");
+  const screenshots = !process.argv.includes("--no-screenshots");
   const files = (await readdir(HERE)).filter((name) => name.endsWith(".mjs") && name !== "run.mjs");
   const subjects = files.map((name) => name.replace(".mjs", "")).filter((name) => requested.length === 0 || requested.includes(name));
   if (subjects.length === 0) throw new Error(`there is no such subject: choose from the names of these files, without .mjs: ${files.join(", ")}`);
@@ -113,11 +114,12 @@ async function main() {
         // The folder with basemaps, or undefined.
         basemaps: process.env.CATCHMENT_BASEMAPS,
         skip: (reason) => console.log(`SKIPPED ${reason}`),
-        screenshot: (page, file) => page.screenshot({ path: path.join(SCREENSHOTS, `${file}.png`), fullPage: true }),
+        screenshot: async (page, file) => screenshots && page.screenshot({ path: path.join(SCREENSHOTS, `${file}.png`), fullPage: true }),
       };
+      const started = performance.now();
       try {
         await test(use);
-        console.log(`ok      ${subject}: ${name}`);
+        console.log(`ok      ${subject}: ${name} (${((performance.now() - started) / 1_000).toFixed(1)} s)`);
       } catch (error) {
         failed += 1;
         console.log(`FAILED  ${subject}: ${name}\n${error.stack}`);

@@ -3,11 +3,15 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use catchment::http::{AccessConfig, BatchLimits, ServerLimits};
+use catchment::http::{AccessConfig, App, BatchLimits, ServerLimits, admin};
+use catchment::index::Index;
+use catchment::ops::dataset_store::DatasetStore;
 
 use crate::support::server::{Reply, Server, embedded, read_to_close};
 
@@ -17,13 +21,62 @@ fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
+/// A server and its admin listener.
+struct MonitoredServer {
+    server: Server,
+    admin: Server,
+}
+
+impl MonitoredServer {
+    /// Waits until a metric has the value `expected`.
+    #[track_caller]
+    fn wait_for(&self, name: &str, expected: u32) {
+        let line = format!("{name} {expected}");
+        let started = Instant::now();
+        loop {
+            let metrics = self.admin.get("/metrics").expect(200);
+            if metrics.text().lines().any(|other| other == line) {
+                return;
+            }
+            assert!(started.elapsed() < ms(60_000), "not `{line}`: {metrics}");
+            thread::sleep(ms(10));
+        }
+    }
+
+    /// Starts a batch that does not end, and waits until `active` batches are in progress and
+    /// `queued` batches are in the queue.
+    fn start_endless_batch(&self, client: &str, (active, queued): (u32, u32)) -> TcpStream {
+        let stream = connect_and_send(self, &endless_batch_request(client));
+        self.wait_for("catchment_batches_in_flight", active);
+        self.wait_for("catchment_batches_queued", queued);
+        stream
+    }
+}
+
+impl Deref for MonitoredServer {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
 /// Starts a server that trusts a proxy on loopback, so that `X-Forwarded-For` selects the client.
-fn server(limits: ServerLimits, batches: BatchLimits) -> Server {
+fn server(limits: ServerLimits, batches: BatchLimits) -> MonitoredServer {
     let access = AccessConfig {
         trusted_proxies: vec!["127.0.0.1".parse().expect("a network")],
         ..AccessConfig::default()
     };
-    Server::with_access(embedded(), limits, batches, access)
+    let index = Index::build(embedded()).expect("the dataset is valid");
+    let dataset_store = Arc::new(DatasetStore::fixed(index));
+    let app = App::new(Arc::clone(&dataset_store))
+        .with_batch_limits(batches)
+        .with_access(access, &limits);
+    let admin = admin::router(dataset_store, &app);
+    MonitoredServer {
+        server: Server::for_app(app, limits),
+        admin: Server::for_router(admin, ServerLimits::default()),
+    }
 }
 
 /// Opens a connection and sends a text.
@@ -63,6 +116,22 @@ fn response_so_far(stream: &TcpStream) -> String {
     String::from_utf8_lossy(&bytes[..length]).into_owned()
 }
 
+/// Waits until `expected` of the streams have received a response. Returns all responses; those that
+/// have not arrived are empty.
+#[track_caller]
+fn wait_for_responses(streams: &[TcpStream], expected: usize) -> Vec<String> {
+    let mut answers = vec![String::new(); streams.len()];
+    let started = Instant::now();
+    while answers.iter().filter(|text| !text.is_empty()).count() < expected {
+        assert!(started.elapsed() < ms(60_000), "{answers:?}");
+        thread::sleep(ms(10));
+        for (answer, stream) in answers.iter_mut().zip(streams) {
+            answer.push_str(&response_so_far(stream));
+        }
+    }
+    answers
+}
+
 fn check_within<T>(limit: Duration, get: impl FnOnce() -> T) -> T {
     let started = Instant::now();
     let value = get();
@@ -83,8 +152,7 @@ fn waiting_downloads_leave_capacity_for_lookups_and_other_clients() {
     let downloads: Vec<TcpStream> = (0..20)
         .map(|index| connect_and_send(&server, &get_request("192.0.2.1", &ticket(index))))
         .collect();
-    thread::sleep(ms(300));
-    let answers: Vec<String> = downloads.iter().map(response_so_far).collect();
+    let answers = wait_for_responses(&downloads, 16);
     let waiting = answers.iter().filter(|text| text.is_empty()).count();
     assert_eq!(waiting, 4, "{answers:?}");
     for refused in answers.iter().filter(|text| !text.is_empty()) {
@@ -99,8 +167,7 @@ fn waiting_downloads_leave_capacity_for_lookups_and_other_clients() {
     let others: Vec<TcpStream> = (20..23)
         .map(|index| connect_and_send(&server, &get_request("192.0.2.2", &ticket(index))))
         .collect();
-    thread::sleep(ms(300));
-    let answers: Vec<String> = others.iter().map(response_so_far).collect();
+    let answers = wait_for_responses(&others, 1);
     // Which of the three requests is rejected depends on the order in which the server reads them.
     let waiting = answers.iter().filter(|text| text.is_empty()).count();
     let refused = answers
@@ -162,28 +229,26 @@ fn batches_are_limited_per_client_and_queued() {
     let batches = BatchLimits {
         concurrent_jobs_max: 3,
         concurrent_jobs_per_client_max: 2,
-        queue_timeout: ms(1_500),
+        queue_timeout: ms(4_000),
         ..BatchLimits::default()
     };
     let server = server(ServerLimits::default(), batches);
-    let endless = endless_batch_request("192.0.2.1");
-    let mut batches_running: Vec<TcpStream> = (0..3)
-        .map(|_| connect_and_send(&server, &endless))
-        .collect();
-    thread::sleep(ms(300));
-    // The third slot is reserved for other clients.
-    check_within(ms(1_000), || post_batch(&server, "192.0.2.2").expect(200));
-    check_within(ms(1_000), || post_batch(&server, "2001:db8::1").expect(200));
+    let client = "192.0.2.1";
+    let _running = server.start_endless_batch(client, (1, 0));
+    let ends_early = server.start_endless_batch(client, (2, 0));
+    let queued = server.start_endless_batch(client, (2, 1));
+    // The third slot is reserved for other clients: their batches do not wait in the queue.
+    post_batch(&server, "192.0.2.2").expect(200);
+    post_batch(&server, "2001:db8::1").expect(200);
     // The client's third batch waits, and is rejected after the queue timeout.
-    let queued = batches_running.pop().expect("three");
     let answer = read_to_close(queued);
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.contains("retry-after: 10\r\n"), "{answer}");
     // If a slot becomes free in time, the waiting batch starts.
     let queued = thread::scope(|scope| {
-        let queued = scope.spawn(|| post_batch(&server, "192.0.2.1"));
-        thread::sleep(ms(300));
-        batches_running.pop();
+        let queued = scope.spawn(|| post_batch(&server, client));
+        server.wait_for("catchment_batches_queued", 1);
+        drop(ends_early);
         queued.join().expect("no panic")
     });
     queued.expect(200);
@@ -194,27 +259,23 @@ fn queued_batches_are_served_in_turn_by_client() {
     let batches = BatchLimits {
         concurrent_jobs_max: 1,
         concurrent_jobs_per_client_max: 1,
-        queue_timeout: ms(8_000),
+        queue_timeout: ms(30_000),
         ..BatchLimits::default()
     };
     let server = server(ServerLimits::default(), batches);
-    let first = connect_and_send(&server, &endless_batch_request("192.0.2.1"));
-    thread::sleep(ms(200));
-    let _more: Vec<TcpStream> = (0..10)
-        .map(|_| {
-            let stream = connect_and_send(&server, &endless_batch_request("192.0.2.1"));
-            thread::sleep(ms(20));
-            stream
-        })
+    let first = server.start_endless_batch("192.0.2.1", (1, 0));
+    let more: Vec<TcpStream> = (1..=7)
+        .map(|queued| server.start_endless_batch("192.0.2.1", (1, queued)))
         .collect();
     thread::scope(|scope| {
-        // This batch arrives after ten batches of another client, but it is served after at most
+        // This batch arrives after seven batches of another client, but it is served after at most
         // one of those batches.
         let queued = scope.spawn(|| post_batch(&server, "192.0.2.2"));
-        thread::sleep(ms(300));
+        server.wait_for("catchment_batches_queued", 8);
         drop(first);
         thread::sleep(ms(300));
-        drop(_more.into_iter().next());
+        let mut more = more.into_iter();
+        drop(more.next());
         queued.join().expect("no panic").expect(200);
     });
 }
@@ -228,7 +289,7 @@ fn slow_uploads_are_aborted() {
         ..BatchLimits::default()
     };
     let server = server(ServerLimits::default(), batches);
-    let slow = connect_and_send(&server, &endless_batch_request("192.0.2.1"));
+    let slow = server.start_endless_batch("192.0.2.1", (1, 0));
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let mut sending = slow.try_clone().expect("a second handle");
@@ -260,7 +321,7 @@ fn slow_uploads_are_aborted_sooner_when_others_wait() {
         ..BatchLimits::default()
     };
     let server = server(ServerLimits::default(), batches);
-    let mut slow = connect_and_send(&server, &endless_batch_request("192.0.2.1"));
+    let mut slow = server.start_endless_batch("192.0.2.1", (1, 0));
     thread::sleep(ms(2_000));
     // No other client is waiting, so the slow batch is not aborted.
     slow.write_all(b"9\r\nLA18 4DB\n\r\n")

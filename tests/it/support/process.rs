@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// The time after which a test stops waiting for an operation and fails.
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running `catchment serve` process, which is killed when it is dropped.
 pub(crate) struct ServiceProcess {

@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use catchment::dataset::{self, Dataset, DatasetSource};
 use catchment::http::{self, AccessConfig, App, BatchLimits, ServerLimits};
 use catchment::index::Index;
@@ -23,8 +24,9 @@ pub(crate) static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
 /// The as-of date of most requests, so that responses do not depend on the current date.
 pub(crate) const AS_OF: &str = "2025-12-01";
 
-/// The time after which a test stops waiting for an operation and fails.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// The time after which a test stops waiting for an operation and fails. It is long, because the
+/// tests of a busy machine share its processors.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running server, which shuts down when it is dropped.
 pub(crate) struct Server {
@@ -80,7 +82,11 @@ impl Server {
         if limits.shutdown_delay == ServerLimits::default().shutdown_delay {
             limits.shutdown_delay = Duration::ZERO;
         }
-        let router = http::router(app);
+        Server::for_router(http::router(app), limits)
+    }
+
+    /// Starts a server for `router`.
+    pub(crate) fn for_router(router: Router, limits: ServerLimits) -> Server {
         let (stop, stopped) = oneshot::channel();
         let (address_sender, address_receiver) = std::sync::mpsc::channel();
         let thread = thread::spawn(move || {

@@ -1,4 +1,5 @@
-//! Runs the browser tests. The folder `tests/browser/` has a file for each subject.
+//! Runs the browser tests. The folder `tests/browser/` has a file for each subject, and each subject
+//! has a test here, so that subjects run in parallel.
 
 use std::env;
 use std::process::Command;
@@ -9,7 +10,59 @@ use crate::mapping::basemap;
 use crate::support::external_tools::{report_skipped, stdout_of};
 
 #[test]
-fn browser_tests_pass() {
+fn batch_page() {
+    run_subject("batch");
+}
+
+#[test]
+fn directory_pages() {
+    run_subject("directory-pages");
+}
+
+#[test]
+fn embedding() {
+    run_subject("embed");
+}
+
+#[test]
+fn map() {
+    run_subject("map");
+}
+
+#[test]
+fn pages() {
+    run_subject("pages");
+}
+
+#[test]
+fn static_files() {
+    run_subject("static");
+}
+
+#[test]
+fn widget() {
+    run_subject("widget");
+}
+
+#[test]
+fn each_subject_has_a_test() {
+    let tests = include_str!("browser.rs");
+    for file in std::fs::read_dir("tests/browser").expect("the folder exists") {
+        let name = file.expect("a file").file_name();
+        let name = name.to_str().expect("a name");
+        if let Some(subject) = name
+            .strip_suffix(".mjs")
+            .filter(|subject| *subject != "run")
+        {
+            let call = format!("run_subject(\"{subject}\")");
+            assert!(tests.contains(&call), "no test calls {call}");
+        }
+    }
+}
+
+/// Runs the tests in `tests/browser/{subject}.mjs`.
+#[track_caller]
+fn run_subject(subject: &str) {
     let Some(browser) = env::var_os("CATCHMENT_BROWSER") else {
         report_skipped(
             "browser tests: run `npm ci` in tests/browser and set CATCHMENT_BROWSER to the path of \
@@ -18,11 +71,13 @@ fn browser_tests_pass() {
         return;
     };
     let basemaps = TempDir::new().expect("a folder");
-    basemap::write_images(&basemaps.path().join("images.pmtiles"));
-    basemap::write_protomaps(&basemaps.path().join("protomaps.pmtiles"));
-    basemap::write_openmaptiles(&basemaps.path().join("openmaptiles.pmtiles"));
+    if subject == "map" {
+        basemap::write_images(&basemaps.path().join("images.pmtiles"));
+        basemap::write_protomaps(&basemaps.path().join("protomaps.pmtiles"));
+        basemap::write_openmaptiles(&basemaps.path().join("openmaptiles.pmtiles"));
+    }
     let mut node = Command::new("node");
-    node.arg("tests/browser/run.mjs")
+    node.args(["tests/browser/run.mjs", "--no-screenshots", subject])
         .env("CATCHMENT_BROWSER", browser)
         .env("CATCHMENT_BASEMAPS", basemaps.path())
         .env("CATCHMENT_BINARY", env!("CARGO_BIN_EXE_catchment"));
