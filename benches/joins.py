@@ -6,7 +6,7 @@ output, without the time to start Python, and the number of located rows.
 
 The input has rows that these engines cannot read. The engines skip these rows, which is part of the comparison.
 
-benches/batch.rs runs this script with the Python that CATCHMENT_PYTHON names.
+benches/batch.rs runs this script with the Python interpreter CATCHMENT_PYTHON.
 """
 
 import pathlib

@@ -5,7 +5,7 @@ ring followed by its holes, in whole millimetres. FOLDER/points.f64 has alternat
 (little-endian). Prints the median time per point in nanoseconds, and the sum of the ordinals (counted from 1) of
 the areas found for all points.
 
-benches/areas.rs runs this script with the Python that CATCHMENT_PYTHON names.
+benches/areas.rs runs this script with the Python interpreter CATCHMENT_PYTHON.
 """
 
 import json

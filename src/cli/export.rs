@@ -395,7 +395,7 @@ fn layer_of_areas(index: &Index, id: &str) -> Result<Layer> {
     let expected = UnknownLayer { known };
     match found {
         None => bail!("--areas-of: {expected}"),
-        Some(layer) => bail!("--areas-of: {layer} has areas that may overlap; it is {expected}"),
+        Some(layer) => bail!("--areas-of: {layer} has areas that may overlap, so {expected}"),
     }
 }
 

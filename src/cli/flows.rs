@@ -41,7 +41,7 @@ pub(super) struct FlowsArguments {
     force: bool,
     #[command(flatten)]
     tables: FlowOptions,
-    /// Print JSON, as in OUT.json.
+    /// Print the tables as JSON, in the format of OUT.json.
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -361,7 +361,7 @@ fn status_text(answer: &LocateAnswer<'_>, edition: &str) -> String {
     };
     match answer.status {
         LookupStatus::Terminated => format!("{word}{in_month}"),
-        // For another status, such as `outside_coverage`, the text also states that the postcode is
+        // For any other status, such as `outside_coverage`, the text also states that the postcode is
         // terminated.
         _ => format!("{word}; the postcode is terminated{in_month}"),
     }

@@ -338,7 +338,7 @@ fn codes(index: &Index, area: &Area) -> Value {
 }
 
 /// Returns the number of people of an area. The number of residents is rounded as the Office for
-/// National Statistics asks.
+/// National Statistics requests.
 fn population(index: &Index, area: &Area, as_of: Date) -> Value {
     let population = index.population(area, as_of);
     json!({

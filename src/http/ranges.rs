@@ -1,8 +1,8 @@
 //! Range requests (RFC 9110, section 14) for one byte range. A request for several ranges is
 //! answered with the whole body.
 //!
-//! The crate `headers` is not used here and in [`super::conditional`]: its `Range` ignores a suffix
-//! that is longer than the body and a unit in capitals, and does not distinguish a malformed range
+//! The crate `headers` is used neither here nor in [`super::conditional`]: its `Range` ignores a
+//! suffix that is longer than the body and an uppercase unit, and does not distinguish a malformed range
 //! from an unsatisfiable one. Its `IfNoneMatch` and `IfRange` alone would save a few lines, but need
 //! nine crates.
 

@@ -17,7 +17,7 @@ use catchment_core::index::{
     UnknownReason, areas_of_layer,
 };
 
-/// The number of practices that the summary names: without a registration, and beside one.
+/// The number of practices that the summary names: without a registration, and with one.
 const PRACTICES_NAMED: [usize; 2] = [3, 2];
 
 /// The lines of one basis: where people live, or where they are registered.
@@ -537,8 +537,8 @@ pub(super) fn in_new_tab(content: Markup) -> Markup {
     PreEscaped(changed)
 }
 
-/// Renders the remark on an area of a layer whose members no source names, and that is taken to be
-/// an area of another layer.
+/// Renders the note on an area that is treated as an area of another layer, because no source lists
+/// the members of its own layer.
 pub(super) fn taken_to_be(index: &Index, area: &Area) -> Markup {
     let manifest = index.manifest();
     let entry = manifest.layer(area.layer);

@@ -125,7 +125,7 @@ export async function readTable(source, isWorkbook, options) {
   }
 }
 
-// Returns the index of the column that most probably has what a drop-down asks for, or -1.
+// Returns the index of the column that most probably matches a drop-down, or -1.
 function likeliest(table, { value, name, other }) {
   const scores = table.names.map((text, index) => {
     const given = table.rows.map((row) => (row[index] ?? "").replace(/\s+/g, " ").trim()).filter((cell) => cell !== "" && cell !== "&");

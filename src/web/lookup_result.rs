@@ -263,7 +263,7 @@ fn status_notice(index: &Index, result: &LookupResult<'_>) -> Option<String> {
             })
         }
         _ if answer.notes.contains(&AnswerNote::CoordinatesSuspect) => Some("These coordinates are outside the part of the country that we have data for. Check them: they may be in the wrong order, have the wrong sign or not be in metres or degrees.".into()),
-        _ if answer.notes.contains(&AnswerNote::CodeOfOtherLayer) => answer.statistical_area.map(|named| format!("This code is not one of those you asked for. It is one of the {}. We have used it.", index.layer_title(named.area.layer))),
+        _ if answer.notes.contains(&AnswerNote::CodeOfOtherLayer) => answer.statistical_area.map(|named| format!("This code is not of the type that you chose: it is one of the {}. We have used it anyway.", index.layer_title(named.area.layer))),
         _ if answer.notes.contains(&AnswerNote::NotYetIntroduced) => Some("This postcode was not yet in use on that date.".into()),
         _ if status == Some(PostcodeStatus::Unknown) => Some(match ended_between {
             Some(months) => format!("We do not know whether this postcode was in use on that date. It was withdrawn {months}."),

@@ -20,8 +20,9 @@ The model, for a postcode p and a practice j:
   premises of each practice that it took over (people stay on the list when a surgery merges).
 * town is exp(TOWN) if the main surgery is in the same postcode district as p, else 1.
 * attraction of a practice of the area is found by balancing (maximum entropy, Furness): the
-  modelled people on each list equal the list size. Neighbouring practices outside are open
-  options whose attraction is their list size; what they take is the people who leave.
+  modelled people on each list equal the list size. Practices outside the area are not
+  balanced: their attraction is their list size, and the people assigned to them are those who are
+  registered outside the area.
 * people of an LSOA = residents, scaled to the lists (see `people`), spread evenly over its live
   postcodes. The share of an LSOA is the mean over its live postcodes.
 """
@@ -38,7 +39,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import Delaunay, cKDTree
 
-# Fitted on the registrations of April 2020 of 01A and 00Q together; see REPORT.md.
+# Fitted on the registrations of April 2020 of 01A and 00Q together; see docs/developers/catchment-model.md.
 BETA, ALPHA, FURTHER, TOWN = 2.36, 0.527, 0.37, 0.315
 PARAMETERS = np.array([BETA, ALPHA, FURTHER, TOWN])
 
@@ -47,7 +48,7 @@ NEIGHBOUR_KM = 12.0   # a neighbouring practice counts within this distance of a
 SHARE_MIN_WRITTEN = 0.0005
 SHARE_LISTED = 0.05
 EDGE_KM, EDGE_POWER = 0.3, 0.4
-SEA_RUN_KM = 0.8      # an edge with so long a piece off all land is removed
+SEA_RUN_KM = 0.8      # an edge with more than this length off land is removed
 BORDER_SCALING = 0.25
 
 
@@ -343,7 +344,7 @@ def read_judge(path):
 
 
 def measures(shares, judge, network_of, lsoas):
-    """See REPORT.md for the definitions."""
+    """See docs/developers/catchment-model.md for the definitions."""
     truth, total = judge
     columns = sorted(set(shares.columns) | set(truth.columns))
     model = shares.loc[lsoas].reindex(columns=columns, fill_value=0.0).to_numpy()

@@ -56,7 +56,7 @@ pub enum AreaText {
     Id,
     /// The name of the area.
     Name,
-    /// The national code of the area: its GSS code or, without one, its ODS code.
+    /// The national code of the area: its GSS code or, if it has none, its ODS code.
     Code,
 }
 
@@ -496,7 +496,7 @@ impl ColumnList {
         if entry.role == LayerRole::Administrative && entry.organisation.is_some() {
             self.add(
                 Residence(id, Code, pattern),
-                format!("the GSS code of the {noun} by residence or, without one, its ODS code"),
+                format!("the GSS code of the {noun} by residence or, if it has none, its ODS code"),
             );
         }
         if has_registration {

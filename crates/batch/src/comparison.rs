@@ -101,13 +101,14 @@ pub struct Comparison {
     pub residence: Vec<(AnswerChange, u64)>,
     /// The number of rows for each change of the community by registration.
     pub registration: Vec<(AnswerChange, u64)>,
-    /// The rows whose key no previous row has.
+    /// The rows whose key is not in the previous file.
     pub new_rows: LineSample,
     /// The rows without a key.
     pub missing_keys: LineSample,
     /// The rows whose key an earlier row of the input has; `None` if there was no memory to find out.
     pub repeated_keys: Option<LineSample>,
-    /// The previous rows whose key no row has; `None` if there was no memory to find out.
+    /// The previous rows whose key is not in the new file; `None` if there was not enough memory to
+    /// compare the keys.
     pub gone: Option<LineSample>,
     /// The previous rows without a key.
     pub previous_missing_keys: LineSample,

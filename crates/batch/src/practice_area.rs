@@ -1,6 +1,6 @@
 //! How a location lies to the practice with which the patient is registered: in its area or not, and
 //! how far from its premises. This depends on both halves of an answer, so each half has what the
-//! other needs, but only if a column asks for it.
+//! other needs, but only if a requested column needs it.
 
 use jiff::civil::Date;
 

@@ -10,7 +10,7 @@ use catchment_core::domain::{OdsCode, Postcode, StatisticalAreaCode};
 
 /// Returns the number of rows that are probably swallowed by a field of a row. A line looks like a
 /// row if it has the number of fields of a row, with a location or a practice code where a row has
-/// it. One such line is the row itself.
+/// it. One of these lines is the row itself.
 pub(super) fn count_swallowed_rows(
     row: &[u8],
     delimiter: Delimiter,

@@ -2,7 +2,7 @@
 
 use catchment_core::domain::Layer;
 
-/// Returns the layer with an id.
+/// Returns the layer with the given id.
 pub(crate) fn layer(id: &str) -> Layer {
     Layer::declare(id).expect("the id of a layer")
 }

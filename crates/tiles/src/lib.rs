@@ -185,7 +185,7 @@ impl TiledLayer {
     /// intersects the tile.
     ///
     /// Features have the attributes `id`, `name`, `provenance` and `mapcolor7`: a number from 0 to
-    /// 6 that differs between areas that share a border, if seven colours suffice. Every area is a
+    /// 6 that differs between areas that share a border, if seven colours are enough. Every area is a
     /// polygon on at least one tile of each zoom, or a point if the area is thinner than a unit
     /// everywhere.
     ///

@@ -23,7 +23,7 @@ use catchment_core::request::{PostcodePageParams, RequestParams};
 query_params! {
     /// The parameters of a list of areas.
     pub(in crate::http) struct ListParams {
-        /// The page of the list.
+        /// The number of the requested page of the list.
         pub(super) number: PageNumber = ["page"],
         /// The version of the dataset, and the as-of date.
         selection: DatasetSelection = ["as_of", "dataset"],

@@ -27,7 +27,7 @@ query_params! {
         area: Option<String> = ["area"],
         /// `all` to include closed practices.
         status: Option<String> = ["status"],
-        /// The page of the list.
+        /// The number of the requested page of the list.
         number: PageNumber = ["page"],
         /// The version of the dataset, and the as-of date.
         selection: DatasetSelection = ["as_of", "dataset"],

@@ -72,7 +72,7 @@ fn path(name: &str) -> String {
     FOLDER.path().join(name).display().to_string()
 }
 
-/// Answers the patients as `answered.csv`, with more columns.
+/// Runs a batch on the list of patients, and writes `answered.csv` with more columns.
 static ANSWERED: LazyLock<String> = LazyLock::new(|| {
     let columns = "icc.name,council,lsoa11,practice";
     let arguments = ["patients.csv", "-o", "answered.csv", "--columns", columns];

@@ -266,10 +266,10 @@ fn million_points_match_the_definition_and_geos() {
     check_embedded(10 * POINTS);
 }
 
-/// Checks the national dataset of docs/users/national-data.md, if `CATCHMENT_NATIONAL` names it. The
+/// Checks the national dataset (docs/users/national-data.md) in the folder `CATCHMENT_NATIONAL`. The
 /// national polygons of ONS are not a valid coverage, so they are not compared with GEOS.
 #[test]
-#[ignore = "needs the dataset that CATCHMENT_NATIONAL names; tests/check --all runs it"]
+#[ignore = "needs the dataset in the folder CATCHMENT_NATIONAL; tests/check --all runs it"]
 fn million_points_of_the_national_dataset_match_the_definition() {
     let Some(folder) = env::var_os("CATCHMENT_NATIONAL") else {
         report_skipped("the national dataset: set CATCHMENT_NATIONAL to its folder");

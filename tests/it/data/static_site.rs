@@ -109,7 +109,7 @@ fn postcodes_of_another_dataset_have_the_same_answers() {
 /// Compares 100,000 postcodes of the national dataset of docs/users/national-data.md, if
 /// `CATCHMENT_NATIONAL` names it, and prints the size of the files.
 #[test]
-#[ignore = "needs the dataset that CATCHMENT_NATIONAL names; tests/check --all runs it"]
+#[ignore = "needs the dataset in the folder CATCHMENT_NATIONAL; tests/check --all runs it"]
 fn postcodes_of_the_national_dataset_have_the_same_answers() {
     let Some(national) = env::var_os("CATCHMENT_NATIONAL") else {
         report_skipped("the national dataset: set CATCHMENT_NATIONAL to its folder");

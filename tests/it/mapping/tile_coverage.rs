@@ -408,9 +408,9 @@ fn tiles_with_most_vertices(areas: &[Boundary], z: u8) -> Vec<(u32, u32)> {
     tiles.into_iter().map(|value| value.0).take(6).collect()
 }
 
-/// Checks the national dataset of docs/users/national-data.md, if `CATCHMENT_NATIONAL` names it.
+/// Checks the national dataset (docs/users/national-data.md) in the folder `CATCHMENT_NATIONAL`.
 #[test]
-#[ignore = "needs the dataset that CATCHMENT_NATIONAL names; tests/check --all runs it"]
+#[ignore = "needs the dataset in the folder CATCHMENT_NATIONAL; tests/check --all runs it"]
 fn national_dataset_is_a_valid_coverage_on_every_tile() {
     let Some(folder) = env::var_os("CATCHMENT_NATIONAL") else {
         report_skipped("the national dataset: set CATCHMENT_NATIONAL to its folder");

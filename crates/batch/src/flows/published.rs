@@ -6,7 +6,7 @@
 //! 1. Counts and totals from 1 to 7 are hidden, if the rule is `below:8`. A count of 0 is shown, as in
 //!    the publications of NHS England and ONS.
 //! 2. A hidden count that follows from others, such as the only one in its row, is protected by hiding
-//!    others as well: the smallest counts that suffice, then counts of 0, and totals last.
+//!    others as well: the smallest counts that are enough, then counts of 0, and totals last.
 //! 3. The result is checked: every hidden count has at least two possible values, for a reader who
 //!    knows the rule and which counts are hidden because they are small. Without that, every count
 //!    would be hidden.

@@ -25,7 +25,7 @@ pub struct RegistrationFlows {
 /// Counts the registrations of a dataset by where patients are registered and where they live, on a
 /// day; `None` if the dataset has no registrations.
 ///
-/// A closed practice counts as its successor. A statistical area that is in several areas of the layer
+/// Patients of a closed practice are counted under its successor. A statistical area that is in several areas of the layer
 /// counts as the one with most of its live postcodes. One that the dataset does not have is elsewhere.
 pub fn registration_flows(
     index: &Index,

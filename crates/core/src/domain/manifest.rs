@@ -430,7 +430,7 @@ pub struct SourceEntry {
     pub released: Option<SourceDate>,
     /// The licence of the work.
     pub licence: Option<String>,
-    /// The attribution that the licence asks for.
+    /// The attribution that the licence requires.
     pub attribution: Option<String>,
     /// The tables and columns that were taken from the work.
     pub tables: Vec<SourceUse>,

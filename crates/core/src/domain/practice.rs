@@ -103,7 +103,7 @@ pub struct Premises {
     pub source: Option<String>,
 }
 
-/// A building that a practice, or a practice that it took over, used before, and that is not known
+/// A building that a practice, or a practice that it took over, used before, if it is not known
 /// to be in use. It is not premises: no distance is measured to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FormerPremises {

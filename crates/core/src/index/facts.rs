@@ -61,7 +61,7 @@ pub struct Population {
 
 impl Population {
     /// Returns the number of residents to the nearest hundred. The Office for National Statistics
-    /// publishes the exact numbers for calculations, and asks that they be shown rounded.
+    /// publishes the exact numbers for calculations, and requests that they be rounded for display.
     pub fn resident_rounded(&self) -> Option<u32> {
         self.resident
             .map(|people| people.saturating_add(50) / 100 * 100)

@@ -6,8 +6,8 @@
 //! between two censuses: a layer defined on the LSOAs of 2011 is answered for an LSOA of 2021 by the
 //! postcodes that have both codes.
 //!
-//! The postcodes of the areas are collected when the index is built, and the shares are counted when a
-//! client asks, because the live postcodes depend on the day.
+//! The postcodes of the areas are collected when the index is built, and the shares are counted for
+//! each request, because the live postcodes depend on the day.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

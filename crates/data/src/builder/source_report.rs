@@ -73,7 +73,7 @@ pub struct UnusedRows {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnusedKind {
-    /// The configuration does not ask for the rows, or other rows say the same.
+    /// The configuration does not select the rows, or other rows say the same.
     NotNeeded,
     /// The rows should be in the dataset and are not.
     Lost,
@@ -191,12 +191,12 @@ impl SourceReport {
         }
     }
 
-    /// Adds rows that the configuration does not ask for.
+    /// Adds rows that the configuration does not select.
     pub(super) fn not_needed(&mut self, reason: &str, rows: RowTally) {
         self.push(UnusedKind::NotNeeded, reason, rows);
     }
 
-    /// Adds rows that the configuration does not ask for, to a report of the other rows.
+    /// Adds rows that the configuration does not select, to a report of the other rows.
     pub(super) fn add_not_needed(&mut self, reason: &str, rows: u64) {
         self.rows_read += rows;
         self.rows_used += rows;
@@ -231,7 +231,7 @@ impl SourceReport {
     }
 
     /// Returns the larger of the share of rows and the share of people that are lost or doubtful,
-    /// among those that the configuration asks for. Rows that count people are weighed by them, because
+    /// among those that the configuration selects. Rows that count people are weighed by them, because
     /// a row of one patient is not as much as a row of a thousand.
     fn loss(&self) -> f64 {
         let (mut rows, mut people) = ((0, self.rows_read), (0, self.people_read.unwrap_or(0)));

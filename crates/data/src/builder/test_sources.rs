@@ -100,7 +100,7 @@ pub(super) fn postcode(text: &str, statistical_area: Option<&str>) -> PostcodeRe
     }
 }
 
-/// Returns an area whose name is its id in capitals.
+/// Returns an area whose name is its id in upper case.
 pub(super) fn area(layer: Layer, id: &str) -> Area {
     Area {
         layer,

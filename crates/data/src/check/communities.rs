@@ -152,8 +152,8 @@ fn check_ratios(index: &Index, day: Date, findings: &mut Vec<Finding>) {
                 continue;
             }
             let message = format!(
-                "{} has {} registered people and {} residents, a ratio of {ratio:.2}; usual are \
-                 {:.1} to {:.1}",
+                "{} has {} registered people and {} residents, a ratio of {ratio:.2}; the usual \
+                 range is {:.1} to {:.1}",
                 area.title(),
                 format_thousands(registered.into()),
                 format_thousands(resident.into()),

@@ -136,7 +136,7 @@ fn check_populations(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) 
         .manifest
         .layers_with_role(LayerRole::Community)
         .collect();
-    // The key begins with the position of the layer, so that the findings are in its order.
+    // The key begins with the position of the layer, so that the findings are sorted by layer.
     let communities: BTreeMap<(usize, &str), String> = areas
         .filter_map(|area| {
             let position = layers.iter().position(|layer| *layer == area.layer)?;

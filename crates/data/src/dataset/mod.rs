@@ -4,7 +4,7 @@
 //! | file | content |
 //! |---|---|
 //! | `dataset.toml` | the [`Manifest`] |
-//! | `areas.csv` | versions of areas: `layer,id,name,kind,system,provenance,from,to,ended_by`; `ended_by` is the day by which an area had ended whose last day is not known |
+//! | `areas.csv` | versions of areas: `layer,id,name,kind,system,provenance,from,to,ended_by`; if the last day of an area is not known, `ended_by` is the day by which it had ended |
 //! | `lineage.csv` | predecessors and successors of areas: `layer,predecessor,successor,relation,date,source` |
 //! | `memberships.csv` | `member_layer,member,layer,group,from,to,provenance`; a blank group means that the source names no group |
 //! | `practices.csv`, `practice_sites.csv`, `practice_successions.csv` | practices, open and closed, their premises and their successors |

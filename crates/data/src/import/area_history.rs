@@ -1,6 +1,6 @@
 //! The history of areas, in the format of `data/source/icc_history.csv`:
-//! `system,id,name,kind,from,to,successor,relation,source`, and optionally `ended_by`: the day of a
-//! page on which an area is gone whose last day is not known.
+//! `system,id,name,kind,from,to,successor,relation,source`, and optionally `ended_by`: if the last
+//! day of an area is not known, the day of the page that no longer lists it.
 
 use jiff::civil::Date;
 

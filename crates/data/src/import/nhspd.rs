@@ -15,7 +15,7 @@
 //! | council | GSS codes of councils, if there is only one such column |
 //!
 //! If two columns fit, the file is refused, except that the first postcode column is used, and the
-//! council is left out. The configuration can name the positions of all columns; codes of sub-ICB
+//! council is left out. The configuration can give the positions of all columns; codes of sub-ICB
 //! locations have no shape of their own, so their column is known only in the editions with 41 or
 //! 43 columns, or from the configuration. The report lists the columns that were read.
 
@@ -311,7 +311,7 @@ impl FileProfile {
         let found = configured.or(known);
         let refuse = |reason: String| ImportError::Refused {
             file: file.to_string(),
-            reason: format!("{reason}; name the position in `columns = {{ … }}`"),
+            reason: format!("{reason}; give the position in `columns = {{ … }}`"),
         };
         let only = |name: &str, fitting: Vec<usize>| match fitting[..] {
             [] => Ok(None),
@@ -471,7 +471,7 @@ fn column_indices(
     let index = |name: &str, position: Option<usize>, shape: Shape, values: &str| {
         let Some(position) = position else {
             return Err(refuse(format!(
-                "none of its {} has the values of `{name}` ({values}); name its position in \
+                "none of its {} has the values of `{name}` ({values}); give its position in \
                  `columns = {{ … }}`",
                 count_with_noun(count, "column", "columns")
             )));
@@ -482,7 +482,7 @@ fn column_indices(
             return Ok(position - 1);
         }
         Err(refuse(format!(
-            "column {position} does not have the values of `{name}` ({values}); name its position \
+            "column {position} does not have the values of `{name}` ({values}); give its position \
              in `columns = {{ … }}`"
         )))
     };
@@ -507,7 +507,7 @@ fn column_indices(
             "lsoa",
             found.lsoa,
             Shape::Lsoa,
-            "LSOA codes of the census that the format names",
+            "LSOA codes of the census year in the name of the format",
         )?,
         lsoa21: None,
         council: found.council.map(|position| position - 1),
@@ -652,7 +652,7 @@ mod tests {
         let error = import(&two, LsoaYear::Lsoa21, none).expect_err("two columns");
         assert_eq!(
             error,
-            "gridall.csv: columns 45 and 46 both have the values of `lsoa`; name the position in \
+            "gridall.csv: columns 45 and 46 both have the values of `lsoa`; give the position in \
              `columns = { … }`"
         );
         let named = ColumnPositions {

@@ -1,5 +1,5 @@
 //! What the reports of NHS ODS Data Search and Export (DSE) have in common. Each is a CSV file
-//! whose columns have fixed positions, without a header row unless the user of DSE asks for one.
+//! whose columns have fixed positions, without a header row unless the user selects one in DSE.
 
 use super::rows::{CsvRow, lowercase_file_name};
 use super::{ImportError, SourceFiles};

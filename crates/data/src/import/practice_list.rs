@@ -231,9 +231,10 @@ pub fn read_network_periods(file: &str, bytes: &[u8]) -> Result<Vec<NetworkPerio
                 .map(day_after),
         };
         match (period.from, period.to) {
-            (Some(from), Some(to)) if to <= from => {
-                Err(row.cell_error(4, "must be the last day, and not before the first day"))
-            }
+            (Some(from), Some(to)) if to <= from => Err(row.cell_error(
+                4,
+                "must be the last day of the period, which cannot be before its first day",
+            )),
             _ => Ok(NetworkPeriod {
                 practice: row.parse(0)?,
                 pcn: row.required(1)?.to_string(),

@@ -244,7 +244,7 @@ impl<'n> ArcSimplifier<'n> {
         )
     }
 
-    /// Returns whether the triangle is clear: no other vertex that matters to the label is inside
+    /// Returns whether the triangle is clear: no other vertex that can change the label is inside
     /// the triangle or near the new edge.
     fn is_clear(&self, [a, v, b]: [Coord<i64>; 3], corners: [u32; 3], label: LabelId) -> bool {
         let grid = PixelGrid::new(1);

@@ -58,8 +58,8 @@ pub(super) const FILLS: [PatternFill; 8] = [
     fill("#e2dcf2", "#7765ad", 9, "M2 2h3v3h-3z"),
 ];
 
-/// Assigns each area the index of a fill. Areas that share a border have different fills, if the
-/// fills suffice.
+/// Assigns each area the index of a fill. Areas that share a border have different fills, if
+/// there are enough fills.
 pub(super) fn assign_fills(areas: &[ProjectedArea]) -> Vec<usize> {
     assign_colours(&neighbours(areas), FILLS.len())
 }

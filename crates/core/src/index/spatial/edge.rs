@@ -23,7 +23,7 @@ pub(super) struct Edge {
     pub(super) high: MmCoord,
 }
 
-/// The part of an edge that matters to the points of one cell.
+/// The part of an edge that is needed to test the points of one cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct EdgeClip {
     /// The first row in which the edge passes through the cell, so that a point of the cell may be
@@ -89,7 +89,8 @@ impl Edge {
         Some(self.low[1] + i32::try_from(rows).expect("between the ends"))
     }
 
-    /// Returns the part of the edge that matters to the points of a cell. The part may be empty.
+    /// Returns the rows in which the edge passes through the cell, and the row at which it passes the
+    /// east side of the cell. There may be no rows.
     /// The cell is `[west, east] × [south, north]`, with all sides included.
     pub(super) fn clip(&self, [west, south]: MmCoord, [east, north]: MmCoord) -> EdgeClip {
         let is_rising = self.low[0] <= self.high[0];
