@@ -381,7 +381,7 @@ fn period_of_version(area: &Area) -> Period {
 /// Returns the period around a day in which a statistical area is assigned to an area without
 /// interruption.
 fn assigned_period(layer: &LayerIndex, row: u32, ordinal: u32, day: Date) -> Period {
-    let assignments = layer.all_assignments_of(row).iter();
+    let assignments = layer.all_assignments_of(row);
     let periods = assignments.filter(|assignment| assignment.ordinal == ordinal);
     let periods: Vec<Period> = periods.map(|assignment| assignment.period).collect();
     let around = periods.iter().find(|period| period.contains(day));

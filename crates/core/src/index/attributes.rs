@@ -149,7 +149,7 @@ impl Index {
     pub fn attributes_of_layer(&self, layer: Layer) -> Vec<&AttributeEntry> {
         let is_statistical = self.layer(layer).is_some_and(|index| {
             let rows = (0..).take(self.statistical_areas.codes.len());
-            let assigned = rows.filter(|row| !index.all_assignments_of(*row).is_empty());
+            let assigned = rows.filter(|row| index.all_assignments_of(*row).len() > 0);
             assigned.count() == index.area_count() && index.area_count() > 0
         });
         let entries = self.manifest.attributes.iter();

@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::iter;
 use std::sync::Arc;
 
+use super::assignments::{AreaAssignment, AssignmentsBuilder};
 use super::attributes::AttributeIndex;
 use super::data_dates::outdated_after;
 use super::directory::PostcodeDirectory;
 use super::facts::FactsIndex;
-use super::layer::{AreaAssignment, LayerIndex};
+use super::layer::LayerIndex;
 use super::layer_roles::LayerRoles;
 use super::memberships::MembershipIndex;
 use super::registry::PracticeRegistry;
@@ -122,17 +123,20 @@ fn build_layers(
         areas_by_layer.entry(area.layer).or_default().push(area);
     }
     let mut boundaries: HashMap<Layer, Vec<Boundary>> = boundaries.into_iter().collect();
-    let layer = |entry: &LayerEntry| {
-        let mut own = areas_by_layer.remove(&entry.id).unwrap_or_default();
+    let records = manifest.layers.iter().map(|entry| {
+        let areas = areas_by_layer.remove(&entry.id).unwrap_or_default();
+        let boundaries = boundaries.remove(&entry.id).unwrap_or_default();
+        (entry, areas, boundaries)
+    });
+    let layers = parallel_map(records.collect(), |(entry, mut own, boundaries)| {
         own.shrink_to_fit();
         let areas = match entry.role {
             LayerRole::PracticeCatchment => practice_areas(registry, entry, &own),
             _ => own,
         };
-        let boundaries = boundaries.remove(&entry.id).unwrap_or_default();
         LayerIndex::build(entry, areas, boundaries)
-    };
-    manifest.layers.iter().map(layer).collect()
+    });
+    layers.into_iter().collect()
 }
 
 /// Builds the areas of the practice layer, one for each practice. An area has the layer's default
@@ -185,8 +189,9 @@ fn apply_assignments(
                 counts[position] += 1;
             }
         }
-        let mut assigned: Vec<Vec<(u32, AreaAssignment)>> =
-            counts.into_iter().map(Vec::with_capacity).collect();
+        let counts = counts.into_iter();
+        let mut assigned: Vec<AssignmentsBuilder> =
+            counts.map(AssignmentsBuilder::with_capacity).collect();
         for assignment in &assignments {
             let unknown_reference = |id: &str| IndexError::UnknownReference {
                 what: format!("an assignment to {}", assignment.layer),
@@ -204,7 +209,7 @@ fn apply_assignments(
                 share: assignment.share,
                 period: assignment.period,
             };
-            assigned[position].push((*row, found));
+            assigned[position].push(*row, found);
         }
         assigned
     };

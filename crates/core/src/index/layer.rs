@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+use super::assignments::{AreaAssignment, Assignments, AssignmentsBuilder};
 use super::{BoundaryIndex, IndexError, periods_overlap};
 use crate::domain::{
     Area, AreaCode, Boundary, BritishGrid, CatchmentKind, Layer, LayerEntry, LayerKind, LayerRole,
@@ -54,10 +55,8 @@ pub(super) struct LayerIndex {
     pub(super) codes: Vec<(u32, usize)>,
     /// Whether the areas are those of NHS organisations.
     pub(super) is_organisation: bool,
-    /// The assignments of all statistical areas, in order of row.
-    assignments: Vec<AreaAssignment>,
-    /// The position of the first assignment of each row, and the number of assignments.
-    assignment_starts: Vec<u32>,
+    /// The assignments of statistical areas to the areas.
+    assignments: Assignments,
     /// Whether areas of each layer, by its position in the index, may be members of this layer's
     /// areas.
     pub(super) has_members_in: Vec<bool>,
@@ -72,17 +71,6 @@ struct AreaIndex {
     boundaries: Vec<u32>,
     /// Whether the area consists of statistical areas; if so, its boundaries are for display only.
     is_assigned: bool,
-}
-
-/// The assignment of a statistical area to an area.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct AreaAssignment {
-    /// The area's ordinal.
-    pub(super) ordinal: u32,
-    /// The share of the statistical area's population that belongs to the area; `None` means the
-    /// whole population.
-    pub(super) share: Option<f64>,
-    pub(super) period: Period,
 }
 
 impl LayerIndex {
@@ -131,8 +119,7 @@ impl LayerIndex {
             has_registrations: false,
             codes: Vec::new(),
             is_organisation: entry.organisation.is_some(),
-            assignments: Vec::new(),
-            assignment_starts: Vec::new(),
+            assignments: Assignments::default(),
             is_display_only: false,
             has_members_in: Vec::new(),
             revision_dates: Vec::new(),
@@ -284,23 +271,15 @@ impl LayerIndex {
     }
 
     /// Sets the assignments of `count` statistical areas, each with the row of its statistical area.
-    pub(super) fn set_assignments(&mut self, mut assigned: Vec<(u32, AreaAssignment)>, count: u32) {
-        for (_, assignment) in &assigned {
-            self.areas[assignment.ordinal as usize].is_assigned = true;
+    pub(super) fn set_assignments(&mut self, assigned: AssignmentsBuilder, count: u32) {
+        for ordinal in assigned.ordinals() {
+            self.areas[ordinal as usize].is_assigned = true;
         }
         let mut areas = self.areas.iter();
         self.is_display_only = areas.all(|area| area.boundaries.is_empty() || area.is_assigned);
-        if !self.uses_statistical_areas {
-            return;
+        if self.uses_statistical_areas {
+            self.assignments = assigned.build(count);
         }
-        // The sort is stable: the assignments of a row stay in the order of the dataset.
-        assigned.sort_by_key(|&(row, _)| row);
-        let start_of = |row| assigned.partition_point(|&(assigned, _)| assigned < row);
-        let starts = (0..=count).map(start_of);
-        self.assignment_starts = starts
-            .map(|start| u32::try_from(start).expect("fewer than 2^32 assignments"))
-            .collect();
-        self.assignments = assigned.iter().map(|&(_, found)| found).collect();
     }
 
     /// Returns the number of areas. The versions of an area are counted once.
@@ -379,23 +358,22 @@ impl LayerIndex {
         &self,
         row: u32,
         day: Date,
-    ) -> impl Iterator<Item = &AreaAssignment> {
-        let assignments = self.all_assignments_of(row).iter();
+    ) -> impl Iterator<Item = AreaAssignment> {
+        let assignments = self.all_assignments_of(row);
         assignments.filter(move |assignment| assignment.period.contains(day))
     }
 
     /// Returns the assignments of a statistical area, whatever their period.
-    pub(super) fn all_assignments_of(&self, row: u32) -> &[AreaAssignment] {
-        let row = row as usize;
-        match self.assignment_starts.get(row..row + 2) {
-            Some(&[start, end]) => &self.assignments[start as usize..end as usize],
-            _ => &[],
-        }
+    pub(super) fn all_assignments_of(
+        &self,
+        row: u32,
+    ) -> impl ExactSizeIterator<Item = AreaAssignment> {
+        self.assignments.of_row(row)
     }
 
     /// Returns the assignments of all statistical areas, whatever their period.
-    pub(super) fn all_assignments(&self) -> impl Iterator<Item = &AreaAssignment> {
-        self.assignments.iter()
+    pub(super) fn all_assignments(&self) -> impl ExactSizeIterator<Item = AreaAssignment> {
+        self.assignments.all()
     }
 
     /// Returns whether the area consists of statistical areas; if so, its boundaries are for
@@ -566,11 +544,11 @@ mod tests {
         assert!(ordinals_on(3, DAY).is_empty());
         assert_eq!(icc.all_assignments_of(2).len(), 1);
         assert_eq!(icc.all_assignments_of(3).len(), 0);
-        assert_eq!(icc.all_assignments().count(), 3);
+        assert_eq!(icc.all_assignments().len(), 3);
         assert!(icc.is_assigned(0));
         let icb = index.layer(layers::icb()).expect("in the dataset");
         assert!(!icb.is_assigned(0));
-        assert_eq!(icb.all_assignments().count(), 0);
+        assert_eq!(icb.all_assignments().len(), 0);
     }
 
     #[test]

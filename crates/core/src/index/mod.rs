@@ -11,6 +11,7 @@ mod answer;
 mod area_key;
 mod area_look_up;
 mod area_postcodes;
+mod assignments;
 mod attributes;
 mod build;
 mod change_dates;

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 use super::attributes::attribute_path;
 use super::boundary::feature_boundary;
@@ -65,16 +65,21 @@ fn read_with_manifest(
         read_paths: Mutex::default(),
     };
     thread::scope(|scope| {
+        // These are the largest tables; the boundaries are read on all processors.
         let directory = scope.spawn(|| reader.read_postcodes());
-        let mut dataset = reader.read_except_postcodes(sha256_hex(manifest_bytes))?;
+        let assignments = scope.spawn(|| reader.read_assignments());
+        let mut dataset = reader.read_other_files(sha256_hex(manifest_bytes))?;
         manifest.set_area_titles(&mut dataset.areas);
-        let directory = directory
-            .join()
-            .unwrap_or_else(|panic| resume_unwind(panic))?;
-        directory.add_to(&mut dataset);
+        dataset.assignments = joined(assignments)?;
+        joined(directory)?.add_to(&mut dataset);
         reader.verify_unread_files()?;
         Ok(dataset)
     })
+}
+
+/// Returns the result of a thread.
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// Reads the files of a dataset and verifies them against the manifest.
@@ -117,8 +122,15 @@ impl PostcodeTable {
 }
 
 impl VerifiedReader<'_> {
-    /// Reads everything except the postcode directory.
-    fn read_except_postcodes(&self, digest: String) -> Result<Dataset, DatasetError> {
+    fn read_assignments(&self) -> Result<Vec<StatisticalAssignment>, DatasetError> {
+        let shared = RefCell::default();
+        self.read_table("assignments.csv", &columns::ASSIGNMENTS, |row| {
+            parse_assignment(row, &shared)
+        })
+    }
+
+    /// Reads everything except the postcode directory and the assignments.
+    fn read_other_files(&self, digest: String) -> Result<Dataset, DatasetError> {
         let practice_layer = self.manifest.practice_layer();
         let statistical_boundaries = self.read_statistical_boundaries()?;
         let codes = statistical_boundaries
@@ -165,12 +177,7 @@ impl VerifiedReader<'_> {
                 &columns::NEIGHBOURING_PRACTICES,
                 parse_neighbouring_practice,
             )?,
-            assignments: {
-                let shared = RefCell::default();
-                self.read_table("assignments.csv", &columns::ASSIGNMENTS, |row| {
-                    parse_assignment(row, &shared)
-                })?
-            },
+            assignments: Vec::new(),
             postcodes: Vec::new(),
             postcode_codes: Vec::new(),
             not_gp_practices: self.read_table(
