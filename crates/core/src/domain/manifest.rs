@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use super::keyword::keyword_enum;
 use super::{
     Area, AttributeEntry, DataDate, Layer, LayerRole, OrganisationKind, PostcodeColumn, Provenance,
-    SourceDate, YearMonth,
+    SourceDate, SourceFrequency, YearMonth,
 };
 
 /// The manifest of a dataset.
@@ -428,6 +428,8 @@ pub struct SourceEntry {
     pub vintage: Option<String>,
     /// The date on which the work was published.
     pub released: Option<SourceDate>,
+    /// How often the work is published, if the dataset declares it.
+    pub frequency: Option<SourceFrequency>,
     /// The licence of the work.
     pub licence: Option<String>,
     /// The attribution that the licence requires.

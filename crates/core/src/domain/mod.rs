@@ -34,6 +34,7 @@ mod source_date;
 mod statistical_area_code;
 mod status;
 mod suppression;
+mod timeliness;
 
 pub use agreement::Agreement;
 pub use area::{
@@ -84,3 +85,4 @@ pub use statistical_area_code::{
 };
 pub use status::LookupStatus;
 pub use suppression::{InvalidSuppressionRule, SuppressionRule};
+pub use timeliness::{Edition, OverdueSource, SourceFrequency, SourceTimeliness};

@@ -51,6 +51,14 @@ impl YearMonth {
         YearMonth(self.0.saturating_add(1)).first_day()
     }
 
+    /// Returns the month that a day is in; for a day before 1800 or after 9998, the nearest month.
+    pub fn of(day: Date) -> YearMonth {
+        let months = (i32::from(day.year()) - 1_800) * 12 + i32::from(day.month());
+        let ordinal = u32::try_from(months).unwrap_or(0);
+        let ordinal = ordinal.clamp(1, YearMonth::ORDINAL_MAX);
+        YearMonth(NonZeroU32::new(ordinal).unwrap_or(NonZeroU32::MIN))
+    }
+
     /// The ordinal of the last month, December 9998, which fits in 17 bits.
     pub(crate) const ORDINAL_MAX: u32 = (9_998 - 1_800) * 12 + 12;
 

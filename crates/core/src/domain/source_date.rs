@@ -30,6 +30,11 @@ impl SourceDate {
         }
     }
 
+    /// Returns the month that a day is in.
+    pub fn month_of(day: Date) -> SourceDate {
+        SourceDate::Month(YearMonth::of(day))
+    }
+
     /// Returns the age in days on `day`, counted from the first day; negative for a date after
     /// `day`.
     pub fn age_days(self, day: Date) -> i32 {

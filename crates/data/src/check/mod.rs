@@ -14,12 +14,14 @@ mod load;
 mod postcodes;
 mod practices;
 mod previous;
+mod sources;
 
 pub(crate) use areas::periods_overlap;
 pub use finding::{Finding, FindingGeometry, FindingSubject, Severity, findings_geojson};
 pub use golden_queries::failing_golden_queries;
 pub use load::{LoadFailure, load_index};
 pub use previous::{PreviousComparison, compare_with_previous};
+pub use sources::{JudgedSource, judge_sources};
 
 use crate::dataset::Dataset;
 use catchment_core::domain::Boundary;

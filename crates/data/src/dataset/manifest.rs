@@ -121,6 +121,8 @@ pub(crate) struct SourceTable {
     #[serde(skip_serializing_if = "Option::is_none")]
     released: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    frequency: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     licence: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attribution: Option<String>,
@@ -255,6 +257,16 @@ impl SourceTable {
         Ok(SourceEntry {
             as_of: date("as_of", self.as_of)?,
             released: date("released", self.released)?,
+            frequency: self
+                .frequency
+                .filter(|text| !text.is_empty())
+                .map(|text| {
+                    parse(
+                        &format!("source `{}`: frequency `{text}`", self.title),
+                        &text,
+                    )
+                })
+                .transpose()?,
             title: self.title,
             publisher: self.publisher,
             vintage: self.vintage,
@@ -681,6 +693,7 @@ impl From<&SourceEntry> for SourceTable {
             as_of: entry.as_of.map(|date| date.to_string()),
             vintage: entry.vintage.clone(),
             released: entry.released.map(|date| date.to_string()),
+            frequency: entry.frequency.map(|frequency| frequency.to_string()),
             licence: entry.licence.clone(),
             attribution: entry.attribution.clone(),
             tables: entry

@@ -45,6 +45,14 @@ impl DatasetSource {
         Ok((manifest_from_toml(text)?, bytes))
     }
 
+    /// Reads and validates only the manifest.
+    ///
+    /// # Errors
+    /// If the manifest cannot be read, or is invalid.
+    pub fn manifest(&self) -> Result<Manifest, DatasetError> {
+        Ok(self.read_manifest()?.0)
+    }
+
     /// Estimates the peak memory, in bytes, of loading the dataset. Counts the positions and rows
     /// in the files without parsing them.
     ///

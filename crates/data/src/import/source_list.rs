@@ -1,6 +1,6 @@
 //! The published works that a dataset is built from, in the format of `data/source/sources.csv`:
 //! `table,columns,publisher,title,as_of,released,licence,attribution`, one row for each table and
-//! work. The columns of a table are separated by semicolons.
+//! work, and optionally `frequency`. The columns of a table are separated by semicolons.
 
 use crate::formats::{CsvTable, TableError};
 use catchment_core::domain::{InvalidDate, SourceDate, SourceEntry, SourceUse};
@@ -22,7 +22,8 @@ const REFERENCE: &str = "see ";
 /// Reads the works, in the order in which the file first lists them. Rows that differ only in the
 /// table and columns are one work.
 pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<SourceEntry>, TableError> {
-    let rows = CsvTable::open(file, bytes, COLUMN_NAMES)?.read(|row| {
+    let table = CsvTable::open_with_optional(file, bytes, COLUMN_NAMES, &["frequency"])?;
+    let rows = table.read(|row| {
         let columns = row.text(1)?.split(';').map(str::trim);
         let used = SourceUse {
             table: row.required(0)?.to_string(),
@@ -41,6 +42,7 @@ pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<SourceEntry>, TableError> {
             as_of,
             vintage,
             released: row.parse_optional(5)?,
+            frequency: row.parse_optional(COLUMN_NAMES.len())?,
             licence: text(6)?,
             attribution: text(7)?,
             tables: Vec::new(),
@@ -77,6 +79,7 @@ fn parse_as_of(text: &str) -> Result<(Option<SourceDate>, Option<String>), Inval
 #[cfg(test)]
 mod tests {
     use super::*;
+    use catchment_core::domain::SourceFrequency;
 
     const HEADER: &str =
         "table,columns,publisher,title,as_of,released,licence,attribution,read_from";
@@ -109,6 +112,26 @@ mod tests {
         assert_eq!(
             works[1].date_in_words().as_deref(),
             Some("each row has its own: column source of the table")
+        );
+    }
+
+    #[test]
+    fn a_table_can_declare_how_often_a_work_is_published() {
+        let rows = "a.csv,,Office,Directory,2025,,,,x,quarterly\nb.csv,,Office,Map,2025,,,,x,\n";
+        let text = format!("{HEADER},frequency\n{rows}");
+        let works = read("sources.csv", text.as_bytes()).expect("works");
+        let found: Vec<_> = works.iter().map(|work| work.frequency).collect();
+        assert_eq!(found, [Some(SourceFrequency::Quarterly), None]);
+        let text = text.replace("quarterly", "weekly");
+        let error = read("sources.csv", text.as_bytes()).expect_err("a frequency");
+        let error = error.to_string();
+        assert!(
+            error.contains("line 2, column `frequency`: `weekly`"),
+            "{error}"
+        );
+        assert!(
+            error.contains("monthly, quarterly, yearly or once"),
+            "{error}"
         );
     }
 
