@@ -7,8 +7,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use super::{EXIT_FINDINGS, Spinner, source_and_name};
+use super::{EXIT_FINDINGS, Spinner, check_sources, source_and_name};
 use crate::web::count_with_noun;
+use catchment_core::domain::today_in_london;
 use catchment_data::check::{Finding, Severity, check, compare_with_previous, findings_geojson};
 use catchment_data::dataset::{self, Dataset, DatasetSource};
 use catchment_data::fs::{FileAccess, check_output_file, write_atomically};
@@ -24,6 +25,10 @@ pub(super) struct CheckArguments {
     /// if a postcode that was located no longer is (unless it was terminated).
     #[arg(long, value_name = "DIR")]
     previous: Option<PathBuf>,
+    /// Instead, compare the date of each source with how often its publisher publishes it, and name
+    /// the edition to fetch next. Nothing is fetched, and only the manifest is read.
+    #[arg(long, conflicts_with_all = ["previous", "findings"])]
+    sources: bool,
     /// Print all findings as JSON.
     #[arg(long)]
     json: bool,
@@ -37,6 +42,12 @@ pub(super) struct CheckArguments {
 
 pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
     let (files, name) = source_and_name(arguments.dataset.as_ref());
+    if arguments.sources {
+        let manifest = files
+            .manifest()
+            .with_context(|| format!("loading {name}"))?;
+        return check_sources::run(&manifest, today_in_london(), arguments.json);
+    }
     let findings_file = arguments.findings.as_ref().map(|path| {
         let inputs = arguments.dataset.iter().chain(&arguments.previous);
         let inputs: Vec<PathBuf> = inputs.cloned().collect();

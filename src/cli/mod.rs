@@ -4,6 +4,7 @@
 mod batch;
 mod batch_input;
 mod check;
+mod check_sources;
 mod diff;
 mod export;
 mod flows;
@@ -74,12 +75,13 @@ enum CliCommand {
     Build(BuildArguments),
     /// Check the quality of a dataset: boundaries, memberships, practices and postcodes.
     #[command(
-        after_help = "Example:\n  catchment check /tmp/my-dataset --findings /tmp/findings.geojson\n  catchment check /tmp/next --previous /tmp/my-dataset\n\nExit status: 0 no errors (there may be warnings), 2 usage error or dataset not loaded, 3 errors found."
+        after_help = "Example:\n  catchment check /tmp/my-dataset --findings /tmp/findings.geojson\n  catchment check /tmp/next --previous /tmp/my-dataset\n  catchment check /tmp/my-dataset --sources\n\nExit status: 0 no errors (there may be warnings) or no source overdue, 2 usage error or dataset not loaded, 3 errors found or a source overdue."
     )]
     Check(check::CheckArguments),
-    /// Compare two datasets: areas, coverage, practices, memberships and postcodes.
+    /// Compare two datasets, or one dataset today and on a later date: areas, coverage, practices,
+    /// memberships and postcodes.
     #[command(
-        after_help = "Compares on one date: the names and boundaries of areas; the statistical areas that make up each area, with their shares; each field of each practice; memberships; and the status, communities and parts of communities of every postcode. Does not compare lineage, golden queries or the text of the manifests.\n\nExample:\n  catchment diff /tmp/my-dataset /tmp/next --output /tmp/changes\n\nExit status: 0 no differences, 1 differences, 2 usage error or dataset not loaded."
+        after_help = "Compares on one date: the names and boundaries of areas; the statistical areas that make up each area, with their shares; each field of each practice; memberships; and the status, communities and parts of communities of every postcode. Does not compare lineage, golden queries or the text of the manifests.\n\nExample:\n  catchment diff /tmp/my-dataset /tmp/next --output /tmp/changes\n  catchment diff /tmp/my-dataset --as-of 2028-04-01    # what changes until then\n\nExit status: 0 no differences, 1 differences, 2 usage error or dataset not loaded."
     )]
     Diff(diff::DiffArguments),
     /// Export look-up tables, boundaries and map tiles for other programs, and the look-up as static

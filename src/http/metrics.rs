@@ -5,6 +5,7 @@
 //! count for their own purposes. prometheus-client adds `_total` to the names of counters, and a full
 //! stop to help texts.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use axum::http::header;
@@ -29,6 +30,7 @@ pub(super) fn metrics_response(dataset_store: &DatasetStore, app: &App) -> Respo
     register_request_metrics(&mut registry, app);
     register_dataset_metrics(&mut registry, dataset_store, app);
     register_source_ages(&mut registry, dataset_store);
+    register_overdue_sources(&mut registry, dataset_store);
     register_process_metrics(&mut registry);
     let mut text = String::new();
     prometheus_text::encode(&mut text, &registry).expect("writing to a String");
@@ -168,6 +170,34 @@ fn register_source_ages(registry: &mut Registry, dataset_store: &DatasetStore) {
         "catchment_source_age_days",
         "Days since the date of the source of each part of each loaded dataset",
         labelled(ages),
+    );
+}
+
+/// Registers for how long newer editions of the sources of the loaded datasets should have been out.
+fn register_overdue_sources(registry: &mut Registry, dataset_store: &DatasetStore) {
+    let today = today_in_london();
+    let mut overdue: BTreeMap<(String, String, String), i32> = BTreeMap::new();
+    for index in dataset_store.datasets().all() {
+        let manifest = index.manifest();
+        for source in &manifest.sources {
+            let Some(days) = source.timeliness(today).overdue_days() else {
+                continue;
+            };
+            let labels = (&manifest.name, &manifest.version, &source.title);
+            let labels = (labels.0.clone(), labels.1.clone(), labels.2.clone());
+            // Two sources can have one title, and each series of labels must be unique.
+            let longest = overdue.entry(labels).or_insert(days);
+            *longest = days.max(*longest);
+        }
+    }
+    let overdue = overdue.into_iter().map(|((name, version, title), days)| {
+        let labels = [("name", name), ("version", version), ("title", title)];
+        (labels, ConstGauge::new(days))
+    });
+    registry.register(
+        "catchment_source_overdue_days",
+        "Days since a newer edition of each source of each loaded dataset should have been out; 0 for the newest edition, and missing if the frequency of the source is not known",
+        labelled(overdue),
     );
 }
 

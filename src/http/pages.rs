@@ -36,7 +36,7 @@ use crate::web::{
     self, FormError, FormField, LookupPage, LookupResult, LookupState, TypedValues, assets,
 };
 use catchment_core::domain::{
-    InvalidGridReference, InvalidPostcode, LookupStatus, Postcode, Practice,
+    InvalidGridReference, InvalidPostcode, LookupStatus, Postcode, Practice, today_in_london,
 };
 use catchment_core::index::{Index, LocateQuery, Locator};
 use catchment_core::request::{FORM_FIELDS, InvalidRequest, LocateRequest, RequestParams};
@@ -357,7 +357,7 @@ pub(super) async fn sources(
     DatasetRequest { context, .. }: DatasetRequest<DatasetParams>,
     headers: HeaderMap,
 ) -> Response {
-    let page = web::sources(context.index());
+    let page = web::sources(context.index(), today_in_london());
     cacheable_response(&headers, HTML, page.into_string().into_bytes())
 }
 

@@ -1,5 +1,6 @@
 //! The page at `/sources`: the published works that the data are from, and their dates.
 
+use jiff::civil::Date;
 use maud::{Markup, html};
 
 use super::format;
@@ -9,10 +10,14 @@ use catchment_core::domain::{SourceEntry, phrases};
 use catchment_core::index::Index;
 
 /// Renders the page.
-pub(crate) fn sources(index: &Index) -> Markup {
+pub(crate) fn sources(index: &Index, today: Date) -> Markup {
     let manifest = index.manifest();
     let phrases = phrases(manifest.dated_sources());
-    let rows: Vec<Vec<Markup>> = manifest.sources.iter().map(row).collect();
+    let rows: Vec<Vec<Markup>> = manifest
+        .sources
+        .iter()
+        .map(|source| row(source, today))
+        .collect();
     let content = html! {
         h1.nhsuk-heading-l { "Sources and their dates" }
         p { "An answer is only as new as the data behind it. Each part of an answer comes from a different source, and the sources have different dates." }
@@ -47,7 +52,7 @@ pub(crate) fn sources(index: &Index) -> Markup {
     layout(index, &page)
 }
 
-fn row(source: &SourceEntry) -> Vec<Markup> {
+fn row(source: &SourceEntry, today: Date) -> Vec<Markup> {
     let not_known = || "not known".to_string();
     let date = source.date_in_words().unwrap_or_else(not_known);
     let released = source.released.map(|date| date.in_words());
@@ -56,7 +61,13 @@ fn row(source: &SourceEntry) -> Vec<Markup> {
             (source.title)
             @if let Some(publisher) = &source.publisher { br; (publisher) }
         },
-        html! { (date) },
+        html! {
+            (date)
+            @if let SourceTimeliness::Overdue(overdue) = source.timeliness(today) {
+                br;
+                "A newer edition should be out: " (overdue.newest.date.in_words())
+            }
+        },
         html! { (released.unwrap_or_else(not_known)) },
         html! {
             @for (index, used) in source.tables.iter().enumerate() {

@@ -47,10 +47,11 @@ pub(in crate::cli) struct ServeArguments {
     /// Reload a dataset when its manifest changes; manifests are checked every two seconds.
     #[arg(long)]
     pub(super) watch: bool,
-    /// Maximum age of the sources of the current dataset in days, for all sources or for one of
-    /// them, such as practices=200. Repeatable; off by default. If a source is older, /health/ready
-    /// lists it under `degraded` and still returns 200.
-    #[arg(long, value_name = "DAYS|SOURCE=DAYS")]
+    /// Maximum age of the sources of the current dataset: days, for all sources or for one of
+    /// them, such as practices=200; or next-edition, until a newer edition should be out. Repeatable;
+    /// off by default. If a source is older, /health/ready lists it under `degraded` and still
+    /// returns 200.
+    #[arg(long, value_name = "DAYS|SOURCE=DAYS|next-edition")]
     pub(super) source_age_max: Vec<SourceAgeMax>,
     /// Origin that may show the map in a frame (CSP frame-ancestors), such as
     /// `https://www.example.nhs.uk` or `https://*.nhs.uk`. Repeatable; any site by default.

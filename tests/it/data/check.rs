@@ -440,3 +440,79 @@ fn embedded_dataset_has_only_known_findings() {
         .count();
     assert_eq!(map.features.len(), placed);
 }
+
+#[test]
+fn overdue_sources_are_listed_with_the_edition_to_fetch() {
+    let folder = TempDir::new().expect("a folder");
+    let dataset_folder = folder.path().join("toy");
+    let path = dataset_folder.to_str().expect("text");
+    let with_sources = |sources: &str| {
+        let mut fixture = TestDataset::new();
+        fixture.manifest = fixture.manifest.replace("sources = []", sources);
+        let _ = std::fs::remove_dir_all(&dataset_folder);
+        std::fs::create_dir(&dataset_folder).expect("a folder");
+        fixture.write(&dataset_folder);
+        let text = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+        let report = run(&["check", path, "--sources"]);
+        let json = run(&["check", path, "--sources", "--json"]);
+        assert_eq!(report.status.code(), json.status.code());
+        let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+        (report.status.code(), text(&report), json)
+    };
+    let (status, report, json) = with_sources(
+        r#"sources = [
+            { title = "A page", vintage = "undated" },
+            { title = "Map of the board", as_of = "2011", frequency = "once" },
+            { publisher = "ONS", title = "ONS Postcode Directory", as_of = "2020-02" },
+            { publisher = "The board", title = "Places, April 2021", as_of = "2021-04", frequency = "yearly" },
+        ]"#,
+    );
+    assert_eq!(status, Some(3), "{report}");
+    let lines: Vec<&str> = report.lines().collect();
+    assert!(lines[0].starts_with("toy 1, on "), "{report}");
+    assert!(lines[2].starts_with("OVERDUE"), "{report}");
+    let order = [
+        "ONS: ONS Postcode Directory",
+        "The board: Places",
+        "Map of the board",
+        "A page",
+    ];
+    for (line, title) in lines[3..].iter().zip(order) {
+        assert!(line.contains(title), "{report}");
+    }
+    assert!(
+        lines[3].contains("2020-02") && lines[3].contains("quarterly"),
+        "{report}"
+    );
+    assert!(
+        report.contains("To fetch:\n  Office for National Statistics: ONS Postcode Directory, ")
+    );
+    assert!(report.contains("  The board: Places, April 2"), "{report}");
+    assert!(report.contains("2 of 4 sources are overdue"), "{report}");
+    assert!(
+        report.contains("1 source lacks a date or a known frequency"),
+        "{report}"
+    );
+    assert_eq!(json["overdue"], 2);
+    assert_eq!(json["sources"][0]["status"], "overdue");
+    assert_eq!(
+        json["sources"][0]["next"]["title"],
+        "ONS Postcode Directory"
+    );
+    assert_eq!(json["sources"][2]["overdue_days"], 0);
+    assert_eq!(json["sources"][3]["frequency"], serde_json::Value::Null);
+    assert_eq!(json["fetch"].as_array().map(Vec::len), Some(2));
+
+    let (status, report, json) = with_sources("sources = []");
+    assert_eq!(status, Some(0), "{report}");
+    assert!(
+        report.contains("the dataset does not list its sources"),
+        "{report}"
+    );
+    assert_eq!(json["sources"], serde_json::json!([]));
+
+    let (_, _, _) =
+        with_sources("sources = [{ title = \"A\", as_of = \"2020\", frequency = \"once\" }]");
+    let missing = run(&["check", "no-such-folder", "--sources"]);
+    assert_eq!(missing.status.code(), Some(2));
+}
