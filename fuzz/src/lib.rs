@@ -43,9 +43,9 @@ use catchment_data::dataset::{
 use catchment_data::formats::{ShapefileParts, read_geojson, read_shapefile};
 use catchment_data::import::polygons::PolygonImport;
 use catchment_data::import::{
-    ImportError, SourceFiles, area_history, catchments, code_point_open, ebranchs, epcn, epraccur,
-    hierarchy, lookup, nhspd, ons_lookup, onspd, polygons, postcode_list, practice_list,
-    registrations, resilience_groups, source_list, succ,
+    ImportError, SourceFiles, area_changes, area_history, catchments, code_point_open, ebranchs,
+    epcn, epraccur, hierarchy, lookup, nhspd, ons_lookup, onspd, polygons, postcode_list,
+    practice_list, registrations, resilience_groups, source_list, succ,
 };
 
 /// A parser under test, which returns whether it accepted the bytes.
@@ -427,6 +427,7 @@ pub fn tables(bytes: &[u8]) -> bool {
     };
     let name = "any.csv";
     let results = [
+        area_changes::read(name, bytes).is_ok(),
         area_history::read(name, bytes).is_ok(),
         dataset::read_memberships(name, bytes, None).is_ok(),
         hierarchy::read(name, bytes).is_ok(),

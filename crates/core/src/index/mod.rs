@@ -39,6 +39,7 @@ mod statistical_query;
 mod suspect_coordinates;
 #[cfg(test)]
 mod test_dataset;
+mod upcoming;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -62,6 +63,7 @@ pub use neighbours::AdjacentArea;
 pub use sector_hint::SectorHint;
 pub use spatial::BoundaryIndex;
 pub use statistical_query::{StatisticalAreaRef, UnknownStatisticalArea};
+pub use upcoming::{UpcomingChange, UpcomingChangeKind, UpcomingPractice};
 
 use crate::domain::{
     Area, Boundary, BritishGrid, FormerPremises, GroupMember, Layer, LayerKind, LayerRole,

@@ -57,6 +57,8 @@ pub(super) struct BuildConfig {
     pub(super) memberships: Option<PathBuf>,
     /// The file with the history of areas: names, periods, mergers and parts.
     pub(super) history: Option<PathBuf>,
+    /// The file with the changes of areas on known days, such as mergers.
+    pub(super) changes: Option<PathBuf>,
     /// The files with further facts about areas and partnerships.
     #[serde(default)]
     pub(super) facts: FactsConfig,
@@ -294,6 +296,7 @@ impl BuildConfig {
             systems,
             memberships,
             history,
+            changes,
             facts,
             shares,
             unused_max: _,
@@ -338,6 +341,7 @@ impl BuildConfig {
             systems,
             memberships,
             history,
+            changes,
         ];
         inputs.extend(single.into_iter().flatten().map(PathBuf::as_path));
         inputs.extend(facts.inputs().into_iter().map(PathBuf::as_path));

@@ -12,7 +12,7 @@ use super::records::DatasetRecords;
 use super::shares::RegistrationShares;
 use super::source_report::{LayerReport, SourceReport};
 use super::sources::SourceData;
-use super::{attributes, files, history, manifest, methods, practice_memberships};
+use super::{area_changes, attributes, files, history, manifest, methods, practice_memberships};
 use crate::check;
 use crate::dataset::layer_rules::remove_default_parents;
 use crate::dataset::{LayerEntry, LayerKind, Manifest};
@@ -44,6 +44,7 @@ impl DatasetBuilder {
         remove_default_parents(&mut entries, &config.layers_with_role_key());
         builder.attributes = attributes::entries(config, &entries)?;
         let shares = compute_shares(&config.shares, sources, config.as_of, on_stage)?;
+        area_changes::check(&sources.changes, config)?;
         history::add_history(&mut builder.records, &sources.history, &config.layers)?;
         for (layer, entry) in config.layers.iter().zip(entries) {
             on_stage(&format!("layer {}", layer.id));
@@ -58,6 +59,7 @@ impl DatasetBuilder {
             sources,
             &config.layers,
         );
+        area_changes::move_members(&mut builder.records, &sources.changes);
         builder.attribute_values =
             attributes::read(config, &builder.attributes, sources, &mut builder.records)?;
         Ok(builder)
@@ -80,6 +82,7 @@ impl DatasetBuilder {
                 .remarks
                 .extend(partition_remarks(config, &boundaries)?);
         }
+        area_changes::apply(records, config, &mut boundaries, &sources.changes)?;
         if !config.is_statistical_areas() {
             boundaries.extend(dissolve_boundaries(records, layer, config.kind, sources)?);
         }

@@ -5,6 +5,7 @@
 //! machine. All output is in a defined order, dissolved boundaries consist of vertices of the
 //! source, and shares are rounded before they are written.
 
+mod area_changes;
 mod attributes;
 mod attributes_config;
 mod boundaries;

@@ -1,6 +1,8 @@
 //! The records of a dataset that is being built.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use jiff::civil::Date;
 
 use super::source_report::SourceReport;
 use catchment_core::domain::{
@@ -14,6 +16,8 @@ pub(super) struct DatasetRecords {
     areas: Vec<Area>,
     /// For each layer and id, the index in `areas` of the last area with that layer and id.
     area_indices: HashMap<Layer, HashMap<String, usize>>,
+    /// The indices in `areas` of the areas that methods made, for the periods of the methods.
+    areas_of_methods: HashSet<usize>,
     pub(super) lineage: Vec<LineageStep>,
     pub(super) memberships: Vec<Membership>,
     pub(super) assignments: Vec<StatisticalAssignment>,
@@ -44,6 +48,46 @@ impl DatasetRecords {
         let layer_indices = self.area_indices.entry(area.layer).or_default();
         layer_indices.insert(area.id.clone(), self.areas.len());
         self.areas.push(area);
+    }
+
+    /// Ends the version of an area that is valid on the day before `date`.
+    pub(super) fn end_area(&mut self, layer: Layer, id: &str, date: Date) {
+        let day_before = date.yesterday().unwrap_or(date);
+        let mut areas = self.areas.iter_mut();
+        let found = areas
+            .find(|area| area.layer == layer && area.id == id && area.period.contains(day_before));
+        if let Some(area) = found {
+            area.period.to = Some(date);
+        }
+    }
+
+    /// Adds an area for the period of a method. If an earlier method made the area, and the name is
+    /// the same or the periods overlap, the area is valid in both periods; if the name differs, it is
+    /// that of a later version. An area of the history keeps its period.
+    pub(super) fn push_method_area(&mut self, area: Area) {
+        let indices = self.area_indices.get(&area.layer);
+        let index = indices.and_then(|indices| indices.get(&area.id)).copied();
+        let Some(index) = index else {
+            self.areas_of_methods.insert(self.areas.len());
+            self.push_area(area);
+            return;
+        };
+        if !self.areas_of_methods.contains(&index) {
+            return;
+        }
+        let earlier = &mut self.areas[index];
+        let ended_before = earlier.period.to.zip(area.period.from);
+        let is_later_version = ended_before.is_some_and(|(to, from)| to <= from);
+        if is_later_version && earlier.name != area.name {
+            self.areas_of_methods.insert(self.areas.len());
+            self.push_area(area);
+            return;
+        }
+        let (one, other) = (earlier.period, area.period);
+        earlier.period = Period {
+            from: one.from.zip(other.from).map(|(one, other)| one.min(other)),
+            to: one.to.zip(other.to).map(|(one, other)| one.max(other)),
+        };
     }
 
     /// Returns the last area with this layer and id.

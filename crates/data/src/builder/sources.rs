@@ -11,6 +11,7 @@ use geo::{Centroid, Coord};
 use jiff::civil::Date;
 
 use super::BuildProgress;
+use super::area_changes::AreaChanges;
 use super::config::{
     self, BuildConfig, NestedParts, PostcodeDirectoryFile, PostcodeFormat, PracticeDirectoryFile,
     PracticeFormat, SourcesConfig, SuccessionFile, SuccessionFormat, first_with_role,
@@ -21,6 +22,7 @@ use crate::dataset::boundary::{boundary_from_polygons, vertex_lonlat};
 use crate::dataset::manifest::SourceTable;
 use crate::dataset::{self, SourceEntry};
 use crate::formats::{Crs, PolygonFile};
+use crate::import::area_changes;
 use crate::import::area_history::{self, AreaHistoryRecord};
 use crate::import::ebranchs::{self, BranchSurgery};
 use crate::import::onspd::{self, LsoaYear};
@@ -70,6 +72,8 @@ pub(super) struct SourceData {
     /// The periods of practices in Primary Care Networks, in order of practice and first day.
     pub(super) network_periods: Vec<NetworkPeriod>,
     pub(super) history: Vec<AreaHistoryRecord>,
+    /// Changes of areas on known days, in order of date.
+    pub(super) changes: AreaChanges,
     /// The memberships in the file that the configuration names.
     pub(super) memberships: Vec<Membership>,
     /// Organisations that prescribe but have no registered patients, in order of code.
@@ -118,6 +122,7 @@ impl SourceData {
             neighbouring_practices: Vec::new(),
             network_periods: Vec::new(),
             history: Vec::new(),
+            changes: AreaChanges::default(),
             memberships: Vec::new(),
             not_gp_practices: Vec::new(),
             works: Vec::new(),
@@ -177,6 +182,12 @@ impl SourceData {
             }
             report.not_needed("the configuration does not have the layer", other_layers);
             sources.reports.push(report);
+        }
+        if let Some(changes) = &config.changes {
+            let file = display_path(changes);
+            let rows = area_changes::read(&file, &sources.read_bytes(changes)?)?;
+            sources.report_rows(changes, "changes of areas", rows.len());
+            sources.changes = AreaChanges { file, rows };
         }
         Ok(sources)
     }

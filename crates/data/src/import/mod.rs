@@ -11,6 +11,7 @@ mod report;
 mod rows;
 mod source_files;
 
+pub mod area_changes;
 pub mod area_history;
 pub mod catchments;
 pub mod code_point_open;

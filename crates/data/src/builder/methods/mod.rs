@@ -133,7 +133,8 @@ impl LayerContext<'_> {
         format!("layer {}", self.layer)
     }
 
-    /// Adds an area that is valid on every day, unless the layer already has an area with this id.
+    /// Adds an area that is valid in the period of the method, unless the history has an area with this
+    /// id. If an earlier method made the area, it is valid in the periods of both.
     fn add_area_if_missing(
         &self,
         records: &mut DatasetRecords,
@@ -141,24 +142,22 @@ impl LayerContext<'_> {
         title: &str,
         system: Option<&String>,
     ) {
-        if !records.has_area(self.layer, id) {
-            records.push_area(Area {
-                layer: self.layer,
-                id: id.into(),
-                name: title.into(),
-                title: None,
-                label: None,
-                kind: None,
-                system: system.cloned(),
-                provenance: self.provenance,
-                period: Period::default(),
-                ended_by: None,
-            });
-        }
+        records.push_method_area(Area {
+            layer: self.layer,
+            id: id.into(),
+            name: title.into(),
+            title: None,
+            label: None,
+            kind: None,
+            system: system.cloned(),
+            provenance: self.provenance,
+            period: self.period,
+            ended_by: None,
+        });
     }
 
     /// Assigns a statistical area to an area of the layer.
-    fn assign(
+    pub(super) fn assign(
         &self,
         records: &mut DatasetRecords,
         statistical_area: String,

@@ -9,7 +9,7 @@ use super::super::records::DatasetRecords;
 use super::LayerContext;
 use crate::dataset::boundary::boundary_from_polygons;
 use crate::formats::Crs;
-use catchment_core::domain::{Boundary, Period};
+use catchment_core::domain::Boundary;
 
 pub(super) fn add_areas(
     records: &mut DatasetRecords,
@@ -19,9 +19,9 @@ pub(super) fn add_areas(
     let mut boundaries = Vec::with_capacity(areas.len());
     for (code, area) in areas {
         context.add_area_if_missing(records, code, &area.name, None);
-        context.assign(records, code.clone(), code.clone(), None, Period::default());
-        let boundary =
-            boundary_from_polygons(Crs::LonLat, &area.polygons, code.clone(), Period::default());
+        let period = context.period;
+        context.assign(records, code.clone(), code.clone(), None, period);
+        let boundary = boundary_from_polygons(Crs::LonLat, &area.polygons, code.clone(), period);
         boundaries.push(boundary.map_err(|reason| anyhow!("statistical area `{code}`: {reason}"))?);
     }
     Ok(boundaries)
