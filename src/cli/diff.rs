@@ -1,16 +1,16 @@
-//! `catchment diff`: compares two datasets on a date.
+//! `catchment diff`: compares two datasets on a date, or one dataset today and on a date.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::{Spinner, source_and_name};
 use catchment_core::domain::{date_from_iso, today_in_london};
 use catchment_data::dataset::{self, Dataset};
 use catchment_data::diff::{
-    AreaChange, ChangeKind, CoverageChange, DatasetDifference, diff, files,
+    AreaChange, ChangeKind, CoverageChange, DatasetDifference, diff, diff_dates, files,
 };
 use catchment_data::fs::check_output_folder;
 
@@ -24,8 +24,10 @@ const EXIT_DIFFERENT: u8 = 1;
 pub(super) struct DiffArguments {
     /// Folder of the old dataset.
     old: PathBuf,
-    /// Folder of the new dataset.
-    new: PathBuf,
+    /// Folder of the new dataset. Without it, the old dataset is compared with itself: today and on the
+    /// date of --as-of.
+    #[arg(required_unless_present = "as_of")]
+    new: Option<PathBuf>,
     /// Date of the comparison; today by default.
     #[arg(long, value_name = "YYYY-MM-DD")]
     as_of: Option<String>,
@@ -45,21 +47,29 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<ExitCode> {
         Some(text) => date_from_iso(text).context("--as-of")?,
         None => today_in_london(),
     };
+    let today = today_in_london();
+    if arguments.new.is_none() && as_of <= today {
+        bail!(
+            "--as-of: {as_of} is not after today, {today}: name a later date, or a second dataset"
+        );
+    }
     let output = arguments.output.as_ref().map(|folder| {
-        let inputs = [arguments.old.clone(), arguments.new.clone()];
+        let new = arguments.new.iter().cloned();
+        let inputs: Vec<PathBuf> = std::iter::once(arguments.old.clone()).chain(new).collect();
         check_output_folder(folder, &inputs, None, arguments.force)
     });
     let output = output.transpose()?;
     let spinner = Spinner::new();
     spinner.set_stage("loading");
-    let (old, new) = (read(&arguments.old)?, read(&arguments.new)?);
-    // If all files are identical, there is nothing to compare.
+    let old = read(&arguments.old)?;
+    let new = arguments.new.as_deref().map(read).transpose()?;
     spinner.set_stage("comparing");
-    let same_files = old.digest == new.digest;
-    let difference = if same_files {
-        DatasetDifference::empty(&old, as_of)
-    } else {
-        diff(old, new, as_of)?
+    // If all files are identical, there is nothing to compare.
+    let same_files = new.as_ref().is_some_and(|new| new.digest == old.digest);
+    let difference = match new {
+        None => diff_dates(old, today, as_of)?,
+        Some(_) if same_files => DatasetDifference::empty(&old, as_of),
+        Some(new) => diff(old, new, as_of)?,
     };
     drop(spinner);
     if let Some(folder) = &output {
@@ -91,11 +101,19 @@ fn read(folder: &Path) -> Result<Dataset> {
 
 fn text_summary(difference: &DatasetDifference, same_files: bool) -> String {
     let DatasetDifference {
-        as_of, old, new, ..
+        as_of,
+        old_as_of,
+        old,
+        new,
+        ..
     } = difference;
-    let mut lines = vec![format!("{old} → {new}, as of {as_of}")];
+    let is_one_dataset = old_as_of != as_of;
+    let mut lines = vec![match is_one_dataset {
+        true => format!("{old}, {old_as_of} → {as_of}"),
+        false => format!("{old} → {new}, as of {as_of}"),
+    }];
     if difference.is_empty() {
-        lines.push(if same_files {
+        lines.push(if same_files || is_one_dataset {
             "no differences".into()
         } else {
             "no differences in the compared data; the files are not identical".into()

@@ -29,14 +29,14 @@ pub struct CoverageChange {
 /// Shares by layer, area and statistical area, in thousandths (the precision of the output).
 type SharesByKey<'d> = BTreeMap<(Layer, &'d str, &'d str), u32>;
 
-/// Returns the differences on `day`, in order of layer, area and statistical area.
+/// Returns the differences between assignments, each on a date, in order of layer, area and statistical
+/// area.
 pub(super) fn compare(
-    old: &[StatisticalAssignment],
-    new: &[StatisticalAssignment],
+    (old, old_day): (&[StatisticalAssignment], Date),
+    (new, new_day): (&[StatisticalAssignment], Date),
     layers: &[Layer],
-    day: Date,
 ) -> Vec<CoverageChange> {
-    let (before, after) = (shares_on(old, day), shares_on(new, day));
+    let (before, after) = (shares_on(old, old_day), shares_on(new, new_day));
     let added = after.keys().filter(|key| !before.contains_key(key));
     let mut keys: Vec<_> = before.keys().chain(added).copied().collect();
     keys.sort_by_key(|&(layer, area, code)| (position(layers, layer), area, code));
@@ -115,10 +115,9 @@ mod tests {
 
     fn describe(old: &[StatisticalAssignment], new: &[StatisticalAssignment]) -> Vec<String> {
         let changes = compare(
-            old,
-            new,
+            (old, DAY),
+            (new, DAY),
             &[test_layers::layer("icc"), test_layers::layer("gp-practice")],
-            DAY,
         );
         let describe_change = |coverage_change: &CoverageChange| {
             let (change, layer) = (coverage_change.change.as_str(), coverage_change.layer);

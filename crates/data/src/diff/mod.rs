@@ -1,7 +1,7 @@
-//! Compares two datasets on one date, so that a boundary change can be agreed before it is made, or
-//! one dataset on two dates ([`compare_dates`]).
+//! Compares two datasets on one date ([`diff`]), so that a boundary change can be agreed before it is
+//! made, or one dataset on two dates: all of it ([`diff_dates`]) or a layer ([`compare_dates`]).
 //!
-//! A comparison of two datasets covers, on the given date, the names and boundaries of areas, the
+//! A comparison of datasets covers the names and boundaries of areas, the
 //! statistical areas assigned to them with their shares, every field of the practices, memberships,
 //! and the answer for each postcode; [`compare_dates`] covers less. Only slivers that are thinner
 //! than the rounding error of the vertices, which are in whole millimetres, are ignored. Lineage,
@@ -49,11 +49,14 @@ impl ChangeKind {
     }
 }
 
-/// The differences between two datasets on one date.
+/// The differences between two datasets on one date, or in one dataset between two dates.
 #[derive(Debug)]
 pub struct DatasetDifference {
-    /// The date of the comparison.
+    /// The date on which the new dataset is compared.
     pub as_of: Date,
+    /// The date on which the old dataset is compared: an earlier date, if both are one dataset, and
+    /// otherwise the same date.
+    pub old_as_of: Date,
     /// The name and version of the old dataset.
     pub old: String,
     /// The name and version of the new dataset.
@@ -80,6 +83,7 @@ impl DatasetDifference {
         let name = name_and_version(&dataset.manifest);
         DatasetDifference {
             as_of,
+            old_as_of: as_of,
             old: name.clone(),
             new: name,
             areas: Vec::new(),
@@ -135,24 +139,50 @@ pub fn diff(old: Dataset, new: Dataset, as_of: Date) -> Result<DatasetDifference
     };
     let (old, new) = (side(old)?, side(new)?);
     let compared_layers = postcodes::compared_layers(&old.index, &new.index);
-    let (areas, transferred) = areas::compare(old.on_date(as_of), new.on_date(as_of));
-    Ok(DatasetDifference {
+    Ok(compare((&old, as_of), (&new, as_of), |_| compared_layers))
+}
+
+/// Compares a dataset on the date `from` with itself on the later date `to`. The answers for postcodes
+/// are compared in the layers whose areas change.
+///
+/// # Errors
+/// If the dataset contradicts itself, so that no index can be built.
+pub fn diff_dates(dataset: Dataset, from: Date, to: Date) -> Result<DatasetDifference, IndexError> {
+    let index = Index::build(dataset.clone())?;
+    let side = DatasetSide { dataset, index };
+    Ok(compare((&side, from), (&side, to), |areas| {
+        let has_change = |layer: &Layer| areas.iter().any(|change| change.layer == *layer);
+        side.index.layers().filter(has_change).collect()
+    }))
+}
+
+/// Compares two datasets, each on its date. `compared_layers` returns the layers in which the answers
+/// for postcodes are compared, given the areas that changed.
+fn compare(
+    (old, old_as_of): (&DatasetSide, Date),
+    (new, as_of): (&DatasetSide, Date),
+    compared_layers: impl FnOnce(&[AreaChange]) -> Vec<Layer>,
+) -> DatasetDifference {
+    let (before, after) = (old.on_date(old_as_of), new.on_date(as_of));
+    let (areas, transferred) = areas::compare(before, after);
+    let compared_layers = compared_layers(&areas);
+    DatasetDifference {
         as_of,
+        old_as_of,
         old: name_and_version(old.index.manifest()),
         new: name_and_version(new.index.manifest()),
         areas,
         transferred,
         coverage: coverage::compare(
-            &old.dataset.assignments,
-            &new.dataset.assignments,
-            &layers_of_both(old.on_date(as_of), new.on_date(as_of)),
-            as_of,
+            (&old.dataset.assignments, old_as_of),
+            (&new.dataset.assignments, as_of),
+            &layers_of_both(before, after),
         ),
-        practices: records::practices(old.on_date(as_of), new.on_date(as_of)),
-        memberships: records::memberships(old.on_date(as_of), new.on_date(as_of)),
-        postcodes: postcodes::compare(&old.index, &new.index, &compared_layers, as_of),
+        practices: records::practices(before, after),
+        memberships: records::memberships(before, after),
+        postcodes: postcodes::compare(before, after, &compared_layers),
         compared_layers,
-    })
+    }
 }
 
 /// Returns the layers of the new dataset in its order, and then those of the old dataset only.

@@ -48,6 +48,7 @@ impl DatasetDifference {
             "same": self.is_empty(),
             "old": self.old,
             "new": self.new,
+            "old_as_of": self.old_as_of.to_string(),
             "as_of": self.as_of.to_string(),
             "areas": count_kinds(self.areas.iter().map(|change| change.change).collect()),
             "coverage": count_kinds(self.coverage.iter().map(|change| change.change).collect()),

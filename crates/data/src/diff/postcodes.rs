@@ -1,8 +1,6 @@
 //! Differences in postcodes and their answers.
 
-use jiff::civil::Date;
-
-use super::ChangeKind;
+use super::{ChangeKind, DatasetOnDate};
 use catchment_core::domain::{Layer, LayerRole, Postcode};
 use catchment_core::index::{Index, LayerResult, LocateQuery, Locator, PostcodeLookup};
 
@@ -45,14 +43,13 @@ pub struct PostcodeAnswer {
 }
 
 pub(super) fn compare(
-    old: &Index,
-    new: &Index,
+    old: DatasetOnDate<'_>,
+    new: DatasetOnDate<'_>,
     layers: &[Layer],
-    day: Date,
 ) -> Vec<PostcodeChange> {
     let (mut before, mut after) = (
-        directory_postcodes(old).peekable(),
-        directory_postcodes(new).peekable(),
+        directory_postcodes(old.index).peekable(),
+        directory_postcodes(new.index).peekable(),
     );
     let mut changes = Vec::new();
     loop {
@@ -63,10 +60,10 @@ pub(super) fn compare(
         };
         let old_answer = before
             .next_if_eq(&next)
-            .map(|postcode| locate_postcode(old, postcode, layers, day));
+            .map(|postcode| locate_postcode(old, postcode, layers));
         let new_answer = after
             .next_if_eq(&next)
-            .map(|postcode| locate_postcode(new, postcode, layers, day));
+            .map(|postcode| locate_postcode(new, postcode, layers));
         let change = match (&old_answer, &new_answer) {
             (None, _) => ChangeKind::Added,
             (_, None) => ChangeKind::Removed,
@@ -87,10 +84,9 @@ fn directory_postcodes(index: &Index) -> impl Iterator<Item = Postcode> + '_ {
 }
 
 fn locate_postcode(
-    index: &Index,
+    DatasetOnDate { index, day }: DatasetOnDate<'_>,
     postcode: Postcode,
     layers: &[Layer],
-    day: Date,
 ) -> PostcodeAnswer {
     debug_assert!(matches!(
         index.lookup_postcode(postcode),
