@@ -9,6 +9,7 @@ mod base_url;
 mod basemap;
 mod batch;
 mod cached_response;
+mod changes;
 mod conditional;
 mod drain;
 mod embed;
@@ -210,6 +211,7 @@ pub fn router(app: App) -> Router {
             "/api/v1/areas/{layer}/{id}/postcodes",
             get(postcodes::area_postcodes),
         )
+        .route("/api/v1/changes", get(changes::changes))
         .route("/api/v1/dataset", get(status::dataset))
         .route("/ogc", get(ogc::landing))
         .route("/ogc/", get(ogc::landing))
@@ -335,6 +337,7 @@ fn page_routes() -> Router<App> {
         .route("/groups/{id}", get(pages::groups::group))
         .route("/groups/{id}/postcodes", get(pages::groups::postcodes))
         .route("/compare", get(pages::compare::compare))
+        .route("/changes", get(pages::changes::changes))
         .route("/docs", get(openapi::docs_page))
         .route("/embed", get(embed::page))
         .route("/put-this-map-on-your-site", get(embed::code_page))

@@ -35,11 +35,12 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
 });
 
 /// The paths of each resource, and the components that only these paths use.
-const FRAGMENTS: [&str; 13] = [
+const FRAGMENTS: [&str; 14] = [
     include_str!("openapi/locate.json"),
     include_str!("openapi/postcodes.json"),
     include_str!("openapi/practices.json"),
     include_str!("openapi/areas.json"),
+    include_str!("openapi/changes.json"),
     include_str!("openapi/status.json"),
     include_str!("openapi/batch.json"),
     include_str!("openapi/ogc.json"),

@@ -2,6 +2,7 @@
 //! practices and groups are public information, so their pages have URLs.
 
 pub(super) mod areas;
+pub(super) mod changes;
 pub(super) mod compare;
 pub(super) mod error_page;
 pub(super) mod groups;

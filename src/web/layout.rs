@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::assets;
-use super::links::{EMBED_CODE_PATH, SOURCES_PATH};
+use super::links::{CHANGES_PATH, EMBED_CODE_PATH, SOURCES_PATH};
 use super::nhsuk::{Link, PageFooter, PageHeader, breadcrumb, footer, header, skip_link};
 use catchment_core::index::Index;
 
@@ -87,6 +87,7 @@ fn page_footer(index: &Index) -> Markup {
             link("/privacy", "Privacy"),
             link("/accessibility", "Accessibility"),
             link(SOURCES_PATH, "Sources and their dates"),
+            link(CHANGES_PATH, "What changes next"),
             link("/api/v1/dataset", "About the data (JSON)"),
             link("/ogc?f=html", "GIS data"),
             link(&manifest.licence, "Data licence"),

@@ -5,6 +5,9 @@ use maud::{Markup, html};
 use catchment_core::domain::{Area, Layer, OdsCode, Practice};
 use catchment_core::index::Index;
 
+/// The path of the page that lists the changes after today.
+pub(super) const CHANGES_PATH: &str = "/changes";
+
 /// The path of the page that lists the sources of the data.
 pub(super) const SOURCES_PATH: &str = "/sources";
 /// The path of the page with the code to copy.

@@ -5,8 +5,9 @@ use maud::{Markup, html};
 
 use super::format;
 use super::layout::{PageLayout, layout, link};
+use super::links::CHANGES_PATH;
 use super::nhsuk::{DataTable, summary_list, table};
-use catchment_core::domain::{SourceEntry, phrases};
+use catchment_core::domain::{SourceEntry, SourceTimeliness, phrases};
 use catchment_core::index::Index;
 
 /// Renders the page.
@@ -34,6 +35,7 @@ pub(crate) fn sources(index: &Index, today: Date) -> Markup {
                 rows,
             }))
         }
+        p { a href=(CHANGES_PATH) { "What changes next" } " lists the changes of areas and practices that our data already have." }
         h2.nhsuk-heading-m { "The dataset" }
         (summary_list(&[
             ("Name and version", html! { (manifest.name) ", version " (manifest.version) }),

@@ -13,7 +13,7 @@ pub(in crate::http) fn scope_of_route(template: &str) -> Option<Scope> {
             Some(Scope::Postcodes)
         }
         "practices" => Some(Scope::Practices),
-        "areas" => Some(Scope::Areas),
+        "areas" | "changes" => Some(Scope::Areas),
         "ogc" => Some(Scope::Ogc),
         "tiles" => Some(Scope::Tiles),
         "maps" | "widget" => Some(Scope::Maps),

@@ -3,6 +3,7 @@
 //! All information is in text and tables. Maps only repeat a part of this information.
 
 mod area;
+mod changes;
 mod compare;
 mod components;
 mod error_page;
@@ -24,6 +25,7 @@ use catchment_core::index::Index;
 
 pub(crate) use super::links::{area_path, layer_path};
 pub(crate) use area::{AreaPage, AreaSearch, LayerPage, area, layer, layers};
+pub(crate) use changes::changes;
 pub(crate) use compare::{ComparePage, CompareState, compare};
 pub(crate) use components::{ITEMS_PER_PAGE, PageSlice};
 pub(crate) use error_page::{ErrorPage, error_page};

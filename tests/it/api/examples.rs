@@ -23,13 +23,19 @@ const CSV: &str = "text/csv";
 const BATCH: &str = "/api/v1/batch";
 const TILESETS: &str = "/ogc/collections/{collection}/tiles";
 
-const REQUESTS: [Request; 34] = [
+const REQUESTS: [Request; 35] = [
     ("post", BATCH, "/api/v1/batch?as_of={day}", CSV),
     ("post", BATCH, "/api/v1/batch?check=true&as_of={day}", JSON),
     (
         "get",
         "/api/v1/dataset",
         "/api/v1/dataset?as_of={day}",
+        JSON,
+    ),
+    (
+        "get",
+        "/api/v1/changes",
+        "/api/v1/changes?as_of=2023-03-31",
         JSON,
     ),
     (

@@ -446,6 +446,7 @@ fn openapi_document_lists_exactly_the_routes() {
         "/partnerships",
         "/partnerships/{id}",
         "/compare",
+        "/changes",
         "/docs",
         "/assets/{name}",
         "/ogc",
