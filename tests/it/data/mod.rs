@@ -12,6 +12,7 @@ mod export;
 mod geodesy;
 pub(crate) mod import_end_to_end;
 mod known_answers;
+mod national;
 mod near_boundary;
 mod neighbours;
 mod nhs_and_ons_files;

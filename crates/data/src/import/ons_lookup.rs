@@ -20,9 +20,12 @@ const COLUMNS: [&str; 5] = ["lsoacd", "sicblcdh", "sicblnm", "icbcdh", "icbnm"];
 const CODE_COLUMNS: [(&str, Level, &str); 4] = [
     ("sicblcd", Level::SubIcb, "gss"),
     ("icbcd", Level::Icb, "gss"),
-    ("nhsercdh", Level::Icb, "region"),
+    ("nhsercdh", Level::Icb, REGION_SCHEME),
     ("nhsercd", Level::Icb, "region_gss"),
 ];
+
+/// The scheme of the ODS codes of NHS England regions, which are the parents of ICBs.
+const REGION_SCHEME: &str = "region";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Level {
@@ -108,10 +111,12 @@ pub fn read(file: &str, bytes: &[u8], period: Period) -> Result<Vec<HierarchyRec
             codes: codes_of(row, &optional, Level::SubIcb)?,
         };
         add(&mut sub_icbs, &found.sub_icb, sub_icb, row, 1)?;
+        let codes = codes_of(row, &optional, Level::Icb)?;
+        let region = codes.iter().find(|(scheme, _)| *scheme == REGION_SCHEME);
         let icb = Organisation {
             name: row.required(4)?.to_string(),
-            parent: None,
-            codes: codes_of(row, &optional, Level::Icb)?,
+            parent: region.map(|(_, code)| code.clone()),
+            codes,
         };
         add(&mut icbs, &found.icb, icb, row, 3)?;
         Ok(found)
@@ -219,6 +224,7 @@ mod tests {
                 ]
             );
             assert_eq!(found[1].parent.as_deref(), Some("QE1"));
+            assert_eq!(found[2].parent.as_deref(), Some("Y62"));
             assert_eq!(found[1].codes, [("gss", "E38000228".to_string())]);
             let codes = ["E01000001", "E01000002"].map(str::to_string);
             assert_eq!(found[1].selector, Some(LsoaSelector::Codes(codes.into())));
