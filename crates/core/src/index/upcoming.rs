@@ -6,7 +6,7 @@ use jiff::civil::Date;
 
 use super::Index;
 use super::layer::LayerIndex;
-use crate::domain::{Area, Boundary, Layer, LayerRole, LineageStep, Practice};
+use crate::domain::{Area, Layer, LayerRole, LineageStep, Practice};
 
 /// What happens to an area on a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,8 +73,7 @@ impl Index {
         let mut changes: Vec<UpcomingChange<'_>> = layers
             .flat_map(|layer| {
                 let mut of_layer = self.version_changes(layer, day);
-                let boundaries = layer.boundary_index.boundaries();
-                of_layer.extend(self.redrawn_areas(layer, boundaries, day));
+                of_layer.extend(self.redrawn_areas(layer, day));
                 of_layer
             })
             .collect();
@@ -137,30 +136,27 @@ impl Index {
     }
 
     /// Returns a change for each area that has another boundary from a later day.
-    fn redrawn_areas<'i>(
-        &'i self,
-        layer: &'i LayerIndex,
-        boundaries: &'i [Boundary],
-        day: Date,
-    ) -> Vec<UpcomingChange<'i>> {
+    fn redrawn_areas<'i>(&'i self, layer: &'i LayerIndex, day: Date) -> Vec<UpcomingChange<'i>> {
         let mut seen: BTreeSet<(&str, Date)> = BTreeSet::new();
         let mut changes = Vec::new();
-        for boundary in boundaries {
+        for boundary in layer.boundary_index.boundaries() {
             let Some(from) = boundary.period.from.filter(|from| *from > day) else {
                 continue;
             };
             let Some(before) = from.yesterday().ok() else {
                 continue;
             };
-            let is_valid = |area: &&Area| area.period.contains(from);
-            let area = layer.area(&boundary.id, from).filter(is_valid);
-            let (Some(area), Some(_)) = (area, layer.area(&boundary.id, before)) else {
+            let Some(ordinal) = layer.ordinal(&boundary.id) else {
                 continue;
             };
-            let mut earlier = boundaries.iter();
+            let versions = (layer.version(ordinal, from), layer.version(ordinal, before));
+            let (Some(area), Some(_)) = versions else {
+                continue;
+            };
+            let earlier = layer.boundaries_of(ordinal).iter();
+            let mut earlier = earlier.map(|index| layer.boundary_index.boundary(*index));
             let is_the_same = earlier.any(|other| {
-                other.id == boundary.id
-                    && other.period.contains(before)
+                other.period.contains(before)
                     && other.catchment_kind == boundary.catchment_kind
                     && other.grid == boundary.grid
             });

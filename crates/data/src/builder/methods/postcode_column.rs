@@ -179,6 +179,40 @@ mod tests {
     }
 
     #[test]
+    fn the_published_look_up_of_lsoas_is_read_with_irregular_changes() {
+        let sources = sources_with_areas(&AREAS);
+        // S1 and S2 were merged, S3 was split, and the boundaries of S4 and S9 changed irregularly.
+        let table = "\u{feff}LSOA11CD,LSOA11NM,LSOA21CD,LSOA21NM,CHGIND,LAD22CD,LAD22NM,LAD22NMW,ObjectId\r\n\
+            S0,Lancaster 001A,E01000000,Lancaster 001A,U,E07000121,Lancaster,,1\r\n\
+            S1,Lancaster 001B,E01000001,Lancaster 001F,M,E07000121,Lancaster,,2\r\n\
+            S2,Lancaster 001C,E01000001,Lancaster 001F,M,E07000121,Lancaster,,3\r\n\
+            S3,Lancaster 001D,E01000003,Lancaster 001G,S,E07000121,Lancaster,,4\r\n\
+            S3,Lancaster 001D,E01000004,Lancaster 001H,S,E07000121,Lancaster,,5\r\n\
+            S4,Lancaster 001E,E01000005,Lancaster 001I,X,E07000121,Lancaster,,6\r\n\
+            S4,Lancaster 001E,E01000006,Lancaster 001J,X,E07000121,Lancaster,,7\r\n\
+            S9,Wyre 001A,E01000006,Lancaster 001J,X,E07000128,Wyre,,8\r\n";
+        let method: PostcodeColumnMethod = toml::from_str(
+            "column = \"lsoa21\"\nfile = \"l.csv\"\n\
+             columns = { code = \"LSOA11CD\", area = \"LSOA21CD\", name = \"LSOA21NM\" }",
+        )
+        .expect("a method");
+        let mut records = DatasetRecords::default();
+        let context = context(test_layers::layer("place"), &sources);
+        add_table(&mut records, &context, &method, table.as_bytes()).expect("a table");
+        // Areas that are not unions of statistical areas have no boundary.
+        assert_eq!(
+            assignments(&records),
+            [
+                ("S0", "E01000000", None),
+                ("S1", "E01000001", None),
+                ("S2", "E01000001", None)
+            ]
+        );
+        assert_eq!(records.areas().len(), 6);
+        assert_eq!(records.areas()[5].name, "Lancaster 001J");
+    }
+
+    #[test]
     fn an_unknown_column_names_those_that_exist() {
         let text = "column = \"msoa\"\nfile = \"l.csv\"\ncolumns = { code = \"a\", area = \"b\" }";
         let error = toml::from_str::<PostcodeColumnMethod>(text).expect_err("no such column");
