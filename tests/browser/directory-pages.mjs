@@ -15,6 +15,7 @@ const PAGES = {
   "groups": "/groups",
   "group": "/groups/south-lakeland-resilience-group",
   "compare": "/compare?layer=sub-icb&from=2022-03-31&to=2022-07-01",
+  "changes": "/changes?as_of=2022-06-30",
   "not-found": "/areas/icc/mb-nowhere",
 };
 

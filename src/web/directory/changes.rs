@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::super::links::SOURCES_PATH;
 use super::components::{dataset_name, heading, table, tag};
-use super::{PageContext, areas_breadcrumb, format, with_query};
+use super::{PageContext, area_path, areas_breadcrumb, format, with_query};
 use catchment_core::domain::{Layer, LineageStep};
 use catchment_core::index::{UpcomingChange, UpcomingChangeKind, UpcomingPractice};
 
@@ -52,7 +52,7 @@ fn row(context: &PageContext<'_>, change: &UpcomingChange<'_>) -> Vec<Markup> {
     let mut sources: Vec<&str> = steps().map(|step| step.source.as_str()).collect();
     sources.dedup();
     vec![
-        html! { (change.area.title()) },
+        area_link(context, change),
         html! {
             @match change.kind {
                 UpcomingChangeKind::Begins => {
@@ -69,12 +69,23 @@ fn row(context: &PageContext<'_>, change: &UpcomingChange<'_>) -> Vec<Markup> {
                 }
                 UpcomingChangeKind::Redrawn => {
                     (tag("Redrawn", "yellow"))
-                    (other_areas(context, change, " with the land of ", |step| Some(&step.predecessor)))
+                    (other_areas(context, change, " with the area of ", |step| Some(&step.predecessor)))
                 }
             }
         },
         html! { @if sources.is_empty() { "Not stated" } @else { (sources.join("; ")) } },
     ]
+}
+
+/// Renders a link to the area as it is after the change or, if it ends, before.
+fn area_link(context: &PageContext<'_>, change: &UpcomingChange<'_>) -> Markup {
+    let path = area_path(context.index, change.layer, &change.area.id);
+    let date = change.date.to_string();
+    let href = match change.kind {
+        UpcomingChangeKind::Ends => context.link(&path),
+        _ => context.link_without_date(&path, &[("as_of", &date)]),
+    };
+    html! { a href=(href) { (change.area.title()) } }
 }
 
 /// Renders the other areas of a change, joined with commas and "and".

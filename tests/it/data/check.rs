@@ -450,7 +450,6 @@ fn overdue_sources_are_listed_with_the_edition_to_fetch() {
         let mut fixture = TestDataset::new();
         fixture.manifest = fixture.manifest.replace("sources = []", sources);
         let _ = std::fs::remove_dir_all(&dataset_folder);
-        std::fs::create_dir(&dataset_folder).expect("a folder");
         fixture.write(&dataset_folder);
         let text = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
         let report = run(&["check", path, "--sources"]);
@@ -511,8 +510,6 @@ fn overdue_sources_are_listed_with_the_edition_to_fetch() {
     );
     assert_eq!(json["sources"], serde_json::json!([]));
 
-    let (_, _, _) =
-        with_sources("sources = [{ title = \"A\", as_of = \"2020\", frequency = \"once\" }]");
     let missing = run(&["check", "no-such-folder", "--sources"]);
     assert_eq!(missing.status.code(), Some(2));
 }

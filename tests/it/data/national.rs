@@ -279,7 +279,7 @@ fn write_files_of_2026(folder: &Path) {
             } = area;
             writeln!(
                 lookup,
-                "{code},{name},E3899000{index},{sub_icb},E5499{}01,{icb},E40990001,Y90,Mereland,{council},{index}\r",
+                "{code},{name},E3899000{index},{sub_icb},E54990{}01,{icb},E40990001,Y90,Mereland,{council},{index}\r",
                 if icb.starts_with("Z0A1B") { "1" } else { "2" },
             )
             .expect("writing to a String");

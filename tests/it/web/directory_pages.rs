@@ -161,7 +161,7 @@ fn links_of(url: &str) -> Vec<String> {
         return Vec::new();
     }
     let page = Page::parse(reply.text());
-    let directory = ["/areas", "/practices", "/groups", "/compare"];
+    let directory = ["/areas", "/practices", "/groups", "/compare", "/changes"];
     if directory.iter().any(|prefix| url.starts_with(prefix)) {
         page.check(url);
     }
@@ -949,6 +949,7 @@ fn pages_work_for_a_dataset_without_groups_and_practices() {
         "/groups",
         "/groups/barrow-resilience-group",
         "/compare",
+        "/changes",
     ] {
         let reply = server.get(path).expect(200);
         Page::parse(reply.text()).check(path);
