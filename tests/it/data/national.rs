@@ -313,9 +313,12 @@ fn write_files_of_2026(folder: &Path) {
         practice("A99001", "LA88 1AA", "90A"),
         practice("A99002", "LA88 1AE", "90B"),
     ];
+    let mut closed = practice("A99009", "LA88 1AB", "90A").to_vec();
+    closed.retain(|(column, _)| *column != 13);
+    closed.extend([(12, "20200331"), (13, "INACTIVE")]);
     write(
         "ods/epraccur.csv",
-        &ods_rows(&[&practices[0], &practices[1]]),
+        &ods_rows(&[&practices[0], &practices[1], &closed]),
     );
     let branch = [
         (1, "A99001001"),

@@ -40,11 +40,18 @@ impl SourceFrequency {
     }
 }
 
+/// A publisher of known works.
+struct Publisher {
+    name: &'static str,
+    /// The words of its names, in this order but not necessarily next to each other.
+    words: &'static [&'static [&'static str]],
+}
+
 /// A work whose publisher and frequency are known.
 struct KnownWork {
     /// The words that a title has, in this order but not necessarily next to each other.
     words: &'static [&'static str],
-    publisher: &'static str,
+    publisher: &'static Publisher,
     /// The title without an edition.
     title: &'static str,
     frequency: SourceFrequency,
@@ -52,13 +59,37 @@ struct KnownWork {
     month: Option<i8>,
 }
 
-const ONS: &str = "Office for National Statistics";
-const NHS: &str = "NHS England";
+static ONS: Publisher = Publisher {
+    name: "Office for National Statistics",
+    words: &[&["office", "national", "statistics"], &["ons"]],
+};
+static NHS: Publisher = Publisher {
+    name: "NHS England",
+    words: &[&["nhs"]],
+};
+static OS: Publisher = Publisher {
+    name: "Ordnance Survey",
+    words: &[&["ordnance", "survey"], &["os"]],
+};
+
+/// Returns the words of a text in lower case.
+fn words_of(text: &str) -> Vec<String> {
+    text.split(|letter: char| !letter.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect()
+}
+
+/// Returns whether a text has all wanted words, in their order.
+fn has_words(text: &[String], wanted: &[&str]) -> bool {
+    let mut rest = text.iter();
+    wanted.iter().all(|word| rest.any(|found| found == word))
+}
 
 impl KnownWork {
     const fn new(
         words: &'static [&'static str],
-        publisher: &'static str,
+        publisher: &'static Publisher,
         title: &'static str,
         frequency: SourceFrequency,
         month: Option<i8>,
@@ -72,161 +103,162 @@ impl KnownWork {
         }
     }
 
-    /// Returns the first work whose words the title of a source has.
-    fn find(title: &str) -> Option<&'static KnownWork> {
-        let words: Vec<String> = title
-            .split(|letter: char| !letter.is_alphanumeric())
-            .filter(|word| !word.is_empty())
-            .map(str::to_lowercase)
-            .collect();
-        KNOWN_WORKS.iter().find(|work| {
-            let mut rest = words.iter();
-            let mut wanted = work.words.iter();
-            wanted.all(|word| rest.any(|found| found == word))
-        })
+    /// Returns the first work whose words the title of a source has, unless another publisher
+    /// publishes the source.
+    fn find(source: &SourceEntry) -> Option<&'static KnownWork> {
+        let title = words_of(&source.title);
+        let publisher = source.publisher.as_deref().map(words_of);
+        let is_by = |work: &KnownWork| {
+            publisher.as_ref().is_none_or(|own| {
+                let mut names = work.publisher.words.iter();
+                names.any(|name| has_words(own, name))
+            })
+        };
+        let mut works = KNOWN_WORKS.iter();
+        works.find(|work| has_words(&title, work.words) && is_by(work))
     }
 }
 
 /// The known works. The first match counts, so a work comes before those with fewer of its words.
-const KNOWN_WORKS: &[KnownWork] = &{
+static KNOWN_WORKS: &[KnownWork] = &{
     use SourceFrequency::{Monthly, Once, Quarterly, Yearly};
     const DIRECTORY: Option<i8> = Some(2);
     [
         KnownWork::new(
             &["nhs", "postcode", "directory"],
-            NHS,
+            &NHS,
             "NHS Postcode Directory",
             Quarterly,
             DIRECTORY,
         ),
         KnownWork::new(
             &["nhspd"],
-            NHS,
+            &NHS,
             "NHS Postcode Directory",
             Quarterly,
             DIRECTORY,
         ),
         KnownWork::new(
             &["ons", "postcode", "directory"],
-            ONS,
+            &ONS,
             "ONS Postcode Directory",
             Quarterly,
             DIRECTORY,
         ),
         KnownWork::new(
             &["onspd"],
-            ONS,
+            &ONS,
             "ONS Postcode Directory",
             Quarterly,
             DIRECTORY,
         ),
         KnownWork::new(
             &["national", "statistics", "postcode"],
-            ONS,
+            &ONS,
             "National Statistics Postcode Lookup",
             Quarterly,
             DIRECTORY,
         ),
         KnownWork::new(
             &["nspl"],
-            ONS,
+            &ONS,
             "National Statistics Postcode Lookup",
             Quarterly,
             DIRECTORY,
         ),
         KnownWork::new(
             &["national", "statistics", "uprn"],
-            ONS,
+            &ONS,
             "National Statistics UPRN Lookup",
             Quarterly,
             None,
         ),
         KnownWork::new(
             &["nsul"],
-            ONS,
+            &ONS,
             "National Statistics UPRN Lookup",
             Quarterly,
             None,
         ),
         KnownWork::new(
             &["code", "point", "open"],
-            "Ordnance Survey",
+            &OS,
             "Code-Point Open",
             Quarterly,
             DIRECTORY,
         ),
-        KnownWork::new(&["epraccur"], NHS, "ODS epraccur", Monthly, None),
-        KnownWork::new(&["epcn"], NHS, "ODS ePCN", Monthly, None),
-        KnownWork::new(&["ebranchs"], NHS, "ODS ebranchs", Monthly, None),
-        KnownWork::new(&["ods", "succ"], NHS, "ODS succ", Monthly, None),
+        KnownWork::new(&["epraccur"], &NHS, "ODS epraccur", Monthly, None),
+        KnownWork::new(&["epcn"], &NHS, "ODS ePCN", Monthly, None),
+        KnownWork::new(&["ebranchs"], &NHS, "ODS ebranchs", Monthly, None),
+        KnownWork::new(&["ods", "succ"], &NHS, "ODS succ", Monthly, None),
         KnownWork::new(
             &["patients", "registered", "practice", "lsoa"],
-            NHS,
+            &NHS,
             "Patients Registered at a GP Practice, by LSOA",
             Quarterly,
             Some(1),
         ),
         KnownWork::new(
             &["patients", "registered", "practice"],
-            NHS,
+            &NHS,
             "Patients Registered at a GP Practice",
             Monthly,
             None,
         ),
         KnownWork::new(
             &["postcode", "output", "area"],
-            ONS,
+            &ONS,
             "Postcode to Output Area to LSOA to MSOA to Local Authority District look-up",
             Quarterly,
             DIRECTORY,
         ),
         KnownWork::new(
             &["lsoa", "2011", "lsoa", "2021"],
-            ONS,
+            &ONS,
             "LSOA (2011) to LSOA (2021) look-up",
             Once,
             None,
         ),
         KnownWork::new(
             &["lsoa", "2011", "msoa", "2011"],
-            ONS,
+            &ONS,
             "LSOA (2011) to MSOA (2011) look-up",
             Once,
             None,
         ),
         KnownWork::new(
             &["lsoa", "sub", "icb"],
-            ONS,
+            &ONS,
             "LSOA (2021) to sub-ICB location to ICB look-up",
             Yearly,
             Some(4),
         ),
-        KnownWork::new(&["sub", "icb"], ONS, "Sub-ICB locations", Yearly, Some(4)),
+        KnownWork::new(&["sub", "icb"], &ONS, "Sub-ICB locations", Yearly, Some(4)),
         KnownWork::new(
             &["integrated", "care", "boards"],
-            ONS,
+            &ONS,
             "Integrated Care Boards",
             Yearly,
             Some(4),
         ),
         KnownWork::new(
             &["local", "authority", "districts"],
-            ONS,
+            &ONS,
             "Local Authority Districts",
             Yearly,
             Some(4),
         ),
-        KnownWork::new(&["lsoa", "boundaries"], ONS, "LSOA boundaries", Once, None),
-        KnownWork::new(&["msoa", "boundaries"], ONS, "MSOA boundaries", Once, None),
+        KnownWork::new(&["lsoa", "boundaries"], &ONS, "LSOA boundaries", Once, None),
+        KnownWork::new(&["msoa", "boundaries"], &ONS, "MSOA boundaries", Once, None),
         KnownWork::new(
             &["super", "output", "areas"],
-            ONS,
+            &ONS,
             "Super Output Areas",
             Once,
             None,
         ),
-        KnownWork::new(&["census", "2021"], ONS, "Census 2021", Once, None),
-        KnownWork::new(&["census", "2011"], ONS, "Census 2011", Once, None),
+        KnownWork::new(&["census", "2021"], &ONS, "Census 2021", Once, None),
+        KnownWork::new(&["census", "2011"], &ONS, "Census 2011", Once, None),
     ]
 };
 
@@ -325,7 +357,7 @@ impl fmt::Display for Edition {
 impl SourceEntry {
     /// Returns how often the work is published: as declared, or else as known by its title.
     pub fn usual_frequency(&self) -> Option<SourceFrequency> {
-        let known = || KnownWork::find(&self.title).map(|work| work.frequency);
+        let known = || KnownWork::find(self).map(|work| work.frequency);
         self.frequency.or_else(known)
     }
 
@@ -343,7 +375,7 @@ impl SourceEntry {
         let Some(as_of) = self.as_of else {
             return SourceTimeliness::Undated;
         };
-        let known = KnownWork::find(&self.title).filter(|work| work.frequency == frequency);
+        let known = KnownWork::find(self).filter(|work| work.frequency == frequency);
         let own_month = MonthNumber::of(as_of.first_day());
         let phase = known.and_then(|work| work.month);
         let phase = phase.map_or(own_month, |month| MonthNumber(i32::from(month) - 1));
@@ -365,7 +397,7 @@ impl SourceEntry {
             editions: (newest.0 - held.0) / period,
             newest: Edition {
                 publisher: match known {
-                    Some(work) => Some(work.publisher.to_string()),
+                    Some(work) => Some(work.publisher.name.to_string()),
                     None => self.publisher.clone(),
                 },
                 title: match known {
@@ -403,7 +435,6 @@ mod tests {
     fn source(title: &str, as_of: &str, frequency: Option<SourceFrequency>) -> SourceEntry {
         SourceEntry {
             title: title.into(),
-            publisher: Some("A publisher".into()),
             as_of: as_of.parse().ok(),
             frequency,
             ..SourceEntry::default()
@@ -470,7 +501,7 @@ mod tests {
             };
             assert_eq!((found.days, found.editions), (days, editions), "{title}");
             assert_eq!(found.newest.to_string(), newest);
-            assert_ne!(found.newest.publisher.as_deref(), Some("A publisher"));
+            assert!(found.newest.publisher.is_some());
         }
     }
 
@@ -516,6 +547,26 @@ mod tests {
             };
             assert_eq!(newest.as_deref(), expected, "{title} {as_of}");
         }
+    }
+
+    #[test]
+    fn a_work_of_another_publisher_is_not_known_by_its_title() {
+        for (publisher, is_known) in [
+            ("NHS England", true),
+            ("A board; NHS Digital", true),
+            ("This project", false),
+            ("Office for National Statistics", false),
+        ] {
+            let mut source = source("Read from ODS epraccur", "2020-01", None);
+            source.publisher = Some(publisher.into());
+            assert_eq!(source.usual_frequency().is_some(), is_known, "{publisher}");
+        }
+        let mut source = source("A list", "2020-01", Some(SourceFrequency::Yearly));
+        source.publisher = Some("A board".into());
+        let SourceTimeliness::Overdue(found) = source.timeliness(TODAY) else {
+            panic!("not overdue");
+        };
+        assert_eq!(found.newest.publisher.as_deref(), Some("A board"));
     }
 
     #[test]
