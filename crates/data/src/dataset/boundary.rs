@@ -189,7 +189,7 @@ mod tests {
         check(
             r#"{"id":"b","code":""}"#,
             paris,
-            "areas.geojson, feature 1 (`b`): no attribute `Code`",
+            "areas.geojson, feature 1 (`b`): no attribute `Code`; the file has `id`",
         );
         let new_york = "[[[-74,40],[-73,40],[-73,41],[-74,40]]]";
         check(

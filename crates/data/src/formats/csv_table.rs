@@ -18,6 +18,8 @@ pub enum TableError {
         file: String,
         /// The column.
         column: String,
+        /// The cells of the header row.
+        header: Vec<String>,
     },
     /// The header row has a column twice, so it is not clear which one is meant.
     #[error("{file}: the header row has two columns `{column}`; remove or rename one of them")]
@@ -80,6 +82,14 @@ fn earlier_name(column: &str) -> Option<&'static str> {
     let mut names = EARLIER_NAMES.iter();
     let found = names.find(|(present, _)| *present == column);
     found.map(|(_, earlier)| *earlier)
+}
+
+/// Returns the present name of a column that had another name in earlier versions, or the name
+/// itself.
+pub(crate) fn present_name(name: &str) -> String {
+    let mut names = EARLIER_NAMES.iter();
+    let found = names.find(|(_, earlier)| *earlier == name);
+    found.map_or(name, |(present, _)| present).to_string()
 }
 
 /// The position of an optional column that the table does not have; its cells are blank.
@@ -145,6 +155,10 @@ impl<'a> CsvTable<'a> {
                     return Err(TableError::MissingColumn {
                         file,
                         column: column.to_string(),
+                        header: header
+                            .iter()
+                            .map(|name| String::from_utf8_lossy(name).into_owned())
+                            .collect(),
                     });
                 }
             }

@@ -6,6 +6,7 @@
 //! - `geoparquet`: read as a `PolygonFile`; `geoparquet_write`: written from an `AreaCollection`.
 //! - `flatgeobuf`, `topojson`: written from an `AreaCollection`.
 //! - `crs`: the coordinate reference systems of polygon files.
+//! - `table_format`: the columns by which a published table is recognised.
 //! - `unexpected`: what is often saved in place of a data file.
 //! - `coordinates`: coordinates of polygon files as integers.
 //!
@@ -24,6 +25,7 @@ mod geoparquet;
 mod geoparquet_write;
 mod polygon_file;
 mod shapefile;
+mod table_format;
 mod topojson;
 mod unexpected;
 
@@ -31,6 +33,7 @@ pub use self::areas::{AreaCollection, AreaLayer};
 pub use self::coordinates::{from_units, parse_multi_polygon};
 pub use self::crs::{Crs, SourceCrs};
 pub use self::csv_table::TableError;
+pub(crate) use self::csv_table::present_name;
 pub use self::csv_table::{CsvTable, CsvTableRow, write_csv, write_csv_of_layers};
 pub use self::flatgeobuf::areas_to_flatgeobuf;
 pub(crate) use self::geojson::read_geojson_with;
@@ -52,6 +55,7 @@ pub use self::shapefile::ShapefileWriteError;
 pub(crate) use self::shapefile::fixture as shapefile_fixture;
 pub(crate) use self::shapefile::read_shapefile_with;
 pub use self::shapefile::{ShapefileParts, areas_to_shapefiles, read_shapefile};
+pub(crate) use self::table_format::{FormatColumns, HeaderDifference, TableFormat};
 pub use self::topojson::{ArcIndex, LayerArcs, areas_to_topojson};
 pub(crate) use self::unexpected::unexpected_content;
 use catchment_core::geometry::rings;

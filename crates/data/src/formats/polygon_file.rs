@@ -206,9 +206,32 @@ impl PolygonFile {
                 ),
             ));
         };
-        value
-            .map(String::as_str)
-            .ok_or_else(|| self.error(feature, format!("no attribute `{attribute}`")))
+        value.map(String::as_str).ok_or_else(|| {
+            let known = self.attribute_names();
+            self.error(feature, format!("no attribute `{attribute}`; {known}"))
+        })
+    }
+
+    /// Returns the names of the attributes that any feature of the file has, in words.
+    fn attribute_names(&self) -> String {
+        /// The maximum number of attributes that are named.
+        const NAMED_MAX: usize = 12;
+        let features = self.features.iter();
+        let names: BTreeSet<&String> = features
+            .flat_map(|feature| {
+                feature
+                    .attributes
+                    .keys()
+                    .chain(feature.case_variants.keys())
+            })
+            .collect();
+        let named = names.iter().take(NAMED_MAX);
+        let named: Vec<String> = named.map(|name| format!("`{name}`")).collect();
+        let more = if names.len() > NAMED_MAX { ", …" } else { "" };
+        match named.is_empty() {
+            true => "the file has no attributes".into(),
+            false => format!("the file has {}{more}", named.join(", ")),
+        }
     }
 
     /// Returns an error about a feature of the file.

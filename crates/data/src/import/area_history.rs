@@ -4,7 +4,7 @@
 
 use jiff::civil::Date;
 
-use crate::formats::{CsvTable, TableError};
+use crate::formats::{CsvTable, FormatColumns, TableError, TableFormat, present_name};
 use catchment_core::domain::{Layer, LineageRelation, Period, UnknownKeyword, date_from_iso};
 
 /// A row of the file: an area and the period in which it existed.
@@ -41,9 +41,20 @@ const COLUMN_NAMES: &[&str] = &[
     "source",
 ];
 
+const OPTIONAL_COLUMN_NAMES: &[&str] = &["ended_by"];
+
+pub(super) const FORMAT: TableFormat = TableFormat {
+    title: "history of areas (columns of data/source/icc_history.csv)",
+    columns: FormatColumns::Named {
+        required: COLUMN_NAMES,
+        optional: OPTIONAL_COLUMN_NAMES,
+        canonical: present_name,
+    },
+};
+
 /// Reads every row, in the order of the file.
 pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<AreaHistoryRecord>, TableError> {
-    CsvTable::open_with_optional(file, bytes, COLUMN_NAMES, &["ended_by"])?.read(|row| {
+    CsvTable::open_with_optional(file, bytes, COLUMN_NAMES, OPTIONAL_COLUMN_NAMES)?.read(|row| {
         let relation = row.text(7)?;
         let part_of = relation.strip_prefix("part of ").map(str::to_string);
         let succession = match (relation, &part_of) {

@@ -12,6 +12,7 @@ use std::io::{BufRead, BufReader, Read};
 
 use super::rows::{CsvRow, CsvRows, DuplicateCheck, RowError, lowercase_file_name, member_label};
 use super::{ImportError, ImportReport, PostcodeRecord, SourceFiles};
+use crate::formats::{FormatColumns, TableFormat};
 use crate::plural::count_with_noun;
 use catchment_core::domain::{
     BritishGrid, DirectoryStatus, PositionalQuality, Postcode, PostcodeCodes,
@@ -22,6 +23,11 @@ const PQ: usize = 1;
 const EA: usize = 2;
 const NO: usize = 3;
 const COLUMN_COUNT: usize = 10;
+
+pub(super) const FORMAT: TableFormat = TableFormat {
+    title: "OS Code-Point Open",
+    columns: FormatColumns::Positions(&[COLUMN_COUNT]),
+};
 
 /// The positional quality of a postcode without a position.
 const NO_POSITION: u8 = 90;
@@ -114,13 +120,19 @@ fn read_file<R: Read>(
     Ok(())
 }
 
+/// Returns whether the row has the columns of the directory.
+pub(super) fn is_row(row: &CsvRow<'_>) -> bool {
+    row.len() == COLUMN_COUNT && parse_row(row).is_ok()
+}
+
 /// Checks that the first row contains data. The files of Code-Point Open have no header row, so a
 /// file that has a header row is in another format.
 fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
-    let invalid_format = |expected| ImportError::InvalidFormat {
+    let invalid_format = |expected| ImportError::UnknownTable {
         file: row.file.to_string(),
         line: row.line,
         expected,
+        first_row: row.cells(),
     };
     if row.len() != COLUMN_COUNT {
         return Err(invalid_format(format!(

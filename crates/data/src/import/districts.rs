@@ -2,7 +2,7 @@
 //! `data/source/councils.csv`: `code,name,kind,from,to,successor`, among other columns. `to` is the
 //! last day of a district, and `successor` lists the codes of its successors, separated by `;`.
 
-use crate::formats::{CsvTable, TableError};
+use crate::formats::{CsvTable, FormatColumns, TableError, TableFormat, present_name};
 use catchment_core::domain::{GssCode, Period, date_from_iso};
 
 /// A row of the file: a district and the period in which it existed.
@@ -16,10 +16,20 @@ pub struct DistrictRecord {
     pub(crate) successors: Vec<String>,
 }
 
+const COLUMN_NAMES: &[&str] = &["code", "name", "kind", "from", "to", "successor"];
+
+pub(super) const FORMAT: TableFormat = TableFormat {
+    title: "councils (columns of data/source/councils.csv)",
+    columns: FormatColumns::Named {
+        required: COLUMN_NAMES,
+        optional: &[],
+        canonical: present_name,
+    },
+};
+
 /// Reads every row, in the order of the file.
 pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<DistrictRecord>, TableError> {
-    let columns = ["code", "name", "kind", "from", "to", "successor"];
-    CsvTable::open(file, bytes, &columns)?.read(|row| {
+    CsvTable::open(file, bytes, COLUMN_NAMES)?.read(|row| {
         let last_day = row.parse_optional_with(4, date_from_iso)?;
         let successors = row.text(5)?.split(';').map(str::trim);
         let successors = successors.filter(|code| !code.is_empty());

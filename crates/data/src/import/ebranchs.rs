@@ -17,6 +17,7 @@ use jiff::civil::Date;
 use super::ods::{COLUMN_COUNT, is_organisation_header, select_report};
 use super::rows::{CsvRow, CsvRows, member_label};
 use super::{ImportError, ImportReport, SourceFiles, dates};
+use crate::formats::{FormatColumns, TableFormat};
 use catchment_core::domain::{OdsCode, Postcode};
 
 const CODE: usize = 0;
@@ -25,6 +26,11 @@ const POSTCODE: usize = 9;
 const OPENED: usize = 10;
 const CLOSED: usize = 11;
 const STATUS: usize = 12;
+
+pub(super) const FORMAT: TableFormat = TableFormat {
+    title: "NHS ODS ebranchs",
+    columns: FormatColumns::Positions(&[COLUMN_COUNT]),
+};
 
 /// A branch surgery of a practice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +115,11 @@ pub fn read(
         return Err(report.into_empty_error());
     }
     Ok((branches.into_values().collect(), report))
+}
+
+/// Returns whether the row has the columns of the report.
+pub(super) fn is_row(row: &CsvRow<'_>) -> bool {
+    row.len() == COLUMN_COUNT && parse_row(row).is_ok()
 }
 
 fn parse_row(row: &CsvRow<'_>) -> Result<BranchSurgery, &'static str> {

@@ -21,6 +21,7 @@ use super::ods::{amendments_refused, is_amendment_file, is_code};
 use super::rows::{CsvRows, lowercase_file_name, member_label};
 use super::source_files::LimitedReader;
 use super::{ImportError, ImportReport, SourceFiles, dates};
+use crate::formats::{FormatColumns, TableFormat};
 use crate::panics;
 use crate::plural::first_names;
 use catchment_core::domain::{OdsCode, Period};
@@ -69,6 +70,42 @@ const PARTNERS_COLUMNS: [&str; 4] = [
     "Practice to PCN Relationship Start Date",
     "Practice to PCN Relationship End Date",
 ];
+
+const ADDRESS_COLUMNS: &[&str] = &[
+    "Sub ICB Location",
+    "Address Line 1",
+    "Address Line 2",
+    "Address Line 3",
+    "Address Line 4",
+    "Address Line 5",
+    "Postcode",
+];
+const OTHER_PARTNERS_COLUMNS: &[&str] = &[
+    "Partner Name",
+    "Practice Parent Sub ICB Loc Code",
+    "Practice Parent Sub ICB Loc Name",
+    "PCN Name",
+    "PCN Parent Sub ICB Loc Code",
+    "PCN Parent Sub ICB Loc Name",
+    "Practice to PCN Sub ICB Loc Match",
+];
+
+pub(super) const DETAILS_FORMAT: TableFormat = TableFormat {
+    title: "NHS ODS epcn (sheet `PCNDetails`)",
+    columns: FormatColumns::Named {
+        required: &DETAILS_COLUMNS,
+        optional: ADDRESS_COLUMNS,
+        canonical: normalise,
+    },
+};
+pub(super) const PARTNERS_FORMAT: TableFormat = TableFormat {
+    title: "NHS ODS epcncorepartnerdetails (sheet `PCN Core Partner Details`)",
+    columns: FormatColumns::Named {
+        required: &PARTNERS_COLUMNS,
+        optional: OTHER_PARTNERS_COLUMNS,
+        canonical: normalise,
+    },
+};
 
 /// The positions of these columns in a table without a header row, and the number of its columns.
 const DETAILS_POSITIONS: ([usize; 5], usize) = ([0, 1, 2, 4, 5], 12);
@@ -320,10 +357,46 @@ fn not_a_workbook(file: &str, error: impl std::fmt::Display) -> ImportError {
     }
 }
 
+/// The table of networks, or that of their practices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum TableKind {
+pub(super) enum NetworkTable {
     Details,
     Partners,
+}
+
+/// Returns which of the two tables the first two rows of a CSV file are of, and whether the first of
+/// them is a header row.
+pub(super) fn kind_of_rows(rows: &[Vec<String>]) -> Option<NetworkTable> {
+    let cells = |row: &Vec<String>| row.iter().cloned().map(Data::String).collect();
+    let mut sheet = Sheet {
+        name: String::new(),
+        is_csv: true,
+        positions: None,
+        rows: (1..).zip(rows.iter().take(2).map(cells)).collect(),
+    };
+    table_kind(&mut sheet)
+}
+
+/// Returns the newest date in the two tables of a workbook, up to `today`.
+pub(super) fn newest_day(path: &Path, today: Date) -> Result<Option<Date>, ImportError> {
+    let tables = open_tables(path, &mut SourceFiles::open(path)?)?;
+    let rows = tables.details.rows.iter().chain(&tables.partners.rows);
+    let days = rows
+        .flat_map(|(_, cells)| cells)
+        .filter_map(|cell| match cell {
+            Data::Float(number) => dates::parse_number(*number).ok(),
+            Data::String(text) => dates::parse_text(text).ok(),
+            _ => None,
+        });
+    Ok(days.filter(|day| *day <= today).max())
+}
+
+/// Returns whether the description of a workbook's sheets, `xl/workbook.xml`, names both sheets.
+pub(super) fn has_both_sheets(workbook_xml: &[u8]) -> bool {
+    let text = normalise(&String::from_utf8_lossy(workbook_xml));
+    [DETAILS_SHEET, PARTNERS_SHEET]
+        .iter()
+        .all(|sheet| text.contains(&normalise(sheet)))
 }
 
 /// Reads the two tables from CSV files. If some files have `pcn` in their names, the others are not
@@ -346,8 +419,8 @@ fn read_csv_tables(
             continue;
         };
         let earlier = match kind {
-            TableKind::Details => details.replace(table),
-            TableKind::Partners => partners.replace(table),
+            NetworkTable::Details => details.replace(table),
+            NetworkTable::Partners => partners.replace(table),
         };
         if let Some(earlier) = earlier {
             return Err(ImportError::Conflict {
@@ -379,7 +452,10 @@ fn read_csv_tables(
 }
 
 /// Reads a CSV file, if it is one of the two tables.
-fn read_csv_table(file: &str, input: impl Read) -> Result<Option<(TableKind, Sheet)>, ImportError> {
+fn read_csv_table(
+    file: &str,
+    input: impl Read,
+) -> Result<Option<(NetworkTable, Sheet)>, ImportError> {
     /// The number of rows that show what table it is: a header row and a row of data.
     const ROWS_PEEKED: usize = 2;
     let mut rows = CsvRows::new(file, input);
@@ -405,16 +481,16 @@ fn read_csv_table(file: &str, input: impl Read) -> Result<Option<(TableKind, She
 
 /// Returns which of the two tables it is, by the names in its first row or by the shape of its last
 /// row. Sets the positions of the columns if they are not matched by name.
-fn table_kind(sheet: &mut Sheet) -> Option<TableKind> {
+fn table_kind(sheet: &mut Sheet) -> Option<NetworkTable> {
     if find_column(sheet, PARTNERS_COLUMNS[0]).is_some() {
-        return Some(TableKind::Partners);
+        return Some(NetworkTable::Partners);
     }
     // Other reports also have an open date.
     if [DETAILS_COLUMNS[0], DETAILS_COLUMNS[3]]
         .iter()
         .all(|column| find_column(sheet, column).is_some())
     {
-        return Some(TableKind::Details);
+        return Some(NetworkTable::Details);
     }
     let (_, row) = sheet.rows.last()?;
     let text = |column: usize| match &row[column] {
@@ -430,7 +506,7 @@ fn table_kind(sheet: &mut Sheet) -> Option<TableKind> {
         && is_day_or_blank(details[4])
     {
         sheet.positions = Some(&DETAILS_POSITIONS.0);
-        TableKind::Details
+        NetworkTable::Details
     } else if row.len() == PARTNERS_POSITIONS.1
         && is_code(text(partners[0]))
         && is_pcn_code(text(partners[1]))
@@ -438,7 +514,7 @@ fn table_kind(sheet: &mut Sheet) -> Option<TableKind> {
         && is_day_or_blank(partners[3])
     {
         sheet.positions = Some(&PARTNERS_POSITIONS.0);
-        TableKind::Partners
+        NetworkTable::Partners
     } else {
         return None;
     };
@@ -468,6 +544,20 @@ fn find_column(sheet: &Sheet, column: &str) -> Option<usize> {
     let is_named =
         |cell: &Data| matches!(cell, Data::String(text) if normalise(text) == normalise(column));
     header.iter().position(is_named)
+}
+
+/// Returns the text of the cells of the table's first row.
+fn header_cells(sheet: &Sheet) -> Vec<String> {
+    let first = sheet.rows.first();
+    let cells = first.into_iter().flat_map(|(_, cells)| cells);
+    cells
+        .map(|cell| {
+            cell.to_string()
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
+        .collect()
 }
 
 /// The cells of a row in the requested columns, in the order in which the columns were requested.
@@ -525,6 +615,7 @@ fn parse_rows<T>(
             indices.push(found.ok_or_else(|| ImportError::MissingColumn {
                 file: sheet.name.clone(),
                 column: (*column).to_string(),
+                header: header_cells(sheet),
             })?);
         }
     }

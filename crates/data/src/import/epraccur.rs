@@ -18,9 +18,10 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::dates;
-use super::ods::{COLUMN_COUNT, is_organisation_header, select_report};
+use super::ods::{COLUMN_COUNT, is_code, is_organisation_header, select_report};
 use super::rows::{CsvRow, CsvRows, member_label};
 use super::{ImportError, ImportReport, SourceFiles};
+use crate::formats::{FormatColumns, TableFormat};
 use crate::plural::first_names;
 use catchment_core::domain::{OdsCode, Practice, PracticeStatus};
 
@@ -34,6 +35,11 @@ const STATUS: usize = 12;
 const COMMISSIONER: usize = 14;
 const TELEPHONE: usize = 17;
 const SETTING: usize = 25;
+
+pub(super) const FORMAT: TableFormat = TableFormat {
+    title: "NHS ODS epraccur",
+    columns: FormatColumns::Positions(&[COLUMN_COUNT]),
+};
 
 /// The maximum number of practices that a warning names; further practices are only counted.
 const PRACTICES_NAMED_MAX: usize = 10;
@@ -122,6 +128,11 @@ fn parse_row(
         setting,
         practice,
     })
+}
+
+/// Returns whether the row has the columns of the report.
+pub(super) fn is_row(row: &CsvRow<'_>) -> bool {
+    row.len() == COLUMN_COUNT && is_code(row.text(CODE)) && parse_setting(row.text(SETTING)).is_ok()
 }
 
 const GP_PRACTICE: &str = "prescribing setting 4: GP practice";

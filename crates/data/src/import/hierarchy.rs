@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::formats::{CsvTable, TableError};
+use crate::formats::{CsvTable, FormatColumns, TableError, TableFormat, present_name};
 use catchment_core::domain::{OrganisationKind, Period, date_from_iso};
 
 /// One version of an area of the hierarchy.
@@ -49,6 +49,15 @@ const CODE_COLUMNS: [(&str, &str); 3] = [
     ("region", "region"),
     ("region_ons", "region_gss"),
 ];
+
+pub(super) const FORMAT: TableFormat = TableFormat {
+    title: "table of NHS organisations (columns of data/source/hierarchy.csv)",
+    columns: FormatColumns::Named {
+        required: COLUMN_NAMES,
+        optional: &["ons_code", "region", "region_ons"],
+        canonical: present_name,
+    },
+};
 
 /// Reads every row, in the order of the file.
 pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<HierarchyRecord>, TableError> {

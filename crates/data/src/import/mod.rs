@@ -29,6 +29,7 @@ pub mod onspd;
 pub mod polygons;
 pub mod postcode_list;
 pub mod practice_list;
+pub(crate) mod recognition;
 pub mod registration_shares;
 pub mod registrations;
 pub mod resilience_groups;

@@ -25,11 +25,20 @@ use super::lsoa_codes;
 use super::onspd::{ColumnIndices, DirectoryImporter, LsoaYear};
 use super::rows::{CsvRow, CsvRows, lowercase_file_name, member_label};
 use super::{ImportError, ImportReport, PostcodeRecord, SourceFiles};
+use crate::formats::{FormatColumns, TableFormat};
 use crate::plural::count_with_noun;
 use catchment_core::domain::{Postcode, YearMonth};
 
 /// The numbers of columns of the editions whose columns are known by position.
 const KNOWN_COLUMN_COUNTS: [usize; 2] = [41, 43];
+
+pub(super) const FORMAT: TableFormat = TableFormat {
+    title: "NHS Postcode Directory",
+    columns: FormatColumns::Positions(&KNOWN_COLUMN_COUNTS),
+};
+
+/// The fewest columns of an edition.
+const COLUMNS_MIN: usize = KNOWN_COLUMN_COUNTS[0];
 
 /// The columns of these editions, counted from 1.
 const KNOWN_POSITIONS: ColumnPositions = ColumnPositions {
@@ -427,6 +436,13 @@ impl FileProfile {
     }
 }
 
+/// Returns whether the row can be one of an edition of the directory.
+pub(super) fn is_row(row: &CsvRow<'_>) -> bool {
+    row.len() >= COLUMNS_MIN
+        && (0..2).any(|column| row.text(column).parse::<Postcode>().is_ok())
+        && (0..row.len()).any(|column| COUNTRIES.contains(&row.text(column)))
+}
+
 /// Checks that the first row has data. A directory with a header row has the names of the ONS
 /// Postcode Directory.
 fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
@@ -434,7 +450,8 @@ fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
     if has_postcode {
         return Ok(());
     }
-    Err(ImportError::InvalidFormat {
+    Err(ImportError::UnknownTable {
+        first_row: row.cells(),
         file: row.file.to_string(),
         line: row.line,
         expected: format!(

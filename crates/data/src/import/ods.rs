@@ -1,8 +1,10 @@
 //! What the reports of NHS ODS Data Search and Export (DSE) have in common. Each is a CSV file
 //! whose columns have fixed positions, without a header row unless the user selects one in DSE.
 
+use jiff::civil::Date;
+
 use super::rows::{CsvRow, lowercase_file_name};
-use super::{ImportError, SourceFiles};
+use super::{ImportError, SourceFiles, dates};
 use crate::plural::count_with_noun;
 use catchment_core::domain::OdsCode;
 
@@ -91,6 +93,13 @@ pub(super) fn select_report(
 /// The number of columns of the reports that list organisations, such as `epraccur`.
 pub(super) const COLUMN_COUNT: usize = 27;
 
+/// Returns the newest date in a row of a report, up to `today`; dates that are still to come are of
+/// planned changes.
+pub(super) fn newest_day(row: &[String], today: Date) -> Option<Date> {
+    let days = row.iter().filter_map(|cell| dates::parse_text(cell).ok());
+    days.filter(|day| *day <= today).max()
+}
+
 /// Returns whether the first row of a report that lists organisations is a header row. Its names
 /// only show that the columns are in the published order; the columns are read by position.
 ///
@@ -114,7 +123,8 @@ pub(super) fn is_organisation_header(row: &CsvRow<'_>, report: &str) -> Result<b
             return Ok(true);
         }
     }
-    Err(ImportError::InvalidFormat {
+    Err(ImportError::UnknownTable {
+        first_row: row.cells(),
         file: row.file.to_string(),
         line: row.line,
         expected: format!(

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::hierarchy::{HierarchyRecord, LsoaSelector};
-use crate::formats::{CsvTable, CsvTableRow, TableError};
+use crate::formats::{CsvTable, CsvTableRow, FormatColumns, TableError, TableFormat};
 use catchment_core::domain::{OrganisationKind, Period};
 
 /// The names of the columns that are required, without their years.
@@ -26,6 +26,17 @@ const CODE_COLUMNS: [(&str, Level, &str); 4] = [
 
 /// The scheme of the ODS codes of NHS England regions, which are the parents of ICBs.
 const REGION_SCHEME: &str = "region";
+pub(super) const FORMAT: TableFormat = TableFormat {
+    title: "ONS look-up from LSOAs to sub-ICB locations and ICBs",
+    columns: FormatColumns::Named {
+        required: &COLUMNS,
+        optional: &[
+            "sicblcd", "icbcd", "nhsercdh", "nhsercd", "nhsernm", "lsoanm", "ladcd", "ladnm",
+            "objectid",
+        ],
+        canonical: without_year,
+    },
+};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Level {

@@ -21,6 +21,7 @@ use super::rows::{
     CsvRow, CsvRows, DuplicateCheck, HeaderRow, RowError, lowercase_file_name, member_label,
 };
 use super::{AffectedRows, ImportError, ImportReport, PostcodeRecord, SourceFiles};
+use crate::formats::{FormatColumns, TableFormat};
 use crate::plural::count_with_noun;
 use catchment_core::domain::{
     BritishGrid, DirectoryStatus, GssCode, PositionalQuality, Postcode, PostcodeCodes, Termination,
@@ -234,9 +235,13 @@ fn check_is_header(file: &str, header: &HeaderRow) -> Result<(), ImportError> {
     if first.is_none_or(|first| first.parse::<Postcode>().is_err()) {
         return Ok(());
     }
-    Err(ImportError::InvalidFormat {
+    Err(ImportError::UnknownTable {
         file: file.to_string(),
         line: 1,
+        first_row: header
+            .columns()
+            .map(|(written, _)| written.to_string())
+            .collect(),
         expected:
             "expected a header row with the names of the columns; the NHS Postcode Directory, \
                    which has none, needs the format `nhspd-lsoa11` or `nhspd-lsoa21`"
@@ -279,7 +284,7 @@ fn district_vintage(header: &HeaderRow) -> Option<String> {
 }
 
 /// Returns the month and year in a file name such as `ONSPD_FEB_2023_UK.csv`.
-fn edition_from_file_name(file: &str) -> Option<String> {
+pub(super) fn edition_from_file_name(file: &str) -> Option<String> {
     let base = lowercase_file_name(file).to_ascii_uppercase();
     let words: Vec<&str> = base.split(['_', '.']).collect();
     words
@@ -307,6 +312,41 @@ fn is_known_column(name: &str) -> bool {
     KNOWN_COLUMNS.split_whitespace().any(|known| known == name)
 }
 
+const POSTCODE: &[&str] = &["pcds", "pcd7", "pcd", "pcd8", "pcd2"];
+const INTRODUCED: &[&str] = &["dointr"];
+const TERMINATED: &[&str] = &["doterm"];
+const USER_TYPE: &[&str] = &["usertype", "usrtypind"];
+const EASTING: &[&str] = &["oseast1m", "east1m"];
+const NORTHING: &[&str] = &["osnrth1m", "north1m"];
+const QUALITY: &[&str] = &["osgrdind", "gridind"];
+const COUNTRY: &[&str] = &["ctry"];
+const LSOA: &[&str] = &["lsoa21", "lsoa11"];
+const SUB_ICB: &[&str] = &["sicbl", "ccg"];
+
+pub(super) const FORMAT: TableFormat = TableFormat {
+    title: "ONS Postcode Directory or National Statistics Postcode Lookup",
+    columns: FormatColumns::Aliases {
+        required: &[
+            POSTCODE, INTRODUCED, TERMINATED, USER_TYPE, EASTING, NORTHING, QUALITY, COUNTRY, LSOA,
+            SUB_ICB,
+        ],
+        known: is_known_column,
+        canonical: canonical_name,
+    },
+};
+
+/// Returns the censuses whose LSOAs a file with this header row has.
+pub(super) fn lsoa_years(header: &[String]) -> Vec<LsoaYear> {
+    let has = |year: &LsoaYear| {
+        header
+            .iter()
+            .any(|name| canonical_name(name) == year.column())
+    };
+    let mut years = vec![LsoaYear::Lsoa11, LsoaYear::Lsoa21];
+    years.retain(has);
+    years
+}
+
 /// The indices of the columns that are read.
 pub(super) struct ColumnIndices {
     pub(super) postcode: usize,
@@ -328,21 +368,21 @@ pub(super) struct ColumnIndices {
 impl ColumnIndices {
     fn from_header(header: &HeaderRow, lsoa: LsoaYear) -> Result<ColumnIndices, ImportError> {
         Ok(ColumnIndices {
-            postcode: header.require(&["pcds", "pcd7", "pcd", "pcd8", "pcd2"])?,
-            introduced: header.require(&["dointr"])?,
-            terminated: header.require(&["doterm"])?,
-            user_type: header.require(&["usertype", "usrtypind"])?,
-            easting: header.require(&["oseast1m", "east1m"])?,
-            northing: header.require(&["osnrth1m", "north1m"])?,
-            quality: header.require(&["osgrdind", "gridind"])?,
-            country: header.require(&["ctry"])?,
+            postcode: header.require(POSTCODE)?,
+            introduced: header.require(INTRODUCED)?,
+            terminated: header.require(TERMINATED)?,
+            user_type: header.require(USER_TYPE)?,
+            easting: header.require(EASTING)?,
+            northing: header.require(NORTHING)?,
+            quality: header.require(QUALITY)?,
+            country: header.require(COUNTRY)?,
             lsoa: require_lsoa(header, lsoa)?,
             lsoa21: match lsoa {
                 LsoaYear::Lsoa11 => header.find(&["lsoa21"])?,
                 LsoaYear::Lsoa21 => None,
             },
             council: header.find(&["oslaua", "laua", "lad"])?,
-            sub_icb: Some(header.require(&["sicbl", "ccg"])?),
+            sub_icb: Some(header.require(SUB_ICB)?),
             lat_long: header.find(&["lat"])?.zip(header.find(&["long"])?),
         })
     }

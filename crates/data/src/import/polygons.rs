@@ -142,6 +142,14 @@ fn with_hint(error: PolygonImportError, import: &PolygonImport<'_>) -> PolygonIm
     }
 }
 
+/// Reads the polygon file at the path without validating its features.
+pub(crate) fn read_attributes(
+    path: &Path,
+    import: &PolygonImport<'_>,
+) -> Result<PolygonFile, PolygonImportError> {
+    read_unvalidated(path, import)
+}
+
 fn read_unvalidated(
     path: &Path,
     import: &PolygonImport<'_>,
@@ -273,7 +281,7 @@ fn matches_name(member: &str, layer: &str) -> bool {
     member.eq_ignore_ascii_case(&layer) || base == layer || stem(&base) == layer
 }
 
-fn polygon_extension(name: &str) -> Option<&'static str> {
+pub(super) fn polygon_extension(name: &str) -> Option<&'static str> {
     let base = lowercase_file_name(name);
     EXTENSIONS.into_iter().find(|ending| base.ends_with(ending))
 }

@@ -12,7 +12,7 @@
 
 use super::PostcodeRecord;
 use crate::dataset::cells;
-use crate::formats::{CsvTable, TableError};
+use crate::formats::{CsvTable, FormatColumns, TableError, TableFormat, present_name};
 
 const COLUMN_NAMES: &[&str] = &[
     "postcode",
@@ -34,6 +34,15 @@ const OPTIONAL_COLUMN_NAMES: &[&str] = &[
     "lsoa11_by",
     "lsoa21_by",
 ];
+
+pub(super) const FORMAT: TableFormat = TableFormat {
+    title: "table of postcodes (columns of data/source/postcodes.csv)",
+    columns: FormatColumns::Named {
+        required: COLUMN_NAMES,
+        optional: OPTIONAL_COLUMN_NAMES,
+        canonical: present_name,
+    },
+};
 
 /// Reads every row, in order of postcode.
 pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<PostcodeRecord>, TableError> {

@@ -7,7 +7,7 @@ use jiff::civil::{Date, date};
 
 use super::dates;
 use crate::dataset::cells;
-use crate::formats::{CsvTable, TableError};
+use crate::formats::{CsvTable, FormatColumns, TableError, TableFormat, present_name};
 use catchment_core::domain::{
     BritishGrid, FormerPremises, NeighbouringPractice, OdsCode, Period, Practice,
     PracticeSuccession, Premises, PremisesKind, SourceDate, SuccessionEvidence,
@@ -43,6 +43,15 @@ const PRACTICE_COLUMNS: &[&str] = &[
 /// The columns that were added in 2026.
 const PRACTICE_COLUMNS_OPTIONAL: &[&str] =
     &["list_size_2026_04", "status_2026", "ods_as_of", "note"];
+
+pub(super) const PRACTICES_FORMAT: TableFormat = TableFormat {
+    title: "table of practices (columns of data/source/practices.csv)",
+    columns: FormatColumns::Named {
+        required: PRACTICE_COLUMNS,
+        optional: PRACTICE_COLUMNS_OPTIONAL,
+        canonical: present_name,
+    },
+};
 
 /// The dates that the names of the columns of list sizes state: the list size of `list_size_2021`
 /// is that of the Quality and Outcomes Framework 2020/21.
@@ -101,6 +110,15 @@ pub fn read_practices(file: &str, bytes: &[u8]) -> Result<Vec<PracticeRecord>, T
 const PREMISES_COLUMNS: &[&str] = &["ods_code", "kind", "postcode", "easting", "northing"];
 const PREMISES_COLUMNS_OPTIONAL: &[&str] = &["name", "as_of", "source"];
 
+pub(super) const PREMISES_FORMAT: TableFormat = TableFormat {
+    title: "premises of practices (columns of data/source/practice_sites.csv)",
+    columns: FormatColumns::Named {
+        required: PREMISES_COLUMNS,
+        optional: PREMISES_COLUMNS_OPTIONAL,
+        canonical: present_name,
+    },
+};
+
 /// Reads all premises, in order of the practice's ODS code, with the main premises of each practice
 /// first. Kinds are `main`, `branch(…)`, `branch(…) of CODE` and `predecessor CODE`. The last two
 /// kinds are premises of a practice that the practice took over.
@@ -139,6 +157,15 @@ const FORMER_PREMISES_COLUMNS: &[&str] = &[
     "ods_code", "postcode", "name", "held_as", "reason", "source",
 ];
 
+pub(super) const FORMER_PREMISES_FORMAT: TableFormat = TableFormat {
+    title: "former premises of practices (columns of data/source/practice_sites_former.csv)",
+    columns: FormatColumns::Named {
+        required: FORMER_PREMISES_COLUMNS,
+        optional: &[],
+        canonical: present_name,
+    },
+};
+
 /// Reads every building that a practice used before, in order of the practice's ODS code.
 pub fn read_former_premises(file: &str, bytes: &[u8]) -> Result<Vec<FormerPremises>, TableError> {
     let mut rows = CsvTable::open(file, bytes, FORMER_PREMISES_COLUMNS)?.read(|row| {
@@ -167,6 +194,15 @@ const NEIGHBOURING_COLUMNS: &[&str] = &[
     "easting",
     "northing",
 ];
+
+pub(super) const NEIGHBOURING_FORMAT: TableFormat = TableFormat {
+    title: "practices around the area (columns of data/source/practices_neighbouring.csv)",
+    columns: FormatColumns::Named {
+        required: NEIGHBOURING_COLUMNS,
+        optional: &[],
+        canonical: present_name,
+    },
+};
 
 /// Reads every practice around the area of the dataset, in order of ODS code.
 pub fn read_neighbouring(
@@ -220,6 +256,15 @@ const NETWORK_COLUMNS: &[&str] = &[
     "community_id",
 ];
 
+pub(super) const NETWORK_PERIODS_FORMAT: TableFormat = TableFormat {
+    title: "periods of practices in networks (columns of data/source/pcn_membership.csv)",
+    columns: FormatColumns::Named {
+        required: NETWORK_COLUMNS,
+        optional: &[],
+        canonical: present_name,
+    },
+};
+
 /// Reads every period of a practice in a network, in order of ODS code and first day. The column
 /// `to` has the last day.
 pub fn read_network_periods(file: &str, bytes: &[u8]) -> Result<Vec<NetworkPeriod>, TableError> {
@@ -250,6 +295,15 @@ pub fn read_network_periods(file: &str, bytes: &[u8]) -> Result<Vec<NetworkPerio
 
 const SUCCESSION_COLUMNS: &[&str] = &["predecessor", "successor", "predecessor_closed"];
 const SUCCESSION_COLUMNS_OPTIONAL: &[&str] = &["basis", "pcn_left", "note", "source"];
+
+pub(super) const SUCCESSIONS_FORMAT: TableFormat = TableFormat {
+    title: "successions of practices (columns of data/source/practice_successions.csv)",
+    columns: FormatColumns::Named {
+        required: SUCCESSION_COLUMNS,
+        optional: SUCCESSION_COLUMNS_OPTIONAL,
+        canonical: present_name,
+    },
+};
 
 /// Reads every succession, in order of predecessor. The first day with the successor is the day
 /// after the predecessor's last day.

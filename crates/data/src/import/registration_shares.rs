@@ -4,11 +4,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::formats::{CsvTable, TableError};
+use crate::formats::{CsvTable, FormatColumns, TableError, TableFormat, present_name};
 use catchment_core::domain::OdsCode;
 
 /// The names of the column with the code of the statistical area.
 const AREA_COLUMNS: [&str; 2] = ["lsoa11cd", "lsoa21cd"];
+
+pub(super) const FORMAT: TableFormat = TableFormat {
+    title: "table of modelled shares (columns `lsoa11cd` or `lsoa21cd`, `ods_code` and `share`)",
+    columns: FormatColumns::Aliases {
+        required: &[&AREA_COLUMNS, &["ods_code"], &["share"]],
+        known: |_| false,
+        canonical: present_name,
+    },
+};
 
 /// How far the shares of a statistical area may exceed 1 because they are rounded.
 const ROUNDING: f64 = 0.005;

@@ -14,6 +14,7 @@ use super::rows::{
     CsvRow, CsvRows, DuplicateCheck, HeaderRow, RowError, lowercase_file_name, member_label,
 };
 use super::{ImportError, ImportReport, SourceFiles};
+use crate::formats::{FormatColumns, TableFormat};
 use catchment_core::domain::{OdsCode, SuppressionRule, date_from_iso};
 
 /// The maximum number of patients of one practice in one LSOA. A row with a larger number is
@@ -243,6 +244,32 @@ fn canonical_name(name: &str) -> String {
         .collect()
 }
 
+const EXTRACT_DATE: &str = "extract_date";
+const PRACTICE: &str = "practice_code";
+const LSOA: &str = "lsoa_code";
+const SEX: &str = "sex";
+const PATIENTS: &str = "number_of_patients";
+
+pub(super) const FORMAT: TableFormat = TableFormat {
+    title: "NHS England, Patients Registered at a GP Practice, by LSOA",
+    columns: FormatColumns::Named {
+        required: &[EXTRACT_DATE, PRACTICE, LSOA, SEX, PATIENTS],
+        // The first column of a table exported from R has no name.
+        optional: &["publication", "practice_name", ""],
+        canonical: canonical_name,
+    },
+};
+
+/// Returns the positions of the columns of the date of the extract, the LSOA and the sex.
+pub(super) fn positions(header: &[String]) -> Option<[usize; 3]> {
+    let position = |column: &str| {
+        header
+            .iter()
+            .position(|name| canonical_name(name) == column)
+    };
+    Some([position(EXTRACT_DATE)?, position(LSOA)?, position(SEX)?])
+}
+
 /// The indices of the columns that are read.
 struct ColumnIndices {
     extract_date: usize,
@@ -255,11 +282,11 @@ struct ColumnIndices {
 impl ColumnIndices {
     fn from_header(header: &HeaderRow) -> Result<ColumnIndices, ImportError> {
         Ok(ColumnIndices {
-            extract_date: header.require(&["extract_date"])?,
-            practice: header.require(&["practice_code"])?,
-            lsoa: header.require(&["lsoa_code"])?,
-            sex: header.require(&["sex"])?,
-            patients: header.require(&["number_of_patients"])?,
+            extract_date: header.require(&[EXTRACT_DATE])?,
+            practice: header.require(&[PRACTICE])?,
+            lsoa: header.require(&[LSOA])?,
+            sex: header.require(&[SEX])?,
+            patients: header.require(&[PATIENTS])?,
         })
     }
 
@@ -328,7 +355,7 @@ fn lsoa_code(number: u32) -> String {
 }
 
 /// Parses a date written `01APR2020` or `2020-04-01`.
-fn parse_extract_date(text: &str) -> Option<Date> {
+pub(super) fn parse_extract_date(text: &str) -> Option<Date> {
     const MONTHS: [&str; 12] = [
         "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
     ];

@@ -166,6 +166,20 @@ pub enum ImportError {
         file: String,
         /// The name of the column without the year, then its other names, separated by commas.
         column: String,
+        /// The cells of the header row.
+        header: Vec<String>,
+    },
+    /// The first row of a table that is read by position is not a row of this table.
+    #[error("{file}, line {line}: {expected}")]
+    UnknownTable {
+        /// The file.
+        file: String,
+        /// The number of the line, counted from 1.
+        line: u64,
+        /// The expected format, and what was found.
+        expected: String,
+        /// The cells of the row.
+        first_row: Vec<String>,
     },
     /// The file does not have the expected format.
     #[error("{file}, line {line}: {expected}")]

@@ -4,7 +4,7 @@
 
 use jiff::civil::Date;
 
-use crate::formats::{CsvTable, TableError};
+use crate::formats::{CsvTable, FormatColumns, TableError, TableFormat, present_name};
 use catchment_core::domain::date_from_iso;
 
 /// A row of the table.
@@ -29,6 +29,15 @@ pub(crate) struct GroupRecord {
 
 const COLUMN_NAMES: &[&str] = &["member", "group_id", "group_name", "kind"];
 const OPTIONAL_COLUMN_NAMES: &[&str] = &["as_published", "source", "as_of"];
+
+pub(super) const FORMAT: TableFormat = TableFormat {
+    title: "members of groups (columns of data/source/resilience_groups.csv)",
+    columns: FormatColumns::Named {
+        required: COLUMN_NAMES,
+        optional: OPTIONAL_COLUMN_NAMES,
+        canonical: present_name,
+    },
+};
 
 /// Reads every row, in the order of the file.
 pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<GroupMemberRecord>, TableError> {

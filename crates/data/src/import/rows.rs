@@ -145,6 +145,12 @@ impl<'r> CsvRow<'r> {
         std::str::from_utf8(cell).unwrap_or("\u{fffd}").trim()
     }
 
+    /// Returns the text of every cell.
+    pub(super) fn cells(&self) -> Vec<String> {
+        let texts = (0..self.len()).map(|column| self.text(column).to_string());
+        texts.collect()
+    }
+
     /// Returns the number of cells.
     pub(super) fn len(&self) -> usize {
         self.record.len()
@@ -167,6 +173,7 @@ impl HeaderRow {
         self.find(names)?.ok_or_else(|| ImportError::MissingColumn {
             file: self.file.clone(),
             column: names.join(", "),
+            header: self.original.clone(),
         })
     }
 

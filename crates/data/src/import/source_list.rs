@@ -2,7 +2,7 @@
 //! `table,columns,publisher,title,as_of,released,licence,attribution`, one row for each table and
 //! work, and optionally `frequency`. The columns of a table are separated by semicolons.
 
-use crate::formats::{CsvTable, TableError};
+use crate::formats::{CsvTable, FormatColumns, TableError, TableFormat, present_name};
 use catchment_core::domain::{InvalidDate, SourceDate, SourceEntry, SourceUse};
 
 const COLUMN_NAMES: &[&str] = &[
@@ -15,6 +15,15 @@ const COLUMN_NAMES: &[&str] = &[
     "licence",
     "attribution",
 ];
+
+pub(super) const FORMAT: TableFormat = TableFormat {
+    title: "list of sources (columns of data/source/sources.csv)",
+    columns: FormatColumns::Named {
+        required: COLUMN_NAMES,
+        optional: &[],
+        canonical: present_name,
+    },
+};
 
 /// The beginning of a cell of `as_of` that refers to a column of the table.
 const REFERENCE: &str = "see ";

@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use super::ods::{is_header_row, without_amendments};
 use super::rows::{CsvRow, CsvRows, lowercase_file_name, member_label};
 use super::{ImportError, ImportReport, SourceFiles, dates};
+use crate::formats::{FormatColumns, TableFormat};
 use crate::plural::count_with_noun;
 use catchment_core::domain::{OdsCode, PracticeSuccession, SuccessionEvidence};
 
@@ -22,6 +23,11 @@ const OLD: usize = 0;
 const NEW: usize = 1;
 const EFFECTIVE: usize = 3;
 const COLUMN_COUNT: usize = 5;
+
+pub(super) const FORMAT: TableFormat = TableFormat {
+    title: "NHS ODS succ",
+    columns: FormatColumns::Positions(&[COLUMN_COUNT]),
+};
 
 /// Reads every succession of the files, in order of old code, date and new code. Duplicate rows
 /// become one succession.
@@ -107,12 +113,18 @@ fn read_file(
     Ok(())
 }
 
+/// Returns whether the row has the columns of the report: two codes, a reason, a date and an indicator.
+pub(super) fn is_row(row: &CsvRow<'_>) -> bool {
+    row.len() == COLUMN_COUNT && parse_row(row).is_ok()
+}
+
 /// Checks the format of the file by its first row of data.
 fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
-    if row.len() == COLUMN_COUNT && parse_row(row).is_ok() {
+    if is_row(row) {
         return Ok(());
     }
-    Err(ImportError::InvalidFormat {
+    Err(ImportError::UnknownTable {
+        first_row: row.cells(),
         file: row.file.to_string(),
         line: row.line,
         expected: format!(

@@ -1,0 +1,146 @@
+//! What an archive or a workbook is, by its members.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use jiff::civil::Date;
+
+use super::super::onspd::LsoaYear;
+use super::super::rows::{lowercase_file_name, member_label};
+use super::super::{ImportError, SourceFiles, epcn};
+use super::formats::TableKind;
+use super::polygon_files;
+use super::table::TableSample;
+use super::{FileContent, FileKind, RecognisedFile, words_of};
+use crate::plural::first_names;
+use catchment_core::domain::SourceDate;
+
+/// The member of every workbook that lists its sheets.
+const WORKBOOK: &str = "xl/workbook.xml";
+
+pub(super) fn content(
+    path: &Path,
+    source_files: &mut SourceFiles,
+    today: Date,
+) -> Result<FileContent, ImportError> {
+    let members = source_files.members();
+    let known = |kind| FileContent::Known(RecognisedFile { kind, newest: None });
+    if members.iter().any(|member| member == WORKBOOK) {
+        let sheets = source_files.read_member(WORKBOOK)?;
+        if !epcn::has_both_sheets(&sheets) {
+            return Ok(FileContent::Unknown(
+                "a workbook without the sheets of ePCN; save a list as CSV".into(),
+            ));
+        }
+        let newest = epcn::newest_day(path, today)?.map(SourceDate::Day);
+        let kind = FileKind::Networks;
+        return Ok(FileContent::Known(RecognisedFile { kind, newest }));
+    }
+    let visible: Vec<String> = members
+        .into_iter()
+        .filter(|name| {
+            !name.starts_with("__MACOSX/") && !lowercase_file_name(name).starts_with('.')
+        })
+        .collect();
+    let polygons: Vec<&String> = visible
+        .iter()
+        .filter(|member| polygon_files::has_extension(member))
+        .collect();
+    if !polygons.is_empty() {
+        let are_catchments = polygons
+            .iter()
+            .all(|member| polygon_files::is_named_after_practice(member));
+        return Ok(match polygons.as_slice() {
+            _ if are_catchments => known(FileKind::Catchments),
+            [_] => polygon_files::content_of_path(path),
+            several => FileContent::Unknown(format!(
+                "an archive of several polygon files ({}); extract the one that you need",
+                first_names(several.iter(), 3)
+            )),
+        });
+    }
+    let mut found: Vec<RecognisedFile> = Vec::new();
+    let mut unknown = None;
+    for member in visible {
+        if !lowercase_file_name(&member).ends_with(".csv") {
+            continue;
+        }
+        let file = member_label(source_files, &member);
+        let sample = TableSample::read(&file, source_files.open_member(&member)?);
+        // Archives also have documents as CSV, whose rows may be of any length.
+        let content = match sample {
+            Ok(sample) => sample.content(today),
+            Err(error) => FileContent::Unreadable(words_of(&error)),
+        };
+        match content {
+            FileContent::Known(known) => found.push(known),
+            other => {
+                unknown.get_or_insert(other);
+            }
+        }
+        // The files of the postcode areas of a directory, and the names of its codes, follow.
+        if found.iter().any(|file| is_directory(&file.kind)) {
+            break;
+        }
+    }
+    Ok(choose(found)
+        .or(unknown)
+        .unwrap_or_else(|| FileContent::Unknown("an archive without a CSV or polygon file".into())))
+}
+
+fn is_directory(kind: &FileKind) -> bool {
+    matches!(
+        kind,
+        FileKind::OnsDirectory(_)
+            | FileKind::NhsDirectory(_)
+            | FileKind::Table(TableKind::CodePointOpen)
+    )
+}
+
+/// Returns what an archive with these tables is.
+fn choose(found: Vec<RecognisedFile>) -> Option<FileContent> {
+    let newest = found.iter().filter_map(|file| file.newest).max();
+    if let Some(directory) = found.iter().find(|file| is_directory(&file.kind)) {
+        return Some(FileContent::Known(directory.clone()));
+    }
+    let has = |kind| {
+        let mut files = found.iter();
+        files.any(|file| file.kind == FileKind::Table(kind))
+    };
+    if has(TableKind::NetworkDetails) && has(TableKind::NetworkPartners) {
+        let kind = FileKind::Networks;
+        return Some(FileContent::Known(RecognisedFile { kind, newest }));
+    }
+    let are_registrations = found
+        .iter()
+        .all(|file| matches!(file.kind, FileKind::Registrations(_)));
+    if are_registrations {
+        // The table of each sex may lack the few codes that show the census.
+        let of_2021 = FileKind::Registrations(LsoaYear::Lsoa21);
+        let shows_2021 = found.iter().find(|file| file.kind == of_2021);
+        return shows_2021
+            .or(found.first())
+            .cloned()
+            .map(FileContent::Known);
+    }
+    let titles: BTreeSet<String> = found.iter().map(|file| file.kind.words()).collect();
+    let first = found.into_iter().next()?;
+    let is_read_from_archives = matches!(
+        first.kind,
+        FileKind::Registrations(_)
+            | FileKind::Table(TableKind::Epraccur | TableKind::Branches | TableKind::Successions)
+    );
+    Some(if titles.len() > 1 {
+        FileContent::Unknown(format!(
+            "an archive of several tables ({}); extract them",
+            first_names(&titles, 3)
+        ))
+    } else if is_read_from_archives {
+        FileContent::Known(first)
+    } else {
+        FileContent::Unknown(format!(
+            "an archive with {}; extract it",
+            first.kind.words()
+        ))
+    })
+}
