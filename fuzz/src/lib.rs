@@ -419,7 +419,7 @@ pub fn catchments(bytes: &[u8]) -> bool {
 pub fn tables(bytes: &[u8]) -> bool {
     let columns = lookup::LookupColumns {
         code: "lsoa11cd".into(),
-        area: "icc".into(),
+        area: Some("icc".into()),
         name: None,
         share: None,
         disputed: None,

@@ -199,6 +199,8 @@ impl BuildConfig {
         errors.extend(self.statistical_layer_error(layer));
         errors.extend(layer.postcode_column_error());
         for method in &layer.methods {
+            let error = method.method.error();
+            errors.extend(error.map(|error| format!("layer `{id}`: {error}")));
             let shares = match &method.method {
                 AreaMethod::ShareThreshold(threshold) => {
                     let share_min = threshold.share_min;
@@ -347,7 +349,7 @@ impl BuildConfig {
         inputs.extend(facts.inputs().into_iter().map(PathBuf::as_path));
         inputs.extend(attributes.iter().map(|attribute| attribute.file.as_path()));
         let methods = layers.iter().flat_map(|layer| &layer.methods);
-        inputs.extend(methods.filter_map(|method| method.method.input()));
+        inputs.extend(methods.flat_map(|method| method.method.inputs()));
         inputs
     }
 }
@@ -456,11 +458,13 @@ impl AreaMethod {
             AreaMethod::StatisticalAreas => "statistical_areas",
             AreaMethod::PostcodeColumn(_) => "postcode_column",
             AreaMethod::Districts(_) => "districts",
+            AreaMethod::Practices(_) => "practices",
         }
     }
 
-    fn input(&self) -> Option<&Path> {
-        match self {
+    /// Returns the files that the method reads. The first is its own.
+    fn inputs(&self) -> Vec<&Path> {
+        let own = match self {
             AreaMethod::Polygons(method) => Some(&method.file),
             AreaMethod::Lookup(method) => Some(&method.file),
             AreaMethod::Catchments(method) => Some(&method.file),
@@ -468,9 +472,37 @@ impl AreaMethod {
             AreaMethod::Members(method) => Some(&method.file),
             AreaMethod::PostcodeColumn(method) => Some(&method.file),
             AreaMethod::Districts(method) => Some(&method.file),
-            AreaMethod::Plurality(_)
-            | AreaMethod::ShareThreshold(_)
-            | AreaMethod::StatisticalAreas => None,
+            AreaMethod::Practices(list) => Some(&list.file),
+            AreaMethod::Plurality(method) => method.list.as_ref().map(|list| &list.file),
+            AreaMethod::ShareThreshold(_) | AreaMethod::StatisticalAreas => None,
+        };
+        let through = match self {
+            AreaMethod::Lookup(method) => method.through.as_ref().map(|through| &through.file),
+            _ => None,
+        };
+        let files = own.into_iter().chain(through);
+        files.map(PathBuf::as_path).collect()
+    }
+
+    /// Returns the error of the method's own keys.
+    fn error(&self) -> Option<String> {
+        match self {
+            AreaMethod::Lookup(method) => method.columns.error(),
+            AreaMethod::PostcodeColumn(method) => method.columns.error(),
+            AreaMethod::Practices(list) => list.columns.error(),
+            AreaMethod::Plurality(method) => match (&method.list, method.by) {
+                (Some(list), PracticeGrouping::List) => list.columns.error(),
+                (None, PracticeGrouping::List) => Some(
+                    "plurality: `by = \"list\"` needs `list = { file = \"…\", columns = { … } }`, a \
+                     table of the practices of each area"
+                        .into(),
+                ),
+                (Some(_), _) => {
+                    Some("plurality: the table `list` is used only with `by = \"list\"`".into())
+                }
+                (None, _) => None,
+            },
+            _ => None,
         }
     }
 }
@@ -871,6 +903,7 @@ struct MethodTable {
     statistical_areas: Option<bool>,
     postcode_column: Option<PostcodeColumnMethod>,
     districts: Option<DistrictsMethod>,
+    practices: Option<PracticeGroupList>,
 }
 
 impl TryFrom<MethodTable> for MethodConfig {
@@ -891,6 +924,7 @@ impl TryFrom<MethodTable> for MethodConfig {
                 .map(|_| AreaMethod::StatisticalAreas),
             table.postcode_column.map(AreaMethod::PostcodeColumn),
             table.districts.map(AreaMethod::Districts),
+            table.practices.map(AreaMethod::Practices),
         ];
         let mut methods = methods.into_iter().flatten();
         match (methods.next(), methods.next()) {
@@ -907,7 +941,8 @@ impl TryFrom<MethodTable> for MethodConfig {
                 Err(format!(
                     "{found}: a `[[layers.methods]]` table must have exactly one of the keys \
                      `polygons`, `lookup`, `plurality`, `share_threshold`, `catchments`, \
-                     `hierarchy`, `members`, `statistical_areas`, `postcode_column` and `districts`"
+                     `hierarchy`, `members`, `statistical_areas`, `postcode_column`, `districts` and \
+                     `practices`"
                 ))
             }
         }
@@ -939,6 +974,8 @@ pub(super) enum AreaMethod {
     PostcodeColumn(PostcodeColumnMethod),
     /// The districts by which statistical areas are named.
     Districts(DistrictsMethod),
+    /// The practices of areas of earlier methods.
+    Practices(PracticeGroupList),
 }
 
 /// The method `polygons`: areas from a polygon file.
@@ -972,7 +1009,25 @@ pub(super) struct PolygonsMethod {
 pub(super) struct LookupMethod {
     pub(super) file: PathBuf,
     pub(super) columns: lookup::LookupColumns,
+    /// The table by which the codes of the look-up table are made of statistical areas, if they are
+    /// the codes of other areas, such as MSOAs or wards.
+    pub(super) through: Option<ThroughTable>,
+    /// Whether the table has statistical areas beyond those with a boundary, as a national one. Their
+    /// rows are not needed; otherwise, they are an error.
+    #[serde(default)]
+    pub(super) beyond_boundaries: bool,
     pub(super) system: Option<String>,
+}
+
+/// A table from statistical areas to the areas whose codes a look-up table has.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ThroughTable {
+    pub(super) file: PathBuf,
+    /// The column with the code of the statistical area.
+    pub(super) code: String,
+    /// The column with the code that the look-up table has.
+    pub(super) area: String,
 }
 
 /// The method `plurality`: areas by the plurality of registered patients.
@@ -983,6 +1038,8 @@ pub(super) struct PluralityMethod {
     pub(super) shares: String,
     /// The grouping of practices.
     pub(super) by: PracticeGrouping,
+    /// The table of the practices of each area, for `by = "list"`.
+    pub(super) list: Option<PracticeGroupList>,
     /// The sub-ICB locations whose practices are included. If the list is empty, all practices are
     /// included.
     #[serde(default)]
@@ -992,6 +1049,15 @@ pub(super) struct PluralityMethod {
     #[serde(default)]
     pub(super) id_prefix: String,
     pub(super) system: Option<String>,
+}
+
+/// A table of the practices of each area.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PracticeGroupList {
+    pub(super) file: PathBuf,
+    /// The columns; `code` is the column with the code of the practice.
+    pub(super) columns: lookup::LookupColumns,
 }
 
 /// The groups of practices to which the method `plurality` assigns statistical areas.
@@ -1004,6 +1070,8 @@ pub(super) enum PracticeGrouping {
     Network,
     /// The area of the layer that each practice belongs to in the file of memberships.
     Membership,
+    /// The area that each practice has in the method's own table.
+    List,
 }
 
 impl PracticeGrouping {
@@ -1012,7 +1080,7 @@ impl PracticeGrouping {
         match self {
             PracticeGrouping::Community => "community",
             PracticeGrouping::Network => "network",
-            PracticeGrouping::Membership => "area",
+            PracticeGrouping::Membership | PracticeGrouping::List => "area",
         }
     }
 }

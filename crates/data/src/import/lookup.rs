@@ -12,8 +12,9 @@ use crate::formats::{CsvTable, TableError};
 pub struct LookupColumns {
     /// The column with the code of the statistical area.
     pub code: String,
-    /// The column with the id of the area. Rows in which this column is blank are skipped.
-    pub area: String,
+    /// The column with the id of the area; without it, the ids are made of the names. Rows in which
+    /// this column is blank are skipped.
+    pub area: Option<String>,
     /// The column with the name of the area.
     pub name: Option<String>,
     /// The column with the share of the statistical area's people that a model gives to the area.
@@ -48,7 +49,19 @@ pub struct LookupTable {
     pub(crate) excluded: u64,
 }
 
-/// Reads the rows. Spaces around codes, ids and names are removed.
+impl LookupColumns {
+    /// Returns the error of columns that name neither the id nor the name of the area.
+    pub(crate) fn error(&self) -> Option<String> {
+        let has_area = self.area.is_some() || self.name.is_some();
+        (!has_area).then(|| {
+            "`columns` needs `area`, the column with the id of the area, or `name`, from which the \
+             ids are made"
+                .to_string()
+        })
+    }
+}
+
+/// Reads the rows. Without a column of ids, the id of an area is its name. Spaces around codes, ids and names are removed.
 pub fn read(file: &str, bytes: &[u8], columns: &LookupColumns) -> Result<LookupTable, TableError> {
     let (mut without_area, mut excluded) = (0, 0);
     // Where an optional column is not configured, the code column is read in its place and ignored.
@@ -59,7 +72,8 @@ pub fn read(file: &str, bytes: &[u8], columns: &LookupColumns) -> Result<LookupT
     let name = columns.name.as_ref().unwrap_or(&columns.code);
     let share = columns.share.as_ref().unwrap_or(&columns.code);
     let disputed = columns.disputed.as_ref().unwrap_or(&columns.code);
-    let names = [&columns.code, &columns.area, only, name, share, disputed].map(String::as_str);
+    let area = columns.area.as_ref().unwrap_or(name);
+    let names = [&columns.code, area, only, name, share, disputed].map(String::as_str);
     let rows = CsvTable::open(file, bytes, &names)?.read(|row| {
         let is_included = match allowed {
             Some(allowed) => allowed

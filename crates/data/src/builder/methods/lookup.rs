@@ -4,17 +4,19 @@
 //! Takes a CSV table with a column of the codes of statistical areas, a column of area ids, and
 //! optionally a column of names and a column that selects rows. Makes an assignment for each
 //! statistical area. With a column of names, also makes the areas; without it, the areas must be in
-//! the history.
+//! the history. If the codes of the table are those of other areas, such as MSOAs or wards, the
+//! table `through` says of which statistical areas these consist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 
-use super::super::config::LookupMethod;
+use super::super::config::{LookupMethod, ThroughTable};
 use super::super::records::DatasetRecords;
+use super::super::source_report::{RowTally, SourceReport};
 use super::super::sources::display_path;
 use super::LayerContext;
-use crate::import::lookup::LookupEntry;
+use crate::import::lookup::{self as lookup_table, LookupColumns, LookupEntry};
 use catchment_core::domain::ModelShare;
 
 pub(super) fn add_areas(
@@ -33,7 +35,13 @@ fn add_table(
     bytes: &[u8],
 ) -> Result<()> {
     let file = display_path(&method.file);
-    let (entries, report) = context.read_lookup(&file, bytes, &method.columns)?;
+    let (mut entries, mut report) = context.read_lookup(&file, bytes, &method.columns)?;
+    if let Some(through) = &method.through {
+        entries = expand(&file, entries, records, context, through)?;
+    }
+    if method.beyond_boundaries {
+        leave_out_unknown(&mut entries, &mut report, context);
+    }
     records.reports.push(report);
     ensure_known_codes(&file, &entries, context)?;
     let mut names_by_area: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -112,6 +120,80 @@ fn ensure_known_codes(
              boundary for them; the first is `{first}`"
         ),
     }
+}
+
+/// Leaves out the entries of statistical areas without a boundary, unless none has one, and adds them
+/// to the report.
+fn leave_out_unknown(
+    entries: &mut Vec<LookupEntry>,
+    report: &mut SourceReport,
+    context: &LayerContext<'_>,
+) {
+    let known = &context.sources.statistical_areas;
+    if !entries.iter().any(|entry| known.contains_key(&entry.code)) {
+        return;
+    }
+    let mut others = RowTally::default();
+    entries.retain(|entry| {
+        let is_known = known.contains_key(&entry.code);
+        if !is_known {
+            others.add(|| entry.code.clone());
+        }
+        is_known
+    });
+    report.not_needed("rows of statistical areas without a boundary", others);
+}
+
+/// Replaces each entry by one entry for each statistical area of which its code consists.
+///
+/// # Errors
+/// If the table `through` does not have the code of an entry.
+fn expand(
+    file: &str,
+    entries: Vec<LookupEntry>,
+    records: &mut DatasetRecords,
+    context: &LayerContext<'_>,
+    through: &ThroughTable,
+) -> Result<Vec<LookupEntry>> {
+    let through_file = display_path(&through.file);
+    let columns = LookupColumns {
+        code: through.code.clone(),
+        area: Some(through.area.clone()),
+        name: None,
+        share: None,
+        disputed: None,
+        only: None,
+    };
+    let bytes = context.sources.read_bytes(&through.file)?;
+    let table = lookup_table::read(&through_file, &bytes, &columns)?;
+    let wanted: BTreeSet<&str> = entries.iter().map(|entry| entry.code.as_str()).collect();
+    let mut report = SourceReport::new(&through_file, &context.purpose(), table.entries.len());
+    let mut others = RowTally::default();
+    let mut parts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in table.entries {
+        if wanted.contains(row.area.as_str()) {
+            parts.entry(row.area).or_default().push(row.code);
+        } else {
+            others.add(|| row.area.clone());
+        }
+    }
+    report.not_needed("the look-up table does not have the code", others);
+    records.reports.push(report);
+    let mut expanded = Vec::new();
+    for entry in entries {
+        let Some(codes) = parts.get(&entry.code) else {
+            bail!(
+                "{file}: `{}` is not in column `{}` of {through_file}",
+                entry.code,
+                through.area
+            );
+        };
+        expanded.extend(codes.iter().map(|code| LookupEntry {
+            code: code.clone(),
+            ..entry.clone()
+        }));
+    }
+    Ok(expanded)
 }
 
 /// Returns the error for an area whose name neither the table nor the history states.

@@ -11,12 +11,13 @@ mod members;
 mod plurality;
 mod polygons;
 mod postcode_column;
+mod practices;
 mod share_threshold;
 mod statistical_areas;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::config::{AreaMethod, LayerConfig, MethodConfig};
 use super::records::DatasetRecords;
@@ -92,6 +93,7 @@ pub(super) fn add_areas(
             AreaMethod::PostcodeColumn(method) => {
                 postcode_column::add_areas(records, &context, method)?
             }
+            AreaMethod::Practices(list) => practices::add_memberships(records, &context, list)?,
             AreaMethod::Districts(method) => districts::add_areas(records, &context, method)?,
         }
     }
@@ -121,7 +123,20 @@ impl LayerContext<'_> {
         bytes: &[u8],
         columns: &LookupColumns,
     ) -> Result<(Vec<LookupEntry>, SourceReport)> {
-        let table = lookup_table::read(file, bytes, columns)?;
+        let mut table = lookup_table::read(file, bytes, columns)?;
+        if columns.area.is_none() {
+            for entry in &mut table.entries {
+                let id = slugify(&entry.area);
+                if id.is_empty() {
+                    bail!(
+                        "{file}: the name `{}` has no letter or digit, so that no id can be made of \
+                         it; give the column of the ids in `columns` (`area = \"…\"`)",
+                        entry.area
+                    );
+                }
+                entry.area = id;
+            }
+        }
         let mut report = SourceReport::new(file, &self.purpose(), table.entries.len());
         report.add_not_needed("rows without an area", table.without_area);
         report.add_not_needed("rows that `only` excludes", table.excluded);

@@ -1,8 +1,8 @@
 //! The method `plurality`: each statistical area belongs to the group of practices with which the
 //! largest share of its people are registered.
 //!
-//! Takes a `[[shares]]` table, and the community or network of each practice, or its membership in
-//! the file of memberships. Makes an area for each group,
+//! Takes a `[[shares]]` table, and the community or network of each practice, its membership in
+//! the file of memberships, or a table of the practices of each area. Makes an area for each group,
 //! with its practices as members, and an assignment for each statistical area in which a practice
 //! of a group has patients. Other statistical areas are left out. If the sources have the periods of
 //! practices in networks, the memberships in networks have these periods.
@@ -15,6 +15,7 @@ use super::super::config::{PluralityMethod, PracticeGrouping};
 use super::super::records::DatasetRecords;
 use super::super::shares::RegistrationShares;
 use super::super::sources::{SourceData, matches_filter};
+use super::practices::listed_groups;
 use super::{LayerContext, slugify};
 use crate::import::practice_list::PracticeRecord;
 use crate::plural::{count_with_noun, first_names};
@@ -31,7 +32,11 @@ pub(super) fn add_areas(
     context: &LayerContext<'_>,
     method: &PluralityMethod,
 ) -> Result<()> {
-    let groups = practice_groups(context, method);
+    let listed = match &method.list {
+        Some(list) => listed_groups(records, context, list)?,
+        None => BTreeMap::new(),
+    };
+    let groups = practice_groups(context, method, &listed);
     let shares = context.shares_of(&method.shares)?;
     let remark = ungrouped_remark(context, method, shares, &groups);
     records.remarks.extend(remark);
@@ -55,7 +60,10 @@ pub(super) fn add_areas(
             layer: context.layer,
             group: Some(group.id),
             period: context.period,
-            provenance: Provenance::Derived,
+            provenance: match method.by {
+                PracticeGrouping::List => Provenance::Official,
+                _ => Provenance::Derived,
+            },
         });
     }
     Ok(())
@@ -163,6 +171,7 @@ fn largest_group<'g>(
 fn practice_groups(
     context: &LayerContext<'_>,
     method: &PluralityMethod,
+    listed: &BTreeMap<OdsCode, (String, String)>,
 ) -> BTreeMap<OdsCode, PracticeGroup> {
     let sources = context.sources;
     let mut groups = BTreeMap::new();
@@ -176,6 +185,7 @@ fn practice_groups(
             PracticeGrouping::Membership => {
                 last_group(sources, context.layer, record.practice.code).map(|id| (id.clone(), id))
             }
+            PracticeGrouping::List => listed.get(&record.practice.code).cloned(),
         };
         let Some((id, title)) = group else { continue };
         let group = PracticeGroup::new(method, id, title);
