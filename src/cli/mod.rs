@@ -11,6 +11,7 @@ mod flows;
 mod keys;
 mod locate;
 mod output;
+mod propose;
 mod serve;
 mod settings;
 mod shell_files;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use indicatif::{HumanBytes, ProgressBar, ProgressState, ProgressStyle};
 
@@ -68,9 +69,10 @@ enum CliCommand {
         after_help = "Reads the files that `catchment batch` reads. Every row is counted once, by the area of the practice and the area of the home. Small numbers are hidden by default, and others with them, so that no hidden number can be computed; docs/users/flows.md describes the tables.\n\nExample:\n  catchment flows patients.csv\n  catchment flows patients.xlsx -o flows.xlsx\n  catchment flows patients.csv -o flows.csv --table matrix --resident council\n\nExit status: 0 success, 2 usage error or unusable input, 3 success but some rows could not be read and were not counted."
     )]
     Flows(Box<flows::FlowsArguments>),
-    /// Build a dataset from published files.
+    /// Build a dataset from published files, or propose a configuration for such files.
     #[command(
-        after_help = "The report lists, for each source and layer, what was read and used, and what was not used and why. If more than 0.5% of a source is lost or doubtful, the build fails; `[unused_max]` in the configuration sets the limit (docs/users/own-data.md).\n\nExample:\n  catchment build data/build.toml --output /tmp/my-dataset\n  catchment build data/build.toml --output /tmp/next --previous /tmp/my-dataset\n  catchment serve --data /tmp/my-dataset"
+        arg_required_else_help = true,
+        after_help = "The report lists, for each source and layer, what was read and used, and what was not used and why. If more than 0.5% of a source is lost or doubtful, the build fails; `[unused_max]` in the configuration sets the limit (docs/users/own-data.md).\n\nExample:\n  catchment build --init my-icb    # writes my-icb/build.toml\n  catchment build my-icb/build.toml\n  catchment build data/build.toml --output /tmp/my-dataset\n  catchment build data/build.toml --output /tmp/next --previous /tmp/my-dataset\n  catchment serve --data /tmp/my-dataset"
     )]
     Build(BuildArguments),
     /// Check the quality of a dataset: boundaries, memberships, practices and postcodes.
@@ -110,12 +112,19 @@ enum CliCommand {
 #[derive(Debug, clap::Args)]
 struct BuildArguments {
     /// Build configuration (TOML): the source files and the layers to build from them.
-    config: PathBuf,
-    /// Output folder; by default, the folder that the configuration names.
+    #[arg(required_unless_present = "init")]
+    config: Option<PathBuf>,
+    /// Instead of building, recognise the published files in this folder by their content, and write
+    /// a configuration with comments; the output is `build.toml` in the folder unless --output names
+    /// another file.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["config", "previous", "json"])]
+    init: Option<PathBuf>,
+    /// Output folder; by default, the folder that the configuration names. With --init, the file to
+    /// write.
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Replace the folder even if it contains files that are not part of a dataset; these files are
-    /// deleted.
+    /// deleted. With --init, replace the file.
     #[arg(long)]
     force: bool,
     /// Fail if the new dataset lacks data of this dataset: more than 2% of the rows of a table, or a
@@ -194,6 +203,11 @@ fn run_command(arguments: CliArguments) -> Result<ExitCode> {
 }
 
 fn build(arguments: &BuildArguments) -> Result<ExitCode> {
+    let config = match (&arguments.init, &arguments.config) {
+        (Some(folder), _) => return propose::run(folder, arguments),
+        (None, Some(config)) => config,
+        (None, None) => bail!("give the configuration, or --init with a folder"),
+    };
     let bytes_read = Arc::new(AtomicU64::new(0));
     let bar = ProgressBar::new_spinner().with_style(progress_style(&bytes_read));
     bar.enable_steady_tick(Duration::from_millis(100));
@@ -206,7 +220,7 @@ fn build(arguments: &BuildArguments) -> Result<ExitCode> {
         force: arguments.force,
         previous: arguments.previous.as_deref(),
     };
-    let report = builder::build_with_progress(&arguments.config, options, &mut progress);
+    let report = builder::build_with_progress(config, options, &mut progress);
     drop(progress);
     bar.finish_and_clear();
     let report = report?;

@@ -5,6 +5,7 @@ mod build_methods;
 mod build_reports;
 mod check;
 mod codes_out;
+mod config_proposal;
 pub(crate) mod dataset_validation;
 mod diff;
 pub(crate) mod embedded_dataset;

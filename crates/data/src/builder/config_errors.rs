@@ -39,6 +39,22 @@ pub(super) fn parse(text: &str) -> Result<BuildConfig> {
     })
 }
 
+/// The word with which a value begins that the person who runs the build has to replace.
+pub(super) const FILL_IN: &str = "FILL IN";
+
+/// Returns the lines of a configuration with values that are still to be filled in.
+pub(super) fn unfilled_lines(text: &str) -> Vec<String> {
+    let value = format!("\"{FILL_IN}");
+    let lines = (1..).zip(text.lines());
+    let unfilled = lines.filter(|(_, line)| {
+        let line: &str = line;
+        !line.trim_start().starts_with('#') && line.contains(&value)
+    });
+    unfilled
+        .map(|(number, line): (u32, &str)| format!("line {number}: {}", line.trim()))
+        .collect()
+}
+
 /// Returns the errors of each table of a configuration that is valid TOML. Every unknown key is an
 /// error of its own; of the other errors of a table, only the first is found.
 fn table_errors(text: &str) -> Vec<String> {

@@ -20,6 +20,7 @@ mod manifest;
 mod methods;
 mod postcode_areas;
 mod practice_memberships;
+mod proposal;
 mod records;
 mod shares;
 mod source_dates;
@@ -36,16 +37,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::check;
 use crate::dataset::{self, DatasetSource};
-use crate::import::read_whole_file;
+use crate::import::{read_whole_file, recognition};
 use config::BuildConfig;
 use dataset_builder::DatasetBuilder;
 use serde_json::json;
 use sources::SourceData;
 
+pub use proposal::{ConfigProposal, ProposalOptions, propose_config};
 pub use source_report::{LayerReport, SourceReport, UnusedKind, UnusedRows};
 
 /// The result of a build.
@@ -121,10 +123,32 @@ pub fn build_with_progress(
     options: BuildOptions<'_>,
     progress: &mut BuildProgress<'_>,
 ) -> Result<BuildReport> {
+    build_dataset(config_path, options, progress).map_err(|error| {
+        match recognition::explain(error.chain()) {
+            // The explanation comes last, after the file and what is wrong with it.
+            Some(explanation) => anyhow!("{error:#}\n  {explanation}"),
+            None => error,
+        }
+    })
+}
+
+fn build_dataset(
+    config_path: &Path,
+    options: BuildOptions<'_>,
+    progress: &mut BuildProgress<'_>,
+) -> Result<BuildReport> {
     let text = read_whole_file(config_path).map_err(anyhow::Error::from);
     let text = text.and_then(|bytes| Ok(String::from_utf8(bytes)?));
     let text = text.with_context(|| format!("reading {}", config_path.display()))?;
     let in_config = || format!("in {}", config_path.display());
+    let unfilled = config_errors::unfilled_lines(&text);
+    if !unfilled.is_empty() {
+        return Err(anyhow!(
+            "these lines are still to be filled in:\n  {}",
+            unfilled.join("\n  ")
+        ))
+        .with_context(in_config);
+    }
     let config = config_errors::parse(&text).with_context(in_config)?;
     config.check().with_context(in_config)?;
     let base = config_path.parent().unwrap_or(Path::new("."));
