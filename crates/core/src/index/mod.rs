@@ -25,6 +25,7 @@ mod layer_roles;
 mod locate;
 mod memberships;
 mod neighbours;
+mod position_grid;
 mod practice_area;
 mod proximity;
 mod registration;
@@ -496,8 +497,6 @@ impl Index {
     /// nearest premises and the distance to these premises in metres on the grid. The nearest
     /// practice comes first; practices at equal distances are in order of code. At most `limit`
     /// practices are returned, all within [`NEAREST_RADIUS_M`].
-    ///
-    /// The distance to every premises is measured, which takes O(n) time.
     pub fn nearest_practices(
         &self,
         point: BritishGrid,

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::civil::Date;
 
+use super::position_grid::{PositionGrid, ring_distance_mm, square_of};
 use crate::domain::{
     BritishGrid, FormerPremises, NeighbouringPractice, OdsCode, Postcode, Practice, PracticeStatus,
     PracticeSuccession, Premises,
@@ -16,6 +17,11 @@ pub(super) struct PracticeRegistry {
     practices: Vec<Practice>,
     /// The premises of each practice, by the row of the practice.
     premises: Vec<Vec<Premises>>,
+    /// All premises, each as the row of its practice and its place among the practice's premises, in
+    /// this order.
+    sites: Vec<(usize, usize)>,
+    /// The positions of `sites`.
+    grid: PositionGrid,
     successors: HashMap<OdsCode, Vec<PracticeSuccession>>,
     /// The buildings that each practice used before.
     former_premises: HashMap<OdsCode, Vec<FormerPremises>>,
@@ -47,6 +53,8 @@ impl PracticeRegistry {
         let mut registry = PracticeRegistry {
             premises: vec![Vec::new(); practices.len()],
             practices,
+            sites: Vec::new(),
+            grid: PositionGrid::new(std::iter::empty()),
             successors: HashMap::new(),
             former_premises: HashMap::new(),
             neighbouring: Vec::new(),
@@ -57,6 +65,11 @@ impl PracticeRegistry {
                 registry.premises[row].push(site);
             }
         }
+        registry.sites = (registry.premises.iter().enumerate())
+            .flat_map(|(row, sites)| (0..sites.len()).map(move |place| (row, place)))
+            .collect();
+        let positions = registry.premises.iter().flatten();
+        registry.grid = PositionGrid::new(positions.map(|site| Some(site.position)));
         for step in successions {
             registry
                 .successors
@@ -180,19 +193,34 @@ impl PracticeRegistry {
         limit: usize,
         day: Date,
     ) -> Vec<(&Practice, &Premises, f64)> {
-        let active = self.practices.iter();
-        let active = active.filter(|practice| practice.status_on(day) == PracticeStatus::Active);
-        let mut near: Vec<_> = active
-            .filter_map(|practice| {
-                let sites = self.premises(practice.code).iter();
-                let measured = sites.map(|site| (practice, site, point.distance_m(site.position)));
-                measured.min_by(|a, b| a.2.total_cmp(&b.2))
-            })
-            .filter(|(_, _, distance_m)| *distance_m <= within_m)
-            .collect();
-        near.sort_by(|a, b| a.2.total_cmp(&b.2));
-        near.truncate(limit);
-        near
+        if limit == 0 {
+            return Vec::new();
+        }
+        // The nearest practices so far, each with its nearest premises, in order of distance and row.
+        let mut near: Vec<(f64, usize, usize)> = Vec::with_capacity(limit + 1);
+        let centre = square_of(point);
+        for ring in 0.. {
+            // Distances are rounded, but by much less than a millimetre.
+            let beyond_m = to_metres(ring_distance_mm(point, ring) - 1);
+            let worst = near.get(limit.wrapping_sub(1));
+            if beyond_m > within_m || worst.is_some_and(|worst| beyond_m > worst.0) {
+                break;
+            }
+            for &site in self.grid.rows_of_ring(centre, ring).flatten() {
+                let (row, place) = self.sites[site as usize];
+                let distance_m = point.distance_m(self.premises[row][place].position);
+                if distance_m <= within_m
+                    && self.practices[row].status_on(day) == PracticeStatus::Active
+                {
+                    insert_nearest(&mut near, (distance_m, row, place), limit);
+                }
+            }
+        }
+        let near = near.into_iter();
+        near.map(|(distance_m, row, place)| {
+            (&self.practices[row], &self.premises[row][place], distance_m)
+        })
+        .collect()
     }
 
     /// Returns whether the postcode is that of the practice or of one of its premises.
@@ -233,9 +261,35 @@ impl PracticeRegistry {
     }
 }
 
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "distances between squares are far below 2^53 mm"
+)]
+fn to_metres(distance_mm: i64) -> f64 {
+    distance_mm as f64 / 1_000.0
+}
+
+/// Adds premises to the nearest practices, which are in order of distance and row, unless `limit`
+/// practices, or other premises of the same practice, are nearer.
+fn insert_nearest(near: &mut Vec<(f64, usize, usize)>, found: (f64, usize, usize), limit: usize) {
+    let order = |a: &(f64, usize, usize), b: &(f64, usize, usize)| {
+        a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2)))
+    };
+    if let Some(own) = near.iter().position(|earlier| earlier.1 == found.1) {
+        if order(&near[own], &found).is_le() {
+            return;
+        }
+        near.remove(own);
+    }
+    let place = near.partition_point(|earlier| order(earlier, &found).is_lt());
+    near.insert(place, found);
+    near.truncate(limit);
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::civil::date;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -333,6 +387,75 @@ mod tests {
         assert_eq!(near(9, date(2021, 1, 1)), expected);
         assert_eq!(near(2, date(2021, 1, 1)), expected[..2]);
         assert_eq!(near(1, date(2020, 3, 31)), [("A00002".to_string(), 10.0)]);
+    }
+
+    /// Measures the distance to every premises.
+    fn nearest_by_scan(
+        registry: &PracticeRegistry,
+        point: BritishGrid,
+        within_m: f64,
+        limit: usize,
+        day: Date,
+    ) -> Vec<(OdsCode, BritishGrid, f64)> {
+        let active = registry.practices.iter();
+        let active = active.filter(|practice| practice.status_on(day) == PracticeStatus::Active);
+        let mut near: Vec<_> = active
+            .filter_map(|practice| {
+                let sites = registry
+                    .premises(practice.code)
+                    .iter()
+                    .map(|site| site.position);
+                let measured = sites.map(|site| (practice.code, site, point.distance_m(site)));
+                measured.min_by(|a, b| a.2.total_cmp(&b.2))
+            })
+            .filter(|(_, _, distance_m)| *distance_m <= within_m)
+            .collect();
+        near.sort_by(|a, b| a.2.total_cmp(&b.2));
+        near.truncate(limit);
+        near
+    }
+
+    proptest! {
+        #[test]
+        fn the_search_by_squares_finds_what_a_scan_of_all_premises_finds(
+            // Positions on a coarse lattice, so that many distances are equal.
+            sites in prop::collection::vec((0_u32..40, -12_i32..12, -12_i32..12), 0..80),
+            // Some points are far outside the squares of the premises.
+            point in (-60_000_000_i32..60_000_000, -9_000_000_i32..9_000_000),
+            on_lattice in any::<bool>(),
+            within_m in prop::sample::select(vec![0.0, 750.0, 5_000.0, 50_000.0]),
+            limit in 0_usize..12,
+        ) {
+            use crate::domain::PremisesKind;
+            const STEP_MM: i32 = 750_000;
+            let closed = |number: u32| (number % 5 == 0).then_some(date(2020, 3, 31));
+            let practices = (0..40).map(|number| practice(&format!("A{number:05}"), closed(number)));
+            let premises = sites.iter().map(|&(number, east, north)| Premises {
+                practice: code(&format!("A{number:05}")),
+                kind: PremisesKind::Main,
+                postcode: None,
+                position: BritishGrid::from_mm(east * STEP_MM, north * STEP_MM),
+                name: None,
+                as_of: None,
+                source: None,
+            });
+            let registry = PracticeRegistry::new(
+                practices.collect(),
+                premises.collect(),
+                Vec::new(),
+                Vec::new(),
+            );
+            let point = match on_lattice {
+                true => BritishGrid::from_mm(point.0 % 8 * STEP_MM, point.1 % 8 * STEP_MM),
+                false => BritishGrid::from_mm(point.0, point.1),
+            };
+            let day = date(2021, 1, 1);
+            let found = registry.nearest(point, within_m, limit, day).into_iter();
+            let found: Vec<_> = found
+                .map(|(practice, site, distance_m)| (practice.code, site.position, distance_m))
+                .collect();
+            prop_assert_eq!(found, nearest_by_scan(&registry, point, within_m, limit, day));
+        }
     }
 
     #[test]

@@ -78,8 +78,8 @@ mod sector;
 use std::ops::Range;
 
 use super::IndexError;
+use super::position_grid::PositionGrid;
 use crate::domain::{BritishGrid, Postcode, PostcodeEntry, is_outcode};
-use nearest::PositionGrid;
 use row::PostcodeRow;
 use row_tables::{RowTables, RowTablesBuilder};
 use sector::SectorBitmap;
