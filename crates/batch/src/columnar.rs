@@ -1,4 +1,4 @@
-//! Columnar input: Parquet files and Arrow streams. The look-up reads the cells of a row from the
+//! Columnar input: Parquet files, Arrow streams and record batches in memory. The look-up reads the cells of a row from the
 //! arrays of the columns that it needs, and answers the row like a row of text. The user's columns
 //! are copied unchanged, and the output columns follow them.
 //!
@@ -25,8 +25,8 @@ use super::worker::{BatchWorker, GROUP_ROWS};
 use super::{BatchError, BatchRequest, FIELD_BYTES_MAX, OutputColumn};
 use crate::tabular::cell_format::{CellFormat, write_csv_cell};
 use crate::tabular::columnar::{
-    ArrayBuilders, ArrowSink, BatchSlice, ColumnarInput, GroupAnswers, GroupRows, InputColumn,
-    ParquetAppender, RecordRows, is_number, is_text,
+    ArrayBuilders, ArrowSink, BatchCollector, BatchSlice, ColumnarInput, GroupAnswers, GroupRows,
+    InputColumn, ParquetAppender, RecordBatches, RecordRows, is_number, is_text,
 };
 use crate::tabular::delimiter::Delimiter;
 use crate::tabular::error::TabularError;
@@ -112,6 +112,48 @@ pub(super) fn run<R: Read + Send, W: Write + Send>(
         }
     };
     Ok(BatchTally::merge_all(tallies).into_summary(&context))
+}
+
+/// The answers of a batch as record batches in memory.
+#[derive(Debug)]
+pub struct AnsweredBatches {
+    /// The input columns, followed by the output columns.
+    pub schema: SchemaRef,
+    /// The rows, in the order of the input.
+    pub batches: Vec<RecordBatch>,
+    /// The counts of the rows.
+    pub summary: BatchSummary,
+}
+
+/// Answers record batches that are in memory.
+pub(super) fn run_in_memory<R: Read + Send>(
+    index: &Index,
+    detected: &DetectedFormat,
+    batches: RecordBatches<R>,
+    request: &BatchRequest,
+    threads: NonZeroUsize,
+    progress: &BatchProgress,
+) -> Result<AnsweredBatches, BatchError> {
+    let context = BatchContext::new(index, detected, request, CellFormat::LengthPrefixed);
+    let added_schema = output_schema(&request.output_columns);
+    let schema = extended_schema(&batches.schema(), &added_schema);
+    let worker = || ArrowWorker {
+        answerer: ColumnarAnswerer {
+            rows: ColumnRows::new(&context),
+            added_schema: Arc::clone(&added_schema),
+            columns: query_columns(detected),
+        },
+        schema: Arc::clone(&schema),
+    };
+    let add_rows = |rows| progress.add_rows(rows);
+    let sink = BatchCollector::default();
+    let (sink, tallies) = run_ordered(batches, sink, threads, &add_rows, worker)?;
+    let summary = BatchTally::merge_all(tallies).into_summary(&context);
+    Ok(AnsweredBatches {
+        schema,
+        batches: sink.0,
+        summary,
+    })
 }
 
 /// Counts the rows, without writing them. Returns the counts of each thread.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Chain, Cursor, Read, Seek};
 
+use arrow_array::RecordBatchReader;
 use memchr::{memchr, memrchr};
 
 use super::column_mapping::ColumnMapping;
@@ -289,6 +290,25 @@ impl<R: Read> BatchInput<R> {
     /// Returns what was detected about the input.
     pub fn detected(&self) -> &DetectedFormat {
         &self.detected
+    }
+}
+
+impl BatchInput<io::Empty> {
+    /// Detects the columns of record batches that are in memory, such as those of a data frame.
+    ///
+    /// # Errors
+    /// If the columns are missing or ambiguous, or have the wrong type.
+    pub fn from_record_batches(
+        batches: Box<dyn RecordBatchReader + Send>,
+        request: &BatchRequest,
+    ) -> Result<BatchInput<io::Empty>, BatchError> {
+        let rows_max = slice_rows(0, request.output_columns.len());
+        BatchInput::from_columns(
+            ColumnarInput::Arrow(RecordBatches::in_memory(batches, rows_max)),
+            Compression::None,
+            request,
+            ReceivedBytes::default(),
+        )
     }
 }
 

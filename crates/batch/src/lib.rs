@@ -21,6 +21,7 @@
 //! their agreement.
 
 mod answer_cells;
+mod answer_record_batches;
 mod bad_rows;
 mod cache;
 mod column_mapping;
@@ -75,12 +76,14 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+pub use answer_record_batches::answer_record_batches;
 pub use column_mapping::{
     COLUMN_ALIASES, ColumnMapping, ColumnOverrides, ColumnRole, KeyColumn, LocationColumns,
     NotStatisticalLayer,
 };
 pub use column_sets::ColumnSet;
 pub use column_values::ColumnType;
+pub use columnar::AnsweredBatches;
 pub use columns::{
     AreaText, ColumnDescription, CommunityFact, ComparisonFact, DatasetFact, LocationFact,
     NamePattern, OutputColumn, PREFIX, PracticeAreaFact, PracticeFact, PremisesFact, UnknownColumn,

@@ -4,6 +4,7 @@
 mod arrays;
 mod arrow_stream;
 mod input_columns;
+mod memory_batches;
 mod parquet_check;
 mod record_batches;
 mod row_groups;
@@ -21,7 +22,9 @@ pub(crate) use self::arrays::ArrayBuilders;
 pub(crate) use self::input_columns::{InputColumn, is_number, is_text};
 pub(crate) use self::record_batches::{ARROW_CONTINUATION, BatchSlice, RecordBatches, RecordRows};
 pub(crate) use self::row_groups::{GroupAnswers, GroupRows, ParquetAppender, ParquetFile};
-pub(crate) use self::write::{ArrowSink, ParquetSink, RowGroupChunks, RowGroupFactory};
+pub(crate) use self::write::{
+    ArrowSink, BatchCollector, ParquetSink, RowGroupChunks, RowGroupFactory,
+};
 
 /// The magic bytes at the start of a Parquet file.
 pub(crate) const PARQUET_MAGIC: &[u8] = b"PAR1";

@@ -1,15 +1,16 @@
-//! Reads an Arrow stream in slices of record batches.
+//! Reads an Arrow stream, or record batches in memory, in slices of record batches.
 
 use std::io::{BufReader, Read};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::ByteViewType;
-use arrow_array::{Array, ArrayRef, GenericByteViewArray, RecordBatch};
+use arrow_array::{Array, ArrayRef, GenericByteViewArray, RecordBatch, RecordBatchReader};
 use arrow_schema::{DataType, SchemaRef};
 
 use super::arrow_stream::{ArrowStream, DecodedBatch};
 use super::corrupt;
+use super::memory_batches::MemoryBatches;
 use crate::tabular::error::TabularError;
 use crate::tabular::file_format::BatchFormat;
 use crate::tabular::limits::{DecodeLimits, MemoryPermit, ReceivedBytes};
@@ -21,11 +22,17 @@ pub(crate) const ARROW_CONTINUATION: &[u8] = b"\xff\xff\xff\xff";
 
 /// A reader of slices of record batches. The boundaries of the slices depend only on the input.
 pub(crate) struct RecordBatches<R: Read> {
-    stream: Box<ArrowStream<BufReader<R>>>,
+    source: BatchSource<R>,
     /// The maximum number of rows in a slice.
     rows_max: usize,
     remainder: Option<BatchSlice>,
     rows_before: u64,
+}
+
+/// Where record batches come from.
+enum BatchSource<R: Read> {
+    Stream(Box<ArrowStream<BufReader<R>>>),
+    Memory(MemoryBatches),
 }
 
 /// Rows of a record batch, and the permit for the memory of the whole batch.
@@ -46,16 +53,34 @@ impl<R: Read> RecordBatches<R> {
         let stream = catch_reader_panic(BatchFormat::Arrow, || {
             ArrowStream::open(source, limits, received.clone())
         })?;
-        Ok(RecordBatches {
-            stream: Box::new(stream),
+        Ok(RecordBatches::new(
+            BatchSource::Stream(Box::new(stream)),
+            rows_max,
+        ))
+    }
+
+    /// Reads record batches that are in memory. A slice has at most `rows_max` rows.
+    pub(crate) fn in_memory(
+        reader: Box<dyn RecordBatchReader + Send>,
+        rows_max: usize,
+    ) -> RecordBatches<R> {
+        RecordBatches::new(BatchSource::Memory(MemoryBatches::new(reader)), rows_max)
+    }
+
+    fn new(source: BatchSource<R>, rows_max: usize) -> RecordBatches<R> {
+        RecordBatches {
+            source,
             rows_max,
             remainder: None,
             rows_before: 0,
-        })
+        }
     }
 
     pub(crate) fn schema(&self) -> SchemaRef {
-        self.stream.schema()
+        match &self.source {
+            BatchSource::Stream(stream) => stream.schema(),
+            BatchSource::Memory(batches) => batches.schema(),
+        }
     }
 
     /// Reads at most `rows_max` rows: the rest of the current batch or, if that batch has no more
@@ -79,10 +104,12 @@ impl<R: Read> RecordBatches<R> {
                 permit: Arc::clone(&permit),
             });
         }
-        let batch = if is_remainder || excess > 0 {
-            compact(&batch.slice(0, batch.num_rows() - excess))
-        } else {
-            batch
+        let is_slice = is_remainder || excess > 0;
+        let batch = match &self.source {
+            _ if !is_slice => batch,
+            // The whole batch stays in memory in any case.
+            BatchSource::Memory(_) => batch.slice(0, batch.num_rows() - excess),
+            BatchSource::Stream(_) => compact(&batch.slice(0, batch.num_rows() - excess)),
         };
         self.rows_before += batch.num_rows() as u64;
         rows.slice = Some(BatchSlice { batch, permit });
@@ -92,7 +119,13 @@ impl<R: Read> RecordBatches<R> {
     /// Returns the next batch that has rows.
     fn next_batch(&mut self) -> Result<Option<BatchSlice>, TabularError> {
         loop {
-            match catch_reader_panic(BatchFormat::Arrow, || self.stream.next())? {
+            let next = match &mut self.source {
+                BatchSource::Stream(stream) => {
+                    catch_reader_panic(BatchFormat::Arrow, || stream.next())
+                }
+                BatchSource::Memory(batches) => batches.next(),
+            };
+            match next? {
                 Some(DecodedBatch { batch, .. }) if batch.num_rows() == 0 => {}
                 Some(DecodedBatch { batch, permit }) => {
                     let permit = Arc::new(permit);

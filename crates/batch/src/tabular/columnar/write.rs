@@ -1,4 +1,4 @@
-//! Writes record batches to a Parquet file or an Arrow stream.
+//! Writes record batches to a Parquet file or an Arrow stream, or holds them in memory.
 
 use std::error::Error;
 use std::io::{self, BufWriter, Write};
@@ -65,6 +65,19 @@ impl<W: Write + Send> OutputSink for ArrowSink<W> {
             })?;
         }
         self.flush()
+    }
+}
+
+/// A sink that holds the record batches in memory.
+#[derive(Default)]
+pub(crate) struct BatchCollector(pub(crate) Vec<RecordBatch>);
+
+impl OutputSink for BatchCollector {
+    type Output = Option<BatchSlice>;
+
+    fn write(&mut self, output: &mut Option<BatchSlice>) -> Result<(), TabularError> {
+        self.0.extend(output.take().map(|slice| slice.batch));
+        Ok(())
     }
 }
 
