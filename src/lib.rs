@@ -62,6 +62,7 @@
 //! - [`ops`]: what a running service has: the loaded datasets, API keys, request rates, the log and
 //!   the panic hook.
 //! - `web`: HTML templates, styles and scripts of the pages.
+//! - [`json`]: answers as the JSON of the API, for programs in other languages.
 //! - [`http`]: the web service, with the JSON bodies of the API and its status codes.
 //! - [`cli`]: the command line.
 //!
@@ -85,6 +86,7 @@
 pub mod cli;
 pub mod export;
 pub mod http;
+pub mod json;
 pub mod ops;
 mod web;
 mod wire;

@@ -4,15 +4,14 @@ use std::fmt::Write;
 
 use indicatif::HumanCount;
 use jiff::civil::Date;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use catchment_batch::BatchSummary;
 use catchment_batch::flows::{FlowPlaceKind, PublishedFlows, matrix_fits};
 use catchment_core::index::Index;
 use catchment_data::fs::Fingerprint;
 
-use crate::wire::flows::{flows_body, long_table};
-use crate::wire::summary::{data_json, dataset_json};
+use crate::wire::flow_report::{flow_context, flow_report_body};
 
 /// The number of places up to which the text has a matrix. Wider tables do not fit on a terminal.
 const MATRIX_PLACES_MAX: usize = 40;
@@ -37,27 +36,9 @@ type NamedFile = (Option<String>, Fingerprint);
 impl FlowReport<'_> {
     /// Returns the flows as JSON.
     pub(in crate::cli) fn json(&self) -> String {
-        let mut body = flows_body(self.flows);
-        body.insert("flows".into(), long_table(self.flows).into());
-        let bad_rows = self.flows.rule().apply(self.flows.table().bad_rows);
-        body.insert("bad_rows".into(), json!(bad_rows));
-        for (name, value) in self.context() {
-            body.insert(name.into(), value);
-        }
+        let body = flow_report_body(self.index, self.flows, self.day, self.source);
         let text = serde_json::to_string_pretty(&body).expect("plain values serialise to JSON");
         text + "\n"
-    }
-
-    fn context(&self) -> [(&'static str, Value); 4] {
-        [
-            ("as_of", json!(self.day.to_string())),
-            (
-                "registrations",
-                json!(self.source.map(|source| source.to_string())),
-            ),
-            ("data", data_json(self.index.manifest())),
-            ("dataset", dataset_json(self.index)),
-        ]
     }
 
     /// Returns the notes of the workbook: pairs of a label and a value.
@@ -121,7 +102,7 @@ impl FlowReport<'_> {
         if let Some(input) = input {
             manifest["input"] = file(input);
         }
-        for (name, value) in self.context() {
+        for (name, value) in flow_context(self.index, self.day, self.source) {
             manifest[name] = value;
         }
         let text = serde_json::to_string_pretty(&manifest).expect("plain values serialise to JSON");

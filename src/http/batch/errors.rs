@@ -2,6 +2,7 @@
 
 use super::super::problem::Problem;
 use super::stream::{StreamAborted, abort_reason};
+use crate::wire::option_names::options_as_parameters;
 use catchment_batch::{BatchError, ColumnRole, ExceededLimit, TabularError};
 
 /// Converts a batch error to a problem. `bytes_max` is the limit on the request body.
@@ -144,19 +145,6 @@ fn message(error: &BatchError) -> String {
 
 fn parameter(role: ColumnRole) -> String {
     options_as_parameters(role.argument())
-}
-
-/// Replaces command-line options with the parameters of the API: `--lon-column` with `lon_column`.
-fn options_as_parameters(text: &str) -> String {
-    let mut parts = text.split("--");
-    let mut renamed = parts.next().unwrap_or_default().to_string();
-    for part in parts {
-        let end = part.find(|c: char| !c.is_ascii_lowercase() && c != '-');
-        let (name, rest) = part.split_at(end.unwrap_or(part.len()));
-        renamed.push_str(&name.replace('-', "_"));
-        renamed.push_str(rest);
-    }
-    renamed
 }
 
 #[cfg(test)]
