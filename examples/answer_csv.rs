@@ -5,10 +5,7 @@
 use std::error::Error;
 use std::thread;
 
-use catchment::batch::{
-    self, BatchInput, BatchProgress, BatchRequest, ColumnOverrides, Compression, DecodeLimits,
-    HeaderOptions, OutputColumn, WorkbookOptions,
-};
+use catchment::batch::{self, BatchInput, BatchProgress, BatchRequest};
 use catchment::dataset::{self, DatasetSource};
 use catchment::domain::today_in_london;
 use catchment::index::Index;
@@ -25,20 +22,8 @@ nhs_number,postcode,gp_practice_code
 
 fn main() -> Result<(), Box<dyn Error>> {
     let index = Index::build(dataset::read(&DatasetSource::Embedded)?)?;
-    let request = BatchRequest {
-        // The format, the delimiter and the columns are detected.
-        format: None,
-        delimiter: None,
-        column_overrides: ColumnOverrides::default(),
-        header: HeaderOptions::default(),
-        as_of: today_in_london(),
-        output_columns: OutputColumn::defaults(index.manifest()),
-        excel_safe: false,
-        compression: Compression::None,
-        limits: DecodeLimits::for_this_machine(),
-        workbook: WorkbookOptions::default(),
-        previous: None,
-    };
+    // The format, the delimiter and the columns are detected.
+    let request = BatchRequest::new(&index, today_in_london());
 
     // The input is any `Read` and the output any `Write`: a file, a pipe or, as here, memory.
     let input = BatchInput::open(PATIENTS.as_bytes(), &request)?;

@@ -19,6 +19,37 @@
 //! An answer combines two parts that are computed once and cached: the cells that depend on the
 //! postcode, and the cells that depend on the practice. `Index::locate` computes both parts and
 //! their agreement.
+//!
+//! A batch from a reader to a writer, which may be files, pipes or, as here, memory:
+//!
+//! ```
+//! use std::num::NonZeroUsize;
+//!
+//! use catchment_batch::{BatchInput, BatchProgress, BatchRequest, run};
+//! use catchment_core::domain::date_from_iso;
+//! use catchment_core::index::Index;
+//! use catchment_data::dataset::{self, DatasetSource};
+//!
+//! let index = Index::build(dataset::read(&DatasetSource::Embedded)?)?;
+//! let request = BatchRequest::new(&index, date_from_iso("2025-12-01")?);
+//!
+//! let patients = "postcode,gp_practice_code\nLA18 4DB,P81064\nLA1O 5DL,A82608\n";
+//! let input = BatchInput::open(patients.as_bytes(), &request)?;
+//! let mut output = Vec::new();
+//! let progress = BatchProgress::default();
+//! let summary = run(&index, input, &request, &mut output, NonZeroUsize::MIN, &progress)?;
+//!
+//! assert_eq!(summary.rows, 2);
+//! let output = String::from_utf8(output)?;
+//! let rows: Vec<&str> = output.lines().collect();
+//! assert!(rows[0].starts_with("postcode,gp_practice_code,catchment_status,"));
+//! assert!(rows[1].starts_with("LA18 4DB,P81064,located,mb-lancaster,mb-barrow-and-millom,differ,"));
+//! assert!(rows[2].starts_with("LA1O 5DL,A82608,malformed,mb-east,,registration_only,"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`answer_record_batches`] answers Arrow record batches that are in memory, and [`count_flows`] counts
+//! patients by where they are registered and where they live.
 
 mod answer_cells;
 mod answer_record_batches;
@@ -74,6 +105,8 @@ mod worker;
 use std::io;
 use std::sync::Arc;
 
+use catchment_core::domain::LayerRole;
+use catchment_core::index::Index;
 use jiff::civil::Date;
 
 pub use answer_record_batches::answer_record_batches;
@@ -136,6 +169,31 @@ pub struct BatchRequest {
     pub workbook: WorkbookOptions,
     /// The answers of a previous run, with which rows are compared; see [`read_previous`].
     pub previous: Option<Arc<PreviousAnswers>>,
+}
+
+impl BatchRequest {
+    /// Returns a request that detects the format and the columns, and adds the default columns.
+    /// `as_of` is the date of the look-ups.
+    pub fn new(index: &Index, as_of: Date) -> BatchRequest {
+        let manifest = index.manifest();
+        let statistical_layers = manifest.layers_with_role(LayerRole::Statistical).collect();
+        BatchRequest {
+            format: None,
+            delimiter: None,
+            column_overrides: ColumnOverrides {
+                statistical_layers,
+                ..ColumnOverrides::default()
+            },
+            header: HeaderOptions::default(),
+            as_of,
+            output_columns: OutputColumn::defaults(manifest),
+            excel_safe: false,
+            compression: Compression::None,
+            limits: DecodeLimits::for_this_machine(),
+            workbook: WorkbookOptions::default(),
+            previous: None,
+        }
+    }
 }
 
 /// The length of the longest accepted field; a row with a longer field is a bad row.
