@@ -8,6 +8,7 @@ mod flows;
 mod hostile_batches;
 mod input_files;
 mod statistical_areas;
+mod three_analysts;
 mod workbooks;
 
 use std::path::Path;
