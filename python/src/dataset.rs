@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
-use arrow_array::ffi_stream::ArrowArrayStreamReader;
+use arrow_array::ffi_stream::RecordBatchStreamReader;
 use arrow_array::{RecordBatch, RecordBatchIterator};
 use arrow_pyarrow::PyArrowType;
 use arrow_schema::{ArrowError, DataType, Field, Schema};
@@ -118,7 +118,7 @@ impl Dataset {
     fn batch(
         &self,
         py: Python<'_>,
-        rows: PyArrowType<ArrowArrayStreamReader>,
+        rows: PyArrowType<RecordBatchStreamReader>,
         options: InputOptions,
         threads: Option<NonZeroUsize>,
     ) -> PyResult<AnsweredTable> {
@@ -135,7 +135,7 @@ impl Dataset {
     fn flows(
         &self,
         py: Python<'_>,
-        rows: PyArrowType<ArrowArrayStreamReader>,
+        rows: PyArrowType<RecordBatchStreamReader>,
         options: InputOptions,
         layers: (Option<String>, Option<String>),
         suppress: &str,
@@ -143,8 +143,8 @@ impl Dataset {
     ) -> PyResult<String> {
         let request = options.request(&self.index)?;
         let layers = self.flow_layers(layers)?;
-        let rule: SuppressionRule = suppress
-            .parse()
+        let rule = suppress
+            .parse::<SuppressionRule>()
             .map_err(|problem| error(format_args!("suppress: {problem}")))?;
         py.detach(|| {
             let input = BatchInput::from_record_batches(Box::new(rows.0), &request);
@@ -171,17 +171,20 @@ impl Dataset {
     ) -> PyResult<Bound<'py, PyBytes>> {
         let day = day(as_of)?;
         let layer = self.layer(layer)?;
+        let first_data = self.index.first_data(layer);
+        if first_data.is_none_or(|first| first > day)
+            || self.index.boundaries(layer, day).next().is_none()
+        {
+            return Err(error(format_args!(
+                "the dataset has no boundaries of layer {layer} on {day}"
+            )));
+        }
         let format = match as_geojson {
             true => AreaFormat::GeoJson,
             false => AreaFormat::GeoParquet,
         };
         let file = py.detach(|| encode_areas(&self.index, format, &[layer], day));
         let file = file.map_err(|problem| error(format_args!("layer {layer}: {problem}")))?;
-        if file.count == 0 {
-            return Err(error(format_args!(
-                "there are no boundaries of layer {layer} on {day}"
-            )));
-        }
         Ok(PyBytes::new(py, &file.bytes))
     }
 }
@@ -189,7 +192,7 @@ impl Dataset {
 impl Dataset {
     fn answer(
         &self,
-        rows: ArrowArrayStreamReader,
+        rows: RecordBatchStreamReader,
         request: &BatchRequest,
         threads: Option<NonZeroUsize>,
     ) -> PyResult<AnsweredBatches> {

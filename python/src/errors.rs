@@ -9,7 +9,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 create_exception!(
-    _native,
+    catchment,
     CatchmentError,
     PyValueError,
     "A look-up has no answer, or the input cannot be used.\n\n\

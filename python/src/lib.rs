@@ -11,10 +11,16 @@ use pyo3::prelude::*;
 /// Look-ups in a dataset. The package `catchment` has the classes for users.
 #[pymodule]
 mod _native {
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     use super::dataset::Dataset;
-    #[pymodule_export]
     use super::errors::CatchmentError;
     #[pymodule_export]
     use super::table::AnsweredTable;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("CatchmentError", module.py().get_type::<CatchmentError>())
+    }
 }

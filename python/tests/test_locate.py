@@ -1,11 +1,12 @@
 """Single look-ups. The expected areas are those of the published pages, as in the tests of the program."""
 
+import json
 import os
 import subprocess
-import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
+import pyarrow
 import pytest
 
 from catchment import Area, Catchment, CatchmentError, Group, Practice
@@ -42,15 +43,17 @@ def test_results_have_types(catchment):
 
 
 def test_places_near_a_boundary_have_alternatives(catchment):
-    # On the boundary of two ICCs, found by halving the line between a place in each of them.
-    west, east = 317_303.0, 347_500.0
-    at = lambda easting: catchment.locate(easting=easting, northing=480_077, layers="icc", as_of=DAY)
-    first = at(west).residence["icc"].ids
-    while east - west > 1:
-        middle = (west + east) / 2
-        west, east = (middle, east) if at(middle).residence["icc"].ids == first else (west, middle)
-    near = at(west).residence["icc"][0]
-    assert near.certainty == "near_boundary" and near.alternatives[0].distance_m < 5
+    grid = [(easting, northing) for easting in range(330_000, 370_000, 500) for northing in range(470_000, 500_000, 500)]
+    points = pyarrow.table({"easting": [point[0] for point in grid], "northing": [point[1] for point in grid]})
+    answered = catchment.batch(points, as_of=DAY, columns="alternatives").to_pylist()
+    near = [row for row in answered if row["catchment_certainty"] == "near_boundary" and row["catchment_alternatives"]]
+    assert near
+    for row in near[:5]:
+        answer = catchment.locate(easting=row["easting"], northing=row["northing"], as_of=DAY)
+        (found,) = answer.residence["icc"]
+        assert found.certainty == "near_boundary"
+        assert {other.id for other in found.alternatives} >= set(row["catchment_alternatives"].split(";"))
+        assert all(other.distance_m < 1_000 for other in found.alternatives)
 
 
 def test_coordinates_and_statistical_areas(catchment):
@@ -91,7 +94,7 @@ def test_dataset_and_layers(catchment):
 
 
 def test_folders_that_are_no_dataset_are_refused(tmp_path):
-    with pytest.raises(CatchmentError, match="loading .*manifest.json"):
+    with pytest.raises(CatchmentError, match="loading .*`dataset.toml` cannot be read"):
         Catchment(tmp_path)
 
 
