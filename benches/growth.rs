@@ -186,6 +186,7 @@ fn manifest() -> Manifest {
         complete_outcodes: Vec::new(),
         postcodes_date: None,
         practices_date: None,
+        homes_date: None,
         statistical_areas: Some(StatisticalAreasEntry {
             id: "lsoa11".into(),
             title: "LSOAs".into(),

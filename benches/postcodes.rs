@@ -154,6 +154,7 @@ fn dataset_with(postcodes: Vec<PostcodeEntry>) -> Dataset {
         not_gp_practices: Vec::new(),
         postcodes,
         postcode_codes: Vec::new(),
+        postcode_homes: Vec::new(),
         golden_queries: Vec::new(),
         stated_counts: Vec::new(),
         facts: AreaFacts::default(),

@@ -40,6 +40,7 @@
 //! - [`diff`]: the differences between two datasets.
 //! - `fs`: atomic writes, checks before a file or folder is replaced, hashing, detection of changed
 //!   files, paths.
+//! - [`uprns`]: the table of UPRNs.
 //! - `memory`: the memory check before loading.
 //! - `panics`: panics of libraries on corrupt files.
 //!
@@ -93,5 +94,5 @@ mod wire;
 
 pub use catchment_batch as batch;
 pub use catchment_core::{domain, geodesy, geometry, index, request};
-pub use catchment_data::{builder, check, dataset, diff, formats};
+pub use catchment_data::{builder, check, dataset, diff, formats, uprns};
 pub use catchment_tiles::{self as tiles, maps};

@@ -129,7 +129,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
             arguments.force,
         )?;
     }
-    let index = arguments.data.load()?;
+    let index = arguments.source.uprns.add_to(arguments.data.load()?)?;
     arguments.add_dataset(&mut request, &index)?;
     let progress = Arc::new(BatchProgress::default());
     let bar = arguments
@@ -232,7 +232,7 @@ fn check(arguments: &BatchArguments, mut request: BatchRequest) -> Result<ExitCo
     let name = arguments.source.input_name();
     let with_name = |error: BatchError| anyhow!("{name}: {error}");
     let opened = arguments.source.open(&request)?;
-    let index = arguments.data.load()?;
+    let index = arguments.source.uprns.add_to(arguments.data.load()?)?;
     arguments.add_dataset(&mut request, &index)?;
     let request = &request;
     let batch_input = match opened {

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use jiff::civil::Date;
 
+use super::UprnArgument;
 use catchment_batch::{
     BatchFormat, BatchProgress, BatchRequest, ColumnOverrides, Compression, DecodeLimits,
     Delimiter, HeaderOptions, WorkbookOptions,
@@ -65,6 +66,12 @@ pub(super) struct InputArguments {
     /// each code may be of any layer of statistical areas.
     #[arg(long, value_name = "LAYER")]
     area_layer: Option<String>,
+    /// Column of UPRNs, instead of postcodes; needs --uprn-table. By default, it is detected by its name
+    /// if there are no postcodes and no coordinates.
+    #[arg(long, value_name = "NAME")]
+    uprn_column: Option<String>,
+    #[command(flatten)]
+    pub(super) uprns: UprnArgument,
 }
 
 /// The dates of the look-ups.
@@ -154,6 +161,7 @@ impl InputArguments {
                 easting: self.easting_column.clone(),
                 northing: self.northing_column.clone(),
                 statistical_area: self.area_column.clone(),
+                uprn: self.uprn_column.clone(),
                 as_of: dates.as_of_column.clone(),
                 ..ColumnOverrides::default()
             },
@@ -177,7 +185,11 @@ impl InputArguments {
 
     /// Adds the layers of statistical areas of the dataset to a request.
     pub(super) fn add_layers(&self, request: &mut BatchRequest, index: &Index) -> Result<()> {
+        if self.uprn_column.is_some() && !index.has_uprns() {
+            bail!("--uprn-column needs --uprn-table, the table of UPRNs");
+        }
         let overrides = &mut request.column_overrides;
+        overrides.has_uprns = index.has_uprns();
         overrides
             .set_statistical_layers(index.manifest(), self.area_layer.as_deref())
             .context("--area-layer")

@@ -183,7 +183,7 @@ pub(super) fn run(arguments: &FlowsArguments) -> Result<ExitCode> {
         Some(&arguments.source.input),
         arguments.force,
     )?;
-    let index = arguments.data.load()?;
+    let index = arguments.source.uprns.add_to(arguments.data.load()?)?;
     let layers = arguments.tables.layers(&index)?;
     arguments.source.add_layers(&mut request, &index)?;
     let name = arguments.source.input_name();

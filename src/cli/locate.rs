@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use super::text_lines::for_each_line;
-use super::{DataArgument, EXIT_NO_ANSWER};
+use super::{DataArgument, EXIT_NO_ANSWER, UprnArgument};
 use crate::ops::log;
 use crate::web::distance;
 use crate::wire::locate::LocateBody;
@@ -19,17 +19,19 @@ use catchment_core::domain::{
 };
 use catchment_core::index::{
     AnswerNote, AreaMatch, BoundaryProximity, DisagreeingLayer, Index, LayerResult, LocateAnswer,
-    Locator, PostcodeShares, PracticeMatch, PracticeRegistration, RegistrationReason,
+    Locator, PlaceShares, PracticeMatch, PracticeRegistration, RegistrationReason, ShareUnit,
     areas_of_layer,
 };
-use catchment_core::request::{LOCATE_PARAMS, LocateRequest, RequestParams, STATISTICAL_AREA};
+use catchment_core::request::{
+    LOCATE_PARAMS, LocateRequest, RequestParams, STATISTICAL_AREA, UPRN,
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct LocateArguments {
     /// Postcode, or code of a statistical area such as an LSOA, alone or after its layer and an equals
-    /// sign; or - to read standard input. Each line of standard input is such a place, or a place, a
-    /// comma and a practice code. Use - for the postcode or area of a patient: the command line stays
-    /// in the shell's history and is visible to other users.
+    /// sign, or uprn= and a UPRN; or - to read standard input. Each line of standard input is such a
+    /// place, or a place, a comma and a practice code. Use - for the postcode, area or UPRN of a
+    /// patient: the command line stays in the shell's history and is visible to other users.
     #[arg(value_name = "PLACE", conflicts_with_all = ["lon", "lat", "easting", "northing"])]
     place: Option<String>,
     /// Longitude in degrees, WGS84.
@@ -58,6 +60,8 @@ pub(super) struct LocateArguments {
     json: bool,
     #[command(flatten)]
     data: DataArgument,
+    #[command(flatten)]
+    uprns: UprnArgument,
 }
 
 /// Checks a date, so that an invalid date is an error in the usage.
@@ -66,7 +70,7 @@ fn iso_date(text: &str) -> Result<String, InvalidDate> {
 }
 
 pub(super) fn locate(arguments: &LocateArguments) -> Result<ExitCode> {
-    let index = arguments.data.load()?;
+    let index = arguments.uprns.add_to(arguments.data.load()?)?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     let all_answered = if arguments.place.as_deref() == Some("-") {
         locate_lines(arguments, &index, &mut out)
@@ -183,11 +187,12 @@ fn to_params(
         .collect()
 }
 
-/// Returns the parameter that a place is: a postcode, or the code of a statistical area with or without
-/// the id of its layer.
+/// Returns the parameter that a place is: a postcode, the code of a statistical area with or without the
+/// id of its layer, or a UPRN after its name.
 fn place_param(text: &str) -> (&str, &str) {
     match text.trim().split_once('=') {
         Some((layer, code)) if Layer::find(layer.trim()).is_some() => (layer.trim(), code),
+        Some((name, uprn)) if name.trim() == UPRN => (UPRN, uprn),
         _ if StatisticalAreaCode::is_gss(text.trim()) => (STATISTICAL_AREA, text),
         _ => ("postcode", text),
     }
@@ -223,6 +228,7 @@ fn tsv_row(index: &Index, answer: &LocateAnswer<'_>) -> String {
     let postcode = match answer.location.map(|location| location.locator) {
         Some(Locator::Postcode(postcode)) => postcode.to_string(),
         Some(Locator::StatisticalArea(area)) => area.code.to_string(),
+        Some(Locator::Uprn(uprn)) => uprn.to_string(),
         _ => String::new(),
     };
     let main = index.manifest().main_community_layer();
@@ -319,6 +325,10 @@ fn location_text(answer: &LocateAnswer<'_>) -> String {
     }
     let mut text = match location.locator {
         Locator::Postcode(postcode) => postcode.to_string(),
+        Locator::Uprn(uprn) => match location.postcode() {
+            Some(postcode) => format!("UPRN {uprn}  {postcode}"),
+            None => format!("UPRN {uprn}"),
+        },
         Locator::LonLat(_) | Locator::Grid(_) | Locator::StatisticalArea(_) => String::new(),
     };
     if let (Some(grid), Some(lonlat)) = (location.grid, location.lonlat()) {
@@ -425,15 +435,19 @@ fn area_text(area_match: &AreaMatch<'_>) -> String {
     if let Some(proximity) = &area_match.proximity {
         parts.push(boundary_text(area_match.basis, proximity));
     }
-    let shares = area_match.postcode_shares.as_deref();
+    let shares = area_match.shares.as_deref();
     parts.extend(shares.filter(|shares| shares.share < 1.0).map(shares_text));
     parts.extend(disputed_text(area_match));
     format!("({})", parts.join(", "))
 }
 
-/// Describes how a statistical area is divided: `split: 0.75 of its live postcodes; Bay ICC 0.25`.
-fn shares_text(shares: &PostcodeShares<'_>) -> String {
-    let mut text = format!("split: {:.2} of its live postcodes", shares.share);
+/// Describes how a place is divided: `split: 0.75 of its live postcodes; Bay ICC 0.25`.
+fn shares_text(shares: &PlaceShares<'_>) -> String {
+    let unit = match shares.unit {
+        ShareUnit::Postcodes => "live postcodes",
+        ShareUnit::Homes => "homes",
+    };
+    let mut text = format!("split: {:.2} of its {unit}", shares.share);
     for other in &shares.others {
         let title = other.area.map(Area::title);
         let title = title.as_deref().unwrap_or("outside these areas");

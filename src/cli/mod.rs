@@ -34,6 +34,7 @@ use crate::ops::{log, panics};
 use catchment_core::index::Index;
 use catchment_data::builder::{self, BuildProgress};
 use catchment_data::dataset::{self, DatasetSource};
+use catchment_data::uprns::UprnTable;
 #[doc(hidden)]
 pub use settings::is_valid_settings_file;
 
@@ -141,6 +142,26 @@ struct DataArgument {
     /// Folder of the dataset; the embedded dataset by default.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+}
+
+/// The table in which UPRNs are looked up.
+#[derive(Debug, clap::Args)]
+struct UprnArgument {
+    /// Table of UPRNs, written by `catchment build`, for look-ups by UPRN; none by default.
+    #[arg(long, value_name = "FILE")]
+    uprn_table: Option<PathBuf>,
+}
+
+impl UprnArgument {
+    /// Opens the table, and returns the index with it.
+    fn add_to(&self, index: Index) -> Result<Index> {
+        let Some(path) = &self.uprn_table else {
+            return Ok(index);
+        };
+        let opened = UprnTable::open(path);
+        let table = opened.with_context(|| format!("opening {}", path.display()))?;
+        Ok(index.with_uprns(Arc::new(table)))
+    }
 }
 
 /// The exit status if a look-up failed.

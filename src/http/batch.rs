@@ -184,7 +184,7 @@ pub(super) async fn post(
     let declared = DeclaredContent::from_headers(request.headers())?;
     let selection = options.dataset_selection();
     let context = RequestContext::new(&app, &selection)?;
-    let batch_params = BatchParams::new(options, &declared, context.index().manifest())?;
+    let batch_params = BatchParams::new(options, &declared, context.index())?;
     app.batch_jobs.check_content_length(request.headers())?;
     let upload_half_result = batch_params
         .ticket

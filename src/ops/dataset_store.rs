@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,9 +14,10 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use catchment_core::domain;
-use catchment_core::index::Index;
+use catchment_core::index::{Index, UprnList};
 use catchment_data::check::{self, LoadFailure};
 use catchment_data::dataset::DatasetSource;
+use catchment_data::uprns::{UprnTable, UprnTableError};
 use catchment_tiles::{ArchiveCache, TileCache};
 
 /// The datasets of one load or reload.
@@ -36,6 +37,8 @@ pub struct LoadedDatasets {
 #[derive(Debug)]
 pub struct DatasetStore {
     sources: Vec<DatasetSource>,
+    /// The table of UPRNs, if there is one.
+    uprns: Option<PathBuf>,
     datasets: ArcSwap<LoadedDatasets>,
     /// Locked during a reload, so that reloads run one after another.
     reloading: Mutex<()>,
@@ -58,6 +61,7 @@ enum StoreFailure {
     Panicked,
     DuplicateVersion(String),
     NoDataset,
+    Uprns(UprnTableError),
 }
 
 impl LoadedDatasets {
@@ -67,14 +71,17 @@ impl LoadedDatasets {
     /// If `sources` is empty, a file does not match its manifest, the data are inconsistent, a
     /// golden query fails, two datasets have the same version, or there is not enough memory.
     pub fn load(sources: &[DatasetSource]) -> Result<LoadedDatasets, LoadError> {
-        LoadedDatasets::load_alongside(0, sources)
+        LoadedDatasets::load_alongside(0, sources, None)
     }
 
-    /// Loads datasets while other datasets, which use `loaded_bytes` of memory, stay loaded.
+    /// Loads datasets while other datasets, which use `loaded_bytes` of memory, stay loaded. `uprns` is
+    /// the table in which they look up UPRNs.
     fn load_alongside(
         loaded_bytes: u64,
         sources: &[DatasetSource],
+        uprns: Option<&Path>,
     ) -> Result<LoadedDatasets, LoadError> {
+        let uprns = uprns.map(open_uprns).transpose()?;
         let mut memory_bytes: u64 = 0;
         let mut indexes: Vec<Index> = Vec::with_capacity(sources.len());
         if sources.is_empty() {
@@ -99,7 +106,10 @@ impl LoadedDatasets {
             {
                 return Err(failed(StoreFailure::DuplicateVersion(version.clone())));
             }
-            indexes.push(index);
+            indexes.push(match &uprns {
+                Some(table) => index.with_uprns(Arc::clone(table) as Arc<dyn UprnList>),
+                None => index,
+            });
         }
         Ok(LoadedDatasets::from_indexes(indexes, memory_bytes))
     }
@@ -154,15 +164,37 @@ impl LoadedDatasets {
     }
 }
 
+/// Opens the table of UPRNs.
+fn open_uprns(path: &Path) -> Result<Arc<UprnTable>, LoadError> {
+    let opened = UprnTable::open(path).map(Arc::new);
+    opened.map_err(|error| LoadError {
+        source_name: "the table of UPRNs".into(),
+        failure: Box::new(StoreFailure::Uprns(error)),
+    })
+}
+
 impl DatasetStore {
     /// Loads the datasets.
     ///
     /// # Errors
     /// If [`LoadedDatasets::load`] returns an error.
     pub fn load(sources: Vec<DatasetSource>) -> Result<DatasetStore, LoadError> {
-        let datasets = LoadedDatasets::load(&sources)?;
+        DatasetStore::load_with_uprns(sources, None)
+    }
+
+    /// Loads the datasets, and opens the table in which they look up UPRNs. A reload opens the table
+    /// again.
+    ///
+    /// # Errors
+    /// If [`LoadedDatasets::load`] returns an error, or the table cannot be opened.
+    pub fn load_with_uprns(
+        sources: Vec<DatasetSource>,
+        uprns: Option<PathBuf>,
+    ) -> Result<DatasetStore, LoadError> {
+        let datasets = LoadedDatasets::load_alongside(0, &sources, uprns.as_deref())?;
         Ok(DatasetStore {
             sources,
+            uprns,
             datasets: ArcSwap::from_pointee(datasets),
             reloading: Mutex::new(()),
             last_error: Mutex::new(None),
@@ -175,6 +207,7 @@ impl DatasetStore {
     pub fn fixed(index: Index) -> DatasetStore {
         DatasetStore {
             sources: Vec::new(),
+            uprns: None,
             datasets: ArcSwap::from_pointee(LoadedDatasets::from_indexes(vec![index], 0)),
             reloading: Mutex::new(()),
             last_error: Mutex::new(None),
@@ -222,7 +255,9 @@ impl DatasetStore {
     fn load_replacement(&self) -> Result<LoadedDatasets, LoadError> {
         let loaded_bytes = self.datasets.load().memory_bytes;
         // A panic is reported like any other failure.
-        let load = AssertUnwindSafe(|| LoadedDatasets::load_alongside(loaded_bytes, &self.sources));
+        let load = AssertUnwindSafe(|| {
+            LoadedDatasets::load_alongside(loaded_bytes, &self.sources, self.uprns.as_deref())
+        });
         catch_unwind(load).unwrap_or_else(|_| {
             Err(LoadError {
                 source_name: "the datasets".into(),
@@ -295,6 +330,7 @@ impl fmt::Display for StoreFailure {
         match self {
             StoreFailure::Dataset(failure) => failure.fmt(f),
             StoreFailure::Panicked => f.write_str("loading failed with an internal error"),
+            StoreFailure::Uprns(error) => error.fmt(f),
             StoreFailure::NoDataset => f.write_str("there is no dataset to load"),
             StoreFailure::DuplicateVersion(version) => {
                 write!(
@@ -310,6 +346,7 @@ impl std::error::Error for LoadError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &*self.failure {
             StoreFailure::Dataset(failure) => failure.source(),
+            StoreFailure::Uprns(error) => error.source(),
             _ => None,
         }
     }

@@ -13,8 +13,8 @@ use catchment_core::domain::{
 };
 use catchment_core::index::{
     AnswerNote, AreaMatch, BoundaryProximity, DisputedArea, GroupMatch, Index, LayerResult,
-    LocateAnswer, Locator, PostcodeShares, PracticeMatch, PracticeRegistration, RegistrationReason,
-    UnknownReason, areas_of_layer,
+    LocateAnswer, Locator, PlaceShares, PracticeMatch, PracticeRegistration, RegistrationReason,
+    ShareUnit, UnknownReason, areas_of_layer,
 };
 
 /// The number of practices that the summary names: without a registration, and with one.
@@ -147,8 +147,9 @@ fn residence_community(
                 @if let Some(part) = part { " (" (area_link(index, part.area, query)) " part)" }
                 "."
             }
-            @if let Some(edge) = &found.proximity { (boundary_distance(found, edge, place)) }
-            @if let Some(shares) = &found.postcode_shares { (other_shares(shares)) }
+            // Where the homes are known, they say more than the distance to the boundary.
+            @if let Some(shares) = &found.shares { (other_shares(shares)) }
+            @else if let Some(edge) = &found.proximity { (boundary_distance(found, edge, place)) }
             (dispute(found))
         }
     }
@@ -197,16 +198,29 @@ pub(super) fn board_of_district(index: &Index, outcode: &str) -> Option<String> 
 
 /// Returns a sentence, without its full stop, that says which share of the place is in an area.
 fn share_of_place(found: &AreaMatch<'_>, place: &str) -> String {
-    match &found.postcode_shares {
+    match &found.shares {
+        Some(shares) if shares.share <= 0.0 => format!(
+            "Official statistics put {place} in this area, but none of its {} are in it",
+            unit(shares)
+        ),
         Some(shares) if shares.share < 1.0 => format!(
-            "About {} of the postcodes of {place} are in this area",
-            percent(shares.share)
+            "About {} of the {} of {place} are in this area",
+            percent(shares.share),
+            unit(shares)
         ),
         _ => format!("{} is in this area", format::sentence_case(place)),
     }
 }
 
-/// Formats a share of postcodes. A share that is neither none nor all is not shown as such.
+/// Returns the plural noun for what was counted.
+fn unit(shares: &PlaceShares<'_>) -> &'static str {
+    match shares.unit {
+        ShareUnit::Postcodes => "postcodes",
+        ShareUnit::Homes => "homes",
+    }
+}
+
+/// Formats a share of postcodes or homes. A share that is neither none nor all is not shown as such.
 fn percent(share: f64) -> String {
     match share * 100.0 {
         share if share < 1.0 => "fewer than 1%".into(),
@@ -214,8 +228,8 @@ fn percent(share: f64) -> String {
     }
 }
 
-/// Renders the other areas in which a statistical area has postcodes.
-fn other_shares(shares: &PostcodeShares<'_>) -> Markup {
+/// Renders the other areas in which a statistical area has postcodes, or a postcode has homes.
+fn other_shares(shares: &PlaceShares<'_>) -> Markup {
     let others = shares.others.iter().map(|other| {
         let name = other.area.map(display_name);
         let name = name.unwrap_or_else(|| "none of these areas".into());
@@ -224,7 +238,11 @@ fn other_shares(shares: &PostcodeShares<'_>) -> Markup {
     let others: Vec<String> = others.collect();
     html! {
         @if !others.is_empty() {
-            p.edge.near { "The other postcodes are in " strong { (others.join(", ")) } ". Ask for the postcode if this matters." }
+            p.edge.near {
+                "The other " (unit(shares)) " are in " strong { (others.join(", ")) } ". Ask for the "
+                @match shares.unit { ShareUnit::Postcodes => "postcode", ShareUnit::Homes => "address" }
+                " if this matters."
+            }
         }
     }
 }

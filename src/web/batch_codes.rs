@@ -8,7 +8,7 @@ use super::words;
 use catchment_core::domain::Manifest;
 
 /// The codes that mean the same in every dataset. A reason has the missing result before its code.
-const MEANINGS: [(&str, &str); 39] = [
+const MEANINGS: [(&str, &str); 41] = [
     ("located", "Found"),
     (
         "terminated",
@@ -24,6 +24,11 @@ const MEANINGS: [(&str, &str); 39] = [
     ("no_location", "Postcode without a position, such as BFPO"),
     ("unknown_postcode", "No such postcode in the directory"),
     ("unknown_area", "No such statistical area"),
+    ("unknown_uprn", "No such address in the table of UPRNs"),
+    (
+        "uprn_unavailable",
+        "No table of UPRNs to look the address up in",
+    ),
     ("partial_postcode", "Only the first part of a postcode"),
     ("malformed", "Not a postcode, code or position"),
     ("missing", "Empty"),

@@ -186,6 +186,7 @@ fn place_name(query: &LocateQuery) -> String {
     match query.locator {
         Some(Locator::Postcode(postcode)) => postcode.to_string(),
         Some(Locator::StatisticalArea(area)) => area.code.to_string(),
+        Some(Locator::Uprn(_)) => "this address".into(),
         Some(Locator::LonLat(_) | Locator::Grid(_)) | None => "this location".into(),
     }
 }
@@ -211,6 +212,7 @@ fn title(result: &LookupResult<'_>) -> String {
             }
             _ => asked.code.to_string(),
         },
+        Some(Locator::Uprn(uprn)) => format!("UPRN {uprn}"),
         None => practice.map_or("Result".into(), |found| found.practice.name.clone()),
     }
 }

@@ -572,6 +572,8 @@ class CatchmentMap extends HTMLElement {
 
     const near = isFound && !isPractices && areas.find((area) => area.certainty === "near_boundary");
     const otherSide = near && near.alternatives?.length ? ` On the other side: ${joinNames(near.alternatives)}.` : "";
+    const split = isFound && !isPractices && areas.find((area) => area.certainty === "split");
+    const others = split ? split.alternatives.filter((other) => other.share > 0).map((other) => other.name ?? "none of these areas") : [];
     const hasArea = isFound && !isPractices;
     const find = () => this.#data.areas.findIndex((area) => hasArea && layer === this.#layer && area.id === areas[0].id);
     const isLinked = hasArea && this.hasAttribute("link");
@@ -581,6 +583,7 @@ class CatchmentMap extends HTMLElement {
       status === "terminated" && html("p", {}, "This postcode is no longer in use. We have used its last known location."),
       otherSide && html("p", {}, `The boundary of that area is only ${formatDistance(near.boundary_distance_m)} away.${otherSide} Some addresses with the same postcode may be on the other side, so check the full address if this matters.`),
       near && !otherSide && html("p", {}, "We do not know the exact location of this postcode, so check the full address if this matters."),
+      split && html("p", {}, `${split.share > 0 ? "Only some" : "None"} of the homes with this postcode are in that area. The others are in ${others.join(" and ")}, so check the full address if this matters.`),
       where,
       describe([
         isLinked && [other?.title ?? noun, list(areas.map((area) => this.#link(layer, area)))],

@@ -11,8 +11,8 @@ use catchment_core::domain::{
     PostcodeStatus, PracticeStatus, Premises, Provenance,
 };
 use catchment_core::index::{
-    AlternativeArea, AreaMatch, AreaShare, GroupMatch, Index, LayerResult, LocateAnswer, Location,
-    Locator, NamedStatisticalArea, NearbyArea, PostcodeShares, PracticeMatch, PracticeRegistration,
+    AreaMatch, GroupMatch, Index, LayerResult, LocateAnswer, Location, Locator,
+    NamedStatisticalArea, NearbyArea, OtherArea, PracticeMatch, PracticeRegistration,
     RegisteredPractice, RegistrationReason, UnknownReason,
 };
 use catchment_core::request::LocateRequest;
@@ -281,11 +281,12 @@ fn write_location(
     statistical_area: Option<NamedStatisticalArea<'_>>,
 ) {
     let entry = location.entry;
-    let (source, postcode) = match location.locator {
-        Locator::Postcode(postcode) => ("postcode", Some(postcode)),
-        Locator::LonLat(_) => ("longitude_latitude", None),
-        Locator::Grid(_) => ("easting_northing", None),
-        Locator::StatisticalArea(_) => ("statistical_area", None),
+    let source = match location.locator {
+        Locator::Postcode(_) => "postcode",
+        Locator::LonLat(_) => "longitude_latitude",
+        Locator::Grid(_) => "easting_northing",
+        Locator::StatisticalArea(_) => "statistical_area",
+        Locator::Uprn(_) => "uprn",
     };
     let lonlat = location.lonlat();
     let grid = location.grid;
@@ -295,8 +296,12 @@ fn write_location(
     if let Some(named) = statistical_area {
         write_statistical_area(json, &named);
     }
+    if let Locator::Uprn(uprn) = location.locator {
+        json.raw(",\"uprn\":");
+        json.display(uprn);
+    }
     json.raw(",\"postcode\":");
-    json.or_null(postcode, JsonWriter::display);
+    json.or_null(location.postcode(), JsonWriter::display);
     json.raw(",\"longitude\":");
     json.or_null(lonlat, |json, position| json.number(position.lon(), 6));
     json.raw(",\"latitude\":");
@@ -401,33 +406,34 @@ fn write_area(json: &mut JsonWriter, index: &Index, area_match: &AreaMatch<'_>) 
         json.string(system);
     }
     write_provenance(json, area_match.provenance, area_match.basis);
-    if let Some(proximity) = &area_match.proximity {
+    let (proximity, shares) = (&area_match.proximity, &area_match.shares);
+    if proximity.is_some() || shares.is_some() {
         json.raw(",\"certainty\":");
-        json.string(proximity.certainty.as_str());
+        let certainty = area_match.certainty().map(Certainty::as_str);
+        json.or_null(certainty, JsonWriter::string);
+        if let Some(shares) = shares {
+            json.raw(",\"share\":");
+            json.number(shares.share, SHARE_DECIMALS);
+        }
         json.raw(",\"boundary_distance_m\":");
-        json.or_null(proximity.distance_m, |json, metres| json.number(metres, 1));
+        let distance_m = proximity.as_ref().and_then(|found| found.distance_m);
+        json.or_null(distance_m, |json, metres| json.number(metres, 1));
         json.raw(",\"alternatives\":");
-        write_array(json, &proximity.alternatives, write_alternative);
-    }
-    if let Some(shares) = &area_match.postcode_shares {
-        write_shares(json, area_match, shares);
+        match (proximity, shares) {
+            // The usual answer, without a copy of the alternatives.
+            (Some(proximity), None) => {
+                write_array(json, &proximity.alternatives, |json, near| {
+                    write_alternative(json, &OtherArea::from(near));
+                });
+            }
+            _ => write_array(json, &area_match.other_areas(), write_alternative),
+        }
     }
     write_dispute(json, index, area_match);
     json.raw("}");
 }
 
-/// Writes how a statistical area is divided between areas of a layer.
-fn write_shares(json: &mut JsonWriter, area_match: &AreaMatch<'_>, shares: &PostcodeShares<'_>) {
-    json.raw(",\"certainty\":");
-    let certainty = area_match.certainty().map(Certainty::as_str);
-    json.or_null(certainty, JsonWriter::string);
-    json.raw(",\"share\":");
-    json.number(shares.share, SHARE_DECIMALS);
-    json.raw(",\"boundary_distance_m\":null,\"alternatives\":");
-    write_array(json, &shares.others, write_area_share);
-}
-
-/// The number of decimal places of shares of postcodes.
+/// The number of decimal places of shares of postcodes and homes.
 const SHARE_DECIMALS: u32 = 6;
 
 /// Writes whether the source disputes that the place is in the community, and the shares of people
@@ -471,26 +477,19 @@ fn write_provenance(json: &mut JsonWriter, provenance: Provenance, basis: Basis)
     json.string(basis.as_str());
 }
 
-/// Writes what lies beyond a nearby boundary. Land in no area of the layer has no id and no name.
-fn write_alternative(json: &mut JsonWriter, alternative: &AlternativeArea<'_>) {
-    match alternative.area {
-        Some(area) => write_id_and_name(json, area),
-        None => json.raw("{\"id\":null,\"name\":null"),
-    }
-    json.raw(",\"distance_m\":");
-    json.number(alternative.distance_m, 1);
-    json.raw("}");
-}
-
-/// Writes another area with its share of the live postcodes of a statistical area. Postcodes in no area
-/// of the layer have no id and no name.
-fn write_area_share(json: &mut JsonWriter, other: &AreaShare<'_>) {
+/// Writes what lies beyond a nearby boundary, or has a share of the place. What is in no area of the
+/// layer has no id and no name.
+fn write_alternative(json: &mut JsonWriter, other: &OtherArea<'_>) {
     match other.area {
         Some(area) => write_id_and_name(json, area),
         None => json.raw("{\"id\":null,\"name\":null"),
     }
-    json.raw(",\"distance_m\":null,\"share\":");
-    json.number(other.share, SHARE_DECIMALS);
+    json.raw(",\"distance_m\":");
+    json.or_null(other.distance_m, |json, metres| json.number(metres, 1));
+    if let Some(share) = other.share {
+        json.raw(",\"share\":");
+        json.number(share, SHARE_DECIMALS);
+    }
     json.raw("}");
 }
 
@@ -630,8 +629,8 @@ pub(crate) fn metres_number(metres: f64, places: i32) -> Number {
 /// Performs a look-up, and returns the response body. The command line prints the same body.
 ///
 /// # Errors
-/// If the postcode or the statistical area is unknown, or if the dataset has no data at all for the
-/// date.
+/// If the postcode, the statistical area or the UPRN is unknown, or if the dataset has no data at all
+/// for the date.
 pub(crate) fn locate_body<'i>(
     index: &'i Index,
     request: &LocateRequest,
@@ -651,6 +650,11 @@ pub(crate) fn locate_body<'i>(
     {
         let unknown = index.unknown_statistical_area(asked.code);
         return Err(Problem::unknown_area(unknown.to_string()));
+    }
+    match answer.status {
+        LookupStatus::UnknownUprn => return Err(Problem::unknown_uprn()),
+        LookupStatus::UprnUnavailable => return Err(Problem::uprn_unavailable(index)),
+        _ => {}
     }
     if has_nothing_to_answer(&answer) {
         return Err(Problem::no_data_for_date());

@@ -133,6 +133,25 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, "unknown_area", detail)
     }
 
+    /// Reports that the table of UPRNs does not have the UPRN.
+    pub(crate) fn unknown_uprn() -> Problem {
+        let detail = "unknown UPRN: it is not in the table of UPRNs of this service, or has no \
+                      position there; it may be newer: ask by postcode";
+        Problem::new(StatusCode::NOT_FOUND, "unknown_uprn", detail)
+    }
+
+    /// Reports that no table of UPRNs is loaded or, if one is, that it cannot be read.
+    pub(crate) fn uprn_unavailable(index: &Index) -> Problem {
+        let code = "uprn_unavailable";
+        if index.has_uprns() {
+            let detail = "the table of UPRNs cannot be read at the moment: ask by postcode";
+            return Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
+        }
+        let detail = "UPRNs cannot be looked up here, because no table of UPRNs is loaded \
+                      (--uprn-table): ask by postcode";
+        Problem::new(StatusCode::NOT_FOUND, code, detail)
+    }
+
     pub(crate) fn unknown(code: &'static str, detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::NOT_FOUND, code, detail)
     }

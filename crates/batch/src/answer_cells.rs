@@ -488,7 +488,8 @@ impl CellWriter<'_> {
     ) {
         let community = areas_of_layer(&answer.residence, layer).first();
         let proximity = community.and_then(|community| community.proximity.as_ref());
-        let shares = community.and_then(|community| community.postcode_shares.as_deref());
+        let shares = community.and_then(|community| community.shares.as_deref());
+        let others = || community.map(AreaMatch::other_areas).unwrap_or_default();
         let nearest = answer.nearest.iter().find(|(id, _)| *id == layer);
         match fact {
             CommunityFact::Certainty => {
@@ -528,11 +529,8 @@ impl CellWriter<'_> {
                 );
             }
             CommunityFact::Alternatives => {
-                let near = proximity.into_iter();
-                let near = near.flat_map(|proximity| &proximity.alternatives);
-                let shares = shares.into_iter().flat_map(|shares| &shares.others);
-                let areas = near.map(|other| other.area);
-                let areas = areas.chain(shares.map(|other| other.area));
+                let others = others();
+                let areas = others.iter().map(|other| other.area);
                 let ids = areas.map(|area| match area {
                     Some(area) => Cow::Borrowed(area.id.as_str()),
                     None => Cow::Borrowed(LAND_IN_NO_AREA),
@@ -548,8 +546,9 @@ impl CellWriter<'_> {
                 );
             }
             CommunityFact::AlternativeShares => {
-                let others = shares.into_iter().flat_map(|shares| &shares.others);
-                let texts = others.map(|other| Cow::Owned(format!("{:.4}", other.share)));
+                let others = others();
+                let shares = others.iter().filter_map(|other| other.share);
+                let texts = shares.map(|share| Cow::Owned(format!("{share:.4}")));
                 self.format.write_list(out, name, texts);
             }
             CommunityFact::Nearest => {

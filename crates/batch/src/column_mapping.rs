@@ -23,6 +23,8 @@ pub enum ColumnRole {
     /// The code of the statistical area of the residence. The names of these columns follow from the ids
     /// of the layers of statistical areas: see `statistical_columns`.
     StatisticalArea,
+    /// The UPRN of the residence.
+    Uprn,
     /// The as-of date of the row. The column is never detected by its name.
     AsOf,
     /// The key by which the row is found in the answers of a previous run. The column is the first one
@@ -93,6 +95,15 @@ pub const COLUMN_ALIASES: &[(ColumnRole, &[&str])] = &[
         ColumnRole::Northing,
         &["northing", "northings", "osnorthing", "osnrth1m", "north1m"],
     ),
+    (
+        ColumnRole::Uprn,
+        &[
+            "uprn",
+            "uniquepropertyreferencenumber",
+            "patientuprn",
+            "uprnofresidence",
+        ],
+    ),
 ];
 
 /// The columns that the user named.
@@ -112,6 +123,8 @@ pub struct ColumnOverrides {
     pub northing: Option<String>,
     /// The column with the codes of statistical areas.
     pub statistical_area: Option<String>,
+    /// The column with the UPRNs.
+    pub uprn: Option<String>,
     /// The layer of the statistical areas in that column; by default the layer that the name of the
     /// column shows, or any layer of statistical areas.
     pub statistical_layer: Option<Layer>,
@@ -124,6 +137,9 @@ pub struct ColumnOverrides {
     /// The layers of statistical areas that the dataset has. The user does not give them: the names of
     /// columns with their codes follow from their ids.
     pub statistical_layers: Vec<Layer>,
+    /// Whether UPRNs can be looked up, so that a column with the name `uprn` is used if there is no other
+    /// location. The user does not give it.
+    pub has_uprns: bool,
 }
 
 /// The column with the keys of rows.
@@ -147,6 +163,8 @@ pub enum LocationColumns {
     /// The column with the codes of statistical areas, and their layer; `None` if a code may be of any
     /// layer.
     StatisticalArea(usize, Option<Layer>),
+    /// The column with the UPRNs.
+    Uprn(usize),
     /// The location is not read.
     None,
 }
@@ -175,6 +193,7 @@ impl ColumnRole {
             ColumnRole::Easting => "easting",
             ColumnRole::Northing => "northing",
             ColumnRole::StatisticalArea => "statistical area",
+            ColumnRole::Uprn => "UPRN",
             ColumnRole::AsOf => "day",
             ColumnRole::Key => "key",
         }
@@ -188,6 +207,7 @@ impl ColumnRole {
             ColumnRole::StatisticalArea => "the code of a statistical area must be text",
             ColumnRole::AsOf => "an as-of date must be a date (date32) or text",
             ColumnRole::Key => "a key must be text or a number",
+            ColumnRole::Uprn => "a UPRN must be a number or text",
             _ => "a coordinate must be a number (integer or floating point) or text",
         }
     }
@@ -202,6 +222,7 @@ impl ColumnRole {
             ColumnRole::Easting => "--easting-column",
             ColumnRole::Northing => "--northing-column",
             ColumnRole::StatisticalArea => "--area-column",
+            ColumnRole::Uprn => "--uprn-column",
             ColumnRole::AsOf => "--as-of-column",
             ColumnRole::Key => "--key",
         }
@@ -263,6 +284,7 @@ impl ColumnOverrides {
             ColumnRole::Easting => &self.easting,
             ColumnRole::Northing => &self.northing,
             ColumnRole::StatisticalArea => &self.statistical_area,
+            ColumnRole::Uprn => &self.uprn,
             ColumnRole::AsOf => &self.as_of,
             ColumnRole::Key => {
                 return match &self.key {
@@ -357,11 +379,17 @@ impl ColumnMapping {
             });
             Ok(Some(LocationColumns::StatisticalArea(column, layer)))
         };
-        let finders: [(&[ColumnRole], LocationFinder<'_>); 4] = [
+        let uprn = || {
+            let named = overrides.get(ColumnRole::Uprn);
+            let column = named.map(|name| column_named(names, ColumnRole::Uprn, name));
+            Ok(column.transpose()?.map(LocationColumns::Uprn))
+        };
+        let finders: [(&[ColumnRole], LocationFinder<'_>); 5] = [
             (&[ColumnRole::Postcode], &postcode),
             (&[ColumnRole::Longitude, ColumnRole::Latitude], &lonlat),
             (&[ColumnRole::Easting, ColumnRole::Northing], &grid),
             (&[ColumnRole::StatisticalArea], &area),
+            (&[ColumnRole::Uprn], &uprn),
         ];
         let any_is_named = finders.iter().any(|(roles, _)| is_named(roles));
         let mut locations = Vec::new();
@@ -369,6 +397,16 @@ impl ColumnMapping {
             if is_named(roles) || !any_is_named {
                 locations.extend(finder()?);
             }
+        }
+        // A file with UPRNs may also have postcodes, which are looked up unless the user names the column
+        // of UPRNs.
+        if locations.is_empty()
+            && !any_is_named
+            && !overrides.registration_only
+            && overrides.has_uprns
+        {
+            let column = column_by_alias(names, ColumnRole::Uprn)?;
+            locations.extend(column.map(LocationColumns::Uprn));
         }
         // Postcodes and coordinates are more exact than statistical areas, so a file may have both.
         if locations.is_empty() && !any_is_named && !overrides.registration_only {
@@ -405,6 +443,7 @@ impl ColumnMapping {
             LocationColumns::StatisticalArea(index, _) => {
                 vec![(ColumnRole::StatisticalArea, index)]
             }
+            LocationColumns::Uprn(index) => vec![(ColumnRole::Uprn, index)],
             LocationColumns::LonLat(lon, lat) => {
                 vec![(ColumnRole::Longitude, lon), (ColumnRole::Latitude, lat)]
             }
@@ -429,6 +468,7 @@ impl ColumnMapping {
             LocationColumns::StatisticalArea(_, layer) => {
                 (LocationColumns::StatisticalArea(0, layer), 1)
             }
+            LocationColumns::Uprn(_) => (LocationColumns::Uprn(0), 1),
             LocationColumns::LonLat(..) => (LocationColumns::LonLat(0, 1), 2),
             LocationColumns::Grid(..) => (LocationColumns::Grid(0, 1), 2),
             LocationColumns::None => (LocationColumns::None, 0),

@@ -438,7 +438,7 @@ impl ColumnList {
                 CommunityFact::Alternatives,
                 format!(
                     "the {noun}s across a nearby boundary, nearest first; outside is land in no {noun}. \
-                     For a statistical area, the other {noun}s, largest share first"
+                     Where shares are known, the {noun}s with a share come first, the largest first"
                 ),
             ),
             (
@@ -510,19 +510,20 @@ impl ColumnList {
         }
     }
 
-    /// Adds the columns for rows with the code of a statistical area.
+    /// Adds the columns for rows with the code of a statistical area, and for postcodes whose homes are in
+    /// several areas.
     fn add_shares(&mut self, main: &LayerEntry) {
         let (id, noun) = (main.id, main.noun());
         self.add(
             Community(id, CommunityFact::Share),
             format!(
-                "for the code of a statistical area: the share of its live postcodes in the {noun} by \
-                 residence"
+                "for the code of a statistical area, the share of its live postcodes in the {noun} by \
+                 residence; for a postcode whose homes are in several areas, the share of its homes"
             ),
         );
         self.add(
             Community(id, CommunityFact::AlternativeShares),
-            "for the code of a statistical area: the share of each of `alternatives`",
+            "the share of each of `alternatives`, where `residence_share` is below 1",
         );
     }
 

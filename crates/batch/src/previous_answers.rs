@@ -209,6 +209,7 @@ pub(super) fn location_hash(location: &RowLocation) -> u64 {
         }
         Some(Locator::Grid(grid)) => (3, grid).hash(&mut hasher),
         Some(Locator::StatisticalArea(asked)) => (4, asked.code.as_str()).hash(&mut hasher),
+        Some(Locator::Uprn(uprn)) => (5, uprn.number()).hash(&mut hasher),
         None => 0_u8.hash(&mut hasher),
     }
     hasher.finish()

@@ -133,6 +133,7 @@ fn overrides(request: &BatchRequest, detected: &DetectedFormat) -> ColumnOverrid
             ColumnRole::Easting => overrides.easting = name,
             ColumnRole::Northing => overrides.northing = name,
             ColumnRole::StatisticalArea => overrides.statistical_area = name,
+            ColumnRole::Uprn => overrides.uprn = name,
             ColumnRole::Key => overrides.key = name.map(KeyColumn::Named),
             // The date of a row does not matter: only its answers are compared.
             ColumnRole::AsOf => {}

@@ -6,7 +6,7 @@ use super::answer_cells::ResidenceCells;
 use super::cache::{AnswerCache, AnswerKey, Cached, Interner, LocalCells, NonPostcode};
 use super::days::InternedDay;
 use super::row_location::RowLocation;
-use catchment_core::domain::{InvalidPostcode, InvalidStatisticalAreaCode};
+use catchment_core::domain::{InvalidPostcode, InvalidStatisticalAreaCode, InvalidUprn};
 use catchment_core::index::Index;
 
 /// The size limit of the cached cells: enough for every postcode of a region with all output
@@ -113,6 +113,12 @@ pub(super) fn cache_key(
             AnswerKey::non_postcode(NonPostcode::Missing, day)
         }
         RowLocation::StatisticalArea(Err(InvalidStatisticalAreaCode::Malformed)) => {
+            AnswerKey::non_postcode(NonPostcode::Malformed, day)
+        }
+        RowLocation::Uprn(Err(InvalidUprn::Missing)) => {
+            AnswerKey::non_postcode(NonPostcode::Missing, day)
+        }
+        RowLocation::Uprn(Err(InvalidUprn::Malformed)) => {
             AnswerKey::non_postcode(NonPostcode::Malformed, day)
         }
         RowLocation::Absent => AnswerKey::non_postcode(NonPostcode::NotRequested, day),

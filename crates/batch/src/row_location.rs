@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use catchment_core::domain::{
-    InvalidPostcode, InvalidStatisticalAreaCode, Postcode, StatisticalAreaLocator,
+    InvalidPostcode, InvalidStatisticalAreaCode, InvalidUprn, Postcode, StatisticalAreaLocator,
+    Uprn,
 };
 use catchment_core::index::Locator;
 use catchment_core::request::InvalidRequest;
@@ -14,6 +15,8 @@ pub(super) enum RowLocation {
     Postcode(Result<Postcode, InvalidPostcode>),
     /// The code of a statistical area.
     StatisticalArea(Result<StatisticalAreaLocator, InvalidStatisticalAreaCode>),
+    /// A UPRN.
+    Uprn(Result<Uprn, InvalidUprn>),
     /// The coordinates, or the code of the error in the coordinates.
     Position(Result<Locator, &'static str>),
     /// The row has no location, so only the registration is looked up.
@@ -30,6 +33,7 @@ impl RowLocation {
         match *self {
             RowLocation::Postcode(Ok(postcode)) => Some(Locator::Postcode(postcode)),
             RowLocation::StatisticalArea(Ok(area)) => Some(Locator::StatisticalArea(area)),
+            RowLocation::Uprn(Ok(uprn)) => Some(Locator::Uprn(uprn)),
             RowLocation::Position(Ok(locator)) => Some(locator),
             _ => None,
         }
@@ -47,6 +51,7 @@ impl RowLocation {
         match *self {
             RowLocation::Postcode(Err(InvalidPostcode::Missing))
             | RowLocation::StatisticalArea(Err(InvalidStatisticalAreaCode::Missing))
+            | RowLocation::Uprn(Err(InvalidUprn::Missing))
             | RowLocation::Position(Err(MISSING)) => error(MISSING, MISSING),
             RowLocation::Postcode(Err(InvalidPostcode::Partial)) => {
                 error("partial_postcode", "partial_postcode")
@@ -62,6 +67,12 @@ impl RowLocation {
             RowLocation::StatisticalArea(Err(InvalidStatisticalAreaCode::Malformed)) => {
                 error(MALFORMED, MALFORMED)
             }
+            RowLocation::Uprn(Err(InvalidUprn::Malformed)) => error(MALFORMED, MALFORMED),
+            RowLocation::Uprn(Err(InvalidUprn::Shortened)) => Some(LocationError {
+                status: MALFORMED,
+                code: MALFORMED,
+                why: Cow::Borrowed(SHORTENED),
+            }),
             RowLocation::Position(Err(word)) => error(MALFORMED, word),
             _ => None,
         }
@@ -74,6 +85,7 @@ impl RowLocation {
             RowLocation::StatisticalArea(Err(error)) => {
                 *error == InvalidStatisticalAreaCode::Malformed
             }
+            RowLocation::Uprn(Err(error)) => *error != InvalidUprn::Missing,
             RowLocation::Position(Err(word)) => *word != MISSING,
             _ => false,
         }
@@ -102,6 +114,7 @@ pub(super) struct LocationError {
 
 const MISSING: &str = "missing";
 const MALFORMED: &str = "malformed";
+const SHORTENED: &str = "malformed (a spreadsheet shortened the number)";
 
 #[cfg(test)]
 mod tests {
@@ -116,6 +129,9 @@ mod tests {
             (postcode("LA1"), "partial_postcode", "partial_postcode"),
             (postcode(""), "missing", "missing"),
             (RowLocation::Position(Err("missing")), "missing", "missing"),
+            (RowLocation::Uprn("".parse()), "missing", "missing"),
+            (RowLocation::Uprn("x".parse()), "malformed", "malformed"),
+            (RowLocation::Uprn("1E+9".parse()), "malformed", "malformed"),
             (
                 RowLocation::Position(Err("not_degrees")),
                 "malformed",

@@ -92,6 +92,9 @@ impl<'s> RowParser<'s> {
             LocationColumns::StatisticalArea(index, layer) => {
                 parse_statistical_area(layer, &field(index))
             }
+            LocationColumns::Uprn(index) => {
+                RowLocation::Uprn(String::from_utf8_lossy(&field(index)).parse())
+            }
             LocationColumns::None => RowLocation::Absent,
         };
         let practice = mapping.practice.map(&mut field);

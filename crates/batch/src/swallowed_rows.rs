@@ -6,7 +6,7 @@ use memchr::memchr;
 use super::column_mapping::{ColumnMapping, LocationColumns};
 use crate::tabular::delimiter::Delimiter;
 use crate::tabular::fields::{field_ends, field_range};
-use catchment_core::domain::{OdsCode, Postcode, StatisticalAreaCode};
+use catchment_core::domain::{OdsCode, Postcode, StatisticalAreaCode, Uprn};
 
 /// Returns the number of rows that are probably swallowed by a field of a row. A line looks like a
 /// row if it has the number of fields of a row, with a location or a practice code where a row has
@@ -44,6 +44,7 @@ fn has_expected_content(mapping: &ColumnMapping, field: impl Fn(usize) -> String
         (LocationColumns::StatisticalArea(index, _), _) => {
             StatisticalAreaCode::is_gss(&field(index))
         }
+        (LocationColumns::Uprn(index), _) => field(index).parse::<Uprn>().is_ok(),
         (LocationColumns::LonLat(first, second) | LocationColumns::Grid(first, second), _) => {
             is_number(first) && is_number(second)
         }

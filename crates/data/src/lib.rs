@@ -37,3 +37,4 @@ pub mod panics;
 mod plural;
 #[cfg(test)]
 mod test_layers;
+pub mod uprns;

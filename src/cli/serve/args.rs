@@ -44,6 +44,10 @@ pub(in crate::cli) struct ServeArguments {
     /// with the layers of Protomaps or OpenMapTiles; none by default.
     #[arg(long, value_name = "FILE.pmtiles")]
     basemap: Option<PathBuf>,
+    /// Table of UPRNs, written by `catchment build`, for look-ups by UPRN; none by default. Its rows
+    /// stay in the file. A reload opens it again.
+    #[arg(long, value_name = "FILE")]
+    pub(super) uprn_table: Option<PathBuf>,
     /// Reload a dataset when its manifest changes; manifests are checked every two seconds.
     #[arg(long)]
     pub(super) watch: bool,

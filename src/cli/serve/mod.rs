@@ -24,7 +24,9 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
     start_log(arguments.log_format, arguments.log_level)?;
     let access = arguments.access()?;
     let basemap = arguments.basemap()?;
-    let store = Arc::new(DatasetStore::load(arguments.sources())?);
+    let uprns = arguments.uprn_table.clone();
+    let store = DatasetStore::load_with_uprns(arguments.sources(), uprns)?;
+    let store = Arc::new(store);
     if arguments.check_config {
         log::message("the settings, keys, basemap and datasets are valid");
         return Ok(ExitCode::SUCCESS);

@@ -102,8 +102,8 @@ pub(in crate::http) async fn post(
     let start = async {
         let options = BatchOptions::from_params(&params)?;
         let context = RequestContext::new(&app, &options.dataset_selection())?;
-        let manifest = context.index().manifest();
-        let params = BatchParams::new(options, &DeclaredContent::UNSPECIFIED, manifest)?;
+        let index = context.index();
+        let params = BatchParams::new(options, &DeclaredContent::UNSPECIFIED, index)?;
         let job = BatchJob {
             context,
             params,

@@ -12,6 +12,7 @@ use catchment_batch::{
     HeaderOptions, InvalidDelimiter, OutputColumn, PREFIX, SummarySuppression, WorkbookOptions,
 };
 use catchment_core::domain::{InvalidSuppressionRule, Manifest, SuppressionRule, today_in_london};
+use catchment_core::index::Index;
 
 query_params! {
     /// The parameters of a batch request, as text. Their values are checked by
@@ -45,6 +46,8 @@ query_params! {
         area_column: Option<String> = ["area_column"],
         /// The layer of these statistical areas.
         area_layer: Option<String> = ["area_layer"],
+        /// The name of the column with UPRNs.
+        uprn_column: Option<String> = ["uprn_column"],
         /// Whether to look up only the registration, by practice.
         registration_only: Option<String> = ["registration_only"],
         /// The as-of date of rows without a date.
@@ -69,8 +72,9 @@ query_params! {
 }
 
 /// The parameters that the form on `/batch` does not have.
-const NOT_IN_FORM: [&str; 6] = [
+const NOT_IN_FORM: [&str; 7] = [
     "area_layer",
+    "uprn_column",
     "compress",
     "summary",
     "check",
@@ -236,8 +240,12 @@ impl BatchParams {
     pub(super) fn new(
         options: BatchOptions,
         declared: &DeclaredContent,
-        manifest: &Manifest,
+        index: &Index,
     ) -> Result<BatchParams, Problem> {
+        let manifest = index.manifest();
+        if options.uprn_column.is_some() && !index.has_uprns() {
+            return Err(Problem::uprn_unavailable(index));
+        }
         let invalid_delimiter =
             |error: InvalidDelimiter| Problem::bad_request("invalid_delimiter", error.to_string());
         let delimiter = match options.delimiter {
@@ -303,6 +311,8 @@ impl BatchParams {
                     easting: options.easting_column,
                     northing: options.northing_column,
                     statistical_area: options.area_column,
+                    uprn: options.uprn_column,
+                    has_uprns: index.has_uprns(),
                     as_of: options.as_of_column,
                     registration_only: flag(options.registration_only, "registration_only")?,
                     ..statistical_layers(options.area_layer.as_deref(), manifest)?

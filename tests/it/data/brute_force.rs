@@ -108,6 +108,7 @@ pub(crate) fn dataset_of(layer: Layer, boundaries: Vec<Boundary>) -> Dataset {
         not_gp_practices: Vec::new(),
         postcodes: Vec::new(),
         postcode_codes: Vec::new(),
+        postcode_homes: Vec::new(),
         golden_queries: Vec::new(),
         stated_counts: Vec::new(),
         facts: AreaFacts::default(),

@@ -42,7 +42,7 @@ fn shares(answer: &LocateAnswer<'_>, layer: Layer) -> BTreeMap<String, f64> {
     let areas: &[AreaMatch<'_>] = areas_of_layer(&answer.residence, layer);
     let mut shares = BTreeMap::new();
     for found in areas {
-        let of_postcodes = found.postcode_shares.as_ref().expect("shares");
+        let of_postcodes = found.shares.as_ref().expect("shares");
         shares.insert(found.area.id.clone(), of_postcodes.share);
         for other in &of_postcodes.others {
             let id = other.area.map(|area| area.id.clone());

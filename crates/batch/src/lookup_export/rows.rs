@@ -23,8 +23,10 @@ pub(super) struct LookupRow(CellRuns);
 impl<'i> LookupRows<'i> {
     /// Creates the rows of the table of postcodes. The table has no columns that are the same in
     /// every row of a postcode, that depend on the input, that only a postcode has which is not
-    /// in the directory, or that change whenever any practice does.
+    /// in the directory, or that change whenever any practice does. It has shares only if the dataset
+    /// has those of the homes of postcodes.
     pub(super) fn for_postcodes(index: &'i Index) -> LookupRows<'i> {
+        let has_shares = index.has_homes();
         LookupRows::new(index, |column| match column {
             OutputColumn::Location(
                 LocationFact::Postcode
@@ -34,9 +36,9 @@ impl<'i> LookupRows<'i> {
                 | LocationFact::AreaHintShare
                 | LocationFact::NearestPractice
                 | LocationFact::NearestPracticeDistance,
-            )
-            | OutputColumn::Community(_, CommunityFact::Share | CommunityFact::AlternativeShares) => {
-                false
+            ) => false,
+            OutputColumn::Community(_, CommunityFact::Share | CommunityFact::AlternativeShares) => {
+                has_shares
             }
             OutputColumn::Status
             | OutputColumn::Residence(..)

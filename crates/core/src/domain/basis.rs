@@ -36,8 +36,8 @@ pub enum Certainty {
     /// The distance to the boundary is less than the tolerance, the position is too imprecise for a
     /// certain answer, or the area is only the nearest.
     NearBoundary,
-    /// Live postcodes of the statistical area that the client named are in several areas of the layer,
-    /// or in none.
+    /// The homes of the postcode, or the live postcodes of the statistical area that the client named,
+    /// are in several areas of the layer, or some of them in none.
     Split,
 }
 

@@ -2,8 +2,8 @@
 
 use super::{
     Area, AreaFacts, Boundary, FormerPremises, GoldenQuery, Layer, LineageStep, Manifest,
-    Membership, NeighbouringPractice, OdsCode, PostcodeCodes, PostcodeEntry, Practice,
-    PracticeSuccession, Premises, StatedCount, StatisticalAssignment,
+    Membership, NeighbouringPractice, OdsCode, PostcodeCodes, PostcodeEntry, PostcodeHomes,
+    Practice, PracticeSuccession, Premises, StatedCount, StatisticalAssignment,
 };
 
 /// A dataset in memory. [`crate::index::Index::build`] indexes it.
@@ -44,6 +44,8 @@ pub struct Dataset {
     pub postcodes: Vec<PostcodeEntry>,
     /// The codes that the entries of the directory refer to.
     pub postcode_codes: Vec<PostcodeCodes>,
+    /// The homes of the postcodes that are divided between areas, in order of postcode and layer.
+    pub postcode_homes: Vec<PostcodeHomes>,
     /// Queries with their expected answers.
     pub golden_queries: Vec<GoldenQuery>,
     /// The numbers of ICCs that the systems' own pages state.

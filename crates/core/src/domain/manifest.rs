@@ -38,6 +38,8 @@ pub struct Manifest {
     pub postcodes_date: Option<DataDate>,
     /// The date of the practice directory's source.
     pub practices_date: Option<DataDate>,
+    /// The date of the source of the homes by which postcodes are divided between areas.
+    pub homes_date: Option<DataDate>,
     /// The statistical areas that layers are defined on.
     pub statistical_areas: Option<StatisticalAreasEntry>,
     /// The layers of the dataset, at most once each, in the order in which answers list them.
@@ -169,7 +171,7 @@ impl Manifest {
 
     /// Returns the parts of the dataset whose source has a date: the postcode directory, the
     /// practice directory, the layers in the manifest's order, the statistical areas unless they are
-    /// a layer, and the attributes.
+    /// a layer, the homes, and the attributes.
     pub fn dated_sources(&self) -> impl Iterator<Item = DatedSource<'_>> {
         let directories = [
             (POSTCODES_KEY, &self.postcodes_date),
@@ -186,6 +188,7 @@ impl Manifest {
         let statistical = self.statistical_areas.iter().filter(move |_| !is_layer);
         let statistical =
             statistical.map(|entry| (&*entry.id, None, entry.title.as_str(), &entry.data_date));
+        let homes = (HOMES_KEY, None, HOMES_KEY, &self.homes_date);
         let attributes = self.attributes.iter();
         let attributes = attributes.map(|entry| {
             (
@@ -198,6 +201,7 @@ impl Manifest {
         let all = directories
             .chain(layers)
             .chain(statistical)
+            .chain([homes])
             .chain(attributes);
         all.filter_map(|(key, layer, title, date)| {
             let date = date.as_ref()?;
@@ -244,11 +248,13 @@ pub fn phrases<'m>(sources: impl Iterator<Item = DatedSource<'m>>) -> Vec<String
 pub const POSTCODES_KEY: &str = "postcodes";
 /// The key of the practice directory among the dates of sources.
 pub const PRACTICES_KEY: &str = "practices";
+/// The key of the homes of postcodes among the dates of sources.
+pub const HOMES_KEY: &str = "homes";
 
 /// A part of a dataset whose source has a date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DatedSource<'m> {
-    /// The key of the part in answers: `postcodes`, `practices`, or the id of a layer, of the
+    /// The key of the part in answers: `postcodes`, `practices`, `homes`, or the id of a layer, of the
     /// statistical areas or of an attribute.
     pub key: &'m str,
     /// The layer, if the part is a layer.

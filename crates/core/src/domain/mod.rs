@@ -3,7 +3,7 @@
 //!
 //! This module does no I/O and does not depend on async, serde or HTTP. `Debug` does not print the
 //! value of types that can contain a user's query (`Postcode`, `PostcodePrefix`, `OdsCode`,
-//! `LonLat`, `BritishGrid`, `StatisticalAreaCode`).
+//! `LonLat`, `BritishGrid`, `StatisticalAreaCode`, `Uprn`, `Home`).
 
 mod agreement;
 mod area;
@@ -15,6 +15,7 @@ mod dataset;
 mod expectation;
 mod grid_reference;
 mod gss_code;
+mod home;
 mod keyword;
 mod layer;
 mod layer_role;
@@ -35,6 +36,7 @@ mod statistical_area_code;
 mod status;
 mod suppression;
 mod timeliness;
+mod uprn;
 
 pub use agreement::Agreement;
 pub use area::{
@@ -52,14 +54,15 @@ pub use dataset::Dataset;
 pub use expectation::{GoldenQuery, StatedCount};
 pub use grid_reference::{GridReference, InvalidGridReference};
 pub use gss_code::{GssCode, InvalidGssCode};
+pub use home::{Home, PostcodeHomes};
 pub use keyword::UnknownKeyword;
 #[cfg(test)]
 pub(crate) use layer::layers;
 pub use layer::{InvalidLayerId, Layer, LayerSet};
 pub use layer_role::{LayerRole, OrganisationKind};
 pub use manifest::{
-    DatedSource, FileEntry, LayerEntry, LayerKind, Manifest, POSTCODES_KEY, PRACTICES_KEY,
-    SourceEntry, SourceUse, StatisticalAreasEntry, UnknownLayer, phrases,
+    DatedSource, FileEntry, HOMES_KEY, LayerEntry, LayerKind, Manifest, POSTCODES_KEY,
+    PRACTICES_KEY, SourceEntry, SourceUse, StatisticalAreasEntry, UnknownLayer, phrases,
 };
 pub use ods_code::{InvalidOdsCode, OdsCode};
 pub use period::{
@@ -86,3 +89,4 @@ pub use statistical_area_code::{
 pub use status::LookupStatus;
 pub use suppression::{InvalidSuppressionRule, SuppressionRule};
 pub use timeliness::{Edition, OverdueSource, SourceFrequency, SourceTimeliness};
+pub use uprn::{InvalidUprn, Uprn};

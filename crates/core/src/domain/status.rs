@@ -23,6 +23,10 @@ pub enum LookupStatus {
     UnknownPostcode,
     /// No statistical area of the dataset has the code.
     UnknownArea,
+    /// The list of UPRNs does not have the UPRN.
+    UnknownUprn,
+    /// No list of UPRNs is loaded, or it cannot be read.
+    UprnUnavailable,
     /// The request has no location.
     Missing,
 }
@@ -37,6 +41,8 @@ keyword_enum!(LookupStatus {
     OutsideCoverage = "outside_coverage",
     UnknownPostcode = "unknown_postcode",
     UnknownArea = "unknown_area",
+    UnknownUprn = "unknown_uprn",
+    UprnUnavailable = "uprn_unavailable",
     Missing = "missing",
 });
 
@@ -57,6 +63,8 @@ mod tests {
             (LookupStatus::OutsideCoverage, "outside_coverage"),
             (LookupStatus::UnknownPostcode, "unknown_postcode"),
             (LookupStatus::UnknownArea, "unknown_area"),
+            (LookupStatus::UnknownUprn, "unknown_uprn"),
+            (LookupStatus::UprnUnavailable, "uprn_unavailable"),
             (LookupStatus::Missing, "missing"),
         ];
         for (status, word) in statuses {

@@ -5,10 +5,11 @@ use std::fmt;
 use jiff::civil::Date;
 
 use super::Index;
+use super::uprns::ResolvedHome;
 use crate::domain::{
     Agreement, Area, Basis, BritishGrid, CatchmentKind, Certainty, InvalidOdsCode, Layer, LonLat,
     LookupStatus, OdsCode, Postcode, PostcodeEntry, PostcodeStatus, Practice, PracticeStatus,
-    PracticeSuccession, Premises, Provenance, StatisticalAreaLocator,
+    PracticeSuccession, Premises, Provenance, StatisticalAreaLocator, Uprn,
 };
 use crate::geodesy;
 
@@ -34,6 +35,8 @@ pub enum Locator {
     Grid(BritishGrid),
     /// The code of a statistical area.
     StatisticalArea(StatisticalAreaLocator),
+    /// A UPRN.
+    Uprn(Uprn),
 }
 
 /// The result of a query. It borrows from the index; no records are copied.
@@ -77,6 +80,8 @@ pub struct Location {
     pub grid: Option<BritishGrid>,
     /// The directory's entry, if the locator is a postcode that the directory lists.
     pub entry: Option<PostcodeEntry>,
+    /// The address, if the locator is a UPRN.
+    pub home: Option<ResolvedHome>,
     /// Whether the postcode was terminated on or before the day.
     pub is_terminated: bool,
     /// Whether the directory does not say if the postcode was in use on the day.
@@ -136,6 +141,14 @@ impl Location {
             } => PostcodeStatus::Unknown,
             _ => PostcodeStatus::Live,
         })
+    }
+
+    /// Returns the postcode that the client gave, or that of the address with the UPRN.
+    pub fn postcode(&self) -> Option<Postcode> {
+        match self.locator {
+            Locator::Postcode(postcode) => Some(postcode),
+            _ => self.home.and_then(|home| home.postcode),
+        }
     }
 
     /// Returns the position in degrees.
@@ -219,38 +232,106 @@ pub struct AreaMatch<'i> {
     /// The other areas to which the statistical area may belong, largest share first; empty unless
     /// the source disputes the assignment.
     pub disputed_with: Vec<DisputedArea<'i>>,
-    /// How the statistical area that the client named is divided between areas of the layer; `None`
-    /// if the client named no statistical area.
-    pub postcode_shares: Option<Box<PostcodeShares<'i>>>,
+    /// How the statistical area that the client named, or the homes of the postcode, are divided
+    /// between areas of the layer; `None` for coordinates, and for a postcode whose homes are not
+    /// known, or are all in one area.
+    pub shares: Option<Box<PlaceShares<'i>>>,
     /// The area's ordinal in its layer.
     pub(super) ordinal: u32,
 }
 
-/// How the live postcodes of a statistical area are divided between the areas of a layer.
-#[derive(Debug, Clone, Default)]
-pub struct PostcodeShares<'i> {
-    /// The share of the postcodes that are in the area of the match; 1 if the layer is defined on the
-    /// statistical area, so that all of it is in the area.
+/// How a place is divided between the areas of a layer.
+#[derive(Debug, Clone)]
+pub struct PlaceShares<'i> {
+    /// What was counted.
+    pub unit: ShareUnit,
+    /// The share in the area of the match; 1 if the layer is defined on the statistical area, so that
+    /// all of it is in the area.
     pub share: f64,
     /// The other areas with their shares, largest share first. In a layer whose areas do not overlap,
     /// the shares add up to 1.
     pub others: Vec<AreaShare<'i>>,
 }
 
-/// A share of the live postcodes of a statistical area.
+/// What was counted of a place that is divided between areas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShareUnit {
+    /// The live postcodes of a statistical area.
+    Postcodes,
+    /// The homes of a postcode.
+    Homes,
+}
+
+/// A share of a place that is divided between areas.
 #[derive(Debug, Clone, Copy)]
 pub struct AreaShare<'i> {
-    /// The area, in the version valid on the day; `None` for postcodes in no area of the layer.
+    /// The area, in the version valid on the day; `None` for postcodes or homes in no area of the
+    /// layer.
     pub area: Option<&'i Area>,
-    /// The share of the postcodes.
+    /// The share.
     pub share: f64,
 }
 
-impl AreaMatch<'_> {
+/// Another area that the answer names: one with a share of the place, or one across a nearby boundary.
+#[derive(Debug, Clone, Copy)]
+pub struct OtherArea<'i> {
+    /// The area, in the version valid on the day; `None` for what is in no area of the layer.
+    pub area: Option<&'i Area>,
+    /// The distance in metres, if the area is across a nearby boundary.
+    pub distance_m: Option<f64>,
+    /// The share of the place, if shares are known.
+    pub share: Option<f64>,
+}
+
+impl<'i> From<&AlternativeArea<'i>> for OtherArea<'i> {
+    fn from(near: &AlternativeArea<'i>) -> OtherArea<'i> {
+        OtherArea {
+            area: near.area,
+            distance_m: Some(near.distance_m),
+            share: None,
+        }
+    }
+}
+
+impl<'i> AreaMatch<'i> {
+    /// Returns the other areas: if shares are known, first those with a share, the largest first, and
+    /// then the others across a nearby boundary, whose share is 0; otherwise those across a nearby
+    /// boundary, the nearest first.
+    pub fn other_areas(&self) -> Vec<OtherArea<'i>> {
+        let near = self.proximity.as_ref();
+        let near = near.map_or(&[][..], |proximity| &proximity.alternatives);
+        let id = |area: Option<&'i Area>| area.map(|area| area.id.as_str());
+        let shares = self
+            .shares
+            .as_ref()
+            .map_or(&[][..], |shares| &shares.others);
+        let mut others: Vec<OtherArea<'i>> = shares
+            .iter()
+            .map(|other| {
+                let mut near = near.iter();
+                let found = near.find(|near| id(near.area) == id(other.area));
+                OtherArea {
+                    area: other.area,
+                    distance_m: found.map(|near| near.distance_m),
+                    share: Some(other.share),
+                }
+            })
+            .collect();
+        let without_share = near.iter().filter(|near| {
+            let mut shares = shares.iter();
+            !shares.any(|other| id(other.area) == id(near.area))
+        });
+        others.extend(without_share.map(|near| OtherArea {
+            share: self.shares.as_ref().map(|_| 0.0),
+            ..OtherArea::from(near)
+        }));
+        others
+    }
+
     /// Returns the certainty of the match; `None` for a registration, and for a layer whose distances
     /// were not requested.
     pub fn certainty(&self) -> Option<Certainty> {
-        match (&self.postcode_shares, &self.proximity) {
+        match (&self.shares, &self.proximity) {
             (Some(shares), _) if shares.share < 1.0 => Some(Certainty::Split),
             (Some(_), _) => Some(Certainty::Inside),
             (None, proximity) => proximity.as_ref().map(|proximity| proximity.certainty),

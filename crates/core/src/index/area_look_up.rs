@@ -366,7 +366,7 @@ fn area_match<'i>(layer: &LayerIndex, area: &'i Area) -> Option<AreaMatch<'i>> {
         proximity: None,
         model_share: None,
         disputed_with: Vec::new(),
-        postcode_shares: None,
+        shares: None,
         ordinal: layer.ordinal(&area.id)?,
     })
 }

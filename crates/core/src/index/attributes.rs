@@ -127,11 +127,7 @@ impl Index {
                 found.ok().map(|found| values[found].1)
             }
             ValueIndices::StatisticalAreas(values) => {
-                let of_entry = location.entry.as_ref().and_then(ResolvedPosition::of_entry);
-                let resolved = match of_entry {
-                    Some(resolved) => resolved,
-                    None => ResolvedPosition::of_point(location.grid?),
-                };
+                let resolved = ResolvedPosition::of_location(&location)?;
                 let (row, _) = self.statistical_area_at(&resolved, answer.as_of)?;
                 values.get(row as usize).copied().flatten()
             }

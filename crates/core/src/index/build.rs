@@ -55,6 +55,7 @@ impl Index {
         for layer in &mut layers {
             layer.set_codes(&dataset.facts.codes);
         }
+        Index::set_home_shares(&mut layers, dataset.postcode_homes)?;
         let mut area_facts = dataset.facts;
         let attributes = AttributeIndex::new(
             &manifest,
@@ -95,6 +96,7 @@ impl Index {
             attributes,
             statistical_postcodes: Vec::new(),
             outdated_after: outdated_after(&manifest),
+            uprns: None,
             roles: LayerRoles::new(&manifest, &layers),
             manifest,
             digest,

@@ -4,9 +4,9 @@ use jiff::ToSpan;
 use jiff::civil::Date;
 
 use super::Index;
-use super::answer::LocateAnswer;
+use super::answer::{AreaMatch, LayerResult, LocateAnswer, ShareUnit};
 use crate::domain::{
-    DatedSource, Layer, LayerRole, LookupStatus, Manifest, POSTCODES_KEY, PRACTICES_KEY,
+    DatedSource, HOMES_KEY, Layer, LayerRole, LookupStatus, Manifest, POSTCODES_KEY, PRACTICES_KEY,
     today_in_london,
 };
 
@@ -16,7 +16,8 @@ impl Index {
     ///
     /// The postcode directory is used if a postcode or a statistical area was looked up in it, the practice directory if
     /// the answer has a registration or the areas of practices, and the statistical areas if a
-    /// place was looked up in a layer that is defined on them.
+    /// place was looked up in a layer that is defined on them. The homes are used if the answer says how
+    /// those of the postcode are divided.
     pub fn sources_of_answer(
         &self,
         answer: &LocateAnswer<'_>,
@@ -35,6 +36,15 @@ impl Index {
         let mut layers = self.manifest.layers.iter();
         let uses_statistical_areas = location.is_some()
             && layers.any(|entry| entry.on_statistical_areas && includes(entry.id));
+        let has_shares_of_homes = |found: &AreaMatch<'_>| {
+            let shares = found.shares.as_ref();
+            shares.is_some_and(|shares| shares.unit == ShareUnit::Homes)
+        };
+        let mut results = answer.residence.iter();
+        let uses_homes = results.any(|(layer, result)| match result {
+            LayerResult::Areas(areas) => includes(*layer) && areas.iter().any(has_shares_of_homes),
+            _ => false,
+        });
         self.manifest
             .dated_sources()
             .filter(move |source| match (source.layer, source.key) {
@@ -44,6 +54,7 @@ impl Index {
                 (Some(layer), _) => includes(layer),
                 (None, POSTCODES_KEY) => uses_postcodes,
                 (None, PRACTICES_KEY) => uses_practices,
+                (None, HOMES_KEY) => uses_homes,
                 (None, key) if self.is_attribute(key) => location.is_some(),
                 (None, _) => uses_statistical_areas,
             })

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use super::assignments::{AreaAssignment, Assignments, AssignmentsBuilder};
+use super::home_shares::HomeShares;
 use super::{BoundaryIndex, IndexError, periods_overlap};
 use crate::domain::{
     Area, AreaCode, Boundary, BritishGrid, CatchmentKind, Layer, LayerEntry, LayerKind, LayerRole,
@@ -63,6 +64,8 @@ pub(super) struct LayerIndex {
     /// The dates on which the period of an area with geometry, or of its boundary, starts or ends;
     /// in order.
     revision_dates: Vec<Date>,
+    /// The homes of the postcodes that are divided between areas.
+    pub(super) home_shares: HomeShares,
 }
 
 #[derive(Debug)]
@@ -123,6 +126,7 @@ impl LayerIndex {
             is_display_only: false,
             has_members_in: Vec::new(),
             revision_dates: Vec::new(),
+            home_shares: HomeShares::default(),
         };
         layer.set_boundaries(Arc::new(BoundaryIndex::deferred(boundaries)))?;
         Ok(layer)
@@ -300,6 +304,11 @@ impl LayerIndex {
             .binary_search_by(|area| id_of(area).cmp(id))
             .ok()?;
         u32::try_from(index).ok()
+    }
+
+    /// Returns the id of an area.
+    pub(super) fn id_of(&self, ordinal: u32) -> &str {
+        &self.versions_of(ordinal)[0].id
     }
 
     /// Returns the ordinal of every area by its id.

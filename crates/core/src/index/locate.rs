@@ -7,6 +7,7 @@ use super::Index;
 use super::answer::{AnswerNote, LayerResult, LocateAnswer, LocateQuery, Location, Locator};
 use super::directory::PostcodeLookup;
 use super::layer::LayerIndex;
+use super::uprns::UnreadableUprns;
 use crate::domain::{
     Agreement, LayerKind, LayerRole, LayerSet, LookupStatus, PostcodeEntry, PostcodeStatus,
     PracticeStatus, SpecialPostcode,
@@ -97,6 +98,7 @@ impl Index {
                 locator,
                 grid,
                 entry: None,
+                home: None,
                 is_terminated: false,
                 is_status_unknown: false,
             };
@@ -105,6 +107,16 @@ impl Index {
         match locator {
             Locator::LonLat(lonlat) => without_entry(geodesy::to_grid(lonlat)),
             Locator::Grid(grid) => without_entry(Some(grid)),
+            Locator::Uprn(uprn) => match self.find_home(uprn) {
+                Ok(Some((home, resolved))) => {
+                    let (status, location) = without_entry(Some(home.position));
+                    let home = Some(resolved);
+                    let location = location.map(|location| Location { home, ..location });
+                    (status, location)
+                }
+                Ok(None) => (LookupStatus::UnknownUprn, None),
+                Err(UnreadableUprns) => (LookupStatus::UprnUnavailable, None),
+            },
             Locator::StatisticalArea(asked) => match self.find_statistical_area(asked) {
                 Ok(_) => without_entry(None),
                 Err(status) => (status, None),
@@ -146,6 +158,7 @@ impl Index {
             locator,
             grid: entry.position,
             entry: Some(entry),
+            home: None,
             is_terminated,
             is_status_unknown: postcode_status == PostcodeStatus::Unknown,
         };

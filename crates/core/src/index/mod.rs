@@ -19,6 +19,8 @@ mod data_dates;
 mod directory;
 mod disagreement;
 mod facts;
+mod home_counts;
+mod home_shares;
 mod land;
 mod layer;
 mod layer_roles;
@@ -41,6 +43,7 @@ mod suspect_coordinates;
 #[cfg(test)]
 mod test_dataset;
 mod upcoming;
+mod uprns;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -50,8 +53,8 @@ use jiff::civil::Date;
 pub use answer::{
     AlternativeArea, AnswerNote, AreaMatch, AreaShare, BoundaryProximity, DisputedArea, GroupMatch,
     LayerResult, LocateAnswer, LocateQuery, Location, Locator, NamedStatisticalArea, NearbyArea,
-    PostcodeShares, PracticeMatch, PracticeRegistration, RegisteredPractice, RegistrationReason,
-    UnknownReason, areas_of_layer,
+    OtherArea, PlaceShares, PracticeMatch, PracticeRegistration, RegisteredPractice,
+    RegistrationReason, ShareUnit, UnknownReason, areas_of_layer,
 };
 pub use area_key::AreaKey;
 pub use area_look_up::{AreaLookUp, ContainingAreas};
@@ -60,11 +63,13 @@ pub use change_dates::ChangeDates;
 pub use directory::PostcodeLookup;
 pub use disagreement::{DisagreeingLayer, Disagreement};
 pub use facts::{AreaSearchHit, Population};
+pub use home_counts::{CountedHome, HomeCounter, HomeCounts};
 pub use neighbours::AdjacentArea;
 pub use sector_hint::SectorHint;
 pub use spatial::BoundaryIndex;
 pub use statistical_query::{StatisticalAreaRef, UnknownStatisticalArea};
 pub use upcoming::{UpcomingChange, UpcomingChangeKind, UpcomingPractice};
+pub use uprns::{ResolvedHome, UnreadableUprns, UprnList};
 
 use crate::domain::{
     Area, Boundary, BritishGrid, FormerPremises, GroupMember, Layer, LayerKind, LayerRole,
@@ -81,6 +86,7 @@ use memberships::MembershipIndex;
 use registry::PracticeRegistry;
 use statistical_codes::ImplausibleCodes;
 use statistical_query::StatisticalPostcodes;
+use uprns::UprnIndex;
 
 /// The immutable in-memory index of one dataset.
 #[derive(Debug)]
@@ -103,6 +109,8 @@ pub struct Index {
     statistical_postcodes: Vec<StatisticalPostcodes>,
     /// The last day that is not more than a year after the newest source.
     outdated_after: Date,
+    /// The list in which UPRNs are looked up, if one is loaded.
+    uprns: Option<UprnIndex>,
 }
 
 /// Completions of a postcode prefix.

@@ -155,7 +155,7 @@ impl Index {
                 proximity: None,
                 model_share: None,
                 disputed_with: Vec::new(),
-                postcode_shares: None,
+                shares: None,
                 ordinal,
             }));
         }

@@ -50,6 +50,27 @@ impl ResolvedPosition {
         }
     }
 
+    /// Returns the position of a home, which is in the statistical area of a row if the list of homes
+    /// states one.
+    pub(super) fn of_home(
+        position: BritishGrid,
+        statistical_area: Option<u32>,
+    ) -> ResolvedPosition {
+        ResolvedPosition {
+            statistical_area,
+            ..ResolvedPosition::of_point(position)
+        }
+    }
+
+    /// Returns the position of a location, if it has one.
+    pub(super) fn of_location(location: &Location) -> Option<ResolvedPosition> {
+        let of_entry = location.entry.as_ref().and_then(ResolvedPosition::of_entry);
+        of_entry.or_else(|| {
+            let home = location.home.and_then(|home| home.statistical_area);
+            Some(ResolvedPosition::of_home(location.grid?, home))
+        })
+    }
+
     /// Returns the position of a postcode, if it has one.
     pub(super) fn of_entry(entry: &PostcodeEntry) -> Option<ResolvedPosition> {
         Some(ResolvedPosition {
@@ -106,8 +127,8 @@ impl Index {
             }
             return;
         };
-        let of_entry = location.entry.as_ref().and_then(ResolvedPosition::of_entry);
-        let resolved = of_entry.unwrap_or_else(|| ResolvedPosition::of_point(position));
+        let of_location = ResolvedPosition::of_location(&location);
+        let resolved = of_location.unwrap_or_else(|| ResolvedPosition::of_point(position));
         let day = answer.as_of;
         answer.residence = self.residence_at(&resolved, day, layers, distance_layers);
         if layers != LayerSet::ALL && !is_decided(&answer.residence, self.roles.independent) {
@@ -292,7 +313,9 @@ impl Index {
                 area,
                 model_share,
                 disputed_with,
-                postcode_shares: None,
+                shares: resolved
+                    .postcode
+                    .and_then(|postcode| layer.shares_of_homes(postcode, hit.ordinal, day)),
                 basis: hit.basis,
                 provenance: area.provenance,
                 proximity: (with_distance && layer.has_boundary_distances())

@@ -18,7 +18,7 @@ use jiff::civil::Date;
 use super::Index;
 use super::answer::{
     AnswerNote, AreaMatch, AreaShare, LayerResult, LocateAnswer, Location, NamedStatisticalArea,
-    PostcodeShares, PracticeMatch, UnknownReason,
+    PlaceShares, PracticeMatch, ShareUnit, UnknownReason,
 };
 use super::layer::LayerIndex;
 use super::residence::{ResolvedPosition, is_covered};
@@ -187,7 +187,7 @@ impl Index {
             let result = if day < other.first_data {
                 LayerResult::Unknown(UnknownReason::NoDataForDate)
             } else if position == areas.position {
-                let whole = self.area_match(other, ordinal, PostcodeShares::of_whole(), day);
+                let whole = self.area_match(other, ordinal, PlaceShares::of_whole(), day);
                 LayerResult::Areas(whole.into_iter().collect())
             } else {
                 self.result_for_area(position, row, &answers, day)
@@ -227,7 +227,7 @@ impl Index {
                 let assigned = layer.assignments_on(row, day);
                 let areas = assigned.filter_map(|assignment| {
                     let ordinal = assignment.ordinal;
-                    let found = self.area_match(layer, ordinal, PostcodeShares::of_whole(), day)?;
+                    let found = self.area_match(layer, ordinal, PlaceShares::of_whole(), day)?;
                     let on_row = Some((row, Basis::StatisticalArea));
                     let (model_share, disputed_with) =
                         self.model_share(layer, on_row, ordinal, day);
@@ -251,7 +251,7 @@ impl Index {
         &'i self,
         layer: &'i LayerIndex,
         ordinal: u32,
-        shares: PostcodeShares<'i>,
+        shares: PlaceShares<'i>,
         day: Date,
     ) -> Option<AreaMatch<'i>> {
         let area = layer.version(ordinal, day)?;
@@ -262,7 +262,7 @@ impl Index {
             proximity: None,
             model_share: None,
             disputed_with: Vec::new(),
-            postcode_shares: Some(Box::new(shares)),
+            shares: Some(Box::new(shares)),
             ordinal,
         })
     }
@@ -305,7 +305,12 @@ impl Index {
         if layer.kind != LayerKind::Partition {
             let areas = shares.into_iter().filter_map(|(ordinal, share)| {
                 let others = Vec::new();
-                self.area_match(layer, ordinal?, PostcodeShares { share, others }, day)
+                self.area_match(
+                    layer,
+                    ordinal?,
+                    PlaceShares::of_postcodes(share, others),
+                    day,
+                )
             });
             return areas.collect();
         }
@@ -317,7 +322,12 @@ impl Index {
             share,
         });
         let others: Vec<AreaShare<'i>> = others.collect();
-        let mut found = self.area_match(layer, ordinal, PostcodeShares { share, others }, day);
+        let mut found = self.area_match(
+            layer,
+            ordinal,
+            PlaceShares::of_postcodes(share, others),
+            day,
+        );
         if let Some(found) = &mut found {
             add_model_share(found, position, answers);
         }
@@ -527,13 +537,18 @@ impl Index {
     }
 }
 
-impl PostcodeShares<'_> {
-    /// The shares of a layer that is defined on the statistical area.
-    fn of_whole() -> Self {
-        PostcodeShares {
-            share: 1.0,
-            others: Vec::new(),
+impl<'i> PlaceShares<'i> {
+    fn of_postcodes(share: f64, others: Vec<AreaShare<'i>>) -> PlaceShares<'i> {
+        PlaceShares {
+            unit: ShareUnit::Postcodes,
+            share,
+            others,
         }
+    }
+
+    /// The shares of a layer that is defined on the statistical area.
+    fn of_whole() -> PlaceShares<'i> {
+        PlaceShares::of_postcodes(1.0, Vec::new())
     }
 }
 
@@ -627,7 +642,7 @@ mod tests {
     fn describe(index: &Index, query: &LocateQuery, layer: Layer) -> Vec<String> {
         let answer = index.locate(query);
         let describe = |found: &AreaMatch<'_>| {
-            let shares = found.postcode_shares.as_ref().expect("shares");
+            let shares = found.shares.as_ref().expect("shares");
             let certainty = found.certainty().expect("a certainty");
             let others: Vec<String> = shares
                 .others

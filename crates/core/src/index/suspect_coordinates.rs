@@ -17,7 +17,7 @@ impl Index {
     /// swapped, if their signs were changed, or if they were in another unit.
     pub(super) fn is_covered_if_corrected(&self, locator: Locator, day: Date) -> bool {
         let corrected = match locator {
-            Locator::Postcode(_) | Locator::StatisticalArea(_) => return false,
+            Locator::Postcode(_) | Locator::StatisticalArea(_) | Locator::Uprn(_) => return false,
             Locator::LonLat(lonlat) => corrected_lonlats(lonlat),
             Locator::Grid(grid) => corrected_grids(grid),
         };

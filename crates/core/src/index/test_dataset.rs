@@ -253,6 +253,7 @@ fn manifest() -> Manifest {
         complete_outcodes: vec!["LA1".into()],
         postcodes_date: None,
         practices_date: None,
+        homes_date: None,
         statistical_areas: Some(StatisticalAreasEntry {
             id: "lsoa11".into(),
             title: "Statistical areas".into(),
@@ -409,6 +410,7 @@ pub(super) fn dataset() -> Dataset {
         not_gp_practices: vec![code("Y00002"), code("Y00001")],
         postcodes: postcodes(),
         postcode_codes: Vec::new(),
+        postcode_homes: Vec::new(),
         golden_queries: Vec::new(),
         stated_counts: Vec::new(),
         facts: AreaFacts::default(),

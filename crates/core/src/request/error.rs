@@ -2,7 +2,7 @@
 
 use crate::domain::{
     InvalidBritishGrid, InvalidDate, InvalidGridReference, InvalidLonLat, InvalidOdsCode,
-    InvalidPostcode, InvalidPrefix, InvalidStatisticalAreaCode, Layer, UnknownLayer,
+    InvalidPostcode, InvalidPrefix, InvalidStatisticalAreaCode, InvalidUprn, Layer, UnknownLayer,
 };
 
 /// The reason why parameters are not a valid request. The messages do not repeat values.
@@ -10,7 +10,7 @@ use crate::domain::{
 pub enum InvalidRequest {
     /// There is neither a location nor a practice.
     #[error(
-        "give a location (postcode, or lon and lat, or easting and northing, or the code of a statistical area), a practice, or both"
+        "give a location (postcode, or lon and lat, or easting and northing, or the code of a statistical area, or uprn), a practice, or both"
     )]
     MissingLocation,
     /// A parameter is not allowed.
@@ -27,7 +27,7 @@ pub enum InvalidRequest {
     },
     /// There is more than one location.
     #[error(
-        "give only one location: postcode, or lon and lat, or easting and northing, or the code of one statistical area"
+        "give only one location: postcode, or lon and lat, or easting and northing, or the code of one statistical area, or uprn"
     )]
     MultipleLocations,
     /// A coordinate is given without the other coordinate.
@@ -48,6 +48,9 @@ pub enum InvalidRequest {
     /// The code of a statistical area is not valid.
     #[error(transparent)]
     StatisticalArea(#[from] InvalidStatisticalAreaCode),
+    /// The UPRN is not valid.
+    #[error(transparent)]
+    Uprn(#[from] InvalidUprn),
     /// A layer is not a layer of statistical areas of the dataset.
     #[error(
         "unknown parameter: {layer} is not a layer of statistical areas of this dataset{}",
@@ -147,6 +150,8 @@ impl InvalidRequest {
             InvalidRequest::StatisticalArea(InvalidStatisticalAreaCode::Malformed) => {
                 "invalid_statistical_area"
             }
+            InvalidRequest::Uprn(InvalidUprn::Missing) => "missing_uprn",
+            InvalidRequest::Uprn(_) => "invalid_uprn",
             InvalidRequest::LonLat(InvalidLonLat::NotDegrees) => "not_degrees",
             InvalidRequest::Swapped => "coordinates_swapped",
             InvalidRequest::NotMetres => "not_metres",

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::error::InvalidRequest;
-use super::params::{RequestParams, STATISTICAL_AREA};
+use super::params::{RequestParams, STATISTICAL_AREA, UPRN};
 use crate::domain::{Layer, LayerRole, Manifest};
 use crate::index::{LocateQuery, Locator};
 
@@ -15,6 +15,7 @@ pub const LOCATE_PARAMS: &[&str] = &[
     "easting",
     "northing",
     STATISTICAL_AREA,
+    UPRN,
     "practice",
     "as_of",
     "layers",
@@ -148,6 +149,7 @@ mod tests {
         check(&[("easting", "317303"), ("northing", "480077")], Ok(()));
         check(&[("practice", "P81002")], Ok(()));
         check(&[("statistical_area", "e01019311")], Ok(()));
+        check(&[("uprn", "000010002345")], Ok(()));
         let layer = Layer::declare("lsoa-of-this-test").expect("an id");
         check(&[(layer.as_str(), "E01019311")], Ok(()));
         check(
@@ -202,6 +204,13 @@ mod tests {
             Err("repeated_parameter"),
         );
         check(&[("pc", "LA1 1AA")], Err("unknown_parameter"));
+        check(&[("uprn", " ")], Err("missing_uprn"));
+        for text in ["LA1 1AA", "0", "1.00023E+11"] {
+            check(&[("uprn", text)], Err("invalid_uprn"));
+        }
+        for other in [("postcode", "LA1 1AA"), ("statistical_area", "E01019311")] {
+            check(&[("uprn", "1"), other], Err("ambiguous_location"));
+        }
         check(
             &[("statistical_area", " ")],
             Err("missing_statistical_area"),

@@ -13,5 +13,5 @@ mod postcodes;
 pub use error::InvalidRequest;
 pub use locate::{FORM_FIELDS, LOCATE_PARAMS, LocateRequest, RequestedLayers};
 pub use location::parse_location;
-pub use params::{RequestParams, STATISTICAL_AREA};
+pub use params::{RequestParams, STATISTICAL_AREA, UPRN};
 pub use postcodes::{PostcodePageParams, PostcodeSearch};

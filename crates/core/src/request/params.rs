@@ -5,13 +5,16 @@ use jiff::civil::Date;
 use super::error::InvalidRequest;
 use super::location::{checked_grid, checked_lonlat, parse_location};
 use crate::domain::{
-    InvalidStatisticalAreaCode, Layer, StatisticalAreaLocator, date_from_iso, today_in_london,
+    InvalidStatisticalAreaCode, Layer, StatisticalAreaLocator, Uprn, date_from_iso, today_in_london,
 };
 use crate::index::Locator;
 
 /// The name of the parameter with the code of a statistical area of any layer. Where this parameter is
 /// allowed, so is the id of a layer, with a code of that layer: `lsoa11=E01019311`.
 pub const STATISTICAL_AREA: &str = "statistical_area";
+
+/// The name of the parameter with a UPRN.
+pub const UPRN: &str = "uprn";
 
 /// The parameters of a request, from a query string, a form, JSON or the command line. Each
 /// parameter occurs at most once.
@@ -167,15 +170,19 @@ impl RequestParams {
     pub fn locator(&self) -> Result<Option<Locator>, InvalidRequest> {
         let lonlat = self.coordinate_pair("lon", "lat")?;
         let grid = self.coordinate_pair("easting", "northing")?;
-        if let Some(area) = self.statistical_area()? {
+        let area = self.statistical_area()?;
+        if area.is_some() || self.get(UPRN).is_some() {
             let is_only_location = lonlat.is_none()
                 && grid.is_none()
                 && self.get("place").is_none()
                 && self.get("postcode").is_none();
-            return if is_only_location {
-                Ok(Some(Locator::StatisticalArea(area)))
-            } else {
-                Err(InvalidRequest::MultipleLocations)
+            return match (area, self.get(UPRN)) {
+                (Some(area), None) if is_only_location => Ok(Some(Locator::StatisticalArea(area))),
+                (None, Some(text)) if is_only_location => {
+                    let uprn = text.parse::<Uprn>()?;
+                    Ok(Some(Locator::Uprn(uprn)))
+                }
+                _ => Err(InvalidRequest::MultipleLocations),
             };
         }
         if let Some(text) = self.get("place") {

@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::attributes_config::AttributeConfig;
 use super::facts_config::FactsConfig;
+use super::homes_config::UprnConfig;
 use super::unused_limits::UnusedLimits;
 use crate::dataset::layer_rules::{remove_default_parents, role_errors, set_errors};
 use crate::dataset::manifest::{
@@ -73,6 +74,8 @@ pub(super) struct BuildConfig {
     /// Further columns of published files, by postcode or area.
     #[serde(default)]
     pub(super) attributes: Vec<AttributeConfig>,
+    /// The list of addresses by which the homes of postcodes are counted.
+    pub(super) uprn: Option<UprnConfig>,
 }
 
 impl BuildConfig {
@@ -268,11 +271,19 @@ impl BuildConfig {
             let keys = DataDateKeys::new(config.data_as_of, &config.data_words);
             (format!("layer `{}`", config.id), keys)
         });
+        let uprn = self.uprn.iter().map(|config| {
+            let keys = DataDateKeys::new(config.data_as_of, &config.data_words);
+            ("[uprn]".to_string(), keys)
+        });
         let attributes = self.attributes.iter().map(|config| {
             let keys = DataDateKeys::new(config.data_as_of, &config.data_words);
             (format!("attribute `{}`", config.id), keys)
         });
-        tables.chain(statistical).chain(layers).chain(attributes)
+        tables
+            .chain(statistical)
+            .chain(layers)
+            .chain(uprn)
+            .chain(attributes)
     }
 
     /// Returns the path of every file and folder that the build reads, as written in the
@@ -304,6 +315,7 @@ impl BuildConfig {
             unused_max: _,
             layers,
             attributes,
+            uprn,
         } = self;
         let PracticesConfig {
             directories,
@@ -348,6 +360,7 @@ impl BuildConfig {
         inputs.extend(single.into_iter().flatten().map(PathBuf::as_path));
         inputs.extend(facts.inputs().into_iter().map(PathBuf::as_path));
         inputs.extend(attributes.iter().map(|attribute| attribute.file.as_path()));
+        inputs.extend(uprn.iter().map(|config| config.file.as_path()));
         let methods = layers.iter().flat_map(|layer| &layer.methods);
         inputs.extend(methods.flat_map(|method| method.method.inputs()));
         inputs

@@ -10,6 +10,7 @@ use super::config::{
     StatisticalAreasConfig,
 };
 use super::facts_config::FactsConfig;
+use super::homes_config::UprnConfig;
 
 /// Parses a configuration.
 ///
@@ -83,6 +84,7 @@ fn table_errors(text: &str) -> Vec<String> {
     ));
     errors.extend(section::<PracticesConfig>(&mut document, "practices"));
     errors.extend(section::<FactsConfig>(&mut document, "facts"));
+    errors.extend(section::<UprnConfig>(&mut document, "uprn"));
     errors.extend(errors_of::<BuildConfig>(document));
     errors
 }

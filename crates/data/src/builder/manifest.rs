@@ -28,6 +28,8 @@ pub(super) fn manifest(
         complete_outcodes: complete_outcodes(config, postcodes),
         postcodes_date: DataDateKeys::new(directory.data_as_of, &directory.data_words).date(),
         practices_date: DataDateKeys::new(practices.data_as_of, &practices.data_words).date(),
+        homes_date: (config.uprn.as_ref())
+            .and_then(|uprn| DataDateKeys::new(uprn.data_as_of, &uprn.data_words).date()),
         statistical_areas: config.statistical_areas.as_ref().map(|statistical| {
             StatisticalAreasEntry {
                 id: statistical.id.clone(),

@@ -16,6 +16,8 @@ mod facts;
 mod facts_config;
 mod files;
 mod history;
+mod homes;
+mod homes_config;
 mod manifest;
 mod methods;
 mod postcode_areas;
@@ -40,7 +42,8 @@ use std::sync::atomic::AtomicU64;
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::check;
-use crate::dataset::{self, DatasetSource};
+use crate::dataset::{self, DatasetSource, StagedDataset};
+use crate::fs::check_output_file;
 use crate::import::{read_whole_file, recognition};
 use config::BuildConfig;
 use dataset_builder::DatasetBuilder;
@@ -157,6 +160,9 @@ fn build_dataset(
     let folder = output.map_or_else(|| base.join(&config.output), Path::to_path_buf);
     let mut inputs: Vec<PathBuf> = config.inputs().iter().map(|path| base.join(path)).collect();
     inputs.push(config_path.to_path_buf());
+    if let Some(table) = config.uprn.as_ref().and_then(|uprn| uprn.table.as_ref()) {
+        check_uprn_table(&base.join(table), &folder, &inputs).with_context(in_config)?;
+    }
     let check_output = || dataset::check_output_folder(&folder, &inputs, options.force);
     check_output()?;
     let mut sources = SourceData::read(base, &config, progress)?;
@@ -167,21 +173,40 @@ fn build_dataset(
     postcode_areas::check(&mut sources, &config);
     let builder = DatasetBuilder::new(&mut sources, &config, &mut progress.on_stage)?;
     let reports = sources.reports.iter().chain(builder.source_reports());
-    let reports = source_report::without_repetitions(reports.cloned().collect());
+    let mut reports = source_report::without_repetitions(reports.cloned().collect());
     source_report::ensure_within_limits(&reports, &config.unused_max)?;
     (progress.on_stage)("writing");
     let files = builder.files(&sources, &config)?;
     // The output folder is checked again, because reading can take minutes.
-    let staged = dataset::stage(
+    let mut staged = dataset::stage(
         &check_output()?,
         builder.manifest(&sources, &config),
         &files,
     )?;
+    drop(files);
     (progress.on_stage)("checking");
     // A dataset that cannot be served never replaces a dataset that can be served. The error does
     // not name the folder, because the folder is temporary.
-    check::load_index(&DatasetSource::Folder(staged.path().to_path_buf()), 0)
-        .context("the dataset built from these sources cannot be loaded")?;
+    let load = |staged: &StagedDataset| {
+        check::load_index(&DatasetSource::Folder(staged.path().to_path_buf()), 0)
+            .context("the dataset built from these sources cannot be loaded")
+    };
+    let (index, _) = load(&staged)?;
+    let mut uprn_file = None;
+    if let Some(uprn) = &config.uprn {
+        // The homes are located in the dataset without its homes.
+        let scratch = staged.path().parent().unwrap_or(Path::new("."));
+        let homes = homes::read(base, uprn, &index, scratch, progress)?;
+        drop(index);
+        reports.push(homes.report);
+        source_report::ensure_within_limits(&reports, &config.unused_max)?;
+        if let Some(table) = homes.postcode_homes {
+            staged.add_listed_file(dataset::POSTCODE_HOMES_FILE, &table)?;
+            (progress.on_stage)("checking");
+            load(&staged)?;
+        }
+        uprn_file = homes.table;
+    }
     if let Some(previous) = options.previous {
         (progress.on_stage)("comparing with the previous dataset");
         ensure_like_previous(previous, staged.path())?;
@@ -190,6 +215,9 @@ fn build_dataset(
     let json = report_json(&config, &reports, &layers, &builder.remarks(&sources));
     staged.add_file(dataset::BUILD_REPORT, json.as_bytes())?;
     staged.publish()?;
+    if let Some(file) = uprn_file {
+        file.publish()?;
+    }
     let mut lines: Vec<String> = reports.iter().map(ToString::to_string).collect();
     lines.extend(builder.summary(&sources, config.as_of));
     Ok(BuildReport {
@@ -199,6 +227,20 @@ fn build_dataset(
         layers,
         json,
     })
+}
+
+/// Returns an error if the table of UPRNs would replace an input, or be in the dataset's folder, which
+/// is replaced as a whole. An earlier table is replaced.
+fn check_uprn_table(table: &Path, folder: &Path, inputs: &[PathBuf]) -> Result<()> {
+    check_output_file(table, inputs, true)?;
+    if table.starts_with(folder) {
+        bail!(
+            "[uprn] table: {} is in the folder of the dataset; choose a path outside it, because the \
+             table is not part of the dataset",
+            table.display()
+        );
+    }
+    Ok(())
 }
 
 /// Returns an error that names every file of the configuration that does not exist. The error about

@@ -37,6 +37,9 @@ pub(crate) const MEMBERSHIPS: [&str; 7] = [
     "provenance",
 ];
 
+/// `postcode_homes.csv`: the homes of the postcodes that are divided between areas.
+pub(crate) const POSTCODE_HOMES: [&str; 6] = ["postcode", "layer", "area", "homes", "from", "to"];
+
 /// The member layer of a practice in a dataset without a layer of the practices' areas. Otherwise,
 /// it is the id of that layer.
 pub(crate) const PRACTICE_MEMBER: &str = "practice";

@@ -35,6 +35,8 @@ struct ManifestFile {
     postcodes: DataDateKeys,
     #[serde(default, skip_serializing_if = "DataDateKeys::is_empty")]
     practices: DataDateKeys,
+    #[serde(default, skip_serializing_if = "DataDateKeys::is_empty")]
+    homes: DataDateKeys,
     #[serde(skip_serializing_if = "Option::is_none")]
     statistical_areas: Option<StatisticalAreasTable>,
     layers: Vec<LayerTable>,
@@ -57,7 +59,8 @@ struct StatisticalAreasTable {
     data_words: Option<String>,
 }
 
-/// The `[postcodes]` and `[practices]` tables: the date of the source of a directory.
+/// The `[postcodes]`, `[practices]` and `[homes]` tables: the date of the source of a directory, or of
+/// the homes of postcodes.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DataDateKeys {
@@ -204,6 +207,7 @@ impl ManifestFile {
             complete_outcodes: self.complete_outcodes,
             postcodes_date: self.postcodes.into_date("[postcodes]")?,
             practices_date: self.practices.into_date("[practices]")?,
+            homes_date: self.homes.into_date("[homes]")?,
             statistical_areas: self
                 .statistical_areas
                 .map(StatisticalAreasTable::into_entry)
@@ -630,6 +634,7 @@ impl From<&Manifest> for ManifestFile {
             complete_outcodes: manifest.complete_outcodes.clone(),
             postcodes: data_date_keys(manifest.postcodes_date.as_ref()),
             practices: data_date_keys(manifest.practices_date.as_ref()),
+            homes: data_date_keys(manifest.homes_date.as_ref()),
             statistical_areas: statistical_areas.map(|entry| {
                 let date = data_date_keys(entry.data_date.as_ref());
                 StatisticalAreasTable {

@@ -11,6 +11,7 @@
 //! | `practice_sites_former.csv`, `practices_neighbouring.csv` | buildings that practices used before, and practices outside the area of the dataset |
 //! | `not_gp_practices.csv` | codes of organisations that prescribe but have no registered patients |
 //! | `postcodes.csv` | the postcode directory |
+//! | `postcode_homes.csv` | optional: the number of homes, in each area, of the postcodes whose homes are in several areas of a layer: `postcode,layer,area,homes,from,to`; a blank area means in no area of the layer, and `from` and `to` are the period in which the areas were the same |
 //! | `golden_queries.csv` | queries with their expected answers |
 //! | `systems.csv` | the number of ICCs that each system's page states: `system,name,page_date,icc_count_stated,icc_sections_on_page,note` |
 //! | `assignments.csv` | `statistical_area,layer,area,share,from,to`; a blank share means the whole statistical area |
@@ -49,6 +50,7 @@ pub use manifest::{file_entry, manifest_from_toml, manifest_to_toml};
 pub use output_folder::check_output_folder;
 pub use read::read;
 pub use read::read_memberships;
+pub(crate) use source::POSTCODE_HOMES_FILE;
 pub use source::{DatasetSource, MANIFEST};
 pub use write::write_folder;
 pub use write::{StagedDataset, WriteError, stage, write};

@@ -15,7 +15,7 @@ use super::attributes::attribute_path;
 use super::boundary::feature_boundary;
 use super::cells;
 use super::columns::{self, AS_PUBLISHED};
-use super::source::POSTCODES_FILE;
+use super::source::{POSTCODE_HOMES_FILE, POSTCODES_FILE};
 use super::{DatasetError, DatasetSource, PolygonError};
 use crate::formats::{
     CsvTable, CsvTableRow, PolygonFile, ShapefileParts, TableError, read_geojson, read_shapefile,
@@ -24,8 +24,8 @@ use crate::fs::sha256_hex;
 use catchment_core::domain::{
     Area, AttributeValues, Boundary, Dataset, FormerPremises, GoldenQuery, GroupMember, Layer,
     LineageStep, Manifest, Membership, NeighbouringPractice, OdsCode, Period, PostcodeCodes,
-    PostcodeEntry, Practice, PracticeSuccession, Premises, Provenance, RecordIndex, StatedCount,
-    StatisticalAssignment, UnknownKeyword, date_from_iso, parse_succession_basis,
+    PostcodeEntry, PostcodeHomes, Practice, PracticeSuccession, Premises, Provenance, RecordIndex,
+    StatedCount, StatisticalAssignment, UnknownKeyword, date_from_iso, parse_succession_basis,
 };
 use catchment_core::parallel::parallel_map;
 
@@ -180,6 +180,11 @@ impl VerifiedReader<'_> {
             assignments: Vec::new(),
             postcodes: Vec::new(),
             postcode_codes: Vec::new(),
+            postcode_homes: self.read_table(
+                POSTCODE_HOMES_FILE,
+                &columns::POSTCODE_HOMES,
+                parse_postcode_homes,
+            )?,
             not_gp_practices: self.read_table(
                 "not_gp_practices.csv",
                 &columns::NOT_GP_PRACTICES,
@@ -414,6 +419,20 @@ fn parse_area(row: &CsvTableRow<'_>) -> Result<Area, TableError> {
         provenance: row.parse(5)?,
         period,
         ended_by,
+    })
+}
+
+fn parse_postcode_homes(row: &CsvTableRow<'_>) -> Result<PostcodeHomes, TableError> {
+    let homes: u32 = row.parse(3)?;
+    if homes == 0 {
+        return Err(row.cell_error(3, "must be greater than 0"));
+    }
+    Ok(PostcodeHomes {
+        postcode: row.parse(0)?,
+        layer: row.layer(1)?,
+        area: row.optional(2)?.map(str::to_string),
+        homes,
+        period: parse_period(row, 4)?,
     })
 }
 

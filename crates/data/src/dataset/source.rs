@@ -17,6 +17,9 @@ pub const MANIFEST: &str = "dataset.toml";
 /// The name of the postcode directory in a dataset's folder.
 pub(super) const POSTCODES_FILE: &str = "postcodes.csv";
 
+/// The name of the table of the homes of postcodes in a dataset's folder.
+pub(crate) const POSTCODE_HOMES_FILE: &str = "postcode_homes.csv";
+
 /// The maximum size of a file in a dataset. If a file is larger, the path is probably wrong, for
 /// example the path of a disk image.
 const FILE_BYTES_MAX: u64 = 2 << 30;
@@ -72,7 +75,9 @@ impl DatasetSource {
                 // A position is two numbers of 8 bytes each.
                 Some("shp") => (size_bytes / 16, 0),
                 // The rows of the postcode directory are smaller in memory than in the file.
-                Some("csv") if path == POSTCODES_FILE => (0, 0),
+                Some("csv") if [POSTCODES_FILE, POSTCODE_HOMES_FILE].contains(&path.as_str()) => {
+                    (0, 0)
+                }
                 Some("csv") => (0, count_of(b'\n')),
                 Some("geojson" | "json") => (count_of(b'['), 0),
                 _ => (0, 0),

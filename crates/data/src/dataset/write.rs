@@ -28,6 +28,7 @@ pub struct WriteError {
 pub struct StagedDataset {
     staging_dir: StagingDir,
     folder: PathBuf,
+    manifest: Manifest,
 }
 
 /// A temporary folder that is to be renamed.
@@ -78,18 +79,21 @@ pub fn stage(
         .iter()
         .map(|(path, content)| (path.clone(), file_entry(content)))
         .collect();
-    let text = manifest_to_toml(&manifest);
-    let text = with_checksum(&text);
+    let text = manifest_text(&manifest);
     let files = files
         .iter()
         .map(|(path, content)| (path.as_str(), content.as_slice()));
-    let manifest = (MANIFEST, text.as_bytes());
     let folder = resolve_symlinks(folder).map_err(write_error(folder))?;
-    let staging_dir = stage_files(&folder, files.chain([manifest]))?;
+    let staging_dir = stage_files(&folder, files.chain([(MANIFEST, text.as_bytes())]))?;
     Ok(StagedDataset {
         staging_dir,
         folder,
+        manifest,
     })
+}
+
+fn manifest_text(manifest: &Manifest) -> String {
+    with_checksum(&manifest_to_toml(manifest))
 }
 
 /// Writes `files`, each with its path in the folder, to a folder atomically. An existing folder is
@@ -200,6 +204,17 @@ impl StagedDataset {
         write_synced(&path, content)
             .and_then(|()| sync_folder(self.path()))
             .map_err(write_error(&self.folder.join(name)))
+    }
+
+    /// Writes a further file of the dataset to the temporary folder, and adds it to the manifest.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn add_listed_file(&mut self, name: &str, content: &[u8]) -> Result<(), WriteError> {
+        self.add_file(name, content)?;
+        let files = &mut self.manifest.files;
+        files.insert(name.to_string(), file_entry(content));
+        self.add_file(MANIFEST, manifest_text(&self.manifest).as_bytes())
     }
 
     /// Renames the temporary folder to its final name atomically.

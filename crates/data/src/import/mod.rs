@@ -35,6 +35,7 @@ pub mod registrations;
 pub mod resilience_groups;
 pub mod source_list;
 pub mod succ;
+pub mod uprns;
 
 use catchment_core::domain::{
     BritishGrid, DirectoryStatus, PositionalQuality, Postcode, PostcodeCodes, Termination,
