@@ -23,12 +23,12 @@ use tower::Service;
 
 use catchment::cli;
 use catchment::domain::{
-    BritishGrid, LonLat, OdsCode, Period, Postcode, PostcodePrefix, YearMonth, date_from_iso,
+    BritishGrid, LonLat, OdsCode, Period, Postcode, PostcodePrefix, Uprn, YearMonth, date_from_iso,
     is_outcode,
 };
 use catchment::geodesy;
 use catchment::http::{self, AccessConfig, App, ServerLimits};
-use catchment::index::Index;
+use catchment::index::{Index, UprnList as _};
 use catchment::ops::dataset_store::DatasetStore;
 use catchment::ops::keys::{KeyRing, KeyStore, Scope};
 use catchment_batch::{
@@ -46,14 +46,16 @@ use catchment_data::import::{
     ImportError, SourceFiles, area_changes, area_history, catchments, code_point_open, ebranchs,
     epcn, epraccur, hierarchy, lookup, nhspd, ons_lookup, onspd, polygons, postcode_list,
     practice_list, registrations, resilience_groups, source_list, succ,
+    uprns as uprn_lists,
 };
+use catchment_data::uprns::UprnTable;
 
 /// A parser under test, which returns whether it accepted the bytes.
 pub type FuzzTarget = fn(&[u8]) -> bool;
 
 /// All targets, each with the name of its fuzz binary, which is also the name of the folder of its
 /// seeds.
-pub const TARGETS: [(&str, FuzzTarget); 26] = [
+pub const TARGETS: [(&str, FuzzTarget); 28] = [
     ("as_of", as_of),
     ("batch_file", batch_file),
     ("bbox", bbox),
@@ -80,6 +82,8 @@ pub const TARGETS: [(&str, FuzzTarget); 26] = [
     ("shapefile", shapefile),
     ("tables", tables),
     ("tile_path", tile_path),
+    ("uprn", uprn),
+    ("uprns", uprns),
 ];
 
 /// Parses a postcode, or the prefix of a postcode.
@@ -406,6 +410,35 @@ pub fn epcn(bytes: &[u8]) -> bool {
 /// Reads the number of registered patients for each practice and LSOA.
 pub fn registrations(bytes: &[u8]) -> bool {
     import_succeeds(bytes, registrations::read)
+}
+
+/// Reads a list of addresses with their UPRNs, and opens the bytes as a table of UPRNs.
+pub fn uprns(bytes: &[u8]) -> bool {
+    let columns = uprn_lists::UprnColumns::default();
+    let is_list = import_succeeds(bytes, |files| {
+        uprn_lists::read(files, &columns, Some("lsoa21"), |_| Ok(()))
+    });
+    let path = scratch_dir().join("uprn.csv");
+    write(&path, bytes);
+    let table = UprnTable::open(&path);
+    let is_table = table.is_ok_and(|table| {
+        // Whatever the rows are, a look-up ends, with an answer or an error.
+        let numbers = [1, 10_002_345, 999_999_999_999].into_iter();
+        let uprns = numbers.filter_map(Uprn::from_number);
+        uprns
+            .map(|uprn| table.find(uprn))
+            .all(|found| found.is_ok())
+    });
+    is_list || is_table
+}
+
+/// Parses a UPRN. Its text parses to the same UPRN.
+pub fn uprn(bytes: &[u8]) -> bool {
+    let parsed = String::from_utf8_lossy(bytes).parse::<Uprn>();
+    parsed.is_ok_and(|uprn| {
+        assert_eq!(uprn.to_string().parse(), Ok(uprn));
+        true
+    })
 }
 
 /// Reads catchments declared by practices: a GeoJSON file, or an archive of such files.

@@ -11,6 +11,7 @@ mod diff;
 pub(crate) mod embedded_dataset;
 mod export;
 mod geodesy;
+mod homes;
 pub(crate) mod import_end_to_end;
 mod known_answers;
 mod national;

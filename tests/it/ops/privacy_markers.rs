@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use catchment::domain::{BritishGrid, LonLat, OdsCode, Postcode};
+use catchment::domain::{BritishGrid, LonLat, OdsCode, Postcode, Uprn};
 use regex::Regex;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -36,6 +36,7 @@ const MARKERS: &[&str] = &[
     "E01019250",
     "e01019250",
     "E01999977",
+    "100077777001",
     "P81064",
     "P8-MARK",
     "Zq7Mark",
@@ -221,6 +222,9 @@ fn request_lookups(marked_client: &mut MarkedClient) {
         &[("statistical_area", "Zq7Mark!")],
         &[("lsoa11", "e01019250"), ("as_of", "2025-01-01")],
         &[("lsoa21", "E01999977")],
+        &[("uprn", "100077777001"), ("practice", "P81064")],
+        &[("uprn", "000100077777001.0")],
+        &[("uprn", "Zq7Mark")],
         &[("practice", "P81064"), ("layers", "Zq7Mark")],
         &[("postcode", "LA14 2LQ"), ("as_of", "Zq7Mark")],
     ];
@@ -522,6 +526,7 @@ fn debug_output_of_query_types_is_redacted() {
     let practice: OdsCode = "P81064".parse().expect("a code");
     let lonlat = LonLat::new(-3.269_471_1, 54.209_742_2).expect("a position");
     let grid = BritishGrid::from_metres(317_303.125, 480_077.375).expect("a position");
+    let uprn: Uprn = "100077777001".parse().expect("a UPRN");
     let fields = |pairs: &[(&str, &str)]| {
         let pairs = pairs
             .iter()
@@ -535,6 +540,7 @@ fn debug_output_of_query_types_is_redacted() {
         ("OdsCode", format!("{practice:?}")),
         ("LonLat", format!("{lonlat:?}")),
         ("BritishGrid", format!("{grid:?}")),
+        ("Uprn", format!("{uprn:?}")),
     ] {
         check_no_markers(name, &printed);
         assert!(printed.contains(name), "{printed}");
@@ -543,6 +549,7 @@ fn debug_output_of_query_types_is_redacted() {
         &[("postcode", "LA14 2LQ"), ("practice", "P81064")][..],
         &[("lon", "-3.2694711"), ("lat", "54.2097422")],
         &[("easting", "317303.125"), ("northing", "480077.375")],
+        &[("uprn", "100077777001")],
     ] {
         let request = catchment::request::LocateRequest::from_params(&fields(pairs)).expect("one");
         check_no_markers("LocateRequest", &format!("{request:?}"));
