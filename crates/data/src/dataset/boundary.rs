@@ -55,7 +55,8 @@ pub(crate) fn boundary_from_polygons(
     let mut lonlat = Vec::with_capacity(polygons.len());
     let mut grid = Vec::with_capacity(polygons.len());
     for polygon in polygons {
-        let (mut lonlat_rings, mut grid_rings) = (Vec::new(), Vec::new());
+        let mut lonlat_rings = Vec::with_capacity(polygon.len());
+        let mut grid_rings = Vec::with_capacity(polygon.len());
         for ring in polygon {
             let (line, vertices) = ring_in_both_crs(crs, ring)?;
             lonlat_rings.push(line);
