@@ -428,7 +428,7 @@ mod tests {
         ) {
             use crate::domain::PremisesKind;
             const STEP_MM: i32 = 750_000;
-            let closed = |number: u32| (number % 5 == 0).then_some(date(2020, 3, 31));
+            let closed = |number: u32| (number.is_multiple_of(5)).then_some(date(2020, 3, 31));
             let practices = (0..40).map(|number| practice(&format!("A{number:05}"), closed(number)));
             let premises = sites.iter().map(|&(number, east, north)| Premises {
                 practice: code(&format!("A{number:05}")),
