@@ -449,7 +449,7 @@ impl SourceData {
         self.practices
             .retain(|record| matches_filter(record.practice.sub_icb.as_ref(), &config.sub_icb));
         if let Some(networks) = &config.networks {
-            self.read_networks(networks, day)?;
+            self.read_networks(networks, &config.sub_icb, day)?;
         }
         let known_practices: BTreeSet<OdsCode> = self
             .practices
@@ -649,11 +649,18 @@ impl SourceData {
     }
 
     /// Reads the Primary Care Network of each practice on `day`.
-    fn read_networks(&mut self, file: &Path, day: Date) -> Result<()> {
+    fn read_networks(&mut self, file: &Path, sub_icbs: &[String], day: Date) -> Result<()> {
         let (networks, import) = epcn::read(&self.base.join(file))?;
         let memberships = networks.memberships.len();
         let mut report = SourceReport::new(display_path(file), "networks", memberships);
         report.add_rejected(&import);
+        // A file of the whole country may be newer than the directory, and have practices elsewhere that
+        // the directory lacks.
+        let pcns = networks.pcns.iter();
+        let pcns_elsewhere: BTreeSet<OdsCode> = pcns
+            .filter(|pcn| pcn.sub_icb.is_some() && !matches_filter(pcn.sub_icb.as_ref(), sub_icbs))
+            .map(|pcn| pcn.code)
+            .collect();
         let pcn_names: HashMap<OdsCode, String> = networks
             .pcns
             .into_iter()
@@ -672,6 +679,16 @@ impl SourceData {
             "memberships that do not hold on the date of the dataset",
             other_days,
         );
+        let mut elsewhere = RowTally::default();
+        memberships.retain(|row| {
+            let is_elsewhere =
+                pcns_elsewhere.contains(&row.pcn) && !self.listed_practices.contains(&row.practice);
+            if is_elsewhere {
+                elsewhere.add(|| row.practice.to_string());
+            }
+            !is_elsewhere
+        });
+        report.not_needed("networks of other sub-ICB locations", elsewhere);
         let memberships = self.known_rows(&mut report, memberships, |row| row.practice);
         self.reports.push(report);
         let pcn_by_practice: HashMap<OdsCode, OdsCode> = memberships

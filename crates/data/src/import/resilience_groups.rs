@@ -31,7 +31,7 @@ const COLUMN_NAMES: &[&str] = &["member", "group_id", "group_name", "kind"];
 const OPTIONAL_COLUMN_NAMES: &[&str] = &["as_published", "source", "as_of"];
 
 pub(super) const FORMAT: TableFormat = TableFormat {
-    title: "members of groups (columns of data/source/resilience_groups.csv)",
+    title: "members of groups (columns `member`, `group_id`, `group_name` and `kind`)",
     columns: FormatColumns::Named {
         required: COLUMN_NAMES,
         optional: OPTIONAL_COLUMN_NAMES,

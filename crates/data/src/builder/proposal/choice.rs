@@ -1,11 +1,9 @@
 //! What each file of a folder is used for.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use jiff::civil::Date;
 
-use super::area::{self, OwnArea};
 use crate::import::onspd::LsoaYear;
 use crate::import::recognition::{
     AreaLevel, FileContent, FileKind, FolderFile, GroupColumns, PolygonAttributes, RecognisedFile,
@@ -59,14 +57,12 @@ pub(super) struct Choice<'f> {
     pub(super) practice_lists: Vec<UsedFile<'f>>,
     /// Polygons with ids of their own.
     pub(super) polygons: Vec<UsedFile<'f>>,
-    /// The sub-ICB locations of the lists.
-    pub(super) own_area: OwnArea,
     /// The date of the dataset: the newest date of a file, or today.
     pub(super) as_of: Date,
 }
 
 impl<'f> Choice<'f> {
-    pub(super) fn new(folder: &Path, files: &'f [FolderFile], today: Date) -> Choice<'f> {
+    pub(super) fn new(files: &'f [FolderFile], today: Date) -> Choice<'f> {
         let mut choice = Choice {
             files: files
                 .iter()
@@ -83,7 +79,6 @@ impl<'f> Choice<'f> {
             area_lists: Vec::new(),
             practice_lists: Vec::new(),
             polygons: Vec::new(),
-            own_area: OwnArea::default(),
             as_of: today,
         };
         choice.choose_lists();
@@ -94,10 +89,6 @@ impl<'f> Choice<'f> {
         choice.warn_of_dates(today);
         let newest = choice.newest_date().filter(|newest| *newest <= today);
         choice.as_of = newest.unwrap_or(today);
-        choice.own_area = area::find(folder, &choice);
-        choice
-            .remarks
-            .extend(choice.own_area.remarks.iter().cloned());
         choice
     }
 

@@ -68,8 +68,10 @@ pub fn propose_config(folder: &Path, options: ProposalOptions<'_>) -> Result<Con
         );
     }
     let prefix = path_prefix(folder, output)?;
-    let choice = Choice::new(folder, &files, options.today);
-    let config = text::write(&choice, &prefix, &folder_name(folder));
+    let mut choice = Choice::new(&files, options.today);
+    let own_area = area::find(folder, &choice);
+    choice.remarks.extend(own_area.remarks.iter().cloned());
+    let config = text::write(&choice, &own_area, &prefix, &folder_name(folder));
     // The configuration is parsed as `build` does, so that it never refuses what was written here.
     config_errors::parse(&config)
         .and_then(|parsed| parsed.check())

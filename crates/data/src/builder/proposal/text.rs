@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::config_errors::FILL_IN;
+use super::area::OwnArea;
 use super::choice::{
     ADMINISTRATIVE_LEVELS, Choice, FileUse, UsedFile, directory_years, group_columns,
     polygon_attributes,
@@ -24,9 +25,15 @@ const LICENCE: &str = "https://www.nationalarchives.gov.uk/doc/open-government-l
 
 /// Returns the configuration. `prefix` leads from the folder of the configuration to that of the
 /// files.
-pub(super) fn write(choice: &Choice<'_>, prefix: &str, folder_name: &str) -> String {
+pub(super) fn write(
+    choice: &Choice<'_>,
+    own_area: &OwnArea,
+    prefix: &str,
+    folder_name: &str,
+) -> String {
     let mut writer = ConfigWriter {
         choice,
+        own_area,
         prefix,
         text: String::new(),
     };
@@ -85,6 +92,7 @@ fn short_year(year: LsoaYear) -> &'static str {
 
 struct ConfigWriter<'c> {
     choice: &'c Choice<'c>,
+    own_area: &'c OwnArea,
     prefix: &'c str,
     text: String,
 }
@@ -251,7 +259,7 @@ impl ConfigWriter<'_> {
             ));
         }
         let has_locations = !matches!(first.file.kind, FileKind::Table(TableKind::CodePointOpen));
-        let own = &choice.own_area.of_postcodes;
+        let own = &self.own_area.of_postcodes;
         if !own.is_empty() {
             self.comment(
                 "Only the outward codes with a postcode in these sub-ICB locations, in the codes of \
@@ -376,7 +384,7 @@ impl ConfigWriter<'_> {
         }
         self.line("\n[practices]");
         self.line(&format!("directories = [{}]", directories.join(", ")));
-        let own = &choice.own_area.of_practices;
+        let own = &self.own_area.of_practices;
         match own.is_empty() {
             true => self.comment(
                 "All practices of the files. For those of your sub-ICB locations only, list the \

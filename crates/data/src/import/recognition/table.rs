@@ -38,8 +38,11 @@ impl TableSample {
             positional: None,
         };
         while let Some(row) = reader.next()? {
-            if sample.rows.len() < 2 && sample.positional.is_none() {
-                sample.positional = positional_kind(&row);
+            if sample.rows.is_empty() {
+                sample.positional = report_kind(&row).or_else(|| directory_kind(&row));
+            } else if sample.rows.len() == 1 && sample.positional.is_none() {
+                // Only the reports of NHS ODS may have a header row.
+                sample.positional = report_kind(&row);
             }
             sample.rows.push(row.cells());
             if sample.rows.len() == ROWS_READ {
@@ -220,15 +223,22 @@ impl TableSample {
     }
 }
 
-/// Returns the table of which the row is, if the table is read by position.
-fn positional_kind(row: &CsvRow<'_>) -> Option<TableKind> {
+/// Returns the report of NHS ODS of which the row is.
+fn report_kind(row: &CsvRow<'_>) -> Option<TableKind> {
     if ebranchs::is_row(row) {
         Some(TableKind::Branches)
     } else if epraccur::is_row(row) {
         Some(TableKind::Epraccur)
     } else if succ::is_row(row) {
         Some(TableKind::Successions)
-    } else if code_point_open::is_row(row) {
+    } else {
+        None
+    }
+}
+
+/// Returns the directory without a header row of which the row is.
+fn directory_kind(row: &CsvRow<'_>) -> Option<TableKind> {
+    if code_point_open::is_row(row) {
         Some(TableKind::CodePointOpen)
     } else if nhspd::is_row(row) {
         Some(TableKind::NhsDirectory)
