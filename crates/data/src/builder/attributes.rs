@@ -1,6 +1,6 @@
-//! The `[[attributes]]` tables of a configuration: further columns of published files, such as a
-//! decile of deprivation or an urban or rural class, which belong to postcodes, statistical areas
-//! or the areas of a layer.
+//! The `[[attributes]]` tables of a configuration. Each table describes a further column of a
+//! published file, such as a decile of deprivation or an urban or rural class. The values belong to
+//! postcodes, to statistical areas or to the areas of a layer.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -25,7 +25,7 @@ const VALUE_BYTES_MAX: usize = 200;
 /// Returns the attributes that a configuration declares.
 ///
 /// # Errors
-/// If attributes are not valid. The error names them all.
+/// If attributes are not valid. The error lists all of them.
 pub(super) fn entries(config: &BuildConfig, layers: &[LayerEntry]) -> Result<Vec<AttributeEntry>> {
     let statistical = config.statistical_areas.as_ref();
     let statistical = statistical.map(|table| table.id.as_str());
@@ -51,10 +51,10 @@ pub(super) fn entries(config: &BuildConfig, layers: &[LayerEntry]) -> Result<Vec
     }
 }
 
-/// Reads the values of every attribute, and reports the rows that are not used.
+/// Reads the values of every attribute, and reports the rows that it does not use.
 ///
 /// # Errors
-/// If a file cannot be read, or gives two values for one code.
+/// If a file cannot be read, or contains two values for one code.
 pub(super) fn read(
     config: &BuildConfig,
     entries: &[AttributeEntry],
@@ -75,7 +75,7 @@ pub(super) fn read(
         let (mut elsewhere, mut blank) = (RowTally::default(), RowTally::default());
         let mut value_by_code: HashMap<String, (u64, String)> = HashMap::new();
         for AttributeRow { line, code, value } in rows {
-            // Postcodes are written in many ways.
+            // Files differ in the spacing and case of postcodes.
             let code = match entry.by {
                 AttributeKey::Postcode => {
                     let parsed = code.parse::<Postcode>();
@@ -143,7 +143,7 @@ pub(super) fn read(
     Ok(all)
 }
 
-/// A row of a file with the values of an attribute.
+/// A row of a file that contains the values of an attribute.
 struct AttributeRow {
     line: u64,
     code: String,
@@ -209,7 +209,7 @@ mod tests {
         ("S2", "Lancaster 001C", "01K"),
     ];
 
-    /// Reads an attribute of the statistical areas from a file with this content.
+    /// Reads an attribute of the statistical areas from a file whose content is `content`.
     fn read_attribute(content: &str) -> Result<(Vec<AttributeValues>, DatasetRecords), String> {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("imd.csv"), content).expect("written");

@@ -13,12 +13,12 @@ use catchment_core::domain::SourceDate;
 pub(super) struct AttributeConfig {
     pub(super) id: String,
     pub(super) title: String,
-    /// What has the attribute: `postcode`, the id of the statistical areas, or that of a layer.
+    /// What the values belong to: `postcode`, the id of the statistical areas or the id of a layer.
     pub(super) by: String,
     pub(super) file: PathBuf,
     pub(super) columns: AttributeColumns,
-    /// The date of the source, and words that say what the source is, with `{date}` in place of
-    /// the date.
+    /// The date of the source, and a description of the source in which `{date}` represents the
+    /// date.
     #[serde(default, deserialize_with = "deserialize_optional_keyword")]
     pub(super) data_as_of: Option<SourceDate>,
     pub(super) data_words: Option<String>,

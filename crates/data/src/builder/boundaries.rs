@@ -144,7 +144,7 @@ mod tests {
             &sources,
         )
         .expect("valid areas");
-        // The two vertices where the squares S0 and S1 meet stay in the outline.
+        // The outline keeps the two vertices at which the squares S0 and S1 meet.
         assert_eq!(sizes(&boundaries), [("k", 1, 6), ("l", 1, 4)]);
     }
 

@@ -1,4 +1,5 @@
-//! The configuration of a build: which published files each layer is built from, and how.
+//! The configuration of a build: the published files from which each layer is built, and the
+//! methods.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -42,7 +43,7 @@ pub(super) struct BuildConfig {
     pub(super) tolerance_m: f64,
     #[serde(default, deserialize_with = "deserialize_optional_keyword")]
     pub(super) undated_terminations_after: Option<YearMonth>,
-    /// The output folder, if the command line does not name another folder.
+    /// The output folder, unless the command line specifies another folder.
     pub(super) output: PathBuf,
     pub(super) sources: SourcesConfig,
     pub(super) postcodes: PostcodesConfig,
@@ -51,10 +52,10 @@ pub(super) struct BuildConfig {
     pub(super) practices: PracticesConfig,
     /// The file of golden queries: queries with their expected answers.
     pub(super) golden_queries: Option<PathBuf>,
-    /// The file with the number of communities that each system's own page states.
+    /// The file that contains the number of communities on the web page of each system.
     pub(super) systems: Option<PathBuf>,
-    /// The file of memberships, with the columns of the dataset's `memberships.csv`. The
-    /// communities of a practice in this file replace the community in the practice directory.
+    /// The file of memberships, with the columns of the dataset's `memberships.csv`. If a practice
+    /// is in this file, its communities here replace its community in the practice directory.
     pub(super) memberships: Option<PathBuf>,
     /// The file with the history of areas: names, periods, mergers and parts.
     pub(super) history: Option<PathBuf>,
@@ -63,15 +64,15 @@ pub(super) struct BuildConfig {
     /// The files with further facts about areas and partnerships.
     #[serde(default)]
     pub(super) facts: FactsConfig,
-    /// Named tables with the share of each statistical area's people who are registered with each
-    /// practice.
+    /// Named tables. Each table contains, for each statistical area and practice, the share of the
+    /// area's people who are registered with the practice.
     #[serde(default)]
     pub(super) shares: Vec<SharesConfig>,
     /// How much of each source may be lost or doubtful.
     #[serde(default)]
     pub(super) unused_max: UnusedLimits,
     pub(super) layers: Vec<LayerConfig>,
-    /// Further columns of published files, by postcode or area.
+    /// Further columns of published files, with a value for each postcode or area.
     #[serde(default)]
     pub(super) attributes: Vec<AttributeConfig>,
     /// The list of addresses by which the homes of postcodes are counted.
@@ -83,7 +84,7 @@ impl BuildConfig {
     ///
     /// # Errors
     /// If the text is not TOML, a key is unknown or missing, or a value has the wrong type. The
-    /// error names the line, the allowed keys and, in a `[[layers]]` table, the layer.
+    /// error states the line, the allowed keys and, for a `[[layers]]` table, the layer.
     pub(super) fn parse(text: &str) -> Result<BuildConfig> {
         toml::from_str(text).map_err(|error: toml::de::Error| {
             let layer = error.span().and_then(|span| layer_at(text, span.start));
@@ -97,7 +98,7 @@ impl BuildConfig {
     /// Checks values that the types do not constrain, before any file is read.
     ///
     /// # Errors
-    /// If a value is invalid. The error names every invalid field and its valid values.
+    /// If a value is invalid. The error lists every invalid field and its valid values.
     pub(super) fn check(&self) -> Result<()> {
         let errors = self.value_errors();
         match errors.as_slice() {
@@ -142,13 +143,14 @@ impl BuildConfig {
         errors
     }
 
-    /// Returns whether each layer says which role it has. Layers of earlier versions do not.
+    /// Returns, for each layer, whether its table has the key `role`. Configurations of earlier
+    /// versions do not have it.
     pub(super) fn layers_with_role_key(&self) -> Vec<bool> {
         let layers = self.layers.iter();
         layers.map(|layer| layer.role.is_some()).collect()
     }
 
-    /// Returns the errors of layers that do not fit together.
+    /// Returns the errors of layers that are inconsistent with each other.
     fn layer_set_errors(&self) -> Vec<String> {
         let mut errors = Vec::new();
         for (index, layer) in self.layers.iter().enumerate() {
@@ -163,7 +165,7 @@ impl BuildConfig {
         }
         let has_role = self.layers_with_role_key();
         let entries = self.layers.iter().map(LayerConfig::entry);
-        // A layer without a complete declaration has an error of its own.
+        // An incomplete declaration of a layer is reported elsewhere.
         let Ok(mut entries) = entries.collect::<Result<Vec<LayerEntry>, String>>() else {
             return errors;
         };
@@ -219,7 +221,7 @@ impl BuildConfig {
                 AreaMethod::Plurality(plurality) => &plurality.shares,
                 _ => continue,
             };
-            // A configuration without any shares is checked when the method runs.
+            // If there are no `[[shares]]` tables, the method returns the error when it runs.
             if !self.shares.is_empty() && !self.shares.iter().any(|table| table.name == *shares) {
                 errors.push(format!(
                     "layer `{id}`: no `[[shares]]` table has the name `{shares}`"
@@ -229,8 +231,9 @@ impl BuildConfig {
         errors
     }
 
-    /// Returns the error of a layer that has either the method `statistical_areas` or the id of the
-    /// statistical areas, but not both. The two share one file of boundaries, named after the id.
+    /// Returns an error if a layer has the method `statistical_areas` but not the id of the
+    /// statistical areas, or the id but not the method. Such a layer and the statistical areas
+    /// share one file of boundaries, which is named after the id.
     fn statistical_layer_error(&self, layer: &LayerConfig) -> Option<String> {
         let id = &layer.id;
         let statistical = self.statistical_areas.as_ref().map(|table| &*table.id);
@@ -254,8 +257,8 @@ impl BuildConfig {
         }
     }
 
-    /// Returns the keys `data_as_of` and `data_words` of each table that has them, with the name of
-    /// the table.
+    /// Returns the keys `data_as_of` and `data_words` of each table that has these keys, with the
+    /// name of the table.
     pub(super) fn data_dates(&self) -> impl Iterator<Item = (String, DataDateKeys<'_>)> {
         let postcodes = DataDateKeys::new(self.postcodes.data_as_of, &self.postcodes.data_words);
         let practices = DataDateKeys::new(self.practices.data_as_of, &self.practices.data_words);
@@ -289,8 +292,8 @@ impl BuildConfig {
     /// Returns the path of every file and folder that the build reads, as written in the
     /// configuration.
     pub(super) fn inputs(&self) -> Vec<&Path> {
-        // The structs are destructured in full, so that the code does not compile until every new
-        // field is handled here.
+        // Each struct is destructured in full, so that a new field causes a compile error until it
+        // is handled here.
         let BuildConfig {
             name: _,
             version: _,
@@ -389,7 +392,8 @@ impl SourcesConfig {
     }
 }
 
-// An untagged enum would not name the invalid field of a list.
+// Implemented by hand, because the error of an untagged enum would not name the invalid field of a
+// list.
 impl<'de> Deserialize<'de> for SourcesConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SourcesConfig, D::Error> {
         struct SourcesVisitor;
@@ -444,8 +448,8 @@ fn layer_at(text: &str, offset: usize) -> Option<String> {
     Some(id.to_string())
 }
 
-/// Returns whether a value, or a value or key in it, contains the byte at `offset`. The tables in a
-/// table can be outside its own span, because they have headers of their own.
+/// Returns whether a value, or a value or key in it, contains the byte at `offset`. A nested table
+/// can be outside the span of its parent table, because it has its own header.
 fn contains_byte(value: &Spanned<DeValue<'_>>, offset: usize) -> bool {
     let is_inside = match value.get_ref() {
         DeValue::Array(values) => values.iter().any(|value| contains_byte(value, offset)),
@@ -527,18 +531,18 @@ pub(super) struct PostcodesConfig {
     /// The directories, in order of precedence. A later directory adds postcodes that earlier
     /// directories do not list, and fills in fields that earlier directories leave blank.
     pub(super) directories: Vec<PostcodeDirectoryFile>,
-    /// The sub-ICB locations that select the postcodes to include: every postcode of the outward
-    /// codes with at least one postcode in one of these locations. If the list is empty, all
-    /// postcodes are included.
+    /// The sub-ICB locations that select the postcodes to include. An outward code is included with
+    /// all its postcodes if at least one of them is in one of these locations. If the list is
+    /// empty, all postcodes are included.
     #[serde(default)]
     pub(super) outcodes_touching_sub_icb: Vec<String>,
-    /// Whether the directories together list every postcode of every outward code in them. If so, a
-    /// postcode that is not listed does not exist. If the directories are only a sample, such a
-    /// postcode may exist.
+    /// Whether the directories together list every postcode of each outward code that they contain.
+    /// If so, a postcode that is not listed does not exist. Otherwise, the directories are only a
+    /// sample, and such a postcode may exist.
     #[serde(default = "is_complete_by_default")]
     pub(super) complete: bool,
-    /// The date of the source, and words that say what the source is, with `{date}` in place of
-    /// the date.
+    /// The date of the source, and a description of the source in which `{date}` represents the
+    /// date.
     #[serde(default, deserialize_with = "deserialize_optional_keyword")]
     pub(super) data_as_of: Option<SourceDate>,
     pub(super) data_words: Option<String>,
@@ -583,31 +587,31 @@ pub(super) struct StatisticalAreasConfig {
     pub(super) id: String,
     pub(super) title: String,
     pub(super) boundaries: PathBuf,
-    /// The attribute that contains the code. `name` and `sub_icb` are the attributes that contain
-    /// the name and the sub-ICB location.
+    /// The attribute that contains the code. The fields `name` and `sub_icb` specify the attributes
+    /// that contain the name and the sub-ICB location.
     pub(super) code: String,
     pub(super) name: String,
     pub(super) sub_icb: Option<String>,
     pub(super) snap_m: f64,
-    /// The size in square metres up to which two statistical areas may overlap.
+    /// The maximum overlap of two statistical areas, in square metres.
     #[serde(default)]
     pub(super) allow_overlap_m2: f64,
     #[serde(default)]
     pub(super) nested_parts: NestedParts,
-    /// The coordinate reference system, which takes precedence over what the file says.
+    /// The coordinate reference system, which takes precedence over the one that the file states.
     #[serde(default, deserialize_with = "deserialize_optional_keyword")]
     pub(super) crs: Option<SourceCrs>,
     /// Whether invalid areas are repaired.
     #[serde(default)]
     pub(super) repair: bool,
-    /// The date of the source, and words that say what the source is, with `{date}` in place of
-    /// the date.
+    /// The date of the source, and a description of the source in which `{date}` represents the
+    /// date.
     #[serde(default, deserialize_with = "deserialize_optional_keyword")]
     pub(super) data_as_of: Option<SourceDate>,
     pub(super) data_words: Option<String>,
 }
 
-/// The treatment of a polygon part that is inside another part of the same area.
+/// The treatment of a polygon part that lies inside another part of the same area.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum NestedParts {
@@ -629,16 +633,16 @@ pub(super) struct PracticesConfig {
     /// The file of Primary Care Networks and their member practices, in the format of NHS ODS
     /// `ePCN`.
     pub(super) networks: Option<PathBuf>,
-    /// The file of the periods of practices in Primary Care Networks, with the columns of
-    /// `data/source/pcn_membership.csv`.
+    /// The file with the periods in which practices belonged to Primary Care Networks. It has the
+    /// columns of `data/source/pcn_membership.csv`.
     pub(super) network_periods: Option<PathBuf>,
     pub(super) sites: Option<PathBuf>,
     /// The file of branch surgeries, in the format of NHS ODS `ebranchs`. Branches that are open on
     /// the date of the dataset are premises of their practices.
     pub(super) branches: Option<PathBuf>,
-    /// The file of buildings that practices used before.
+    /// The file of buildings that practices used in the past.
     pub(super) former_sites: Option<PathBuf>,
-    /// The file of practices around the area of the dataset.
+    /// The file of practices just outside the area of the dataset.
     pub(super) neighbouring: Option<PathBuf>,
     #[serde(default)]
     pub(super) successions: Vec<SuccessionFile>,
@@ -646,8 +650,8 @@ pub(super) struct PracticesConfig {
     /// included.
     #[serde(default)]
     pub(super) sub_icb: Vec<String>,
-    /// The date of the source, and words that say what the source is, with `{date}` in place of
-    /// the date.
+    /// The date of the source, and a description of the source in which `{date}` represents the
+    /// date.
     #[serde(default, deserialize_with = "deserialize_optional_keyword")]
     pub(super) data_as_of: Option<SourceDate>,
     pub(super) data_words: Option<String>,
@@ -689,8 +693,9 @@ pub(super) enum SuccessionFormat {
     Succ,
 }
 
-/// A `[[shares]]` table: the share of each statistical area's people who are registered with each
-/// practice. The table contains one of `registrations`, `table` and `model`.
+/// A `[[shares]]` table, which specifies the share of each statistical area's people who are
+/// registered with each practice. The table contains exactly one of the keys `registrations`,
+/// `table` and `model`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SharesConfig {
@@ -702,9 +707,10 @@ pub(super) struct SharesConfig {
     /// The file with the numbers of registered patients by practice and LSOA, as NHS England
     /// publishes it.
     pub(super) registrations: Option<PathBuf>,
-    /// A table of shares that another program modelled.
+    /// A table of shares that another program has modelled.
     pub(super) table: Option<PathBuf>,
-    /// The model that estimates the shares if there is neither a file of registrations nor a table.
+    /// The model that estimates the shares if neither a file of registrations nor a table is
+    /// configured.
     pub(super) model: Option<GravityModel>,
 }
 
@@ -717,12 +723,12 @@ pub(super) struct GravityModel {
     pub(super) barriers: Vec<RegistrationBarrier>,
 }
 
-/// A rule that people of some districts do not register with practices of some communities.
+/// A rule that people in some districts do not register with practices of some communities.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RegistrationBarrier {
-    /// The names of the local authority districts, such as `South Lakeland`. The name of a district
-    /// is the name of its LSOAs without the last word.
+    /// The names of the local authority districts, such as `South Lakeland`. The name of an LSOA is
+    /// the name of its district followed by another word.
     pub(super) districts: Vec<String>,
     /// Limits the rule to statistical areas whose centre is west of this easting, in metres.
     pub(super) west_of: Option<f64>,
@@ -739,13 +745,13 @@ pub(super) struct LayerConfig {
     #[serde(deserialize_with = "deserialize_layer")]
     pub(super) id: Layer,
     pub(super) title: String,
-    /// The name of one area of the layer, as a title; its abbreviation; and the words for an area
-    /// within a sentence, if they are neither of the two.
+    /// The name of one area of the layer, in the form of a title; the abbreviation of this name;
+    /// and the term for an area within a sentence, if it is neither the name nor the abbreviation.
     singular: Option<String>,
     abbreviation: Option<String>,
     noun: Option<String>,
-    /// The role, from which it follows how the layer is answered and shown. It may be missing only
-    /// from the layers of earlier versions.
+    /// The role, which determines how the layer is answered and shown. Only the layers of earlier
+    /// versions may omit it.
     #[serde(default, deserialize_with = "deserialize_optional_keyword")]
     pub(super) role: Option<LayerRole>,
     /// The layer that contains the areas of this layer.
@@ -765,41 +771,41 @@ pub(super) struct LayerConfig {
     /// boundary.
     #[serde(default)]
     pub(super) snap_m: f64,
-    /// The size in square metres up to which two areas of a partition may overlap.
+    /// The maximum overlap of two areas of a partition, in square metres.
     #[serde(default)]
     pub(super) allow_overlap_m2: f64,
-    /// The size in square metres up to which neighbouring areas of a partition may leave a gap.
+    /// The maximum gap between neighbouring areas of a partition, in square metres.
     #[serde(default)]
     pub(super) allow_gap_m2: f64,
-    /// The first date for which the practices of the layer's areas are known, if it is earlier than
-    /// `first_data`.
+    /// The first date for which the practices that belong to the layer's areas are known, if this
+    /// date is earlier than `first_data`.
     #[serde(default, deserialize_with = "deserialize_optional_date")]
     pub(super) first_memberships: Option<Date>,
-    /// The layer whose areas this layer's areas are taken to be, because no source names their
-    /// members.
+    /// The layer whose areas are assumed to be the areas of this layer, because no source states
+    /// the members of this layer's areas.
     #[serde(default, deserialize_with = "deserialize_optional_layer")]
     pub(super) members_from: Option<Layer>,
-    /// The coordinate reference system of the layer's polygon files, and whether their invalid areas
-    /// are repaired, unless a method has a key of its own.
+    /// The coordinate reference system of the layer's polygon files, and whether invalid areas in
+    /// them are repaired. A method's own keys take precedence.
     #[serde(default, deserialize_with = "deserialize_optional_keyword")]
     pub(super) crs: Option<SourceCrs>,
     #[serde(default)]
     pub(super) repair: bool,
-    /// How accurate the layer's areas are, in sentences for users of pages.
+    /// The accuracy of the layer's areas, described in sentences for users of the pages.
     pub(super) accuracy: Option<String>,
     pub(super) methods: Vec<MethodConfig>,
-    /// The date of the source, and words that say what the source is, with `{date}` in place of
-    /// the date.
+    /// The date of the source, and a description of the source in which `{date}` represents the
+    /// date.
     #[serde(default, deserialize_with = "deserialize_optional_keyword")]
     pub(super) data_as_of: Option<SourceDate>,
     pub(super) data_words: Option<String>,
 }
 
 impl LayerConfig {
-    /// Returns how the layer is answered and shown.
+    /// Returns the declaration, which determines how the layer is answered and shown.
     ///
     /// # Errors
-    /// If a key is missing. The error names the layer and the key.
+    /// If a key is missing. The error states the layer and the key.
     pub(super) fn declaration(&self) -> Result<LayerDeclaration, String> {
         let keys = LayerDeclarationKeys {
             role: self.role,
@@ -818,7 +824,7 @@ impl LayerConfig {
         methods.any(|config| matches!(config.method, AreaMethod::StatisticalAreas))
     }
 
-    /// Returns the column of the postcode directory that has the area of each postcode.
+    /// Returns the column of the postcode directory that contains the area of each postcode.
     pub(super) fn postcode_column(&self) -> Option<PostcodeColumn> {
         self.methods.iter().find_map(|config| match &config.method {
             AreaMethod::PostcodeColumn(method) => Some(method.column),
@@ -826,8 +832,8 @@ impl LayerConfig {
         })
     }
 
-    /// Returns the error of a layer that has the method `postcode_column` and other methods, or that is
-    /// not a partition.
+    /// Returns an error if the layer combines the method `postcode_column` with other methods, or
+    /// uses this method and is not a partition.
     fn postcode_column_error(&self) -> Option<String> {
         self.postcode_column()?;
         let id = &self.id;
@@ -850,7 +856,7 @@ impl LayerConfig {
     /// Returns the manifest's entry of the layer, without the path of its boundaries.
     ///
     /// # Errors
-    /// As [`LayerConfig::declaration`].
+    /// The errors of [`LayerConfig::declaration`].
     pub(super) fn entry(&self) -> Result<LayerEntry, String> {
         let declaration = self.declaration()?;
         Ok(LayerEntry {
@@ -899,8 +905,8 @@ pub(super) struct MethodConfig {
     pub(super) method: AreaMethod,
 }
 
-/// The keys of a `[[layers.methods]]` table. Serde cannot reject unknown keys of a struct that
-/// flattens the enum of methods, so every method is a key here.
+/// The keys of a `[[layers.methods]]` table. Every method is a key of this struct, because Serde
+/// cannot reject unknown keys of a struct that flattens an enum.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MethodTable {
@@ -983,9 +989,9 @@ pub(super) enum AreaMethod {
     Members(MembersMethod),
     /// The areas are the statistical areas themselves.
     StatisticalAreas,
-    /// A column of the postcode directory has the area of each postcode.
+    /// A column of the postcode directory contains the area of each postcode.
     PostcodeColumn(PostcodeColumnMethod),
-    /// The districts by which statistical areas are named.
+    /// The areas are the districts after which statistical areas are named.
     Districts(DistrictsMethod),
     /// The practices of areas of earlier methods.
     Practices(PracticeGroupList),
@@ -996,14 +1002,15 @@ pub(super) enum AreaMethod {
 #[serde(deny_unknown_fields)]
 pub(super) struct PolygonsMethod {
     pub(super) file: PathBuf,
-    /// The layer to read from a GeoPackage, or the file to read from a folder or archive.
+    /// The layer to read from a GeoPackage, or the file to read in a folder or archive.
     pub(super) layer: Option<String>,
-    /// The attribute that contains the id. `name` is the attribute that contains the name.
+    /// The attribute that contains the id. The field `name` specifies the attribute that contains
+    /// the name.
     pub(super) id: String,
     pub(super) name: Option<String>,
     #[serde(default)]
     pub(super) nested_parts: NestedParts,
-    /// The coordinate reference system, which takes precedence over what the file says.
+    /// The coordinate reference system, which takes precedence over the one that the file states.
     #[serde(default, deserialize_with = "deserialize_optional_keyword")]
     pub(super) crs: Option<SourceCrs>,
     /// Whether invalid areas are repaired.
@@ -1049,7 +1056,7 @@ pub(super) struct ThroughTable {
 pub(super) struct PluralityMethod {
     /// The name of the `[[shares]]` table.
     pub(super) shares: String,
-    /// The grouping of practices.
+    /// The way in which practices are grouped.
     pub(super) by: PracticeGrouping,
     /// The table of the practices of each area, for `by = "list"`.
     pub(super) list: Option<PracticeGroupList>,
@@ -1057,8 +1064,8 @@ pub(super) struct PluralityMethod {
     /// included.
     #[serde(default)]
     pub(super) sub_icb: Vec<String>,
-    /// The prefix of area ids. Without a prefix, an area has the group's own id; with a prefix, the
-    /// rest of the id is the group's name as a slug.
+    /// The prefix of area ids. Without a prefix, the id of an area is the id of the group. With a
+    /// prefix, the id is the prefix followed by the group's name as a slug.
     #[serde(default)]
     pub(super) id_prefix: String,
     pub(super) system: Option<String>,
@@ -1081,14 +1088,14 @@ pub(super) enum PracticeGrouping {
     Community,
     /// The Primary Care Network of each practice.
     Network,
-    /// The area of the layer that each practice belongs to in the file of memberships.
+    /// The area of the layer to which each practice belongs according to the file of memberships.
     Membership,
     /// The area that each practice has in the method's own table.
     List,
 }
 
 impl PracticeGrouping {
-    /// Returns the words for one group.
+    /// Returns the term for one group.
     pub(super) fn noun(self) -> &'static str {
         match self {
             PracticeGrouping::Community => "community",
@@ -1098,15 +1105,15 @@ impl PracticeGrouping {
     }
 }
 
-/// The method `share_threshold`: the areas of practices, by the share of a statistical area's
-/// people who are registered with a practice.
+/// The method `share_threshold`: the area of a practice depends on the share of each statistical
+/// area's people who are registered with the practice.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ShareThresholdMethod {
     /// The name of the `[[shares]]` table.
     pub(super) shares: String,
-    /// The minimum share, greater than 0 and at most 1. Smaller shares are left out, and the remaining shares are
-    /// not scaled up.
+    /// The minimum share, greater than 0 and at most 1. Smaller shares are left out, and the
+    /// remaining shares are not rescaled.
     pub(super) share_min: f64,
 }
 
@@ -1125,14 +1132,14 @@ pub(super) struct HierarchyMethod {
     pub(super) file: PathBuf,
 }
 
-/// The method `postcode_column`: areas by a column of the postcode directory.
+/// The method `postcode_column`: areas that a column of the postcode directory specifies.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PostcodeColumnMethod {
     #[serde(deserialize_with = "deserialize_keyword")]
     pub(super) column: PostcodeColumn,
-    /// The look-up table from statistical areas to the areas of the layer. A statistical area may be
-    /// in several rows, if it was split.
+    /// The look-up table from statistical areas to the areas of the layer. A statistical area that
+    /// was split may be in several rows.
     pub(super) file: PathBuf,
     pub(super) columns: lookup::LookupColumns,
 }
@@ -1143,8 +1150,8 @@ pub(super) struct PostcodeColumnMethod {
 pub(super) struct DistrictsMethod {
     /// A table with the columns of `data/source/councils.csv`.
     pub(super) file: PathBuf,
-    /// The source of the successors, for readers: the law that reorganised the districts. If it is not
-    /// given, the file is named.
+    /// The source of the successors, as shown to users: the law that reorganised the districts. If
+    /// this key is missing, the name of the file is shown.
     pub(super) lineage_source: Option<String>,
 }
 
@@ -1159,8 +1166,8 @@ pub(super) struct MembersMethod {
 mod tests {
     use super::*;
 
-    /// Returns a configuration with two layers, which ends in these lines of a table of methods of
-    /// the second layer.
+    /// Returns a configuration with two layers. Its last lines are `method`, in a table of methods
+    /// of the second layer.
     fn config_text(method: &str) -> String {
         format!(
             r#"name = "test"
@@ -1197,7 +1204,7 @@ provenance = "official"
         )
     }
 
-    /// Returns the error of a configuration whose second layer has this method.
+    /// Returns the error of a configuration whose second layer has the method `method`.
     #[track_caller]
     fn parse_error(method: &str) -> String {
         let error = BuildConfig::parse(&config_text(method)).expect_err("an invalid method");
@@ -1449,8 +1456,7 @@ provenance = "official"
         );
     }
 
-    // The files that `national.toml` names are not in the repository, so no test builds this
-    // dataset.
+    // No test builds this dataset, because the files in `national.toml` are not in the repository.
     #[test]
     fn national_toml_is_a_valid_configuration() {
         let text = include_str!("../../../../data/national.toml");

@@ -1,5 +1,5 @@
-//! All errors of a configuration at once. The TOML parser stops at the first error, so the tables are
-//! also checked one by one.
+//! Finds all errors of a configuration at once. The TOML parser stops at the first error, so this
+//! module also checks the tables one by one.
 
 use anyhow::{Result, anyhow};
 use serde::de::DeserializeOwned;
@@ -19,7 +19,7 @@ use super::homes_config::UprnConfig;
 pub(super) fn parse(text: &str) -> Result<BuildConfig> {
     BuildConfig::parse(text).map_err(|first| {
         let mut others = table_errors(text);
-        // The parser finds one of the errors first, with its line.
+        // The parser's own error is the first one, and it states the line.
         let message = first.root_cause().to_string();
         let is_first = |other: &String| {
             let reason = other
@@ -89,7 +89,7 @@ fn table_errors(text: &str) -> Vec<String> {
     errors
 }
 
-/// Removes the tables of an array of tables, and leaves an empty array.
+/// Removes the tables from an array of tables, and leaves the array empty.
 fn take_tables(parent: &mut Table, key: &str) -> Vec<Table> {
     let Some(Value::Array(values)) = parent.get_mut(key) else {
         return Vec::new();
@@ -103,7 +103,7 @@ fn take_tables(parent: &mut Table, key: &str) -> Vec<Table> {
         .collect()
 }
 
-/// Returns the errors of a table of the document, and replaces the table by a valid one.
+/// Returns the errors of a table of the document, and replaces the table with a valid one.
 fn section<T: DeserializeOwned>(document: &mut Table, key: &str) -> Vec<String> {
     let Some(Value::Table(table)) = document.remove(key) else {
         return Vec::new();
@@ -124,7 +124,7 @@ fn text_of<'t>(table: &'t Table, key: &str) -> &'t str {
     table.get(key).and_then(Value::as_str).unwrap_or("?")
 }
 
-/// Returns every unknown key of a table, and its first error of another kind.
+/// Returns an error for every unknown key of a table, and its first error of another kind.
 fn errors_of<T: DeserializeOwned>(mut table: Table) -> Vec<String> {
     let mut errors = Vec::new();
     while let Err(error) = Value::Table(table.clone()).try_into::<T>() {

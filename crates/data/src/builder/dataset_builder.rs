@@ -1,4 +1,4 @@
-//! The dataset builder, which joins the steps of a build: the history, the areas of each layer, the
+//! The dataset builder, which runs the steps of a build: the history, the areas of each layer, the
 //! memberships, the files and the manifest.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,7 +75,8 @@ impl DatasetBuilder {
         let records = &mut self.records;
         let layer = config.id;
         let mut boundaries = methods::add_areas(records, layer, config, sources, shares)?;
-        // Unions of statistical areas have the same edges, so only boundaries of files can disagree.
+        // Unions of statistical areas share their edges, so only boundaries from files can be
+        // inconsistent.
         let is_of_file = !boundaries.is_empty() && !config.is_statistical_areas();
         if config.kind == LayerKind::Partition && is_of_file {
             records
@@ -126,7 +127,7 @@ impl DatasetBuilder {
         remarks.cloned().collect()
     }
 
-    /// Returns the report of each layer, as of the date `day`.
+    /// Returns the report of each layer, on the date `day`.
     pub(super) fn layer_reports(&self, sources: &SourceData, day: Date) -> Vec<LayerReport> {
         let layers = self.boundaries.iter();
         layers
@@ -198,11 +199,12 @@ impl DatasetBuilder {
     }
 }
 
-/// The width in metres below which an overlap or a gap results from rounding by the publisher.
+/// The maximum width in metres of an overlap or a gap that results from rounding by the publisher.
 const ROUNDING_WIDTH_M: f64 = 0.1;
 
-/// Checks that the areas of a partition neither overlap nor leave gaps, except up to the sizes that
-/// the configuration allows. Returns remarks about what is allowed, and about holes.
+/// Checks that the areas of a partition neither overlap nor leave gaps, except within the sizes
+/// that the configuration allows. Returns remarks about the allowed overlaps and gaps, and about
+/// holes.
 fn partition_remarks(config: &LayerConfig, boundaries: &[Boundary]) -> Result<Vec<String>> {
     let (mut errors, mut remarks) = (Vec::new(), Vec::new());
     for finding in check::check_partition(config.id.as_str(), boundaries) {

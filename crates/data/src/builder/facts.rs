@@ -37,7 +37,7 @@ pub(super) fn files(
         ),
         ("residents.csv".into(), tables::residents(&residents)),
     ];
-    // Only registrations have these counts, and a model has none.
+    // Only registrations contain these counts; a model contains no counts.
     if !sources.patient_counts.is_empty() {
         let counts = sources.patient_counts.values();
         files.push(("registrations.csv".into(), tables::registrations(counts)));

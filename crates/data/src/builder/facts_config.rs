@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use crate::import::facts::ResidentColumns;
 
-/// The `[facts]` table of a configuration. Files without a comment have the columns of the table
-/// of the dataset that is made from them.
+/// The `[facts]` table of a configuration. Unless its comment states otherwise, a file has the
+/// columns of the table that is made from it.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FactsConfig {
@@ -19,7 +19,7 @@ pub(super) struct FactsConfig {
     pub(super) stages: Option<PathBuf>,
     /// Partners, meetings and priorities of Integrated Care Partnerships.
     pub(super) care_partnerships: Option<PathBuf>,
-    /// What has been announced about areas since the data were published.
+    /// Announcements about areas since the publication of the data.
     pub(super) announcements: Option<PathBuf>,
     /// Councils, before and after reorganisations.
     pub(super) councils: Option<PathBuf>,
@@ -37,8 +37,8 @@ pub(super) struct ResidentsFile {
 }
 
 impl FactsConfig {
-    /// Returns the path of each file that becomes a table of the dataset as it is, with the path of
-    /// that table.
+    /// Returns the path of each file that is copied unchanged into the dataset, with the path of
+    /// the resulting table.
     pub(super) fn copied_tables(&self) -> [(&'static str, Option<&PathBuf>); 5] {
         [
             ("area_links.csv", self.links.as_ref()),

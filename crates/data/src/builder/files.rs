@@ -64,7 +64,7 @@ pub(super) fn dataset_files(
     let statistical_path = statistical.map(|statistical| boundary_path(&statistical.id));
     for (layer, boundaries) in boundaries {
         let path = boundary_path(layer.as_str());
-        // The layer of the statistical areas shares their file.
+        // The layer of the statistical areas uses the same file as the statistical areas.
         if Some(&path) == statistical_path.as_ref() {
             continue;
         }

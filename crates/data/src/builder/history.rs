@@ -1,4 +1,5 @@
-//! The history of areas: areas that have ended, their successors, and the parts of larger areas.
+//! The history of areas: areas that no longer exist, their successors, and the parts of larger
+//! areas.
 
 use anyhow::Result;
 use jiff::civil::Date;
@@ -8,8 +9,8 @@ use super::records::{DatasetRecords, published_membership};
 use crate::import::area_history::AreaHistoryRecord;
 use catchment_core::domain::{Area, GroupMember, LayerRole, LineageStep, Period};
 
-/// Adds the areas in the history, their lineage, and their memberships in larger areas. Areas of a
-/// layer that the configuration does not have are left out.
+/// Adds the areas in the history, their lineage, and their memberships in larger areas. Omits areas
+/// of a layer that is not in the configuration.
 pub(super) fn add_history(
     records: &mut DatasetRecords,
     history: &[AreaHistoryRecord],
@@ -57,8 +58,8 @@ pub(super) fn add_history(
     Ok(())
 }
 
-/// For an area whose last day the source does not state, returns the day by which it had ended: the
-/// day in the source or, if the area has a successor, the first day of the data.
+/// Returns the day by which an area had ended, if the source does not state the area's last day:
+/// the day in the source or, if the area has a successor, the first day of the data.
 fn ended_by(first_data: Date, record: &AreaHistoryRecord) -> Option<Date> {
     let has_ended = record.ended_by.is_some() || record.succession.is_some();
     let is_unknown = has_ended && record.period.to.is_none();
@@ -95,7 +96,7 @@ mod tests {
         assert_eq!(ends, [Some(date(2022, 1, 5)), Some(date(2023, 4, 1)), None]);
         let known: Vec<_> = records.areas().iter().map(Area::known_end).collect();
         assert_eq!(known, [None, Some(date(2023, 4, 1)), None]);
-        // The lineage states only dates that the source states.
+        // The lineage contains only dates that the source states.
         let steps: Vec<_> = records
             .lineage
             .iter()

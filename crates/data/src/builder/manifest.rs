@@ -51,7 +51,7 @@ pub(super) fn manifest(
 /// statistical areas.
 ///
 /// # Errors
-/// If the configuration does not say which role the layer has, or what its areas are called.
+/// If the configuration does not specify the layer's role or the names of its areas.
 pub(super) fn layer_entry(config: &LayerConfig) -> Result<LayerEntry> {
     let entry = config.entry().map_err(|error| anyhow!(error))?;
     Ok(LayerEntry {

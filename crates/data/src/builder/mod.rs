@@ -2,8 +2,8 @@
 //! areas to areas, dissolves boundaries and writes the dataset.
 //!
 //! Builds are reproducible: the same files and configuration result in the same bytes on any
-//! machine. All output is in a defined order, dissolved boundaries consist of vertices of the
-//! source, and shares are rounded before they are written.
+//! machine. All output is in a defined order, the vertices of dissolved boundaries are vertices of
+//! the source, and shares are rounded before they are written.
 
 mod area_changes;
 mod attributes;
@@ -58,24 +58,24 @@ pub use source_report::{LayerReport, SourceReport, UnusedKind, UnusedRows};
 pub struct BuildReport {
     /// The dataset's folder.
     pub folder: PathBuf,
-    /// Lines of text that report what was read, imported and left out, and what the dataset
+    /// Lines of text that report what the build read, imported and left out, and what the dataset
     /// contains.
     pub lines: Vec<String>,
-    /// What was read of each source, what is used, and what is not used and why.
+    /// For each source, what was read and used, and what was not used and why.
     pub sources: Vec<SourceReport>,
-    /// What was made of each layer.
+    /// For each layer, what the build made.
     pub layers: Vec<LayerReport>,
     /// The report as JSON: the content of `build-report.json` in the dataset's folder.
     pub json: String,
 }
 
 /// Builds the dataset that the configuration describes, and writes it to `output` or, if `output`
-/// is `None`, to the folder that the configuration names. The folder is replaced atomically, and
-/// only by a dataset that can be loaded.
+/// is `None`, to the folder in the configuration. The folder is replaced atomically, and only by a
+/// dataset that can be loaded.
 ///
 /// # Errors
 /// If a file is missing or does not have the expected format, if the sources contradict each other
-/// (the error names the file and the location in it), or if replacing the folder would delete
+/// (the error states the file and the location in it), or if replacing the folder would delete
 /// anything other than a dataset. If an error is returned, the folder is unchanged.
 pub fn build(config_path: &Path, output: Option<&Path>) -> Result<BuildReport> {
     let options = BuildOptions {
@@ -87,21 +87,22 @@ pub fn build(config_path: &Path, output: Option<&Path>) -> Result<BuildReport> {
 }
 
 /// Options for a build: the output folder, whether to replace it if it contains other files, and
-/// the dataset with which the new one is compared.
+/// the dataset with which the new dataset is compared.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BuildOptions<'o> {
-    /// The output folder, or `None` for the folder that the configuration names.
+    /// The output folder, or `None` for the folder in the configuration.
     pub output: Option<&'o Path>,
     /// Whether a folder that contains anything other than a dataset is replaced too. A folder that
     /// contains the configuration or a source is never replaced.
     pub force: bool,
-    /// The dataset that the new one replaces. The build fails if the new dataset lacks much of it.
+    /// The dataset that the new dataset replaces. The build fails if the new dataset lacks much of
+    /// the old dataset.
     pub previous: Option<&'o Path>,
 }
 
-/// Progress reports of a running build.
+/// Reports the progress of a running build.
 pub struct BuildProgress<'t> {
-    /// The function that is called with a short description when a stage begins.
+    /// The function that is called with a short description of each stage when the stage begins.
     pub on_stage: Box<dyn FnMut(&str) + 't>,
     /// The number of decompressed bytes of published files that have been read.
     pub bytes_read: Arc<AtomicU64>,

@@ -1,9 +1,10 @@
-//! Checks of the statistical areas that a postcode directory states against the boundaries.
+//! Compares the statistical areas in a postcode directory with the boundaries.
 //!
-//! The directory states in which statistical area a postcode is. If its code has no boundary, for
-//! example because the code is of another census, a postcode inside the boundaries would be in no
-//! area; it is then located by its position. A postcode outside the boundaries, or so near their
-//! outer edge that generalisation may have moved the edge, keeps its code and is outside coverage.
+//! The directory states the statistical area of each postcode. If the code of this area has no
+//! boundary, for example because the code is of another census, a postcode inside the boundaries
+//! would be in no area. Such a postcode is therefore located by its position. A postcode outside
+//! the boundaries keeps its code and is outside coverage, and so does a postcode so near their
+//! outer edge that generalisation may have moved the edge across it.
 
 use std::collections::BTreeMap;
 
@@ -21,12 +22,12 @@ use catchment_core::geodesy;
 use catchment_core::geometry::bbox::bounding_rect;
 use catchment_core::geometry::rings::{self, Polygon};
 
-/// The minimum distance in metres from the outer edge of the boundaries at which a postcode is
-/// certainly inside. Boundaries are published generalised to up to 200 m.
+/// A postcode at least this distance, in metres, inside the outer edge of the boundaries is
+/// certainly inside. Published boundaries are generalised by up to 200 m.
 const INSIDE_M: f64 = 200.0;
-/// The distance in metres beyond which a postcode is not near its own statistical area.
+/// A postcode farther than this distance, in metres, from its own statistical area is not near it.
 const FAR_M: f64 = 500.0;
-/// The number of points around a postcode that must be inside the boundaries too.
+/// The number of points around a postcode that must also be inside the boundaries.
 const POINTS_AROUND: u32 = 16;
 /// The number of metres in a unit of 1e-9° of latitude.
 const M_PER_UNIT: f64 = 111_320.0 * 1e-9;
@@ -69,7 +70,8 @@ impl<'s> AreaLocator<'s> {
             })
     }
 
-    /// Returns the distance in metres from a point to a statistical area, which is 0 inside it.
+    /// Returns the distance in metres from a point to a statistical area, or 0 if the point is
+    /// inside the area.
     fn distance_m(&self, code: &str, point: [f64; 2]) -> Option<f64> {
         let polygons = &self.areas.get(code)?.polygons;
         if contains(polygons, point) {
@@ -96,7 +98,8 @@ fn edges(polygons: &[Polygon]) -> impl Iterator<Item = ([f64; 2], [f64; 2])> {
     edges.map(|edge| (to_float(edge.start), to_float(edge.end)))
 }
 
-/// Returns whether a point is inside the polygons: a ray from it crosses an odd number of edges.
+/// Returns whether a point is inside the polygons, which is so if a ray from the point crosses an
+/// odd number of edges.
 fn contains(polygons: &[Polygon], [x, y]: [f64; 2]) -> bool {
     let crossed = edges(polygons)
         .filter(|(a, b)| (a[1] > y) != (b[1] > y))
@@ -123,7 +126,7 @@ fn to_units(position: BritishGrid) -> Option<[f64; 2]> {
     Some([lonlat.lon() * 1e9, lonlat.lat() * 1e9])
 }
 
-/// Returns the year of the LSOAs that the boundaries have, as far as codes and names show it.
+/// Returns the census year of the LSOAs in the boundaries, if codes and names show it.
 fn boundary_year(config: &StatisticalAreasConfig, sources: &SourceData) -> Option<u16> {
     if sources
         .statistical_areas
@@ -141,16 +144,16 @@ fn boundary_year(config: &StatisticalAreasConfig, sources: &SourceData) -> Optio
     })
 }
 
-/// Counts the postcodes whose statistical area has no boundary or is far away. If a postcode
-/// without a boundary for its code is inside the boundaries, its code is removed, so that its
-/// position is used. Codes are converted to upper case if that gives the code of a boundary.
+/// Counts the postcodes whose statistical area has no boundary or is far away. If the code of a
+/// postcode has no boundary but the postcode is inside the boundaries, removes the code, so that
+/// the position is used. Converts a code to upper case if the result is the code of a boundary.
 pub(super) fn check(sources: &mut SourceData, config: &BuildConfig) {
     let Some(statistical) = &config.statistical_areas else {
         return;
     };
     let boundary_year = boundary_year(statistical, sources);
     let directories = &config.postcodes.directories;
-    // The directory that states statistical areas; Code-Point Open does not.
+    // The directory that states statistical areas. Code-Point Open does not state them.
     let stating = directories
         .iter()
         .find(|file| !matches!(file.format, PostcodeFormat::CodePointOpen));
@@ -260,8 +263,8 @@ mod tests {
         ("E01000002", "Lancaster 001B", "01K"),
     ];
 
-    /// Checks postcodes with these codes and positions in degrees. Returns the codes that are left
-    /// and the report.
+    /// Checks postcodes with these codes and positions in degrees. Returns the remaining codes and
+    /// the report.
     fn check_rows(rows: &[(&str, f64, f64)]) -> (Vec<Option<String>>, String) {
         let mut config = build_config();
         config.postcodes =
@@ -308,7 +311,7 @@ mod tests {
 
     #[test]
     fn postcodes_far_from_their_statistical_area_are_counted() {
-        // A thousandth of a degree of latitude is 111 m.
+        // One thousandth of a degree of latitude is 111 m.
         let (codes, report) = check_rows(&[
             ("E01000001", -2.85, 53.904),
             ("E01000001", -2.85, 53.905),

@@ -7,12 +7,14 @@ use crate::import::practice_list::{NetworkPeriod, PracticeRecord};
 use crate::plural::count_with_noun;
 use catchment_core::domain::{GroupMember, Layer, LayerRole, Membership, Period, Provenance};
 
-/// Adds each practice as a member of its community, and of the part at its own address if that
-/// part is a part of the same community. The communities are the areas of the first layer of
-/// communities, and the parts those of the first layer of their parts.
+/// Adds each practice as a member of its community. Also adds it as a member of the part that
+/// contains its address, if the part belongs to the same community. The communities are the areas
+/// of the first layer of communities, and the parts are the areas of the first layer of their
+/// parts.
 ///
-/// A practice with a community in the configured memberships is left out, because its memberships are
-/// complete. A practice whose community is not an area of the layer is left out, and counted in a remark.
+/// Omits a practice that has a community in the configured memberships, because these memberships
+/// are complete. Omits a practice whose community is not an area of the layer, and counts it in a
+/// remark.
 pub(super) fn add_community_memberships(
     records: &mut DatasetRecords,
     sources: &SourceData,
@@ -86,10 +88,11 @@ pub(super) fn add_community_memberships(
     }
 }
 
-/// Returns the communities of a practice with their periods. A practice belongs to the community of its network
-/// on each day and, where no network is known, to `community`, the community that the practice directory states.
+/// Returns the communities of a practice with their periods. On each day, a practice belongs to the
+/// community of its network or, if no network is known, to `community`, which is the community in
+/// the practice directory.
 ///
-/// If all its networks are of that community, the practice has always been in it.
+/// If all its networks belong to `community`, the practice has always been in it.
 fn communities_by_network<'s>(
     periods: impl Iterator<Item = &'s NetworkPeriod>,
     community: &'s str,
@@ -100,7 +103,8 @@ fn communities_by_network<'s>(
         match communities.last_mut() {
             Some((last, period)) if *last == by_network => period.to = row.period.to,
             Some((_, period)) => {
-                // Between two networks, the practice stays in the community of the earlier one.
+                // Between two networks, the practice remains in the community of the earlier
+                // network.
                 period.to = row.period.from;
                 communities.push((by_network, row.period));
             }
@@ -111,7 +115,7 @@ fn communities_by_network<'s>(
         [] => return vec![(community, Period::default())],
         [(only, _)] if *only == community => return vec![(community, Period::default())],
         [.., (last, period)] if *last == community => period.to = None,
-        // The practice left its last network, and the directory states another community.
+        // The practice left its last network, and the directory contains another community.
         [.., (_, period)] => {
             let from = period.to;
             communities.extend(from.map(|_| (community, Period { from, to: None })));
@@ -120,7 +124,7 @@ fn communities_by_network<'s>(
     communities
 }
 
-/// Returns the part of a statistical area if the part is a part of the community.
+/// Returns the part that contains a statistical area, if the part belongs to the community.
 fn part_in_community<'r>(
     records: &'r DatasetRecords,
     layer: Layer,

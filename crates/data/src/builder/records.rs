@@ -14,7 +14,7 @@ use catchment_core::domain::{
 #[derive(Default)]
 pub(super) struct DatasetRecords {
     areas: Vec<Area>,
-    /// For each layer and id, the index in `areas` of the last area with that layer and id.
+    /// For each layer and id, the index in `areas` of the last area with this layer and id.
     area_indices: HashMap<Layer, HashMap<String, usize>>,
     /// The indices in `areas` of the areas that methods made, for the periods of the methods.
     areas_of_methods: HashSet<usize>,
@@ -36,7 +36,7 @@ impl DatasetRecords {
         &self.areas
     }
 
-    /// Sets the names for display of the areas of a layer.
+    /// Sets the display names of the areas of a layer.
     pub(super) fn set_area_titles(&mut self, entry: &LayerEntry) {
         let areas = self.areas.iter_mut();
         for area in areas.filter(|area| area.layer == entry.id) {

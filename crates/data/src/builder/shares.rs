@@ -34,13 +34,13 @@ use catchment_core::domain::{
 const DECAY: f64 = 2.5;
 const DECAY_EXPONENT: f64 = 0.6;
 
-/// For each statistical area, in order of code, the practices with which its people are registered,
-/// and the share of each practice.
+/// For each statistical area, the practices with which its people are registered, and the share of
+/// each practice. The areas are in order of code.
 pub(super) struct RegistrationShares {
-    /// For each statistical area, the unrounded share of its people who are registered with each
-    /// practice, among those whose registration is known.
+    /// For each statistical area, the unrounded share of each practice. A share is a proportion of
+    /// the people whose registration is known.
     pub(super) by_area: BTreeMap<String, Vec<(OdsCode, f64)>>,
-    /// The number of registered patients of each statistical area; empty if the shares are
+    /// The number of registered patients in each statistical area. Empty if the shares are
     /// modelled.
     pub(super) patients: BTreeMap<String, u32>,
     /// Whether the shares are derived from registrations or modelled.
@@ -72,7 +72,7 @@ struct ModelPractice {
     code: OdsCode,
     list_size: u32,
     community: Option<String>,
-    /// The positions of the practice's premises; not empty.
+    /// The positions of the practice's premises. Never empty.
     premises: Vec<BritishGrid>,
 }
 
@@ -82,8 +82,8 @@ struct ModelArea<'a> {
     centre: BritishGrid,
 }
 
-/// Computes the shares from published registrations. The patients of a practice that has closed
-/// count as patients of its successor on `day`.
+/// Computes the shares from published registrations. If a practice has closed, its patients are
+/// counted as patients of its successor on `day`.
 fn shares_from_registrations(
     config: &SharesConfig,
     file: &Path,
@@ -106,7 +106,7 @@ fn shares_from_registrations(
     for row in registrations {
         let practice = sources.successor_on(row.practice, day);
         let Some(area) = sources.statistical_areas.get(&row.statistical_area) else {
-            // A national file has many rows of practices and areas elsewhere.
+            // A national file contains many rows for practices and areas outside the dataset.
             let tally = if is_selected_practice(sources, config, practice) {
                 add_patients(sources, &row, extracted);
                 &mut without_boundary
@@ -158,10 +158,10 @@ fn shares_from_registrations(
     Ok(shares)
 }
 
-/// Adds a published number of patients to those of the dataset. Several shares may be computed from
-/// one file, whose numbers are added once.
+/// Adds a published number of patients to the numbers of the dataset. Several shares may be
+/// computed from one file, but its numbers are added only once.
 fn add_patients(sources: &mut SourceData, row: &RegistrationCount, as_of: Option<Date>) {
-    // The importer checks the code, and finds the date in the first row.
+    // The importer checks the code, and finds the date in the first row of the file.
     let (Ok(statistical_area), Some(as_of)) = (row.statistical_area.parse(), as_of) else {
         return;
     };
@@ -186,9 +186,9 @@ fn is_selected_practice(sources: &SourceData, config: &SharesConfig, code: OdsCo
         .is_some_and(|record| matches_filter(record.practice.sub_icb.as_ref(), &config.sub_icb))
 }
 
-/// Reads modelled shares. Shares of statistical areas that the dataset does not have, or that are
-/// not selected, are left out; a remark states how many statistical areas that are selected have no
-/// shares, and how many rows refer to unknown statistical areas.
+/// Reads modelled shares. Omits the shares of statistical areas that are not in the dataset or not
+/// selected. A remark states the number of selected statistical areas without shares, and the
+/// number of rows with unknown statistical areas.
 fn shares_from_table(
     config: &SharesConfig,
     file: &Path,

@@ -1,16 +1,16 @@
-//! Checks the dates of the sources of layers and directories, which must be dates of the published
-//! works that the dataset is built from.
+//! Checks the dates of the sources of layers and directories. Each must be the date of a published
+//! work from which the dataset is built.
 
 use anyhow::{Result, bail};
 
 use super::config::BuildConfig;
 use crate::dataset::SourceEntry;
 
-/// Checks that the date of each layer and directory is the date of a work, or its month or year. A
-/// list of works without dates is not compared.
+/// Checks that the date of each layer and directory is the date of a work, or the month or year of
+/// a work. Does nothing if the works have no dates.
 ///
 /// # Errors
-/// If a layer or directory has a date that no work has.
+/// If no work has the date of a layer or directory.
 pub(super) fn check_dates(config: &BuildConfig, works: &[SourceEntry]) -> Result<()> {
     let mut dates: Vec<_> = works.iter().filter_map(|work| work.as_of).collect();
     dates.sort_unstable();

@@ -1,8 +1,8 @@
-//! The report of a build: what was read of each source, what was used, and what was not used and
-//! why.
+//! The report of a build: for each source, what was read and used, and what was not used and why.
 //!
-//! The counts of a source add up: every row that was read is used or has a reason. Rows that are
-//! lost or doubtful count towards the limit of the configuration, above which the build fails.
+//! The counts of a source add up: every row that was read is either used or has a reason. Rows that
+//! are lost or doubtful are counted towards the limit in the configuration, and the build fails if
+//! their number exceeds the limit.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -15,15 +15,15 @@ use crate::import::ImportReport;
 use crate::plural::{count_with_noun, first_names};
 use catchment_core::domain::SuppressionRule;
 
-/// The maximum number of rows that a reason names; further rows are only counted.
+/// The maximum number of example rows for a reason. Further rows are only counted.
 const EXAMPLES_MAX: usize = 5;
 
-/// What a build read of a source, what it used, and what it did not use and why.
+/// For one source, what a build read and used, and what it did not use and why.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct SourceReport {
     /// The path of the file or folder, as written in the configuration.
     pub source: String,
-    /// What the build uses the source for: `postcodes`, `layer icc`.
+    /// The purpose of the source in the build, such as `postcodes` or `layer icc`.
     pub purpose: String,
     /// The edition, if the source states it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,13 +32,13 @@ pub struct SourceReport {
     pub rows_read: u64,
     /// The number of rows or features that are in the dataset.
     pub rows_used: u64,
-    /// The number of people in the source, if it counts people.
+    /// The number of people in the source, if it contains numbers of people.
     #[serde(
         skip_serializing_if = "Option::is_none",
         serialize_with = "suppress_small_numbers"
     )]
     pub people_read: Option<u64>,
-    /// The rows that are not used, or not used as the source states, by reason.
+    /// The rows that are not used, or are used differently from what the source states, by reason.
     pub not_used: Vec<UnusedRows>,
     /// Further remarks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -54,17 +54,17 @@ pub struct UnusedRows {
     pub kind: UnusedKind,
     /// The number of rows.
     pub rows: u64,
-    /// The number of people in the rows, if the source counts people.
+    /// The number of people in the rows, if the source contains numbers of people.
     #[serde(
         skip_serializing_if = "Option::is_none",
         serialize_with = "suppress_small_numbers"
     )]
     pub people: Option<u64>,
-    /// The first of the rows.
+    /// The first rows with this reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub examples: Vec<String>,
-    /// Whether the rows contradict the configuration, so that a single row fails the build unless
-    /// the source has a limit of its own.
+    /// Whether the rows contradict the configuration. If so, a single row fails the build unless
+    /// the source has its own limit.
     #[serde(skip)]
     pub(super) is_contradiction: bool,
 }
@@ -73,15 +73,15 @@ pub struct UnusedRows {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnusedKind {
-    /// The configuration does not select the rows, or other rows say the same.
+    /// The configuration does not select the rows, or other rows contain the same information.
     NotNeeded,
-    /// The rows should be in the dataset and are not.
+    /// The rows should be in the dataset but are not.
     Lost,
-    /// The rows are in the dataset, but not as the source states.
+    /// The rows are in the dataset, but differ from what the source states.
     Doubtful,
 }
 
-/// Rows with the same reason, while they are counted.
+/// Rows with the same reason, while the builder counts them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RowTally {
     rows: u64,
@@ -97,7 +97,7 @@ fn suppress_small_numbers<S: Serializer>(
     people.serialize(serializer)
 }
 
-/// Returns a number of people for messages, rounded. A small number is suppressed, because it could
+/// Returns a rounded number of people for a message. A small number is suppressed, because it could
 /// identify people.
 fn people_text(people: u64) -> String {
     match SuppressionRule::NHS_ENGLAND.apply(people) {
@@ -107,7 +107,7 @@ fn people_text(people: u64) -> String {
 }
 
 impl RowTally {
-    /// Counts a row. `example` names it.
+    /// Counts a row. `example` identifies the row.
     pub(super) fn add(&mut self, example: impl FnOnce() -> String) {
         self.rows += 1;
         if self.examples.len() < EXAMPLES_MAX {
@@ -118,7 +118,7 @@ impl RowTally {
         }
     }
 
-    /// Counts a row about `people` people.
+    /// Counts a row that describes `people` people.
     pub(super) fn add_people(&mut self, people: u32, example: impl FnOnce() -> String) {
         *self.people.get_or_insert(0) += u64::from(people);
         self.add(example);
@@ -130,7 +130,7 @@ impl RowTally {
 }
 
 impl SourceReport {
-    /// Creates the report of a source of which every row is used.
+    /// Creates the report of a source whose rows are all used.
     pub(super) fn new(source: impl Into<String>, purpose: &str, rows: usize) -> SourceReport {
         SourceReport {
             source: source.into(),
@@ -171,7 +171,7 @@ impl SourceReport {
         report
     }
 
-    /// Adds the rows that an import rejected, to a report of the records that it returned.
+    /// Adds the rows that an import rejected to a report of the records that the import returned.
     pub(super) fn add_rejected(&mut self, import: &ImportReport) {
         let rejected: u64 = import.rejected.values().map(|rows| rows.count).sum();
         self.rows_read += rejected;
@@ -196,19 +196,19 @@ impl SourceReport {
         self.push(UnusedKind::NotNeeded, reason, rows);
     }
 
-    /// Adds rows that the configuration does not select, to a report of the other rows.
+    /// Adds rows that the configuration does not select to a report of the other rows.
     pub(super) fn add_not_needed(&mut self, reason: &str, rows: u64) {
         self.rows_read += rows;
         self.rows_used += rows;
         self.not_needed(reason, tally_of(rows, Vec::new()));
     }
 
-    /// Adds rows that should be in the dataset and are not.
+    /// Adds rows that should be in the dataset but are not.
     pub(super) fn lost(&mut self, reason: &str, rows: RowTally) {
         self.push(UnusedKind::Lost, reason, rows);
     }
 
-    /// Adds rows that are in the dataset, but not as the source states.
+    /// Adds rows that are in the dataset, but differ from what the source states.
     pub(super) fn doubtful(&mut self, reason: &str, rows: RowTally) {
         self.push(UnusedKind::Doubtful, reason, rows);
     }
@@ -230,9 +230,9 @@ impl SourceReport {
         });
     }
 
-    /// Returns the larger of the share of rows and the share of people that are lost or doubtful,
-    /// among those that the configuration selects. Rows that count people are weighed by them, because
-    /// a row of one patient is not as much as a row of a thousand.
+    /// Returns the share of the selected rows that are lost or doubtful, or the corresponding share
+    /// of people, whichever is larger. Rows with a number of people are weighted by this number,
+    /// because the loss of a row for one patient is smaller than the loss of a row for a thousand.
     fn loss(&self) -> f64 {
         let (mut rows, mut people) = ((0, self.rows_read), (0, self.people_read.unwrap_or(0)));
         for unused in &self.not_used {
@@ -253,7 +253,7 @@ impl SourceReport {
         share(rows).max(share(people))
     }
 
-    /// Returns why the build fails because of this source, if it does.
+    /// Returns the reason why this source fails the build, or `None` if it does not.
     fn excess(&self, limits: &UnusedLimits) -> Option<String> {
         let (limit, is_explicit) = limits.of(&self.source);
         let losses = || {
@@ -278,7 +278,7 @@ impl SourceReport {
         ))
     }
 
-    /// Returns the text about the rows of a reason, such as `2 of 10 rows lost: …`.
+    /// Returns a description of the rows with a reason, such as `2 of 10 rows lost: …`.
     fn reason_text(&self, unused: &UnusedRows) -> String {
         let rows = match self.rows_read {
             1 => "row",
@@ -306,7 +306,7 @@ impl SourceReport {
     }
 }
 
-/// Returns a number of rows, with the first of them.
+/// Returns a number of rows with the given examples.
 fn tally_of(rows: u64, examples: Vec<String>) -> RowTally {
     RowTally {
         rows,
@@ -337,7 +337,7 @@ impl Display for SourceReport {
     }
 }
 
-/// What a build made of a layer.
+/// For one layer, what the build made.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct LayerReport {
     /// The id of the layer.
@@ -346,15 +346,15 @@ pub struct LayerReport {
     pub areas: u64,
     /// The number of areas that have a boundary, on any date.
     pub areas_with_boundary: u64,
-    /// The ids of the areas that are valid on the date of the dataset, but have no boundary on that
+    /// The ids of the areas that are valid on the date of the dataset, but have no boundary on this
     /// date.
     pub areas_without_boundary: Vec<String>,
-    /// The codes of the practices that are open on the date of the dataset and have no area, if the
-    /// layer has the areas of practices.
+    /// The codes of the practices that are open on the date of the dataset but have no area. Empty
+    /// unless the areas of the layer are those of practices.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub practices_without_area: Vec<String>,
-    /// The number of statistical areas that belong to an area of the layer, on any date; `None` if
-    /// the layer is not made of statistical areas.
+    /// The number of statistical areas that belong to an area of the layer on any date, or `None`
+    /// if the layer's areas are not unions of statistical areas.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statistical_areas_used: Option<u64>,
     /// The codes of the statistical areas that belong to no area of the layer.
@@ -362,7 +362,7 @@ pub struct LayerReport {
     pub statistical_areas_in_no_area: Vec<String>,
 }
 
-/// Prints a line with the counts, and lines for areas without a boundary and the like.
+/// Prints a line with the counts, and further lines, for example for areas without a boundary.
 impl Display for LayerReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let areas = count_with_noun(self.areas_with_boundary, "area", "areas");
@@ -404,7 +404,7 @@ impl Display for LayerReport {
     }
 }
 
-/// Returns an error that names every source of which more is lost than the configuration allows.
+/// Returns an error that lists every source with a larger loss than the configuration allows.
 pub(super) fn ensure_within_limits(sources: &[SourceReport], limits: &UnusedLimits) -> Result<()> {
     let excesses: Vec<String> = sources
         .iter()
@@ -420,7 +420,7 @@ pub(super) fn ensure_within_limits(sources: &[SourceReport], limits: &UnusedLimi
     )
 }
 
-/// Merges the reports of the same source and purpose with the same counts, such as those of a look-up
+/// Merges reports that have the same source, purpose and counts, such as the reports of a look-up
 /// that two methods of a layer use.
 pub(super) fn without_repetitions(reports: Vec<SourceReport>) -> Vec<SourceReport> {
     let mut seen: BTreeMap<(String, String, u64, u64), usize> = BTreeMap::new();

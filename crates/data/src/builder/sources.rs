@@ -44,7 +44,7 @@ use catchment_core::geometry::rings::{Polygon, Ring};
 /// The degrees in published files and in the dataset have 7 decimal places, a precision of about a
 /// centimetre.
 const PUBLISHED_UNITS_PER_DEGREE: f64 = 1e7;
-/// The source of branch surgeries, as the tables of premises name it.
+/// The name of the source of branch surgeries in the tables of premises.
 const BRANCHES_SOURCE: &str = "NHS ODS ebranchs";
 /// The number of units of `formats::coordinates` (1e-9°) in a published unit (1e-7°).
 const UNITS_PER_PUBLISHED_UNIT: i64 = 100;
@@ -53,10 +53,10 @@ const UNITS_PER_PUBLISHED_UNIT: i64 = 100;
 const OTHER_SUB_ICB: &str = "practices of other sub-ICB locations";
 pub(super) const UNLISTED_PRACTICE: &str = "the practice is in no list of practices";
 
-/// The content of the published files.
+/// The contents of the published files.
 pub(super) struct SourceData {
     base: PathBuf,
-    /// The number of bytes of the files that have been read.
+    /// The number of bytes that have been read from the files.
     bytes_read: Arc<AtomicU64>,
     /// The postcodes, in order.
     pub(super) postcodes: Vec<PostcodeRecord>,
@@ -65,11 +65,12 @@ pub(super) struct SourceData {
     pub(super) practices: Vec<PracticeRecord>,
     pub(super) premises: Vec<Premises>,
     pub(super) successions: Vec<PracticeSuccession>,
-    /// The buildings that practices used before.
+    /// The buildings that practices used in the past.
     pub(super) former_premises: Vec<FormerPremises>,
-    /// The practices around the area of the dataset.
+    /// The practices just outside the area of the dataset.
     pub(super) neighbouring_practices: Vec<NeighbouringPractice>,
-    /// The periods of practices in Primary Care Networks, in order of practice and first day.
+    /// The periods in which practices belonged to Primary Care Networks, in order of practice and
+    /// first day.
     pub(super) network_periods: Vec<NetworkPeriod>,
     pub(super) history: Vec<AreaHistoryRecord>,
     /// Changes of areas on known days, in order of date.
@@ -78,13 +79,14 @@ pub(super) struct SourceData {
     pub(super) memberships: Vec<Membership>,
     /// Organisations that prescribe but have no registered patients, in order of code.
     pub(super) not_gp_practices: Vec<OdsCode>,
-    /// The published works that the dataset is built from.
+    /// The published works from which the dataset is built.
     pub(super) works: Vec<SourceEntry>,
     /// The codes of all practices in the directories, before the selection by sub-ICB location.
     pub(super) listed_practices: BTreeSet<OdsCode>,
     /// The newest published number of patients of each statistical area and practice.
     pub(super) patient_counts: BTreeMap<(StatisticalAreaCode, OdsCode), PatientCount>,
-    /// The reports of the sources: what was read, what is used, and what is not used and why.
+    /// The reports of the sources: for each source, what was read and used, and what was not used
+    /// and why.
     pub(super) reports: Vec<SourceReport>,
     /// Remarks about the polygons for the person who runs the build.
     pub(super) remarks: Vec<String>,
@@ -98,8 +100,8 @@ pub(super) struct StatisticalArea {
 }
 
 impl StatisticalArea {
-    /// Returns the local authority district, which is the name of the area without its last word:
-    /// `South Lakeland` for `South Lakeland 001A`.
+    /// Returns the local authority district, which is the area's name without the last word: `South
+    /// Lakeland` for `South Lakeland 001A`.
     pub(super) fn district(&self) -> &str {
         self.name
             .rsplit_once(' ')
@@ -108,7 +110,7 @@ impl StatisticalArea {
 }
 
 impl SourceData {
-    /// Returns sources without content. Paths are relative to `base`.
+    /// Returns empty source data. Paths are relative to `base`.
     pub(super) fn new(base: &Path, bytes_read: Arc<AtomicU64>) -> SourceData {
         SourceData {
             base: base.into(),
@@ -138,7 +140,7 @@ impl SourceData {
         self.base = base.into();
     }
 
-    /// Reads every file that the configuration names. Paths are relative to `base`.
+    /// Reads every file in the configuration. Paths are relative to `base`.
     pub(super) fn read(
         base: &Path,
         config: &BuildConfig,
@@ -192,8 +194,9 @@ impl SourceData {
         Ok(sources)
     }
 
-    /// Sets the community of each practice in the memberships file to its community on `day` in that
-    /// file, or to `None` if it has none on that day. `layer` is the main layer of communities.
+    /// Sets the community of each practice in the memberships file to its community on `day` in
+    /// that file, or to `None` if the practice has no community on that day. `layer` is the main
+    /// layer of communities.
     fn apply_listed_communities(&mut self, layer: Layer, day: Date) {
         for record in &mut self.practices {
             let member = GroupMember::Practice(record.practice.code);
@@ -267,7 +270,8 @@ impl SourceData {
         let touching = &config.outcodes_touching_sub_icb;
         let rows: Vec<PostcodeRecord> = merged.into_values().collect();
         let count = count_with_noun(rows.len(), "postcode", "postcodes");
-        // Directories have ODS codes or GSS codes of sub-ICB locations, or none.
+        // Directories identify sub-ICB locations by ODS codes or by GSS codes, or do not state
+        // them.
         let first = rows
             .iter()
             .find_map(|row| Some((row.postcode, row.sub_icb.clone()?)));
@@ -286,7 +290,7 @@ impl SourceData {
         Ok(())
     }
 
-    /// Reports the postcodes that are not selected, and those without a position.
+    /// Reports the postcodes that are not selected, and the postcodes without a position.
     fn report_unselected(&mut self, mut first_reports: HashMap<Postcode, usize>) {
         let mut without_position: BTreeMap<usize, u64> = BTreeMap::new();
         for row in &self.postcodes {
@@ -313,7 +317,7 @@ impl SourceData {
         }
     }
 
-    /// Adds the report of a table of which every row is used.
+    /// Adds the report of a table whose rows are all used.
     fn report_rows(&mut self, file: &Path, purpose: &str, rows: usize) {
         let report = SourceReport::new(display_path(file), purpose, rows);
         self.reports.push(report);
@@ -375,8 +379,8 @@ impl SourceData {
         Ok(source_files.with_byte_counter(Arc::clone(&self.bytes_read)))
     }
 
-    /// Reads and validates the polygons of a file in any supported format. Also returns remarks
-    /// about the file.
+    /// Reads and validates the polygons of a file in any supported format. Returns the polygons and
+    /// remarks about the file.
     pub(super) fn read_polygons(
         &self,
         path: &Path,
@@ -571,7 +575,7 @@ impl SourceData {
                 let (mut rows, report) = succ::read(&mut [&mut self.open_source_files(file)?])?;
                 let mut report =
                     SourceReport::from_import(display_path(file), "successions", &report);
-                // The file is of all organisations of the NHS, not only of practices.
+                // The file contains all organisations of the NHS, not only practices.
                 let mut others = RowTally::default();
                 rows.retain(|step| {
                     let is_known = self.is_known_practice(step.predecessor);
@@ -595,13 +599,13 @@ impl SourceData {
         found.ok().map(|index| &self.practices[index])
     }
 
-    /// Returns whether the dataset has a practice.
+    /// Returns whether a practice is in the dataset.
     pub(super) fn is_known_practice(&self, code: OdsCode) -> bool {
         self.find_practice(code).is_some()
     }
 
-    /// Returns the rows about practices of the dataset, and reports the others: those of practices
-    /// that no directory lists are lost.
+    /// Returns the rows about practices in the dataset, and reports the other rows. Rows about
+    /// practices that no directory lists are reported as lost.
     fn retain_known<T>(
         &mut self,
         file: &Path,
@@ -615,7 +619,7 @@ impl SourceData {
         known
     }
 
-    /// Returns the rows about practices of the dataset, and adds the others to a report.
+    /// Returns the rows about practices in the dataset, and adds the other rows to a report.
     pub(super) fn known_rows<T>(
         &self,
         report: &mut SourceReport,
@@ -722,7 +726,7 @@ impl SourceData {
         current
     }
 
-    /// Adds the address of each practice without premises as the practice's premises.
+    /// For each practice without premises, adds the practice's address as its premises.
     fn add_main_addresses(&mut self) {
         let with_premises: BTreeSet<OdsCode> =
             self.premises.iter().map(|site| site.practice).collect();
@@ -749,8 +753,8 @@ impl SourceData {
         self.premises.sort_by_key(|site| site.practice);
     }
 
-    /// Adds the branches that are open on `day` as premises, and those that had closed as former
-    /// premises, and adds the others to a report.
+    /// Adds branches to the premises of practices: those that are open on `day` as premises, and
+    /// those that had closed by `day` as former premises. Adds the other branches to a report.
     fn add_branches(
         &mut self,
         branches: Vec<BranchSurgery>,
@@ -770,7 +774,7 @@ impl SourceData {
             .partition(|branch| branch.had_closed(day));
         let (mut later, mut listed) = (RowTally::default(), RowTally::default());
         let (mut listed_before, mut without_position) = (RowTally::default(), RowTally::default());
-        // Open branches come first, because a building that is in use is not a former one.
+        // Open branches come first, because a building that is in use is not former premises.
         for branch in open.into_iter().chain(closed) {
             let site = (branch.practice, branch.postcode);
             let position = branch
@@ -869,7 +873,7 @@ pub(super) fn matches_filter(code: Option<&String>, codes: &[String]) -> bool {
     codes.is_empty() || code.is_some_and(|code| codes.contains(code))
 }
 
-/// Returns whether all directories are OS Code-Point Open, which has no terminated postcodes.
+/// Returns whether all directories are OS Code-Point Open, which contains no terminated postcodes.
 fn has_only_live_postcodes(config: &config::PostcodesConfig) -> bool {
     let directories = &config.directories;
     directories
@@ -892,7 +896,7 @@ fn ensure_unique<T: Ord + Copy + fmt::Display>(
     Ok(())
 }
 
-/// Fills in the fields that are blank in the record of an earlier directory.
+/// Fills in the fields that are blank in the earlier directory's record from the later record.
 fn fill_blanks(earlier: &mut PostcodeRecord, later: PostcodeRecord) {
     if earlier.position.is_none() {
         earlier.position = later.position;

@@ -1,8 +1,8 @@
-//! The check that statistical areas do not overlap.
+//! Checks that statistical areas do not overlap.
 //!
-//! Where two areas share a border vertex for vertex, each edge of the one is an edge of the other in
-//! the opposite direction. Only areas with other edges can overlap, so only these are overlaid; in a
-//! published file, they are the areas at its outer edge.
+//! If two areas share a border vertex for vertex, each edge of the border belongs to both areas, in
+//! opposite directions. Only areas with edges that belong to no other area can overlap, so only
+//! these areas are overlaid. In a published file, they are the areas along the outer edge.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ use catchment_core::geometry::rings;
 type DirectedEdge = (Coord<i64>, Coord<i64>);
 
 /// Checks that statistical areas do not overlap by more than the configuration allows. Returns a
-/// remark about each overlap that is allowed.
+/// remark about each allowed overlap.
 pub(super) fn check(sources: &SourceData, config: &StatisticalAreasConfig) -> Result<Vec<String>> {
     let areas = &sources.statistical_areas;
     let mut counts: HashMap<DirectedEdge, u32> = HashMap::new();

@@ -1,4 +1,4 @@
-//! Writes the dataset's tables in the form that [`crate::dataset::read`] reads.
+//! Writes the dataset's tables in the format that [`crate::dataset::read`] expects.
 
 use crate::dataset::{cells, columns};
 use crate::formats::write_csv as table;
@@ -14,7 +14,7 @@ fn optional(text: Option<&impl ToString>) -> String {
     text.map(ToString::to_string).unwrap_or_default()
 }
 
-/// Returns the names of the columns that every dataset has, followed by those of the optional ones.
+/// Returns the names of the required columns, followed by the names of the optional columns.
 fn all_columns<const A: usize, const B: usize, const ALL: usize>(
     columns: [&'static str; A],
     optional: [&'static str; B],
@@ -216,7 +216,8 @@ pub(super) fn assignments(assignments: &[StatisticalAssignment]) -> Vec<u8> {
     )
 }
 
-/// Writes the postcode directory, with the optional columns only if a postcode has a value in one.
+/// Writes the postcode directory. Includes the optional columns only if at least one postcode has a
+/// value in one of them.
 pub(super) fn postcodes(postcodes: &[PostcodeRecord]) -> Vec<u8> {
     let has_optional = |row: &PostcodeRecord| {
         row.codes != PostcodeCodes::default()
@@ -236,7 +237,7 @@ pub(super) fn postcodes(postcodes: &[PostcodeRecord]) -> Vec<u8> {
     )
 }
 
-/// Concatenates the cells of the two kinds of columns of the postcode directory.
+/// Concatenates the cells of the required and the optional columns of the postcode directory.
 fn concat<T>(cells: [T; 9], optional: [T; 6]) -> [T; 15] {
     let mut all = cells.into_iter().chain(optional);
     std::array::from_fn(|_| all.next().expect("nine and six are fifteen"))

@@ -116,8 +116,8 @@ pub(super) fn area(layer: Layer, id: &str) -> Area {
     }
 }
 
-/// Returns derived shares, given statistical areas with practices and shares, and the number of
-/// patients of each statistical area.
+/// Returns derived shares. `rows` contains statistical areas, practices and shares; `patients`
+/// contains the number of patients of each statistical area.
 pub(super) fn shares(rows: &[(&str, &str, f64)], patients: &[(&str, u32)]) -> RegistrationShares {
     let mut by_area: BTreeMap<String, Vec<(OdsCode, f64)>> = BTreeMap::new();
     for (area, practice, share) in rows {
@@ -170,7 +170,7 @@ pub(super) fn layer_config(id: &str) -> LayerConfig {
     toml::from_str(&text).expect("a layer")
 }
 
-/// Returns the context of a method that is valid on every day and uses no shares.
+/// Returns the context of a method whose areas are valid on every date and uses no shares.
 pub(super) fn context(layer: Layer, sources: &SourceData) -> LayerContext<'_> {
     let declaration = layer_config(layer.as_str()).declaration();
     let declaration = declaration.expect("a layer of earlier versions");

@@ -1,21 +1,23 @@
-//! The table `[unused_max]` of the configuration: how much of a source may be lost or doubtful.
+//! The table `[unused_max]` of the configuration, which limits the share of a source that may be
+//! lost or doubtful.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// The largest share of the rows, or of the people, of a source that may be lost or doubtful.
+/// The default maximum share of a source's rows, or of the people in them, that may be lost or
+/// doubtful.
 const DEFAULT_LIMIT: f64 = 0.005;
-/// The key of the limit for the sources that the table does not name.
+/// The key of the limit for sources without a key of their own.
 const DEFAULT_KEY: &str = "default";
 
-/// The limits, by the path of the source as written in the configuration.
+/// The limits, by the path of the source in the configuration.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(transparent)]
 pub(super) struct UnusedLimits(BTreeMap<String, f64>);
 
 impl UnusedLimits {
-    /// Returns the limit of a source, and whether the table names the source.
+    /// Returns the limit of a source, and whether the table contains a key for the source.
     pub(super) fn of(&self, source: &str) -> (f64, bool) {
         match self.0.get(source) {
             Some(limit) => (*limit, true),
@@ -26,7 +28,7 @@ impl UnusedLimits {
         }
     }
 
-    /// Returns what is wrong with the limits, given the paths of all sources.
+    /// Returns the errors in the limits. `sources` contains the paths of all sources.
     pub(super) fn errors(&self, sources: &[String]) -> Vec<String> {
         let mut errors = Vec::new();
         for (key, limit) in &self.0 {

@@ -132,7 +132,8 @@ fn check_geometry(kind: &str, boundary: &Boundary, findings: &mut Vec<Finding>) 
     }
 }
 
-/// Returns whether the areas of a layer have a usual size. Those above communities have none.
+/// Returns whether the areas of a layer have a usual size. The sizes of areas above communities
+/// vary too much.
 fn has_usual_size(manifest: &Manifest, layer: Layer) -> bool {
     let role = manifest.layer(layer).map(|entry| entry.role);
     !matches!(role, Some(LayerRole::Administrative | LayerRole::Group))
@@ -149,7 +150,7 @@ fn check_size(layer: Layer, boundary: &Boundary, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Returns a warning about the geometry `metres`, which is in planar metres.
+/// Returns a warning about the geometry `metres`, whose coordinates are in planar metres.
 pub(super) fn sized_warning(
     code: &'static str,
     message: String,
@@ -162,7 +163,7 @@ pub(super) fn sized_warning(
         .with_geometry(round_coordinates(&planar::to_lonlat(metres)), size_m2)
 }
 
-/// Reports items with the same key whose periods overlap.
+/// Reports items whose keys are equal and whose periods overlap.
 fn check_periods<K: Ord>(
     items: impl Iterator<Item = (K, Period)>,
     describe: impl Fn(&K) -> String,
@@ -201,7 +202,7 @@ fn format_period(period: Period) -> String {
 fn check_missing_boundaries(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     for entry in &dataset.manifest.layers {
         let layer = entry.id;
-        // The areas of a layer that follows the postcode directory need no boundary.
+        // In a layer with the method `postcode_column`, the areas need no boundary.
         let is_checked = entry.kind == LayerKind::Partition && entry.postcode_column.is_none();
         if !is_checked || dataset.manifest.statistical_area_layer() == Some(layer) {
             continue;

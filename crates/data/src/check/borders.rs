@@ -1,9 +1,10 @@
-//! Checks of the areas of a partition against each other: overlaps, gaps and edges that nearly
+//! Compares the areas of a partition with each other to find overlaps, gaps and edges that nearly
 //! match.
 //!
-//! Where two areas share a border vertex for vertex, they neither overlap nor leave a gap. Other
-//! borders are checked for three kinds of errors: intersections of two areas, holes in the union of
-//! all areas, and edges that run within a metre of a neighbour's edge but are not identical to it.
+//! If two areas share a border vertex for vertex, they neither overlap nor leave a gap. On other
+//! borders, there are checks for three kinds of errors: intersections of two areas, holes in the
+//! union of all areas, and edges that run within a metre of a neighbour's edge but are not
+//! identical to it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -21,16 +22,16 @@ use crate::dataset::{Dataset, LayerKind};
 use catchment_core::domain::{Boundary, BritishGrid};
 use catchment_core::geometry::planar::{self, M2_PER_KM2};
 
-/// The width in metres below which an overlap is a sliver. A sliver means that the same border was
-/// drawn twice.
+/// An overlap narrower than this width, in metres, is a sliver. A sliver indicates that the same
+/// border was drawn twice.
 const SLIVER_WIDTH_M: f64 = 1.0;
-/// The distance in metres below which edges are identical except for the rounding of vertices to
+/// Edges closer than this distance, in metres, differ only because vertices are rounded to
 /// millimetres.
 const SAME_EDGE_M: f64 = 0.002;
-/// The size below which a hole is a gap between areas. A larger hole may be a lake or an area of
+/// A hole smaller than this size is a gap between areas. A larger hole may be a lake or an area of
 /// another dataset.
 const GAP_MAX_M2: f64 = M2_PER_KM2;
-/// The width in metres below which a hole of any size is a gap between areas.
+/// A hole narrower than this width, in metres, is a gap between areas, whatever its size.
 const GAP_WIDTH_MAX_M: f64 = 10.0;
 
 /// A boundary with valid rings, in planar metres.
@@ -236,7 +237,7 @@ fn report_hole(
     let message =
         format!("{kind}: {description} of {size} between areas, about {width_m:.2} m wide");
     reported.extend(hole.bounding_rect());
-    // The centroid of a gap around an area is not in the gap.
+    // The centroid of a ring-shaped gap is not in the gap.
     let edge = hole.exterior().0.first().copied();
     let is_ring = !hole.interiors().is_empty();
     let finding = Finding {
@@ -288,7 +289,7 @@ fn check_edges(
         let mut ids = [edge.owner, other].map(|index| areas[index].boundary.id.as_str());
         ids.sort_unstable();
         let near_match = pairs.entry(ids.into()).or_default();
-        // The edges of both areas are added, so half the length of each edge is counted.
+        // The matching edge of the other area is also added, so each counts half.
         near_match.length_m += edge.length_m() / 2.0;
         if separation_m > near_match.widest_m {
             near_match.widest_m = separation_m;
@@ -319,7 +320,7 @@ fn is_near(rect: &Rect<f64>, position: Coord<f64>) -> bool {
     within(min.x, position.x, max.x) && within(min.y, position.y, max.y)
 }
 
-/// Returns the edges that occur in only one area, whatever their direction.
+/// Returns the edges that occur in only one area, regardless of direction.
 fn unmatched_edges(areas: &[&PlanarArea<'_>]) -> Vec<UnmatchedEdge> {
     let mut seen: HashSet<Line<i32>> = HashSet::new();
     let mut shared: HashSet<Line<i32>> = HashSet::new();
@@ -355,7 +356,7 @@ fn undirected(edge: Line<i32>) -> Line<i32> {
     }
 }
 
-/// Returns the edges of a boundary, each in millimetres and in metres.
+/// Returns the edges of a boundary. Each edge is in millimetres and in metres.
 fn edges_of(boundary: &Boundary) -> impl Iterator<Item = (Line<i32>, Line<f64>)> + '_ {
     let rings = boundary.grid.iter().flat_map(|polygon| &polygon.rings);
     rings.flat_map(|ring| {
@@ -383,10 +384,10 @@ fn edges_of(boundary: &Boundary) -> impl Iterator<Item = (Line<i32>, Line<f64>)>
     })
 }
 
-/// Returns the area that has an edge along `edge`, the greatest distance between the two edges in
-/// metres, and the point of `edge` at that distance. The distance is measured at three points of
-/// `edge`, because an edge that only touches or crosses `edge` is near one of these points, but not
-/// near all three.
+/// Returns the area with an edge that runs along `edge`, the greatest distance in metres between
+/// the two edges, and the point of `edge` at this distance. The distance is measured at three
+/// points of `edge`: an edge that only touches or crosses `edge` is near one of these points, but
+/// not near all three.
 fn parallel_neighbour(
     edge: &UnmatchedEdge,
     neighbours: &NeighbourIndex,
@@ -405,8 +406,8 @@ fn parallel_neighbour(
     (separation_m > SAME_EDGE_M).then_some((middle.0, separation_m, widest))
 }
 
-/// The unmatched edges, in one R-tree for each area, so that a search for the edges of other areas
-/// does not visit the many near edges of the same area.
+/// The unmatched edges. Each area has its own R-tree, so that a search for the edges of other areas
+/// does not visit the many nearby edges of the same area.
 struct NeighbourIndex {
     bboxes: RTree<GeomWithData<Rectangle<[f64; 2]>, usize>>,
     edges: Vec<RTree<UnmatchedEdge>>,
@@ -431,8 +432,8 @@ impl NeighbourIndex {
         }
     }
 
-    /// Returns the area, other than `owner`, that has the nearest edge within a sliver's width of
-    /// `position`, and the distance of that edge in metres.
+    /// Returns the area other than `owner` whose edge is nearest to `position`, within the width of
+    /// a sliver, and the distance of this edge in metres.
     fn nearest_other(&self, owner: usize, position: Coord<f64>) -> Option<(usize, f64)> {
         const DISTANCE_MAX_2: f64 = SLIVER_WIDTH_M * SLIVER_WIDTH_M;
         let point = [position.x, position.y];

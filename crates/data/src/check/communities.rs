@@ -1,5 +1,5 @@
-//! Checks of the communities that places are in: disputed assignments, layers that point to
-//! different communities, and the ratio of registered to resident people.
+//! Checks of the communities of places: disputed assignments, layers that point to different
+//! communities, and the ratio of registered to resident people.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,9 @@ use catchment_core::index::{
     DisagreeingLayer, Disagreement, Index, LayerResult, LocateQuery, Locator,
 };
 
-/// The usual ratio of registered to resident people of a community. People are registered who have
-/// moved away, and some live elsewhere, so a list is usually a few per cent longer.
+/// The usual ratio of registered to resident people of a community. A list is usually a few per
+/// cent longer than the number of residents, because it also contains people who have moved away or
+/// live elsewhere.
 const REGISTERED_TO_RESIDENT: std::ops::RangeInclusive<f64> = 0.9..=1.2;
 
 pub(super) fn check(index: &Index, day: Date, findings: &mut Vec<Finding>) {
@@ -22,17 +23,17 @@ pub(super) fn check(index: &Index, day: Date, findings: &mut Vec<Finding>) {
     check_ratios(index, day, findings);
 }
 
-/// What is known about the live postcodes of a statistical area.
+/// Information about the live postcodes of a statistical area.
 #[derive(Default)]
 struct LivePostcodes {
     count: usize,
     disagreeing: usize,
-    /// The first disagreement, in words.
+    /// A description of the first disagreement.
     disagreement: Option<String>,
     community: String,
 }
 
-/// Reports statistical areas that the source disputes.
+/// Reports statistical areas whose assignment the source disputes.
 fn check_disputed(index: &Index, day: Date, findings: &mut Vec<Finding>) {
     let shares = index.facts().model_shares.iter();
     let disputed: Vec<_> = shares.filter(|share| !share.disputed.is_empty()).collect();
@@ -68,7 +69,7 @@ fn check_disputed(index: &Index, day: Date, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Reports statistical areas where the network, or the practice with the largest share, belongs to
+/// Reports statistical areas whose network, or whose practice with the largest share, belongs to
 /// another community.
 fn check_disagreements(index: &Index, day: Date, findings: &mut Vec<Finding>) {
     if index.community_layers().is_empty() {

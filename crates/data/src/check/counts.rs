@@ -11,7 +11,7 @@ use crate::plural::count_with_noun;
 use catchment_core::domain::StatedCount;
 use catchment_core::domain::{GroupMember, Layer, LayerEntry, LayerRole, Practice};
 
-/// The expected population of a community, as published for the ICCs of Morecambe Bay: see the row
+/// The expected population of a community, as published for the ICCs of Morecambe Bay. See the row
 /// with 11 ICCs in `data/source/icc_systems.csv`.
 const COMMUNITY_POPULATION: std::ops::RangeInclusive<u64> = 10_000..=70_000;
 
@@ -20,8 +20,8 @@ pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     check_populations(dataset, day, findings);
 }
 
-/// Compares the number of communities that each system's page states with the number of sections on
-/// the page and with the number of communities in the dataset.
+/// For each system, compares the number of communities that its page states with the number of
+/// sections on the page and with the number of communities in the dataset.
 fn check_stated_counts(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     let mut systems: BTreeMap<&str, Vec<&StatedCount>> = BTreeMap::new();
     for count in &dataset.stated_counts {
@@ -32,7 +32,7 @@ fn check_stated_counts(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>
             .iter()
             .filter_map(|count| Some((count.page_date?, *count)));
         let dated: Vec<(Date, &StatedCount)> = dated.collect();
-        // A count without a date can be compared only if it is the only count of the system.
+        // A count without a date can be compared only if the system has no other count.
         let compared = match (dated.as_slice(), counts.as_slice()) {
             ([], [only]) => vec![(day, *only)],
             _ => dated,

@@ -32,7 +32,7 @@ pub struct Finding {
 pub enum FindingGeometry {
     /// Several positions.
     Points(MultiPoint<f64>),
-    /// One polygon, or several.
+    /// One or more polygons.
     Polygons(MultiPolygon<f64>),
 }
 

@@ -1,11 +1,11 @@
-//! Golden queries: queries with their expected answers. A different answer means that the data are
-//! wrong, even if the files are intact.
+//! Golden queries: queries with their expected answers. A different answer indicates that the data
+//! are wrong, even if the files are intact.
 
 use catchment_core::domain::{GoldenQuery, Layer, Manifest};
 use catchment_core::index::{Index, LayerResult, LocateAnswer, areas_of_layer};
 use catchment_core::request::{LOCATE_PARAMS, LocateRequest, RequestParams};
 
-/// Returns the golden queries whose answer is not the expected answer.
+/// Returns the golden queries whose actual answer differs from the expected answer.
 pub fn failing_golden_queries(index: &Index, queries: Vec<GoldenQuery>) -> Vec<GoldenQuery> {
     queries
         .into_iter()

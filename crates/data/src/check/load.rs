@@ -1,4 +1,4 @@
-//! Loading of a dataset with the checks that a service makes before it serves the dataset.
+//! Loads a dataset and runs the checks that a service requires before it serves the dataset.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use catchment_core::index::{Index, IndexError};
 pub enum LoadFailure {
     /// A file is missing, invalid, or does not match the manifest.
     Dataset(DatasetError),
-    /// The data contradict each other.
+    /// The data are inconsistent.
     Index(IndexError),
     /// Golden queries have unexpected answers.
     FailedGoldenQueries(Vec<GoldenQuery>),
@@ -21,8 +21,8 @@ pub enum LoadFailure {
     Memory(InsufficientMemory),
 }
 
-/// Loads a dataset and checks it, while other datasets, which use `loaded_bytes` of memory, stay
-/// loaded. Returns the index, and the estimated peak memory of loading the dataset.
+/// Loads and checks a dataset while other datasets, which use `loaded_bytes` of memory, remain
+/// loaded. Returns the index and the estimated peak memory of loading the dataset.
 ///
 /// # Errors
 /// If a file does not match its manifest, the data are inconsistent, a golden query fails, or there

@@ -27,8 +27,8 @@ use crate::dataset::Dataset;
 use catchment_core::domain::Boundary;
 use catchment_core::index::Index;
 
-/// Checks a dataset as of its own date (`as_of`). Returns the findings in order of severity, errors
-/// first, and then in order of code. Findings with the same code are in the order of the dataset.
+/// Checks a dataset as of its own date (`as_of`). Returns the findings in order of severity (errors
+/// first) and then in order of code. Findings with the same code are in the order of the dataset.
 pub fn check(dataset: &Dataset) -> Vec<Finding> {
     let mut findings = Vec::new();
     let day = dataset.manifest.as_of;

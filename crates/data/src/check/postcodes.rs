@@ -1,5 +1,5 @@
-//! Checks for live postcodes that are in no area of any layer, and counts the postcodes about which
-//! the directory is not sure.
+//! Checks for live postcodes that are in no area of any layer, and counts the postcodes for which
+//! the directory is uncertain.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use catchment_core::domain::{LonLat, LookupStatus, Postcode, PostcodeEntry, Post
 use catchment_core::geodesy;
 use catchment_core::index::{Index, LayerResult, LocateQuery, Locator};
 
-/// The maximum number of postcodes that a message names. The GeoJSON contains all postcodes.
+/// The maximum number of postcodes in a message. The GeoJSON contains all postcodes.
 pub(super) const NAMED_MAX: usize = 3;
 
 pub(super) fn check(index: &Index, day: Date, findings: &mut Vec<Finding>) {
@@ -52,8 +52,8 @@ pub(super) fn check(index: &Index, day: Date, findings: &mut Vec<Finding>) {
     ));
 }
 
-/// Returns a finding with the number of postcodes that have a property, and the first of them;
-/// `None` if no postcode has it.
+/// Returns a finding with the number of postcodes that have a property and the first of these
+/// postcodes, or `None` if no postcode has the property.
 fn postcodes_finding(
     index: &Index,
     code: &'static str,

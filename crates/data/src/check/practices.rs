@@ -28,7 +28,7 @@ pub(super) fn is_open(practice: &Practice, day: Date) -> bool {
     practice.status_on(day) == PracticeStatus::Active
 }
 
-/// Reports practices that are in two communities at the same time.
+/// Reports practices that belong to two communities at the same time.
 fn check_communities(dataset: &Dataset, findings: &mut Vec<Finding>) {
     let mut memberships_by_practice: BTreeMap<OdsCode, Vec<_>> = BTreeMap::new();
     let Some(main) = dataset.manifest.main_community_layer() else {
@@ -81,7 +81,7 @@ fn check_premises(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     }
 }
 
-/// The age in years from which premises are reported.
+/// The age in years above which the source of premises is reported.
 const PREMISES_AGE_YEARS: i16 = 5;
 
 /// Reports premises of open practices whose source is more than five years older than the dataset.
@@ -190,8 +190,7 @@ fn cycle_through(start: OdsCode, next: &BTreeMap<OdsCode, Vec<OdsCode>>) -> Opti
     None
 }
 
-/// Reports open practices that have no community, or whose own address is not in the community that they belong
-/// to.
+/// Reports open practices that have no community, or whose address is outside their community.
 pub(super) fn check_addresses(index: &Index, day: Date, findings: &mut Vec<Finding>) {
     let Some(layer) = index.manifest().main_community_layer() else {
         return;
@@ -243,7 +242,8 @@ pub(super) fn check_addresses(index: &Index, day: Date, findings: &mut Vec<Findi
     }
 }
 
-/// Returns a practice's own address and the communities at that address, if the address is known.
+/// Returns a practice's address and the communities at this address, or `None` if the address is
+/// not known.
 fn communities_at_address(
     index: &Index,
     layer: Layer,

@@ -1,5 +1,5 @@
-//! Comparison of a dataset with the previous release: tables that have become much smaller, and
-//! postcodes that were located and no longer are.
+//! Compares a dataset with the previous release to find tables that have become much smaller and
+//! postcodes that can no longer be located.
 
 use super::Finding;
 use super::postcodes::NAMED_MAX;
@@ -9,23 +9,23 @@ use catchment_core::domain::{Layer, LayerSet, LookupStatus, Postcode, PostcodeEn
 use catchment_core::geodesy;
 use catchment_core::index::{Index, IndexError, LocateQuery, Locator};
 
-/// The largest share of the rows of a table that may be missing without a finding.
+/// The maximum share of the rows of a table that may be missing without a finding.
 const FALL_MAX: f64 = 0.02;
 
-/// What a dataset lacks in comparison with the previous release.
+/// The tables and postcodes that a dataset lacks in comparison with the previous release.
 #[derive(Debug)]
 pub struct PreviousComparison {
     /// A sentence about each table that has lost more than 2 % of its rows.
     smaller_tables: Vec<String>,
-    /// The postcodes that were located and no longer are, with their status now. A postcode that has
-    /// been terminated since is not one of them.
+    /// The postcodes that can no longer be located, with their new status. Does not contain
+    /// postcodes that have been terminated since the previous release.
     lost_postcodes: Vec<(PostcodeEntry, LookupStatus)>,
 }
 
-/// Compares a dataset with the previous release, each on its own date (`as_of`).
+/// Compares a dataset with the previous release. Each is compared on its own date (`as_of`).
 ///
 /// # Errors
-/// If a dataset contradicts itself, so that no index can be built.
+/// If the data of one of the datasets are inconsistent, so that no index can be built.
 pub fn compare_with_previous(
     previous: &Dataset,
     current: &Dataset,
@@ -72,12 +72,12 @@ pub fn compare_with_previous(
 }
 
 impl PreviousComparison {
-    /// Returns whether the dataset lacks nothing.
+    /// Returns whether the dataset lacks no rows and no postcodes.
     pub fn is_empty(&self) -> bool {
         self.smaller_tables.is_empty() && self.lost_postcodes.is_empty()
     }
 
-    /// Returns an error finding for each smaller table and for each postcode.
+    /// Returns an error finding for each smaller table and for each lost postcode.
     pub fn findings(&self) -> impl Iterator<Item = Finding> {
         let tables = self.smaller_tables.iter();
         let tables = tables.map(|message| Finding::error("fewer_rows", message.clone()));

@@ -1,4 +1,4 @@
-//! The rules for attributes of postcodes and areas, which manifests and configurations declare.
+//! The rules for attributes of postcodes and areas in manifests and configurations.
 
 use catchment_core::domain::{Attribute, AttributeEntry, AttributeKey, LayerEntry, LayerKind};
 
@@ -12,9 +12,9 @@ pub(crate) struct AttributeDeclaration<'t> {
 /// Returns the entry of an attribute, without the date of its source.
 ///
 /// # Errors
-/// If the id is malformed, or the id of another attribute, of a layer or of the statistical areas; or
-/// if the attribute is of anything else than postcodes, the statistical areas, or a layer whose areas
-/// do not overlap.
+/// If the id is malformed, or is already the id of another attribute, of a layer or of the
+/// statistical areas. Also if the attribute does not belong to postcodes, to the statistical areas
+/// or to a layer whose areas do not overlap.
 pub(crate) fn attribute_entry(
     declared: &AttributeDeclaration<'_>,
     others: &[AttributeEntry],
@@ -76,7 +76,7 @@ mod tests {
     use super::super::manifest::{manifest_from_toml, manifest_to_toml};
     use super::*;
 
-    /// Returns the manifest of the embedded dataset with an attribute.
+    /// Returns the manifest of the embedded dataset with an added attribute.
     fn with_attribute(keys: &str) -> String {
         let text = include_str!("../../../../data/lancashire-and-cumbria/dataset.toml");
         let attribute = format!("[[attributes]]\n{keys}\n\n[[sources]]");

@@ -1,4 +1,4 @@
-//! Converts polygons to boundaries, which have both coordinate reference systems.
+//! Converts polygons to boundaries, which contain coordinates in both coordinate reference systems.
 
 use geo::{Coord, LineString, MultiPolygon};
 
@@ -7,24 +7,25 @@ use catchment_core::domain::{Boundary, BritishGrid, CatchmentKind, GridPolygon, 
 use catchment_core::geodesy;
 use catchment_core::geometry::rings::{Polygon, Ring};
 
-/// Converts the features of a polygon file to boundaries, in the order of the file, for example for
-/// a [`BoundaryIndex`](catchment_core::index::BoundaryIndex).
+/// Converts the features of a polygon file to boundaries, in the order of the file. The boundaries
+/// can be used, for example, to build a [`BoundaryIndex`](catchment_core::index::BoundaryIndex).
 ///
 /// A feature is a polygon or a multipolygon, with or without holes, in the coordinate reference
 /// system of the file: longitude and latitude, or British National Grid. A boundary has the same
-/// vertices in both. Its id is the text of the attribute `id_attribute`, in any case, and several
-/// boundaries may have the same id. The boundaries have no periods.
+/// vertices in both coordinate reference systems. Its id is the value of the attribute
+/// `id_attribute`, whose name is matched regardless of case. Several boundaries may have the same
+/// id. The boundaries have no periods.
 ///
-/// The rings are not checked: call [`validated`](super::validation::validated) before.
+/// Does not check the rings. Call [`validated`](super::validation::validated) first.
 ///
 /// # Errors
 /// If a feature does not have the attribute, or a vertex is outside the British National Grid. The
-/// error names the file and the feature.
+/// error states the file and the feature.
 pub fn file_boundaries(
     mut file: PolygonFile,
     id_attribute: &str,
 ) -> Result<Vec<Boundary>, PolygonError> {
-    // Each feature is dropped when its boundary has been built, to save memory.
+    // To save memory, each feature is dropped when its boundary has been built.
     let features = std::mem::take(&mut file.features).into_iter();
     features
         .map(|feature| {
@@ -124,7 +125,7 @@ pub(crate) fn vertex_grid_metres(crs: Crs, vertex: Coord<i64>) -> Option<(f64, f
     }
 }
 
-/// Returns the place of a vertex in units of `crs`, for messages.
+/// Returns the position of a vertex in units of `crs`, for messages.
 pub(crate) fn place_name(crs: Crs, vertex: Coord<i64>) -> String {
     match vertex_grid_metres(crs, vertex) {
         Some((easting, northing)) => format!("easting {easting:.0}, northing {northing:.0}"),
@@ -140,7 +141,7 @@ mod tests {
     use super::*;
     use crate::formats::read_geojson;
 
-    /// Reads a file with one feature. `member` is a member of the collection.
+    /// Reads a file with one feature. `member` is a member of the feature collection.
     fn read(member: &str, properties: &str, rings: &str) -> Result<Vec<Boundary>, PolygonError> {
         let feature = format!(
             r#"{{"type":"Feature","properties":{properties},"geometry":{{"type":"Polygon","coordinates":{rings}}}}}"#

@@ -1,4 +1,4 @@
-//! Parsers of cells that several tables have in common.
+//! Parsers of cells that occur in several tables.
 
 use crate::formats::{CsvTableRow, TableError};
 use catchment_core::domain::{
@@ -43,8 +43,8 @@ pub(crate) fn positional_quality(
     })
 }
 
-/// Parses the termination of a postcode with this status: its month, or the two adjacent columns
-/// with the months of the editions between which it ended.
+/// Parses the termination of a postcode with this status. The termination is either a month or, in
+/// two adjacent columns, the months of the two editions between which the postcode was terminated.
 pub(crate) fn termination(
     row: &CsvTableRow<'_>,
     status: DirectoryStatus,
@@ -81,8 +81,8 @@ pub(crate) fn termination(
     }
 }
 
-/// Parses the codes of a postcode: the council and the LSOA of 2021 in two adjacent columns, and in
-/// two other adjacent columns whether the statistical area and the LSOA of 2021 were found by
+/// Parses the codes of a postcode. The council and the LSOA of 2021 are in two adjacent columns.
+/// Two other adjacent columns state whether the statistical area and the LSOA of 2021 were found by
 /// polygon.
 pub(crate) fn codes(
     row: &CsvTableRow<'_>,
@@ -104,5 +104,5 @@ pub(crate) fn codes(
     })
 }
 
-/// The word for a code that was found by polygon.
+/// The value for a code that was found by polygon.
 pub(crate) const POLYGON: &str = "polygon";

@@ -47,8 +47,8 @@ pub(crate) const PRACTICE_MEMBER: &str = "practice";
 /// The member layer of a practice in every dataset of earlier versions.
 pub(crate) const EARLIER_PRACTICE_MEMBER: &str = "gp-practice";
 
-/// Returns the member layer of a practice in `memberships.csv`. The layer is the one of the
-/// practices' areas.
+/// Returns the member layer of a practice in `memberships.csv`. `practice_layer` is the layer of
+/// the practices' areas.
 pub fn practice_member(practice_layer: Option<Layer>) -> &'static str {
     practice_layer.map_or(PRACTICE_MEMBER, Layer::as_str)
 }
@@ -71,16 +71,16 @@ pub(crate) const PRACTICES: [&str; 11] = [
     "list_size",
 ];
 
-/// The columns of `practices.csv` that older datasets do not have.
+/// The columns of `practices.csv` that are not in older datasets.
 pub(crate) const PRACTICES_OPTIONAL: [&str; 3] = ["list_size_as_of", "as_of", "note"];
 
 /// `practice_sites.csv`: the premises of practices.
 pub(crate) const PREMISES: [&str; 5] = ["ods_code", "kind", "postcode", "easting", "northing"];
 
-/// The columns of `practice_sites.csv` that older datasets do not have.
+/// The columns of `practice_sites.csv` that are not in older datasets.
 pub(crate) const PREMISES_OPTIONAL: [&str; 3] = ["name", "as_of", "source"];
 
-/// `practice_sites_former.csv`: buildings that practices used before.
+/// `practice_sites_former.csv`: buildings that practices used in the past.
 pub(crate) const FORMER_PREMISES: [&str; 6] = [
     "ods_code", "postcode", "name", "held_as", "reason", "source",
 ];
@@ -104,7 +104,7 @@ pub(crate) const NEIGHBOURING_PRACTICES: [&str; 12] = [
 /// `practice_successions.csv`: the successors of practices.
 pub(crate) const SUCCESSIONS: [&str; 3] = ["predecessor", "successor", "from"];
 
-/// The columns of `practice_successions.csv` that older datasets do not have.
+/// The columns of `practice_successions.csv` that are not in older datasets.
 pub(crate) const SUCCESSIONS_OPTIONAL: [&str; 4] = ["basis", "pcn_left", "note", "source"];
 
 /// `not_gp_practices.csv`: organisations that prescribe but have no registered patients.
@@ -127,7 +127,7 @@ pub(crate) const POSTCODES: [&str; 9] = [
     "user",
 ];
 
-/// The columns of `postcodes.csv` that only some datasets have.
+/// The columns of `postcodes.csv` that are only in some datasets.
 pub(crate) const POSTCODES_OPTIONAL: [&str; 6] = [
     "council",
     "lsoa21",
@@ -149,7 +149,7 @@ pub(crate) const GOLDEN_QUERIES: [&str; 8] = [
     "registration",
 ];
 
-/// `systems.csv`: the number of communities that each system's page states.
+/// `systems.csv`: the number of communities according to each system's page.
 pub(crate) const SYSTEMS: [&str; 6] = [
     "system",
     "name",
@@ -159,7 +159,7 @@ pub(crate) const SYSTEMS: [&str; 6] = [
     "note",
 ];
 
-/// The optional columns of `systems.csv`: what the page says about boundaries and people.
+/// The optional columns of `systems.csv`: statements on the page about boundaries and people.
 pub(crate) const SYSTEMS_OPTIONAL: [&str; 4] =
     ["boundaries", "people_from", "people_to", "wording"];
 
@@ -181,8 +181,8 @@ pub(crate) const AREA_LINKS: [&str; 8] = [
     "note",
 ];
 
-/// `model_shares.csv`: the share of a statistical area's people that a model gives to its area,
-/// and the other areas if the assignment is disputed.
+/// `model_shares.csv`: the share of a statistical area's people that a model assigns to the area to
+/// which the statistical area belongs, and the other areas if the assignment is disputed.
 pub(crate) const MODEL_SHARES: [&str; 5] =
     ["statistical_area", "layer", "area", "share", "disputed"];
 
@@ -211,7 +211,7 @@ pub(crate) const TEAM_STAGES: [&str; 8] = [
 pub(crate) const CARE_PARTNERSHIPS: [&str; 7] =
     ["icp", "kind", "name", "role", "wording", "source", "as_of"];
 
-/// `announcements.csv`: what has been announced about areas since the data were published.
+/// `announcements.csv`: announcements about areas since the publication of the data.
 pub(crate) const ANNOUNCEMENTS: [&str; 4] = ["month", "text", "source", "areas"];
 
 /// `councils.csv`: councils, before and after reorganisations.

@@ -1,6 +1,6 @@
 //! The dataset that is compiled into the program, so that the program runs from any folder.
 
-/// Embeds files of `data/lancashire-and-cumbria/`, each with its path in that folder.
+/// Embeds files of `data/lancashire-and-cumbria/`, each with its path in this folder.
 macro_rules! files {
     ($($path:literal),* $(,)?) => {
         &[$(($path, include_bytes!(concat!("../../../../data/lancashire-and-cumbria/", $path)))),*]

@@ -8,7 +8,7 @@ use catchment_core::domain::{
     ModelShare, PatientCount, Period, ResidentCount, TeamStage, date_from_iso,
 };
 
-/// The separator of a list of codes in a cell.
+/// The separator between the codes of a list in a cell.
 pub(crate) const LIST_SEPARATOR: char = ';';
 
 impl VerifiedReader<'_> {
@@ -161,7 +161,8 @@ fn parse_announcement(row: &CsvTableRow<'_>) -> Result<Announcement, TableError>
     })
 }
 
-/// Parses a council. The source's last day of a council becomes the first day after it.
+/// Parses a council. The source states the last day of a council, which is converted to the day
+/// after it.
 fn parse_council(row: &CsvTableRow<'_>) -> Result<Council, TableError> {
     let last_day = row.parse_optional_with(6, date_from_iso)?;
     let county = row.optional(3)?.map(str::to_string);

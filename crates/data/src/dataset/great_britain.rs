@@ -1,16 +1,16 @@
-//! Checks that the polygons of a file are in Great Britain. Polygons elsewhere are the sign of a
-//! wrong coordinate reference system, a wrong unit or swapped axes.
+//! Checks that the polygons of a file are in Great Britain. Polygons outside Great Britain indicate
+//! a wrong coordinate reference system, a wrong unit or swapped axes.
 
 use super::boundary::{place_name, vertex_grid_metres};
 use crate::formats::{Crs, PolygonError, PolygonFeature, PolygonFile, file_error, from_units};
 use crate::plural::{count_with_noun, first_names};
 use catchment_core::geodesy;
 
-/// Bands that contain Great Britain with some sea around it: the northing at the northern end of
-/// each band, and the range of eastings, in kilometres. The first band begins at northing 0.
+/// Bands that contain Great Britain and some of the surrounding sea. Each band has the northing of
+/// its northern edge and a range of eastings, in kilometres. The first band begins at northing 0.
 ///
-/// The bands exclude the corners of the grid, in particular its origin, where positions in degrees
-/// or kilometres would be if they were read as metres.
+/// The bands exclude the corners of the grid, in particular its origin, which is where positions in
+/// degrees or kilometres would be if they were interpreted as metres.
 const BANDS_KM: [(f64, f64, f64); 6] = [
     // The Isles of Scilly to Dungeness.
     (100.0, 75.0, 640.0),
@@ -26,7 +26,7 @@ const BANDS_KM: [(f64, f64, f64); 6] = [
     (1_250.0, 160.0, 490.0),
 ];
 
-/// The number of features outside Great Britain that a remark names.
+/// The maximum number of features outside Great Britain in a remark.
 const FEATURES_NAMED_MAX: usize = 10;
 
 /// Adds a remark about the features that are outside Great Britain.
@@ -73,7 +73,7 @@ fn is_in_great_britain(crs: Crs, feature: &PolygonFeature) -> bool {
         });
     }
     let Some((west, south, east, north)) = bounds else {
-        // A feature without vertices, all of whose rings were dropped, is nowhere.
+        // A feature without vertices, all of whose rings were dropped, has no position.
         return feature.polygons.is_empty();
     };
     bands_m().any(|(band_south, band_north, band_west, band_east)| {
@@ -95,7 +95,7 @@ fn bands_m() -> impl Iterator<Item = (f64, f64, f64, f64)> {
         .map(|(south, (north, west, east))| (south * 1e3, north * 1e3, west * 1e3, east * 1e3))
 }
 
-/// Describes where a feature is, with the probable reason.
+/// Describes the position of a feature, and the probable reason for it.
 fn describe_outside(crs: Crs, feature: &PolygonFeature) -> String {
     let first = feature.polygons.iter().flatten().flatten().next();
     let Some(&vertex) = first else {
@@ -216,7 +216,7 @@ mod tests {
                 Err(error) => assert!(error.contains(expected) && !expected.is_empty(), "{error}"),
             }
         }
-        // A layer around all of Great Britain has its vertices outside.
+        // The vertices of an area around all of Great Britain are outside Great Britain.
         assert_eq!(check(grid, &[(-1e6, -1e6, 3e6)]), Ok(Vec::new()));
         let remarks = check("EPSG:4326", &[(-3.0, 54.0, 0.5), (-74.0, 40.0, 1.0)]);
         let expected = "1 feature is outside Great Britain: 2 (`k`)";

@@ -1,9 +1,9 @@
-//! What the layers of a dataset need of each other: roles, kinds and parents that fit together.
+//! Checks that the layers of a dataset are consistent: their roles, kinds and parents.
 
 use catchment_core::domain::{Layer, LayerEntry, LayerKind, LayerRole};
 
-/// Removes the parents that layers without a role have by default, where the dataset does not have
-/// these parents. `has_role` says which layers declare their role.
+/// Removes the default parents of layers without a role if these parents are not in the dataset.
+/// `has_role` states, for each layer, whether the layer declares a role.
 pub(crate) fn remove_default_parents(layers: &mut [LayerEntry], has_role: &[bool]) {
     let known: Vec<Layer> = layers.iter().map(|entry| entry.id).collect();
     let by_default = layers.iter_mut().zip(has_role).filter(|(_, has)| !**has);
@@ -14,8 +14,8 @@ pub(crate) fn remove_default_parents(layers: &mut [LayerEntry], has_role: &[bool
     }
 }
 
-/// Returns the errors of the layers of a dataset: parents and members that the dataset does not have,
-/// cycles of parents, and roles or organisations that several layers have. Each error names the
+/// Returns the errors of the layers of a dataset: parents and members that are not in the dataset,
+/// cycles of parents, and roles or organisations that several layers share. Each error states the
 /// layers.
 pub(crate) fn set_errors(layers: &[LayerEntry]) -> Vec<String> {
     let mut errors = Vec::new();
@@ -58,7 +58,8 @@ pub(crate) fn set_errors(layers: &[LayerEntry]) -> Vec<String> {
     errors
 }
 
-/// Returns the error for a key that names a layer, if the layer is not another one of the dataset.
+/// Returns an error for a key whose value is the id of a layer, unless this layer is another layer
+/// of the dataset.
 fn reference_error(layers: &[LayerEntry], id: Layer, key: &str, layer: Layer) -> Option<String> {
     let others: Vec<&str> = layers
         .iter()
@@ -78,8 +79,8 @@ fn reference_error(layers: &[LayerEntry], id: Layer, key: &str, layer: Layer) ->
     ))
 }
 
-/// Returns the error for a cycle of parents. Only the first layer of a cycle, in the order of the
-/// manifest, has the error.
+/// Returns the error for a cycle of parents. The error is reported only for the first layer of a
+/// cycle, in the order of the manifest.
 fn cycle_error(layers: &[LayerEntry], index: usize) -> Option<String> {
     let position = |layer: Layer| layers.iter().position(|entry| entry.id == layer);
     let parent = |index: usize| position(layers[index].parent?);
@@ -89,7 +90,7 @@ fn cycle_error(layers: &[LayerEntry], index: usize) -> Option<String> {
         if next == index {
             let ids = cycle.iter().map(|index| format!("`{}`", layers[*index].id));
             let ids: Vec<String> = ids.collect();
-            // A layer that is its own parent has an error of its own.
+            // A layer that is its own parent has a separate error.
             return (ids.len() > 1)
                 .then(|| format!("the parents of the layers {} form a cycle", ids.join(", ")));
         }
@@ -102,8 +103,8 @@ fn cycle_error(layers: &[LayerEntry], index: usize) -> Option<String> {
     None
 }
 
-/// Returns the errors of a layer that lacks something that its role needs. They apply only to new
-/// datasets: a dataset that an earlier version of the program built may lack it.
+/// Returns the errors of a layer that lacks something that its role requires. These errors apply
+/// only to new datasets, because a dataset from an earlier version of the program may lack it.
 pub(crate) fn role_errors(layers: &[LayerEntry], entry: &LayerEntry) -> Vec<String> {
     let (id, role) = (entry.id, entry.role);
     let mut errors = Vec::new();
@@ -143,7 +144,7 @@ mod tests {
 
     const TOY: &str = include_str!("../../../../fuzz/seeds/manifest/toy");
 
-    /// Returns layers of the toy dataset: a layer of communities and a layer of groups.
+    /// Returns two layers of the toy dataset: a layer of communities and a layer of groups.
     fn toy() -> Vec<LayerEntry> {
         manifest_from_toml(TOY).expect("a manifest").layers
     }

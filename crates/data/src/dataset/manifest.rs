@@ -17,7 +17,8 @@ use catchment_core::domain::{
     OrganisationKind, SourceDate, SourceEntry, SourceUse, StatisticalAreasEntry, date_from_iso,
 };
 
-/// The manifest as it is in `dataset.toml`. See [`Manifest`] for the meaning of the fields.
+/// The manifest in the form in which it is in `dataset.toml`. See [`Manifest`] for the meaning of
+/// the fields.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ManifestFile {
@@ -152,7 +153,7 @@ struct FileTable {
 /// Parses a manifest.
 ///
 /// # Errors
-/// If the text is not a manifest, or a value is invalid. The error names the first invalid field
+/// If the text is not a manifest, or a value is invalid. The error states the first invalid field
 /// and its valid values.
 pub fn manifest_from_toml(text: &str) -> Result<Manifest, DatasetError> {
     let file: ManifestFile = toml::from_str(text).map_err(|error| DatasetError::Manifest {
@@ -248,7 +249,7 @@ impl SourceTable {
     /// Returns the source.
     ///
     /// # Errors
-    /// If a date is invalid. The error names the source and the field.
+    /// If a date is invalid. The error states the source and the field.
     pub(crate) fn into_entry(self) -> Result<SourceEntry, String> {
         let date = |field: &str, text: Option<String>| {
             let text = text.filter(|text| !text.is_empty());
@@ -288,11 +289,11 @@ impl SourceTable {
     }
 }
 
-/// Returns the date of the source of a layer or directory; `None` if it has none. An error begins
-/// with `what`.
+/// Returns the date of the source of a layer or directory, or `None` if it has no date. An error
+/// message begins with `what`.
 ///
 /// # Errors
-/// If there are words without a date, or words without a place for the date.
+/// If there is a description without a date, or the description does not contain `{date}`.
 pub(crate) fn data_date(
     what: &str,
     as_of: Option<SourceDate>,
@@ -397,8 +398,8 @@ impl LayerTable {
     }
 }
 
-/// The keys of a layer, in a manifest or in the configuration of a build, that say how the layer is
-/// answered and shown.
+/// The keys of a layer, in a manifest or in the configuration of a build, that determine how the
+/// layer is answered and shown.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LayerDeclarationKeys {
     pub(crate) role: Option<LayerRole>,
@@ -409,8 +410,8 @@ pub(crate) struct LayerDeclarationKeys {
     pub(crate) organisation: Option<OrganisationKind>,
 }
 
-/// The complete declaration of how a layer is answered and shown. [`LayerEntry`] has the meaning of
-/// the fields.
+/// The complete declaration of how a layer is answered and shown. See [`LayerEntry`] for the
+/// meaning of the fields.
 #[derive(Debug, Clone)]
 pub(crate) struct LayerDeclaration {
     pub(crate) role: LayerRole,
@@ -422,12 +423,12 @@ pub(crate) struct LayerDeclaration {
 }
 
 impl LayerDeclarationKeys {
-    /// Returns the declaration. A layer without a role has the keys of [`EARLIER_LAYERS`], where it
-    /// does not have its own.
+    /// Returns the declaration. For a layer without a role, missing keys are taken from
+    /// [`EARLIER_LAYERS`].
     ///
     /// # Errors
-    /// If the layer has no role, and earlier versions did not have the layer; or if it has a role,
-    /// and no name in the singular.
+    /// If the layer has no role and is not a layer of earlier versions, or if it has a role but no
+    /// name in the singular.
     pub(crate) fn resolve(self, id: Layer) -> Result<LayerDeclaration, String> {
         if let Some(role) = self.role {
             return Ok(LayerDeclaration {
@@ -460,7 +461,7 @@ impl LayerDeclarationKeys {
     }
 }
 
-/// A layer that manifests could have before they declared roles.
+/// A layer that could be in a manifest before manifests declared roles.
 struct EarlierLayer {
     id: &'static str,
     role: LayerRole,
@@ -543,7 +544,7 @@ fn keyword_of<T: FromStr<Err: std::fmt::Display>>(
     parsed.transpose()
 }
 
-/// Deserializes a layer from its id, and declares it.
+/// Deserializes a layer from its id, and registers the layer.
 ///
 /// # Errors
 /// If the value is not an id.
@@ -554,7 +555,7 @@ pub(crate) fn deserialize_layer<'de, D: Deserializer<'de>>(
     Layer::declare(&id).map_err(D::Error::custom)
 }
 
-/// Deserializes an optional layer from its id, and declares it.
+/// Deserializes an optional layer from its id, and registers the layer.
 ///
 /// # Errors
 /// If the value is not an id.
@@ -605,14 +606,14 @@ pub(crate) fn deserialize_date<'de, D: Deserializer<'de>>(
 /// Deserializes an optional date from `YYYY-MM-DD`.
 ///
 /// # Errors
-/// If the value is not such a date.
+/// If the value is not a date in this format.
 pub(crate) fn deserialize_optional_date<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Date>, D::Error> {
     deserialize_date(deserializer).map(Some)
 }
 
-/// Parses a value of the manifest. The error begins with `what`.
+/// Parses a value of the manifest. An error message begins with `what`.
 fn parse<T: FromStr<Err: std::fmt::Display>>(what: &str, text: &str) -> Result<T, String> {
     text.parse().map_err(|error| format!("{what}: {error}"))
 }
@@ -761,9 +762,9 @@ pub(crate) fn check_licence(licence: &str) -> Result<(), String> {
 /// Checks a tolerance or a snap distance, in metres.
 ///
 /// # Errors
-/// If the distance is out of range. The error names the field and its valid range.
+/// If the distance is out of range. The error states the field and its valid range.
 pub(crate) fn check_distance(field: &str, metres: f64) -> Result<(), String> {
-    // No range contains NaN.
+    // NaN is in no range.
     if (0.0..=DISTANCE_MAX_M).contains(&metres) {
         Ok(())
     } else {
@@ -773,7 +774,7 @@ pub(crate) fn check_distance(field: &str, metres: f64) -> Result<(), String> {
     }
 }
 
-/// Returns the manifest entry for a file with this content.
+/// Returns the manifest entry for a file whose content is `content`.
 pub fn file_entry(content: &[u8]) -> FileEntry {
     FileEntry {
         sha256: sha256_hex(content),
@@ -790,8 +791,8 @@ pub(super) fn with_checksum(text: &str) -> String {
 }
 
 /// Returns the text of a manifest without its checksum line, or `None` if the checksum does not
-/// match. A manifest that was written by hand has no such line, and its text is returned without a
-/// check.
+/// match. If there is no checksum line, as in a manifest that was written by hand, returns the text
+/// without a check.
 pub(super) fn verify_checksum(text: &str) -> Option<&str> {
     let Some(index) = text.rfind(CHECKSUM_PREFIX) else {
         return Some(text);
@@ -994,7 +995,7 @@ mod tests {
         assert_eq!(icc.singular, "Integrated Care Community");
         assert_eq!(icc.noun(), "ICC");
         assert_eq!(manifest.main_community_layer(), Some(icc.id));
-        // The parent of a layer is left out if the dataset does not have it.
+        // If the parent of a layer is not in the dataset, it is removed.
         let part = TOY.replacen("id = \"icc\"", "id = \"sub-community\"", 1);
         let manifest = manifest_from_toml(&part).expect("a manifest");
         assert_eq!(manifest.layers[0].role, LayerRole::Part);

@@ -4,23 +4,31 @@
 //! | file | content |
 //! |---|---|
 //! | `dataset.toml` | the [`Manifest`] |
-//! | `areas.csv` | versions of areas: `layer,id,name,kind,system,provenance,from,to,ended_by`; if the last day of an area is not known, `ended_by` is the day by which it had ended |
+//! | `areas.csv` | versions of areas: `layer,id,name,kind,system,provenance,from,to,ended_by`; if
+//! the last day of an area is not known, `ended_by` is a day by which the area no longer existed |
 //! | `lineage.csv` | predecessors and successors of areas: `layer,predecessor,successor,relation,date,source` |
-//! | `memberships.csv` | `member_layer,member,layer,group,from,to,provenance`; a blank group means that the source names no group |
+//! | `memberships.csv` | `member_layer,member,layer,group,from,to,provenance`; a blank group means
+//! that the source does not state the group |
 //! | `practices.csv`, `practice_sites.csv`, `practice_successions.csv` | practices, open and closed, their premises and their successors |
-//! | `practice_sites_former.csv`, `practices_neighbouring.csv` | buildings that practices used before, and practices outside the area of the dataset |
+//! | `practice_sites_former.csv`, `practices_neighbouring.csv` | buildings that practices used in
+//! the past, and practices outside the area of the dataset |
 //! | `not_gp_practices.csv` | codes of organisations that prescribe but have no registered patients |
 //! | `postcodes.csv` | the postcode directory |
 //! | `postcode_homes.csv` | optional: the number of homes, in each area, of the postcodes whose homes are in several areas of a layer: `postcode,layer,area,homes,from,to`; a blank area means in no area of the layer, and `from` and `to` are the period in which the areas were the same |
 //! | `golden_queries.csv` | queries with their expected answers |
-//! | `systems.csv` | the number of ICCs that each system's page states: `system,name,page_date,icc_count_stated,icc_sections_on_page,note` |
+//! | `systems.csv` | the number of ICCs according to each system's page:
+//! `system,name,page_date,icc_count_stated,icc_sections_on_page,note` |
 //! | `assignments.csv` | `statistical_area,layer,area,share,from,to`; a blank share means the whole statistical area |
 //! | `area_names.csv`, `area_codes.csv`, `area_links.csv`, `model_shares.csv`, `residents.csv`, `registrations.csv`, `team_stages.csv`, `care_partnerships.csv`, `announcements.csv`, `councils.csv` | further facts about areas and partnerships; each table is optional |
-//! | `build-report.json` | what the build used of each source, and what it did not use and why; not in the manifest, and not read |
-//! | `attributes/*.csv` | the values of each attribute: `code,value`; the manifest says whether the codes are postcodes, statistical areas or areas of a layer |
-//! | `areas/*.geojson` or `areas/*.shp` | boundaries by `id` (and `from`, `to`) |
+//! | `build-report.json` | for each source, what the build used, and what it did not use and why;
+//! this file is not in the manifest and is never read |
+//! | `attributes/*.csv` | the values of each attribute: `code,value`; the manifest states whether
+//! the codes are postcodes, statistical areas or areas of a layer |
+//! | `areas/*.geojson` or `areas/*.shp` | boundaries, with their `id` and, for periods, `from` and
+//! `to` |
 //!
-//! Dates are `YYYY-MM-DD`, periods are half-open, and a blank date is unknown.
+//! Dates are `YYYY-MM-DD`, periods are half-open, and a blank date means that the date is not
+//! known.
 
 pub(crate) mod attributes;
 pub(crate) mod boundary;
@@ -40,8 +48,9 @@ mod write;
 
 use crate::plural::count_with_noun;
 
-/// The report of the build of a dataset, a file in the dataset's folder. It is not in the manifest:
-/// the digest of a dataset depends on its content and not on how the report is worded.
+/// The report of the build of a dataset, a file in the dataset's folder. It is not in the manifest,
+/// so that the digest of a dataset depends on the content of the dataset and not on the wording of
+/// the report.
 pub const BUILD_REPORT: &str = "build-report.json";
 
 pub use boundary::file_boundaries;
@@ -61,8 +70,8 @@ pub use catchment_core::domain::{
     StatisticalAreasEntry,
 };
 
-/// An error in a dataset. The message names a file by its path in the dataset's folder, and does
-/// not name the folder itself.
+/// An error in a dataset. The message contains the path of a file within the dataset's folder, but
+/// not the path of the folder itself.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
     /// The manifest is invalid.
@@ -91,7 +100,7 @@ pub enum DatasetError {
         /// The file.
         path: String,
     },
-    /// A path leads out of the dataset's folder.
+    /// A path points outside the dataset's folder.
     #[error("{MANIFEST}: `{path}` is not a path inside the dataset's folder")]
     OutsideFolder {
         /// The path.

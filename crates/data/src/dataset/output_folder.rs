@@ -1,4 +1,4 @@
-//! The check that is made before a dataset is written to a folder.
+//! Checks whether a dataset may be written to a folder.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use super::{BUILD_REPORT, MANIFEST};
 use crate::fs::{FolderKind, OutputError};
 
-/// The maximum size of a manifest, which has a line or two for each file.
+/// The maximum size of a manifest, which contains one or two lines for each file.
 const MANIFEST_BYTES_MAX: u64 = 64 << 20;
 
-/// Checks that a dataset can be written to the folder `path`. Returns `path`, or the target if
+/// Checks that a dataset can be written to the folder `path`. Returns `path`, or its target if
 /// `path` is a symbolic link.
 ///
 /// `inputs` are the files and folders that the command reads.
@@ -40,8 +40,8 @@ fn files_of_dataset(folder: &Path) -> BTreeSet<String> {
         return BTreeSet::new();
     }
     let manifest = fs::read_to_string(path).ok();
-    // The manifest is parsed leniently, to recognise datasets that other versions of this program
-    // wrote.
+    // The manifest is parsed leniently, so that datasets from other versions of this program are
+    // recognised.
     let manifest = manifest.and_then(|text| text.parse::<toml::Table>().ok());
     let Some(manifest) =
         manifest.filter(|map| map.contains_key("name") && map.contains_key("layers"))
@@ -80,8 +80,8 @@ mod tests {
         folder
     }
 
-    /// Creates a folder with these files, checks whether a dataset can replace `out` in that
-    /// folder, and returns the error message or `replaced`.
+    /// Creates a folder with these files, and checks whether a dataset can replace the folder `out`
+    /// in it. Returns the error message, or `replaced` if there is no error.
     fn replace_message(files: &[&str], inputs: &[&str], force: bool) -> String {
         let folder = folder_of(files);
         let inputs: Vec<PathBuf> = inputs.iter().map(|text| folder.path().join(text)).collect();
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(replace_message(&[], &[], false), "replaced");
         assert_eq!(replace_message(&["out/"], &[], false), "replaced");
         assert_eq!(replace_message(&dataset, &[], false), "replaced");
-        // A file of the dataset is missing.
+        // One of the dataset's files is missing.
         assert_eq!(replace_message(&dataset[..2], &[], false), "replaced");
         for (more, lost) in [
             (
@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(ends("second"), path_to("old"));
         assert_eq!(ends("dangling"), path_to("new"));
         assert!(check_output_folder(&path_to("round"), &[], true).is_err());
-        // The input is a link in the folder, or the target of a link in it.
+        // The input is a link in the folder, or the target of such a link.
         assert!(check_output_folder(&path_to("second"), &[path_to("old/a.csv")], true).is_err());
         assert!(check_output_folder(&path_to("sources"), &[path_to("old/a.csv")], true).is_err());
         assert!(

@@ -1,9 +1,9 @@
-//! Reads a dataset: verifies every file and parses every cell. An error names the file and, in a
+//! Reads a dataset: verifies every file and parses every cell. An error states the file and, for a
 //! table, the line and column.
 //!
-//! The postcode directory is most of a large dataset, so a separate thread reads it in parallel
-//! with the other files. If both the postcode directory and another file have an error, the error
-//! of the other file is returned.
+//! The postcode directory is the largest part of a large dataset, so a separate thread reads it in
+//! parallel with the other files. If the postcode directory and another file are both invalid, the
+//! error of the other file is returned.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -29,11 +29,11 @@ use catchment_core::domain::{
 };
 use catchment_core::parallel::parallel_map;
 
-/// Reads a dataset from a folder or from the program itself.
+/// Reads a dataset from a folder or from the program's executable.
 ///
 /// # Errors
-/// If a file is missing, does not match the manifest or has invalid content. The error names the
-/// file and, in a table, the line and column.
+/// If a file is missing, does not match the manifest or has invalid content. The error states the
+/// file and, for a table, the line and column.
 pub fn read(files: &DatasetSource) -> Result<Dataset, DatasetError> {
     let mut manifest = files.read_manifest()?;
     for _ in 0..RETRIES_MAX {
@@ -43,7 +43,7 @@ pub fn read(files: &DatasetSource) -> Result<Dataset, DatasetError> {
         };
         let current = files.read_manifest();
         match current {
-            // The dataset was replaced while it was read, so the files belong to two datasets.
+            // The dataset was replaced while it was read, so the files came from two datasets.
             Ok(current) if current.1 != manifest.1 => manifest = current,
             _ => return Err(error),
         }
@@ -51,7 +51,7 @@ pub fn read(files: &DatasetSource) -> Result<Dataset, DatasetError> {
     read_with_manifest(files, &manifest.0, &manifest.1)
 }
 
-/// The maximum number of retries after a dataset was replaced while it was read.
+/// The maximum number of retries if the dataset is replaced while it is read.
 const RETRIES_MAX: usize = 3;
 
 fn read_with_manifest(
@@ -99,8 +99,8 @@ struct PostcodeTable {
 }
 
 impl PostcodeTable {
-    /// Moves the postcodes into the dataset, and adds the codes of statistical areas that the
-    /// dataset does not have.
+    /// Moves the postcodes into the dataset, and adds the codes of statistical areas that are not
+    /// yet in the dataset.
     fn add_to(mut self, dataset: &mut Dataset) {
         let known = dataset.statistical_areas.iter().cloned().zip(0..);
         let mut index_by_code: HashMap<String, u32> = known.collect();
@@ -223,7 +223,7 @@ impl VerifiedReader<'_> {
         self.files.read_verified(self.manifest, path)
     }
 
-    /// Verifies the files that are not parsed, such as the `.shx` of a Shapefile.
+    /// Verifies the files that are not parsed, such as the `.shx` file of a Shapefile.
     fn verify_unread_files(&self) -> Result<(), DatasetError> {
         for path in self.manifest.files.keys() {
             let is_verified = self.lock_read_paths().contains(path);
@@ -234,8 +234,8 @@ impl VerifiedReader<'_> {
         Ok(())
     }
 
-    /// Reads a table. A table that is not in the manifest has no rows; if its file exists
-    /// nevertheless, the manifest was truncated, and an error is returned.
+    /// Reads a table. A table that is not in the manifest has no rows. If the file of such a table
+    /// exists, the manifest was truncated, and an error is returned.
     pub(super) fn read_table<T>(
         &self,
         path: &str,
@@ -245,8 +245,8 @@ impl VerifiedReader<'_> {
         self.read_extended_table(path, columns, &[], read)
     }
 
-    /// Reads a table as [`VerifiedReader::read_table`] does. Older datasets do not have the columns
-    /// in `optional`.
+    /// Reads a table as [`VerifiedReader::read_table`] does. The columns in `optional` may be
+    /// missing, as they are in older datasets.
     fn read_extended_table<T>(
         &self,
         path: &str,
@@ -268,7 +268,7 @@ impl VerifiedReader<'_> {
 
     fn read_boundaries(&self) -> Result<Vec<(Layer, Vec<Boundary>)>, DatasetError> {
         let statistical = self.manifest.statistical_area_layer();
-        // The statistical areas are read once, also if they are a layer.
+        // The statistical areas are read only once, even if they are also a layer.
         let others = (self.manifest.layers.iter()).filter(|entry| Some(entry.id) != statistical);
         let paths = others.filter_map(|entry| Some((entry.id, entry.boundaries.as_deref()?)));
         let boundaries = parallel_map(paths.collect(), |(layer, path)| {
@@ -286,7 +286,7 @@ impl VerifiedReader<'_> {
 
     fn read_polygons(&self, path: &str) -> Result<Vec<Boundary>, DatasetError> {
         let mut file = self.read_polygon_file(path)?;
-        // A published file may have such features, but a dataset does not.
+        // Features without a geometry are allowed in a published file, but not in a dataset.
         if let Some(feature) = file.without_geometry.first() {
             return Err(DatasetError::from(PolygonError::Feature {
                 file: path.into(),
@@ -393,7 +393,7 @@ impl VerifiedReader<'_> {
     }
 }
 
-/// The number of columns of `areas.csv` that every dataset has.
+/// The number of columns of `areas.csv` that are in every dataset.
 const AREA_COLUMNS_REQUIRED: usize = 8;
 
 fn parse_area(row: &CsvTableRow<'_>) -> Result<Area, TableError> {
@@ -462,8 +462,8 @@ fn parse_lineage_step(row: &CsvTableRow<'_>) -> Result<LineageStep, TableError> 
     })
 }
 
-/// Reads a table of memberships with the columns of `memberships.csv`. `practice_layer` is the layer
-/// of the practices' areas; its members are practices.
+/// Reads a table of memberships with the columns of `memberships.csv`. `practice_layer` is the
+/// layer of the practices' areas. Members from this layer are practices.
 pub fn read_memberships(
     file: &str,
     bytes: &[u8],
@@ -494,8 +494,8 @@ fn parse_membership(
     })
 }
 
-/// Parses the provenance of a membership. A membership that was copied from a page is as published
-/// on that page, and indicative in answers.
+/// Parses the provenance of a membership. A membership that was copied from a page is
+/// `as_published` in the table, and indicative in answers.
 fn membership_provenance(word: &str) -> Result<Provenance, String> {
     match word {
         AS_PUBLISHED => Ok(Provenance::Indicative),
@@ -582,7 +582,7 @@ fn parse_succession(row: &CsvTableRow<'_>) -> Result<PracticeSuccession, TableEr
     })
 }
 
-/// Parses an assignment. `shared` has the codes and ids of earlier rows.
+/// Parses an assignment. `shared` contains the codes and ids of earlier rows.
 fn parse_assignment(
     row: &CsvTableRow<'_>,
     shared: &RefCell<HashSet<Arc<str>>>,
@@ -609,7 +609,7 @@ fn parse_assignment(
     })
 }
 
-/// The different codes of the postcodes, and the index of each.
+/// The distinct codes of the postcodes, and the index of each.
 #[derive(Default)]
 struct PostcodeCodeTable {
     codes: Vec<PostcodeCodes>,
@@ -617,7 +617,7 @@ struct PostcodeCodeTable {
 }
 
 impl PostcodeCodeTable {
-    /// Returns the index of the codes; `None` for a postcode without codes.
+    /// Returns the index of the codes, or `None` for a postcode without codes.
     fn index_of(&mut self, codes: PostcodeCodes) -> Option<RecordIndex> {
         if codes == PostcodeCodes::default() {
             return None;
@@ -689,7 +689,7 @@ fn parse_stated_count(row: &CsvTableRow<'_>) -> Result<StatedCount, TableError> 
 }
 
 impl VerifiedReader<'_> {
-    /// Reads the values of every attribute of the manifest.
+    /// Reads the values of every attribute in the manifest.
     pub(super) fn read_attributes(&self) -> Result<Vec<AttributeValues>, DatasetError> {
         let entries = self.manifest().attributes.iter();
         entries

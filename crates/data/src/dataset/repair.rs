@@ -1,13 +1,14 @@
-//! Repairs invalid polygons as the structure method of GEOS' `MakeValid` does (`GeometryFixer` of
-//! JTS):
+//! Repairs invalid polygons in the same way as the `structure` method of `MakeValid` in GEOS
+//! (`GeometryFixer` in JTS):
 //!
 //! - A ring covers every point that it winds around, in either direction. A ring that crosses or
 //!   touches itself becomes several rings.
-//! - Holes that meet the area of their exterior are cut out of it. A hole outside becomes a polygon.
+//! - Holes that meet the area of their exterior are cut out of it. A hole outside its exterior
+//!   becomes a polygon.
 //! - Parts of a feature are united.
 //!
-//! The overlay works on integers, so vertices that are not at a crossing stay where they are, and
-//! areas that shared an edge still share it.
+//! The overlay uses integers, so vertices that are not at a crossing do not move, and areas that
+//! shared an edge still share it.
 
 use std::collections::HashMap;
 
@@ -27,15 +28,15 @@ use catchment_core::geometry::validity::{find_located_topology_error, find_topol
 /// The maximum distance of a vertex from the middle of its feature, in the integers of the overlay.
 const EXTENT_MAX: i64 = 1 << 29;
 
-/// The maximum number of passes of a repair; rounding a crossing to an integer can make new
-/// crossings.
+/// The maximum number of passes of a repair. A further pass may be needed because rounding a
+/// crossing to an integer can create new crossings.
 const REPEATS_MAX: usize = 4;
 
-/// Repairs the invalid features of a file. Adds a remark about each, with the place, the change of
-/// its area and its new area.
+/// Repairs the invalid features of a file. Adds a remark about each feature, with the position, the
+/// change in its area and its new area.
 ///
 /// # Errors
-/// If nothing of a feature remains, or a feature is still invalid.
+/// If nothing remains of a feature, or a feature is still invalid.
 pub(crate) fn repair_features(file: &mut PolygonFile) -> Result<(), PolygonError> {
     let mut remarks = Vec::new();
     for index in 0..file.features.len() {
@@ -58,7 +59,7 @@ pub(crate) fn repair_features(file: &mut PolygonFile) -> Result<(), PolygonError
         remarks.push(format!(
             "feature {} was repaired: {reason}; its area changed by {:+.1} m² to {after:.1} m²",
             feature.label(),
-            // Adding zero makes zero of minus zero.
+            // Adding zero turns minus zero into zero.
             ((after - before) * 10.0).round() / 10.0 + 0.0
         ));
         file.features[index].polygons = repaired;
@@ -80,12 +81,12 @@ fn repair(polygons: &[Polygon]) -> Option<Vec<Polygon>> {
     None
 }
 
-/// The integers of the overlay, which are those of the polygons from their middle and, for large
-/// features in degrees, divided.
+/// The conversion of coordinates to the integers of the overlay. The integers are relative to the
+/// middle of the polygons and, for large features in degrees, divided.
 struct OverlayFrame {
     middle: Coord<i64>,
     divisor: i64,
-    /// The vertex for each point, so that a division does not move it.
+    /// The vertex for each point, so that a division does not move the vertex.
     vertices: HashMap<IntPoint, Coord<i64>>,
 }
 
@@ -177,7 +178,8 @@ fn fix_polygons(frame: &OverlayFrame, polygons: &[Polygon]) -> IntShapes {
     overlay(&parts, &IntShapes::new())
 }
 
-/// Keeps every vertex, even between two edges in line, because a neighbour may have it too.
+/// Keeps every vertex, even between two collinear edges, because the vertex may also belong to a
+/// neighbour.
 fn options() -> IntOverlayOptions {
     IntOverlayOptions {
         preserve_input_collinear: true,
@@ -188,14 +190,14 @@ fn options() -> IntOverlayOptions {
     }
 }
 
-/// Returns the area that a ring winds around.
+/// Returns the area around which a ring winds.
 fn fill(ring: &IntContour) -> IntShapes {
     let mut overlay = Overlay::new_custom(ring.len(), options(), Default::default());
     overlay.add_contour(ring, ShapeType::Subject);
     oriented(overlay.overlay(OverlayRule::Subject, FillRule::NonZero))
 }
 
-/// Returns the union of shapes without the others.
+/// Returns the union of `shapes`, from which the shapes in `without` are subtracted.
 fn overlay(shapes: &IntShapes, without: &IntShapes) -> IntShapes {
     let size = shapes.iter().chain(without).flatten().map(Vec::len).sum();
     let mut overlay = Overlay::new_custom(size, options(), Default::default());
@@ -205,8 +207,8 @@ fn overlay(shapes: &IntShapes, without: &IntShapes) -> IntShapes {
 }
 
 /// Returns the shapes with counter-clockwise exteriors and clockwise holes, as the next overlay
-/// expects them. With the option `ogc`, the library returns a hole that touches its exterior in the
-/// wrong orientation.
+/// expects them. With the option `ogc`, the library returns the wrong orientation for a hole that
+/// touches its exterior.
 fn oriented(mut shapes: IntShapes) -> IntShapes {
     for shape in &mut shapes {
         for (index, contour) in shape.iter_mut().enumerate() {
@@ -231,7 +233,7 @@ fn meet(shapes: &IntShapes, others: &IntShapes) -> bool {
     overlay.intersects()
 }
 
-/// Returns the area in square metres: the exteriors without the holes.
+/// Returns the area in square metres, which is the area of the exteriors without the holes.
 fn area_m2(crs: Crs, polygons: &[Polygon]) -> f64 {
     let ring_area = |ring: &Ring| {
         let metres: Vec<(f64, f64)> = ring
@@ -270,7 +272,7 @@ mod tests {
         ring(&[(x, y), (x + side, y), (x + side, y + side), (x, y + side)])
     }
 
-    /// Returns the doubled area and the number of rings of each repaired polygon.
+    /// Returns twice the area and the number of rings of each repaired polygon.
     fn repaired(polygons: &[Polygon]) -> Vec<(i128, usize)> {
         let repaired = repair(polygons).expect("a repair");
         assert_eq!(find_topology_error(&repaired), None);
@@ -287,7 +289,7 @@ mod tests {
     fn rings_cover_every_place_around_which_they_wind() {
         let bow_tie = ring(&[(0, 0), (100, 100), (100, 0), (0, 100)]);
         assert_eq!(repaired(&[vec![bow_tie]]), [(5_000, 1), (5_000, 1)]);
-        // A ring that touches itself in a point from inside encloses a hole.
+        // A ring that touches itself at a point from the inside encloses a hole.
         let keyhole = ring(&[
             (0, 0),
             (100, 0),
@@ -299,7 +301,7 @@ mod tests {
             (0, 100),
         ]);
         assert_eq!(repaired(&[vec![keyhole]]), [(18_000, 2)]);
-        // A ring that goes around twice covers the place once.
+        // A ring that goes around an area twice covers the area once.
         let twice = [square(0, 0, 100), square(0, 0, 100)].concat();
         assert_eq!(repaired(&[vec![twice]]), [(20_000, 1)]);
         // A spike disappears.
@@ -340,7 +342,7 @@ mod tests {
 
     #[test]
     fn vertices_of_large_features_do_not_move() {
-        // Five degrees, which the overlay divides.
+        // The polygon is 5° wide, so the overlay divides its coordinates.
         let pairs = [
             (-7, 3),
             (5_000_000_001, 11),

@@ -1,4 +1,4 @@
-//! The source of a dataset's files: a folder, or the program itself.
+//! The source of a dataset's files: a folder or the program's executable.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -66,7 +66,7 @@ impl DatasetSource {
         let mut needed: u64 = 0;
         for (path, entry) in &manifest.files {
             let size_bytes = entry.size_bytes;
-            // A file that is missing or has a different size is reported when it is read.
+            // A missing file or a file with a different size is reported when it is read.
             let count_of = |byte: u8| {
                 let bytes = self.read_bytes(path, Some(size_bytes)).unwrap_or_default();
                 memchr::memchr_iter(byte, &bytes).count() as u64
@@ -87,11 +87,11 @@ impl DatasetSource {
         Ok(needed)
     }
 
-    /// Reads a file that the manifest names.
+    /// Reads a file that is in the manifest.
     ///
     /// # Errors
-    /// If the manifest does not name the file, the file cannot be read, or its size or SHA-256
-    /// differs from that in the manifest.
+    /// If the file is not in the manifest, the file cannot be read, or its size or SHA-256 differs
+    /// from the value in the manifest.
     pub(super) fn read_verified(
         &self,
         manifest: &Manifest,
@@ -106,7 +106,7 @@ impl DatasetSource {
         Ok(bytes)
     }
 
-    /// Returns whether a file exists, even if the manifest does not name it.
+    /// Returns whether a file exists, even if it is not in the manifest.
     pub(super) fn contains(&self, path: &str) -> bool {
         match self {
             DatasetSource::Embedded => embedded::file(path).is_some(),

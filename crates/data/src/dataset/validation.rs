@@ -1,4 +1,4 @@
-//! Validates the polygons of a file, once, when the file is imported. The polygons of a dataset are
+//! Validates the polygons of a file once, when the file is imported. The polygons of a dataset are
 //! not validated again.
 
 use super::boundary::place_name;
@@ -7,8 +7,8 @@ use crate::plural::count_with_noun;
 use catchment_core::geometry::rings::polygons_by_nesting;
 use catchment_core::geometry::validity::{find_located_topology_error, find_topology_error};
 
-/// The maximum number of invalid features that an error names after the first. The error counts all
-/// invalid features.
+/// The maximum number of invalid features that an error lists after the first. The error also
+/// states the number of all invalid features.
 const INVALID_FEATURES_NAMED_MAX: usize = 10;
 
 /// Returns the file if every feature is a valid area: no ring crosses or touches itself, holes
@@ -16,8 +16,8 @@ const INVALID_FEATURES_NAMED_MAX: usize = 10;
 /// share an edge.
 ///
 /// # Errors
-/// If a feature is invalid. The error describes the first invalid feature with the place, and names
-/// and counts the other invalid features.
+/// If a feature is invalid. The error describes the first invalid feature and its position, and
+/// lists and counts the other invalid features.
 pub fn validated(file: PolygonFile) -> Result<PolygonFile, PolygonError> {
     let invalid: Vec<(&PolygonFeature, String)> = file
         .features
@@ -42,12 +42,12 @@ pub fn validated(file: PolygonFile) -> Result<PolygonFile, PolygonError> {
     Err(file.error(feature, format!("{reason} ({REPAIR_HINT})")))
 }
 
-/// What an error about an invalid feature suggests.
+/// The suggestion in an error about an invalid feature.
 pub(crate) const REPAIR_HINT: &str = "`repair = true` in the configuration repairs it";
 
-/// Converts parts that are inside another part of the same feature to holes, because ArcGIS
-/// writes some holes as such parts. Returns the labels of the changed features. Vertices do not
-/// change, and neither do features that are invalid for other reasons.
+/// Converts parts that are inside another part of the same feature to holes, because ArcGIS writes
+/// some holes as such parts. Returns the labels of the changed features. Does not change vertices
+/// or features that are invalid for other reasons.
 pub(crate) fn nested_parts_to_holes(file: &mut PolygonFile) -> Vec<String> {
     let mut changed = Vec::new();
     for feature in &mut file.features {

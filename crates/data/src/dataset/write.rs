@@ -10,9 +10,9 @@ use super::manifest::{file_entry, manifest_to_toml, with_checksum};
 use super::{MANIFEST, Manifest};
 use crate::fs::{parent_folder, resolve_symlinks, sync_folder};
 
-/// The error for a dataset that could not be written. The previous folder is still in place, except
-/// if the disk failed just after the new folder was renamed. In that case, the new folder is in
-/// place, but may be lost in a power failure.
+/// The error for a dataset that could not be written. The previous folder is still in place unless
+/// the disk failed just after the new folder was renamed. In that case, the new folder is in place,
+/// but may be lost if the power fails.
 #[derive(Debug, thiserror::Error)]
 #[error("{path} cannot be written")]
 pub struct WriteError {
@@ -31,24 +31,24 @@ pub struct StagedDataset {
     manifest: Manifest,
 }
 
-/// A temporary folder that is to be renamed.
+/// A temporary folder that will be renamed.
 #[derive(Debug)]
 struct StagingDir {
     folder: tempfile::TempDir,
-    /// The open temporary folder, which is locked until this value is dropped. An unlocked folder
-    /// was left behind by a program that was killed.
+    /// The open temporary folder, which is locked until this value is dropped. If a temporary
+    /// folder is not locked, the program that created it was killed.
     #[cfg(unix)]
     _lock: fs::File,
 }
 
 /// The prefix of the names of temporary folders.
 const STAGING_PREFIX: &str = ".catchment-dataset-";
-/// The age from which an unlocked folder is stale. A younger folder may be in use, because a new
-/// folder is unlocked for a moment.
+/// The age above which an unlocked folder is stale. A newer folder may be in use, because a folder
+/// is unlocked for a moment after its creation.
 const STALE_AFTER: Duration = Duration::from_secs(60);
 
-/// Writes the folder of a dataset: `files`, each with its path in the folder, and the manifest with
-/// their checksums.
+/// Writes the folder of a dataset. `files` contains each file with its path in the folder. The
+/// manifest is written with the checksums of the files.
 ///
 /// Writes to a temporary folder next to `folder`, syncs the temporary folder to disk and renames it
 /// atomically. An existing folder or file is replaced, whatever it contains; [`crate::builder`]
@@ -97,7 +97,7 @@ fn manifest_text(manifest: &Manifest) -> String {
 }
 
 /// Writes `files`, each with its path in the folder, to a folder atomically. An existing folder is
-/// replaced, whatever it contains; check it with [`crate::fs::check_output_folder`] first.
+/// replaced, whatever it contains, so call [`crate::fs::check_output_folder`] first.
 ///
 /// # Errors
 /// If a file or folder cannot be written. `folder` is then unchanged.
@@ -252,8 +252,8 @@ fn replace_atomically(staging_dir: StagingDir, folder: &Path) -> io::Result<()> 
         return staging_dir.rename_to(folder);
     }
     exchange(staging_dir.path(), folder)?;
-    // The temporary path now has the old content. If the old content cannot be removed, the new
-    // content is in place nevertheless.
+    // The old content is now at the temporary path. Failure to remove it is ignored, because the
+    // new content is already in place.
     if staging_dir.path().is_dir() {
         let _ = staging_dir.folder.close();
     } else {
@@ -268,8 +268,8 @@ fn exchange(new: &Path, old: &Path) -> io::Result<()> {
     Ok(renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE)?)
 }
 
-/// Exchanges two folders. Renames the old folder first, because there is no system call that
-/// exchanges folders.
+/// Exchanges two folders. Renames the old folder first, because no system call exchanges folders on
+/// this platform.
 #[cfg(not(target_os = "linux"))]
 fn exchange(new: &Path, old: &Path) -> io::Result<()> {
     let backup = old.with_extension("old");
@@ -284,7 +284,7 @@ fn exchange(new: &Path, old: &Path) -> io::Result<()> {
 #[cfg(unix)]
 fn allow_reading(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    // Only the owner can read a temporary folder.
+    // By default, only the owner can read a temporary folder.
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
 }
 

@@ -32,8 +32,7 @@ pub struct AreaChange {
     pub lost_km2: f64,
 }
 
-/// A geometry that was transferred from one area to another, that was in no area before, or that is
-/// in no area now.
+/// A geometry that moved from one area to another, was previously in no area, or is now in no area.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TransferredGeometry {
     /// The layer of the areas.
@@ -199,7 +198,8 @@ fn area_changes(
 fn areas(DatasetOnDate { index, day }: DatasetOnDate<'_>, layer: Layer) -> BTreeMap<&str, &Area> {
     let areas = index.areas(layer, day).into_iter().flatten();
     let has_practices = index.role(layer) == Some(LayerRole::PracticeCatchment);
-    // `records` compares all practices; only practices with a boundary are compared as areas.
+    // The module `records` compares all practices; here, only practices with a boundary are
+    // compared.
     let has_boundary =
         |area: &&Area| !has_practices || index.boundary(layer, &area.id, day).is_some();
     areas
@@ -220,8 +220,8 @@ fn size_km2(
     (!boundaries.is_empty()).then(|| planar::area_m2(&planar_union(&boundaries)) / M2_PER_KM2)
 }
 
-/// Returns the geometries that were transferred between areas of a partition, that were in no area
-/// before, or that are in no area now.
+/// Returns the geometries that moved between areas of a partition, were previously in no area, or
+/// are now in no area.
 fn partition_transfers(
     layer: Layer,
     deltas: &[AreaDelta<'_>],
@@ -262,7 +262,7 @@ fn partition_transfers(
     transferred
 }
 
-/// Subtracts all areas except the area `own` from a geometry.
+/// Subtracts all areas other than `own` from a geometry.
 fn subtract_others(
     geometry: &MultiPolygon<f64>,
     others: &BoundariesByArea<'_>,

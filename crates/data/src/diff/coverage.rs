@@ -19,8 +19,8 @@ pub struct CoverageChange {
     pub statistical_area: String,
     /// Whether the statistical area was added, was removed or has a different share.
     pub change: ChangeKind,
-    /// The old share of the statistical area's people who belong to the area, from 0 to 1; 1 if the
-    /// statistical area was assigned as a whole, `None` if it was not assigned.
+    /// The old share of the statistical area's people who belong to the area, from 0 to 1. The
+    /// share is 1 if the whole statistical area was assigned, and `None` if it was not assigned.
     pub old_share: Option<f64>,
     /// The new share, in the form of `old_share`.
     pub new_share: Option<f64>,

@@ -13,14 +13,15 @@ use catchment_core::index::Index;
 /// The differences in a layer between two dates.
 #[derive(Debug)]
 pub struct DateComparison {
-    /// Areas of the layer that began, ended or changed their name or boundary, in order of id.
+    /// Areas of the layer that were created, ended, or changed their name or boundary, in order of
+    /// id.
     pub areas: Vec<AreaChange>,
     /// The geometries transferred from one area to another, in order of area ids.
     pub transferred: Vec<TransferredGeometry>,
     /// The practices, of any area, that opened, closed or became dormant, in order of code.
     pub practices: Vec<PracticeStatusChange>,
-    /// Changes in the members of the layer's areas, and in the groups to which the layer's areas
-    /// belong, in order of the group's layer and the member.
+    /// Changes in the members of the layer's areas, and in the groups to which these areas belong,
+    /// in order of the group's layer and the member.
     pub members: Vec<MembershipMove>,
 }
 
@@ -44,9 +45,9 @@ pub struct MembershipMove {
     pub member_layer: Option<Layer>,
     /// The member.
     pub member: String,
-    /// The groups that the member left. `None` means that the source did not name the group.
+    /// The groups that the member left. `None` means that the source did not state the group.
     pub left: Vec<Option<String>>,
-    /// The groups that the member joined. `None` means that the source does not name the group.
+    /// The groups that the member joined. `None` means that the source does not state the group.
     pub joined: Vec<Option<String>>,
 }
 

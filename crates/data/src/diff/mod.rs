@@ -3,9 +3,9 @@
 //!
 //! A comparison of datasets covers the names and boundaries of areas, the
 //! statistical areas assigned to them with their shares, every field of the practices, memberships,
-//! and the answer for each postcode; [`compare_dates`] covers less. Only slivers that are thinner
-//! than the rounding error of the vertices, which are in whole millimetres, are ignored. Lineage,
-//! golden queries and the text of the manifest are not compared.
+//! and the answer for each postcode; [`compare_dates`] covers fewer of these. Only slivers that are
+//! thinner than the rounding error of the vertices, which are in whole millimetres, are ignored.
+//! Lineage, golden queries and the text of the manifest are not compared.
 
 mod areas;
 mod coverage;
@@ -131,7 +131,7 @@ impl DatasetSide {
 /// Compares two datasets on the date `as_of`.
 ///
 /// # Errors
-/// If a dataset contradicts itself, so that no index can be built.
+/// If the data of one of the datasets are inconsistent, so that no index can be built.
 pub fn diff(old: Dataset, new: Dataset, as_of: Date) -> Result<DatasetDifference, IndexError> {
     let side = |dataset: Dataset| {
         let index = Index::build(dataset.clone())?;
@@ -185,12 +185,13 @@ fn compare(
     }
 }
 
-/// Returns the layers of the new dataset in its order, and then those of the old dataset only.
+/// Returns the layers of the new dataset in their order, followed by the layers that are only in
+/// the old dataset.
 fn layers_of_both(old: DatasetOnDate<'_>, new: DatasetOnDate<'_>) -> Vec<Layer> {
     new.index.manifest().layers_of_both(old.index.manifest())
 }
 
-/// Returns the position of a layer, by which differences are sorted.
+/// Returns the position of a layer in `layers`, by which differences are sorted.
 fn position(layers: &[Layer], layer: Layer) -> usize {
     let found = layers.iter().position(|other| *other == layer);
     found.unwrap_or(layers.len())

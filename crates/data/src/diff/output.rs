@@ -62,8 +62,8 @@ impl DatasetDifference {
         })
     }
 
-    /// Returns the number of postcodes that moved from one area to another, by layer, the largest
-    /// number first. Changes of status are counted under `status`.
+    /// Returns the number of postcodes that moved from one area to another, by layer, in descending
+    /// order of number. Changes of status are counted under `status`.
     pub fn postcode_moves(&self) -> Vec<(&'static str, String, String, usize)> {
         let mut moves = std::collections::BTreeMap::new();
         for change in &self.postcodes {

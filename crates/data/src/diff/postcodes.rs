@@ -19,7 +19,7 @@ pub(super) fn compared_layers(old: &Index, new: &Index) -> Vec<Layer> {
         .collect()
 }
 
-/// A postcode that was added or removed, or that has a different answer.
+/// A postcode that was added or removed, or whose answer changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostcodeChange {
     /// The postcode.
@@ -32,13 +32,13 @@ pub struct PostcodeChange {
     pub new: Option<PostcodeAnswer>,
 }
 
-/// The answer for a postcode, by residence.
+/// The answer for a postcode, from the point of view of residence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostcodeAnswer {
     /// The status of the answer.
     pub status: &'static str,
     /// The ids of the areas in the compared layers. A blank id means that the postcode is in no
-    /// such area; text in brackets is the reason why the area is unknown.
+    /// area of the layer. Text in brackets is the reason why the area is unknown.
     pub areas: Vec<String>,
 }
 

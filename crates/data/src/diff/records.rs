@@ -17,7 +17,8 @@ pub struct PracticeChange {
     pub name: String,
     /// Whether the practice was added, removed or changed.
     pub change: ChangeKind,
-    /// The field that changed. The id of a layer of communities is the community of the practice's registered patients.
+    /// The field that changed. If it is the id of a layer of communities, the community of the
+    /// practice's registered patients changed.
     pub field: Option<&'static str>,
     /// The old value.
     pub old: String,
@@ -30,9 +31,10 @@ pub struct PracticeChange {
 pub struct MembershipChange {
     /// The group's layer.
     pub layer: Layer,
-    /// The group; `None` if the source does not name the group.
+    /// The group, or `None` if the source does not state the group.
     pub group: Option<String>,
-    /// The member's layer. That of a practice is the layer of the practices' areas, if there is one.
+    /// The member's layer. For a practice, this is the layer of the practices' areas, if there is
+    /// such a layer.
     pub member_layer: Option<Layer>,
     /// The member.
     pub member: String,
@@ -129,7 +131,7 @@ fn practice_fields(
     fields
 }
 
-/// Returns the layers of communities and their parts whose members the sources name.
+/// Returns the layers of communities and their parts whose members are stated by the sources.
 fn group_layers(old: &Manifest, new: &Manifest) -> Vec<Layer> {
     let is_named = |manifest: &Manifest, layer: Layer| {
         manifest.layer(layer).is_some_and(|entry| {
@@ -181,7 +183,7 @@ pub(super) fn positions(layers: &[Layer], change: &MembershipChange) -> (usize, 
 }
 
 impl MembershipChange {
-    /// Returns the member's layer, as `memberships.csv` has it.
+    /// Returns the member's layer, in the form used in `memberships.csv`.
     pub fn member_layer_id(&self) -> &'static str {
         columns::practice_member(self.member_layer)
     }

@@ -1,4 +1,4 @@
-//! The areas that the writers write.
+//! The areas that the writers of this module write.
 
 use jiff::civil::Date;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use catchment_core::domain::{Area, Boundary, Layer};
 /// An area and its boundary.
 pub(crate) type AreaWithBoundary<'a> = (&'a Area, &'a Boundary);
 
-/// Areas of several layers on a date, and the dataset that they come from.
+/// Areas of several layers on a date, and the dataset that contains them.
 pub struct AreaCollection<'a> {
     /// The name of the dataset.
     pub name: &'a str,
@@ -65,7 +65,7 @@ pub(super) fn area_properties((area, boundary): &AreaWithBoundary<'_>) -> Value 
 /// A bounding box: west, south, east, north in metres.
 pub(super) type GridBox = [f64; 4];
 
-/// Returns the bounding box of boundaries; `None` if they have no vertices.
+/// Returns the bounding box of boundaries, or `None` if they have no vertices.
 pub(super) fn grid_bounds<'b>(
     boundaries: impl IntoIterator<Item = &'b Boundary>,
 ) -> Option<GridBox> {

@@ -1,8 +1,9 @@
-//! Coordinates of polygon files as integers, so that a vertex shared by two areas stays one vertex.
+//! Coordinates of polygon files as integers, so that a vertex that two areas share remains one
+//! vertex.
 //!
 //! Rings that are not closed, have no area or have fewer than three distinct vertices are rejected.
-//! Rings that cross are not detected; `dataset::validation` detects them, once, when a file is
-//! imported.
+//! Rings that cross are not detected here. The module `dataset::validation` detects them once, when
+//! a file is imported.
 
 use geo::Coord;
 
@@ -45,7 +46,7 @@ fn to_units(crs: Crs, [x, y]: [f64; 2]) -> Result<Coord<i64>, &'static str> {
         ),
         Crs::BritishGrid => (1e7, "a vertex is far outside the British National Grid"),
     };
-    // No range contains NaN.
+    // NaN is in no range.
     if !(-bound..=bound).contains(&x) || !(-bound..=bound).contains(&y) {
         return Err(reason);
     }
@@ -57,13 +58,14 @@ fn to_units(crs: Crs, [x, y]: [f64; 2]) -> Result<Coord<i64>, &'static str> {
     })
 }
 
-/// How the rings of a file are parsed.
+/// The options for parsing the rings of a file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RingParser {
     /// The coordinate reference system of the file.
     pub(super) crs: SourceCrs,
     /// Whether rings without an area are kept, and rings that are only a point or a line are
-    /// dropped, because the polygons are repaired afterwards. Otherwise both are errors.
+    /// dropped, because the polygons are repaired afterwards. Otherwise, both kinds of rings are
+    /// errors.
     pub(super) keep_invalid: bool,
 }
 
@@ -118,13 +120,14 @@ impl RingParser {
         for (index, positions) in rings.iter().enumerate() {
             let Some(mut ring) = self.parse_ring(positions)? else {
                 parsed.dropped_rings = true;
-                // Without its exterior, nothing of the polygon remains.
+                // A polygon without its exterior is dropped.
                 if index == 0 {
                     return Ok(());
                 }
                 continue;
             };
-            // Before RFC 7946 the orientation was not specified; the first ring is the exterior.
+            // Before RFC 7946, the orientation was not specified, and the first ring was the
+            // exterior.
             if (doubled_signed_area(&ring) > 0) != (index == 0) {
                 ring.reverse();
                 parsed.reoriented = true;
@@ -138,8 +141,8 @@ impl RingParser {
 
 const UNCLOSED: &str = "a ring should have at least four positions, the last equal to the first";
 
-/// Parses the positions of a closed ring. The last position, which repeats the first, and positions
-/// that repeat the one before are left out.
+/// Parses the positions of a closed ring. Omits the last position, which repeats the first, and
+/// every position that repeats its predecessor.
 fn parse_positions(crs: SourceCrs, positions: &[[f64; 2]]) -> Result<Ring, &'static str> {
     let mut ring = Vec::with_capacity(positions.len());
     for &position in positions {

@@ -1,5 +1,5 @@
-//! CSV tables with a header row: a strict reader, whose errors name the file, line and column, and
-//! a writer.
+//! CSV tables with a header row: a writer, and a strict reader whose errors state the file, line
+//! and column.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -21,7 +21,7 @@ pub enum TableError {
         /// The cells of the header row.
         header: Vec<String>,
     },
-    /// The header row has a column twice, so it is not clear which one is meant.
+    /// The header row contains a column twice, so the table is ambiguous.
     #[error("{file}: the header row has two columns `{column}`; remove or rename one of them")]
     DuplicateColumn {
         /// The file.
@@ -68,7 +68,8 @@ pub struct CsvTable<'a> {
     indices: Vec<usize>,
 }
 
-/// Columns that had another name in earlier versions: the present name and the earlier one.
+/// Columns that had a different name in earlier versions: the current name, followed by the earlier
+/// name.
 const EARLIER_NAMES: [(&str, &str); 5] = [
     ("residence", "icc_residence"),
     ("registration", "icc_registration"),
@@ -77,7 +78,7 @@ const EARLIER_NAMES: [(&str, &str); 5] = [
     ("community_id", "icc_id"),
 ];
 
-/// Returns the name that a column had in earlier versions, if it had another name.
+/// Returns the earlier name of a column, if the column was renamed.
 fn earlier_name(column: &str) -> Option<&'static str> {
     let mut names = EARLIER_NAMES.iter();
     let found = names.find(|(present, _)| *present == column);
@@ -96,7 +97,7 @@ pub(crate) fn present_name(name: &str) -> String {
 const ABSENT_COLUMN: usize = usize::MAX;
 
 /// A row of a table. Each `column` parameter is an index into the columns passed to
-/// `CsvTable::open`; optional columns follow the others.
+/// `CsvTable::open`, in which optional columns follow the required columns.
 pub struct CsvTableRow<'t> {
     file: &'t str,
     line: u64,
@@ -117,7 +118,7 @@ impl<'a> CsvTable<'a> {
     }
 
     /// Opens a table that may also have the columns in `optional`. The cells of an optional column
-    /// that the table does not have are blank.
+    /// that is not in the table are blank.
     pub(crate) fn open_with_optional(
         file: &str,
         bytes: &'a [u8],
@@ -178,8 +179,8 @@ impl<'a> CsvTable<'a> {
     /// Estimates the number of rows from the length of the first row, so that the vector of rows is
     /// allocated once instead of being reallocated at up to twice the size.
     fn estimated_rows(&self) -> usize {
-        /// The minimum length of a row in the estimate. A table with shorter rows does not have
-        /// millions of rows.
+        /// The minimum length of a row for this estimate. It limits the estimate for a table whose
+        /// first row is unusually short.
         const LINE_BYTES_MIN: usize = 16;
         let bytes = self.bytes.iter().enumerate();
         let mut ends = bytes
@@ -223,8 +224,8 @@ impl<'a> CsvTable<'a> {
     }
 }
 
-/// Returns the line on which a record begins, counted from 1. After CR LF, the `csv` reader places
-/// the start of a record at the line feed, which it has not counted yet.
+/// Returns the line on which a record begins, counted from 1. After CR LF, the position that the
+/// `csv` reader reports is the line feed, which is not yet included in its line number.
 fn line_of(bytes: &[u8], record: &ByteRecord) -> u64 {
     let Some(position) = record.position() else {
         return 0;
@@ -246,7 +247,7 @@ impl CsvTableRow<'_> {
             .map_err(|_| self.cell_error(column, "must be text in UTF-8"))
     }
 
-    /// Returns the bytes of the cell, which are empty if the table does not have the column.
+    /// Returns the bytes of the cell. If the column is not in the table, the cell is empty.
     fn bytes(&self, column: usize) -> &[u8] {
         self.record.get(self.indices[column]).unwrap_or_default()
     }
@@ -274,8 +275,8 @@ impl CsvTableRow<'_> {
         })
     }
 
-    /// Returns the layer with the cell's id. The table is part of a dataset or of its sources, so it
-    /// may declare the layer.
+    /// Returns the layer whose id is in the cell. The table is part of a dataset or of its sources,
+    /// so it may declare the layer.
     pub(crate) fn layer(&self, column: usize) -> Result<Layer, TableError> {
         self.parse_with(column, Layer::declare)
     }
@@ -330,8 +331,8 @@ pub fn write_csv<const N: usize>(
     write_records(columns, rows)
 }
 
-/// Writes a table whose columns depend on the dataset, such as those of its layers. Every row has
-/// as many cells as there are columns.
+/// Writes a table whose columns depend on the dataset, for example on its layers. Every row has as
+/// many cells as there are columns.
 pub fn write_csv_of_layers(
     columns: Vec<String>,
     rows: impl IntoIterator<Item = Vec<String>>,

@@ -1,13 +1,14 @@
-//! FlatGeobuf 3: British National Grid, with all layers in one collection, and a spatial index with
-//! which readers can fetch a part of the file.
+//! FlatGeobuf 3: all layers in one collection, in British National Grid, with a spatial index that
+//! allows readers to fetch a part of the file.
 //!
 //! ```text
 //!  magic │ header │ index: R-tree with 16 children per node, root first │ areas in Hilbert order
 //! ```
 //!
-//! The header and the areas are FlatBuffers. Slots have the numbers of the fields in the format's
-//! header.fbs and feature.fbs. The encoder is written by hand with the `flatbuffers` crate, on
-//! which Arrow depends anyway, because the `flatgeobuf` crate would add thirty dependencies.
+//! The header and the areas are encoded as FlatBuffers. The numbers of slots are the numbers of the
+//! fields in the format's header.fbs and feature.fbs. The encoder is written by hand with the
+//! `flatbuffers` crate, on which Arrow already depends, because the `flatgeobuf` crate would add
+//! thirty dependencies.
 
 use flatbuffers::{FlatBufferBuilder, TableFinishedWIPOffset, WIPOffset};
 use jiff::civil::Date;
@@ -24,7 +25,7 @@ const MULTI_POLYGON: u8 = 6;
 /// The number of children of a node of the index.
 const NODE_SIZE: usize = 16;
 
-/// The columns. Dates are text, because the format's only date type represents instants.
+/// The columns. Dates are text, because the format's only date type represents a point in time.
 const COLUMNS: [&str; 9] = [
     "id",
     "name",
@@ -131,7 +132,7 @@ fn feature(area: &AreaWithBoundary<'_>) -> Vec<u8> {
     finish(builder, feature)
 }
 
-/// Encodes a polygon: the coordinates of all rings, closed, and the end of each ring.
+/// Encodes a polygon: the coordinates of all rings, which are closed, and the end of each ring.
 fn polygon(builder: &mut FlatBufferBuilder<'_>, polygon: &GridPolygon) -> FinishedTable {
     let (mut coordinates, mut ends) = (Vec::new(), Vec::new());
     for ring in &polygon.rings {
@@ -181,8 +182,8 @@ fn properties((area, boundary): &AreaWithBoundary<'_>) -> Vec<u8> {
     out
 }
 
-/// Encodes the index: a Hilbert R-tree (`PackedRTree` in the format's documentation), from the root
-/// to the leaves, which are the areas.
+/// Encodes the index: a Hilbert R-tree (`PackedRTree` in the format's documentation), in order from
+/// the root to the leaves. The leaves are the areas.
 ///
 /// Each node is a bounding box and a number: for a leaf, the offset of the area in bytes; for an
 /// inner node, the index of the node's first child.

@@ -1,8 +1,9 @@
 //! GeoJSON (RFC 7946).
 //!
-//! The reader also accepts the format that predates the RFC, with a `crs` member and any
-//! orientation of rings; text sequences (RFC 8142) and a feature on each line. The writer writes longitude and latitude with at most 7 decimal places,
-//! counter-clockwise exterior rings, closed rings, and no `crs` member.
+//! The reader also accepts the format that predates the RFC (with a `crs` member and any
+//! orientation of rings), text sequences (RFC 8142), and files with one feature on each line. The
+//! writer writes longitude and latitude with at most 7 decimal places, counter-clockwise exterior
+//! rings, closed rings, and no `crs` member.
 
 use std::fmt::Write;
 
@@ -39,16 +40,16 @@ pub(crate) struct InvalidFeature {
     pub(crate) label: String,
     /// The reason.
     pub(crate) reason: &'static str,
-    /// Whether the feature is only left out, because it has no geometry.
+    /// Whether the feature is merely left out, because it has no geometry.
     is_without_geometry: bool,
 }
 
 /// Reads GeoJSON in the format of RFC 7946, in the earlier format with a `crs` member, as a text
-/// sequence or with a feature on each line. Features without a geometry are left out and listed.
+/// sequence or with a feature on each line. Omits features without a geometry, and lists them.
 ///
 /// # Errors
-/// If the file is not GeoJSON, is only a part of a download, is in a coordinate reference system
-/// that cannot be read, or a feature is not a valid polygon.
+/// If the file is not GeoJSON, is only a part of the data, is in a coordinate reference system that
+/// cannot be read, or contains a feature that is not a valid polygon.
 pub fn read_geojson(name: &str, bytes: &[u8]) -> Result<PolygonFile, PolygonError> {
     read_geojson_with(name, bytes, &PolygonReadOptions::default())
 }
@@ -112,13 +113,13 @@ fn parse_features(bytes: &[u8], options: &PolygonReadOptions) -> Result<GeoJsonF
     })
 }
 
-/// Parses a collection, a feature, or several features one after another, of which those of a text
-/// sequence begin with a record separator. Returns the features and the members of the collection.
+/// Parses a collection, a feature, or several consecutive features. In a text sequence, each
+/// feature begins with a record separator. Returns the features and the members of the collection.
 fn parse_json(bytes: &[u8]) -> Result<(Vec<geojson::Feature>, geojson::JsonObject), String> {
     const RECORD_SEPARATOR: u8 = 0x1e;
     let without_separators: Vec<u8>;
     let bytes = if bytes.contains(&RECORD_SEPARATOR) {
-        // JSON does not allow this byte in a text.
+        // JSON does not allow this byte in JSON text.
         let to_space = |&byte: &u8| if byte == RECORD_SEPARATOR { b' ' } else { byte };
         without_separators = bytes.iter().map(to_space).collect();
         &without_separators
@@ -136,7 +137,7 @@ fn parse_json(bytes: &[u8]) -> Result<(Vec<geojson::Feature>, geojson::JsonObjec
                 features = collection.features;
                 members = collection.foreign_members.unwrap_or_default();
                 members.extend(collection_properties(bytes));
-                // Only features can follow each other.
+                // Only features may follow each other in a file.
                 let end = values.byte_offset();
                 if !bytes[end..].trim_ascii().is_empty() {
                     return Err("there is text after the end of the FeatureCollection".into());
@@ -156,7 +157,7 @@ fn parse_json(bytes: &[u8]) -> Result<(Vec<geojson::Feature>, geojson::JsonObjec
     Ok((features, members))
 }
 
-/// The member by which ArcGIS says that a file is only a part.
+/// The member with which ArcGIS states that a file contains only a part of the features.
 const TRANSFER_LIMIT: &str = "exceededTransferLimit";
 
 /// Returns the member `properties` of a collection, in which ArcGIS writes [`TRANSFER_LIMIT`]. The
@@ -172,7 +173,7 @@ fn collection_properties(bytes: &[u8]) -> Option<(String, Value)> {
     Some(("properties".into(), collection.properties))
 }
 
-/// Returns what is wrong with a file that is not GeoJSON.
+/// Returns a description of what is wrong with a file that is not GeoJSON.
 fn describe_error(bytes: &[u8], error: &serde_json::Error) -> String {
     if error.is_eof() {
         return format!("{error}: the file ends too early; was the download interrupted?");
@@ -199,7 +200,7 @@ fn not_a_number(bytes: &[u8], error: &serde_json::Error) -> Option<&'static str>
     let line = bytes
         .split(|&byte| byte == b'\n')
         .nth(error.line().checked_sub(1)?)?;
-    // The column is that of the last byte that was read, which may be the second of the word.
+    // The column is that of the last byte that was read, which may be the second byte of the word.
     let start = error.column().saturating_sub(2);
     let near = &line[start.min(line.len())..line.len().min(start + 12)];
     let near = String::from_utf8_lossy(near).to_ascii_lowercase();
@@ -209,7 +210,7 @@ fn not_a_number(bytes: &[u8], error: &serde_json::Error) -> Option<&'static str>
         .map(|(_, name)| name)
 }
 
-/// Returns what JSON is that is not GeoJSON.
+/// Describes JSON that is not GeoJSON.
 fn describe_value(value: &Value) -> Option<String> {
     let error = value.get("error");
     if let Some(error) = error.filter(|error| error.is_object() || error.is_string()) {
@@ -240,9 +241,9 @@ fn describe_value(value: &Value) -> Option<String> {
     is_esri.then(|| "it is Esri JSON, not GeoJSON; download it with `f=geojson`".into())
 }
 
-/// Checks that the server did not say that the file is only a part of the whole.
+/// Returns an error if the server stated that the file contains only a part of the features.
 fn check_is_complete(members: &geojson::JsonObject, features: usize) -> Result<(), String> {
-    // ArcGIS writes the flag into the collection or into an object in it.
+    // ArcGIS writes the flag into the collection or into an object in the collection.
     let is_limited = |members: &geojson::JsonObject| {
         members.get(TRANSFER_LIMIT).is_some_and(|flag| {
             flag == &Value::Bool(true) || flag.as_str().is_some_and(|text| text == "true")
@@ -255,7 +256,7 @@ fn check_is_complete(members: &geojson::JsonObject, features: usize) -> Result<(
              reached its limit; download the rest, page by page, and join the pages"
         ));
     }
-    // OGC API Features: the link to the next page.
+    // OGC API Features: a link to the next page.
     let links = members.get("links").and_then(Value::as_array);
     let is_next = |link: &Value| link.get("rel").and_then(Value::as_str) == Some("next");
     if links.is_some_and(|links| links.iter().any(is_next)) {
@@ -264,7 +265,7 @@ fn check_is_complete(members: &geojson::JsonObject, features: usize) -> Result<(
              page by page, and join the pages"
         ));
     }
-    // OGC API Features and WFS.
+    // OGC API Features and WFS: the number of all features.
     for name in ["numberMatched", "totalFeatures"] {
         let matched = members.get(name).and_then(Value::as_u64);
         if let Some(matched) = matched.filter(|&matched| matched > features as u64) {
@@ -278,7 +279,7 @@ fn check_is_complete(members: &geojson::JsonObject, features: usize) -> Result<(
 }
 
 /// Returns the coordinate reference system that the collection, the features and their geometries
-/// state. Without a `crs` member it is longitude and latitude.
+/// state. Without a `crs` member, the system is longitude and latitude.
 fn stated_crs(
     members: &geojson::JsonObject,
     features: &[geojson::Feature],
@@ -372,7 +373,8 @@ fn xy_only(ring: &[geojson::Position]) -> Result<Vec<[f64; 2]>, &'static str> {
         .collect()
 }
 
-/// Parses the `crs` member of GeoJSON that predates RFC 7946: a name, or a code of EPSG.
+/// Parses the `crs` member of GeoJSON that predates RFC 7946, which contains a name or an EPSG
+/// code.
 fn crs_from_member(member: &Value) -> Result<SourceCrs, String> {
     let name = member.pointer("/properties/name").and_then(Value::as_str);
     let link = member.pointer("/properties/href").and_then(Value::as_str);
@@ -393,7 +395,7 @@ fn crs_from_member(member: &Value) -> Result<SourceCrs, String> {
 }
 
 /// Returns the properties as text. The feature's own id is the attribute `id`, unless there is a
-/// property of this name.
+/// property with this name.
 fn attributes_of(
     mut properties: geojson::JsonObject,
     id: Option<geojson::feature::Id>,
@@ -412,7 +414,7 @@ fn attributes_of(
         Value::String(text) => text,
         Value::Null => String::new(),
         Value::Number(number) => match number.as_f64() {
-            // Writers that know no integers write 1.0 for 1.
+            // Writers without an integer type write 1.0 instead of 1.
             Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 1e15 => {
                 format!("{float:.0}")
             }
@@ -426,16 +428,16 @@ fn attributes_of(
         .collect()
 }
 
-/// The geometry of a feature to write.
+/// The geometry of a feature that is to be written.
 #[derive(Debug, Clone, Copy)]
 pub enum FeatureGeometry<'g> {
     /// One position.
     Point(LonLat),
-    /// Several positions.
+    /// One or more positions.
     MultiPoint(&'g MultiPoint<f64>),
-    /// One polygon, or several.
+    /// One or more polygons.
     Polygons(&'g MultiPolygon<f64>),
-    /// No geometry: null.
+    /// No geometry, which is written as null.
     None,
 }
 
@@ -445,7 +447,7 @@ impl<'g> From<&'g MultiPolygon<f64>> for FeatureGeometry<'g> {
     }
 }
 
-/// Writes a FeatureCollection. Each feature is on a line of its own, for readable diffs.
+/// Writes a FeatureCollection. Each feature is on a separate line, so that diffs are readable.
 pub struct FeatureCollectionWriter {
     text: String,
     count: u64,
@@ -557,8 +559,8 @@ fn write_geometry(text: &mut String, geometry: FeatureGeometry<'_>) {
     text.push('}');
 }
 
-/// Appends a MultiPolygon even if there is only one polygon: a GIS expects one geometry type in a
-/// layer.
+/// Appends a MultiPolygon, even for a single polygon, because a GIS expects all geometries of a
+/// layer to be of the same type.
 pub fn write_geojson_multi_polygon(text: &mut String, geometry: &MultiPolygon<f64>, decimals: i32) {
     text.push_str("{\"type\":\"MultiPolygon\",\"coordinates\":[");
     for (index, polygon) in geometry.iter().enumerate() {
@@ -581,8 +583,8 @@ fn write_polygon(text: &mut String, polygon: &Polygon<f64>, decimals: i32) {
     text.push(']');
 }
 
-/// Rounds longitude and latitude as the writer does. Of consecutive vertices that rounding makes
-/// equal, only the first vertex remains.
+/// Rounds longitude and latitude in the same way as the writer. If rounding makes consecutive
+/// vertices equal, only the first of them remains.
 pub fn round_coordinates(polygons: &MultiPolygon<f64>) -> MultiPolygon<f64> {
     let scale = 10_f64.powi(COORDINATE_DECIMALS);
     let rounded = polygons.map_coords(|position| Coord {
@@ -653,7 +655,7 @@ mod tests {
         assert!(read_geojson("a", br#"{"type":"FeatureCollection","features":[]}"#).is_err());
     }
 
-    /// Formats GeoJSON of one feature with these members: a square on the British National Grid.
+    /// Formats GeoJSON with these members and one feature: a square on the British National Grid.
     fn collection(members: &str) -> String {
         format!(
             r#"{{"type":"FeatureCollection",{members}"features":[{{"type":"Feature","properties":{{"id":"k"}},"geometry":{{"type":"Polygon","coordinates":[{SQUARE:?}]}}}}]}}"#
@@ -689,7 +691,8 @@ mod tests {
                 "{error}"
             );
         }
-        // Metres at the equator are longitude and latitude far outside Great Britain.
+        // As longitude and latitude, positions in metres near the equator are far outside Great
+        // Britain.
         assert_eq!(crs("EPSG:3857"), Ok(Crs::LonLat));
         let null = read_geojson("a", collection("\"crs\":null,").as_bytes());
         assert!(
@@ -741,7 +744,7 @@ mod tests {
         let collection = format!(r#"{{"type":"FeatureCollection","features":[{one}]}}"#);
         assert!(read_geojson("a", format!("{collection}\n{other}").as_bytes()).is_err());
         assert!(read_geojson("a", format!("{one}\n{collection}").as_bytes()).is_err());
-        // A property of the same name is not replaced.
+        // A property with the same name is not replaced.
         let both = feature(r#""id":7,"properties":{"ID":"K"}"#);
         let file = read_geojson("a", both.as_bytes()).expect("a feature");
         assert_eq!(file.attribute(&file.features[0], "id").expect("an id"), "K");

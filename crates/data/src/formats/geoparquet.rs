@@ -1,5 +1,5 @@
-//! GeoParquet (OGC, versions 1.0 and 1.1) with geometries as WKB: a Parquet file whose metadata
-//! `geo` states the column of the geometry and its coordinate reference system.
+//! GeoParquet (OGC, versions 1.0 and 1.1) with geometries as WKB. A GeoParquet file is a Parquet
+//! file whose metadata `geo` states the column of the geometry and its coordinate reference system.
 
 use std::collections::BTreeMap;
 
@@ -19,11 +19,11 @@ use super::polygon_file::{
 };
 use crate::panics::catch_expected;
 
-/// The maximum size of the decompressed columns, which the file claims.
+/// The maximum total size of the decompressed columns, according to the file's metadata.
 const DECOMPRESSED_BYTES_MAX: i64 = 2 << 30;
 
-/// Reads the polygons of a GeoParquet file. Columns of lists and structs are not read. Rows without
-/// a geometry are left out and listed.
+/// Reads the polygons of a GeoParquet file. Ignores columns of lists and structs. Omits rows
+/// without a geometry, and lists them.
 ///
 /// # Errors
 /// If the file is not GeoParquet, its geometries are not WKB, its coordinate reference system cannot
@@ -108,7 +108,7 @@ fn read_file(
     Ok(file)
 }
 
-/// The column of the geometry, as the metadata describes it.
+/// The geometry column, as described in the metadata.
 struct GeometryColumn {
     name: String,
     crs: Result<SourceCrs, String>,
@@ -137,7 +137,8 @@ impl GeometryColumn {
             ));
         }
         let crs = match column.get("crs") {
-            // Without a CRS, it is longitude and latitude; null means that it is not known.
+            // If `crs` is missing, positions are longitude and latitude. If `crs` is null, the
+            // system is not known.
             None => Ok(SourceCrs::LonLat),
             Some(Value::Null) => Err("the coordinate reference system is undefined".to_string()),
             Some(crs) => SourceCrs::from_projjson(crs),

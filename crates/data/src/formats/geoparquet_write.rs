@@ -1,5 +1,5 @@
-//! Writes GeoParquet 1.1 (OGC): British National Grid, with all layers in one table, geometries as
-//! WKB, and the bounding box of each area in columns, with which readers can skip row groups.
+//! Writes GeoParquet 1.1 (OGC): all layers in one table, in British National Grid, with geometries
+//! as WKB. Columns contain the bounding box of each area, so that readers can skip row groups.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use super::areas::{AreaCollection, AreaWithBoundary, GridBox, grid_bounds};
 use super::coordinates::BNG_EPSG_CODE;
 use super::geopackage::encode_wkb;
 
-/// The columns. `cells` has their values in the same order.
+/// The columns. The function `cells` returns their values in the same order.
 const SCHEMA: &str = "message areas {
     required binary id (STRING);
     required binary name (STRING);
@@ -41,7 +41,7 @@ const SCHEMA: &str = "message areas {
 
 const GEOMETRY: &str = "geometry";
 
-/// The areas cannot be encoded as Parquet.
+/// The error for areas that cannot be encoded as Parquet.
 #[derive(Debug, thiserror::Error)]
 #[error("writing the GeoParquet file failed: {0}")]
 pub struct GeoParquetWriteError(#[from] ParquetError);
@@ -70,7 +70,7 @@ pub fn areas_to_geoparquet(areas: &AreaCollection<'_>) -> Result<Vec<u8>, GeoPar
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_key_value_metadata(Some(metadata.into()))
-        // The least and the greatest geometry as bytes mean nothing.
+        // The minimum and maximum of geometries as bytes are meaningless.
         .set_column_statistics_enabled(geometry(), EnabledStatistics::None)
         .set_column_dictionary_enabled(geometry(), false)
         .build();
@@ -90,8 +90,8 @@ pub fn areas_to_geoparquet(areas: &AreaCollection<'_>) -> Result<Vec<u8>, GeoPar
     Ok(writer.into_inner()?)
 }
 
-/// Writes a column of a row group. The levels say which values are null, and are not needed in a
-/// required column, which has none.
+/// Writes a column of a row group. The levels state which values are null. A required column
+/// contains no nulls, so it needs no levels.
 fn write_column(column: &mut ColumnWriter<'_>, cells: &[&Cell]) -> Result<(), ParquetError> {
     let levels: Vec<i16> = cells
         .iter()
@@ -294,7 +294,7 @@ mod tests {
         let feature = &file.features[0];
         assert_eq!(file.attribute(feature, "id").expect("an id"), "w1");
         assert_eq!(file.attribute(feature, "name").expect("a name"), "Ward “1”");
-        // A file without areas is valid, too.
+        // A file without areas is also valid.
         assert!(areas_to_geoparquet(&collection(Vec::new())).is_ok());
     }
 }

@@ -10,9 +10,9 @@
 //! - `unexpected`: what is often saved in place of a data file.
 //! - `coordinates`: coordinates of polygon files as integers.
 //!
-//! Nothing here depends on the dataset's folder, on the columns of published files or on the
-//! service. The modules are private, because some have the names of crates: in all other modules,
-//! `geojson::` and `shapefile::` mean the crates.
+//! These modules do not depend on the dataset's folder, on the columns of published files or on the
+//! service. They are private because some have the same names as crates: in all other modules,
+//! `geojson::` and `shapefile::` refer to the crates.
 
 mod areas;
 mod coordinates;

@@ -6,15 +6,15 @@ use super::coordinates::ParsedPolygons;
 use super::crs::{Crs, SourceCrs};
 use super::rings::Polygon;
 
-/// How a polygon file is read.
+/// The options for reading a polygon file.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PolygonReadOptions {
-    /// The coordinate reference system, which takes precedence over what the file says.
+    /// The coordinate reference system, which takes precedence over the one that the file states.
     pub crs: Option<SourceCrs>,
-    /// Whether an error about the coordinate reference system suggests to configure it.
+    /// Whether an error about the coordinate reference system suggests configuring the system.
     pub is_crs_configurable: bool,
     /// Whether rings without an area, and holes outside every exterior, are kept, because the
-    /// polygons are repaired afterwards. Otherwise they are errors.
+    /// polygons are repaired afterwards. Otherwise, these rings are errors.
     pub keep_invalid: bool,
 }
 
@@ -23,10 +23,10 @@ pub struct PolygonReadOptions {
 pub struct PolygonFeature {
     /// The position of the feature in the file, counted from 1.
     pub(crate) ordinal: usize,
-    /// The attributes as text, by name in lower case. Blank attributes, and those whose names differ
-    /// only in case from that of another attribute of the file, are left out.
+    /// The attributes as text, by name in lower case. Omits blank attributes, and attributes whose
+    /// names differ only in case.
     pub(crate) attributes: BTreeMap<String, String>,
-    /// The attributes whose names differ only in case, by exact name. Blank attributes are left out.
+    /// The attributes whose names differ only in case, by exact name. Omits blank attributes.
     pub(crate) case_variants: BTreeMap<String, String>,
     /// The polygons, in units of the file's coordinate reference system.
     pub(crate) polygons: Vec<Polygon>,
@@ -46,13 +46,13 @@ pub struct PolygonFile {
     pub(crate) features: Vec<PolygonFeature>,
     /// The labels of the features that have no geometry, which are not in `features`.
     pub(crate) without_geometry: Vec<String>,
-    /// What a reader of the build's report should know about the file.
+    /// Remarks about the file for the report of the build.
     pub(crate) remarks: Vec<String>,
     /// The names of attributes that differ only in case.
     pub(crate) case_variants: CaseVariants,
 }
 
-/// The names of attributes of a file that differ only in case from another.
+/// The names of a file's attributes that differ from another name only in case.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CaseVariants(BTreeSet<String>);
 
@@ -70,8 +70,9 @@ impl CaseVariants {
         CaseVariants(several.flatten().map(str::to_string).collect())
     }
 
-    /// Separates the attributes of a feature, by exact name, into those by name in lower case and
-    /// those whose names differ only in case. Blank attributes are left out.
+    /// Separates the attributes of a feature, which are given by exact name. Attributes whose names
+    /// differ only in case are returned by exact name, and all others by name in lower case. Omits
+    /// blank attributes.
     pub(super) fn separate(
         &self,
         attributes: impl IntoIterator<Item = (String, String)>,
@@ -124,8 +125,8 @@ pub enum PolygonError {
 }
 
 impl PolygonFeature {
-    /// Creates a feature from its attributes, as [`CaseVariants::separate`] returns them, and its
-    /// polygons.
+    /// Creates a feature from its polygons and its attributes, which [`CaseVariants::separate`] has
+    /// separated.
     pub(super) fn new(
         ordinal: usize,
         attributes: BTreeMap<String, String>,
@@ -158,7 +159,7 @@ impl PolygonFile {
             .collect()
     }
 
-    /// Creates a polygon file. Features without a geometry are left out and listed. Returns an error
+    /// Creates a polygon file. Omits features without a geometry, and lists them. Returns an error
     /// if there are no features.
     pub(super) fn new_non_empty(
         name: &str,
@@ -184,8 +185,8 @@ impl PolygonFile {
     }
 
     /// Returns an attribute of a feature by name, or an error if the feature does not have the
-    /// attribute. Case is ignored, unless the file has several attributes whose names differ only
-    /// in case: then the name must be exact.
+    /// attribute. Ignores case unless the file contains several attributes whose names differ only
+    /// in case; in that file, the name must be exact.
     pub(crate) fn attribute<'f>(
         &self,
         feature: &'f PolygonFeature,

@@ -13,7 +13,7 @@ use super::areas::{AreaCollection, AreaWithBoundary, area_properties};
 const UNITS_PER_DEGREE: f64 = 1e7;
 const DEGREES_PER_UNIT: f64 = 1e-7;
 
-/// A point in whole units.
+/// A point in integer units.
 type QuantizedPoint = (i64, i64);
 
 /// The borders of a layer's areas. A border between two areas is stored once.
@@ -33,7 +33,8 @@ pub struct ArcIndex {
     pub is_reversed: bool,
 }
 
-/// Returns the areas as TopoJSON. `layer_arcs` has the borders of each layer, in the same order.
+/// Returns the areas as TopoJSON. `layer_arcs` contains the borders of each layer, in the order of
+/// the layers.
 pub fn areas_to_topojson(areas: &AreaCollection<'_>, layer_arcs: &[LayerArcs]) -> Vec<u8> {
     let (mut arcs, mut objects) = (Vec::new(), serde_json::Map::new());
     for (layer, borders) in areas.layers.iter().zip(layer_arcs) {

@@ -1,7 +1,7 @@
-//! Contents that are often saved under the name of a data file, but are something else.
+//! Recognises content that is often saved under the name of a data file, but is not data.
 
-/// Returns what the bytes are, if they are not data but something that is often saved in place of
-/// data.
+/// Returns a description of the bytes if they are not data, but something that is often saved in
+/// place of data.
 pub(crate) fn unexpected_content(bytes: &[u8]) -> Option<String> {
     let described = match bytes {
         [] => "the file is empty",

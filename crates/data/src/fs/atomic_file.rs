@@ -5,17 +5,17 @@ use std::path::Path;
 
 use super::path::{parent_folder, resolve_symlinks, sync_folder};
 
-/// Who can read and write a new file.
+/// The users who can read and write a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileAccess {
-    /// Everybody whom the umask of the process allows.
+    /// All users whom the umask of the process allows.
     Umask,
     /// Only the owner of the file (mode 0600).
     OwnerOnly,
 }
 
-/// Writes a file atomically. If `path` is a symbolic link, the link stays and its target is
-/// replaced.
+/// Writes a file atomically. If `path` is a symbolic link, its target is replaced, and the link
+/// remains.
 pub fn write_atomically(path: &Path, content: &[u8], access: FileAccess) -> io::Result<()> {
     let path = &resolve_symlinks(path)?;
     write_temp_file(path, content, access)?.persist(path)?;

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// The modification time, size and inode of a file. If two values are equal, the file has not
+/// The modification time, size and inode of a file. If two versions are equal, the file has not
 /// changed.
 ///
-/// The inode distinguishes files written within one tick of the clock, or after the clock was set
+/// The inode distinguishes files written within the same clock tick, or after the clock was set
 /// back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileVersion {
@@ -17,7 +17,7 @@ pub struct FileVersion {
 }
 
 impl FileVersion {
-    /// Returns the version of the file at `path`; `None` if its metadata cannot be read.
+    /// Returns the version of the file at `path`, or `None` if its metadata cannot be read.
     pub fn of(path: &Path) -> Option<FileVersion> {
         let metadata = fs::metadata(path).ok()?;
         Some(FileVersion {

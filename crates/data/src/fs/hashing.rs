@@ -1,4 +1,4 @@
-//! SHA-256 and hexadecimal, and hashing of input and output while it passes through.
+//! SHA-256 and hexadecimal digits, and hashing of data while it is read or written.
 
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
@@ -19,8 +19,8 @@ pub fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// Returns the `N` bytes that `text` has in hexadecimal, in lower or upper case. Returns `None` if
-/// the text is not `2 * N` hexadecimal digits.
+/// Decodes the `N` bytes that `text` represents in hexadecimal, in lower or upper case. Returns
+/// `None` if the text is not `2 * N` hexadecimal digits.
 pub fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if text.len() != 2 * N || !is_hex {
@@ -69,7 +69,7 @@ impl<T> HashingIo<T> {
         }
     }
 
-    /// Returns the digest and the number of the bytes that have passed through so far.
+    /// Returns the digest and the number of bytes that have passed through so far.
     pub fn fingerprint(&self) -> Fingerprint {
         let digest = self.hash.clone().finalize();
         Fingerprint {

@@ -20,8 +20,8 @@ pub fn resolve_symlinks(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many symbolic links"))
 }
 
-/// Returns a path that ends in a file name, because replacing a folder needs the name. A path
-/// without a file name at its end, such as `.`, `..` or `/`, is canonicalised.
+/// Returns a path that ends in a file name, because the name is needed to replace a folder.
+/// Canonicalises a path that does not end in a file name, such as `.`, `..` or `/`.
 fn ensure_file_name(path: &Path) -> io::Result<PathBuf> {
     match path.components().next_back() {
         Some(Component::Normal(_)) => Ok(path.to_path_buf()),
@@ -29,7 +29,7 @@ fn ensure_file_name(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// Returns the parent folder of a path, or `.` for a bare name.
+/// Returns the parent folder of a path, or `.` for a file name without a folder.
 pub fn parent_folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

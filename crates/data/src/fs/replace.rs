@@ -1,6 +1,6 @@
-//! The checks that are made before a command writes or replaces a file or folder.
+//! Checks before a command writes or replaces a file or folder.
 //!
-//! - A symbolic link is not replaced, but its target is.
+//! - The target of a symbolic link is replaced, and the link remains.
 //! - Without `--force`, a folder is replaced only if it is empty or contains only files of an
 //!   expected kind, such as a dataset, and a file is never replaced.
 //! - A folder that contains an input of the command is never replaced, not even with `--force`.
@@ -13,28 +13,28 @@ use std::path::{Path, PathBuf};
 use super::path::resolve_symlinks;
 use crate::plural::count_with_noun;
 
-/// The maximum number of files that an error lists; further files that would be deleted are only
-/// counted.
+/// The maximum number of files that would be deleted and are listed in an error. Further files are
+/// only counted.
 const LISTED_FILES_MAX: usize = 3;
-/// The number of files at which counting stops. A home folder can contain millions of files.
+/// The maximum number of files that are counted. A home folder can contain millions of files.
 const COUNTED_FILES_MAX: usize = 10_000;
 
 /// The error for an output that cannot be written. The message states what would be deleted, and
 /// what to do instead.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
-    /// The output exists and needs `--force`.
+    /// The output exists and is replaced only with `--force`.
     #[error("{path} {what}; choose another name, or replace it with --force")]
     NeedsForce {
-        /// The path that the user named.
+        /// The path that the user specified.
         path: PathBuf,
         /// What would be deleted, as the rest of a sentence.
         what: String,
     },
-    /// The output is never replaced.
+    /// The output is not replaced, even with `--force`.
     #[error("{path} {what}; choose another name")]
     NotReplaceable {
-        /// The path that the user named.
+        /// The path that the user specified.
         path: PathBuf,
         /// The reason, as the rest of a sentence.
         what: String,
@@ -42,7 +42,7 @@ pub enum OutputError {
     /// The path cannot be read.
     #[error("{path} cannot be read")]
     Unreadable {
-        /// The path that the user named.
+        /// The path that the user specified.
         path: PathBuf,
         /// The cause.
         source: io::Error,
@@ -173,7 +173,7 @@ fn contains_input(input: &Path, target: &Path) -> bool {
             path.canonicalize().ok()
         }
     });
-    // A symbolic link inside the target would be deleted too, wherever it points.
+    // A symbolic link inside the target would also be deleted, whatever its own target is.
     let named_path = parent
         .zip(input.file_name())
         .map(|(path, name)| path.join(name));

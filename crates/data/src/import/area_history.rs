@@ -1,6 +1,6 @@
 //! The history of areas, in the format of `data/source/icc_history.csv`:
-//! `system,id,name,kind,from,to,successor,relation,source`, and optionally `ended_by`: if the last
-//! day of an area is not known, the day of the page that no longer lists it.
+//! `system,id,name,kind,from,to,successor,relation,source`, and optionally `ended_by`. If the last
+//! day of an area is not known, `ended_by` is the date of a page that no longer lists the area.
 
 use jiff::civil::Date;
 
@@ -22,7 +22,7 @@ pub struct AreaHistoryRecord {
     pub(crate) source: String,
 }
 
-/// How an area ended, and its successor, if it has one.
+/// How an area ended, and its successor, if there is one.
 #[derive(Debug, Clone)]
 pub(crate) struct AreaSuccession {
     pub(crate) relation: LineageRelation,

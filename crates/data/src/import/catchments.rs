@@ -9,18 +9,19 @@
 //! - A position is a longitude and a latitude. A height that follows them is ignored.
 //! - The features of a file that have the same practice, branch and kind are the parts of one
 //!   catchment. If parts overlap or share a border, they are imported unchanged, without being
-//!   dissolved, and a warning names the file.
+//!   dissolved, and a warning lists the file.
 //! - A field such as `type` or `CatchmentType`, or the file's own name, determines the kind of
-//!   catchment, if it says `inner` or `outer` and nothing else, as `Outer catchment` and
-//!   `A12345_outer.geojson` do. A practice accepts new patients from its inner catchment, and may keep
-//!   registered patients who move house within its outer catchment. Without either word, or with
-//!   both, the catchment is an inner catchment. The same words anywhere else, as in `Outer North East
-//!   London`, do not count; a warning names the file. The editions published so far contain neither
-//!   word, and contain one catchment per practice.
+//!   catchment if it contains only one of the words `inner` and `outer` and no other words of
+//!   significance, as in `Outer catchment` and `A12345_outer.geojson`. A practice accepts new
+//!   patients from its inner catchment, and may keep registered patients who move house within its
+//!   outer catchment. Without either word, or with both, the catchment is an inner catchment. The
+//!   same words in other places, as in `Outer North East London`, have no effect, but cause a
+//!   warning that lists the file. The editions published so far contain neither word, and contain
+//!   one catchment per practice.
 //!
 //! A file is rejected as a whole if any of its features is invalid, because a catchment without one
-//! of its parts would be wrong. The report counts files, and the number in each location is the
-//! number of a feature.
+//! of its parts would be wrong. The report counts files. The number in a location is the number of
+//! a feature.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,7 +37,7 @@ use catchment_core::geometry::validity::find_topology_error;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeclaredCatchment {
     pub(crate) practice: OdsCode,
-    /// The branch, if the catchment belongs to a branch.
+    /// The branch, if the practice declared the catchment for a branch.
     pub(crate) branch: Option<OdsCode>,
     pub(crate) kind: DeclaredCatchmentKind,
     /// The polygons, in the integer units of [`Crs::LonLat`]. Each polygon is valid by itself.
@@ -52,7 +53,7 @@ pub(crate) enum DeclaredCatchmentKind {
     Outer,
 }
 
-/// The maximum number of files that a warning names; further files are only counted.
+/// The maximum number of files in a warning. Further files are only counted.
 const FILES_NAMED_MAX: usize = 10;
 
 /// Reads every catchment, in order of practice, branch and kind.
@@ -105,11 +106,11 @@ type CatchmentKey = (OdsCode, Option<OdsCode>, DeclaredCatchmentKind);
 struct CatchmentImporter {
     report: ImportReport,
     areas: BTreeMap<CatchmentKey, Vec<Polygon>>,
-    /// The files that each warning applies to.
+    /// For each warning, the files to which it applies.
     warnings_by_kind: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
-/// The reason why a file is rejected, and the feature that the reason applies to.
+/// The reason why a file is rejected, and the feature to which the reason applies.
 struct RejectedFile {
     /// The number of the invalid feature, counted from 1, or 0 if the reason applies to the whole
     /// file.
@@ -166,7 +167,7 @@ impl CatchmentImporter {
             );
         }
         for (key, parts) in file_areas {
-            // A single polygon was already checked.
+            // A single polygon has already been checked.
             let overlap = (parts.len() > 1).then(|| find_topology_error(&parts));
             if let Some(defect) = overlap.flatten() {
                 self.add_warning(defect.reason(), file.to_string());
@@ -220,8 +221,8 @@ impl CatchmentImporter {
     }
 }
 
-/// Returns the key of the catchment that the feature belongs to. The codes in the file name and in
-/// the feature must belong to the same practice.
+/// Returns the key of the feature's catchment. The codes in the file name and in the feature must
+/// belong to the same practice.
 fn catchment_key(
     file_code: Option<OdsCode>,
     kind: DeclaredCatchmentKind,
@@ -257,8 +258,8 @@ fn code_from_file_name(member: &str) -> Option<OdsCode> {
     )
 }
 
-/// Fields that may contain the practice's code, in order of precedence, as [`field_name`] returns
-/// them.
+/// Fields that may contain the practice's code, in order of precedence. The names are in the form
+/// that [`field_name`] returns.
 const CODE_FIELDS: [&str; 8] = [
     "practicecd",
     "practicecode",
@@ -303,7 +304,7 @@ fn leading_code(text: &str) -> Option<OdsCode> {
     }
 }
 
-/// Fields that say what kind of catchment it is, as [`field_name`] returns them.
+/// Fields that state the kind of catchment. The names are in the form that [`field_name`] returns.
 const KIND_FIELDS: [&str; 11] = [
     "type",
     "kind",
@@ -318,12 +319,13 @@ const KIND_FIELDS: [&str; 11] = [
     "innerouter",
 ];
 
-/// Fields that may contain the practice's name, as [`field_name`] returns them. `INNER` and `OUTER`
-/// in it are part of the name, which is no reason for a warning.
+/// Fields that may contain the practice's name. The names are in the form that [`field_name`]
+/// returns. In the value of such a field, `INNER` and `OUTER` are part of the practice's name and
+/// do not cause a warning.
 const NAME_FIELDS: [&str; 4] = ["name", "practicenm", "practicename", "description"];
 
-/// Words that may stand beside `inner` or `outer` in a field or a file name that says what kind of
-/// catchment it is.
+/// Words that may occur next to `inner` or `outer` in a field or a file name that states the kind
+/// of catchment.
 const OTHER_KIND_WORDS: [&str; 10] = [
     "area",
     "areas",
@@ -337,8 +339,8 @@ const OTHER_KIND_WORDS: [&str; 10] = [
     "zone",
 ];
 
-/// Returns the kind of the catchment, and whether `inner` or `outer` was found where it does not
-/// determine the kind.
+/// Returns the kind of the catchment, and whether `inner` or `outer` occurs in a place where it
+/// does not determine the kind.
 fn catchment_kind(member: &str, feature: &PolygonFeature) -> (DeclaredCatchmentKind, bool) {
     let (mut is_inner, mut is_outer, mut is_elsewhere) = (false, false, false);
     let mut add = |text: &str, is_kind: bool| {
@@ -375,7 +377,7 @@ fn catchment_kind(member: &str, feature: &PolygonFeature) -> (DeclaredCatchmentK
     }
 }
 
-/// What a text says about the kind of catchment.
+/// The information in a text about the kind of catchment.
 struct KindWords {
     has_inner: bool,
     has_outer: bool,

@@ -71,8 +71,8 @@ pub fn read(
     Ok((postcodes, report))
 }
 
-/// Returns the names of the data files. A single file may have any name; in a folder or archive,
-/// the data files are the files that are named after a postcode area.
+/// Returns the names of the data files. A single file may have any name. In a folder or archive,
+/// the data files are those that are named after a postcode area.
 fn select_area_files(source_files: &SourceFiles) -> Result<Vec<String>, ImportError> {
     let mut members = source_files.members();
     if members == [source_files.name()] {
@@ -126,7 +126,7 @@ pub(super) fn is_row(row: &CsvRow<'_>) -> bool {
 }
 
 /// Checks that the first row contains data. The files of Code-Point Open have no header row, so a
-/// file that has a header row is in another format.
+/// file with a header row is in another format.
 fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
     let invalid_format = |expected| ImportError::UnknownTable {
         file: row.file.to_string(),

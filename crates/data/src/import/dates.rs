@@ -8,8 +8,8 @@ use catchment_core::domain::{InvalidDate, Period, date_from_iso};
 /// The date that NHS ODS uses for an unknown first day.
 const UNKNOWN_FIRST_DAY: Date = date(1900, 1, 1);
 
-/// The serial number of 1 March 1900. Spreadsheets treat 1900 as a leap year, so only from this day
-/// on do serial numbers count the days since 30 December 1899.
+/// The serial number of 1 March 1900. Spreadsheets treat 1900 as a leap year, so serial numbers are
+/// equal to the number of days since 30 December 1899 only from this date on.
 const SERIAL_MIN: i64 = 61;
 /// The serial number of 31 December 9999.
 const SERIAL_MAX: i64 = 2_958_465;
@@ -52,7 +52,7 @@ pub(super) fn parse_number(number: f64) -> Result<Date, InvalidDate> {
     let invalid = InvalidDate {
         expected: "a date that exists, as a date cell or written YYYYMMDD",
     };
-    // No range contains NaN.
+    // NaN is in no range.
     if !(0.0..=99_991_231.0).contains(&number) {
         return Err(invalid);
     }

@@ -10,7 +10,7 @@ use catchment_core::domain::{GssCode, Period, date_from_iso};
 pub struct DistrictRecord {
     pub(crate) code: String,
     pub(crate) name: String,
-    /// The kind of district, as the source calls it: `unitary authority`.
+    /// The kind of district in the source, such as `unitary authority`.
     pub(crate) kind: Option<String>,
     pub(crate) period: Period,
     pub(crate) successors: Vec<String>,

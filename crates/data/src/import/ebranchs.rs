@@ -8,7 +8,7 @@
 //! | 11, 12 | first day, last day (`YYYYMMDD`); 1 January 1900 means an unknown first day |
 //! | 13 | status: A, ACTIVE, P or blank (open); C, INACTIVE or D (closed) |
 //!
-//! The code of a branch has nine characters; the first six are the code of its practice.
+//! The code of a branch has nine characters, of which the first six are the code of the practice.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ pub struct BranchSurgery {
     pub(crate) opened: Option<Date>,
     /// The last day.
     pub(crate) closed: Option<Date>,
-    /// Whether the status says that the branch has closed.
+    /// Whether the status states that the branch has closed.
     pub(crate) is_inactive: bool,
 }
 
@@ -65,8 +65,8 @@ impl BranchSurgery {
 /// Reads every branch, open and closed, in order of code.
 ///
 /// # Errors
-/// If the file does not have 27 columns in the published order or has only amendments, if two rows
-/// with the same code differ, or if there is no branch.
+/// If the file does not have 27 columns in the published order, contains only amendments, contains
+/// two different rows with the same code, or contains no branch.
 pub fn read(
     source_files: &mut SourceFiles,
 ) -> Result<(Vec<BranchSurgery>, ImportReport), ImportError> {
@@ -76,7 +76,8 @@ pub fn read(
         "`ebranchs.csv`, or exactly one CSV file whose name starts with `ebranchs`",
     )?;
     let file = member_label(source_files, &member);
-    // One folder often has several reports of NHS ODS, so its name says too little.
+    // A folder often contains several reports of NHS ODS, so its name is not specific enough for
+    // the report.
     let mut report = ImportReport::new(file.as_str());
     let mut rows = CsvRows::new(&file, source_files.open_member(&member)?);
     let mut branches: BTreeMap<OdsCode, BranchSurgery> = BTreeMap::new();

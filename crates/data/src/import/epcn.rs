@@ -1,13 +1,15 @@
-//! Primary Care Networks (PCNs) and their practices, published by NHS ODS: a workbook, `ePCN.xlsx`,
-//! with the sheets `PCNDetails` and `PCN Core Partner Details`, or the same two tables as CSV files
-//! (`epcn` and `epcncorepartnerdetails` of NHS ODS Data Search and Export), which are recognised by
-//! their header rows or, without one, by the shape of their first rows.
+//! Primary Care Networks (PCNs) and their practices, published by NHS ODS. The source is a
+//! workbook, `ePCN.xlsx`, with the sheets `PCNDetails` and `PCN Core Partner Details`, or the same
+//! two tables as CSV files (`epcn` and `epcncorepartnerdetails` of NHS ODS Data Search and Export).
+//! The CSV files are recognised by their header rows or, if there is no header row, by the form of
+//! their first rows.
 //!
-//! With a header row, columns are matched by name, in any order. Without it, or if its names are not
-//! those of the workbook, they are matched by position. Cells of the header row contain line breaks, so each
-//! run of white space in them is treated as one space. Dates are text (`YYYYMMDD` in the workbook
-//! of 2024) or date cells. An end date is inclusive, so `Period::to` is the day after the end date.
-//! A membership without an end date is current; the file also lists memberships that have ended.
+//! If there is a header row with the names of the workbook, columns are matched by name, in any
+//! order. Otherwise, columns are matched by position. Cells of the header row contain line breaks,
+//! so each run of white space in them is treated as one space. Dates are text (`YYYYMMDD` in the
+//! workbook of 2024) or date cells. An end date is inclusive, so `Period::to` is the day after the
+//! end date. A membership without an end date is current. The file also lists memberships that have
+//! ended.
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek};
@@ -111,15 +113,15 @@ pub(super) const PARTNERS_FORMAT: TableFormat = TableFormat {
 const DETAILS_POSITIONS: ([usize; 5], usize) = ([0, 1, 2, 4, 5], 12);
 const PARTNERS_POSITIONS: ([usize; 4], usize) = ([0, 4, 8, 9], 11);
 
-/// The maximum number of columns that are read. The limit is needed because a corrupt cell reference
-/// may name column 16,384.
+/// The maximum number of columns that are read. The limit is needed because a corrupt cell
+/// reference may refer to column 16,384.
 const COLUMNS_MAX: usize = 64;
 /// The maximum number of rows in a sheet. The largest published sheet has 7,706 rows.
 const ROWS_MAX: usize = 1 << 20;
 /// The maximum size of the text of a cell, in bytes of UTF-8. Excel allows 32,767 characters.
 const CELL_BYTES_MAX: usize = 32_767 * 4;
 /// The maximum total size of the text of a sheet. The limit is needed because a shared string is
-/// stored once, but may be the text of every cell.
+/// stored only once, but may be the text of every cell.
 const TEXT_BYTES_MAX: usize = 64 << 20;
 /// The maximum decompressed size of one part of a workbook. The limit is needed because calamine
 /// reads all shared strings into memory. The largest published part is 3 MB.
@@ -173,7 +175,7 @@ struct PcnTables {
 /// The unparsed rows of a table, each with its row number, counted from 1.
 struct Sheet {
     name: String,
-    /// Whether it is a file of its own, and not a sheet of a workbook.
+    /// Whether the table is a separate file instead of a sheet of a workbook.
     is_csv: bool,
     /// The positions of the columns, if they are not matched by the names in the first row.
     positions: Option<&'static [usize]>,
@@ -221,15 +223,15 @@ fn read_workbook(file: &str, mut input: impl Read + Seek) -> Result<PcnTables, I
         })
     };
     // Some invalid cell references cause an integer overflow in calamine. Cargo.toml enables
-    // overflow checks for calamine, so that it panics instead of returning wrong cells.
+    // overflow checks for calamine, so that calamine panics instead of returning wrong cells.
     panics::catch_expected(read).unwrap_or_else(|_| {
         let reason = "the file is damaged: a number is out of range";
         Err(not_a_workbook(file, reason))
     })
 }
 
-/// Decompresses every part of a workbook once to measure it, because the sizes in the archive's
-/// directory may be false.
+/// Decompresses every part of a workbook once to measure its size, because the sizes in the
+/// archive's directory may be false.
 ///
 /// # Errors
 /// If the size of a part or the total size of all parts exceeds its limit. Input that is not an
@@ -245,7 +247,7 @@ fn check_sizes(input: &mut (impl Read + Seek)) -> io::Result<()> {
             match io::copy(&mut part, &mut io::sink()) {
                 Ok(bytes) => bytes_left -= bytes,
                 Err(error) if part.is_exceeded() => return Err(error),
-                // calamine also reports a damaged part.
+                // A damaged part is accepted here, because calamine reports it.
                 Err(_) => {}
             }
         }
@@ -254,7 +256,7 @@ fn check_sizes(input: &mut (impl Read + Seek)) -> io::Result<()> {
 }
 
 /// Reads a sheet cell by cell. Reading the whole range at once would allocate memory for every cell
-/// up to the most distant cell.
+/// up to the last row and column.
 fn read_sheet<R: Read + Seek>(
     file: &str,
     workbook: &mut Xlsx<R>,
@@ -328,7 +330,7 @@ fn text_bytes(cell: &DataRef<'_>) -> usize {
     }
 }
 
-/// Converts a number that may be a date to the 1900 date system.
+/// Converts a number that may be a date from the 1904 to the 1900 date system, if necessary.
 fn to_1900_epoch(cell: Data, is_1904_epoch: bool) -> Data {
     let number = match &cell {
         Data::Float(number) => *number,
@@ -485,7 +487,7 @@ fn table_kind(sheet: &mut Sheet) -> Option<NetworkTable> {
     if find_column(sheet, PARTNERS_COLUMNS[0]).is_some() {
         return Some(NetworkTable::Partners);
     }
-    // Other reports also have an open date.
+    // Other reports also contain a column with an open date.
     if [DETAILS_COLUMNS[0], DETAILS_COLUMNS[3]]
         .iter()
         .all(|column| find_column(sheet, column).is_some())
@@ -518,7 +520,7 @@ fn table_kind(sheet: &mut Sheet) -> Option<NetworkTable> {
     } else {
         return None;
     };
-    // The first of two rows has names.
+    // If there are two rows, the first one contains names.
     if sheet.rows.len() > 1 {
         sheet.rows.remove(0);
     }
@@ -793,7 +795,7 @@ mod tests {
     const P: &str = "http://schemas.openxmlformats.org/package/2006/relationships";
 
     /// Formats a cell. `#` precedes a number, and `@` precedes the reference of a cell that
-    /// contains 1; any other text is inline text.
+    /// contains 1. Any other text is written as inline text.
     fn cell_xml(reference: &str, cell: &str) -> String {
         if let Some(number) = cell.strip_prefix('#') {
             format!(r#"<c r="{reference}"><v>{number}</v></c>"#)
@@ -816,7 +818,7 @@ mod tests {
         text + "</sheetData></worksheet>"
     }
 
-    /// Builds an uncompressed `.xlsx` workbook, laid out as spreadsheet programs lay it out.
+    /// Builds an uncompressed `.xlsx` workbook with the usual structure.
     fn xlsx(sheets: &[(&str, &[&[&str]])]) -> Vec<u8> {
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
         let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
@@ -899,7 +901,7 @@ mod tests {
             assert_eq!(found, expected);
             assert_eq!((report.read, report.kept), (counts.read, counts.kept));
         }
-        // The other reports of the same folder are left alone, even if they are not tables.
+        // Other reports in the same folder are ignored, even if they are not tables.
         let files: [(&str, &[u8]); 3] = [
             ("epcn.csv", details.as_bytes()),
             ("epcncorepartnerdetails.csv", partners.as_bytes()),

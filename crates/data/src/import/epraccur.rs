@@ -58,8 +58,8 @@ pub struct PrescribingCostCentres {
 /// Reads the GP practices in the file, and the codes of the other cost centres.
 ///
 /// # Errors
-/// If the file does not have 27 columns in the published order, has only amendments, two rows with
-/// the same code differ, or there is no GP practice.
+/// If the file does not have 27 columns in the published order, contains only amendments, contains
+/// two different rows with the same code, or contains no GP practice.
 pub fn read(
     source_files: &mut SourceFiles,
 ) -> Result<(PrescribingCostCentres, ImportReport), ImportError> {
@@ -69,7 +69,8 @@ pub fn read(
         "`epraccur.csv`, or exactly one CSV file whose name starts with `epraccur`",
     )?;
     let file = member_label(source_files, &member);
-    // One folder often has several reports of NHS ODS, so its name says too little.
+    // A folder often contains several reports of NHS ODS, so its name is not specific enough for
+    // the report.
     let mut report = ImportReport::new(file.as_str());
     let mut rows = CsvRows::new(&file, source_files.open_member(&member)?);
     let mut entries = BTreeMap::new();
@@ -137,8 +138,8 @@ pub(super) fn is_row(row: &CsvRow<'_>) -> bool {
 
 const GP_PRACTICE: &str = "prescribing setting 4: GP practice";
 
-/// Returns the description of the prescribing setting or roles in column 26. The NHS Data Dictionary
-/// defines the settings.
+/// Returns the description of the prescribing setting or roles in column 26. The settings are
+/// defined in the NHS Data Dictionary.
 fn parse_setting(text: &str) -> Result<&'static str, &'static str> {
     let is_role = |role: &str| {
         role.strip_prefix("RO").is_some_and(|digits| {
@@ -203,7 +204,7 @@ fn parse_practice(
 }
 
 /// Parses a status code in the older form (A, C, D or P) or the newer form (ACTIVE or INACTIVE).
-/// INACTIVE is read as closed.
+/// INACTIVE is interpreted as closed.
 fn parse_status(text: &str) -> Option<PracticeStatus> {
     match text.to_ascii_uppercase().as_str() {
         "A" | "ACTIVE" => Some(PracticeStatus::Active),
@@ -252,7 +253,8 @@ fn add_entry(
     Ok(())
 }
 
-/// The practices that each warning applies to. These practices are imported nevertheless.
+/// For each warning, the practices to which it applies. These practices are imported despite the
+/// warning.
 #[derive(Default)]
 struct PracticeWarnings(BTreeMap<&'static str, Vec<OdsCode>>);
 
@@ -297,7 +299,7 @@ mod tests {
     use super::super::rows::fixture::{self, TestSource};
     use super::*;
 
-    /// Formats a row in the published layout, given its code, dates, status and setting.
+    /// Formats a row in the published layout, given the code, dates, status and setting.
     fn row(code: &str, opened: &str, closed: &str, status: &str, setting: &str) -> String {
         format!(
             "\"{code}\",\"HIGH STREET SURGERY\",\"Y60\",\"QE1\",\"1 HIGH STREET\",\"KIRKBY, NEAR SANDS\",\"\",\
@@ -365,7 +367,7 @@ mod tests {
         assert_eq!((report.read, report.kept), (4, 1));
     }
 
-    /// A header row with the names that are checked, in the published order.
+    /// Returns a header row with the names that the importer checks, in the published order.
     fn header() -> String {
         let mut names = ["Field"; COLUMN_COUNT];
         names[CODE] = "Organisation Code";

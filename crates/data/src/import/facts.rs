@@ -18,11 +18,11 @@ pub struct OtherNameRecord {
     pub(crate) as_of: Option<Date>,
 }
 
-/// The columns of a file with numbers of residents, and what the numbers are.
+/// The columns of a file with numbers of residents, and a description of the numbers.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResidentColumns {
-    /// The id of the statistical areas: `lsoa11`.
+    /// The id of the statistical areas, such as `lsoa11`.
     pub scheme: String,
     /// The column with the code of the statistical area.
     pub code: String,

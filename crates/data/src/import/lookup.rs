@@ -17,10 +17,10 @@ pub struct LookupColumns {
     pub area: Option<String>,
     /// The column with the name of the area.
     pub name: Option<String>,
-    /// The column with the share of the statistical area's people that a model gives to the area.
+    /// The column with the share of the statistical area's people that a model assigns to the area.
     pub share: Option<String>,
-    /// The column with the other areas, and their shares, if the assignment is disputed:
-    /// `mb-bay 0.44; mb-lancaster 0.38`. It needs `share`.
+    /// The column with the other areas, and their shares, if the assignment is disputed: `mb-bay
+    /// 0.44; mb-lancaster 0.38`. This column requires the column `share`.
     pub disputed: Option<String>,
     /// A column and its accepted values. Rows with any other value in this column are skipped.
     pub only: Option<(String, Vec<String>)>,
@@ -33,13 +33,14 @@ pub struct LookupEntry {
     pub(crate) area: String,
     /// The name of the area, if the table has a column with names.
     pub(crate) name: Option<String>,
-    /// The share of the area according to a model, if the table has a column with shares.
+    /// The share of the statistical area's people who belong to the area according to a model, if
+    /// the table has a column with shares.
     pub(crate) model_share: Option<f64>,
     /// The other areas with their shares, if the assignment is disputed.
     pub(crate) disputed: Vec<(String, f64)>,
 }
 
-/// The rows of a look-up table to include, in the order of the file, and the numbers of the others.
+/// The included rows of a look-up table, in the order of the file, and the numbers of other rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LookupTable {
     pub(crate) entries: Vec<LookupEntry>,
@@ -64,7 +65,8 @@ impl LookupColumns {
 /// Reads the rows. Without a column of ids, the id of an area is its name. Spaces around codes, ids and names are removed.
 pub fn read(file: &str, bytes: &[u8], columns: &LookupColumns) -> Result<LookupTable, TableError> {
     let (mut without_area, mut excluded) = (0, 0);
-    // Where an optional column is not configured, the code column is read in its place and ignored.
+    // If an optional column is not configured, the code column is read in its place, and the value
+    // is ignored.
     let (only, allowed) = match &columns.only {
         Some((column, allowed)) => (column, Some(allowed)),
         None => (&columns.code, None),

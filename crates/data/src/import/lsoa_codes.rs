@@ -1,18 +1,19 @@
-//! The codes of LSOAs, which show of which census an LSOA is: a census continues the numbers of the
-//! census before.
+//! The codes of LSOAs, which indicate the census year of an LSOA, because each census continues the
+//! numbering of the previous census.
 
-/// The highest numbers of the codes of England in the censuses of 2001 and 2011.
+/// The highest numbers in the codes for England in the censuses of 2001 and 2011.
 pub(crate) const ENGLAND_2001_MAX: u32 = 32_482;
 pub(crate) const ENGLAND_2011_MAX: u32 = 33_768;
-/// The highest number of the codes of Wales in the census of 2011.
+/// The highest number in the codes for Wales in the census of 2011.
 const WALES_2011_MAX: u32 = 1_958;
 
-/// Returns the number in the code of an LSOA of England.
+/// Returns the number in the code of an LSOA in England.
 pub(crate) fn england_number(code: &str) -> Option<u32> {
     number(code, "E01")
 }
 
-/// Returns whether a code is of an LSOA of England or Wales that exists only since 2021.
+/// Returns whether a code belongs to an LSOA in England or Wales that was created in the census of
+/// 2021.
 pub(crate) fn is_new_in_2021(code: &str) -> bool {
     england_number(code).is_some_and(|number| number > ENGLAND_2011_MAX)
         || number(code, "W01").is_some_and(|number| number > WALES_2011_MAX)

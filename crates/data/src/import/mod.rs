@@ -1,9 +1,9 @@
 //! Importers of published files, one module per format. No other module refers to the columns of
 //! these files.
 //!
-//! Every importer is strict. A missing column is an error that names the column, an invalid cell is
-//! reported with its file, line and column, and a file without usable rows is an error, not an
-//! empty result.
+//! Every importer is strict. A missing column is an error that states the name of the column. An
+//! invalid cell is reported with its file, line and column. A file without usable rows is an error
+//! instead of an empty result.
 
 mod dates;
 mod ods;
@@ -46,19 +46,21 @@ use catchment_core::domain::{
 #[derive(Debug, Clone)]
 pub struct PostcodeRecord {
     pub(crate) postcode: Postcode,
-    /// `None` if the directory has no position for the postcode.
+    /// The position, or `None` if the directory states no position for the postcode.
     pub(crate) position: Option<BritishGrid>,
     pub(crate) positional_quality: Option<PositionalQuality>,
     pub(crate) is_large_user: bool,
     pub(crate) status: DirectoryStatus,
     pub(crate) introduced: Option<YearMonth>,
-    /// When the postcode was terminated, as far as it is known.
+    /// The termination of the postcode, if it is known.
     pub(crate) termination: Option<Termination>,
-    /// The code of the postcode's LSOA or, in Scotland, data zone, if the directory states one.
+    /// The code of the postcode's LSOA or, in Scotland, data zone, if the directory states this
+    /// code.
     pub(crate) statistical_area: Option<String>,
     /// The council and the LSOA of 2021, if the directory states them.
     pub(crate) codes: PostcodeCodes,
-    /// The ODS code or GSS code (whichever the directory uses) of the postcode's sub-ICB location.
+    /// The code of the postcode's sub-ICB location. This is an ODS code or a GSS code, depending on
+    /// the directory.
     pub sub_icb: Option<String>,
 }
 

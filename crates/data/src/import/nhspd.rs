@@ -1,23 +1,26 @@
 //! The NHS Postcode Directory (NHSPD), published by NHS ODS: the postcodes of the ONS Postcode
-//! Directory with codes of the NHS, in one file without a header row (`gridall.csv` until 2021).
+//! Directory with NHS codes, in one file without a header row (`gridall.csv` until 2021).
 //!
 //! The positions of the columns are known for the editions with 41 columns (2015) and 43 columns
 //! (2021). In any other edition, the columns are recognised by their values:
 //!
 //! | column | values |
 //! |---|---|
-//! | postcode | postcodes; of several, the first |
-//! | introduced, terminated | months `YYYYMM`: the only two such columns, one after the other; the second may be blank |
-//! | easting, northing | metres: the only two such columns, one after the other |
+//! | postcode | postcodes; if there are several such columns, the first one |
+//! | introduced, terminated | months `YYYYMM`; the only two adjacent columns with months; the
+//! second column may be blank |
+//! | easting, northing | metres; the only two adjacent columns with such numbers |
 //! | country | GSS codes of countries |
-//! | user_type, quality | 0 or 1, and 1 to 9: the two columns before the country, or else the only ones |
-//! | lsoa | LSOA codes, of which the highest show the census |
-//! | council | GSS codes of councils, if there is only one such column |
+//! | user_type, quality | 0 or 1, and 1 to 9; the two columns before the country, or otherwise the
+//! only such columns |
+//! | lsoa | LSOA codes; the highest codes indicate the census year |
+//! | council | GSS codes of councils, if there is only one column with such codes |
 //!
-//! If two columns fit, the file is refused, except that the first postcode column is used, and the
-//! council is left out. The configuration can give the positions of all columns; codes of sub-ICB
-//! locations have no shape of their own, so their column is known only in the editions with 41 or
-//! 43 columns, or from the configuration. The report lists the columns that were read.
+//! If two columns match, the file is rejected. There are two exceptions: the first postcode column
+//! is used, and the council is omitted. The configuration can specify the positions of all columns.
+//! Codes of sub-ICB locations have no distinctive form, so their column is known only in the
+//! editions with 41 or 43 columns or from the configuration. The report lists the columns that were
+//! read.
 
 use serde::Deserialize;
 
@@ -55,7 +58,7 @@ const KNOWN_POSITIONS: ColumnPositions = ColumnPositions {
     lsoa: Some(40),
 };
 
-/// The positions of the columns of a directory, counted from 1, as the configuration names them.
+/// The positions of the columns of a directory, counted from 1, as specified in the configuration.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(
@@ -77,7 +80,7 @@ pub struct ColumnPositions {
 }
 
 impl ColumnPositions {
-    /// Returns these positions, and those of `other` where these have none.
+    /// Returns these positions. Positions that are missing are taken from `other`.
     fn or(self, other: ColumnPositions) -> ColumnPositions {
         ColumnPositions {
             postcode: self.postcode.or(other.postcode),
@@ -112,7 +115,7 @@ impl ColumnPositions {
 }
 
 /// Reads every postcode of Great Britain in the directory, live and terminated, in order of
-/// postcode. `positions` has the positions that the configuration names.
+/// postcode. `positions` contains the positions in the configuration.
 ///
 /// # Errors
 /// If the columns cannot be recognised, a row is truncated, a postcode occurs twice, or no row is
@@ -135,8 +138,8 @@ pub fn read(
     Ok((postcodes, report))
 }
 
-/// Returns the name of the file to read: `gridall.csv`, or else a file such as `nhg26aug.csv`, or
-/// else the only CSV file.
+/// Returns the name of the file to read: `gridall.csv`; if it does not exist, a file such as
+/// `nhg26aug.csv`; otherwise, the only CSV file.
 fn select_member(source_files: &SourceFiles) -> Result<String, ImportError> {
     let members = source_files.members();
     if members == [source_files.name()] {
@@ -162,7 +165,7 @@ fn select_member(source_files: &SourceFiles) -> Result<String, ImportError> {
     }
 }
 
-/// The countries of a directory.
+/// The countries in a directory.
 const COUNTRIES: [&str; 6] = [
     "E92000001",
     "S92000003",
@@ -172,10 +175,10 @@ const COUNTRIES: [&str; 6] = [
     "M83000003",
 ];
 
-/// The beginnings of GSS codes of councils.
+/// The prefixes of the GSS codes of councils.
 const COUNCIL_STARTS: [&str; 7] = ["E06", "E07", "E08", "E09", "W06", "S12", "N09"];
 
-/// The shapes of values.
+/// The forms of values by which columns are recognised.
 #[derive(Clone, Copy)]
 enum Shape {
     Postcode,
@@ -191,25 +194,25 @@ enum Shape {
 
 const SHAPE_COUNT: usize = Shape::Council as usize + 1;
 
-/// The first `ROWS_EXAMINED` rows are all examined, and then one row in every `ROWS_SKIPPED`. A
-/// directory is in order of postcode, so its first rows are all in Scotland.
+/// The first `ROWS_EXAMINED` rows are all examined; after them, one row in every `ROWS_SKIPPED` is
+/// examined. A directory is in order of postcode, so its first rows are all in Scotland.
 const ROWS_EXAMINED: u64 = 5_000;
 const ROWS_SKIPPED: u64 = 64;
 
-/// A column is taken to have a shape if no more than one in `EXCEPTIONS_ONE_IN` of its cells lacks
-/// the shape. Blank cells, and codes that mean "none", are not counted.
+/// A column has a form if at most one in `EXCEPTIONS_ONE_IN` of its cells does not have the form.
+/// Blank cells, and codes that mean "none", are not counted.
 const EXCEPTIONS_ONE_IN: u64 = 100;
 
-/// The values of a column.
+/// Statistics about the values of a column.
 #[derive(Clone, Default)]
 struct ColumnProfile {
     /// The number of cells that are neither blank nor a code that means "none".
     cells: u64,
-    /// The number of cells with each shape.
+    /// The number of cells with each form.
     shapes: [u64; SHAPE_COUNT],
     /// The greatest number in the column, if its cells are numbers.
     number_max: u32,
-    /// The greatest number of an LSOA code of England in the column.
+    /// The greatest number in an LSOA code for England in the column.
     lsoa_max: u32,
 }
 
@@ -253,13 +256,13 @@ impl ColumnProfile {
 
     fn has(&self, shape: Shape) -> bool {
         let exceptions_max = match shape {
-            // Northern Ireland has areas whose codes are not GSS codes.
+            // In Northern Ireland, the codes of areas are not GSS codes.
             Shape::Lsoa => self.cells / 10,
-            // An easting or northing may have the digits of a month.
+            // An easting or northing may look like a month.
             _ => self.cells / EXCEPTIONS_ONE_IN,
         };
         let has_digits_of_metres = match shape {
-            // Grid references of 100 m and other numbers are smaller.
+            // Grid references in units of 100 m, and other numbers, are smaller.
             Shape::Easting | Shape::Northing => self.number_max > 99_999,
             _ => true,
         };
@@ -269,7 +272,7 @@ impl ColumnProfile {
     }
 }
 
-/// The values of the columns of a file.
+/// Statistics about the values of a file's columns.
 struct FileProfile {
     columns: Vec<ColumnProfile>,
 }
@@ -287,7 +290,7 @@ impl FileProfile {
             let is_examined = row_count <= ROWS_EXAMINED || row_count % ROWS_SKIPPED == 0;
             for (index, column) in columns.iter_mut().enumerate() {
                 let text = row.text(index);
-                // A single code can show the census of the LSOAs.
+                // A single code can indicate the census year of the LSOAs.
                 if is_examined || lsoa_codes::england_number(text).is_some() {
                     column.add(text);
                 }
@@ -296,11 +299,12 @@ impl FileProfile {
         Ok(FileProfile { columns })
     }
 
-    /// Returns the positions of all columns that were found: those of the configuration, then those
-    /// of a known edition, then those that the values show.
+    /// Returns the positions of all columns that were found. Positions in the configuration take
+    /// precedence over positions of a known edition, and these take precedence over positions found
+    /// from the values.
     ///
     /// # Errors
-    /// If two columns fit.
+    /// If two columns match.
     fn find_columns(
         &self,
         file: &str,
@@ -310,7 +314,7 @@ impl FileProfile {
         let is_known = KNOWN_COLUMN_COUNTS.contains(&self.columns.len());
         let known = match (is_known, lsoa) {
             (true, LsoaYear::Lsoa11) => KNOWN_POSITIONS,
-            // These editions have no LSOAs of 2021.
+            // These editions contain no LSOAs of 2021.
             (true, LsoaYear::Lsoa21) => ColumnPositions {
                 lsoa: None,
                 ..KNOWN_POSITIONS
@@ -360,7 +364,7 @@ impl FileProfile {
             named => named,
         };
         let council = match found.council {
-            // The council is not needed, so that two columns are no reason to refuse the file.
+            // The council is optional, so the file is not rejected if two columns match.
             None => Some(self.columns_with(Shape::Council))
                 .filter(|fitting| fitting.len() == 1)
                 .map(|fitting| fitting[0]),
@@ -386,7 +390,7 @@ impl FileProfile {
         })
     }
 
-    /// Returns the positions of the columns with a shape, counted from 1.
+    /// Returns the positions of the columns with a form, counted from 1.
     fn columns_with(&self, shape: Shape) -> Vec<usize> {
         let columns = (1..).zip(&self.columns);
         columns
@@ -395,7 +399,7 @@ impl FileProfile {
             .collect()
     }
 
-    /// Returns the positions of the first columns of pairs with these shapes.
+    /// Returns the positions of the first columns of pairs with these forms.
     fn pairs(&self, first: Shape, second: Shape) -> Vec<usize> {
         let pairs = (1..).zip(self.columns.windows(2));
         pairs
@@ -404,8 +408,8 @@ impl FileProfile {
             .collect()
     }
 
-    /// Returns the positions of the columns of the months of introduction. In a list of live
-    /// postcodes, the next column is blank.
+    /// Returns the positions of the columns that may contain the months of introduction. In a list
+    /// of live postcodes, the next column is blank.
     fn month_pairs(&self) -> Vec<usize> {
         let pairs = self.pairs(Shape::Month, Shape::Month);
         if !pairs.is_empty() {
@@ -419,7 +423,8 @@ impl FileProfile {
         single
     }
 
-    /// Returns the positions of the columns of LSOAs of a census, by the highest codes in them.
+    /// Returns the positions of the columns with the LSOAs of a census, which the highest codes in
+    /// a column indicate.
     fn lsoa_columns(&self, lsoa: LsoaYear) -> Vec<usize> {
         let mut fitting = self.columns_with(Shape::Lsoa);
         fitting.retain(|position| {
@@ -466,8 +471,7 @@ fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
 /// Converts positions to indices.
 ///
 /// # Errors
-/// If a column was not found, is beyond the last column, or does not have the values that it should
-/// have.
+/// If a column was not found, is beyond the last column, or does not contain the expected values.
 fn column_indices(
     file: &str,
     profile: &FileProfile,
@@ -494,7 +498,7 @@ fn column_indices(
             )));
         };
         let column = &profile.columns[position - 1];
-        // A column may be blank, as the month of termination is in a list of live postcodes.
+        // A column may be blank, such as the month of termination in a list of live postcodes.
         if column.cells == 0 || column.shapes[shape as usize] * 2 >= column.cells {
             return Ok(position - 1);
         }
@@ -506,7 +510,7 @@ fn column_indices(
     let month = "months written YYYYMM";
     let metres = "metres on the British National Grid";
     Ok(ColumnIndices {
-        // Other columns are recognised by their places beside the country.
+        // Other columns are recognised by their position next to the country.
         country: index(
             "country",
             found.country,
@@ -557,7 +561,7 @@ mod tests {
     use super::*;
     use catchment_core::domain::DirectoryStatus;
 
-    /// The values of a row by position, counted from 1.
+    /// The values of a row, each with its position, counted from 1.
     const CELLS: [(usize, &str); 16] = [
         (1, "LA1  1AA"),
         (2, "LA1 1AA"),

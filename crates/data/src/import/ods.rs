@@ -1,5 +1,6 @@
-//! What the reports of NHS ODS Data Search and Export (DSE) have in common. Each is a CSV file
-//! whose columns have fixed positions, without a header row unless the user selects one in DSE.
+//! The common properties of the reports of NHS ODS Data Search and Export (DSE). Each report is a
+//! CSV file whose columns have fixed positions. There is no header row unless the user selects it
+//! in DSE.
 
 use jiff::civil::Date;
 
@@ -8,21 +9,21 @@ use super::{ImportError, SourceFiles, dates};
 use crate::plural::count_with_noun;
 use catchment_core::domain::OdsCode;
 
-/// The words in the name of a file that has only what changed between two days.
+/// Words in the name of a file that contains only the changes between two days.
 const AMENDMENT_WORDS: [&str; 5] = ["changes", "amendments", "amendment", "amended", "amend"];
 
-/// Returns whether the name of a file says that it has only what changed between two days, as in
-/// `epraccur_changes_20260301_to_20260424.csv`.
+/// Returns whether the name of a file states that the file contains only the changes between two
+/// days, as in `epraccur_changes_20260301_to_20260424.csv`.
 pub(super) fn is_amendment_file(member: &str) -> bool {
     lowercase_file_name(member)
         .split(|character: char| !character.is_ascii_alphanumeric())
         .any(|word| AMENDMENT_WORDS.contains(&word))
 }
 
-/// Returns the members that are not files of amendments.
+/// Returns the members that do not contain only amendments.
 ///
 /// # Errors
-/// If all candidates are files of amendments, which are never a whole report.
+/// If all candidates contain only amendments, and are therefore not a complete report.
 pub(super) fn without_amendments(
     source_files: &SourceFiles,
     candidates: Vec<String>,
@@ -44,8 +45,8 @@ pub(super) fn amendments_refused(source_files: &SourceFiles, member: &str) -> Im
     }
 }
 
-/// Returns whether the row is a header row: the cells that have codes or dates in every row of data
-/// have neither.
+/// Returns whether the row is a header row. In a header row, the cells of `columns` contain neither
+/// a code nor a date; in every row of data, they do.
 pub(super) fn is_header_row(row: &CsvRow<'_>, columns: &[usize]) -> bool {
     let is_name = |text: &str| {
         !text.is_empty() && !text.contains('\u{fffd}') && !text.bytes().any(|b| b.is_ascii_digit())
@@ -54,13 +55,14 @@ pub(super) fn is_header_row(row: &CsvRow<'_>, columns: &[usize]) -> bool {
 }
 
 /// Returns whether the text has the form of an organisation's code. Words of a header row are not
-/// codes, because they have no digit.
+/// codes, because they contain no digit.
 pub(super) fn is_code(text: &str) -> bool {
     text.bytes().any(|byte| byte.is_ascii_digit()) && text.parse::<OdsCode>().is_ok()
 }
 
-/// Returns the name of the member to read: the report with its own name, such as `epraccur.csv`, or
-/// else the only CSV file whose name starts with the report's name. A single file may have any name.
+/// Returns the name of the member to read: the file with the report's exact name, such as
+/// `epraccur.csv`, or otherwise the only CSV file whose name starts with the report's name. A
+/// single file may have any name.
 pub(super) fn select_report(
     source_files: &SourceFiles,
     report: &str,

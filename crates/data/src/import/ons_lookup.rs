@@ -1,10 +1,10 @@
 //! The NHS organisations above practices according to the ONS's look-up from LSOAs to sub-ICB
-//! locations, ICBs, NHS England regions and councils, as the file of the method `hierarchy`:
+//! locations, ICBs, NHS England regions and councils, which the method `hierarchy` can read:
 //! `LSOA21CD,LSOA21NM,SICBL26CD,SICBL26CDH,SICBL26NM,ICB26CD,ICB26CDH,ICB26NM,NHSER26CD,NHSER26CDH,…`.
 //!
-//! Columns are matched by name without their year, in any order and case. Columns that end in `CDH`
-//! have ODS codes, which are the ids of the areas. The look-up has no periods: its areas have the
-//! period of the method.
+//! Columns are matched by name without the year, in any order and case. Columns whose names end in
+//! `CDH` contain ODS codes, which are the ids of the areas. The look-up contains no periods, so its
+//! areas have the period of the method.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use catchment_core::domain::{OrganisationKind, Period};
 /// The names of the columns that are required, without their years.
 const COLUMNS: [&str; 5] = ["lsoacd", "sicblcdh", "sicblnm", "icbcdh", "icbnm"];
 
-/// The optional columns with codes, each with the level that it belongs to and the scheme of its
+/// The optional columns with codes. Each has the level to which it belongs and the scheme of its
 /// codes.
 const CODE_COLUMNS: [(&str, Level, &str); 4] = [
     ("sicblcd", Level::SubIcb, "gss"),
@@ -44,13 +44,13 @@ enum Level {
     Icb,
 }
 
-/// Returns whether the table is such a look-up, by its header row.
+/// Returns whether the header row is that of such a look-up.
 pub fn is_ons_lookup(bytes: &[u8]) -> bool {
     column_names(bytes).is_some()
 }
 
-/// Returns the names in the header row of the columns that are required, then of the optional
-/// columns; blank for an optional column that the table does not have.
+/// Returns the names of the required columns in the header row, followed by the names of the
+/// optional columns. The name of an optional column that is not in the table is blank.
 fn column_names(bytes: &[u8]) -> Option<Vec<String>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let header = bytes.split(|byte| matches!(byte, b'\n' | b'\r')).next()?;
@@ -79,22 +79,22 @@ fn without_year(name: &str) -> String {
     letters.map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
-/// An organisation of the look-up.
+/// An organisation in the look-up.
 struct Organisation {
     name: String,
     parent: Option<String>,
     codes: Vec<(&'static str, String)>,
 }
 
-/// A row of the look-up: an LSOA with its two organisations.
+/// A row of the look-up: an LSOA with its sub-ICB location and its ICB.
 struct LookupRow {
     lsoa: String,
     sub_icb: String,
     icb: String,
 }
 
-/// Reads the sub-ICB locations, in order of code, and then the ICBs. `period` is the period of all
-/// of them.
+/// Reads the sub-ICB locations, in order of code, followed by the ICBs. All of them have the period
+/// `period`.
 ///
 /// # Errors
 /// If the table is not a look-up of this kind, an LSOA is listed twice, or two rows have different
@@ -173,7 +173,7 @@ fn codes_of(
     Ok(codes)
 }
 
-/// Adds an organisation, unless an earlier row has it.
+/// Adds an organisation, unless an earlier row contains it.
 fn add(
     organisations: &mut BTreeMap<String, Organisation>,
     id: &str,

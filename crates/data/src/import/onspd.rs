@@ -5,8 +5,8 @@
 //! Columns are matched by name, because their order and number change. Some names have changed too.
 //! For example, the columns `oslaua`, `usertype` and `oseast1m` of the editions until 2024 have
 //! been called `lad25cd`, `usrtypind` and `east1m` since 2025, when ONS also added the year of the
-//! geography to the names of geography columns. Files exported from a map server have names in
-//! upper case.
+//! geography to the names of geography columns. Column names in files exported from a map server
+//! are in upper case.
 //!
 //! A postcode without a position has quality 9, latitude 99.999999 and a blank grid reference. A
 //! code that consists of a letter and eight nines means "no such area". Postcodes of the Channel
@@ -32,7 +32,7 @@ use catchment_core::geodesy;
 /// The `gridind` of a postcode without a position.
 const QUALITY_NO_POSITION: u8 = 9;
 
-/// The lowest latitude that means "no position": ONS writes 99.999999.
+/// The minimum latitude that means "no position". ONS writes 99.999999.
 const FILLER_LATITUDE_MIN: f64 = 99.0;
 
 /// The maximum distance between the position in degrees (`lat` and `long`) and the position in
@@ -40,7 +40,8 @@ const FILLER_LATITUDE_MIN: f64 = 99.0;
 /// with six decimal places (0.1 m).
 const POSITION_MISMATCH_M: f64 = 5.0;
 
-/// The census year of the LSOAs to read, for a directory that has LSOAs of several census years.
+/// The census year of the LSOAs to read, for a directory that contains LSOAs of several census
+/// years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LsoaYear {
@@ -82,8 +83,8 @@ pub fn read(
     importer.finish()
 }
 
-/// Returns the names of the members to read: the file with all postcodes, or else the files with
-/// one postcode area each, or else the only CSV file.
+/// Returns the names of the members to read: the file with all postcodes, or otherwise the files
+/// with one postcode area each, or otherwise the only CSV file.
 fn select_members(source_files: &SourceFiles) -> Result<Vec<String>, ImportError> {
     let members = source_files.members();
     if members == [source_files.name()] {
@@ -122,8 +123,8 @@ fn is_whole_directory(member: &str) -> bool {
     (base.starts_with("onspd") || base.starts_with("nspl")) && base.ends_with("_uk.csv")
 }
 
-/// Collects the postcodes of a directory. The NHS Postcode Directory has the same columns, without
-/// their names.
+/// Collects the postcodes of a directory. The NHS Postcode Directory contains the same columns, but
+/// not their names.
 pub(super) struct DirectoryImporter {
     postcodes: Vec<PostcodeRecord>,
     duplicates: DuplicateCheck<Postcode>,
@@ -211,7 +212,7 @@ impl DirectoryImporter {
         Ok(())
     }
 
-    /// Adds a warning, unless the file of another postcode area already caused it.
+    /// Adds a warning, unless it was already added for the file of another postcode area.
     fn warn_once(&mut self, warning: String) {
         if !self.report.warnings.contains(&warning) {
             self.report.warnings.push(warning);
@@ -228,8 +229,8 @@ impl DirectoryImporter {
     }
 }
 
-/// Checks that the first row has names, because a file without a header row can only be the NHS
-/// Postcode Directory.
+/// Checks that the first row contains names, because a file without a header row can only be the
+/// NHS Postcode Directory.
 fn check_is_header(file: &str, header: &HeaderRow) -> Result<(), ImportError> {
     let first = header.columns().next().map(|(written, _)| written);
     if first.is_none_or(|first| first.parse::<Postcode>().is_err()) {
@@ -250,8 +251,8 @@ fn check_is_header(file: &str, header: &HeaderRow) -> Result<(), ImportError> {
 }
 
 /// Converts a column name to lower case, and removes the final `cd` and the year before the `cd`:
-/// `LAD25CD` becomes `lad`. A file may have output areas, LSOAs and MSOAs of several censuses, so
-/// the names of these columns keep the year: `lsoa21cd` becomes `lsoa21`.
+/// `LAD25CD` becomes `lad`. A file may contain output areas, LSOAs and MSOAs of several censuses,
+/// so the names of these columns keep the year: `lsoa21cd` becomes `lsoa21`.
 fn canonical_name(name: &str) -> String {
     let name = name
         .trim_start_matches('\u{feff}')
@@ -358,7 +359,7 @@ pub(super) struct ColumnIndices {
     pub(super) quality: usize,
     pub(super) country: usize,
     pub(super) lsoa: usize,
-    /// The column of the LSOAs of 2021, unless these are the statistical areas.
+    /// The column of the LSOAs of 2021, unless they are the statistical areas.
     pub(super) lsoa21: Option<usize>,
     pub(super) council: Option<usize>,
     pub(super) sub_icb: Option<usize>,
@@ -415,7 +416,7 @@ impl ColumnIndices {
     }
 
     /// Skips postcodes outside Great Britain. Northern Ireland is also recognised by its postcodes,
-    /// so that a wrong country code never causes a position on the Irish Grid to be read as a
+    /// so that a position on the Irish Grid with a wrong country code is never interpreted as a
     /// position on the British National Grid.
     fn check_country(&self, row: &CsvRow<'_>, postcode: Postcode) -> Result<(), RowError> {
         match row.text(self.country) {
@@ -471,7 +472,7 @@ impl ColumnIndices {
         })
     }
 
-    /// Parses the user type strictly, because a reader that treats any text other than 0 as "large
+    /// Parses the user type strictly. A reader that interprets any text other than 0 as "large
     /// user" would treat every postcode as a large user if the column were missing.
     fn is_large_user(&self, row: &CsvRow<'_>) -> Result<bool, RowError> {
         match row.text(self.user_type) {
@@ -521,8 +522,9 @@ impl ColumnIndices {
 /// Returns the column of the LSOAs of this census.
 ///
 /// # Errors
-/// If the file lacks it. The error names the format for the other census, if the file has its LSOAs, as
-/// the National Statistics Postcode Lookup has only those of 2021.
+/// If the column is not in the file. If the file contains the LSOAs of the other census, the error
+/// suggests the format for that census. For example, the National Statistics Postcode Lookup
+/// contains only the LSOAs of 2021.
 fn require_lsoa(header: &HeaderRow, lsoa: LsoaYear) -> Result<usize, ImportError> {
     let other = match lsoa {
         LsoaYear::Lsoa11 => LsoaYear::Lsoa21,
@@ -566,7 +568,7 @@ fn parse_gss_code(text: &str) -> Option<String> {
     (!text.is_empty() && !is_filler).then(|| text.to_string())
 }
 
-/// The rows in which the position in degrees does not match the easting and northing.
+/// The rows whose position in degrees does not match the easting and northing.
 #[derive(Default)]
 struct PositionMismatches {
     rows: AffectedRows,
@@ -620,7 +622,7 @@ mod tests {
     const ONSPD_2026: &str = "pcd7,pcd8,pcds,dointr,doterm,cty26cd,ced26cd,lad26cd,wd26cd,parncp26cd,usrtypind,east1m,north1m,gridind,hlth19cd,nhser24cd,ctry26cd,rgn26cd,ssr95cd,pcon24cd,eer20cd,educ23cd,ttwa15cd,pco19cd,itl25cd,wdstl05cd,oa01cd,wdcas03cd,npark16cd,lsoa01cd,msoa01cd,ruc01ind,oac01ind,oa11cd,lsoa11cd,msoa11cd,wz11cd,sicbl26cd,bua24cd,ruc11ind,oac11ind,lat,long,lep21cd1,lep21cd2,pfa23cd,imd20ind,cal24cd,icb26cd,oa21cd,lsoa21cd,msoa21cd,ruc21ind,oac21ind,imd25ind";
     const NSPL_2020: &str = "pcd,pcd2,pcds,dointr,doterm,usertype,oseast1m,osnrth1m,osgrdind,oa11,cty,ced,laua,ward,hlthau,nhser,ctry,rgn,pcon,eer,teclec,ttwa,pct,nuts,park,lsoa11,msoa11,wz11,ccg,bua11,buasd11,ru11ind,oac11,lat,long,lep1,lep2,pfa,imd,calncv,stp";
 
-    /// Formats a row with the columns of a header row. Cells that are not given are blank.
+    /// Formats a row with the columns of a header row. Cells that are not in `cells` are blank.
     fn row(header: &str, cells: &[(&str, &str)]) -> String {
         let cell = |name: &str| {
             let name = canonical_name(name);
@@ -645,7 +647,7 @@ mod tests {
         }
     }
 
-    /// A live postcode at the position of PR3 0SG, where the grid reference and the degrees match.
+    /// A live postcode at the position of PR3 0SG. The grid reference and the degrees match.
     const LIVE: [(&str, &str); 14] = [
         ("pcd", "LA1 1AA"),
         ("pcds", "LA1 1AA"),
@@ -699,7 +701,7 @@ mod tests {
         );
     }
 
-    /// Checks that a row with these changes to [`LIVE`] is rejected because of the column.
+    /// Checks that a row with these changes to [`LIVE`] is rejected because of the column `column`.
     #[track_caller]
     fn check_rejected(changes: &[(&str, &str)], column: &str) {
         let mut cells = changes.to_vec();

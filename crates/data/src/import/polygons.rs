@@ -41,26 +41,26 @@ const EXTENSIONS: [&str; 9] = [
     ".geoparquet",
 ];
 
-/// How polygons are imported.
+/// The options for importing polygons.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PolygonImport<'l> {
     /// The name of a layer in a GeoPackage, or the name, with or without its extension, of a file
-    /// in a folder or archive. Required if there is more than one layer or file to choose from.
+    /// in a folder or archive. The name is required if there is more than one layer or file.
     pub layer: Option<&'l str>,
-    /// The coordinate reference system, which takes precedence over what the file says.
+    /// The coordinate reference system, which takes precedence over the one that the file states.
     pub crs: Option<SourceCrs>,
-    /// Whether parts inside another part of the same feature become holes.
+    /// Whether parts inside another part of the same feature are converted to holes.
     pub nested_parts_to_holes: bool,
-    /// Whether invalid features are repaired as the structure method of GEOS' `MakeValid` does.
+    /// Whether invalid features are repaired in the same way as by the `structure` method of
+    /// `MakeValid` in GEOS.
     pub repair: bool,
 }
 
-/// Reads the polygon file at the path and validates every feature. Rings with the wrong orientation
-/// are reversed; `PolygonFile::reoriented` names the features with such rings.
+/// Reads the polygon file at the path and validates every feature. Reverses rings with the wrong
+/// orientation. `PolygonFile::reoriented` lists the features with such rings.
 ///
 /// `layer` is the name of a layer in a GeoPackage, or the name, with or without its extension, of a
-/// file in a folder or archive. `layer` is required if there is more than one layer or file to
-/// choose from.
+/// file in a folder or archive. `layer` is required if there is more than one layer or file.
 ///
 /// # Errors
 /// If [`read_with`] returns an error.
@@ -72,13 +72,13 @@ pub fn read(path: &Path, layer: Option<&str>) -> Result<PolygonFile, PolygonImpo
     read_with(path, &import)
 }
 
-/// Reads the polygon file at the path as [`read`] does, with these options. The file's remarks say
-/// what was converted, left out or repaired.
+/// Reads the polygon file at the path as [`read`] does, with these options. The file's remarks list
+/// what was converted, omitted or repaired.
 ///
 /// # Errors
 /// If the format is not GeoJSON, Shapefile, GeoPackage or GeoParquet, `layer` does not select
-/// exactly one file or layer, the file cannot be read, its coordinate reference system is not known,
-/// a feature is not valid and not repaired, or all features are outside Great Britain.
+/// exactly one file or layer, the file cannot be read, its coordinate reference system is not
+/// known, an invalid feature is not repaired, or all features are outside Great Britain.
 pub fn read_with(
     path: &Path,
     import: &PolygonImport<'_>,
@@ -120,7 +120,7 @@ pub fn read_with(
     Ok(validated(file)?)
 }
 
-/// Adds the option `repair` to an error that it would avoid.
+/// If the option `repair` would avoid an error, mentions the option in the error.
 fn with_hint(error: PolygonImportError, import: &PolygonImport<'_>) -> PolygonImportError {
     const REPAIRABLE: [&str; 2] = [
         "a ring has no area",
@@ -243,7 +243,8 @@ fn read_member(
     }
 }
 
-/// Returns the name of the member to read: the only polygon file, or the file that `layer` names.
+/// Returns the name of the member to read: the only polygon file, or the file that `layer`
+/// specifies.
 fn select_member(
     source_files: &SourceFiles,
     layer: Option<&str>,
@@ -297,7 +298,7 @@ fn no_polygon_file(source_name: &str) -> PolygonImportError {
     })
 }
 
-/// Reads a Shapefile through a function that reads the file with a given extension.
+/// Reads a Shapefile. `read` returns the content of the file with a given extension.
 fn read_shapefile(
     file: &str,
     shp: &str,
@@ -322,7 +323,7 @@ fn read_shapefile(
         })),
     };
     let (shp, dbf) = (required(".shp")?, required(".dbf")?);
-    // The configuration can replace the .prj.
+    // The coordinate reference system in the configuration can replace the `.prj` file.
     let prj = match options.crs {
         Some(_) => read_part(".prj")?.unwrap_or_default(),
         None => required(".prj")?,
@@ -337,10 +338,11 @@ fn read_shapefile(
     Ok(read_shapefile_with(file, &parts, options)?)
 }
 
-/// The number of bytes of a GeoPackage that are searched for what is often saved in its place.
+/// The number of bytes at the start of a GeoPackage that are checked for content that is often
+/// saved in place of data.
 const GEOPACKAGE_START_BYTES: u64 = 1024;
 
-/// Refuses a file that is something else than its name says.
+/// Returns an error for a file whose content is not of the kind that its name indicates.
 fn refuse_unexpected(file: &str, bytes: &[u8]) -> Result<(), PolygonError> {
     match unexpected_content(bytes) {
         None => Ok(()),
@@ -389,7 +391,7 @@ mod tests {
     const GRID_CRS: &str =
         r#""crs":{"type":"name","properties":{"name":"urn:ogc:def:crs:EPSG::27700"}},"#;
 
-    /// Formats GeoJSON of one feature with these rings.
+    /// Formats GeoJSON with one feature that has these rings.
     fn geojson(crs: &str, rings: &[&[[f64; 2]]]) -> String {
         let coordinates = format!("{rings:?}");
         format!(
@@ -493,7 +495,7 @@ mod tests {
             crs: Some(SourceCrs::BritishGrid),
             ..PolygonImport::default()
         };
-        // The fixture's names are in Latin 1.
+        // The names in the fixture are encoded in Latin-1.
         fs::write(files.path().join("a.cpg"), "1252").expect("a file");
         let file = read_with(&path.join("a.shp"), &import).expect("a configured system");
         assert_eq!(file.remarks.len(), 1);
@@ -699,7 +701,7 @@ mod tests {
             ..PolygonImport::default()
         };
         let file = read_with(&path, &import).expect("a valid area");
-        // The rings were clockwise too.
+        // The rings were also clockwise.
         assert_eq!(file.remarks.len(), 2);
         let rings: Vec<usize> = file.features[0].polygons.iter().map(Vec::len).collect();
         assert_eq!(rings, [2, 1]);

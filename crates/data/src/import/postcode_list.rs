@@ -4,11 +4,12 @@
 //! optionally `laua,lsoa21cd,ended_after,ended_by,lsoa11_by,lsoa21_by`. Months are `YYYYMM`;
 //! positions are metres on the British National Grid.
 //!
-//! `status` is `live`, `terminated`, or `not_confirmed` for a postcode that is in the directory but
-//! in no list of live postcodes. A terminated postcode whose month is not known was in the list of
-//! the month `ended_after` and not in the list of the month `ended_by`. `lsoa11_by` and `lsoa21_by`
-//! are `polygon` for a code that was found by the position, because the publisher's look-up does not
-//! have it or has that of an earlier use of the postcode.
+//! `status` is `live`, `terminated` or `not_confirmed`. A postcode is `not_confirmed` if it is in
+//! the directory but in no list of live postcodes. If the month in which a postcode was terminated
+//! is not known, the postcode was in the list of the month `ended_after` and not in the list of the
+//! month `ended_by`. `lsoa11_by` and `lsoa21_by` are `polygon` if the code was found from the
+//! position of the postcode. This is necessary if the postcode is not in the publisher's look-up,
+//! or the code in the look-up belongs to an earlier use of the postcode.
 
 use super::PostcodeRecord;
 use crate::dataset::cells;

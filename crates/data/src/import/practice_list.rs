@@ -1,6 +1,6 @@
 //! GP practices, their premises, networks and successions, in the format of the tables in
-//! `data/source`, which are compiled from NHS ODS. Dates are `YYYYMMDD`; a close date is the last day
-//! on which the practice was open.
+//! `data/source`, which are compiled from NHS ODS. Dates are in the format `YYYYMMDD`. A close date
+//! is the last day on which the practice was open.
 
 use jiff::ToSpan;
 use jiff::civil::{Date, date};
@@ -57,7 +57,7 @@ pub(super) const PRACTICES_FORMAT: TableFormat = TableFormat {
 /// is that of the Quality and Outcomes Framework 2020/21.
 const LIST_SIZE_2026: Date = date(2026, 4, 1);
 const LIST_SIZE_2021: &str = "2021";
-/// The date that the name of the column `status_2025_08` states.
+/// The date in the name of the column `status_2025_08`.
 const NEIGHBOURING_AS_OF: &str = "2025-08";
 
 fn source_date(text: &str) -> SourceDate {
@@ -82,7 +82,7 @@ pub fn read_practices(file: &str, bytes: &[u8]) -> Result<Vec<PracticeRecord>, T
             address: row.text(2)?.to_string(),
             postcode: row.parse_optional(3)?,
             telephone: row.optional(4)?.map(str::to_string),
-            // The newest status that the table has.
+            // The newest status in the table.
             status: match row.parse_optional(16)? {
                 Some(status) => status,
                 None => row.parse(7)?,
@@ -236,14 +236,14 @@ pub fn read_neighbouring(
     Ok(rows)
 }
 
-/// A period of a practice in a Primary Care Network.
+/// A period in which a practice belonged to a Primary Care Network.
 #[derive(Debug, Clone)]
 pub struct NetworkPeriod {
     pub(crate) practice: OdsCode,
     pub(crate) pcn: String,
     pub(crate) pcn_name: String,
     pub(crate) period: Period,
-    /// The community of the network, where a community consists of the practices of a network.
+    /// The community of the network, if communities consist of the practices of networks.
     pub(crate) community: Option<String>,
 }
 
@@ -266,7 +266,7 @@ pub(super) const NETWORK_PERIODS_FORMAT: TableFormat = TableFormat {
 };
 
 /// Reads every period of a practice in a network, in order of ODS code and first day. The column
-/// `to` has the last day.
+/// `to` contains the last day.
 pub fn read_network_periods(file: &str, bytes: &[u8]) -> Result<Vec<NetworkPeriod>, TableError> {
     let mut rows = CsvTable::open(file, bytes, NETWORK_COLUMNS)?.read(|row| {
         let period = Period {
@@ -325,7 +325,7 @@ pub fn read_successions(file: &str, bytes: &[u8]) -> Result<Vec<PracticeSuccessi
     Ok(rows)
 }
 
-/// Parses the basis of a succession: words separated by semicolons.
+/// Parses the basis of a succession, which consists of words separated by semicolons.
 fn parse_basis(text: &str) -> Result<Vec<SuccessionEvidence>, &'static str> {
     let words = text.split(';').map(str::trim);
     let words = words.filter(|word| !word.is_empty());

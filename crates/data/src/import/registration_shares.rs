@@ -1,6 +1,6 @@
-//! Tables of the shares of each statistical area's people who are registered with each practice,
-//! as a model estimates them: a column `ods_code`, a column `share` from 0 to 1, and a column with
-//! the code of the statistical area, `lsoa11cd` or `lsoa21cd`.
+//! Tables of modelled shares. A share is the proportion of a statistical area's people who are
+//! registered with a practice. The columns are `ods_code`, `share` (from 0 to 1), and `lsoa11cd` or
+//! `lsoa21cd`, which contains the code of the statistical area.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,13 +25,14 @@ const ROUNDING: f64 = 0.005;
 /// For each statistical area, in order of code, the shares of its practices.
 pub type SharesByArea = BTreeMap<String, Vec<(OdsCode, f64)>>;
 
-/// Reads the shares. The shares of an area may add up to less than 1: the rest of its people are
-/// registered elsewhere, or with practices whose share is too small to be listed.
+/// Reads the shares. The shares of an area may add up to less than 1, because the other people in
+/// the area are registered with other practices or with practices whose share is too small to be
+/// listed.
 ///
 /// # Errors
 /// If a column is missing, a share is not greater than 0 and at most 1, a practice is listed twice
 /// for a statistical area, or the shares of a statistical area add up to more than 1. The error
-/// names the line.
+/// states the line.
 pub fn read(file: &str, bytes: &[u8]) -> Result<SharesByArea, TableError> {
     let header = bytes
         .split(|byte| *byte == b'\n')

@@ -57,8 +57,9 @@ pub fn read(
     importer.finish()
 }
 
-/// Returns the names of the members to read. A single file may have any name; in a folder or
-/// archive, the members are the table for both sexes together, or else the table for each sex.
+/// Returns the names of the members to read. A single file may have any name. In a folder or
+/// archive, the members are the table for both sexes together or, if there is no such table, the
+/// table for each sex.
 fn select_members(source_files: &SourceFiles) -> Result<Vec<String>, ImportError> {
     let members = source_files.members();
     if members == [source_files.name()] {
@@ -324,8 +325,8 @@ fn parse_sex(text: &str) -> Result<Sex, RowError> {
 
 /// Returns the numeric part of the code of an LSOA in England: `E01019293` becomes 19293. Rows with
 /// an LSOA in Wales, a data zone in Scotland or a Super Data Zone in Northern Ireland are skipped, as
-/// are rows for addresses without an LSOA, in which the code is blank, `CLOSED`, `EMPTY` or `NO2011`
-/// (no LSOA of that year).
+/// are rows for addresses without an LSOA, in which the code is blank, `CLOSED`, `EMPTY` or
+/// `NO2011` (no LSOA in that year).
 fn parse_lsoa(text: &str) -> Result<u32, RowError> {
     let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
     let code = text.to_ascii_uppercase();

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::plural::count_with_noun;
 
-/// The maximum number of locations listed for each reason; further rows are only counted.
+/// The maximum number of locations listed for each reason. Further rows are only counted.
 const LOCATIONS_LISTED_MAX: usize = 10;
 
 /// The result of importing a published file: counts of rows by outcome.
@@ -15,7 +15,8 @@ const LOCATIONS_LISTED_MAX: usize = 10;
 pub struct ImportReport {
     /// The name of the file, folder or archive.
     pub(crate) source: String,
-    /// The edition, if the file states it: `25` for columns such as `lad25cd`.
+    /// The edition, if the file states it. For example, the edition is `25` if a column is called
+    /// `lad25cd`.
     pub(crate) vintage: Option<String>,
     /// The number of rows or features read.
     pub(crate) read: u64,
@@ -29,12 +30,12 @@ pub struct ImportReport {
     pub(crate) warnings: Vec<String>,
     /// The location of the first row that was skipped or rejected, and the reason.
     pub(crate) first_unused: Option<String>,
-    /// The number of people in the rows that were skipped or rejected, by reason, if the rows count
-    /// people.
+    /// The number of people in the rows that were skipped or rejected, by reason, if the rows
+    /// contain numbers of people.
     pub(crate) people_left_out: BTreeMap<&'static str, u64>,
 }
 
-/// The rows with the same problem: their number, and the locations of the first rows.
+/// Rows with the same problem: the number of rows, and the locations of the first rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AffectedRows {
     /// The number of rows.
@@ -84,8 +85,8 @@ impl ImportReport {
         }
     }
 
-    /// Returns the error for a source of which no row became a record. It has the reason of the
-    /// first row.
+    /// Returns the error for a source from which no row became a record. The error contains the
+    /// reason for the first row.
     pub(crate) fn into_empty_error(self) -> ImportError {
         ImportError::Empty {
             source_name: self.source,
@@ -96,7 +97,7 @@ impl ImportReport {
 }
 
 impl AffectedRows {
-    /// Adds a row.
+    /// Adds a row at a location.
     pub(crate) fn add(&mut self, file: &str, line: u64) {
         self.count += 1;
         if self.first_locations.len() < LOCATIONS_LISTED_MAX {
@@ -151,12 +152,12 @@ pub enum ImportError {
         /// The cause.
         source: std::io::Error,
     },
-    /// The file is not the one that is needed, whatever its rows are.
+    /// The file is not the required file, regardless of its rows.
     #[error("{file}: {reason}")]
     Refused {
         /// The file.
         file: String,
-        /// What the file is, and what to use instead.
+        /// A description of the file, and what to use instead.
         reason: String,
     },
     /// The header row lacks a column.
@@ -164,7 +165,8 @@ pub enum ImportError {
     MissingColumn {
         /// The file.
         file: String,
-        /// The name of the column without the year, then its other names, separated by commas.
+        /// The name of the column without the year, followed by its other names, separated by
+        /// commas.
         column: String,
         /// The cells of the header row.
         header: Vec<String>,
@@ -205,7 +207,7 @@ pub enum ImportError {
         /// The location of the first row, and the reason why it was not used.
         first_unused: Option<String>,
     },
-    /// A folder, archive or file lacks a required part.
+    /// A folder, archive or file does not contain a required part.
     #[error("{source_name}: does not contain {expected}")]
     NoSuchMember {
         /// The name of the folder, archive or file.

@@ -1,9 +1,9 @@
 //! The method `catchments`: a practice's area is the catchment that it declares.
 //!
-//! Takes a folder or archive with one GeoJSON file for each practice. Makes the areas of practices
-//! that have no area from an earlier method, and an inner and an outer boundary as declared. The
-//! catchments of unknown practices and of practices with an area are left out; a catchment that
-//! cannot be converted to a valid boundary is left out with a remark.
+//! Reads a folder or archive with one GeoJSON file for each practice. Makes an area for each
+//! practice that has no area from an earlier method, with the inner and the outer boundary that the
+//! practice declares. Omits the catchments of unknown practices and of practices that already have
+//! an area. If a catchment cannot be converted to a valid boundary, omits it and adds a remark.
 
 use std::collections::BTreeMap;
 
@@ -95,7 +95,7 @@ fn add_catchments(
     boundaries
 }
 
-/// Returns the union of the polygons, which may overlap, as one boundary.
+/// Returns the union of the polygons as one boundary. The polygons may overlap.
 fn union_boundary(parts: &[Polygon], id: String, period: Period) -> Result<Boundary> {
     let to_boundary = |polygons: &[Polygon]| {
         boundary_from_polygons(Crs::LonLat, polygons, id.clone(), period)

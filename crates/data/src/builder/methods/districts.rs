@@ -1,10 +1,10 @@
-//! The method `districts`: the local authority districts by which the ONS names its statistical
+//! The method `districts`: the local authority districts after which the ONS names its statistical
 //! areas.
 //!
-//! The ONS names an LSOA after its district: `South Lakeland 001A` is in South Lakeland. Takes a table
-//! of districts with their periods and successors (`import::districts`). Makes an area for each
-//! district with a statistical area, and for its successors; an assignment of each statistical area
-//! to its district and to the successors, each for its period; and the lineage.
+//! The ONS names an LSOA after its district: `South Lakeland 001A` is in South Lakeland. Reads a
+//! table of districts with their periods and successors (`import::districts`). Makes an area for
+//! each district that contains a statistical area, and for its successors. Assigns each statistical
+//! area to its district and to the successors, each for its own period. Also makes the lineage.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -101,7 +101,7 @@ fn rows_by_code<'r>(
     Ok(row_by_code)
 }
 
-/// Returns the districts with a name, and their successors. None of them exist at the same time.
+/// Returns the districts with a name, and their successors. No two of them exist at the same time.
 fn districts_named<'r>(
     file: &str,
     name: &str,
@@ -145,7 +145,7 @@ fn districts_named<'r>(
     Ok(districts)
 }
 
-/// Returns an error that counts the statistical areas whose district is not in the file.
+/// Returns an error with the number of statistical areas whose district is not in the file.
 fn ensure_named(
     file: &str,
     context: &LayerContext<'_>,

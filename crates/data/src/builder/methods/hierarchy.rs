@@ -1,10 +1,11 @@
 //! The method `hierarchy`: areas of the NHS hierarchy above practices.
 //!
-//! Takes a table of sub-ICB locations, places and ICBs with their names, parents, periods and
-//! selectors; `import::hierarchy` has its columns. Also takes the ONS's look-up from LSOAs to
-//! sub-ICB locations and ICBs (`import::ons_lookup`), whose areas have the period of the method. Makes the areas of one layer, their memberships
-//! in ICBs, the memberships of practices, and an assignment for each statistical area that the
-//! selectors select. Rows of other layers only say what the layer's areas consist of.
+//! Reads a table of sub-ICB locations, places and ICBs with their names, parents, periods and
+//! selectors. The module `import::hierarchy` describes the columns of this table. Also reads the
+//! ONS's look-up from LSOAs to sub-ICB locations and ICBs (`import::ons_lookup`); the areas in it
+//! have the period of the method. Makes the areas of one layer, their memberships in ICBs, the
+//! memberships of practices, and an assignment for each statistical area that a selector selects.
+//! Rows of other layers only specify the parts of the layer's areas.
 
 use std::collections::BTreeSet;
 
@@ -40,7 +41,7 @@ pub(super) fn add_areas(
     let rows = if ons_lookup::is_ons_lookup(&bytes) {
         let rows = ons_lookup::read(&file, &bytes, context.period)?;
         if let Some(remark) = compare_codes(&file, &rows, context.sources)?
-            // Another layer may have read the same file.
+            // A method of another layer may have read the same file.
             && !records.remarks.contains(&remark)
         {
             records.remarks.push(remark);
@@ -67,7 +68,7 @@ pub(super) fn add_areas(
 /// remark if they differ.
 ///
 /// # Errors
-/// If they have no code in common, as those of two censuses.
+/// If the two sets have no code in common, for example because they are of two censuses.
 fn compare_codes(
     file: &str,
     rows: &[HierarchyRecord],
@@ -136,7 +137,7 @@ fn add_rows(records: &mut DatasetRecords, context: &LayerContext<'_>, rows: &[Hi
                 scheme: (*scheme).into(),
                 code: code.clone(),
             };
-            // Versions of an area have the same codes.
+            // The versions of an area have the same codes.
             if !records.codes.contains(&code) {
                 records.codes.push(code);
             }
@@ -162,9 +163,9 @@ fn add_rows(records: &mut DatasetRecords, context: &LayerContext<'_>, rows: &[Hi
 }
 
 /// Adds each practice as a member of the sub-ICB location that commissions it or, in the layer of
-/// ICBs, of the location's ICB. In another layer, a practice is a member of the area that
-/// its own address is in, if that area is a part of the practice's ICB; otherwise the practice's
-/// area is unknown.
+/// ICBs, of the location's ICB. In another layer, a practice is a member of the area that contains
+/// its address, if the area is a part of the practice's ICB; otherwise the area of the practice is
+/// unknown.
 fn add_practices(
     records: &mut DatasetRecords,
     context: &LayerContext<'_>,
@@ -316,7 +317,7 @@ mod tests {
     use crate::test_layers;
     use catchment_core::domain::Layer;
 
-    /// Copeland extends beyond the board `QE1`, as far as the location `01H`.
+    /// Copeland extends beyond the board `QE1` into the location `01H`.
     const AREAS: [(&str, &str, &str); 4] = [
         ("S0", "Lancaster 001A", "01K"),
         ("S1", "Copeland 001A", "01K"),
@@ -339,7 +340,8 @@ mod tests {
         hierarchy::read("hierarchy.csv", table.as_bytes()).expect("a table")
     }
 
-    /// Adds the areas of a layer. The practices are commissioned by these sub-ICB locations.
+    /// Adds the areas of a layer. Each practice is commissioned by the sub-ICB location in
+    /// `locations`.
     fn add(layer: Layer, text: &str, locations: &[Option<&str>]) -> DatasetRecords {
         let mut sources = sources_with_areas(&AREAS);
         for (location, number) in locations.iter().zip(1..) {
@@ -376,7 +378,7 @@ mod tests {
                 ("S3", "QE1", None)
             ]
         );
-        // The board without locations is an area without statistical areas.
+        // The board without locations becomes an area without statistical areas.
         assert!(records.has_area(test_layers::layer("icb"), "QXX"));
     }
 

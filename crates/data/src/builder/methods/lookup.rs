@@ -1,8 +1,8 @@
 //! The method `lookup`: areas that are unions of the statistical areas that a look-up table assigns
 //! to them.
 //!
-//! Takes a CSV table with a column of the codes of statistical areas, a column of area ids, and
-//! optionally a column of names and a column that selects rows. Makes an assignment for each
+//! Reads a CSV table with a column of the codes of statistical areas, a column of area ids and,
+//! optionally, a column of names and a column that selects rows. Makes an assignment for each
 //! statistical area. With a column of names, also makes the areas; without it, the areas must be in
 //! the history. If the codes of the table are those of other areas, such as MSOAs or wards, the
 //! table `through` says of which statistical areas these consist.
@@ -100,7 +100,8 @@ fn add_table(
     Ok(())
 }
 
-/// Returns an error that counts the codes that are not statistical areas, and names the first.
+/// Returns an error with the number of codes that do not belong to a statistical area, and the
+/// first of these codes.
 fn ensure_known_codes(
     file: &str,
     entries: &[LookupEntry],
@@ -228,8 +229,8 @@ mod tests {
         ("S2", "Lancaster 001C", "01K"),
     ];
 
-    /// Adds a table with the columns `code`, `icc`, `name` and `system`, as one of the layer `icc`,
-    /// which has the area `k`.
+    /// Adds a look-up table with the columns `code`, `icc`, `name` and `system` to the layer `icc`,
+    /// which contains the area `k`.
     fn add(columns: &str, rows: &str) -> Result<DatasetRecords, String> {
         let method: LookupMethod = toml::from_str(&format!(
             "file = \"table.csv\"\ncolumns = {{ code = \"code\", area = \"icc\"{columns} }}"

@@ -1,9 +1,9 @@
 //! The method `members`: groups that are defined by their members, which are areas of the history
 //! or of an earlier layer.
 //!
-//! Takes a table of members and their groups; `import::resilience_groups` has its columns. Makes an
-//! area for each group, and a membership for each row. A row without a group makes a membership of
-//! an unknown group.
+//! Reads a table of members and their groups. The module `import::resilience_groups` describes the
+//! columns of this table. Makes an area for each group, and a membership for each row. A row
+//! without a group results in a membership of an unknown group.
 
 use std::collections::BTreeMap;
 
@@ -79,8 +79,8 @@ fn add_rows(
     Ok(())
 }
 
-/// Adds the name that a member's page gives to the group, if it differs from the group's name in
-/// more than its capitals and no other page has it.
+/// Adds the name of the group on a member's page, if it differs from the group's name in more than
+/// its capitals and is on no other page.
 fn add_published_name(records: &mut DatasetRecords, layer: Layer, group: &GroupRecord) {
     let Some(name) = &group.as_published else {
         return;
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
     use crate::test_layers;
 
-    /// Adds groups of the ICC `k` and the sub-community `part`.
+    /// Adds the groups of the ICC `k` and the sub-community `part`.
     fn add(rows: &str) -> Result<DatasetRecords, String> {
         let table = format!("member,group_id,group_name,kind\n{rows}");
         let rows = resilience_groups::read("groups.csv", table.as_bytes())

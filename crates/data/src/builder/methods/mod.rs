@@ -1,7 +1,7 @@
 //! The methods that create the areas of a layer, one module for each variant of `AreaMethod`.
 //!
-//! Methods of a layer run in the order of the configuration. A method never removes or changes an
-//! area of an earlier method.
+//! The methods of a layer run in the order of the configuration. A method never removes or changes
+//! an area that an earlier method made.
 
 mod catchments;
 mod districts;
@@ -32,7 +32,7 @@ use catchment_core::domain::{
     date_from_iso,
 };
 
-/// The values that a method needs besides its own configuration.
+/// The values that a method needs in addition to its own configuration.
 pub(super) struct LayerContext<'a> {
     pub(super) layer: Layer,
     /// The layer that contains the layer's areas.
@@ -108,7 +108,7 @@ fn method_period(method: &MethodConfig) -> Result<Period> {
 }
 
 impl LayerContext<'_> {
-    /// Adds the report of a source of which every row is used.
+    /// Adds the report of a source whose rows are all used.
     fn report_rows(&self, records: &mut DatasetRecords, source: String, rows: usize) {
         let purpose = self.purpose();
         records
@@ -143,7 +143,7 @@ impl LayerContext<'_> {
         Ok((table.entries, report))
     }
 
-    /// Returns what the sources of the layer are used for.
+    /// Returns the purpose for which the layer's sources are used.
     fn purpose(&self) -> String {
         format!("layer {}", self.layer)
     }
@@ -232,7 +232,7 @@ fn add_practice_area(
     }
 }
 
-/// Converts a title to a slug: `Barrow & Millom` becomes `barrow-and-millom`.
+/// Converts a title to a slug: `Barrow & Millom` to `barrow-and-millom`.
 fn slugify(title: &str) -> String {
     let title = title.replace('&', " and ");
     let words = title.split(|letter: char| !letter.is_alphanumeric());

@@ -51,7 +51,7 @@ pub(super) fn add_areas(
     let with_periods = add_network_periods(records, context, method);
     for (practice, group) in groups {
         context.add_area_if_missing(records, &group.id, &group.name, method.system.as_ref());
-        // The builder adds the memberships of the file of memberships, with their periods.
+        // The builder adds the memberships from the file of memberships, with their periods.
         if with_periods.contains(&practice) || method.by == PracticeGrouping::Membership {
             continue;
         }
@@ -69,8 +69,8 @@ pub(super) fn add_areas(
     Ok(())
 }
 
-/// Returns a remark on the practices in the shares that belong to no group, so that their patients
-/// count for no area.
+/// Returns a remark on the practices that have shares but belong to no group. Their patients are
+/// not counted for any area.
 fn ungrouped_remark(
     context: &LayerContext<'_>,
     method: &PluralityMethod,
@@ -97,9 +97,9 @@ fn ungrouped_remark(
     })
 }
 
-/// Adds each period of a practice in a network as a membership in the network or, if ids have a
-/// prefix, in the area that is taken to be the network. Returns the practices for which a membership
-/// was added.
+/// Adds a membership for each period of a practice in a network. The membership is in the network
+/// or, if ids have a prefix, in the area that is assumed to be the network. Returns the practices
+/// for which a membership was added.
 fn add_network_periods(
     records: &mut DatasetRecords,
     context: &LayerContext<'_>,
@@ -150,7 +150,7 @@ impl PracticeGroup {
     }
 }
 
-/// Returns the id of the group whose practices have the largest share together, or `None` if no
+/// Returns the id of the group whose practices together have the largest share, or `None` if no
 /// practice belongs to a group. In a tie, returns the id that sorts first.
 fn largest_group<'g>(
     shares: &[(OdsCode, f64)],
@@ -162,7 +162,7 @@ fn largest_group<'g>(
             *sums.entry(&group.id).or_default() += share;
         }
     }
-    // Of several largest values, `max_by` returns the last.
+    // If several values are equally large, `max_by` returns the last one.
     let largest = sums.iter().rev().max_by(|a, b| a.1.total_cmp(b.1));
     largest.map(|(group, _)| *group)
 }
@@ -194,7 +194,7 @@ fn practice_groups(
     groups
 }
 
-/// Returns the area of a layer to which a practice belongs in the last period of the file of
+/// Returns the area of a layer to which a practice belongs in its last period in the file of
 /// memberships.
 fn last_group(sources: &SourceData, layer: Layer, practice: OdsCode) -> Option<String> {
     let member = GroupMember::Practice(practice);
@@ -214,7 +214,7 @@ mod tests {
     use catchment_core::domain::Period;
     use jiff::civil::date;
 
-    /// Returns practices with these PCNs, in the sub-ICB location `01A`. The name of a PCN is its
+    /// Returns practices in these PCNs and in the sub-ICB location `01A`. The name of a PCN is its
     /// code followed by ` PCN`.
     fn practices(pcns: &[(&str, Option<&str>)]) -> SourceData {
         let mut sources = empty_sources();
@@ -284,7 +284,7 @@ mod tests {
         let sources = practices(&[("A00001", Some("U1")), ("A00002", None)]);
         let rows = [
             ("S0", "A00001", 0.1),
-            // The largest share is of a practice without a group, and does not count.
+            // The largest share is that of a practice without a group, and is not counted.
             ("S0", "A00002", 0.9),
             ("S1", "A00002", 1.0),
             ("S2", "A00009", 1.0),
@@ -371,7 +371,7 @@ mod tests {
             ("U2".to_string(), Period::default(), Provenance::Derived),
         ];
         assert_eq!(memberships(BY_NETWORK), of_networks);
-        // An area that is taken to be the network is not a fact that the source states.
+        // No source states that an area with a prefix in its id is the network.
         let of_teams = memberships("by = \"network\"\nid_prefix = \"pl-\"");
         assert_eq!(of_teams[0], ("pl-u1".into(), before, Provenance::Derived));
     }

@@ -1,8 +1,9 @@
 //! The method `polygons`: areas from a polygon file.
 //!
-//! Takes a GeoJSON, Shapefile or GeoPackage file, and the attributes with the id and the name of
-//! each feature. Makes an area for each id, and a boundary for each feature. An area that an
-//! earlier method or the history made keeps its name.
+//! Reads a GeoJSON, Shapefile or GeoPackage file. The configuration specifies the attributes that
+//! contain the id and the name of each feature. Makes an area for each id, and a boundary for each
+//! feature. An area that already exists, from an earlier method or from the history, keeps its
+//! name.
 
 use std::collections::BTreeMap;
 
@@ -82,7 +83,7 @@ mod tests {
     use crate::formats::{SourceCrs, read_geojson};
     use crate::test_layers;
 
-    /// Returns a file with a square for each of these properties.
+    /// Returns a file with a square for each element of `properties`.
     fn file(properties: &[&str]) -> PolygonFile {
         let feature = |(properties, west): (&&str, i32)| {
             let east = west + 1;
@@ -143,7 +144,7 @@ mod tests {
         let file = file(&[r#""title":"Barrow & Millom""#]);
         let method = method("id = \"title\"\nid_prefix = \"mb-\"\nsystem = \"mb\"");
         add_features(&mut records, &context, &method, &file).expect("areas");
-        // Without an attribute for the name, the id is the name too.
+        // If there is no attribute for the name, the id is also the name.
         assert_eq!(
             names(&records),
             [("mb-barrow-and-millom", "mb-barrow-and-millom")]

@@ -1,11 +1,11 @@
-//! The method `postcode_column`: a column of the postcode directory says in which area of the layer
-//! each postcode is.
+//! The method `postcode_column`: a column of the postcode directory states the layer's area for
+//! each postcode.
 //!
-//! Takes the column, and a look-up table from statistical areas to the areas of the layer, with their
-//! names. Makes an area for each code of the table, and for each other code in the column of a
-//! postcode in the area of the data. If an area is a union of statistical areas, these are assigned to
-//! it. Otherwise it has no boundary, as an LSOA of 2021 that is a part of an LSOA of 2011, and only
-//! the directory says which postcodes are in it.
+//! Reads the column, and a look-up table from statistical areas to the areas of the layer, with
+//! their names. Makes an area for each code in the table, and for each other code that the column
+//! contains for a postcode in the area of the data. If an area is a union of statistical areas,
+//! assigns them to it. Otherwise the area has no boundary, and only the directory states which
+//! postcodes are in it. An example is an LSOA of 2021 that is a part of an LSOA of 2011.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,7 +74,8 @@ fn add_table(
     Ok(())
 }
 
-/// Adds the areas that are only in the column of the directory. Their name is not known.
+/// Adds the areas that are only in the column of the directory. The names of these areas are not
+/// known.
 fn add_unlisted_areas(
     records: &mut DatasetRecords,
     context: &LayerContext<'_>,
@@ -131,7 +132,8 @@ mod tests {
             row.codes.lsoa21 = lsoa21.parse().ok();
             sources.postcodes.push(row);
         }
-        // E01000001 is S1 and S2, S3 was split, and S9 is outside the area of the data.
+        // E01000001 is the union of S1 and S2, S3 was split, and S9 is outside the area of the
+        // data.
         let table = "lsoa11cd,lsoa21cd,lsoa21nm\n\
             S0,E01000000,Lancaster 001A\n\
             S1,E01000001,Lancaster 001F\n\

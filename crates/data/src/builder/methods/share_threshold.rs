@@ -1,10 +1,10 @@
 //! The method `share_threshold`: a practice's area is the set of statistical areas in which at
 //! least a minimum share of the people are registered with the practice.
 //!
-//! Takes a `[[shares]]` table. Makes the areas of practices that have no area from an earlier
-//! method, and an assignment with its share for each statistical area. Smaller shares, unknown
-//! practices and practices with an area are left out; if the shares are of registered patients, a
-//! remark states the percentage of the patients that is left.
+//! Reads a `[[shares]]` table. Makes an area for each practice that has no area from an earlier
+//! method, and an assignment with its share for each statistical area. Omits smaller shares,
+//! unknown practices, and practices that already have an area. If the shares are of registered
+//! patients, a remark states the percentage of the patients in the remaining statistical areas.
 
 use anyhow::Result;
 
@@ -49,8 +49,8 @@ pub(super) fn add_areas(
     Ok(())
 }
 
-/// Returns a remark on the percentage of registered patients that the areas cover. A small number
-/// of patients is not stated, because it could identify people.
+/// Returns a remark on the percentage of registered patients that the areas cover. The remark omits
+/// a small number of patients, because it could identify people.
 fn coverage_remark(layer: Layer, patients: u64, patients_included: f64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     let percent = 100.0 * patients_included / patients as f64;
@@ -72,8 +72,8 @@ mod tests {
     use crate::test_layers;
     use catchment_core::domain::Provenance;
 
-    /// Adds areas of the practices `A00001` and `A00002`, with a threshold of 0.05, to records in
-    /// which `A00002` already has an area.
+    /// Adds areas of the practices `A00001` and `A00002`, with a threshold of 0.05. The practice
+    /// `A00002` already has an area.
     fn add(rows: &[(&str, &str, f64)], patients: &[(&str, u32)]) -> DatasetRecords {
         let mut sources = empty_sources();
         sources.practices = vec![practice("A00001"), practice("A00002")];
@@ -152,7 +152,7 @@ mod tests {
     fn empty_and_modelled_shares_have_no_remark() {
         assert!(add(&[], &[]).remarks.is_empty());
         assert!(add(&[("S0", "A00001", 1.0)], &[]).remarks.is_empty());
-        // A practice without a sufficient share has no area.
+        // A practice whose shares are below the threshold has no area.
         assert_eq!(add(&[("S0", "A00001", 0.01)], &[]).areas().len(), 1);
     }
 }

@@ -1,6 +1,6 @@
 //! The method `statistical_areas`: the areas of the layer are the statistical areas themselves.
 //!
-//! Takes the names and boundaries of the table `[statistical_areas]`. The layer and the statistical
+//! Uses the names and boundaries of the table `[statistical_areas]`. The layer and the statistical
 //! areas share one file of boundaries.
 
 use anyhow::{Result, anyhow};

@@ -2,7 +2,7 @@
 
 use super::SourceCrs;
 
-/// Returns the system with a code of an authority. The codes of ESRI include those of EPSG.
+/// Returns the system with the code of an authority. The codes of ESRI include the codes of EPSG.
 pub(super) fn find(authority: &str, code: &str) -> Option<SourceCrs> {
     let (authority, code) = (authority.trim(), code.trim());
     if authority.eq_ignore_ascii_case("ogc") {
@@ -13,9 +13,9 @@ pub(super) fn find(authority: &str, code: &str) -> Option<SourceCrs> {
         return None;
     }
     match code {
-        // 7405 is the grid with heights.
+        // 7405 is the British National Grid with heights.
         "27700" | "7405" => Some(SourceCrs::BritishGrid),
-        // 4979 and 4937 have ellipsoidal heights.
+        // 4979 and 4937 include ellipsoidal heights.
         "4326" | "4258" | "4979" | "4937" => Some(SourceCrs::LonLat),
         "4277" => Some(SourceCrs::Osgb36LonLat),
         "3857" | "3785" | "900913" | "102100" | "102113" => Some(SourceCrs::WebMercator),
@@ -25,10 +25,10 @@ pub(super) fn find(authority: &str, code: &str) -> Option<SourceCrs> {
 
 /// Parses a code in any of its spellings, such as `EPSG:27700`, `urn:ogc:def:crs:EPSG::27700`,
 /// `http://www.opengis.net/def/crs/EPSG/0/27700`, `http://www.opengis.net/gml/srs/epsg.xml#4326` or
-/// `urn:ogc:def:crs:OGC:1.3:CRS84`; or one of the usual names of the systems.
+/// `urn:ogc:def:crs:OGC:1.3:CRS84`. Also parses the usual names of the systems.
 pub(super) fn parse(text: &str) -> Option<SourceCrs> {
     let lowercase = text.trim().to_ascii_lowercase();
-    // In `urn:ogc:def:crs,crs:EPSG::27700,crs:EPSG::5701`, the second system is that of heights.
+    // In `urn:ogc:def:crs,crs:EPSG::27700,crs:EPSG::5701`, the second system is for heights.
     let horizontal = lowercase.split(",crs:").take(2).last()?;
     let words: Vec<&str> = horizontal
         .split(|character: char| !character.is_ascii_alphanumeric())

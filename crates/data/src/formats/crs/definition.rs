@@ -1,4 +1,5 @@
-//! What a file says about its coordinate reference system, and which system that is.
+//! The description of a coordinate reference system in a file, and the identification of the
+//! system.
 
 use super::{ACCEPTED, SourceCrs};
 
@@ -7,7 +8,7 @@ use super::{ACCEPTED, SourceCrs};
 pub(super) struct CrsDefinition {
     /// The name of the whole system.
     pub(super) name: String,
-    /// The authority and code of the whole system, which count only if nothing else is stated.
+    /// The authority and code of the whole system, which are used only if nothing else is stated.
     pub(super) code: Option<(String, String)>,
     /// The name of the datum.
     pub(super) datum: Option<String>,
@@ -36,7 +37,7 @@ pub(super) struct Projection {
     pub(super) parameters: Vec<(String, f64)>,
     /// The unit of eastings and northings, in metres.
     pub(super) unit: Option<Unit>,
-    /// Parameters for PROJ, which GDAL writes for Web Mercator because WKT 1 has no method for it.
+    /// Parameters for PROJ. GDAL writes them for Web Mercator, which has no method in WKT 1.
     pub(super) proj4: Option<String>,
 }
 
@@ -57,8 +58,8 @@ const AIRY_1830: (f64, f64) = (6_377_563.396, 299.324_964_6);
 const WGS84_SEMI_MAJOR_M: f64 = 6_378_137.0;
 const WGS84_INVERSE_FLATTENING: f64 = 298.257_223_563;
 
-/// Differences that matter by less than a millimetre: an angle in degrees, a length in metres, a
-/// scale, and an inverse flattening.
+/// The maximum differences that change positions by less than a millimetre: in an angle in degrees,
+/// a length in metres, a scale and an inverse flattening.
 const ANGLE_TOLERANCE: f64 = 1e-8;
 const LENGTH_TOLERANCE_M: f64 = 1e-3;
 const SCALE_TOLERANCE: f64 = 1e-9;
@@ -68,8 +69,7 @@ impl CrsDefinition {
     /// Returns the system that the definition describes.
     ///
     /// # Errors
-    /// If it is a system that cannot be read. The error names the datum, projection, parameter or
-    /// unit.
+    /// If the system cannot be read. The error states the datum, projection, parameter or unit.
     pub(super) fn identify(&self) -> Result<SourceCrs, String> {
         let refuse = |reason: String| Err(format!("{}; {ACCEPTED}", self.with_name(&reason)));
         let states_nothing = match &self.projection {
@@ -108,7 +108,7 @@ impl CrsDefinition {
         identified.or_else(refuse)
     }
 
-    /// Returns the reason with the name of the system, so that a reader recognises it.
+    /// Adds the name of the system to the reason, so that a user recognises the system.
     fn with_name(&self, reason: &str) -> String {
         match self.name.as_str() {
             "" => reason.to_string(),
@@ -220,7 +220,7 @@ impl Projection {
                 | "popularvisualizationpseudomercator",
                 Datum::Wgs84 | Datum::Wgs84Sphere,
             ) => self.web_mercator(),
-            // Mercator on the ellipsoid differs by up to 40 km.
+            // The Mercator projection on the ellipsoid differs from Web Mercator by up to 40 km.
             ("mercator1sp" | "mercator" | "mercatorvarianta", Datum::Wgs84Sphere) => {
                 self.web_mercator()
             }
@@ -252,8 +252,8 @@ impl Projection {
             .all(|word| proj4.contains(word))
     }
 
-    /// Checks that each parameter has the expected value. A parameter that is not stated has the
-    /// value that means no change.
+    /// Checks that each parameter has the expected value. A parameter that is not stated has a
+    /// neutral value, such as 0 for an offset or 1 for a scale.
     fn check(&self, expected: &[(Role, f64)]) -> Result<(), String> {
         for (name, value) in &self.parameters {
             let role = role(name);
@@ -304,7 +304,7 @@ fn role(parameter: &str) -> Role {
 }
 
 /// Returns the letters and digits of a name in lower case, because the spellings of ESRI, OGC and
-/// EPSG differ only in the rest.
+/// EPSG differ only in the other characters.
 pub(super) fn normalise(name: &str) -> String {
     name.chars()
         .filter(char::is_ascii_alphanumeric)

@@ -1,11 +1,12 @@
-//! Coordinate reference systems of polygon files, identified by what a file says about them: the
-//! datum, the projection with its parameters, and the units. Names of the whole system and codes
-//! count only if a file says nothing else.
+//! Coordinate reference systems of polygon files. A system is identified by its description in the
+//! file: the datum, the projection with its parameters, and the units. The name or code of the
+//! whole system is used only if the file states nothing else.
 //!
-//! - `wkt`: well-known text of ESRI and OGC (WKT 1 and 2), as in a `.prj` or a GeoPackage.
+//! - `wkt`: well-known text of ESRI and OGC (WKT 1 and 2), as in a `.prj` file or a GeoPackage.
 //! - `projjson`: PROJJSON, as in GeoParquet.
 //! - `code`: codes and names, such as `urn:ogc:def:crs:EPSG::27700` in GeoJSON.
-//! - `definition`: the datum, projection, parameters and units that each of these states.
+//! - `definition`: the datum, projection, parameters and units, which each of the other modules
+//!   extracts.
 
 mod code;
 mod definition;
@@ -19,7 +20,7 @@ use geo::Coord;
 
 use catchment_core::geodesy::{osgb36_to_grid_metres, web_mercator};
 
-/// What an error about a coordinate reference system suggests.
+/// The suggestion in an error about a coordinate reference system.
 const ACCEPTED: &str = "convert it to EPSG:27700 (British National Grid) or EPSG:4326 (longitude \
                         and latitude)";
 
@@ -72,11 +73,11 @@ impl SourceCrs {
         }
     }
 
-    /// Identifies the system of well-known text, such as the content of a `.prj`.
+    /// Identifies the system that well-known text describes, such as the content of a `.prj` file.
     ///
     /// # Errors
-    /// If the text is not well-known text, or describes another system. The error names what it
-    /// describes.
+    /// If the text is not well-known text, or describes another system. The error states what the
+    /// text describes.
     pub(super) fn from_wkt(text: &str) -> Result<SourceCrs, String> {
         let text = text.trim_start_matches('\u{feff}').trim();
         if !text.is_empty() && !text.contains(['[', '(']) {
@@ -85,7 +86,7 @@ impl SourceCrs {
         wkt::parse(text)?.identify()
     }
 
-    /// Identifies the system of a PROJJSON object.
+    /// Identifies the system that a PROJJSON object describes.
     pub(super) fn from_projjson(value: &serde_json::Value) -> Result<SourceCrs, String> {
         projjson::parse(value)?.identify()
     }
@@ -128,9 +129,9 @@ impl fmt::Display for SourceCrs {
     }
 }
 
-/// Chooses between the system that a file states, or the reason why it cannot be read, and the
-/// system of the configuration, which takes precedence. Also returns a remark if the two differ.
-/// `is_configurable` says whether an error should suggest to configure the system.
+/// Chooses between two systems: the system that a file states, or the reason why it cannot be read,
+/// and the system in the configuration, which takes precedence. Also returns a remark if the two
+/// systems differ. If `is_configurable` is true, an error suggests configuring the system.
 pub(super) fn choose(
     stated: Result<SourceCrs, String>,
     configured: Option<SourceCrs>,
@@ -175,7 +176,7 @@ mod tests {
             let distance = (x - to[0]).hypot(y - to[1]);
             assert!(distance < tolerance, "{crs}: {x} {y}");
         };
-        // Caister water tower, in Ordnance Survey's guide.
+        // Caister water tower, an example in Ordnance Survey's guide.
         let osgb36 = [1.717_921_583, 52.657_570_306];
         close(
             SourceCrs::Osgb36LonLat,

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::definition::{CrsDefinition, DEGREE, Projection, Unit};
 
-/// The maximum depth of systems inside systems.
+/// The maximum depth of nested systems.
 const DEPTH_MAX: usize = 4;
 
 /// Reads a definition.
@@ -53,7 +53,7 @@ fn parse_at(value: &Value, depth: usize) -> Result<CrsDefinition, String> {
         definition.prime_meridian = datum
             .and_then(|datum| number(datum.pointer("/prime_meridian/longitude")?))
             .unwrap_or(0.0);
-        // A base system has no axes, and is in degrees.
+        // A base system states no axes and is in degrees.
         definition.angular_unit = match geographic.pointer("/coordinate_system/axis/0/unit") {
             Some(unit) => unit_of(unit),
             None if definition.projection.is_some() => unit_of(&Value::from("degree")),
@@ -112,7 +112,7 @@ fn projection_of(value: &Value) -> Projection {
     }
 }
 
-/// Returns a unit: its name alone if it is common, or an object with a factor.
+/// Returns a unit. A common unit is only a name; any other unit is an object with a factor.
 fn unit_of(unit: &Value) -> Option<Unit> {
     let size = match unit.as_str() {
         Some("degree") => DEGREE,
@@ -127,7 +127,7 @@ fn unit_of(unit: &Value) -> Option<Unit> {
     Some(Unit { name, size })
 }
 
-/// Returns a number, or the number of an object with a unit.
+/// Returns a number, or the value of an object that contains a number and a unit.
 fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.get("value")?.as_f64())
 }

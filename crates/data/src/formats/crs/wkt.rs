@@ -1,8 +1,8 @@
-//! Well-known text of coordinate reference systems: WKT 1 as ESRI and OGC write it, and WKT 2 (ISO
-//! 19162).
+//! Well-known text of coordinate reference systems: the ESRI and OGC variants of WKT 1, and WKT 2
+//! (ISO 19162).
 //!
-//! The crate `proj4wkt` is not used: it converts WKT 1 to a PROJ string, which loses the names of
-//! datums and units, so that an error could not name what is wrong.
+//! The crate `proj4wkt` is not used. It converts WKT 1 to a PROJ string, which loses the names of
+//! datums and units, so an error could not state what is wrong.
 
 use super::definition::{CrsDefinition, DEGREE, Projection, Unit};
 
@@ -100,7 +100,8 @@ impl<'t> Parser<'t> {
         (!word.is_empty()).then_some(word)
     }
 
-    /// Parses a text in quotation marks. Two quotation marks in it mean one.
+    /// Parses text in quotation marks. A doubled quotation mark in the text represents a single
+    /// one.
     fn quoted(&mut self) -> Option<String> {
         let mut text = String::new();
         self.skip('"')?;
@@ -201,7 +202,7 @@ fn definition_of(node: &Node<'_>) -> Result<CrsDefinition, String> {
 }
 
 fn projection_of(node: &Node<'_>) -> Projection {
-    // WKT 2 has the method and its parameters in a node of their own.
+    // WKT 2 has a separate node for the method and its parameters.
     let conversion = node.child(&["CONVERSION"]).unwrap_or(node);
     let method = conversion.child(&["PROJECTION", "METHOD"]);
     let parameters = conversion
@@ -300,7 +301,7 @@ mod tests {
         }
     }
 
-    /// As GDAL and PROJ write it.
+    /// WKT 2 from GDAL and PROJ.
     const WKT2_GRID: &str = r#"PROJCRS["OSGB36 / British National Grid",
         BASEGEOGCRS["OSGB36",DATUM["Ordnance Survey of Great Britain 1936",ELLIPSOID["Airy 1830",6377563.396,299.3249646,LENGTHUNIT["metre",1]]],PRIMEM["Greenwich",0,ANGLEUNIT["degree",0.0174532925199433]],ID["EPSG",4277]],
         CONVERSION["British National Grid",METHOD["Transverse Mercator",ID["EPSG",9807]],

@@ -1,12 +1,12 @@
 //! Geometries of a GeoPackage: a header (OGC 12-128r17, 2.1.3) followed by well-known binary (WKB).
 //!
-//! The `wkb` crate is not used. Version 0.9.3 neither panics nor allocates what hostile bytes claim,
-//! but it checks less than an import should: it reads the parts of a MultiPolygon with the byte
-//! order and the dimensions of the whole, so it rejects parts in another byte order, which are
-//! valid, and shifts the coordinates of parts with heights; it reads any part as a polygon; and it
-//! reads a MultiCurve (type 11) as a Polygon, because it looks only at the last three bits of the
-//! type. For the writer alone, it would replace about twenty lines and add eight
-//! dependencies.
+//! The `wkb` crate is not used. Version 0.9.3 neither panics nor allocates the amount of memory
+//! that hostile bytes claim, but it checks less than an import should. It reads the parts of a
+//! MultiPolygon with the byte order and the dimensions of the whole. It therefore rejects parts in
+//! another byte order, which are valid, and shifts the coordinates of parts with heights. It reads
+//! any part as a polygon. It also reads a MultiCurve (type 11) as a Polygon, because it considers
+//! only the last three bits of the type. For the writer, it would replace only about twenty lines
+//! and add eight dependencies.
 
 use crate::formats::coordinates::{BNG_EPSG_CODE, PolygonRings};
 use catchment_core::domain::Boundary;
@@ -44,7 +44,7 @@ pub(super) fn parse_geometry(
         return Err("its geometry has an extended type");
     }
     reader.is_little_endian = flags & LITTLE_ENDIAN_FLAG != 0;
-    // 0 and -1 mean that the reference system is not stated.
+    // The ids 0 and -1 mean that the reference system is not stated.
     let stated = reader.read_u32()?.cast_signed();
     if stated != srs_id && stated > 0 && srs_id > 0 {
         return Err("its geometry has a different reference system from its layer");
@@ -77,7 +77,7 @@ pub(in crate::formats) fn parse_wkb(wkb: &[u8]) -> Result<PolygonRings, &'static
     }
 }
 
-/// The maximum depth of collections in collections.
+/// The maximum depth of nested collections.
 const COLLECTION_DEPTH_MAX: usize = 8;
 
 /// A reader of WKB.
@@ -123,8 +123,8 @@ impl<'b> WkbReader<'b> {
         })
     }
 
-    /// Reads the number of items, of at least `item_bytes` each, and checks that they fit in the
-    /// remaining bytes.
+    /// Reads the number of items, and checks that items of at least `item_bytes` bytes each fit in
+    /// the remaining bytes.
     fn read_count(&mut self, item_bytes: usize) -> Result<usize, &'static str> {
         let count = usize::try_from(self.read_u32()?).map_err(|_| TRUNCATED)?;
         if count <= self.rest.len() / item_bytes {
@@ -167,7 +167,7 @@ impl<'b> WkbReader<'b> {
             parts.push(self.read_rings(dimensions)?);
             return Ok(());
         }
-        // The minimum size of a polygon: byte order, type and number of rings.
+        // The minimum size of a polygon in bytes: the byte order, the type and the number of rings.
         for _ in 0..self.read_count(9)? {
             if kind == WkbType::GeometryCollection {
                 let depth_left = depth_left
@@ -203,7 +203,8 @@ const LITTLE_ENDIAN: u8 = 1;
 const POLYGON: u32 = 3;
 const MULTI_POLYGON: u32 = 6;
 
-/// Encodes the polygons of a boundary as a MultiPolygon in metres: little-endian, no envelope.
+/// Encodes the polygons of a boundary as a MultiPolygon in metres, in little-endian byte order and
+/// without an envelope.
 pub(super) fn encode_geometry(boundary: &Boundary) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
     out.extend([VERSION, LITTLE_ENDIAN_FLAG]);
@@ -212,7 +213,8 @@ pub(super) fn encode_geometry(boundary: &Boundary) -> Vec<u8> {
     out
 }
 
-/// Encodes the polygons of a boundary as the WKB of a MultiPolygon in metres, little-endian.
+/// Encodes the polygons of a boundary as the WKB of a MultiPolygon in metres, in little-endian byte
+/// order.
 pub(in crate::formats) fn encode_wkb(boundary: &Boundary) -> Vec<u8> {
     let mut out = Vec::new();
     put_geometry_start(&mut out, MULTI_POLYGON, boundary.grid.len());

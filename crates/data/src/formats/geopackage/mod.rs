@@ -1,5 +1,5 @@
-//! GeoPackage (OGC 12-128r17), an SQLite database: the reader of a layer, and the writer of a table
-//! for each layer.
+//! GeoPackage (OGC 12-128r17), an SQLite database: a reader of one layer, and a writer that writes
+//! a table for each layer.
 
 mod geometry;
 mod read;

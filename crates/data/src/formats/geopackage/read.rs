@@ -27,7 +27,7 @@ use crate::formats::polygon_file::{
 /// # Errors
 /// If the file is not a GeoPackage, the layer does not exist or has no rows, the layer's coordinate
 /// reference system cannot be read, or one of the rows is not a valid polygon. Rows without a
-/// geometry are left out and listed.
+/// geometry are omitted and listed.
 pub fn read_geopackage(path: &Path, layer: Option<&str>) -> Result<PolygonFile, PolygonError> {
     read_geopackage_with(path, layer, &PolygonReadOptions::default())
 }
@@ -96,8 +96,8 @@ fn read_layer(
     Ok(file)
 }
 
-/// Limits the SQLite instructions and the memory for reading the file, because a view, a generated
-/// column or a damaged page could produce rows without end.
+/// Limits the memory and the number of SQLite instructions for reading the file, because a view, a
+/// generated column or a damaged page could produce an unlimited number of rows.
 fn set_limits(database: &mut Connection, size_bytes: u64) -> Result<(), rusqlite::Error> {
     /// The number of instructions between calls of the progress handler.
     const STEP: i32 = 10_000;
@@ -152,7 +152,7 @@ struct FeatureTable {
     table: String,
     geometry: String,
     srs_id: i32,
-    /// The columns by which the rows are ordered: none for a view.
+    /// The columns by which the rows are ordered. Empty for a view.
     order: Vec<String>,
 }
 
@@ -195,8 +195,8 @@ impl FeatureTable {
                 "`{table}` has no row in gpkg_geometry_columns"
             )));
         };
-        // A virtual table computes its rows with code that the file chooses. The rows of a view are
-        // limited like those of a table.
+        // A virtual table is rejected, because it computes its rows with code that the file
+        // chooses. The rows of a view are limited in the same way as the rows of a table.
         let kind: Option<String> = database
             .query_row(
                 "SELECT CASE WHEN type = 'view' OR sql LIKE 'CREATE TABLE%' THEN type END \
@@ -223,7 +223,8 @@ impl FeatureTable {
         })
     }
 
-    /// Reads every row. A table is read in the order of its keys, and a view in its own order.
+    /// Reads every row. A table is read in the order of its keys, and a view in the order that the
+    /// view defines.
     fn rows(
         &self,
         name: &str,
@@ -261,7 +262,8 @@ impl FeatureTable {
         };
         let mut rows = statement.query([])?;
         // The total size of the rows is limited, because a default value is stored once but
-        // returned in every row, a damaged page may be read twice, and a view may never end.
+        // returned in every row, a damaged page may be read twice, and a view may return an
+        // unlimited number of rows.
         let size_bytes = database.path().and_then(|path| fs::metadata(path).ok());
         let mut bytes_left = size_bytes.map_or(0, |metadata| metadata.len()) * 4 + (16 << 20);
         let mut ordinal = 0;
@@ -347,8 +349,8 @@ fn query_strings(
     rows.collect()
 }
 
-/// Returns the coordinate reference system with the id `srs_id`: that of the authority's code and of
-/// the definition, which must agree; or the reason why the layer cannot be read.
+/// Returns the coordinate reference system with the id `srs_id`, or the reason why the layer cannot
+/// be read. The authority's code and the definition must describe the same system.
 fn stated_crs(
     database: &Connection,
     srs_id: i32,
@@ -399,7 +401,7 @@ fn format_names(names: &[String]) -> String {
     }
 }
 
-/// Returns the attributes as text, by name. Blobs are left out.
+/// Returns the attributes as text, by name. Omits blobs.
 fn read_attributes(
     row: &Row<'_>,
     columns: &[String],

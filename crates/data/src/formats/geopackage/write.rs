@@ -11,8 +11,8 @@ use crate::formats::coordinates::BNG_EPSG_CODE;
 const APPLICATION_ID: i64 = 0x4750_4b47;
 const USER_VERSION: i64 = 10_300;
 
-/// The tables that every GeoPackage has, with the required reference systems (12-128r17, 1.1.2) and
-/// that of the British National Grid.
+/// The tables that are in every GeoPackage, with the required reference systems (12-128r17, 1.1.2)
+/// and the British National Grid.
 const TABLES: &str = r#"
 CREATE TABLE gpkg_spatial_ref_sys (srs_name TEXT NOT NULL, srs_id INTEGER PRIMARY KEY, organization TEXT NOT NULL,
     organization_coordsys_id INTEGER NOT NULL, definition TEXT NOT NULL, description TEXT);
@@ -39,7 +39,7 @@ INSERT INTO gpkg_spatial_ref_sys VALUES
 /// Returns a GeoPackage with a table for each layer.
 ///
 /// # Errors
-/// If SQLite fails. The database is in memory, so the likely cause is that memory ran out.
+/// If SQLite fails. The database is in memory, so the likely cause is a lack of memory.
 pub fn areas_to_geopackage(areas: &AreaCollection<'_>) -> Result<Vec<u8>, rusqlite::Error> {
     let mut database = Connection::open_in_memory()?;
     database.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -61,8 +61,8 @@ fn add_layer(
         "CREATE TABLE {table} (fid INTEGER PRIMARY KEY, geom MULTIPOLYGON, id TEXT NOT NULL, name TEXT NOT NULL,
             kind TEXT, system TEXT, provenance TEXT NOT NULL, extent TEXT, valid_from DATE, valid_to DATE)"
     ))?;
-    // The date is the dataset's, not today's, so that the same dataset always produces the same
-    // bytes.
+    // The date is the date of the dataset instead of the current date, so that the same dataset
+    // always produces the same bytes.
     database.execute(
         "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change, srs_id)
             VALUES (?1, 'features', ?2, ?3, ?4, ?5)",

@@ -1,4 +1,4 @@
-//! ESRI Shapefiles: the reader, and the writer of an archive with a Shapefile for each layer.
+//! ESRI Shapefiles: a reader, and a writer of an archive that contains a Shapefile for each layer.
 
 mod read;
 mod write;
@@ -10,5 +10,5 @@ pub use self::read::{ShapefileParts, read_shapefile};
 pub use self::write::ShapefileWriteError;
 pub use self::write::areas_to_shapefiles;
 
-/// The byte of a .dbf that states its code page.
+/// The position of the byte in a `.dbf` file that states its code page.
 const LANGUAGE_BYTE: usize = 29;

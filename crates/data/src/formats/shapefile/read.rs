@@ -24,16 +24,16 @@ pub struct ShapefileParts<'a> {
     pub shp: &'a [u8],
     /// The attributes.
     pub dbf: &'a [u8],
-    /// The coordinate reference system. Empty if there is no `.prj`.
+    /// The coordinate reference system. Empty if there is no `.prj` file.
     pub prj: &'a str,
-    /// The content of the `.cpg`, the code page of the attributes. If there is no `.cpg`, the
-    /// language byte of the `.dbf` determines the code page; if that byte is not set either, the
-    /// code page is UTF-8.
+    /// The content of the `.cpg` file, which states the code page of the attributes. If there is no
+    /// `.cpg` file, the language byte of the `.dbf` file determines the code page. If the language
+    /// byte is not set either, the code page is UTF-8.
     pub cpg: Option<&'a str>,
 }
 
-/// Reads an ESRI Shapefile: `.shp` with `.dbf`, `.prj` and `.cpg`. Assigns holes to exterior
-/// rings, because the format does not do so. Shapes without a geometry are left out and listed.
+/// Reads an ESRI Shapefile: `.shp` with `.dbf`, `.prj` and `.cpg`. Assigns holes to exterior rings,
+/// because the format does not do so. Omits shapes without a geometry, and lists them.
 pub fn read_shapefile(name: &str, parts: &ShapefileParts<'_>) -> Result<PolygonFile, PolygonError> {
     read_shapefile_with(name, parts, &PolygonReadOptions::default())
 }
@@ -155,8 +155,8 @@ fn read_records(dbf: &[u8], cpg: Option<&str>) -> Result<(Vec<DbfRecord>, CaseVa
     Ok((records, case_variants))
 }
 
-/// Changes the columns of type F to type N. Both are written as text, but the `dbase` crate reads F
-/// with single precision, which changes an id of more than seven digits.
+/// Changes the type of columns from F to N. Both types are stored as text, but the `dbase` crate
+/// reads F with single precision, which changes an id of more than seven digits.
 fn floats_as_numbers(dbf: &[u8]) -> Vec<u8> {
     const HEADER_BYTES: usize = 32;
     const DESCRIPTOR_BYTES: usize = 32;
@@ -175,10 +175,9 @@ fn floats_as_numbers(dbf: &[u8]) -> Vec<u8> {
     dbf
 }
 
-/// Returns the encoding that the `.cpg` names or, if there is no `.cpg`, the encoding that the
-/// language byte of the `.dbf` names. Neither the `.cpg` nor the language byte is standardised.
-/// ESRI and GDAL write the language byte 0x57 for Latin 1; the `dbase` crate does not recognise
-/// this byte.
+/// Returns the encoding that the `.cpg` file states or, if there is no `.cpg` file, the encoding
+/// that the language byte of the `.dbf` file states. Neither is standardised. ESRI and GDAL write
+/// the language byte 0x57 for Latin-1, which the `dbase` crate does not recognise.
 fn dbf_encoding(
     dbf: &[u8],
     cpg: Option<&str>,
@@ -230,7 +229,7 @@ fn shape_polygons(
         // hole outside every exterior. A correct file never has such a hole.
         Err(reason) => match assemble_polygons(as_written) {
             Ok(polygons) => (polygons, true),
-            // The repair decides which rings are holes.
+            // The repair determines later which rings are holes.
             Err(_) if parser.keep_invalid => (assemble_for_repair(reversed), false),
             Err(_) => return Err(reason),
         },
@@ -242,9 +241,10 @@ fn shape_polygons(
     })
 }
 
-/// Assembles rings of which some are holes outside every exterior, or have no area. Such a hole
-/// becomes a hole of the first exterior whose box overlaps its own, because the repair decides
-/// whether the two meet. Every other such ring becomes a polygon.
+/// Assembles rings, some of which are holes outside every exterior or have no area. A hole outside
+/// every exterior becomes a hole of the first exterior whose bounding box overlaps the hole's
+/// bounding box, because the repair determines whether the two meet. Every other such ring becomes
+/// a polygon.
 fn assemble_for_repair(rings: Vec<Ring>) -> Vec<Polygon> {
     let (exteriors, others): (Vec<Ring>, Vec<Ring>) = rings
         .into_iter()
@@ -334,7 +334,7 @@ pub(crate) mod fixture {
 
     pub(crate) const PRJ: &str = r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM["D_OSGB_1936",SPHEROID["Airy_1830",6377563.396,299.3249646]],PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",400000.0],PARAMETER["False_Northing",-100000.0],PARAMETER["Central_Meridian",-2.0],PARAMETER["Scale_Factor",0.9996012717],PARAMETER["Latitude_Of_Origin",49.0],UNIT["Meter",1.0]]"#;
 
-    /// Encodes polygons as `.shp` and `.dbf` files. Reverses the rings, and encodes the name in
+    /// Encodes polygons as `.shp` and `.dbf` files. Reverses the rings, and encodes the names in
     /// Latin-1.
     pub(crate) fn shp_and_dbf(polygons: &[&[&[[f64; 2]]]]) -> (Vec<u8>, Vec<u8>) {
         let (mut shp, mut dbf) = (Cursor::new(Vec::new()), Cursor::new(Vec::new()));
@@ -420,7 +420,7 @@ mod tests {
             square(0, 0, 100),
             square(500, 0, 100),
             hole(510, 10, 20),
-            // One crosses its exterior, one is outside, and one has no area.
+            // One hole crosses its exterior, one is outside, and one has no area.
             hole(90, 10, 200),
             hole(900, 0, 10),
             [(0, 0), (9, 9), (9, 0), (0, 9)]
@@ -453,7 +453,7 @@ mod tests {
         table.write_record(&record).expect("a record");
         drop(table);
         let mut dbf = dbf.into_inner();
-        // The type of the first column.
+        // The byte with the type of the first column.
         assert_eq!(dbf[32 + 11], b'N');
         dbf[32 + 11] = b'F';
         let file = import_parts(&shp, &dbf).expect("a file");

@@ -21,7 +21,7 @@ const PRJ: &str = r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM
 /// The character set of the .dbf.
 const CPG: &str = "UTF-8";
 
-/// Why Shapefiles cannot be written.
+/// The reason why Shapefiles cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ShapefileWriteError {
     /// A shape cannot be written.
@@ -86,8 +86,8 @@ fn encode_shapes(
     Ok((shp.into_inner(), shx.into_inner()))
 }
 
-/// Converts a boundary to one record that contains all rings. The rings are closed. Exteriors are
-/// clockwise, and each exterior is followed by its holes.
+/// Converts a boundary to one record that contains all rings. All rings are closed. Exteriors are
+/// clockwise, and the holes of an exterior follow the exterior.
 fn to_polygon(boundary: &Boundary) -> Polygon {
     let point = |position: &BritishGrid| Point::new(position.easting_m(), position.northing_m());
     let rings = boundary.grid.iter().flat_map(|polygon| {
@@ -102,9 +102,10 @@ fn to_polygon(boundary: &Boundary) -> Polygon {
     Polygon::with_rings(rings.collect())
 }
 
-/// The names of the columns with text. A name in a .dbf has at most ten characters.
+/// The names of the columns that contain text. A column name in a `.dbf` file has at most ten
+/// characters.
 const TEXT_COLUMNS: [&str; 6] = ["id", "name", "kind", "system", "provenance", "extent"];
-/// The names of the columns with dates, after those with text.
+/// The names of the columns that contain dates. These columns follow the columns with text.
 const DATE_COLUMNS: [&str; 2] = ["valid_from", "valid_to"];
 /// The maximum number of bytes in a cell.
 const CELL_BYTES_MAX: usize = 254;
@@ -178,8 +179,8 @@ fn encode_table(areas: &[AreaWithBoundary<'_>], day: Date) -> Result<Vec<u8>, Sh
     writer.finalize()?;
     drop(writer);
     let mut dbf = dbf.into_inner();
-    // The crate writes today's date. With the date of the areas, the same areas always produce the
-    // same bytes.
+    // The crate writes the current date. Writing the date of the areas instead means that the same
+    // areas always produce the same bytes.
     let years_since_1900 = u8::try_from(day.year() - 1900).unwrap_or(0);
     let date = [
         years_since_1900,
@@ -187,12 +188,13 @@ fn encode_table(areas: &[AreaWithBoundary<'_>], day: Date) -> Result<Vec<u8>, Sh
         day.day().unsigned_abs(),
     ];
     dbf[UPDATED_BYTES].copy_from_slice(&date);
-    // The crate writes a language byte for UTF-8 that dBASE does not define. The .cpg names UTF-8.
+    // For UTF-8, the crate writes a language byte that dBASE does not define. The `.cpg` file
+    // states UTF-8 instead.
     dbf[LANGUAGE_BYTE] = 0;
     Ok(dbf)
 }
 
-/// The bytes of the header with the date of the last update: years since 1900, month, day.
+/// The bytes of the header that contain the date of the last update: years since 1900, month, day.
 const UPDATED_BYTES: Range<usize> = 1..4;
 
 fn column_name(name: &str) -> dbase::FieldName {
@@ -246,7 +248,7 @@ mod tests {
     #[test]
     fn table_has_the_date_of_the_areas_and_their_texts_in_utf8() {
         let bytes = encode(&[area("a"), area("bc")]).expect("a table");
-        // dBASE III, the date, and the number of records.
+        // The version (dBASE III), the date and the number of records.
         assert_eq!(bytes[..8], [3, 126, 3, 31, 2, 0, 0, 0]);
         assert_eq!(bytes[LANGUAGE_BYTE], 0);
         let row = |id| format!(" {id:2}Ynys Môn northofficial 20240701{}", " ".repeat(8));
