@@ -23,9 +23,10 @@ use catchment_core::index::{
     RegisteredPractice, UnknownReason, areas_of_layer,
 };
 
-/// Runs of encoded cells, followed by two reasons.
+/// Runs of encoded cells, followed by two reasons: the reason why a result is missing, and the
+/// reason why the resilience groups are unknown.
 ///
-/// The runs and the reasons are texts in one allocation, to avoid cache misses. The allocation
+/// To avoid cache misses, the runs and the reasons are texts in a single allocation. The allocation
 /// starts with the number of texts and the end offset of each text, as four-byte integers.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct CellRuns(Box<[u8]>);
@@ -60,12 +61,13 @@ impl CellRuns {
         &self.0[start..self.word(index + 1)]
     }
 
-    /// Returns the reason why a result is missing; empty if no result is missing.
+    /// Returns the reason why a result is missing, or an empty text if no result is missing.
     pub(super) fn reason(&self) -> &[u8] {
         self.run(self.word(0) - 2)
     }
 
-    /// Returns the reason why the resilience groups are unknown; empty if they are known.
+    /// Returns the reason why the resilience groups are unknown, or an empty text if they are
+    /// known.
     pub(super) fn groups_reason(&self) -> &[u8] {
         self.run(self.word(0) - 1)
     }
@@ -93,17 +95,17 @@ pub(super) struct ResidenceCells {
     pub(super) runs: CellRuns,
     /// The index of the status in [`STATUSES`].
     pub(super) status_index: usize,
-    /// The ids of the communities, which are compared with those of the registration.
+    /// The ids of the communities, which are compared with the communities of the registration.
     pub(super) communities: Vec<String>,
     /// The areas that the summary counts.
     pub(super) counted: CountedAreas,
-    /// The code of the reason why there is no main community; empty if there is one.
+    /// The code of the reason why there is no main community. Empty if there is a main community.
     pub(super) reason_code: Cow<'static, str>,
-    /// The ids of the main communities as a text, if the row is compared with a previous answer.
+    /// The ids of the main communities as text, if the row is compared with a previous answer.
     pub(super) compared: String,
     /// The location in relation to practices, if a column needs it.
     pub(super) place: Option<Box<HomePlace>>,
-    /// The number of the place of residence in the flows; 0 if no flows are counted.
+    /// The number of the place of residence in the flows, or 0 if no flows are counted.
     pub(super) flow_place: u32,
     pub(super) is_not_yet_introduced: bool,
     pub(super) is_postcode_status_unknown: bool,
@@ -117,27 +119,27 @@ pub(super) struct ResidenceCells {
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct RegistrationCells {
     pub(super) runs: CellRuns,
-    /// The ids of the communities, which are compared with those of the residence.
+    /// The ids of the communities, which are compared with the communities of the residence.
     pub(super) communities: Vec<String>,
-    /// Whether the practice is known and belongs to no community.
+    /// Whether the practice is known but belongs to no community.
     pub(super) is_outside_communities: bool,
     /// The areas that the summary counts.
     pub(super) counted: CountedAreas,
-    /// The code of the reason why there is no main community; empty if there is one.
+    /// The code of the reason why there is no main community. Empty if there is a main community.
     pub(super) reason_code: Cow<'static, str>,
-    /// The ids of the main communities as a text, if the row is compared with a previous answer.
+    /// The ids of the main communities as text, if the row is compared with a previous answer.
     pub(super) compared: String,
     /// The responsible practice.
     pub(super) practice: Option<OdsCode>,
-    /// Whether the responsible practice has taken over from the practice in the row.
+    /// Whether the responsible practice has taken over the patients of the practice in the row.
     pub(super) has_succeeded: bool,
     /// The practice in relation to locations, if a column needs it.
     pub(super) place: Option<Box<PracticePlace>>,
-    /// Whether the row has a text that is no practice code.
+    /// Whether the row contains text that is not a practice code.
     pub(super) is_malformed: bool,
-    /// The number of the place of registration in the flows; 0 if no flows are counted.
+    /// The number of the place of registration in the flows, or 0 if no flows are counted.
     pub(super) flow_place: u32,
-    /// Whether the practice belongs to a community. If so, the groups of that community take
+    /// Whether the practice belongs to a community. If so, the groups of this community take
     /// precedence over the groups of the residence.
     pub(super) has_community: bool,
     pub(super) closes_on: bool,
@@ -379,7 +381,7 @@ impl RegistrationCells {
 /// The approximate size of cached cells in bytes, not counting their texts.
 const CELLS_OVERHEAD_BYTES: usize = 300;
 
-/// The value in a list of areas beyond a nearby boundary for land that is in no area of the layer.
+/// In a list of areas beyond a nearby boundary, the value for land that is in no area of the layer.
 const LAND_IN_NO_AREA: &str = "outside";
 
 /// The number of decimal places of shares of postcodes.
@@ -443,7 +445,8 @@ impl CellWriter<'_> {
                 self.format
                     .write_list(out, name, seen.into_iter().map(Cow::Borrowed));
             }
-            // The groups or the area are unknown, which is not the same as having none.
+            // If the groups or the area are unknown, the location may still be in a group or an
+            // area.
             Some(LayerResult::Unknown(reason))
                 if self.format != CellFormat::Json
                     && (pattern == NamePattern::Groups
@@ -455,8 +458,8 @@ impl CellWriter<'_> {
         }
     }
 
-    /// Writes a fact about the nearest premises of each practice that covers the location, in the
-    /// order of the practices.
+    /// Writes a fact about the nearest premises of each practice whose area covers the location, in
+    /// the order of the practices.
     fn write_premises(
         self,
         out: &mut Vec<u8>,
@@ -634,7 +637,7 @@ impl CellWriter<'_> {
     }
 
     /// Writes a fact for which the index is needed: a code in the directory, or the hint for a
-    /// postcode that the directory does not have. Returns whether the fact is such a fact.
+    /// postcode that is not in the directory. Returns whether `fact` is such a fact.
     fn write_directory_fact(
         self,
         out: &mut Vec<u8>,
@@ -742,8 +745,8 @@ pub(super) fn status_index(status: &str) -> usize {
         .expect("STATUSES has every status")
 }
 
-/// Returns the ids of the main communities as the text of their cell; empty unless rows are compared
-/// with previous answers.
+/// Returns the ids of the main communities in the text of their cell. The text is empty unless rows
+/// are compared with previous answers.
 fn compared_text(layout: &OutputLayout, results: &[(Layer, LayerResult<'_>)]) -> String {
     let main = layout.main_community.filter(|_| layout.is_compared);
     let areas = main.map_or(&[][..], |main| areas_of_layer(results, main));
@@ -751,7 +754,7 @@ fn compared_text(layout: &OutputLayout, results: &[(Layer, LayerResult<'_>)]) ->
     ids.join(SEPARATOR)
 }
 
-/// Describes premises by their postcode, kind and source: `LA22 0NU branch 2022-09`.
+/// Describes premises by their postcode, kind and source, as in `LA22 0NU branch 2022-09`.
 fn premises_text(premises: &Premises) -> String {
     let parts = [
         premises.postcode.map(|postcode| postcode.to_string()),

@@ -1,4 +1,4 @@
-//! The output of bad rows, with the line on which each of them starts.
+//! Writes bad rows, with the line on which each of them starts.
 
 use memchr::memchr_iter;
 
@@ -50,7 +50,7 @@ pub(super) fn write_bad_fields(
     }
 }
 
-/// Writes an object that contains the text of a bad line, and the output members that
+/// Writes an object that contains the text of a bad line and the output members that
 /// `write_members` appends.
 pub(super) fn write_bad_line(
     line: &[u8],

@@ -13,16 +13,16 @@ use catchment_core::index::StatisticalAreaRef;
 /// single load and without a lock.
 const ID_BITS: u32 = 18;
 const KEY_MASK: u64 = (1 << (64 - ID_BITS)) - 1;
-/// In the key, the id of the date takes 12 bits and the postcode 34 bits.
+/// In the key, 12 bits are for the id of the date and 34 bits are for the postcode.
 const POSTCODE_BITS: u32 = 34;
-/// The maximum number of dates that get an id; answers for other dates are not cached.
+/// The maximum number of dates that are assigned an id. Answers for other dates are not cached.
 pub(super) const DAYS_MAX: usize = 1 << 12;
 /// The maximum number of cached values.
 const IDS_MAX: usize = 1 << ID_BITS;
 /// The number of slots in a bucket, all of which are checked for a key.
 const PROBES: usize = 8;
-/// The maximum number of slots. They take 16 MiB, which is enough for every live postcode of Great
-/// Britain.
+/// The maximum number of slots. They require 16 MiB, which is enough for every live postcode of
+/// Great Britain.
 const SLOTS_MAX: usize = 1 << 21;
 /// The minimum number of slots.
 const SLOTS_MIN: usize = 1 << 14;
@@ -68,7 +68,7 @@ impl AnswerCache {
     }
 
     fn bucket(&self, key: AnswerKey) -> &[AtomicU64; PROBES] {
-        // The high bits of the product are well mixed.
+        // The high bits of the hash are well mixed, so they are used for the index.
         let index = usize::try_from(key.hash() >> 20).expect("44 bits") & (self.buckets.len() - 1);
         &self.buckets[index].0
     }
@@ -111,7 +111,8 @@ impl AnswerKey {
         AnswerKey::new(POSTCODE_COUNT + kind as u64, day)
     }
 
-    /// Returns the key of a statistical area; `None` if its ordinal is too large for a key.
+    /// Returns the key of a statistical area, or `None` if the ordinal of the area is too large for
+    /// a key.
     pub(super) fn statistical_area(area: StatisticalAreaRef, day: u16) -> Option<AnswerKey> {
         let (layer, ordinal) = (u64::from(area.layer_position), u64::from(area.ordinal));
         let key = POSTCODE_COUNT + NON_POSTCODES + (layer << AREA_BITS) + ordinal;
@@ -159,7 +160,7 @@ impl<T: Eq + Hash> Interner<T> {
         }
     }
 
-    /// Stores a value and returns its id, or returns `None` if there is no space for the value.
+    /// Stores a value and returns its id. Returns `None` if there is no space for the value.
     pub(super) fn intern(&self, value: &Arc<T>, size_bytes: usize) -> Option<u32> {
         let mut interned = self.interned.write().expect(POISONED);
         if let Some(id) = interned.ids.get(value) {
@@ -175,14 +176,14 @@ impl<T: Eq + Hash> Interner<T> {
         Some(id)
     }
 
-    /// Appends the values that a thread's own copy, `local`, does not have yet.
+    /// Appends to `local`, a thread's own copy, the values that are not yet in it.
     pub(super) fn copy_new_to(&self, local: &mut Vec<Arc<T>>) {
         let interned = self.interned.read().expect(POISONED);
         local.extend(interned.values[local.len()..].iter().cloned());
     }
 }
 
-/// Cells that were found in a cache, or computed for one row.
+/// Cells that were found in a cache, or were computed for one row.
 pub(super) enum Cached<T> {
     /// The index of the cells in [`LocalCells`].
     Hit(usize),
@@ -205,7 +206,7 @@ impl<T> Default for LocalCells<T> {
 }
 
 impl<T: Eq + Hash> LocalCells<T> {
-    /// Returns the cells with this id, which `shared` contains.
+    /// Returns the cells with this id, which are in `shared`.
     pub(super) fn hit(&mut self, shared: &Interner<T>, id: u32) -> Cached<T> {
         let index = id as usize;
         if index >= self.cells.len() {
@@ -234,7 +235,7 @@ impl<T: Eq + Hash> LocalCells<T> {
         self.counts[index] += 1;
     }
 
-    /// Returns the cells with the number of their rows.
+    /// Returns the cells, each with the number of rows that contain them.
     pub(super) fn into_counts(self) -> impl Iterator<Item = (Arc<T>, u64)> {
         self.cells.into_iter().zip(self.counts)
     }

@@ -20,20 +20,20 @@ pub enum ColumnRole {
     Easting,
     /// The northing in metres, British National Grid.
     Northing,
-    /// The code of the statistical area of the residence. The names of these columns follow from the ids
-    /// of the layers of statistical areas: see `statistical_columns`.
+    /// The code of the statistical area of the residence. The names of such columns are derived
+    /// from the ids of the layers of statistical areas; see `statistical_columns`.
     StatisticalArea,
     /// The UPRN of the residence.
     Uprn,
     /// The as-of date of the row. The column is never detected by its name.
     AsOf,
-    /// The key by which the row is found in the answers of a previous run. The column is the first one
-    /// unless the user names it.
+    /// The key that identifies the row in the answers of a previous run. The key is in the first
+    /// column unless the user specifies a column.
     Key,
 }
 
-/// The names by which the column of each role is detected. The comparison ignores case, white space
-/// and punctuation.
+/// For each role, the names of columns that are recognised. The comparison ignores case, white
+/// space and punctuation.
 pub const COLUMN_ALIASES: &[(ColumnRole, &[&str])] = &[
     (
         ColumnRole::Postcode,
@@ -106,7 +106,7 @@ pub const COLUMN_ALIASES: &[(ColumnRole, &[&str])] = &[
     ),
 ];
 
-/// The columns that the user named.
+/// The columns that the user specified.
 #[derive(Debug, Clone, Default)]
 pub struct ColumnOverrides {
     /// The column with the postcodes.
@@ -132,10 +132,10 @@ pub struct ColumnOverrides {
     pub as_of: Option<String>,
     /// The column with the keys, if rows are compared with the answers of a previous run.
     pub key: Option<KeyColumn>,
-    /// Whether only the registration is looked up, so that no location is read.
+    /// Whether only the registration is looked up. If so, no location is read.
     pub registration_only: bool,
-    /// The layers of statistical areas that the dataset has. The user does not give them: the names of
-    /// columns with their codes follow from their ids.
+    /// The layers of statistical areas in the dataset. The user does not specify them. The names of
+    /// columns with codes are derived from the ids of these layers.
     pub statistical_layers: Vec<Layer>,
     /// Whether UPRNs can be looked up, so that a column with the name `uprn` is used if there is no other
     /// location. The user does not give it.
@@ -151,7 +151,7 @@ pub enum KeyColumn {
     Named(String),
 }
 
-/// The columns that give the location. Indices start at 0.
+/// The columns that contain the location. Indices start at 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LocationColumns {
     /// The postcode column.
@@ -160,8 +160,8 @@ pub enum LocationColumns {
     LonLat(usize, usize),
     /// The easting and northing columns.
     Grid(usize, usize),
-    /// The column with the codes of statistical areas, and their layer; `None` if a code may be of any
-    /// layer.
+    /// The column with the codes of statistical areas, and their layer. The layer is `None` if a
+    /// code may belong to any layer.
     StatisticalArea(usize, Option<Layer>),
     /// The column with the UPRNs.
     Uprn(usize),
@@ -169,7 +169,7 @@ pub enum LocationColumns {
     None,
 }
 
-/// The columns that are read.
+/// The input columns that the look-up reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ColumnMapping {
     /// The columns that contain the location.
@@ -212,7 +212,7 @@ impl ColumnRole {
         }
     }
 
-    /// Returns the command-line option that names the column of this role.
+    /// Returns the command-line option that specifies the column of this role.
     pub fn argument(self) -> &'static str {
         match self {
             ColumnRole::Postcode => "--postcode-column",
@@ -229,11 +229,11 @@ impl ColumnRole {
     }
 }
 
-/// A function that returns the location columns of one kind, or `None` if the input does not have
-/// them.
+/// A function that returns the location columns of one kind, or `None` if they are not in the
+/// input.
 type LocationFinder<'n> = &'n dyn Fn() -> Result<Option<LocationColumns>, BatchError>;
 
-/// The error for a layer that is not a layer of statistical areas of the dataset.
+/// The error for a layer that is not one of the dataset's layers of statistical areas.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "must be the id of a layer of statistical areas{}",
@@ -244,7 +244,7 @@ pub struct NotStatisticalLayer {
     pub known: Vec<Layer>,
 }
 
-/// Lists layers after a sentence: `: lsoa11, lsoa21`.
+/// Lists layers in the form in which they follow a sentence: `: lsoa11, lsoa21`.
 fn listed_layers(known: &[Layer]) -> String {
     let ids: Vec<&str> = known.iter().map(|layer| layer.as_str()).collect();
     if ids.is_empty() {
@@ -254,7 +254,7 @@ fn listed_layers(known: &[Layer]) -> String {
 }
 
 impl ColumnOverrides {
-    /// Sets the layers of statistical areas of a dataset, and the one whose codes the column has.
+    /// Sets the dataset's layers of statistical areas, and the layer whose codes are in the column.
     ///
     /// # Errors
     /// If the id is not that of a layer of statistical areas.
@@ -300,11 +300,11 @@ impl ColumnOverrides {
 impl ColumnMapping {
     /// Finds the columns in a list of column names.
     ///
-    /// A name that the user gives is compared exactly. If no column matches, the name is compared
-    /// in the same way as the names in [`COLUMN_ALIASES`]. If two columns match, or the columns
-    /// give the location in two ways, the result is an error, because the user must choose. If no
-    /// location is found, the only column whose name contains the word "postcode" is used, unless
-    /// the name is that of the postcode of a practice or another organisation.
+    /// A name that the user specifies is first compared exactly. If no column matches, the name is
+    /// compared in the same way as the names in [`COLUMN_ALIASES`]. If two columns match, or the
+    /// columns contain the location in two ways, an error is returned, because the user must
+    /// choose. If no location is found, the only column whose name contains the word "postcode" is
+    /// used, unless its name indicates the postcode of a practice or another organisation.
     ///
     /// # Errors
     /// If a required column is missing or ambiguous.
@@ -335,8 +335,8 @@ impl ColumnMapping {
         }
     }
 
-    /// Finds the columns in a list of column names as [`ColumnMapping::find`] does, but uses no column
-    /// because its name contains a word.
+    /// Finds the columns in the same way as [`ColumnMapping::find`], but does not use a column
+    /// merely because its name contains a word.
     pub(super) fn find_by_known_names(
         names: &[String],
         overrides: &ColumnOverrides,
@@ -354,7 +354,7 @@ impl ColumnMapping {
             (None, None) => Ok(None),
             (None, Some(_)) if overrides.get(second).is_some() => Err(missing(first)),
             (Some(_), None) if overrides.get(first).is_some() => Err(missing(second)),
-            // A latitude without a longitude is not a position.
+            // A latitude or longitude on its own is not a position.
             _ => Ok(None),
         };
         let is_named =
@@ -436,7 +436,7 @@ impl ColumnMapping {
         Ok(mapping)
     }
 
-    /// Returns the columns that are read, with their roles.
+    /// Returns the columns that the look-up reads, with their roles.
     pub fn columns(&self) -> Vec<(ColumnRole, usize)> {
         let mut columns = match self.location {
             LocationColumns::Postcode(index) => vec![(ColumnRole::Postcode, index)],
@@ -461,7 +461,7 @@ impl ColumnMapping {
         columns
     }
 
-    /// Returns the mapping of a row that has only the columns in [`ColumnMapping::columns`].
+    /// Returns the mapping for a row that contains only the columns in [`ColumnMapping::columns`].
     pub(super) fn of_read_columns(&self) -> ColumnMapping {
         let (location, practice) = match self.location {
             LocationColumns::Postcode(_) => (LocationColumns::Postcode(0), 1),
@@ -484,8 +484,8 @@ impl ColumnMapping {
     }
 }
 
-/// Normalises a column name for comparison: lower case, letters and digits only. A replaced byte is
-/// kept, because it may be half of the delimiter.
+/// Normalises a column name for comparison: lower case, letters and digits only. Replacement
+/// characters are retained, because an invalid byte may be half of the delimiter.
 pub(super) fn normalise(name: &str) -> String {
     name.chars()
         .filter(|&character| {
@@ -495,9 +495,9 @@ pub(super) fn normalise(name: &str) -> String {
         .collect()
 }
 
-/// The word in the names of columns with postcodes.
+/// A word that occurs in the names of columns with postcodes.
 const POSTCODE_WORD: &str = "postcode";
-/// Words in the names of columns whose postcodes are not where a person lives.
+/// Words in the names of columns whose postcodes are not those of people's homes.
 const ORGANISATION_WORDS: [&str; 8] = [
     "practice",
     "surgery",
@@ -508,7 +508,7 @@ const ORGANISATION_WORDS: [&str; 8] = [
     "organisation",
     "site",
 ];
-/// The maximum length of the name of a column that is found by a word.
+/// The maximum length of a column name that is recognised because it contains a word.
 const NAME_CHARS_MAX: usize = 60;
 
 /// Returns the only column whose name contains the word "postcode".
@@ -543,11 +543,11 @@ fn column_named(
     })
 }
 
-/// Returns the column with the keys, if there is to be one.
+/// Returns the column with the keys, or `None` if rows are not compared.
 ///
 /// # Errors
-/// If no column has the name, or if the column has another role: a postcode, for example, does not
-/// identify a row.
+/// If no column has the name, or if the column also has another role (for example, a postcode does
+/// not identify a row).
 fn key_column(
     names: &[String],
     overrides: &ColumnOverrides,
@@ -566,7 +566,7 @@ fn key_column(
     }
 }
 
-/// Returns the only column whose name shows that it has codes of statistical areas.
+/// Returns the only column whose name indicates codes of statistical areas.
 fn statistical_column(
     names: &[String],
     overrides: &ColumnOverrides,
@@ -586,7 +586,7 @@ fn column_by_alias(names: &[String], role: ColumnRole) -> Result<Option<usize>, 
     find_one(names, role, |name, _| is_alias(name, role))
 }
 
-/// Returns whether a normalised name is a known name of the columns of a role.
+/// Returns whether a normalised name is a known column name for a role.
 fn is_alias(name: &str, role: ColumnRole) -> bool {
     let of_role = COLUMN_ALIASES.iter().filter(|(named, _)| *named == role);
     of_role
@@ -594,12 +594,13 @@ fn is_alias(name: &str, role: ColumnRole) -> bool {
         .any(|alias| *alias == name)
 }
 
-/// Returns whether a name is a known name of a column of practice codes.
+/// Returns whether a name is a known name for a column of practice codes.
 pub(super) fn is_practice_alias(name: &str) -> bool {
     is_alias(&normalise(name), ColumnRole::Practice)
 }
 
-/// Returns the only column that matches. `is_match` gets the normalised name and the name.
+/// Returns the only column that matches. The parameters of `is_match` are the normalised name and
+/// the original name.
 fn find_one(
     names: &[String],
     role: ColumnRole,
@@ -612,8 +613,8 @@ fn find_one(
         [] => Ok(None),
         [index] => Ok(Some(index)),
         _ => {
-            // These names are aliases, were given by the user or contain the word "postcode", so they
-            // contain no patient data.
+            // These names are aliases, were specified by the user or contain the word "postcode",
+            // so they contain no patient data.
             let names = found.iter().map(|&index| names[index].clone()).collect();
             Err(BatchError::AmbiguousColumn { role, names })
         }
@@ -736,7 +737,8 @@ mod tests {
             let error = find(&["id", name], &overrides).expect_err(name);
             assert!(error.contains(&format!("among `id`, `{name}`")), "{error}");
         }
-        // A known pair of coordinates is preferred.
+        // A pair of coordinates with known names takes precedence over a column whose name contains
+        // "postcode".
         let mapping = find(&["lon", "lat", "delivery postcode"], &overrides).expect("found");
         assert_eq!(mapping.location, LocationColumns::LonLat(0, 1));
     }
@@ -798,7 +800,7 @@ mod tests {
         };
         let error = location(&names, &two).expect_err("two locations");
         assert!(error.contains("--area-column"), "{error}");
-        // A dataset without statistical areas cannot answer their codes.
+        // If the dataset contains no statistical areas, their codes cannot be looked up.
         assert!(location(&["lsoa11cd"], &ColumnOverrides::default()).is_err());
     }
 

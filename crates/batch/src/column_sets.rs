@@ -1,11 +1,11 @@
-//! The sets of output columns that a request may name.
+//! The sets of output columns that a request may specify.
 
 use super::columns::{
     AreaText, ColumnDescription, CommunityFact, DatasetFact, LocationFact, OutputColumn,
     PracticeAreaFact, PracticeFact, PremisesFact,
 };
 
-/// A set of output columns with a name.
+/// A named set of output columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnSet {
     /// The columns that are always written.
@@ -18,11 +18,11 @@ pub enum ColumnSet {
     Location,
     /// How the location was matched, and how certain the match is.
     Match,
-    /// The practice of registration, and the practices that cover the location.
+    /// The practice of registration, and the practices whose areas cover the location.
     Practices,
     /// Every distance.
     Distances,
-    /// Why results are missing.
+    /// The reasons why results are missing.
     Reasons,
     /// The attributes of the location.
     Attributes,
@@ -33,7 +33,7 @@ pub enum ColumnSet {
 }
 
 impl ColumnSet {
-    /// Every set, in the order of the documents.
+    /// Every set, in the order used in the documentation.
     pub const ALL: [ColumnSet; 11] = [
         ColumnSet::Default,
         ColumnSet::Codes,
@@ -65,7 +65,7 @@ impl ColumnSet {
         }
     }
 
-    /// Returns the set with a name.
+    /// Returns the set with this name, if there is one.
     pub(super) fn find(name: &str) -> Option<ColumnSet> {
         ColumnSet::ALL.into_iter().find(|set| set.as_str() == name)
     }
@@ -75,7 +75,7 @@ impl ColumnSet {
         ColumnSet::ALL.map(ColumnSet::as_str).to_vec()
     }
 
-    /// Returns what is in the set, for people.
+    /// Returns a description of the columns in the set.
     pub fn description(self) -> &'static str {
         match self {
             ColumnSet::Default => "the columns that are always written",

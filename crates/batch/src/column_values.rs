@@ -8,16 +8,16 @@ use super::columns::{
 /// The type of the values of an output column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnType {
-    /// A text.
+    /// Text.
     Text,
-    /// Several texts, separated by semicolons; in NDJSON, an array.
+    /// Several texts, separated by semicolons. In NDJSON, an array.
     List,
     /// A number.
     Number,
 }
 
 impl ColumnType {
-    /// Returns the word for the type in documents.
+    /// Returns the name of the type in documents.
     pub fn as_str(self) -> &'static str {
         match self {
             ColumnType::Text => "text",
@@ -51,7 +51,8 @@ impl OutputColumn {
         self.value_type() == ColumnType::Number
     }
 
-    /// Returns the unit of the column's numbers, or the form of its texts; `None` for other texts.
+    /// Returns the unit of the column's numbers or the format of its texts, or `None` if the texts
+    /// have no special format.
     pub fn unit(self) -> Option<&'static str> {
         match self {
             OutputColumn::Location(fact) => location_unit(fact),
@@ -67,8 +68,8 @@ impl OutputColumn {
         }
     }
 
-    /// Returns when the column is empty. In a bad row, every column is empty except those that are
-    /// never empty and the reasons.
+    /// Returns a description of the cases in which the column is empty. In a bad row, all columns
+    /// are empty except the columns that are never empty and the columns with reasons.
     pub fn empty_when(self) -> &'static str {
         match self {
             OutputColumn::Status | OutputColumn::Dataset(_) => "never",

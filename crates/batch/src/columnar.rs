@@ -182,14 +182,14 @@ pub(super) fn count_rows<R: Read + Send>(
     })
 }
 
-/// Returns the indices of the columns that are read.
+/// Returns the indices of the columns that the look-up reads.
 fn query_columns(detected: &DetectedFormat) -> Vec<usize> {
     let columns = detected.column_mapping.columns().into_iter();
     columns.map(|(_, column)| column).collect()
 }
 
-/// Returns the first output rows as CSV for display: the columns that are read, and the output
-/// columns.
+/// Returns the first output rows as CSV for display. The rows contain the columns that the look-up
+/// reads, and the output columns.
 pub(super) fn preview<R: Read>(
     index: &Index,
     detected: &DetectedFormat,
@@ -210,7 +210,7 @@ pub(super) fn preview<R: Read>(
         let rows = rows.min(batch.num_rows());
         ColumnRows::new(&context).answer(&input_columns, rows, 0, |row, cells| {
             let texts = input_columns.iter().map(|column| column.text(row));
-            // A few string views may all refer to one text of several megabytes.
+            // Several string views may refer to the same text of several megabytes.
             let truncated = texts.map(|text| &text[..text.len().min(FIELD_BYTES_MAX)]);
             write_csv_line(truncated, &mut out);
             out.extend_from_slice(cells);
@@ -220,8 +220,8 @@ pub(super) fn preview<R: Read>(
     Ok(out)
 }
 
-/// Returns the first rows of the input, and the positions of the columns that are read within these
-/// rows.
+/// Returns the first rows of the input, and the positions in these rows of the columns that the
+/// look-up reads.
 fn first_rows<R: Read>(
     input: ColumnarInput<R>,
     detected: &DetectedFormat,
@@ -268,7 +268,7 @@ fn extended_schema(input: &Schema, added: &Schema) -> SchemaRef {
 /// The worker of one thread for rows of columns.
 struct ColumnRows<'s, 'i> {
     worker: BatchWorker<'s, 'i>,
-    /// The position of each column among those that are read.
+    /// The position of each column among the columns that the look-up reads.
     mapping: ColumnMapping,
     /// The output cells of a row.
     cells: Vec<u8>,
@@ -283,8 +283,8 @@ impl<'s, 'i> ColumnRows<'s, 'i> {
         }
     }
 
-    /// Answers the first `rows` rows of the columns that are read, and passes the index and the
-    /// output cells of each row to `emit`. A bad row is reported by its row number.
+    /// Answers the first `rows` rows of the columns that the look-up reads, and passes the index
+    /// and the output cells of each row to `emit`. A bad row is reported by its row number.
     fn answer(
         &mut self,
         columns: &[InputColumn<'_>],
@@ -326,7 +326,7 @@ impl<'s, 'i> ColumnRows<'s, 'i> {
     }
 }
 
-/// Reads those cells of a row that the look-up needs. The error is the reason why the row is bad.
+/// Reads the cells of a row that the look-up needs. The error is the reason why the row is bad.
 fn read_row<'r>(
     columns: &'r [InputColumn<'_>],
     row: usize,
@@ -348,7 +348,7 @@ fn read_row<'r>(
 struct ColumnarAnswerer<'s, 'i> {
     rows: ColumnRows<'s, 'i>,
     added_schema: SchemaRef,
-    /// The indices of the columns that are read.
+    /// The indices of the columns that the look-up reads.
     columns: Vec<usize>,
 }
 
@@ -372,7 +372,7 @@ impl ColumnarAnswerer<'_, '_> {
 /// The worker of one thread that only counts rows.
 struct RowCounter<'s, 'i> {
     rows: ColumnRows<'s, 'i>,
-    /// The indices of the columns that are read.
+    /// The indices of the columns that the look-up reads.
     columns: Vec<usize>,
 }
 
@@ -389,7 +389,7 @@ impl Stage<RecordRows, ()> for RowCounter<'_, '_> {
     type Outcome = BatchTally;
 
     fn process(&mut self, rows: &mut RecordRows, _: &mut ()) -> Result<u64, TabularError> {
-        // The slice is dropped at the end, so that the next batch can have its memory.
+        // The slice is dropped at the end, so that its memory can be reused for the next batch.
         let slice = rows.slice.take();
         Ok(slice.map_or(0, |slice| self.count(&slice.batch, rows.rows_before)))
     }
@@ -441,8 +441,8 @@ impl Stage<RecordRows, Option<BatchSlice>> for ArrowWorker<'_, '_> {
         rows: &mut RecordRows,
         output: &mut Option<BatchSlice>,
     ) -> Result<u64, TabularError> {
-        // The slice is taken out of the block, so that the slice is dropped early, because the next
-        // batch may have to wait for the slice's memory.
+        // The slice is taken out of the block so that it is dropped early, because the next batch
+        // may have to wait for its memory.
         let Some(BatchSlice { batch, permit }) = rows.slice.take() else {
             return Ok(0);
         };

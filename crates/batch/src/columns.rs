@@ -12,10 +12,10 @@ pub enum OutputColumn {
     Status,
     /// Whether the residence and the registration agree.
     Agreement,
-    /// The groups, of a layer, of the registration or, if the practice belongs to no community,
-    /// those of the residence.
+    /// The groups of a layer: the groups of the registration or, if the practice belongs to no
+    /// community, the groups of the residence.
     Groups(Layer, AreaText),
-    /// Why a result is missing.
+    /// The reason why a result is missing.
     Reason,
     /// The code of the reason why there is no main community by residence.
     ResidenceReason,
@@ -31,53 +31,54 @@ pub enum OutputColumn {
     Registration(Layer, AreaText, NamePattern),
     /// A fact about the location.
     Location(LocationFact),
-    /// A fact about the area, of the main layer of communities, that covers the location.
+    /// A fact about the area of the main layer of communities that covers the location.
     Community(Layer, CommunityFact),
     /// A fact about the practice.
     Practice(PracticeFact),
-    /// How the location lies to the practice.
+    /// The location in relation to the area and the premises of the practice.
     PracticeArea(PracticeAreaFact),
-    /// A fact about the nearest premises of the practices that cover the location, with the layer of
-    /// the practices' areas.
+    /// A fact about the nearest premises of the practices whose areas cover the location. The layer
+    /// is the layer of the practices' areas.
     Premises(Layer, PremisesFact),
     /// An attribute of the location.
     Attribute(Attribute, NamePattern),
     /// A fact about the dataset.
     Dataset(DatasetFact),
-    /// A comparison with the answers of a previous run, on the main layer of communities. These
-    /// columns are added by the comparison, not by name.
+    /// A comparison with the answers of a previous run, in the main layer of communities. These
+    /// columns are added if rows are compared, and cannot be requested by name.
     Comparison(Layer, ComparisonFact),
 }
 
-/// Which text of an area is written.
+/// The text that represents an area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AreaText {
     /// The id of the area.
     Id,
     /// The name of the area.
     Name,
-    /// The national code of the area: its GSS code or, if it has none, its ODS code.
+    /// The national code of the area: its GSS code or, if it has no GSS code, its ODS code.
     Code,
 }
 
-/// How the columns of a layer are named.
+/// The pattern of the column names of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NamePattern {
-    /// As the main layer of communities: `icc_residence_id`, `icc_registration_name`.
+    /// The pattern of the main layer of communities: `icc_residence_id`, `icc_registration_name`.
     MainCommunity,
-    /// As groups: `resilience_groups_residence`.
+    /// The pattern of groups: `resilience_groups_residence`.
     Groups,
-    /// As the practices that cover a location: `practices_covering`.
+    /// The pattern of the practices whose areas cover a location: `practices_covering`.
     Practices,
-    /// After the layer: `pcn`, `pcn_name`, `pcn_registration`.
+    /// Names that begin with the layer: `pcn`, `pcn_name`, `pcn_registration`.
     Layer,
-    /// After a layer or attribute whose id is the name of another column: `status_area`,
-    /// `status_area_name`, `status_attribute`.
+    /// Names that begin with the layer or attribute, followed by `area` or `attribute` because its
+    /// id is the name of another column: `status_area`, `status_area_name`, `status_attribute`.
     Area,
 }
 
 impl NamePattern {
-    /// Returns whether a cell may have several values even if the areas of the layer do not overlap.
+    /// Returns whether a cell may contain several values even if the areas of the layer do not
+    /// overlap.
     pub(super) fn has_several(self) -> bool {
         matches!(self, NamePattern::Groups | NamePattern::Practices)
     }
@@ -109,7 +110,7 @@ pub enum LocationFact {
     NearestPracticeDistance,
 }
 
-/// A fact about the area, of the main layer of communities, that covers a location.
+/// A fact about the area of the main layer of communities that covers a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "described in `columns_of`")]
 pub enum CommunityFact {
@@ -138,7 +139,7 @@ pub enum PracticeFact {
     BranchListed,
 }
 
-/// How a location lies to the practice with which the patient is registered.
+/// The location in relation to the practice with which the patient is registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "described in `columns_of`")]
 pub enum PracticeAreaFact {
@@ -158,7 +159,7 @@ pub enum ComparisonFact {
     RegistrationChange,
 }
 
-/// A fact about the nearest premises of the practices that cover a location.
+/// A fact about the nearest premises of the practices whose areas cover a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "described in `columns_of`")]
 pub enum PremisesFact {
@@ -180,18 +181,18 @@ pub enum DatasetFact {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no output column `{name}`; {}", self.expected())]
 pub struct UnknownColumn {
-    /// The name as it was given.
+    /// The name in the request.
     pub name: String,
     /// The names of the sets of columns.
     pub sets: Vec<&'static str>,
     /// The names of the columns, without [`PREFIX`].
     pub known: Vec<String>,
-    /// The layers, each of which also has columns; see [`OutputColumn::with_defaults`].
+    /// The layers, which also have columns. See [`OutputColumn::with_defaults`].
     pub layers: Vec<Layer>,
 }
 
 impl UnknownColumn {
-    /// Describes what would have been right, without the name that was given.
+    /// Describes the valid names, without repeating the invalid name.
     pub fn expected(&self) -> String {
         let layers = self.layers.iter().map(|layer| layer.as_str());
         let layers: Vec<&str> = layers.collect();
@@ -229,7 +230,7 @@ use OutputColumn::{
 pub const PREFIX: &str = "catchment_";
 
 /// Returns every output column for a dataset, the default columns first. The columns of layers, and
-/// their names and descriptions, follow from the manifest.
+/// their names and descriptions, are derived from the manifest.
 pub fn columns_of(manifest: &Manifest) -> Vec<ColumnDescription> {
     let mut list = ColumnList::default();
     let main = manifest.main_community_layer();
@@ -281,8 +282,8 @@ pub fn columns_of(manifest: &Manifest) -> Vec<ColumnDescription> {
 /// or statistical areas.
 pub(super) fn has_registration(entry: &LayerEntry) -> bool {
     match entry.role {
-        // Practices belong to NHS organisations, not to councils. Sources state no places of
-        // practices: the builder derives them from addresses.
+        // Practices belong to NHS organisations, but not to councils. No source states the places
+        // of practices, so the builder derives the places from the addresses.
         LayerRole::Administrative => {
             let organisation = entry.organisation;
             organisation.is_some_and(|kind| kind != OrganisationKind::Place)
@@ -292,14 +293,14 @@ pub(super) fn has_registration(entry: &LayerEntry) -> bool {
     }
 }
 
-/// The columns of a dataset while they are collected.
+/// Collects the columns of a dataset.
 #[derive(Default)]
 struct ColumnList {
     columns: Vec<ColumnDescription>,
 }
 
 impl ColumnList {
-    /// Adds a column, unless there is a column with its name.
+    /// Adds a column, unless there is already a column with the same name.
     fn add(&mut self, column: OutputColumn, description: impl Into<String>) {
         let name = column.unprefixed_name();
         if self.columns.iter().all(|known| known.name != name) {
@@ -706,8 +707,8 @@ impl OutputColumn {
         defaults.map(|column| column.column).collect()
     }
 
-    /// Returns the columns with the comparison of each row with the answers of a previous run; none if
-    /// the dataset has no communities.
+    /// Returns the columns that compare each row with the answers of a previous run. Returns no
+    /// columns if the dataset contains no communities.
     pub fn of_comparison(manifest: &Manifest) -> Vec<OutputColumn> {
         let main = manifest.main_community_layer().into_iter();
         let columns = main.flat_map(|layer| {
@@ -722,7 +723,7 @@ impl OutputColumn {
         columns.collect()
     }
 
-    /// Returns the layer whose areas by residence the column has, if any.
+    /// Returns the layer whose areas by residence are in the column, if any.
     pub(super) fn residence_layer(&self) -> Option<Layer> {
         match self {
             Residence(layer, ..) => Some(*layer),
@@ -776,7 +777,7 @@ impl OutputColumn {
     }
 }
 
-/// Returns the id of a layer as it is in the names of columns: `sub_icb`.
+/// Returns the id of a layer in the form that column names contain, such as `sub_icb`.
 pub(super) fn layer_word(layer: Layer) -> String {
     layer.as_str().replace('-', "_")
 }
@@ -790,9 +791,10 @@ fn group_name(layer: Layer, text: AreaText) -> String {
     }
 }
 
-/// The names, with underscores, that columns of layers and attributes do not take, because other
-/// columns or sets of columns have them. (A layer with the id `council` or `lsoa21` replaces the column of the
-/// directory's codes: the ids of its areas are these codes.)
+/// Names, with underscores, that are not available for columns of layers and attributes, because
+/// other columns or sets of columns have these names. (A layer with the id `council` or `lsoa21`
+/// replaces the column of the directory's codes, because the ids of the layer's areas are these
+/// codes.)
 const RESERVED_NAMES: [&str; 70] = [
     "agreement",
     "all",
@@ -866,7 +868,7 @@ const RESERVED_NAMES: [&str; 70] = [
     "valid_to",
 ];
 
-/// Returns how the columns of a layer without special columns are named.
+/// Returns the pattern of the column names of a layer without special columns.
 pub(super) fn area_pattern(layer: Layer) -> NamePattern {
     column_pattern(layer.as_str())
 }
@@ -879,7 +881,7 @@ fn attribute_name(attribute: Attribute, pattern: NamePattern) -> String {
     }
 }
 
-/// Returns how the column of a layer or attribute with this id is named.
+/// Returns the pattern of the column name of a layer or attribute with this id.
 fn column_pattern(id: &str) -> NamePattern {
     if RESERVED_NAMES.contains(&id.replace('-', "_").as_str()) {
         NamePattern::Area

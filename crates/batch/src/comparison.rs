@@ -11,27 +11,29 @@ use super::row_location::RowLocation;
 use super::row_parser::ParsedRow;
 use crate::tabular::cell_format::CellFormat;
 
-/// How one half of an answer differs from that of the previous run, and why.
+/// How the residence or the registration in an answer differs from that of the previous run, and
+/// why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerChange {
     /// The community is the same.
     Unchanged,
-    /// The postcode of the patient is another one.
+    /// The postcode of the patient is different.
     Postcode,
-    /// The coordinates or the statistical area of the patient are others.
+    /// The coordinates or the statistical area of the patient are different.
     Location,
-    /// The directory of postcodes, then or now, does not have the postcode or its position.
+    /// The postcode or its position is missing from the current or the previous postcode directory.
     Directory,
     /// The areas, the position of the postcode or its statistical area changed. The answers do not
-    /// show which.
+    /// show which of these changed.
     Boundary,
-    /// The practice of the patient is another one.
+    /// The practice of the patient is different.
     Practice,
-    /// The practice belongs to another community.
+    /// The practice belongs to a different community.
     Membership,
-    /// Another practice is responsible for the patients of the practice.
+    /// A different practice is responsible for the patients of the practice.
     Succession,
-    /// The membership or the responsible practice changed. The previous answers do not show which.
+    /// The membership or the responsible practice changed. The previous answers do not show which
+    /// of these changed.
     MembershipOrSuccession,
     /// No previous row has the key.
     NewRow,
@@ -58,7 +60,7 @@ impl AnswerChange {
         AnswerChange::RepeatedKey,
     ];
 
-    /// Returns the word for the change in tables and JSON.
+    /// Returns the name of the change in tables and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             AnswerChange::Unchanged => "unchanged",
@@ -76,7 +78,7 @@ impl AnswerChange {
         }
     }
 
-    /// Returns whether the row has one previous row, with another community.
+    /// Returns whether the row matches one previous row, and the community is different.
     pub fn is_change(self) -> bool {
         !matches!(
             self,
@@ -93,9 +95,9 @@ impl AnswerChange {
 pub struct Comparison {
     /// The name of the column with the keys.
     pub key_column: String,
-    /// The number of rows of the previous answers.
+    /// The number of rows in the previous answers.
     pub previous_rows: u64,
-    /// The number of rows with one previous row.
+    /// The number of rows that match exactly one previous row.
     pub compared: u64,
     /// The number of rows for each change of the community by residence.
     pub residence: Vec<(AnswerChange, u64)>,
@@ -105,22 +107,24 @@ pub struct Comparison {
     pub new_rows: LineSample,
     /// The rows without a key.
     pub missing_keys: LineSample,
-    /// The rows whose key an earlier row of the input has; `None` if there was no memory to find out.
+    /// The rows whose key also occurs in an earlier row of the input, or `None` if there was not
+    /// enough memory to find these rows.
     pub repeated_keys: Option<LineSample>,
-    /// The previous rows whose key is not in the new file; `None` if there was not enough memory to
-    /// compare the keys.
+    /// The previous rows whose key is not in the new file, or `None` if there was not enough memory
+    /// to compare the keys.
     pub gone: Option<LineSample>,
     /// The previous rows without a key.
     pub previous_missing_keys: LineSample,
-    /// The previous rows whose key another previous row has. Rows with this key are not compared.
+    /// The previous rows whose key also occurs in another previous row. Rows with such a key are
+    /// not compared.
     pub previous_repeated_keys: LineSample,
-    /// The previous rows that could not be read, now or then.
+    /// The previous rows that could not be read in this run or in the previous run.
     pub previous_bad_rows: LineSample,
 }
 
 impl Comparison {
-    /// Returns the rows that were not compared, with what they are: `new rows`. A sample is `None` if
-    /// there was no memory to find out.
+    /// Returns the rows that were not compared, each sample with its description, such as `new
+    /// rows`. A sample is `None` if there was not enough memory to find its rows.
     pub fn not_compared(&self) -> [(&'static str, Option<&LineSample>); 7] {
         [
             ("new rows", Some(&self.new_rows)),
@@ -258,10 +262,10 @@ pub(super) struct ComparisonTally {
     registration: [u64; AnswerChange::ALL.len()],
     new_rows: LineSample,
     missing_keys: LineSample,
-    /// The keys of the rows with their lines, by which repeated keys and rows that are gone are found
+    /// The keys of the rows with their lines, with which repeated keys and missing rows are found
     /// at the end.
     keys: Vec<(KeyHash, u64)>,
-    /// The number of keys that this thread may hold.
+    /// The maximum number of keys that this thread may store.
     keys_max: usize,
     has_lost_keys: bool,
 }
@@ -335,14 +339,14 @@ fn position(change: AnswerChange) -> usize {
     change as usize
 }
 
-/// Returns the rows whose key an earlier row has. The keys are sorted.
+/// Returns the rows whose key also occurs in an earlier row. The keys are sorted.
 fn repeated_keys(keys: &[(KeyHash, u64)]) -> LineSample {
     let pairs = keys.windows(2);
     let repeated = pairs.filter(|pair| pair[0].0 == pair[1].0);
     LineSample::of_lines(repeated.map(|pair| pair[1].1).collect())
 }
 
-/// Returns the previous rows whose key is not among the keys, which are sorted.
+/// Returns the previous rows whose key is not in `keys`, which is sorted.
 fn gone_rows(keys: &[(KeyHash, u64)], answers: &PreviousAnswers) -> LineSample {
     let mut keys = keys.iter().map(|(key, _)| *key).peekable();
     let gone = answers.unique_rows().filter(|row| {
@@ -405,11 +409,11 @@ mod tests {
             (repeated.rows, &repeated.first_lines[..]),
             (3, &[4, 5, 9][..])
         );
-        // The key `d` is repeated, so its rows are not compared.
+        // The key `d` is repeated, so rows with this key are not compared.
         let gone = comparison.gone.expect("known");
         assert_eq!((gone.rows, &gone.first_lines[..]), (2, &[2, 4][..]));
         assert_eq!((comparison.compared, comparison.new_rows.rows), (0, 5));
-        // Without memory for all keys, the result is not known.
+        // If there is not enough memory for all keys, the result is not known.
         while answers.reserve_keys() > 0 {}
         let lost = tally(&[("a", 2)]).finish(&answers);
         assert_eq!((lost.repeated_keys, lost.gone), (None, None));

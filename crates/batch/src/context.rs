@@ -21,13 +21,13 @@ pub(super) struct BatchContext<'i> {
     pub(super) index: &'i Index,
     pub(super) layout: OutputLayout,
     pub(super) column_mapping: ColumnMapping,
-    /// The names of the columns that are read, in the order of [`ColumnMapping::columns`].
+    /// The names of the columns that the look-up reads, in the order of [`ColumnMapping::columns`].
     pub(super) read_names: Vec<String>,
     /// The number of fields in each row.
     pub(super) field_count: usize,
     pub(super) excel_safe: bool,
     pub(super) has_single_quotes: bool,
-    /// The as-of date of rows that have no date of their own.
+    /// The as-of date of rows without an as-of date.
     pub(super) as_of: Date,
     /// The answers of a previous run, with which rows are compared.
     pub(super) previous: Option<Arc<PreviousAnswers>>,
@@ -67,7 +67,7 @@ impl<'i> BatchContext<'i> {
     }
 }
 
-/// Returns whether the input states both where patients are registered and where they live.
+/// Returns whether the input contains both the practice and the residence of patients.
 pub(super) fn has_flows(mapping: &ColumnMapping) -> bool {
     mapping.practice.is_some() && mapping.location != LocationColumns::None
 }

@@ -8,12 +8,14 @@ use catchment_core::index::{AreaKey, LayerResult, areas_of_layer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CountedLayer {
     pub(super) layer: Layer,
-    /// Whether practices belong to its areas, so that rows are counted by registration too.
+    /// Whether practices belong to the layer's areas, so that rows are also counted by
+    /// registration.
     pub(super) has_registration: bool,
 }
 
 impl CountedLayer {
-    /// Returns the counted layers of a dataset: those of communities, then the administrative ones.
+    /// Returns the counted layers of a dataset: the layers of communities, followed by the
+    /// administrative layers.
     pub(super) fn of_manifest(manifest: &Manifest) -> Vec<CountedLayer> {
         let roles = [LayerRole::Community, LayerRole::Administrative].into_iter();
         let entries = roles.flat_map(|role| {
@@ -28,11 +30,11 @@ impl CountedLayer {
     }
 }
 
-/// The areas and practices of one half of an answer.
+/// The areas and practices of the residence or the registration in an answer.
 #[derive(Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct CountedAreas {
     pub(super) areas: Box<[AreaKey]>,
-    /// The practices that cover the location; empty in a registration.
+    /// The practices whose areas cover the location. Empty for a registration.
     pub(super) covering: Box<[OdsCode]>,
 }
 

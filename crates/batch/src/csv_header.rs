@@ -15,11 +15,11 @@ use crate::tabular::file_format::LineEnding;
 use crate::tabular::limits::COLUMNS_MAX;
 use catchment_core::domain::Postcode;
 
-/// Where the header row of a text file is.
+/// The position of the header row in a text file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct HeaderOptions {
     /// The number of lines above the header row or, if there is no header row, above the first row.
-    /// If `None`, the header row is found.
+    /// If `None`, the header row is detected.
     pub skip_lines: Option<usize>,
     /// Whether the file has no header row, in which case the names of the columns are their
     /// numbers.
@@ -40,20 +40,20 @@ pub(super) struct InputHeader {
     pub(super) has_single_quotes: bool,
 }
 
-/// The number of lines among which the header row is searched for.
+/// The number of lines at the start of the file in which the header row may be.
 const LINES_SEARCHED: usize = 20;
 
-/// Which columns are found by their names.
+/// The kind of names by which columns are recognised.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum NameMatch {
-    /// Those whose whole name is known.
+    /// Names that are known as a whole.
     Known,
-    /// Also the one whose name contains the word "postcode". Only the most likely delimiter is tried,
-    /// because with another delimiter the whole header row may be one name.
+    /// Also names that contain the word "postcode". Only the most likely delimiter is tried,
+    /// because with another delimiter the whole header row may be a single name.
     Containing,
 }
 
-/// The text of a file and what the user says about it.
+/// The text of a file, and the user's options for reading it.
 #[derive(Clone, Copy)]
 struct HeaderSearch<'a> {
     text: &'a [u8],
@@ -68,8 +68,8 @@ pub(super) fn line_ending(line: &[u8]) -> LineEnding {
     }
 }
 
-/// Parses the header row, using the given delimiter or the most likely delimiter. Titles, blank lines
-/// and a line such as `sep=;` may be above it.
+/// Parses the header row, using the given delimiter or the most likely delimiter. Titles, blank
+/// lines and a line such as `sep=;` may precede the header row.
 pub(super) fn detect_csv_header(
     text: &[u8],
     request: &BatchRequest,
@@ -108,8 +108,8 @@ pub(super) fn detect_csv_header(
     }
 }
 
-/// Returns the delimiter that the first line states, as Excel writes it (`sep=;`), and the offset
-/// after that line.
+/// Returns the delimiter that the first line specifies in the form that Excel uses (`sep=;`), and
+/// the offset after this line.
 fn separator_line(text: &[u8]) -> Option<(Delimiter, usize)> {
     let end = memchr(b'\n', text)? + 1;
     let line = std::str::from_utf8(&text[..end]).ok()?;
@@ -132,8 +132,8 @@ fn offset_after_lines(text: &[u8], lines: usize) -> Result<usize, BatchError> {
 }
 
 impl HeaderSearch<'_> {
-    /// Finds the first line at or after `start` that names the required columns. Every line above it
-    /// must be a title, which has fewer texts than the header row has names.
+    /// Finds the first line at or after `start` that contains the names of the required columns.
+    /// Every line above it must be a title. A title has fewer texts than the header row has names.
     fn find_header(&self, start: usize) -> Result<InputHeader, BatchError> {
         let lines = self.lines_from(start);
         let first = lines.first().copied().unwrap_or(start);
@@ -156,7 +156,7 @@ impl HeaderSearch<'_> {
                 }
             }
         }
-        // The error names two columns if both contain the word "postcode".
+        // The error lists two columns if the names of both contain the word "postcode".
         let error = match self.header_at(first, NameMatch::Containing) {
             Err(error) if !error.is_column_missing() => error,
             _ => first_error,
@@ -296,7 +296,7 @@ impl HeaderSearch<'_> {
             let names = columns.iter().filter_map(|name| in_single_quotes(name));
             columns = names.map(str::to_string).collect();
         }
-        // A column may be called NFA or NPC, which are also written in place of a postcode.
+        // NFA and NPC are written in place of a postcode, but may also be the name of a column.
         let is_postcode = |name: &String| {
             name.bytes().any(|byte| byte.is_ascii_digit()) && name.parse::<Postcode>().is_ok()
         };

@@ -1,4 +1,4 @@
-//! Reads the rows of CSV, and copies the user's fields to the output.
+//! Reads rows of CSV, and copies the user's fields to the output.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ pub(super) struct CsvReader {
     /// The number of fields in each row.
     field_count: usize,
     selection: FieldSelection,
-    /// The end of every selected field of the current row.
+    /// The end offset of every selected field in the current row.
     ends: Vec<usize>,
     has_single_quotes: bool,
 }
@@ -45,7 +45,7 @@ impl CsvReader {
         self.field_count > 1 || line.contains(&END_OF_FILE)
     }
 
-    /// Reads those fields of a row that the look-up needs. The error is the reason why the row is
+    /// Reads the fields of a row that the look-up needs. The error is the reason why the row is
     /// bad.
     pub(super) fn read<'r>(
         &mut self,
@@ -101,7 +101,7 @@ impl CsvReader {
 #[derive(Clone, Copy)]
 pub(super) struct CsvFieldWriter {
     pub(super) delimiter: Delimiter,
-    /// Whether fields that a spreadsheet would run as formulas are escaped.
+    /// Whether fields that a spreadsheet would evaluate as formulas are escaped.
     pub(super) excel_safe: bool,
 }
 
@@ -117,7 +117,7 @@ impl CsvFieldWriter {
         }
     }
 
-    /// Writes the fields that end at `ends`, which are all fields of `row`.
+    /// Writes all fields of `row`, which end at the offsets in `ends`.
     pub(super) fn write_fields(self, row: &[u8], ends: &[usize], out: &mut Vec<u8>) {
         if !self.excel_safe {
             out.extend_from_slice(row);

@@ -1,5 +1,5 @@
-//! The as-of dates of rows: each date is parsed once, and has a small id that is part of the keys of
-//! the caches.
+//! The as-of dates of rows. Each date is parsed once, and has a small id that is part of cache
+//! keys.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -26,7 +26,7 @@ pub(super) struct InternedDay {
 pub(super) struct DayIds(Mutex<HashMap<Date, u16>>);
 
 impl DayIds {
-    /// Gives `default` the id 0.
+    /// Assigns the id 0 to `default`.
     pub(super) fn new(default: Date) -> DayIds {
         DayIds(Mutex::new(HashMap::from([(default, 0)])))
     }
@@ -55,8 +55,8 @@ pub(super) struct DayParser<'s> {
 }
 
 impl<'s> DayParser<'s> {
-    /// Creates a parser for rows whose date is `default` if they have no date of their own. `ids`
-    /// was created with the same date.
+    /// Creates a parser. The date of a row without a date is `default`. `ids` must have been
+    /// created with the same date.
     pub(super) fn new(ids: &'s DayIds, default: Date) -> DayParser<'s> {
         let default = InternedDay {
             date: default,

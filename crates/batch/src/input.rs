@@ -49,19 +49,19 @@ pub(super) enum InputBody<R: Read> {
 /// The rows of a text file.
 pub(super) struct TextBody<R: Read> {
     pub(super) blocks: BlockReader<TextDecoder<Replayed<R>>>,
-    /// The byte order mark; empty if the file does not have one.
+    /// The byte order mark, or empty if there is no mark.
     pub(super) byte_order_mark: &'static [u8],
-    /// The lines above the header row, which are copied to the output.
+    /// The lines above the header row, which are copied unchanged to the output.
     pub(super) above_header: Vec<u8>,
-    /// The header row; empty in NDJSON, and if there is no header row.
+    /// The header row. Empty in NDJSON and if there is no header row.
     pub(super) header: Vec<u8>,
 }
 
-/// The decompressed input: the first bytes, which were read to detect the compression, then the
-/// rest.
+/// The decompressed input: the first bytes, which were read to detect the compression, followed by
+/// the rest.
 type Decompressed<R> = Decompressor<Chain<Cursor<Vec<u8>>, CountingReader<R>>>;
 
-/// The decompressed input, preceded by those of its bytes that were read to detect the format.
+/// The decompressed input, preceded by the decompressed bytes that were read to detect the format.
 type Replayed<R> = Chain<Cursor<Vec<u8>>, Decompressed<R>>;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -89,8 +89,8 @@ impl<R: Read> BatchInput<R> {
         let window_log = request.limits.zstd_window_log;
         let mut source = Decompressor::new(compression, beginning, window_log)?;
         let mut text = Vec::new();
-        // No more bytes are read than needed, because the sender of a stream may wait for the first
-        // answers.
+        // No more bytes are read than necessary, because the sender of a stream may wait for the
+        // first answers.
         fill(&mut source, &mut text, ARROW_CONTINUATION.len())?;
         if is_arrow(&text, request.format) {
             let source = Cursor::new(text).chain(source);
@@ -116,7 +116,7 @@ impl<R: Read> BatchInput<R> {
         if wants_workbook {
             return Err(not_a_workbook(signature));
         }
-        // A reader of UTF-16 expects the mark in UTF-8 as well.
+        // Readers of UTF-16 files also expect a byte order mark in UTF-8.
         let byte_order_mark: &[u8] = if text.starts_with(BYTE_ORDER_MARK) || encoding.is_some() {
             BYTE_ORDER_MARK
         } else {
@@ -141,7 +141,7 @@ impl<R: Read> BatchInput<R> {
                 return Err(TabularError::Unreadable { format, what }.into());
             }
         };
-        // A header row may start with the same bytes as a file in another format.
+        // The header row of a text file may start with the same bytes as a file in another format.
         let header = header.map_err(|error| signature.map_or(error, unsupported))?;
         check_column_names(&header.columns, request)?;
         let rest = text.split_off(header.end);
@@ -287,7 +287,7 @@ impl<R: Read> BatchInput<R> {
         })
     }
 
-    /// Returns what was detected about the input.
+    /// Returns the detected format of the input.
     pub fn detected(&self) -> &DetectedFormat {
         &self.detected
     }
@@ -336,7 +336,7 @@ pub fn is_workbook(file: &mut File) -> io::Result<bool> {
     Ok(beginning == ZIP_MAGIC)
 }
 
-/// Reads a workbook into memory. Nothing of the input is written to a disk.
+/// Reads a workbook into memory. No part of the input is written to a disk.
 fn read_workbook(
     mut bytes: Vec<u8>,
     source: impl Read,
@@ -360,7 +360,7 @@ fn not_a_workbook(signature: Option<Finding>) -> BatchError {
     .into()
 }
 
-/// Returns the format of the output for rows of text, which are converted only to workbooks.
+/// Returns the format of the output for rows of text, which can be converted only to a workbook.
 fn text_output_format(
     format: BatchFormat,
     request: &BatchRequest,
@@ -454,7 +454,7 @@ fn detect_ndjson_header(
                 );
                 return Err(BatchError::UnsupportedFormat { what, hint });
             }
-            // A later line that is not an object is reported as a bad row.
+            // If a later line is not an object, it is reported as a bad row when it is answered.
             None => {}
         }
         if columns.len() > COLUMNS_MAX {

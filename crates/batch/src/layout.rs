@@ -1,4 +1,5 @@
-//! The layout of an output row: which cells come from which part of the answer, in order.
+//! The layout of an output row, which specifies the cells in order and the part of the answer from
+//! which each cell comes.
 
 use std::sync::Arc;
 
@@ -32,13 +33,13 @@ pub(super) struct OutputLayout {
     pub(super) group_layer: Option<Layer>,
     /// The layers whose areas the summary counts.
     pub(super) counted_layers: Vec<CountedLayer>,
-    /// What the columns need of both halves of an answer.
+    /// What the columns require from the residence and the registration in order to compare them.
     pub(super) place_needs: PlaceNeeds,
     /// Whether rows are compared with the answers of a previous run.
     pub(super) is_compared: bool,
     /// Whether the suggestion for a malformed postcode is among the columns.
     pub(super) has_suggestion: bool,
-    /// The places between which flows are counted; `None` if no flows are counted.
+    /// The places between which flows are counted, or `None` if no flows are counted.
     pub(super) flow_places: Option<Arc<FlowPlaces>>,
     dataset_facts: [String; 4],
 }
@@ -52,7 +53,7 @@ pub(super) enum RowSegment {
     Residence(usize),
     /// The registration run with this index.
     Registration(usize),
-    /// The registration run if the practice belongs to a community; if not, the residence run.
+    /// The registration run if the practice belongs to a community; otherwise, the residence run.
     Groups {
         residence: usize,
         registration: usize,
@@ -60,7 +61,7 @@ pub(super) enum RowSegment {
     Agreement,
     Reason,
     Notes,
-    /// How the location lies to the practice, with the name of the column.
+    /// The location in relation to the practice, with the name of the column.
     PracticeArea(PracticeAreaFact, String),
     /// A comparison with the answer of a previous run, with the name of the column.
     Comparison(ComparisonFact, String),
@@ -70,15 +71,15 @@ pub(super) enum RowSegment {
 
 pub(super) const BAD_ROW: &str = "bad_row";
 
-/// Returns the date of the source of each part of a dataset: `postcodes 2025-11; icc 2022-01-05`.
+/// Returns the source date of each part of a dataset: `postcodes 2025-11; icc 2022-01-05`.
 fn data_as_of(manifest: &Manifest) -> String {
     let dates = manifest.dated_sources();
     let dates = dates.map(|source| format!("{} {}", source.key, source.date.as_of));
     dates.collect::<Vec<_>>().join("; ")
 }
 
-/// Returns the layers to look up by residence: all but the statistical areas of which there is no
-/// column. Attributes may be those of any layer.
+/// Returns the layers to look up by residence: all layers except layers of statistical areas for
+/// which there is no column. An attribute may belong to the areas of any layer.
 fn looked_up_layers(manifest: &Manifest, columns: &[OutputColumn]) -> LayerSet {
     let is_attribute = |column: &OutputColumn| matches!(column, OutputColumn::Attribute(..));
     if columns.iter().any(is_attribute) {
@@ -205,7 +206,7 @@ impl OutputLayout {
         self.format.write_text(out, &column.to_string(), text);
     }
 
-    /// Returns the encoded runs of one part of an answer; `write_column` writes each cell.
+    /// Returns the encoded runs of one part of an answer. `write_column` writes each cell.
     pub(super) fn write_runs(
         &self,
         runs: &[ColumnRun],
@@ -248,7 +249,7 @@ impl OutputLayout {
         }
     }
 
-    /// Writes the cell with the reasons that are not empty.
+    /// Writes a cell with all reasons that are not empty.
     pub(super) fn write_reasons(&self, out: &mut Vec<u8>, reasons: &[&[u8]]) {
         let present = reasons.iter().copied().filter(|reason| !reason.is_empty());
         self.format.write_words(out, "catchment_reason", present);

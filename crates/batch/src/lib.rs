@@ -1,5 +1,5 @@
-//! Batch look-ups: every input row produces exactly one output row, in the same order, with the
-//! user's own columns unchanged byte for byte and the output columns appended.
+//! Batch look-ups. Every input row produces exactly one output row, in the same order. The user's
+//! own columns are unchanged byte for byte and are followed by the output columns.
 //!
 //! ```text
 //!  bytes ──► BatchInput: detects compression, format, delimiter, columns ──► errors, if any
@@ -13,8 +13,8 @@
 //!
 //! Nothing in this module opens a file. The input is any [`std::io::Read`] and the output any
 //! [`std::io::Write`], so a file, a pipe and a connection produce the same output. Memory use
-//! depends on the number of threads, not on the number of rows. The output bytes do not depend on
-//! the number of threads.
+//! depends on the number of threads, but not on the number of rows. The output bytes do not depend
+//! on the number of threads.
 //!
 //! An answer combines two parts that are computed once and cached: the cells that depend on the
 //! postcode, and the cells that depend on the practice. `Index::locate` computes both parts and
@@ -147,19 +147,20 @@ pub use crate::tabular::limits::{COLUMNS_MAX, DecodeLimits, ExceededLimit};
 /// The options of a batch.
 #[derive(Debug, Clone)]
 pub struct BatchRequest {
-    /// The format of the input; detected if `None`.
+    /// The format of the input. If `None`, the format is detected.
     pub format: Option<BatchFormat>,
-    /// The delimiter between fields; detected if `None`.
+    /// The delimiter between fields. If `None`, the delimiter is detected.
     pub delimiter: Option<Delimiter>,
-    /// The columns that the user named.
+    /// The columns that the user specified.
     pub column_overrides: ColumnOverrides,
-    /// Where the header row is.
+    /// The position of the header row.
     pub header: HeaderOptions,
-    /// The as-of date of rows that have no date of their own.
+    /// The as-of date of rows without an as-of date.
     pub as_of: Date,
     /// The output columns, in order.
     pub output_columns: Vec<OutputColumn>,
-    /// Whether the user's own cells are also escaped if a spreadsheet would run them as formulas.
+    /// Whether the user's own cells are also escaped if a spreadsheet would evaluate them as
+    /// formulas.
     pub excel_safe: bool,
     /// The compression of the output.
     pub compression: Compression,
@@ -167,7 +168,7 @@ pub struct BatchRequest {
     pub limits: DecodeLimits,
     /// The options of workbooks, and of conversions to and from them.
     pub workbook: WorkbookOptions,
-    /// The answers of a previous run, with which rows are compared; see [`read_previous`].
+    /// The answers of a previous run, with which rows are compared. See [`read_previous`].
     pub previous: Option<Arc<PreviousAnswers>>,
 }
 
@@ -205,7 +206,7 @@ pub enum BatchError {
     /// The input is empty.
     #[error("it is empty: it must start with a header row that names the columns")]
     Empty,
-    /// The input has a header row and no other rows.
+    /// The input contains a header row but no other rows.
     #[error("it has no rows after the header row")]
     NoRows,
     /// The input is in a format that is not supported.
@@ -215,7 +216,7 @@ pub enum BatchError {
     UnsupportedFormat {
         /// The format or content that was detected.
         what: &'static str,
-        /// What the user can do about the problem.
+        /// A way for the user to solve the problem.
         hint: &'static str,
     },
     /// The input is a Parquet file, but its source is not seekable.
@@ -223,23 +224,23 @@ pub enum BatchError {
         "it is a Parquet file, which must be read from the end: give the file itself, not standard input or a pipe"
     )]
     NeedsFile,
-    /// The workbook has no sheet with the name or number that the user gave.
+    /// The workbook has no sheet with the name or number that the user specified.
     #[error(
         "--sheet `{wanted}`: no sheet has that name or number; the sheets are {}",
         quoted(sheets)
     )]
     NoSuchSheet {
-        /// The name or number that the user gave.
+        /// The name or number that the user specified.
         wanted: String,
         /// The names of the sheets.
         sheets: Vec<String>,
     },
-    /// The workbook has macros, which the format of the output does not have.
+    /// The workbook contains macros, which are not allowed in the format of the output.
     #[error(
         "it has macros: give the output the extension .xlsm to keep them, or save the workbook as .xlsx"
     )]
     HasMacros,
-    /// The output should be a workbook with macros, but the input has no macros.
+    /// The output should be a workbook with macros, but the input contains no macros.
     #[error("it has no macros: give the output the extension .xlsx")]
     HasNoMacros,
     /// The input cannot be converted to the format of the output.
@@ -250,7 +251,7 @@ pub enum BatchError {
         /// The requested format of the output.
         to: BatchFormat,
     },
-    /// A column has a type that is not allowed for its role.
+    /// The type of a column is not allowed for its role.
     #[error("the column `{name}` has type {holds}, but {}", role.expected())]
     WrongType {
         /// The role of the column.
@@ -273,7 +274,7 @@ pub enum BatchError {
         "its first line looks like data, but a header row is required: add one, or use --no-header, and --postcode-column with the number of the column"
     )]
     MissingHeader,
-    /// The first line does not name the columns, but a later line probably does.
+    /// The first line does not contain the names of the columns, but a later line probably does.
     #[error(
         "its first line does not name the columns, but line {line} looks like the header row: use --skip-lines {}", line - 1
     )]
@@ -287,7 +288,7 @@ pub enum BatchError {
         /// The number of lines to skip.
         lines: usize,
     },
-    /// The lines of the input end with a carriage return and no line feed.
+    /// The lines of the input end with a carriage return without a line feed.
     #[error("its lines end with carriage returns only: save it with LF or CRLF line endings")]
     CarriageReturns,
     /// Two delimiters are equally likely.
@@ -306,7 +307,7 @@ pub enum BatchError {
         /// The number of the second column.
         second: usize,
     },
-    /// The input already has one of the output columns.
+    /// The input already contains one of the output columns.
     #[error("it already has a column `{column}`: remove or rename it")]
     OutputColumnExists {
         /// The name of the column.
@@ -320,15 +321,15 @@ pub enum BatchError {
     MissingColumn {
         /// The role of the column.
         role: ColumnRole,
-        /// The names of the columns of the input, if they are to be listed.
+        /// The names of the columns of the input, if the error lists them.
         columns: Vec<String>,
     },
-    /// A column that the user named does not exist.
+    /// A column that the user specified does not exist.
     #[error("{} `{name}`: no column has that name", role.argument())]
     ColumnNotFound {
         /// The role of the column.
         role: ColumnRole,
-        /// The name that the user gave.
+        /// The name that the user specified.
         name: String,
     },
     /// Several columns match one role.
@@ -339,12 +340,12 @@ pub enum BatchError {
         /// The names of the columns.
         names: Vec<String>,
     },
-    /// The columns give the location in more than one way.
+    /// The columns contain the location in more than one way.
     #[error(
         "it has more than one kind of location, such as a postcode and coordinates: specify which to use with --postcode-column, --lon-column and --lat-column, --easting-column and --northing-column, or --area-column"
     )]
     AmbiguousLocation,
-    /// The column with the keys of rows has another role.
+    /// The column with the keys of rows also has another role.
     #[error(
         "the {} column cannot be the key: name a column that identifies each row with --key", role.as_str()
     )]
@@ -352,7 +353,7 @@ pub enum BatchError {
         /// The other role of the column.
         role: ColumnRole,
     },
-    /// The answers of a previous run lack a column that answers have.
+    /// A column that is in every output is missing from the answers of a previous run.
     #[error(
         "it has no column `{column}`: it must be the output of an earlier `catchment batch`, with its header row"
     )]
@@ -360,7 +361,7 @@ pub enum BatchError {
         /// The name of the column.
         column: String,
     },
-    /// The answers of a previous run are in a format that is not compared.
+    /// The answers of a previous run are in a format that cannot be compared.
     #[error("its format is {format}: give the previous answers as CSV, TSV or NDJSON")]
     UnsupportedPrevious {
         /// The format of the answers.
@@ -374,7 +375,7 @@ pub enum BatchError {
         /// The maximum number of rows.
         rows_max: usize,
     },
-    /// The dataset has no communities, which are compared with previous answers.
+    /// The dataset has no communities, so there is nothing to compare with previous answers.
     #[error("the dataset has no layer of communities to compare")]
     NoCommunities,
     /// Reading or writing a table failed.
@@ -383,7 +384,7 @@ pub enum BatchError {
 }
 
 impl BatchError {
-    /// Returns whether a column that is required or that the user named does not exist.
+    /// Returns whether a column that is required or that the user specified does not exist.
     fn is_column_missing(&self) -> bool {
         matches!(
             self,
@@ -408,13 +409,13 @@ fn map_exceeded_limit<T>(result: Result<T, BatchError>) -> Result<T, BatchError>
 
 /// The maximum number of columns that an error lists.
 const LISTED_COLUMNS_MAX: usize = 40;
-/// The number of digits from which a name is probably the content of a row.
+/// A name with at least this number of digits is probably the content of a row.
 const DATA_DIGITS: usize = 4;
-/// The maximum length of a name that an error lists, in characters.
+/// The maximum length of a name in an error, in characters.
 const LISTED_NAME_CHARS_MAX: usize = 60;
 
 /// Lists the columns of the input. If a name has several digits or is long, the first line is
-/// probably a row, so it is not repeated.
+/// probably a row of data, so its content is not repeated.
 fn listed(columns: &[String]) -> String {
     let names: Vec<String> = columns
         .iter()

@@ -1,16 +1,16 @@
-//! Counts rows, and remembers the lines of the first of them.
+//! Counts rows, and records the lines of the first rows.
 
-/// The number of rows of a kind, and where the first of them are.
+/// The number of rows of a kind, and the lines of the first of these rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LineSample {
     /// The number of rows.
     pub rows: u64,
-    /// The lines on which the first of these rows start; in Parquet and Arrow, the numbers of the
+    /// The lines on which the first of these rows start. In Parquet and Arrow, the numbers of the
     /// rows, counted from 1.
     pub first_lines: Vec<u64>,
 }
 
-/// The maximum number of lines that are remembered.
+/// The maximum number of lines that are recorded.
 pub(super) const LINES_MAX: usize = 10;
 
 impl LineSample {
@@ -30,7 +30,7 @@ impl LineSample {
         self.first_lines.truncate(LINES_MAX);
     }
 
-    /// Counts rows in any order.
+    /// Counts rows that are not in order.
     pub(super) fn of_lines(mut lines: Vec<u64>) -> LineSample {
         let rows = lines.len() as u64;
         lines.sort_unstable();

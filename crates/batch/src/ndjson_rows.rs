@@ -1,4 +1,4 @@
-//! Reads the rows of NDJSON.
+//! Reads rows of NDJSON.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::tabular::ndjson::{InvalidObject, member_texts};
 
 /// A reader of rows.
 pub(super) struct NdjsonReader<'s> {
-    /// The names of the members that are read.
+    /// The names of the members that the look-up reads.
     names: &'s [String],
     /// The position in `names` of each column.
     mapping: ColumnMapping,
@@ -23,7 +23,7 @@ impl<'s> NdjsonReader<'s> {
         }
     }
 
-    /// Reads those members of an object that the look-up needs. The error is the reason why the row
+    /// Reads the members of an object that the look-up needs. The error is the reason why the row
     /// is bad.
     pub(super) fn read<'r>(
         &self,

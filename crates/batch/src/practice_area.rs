@@ -1,6 +1,7 @@
-//! How a location lies to the practice with which the patient is registered: in its area or not, and
-//! how far from its premises. This depends on both halves of an answer, so each half has what the
-//! other needs, but only if a requested column needs it.
+//! The location in relation to the practice with which the patient is registered: whether it is in
+//! the practice's area, and its distance from the practice's premises. These facts depend on both
+//! the residence and the registration. Each of them therefore stores what the comparison requires,
+//! but only if a requested column needs it.
 
 use jiff::civil::Date;
 
@@ -12,12 +13,12 @@ use catchment_core::index::{Index, LayerResult, LocateAnswer, PracticeRegistrati
 /// The number of decimal places of shares of people.
 const SHARE_DECIMALS: i32 = 4;
 
-/// What a column needs of the other half of an answer.
+/// What a column requires from the residence and the registration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct PlaceNeeds {
     /// The positions of the location and of the premises.
     pub(super) positions: bool,
-    /// The practices that cover the location.
+    /// The practices whose areas cover the location.
     pub(super) areas: bool,
 }
 
@@ -26,7 +27,7 @@ impl PlaceNeeds {
         self.positions || self.areas
     }
 
-    /// Adds what a column needs.
+    /// Adds the requirements of a column.
     pub(super) fn add(&mut self, fact: PracticeAreaFact) {
         match fact {
             PracticeAreaFact::Distance => self.positions = true,
@@ -41,7 +42,7 @@ impl PlaceNeeds {
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct HomePlace {
     position: Option<BritishGrid>,
-    /// The practices that cover the location; `None` if they are not known.
+    /// The practices whose areas cover the location, or `None` if they are not known.
     covering: Option<Vec<CoveringPractice>>,
 }
 
@@ -49,7 +50,7 @@ pub(super) struct HomePlace {
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct PracticePlace {
     positions: Vec<BritishGrid>,
-    /// Whether the dataset has an area of the practice on the day.
+    /// Whether the dataset contains an area of the practice that is valid on the day.
     has_area: bool,
 }
 
@@ -57,15 +58,16 @@ pub(super) struct PracticePlace {
 struct CoveringPractice {
     code: OdsCode,
     kind: CatchmentKind,
-    /// The bits of the share, so that equal cells are found.
+    /// The bits of the share, which can be compared for equality to find equal cells.
     share_bits: Option<u64>,
 }
 
 impl HomePlace {
-    /// Returns the location in relation to practices; `None` if no column needs it.
+    /// Returns the location in relation to practices, or `None` if no column needs it.
     pub(super) fn new(needs: PlaceNeeds, answer: &LocateAnswer<'_>) -> Option<HomePlace> {
         let position = answer.location.and_then(|location| location.grid);
-        // A postcode outside the districts of the dataset is outside every area, wherever it is.
+        // A postcode outside the districts of the dataset is outside every area, even if its
+        // position is not known.
         let is_known = position.is_some()
             || answer.statistical_area.is_some()
             || answer.status == LookupStatus::OutsideCoverage;
@@ -91,7 +93,7 @@ impl HomePlace {
 }
 
 impl PracticePlace {
-    /// Returns the practice in relation to locations; `None` if no column needs it.
+    /// Returns the practice in relation to locations, or `None` if no column needs it.
     pub(super) fn new(
         index: &Index,
         needs: PlaceNeeds,
@@ -205,8 +207,8 @@ mod tests {
         }
     }
 
-    /// Checks the cells of a home and a practice: whether it is in the area, the share, whether it is
-    /// out of the area, and the distance.
+    /// Checks the cells of a home and a practice: whether the home is in the area, the share,
+    /// whether the home is outside the area, and the distance.
     #[track_caller]
     fn check(home: Option<&HomePlace>, practice: Option<(&str, &PracticePlace)>, expected: &str) {
         let pair = HomeAndPractice {

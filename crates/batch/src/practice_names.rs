@@ -1,11 +1,11 @@
-//! Columns whose name says "practice" but not "code". Such a column may have the codes or the names of
-//! practices, so it is used only if its first values are codes.
+//! Columns whose name contains "practice" but not "code". Such a column may contain the codes or
+//! the names of practices, so it is used only if its first values are codes.
 
 use std::borrow::Cow;
 
 use super::column_mapping::{ColumnOverrides, is_practice_alias, normalise};
 
-/// The names of these columns, compared as the names of other columns are.
+/// The names of these columns, which are compared in the same way as the names of other columns.
 const NAMES: [&str; 14] = [
     "practice",
     "gppractice",
@@ -24,12 +24,13 @@ const NAMES: [&str; 14] = [
 ];
 /// The number of rows whose values are checked.
 pub(super) const ROWS_CHECKED: usize = 100;
-/// The least share of codes among the values that are not blank, in percent. The others may be typing
-/// mistakes.
+/// The minimum percentage of codes among the values that are not blank. The other values may be
+/// typing mistakes.
 const CODES_PERCENT_MIN: usize = 80;
 
-/// Returns the columns that the user named and, if no name says where the practice codes are, the only
-/// column in [`NAMES`] with codes. `values_of` returns the first values of a column.
+/// Returns the columns that the user specified. If no name identifies the column of practice codes,
+/// adds the only column in [`NAMES`] that contains codes. `values_of` returns the first values of a
+/// column.
 pub(super) fn with_practice_column<'o>(
     names: &[String],
     overrides: &'o ColumnOverrides,
@@ -46,7 +47,8 @@ pub(super) fn with_practice_column<'o>(
             practice: Some(names[column].clone()),
             ..overrides.clone()
         }),
-        // Which of two columns has the current practice is for the user to say.
+        // If there are two such columns, the user must specify the column with the current
+        // practice.
         _ => Cow::Borrowed(overrides),
     }
 }
@@ -58,8 +60,9 @@ fn are_practice_codes(values: &[String]) -> bool {
     codes > 0 && codes * 100 >= given.len() * CODES_PERCENT_MIN
 }
 
-/// Returns whether a value has the form of the code of a GP practice or of its branch surgery: a letter
-/// and five digits, and three more digits for a branch. Other ODS codes could be words.
+/// Returns whether a value has the form of the code of a GP practice or of its branch surgery,
+/// which consists of a letter and five digits, with three more digits for a branch. Other ODS codes
+/// could be mistaken for words.
 fn is_practice_code(value: &str) -> bool {
     let Some((letter, digits)) = value.as_bytes().split_first() else {
         return false;

@@ -1,7 +1,7 @@
 //! The answers of a previous run, with which the rows of the input are compared.
 //!
-//! Of each row only hashes and numbers are held: a hash of 128 bits of its key, hashes of its
-//! location and practice, and the numbers of its communities. A row takes 56 bytes.
+//! For each row, only hashes and numbers are stored: a hash of 128 bits of its key, hashes of its
+//! location and practice, and the numbers of its communities. A row requires 56 bytes.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use catchment_core::domain::OdsCode;
 use catchment_core::index::Locator;
 use catchment_data::memory;
 
-/// A hash of the key of a row, of 128 bits, so that two keys practically never have the same hash.
+/// A 128-bit hash of the key of a row. Two keys practically never have the same hash.
 pub(super) type KeyHash = [u64; 2];
 
 /// The answers of a previous run.
@@ -24,19 +24,19 @@ pub struct PreviousAnswers {
     pub(super) key_column: String,
     /// The rows, in order of their keys and lines.
     rows: Vec<PreviousRow>,
-    /// The texts of the cells with communities.
+    /// The distinct texts of the cells with communities.
     communities: Vec<String>,
-    /// Whether the answers say which practice was responsible for the patients.
+    /// Whether the answers state which practice was responsible for the patients.
     pub(super) has_practices: bool,
     /// The number of rows.
     pub(super) row_count: u64,
-    /// The rows that could not be read, now or then.
+    /// The rows that could not be read in this run or in the previous run.
     pub(super) bad_rows: LineSample,
     /// The rows without a key.
     pub(super) missing_keys: LineSample,
-    /// The rows whose key other rows have as well. They are not compared.
+    /// The rows whose key also occurs in other rows. Such rows are not compared.
     pub(super) repeated_keys: LineSample,
-    /// The number of keys of the input that all threads together may still hold.
+    /// The number of keys of the input that all threads together may still store.
     keys_left: AtomicUsize,
 }
 
@@ -50,21 +50,21 @@ pub(super) struct PreviousRow {
     pub(super) location: u64,
     /// The practice in the row.
     pub(super) practice: u64,
-    /// The practice that was responsible for the patients; 0 if the answers do not say.
+    /// The practice that was responsible for the patients, or 0 if the answers do not state it.
     pub(super) responsible: u32,
     /// The numbers of the communities by residence and by registration.
     pub(super) residence: u32,
     pub(super) registration: u32,
     pub(super) line: u32,
-    /// Whether the data then had the position of the postcode.
+    /// Whether the previous dataset contained the position of the postcode.
     pub(super) is_in_directory: bool,
 }
 
-/// What is known of a key.
+/// The result of searching for a key.
 pub(super) enum MatchedKey<'p> {
-    /// No row has it.
+    /// No row has this key.
     None,
-    /// Several rows have it.
+    /// Several rows have this key.
     Several,
     One(&'p PreviousRow),
 }
@@ -91,7 +91,8 @@ impl PreviousAnswers {
         }
     }
 
-    /// Reserves memory for keys of the input, and returns their number; 0 if there is no more.
+    /// Reserves memory for keys of the input. Returns the number of keys, which is 0 if no memory
+    /// is left.
     pub(super) fn reserve_keys(&self) -> usize {
         let reserve = |left: usize| left.checked_sub(KEYS_RESERVED);
         let (order, left) = (Ordering::Relaxed, &self.keys_left);
@@ -154,7 +155,7 @@ impl PreviousCollector {
         self.missing_keys.add(|| line);
     }
 
-    /// Returns the number of rows that are held.
+    /// Returns the number of stored rows.
     pub(super) fn held(&self) -> usize {
         self.rows.len()
     }
@@ -178,15 +179,16 @@ impl PreviousCollector {
     }
 }
 
-/// Returns how many rows of previous answers, and as many of the input, may be held: a quarter of the
-/// memory that is available. While they are collected they take three times their size.
+/// Returns the maximum number of rows of previous answers that may be stored; the input may have
+/// the same number of rows. The limit is based on a quarter of the available memory, because rows
+/// require three times their size while they are collected.
 pub(super) fn rows_max() -> usize {
     let available = memory::available_memory_bytes(Path::new("/")).unwrap_or(4 << 30);
     let row_bytes = 3 * (size_of::<PreviousRow>() + size_of::<(KeyHash, u64)>());
     usize::try_from(available / 4).unwrap_or(usize::MAX) / row_bytes
 }
 
-/// Returns the hash of a key; `None` if the key is empty. White space around it does not matter.
+/// Returns the hash of a key, or `None` if the key is empty. White space around the key is ignored.
 pub(super) fn key_hash(key: &[u8]) -> Option<KeyHash> {
     let key = key.trim_ascii();
     let half = |number: u8| {
@@ -197,8 +199,8 @@ pub(super) fn key_hash(key: &[u8]) -> Option<KeyHash> {
     (!key.is_empty()).then(|| [half(0), half(1)])
 }
 
-/// Returns a hash by which the locations of two rows are compared. Texts that are no location are all
-/// alike.
+/// Returns a hash with which the locations of two rows are compared. All texts that are not a
+/// location have the same hash.
 pub(super) fn location_hash(location: &RowLocation) -> u64 {
     let mut hasher = DefaultHasher::new();
     match location.locator() {
@@ -215,8 +217,8 @@ pub(super) fn location_hash(location: &RowLocation) -> u64 {
     hasher.finish()
 }
 
-/// Returns a hash by which the practice codes of two rows are compared. Texts that are no code are all
-/// alike.
+/// Returns a hash with which the practice codes of two rows are compared. All texts that are not a
+/// code have the same hash.
 pub(super) fn practice_hash(text: &[u8]) -> u64 {
     let code = std::str::from_utf8(text).ok();
     let code = code.and_then(|text| text.parse::<OdsCode>().ok());
@@ -225,7 +227,8 @@ pub(super) fn practice_hash(text: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// Returns a short hash of the practice that is responsible for the patients; 0 for no practice.
+/// Returns a short hash of the practice that is responsible for the patients, or 0 if there is no
+/// practice.
 pub(super) fn responsible_hash(code: &str) -> u32 {
     if code.is_empty() {
         return 0;
@@ -237,7 +240,8 @@ pub(super) fn responsible_hash(code: &str) -> u32 {
     u32::from_le_bytes([a, b, c, d]).max(1)
 }
 
-/// Returns whether the data of a row with this status had the position of its postcode.
+/// Returns whether a row with this status was answered from data that contained the position of its
+/// postcode.
 pub(super) fn is_in_directory(status: &str) -> bool {
     !matches!(status, "unknown_postcode" | "unknown_area" | "no_location")
 }

@@ -26,12 +26,13 @@ use crate::tabular::file_format::BatchFormat;
 use crate::tabular::ndjson::member_texts;
 use catchment_core::index::Index;
 
-/// Reads the answers of a previous run, with which the rows of an input file are compared. `detected`
-/// is what was detected about the input file: the answers must have the columns of the same names.
+/// Reads the answers of a previous run, with which the rows of an input file are compared.
+/// `detected` contains the detected properties of the input file, whose columns must also be in the
+/// answers.
 ///
 /// # Errors
-/// If the file cannot be read, is not in CSV, TSV or NDJSON, lacks a column, or has more rows than
-/// there is memory for.
+/// If the file cannot be read, is not in CSV, TSV or NDJSON, lacks a column, or has too many rows
+/// for the available memory.
 pub fn read_previous<R: Read>(
     source: R,
     index: &Index,
@@ -112,7 +113,8 @@ fn read<R: Read>(
     Ok(collector.finish(key.unwrap_or_default(), has_practices))
 }
 
-/// Names the columns that were found in the input, so that the same columns of the answers are read.
+/// Specifies the columns that were found in the input, so that the same columns are read from the
+/// answers.
 fn overrides(request: &BatchRequest, detected: &DetectedFormat) -> ColumnOverrides {
     let mapping = &detected.column_mapping;
     let mut overrides = ColumnOverrides {
@@ -135,7 +137,7 @@ fn overrides(request: &BatchRequest, detected: &DetectedFormat) -> ColumnOverrid
             ColumnRole::StatisticalArea => overrides.statistical_area = name,
             ColumnRole::Uprn => overrides.uprn = name,
             ColumnRole::Key => overrides.key = name.map(KeyColumn::Named),
-            // The date of a row does not matter: only its answers are compared.
+            // The date of a row is not needed, because only the answers are compared.
             ColumnRole::AsOf => {}
         }
     }
@@ -144,7 +146,7 @@ fn overrides(request: &BatchRequest, detected: &DetectedFormat) -> ColumnOverrid
 
 /// The columns of the answers that are read.
 struct AnswerColumns {
-    /// The indices of all columns that are read: first those of the input.
+    /// The indices of all columns that are read, beginning with the columns of the input.
     read: Vec<usize>,
     // The positions in `read`.
     status: usize,
@@ -157,7 +159,7 @@ impl AnswerColumns {
     /// Finds the columns.
     ///
     /// # Errors
-    /// If a column that every output has is missing.
+    /// If a column that is in every output is missing.
     fn find(detected: &DetectedFormat, index: &Index) -> Result<AnswerColumns, BatchError> {
         let mapping = &detected.column_mapping;
         let columns = mapping.columns().into_iter();
@@ -196,7 +198,7 @@ impl AnswerColumns {
 
 /// A reader of the rows of the answers.
 struct RowReader {
-    /// The delimiter; `None` in NDJSON.
+    /// The delimiter, or `None` in NDJSON.
     delimiter: Option<Delimiter>,
     /// The number of fields in each row.
     width: usize,
@@ -204,7 +206,7 @@ struct RowReader {
     columns: AnswerColumns,
     /// The names of the columns that are read.
     read_names: Vec<String>,
-    /// The positions of the columns of the input among those that are read.
+    /// The positions of the input's columns among the columns that are read.
     mapping: ColumnMapping,
 }
 
@@ -248,7 +250,7 @@ impl RowReader {
         });
     }
 
-    /// Returns the texts of the columns that are read; `None` if the row cannot be read.
+    /// Returns the texts of the columns that are read, or `None` if the row cannot be read.
     fn texts<'r>(&self, row: &'r [u8], has_quotes: bool) -> Option<Vec<Cow<'r, [u8]>>> {
         let Some(delimiter) = self.delimiter else {
             let texts = member_texts(row, &self.read_names).ok()?;

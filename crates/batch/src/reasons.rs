@@ -1,4 +1,4 @@
-//! Why results are missing: as text for the column of reasons, and as a single code.
+//! The reasons why results are missing, as text for the column of reasons and as a single code.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use catchment_core::index::{
     RegistrationReason, UnknownReason,
 };
 
-/// Why a result is missing. Both texts are empty if no result is missing.
+/// The reason why a result is missing. Both texts are empty if no result is missing.
 pub(super) struct Reason {
     /// The reason as a single code, without details and without the name of the result.
     pub(super) code: Cow<'static, str>,
@@ -19,7 +19,7 @@ pub(super) struct Reason {
 }
 
 impl Reason {
-    /// No result is missing.
+    /// The value if no result is missing.
     pub(super) const NONE: Reason = Reason {
         code: Cow::Borrowed(""),
         text: String::new(),
@@ -32,7 +32,7 @@ impl Reason {
         }
     }
 
-    /// Returns why there is no community by residence.
+    /// Returns the reason why there is no community by residence.
     pub(super) fn of_residence(code: &'static str, why: &str) -> Reason {
         Reason::new("residence", Cow::Borrowed(code), why)
     }
@@ -83,9 +83,9 @@ pub(super) fn registration_reason(
     }
 }
 
-/// Returns the code of the reason why a registration has no areas. It splits what a look-up reports as
-/// one reason: practices that closed before the data begin, and codes that were issued outside the area
-/// of the data.
+/// Returns the code of the reason why a registration has no areas. The look-up reports one reason
+/// for two cases, which have separate codes: practices that closed before the data begin, and codes
+/// that were issued outside the area of the data.
 fn registration_code(
     index: &Index,
     layout: &OutputLayout,
@@ -117,7 +117,7 @@ fn registration_code(
     }
 }
 
-/// Returns the reason why the main community is missing from a known place or practice.
+/// Returns the reason why a place or practice that is known has no main community.
 fn missing_community(
     layout: &OutputLayout,
     result: &str,

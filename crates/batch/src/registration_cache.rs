@@ -1,4 +1,5 @@
-//! The cache of registration cells by date and by practice code as spelled in the input.
+//! The cache of registration cells. The key is the date and the practice code as spelled in the
+//! input.
 
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
@@ -8,15 +9,15 @@ use super::cache::{Cached, Interner, LocalCells};
 use super::days::InternedDay;
 use crate::tabular::POISONED;
 
-/// The size limit of the cached cells.
+/// The maximum size of the cached cells in bytes.
 const BYTES_MAX: usize = 8 << 20;
-/// The maximum number of practice spellings that are cached.
+/// The maximum number of spellings of practice codes that are cached.
 const PRACTICE_IDS_MAX: usize = 1 << 16;
 /// The number of slots for recently used practices, which is enough for the practices at which the
 /// patients of a whole region are registered.
 const RECENT_PRACTICES: usize = 1 << RECENT_PRACTICES_BITS;
 const RECENT_PRACTICES_BITS: u32 = 10;
-/// The length of the longest practice spelling that is cached.
+/// The maximum length of a cached spelling of a practice code.
 const PRACTICE_BYTES_MAX: usize = 15;
 
 /// A practice code as it is spelled in a row. Only short spellings are cached.
@@ -104,7 +105,7 @@ impl<'s> RegistrationCache<'s> {
     }
 }
 
-/// Encodes a text of up to 15 bytes as an integer key. The greatest key is never returned.
+/// Encodes text of up to 15 bytes as an integer key. Never returns the greatest integer.
 fn practice_key(text: &[u8]) -> Option<PracticeKey> {
     let length = u8::try_from(text.len()).ok()?;
     let mut bytes = [0; 16];

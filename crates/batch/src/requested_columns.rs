@@ -1,4 +1,4 @@
-//! The output columns that a request names.
+//! The output columns that a request specifies.
 
 use super::column_sets::ColumnSet;
 use super::columns::{
@@ -8,11 +8,11 @@ use super::columns::{
 use catchment_core::domain::{LayerEntry, LayerRole, Manifest};
 
 impl OutputColumn {
-    /// Returns the default columns followed by those named in a comma-separated list.
+    /// Returns the default columns, followed by the columns in a comma-separated list.
     ///
-    /// The list has names of [`columns_of`] and of [`ColumnSet::ALL`]. `LAYER`, `LAYER.name` and
-    /// `LAYER.code` name the column of the areas of a layer by residence, of their names, and of
-    /// their national codes.
+    /// The list may contain the names in [`columns_of`] and in [`ColumnSet::ALL`]. `LAYER` is the
+    /// column with the areas of a layer by residence, `LAYER.name` the column with their names, and
+    /// `LAYER.code` the column with their national codes.
     ///
     /// # Errors
     /// If the list contains a name that is not the name of a column, a set or a layer.
@@ -56,7 +56,7 @@ impl OutputColumn {
     }
 }
 
-/// Returns the column that `LAYER`, `LAYER.name` or `LAYER.code` names.
+/// Returns the column that `LAYER`, `LAYER.name` or `LAYER.code` refers to.
 fn layer_column(name: &str, manifest: &Manifest) -> Option<OutputColumn> {
     let (layer, text) = match name.split_once('.') {
         None => (name, AreaText::Id),
@@ -76,7 +76,7 @@ fn layer_column(name: &str, manifest: &Manifest) -> Option<OutputColumn> {
     Some(OutputColumn::Residence(entry.id, text, pattern))
 }
 
-/// Returns how [`columns_of`] names the columns of a layer by residence.
+/// Returns the pattern of the names in [`columns_of`] for the columns of a layer by residence.
 fn residence_pattern(entry: &LayerEntry, manifest: &Manifest) -> NamePattern {
     match entry.role {
         LayerRole::PracticeCatchment => NamePattern::Practices,
@@ -93,7 +93,8 @@ mod tests {
     use super::*;
     use crate::test_manifest::manifest;
 
-    /// Returns the columns besides the defaults, without their prefix.
+    /// Checks the columns that are added to the default columns. `expected` contains their names
+    /// without the prefix.
     #[track_caller]
     fn check(names: &str, expected: &[&str]) {
         let columns = OutputColumn::with_defaults(names, &manifest()).expect("columns");
@@ -136,13 +137,13 @@ mod tests {
         let manifest = manifest();
         let of = |names: &str| OutputColumn::with_defaults(names, &manifest).expect("columns");
         assert_eq!(of("icb,all").len(), of("all").len());
-        // A set is not the name of a column, so it has no prefix.
+        // The name of a set is not the name of a column, so it has no prefix.
         assert!(OutputColumn::with_defaults("catchment_codes", &manifest).is_err());
     }
 
     #[test]
     fn every_layer_has_columns() {
-        // The id of the main community, and the codes of practices, are among the defaults.
+        // The id of the main community, and the codes of practices, are among the default columns.
         check("icc,gp-practice,gp-practice.code", &[]);
         check(
             "icc.name,icc.code",

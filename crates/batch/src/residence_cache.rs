@@ -9,8 +9,8 @@ use super::row_location::RowLocation;
 use catchment_core::domain::{InvalidPostcode, InvalidStatisticalAreaCode, InvalidUprn};
 use catchment_core::index::Index;
 
-/// The size limit of the cached cells: enough for every postcode of a region with all output
-/// columns, or for every postcode of Great Britain with the default columns.
+/// The maximum size of the cached cells in bytes. It is sufficient for every postcode of a region
+/// with all output columns, or for every postcode of Great Britain with the default columns.
 const BYTES_MAX: usize = 24 << 20;
 
 /// The residence cells that all threads share.
@@ -66,7 +66,7 @@ impl<'s> ResidenceCache<'s> {
         let Some(key) = key else {
             return Cached::Miss(Arc::new(compute()));
         };
-        // An earlier row of the same group may have the same key.
+        // The cells of an earlier row in the same group may have been added with the same key.
         if let Some(id) = self.shared.ids.get(key) {
             return self.local.hit(&self.shared.cells, id);
         }

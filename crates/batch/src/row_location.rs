@@ -1,4 +1,4 @@
-//! The location that a row of the input gives.
+//! The location in a row of the input.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use catchment_core::domain::{
 use catchment_core::index::Locator;
 use catchment_core::request::InvalidRequest;
 
-/// The location that a row gives.
+/// The location in a row.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum RowLocation {
     Postcode(Result<Postcode, InvalidPostcode>),
@@ -78,7 +78,7 @@ impl RowLocation {
         }
     }
 
-    /// Returns whether the row has a text that is no location.
+    /// Returns whether the row contains text that is not a location.
     pub(super) fn is_malformed(&self) -> bool {
         match self {
             RowLocation::Postcode(Err(error)) => matches!(error, InvalidPostcode::Malformed { .. }),
@@ -102,7 +102,7 @@ impl RowLocation {
     }
 }
 
-/// Why a row has no valid location.
+/// The reason why a row has no valid location.
 pub(super) struct LocationError {
     /// The status of the row.
     pub(super) status: &'static str,

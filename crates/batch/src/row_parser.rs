@@ -20,7 +20,7 @@ pub(super) struct InputRow<'r> {
     /// input.
     pub(super) text: &'r [u8],
     pub(super) ending: &'r [u8],
-    /// The offset of the row in its block; in columnar input, the index of the row in its batch.
+    /// The offset of the row in its block. In columnar input, the index of the row in its batch.
     pub(super) position: usize,
     pub(super) content: RowContent<'r>,
 }
@@ -46,7 +46,7 @@ impl<'r> From<Result<ParsedRow<'r>, String>> for RowContent<'r> {
 /// The look-up that a row requests.
 pub(super) struct ParsedRow<'r> {
     pub(super) location: RowLocation,
-    /// The practice code; `None` if the input has no practice column.
+    /// The practice code, or `None` if the input has no practice column.
     pub(super) practice: Option<Cow<'r, [u8]>>,
     pub(super) day: InternedDay,
     /// The key of the row, if rows are compared with the answers of a previous run.
@@ -74,7 +74,7 @@ impl<'s> RowParser<'s> {
         }
     }
 
-    /// Parses a row. `field` returns the content of a field; it is called at most once for each
+    /// Parses a row. `field` returns the content of a field, and is called at most once for each
     /// column of the mapping. The error is the reason why the row is bad.
     pub(super) fn parse<'r>(
         &mut self,
@@ -114,7 +114,7 @@ impl<'s> RowParser<'s> {
 fn parse_postcode(text: &[u8]) -> RowLocation {
     RowLocation::Postcode(match std::str::from_utf8(text) {
         Ok(text) => text.parse::<Postcode>(),
-        // No postcode contains the replacement character.
+        // A replacement character results in an error, because no postcode contains it.
         Err(_) => String::from_utf8_lossy(text).parse(),
     })
 }
@@ -126,8 +126,8 @@ fn parse_statistical_area(layer: Option<Layer>, text: &[u8]) -> RowLocation {
     RowLocation::StatisticalArea(code.map(|code| StatisticalAreaLocator { layer, code }))
 }
 
-/// Parses the coordinates of a row by the same rules as a single look-up. If either coordinate is
-/// empty, the position is missing.
+/// Parses the coordinates of a row by the same rules as in a single look-up. If either coordinate
+/// is empty, the position is missing.
 fn parse_position(names: [&str; 2], texts: [&[u8]; 2]) -> RowLocation {
     let texts = texts.map(|text| String::from_utf8_lossy(text).trim().to_string());
     if texts.iter().any(String::is_empty) {

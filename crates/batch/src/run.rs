@@ -1,5 +1,5 @@
-//! Runs a batch: several threads read blocks of rows, look them up, and write the output rows in
-//! order.
+//! Runs a batch. Several threads read blocks of rows, look up the rows, and write the output rows
+//! in order.
 
 use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
@@ -25,9 +25,9 @@ use catchment_core::index::Index;
 /// appended.
 ///
 /// Exactly `threads` threads run. Each thread takes the next block of whole rows, answers the
-/// block, and writes the output rows when those of all earlier blocks are written. If the output is
-/// read slowly, the input is therefore read slowly as well (backpressure), and at most one block
-/// per thread is in memory.
+/// block, and writes its output rows after the output rows of all earlier blocks. If the reader of
+/// the output is slow, the input is therefore also read slowly (back-pressure), and at most one
+/// block per thread is in memory.
 ///
 /// # Errors
 /// If reading the input or writing the output fails. The output that was written before the error
@@ -133,9 +133,9 @@ pub(super) fn count_text_rows<R: Read + Send>(
     Ok(tallies)
 }
 
-/// Returns the header row, if there is one, and the first output rows, at most `rows` of them. For columnar input,
-/// the result is CSV with only two kinds of columns: the input columns that the look-up reads, and
-/// the output columns.
+/// Returns the header row, if there is one, and at most `rows` output rows. For columnar input, the
+/// result is CSV with only two kinds of columns: the input columns that the look-up reads, and the
+/// output columns.
 ///
 /// # Errors
 /// If reading the input fails.

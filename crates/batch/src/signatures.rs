@@ -1,8 +1,9 @@
 //! Recognises files in formats that are not supported, by their first bytes.
 //!
 //! Some of these bytes are also the start of a header row, such as `PARENT_1_NAME` or `[name]`. The
-//! signature of a binary format therefore counts only if binary data follow it, and the signature of
-//! a text format only if the file cannot be read as the table that the user says it is.
+//! signature of a binary format is therefore considered only if binary data follow it. The
+//! signature of a text format is considered only if the file cannot be read as the table that the
+//! user specifies.
 
 use memchr::memchr;
 
@@ -11,10 +12,11 @@ use crate::tabular::columnar::{ARROW_CONTINUATION, PARQUET_MAGIC};
 use crate::tabular::error::TabularError;
 use crate::tabular::file_format::BatchFormat;
 
-/// The number of bytes in which binary formats have bytes that text does not have.
+/// The number of bytes at the start of a file that are searched for bytes that do not occur in
+/// text.
 pub(super) const TEXT_SAMPLE_BYTES: usize = 4 << 10;
 
-/// What a file is, and what the user can do about the problem.
+/// A description of the file, and a way for the user to solve the problem.
 pub(super) type Finding = (&'static str, &'static str);
 
 /// The first bytes of binary files that are not supported.
@@ -57,11 +59,11 @@ const BINARY_SIGNATURES: &[(&[u8], Finding)] = &[
 
 const COMPRESSED_TWICE: Finding = ("compressed twice", ": decompress it once");
 
-/// The first bytes of a compound file, in which old versions of Office keep their documents, and every
-/// version keeps documents with a password.
+/// The first bytes of a compound file. Old versions of Office store documents in compound files,
+/// and all versions store documents with a password in them.
 const COMPOUND_FILE: &[u8] = b"\xd0\xcf\x11\xe0";
 
-/// Returns what a compound file is, from the names of its streams.
+/// Returns a description of a compound file, based on the names of its streams.
 fn compound_file(bytes: &[u8]) -> Finding {
     let has = |name: &str| {
         let name: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -101,8 +103,8 @@ const TEXT_SIGNATURES: &[(&[u8], Finding)] = &[
     ),
 ];
 
-/// Rejects binary files that are not supported. Returns what a text file probably is, if its first
-/// bytes are those of a format that is not supported.
+/// Rejects binary files that are not supported. If the first bytes are those of a text format that
+/// is not supported, returns a description of this format.
 pub(super) fn check_signature(
     text: &[u8],
     requested: Option<BatchFormat>,
@@ -156,8 +158,8 @@ pub(super) fn unsupported((what, hint): Finding) -> BatchError {
     BatchError::UnsupportedFormat { what, hint }
 }
 
-/// Returns whether the first bytes are text: no control characters except tabs, line endings, form
-/// feeds and the end-of-file character of DOS.
+/// Returns whether the first bytes are text. Text contains no control characters except tabs, line
+/// endings, form feeds and the end-of-file character of DOS.
 pub(super) fn is_text(bytes: &[u8]) -> bool {
     let sample = &bytes[..bytes.len().min(TEXT_SAMPLE_BYTES)];
     let is_utf16 = sample.starts_with(b"\xff\xfe") || sample.starts_with(b"\xfe\xff");

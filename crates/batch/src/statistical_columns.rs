@@ -1,9 +1,10 @@
-//! The names of columns with the codes of statistical areas. They follow from the ids of the layers: the
-//! column of `lsoa11` may be called `lsoa11`, `LSOA11CD`, `lsoa_code_2011` or `Patient LSOA 2011`.
+//! The names of columns with the codes of statistical areas. The names are derived from the ids of
+//! the layers. For example, the column of `lsoa11` may be called `lsoa11`, `LSOA11CD`,
+//! `lsoa_code_2011` or `Patient LSOA 2011`.
 
 use catchment_core::domain::Layer;
 
-/// Words before the name of the statistical areas that do not change what the column has.
+/// Words before the name of the statistical areas that do not change the meaning of the column.
 const PREFIXES: [&str; 10] = [
     "derpostcode",
     "patient",
@@ -16,23 +17,23 @@ const PREFIXES: [&str; 10] = [
     "residential",
     "der",
 ];
-/// Words after the name of the statistical areas that do not change what the column has.
+/// Words after the name of the statistical areas that do not change the meaning of the column.
 const SUFFIXES: [&str; 2] = ["ofresidence", "residence"];
-/// The words for the code of an area.
+/// The words that indicate the code of an area.
 const CODE_WORDS: [&str; 3] = ["", "cd", "code"];
-/// The name of a column with codes of any layer.
+/// The name of a column whose codes may belong to any layer.
 const ANY_LAYER: &str = "statisticalarea";
 
-/// The name of statistical areas, such as `lsoa`, and the year of their census if the id has one.
+/// The name of statistical areas, such as `lsoa`, and the year of their census if it is in the id.
 struct AreaWords {
     word: String,
-    /// The year, as it may be written: `11` and `2011`.
+    /// The year in its two forms, such as `11` and `2011`.
     years: Vec<String>,
 }
 
-/// Returns the layer whose codes a column has according to its name, which consists of lower-case
-/// letters and digits. The inner value is `None` if the name does not show the layer. The result is
-/// `None` if the name is not that of a column with codes.
+/// Returns the layer whose codes are in a column, according to the column's name, which consists of
+/// lower-case letters and digits. The inner value is `None` if the name does not indicate the
+/// layer. The result is `None` if the name does not indicate a column with codes.
 pub(super) fn layer_of_column(name: &str, layers: &[Layer]) -> Option<Option<Layer>> {
     if layers.is_empty() {
         return None;
@@ -56,7 +57,8 @@ pub(super) fn layer_of_column(name: &str, layers: &[Layer]) -> Option<Option<Lay
     is_of_any.then_some(None)
 }
 
-/// Returns a name, also without the words that do not change what the column has.
+/// Returns the name, followed by the name without words that do not change the meaning of the
+/// column.
 fn possible_names(name: &str) -> Vec<&str> {
     let mut names = vec![name];
     names.extend(
@@ -76,8 +78,8 @@ fn possible_names(name: &str) -> Vec<&str> {
     names
 }
 
-/// Returns the names of a column with the codes of these areas: the name and the year in either form,
-/// with or without a word for the code.
+/// Returns the possible names of a column with the codes of these areas. A name consists of the
+/// name of the areas, the year in either form and, optionally, a word for the code.
 fn with_code_words(area: &AreaWords) -> Vec<String> {
     let word = &area.word;
     let mut names = Vec::new();

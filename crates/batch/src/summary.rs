@@ -22,12 +22,13 @@ pub struct BatchSummary {
     pub rows: u64,
     /// The number of bad rows.
     pub bad_rows: u64,
-    /// The lines on which the first bad rows start; in Parquet and Arrow, the numbers of these
+    /// The lines on which the first bad rows start. In Parquet and Arrow, the numbers of these
     /// rows, counted from 1.
     pub bad_lines: Vec<u64>,
-    /// The rows that have a text that is no postcode, no position or no code of a statistical area.
+    /// The rows that contain text that is not a postcode, a position or the code of a statistical
+    /// area.
     pub malformed_locations: LineSample,
-    /// The rows that have a text that is no practice code.
+    /// The rows that contain text that is not a practice code.
     pub malformed_practices: LineSample,
     /// The number of rows per status, in the order of the statuses.
     pub status: Vec<(&'static str, u64)>,
@@ -37,17 +38,19 @@ pub struct BatchSummary {
     pub communities: Vec<AreaCount>,
     /// The number of rows per area of every layer of communities and every administrative layer.
     pub areas: Vec<LayerCounts>,
-    /// The number of rows per practice, ordered by code: those that live in its area, and those that
-    /// are registered with it.
+    /// The number of rows per practice, ordered by code: the rows whose location is in the
+    /// practice's area, and the rows of people registered with the practice.
     pub practices: Vec<AreaCount>,
-    /// The number of rows per reason why there is no main community by residence, most rows first.
+    /// The number of rows per reason why there is no main community by residence, in descending
+    /// order of the number of rows.
     pub residence_reasons: Vec<ReasonCount>,
-    /// The number of rows per reason why there is no main community by registration, most rows first.
+    /// The number of rows per reason why there is no main community by registration, in descending
+    /// order of the number of rows.
     pub registration_reasons: Vec<ReasonCount>,
     /// The comparison with the answers of a previous run, if there is one.
     pub comparison: Option<Comparison>,
-    /// The patients by where they are registered and where they live, by community of the main layer;
-    /// `None` if the input does not state both, or the dataset has no communities.
+    /// The patients by where they are registered and where they live, by community of the main
+    /// layer. `None` if the input does not contain both, or if the dataset has no communities.
     pub flows: Option<FlowTable>,
     /// The numbers that a spreadsheet has irreversibly shortened; `None` if there are no such
     /// numbers.
@@ -72,9 +75,9 @@ pub struct AreaCount {
 pub struct LayerCounts {
     /// The layer.
     pub layer: Layer,
-    /// Whether practices belong to its areas; if not, no row is counted by registration.
+    /// Whether practices belong to the layer's areas. If not, no row is counted by registration.
     pub has_registration: bool,
-    /// The areas that rows have, ordered by id.
+    /// The areas of the rows, ordered by id.
     pub areas: Vec<AreaCount>,
 }
 
@@ -90,9 +93,9 @@ pub struct ReasonCount {
 /// Numbers in scientific notation, such as `4.5E+09`, into which a spreadsheet turns long numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScientificNotation {
-    /// How many of these numbers the file contains.
+    /// The number of such numbers in the file.
     pub count: u64,
-    /// The line that contains the first of these numbers.
+    /// The line that contains the first such number.
     pub first_line: u64,
 }
 
@@ -132,7 +135,7 @@ pub(super) struct BatchTally {
 }
 
 impl BatchTally {
-    /// Creates the counts of a thread, with flows between these places.
+    /// Creates the counts of a thread, which include the flows between these places.
     pub(super) fn new(flow_places: Option<&Arc<FlowPlaces>>) -> BatchTally {
         BatchTally {
             flows: flow_places.map(FlowTally::new),
@@ -169,7 +172,8 @@ impl BatchTally {
         self.agreement[agreement as usize] += 1;
     }
 
-    /// Counts a bad row. `number` is its line; in columnar input, the number of the row.
+    /// Counts a bad row. `number` is the line of the row or, in columnar input, the number of the
+    /// row.
     pub(super) fn add_bad_row(&mut self, number: u64) {
         self.status[status_index(BAD_ROW)] += 1;
         self.bad_rows.add(|| number);
@@ -262,7 +266,7 @@ impl BatchTally {
     }
 }
 
-/// Counts `rows` rows with a reason; the code is empty if no result is missing.
+/// Counts `rows` rows with a reason. The code is empty if no result is missing.
 fn add_reason(reasons: &mut ReasonCounts, code: &str, rows: u64) {
     if code.is_empty() {
         return;
@@ -284,7 +288,8 @@ fn sorted_reasons(reasons: ReasonCounts) -> Vec<ReasonCount> {
     reasons
 }
 
-/// Returns the counts of the areas of each layer. An area has the name of the as-of date of the batch.
+/// Returns the counts of the areas of each layer. The name of an area is its name on the as-of date
+/// of the batch.
 fn layer_counts(
     counts: &HashMap<AreaKey, HalfCounts>,
     context: &BatchContext<'_>,
@@ -344,8 +349,8 @@ fn combine(known: Option<ScientificNotation>, new: ScientificNotation) -> Scient
     }
 }
 
-/// Returns whether the `E+` at this offset is part of a number, such as `4.5E+09`, that has no
-/// letter or digit on either side.
+/// Returns whether the `E+` at this offset is part of a number, such as `4.5E+09`, with no letter
+/// or digit directly before or after it.
 fn is_scientific_notation(text: &[u8], offset: usize) -> bool {
     let before = &text[..offset];
     let digits_end = before.len();

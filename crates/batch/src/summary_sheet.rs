@@ -12,7 +12,7 @@ fn text(text: impl Into<String>) -> SummaryValue {
     SummaryValue::Text(text.into())
 }
 
-/// Returns the rows of the sheet. Small numbers are suppressed as the request says.
+/// Returns the rows of the sheet. Small numbers are suppressed by the rules of the request.
 pub(super) fn summary_sheet(
     index: &Index,
     summary: &BatchSummary,
@@ -133,7 +133,7 @@ fn numbers(lines: &[u64]) -> String {
     numbers.join(", ")
 }
 
-/// Adds a table of areas; `names` are the names of its columns, of which the last may be left out.
+/// Adds a table of areas. `names` contains the names of its columns; the last column is optional.
 fn push_areas(
     sheet: &mut SummarySheet,
     areas: &[AreaCount],

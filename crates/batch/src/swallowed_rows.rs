@@ -1,5 +1,5 @@
-//! Finds rows that a stray quotation mark has swallowed: everything up to the next quotation mark is
-//! one field, with its line feeds and delimiters.
+//! Finds rows that became part of a field because of a stray quotation mark. The field contains
+//! everything up to the next quotation mark, including line feeds and delimiters.
 
 use memchr::memchr;
 
@@ -8,9 +8,9 @@ use crate::tabular::delimiter::Delimiter;
 use crate::tabular::fields::{field_ends, field_range};
 use catchment_core::domain::{OdsCode, Postcode, StatisticalAreaCode, Uprn};
 
-/// Returns the number of rows that are probably swallowed by a field of a row. A line looks like a
-/// row if it has the number of fields of a row, with a location or a practice code where a row has
-/// it. One of these lines is the row itself.
+/// Returns the number of rows that a field of this row has probably swallowed. A line probably is a
+/// row if it has the same number of fields as a row, and contains a location or a practice code in
+/// the expected field. One of these lines is the row itself.
 pub(super) fn count_swallowed_rows(
     row: &[u8],
     delimiter: Delimiter,
@@ -40,7 +40,8 @@ fn has_expected_content(mapping: &ColumnMapping, field: impl Fn(usize) -> String
     let is_number = |index| field(index).parse::<f64>().is_ok();
     match (mapping.location, mapping.practice) {
         (LocationColumns::Postcode(index), _) => field(index).parse::<Postcode>().is_ok(),
-        // Text that is no GSS code, such as a word of an address, is too common.
+        // Text that is not a GSS code, such as a word of an address, is too common to identify a
+        // row.
         (LocationColumns::StatisticalArea(index, _), _) => {
             StatisticalAreaCode::is_gss(&field(index))
         }

@@ -52,8 +52,8 @@ impl<'s, 'i> TextAnswerer<'s, 'i> {
         self.worker.into_tally()
     }
 
-    /// Answers the rows of a block and appends the output rows to `out`: reads a group of rows, looks
-    /// all of them up, and writes their output rows.
+    /// Answers the rows of a block, and appends the output rows to `out`. Reads a group of rows,
+    /// looks all of them up, and writes their output rows, before the next group.
     pub(super) fn answer_block(&mut self, block: &RowBlock, out: &mut Vec<u8>) {
         let bytes = &block.bytes;
         let tally = &mut self.worker.tally;
@@ -77,8 +77,8 @@ impl<'s, 'i> TextAnswerer<'s, 'i> {
         }
     }
 
-    /// Reads the row that starts at the offset `start`. `is_trailing_blank` states whether it and all
-    /// rows after it are blank.
+    /// Reads the row that starts at the offset `start`. `is_trailing_blank` states whether this row
+    /// and all later rows are blank.
     fn read_row<'r>(
         &mut self,
         bytes: &'r [u8],
@@ -104,7 +104,7 @@ impl<'s, 'i> TextAnswerer<'s, 'i> {
         }
     }
 
-    /// Writes the output row of a row, with its line ending.
+    /// Writes the output row for an input row, with its line ending.
     fn write_row(&mut self, row: &InputRow<'_>, lines: &mut LineCounter<'_>, out: &mut Vec<u8>) {
         let worker = &mut self.worker;
         match (&row.content, &self.reader) {
@@ -132,7 +132,7 @@ impl<'s, 'i> TextAnswerer<'s, 'i> {
                     ),
                 }
             }
-            // Other programs would take the end-of-file character for a row.
+            // Other programs would interpret the end-of-file character as a row.
             (RowContent::Blank, _) => {
                 out.extend(row.text.iter().filter(|&&byte| byte != END_OF_FILE));
             }
@@ -141,7 +141,7 @@ impl<'s, 'i> TextAnswerer<'s, 'i> {
     }
 }
 
-/// Writes a line above the user's header row without its line ending, or the header row.
+/// Writes the header row, or a line above the header row without its line ending.
 pub(super) fn write_input_header(context: &BatchContext<'_>, header: &[u8], out: &mut Vec<u8>) {
     match context.layout.format {
         CellFormat::Csv(delimiter) => field_writer(context, delimiter).write_row(header, out),

@@ -30,16 +30,16 @@ pub(super) struct WorkbookInput {
     pub(super) rows: Arc<SheetRows>,
 }
 
-/// Which rows of a sheet are answered.
+/// The rows of a sheet that are looked up.
 #[derive(Debug, Default)]
 pub(super) struct SheetRows {
-    /// The row with the names of the columns; `None` if there is no such row.
+    /// The row with the names of the columns, or `None` if there is no such row.
     pub(super) header: Option<u32>,
-    /// The first row that is answered.
+    /// The first row that is looked up.
     first: u32,
-    /// The row with the totals of a table, which is not answered.
+    /// The row with the totals of a table, which is not looked up.
     totals: Option<u32>,
-    /// The merged ranges that have cells of the columns that are read, in order of their first rows.
+    /// The merged ranges that contain cells of the columns to read, in order of their first rows.
     merges: Vec<CellRange>,
 }
 
@@ -55,7 +55,8 @@ impl SheetRows {
         }
     }
 
-    /// Returns the merged range whose value a cell shares without having it.
+    /// Returns the merged range that contains a cell, if another cell stores the value of the
+    /// range.
     pub(super) fn merged_range(&self, cell: CellPosition) -> Option<CellRange> {
         let before = self
             .merges
@@ -66,7 +67,7 @@ impl SheetRows {
     }
 }
 
-/// The style of the header cells, and what is detected from the header row.
+/// The style of the header cells, and the properties detected from the header row.
 struct SheetHeader {
     row: Option<u32>,
     first_row: u32,
@@ -190,7 +191,7 @@ fn in_sheet(contents: &SheetContents, place: &str, what: impl Into<String>) -> T
     }
 }
 
-/// Returns the format of the output, after checking the options that do not apply to workbooks.
+/// Returns the format of the output. First rejects options that do not apply to workbooks.
 fn output_format(format: BatchFormat, request: &BatchRequest) -> Result<BatchFormat, BatchError> {
     if request.delimiter.is_some() {
         let what = "--delimiter";
@@ -226,7 +227,7 @@ pub(super) fn reject_compression(
     Ok(())
 }
 
-/// Returns the sheet with a name or a number; the first visible sheet if `wanted` is `None`.
+/// Returns the sheet with a name or a number, or the first visible sheet if `wanted` is `None`.
 fn choose_sheet<'p>(
     parts: &'p WorkbookParts,
     wanted: Option<&str>,
@@ -263,8 +264,8 @@ fn choose_sheet<'p>(
     })
 }
 
-/// Finds the header row among the first rows, by the same rules as in CSV: each row is written as a line
-/// of CSV.
+/// Finds the header row among the first rows by the same rules as in CSV. To do so, writes each row
+/// as a line of CSV.
 fn find_header(survey: &SheetSurvey, request: &BatchRequest) -> Result<SheetHeader, BatchError> {
     let rows = &survey.first_rows;
     let skip_rows = request.header.skip_lines;
@@ -279,7 +280,7 @@ fn find_header(survey: &SheetSurvey, request: &BatchRequest) -> Result<SheetHead
         starts.push(text.len());
         write_line(rows, row, &mut text);
         if request.header.is_absent {
-            // The columns of a sheet without names are all columns with values.
+            // If a sheet has no column names, its columns are all columns that contain values.
             let fields = rows.cells_of(row).map(|(cell, _)| cell.column + 1).max();
             let missing = survey.found.value_columns - fields.unwrap_or(1);
             let line_end = text.len() - 1;
@@ -318,7 +319,7 @@ fn find_header(survey: &SheetSurvey, request: &BatchRequest) -> Result<SheetHead
     })
 }
 
-/// Writes a row as a line of CSV, with every run of white space in a cell as one space.
+/// Writes a row as a line of CSV. Replaces each run of white space in a cell with one space.
 fn write_line(rows: &SheetBlock, row: usize, out: &mut Vec<u8>) {
     let mut next_column = 0;
     for (cell, text) in rows.cells_of(row) {
@@ -335,7 +336,7 @@ fn write_line(rows: &SheetBlock, row: usize, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// Returns which rows are answered, given the tables of the sheet.
+/// Returns the rows that are looked up, depending on the tables of the sheet.
 fn answered_rows(
     header: &SheetHeader,
     tables: &[SheetTable],

@@ -1,5 +1,5 @@
-//! Writes the output rows of text as a new workbook. The user's fields are written as texts, so that
-//! leading zeros stay.
+//! Writes the output rows of text as a new workbook. The user's fields are written as text, so that
+//! leading zeros are preserved.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -20,11 +20,11 @@ use crate::tabular::workbook::{NewValue, NewWorkbook, SummarySheet};
 pub(super) struct WorkbookSink<W: Write> {
     workbook: NewWorkbook<W>,
     format: RowFormat,
-    /// Whether each output column has numbers.
+    /// For each output column, whether it contains numbers.
     is_numeric: Vec<bool>,
 }
 
-/// The format of the rows that are converted.
+/// The format of the rows to convert.
 enum RowFormat {
     Csv {
         delimiter: Delimiter,
@@ -35,13 +35,13 @@ enum RowFormat {
     Ndjson(Vec<String>),
 }
 
-/// The number of digits up to which a number of JSON is the same number in a workbook.
+/// The maximum number of digits of a JSON number that a workbook can store exactly.
 const DIGITS_MAX: usize = 15;
-/// The member with the text of a line that is not an object.
+/// The member that contains the text of a line that is not an object.
 const BAD_LINE: &str = "catchment_input";
 
 impl<W: Write> WorkbookSink<W> {
-    /// Starts a workbook. `beginning` has the lines above the header row and the header row.
+    /// Starts a workbook. `beginning` contains the lines above the header row, and the header row.
     pub(super) fn begin(
         output: W,
         detected: &DetectedFormat,
@@ -77,7 +77,7 @@ impl<W: Write> WorkbookSink<W> {
                 delimiter,
                 width: detected.columns.len(),
             },
-            // The names of the columns are texts.
+            // The names of the columns are written as text.
             is_numeric: Vec::new(),
         };
         sink.write_csv(beginning, delimiter, 0)?;
@@ -85,7 +85,7 @@ impl<W: Write> WorkbookSink<W> {
         Ok(sink)
     }
 
-    /// Completes the workbook with the sheet of the summary.
+    /// Completes the workbook with the sheet that contains the summary.
     pub(super) fn finish(self, summary: &SummarySheet) -> Result<(), TabularError> {
         self.workbook.finish(summary)
     }
@@ -184,7 +184,8 @@ impl<W: Write + Send> OutputSink for WorkbookSink<W> {
     }
 }
 
-/// Decodes a field. Bytes that are not UTF-8 are in Windows-1252, the encoding of CSV from Excel.
+/// Decodes a field. Fields that are not valid UTF-8 are decoded as Windows-1252, the encoding of
+/// CSV files from Excel.
 fn decode(field: Cow<'_, [u8]>) -> Cow<'_, str> {
     match field {
         Cow::Borrowed(bytes) => match std::str::from_utf8(bytes) {
@@ -201,7 +202,7 @@ fn decode(field: Cow<'_, [u8]>) -> Cow<'_, str> {
     }
 }
 
-/// Returns the text of a value; `None` for null.
+/// Returns the text of a value, or `None` for null.
 fn json_text(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
@@ -214,7 +215,7 @@ fn json_text(value: &Value) -> Option<String> {
     }
 }
 
-/// Returns whether a number has so few digits that a workbook has the same number.
+/// Returns whether a workbook can store a number exactly, which depends on the number of digits.
 fn is_exact(number: &str) -> bool {
     number.bytes().filter(u8::is_ascii_digit).count() <= DIGITS_MAX
 }

@@ -1,5 +1,5 @@
-//! Answers the rows of a sheet. The output is the same workbook with the output columns added to the
-//! sheet and a sheet with the summary, or the rows as CSV or NDJSON.
+//! Answers the rows of a sheet. The output is either the same workbook, with the output columns and
+//! a sheet with the summary added, or the rows as CSV or NDJSON.
 
 use std::borrow::Cow;
 use std::io::{self, BufReader, Write};
@@ -212,8 +212,8 @@ pub(super) fn count_sheet_rows(
     Ok(tallies)
 }
 
-/// Returns the first output rows as CSV for display: the columns that are read, and the output
-/// columns.
+/// Returns the first output rows as CSV for display. The rows contain the columns that the look-up
+/// reads, and the output columns.
 pub(super) fn preview(
     index: &Index,
     detected: &DetectedFormat,
@@ -269,7 +269,7 @@ fn column_number(index: usize) -> u32 {
     u32::try_from(index).expect("few columns")
 }
 
-/// Returns the names of the members of an object; a column without a name has its letters.
+/// Returns the names of the members of an object. If a column has no name, its letters are used.
 fn member_names(columns: &[String]) -> Vec<String> {
     let name = |(index, name): (usize, &String)| match name.as_str() {
         "" => column_letters(column_number(index)),
@@ -278,7 +278,8 @@ fn member_names(columns: &[String]) -> Vec<String> {
     columns.iter().enumerate().map(name).collect()
 }
 
-/// Returns the style of the last named cell of the header row, which the new header cells get as well.
+/// Returns the style of the last named cell of the header row, which is also used for the new
+/// header cells.
 fn header_style(input: &WorkbookInput) -> Option<usize> {
     let rows = &input.survey.first_rows;
     let header = rows
@@ -378,7 +379,7 @@ impl AddedCells {
     }
 }
 
-/// How the rows of a sheet are written.
+/// The format in which the rows of a sheet are written.
 #[derive(Clone)]
 enum RowOutput<'c> {
     /// In the XML of the sheet.
@@ -450,7 +451,8 @@ impl Stage<SheetBlock, Vec<u8>> for SheetStage<'_, '_> {
 }
 
 impl SheetStage<'_, '_> {
-    /// Reads the cells of a row that the look-up needs. A row that is not answered is blank.
+    /// Reads the cells of a row that the look-up needs. A row that is not looked up is returned as
+    /// blank.
     fn read_row<'r>(&mut self, block: &'r SheetBlock, position: usize) -> RowContent<'r> {
         let number = block.rows[position].number;
         if self.rows.kind(number) != RowKind::Data {

@@ -1,4 +1,4 @@
-//! The worker of one thread: looks up parsed rows, whatever their format, and writes their output
+//! The worker of one thread, which looks up parsed rows of any format and writes their output
 //! cells.
 
 use super::answer_cells::{RegistrationCells, ResidenceCells};
@@ -69,8 +69,8 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         }
     }
 
-    /// Appends the output cells of a row. `number` returns its line or, in columnar input, the number
-    /// of the row; it is rarely called.
+    /// Appends the output cells of a row. `number` returns the line of the row or, in columnar
+    /// input, the number of the row. It is rarely called.
     pub(super) fn answer_row(
         &mut self,
         row: &ParsedRow<'_>,
@@ -134,8 +134,8 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         }
     }
 
-    /// Appends the output cells of a bad row. `number` is its line; in columnar input, the number of
-    /// the row.
+    /// Appends the output cells of a bad row. `number` is the line of the row or, in columnar
+    /// input, the number of the row.
     pub(super) fn answer_bad_row(&mut self, number: u64, reason: &str, out: &mut Vec<u8>) {
         self.tally.rows += 1;
         self.tally.add_bad_row(number);
@@ -208,7 +208,7 @@ impl RowAnswer<'_> {
         }
     }
 
-    /// Returns the location and the practice; `None` unless the file has both.
+    /// Returns the location and the practice, or `None` unless the file contains both.
     fn home_and_practice(&self) -> Option<HomeAndPractice<'_>> {
         let has_both =
             self.row.practice.is_some() && !matches!(self.row.location, RowLocation::Absent);

@@ -1,8 +1,8 @@
-//! The memory check before a dataset is loaded.
+//! Checks that enough memory is available before a dataset is loaded.
 //!
 //! If a reload used more memory than is available, the kernel would kill the service, which could
-//! then no longer serve the loaded datasets. A dataset that would not fit is therefore rejected
-//! before it is loaded.
+//! then no longer serve the loaded datasets. A dataset that would not fit into memory is therefore
+//! rejected before it is loaded.
 
 use std::fs;
 use std::path::Path;
@@ -11,9 +11,9 @@ use std::path::Path;
 /// The measured values are 4.2 for the whole country (93 MB of files) and 4.5 for the embedded
 /// dataset. Less memory is used after loading.
 const MEMORY_PER_FILE_BYTE: u64 = 5;
-/// The peak memory in bytes for each position of a polygon, however short the text of the position
-/// is. The measured values are 280 for an area of a million vertices, and 390 for a comb-shaped
-/// area.
+/// The peak memory in bytes for each position of a polygon, regardless of the length of the
+/// position's text. The measured values are 280 for an area of a million vertices, and 390 for a
+/// comb-shaped area.
 const MEMORY_PER_POSITION: u64 = 400;
 /// The maximum memory in bytes for each row of a table of names. A row of a dozen bytes can become
 /// several strings.
@@ -72,7 +72,7 @@ fn ensure_fits_in(
 /// machine or in any of the control groups of the process (`MemoryMax=` of systemd, `--memory` of a
 /// container).
 ///
-/// The resident memory counts because the memory of old datasets is reused.
+/// The resident memory is included because the memory of old datasets is reused.
 pub fn available_memory_bytes(root: &Path) -> Option<u64> {
     let own = read_kilobytes(&root.join("proc/self/status"), "VmRSS:").unwrap_or(0);
     let free = read_kilobytes(&root.join("proc/meminfo"), "MemAvailable:");
@@ -92,11 +92,11 @@ fn read_kilobytes(file: &Path, name: &str) -> Option<u64> {
 }
 
 /// Returns the smallest amount of memory that is free in a control group or one of its ancestors.
-/// `line` is the line of the control group in `/proc/self/cgroup`.
+/// `line` is the control group's line in `/proc/self/cgroup`.
 fn free_in_cgroup(root: &Path, line: &str) -> Option<u64> {
     let mut parts = line.splitn(3, ':').skip(1);
     let (controllers, path) = (parts.next()?, parts.next()?);
-    // cgroup v2 has one hierarchy; cgroup v1 has a hierarchy for each controller.
+    // cgroup v2 has a single hierarchy, whereas cgroup v1 has one for each controller.
     let (tree, limit_file, usage_file, cache_key) = if controllers.is_empty() {
         (
             "sys/fs/cgroup",
@@ -124,7 +124,8 @@ fn free_in_cgroup(root: &Path, line: &str) -> Option<u64> {
         // `max`, which means no limit, is not a number.
         let limit = read_number(&group.join(limit_file))?;
         let used = read_number(&group.join(usage_file))?;
-        // The kernel drops cached files when memory is needed.
+        // The memory of cached files is available, because the kernel evicts them when memory is
+        // needed.
         let statistics = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
         let cache = statistics
             .lines()
@@ -139,7 +140,7 @@ fn free_in_cgroup(root: &Path, line: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// Returns a folder with these files of a machine, to be used as the root folder.
+    /// Returns a folder that imitates the root folder of a machine and contains these files.
     fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().expect("a folder");
         for (path, text) in files {

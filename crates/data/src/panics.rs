@@ -1,4 +1,4 @@
-//! Panics of libraries on corrupt files, which are caught and not reported.
+//! Catches panics of libraries on corrupt files without reporting them.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
@@ -8,8 +8,8 @@ thread_local! {
     static EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `work` and catches a panic without reporting it, for libraries that panic on a corrupt
-/// file.
+/// Runs `work`, which calls a library that panics on a corrupt file. Catches the panic without
+/// reporting it.
 pub fn catch_expected<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
     let was_expected = EXPECTED.replace(true);
     let result = panic::catch_unwind(AssertUnwindSafe(work));

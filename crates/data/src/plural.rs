@@ -1,4 +1,4 @@
-//! Counts with their nouns, and lists of names, for messages.
+//! Formats counts with their nouns, and lists of names, for messages.
 
 use std::fmt::Display;
 
@@ -15,7 +15,7 @@ where
     format!("{count} {noun}")
 }
 
-/// Lists at most `max` names, and says whether there are more: `LA1 1AA, LA1 1AB, …`.
+/// Lists at most `max` names, and indicates whether there are more: `LA1 1AA, LA1 1AB, …`.
 pub(crate) fn first_names<T: Display>(names: impl IntoIterator<Item = T>, max: usize) -> String {
     let mut names = names.into_iter();
     let first = names.by_ref().take(max).map(|name| name.to_string());

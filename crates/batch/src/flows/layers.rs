@@ -3,31 +3,31 @@
 use catchment_core::domain::{InvalidOdsCode, Layer};
 use catchment_core::index::{Index, LayerResult, LocateQuery};
 
-/// The layer in which patients are registered, and the layer in which they live.
+/// The layer in whose areas patients are registered, and the layer in whose areas they live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FlowLayers {
     registered: Layer,
     resident: Layer,
 }
 
-/// The error for a layer on which patients cannot be counted.
+/// The error for a layer that is not suitable for counting patients.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnsuitableFlowLayer {
-    /// The dataset does not say to which areas of the layer a practice belongs.
+    /// The dataset does not state to which areas of the layer practices belong.
     #[error("no practice belongs to an area of `{layer}`: use {}", listed(known))]
     NotRegistered {
-        /// The id that the user gave.
+        /// The id that the user specified.
         layer: String,
         /// The layers that can be used.
         known: Vec<Layer>,
     },
-    /// A home may be in several areas of the layer, or the dataset does not have the layer.
+    /// A home may be in several areas of the layer, or the layer is not in the dataset.
     #[error(
         "a home is not in exactly one area of `{layer}`: use {}",
         listed(known)
     )]
     NotResident {
-        /// The id that the user gave.
+        /// The id that the user specified.
         layer: String,
         /// The layers that can be used.
         known: Vec<Layer>,
@@ -77,19 +77,19 @@ impl FlowLayers {
         })
     }
 
-    /// Returns the main layer of communities, in which patients are registered and live; `None` if
-    /// the dataset does not have one.
+    /// Returns the main layer of communities as both layers, or `None` if the dataset has no such
+    /// layer.
     pub fn of_communities(index: &Index) -> Option<FlowLayers> {
         let main = index.manifest().main_community_layer()?.as_str();
         FlowLayers::find(index, main, main).ok()
     }
 
-    /// Returns the layer in which patients are registered.
+    /// Returns the layer in whose areas patients are registered.
     pub fn registered(self) -> Layer {
         self.registered
     }
 
-    /// Returns the layer in which patients live.
+    /// Returns the layer in whose areas patients live.
     pub fn resident(self) -> Layer {
         self.resident
     }
@@ -122,7 +122,7 @@ fn layers_with_homes(index: &Index) -> Vec<Layer> {
 
 #[cfg(test)]
 impl FlowLayers {
-    /// Returns the pair of a layer with itself.
+    /// Returns a pair in which both layers are `layer`.
     pub(super) fn for_tests(layer: Layer) -> FlowLayers {
         FlowLayers {
             registered: layer,

@@ -1,10 +1,12 @@
-//! Flows between registered and resident patients: how many patients are registered with the
-//! practices of one area and live in another.
+//! Flows between registered and resident patients. A flow is the number of patients who are
+//! registered with the practices of one area and live in another.
 //!
-//! - `layers`, `places`: the two layers, and the place of a registration or a residence in its layer.
-//! - `tally`: the counts of one thread.
+//! - `layers`, `places`: the two layers, and the place in its layer of a registration or a
+//!   residence.
+//! - `tally`: the counts of a single thread.
 //! - `table`: the counts of a whole input.
-//! - `network`, `published`: small number suppression, so that no hidden count can be computed.
+//! - `network`, `published`: small number suppression that prevents hidden counts from being
+//!   computed.
 //! - `registrations`: the flows from the registrations of a dataset.
 //! - `report`: the tables as CSV and as a workbook.
 

@@ -1,8 +1,8 @@
-//! A two-way table with its totals, as a network.
+//! Represents a two-way table with its totals as a network.
 //!
-//! Every row and every column is a node, and so are the row of totals and the column of totals. Every
-//! count is a flow along an edge between its row and its column, and the direction of the edge is
-//! such that what flows into a node also flows out of it:
+//! Every row and every column is a node, and so are the row of totals and the column of totals.
+//! Every count is a flow along an edge between its row and its column. The directions of the edges
+//! ensure that, for each node, the inflow equals the outflow:
 //!
 //! ```text
 //!                      count                  total of the column
@@ -12,23 +12,23 @@
 //!              total of the row                     grand total
 //! ```
 //!
-//! The tables that agree with the published counts are the flows that differ only on hidden edges.
-//! Two such flows differ by cycles: a hidden count can have another value exactly if a cycle of
-//! hidden edges goes through it, along each of which the flow can change in the direction of the
-//! cycle. (D. Gusfield, "A graph theoretic approach to statistical data security", SIAM Journal on
-//! Computing 17(3), 1988.)
+//! A table agrees with the published counts if its flow differs from the actual flow only on hidden
+//! edges. The difference of two such flows consists of cycles. Therefore a hidden count can have
+//! another value if and only if it is on a cycle of hidden edges along which the flow can change in
+//! the direction of the cycle. (D. Gusfield, "A graph theoretic approach to statistical data
+//! security", SIAM Journal on Computing 17(3), 1988.)
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
-/// What is published of a count, and what a reader knows about it.
+/// Whether a count is published and, if not, what a reader knows about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CellState {
     Shown,
-    /// Hidden because it is small. The reader is assumed to know that, so the count is at least 1
-    /// and at most this number.
+    /// Hidden because it is small. The reader is assumed to know this, so the reader knows that the
+    /// count is between 1 and this number.
     Small(u64),
-    /// Hidden, and the reader knows no more than that it is not negative.
+    /// Hidden. The reader knows only that the count is not negative.
     Hidden,
 }
 
@@ -61,14 +61,14 @@ impl NetworkCell {
     }
 }
 
-/// Which edges a path may use besides those of hidden counts.
+/// The edges that a path may use in addition to the edges of hidden counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PathScope {
-    /// Those of counts above 0, and of totals except the grand total.
+    /// The edges of counts above 0, and of totals except the grand total.
     Counts,
-    /// As `Counts`, and those of counts of 0.
+    /// The edges in `Counts`, and the edges of counts of 0.
     Zeros,
-    /// As `Zeros`, and that of the grand total.
+    /// The edges in `Zeros`, and the edge of the grand total.
     All,
 }
 
@@ -76,22 +76,23 @@ enum PathScope {
 #[derive(Debug, Clone, Copy)]
 enum PathStep {
     Cell(usize),
-    /// A count of 0, which is not among the cells.
+    /// A count of 0, which is not stored in the cells.
     Zero {
         row: usize,
         column: usize,
     },
 }
 
-/// What it costs to hide a count. A cycle usually has three more counts, so a zero is cheaper than
-/// three large counts, and a total is hidden only if counts and zeros do not suffice.
+/// The cost of hiding a count. A cycle usually contains three more counts. The costs make a zero
+/// cheaper than three large counts, and a total is hidden only if counts and zeros are not
+/// sufficient.
 const COUNT_COST: u64 = 16;
 const ZERO_COST: u64 = 110;
 const TOTAL_COST: u64 = 10_000;
 const GRAND_TOTAL_COST: u64 = 10_000_000;
 
-/// The number of counts, with those of 0, up to which a path may use counts of 0. In a larger table
-/// totals are hidden instead.
+/// The maximum number of counts, including counts of 0, in a table in which a path may use counts
+/// of 0. In a larger table, totals are hidden instead.
 const ZEROS_MAX: usize = 4_000_000;
 
 /// A two-way table with its totals.
@@ -102,12 +103,13 @@ pub(super) struct FlowNetwork {
     cells: Vec<NetworkCell>,
     /// The cell of each row and column.
     positions: HashMap<(usize, usize), usize>,
-    /// The cells of each node.
+    /// For each node, its cells.
     at_node: Vec<Vec<usize>>,
 }
 
 impl FlowNetwork {
-    /// Creates the network of a table of which no count is hidden. `counts` has the counts above 0.
+    /// Creates the network of a table in which no count is hidden. `counts` contains the counts
+    /// above 0.
     pub(super) fn new(
         rows: usize,
         columns: usize,
@@ -157,7 +159,7 @@ impl FlowNetwork {
         self.rows + 1 + column
     }
 
-    /// Returns the nodes between which a cell flows.
+    /// Returns the two nodes of a cell, in the direction of the flow.
     fn ends(&self, cell: usize) -> (usize, usize) {
         let NetworkCell { row, column, .. } = self.cells[cell];
         let (row_node, column_node) = (row, self.column_node(column));
@@ -177,7 +179,7 @@ impl FlowNetwork {
         self.cells[cell].row == self.rows && self.cells[cell].column == self.columns
     }
 
-    /// Hides the counts from 1 to `most`, and the totals of these values.
+    /// Hides the counts and totals from 1 to `most`.
     pub(super) fn hide_small(&mut self, most: u64) {
         for cell in 0..self.cells.len() {
             let is_total = self.is_total(cell);
@@ -185,16 +187,17 @@ impl FlowNetwork {
             if (1..=most).contains(&cell.value) {
                 cell.state = match is_total {
                     true => CellState::Hidden,
-                    // If only 1 is small, the reader cannot be assumed to know which cells are.
+                    // If `most` is 1, knowledge of the reason would reveal the count, so a larger
+                    // range is assumed.
                     false => CellState::Small(most.max(2)),
                 };
             }
         }
     }
 
-    /// Hides more counts, until no hidden count can be computed from those that are shown.
+    /// Hides more counts until no hidden count can be computed from the published counts.
     pub(super) fn hide_complements(&mut self) {
-        // Totals come first, because their cycles often protect counts as well.
+        // Totals are processed first, because their cycles often protect counts as well.
         for cell in self.determined_cells().into_iter().rev() {
             for step in self.cheapest_cycle(cell) {
                 let cell = match step {
@@ -218,13 +221,14 @@ impl FlowNetwork {
     }
 
     /// Returns the rows and columns of the hidden counts. The row and the column of totals come
-    /// after the others.
+    /// last.
     pub(super) fn hidden(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         let hidden = self.cells.iter().filter(|cell| cell.is_hidden());
         hidden.map(|cell| (cell.row, cell.column))
     }
 
-    /// Returns whether each hidden count can have at least two values, as far as a reader can tell.
+    /// Returns whether each hidden count can have at least two values, from the point of view of a
+    /// reader.
     pub(super) fn is_protected(&self) -> bool {
         self.determined_cells().is_empty()
     }
@@ -243,8 +247,9 @@ impl FlowNetwork {
         !directions.any(|(start, end)| self.is_reachable(start, end, cell))
     }
 
-    /// Returns the start and the end of the path that closes the cycle on which the cell rises, and of
-    /// that on which it falls.
+    /// Returns two pairs of start and end nodes. The path between the first pair closes a cycle on
+    /// which the cell increases, and the path between the second pair closes a cycle on which it
+    /// decreases.
     fn directions(&self, cell: usize) -> [Option<(usize, usize)>; 2] {
         let (from, to) = self.ends(cell);
         [
@@ -253,7 +258,7 @@ impl FlowNetwork {
         ]
     }
 
-    /// Returns the node at the other end of a cell, if the flow can change in that direction.
+    /// Returns the node at the other end of a cell, if the flow can change in this direction.
     fn step(&self, node: usize, cell: usize) -> Option<usize> {
         let (from, to) = self.ends(cell);
         if node == from {
@@ -263,7 +268,7 @@ impl FlowNetwork {
         }
     }
 
-    /// Returns whether a path of hidden cells without `excluded` leads from one node to another.
+    /// Returns whether a path of hidden cells other than `excluded` leads from one node to another.
     fn is_reachable(&self, start: usize, end: usize, excluded: usize) -> bool {
         let mut is_seen = vec![false; self.at_node.len()];
         let mut queue = VecDeque::from([start]);
@@ -288,7 +293,8 @@ impl FlowNetwork {
         false
     }
 
-    /// Returns the steps of the cycle through a cell that hides the fewest and smallest counts.
+    /// Returns the steps of the cycle through a cell that hides as few and as small counts as
+    /// possible.
     fn cheapest_cycle(&self, cell: usize) -> Vec<PathStep> {
         let cheapest = |scope| {
             let directions = self.directions(cell).into_iter().flatten();
@@ -304,12 +310,12 @@ impl FlowNetwork {
         }
         let zeros = has_zeros.then(|| cheapest(PathScope::Zeros)).flatten();
         let found = zeros.or(counts).or_else(|| cheapest(PathScope::All));
-        // The cell, the total of its row, that of its column and the grand total can always rise
-        // together, or fall together.
+        // The cell, the totals of its row and its column, and the grand total can always increase
+        // together or decrease together.
         found.expect("a cycle through the totals").1
     }
 
-    /// Returns the cheapest path from one node to another, without `excluded`.
+    /// Returns the cheapest path from one node to another, that does not use `excluded`.
     fn path(
         &self,
         start: usize,
@@ -358,7 +364,7 @@ impl FlowNetwork {
         None
     }
 
-    /// Returns what it costs to hide a cell; `None` if the scope does not have it.
+    /// Returns the cost of hiding a cell, or `None` if the cell is not in the scope.
     fn cost(&self, cell: usize, scope: PathScope) -> Option<u64> {
         if self.cells[cell].is_hidden() {
             return Some(0);
@@ -385,21 +391,21 @@ fn steps_to(steps: &[Option<(usize, PathStep)>], start: usize, end: usize) -> Ve
     path
 }
 
-/// The hidden cells that can both rise and fall. A cycle of them changes all of its cells, so most
-/// cells of a large table are decided at once.
+/// The hidden cells that can both increase and decrease. In a cycle of such cells, every cell can
+/// change, so most cells of a large table are decided at once.
 struct FreeEdges {
     /// The component of each node.
     components: Vec<usize>,
-    /// Whether a cell is the only connection between two parts of its component.
+    /// For each cell, whether it is the only connection between two parts of its component.
     is_bridge: Vec<bool>,
 }
 
 /// A node on the stack of the search for bridges.
 struct SearchFrame {
     node: usize,
-    /// The cell by which the search came to the node.
+    /// The cell through which the search reached the node.
     entry: Option<usize>,
-    /// The number of cells of the node that have been seen.
+    /// The number of the node's cells that have been visited.
     seen: usize,
 }
 
@@ -500,7 +506,7 @@ mod tests {
         network
     }
 
-    /// Returns the table with its totals, `None` where a count is hidden.
+    /// Returns the table with its totals, with `None` in place of hidden counts.
     fn published(table: &Table, network: &FlowNetwork) -> Vec<Vec<Option<u64>>> {
         let hidden: BTreeSet<(usize, usize)> = network.hidden().collect();
         let mut whole = table.clone();
@@ -519,8 +525,8 @@ mod tests {
         rows.collect()
     }
 
-    /// Returns the values of each hidden count in all tables with counts up to `count_max` that agree
-    /// with what is published: every table is tried.
+    /// Returns the possible values of each hidden count. Tries every table whose counts do not
+    /// exceed `count_max`, and uses those that agree with the published counts.
     fn possible_values(shown: &[Vec<Option<u64>>], count_max: u64) -> Vec<BTreeSet<u64>> {
         let (rows, columns) = (shown.len() - 1, shown[0].len() - 1);
         let interior: Vec<(usize, usize)> = (0..rows)
@@ -600,7 +606,8 @@ mod tests {
 
     #[test]
     fn small_totals_are_hidden_with_another_total() {
-        // Row 0 and its total are small. A second total is hidden, because the grand total is shown.
+        // The count in row 0 and the total of this row are small. A second total is hidden, because
+        // the grand total is shown.
         let network = check(&[&[3, 0], &[40, 50], &[20, 30]], 7);
         let hidden = hidden(&network);
         assert!(hidden.contains(&(0, 2)), "{hidden:?}");
@@ -656,7 +663,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(100))]
 
-        /// Every table that agrees with what is published is tried.
+        /// The test tries every table that agrees with the published counts.
         #[test]
         fn no_hidden_count_of_a_small_table_can_be_computed(
             table in prop::collection::vec(prop::collection::vec(0_u64..4, 2), 1..4),
@@ -669,7 +676,7 @@ mod tests {
             }
         }
 
-        /// The linear check and the search agree with each other.
+        /// The test compares the linear check with the search.
         #[test]
         fn every_hidden_count_is_on_a_cycle(
             table in (1_usize..9, 1_usize..9).prop_flat_map(|(rows, columns)| {

@@ -1,4 +1,5 @@
-//! The place of a registration or a residence in its layer: an area, or why there is no area.
+//! The place of a registration or a residence in its layer: an area, or the reason why there is no
+//! area.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,20 +10,21 @@ use catchment_core::index::{
     Index, LayerResult, LocateAnswer, PracticeRegistration, RegistrationReason,
 };
 
-/// The numbers of places. Numbers from [`FIRST_AREA`] are areas, in order of id.
+/// The numbers of places. Numbers from [`FIRST_AREA`] onwards represent areas, in order of id.
 pub(crate) const NOT_KNOWN: u32 = 0;
 const ELSEWHERE: u32 = 1;
 const SEVERAL_AREAS: u32 = 2;
 const FIRST_AREA: u32 = 3;
 
-/// The places in which patients are registered, and those in which they live.
+/// The places where patients are registered, and the places where they live.
 pub(crate) struct FlowPlaces {
     pub(super) layers: FlowLayers,
     registered: LayerPlaces,
     resident: LayerPlaces,
-    /// Whether the first layer is that of the practices themselves.
+    /// Whether the areas of the first layer are practices.
     is_by_practice: bool,
-    /// The kind of the organisations of the first layer, whose codes a practice has itself.
+    /// The kind of organisation in the first layer, if a practice's record contains the codes of
+    /// such organisations.
     organisation: Option<OrganisationKind>,
 }
 
@@ -44,7 +46,7 @@ impl LayerPlaces {
         }
     }
 
-    /// Returns the number of the place with areas of these ids.
+    /// Returns the number of the place that consists of the areas with these ids.
     fn number<'a>(&self, mut ids: impl Iterator<Item = &'a str>) -> u32 {
         match (ids.next(), ids.next()) {
             (None, _) => ELSEWHERE,
@@ -103,7 +105,7 @@ impl FlowPlaces {
         }
     }
 
-    /// Returns the numbers of registered and of resident places.
+    /// Returns the number of places of registration and the number of places of residence.
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.registered.count(), self.resident.count())
     }
@@ -116,8 +118,8 @@ impl FlowPlaces {
         self.resident.place(number)
     }
 
-    /// Returns the number of the place where somebody lives. Somebody lives elsewhere if the home is
-    /// in no area of the layer; if it is not known where the home is, the place is not known.
+    /// Returns the number of the place where a person lives. The place is "elsewhere" if the home
+    /// is in no area of the layer, and "not known" if the location of the home is not known.
     pub(crate) fn residence(&self, answer: &LocateAnswer<'_>) -> u32 {
         match answer.status {
             LookupStatus::Located | LookupStatus::Terminated | LookupStatus::OutsideCoverage => {}
@@ -134,8 +136,8 @@ impl FlowPlaces {
         }
     }
 
-    /// Returns the number of the place of residence of people in a published count. Its statistical
-    /// area exists, so one that the dataset does not have is elsewhere.
+    /// Returns the number of the place of residence of people in a published count. Their
+    /// statistical area exists, so it is "elsewhere" if it is not in the dataset.
     pub(super) fn published_residence(&self, answer: &LocateAnswer<'_>) -> u32 {
         match answer.status {
             LookupStatus::UnknownArea => ELSEWHERE,
@@ -143,8 +145,8 @@ impl FlowPlaces {
         }
     }
 
-    /// Returns the number of the place where somebody is registered: elsewhere if the practice is
-    /// known and belongs to no area of the layer.
+    /// Returns the number of the place where a person is registered. The place is "elsewhere" if
+    /// the practice is known but belongs to no area of the layer.
     pub(crate) fn registration(&self, registration: &PracticeRegistration<'_>) -> u32 {
         let (Some(registered), None | Some(RegistrationReason::OutsideCoverage)) =
             (&registration.practice, registration.reason)
@@ -160,8 +162,8 @@ impl FlowPlaces {
             Some((_, LayerResult::Areas(areas))) if !areas.is_empty() => self
                 .registered
                 .number(areas.iter().map(|found| found.area.id.as_str())),
-            // A practice outside the area of the dataset belongs to no area, but its list has these
-            // codes.
+            // A practice outside the area of the dataset belongs to no area, but the table of
+            // neighbouring practices contains these codes.
             _ if registered.is_neighbouring => self.registered.number(
                 match self.organisation {
                     Some(OrganisationKind::IntegratedCareBoard) => registered.icb,

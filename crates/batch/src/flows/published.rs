@@ -1,18 +1,19 @@
 //! Small number suppression of flows.
 //!
-//! The matrix, the long list and the table of areas are one publication: a count is hidden in all of
-//! them or in none.
+//! The matrix, the long list and the table of areas are one publication, so a count is hidden in
+//! all of them or in none of them.
 //!
-//! 1. Counts and totals from 1 to 7 are hidden, if the rule is `below:8`. A count of 0 is shown, as in
-//!    the publications of NHS England and ONS.
-//! 2. A hidden count that follows from others, such as the only one in its row, is protected by hiding
-//!    others as well: the smallest counts that are enough, then counts of 0, and totals last.
-//! 3. The result is checked: every hidden count has at least two possible values, for a reader who
-//!    knows the rule and which counts are hidden because they are small. Without that, every count
-//!    would be hidden.
+//! 1. If the rule is `below:8`, counts and totals from 1 to 7 are hidden. A count of 0 is shown, as
+//!    in the publications of NHS England and ONS.
+//! 2. A hidden count can sometimes be computed from other counts, for example if it is the only
+//!    hidden count in its row. Such a count is protected by hiding further counts: first the
+//!    smallest counts that are sufficient, then counts of 0, and finally totals.
+//! 3. The result is checked. For a reader who knows the rule and which counts are hidden because
+//!    they are small, every hidden count must have at least two possible values. If the check
+//!    fails, every count is hidden.
 //!
-//! If the rule rounds, counts are protected as if the others were published exactly; rounding hides
-//! more.
+//! If the rule rounds counts, they are protected as if the other counts were published exactly.
+//! Rounding provides further protection.
 
 use std::collections::HashSet;
 
@@ -26,23 +27,23 @@ pub struct PublishedFlows<'t> {
     rule: SuppressionRule,
     registered_totals: Vec<u64>,
     resident_totals: Vec<u64>,
-    /// The positions of the hidden counts. Totals have the position after the last place.
+    /// The positions of the hidden counts. The position of a total is one after the last place.
     hidden: HashSet<(usize, usize)>,
 }
 
-/// The patients of an area; `None` where a number is hidden.
+/// The patients of an area. A number is `None` if it is hidden.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AreaFlows<'t> {
     /// The area.
     pub area: &'t FlowPlace,
-    /// The number of patients who are registered with its practices.
+    /// The number of patients who are registered with practices of the area.
     pub registered: Option<u64>,
-    /// The number of patients who live in it.
+    /// The number of patients who live in the area.
     pub resident: Option<u64>,
-    /// The number of patients who are registered and live in it.
+    /// The number of patients who are registered and live in the area.
     pub both: Option<u64>,
-    /// The published number of registered patients, divided by that of residents; `None` as well if
-    /// there are no residents.
+    /// The published number of registered patients, divided by the published number of residents.
+    /// `None` if either is hidden or there are no residents.
     pub ratio: Option<f64>,
 }
 
@@ -122,8 +123,8 @@ impl<'t> PublishedFlows<'t> {
         pairs
     }
 
-    /// Returns the patients of each area; empty if patients are registered in areas of one layer and
-    /// live in those of another.
+    /// Returns the patients of each area. Empty if the layer in which patients are registered
+    /// differs from the layer in which they live.
     pub fn areas(&self) -> Vec<AreaFlows<'t>> {
         if !self.table.has_one_layer() {
             return Vec::new();
@@ -132,7 +133,7 @@ impl<'t> PublishedFlows<'t> {
         let areas = places.filter(|(_, place)| place.kind == FlowPlaceKind::Area);
         areas
             .map(|(position, area)| {
-                // The areas of both axes are the same, and come first.
+                // Both axes have the same areas, which come first.
                 let registered = self.registered_total(position);
                 let resident = self.resident_total(position);
                 AreaFlows {
@@ -146,7 +147,7 @@ impl<'t> PublishedFlows<'t> {
             .collect()
     }
 
-    /// Returns the rule in words, where `mark` marks a hidden number.
+    /// Returns a description of the rule. `mark` represents a hidden number.
     pub fn explanation(&self, mark: &str) -> String {
         if self.rule.is_none() {
             return "Exact counts.".into();
@@ -195,7 +196,7 @@ mod tests {
 
     #[test]
     fn the_three_tables_hide_the_same_counts() {
-        // Areas a, b and c; numbers 3, 4 and 5.
+        // The areas a, b and c have the numbers 3, 4 and 5.
         let table = table_of(&[
             (3, 3, 5_000),
             (3, 4, 3),

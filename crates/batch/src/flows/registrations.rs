@@ -1,5 +1,5 @@
-//! Flows from the registrations of a dataset: the published numbers of patients of each practice in
-//! each statistical area.
+//! Flows computed from the registrations in a dataset, which are the published numbers of patients
+//! by practice and statistical area.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::tally::FlowTally;
 use catchment_core::domain::{OdsCode, StatisticalAreaCode, StatisticalAreaLocator};
 use catchment_core::index::{Index, LocateQuery, Locator};
 
-/// The flows from the registrations of a dataset.
+/// Flows computed from the registrations in a dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistrationFlows {
     /// The numbers of patients.
@@ -22,18 +22,20 @@ pub struct RegistrationFlows {
     pub counted_on: Date,
 }
 
-/// Counts the registrations of a dataset by where patients are registered and where they live, on a
-/// day; `None` if the dataset has no registrations.
+/// Counts the registrations in a dataset by where patients are registered and where they live, on a
+/// day. Returns `None` if the dataset contains no registrations.
 ///
-/// Patients of a closed practice are counted under its successor. A statistical area that is in several areas of the layer
-/// counts as the one with most of its live postcodes. One that the dataset does not have is elsewhere.
+/// Patients of a closed practice are counted under its successor. If a statistical area is in
+/// several areas of the layer, it is assigned to the area that contains most of its live postcodes.
+/// A statistical area that is not in the dataset is "elsewhere".
 pub fn registration_flows(
     index: &Index,
     layers: FlowLayers,
     day: Date,
 ) -> Option<RegistrationFlows> {
     let counts = &index.facts().registrations;
-    // Older numbers of an area are those of practices that its newest numbers do not have.
+    // An older number of a statistical area belongs to a practice that is not in the newest
+    // registrations.
     let mut newest: HashMap<StatisticalAreaCode, Date> = HashMap::new();
     for count in counts {
         let date = newest.entry(count.statistical_area).or_insert(count.as_of);

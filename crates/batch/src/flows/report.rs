@@ -1,4 +1,4 @@
-//! The tables of flows as CSV, as a workbook, and as rows of the sheet with the summary of a batch.
+//! The tables of flows as CSV, as a workbook, and as rows of a batch's summary sheet.
 
 use std::io::Write;
 
@@ -22,11 +22,11 @@ pub enum FlowTableKind {
     Areas,
 }
 
-/// The mark of a hidden number.
+/// The text that represents a hidden number.
 const HIDDEN: &str = "*";
 /// The id and the name of totals.
 const TOTAL: (&str, &str) = ("total", "Total");
-/// The number of counts up to which a matrix is written.
+/// The maximum number of counts in a matrix.
 const MATRIX_COUNTS_MAX: usize = 1_000_000;
 
 /// Returns whether a table is small enough to be written as a matrix.
@@ -71,11 +71,11 @@ pub fn write_csv(
     Ok(())
 }
 
-/// Writes the tables as a workbook with a sheet for each, and a sheet of `notes`: pairs of a label and
-/// a value.
+/// Writes the tables as a workbook with one sheet for each table, and a sheet with `notes`, which
+/// are pairs of a label and a value.
 ///
 /// # Errors
-/// If the long table has more rows than a sheet, or `output` cannot be written.
+/// If the long table has more rows than a sheet allows, or `output` cannot be written.
 pub fn write_workbook(
     flows: &PublishedFlows<'_>,
     notes: &[(String, String)],
@@ -109,7 +109,7 @@ pub fn write_workbook(
     write_sheets(output, &sheets)
 }
 
-/// Returns the rows of the matrix and of the areas, for the sheet with the summary of a batch.
+/// Returns the rows of the matrix and of the areas, for a batch's summary sheet.
 pub(crate) fn summary_rows(flows: &PublishedFlows<'_>) -> Vec<Vec<SummaryValue>> {
     let mut rows = vec![
         vec![text(
@@ -118,7 +118,7 @@ pub(crate) fn summary_rows(flows: &PublishedFlows<'_>) -> Vec<Vec<SummaryValue>>
         vec![text(&flows.explanation(HIDDEN))],
     ];
     if !flows.rule().is_none() {
-        // Each of the other counts of a summary is suppressed by itself.
+        // The other counts of the summary are suppressed individually.
         let warning = "The other counts of this sheet do not take part in this: do not publish them together with these tables.";
         rows.push(vec![text(warning)]);
     }
@@ -139,7 +139,7 @@ fn number(count: Option<u64>) -> SummaryValue {
 }
 
 /// Returns the rows of the matrix: the id and the name of each place of registration, its counts by
-/// place of residence, and its total. The first row has the ids of the places of residence.
+/// place of residence, and its total. The first row contains the ids of the places of residence.
 fn matrix_rows(flows: &PublishedFlows<'_>) -> impl Iterator<Item = Vec<SummaryValue>> {
     let table = flows.table();
     let columns = table.resident.places.len();

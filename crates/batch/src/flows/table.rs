@@ -1,26 +1,26 @@
-//! The counts of patients by the place where they are registered and the place where they live.
+//! Counts of patients by place of registration and place of residence.
 
 use std::collections::BTreeMap;
 
 use super::layers::FlowLayers;
 use catchment_core::domain::Layer;
 
-/// The numbers of patients by the place where they are registered and the place where they live.
-/// Every patient is counted once.
+/// The numbers of patients by place of registration and place of residence. Every patient is
+/// counted once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlowTable {
     /// The places where patients are registered.
     pub registered: FlowAxis,
     /// The places where patients live.
     pub resident: FlowAxis,
-    /// The number of rows that could not be read, which are not counted.
+    /// The number of rows that could not be read. These rows are not included in the counts.
     pub bad_rows: u64,
-    /// The counts above 0, by the positions of the two places.
+    /// The counts above 0, by the positions of the two places in their axes.
     counts: BTreeMap<(usize, usize), u64>,
 }
 
-/// The places of one side of a [`FlowTable`]: the areas with at least one patient, in order of id;
-/// then [`FlowPlaceKind::SeveralAreas`], if there are any; then the places that are no area.
+/// The places on one side of a [`FlowTable`]: the areas with at least one patient, in order of id,
+/// followed by [`FlowPlaceKind::SeveralAreas`], if present, and the places that are not areas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlowAxis {
     /// The layer of the areas.
@@ -34,7 +34,7 @@ pub struct FlowAxis {
 pub struct FlowPlace {
     /// Whether the place is an area.
     pub kind: FlowPlaceKind,
-    /// The id of the area, or the word for the kind.
+    /// The id of the area, or the name of the kind.
     pub id: String,
     /// The name.
     pub name: String,
@@ -45,7 +45,7 @@ pub struct FlowPlace {
 pub enum FlowPlaceKind {
     /// An area of the layer.
     Area,
-    /// More than one area of the layer: a practice may belong to several.
+    /// More than one area of the layer, because a practice may belong to several areas.
     SeveralAreas,
     /// Outside the areas of the layer.
     Elsewhere,
@@ -54,7 +54,7 @@ pub enum FlowPlaceKind {
 }
 
 impl FlowPlaceKind {
-    /// Returns the word for the value in JSON and in tables.
+    /// Returns the name of the value in JSON and in tables.
     pub fn as_str(self) -> &'static str {
         match self {
             FlowPlaceKind::Area => "area",
@@ -79,7 +79,7 @@ impl FlowPlaceKind {
 pub(super) type NumberedCounts = BTreeMap<(usize, usize), u64>;
 
 impl FlowTable {
-    /// Creates a table. `registered` and `resident` return the place with a number.
+    /// Creates a table. `registered` and `resident` return the place that has a number.
     pub(super) fn new(
         layers: FlowLayers,
         counts: &NumberedCounts,
@@ -89,7 +89,8 @@ impl FlowTable {
         let mut rows = places_by_order(counts.keys().map(|(row, _)| registered(*row)));
         let mut columns = places_by_order(counts.keys().map(|(_, column)| resident(*column)));
         if layers.registered() == layers.resident() {
-            // The table is square, so that each area has its count of patients who are both.
+            // The table is square, so that each area has a count of patients who are registered and
+            // live in it.
             let areas = |places: &BTreeMap<PlaceOrder, FlowPlace>| {
                 let areas = places
                     .iter()
@@ -147,14 +148,14 @@ impl FlowTable {
     }
 }
 
-/// The order of places.
+/// The sort key of a place.
 type PlaceOrder = (FlowPlaceKind, String);
 
 fn order_of(place: &FlowPlace) -> PlaceOrder {
     (place.kind, place.id.clone())
 }
 
-/// Returns the places in order, with those that are no area.
+/// Returns the places in order, including all places that are not areas.
 fn places_by_order(places: impl Iterator<Item = FlowPlace>) -> BTreeMap<PlaceOrder, FlowPlace> {
     let always = [FlowPlaceKind::Elsewhere, FlowPlaceKind::NotKnown];
     let always = always.map(|kind| FlowPlace {
@@ -170,7 +171,8 @@ fn places_by_order(places: impl Iterator<Item = FlowPlace>) -> BTreeMap<PlaceOrd
 pub(super) mod tests {
     use super::*;
 
-    /// Returns a table of made-up areas of one layer: area `a` has number 3, and so on.
+    /// Returns a table of made-up areas of one layer, in which area `a` has number 3, area `b`
+    /// number 4, and so on.
     pub(in crate::flows) fn table_of(counts: &[(usize, usize, u64)]) -> FlowTable {
         let layer = Layer::declare("flow-areas").expect("an id");
         let counts = counts.iter();

@@ -1,4 +1,4 @@
-//! The flows that one thread counts.
+//! The flows that a single thread counts.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::places::FlowPlaces;
 use super::table::FlowTable;
 
-/// The number of pairs of places up to which every pair has a counter: 8 MB.
+/// The maximum number of pairs of places for which every pair has a counter. The counters then
+/// require 8 MB.
 const COUNTERS_MAX: usize = 1 << 20;
 
-/// The flows that one thread counts.
+/// The flows that a single thread counts.
 pub(crate) struct FlowTally {
     places: Arc<FlowPlaces>,
     counts: PairCounts,
@@ -54,7 +55,7 @@ impl FlowTally {
         }
     }
 
-    /// Adds the counts of another thread, which has the same places.
+    /// Adds the counts of another thread, which must have the same places.
     pub(crate) fn merge(mut self, other: FlowTally) -> FlowTally {
         for ((registered, resident), patients) in other.pairs() {
             let number = |place: usize| u32::try_from(place).expect("few places");

@@ -1,5 +1,5 @@
-//! The look-up table between areas: for each area of a layer, such as a statistical area, its area
-//! in every other layer.
+//! The look-up table between areas. For each area of a layer, such as a statistical area, the table
+//! contains its area in every other layer.
 
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -19,15 +19,16 @@ use catchment_core::index::{AreaLookUp, ContainingAreas, Index};
 
 /// Writes the look-up table of the areas of a layer on a date.
 ///
-/// The table has a row for each area, in order of id. The columns are the id (`lsoa11`), the name
-/// (`lsoa11_name`), the number of live postcodes (`live_postcodes`) and, for each other layer in
-/// the order of answers, the id of its area (`icc`), the name (`icc_name`), the national code of an
-/// NHS organisation (`icb_code`), the share of the live postcodes that are in that area
-/// (`icc_share`; null if the answer is exact) and the dates from and until which it is valid
-/// (`icc_valid_from`, inclusive, and `icc_valid_to`, exclusive; null if they are not known); then
-/// the attributes of the areas, the date (`as_of`) and `dataset_version`. Several areas are separated by `;`.
+/// The table has a row for each area, in order of id. The first columns are the id (`lsoa11`), the
+/// name (`lsoa11_name`) and the number of live postcodes (`live_postcodes`). For each other layer,
+/// in the order of answers, further columns contain the id of its area (`icc`), the name
+/// (`icc_name`), the national code of an NHS organisation (`icb_code`), the share of the live
+/// postcodes that are in the area (`icc_share`; null if the answer is exact), and the dates from
+/// and until which the area is valid (`icc_valid_from`, inclusive, and `icc_valid_to`, exclusive;
+/// null if they are not known). The last columns are the attributes of the areas, the date
+/// (`as_of`) and `dataset_version`. Several areas are separated by `;`.
 ///
-/// Nothing is written if the dataset does not have the layer.
+/// Writes nothing if the layer is not in the dataset.
 ///
 /// # Errors
 /// If `output` cannot be written.

@@ -1,6 +1,6 @@
 //! Look-up tables: for every postcode, and for every practice code, the results that depend only on
-//! that code, each with its period of validity. A data warehouse can join them without calling the
-//! service.
+//! that code, each with its period of validity. A data warehouse can join these tables without
+//! calling the service.
 
 mod areas;
 mod rows;
@@ -30,11 +30,11 @@ pub use self::table::TableFormat;
 /// The pseudo postcodes: no fixed abode, and address not known (NHS Data Dictionary).
 const PSEUDO_POSTCODES: [&str; 2] = ["ZZ99 3VZ", "ZZ99 3WZ"];
 
-/// Writes the look-up table by postcode.
+/// Writes the look-up table of postcodes.
 ///
 /// The table has a row for every postcode (live and terminated postcodes, `ZZ99 3VZ` and
 /// `ZZ99 3WZ`) and every period in which its results do not change. The columns are `postcode`,
-/// `valid_from` (inclusive) and `valid_to` (exclusive), then the columns of a batch that depend
+/// `valid_from` (inclusive) and `valid_to` (exclusive), followed by the batch columns that depend
 /// only on the postcode. A date is null if the period is unbounded on that side. Rows are sorted by
 /// postcode, then by period. The bytes do not depend on the number of threads.
 ///
@@ -63,13 +63,13 @@ pub fn write_postcodes<W: Write + Send>(
     write_table(&schema, keys, emit_key, format, output, threads, progress)
 }
 
-/// Writes the look-up table by practice code. The table has the same structure as the table that
+/// Writes the look-up table of practice codes. The table has the same structure as the table that
 /// [`write_postcodes`] writes.
 ///
 /// The table contains the codes of practices, of branch surgeries in the directory, of practices
-/// outside the area of the dataset, of other prescribers (without registered patients), and `V81997`, `V81998` and `V81999`. The columns are
-/// `practice_code`, `valid_from` and `valid_to`, then the columns of a batch that depend only on
-/// the practice.
+/// outside the area of the dataset, of other prescribers (without registered patients), and
+/// `V81997`, `V81998` and `V81999`. The columns are `practice_code`, `valid_from` and `valid_to`,
+/// followed by the batch columns that depend only on the practice.
 ///
 /// # Errors
 /// If `output` cannot be written.
@@ -120,7 +120,7 @@ fn schema(index: &Index, key: &str, lookup_rows: &LookupRows<'_>, part: &str) ->
     Arc::new(Schema::new_with_metadata(fields, metadata(index)))
 }
 
-/// Returns the metadata of a table: the dataset that it is from.
+/// Returns the metadata of a table, which identifies its dataset.
 fn metadata(index: &Index) -> HashMap<String, String> {
     let manifest = index.manifest();
     let metadata = [
@@ -153,7 +153,7 @@ fn emit_rows(
     }
 }
 
-/// Returns the values of `value_on` with the periods in which they apply, in order. The value
+/// Returns the values of `value_on` with the periods to which they apply, in order. The value
 /// changes only on `days`.
 fn periods<T: PartialEq>(
     days: &BTreeSet<Date>,

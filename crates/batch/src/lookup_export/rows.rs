@@ -1,4 +1,5 @@
-//! Rows of the look-up tables: the cells that depend only on the postcode, or only on the practice.
+//! Rows of the look-up tables. They contain the cells that depend only on the postcode or only on
+//! the practice.
 
 use jiff::civil::Date;
 

@@ -1,6 +1,6 @@
-//! Writes a table to Parquet or CSV: the rows of each key (a postcode or a practice code), in the
-//! order of the keys. Several threads share the work. Memory use depends on the number of threads,
-//! not on the number of rows.
+//! Writes a table to Parquet or CSV. The table contains the rows of each key (a postcode or a
+//! practice code), in the order of the keys. Several threads share the work. Memory use depends on
+//! the number of threads, but not on the number of rows.
 
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -25,7 +25,7 @@ use crate::tabular::pipeline::{BlockSource, ByteSink, Stage, run_ordered};
 pub enum TableFormat {
     /// Apache Parquet, compressed with Zstandard.
     Parquet,
-    /// CSV (RFC 4180) in UTF-8, with LF line endings. A cell that a spreadsheet would run as a
+    /// CSV (RFC 4180) in UTF-8, with LF line endings. A cell that a spreadsheet would evaluate as a
     /// formula is prefixed with an apostrophe.
     Csv,
 }
@@ -33,8 +33,8 @@ pub enum TableFormat {
 /// The number of keys in a block. The rows of a block form one row group.
 const KEYS_PER_BLOCK: usize = 1 << 14;
 
-/// Writes a table with the rows that `emit_key` passes on for each key, in order. The cells of the
-/// rows are in `CellFormat::LengthPrefixed`.
+/// Writes a table with the rows that `emit_key` emits for each key, in order. The cells of the rows
+/// are in `CellFormat::LengthPrefixed`.
 pub(super) fn write_table<K: Send, W: Write + Send>(
     schema: &SchemaRef,
     keys: impl Iterator<Item = K> + Send,
@@ -79,7 +79,7 @@ fn record_batch<K>(
     RecordBatch::try_new(SchemaRef::clone(schema), arrays.finish()).expect("columns of one length")
 }
 
-/// A source of keys, in blocks.
+/// A source that returns keys in blocks.
 struct KeySource<I>(I);
 
 impl<K, I: Iterator<Item = K> + Send> BlockSource for KeySource<I> {

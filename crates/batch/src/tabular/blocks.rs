@@ -14,7 +14,7 @@ use super::pipeline::BlockSource;
 pub(crate) struct RowBlock {
     pub(crate) bytes: Vec<u8>,
     pub(crate) rows: Vec<RowSpan>,
-    /// The number of blank rows at the end of the block after which the file ends.
+    /// The number of blank rows at the end of the file, if the file ends with this block.
     pub(crate) trailing_blanks: usize,
     /// The number of the line on which the block starts, counting from 1.
     pub(crate) first_line: u64,
@@ -28,7 +28,7 @@ pub(crate) struct RowSpan {
     pub(crate) has_quotes: bool,
 }
 
-/// The rule that determines where rows end.
+/// The rule that determines where a row ends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RowSyntax {
     /// A row ends at a line feed outside quotation marks.
@@ -51,7 +51,7 @@ pub(crate) struct BlockReader<R> {
     syntax: RowSyntax,
     /// The maximum number of rows in a block.
     rows_max: usize,
-    /// Bytes that were read but are not in a block yet.
+    /// Bytes that were read but are not yet part of a block.
     remainder: Vec<u8>,
     has_ended: bool,
     line: u64,
@@ -59,8 +59,8 @@ pub(crate) struct BlockReader<R> {
 
 impl<R: Read> BlockReader<R> {
     /// Creates a reader that starts at line number `line`. `remainder` contains the bytes that were
-    /// already read. A block has at most `rows_max` rows, because a row may be a single byte while
-    /// its output row is much longer.
+    /// already read. A block has at most `rows_max` rows, because a row of a single byte may
+    /// produce a much longer output row.
     pub(crate) fn new(
         source: R,
         syntax: RowSyntax,
@@ -110,7 +110,7 @@ impl<R: Read> BlockReader<R> {
         if self.has_ended && end == block.bytes.len() {
             block.trailing_blanks = blanks;
         } else if blanks < block.rows.len() {
-            // Whether the file ends after these rows is not known yet.
+            // It is not yet known whether the file ends after these rows.
             block.rows.truncate(block.rows.len() - blanks);
             end = block.rows.last().map_or(end, |row| row.end);
         }
@@ -120,8 +120,8 @@ impl<R: Read> BlockReader<R> {
         Ok(!block.rows.is_empty())
     }
 
-    /// Adds the last row of the file, which may lack a line feed, and returns the offset of the end
-    /// of that row.
+    /// Adds the last row of the file, which may lack a line feed. Returns the offset of the end of
+    /// this row.
     fn push_last_row(
         &self,
         block: &mut RowBlock,
@@ -167,7 +167,7 @@ pub(crate) fn fill(source: &mut impl Read, bytes: &mut Vec<u8>, length: usize) -
 /// The end-of-file character of DOS.
 pub(crate) const END_OF_FILE: u8 = 0x1a;
 
-/// Returns the number of rows at the end of a block that have only spaces, or the end-of-file
+/// Returns the number of rows at the end of a block that contain only spaces or the end-of-file
 /// character.
 fn count_trailing_blanks(block: &RowBlock) -> usize {
     let is_blank = |index: &usize| {
@@ -181,7 +181,7 @@ fn count_trailing_blanks(block: &RowBlock) -> usize {
     (0..block.rows.len()).rev().take_while(is_blank).count()
 }
 
-/// Finds the whole rows, at most `rows_max`, and returns the offset of their end.
+/// Finds at most `rows_max` complete rows, and returns the offset of their end.
 fn split_rows(syntax: RowSyntax, rows_max: usize, bytes: &[u8], rows: &mut Vec<RowSpan>) -> usize {
     rows.clear();
     let RowSyntax::Csv(delimiter) = syntax else {
@@ -231,7 +231,7 @@ mod tests {
         rows_by(8_192, text)
     }
 
-    /// Returns the rows of a text, each with the index of its block; a block has at most `rows_max`
+    /// Returns the rows of a text, each with the index of its block. A block has at most `rows_max`
     /// rows.
     fn rows_by(rows_max: usize, text: &str) -> Result<Vec<(u64, String)>, String> {
         let syntax = RowSyntax::Csv(Delimiter::COMMA);

@@ -10,11 +10,11 @@ pub const SEPARATOR: &str = ";";
 /// The format of the output cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CellFormat {
-    /// CSV fields, each after a delimiter, quoted if needed (RFC 4180).
+    /// CSV fields (RFC 4180). A delimiter precedes each field, and fields are quoted if necessary.
     Csv(Delimiter),
     /// Members of a JSON object (RFC 8259).
     Json,
-    /// Length-prefixed bytes, from which arrays are built. Texts are UTF-8, and numbers take eight
+    /// Length-prefixed bytes, from which arrays are built. Texts are UTF-8, and a number has eight
     /// bytes.
     LengthPrefixed,
 }
@@ -59,7 +59,7 @@ impl CellFormat {
         }
     }
 
-    /// Writes a null cell.
+    /// Writes a cell without a value.
     pub(crate) fn write_null(self, out: &mut Vec<u8>, column: &str) {
         self.write_prefix(out, column);
         match self {
@@ -69,7 +69,7 @@ impl CellFormat {
         }
     }
 
-    /// Writes a text cell. An empty text is null.
+    /// Writes a text cell. An empty text is written as null.
     pub(crate) fn write_text(self, out: &mut Vec<u8>, column: &str, text: &str) {
         if text.is_empty() {
             return self.write_null(out, column);
@@ -78,7 +78,7 @@ impl CellFormat {
         match self {
             CellFormat::Csv(delimiter) => write_csv_cell(out, &escape_formula(text), delimiter),
             CellFormat::Json => write_json_string(out, text),
-            // No escape is needed: a spreadsheet cannot open this format.
+            // No escape is necessary, because a spreadsheet cannot open this format.
             CellFormat::LengthPrefixed => write_cell(out, Some(text.as_bytes())),
         }
     }
@@ -138,7 +138,7 @@ impl CellFormat {
         out.extend_from_slice(rounded.to_string().as_bytes());
     }
 
-    /// Writes a cell that may have several values.
+    /// Writes a cell that may contain several values.
     pub(crate) fn write_list<'t>(
         self,
         out: &mut Vec<u8>,
@@ -165,7 +165,7 @@ impl CellFormat {
     }
 }
 
-/// Writes a CSV field, quoted if needed.
+/// Writes a CSV field, quoted if necessary.
 pub(crate) fn write_csv_cell(out: &mut Vec<u8>, text: &str, delimiter: Delimiter) {
     let needs_quotes = text.contains(['"', '\r', '\n'])
         || memchr::memmem::find(text.as_bytes(), delimiter.as_bytes()).is_some();
@@ -182,8 +182,8 @@ pub(crate) fn write_json_string(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(out, text).expect("a text in memory");
 }
 
-/// Prefixes a text with an apostrophe if a spreadsheet would run it as a formula (OWASP ASVS 5.0,
-/// requirement 1.2.10).
+/// Prefixes text with an apostrophe if a spreadsheet would evaluate the text as a formula (OWASP
+/// ASVS 5.0, requirement 1.2.10).
 pub(crate) fn escape_formula(text: &str) -> Cow<'_, str> {
     if is_formula(text.as_bytes()) {
         Cow::Owned(format!("'{text}"))
@@ -192,7 +192,7 @@ pub(crate) fn escape_formula(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Returns whether a spreadsheet may run the text as a formula. That is the case if its first
+/// Returns whether a spreadsheet may evaluate the text as a formula. This is the case if its first
 /// character, ignoring spaces and quotation marks, is `=`, `+`, `-`, `@`, a tab, a carriage return
 /// or NUL.
 pub(crate) fn is_formula(text: &[u8]) -> bool {
@@ -205,9 +205,9 @@ pub(crate) fn is_formula(text: &[u8]) -> bool {
     )
 }
 
-/// Writes one of the user's fields so that a spreadsheet displays it and does not run it as a
-/// formula. A formula is prefixed with an apostrophe, and quoted if needed. A negative number is
-/// not a formula.
+/// Writes one of the user's fields so that a spreadsheet displays the field instead of evaluating
+/// it as a formula. A formula is prefixed with an apostrophe, and quoted if necessary. A negative
+/// number is not a formula.
 pub(crate) fn write_excel_safe(out: &mut Vec<u8>, field: &[u8], delimiter: Delimiter) {
     let is_negative_number = field.first() == Some(&b'-')
         && std::str::from_utf8(field)

@@ -29,7 +29,7 @@ impl Compression {
         }
     }
 
-    /// Compresses a part of a file. Both in gzip and in Zstandard, the concatenation of compressed
+    /// Compresses a part of a file. In both gzip and Zstandard, the concatenation of compressed
     /// parts is a valid file. The output depends only on the input.
     pub(crate) fn compress(self, bytes: &[u8]) -> io::Result<Vec<u8>> {
         match self {
@@ -146,8 +146,8 @@ impl<R: Read> Read for Decompressor<R> {
     }
 }
 
-/// Converts zstd's error for a window beyond the limit, which only its message distinguishes from
-/// other errors.
+/// Converts zstd's error for a window above the limit, which can be distinguished from other errors
+/// only by its message.
 fn map_window_error(error: io::Error, window_log_max: u32) -> io::Error {
     if error.to_string().contains("too much memory") {
         ExceededLimit::ZstdWindow(1 << window_log_max).into()

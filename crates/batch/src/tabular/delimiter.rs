@@ -10,7 +10,7 @@ pub struct Delimiter {
     length: usize,
 }
 
-/// Text that cannot be a delimiter.
+/// The error for text that cannot be a delimiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a delimiter must be the word tab, or one character such as , ; | or ¬ that is not a letter, digit, space or quotation mark"

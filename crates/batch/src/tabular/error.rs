@@ -14,7 +14,7 @@ pub enum TabularError {
     Unreadable {
         /// The format of the input.
         format: BatchFormat,
-        /// Why the input cannot be read.
+        /// The reason why the input cannot be read.
         what: String,
     },
     /// The input is a corrupt Parquet file or Arrow stream.
@@ -25,7 +25,7 @@ pub enum TabularError {
         /// A description of the inconsistency in the input. The description may quote column names.
         cause: String,
     },
-    /// The input has more than [`COLUMNS_MAX`] columns.
+    /// The input contains more than [`COLUMNS_MAX`] columns.
     #[error("it has more than {COLUMNS_MAX} columns: remove those that you do not need")]
     TooManyColumns,
     /// A row is longer than 1 MiB.
@@ -47,14 +47,14 @@ pub enum TabularError {
     /// A sheet of a workbook cannot be read or written.
     #[error("{}{what}", in_sheet(sheet, place))]
     InSheet {
-        /// The name of the sheet; empty if the sheet is a new one.
+        /// The name of the sheet. Empty if the sheet is new.
         sheet: String,
-        /// The row or cell, such as `cell B2`; empty if it is not known.
+        /// The row or cell, such as `cell B2`. Empty if the place is not known.
         place: String,
-        /// What is wrong.
+        /// The problem.
         what: String,
     },
-    /// The output has more rows than a sheet can have.
+    /// The output has more rows than a sheet allows.
     #[error(
         "its output has more than 1,048,576 rows, which is the limit of a sheet: write CSV or Parquet"
     )]

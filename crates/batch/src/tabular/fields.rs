@@ -19,7 +19,7 @@ const QUOTE: u8 = b'"';
 enum FieldEnd {
     /// The offset of a delimiter or line feed.
     At(usize),
-    /// The text ends before the field does.
+    /// The text ends before the end of the field.
     EndOfText,
     /// The text ends inside a quoted field.
     Unterminated,
@@ -30,7 +30,7 @@ enum FieldEnd {
 pub(crate) enum RowEnd {
     /// The offset after the row's line feed.
     After(usize),
-    /// The text ends before the row does.
+    /// The text ends before the end of the row.
     EndOfText,
     /// The text ends inside a quoted field.
     Unterminated,
@@ -49,7 +49,7 @@ pub(crate) fn row_end(text: &[u8], start: usize, delimiter: Delimiter) -> RowEnd
     }
 }
 
-/// Returns the rows of a text, without their line endings. A row may end with the text.
+/// Returns the rows of a text, without their line endings. The end of the text also ends a row.
 pub(crate) fn rows(text: &[u8], delimiter: Delimiter) -> impl Iterator<Item = &[u8]> {
     let mut start = 0;
     iter::from_fn(move || {
@@ -66,8 +66,8 @@ pub(crate) fn rows(text: &[u8], delimiter: Delimiter) -> impl Iterator<Item = &[
     })
 }
 
-/// Returns the fields of every row of a text, unquoted. This function is meant for displaying a few
-/// rows.
+/// Returns the fields of every row of a text, unquoted. This function is intended for displaying a
+/// few rows.
 pub fn parse_records(text: &[u8], delimiter: Delimiter) -> Vec<Vec<String>> {
     let mut records = Vec::new();
     let mut ends = Vec::new();
@@ -122,8 +122,8 @@ pub(crate) fn field_ends(
     ends.clear();
     if has_quotes || delimiter.length() > 1 {
         let mut index = 0;
-        // The search also stops at line feeds, but a line feed inside a row is always quoted. If it
-        // were not, only this row would be split wrongly.
+        // The search also stops at line feeds, but a line feed inside a row is always quoted. If a
+        // line feed were not quoted, only this row would be split incorrectly.
         while let FieldEnd::At(end) = field_end(row, index, delimiter) {
             ends.push(end);
             index = end + delimiter.length();
@@ -134,8 +134,8 @@ pub(crate) fn field_ends(
     ends.push(row.len());
 }
 
-/// The range of fields that are read, and the direction in which the search for these fields is
-/// shorter: from the start or from the end of the row.
+/// The range of fields to read. Also records whether the search for these fields is shorter from
+/// the start or from the end of the row.
 pub(crate) struct FieldSelection {
     first: usize,
     last: usize,
@@ -144,7 +144,7 @@ pub(crate) struct FieldSelection {
 }
 
 impl FieldSelection {
-    /// Selects the fields at the indices `columns` of rows with `width` fields.
+    /// Selects the fields at the indices `columns` in rows that have `width` fields.
     pub(crate) fn new(columns: &[usize], width: usize) -> FieldSelection {
         let first = columns.iter().copied().min().unwrap_or_default();
         let last = columns.iter().copied().max().unwrap_or_default();
@@ -159,7 +159,7 @@ impl FieldSelection {
     /// Finds the ends of the selected fields of a row that contains no quotation marks, and returns
     /// the number of fields in the row. Returns `None` if the delimiter is longer than one byte.
     ///
-    /// Counting all delimiters and finding the offsets of a few is faster than finding the offsets
+    /// It is faster to count all delimiters and find the offsets of a few than to find the offsets
     /// of all delimiters.
     pub(crate) fn find_ends(
         &self,
@@ -201,7 +201,8 @@ pub(crate) fn field_range(ends: &[usize], index: usize, delimiter: Delimiter) ->
     start..ends[index]
 }
 
-/// Returns the content of a field, without its quotation marks. There may be spaces before them.
+/// Returns the content of a field, without its quotation marks. There may be spaces before the
+/// quotation marks.
 pub(crate) fn unquote(field: &[u8]) -> Cow<'_, [u8]> {
     let field = match field {
         [b' ', ..] if field.trim_ascii().first() == Some(&QUOTE) => field.trim_ascii(),

@@ -5,7 +5,7 @@ use std::fmt;
 /// The format of an input file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BatchFormat {
-    /// Fields separated by a delimiter; TSV if the delimiter is a tab.
+    /// Fields separated by a delimiter. TSV if the delimiter is a tab.
     Csv,
     /// One JSON object per line.
     Ndjson,

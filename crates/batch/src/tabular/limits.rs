@@ -1,8 +1,8 @@
-//! Limits on the resources that an input file may use, whatever the file states: the memory for
-//! decoding, and the output bytes per input byte.
+//! Limits on the resources that an input file may use, regardless of the values in the file: the
+//! memory for decoding, and the number of output bytes per input byte.
 //!
 //! Every length that an input file states is checked against these limits, and against the number
-//! of bytes received, before memory is allocated for that length.
+//! of bytes received, before memory is allocated for it.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -25,16 +25,16 @@ pub(crate) const DECOMPRESSION_RATIO_MAX: u64 = 250;
 /// single value.
 pub(crate) const DECOMPRESSION_FREE_BYTES: u64 = 1 << 20;
 
-/// The maximum ratio of output to input bytes. A file that contains only postcodes takes 9 bytes
-/// per row. If the file is compressed by a factor of 20 and answered with every column (1,000 bytes
-/// per row), the ratio is 2,222.
+/// The maximum ratio of output to input bytes. A file that contains only postcodes has 9 bytes per
+/// row. If the file is compressed by a factor of 20 and the output contains every column (1,000
+/// bytes per row), the ratio is 2,222.
 const ANSWER_RATIO_MAX: u64 = 2_500;
 /// The ratio is checked only after this many output bytes.
 const ANSWER_FREE_BYTES: u64 = 64 << 20;
 
 /// The approximate size of an output slice in bytes. Each thread has one slice in memory.
 const SLICE_BYTES: usize = 2 << 20;
-/// The typical size of an output cell with its share of offsets or delimiters.
+/// The typical size in bytes of an output cell, including its offset or delimiter.
 const ANSWER_CELL_BYTES: usize = 24;
 /// The minimum and maximum number of rows in a slice.
 const SLICE_ROWS: std::ops::RangeInclusive<usize> = 256..=8_192;
@@ -62,14 +62,15 @@ pub struct DecodeLimits {
     pub metadata_bytes: u64,
     /// The base-2 logarithm of the maximum zstd window in bytes.
     pub zstd_window_log: u32,
-    /// The maximum size in bytes of a workbook that is not a file, and is therefore held in memory.
+    /// The maximum size in bytes of a workbook that is not read from a file, and is therefore
+    /// stored in memory.
     pub workbook_bytes: u64,
     /// The maximum memory in bytes for the shared strings of a workbook.
     pub shared_text_bytes: u64,
 }
 
 impl DecodeLimits {
-    /// The limits for HTTP requests. The limits keep the memory for a request under 128 MB:
+    /// The limits for HTTP requests. With these limits, a request uses less than 128 MB of memory:
     ///
     /// - at most 24 MiB for record batches that are being decoded or answered, or 32 MiB for a
     ///   single record batch as received and decompressed (see `InFlightBytes`)
@@ -78,10 +79,11 @@ impl DecodeLimits {
     /// - a few output slices
     /// - up to 48 MiB for the cached answers for postcodes and practices
     ///
-    /// A workbook is held in memory, because its directory is at its end, and takes up to 256 MB with
-    /// its shared strings.
+    /// A workbook is stored in memory, because its directory is at its end. A workbook and its
+    /// shared strings use up to 256 MB.
     ///
-    /// RFC 9659 requires decoders to support zstd windows of up to 8 MiB, and no larger windows.
+    /// RFC 9659 requires decoders to support zstd windows of up to 8 MiB, so larger windows are not
+    /// supported.
     pub const HTTP: DecodeLimits = DecodeLimits {
         record_batch_rows: 1 << 20,
         record_batch_bytes: 16 << 20,
@@ -92,9 +94,10 @@ impl DecodeLimits {
         shared_text_bytes: 64 << 20,
     };
 
-    /// The limits for the command line, derived from the memory that is now available to this
-    /// process. The received, decompressed and answered forms of a record batch together take at
-    /// most three quarters of that memory. If the available memory is not known, 4 GiB is assumed.
+    /// The limits for the command line, derived from the memory that is currently available to this
+    /// process. The received, decompressed and answered forms of a record batch together use at
+    /// most three quarters of this memory. If the available memory is not known, it is assumed to
+    /// be 4 GiB.
     pub fn for_this_machine() -> DecodeLimits {
         DecodeLimits::for_memory(memory::available_memory_bytes(Path::new("/")).unwrap_or(4 << 30))
     }
@@ -106,9 +109,9 @@ impl DecodeLimits {
             record_batch_rows: i32::MAX as u64,
             record_batch_bytes: available_bytes / 4,
             dictionary_bytes: available_bytes / 8,
-            // Parsed metadata takes up to about twenty times its encoded size.
+            // Parsed metadata requires up to about twenty times its encoded size.
             metadata_bytes: (available_bytes / 64).clamp(2 << 20, 256 << 20),
-            // This is the default limit of zstd itself: 128 MiB.
+            // The default limit of zstd itself, 128 MiB.
             zstd_window_log: 27,
             workbook_bytes: available_bytes / 4,
             shared_text_bytes: available_bytes / 4,
@@ -130,7 +133,7 @@ pub enum ExceededLimit {
     MetadataBytes(u64),
     /// The maximum size in bytes of a zstd window.
     ZstdWindow(u64),
-    /// The maximum size in bytes of a workbook that is held in memory.
+    /// The maximum size in bytes of a workbook that is stored in memory.
     WorkbookBytes(u64),
     /// The maximum memory in bytes for the shared strings of a workbook.
     SharedStrings(u64),
@@ -192,7 +195,8 @@ impl From<ExceededLimit> for io::Error {
 }
 
 impl ExceededLimit {
-    /// Returns the exceeded limit that caused an I/O error; `None` if the error has another cause.
+    /// Returns the exceeded limit that caused an I/O error, or `None` if the error has another
+    /// cause.
     pub(crate) fn from_io_error(error: &io::Error) -> Option<ExceededLimit> {
         error.get_ref()?.downcast_ref().copied()
     }
@@ -291,7 +295,7 @@ impl<W: Write> Write for BoundedWriter<W> {
 }
 
 /// The memory of the record batches that are being decoded, answered or written. A new batch waits
-/// until there is space for the batch, whatever the number of threads.
+/// until there is enough space for it, regardless of the number of threads.
 #[derive(Debug)]
 pub(crate) struct InFlightBytes {
     bytes: Mutex<u64>,
@@ -309,8 +313,8 @@ impl InFlightBytes {
     }
 
     /// Waits until `bytes` bytes are free, not counting the `own` bytes for which the caller
-    /// already has a permit. A batch is always admitted if there is no other batch. A caller that
-    /// has a permit must be able to proceed without another permit.
+    /// already has a permit. If there is no other batch, a batch is always admitted. A caller that
+    /// has a permit must be able to proceed without waiting for another permit.
     pub(crate) fn wait_for(self: &Arc<InFlightBytes>, bytes: u64, own: u64) -> MemoryPermit {
         let is_full =
             |in_use: &mut u64| *in_use > own && in_use.saturating_add(bytes) > self.bytes_max;

@@ -1,16 +1,17 @@
 //! Tables as files: reads the rows of CSV, NDJSON, Arrow, Parquet and workbooks in blocks, processes the blocks
 //! on several threads, and writes rows or columns.
 //!
-//! - `blocks`, `fields`: text split into blocks of whole rows, and rows into fields.
-//! - `ndjson`: the members of the JSON object in a line.
+//! - `blocks`, `fields`: split text into blocks of whole rows, and rows into fields.
+//! - `ndjson`: reads the members of the JSON object in a line.
 //! - `columnar`: Arrow streams and Parquet files.
 //! - `workbook`: workbooks of Excel.
-//! - `text_decoder`: text in UTF-16.
+//! - `text_decoder`: decodes text in UTF-16.
 //! - `cell_format`: the formats in which cells are written.
 //! - `compression`, `limits`: decompression, and the limits on the resources that a file may use.
-//! - `pipeline`: the threads, which return the blocks in order.
+//! - `pipeline`: processes blocks on several threads, and returns the results in the order of the
+//!   blocks.
 //!
-//! Nothing in this module knows what a look-up is, or what a column means.
+//! Nothing in this module depends on look-ups or on the meaning of columns.
 
 pub(crate) mod blocks;
 pub(crate) mod cell_format;
@@ -26,5 +27,5 @@ pub(crate) mod pipeline;
 pub(crate) mod text_decoder;
 pub(crate) mod workbook;
 
-/// Why a lock is not poisoned where it is acquired.
+/// The reason why an acquired lock is never poisoned.
 pub(crate) const POISONED: &str = "a thread that panics ends the run";

@@ -33,7 +33,7 @@ pub(crate) fn member_texts(
     })?;
     let mut texts = vec![None; names.len()];
     for (index, JsonText(text)) in found {
-        // JSON readers do not agree on which duplicate to use.
+        // A duplicate is rejected, because JSON readers differ in which of the two they use.
         if texts[index].replace(text).is_some() {
             return Err(InvalidObject);
         }
@@ -41,8 +41,8 @@ pub(crate) fn member_texts(
     Ok(texts.into_iter().map(Option::unwrap_or_default).collect())
 }
 
-/// Appends the object to `out` with `members` added at its end, each preceded by a comma. The line
-/// must be an object.
+/// Appends the object to `out`, with `members` added at its end. A comma precedes each added
+/// member. The line must be an object.
 pub(crate) fn append_members(out: &mut Vec<u8>, line: &[u8], members: impl FnOnce(&mut Vec<u8>)) {
     let end = memchr::memrchr(b'}', line).expect("the line is an object");
     out.extend_from_slice(&line[..end]);
@@ -58,7 +58,7 @@ pub(crate) fn append_members(out: &mut Vec<u8>, line: &[u8], members: impl FnOnc
 type FoundMembers = Vec<(usize, JsonText)>;
 
 /// The text of a string or a number, or an empty text for null. Arrays and objects are rejected at
-/// their first byte, because parsed values would take many times the memory of the line.
+/// their first byte, because parsed values would require many times the memory of the line.
 struct JsonText(String);
 
 impl<'de> Deserialize<'de> for JsonText {

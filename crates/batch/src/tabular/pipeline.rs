@@ -1,4 +1,4 @@
-//! An ordered pipeline: several threads process the blocks of a source, and a sink receives the
+//! An ordered pipeline. Several threads process the blocks of a source, and a sink receives the
 //! results in the order of the blocks.
 
 use std::io::Write;
@@ -13,7 +13,7 @@ use super::error::TabularError;
 
 /// A source of blocks.
 pub(crate) trait BlockSource: Send {
-    /// A block of rows; one value is reused for all blocks of a thread.
+    /// A block of rows. Each thread reuses one value for all its blocks.
     type Block: Default;
     /// Fills `block` with the next rows. Returns `false` if there are no more rows.
     fn next(&mut self, block: &mut Self::Block) -> Result<bool, TabularError>;
@@ -21,7 +21,7 @@ pub(crate) trait BlockSource: Send {
 
 /// A sink that receives the results in the order of the blocks.
 pub(crate) trait OutputSink: Send {
-    /// The result of a block; one value is reused for all blocks of a thread.
+    /// The result of a block. Each thread reuses one value for all its blocks.
     type Output: Default;
     /// Writes a result.
     fn write(&mut self, output: &mut Self::Output) -> Result<(), TabularError>;
@@ -42,18 +42,17 @@ impl<W: Write + Send> OutputSink for ByteSink<W> {
 pub(crate) trait Stage<Block, Output> {
     /// The value that the thread returns at the end.
     type Outcome: Send;
-    /// Computes the result of a block and returns the number of rows in the block. Values may be
-    /// taken out of the block.
+    /// Computes the result of a block and returns the number of rows in the block. May move values
+    /// out of the block.
     fn process(&mut self, block: &mut Block, output: &mut Output) -> Result<u64, TabularError>;
     /// Returns the outcome after the last block.
     fn finish(self) -> Self::Outcome;
 }
 
 /// Processes all blocks on exactly `threads` threads. Each thread takes the next block, processes
-/// it, and writes the result when all earlier results are written. If the sink is slow, reading
-/// therefore slows down as well (backpressure), and at most one block per thread is in memory.
-/// `add_rows` gets the number of rows of each written block. Returns the sink and the outcome of each
-/// thread.
+/// it, and writes the result after all earlier results. If the sink is slow, reading therefore also
+/// slows down (back-pressure), and at most one block per thread is in memory. `add_rows` is called
+/// with the number of rows of each written block. Returns the sink and the outcome of each thread.
 ///
 /// # Errors
 /// If the source, the processing or the sink fails. The first error stops all threads and is
@@ -110,8 +109,8 @@ struct OrderedPipeline<'p, S, K> {
 struct InputState<S> {
     next_index: u64,
     source: S,
-    /// Whether the source has failed. Nothing is read after an error, because the rest could be
-    /// misinterpreted.
+    /// Whether the source has failed. Nothing is read after an error, because the rest of the input
+    /// could be misinterpreted.
     has_failed: bool,
 }
 
@@ -130,8 +129,8 @@ struct StopOnDrop<'r, 'p, S, K> {
 impl<S, K> Drop for StopOnDrop<'_, '_, S, K> {
     fn drop(&mut self) {
         if !self.is_done {
-            // The lock prevents a thread from checking the flag before this store and waiting after
-            // the notification. The lock is acquired even if a panic has poisoned it.
+            // Without the lock, a thread could check the flag before this store and start to wait
+            // after the notification. The lock is acquired even if a panic has poisoned it.
             let _guard = self.pipeline.output.lock();
             self.pipeline.has_stopped.store(true, Ordering::SeqCst);
             self.pipeline.turn_changed.notify_all();

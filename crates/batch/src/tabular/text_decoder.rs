@@ -1,10 +1,11 @@
-//! Decodes text in UTF-16 to UTF-8 while it is read. Excel saves "Unicode text" in UTF-16.
+//! Converts text from UTF-16 to UTF-8 while it is read. Excel saves "Unicode text" in UTF-16.
 
 use std::io::{self, Read};
 
 use encoding_rs::{Decoder, Encoding, UTF_16BE, UTF_16LE};
 
-/// A reader of text in UTF-8 or another encoding of bytes, which is not changed, or in UTF-16.
+/// A reader of text. Text in UTF-16 is converted to UTF-8. Text in UTF-8 or another byte encoding
+/// is not changed.
 pub(crate) struct TextDecoder<S> {
     source: S,
     utf16: Option<Utf16>,
@@ -13,7 +14,7 @@ pub(crate) struct TextDecoder<S> {
 struct Utf16 {
     decoder: Decoder,
     raw: Vec<u8>,
-    /// The bytes of `decoded` before this offset have been read.
+    /// The decoded bytes. The bytes before `position` have already been read.
     decoded: Vec<u8>,
     position: usize,
     has_ended: bool,
@@ -22,7 +23,7 @@ struct Utf16 {
 /// The number of bytes that are decoded together.
 const RAW_BYTES: usize = 16 << 10;
 
-/// Returns the encoding of a text, from its first four bytes, if it is UTF-16.
+/// Returns the encoding if the text is in UTF-16, which the first four bytes indicate.
 pub(crate) fn utf16_encoding(beginning: &[u8]) -> Option<&'static Encoding> {
     let is_ascii = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
     match *beginning {
@@ -35,7 +36,7 @@ pub(crate) fn utf16_encoding(beginning: &[u8]) -> Option<&'static Encoding> {
 }
 
 impl<S: Read> TextDecoder<S> {
-    /// Decodes `source`, which is not changed if there is no encoding.
+    /// Decodes `source`. If `encoding` is `None`, `source` is not changed.
     pub(crate) fn new(source: S, encoding: Option<&'static Encoding>) -> TextDecoder<S> {
         TextDecoder {
             source,
@@ -64,7 +65,8 @@ impl<S: Read> Read for TextDecoder<S> {
             let raw = &utf16.raw[..read];
             let most = utf16.decoder.max_utf8_buffer_length(read);
             utf16.decoded.resize(most.expect("a small buffer"), 0);
-            // What cannot be decoded becomes the replacement character, which no postcode contains.
+            // Bytes that cannot be decoded become the replacement character, which no postcode
+            // contains.
             let (_, _, written, _) =
                 utf16
                     .decoder

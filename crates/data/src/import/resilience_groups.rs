@@ -1,6 +1,6 @@
 //! Members of community resilience groups, in the format of `data/source/resilience_groups.csv`:
-//! `member,group_id,group_name,kind` and, optionally, `as_published,source,as_of`. A blank group means
-//! that the source does not name a group for the member.
+//! `member,group_id,group_name,kind` and, optionally, `as_published,source,as_of`. A blank group
+//! means that the source does not state a group for the member.
 
 use jiff::civil::Date;
 
@@ -15,13 +15,13 @@ pub struct GroupMemberRecord {
     pub(crate) group: Option<GroupRecord>,
 }
 
-/// The group that a row names.
+/// The group in a row.
 #[derive(Debug, Clone)]
 pub(crate) struct GroupRecord {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) kind: Option<String>,
-    /// The name as the member's page has it, if it differs from the group's name.
+    /// The group's name on the member's page, if it differs from the usual name.
     pub(crate) as_published: Option<String>,
     pub(crate) source: String,
     pub(crate) as_of: Option<Date>,

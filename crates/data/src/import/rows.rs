@@ -1,4 +1,4 @@
-//! Streaming reader of published CSV files, which may be as large as 2 GiB.
+//! A streaming reader of published CSV files, which may be as large as 2 GiB.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,8 +9,8 @@ use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 use super::{ImportError, ImportReport, SourceFiles};
 use crate::plural::count_with_noun;
 
-/// The maximum length of a row. A longer row means that a quotation mark was opened and never
-/// closed, because the longest rows of the published files are shorter than a kilobyte.
+/// The maximum length of a row. A longer row indicates an unclosed quotation mark, because the
+/// longest rows of the published files are shorter than a kilobyte.
 const ROW_BYTES_MAX: usize = 1 << 20;
 
 /// A stream of the rows of a CSV file. All rows must have as many cells as the first row.
@@ -139,7 +139,8 @@ impl<R: Read> CsvRows<R> {
 
 impl<'r> CsvRow<'r> {
     /// Returns the text of the cell, without surrounding white space. For a cell that is not valid
-    /// UTF-8, returns a single replacement character, which is in no valid code, number or date.
+    /// UTF-8, returns a single replacement character, which occurs in no valid code, number or
+    /// date.
     pub(super) fn text(&self, column: usize) -> &'r str {
         let cell = self.record.get(column).unwrap_or_default();
         std::str::from_utf8(cell).unwrap_or("\u{fffd}").trim()
@@ -165,7 +166,7 @@ pub(super) struct HeaderRow {
 }
 
 impl HeaderRow {
-    /// Returns the index of the column with one of these names; earlier names take precedence.
+    /// Returns the index of the column with one of these names. Earlier names take precedence.
     ///
     /// # Errors
     /// If there is no such column, or two columns have the same name.
@@ -177,7 +178,8 @@ impl HeaderRow {
         })
     }
 
-    /// Returns the index of the column with one of these names, if there is one.
+    /// Returns the index of the column with one of these names, or `None` if there is no such
+    /// column.
     ///
     /// # Errors
     /// If two columns have the same name.
@@ -242,7 +244,7 @@ impl RowError {
     }
 }
 
-/// A check that keys are unique. The check records where each key was read, for the error message.
+/// Checks that keys are unique. Also records where each key was read, for the error message.
 pub(super) struct DuplicateCheck<K> {
     files: Vec<String>,
     locations: HashMap<K, (usize, u64)>,
@@ -294,8 +296,8 @@ pub(super) fn member_label(source_files: &SourceFiles, member: &str) -> String {
     }
 }
 
-/// Returns the file name of a member, without its folders and in lower case. A folder that was
-/// extracted from an archive of a Windows program can have files with backslashes in their names.
+/// Returns the file name of a member, without its folders and in lower case. Files that were
+/// extracted from an archive made by a Windows program may have backslashes in their names.
 pub(super) fn lowercase_file_name(member: &str) -> String {
     let base = member.rsplit(['/', '\\']).next().unwrap_or(member);
     base.to_ascii_lowercase()
@@ -306,7 +308,7 @@ struct LineTracker<R> {
     input: R,
     /// The number of bytes that may still be read for this row.
     row_bytes_left: usize,
-    /// Whether lines end in CRLF; `None` until the first line has been read.
+    /// Whether lines end in CRLF, or `None` until the first line has been read.
     is_crlf: Option<bool>,
     last_byte: u8,
 }
@@ -401,9 +403,9 @@ pub(super) mod fixture {
         }
     }
 
-    /// Opens a real published file in the folder named by the environment variable
-    /// `CATCHMENT_REAL_DATA`. Returns `None`, with a note on standard error, if there is no such
-    /// folder or file.
+    /// Opens a real published file in the folder that the environment variable
+    /// `CATCHMENT_REAL_DATA` specifies. Returns `None`, with a note on standard error, if there is
+    /// no such folder or file.
     pub(in super::super) fn open_real_file(name: &str) -> Option<SourceFiles> {
         let found = std::env::var_os("CATCHMENT_REAL_DATA")
             .map(|folder| PathBuf::from(folder).join(name))

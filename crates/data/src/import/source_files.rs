@@ -37,10 +37,10 @@ enum Container {
     Zip(ZipMembers),
 }
 
-/// The files of a zip archive, including those of the archives in it.
+/// The files of a zip archive, including the files of nested archives.
 #[derive(Debug)]
 struct ZipMembers {
-    /// The archive, then the archives in it.
+    /// The archive, followed by its nested archives.
     archives: Vec<ZipArchive<ArchiveInput>>,
     /// The members, in order of name.
     members: Vec<ZipMember>,
@@ -49,14 +49,14 @@ struct ZipMembers {
 /// A file of a zip archive.
 #[derive(Debug)]
 struct ZipMember {
-    /// The name with `/` between folders. Some Windows programs write `\`, against the ZIP
+    /// The name with `/` between folders. Some Windows programs write `\`, contrary to the ZIP
     /// specification.
     name: String,
     archive: usize,
     index: usize,
 }
 
-/// The bytes of an archive: a file, or an archive in an archive, decompressed.
+/// The bytes of an archive: a file, or a decompressed nested archive.
 #[derive(Debug)]
 enum ArchiveInput {
     File(BufReader<File>),
@@ -108,7 +108,7 @@ impl ZipMembers {
                     source,
                 })?;
             bytes_left -= bytes.len() as u64;
-            // An archive that is nested more deeply stays a member.
+            // An archive at a deeper level remains a member.
             let prefix = format!("{}/", member.name);
             zip.add_archive(&path, &prefix, ArchiveInput::Memory(Cursor::new(bytes)))?;
         }
@@ -116,7 +116,7 @@ impl ZipMembers {
         Ok(zip)
     }
 
-    /// Adds the files of an archive, with a prefix before their names.
+    /// Adds the files of an archive. Their names are prefixed with `prefix`.
     fn add_archive(
         &mut self,
         path: &Path,
@@ -139,7 +139,7 @@ impl ZipMembers {
         Ok(())
     }
 
-    /// Opens a file of one of the archives. `path` is its name for errors.
+    /// Opens a file of one of the archives. `path` is its name in error messages.
     fn open_index<'z>(
         &'z mut self,
         path: &Path,
@@ -172,7 +172,8 @@ fn has_zip_extension(name: &str) -> bool {
     !is_hidden && extension.is_some_and(|extension| extension.eq_ignore_ascii_case("zip"))
 }
 
-/// Returns why a member of an archive cannot be decompressed, and what to do, or `None` if it can.
+/// Returns the reason why a member of an archive cannot be decompressed and the remedy, or `None`
+/// if it can be decompressed.
 fn unsupported_compression(method: CompressionMethod, is_encrypted: bool) -> Option<String> {
     if is_encrypted {
         return Some("it is encrypted; extract the files with the password".to_string());
@@ -309,8 +310,8 @@ fn not_a_file() -> io::Error {
     io::Error::other("it is a pipe, a device or a socket; expected a file or a folder")
 }
 
-/// A reader that returns an error if the input is longer than a limit, instead of ending at the
-/// limit.
+/// A reader that returns an error if the input is longer than a limit, instead of truncating the
+/// input.
 pub(super) struct LimitedReader<R> {
     input: io::Take<R>,
     limit: u64,
@@ -344,7 +345,7 @@ impl<R: Read> Read for LimitedReader<R> {
     }
 }
 
-/// A reader that counts the bytes read.
+/// A reader that counts the bytes that are read.
 struct ByteCountingReader<'p> {
     input: Box<dyn Read + 'p>,
     bytes_read: &'p AtomicU64,
@@ -438,7 +439,7 @@ mod tests {
         assert_eq!(small.len(), 1 << 20);
     }
 
-    /// Writes an archive, whose members are stored.
+    /// Writes an archive whose members are stored without compression.
     fn stored_archive(files: &[(&str, &[u8])]) -> Vec<u8> {
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
         let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
@@ -459,7 +460,8 @@ mod tests {
 
     #[test]
     fn backslashes_separate_folders() {
-        // The writer converts backslashes to slashes, so they are put into the finished archive.
+        // The writer converts backslashes to slashes, so the test inserts the backslashes into the
+        // finished archive.
         let mut bytes = stored_archive(&[("Data/a.csv", b"1\n")]);
         for index in 0..bytes.len() - 10 {
             if bytes[index..].starts_with(b"Data/a.csv") {
@@ -497,7 +499,8 @@ mod tests {
             (12, "compressed with bzip2"),
             (77, "compressed with the method"),
         ] {
-            // Changes the method of the member in its own header and in the directory.
+            // Changes the compression method of the member in its local header and in the
+            // directory.
             let mut bytes = stored_archive(&[("a.csv", b"1\n")]);
             for (signature, offset) in [(*b"PK\x03\x04", 8), (*b"PK\x01\x02", 10)] {
                 let start = bytes.windows(4).position(|bytes| bytes == signature);

@@ -29,7 +29,7 @@ pub(super) const FORMAT: TableFormat = TableFormat {
 const REFERENCE: &str = "see ";
 
 /// Reads the works, in the order in which the file first lists them. Rows that differ only in the
-/// table and columns are one work.
+/// table and columns describe the same work.
 pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<SourceEntry>, TableError> {
     let table = CsvTable::open_with_optional(file, bytes, COLUMN_NAMES, &["frequency"])?;
     let rows = table.read(|row| {
@@ -71,8 +71,8 @@ pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<SourceEntry>, TableError> {
         .collect())
 }
 
-/// Parses a date, or a reference such as `see as_of` to the column of the table that has the date
-/// of each row. Returns the date, or else the reference in words.
+/// Parses a date, or a reference such as `see as_of` to the column of the table that contains the
+/// date of each row. Returns the date or, if there is a reference, a description of it.
 fn parse_as_of(text: &str) -> Result<(Option<SourceDate>, Option<String>), InvalidDate> {
     match text.strip_prefix(REFERENCE) {
         Some(column) => Ok((

@@ -2,13 +2,14 @@
 //! archive): 5 columns, with or without a header row.
 //!
 //! The columns are old code, new code, reason, effective date (`YYYYMMDD`) and indicator. The first
-//! row is usually data, and would be lost if it were read as a header row. All kinds of organisations
-//! are listed, including commissioners (`00C` to `16C`); callers select the practices.
+//! row is usually a row of data, which would be lost if it were interpreted as a header row. All
+//! kinds of organisations are listed, including commissioners (`00C` to `16C`); callers select the
+//! practices.
 //!
-//! The effective date becomes [`PracticeSuccession::from`], the first day with the successor. A
-//! practice's close date in `epraccur` is its last day, so the effective date is usually the day
-//! after the close date. Some successions take effect on the close date itself, and some much
-//! later; the importer does not correct this.
+//! The effective date becomes [`PracticeSuccession::from`], the first day on which the successor is
+//! responsible. A practice's close date in `epraccur` is its last day, so the effective date is
+//! usually the day after the close date. Some successions take effect on the close date itself, and
+//! some much later; the importer does not correct this.
 
 use std::collections::BTreeSet;
 
@@ -30,10 +31,11 @@ pub(super) const FORMAT: TableFormat = TableFormat {
 };
 
 /// Reads every succession of the files, in order of old code, date and new code. Duplicate rows
-/// become one succession.
+/// result in one succession.
 ///
 /// # Errors
-/// If a file does not have the 5 columns, has only amendments, or there are no successions.
+/// If a file does not have the 5 columns or contains only amendments, or if there are no
+/// successions.
 pub fn read(
     sources: &mut [&mut SourceFiles],
 ) -> Result<(Vec<PracticeSuccession>, ImportReport), ImportError> {

@@ -19,7 +19,7 @@ enum ColumnBuilder {
     Count(Int32Builder),
 }
 
-/// The typical length of a text.
+/// The typical length of a text in bytes.
 const TYPICAL_TEXT_BYTES: usize = 12;
 
 impl ArrayBuilders {

@@ -1,7 +1,7 @@
 //! Decodes an Arrow stream (IPC) within limits. A stream states the lengths of messages, buffers
 //! and decompressed buffers, and the numbers of rows. `arrow-ipc` allocates memory according to
 //! these numbers, so this module first checks each number against the limits and against the number
-//! of bytes received. It also decompresses the buffers itself, so that `arrow-ipc` gets an
+//! of bytes received. It also decompresses the buffers itself, so that `arrow-ipc` receives an
 //! uncompressed message.
 
 use std::collections::HashMap;
@@ -27,7 +27,7 @@ use crate::tabular::limits::{
 
 /// The marker at the start of each message of an Arrow stream, since format version 0.15 of 2019.
 const CONTINUATION: [u8; 4] = [0xff; 4];
-/// The maximum number of flatbuffer tables in a message. A field takes at least two tables.
+/// The maximum number of flatbuffer tables in a message. A field consists of at least two tables.
 const TABLES_MAX: usize = 1 << 16;
 /// The limit on the apparent size of a message, as a multiple of the limit on metadata. The
 /// apparent size may exceed the real size, because a string may be stored once and referenced
@@ -46,9 +46,10 @@ const LZ4_FRAME: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 /// The step by which the allocation for a body grows. If more bytes than this have already been
 /// received, the step is the number of bytes received.
 const BODY_STEP_BYTES: usize = 16 << 20;
-/// A body of at least `LARGE_BODY_BYTES` bytes gets an allocation of `LARGE_BODY_ROOM` bytes. glibc
-/// returns an allocation of this size to the system as soon as the allocation is freed. It might
-/// retain up to 64 MiB of smaller allocations per thread. The unused part costs only address space.
+/// A body of at least `LARGE_BODY_BYTES` bytes is stored in an allocation of `LARGE_BODY_ROOM`
+/// bytes. glibc returns an allocation of this size to the system as soon as the allocation is
+/// freed, whereas it might retain up to 64 MiB of smaller allocations per thread. The unused part
+/// uses only address space.
 const LARGE_BODY_BYTES: usize = 256 << 10;
 const LARGE_BODY_ROOM: usize = (32 << 20) + 1;
 
@@ -77,7 +78,7 @@ pub(super) struct DecodedBatch {
 /// The decompressed body of a message.
 struct MessageBody {
     bytes: Buffer,
-    /// The positions of the buffers in the body, if they differ from those in the message.
+    /// The positions of the buffers in the body, if they differ from the positions in the message.
     buffers: Option<Vec<ipc::Buffer>>,
     permit: MemoryPermit,
 }
@@ -121,8 +122,8 @@ impl<R: Read> ArrowStream<R> {
         Arc::clone(&self.schema)
     }
 
-    /// Returns the next record batch. Waits until there is memory for this batch in addition to the
-    /// batches that are still in use.
+    /// Returns the next record batch. Waits until there is enough memory for this batch in addition
+    /// to the batches that are still in use.
     ///
     /// # Errors
     /// If the stream is corrupt or exceeds a limit. The stream must not be read after an error.
@@ -250,8 +251,8 @@ impl<R: Read> ArrowStream<R> {
         }
     }
 
-    /// Checks the number of rows and the lengths of all arrays, because an array may state any
-    /// length without taking any bytes.
+    /// Checks the number of rows and the lengths of all arrays, because an array without any bytes
+    /// may state any length.
     fn check_rows(&self, header: ipc::RecordBatch<'_>) -> Result<(), TabularError> {
         let rows_max = self.limits.record_batch_rows;
         let rows =
@@ -259,7 +260,7 @@ impl<R: Read> ArrowStream<R> {
         if rows > rows_max {
             return Err(ExceededLimit::RecordBatchRows(rows_max).into());
         }
-        // A child array may be longer than the batch, but every value takes at least one bit.
+        // A child array may be longer than the batch, but every value requires at least one bit.
         let most = rows_max.max(self.limits.record_batch_bytes.saturating_mul(8));
         for node in header.nodes().ok_or_else(missing_header)? {
             let length =
@@ -386,8 +387,8 @@ impl BufferCodec {
     }
 
     /// Decompresses a buffer, which must fill `out` exactly. A false length in a frame cannot cause
-    /// a large allocation: zstd needs no window when it decompresses in one call, and LZ4 blocks
-    /// are at most 4 MiB.
+    /// a large allocation, because zstd does not need a window when it decompresses in a single
+    /// call, and LZ4 blocks are at most 4 MiB.
     fn decompress(&mut self, bytes: &[u8], out: &mut [u8]) -> Result<(), TabularError> {
         let is_whole = match self {
             BufferCodec::Lz4 => {
@@ -488,8 +489,8 @@ fn check_buffers(buffers: &[ipc::Buffer], body_bytes: u64) -> Result<u64, Tabula
     }
 }
 
-/// Reads a body, allocating memory step by step as the bytes arrive and not at once for the stated
-/// length.
+/// Reads a body. Allocates memory step by step as the bytes arrive, instead of allocating the
+/// stated length at once.
 fn read_body(source: &mut impl Read, length: u64) -> Result<Vec<u8>, TabularError> {
     let length = usize::try_from(length).map_err(|_| corrupt_arrow("a body is too long"))?;
     let mut body = body_buffer(length.min(BODY_STEP_BYTES));

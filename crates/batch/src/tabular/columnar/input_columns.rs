@@ -17,7 +17,7 @@ use jiff::{Span, civil::Date};
 pub(crate) fn is_text(data_type: &DataType) -> bool {
     use DataType::{Binary, BinaryView, Dictionary, LargeBinary, LargeUtf8, Null, Utf8, Utf8View};
     match data_type {
-        // A column with no values other than nulls may have this type.
+        // A column that contains only nulls may have this type.
         Null => true,
         Utf8 | LargeUtf8 | Utf8View | Binary | LargeBinary | BinaryView => true,
         Dictionary(_, values) => is_text(values),
@@ -44,7 +44,7 @@ pub(crate) enum InputColumn<'a> {
         array: &'a dyn Array,
         values: Box<InputColumn<'a>>,
     },
-    /// Numbers and dates, as text.
+    /// Numbers and dates that have been formatted as text.
     Formatted(Vec<String>),
     Null,
 }
@@ -93,7 +93,7 @@ impl<'a> InputColumn<'a> {
         }
     }
 
-    /// Returns the text of a row; empty if the value is null.
+    /// Returns the text of a row, which is empty if the value is null.
     pub(crate) fn text(&self, row: usize) -> &[u8] {
         fn valid<'v, A: Array + ?Sized>(
             array: &A,
@@ -130,7 +130,8 @@ where
         .collect()
 }
 
-/// Formats dates like 2026-04-01. A date outside the calendar becomes a text that is not a date.
+/// Formats dates in the form 2026-04-01. A date outside the calendar is formatted as text that is
+/// not a date.
 fn format_days(array: &dyn Array) -> Vec<String> {
     let array = array.as_primitive::<Date32Type>().iter();
     array

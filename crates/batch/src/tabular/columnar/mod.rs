@@ -1,5 +1,5 @@
-//! Columnar files: Parquet files and Arrow streams. Selected columns are read as text, the columns of
-//! the file are copied unchanged, and output columns may follow them.
+//! Columnar files: Parquet files and Arrow streams. Selected columns are read as text. The columns
+//! of the file are copied unchanged, and output columns may be added after them.
 
 mod arrays;
 mod arrow_stream;

@@ -1,5 +1,5 @@
-//! Checks a Parquet file before the `parquet` crate reads it, because that crate allocates memory
-//! for any length that the footer, a page header or the encoding of values states.
+//! Checks a Parquet file before the `parquet` crate reads it, because the crate allocates memory
+//! for any length in the footer, in a page header or in encoded values.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -20,12 +20,12 @@ use crate::tabular::error::TabularError;
 use crate::tabular::file_format::BatchFormat;
 use crate::tabular::limits::{DecodeLimits, ExceededLimit, ReceivedBytes};
 
-/// The size of the last part of a file, which consists of the length of the footer and `PAR1`.
+/// The size of the end of a file, which consists of the length of the footer and `PAR1`.
 const TAIL_BYTES: u64 = 8;
 /// The maximum nesting depth of groups.
 const SCHEMA_DEPTH_MAX: usize = 64;
 /// The number of bytes that are first read for a page header, and the maximum length of a page
-/// header. A header may be long, because it contains the least and the greatest value of the page.
+/// header. A header may be long, because it contains the minimum and the maximum value of the page.
 const PAGE_HEADER_BYTES: std::ops::RangeInclusive<usize> = 1 << 12..=1 << 24;
 
 impl From<InvalidThrift> for TabularError {
@@ -38,12 +38,12 @@ fn corrupt_parquet(what: &str) -> TabularError {
     corrupt(BatchFormat::Parquet, what)
 }
 
-/// Checks the schema in the footer, because `parquet` allocates memory for as many children as a
-/// group states, and reads groups recursively.
+/// Checks the schema in the footer, because `parquet` allocates memory for the number of children
+/// that a group states, and reads groups recursively.
 ///
 /// # Errors
-/// If the footer is too long, or states more columns than it has. A file that is too short or
-/// encrypted is left for the reader to reject.
+/// If the footer is too long, or states more columns than it contains. Accepts a file that is too
+/// short or encrypted, because the reader rejects it.
 pub(super) fn check_footer<F: ChunkReader>(
     file: &F,
     limits: DecodeLimits,
@@ -91,8 +91,8 @@ pub(super) fn check_footer<F: ChunkReader>(
     check_schema_tree(&child_counts)
 }
 
-/// Checks a schema tree, which is given as the number of children of each node, in depth-first
-/// order.
+/// Checks a schema tree. `child_counts` contains the number of children of each node, in
+/// depth-first order.
 fn check_schema_tree(child_counts: &[i64]) -> Result<(), TabularError> {
     let mut remaining = vec![1_u64];
     for (index, &count) in child_counts.iter().enumerate() {
@@ -117,11 +117,11 @@ fn check_schema_tree(child_counts: &[i64]) -> Result<(), TabularError> {
 }
 
 /// Checks the Arrow schema that writers store in addition to the Parquet schema, because the
-/// default verification accepts gigabytes of strings that all refer to one string.
+/// default verification accepts gigabytes of strings that all refer to the same string.
 ///
 /// # Errors
-/// If the schema is invalid or exceeds the limit on metadata. A schema that is not base64 is left
-/// for the reader to reject.
+/// If the schema is invalid or exceeds the limit on metadata. Accepts a schema that is not base64,
+/// because the reader rejects it.
 pub(super) fn check_arrow_schema(
     metadata: &ParquetMetaData,
     limits: DecodeLimits,
@@ -152,7 +152,7 @@ pub(super) fn check_arrow_schema(
 /// Checks the pages of a column chunk. Returns the length of its longest value in bytes.
 ///
 /// # Errors
-/// If a page exceeds a limit, or contains less than it states.
+/// If a page exceeds a limit, or contains less data than it states.
 pub(super) fn check_chunk<F: ChunkReader + 'static>(
     file: &Arc<F>,
     chunk: &ColumnChunkMetaData,
@@ -191,7 +191,7 @@ impl DecompressedTotal {
     }
 }
 
-/// The fields of a page header that are checked, and the length of the header.
+/// The checked fields of a page header, and the length of the header.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct PageHeader {
     uncompressed: i64,
@@ -235,7 +235,7 @@ fn check_page_headers<F: ChunkReader>(
     limits: DecodeLimits,
     decompressed: &mut DecompressedTotal,
 ) -> Result<(), TabularError> {
-    // The chunk was checked to be within the file.
+    // The position of the chunk within the file has already been checked.
     let (mut offset, length) = chunk.byte_range();
     let end = offset.saturating_add(length);
     while offset < end {
@@ -249,7 +249,7 @@ fn check_page_headers<F: ChunkReader>(
         }
         decompressed.add(uncompressed)?;
         let values = size(header.dictionary_values.unwrap_or(0))?;
-        // Every value of a dictionary takes at least one byte.
+        // Every value of a dictionary requires at least one byte.
         if values > uncompressed {
             return Err(corrupt_parquet(
                 "a dictionary has fewer values than it states",
@@ -324,7 +324,7 @@ fn longest_value(
             decompressed.add(all)?;
             Ok(longest)
         }
-        // The values are references to those of the dictionary page.
+        // The values are references to values in the dictionary page.
         _ => Ok(0),
     }
 }
@@ -367,7 +367,7 @@ fn longest_plain(mut values: &[u8]) -> u64 {
     let mut longest = 0;
     while let Some((length, rest)) = values.split_first_chunk::<4>() {
         let length = u32::from_le_bytes(*length);
-        // The reader reports a value that extends beyond the page.
+        // A value that extends beyond the page is reported by the reader.
         let Some(rest) = rest.get(length as usize..) else {
             break;
         };
@@ -404,7 +404,7 @@ fn read_delta_lengths(bytes: &[u8], count_max: u64, mut add: impl FnMut(u64)) ->
             .split_at_checked(usize::try_from(per_block).ok()?)?;
         for &width in widths {
             if count == 0 {
-                // The rest of the block is not stored.
+                // The remaining values of the block are not stored.
                 break;
             }
             let length = mini_bytes.checked_mul(u64::from(width))?;
@@ -470,8 +470,8 @@ mod tests {
 
     #[test]
     fn delta_encoded_lengths_are_decoded() {
-        // This is the example in the format's specification. Blocks have 128 values in 4
-        // miniblocks, and the 5 values are 7, 5, 3, 1 and 2.
+        // The example from the format's specification. Blocks have 128 values in 4 miniblocks, and
+        // the 5 values are 7, 5, 3, 1 and 2.
         let bytes = [
             128, 1, 4, 5, 14, 3, 2, 0, 0, 0, 0xc0, 0, 0, 0, 0, 0, 0, 0, 9,
         ];
@@ -480,7 +480,7 @@ mod tests {
         assert_eq!(found, [7, 5, 3, 1, 2]);
         assert_eq!(rest, Some(&[9][..]));
         assert_eq!(read_delta_lengths(&bytes, 4, |_| {}), None);
-        // 2^40 values of zero bits each.
+        // 2^40 values of zero bits each, which require no bytes.
         let many = [128, 1, 4, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40, 0];
         assert_eq!(read_delta_lengths(&many, 1_000, |_| {}), None);
         for length in 0..6 {
@@ -490,7 +490,7 @@ mod tests {
 
     #[test]
     fn page_headers_are_parsed() {
-        // 1: 2 (dictionary), 2: 300, 3: 100, 7: {1: 12, 2: 0}.
+        // The fields and their values are 1: 2 (dictionary), 2: 300, 3: 100, 7: {1: 12, 2: 0}.
         let bytes = [
             0x15, 4, 0x15, 0xd8, 4, 0x15, 0xc8, 1, 0x4c, 0x15, 24, 0x15, 0, 0, 0, 7, 7,
         ];

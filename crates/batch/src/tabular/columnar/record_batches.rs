@@ -83,8 +83,8 @@ impl<R: Read> RecordBatches<R> {
         }
     }
 
-    /// Reads at most `rows_max` rows: the rest of the current batch or, if that batch has no more
-    /// rows, rows of the next batch. The rows never wait for later batches.
+    /// Reads at most `rows_max` rows, either from the rest of the current batch or, if this batch
+    /// has no more rows, from the next batch. Never waits for a later batch to complete the rows.
     pub(crate) fn fill(&mut self, rows: &mut RecordRows) -> Result<bool, TabularError> {
         rows.rows_before = self.rows_before;
         rows.slice = None;
@@ -116,7 +116,7 @@ impl<R: Read> RecordBatches<R> {
         Ok(true)
     }
 
-    /// Returns the next batch that has rows.
+    /// Returns the next batch that contains rows.
     fn next_batch(&mut self) -> Result<Option<BatchSlice>, TabularError> {
         loop {
             let next = match &mut self.source {
@@ -137,8 +137,9 @@ impl<R: Read> RecordBatches<R> {
     }
 }
 
-/// Copies the texts that the slice needs out of its view arrays if this makes the slice smaller. A
-/// slice of a view array refers to all texts of the array, which would be written with every slice.
+/// Copies the texts that the slice needs out of its view arrays, if this makes the slice smaller. A
+/// slice of a view array refers to all texts of the array, so all of them would be written with
+/// every slice.
 fn compact(batch: &RecordBatch) -> RecordBatch {
     fn compacted<T: ByteViewType>(array: &GenericByteViewArray<T>) -> Option<ArrayRef> {
         let lengths = array.lengths().map(u64::from);
@@ -175,7 +176,7 @@ impl<R: Read + Send> BlockSource for RecordBatches<R> {
 }
 
 /// Runs a reader and converts a panic into an error. The Arrow and Parquet readers panic on some
-/// corrupt files; a reader must not be used after it has panicked.
+/// corrupt files. A reader must not be used after a panic.
 pub(super) fn catch_reader_panic<T>(
     format: BatchFormat,
     read: impl FnOnce() -> Result<T, TabularError>,

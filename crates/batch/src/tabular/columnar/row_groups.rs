@@ -1,6 +1,6 @@
-//! Reads selected columns of a Parquet file, and writes the file with columns added, row group by row
-//! group. Only the selected columns are decoded; the column chunks of all input columns are copied
-//! byte for byte.
+//! Reads selected columns of a Parquet file, and writes the file with additional columns, one row
+//! group after another. Only the selected columns are decoded. The column chunks of all input
+//! columns are copied byte for byte.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -37,10 +37,10 @@ use crate::tabular::limits::{DecodeLimits, ReceivedBytes};
 use crate::tabular::pipeline::{BlockSource, OutputSink};
 
 /// The key of Spark's own copy of the schema. Spark prefers this copy to the file's schema, so the
-/// copy would hide the output columns.
+/// output columns would not be visible in Spark.
 const SPARK_ROW_METADATA_KEY: &str = "org.apache.spark.sql.parquet.row.metadata";
 
-/// The maximum number of rows that are decoded together, and their maximum size in bytes.
+/// The maximum number and total size in bytes of rows that are decoded together.
 const READ_ROWS_MAX: usize = 1 << 13;
 const READ_BYTES_MAX: u64 = 64 << 20;
 /// The maximum number of rows in a block.
@@ -151,7 +151,7 @@ fn check_codec(chunk: &ColumnChunkMetaData) -> Result<(), TabularError> {
 /// Reads selected columns block by block. The block boundaries depend only on the file.
 pub(crate) struct RowGroupReader {
     file: ParquetFile,
-    /// The indices of the input columns that are read, in ascending order.
+    /// The indices of the selected columns, in ascending order.
     columns: Vec<usize>,
     mask: ProjectionMask,
     decompressed: DecompressedTotal,
@@ -168,7 +168,7 @@ struct OpenGroup {
     rows_left: usize,
 }
 
-/// Rows of one row group, with only the columns that are read.
+/// Rows of one row group, with only the selected columns.
 #[derive(Default)]
 pub(crate) struct GroupRows {
     pub(crate) batches: Vec<RecordBatch>,
@@ -185,8 +185,8 @@ impl RowGroupReader {
         columns.iter().map(position).collect()
     }
 
-    /// Returns the row group that is being read or, if there is no such group, opens the next one
-    /// that has rows.
+    /// Returns the row group that is being read or, if there is no such group, opens the next row
+    /// group that contains rows.
     fn current_group(&mut self) -> Result<Option<&mut OpenGroup>, TabularError> {
         while self.open_group.is_none() {
             let index = self.next_group;
@@ -304,7 +304,7 @@ pub(crate) struct ParquetAppender<W: Write + Send> {
 
 impl<W: Write + Send> ParquetAppender<W> {
     /// Writes the start of the file. Pages of the output columns are compressed with Snappy unless
-    /// `compression` says otherwise.
+    /// `compression` specifies another codec.
     pub(crate) fn begin(
         output: W,
         input: ParquetFile,
@@ -382,8 +382,8 @@ fn retained_metadata(metadata: Option<&Vec<KeyValue>>) -> Vec<KeyValue> {
         .collect()
 }
 
-/// Describes a column chunk that is copied unchanged. Its page indexes and Bloom filter are stored
-/// outside the chunk and are not copied.
+/// Describes a column chunk that is copied unchanged. The page indexes and Bloom filter of the
+/// chunk are stored outside the chunk and are not copied.
 fn copy_chunk(chunk: &ColumnChunkMetaData, rows: u64) -> ParquetResult<ColumnCloseResult> {
     let (_, bytes_written) = chunk.byte_range();
     Ok(ColumnCloseResult {
@@ -417,7 +417,7 @@ impl<W: Write + Send> OutputSink for ParquetAppender<W> {
     }
 }
 
-/// A file that several threads read. Clones of a [`File`] share one position, so every read seeks
+/// A file that several threads read. Clones of a [`File`] share a position, so every read seeks
 /// first.
 #[derive(Clone)]
 struct SharedFile {
@@ -426,7 +426,7 @@ struct SharedFile {
     length: u64,
 }
 
-/// The lock is never poisoned, because the code that holds it does not panic.
+/// The lock is never poisoned, because the code that runs while the lock is held does not panic.
 const POISONED: &str = "no thread panics while it reads";
 /// The size of a read buffer.
 const BUFFER_BYTES: usize = 1 << 16;
@@ -457,8 +457,8 @@ impl ChunkReader for SharedFile {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        // The length is checked before memory is allocated, because a corrupt file may state any
-        // length.
+        // The length is checked before memory is allocated, because the length in a corrupt file
+        // may have any value.
         let end = start.checked_add(length as u64);
         if end.is_none_or(|end| end > self.length) {
             return Err(ParquetError::EOF("a page ends after the file does".into()));

@@ -1,6 +1,5 @@
-//! A reader of Thrift structs in the compact protocol, as Parquet uses them. It allocates no
-//! memory, so that the lengths in a file can be checked before another reader allocates memory for
-//! them.
+//! A reader of Thrift structs in the compact protocol, which Parquet uses. The reader allocates no
+//! memory. It checks the lengths in a file before another reader allocates memory for them.
 
 /// Truncated or invalid Thrift data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -8,7 +7,7 @@ pub(super) struct InvalidThrift;
 
 type Result<T> = std::result::Result<T, InvalidThrift>;
 
-/// The maximum nesting depth of structs. The structs of Parquet are nested less deeply.
+/// The maximum nesting depth of structs. The structs in Parquet are nested less deeply.
 const DEPTH_MAX: usize = 32;
 
 const TRUE: u8 = 1;
@@ -128,7 +127,7 @@ impl<'b> ThriftReader<'b> {
                     return Ok(());
                 }
                 if byte >> 4 == 0 {
-                    // This is the id of the field.
+                    // The integer is the id of the field.
                     self.read_zigzag()?;
                 }
                 self.skip_value(byte & 0x0f, depth)?;
@@ -139,7 +138,7 @@ impl<'b> ThriftReader<'b> {
     }
 
     fn skip_elements(&mut self, length: u64, kinds: &[u8], depth: usize) -> Result<()> {
-        // Every element takes at least one byte.
+        // Every element requires at least one byte.
         if length > self.rest.len() as u64 {
             return Err(InvalidThrift);
         }
@@ -201,7 +200,8 @@ mod tests {
 
     #[test]
     fn selected_fields_are_read_and_others_are_skipped() {
-        // 1: true; 2: -3; 3: [true, false]; 5: {1: "ab"}; 20, with an explicit id: 300.
+        // The fields and their values are 1: true; 2: -3; 3: [true, false]; 5: {1: "ab"}; 20, with
+        // an explicit id: 300.
         let bytes = [
             0x11, 0x15, 5, 0x19, 0x21, 1, 2, 0x2c, 0x18, 2, b'a', b'b', 0, 0x05, 40, 0xd8, 0x04, 0,
             9,

@@ -29,8 +29,8 @@ pub(crate) struct ArrowSink<W: Write> {
     stream: StreamWriter<BufWriter<W>>,
 }
 
-/// The size up to which the small buffers of a message are combined. Larger buffers are written
-/// directly.
+/// The size in bytes of the buffer in which small buffers of a message are combined. Larger buffers
+/// are written directly.
 const WRITE_BUFFER_BYTES: usize = 1 << 16;
 
 impl<W: Write> ArrowSink<W> {
@@ -87,7 +87,7 @@ pub(crate) struct ParquetSink<W: Write + Send> {
 }
 
 /// Returns the properties of a Parquet writer. Pages are compressed with Snappy unless
-/// `compression` says otherwise.
+/// `compression` specifies another codec.
 pub(super) fn writer_properties(
     compression: Compression,
     metadata: Vec<KeyValue>,
@@ -98,8 +98,8 @@ pub(super) fn writer_properties(
             Compression::Gzip => basic::Compression::GZIP(GzipLevel::default()),
             Compression::Zstd => basic::Compression::ZSTD(ZstdLevel::default()),
         })
-        // Chunk statistics let readers skip row groups. Page statistics would remain in memory
-        // until the end of the file.
+        // Statistics of column chunks let readers skip row groups. Statistics of pages would remain
+        // in memory until the end of the file.
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
         .set_key_value_metadata(Some(metadata))
@@ -110,8 +110,8 @@ pub(super) fn writer_properties(
 pub(crate) type RowGroupChunks = Vec<ArrowColumnChunk>;
 
 impl<W: Write + Send> ParquetSink<W> {
-    /// Writes the start of the file. Pages are compressed with Snappy unless `compression` says
-    /// otherwise.
+    /// Writes the start of the file. Pages are compressed with Snappy unless `compression`
+    /// specifies another codec.
     pub(crate) fn begin(
         output: W,
         schema: &SchemaRef,
@@ -137,7 +137,7 @@ impl<W: Write + Send> ParquetSink<W> {
         self.file.flush().map_err(TabularError::Write)
     }
 
-    /// Returns the columns as Parquet types.
+    /// Returns the schema of the columns as a Parquet type.
     pub(super) fn root_schema(&self) -> &Type {
         self.file.schema_descr().root_schema()
     }
@@ -160,7 +160,7 @@ impl<W: Write + Send> OutputSink for ParquetSink<W> {
     }
 }
 
-/// A factory of row groups, which may be used on any thread.
+/// A factory of row groups. It may be used on any thread.
 pub(crate) struct RowGroupFactory {
     factory: ArrowRowGroupWriterFactory,
     schema: SchemaRef,

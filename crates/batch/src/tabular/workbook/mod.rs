@@ -1,17 +1,17 @@
-//! Workbooks of Excel 2007 and later (ISO/IEC 29500, `.xlsx` and `.xlsm`): one sheet is read row by
-//! row, and a workbook is written with cells added to the rows of that sheet.
+//! Workbooks of Excel 2007 and later (ISO/IEC 29500, `.xlsx` and `.xlsm`). One sheet is read row by
+//! row, and the workbook is written with cells added to the rows of this sheet.
 //!
-//! A workbook is edited, not rewritten. Every part of the archive is copied as it is, except the
-//! sheet, whose XML is copied event by event with the new cells appended to each row, and the few
-//! parts that state the extent of the sheet or list the sheets. The user's values, number formats,
-//! styles, widths and other sheets therefore stay as they are.
+//! A workbook is edited instead of being rewritten. Every part of the archive is copied unchanged,
+//! with two exceptions. The XML of the sheet is copied event by event, with the new cells appended
+//! to each row. The few parts that state the extent of the sheet or list the sheets are edited. The
+//! user's values, number formats, styles, widths and other sheets are therefore preserved.
 //!
 //! - `package`: the zip archive, read part by part and written as a stream.
 //! - `parts`: the parts of a workbook, and the edits that add a sheet.
-//! - `xml`: events of XML within limits.
-//! - `shared_strings`, `number_formats`: the texts of cells, and how numbers are displayed.
-//! - `sheet_reader`: the rows of a sheet. `survey`: what a first pass finds in it.
-//! - `tables`: the tables of a sheet, which are extended by the new columns.
+//! - `xml`: a reader of XML events with limits.
+//! - `shared_strings`, `number_formats`: the texts of cells, and the display of numbers.
+//! - `sheet_reader`: the rows of a sheet. `survey`: the findings of a first pass over the sheet.
+//! - `tables`: the tables of a sheet, to which the new columns are added.
 //! - `sheet_writer`: the XML of new cells, rows and workbooks.
 
 mod number_formats;

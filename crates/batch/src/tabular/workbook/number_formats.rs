@@ -1,4 +1,4 @@
-//! How the numbers of a workbook are displayed: as numbers, dates or with leading zeros.
+//! The display of the numbers of a workbook: as numbers, as dates or with leading zeros.
 
 use std::io::BufRead;
 
@@ -10,14 +10,14 @@ use super::super::error::TabularError;
 use super::unreadable;
 use super::xml::{XmlError, XmlEvents, attribute};
 
-/// How a number is displayed.
+/// The way in which a number is displayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NumberFormat {
-    /// As a number; colours, units and decimal places do not matter.
+    /// As a number. Colours, units and decimal places are ignored.
     Number,
     /// As a date, a time, or both.
     Date,
-    /// As a duration, whose hours are not limited to 24.
+    /// As a duration, which may be longer than 24 hours.
     Duration,
     /// With leading zeros, up to this number of digits.
     Padded(usize),
@@ -28,13 +28,13 @@ enum NumberFormat {
 pub(crate) struct NumberFormats {
     /// The format of each style of cells.
     styles: Vec<NumberFormat>,
-    /// Whether dates are counted from 1904 and not from 1900.
+    /// Whether dates are counted from 1904 instead of 1900.
     is_1904: bool,
 }
 
-/// The maximum number of styles; Excel allows 65,490.
+/// The maximum number of styles. Excel allows 65,490.
 const STYLES_MAX: usize = 1 << 17;
-/// The number of seconds of a day.
+/// The number of seconds in a day.
 const DAY_S: f64 = 86_400.0;
 
 impl NumberFormats {
@@ -102,8 +102,8 @@ impl NumberFormats {
         }
     }
 
-    /// Writes a number as it is displayed. Returns whether it is written as a number, and `None` if
-    /// the text is not a number.
+    /// Writes a number in the form in which it is displayed. Returns whether it is written as a
+    /// number, or `None` if the text is not a number.
     pub(crate) fn write(&self, out: &mut Vec<u8>, text: &str, style: usize) -> Option<bool> {
         let format = self.styles.get(style).copied();
         let format = format.unwrap_or(NumberFormat::Number);
@@ -135,9 +135,9 @@ impl NumberFormats {
         Some(is_number)
     }
 
-    /// Returns a date, a time or both in ISO 8601; `None` if there is no such date.
+    /// Returns a date, a time or both in ISO 8601, or `None` if there is no such date.
     fn date_text(&self, number: f64) -> Option<String> {
-        // The seconds are rounded, because 0.1 days are not an exact number.
+        // The seconds are rounded, because 0.1 days cannot be represented exactly.
         let seconds = (number * DAY_S).round();
         // 31 December 9999.
         if !(0.0..2_958_466.0 * DAY_S).contains(&seconds) {
@@ -155,7 +155,7 @@ impl NumberFormats {
         }
         let base: Date = match (self.is_1904, day) {
             (true, _) => date(1904, 1, 1),
-            // Excel counts 29 February 1900, which did not exist, as day 60.
+            // In Excel, day 60 is 29 February 1900, which did not exist.
             (false, 60) => return Some("1900-02-29".into()),
             (false, ..60) => date(1899, 12, 31),
             (false, _) => date(1899, 12, 30),
@@ -183,7 +183,7 @@ fn duration_text(number: f64) -> Option<String> {
     Some(format!("{hours:02}:{minutes:02}:{:02}", seconds % 60))
 }
 
-/// Returns a number with at most 15 significant digits, as Excel displays it.
+/// Returns a number with at most 15 significant digits, as in Excel.
 fn number_text(number: f64) -> String {
     let rounded: f64 = format!("{number:.14e}").parse().expect("a number");
     // Adding 0.0 turns -0.0 into 0.0.
@@ -191,7 +191,7 @@ fn number_text(number: f64) -> String {
 }
 
 impl NumberFormat {
-    /// Returns the format of a code such as `dd/mm/yyyy`.
+    /// Returns the format for a format code such as `dd/mm/yyyy`.
     fn of_code(code: &str) -> NumberFormat {
         if code.eq_ignore_ascii_case("general") {
             return NumberFormat::Number;
@@ -224,8 +224,7 @@ impl NumberFormat {
         NumberFormat::Number
     }
 
-    /// Returns the format with the id of a format that every workbook has. The ids from 27 are dates in
-    /// some languages.
+    /// Returns the built-in format with this id. In some languages, the ids from 27 are dates.
     fn built_in(id: u32) -> NumberFormat {
         match id {
             14..=22 | 27..=36 | 45 | 47 | 50..=58 => NumberFormat::Date,

@@ -1,4 +1,4 @@
-//! The zip archive of a workbook: read part by part, and written as a stream.
+//! The zip archive of a workbook, which is read part by part and written as a stream.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -19,11 +19,12 @@ use super::unreadable;
 
 /// The maximum number of parts of a workbook.
 const PARTS_MAX: usize = 10_000;
-/// The level at which the parts that we write are compressed. It is fast, and the texts of a sheet
+/// The compression level of the parts that we write. This level is fast, and the texts of a sheet
 /// are compressed well at every level.
 const COMPRESSION_LEVEL: u32 = 3;
 
-/// The bytes of a workbook, which are read in any order. Clones share the bytes, but not the position.
+/// The bytes of a workbook, which can be read in any order. Clones share the bytes, but have
+/// separate positions.
 #[derive(Debug, Clone)]
 pub(crate) struct PartSource {
     bytes: SourceBytes,
@@ -94,20 +95,20 @@ impl Seek for PartSource {
 pub(crate) struct Package {
     source: PartSource,
     parts: Vec<PartEntry>,
-    /// The index of each part, by its name in lower case, without a slash at the start.
+    /// The index of each part, by its name in lower case, without a leading slash.
     indices: HashMap<String, usize>,
 }
 
-/// A part, and where its bytes are in the archive.
+/// A part, and the position of its bytes in the archive.
 struct PartEntry {
-    /// The name as the archive has it.
+    /// The name in its original spelling.
     name: String,
     start: u64,
     compressed_bytes: u64,
     bytes: u64,
     is_deflated: bool,
     crc: u32,
-    /// The time and the date of the part, as the archive has them.
+    /// The time and the date of the part, as stored in the archive.
     modified: (u16, u16),
 }
 
@@ -165,7 +166,8 @@ impl Package {
         let mut parts = Vec::new();
         for index in 0..archive.len() {
             let part = PartEntry::read(&mut archive, index, source.length)?;
-            // Programs differ in which of two parts of one name they read.
+            // A duplicate name is rejected, because programs differ in which of the two parts they
+            // read.
             if indices.insert(normalised_name(&part.name), index).is_some() {
                 return Err(unreadable("it has two parts with the same name"));
             }
@@ -187,7 +189,7 @@ impl Package {
         self.indices.keys().map(String::as_str)
     }
 
-    /// Returns a reader of the decompressed bytes of a part; `None` if there is no such part.
+    /// Returns a reader of the decompressed bytes of a part, or `None` if there is no such part.
     pub(crate) fn read(
         &mut self,
         name: &str,
@@ -210,7 +212,7 @@ impl Package {
         Ok(Some(BufReader::with_capacity(1 << 16, reader)))
     }
 
-    /// Returns a reader of the bytes of a part as the archive has them.
+    /// Returns a reader of the bytes of a part as stored in the archive.
     fn raw(&self, part: &PartEntry) -> RawPart {
         let source = PartSource {
             position: part.start,
@@ -243,9 +245,9 @@ impl Package {
         Ok(bytes)
     }
 
-    /// Copies all parts to an archive, except those that `replace` writes itself or leaves out:
-    /// `replace` gets the name of a part, in lower case and as the archive has it, and returns whether
-    /// it handles that part.
+    /// Copies all parts to an archive, except the parts that `replace` writes or omits. The
+    /// parameters of `replace` are the name of a part in lower case and in its original spelling.
+    /// It returns whether it handles the part.
     pub(crate) fn copy_parts<W: Write>(
         &mut self,
         to: &mut PackageWriter<W>,
@@ -259,7 +261,7 @@ impl Package {
         Ok(())
     }
 
-    /// Returns the name of a part as the archive has it.
+    /// Returns the name of a part in its original spelling.
     pub(crate) fn stored_name(&self, name: &str) -> String {
         match self.indices.get(&normalised_name(name)) {
             Some(&index) => self.parts[index].name.clone(),
@@ -270,7 +272,7 @@ impl Package {
 
 const CORRUPT: &str = "its archive is corrupt";
 
-/// Part names ignore case, and some programs write `\` between folders.
+/// Part names are not case-sensitive, and some programs write `\` between folders.
 fn normalised_name(name: &str) -> String {
     let name = name.replace('\\', "/").to_ascii_lowercase();
     name.trim_start_matches('/').to_string()
@@ -285,7 +287,7 @@ fn archive_error(error: ZipError) -> TabularError {
     }
 }
 
-/// Converts an error of decompressing a part.
+/// Converts an error in the decompression of a part.
 pub(super) fn part_error(error: io::Error, what: &str) -> TabularError {
     match error.kind() {
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
@@ -295,7 +297,7 @@ pub(super) fn part_error(error: io::Error, what: &str) -> TabularError {
     }
 }
 
-/// A reader of the decompressed bytes of a part, which checks the ratio of decompression and, at the
+/// A reader of the decompressed bytes of a part, which checks the compression ratio and, at the
 /// end, the checksum.
 pub(crate) struct PartReader {
     data: PartData,
@@ -330,9 +332,10 @@ impl Read for PartReader {
     }
 }
 
-/// A workbook that is written as a stream: the sizes of the parts that we compress follow them. (The
-/// `zip` crate also announces such sizes for parts that it copies, and does not write them.) An output
-/// without [`PackageWriter::finish`] has no directory, so that no program takes it for complete.
+/// A workbook that is written as a stream. The sizes of the parts that we compress are written
+/// after the parts. (The `zip` crate also announces such sizes for parts that it copies, but does
+/// not write them.) Without a call of [`PackageWriter::finish`], the output has no directory, so no
+/// program regards it as complete.
 pub(crate) struct PackageWriter<W: Write> {
     output: W,
     /// The number of bytes written.
@@ -363,26 +366,27 @@ const LOCAL_HEADER: u32 = 0x0403_4b50;
 const DESCRIPTOR: u32 = 0x0807_4b50;
 const DIRECTORY_ENTRY: u32 = 0x0201_4b50;
 const DIRECTORY_END: u32 = 0x0605_4b50;
-/// The version that a program needs to read deflate.
+/// The version of the format that supports deflate.
 const VERSION: u16 = 20;
 const DEFLATED: u16 = 8;
-/// The flag of parts whose sizes follow them.
+/// The flag of parts whose sizes are written after the part.
 const SIZES_FOLLOW: u16 = 1 << 3;
 /// The flag of names in UTF-8.
 const NAME_IS_UTF8: u16 = 1 << 11;
-/// 1 January 1980. The time of the parts that we write is always the same, so that the same input has
+/// 1 January 1980. The parts that we write always have this time, so that the same input produces
 /// the same output.
 const NO_TIME: (u16, u16) = (0, 0x21);
 /// The number of compressed bytes that are written together.
 const WRITE_BYTES: usize = 64 << 10;
 
-/// Sizes and offsets have 32 bits: the extension for longer archives is not read by every program.
+/// Sizes and offsets have 32 bits, because some programs do not support the extension for longer
+/// archives.
 fn in_32_bits(number: u64) -> Result<u32, TabularError> {
     u32::try_from(number).map_err(|_| TabularError::SheetTooLarge)
 }
 
 impl PartEntry {
-    /// Returns the fields that the header of a part and its entry in the directory have in common.
+    /// Returns the fields that are common to the header of a part and its entry in the directory.
     fn header(&self, flags: u16, sizes_follow: bool) -> Result<Vec<u8>, TabularError> {
         let method = if self.is_deflated { DEFLATED } else { 0 };
         let (time, date) = self.modified;
@@ -427,7 +431,7 @@ impl<W: Write> PackageWriter<W> {
         self.output.write_all(bytes).map_err(TabularError::Write)
     }
 
-    /// Copies a part with its compressed bytes as they are.
+    /// Copies a part with its compressed bytes unchanged.
     fn copy_part(&mut self, part: &PartEntry, mut raw: RawPart) -> Result<(), TabularError> {
         self.end_part()?;
         let flags = name_flag(&part.name);
@@ -538,7 +542,7 @@ impl<W: Write> PackageWriter<W> {
             directory.extend_from_slice(&DIRECTORY_ENTRY.to_le_bytes());
             directory.extend_from_slice(&VERSION.to_le_bytes());
             directory.extend(part.entry.header(part.flags, false)?);
-            // There are no comment, no other disks and no attributes.
+            // The entry has no comment, no other disk and no attributes.
             directory.extend_from_slice(&[0; 10]);
             directory.extend_from_slice(&in_32_bits(part.offset)?.to_le_bytes());
             directory.extend_from_slice(part.entry.name.as_bytes());
@@ -572,7 +576,7 @@ impl OpenPart {
     }
 }
 
-/// A reader of a text in memory.
+/// Returns a reader of text in memory.
 pub(super) fn in_memory(bytes: &[u8]) -> Cursor<&[u8]> {
     Cursor::new(bytes)
 }
@@ -621,7 +625,8 @@ mod tests {
             .expect("copied");
         writer.finish().expect("written");
         assert_eq!(contents(&copied), expected);
-        // The sizes of copied parts are in their headers, and nothing announces that they follow.
+        // The sizes of copied parts are in their headers, so the flag for sizes after the part is
+        // not set.
         assert_eq!(copied[6] & 8, 0);
     }
 

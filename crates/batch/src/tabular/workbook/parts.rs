@@ -1,7 +1,7 @@
-//! The parts of a workbook: which sheets it has and where they are, and the edits that add a sheet.
+//! The parts of a workbook: its sheets and their parts, and the edits that add a sheet.
 //!
-//! Elements are recognised by their local names, so the transitional and the strict namespaces of the
-//! standard are both read, with any prefixes.
+//! Elements are recognised by their local names, so both the transitional and the strict namespaces
+//! of the standard are supported, with any prefixes.
 
 use std::fmt::Write as _;
 
@@ -19,7 +19,7 @@ struct Relationship {
     id: String,
     /// The last word of the type: `worksheet`, `table`, `sharedStrings`.
     kind: String,
-    /// The name of the part; empty if the target is not in the workbook.
+    /// The name of the part. Empty if the target is not in the workbook.
     part: String,
 }
 
@@ -29,11 +29,11 @@ pub(crate) struct SheetEntry {
     pub(crate) name: String,
     pub(crate) part: String,
     pub(crate) is_hidden: bool,
-    /// The position among all sheets, also those without cells, from 0.
+    /// The position among all sheets, including sheets without cells, counted from 0.
     pub(crate) position: usize,
 }
 
-/// Where the parts of a workbook are.
+/// The names of the parts of a workbook.
 pub(crate) struct WorkbookParts {
     workbook: String,
     /// The sheets of cells, in order.
@@ -46,7 +46,7 @@ pub(crate) struct WorkbookParts {
     pub(crate) is_1904: bool,
     pub(crate) is_strict: bool,
     pub(crate) has_macros: bool,
-    /// The largest length of a part that is read as a whole.
+    /// The maximum length of a part that is read as a whole.
     part_bytes_max: u64,
 }
 
@@ -54,12 +54,14 @@ const CONTENT_TYPES: &str = "[content_types].xml";
 const WORKBOOK: &str = "list of sheets";
 const RELATIONSHIPS: &str = "list of relationships";
 const TYPES: &str = "list of content types";
-/// The name of the sheet with the summary, unless the workbook already has a sheet of that name.
+/// The name of the sheet with the summary, unless the workbook already contains a sheet with this
+/// name.
 const SUMMARY_SHEET: &str = "Catchment summary";
 /// The maximum number of sheets.
 const SHEETS_MAX: usize = 4_096;
 
-/// Returns what an archive is that is not a workbook of Excel 2007 or later, and what the user can do.
+/// Describes an archive that is not a workbook of Excel 2007 or later, and a way for the user to
+/// solve the problem.
 pub(crate) fn part_kind(package: &mut Package) -> Option<(&'static str, &'static str)> {
     if package.has("xl/workbook.bin") {
         return Some((
@@ -136,14 +138,14 @@ fn visit_events(
     }
 }
 
-/// Returns the name of the part with the relationships of a part.
+/// Returns the name of the part that contains the relationships of `part`.
 fn relationships_part(part: &str) -> String {
     let (folder, file) = part.rsplit_once('/').unwrap_or(("", part));
     let slash = if folder.is_empty() { "" } else { "/" };
     format!("{folder}{slash}_rels/{file}.rels")
 }
 
-/// Returns the name of the part to which a relationship of `part` leads.
+/// Returns the name of the part that is the target of a relationship of `part`.
 fn resolve(part: &str, target: &str) -> String {
     let target = target.replace('\\', "/");
     let mut folders: Vec<&str> = match target.starts_with('/') {
@@ -199,7 +201,7 @@ fn read_relationships(
 }
 
 impl WorkbookParts {
-    /// Reads which sheets a workbook has.
+    /// Reads the list of a workbook's sheets.
     ///
     /// # Errors
     /// If the file is not a workbook of Excel 2007 or later.
@@ -275,7 +277,8 @@ impl WorkbookParts {
         Ok(())
     }
 
-    /// Reads whether the workbook may have macros, or is a template.
+    /// Reads the content type, which states whether the workbook may contain macros or is a
+    /// template.
     fn read_content_type(&mut self, package: &mut Package) -> Result<(), TabularError> {
         let bytes = package.read_whole(CONTENT_TYPES, self.part_bytes_max, TYPES)?;
         let part = format!("/{}", self.workbook);
@@ -313,7 +316,7 @@ impl WorkbookParts {
         Ok(tables.map(|table| table.part).collect())
     }
 
-    /// Returns a name for the sheet with the summary that no sheet has.
+    /// Returns a name for the sheet with the summary that no existing sheet has.
     pub(crate) fn summary_name(&self) -> String {
         let is_taken = |name: &String| {
             let mut names = self.names.iter();
@@ -328,8 +331,8 @@ impl WorkbookParts {
         name
     }
 
-    /// Returns the edits that add a sheet with the summary. `filter` is the new range of the filter of
-    /// the sheet with the rows, if it changes.
+    /// Returns the edits that add a sheet with the summary. `filter` is the new range of the filter
+    /// in the sheet with the rows, if the range changes.
     pub(crate) fn added_sheet(
         &self,
         package: &mut Package,
@@ -399,9 +402,10 @@ impl WorkbookParts {
         let bytes = package.read_whole(&self.workbook, self.part_bytes_max, WORKBOOK)?;
         let name = self.summary_name();
         let (mut out, mut sheet_id) = (Vec::with_capacity(bytes.len() + 256), 0_u32);
-        // The names with prefixes, as the other sheets have them.
+        // The names with the prefixes that the other sheets use.
         let (mut element, mut id_attribute) = ("sheet".to_string(), "r:id".to_string());
-        // The namespaces that the other sheets declare themselves, as lxml writes them.
+        // Namespaces that are declared in the elements of the other sheets, as in files written by
+        // lxml.
         let mut namespaces = String::new();
         let mut is_filter = false;
         visit_events(&bytes, WORKBOOK, |event| {
@@ -474,12 +478,12 @@ impl WorkbookParts {
 pub(crate) struct AddedSheet {
     /// The name of the part of the new sheet.
     pub(crate) part: String,
-    /// The parts that change, by their names in lower case.
+    /// The parts that change, with their names in lower case.
     pub(crate) edited: Vec<(String, Vec<u8>)>,
 }
 
-/// Returns a part with a child added at the end of its root element. `child` gets the prefix of the
-/// root element, with its colon.
+/// Returns a part with a child added at the end of its root element. The parameter of `child` is
+/// the prefix of the root element, including the colon.
 fn with_last_child(
     bytes: &[u8],
     what: &str,
@@ -496,7 +500,7 @@ fn with_last_child(
                 depth += 1;
             }
             Event::Empty(tag) if depth == 0 => {
-                // There are no children yet.
+                // The root element has no children yet.
                 let name = tag.name().as_ref().to_string();
                 prefix = prefix_of(&name);
                 out.extend_from_slice(b"<");
@@ -518,7 +522,7 @@ fn with_last_child(
     Ok(out)
 }
 
-/// Returns the prefix of a name, with its colon.
+/// Returns the prefix of a name, including the colon.
 pub(super) fn prefix_of(name: &str) -> String {
     name.split_once(':')
         .map_or(String::new(), |(prefix, _)| format!("{prefix}:"))

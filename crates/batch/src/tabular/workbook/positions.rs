@@ -1,17 +1,17 @@
-//! Positions of cells and ranges: `B2`, `A1:T400`.
+//! Positions of cells and ranges, such as `B2` and `A1:T400`.
 
 use std::fmt;
 
 use super::{SHEET_COLUMNS_MAX, SHEET_ROWS_MAX};
 
-/// The position of a cell. Columns are counted from 0, rows from 1.
+/// The position of a cell. Columns are counted from 0, and rows from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CellPosition {
     pub(crate) column: u32,
     pub(crate) row: u32,
 }
 
-/// A range of cells, both ends included.
+/// A range of cells, including both ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CellRange {
     pub(crate) first: CellPosition,
@@ -31,7 +31,7 @@ pub(crate) fn column_letters(column: u32) -> String {
 }
 
 impl CellPosition {
-    /// Parses a position such as `B2` or `$B$2`. Returns `None` if it is outside a sheet.
+    /// Parses a position such as `B2` or `$B$2`. Returns `None` if the position is outside a sheet.
     pub(crate) fn parse(text: &str) -> Option<CellPosition> {
         let bytes = text.as_bytes();
         let mut index = usize::from(bytes.first() == Some(&b'$'));
@@ -78,7 +78,7 @@ impl CellRange {
         is_ordered.then_some(CellRange { first, last })
     }
 
-    /// Returns whether the range has the cell.
+    /// Returns whether the range contains the cell.
     pub(crate) fn contains(self, cell: CellPosition) -> bool {
         (self.first.row..=self.last.row).contains(&cell.row)
             && (self.first.column..=self.last.column).contains(&cell.column)

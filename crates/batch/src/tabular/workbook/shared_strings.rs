@@ -9,18 +9,18 @@ use super::super::limits::ExceededLimit;
 use super::unreadable;
 use super::xml::{XmlError, XmlEvents, append_text, decode_escapes};
 
-/// The shared strings, one after another.
+/// The shared strings, stored one after another.
 #[derive(Debug, Default)]
 pub(crate) struct SharedStrings {
     text: Vec<u8>,
     ends: Vec<usize>,
 }
 
-/// The memory for the end of each text.
+/// The memory in bytes for the end of each text.
 const END_BYTES: usize = size_of::<usize>();
 
 impl SharedStrings {
-    /// Reads the part with the shared strings, which may take at most `bytes_max` bytes of memory.
+    /// Reads the part with the shared strings, which may use at most `bytes_max` bytes of memory.
     pub(crate) fn read(
         source: impl BufRead,
         bytes_max: u64,
@@ -84,7 +84,7 @@ impl SharedStrings {
         self.ends.push(self.text.len());
     }
 
-    /// Returns a text; `None` if there is no text with this index.
+    /// Returns the text with this index, or `None` if there is no such text.
     pub(crate) fn get(&self, index: usize) -> Option<&[u8]> {
         let end = *self.ends.get(index)?;
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);

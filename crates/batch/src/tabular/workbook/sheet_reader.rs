@@ -15,12 +15,12 @@ use super::xml::{
 };
 use super::{SHEET_COLUMNS_MAX, SHEET_ROWS_MAX};
 
-/// The maximum size of a row, as XML and as text.
+/// The maximum size of a row in bytes, both as XML and as text.
 const ROW_BYTES_MAX: usize = 16 << 20;
 /// The maximum number of merged ranges.
 const MERGES_MAX: usize = 200_000;
 
-/// What the cells of a sheet refer to.
+/// The data to which the cells of a sheet refer.
 #[derive(Debug)]
 pub(crate) struct SheetContents {
     /// The name of the sheet.
@@ -34,7 +34,7 @@ pub(crate) struct SheetContents {
 pub(crate) enum WantedCells {
     No,
     All,
-    /// Those in these columns.
+    /// The cells in these columns.
     Columns(Vec<u32>),
 }
 
@@ -51,7 +51,7 @@ impl WantedCells {
 /// The edits of a sheet to which columns are added.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SheetEdits {
-    /// The first and the last column that are added.
+    /// The first and the last of the added columns.
     pub(crate) first_column: u32,
     pub(crate) last_column: u32,
     /// The row with the names of the columns.
@@ -59,7 +59,8 @@ pub(crate) struct SheetEdits {
 }
 
 impl SheetEdits {
-    /// Returns the range of a filter with the new columns, if the filter ends where they start.
+    /// Returns the range of a filter extended by the new columns, or `None` if the filter does not
+    /// end directly before the new columns.
     pub(crate) fn extended_filter(&self, filter: CellRange) -> Option<CellRange> {
         let is_header = Some(filter.first.row) == self.header_row;
         let ends_there = filter.last.column + 1 == self.first_column;
@@ -67,15 +68,15 @@ impl SheetEdits {
     }
 }
 
-/// Rows that are read together, with the XML of that part of the sheet.
+/// Rows that are read together, with the XML of this part of the sheet.
 #[derive(Debug, Default)]
 pub(crate) struct SheetBlock {
     /// The XML, if the sheet is copied.
     pub(crate) xml: Vec<u8>,
-    /// The rows with values.
+    /// The rows that contain values.
     pub(crate) rows: Vec<SheetRow>,
     pub(crate) cells: Vec<SheetCell>,
-    /// The texts of the cells, one after another.
+    /// The texts of the cells, stored one after another.
     pub(crate) text: Vec<u8>,
 }
 
@@ -84,20 +85,20 @@ pub(crate) struct SheetBlock {
 pub(crate) enum RowKind {
     /// The row with the names of the columns.
     Header,
-    /// A row to answer.
+    /// A row that is looked up.
     Data,
-    /// A row above the header row, or with totals.
+    /// A row above the header row, or a row of totals.
     Other,
 }
 
-/// A row with values.
+/// A row that contains values.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SheetRow {
-    /// The number of the row, from 1.
+    /// The number of the row, counted from 1.
     pub(crate) number: u32,
     /// The offset in the XML after the last cell of the row.
     pub(crate) insert: usize,
-    /// The number of cells of the block up to the end of this row.
+    /// The number of cells in the block up to the end of this row.
     pub(crate) cells_end: usize,
 }
 
@@ -119,7 +120,7 @@ pub(crate) struct SheetCell {
     pub(crate) kind: CellKind,
     /// The style of the cell.
     pub(crate) style: usize,
-    /// The end of its text in the block.
+    /// The end of the cell's text in the block.
     pub(crate) end: usize,
 }
 
@@ -131,7 +132,7 @@ impl SheetBlock {
         self.text.clear();
     }
 
-    /// Returns the cells of a row that were read, with their texts.
+    /// Returns the cells that were read from a row, with their texts.
     pub(crate) fn cells_of(&self, row: usize) -> impl Iterator<Item = (SheetCell, &[u8])> {
         let before = |row: usize| row.checked_sub(1).map(|row| self.rows[row].cells_end);
         let start = before(row).unwrap_or_default();
@@ -143,10 +144,10 @@ impl SheetBlock {
     }
 }
 
-/// What a pass over a sheet finds.
+/// The findings of a pass over a sheet.
 #[derive(Debug, Default)]
 pub(crate) struct SheetFindings {
-    /// The prefix of its elements, with the colon.
+    /// The prefix of the sheet's elements, including the colon.
     pub(crate) prefix: String,
     /// The number of columns up to the last cell, with or without a value.
     pub(crate) used_columns: u32,
@@ -170,8 +171,7 @@ pub(crate) struct SheetReader<R: BufRead> {
     is_in_rows: bool,
     has_root: bool,
     pub(crate) found: SheetFindings,
-    /// Buffers that are reused: for the events outside rows, in rows and in cells, and for the text of
-    /// a cell.
+    /// Reused buffers: for events outside rows, in rows and in cells, and for the text of a cell.
     buffers: [Vec<u8>; 4],
 }
 
@@ -200,10 +200,11 @@ impl<R: BufRead> SheetReader<R> {
         }
     }
 
-    /// Appends the next row to the block, if it has values. Returns `false` at the end of the sheet.
+    /// Appends the next row to the block if the row contains values. Returns `false` at the end of
+    /// the sheet.
     ///
     /// # Errors
-    /// If the sheet is damaged. The error names the sheet and the row.
+    /// If the sheet is damaged. The error states the sheet and the row.
     pub(crate) fn next_row(&mut self, block: &mut SheetBlock) -> Result<bool, TabularError> {
         let mut buffer = std::mem::take(&mut self.buffers[OUTSIDE]);
         let result = self.next_row_with(&mut buffer, block);
@@ -299,15 +300,15 @@ impl<R: BufRead> SheetReader<R> {
         Ok(())
     }
 
-    /// Notes the ranges of a tag outside the rows and, if the sheet is copied, writes those that the new
-    /// columns change. Returns whether the tag has been written.
+    /// Records the ranges in a tag outside the rows. If the sheet is copied, writes the tags that
+    /// the new columns change. Returns whether the tag has been written.
     fn write_edited(
         &mut self,
         tag: &BytesStart<'_>,
         is_empty: bool,
         block: &mut SheetBlock,
     ) -> Result<bool, XmlError> {
-        // The level of the tag among the elements: 1 for the children of the root.
+        // The nesting level of the tag, which is 1 for the children of the root.
         let level = self.depth - u32::from(!is_empty && self.depth > 0);
         let range = |name: &str| -> Result<Option<CellRange>, XmlError> {
             let text = attribute(tag, name)?;
@@ -353,7 +354,7 @@ impl<R: BufRead> SheetReader<R> {
         Ok(false)
     }
 
-    /// Returns the number of a row, which must follow the row before.
+    /// Returns the number of a row, which must be greater than the number of the previous row.
     fn row_number(&mut self, tag: &BytesStart<'_>) -> Result<u32, XmlError> {
         let before = self.found.last_row;
         let number = match attribute(tag, "r")? {
@@ -383,7 +384,8 @@ impl<R: BufRead> SheetReader<R> {
     ) -> Result<(), XmlError> {
         let is_copied = self.edits.is_some();
         if is_copied {
-            // The attribute `spans` repeats which columns the row has, and is optional.
+            // The attribute `spans`, which is optional, would no longer match the columns of the
+            // row.
             write_with_attribute(&mut block.xml, tag, false, &[("spans", None)]);
         }
         let (xml_start, text_start) = (block.xml.len(), block.text.len());
@@ -433,15 +435,15 @@ impl<R: BufRead> SheetReader<R> {
         }
     }
 
-    /// Reads a cell up to its end tag, and adds it to the block if it is wanted. Returns whether it has a
-    /// value.
+    /// Reads a cell up to its end tag, and adds it to the block if the cell is wanted. Returns
+    /// whether the cell has a value.
     fn read_cell(&mut self, cell: &CellTag, block: &mut SheetBlock) -> Result<bool, XmlError> {
         let is_copied = self.edits.is_some();
         let mut buffer = std::mem::take(&mut self.buffers[IN_CELL]);
         let mut raw = std::mem::take(&mut self.buffers[TEXT]);
         raw.clear();
         let (mut has_formula, mut has_value) = (false, false);
-        // The elements `v`, `t` and `rPh` that are open.
+        // The numbers of open elements `v` and `rPh`, and of all open elements.
         let (mut values, mut phonetic, mut depth) = (0_u32, 0_u32, 0_u32);
         loop {
             let event = self.events.next(&mut buffer)?;
@@ -522,7 +524,7 @@ impl<R: BufRead> SheetReader<R> {
         Ok(true)
     }
 
-    /// Writes the value of a cell as it is displayed.
+    /// Writes the value of a cell in the form in which it is displayed.
     fn write_value(
         &self,
         cell: &CellTag,
@@ -575,7 +577,7 @@ enum ValueType {
     Number,
     /// The index of a shared string.
     Shared,
-    /// A text in the cell, the result of a formula, or an error.
+    /// Text in the cell, the result of a formula, or an error.
     Text,
     Boolean,
     /// A date in ISO 8601.
@@ -633,7 +635,7 @@ impl CellTag {
     }
 }
 
-/// Writes the widths of columns, such that new columns are not hidden. Returns whether something was
+/// Writes the widths of columns, so that new columns are not hidden. Returns whether anything was
 /// written.
 fn write_widths(
     out: &mut Vec<u8>,

@@ -7,10 +7,11 @@ use super::package::PackageWriter;
 use super::positions::{CellPosition, column_letters};
 use super::{CELL_TEXT_MAX, SHEET_ROWS_MAX};
 
-/// A writer of cells. Texts are written in the cells, as texts, so that no text can be a formula.
+/// A writer of cells. Texts are stored in the cells with the type text, so that no text can be a
+/// formula.
 #[derive(Debug, Clone)]
 pub(crate) struct CellWriter {
-    /// The prefix of the elements of the sheet, with its colon.
+    /// The prefix of the sheet's elements, including the colon.
     pub(crate) prefix: String,
 }
 
@@ -19,10 +20,10 @@ const MAIN_STRICT: &str = "http://purl.oclc.org/ooxml/spreadsheetml/main";
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n";
 
 impl CellWriter {
-    /// Writes a cell with a text.
+    /// Writes a cell that contains text.
     ///
     /// # Errors
-    /// If the text is longer than a cell may be.
+    /// If the text is longer than the maximum for a cell.
     pub(crate) fn write_text(
         &self,
         out: &mut Vec<u8>,
@@ -62,7 +63,7 @@ impl CellWriter {
         Ok(())
     }
 
-    /// Writes a cell with a number, as its digits.
+    /// Writes a cell that contains a number, which is given as digits.
     pub(crate) fn write_number(
         &self,
         out: &mut Vec<u8>,
@@ -75,7 +76,7 @@ impl CellWriter {
         write!(out, "><{prefix}v>{number}</{prefix}v></{prefix}c>").expect("in memory");
     }
 
-    /// Writes a cell with TRUE or FALSE.
+    /// Writes a cell that contains TRUE or FALSE.
     pub(crate) fn write_boolean(&self, out: &mut Vec<u8>, letters: &str, row: u32, is_true: bool) {
         let prefix = &self.prefix;
         let digit = u8::from(is_true);
@@ -91,8 +92,8 @@ impl CellWriter {
     }
 }
 
-/// Writes a text with the characters of markup as references, and those that XML cannot contain in
-/// the notation of Excel: `_x0001_`.
+/// Writes text. Characters with a meaning in XML are written as references, and characters that XML
+/// cannot contain in the notation of Excel, such as `_x0001_`.
 fn write_escaped(out: &mut Vec<u8>, text: &str) {
     for (index, character) in text.char_indices() {
         match character {
@@ -109,7 +110,7 @@ fn write_escaped(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// Returns whether a text starts like the notation of a character: `_x0001_`.
+/// Returns whether a text starts with a character in the notation `_x0001_`.
 fn is_escape(bytes: &[u8]) -> bool {
     bytes.len() >= 7
         && bytes[1] == b'x'
@@ -117,7 +118,7 @@ fn is_escape(bytes: &[u8]) -> bool {
         && bytes[2..6].iter().all(u8::is_ascii_hexdigit)
 }
 
-/// A value of the sheet with the summary.
+/// A value in the sheet with the summary.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum SummaryValue {
     Text(String),
@@ -181,7 +182,7 @@ pub(crate) struct NewWorkbook<W: Write> {
     line: Vec<u8>,
 }
 
-/// A value of a new row.
+/// A value in a new row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum NewValue<'v> {
     Empty,
@@ -192,7 +193,7 @@ pub(crate) enum NewValue<'v> {
 }
 
 impl<W: Write> NewWorkbook<W> {
-    /// Starts a workbook whose first `header_rows` rows stay visible when the sheet is scrolled.
+    /// Starts a workbook. Its first `header_rows` rows remain visible when the sheet is scrolled.
     pub(crate) fn begin(output: W, header_rows: u32) -> Result<NewWorkbook<W>, TabularError> {
         let mut package = PackageWriter::new(output);
         for (part, text) in skeleton(&["Answers", "Catchment summary"]) {
@@ -262,7 +263,8 @@ impl<W: Write> NewWorkbook<W> {
 
     /// Ends the sheet of rows, and adds the sheet with the summary.
     pub(crate) fn finish(mut self, summary: &SummarySheet) -> Result<(), TabularError> {
-        // Numbers in texts, such as codes with leading zeros, are texts on purpose.
+        // Excel marks numbers that are stored as text as possible errors. Here they are
+        // intentional, for example codes with leading zeros.
         let last = CellPosition {
             column: u32::try_from(self.letters.len().max(1) - 1).expect("few columns"),
             row: self.row.max(1),
@@ -277,7 +279,7 @@ impl<W: Write> NewWorkbook<W> {
     }
 }
 
-/// Writes a new workbook with these sheets, given by their names.
+/// Writes a new workbook with these sheets, each with its name.
 ///
 /// # Errors
 /// If a text is too long for a cell, or `output` cannot be written.
@@ -300,8 +302,8 @@ fn sheet_part(number: usize) -> String {
     format!("xl/worksheets/sheet{number}.xml")
 }
 
-/// Returns the parts of a new workbook, except its sheets, which have these names. The names contain
-/// no markup.
+/// Returns the parts of a new workbook except the sheets. `sheets` contains the names of the
+/// sheets, which contain no markup.
 fn skeleton(sheets: &[&str]) -> [(&'static str, String); 5] {
     let mut types = String::new();
     let mut entries = String::new();

@@ -1,5 +1,6 @@
-//! A first pass over a sheet, before any output is written. It checks the whole sheet, and finds what
-//! is only known at its end: the last column, the merged cells and the filter.
+//! A first pass over a sheet, before any output is written. The pass checks the whole sheet, and
+//! finds the properties that are known only at its end: the last column, the merged cells and the
+//! filter.
 
 use std::io::BufRead;
 use std::sync::Arc;
@@ -7,12 +8,12 @@ use std::sync::Arc;
 use super::super::error::TabularError;
 use super::sheet_reader::{SheetBlock, SheetContents, SheetFindings, SheetReader, WantedCells};
 
-/// The number of rows that are kept, among which the header row is.
+/// The number of stored rows, which must include the header row.
 const FIRST_ROWS: usize = 20;
-/// The size of the texts from which no more rows are kept.
+/// The size in bytes of the texts above which no more rows are stored.
 const FIRST_ROWS_BYTES: usize = 1 << 20;
 
-/// What the first pass finds.
+/// The findings of the first pass.
 #[derive(Debug, Default)]
 pub(crate) struct SheetSurvey {
     pub(crate) found: SheetFindings,
@@ -23,7 +24,7 @@ pub(crate) struct SheetSurvey {
 }
 
 impl SheetSurvey {
-    /// Reads a whole sheet. The first rows that are kept have numbers above `skip_rows`.
+    /// Reads a whole sheet. The stored rows have numbers above `skip_rows`.
     ///
     /// # Errors
     /// If the sheet is damaged.

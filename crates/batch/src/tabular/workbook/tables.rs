@@ -1,4 +1,4 @@
-//! The tables of a sheet, which have a part of their own with their range and columns.
+//! The tables of a sheet. Each table has a separate part with its range and columns.
 
 use quick_xml::events::Event;
 
@@ -15,7 +15,8 @@ pub(crate) struct SheetTable {
     pub(crate) range: CellRange,
     pub(crate) has_header: bool,
     pub(crate) has_totals: bool,
-    /// Whether its rows come from elsewhere, such as a query. Its columns are then not extended.
+    /// Whether the rows of the table come from another source, such as a query. If so, no columns
+    /// are added to the table.
     is_connected: bool,
     part: String,
     xml: Vec<u8>,
@@ -33,7 +34,7 @@ fn table_error(error: XmlError) -> TabularError {
 }
 
 impl SheetTable {
-    /// Reads the part of a table.
+    /// Reads the part that describes a table.
     pub(crate) fn read(
         package: &mut Package,
         part: &str,
@@ -66,8 +67,9 @@ impl SheetTable {
         }
     }
 
-    /// Returns the name of the part, in lower case, and the part with new columns at its right edge;
-    /// `None` if the table does not have the header row, or does not end where the columns start.
+    /// Returns the name of the part, in lower case, and the part with new columns at its right
+    /// edge. Returns `None` if the table does not include the header row, or does not end directly
+    /// before the new columns.
     pub(crate) fn extended(
         &self,
         header_row: u32,
@@ -124,7 +126,7 @@ impl SheetTable {
                         let prefix = prefix_of(tag.name().as_ref());
                         for (index, name) in columns.iter().enumerate() {
                             let id = last_id as usize + index + 1;
-                            // The names of our columns are plain words.
+                            // The names of our columns contain no special characters.
                             let column =
                                 format!("<{prefix}tableColumn id=\"{id}\" name=\"{name}\"/>");
                             out.extend_from_slice(column.as_bytes());

@@ -1,5 +1,5 @@
-//! The events of an XML part, within limits. There is no document type declaration in the parts of
-//! a workbook, so one is rejected, and no entity is expanded.
+//! A reader of the events of an XML part, with limits. The parts of a workbook contain no document
+//! type declaration, so such a declaration is rejected, and no entity is expanded.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
@@ -20,9 +20,10 @@ pub(super) struct XmlEvents<R: BufRead> {
     reader: Reader<BoundedEvents<R>>,
 }
 
-/// What is wrong with a part, without the name of the part.
+/// The problem in a part. The name of the part is not included.
 pub(super) enum XmlError {
-    /// The XML is not well-formed, or uses what the parts of a workbook must not use.
+    /// The XML is not well-formed, or uses a feature that is not allowed in the parts of a
+    /// workbook.
     Invalid(&'static str),
     /// Reading failed, or a limit is exceeded.
     Failed(TabularError),
@@ -140,7 +141,7 @@ pub(super) fn write_with_attribute(
     out.extend_from_slice(if is_empty { b"/>" } else { b">" });
 }
 
-/// Writes an event as it was read.
+/// Writes an event in the form in which it was read.
 pub(super) fn write_event(out: &mut Vec<u8>, event: &Event<'_>) {
     let mut put = |parts: [&str; 3]| {
         for part in parts {
@@ -161,7 +162,7 @@ pub(super) fn write_event(out: &mut Vec<u8>, event: &Event<'_>) {
     }
 }
 
-/// Appends the text of an event to the text of an element. Tags and comments have no text.
+/// Appends the text of an event to the text of an element. Tags and comments contain no text.
 pub(super) fn append_text(text: &mut Vec<u8>, event: &Event<'_>) -> Result<(), XmlError> {
     match event {
         Event::Text(part) => text.extend_from_slice(part.xml10_content().as_bytes()),
@@ -187,7 +188,8 @@ pub(super) fn append_text(text: &mut Vec<u8>, event: &Event<'_>) -> Result<(), X
     Ok(())
 }
 
-/// Decodes the escapes of characters that XML cannot contain: `_x000D_` is a carriage return.
+/// Decodes the escapes of characters that XML cannot contain. For example, `_x000D_` is a carriage
+/// return.
 pub(super) fn decode_escapes(text: &mut Vec<u8>, start: usize) {
     let Some(first) = memchr::memmem::find(&text[start..], b"_x") else {
         return;
@@ -222,7 +224,7 @@ pub(super) fn decode_escapes(text: &mut Vec<u8>, start: usize) {
 /// A reader that fails if a single event is longer than [`EVENT_BYTES_MAX`].
 struct BoundedEvents<R> {
     source: R,
-    /// The number of bytes taken since the start of the event.
+    /// The number of bytes read since the start of the event.
     taken: usize,
 }
 
