@@ -12,7 +12,7 @@ const ALLOCATION_BYTES_MAX: usize = 64_000_000;
 const TOTAL_BYTES_MAX: usize = 192_000_000;
 
 static ALLOCATED_BYTES: AtomicUsize = AtomicUsize::new(0);
-/// The limit on allocated bytes; there is no limit until [`start`] is called.
+/// The limit on allocated bytes. There is no limit until [`start`] is called.
 static LIMIT_BYTES: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// Starts to enforce the memory limits.
@@ -33,7 +33,7 @@ impl LimitedAllocator {
         let live = ALLOCATED_BYTES.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let most = LIMIT_BYTES.load(Ordering::Relaxed);
         if most != usize::MAX && (largest > ALLOCATION_BYTES_MAX || live > most) {
-            // The process aborts in any case; printing the message must not trigger the limit
+            // The process aborts in any case, but printing the message must not trigger the limit
             // again.
             LIMIT_BYTES.store(usize::MAX, Ordering::Relaxed);
             let _ = std::io::stderr().write_all(b"an input exceeded the memory limit\n");

@@ -1,9 +1,8 @@
 //! The bodies of the fuzz targets: a function for every parser of external text or bytes.
 //!
-//! The functions are called by the fuzz targets in `fuzz_targets/`, and by the project's tests,
-//! which run the seeds. Each function panics if an invariant is
-//! violated, and returns whether the bytes were accepted. A seed that once revealed a bug is named
-//! `found-…`.
+//! The fuzz targets in `fuzz_targets/` call these functions, and so do the project's tests, which
+//! run the seeds. Each function panics if an invariant is violated, and returns whether the bytes
+//! were accepted. A seed that once revealed a bug is named `found-…`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -217,7 +216,7 @@ pub fn batch_file(bytes: &[u8]) -> bool {
         return false;
     }
     if let (Some(delimiter), Compression::None) = (delimiter, request.compression) {
-        // The output has a header row, and one row for every input row.
+        // The output contains a header row and one row for every input row.
         let written = parse_records(&output, delimiter);
         assert_eq!(written.len() as u64, progress.rows() + 1, "rows");
     }
@@ -261,8 +260,8 @@ pub fn columns(bytes: &[u8]) -> bool {
     result.is_ok()
 }
 
-/// Replaces a file of a small dataset. The first line of the bytes is the name of the file. Then
-/// reads and indexes the dataset, and checks it with its golden queries.
+/// Replaces a file of a small dataset. The first line of the bytes is the name of the file, and the
+/// rest is its content. Then reads and indexes the dataset, and checks it with its golden queries.
 pub fn dataset(bytes: &[u8]) -> bool {
     let mut files: BTreeMap<String, Vec<u8>> =
         DATASET_SEEDS.iter().map(|file| split_name(file)).collect();
@@ -360,7 +359,7 @@ pub fn geoparquet(bytes: &[u8]) -> bool {
     polygons::read(&path, None).is_ok()
 }
 
-/// Reads polygons as GeoJSON, and repairs those that are not valid. What is returned is valid.
+/// Reads polygons as GeoJSON, and repairs those that are invalid. Checks that the result is valid.
 pub fn repair(bytes: &[u8]) -> bool {
     let path = scratch_dir().join("any.geojson");
     write(&path, bytes);
@@ -523,7 +522,7 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
     Index::build(dataset).expect("the embedded dataset is valid")
 });
 
-/// The seeds of [`dataset`], which together form a dataset.
+/// The seeds of [`dataset`]. Together, they form a dataset.
 const DATASET_SEEDS: [&[u8]; 10] = [
     include_bytes!("../seeds/dataset/areas"),
     include_bytes!("../seeds/dataset/boundaries"),
@@ -635,7 +634,7 @@ fn request_succeeds(request: Request<Body>, requires_key: bool) -> bool {
         assert_eq!(problem["status"], status.as_u16());
         assert!(problem["code"].is_string());
     }
-    // These status codes mean that there is no data for today, or no such resource.
+    // These status codes mean that there is no data for the current date, or no such resource.
     let empty_statuses = [StatusCode::NOT_FOUND, StatusCode::NO_CONTENT];
     !status.is_client_error() || empty_statuses.contains(&status)
 }

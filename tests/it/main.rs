@@ -1,4 +1,4 @@
-//! Integration tests, for behaviour that needs more than one module of the program.
+//! Integration tests of behaviour that involves more than one module of the program.
 
 mod api;
 mod batches;

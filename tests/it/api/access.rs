@@ -124,7 +124,7 @@ fn rate_limited_clients_get_429_with_retry_after() {
         exposed_headers.contains("retry-after") && exposed_headers.contains("ratelimit"),
         "{refused}"
     );
-    // Requests for pages and missing resources count against the rate limit too. Health checks and
+    // Requests for pages and missing resources also count towards the rate limit. Health checks and
     // preflight requests do not.
     server.get("/").expect_problem(429, "rate_limited");
     server.get("/nothing").expect_problem(429, "rate_limited");
@@ -160,10 +160,10 @@ fn client_ip_is_the_last_untrusted_hop_of_x_forwarded_for() {
     assert_eq!(ask("192.0.2.1"), 200);
     assert_eq!(ask("192.0.2.1"), 429);
     assert_eq!(ask("192.0.2.2"), 200);
-    // The client may have written the hops before the last untrusted hop.
+    // The client may have written the hops before the last untrusted hop itself.
     assert_eq!(ask("198.51.100.1, 192.0.2.1"), 429);
     assert_eq!(ask("198.51.100.2, 192.0.2.1, 10.1.1.1"), 429);
-    // An IPv6 client is counted by its /64 prefix.
+    // IPv6 clients with the same /64 prefix are counted as one client.
     assert_eq!(ask("2001:db8:1:1::1"), 200);
     assert_eq!(ask("2001:db8:1:1::2"), 200);
     assert_eq!(ask("2001:db8:1:1:ffff::3"), 429);
@@ -196,7 +196,8 @@ fn unparsable_forwarded_hops_are_rate_limited_as_one_client() {
     }
     assert_eq!(ask(b"192.0.2.1"), "429");
     assert_eq!(ask(b"\xff, 192.0.2.1"), "429");
-    // All unparsable addresses count as one client, which has a tenth of the rate limit.
+    // All unparsable addresses are counted as one client, which is limited to a tenth of the rate
+    // limit.
     for (hops, status) in [
         (b"192.0.2.7, \xff".as_slice(), "200"),
         (b"unknown", "200"),
@@ -317,7 +318,7 @@ fn browsers_can_send_the_key_as_the_basic_auth_password() {
             let credentials = basic(&format!("{user}:{key}"));
             get(&server, path, &[("authorization", &credentials)]).expect(200);
         }
-        // Passwords that are not keys are rejected where a key is required.
+        // Passwords that are not keys are rejected on routes that require a key.
         let other = basic("user:password");
         get(&server, path, &[("authorization", &other)]).expect(401);
         let wrong = basic(&format!("user:{key}0"));
@@ -472,7 +473,7 @@ fn cors_allows_keys_only_from_configured_origins() {
             "{response}"
         );
     }
-    // Pages of any origin can read public resources.
+    // Pages from any origin can read public resources.
     let response = preflight("/api/v1/locate", OTHER_ORIGIN);
     assert_eq!(
         (allowed(&response).as_str(), allows_key(&response)),
@@ -604,7 +605,7 @@ fn keys_can_be_added_and_revoked_at_runtime_and_are_never_logged() {
     ask(&second).expect(200);
     ask("Zq7Mark").expect_problem(401, "unknown_key");
 
-    // An error in the API key file is logged, and the previous keys stay in use.
+    // An error in the API key file is logged, and the previous keys remain in use.
     std::fs::write(path, "key = 1").expect("written");
     running.wait_for("could not load the API keys; the previous keys stay in use");
     ask(&second).expect(200);

@@ -60,7 +60,7 @@ fn archive_is_identical_to_the_exported_file() {
         "public, max-age=300, no-transform"
     );
     assert_eq!(reply.header("content-encoding"), "");
-    // Concurrent requests get the same bytes.
+    // Concurrent requests receive the same bytes.
     let all: Vec<_> = (0..8).map(|_| thread::spawn(full_body)).collect();
     for each in all {
         assert!(each.join().expect("the thread does not panic") == reply.body);

@@ -1,4 +1,4 @@
-//! Tests of what answers say about communities, groups, their history and their people, where the
+//! Tests of answers about communities, groups, their history and their people in cases in which the
 //! sources are in doubt or incomplete. The expected values are from the tables in `data/source`.
 
 use serde_json::{Value, json};
@@ -46,8 +46,8 @@ fn words(list: &Value, key: &str) -> Vec<String> {
         .collect()
 }
 
-/// The source of these answers: practice of the place (NHS ODS, October 2024), nearest surgery, and
-/// the published number of people of Copeland ICC.
+/// The expected answers are based on the practice of the place (NHS ODS, October 2024), the nearest
+/// surgery, and the published number of people in Copeland ICC.
 #[test]
 fn villages_between_workington_and_whitehaven_are_in_the_community_of_their_practice() {
     for (fields, icc) in [
@@ -86,7 +86,7 @@ fn disputed_places_name_the_other_communities() {
     let icc = &undisputed["residence"]["icc"][0];
     assert_eq!(icc["disputed"], false);
     assert!(icc.get("disputed_with").is_none());
-    // A registration is not disputed.
+    // An answer by registration is never disputed.
     let registered = locate(&[("practice", "A82025")]);
     assert!(
         registered["registration"]["icc"][0]
@@ -170,7 +170,7 @@ fn areas_are_found_by_former_names_and_other_spellings() {
 #[test]
 fn communities_have_registered_and_resident_people() {
     let population = &get("/api/v1/areas/icc/mb-east")["population"];
-    // The sum over its LSOAs is 16,393 in mid-2020.
+    // The sum over the LSOAs of the community was 16,393 in mid-2020.
     assert_eq!(population["resident"], 16_400);
     assert_eq!(population["resident_as_of"], "2020-06-30");
     assert!(

@@ -1,7 +1,7 @@
 //! Checks the schemas and the examples of the API definition: every example is a real response.
 //!
 //! `INSTA_UPDATE=always cargo test --test it api::examples` writes the examples again. The program
-//! contains the file, so build it after that.
+//! contains the file with the examples, so rebuild the program afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::{env, fs};
@@ -172,7 +172,8 @@ const ROWS: &str = "postcode,gp_practice\nLA18 4DB,A82033\nLA9 6SA,A82608\n";
 /// The origin of the service in examples.
 const ORIGIN: &str = "https://catchment.example.org";
 
-/// Members that depend on the time or on the program, with their values in examples.
+/// Members whose values depend on the time or on the program, with the values that replace them in
+/// examples.
 fn volatile_members() -> BTreeMap<&'static str, Value> {
     BTreeMap::from([
         ("loaded_at", json!("2026-11-30T09:00:00Z")),
@@ -181,8 +182,8 @@ fn volatile_members() -> BTreeMap<&'static str, Value> {
     ])
 }
 
-/// Shortens a response: lists of other than numbers to two elements, rings to a triangle, and long
-/// texts; and replaces what depends on the time.
+/// Shortens a response: lists to two elements (unless they contain numbers), rings to a triangle,
+/// and long texts. Also replaces values that depend on the time.
 fn shortened(value: Value) -> Value {
     match value {
         Value::Object(members) => {
@@ -213,7 +214,7 @@ fn shortened(value: Value) -> Value {
     }
 }
 
-/// Returns the id of a feature of the collection of communities.
+/// Returns the id of a feature in the collection of communities.
 fn feature_id() -> String {
     let page = SERVER.get("/ogc/collections/icc/items?limit=1").expect(200);
     let id = page.json()["features"][0]["id"].clone();
@@ -251,7 +252,7 @@ fn example_of(request: &Request, feature: &str) -> Value {
     example
 }
 
-/// Empties the paths and components of an API definition.
+/// Removes the paths and components from an API definition.
 fn without_paths(mut response: Value) -> Value {
     if response.get("openapi").is_some() {
         for section in ["paths", "components"] {
@@ -267,7 +268,7 @@ fn all_examples() -> Value {
         .iter()
         .map(|request| example_of(request, &feature))
         .collect();
-    // The download of a batch has the same output as the batch.
+    // The download of a batch returns the same output as the batch itself.
     let output = examples[0]["response"].clone();
     examples.push(json!({
         "method": "get", "path": "/api/v1/batch/{ticket}", "request": "",
@@ -334,8 +335,8 @@ fn every_success_has_a_schema_and_an_example() {
     assert!(without.is_empty(), "there is no example: {without:?}");
 }
 
-/// Validates the examples, and other responses, against the schemas. Every member of a response must
-/// be in its schema.
+/// Validates the examples and other responses against the schemas. Every member of a response must
+/// be in the schema of the response.
 #[test]
 fn responses_conform_to_their_schemas() {
     let Some(mut python) = python("schemas of the API definition") else {

@@ -17,7 +17,8 @@ use crate::support::server::{
 
 const JSON: &str = "application/json";
 
-/// A text that occurs only in requests. A response that contains it repeats the request.
+/// A text that occurs only in requests. If a response contains it, the response repeats the
+/// request.
 const MARKER: &str = "Zq7Mark";
 
 /// Sends a look-up for the as-of date of the tests, and returns the JSON of the response.
@@ -37,7 +38,7 @@ fn locate_on(server: &Server, fields: &[(&str, &str)]) -> Value {
     reply.json()
 }
 
-/// Returns the ids of the areas of a layer, or `unknown: ` and the reason.
+/// Returns the ids of the areas of a layer, or `unknown: ` followed by the reason.
 fn ids_or_unknown(layer: &Value) -> String {
     match layer.as_array() {
         Some(areas) => {
@@ -317,7 +318,7 @@ fn invalid_bodies_are_rejected() {
     ] {
         post(JSON, body).expect_problem(400, "invalid_json_value");
     }
-    // An unknown member is reported before any invalid value, with the members that are allowed.
+    // An unknown member is reported before any invalid value, with a list of the allowed members.
     for body in [
         r#"{"postcode":"LA18 4DB","foo":1}"#,
         r#"{"postcode":true,"foo":null}"#,
@@ -603,7 +604,7 @@ fn responses_that_reveal_a_location_are_not_cacheable() {
             assert_eq!(reply.header("etag"), "", "{reply}");
         }
     }
-    // A tile that is a mile wide reveals no location.
+    // A tile that is a mile wide does not reveal a location.
     let wide = SERVER.get("/tiles/icc/14/8043/5244.mvt");
     assert_eq!(
         wide.header("cache-control"),
@@ -953,7 +954,8 @@ fn practices_are_those_of_2026() {
         body["registration"].clone()
     };
     let now = "2026-11-29";
-    // Sources: NHS ODS epraccur of 2026, and the pages in practice_successions.csv.
+    // The expected values are from NHS ODS epraccur of 2026, and from the pages that are cited in
+    // practice_successions.csv.
     for (practice, as_of, responsible, icc) in [
         ("A82019", now, "A82015", "nc-carlisle-network"),
         ("A82017", now, "A82016", "nc-carlisle-healthcare"),
@@ -973,7 +975,7 @@ fn practices_are_those_of_2026() {
     assert_eq!(liverpool_house["reason"], "closed_no_successor");
     let note = liverpool_house["practice"]["note"].as_str();
     assert!(note.is_some_and(|note| note.contains("no successor named")));
-    // A82040 was taken over by A82060, which has closed too.
+    // A82060 took over A82040, and has also closed.
     let catherine_street = registration("A82040", now);
     assert_eq!(catherine_street["reason"], "closed_no_successor");
     assert_eq!(
@@ -989,7 +991,7 @@ fn practices_are_those_of_2026() {
         carlisle["place"],
         json!({ "unknown": "none named by the source" })
     );
-    // The team of a practice is taken to be its network.
+    // The team of a practice is assumed to be its network.
     let team = &registration("P81721", now)["neighbourhood-team"][0];
     assert_eq!(team["basis"], "network");
 }
@@ -1057,7 +1059,8 @@ fn distances_name_the_premises() {
     let lancaster = lancaster.expect("it covers Bailrigg");
     let premises = &lancaster["premises"];
     let distance_m = lancaster["distance_m"].as_f64().expect("a distance");
-    // Either Dalton Square, 4.4 km away, or a branch that is named.
+    // The nearest premises are either Dalton Square, 4.4 km away, or a branch that the answer
+    // specifies.
     assert!(
         premises["kind"] == "branch" || distance_m > 4_000.0,
         "{lancaster}"
@@ -1072,7 +1075,7 @@ fn distances_name_the_premises() {
 fn practices_without_a_successor_or_icc_have_a_reason() {
     let code = |text: &str| text.parse::<OdsCode>().expect("an ODS code");
     let mut dataset = embedded();
-    // P81011 closed without a successor. P81056 and P81064 are each other's successors.
+    // P81011 closed without a successor. P81056 and P81064 are successors of each other.
     dataset
         .successions
         .retain(|step| step.predecessor != code("P81011"));
@@ -1083,7 +1086,7 @@ fn practices_without_a_successor_or_icc_have_a_reason() {
             step.successor = code("P81056");
         }
     }
-    // Y01008 belongs to no ICC, and A82033 is going to close.
+    // Y01008 belongs to no ICC, and A82033 will close.
     dataset.memberships.retain(
         |membership| !matches!(&membership.member, catchment::domain::GroupMember::Practice(member) if *member == code("Y01008")),
     );
@@ -1139,7 +1142,7 @@ fn postcode_of_the_practice_is_noted() {
     };
     check("LA18 4BY", "A82033", json!(["practice_address"]));
     check("LA18 4DB", "A82033", json!([]));
-    // The addresses of the closed practice and of its successor are both practice addresses.
+    // The addresses of the closed practice and of its successor are both the address of a practice.
     check("LA1 1RE", "P81064", json!(["practice_address"]));
     check("LA1 1PN", "P81064", json!(["practice_address"]));
 }
@@ -1215,7 +1218,7 @@ fn dates_before_the_first_data_of_a_layer_are_unknown_for_that_layer() {
     assert_eq!(ids_or_unknown(&body["residence"]["gp-practice"]), no_data);
     let body = locate(&[("postcode", "LA18 4DB"), ("as_of", "2025-05-01")]);
     assert_eq!(ids_or_unknown(&body["residence"]["gp-practice"]), "A82033");
-    // The postcode is in the directory, although there is no data on its areas for this date.
+    // The postcode is in the directory, although there is no data about its areas for this date.
     let body = locate(&[("postcode", "LA18 4DB"), ("as_of", "2022-01-04")]);
     assert_eq!(body["status"], "located");
     for (layer, found) in body["residence"].as_object().expect("layers") {
@@ -1228,7 +1231,8 @@ fn dates_before_the_first_data_of_a_layer_are_unknown_for_that_layer() {
         assert_eq!(ids_or_unknown(found), expected, "{layer}");
     }
     let coordinate = |as_of| [("lon", "-3.269471"), ("lat", "54.209742"), ("as_of", as_of)];
-    // Sub-ICB locations, councils and the LSOAs of 2011 have earlier data than the other layers.
+    // Sub-ICB locations, councils and the LSOAs of 2011 have data for earlier dates than the other
+    // layers.
     let body = locate(&coordinate("2017-04-01"));
     for (layer, found) in body["residence"].as_object().expect("layers") {
         let expected = match layer.as_str() {
@@ -1240,7 +1244,8 @@ fn dates_before_the_first_data_of_a_layer_are_unknown_for_that_layer() {
         assert_eq!(ids_or_unknown(found), expected, "{layer}");
     }
     check_problem(&coordinate("2011-03-26"), 422, "no_data_for_date");
-    // A list without data for the date is empty and says so; one area cannot be answered.
+    // If there is no data for the date, a list is empty and contains a note, but a request for a
+    // single area fails.
     let list = |path: &str| SERVER.get(path).expect(200).json();
     let before = list("/api/v1/areas/icc?as_of=2022-01-04");
     assert_eq!(before["areas"], json!([]));
@@ -1429,7 +1434,7 @@ fn east_lancashire_has_teams_pcns_places_and_an_icb() {
             "QE1",
         ],
     );
-    // Craven is in the ICB, but the source does not name its place.
+    // Craven is in the ICB, but the source does not state its place.
     let unknown = "unknown: none named by the source";
     check("LA2 7HH", ["mb-east", "", "U59980", "01K", unknown, "QE1"]);
     // Whitehaven and Millom are both in Copeland, but Whitehaven is in another ICB.
@@ -1506,7 +1511,8 @@ fn postcodes_are_live_until_the_end_of_their_last_month() {
         status_on("CA1 1EF", "2020-01-01"),
         "terminated terminated 1996-06"
     );
-    // Of the termination of CA1 1ED, only the editions before and after it are known.
+    // For the termination of CA1 1ED, only the editions of the directory before and after it are
+    // known.
     assert_eq!(status_on("CA1 1ED", AS_OF), "terminated terminated none");
     assert_eq!(status_on("CA1 1ED", "2022-05-31"), "located live none");
     assert_eq!(status_on("CA1 1ED", "2023-01-01"), "located unknown none");
@@ -1658,7 +1664,7 @@ fn boundaries_are_valid_geojson() {
         assert_eq!(body.get("crs"), None, "{layer}");
         let features = body["features"].as_array().expect("features");
         assert!(features.len() >= 2, "{layer}: {}", features.len());
-        // Only the LSOAs of 2021 that are parts of an LSOA of 2011 have no boundary.
+        // Only the LSOAs of 2021 that are part of an LSOA of 2011 have no boundary.
         let drawn = features
             .iter()
             .filter(|feature| !feature["geometry"].is_null());
@@ -1776,8 +1782,8 @@ fn health_and_dataset_endpoints_describe_the_service() {
         ("icc", 16, 16),
         ("sub-community", 2, 2),
         ("neighbourhood-team", 13, 13),
-        // These are all practices that have not closed. Practices with a known list size have a
-        // boundary.
+        // The list contains all practices that have not closed. Practices with a known list size
+        // have a boundary.
         ("gp-practice", 133, 132),
         ("resilience-group", 8, 8),
         ("pcn", 31, 31),
@@ -1786,7 +1792,7 @@ fn health_and_dataset_endpoints_describe_the_service() {
         ("icb", 2, 2),
         ("council", 10, 10),
         ("lsoa11", 748, 748),
-        // The other nine are parts of an LSOA of 2011.
+        // The other nine LSOAs are each a part of an LSOA of 2011.
         ("lsoa21", 745, 736),
     ];
     assert_eq!(counts, expected);

@@ -1,4 +1,4 @@
-//! The API over HTTP: look-ups, practices, areas, OGC API, keys, links.
+//! The API over HTTP: look-ups, practices, areas, OGC API, keys and links.
 
 mod access;
 mod archive_http;

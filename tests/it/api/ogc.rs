@@ -424,8 +424,8 @@ fn openapi_document_lists_exactly_the_routes() {
             &rest[start..start + rest[start..].find('"').expect("closed")]
         })
         .collect();
-    // These routes are not in the document. They are HTML pages, scripts, and the second path of
-    // the OGC landing page.
+    // The following routes are not in the document. They are HTML pages, scripts, and the second
+    // path of the OGC landing page.
     let pages = [
         "/",
         "/batch",
@@ -578,8 +578,8 @@ fn gdal_and_owslib_can_connect() {
     stdout_of(python.args(["tests/clients/gis.py", &SERVER.origin()]));
 }
 
-/// Checks the service with Debian's version of GDAL, if it is installed. This version is older than
-/// the version in the Python package.
+/// Checks the service with Debian's version of GDAL, if it is installed. Debian's version is older
+/// than the version in the Python package.
 #[test]
 fn ogrinfo_reads_every_feature_and_filters_on_the_server() {
     let run = |arguments: &[&str]| {

@@ -34,7 +34,7 @@ fn field_texts(array: &Value, field: &str) -> Vec<String> {
     items.map(text).collect()
 }
 
-/// Returns whether a postcode is live on [`DAY`], without using the index.
+/// Returns whether a postcode is live on [`DAY`]. Does not use the index.
 fn is_live(entry: &PostcodeEntry) -> bool {
     entry.status == DirectoryStatus::Live
         && entry
@@ -435,7 +435,7 @@ fn pages_of_an_area_are_linked_by_next() {
         let reply = SERVER.get(&path).expect(200);
         let tag = reply.header("etag");
         if path.contains("after=") {
-            // The URL contains a postcode.
+            // The URL contains a postcode, so the response has no ETag.
             assert_eq!(tag, "", "{reply}");
             assert_eq!(reply.header("cache-control"), "private, no-store");
         } else {

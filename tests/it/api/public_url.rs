@@ -142,7 +142,7 @@ fn the_host_is_accepted_from_a_trusted_proxy() {
     let url = encode_fields(&[("url", "https://maps.example/areas/icc/mb-kendal")]);
     let reply = get_with_headers(&server, &format!("/oembed?{url}"), &headers).expect(200);
     assert_eq!(reply.json()["title"], "Kendal ICC");
-    // X-Forwarded-Proto is used only if it is http or https.
+    // The header X-Forwarded-Proto is used only if its value is http or https.
     let odd = [
         ("host", "maps.example"),
         ("x-forwarded-proto", "javascript"),
@@ -226,7 +226,7 @@ fn public_url_is_used_in_every_link_whatever_the_host() {
         .json();
     let template = "https://www.example.org/catchment/tiles/icc/{z}/{x}/{y}.mvt";
     assert_eq!(tilejson["tiles"][0], template);
-    // The oEmbed link of a page leads to the description of that page.
+    // The oEmbed link of a page leads to the description of the page.
     let page = get_with_headers(&server, "/areas/icc/mb-kendal", &headers).expect(200);
     let link = page.header("link");
     let address = &link[1..link.find('>').expect("closed")];
@@ -244,7 +244,7 @@ fn public_url_is_used_in_every_link_whatever_the_host() {
         "{html}"
     );
     // The policy contains the origin without the path. With the path, the policy would allow only
-    // that path.
+    // this path.
     let site = get_with_headers(&server, "/put-this-map-on-your-site", &headers).expect(200);
     assert!(
         site.text()
@@ -290,7 +290,7 @@ fn ids_are_percent_encoded_in_links_and_oembed() {
             .expect("a URL of the service");
         let discovered = server.get(path).expect(200).json();
         assert_eq!(discovered["html"], described["html"], "{id}");
-        // The URLs of the frame, of the static map and of the postcodes are encoded too.
+        // The URLs of the frame, of the static map and of the postcodes are also encoded.
         let html = described["html"].as_str().expect("html");
         let source = html.split('"').nth(1).expect("an address");
         let source = source.replace("&amp;", "&");

@@ -145,7 +145,7 @@ fn errors_say_what_would_have_been_right() {
             .any(|(_, value)| value.len() > 3 && text.contains(value));
         assert!(!is_repeated, "{text}");
     }
-    // Other routes have no such parameter.
+    // Other routes do not have such a parameter.
     let reply = SERVER.get("/api/v1/areas?lsoa11=E01019311");
     reply.expect_problem(400, "unknown_parameter");
 }
@@ -176,7 +176,7 @@ fn the_page_has_one_field_for_codes_too() {
     ] {
         assert!(page.contains(words), "{words}: {page}");
     }
-    // The form keeps what was typed. Nothing else repeats it.
+    // The form retains the submitted text. No other part of the page repeats it.
     let repeated: Vec<&str> = page.matches("E02003984").collect();
     assert_eq!(repeated.len(), 1, "{page}");
     assert!(page.contains("value=\"E02003984\""), "{page}");

@@ -1,6 +1,6 @@
-//! Tests of what analysts ask of a batch: columns of places and reasons, the counts of the summary, and
-//! the comparison with a previous run. The expected values are computed with pandas and DuckDB by
-//! `tests/oracle/batches.py`.
+//! Tests of batch features for analysts: columns of places and reasons, the counts of the summary,
+//! and the comparison with a previous run. The script `tests/oracle/batches.py` computes the
+//! expected values with pandas and DuckDB.
 
 use std::collections::HashMap;
 use std::fs;
@@ -25,8 +25,8 @@ use crate::support::made_up_patients::Patients;
 
 const SCRIPT: &str = "tests/oracle/batches.py";
 
-/// Returns a CSV file with a key, a postcode and a practice code in each row, with the errors of real
-/// exports, and with some rows that cannot be read.
+/// Returns a CSV file. Each row contains a key, a postcode and a practice code, with errors such as
+/// those in real exports. Some rows cannot be read.
 fn patients(seed: u64, rows: usize) -> String {
     let csv = Patients::new(embedded_dataset::index(), seed).csv(rows);
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(&*csv);
@@ -41,7 +41,7 @@ fn patients(seed: u64, rows: usize) -> String {
         let (postcode, practice) = (row.get(7).unwrap_or(""), row.get(8).unwrap_or(""));
         let written = match number % 97 {
             96 => writer.write_record([&reference, postcode]),
-            // Codes of practices that the data do not have.
+            // Practice codes that are not in the data.
             7 => writer.write_record([&reference, postcode, "P81999"]),
             8 => writer.write_record([&reference, postcode, "B83014"]),
             9 => writer.write_record([&reference, postcode, "Y09999"]),
@@ -53,14 +53,15 @@ fn patients(seed: u64, rows: usize) -> String {
     String::from_utf8(writer.into_inner().expect("memory")).expect("text")
 }
 
-/// Runs a batch, which must succeed, and returns what it prints.
+/// Runs a batch, which must succeed, and returns its standard output.
 #[track_caller]
 fn run(folder: &Path, arguments: &[&str]) -> String {
     let output = run_successfully(folder, arguments);
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Runs a batch, which must be rejected with these words and write nothing.
+/// Runs a batch, which must fail with a message that contains these words, without writing any
+/// output.
 #[track_caller]
 fn check_rejected(folder: &Path, arguments: &[&str], words: &[&str]) {
     let output = run_program(folder, &[arguments, &["-o", "rejected.csv"]].concat());
@@ -72,7 +73,7 @@ fn check_rejected(folder: &Path, arguments: &[&str], words: &[&str]) {
     assert!(!folder.join("rejected.csv").exists());
 }
 
-/// Runs the script with files in a folder.
+/// Runs the script `batches.py` in a folder.
 #[track_caller]
 fn script(folder: &Path, arguments: &[&str]) -> Option<Value> {
     let mut python = python("columns, summary and comparison of batches")?;
@@ -140,7 +141,7 @@ fn places_and_counts_agree_with_pandas_and_duckdb() {
 #[test]
 fn comparisons_agree_with_pandas() {
     let folder = folder_with("patients.csv", &patients(7, 1_500));
-    // With and without the column that shows successions.
+    // The result must be the same with and without the column that shows successions.
     for columns in ["practice_successors", "practice_successors,practice"] {
         let path = folder.path();
         let answer = ["--columns", columns, "--force", "-q"];
@@ -223,7 +224,8 @@ fn a_comparison_names_lines_and_not_keys() {
     assert_eq!(cells("registration_change"), registration);
     let previous = ["mb-lancaster", "", "", "mb-lancaster"];
     assert_eq!(cells("previous_icc_residence_id"), previous);
-    // The manifest says which file was compared; suppressed counts have no lines.
+    // The manifest states the file with which rows were compared. Suppressed counts have no line
+    // numbers.
     let manifest = fs::read_to_string(path.join("new.csv.manifest.json")).expect("a manifest");
     let manifest: Value = serde_json::from_str(&manifest).expect("JSON");
     assert_eq!(manifest["previous"]["name"], "old.csv");
@@ -245,7 +247,7 @@ fn a_comparison_names_lines_and_not_keys() {
     let hidden: Value = serde_json::from_str(&hidden).expect("JSON");
     assert_eq!(hidden["previous"]["new"], json!({ "rows": null }));
     assert_eq!(hidden.get("malformed_lines"), None);
-    // The previous answers may be replaced by the new ones.
+    // The previous answers may be replaced by the new answers.
     let update = [
         "may.csv",
         "-o",
@@ -262,7 +264,7 @@ fn a_comparison_names_lines_and_not_keys() {
     assert!(again.contains(words), "{again}");
 }
 
-/// Returns a request that compares with previous answers, by this key.
+/// Returns a request that compares rows with previous answers, based on this key.
 fn compared_request(key: KeyColumn) -> BatchRequest {
     let mut request = request("");
     let compared = OutputColumn::of_comparison(embedded_dataset::index().manifest());
@@ -271,7 +273,7 @@ fn compared_request(key: KeyColumn) -> BatchRequest {
     request
 }
 
-/// Returns the answers of a file, in its format or as a workbook.
+/// Returns the answers for a file, in the format of the file or as a workbook.
 fn answers(input: &str, output_format: Option<BatchFormat>) -> Vec<u8> {
     let mut request = request("");
     request.workbook.output_format = output_format;
@@ -315,7 +317,7 @@ fn answers_in_every_text_format_are_compared() {
     }
 }
 
-/// Checks the error of a file or of the previous answers with which it is compared.
+/// Checks the error for an input file or for the previous answers with which it is compared.
 #[track_caller]
 fn check_previous(previous: &[u8], key: KeyColumn, words: &str) {
     let request = compared_request(key);
@@ -357,7 +359,7 @@ fn unsuitable_previous_answers_are_rejected_by_name() {
     check_previous(&workbook, first(), words);
     let parquet = [&b"PAR1\x15\x00"[..], &[0; 64]].concat();
     check_previous(&parquet, first(), "its format is Parquet");
-    // Answers cannot be answered again.
+    // A file with output columns cannot be the input of a batch.
     let error = BatchInput::open(old.as_bytes(), &compared_request(first()));
     let error = error.err().expect("it has been answered").to_string();
     assert!(error.contains("already has a column"), "{error}");
@@ -409,7 +411,7 @@ fn only_requested_columns_of_both_halves_are_written() {
         records(&fs::read_to_string(folder.path().join("out.csv")).expect("an output"))
     };
     let columns = "in_area,in_area_share,out_of_area,practice_distance_m,nearest_practice";
-    // Without practice codes, nothing is known of a practice.
+    // Without practice codes, the columns about a practice are empty.
     let found = output(columns, "postcode\nLA18 4DB\n");
     for name in [
         "in_area",
@@ -420,7 +422,7 @@ fn only_requested_columns_of_both_halves_are_written() {
         assert_eq!(found[0][&format!("catchment_{name}")], "", "{name}");
     }
     assert_eq!(found[0]["catchment_nearest_practice"], "A82033");
-    // A neighbouring practice has a position and no area.
+    // A neighbouring practice has a position but no area.
     let found = output(columns, "postcode,practice_code\nLA18 4DB,B82007\n");
     assert_eq!(found[0]["catchment_in_area"], "unknown");
     assert!(!found[0]["catchment_practice_distance_m"].is_empty());

@@ -1,4 +1,4 @@
-//! Tests of batches, through the library and through the `batch` command.
+//! Tests of batches, both through the library and through the `batch` command.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -85,7 +85,7 @@ fn batch_error(input: &[u8], request: &BatchRequest) -> String {
     }
 }
 
-/// Parses the output of a batch into records, each a map from column to cell.
+/// Parses the output of a batch into records, each of which maps columns to cells.
 fn records(output: &[u8], delimiter: u8) -> Vec<HashMap<String, String>> {
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
@@ -267,7 +267,7 @@ fn default_columns_match_locate() {
     ];
     let others = others.map(|text| text.parse().expect("a postcode"));
     // The rows contain every sixteenth postcode of the directory and the postcodes in `others`,
-    // each with the next of the practices.
+    // each of them paired with the next practice in turn.
     let rows: Vec<(Postcode, &String)> = INDEX
         .postcodes()
         .map(|entry| entry.postcode)
@@ -871,7 +871,7 @@ fn summary_counts_match_the_output_of_dirty_data() {
             icc_count.id
         );
     }
-    // Each kind of error occurs in about 3% of the rows. Some rows have several errors.
+    // Errors of each kind occur in about 3% of the rows. Some rows have several errors.
     for word in [
         "bad_row",
         "no_fixed_abode",
@@ -1065,7 +1065,7 @@ fn output_file_has_a_manifest_and_summary() {
         (&suppressed["rows"], &suppressed["bad_rows"]),
         (&Value::Null, &Value::from(0))
     );
-    // A second run with a different number of threads gives the same output and manifest.
+    // A second run with a different number of threads results in the same output and manifest.
     let again = run(
         folder.path(),
         &[
@@ -1197,12 +1197,12 @@ fn pipes_give_the_same_output_and_close_cleanly() {
         .expect("the program starts");
     let mut stdin = child.stdin.take().expect("piped");
     let feeder = thread::spawn(move || {
-        // Writing fails when the program exits.
+        // Writing to the program fails when the program exits.
         while stdin.write_all(&csv[csv.len() / 2..]).is_ok() {}
     });
     let mut buffer = [0; 1];
     // The program rejects input that starts in the middle of a row, because it has no header row.
-    // Neither side blocks.
+    // Neither the program nor the test blocks.
     let read = child
         .stdout
         .take()

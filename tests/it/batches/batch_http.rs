@@ -27,7 +27,7 @@ const NDJSON: &str = "application/x-ndjson";
 
 const SMALL_CSV: &str = "name,postcode,practice_code\nAirey,LA18 4DB,P81064\nRigg,LA1 1PN,P81002\n";
 
-/// A text that occurs only in the input. A response that contains it repeats the input.
+/// A text that occurs only in the input. If a response contains it, the response repeats the input.
 const MARKER: &str = "Zq7Mark";
 
 /// A file of several blocks, with every kind of data error.
@@ -105,12 +105,12 @@ pub(super) fn full_request(path: &str, content_type: &str, more: &str, body: &[u
     request
 }
 
-/// Sends a request and at the same time reads the response, until the server closes the connection.
+/// Sends a request while it reads the response, until the server closes the connection.
 #[track_caller]
 pub(super) fn send_request(server: &Server, request: Vec<u8>) -> RawResponse {
     let stream = server.connect();
     let mut writing = stream.try_clone().expect("a second handle");
-    // A server that rejects the request does not read all of it.
+    // If the server rejects the request, it does not read the whole request.
     let writer = thread::spawn(move || writing.write_all(&request));
     let answer = read_response(stream);
     let _ = writer.join().expect("the thread does not panic");
@@ -197,8 +197,8 @@ fn run_cli(input: &[u8], arguments: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-/// Returns the same output as `run_cli`, but without starting the program, which takes time to load
-/// the dataset.
+/// Returns the same output as `run_cli`, but without starting the program, which would need time to
+/// load the dataset.
 fn run_in_process(input: &[u8], columns: &str) -> Vec<u8> {
     let request = columnar::request(columns);
     let batch_input = BatchInput::open(input, &request).expect("a valid batch");
@@ -342,8 +342,8 @@ fn compressed_uploads_are_decompressed() {
 }
 
 fn zstd_frame(bytes: &[u8]) -> Vec<u8> {
-    // The frame has only raw blocks (RFC 8878, 3.1.1), so the zstd library of the program is not
-    // needed to write it.
+    // The frame consists of raw blocks (RFC 8878, 3.1.1), so the test can write it without the zstd
+    // library.
     let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58];
     let blocks: Vec<&[u8]> = bytes.chunks(100_000).collect();
     for (index, block) in blocks.iter().enumerate() {
@@ -798,7 +798,7 @@ fn unread_responses_pause_the_upload() {
         (200_000..40_000_000).contains(&sent),
         "the client sent {sent} bytes before it was blocked"
     );
-    // When the client disconnects, another batch can start at once.
+    // As soon as the client disconnects, another batch can start.
     drop(stream);
     let small = || {
         send_request(
@@ -816,13 +816,13 @@ fn stalled_batches_are_aborted() {
         limits.stall_timeout = Duration::from_millis(300);
     });
     let started = Instant::now();
-    // This client sends no rows. No output has been sent yet, so the response is a problem.
+    // The first client sends no rows. No output has been sent yet, so the response is a problem.
     let mut stream = server.connect();
     stream
         .write_all(&endless_request())
         .expect("the request is sent");
     read_response(stream).expect_problem(408, "timed_out");
-    // This client does not read, so the server closes the connection without a problem.
+    // The second client does not read, so the server closes the connection without a problem.
     let mut stream = server.connect();
     stream
         .write_all(&endless_request())
@@ -961,11 +961,13 @@ fn tickets_need_both_requests_and_are_single_use() {
         )
     };
     send_request(&server, request(SMALL_CSV)).expect_problem(409, "not_downloaded");
-    // If the file is invalid, the upload gets the problem, and the download gets 404.
+    // If the file is invalid, the response to the upload is the problem, and the response to the
+    // download is 404.
     let download = request_download(&server, TICKET);
     send_request(&server, request("x\n1\n")).expect_problem(422, "missing_column");
     read_response(download).expect_problem(404, "unknown_ticket");
-    // If a later row has an error, the upload gets the problem, and the download is incomplete.
+    // If a later row has an error, the response to the upload is the problem, and the download is
+    // incomplete.
     let many = "Rigg,LA1 1PN,P81002\n".repeat(40_000);
     let download = request_download(&server, TICKET);
     let reading = thread::spawn(move || read_response(download));
@@ -974,7 +976,7 @@ fn tickets_need_both_requests_and_are_single_use() {
     assert!(!reading.join().expect("no panic").is_complete);
 }
 
-/// The uploading client gets the problem even while the server is not reading its upload.
+/// The uploading client receives the problem even while the server is not reading the upload.
 #[test]
 fn uploads_fail_when_the_download_disconnects() {
     let download = request_download(&SERVER, "00112233445566778899aabbccddee99");
@@ -1088,7 +1090,7 @@ fn form_uploads_return_a_file() {
     let answer = post_form(&[("as_of", AS_OF), ("columns", "all")], &gzip(&tsv));
     assert_eq!(answer.header("content-type"), TSV);
     assert!(answer.complete_body() == run_in_process(&tsv, "all"));
-    // Each ticked checkbox is a field of the same name.
+    // Each ticked checkbox is a field with the same name.
     let fields = [
         ("as_of", AS_OF),
         ("columns", "names"),
@@ -1163,12 +1165,12 @@ fn errors_in_the_first_rows_are_problems() {
         let reply = SERVER.post("/api/v1/batch", "text/csv", input);
         reply.expect_problem(422, "unclosed_quote");
     }
-    // A form with the same error gets an error page.
+    // For a form with the same error, the response is an error page.
     let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\npostcode\n\"LA18 4DB\n\r\n--b--\r\n";
     let page = SERVER.post("/batch", "multipart/form-data; boundary=b", form);
     let page = page.expect(422);
     assert!(page.text().contains("quotation mark"), "{page}");
-    // If the first rows have an error, the download gets 404.
+    // If the first rows contain an error, the response to the download is 404.
     let download = request_download(&SERVER, "00112233445566778899aabbccddee77");
     let ticket = batch_path("&ticket=00112233445566778899aabbccddee77");
     let upload = full_request(&ticket, CSV, "", b"postcode\n\"LA18 4DB\n");

@@ -1,4 +1,4 @@
-//! Tests of columnar batches. The output for Parquet files and Arrow streams must have the same
+//! Tests of columnar batches. The output for Parquet files and Arrow streams must contain the same
 //! cells as the output for CSV.
 
 use std::fs::{self, File};
@@ -138,7 +138,8 @@ fn cell_text(array: &dyn Array, row: usize) -> String {
     }
 }
 
-/// Returns the column names and the columns of made-up patients, except rows of the wrong width.
+/// Returns the column names and the columns of made-up patients. Omits rows with the wrong number
+/// of fields.
 pub(crate) fn patient_columns(rows: usize) -> (Vec<String>, Vec<Vec<String>>) {
     let csv = Patients::new(&INDEX, 5).csv(rows);
     let mut reader = csv::ReaderBuilder::new()
@@ -171,8 +172,8 @@ fn to_csv(names: &[String], columns: &[Vec<String>]) -> Vec<u8> {
     writer.into_inner().expect("ended")
 }
 
-/// Converts columns to record batches of very different lengths. The supported text types are used
-/// for the columns in turn.
+/// Converts columns to record batches of very different lengths. The columns have the supported
+/// text types in turn.
 pub(crate) fn to_record_batches(names: &[String], columns: &[Vec<String>]) -> Vec<RecordBatch> {
     let rows = columns[0].len();
     let cuts = [0, 1, 1, 1_500, 1_503, rows];
@@ -224,8 +225,8 @@ fn debug_value(array: &ArrayRef, row: usize) -> String {
     }
 }
 
-/// Checks that the output columns have the same cells as the CSV output, and that the input columns
-/// are unchanged.
+/// Checks that the output columns contain the same cells as the CSV output, and that the input
+/// columns are unchanged.
 fn check_cells(csv: &[u8], output_batches: &[RecordBatch], input_batches: &[RecordBatch]) {
     let mut reader = csv::Reader::from_reader(csv);
     let names = reader.headers().expect("names").clone();
@@ -275,7 +276,7 @@ fn columnar_output_matches_csv_for_any_number_of_threads() {
     let (csv, expected) =
         run_bytes(&to_csv(&names, &columns), &request, 2).expect("the batch succeeds");
     let input_batches = to_record_batches(&names, &columns);
-    // In columns, rows are numbered instead of lines.
+    // In columnar files, rows are identified by row numbers instead of lines.
     let rows_with = |column: &str, word: &str| -> LineSample {
         let mut reader = csv::Reader::from_reader(&*csv);
         let names = reader.headers().expect("a header row").clone();

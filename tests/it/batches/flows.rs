@@ -1,5 +1,5 @@
-//! Tests of flows between registered and resident patients. pandas counts them, and the solver of
-//! scipy tries to compute the hidden numbers (`tests/oracle/flows.py`).
+//! Tests of flows between registered and resident patients. The script `tests/oracle/flows.py`
+//! counts the flows with pandas, and tries to compute the hidden numbers with the solver of scipy.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,11 +29,12 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
     Index::build(dataset).expect("the dataset is valid")
 });
 
-/// The rows of `patients.csv`, and those of them that can be read.
+/// The number of rows in `patients.csv`, and the number of these rows that can be read.
 const ROWS: u64 = 3_002;
 const READABLE_ROWS: u64 = 2_951;
 
-/// A folder with made-up patients, some of them in rows that cannot be read: `patients.csv`.
+/// A folder that contains `patients.csv`, a file of made-up patients. Some of its rows cannot be
+/// read.
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a folder");
     let mut csv = Patients::new(&INDEX, 23).csv(3_000);
@@ -72,7 +73,8 @@ fn path(name: &str) -> String {
     FOLDER.path().join(name).display().to_string()
 }
 
-/// Runs a batch on the list of patients, and writes `answered.csv` with more columns.
+/// Runs a batch on the file of patients, and writes the result, with additional columns, to
+/// `answered.csv`.
 static ANSWERED: LazyLock<String> = LazyLock::new(|| {
     let columns = "icc.name,council,lsoa11,practice";
     let arguments = ["patients.csv", "-o", "answered.csv", "--columns", columns];
@@ -114,7 +116,7 @@ fn every_format_has_the_same_flows() {
     };
     let folder = FOLDER.path().display().to_string();
     stdout_of(python.args([SCRIPT, "make", &ANSWERED, &folder]));
-    // The rows that could not be read have the right number of fields after `batch`.
+    // Rows that could not be read have the right number of fields in the output of `batch`.
     let exact = flows_json(&["answered.csv", "--suppress", "none"]);
     for file in ["patients.ndjson", "patients.parquet", "patients.xlsx"] {
         let found = flows_json(&[file, "--suppress", "none"]);
@@ -327,7 +329,7 @@ fn summaries_have_the_same_flows_suppressed_by_default() {
     assert!(over_http["matrix"].to_string().contains("null"));
     let exact = flows_of(last_record("&suppress=none", &body));
     assert!(!exact["matrix"].to_string().contains("null"));
-    // Without practices, there are no flows.
+    // Without practice codes, there are no flows.
     let without = flows_of(last_record("", "{\"postcode\":\"LA18 4DB\"}\n"));
     assert_eq!(without, Value::Null);
 }
@@ -364,13 +366,13 @@ fn registrations_of_a_dataset_are_exported_as_flows() {
             let area = numbers.below(areas.len() as u64);
             let area = &areas[usize::try_from(area).expect("few")];
             let row = format!("{},{area}", practice.code);
-            // Each pair is there once.
+            // Each pair of a practice and an area occurs only once.
             if table.contains(&row) {
                 continue;
             }
             let patients = 1 + numbers.below(30);
             table.push_str(&format!("{row},2026-04-01,{patients}\n"));
-            // Earlier numbers are not used if there are newer ones of the area.
+            // Earlier numbers are not used if there are newer numbers for the area.
             table.push_str(&format!("A99999,{area},2020-04-01,5000\n"));
             for _ in 0..patients {
                 csv.push_str(&format!("{row}\n"));
@@ -420,7 +422,8 @@ fn registrations_of_a_dataset_are_exported_as_flows() {
             elsewhere = total.expect("a total");
         }
     }
-    // By default, small numbers are hidden; an LSOA outside the dataset is elsewhere.
+    // By default, small numbers are hidden. Patients in an LSOA outside the dataset are counted
+    // under "elsewhere".
     let outside = format!("{table}A82003,E01999999,2026-04-01,44\n");
     with_registrations(&toy, &outside);
     let output = export(&["--flows", "flows.csv", "--table", "matrix", "--data", &data]);
@@ -449,13 +452,13 @@ fn registrations_of_a_dataset_are_exported_as_flows() {
     );
 }
 
-/// Postcodes and practices by their community.
+/// Postcodes and practices by community.
 struct CommunityKeys {
     postcodes: Vec<String>,
     practices: Vec<String>,
 }
 
-/// Returns a postcode and a practice for each of the communities that have both.
+/// Returns a postcode and a practice for each community that has both.
 fn community_keys() -> CommunityKeys {
     let day = date_from_iso(AS_OF).expect("a date");
     let icc = layer("icc");
@@ -499,7 +502,7 @@ fn community_keys() -> CommunityKeys {
     }
 }
 
-/// Counts the patients of a table that has these counts by registration and residence.
+/// Counts the patients of a made-up file with these counts by registration and residence.
 fn counted(keys: &CommunityKeys, table: &[Vec<u64>]) -> FlowTable {
     let mut csv = String::from("postcode,gp_practice_code\n");
     for (counts, practice) in table.iter().zip(&keys.practices) {
@@ -531,7 +534,7 @@ impl Numbers {
     }
 }
 
-/// Returns tables that are difficult to protect, and random ones.
+/// Returns tables that are difficult to protect, and random tables.
 fn tables() -> Vec<Vec<Vec<u64>>> {
     let mut tables = vec![
         vec![vec![3]],
@@ -591,7 +594,7 @@ fn no_hidden_number_can_be_computed() {
     assert!(solved["numbers"].as_u64() > Some(1_000), "{solved}");
 }
 
-/// Returns what is published, with what is not: the exact counts, and the rule.
+/// Returns the published counts together with the exact counts and the rule.
 fn published_json(flows: &PublishedFlows<'_>, rule: &str) -> Value {
     let table = flows.table();
     let (rows, columns) = (table.registered.places.len(), table.resident.places.len());

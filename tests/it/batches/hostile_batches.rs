@@ -76,7 +76,7 @@ fn check_damaged(result: Result<u64, BatchError>) {
 
 const LIMITS: DecodeLimits = DecodeLimits::HTTP;
 
-/// The lengths and offsets that the message of a record batch claims.
+/// The lengths and offsets that the message of a record batch states. They may be false.
 #[derive(Clone)]
 struct MessageClaims {
     rows: i64,
@@ -143,8 +143,8 @@ fn batch_message(claims: &MessageClaims, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Returns a stream with a column of `rows` postcodes. `parts` are the compressed buffers of the
-/// column, each with the uncompressed length that it claims.
+/// Returns a stream with a column of `rows` postcodes. `parts` contains the compressed buffers of
+/// the column, each with the uncompressed length that it states.
 fn postcode_stream(codec: CompressionType, rows: i64, parts: [(&[u8], i64); 2]) -> Vec<u8> {
     let mut body = Vec::new();
     let mut buffers = vec![(0, 0)];
@@ -228,7 +228,7 @@ fn claimed_lengths_of_compressed_buffers_are_checked() {
             check_excess(run_bytes(&input), too_large);
             check_excess(run_bytes(&gzip(&input)), too_large);
         }
-        // The claimed length is below the maximum length, but the compression ratio is above the
+        // The stated length is below the maximum length, but the compression ratio is above the
         // maximum ratio.
         let input = postcode_stream(codec, 2, [(&offsets, 12), (&texts, 8 << 20)]);
         check_excess(run_bytes(&input), ExceededLimit::DecompressionRatio);
@@ -236,7 +236,7 @@ fn claimed_lengths_of_compressed_buffers_are_checked() {
             let input = postcode_stream(codec, 2, [(&offsets, 12), (&texts, length)]);
             check_damaged(run_bytes(&input));
         }
-        // This frame decompresses to more than its claimed length.
+        // This frame decompresses to more than its stated length.
         let zeros = compress(&vec![0; 16 << 20]);
         check_damaged(run_bytes(&postcode_stream(
             codec,
@@ -280,7 +280,7 @@ fn rows_without_bytes_are_limited() {
     check_damaged(run_bytes(&stream_of(-1, vec![(-1, -1)])));
     check_damaged(run_bytes(&stream_of(2, vec![(2, 3)])));
     check_damaged(run_bytes(&stream_of(2, vec![(3, 3)])));
-    // With several such batches, the output is too long for the size of the upload.
+    // With several such batches, the output would be too long in proportion to the upload.
     let full_stream = stream_of(1 << 20, vec![(1 << 20, 1 << 20)]);
     let batch = &full_stream[start.len()..];
     let input = [start.clone(), batch.repeat(3)].concat();
@@ -319,7 +319,7 @@ fn lengths_of_messages_and_buffers_are_checked() {
             claims.buffers[2] = buffer
         })));
     }
-    // Three buffers each claim the whole body, or all of it except the first byte.
+    // Each of three buffers claims the whole body, or the whole body except the first byte.
     check_damaged(run_bytes(&stream_with(&|claims| {
         claims.buffers = vec![(0, 32), (0, 32), (1, 31)]
     })));
@@ -331,7 +331,7 @@ fn lengths_of_messages_and_buffers_are_checked() {
             too_large,
         );
     }
-    // The claimed body is longer than the stream.
+    // The stated length of the body exceeds the length of the stream.
     let truncated = run_bytes(&stream_with(&|claims| claims.body_length = 16 << 20));
     assert!(
         matches!(truncated, Err(BatchError::Tabular(TabularError::Read(_)))),
@@ -392,8 +392,8 @@ fn sliced_string_views_are_written_without_unused_buffers() {
         &mut out,
     );
     assert_eq!(done.expect("the batch succeeds"), rows as u64);
-    // The ten output columns take at most 220 bytes a row. Writing all texts with each of the three
-    // slices would add 1.9 MB.
+    // The ten output columns require at most 220 bytes per row. Writing all texts with each of the
+    // three slices would add 1.9 MB.
     let answers = rows * 220;
     assert!(
         out.len() < input.len() + answers,
@@ -416,7 +416,7 @@ fn postcode_only_files_are_answered_with_every_column() {
     let postcodes = [
         "LA18 4DB", "LA1 1PN", "CA1 1EF", "PR3 0SG", "LA1 4XT", "BB1 1AA",
     ];
-    // The postcodes are as varied as in a file of patients.
+    // The postcodes vary as much as in a file of patients.
     let mut state = 7_u32;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -445,7 +445,7 @@ fn decompression_bombs_are_rejected() {
     for compressed in [gzip(&empty), zstd(&empty)] {
         check_excess(run_bytes(&compressed), ExceededLimit::DecompressionRatio);
     }
-    // After a valid frame, the input has a frame that requires a window of 16 MiB.
+    // After a valid frame, the input contains a frame that requires a window of 16 MiB.
     let window = [0x28, 0xb5, 0x2f, 0xfd, 0, (24 - 10) << 3, 1, 0, 0];
     let input = [zstd(b"postcode\nLA1 1PN\n").as_slice(), &window].concat();
     check_excess(run_bytes(&input), ExceededLimit::ZstdWindow(8 << 20));
@@ -488,7 +488,7 @@ fn parquet_files_with_false_lengths_are_rejected() {
         for index in 4..pages.min(90) {
             let mut bytes = valid.clone();
             bytes.splice(index..index + 6, [0xff, 0xff, 0xff, 0xff, 0xff, 0x1f]);
-            // The result does not matter, as long as the reader neither panics nor aborts.
+            // The result is irrelevant, provided that the reader neither panics nor aborts.
             let _ = run_parquet_file(&bytes);
         }
     }
@@ -500,8 +500,8 @@ fn parquet_files_with_false_lengths_are_rejected() {
         run_parquet_file(&long_footer),
         ExceededLimit::MetadataBytes(LIMITS.metadata_bytes),
     );
-    // The bytes `15 02` after the name of the schema's root mean one column. Replace them, so that
-    // they mean 2^31 - 1 columns.
+    // The bytes `15 02` after the name of the schema's root mean one column. The test replaces them
+    // with bytes that mean 2^31 - 1 columns.
     let footer = length - 8 - footer_bytes(&valid);
     let name = valid[footer..]
         .windows(12)
@@ -526,8 +526,7 @@ fn memory_bytes(running: &ServiceProcess, name: &str) -> u64 {
     memory_kb(running.id(), name) * 1_024
 }
 
-/// Sends a body and reads the whole response. Returns the response, but leaves out parts of a long
-/// response.
+/// Sends a body and reads the whole response. Returns the response. Omits parts of a long response.
 fn post_batch(running: &ServiceProcess, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(running.address).expect("the server is listening");
     let timeout = Some(Duration::from_secs(60));
@@ -605,7 +604,7 @@ fn one_request_uses_less_than_128_mb() {
     let endless_header = [b"--b\r\nX: ".to_vec(), vec![b'x'; 30 << 20]].concat();
     let long_file = form(&[b"postcode\n".to_vec(), b"LA18 4DB\n".repeat(3 << 20)].concat());
     let multipart = "multipart/form-data; boundary=b";
-    // These rows have invalid dates, each with 60,000 letters.
+    // Each of these rows has an invalid date with 60,000 letters.
     let long_day = |index: usize| format!("LA1 1PN,{index}{}\n", "d".repeat(60_000));
     let long_days: String = (0..2_500).map(long_day).collect();
     let long_days = format!("postcode,day\n{long_days}").into_bytes();

@@ -1,13 +1,15 @@
-//! Tests of input files as users and other programs write them, in `tests/cases/field/input_files.csv`. Each
-//! row of the table runs `catchment batch` or `catchment locate -` with the file in the folder of the
-//! case.
+//! Tests of input files from users and other programs. The cases are in
+//! `tests/cases/field/input_files.csv`. For each row of the table, the test runs `catchment batch`
+//! or `catchment locate -` with the file in the folder of the case.
 //!
-//! - `arguments` are separated by spaces; `~` is a space in an argument.
-//! - `expected` has the cells of the output column `column`, without the prefix `catchment_`,
-//!   separated by `|`. If `column` is empty, the output must contain the text; `␍␊` is a line ending.
-//! - `message` is a part of what the program writes to standard error.
+//! - `arguments` contains the arguments, separated by spaces. `~` represents a space in an
+//!   argument.
+//! - `expected` contains the cells of the output column `column` (without the prefix `catchment_`),
+//!   separated by `|`. If `column` is empty, the output must contain the text in `expected`, in
+//!   which `␍␊` represents a line ending.
+//! - `message` is a part of the program's output to standard error.
 //!
-//! A batch over HTTP must have the same output.
+//! A batch over HTTP must produce the same output.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -38,7 +40,8 @@ impl Case {
         words.map(|word| word.replace('~', " ")).collect()
     }
 
-    /// Returns the arguments as parameters of the API. `--format` is stated by `Content-Type`.
+    /// Returns the arguments as parameters of the API. The header `Content-Type` replaces
+    /// `--format`.
     fn parameters(&self) -> Vec<(String, String)> {
         let arguments = self.arguments();
         let mut words = arguments.iter().peekable();
@@ -115,7 +118,7 @@ fn cases() -> Vec<Case> {
         .collect()
 }
 
-/// Checks that a batch over HTTP has the output of the command line, or is rejected as there.
+/// Checks that a batch over HTTP produces the same output as the command line, or is also rejected.
 #[track_caller]
 fn check_over_http(case: &Case, stdout: &str) {
     let path = format!("{FOLDER}/{}/in.csv", case.case);

@@ -16,7 +16,7 @@ use std::process::{Command, Output, Stdio};
 
 use crate::support::server::AS_OF;
 
-/// Runs `catchment batch` in a folder, for the usual date.
+/// Runs `catchment batch` in a folder, for the date `AS_OF`.
 fn run_program(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_catchment"))
         .current_dir(folder)
@@ -27,7 +27,7 @@ fn run_program(folder: &Path, arguments: &[&str]) -> Output {
         .expect("the program starts")
 }
 
-/// Runs `catchment batch` as [`run_program`] does. The batch must succeed; rows may be bad.
+/// Runs `catchment batch` as [`run_program`] does. The batch must succeed, but rows may be bad.
 #[track_caller]
 fn run_successfully(folder: &Path, arguments: &[&str]) -> Output {
     let output = run_program(folder, arguments);

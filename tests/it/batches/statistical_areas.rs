@@ -57,7 +57,7 @@ fn run(input: &str, request: &BatchRequest) -> Result<(Rows, BatchSummary), Batc
     Ok((rows, summary))
 }
 
-/// The source of the expected ICCs is the table from which the layer is built, not the program.
+/// The expected ICCs are from the table from which the layer is built, instead of from the program.
 #[test]
 fn every_lsoa_of_both_censuses_gets_its_icc() {
     let mut reader = csv::Reader::from_path("data/source/lsoa11_icc.csv").expect("the table");

@@ -1,5 +1,5 @@
-//! Tests of workbooks as input and output. openpyxl writes the input and reads the output, through
-//! `tests/oracle/workbooks.py`; LibreOffice opens the output in the slow tests.
+//! Tests of workbooks as input and output. The script `tests/oracle/workbooks.py` writes the input
+//! and reads the output with openpyxl. In the slow tests, LibreOffice opens the output.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -22,7 +22,8 @@ use crate::support::server::SERVER;
 const SCRIPT: &str = "tests/oracle/workbooks.py";
 const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
-/// The folder with the workbooks of `workbooks.py make`; `None` if there is no Python.
+/// The folder with the workbooks that `workbooks.py make` writes, or `None` if Python is not
+/// available.
 static FOLDER: LazyLock<Option<TempDir>> = LazyLock::new(|| {
     let mut python = python("tests of workbooks")?;
     let folder = tempfile::tempdir().expect("a folder");
@@ -133,7 +134,8 @@ fn every_cell_of_a_workbook_is_kept() {
     assert_eq!(manifest["parameters"]["sheet"], "Patients & co");
     assert_eq!(manifest["rows"], 5);
 
-    // The answers are those of the same rows as CSV, and the same input has the same output.
+    // The answers are the same as for the same rows in CSV, and the same input produces the same
+    // output.
     answered(folder, &["patients.xlsx", "-o", "rows.csv"]);
     answered(
         folder,
@@ -247,7 +249,7 @@ fn tables_are_extended_without_their_totals() {
     assert_eq!((range, filter), (&json!("A1:M4"), &json!("A1:M3")));
     let names = names.as_array().expect("names");
     assert_eq!((names.len(), &names[3]), (13, &json!("catchment_status")));
-    // The columns that were hidden there are shown.
+    // New columns in the place of hidden columns are visible.
     let hidden = found["hidden"].to_string();
     assert!(
         !hidden.contains("\"D\"") && hidden.contains("\"N\""),
@@ -289,7 +291,7 @@ fn text_becomes_a_workbook_of_texts() {
     let found = script(&["dump", &path]);
     check(&found);
     assert_eq!(found["freeze"], "A4");
-    // The encoding of Excel's "CSV" and the one of its "Unicode text".
+    // The encodings of "CSV" and of "Unicode text" in Excel.
     let latin1: Vec<u8> = csv
         .chars()
         .map(|c| u8::try_from(u32::from(c)).expect("Latin 1"))
@@ -346,7 +348,7 @@ fn text_in_utf16_is_answered_in_utf8() {
     }
 }
 
-/// Returns the error for a workbook that is read in the library.
+/// Returns the error for a workbook that is read through the library.
 #[track_caller]
 fn error_of(file: &Path, request: &BatchRequest) -> String {
     let mut opened = File::open(file).expect("a file");
@@ -436,14 +438,14 @@ fn bad_workbooks_are_rejected_by_name() {
         let error = error_of(&folder.join(file), &request);
         assert!(error.contains(words), "{error}");
     }
-    // A workbook may be compressed once more.
+    // A workbook may be compressed again, with gzip or Zstandard.
     let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let bytes = fs::read(folder.join("patients.xlsx")).expect("a file");
     encoder.write_all(&bytes).expect("written");
     let compressed = encoder.finish().expect("compressed");
     let input = BatchInput::open(compressed.as_slice(), &to_xlsx()).expect("a workbook");
     assert_eq!(input.detected().compression, Compression::Gzip);
-    // The limits hold for the texts of cells and for workbooks in memory.
+    // The limits apply to the texts of cells and to workbooks in memory.
     let mut small = to_xlsx();
     small.limits.shared_text_bytes = 100;
     let error = error_of(&folder.join("patients.xlsx"), &small);
@@ -546,7 +548,7 @@ fn libreoffice_reads_the_same_values() {
     if soffice(&["--version"]).is_err() {
         return report_skipped("workbooks in LibreOffice: install libreoffice-calc");
     }
-    // Workbooks that LibreOffice wrote are read, and it reads our output.
+    // The program reads workbooks that LibreOffice wrote, and LibreOffice reads the output.
     fs::create_dir_all(folder.join("office")).expect("a folder");
     let convert = |to: &str, file: &str| {
         let output = soffice(&["--convert-to", to, "--outdir", "office", file]).expect("it starts");
@@ -573,7 +575,7 @@ fn libreoffice_reads_the_same_values() {
         let (theirs, ours) = (records("office/office.csv", 1), records("ours.csv", 0));
         assert_eq!(theirs.len(), ours.len());
         for (their, our) in theirs.iter().zip(&ours) {
-            // The dates, percentages and booleans of the user are displayed in another way.
+            // LibreOffice displays the dates, percentages and booleans of the user differently.
             for column in [0, 2, 3, 6].into_iter().chain(10..our.len()) {
                 assert_eq!(their[column], our[column], "{input}");
             }

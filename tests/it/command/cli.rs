@@ -1,4 +1,4 @@
-//! Tests of the commands of the built program.
+//! Tests of the commands of the compiled program.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -215,8 +215,8 @@ fn locate_json_matches_the_http_response() {
     });
 }
 
-/// Returns input lines with postcodes of every kind, some of them followed by a practice, and lines
-/// of random text.
+/// Returns input lines. They contain postcodes of every kind, some of them followed by a practice,
+/// or random text.
 fn input_lines() -> Vec<String> {
     let mut lines: Vec<String> = [
         "LA18 4DB",
@@ -356,7 +356,7 @@ fn closed_stdout_ends_the_program_without_an_error() {
     let mut stdin = child.stdin.take().expect("piped");
     let mut reader = child.stdout.take().expect("piped");
     let feeder = thread::spawn(move || {
-        // Writing fails when the program exits.
+        // Writing to the program fails when the program exits.
         while stdin.write_all(b"LA18 4DB\n").is_ok() {}
     });
     let mut first = [0; 10];

@@ -1,5 +1,5 @@
-//! Tests of the commands' output files and of a build's sources: which existing files may be
-//! overwritten, and which sources are rejected.
+//! Tests of the commands' output files and of a build's sources. They check which existing files
+//! may be overwritten, and which sources are rejected.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Look-ups: every postcode and statistical area of the county, against its source tables.
+//! Compares look-ups of every postcode and statistical area of the county with the source tables.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ fn ids(areas: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// The layers that follow from the look-up table, and the columns with their ids.
+/// The layers whose areas follow from the look-up table, and the columns that contain their ids.
 const LAYER_COLUMNS: [(&str, &str); 4] = [
     ("neighbourhood", "neighbourhood_id"),
     ("ward-group", "ward_group_id"),
@@ -105,14 +105,15 @@ fn residence_and_registration_are_compared_on_the_layers_of_communities() {
             assert_eq!(ids(&registration["care-circle"]), [circles[code].as_str()]);
             let home = &areas[&row["lsoa11cd"]]["neighbourhood_id"];
             let is_same = home == community;
-            // Both layers of communities are compared; one common community is enough.
+            // Both layers of communities are compared. One common community is sufficient for
+            // agreement.
             let circle_homes = ids(&answer["residence"]["care-circle"]);
             let is_same = is_same || circle_homes == [circles[code].as_str()];
             let expected = if is_same { "agree" } else { "differ" };
             assert_eq!(answer["agreement"], expected, "{fields:?}: {answer}");
         }
     }
-    // A closed practice is answered by its successor.
+    // The answer for a closed practice is the answer for its successor.
     let answer = SERVER.locate(&[("practice", "A99007")]).expect(200).json();
     assert_eq!(answer["registration"]["practice"]["id"], "A99001");
     assert_eq!(answer["agreement"], "registration_only");

@@ -1,4 +1,5 @@
-//! Configurations of layers: those that fail the build, and the example of the documentation.
+//! Tests of configurations of layers: those that cause the build to fail, and the example in the
+//! documentation.
 
 use catchment::index::{Index, LocateQuery, Locator, areas_of_layer};
 use jiff::civil::date;

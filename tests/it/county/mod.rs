@@ -1,5 +1,6 @@
-//! An invented county, whose layers have none of the ids of the embedded dataset. Tests show that
-//! these layers work everywhere without a line of code, and that the words are the manifest's.
+//! An invented county, whose layers have none of the ids of the embedded dataset. The tests show
+//! that such layers work everywhere without changes to the code, and that their names come from the
+//! manifest.
 
 mod answers;
 mod configuration;
@@ -149,7 +150,7 @@ fn data() -> String {
     COUNTY.output().display().to_string()
 }
 
-/// Words that only the embedded dataset may bring into an answer, a page or a message.
+/// Words that occur in answers, pages and messages only because of the embedded dataset.
 fn foreign_words() -> Regex {
     Regex::new(
         r"\bICCs?\b|\bicc\b|Integrated Care|Integrated Neighbourhood|\bPCNs?\b|\bpcn\b|Primary Care Network|Lancashire|Cumbria|Morecambe|Kendal|kendal|Millom|[Rr]esilience|[Nn]eighbourhood team|gp-practice|[Ss]ub-communit|sub-icb",
@@ -157,7 +158,7 @@ fn foreign_words() -> Regex {
     .expect("a regular expression")
 }
 
-/// Checks that a text has no words of the embedded dataset.
+/// Checks that a text contains no words of the embedded dataset.
 #[track_caller]
 fn expect_own_words(what: &str, text: &str) {
     let found: Vec<&str> = foreign_words()
@@ -174,7 +175,8 @@ fn expect_own_words(what: &str, text: &str) {
     assert!(found.is_empty(), "{what}: {found:#?}");
 }
 
-/// A table of the sources, read without our own code: its rows by the names of columns.
+/// Reads a source table without the code of the program. Returns its rows, each of which maps
+/// column names to cells.
 fn source_rows(file: &str) -> Vec<BTreeMap<String, String>> {
     let path = Path::new(FOLDER).join("source").join(file);
     let mut reader = csv::Reader::from_path(path).expect("a table");

@@ -1,4 +1,4 @@
-//! Exports, checks, comparisons and help texts of the county.
+//! Tests of exports, checks, comparisons and help texts for the county.
 
 use std::fs;
 

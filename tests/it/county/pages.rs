@@ -1,4 +1,4 @@
-//! Pages, maps, tiles, the widget and the API definition of the county.
+//! Tests of pages, maps, tiles, the widget and the API definition for the county.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,8 @@ const STARTS: [&str; 16] = [
     "/embed",
 ];
 
-/// Returns every page that links lead to, and its content. Images, styles and archives are left out.
+/// Returns every page that can be reached through links, with its content. Omits images, style
+/// sheets and archives.
 fn all_pages() -> BTreeMap<String, String> {
     let link = Regex::new("(?:href|src)=\"(/[^\"#]*)").expect("a regular expression");
     let is_file = Regex::new(r"\.(png|pdf|svg|css|ico|woff2?|pmtiles|mvt)($|\?)|^/assets/");
@@ -48,8 +49,8 @@ fn all_pages() -> BTreeMap<String, String> {
     pages
 }
 
-/// Returns a text without the field for the Primary Care Network of a practice, which is a fact of
-/// NHS ODS.
+/// Returns a text without the field for the Primary Care Network of a practice, because this field
+/// comes from NHS ODS.
 fn without_practice_fields(text: &str) -> String {
     text.replace("\"pcn\"", "").replace(">pcn<", "")
 }
@@ -64,7 +65,7 @@ fn no_page_has_words_of_the_embedded_dataset() {
     for path in ["/widget.js", "/maps/care-circle.svg"] {
         expect_own_words(path, SERVER.get(path).expect(200).text());
     }
-    // The layer of practices and that of groups have pages of their own.
+    // The layer of practices and the layer of groups have other kinds of pages.
     for layer in LAYERS {
         let path = match layer {
             "surgery" => "/practices".to_string(),

@@ -1,4 +1,5 @@
-//! A dataset as large as England with 40 layers: how long it takes to load, and how much memory.
+//! Measures the time and memory for loading a dataset that is as large as England and has 40
+//! layers.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -22,9 +23,10 @@ const POSTCODES_PER_AREA: usize = 5;
 const SIDE_M: usize = 1_000;
 /// The number of vertices along each side of an LSOA.
 const SIDE_VERTICES: usize = 4;
-/// The number of LSOAs along each side of an area of each layer. The areas are about as many as those
-/// of England: two layers as fine as LSOAs (35,000 areas), wards (9,000) of six dates, MSOAs (4,000),
-/// neighbourhoods and Primary Care Networks (1,400), councils (250), and larger ones.
+/// The number of LSOAs along each side of an area of each layer. The numbers of areas are similar
+/// to those in England: two layers with as many areas as there are LSOAs (35,000), wards (9,000) on
+/// six dates, MSOAs (4,000), neighbourhoods and Primary Care Networks (1,400), councils (250), and
+/// larger areas.
 #[rustfmt::skip]
 const BLOCK_SIDES: [usize; LAYER_COUNT] = [
     5, 8, 12, // communities
@@ -45,14 +47,14 @@ fn code(index: usize) -> String {
     format!("E01{:06}", 900_000 + index)
 }
 
-/// Returns the code of the area of a layer that an LSOA is in.
+/// Returns the code of the area of a layer that contains an LSOA.
 fn area_of(layer: usize, index: usize) -> String {
     let side = BLOCK_SIDES[layer];
     let (column, row) = cell(index);
     format!("l{layer}-{}-{}", column / side, row / side)
 }
 
-/// Returns a postcode that no other number has.
+/// Returns the postcode for a number. Different numbers have different postcodes.
 fn postcode(number: usize) -> String {
     const LETTERS: &[u8] = b"ABDEFGHJLNPQRSTUWXYZ";
     let (unit, rest) = (number % 400, number / 400);
@@ -178,7 +180,7 @@ lookup = {{ file = "areas.csv", columns = {{ code = "code", area = "l{layer}", n
     folder.path().join("forty")
 }
 
-/// Returns the nanoseconds of a look-up, on average.
+/// Returns the average time of a look-up in nanoseconds.
 fn look_up_ns(index: &Index, ids: Option<&[&str]>) -> u128 {
     const COUNT: usize = 20_000;
     let layers = ids.map(|ids| ids.iter().map(|id| layer(id)).collect());
@@ -204,8 +206,8 @@ fn look_up_ns(index: &Index, ids: Option<&[&str]>) -> u128 {
     started.elapsed().as_nanos() / COUNT as u128
 }
 
-/// Run with `--ignored`, in an optimised build. `CATCHMENT_FORTY` names a folder for the dataset, so
-/// that it is built only once and the memory of the build does not count.
+/// Run this test with `--ignored` in an optimised build. `CATCHMENT_FORTY` specifies a folder for
+/// the dataset, so that it is built only once and the memory for the build is not measured.
 #[test]
 #[ignore = "takes minutes, and its limits are those of an optimised build"]
 fn forty_layers_load_within_the_budget() {

@@ -19,7 +19,7 @@ pub(crate) type Point = (i32, i32);
 
 /// Returns whether polygons contain a point, that is, whether a ray from the point to the east
 /// crosses the edges an odd number of times. An edge includes its lower end but not its upper end,
-/// and a point on an edge counts as east of the edge.
+/// and a point on an edge is considered to be east of the edge.
 pub(crate) fn contains(polygons: &[GridPolygon], (x, y): Point) -> bool {
     let (x, y) = (i128::from(x), i128::from(y));
     let mut is_inside = false;
@@ -256,7 +256,7 @@ fn any_rings() -> impl Strategy<Value = Vec<Vec<Vec<Vec<Point>>>>> {
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 96,
-        // A fixed seed gives the same polygons in every run.
+        // With a fixed seed, every run uses the same polygons.
         rng_seed: RngSeed::Fixed(27_700),
         failure_persistence: None,
         ..ProptestConfig::default()

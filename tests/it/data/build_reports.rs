@@ -1,8 +1,9 @@
-//! Builds from files as users have them: what is lost is reported, and much of it is refused.
+//! Tests of builds from files like those of users. The build reports losses, and fails if they are
+//! large.
 //!
-//! Each row of `tests/cases/field/build_reports.csv` is a build in a folder beside it. A build that is refused
-//! must say why with the words of the row; the report of the others must have the words, and places
-//! or postcodes must be in the areas of the row.
+//! Each row of `tests/cases/field/build_reports.csv` describes a build in a folder next to the
+//! table. If the build is expected to fail, the error must contain the words in the row. Otherwise,
+//! the report must contain the words, and the places or postcodes must be in the areas in the row.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,8 +37,8 @@ fn read(folder: &Path) -> Dataset {
     dataset::read(&DatasetSource::Folder(folder.to_path_buf())).expect("a dataset")
 }
 
-/// Returns the areas of a postcode or a place such as `305000 475000`: `K,L`, or with the titles of
-/// communities `K (Kay ICC)`.
+/// Returns the areas of a postcode, or of a place such as `305000 475000`, in the form `K,L` or,
+/// with the titles of communities, `K (Kay ICC)`.
 fn areas_of(index: &Index, place: &str, with_titles: bool) -> String {
     let is_place = place
         .bytes()
@@ -143,7 +144,7 @@ fn the_report_is_in_the_folder_and_its_counts_add_up() {
         .expect("the registrations");
     assert_eq!(of_shares["people_read"], 1_250);
     assert_eq!(of_shares["not_used"][0]["people"], 1_000);
-    // The report is not in the manifest, and the folder can be replaced.
+    // The report is not in the manifest, but the folder can still be replaced.
     assert!(
         !read(&output)
             .manifest

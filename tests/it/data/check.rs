@@ -403,7 +403,7 @@ fn embedded_dataset_has_only_known_findings() {
         lancaster.contains("Lancaster ICC has 79,608 people"),
         "{lancaster}"
     );
-    // The numbers are those of `data/source/lsoa11_icc.csv`.
+    // The expected numbers are from `data/source/lsoa11_icc.csv`.
     let disputed = messages_of("disputed");
     assert_eq!(disputed.len(), 24);
     assert!(

@@ -1,8 +1,9 @@
-//! Codes out: any layer and attribute as a column, the look-up from area to area, and GeoParquet.
+//! Tests of exported codes: any layer and attribute as a column, the look-up from area to area, and
+//! GeoParquet.
 //!
-//! The dataset is that of the program with a further layer `zone`, of the statistical areas
-//! themselves, and two made-up attributes. `tests/clients/codes_out.py` compares what is exported
-//! with the sources.
+//! The dataset is the embedded dataset with an additional layer `zone`, which consists of the
+//! statistical areas themselves, and two made-up attributes. The script
+//! `tests/clients/codes_out.py` compares the exported files with the sources.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -35,7 +36,7 @@ fn source_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data/source")
 }
 
-/// Returns the rows of a source table: the cells of two columns.
+/// Returns the rows of a source table, with the cells of two columns.
 fn two_columns(file: &str, names: [&str; 2]) -> Vec<[String; 2]> {
     let mut reader = csv::Reader::from_path(source_folder().join(file)).expect("a table");
     let header = reader.headers().expect("a header row").clone();
@@ -45,7 +46,7 @@ fn two_columns(file: &str, names: [&str; 2]) -> Vec<[String; 2]> {
     cells.collect()
 }
 
-/// Writes the table of the layer `zone` and those of the attributes.
+/// Writes the table of the layer `zone` and the tables of the attributes.
 fn write_sources(folder: &Path) {
     let mut zones = "code,area,name\n".to_string();
     let mut deciles = "lsoa,decile\nE01000001,9\n".to_string();
@@ -57,7 +58,7 @@ fn write_sources(folder: &Path) {
     let mut classes = "pcds,class\nSW1A 1AA,A1\n".to_string();
     for [postcode, code] in two_columns("postcodes.csv", ["postcode", "lsoa11cd"]) {
         if !code.is_empty() && !postcode.ends_with('A') {
-            // Directories write postcodes in many ways.
+            // Directories differ in the spacing and case of postcodes.
             let postcode = postcode.replace(' ', "").to_lowercase();
             writeln!(classes, "{postcode},{}1", &code[..1]).expect("a String");
         }
@@ -67,7 +68,7 @@ fn write_sources(folder: &Path) {
     }
 }
 
-/// Returns the configuration of the program's dataset, with the layer and the attributes.
+/// Returns the configuration of the embedded dataset, with the additional layer and attributes.
 fn configuration() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/build.toml");
     let text = fs::read_to_string(path).expect("the configuration");
@@ -113,7 +114,8 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a command with the dataset. Returns its standard output, or else its standard error.
+/// Runs a command with the dataset. Returns its standard output or, if it fails, its standard
+/// error.
 fn run(arguments: &[&str]) -> Result<String, String> {
     let folder = FOLDER.path();
     let output = command(folder, arguments).args(["--data", "data"]).output();

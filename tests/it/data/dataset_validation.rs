@@ -1,4 +1,4 @@
-//! Tests of the validation of datasets and builds. Errors name the file and position, and a failed
+//! Tests of the validation of datasets and builds. Errors state the file and position, and a failed
 //! build leaves the old dataset unchanged.
 
 use std::fs;
@@ -46,7 +46,7 @@ fn shapefile_fixture() -> TestDataset {
     let k = shapefile::Polygon::with_rings(vec![
         Outer(square(300_000.0, 400_000.0, 10_000.0)),
         Outer(square(304_000.0, 395_000.0, 1_000.0)),
-        // The holes come after another part, and in reverse order.
+        // The holes are in reverse order and follow another part.
         Inner(square(village.0, village.1, 2_000.0)),
         Inner(square(lake.0, lake.1, 1_000.0)),
     ]);
@@ -285,7 +285,8 @@ fn paths_outside_the_dataset_folder_are_rejected() {
         fs::write(folder.path().join("x.geojson"), "{}").expect("a file");
         let text = fs::read_to_string(toy.join(dataset::MANIFEST)).expect("a manifest");
         let text = text.split("# SHA-256").next().expect("text");
-        // The path is used once for the file of a layer, and once for a file that no layer uses.
+        // The first text uses the path for the file of a layer, and the second for a file that no
+        // layer uses.
         for text in [
             text.replace("areas/icc.shp", outside),
             format!(

@@ -232,7 +232,7 @@ fn postcodes_are_those_of_every_overlapping_district() {
     let written = committed_table("postcodes.csv");
     assert_eq!(written.len(), rows.len());
     for (row, written) in rows.iter().zip(&written) {
-        // The source does not say which postcodes are large users, so the column is empty.
+        // The source does not state which postcodes are large users, so the column is empty.
         assert_eq!(
             ["postcode", "user"].map(|column| written[column].as_str()),
             [&row["postcode"], ""]
@@ -406,7 +406,7 @@ fn practices_match_their_source_tables() {
                 )
             })
             .collect();
-        // A practice without listed premises has its own address as its only premises.
+        // The only premises of a practice without listed premises are its own address.
         let address = || BTreeSet::from([format!("{} {}", row["easting"], row["northing"])]);
         let listed = sites.get(&row["ods_code"]).cloned();
         at_their_address += u32::from(listed.is_none());
@@ -485,7 +485,7 @@ fn a_practice_is_in_its_network_and_icc_of_the_day() {
         ("A82018", "2024-04-01", "U92223", "nc-carlisle-healthcare"),
         ("A82033", "2023-06-01", "U17992", "mb-barrow-and-millom"),
         ("A82033", "2026-04-01", "U16644", "mb-barrow-and-millom"),
-        // The practice was open, and its list had moved before.
+        // The practice was still open, but its list had already moved to another practice.
         ("A82049", "2022-03-01", "", "nc-workington"),
     ] {
         let day = date_from_iso(day).expect("a date");
@@ -511,7 +511,8 @@ fn team_of(practice: &Row) -> Option<String> {
     Some(format!("pl-{}", name.to_lowercase().replace(' ', "-")))
 }
 
-/// Returns the ICB of a sub-ICB location. Only North Cumbria (01H) is in a different ICB.
+/// Returns the ICB of a sub-ICB location. Only the sub-ICB location North Cumbria (01H) is in a
+/// different ICB.
 fn icb_of(sub_icb: &str) -> &'static str {
     match sub_icb {
         "01H" => "QHM",
@@ -555,7 +556,8 @@ fn expected_assignments() -> BTreeSet<Assignment> {
             add("neighbourhood-team", team, "");
         }
         let sub_icb = lsoa["sub_icb"].as_str();
-        // The date on which the CCG began is known only for the sub-ICB locations with ICCs.
+        // The date on which the clinical commissioning group was created is known only for the
+        // sub-ICB locations with ICCs.
         let known_from = SUB_ICBS_WITH_ICCS
             .contains(&sub_icb)
             .then_some("2017-04-01");
@@ -567,7 +569,7 @@ fn expected_assignments() -> BTreeSet<Assignment> {
         add("lsoa11", &code, "");
     }
     add_councils(&mut assignments);
-    // An LSOA that was split is in none of its parts.
+    // An LSOA that was split is assigned to none of its parts.
     let changes = source_table("lsoa11_to_lsoa21.csv").into_iter();
     for row in changes.filter(|row| row["change"] != "S") {
         let (code, area) = (row["lsoa11cd"].clone(), row["lsoa21cd"].clone());
@@ -895,7 +897,7 @@ fn modelled_shares_are_those_of_the_table_from_five_per_cent() {
         let mut total = 0.0;
         for (practice, share) in shares {
             let found = written.get(&(code.clone(), practice.clone()));
-            // The table also has practices outside the four sub-ICB locations. The limit of 5%
+            // The table also contains practices outside the four sub-ICB locations. The limit of 5%
             // applies before shares are rounded to three decimal places.
             if share >= 0.05 && sizes.contains_key(&practice) {
                 let found = found.unwrap_or_else(|| panic!("no share of {practice} in {code}"));
@@ -1077,8 +1079,9 @@ fn locate(place: Locator) -> LocateAnswer<'static> {
     })
 }
 
-/// The postcodes that are more than 500 m from the LSOA to which the directory assigns them: most were
-/// moved or reused after the look-up was published. The boundaries decide instead of the directory.
+/// The postcodes that are more than 500 m from the LSOA in the directory. Most of them were moved
+/// or reused after the look-up was published. For these postcodes, the boundaries are used instead
+/// of the directory.
 fn displaced_postcodes() -> &'static BTreeSet<String> {
     static DISPLACED: OnceLock<BTreeSet<String>> = OnceLock::new();
     DISPLACED.get_or_init(|| {
@@ -1162,7 +1165,8 @@ fn postcodes_and_most_coordinates_are_in_the_icc_of_their_lsoa() {
     }
     assert_eq!((total, displaced, displaced_elsewhere), (14_584, 2, 1));
     // With boundaries generalised to 200 m, 99.33% of the postcodes are in the right area. The
-    // percentage is 99.83% if the nearest area within 150 m counts.
+    // percentage is 99.83% if the nearest area within 150 m is used for postcodes outside all
+    // areas.
     let per_mille = |count: u32| f64::from(count) / f64::from(total) * 1_000.0;
     assert!(
         (per_mille(by_boundary) - 993.3).abs() < 0.05,
@@ -1204,9 +1208,9 @@ fn postcodes_and_most_coordinates_are_in_the_team_of_their_lsoa() {
         by_grid += u32::from(found.is_some_and(|(team, _)| team == expected));
     }
     assert_eq!(total, 20_569);
-    // The percentages are lower than for ICCs, because in towns, generalised boundaries cut through
-    // streets. These areas also have no coast. Near a coast, the nearest area is usually the right
-    // area.
+    // The percentages are lower than for ICCs, because generalised boundaries cut through streets
+    // in towns, and because these areas have no coast. Near a coast, the nearest area is usually
+    // the right area.
     let per_mille = |count: u32| f64::from(count) / f64::from(total) * 1_000.0;
     assert!(
         (per_mille(by_boundary) - 991.8).abs() < 0.05,

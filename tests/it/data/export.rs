@@ -28,7 +28,7 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
 });
 
 type Record = HashMap<String, String>;
-/// The rows of each key, in order of the dates from which they are valid.
+/// The rows of each key, in order of the first dates on which they are valid.
 type Table = BTreeMap<String, Vec<Record>>;
 
 type ExportFunction =
@@ -190,7 +190,7 @@ fn check_against_batch(
         let reasons = reasons.iter().map(|name| row[name].as_str());
         let reasons: Vec<&str> = reasons.filter(|reason| !reason.is_empty()).collect();
         let batch_reasons = answer["catchment_reason"].split(';');
-        // If the practice belongs to no community, the batch gives the reason why the groups of
+        // If the practice belongs to no community, the batch states the reason why the groups of
         // residence are unknown, instead of the reason why the groups of registration are unknown.
         let mut batch_reasons: Vec<&str> = batch_reasons
             .filter(|batch_reason| !batch_reason.is_empty())
@@ -383,7 +383,8 @@ fn examples_in_lookup_md_match_batch_output() {
     };
     let folder = tempfile::tempdir().expect("a folder");
     let csv = crate::support::made_up_patients::Patients::new(&INDEX, 11).csv(2_000);
-    // Write only rows of the right width, because other readers treat bad rows differently.
+    // Writes only rows with the right number of fields, because other readers treat bad rows
+    // differently.
     let mut reader = csv::Reader::from_reader(csv.as_slice());
     let mut writer = csv::Writer::from_path(folder.path().join("patients.csv")).expect("a file");
     writer

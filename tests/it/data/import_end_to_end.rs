@@ -1,5 +1,5 @@
-//! End-to-end tests of the import. Small files in the published formats are built into a dataset,
-//! and the responses of a service with this dataset are checked.
+//! End-to-end tests of the import. The tests build a dataset from small files in the published
+//! formats, and check the responses of a service with this dataset.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -20,8 +20,8 @@ use crate::support::server::Server;
 const ONSPD_2022: &str = "pcd7,pcd8,pcds,dointr,doterm,oscty,ced,oslaua,osward,parish,usertype,oseast1m,osnrth1m,osgrdind,oshlthau,nhser,ctry,rgn,streg,pcon,eer,teclec,ttwa,pct,itl,statsward,oa01,casward,npark,lsoa01,msoa01,ur01ind,oac01,oa11,lsoa11,msoa11,wz11,sicbl,bua11,ru11ind,oac11,lat,long,lep1,lep2,pfa,imd,calncv,icb,oa21,lsoa21,msoa21";
 const ONSPD_2025: &str = "pcd7,pcd8,pcds,dointr,doterm,cty25cd,ced25cd,lad25cd,wd25cd,parncp25cd,usrtypind,east1m,north1m,gridind,hlth19cd,nhser24cd,ctry25cd,rgn25cd,ssr95cd,pcon24cd,eer20cd,educ23cd,ttwa15cd,pco19cd,itl25cd,wdstl05cd,oa01cd,wdcas03cd,npark16cd,lsoa01cd,msoa01cd,ruc01ind,oac01ind,oa11cd,lsoa11cd,msoa11cd,wz11cd,sicbl24cd,bua24cd,ruc11ind,oac11ind,lat,long,lep21cd1,lep21cd2,pfa23cd,imd20ind,cal24cd,icb23cd,oa21cd,lsoa21cd,msoa21cd,ruc21ind";
 
-/// Rows of `pcds,dointr,doterm,usertype,oseast1m,osnrth1m,osgrdind,ctry,lat,long`. The rows of PR3,
-/// CA8 and AB1 are as published. The rows of LA1 are synthetic.
+/// Rows of `pcds,dointr,doterm,usertype,oseast1m,osnrth1m,osgrdind,ctry,lat,long`. The rows for
+/// PR3, CA8 and AB1 were published. The rows for LA1 are synthetic.
 const POSTCODES: [&str; 8] = [
     "PR3 0SG,200705,,0,351012,440302,1,E92000001,53.856635,-2.746251",
     "CA8 7JG,198001,,0,366033,564878,1,E92000001,54.977349,-2.532223",
@@ -190,7 +190,7 @@ impl PublishedFiles {
             .with_file("memberships.csv", MEMBERSHIPS)
             .with_file("iccs.geojson", iccs_geojson())
             // PR3 0SG is in the inner catchments of the first two practices, and in the outer
-            // catchment of the third.
+            // catchment of the third practice.
             .with_file(
                 "catchments/A00003.geojson",
                 feature_collection(&[inner(wide, (-2.6, 53.9))]),
@@ -523,7 +523,7 @@ fn column_names_bom_and_crlf_do_not_change_the_dataset() {
     for text in [new, lad26, windows] {
         let other = PublishedFiles::new().with_file("onspd.csv", text);
         other.build().expect("the build succeeds");
-        // The report names the edition of the directory, which the new column names show.
+        // The report states the edition of the directory, which the new column names indicate.
         let files = |published: &PublishedFiles| {
             let mut files = read_files(&published.output());
             files

@@ -1,36 +1,37 @@
 //! Tests of questions whose answers are known from published sources, in
 //! `tests/cases/known_answers.csv`. Each question is a request to the API with the embedded
-//! dataset, for the date `AS_OF` unless the question has another.
+//! dataset, for the date `AS_OF` unless the question contains another date.
 //!
 //! Kinds:
 //!
-//! - `locate`: `question` has the parameters of `/api/v1/locate`.
-//! - `prac`: `question` is a practice code, and `field` a member of `/api/v1/practices/CODE`.
-//! - `area`: `question` is a path below `/api/v1/areas`, and `field` a member of the response, or of
-//!   its `area`; `count` is the number of areas, and `members` are the ids in the order of the
-//!   alphabet.
+//! - `locate`: `question` contains the parameters of `/api/v1/locate`.
+//! - `prac`: `question` is a practice code, and `field` is a member of `/api/v1/practices/CODE`.
+//! - `area`: `question` is a path below `/api/v1/areas`, and `field` is a member of the response or
+//!   of its member `area`. The field `count` is the number of areas, and the field `members`
+//!   contains the ids in alphabetical order.
 //!
 //! Fields of `locate`:
 //!
-//! - `status`, `agreement`; `pcstatus`: the status of the postcode.
-//! - A layer: the areas of residence. `reg.LAYER`: the areas by registration.
-//! - `reg.practice`, `reg.name`: the id and the name of the practice that has the patients on the
-//!   date. `reg.pstatus`: the status of the practice in the question. `reg.reason`: why there is no
-//!   area by registration.
-//! - `has:CODE`: `yes` or `no`, whether this practice covers the place. `distance:CODE`: the distance
-//!   to it in metres.
+//! - `status`, `agreement`: the members with these names. `pcstatus`: the status of the postcode.
+//! - The id of a layer: the areas of residence. `reg.LAYER`: the areas by registration.
+//! - `reg.practice`, `reg.name`: the id and the name of the practice that is responsible for the
+//!   patients on the date. `reg.pstatus`: the status of the practice in the question. `reg.reason`:
+//!   the reason why there is no area by registration.
+//! - `has:CODE`: `yes` or `no`, which states whether the area of this practice covers the place.
+//!   `distance:CODE`: the distance to this practice in metres.
 //!
-//! The column `expected` has the text of the value:
+//! The column `expected` contains the text of the value:
 //!
 //! - The items of an array are separated by `;`, in the order of the response. An item that is an
 //!   object is represented by its `id`. An empty array is `empty`, and `null` is `null`.
-//! - `unknown:REASON` is a layer without an answer. A response with an error is `problem:CODE`.
+//! - `unknown:REASON` represents a layer without an answer, and `problem:CODE` represents a
+//!   response with an error.
 //! - `name:TEXT`: the value is an array of one object with this name.
 //! - `contains:TEXT`: the value is an array, and the `name` of one of its objects contains the text.
 //! - `TEXT*`: the value starts with the text.
-//! - `~METRES`: the value differs by at most 5%, or 50 m. With `@KIND`, the response also names the
-//!   premises to which it measures, and they are of this kind.
-//! - `|` separates alternatives. `VALUE+NOTE`: the response also has this note.
+//! - `~METRES`: the value differs by at most 5%, or 50 m. With `@KIND`, the response must also
+//!   state the premises to which it measures the distance, and these premises must be of this kind.
+//! - `|` separates alternatives. `VALUE+NOTE`: the response must also contain this note.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +40,7 @@ use serde_json::{Value, json};
 
 use crate::support::server::{Reply, SERVER};
 
-/// The as-of date of the questions: the facts are those of 2026.
+/// The as-of date of the questions. The expected facts are those of 2026.
 const AS_OF: &str = "2026-11-29";
 
 /// A row of the table.
@@ -53,11 +54,11 @@ struct Question {
     source: String,
 }
 
-/// A value of a response, with what an expected value can require in addition.
+/// A value in a response, with the further facts that an expected value can require.
 struct Found {
     value: Value,
     notes: Vec<String>,
-    /// The kind of the premises, if the response names them.
+    /// The kind of the premises, if the response states them.
     premises_kind: Option<String>,
 }
 
@@ -129,7 +130,8 @@ impl Found {
     }
 }
 
-/// Formats a value that has no parts. A member that the response does not have is `absent`.
+/// Formats a value without parts. A member that is missing from the response is formatted as
+/// `absent`.
 fn plain_text(value: Option<&Value>) -> String {
     match value {
         None => "absent".into(),
@@ -186,7 +188,8 @@ fn response(question: &Question) -> Reply {
     }
 }
 
-/// Returns a member of an object, or the text `absent`, so that a missing member is not `null`.
+/// Returns a member of an object, or the text `absent`, so that a missing member can be
+/// distinguished from `null`.
 fn member(body: &Value, name: &str) -> Value {
     body.get(name).cloned().unwrap_or_else(|| "absent".into())
 }
@@ -224,13 +227,13 @@ fn locate_value(body: &Value, field: &str) -> Value {
     }
 }
 
-/// Returns a practice of the areas of residence.
+/// Returns the practice with this code from the areas of residence.
 fn practice_match<'b>(body: &'b Value, code: &str) -> Option<&'b Value> {
     let practices = body["residence"]["gp-practice"].as_array()?;
     practices.iter().find(|practice| practice["id"] == code)
 }
 
-/// Returns the kind of the premises of a `distance:CODE`, if the response names them.
+/// Returns the kind of the premises of a `distance:CODE`, if the response states them.
 fn premises_kind(body: &Value, field: &str) -> Option<String> {
     let practice = practice_match(body, field.strip_prefix("distance:")?)?;
     let premises = practice.get("premises")?;

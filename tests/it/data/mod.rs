@@ -1,4 +1,5 @@
-//! Datasets: import, build, check, differences, export; answers on real data, compared with other engines.
+//! Tests of datasets: import, build, check, comparison and export. Also compares answers from real
+//! data with those of other engines.
 
 pub(crate) mod brute_force;
 mod build_methods;

@@ -1,12 +1,12 @@
-//! Tests which postcodes of the embedded dataset are near a boundary: those with neighbours across a
-//! boundary should be, and those on the coast should not.
+//! Tests which postcodes of the embedded dataset are near a boundary: postcodes with neighbours
+//! across a boundary should be near it, and postcodes on the coast should not.
 
 use catchment::domain::{Basis, Certainty, LayerSet, PostcodeEntry, PostcodeStatus};
 use catchment::index::{AreaMatch, LocateQuery, Locator, areas_of_layer};
 
 use super::embedded_dataset::{DAY, index};
 
-/// What an answer says about the ICC of a postcode.
+/// The information in an answer about the ICC of a postcode.
 struct IccProximity {
     id: String,
     basis: Basis,
@@ -81,7 +81,7 @@ fn postcodes_near_another_icc_are_near_a_boundary_and_postcodes_on_the_coast_are
         } else if is_near {
             without_reason += 1;
         }
-        // An alternative is always a reason to be near a boundary.
+        // A postcode with alternatives is always near a boundary.
         assert!(is_near || proximity.alternatives.is_empty());
         assert!(proximity.distance_m.is_some());
         // Only a postcode less than 5 km from another ICC can have a neighbour there.
@@ -103,6 +103,6 @@ fn postcodes_near_another_icc_are_near_a_boundary_and_postcodes_on_the_coast_are
     assert_eq!((total, near), (24_591, 513));
     assert_eq!((with_alternative, near_land), (469, 21));
     assert_eq!((coarse, nearest, without_reason), (23, 0, 0));
-    // The others are too far from the generalised boundary.
+    // The other postcodes are too far from the generalised boundary.
     assert_eq!((near_neighbours, with_neighbours), (251, 446));
 }

@@ -124,7 +124,7 @@ fn neighbours_share_an_edge_of_their_statistical_areas() {
                 .iter()
                 .find(|adjacent_area| adjacent_area.area.id == area.id);
             let back_m = back.map_or(0.0, |area| area.shared_border_m);
-            // The two directions sample the border at different points.
+            // The shared border is sampled at different points in the two directions.
             let (here_m, id) = (other.shared_border_m, &other.area.id);
             assert!(
                 (back_m - here_m).abs() < 250.0,

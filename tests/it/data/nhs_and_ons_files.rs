@@ -1,13 +1,14 @@
-//! Cases of files of NHS and ONS that users have met, in `tests/cases/field`: each is a folder with a
-//! configuration and its files. `tests/cases/field/nhs_and_ons_files.csv` has the expected results.
+//! Tests with files of the NHS and the ONS in which users have found problems. Each case is a
+//! folder in `tests/cases/field`, with a configuration and its files. The table
+//! `tests/cases/field/nhs_and_ons_files.csv` contains the expected results.
 //!
 //! Questions:
 //!
-//! - `build`: `field` is `line`, and `expected` is in a line of the report; or `field` is `error`,
-//!   and `expected` is in the error.
-//! - `locate`: the question has the parameters of `/api/v1/locate` after `locate `.
-//! - Any other question is a path below `/api/v1/`. `field` is a JSON pointer, and `expected` the
-//!   value as text.
+//! - `build`: if `field` is `line`, a line of the report must contain `expected`; if `field` is
+//!   `error`, the error must contain `expected`.
+//! - `locate`: the question contains the parameters of `/api/v1/locate` after `locate `.
+//! - Any other question is a path below `/api/v1/`. `field` is a JSON pointer, and `expected` is
+//!   the value as text.
 
 use std::fs;
 use std::path::Path;
@@ -34,7 +35,7 @@ struct Question {
 struct BuiltCase {
     lines: Vec<String>,
     error: String,
-    /// The service with the dataset, if the build succeeded.
+    /// The service with the resulting dataset, if the build succeeded.
     server: Option<Server>,
     _output: TempDir,
 }
@@ -60,7 +61,7 @@ impl BuiltCase {
         }
     }
 
-    /// Returns why the answer is not the expected one.
+    /// Returns the reason why the answer differs from the expected answer.
     fn check(&self, question: &Question) -> Result<(), String> {
         let (field, expected) = (question.field.as_str(), question.expected.as_str());
         if question.question == "build" {

@@ -1,7 +1,7 @@
 //! Compares point-in-polygon look-ups with the exact definition and with GEOS, an independent
 //! implementation, on the same polygons in integer millimetres. The comparison with GEOS needs a
-//! Python interpreter with Shapely. `CATCHMENT_PYTHON` names the interpreter. If the variable is
-//! not set, the comparison is skipped.
+//! Python interpreter with Shapely. `CATCHMENT_PYTHON` specifies the interpreter. If the variable
+//! is not set, the comparison is skipped.
 
 use std::collections::{BTreeSet, HashMap};
 use std::env;
@@ -19,7 +19,7 @@ use crate::support::external_tools::{python, report_skipped, stdout_of};
 
 const POINTS: usize = 100_000;
 
-/// A pseudorandom number generator (SplitMix64). It gives the same points on every machine.
+/// A pseudorandom number generator (SplitMix64). It generates the same points on every machine.
 struct SplitMix64(u64);
 
 impl SplitMix64 {
@@ -150,8 +150,8 @@ fn parse_result(line: &str) -> GeosResult {
     }
 }
 
-/// An index of squares of 5 km by 5 km. It applies the definition to the boundaries whose bounding
-/// box intersects the square that contains the point.
+/// An index of squares of 5 km by 5 km. To locate a point, it applies the definition to the
+/// boundaries whose bounding box intersects the square that contains the point.
 struct ExactIndex<'b> {
     boundaries: &'b [Boundary],
     squares: HashMap<(i32, i32), Vec<u32>>,
@@ -266,8 +266,9 @@ fn million_points_match_the_definition_and_geos() {
     check_embedded(10 * POINTS);
 }
 
-/// Checks the national dataset (docs/users/national-data.md) in the folder `CATCHMENT_NATIONAL`. The
-/// national polygons of ONS are not a valid coverage, so they are not compared with GEOS.
+/// Checks the national dataset (docs/users/national-data.md) in the folder that
+/// `CATCHMENT_NATIONAL` specifies. The national polygons of ONS are not a valid coverage, so they
+/// are not compared with GEOS.
 #[test]
 #[ignore = "needs the dataset in the folder CATCHMENT_NATIONAL; tests/check --all runs it"]
 fn million_points_of_the_national_dataset_match_the_definition() {

@@ -1,6 +1,7 @@
-//! Tests of polygon files as they occur in practice, in `tests/cases/field/polygon_files.csv`, which describes
-//! its columns; and of the repair of polygons, compared with GEOS. The comparison needs a Python
-//! interpreter with Shapely. `CATCHMENT_PYTHON` names the interpreter.
+//! Tests of polygon files as they occur in practice. The table
+//! `tests/cases/field/polygon_files.csv` contains the cases and describes its columns. Also
+//! compares the repair of polygons with GEOS, which requires a Python interpreter with Shapely.
+//! `CATCHMENT_PYTHON` specifies the interpreter.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ struct FieldCase {
     why: String,
 }
 
-/// Copies the files of a case, and writes the configuration of a layer.
+/// Copies the files of a case, and writes a configuration with one layer.
 fn prepare(case: &FieldCase) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     for entry in fs::read_dir(Path::new(CASES).join(&case.case)).expect("the case") {
@@ -126,7 +127,7 @@ fn polygon_files_of_the_field_are_read_or_refused_by_name() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Makes invalid features, and repairs them with Shapely.
+/// A script that creates invalid features, and repairs them with Shapely.
 const MAKE_FEATURES: &str = r#"
 import json, random, sys
 import shapely
@@ -153,7 +154,8 @@ with open(sys.argv[1], "w") as file:
     json.dump({"type": "FeatureCollection", "crs": CRS, "features": features}, file)
 "#;
 
-/// Compares the repaired features in the second file with the expected ones in the first.
+/// A script that compares the repaired features in the second file with the expected features in
+/// the first file.
 const COMPARE_FEATURES: &str = r#"
 import json, sys
 import shapely

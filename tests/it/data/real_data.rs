@@ -1,5 +1,5 @@
-//! Tests with published files that cannot be redistributed. `CATCHMENT_REAL_DATA` names the folder
-//! of these files.
+//! Tests with published files that cannot be redistributed. `CATCHMENT_REAL_DATA` specifies the
+//! folder of these files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,9 +12,9 @@ use catchment::dataset::{DatasetSource, read};
 
 const REGISTRATIONS: &str = "gp-reg-pat-prac-lsoa-pennine-2020-04.csv";
 
-/// Returns the folder that `CATCHMENT_REAL_DATA` names. If the variable is not set, writes directly
-/// to standard error that the test is skipped, because the test harness hides the captured output
-/// of tests that pass.
+/// Returns the folder that `CATCHMENT_REAL_DATA` specifies. If the variable is not set, writes
+/// directly to standard error that the test is skipped, because the test harness hides the captured
+/// output of tests that pass.
 fn real_data(what: &str) -> Option<PathBuf> {
     let named = std::env::var_os("CATCHMENT_REAL_DATA").filter(|name| !name.is_empty());
     let folder = named.map(PathBuf::from);

@@ -103,7 +103,7 @@ fn actual_row(row: &Row) -> Row {
         .and_then(|registration| registration.reason)
         .map(|reason| reason.as_str());
     let notes: Vec<&str> = answer.notes.iter().map(|note| note.as_str()).collect();
-    // The table has no groups for a registration without an ICC.
+    // The table contains no groups for a registration without an ICC.
     let registration_groups = match registered(crate::support::layer("icc")).as_str() {
         "" => String::new(),
         _ => registered(crate::support::layer("resilience-group")),

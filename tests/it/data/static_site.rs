@@ -1,5 +1,6 @@
-//! Tests of `catchment export --static`. The answers of `catchment.js`, in Node, must equal those of the
-//! program; `tests/browser/static.mjs` tests the page and the widget in a browser.
+//! Tests of `catchment export --static`. The answers of `catchment.js` in Node must equal the
+//! answers of the program. The tests in `tests/browser/static.mjs` test the page and the widget in
+//! a browser.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -47,10 +48,10 @@ fn path_of(folder: &TempDir, name: &str) -> String {
         .to_string()
 }
 
-/// The first date of the files. Several things in the dataset change later.
+/// The first date of the files. Several parts of the dataset change after this date.
 const DAY: &str = "2025-12-01";
 
-/// The files of the embedded dataset, in the folder `site`.
+/// A folder that contains the files for the embedded dataset in its subfolder `site`.
 static EMBEDDED: LazyLock<TempDir> = LazyLock::new(|| {
     let folder = TempDir::new().expect("a folder");
     export(&["--static", &path_of(&folder, "site"), "--as-of", DAY]);
@@ -68,7 +69,7 @@ fn every_postcode_has_the_same_answer_as_from_the_program() {
     let compared = stdout_of(&mut node);
     assert!(compared.contains("answers are equal"), "{compared}");
 
-    // The limits that docs/users/static.md states.
+    // Checks the limits that docs/users/static.md states.
     let index = read_json(&EMBEDDED.path().join("site/index.json"));
     assert!(index["smallest_group"].as_u64() >= Some(150));
     for (name, bytes_max) in [("groups", 20_000), ("everything", 5_000_000)] {
@@ -88,7 +89,8 @@ fn every_postcode_has_the_same_answer_as_from_the_program() {
     assert_eq!(stdout_of(&mut node), "damaged files are reported\n");
 }
 
-/// The county has other layers than the embedded dataset, and fewer postcodes than a group needs.
+/// The county has different layers from the embedded dataset, and fewer postcodes than the minimum
+/// for a group.
 #[test]
 fn postcodes_of_another_dataset_have_the_same_answers() {
     let folder = TempDir::new().expect("a folder");
@@ -107,7 +109,7 @@ fn postcodes_of_another_dataset_have_the_same_answers() {
 }
 
 /// Compares 100,000 postcodes of the national dataset of docs/users/national-data.md, if
-/// `CATCHMENT_NATIONAL` names it, and prints the size of the files.
+/// `CATCHMENT_NATIONAL` specifies its folder. Also prints the size of the files.
 #[test]
 #[ignore = "needs the dataset in the folder CATCHMENT_NATIONAL; tests/check --all runs it"]
 fn postcodes_of_the_national_dataset_have_the_same_answers() {
@@ -133,7 +135,7 @@ fn postcodes_of_the_national_dataset_have_the_same_answers() {
     assert!(compared.contains("answers are equal"), "{compared}");
 }
 
-/// Positions in the embedded areas and around them, from a generator with a fixed seed.
+/// Returns positions in and around the embedded areas, from a generator with a fixed seed.
 fn positions(count: u64) -> Vec<[f64; 2]> {
     let mut state = 24_u64;
     let mut next = || {
@@ -223,7 +225,7 @@ fn the_same_dataset_and_day_give_the_same_bytes_and_since_writes_what_changed() 
     assert!(message.contains("0 of "), "{message}");
     let list = read_json(&folder.path().join("changes/changes.json"));
     assert_eq!(list["changed"], serde_json::json!([]));
-    // A later day changes the index, at least, and not the scripts.
+    // With a later date, the index changes, and other files may change, but the scripts do not.
     let later = ["--data", county, "--as-of", "2026-06-01"];
     export(&[&["--static", &new], &later[..]].concat());
     export(&[&["--static", &changes, "--since", &old], &later[..]].concat());
@@ -241,7 +243,7 @@ fn the_same_dataset_and_day_give_the_same_bytes_and_since_writes_what_changed() 
             .map(|name| fs::read(folder.path().join(name).join(path)).expect("a file"));
         assert!(new == changed, "{path}");
     }
-    // The old folder with the changes is the new folder.
+    // The old folder, updated with the changes, equals the new folder.
     let [new_list, changes_list] =
         ["new", "changes"].map(|name| read_json(&folder.path().join(name).join("files.json")));
     assert_eq!(new_list, changes_list);
@@ -284,7 +286,7 @@ fn folders_with_other_files_are_not_replaced_and_bad_options_are_explained() {
     }
     assert!(folder.path().join("mine/thesis.txt").exists());
     assert!(!folder.path().join("site").exists());
-    // A static look-up is replaced without --force.
+    // An existing static look-up is replaced even without --force.
     for _ in 0..2 {
         export(&["--static", &site, "--data", county, "--as-of", DAY]);
     }

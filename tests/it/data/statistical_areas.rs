@@ -1,4 +1,5 @@
-//! Answers for the codes of statistical areas: every LSOA of the embedded dataset, in both censuses.
+//! Tests of answers for the codes of statistical areas: every LSOA of the embedded dataset, for
+//! both censuses.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +38,7 @@ fn codes(census: &str) -> impl Iterator<Item = &'static str> {
         .map(|area| area.id.as_str())
 }
 
-/// Returns the shares of a layer, with the share in no area under an empty id.
+/// Returns the shares of a layer. The share that is in no area has an empty id.
 fn shares(answer: &LocateAnswer<'_>, layer: Layer) -> BTreeMap<String, f64> {
     let areas: &[AreaMatch<'_>] = areas_of_layer(&answer.residence, layer);
     let mut shares = BTreeMap::new();
@@ -143,7 +144,7 @@ fn every_lsoa_agrees_with_a_computation_from_the_source_files() {
                     let id = share[0].as_str().unwrap_or_default();
                     wanted.insert(id.into(), share[1].as_f64().expect("a share"));
                 }
-                // If most postcodes are in no area, the answer names none.
+                // If most postcodes are in no area, the answer contains no area.
                 let in_none = wanted.get("").copied().unwrap_or_default();
                 if wanted.values().all(|share| *share <= in_none) {
                     wanted.clear();
@@ -187,7 +188,7 @@ fn codes_of_the_other_census_are_answered_by_their_postcodes() {
         LayerResult::Practices(practices) => Some(practices),
         _ => None,
     });
-    // The practices of an LSOA of 2011 are those of its postcodes.
+    // The practices of an LSOA of 2011 are the practices of its postcodes.
     let postcode = LocateQuery {
         locator: Some(Locator::Postcode("CA1 3DN".parse().expect("a postcode"))),
         ..query("lsoa11", "E01019213")

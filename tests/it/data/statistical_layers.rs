@@ -1,5 +1,5 @@
-//! Councils and statistical areas of the embedded dataset. The expected answers are computed from the
-//! sources, without the builder.
+//! Tests of the councils and statistical areas of the embedded dataset. The expected answers are
+//! computed from the sources, without the builder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -46,7 +46,7 @@ fn ask_postcode(text: &str, as_of: &str) -> LocateAnswer<'static> {
     ask(Locator::Postcode(text.parse().expect("a postcode")), as_of)
 }
 
-/// Returns the id of the layer's only area, or why it is unknown.
+/// Returns the id of the layer's only area, or the reason why it is unknown.
 fn only(answer: &LocateAnswer<'_>, layer: Layer) -> String {
     let mut results = answer.residence.iter();
     let found = results.find(|(id, _)| *id == layer);
@@ -101,7 +101,8 @@ fn every_postcode_has_the_codes_of_the_directory() {
         }
     }
     assert!(compared > 51_000, "{compared}");
-    // These are more than 500 m from the LSOA of the directory, so the boundaries decide.
+    // The following postcodes are more than 500 m from their LSOA in the directory, so the
+    // boundaries are used instead.
     let doubtful = [
         "BB10 2SY", "BB5 5BZ", "BB7 9WS", "BD23 3TG", "CA1 2BZ", "CA1 3BX", "CA13 0QY", "LA16 7AN",
         "LA5 9TZ",
@@ -159,7 +160,7 @@ fn areas_have_a_boundary_unless_they_are_a_part_of_an_lsoa_of_2011() {
         .map(|area| area.id.as_str())
         .collect();
     assert_eq!((without.len(), &without), (9, &expected));
-    // Their postcodes are known from the directory.
+    // The postcodes of these LSOAs are known from the directory.
     let mut rows = source_table("postcodes.csv").into_iter();
     let of_first = |row: &Row| Some(row["lsoa21cd"].as_str()) == expected.first().copied();
     let of_first = rows.by_ref().filter(of_first);

@@ -333,8 +333,8 @@ fn unusable_basemaps_are_rejected_with_the_reason() {
         complete.len()
     );
     assert_eq!(error(), expected);
-    // These bytes of the header are the version, the compression of directories, the compression of
-    // tiles, the tile type and the minimum zoom.
+    // The following bytes of the header are the version, the compression of directories, the
+    // compression of tiles, the tile type and the minimum zoom.
     for (offset, byte, expected) in [
         (7, 4, "not PMTiles version 3"),
         (
@@ -441,7 +441,8 @@ fn a_basemap_of_four_gigabytes_is_not_read_into_memory() {
     let (server, tiles) = serve_basemap(&folder.path());
     #[cfg(target_os = "linux")]
     {
-        // Other tests of this process may have needed more memory before: 5 resets the peak.
+        // Other tests in this process may have used more memory earlier, so the test resets the
+        // peak by writing 5.
         fs::write("/proc/self/clear_refs", "5").expect("Linux has it");
         let before_kb = memory_kb(std::process::id(), "VmRSS:");
         server.get(&format!("{tiles}/6/31/20")).expect(200);

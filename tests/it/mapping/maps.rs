@@ -132,7 +132,7 @@ fn an_area_map_outlines_the_area_and_shows_its_surroundings() {
     ] {
         assert!(svg.contains(text), "{text}");
     }
-    // The name of the area says where Kendal is.
+    // The name of the area already shows where Kendal is.
     assert!(!svg.contains(">Kendal</text>"));
 }
 
@@ -202,7 +202,7 @@ fn maps_that_are_hard_to_read_name_others() {
             SERVER.get(&format!("{example}?as_of={AS_OF}")).expect(200);
         }
     }
-    // Overlapping groups have patterns, and names where they are alone.
+    // Overlapping groups have patterns. Their names are in parts that belong to only one group.
     let groups = svg("resilience-group.svg");
     assert!(groups.matches("<pattern id=").count() > 3);
     assert!(groups.contains("class=\"label\""));
@@ -369,7 +369,7 @@ fn invalid_map_requests_are_rejected() {
     }
     get("parish.svg").expect_problem(404, "unknown_layer");
     get("icc/mb-nowhere.svg").expect_problem(404, "unknown_area");
-    // Garstang ICC ended in 2018, and the dataset has no boundaries from before then.
+    // Garstang ICC ended in 2018, and the dataset contains no earlier boundaries.
     get("icc/mb-garstang.svg").expect_problem(404, "no_boundary");
     let early = SERVER.get("/maps/icc.svg?as_of=2020-01-01");
     early.expect_problem(422, "no_data_for_date");
@@ -377,8 +377,8 @@ fn invalid_map_requests_are_rejected() {
     unknown.expect_problem(404, "unknown_dataset");
 }
 
-/// On maps of several layers and widths, labels (measured with the font) neither overlap nor extend
-/// beyond the image, and the areas of a partition neither overlap nor leave gaps.
+/// On maps of several layers and widths, labels, which are measured with the font, neither overlap
+/// nor extend beyond the image, and the areas of a partition neither overlap nor leave gaps.
 #[test]
 fn labels_do_not_collide_and_borders_meet() {
     let paths = [

@@ -1,4 +1,4 @@
-//! Tiles, tile archives and static maps.
+//! Tests of tiles, tile archives and static maps.
 
 mod archive;
 pub(crate) mod basemap;

@@ -15,7 +15,8 @@ use crate::mapping::tiles::{TileFeature, Vertex, decode, doubled_area, edges};
 use crate::support::borders::{DistortedGrid, SIXTY_AREAS};
 use crate::support::external_tools::{python, report_skipped, stdout_of};
 
-/// The number of tiles per zoom above which only a sample is checked.
+/// The maximum number of tiles per zoom that are checked. If there are more tiles, a sample is
+/// checked.
 const TILES_MAX: usize = 150;
 
 /// Creates a layer of areas whose names are their ids.
@@ -278,7 +279,7 @@ fn distance(place: (f64, f64), (from, to): (Vertex, Vertex)) -> f64 {
     (x - part * dx).hypot(y - part * dy)
 }
 
-/// Adjacent tiles have the same edges where their buffers overlap.
+/// Checks that adjacent tiles contain the same edges in the area in which their buffers overlap.
 #[test]
 fn adjacent_tiles_agree_in_their_buffers() {
     let dataset = crate::data::embedded_dataset::embedded();
@@ -408,7 +409,8 @@ fn tiles_with_most_vertices(areas: &[Boundary], z: u8) -> Vec<(u32, u32)> {
     tiles.into_iter().map(|value| value.0).take(6).collect()
 }
 
-/// Checks the national dataset (docs/users/national-data.md) in the folder `CATCHMENT_NATIONAL`.
+/// Checks the national dataset (docs/users/national-data.md) in the folder that
+/// `CATCHMENT_NATIONAL` specifies.
 #[test]
 #[ignore = "needs the dataset in the folder CATCHMENT_NATIONAL; tests/check --all runs it"]
 fn national_dataset_is_a_valid_coverage_on_every_tile() {

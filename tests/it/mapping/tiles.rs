@@ -1,4 +1,5 @@
-//! Tests of vector tiles. The tests decode the geometry commands without the code of the encoder.
+//! Tests of vector tiles. The tests decode the geometry commands without using the code of the
+//! encoder.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::Read as _;
@@ -367,7 +368,7 @@ fn adjacent_communities_have_different_colours() {
 }
 
 /// If the digest changes although the embedded dataset has not changed, increase
-/// [`ENCODER_VERSION`], because caches keep the old tiles for a year under their old URLs.
+/// [`ENCODER_VERSION`], because caches store the old tiles for a year under the old URLs.
 #[test]
 fn tile_bytes_change_only_with_the_encoder_version() {
     let mut digest = Sha256::new();
@@ -710,7 +711,7 @@ fn dates_between_two_changes_share_an_edition() {
     let path_on = |day: &str| edition_path(&format!("?as_of={day}"));
     assert_eq!(path_on("2025-11-30"), path_on("2025-12-01"));
     assert_ne!(path_on("2022-02-01"), path_on("2025-12-01"));
-    // After the last known change, the edition stays the same.
+    // After the last known change, the edition does not change.
     assert_eq!(path_on("2030-01-01"), path_on("2031-01-01"));
 }
 
@@ -793,7 +794,7 @@ fn labels_of_the_style_are_within_their_areas() {
         .expect(200)
         .json();
     assert!(plain["sources"].get("labels").is_none(), "{plain}");
-    // There are too many statistical areas for names.
+    // There are too many statistical areas to show their names.
     let many = SERVER
         .get("/tiles/style.json?layers=lsoa11")
         .expect(200)

@@ -116,8 +116,8 @@ fn response_so_far(stream: &TcpStream) -> String {
     String::from_utf8_lossy(&bytes[..length]).into_owned()
 }
 
-/// Waits until `expected` of the streams have received a response. Returns all responses; those that
-/// have not arrived are empty.
+/// Waits until `expected` of the streams have received a response. Returns all responses. A
+/// response that has not arrived is empty.
 #[track_caller]
 fn wait_for_responses(streams: &[TcpStream], expected: usize) -> Vec<String> {
     let mut answers = vec![String::new(); streams.len()];
@@ -296,7 +296,8 @@ fn slow_uploads_are_aborted() {
         let stop = &stop;
         let started = Instant::now();
         scope.spawn(move || {
-            // While the server reads, send at twice the rate below which a batch counts as stalled.
+            // While the server reads, the client sends at twice the rate below which the server
+            // treats a batch as stalled.
             let rows = CSV.repeat(25);
             let chunk = format!("{:x}\r\n{rows}\r\n", rows.len());
             let may_send = || !stop.load(Ordering::Relaxed) && started.elapsed() < ms(20_000);

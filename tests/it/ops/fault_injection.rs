@@ -33,8 +33,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_catchment");
 /// The number of SIGKILL, a signal that a process cannot catch.
 const KILL: i32 = 9;
 
-/// Every system call by which the program changes the disk, except `write`. Data that is written
-/// has a temporary name until the program makes one of these calls.
+/// Every system call by which the program changes the disk, except `write`. Until the program makes
+/// one of these calls, the data that it writes has a temporary name.
 const DISK_CALLS: [&str; 17] = [
     "fsync",
     "fdatasync",
@@ -104,7 +104,7 @@ struct FaultTest {
     operation: WriteOperation,
     files: PublishedFiles,
     old: PathContent,
-    /// `None` if every run writes a different output.
+    /// The new output, or `None` if every run writes a different output.
     new: Option<PathContent>,
 }
 
@@ -474,7 +474,8 @@ fn files_of_a_killed_build_are_removed_by_the_next_one() {
         names.sort_unstable();
         names
     };
-    // New folders are not removed, because a build may be about to lock them.
+    // New folders are not removed, because a build may have created them without having locked them
+    // yet.
     let both = [".catchment-dataset-building", ".catchment-dataset-killed"];
     assert_eq!(build(), both);
     let earlier = SystemTime::now() - Duration::from_secs(3_600);
@@ -626,7 +627,7 @@ fn file_size_limits_are_reported_and_keep_the_old_output() {
         shell.arg(command.get_program()).args(command.get_args());
         run(&mut shell)
     };
-    // The limit is in blocks of 512 bytes. The size of the output is about 1 MB.
+    // The limit is in blocks of 512 bytes. The output is about 1 MB in size.
     let limited = shell("64");
     let stderr = String::from_utf8_lossy(&limited.stderr).into_owned();
     assert_eq!(limited.status.code(), Some(2), "{stderr}");
@@ -1039,8 +1040,8 @@ fn requests_succeed_during_a_minute_of_reloads() {
             .map(|_| {
                 scope.spawn(|| {
                     while !is_over.load(Ordering::SeqCst) {
-                        // `located_version` panics if parts of a response are from different
-                        // releases.
+                        // The function `located_version` panics if parts of a response are from
+                        // different releases.
                         located_version(address);
                         responses.fetch_add(1, Ordering::Relaxed);
                     }

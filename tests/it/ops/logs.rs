@@ -1,5 +1,5 @@
-//! Tests that logging never blocks requests. If the reader of the log stalls or the disk is full,
-//! the service drops and counts log lines.
+//! Tests that logging never blocks requests. If the log is not read or the disk is full, the
+//! service drops and counts log lines.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, PipeReader, Write};

@@ -1,4 +1,4 @@
-//! Operation: timeouts, load, logs, privacy, reloads, failures.
+//! Tests of the operation of the service: timeouts, load, logs, privacy, reloads and failures.
 
 mod fairness;
 mod fault_injection;

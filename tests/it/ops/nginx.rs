@@ -1,5 +1,5 @@
-//! Tests of the program behind nginx. The configuration is deploy/nginx.conf, with different ports,
-//! paths and a different certificate.
+//! Tests of the program behind nginx. The configuration is deploy/nginx.conf, with different ports
+//! and paths, and a different certificate.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -16,8 +16,8 @@ use crate::support::process::ServiceProcess;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The input of the requests in every form, and the suggested postcode. Logs must not contain these
-/// texts.
+/// The inputs of the requests in all their forms, and the suggested postcode. Logs must not contain
+/// these texts.
 const MARKERS: [&str; 7] = [
     "LA18", "4DB", "la184db", "LA1O", "54.2097", "317303", "P81064",
 ];
@@ -319,7 +319,7 @@ fn proxy_logs_and_cache_reveal_no_input() {
             .service_log()
             .contains(&format!("request_id=\"{id}\""))
     );
-    // `service_log` stopped the service, so nginx answers itself: its responses must have the
+    // `service_log` stopped the service, so nginx itself responds. Its responses must contain the
     // security headers, and its files must contain no input.
     for (status, answer) in ask_all(&proxied).into_iter().take(8) {
         assert_eq!(status, 503, "{answer}");

@@ -13,14 +13,14 @@ use crate::support::server::{
     Server, client, connect, embedded, encode_fields, read_to_close, send, send_raw,
 };
 
-/// The input of the requests, in every form in which it could be written to a log. The markers are
+/// The inputs of the requests, in every form in which it could be written to a log. The markers are
 /// too long to occur in a time or a duration by chance.
 const MARKERS: &[&str] = &[
     "LA18 4DB",
     "LA18+4DB",
     "LA18%204DB",
     "LA184DB",
-    // These are a malformed postcode and the suggested postcode.
+    // The next two markers are a malformed postcode and the suggested postcode.
     "LA1O 5DL",
     "LA1O+5DL",
     "LA10 5DL",
@@ -324,7 +324,7 @@ fn stalled_and_idle_connections_are_closed_in_time() {
         .into_iter()
         .map(|half| send_partial(server.connect(), half))
         .collect();
-    // Other requests are answered meanwhile.
+    // Meanwhile, other requests are answered.
     server.get("/health/live").expect(200);
     let after_answer = send_partial(
         server.connect(),

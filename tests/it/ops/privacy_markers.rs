@@ -138,7 +138,7 @@ impl MarkedClient {
             check_no_markers(name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
         }
         if reply.status >= 400 {
-            // The form of the look-up page keeps what was typed, in its fields only.
+            // The form of the look-up page retains the submitted text, but only in its fields.
             let text = match path {
                 "/" => without_inputs(reply.text()),
                 _ => reply.text().to_string(),

@@ -63,7 +63,7 @@ fn readiness_is_503_during_the_shutdown_delay() {
     let started = Instant::now();
     let thread = begin_shutdown(server);
     assert!(started.elapsed() < Duration::from_millis(1_000));
-    // Requests are still answered, but responses close the connection.
+    // Requests are still answered, but the server closes the connection after the response.
     while started.elapsed() < Duration::from_millis(1_200) {
         assert_eq!(readiness_status(address), 503);
         let other = send(&client(), address, ("GET", "/api/v1/dataset"), &[], None).expect(200);
@@ -104,7 +104,7 @@ fn requests_on_idle_connections_are_answered_as_the_listener_closes() {
     let mut idle: Vec<TcpStream> = (0..20)
         .map(|value| {
             let mut stream = server.connect();
-            // Half of the connections have already had a request.
+            // A request has already been sent on half of the connections.
             if value % 2 == 0 {
                 stream
                     .write_all(REQUEST.as_bytes())

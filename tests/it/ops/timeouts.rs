@@ -239,8 +239,8 @@ fn excess_bodies_are_rejected_and_slow_ones_evicted() {
     server
         .post("/api/v1/locate", "application/json", body)
         .expect(200);
-    // The server evicts one of the two slow requests. The client of this request gets the response
-    // as soon as a CPU is free.
+    // The server evicts one of the two slow requests. The client of this request receives the
+    // response as soon as a CPU is free.
     let deadline = Instant::now() + Duration::from_secs(10);
     while !slow.iter().any(has_response) && Instant::now() < deadline {
         thread::sleep(ms(20));
@@ -293,8 +293,8 @@ fn overlong_and_deeply_nested_requests_are_rejected() {
     );
 }
 
-/// A client that waits for `100 Continue` gets status 413 instead. A client that sends the body at
-/// once gets status 413 too.
+/// A client that waits for `100 Continue` receives status 413 instead. A client that sends the body
+/// immediately also receives status 413.
 #[test]
 fn excessive_content_lengths_are_rejected_before_reading() {
     let server = server(|_| {});
@@ -381,8 +381,8 @@ fn ten_thousand_idle_connections_do_not_delay_lookups() {
     println!("p99 with {} idle connections: {p99:?}", idle.len());
 }
 
-/// Clients request far more work than the server can do, and read nothing. Look-ups are still
-/// answered.
+/// Look-ups are still answered while clients request far more work than the server can do, and do
+/// not read the responses.
 #[test]
 #[ignore = "uses all CPUs for a while"]
 fn unread_large_responses_do_not_delay_lookups() {

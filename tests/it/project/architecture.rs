@@ -1,5 +1,5 @@
 //! Tests of the structure of the code. Imports between modules form no cycles, and
-//! `ARCHITECTURE.md` names only items that exist.
+//! `ARCHITECTURE.md` refers only to items that exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -22,7 +22,7 @@ const CRATES: [(&str, &str); 5] = [
 /// The path of a module, without the crate: `["http", "admission"]`.
 type ModulePath = Vec<String>;
 
-/// Returns the code of each module of a crate, without comments, strings or unit tests.
+/// Returns the code of each module of a crate, without its comments, strings and unit tests.
 fn modules(folder: &str) -> BTreeMap<ModulePath, String> {
     let mut modules = BTreeMap::new();
     for path in project_files(folder, &[".rs"]) {
@@ -76,7 +76,8 @@ fn without_tests(text: &str) -> String {
     kept + rest
 }
 
-/// Returns the paths in the tree of a `use` declaration: `a::{b, c::d}` is `a::b` and `a::c::d`.
+/// Returns the paths in the tree of a `use` declaration: `a::{b, c::d}` results in `a::b` and
+/// `a::c::d`.
 fn paths_in_use_tree(tree: &str) -> Vec<String> {
     let tree = tree.trim();
     let Some((prefix, group)) = tree.split_once('{') else {
@@ -107,8 +108,8 @@ fn paths_in_use_tree(tree: &str) -> Vec<String> {
     paths
 }
 
-/// Returns the segments of a path from the root of the crate; `None` if the path belongs to another
-/// crate.
+/// Returns the segments of a path from the root of the crate, or `None` if the path belongs to
+/// another crate.
 fn resolve(
     module: &[String],
     path: &str,
@@ -134,8 +135,8 @@ fn resolve(
     Some([base, rest].concat())
 }
 
-/// Returns the imports of a crate: for each module, the modules that declare the items that the
-/// module names.
+/// Returns the imports of a crate: for each module, the modules that declare the items to which the
+/// module refers.
 fn imports(
     modules: &BTreeMap<ModulePath, String>,
 ) -> BTreeMap<&ModulePath, BTreeMap<ModulePath, String>> {
@@ -265,7 +266,7 @@ fn check_imports(crate_name: &str, modules: &BTreeMap<ModulePath, String>) {
     }
 }
 
-/// The answers do not depend on how they are requested or serialized.
+/// Answers must not depend on the way in which they are requested or serialised.
 #[test]
 fn core_does_no_io_and_knows_no_serde_or_async() {
     let manifest = fs::read_to_string("crates/core/Cargo.toml").expect("a manifest");

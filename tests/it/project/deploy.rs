@@ -28,7 +28,7 @@ fn shipped_configuration_is_valid() {
         .output()
         .expect("the program runs");
     assert_eq!(checked.status.code(), Some(0), "{checked:?}");
-    // The settings that are commented out must be valid too.
+    // Settings that are commented out must also be valid.
     let folder = tempfile::TempDir::new().expect("a folder");
     let keys = folder.path().join("keys.toml");
     fs::write(&keys, "").expect("written");
@@ -85,7 +85,7 @@ fn systemd_stop_timeout_exceeds_the_shutdown_grace() {
         .and_then(|text| text.parse::<u64>().ok())
         .expect("a stop timeout in seconds");
     let limits = catchment::http::ServerLimits::default();
-    // Allow two more seconds to write the log.
+    // Two more seconds are allowed for writing the log.
     let longest = limits.shutdown_grace.max(limits.shutdown_delay).as_secs() + 2;
     assert!(seconds > longest, "{seconds} s, {longest} s");
     assert!(limits.shutdown_delay < limits.shutdown_grace);

@@ -1,4 +1,4 @@
-//! Runs the examples in `examples/`, and checks what they print.
+//! Runs the examples in `examples/`, and checks their output.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use crate::support::external_tools::stdout_of;
 use crate::support::server::{client, send};
 
 /// Returns a command that runs an example. Cargo builds the examples with the tests, in a folder
-/// beside the program.
+/// next to the program.
 fn example(name: &str) -> Command {
     let folder = Path::new(env!("CARGO_BIN_EXE_catchment")).with_file_name("examples");
     let path = folder.join(name);
@@ -131,7 +131,7 @@ fn mount_router_serves_both_apps_until_ctrl_c() {
     assert_eq!(get("/hello").expect(200).text(), "a route of your own\n");
     let located = get("/api/v1/locate?postcode=LA18+4DB").expect(200).json();
     assert_eq!(located["residence"]["icc"][0]["id"], "mb-barrow-and-millom");
-    // The parameters of paths are those of our routes.
+    // Paths with parameters work as in the routes of the service.
     let entry = get("/api/v1/postcodes/LA184DB").expect(200).json();
     assert_eq!(entry["location"]["postcode"], "LA18 4DB");
     get("/no/such/path").expect_problem(404, "not_found");

@@ -1,5 +1,5 @@
-//! Checks that code names no layer: the ids and words of layers are in manifests, configurations,
-//! documents and tests.
+//! Checks that code does not refer to particular layers. Only manifests, configurations, documents
+//! and tests may contain the ids and names of layers.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use regex::Regex;
 
 use crate::support::project_files::project_files;
 
-/// The manifest of the embedded dataset, whose layers code must not name.
+/// The manifest of the embedded dataset, to whose layers code must not refer.
 const MANIFEST: &str = "data/lancashire-and-cumbria/dataset.toml";
 
 /// Ids that are also ordinary words, or columns of published directories.
@@ -71,7 +71,7 @@ const ALLOWED: [(&str, &str); 14] = [
     ),
 ];
 
-/// Words for layers of the embedded dataset.
+/// Terms for layers of the embedded dataset.
 const WORDS: &str = r"\bICCs?\b|Integrated Care Communit|Integrated Neighbourhood|\bPCNs?\b|Primary Care Network|Lancashire|Cumbria|Morecambe|[Rr]esilience|[Nn]eighbourhood team|[Ss]ub-communit";
 
 /// Returns the ids of the layers of the embedded dataset that have no other meaning.
@@ -87,10 +87,10 @@ fn layer_ids() -> Vec<String> {
     ids
 }
 
-/// Returns the lines of code with their numbers, without comments and items for tests.
+/// Returns the lines of code with their line numbers. Omits comments and items for tests.
 fn code_lines(text: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
-    // The indentation of the item for tests that the line is in.
+    // The indentation of the item for tests that contains the current line.
     let mut test_item: Option<usize> = None;
     let mut lines = text.lines().enumerate();
     while let Some((index, line)) = lines.next() {

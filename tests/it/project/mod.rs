@@ -1,4 +1,4 @@
-//! The project itself: structure, words, deployment files, dependencies.
+//! Tests of the project itself: its structure, wording, deployment files and dependencies.
 
 mod architecture;
 mod deploy;

@@ -1,4 +1,4 @@
-//! Checks the words of the code and of the documents against `docs/developers/GLOSSARY.md`.
+//! Checks the wording of the code and of the documents against `docs/developers/GLOSSARY.md`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,7 +27,7 @@ fn avoided_phrases() -> Vec<String> {
     phrases
 }
 
-/// Returns the prose of a line, without the parts in backticks. The prose is the text of a
+/// Returns the prose of a line, without its parts in backticks. The prose is the text of a
 /// document, or a comment or message in code.
 fn prose(path: &Path, line: &str) -> String {
     let is_document = path.extension().is_some_and(|extension| extension == "md");
@@ -38,7 +38,7 @@ fn prose(path: &Path, line: &str) -> String {
     } else if let Some((_, comment)) = line.split_once(" // ") {
         comment.to_string()
     } else {
-        // String literals of more than three words are messages.
+        // String literals of more than three words are considered to be messages.
         let literals = line.split('"').skip(1).step_by(2);
         let messages = literals.filter(|text| text.matches(' ').count() >= 3);
         messages.collect::<Vec<_>>().join(" ")

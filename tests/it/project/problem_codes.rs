@@ -1,4 +1,5 @@
-//! Checks the codes of problems: each is documented, and the document has no other codes.
+//! Checks the codes of problems: every code is documented, and the document contains no other
+//! codes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +10,7 @@ use crate::support::project_files::project_files;
 
 const DOCUMENT: &str = "docs/users/api.md";
 
-/// Returns the codes in the code of the program.
+/// Returns the problem codes in the source code of the program.
 fn codes_in_code() -> BTreeSet<String> {
     let constructor = r#"Problem::(?:bad_request|unknown|unprocessable|conflict|too_complex)\(\s*(?:if [^{]*\{\s*)?"([a-z_]+)""#;
     let alternative = r#"\} else \{\s*"(invalid_[a-z_]+)""#;
@@ -55,7 +56,7 @@ fn codes_in_code() -> BTreeSet<String> {
     found
 }
 
-/// Returns the codes in the tables of the document.
+/// Returns the codes in the tables of the documentation.
 fn documented_codes() -> BTreeSet<String> {
     let text = fs::read_to_string(DOCUMENT).expect("the document");
     let (_, section) = text.split_once("## Error codes").expect("the section");

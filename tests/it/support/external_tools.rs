@@ -5,7 +5,7 @@ use std::env;
 use std::io::{self, Write as _};
 use std::process::Command;
 
-/// Returns a command that runs the Python interpreter that `CATCHMENT_PYTHON` names. The
+/// Returns a command that runs the Python interpreter that `CATCHMENT_PYTHON` specifies. The
 /// interpreter must have the packages in tests/requirements.txt. If the variable is not set, prints
 /// that `what` is skipped.
 pub(crate) fn python(what: &str) -> Option<Command> {

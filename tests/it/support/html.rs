@@ -111,8 +111,8 @@ impl Page {
         links.filter_map(|link| link.attribute("href")).collect()
     }
 
-    /// Returns the rows of the table with this caption: the text of each cell, without the column
-    /// heading that the cell repeats for narrow screens.
+    /// Returns the rows of the table with this caption. A row contains the text of each cell,
+    /// without the column heading that is repeated in the cell for narrow screens.
     #[track_caller]
     pub(crate) fn table(&self, caption: &str) -> Vec<Vec<String>> {
         let mut tables = self.all("table");

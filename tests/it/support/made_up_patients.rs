@@ -1,10 +1,10 @@
 //! A generator of files of made-up patients. No person in the files is real. The same seed always
-//! gives the same file.
+//! produces the same file.
 //!
 //! NHS numbers are from the range 9xx xxx xxxx, which is never issued. Postcodes and practices are
 //! from a dataset. Most people are registered with a practice whose area includes their postcode.
-//! Each kind of data error that occurs in real exports is in 3% of the rows, and some rows have
-//! several errors.
+//! Each kind of data error that is common in real exports occurs in 3% of the rows, and some rows
+//! contain several errors.
 
 use catchment::index::{Index, LayerResult, LocateQuery, Locator};
 use jiff::civil::date;

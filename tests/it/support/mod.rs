@@ -1,4 +1,4 @@
-//! What several tests use: servers, datasets, processes, other programs.
+//! Code that several tests use: servers, datasets, processes and other programs.
 
 #[path = "../../../benches/common/borders.rs"]
 pub(crate) mod borders;

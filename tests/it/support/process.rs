@@ -49,8 +49,8 @@ impl ServiceProcess {
         let stderr = child.stderr.take().expect("piped");
         let stdout = child.stdout.take().expect("piped");
         thread::spawn(move || {
-            // The streams are read one after the other, which works because standard output stays
-            // empty.
+            // The streams are read one after the other, which works because nothing is written to
+            // standard output.
             let streams: [Box<dyn Read + Send>; 2] = [Box::new(stderr), Box::new(stdout)];
             for line in streams
                 .into_iter()

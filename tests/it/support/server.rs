@@ -24,8 +24,8 @@ pub(crate) static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
 /// The as-of date of most requests, so that responses do not depend on the current date.
 pub(crate) const AS_OF: &str = "2025-12-01";
 
-/// The time after which a test stops waiting for an operation and fails. It is long, because the
-/// tests of a busy machine share its processors.
+/// The time after which a test stops waiting for an operation and fails. It is long, because many
+/// tests may share the processors of a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running server, which shuts down when it is dropped.
@@ -95,7 +95,7 @@ impl Server {
                 address_sender
                     .send(listener.local_addr()?)
                     .expect("the test receives the address");
-                // Dropping the sender stops the server too.
+                // Dropping the sender also stops the server.
                 let stop = async { stopped.await.unwrap_or_default() };
                 http::serve(listener, router, limits, stop).await
             })

@@ -1,5 +1,5 @@
-//! Runs the browser tests. The folder `tests/browser/` has a file for each subject, and each subject
-//! has a test here, so that subjects run in parallel.
+//! Runs the browser tests. The folder `tests/browser/` contains a file for each subject. This
+//! module has a test for each subject, so that the subjects run in parallel.
 
 use std::env;
 use std::process::Command;

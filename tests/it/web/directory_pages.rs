@@ -43,8 +43,8 @@ fn rows(file: &str) -> Vec<Row> {
     table(&Path::new(COMMITTED_DATASET).join(file))
 }
 
-/// Returns the rows that are valid on a date, according to their `from` and `to`, or `ended_by`
-/// where the last day is not known.
+/// Returns the rows that are valid on a date, according to their columns `from` and `to`, or
+/// `ended_by` if the last day is not known.
 fn valid_on<'r>(rows: &'r [Row], date: &'r str) -> impl Iterator<Item = &'r Row> {
     rows.iter().filter(move |row| {
         (row["from"].is_empty() || row["from"].as_str() <= date)
@@ -398,8 +398,8 @@ fn closed_practices_and_their_successors_link_to_each_other() {
                 .contains(with_date(&format!("/practices/{from}")).as_str()),
             "{to}"
         );
-        // The page leads to the last practice of a chain of successors, which may be outside the
-        // area of the data.
+        // The page links to the last practice in a chain of successors. This practice may be
+        // outside the area of the data.
         let Some(successor) = practices.get(to).filter(|row| is_open(row, AS_OF)) else {
             continue;
         };
@@ -414,7 +414,7 @@ fn closed_practices_and_their_successors_link_to_each_other() {
         let is_by_place_alone = step["basis"] == "place";
         assert_eq!(text.contains("by place alone"), is_by_place_alone, "{from}");
     }
-    // On its last day, the practice was open and had patients of its own.
+    // On its last day, the practice was open and had its own patients.
     let (_, king_street) = visit("/practices/P81064?as_of=2018-06-30", 200);
     assert!(!king_street.text().contains("Its patients moved to"));
     assert!(king_street.text().contains("Its last day is 30 June 2018"));

@@ -1,4 +1,4 @@
-//! The pages and the widget, some of them in Chromium.
+//! Tests of the pages and the widget. Some tests use Chromium.
 
 mod browser;
 mod directory_pages;

@@ -1,4 +1,4 @@
-//! Tests of the pages for staff without JavaScript.
+//! Tests, without JavaScript, of the pages for staff.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ fn look_up(fields: &[(&str, &str)]) -> Reply {
 
 /// Returns the text of a page with single spaces.
 fn page_text(reply: &Reply) -> String {
-    // A line can break at `<wbr>`, but it does not separate words.
+    // A line may break at `<wbr>`, but the element does not separate words.
     let text = reply.text().replace("<wbr>", "");
     let text: String = text
         .split('<')
@@ -101,7 +101,7 @@ fn postcode_result_does_not_claim_a_registration() {
         let text = page_text(&page).to_lowercase();
         assert!(!text.contains(claim), "`{claim}` is in: {text}");
     }
-    // The look-up had no practice, so the page does not mention a registration.
+    // The look-up contained no practice, so the page does not mention a registration.
     assert!(
         !page_text(&page).contains("Where they are registered"),
         "{page}"
@@ -212,7 +212,7 @@ fn misspelt_postcode_is_an_error_with_a_suggestion() {
         assert!(!page_text(&page).contains(part), "{page}");
     }
     assert_eq!(attribute(field, "value"), Some("LA1O 5DL"), "{field}");
-    // The form of the suggestion contains the other fields too.
+    // The form of the suggestion also contains the other fields.
     let page = look_up(&[("place", "LA1O 5DL"), ("practice", "A82033"), ("year", "")]);
     let hidden = |name| {
         let fields = tags(&page).filter(|tag| attribute(tag, "type") == Some("hidden"));
@@ -297,7 +297,7 @@ fn check_tag(tag: &str) {
     for source in ["src", "srcset", "data", "poster", "action", "formaction"] {
         assert!(attribute(tag, source).is_none_or(is_local), "<{tag}>");
     }
-    // Links may lead to other hosts. Any other element with `href` loads that URL.
+    // Links may lead to other hosts. For any other element with `href`, the browser loads the URL.
     let loads = name != "a";
     assert!(
         !loads || attribute(tag, "href").is_none_or(is_local),
@@ -504,7 +504,8 @@ fn result_near_a_boundary_names_the_area_on_the_other_side() {
 
 #[test]
 fn practices_are_found_by_name() {
-    // A name, the beginnings of its words, and a suggestion of the field.
+    // The field accepts a name, the beginnings of the words of a name, and a suggestion that the
+    // field offered.
     for practice in [
         "Waterloo House Surgery",
         "waterloo hou",
@@ -520,7 +521,7 @@ fn practices_are_found_by_name() {
     }
     let page = look_up(&[("practice", "Waterloo House")]);
     check_page(&page, 200, &["Barrow and Millom ICC"]);
-    // Several practices are a choice, and nothing is looked up until the user has chosen.
+    // If several practices match, the user must choose, and nothing is looked up before the choice.
     let page = look_up(&[
         ("place", "LA18 4DB"),
         ("practice", "Carlisle"),
@@ -545,7 +546,7 @@ fn practices_are_found_by_name() {
     );
     assert!(hidden.contains(&(Some("year"), Some("2026"))), "{hidden:?}");
     assert!(!page_text(&page).contains("Where they live"), "{page}");
-    // A name that no practice has, and one that is too short.
+    // The first name belongs to no practice, and the second is too short.
     for (practice, expected) in [
         (
             "Atlantis Surgery",
@@ -661,7 +662,7 @@ fn answers_without_a_community_say_what_to_do_next() {
         assert!(!text.contains("Where they are registered"), "{text}");
         assert!(!text.contains("Resilience group"), "{place}: {text}");
     }
-    // With a practice, there is nothing more to ask.
+    // With a practice, no further information is needed.
     let page = look_up(&[("place", "ZZ99 3VZ"), ("practice", "A82033")]);
     assert!(!page_text(&page).contains("ask for it"), "{page}");
 }
@@ -823,7 +824,7 @@ fn batch_form_works_without_script() {
         let labelled = tags(&page).any(|tag| attribute(tag, "for") == Some(id));
         assert!(labelled, "{field} has no label");
     }
-    // Sections that only JavaScript fills are hidden.
+    // Sections that require JavaScript are hidden.
     for id in ["detected", "progress", "summary"] {
         let part = tags(&page).find(|tag| attribute(tag, "id") == Some(id));
         assert!(part.expect(id).contains(" hidden"), "{part:?}");

@@ -1,4 +1,4 @@
-//! Tests of maps on other websites, with the script, its data, the frame and oEmbed.
+//! Tests of maps on other websites: the script, its data, the frame and oEmbed.
 
 use std::collections::BTreeSet;
 use std::io::Read;

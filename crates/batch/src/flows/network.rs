@@ -187,8 +187,8 @@ impl FlowNetwork {
             if (1..=most).contains(&cell.value) {
                 cell.state = match is_total {
                     true => CellState::Hidden,
-                    // If `most` is 1, knowledge of the reason would reveal the count, so a larger
-                    // range is assumed.
+                    // If `most` is 1, a reader who knows that a count is small would also know its
+                    // value, so 2 is used instead.
                     false => CellState::Small(most.max(2)),
                 };
             }

@@ -34,8 +34,8 @@ pub fn registration_flows(
     day: Date,
 ) -> Option<RegistrationFlows> {
     let counts = &index.facts().registrations;
-    // An older number of a statistical area belongs to a practice that is not in the newest
-    // registrations.
+    // Older numbers of a statistical area belong to practices that are missing from its newest
+    // numbers. They are not counted.
     let mut newest: HashMap<StatisticalAreaCode, Date> = HashMap::new();
     for count in counts {
         let date = newest.entry(count.statistical_area).or_insert(count.as_of);
