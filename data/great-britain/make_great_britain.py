@@ -15,15 +15,15 @@ import shapely
 HERE = pathlib.Path(__file__).parent
 # West, south, east, north of Great Britain and its islands, in degrees.
 BOUNDS = (-8.8, 49.8, 1.9, 60.95)
-# A point in each other country within these bounds.
+# For each other country within these bounds, a point in the country.
 OTHER_LAND = [(-6.8, 54.6), (-4.5, 54.2), (1.85, 50.8), (-2.1, 49.2)]
-# The distance in metres that simplification may move the coast, and the unit of positions.
+# The maximum distance in metres by which simplification may move the coast, and the unit of positions.
 TOLERANCE_M = 50
 UNIT_M = 10
 # The area of the smallest island, in square metres.
 ISLAND_M2 = 500_000
 POPULATION_MIN = 1_000
-# Districts among the towns.
+# Entries in the list of towns that are districts.
 DISTRICTS = {"Fylde"}
 
 to_grid = pyproj.Transformer.from_crs("EPSG:4326", "EPSG:27700", always_xy=True)
@@ -78,7 +78,7 @@ def towns(cities: dict) -> list:
     for city in cities.values():
         if city["countrycode"] != "GB" or city["admin1code"] == "NIR" or city["population"] < POPULATION_MIN:
             continue
-        # Parts of towns have the name of the town after a comma.
+        # The name of a part of a town ends with a comma and the name of the town.
         if "," in city["name"] or city["name"] in DISTRICTS:
             continue
         easting, northing = to_grid.transform(city["longitude"], city["latitude"])

@@ -5,7 +5,7 @@
 
 The source may be plain text or compressed with xz. README.md describes the format of
 the output. Anything unexpected in the source is an error. The script needs Python 3.11
-and only the standard library.
+and uses only the standard library.
 """
 
 import argparse
@@ -73,7 +73,8 @@ def zigzag(residual: int) -> int:
 
 
 def deflate(body: bytes) -> bytes:
-    # Z_FILTERED is meant for data of mostly small values, such as residuals, and saves 3%.
+    # Z_FILTERED is intended for data with mostly small values, such as residuals, and reduces the
+    # size by 3%.
     packer = zlib.compressobj(9, zlib.DEFLATED, 15, 8, zlib.Z_FILTERED)
     return packer.compress(body) + packer.flush()
 

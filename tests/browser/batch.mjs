@@ -1,4 +1,4 @@
-// Tests of the batch page: the drop-downs with the columns of a file, and what the user gets back.
+// Tests of the batch page: the drop-down lists with the columns of a file, and the result that the user receives.
 
 import assert from "node:assert/strict";
 import { deflateRawSync, gzipSync } from "node:zlib";
@@ -16,7 +16,7 @@ function crc32(bytes) {
   return ~sum >>> 0;
 }
 
-// Returns a zip archive of texts by name, compressed as Excel does.
+// Returns a zip archive with these files, compressed in the same way as in Excel. `parts` contains texts by file name.
 function zip(parts) {
   const [files, directory] = [[], []];
   let offset = 0;
@@ -45,7 +45,7 @@ function zip(parts) {
   return Buffer.concat([...files, entries, Buffer.from("PK\x05\x06"), end]);
 }
 
-// Returns a workbook with a hidden first sheet and these rows on the second.
+// Returns a workbook with a hidden first sheet and with these rows on the second sheet.
 function workbook(rows) {
   const main = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"';
   const relations = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
@@ -69,7 +69,7 @@ const choose = (page, name, mimeType, content) => page.locator("#file").setInput
 const options = (page, id) => page.locator(`#${id} option`).allTextContents();
 const chosen = (page) => page.evaluate(() => [document.getElementById("postcode_column").value, document.getElementById("practice_column").value]);
 
-// Looks up the list and returns the name and the text of the result.
+// Looks up the chosen file, and returns the file name and the text of the result.
 async function lookUp(page) {
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Look up the list" }).click()]);
   const chunks = [];
@@ -125,11 +125,11 @@ export const tests = {
     await page.locator("#postcode_column").selectOption("postcode");
     await page.getByRole("heading", FOUND).waitFor();
     assert.match(await page.locator("#detected").textContent(), /Postcode: column 2/);
-    // The choice is for this file only.
+    // The user's choice of columns applies only to the first file.
     await choose(page, "other.csv", CSV, "a,postcode\n1,LA9 6SA\n");
     await page.getByText("Postcode: column 2").waitFor();
     assert.deepEqual(await chosen(page), ["postcode", ""]);
-    // The browser cannot read this file, so there are text fields again.
+    // The browser cannot read this file, so the page shows text fields instead of drop-down lists.
     await choose(page, "list.csv.zst", "application/zstd", "\x28\xb5\x2f\xfd");
     await page.getByRole("heading", { name: "There is a problem" }).waitFor();
     assert.equal(await page.locator("#postcode_column").evaluate((field) => field.tagName), "INPUT");
@@ -162,7 +162,7 @@ export const tests = {
     }
     assert.deepEqual(await use.violations(page), []);
     await use.screenshot(page, "batch-summary");
-    // Nothing of the file is in a URL or in the storage of the browser.
+    // No part of the file is in a URL or in the storage of the browser.
     const urls = page.requested.map((request) => decodeURIComponent(request.url()));
     assert.deepEqual(urls.filter((url) => /LA18|P81064|patients/.test(url)), []);
     assert.deepEqual(await page.evaluate(() => [localStorage.length, sessionStorage.length]), [0, 0]);
@@ -173,7 +173,7 @@ export const tests = {
     assert.equal(await page.locator("input#postcode_column").count(), 1);
     await choose(page, "patients.csv", CSV, "Postcode,Practice\nLA18 4DB,P81064\n");
     const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Look up the list" }).click()]);
-    // Not named after the file, whose name may be that of a patient.
+    // The result is not named after the input file, because the file name may contain the name of a patient.
     assert.equal(download.suggestedFilename(), "answered.csv");
   },
 };

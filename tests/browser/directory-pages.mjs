@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-// One page of each kind, by the name of its screenshot.
+// The path of a page of each kind, by the name of its screenshot.
 const PAGES = {
   "areas": "/areas",
   "layer": "/areas/icc",

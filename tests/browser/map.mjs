@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 
 const FIGURE = 'figure[data-layer="icc"]';
-// Rendering in software is slow.
+// The timeouts are long, because rendering in software is slow.
 const TIMEOUT = { timeout: 60_000 };
 
 async function openMap({ open, service }, options) {
@@ -18,7 +18,7 @@ async function waitForMap(page) {
   return page;
 }
 
-// Looks up a place, on a date if a date is given, and opens the map of the result.
+// Looks up a place, optionally on a date, and opens the map of the result.
 async function openResult({ open, service }, options, date = []) {
   const page = await open(`${service}/`, options);
   await page.locator("#place").fill("LA18 4DB");
@@ -43,7 +43,7 @@ function expectNoPlace(page, service) {
   assert.ok(zooms.length > 0 && Math.max(...zooms) <= 14, `some tiles must be requested, and none beyond zoom 14: ${zooms}`);
 }
 
-// Counts the pixels of the map that have nearly this colour.
+// Counts the pixels of the map whose colour is close to this colour.
 async function countPixels(page, colour) {
   const screenshot = await page.locator(`${FIGURE} .interactive-map`).screenshot();
   return page.evaluate(async ([base64, colour]) => {
@@ -57,9 +57,9 @@ async function countPixels(page, colour) {
   }, [screenshot.toString("base64"), colour]);
 }
 
-// Returns, for each map of the page, how many names it draws, and how many it has.
+// For each map of the page, returns the number of names that are drawn and the number of all names.
 async function drawnNames(page) {
-  // The page does not reveal its maps, so catch them when they highlight the area under the mouse.
+  // The page does not expose its map objects, so the test intercepts them when they highlight the area under the mouse.
   await page.evaluate(async () => {
     const gl = await import(document.querySelector("figure[data-script]").dataset.script);
     const { setFilter } = gl.Map.prototype;
@@ -86,7 +86,7 @@ async function drawnNames(page) {
 
 const statusText = (page) => page.locator(`${FIGURE} [role=status]`).textContent();
 
-// Returns the status text once it differs from `before`.
+// Waits until the status text differs from `before`, and returns the new text.
 async function nextStatusText(page, before) {
   const isNew = ([selector, text]) => document.querySelector(selector).textContent !== text;
   await page.waitForFunction(isNew, [`${FIGURE} [role=status]`, before], TIMEOUT);
@@ -200,7 +200,7 @@ export const tests = {
     expectNoPlace(page, use.service);
     await page.keyboard.press("Enter");
     await page.locator("#answer-title", { hasText: "54." }).waitFor(TIMEOUT);
-    // The practice of the first look-up is not used for the second.
+    // The practice of the first look-up is not used for the second look-up.
     assert.equal(await page.locator("#practice").inputValue(), "");
     assert.equal(await page.locator("#answer").getByText("P81064").count(), 0);
     assert.deepEqual(page.errors, []);
@@ -209,7 +209,7 @@ export const tests = {
   async "the map of a result shows the date of the look-up"(use) {
     const page = await openResult(use, {}, ["1", "6", "2024"]);
     const post = page.requested.findIndex((request) => request.method() === "POST");
-    // Maps of the first page may still ask for a style until the document of the result is there.
+    // Maps of the first page may still request a style until the document of the result has been requested.
     const document = page.requested.findIndex((request, index) => index > post && request.resourceType() === "stylesheet");
     const styles = page.requested.slice(document).map((request) => request.url()).filter((url) => url.includes("style.json"));
     assert.ok(styles.length > 0 && styles.every((url) => url.includes("as_of=2024-06-01")), styles.join(" "));
@@ -272,7 +272,7 @@ export const tests = {
       for (const width of [1280, 320]) {
         const page = await openResult({ ...use, service: origin }, { viewport: { width, height: 800 } });
         await page.waitForLoadState("networkidle");
-        // Outside our areas, the map has the yellow of the basemap, but desaturated.
+        // Outside our areas, the map shows a desaturated form of the yellow of the basemap.
         assert.ok((await countPixels(page, [222, 218, 170])) > 1_000);
         assert.equal(await page.locator(`${FIGURE} .interactive-map__attribution`).textContent(), "© Maps");
         expectNoPlace(page, origin);

@@ -1,5 +1,5 @@
-// Tests of the look-up page and other pages for staff: with the keyboard, without JavaScript, on wide and narrow screens,
-// and in print.
+// Tests of the look-up page and other pages for staff. The tests use the keyboard, wide and narrow screens, and print,
+// and some tests disable JavaScript.
 
 import assert from "node:assert/strict";
 
@@ -51,7 +51,8 @@ export const tests = {
     await page.locator("#answer-title").waitFor();
     assert.equal(await page.locator("#answer").getByText("Barrow and Millom ICC").first().isVisible(), true);
     assert.equal(page.url(), `${use.service}/`);
-    // The field for the next place is empty and has the focus, and a screen reader reads the result as its description.
+    // The field for the next place is empty and has the focus. A screen reader reads the result as the description of
+    // the field.
     assert.equal(await page.evaluate(() => document.activeElement.id), "place");
     assert.equal(await page.locator("#place").inputValue(), "");
     assert.match(await page.locator("#place").getAttribute("aria-describedby"), /answer-summary/);
@@ -138,7 +139,7 @@ export const tests = {
       assert.equal(await page.locator("#answer").getByText(text).first().isVisible(), true, text);
     }
     assert.equal(await page.locator("#answer svg[role=img]").isVisible(), true);
-    // Nothing of this look-up is in the form for the next.
+    // The form for the next look-up contains nothing from this look-up.
     assert.equal(await page.locator("#place").inputValue(), "");
     assert.equal(await page.locator("#practice").inputValue(), "");
     await page.locator("#place").fill("LA18 4DB");
@@ -214,7 +215,8 @@ export const tests = {
         };
         return [names.length, words.filter((word) => lines(word) > 1).map((word) => word.textContent)];
       });
-      // The default columns in the explanation and in the preview, and the columns of the file.
+      // The names are those of the default columns in the explanation and in the preview, and those of the file's
+      // columns.
       assert.ok(count > 20, `${count} names`);
       assert.deepEqual(broken, [], `at ${width} px`);
       await expectNoSidewaysScroll(page, `the preview at ${width}`);
@@ -287,7 +289,7 @@ export const tests = {
       const barrow = cells.find(([name]) => name === "Barrow and Millom ICC");
       assert.ok(barrow.includes("hidden"), barrow.join());
       assert.ok(!cells.flat().some((text) => /^[1-7]$/.test(text)), cells.join("\n"));
-      // Numbers have a contrast of at least 4.5:1, whatever the shade; axe checks that.
+      // Numbers have a contrast of at least 4.5:1, regardless of the shade. axe checks the contrast.
       assert.deepEqual(await use.violations(page), [], `at ${width} px`);
       await expectNoSidewaysScroll(page, `the heat map at ${width}`);
       await page.getByRole("region", { name: /Where people are registered/ }).focus();
@@ -325,7 +327,7 @@ export const tests = {
     }
     await page.setViewportSize({ width: 718, height: 1000 });
     await use.screenshot(page, "answer-print");
-    // A result is printed on one page, with the details that are open.
+    // A result is printed on one page, including the open details.
     for (const [place, practice] of [["LA18 4DB", "P81064"], ["CA2 5SS", "A82608"], ["LA12 0RF", ""], ["BB5 1AA", "P81064"]]) {
       await page.emulateMedia({ media: null });
       await lookUp(page, place, practice);

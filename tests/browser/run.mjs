@@ -1,9 +1,9 @@
 // Tests the service in a real browser: node tests/browser/run.mjs [--no-screenshots] [SUBJECT...]
 //
-// Needs Chromium (CATCHMENT_BROWSER, or /usr/bin/chromium), `npm ci` in this folder, and the built program
+// The tests need Chromium (CATCHMENT_BROWSER, or /usr/bin/chromium), `npm ci` in this folder, and the built program
 // (CATCHMENT_BINARY, or target/debug/catchment). A subject is the name of a file in this folder, without .mjs. The file
-// exports `tests`, an object with test functions by name. A test function throws if the test fails. Screenshots, which take
-// a third of the time, are saved in target/browser/.
+// exports `tests`, an object with test functions by name. A test function throws if the test fails. Screenshots, which
+// take a third of the time, are saved in target/browser/.
 
 import { spawn } from "node:child_process";
 import { createServer } from "node:http";
@@ -51,7 +51,7 @@ async function startHost() {
   const origin = `http://localhost:${server.address().port}`;
   return {
     origin,
-    // Adds a page with a body and a Content-Security-Policy, and returns its URL.
+    // Adds a page with this body and Content-Security-Policy, and returns the URL of the page.
     page(body, policy = null) {
       const name = `/${pages.size}`;
       const html = `<!DOCTYPE html><html lang="en-GB"><head><meta charset="utf-8"><title>A site</title><link rel="icon" href="data:,"><meta name="viewport" content="width=device-width, initial-scale=1"></head><body>${body}</body></html>`;
@@ -91,8 +91,8 @@ async function main() {
   const subjects = files.map((name) => name.replace(".mjs", "")).filter((name) => requested.length === 0 || requested.includes(name));
   if (subjects.length === 0) throw new Error(`there is no such subject: choose from the names of these files, without .mjs: ${files.join(", ")}`);
   await mkdir(SCREENSHOTS, { recursive: true });
-  // Chromium's sandbox does not start in a container; it is not needed, because Chromium opens only our own pages. WebGL
-  // runs in software.
+  // Chromium's sandbox does not start in a container, and is not needed, because Chromium opens only our own pages.
+  // WebGL runs in software.
   const args = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
   const browser = await chromium.launch({ executablePath: process.env.CATCHMENT_BROWSER ?? "/usr/bin/chromium", args });
   const service = await startService();

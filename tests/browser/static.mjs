@@ -1,5 +1,5 @@
-// Tests of the folder of `catchment export --static`, in a sub-folder of a plain web host (`python3 -m http.server`).
-// No service answers these pages.
+// Tests of the folder that `catchment export --static` writes. A plain web host (`python3 -m http.server`) serves it in
+// a sub-folder, and no other service is involved.
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
@@ -13,7 +13,7 @@ const BINARY = process.env.CATCHMENT_BINARY ?? path.join(ROOT, "target/debug/cat
 const WIDGET_PAGE = `<!DOCTYPE html><html lang="en-GB"><head><meta charset="utf-8"><title>A town</title><link rel="icon" href="data:,">
 <script type="module" src="/town/static/widget.js"></script></head><body><main><h1>Our town</h1>`;
 
-// The folder of a website, with the exported files in /town/static/. They are exported once.
+// The folder of a website, with the exported files in /town/static/. The files are exported only once.
 let website;
 function exportWebsite() {
   if (website) return website;
@@ -65,7 +65,7 @@ export const tests = {
       assert.ok(page.requested.every((request) => request.url().startsWith(`${origin}/town/static/`) && request.method() === "GET"));
       assert.deepEqual(pathsOf(page).filter((name) => name.includes("/groups/")), []);
       await use.screenshot(page, "static-page");
-      // The service worker has stored the files when it controls the page.
+      // When the service worker controls the page, it has stored the files.
       await page.evaluate(() => navigator.serviceWorker.ready);
       await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
       stop();
@@ -87,7 +87,7 @@ export const tests = {
       const before = page.requested.length;
       assert.equal(await search(page, "LA9 4QF"), "LA9 4QF is in the area of Kendal ICC.");
       assert.equal(page.requested.length, before, "the group is in memory");
-      // Another area, which is not on the map: the whole layer is loaded, not the area.
+      // If the area is not on the map, the whole layer is loaded instead of only the area.
       assert.equal(await search(page, "CA28 7PZ"), "CA28 7PZ is in the area of Copeland ICC.");
       assert.equal(groups().length, 2);
       assert.ok(pathsOf(page).every((name) => !/copeland|CA28|LA9/i.test(name)), pathsOf(page).join(" "));

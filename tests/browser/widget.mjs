@@ -271,10 +271,11 @@ export const tests = {
   },
 
   async "the styles of the host do not reach the element"(use) {
-    // What themes do to text, and to every element of an article.
+    // The styles that themes apply to text, and to every element of an article.
     const themes = {
       plain: "",
-      // The rules of the default themes, Twenty Twenty-Five and Olivero, for an element in the text of a page.
+      // The next two entries are rules of the default themes of WordPress and Drupal, Twenty Twenty-Five and Olivero,
+      // for an element in the text of a page.
       "twenty-twenty-five": "body { font-family: Manrope, sans-serif; font-size: clamp(1rem, 0.96rem + 0.2vw, 1.125rem); font-weight: 300; letter-spacing: -0.1px; line-height: 1.4; -webkit-font-smoothing: antialiased; color: #111; } .entry-content > :not(.alignfull) { max-width: 645px; margin-left: auto !important; margin-right: auto !important; } .entry-content > * { margin-block: 1.2rem 0; } p { text-wrap: pretty; } .entry-content svg, .entry-content img { height: auto; max-width: 100%; vertical-align: bottom; } .entry-content button { border-radius: 9999px; text-decoration: none; } .entry-content details summary { cursor: text; }",
       olivero: "*, *::before, *::after { box-sizing: border-box; } html { font-size: 100%; } body { margin: 0; font-family: metropolis, sans-serif; line-height: 1.6875rem; color: #6e7172; overflow-wrap: break-word; } .node__content { font-family: lora, georgia, serif; line-height: 1.875rem; } .node__content p { margin-block: 2.25rem; } .node__content svg { max-width: 100%; height: auto; } .node__content :is(input, button) { appearance: none; min-height: 3.375rem; border-radius: 3px; } .node__content ul li::before { content: '▪'; }",
       wordpress: "html { font-size: 62.5%; } .entry-content { text-align: center; text-transform: uppercase; letter-spacing: 3px; word-spacing: 9px; white-space: nowrap; line-height: 3; text-indent: 40px; font-style: italic; color: red; } .entry-content > * { max-width: 700px; margin: 1em auto; }",

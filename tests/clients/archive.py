@@ -1,7 +1,7 @@
 """Reads the PMTiles archive of all tiles over HTTP with range requests. Usage: archive.py ADDRESS
 
 Uses the pmtiles package, and GDAL's /vsicurl/ (pyogrio). tests/it/api/archive_http.rs runs this script on a dataset of two
-communities, k and l, with the Python named by CATCHMENT_PYTHON.
+communities, k and l, with the Python that CATCHMENT_PYTHON specifies.
 """
 
 import gzip

@@ -1,7 +1,8 @@
 """Compares exported look-ups from area to area, and a GeoParquet file, with the sources of the dataset and with the
 GeoPackage of the same areas. Usage: codes_out.py FOLDER SOURCES
 
-tests/it/data/codes_out.rs writes the files in FOLDER and runs this script with the Python named by CATCHMENT_PYTHON.
+tests/it/data/codes_out.rs writes the files in FOLDER and runs this script with the Python that CATCHMENT_PYTHON
+specifies.
 """
 
 import collections
@@ -26,7 +27,7 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
-# The table of the statistical areas has the areas and the deciles that the sources have, in a row for each.
+# The table of the statistical areas contains a row for each area, with the same areas and deciles as in the sources.
 zones = {row["zone"]: row for row in rows(folder / "zone.csv")}
 by_code = {row["lsoa11cd"]: row for row in rows(sources / "lsoa11_icc.csv")}
 assert zones.keys() == by_code.keys(), len(zones)
@@ -46,7 +47,7 @@ for code, row in zones.items():
     assert row["as_of"] == "2026-04-01", row
 assert {row["icb_code"] for row in zones.values()} == {"E54000048", "E54000050"}
 
-# An area of a group is a member of it, and nothing else is.
+# The group in a row must be a group of which the row's community or part is a member.
 groups = collections.defaultdict(set)
 for row in rows(folder / "data" / "memberships.csv"):
     if row["layer"] == "resilience-group" and row["member_layer"] in ("icc", "sub-community"):
@@ -55,8 +56,8 @@ for row in zones.values():
     expected = groups[row["icc"]] | groups[row["sub_community"]] if row["icc"] else set()
     assert set(filter(None, row["resilience_group"].split(";"))) == set(filter(None, expected)), row
 
-# The number of live postcodes is that of the directory. Where the directory has no LSOA, the boundary around the position
-# decides. It also decides if the directory's LSOA is more than 500 m away, so a few may differ.
+# The number of live postcodes must match the directory. The program uses the boundary around a postcode's position if
+# the directory states no LSOA or if the directory's LSOA is more than 500 m away, so a few numbers may differ.
 postcodes = rows(sources / "postcodes.csv")
 features = json.loads((sources / "lsoa11_bsc.geojson").read_text())["features"]
 codes = [feature["properties"]["LSOA11CD"] for feature in features]
@@ -96,7 +97,7 @@ for code, row in lsoa21.items():
 assert different <= 12, different
 assert any(0.5 < float(row["lsoa11_share"] or 0) < 1 for row in lsoa21.values())
 
-# From one layer to another, the share is that of the live postcodes, unless all statistical areas agree.
+# From one layer to another, the share is the proportion of live postcodes, unless all statistical areas agree.
 for table, layer, other in [("icc", "icc", "pcn"), ("pcn", "pcn", "icc")]:
     counts, parts = collections.defaultdict(collections.Counter), collections.defaultdict(set)
     for code, row in zones.items():
@@ -115,7 +116,7 @@ for table, layer, other in [("icc", "icc", "pcn"), ("pcn", "pcn", "icc")]:
             assert abs(float(row[f"{other}_share"]) - most / total) < 0.01, (row, counts[area])
             assert counts[area][row[other]] >= most - 2, (row, counts[area])
 
-# Parquet has the same cells.
+# The Parquet file contains the same cells.
 parquet = pyarrow.parquet.read_table(folder / "zone.parquet")
 types = {field.name: field.type for field in parquet.schema}
 assert types["live_postcodes"] == pyarrow.int32() and types["icc_share"] == pyarrow.float64(), types
@@ -125,7 +126,7 @@ for row, expected in zip(parquet.to_pylist(), zones.values(), strict=True):
     texts = {name: "" if value is None else str(value).removesuffix(".0") for name, value in row.items()}
     assert texts == expected, (texts, expected)
 
-# GeoParquet: metadata of version 1.1, and the geometries of the GeoPackage.
+# The GeoParquet file has metadata of version 1.1 and the same geometries as the GeoPackage.
 path = folder / "areas.parquet"
 geo = json.loads(pyarrow.parquet.read_metadata(path).metadata[b"geo"])
 assert geo["version"] == "1.1.0" and geo["primary_column"] == "geometry", geo
@@ -152,6 +153,6 @@ for table, _ in pyogrio.list_layers(folder / "areas.gpkg"):
             count += 1
 assert count == len(areas) > 200, (count, len(areas))
 
-# DuckDB reads the file, and skips by the columns of the bounding box.
+# DuckDB reads the file, and uses the columns of the bounding box to skip row groups.
 inside = duckdb.sql(f"SELECT count(*) FROM '{path}' WHERE bbox.xmax > 340000 AND bbox.xmin < 350000").fetchall()[0][0]
 assert 0 < inside < len(areas), inside

@@ -1,8 +1,8 @@
-"""Opens exported files with GDAL (pyogrio), as GIS programs do. Usage: files.py FOLDER
+"""Opens exported files with GDAL (pyogrio), in the same way as GIS programs. Usage: files.py FOLDER
 
 Compares, area by area, FOLDER/areas.gpkg and FOLDER/areas.topojson with FOLDER/areas.geojson, and FOLDER/areas.zip
 and FOLDER/areas.fgb with FOLDER/areas.gpkg. Checks the names of the layers of FOLDER/areas.pmtiles. tests/it/data/export.rs
-runs this script with the Python named by CATCHMENT_PYTHON.
+runs this script with the Python that CATCHMENT_PYTHON specifies.
 """
 
 import json
@@ -39,7 +39,7 @@ for name in names:
     count += len(grounds)
     for area, ground in grounds.items():
         there = shapely.transform(lonlat[area], project, interleaved=False)
-        # Without the OSTN15 grid, the coordinates that PROJ returns are a few metres off.
+        # Without the OSTN15 grid, PROJ returns coordinates that are a few metres off.
         assert shapely.hausdorff_distance(ground, there) < 5, area
 assert count == len(lonlat) == 29, (count, len(lonlat))
 assert {name for name, _ in pyogrio.list_layers(tiles)} == {"icc", "neighbourhood-team"}

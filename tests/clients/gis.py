@@ -1,9 +1,9 @@
-"""Connects to the service as GIS programs do: with GDAL (pyogrio) and OWSLib over OGC API Features, and
+"""Connects to the service in the same way as GIS programs: with GDAL (pyogrio) and OWSLib over OGC API Features, and
 with GDAL over OGC API Tiles. Usage: gis.py ORIGIN
 
 Reads every feature of every collection, compares the features with the other endpoints of the service, and
-validates the API documents. tests/it/api/ogc.rs runs this script with the Python named by CATCHMENT_PYTHON and the
-origin of a server.
+validates the API documents. tests/it/api/ogc.rs runs this script with the Python that CATCHMENT_PYTHON specifies
+and the origin of a server.
 """
 
 import json
@@ -36,7 +36,7 @@ def with_gdal():
         count = fetched(f"/ogc/collections/{name}/items?limit=1")["numberMatched"]
         assert len(geometry) == count > 0, (name, len(geometry), count)
         shapes = shapely.from_wkb(geometry)
-        # The LSOAs of 2021 that are parts of an LSOA of 2011 have the geometry null.
+        # The LSOAs of 2021 that are part of an LSOA of 2011 have a null geometry.
         missing = shapely.is_missing(shapes)
         assert missing.sum() == (9 if name.startswith("lsoa21") else 0), (name, missing.sum())
         shapes = shapes[~missing]
@@ -107,8 +107,8 @@ def in_every_system():
         away = abs(shapely.get_coordinates(expected) - shapely.get_coordinates(there)).max()
         assert away <= tolerance, (code, away)
     grid = shape("http://www.opengis.net/def/crs/EPSG/0/27700")
-    # Without the OSTN15 grid, the coordinates that PROJ returns are a few metres off, but a tolerance of 5 m still detects a
-    # wrong CRS or axis order.
+    # Without the OSTN15 grid, PROJ returns coordinates that are a few metres off, but a tolerance of 5 m still detects
+    # a wrong CRS or axis order.
     project = pyproj.Transformer.from_crs(4326, 27700, always_xy=True).transform
     expected = shapely.transform(lonlat, project, interleaved=False)
     away = abs(shapely.get_coordinates(expected) - shapely.get_coordinates(grid)).max()

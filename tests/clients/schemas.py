@@ -1,6 +1,6 @@
 """Validates the examples of the API definition, and real responses, against its schemas.
 
-Usage: schemas.py ORIGIN. A member of a response that its schema does not have is an error too, unless
+Usage: schemas.py ORIGIN. A member of a response that is not in the schema is also an error, unless
 the schema allows any members.
 """
 
@@ -27,7 +27,7 @@ def fetch(path, body=None, content_type=None):
 
 
 def closed(schema):
-    """Forbids other members than those in the schema, where the schema says nothing of others."""
+    """Forbids members that are not in the schema, unless the schema specifies whether they are allowed."""
     if isinstance(schema, list):
         return [closed(entry) for entry in schema]
     if not isinstance(schema, dict):
@@ -69,7 +69,7 @@ for path, methods in document["paths"].items():
                 check(f"{method} {path} {media_type} (example)", content["schema"], content["example"])
                 count += 1
 
-# Responses that differ from the examples in their form.
+# Requests whose responses have a different structure from the examples.
 LOCATE = "/api/v1/locate"
 AREA = "/api/v1/areas/{layer}/{id}"
 REQUESTS = [
@@ -102,7 +102,7 @@ for path, url in REQUESTS:
     check(url, content[media_type]["schema"], body)
     count += 1
 
-# The example of an error is a real response too.
+# The example of an error is also a real response.
 problem = document["components"]["schemas"]["Problem"]
 media_type, body = fetch("/api/v1/locate?postcode=LA1O+5DL")
 assert (media_type, body) == ("application/problem+json", problem["example"]), body

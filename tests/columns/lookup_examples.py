@@ -2,7 +2,7 @@
 
     lookup_examples.py PROGRAM PAGE     (run in a folder with patients.csv)
 
-tests/it/data/export.rs runs this script with the Python named by CATCHMENT_PYTHON.
+tests/it/data/export.rs runs this script with the Python that CATCHMENT_PYTHON specifies.
 """
 
 import csv
@@ -14,7 +14,7 @@ import duckdb
 
 PROGRAM, PAGE = sys.argv[1:]
 DAY = "2025-12-01"
-# The look-up tables give the practice of a branch, but not whether the branch is listed.
+# The look-up tables contain the practice of a branch, but not whether the branch is in the directory.
 OF_A_BRANCH = "catchment_practice_branch_listed"
 
 
@@ -22,7 +22,7 @@ def examples():
     """Returns the code examples of the page, by language."""
     with open(PAGE, encoding="utf-8") as page:
         blocks = re.findall(r"```(\w+)\n(.*?)```", page.read(), re.DOTALL)
-        # The first block in a language is the example; the page has other commands below it.
+        # The first block in a language is the example. The page contains other commands below it.
         return dict(reversed(blocks))
 
 

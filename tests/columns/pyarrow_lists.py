@@ -3,7 +3,7 @@ the same output columns as for a CSV file.
 
     pyarrow_lists.py PROGRAM DAY     (run in a folder with list.csv, whose rows all have the same number of cells)
 
-tests/it/batches/columnar.rs runs this script with the Python named by CATCHMENT_PYTHON.
+tests/it/batches/columnar.rs runs this script with the Python that CATCHMENT_PYTHON specifies.
 """
 
 import csv
@@ -86,7 +86,7 @@ def chunks(name):
 
 
 def check_chunks(answered, asked):
-    """Checks that the column chunks of the input are copied byte for byte, and that the output columns follow them."""
+    """Checks that the column chunks of the input are copied byte for byte, and that the output columns are added after them."""
     groups = list(zip(chunks(answered), chunks(asked), strict=True))
     for (answered_rows, ours_too), (asked_rows, theirs) in groups:
         assert answered_rows == asked_rows
@@ -115,10 +115,10 @@ def main():
                           ("v2", {"data_page_version": "2.0", "compression": "gzip"}),
                           ("no-dictionaries", {"use_dictionary": False, "compression": "none"}),
                           ("lz4", {"compression": "lz4"}),
-                          # The deprecated timestamp type.
+                          # This option writes the deprecated timestamp type.
                           ("int96", {"use_deprecated_int96_timestamps": True}),
                           ("no-schema", {"store_schema": False}),
-                          # Brotli is a codec that the program cannot read. The program does not need these columns.
+                          # The program cannot decompress Brotli, but it does not need to read these columns.
                           ("brotli-elsewhere", {"compression": {
                               name: "brotli" for name in asked.column_names
                               if name not in ("postcode", "gp_practice_code") and "person" not in name

@@ -1,9 +1,9 @@
 """Reads a PMTiles archive with the pmtiles package. Usage: archive.py FILE
 
-Writes JSON with the zooms, the bounds in degrees and the clustered flag from the header, with the metadata, and with the
+Writes JSON that contains the zooms, the bounds in degrees and the clustered flag from the header, the metadata, and the
 SHA-256 of each decompressed tile by its z/x/y.
 
-Needs pmtiles 3. tests/it/mapping/archive.rs runs this script with the Python named by CATCHMENT_PYTHON.
+Needs pmtiles 3. tests/it/mapping/archive.rs runs this script with the Python that CATCHMENT_PYTHON specifies.
 """
 
 import gzip
@@ -23,7 +23,7 @@ def main(path: str) -> None:
             "/".join(map(str, address)): hashlib.sha256(gzip.decompress(tile)).hexdigest()
             for address, tile in all_tiles(source)
         }
-        # Looking up a tile in the directories of the archive must find each tile that the iteration found.
+        # A look-up in the directories of the archive must find each tile that the iteration over all tiles has found.
         for address in list(tiles)[:50]:
             assert reader.get(*map(int, address.split("/"))) is not None
         found = {

@@ -1,4 +1,4 @@
-"""With the pmtiles package, writes a basemap that is large enough to have leaf directories. Usage: basemap.py FILE
+"""Writes, with the pmtiles package, a basemap that is large enough to have leaf directories. Usage: basemap.py FILE
 
 Each tile contains its z/x/y as text instead of an image, so that a test can check that the right tile was read.
 """

@@ -1,11 +1,12 @@
 """Checks the columns, the summary and the comparison of `catchment batch` with pandas, numpy and DuckDB. The expected
 values are computed from the tables of the embedded dataset and from the cells of the output, never by our code.
 
-    batches.py places ANSWERED             distances, nearest practices and areas of practices, from the dataset's tables
-    batches.py summary ANSWERED SUMMARY    every count of the summary, from the cells of the output
-    batches.py change ANSWERED OLD NEXT    writes answers of a previous run that differ, with repeated and empty keys, and
-                                           the next month's patients: some rows move, change practice, come or go
-    batches.py previous OLD NEW SUMMARY KEY  the columns and the counts of a comparison with a previous run
+    batches.py places ANSWERED             checks distances, nearest practices and areas of practices
+    batches.py summary ANSWERED SUMMARY    checks every count of the summary, using the cells of the output
+    batches.py change ANSWERED OLD NEXT    writes answers of a previous run that differ, some with repeated or empty keys,
+                                           and the patients of the next month: some have moved, changed practice,
+                                           joined or left
+    batches.py previous OLD NEW SUMMARY KEY  checks the columns and the counts of a comparison with a previous run
 
 Each command prints what it compared, as JSON.
 """
@@ -25,7 +26,7 @@ LINES_MAX = 10
 
 
 def read(path):
-    """Reads a file of text cells, in which an empty cell is an empty text."""
+    """Reads all cells of a file as text. An empty cell becomes an empty text."""
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
@@ -38,7 +39,7 @@ def numbers(cells):
 
 
 def status_on(practices, day):
-    """The status of each practice on a day, by the rules of docs/users/own-data.md."""
+    """Returns the status of each practice on a day, by the rules in docs/users/own-data.md."""
     closed = practices.closed.where(practices.closed != "", "9999-12-31")
     status = practices.status.where(practices.status != "closed", "active")
     status = status.mask(practices.opened > day, "proposed")
@@ -113,7 +114,7 @@ def places(answered_path, day="2025-12-01"):
 
 
 def counts(database, expression, where="true"):
-    """Counts the values of a column, or of the parts of its cells, that are not empty."""
+    """Counts the values of a column, or the parts of its cells, that are not empty."""
     query = f"""
         SELECT value, count(*) FROM (SELECT unnest(string_split({expression}, ';')) AS value FROM answers WHERE {where})
         WHERE value <> '' GROUP BY value
@@ -179,7 +180,7 @@ def summary(answered_path, summary_path):
         reasons = body["reasons"][half]
         assert reasons == counts(database, column(f"reason_{half}")), half
         compared[f"{half} reasons"] = len(reasons)
-        # A code is given exactly if there is no community.
+        # There is a reason code if and only if there is no community.
         community = column(LAYERS["icc"][half == "registration"])
         wrong = f"({community} = '') <> ({column(f'reason_{half}')} <> '')"
         assert database.sql(f"SELECT count(*) FROM answers WHERE {wrong}").fetchall()[0][0] == 0, half
@@ -197,7 +198,7 @@ def change(answered_path, old_path, next_path):
     pick = lambda rows, share: random.sample(list(rows.index), len(rows) // share)
     inputs = answered[[name for name in answered.columns if not name.startswith(PREFIX)]]
 
-    # The answers of the previous run: other boundaries, memberships and successions, and an older directory.
+    # The answers of the previous run, with different boundaries, memberships and successions, and an older directory.
     old = answered.copy()
     readable = old[old[PREFIX + "status"] != "bad_row"]
     old.loc[pick(readable, 9), PREFIX + "icc_residence_id"] = "mb-east"
@@ -220,7 +221,7 @@ def change(answered_path, old_path, next_path):
         rows.loc[index, "postcode"] = random.choice(homes)
     for index in pick(rows, 5):
         rows.loc[index, "gp_practice_code"] = random.choice(codes)
-    # Case and white space are not another postcode.
+    # A different case or different white space does not change the postcode.
     for index in pick(rows, 5):
         rows.loc[index, "postcode"] = rows.loc[index, "postcode"].lower().replace(" ", "")
     rows = rows.drop(random.sample(list(rows.index), 7))

@@ -1,10 +1,11 @@
 """Checks with GEOS whether tiles are valid coverages. Usage: coverage.py FILE
 
 FILE contains one tile per line, as JSON: {"tile": its name, "is_partition": whether its areas must not overlap,
-"areas": for each area its polygons, each an exterior ring and its holes, in whole units}. Writes a line for each
-error, and finally the number of tiles and polygons.
+"areas": for each area, its polygons in whole units, each of which is an exterior ring and its holes}. Writes a
+line for each error, followed by the number of tiles and polygons.
 
-Needs shapely 2.1 or newer. tests/it/mapping/tile_coverage.rs runs this script with the Python named by CATCHMENT_PYTHON.
+Needs shapely 2.1 or newer. tests/it/mapping/tile_coverage.rs runs this script with the Python that
+CATCHMENT_PYTHON specifies.
 """
 
 import json

@@ -1,11 +1,11 @@
-"""Checks flows without our code: counts with pandas, hidden numbers with the solver of scipy.
+"""Checks flows without our code: counts with pandas, and hidden numbers with the solver of scipy.
 
     flows.py make ANSWERED.csv FOLDER     writes the user's columns as NDJSON, Parquet and a workbook
     flows.py count ANSWERED.csv FLOWS.json REGISTERED RESIDENT
-                                          compares exact flows with a cross-tabulation of an answered file, which
-                                          has the columns `catchment_REGISTERED` and `catchment_RESIDENT`
-    flows.py sheets FLOWS.xlsx FLOWS.json compares the sheets of a workbook, and CSV files beside it, with JSON
-    flows.py solve TABLES.ndjson          computes the bounds of every hidden number of many tables
+                                          compares exact flows with a cross-tabulation of an answered file that
+                                          contains the columns `catchment_REGISTERED` and `catchment_RESIDENT`
+    flows.py sheets FLOWS.xlsx FLOWS.json compares the sheets of a workbook, and CSV files next to it, with JSON
+    flows.py solve TABLES.ndjson          computes the bounds of every hidden number in many tables
 """
 
 import csv
@@ -27,7 +27,7 @@ def make(answered, folder):
 
 
 def place(ids, is_elsewhere):
-    """The place of each row: its area, or why there is none."""
+    """Returns the place of each row: its area, or the reason why there is no area."""
     ids = ids.fillna("")
     several = ids.str.contains(";")
     known = ids.where(ids != "", is_elsewhere.map({True: "elsewhere", False: "not_known"}))
@@ -71,7 +71,7 @@ def count(answered, flows, registered, resident):
 
 
 def cell(value):
-    """The value in a table of a number in JSON."""
+    """Returns the value in a table that corresponds to a number in JSON."""
     return "*" if value is None else str(value)
 
 
@@ -104,14 +104,14 @@ def sheets(workbook, flows):
 
 
 def shown_range(published, multiple):
-    """The numbers that a published number may be."""
+    """Returns the possible exact values of a published number."""
     if not multiple or published == 0:
         return published, published
     return max(0, published - multiple // 2), published + multiple - multiple // 2 - 1
 
 
 def bounds(table, knows_small):
-    """The smallest and the largest value of each hidden number, by the two positions; totals have the position after the
+    """Returns the minimum and maximum of each hidden number, by its two positions. Totals have the position after the
     last. If `knows_small`, the reader knows which counts are hidden because they are small."""
     import numpy
     from scipy.optimize import linprog
@@ -149,7 +149,7 @@ def bounds(table, knows_small):
         ends = []
         for sign in (1, -1):
             found = linprog(sign * objective, A_ub=matrix_of_sums, b_ub=limits_of_sums, bounds=limits, method="highs")
-            # Status 3: there is no bound.
+            # Status 3 means that there is no bound.
             assert found.status in (0, 3), (found.message, table)
             ends.append(sign * found.fun if found.status == 0 else sign * -float("inf"))
         yield (i, j), ends

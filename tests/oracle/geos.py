@@ -1,11 +1,12 @@
 """Locates points in areas with GEOS. Usage: geos.py FOLDER
 
-Reads FOLDER/areas.json (areas as lists of polygons, each an exterior ring and its holes, in whole
-millimetres) and FOLDER/points.csv (x,y). Writes FOLDER/verdicts.tsv, one line per point: the areas whose
-interior contains the point, the areas whose boundary contains it, and 1 if the interior of the union of all
-areas contains it, else 0. Whole millimetres below 2^53 are exact as floats.
+Reads FOLDER/areas.json (areas as lists of polygons, each of which is an exterior ring and its holes, in whole
+millimetres) and FOLDER/points.csv (x,y). Writes FOLDER/verdicts.tsv with one line for each point: the areas
+whose interior contains the point, the areas whose boundary contains the point, and 1 if the interior of the
+union of all areas contains the point, or otherwise 0. Floats represent whole millimetres below 2^53 exactly.
 
-Needs shapely 2.1 or newer. tests/it/data/point_in_polygon.rs runs this script with the Python named by CATCHMENT_PYTHON.
+Needs shapely 2.1 or newer. tests/it/data/point_in_polygon.rs runs this script with the Python that
+CATCHMENT_PYTHON specifies.
 """
 
 import json

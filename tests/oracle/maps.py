@@ -1,14 +1,14 @@
 """Analyses a static map and writes the result as JSON. Usage: maps.py svg|pdf < IMAGE
 
-svg: `faults`, the texts that overlap each other or extend beyond the image, the labels that extend beyond the map, and
-the numbers that extend beyond their background; `labels`, the number of names and numbers on the map; `overlap`, the
+svg: `faults`, which are texts that overlap each other or extend beyond the image, labels that extend beyond the map,
+and numbers that extend beyond their background; `labels`, the number of names and numbers on the map; `overlap`, the
 total area, in square units, in which shapes of the map overlap; `is_coverage`, whether the shapes are a valid coverage
 according to GEOS. The bounding box of a text is as wide as its letters in the font, and extends from the cap height to
 the descenders.
 pdf: `pages`, `size` in points, `title`, `lang`, `text` without spaces, and `alt`, the figure's text alternative.
 
-Needs shapely 2.1 or newer, fonttools and pypdf. tests/it/mapping/maps.rs runs this script with the Python named by
-CATCHMENT_PYTHON.
+Needs shapely 2.1 or newer, fonttools and pypdf. tests/it/mapping/maps.rs runs this script with the Python that
+CATCHMENT_PYTHON specifies.
 """
 
 import io
@@ -91,7 +91,7 @@ def rect_of(rect):
 
 
 def shape(path: str):
-    """Parses a path of M, l and z commands. A ring inside another ring is a hole (even-odd rule)."""
+    """Parses a path of M, l and z commands. A ring inside another ring is a hole (by the even-odd rule)."""
     import shapely
 
     rings = []
@@ -105,7 +105,7 @@ def shape(path: str):
         if len(places) > 2:
             rings.append(shapely.Polygon(places))
     whole = shapely.Polygon()
-    # An exterior ring comes before its holes in the path.
+    # In the path, an exterior ring precedes its holes.
     polygons = []
     for ring in rings:
         around = next((at for at, (outer, _) in enumerate(polygons) if shapely.covers(outer, ring)), None)

@@ -1,18 +1,17 @@
 """Answers the code of every LSOA of the embedded dataset from its source files. Usage: statistical_areas.py FOLDER
 
-FOLDER is data/source. Prints JSON: for each census and each LSOA, the number of live postcodes, and the shares
-of these postcodes in each Integrated Care Community (by the list of LSOAs of 2011 of the communities) and in
-each LSOA of the other census; null is the share in no community. Postcodes are read by these rules, which
-docs/users/api.md describes:
+FOLDER is data/source. Prints JSON. For each census and each LSOA, the JSON contains the number of live
+postcodes, and the shares of these postcodes in each Integrated Care Community (according to the communities'
+list of LSOAs of 2011) and in each LSOA of the other census. The share under null is in no community. The script
+assigns postcodes by the following rules, which docs/users/api.md describes:
 
-- The directory's LSOA of 2011 decides if the position is within 500 m of its boundary, or if the LSOA has no
-  boundary and most of its postcodes are outside all boundaries. If not, the boundary around the position
-  decides, or the nearest within 150 m.
-  PROJ may lack the grid of OSTN15 and then be wrong by some metres, so `doubtful` lists the LSOAs that have
-  such a position within 5 m of their boundary.
-- The directory's LSOA of 2021 decides for postcodes in an LSOA of 2011 that has a boundary, unless the
-  directory's own LSOA of 2011 does not decide. If not, the LSOA of 2021 is the one that has all of the LSOA of
-  2011, if there is one.
+- The LSOA of 2011 in the directory is used if the position is within 500 m of its boundary, or if the LSOA has
+  no boundary and most of its postcodes are outside all boundaries. Otherwise, the LSOA whose boundary contains
+  the position is used, or the nearest LSOA within 150 m.
+  Without the OSTN15 grid, PROJ's positions are wrong by some metres, so `doubtful` lists the LSOAs with such a
+  position within 5 m of their boundary.
+- The LSOA of 2021 in the directory is used if the LSOA of 2011 has a boundary and is the one in the directory.
+  Otherwise, the LSOA of 2021 that contains the whole LSOA of 2011 is used, if there is one.
 
 Needs shapely and pyproj. tests/it/data/statistical_areas.rs runs this script.
 """
@@ -99,7 +98,7 @@ def main(folder: pathlib.Path) -> None:
     for census, by_code in counts.items():
         answers[census] = {}
         for code, pairs in by_code.items():
-            # An LSOA of 2021 is in the dataset if one of its postcodes is in an LSOA of 2011 that is.
+            # An LSOA of 2021 is in the dataset if one of its postcodes is in an LSOA of 2011 that is in the dataset.
             if all(other is None for _, other in pairs) and census == "lsoa21":
                 continue
             total = sum(pairs.values())

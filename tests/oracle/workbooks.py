@@ -24,7 +24,7 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.table import Table, TableStyleInfo
 
 PATIENTS = [
-    # name, NHS number, postcode, practice, born
+    # The columns are name, NHS number, postcode, practice and date of birth.
     ("Airey", 9990001111, "LA18 4DB", "P81064"),
     ("Rigg & Son", 9990001112, "LA1O 5DL", "P81002"),
     ("Tyson", 9990001113, "ZZ99 3VZ", "A82608"),
@@ -34,7 +34,7 @@ PATIENTS = [
 
 
 def rewrite(path, edit, rename=None):
-    """Rewrites the parts of a workbook: `edit` gets the name and the bytes of each part."""
+    """Rewrites the parts of a workbook. `edit` receives the name and the bytes of each part."""
     temporary = path.with_suffix(".tmp")
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as target:
         for name in source.namelist():
@@ -45,7 +45,7 @@ def rewrite(path, edit, rename=None):
 
 
 def patients(path):
-    """A workbook with most of what people do to workbooks."""
+    """Writes a workbook with most of the features that people use in workbooks."""
     book = openpyxl.Workbook()
     sheet = book.active
     sheet.title = "Patients & co"
@@ -105,7 +105,7 @@ def patients(path):
             return data.replace(b"</Relationships>", added.encode())
         if name != "xl/worksheets/sheet1.xml":
             return data
-        # openpyxl writes texts in their cells, and formulas without values.
+        # openpyxl stores texts in their cells, and formulas without their values.
         text = data.decode()
         for index, (_, _, postcode, _) in enumerate(PATIENTS):
             row = 4 + index if index < 3 else 5 + index
@@ -123,7 +123,7 @@ def patients(path):
 
 
 def table(path):
-    """A workbook whose rows are a table with a row of totals, between other cells, on the second sheet."""
+    """Writes a workbook whose second sheet contains, between other cells, a table with a row of totals."""
     book = openpyxl.Workbook()
     book.active.title = "Cover"
     book.active["A1"] = "This sheet has no patients"
@@ -171,7 +171,7 @@ def replaced(path, part, old, new):
 
 
 def bad(folder):
-    """Workbooks that are rejected, or whose rows are."""
+    """Writes workbooks that are rejected, and workbooks with rejected rows."""
     sheet = "xl/worksheets/sheet1.xml"
     archive(folder / "binary.xlsb", {"xl/workbook.bin": b"x"})
     archive(folder / "open.ods", {"mimetype": "application/vnd.oasis.opendocument.spreadsheet", "content.xml": "<a/>"})
@@ -219,7 +219,8 @@ def bad(folder):
 
     small(folder / "rows.xlsx", prepare=merged)
 
-    # The namespaces of the strict standard, a prefix, dates from 1904, and rows and cells without positions.
+    # A workbook with the namespaces of the strict standard, a prefix, dates counted from 1904, and rows and cells
+    # without positions.
     strict = small(folder / "strict.xlsx", rows=(("postcode", "gp_practice_code", "born"), ("LA18 4DB", "P81064", 1)))
     main = b"http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 
@@ -278,7 +279,7 @@ def sheet_facts(sheet):
 
 
 def check_archive(path):
-    """Checks the checksums, and that the parts follow one another, with their sizes after them where a flag says so."""
+    """Checks the checksums and the order of the parts. If a part's flag is set, its sizes must follow the part."""
     data = Path(path).read_bytes()
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
@@ -302,7 +303,7 @@ def compare(before, after, name):
         for sheet in old.worksheets:
             other = new[sheet.title]
             facts, others = sheet_facts(sheet), sheet_facts(other)
-            # New columns that would be hidden get a width.
+            # New columns that would otherwise be hidden have a width.
             others["widths"] = {key: width for key, width in others["widths"].items() if key in facts["widths"]}
             assert facts == others, (facts, others)
             for row in sheet.iter_rows():

@@ -1,4 +1,4 @@
-"""Runs the recipe of docs/users/spark.md on Spark in local mode with several workers, and compares the output with that of
+"""Runs the recipe of docs/users/spark.md on Spark in local mode with several workers, and compares the output with the output of
 the program for the same rows.
 
     check.py PROGRAM DATASET_FOLDER [ROWS]

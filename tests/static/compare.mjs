@@ -1,10 +1,10 @@
-// Compares the answers of `catchment.js` with those of the program, for every postcode of the directory on several dates,
-// and for practice codes:
+// Compares the answers of `catchment.js` with the answers of the program, for every postcode of the directory on several
+// dates, and for practice codes:
 //   node tests/static/compare.mjs FOLDER PROGRAM POSTCODES_CSV DATE...
 //
-// On the first date, all postcodes are compared; on the others, one in ten. Whole JSON values must be equal; of problems,
-// the code, the suggestion and the hint. CATCHMENT_DATA names the folder of a dataset other than the embedded one, and
-// CATCHMENT_SAMPLE is the number of postcodes to compare, evenly spread, in place of all.
+// On the first date, all postcodes are compared; on each other date, one in ten. JSON values must be equal as a whole. For
+// problems, only the code, the suggestion and the hint must be equal. CATCHMENT_DATA specifies the folder of a dataset that
+// replaces the embedded dataset. CATCHMENT_SAMPLE is the number of evenly spread postcodes that are compared instead of all.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -15,7 +15,8 @@ import { isEqual, openFolder } from "./folder.mjs";
 const [folder, program, postcodesFile, ...dates] = process.argv.slice(2);
 const { open } = await openFolder(folder);
 
-// Lines for `catchment locate -`: a postcode, or a postcode and a practice code.
+// Returns the answers of the program to lines for `catchment locate -`. A line contains a postcode, or a postcode and a
+// practice code.
 async function* expectedAnswers(lines, date) {
   const data = process.env.CATCHMENT_DATA ? ["--data", process.env.CATCHMENT_DATA] : [];
   const child = spawn(program, ["locate", "-", "--json", "--as-of", date, ...data], { stdio: ["pipe", "pipe", "inherit"] });
@@ -67,14 +68,14 @@ for (const [index, date] of dates.slice(1).entries()) {
   count += await compare(copy, [...postcodes.filter((_, row) => row % 10 === index % 10), ...special], date);
 }
 
-// Practice codes: every code with a few postcodes, and codes that no practice has.
+// Practice codes are tested with a few postcodes: every code in the dataset, and codes that belong to no practice.
 const { rows: codes } = await readPractices();
 const homes = ["LA9 4QF", "LA18 4DB", "PR1 1HR", "ZZ99 3VZ", "EC1A 1BB"];
 const otherCodes = ["", "&", "?", "X99999", "V81997", "P8100", "P81002001", "p 81002", "P81002ABCDE", "X99999001"];
 const pairs = [...codes, ...otherCodes].flatMap((code, row) => [homes[row % homes.length], homes[(row + 1) % homes.length]].map((home) => `${home},${code}`));
 for (const date of dates) count += await compare(copy, pairs, date);
 
-// With all answers in one file, no later request depends on the postcode.
+// If all answers are in one file, no later request depends on the postcode.
 const requested = [];
 const whole = open({ everything: true, requested });
 if (everything) {
@@ -85,13 +86,13 @@ if (everything) {
   }
   assert.deepEqual(requested.slice(before), [], "everything was loaded at first");
 } else {
-  // The mode never becomes one that reveals more.
+  // A copy never changes to a mode that reveals more.
   await assert.rejects(whole.locate({ postcode: postcodes[0] }), { code: "unavailable" });
   assert.deepEqual(requested, ["index.json"]);
 }
 console.log(`${count} answers are equal, in ${Math.round((performance.now() - started) / 1000)} s`);
 
-// Returns the file of practices; its rows have the codes.
+// Returns the content of the file of practices, whose rows contain the codes.
 async function readPractices() {
   const { gunzipSync } = await import("node:zlib");
   const file = JSON.parse(gunzipSync(await readFile(`${folder}/practices/${practices}.bin`)));

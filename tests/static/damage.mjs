@@ -1,4 +1,4 @@
-// Checks that files which are missing, cut short, changed or of another export lead to an error, and never to an answer:
+// Checks that files that are missing, truncated, changed or from another export cause an error, and never an answer:
 //   node tests/static/damage.mjs FOLDER POSTCODE OTHER_POSTCODE
 // The two postcodes are in different groups.
 
@@ -27,7 +27,7 @@ async function check(what, replaced, code, message) {
     assert.match(error.message, message, what);
     return true;
   });
-  // An error is not remembered: with the right files, the same copy answers.
+  // Errors are not cached, so the same copy answers when the files are correct again.
   for (const name of Object.keys(replaced)) delete replaced[name];
   assert.equal((await copy.locate({ postcode })).location.postcode, parsePostcode(postcode).join(" "), what);
 }
@@ -52,7 +52,7 @@ async function checkAll() {
 const changed = await checkAll();
 await check("other values, with a valid checksum", { [path]: changed }, "damaged", /changed/);
 
-// Without SHA-256, as on pages without https, the checksum of gzip and the first postcode of the group are the checks.
+// Without SHA-256, as on pages without HTTPS, the checks are the checksum of gzip and the first postcode of the group.
 Object.defineProperty(globalThis, "crypto", { value: {}, configurable: true });
 await checkAll();
 

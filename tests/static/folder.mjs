@@ -1,11 +1,11 @@
-// Opens a folder of `catchment export --static` in Node, as a browser opens it from a web host.
+// Opens a folder of `catchment export --static` in Node, in the same way as a browser opens it on a web host.
 
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-// Returns the `catchment.js` of a folder, and a function that opens a copy. `replaced` has other contents of files by path;
-// null means that the file is missing. `requested` records the paths of the files that were loaded.
+// Returns the `catchment.js` of a folder, and a function that opens a copy. `replaced` maps paths to other file
+// contents. The value null means that the file is missing. `requested` records the paths of the files that were loaded.
 export async function openFolder(folder) {
   const base = pathToFileURL(`${path.resolve(folder)}/`);
   const module = await import(new URL("catchment.js", base));

@@ -1,4 +1,4 @@
-// Looks a postcode up with the types that openapi-typescript generates. Usage: node look-up.js ORIGIN
+// Looks up a postcode with the types that openapi-typescript generates. Usage: node look-up.js ORIGIN
 
 import createClient from "openapi-fetch";
 import type { components, paths } from "./catchment.js";

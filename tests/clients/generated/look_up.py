@@ -1,4 +1,4 @@
-"""Looks a postcode up with the generated Python client. Usage: look_up.py ORIGIN"""
+"""Looks up a postcode with the generated Python client. Usage: look_up.py ORIGIN"""
 
 import sys
 from typing import Any
@@ -8,7 +8,8 @@ from catchment_client.api.directory import get_practice
 from catchment_client.api.look_up import locate, locate_by_post
 from catchment_client.models import Answer, LocateRequest, PracticeDetail, Problem
 
-# The generator does not know that an API key is optional, and types these functions for a client with a key.
+# The generator does not recognise that an API key is optional, so the types of these functions require a client with a
+# key.
 client: Any = Client(base_url=sys.argv[1])
 request = LocateRequest(postcode="LA18 4DB", practice="P81002")
 answer = locate_by_post.sync(client=client, body=request)
