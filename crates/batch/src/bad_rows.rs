@@ -1,4 +1,4 @@
-//! Writes bad rows, with the line on which each of them starts.
+//! Writes bad rows, and finds the line on which each of them starts.
 
 use memchr::memchr_iter;
 

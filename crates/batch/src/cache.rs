@@ -33,7 +33,7 @@ pub(super) struct AnswerCache {
     buckets: Vec<Bucket>,
 }
 
-/// The slots that may contain a key. They fill one cache line.
+/// The slots that may contain a key. The slots fill one cache line.
 #[derive(Default)]
 #[repr(align(64))]
 struct Bucket([AtomicU64; PROBES]);
@@ -190,7 +190,7 @@ pub(super) enum Cached<T> {
     Miss(Arc<T>),
 }
 
-/// A thread's own copy of an [`Interner`], and the number of rows with each of its values.
+/// A thread's own copy of an [`Interner`], and the number of rows for each of the values.
 pub(super) struct LocalCells<T> {
     cells: Vec<Arc<T>>,
     counts: Vec<u64>,

@@ -257,7 +257,7 @@ impl ColumnOverrides {
     /// Sets the dataset's layers of statistical areas, and the layer whose codes are in the column.
     ///
     /// # Errors
-    /// If the id is not that of a layer of statistical areas.
+    /// If the id is not the id of a layer of statistical areas.
     pub fn set_statistical_layers(
         &mut self,
         manifest: &Manifest,
@@ -497,7 +497,7 @@ pub(super) fn normalise(name: &str) -> String {
 
 /// A word that occurs in the names of columns with postcodes.
 const POSTCODE_WORD: &str = "postcode";
-/// Words in the names of columns whose postcodes are not those of people's homes.
+/// Words in the names of columns whose postcodes are not the postcodes of people's homes.
 const ORGANISATION_WORDS: [&str; 8] = [
     "practice",
     "surgery",

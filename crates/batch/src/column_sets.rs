@@ -26,7 +26,7 @@ pub enum ColumnSet {
     Reasons,
     /// The attributes of the location.
     Attributes,
-    /// The dataset and the dates of its sources.
+    /// The dataset, and the dates of the dataset's sources.
     Sources,
     /// Every column.
     All,

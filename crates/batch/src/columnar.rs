@@ -36,7 +36,8 @@ use catchment_core::index::Index;
 /// Checks the types of the columns that the look-up needs.
 ///
 /// # Errors
-/// If a type is not supported. The error states the name and the type of the first such column.
+/// If a type is not supported. The error states the name and the type of the first column with such
+/// a type.
 pub(super) fn check_types(schema: &Schema, mapping: &ColumnMapping) -> Result<(), BatchError> {
     for (role, index) in mapping.columns() {
         let field = schema.field(index);
@@ -442,7 +443,7 @@ impl Stage<RecordRows, Option<BatchSlice>> for ArrowWorker<'_, '_> {
         output: &mut Option<BatchSlice>,
     ) -> Result<u64, TabularError> {
         // The slice is taken out of the block so that it is dropped early, because the next batch
-        // may have to wait for its memory.
+        // may have to wait for the slice's memory.
         let Some(BatchSlice { batch, permit }) = rows.slice.take() else {
             return Ok(0);
         };

@@ -11,8 +11,7 @@ use super::row_location::RowLocation;
 use super::row_parser::ParsedRow;
 use crate::tabular::cell_format::CellFormat;
 
-/// How the residence or the registration in an answer differs from that of the previous run, and
-/// why.
+/// How the residence or the registration in an answer differs from the previous run, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerChange {
     /// The community is the same.
@@ -78,7 +77,7 @@ impl AnswerChange {
         }
     }
 
-    /// Returns whether the row matches one previous row, and the community is different.
+    /// Returns whether the row matches exactly one previous row, and their communities differ.
     pub fn is_change(self) -> bool {
         !matches!(
             self,
@@ -123,8 +122,8 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Returns the rows that were not compared, each sample with its description, such as `new
-    /// rows`. A sample is `None` if there was not enough memory to find its rows.
+    /// Returns the rows that were not compared: for each reason, a description, such as `new rows`,
+    /// and a sample. A sample is `None` if there was not enough memory to find the rows.
     pub fn not_compared(&self) -> [(&'static str, Option<&LineSample>); 7] {
         [
             ("new rows", Some(&self.new_rows)),

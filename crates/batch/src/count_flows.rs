@@ -20,12 +20,12 @@ use crate::tabular::delimiter::Delimiter;
 use catchment_core::domain::LayerSet;
 use catchment_core::index::Index;
 
-/// Counts the rows of an input file by where patients are registered and where they live
-/// ([`BatchSummary::flows`]). Reads rows in the same way as [`run`](super::run()), and counts every
-/// valid row once.
+/// Counts the rows of an input file by the place where the patient is registered and the place
+/// where the patient lives ([`BatchSummary::flows`]). Reads rows in the same way as
+/// [`run`](super::run()), and counts every valid row once.
 ///
+/// # Errors
 /// If the input has no practice column or no location, or if reading the input fails.
-/// If the input has no column of practices or no location, or if reading it fails.
 pub fn count_flows<R: Read + Send>(
     index: &Index,
     input: BatchInput<R>,

@@ -10,12 +10,12 @@ use super::cache::DAYS_MAX;
 use crate::tabular::POISONED;
 use catchment_core::domain::date_from_iso;
 
-/// The maximum number of date spellings that are cached, and their maximum length in bytes. A date
-/// takes 10 bytes.
+/// The maximum number of spellings of dates that are cached, and the maximum length of such a
+/// spelling in bytes. A date has 10 bytes.
 const DAY_TEXTS_MAX: usize = 1 << 14;
 const DAY_BYTES_MAX: usize = 16;
 
-/// A date, and the id of the date if it has one.
+/// A date, and the id of the date, if any.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct InternedDay {
     pub(super) date: Date,

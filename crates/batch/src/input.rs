@@ -57,8 +57,8 @@ pub(super) struct TextBody<R: Read> {
     pub(super) header: Vec<u8>,
 }
 
-/// The decompressed input: the first bytes, which were read to detect the compression, followed by
-/// the rest.
+/// The decompressed input. Its source is the first bytes, which were read to detect the
+/// compression, followed by the rest of the file.
 type Decompressed<R> = Decompressor<Chain<Cursor<Vec<u8>>, CountingReader<R>>>;
 
 /// The decompressed input, preceded by the decompressed bytes that were read to detect the format.

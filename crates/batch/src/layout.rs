@@ -33,7 +33,8 @@ pub(super) struct OutputLayout {
     pub(super) group_layer: Option<Layer>,
     /// The layers whose areas the summary counts.
     pub(super) counted_layers: Vec<CountedLayer>,
-    /// What the columns require from the residence and the registration in order to compare them.
+    /// The data that the columns about the location and the practice require from the residence and
+    /// the registration.
     pub(super) place_needs: PlaceNeeds,
     /// Whether rows are compared with the answers of a previous run.
     pub(super) is_compared: bool,

@@ -8,8 +8,8 @@
 //!  blocks of whole rows ──► workers: fields → look-up (cached) → cells ──► output, in order
 //! ```
 //!
-//! Rows are text (CSV, TSV, NDJSON), columnar (Parquet, Arrow; see `columnar`) or in a sheet of a
-//! workbook (see `workbook_rows`). The module `tabular` reads and writes these formats.
+//! Rows are text (CSV, TSV, NDJSON), columnar (Parquet, Arrow) or in a sheet of a workbook. The
+//! module `tabular` reads and writes these formats. See also `columnar` and `workbook_rows`.
 //!
 //! Nothing in this module opens a file. The input is any [`std::io::Read`] and the output any
 //! [`std::io::Write`], so a file, a pipe and a connection produce the same output. Memory use
@@ -166,7 +166,7 @@ pub struct BatchRequest {
     pub compression: Compression,
     /// The limits on decoding.
     pub limits: DecodeLimits,
-    /// The options of workbooks, and of conversions to and from them.
+    /// The options for workbooks, and for conversions to and from workbooks.
     pub workbook: WorkbookOptions,
     /// The answers of a previous run, with which rows are compared. See [`read_previous`].
     pub previous: Option<Arc<PreviousAnswers>>,
@@ -332,7 +332,7 @@ pub enum BatchError {
         /// The name that the user specified.
         name: String,
     },
-    /// Several columns match one role.
+    /// Several columns match the same role.
     #[error("{} may each be the {} column: specify one with {}", quoted(names), role.as_str(), role.argument())]
     AmbiguousColumn {
         /// The role that the columns match.

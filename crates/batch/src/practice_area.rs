@@ -1,7 +1,7 @@
 //! The location in relation to the practice with which the patient is registered: whether it is in
 //! the practice's area, and its distance from the practice's premises. These facts depend on both
-//! the residence and the registration. Each of them therefore stores what the comparison requires,
-//! but only if a requested column needs it.
+//! the residence and the registration. The cells of each therefore include the data that the
+//! comparison requires, but only if a requested column needs them.
 
 use jiff::civil::Date;
 

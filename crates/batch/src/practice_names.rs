@@ -60,8 +60,8 @@ fn are_practice_codes(values: &[String]) -> bool {
     codes > 0 && codes * 100 >= given.len() * CODES_PERCENT_MIN
 }
 
-/// Returns whether a value has the form of the code of a GP practice or of its branch surgery,
-/// which consists of a letter and five digits, with three more digits for a branch. Other ODS codes
+/// Returns whether a value has the form of the code of a GP practice or a branch surgery. Such a
+/// code consists of a letter and five digits, with three more digits for a branch. Other ODS codes
 /// could be mistaken for words.
 fn is_practice_code(value: &str) -> bool {
     let Some((letter, digits)) = value.as_bytes().split_first() else {

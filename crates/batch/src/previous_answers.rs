@@ -102,7 +102,7 @@ impl PreviousAnswers {
         }
     }
 
-    /// Returns the text of the cell with communities that has this number.
+    /// Returns the text of the cell with communities that has the number `number`.
     pub(super) fn communities(&self, number: u32) -> &str {
         &self.communities[number as usize]
     }
@@ -179,9 +179,9 @@ impl PreviousCollector {
     }
 }
 
-/// Returns the maximum number of rows of previous answers that may be stored; the input may have
-/// the same number of rows. The limit is based on a quarter of the available memory, because rows
-/// require three times their size while they are collected.
+/// Returns the maximum number of rows of previous answers that may be stored. The same number of
+/// input rows may be stored. Together, they may use a quarter of the available memory, in which
+/// rows require three times their size while they are collected.
 pub(super) fn rows_max() -> usize {
     let available = memory::available_memory_bytes(Path::new("/")).unwrap_or(4 << 30);
     let row_bytes = 3 * (size_of::<PreviousRow>() + size_of::<(KeyHash, u64)>());

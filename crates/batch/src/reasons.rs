@@ -83,9 +83,9 @@ pub(super) fn registration_reason(
     }
 }
 
-/// Returns the code of the reason why a registration has no areas. The look-up reports one reason
-/// for two cases, which have separate codes: practices that closed before the data begin, and codes
-/// that were issued outside the area of the data.
+/// Returns the code of the reason why a registration has no areas. Practices that closed before the
+/// data begin, and codes that were issued outside the area of the data, have separate codes here,
+/// although the look-up reports the same reason for both.
 fn registration_code(
     index: &Index,
     layout: &OutputLayout,
@@ -117,7 +117,7 @@ fn registration_code(
     }
 }
 
-/// Returns the reason why a place or practice that is known has no main community.
+/// Returns the reason why a known place or practice has no main community.
 fn missing_community(
     layout: &OutputLayout,
     result: &str,

@@ -20,7 +20,7 @@ const RECENT_PRACTICES_BITS: u32 = 10;
 /// The maximum length of a cached spelling of a practice code.
 const PRACTICE_BYTES_MAX: usize = 15;
 
-/// A practice code as it is spelled in a row. Only short spellings are cached.
+/// A practice code in its spelling in a row. Only short spellings are cached.
 type PracticeKey = u128;
 
 /// The registration cells that all threads share.

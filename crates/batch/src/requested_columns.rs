@@ -39,7 +39,7 @@ impl OutputColumn {
                 continue;
             }
             let unprefixed = name.strip_prefix(PREFIX).unwrap_or(name);
-            // The ids of attributes and layers have hyphens in place of underscores.
+            // The ids of attributes and layers contain hyphens instead of underscores.
             let word = unprefixed.replace('-', "_");
             let mut listed = all.iter();
             let listed = listed.find(|column| column.name == word);

@@ -48,12 +48,13 @@ impl<'s> ResidenceCache<'s> {
         self.shared.ids.get(key)
     }
 
-    /// Reads the first byte of the cells, so that the processor fetches them early.
+    /// Reads the first byte of the cells, so that the processor fetches the cells early.
     pub(super) fn prefetch(&self, id: u32) -> Option<u8> {
         Some(self.local.by_id(id)?.runs.prefetch())
     }
 
-    /// Finds the cells of a row, or computes them. `id` is their id, if it is already known.
+    /// Finds the cells of a row, or computes them. `id` is the id of the cells, if it is already
+    /// known.
     pub(super) fn find(
         &mut self,
         id: Option<u32>,
@@ -81,9 +82,9 @@ impl<'s> ResidenceCache<'s> {
     }
 }
 
-/// Returns the key of a location, or `None` if its cells are not cached, such as those of
-/// coordinates. `has_suggestion` states whether the suggestion for a malformed postcode is among the
-/// cells.
+/// Returns the key of a location, or `None` if its cells are not cached, for example because the
+/// location is given as coordinates. `has_suggestion` states whether the suggestion for a malformed
+/// postcode is among the cells.
 pub(super) fn cache_key(
     index: &Index,
     location: &RowLocation,

@@ -60,7 +60,7 @@ const BINARY_SIGNATURES: &[(&[u8], Finding)] = &[
 const COMPRESSED_TWICE: Finding = ("compressed twice", ": decompress it once");
 
 /// The first bytes of a compound file. Old versions of Office store documents in compound files,
-/// and all versions store documents with a password in them.
+/// and all versions use them for documents with a password.
 const COMPOUND_FILE: &[u8] = b"\xd0\xcf\x11\xe0";
 
 /// Returns a description of a compound file, based on the names of its streams.

@@ -49,10 +49,10 @@ pub struct BatchSummary {
     pub registration_reasons: Vec<ReasonCount>,
     /// The comparison with the answers of a previous run, if there is one.
     pub comparison: Option<Comparison>,
-    /// The patients by where they are registered and where they live, by community of the main
-    /// layer. `None` if the input does not contain both, or if the dataset has no communities.
+    /// The flows of patients between the communities of the main layer. `None` if the input does
+    /// not contain both a practice and a location, or if the dataset has no communities.
     pub flows: Option<FlowTable>,
-    /// The numbers that a spreadsheet has irreversibly shortened; `None` if there are no such
+    /// The numbers that a spreadsheet has irreversibly shortened, or `None` if there are no such
     /// numbers.
     pub scientific_notation: Option<ScientificNotation>,
 }
@@ -203,7 +203,7 @@ impl BatchTally {
             .fold(BatchTally::default(), BatchTally::merge)
     }
 
-    /// Adds the counts of another thread to those of this thread.
+    /// Adds the counts of another thread to the counts of this thread.
     fn merge(mut self, other: BatchTally) -> BatchTally {
         self.rows += other.rows;
         for (count, more) in self.status.iter_mut().zip(other.status) {

@@ -133,7 +133,8 @@ fn numbers(lines: &[u64]) -> String {
     numbers.join(", ")
 }
 
-/// Adds a table of areas. `names` contains the names of its columns; the last column is optional.
+/// Adds a table of areas. `names` contains the names of the table's columns, of which the last is
+/// optional.
 fn push_areas(
     sheet: &mut SummarySheet,
     areas: &[AreaCount],

@@ -8,7 +8,7 @@ use crate::tabular::delimiter::Delimiter;
 use crate::tabular::fields::{field_ends, field_range};
 use catchment_core::domain::{OdsCode, Postcode, StatisticalAreaCode, Uprn};
 
-/// Returns the number of rows that a field of this row has probably swallowed. A line probably is a
+/// Returns the number of rows that a field of this row has probably swallowed. A line is probably a
 /// row if it has the same number of fields as a row, and contains a location or a practice code in
 /// the expected field. One of these lines is the row itself.
 pub(super) fn count_swallowed_rows(

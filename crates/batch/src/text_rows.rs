@@ -52,8 +52,8 @@ impl<'s, 'i> TextAnswerer<'s, 'i> {
         self.worker.into_tally()
     }
 
-    /// Answers the rows of a block, and appends the output rows to `out`. Reads a group of rows,
-    /// looks all of them up, and writes their output rows, before the next group.
+    /// Answers the rows of a block, and appends the output rows to `out`. For each group of rows,
+    /// first reads all rows, then looks up all rows, and then writes all output rows.
     pub(super) fn answer_block(&mut self, block: &RowBlock, out: &mut Vec<u8>) {
         let bytes = &block.bytes;
         let tally = &mut self.worker.tally;

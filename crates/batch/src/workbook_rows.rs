@@ -269,7 +269,8 @@ fn column_number(index: usize) -> u32 {
     u32::try_from(index).expect("few columns")
 }
 
-/// Returns the names of the members of an object. If a column has no name, its letters are used.
+/// Returns the names of the members of an object. If a column has no name, the letters of the
+/// column are used.
 fn member_names(columns: &[String]) -> Vec<String> {
     let name = |(index, name): (usize, &String)| match name.as_str() {
         "" => column_letters(column_number(index)),

@@ -19,8 +19,9 @@ const MEMORY_PER_POSITION: u64 = 400;
 /// several strings.
 const MEMORY_PER_ROW: u64 = 600;
 
-/// Estimates the peak memory in bytes of loading a file, from its size, the number of positions of
-/// its polygons, and its number of rows if it is a table of names.
+/// Estimates the peak memory in bytes of loading a file. The estimate is based on the file's size,
+/// the number of positions of its polygons and, if the file is a table of names, its number of
+/// rows.
 pub(crate) fn needed_bytes(size_bytes: u64, positions: u64, rows: u64) -> u64 {
     let for_positions = positions.saturating_mul(MEMORY_PER_POSITION);
     let for_rows = rows.saturating_mul(MEMORY_PER_ROW);
@@ -44,7 +45,8 @@ pub struct InsufficientMemory {
 /// estimates by [`needed_bytes`].
 ///
 /// # Errors
-/// If the new dataset does not fit. The check succeeds if the available memory is not known.
+/// If the new dataset does not fit into memory. The check succeeds if the available memory is not
+/// known.
 pub(crate) fn ensure_fits(new_bytes: u64, loaded_bytes: u64) -> Result<(), InsufficientMemory> {
     available_memory_bytes(Path::new("/")).map_or(Ok(()), |available| {
         ensure_fits_in(available, new_bytes, loaded_bytes)
@@ -96,7 +98,7 @@ fn read_kilobytes(file: &Path, name: &str) -> Option<u64> {
 fn free_in_cgroup(root: &Path, line: &str) -> Option<u64> {
     let mut parts = line.splitn(3, ':').skip(1);
     let (controllers, path) = (parts.next()?, parts.next()?);
-    // cgroup v2 has a single hierarchy, whereas cgroup v1 has one for each controller.
+    // cgroup v2 has a single hierarchy, whereas cgroup v1 has a hierarchy for each controller.
     let (tree, limit_file, usage_file, cache_key) = if controllers.is_empty() {
         (
             "sys/fs/cgroup",
@@ -124,8 +126,8 @@ fn free_in_cgroup(root: &Path, line: &str) -> Option<u64> {
         // `max`, which means no limit, is not a number.
         let limit = read_number(&group.join(limit_file))?;
         let used = read_number(&group.join(usage_file))?;
-        // The memory of cached files is available, because the kernel evicts them when memory is
-        // needed.
+        // The memory of cached files is available, because the kernel evicts cached files when
+        // memory is needed.
         let statistics = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
         let cache = statistics
             .lines()

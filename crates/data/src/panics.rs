@@ -1,4 +1,4 @@
-//! Catches panics of libraries on corrupt files without reporting them.
+//! Catches panics without reporting them, for libraries that panic on corrupt files.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};

@@ -1,8 +1,8 @@
 //! Flows between registered and resident patients. A flow is the number of patients who are
 //! registered with the practices of one area and live in another.
 //!
-//! - `layers`, `places`: the two layers, and the place in its layer of a registration or a
-//!   residence.
+//! - `layers`, `places`: the two layers, and the place of a registration or a residence in its
+//!   layer.
 //! - `tally`: the counts of a single thread.
 //! - `table`: the counts of a whole input.
 //! - `network`, `published`: small number suppression that prevents hidden counts from being

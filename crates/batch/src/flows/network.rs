@@ -13,10 +13,10 @@
 //! ```
 //!
 //! A table agrees with the published counts if its flow differs from the actual flow only on hidden
-//! edges. The difference of two such flows consists of cycles. Therefore a hidden count can have
-//! another value if and only if it is on a cycle of hidden edges along which the flow can change in
-//! the direction of the cycle. (D. Gusfield, "A graph theoretic approach to statistical data
-//! security", SIAM Journal on Computing 17(3), 1988.)
+//! edges. The difference between two such flows consists of cycles. Therefore a hidden count can
+//! have another value if and only if it is on a cycle of hidden edges along which the flow can
+//! change in the direction of the cycle. (D. Gusfield, "A graph theoretic approach to statistical
+//! data security", SIAM Journal on Computing 17(3), 1988.)
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -293,8 +293,8 @@ impl FlowNetwork {
         false
     }
 
-    /// Returns the steps of the cycle through a cell that hides as few and as small counts as
-    /// possible.
+    /// Returns the steps of the cycle through a cell that hides the smallest possible number of
+    /// counts, and small counts rather than large ones.
     fn cheapest_cycle(&self, cell: usize) -> Vec<PathStep> {
         let cheapest = |scope| {
             let directions = self.directions(cell).into_iter().flatten();
@@ -315,7 +315,7 @@ impl FlowNetwork {
         found.expect("a cycle through the totals").1
     }
 
-    /// Returns the cheapest path from one node to another, that does not use `excluded`.
+    /// Returns the cheapest path from one node to another that does not use `excluded`.
     fn path(
         &self,
         start: usize,

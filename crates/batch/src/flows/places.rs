@@ -1,5 +1,5 @@
-//! The place of a registration or a residence in its layer: an area, or the reason why there is no
-//! area.
+//! The place of a registration or a residence in its layer. A place is an area, or the reason why
+//! there is no area.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -27,7 +27,7 @@ pub struct PublishedFlows<'t> {
     rule: SuppressionRule,
     registered_totals: Vec<u64>,
     resident_totals: Vec<u64>,
-    /// The positions of the hidden counts. The position of a total is one after the last place.
+    /// The positions of the hidden counts. Totals have the position after the last place.
     hidden: HashSet<(usize, usize)>,
 }
 
@@ -133,7 +133,7 @@ impl<'t> PublishedFlows<'t> {
         let areas = places.filter(|(_, place)| place.kind == FlowPlaceKind::Area);
         areas
             .map(|(position, area)| {
-                // Both axes have the same areas, which come first.
+                // Both axes contain the same areas, at the start.
                 let registered = self.registered_total(position);
                 let resident = self.resident_total(position);
                 AreaFlows {

@@ -22,8 +22,8 @@ pub struct RegistrationFlows {
     pub counted_on: Date,
 }
 
-/// Counts the registrations in a dataset by where patients are registered and where they live, on a
-/// day. Returns `None` if the dataset contains no registrations.
+/// Counts the registrations in a dataset on a day, by the place where patients are registered and
+/// the place where they live. Returns `None` if the dataset contains no registrations.
 ///
 /// Patients of a closed practice are counted under its successor. If a statistical area is in
 /// several areas of the layer, it is assigned to the area that contains most of its live postcodes.

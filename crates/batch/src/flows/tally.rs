@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::places::FlowPlaces;
 use super::table::FlowTable;
 
-/// The maximum number of pairs of places for which every pair has a counter. The counters then
-/// require 8 MB.
+/// The maximum number of pairs of places for which every pair has a counter. This number of
+/// counters requires 8 MB.
 const COUNTERS_MAX: usize = 1 << 20;
 
 /// The flows that a single thread counts.
@@ -55,7 +55,7 @@ impl FlowTally {
         }
     }
 
-    /// Adds the counts of another thread, which must have the same places.
+    /// Adds the counts of another thread, whose places must be the same.
     pub(crate) fn merge(mut self, other: FlowTally) -> FlowTally {
         for ((registered, resident), patients) in other.pairs() {
             let number = |place: usize| u32::try_from(place).expect("few places");

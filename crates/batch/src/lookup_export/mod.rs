@@ -35,8 +35,8 @@ const PSEUDO_POSTCODES: [&str; 2] = ["ZZ99 3VZ", "ZZ99 3WZ"];
 /// The table has a row for every postcode (live and terminated postcodes, `ZZ99 3VZ` and
 /// `ZZ99 3WZ`) and every period in which its results do not change. The columns are `postcode`,
 /// `valid_from` (inclusive) and `valid_to` (exclusive), followed by the batch columns that depend
-/// only on the postcode. A date is null if the period is unbounded on that side. Rows are sorted by
-/// postcode, then by period. The bytes do not depend on the number of threads.
+/// only on the postcode. A date is null if the period has no start or no end. Rows are sorted by
+/// postcode and then by period. The output bytes do not depend on the number of threads.
 ///
 /// # Errors
 /// If `output` cannot be written.

@@ -14,8 +14,8 @@ pub(crate) enum CellFormat {
     Csv(Delimiter),
     /// Members of a JSON object (RFC 8259).
     Json,
-    /// Length-prefixed bytes, from which arrays are built. Texts are UTF-8, and a number has eight
-    /// bytes.
+    /// Length-prefixed bytes, from which arrays are built. Texts are in UTF-8, and each number
+    /// consists of eight bytes.
     LengthPrefixed,
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The delimiter between fields: one character of one or two bytes.
+/// The delimiter between fields: a single character, encoded in one or two bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delimiter {
     bytes: [u8; 2],

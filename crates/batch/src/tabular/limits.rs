@@ -32,7 +32,7 @@ const ANSWER_RATIO_MAX: u64 = 2_500;
 /// The ratio is checked only after this many output bytes.
 const ANSWER_FREE_BYTES: u64 = 64 << 20;
 
-/// The approximate size of an output slice in bytes. Each thread has one slice in memory.
+/// The approximate size of an output slice in bytes. Each thread stores one slice in memory.
 const SLICE_BYTES: usize = 2 << 20;
 /// The typical size in bytes of an output cell, including its offset or delimiter.
 const ANSWER_CELL_BYTES: usize = 24;

@@ -25,7 +25,7 @@ const VALUE_BYTES_MAX: usize = 200;
 /// Returns the attributes that a configuration declares.
 ///
 /// # Errors
-/// If attributes are not valid. The error lists all of them.
+/// If any attributes are invalid. The error lists all of them.
 pub(super) fn entries(config: &BuildConfig, layers: &[LayerEntry]) -> Result<Vec<AttributeEntry>> {
     let statistical = config.statistical_areas.as_ref();
     let statistical = statistical.map(|table| table.id.as_str());

@@ -209,7 +209,7 @@ impl BuildConfig {
             let shares = match &method.method {
                 AreaMethod::ShareThreshold(threshold) => {
                     let share_min = threshold.share_min;
-                    // A share of 0 would give every practice every statistical area.
+                    // With a share of 0, every practice would have every statistical area.
                     if !(share_min > 0.0 && share_min <= 1.0) {
                         errors.push(format!(
                             "layer `{id}`: share_min: `{share_min}` is not a share greater than 0 \
@@ -231,9 +231,9 @@ impl BuildConfig {
         errors
     }
 
-    /// Returns an error if a layer has the method `statistical_areas` but not the id of the
-    /// statistical areas, or the id but not the method. Such a layer and the statistical areas
-    /// share one file of boundaries, which is named after the id.
+    /// Returns an error if the layer has the method `statistical_areas` but its id is not the id of
+    /// the statistical areas, or if it has this id but not the method. Such a layer and the
+    /// statistical areas share one file of boundaries, which is named after the id.
     fn statistical_layer_error(&self, layer: &LayerConfig) -> Option<String> {
         let id = &layer.id;
         let statistical = self.statistical_areas.as_ref().map(|table| &*table.id);
@@ -448,8 +448,8 @@ fn layer_at(text: &str, offset: usize) -> Option<String> {
     Some(id.to_string())
 }
 
-/// Returns whether a value, or a value or key in it, contains the byte at `offset`. A nested table
-/// can be outside the span of its parent table, because it has its own header.
+/// Returns whether a value, or a nested key or value, contains the byte at `offset`. A nested table
+/// can be outside the span of its parent table, because the nested table has its own header.
 fn contains_byte(value: &Spanned<DeValue<'_>>, offset: usize) -> bool {
     let is_inside = match value.get_ref() {
         DeValue::Array(values) => values.iter().any(|value| contains_byte(value, offset)),
@@ -531,9 +531,9 @@ pub(super) struct PostcodesConfig {
     /// The directories, in order of precedence. A later directory adds postcodes that earlier
     /// directories do not list, and fills in fields that earlier directories leave blank.
     pub(super) directories: Vec<PostcodeDirectoryFile>,
-    /// The sub-ICB locations that select the postcodes to include. An outward code is included with
-    /// all its postcodes if at least one of them is in one of these locations. If the list is
-    /// empty, all postcodes are included.
+    /// The sub-ICB locations that select the postcodes to include. If at least one postcode of an
+    /// outward code is in one of these locations, all postcodes of the outward code are included.
+    /// If the list is empty, all postcodes are included.
     #[serde(default)]
     pub(super) outcodes_touching_sub_icb: Vec<String>,
     /// Whether the directories together list every postcode of each outward code that they contain.
@@ -882,7 +882,7 @@ impl LayerConfig {
         })
     }
 
-    /// Returns whether the layer has a role.
+    /// Returns whether the layer has the role `role`.
     pub(super) fn has_role(&self, role: LayerRole) -> bool {
         self.declaration()
             .is_ok_and(|declaration| declaration.role == role)

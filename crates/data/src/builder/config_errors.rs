@@ -19,7 +19,7 @@ use super::homes_config::UprnConfig;
 pub(super) fn parse(text: &str) -> Result<BuildConfig> {
     BuildConfig::parse(text).map_err(|first| {
         let mut others = table_errors(text);
-        // The parser's own error is the first one, and it states the line.
+        // The first error is the parser's own error, which states the line.
         let message = first.root_cause().to_string();
         let is_first = |other: &String| {
             let reason = other
@@ -103,7 +103,7 @@ fn take_tables(parent: &mut Table, key: &str) -> Vec<Table> {
         .collect()
 }
 
-/// Returns the errors of a table of the document, and replaces the table with a valid one.
+/// Returns the errors of a table of the document. Replaces the table with a valid table.
 fn section<T: DeserializeOwned>(document: &mut Table, key: &str) -> Vec<String> {
     let Some(Value::Table(table)) = document.remove(key) else {
         return Vec::new();

@@ -91,7 +91,7 @@ pub(super) fn dataset_files(
         files.push(("systems.csv".into(), sources.read_bytes(systems)?));
     }
     files.extend(facts::files(records, sources, &config.facts)?);
-    // A table without rows is left out, because the reader rejects an empty table.
+    // A table without rows is omitted, because the reader rejects an empty table.
     files.retain(|(path, content)| {
         !path.ends_with(".csv") || content.iter().filter(|byte| **byte == b'\n').count() > 1
     });

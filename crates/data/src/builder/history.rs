@@ -58,8 +58,8 @@ pub(super) fn add_history(
     Ok(())
 }
 
-/// Returns the day by which an area had ended, if the source does not state the area's last day:
-/// the day in the source or, if the area has a successor, the first day of the data.
+/// Returns the day by which an area had ended, if the source does not state the area's last day.
+/// This is the day in the source or, if the area has a successor, the first day of the data.
 fn ended_by(first_data: Date, record: &AreaHistoryRecord) -> Option<Date> {
     let has_ended = record.ended_by.is_some() || record.succession.is_some();
     let is_unknown = has_ended && record.period.to.is_none();

@@ -66,8 +66,8 @@ pub(super) fn boundary_path(id: &str) -> String {
     format!("areas/{id}.geojson")
 }
 
-/// Returns the outward codes whose postcodes are all in the dataset, in order. An outward code is
-/// included with all its postcodes or not at all.
+/// Returns, in order, the outward codes whose postcodes are all in the dataset. The dataset
+/// contains either all postcodes of an outward code or none.
 fn complete_outcodes(config: &BuildConfig, postcodes: &[PostcodeRecord]) -> Vec<String> {
     let all_outcodes = postcodes.iter().map(|row| row.postcode.outcode());
     let outcodes: BTreeSet<&str> = all_outcodes.filter(|_| config.postcodes.complete).collect();

@@ -74,9 +74,10 @@ pub struct BuildReport {
 /// dataset that can be loaded.
 ///
 /// # Errors
-/// If a file is missing or does not have the expected format, if the sources contradict each other
-/// (the error states the file and the location in it), or if replacing the folder would delete
-/// anything other than a dataset. If an error is returned, the folder is unchanged.
+/// If a file is missing or does not have the expected format, if the sources contradict each other,
+/// or if replacing the folder would delete anything other than a dataset. If the sources contradict
+/// each other, the error states the file and the location in the file. If an error is returned, the
+/// folder is unchanged.
 pub fn build(config_path: &Path, output: Option<&Path>) -> Result<BuildReport> {
     let options = BuildOptions {
         output,
@@ -92,7 +93,7 @@ pub fn build(config_path: &Path, output: Option<&Path>) -> Result<BuildReport> {
 pub struct BuildOptions<'o> {
     /// The output folder, or `None` for the folder in the configuration.
     pub output: Option<&'o Path>,
-    /// Whether a folder that contains anything other than a dataset is replaced too. A folder that
+    /// Whether a folder that contains anything other than a dataset is also replaced. A folder that
     /// contains the configuration or a source is never replaced.
     pub force: bool,
     /// The dataset that the new dataset replaces. The build fails if the new dataset lacks much of

@@ -3,8 +3,9 @@
 //! The directory states the statistical area of each postcode. If the code of this area has no
 //! boundary, for example because the code is of another census, a postcode inside the boundaries
 //! would be in no area. Such a postcode is therefore located by its position. A postcode outside
-//! the boundaries keeps its code and is outside coverage, and so does a postcode so near their
-//! outer edge that generalisation may have moved the edge across it.
+//! the boundaries keeps its code and is outside coverage. The same applies to a postcode that is
+//! close to the outer edge of the boundaries, because generalisation may have moved the edge across
+//! the postcode.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +26,8 @@ use catchment_core::geometry::rings::{self, Polygon};
 /// A postcode at least this distance, in metres, inside the outer edge of the boundaries is
 /// certainly inside. Published boundaries are generalised by up to 200 m.
 const INSIDE_M: f64 = 200.0;
-/// A postcode farther than this distance, in metres, from its own statistical area is not near it.
+/// A postcode farther than this distance, in metres, from its own statistical area is not near the
+/// statistical area.
 const FAR_M: f64 = 500.0;
 /// The number of points around a postcode that must also be inside the boundaries.
 const POINTS_AROUND: u32 = 16;

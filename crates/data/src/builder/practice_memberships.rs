@@ -7,14 +7,14 @@ use crate::import::practice_list::{NetworkPeriod, PracticeRecord};
 use crate::plural::count_with_noun;
 use catchment_core::domain::{GroupMember, Layer, LayerRole, Membership, Period, Provenance};
 
-/// Adds each practice as a member of its community. Also adds it as a member of the part that
-/// contains its address, if the part belongs to the same community. The communities are the areas
-/// of the first layer of communities, and the parts are the areas of the first layer of their
-/// parts.
+/// Adds each practice as a member of its community. If the part that contains the practice's
+/// address belongs to the same community, also adds the practice as a member of this part. The
+/// communities are the areas of the first layer of communities, and the parts are the areas of the
+/// first layer of their parts.
 ///
 /// Omits a practice that has a community in the configured memberships, because these memberships
-/// are complete. Omits a practice whose community is not an area of the layer, and counts it in a
-/// remark.
+/// are complete. Omits a practice whose community is not an area of the layer, and counts the
+/// practice in a remark.
 pub(super) fn add_community_memberships(
     records: &mut DatasetRecords,
     sources: &SourceData,
@@ -92,7 +92,8 @@ pub(super) fn add_community_memberships(
 /// community of its network or, if no network is known, to `community`, which is the community in
 /// the practice directory.
 ///
-/// If all its networks belong to `community`, the practice has always been in it.
+/// If all networks of the practice belong to `community`, the practice has always been in
+/// `community`.
 fn communities_by_network<'s>(
     periods: impl Iterator<Item = &'s NetworkPeriod>,
     community: &'s str,

@@ -11,7 +11,7 @@
 //!
 //! where `d` is the distance in kilometres from the centroid of the area's live postcodes to the
 //! nearest of the practice's premises. Practices beyond a barrier, such as water or hills that
-//! people do not cross, are left out.
+//! people do not cross, are omitted.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -83,7 +83,7 @@ struct ModelArea<'a> {
 }
 
 /// Computes the shares from published registrations. If a practice has closed, its patients are
-/// counted as patients of its successor on `day`.
+/// counted as patients of the practice that is its successor on `day`.
 fn shares_from_registrations(
     config: &SharesConfig,
     file: &Path,

@@ -10,7 +10,7 @@ use crate::dataset::SourceEntry;
 /// a work. Does nothing if the works have no dates.
 ///
 /// # Errors
-/// If no work has the date of a layer or directory.
+/// If the date of a layer or directory is not the date of any work.
 pub(super) fn check_dates(config: &BuildConfig, works: &[SourceEntry]) -> Result<()> {
     let mut dates: Vec<_> = works.iter().filter_map(|work| work.as_of).collect();
     dates.sort_unstable();

@@ -230,9 +230,9 @@ impl SourceReport {
         });
     }
 
-    /// Returns the share of the selected rows that are lost or doubtful, or the corresponding share
-    /// of people, whichever is larger. Rows with a number of people are weighted by this number,
-    /// because the loss of a row for one patient is smaller than the loss of a row for a thousand.
+    /// Returns the lost and doubtful share of the rows that the configuration selects, or the
+    /// corresponding share of people, whichever is larger. The share of people is used because the
+    /// loss of a row for one patient is smaller than the loss of a row for a thousand patients.
     fn loss(&self) -> f64 {
         let (mut rows, mut people) = ((0, self.rows_read), (0, self.people_read.unwrap_or(0)));
         for unused in &self.not_used {
@@ -350,7 +350,7 @@ pub struct LayerReport {
     /// date.
     pub areas_without_boundary: Vec<String>,
     /// The codes of the practices that are open on the date of the dataset but have no area. Empty
-    /// unless the areas of the layer are those of practices.
+    /// unless the areas of the layer are areas of practices.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub practices_without_area: Vec<String>,
     /// The number of statistical areas that belong to an area of the layer on any date, or `None`

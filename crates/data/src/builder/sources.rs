@@ -194,9 +194,9 @@ impl SourceData {
         Ok(sources)
     }
 
-    /// Sets the community of each practice in the memberships file to its community on `day` in
-    /// that file, or to `None` if the practice has no community on that day. `layer` is the main
-    /// layer of communities.
+    /// Sets the community of each practice in the memberships file to the community in which the
+    /// file lists the practice on `day`, or to `None` if the file lists no community on this day.
+    /// `layer` is the main layer of communities.
     fn apply_listed_communities(&mut self, layer: Layer, day: Date) {
         for record in &mut self.practices {
             let member = GroupMember::Practice(record.practice.code);
@@ -271,7 +271,7 @@ impl SourceData {
         let rows: Vec<PostcodeRecord> = merged.into_values().collect();
         let count = count_with_noun(rows.len(), "postcode", "postcodes");
         // Directories identify sub-ICB locations by ODS codes or by GSS codes, or do not state
-        // them.
+        // sub-ICB locations at all.
         let first = rows
             .iter()
             .find_map(|row| Some((row.postcode, row.sub_icb.clone()?)));
@@ -709,7 +709,7 @@ impl SourceData {
     }
 
     /// Returns the last successor of a practice up to `day`, or the practice itself if it has no
-    /// successor on that day.
+    /// successor by then.
     pub(super) fn successor_on(&self, practice: OdsCode, day: Date) -> OdsCode {
         let mut current = practice;
         // The number of steps is limited, because successions can form a cycle.
@@ -753,8 +753,9 @@ impl SourceData {
         self.premises.sort_by_key(|site| site.practice);
     }
 
-    /// Adds branches to the premises of practices: those that are open on `day` as premises, and
-    /// those that had closed by `day` as former premises. Adds the other branches to a report.
+    /// Adds branches to the premises of practices. Branches that are open on `day` become premises,
+    /// and branches that had closed by `day` become former premises. Adds the other branches to a
+    /// report.
     fn add_branches(
         &mut self,
         branches: Vec<BranchSurgery>,
@@ -835,8 +836,8 @@ impl SourceData {
         rows.filter(|row| row.status == DirectoryStatus::Live)
     }
 
-    /// Returns the centroid of the live postcodes of each statistical area, or the centroid of its
-    /// polygons if the area has no live postcodes.
+    /// Returns the centroid of the live postcodes of each statistical area, or the centroid of the
+    /// area's polygons if it has no live postcodes.
     pub(super) fn postcode_centroids(&self) -> Result<BTreeMap<&str, BritishGrid>> {
         let mut sums: HashMap<&str, (f64, f64, f64)> = HashMap::new();
         for row in self.live_postcodes() {

@@ -217,7 +217,7 @@ pub(super) fn assignments(assignments: &[StatisticalAssignment]) -> Vec<u8> {
 }
 
 /// Writes the postcode directory. Includes the optional columns only if at least one postcode has a
-/// value in one of them.
+/// value in one of these columns.
 pub(super) fn postcodes(postcodes: &[PostcodeRecord]) -> Vec<u8> {
     let has_optional = |row: &PostcodeRecord| {
         row.codes != PostcodeCodes::default()

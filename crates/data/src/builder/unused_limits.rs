@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// The default maximum share of a source's rows, or of the people in them, that may be lost or
-/// doubtful.
+/// The default maximum share of a source's rows, or of the people whom the rows count, that may be
+/// lost or doubtful.
 const DEFAULT_LIMIT: f64 = 0.005;
 /// The key of the limit for sources without a key of their own.
 const DEFAULT_KEY: &str = "default";

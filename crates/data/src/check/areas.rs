@@ -132,8 +132,8 @@ fn check_geometry(kind: &str, boundary: &Boundary, findings: &mut Vec<Finding>) 
     }
 }
 
-/// Returns whether the areas of a layer have a usual size. The sizes of areas above communities
-/// vary too much.
+/// Returns whether there is a usual size for the areas of a layer. There is no usual size for areas
+/// above communities.
 fn has_usual_size(manifest: &Manifest, layer: Layer) -> bool {
     let role = manifest.layer(layer).map(|entry| entry.role);
     !matches!(role, Some(LayerRole::Administrative | LayerRole::Group))

@@ -31,7 +31,7 @@ const SAME_EDGE_M: f64 = 0.002;
 /// A hole smaller than this size is a gap between areas. A larger hole may be a lake or an area of
 /// another dataset.
 const GAP_MAX_M2: f64 = M2_PER_KM2;
-/// A hole narrower than this width, in metres, is a gap between areas, whatever its size.
+/// A hole narrower than this width, in metres, is a gap between areas, regardless of its size.
 const GAP_WIDTH_MAX_M: f64 = 10.0;
 
 /// A boundary with valid rings, in planar metres.
@@ -289,7 +289,7 @@ fn check_edges(
         let mut ids = [edge.owner, other].map(|index| areas[index].boundary.id.as_str());
         ids.sort_unstable();
         let near_match = pairs.entry(ids.into()).or_default();
-        // The matching edge of the other area is also added, so each counts half.
+        // The matching edge of the other area is also added, so only half of each length is added.
         near_match.length_m += edge.length_m() / 2.0;
         if separation_m > near_match.widest_m {
             near_match.widest_m = separation_m;

@@ -1,8 +1,8 @@
 //! Checks a dataset for errors and suspicious data before it is used.
 //!
-//! [`check`] takes a dataset as read from its files and returns [`Finding`]s. The function does not
-//! change or repair the dataset. Areas are compared in exact millimetres, and slivers that are
-//! thinner than the rounding error of the vertices are ignored.
+//! [`check`] receives a dataset in the form in which it was read from its files, and returns
+//! [`Finding`]s. The function does not change or repair the dataset. Areas are compared in exact
+//! millimetres, and slivers that are thinner than the rounding error of the vertices are ignored.
 
 mod areas;
 mod borders;
@@ -27,8 +27,9 @@ use crate::dataset::Dataset;
 use catchment_core::domain::Boundary;
 use catchment_core::index::Index;
 
-/// Checks a dataset as of its own date (`as_of`). Returns the findings in order of severity (errors
-/// first) and then in order of code. Findings with the same code are in the order of the dataset.
+/// Checks a dataset on the dataset's own date (`as_of`). Returns the findings in order of severity
+/// (errors first) and then in order of code. Findings with the same code are in the order of the
+/// dataset.
 pub fn check(dataset: &Dataset) -> Vec<Finding> {
     let mut findings = Vec::new();
     let day = dataset.manifest.as_of;

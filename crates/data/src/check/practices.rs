@@ -205,7 +205,8 @@ pub(super) fn check_addresses(index: &Index, day: Date, findings: &mut Vec<Findi
         .iter()
         .filter(|practice| is_open(practice, day))
         .collect();
-    // If any practice of a sub-ICB location has a community, all its practices should have a community.
+    // If any practice of a sub-ICB location has a community, all practices of the location should
+    // have a community.
     let with_communities: HashSet<&str> = open
         .iter()
         .filter(|practice| own_community(practice).is_some())

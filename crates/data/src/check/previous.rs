@@ -15,14 +15,15 @@ const FALL_MAX: f64 = 0.02;
 /// The tables and postcodes that a dataset lacks in comparison with the previous release.
 #[derive(Debug)]
 pub struct PreviousComparison {
-    /// A sentence about each table that has lost more than 2 % of its rows.
+    /// A sentence about each table that has lost more than 2% of its rows.
     smaller_tables: Vec<String>,
     /// The postcodes that can no longer be located, with their new status. Does not contain
     /// postcodes that have been terminated since the previous release.
     lost_postcodes: Vec<(PostcodeEntry, LookupStatus)>,
 }
 
-/// Compares a dataset with the previous release. Each is compared on its own date (`as_of`).
+/// Compares a dataset with the previous release. The data of each dataset are those on the
+/// dataset's own date (`as_of`).
 ///
 /// # Errors
 /// If the data of one of the datasets are inconsistent, so that no index can be built.

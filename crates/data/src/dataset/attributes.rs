@@ -9,7 +9,7 @@ pub(crate) struct AttributeDeclaration<'t> {
     pub(crate) by: &'t str,
 }
 
-/// Returns the entry of an attribute, without the date of its source.
+/// Returns the manifest's entry of an attribute, without the date of the attribute's source.
 ///
 /// # Errors
 /// If the id is malformed, or is already the id of another attribute, of a layer or of the

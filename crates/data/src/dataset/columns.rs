@@ -1,5 +1,5 @@
-//! The columns of the dataset's tables, in the order in which a build writes them. Columns are read
-//! by name, in any order; other columns are ignored.
+//! The columns of the dataset's tables, in the order in which a build writes them. When a table is
+//! read, columns are matched by name, in any order, and other columns are ignored.
 
 use catchment_core::domain::Layer;
 
@@ -181,8 +181,8 @@ pub(crate) const AREA_LINKS: [&str; 8] = [
     "note",
 ];
 
-/// `model_shares.csv`: the share of a statistical area's people that a model assigns to the area to
-/// which the statistical area belongs, and the other areas if the assignment is disputed.
+/// `model_shares.csv`: the model's share of a statistical area's people for the assigned area and,
+/// if the assignment is disputed, the other areas with their shares.
 pub(crate) const MODEL_SHARES: [&str; 5] =
     ["statistical_area", "layer", "area", "share", "disputed"];
 

@@ -9,8 +9,8 @@ use catchment_core::geodesy;
 /// Bands that contain Great Britain and some of the surrounding sea. Each band has the northing of
 /// its northern edge and a range of eastings, in kilometres. The first band begins at northing 0.
 ///
-/// The bands exclude the corners of the grid, in particular its origin, which is where positions in
-/// degrees or kilometres would be if they were interpreted as metres.
+/// The bands exclude the corners of the grid, in particular the origin. Positions in degrees or
+/// kilometres would be near the origin if they were interpreted as metres.
 const BANDS_KM: [(f64, f64, f64); 6] = [
     // The Isles of Scilly to Dungeness.
     (100.0, 75.0, 640.0),
@@ -73,7 +73,7 @@ fn is_in_great_britain(crs: Crs, feature: &PolygonFeature) -> bool {
         });
     }
     let Some((west, south, east, north)) = bounds else {
-        // A feature without vertices, all of whose rings were dropped, has no position.
+        // A feature without vertices has no position, because all its rings were dropped.
         return feature.polygons.is_empty();
     };
     bands_m().any(|(band_south, band_north, band_west, band_east)| {

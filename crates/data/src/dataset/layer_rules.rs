@@ -90,7 +90,7 @@ fn cycle_error(layers: &[LayerEntry], index: usize) -> Option<String> {
         if next == index {
             let ids = cycle.iter().map(|index| format!("`{}`", layers[*index].id));
             let ids: Vec<String> = ids.collect();
-            // A layer that is its own parent has a separate error.
+            // A layer that is its own parent causes a separate error.
             return (ids.len() > 1)
                 .then(|| format!("the parents of the layers {} form a cycle", ids.join(", ")));
         }

@@ -289,8 +289,8 @@ impl SourceTable {
     }
 }
 
-/// Returns the date of the source of a layer or directory, or `None` if it has no date. An error
-/// message begins with `what`.
+/// Returns the source date of a layer or directory, or `None` if there is no date. An error message
+/// begins with `what`.
 ///
 /// # Errors
 /// If there is a description without a date, or the description does not contain `{date}`.
@@ -836,7 +836,7 @@ impl AttributeTable {
 /// Returns the attributes of a manifest.
 ///
 /// # Errors
-/// If an attribute is not valid; see [`attribute_entry`].
+/// If an attribute is invalid. See [`attribute_entry`].
 fn attribute_entries(
     tables: Vec<AttributeTable>,
     layers: &[LayerEntry],

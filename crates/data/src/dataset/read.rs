@@ -32,7 +32,7 @@ use catchment_core::parallel::parallel_map;
 /// Reads a dataset from a folder or from the program's executable.
 ///
 /// # Errors
-/// If a file is missing, does not match the manifest or has invalid content. The error states the
+/// If a file is missing, does not match the manifest or contains invalid data. The error states the
 /// file and, for a table, the line and column.
 pub fn read(files: &DatasetSource) -> Result<Dataset, DatasetError> {
     let mut manifest = files.read_manifest()?;
@@ -245,8 +245,8 @@ impl VerifiedReader<'_> {
         self.read_extended_table(path, columns, &[], read)
     }
 
-    /// Reads a table as [`VerifiedReader::read_table`] does. The columns in `optional` may be
-    /// missing, as they are in older datasets.
+    /// Reads a table in the same way as [`VerifiedReader::read_table`]. The columns in `optional`
+    /// may be missing, as they are in older datasets.
     fn read_extended_table<T>(
         &self,
         path: &str,
@@ -374,8 +374,8 @@ impl VerifiedReader<'_> {
             .windows(2)
             .position(|pair| pair[0].postcode >= pair[1].postcode)
         {
-            // Lines are counted from 1, and line 1 is the header row, so this is the line of the
-            // second postcode of the pair.
+            // Lines are counted from 1, and line 1 is the header row, so `index + 3` is the line of
+            // the second postcode of the pair.
             Some(index) => Err(TableError::Cell {
                 file: path.into(),
                 line: index as u64 + 3,

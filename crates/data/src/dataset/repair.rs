@@ -3,8 +3,8 @@
 //!
 //! - A ring covers every point that it winds around, in either direction. A ring that crosses or
 //!   touches itself becomes several rings.
-//! - Holes that meet the area of their exterior are cut out of it. A hole outside its exterior
-//!   becomes a polygon.
+//! - If a hole intersects its exterior, it is subtracted from the exterior. A hole outside its
+//!   exterior becomes a polygon.
 //! - Parts of a feature are united.
 //!
 //! The overlay uses integers, so vertices that are not at a crossing do not move, and areas that
@@ -25,7 +25,8 @@ use crate::formats::{Crs, PolygonError, PolygonFile};
 use catchment_core::geometry::rings::{Polygon, Ring, doubled_signed_area};
 use catchment_core::geometry::validity::{find_located_topology_error, find_topology_error};
 
-/// The maximum distance of a vertex from the middle of its feature, in the integers of the overlay.
+/// The maximum distance of a vertex from the middle of its feature, in the integer units of the
+/// overlay.
 const EXTENT_MAX: i64 = 1 << 29;
 
 /// The maximum number of passes of a repair. A further pass may be needed because rounding a
@@ -206,8 +207,8 @@ fn overlay(shapes: &IntShapes, without: &IntShapes) -> IntShapes {
     oriented(overlay.overlay(OverlayRule::Difference, FillRule::NonZero))
 }
 
-/// Returns the shapes with counter-clockwise exteriors and clockwise holes, as the next overlay
-/// expects them. With the option `ogc`, the library returns the wrong orientation for a hole that
+/// Returns the shapes with counter-clockwise exteriors and clockwise holes, which the next overlay
+/// expects. With the option `ogc`, the library returns the wrong orientation for a hole that
 /// touches its exterior.
 fn oriented(mut shapes: IntShapes) -> IntShapes {
     for shape in &mut shapes {

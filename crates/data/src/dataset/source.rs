@@ -160,7 +160,7 @@ fn read_from_folder(
         });
     }
     let mut bytes = Vec::new();
-    // The number of bytes is limited, because the file may have grown since it was measured.
+    // The number of bytes is limited, because the file may have grown since its size was checked.
     fs::File::open(&full)
         .and_then(|file| file.take(size_bytes + 1).read_to_end(&mut bytes))
         .map_err(unreadable)?;

@@ -51,9 +51,9 @@ const STALE_AFTER: Duration = Duration::from_secs(60);
 /// manifest is written with the checksums of the files.
 ///
 /// Writes to a temporary folder next to `folder`, syncs the temporary folder to disk and renames it
-/// atomically. An existing folder or file is replaced, whatever it contains; [`crate::builder`]
-/// checks beforehand that `folder` may be replaced. If `folder` is a symbolic link, its target is
-/// replaced.
+/// atomically. An existing folder or file is replaced, regardless of its content.
+/// [`crate::builder`] first checks that `folder` may be replaced. If `folder` is a symbolic link,
+/// its target is replaced.
 ///
 /// # Errors
 /// If a file or folder cannot be written. `folder` is then unchanged.
@@ -97,7 +97,7 @@ fn manifest_text(manifest: &Manifest) -> String {
 }
 
 /// Writes `files`, each with its path in the folder, to a folder atomically. An existing folder is
-/// replaced, whatever it contains, so call [`crate::fs::check_output_folder`] first.
+/// replaced, regardless of its content, so call [`crate::fs::check_output_folder`] first.
 ///
 /// # Errors
 /// If a file or folder cannot be written. `folder` is then unchanged.

@@ -37,9 +37,9 @@ pub struct AreaChange {
 pub struct TransferredGeometry {
     /// The layer of the areas.
     pub layer: Layer,
-    /// The id of the area that lost the geometry; `None` if the geometry was in no area.
+    /// The id of the area that lost the geometry, or `None` if the geometry was in no area.
     pub from: Option<String>,
-    /// The id of the area that gained the geometry; `None` if the geometry is in no area.
+    /// The id of the area that gained the geometry, or `None` if the geometry is in no area.
     pub to: Option<String>,
     /// The size of the geometry in km².
     pub km2: f64,

@@ -41,7 +41,7 @@ pub struct PracticeStatusChange {
 pub struct MembershipMove {
     /// The groups' layer.
     pub layer: Layer,
-    /// The member's layer; `None` for a practice.
+    /// The member's layer, or `None` for a practice.
     pub member_layer: Option<Layer>,
     /// The member.
     pub member: String,

@@ -63,8 +63,8 @@ fn to_units(crs: Crs, [x, y]: [f64; 2]) -> Result<Coord<i64>, &'static str> {
 pub(super) struct RingParser {
     /// The coordinate reference system of the file.
     pub(super) crs: SourceCrs,
-    /// Whether rings without an area are kept, and rings that are only a point or a line are
-    /// dropped, because the polygons are repaired afterwards. Otherwise, both kinds of rings are
+    /// Whether the polygons are repaired afterwards. If so, rings without an area are retained, and
+    /// rings that are only a point or a line are dropped. Otherwise, both kinds of rings are
     /// errors.
     pub(super) keep_invalid: bool,
 }

@@ -107,8 +107,8 @@ pub struct CsvTableRow<'t> {
 }
 
 impl<'a> CsvTable<'a> {
-    /// Opens a table. The table must have every column in `columns`, in any order; other columns
-    /// are ignored. A byte order mark is skipped.
+    /// Opens a table. The table must have every column in `columns`, in any order, and other
+    /// columns are ignored. A byte order mark is skipped.
     pub(crate) fn open(
         file: &str,
         bytes: &'a [u8],
@@ -224,8 +224,8 @@ impl<'a> CsvTable<'a> {
     }
 }
 
-/// Returns the line on which a record begins, counted from 1. After CR LF, the position that the
-/// `csv` reader reports is the line feed, which is not yet included in its line number.
+/// Returns the line on which a record begins, counted from 1. After CR LF, the `csv` reader reports
+/// the position of the line feed, but does not yet include this line feed in the line number.
 fn line_of(bytes: &[u8], record: &ByteRecord) -> u64 {
     let Some(position) = record.position() else {
         return 0;
@@ -331,8 +331,8 @@ pub fn write_csv<const N: usize>(
     write_records(columns, rows)
 }
 
-/// Writes a table whose columns depend on the dataset, for example on its layers. Every row has as
-/// many cells as there are columns.
+/// Writes a table whose columns depend on the dataset, for example on its layers. Every row must
+/// have the same number of cells as there are columns.
 pub fn write_csv_of_layers(
     columns: Vec<String>,
     rows: impl IntoIterator<Item = Vec<String>>,

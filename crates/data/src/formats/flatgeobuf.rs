@@ -152,8 +152,8 @@ fn polygon(builder: &mut FlatBufferBuilder<'_>, polygon: &GridPolygon) -> Finish
     builder.end_table(table)
 }
 
-/// Encodes the properties of an area: for each value that is not null, the index of its column, its
-/// length and its bytes.
+/// Encodes the properties of an area. For each value that is not null, writes the index of its
+/// column, its length and its bytes.
 fn properties((area, boundary): &AreaWithBoundary<'_>) -> Vec<u8> {
     let day = |day: Option<Date>| day.map(|day| day.to_string());
     let values: [Option<String>; COLUMNS.len()] = [
@@ -185,8 +185,8 @@ fn properties((area, boundary): &AreaWithBoundary<'_>) -> Vec<u8> {
 /// Encodes the index: a Hilbert R-tree (`PackedRTree` in the format's documentation), in order from
 /// the root to the leaves. The leaves are the areas.
 ///
-/// Each node is a bounding box and a number: for a leaf, the offset of the area in bytes; for an
-/// inner node, the index of the node's first child.
+/// Each node is a bounding box and a number. In a leaf, the number is the offset of the area in
+/// bytes. In an inner node, it is the index of the node's first child.
 fn packed_rtree(features: &[(GridBox, Vec<u8>)]) -> Vec<u8> {
     let mut offset = 0;
     let leaves = features.iter().map(|(bounds, feature)| {
@@ -296,8 +296,8 @@ mod tests {
             let bytes = bytes[node * 40 + 32..node * 40 + 40].try_into();
             u64::from_le_bytes(bytes.expect("eight bytes"))
         };
-        // Nodes 0 to 2 (the root and its children) have the index of their first child. The other
-        // nodes have the offset of their area in bytes.
+        // Nodes 0 to 2 (the root and its children) contain the index of their first child. The
+        // other nodes contain the offset of their area in bytes.
         assert_eq!([offset(0), offset(1), offset(2)], [1, 3, 19]);
         assert_eq!([offset(3), offset(4), offset(19)], [0, 10, 160]);
     }

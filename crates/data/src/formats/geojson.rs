@@ -36,11 +36,11 @@ pub struct GeoJsonFeatures {
 /// A feature that is not a valid polygon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct InvalidFeature {
-    /// The position of the feature in the file, counted from 1, and its id if it has one.
+    /// The position of the feature in the file, counted from 1, and its id, if any.
     pub(crate) label: String,
     /// The reason.
     pub(crate) reason: &'static str,
-    /// Whether the feature is merely left out, because it has no geometry.
+    /// Whether the feature is omitted without an error, because it has no geometry.
     is_without_geometry: bool,
 }
 
@@ -161,7 +161,7 @@ fn parse_json(bytes: &[u8]) -> Result<(Vec<geojson::Feature>, geojson::JsonObjec
 const TRANSFER_LIMIT: &str = "exceededTransferLimit";
 
 /// Returns the member `properties` of a collection, in which ArcGIS writes [`TRANSFER_LIMIT`]. The
-/// `geojson` crate drops it, because only features have properties.
+/// `geojson` crate drops this member, because in GeoJSON only features have properties.
 fn collection_properties(bytes: &[u8]) -> Option<(String, Value)> {
     #[derive(serde::Deserialize)]
     struct Collection {
@@ -200,7 +200,8 @@ fn not_a_number(bytes: &[u8], error: &serde_json::Error) -> Option<&'static str>
     let line = bytes
         .split(|&byte| byte == b'\n')
         .nth(error.line().checked_sub(1)?)?;
-    // The column is that of the last byte that was read, which may be the second byte of the word.
+    // The reported column is the column of the last byte that was read, which may be the second
+    // byte of the word.
     let start = error.column().saturating_sub(2);
     let near = &line[start.min(line.len())..line.len().min(start + 12)];
     let near = String::from_utf8_lossy(near).to_ascii_lowercase();

@@ -185,7 +185,7 @@ mod tests {
     use crate::formats::crs::Crs;
     use crate::formats::geopackage_fixture::{SQUARE, wkb};
 
-    /// Writes a file with two rows, of which the second has no geometry.
+    /// Writes a file with two rows. The second row has no geometry.
     fn geoparquet(geo: Option<&str>) -> Vec<u8> {
         let schema = "message schema { optional binary geometry; optional binary ID (STRING); \
                       optional double size; }";

@@ -13,8 +13,8 @@ pub struct PolygonReadOptions {
     pub crs: Option<SourceCrs>,
     /// Whether an error about the coordinate reference system suggests configuring the system.
     pub is_crs_configurable: bool,
-    /// Whether rings without an area, and holes outside every exterior, are kept, because the
-    /// polygons are repaired afterwards. Otherwise, these rings are errors.
+    /// Whether the polygons are repaired afterwards. If so, rings without an area, and holes
+    /// outside every exterior, are retained. Otherwise, these rings are errors.
     pub keep_invalid: bool,
 }
 
@@ -32,7 +32,7 @@ pub struct PolygonFeature {
     pub(crate) polygons: Vec<Polygon>,
     /// Whether rings were reversed, because they did not have the orientation that RFC 7946
     /// requires or, in a Shapefile, the orientation that the Shapefile format requires. All
-    /// GeoPackages written by GDAL have such rings.
+    /// GeoPackages from GDAL contain such rings.
     pub(crate) reoriented: bool,
     /// Whether rings that are only a point or a line were dropped.
     pub(crate) dropped_rings: bool,
@@ -71,8 +71,8 @@ impl CaseVariants {
     }
 
     /// Separates the attributes of a feature, which are given by exact name. Attributes whose names
-    /// differ only in case are returned by exact name, and all others by name in lower case. Omits
-    /// blank attributes.
+    /// differ only in case are returned by exact name, and all other attributes by name in lower
+    /// case. Omits blank attributes.
     pub(super) fn separate(
         &self,
         attributes: impl IntoIterator<Item = (String, String)>,
@@ -117,7 +117,7 @@ pub enum PolygonError {
     Feature {
         /// The file.
         file: String,
-        /// The position of the feature in the file, counted from 1, and its id if it has one.
+        /// The position of the feature in the file, counted from 1, and its id, if any.
         feature: String,
         /// The reason.
         reason: String,
@@ -186,7 +186,7 @@ impl PolygonFile {
 
     /// Returns an attribute of a feature by name, or an error if the feature does not have the
     /// attribute. Ignores case unless the file contains several attributes whose names differ only
-    /// in case; in that file, the name must be exact.
+    /// in case; in such a file, the name must be exact.
     pub(crate) fn attribute<'f>(
         &self,
         feature: &'f PolygonFeature,
@@ -245,7 +245,7 @@ impl PolygonFile {
     }
 }
 
-/// Returns the label of a feature for messages: its position in the file, and its id if it has one.
+/// Returns the label of a feature for messages: its position in the file, and its id, if any.
 pub(super) fn feature_label(ordinal: usize, attributes: &BTreeMap<String, String>) -> String {
     match attributes.get("id") {
         Some(id) => format!("{ordinal} (`{id}`)"),

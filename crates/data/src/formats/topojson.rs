@@ -38,7 +38,7 @@ pub struct ArcIndex {
 pub fn areas_to_topojson(areas: &AreaCollection<'_>, layer_arcs: &[LayerArcs]) -> Vec<u8> {
     let (mut arcs, mut objects) = (Vec::new(), serde_json::Map::new());
     for (layer, borders) in areas.layers.iter().zip(layer_arcs) {
-        // The file has one list of arcs for all layers.
+        // The file contains one list of arcs for all layers.
         let first_arc = arcs.len();
         arcs.extend(borders.arcs.iter().map(quantize));
         let geometries: Vec<Value> = layer

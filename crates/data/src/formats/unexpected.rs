@@ -1,7 +1,7 @@
-//! Recognises content that is often saved under the name of a data file, but is not data.
+//! Recognises content that users often save under the name of a data file, but that is not data.
 
-/// Returns a description of the bytes if they are not data, but something that is often saved in
-/// place of data.
+/// Returns a description of the bytes if they are such content, for example a web page instead of
+/// data.
 pub(crate) fn unexpected_content(bytes: &[u8]) -> Option<String> {
     let described = match bytes {
         [] => "the file is empty",

@@ -1,4 +1,4 @@
-//! Files that are written atomically: a file gets its name only when it is complete.
+//! Files that are written atomically. A file has its final name only when it is complete.
 
 use std::io::{self, Write};
 use std::path::Path;

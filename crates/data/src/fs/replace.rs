@@ -28,7 +28,7 @@ pub enum OutputError {
     NeedsForce {
         /// The path that the user specified.
         path: PathBuf,
-        /// What would be deleted, as the rest of a sentence.
+        /// A description, as the rest of a sentence, of what would be deleted.
         what: String,
     },
     /// The output is not replaced, even with `--force`.
@@ -36,7 +36,7 @@ pub enum OutputError {
     NotReplaceable {
         /// The path that the user specified.
         path: PathBuf,
-        /// The reason, as the rest of a sentence.
+        /// The reason, in the form of the rest of a sentence.
         what: String,
     },
     /// The path cannot be read.
@@ -64,7 +64,8 @@ pub struct FolderKind {
 /// the kind `replaceable` is replaced without `force`.
 ///
 /// # Errors
-/// If an input would be deleted or, without `force`, if anything else would be deleted.
+/// If an input would be deleted or, without `force`, if anything other than files of the kind
+/// `replaceable` would be deleted.
 pub fn check_output_folder(
     path: &Path,
     inputs: &[PathBuf],
@@ -173,7 +174,7 @@ fn contains_input(input: &Path, target: &Path) -> bool {
             path.canonicalize().ok()
         }
     });
-    // A symbolic link inside the target would also be deleted, whatever its own target is.
+    // A symbolic link inside the target would also be deleted, regardless of its own target.
     let named_path = parent
         .zip(input.file_name())
         .map(|(path, name)| path.join(name));
@@ -184,8 +185,8 @@ fn contains_input(input: &Path, target: &Path) -> bool {
         .any(|path| path.starts_with(&target))
 }
 
-/// Describes the files of a folder that are not of the kind `replaceable`, as the rest of a
-/// sentence. Returns `None` if there are no such files.
+/// Describes the files of a folder that are not of the kind `replaceable`, in the form of the rest
+/// of a sentence. Returns `None` if there are no such files.
 fn describe_other_files(
     folder: &Path,
     replaceable: Option<&FolderKind>,

@@ -22,7 +22,7 @@ pub struct AreaHistoryRecord {
     pub(crate) source: String,
 }
 
-/// How an area ended, and its successor, if there is one.
+/// How an area ended, and its successor, if any.
 #[derive(Debug, Clone)]
 pub(crate) struct AreaSuccession {
     pub(crate) relation: LineageRelation,

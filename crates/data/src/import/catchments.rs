@@ -4,9 +4,9 @@
 //! - A file is named after the practice's ODS code (`A12345.geojson`, `A12345_outer.geojson`). If
 //!   the file name does not start with a code, the code is read from the file's features: from
 //!   `PracticeCd`, `ODSCode` or a similar field, or from the start of `name` (`A12345 - HIGH STREET
-//!   SURGERY`). A code of nine
-//!   characters identifies a branch; its first six characters are the code of the practice.
-//! - A position is a longitude and a latitude. A height that follows them is ignored.
+//!   SURGERY`). A code of nine characters identifies a branch, and its first six characters are the
+//!   code of the practice.
+//! - A position is a longitude and a latitude. A height after the two is ignored.
 //! - The features of a file that have the same practice, branch and kind are the parts of one
 //!   catchment. If parts overlap or share a border, they are imported unchanged, without being
 //!   dissolved, and a warning lists the file.
@@ -20,8 +20,8 @@
 //!   one catchment per practice.
 //!
 //! A file is rejected as a whole if any of its features is invalid, because a catchment without one
-//! of its parts would be wrong. The report counts files. The number in a location is the number of
-//! a feature.
+//! of its parts would be incorrect. The report counts files. The number in a location is the number
+//! of a feature.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +40,7 @@ pub struct DeclaredCatchment {
     /// The branch, if the practice declared the catchment for a branch.
     pub(crate) branch: Option<OdsCode>,
     pub(crate) kind: DeclaredCatchmentKind,
-    /// The polygons, in the integer units of [`Crs::LonLat`]. Each polygon is valid by itself.
+    /// The polygons, in the integer units of [`Crs::LonLat`]. Each polygon on its own is valid.
     pub(crate) polygons: Vec<Polygon>,
 }
 
@@ -177,7 +177,7 @@ impl CatchmentImporter {
         Ok(())
     }
 
-    /// Checks that each polygon of the feature is valid by itself.
+    /// Checks that each polygon of the feature on its own is valid.
     fn check_validity(&mut self, file: &str, feature: &PolygonFeature) -> Result<(), &'static str> {
         for polygon in &feature.polygons {
             if let Some(defect) = find_topology_error(std::slice::from_ref(polygon)) {
@@ -289,8 +289,9 @@ fn field_name(name: &str) -> String {
     letters.map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
-/// Returns the code of a practice or branch at the start of the text: six or nine letters and
-/// digits, at least two of them digits, with no letter or digit after them.
+/// Returns the code of a practice or branch at the start of the text. A code consists of six or
+/// nine letters and digits, of which at least two are digits, and must not be followed by another
+/// letter or digit.
 fn leading_code(text: &str) -> Option<OdsCode> {
     let text = text.trim_start();
     let end = text

@@ -4,7 +4,7 @@
 //! district and ward.
 //!
 //! The files contain only live postcodes of Great Britain, without their months of introduction or
-//! statistical areas. A postcode with positional quality 90 has no position; its easting and
+//! statistical areas. A postcode with positional quality 90 has no position, and its easting and
 //! northing are 0.
 
 use std::collections::BTreeMap;
@@ -37,12 +37,12 @@ const METADATA_BYTES_MAX: u64 = 1 << 20;
 
 /// Reads every postcode from the archive, the extracted folder or a single file, and sorts them.
 ///
-/// If `metadata.txt` states the number of postcodes in a postcode area, the file of that area must
-/// have the same number of rows; otherwise the file was truncated.
+/// If `metadata.txt` states the number of postcodes in a postcode area, the file of this postcode
+/// area must contain the same number of rows. Otherwise, the file was truncated.
 ///
 /// # Errors
-/// If a file has another format or a header row, if a file was truncated, if a postcode occurs
-/// twice, or if there are no postcodes.
+/// If a file is in another format or contains a header row, if a file was truncated, if a postcode
+/// occurs twice, or if there are no postcodes.
 pub fn read(
     source_files: &mut SourceFiles,
 ) -> Result<(Vec<PostcodeRecord>, ImportReport), ImportError> {

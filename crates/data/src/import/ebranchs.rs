@@ -39,7 +39,7 @@ pub struct BranchSurgery {
     pub(crate) practice: OdsCode,
     pub(crate) name: String,
     pub(crate) postcode: Option<Postcode>,
-    /// The first day; `None` if it is unknown.
+    /// The first day, or `None` if it is not known.
     pub(crate) opened: Option<Date>,
     /// The last day.
     pub(crate) closed: Option<Date>,

@@ -116,7 +116,7 @@ const PARTNERS_POSITIONS: ([usize; 4], usize) = ([0, 4, 8, 9], 11);
 /// The maximum number of columns that are read. The limit is needed because a corrupt cell
 /// reference may refer to column 16,384.
 const COLUMNS_MAX: usize = 64;
-/// The maximum number of rows in a sheet. The largest published sheet has 7,706 rows.
+/// The maximum number of rows in a sheet. The largest published sheet contains 7,706 rows.
 const ROWS_MAX: usize = 1 << 20;
 /// The maximum size of the text of a cell, in bytes of UTF-8. Excel allows 32,767 characters.
 const CELL_BYTES_MAX: usize = 32_767 * 4;
@@ -134,7 +134,7 @@ const WORKBOOK_BYTES_MAX: u64 = 256 << 20;
 ///
 /// # Errors
 /// If the file cannot be read, a sheet or a column is missing, a PCN occurs twice, or one of the
-/// two tables has no valid row.
+/// two tables contains no valid row.
 pub fn read(path: &Path) -> Result<(PrimaryCareNetworks, ImportReport), ImportError> {
     let mut source_files = SourceFiles::open(path)?;
     let mut report = ImportReport::new(source_files.name());
@@ -520,7 +520,7 @@ fn table_kind(sheet: &mut Sheet) -> Option<NetworkTable> {
     } else {
         return None;
     };
-    // If there are two rows, the first one contains names.
+    // If there are two rows, the first row contains names.
     if sheet.rows.len() > 1 {
         sheet.rows.remove(0);
     }
@@ -534,7 +534,7 @@ fn is_pcn_code(text: &str) -> bool {
         .is_some_and(|digits| digits.len() == 5 && digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Converts the text to lower case, and replaces each run of white space by one space.
+/// Converts the text to lower case, and replaces each run of white space with one space.
 fn normalise(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").to_lowercase()

@@ -11,8 +11,8 @@
 //! | 18 | telephone |
 //! | 26 | prescribing setting (4: GP practice); since 2025 the roles, separated by `|` (RO76: GP practice) |
 //!
-//! Editions until 2025 contain the legal dates of a practice; later editions contain the
-//! operational dates. For some practices the two kinds of dates differ.
+//! Editions until 2025 contain the legal dates of a practice, and later editions contain the
+//! operational dates. For some practices, the two kinds of dates differ.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

@@ -80,7 +80,7 @@ pub struct ColumnPositions {
 }
 
 impl ColumnPositions {
-    /// Returns these positions. Positions that are missing are taken from `other`.
+    /// Returns these positions. Missing positions are copied from `other`.
     fn or(self, other: ColumnPositions) -> ColumnPositions {
         ColumnPositions {
             postcode: self.postcode.or(other.postcode),
@@ -138,8 +138,8 @@ pub fn read(
     Ok((postcodes, report))
 }
 
-/// Returns the name of the file to read: `gridall.csv`; if it does not exist, a file such as
-/// `nhg26aug.csv`; otherwise, the only CSV file.
+/// Returns the name of the file to read: `gridall.csv` or, if it does not exist, a file such as
+/// `nhg26aug.csv` or, if there is no such file, the only CSV file.
 fn select_member(source_files: &SourceFiles) -> Result<String, ImportError> {
     let members = source_files.members();
     if members == [source_files.name()] {
@@ -194,7 +194,7 @@ enum Shape {
 
 const SHAPE_COUNT: usize = Shape::Council as usize + 1;
 
-/// The first `ROWS_EXAMINED` rows are all examined; after them, one row in every `ROWS_SKIPPED` is
+/// The first `ROWS_EXAMINED` rows are all examined. After them, one row in every `ROWS_SKIPPED` is
 /// examined. A directory is in order of postcode, so its first rows are all in Scotland.
 const ROWS_EXAMINED: u64 = 5_000;
 const ROWS_SKIPPED: u64 = 64;
@@ -300,8 +300,8 @@ impl FileProfile {
     }
 
     /// Returns the positions of all columns that were found. Positions in the configuration take
-    /// precedence over positions of a known edition, and these take precedence over positions found
-    /// from the values.
+    /// precedence over positions of a known edition, which take precedence over positions that the
+    /// values indicate.
     ///
     /// # Errors
     /// If two columns match.

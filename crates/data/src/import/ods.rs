@@ -45,8 +45,8 @@ pub(super) fn amendments_refused(source_files: &SourceFiles, member: &str) -> Im
     }
 }
 
-/// Returns whether the row is a header row. In a header row, the cells of `columns` contain neither
-/// a code nor a date; in every row of data, they do.
+/// Returns whether the row is a header row. In every row of data, the cells of `columns` contain
+/// codes or dates. In a header row, they contain neither.
 pub(super) fn is_header_row(row: &CsvRow<'_>, columns: &[usize]) -> bool {
     let is_name = |text: &str| {
         !text.is_empty() && !text.contains('\u{fffd}') && !text.bytes().any(|b| b.is_ascii_digit())

@@ -44,7 +44,7 @@ enum Level {
     Icb,
 }
 
-/// Returns whether the header row is that of such a look-up.
+/// Returns whether the table is such a look-up, based on its header row.
 pub fn is_ons_lookup(bytes: &[u8]) -> bool {
     column_names(bytes).is_some()
 }
@@ -93,8 +93,8 @@ struct LookupRow {
     icb: String,
 }
 
-/// Reads the sub-ICB locations, in order of code, followed by the ICBs. All of them have the period
-/// `period`.
+/// Reads the sub-ICB locations, in order of code, followed by the ICBs. All of these areas have the
+/// period `period`.
 ///
 /// # Errors
 /// If the table is not a look-up of this kind, an LSOA is listed twice, or two rows have different

@@ -2,11 +2,11 @@
 //! fewer columns. The source is a file such as `Data/ONSPD_MAY_2025_UK.csv`, or an archive or
 //! folder that contains such a file.
 //!
-//! Columns are matched by name, because their order and number change. Some names have changed too.
-//! For example, the columns `oslaua`, `usertype` and `oseast1m` of the editions until 2024 have
-//! been called `lad25cd`, `usrtypind` and `east1m` since 2025, when ONS also added the year of the
-//! geography to the names of geography columns. Column names in files exported from a map server
-//! are in upper case.
+//! Columns are matched by name, because their order and number change. Some names have also
+//! changed. For example, the columns `oslaua`, `usertype` and `oseast1m` of the editions until 2024
+//! have been called `lad25cd`, `usrtypind` and `east1m` since 2025, when ONS also added the year of
+//! the geography to the names of geography columns. Column names in files exported from a map
+//! server are in upper case.
 //!
 //! A postcode without a position has quality 9, latitude 99.999999 and a blank grid reference. A
 //! code that consists of a letter and eight nines means "no such area". Postcodes of the Channel
@@ -155,7 +155,7 @@ impl DirectoryImporter {
         self.import_rows(rows, &columns)
     }
 
-    /// Imports the rows after the header row, if there is one.
+    /// Imports the rows after the header row or, if there is no header row, all rows.
     pub(super) fn import_rows<R: Read>(
         &mut self,
         mut rows: CsvRows<R>,

@@ -26,8 +26,8 @@ const ROUNDING: f64 = 0.005;
 pub type SharesByArea = BTreeMap<String, Vec<(OdsCode, f64)>>;
 
 /// Reads the shares. The shares of an area may add up to less than 1, because the other people in
-/// the area are registered with other practices or with practices whose share is too small to be
-/// listed.
+/// the area are registered with practices that are not in the table, for example because their
+/// share is too small.
 ///
 /// # Errors
 /// If a column is missing, a share is not greater than 0 and at most 1, a practice is listed twice

@@ -1,5 +1,5 @@
-//! Import errors, and import reports, which count the rows that were read, kept, skipped and
-//! rejected.
+//! Import errors and import reports. A report contains the numbers of rows that were read, kept,
+//! skipped and rejected.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -141,7 +141,7 @@ impl fmt::Display for ImportReport {
 }
 
 /// The error for a published file that cannot be used at all. An invalid row does not cause this
-/// error; it is counted in the [`ImportReport`].
+/// error, but is counted in the [`ImportReport`].
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The file does not exist, or cannot be read.

@@ -13,7 +13,8 @@ use crate::plural::count_with_noun;
 /// longest rows of the published files are shorter than a kilobyte.
 const ROW_BYTES_MAX: usize = 1 << 20;
 
-/// A stream of the rows of a CSV file. All rows must have as many cells as the first row.
+/// A stream of the rows of a CSV file. All rows must have the same number of cells as the first
+/// row.
 pub(super) struct CsvRows<R> {
     file: String,
     reader: Reader<LineTracker<R>>,
@@ -47,8 +48,8 @@ impl<R: Read> CsvRows<R> {
     /// Returns the next row.
     ///
     /// # Errors
-    /// If the row has more or fewer cells than the first row, as the last row of a truncated file
-    /// does, or if the file cannot be read.
+    /// If the row has more or fewer cells than the first row, for example because the file was
+    /// truncated in its last row, or if the file cannot be read.
     pub(super) fn next(&mut self) -> Result<Option<CsvRow<'_>>, ImportError> {
         self.reader.get_mut().row_bytes_left = ROW_BYTES_MAX;
         match self.reader.read_byte_record(&mut self.record) {
@@ -169,7 +170,7 @@ impl HeaderRow {
     /// Returns the index of the column with one of these names. Earlier names take precedence.
     ///
     /// # Errors
-    /// If there is no such column, or two columns have the same name.
+    /// If there is no such column, or if two columns have the same name.
     pub(super) fn require(&self, names: &[&str]) -> Result<usize, ImportError> {
         self.find(names)?.ok_or_else(|| ImportError::MissingColumn {
             file: self.file.clone(),
@@ -244,7 +245,7 @@ impl RowError {
     }
 }
 
-/// Checks that keys are unique. Also records where each key was read, for the error message.
+/// Checks that keys are unique. Also records the location of each key, for the error message.
 pub(super) struct DuplicateCheck<K> {
     files: Vec<String>,
     locations: HashMap<K, (usize, u64)>,

@@ -17,7 +17,7 @@ const MEMBER_BYTES_MAX: u64 = 8 << 30;
 /// The maximum decompressed size of a file that is read into memory.
 const IN_MEMORY_BYTES_MAX: u64 = 2 << 30;
 /// The maximum compression ratio of an archive member, as a guard against decompression bombs.
-/// Published tables have a ratio of about 20; the maximum ratio of deflate is 1,032.
+/// Published tables have a ratio of about 20. The maximum ratio of deflate is 1,032.
 const RATIO_MAX: u64 = 150;
 /// The decompressed size up to which the compression ratio is not limited.
 const RATIO_CHECKED_FROM_BYTES: u64 = 64 << 20;
@@ -291,7 +291,7 @@ impl SourceFiles {
 ///
 /// # Errors
 /// If the file cannot be read, is larger than 2 GiB, or is not a regular file. (Opening a pipe
-/// would block until the pipe has a writer, and reading a device may never end.)
+/// would block until another process opens it for writing, and reading a device may never end.)
 pub fn read_whole_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     LimitedReader::new(open_file(path)?, IN_MEMORY_BYTES_MAX).read_to_end(&mut bytes)?;

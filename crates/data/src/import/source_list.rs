@@ -72,7 +72,7 @@ pub fn read(file: &str, bytes: &[u8]) -> Result<Vec<SourceEntry>, TableError> {
 }
 
 /// Parses a date, or a reference such as `see as_of` to the column of the table that contains the
-/// date of each row. Returns the date or, if there is a reference, a description of it.
+/// date of each row. Returns the date or, if there is a reference, a description of the reference.
 fn parse_as_of(text: &str) -> Result<(Option<SourceDate>, Option<String>), InvalidDate> {
     match text.strip_prefix(REFERENCE) {
         Some(column) => Ok((

@@ -3,13 +3,13 @@
 //!
 //! The columns are old code, new code, reason, effective date (`YYYYMMDD`) and indicator. The first
 //! row is usually a row of data, which would be lost if it were interpreted as a header row. All
-//! kinds of organisations are listed, including commissioners (`00C` to `16C`); callers select the
+//! kinds of organisations are listed, including commissioners (`00C` to `16C`). Callers select the
 //! practices.
 //!
 //! The effective date becomes [`PracticeSuccession::from`], the first day on which the successor is
 //! responsible. A practice's close date in `epraccur` is its last day, so the effective date is
 //! usually the day after the close date. Some successions take effect on the close date itself, and
-//! some much later; the importer does not correct this.
+//! some much later. The importer does not correct these dates.
 
 use std::collections::BTreeSet;
 

@@ -50,7 +50,8 @@ pub(crate) enum InputColumn<'a> {
 }
 
 impl<'a> InputColumn<'a> {
-    /// Returns the columns of a batch at the given indices. Their types must have been checked.
+    /// Returns the columns of a batch at the given indices. The types of these columns must have
+    /// been checked.
     pub(crate) fn from_batch(batch: &'a RecordBatch, columns: &[usize]) -> Vec<InputColumn<'a>> {
         let columns = columns.iter();
         columns

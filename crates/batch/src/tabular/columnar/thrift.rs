@@ -1,5 +1,6 @@
 //! A reader of Thrift structs in the compact protocol, which Parquet uses. The reader allocates no
-//! memory. It checks the lengths in a file before another reader allocates memory for them.
+//! memory, so that it can be used to check the lengths in a file before another reader allocates
+//! memory for these lengths.
 
 /// Truncated or invalid Thrift data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

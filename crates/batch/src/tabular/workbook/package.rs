@@ -101,7 +101,7 @@ pub(crate) struct Package {
 
 /// A part, and the position of its bytes in the archive.
 struct PartEntry {
-    /// The name in its original spelling.
+    /// The name of the part in its original spelling.
     name: String,
     start: u64,
     compressed_bytes: u64,
@@ -247,7 +247,7 @@ impl Package {
 
     /// Copies all parts to an archive, except the parts that `replace` writes or omits. The
     /// parameters of `replace` are the name of a part in lower case and in its original spelling.
-    /// It returns whether it handles the part.
+    /// `replace` returns whether it handles the part.
     pub(crate) fn copy_parts<W: Write>(
         &mut self,
         to: &mut PackageWriter<W>,

@@ -316,7 +316,7 @@ impl WorkbookParts {
         Ok(tables.map(|table| table.part).collect())
     }
 
-    /// Returns a name for the sheet with the summary that no existing sheet has.
+    /// Returns a name for the sheet with the summary. No existing sheet has this name.
     pub(crate) fn summary_name(&self) -> String {
         let is_taken = |name: &String| {
             let mut names = self.names.iter();

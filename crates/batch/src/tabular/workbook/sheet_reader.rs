@@ -153,7 +153,7 @@ pub(crate) struct SheetFindings {
     pub(crate) used_columns: u32,
     /// The number of columns up to the last value.
     pub(crate) value_columns: u32,
-    /// The merged ranges, except those of one cell.
+    /// The merged ranges, except ranges of one cell.
     pub(crate) merges: Vec<CellRange>,
     /// The range of the filter of the sheet.
     pub(crate) filter: Option<CellRange>,
@@ -435,8 +435,8 @@ impl<R: BufRead> SheetReader<R> {
         }
     }
 
-    /// Reads a cell up to its end tag, and adds it to the block if the cell is wanted. Returns
-    /// whether the cell has a value.
+    /// Reads a cell up to its end tag, and adds it to the block if the cell is among the cells to
+    /// read. Returns whether the cell has a value.
     fn read_cell(&mut self, cell: &CellTag, block: &mut SheetBlock) -> Result<bool, XmlError> {
         let is_copied = self.edits.is_some();
         let mut buffer = std::mem::take(&mut self.buffers[IN_CELL]);

@@ -12,7 +12,7 @@ use super::super::error::TabularError;
 use super::super::limits::ExceededLimit;
 
 /// The maximum length of one tag or text. The text of a cell has at most 32,767 characters, each of
-/// which may be written as a reference of several characters.
+/// which may be encoded as a reference of several characters.
 const EVENT_BYTES_MAX: usize = 1 << 20;
 
 /// A reader of XML events.
@@ -112,7 +112,8 @@ pub(super) fn attribute<'t>(
     Ok(None)
 }
 
-/// Writes a start tag or an empty tag with one attribute replaced, or removed if `value` is `None`.
+/// Writes a start tag or an empty tag. Replaces one of its attributes, or removes the attribute if
+/// `value` is `None`.
 pub(super) fn write_with_attribute(
     out: &mut Vec<u8>,
     tag: &BytesStart<'_>,
@@ -131,7 +132,7 @@ pub(super) fn write_with_attribute(
         };
         out.push(b' ');
         out.extend_from_slice(key.as_bytes());
-        // A raw value may contain one kind of quotation mark.
+        // A raw value contains at most one kind of quotation mark.
         let quote = if value.contains('"') { b'\'' } else { b'"' };
         out.extend_from_slice(b"=");
         out.push(quote);

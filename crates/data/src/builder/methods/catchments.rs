@@ -189,7 +189,7 @@ mod tests {
         let [boundary] = &boundaries[..] else {
             panic!("{} boundaries", boundaries.len());
         };
-        // The squares 0 and 1 are neighbours, and the square 3 is apart from them.
+        // The squares 0 and 1 are neighbours; the square 3 touches neither of them.
         assert_eq!(boundary.lonlat.0.len(), 2);
     }
 

@@ -64,11 +64,12 @@ pub(super) fn add_areas(
     Ok(())
 }
 
-/// Compares the statistical areas that a look-up lists with those that have a boundary. Returns a
-/// remark if they differ.
+/// Compares the statistical areas in a look-up with the statistical areas that have a boundary.
+/// Returns a remark if the two sets differ.
 ///
 /// # Errors
-/// If the two sets have no code in common, for example because they are of two censuses.
+/// If the two sets have no code in common, for example because they are from two different
+/// censuses.
 fn compare_codes(
     file: &str,
     rows: &[HierarchyRecord],
@@ -162,10 +163,10 @@ fn add_rows(records: &mut DatasetRecords, context: &LayerContext<'_>, rows: &[Hi
     add_practices(records, context, rows);
 }
 
-/// Adds each practice as a member of the sub-ICB location that commissions it or, in the layer of
-/// ICBs, of the location's ICB. In another layer, a practice is a member of the area that contains
-/// its address, if the area is a part of the practice's ICB; otherwise the area of the practice is
-/// unknown.
+/// Adds each practice as a member of the sub-ICB location that commissions the practice or, in the
+/// layer of ICBs, as a member of this location's ICB. In another layer, a practice is a member of
+/// the area that contains its address, if the area is a part of the practice's ICB; otherwise the
+/// area of the practice is unknown.
 fn add_practices(
     records: &mut DatasetRecords,
     context: &LayerContext<'_>,
@@ -361,8 +362,8 @@ mod tests {
             assignments(&records),
             [("S0", "west", None), ("S1", "west", None)]
         );
-        // Both versions of an area have the same statistical areas, from the start of the first
-        // version to the end of the last.
+        // Both versions of an area consist of the same statistical areas. They are assigned from
+        // the start of the first version to the end of the last version.
         assert_eq!(records.assignments[0].period.from, Some(date(2022, 7, 1)));
         assert_eq!(records.assignments[0].period.to, None);
     }
@@ -403,7 +404,7 @@ mod tests {
                 .into_iter()
                 .all(|layer| layer == test_layers::layer("icb"))
         );
-        // Boards have no parent.
+        // An ICB has no parent.
         assert!(
             add(test_layers::layer("icb"), ROWS, &[])
                 .memberships

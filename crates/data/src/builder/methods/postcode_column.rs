@@ -4,8 +4,9 @@
 //! Reads the column, and a look-up table from statistical areas to the areas of the layer, with
 //! their names. Makes an area for each code in the table, and for each other code that the column
 //! contains for a postcode in the area of the data. If an area is a union of statistical areas,
-//! assigns them to it. Otherwise the area has no boundary, and only the directory states which
-//! postcodes are in it. An example is an LSOA of 2021 that is a part of an LSOA of 2011.
+//! assigns these statistical areas to the area. Otherwise the area has no boundary, and only the
+//! directory states which postcodes are in it. An example is an LSOA of 2021 that is a part of an
+//! LSOA of 2011.
 
 use std::collections::{BTreeMap, BTreeSet};
 

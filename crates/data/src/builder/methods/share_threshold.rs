@@ -2,9 +2,10 @@
 //! least a minimum share of the people are registered with the practice.
 //!
 //! Reads a `[[shares]]` table. Makes an area for each practice that has no area from an earlier
-//! method, and an assignment with its share for each statistical area. Omits smaller shares,
-//! unknown practices, and practices that already have an area. If the shares are of registered
-//! patients, a remark states the percentage of the patients in the remaining statistical areas.
+//! method, and an assignment with a share for each of its statistical areas. Omits shares below the
+//! minimum, unknown practices, and practices that already have an area. If the shares are of
+//! registered patients, a remark states the percentage of the patients in the remaining statistical
+//! areas.
 
 use anyhow::Result;
 

@@ -12,7 +12,7 @@ pub(super) struct CrsDefinition {
     pub(super) code: Option<(String, String)>,
     /// The name of the datum.
     pub(super) datum: Option<String>,
-    /// The semi-major axis in metres and the inverse flattening; 0 for a sphere.
+    /// The semi-major axis in metres, and the inverse flattening, which is 0 for a sphere.
     pub(super) ellipsoid: Option<(f64, f64)>,
     /// The longitude of the prime meridian.
     pub(super) prime_meridian: f64,
@@ -169,7 +169,7 @@ impl CrsDefinition {
 }
 
 impl Datum {
-    /// Returns whether the datum has this ellipsoid.
+    /// Returns whether the datum uses this ellipsoid.
     fn has(self, (major, inverse): (f64, f64)) -> bool {
         let (expected_major, expected_inverse) = match self {
             Datum::Osgb36 => AIRY_1830,

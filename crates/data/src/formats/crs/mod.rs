@@ -109,7 +109,7 @@ impl From<Crs> for SourceCrs {
 impl FromStr for SourceCrs {
     type Err = String;
 
-    /// Parses a code such as `EPSG:27700`, in any of its common spellings, or well-known text.
+    /// Parses well-known text, or a code such as `EPSG:27700` in any of its common spellings.
     fn from_str(text: &str) -> Result<SourceCrs, String> {
         if text.contains('[') {
             return SourceCrs::from_wkt(text);
@@ -129,9 +129,10 @@ impl fmt::Display for SourceCrs {
     }
 }
 
-/// Chooses between two systems: the system that a file states, or the reason why it cannot be read,
-/// and the system in the configuration, which takes precedence. Also returns a remark if the two
-/// systems differ. If `is_configurable` is true, an error suggests configuring the system.
+/// Chooses between two systems: the system in the configuration, which takes precedence, and the
+/// system that a file states. `stated` may be the reason why the file's system cannot be read. Also
+/// returns a remark if the two systems differ. If `is_configurable` is true, an error suggests
+/// configuring the system.
 pub(super) fn choose(
     stated: Result<SourceCrs, String>,
     configured: Option<SourceCrs>,

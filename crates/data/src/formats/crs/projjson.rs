@@ -112,7 +112,8 @@ fn projection_of(value: &Value) -> Projection {
     }
 }
 
-/// Returns a unit. A common unit is only a name; any other unit is an object with a factor.
+/// Returns a unit. In PROJJSON, a common unit is only a name, and any other unit is an object with
+/// a factor.
 fn unit_of(unit: &Value) -> Option<Unit> {
     let size = match unit.as_str() {
         Some("degree") => DEGREE,

@@ -101,7 +101,7 @@ impl<'t> Parser<'t> {
     }
 
     /// Parses text in quotation marks. A doubled quotation mark in the text represents a single
-    /// one.
+    /// quotation mark.
     fn quoted(&mut self) -> Option<String> {
         let mut text = String::new();
         self.skip('"')?;

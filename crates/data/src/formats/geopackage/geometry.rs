@@ -135,7 +135,7 @@ impl<'b> WkbReader<'b> {
     }
 
     /// Reads the byte order and the geometry type. Heights (Z) add 1000 to the type, and measures
-    /// (M) add 2000; in older files, heights and measures set the highest bits of the type.
+    /// (M) add 2000. In older files, heights and measures set the highest bits of the type instead.
     fn read_type(&mut self) -> Result<WkbType, &'static str> {
         self.is_little_endian = match self.take_array()? {
             [0] => false,

@@ -22,12 +22,12 @@ use crate::formats::polygon_file::{
     feature_label,
 };
 
-/// Reads the polygons of a layer. `layer` may be `None` if the file has only one layer.
+/// Reads the polygons of a layer. `layer` may be `None` if the file contains only one layer.
 ///
 /// # Errors
-/// If the file is not a GeoPackage, the layer does not exist or has no rows, the layer's coordinate
-/// reference system cannot be read, or one of the rows is not a valid polygon. Rows without a
-/// geometry are omitted and listed.
+/// If the file is not a GeoPackage, the layer does not exist or contains no rows, the layer's
+/// coordinate reference system cannot be read, or one of the rows is not a valid polygon. Rows
+/// without a geometry are omitted and listed.
 pub fn read_geopackage(path: &Path, layer: Option<&str>) -> Result<PolygonFile, PolygonError> {
     read_geopackage_with(path, layer, &PolygonReadOptions::default())
 }
@@ -101,8 +101,8 @@ fn read_layer(
 fn set_limits(database: &mut Connection, size_bytes: u64) -> Result<(), rusqlite::Error> {
     /// The number of instructions between calls of the progress handler.
     const STEP: i32 = 10_000;
-    /// The number of instructions allowed per byte of the file. A row takes about ten instructions
-    /// and at least ten bytes.
+    /// The number of instructions allowed per byte of the file. A row requires about ten
+    /// instructions and at least ten bytes.
     const INSTRUCTIONS_PER_BYTE: u64 = 4;
     const INSTRUCTIONS_MIN: u64 = 20_000_000;
     let instructions = INSTRUCTIONS_MIN.saturating_add(size_bytes * INSTRUCTIONS_PER_BYTE);
@@ -196,7 +196,7 @@ impl FeatureTable {
             )));
         };
         // A virtual table is rejected, because it computes its rows with code that the file
-        // chooses. The rows of a view are limited in the same way as the rows of a table.
+        // specifies. The rows of a view are limited in the same way as the rows of a table.
         let kind: Option<String> = database
             .query_row(
                 "SELECT CASE WHEN type = 'view' OR sql LIKE 'CREATE TABLE%' THEN type END \

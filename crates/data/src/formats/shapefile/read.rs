@@ -33,7 +33,8 @@ pub struct ShapefileParts<'a> {
 }
 
 /// Reads an ESRI Shapefile: `.shp` with `.dbf`, `.prj` and `.cpg`. Assigns holes to exterior rings,
-/// because the format does not do so. Omits shapes without a geometry, and lists them.
+/// because the format does not state which exterior a hole belongs to. Omits shapes without a
+/// geometry, and lists them.
 pub fn read_shapefile(name: &str, parts: &ShapefileParts<'_>) -> Result<PolygonFile, PolygonError> {
     read_shapefile_with(name, parts, &PolygonReadOptions::default())
 }
@@ -243,8 +244,8 @@ fn shape_polygons(
 
 /// Assembles rings, some of which are holes outside every exterior or have no area. A hole outside
 /// every exterior becomes a hole of the first exterior whose bounding box overlaps the hole's
-/// bounding box, because the repair determines whether the two meet. Every other such ring becomes
-/// a polygon.
+/// bounding box, because the repair determines whether the two intersect. Every other such ring
+/// becomes a polygon.
 fn assemble_for_repair(rings: Vec<Ring>) -> Vec<Polygon> {
     let (exteriors, others): (Vec<Ring>, Vec<Ring>) = rings
         .into_iter()
