@@ -148,7 +148,7 @@ pub fn coordinates(bytes: &[u8]) -> bool {
 }
 
 /// Asserts that a conversion to degrees and back moves a point by little more than the rounding to
-/// whole millimetres. In the far west, the formulae are not exact inverses; see `geodesy`.
+/// whole millimetres. In the far west, the formulae are not exact inverses. See `geodesy`.
 #[track_caller]
 fn assert_round_trip(grid: BritishGrid) {
     let tolerance_m = if grid.easting_m() < 120_000.0 {
@@ -261,7 +261,8 @@ pub fn columns(bytes: &[u8]) -> bool {
 }
 
 /// Replaces a file of a small dataset. The first line of the bytes is the name of the file, and the
-/// rest is its content. Then reads and indexes the dataset, and checks it with its golden queries.
+/// rest is its content. Then reads and indexes the dataset, and checks it against the golden
+/// queries of the dataset.
 pub fn dataset(bytes: &[u8]) -> bool {
     let mut files: BTreeMap<String, Vec<u8>> =
         DATASET_SEEDS.iter().map(|file| split_name(file)).collect();
@@ -537,7 +538,7 @@ const DATASET_SEEDS: [&[u8]; 10] = [
 ];
 const DATASET_MANIFEST: &str = include_str!("../seeds/manifest/toy");
 
-/// Splits a seed into the file name in its first line, and the content.
+/// Splits a seed into its first line, which is the file name, and the content of the file.
 fn split_name(file: &[u8]) -> (String, Vec<u8>) {
     let end = file.iter().position(|byte| *byte == b'\n');
     let end = end.unwrap_or(file.len());

@@ -20,7 +20,7 @@ pub enum ColumnSet {
     Match,
     /// The practice of registration, and the practices whose areas cover the location.
     Practices,
-    /// Every distance.
+    /// All distances.
     Distances,
     /// The reasons why results are missing.
     Reasons,
@@ -28,12 +28,12 @@ pub enum ColumnSet {
     Attributes,
     /// The dataset, and the dates of the dataset's sources.
     Sources,
-    /// Every column.
+    /// All columns.
     All,
 }
 
 impl ColumnSet {
-    /// Every set, in the order used in the documentation.
+    /// All sets, in the order used in the documentation.
     pub const ALL: [ColumnSet; 11] = [
         ColumnSet::Default,
         ColumnSet::Codes,

@@ -34,11 +34,11 @@ pub enum AnswerChange {
     /// The membership or the responsible practice changed. The previous answers do not show which
     /// of these changed.
     MembershipOrSuccession,
-    /// No previous row has the key.
+    /// The key occurs in no previous row.
     NewRow,
-    /// The row has no key.
+    /// The row's key is empty.
     NoKey,
-    /// Several previous rows have the key.
+    /// The key occurs in several previous rows.
     RepeatedKey,
 }
 

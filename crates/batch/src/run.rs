@@ -116,7 +116,7 @@ fn run_to_workbook<R: Read + Send, W: Write + Send>(
     Ok(summary)
 }
 
-/// Counts the rows of text, without writing them. Returns the counts of each thread.
+/// Counts the rows of text without writing the rows. Returns the counts of each thread.
 pub(super) fn count_text_rows<R: Read + Send>(
     context: &BatchContext<'_>,
     text: TextBody<R>,

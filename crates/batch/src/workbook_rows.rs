@@ -186,7 +186,7 @@ fn convert<W: Write + Send>(
     Ok(BatchTally::merge_all(tallies).into_summary(&context))
 }
 
-/// Counts the rows of the sheet, without writing them. Returns the counts of each thread.
+/// Counts the rows of the sheet without writing the rows. Returns the counts of each thread.
 pub(super) fn count_sheet_rows(
     context: &BatchContext<'_>,
     detected: &DetectedFormat,

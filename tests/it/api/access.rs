@@ -160,7 +160,7 @@ fn client_ip_is_the_last_untrusted_hop_of_x_forwarded_for() {
     assert_eq!(ask("192.0.2.1"), 200);
     assert_eq!(ask("192.0.2.1"), 429);
     assert_eq!(ask("192.0.2.2"), 200);
-    // The client may have written the hops before the last untrusted hop itself.
+    // The client itself may have written the addresses before the last untrusted address.
     assert_eq!(ask("198.51.100.1, 192.0.2.1"), 429);
     assert_eq!(ask("198.51.100.2, 192.0.2.1, 10.1.1.1"), 429);
     // IPv6 clients with the same /64 prefix are counted as one client.

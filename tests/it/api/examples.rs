@@ -301,7 +301,7 @@ fn examples_are_real_responses() {
     }
 }
 
-/// Returns whether a media type can have an example in JSON.
+/// Returns whether a media type allows an example in JSON.
 fn has_text_example(media_type: &str) -> bool {
     media_type.contains("json") || media_type == CSV
 }

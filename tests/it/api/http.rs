@@ -235,7 +235,7 @@ fn get_and_post_return_the_same_response() {
         &[("postcode", "LA1 1AA"), ("postcode", "LA1 1AA")],
     ];
     for fields in requests {
-        // The JSON is written by hand, because an object may have a duplicate member.
+        // The JSON is written by hand, so that a test can duplicate a member of an object.
         let members = fields
             .iter()
             .map(|(name, value)| format!("{}:{}", Value::from(*name), Value::from(*value)));
@@ -1142,7 +1142,7 @@ fn postcode_of_the_practice_is_noted() {
     };
     check("LA18 4BY", "A82033", json!(["practice_address"]));
     check("LA18 4DB", "A82033", json!([]));
-    // The addresses of the closed practice and of its successor are both the address of a practice.
+    // The addresses of the closed practice and of its successor are both addresses of practices.
     check("LA1 1RE", "P81064", json!(["practice_address"]));
     check("LA1 1PN", "P81064", json!(["practice_address"]));
 }

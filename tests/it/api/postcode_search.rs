@@ -393,7 +393,8 @@ fn postcodes_of_every_area_match_locate() {
         let areas = INDEX
             .areas(layer, DAY)
             .expect("the layer is in the dataset");
-        // Compare a sample of practices, PCNs and LSOAs, and all areas of the other layers.
+        // The test compares a sample of practices, PCNs and LSOAs, and all areas of the other
+        // layers.
         let step = match layer.as_str() {
             "gp-practice" | "pcn" => 17,
             "lsoa11" | "lsoa21" => 53,

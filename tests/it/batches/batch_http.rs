@@ -592,8 +592,8 @@ fn check_returns_the_detected_format_and_first_rows() {
         let expected: Vec<&str> = indices.iter().map(|&index| &record[index]).collect();
         assert_eq!(*row, json!(expected));
     }
-    // The start of a file gives the same preview as the whole file, even if the start ends in the
-    // middle of a row.
+    // The start of a file results in the same preview as the whole file, even if the start ends in
+    // the middle of a row.
     let beginning = &PATIENTS[..400_000];
     assert_eq!(post_batch(CSV, "&check", beginning).json(), preview);
     let compressed = gzip(&PATIENTS);

@@ -172,8 +172,8 @@ fn to_csv(names: &[String], columns: &[Vec<String>]) -> Vec<u8> {
     writer.into_inner().expect("ended")
 }
 
-/// Converts columns to record batches of very different lengths. The columns have the supported
-/// text types in turn.
+/// Converts columns to record batches of very different lengths. Uses each supported text type in
+/// turn for the columns.
 pub(crate) fn to_record_batches(names: &[String], columns: &[Vec<String>]) -> Vec<RecordBatch> {
     let rows = columns[0].len();
     let cuts = [0, 1, 1, 1_500, 1_503, rows];

@@ -33,8 +33,8 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
 const ROWS: u64 = 3_002;
 const READABLE_ROWS: u64 = 2_951;
 
-/// A folder that contains `patients.csv`, a file of made-up patients. Some of its rows cannot be
-/// read.
+/// A folder that contains `patients.csv`, a file of made-up patients. Some rows of the file cannot
+/// be read.
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a folder");
     let mut csv = Patients::new(&INDEX, 23).csv(3_000);
@@ -116,7 +116,7 @@ fn every_format_has_the_same_flows() {
     };
     let folder = FOLDER.path().display().to_string();
     stdout_of(python.args([SCRIPT, "make", &ANSWERED, &folder]));
-    // Rows that could not be read have the right number of fields in the output of `batch`.
+    // In the output of `batch`, bad rows have the right number of fields, so they can be read.
     let exact = flows_json(&["answered.csv", "--suppress", "none"]);
     for file in ["patients.ndjson", "patients.parquet", "patients.xlsx"] {
         let found = flows_json(&[file, "--suppress", "none"]);

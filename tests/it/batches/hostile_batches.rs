@@ -1,5 +1,6 @@
 //! Tests of hostile batch files and forms, such as files with false lengths, decompression bombs
-//! and endless forms. Each of them is rejected with a specific error before it uses much memory.
+//! and endless forms. Each file or form must be rejected with a specific error before the program
+//! uses much memory.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -521,7 +522,7 @@ fn footer_bytes(file: &[u8]) -> usize {
     u32::from_le_bytes(file[index..index + 4].try_into().expect("four")) as usize
 }
 
-/// Returns a memory counter of a process in bytes; see [`memory_kb`].
+/// Returns a memory counter of a process in bytes. See [`memory_kb`].
 fn memory_bytes(running: &ServiceProcess, name: &str) -> u64 {
     memory_kb(running.id(), name) * 1_024
 }

@@ -118,7 +118,8 @@ fn cases() -> Vec<Case> {
         .collect()
 }
 
-/// Checks that a batch over HTTP produces the same output as the command line, or is also rejected.
+/// Checks that a batch over HTTP produces the same output as the command line, or is rejected if
+/// the command line rejects the input.
 #[track_caller]
 fn check_over_http(case: &Case, stdout: &str) {
     let path = format!("{FOLDER}/{}/in.csv", case.case);

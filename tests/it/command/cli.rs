@@ -39,7 +39,8 @@ fn run_with_input(arguments: &[&str], input: &[u8]) -> Output {
     let mut stdin = child.stdin.take().expect("piped");
     thread::scope(|scope| {
         scope.spawn(move || {
-            // The program may stop reading early; its output is checked in any case.
+            // The program may stop reading early, so errors are ignored here. The output is checked
+            // in any case.
             let _ = stdin.write_all(input);
         });
         child.wait_with_output().expect("the program ends")
@@ -215,8 +216,8 @@ fn locate_json_matches_the_http_response() {
     });
 }
 
-/// Returns input lines. They contain postcodes of every kind, some of them followed by a practice,
-/// or random text.
+/// Returns input lines. Some lines contain a postcode of any kind, some of them followed by a
+/// practice; other lines contain random text.
 fn input_lines() -> Vec<String> {
     let mut lines: Vec<String> = [
         "LA18 4DB",

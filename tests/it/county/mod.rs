@@ -1,6 +1,6 @@
-//! An invented county, whose layers have none of the ids of the embedded dataset. The tests show
-//! that such layers work everywhere without changes to the code, and that their names come from the
-//! manifest.
+//! An invented county, none of whose layers has the same id as a layer of the embedded dataset. The
+//! tests show that such layers work everywhere without changes to the code, and that their names
+//! come from the manifest.
 
 mod answers;
 mod configuration;

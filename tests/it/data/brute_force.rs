@@ -140,8 +140,8 @@ fn build_index(boundaries: &[Boundary]) -> Index {
 }
 
 /// An irregular grid whose cells are assigned to a few areas. Some areas are neighbours, enclaves
-/// or islands. Some have holes that touch at a corner, or edges in the interior that must cancel
-/// out.
+/// or islands. Some areas have holes that touch at a corner, or edges in the interior that must
+/// cancel out.
 #[derive(Debug)]
 struct IrregularGrid {
     /// The distance between corners in millimetres.

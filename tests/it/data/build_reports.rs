@@ -1,5 +1,5 @@
-//! Tests of builds from files like those of users. The build reports losses, and fails if they are
-//! large.
+//! Tests of builds from files like those of users. The build must report losses, and must fail if
+//! the losses are large.
 //!
 //! Each row of `tests/cases/field/build_reports.csv` describes a build in a folder next to the
 //! table. If the build is expected to fail, the error must contain the words in the row. Otherwise,

@@ -26,7 +26,7 @@ pub(crate) const COMMITTED_DATASET: &str = "data/lancashire-and-cumbria";
 /// The two sub-ICB locations that have ICCs.
 const SUB_ICBS_WITH_ICCS: [&str; 2] = ["01K", "01H"];
 /// The two sub-ICB locations that have neighbourhood teams. No registrations are modelled between
-/// them and the sub-ICB locations with ICCs.
+/// these sub-ICB locations and those with ICCs.
 const SUB_ICBS_WITH_TEAMS: [&str; 2] = ["01A", "00Q"];
 
 fn is_in_dataset(sub_icb: &str) -> bool {
@@ -916,7 +916,7 @@ fn modelled_shares_are_those_of_the_table_from_five_per_cent() {
     }
     assert_eq!(written.len(), expected);
     assert!(just_below > 0, "no share is just below the limit");
-    // Every active practice with a known list size has a share of at least one LSOA.
+    // Every active practice with a known list size has a share in at least one LSOA.
     let covered: BTreeSet<&String> = written.keys().map(|(_, practice)| practice).collect();
     assert!(covered.into_iter().eq(sizes.keys()));
 }

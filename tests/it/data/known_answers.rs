@@ -40,7 +40,7 @@ use serde_json::{Value, json};
 
 use crate::support::server::{Reply, SERVER};
 
-/// The as-of date of the questions. The expected facts are those of 2026.
+/// The as-of date of the questions. The expected answers are based on facts in 2026.
 const AS_OF: &str = "2026-11-29";
 
 /// A row of the table.

@@ -1,5 +1,5 @@
-//! Tests of datasets: import, build, check, comparison and export. Also compares answers from real
-//! data with those of other engines.
+//! Tests of datasets: import, build, check, comparison and export. Other tests compare answers from
+//! real data with the answers of other engines.
 
 pub(crate) mod brute_force;
 mod build_methods;

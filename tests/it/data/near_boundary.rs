@@ -84,7 +84,7 @@ fn postcodes_near_another_icc_are_near_a_boundary_and_postcodes_on_the_coast_are
         // A postcode with alternatives is always near a boundary.
         assert!(is_near || proximity.alternatives.is_empty());
         assert!(proximity.distance_m.is_some());
-        // Only a postcode less than 5 km from another ICC can have a neighbour there.
+        // Only a postcode less than 5 km from another ICC can have a neighbour in that ICC.
         if proximity.distance_m.is_some_and(|metres| metres < 5_000.0)
             && neighbouring_iccs(&entry)
                 .iter()

@@ -4,7 +4,7 @@
 //!
 //! Questions:
 //!
-//! - `build`: if `field` is `line`, a line of the report must contain `expected`; if `field` is
+//! - `build`: if `field` is `line`, a line of the report must contain `expected`. If `field` is
 //!   `error`, the error must contain `expected`.
 //! - `locate`: the question contains the parameters of `/api/v1/locate` after `locate `.
 //! - Any other question is a path below `/api/v1/`. `field` is a JSON pointer, and `expected` is

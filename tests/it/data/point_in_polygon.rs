@@ -41,9 +41,9 @@ impl SplitMix64 {
 
 /// Returns at least `count` points. They include every vertex, every midpoint of an edge, and the
 /// points one millimetre away from these points. Of the other points, a third are near a border,
-/// and a third are anywhere in the bounding box. The last third are near a border, and either on a
-/// line between cells of the index or one millimetre west or south of such a line. The sides of the
-/// cells are powers of two, from 2^8 mm.
+/// and a third are anywhere in the bounding box. The last third are near a border, and are either
+/// on a line between cells of the index or one millimetre west or south of such a line. The sides
+/// of the cells are powers of two, from 2^8 mm.
 pub(crate) fn sample_points(boundaries: &[Boundary], count: usize) -> Vec<Point> {
     let mut on_borders: BTreeSet<Point> = BTreeSet::new();
     let rings = boundaries

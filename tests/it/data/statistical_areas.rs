@@ -38,7 +38,7 @@ fn codes(census: &str) -> impl Iterator<Item = &'static str> {
         .map(|area| area.id.as_str())
 }
 
-/// Returns the shares of a layer. The share that is in no area has an empty id.
+/// Returns the shares of a layer by area id. The id is empty for the share that is in no area.
 fn shares(answer: &LocateAnswer<'_>, layer: Layer) -> BTreeMap<String, f64> {
     let areas: &[AreaMatch<'_>] = areas_of_layer(&answer.residence, layer);
     let mut shares = BTreeMap::new();

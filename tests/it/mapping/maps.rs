@@ -202,7 +202,8 @@ fn maps_that_are_hard_to_read_name_others() {
             SERVER.get(&format!("{example}?as_of={AS_OF}")).expect(200);
         }
     }
-    // Overlapping groups have patterns. Their names are in parts that belong to only one group.
+    // Overlapping groups have patterns. The name of a group is in a part that belongs only to this
+    // group.
     let groups = svg("resilience-group.svg");
     assert!(groups.matches("<pattern id=").count() > 3);
     assert!(groups.contains("class=\"label\""));

@@ -232,8 +232,8 @@ fn every_area_is_on_a_tile_of_every_zoom() {
     }
 }
 
-/// The maximum displacement of a border, in units. It is half a pixel (4 units), plus one unit for
-/// rounding.
+/// The maximum displacement of a border, in units. The maximum is half a pixel (4 units), plus one
+/// unit for rounding.
 const DISPLACEMENT_MAX: f64 = 4.0 + 1.0;
 
 #[test]

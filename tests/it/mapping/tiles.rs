@@ -265,7 +265,7 @@ fn areas_do_not_cover_more_than_the_tile() {
     }
 }
 
-/// Where two communities meet, they have the same vertices, and the same edges in opposite
+/// Along a common border, two communities have the same vertices, and the same edges in opposite
 /// directions, so that no gap is visible between the communities at any scale.
 #[test]
 fn adjacent_communities_share_the_vertices_of_their_border() {
@@ -320,8 +320,8 @@ fn is_strictly_on((from, to): (Vertex, Vertex), vertex: Vertex) -> bool {
     distance <= 0.5 && fraction > margin && fraction < 1.0 - margin
 }
 
-/// Returns whether a vertex is on the clip boundary, along which rings may have fewer vertices than
-/// their neighbours.
+/// Returns whether a vertex is on the clip boundary, along which a ring may have fewer vertices
+/// than the rings of its neighbours.
 fn is_at_side((x, y): Vertex) -> bool {
     [x, y]
         .iter()

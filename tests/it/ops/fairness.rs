@@ -163,12 +163,12 @@ fn waiting_downloads_leave_capacity_for_lookups_and_other_clients() {
         );
         assert!(refused.contains("retry-after: "), "{refused}");
     }
-    // Another client gets the remaining capacity for this class of requests.
+    // Another client can use the remaining capacity for this class of requests.
     let others: Vec<TcpStream> = (20..23)
         .map(|index| connect_and_send(&server, &get_request("192.0.2.2", &ticket(index))))
         .collect();
     let answers = wait_for_responses(&others, 1);
-    // Which of the three requests is rejected depends on the order in which the server reads them.
+    // The order in which the server reads the three requests determines which of them is rejected.
     let waiting = answers.iter().filter(|text| text.is_empty()).count();
     let refused = answers
         .iter()
@@ -269,7 +269,7 @@ fn queued_batches_are_served_in_turn_by_client() {
         .collect();
     thread::scope(|scope| {
         // This batch arrives after seven batches of another client, but it is served after at most
-        // one of those batches.
+        // one of these batches.
         let queued = scope.spawn(|| post_batch(&server, "192.0.2.2"));
         server.wait_for("catchment_batches_queued", 8);
         drop(first);
@@ -373,7 +373,8 @@ fn static_pages_are_compressed_once() {
     }
 }
 
-/// A response that is not read holds no CPU permit and uses a limited amount of memory.
+/// While a response is not read, it does not occupy a CPU permit and uses a limited amount of
+/// memory.
 #[test]
 fn slow_readers_do_not_block_rendered_responses() {
     let server = server(ServerLimits::default(), BatchLimits::default());

@@ -161,7 +161,7 @@ impl FaultTest {
         assert!(first.status.success(), "{first:?}");
         self.old = read_content(&self.output_path());
         self.change_input();
-        // A second run without an injected error gives the expected new output.
+        // A second run without an injected error produces the expected new output.
         if self.is_repeatable() {
             let done = run(&mut self.command());
             assert!(done.status.success(), "{done:?}");
@@ -345,7 +345,7 @@ fn run(command: &mut Command) -> Output {
 fn with_fault(command: &Command, call: &str, what: &str, n: usize) -> Command {
     let mut traced = Command::new("strace");
     traced.args(["--follow-forks", "--output=/dev/null"]);
-    // The `?` makes strace ignore calls that the architecture does not have.
+    // The `?` makes strace ignore calls that do not exist on the architecture.
     traced.arg(format!("--trace=?{call}"));
     traced.arg(format!("--inject=?{call}:{what}:when={n}"));
     traced.arg(command.get_program()).args(command.get_args());
@@ -491,7 +491,7 @@ fn disk_errors_are_reported_and_leave_no_partial_output() {
     if !can_trace() {
         return;
     }
-    // These calls write files, but do not remove them. If a call that removes a file failed, a
+    // These calls write files, but do not remove files. If a call that removes a file failed, a
     // temporary file would remain.
     const FAILING_CALLS: [&str; 12] = [
         "fsync",
@@ -720,8 +720,8 @@ fn flip_bit(bytes: &[u8], bit: usize) -> Vec<u8> {
 
 #[test]
 fn flipped_bits_are_rejected_or_change_nothing() {
-    // Flip every bit of the manifest, because the manifest contains the checksums of the other
-    // files, and every eleventh bit of the other files.
+    // The test flips every bit of the manifest, because the manifest contains the checksums of the
+    // other files. In the other files, it flips every eleventh bit.
     let rejected = count_rejections(|bytes| {
         let is_manifest = bytes.starts_with(b"name = ");
         let step = if is_manifest { 1 } else { 11 };

@@ -111,8 +111,8 @@ impl Drop for LoggedService {
     }
 }
 
-/// The number of requests that a test sends. Their log lines do not all fit in the pipe and the
-/// queue.
+/// The number of requests that a test sends. The log lines of all requests do not fit into the pipe
+/// and the queue.
 const REQUESTS: usize = 12_000;
 
 fn service_with_unread_log() -> (LoggedService, PipeReader) {

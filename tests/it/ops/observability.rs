@@ -348,7 +348,7 @@ fn metrics_count_requests_by_class_and_reveal_no_input() {
     assert_eq!(value("catchment_panics_total", ""), 0.0);
     assert_eq!(value("catchment_batches_in_flight", ""), 0.0);
     assert!(value("catchment_dataset_loaded_timestamp_seconds", "") > 1.7e9);
-    // There are few time series, and no label has a value from a request.
+    // There are few time series, and no label contains a value from a request.
     assert!(all.len() < 250, "{}", all.len());
     assert!(!text.contains("4DB"), "{text}");
     for (_, labels, _) in &all {

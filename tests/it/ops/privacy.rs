@@ -286,8 +286,8 @@ const PARTIAL_HEADER: &str = "GET /api/v1/locate?postcode=LA18+4DB HTTP/1.1\r\nH
 const PARTIAL_BODY: &str = "POST /api/v1/locate HTTP/1.1\r\nHost: test\r\n\
     Content-Type: application/json\r\nContent-Length: 23\r\n\r\n{\"postcode\":";
 
-/// Sends part of a request and waits until the service reads its body. At shutdown, the service
-/// closes every connection from which it has not started to read a request.
+/// Sends part of a request and waits until the service reads the body of the request. At shutdown,
+/// the service closes every connection from which it has not started to read a request.
 fn start_request(mut stream: TcpStream) -> TcpStream {
     let (head, body) = PARTIAL_BODY.split_once("\r\n\r\n").expect("a head");
     let head = format!("{head}\r\nExpect: 100-continue\r\n\r\n");

@@ -393,7 +393,7 @@ fn requests_leave_no_markers_in_logs_files_or_process_state() {
     };
     request_every_route(&mut marked_client);
     request_lookups(&mut marked_client);
-    // Check the process during a batch upload too.
+    // The test also checks the process during a batch upload.
     let mut upload = connect(running.address);
     let head = format!(
         "POST /api/v1/batch HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\ncontent-type: text/csv\r\ncontent-length: 9000000\r\n\r\npostcode,name\n"

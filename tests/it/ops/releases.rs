@@ -30,7 +30,7 @@ impl ReleaseFolders {
     }
 
     /// Writes a release to a folder atomically. Renames Waterloo House Surgery in Millom to a name
-    /// that contains the version, so that a response has the version in several places.
+    /// that contains the version, so that a response contains the version in several places.
     pub(crate) fn publish(&self, name: &str, version: &str) -> String {
         self.publish_with(name, version, |_, _| {})
     }

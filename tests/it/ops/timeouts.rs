@@ -1,5 +1,5 @@
 //! Tests of timeouts and connection limits. Stalled clients are disconnected and do not delay other
-//! clients, and clients above the limit get 503 with `Retry-After`.
+//! clients, and clients above the limit receive status 503 with `Retry-After`.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -370,7 +370,8 @@ fn ten_thousand_idle_connections_do_not_delay_lookups() {
     let idle: Vec<TcpStream> = (0..count)
         .map(|index| {
             if index % 100 == 0 {
-                // Open connections no faster than the server accepts them.
+                // The pause limits the rate of new connections to the rate at which the server
+                // accepts them.
                 thread::sleep(ms(2));
             }
             connect_and_send(&server, "GET / HTTP/1.1\r\n")

@@ -22,7 +22,8 @@ fn seeds_pass_and_every_target_accepts_one() {
     }
 }
 
-/// A Shapefile has no checksum, so some flipped bits are not detected; see docs/operators/faults.md.
+/// A Shapefile has no checksum, so some flipped bits are not detected. See
+/// docs/operators/faults.md.
 #[test]
 fn flipped_bits_of_a_shapefile_are_rejected_or_move_something() {
     let seed = include_bytes!("../../../fuzz/seeds/shapefile/two");

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// An element. Its text includes the text of its descendants.
+/// An element. The text of an element includes the text of its descendants.
 #[derive(Debug, Clone)]
 pub(crate) struct Element {
     pub(crate) name: String,

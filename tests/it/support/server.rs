@@ -76,8 +76,8 @@ impl Server {
         Server::for_app(app, limits)
     }
 
-    /// Starts a server for `app`. It has no shutdown delay, unless the delay in `limits` differs
-    /// from the default.
+    /// Starts a server for `app`. The server has no shutdown delay, unless the delay in `limits`
+    /// differs from the default.
     pub(crate) fn for_app(app: App, mut limits: ServerLimits) -> Server {
         if limits.shutdown_delay == ServerLimits::default().shutdown_delay {
             limits.shutdown_delay = Duration::ZERO;
@@ -191,7 +191,7 @@ pub(crate) fn client() -> ureq::Agent {
         .http_status_as_error(false)
         .max_redirects(0)
         // When the server rejects a body, it closes the connection. If the client reused the
-        // connection, its next request would get no response.
+        // connection, the next request would receive no response.
         .max_idle_connections(0)
         .allow_non_standard_methods(true)
         .timeout_global(Some(TIMEOUT))

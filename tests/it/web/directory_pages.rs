@@ -71,7 +71,8 @@ const PAGES_PER_KIND: usize = 5;
 /// The maximum number of static maps of each kind that the test requests. Maps are slow to draw.
 const MAPS_PER_KIND: usize = 1;
 
-/// Returns the kind of a URL: its path with `*` in place of ids, and the names of its parameters.
+/// Returns the kind of a URL, which is its path with `*` in place of ids, and the names of its
+/// parameters.
 fn url_kind(url: &str) -> String {
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
@@ -762,7 +763,7 @@ fn comparisons_show_the_changes_in_the_files() {
             .text()
             .contains("The first date must be before the second date")
     );
-    // Each date with changes has a link to a comparison with the day before.
+    // For each date with changes, the page contains a link to a comparison with the previous day.
     let (_, page) = visit("/compare?layer=sub-icb", 200);
     assert!(
         page.links()

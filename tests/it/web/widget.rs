@@ -145,8 +145,8 @@ fn distance(p: (f64, f64), (a, b): ((f64, f64), (f64, f64))) -> f64 {
 }
 
 /// Projects the boundaries that the API returns, and compares them with the drawn lines. Each
-/// vertex is within half a tile pixel (4 units, plus rounding) of a line, except 2 of the 2,717
-/// vertices. These 2 vertices are the tips of spikes that are thinner than one unit.
+/// vertex is within half a tile pixel (4 units, plus rounding) of a line, except for 2 of the 2,717
+/// vertices, which are the tips of spikes that are thinner than one unit.
 #[test]
 fn drawn_boundaries_are_exact_to_half_a_pixel() {
     let mut tips = 0;

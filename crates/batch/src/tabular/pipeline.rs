@@ -98,10 +98,11 @@ pub(crate) fn run_ordered<S: BlockSource, K: OutputSink, W: Stage<S::Block, K::O
 struct OrderedPipeline<'p, S, K> {
     input: Mutex<InputState<S>>,
     output: Mutex<OutputState<K>>,
-    /// Notified when the next block may be written, and when the run stops.
+    /// The condition variable that is notified when the next block may be written, and when the run
+    /// stops.
     turn_changed: Condvar,
     has_stopped: AtomicBool,
-    /// Called with the number of rows of each written block.
+    /// The function that is called with the number of rows of each written block.
     add_rows: &'p (dyn Fn(u64) + Sync),
 }
 

@@ -4,28 +4,21 @@
 //! | file | content |
 //! |---|---|
 //! | `dataset.toml` | the [`Manifest`] |
-//! | `areas.csv` | versions of areas: `layer,id,name,kind,system,provenance,from,to,ended_by`; if
-//! the last day of an area is not known, `ended_by` is a day by which the area no longer existed |
+//! | `areas.csv` | versions of areas: `layer,id,name,kind,system,provenance,from,to,ended_by`; if the last day of an area is not known, `ended_by` is a day by which the area no longer existed |
 //! | `lineage.csv` | predecessors and successors of areas: `layer,predecessor,successor,relation,date,source` |
-//! | `memberships.csv` | `member_layer,member,layer,group,from,to,provenance`; a blank group means
-//! that the source does not state the group |
+//! | `memberships.csv` | `member_layer,member,layer,group,from,to,provenance`; a blank group means that the source does not state the group |
 //! | `practices.csv`, `practice_sites.csv`, `practice_successions.csv` | practices, open and closed, their premises and their successors |
-//! | `practice_sites_former.csv`, `practices_neighbouring.csv` | buildings that practices used in
-//! the past, and practices outside the area of the dataset |
+//! | `practice_sites_former.csv`, `practices_neighbouring.csv` | buildings that practices used in the past, and practices outside the area of the dataset |
 //! | `not_gp_practices.csv` | codes of organisations that prescribe but have no registered patients |
 //! | `postcodes.csv` | the postcode directory |
 //! | `postcode_homes.csv` | optional: the number of homes, in each area, of the postcodes whose homes are in several areas of a layer: `postcode,layer,area,homes,from,to`; a blank area means in no area of the layer, and `from` and `to` are the period in which the areas were the same |
 //! | `golden_queries.csv` | queries with their expected answers |
-//! | `systems.csv` | the number of ICCs according to each system's page:
-//! `system,name,page_date,icc_count_stated,icc_sections_on_page,note` |
+//! | `systems.csv` | the number of ICCs according to each system's page: `system,name,page_date,icc_count_stated,icc_sections_on_page,note` |
 //! | `assignments.csv` | `statistical_area,layer,area,share,from,to`; a blank share means the whole statistical area |
 //! | `area_names.csv`, `area_codes.csv`, `area_links.csv`, `model_shares.csv`, `residents.csv`, `registrations.csv`, `team_stages.csv`, `care_partnerships.csv`, `announcements.csv`, `councils.csv` | further facts about areas and partnerships; each table is optional |
-//! | `build-report.json` | for each source, what the build used, and what it did not use and why;
-//! this file is not in the manifest and is never read |
-//! | `attributes/*.csv` | the values of each attribute: `code,value`; the manifest states whether
-//! the codes are postcodes, statistical areas or areas of a layer |
-//! | `areas/*.geojson` or `areas/*.shp` | boundaries, with their `id` and, for periods, `from` and
-//! `to` |
+//! | `build-report.json` | for each source, what the build used, and what it did not use and why; this file is not in the manifest and is never read |
+//! | `attributes/*.csv` | the values of each attribute: `code,value`; the manifest states whether the codes are postcodes, statistical areas or areas of a layer |
+//! | `areas/*.geojson` or `areas/*.shp` | boundaries, with their `id` and, for periods, `from` and `to` |
 //!
 //! Dates are `YYYY-MM-DD`, periods are half-open, and a blank date means that the date is not
 //! known.

@@ -195,7 +195,7 @@ fn describe_error(bytes: &[u8], error: &serde_json::Error) -> String {
     }
 }
 
-/// Returns the word at the position of the error, if it is NaN or an infinity.
+/// Returns the word at the position of the error if the word is NaN or an infinity.
 fn not_a_number(bytes: &[u8], error: &serde_json::Error) -> Option<&'static str> {
     let line = bytes
         .split(|&byte| byte == b'\n')

@@ -1,4 +1,4 @@
-//! File formats, each with its reader and its writer.
+//! File formats. Each module contains a reader, a writer or both.
 //!
 //! - `csv_table`: CSV tables with a header row.
 //! - `geojson`, `shapefile`, `geopackage`: read as a `PolygonFile`, and written from an

@@ -73,7 +73,7 @@ fn geometry(
     polygons: &[Vec<Vec<ArcIndex>>],
     first_arc: usize,
 ) -> Value {
-    // The bitwise complement of an index means that the arc is reversed.
+    // In TopoJSON, the bitwise complement of an index refers to the reversed arc.
     let arc_index = |arc: &ArcIndex| {
         let index = i64::try_from(first_arc + arc.arc).expect("fewer than 2^63");
         if arc.is_reversed { !index } else { index }

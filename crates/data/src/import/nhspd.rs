@@ -7,12 +7,10 @@
 //! | column | values |
 //! |---|---|
 //! | postcode | postcodes; if there are several such columns, the first one |
-//! | introduced, terminated | months `YYYYMM`; the only two adjacent columns with months; the
-//! second column may be blank |
+//! | introduced, terminated | months `YYYYMM`; the only two adjacent columns with months; the second column may be blank |
 //! | easting, northing | metres; the only two adjacent columns with such numbers |
 //! | country | GSS codes of countries |
-//! | user_type, quality | 0 or 1, and 1 to 9; the two columns before the country, or otherwise the
-//! only such columns |
+//! | user_type, quality | 0 or 1, and 1 to 9; the two columns before the country, or otherwise the only such columns |
 //! | lsoa | LSOA codes; the highest codes indicate the census year |
 //! | council | GSS codes of councils, if there is only one column with such codes |
 //!

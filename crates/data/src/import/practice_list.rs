@@ -121,7 +121,7 @@ pub(super) const PREMISES_FORMAT: TableFormat = TableFormat {
 
 /// Reads all premises, in order of the practice's ODS code, with the main premises of each practice
 /// first. Kinds are `main`, `branch(…)`, `branch(…) of CODE` and `predecessor CODE`. The last two
-/// kinds are premises of a practice that the practice took over.
+/// kinds are premises of another practice, which this practice took over.
 pub fn read_premises(file: &str, bytes: &[u8]) -> Result<Vec<Premises>, TableError> {
     let columns = (PREMISES_COLUMNS, PREMISES_COLUMNS_OPTIONAL);
     let table = CsvTable::open_with_optional(file, bytes, columns.0, columns.1)?;

@@ -105,7 +105,7 @@ pub(crate) struct SheetRow {
 /// The type of the value of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CellKind {
-    /// A text, a date or an error such as `#N/A`.
+    /// Text, a date or an error such as `#N/A`.
     Text,
     Number,
     Boolean,

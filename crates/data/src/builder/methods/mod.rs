@@ -50,7 +50,7 @@ pub(super) struct LayerContext<'a> {
     pub(super) shares: &'a BTreeMap<String, RegistrationShares>,
 }
 
-/// Adds the areas of a layer by every method of the layer, with their memberships and statistical
+/// Runs every method of a layer. Adds the layer's areas, with their memberships and statistical
 /// areas. Returns the boundaries of areas that are not unions of statistical areas.
 pub(super) fn add_areas(
     records: &mut DatasetRecords,
