@@ -3,8 +3,8 @@
 //!
 //! - A ring covers every point that it winds around, in either direction. A ring that crosses or
 //!   touches itself becomes several rings.
-//! - If a hole intersects its exterior, it is subtracted from the exterior. A hole outside its
-//!   exterior becomes a polygon.
+//! - A hole that overlaps or touches the area of its exterior is subtracted from this area. A hole
+//!   outside its exterior becomes a polygon.
 //! - Parts of a feature are united.
 //!
 //! The overlay uses integers, so vertices that are not at a crossing do not move, and areas that
