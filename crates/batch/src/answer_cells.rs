@@ -445,7 +445,7 @@ impl CellWriter<'_> {
                 self.format
                     .write_list(out, name, seen.into_iter().map(Cow::Borrowed));
             }
-            // If the groups or the area are unknown, the location may still be in a group or an
+            // The groups or the area are unknown, which differs from the absence of groups or of an
             // area.
             Some(LayerResult::Unknown(reason))
                 if self.format != CellFormat::Json

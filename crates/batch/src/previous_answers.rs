@@ -180,8 +180,8 @@ impl PreviousCollector {
 }
 
 /// Returns the maximum number of rows of previous answers that may be stored. The same number of
-/// input rows may be stored. Together, they may use a quarter of the available memory, in which
-/// rows require three times their size while they are collected.
+/// input rows may be stored. The rows may use a quarter of the available memory, and the limit
+/// allows for the fact that rows require three times their size while they are collected.
 pub(super) fn rows_max() -> usize {
     let available = memory::available_memory_bytes(Path::new("/")).unwrap_or(4 << 30);
     let row_bytes = 3 * (size_of::<PreviousRow>() + size_of::<(KeyHash, u64)>());

@@ -81,8 +81,8 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Reply {
     send(&client(), address, ("GET", path), &[], None)
 }
 
-/// Returns the version of the release that a response is from, after checking that all parts of the
-/// response are from that release.
+/// Checks that all parts of a response are from the same release, and returns the version of this
+/// release.
 #[track_caller]
 fn version_of(reply: &Reply) -> String {
     let body = reply.json();

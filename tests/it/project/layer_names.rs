@@ -74,7 +74,7 @@ const ALLOWED: [(&str, &str); 14] = [
 /// Terms for layers of the embedded dataset.
 const WORDS: &str = r"\bICCs?\b|Integrated Care Communit|Integrated Neighbourhood|\bPCNs?\b|Primary Care Network|Lancashire|Cumbria|Morecambe|[Rr]esilience|[Nn]eighbourhood team|[Ss]ub-communit";
 
-/// Returns the ids of the layers of the embedded dataset that have no other meaning.
+/// Returns the ids of the embedded dataset's layers, except ids that have another meaning.
 fn layer_ids() -> Vec<String> {
     let manifest = fs::read_to_string(MANIFEST).expect("the manifest");
     let tables = manifest.split("[[layers]]\n").skip(1);

@@ -95,7 +95,8 @@ fn bands_m() -> impl Iterator<Item = (f64, f64, f64, f64)> {
         .map(|(south, (north, west, east))| (south * 1e3, north * 1e3, west * 1e3, east * 1e3))
 }
 
-/// Describes the position of a feature, and the probable reason for it.
+/// Describes the position of a feature that is outside Great Britain, and the probable reason for
+/// this position.
 fn describe_outside(crs: Crs, feature: &PolygonFeature) -> String {
     let first = feature.polygons.iter().flatten().flatten().next();
     let Some(&vertex) = first else {
