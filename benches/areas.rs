@@ -1,12 +1,13 @@
 //! The time to find the areas that cover a point, to compute the distance from a point to the
 //! boundary of its area, and to find the areas whose boundary is near a point. Each time is
-//! compared with that of the straightforward solution, an R-tree of `rstar` and `Contains` of
-//! `geo`, in the same rounds; both solutions must give the same results. If `CATCHMENT_PYTHON`
-//! names a Python that has geopandas, its `sjoin` is measured too.
+//! compared with the time of the straightforward solution: an R-tree from `rstar` with the
+//! `Contains` test of `geo`. Both solutions run in the same rounds and must give the same results.
+//! If `CATCHMENT_PYTHON` is the path of a Python interpreter with geopandas, the `sjoin` of
+//! geopandas is also measured.
 //!
-//! `CATCHMENT_NATIONAL` names the dataset of docs/users/national-data.md. If the variable is not set, the
-//! country is synthetic. With an argument, only the layers whose names contain the argument are
-//! measured.
+//! `CATCHMENT_NATIONAL` is the folder of the national dataset (docs/users/national-data.md).
+//! Without this variable, the benchmark uses synthetic data. If an argument is given, only the
+//! layers whose names contain it are measured.
 
 mod common;
 
@@ -30,7 +31,7 @@ use tempfile::TempDir;
 
 const DAY: Date = date(2026, 4, 30);
 const WITHIN_M: f64 = 100.0;
-/// The number of points whose distances are measured.
+/// The number of points for which distances are measured.
 const DISTANCES: usize = 50_000;
 
 fn main() {
@@ -146,8 +147,8 @@ fn check_answers(name: &str, ours: &BoundaryIndex, theirs: &Baseline, points: &[
     let mean = pairs as f64 / points.len() as f64;
     println!("\n{name}: {mean:.2} areas per point, at most {most}; all equal to the baseline");
     if name == "catchments" {
-        // A point in the centre of a real city is in more than twenty catchments; in a synthetic
-        // city, it is in fewer.
+        // A point in the centre of a real city is in more than twenty catchments, but a point in
+        // the centre of a synthetic city is in fewer.
         assert!((3.0..8.0).contains(&mean) && most > 12, "{mean} {most}");
     }
 }
@@ -262,8 +263,8 @@ fn measure_distances(
             "{name}"
         );
     }
-    // The distances may differ in the last bits, so their checksums would differ, too. Return the
-    // number of points instead.
+    // The distances may differ in the last bits, so checksums of the distances would differ, too.
+    // Use the number of points as the checksum instead.
     let mut our_distances = || {
         let found = located
             .iter()
@@ -316,7 +317,7 @@ fn measure_distances(
 }
 
 /// Compares look-ups in batches with geopandas, which runs in a separate process and measures its
-/// own time.
+/// own run time.
 fn compare_with_geopandas(
     name: &str,
     ours: &BoundaryIndex,

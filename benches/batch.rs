@@ -1,13 +1,13 @@
-//! Compares the speed of a batch, CSV to CSV with the ten default columns, with that of a program
-//! that only copies records with the reader and writer of the `csv` crate. Rounds of both alternate
-//! in one run, so that other load on the machine slows both programs.
+//! Compares the speed of a batch (from CSV to CSV, with the ten default columns) with the speed of
+//! a program that only copies records with the reader and writer of the `csv` crate. The rounds of
+//! the two programs alternate in one run, so that other load on the machine slows both programs.
 //!
-//! `CATCHMENT_BATCH_ROWS=10000000` makes a larger input file; the default is a million rows. All
-//! rows are synthetic (tests/it/support/made_up_patients.rs). The last measurements are of the whole
-//! program as a user starts it, which includes loading the data, the SHA-256 of input and output,
-//! and syncing to disk; the peak memory of the program is also printed. If `CATCHMENT_PYTHON` names
-//! a Python that has DuckDB, Polars and pandas, equivalent joins in these libraries are measured,
-//! too (benches/joins.py).
+//! `CATCHMENT_BATCH_ROWS=10000000` makes a larger input file. The default is a million rows. All
+//! rows are synthetic (tests/it/support/made_up_patients.rs). The last measurements are of the
+//! whole program as a user starts it. They include loading the data, computing the SHA-256 of the
+//! input and the output, and syncing to disk. The peak memory of the program is also printed. If
+//! `CATCHMENT_PYTHON` is the path of a Python interpreter with DuckDB, Polars and pandas,
+//! equivalent joins in these libraries are also measured (benches/joins.py).
 
 #[path = "../tests/it/support/made_up_patients.rs"]
 mod patients;
@@ -91,8 +91,8 @@ fn main() {
 }
 
 /// Measures joins with the exported look-up tables, which an analyst could use instead of a batch.
-/// Each engine is measured in turn, without the time to start Python. Rows that an engine cannot
-/// read are skipped.
+/// The engines are measured one after another. The times exclude the start of Python. Rows that an
+/// engine cannot read are skipped.
 fn compare_with_joins(index: &Index, folder: &Path, rows: u64) {
     let Some(python) = std::env::var_os("CATCHMENT_PYTHON") else {
         println!("DuckDB, Polars, pandas: skipped: CATCHMENT_PYTHON is not set");
@@ -207,7 +207,7 @@ fn writer(output_path: &Path) -> csv::Writer<File> {
         .expect("a file")
 }
 
-/// Copies the records on one thread, which is the simplest solution.
+/// Copies the records on one thread. This is the simplest solution.
 fn copy(input_path: &Path, output_path: &Path, rows: u64) {
     let (mut reader, mut writer) = (reader(input_path), writer(output_path));
     writer
@@ -264,7 +264,7 @@ fn copy_on_two_threads(input_path: &Path, output_path: &Path, rows: u64) {
                     .expect("the file is written");
             }
             count += records.len() as u64;
-            // This fails after the last records, because the reading thread has finished.
+            // Sending fails after the last records, because the reading thread has finished.
             let _ = empty_sender.send(records);
         }
         writer.flush().expect("the file is written");

@@ -1,9 +1,9 @@
 //! Measures how the start-up time and the memory of the service grow with its data, from one 64th
 //! of the country to the whole country. The data include practice catchments.
 //!
-//! For each size, `catchment serve` is started on a dataset in a folder. The measured time is from
-//! the start of the process to its first response over HTTP, and the measured memory is the peak
-//! (`VmHWM` on Linux). The country is real or synthetic, as in the other benchmarks.
+//! For each size, the benchmark starts `catchment serve` with a dataset in a folder. It measures
+//! the time from the start of the process to the first response over HTTP, and the peak memory of
+//! the process (`VmHWM` on Linux). As in the other benchmarks, the country is real or synthetic.
 
 mod common;
 
@@ -50,7 +50,7 @@ fn main() {
 }
 
 /// Writes a dataset with every `part`-th postcode, LSOA and practice. Returns the cells of the
-/// printed table with the numbers of postcodes, LSOAs, practices and vertices.
+/// printed table: the numbers of postcodes, LSOAs, practices and vertices.
 fn write_dataset(folder: &Path, country: &Country, catchments: &[Boundary], part: usize) -> String {
     let some = |all: &[Boundary]| all.iter().step_by(part).cloned().collect::<Vec<_>>();
     let (lsoas, practices) = (some(&country.lsoas), some(catchments));
@@ -99,8 +99,8 @@ fn practice_table(count: usize) -> Vec<u8> {
 
 /// Returns a table with a postcode for each point, in ascending order from `AB0 0AA`.
 fn postcode_table(people: &[Point]) -> Vec<u8> {
-    // 60 postcode areas of two letters, in order, and twenty letters that are valid in inward codes.
-    // They make 2.4 million postcodes.
+    // 60 postcode areas of two letters, in order, and the twenty letters that are valid in inward
+    // codes. Together they give 2.4 million postcodes.
     const AREAS: [&str; 60] = [
         "AB", "AL", "BA", "BB", "BD", "BH", "BL", "BN", "BR", "BS", "CA", "CB", "CF", "CH", "CM",
         "CO", "CR", "CT", "CV", "CW", "DA", "DD", "DE", "DG", "DH", "DL", "DN", "DT", "DY", "EH",

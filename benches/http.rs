@@ -1,6 +1,6 @@
-//! Compares the look-ups per second over HTTP with the rate of a bare axum handler that returns the
-//! same bytes without a look-up, which shows the cost of HTTP itself. Both run in the same process
-//! with the same client, in alternating rounds.
+//! Compares the number of look-ups per second over HTTP with the rate of a bare axum handler that
+//! returns the same bytes without a look-up. The rate of the bare handler shows the cost of HTTP
+//! itself. The two servers run in the same process with the same client, in alternating rounds.
 //!
 //! The benchmark needs wrk. Logging is off, as with `RUST_LOG=off`. The responses have the same
 //! headers as those of `catchment serve`.
@@ -24,8 +24,8 @@ const ROUNDS: usize = 5;
 const SECONDS: &str = "3";
 const CONNECTIONS: &str = "32";
 
-/// A kind of request: its name, its path and body, and the target for its rate relative to the bare
-/// handler.
+/// A kind of request: its name, path and body, and the target for its rate relative to that of the
+/// bare handler.
 struct RequestKind {
     name: &'static str,
     path: &'static str,

@@ -1,12 +1,14 @@
 """Measures a join that produces the same columns as `catchment batch`. Usage: joins.py ENGINE FOLDER
 
-Reads FOLDER/input.csv, FOLDER/postcodes.parquet and FOLDER/practices.parquet (`catchment export`) and, for
-pandas, FOLDER/icc.geojson; writes FOLDER/ENGINE.csv. Prints the seconds from opening the input to closing the
-output, without the time to start Python, and the number of located rows.
+Reads FOLDER/input.csv and the files FOLDER/postcodes.parquet and FOLDER/practices.parquet
+of `catchment export`. Pandas also needs FOLDER/icc.geojson. The script writes FOLDER/ENGINE.csv. It
+prints the seconds from opening the input to closing the output (without the time to start Python)
+and the number of located rows.
 
-The input has rows that these engines cannot read. The engines skip these rows, which is part of the comparison.
+The input contains rows that these engines cannot read. That the engines skip these rows is part of
+the comparison.
 
-benches/batch.rs runs this script with the Python interpreter CATCHMENT_PYTHON.
+benches/batch.rs runs this script with the Python interpreter at the path in CATCHMENT_PYTHON.
 """
 
 import pathlib
@@ -15,7 +17,7 @@ import time
 
 DAY = "2025-12-01"
 BRANCH = r"^([A-Z]\d{5})\d{3}$"
-# The columns of each table from which the ten default columns are made.
+# The columns of each table that are needed for the ten default columns.
 HOME = ["catchment_status", "catchment_icc_residence_id", "catchment_practices_covering",
         "catchment_certainty", "catchment_provenance", "catchment_resilience_groups_residence",
         "catchment_residence_reason"]
@@ -88,7 +90,7 @@ def polars(folder):
 
 
 def pandas(folder):
-    """Merges on the postcode to get the position, then joins spatially to get the area."""
+    """Merges on the postcode to get the position, then uses a spatial join to get the area."""
     import geopandas
     import pandas as pd
 

@@ -1,10 +1,10 @@
-//! Measures the time of one look-up by postcode, of one look-up by coordinates, and of finding only
-//! the ICC that covers a point. The last of these is compared with the straightforward solution, an
-//! R-tree of bounding boxes and `Contains` of `geo`.
+//! Measures the time of three operations: a look-up by postcode, a look-up by coordinates, and
+//! finding only the ICC that covers a point. The third operation is compared with the
+//! straightforward solution: an R-tree of bounding boxes and the `Contains` test of `geo`.
 //!
-//! The results are counted, so that a fast wrong answer is not mistaken for an improvement. The
-//! count must be the same in every iteration, and the count for points must equal that of the
-//! baseline.
+//! The benchmark counts the results, so that a fast wrong answer is not mistaken for an
+//! improvement. The count must be the same in every iteration, and the count for points must equal
+//! the baseline's count.
 
 use std::hint::black_box;
 
@@ -25,7 +25,7 @@ fn dataset() -> Dataset {
     read(&DatasetSource::Embedded).expect("the embedded dataset is valid")
 }
 
-/// A small random number generator (splitmix64) with a fixed seed; it returns numbers in [0, 1).
+/// A small random number generator (splitmix64) with a fixed seed. It returns numbers in [0, 1).
 struct SplitMix64(u64);
 
 impl SplitMix64 {
@@ -77,7 +77,7 @@ fn has_icc(answer: &LocateAnswer<'_>) -> bool {
     })
 }
 
-/// Returns the number of answers that have an ICC, after checking that it is more than 300.
+/// Returns the number of answers that contain an ICC. This number must be more than 300.
 fn count_with_icc<'i>(answers: impl Iterator<Item = LocateAnswer<'i>>) -> usize {
     let hits = answers.filter(|answer| has_icc(black_box(answer))).count();
     assert!(hits > 300, "{hits} of {LOOKUPS}");

@@ -1,13 +1,13 @@
-//! Measures the time to find the directory entry for the text of a postcode, among all postcodes of
-//! Great Britain, and compares this time with the time of the straightforward solution, a
+//! Measures the time to find the directory entry for a postcode, given as text, among all postcodes
+//! of Great Britain. Compares this time with the time of the straightforward solution, a
 //! `HashMap<String, u32>`. The benchmark then measures other operations of the directory: finding
 //! the nearest postcodes and completing a prefix.
 //!
-//! `CATCHMENT_CODE_POINT_OPEN=codepo_gb.zip` uses the real postcodes of Code-Point Open, which are
-//! imported first. Otherwise, about the same number of synthetic postcodes is generated for the
-//! postcode areas of Great Britain.
+//! If `CATCHMENT_CODE_POINT_OPEN=codepo_gb.zip` is set, the benchmark imports and uses the real
+//! postcodes of Code-Point Open. Otherwise, it generates about the same number of synthetic
+//! postcodes in the postcode areas of Great Britain.
 //!
-//! All results are summed, so that a fast wrong answer is not mistaken for an improvement.
+//! The benchmark sums all results, so that a fast wrong answer is not mistaken for an improvement.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -69,7 +69,7 @@ fn outcodes() -> Vec<String> {
     districts.collect()
 }
 
-/// Returns synthetic postcodes, sorted and spread over the outward codes.
+/// Returns sorted synthetic postcodes that are spread over the outward codes.
 fn synthetic_postcodes() -> Vec<PostcodeEntry> {
     const LETTERS: &[u8] = b"ABDEFGHJLNPQRSTUWXYZ";
     let outcodes = outcodes();
@@ -79,7 +79,8 @@ fn synthetic_postcodes() -> Vec<PostcodeEntry> {
         for _ in codes.len()..SYNTHETIC_POSTCODES + SYNTHETIC_POSTCODES / 50 {
             let outcode = &outcodes[rng.next_index(outcodes.len())];
             let letter = |rng: &mut SplitMix64| char::from(LETTERS[rng.next_below(20) as usize]);
-            // Four of the ten possible sectors, as in reality.
+            // Use four of the ten possible sectors of each outward code, about as many as real
+            // outward codes have.
             let (digit, first, second) = (rng.next_below(4), letter(&mut rng), letter(&mut rng));
             let text = format!("{outcode} {digit}{first}{second}");
             codes.push(text.parse().expect("a postcode"));

@@ -1,11 +1,11 @@
 """Measures a spatial join of points to areas in geopandas. Usage: sjoin.py FOLDER
 
-Reads two files. FOLDER/areas.json is a list of areas: an area is a list of polygons, and a polygon is an exterior
-ring followed by its holes, in whole millimetres. FOLDER/points.f64 has alternating eastings and northings
-(little-endian). Prints the median time per point in nanoseconds, and the sum of the ordinals (counted from 1) of
-the areas found for all points.
+Reads two files. FOLDER/areas.json is a list of areas. An area is a list of polygons, and a polygon
+is an exterior ring followed by its holes. Coordinates are in whole millimetres. FOLDER/points.f64
+has alternating eastings and northings (little-endian). Prints the median time per point in
+nanoseconds, and the sum of the ordinals (counted from 1) of the areas found for all points.
 
-benches/areas.rs runs this script with the Python interpreter CATCHMENT_PYTHON.
+benches/areas.rs runs this script with the Python interpreter at the path in CATCHMENT_PYTHON.
 """
 
 import json

@@ -1,9 +1,11 @@
-//! Measures the size of a tile, the time to build a tile, and the requests per second for tiles.
-//! The rate is compared with that of a bare axum handler that returns the same bytes.
+//! Measures the size of a tile, the time to build a tile, and the number of requests for tiles per
+//! second. The request rate is compared with the rate of a bare axum handler that returns the same
+//! bytes.
 //!
-//! `CATCHMENT_NATIONAL` names the dataset of docs/users/national-data.md. If the variable is not set, the
-//! measurements of the whole country are skipped. An argument (`bytes`, `build` or `rate`) selects
-//! one part. The measurement of the rate needs wrk.
+//! `CATCHMENT_NATIONAL` is the folder of the national dataset (docs/users/national-data.md). If the
+//! variable is not set, the benchmark skips the measurements of the whole country. An argument
+//! (`bytes`, `build` or `rate`) selects one measurement. The measurement of the request rate needs
+//! wrk.
 
 mod common;
 
@@ -87,8 +89,8 @@ fn print_tile_size() {
     assert!(gzipped_size(&tile) <= 6_500, "more than 6.5 kB");
 }
 
-/// Encodes the same tile with every vertex rounded to units and consecutive duplicates removed, as
-/// spatial databases do.
+/// Encodes the same tile with every vertex rounded to whole units of the tile and consecutive
+/// duplicates removed, as spatial databases do.
 fn tile_of_rounded_vertices(areas: &[Boundary]) -> Vec<u8> {
     let units = f64::from(1 << (6 + 12));
     #[expect(clippy::cast_possible_truncation, reason = "at most 2^18")]
@@ -146,7 +148,8 @@ fn measure_builds() {
     }
 }
 
-/// Prints the time to build a layer, each of its zooms, and the tiles of each zoom.
+/// Prints the time to build a layer, to build each zoom of the layer, and to build the tiles of
+/// each zoom.
 fn measure_layer(name: &str, boundaries: &[Boundary], is_partition: bool) {
     let start = Instant::now();
     let layer = tiled_layer(boundaries, is_partition);

@@ -1,5 +1,5 @@
-//! Adjacent synthetic areas with boundaries that are as irregular as real boundaries: the sides of
-//! a distorted grid are repeatedly bent at their midpoints. The areas are the same on every
+//! Adjacent synthetic areas with boundaries as irregular as real boundaries. The sides of the cells
+//! of a distorted grid are repeatedly bent at their midpoints. The areas are the same on every
 //! machine.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use geo::{LineString, MultiPolygon, Polygon};
 /// A point in whole millimetres, easting first.
 type Point = (i32, i32);
 
-/// The number, position and irregularity of the cells of a distorted grid; the cells are the areas.
+/// The number, position and irregularity of the cells of a distorted grid. Each cell is an area.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DistortedGrid {
     pub(crate) columns: i32,
@@ -20,7 +20,8 @@ pub(crate) struct DistortedGrid {
     pub(crate) corner: Point,
     /// The side of a cell in millimetres.
     pub(crate) side: i32,
-    /// The number of edges of each outer side of a cell. Inner sides have one more edge.
+    /// The number of edges of a cell's side that is on the outside of the grid. A side between two
+    /// cells has one more edge.
     pub(crate) edges: u32,
     pub(crate) seed: u64,
 }
@@ -39,11 +40,11 @@ pub(crate) const SIXTY_AREAS: DistortedGrid = DistortedGrid {
 /// boundaries are about as irregular as those of parishes.
 const BEND_RATIO: f64 = 0.2;
 
-/// A side of a cell: the grid corners at its ends, the smaller corner first.
+/// A side of a cell, given by the grid corners at its two ends. The smaller corner is first.
 type GridSide = ((i32, i32), (i32, i32));
 
-/// The maximum number of attempts to draw a side that does not cross itself or another side. The
-/// offsets are smaller in each attempt.
+/// The maximum number of attempts to draw a side that does not cross itself or another side. Each
+/// attempt uses smaller offsets than the previous attempt.
 const ATTEMPTS_MAX: u64 = 60;
 
 impl DistortedGrid {
@@ -149,8 +150,8 @@ impl DistortedGrid {
         self.subdivide((middle, b), edges - edges / 2, (attempt, bend), line);
     }
 
-    /// Returns a pseudorandom number in [-1, 1), which is the same for the same arguments
-    /// (splitmix64).
+    /// Returns a pseudorandom number in [-1, 1) (splitmix64). The same arguments always give the
+    /// same number.
     fn noise(&self, (x, y): (i64, i64), salt: u64) -> f64 {
         let mut mixed = self.seed ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         for part in [x, y] {
@@ -219,7 +220,8 @@ fn round_mm(value: f64) -> i32 {
     value.round() as i32
 }
 
-/// Builds an area that consists of one ring, with the longitudes and latitudes of its vertices.
+/// Builds an area that consists of one ring. The area also contains the longitudes and latitudes of
+/// the vertices.
 pub(crate) fn area(index: usize, ring: &[Point]) -> Boundary {
     let grid: Vec<BritishGrid> = ring
         .iter()

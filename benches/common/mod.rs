@@ -1,5 +1,6 @@
-//! The data of the benchmarks: the whole country if `CATCHMENT_NATIONAL` names its dataset (see
-//! docs/users/national-data.md), otherwise a synthetic country with about as many areas.
+//! The data of the benchmarks: the whole country if `CATCHMENT_NATIONAL` is the folder of its
+//! dataset (see docs/users/national-data.md), otherwise a synthetic country with about the same
+//! number of areas.
 
 #![allow(dead_code, reason = "each benchmark uses a part of this module")]
 
@@ -17,11 +18,11 @@ use synthetic::SplitMix64;
 
 /// The number of points that are looked up.
 const POINTS: usize = 200_000;
-/// The number of sub-ICB locations in England, and the approximate mean number of vertices of one
-/// location in the ultra generalised boundaries.
+/// The number of sub-ICB locations in England, and the approximate mean number of vertices of a
+/// location's ultra generalised boundary.
 const SUB_ICBS: (usize, usize) = (106, 95);
-/// The number of LSOAs in England and Wales, and the approximate mean number of vertices of one
-/// LSOA in the super generalised boundaries.
+/// The number of LSOAs in England and Wales, and the approximate mean number of vertices of an
+/// LSOA's super generalised boundary.
 const LSOAS: (usize, usize) = (34_753, 12);
 
 /// A point in whole millimetres, easting first.
@@ -29,11 +30,11 @@ pub(crate) type Point = (i32, i32);
 
 /// The country that the benchmarks use.
 pub(crate) struct Country {
-    /// Whether the data are real; otherwise, they are synthetic.
+    /// Whether the data are real instead of synthetic.
     pub(crate) is_real: bool,
     /// A sample of `people`, in the same order.
     pub(crate) sorted_points: Vec<BritishGrid>,
-    /// The points of `sorted_points` in a random order, which is the same in each run.
+    /// The points of `sorted_points` in a random order that is the same in each run.
     pub(crate) shuffled_points: Vec<BritishGrid>,
     /// All points where people live. If the data are real, these are the positions of postcodes, in
     /// the order of the postcodes.
@@ -42,7 +43,7 @@ pub(crate) struct Country {
     pub(crate) lsoas: Vec<Boundary>,
 }
 
-/// Returns the folder of the national dataset, if the environment names it.
+/// Returns the folder of the national dataset, if the environment variable is set.
 pub(crate) fn national_folder() -> Option<PathBuf> {
     env::var_os("CATCHMENT_NATIONAL").map(PathBuf::from)
 }
@@ -142,8 +143,8 @@ pub(crate) fn count_vertices(boundaries: &[Boundary]) -> usize {
         .sum()
 }
 
-/// Converts a boundary to a polygon of `geo` in whole millimetres, for which the predicates of
-/// `geo` are exact.
+/// Converts a boundary to a polygon of `geo` in whole millimetres. The predicates of `geo` are
+/// exact for whole numbers.
 pub(crate) fn to_geo(boundary: &Boundary) -> MultiPolygon {
     let line = |ring: &Vec<BritishGrid>| -> geo::LineString {
         let vertices = ring_points(ring).into_iter();

@@ -1,15 +1,15 @@
-//! Compares the speed of candidates. The candidates run in alternating rounds, so that other load
-//! on the machine affects all of them equally, and their median times are compared.
+//! Compares the speed of candidates by their median times. The candidates run in alternating
+//! rounds, so that other load on the machine affects all candidates equally.
 
 use std::time::Instant;
 
-/// The number of measured rounds, which follow one round of warm-up.
+/// The number of measured rounds. One round of warm-up precedes them.
 const ROUNDS: usize = 5;
 
 /// A function that processes all items once and returns a checksum of the results.
 pub(crate) type Candidate<'a> = &'a mut dyn FnMut() -> u64;
 
-/// Returns the median time in nanoseconds per item for each candidate, in order.
+/// Returns the median time of each candidate in nanoseconds per item, in the order of `candidates`.
 ///
 /// # Panics
 /// If two candidates, or two rounds of one candidate, return different checksums.
@@ -50,7 +50,8 @@ pub(crate) fn print_heading(title: &str) {
     println!("|{:-<54}|{:->11}|{:->11}|{:->8}|", "", ":", ":", ":");
 }
 
-/// Prints a row of a table; the ratio is the baseline's time divided by Catchment's time.
+/// Prints a row of a table. The ratio in the row is the baseline's time divided by Catchment's
+/// time.
 pub(crate) fn print_row(what: &str, ours_ns: f64, theirs_ns: f64) {
     let ratio = theirs_ns / ours_ns;
     println!("| {what:<52} | {ours_ns:>9.1} | {theirs_ns:>9.1} | {ratio:>5.1}× |");

@@ -10,8 +10,8 @@ use super::{Point, boundary, rings};
 
 const PEOPLE: usize = 1_740_000;
 const TOWNS: usize = 1_200;
-/// The country is a square with sides of 400 km, about the area of England and Wales. The values
-/// are in millimetres.
+/// The country is a square with sides of 400 km and about the area of England and Wales. The
+/// following values are in millimetres.
 const WEST: i32 = 60_000_000;
 const SOUTH: i32 = 60_000_000;
 const SIDE: i32 = 400_000_000;
@@ -24,14 +24,15 @@ const CATCHMENT_VERTICES: usize = 100;
 pub(crate) const MEDIAN_KM2: f64 = 23.0;
 pub(crate) const P90_KM2: f64 = 159.0;
 pub(crate) const MAX_KM2: f64 = 9_994.0;
-/// The spread of the sizes of neighbouring catchments. All catchments together are 3.7 times the
-/// size of England and Wales. With this value, a person is in about six catchments. In the
-/// published catchments, a person in the centre of a large town is in more than twenty.
+/// The spread of the sizes of neighbouring catchments. The areas of all catchments add up to 3.7
+/// times the area of England and Wales. With this spread, a person is in about six synthetic
+/// catchments. In the published catchments, a person in the centre of a large town is in more than
+/// twenty.
 const SCATTER: f64 = 2.0;
 
 const MM2_PER_KM2: f64 = 1e12;
 
-/// A small random number generator (splitmix64), which returns the same numbers on every machine.
+/// A small random number generator (splitmix64) that returns the same numbers on every machine.
 pub(crate) struct SplitMix64(u64);
 
 impl SplitMix64 {
@@ -77,8 +78,8 @@ fn round_mm(value: f64) -> i32 {
     value.round() as i32
 }
 
-/// Returns points where people live. Seven eighths of them are around towns; the n-th town has 1/n
-/// of the people of the first town. The other points are anywhere in the country.
+/// Returns points where people live. Seven eighths of the points are around towns: the n-th town
+/// has 1/n of the people of the first town. The other points may be anywhere in the country.
 pub(crate) fn residents() -> Vec<Point> {
     let mut rng = SplitMix64::new(1_801);
     let random_point = |rng: &mut SplitMix64| {
@@ -93,8 +94,8 @@ pub(crate) fn residents() -> Vec<Point> {
     let mut people = Vec::with_capacity(PEOPLE);
     for (&(x, y), weight) in towns.iter().zip(weights) {
         let count = PEOPLE as f64 * 0.875 * weight / total;
-        // The spread grows with the square root of the count, so that every town has the same density
-        // at its centre: about 44 points per square kilometre.
+        // The spread grows with the square root of the number of people. Every town therefore has
+        // the same density at its centre: about 44 points per square kilometre.
         let spread = count.sqrt() * 60_000.0;
         for _ in 0..round_mm(count) {
             people.push((
@@ -113,7 +114,7 @@ pub(crate) fn residents() -> Vec<Point> {
         .collect()
 }
 
-/// A box and the people in it.
+/// A rectangle of the country and the people in that rectangle.
 struct PartitionCell<'p> {
     low: [i32; 2],
     high: [i32; 2],
@@ -121,7 +122,8 @@ struct PartitionCell<'p> {
 }
 
 /// Partitions the country into `count` areas with about the same number of people and about
-/// `vertices` vertices each. The boundaries are curved, and neighbours share them exactly.
+/// `vertices` vertices each. The boundaries are curved, and the common boundary of two neighbours
+/// is identical in both.
 pub(crate) fn partition(people: &[Point], count: usize, vertices: usize) -> Vec<Boundary> {
     let mut people = people.to_vec();
     let mut boxes = Vec::with_capacity(count);
@@ -131,7 +133,8 @@ pub(crate) fn partition(people: &[Point], count: usize, vertices: usize) -> Vec<
         people: &mut people,
     };
     split_cell(all, count, &mut boxes);
-    // If a corner of a neighbour is on the side of an area, it is a vertex of that area, too.
+    // If a corner of a neighbour is on the side of an area, the corner is also a vertex of that
+    // area.
     let mut corners: [Vec<(i32, i32)>; 2] = Default::default();
     for (low, high) in &boxes {
         for x in [low[0], high[0]] {
@@ -179,7 +182,7 @@ fn without_last<T>(items: impl ExactSizeIterator<Item = T>) -> impl Iterator<Ite
     items.take(count)
 }
 
-/// Repeatedly cuts a cell across its longer side, so that the areas have about the same number of
+/// Repeatedly cuts a cell across its longer side. The resulting areas have about the same number of
 /// people.
 fn split_cell(cell: PartitionCell<'_>, count: usize, boxes: &mut Vec<([i32; 2], [i32; 2])>) {
     let PartitionCell { low, high, people } = cell;
@@ -192,7 +195,7 @@ fn split_cell(cell: PartitionCell<'_>, count: usize, boxes: &mut Vec<([i32; 2], 
     let (first, length) = (count / 2, high[axis] - low[axis]);
     people.sort_unstable_by_key(along);
     let middle = people.get(people.len() * first / count).map(along);
-    // Neither part is thinner than an eighth of the cell.
+    // Each part is at least an eighth of the cell wide.
     let cut = middle
         .unwrap_or(low[axis] + length / 2)
         .clamp(low[axis] + length / 8, high[axis] - length / 8);
@@ -258,9 +261,9 @@ fn bend((x, y): Point) -> Point {
     (round_mm(x), round_mm(y + wave(x)))
 }
 
-/// Returns the areas with every edge halved `times` times and each new vertex moved slightly off
-/// the edge, identically for both neighbours. Edges shorter than a metre are not halved, because
-/// their halves could overlap.
+/// Returns the areas after halving every edge `times` times and moving each new vertex slightly off
+/// its edge. The new vertices on a common edge are identical in both neighbours. Edges shorter than
+/// a metre are not halved, because their halves could overlap.
 pub(crate) fn densify(boundaries: &[Boundary], times: u32) -> Vec<Boundary> {
     let dense = |(index, area): (usize, &Boundary)| {
         let polygons: Vec<Vec<Vec<Point>>> = area
@@ -310,7 +313,7 @@ fn jittered_midpoint(from: Point, to: Point) -> Point {
 }
 
 /// Returns overlapping catchments around some of the people, with the published distribution of
-/// sizes. In general, the sparser the practices, the larger the catchments.
+/// sizes. In general, catchments are larger where there are fewer practices.
 pub(crate) fn catchments(people: &[Point]) -> Vec<Boundary> {
     let mut rng = SplitMix64::new(7_650);
     let centres: Vec<[f64; 2]> = (0..CATCHMENTS)
@@ -337,9 +340,9 @@ pub(crate) fn catchments(people: &[Point]) -> Vec<Boundary> {
     outlines.into_iter().map(area).collect()
 }
 
-/// Returns the size, in square kilometres, of the catchment with a rank by size; rank 0 is the
-/// smallest catchment. The distribution is lognormal through the median and the ninth decile, with
-/// a tail up to the published maximum.
+/// Returns the size in square kilometres of a catchment, given its rank by size. Rank 0 is the
+/// smallest catchment. The distribution is a lognormal distribution with the published median and
+/// ninth decile, and a tail up to the published maximum.
 fn area_km2(rank: usize) -> f64 {
     /// The ninth decile of the normal distribution.
     const Z90: f64 = 1.281_551_6;
@@ -353,7 +356,7 @@ fn area_km2(rank: usize) -> f64 {
     (usual + short * tail.powi(4)).exp()
 }
 
-/// Returns a quantile of the normal distribution. It is found by bisection, which is easier to
+/// Returns a quantile of the normal distribution. The function uses bisection, which is easier to
 /// check than a formula.
 fn normal_quantile(quantile: f64) -> f64 {
     let (mut low, mut high) = (-6.0, 6.0);
@@ -368,7 +371,7 @@ fn normal_quantile(quantile: f64) -> f64 {
     low
 }
 
-/// Returns the cumulative probability of the standard normal distribution at `z`, as a series:
+/// Returns the cumulative probability of the standard normal distribution at `z`. The series is
 /// ½ + φ(z) · (z + z³/3 + z⁵/15 + …).
 fn normal_distribution(z: f64) -> f64 {
     let (mut term, mut sum) = (z, z);

@@ -1,6 +1,6 @@
-//! Compares the conversion between longitude and latitude and British National Grid with
-//! lonlat_bng. The results for a million points all over Great Britain must agree within a
-//! millimetre, and the speed of both libraries is measured.
+//! Compares Catchment's conversion between longitude and latitude and the British National Grid
+//! with that of lonlat_bng. The results for a million points all over Great Britain must agree
+//! within a millimetre. The benchmark also measures the speed of both libraries.
 //!
 //! `cargo run --release --manifest-path benches/geodesy/Cargo.toml`
 
@@ -14,10 +14,10 @@ use lonlat_bng::{convert_osgb36, convert_osgb36_to_ll};
 use rounds::{print_heading, print_row, run_interleaved};
 
 const POINTS: usize = 1_000_000;
-/// The number of points that are timed.
+/// The number of points whose conversion is timed.
 const TIMED_POINTS: usize = 200_000;
 const TOLERANCE_M: f64 = 0.001;
-/// The length of a degree of latitude in metres; a degree of longitude is shorter.
+/// The length of a degree of latitude in metres. A degree of longitude is shorter in Great Britain.
 const METRES_PER_DEGREE: f64 = 111_320.0;
 
 fn main() {
@@ -42,8 +42,8 @@ fn main() {
     times(&points[..TIMED_POINTS]);
 }
 
-/// Returns random points between Land's End and Shetland, on land or sea, for which both libraries
-/// have shifts.
+/// Returns random points on land or sea between Land's End and Shetland. Both libraries have shifts
+/// for these points.
 fn points() -> Vec<(f64, f64)> {
     let mut state = 15_u64;
     let mut next_fraction = || {

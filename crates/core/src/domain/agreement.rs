@@ -29,8 +29,8 @@ impl Agreement {
     /// Compares the ids of the communities of residence with the ids of the communities of
     /// registration.
     ///
-    /// `is_registered_outside` is whether the practice is known and belongs to no community of the
-    /// dataset. In that case, residence and registration differ for a resident of a community.
+    /// `is_registered_outside` states whether the practice is known but belongs to no community of
+    /// the dataset. If so, the residence and the registration of a resident of a community differ.
     pub fn between<T: PartialEq>(
         residence: &[T],
         registration: &[T],
@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(Agreement::between(none, none, true), Agreement::Neither);
     }
 
-    /// Batches count agreements by their discriminants.
+    /// Batches use the discriminants of agreements as the indexes of counters.
     #[test]
     fn discriminants_are_indices_of_all() {
         for (index, agreement) in Agreement::ALL.into_iter().enumerate() {

@@ -11,15 +11,15 @@ use super::{BritishGrid, Layer, OdsCode, Period, Provenance};
 pub struct Area {
     /// The layer that the area belongs to.
     pub layer: Layer,
-    /// The stable identifier, scoped by system and never reused: `mb-kendal`.
+    /// The stable identifier, unique within a system and never reused: `mb-kendal`.
     pub id: String,
     /// The name during the period, without the name of the layer: `Kendal`.
     pub name: String,
-    /// The name for display, if it differs from the name: `Kendal ICC`. The manifest decides; see
-    /// `Manifest::set_area_titles`.
+    /// The name for display, if it differs from the name: `Kendal ICC`. The manifest determines
+    /// this name; see `Manifest::set_area_titles`.
     pub title: Option<String>,
     /// The name for use in sentences, if it differs from the title: `Burnley East neighbourhood
-    /// team`. The manifest decides.
+    /// team`. The manifest determines this name.
     pub label: Option<String>,
     /// The term that the source uses for the area, if it differs from the term for the layer:
     /// `action group`.
@@ -30,8 +30,8 @@ pub struct Area {
     pub provenance: Provenance,
     /// The dates on which this version is valid.
     pub period: Period,
-    /// The day by which the area had ended, if its last day is not known. `period` then ends on
-    /// that day, because nothing later is known to be valid.
+    /// A day on which the area had already ended, if its last day is not known. In that case,
+    /// `period` ends on this day, because the area is not known to be valid on any later day.
     pub ended_by: Option<Date>,
 }
 
@@ -46,13 +46,14 @@ impl Area {
         self.label.clone().unwrap_or_else(|| self.title())
     }
 
-    /// Returns the first day after the area, if that day is known.
+    /// Returns the first day on which the area no longer existed, if that day is known.
     pub fn known_end(&self) -> Option<Date> {
         self.period.to.filter(|_| self.ended_by.is_none())
     }
 }
 
-/// The kind of a boundary. The kind distinguishes the two catchments that a practice can declare.
+/// The kind of a boundary. Different kinds distinguish the two catchments that a practice can
+/// declare.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CatchmentKind {
     /// The only boundary of the area.
@@ -60,7 +61,8 @@ pub enum CatchmentKind {
     Whole,
     /// The area from which a practice accepts new patients.
     Inner,
-    /// The area in which a practice may keep registered patients who move house.
+    /// The area in which a practice may continue to treat registered patients after they move
+    /// house.
     Outer,
 }
 
@@ -95,7 +97,7 @@ impl std::str::FromStr for CatchmentKind {
 pub struct Boundary {
     /// The id of the area, or the code of the statistical area.
     pub id: String,
-    /// The kind of catchment, for an area that has more than one boundary.
+    /// The kind of catchment, if the area has more than one boundary.
     pub catchment_kind: CatchmentKind,
     /// The dates on which the boundary is valid.
     pub period: Period,
@@ -106,12 +108,12 @@ pub struct Boundary {
     pub grid: Vec<GridPolygon>,
 }
 
-/// The assignment of a statistical area, such as an LSOA, to an area. The whole statistical area is
-/// assigned, or the share of its people who belong to the area.
+/// The assignment of a statistical area, such as an LSOA, to an area. Either the whole statistical
+/// area is assigned to the area, or a share of the people in the statistical area.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StatisticalAssignment {
-    /// The code of the statistical area. A large dataset has each code and each id many times, so
-    /// that readers share them.
+    /// The code of the statistical area. A large dataset contains each code and each id many times,
+    /// so these strings are shared.
     pub statistical_area: Arc<str>,
     /// The layer of the area.
     pub layer: Layer,
@@ -124,7 +126,7 @@ pub struct StatisticalAssignment {
     pub period: Period,
 }
 
-/// A polygon on the British National Grid. Its rings do not repeat their first vertex.
+/// A polygon on the British National Grid. The first vertex of a ring is not repeated at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GridPolygon {
     /// The exterior ring, then the holes.
@@ -134,9 +136,9 @@ pub struct GridPolygon {
 /// A member of a group.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GroupMember {
-    /// A practice, with the people who are registered with it.
+    /// A practice. The people who are registered with the practice belong to the group.
     Practice(OdsCode),
-    /// An area, with the people who live in it.
+    /// An area. The people who live in the area belong to the group.
     Area(Layer, String),
 }
 
@@ -147,8 +149,8 @@ pub struct Membership {
     pub member: GroupMember,
     /// The layer of the group.
     pub layer: Layer,
-    /// The id of the group. `None` means that the source does not name the group, not that the
-    /// member belongs to no group.
+    /// The id of the group. `None` means that the source does not name the group. The member may
+    /// still belong to a group.
     pub group: Option<String>,
     /// The dates on which the membership is valid.
     pub period: Period,
@@ -159,7 +161,7 @@ pub struct Membership {
 /// The relation between an area that ended and its successor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineageRelation {
-    /// The area was merged with other areas.
+    /// The area was merged with other areas into the successor.
     Merged,
     /// The area was renamed.
     Renamed,

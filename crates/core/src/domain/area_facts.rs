@@ -1,4 +1,4 @@
-//! What publishers say about areas and partnerships beyond their names and boundaries.
+//! The facts that publishers state about areas and partnerships, other than names and boundaries.
 
 use jiff::civil::Date;
 
@@ -13,7 +13,8 @@ pub struct AreaFacts {
     pub codes: Vec<AreaCode>,
     /// The organisations that communities work with.
     pub links: Vec<AreaLink>,
-    /// The modelled shares of statistical areas that belong to the area to which each is assigned.
+    /// For statistical areas, the modelled share that belongs to the area to which the statistical
+    /// area is assigned.
     pub model_shares: Vec<ModelShare>,
     /// The numbers of residents of statistical areas.
     pub residents: Vec<ResidentCount>,
@@ -23,7 +24,7 @@ pub struct AreaFacts {
     pub stages: Vec<TeamStage>,
     /// The partners, meetings and priorities of Integrated Care Partnerships.
     pub care_partnerships: Vec<CarePartnershipFact>,
-    /// What has been announced about areas since the data were published.
+    /// Announcements about areas that were made after the data were published.
     pub announcements: Vec<Announcement>,
     /// Councils, before and after reorganisations.
     pub councils: Vec<Council>,
@@ -31,7 +32,7 @@ pub struct AreaFacts {
     pub attributes: Vec<AttributeValues>,
 }
 
-/// A former name, another spelling, or a network's name of an area.
+/// Another name of an area: a former name, another spelling, or the name that a network uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AreaName {
     /// The layer of the area.
@@ -40,7 +41,7 @@ pub struct AreaName {
     pub area: String,
     /// The name as published.
     pub name: String,
-    /// What the name is: `former name`.
+    /// The kind of name: `former name`.
     pub kind: String,
     /// The source of the name.
     pub source: String,
@@ -48,21 +49,21 @@ pub struct AreaName {
     pub as_of: Option<Date>,
 }
 
-/// The code of an area in another scheme than that of its id.
+/// The code of an area in a scheme other than the scheme of the area's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AreaCode {
     /// The layer of the area.
     pub layer: Layer,
     /// The id of the area.
     pub area: String,
-    /// The scheme: `gss`; or `region` and `region_gss` for the NHS England region that the area is
-    /// in.
+    /// The scheme: `gss`, or `region` or `region_gss` for the NHS England region that contains the
+    /// area.
     pub scheme: String,
     /// The code.
     pub code: String,
 }
 
-/// An organisation that a community works with, in the words of the community's own page.
+/// An organisation that a community works with, as stated on the community's own page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AreaLink {
     /// The id of the community.
@@ -71,7 +72,7 @@ pub struct AreaLink {
     pub organisation: String,
     /// The kind of organisation: `church`.
     pub kind: String,
-    /// What connects the two: `helped to establish`.
+    /// The relation between the community and the organisation: `helped to establish`.
     pub relation: String,
     /// The id of the organisation, if it is a group of the dataset.
     pub group: Option<String>,
@@ -83,8 +84,8 @@ pub struct AreaLink {
     pub note: String,
 }
 
-/// The modelled share of a statistical area's people who are registered with the practices of the
-/// area to which it is assigned.
+/// The modelled share of the people in a statistical area who are registered with the practices of
+/// the area to which the statistical area is assigned.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelShare {
     /// The code of the statistical area.
@@ -93,9 +94,9 @@ pub struct ModelShare {
     pub layer: Layer,
     /// The id of the area to which the statistical area is assigned.
     pub area: String,
-    /// The share of that area, from 0 to 1.
+    /// The share that belongs to the area, from 0 to 1.
     pub share: f64,
-    /// The ids and the shares of the other areas, if the assignment is disputed.
+    /// The ids of the other areas and their shares, if the assignment is disputed.
     pub disputed: Vec<(String, f64)>,
 }
 
@@ -115,7 +116,7 @@ pub struct ResidentCount {
 /// The number of patients of a practice who live in a statistical area, as published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatientCount {
-    /// The code of the practice, which may have closed since.
+    /// The code of the practice, which may have closed after the count.
     pub practice: OdsCode,
     /// The code of the statistical area, which may be outside the area of the dataset.
     pub statistical_area: StatisticalAreaCode,
@@ -136,7 +137,7 @@ pub struct TeamStage {
     pub years: (Option<u16>, Option<u16>),
     /// The people for whom the teams work.
     pub people: String,
-    /// The words of the source.
+    /// The wording of the source.
     pub wording: String,
     /// The source.
     pub source: String,
@@ -149,13 +150,13 @@ pub struct TeamStage {
 pub struct CarePartnershipFact {
     /// The id of the Integrated Care Partnership.
     pub partnership: String,
-    /// What the fact is about: `partner`, `meeting` or `draft priority`.
+    /// The kind of fact: `partner`, `meeting` or `draft priority`.
     pub kind: String,
     /// The name of the partner or meeting, or the priority.
     pub name: String,
     /// The role of the partner, the date of the meeting, or the heading of the priority.
     pub role: String,
-    /// The words of the source; may be blank.
+    /// The wording of the source; may be blank.
     pub wording: String,
     /// The source.
     pub source: String,
@@ -168,11 +169,11 @@ pub struct CarePartnershipFact {
 pub struct Announcement {
     /// The month of the source.
     pub month: YearMonth,
-    /// The sentences to show.
+    /// The sentences that are shown to users.
     pub text: String,
     /// The source.
     pub source: String,
-    /// The ids of the partnerships and areas that it is about.
+    /// The ids of the partnerships and areas that the announcement is about.
     pub areas: Vec<String>,
 }
 
@@ -189,8 +190,8 @@ pub struct Council {
     pub county: Option<(String, String)>,
     /// The dates on which the council existed.
     pub period: Period,
-    /// The GSS codes of the councils that replaced it.
+    /// The GSS codes of the councils that replaced this council.
     pub successors: Vec<String>,
-    /// The sub-ICB locations that it overlaps.
+    /// The sub-ICB locations that the area of the council overlaps.
     pub sub_icbs: Vec<String>,
 }

@@ -7,20 +7,21 @@ use super::{DataDate, InvalidLayerId, Layer};
 
 /// An attribute of places, such as a decile of deprivation or an urban or rural class.
 ///
-/// An `Attribute` is a handle of the attribute's id, as a [`Layer`] is that of a layer. Only
-/// datasets, configurations and tests declare attributes.
+/// An `Attribute` is a handle for the attribute's id, as a [`Layer`] is a handle for the id of a
+/// layer. Only datasets, configurations and tests declare attributes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attribute(&'static str);
 
-/// The maximum number of attributes of a process: those of all datasets that it loads.
+/// The maximum number of attributes of a process. The attributes of all datasets that the process
+/// loads count towards this limit.
 const ATTRIBUTES_MAX: usize = 512;
 
 /// The ids of the attributes that have been declared.
 static DECLARED: RwLock<BTreeSet<&'static str>> = RwLock::new(BTreeSet::new());
 
 impl Attribute {
-    /// Returns the attribute with an id, which has the form of the id of a layer. The id must not be
-    /// from a request, because the table of ids never shrinks.
+    /// Returns the attribute with an id. The id must match the same pattern as the id of a layer.
+    /// It must not come from a request, because the table of ids never shrinks.
     ///
     /// # Errors
     /// If the id is malformed, or if there are too many attributes.
@@ -63,15 +64,15 @@ impl fmt::Display for Attribute {
 pub struct AttributeEntry {
     /// The attribute.
     pub id: Attribute,
-    /// The title for people: `Index of Multiple Deprivation 2019, decile`.
+    /// The title that is shown to users: `Index of Multiple Deprivation 2019, decile`.
     pub title: String,
-    /// What has the attribute.
+    /// What the attribute describes: postcodes, statistical areas or the areas of a layer.
     pub by: AttributeKey,
     /// The date of the source.
     pub data_date: Option<DataDate>,
 }
 
-/// What has an attribute: postcodes, statistical areas or the areas of a layer.
+/// What an attribute describes: postcodes, statistical areas or the areas of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttributeKey {
     /// Postcodes.
@@ -83,7 +84,7 @@ pub enum AttributeKey {
 }
 
 impl AttributeKey {
-    /// The key of attributes of postcodes in files.
+    /// The word in files for attributes that describe postcodes.
     pub const POSTCODE: &str = "postcode";
 }
 
@@ -92,7 +93,7 @@ impl AttributeKey {
 pub struct AttributeValues {
     /// The attribute.
     pub attribute: Attribute,
-    /// The postcodes, or the ids of the areas, with their values, in the order of the file.
+    /// Pairs of a postcode, or the id of an area, and its value, in the order of the file.
     pub values: Vec<(String, String)>,
 }
 

@@ -1,4 +1,4 @@
-//! How an area of residence was determined, and how certain the result is.
+//! The basis on which an area of residence was determined, and the certainty of the result.
 
 use super::keyword::keyword_enum;
 
@@ -11,11 +11,12 @@ pub enum Basis {
     Boundary,
     /// The nearest area, for a position just outside a generalised coastline.
     Nearest,
-    /// The membership, in the area of residence, of another area that covers the position.
+    /// A membership: another area covers the position, and that area is a member of the area of
+    /// residence.
     Membership,
-    /// The Primary Care Network of the practice, which is taken to be the area.
+    /// The Primary Care Network of the practice, which is used as the area.
     Network,
-    /// The statistical area that the client named.
+    /// The statistical area that the client specified.
     StatisticalArea,
 }
 
@@ -34,7 +35,7 @@ pub enum Certainty {
     /// The distance to the boundary is at least the tolerance.
     Inside,
     /// The distance to the boundary is less than the tolerance, the position is too imprecise for a
-    /// certain answer, or the area is only the nearest.
+    /// certain answer, or the area is only the nearest area and does not cover the position.
     NearBoundary,
     /// The homes of the postcode, or the live postcodes of the statistical area that the client named,
     /// are in several areas of the layer, or some of them in none.

@@ -1,4 +1,4 @@
-//! Dates of sources of a dataset.
+//! The dates of the sources of a dataset.
 
 use super::SourceDate;
 
@@ -7,12 +7,12 @@ use super::SourceDate;
 pub struct DataDate {
     /// The date as of which the source describes its subject.
     pub as_of: SourceDate,
-    /// Words that say what the source is, with [`DataDate::PLACEHOLDER`] in place of the date:
+    /// A phrase that describes the source, with [`DataDate::PLACEHOLDER`] in place of the date:
     /// `practices as listed by NHS ODS in {date}`.
     pub words: Option<String>,
 }
 
 impl DataDate {
-    /// The placeholder of the date in [`DataDate::words`].
+    /// The placeholder for the date in [`DataDate::words`].
     pub const PLACEHOLDER: &str = "{date}";
 }

@@ -6,7 +6,7 @@ use super::{
     Practice, PracticeSuccession, Premises, StatedCount, StatisticalAssignment,
 };
 
-/// A dataset in memory. [`crate::index::Index::build`] indexes it.
+/// A dataset in memory. [`crate::index::Index::build`] builds the index of a dataset.
 #[derive(Debug, Clone)]
 pub struct Dataset {
     /// The manifest.
@@ -36,11 +36,11 @@ pub struct Dataset {
     pub assignments: Vec<StatisticalAssignment>,
     /// Buildings that practices used before.
     pub former_premises: Vec<FormerPremises>,
-    /// Practices outside the area of the dataset.
+    /// GP practices outside the area of the dataset.
     pub neighbouring_practices: Vec<NeighbouringPractice>,
-    /// Organisations that prescribe but have no registered patients.
+    /// Organisations that prescribe medicines but have no registered patients.
     pub not_gp_practices: Vec<OdsCode>,
-    /// The postcode directory, in order of postcode.
+    /// The entries of the postcode directory, sorted by postcode.
     pub postcodes: Vec<PostcodeEntry>,
     /// The codes that the entries of the directory refer to.
     pub postcode_codes: Vec<PostcodeCodes>,
@@ -48,7 +48,7 @@ pub struct Dataset {
     pub postcode_homes: Vec<PostcodeHomes>,
     /// Queries with their expected answers.
     pub golden_queries: Vec<GoldenQuery>,
-    /// The numbers of ICCs that the systems' own pages state.
+    /// The numbers of ICCs that the systems state on their own pages.
     pub stated_counts: Vec<StatedCount>,
     /// Further facts about areas and partnerships.
     pub facts: AreaFacts,

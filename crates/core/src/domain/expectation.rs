@@ -5,7 +5,7 @@ use jiff::civil::Date;
 pub struct GoldenQuery {
     /// The line number, counted from 1.
     pub line: u64,
-    /// The names and values of the query's fields, except blank fields.
+    /// The names and values of the query's fields, without the blank fields.
     pub fields: Vec<(&'static str, String)>,
     /// The expected status, or the expected problem code.
     pub status: String,
@@ -22,18 +22,18 @@ pub struct StatedCount {
     pub system: String,
     /// The name of the system.
     pub name: String,
-    /// The date of the page; `None` if only the number is known.
+    /// The date of the page; `None` if the date is not known.
     pub page_date: Option<Date>,
     /// The number of communities that the page states.
     pub stated_count: u32,
     /// The number of sections on the page, if they were counted.
     pub sections: Option<u32>,
-    /// An explanation of the number for readers.
+    /// An explanation of the number for users.
     pub note: String,
-    /// What the page says about the boundaries, in its words; may be blank.
+    /// The text of the page about the boundaries; may be blank.
     pub boundaries: String,
     /// The smallest and the largest number of people in a community that the page states.
     pub people: Option<(u32, u32)>,
-    /// The words in which the page states the number; may be blank.
+    /// The text in which the page states the number; may be blank.
     pub wording: String,
 }

@@ -2,15 +2,15 @@ use std::str::FromStr;
 
 use super::BritishGrid;
 
-/// A National Grid reference such as `SD 173 800`, stored as the centre of the square that it
-/// names.
+/// A National Grid reference such as `SD 173 800`, stored as the centre of the square that the
+/// reference identifies.
 ///
-/// Two letters name a square with sides of 100 km. The digits after the letters, half for the
-/// easting and half for the northing, name a smaller square in that square. Six digits name a
-/// square with sides of 100 m, and ten digits name a square with sides of 1 m. References with
-/// fewer than six digits are rejected, because a square with sides of 1 km or more is too coarse
-/// for a look-up. Source of the letters: Ordnance Survey, "A guide to coordinate systems in Great
-/// Britain", section 4.
+/// Two letters identify a square with sides of 100 km. The digits after the letters identify a
+/// smaller square within it: the first half of the digits is the easting, and the second half is
+/// the northing. Six digits identify a square with sides of 100 m, and ten digits identify a square
+/// with sides of 1 m. References with fewer than six digits are rejected, because a square with
+/// sides of 1 km or more is too coarse for a look-up. The letters are from Ordnance Survey, "A
+/// guide to coordinate systems in Great Britain", section 4.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct GridReference(BritishGrid);
 
@@ -25,7 +25,7 @@ pub enum InvalidGridReference {
         "a grid reference must have the same number of digits for easting and northing, such as SD 173 800"
     )]
     UnequalDigits,
-    /// The reference names a square with sides of 1 km or more.
+    /// The reference identifies a square with sides of 1 km or more.
     #[error("a grid reference must have at least six digits; fewer digits name too large a square")]
     TooCoarse,
 }
@@ -45,8 +45,8 @@ impl GridReference {
     }
 }
 
-/// Splits the text into its leading letters and the groups of digits after them. There are no
-/// groups if anything other than digits follows the letters.
+/// Splits the text into its leading letters and the groups of digits after them. Returns no groups
+/// if the letters are followed by anything other than digits.
 fn split_letters_and_digits(text: &str) -> (&str, Vec<&str>) {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_alphabetic());
@@ -65,7 +65,7 @@ fn square_origin(letters: &str) -> Option<(u32, u32)> {
     let &[first, second] = letters.as_bytes() else {
         return None;
     };
-    // The squares are named with the alphabet without I, in rows of five from the north-west.
+    // The squares have the letters of the alphabet without I, in rows of five from the north-west.
     let letter_index = |letter: u8| {
         let index = u32::from(letter.to_ascii_uppercase()).checked_sub(u32::from(b'A'))?;
         match index {
@@ -75,7 +75,8 @@ fn square_origin(letters: &str) -> Option<(u32, u32)> {
         }
     };
     let (first, second) = (letter_index(first)?, letter_index(second)?);
-    // The false origin is the south-west corner of S, which is in the third column and fourth row.
+    // The false origin is the south-west corner of square S, which is in the third column and
+    // fourth row.
     let east = ((first % 5) * 5 + second % 5).checked_sub(10)?;
     let north = 19_u32.checked_sub(first / 5 * 5 + second / 5)?;
     (east < 7 && north < 13).then_some((east, north))

@@ -31,8 +31,8 @@ impl FromStr for GssCode {
     }
 }
 
-/// Prints only the name of the type, because the code of a postcode's area could identify the
-/// postcode.
+/// Prints only the name of the type, because the code of the area that contains a postcode could
+/// identify the postcode.
 impl fmt::Debug for GssCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("GssCode(…)")

@@ -30,14 +30,15 @@ impl fmt::Display for UnknownKeyword {
 
 impl std::error::Error for UnknownKeyword {}
 
-/// Implements `ALL`, `as_str`, `FromStr` and `Display` for an enum from the keywords of its variants.
+/// Implements `ALL`, `as_str`, `FromStr` and `Display` for an enum, given the keyword of each
+/// variant.
 macro_rules! keyword_enum {
     ($type:ident { $($variant:ident = $keyword:literal),+ $(,)? }) => {
         impl $type {
-            /// All values, in the order of their declaration.
+            /// All values, in the order in which they are declared.
             pub const ALL: [$type; [$($keyword),+].len()] = [$($type::$variant),+];
 
-            /// Returns the keyword in files and JSON.
+            /// Returns the keyword that represents the value in files and JSON.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $($type::$variant => $keyword,)+

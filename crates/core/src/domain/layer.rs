@@ -5,23 +5,25 @@ use std::sync::{PoisonError, RwLock};
 
 /// A layer: a named set of areas that look-ups can return.
 ///
-/// A `Layer` is a handle of the layer's id, so copies and comparisons cost as much as those of a
-/// pointer. The ids are in a table of the process, to which [`Layer::declare`] adds. Only datasets,
-/// configurations and tests declare layers. Requests look for a layer that the manifest of the
-/// dataset has, so a request never adds to the table.
+/// A `Layer` is a handle for the layer's id. Copying or comparing a `Layer` costs as much as
+/// copying or comparing a pointer. The process has a table of ids, and [`Layer::declare`] adds ids
+/// to this table. Only datasets, configurations and tests declare layers. Requests search the
+/// layers in the manifest of the dataset, so a request never adds an id to the table.
 ///
-/// Handles are ordered by id. Answers list layers in the order of the manifest instead.
+/// The order of handles is the order of their ids. Answers list layers in the order of the manifest
+/// instead.
 #[derive(Clone, Copy)]
 pub struct Layer(&'static LayerName);
 
 /// An entry of the table of layers.
 struct LayerName {
     id: String,
-    /// The position in the table: less than [`LAYERS_MAX`].
+    /// The position in the table, which is less than [`LAYERS_MAX`].
     number: usize,
 }
 
-/// The maximum number of layers of a process: those of all datasets that it loads.
+/// The maximum number of layers of a process. The layers of all datasets that the process loads
+/// count towards this limit.
 const LAYERS_MAX: usize = 512;
 
 /// The maximum length of a layer's id.
@@ -44,8 +46,8 @@ pub enum InvalidLayerId {
 }
 
 impl Layer {
-    /// Returns the layer with an id, which is added to the table of layers if it is new. The table
-    /// never shrinks, so the id must not be from a request; see [`Layer::find`].
+    /// Returns the layer with an id, and adds new ids to the table of layers. The id must not come
+    /// from a request, because the table never shrinks; see [`Layer::find`].
     ///
     /// # Errors
     /// If the id is malformed, or if there are too many layers.
@@ -57,7 +59,7 @@ impl Layer {
             return Ok(layer);
         }
         let mut declared = DECLARED.write().unwrap_or_else(PoisonError::into_inner);
-        // Another thread may have declared the layer since.
+        // Another thread may have declared the layer between the two locks.
         if let Some(layer) = declared.get(id) {
             return Ok(*layer);
         }
@@ -94,7 +96,7 @@ pub(super) fn is_id(text: &str) -> bool {
         && text.bytes().all(is_of_id)
 }
 
-/// Each id has one entry in the table, so that layers are equal if their entries are.
+/// Each id has one entry in the table, so two layers are equal if their entries are the same.
 impl PartialEq for Layer {
     fn eq(&self, other: &Layer) -> bool {
         std::ptr::eq(self.0, other.0)
@@ -141,7 +143,7 @@ impl LayerSet {
     /// The set of all layers, including those that are declared later.
     pub const ALL: LayerSet = LayerSet([u64::MAX; LAYERS_MAX / 64]);
 
-    /// The set of no layers.
+    /// The empty set.
     pub const NONE: LayerSet = LayerSet([0; LAYERS_MAX / 64]);
 
     /// Returns whether the set contains the layer.

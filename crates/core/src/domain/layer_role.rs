@@ -1,11 +1,11 @@
 use super::keyword::keyword_enum;
 
-/// The role of a layer in look-ups. How a layer is answered and shown follows from its role, never
-/// from its id.
+/// The role of a layer in look-ups. The role, and never the id, determines how answers and pages
+/// show a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LayerRole {
-    /// Communities, on which residence and registration are compared. A patient belongs to at most
-    /// one area of each such layer.
+    /// Communities. Residence and registration are compared by community. A patient belongs to at
+    /// most one area of each layer with this role.
     Community,
     /// Parts of communities.
     Part,
@@ -15,10 +15,10 @@ pub enum LayerRole {
     Group,
     /// Networks of practices. The practices of a network belong to communities.
     Network,
-    /// Administrative areas. Each such layer covers the whole area of the data, so an area that is
-    /// missing is not known.
+    /// Administrative areas. Each layer with this role covers the whole area of the dataset, so a
+    /// missing area means that the area is not known.
     Administrative,
-    /// Statistical areas, whose codes other data refer to.
+    /// Statistical areas. Other data refer to the codes of these areas.
     Statistical,
 }
 
@@ -32,8 +32,8 @@ keyword_enum!(LayerRole {
     Statistical = "statistical",
 });
 
-/// A kind of NHS organisation whose areas may be a layer. The ids of the areas are the ODS codes of
-/// the organisations, so records with these codes refer to the areas.
+/// A kind of NHS organisation whose areas may form a layer. The id of each area is the ODS code of
+/// its organisation, so a record with such a code refers to an area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OrganisationKind {
     /// Primary Care Networks.

@@ -1,4 +1,4 @@
-//! What a dataset says about itself: its name, version, layers and sources.
+//! The manifest of a dataset: its name, version, layers and sources.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +20,7 @@ pub struct Manifest {
     pub version: String,
     /// The title shown to users.
     pub title: String,
-    /// The date that the data describe.
+    /// The date as of which the data describe the areas.
     pub as_of: Date,
     /// The attribution, which is shown wherever the data are shown.
     pub attribution: String,
@@ -29,8 +29,8 @@ pub struct Manifest {
     /// The distance in metres from a boundary within which an answer is `near_boundary`. The
     /// distance is greater where postcodes are far apart.
     pub tolerance_m: f64,
-    /// The month until which terminated postcodes without a month of termination are known to have
-    /// been in use.
+    /// The last month in which postcodes were in use that are terminated but have no known month of
+    /// termination.
     pub undated_terminations_after: Option<YearMonth>,
     /// The outward codes whose postcodes are all in the dataset.
     pub complete_outcodes: Vec<String>,
@@ -42,9 +42,10 @@ pub struct Manifest {
     pub homes_date: Option<DataDate>,
     /// The statistical areas that layers are defined on.
     pub statistical_areas: Option<StatisticalAreasEntry>,
-    /// The layers of the dataset, at most once each, in the order in which answers list them.
+    /// The layers of the dataset in the order in which answers list them. Each layer occurs at most
+    /// once.
     pub layers: Vec<LayerEntry>,
-    /// The attributes of places, in the order in which answers list them.
+    /// The attributes of postcodes and areas, in the order in which answers list them.
     pub attributes: Vec<AttributeEntry>,
     /// The published works that the dataset was built from.
     pub sources: Vec<SourceEntry>,
@@ -54,7 +55,7 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Returns the entry of a layer; `None` if the dataset does not have the layer.
+    /// Returns the entry of a layer; `None` if the dataset does not contain the layer.
     pub fn layer(&self, layer: Layer) -> Option<&LayerEntry> {
         self.layers.iter().find(|entry| entry.id == layer)
     }
@@ -66,7 +67,7 @@ impl Manifest {
         }
     }
 
-    /// Returns the layers of this dataset, and then those that only another dataset has.
+    /// Returns the layers of this dataset, followed by the layers that only `other` contains.
     pub fn layers_of_both(&self, other: &Manifest) -> Vec<Layer> {
         let own = self.layers.iter().map(|entry| entry.id);
         let others = other.layers.iter().map(|entry| entry.id);
@@ -74,15 +75,15 @@ impl Manifest {
             .collect()
     }
 
-    /// Returns the layers with a role, in the order of answers.
+    /// Returns the layers with a role, in the order in which answers list them.
     pub fn layers_with_role(&self, role: LayerRole) -> impl Iterator<Item = Layer> + Clone {
         let layers = self.layers.iter();
         let layers = layers.filter(move |entry| entry.role == role);
         layers.map(|entry| entry.id)
     }
 
-    /// Returns the administrative layers: first those that no other layer contains, whose areas are
-    /// the largest.
+    /// Returns the administrative layers, starting with the layers of the largest areas, which no
+    /// other layer contains.
     pub fn administrative_from_top(&self) -> impl Iterator<Item = Layer> {
         let with_parent = |has_parent: bool| {
             let layers = self.layers.iter().filter(move |entry| {
@@ -93,12 +94,12 @@ impl Manifest {
         with_parent(false).chain(with_parent(true))
     }
 
-    /// Returns whether the dataset has the layer, with this role.
+    /// Returns whether the dataset contains the layer and the layer has this role.
     pub fn has_role(&self, layer: Layer, role: LayerRole) -> bool {
         self.layer(layer).is_some_and(|entry| entry.role == role)
     }
 
-    /// Returns the first layer of communities, which the other layers of communities supplement.
+    /// Returns the first layer of communities. Other layers of communities supplement it.
     pub fn main_community_layer(&self) -> Option<Layer> {
         self.layers_with_role(LayerRole::Community).next()
     }
@@ -113,8 +114,8 @@ impl Manifest {
         self.layers_with_role(LayerRole::Group).next()
     }
 
-    /// Returns the layer whose areas are the statistical areas themselves: the two have the same
-    /// boundaries.
+    /// Returns the layer whose areas are the statistical areas themselves. The layer and the
+    /// statistical areas have the same boundaries.
     pub fn statistical_area_layer(&self) -> Option<Layer> {
         let statistical = self.statistical_areas.as_ref()?;
         let mut layers = self.layers.iter();
@@ -122,21 +123,21 @@ impl Manifest {
         found.map(|entry| entry.id)
     }
 
-    /// Returns whether areas of a layer may lack a boundary, because the postcode directory decides
-    /// which postcodes they have.
+    /// Returns whether areas of a layer may lack a boundary, because the postcode directory states
+    /// which postcodes are in each area.
     pub fn may_lack_boundaries(&self, layer: Layer) -> bool {
         self.layer(layer)
             .is_some_and(|entry| entry.postcode_column.is_some())
     }
 
-    /// Returns the layer whose areas are the organisations of a kind.
+    /// Returns the layer whose areas are those of the organisations of a kind.
     pub fn organisation_layer(&self, kind: OrganisationKind) -> Option<Layer> {
         let mut layers = self.layers.iter();
         let found = layers.find(|entry| entry.organisation == Some(kind));
         found.map(|entry| entry.id)
     }
 
-    /// Sets the names for display of areas; see [`LayerEntry::set_area_title`].
+    /// Sets the names of areas for display; see [`LayerEntry::set_area_title`].
     pub fn set_area_titles(&self, areas: &mut [Area]) {
         for area in areas {
             if let Some(entry) = self.layer(area.layer) {
@@ -147,9 +148,9 @@ impl Manifest {
 
     /// Returns the edition of the postcode directory, for use within a sentence: `November 2025`.
     ///
-    /// This is the only place that decides which date is that of the directory: the date of the
-    /// directory's source, else the edition of the source called a postcode directory or, without
-    /// such a source, the month of the dataset's own date.
+    /// Only this function determines the edition of the directory. It uses the first of these dates
+    /// that is known: the date of the directory's source, the edition of the source whose title
+    /// contains "postcode directory", and the month of the dataset's own date.
     pub fn directory_edition(&self) -> String {
         if let Some(date) = &self.postcodes_date {
             return date.as_of.in_words();
@@ -162,7 +163,7 @@ impl Manifest {
         }
     }
 
-    /// Returns the title of a layer in the plural, or its id if the dataset does not have the
+    /// Returns the title of a layer in the plural, or its id if the dataset does not contain the
     /// layer.
     pub fn layer_title(&self, layer: Layer) -> &str {
         self.layer(layer)
@@ -214,16 +215,16 @@ impl Manifest {
         })
     }
 
-    /// Returns the first day of the newest source's date or, if no source has a date, the date that
-    /// the data describe.
+    /// Returns the first day of the newest source's date. If no source has a date, returns the date
+    /// of the dataset.
     pub fn newest_source(&self) -> Date {
         let newest = self.dated_sources().map(|source| source.date.as_of).max();
         newest.map_or(self.as_of, SourceDate::first_day)
     }
 }
 
-/// Returns the name of the month of a date written `2025-11` or `2025-11-30`, and any other text
-/// unchanged.
+/// Returns the month and year of a date such as `2025-11` or `2025-11-30` as text. Any other text
+/// is returned unchanged.
 fn month_name(date: &str) -> String {
     let month = date.get(..7).unwrap_or(date).parse::<YearMonth>();
     match month {
@@ -232,8 +233,8 @@ fn month_name(date: &str) -> String {
     }
 }
 
-/// Returns what sources are, and how old they are, in words. A phrase that several sources have in
-/// common is returned once.
+/// Returns phrases that describe sources and state their dates. A phrase that is the same for
+/// several sources is returned once.
 pub fn phrases<'m>(sources: impl Iterator<Item = DatedSource<'m>>) -> Vec<String> {
     let mut phrases: Vec<String> = Vec::new();
     for phrase in sources.map(|source| source.in_words()) {
@@ -244,9 +245,9 @@ pub fn phrases<'m>(sources: impl Iterator<Item = DatedSource<'m>>) -> Vec<String
     phrases
 }
 
-/// The key of the postcode directory among the dates of sources.
+/// The key of the postcode directory in the dates of sources.
 pub const POSTCODES_KEY: &str = "postcodes";
-/// The key of the practice directory among the dates of sources.
+/// The key of the practice directory in the dates of sources.
 pub const PRACTICES_KEY: &str = "practices";
 /// The key of the homes of postcodes among the dates of sources.
 pub const HOMES_KEY: &str = "homes";
@@ -259,14 +260,14 @@ pub struct DatedSource<'m> {
     pub key: &'m str,
     /// The layer, if the part is a layer.
     pub layer: Option<Layer>,
-    /// The title of the part, for people.
+    /// The title of the part that is shown to users.
     pub title: &'m str,
     /// The date of the source.
     pub date: &'m DataDate,
 }
 
 impl DatedSource<'_> {
-    /// Returns a phrase that says what the source is and how old it is: `practices as listed by NHS
+    /// Returns a phrase that describes the source and states its date: `practices as listed by NHS
     /// ODS in April 2026`.
     pub fn in_words(&self) -> String {
         let date = self.date.as_of.in_words();
@@ -282,13 +283,13 @@ impl DatedSource<'_> {
 pub struct StatisticalAreasEntry {
     /// The id of the statistical areas: `lsoa11`.
     pub id: String,
-    /// The title of the statistical areas, for people.
+    /// The title of the statistical areas that is shown to users.
     pub title: String,
     /// The path of the file with the boundaries of the statistical areas.
     pub boundaries: String,
     /// The snap distance in metres. A position outside every statistical area is assigned to the
     /// nearest statistical area if that area is within this distance. Such positions occur on
-    /// coasts with a generalised boundary.
+    /// coasts whose boundary is generalised.
     pub snap_m: f64,
     /// The date of the source of the boundaries.
     pub data_date: Option<DataDate>,
@@ -299,22 +300,23 @@ pub struct StatisticalAreasEntry {
 pub struct LayerEntry {
     /// The layer.
     pub id: Layer,
-    /// The title for people, in the plural.
+    /// The title that is shown to users, in the plural.
     pub title: String,
-    /// The name of one area of the layer, as a title: `Integrated Care Community`.
+    /// The name for one area of the layer, as a title: `Integrated Care Community`.
     pub singular: String,
-    /// The abbreviation of `singular`, which ends the titles of communities: `ICC`.
+    /// The abbreviation of `singular`. The titles of communities end with this abbreviation: `ICC`.
     pub abbreviation: Option<String>,
-    /// The words for one area within a sentence, if they are neither the abbreviation nor the
+    /// The noun for one area within a sentence, if it differs from the abbreviation and the
     /// singular: `neighbourhood team`.
     pub noun: Option<String>,
     /// The kind: whether the layer's areas may overlap, and whether they are unions of other areas.
     pub kind: LayerKind,
-    /// The role, from which it follows how the layer is answered and shown.
+    /// The role, which determines how answers and pages show the layer.
     pub role: LayerRole,
     /// The layer that contains the areas of this layer.
     pub parent: Option<Layer>,
-    /// The kind of NHS organisation whose ODS codes are the ids of the layer's areas.
+    /// The kind of NHS organisation, if the ids of the layer's areas are the ODS codes of such
+    /// organisations.
     pub organisation: Option<OrganisationKind>,
     /// The first date for which there are data.
     pub first_data: Date,
@@ -324,37 +326,37 @@ pub struct LayerEntry {
     pub boundaries: Option<String>,
     /// Whether the layer's areas are defined as sets of statistical areas.
     pub on_statistical_areas: bool,
-    /// The column of the postcode directory that has the id of each postcode's area, if the directory
-    /// states in which area a postcode is.
+    /// The column of the postcode directory that contains the id of each postcode's area, if there
+    /// is such a column.
     pub postcode_column: Option<PostcodeColumn>,
     /// The snap distance in metres. A position outside every area is assigned to the nearest area
     /// if that area is within this distance. Such positions occur on coasts with a generalised
-    /// boundary; the snap distance is 0 if the boundary is exact. A layer that is defined on
+    /// boundary; if the boundary is exact, the snap distance is 0. A layer that is defined on
     /// statistical areas uses the snap distance of the statistical areas instead.
     pub snap_m: f64,
-    /// The first date for which the practices of the layer's areas are known, if it is earlier than
-    /// `first_data`.
+    /// The first date for which the practices of the layer's areas are known, if this date is
+    /// earlier than `first_data`.
     pub first_memberships: Option<Date>,
-    /// The layer whose areas this layer's areas are taken to be, because no source names the
+    /// The layer whose areas provide the members of this layer's areas, because no source names the
     /// members of this layer.
     pub members_from: Option<Layer>,
     /// The date of the layer's source.
     pub data_date: Option<DataDate>,
-    /// How accurate the layer's areas are, in sentences for users of pages.
+    /// The accuracy of the layer's areas, as sentences that pages show.
     pub accuracy: Option<String>,
 }
 
 impl LayerEntry {
-    /// Returns the words for one area within a sentence: the noun of the manifest, else the
-    /// abbreviation, else the singular.
+    /// Returns the noun for one area within a sentence: the noun in the manifest or, if that is
+    /// missing, the abbreviation or the singular.
     pub fn noun(&self) -> &str {
         let noun = self.noun.as_ref().or(self.abbreviation.as_ref());
         noun.unwrap_or(&self.singular)
     }
 
-    /// Sets the names for display of an area of the layer. The title of a community ends in the
-    /// layer's abbreviation. In sentences, the name of a community without an abbreviation ends in
-    /// the layer's noun.
+    /// Sets the names of an area of the layer for display. The title of a community ends with the
+    /// layer's abbreviation. If the layer has no abbreviation, the name of a community within a
+    /// sentence ends with the layer's noun.
     pub fn set_area_title(&self, area: &mut Area) {
         (area.title, area.label) = (None, None);
         if self.role != LayerRole::Community {
@@ -373,16 +375,16 @@ impl LayerEntry {
     }
 }
 
-/// Returns whether a name ends with the last word of `words`, in any case.
+/// Returns whether a name ends with the last word of `words`, ignoring case.
 fn ends_with_word(name: &str, words: &str) -> bool {
     let last = words.rsplit(' ').next().unwrap_or(words);
     name.to_lowercase().ends_with(&last.to_lowercase())
 }
 
-/// The error for the id of a layer that the dataset does not have.
+/// The error for the id of a layer that the dataset does not contain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownLayer {
-    /// The layers of the dataset, in the order of answers.
+    /// The layers of the dataset, in the order in which answers list them.
     pub known: Vec<Layer>,
 }
 
@@ -421,7 +423,7 @@ keyword_enum!(LayerKind {
     Membership = "membership",
 });
 
-/// A published work that the dataset was built from.
+/// A published work from which the dataset was built.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceEntry {
     /// The title of the work.
@@ -430,7 +432,7 @@ pub struct SourceEntry {
     pub publisher: Option<String>,
     /// The date as of which the work describes its subject.
     pub as_of: Option<SourceDate>,
-    /// The edition of the work, or its date in words, if it has no single date.
+    /// The edition of the work, or a description of its date, if the work has no single date.
     pub vintage: Option<String>,
     /// The date on which the work was published.
     pub released: Option<SourceDate>,
@@ -445,7 +447,7 @@ pub struct SourceEntry {
 }
 
 impl SourceEntry {
-    /// Returns the date in words, or else the edition: `November 2025`, `2025.2`.
+    /// Returns the date as text, or the edition if there is no date: `November 2025`, `2025.2`.
     pub fn date_in_words(&self) -> Option<String> {
         let date = self.as_of.map(SourceDate::in_words);
         date.or_else(|| self.vintage.clone())
@@ -457,7 +459,7 @@ impl SourceEntry {
 pub struct SourceUse {
     /// The file name of the table.
     pub table: String,
-    /// The columns that are from the source; empty if the whole table is.
+    /// The columns that are from the source; empty if the whole table is from the source.
     pub columns: Vec<String>,
 }
 

@@ -1,7 +1,7 @@
-//! Domain types: postcodes, positions, areas, practices, periods and datasets. Values are validated when they
-//! are parsed and trusted from then on.
+//! Domain types: postcodes, positions, areas, practices, periods and datasets. Parsing validates a
+//! value, and later code trusts it.
 //!
-//! This module does no I/O and does not depend on async, serde or HTTP. `Debug` does not print the
+//! This module does no I/O and does not use async code, serde or HTTP. `Debug` does not print the
 //! value of types that can contain a user's query (`Postcode`, `PostcodePrefix`, `OdsCode`,
 //! `LonLat`, `BritishGrid`, `StatisticalAreaCode`, `Uprn`, `Home`).
 

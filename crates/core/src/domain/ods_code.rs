@@ -18,7 +18,7 @@ pub struct OdsCode {
 /// The reason why text is not an ODS code. The message never contains the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidOdsCode {
-    /// The text is blank, or the `&` that patient systems write for "none".
+    /// The text is blank, or is the `&` that patient systems write for "none".
     #[error("no practice code was given")]
     Missing,
     /// Any other text that is not an ODS code.
@@ -33,9 +33,8 @@ impl OdsCode {
     }
 
     /// Returns the practice that a branch surgery belongs to, or `None` if this is not the code of
-    /// a branch. The ODS code of a practice has six characters, and the codes of its branch
-    /// surgeries are that code followed by three more characters, so the first six characters of a
-    /// nine-character code are the code of the practice.
+    /// a branch. The ODS code of a practice has six characters. The code of a branch surgery is the
+    /// code of its practice followed by three more characters.
     pub fn parent(&self) -> Option<OdsCode> {
         (self.length == 9).then(|| {
             let mut padded = [0; LENGTH_MAX];

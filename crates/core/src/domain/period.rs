@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-/// A half-open range of civil dates, `[from, to)`. A bound that is `None` is unknown or still in
-/// the future, and does not limit the range.
+/// A half-open range of civil dates, `[from, to)`. If a bound is `None`, it is unknown or in the
+/// future, and the range is not limited on that side.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Period {
     /// The first day.
@@ -23,15 +23,14 @@ impl Period {
     }
 }
 
-/// A month such as `1980-01`. The introduction and termination of a postcode are known to the
-/// month.
+/// A month such as `1980-01`. The dates of introduction and termination of a postcode are months.
 ///
 /// The month is stored as the number of months since December 1799, as in the compact postcode
 /// table, so that a month that is read from the table needs no conversion.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct YearMonth(NonZeroU32);
 
-/// The error for text that is not a date, or names a date that does not exist.
+/// The error for text that does not have the format of a date, or is a date that does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a date: expected {expected}")]
 pub struct InvalidDate {
@@ -80,7 +79,7 @@ impl YearMonth {
         )
     }
 
-    /// Returns the month in the format of ONS: `198001`.
+    /// Returns the month in the format that ONS uses: `198001`.
     pub fn to_yyyymm(self) -> String {
         let (year, month) = self.year_and_month();
         format!("{year:04}{month:02}")

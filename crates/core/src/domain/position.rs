@@ -1,8 +1,8 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-/// A position in degrees of longitude and latitude, WGS84 (EPSG:4326). ETRS89 is treated as
-/// equivalent.
+/// A position in degrees of longitude and latitude, WGS84 (EPSG:4326). ETRS89 coordinates are
+/// treated as WGS84 coordinates.
 #[derive(Clone, Copy, PartialEq)]
 pub struct LonLat {
     lon: f64,
@@ -16,7 +16,7 @@ pub enum InvalidLonLat {
     /// A number is NaN or infinite.
     #[error("longitude and latitude must be finite numbers")]
     NotFinite,
-    /// A number is beyond ±1,000, and is probably in metres.
+    /// A number is beyond ±1,000, and so is probably in metres.
     #[error("longitude and latitude must be in degrees; use easting and northing for metres")]
     NotDegrees,
     /// The longitude is beyond ±180, or the latitude beyond ±90.
@@ -51,8 +51,8 @@ impl LonLat {
         self.lat
     }
 
-    /// Returns whether both numbers are zero, or the position is that of the false origin of the
-    /// British National Grid. Programs write such positions if coordinates are not known.
+    /// Returns whether both numbers are zero, or the position is the false origin of the British
+    /// National Grid. Programs write these positions if the coordinates are not known.
     pub fn is_origin(self) -> bool {
         let is_near = |lon: f64, lat: f64| {
             (self.lon - lon).abs() < ORIGIN_TOLERANCE_DEGREES
@@ -77,7 +77,8 @@ impl LonLat {
 /// The longitude and the latitude of the false origin of the British National Grid, in the sea
 /// south-west of Scilly.
 const GRID_ORIGIN: (f64, f64) = (-7.557_16, 49.766_81);
-/// More than the difference between the usual transformations at the false origin.
+/// The tolerance around the false origin. It is greater than the difference between the usual
+/// transformations at the false origin.
 const ORIGIN_TOLERANCE_DEGREES: f64 = 0.000_5;
 
 fn is_in_great_britain(lon: f64, lat: f64) -> bool {
@@ -87,8 +88,9 @@ fn is_in_great_britain(lon: f64, lat: f64) -> bool {
 /// A position on the British National Grid (EPSG:27700), in whole millimetres.
 ///
 /// Positions are within 200 km of the grid's extent of 700 km × 1,300 km, so that the cross product
-/// of any two differences of positions fits an `i64`. The margin has room for boundaries that extend
-/// into the sea. OSTN15 covers less than the grid, so a position may have no longitude and latitude.
+/// of any two differences of positions fits in an `i64`. The margin leaves room for boundaries that
+/// extend into the sea. OSTN15 does not cover the whole grid, so some positions have no longitude
+/// and latitude.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BritishGrid {
     easting_mm: i32,
@@ -112,7 +114,7 @@ impl BritishGrid {
     /// # Errors
     /// If a number is not finite, or the position is more than 200 km outside the grid.
     pub fn from_metres(easting: f64, northing: f64) -> Result<BritishGrid, InvalidBritishGrid> {
-        // No range contains NaN.
+        // Ranges do not contain NaN.
         let is_near_grid =
             EASTING_RANGE_M.contains(&easting) && NORTHING_RANGE_M.contains(&northing);
         if !is_near_grid {
@@ -152,13 +154,14 @@ impl BritishGrid {
         f64::from(self.northing_mm) / 1_000.0
     }
 
-    /// Returns whether both numbers are zero, as programs write them if coordinates are not known.
+    /// Returns whether both numbers are zero. Programs write zeros if the coordinates are not
+    /// known.
     pub fn is_origin(self) -> bool {
         (self.easting_mm, self.northing_mm) == (0, 0)
     }
 
-    /// Returns whether the two numbers could be a longitude and a latitude. As metres, they would
-    /// be a position in the sea near Scilly, so degrees were probably intended.
+    /// Returns whether the two numbers could be a longitude and a latitude. In metres, such a
+    /// position would be in the sea near Scilly, so the user probably meant degrees.
     pub fn looks_like_degrees(self) -> bool {
         self.easting_m().abs() <= 180.0 && self.northing_m().abs() <= 90.0
     }
@@ -290,7 +293,7 @@ mod tests {
         let is_origin = |lon, lat| LonLat::new(lon, lat).expect("on the Earth").is_origin();
         assert!(is_origin(0.0, 0.0));
         assert!(is_origin(-7.557_1, 49.766_8));
-        // Greenwich, and the sea beside the false origin.
+        // Greenwich, and a position in the sea near the false origin.
         assert!(!is_origin(0.0, 51.48));
         assert!(!is_origin(-7.55, 49.766_8));
         assert!(BritishGrid::from_mm(0, 0).is_origin());

@@ -8,8 +8,8 @@ use super::postcode_area::{has_postcode_area, is_one_letter_area, is_two_letter_
 /// The maximum length, in bytes, of text that is parsed. Longer text is malformed.
 const TEXT_BYTES_MAX: usize = 64;
 
-/// Outward codes of the British Overseas Territories: well-formed, but outside the area of the
-/// dataset.
+/// Outward codes of the British Overseas Territories. They are well-formed, but outside the area of
+/// the dataset.
 const OVERSEAS_OUTCODES: [&[u8]; 11] = [
     b"AI", b"ASCN", b"BBND", b"BIQQ", b"FIQQ", b"GX11", b"PCRN", b"SIQQ", b"STHL", b"TDCU", b"TKCA",
 ];
@@ -18,10 +18,11 @@ const OVERSEAS_OUTCODES: [&[u8]; 11] = [
 /// bytes, then the three-byte inward code.
 ///
 /// Parsing accepts letters of any case and width, with or without white space before the inward
-/// code. It also accepts `NFA` and `NPC`, which NHS systems write for the pseudo postcodes ZZ99 3VZ
-/// (no fixed abode) and ZZ99 3WZ (address not known), and the number of a British Forces Post Office,
-/// such as `BFPO 57`. `Display` prints the canonical form. A `Postcode` is well-formed (BS 7666) and
-/// in a postcode area that exists; the index determines whether the postcode exists. Postcodes are ordered by their `pcd7` text, so `LA1` sorts before
+/// code. It also accepts the number of a British Forces Post Office, such as `BFPO 57`, and two
+/// words that NHS systems write for pseudo postcodes: `NFA` for ZZ99 3VZ (no fixed abode) and `NPC`
+/// for ZZ99 3WZ (address not known). `Display` prints the canonical form. A `Postcode` is
+/// well-formed (BS 7666) and in a postcode area that exists; the index determines whether the
+/// postcode exists. Postcodes are ordered by their `pcd7` text, so `LA1` sorts before
 /// `LA10`. `Debug` prints only `Postcode(…)`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Postcode([u8; 7]);
@@ -41,15 +42,15 @@ pub enum InvalidPostcode {
     Malformed {
         /// The rule that the text breaks.
         reason: &'static str,
-        /// The probable cause of the damage to the text.
+        /// The probable cause of the error.
         hint: Option<PostcodeHint>,
-        /// The postcode that was probably meant, if there is only one candidate. The suggestion is
-        /// shown to the user, but never looked up in place of the text.
+        /// The postcode that the user probably meant, if there is only one candidate. The
+        /// suggestion is shown to the user, but is never looked up instead of the text.
         suggestion: Option<Postcode>,
     },
 }
 
-/// The probable cause of malformed text.
+/// The probable cause of an error in the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PostcodeHint {
     /// The text was percent-encoded once too often: `PR3%200SG`.
@@ -75,9 +76,9 @@ pub enum SpecialPostcode {
     NoFixedAbode,
     /// ZZ99 3WZ: address not known (NHS Data Dictionary).
     AddressNotKnown,
-    /// Any other ZZ99 code: a country or a circumstance, coded as a postcode.
+    /// Any other ZZ99 code, which represents a country or a circumstance.
     PseudoCountry,
-    /// Non-geographic codes: British Forces (BF), bulk mail (BX), Girobank, Father Christmas (XM4)
+    /// A non-geographic code: British Forces (BF), bulk mail (BX), Girobank, Father Christmas (XM4)
     /// and the overseas territories.
     NonGeographic,
 }
@@ -149,10 +150,10 @@ impl FromStr for Postcode {
 }
 
 /// Parses a postcode in a common form: one of the six ASCII forms, with or without a space before
-/// the inward code. `None` does not mean that the text is malformed, only that this fast path does
-/// not apply.
+/// the inward code. `None` means only that this fast path does not apply. The text may still be a
+/// postcode.
 ///
-/// Every position is tested, without branches that depend on earlier positions, because the form of
+/// The function tests every position without branches that depend on earlier positions. The form of
 /// the next text is unpredictable, and a branch misprediction costs more than the whole test (11–14
 /// ns per text in random order).
 fn parse_common_form(text: &[u8]) -> Option<Postcode> {
@@ -183,7 +184,7 @@ fn parse_common_form(text: &[u8]) -> Option<Postcode> {
 /// Four spaces.
 const PADDING: u64 = 0x2020_2020;
 
-// The positions in which a byte may occur in a postcode in a common form, one bit each.
+// Each bit represents a position in which a byte may occur in a postcode in a common form.
 const FIRST: u8 = 1;
 const SECOND: u8 = 2;
 const THIRD: u8 = 4;
@@ -232,7 +233,7 @@ const LETTERS_BY_CLASS: [(u8, &[u8]); 5] = [
     (INWARD, b"ABDEFGHJLNPQRSTUWXYZ"),
 ];
 
-/// Parses text of any width and spacing, and determines what is wrong with it.
+/// Parses text of any width and spacing. The error states what is wrong with the text.
 fn parse_any_form(input: &str) -> Result<Postcode, InvalidPostcode> {
     let normalised = normalise(input).map_err(|error| with_suggestion_from(input, error))?;
     if let Some(named) = parse_named_form(&normalised) {
@@ -250,12 +251,13 @@ fn parse_any_form(input: &str) -> Result<Postcode, InvalidPostcode> {
     }
 }
 
-/// The words that NHS systems write in place of a postcode, with the pseudo postcode that each of
-/// them means.
+/// The words that NHS systems write instead of a postcode, each with the pseudo postcode that it
+/// represents.
 const WORDS: [(&[u8], [u8; 7]); 2] = [(b"NFA", *b"ZZ993VZ"), (b"NPC", *b"ZZ993WZ")];
 
-/// Parses the forms that are not an outward and an inward code: words for pseudo postcodes, numbers
-/// of British Forces Post Offices, and codes of practices. Returns `None` for any other text.
+/// Parses the forms that do not consist of an outward and an inward code: words for pseudo
+/// postcodes, numbers of British Forces Post Offices, and codes of practices. Returns `None` for
+/// any other text.
 fn parse_named_form(normalised: &[u8]) -> Option<Result<Postcode, InvalidPostcode>> {
     if let Some((_, pcd7)) = WORDS.iter().find(|(word, _)| *word == normalised) {
         return Some(Ok(Postcode(*pcd7)));
@@ -303,8 +305,9 @@ fn bfpo_postcode(digits: &[u8]) -> Option<Postcode> {
     ]))
 }
 
-/// Adds the postcode that remains if everything except letters and digits is removed, such as the
-/// quotation marks of `="LA18 4DB"`, invisible characters and a trailing full stop.
+/// Adds a suggestion: the postcode that remains after removing everything except letters and
+/// digits. The removed characters may be the quotation marks of `="LA18 4DB"`, invisible characters
+/// or a trailing full stop.
 fn with_suggestion_from(input: &str, error: InvalidPostcode) -> InvalidPostcode {
     let InvalidPostcode::Malformed {
         reason,
@@ -330,8 +333,8 @@ fn with_suggestion_from(input: &str, error: InvalidPostcode) -> InvalidPostcode 
     }
 }
 
-/// Converts the text to upper-case ASCII letters and digits. Replaces white space by single spaces,
-/// and removes white space at the ends.
+/// Converts the text to upper-case ASCII letters and digits. Each run of white space becomes a
+/// single space, and white space at the ends is removed.
 pub(super) fn normalise(input: &str) -> Result<Vec<u8>, InvalidPostcode> {
     if input.len() > TEXT_BYTES_MAX {
         return Err(malformed(
@@ -393,7 +396,7 @@ fn malformed(reason: &'static str) -> InvalidPostcode {
     }
 }
 
-/// Returns why an outward and an inward code are not a postcode.
+/// Returns the reason why an outward and an inward code are not a postcode.
 fn malformed_reason(outcode: &[u8], incode: &[u8]) -> &'static str {
     let has_form = matches!(incode, [digit, first, second]
         if digit.is_ascii_digit() && first.is_ascii_uppercase() && second.is_ascii_uppercase());
@@ -420,8 +423,8 @@ pub fn is_outcode(text: &str) -> bool {
     is_outcode_bytes(text.as_bytes())
 }
 
-/// Returns whether the text has one of the six forms of BS 7666, with the letters that each
-/// position allows, or is one of the exceptions in use.
+/// Returns whether the text has one of the six forms of BS 7666, with letters that are allowed in
+/// their positions, or is one of the exceptions in use.
 pub(super) fn is_outcode_bytes(outcode: &[u8]) -> bool {
     let first = |letter: &u8| letter.is_ascii_uppercase() && !b"QVX".contains(letter);
     let second = |letter: &u8| letter.is_ascii_uppercase() && !b"IJZ".contains(letter);
@@ -451,10 +454,10 @@ fn is_incode(incode: &[u8]) -> bool {
     matches!(incode, [digit, a, b] if digit.is_ascii_digit() && letter(a) && letter(b))
 }
 
-/// Returns the postcode that was probably meant: the one that results from swapping the fewest
-/// look-alike characters (O and 0, I, L and 1, S and 5, Z and 2, B and 8). Returns `None` if there
-/// is no such postcode, or more than one with the same number of swaps. A `1` is read as `I` or as
-/// `L`, but all of them as the same letter.
+/// Returns the postcode that the user probably meant: the postcode that results from swapping the
+/// fewest look-alike characters (O and 0, I, L and 1, S and 5, Z and 2, B and 8). Returns `None` if
+/// there is no such postcode, or if several postcodes need the same number of swaps. Either every
+/// swapped `1` becomes `I`, or every swapped `1` becomes `L`.
 fn suggest(outcode: &[u8], incode: &[u8]) -> Option<Postcode> {
     if incode.len() != 3 || !(2..=4).contains(&outcode.len()) {
         return None;
@@ -489,7 +492,7 @@ fn suggest(outcode: &[u8], incode: &[u8]) -> Option<Postcode> {
     }
 }
 
-/// Replaces the characters that `swap_mask` selects (one bit each) with their look-alikes, and each
+/// Replaces the characters that the bits of `swap_mask` select with their look-alikes, and each
 /// `1` with `letter_of_one`. Returns `None` if one of these characters has no look-alike.
 fn swap_look_alikes(typed: &[u8], swap_mask: u32, letter_of_one: u8) -> Option<Vec<u8>> {
     let mut text = typed.to_vec();
@@ -525,8 +528,8 @@ fn ascii_str(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("a postcode is ASCII")
 }
 
-/// Prints the `pcds` form: one space between the outward and the inward code, or between `BFPO` and
-/// its number.
+/// Prints the `pcds` form, with one space between the outward and the inward code or between `BFPO`
+/// and the number.
 impl fmt::Display for Postcode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(ordinal) = self.0.strip_prefix(BFPO) {
@@ -859,7 +862,7 @@ mod tests {
         }
     }
 
-    /// Tests every byte in every position of every form.
+    /// Tests every byte value in every position of every form.
     #[test]
     fn fast_and_general_parsers_agree_on_every_byte() {
         let shapes = [
@@ -914,7 +917,7 @@ mod tests {
             prop_assert_eq!(text.parse::<Postcode>(), parse_any_form(&text));
         }
 
-        /// The text is close enough to a postcode that most characters affect the result.
+        /// The text resembles a postcode, so most characters affect the result.
         #[test]
         fn fast_and_general_parsers_agree_on_near_postcodes(
             text in "[A-Za-z][0-9A-Za-z]{0,2}[ 0-9A-Za-z]{0,2} {0,2}[0-9][A-Za-z]{2}",

@@ -1,4 +1,4 @@
-//! The postcode areas: the letters with which an outward code starts.
+//! The postcode areas. A postcode area is the letters with which an outward code starts.
 
 /// The postcode areas of Royal Mail, with those of the Channel Islands and the Isle of Man, and the
 /// non-geographic areas BF, BX, XM and ZZ.
@@ -7,11 +7,12 @@ const POSTCODE_AREAS: &str = "AB AL B BA BB BD BF BH BL BN BR BS BT BX CA CB CF 
     LA LD LE LL LN LS LU M ME MK ML N NE NG NN NP NR NW OL OX PA PE PH PL PO PR RG RH RM S SA SE SG SK SL SM \
     SN SO SP SR SS ST SW SY TA TD TF TN TQ TR TS TW UB W WA WC WD WF WN WR WS WV XM YO ZE ZZ";
 
-/// The bit of an area of one letter. The bit of an area of two letters is the position of its second
-/// letter in the alphabet, from 1 to 26.
+/// The bit for an area of one letter. For an area of two letters, the number of the bit is the
+/// position of the second letter in the alphabet, from 1 to 26.
 const ONE_LETTER: u32 = 1;
 
-/// The areas that start with each byte, one bit each. Letters of both cases have an entry.
+/// For each first byte, a bit for each area that starts with it. Upper-case and lower-case letters
+/// both have entries.
 static AREAS_BY_FIRST_BYTE: [u32; 256] = {
     let text = POSTCODE_AREAS.as_bytes();
     let mut areas = [0; 256];
@@ -35,7 +36,7 @@ static AREAS_BY_FIRST_BYTE: [u32; 256] = {
     areas
 };
 
-/// The mask for the bits of an ASCII letter that hold its position in the alphabet.
+/// The mask for the bits of an ASCII letter that are the letter's position in the alphabet.
 const LETTER_POSITION: u8 = 31;
 
 /// Returns whether a letter is a postcode area, such as `M`.
@@ -50,7 +51,7 @@ pub(super) fn is_two_letter_area(first: u8, second: u8) -> bool {
 }
 
 /// Returns whether an outward code in upper case starts with the letters of a postcode area. An
-/// outward code that starts with three letters or more, such as `GIR`, is not in an area.
+/// outward code that starts with three or more letters, such as `GIR`, is in no postcode area.
 pub(super) fn has_postcode_area(outcode: &[u8]) -> bool {
     let letters = outcode.iter().take_while(|byte| byte.is_ascii_alphabetic());
     match letters.count() {

@@ -11,27 +11,29 @@ use super::{BritishGrid, GssCode, Period, Postcode, RecordIndex, YearMonth};
 pub struct PostcodeEntry {
     /// The postcode.
     pub postcode: Postcode,
-    /// A point near the centre of the postcode's addresses, to the nearest metre; `None` if no
-    /// position is known.
+    /// A point near the centre of the postcode's addresses, rounded to whole metres; `None` if the
+    /// position is not known.
     pub position: Option<BritishGrid>,
     /// The quality of the position, if the directory states it.
     pub positional_quality: Option<PositionalQuality>,
-    /// Whether the postcode belongs to one large user of mail rather than to a street.
+    /// Whether the postcode belongs to one organisation that receives a large amount of mail (a
+    /// "large user"), rather than to a street.
     pub is_large_user: bool,
     /// Whether the postcode is in use in this edition of the directory.
     pub status: DirectoryStatus,
     /// The month of introduction.
     pub introduced: Option<YearMonth>,
-    /// When the postcode was terminated, as far as it is known. A postcode that is not confirmed
-    /// has no termination.
+    /// The termination of the postcode, if known. A postcode whose status is "not confirmed" has no
+    /// termination.
     pub termination: Option<Termination>,
-    /// The index of the postcode's statistical area in the dataset, if the directory states one.
+    /// The index of the postcode's statistical area in the dataset, if the directory states the
+    /// area.
     pub statistical_area: Option<RecordIndex>,
-    /// The index of the postcode's other codes in the dataset, if the directory states any.
+    /// The index of the postcode's other codes in the dataset, if the directory states such codes.
     pub codes: Option<RecordIndex>,
 }
 
-// A dataset of the whole country has 1.75 million entries when it is loaded.
+// When a dataset of the whole country is loaded, there are 1.75 million entries in memory.
 const _: () = assert!(size_of::<PostcodeEntry>() == 40);
 
 /// Whether a postcode is in use in an edition of the directory.
@@ -41,8 +43,8 @@ pub enum DirectoryStatus {
     Live,
     /// The postcode is no longer in use.
     Terminated,
-    /// The postcode is in the directory, but in no list of live postcodes: it may be new, or no
-    /// longer in use.
+    /// The postcode is in the directory, but in no list of live postcodes. It may be new, or it may
+    /// no longer be in use.
     NotConfirmed,
 }
 
@@ -52,7 +54,7 @@ keyword_enum!(DirectoryStatus {
     NotConfirmed = "not_confirmed",
 });
 
-/// When a postcode was terminated: the month, or the two editions of a list between which the
+/// The termination of a postcode: its month, or the two editions of a list between which the
 /// postcode ended.
 ///
 /// The lower 17 bits are the month, and the upper 15 bits are the number of months between the two
@@ -65,14 +67,14 @@ const TERMINATION_MONTH_BITS: u32 = 17;
 const _: () = assert!(YearMonth::ORDINAL_MAX < 1 << TERMINATION_MONTH_BITS);
 
 impl Termination {
-    /// Returns the termination in a known month, the last in which the postcode was in use.
+    /// Returns a termination with a known month: the last month in which the postcode was in use.
     pub fn in_month(month: YearMonth) -> Termination {
         Termination::with_span(month, 0).expect("a month without a span")
     }
 
     /// Returns the termination of a postcode that was in the list of the month `after` and not in
-    /// the list of the month `by`; `None` if `by` is not later than `after`, or later by more than
-    /// 32,767 months.
+    /// the list of the month `by`; `None` if `by` is not later than `after`, or is more than 32,767
+    /// months later.
     pub fn between(after: YearMonth, by: YearMonth) -> Option<Termination> {
         let span = by.ordinal().checked_sub(after.ordinal());
         Termination::with_span(by, span.filter(|span| *span > 0)?)
@@ -115,7 +117,7 @@ impl fmt::Debug for Termination {
     }
 }
 
-/// The codes of a postcode besides its statistical area. Many postcodes have the same codes.
+/// The codes of a postcode other than its statistical area. Many postcodes have the same codes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct PostcodeCodes {
     /// The council (local authority district or unitary authority).
@@ -123,14 +125,15 @@ pub struct PostcodeCodes {
     /// The LSOA of 2021.
     pub lsoa21: Option<GssCode>,
     /// Whether the statistical area is the one whose boundary contains the position, because the
-    /// publisher's look-up has an earlier use of the postcode.
+    /// publisher's look-up refers to an earlier use of the postcode.
     pub is_statistical_area_by_polygon: bool,
-    /// Whether the LSOA of 2021 is the one whose boundary contains the position, because it does
-    /// not follow from the LSOA of 2011.
+    /// Whether the LSOA of 2021 is the LSOA whose boundary contains the position, because the LSOA
+    /// of 2011 does not determine it.
     pub is_lsoa21_by_polygon: bool,
 }
 
-/// A column of the postcode directory with the code of the area that each postcode is in.
+/// A column of the postcode directory. It contains, for each postcode, the code of the area in
+/// which the postcode is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PostcodeColumn {
     /// The council (local authority district or unitary authority).
@@ -145,7 +148,7 @@ keyword_enum!(PostcodeColumn {
 });
 
 impl PostcodeCodes {
-    /// Returns the code in a column of the directory, if the directory states it.
+    /// Returns the code in a column of the directory, if the directory states the code.
     pub fn code(&self, column: PostcodeColumn) -> Option<&GssCode> {
         match column {
             PostcodeColumn::Council => self.council.as_ref(),
@@ -154,7 +157,7 @@ impl PostcodeCodes {
     }
 }
 
-/// Prints no fields, because any of them could identify the postcode.
+/// Prints no fields, because any field could identify the postcode.
 impl fmt::Debug for PostcodeEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PostcodeEntry(…)")
@@ -170,7 +173,7 @@ pub enum PostcodeStatus {
     Terminated,
     /// The postcode was introduced after that day.
     NotYetIntroduced,
-    /// The directory does not say whether the postcode was in use.
+    /// The directory does not state whether the postcode was in use.
     Unknown,
 }
 
@@ -184,10 +187,10 @@ keyword_enum!(PostcodeStatus {
 /// The quality of a position, on its publisher's scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PositionalQuality {
-    /// Code-Point Open: 10 (within the building) to 60, and 90 (no position). Only live postcodes
-    /// have a quality on this scale.
+    /// Code-Point Open: from 10 (within the building) to 60, or 90 (no position). Only live
+    /// postcodes have a quality on this scale.
     CodePointOpen(u8),
-    /// ONS `gridind`: 1 (within the building) to 8 (postcode terminated before 2000), and 9 (no
+    /// ONS `gridind`: from 1 (within the building) to 8 (postcode terminated before 2000), or 9 (no
     /// position).
     Ons(u8),
 }
@@ -208,9 +211,9 @@ impl PositionalQuality {
         }
     }
 
-    /// Returns the quality with this value, or `None` if neither scale has the value. The values of
-    /// Code-Point Open are at least 10, and the values of ONS are less than 10, so the value
-    /// determines the scale.
+    /// Returns the quality with this value, or `None` if neither scale contains the value. The
+    /// values of Code-Point Open are at least 10, and the values of ONS are less than 10, so the
+    /// value determines the scale.
     pub fn new(value: u8) -> Option<PositionalQuality> {
         match value {
             1..=9 => Some(PositionalQuality::Ons(value)),
@@ -220,7 +223,7 @@ impl PositionalQuality {
     }
 
     /// Returns whether the position is only an estimate or the mean of a postcode sector:
-    /// Code-Point Open 50 or more, ONS 6 or more.
+    /// at least 50 on the scale of Code-Point Open, or at least 6 on the scale of ONS.
     fn is_coarse(self) -> bool {
         match self {
             PositionalQuality::CodePointOpen(value) => value >= 50,
@@ -236,8 +239,8 @@ impl PostcodeEntry {
     }
 
     /// Returns the months of the editions between which the postcode ended, if its month of
-    /// termination is not known: it was in the list of the first month, and not in the list of the
-    /// second.
+    /// termination is not known: the postcode was in the list of the first month, but not in the
+    /// list of the second month.
     pub fn ended_between(&self) -> Option<(YearMonth, YearMonth)> {
         self.termination?.editions()
     }
@@ -281,8 +284,8 @@ impl PostcodeEntry {
         }
     }
 
-    /// Returns whether the directory does not say if the postcode, which has been introduced and is
-    /// not known to be terminated, was in use on that day.
+    /// Returns whether it is unknown if the postcode was in use on that day. The postcode must have
+    /// been introduced, and must not be known to be terminated.
     fn is_status_unknown_on(&self, day: Date) -> bool {
         match self.status {
             DirectoryStatus::Live => false,
@@ -303,7 +306,8 @@ impl PostcodeEntry {
     }
 
     /// Returns whether the position is too coarse to determine the area with certainty, or may be
-    /// the place where mail is sorted instead of the place where people live, as for large users.
+    /// the place where mail is sorted instead of the place where people live, as it is for large
+    /// users.
     pub fn is_coarse(&self) -> bool {
         self.is_large_user
             || self

@@ -1,15 +1,16 @@
 use super::postcode::{Postcode, is_outcode_bytes, normalise};
 
-/// The start of a postcode, as typed into a search box, in letters of any case and width.
+/// The start of a postcode, as a user types it into a search box. Letters may have any case and
+/// width.
 ///
-/// A space ends the outward code. Text without a space has every reading in which it is the start
-/// of a postcode, the longest outward code first: `LA11` is the outward code LA11, or LA1 and the
-/// first character of an inward code. A complete outward code does not match longer outward codes.
-/// For example, the readings of `LA1` do not include the postcodes of LA10. `Debug` does not print
-/// the text.
+/// A space ends the outward code. Text without a space may have several readings as the start of a
+/// postcode. The reading with the longest outward code is first: `LA11` is the outward code LA11,
+/// or LA1 and the first character of an inward code. A complete outward code does not match longer
+/// outward codes. For example, the readings of `LA1` do not include the postcodes of LA10. `Debug`
+/// does not print the text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostcodePrefix {
-    /// The text, if it may still be an incomplete outward code.
+    /// The text, if it may be an incomplete outward code.
     partial_outcode: Option<String>,
     readings: Vec<PrefixReading>,
 }
@@ -35,13 +36,13 @@ pub enum InvalidPrefix {
 }
 
 impl PostcodePrefix {
-    /// Returns every reading of the text as an outward code, with or without the start of an inward
-    /// code.
+    /// Returns every reading of the text. A reading is an outward code, with or without the start
+    /// of an inward code.
     pub fn readings(&self) -> &[PrefixReading] {
         &self.readings
     }
 
-    /// Returns whether the text may be completed to the outward code, such as `LA10`.
+    /// Returns whether the text is an incomplete form of the outward code, such as `LA10`.
     pub fn may_complete_to(&self, outcode: &str) -> bool {
         let partial_outcode = self.partial_outcode.as_deref();
         partial_outcode.is_some_and(|partial| outcode.starts_with(partial))
@@ -61,7 +62,8 @@ impl PrefixReading {
 
     fn new(outcode: &[u8], incode_prefix: &[u8]) -> Option<PrefixReading> {
         let rest = b"1AA".get(incode_prefix.len()..)?;
-        // `incode_prefix` is the start of an inward code if `rest` completes it.
+        // `incode_prefix` is the start of an inward code if adding `rest` makes it a complete
+        // inward code.
         Postcode::from_parts(outcode, &[incode_prefix, rest].concat())?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Some(PrefixReading {
@@ -159,7 +161,7 @@ mod tests {
         check("LA1 1a", None, &[("LA1", "1A")]);
         check("LA1  1AA ", None, &[("LA1", "1AA")]);
         check("ZZ99 3V", None, &[("ZZ99", "3V")]);
-        // An incomplete outward code is not ended by a space.
+        // A space does not end an incomplete outward code.
         check("LA ", Some("LA"), &[]);
     }
 

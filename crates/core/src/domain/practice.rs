@@ -31,21 +31,22 @@ pub struct Practice {
     pub list_size: Option<u32>,
     /// The date to which `list_size` refers, if known.
     pub list_size_as_of: Option<SourceDate>,
-    /// The date of the list that states the status, the name, the address and the telephone number.
+    /// The date of the list that contains the status, the name, the address and the telephone
+    /// number.
     pub as_of: Option<SourceDate>,
-    /// A remark of the source, such as what is known about the patients of a closed practice.
+    /// A remark in the source, for example about the patients of a closed practice.
     pub note: Option<String>,
 }
 
-/// A GP practice outside the area of the dataset: it belongs to none of the dataset's communities,
-/// but its code is a real one.
+/// A GP practice outside the area of the dataset. It belongs to no community of the dataset, but
+/// its code is real.
 #[derive(Debug, Clone)]
 pub struct NeighbouringPractice {
     /// The practice. The source states no address other than the postcode.
     pub practice: Practice,
     /// The code of the Integrated Care Board.
     pub icb: Option<String>,
-    /// The position of its postcode.
+    /// The position of the practice's postcode.
     pub position: Option<BritishGrid>,
 }
 
@@ -77,7 +78,7 @@ impl Practice {
         match self.closed {
             Some(closed) if closed < day => PracticeStatus::Closed,
             _ if is_not_yet_open => PracticeStatus::Proposed,
-            // The practice closed later than that day.
+            // The practice closed after that day.
             Some(_) if self.status == PracticeStatus::Closed => PracticeStatus::Active,
             _ => self.status,
         }
@@ -103,8 +104,8 @@ pub struct Premises {
     pub source: Option<String>,
 }
 
-/// A building that a practice, or a practice that it took over, used before, if it is not known
-/// to be in use. It is not premises: no distance is measured to it.
+/// A building that a practice, or a practice that it took over, used before and is not known to use
+/// now. Former premises are not premises: no distances are measured to them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FormerPremises {
     /// The practice.
@@ -113,9 +114,9 @@ pub struct FormerPremises {
     pub postcode: Option<Postcode>,
     /// The name of the surgery.
     pub name: String,
-    /// What the building was, in the words of the source: `branch(2017)`.
+    /// The former use of the building, as stated by the source: `branch(2017)`.
     pub held_as: String,
-    /// Why it no longer counts as premises.
+    /// The reason why the building is no longer premises.
     pub reason: String,
     /// The source.
     pub source: String,
@@ -147,18 +148,18 @@ pub struct PracticeSuccession {
     pub successor: OdsCode,
     /// The first day on which the successor is responsible for the patients.
     pub from: Date,
-    /// What the succession is based on; empty if the source does not say.
+    /// The basis of the succession; empty if the source does not state it.
     pub basis: Vec<SuccessionEvidence>,
-    /// The last day of the closed practice in its Primary Care Network, which is often nearer to
-    /// the day on which the patients moved than the close date.
+    /// The last day of the closed practice in its Primary Care Network, which is often closer than
+    /// the closing date to the day on which the patients moved.
     pub pcn_left: Option<Date>,
-    /// What happened, in the words of the source.
+    /// A description of the succession, in the words of the source.
     pub note: Option<String>,
     /// The sources.
     pub source: Option<String>,
 }
 
-/// What shows that a practice succeeded another practice.
+/// Evidence that a practice succeeded another practice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SuccessionEvidence {
     /// A file of successions, published by NHS ODS.
@@ -167,7 +168,7 @@ pub enum SuccessionEvidence {
     Page,
     /// A published page states that some of the patients moved to the successor.
     PageInPart,
-    /// The size of the successor's list grew by the size of the closed list.
+    /// The successor's list grew by the number of patients on the list of the closed practice.
     ListTransfer,
     /// NHS ODS lists the building of the closed practice as a branch of the successor.
     OdsBranchList,
@@ -197,7 +198,7 @@ pub fn parse_succession_basis(text: &str) -> Result<Vec<SuccessionEvidence>, Unk
 }
 
 impl PracticeSuccession {
-    /// Returns whether the succession is inferred only from the place of the two practices.
+    /// Returns whether the succession is inferred only from the locations of the two practices.
     pub fn is_by_place_alone(&self) -> bool {
         self.basis == [SuccessionEvidence::Place]
     }
@@ -243,7 +244,8 @@ mod tests {
         assert!(parse_succession_basis("hearsay").is_err());
     }
 
-    /// Checks the status on `day` of a practice with these dates and this status in the edition.
+    /// Checks the status on `day` of a practice with the given dates and the given status in the
+    /// edition.
     #[track_caller]
     fn check(
         opened: Option<Date>,

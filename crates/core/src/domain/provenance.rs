@@ -7,11 +7,11 @@ use super::keyword::keyword_enum;
 pub enum Provenance {
     /// Published by the organisation responsible for the area.
     Official,
-    /// Derived from official data by a stated rule.
+    /// Derived from official data by a documented rule.
     Derived,
     /// Estimated by a model.
     Modelled,
-    /// Drawn from open statistics as an indication; it is not an agreed boundary.
+    /// Drawn from open statistics as an indication only. The boundary is not an agreed boundary.
     Indicative,
 }
 

@@ -41,12 +41,13 @@ impl SourceDate {
         (day - self.first_day()).get_days()
     }
 
-    /// Returns whether this date is the other one, or the month or year of the other one.
+    /// Returns whether this date is the same as the other date, or is the month or year of the
+    /// other date.
     pub fn includes(self, other: SourceDate) -> bool {
         other.to_string().starts_with(&self.to_string())
     }
 
-    /// Returns the date in words: `5 January 2022`, `November 2025` or `2011`.
+    /// Returns the date as text for users: `5 January 2022`, `November 2025` or `2011`.
     pub fn in_words(self) -> String {
         let format = match self {
             SourceDate::Year(_) => "%Y",
@@ -65,7 +66,7 @@ impl SourceDate {
     }
 }
 
-/// Sorts by the first day. Of two dates with the same first day, the less precise one comes first.
+/// Sorts by the first day. Of two dates with the same first day, the less precise date comes first.
 impl Ord for SourceDate {
     fn cmp(&self, other: &SourceDate) -> Ordering {
         let key = |date: &SourceDate| (date.first_day(), date.precision());

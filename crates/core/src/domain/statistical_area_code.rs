@@ -3,10 +3,11 @@ use std::str::FromStr;
 
 use super::Layer;
 
-/// The code of a statistical area as a client gave it: usually a GSS code, such as `E01019311`. The
-/// code is well-formed, which does not mean that a dataset has it.
+/// The code of a statistical area as a client gave it. It is usually a GSS code, such as
+/// `E01019311`. The code is well-formed, but a dataset may not contain it.
 ///
-/// Any case and surrounding white space parse if the text has the form of a GSS code.
+/// Parsing accepts letters of any case and surrounding white space if the text has the form of a
+/// GSS code.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StatisticalAreaCode {
     bytes: [u8; CODE_LENGTH_MAX],
@@ -29,17 +30,17 @@ pub enum InvalidStatisticalAreaCode {
     Malformed,
 }
 
-/// The statistical area that a client names.
+/// The statistical area that a client specifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatisticalAreaLocator {
-    /// The layer in which the client looks for the code; `None` if any layer of statistical areas may
-    /// have it.
+    /// The layer to which the code belongs; `None` if the code may belong to any layer of
+    /// statistical areas.
     pub layer: Option<Layer>,
     /// The code.
     pub code: StatisticalAreaCode,
 }
 
-/// The first three characters of GSS codes, and what the codes are of.
+/// The first three characters of GSS codes, with the type of area that these codes identify.
 ///
 /// Source: Register of Geographic Codes, Office for National Statistics.
 const GSS_ENTITIES: &[(&str, &str)] = &[
@@ -93,7 +94,8 @@ impl StatisticalAreaCode {
         }
     }
 
-    /// Returns what the code is of, according to its first characters: `an MSOA of England`.
+    /// Returns the type of area that the code identifies, according to its first three characters:
+    /// `an MSOA of England`.
     pub fn gss_entity(&self) -> Option<&'static str> {
         let text = self.as_str();
         if !StatisticalAreaCode::is_gss(text) {
@@ -127,7 +129,7 @@ impl FromStr for StatisticalAreaCode {
     }
 }
 
-/// Prints only the name of the type, because the code says where a person lives.
+/// Prints only the name of the type, because the code could reveal where a person lives.
 impl fmt::Debug for StatisticalAreaCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("StatisticalAreaCode(…)")

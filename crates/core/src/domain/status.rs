@@ -5,7 +5,7 @@ use super::keyword::keyword_enum;
 /// The status of a look-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LookupStatus {
-    /// The position is known, and is inside areas of the dataset.
+    /// The position is known, and is inside at least one area of the dataset.
     Located,
     /// The postcode is no longer in use; the answer is for its last position.
     Terminated,
@@ -21,7 +21,7 @@ pub enum LookupStatus {
     OutsideCoverage,
     /// The dataset lists every postcode of the outward code, and this postcode is not one of them.
     UnknownPostcode,
-    /// No statistical area of the dataset has the code.
+    /// No statistical area of the dataset has the given code.
     UnknownArea,
     /// The list of UPRNs does not have the UPRN.
     UnknownUprn,

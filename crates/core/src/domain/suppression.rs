@@ -9,9 +9,10 @@ use std::str::FromStr;
 /// round the other counts to the nearest M).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SuppressionRule {
-    /// The smallest count above 0 that is published; 0 in the rule that hides no counts.
+    /// The smallest count above 0 that is published. It is 0 in a rule that hides no counts.
     below: u64,
-    /// Published counts are rounded to the nearest multiple of this number; 0 leaves them exact.
+    /// Published counts are rounded to the nearest multiple of this number. If the number is 0,
+    /// they are exact.
     round_to: u64,
 }
 
@@ -20,8 +21,8 @@ pub struct SuppressionRule {
 #[error("expected a suppression rule: none, below:N or below:N-round:M, such as below:8-round:5")]
 pub struct InvalidSuppressionRule;
 
-/// The maximum number in a rule. A larger number would hide every count or round all counts to the
-/// same value.
+/// The maximum for the numbers in a rule. A larger number would hide every count or round all
+/// counts to the same value.
 const NUMBER_MAX: u64 = 1_000_000;
 
 impl SuppressionRule {
@@ -52,14 +53,15 @@ impl SuppressionRule {
         self.below.saturating_sub(1)
     }
 
-    /// Returns the number to whose multiples published counts are rounded; `None` if they are exact.
+    /// Returns the number to the multiples of which published counts are rounded; `None` if
+    /// published counts are exact.
     pub fn rounded_to(self) -> Option<u64> {
         (self.round_to > 0).then_some(self.round_to)
     }
 
     /// Returns the count to publish, or `None` if it is suppressed.
     ///
-    /// A count of 0 is always published. Halves are rounded up.
+    /// A count of 0 is always published. A count halfway between two multiples is rounded up.
     pub fn apply(self, count: u64) -> Option<u64> {
         if self.hides(count) {
             return None;
@@ -70,7 +72,7 @@ impl SuppressionRule {
         Some(count.saturating_add(self.round_to / 2) / self.round_to * self.round_to)
     }
 
-    /// Returns the rule in words, where `*` marks a suppressed count.
+    /// Returns an explanation of the rule for users, in which `*` represents a suppressed count.
     pub fn explanation(self) -> String {
         if self.is_none() {
             return "exact counts".into();

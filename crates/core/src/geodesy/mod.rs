@@ -1,21 +1,22 @@
-//! Conversion between longitude and latitude and the British National Grid, with OSTN15, and
-//! [`web_mercator`].
+//! Conversion between longitude and latitude and the British National Grid (with OSTN15), and the
+//! [`web_mercator`] projection.
 //!
 //! Longitude and latitude are ETRS89 degrees (EPSG:4258); eastings and northings are OSGB36 /
 //! British National Grid metres (EPSG:27700). WGS84 (EPSG:4326) is treated as ETRS89, as is usual
-//! in Great Britain. The two systems agreed in 1989 and diverge by 2.5 cm a year.
+//! in Great Britain. The two reference systems agreed in 1989 and have diverged by 2.5 cm a year
+//! since then.
 //!
 //! OSTN15 is Ordnance Survey's definition of the National Grid in terms of ETRS89, so the only
-//! reference for accuracy is OS's own test points: the results agree with all forty to 1 mm in both
-//! directions. The error of a Helmert transformation would be several metres.
+//! reference for accuracy is OS's own test points. The results agree with all forty test points to
+//! 1 mm in both directions. The error of a Helmert transformation would be several metres.
 //!
 //! The two directions are inverses of each other to 1 mm, except in the far west. There, OS's
 //! formulae themselves are inverses only to 2 mm in the Outer Hebrides and to 5 mm at St Kilda, as
-//! the published test points show (TP31). Details are in `transverse_mercator.rs`.
+//! the published test point TP31 shows. Details are in `transverse_mercator.rs`.
 //!
 //! The grid is a rectangle of 700 by 1,250 km that also includes the Isle of Man, the eastern half
-//! of Ireland and a strip of France. OS provides shifts for all of this rectangle, so the existence
-//! of a result does not mean that a position is in Great Britain.
+//! of Ireland and a strip of France. OS provides shifts for the whole rectangle, so a position that
+//! can be converted is not necessarily in Great Britain.
 //!
 //! The first call decodes the shift grid, which takes a few milliseconds and 3.5 MB of memory.
 
@@ -53,10 +54,10 @@ pub fn to_lonlat(position: BritishGrid) -> Option<LonLat> {
     LonLat::new(lon, lat).ok()
 }
 
-/// Converts an ETRS89 longitude and latitude in degrees to an unrounded British National Grid
-/// easting and northing in metres.
+/// Converts an ETRS89 longitude and latitude in degrees to a British National Grid easting and
+/// northing in metres, without rounding.
 ///
-/// Returns `None` outside the OSTN15 grid and for anything that is not a finite number.
+/// Returns `None` outside the OSTN15 grid and for numbers that are not finite.
 pub fn to_grid_metres(lon: f64, lat: f64) -> Option<(f64, f64)> {
     if !LON_RANGE.contains(&lon) || !LAT_RANGE.contains(&lat) {
         return None;
@@ -65,10 +66,10 @@ pub fn to_grid_metres(lon: f64, lat: f64) -> Option<(f64, f64)> {
     ostn15::to_osgb36(easting, northing)
 }
 
-/// Converts a British National Grid easting and northing in metres to an unrounded ETRS89 longitude
-/// and latitude in degrees.
+/// Converts a British National Grid easting and northing in metres to an ETRS89 longitude and
+/// latitude in degrees, without rounding.
 ///
-/// Returns `None` outside the OSTN15 grid and for anything that is not a finite number.
+/// Returns `None` outside the OSTN15 grid and for numbers that are not finite.
 pub fn to_lonlat_degrees(easting: f64, northing: f64) -> Option<(f64, f64)> {
     let (easting, northing) = ostn15::to_etrs89(easting, northing)?;
     Some(transverse_mercator::unproject(easting, northing))
@@ -125,8 +126,8 @@ mod tests {
     }
 
     proptest! {
-        /// Tests eastings from 120 km; the module documentation states the accuracy for
-        /// positions further west.
+        /// Tests positions with eastings of at least 120 km. The module documentation states the
+        /// accuracy for positions further west.
         #[test]
         fn grid_to_lonlat_to_grid_is_within_a_millimetre(
             easting in 120_000.0..660_000.0,

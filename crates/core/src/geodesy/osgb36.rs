@@ -1,13 +1,13 @@
 //! Projection of OSGB36 longitude and latitude (EPSG:4277) to the British National Grid.
 //!
 //! The grid is defined by this projection: a transverse Mercator projection of the Airy 1830
-//! ellipsoid. No datum changes, so OSTN15 is not involved; [`to_lonlat`](super::to_lonlat) applies
-//! OSTN15 when the result is converted to ETRS89. The formulae are those of annex B of Ordnance
-//! Survey's *Transformations and OSGM15 user guide*.
+//! ellipsoid. The datum stays the same, so OSTN15 is not involved. [`to_lonlat`](super::to_lonlat)
+//! applies OSTN15 when it converts the result to ETRS89. The formulae are those of annex B of
+//! Ordnance Survey's *Transformations and OSGM15 user guide*.
 
 use super::{LAT_RANGE, LON_RANGE};
 
-/// Semi-axes of Airy 1830 in metres.
+/// The semi-axes of the Airy 1830 ellipsoid, in metres.
 const SEMI_MAJOR_M: f64 = 6_377_563.396;
 const SEMI_MINOR_M: f64 = 6_356_256.909;
 
@@ -22,7 +22,7 @@ const FALSE_NORTHING_M: f64 = -100_000.0;
 /// northing in metres.
 ///
 /// Returns `None` far outside the grid, where the series of the projection does not converge, and
-/// for anything that is not a finite number.
+/// for numbers that are not finite.
 pub fn osgb36_to_grid_metres(lon: f64, lat: f64) -> Option<(f64, f64)> {
     if !LON_RANGE.contains(&lon) || !LAT_RANGE.contains(&lat) {
         return None;
@@ -50,7 +50,7 @@ pub fn osgb36_to_grid_metres(lon: f64, lat: f64) -> Option<(f64, f64)> {
     Some((easting, northing))
 }
 
-/// Returns the length of the meridian from φ0 to this latitude, in metres: equation B6.
+/// Returns the length of the meridian from φ0 to the given latitude, in metres (equation B6).
 fn meridian_arc(latitude: f64) -> f64 {
     let n = (SEMI_MAJOR_M - SEMI_MINOR_M) / (SEMI_MAJOR_M + SEMI_MINOR_M);
     let (n2, n3) = (n * n, n * n * n);

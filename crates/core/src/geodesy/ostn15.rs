@@ -1,7 +1,7 @@
-//! OSTN15: the shifts from ETRS89 to OSGB36, at nodes a kilometre apart.
+//! OSTN15: the shifts from ETRS89 to OSGB36, at the nodes of a grid, which are a kilometre apart.
 //!
 //! Ordnance Survey's *Transformations and OSGM15 user guide* (v1.3, 2020), chapter 3, specifies the
-//! conversion in both directions. `data/ostn15/README.md` describes the file.
+//! conversion in both directions. `data/ostn15/README.md` describes the file of shifts.
 //!
 //! All positions in this module are eastings and northings in metres on the National Grid
 //! projection. The coordinates of the nodes are ETRS89 coordinates, projected from the GRS80
@@ -27,13 +27,14 @@ const NORTHING_MAX_M: f64 = 1_250_000.0;
 /// The shift that a stored zero represents, in millimetres east and north.
 const BASE_MM: [f64; 2] = [80_000.0, -90_000.0];
 
-/// OS's tolerance for the inverse. If a position moves by at most 1 km east and 1 km north, neither
-/// component of its shift changes by more than 0.5 m, so each step divides the error by at least 2,000. If two successive shifts agree to 0.1 mm, the later shift
-/// is therefore correct to less than a micrometre.
+/// The tolerance of the inverse conversion, as specified by OS. If a position moves by at most 1 km
+/// east and 1 km north, neither component of its shift changes by more than 0.5 m, so each step
+/// divides the error by at least 2,000. Therefore, if two successive shifts agree to 0.1 mm, the
+/// error of the later shift is less than a micrometre.
 const SHIFT_TOLERANCE_M: f64 = 0.000_1;
 
-/// The maximum number of steps of the inverse. Three steps suffice everywhere on the grid; the
-/// limit serves only to end the loop for NaN.
+/// The maximum number of steps of the inverse conversion. Three steps are enough everywhere on the
+/// grid. The limit only ends the loop for NaN.
 const SHIFT_STEPS_MAX: usize = 8;
 
 /// The shift grid, which takes 3.5 MB and is decoded on first use.
@@ -70,23 +71,23 @@ pub(super) fn to_etrs89(easting: f64, northing: f64) -> Option<(f64, f64)> {
     None
 }
 
-/// Returns whether the grid has a shift for an ETRS89 position. The edges of the grid are included;
-/// NaN is outside.
+/// Returns whether the grid has a shift for an ETRS89 position. The edges of the grid are inside
+/// the grid, and NaN is outside it.
 fn covers(easting: f64, northing: f64) -> bool {
     (0.0..=EASTING_MAX_M).contains(&easting) && (0.0..=NORTHING_MAX_M).contains(&northing)
 }
 
-/// The east and north shifts of all nodes in millimetres above [`BASE_MM`], side by side because
-/// they are always read together. Rows are ordered from the south, and the nodes of a row from the
-/// west.
+/// The east and north shifts of all nodes, in millimetres above [`BASE_MM`]. The two shifts of a
+/// node are adjacent in memory, because they are always read together. Rows are ordered from south
+/// to north, and the nodes of a row from west to east.
 struct ShiftGrid(Vec<[u16; 2]>);
 
 impl ShiftGrid {
     /// Returns the east and north shift in metres, interpolated bilinearly between the four
     /// surrounding nodes.
     ///
-    /// A position outside the grid has the shift of the nearest edge, so that the inverse may cross
-    /// the edge while it converges. The shift of NaN is NaN.
+    /// A position outside the grid has the shift of the nearest point on the edge, so that the
+    /// inverse conversion may cross the edge while it converges. The shift of NaN is NaN.
     fn shift(&self, easting: f64, northing: f64) -> (f64, f64) {
         let (column, t) = cell(easting, COLUMNS);
         let (row, u) = cell(northing, ROWS);
@@ -135,8 +136,8 @@ fn interpolate(corners: [[u16; 2]; 4], axis: usize, t: f64, u: f64) -> f64 {
     (BASE_MM[axis] + south + u * (north - south)) / 1_000.0
 }
 
-/// Decodes the values of one axis from their residuals, which are stored as a plane of low bytes
-/// and then a plane of high bytes.
+/// Decodes the values of one axis from their residuals, which are stored as the low bytes of all
+/// values, followed by the high bytes of all values.
 ///
 /// The residual of a node is the difference from its prediction by its west, south and south-west
 /// neighbours (west + south − south-west). The difference between a node and the node south of it
@@ -165,7 +166,7 @@ fn unzigzag(stored: u16) -> u16 {
 mod tests {
     use super::*;
 
-    /// Checks a node against OS's data file; easting and northing are in kilometres.
+    /// Checks a node against OS's data file. The easting and the northing are in kilometres.
     #[track_caller]
     fn check_node(east_km: f64, north_km: f64, expected: (f64, f64)) {
         let (east, north) = GRID.shift(east_km * 1_000.0, north_km * 1_000.0);
@@ -185,7 +186,8 @@ mod tests {
         check_node(530.0, 180.0, (98.548, -78.565));
     }
 
-    /// Checks the whole grid by two sums, calculated from the data file's own columns.
+    /// Checks the whole grid with two sums, which were calculated from the columns of OS's data
+    /// file.
     #[test]
     fn the_shifts_of_all_nodes_add_up() {
         let total = |axis: usize| GRID.0.iter().map(|node| u64::from(node[axis])).sum::<u64>();

@@ -2,25 +2,25 @@
 //!
 //! The formulae and constants are those of Ordnance Survey's *Transformations and OSGM15 user
 //! guide* (v1.3, 2020), annexes B and C. Ordnance Survey's *Guide to coordinate systems in Great
-//! Britain* also contains them. The result is an ETRS89 easting and northing, for which the shifts
-//! of OSTN15 are looked up. This position differs from that on the British National Grid by about
-//! 100 m.
+//! Britain* also contains them. The result is an ETRS89 easting and northing, which determine the
+//! shifts of OSTN15. The ETRS89 position differs from the position on the British National Grid by
+//! about 100 m.
 //!
 //! OS's truncated series are used deliberately. An exact projection (Krüger's series to n⁵) differs
 //! from them by less than 0.1 mm over most of Great Britain, but by 0.9 mm in the forward direction
-//! and 5.7 mm in the inverse at St Kilda, where the exact projection does not agree with the
+//! and 5.7 mm in the inverse at St Kilda, At St Kilda, the exact projection does not agree with the
 //! published test points. For the same reason, [`unproject`] inverts [`project`] to 1 mm only east
 //! of 120 km, to 2 mm in the Outer Hebrides, to 5 mm at St Kilda and to 11 mm in the empty
 //! north-western corner of the grid.
 //!
 //! Three rearrangements make the projection faster without changing the result:
 //!
-//! - Products of sines and cosines in the meridian arc are written as sines of multiples of the
-//!   latitude.
-//! - Powers of the longitude are combined with those of cos φ.
+//! - Products of sines and cosines in the formula for the meridian arc are written as sines of
+//!   multiples of the latitude.
+//! - Powers of the longitude are combined with powers of cos φ.
 //! - The footpoint latitude comes from the reverted series of the arc instead of an iteration.
 
-/// Semi-axes of GRS80 in metres, as OS rounds them.
+/// The semi-axes of GRS80 in metres, rounded as in OS's guide.
 const SEMI_MAJOR_M: f64 = 6_378_137.0;
 const SEMI_MINOR_M: f64 = 6_356_752.314_1;
 
@@ -30,18 +30,18 @@ const CENTRAL_MERIDIAN: f64 = -2.0;
 const FALSE_EASTING_M: f64 = 400_000.0;
 const FALSE_NORTHING_M: f64 = -100_000.0;
 
-/// e², squared eccentricity: equation B1.
+/// e², the squared eccentricity (equation B1).
 const E2: f64 =
     (SEMI_MAJOR_M * SEMI_MAJOR_M - SEMI_MINOR_M * SEMI_MINOR_M) / (SEMI_MAJOR_M * SEMI_MAJOR_M);
 
-/// n, third flattening: equation B2.
+/// n, the third flattening (equation B2).
 const N: f64 = (SEMI_MAJOR_M - SEMI_MINOR_M) / (SEMI_MAJOR_M + SEMI_MINOR_M);
 const N2: f64 = N * N;
 const N3: f64 = N * N * N;
 
-/// Coefficients of φ, sin 2φ, sin 4φ and sin 6φ in the meridian arc, in metres.
+/// The coefficients of φ, sin 2φ, sin 4φ and sin 6φ in the meridian arc, in metres.
 ///
-/// Equation B6, in which sin(k(φ − φ0)) cos(k(φ + φ0)) = ½(sin 2kφ − sin 2kφ0).
+/// They follow from equation B6 and sin(k(φ − φ0)) cos(k(φ + φ0)) = ½(sin 2kφ − sin 2kφ0).
 const ARC: [f64; 4] = [
     SEMI_MINOR_M * SCALE * (1.0 + N + 5.0 / 4.0 * N2 + 5.0 / 4.0 * N3),
     SEMI_MINOR_M * SCALE * (3.0 * N + 3.0 * N2 + 21.0 / 8.0 * N3) / -2.0,
@@ -49,13 +49,13 @@ const ARC: [f64; 4] = [
     SEMI_MINOR_M * SCALE * (35.0 / 24.0 * N3) / -2.0,
 ];
 
-/// The arc from the equator to φ0, 49° N. A test recomputes the value, because `sin` is not
-/// `const`.
+/// The length of the meridian arc from the equator to φ0, which is 49° N. A test recomputes the
+/// value, because `sin` is not `const`.
 const ARC_TO_TRUE_ORIGIN_M: f64 = 5_427_462.685_857_428;
 
-/// Coefficients of sin 2µ, sin 4µ, sin 6µ and sin 8µ in the latitude whose arc is `ARC[0]` µ: the
-/// sine series above, reverted to the fourth order in n by Lagrange's theorem. A test measures the
-/// remaining error.
+/// The coefficients of sin 2µ, sin 4µ, sin 6µ and sin 8µ in the series for the latitude whose
+/// meridian arc is `ARC[0]` µ. The series is the reversion of the sine series of [`ARC`] to the
+/// fourth order in n, by Lagrange's theorem. A test measures the remaining error.
 const FOOTPOINT: [f64; 4] = {
     let [a2, a4, a6] = [ARC[1] / ARC[0], ARC[2] / ARC[0], ARC[3] / ARC[0]];
     let a2_squared = a2 * a2;
@@ -70,8 +70,8 @@ const FOOTPOINT: [f64; 4] = {
 
 /// Projects a longitude and latitude in degrees to an ETRS89 easting and northing in metres.
 ///
-/// The result is meaningful only on the OSTN15 grid and within a few degrees of it; the caller must
-/// check the range.
+/// The result is meaningful only within a few degrees of the OSTN15 grid. The caller must check the
+/// range.
 pub(super) fn project(lon: f64, lat: f64) -> (f64, f64) {
     let latitude = lat.to_radians();
     let ellipse = Ellipse::at(latitude);
@@ -86,7 +86,7 @@ pub(super) fn project(lon: f64, lat: f64) -> (f64, f64) {
     let t2 = tan * tan;
     let t4 = t2 * t2;
 
-    // These are OS's terms I to VI, with their powers of cos φ moved into l, and ν factored out.
+    // These are OS's terms I to VI, with the powers of cos φ moved into l, and ν factored out.
     let l = (lon - CENTRAL_MERIDIAN).to_radians() * cos;
     let l2 = l * l;
     let iii = (5.0 - t2 + 9.0 * eta2) / 24.0;
@@ -102,7 +102,7 @@ pub(super) fn project(lon: f64, lat: f64) -> (f64, f64) {
 
 /// Returns the longitude and latitude in degrees of an ETRS89 easting and northing in metres.
 ///
-/// The result is meaningful only on the OSTN15 grid; the caller must check the range.
+/// The result is meaningful only on the OSTN15 grid. The caller must check the range.
 pub(super) fn unproject(easting: f64, northing: f64) -> (f64, f64) {
     let footpoint = footpoint_latitude(northing);
     let Ellipse {
@@ -117,7 +117,7 @@ pub(super) fn unproject(easting: f64, northing: f64) -> (f64, f64) {
     let t4 = t2 * t2;
     let t6 = t4 * t2;
 
-    // These are OS's terms VII to XIIA, with their powers of ν moved into the distance.
+    // These are OS's terms VII to XIIA, with the powers of ν moved into d.
     let d = (easting - FALSE_EASTING_M) / nu;
     let d2 = d * d;
     let viii = (5.0 + 3.0 * t2 + eta2 - 9.0 * t2 * eta2) / 24.0;
@@ -137,8 +137,8 @@ pub(super) fn unproject(easting: f64, northing: f64) -> (f64, f64) {
 /// Returns φ′: the latitude, in radians, of the point on the central meridian that has the given
 /// northing.
 ///
-/// OS iterates until the arc is correct to 0.01 mm. The reverted series is correct to 0.001 mm
-/// without iteration.
+/// OS's procedure iterates until the arc is correct to 0.01 mm. The reverted series is correct to
+/// 0.001 mm without iteration.
 fn footpoint_latitude(northing: f64) -> f64 {
     let mu = (northing - FALSE_NORTHING_M + ARC_TO_TRUE_ORIGIN_M) / ARC[0];
     let (sin, cos) = mu.sin_cos();
@@ -150,14 +150,14 @@ fn footpoint_latitude(northing: f64) -> f64 {
         .sum::<f64>()
 }
 
-/// The quantities that both series need at a latitude.
+/// The quantities at a latitude that both series need.
 struct Ellipse {
     sin: f64,
     cos: f64,
     tan: f64,
-    /// ν, the transverse radius of curvature times F0, in metres: equation B3.
+    /// ν, the transverse radius of curvature times F0, in metres (equation B3).
     nu: f64,
-    /// ν / ρ = (1 − e² sin² φ) / (1 − e²), from B3 and B4.
+    /// ν / ρ = (1 − e² sin² φ) / (1 − e²), from equations B3 and B4.
     nu_over_rho: f64,
 }
 
@@ -174,7 +174,8 @@ impl Ellipse {
         }
     }
 
-    /// Returns the length of the central meridian from the equator to this latitude, in metres.
+    /// Returns the length of the central meridian from the equator to the given latitude, in
+    /// metres.
     fn meridian_arc(&self, latitude: f64) -> f64 {
         let [sin2, sin4, sin6, _] = sines_of_multiples(self.sin, self.cos);
         ARC[0] * latitude + ARC[1] * sin2 + ARC[2] * sin4 + ARC[3] * sin6
@@ -223,8 +224,8 @@ mod tests {
 
     #[test]
     fn the_published_example_unprojects_to_its_last_digit() {
-        // The guide's own inverse starts from coordinates in millimetres, and its easting is 0.2 mm
-        // greater.
+        // The guide's own example of the inverse starts from coordinates rounded to millimetres.
+        // Its easting is 0.2 mm greater than this easting.
         let (lon, lat) = unproject(651_307.003_2, 313_255.686_0);
         assert!((lon - CAISTER_LON_LAT.0).abs() < 2e-9, "{lon}");
         assert!((lat - CAISTER_LON_LAT.1).abs() < 2e-9, "{lat}");
@@ -240,8 +241,8 @@ mod tests {
         }
     }
 
-    /// Compares results with those of OS's unmodified formulae, calculated by another program. The
-    /// rearrangements must not change the results, even in the far corners.
+    /// Compares the results with results of OS's unmodified formulae, which another program
+    /// calculated. The rearrangements must not change the results, even in the far corners.
     #[test]
     fn the_rearranged_formulae_are_those_of_the_annexes() {
         for ((lon, lat), (easting, northing)) in [
@@ -292,7 +293,8 @@ mod tests {
         }
     }
 
-    /// Tests that OS's two series agree as closely as the module documentation states.
+    /// Tests that OS's two series agree with each other as closely as the module documentation
+    /// states.
     #[test]
     fn unprojecting_undoes_projecting_as_closely_as_documented() {
         for (west_of, tolerance_m) in [(120_000, 1e-3), (55_000, 5e-3), (0, 11e-3)] {

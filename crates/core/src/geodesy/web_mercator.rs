@@ -1,14 +1,16 @@
 //! Web Mercator: WGS 84 / Pseudo-Mercator (EPSG:3857), the projection of web maps.
 //!
 //! EPSG defines the projection (method 1024, IOGP Guidance Note 7-2) as the Mercator projection of
-//! a sphere with the semi-major axis of WGS84 as its radius, applied to latitudes on the ellipsoid:
+//! a sphere whose radius is the semi-major axis of WGS84. The projection is applied to latitudes on
+//! the ellipsoid:
 //!
 //! ```text
 //!   E = R λ        N = R ln tan(π/4 + φ/2) = R asinh(tan φ)
 //! ```
 //!
-//! Longitudes and latitudes are degrees, x before y. Tiles count from the north-west corner of the
-//! square world, east and south, in units of its side, which is the length of the equator.
+//! Longitudes and latitudes are in degrees, and x is before y. Coordinates for tiles are measured
+//! east and south from the north-west corner of the square world. Their unit is the side of that
+//! square, which is the length of the equator.
 
 use std::f64::consts::TAU;
 
@@ -21,7 +23,7 @@ pub const EQUATOR_M: f64 = TAU * EARTH_RADIUS_M;
 /// The maximum latitude, at which the projected world is a square: atan(sinh π).
 pub const LATITUDE_MAX: f64 = 85.051_128_779_806_6;
 
-/// Projects a longitude and latitude to metres; y is to the north. Latitudes beyond
+/// Projects a longitude and latitude to metres. The y axis points north. Latitudes beyond
 /// [`LATITUDE_MAX`] are projected to the side of the square world.
 pub fn to_metres(lonlat: Coord<f64>) -> Coord<f64> {
     let latitude = lonlat.y.clamp(-LATITUDE_MAX, LATITUDE_MAX);
@@ -40,7 +42,7 @@ pub fn from_metres(metres: Coord<f64>) -> Coord<f64> {
 }
 
 /// Projects a longitude and latitude to fractions of the side of the square world, from its
-/// north-west corner; y is to the south.
+/// north-west corner; the y axis points south.
 pub fn to_unit_square(lonlat: Coord<f64>) -> Coord<f64> {
     Coord {
         x: lonlat.x / 360.0 + 0.5,
@@ -56,8 +58,8 @@ pub fn from_unit_square(fractions: Coord<f64>) -> Coord<f64> {
     }
 }
 
-/// Returns the length in metres of the parallel at a y coordinate in fractions of the side of the
-/// square world.
+/// Returns the length in metres of the parallel at a y coordinate, which is a fraction of the side
+/// of the square world.
 ///
 /// Mercator's scale factor is the secant of the latitude, which equals the hyperbolic cosine of the
 /// projected distance from the equator on a unit sphere.
@@ -85,7 +87,8 @@ mod tests {
         assert!(distance < tolerance, "{found:?} is not {expected:?}");
     }
 
-    /// The example of method 1024 in IOGP Guidance Note 7-2: 24°22'54.433"N, 100°20'00.000"W.
+    /// The worked example for method 1024 in IOGP Guidance Note 7-2: 24°22'54.433"N,
+    /// 100°20'00.000"W.
     #[test]
     fn web_mercator_agrees_with_the_published_example() {
         let lonlat = Coord {

@@ -1,8 +1,8 @@
-//! Bounding boxes, as `geo`'s [`Rect`] of any number.
+//! Bounding boxes, represented by the type [`Rect`] of `geo` with any number type.
 
 use geo::{Coord, CoordNum, Rect};
 
-/// Returns the bounding box of vertices, or `None` without vertices.
+/// Returns the bounding box of vertices, or `None` if there are no vertices.
 pub fn bounding_rect<T: CoordNum>(vertices: impl IntoIterator<Item = Coord<T>>) -> Option<Rect<T>> {
     let mut vertices = vertices.into_iter();
     let first = vertices.next()?;
@@ -12,7 +12,7 @@ pub fn bounding_rect<T: CoordNum>(vertices: impl IntoIterator<Item = Coord<T>>) 
     Some(Rect::new(min, max))
 }
 
-/// Returns the box that encloses two boxes.
+/// Returns the smallest box that encloses two boxes.
 pub fn union<T: CoordNum>(a: Rect<T>, b: Rect<T>) -> Rect<T> {
     Rect::new(lower(a.min(), b.min()), upper(a.max(), b.max()))
 }

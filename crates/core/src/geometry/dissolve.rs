@@ -1,5 +1,5 @@
-//! Dissolves polygons that share edges. A shared edge occurs once in each direction, so its two
-//! occurrences cancel exactly, and the remaining edges are the outline. No coordinates are
+//! Dissolves polygons that share edges. A shared edge occurs once in each direction, so the two
+//! occurrences cancel exactly. The remaining edges form the outline. No coordinates are
 //! computed, so there are no slivers and no overlaps.
 
 use geo::Coord;
@@ -16,8 +16,8 @@ use super::rings::{Polygon, Ring, assemble_polygons, edges};
 /// Features requires.
 ///
 /// # Errors
-/// If the polygons overlap so that an edge remains twice in the same direction, or that the outline
-/// does not close at a vertex. Other overlaps are found by [`super::validity`].
+/// If the polygons overlap and, as a result, an edge remains twice in the same direction or the
+/// outline does not close at a vertex. [`super::validity`] finds other overlaps.
 pub fn dissolve<'a>(
     polygons: impl IntoIterator<Item = &'a Polygon>,
 ) -> Result<Vec<Polygon>, String> {
@@ -27,8 +27,8 @@ pub fn dissolve<'a>(
         return Err("two polygons overlap: they share an edge in the same direction".into());
     }
     let rings = trace_rings(&outline);
-    // Around a vertex, the edges of polygons that do not overlap alternately enter and leave, so
-    // that every path closes.
+    // Around a vertex, the edges of polygons that do not overlap alternately enter and leave the
+    // vertex, so every path closes.
     if rings.iter().map(Vec::len).sum::<usize>() < outline.len() {
         return Err("two polygons overlap at a vertex that they share".into());
     }
@@ -92,8 +92,8 @@ mod tests {
 
     #[test]
     fn a_hole_that_touches_the_outline_at_a_corner_stays_a_hole() {
-        // A 4 × 4 grid without two cells that touch at a corner: an inner cell and a cell on the
-        // edge of the grid.
+        // A 4 × 4 grid of cells, with two cells missing that touch at a corner: an inner cell and a
+        // cell on the edge of the grid.
         let cells: Vec<Polygon> = (0..16)
             .filter(|index| ![5, 2].contains(index))
             .map(|index| cell(index % 4, index / 4))

@@ -2,17 +2,17 @@
 //! Grid), for overlays, and converts the results back.
 //!
 //! The vertices of a boundary are whole millimetres, so an edge that two areas share cancels
-//! exactly. Where two areas follow the same line with different vertices, rounding leaves slivers
-//! of up to a millimetre, which [`is_sliver`] detects.
+//! exactly. If two areas follow the same line with different vertices, rounding leaves slivers up
+//! to a millimetre wide. [`is_sliver`] detects such slivers.
 
 use geo::{Area as _, Coord, Euclidean, Length as _, LineString, MapCoords, MultiPolygon, Polygon};
 
 use crate::domain::{Boundary, BritishGrid, GridPolygon, LonLat};
 use crate::geodesy;
 
-/// The mean width below which a polygon counts as a sliver that results from rounding vertices to
-/// millimetres. Rounding moves each of the two sides of a sliver by up to half a millimetre along
-/// each axis. The limit allows as much again for the intersections of an overlay.
+/// A polygon with a smaller mean width is treated as a sliver that results from rounding vertices
+/// to millimetres. Rounding moves each of the two sides of a sliver by up to half a millimetre
+/// along each axis. The limit allows the same amount for the intersections of an overlay.
 const SLIVER_WIDTH_M: f64 = 0.002;
 
 /// The number of square metres in a square kilometre.
@@ -37,10 +37,11 @@ fn polygon_to_planar(polygon: &GridPolygon) -> Polygon<f64> {
     Polygon::new(exterior, rings.collect())
 }
 
-/// Transforms polygons in metres to unrounded longitude and latitude.
+/// Transforms polygons in metres to longitude and latitude, without rounding.
 ///
-/// Polygons outside the extent of OSTN15 are left out. This does not happen in practice: the extent
-/// is a rectangle that contains all boundaries of a dataset, and so all their overlays.
+/// Polygons outside the extent of OSTN15 are omitted. In practice, there are no such polygons: the
+/// extent is a rectangle that contains all boundaries of a dataset, and therefore all overlays of
+/// these boundaries.
 pub fn to_lonlat(polygons: &MultiPolygon<f64>) -> MultiPolygon<f64> {
     let to_degrees = |position: Coord<f64>| {
         let (lon, lat) = geodesy::to_lonlat_degrees(position.x, position.y).ok_or(())?;
@@ -81,7 +82,8 @@ pub fn remove_slivers(polygons: MultiPolygon<f64>) -> MultiPolygon<f64> {
         .collect()
 }
 
-/// Returns the area in square metres on the grid, which is within 0.1% of the area on the Earth.
+/// Returns the area in square metres on the grid, which differs from the area on the Earth by less
+/// than 0.1%.
 pub fn area_m2(polygons: &MultiPolygon<f64>) -> f64 {
     polygons.unsigned_area()
 }

@@ -1,14 +1,15 @@
 //! Polygonization: assembles polygons from directed edges, as JTS's `Polygonizer` does.
 //!
-//! This is the only way in which edges become polygons. Tiles polygonize the edges that remain of
-//! an area after simplification or clipping, and [`dissolve`](super::dissolve) polygonizes the
-//! outline of a union.
+//! All code that makes polygons from edges uses this module. The code for tiles polygonizes the
+//! edges of an area that remain after simplification or clipping. [`dissolve`](super::dissolve)
+//! polygonizes the outline of a union.
 //!
-//! Edges have the area on their left (y taken upwards). If several edges leave a vertex, the ring
-//! continues along the first edge clockwise from the edge by which the ring arrived, so that the
-//! ring follows the same corner of the area. A ring is closed as soon as it passes a vertex twice.
-//! Rings therefore touch only in single vertices and never cross. Rings with positive area are
-//! exteriors, and the other rings are holes (OGC Simple Features, 6.1.11).
+//! The area is on the left of each edge, with the y axis pointing up. If several edges leave a
+//! vertex, the ring continues along the first edge clockwise from the edge by which the ring
+//! arrived. The ring therefore stays on the same corner of the area. A ring is closed as soon as it
+//! reaches a vertex for the second time. Rings therefore touch only in single vertices and never
+//! cross. Rings with positive area are exteriors, and the other rings are holes (OGC Simple
+//! Features, 6.1.11).
 //!
 //! ```text
 //!   ┌────┐          a hole that touches its exterior is a hole,
@@ -37,7 +38,7 @@ pub fn cancel_opposites(edges: Vec<Line<i64>>) -> Vec<Line<i64>> {
 }
 
 /// Cancels pairs of opposite edges; the result is sorted by [`edge_key`]. If the source covers a
-/// region twice, an edge may remain several times.
+/// region twice, the result may contain an edge several times.
 pub(super) fn cancel_pairs(mut edges: Vec<Line<i64>>) -> Vec<Line<i64>> {
     let is_forward = |edge: &Line<i64>| edge.start.x_y() < edge.end.x_y();
     let undirected = |edge: &Line<i64>| {
@@ -62,12 +63,12 @@ pub(super) fn cancel_pairs(mut edges: Vec<Line<i64>>) -> Vec<Line<i64>> {
 /// Edges must be sorted by [`edge_key`] and meet only at their ends, and the number of edges that
 /// enter a vertex must equal the number of edges that leave it.
 ///
-/// If the source covers a region twice, rings that do not close, and holes outside every exterior,
-/// are left out. [`dissolve`](super::dissolve::dissolve) rejects such a source instead.
+/// If the source covers a region twice, rings that do not close and holes outside every exterior
+/// are omitted. [`dissolve`](super::dissolve::dissolve) rejects such a source instead.
 pub fn polygonize(edges: &[Line<i64>]) -> Vec<Polygon> {
     let (mut polygons, holes) = split_by_orientation(trace_rings(edges));
     if let [only] = &mut polygons[..] {
-        // There is no need to search for the exterior.
+        // There is only one exterior, so it contains all holes.
         only.extend(holes);
     } else {
         assign_holes(&mut polygons, holes);
@@ -75,15 +76,15 @@ pub fn polygonize(edges: &[Line<i64>]) -> Vec<Polygon> {
     polygons
 }
 
-/// Joins the edges into rings that have the area on their left.
+/// Joins the edges into rings. The area is on the left of each ring.
 ///
-/// A path that does not close is left out: the rings then have fewer edges than were given.
+/// A path that does not close is omitted. The rings then have fewer edges than the input.
 pub(super) fn trace_rings(edges: &[Line<i64>]) -> Vec<Ring> {
     let mut rings = Vec::new();
     let mut is_used = vec![false; edges.len()];
     for start in 0..edges.len() {
         let mut path: Ring = Vec::new();
-        // For each vertex that may be passed again, its position on the path.
+        // The position on the path of each vertex that the path may reach again.
         let mut path_index: HashMap<Coord<i64>, usize> = HashMap::new();
         let mut current = start;
         while !is_used[current] {
@@ -124,7 +125,7 @@ fn outgoing_range(edges: &[Line<i64>], vertex: Coord<i64>) -> Range<usize> {
     start..start + count
 }
 
-/// Returns which of the edges that leave `vertex` comes first clockwise from the direction back to
+/// Returns the first of the edges that leave `vertex`, clockwise from the direction back to
 /// `previous`.
 fn first_clockwise(
     vertex: Coord<i64>,
@@ -132,7 +133,8 @@ fn first_clockwise(
     outgoing: &[Line<i64>],
 ) -> Option<usize> {
     // The sectors, clockwise from the direction back to `previous`: 0 is before the direction
-    // straight on, 1 is straight on, 2 is after that direction, and 3 is straight back.
+    // straight ahead, 1 is straight ahead, 2 is between straight ahead and straight back, and 3 is
+    // straight back.
     let sector = |to: Coord<i64>| match cross(vertex, previous, to).cmp(&0) {
         Ordering::Less => 0,
         Ordering::Greater => 2,
@@ -191,7 +193,7 @@ mod tests {
             &[(5, 0), (4, 5), (6, 5)],
             &[(4, 5), (5, 10), (6, 5)],
         ]));
-        // The two holes share an edge, and so form a single hole.
+        // The two holes share an edge, so they form a single hole.
         assert_eq!(polygons.len(), 2);
         assert!(polygons.iter().all(|polygon| polygon.len() == 1));
     }

@@ -1,12 +1,12 @@
-//! Exact predicates and constructions on points of whole numbers.
+//! Exact predicates and constructions on points with integer coordinates.
 //!
-//! Products are 128 bits wide, so they are exact for all coordinates of boundaries and tiles; the
-//! predicates of `geo` compute in the type of the coordinates, which would overflow.
+//! Products are 128 bits wide, so they are exact for all coordinates of boundaries and tiles. The
+//! predicates of `geo` use the number type of the coordinates for products, which would overflow.
 
 use geo::{Coord, Line};
 
-/// Returns twice the signed area of the triangle `origin`, `a`, `b`: positive where `b` is to the
-/// left of the direction from `origin` to `a`, with y taken upwards.
+/// Returns twice the signed area of the triangle `origin`, `a`, `b`: positive if `b` is to the left
+/// of the direction from `origin` to `a`, with the y axis pointing up.
 pub fn cross(origin: Coord<i64>, a: Coord<i64>, b: Coord<i64>) -> i128 {
     let (a, b) = (a - origin, b - origin);
     i128::from(a.x) * i128::from(b.y) - i128::from(a.y) * i128::from(b.x)
@@ -34,8 +34,8 @@ pub fn intersection(one: Line<i64>, other: Line<i64>) -> Coord<i64> {
     }
 }
 
-/// Returns the quotient rounded to the nearest integer; halves round up. The divisor must not be
-/// zero.
+/// Returns the quotient rounded to the nearest integer. Halves are rounded up. The divisor must not
+/// be zero.
 pub fn div_round(dividend: i128, divisor: i128) -> i128 {
     let (dividend, divisor) = if divisor < 0 {
         (-dividend, -divisor)
@@ -45,7 +45,7 @@ pub fn div_round(dividend: i128, divisor: i128) -> i128 {
     (2 * dividend + divisor).div_euclid(2 * divisor)
 }
 
-/// Sorts points on or near the segment from `a` to `b` in its direction.
+/// Sorts points on or near the segment from `a` to `b` in the direction from `a` to `b`.
 pub fn sort_along(points: &mut [Coord<i64>], a: Coord<i64>, b: Coord<i64>) {
     let (dx, dy) = (i128::from(b.x - a.x), i128::from(b.y - a.y));
     points.sort_unstable_by_key(|point| dx * i128::from(point.x) + dy * i128::from(point.y));

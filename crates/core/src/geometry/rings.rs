@@ -8,16 +8,16 @@ use super::predicates::cross;
 
 /// A closed ring that does not repeat its first vertex, unlike a closed `geo::LineString`.
 ///
-/// With y taken upwards, counter-clockwise rings are exteriors, and clockwise rings are holes. In a
-/// tile, whose y axis points down, the same rings look the other way round, as the format requires
-/// (MVT 2.1, 4.3.3.3).
+/// If the y axis points up, counter-clockwise rings are exteriors, and clockwise rings are holes.
+/// In a tile, the y axis points down, so the same rings have the opposite orientation, as the
+/// format requires (MVT 2.1, 4.3.3.3).
 pub type Ring = Vec<Coord<i64>>;
 
 /// An exterior ring followed by its holes.
 pub type Polygon = Vec<Ring>;
 
-/// Returns twice the signed area, which is positive if the ring is counter-clockwise with y taken
-/// upwards.
+/// Returns twice the signed area, which is positive if the ring is counter-clockwise with the y
+/// axis pointing up.
 pub fn doubled_signed_area(ring: &[Coord<i64>]) -> i128 {
     let Some(&origin) = ring.first() else {
         return 0;
@@ -27,7 +27,7 @@ pub fn doubled_signed_area(ring: &[Coord<i64>]) -> i128 {
         .sum()
 }
 
-/// Returns the ring's edges; the closing edge is last.
+/// Returns the ring's edges. The closing edge is last.
 pub fn edges(ring: &[Coord<i64>]) -> impl Iterator<Item = Line<i64>> + '_ {
     let next = ring.iter().cycle().skip(1);
     ring.iter()
@@ -52,7 +52,7 @@ pub fn assemble_polygons(rings: Vec<Ring>) -> Result<Vec<Polygon>, &'static str>
     }
 }
 
-/// Returns a polygon of each exterior, and the holes.
+/// Returns a polygon without holes for each exterior, and the holes.
 pub(super) fn split_by_orientation(rings: Vec<Ring>) -> (Vec<Polygon>, Vec<Ring>) {
     let (exteriors, holes): (Vec<Ring>, Vec<Ring>) = rings
         .into_iter()
@@ -125,9 +125,9 @@ fn is_within(inner: Option<Rect<i64>>, outer: Option<Rect<i64>>) -> bool {
     }
 }
 
-/// Returns whether `hole` is inside `exterior`. Tests the midpoint of the hole's first edge, in
-/// doubled coordinates, instead of a vertex, because a vertex of the hole may be on the exterior.
-/// The midpoint of an edge must not be on the exterior.
+/// Returns whether `hole` is inside `exterior`. The function tests the midpoint of the hole's first
+/// edge, because a vertex of the hole may be on the exterior. The coordinates are doubled, so that
+/// the midpoint has integer coordinates. The midpoint must not be on the exterior.
 fn encloses(exterior: &[Coord<i64>], hole: &[Coord<i64>]) -> bool {
     let middle = hole[0] + hole[1];
     let mut is_inside = false;

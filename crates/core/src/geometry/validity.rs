@@ -23,7 +23,8 @@ use geo::Coord;
 
 use super::rings::{Polygon, doubled_signed_area, edges};
 
-/// A vertex as a pair, which has the order in which the sweep line passes over vertices.
+/// A vertex as a pair of coordinates. The order of pairs is the order in which the sweep line
+/// passes over the vertices.
 type Vertex = (i64, i64);
 
 /// The reason why polygons do not form a valid area.
@@ -41,9 +42,9 @@ pub enum TopologyError {
     HolesOverlap,
     /// The interior is disconnected by holes that touch the exterior ring or each other.
     InteriorIsDisconnected,
-    /// Two polygons overlap.
+    /// Two polygons of the area overlap.
     PartsOverlap,
-    /// Two polygons share part of an edge.
+    /// Two polygons of the area share part of an edge.
     PartsShareAnEdge,
 }
 
@@ -74,8 +75,8 @@ pub fn find_topology_error(polygons: &[Polygon]) -> Option<TopologyError> {
     find_located_topology_error(polygons).map(|(error, _)| error)
 }
 
-/// Returns the same reason as [`find_topology_error`], with the place of the error: a vertex, or
-/// the position where two edges cross, rounded.
+/// Returns the same reason as [`find_topology_error`], and the place of the error: a vertex, or the
+/// rounded position where two edges cross.
 pub fn find_located_topology_error(polygons: &[Polygon]) -> Option<(TopologyError, Coord<i64>)> {
     let mut sweep = match SweepLine::new(polygons) {
         Ok(sweep) => sweep,
@@ -87,15 +88,15 @@ pub fn find_located_topology_error(polygons: &[Polygon]) -> Option<(TopologyErro
     }
 }
 
-/// A part of an edge of a ring, from its western to its eastern end or, if it is vertical, from its
-/// southern to its northern end.
+/// A part of an edge of a ring, from its western end to its eastern end. A vertical part goes from
+/// its southern end to its northern end.
 #[derive(Debug, Clone, Copy)]
 struct SweepSegment {
     west: Vertex,
     east: Vertex,
     ring: u32,
-    /// Whether the inside of the ring is above the segment: to its north or, if it is vertical, to
-    /// its west.
+    /// Whether the inside of the ring is above the segment: to the north of the segment or, if the
+    /// segment is vertical, to the west of it.
     has_inside_above: bool,
 }
 
@@ -122,8 +123,8 @@ struct SweepLine {
     rings: Vec<RingInfo>,
     /// The edges of all rings, in order of their western end.
     segments: Vec<SweepSegment>,
-    /// The smallest ring that encloses each ring; `Some(None)` if no ring encloses the ring, `None`
-    /// until the sweep reaches the ring.
+    /// The smallest ring that encloses each ring; `Some(None)` if no ring encloses the ring, and
+    /// `None` until the sweep reaches the ring.
     enclosing: Vec<Option<Option<u32>>>,
     touching: TouchingRings,
     /// The place of the error, if there is one.
@@ -147,7 +148,7 @@ impl SweepLine {
                 });
                 let before = segments.len();
                 let is_counter_clockwise = doubled_signed_area(ring) > 0;
-                // A repeated vertex counts as one vertex.
+                // A vertex that is repeated in succession is treated as one vertex.
                 let ends = edges(ring).map(|edge| (edge.start.x_y(), edge.end.x_y()));
                 for (from, to) in ends.filter(|(from, to)| from != to) {
                     segments.push(SweepSegment {
@@ -374,7 +375,7 @@ impl SweepLine {
                 None if ring.is_exterior => continue,
                 None => TopologyError::HoleOutside,
                 // If this exterior is in a hole of its own polygon, that hole is not inside the
-                // exterior, and is reported too.
+                // exterior, so the hole is reported, too.
                 Some(enclosing) if ring.is_exterior && enclosing.is_exterior => {
                     TopologyError::PartsOverlap
                 }
@@ -453,8 +454,8 @@ impl PartialOrd for SweepEntry {
 }
 
 impl Ord for SweepEntry {
-    /// Compares from south to north. Two segments that the sweep line intersects at the same time
-    /// and that do not cross have the same order at every position of the line.
+    /// Compares from south to north. If two segments do not cross, their order is the same at every
+    /// position of the sweep line at which it intersects both segments.
     fn cmp(&self, other: &SweepEntry) -> Ordering {
         let compare_to_vertex = |segment: &SweepSegment, vertex: &Vertex, if_equal: Ordering| {
             compare_to_line(segment.west, segment.east, *vertex)
@@ -491,7 +492,7 @@ fn compare_from_south(a: &SweepSegment, b: &SweepSegment) -> Ordering {
     begin.then_with(|| compare_to_line(a.west, a.east, b.east).reverse())
 }
 
-/// Compares a vertex to the line from `west` to `east`: `Greater` means that the vertex is above
+/// Compares a vertex with the line from `west` to `east`: `Greater` means that the vertex is above
 /// the line, and `Equal` that it is on the line. The result is exact.
 fn compare_to_line(west: Vertex, east: Vertex, vertex: Vertex) -> Ordering {
     let (run, rise) = (east.0 - west.0, east.1 - west.1);
@@ -524,7 +525,7 @@ fn segments_cross(a: &SweepSegment, b: &SweepSegment) -> bool {
     is_divided(a, b) && is_divided(b, a)
 }
 
-/// Returns the position where two segments cross, rounded.
+/// Returns the rounded position where two segments cross.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -562,7 +563,7 @@ mod tests {
         vec![(x, y), (x + side, y), (x + side, y + side), (x, y + side)]
     }
 
-    /// A polygon with vertices as pairs, which are shorter to write.
+    /// A polygon whose vertices are pairs, because pairs are shorter to write in tests.
     type Pairs = Vec<Vec<Vertex>>;
 
     fn error_of(polygons: &[Pairs]) -> Option<TopologyError> {
@@ -596,7 +597,7 @@ mod tests {
             &[vec![square(0, 0, 10), square(2, 2, 3), square(6, 6, 3)]],
             None,
         );
-        // A hole touches its exterior on an edge, and at a vertex.
+        // A hole touches its exterior on an edge, and a hole touches its exterior at a vertex.
         check(
             &[vec![square(0, 0, 10), vec![(0, 5), (3, 4), (3, 6)]]],
             None,
@@ -605,7 +606,7 @@ mod tests {
             &[vec![square(0, 0, 10), vec![(0, 0), (3, 2), (2, 3)]]],
             None,
         );
-        // The exterior touches its hole.
+        // A vertex of the exterior touches the hole.
         let notched = vec![(0, 0), (10, 0), (10, 10), (5, 4), (0, 10)];
         check(&[vec![notched, vec![(4, 4), (4, 2), (6, 2), (6, 4)]]], None);
         // Three holes and the exterior meet at one point.
@@ -801,7 +802,7 @@ mod tests {
             }
         }
 
-        /// Returns random polygons on a lattice so coarse that rings often touch.
+        /// Returns random polygons on a coarse lattice, so that rings often touch.
         fn polygons(&mut self) -> Vec<Pairs> {
             let parts = 1 + self.below(2);
             let part = |random: &mut XorShift| {

@@ -18,9 +18,9 @@ use crate::geodesy;
 pub struct LocateQuery {
     /// The postcode, point or statistical area of residence.
     pub locator: Option<Locator>,
-    /// The code of the practice of registration, or why the code is invalid.
+    /// The code of the practice of registration, or the reason why the code is invalid.
     pub practice: Option<Result<OdsCode, InvalidOdsCode>>,
-    /// The day for which to answer.
+    /// The day for which the query is answered.
     pub as_of: Date,
 }
 
@@ -45,7 +45,7 @@ pub struct LocateAnswer<'i> {
     pub status: LookupStatus,
     /// The location of the postcode or point.
     pub location: Option<Location>,
-    /// The statistical area, if the client named one that the dataset has.
+    /// The statistical area, if the client specified a statistical area that the dataset contains.
     pub statistical_area: Option<NamedStatisticalArea<'i>>,
     /// The areas that cover the location, with one result for each layer.
     pub residence: Vec<(Layer, LayerResult<'i>)>,
@@ -55,18 +55,18 @@ pub struct LocateAnswer<'i> {
     pub agreement: Agreement,
     /// Remarks on the answer.
     pub notes: Vec<AnswerNote>,
-    /// The nearest ICC if the position is in no area; empty if the position is in an area.
+    /// The nearest ICC, if the position is in no area. Empty if the position is in an area.
     pub nearest: Vec<(Layer, NearbyArea<'i>)>,
     /// The day for which the query was answered.
     pub as_of: Date,
 }
 
-/// The statistical area that a client named.
+/// The statistical area that a client specified.
 #[derive(Clone, Copy)]
 pub struct NamedStatisticalArea<'i> {
-    /// The area, in the layer that has the code.
+    /// The area with the code, in the layer that contains the code.
     pub area: &'i Area,
-    /// The number of live postcodes in the area on the day.
+    /// The number of live postcodes in the area on the day of the query.
     pub postcode_count: usize,
 }
 
@@ -75,8 +75,8 @@ pub struct NamedStatisticalArea<'i> {
 pub struct Location {
     /// The postcode or point in the form in which the client gave it.
     pub locator: Locator,
-    /// The position on the British National Grid; `None` if the position is off the grid, and for a
-    /// statistical area.
+    /// The position on the British National Grid; `None` if the position is outside the grid or the
+    /// location is a statistical area.
     pub grid: Option<BritishGrid>,
     /// The directory's entry, if the locator is a postcode that the directory lists.
     pub entry: Option<PostcodeEntry>,
@@ -84,7 +84,8 @@ pub struct Location {
     pub home: Option<ResolvedHome>,
     /// Whether the postcode was terminated on or before the day.
     pub is_terminated: bool,
-    /// Whether the directory does not say if the postcode was in use on the day.
+    /// Whether it is unknown if the postcode was in use on the day, because the directory does not
+    /// state it.
     pub is_status_unknown: bool,
 }
 
@@ -98,7 +99,7 @@ impl LocateAnswer<'_> {
     }
 }
 
-/// Prints only the status, because the other fields reveal the query, which must not reach a log.
+/// Prints only the status, because the other fields reveal the query. Queries must not be logged.
 impl fmt::Debug for LocateAnswer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocateAnswer")
@@ -126,9 +127,9 @@ impl fmt::Debug for PracticeRegistration<'_> {
 }
 
 impl Location {
-    /// Returns the status of the postcode on the day; `None` if the directory does not list the
-    /// location as a postcode. A postcode that was not yet in use on the day is `live`, and the
-    /// answer has a note.
+    /// Returns the status of the postcode on the day; `None` if the location is not a postcode that
+    /// the directory lists. The status of a postcode that was not yet in use on the day is `live`,
+    /// and the answer contains a note.
     pub fn postcode_status(&self) -> Option<PostcodeStatus> {
         self.entry.map(|_| match self {
             Location {
@@ -168,14 +169,14 @@ pub enum LayerResult<'i> {
     /// The practices whose area includes the position. The practice with the largest share comes
     /// first.
     Practices(Vec<PracticeMatch<'i>>),
-    /// The groups. The groups of the smallest areas come first.
+    /// The groups to which the areas belong. The groups of the smallest areas come first.
     Groups(Vec<GroupMatch<'i>>),
     /// The result is unknown.
     Unknown(UnknownReason),
 }
 
 impl LayerResult<'_> {
-    /// Returns whether no area was found and the source does not say why.
+    /// Returns whether no area was found and the source does not state a reason.
     fn is_empty(&self) -> bool {
         match self {
             LayerResult::Areas(areas) => areas.is_empty(),
@@ -186,24 +187,25 @@ impl LayerResult<'_> {
     }
 }
 
-/// Why the result for a layer is unknown.
+/// The reason why the result for a layer is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnknownReason {
-    /// The source lists the member but names no group for that member.
+    /// The source lists the member but does not specify its group.
     NoneNamed,
     /// The source does not list the member.
     NoSource,
-    /// The day is before the layer's first data.
+    /// The day is before the first date for which the layer contains data.
     NoDataForDate,
-    /// The position is in an area without a boundary. The directory says which postcodes are in the
-    /// area.
+    /// The position is in an area without a boundary. The directory states which postcodes are in
+    /// the area.
     NoBoundary,
-    /// The statistical area that the client named has no live postcode that would show the result.
+    /// The statistical area that the client specified has no live postcodes, from which the result
+    /// would be determined.
     NoLivePostcodes,
 }
 
 impl UnknownReason {
-    /// Returns the word for the value in JSON and in tables.
+    /// Returns the word that represents the value in JSON and in tables.
     pub fn as_str(self) -> &'static str {
         match self {
             UnknownReason::NoneNamed => "none named by the source",
@@ -220,17 +222,17 @@ impl UnknownReason {
 pub struct AreaMatch<'i> {
     /// The area, in the version valid on the day.
     pub area: &'i Area,
-    /// What the match is based on.
+    /// The basis of the match.
     pub basis: Basis,
     /// The provenance of the match.
     pub provenance: Provenance,
-    /// How close the position is to the area's boundary; `None` for a registration, and for a layer
-    /// whose distances were not requested.
+    /// The distance of the position from the area's boundary, with the certainty; `None` for a
+    /// registration, and if distances were not requested for the layer.
     pub proximity: Option<BoundaryProximity<'i>>,
-    /// The share of the statistical area's people that a model gives to the area, if known.
+    /// The modelled share of the people in the statistical area who belong to the area, if known.
     pub model_share: Option<f64>,
-    /// The other areas to which the statistical area may belong, largest share first; empty unless
-    /// the source disputes the assignment.
+    /// The other areas to which the statistical area may belong, in descending order of their
+    /// shares. Empty unless the source disputes the assignment.
     pub disputed_with: Vec<DisputedArea<'i>>,
     /// How the statistical area that the client named, or the homes of the postcode, are divided
     /// between areas of the layer; `None` for coordinates, and for a postcode whose homes are not
@@ -248,8 +250,8 @@ pub struct PlaceShares<'i> {
     /// The share in the area of the match; 1 if the layer is defined on the statistical area, so that
     /// all of it is in the area.
     pub share: f64,
-    /// The other areas with their shares, largest share first. In a layer whose areas do not overlap,
-    /// the shares add up to 1.
+    /// The other areas with their shares, in descending order of the shares. In a layer whose areas
+    /// do not overlap, the shares add up to 1.
     pub others: Vec<AreaShare<'i>>,
 }
 
@@ -344,34 +346,34 @@ impl<'i> AreaMatch<'i> {
 pub struct DisputedArea<'i> {
     /// The area, in the version valid on the day.
     pub area: &'i Area,
-    /// The share of the statistical area's people that a model gives to the area.
+    /// The modelled share of the people in the statistical area who belong to the area.
     pub share: f64,
 }
 
-/// How close a position is to the boundary of an area.
+/// The relation of a position to the boundary of an area.
 #[derive(Debug)]
 pub struct BoundaryProximity<'i> {
     /// Whether the position is certainly inside the area.
     pub certainty: Certainty,
-    /// The distance in metres to the nearest place where another area of the layer, or land in no
-    /// area of the layer, begins; `None` if there is only open coast around the area. The distance is
-    /// 0 if the position is already beyond the boundary, because the match is based on the directory
-    /// or on the nearest boundary.
+    /// The distance in metres to the nearest place that is in another area of the layer or is land
+    /// in no area of the layer; `None` if the whole boundary is open coast. The distance is 0 if
+    /// the position is outside the boundary. A position may be outside if the match is based on the
+    /// directory or on the nearest boundary.
     pub distance_m: Option<f64>,
-    /// The layer's other areas within the tolerance, and the land in no area of the layer, nearest
-    /// first.
+    /// The layer's other areas within the tolerance, and the land in no area of the layer, in
+    /// ascending order of distance.
     pub alternatives: Vec<AlternativeArea<'i>>,
 }
 
 impl BoundaryProximity<'_> {
-    /// Returns whether another area, or land in no area, is within the tolerance. If not, a position
-    /// that is near the boundary is only inexact.
+    /// Returns whether another area, or land in no area, is within the tolerance. If neither is,
+    /// the certainty is `near_boundary` only because the position is inexact.
     pub fn is_within_tolerance(&self) -> bool {
         self.distance_m == Some(0.0) || !self.alternatives.is_empty()
     }
 }
 
-/// What lies beyond a nearby boundary: an area, or land in no area of the layer.
+/// An alternative beyond a nearby boundary: another area, or land in no area of the layer.
 #[derive(Debug, Clone, Copy)]
 pub struct AlternativeArea<'i> {
     /// The area, in the version valid on the day; `None` for land in no area of the layer.
@@ -394,11 +396,11 @@ pub struct NearbyArea<'i> {
 pub struct PracticeMatch<'i> {
     /// The practice whose area includes the position.
     pub practice: &'i Practice,
-    /// What the match is based on.
+    /// The basis of the match.
     pub basis: Basis,
     /// The provenance of the practice's area.
     pub provenance: Provenance,
-    /// Which of the practice's areas matched, if the practice declares two.
+    /// The kind of the practice's area that matched, if the practice declares two areas.
     pub catchment_kind: CatchmentKind,
     /// The modelled share of the population of the statistical area that is registered with the
     /// practice.
@@ -420,12 +422,11 @@ pub struct GroupMatch<'i> {
 
 /// The areas by registration.
 pub struct PracticeRegistration<'i> {
-    /// The practice responsible for the patients on the day; `None` if that practice could not be
-    /// determined.
+    /// The practice responsible for the patients on the day; `None` if it could not be determined.
     pub practice: Option<RegisteredPractice<'i>>,
-    /// The areas of the practice, layer by layer.
+    /// The areas of the practice in each layer.
     pub areas: Vec<(Layer, LayerResult<'i>)>,
-    /// Why there are no areas; `None` if there are areas.
+    /// The reason why there are no areas; `None` if there are areas.
     pub reason: Option<RegistrationReason>,
     /// Whether the practice belongs to no area of the main layer of communities.
     pub(super) has_no_community: bool,
@@ -442,21 +443,21 @@ pub struct RegisteredPractice<'i> {
     pub icb: Option<&'i str>,
     /// Whether the practice is outside the area of the dataset.
     pub is_neighbouring: bool,
-    /// The last practice of the chain of successors: the responsible practice, or else the
-    /// closed practice whose successor is not known.
+    /// The last practice of the chain of successors: the responsible practice or, if that is not
+    /// known, the closed practice whose successor is not known.
     pub last: &'i Practice,
-    /// The practice that was requested or, if the code is that of a branch, the parent practice of
-    /// the branch.
+    /// The practice that was requested or, if the code is the code of a branch, the parent practice
+    /// of the branch.
     pub requested: &'i Practice,
     /// The status of the requested practice on the day.
     pub requested_status: PracticeStatus,
-    /// If the requested code is that of a branch: whether the dataset lists the branch itself.
+    /// Whether the dataset lists the branch itself, if the requested code is the code of a branch.
     pub branch_is_listed: Option<bool>,
     /// The successions from the requested practice to the responsible practice.
     pub successions: Vec<&'i PracticeSuccession>,
 }
 
-/// Why a registration has no areas.
+/// The reason why a registration has no areas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RegistrationReason {
     /// The code is blank.
@@ -470,7 +471,7 @@ pub enum RegistrationReason {
     /// The organisation, such as an out-of-hours service or a walk-in centre, has no registered
     /// patients.
     NotAGpPractice,
-    /// The practice is closed, and it has no known successor or several successors.
+    /// The practice is closed. It has no known successor, or it has several successors.
     ClosedNoSuccessor,
     /// The successions lead back to a practice that was already visited.
     SuccessionCycle,
@@ -479,7 +480,7 @@ pub enum RegistrationReason {
 }
 
 impl RegistrationReason {
-    /// Returns the word for the value in JSON and in tables.
+    /// Returns the word that represents the value in JSON and in tables.
     pub fn as_str(self) -> &'static str {
         match self {
             RegistrationReason::Missing => "missing",
@@ -497,30 +498,30 @@ impl RegistrationReason {
 /// A remark on an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerNote {
-    /// The postcode is that of the practice or of one of its premises. Practices record such a
-    /// postcode for patients of no fixed abode.
+    /// The postcode is the postcode of the practice or of one of its premises. Practices record
+    /// such a postcode for patients of no fixed abode.
     PracticeAddress,
     /// The day is before the introduction of the postcode.
     NotYetIntroduced,
-    /// The practice has a closing date that has not passed.
+    /// The practice has a closing date in the future.
     ClosesOn,
-    /// The directory does not say whether the postcode was in use on the day.
+    /// The directory does not state whether the postcode was in use on the day.
     PostcodeStatusUnknown,
-    /// The network here, or the practice with the largest share, belongs to another community than
-    /// the one that covers the position.
+    /// The network at the position, or the practice with the largest share there, belongs to a
+    /// different community from the community that covers the position.
     LayersDisagree,
     /// The day is in the future, or more than a year after the dataset's newest source.
     AfterData,
-    /// The coordinates are outside all areas, but an area covers the place that they would have if
-    /// they were swapped, had other signs, or were in another unit.
+    /// The coordinates are outside all areas, but they would be inside an area if they were
+    /// swapped, had other signs, or were in another unit.
     CoordinatesSuspect,
-    /// The layer that the client named does not have the code, but another layer of statistical areas
-    /// does: the code is of another census, for example.
+    /// The layer that the client specified does not contain the code, but another layer of
+    /// statistical areas does. For example, the code may be from another census.
     CodeOfOtherLayer,
 }
 
 impl AnswerNote {
-    /// Returns the word for the value in JSON and in tables.
+    /// Returns the word that represents the value in JSON and in tables.
     pub fn as_str(self) -> &'static str {
         match self {
             AnswerNote::PracticeAddress => "practice_address",
@@ -535,7 +536,7 @@ impl AnswerNote {
     }
 }
 
-/// Returns the areas in the result of a layer; empty if there is no such result.
+/// Returns the areas in the result of a layer; empty if there is no result for the layer.
 pub fn areas_of_layer<'a, 'i>(
     results: &'a [(Layer, LayerResult<'i>)],
     layer: Layer,
@@ -550,8 +551,9 @@ pub fn areas_of_layer<'a, 'i>(
 }
 
 impl Index {
-    /// Marks the administrative areas that are not known. Every place that is in one administrative
-    /// layer is in all of them, so an empty result means that the source does not name the area.
+    /// Marks the administrative areas that are not known. A position that is in an area of one
+    /// administrative layer is in an area of every administrative layer. An empty result therefore
+    /// means that the source does not specify the area.
     pub(super) fn mark_unknown_administrative_areas(
         &self,
         results: &mut [(Layer, LayerResult<'_>)],

@@ -9,14 +9,14 @@ use super::answer::AreaMatch;
 use crate::domain::{Area, Layer};
 
 /// An area of an index, for use as a key. All versions of an area have the same key. A key is
-/// meaningful only for the index whose answer has it.
+/// meaningful only for the index whose answer contains the key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AreaKey {
     layer: Layer,
     ordinal: u32,
 }
 
-/// Prints no fields, because they say where a person lives.
+/// Prints no fields, because they could reveal where a person lives.
 impl fmt::Debug for AreaKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AreaKey(…)")
@@ -41,8 +41,8 @@ impl AreaMatch<'_> {
 }
 
 impl Index {
-    /// Returns the area with a key, in the version that is valid on a day or else in its last
-    /// version; `None` if the key is that of another index.
+    /// Returns the area with a key, in the version that is valid on a day or, if there is no such
+    /// version, in its last version; `None` if the key is from another index.
     pub fn area_with_key(&self, key: AreaKey, day: Date) -> Option<&Area> {
         let layer = self.layer(key.layer)?;
         if key.ordinal as usize >= layer.area_count() {

@@ -1,9 +1,10 @@
-//! The look-up between areas: the areas of every other layer to which each area of a layer belongs.
+//! The look-up between areas. It contains, for each area of a layer, the areas of every other layer
+//! to which the area belongs.
 //!
-//! An area of a layer that is defined on statistical areas consists of statistical areas, as does a
-//! statistical area itself, so the one contains the other or does not, exactly. Between any other
-//! areas, the live postcodes are counted: the answer is that of most live postcodes of the area, with
-//! their share.
+//! If two layers are defined on the same statistical areas, each of their areas consists of whole
+//! statistical areas, and the answer is exact. For other pairs of layers, the live postcodes of the
+//! area are counted. The answer is the area that contains the most live postcodes, with the share
+//! of these postcodes.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -35,18 +36,19 @@ pub struct AreaLookUp<'i> {
 /// The areas of a layer to which an area of another layer belongs.
 #[derive(Debug, Default, PartialEq)]
 pub struct ContainingAreas<'i> {
-    /// The areas, in the version valid on the day: at most one, unless areas of the layer overlap.
+    /// The areas, in the version valid on the day. There is at most one, unless areas of the layer
+    /// overlap.
     pub areas: Vec<&'i Area>,
     /// The share of the live postcodes that are in these areas; `None` if both layers are defined
-    /// on the same statistical areas, so that the answer is exact, or if nothing is known.
+    /// on the same statistical areas, so that the answer is exact, or if the areas are not known.
     pub share: Option<f64>,
-    /// The days on which the answer is valid, as far as they are known: those of the area's version
-    /// and, for an exact answer, those on which the statistical areas are assigned to the area.
-    /// `None` unless there is one area.
+    /// The days on which the answer is valid, as far as they are known: the days on which the
+    /// area's version is valid and, for an exact answer, on which the statistical areas are
+    /// assigned to the area. `None` unless there is exactly one area.
     pub period: Option<Period>,
 }
 
-/// The live postcodes of an area by their areas in each layer.
+/// The numbers of live postcodes of an area, by their areas in each layer.
 #[derive(Default)]
 struct PostcodeCounts {
     total: usize,
@@ -68,13 +70,14 @@ impl PostcodeCounts {
         }
     }
 
-    /// Returns the areas of the layer at `position` that have most postcodes, and their share; none of
-    /// a partition if most postcodes are in no area, as in a look-up by the code of a statistical area.
+    /// Returns the areas of the layer at `position` that contain the most postcodes, and the share
+    /// of these postcodes. If the layer is a partition and most postcodes are in no area, returns
+    /// no area, as a look-up by the code of a statistical area does.
     fn most(&self, position: usize, kind: LayerKind) -> Option<(&[u32], f64)> {
         let counts = self.by_layer.get(position)?;
         let uncovered = counts.get([].as_slice()).copied().unwrap_or_default();
         let covered = counts.iter().filter(|(ordinals, _)| !ordinals.is_empty());
-        // Of equal numbers, that of the first areas in order of id.
+        // If several numbers are equal, use the first areas in order of id.
         let (ordinals, count) = covered.max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0)))?;
         if kind == LayerKind::Partition && uncovered >= *count {
             return None;
@@ -177,7 +180,7 @@ impl Index {
         counts
     }
 
-    /// Returns the ordinals of the areas in the result of a layer.
+    /// Returns the ordinals of the areas in the result for a layer.
     fn ordinals_of(&self, result: &LayerResult<'_>) -> Vec<u32> {
         match result {
             LayerResult::Areas(areas) => areas.iter().map(|found| found.ordinal).collect(),
@@ -187,13 +190,13 @@ impl Index {
                 let rows = rows.filter_map(|found| self.registry.row(found.practice.code));
                 rows.filter_map(|row| u32::try_from(row).ok()).collect()
             }
-            // The groups follow from the areas.
+            // The groups are determined later from the areas.
             LayerResult::Groups(_) | LayerResult::Unknown(_) => Vec::new(),
         }
     }
 
-    /// Returns the areas of every layer but the one at `position` to which one of its areas belongs,
-    /// given its statistical areas and its live postcodes.
+    /// Given the statistical areas and the live postcodes of an area of the layer at `position`,
+    /// returns the areas of every other layer to which the area belongs.
     fn containing_areas(
         &self,
         position: usize,
@@ -224,8 +227,8 @@ impl Index {
             .collect()
     }
 
-    /// Returns the areas to which all of these statistical areas are assigned; `None` if they differ
-    /// or if there are no statistical areas.
+    /// Returns the areas to which all of these statistical areas are assigned; `None` if the
+    /// statistical areas are assigned to different areas, or if there are no statistical areas.
     fn exact_areas<'i>(
         &'i self,
         layer: &'i LayerIndex,
@@ -280,7 +283,7 @@ impl Index {
     }
 
     /// Returns, for each layer of groups, the groups of the areas that were found; `None` for other
-    /// layers.
+    /// kinds of layers.
     fn groups_of_areas<'i>(
         &'i self,
         found: &[ContainingAreas<'i>],
@@ -312,7 +315,7 @@ impl Index {
                     areas.push(group.area);
                 }
             }
-            // The groups are as certain as the areas that belong to them.
+            // The share for a group is the share for the areas that belong to the group.
             let members = found.iter().zip(&layer.has_members_in);
             let members = members.filter(|(areas, has)| **has && !areas.areas.is_empty());
             let shares = members.filter_map(|(areas, _)| areas.share);
@@ -378,8 +381,8 @@ fn period_of_version(area: &Area) -> Period {
     }
 }
 
-/// Returns the period around a day in which a statistical area is assigned to an area without
-/// interruption.
+/// Returns the longest period around a day in which a statistical area is assigned to an area
+/// without interruption.
 fn assigned_period(layer: &LayerIndex, row: u32, ordinal: u32, day: Date) -> Period {
     let assignments = layer.all_assignments_of(row);
     let periods = assignments.filter(|assignment| assignment.ordinal == ordinal);

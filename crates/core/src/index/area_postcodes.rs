@@ -1,11 +1,11 @@
-//! The postcodes of an area, page by page in order of postcode.
+//! The postcodes of an area, in pages and in order of postcode.
 //!
-//! Whether a postcode is in the area is decided by the same functions as in `locate`, so that the
-//! results always agree. This module limits the number of postcodes that are tested. A postcode can
-//! be in an area only if the directory assigns it to one of the area's statistical areas, or if its
-//! position is in the buffered bounding box of the area's geometry. A page takes one pass over the
-//! directory's rows, which starts after the previous page. Nothing is cached between requests, for
-//! any day.
+//! The functions that determine whether a postcode is in the area are those of `locate`, so that
+//! the results always agree. This module only reduces the number of postcodes that these functions
+//! test. A postcode can be in an area only if the directory assigns it to one of the area's
+//! statistical areas, or if its position is in the buffered bounding box of the area's geometry.
+//! For a page, the module passes once over the directory's rows, starting after the last postcode
+//! of the previous page. Nothing is cached between requests.
 
 use geo::{Coord, Intersects, Rect};
 use jiff::civil::Date;
@@ -19,7 +19,7 @@ use crate::domain::{
 };
 use crate::geometry::bbox::bounding_rect;
 
-/// Which postcodes of an area to return.
+/// The postcodes of an area that are returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PostcodeFilter {
     /// The postcodes that are in use on the day.
@@ -31,9 +31,9 @@ pub enum PostcodeFilter {
 /// A page of the postcodes of an area, in ascending order.
 #[derive(Debug)]
 pub struct PostcodePage {
-    /// The postcodes, at most as many as were requested.
+    /// The postcodes. Their number is at most the requested limit.
     pub postcodes: Vec<AreaPostcode>,
-    /// Whether more postcodes follow.
+    /// Whether there are more postcodes after this page.
     pub has_more: bool,
 }
 
@@ -53,30 +53,30 @@ pub struct AreaPostcode {
 pub struct OutcodeCount {
     /// The outward code, such as `LA9`.
     pub outcode: String,
-    /// How many of the outward code's postcodes are in the area.
+    /// The number of the outward code's postcodes that are in the area.
     pub postcode_count: usize,
     /// The last of these postcodes.
     pub last_postcode: Postcode,
 }
 
-/// An area whose postcodes belong to the requested area or group, with the data that rule out
-/// postcodes that cannot be in this area.
+/// An area whose postcodes belong to the requested area or group, with data that exclude postcodes
+/// that cannot be in the candidate area.
 struct CandidateArea<'i> {
     layer: &'i LayerIndex,
     /// The area's ordinal in its layer.
     ordinal: u32,
     /// Whether each statistical area is assigned to the area, by the row of the statistical area.
     contains_statistical_area: Vec<bool>,
-    /// The bounding box of the area's own boundaries, buffered by the layer's snap distance.
+    /// The bounding box of the area's own boundaries, extended by the layer's snap distance.
     own_bbox: Option<Rect<i32>>,
-    /// The bounding box of the boundaries of the area's statistical areas, buffered by their snap
-    /// distance.
+    /// The bounding box of the boundaries of the area's statistical areas, extended by the snap
+    /// distance of the statistical areas.
     statistical_bbox: Option<Rect<i32>>,
 }
 
 impl Index {
     /// Returns the postcodes that are in an area or group on a day according to [`Index::locate`],
-    /// in ascending order. At most `limit` postcodes are returned and, if `after` is given, only
+    /// in ascending order. Returns at most `limit` postcodes. If `after` is given, returns only
     /// postcodes after `after`.
     pub fn postcodes_in(
         &self,
@@ -110,7 +110,7 @@ impl Index {
     }
 
     /// Returns how many postcodes are in an area or group on a day according to [`Index::locate`],
-    /// by outward code, in ascending order. Every candidate postcode is tested.
+    /// by outward code, in ascending order. This function tests every candidate postcode.
     pub fn outcodes_in(
         &self,
         (layer, id): (Layer, &str),
@@ -154,7 +154,7 @@ impl Index {
         entries.filter_map(move |entry| {
             let status = self.postcode_status(&entry, day);
             let is_included = filter == PostcodeFilter::All || status == PostcodeStatus::Live;
-            // Pseudo postcodes have no location, whatever the directory says.
+            // Pseudo postcodes have no location, whatever the directory states.
             if !is_included || entry.postcode.special().is_some() {
                 return None;
             }
@@ -240,8 +240,8 @@ impl Index {
 }
 
 impl CandidateArea<'_> {
-    /// Returns whether a postcode with this position, and this statistical area in the directory,
-    /// may be in the area and must be tested.
+    /// Returns whether a postcode must be tested because it may be in the area, given its position
+    /// and its statistical area in the directory.
     fn may_contain(&self, position: BritishGrid, statistical_area: Option<u32>) -> bool {
         let is_in_bbox =
             |bbox: Option<Rect<i32>>| bbox.is_some_and(|bbox| bbox.intersects(&to_mm(&position)));
@@ -250,7 +250,7 @@ impl CandidateArea<'_> {
                 .contains_statistical_area
                 .get(row as usize)
                 .is_some_and(|contains| *contains),
-            // The directory may state the area of a postcode without a statistical area.
+            // The directory may state the area of a postcode even if it states no statistical area.
             None if self.layer.postcode_column.is_some() => true,
             None => is_in_bbox(self.statistical_bbox),
         };
@@ -359,7 +359,7 @@ mod tests {
             PostcodeFilter::Live,
             &inner_and_outer,
         );
-        // The practice has a share but has closed, so it has no postcodes.
+        // The practice has a share of a statistical area but has closed, so it has no postcodes.
         check((layers::gp_practice(), "A00004"), PostcodeFilter::Live, &[]);
         let of_k = k.map(|(text, _)| (text, Membership));
         check(
@@ -462,7 +462,7 @@ mod tests {
         let k = candidate(layers::icc(), "k");
         let (inside, outside) = (km(5.0, 5.0), km(15.0, 5.0));
         // If the directory assigns a postcode to a statistical area of k, the postcode may be in k
-        // wherever its position is. Any other postcode may be in k only if its position is in the
+        // whatever its position. Any other postcode may be in k only if its position is in the
         // bounding box of the boundaries of k.
         assert!(k.may_contain(outside, Some(0)) && k.may_contain(inside, Some(1)));
         assert!(!k.may_contain(outside, Some(1)) && !k.may_contain(outside, None));

@@ -1,5 +1,5 @@
-//! The attributes of places: further columns of postcodes, statistical areas or areas. They are
-//! looked up only where an answer is written, so a look-up without attributes pays nothing.
+//! The attributes of postcodes, statistical areas and areas. Attributes are looked up only when an
+//! answer is written, so they do not slow down a look-up without attributes.
 
 use std::collections::HashMap;
 
@@ -23,19 +23,19 @@ struct IndexedAttribute {
     values: ValueIndices,
 }
 
-/// The index of the value of each place; `None` if the place has no value.
+/// The index of the value for each postcode or area; `None` if there is no value.
 #[derive(Debug)]
 enum ValueIndices {
-    /// In order of postcode.
+    /// The postcodes with their indexes, in order of postcode.
     Postcodes(Vec<(Postcode, u32)>),
-    /// By the row of the statistical area.
+    /// The indexes by the row of the statistical area.
     StatisticalAreas(Vec<Option<u32>>),
-    /// By the ordinal of the area.
+    /// The indexes by the ordinal of the area.
     Areas(Layer, Vec<Option<u32>>),
 }
 
 impl AttributeIndex {
-    /// Indexes the values of attributes. Values of unknown places are ignored.
+    /// Indexes the values of attributes. Values for unknown postcodes and areas are ignored.
     pub(super) fn new(
         manifest: &Manifest,
         values: Vec<AttributeValues>,
@@ -115,7 +115,7 @@ impl IndexedAttribute {
 
 impl Index {
     /// Returns the value of an attribute at the location of an answer; `None` if the location is not
-    /// known, or if its postcode or area has no value.
+    /// known, or if the postcode or area has no value.
     pub fn attribute(&self, answer: &LocateAnswer<'_>, attribute: Attribute) -> Option<&str> {
         let mut all = self.attributes.0.iter();
         let indexed = all.find(|indexed| indexed.attribute == attribute)?;
@@ -140,8 +140,8 @@ impl Index {
         indexed.text(index)
     }
 
-    /// Returns the attributes that the areas of a layer have: those of the layer itself and, if each
-    /// of its areas is one statistical area, those of the statistical areas.
+    /// Returns the attributes of the areas of a layer: the attributes of the layer itself and, if
+    /// each of its areas is one statistical area, the attributes of the statistical areas.
     pub fn attributes_of_layer(&self, layer: Layer) -> Vec<&AttributeEntry> {
         let is_statistical = self.layer(layer).is_some_and(|index| {
             let rows = (0..).take(self.statistical_areas.codes.len());

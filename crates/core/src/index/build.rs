@@ -1,4 +1,4 @@
-//! Builds the index of a dataset, and rejects a dataset that contradicts itself.
+//! Builds the index of a dataset, and rejects datasets with contradictions.
 
 use std::collections::{HashMap, HashSet};
 use std::iter;
@@ -113,7 +113,7 @@ impl Index {
     }
 }
 
-/// Builds the indexes of the layers, in the manifest's order.
+/// Builds the indexes of the layers, in the order of the manifest.
 fn build_layers(
     manifest: &Manifest,
     registry: &PracticeRegistry,
@@ -141,8 +141,8 @@ fn build_layers(
     layers.into_iter().collect()
 }
 
-/// Builds the areas of the practice layer, one for each practice. An area has the layer's default
-/// provenance unless the dataset states a different provenance.
+/// Builds the areas of the practice layer. There is one area for each practice. An area has the
+/// layer's default provenance unless the dataset states a different provenance.
 fn practice_areas(registry: &PracticeRegistry, entry: &LayerEntry, areas: &[Area]) -> Vec<Area> {
     let provenances: HashMap<&str, Provenance> = areas
         .iter()
@@ -171,7 +171,7 @@ fn practice_areas(registry: &PracticeRegistry, entry: &LayerEntry, areas: &[Area
     registry.practices().iter().map(area).collect()
 }
 
-/// Adds the assignments of statistical areas to the layers of the areas.
+/// Adds the assignments of statistical areas to the layers of the areas to which they are assigned.
 fn apply_assignments(
     layers: &mut [LayerIndex],
     assignments: Vec<StatisticalAssignment>,
@@ -223,8 +223,8 @@ fn apply_assignments(
     Ok(())
 }
 
-/// Indexes the edges of the boundaries on which answers depend. Those of other layers are indexed by
-/// the first search, if there is one.
+/// Indexes the edges of the boundaries on which answers depend. The first search in any other layer
+/// indexes the edges of that layer.
 fn prepare_boundaries(statistical: &BoundaryIndex, layers: &[LayerIndex]) {
     let searched = layers.iter().filter(|layer| layer.is_searched());
     let boundaries = searched.map(|layer| layer.boundary_index.as_ref());
@@ -234,10 +234,11 @@ fn prepare_boundaries(statistical: &BoundaryIndex, layers: &[LayerIndex]) {
     );
 }
 
-/// Finds the layers whose areas may be members of groups: the communities and their parts, and any
-/// other layer with such a member. Also finds the layers that have areas by registration: all but
-/// the statistical areas, and the administrative areas that are no NHS organisations and of which no
-/// practice is a member, such as councils.
+/// Finds the layers whose areas may be members of groups: communities and their parts, and any
+/// other layer with an area that is a member of a group. Also finds the layers that have areas by
+/// registration. These are all layers except two kinds: layers of statistical areas, and
+/// administrative layers (such as councils) whose areas are not those of NHS organisations and have
+/// no practices as members.
 fn find_member_layers(layers: &mut [LayerIndex], memberships: &MembershipIndex) {
     let mut with_members: HashSet<(Layer, Layer)> = HashSet::new();
     let mut with_practices: HashSet<Layer> = HashSet::new();
