@@ -1,9 +1,9 @@
 """Adds npm packages to a CycloneDX document: tools/sbom.py LOCK[=SCOPE] … < CARGO.cdx.json
 
-Each LOCK is a package-lock.json (version 3). SCOPE is the CycloneDX scope of its packages: `required`, the default, for
-packages that are bundled into the pages or that build them; `excluded` for packages that only tests use. In a LOCK of
-scope `required`, packages for other platforms have the scope `optional`. The output is reproducible: the same input
-always gives the same bytes.
+Each LOCK is a package-lock.json (version 3). SCOPE is the CycloneDX scope of its packages: `required` (the default) is
+for packages that are bundled into the pages or that build the pages, and `excluded` is for packages that only tests
+use. In a LOCK of scope `required`, packages for other platforms have the scope `optional`. The output is reproducible:
+the same input always gives the same bytes.
 """
 
 import base64

@@ -1,8 +1,9 @@
 """Prints the licences of all packages that are compiled into the program: tools/third-parties.py NODE_MODULES < METADATA
 
 METADATA is the output of `cargo metadata --locked --filter-platform TARGET`. NODE_MODULES is the folder of the npm
-packages that are bundled into the pages or that build them. The texts of licences are read from the licence files beside
-the manifest of each package; for a package without such a file, only its SPDX expression is printed.
+packages that are bundled into the pages or that build the pages. The script reads the texts of licences from the
+licence files next to the manifest of each package. For a package without a licence file, it prints only the SPDX
+expression.
 """
 
 import json
@@ -14,7 +15,7 @@ NAMES = ("license", "licence", "copying", "notice", "unlicense", "copyright")
 
 
 def shipped(metadata):
-    """Returns the direct and transitive normal dependencies of the program: no dev or build dependencies."""
+    """Returns the direct and transitive normal dependencies of the program: not dev or build dependencies."""
     nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
     root = metadata["resolve"]["root"]
     waiting, found = [root], set()

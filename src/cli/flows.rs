@@ -1,4 +1,5 @@
-//! `catchment flows`: counts the patients of a file by where they are registered and where they live.
+//! `catchment flows`: counts the patients of a file by the areas in which they are registered and
+//! in which they live.
 
 mod report;
 
@@ -107,10 +108,10 @@ pub(super) enum FlowFormat {
     Json,
 }
 
-/// Returns the format that the extension of a file says.
+/// Returns the format that the extension of a file specifies.
 ///
 /// # Errors
-/// If the file has no such extension.
+/// If the extension does not specify a format.
 pub(super) fn flow_format(path: &Path, kind: FlowTableKind) -> Result<FlowFormat> {
     let extension = path.extension().and_then(|text| text.to_str());
     match extension.map(str::to_ascii_lowercase).as_deref() {
@@ -130,7 +131,7 @@ impl FlowOptions {
         self.suppress
     }
 
-    /// Returns the table in a CSV file.
+    /// Returns the kind of table that a CSV file contains.
     pub(super) fn table(&self) -> FlowTableKind {
         self.table.into()
     }
@@ -138,7 +139,8 @@ impl FlowOptions {
     /// Returns the layers.
     ///
     /// # Errors
-    /// If the dataset does not have a layer, or patients cannot be counted on it.
+    /// If the dataset does not contain a layer, or patients cannot be counted by the areas of that
+    /// layer.
     pub(super) fn layers(&self, index: &Index) -> Result<FlowLayers> {
         let main = index.manifest().main_community_layer();
         let main = main.map(|layer| layer.as_str());
@@ -154,7 +156,7 @@ impl FlowOptions {
     }
 }
 
-/// Finds the layers with these ids; `is_one` states whether one option sets both.
+/// Finds the layers with these ids; `is_one` states whether a single option sets both layers.
 fn find_layers(
     index: &Index,
     registered: &str,

@@ -93,7 +93,7 @@ pub(super) fn run(arguments: &KeysArguments) -> Result<ExitCode> {
                 "key {} was added; copy it now, because it is not shown again:",
                 key.id
             ));
-            // A closed pipe is an error too, because the user has not seen the key.
+            // A closed pipe is an error here, because the user has not seen the key.
             writeln!(io::stdout(), "{}", secret.expose()).with_context(|| {
                 format!(
                     "key {id} was added but could not be printed: revoke it with `catchment keys revoke --keys {} {id}` and add another key",

@@ -1,4 +1,4 @@
-//! `catchment locate`: looks up one place, or each line of standard input.
+//! `catchment locate`: looks up a single place, or the place in each line of standard input.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -64,7 +64,7 @@ pub(super) struct LocateArguments {
     uprns: UprnArgument,
 }
 
-/// Checks a date, so that an invalid date is an error in the usage.
+/// Checks a date, so that clap reports an invalid date as a usage error.
 fn iso_date(text: &str) -> Result<String, InvalidDate> {
     date_from_iso(text).map(|_| text.to_string())
 }
@@ -80,7 +80,7 @@ pub(super) fn locate(arguments: &LocateArguments) -> Result<ExitCode> {
     match all_answered.and_then(|all| out.flush().map(|()| all)) {
         Ok(true) => Ok(ExitCode::SUCCESS),
         Ok(false) => Ok(ExitCode::from(EXIT_NO_ANSWER)),
-        // It is not an error if the reader closed the pipe.
+        // It is not an error if the program that reads the output has closed the pipe.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Err(error) => Err(error).context("writing to standard output"),
     }
@@ -198,7 +198,7 @@ fn place_param(text: &str) -> (&str, &str) {
     }
 }
 
-/// Formats the hint for a postcode that the directory does not have.
+/// Formats the hint for a postcode that the directory does not contain.
 fn hint_text(hint: &AreaHint) -> String {
     format!(
         "hint, not an answer: {:.0}% of the {} live postcodes of its sector are in {}",
@@ -377,7 +377,7 @@ fn status_text(answer: &LocateAnswer<'_>, edition: &str) -> String {
     }
 }
 
-/// Returns what an area of a layer is called, in short.
+/// Returns a short name for an area of a layer.
 fn layer_label(index: &Index, layer: Layer) -> &str {
     let entry = index.manifest().layer(layer);
     let words = entry.map(|entry| {
@@ -456,7 +456,8 @@ fn shares_text(shares: &PlaceShares<'_>) -> String {
     text
 }
 
-/// Describes the other communities to which the place may belong, if the source disputes it.
+/// Describes the other communities to which the place may belong, if the source disputes the
+/// assignment.
 fn disputed_text(area_match: &AreaMatch<'_>) -> Option<String> {
     let others: Vec<String> = area_match
         .disputed_with
@@ -602,8 +603,8 @@ fn add_registration_lines(
     }
 }
 
-/// Returns the weakest basis of a chain of successions: `, by page, list_transfer`. Empty if the
-/// source states none.
+/// Returns the weakest basis of a chain of successions, such as `, by page, list_transfer`. The
+/// text is empty if the source states no basis.
 fn basis_text(steps: &[&PracticeSuccession]) -> String {
     if steps.iter().any(|step| step.is_by_place_alone()) {
         return ", by place alone".into();

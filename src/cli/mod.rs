@@ -256,8 +256,8 @@ fn build(arguments: &BuildArguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A progress line such as `⠹ comparing, 3s`, removed when dropped. The line is shown only on a
-/// terminal.
+/// A progress line such as `⠹ comparing, 3s`, which is removed when the spinner is dropped. The
+/// line is shown only on a terminal.
 struct Spinner(ProgressBar);
 
 impl Spinner {
@@ -290,7 +290,7 @@ fn progress_style(bytes_read: &Arc<AtomicU64>) -> ProgressStyle {
             "read",
             move |_: &ProgressState, line: &mut dyn std::fmt::Write| {
                 let bytes = HumanBytes(bytes_read.load(Ordering::Relaxed));
-                // An error is ignored, because the line is drawn again at the next tick.
+                // Ignore an error, because the line is drawn again at the next tick.
                 let _ = write!(line, "{bytes}");
             },
         )

@@ -1,4 +1,5 @@
-//! Output files that are written atomically: a file gets its name only when it is complete.
+//! Output files that are written atomically: a file is given its final name only when it is
+//! complete.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -11,7 +12,7 @@ use catchment_data::fs::{
     FileAccess, check_output_file, create_temp_file, parent_folder, sync_folder, write_temp_file,
 };
 
-/// The output of a command. A file gets its name only in [`AtomicOutput::publish`].
+/// The output of a command. A file is given its final name only in [`AtomicOutput::publish`].
 pub(super) enum AtomicOutput {
     Stdout(io::Stdout),
     /// A pipe or a device, which is written to directly.
@@ -19,8 +20,8 @@ pub(super) enum AtomicOutput {
     File(StagedOutput),
 }
 
-/// An output file that does not have its name yet. If this value is dropped before the file has its
-/// name, the file is deleted.
+/// An output file that does not have its final name yet. If this value is dropped before the file
+/// is given that name, the file is deleted.
 pub(super) struct StagedOutput {
     file: TempFile,
     path: PathBuf,
@@ -30,14 +31,15 @@ pub(super) struct StagedOutput {
 }
 
 enum TempFile {
-    /// A file without a name (`O_TMPFILE`), which disappears even if the program is killed.
+    /// A file without a name (`O_TMPFILE`). The system deletes the file even if the program is
+    /// killed.
     #[cfg(target_os = "linux")]
     Unnamed(File),
     Named(tempfile::NamedTempFile),
 }
 
 impl AtomicOutput {
-    /// Opens the output without creating anything under its name.
+    /// Opens the output without creating a file with the final name.
     ///
     /// # Errors
     /// If the file exists and `force` is not set, if the file is the input, or if it cannot be
@@ -75,7 +77,8 @@ impl AtomicOutput {
         }))
     }
 
-    /// Returns whether the output is a file, which gets its name in [`publish`](Self::publish).
+    /// Returns whether the output is a file that is given its final name in
+    /// [`publish`](Self::publish).
     pub(super) fn is_file(&self) -> bool {
         matches!(self, AtomicOutput::File(_))
     }
@@ -89,9 +92,10 @@ impl AtomicOutput {
         }
     }
 
-    /// Gives the file its name, then writes its manifest next to it.
+    /// Gives the file its final name, then writes the file's manifest next to the file.
     ///
-    /// An old manifest is removed first, so that no file ever has the manifest of another file.
+    /// An old manifest is removed first, so that a file is never next to the manifest of another
+    /// file.
     pub(super) fn publish(self, manifest: &str) -> io::Result<()> {
         let AtomicOutput::File(mut staged) = self else {
             return Ok(());
@@ -171,7 +175,7 @@ impl TempFile {
 fn open_tmpfile(folder: &Path) -> Option<File> {
     use rustix::fs::{Mode, OFlags, open};
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-    // The default mode of new files, reduced by the user's umask.
+    // The default mode of new files. The system applies the user's umask.
     let file = open(folder, flags, Mode::from_raw_mode(0o666)).ok()?;
     // `link_tmpfile` needs /proc.
     let has_proc = Path::new("/proc/self/fd").is_dir();

@@ -1,13 +1,14 @@
-//! The settings of `catchment serve`, from the command line, environment variables and a TOML file,
-//! in this order of precedence.
+//! The settings of `catchment serve`. They come from the command line, environment variables and a
+//! TOML file, in this order of precedence.
 //!
 //! Every command-line option that configures the service is a setting. The setting has the same
 //! name in the file, and a name such as `CATCHMENT_LOG_LEVEL` in the environment. Values from the
 //! environment and the file are validated like those on the command line.
 //!
-//! clap only shows the variables in the help, and does not read them, because its errors do not name
-//! the variable. In addition, clap accepts only `true` and `false` for a flag, does not ignore
-//! spaces and empty items in a list, and would split `--data` at commas on the command line too.
+//! clap shows the variables in the help, but this module reads them, because error messages of clap
+//! do not contain the name of the variable. In addition, clap accepts only `true` and `false` for a
+//! flag, does not ignore spaces and empty items in a list, and would also split `--data` at commas
+//! on the command line.
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -23,7 +24,7 @@ use toml::{Table, Value};
 use super::{CliArguments, print};
 
 const SERVE: &str = "serve";
-/// The option that names the settings file.
+/// The option that specifies the settings file.
 const CONFIG: &str = "config";
 /// Options that are not settings.
 const META_OPTIONS: [&str; 3] = [CONFIG, "check-config", "help"];
@@ -35,7 +36,7 @@ enum SettingSource {
     File,
 }
 
-/// A setting from the environment or the file, as command-line arguments.
+/// A setting from the environment or the file, converted to command-line arguments.
 struct ResolvedSetting {
     name: String,
     arguments: Vec<OsString>,
@@ -144,7 +145,7 @@ fn from_env_and_file(
 /// Reads the settings file.
 ///
 /// # Errors
-/// If the file cannot be read, is not valid TOML or has a key that is not a setting.
+/// If the file cannot be read, is not valid TOML or contains a key that is not a setting.
 fn read(path: &Path, serve: &Command) -> Result<Table> {
     let reading = || format!("reading {}", path.display());
     let text = fs::read_to_string(path).with_context(reading)?;
@@ -219,7 +220,8 @@ fn check_arguments(arguments: Vec<OsString>) -> Result<Vec<OsString>> {
     Ok(arguments)
 }
 
-/// Formats the settings in effect as a settings file, with the source of each setting in a comment.
+/// Formats the settings in effect as a settings file, with a comment that states the source of each
+/// setting.
 fn to_toml(serve: &ArgMatches, resolved: &[ResolvedSetting]) -> String {
     let command = serve_command();
     let mut text = String::new();

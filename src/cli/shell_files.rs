@@ -1,5 +1,5 @@
-//! `catchment completions` and `catchment man`: files for shells and for `man`, made from the definition
-//! of the command line.
+//! `catchment completions` and `catchment man`: generates files for shells and for `man` from the
+//! definition of the command line.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,8 +43,8 @@ fn completions(shell: Shell) -> Result<String> {
     String::from_utf8(script).context("the completions are not UTF-8")
 }
 
-/// Writes a manual page for the program and for each of its commands, and the completions if there is
-/// a folder for them.
+/// Writes a manual page for the program and for each of its commands, and the completions if a
+/// folder for completions is given.
 pub(super) fn write_man_pages(arguments: &ManArguments) -> Result<ExitCode> {
     let mut command = CliArguments::command().name(PROGRAM);
     command.build();
@@ -69,7 +69,7 @@ pub(super) fn write_man_pages(arguments: &ManArguments) -> Result<ExitCode> {
 /// Renders the page of a command and, after it, the pages of its subcommands.
 fn collect_pages(command: &Command, name: &str, pages: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
     let mut page = Vec::new();
-    // The title and the links between pages have the whole name, such as `catchment-keys-add`.
+    // The title and the links between pages use the full name, such as `catchment-keys-add`.
     let named = command.clone().name(name.to_string()).display_name(name);
     Man::new(named)
         .render(&mut page)

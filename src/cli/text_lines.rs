@@ -1,5 +1,5 @@
-//! Lines of text from a stream, whatever program wrote it: with or without a byte order mark, in
-//! UTF-8 or UTF-16, with any line ending.
+//! Lines of text from a stream. The text may be in UTF-8 or UTF-16, with or without a byte order
+//! mark and with any line ending.
 
 use std::io::{self, BufRead};
 
@@ -33,8 +33,8 @@ pub(super) fn for_each_line(
     Ok(())
 }
 
-/// Returns the byte order of text in UTF-16, which has a byte order mark or starts with an ASCII
-/// character.
+/// Returns the function that reads code units in the byte order of UTF-16 text. The text has a byte
+/// order mark or starts with an ASCII character.
 fn utf16_decoder(beginning: &[u8]) -> Option<fn([u8; 2]) -> u16> {
     match beginning {
         [0xff, 0xfe, ..] | [1..=0xff, 0, ..] => Some(u16::from_le_bytes),
@@ -43,7 +43,8 @@ fn utf16_decoder(beginning: &[u8]) -> Option<fn([u8; 2]) -> u16> {
     }
 }
 
-/// Splits text at line feeds and at the carriage returns of programs that write no line feeds.
+/// Splits text at line feeds and at carriage returns, because some programs write carriage returns
+/// without line feeds.
 fn split_line(text: &[u8], handle: &mut impl FnMut(&str) -> io::Result<()>) -> io::Result<()> {
     let text = text.strip_suffix(b"\n").unwrap_or(text);
     let text = text.strip_suffix(b"\r").unwrap_or(text);

@@ -23,7 +23,8 @@ pub(super) fn join_postcode(args: &[OsString]) -> Vec<OsString> {
     joined
 }
 
-/// Returns whether the text may be an outward code, also one in which a digit is mistyped as a letter.
+/// Returns whether the text may be an outward code, including an outward code in which a digit was
+/// mistyped as a letter.
 fn is_outward_code(text: &str) -> bool {
     let is_word = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let has_digit = text.bytes().any(|byte| byte.is_ascii_digit());

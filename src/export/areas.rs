@@ -35,10 +35,10 @@ pub struct AreaFile {
     pub count: u64,
 }
 
-/// Why areas cannot be exported.
+/// The reason why areas cannot be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum AreaExportError {
-    /// SQLite failed. The database is in memory, so the likely cause is that memory ran out.
+    /// SQLite failed. The database is in memory, so the likely cause is a lack of memory.
     #[error("writing the GeoPackage failed: {0}")]
     Sqlite(#[from] rusqlite::Error),
     /// The GeoParquet file cannot be written.
@@ -49,7 +49,7 @@ pub enum AreaExportError {
     Shapefile(#[from] ShapefileWriteError),
 }
 
-/// Encodes those areas of the layers that have a boundary on the date.
+/// Encodes the areas of the layers that have a boundary on the date.
 ///
 /// # Errors
 /// If the format cannot represent an area, or the file cannot be written.

@@ -1,5 +1,6 @@
 //! Exports the areas of a dataset as files for GIS programs, and the look-up as static files.
-//! (`tiles::pmtiles` exports the tiles of areas, and `batch::lookup_export` the look-up tables.)
+//! `tiles::pmtiles` exports the tiles of areas, and `batch::lookup_export` exports the look-up
+//! tables.
 
 mod areas;
 mod static_site;

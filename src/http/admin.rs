@@ -20,8 +20,8 @@ use crate::ops::dataset_store::DatasetStore;
 /// Returns the routes of the admin listener.
 pub fn router(dataset_store: Arc<DatasetStore>, app: &App) -> Router {
     let metrics_app = app.clone();
-    // The admin listener has limits of its own, so that requests to the public listener cannot use
-    // up the capacity of the admin listener.
+    // The admin listener has limits of its own, because requests to the public listener must not
+    // use up the capacity of the admin listener.
     let admission_control = Arc::new(AdmissionControl::new(
         AccessConfig::default(),
         ServerLimits::default(),
@@ -42,9 +42,9 @@ pub fn router(dataset_store: Arc<DatasetStore>, app: &App) -> Router {
         .with_state(dataset_store)
 }
 
-/// Rejects requests that a page of another site sends through the operator's browser, which can
-/// reach this listener although the site itself cannot. Programs such as curl send neither `Origin`
-/// nor `Sec-Fetch-Site`.
+/// Rejects requests that a page of another site sends through the operator's browser. The browser
+/// can reach this listener even if the other site cannot. Programs such as curl send neither
+/// `Origin` nor `Sec-Fetch-Site`.
 ///
 /// # Errors
 /// If `Origin` or `Sec-Fetch-Site` shows that the request is from a page of another site (403).
@@ -69,7 +69,7 @@ fn reject_cross_origin(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// Reloads the datasets. The response is sent when the new datasets are in use or the reload has
-/// failed; after a failure, the response states the reason.
+/// failed. After a failure, the response states the reason.
 async fn reload(State(dataset_store): State<Arc<DatasetStore>>, headers: HeaderMap) -> Response {
     if let Err(problem) = reject_cross_origin(&headers) {
         return problem.into_response();
@@ -87,7 +87,7 @@ async fn reload(State(dataset_store): State<Arc<DatasetStore>>, headers: HeaderM
 /// Reloads the datasets on a blocking thread and logs the outcome.
 ///
 /// # Errors
-/// If the reload fails. The error is the reason, as text.
+/// If the reload fails. The error is a text that states the reason.
 pub async fn reload_datasets(dataset_store: Arc<DatasetStore>) -> Result<(), String> {
     let task = tokio::task::spawn_blocking(move || {
         dataset_store

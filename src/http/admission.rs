@@ -1,4 +1,4 @@
-//! Admission control: API keys, rate limits and concurrency limits, checked before a body is read.
+//! Admission control: checks API keys, rate limits and concurrency limits before a body is read.
 
 mod client_ip;
 mod cpu_permit;
@@ -53,7 +53,7 @@ pub struct AccessConfig {
     /// The rate limit of clients without a key.
     pub ip_rate_limit: IpRateLimit,
     /// The proxies whose `X-Forwarded-For`, `X-Forwarded-Proto`, `Host` and `X-Request-Id` headers
-    /// are trusted. If there are any, the peers of a Unix socket are trusted too.
+    /// are trusted. If there is a trusted proxy, the peers of a Unix socket are also trusted.
     pub trusted_proxies: Vec<IpNetwork>,
     /// The origins whose pages may send API keys cross-origin, each as `https://host`.
     pub cors_origins: Vec<String>,
@@ -114,7 +114,7 @@ pub(super) struct AdmissionControl {
     download_permits: FairSemaphore,
     unsent_bytes: UnsentBytes,
     /// The time at which a look-up was last rejected for lack of capacity, as the number of
-    /// milliseconds since `started`, plus one; 0 if no look-up has been rejected.
+    /// milliseconds since `started`, plus one; The value is 0 if no look-up has been rejected.
     look_up_rejected_ms: AtomicU64,
     pub(super) rejections: RejectionCounters,
     pub(super) metrics: RequestMetrics,
@@ -131,7 +131,7 @@ pub(super) struct AdmittedRequest {
     pub(super) unsent_bytes: UnsentBytes,
 }
 
-/// The permit of a request, released on drop.
+/// The permit of a request, which is released when this value is dropped.
 pub(super) enum RequestPermit {
     /// The request proceeds at once, with a permit if its class needs a permit.
     Immediate { _guard: PermitGuard },
@@ -164,7 +164,7 @@ impl From<Problem> for Box<RejectedRequest> {
     }
 }
 
-/// The state of a client's quota, which the `RateLimit` headers report.
+/// The state of a client's quota. The `RateLimit` headers report this state.
 pub(super) struct QuotaStatus {
     name: &'static str,
     rate: Rate,
@@ -191,7 +191,7 @@ impl QuotaStatus {
     }
 }
 
-/// Rounds a duration up to whole seconds, so that a client that waits for that time is admitted.
+/// Rounds a duration up to whole seconds, so that a client that waits for this time is admitted.
 fn ceil_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
@@ -238,8 +238,8 @@ fn cpu_permit_count() -> usize {
 
 impl AdmissionControl {
     pub(super) fn new(access: AccessConfig, limits: ServerLimits) -> AdmissionControl {
-        // These semaphores are for the classes whose requests wait in a queue. A request holds its
-        // permit until the response is written or the client stops reading.
+        // These semaphores are for the classes whose requests may wait in a queue. A request has
+        // its permit until the response is written or the client stops reading.
         let with_queue = |permits| {
             FairSemaphore::new(SemaphoreLimits {
                 permits,
@@ -308,13 +308,13 @@ impl AdmissionControl {
     }
 
     /// Returns the time for which a request may wait for a CPU permit: half of the request timeout,
-    /// so that there is time left to answer the request.
+    /// so that enough time remains to answer the request.
     pub(super) fn cpu_permit_timeout(&self) -> Duration {
         self.limits.request_timeout / 2
     }
 
-    /// Returns whether the peer of a connection is a trusted proxy; `None` is the peer of a Unix
-    /// socket.
+    /// Returns whether the peer of a connection is a trusted proxy; `None` represents the peer of a
+    /// Unix socket.
     pub(super) fn is_trusted_peer(&self, peer: Option<IpAddr>) -> bool {
         client_ip::is_trusted_peer(peer, &self.access.trusted_proxies)
     }
@@ -482,7 +482,7 @@ impl AdmissionControl {
         permit.map(|_permit| PermitGuard::Concurrency { _permit })
     }
 
-    /// Returns the id of the client that a request is counted for, derived from the API key of the
+    /// Returns the id of the client for which a request is counted, derived from the API key of the
     /// request or, without an API key, from the client address.
     fn client_id(&self, client_address: ClientAddress, key_id: Option<&KeyId>) -> ClientId {
         ClientId(match (key_id, client_address) {
@@ -529,7 +529,7 @@ impl AdmissionControl {
                 }
                 Err(error) => {
                     // A request with an invalid key counts against the rate limit of its address,
-                    // which slows down guessing.
+                    // to slow down the guessing of keys.
                     let quota = self.check_address_rate_limit(client_address)?;
                     self.rejections.key.fetch_add(1, Ordering::Relaxed);
                     let problem = Problem::invalid_key(error);
@@ -609,7 +609,7 @@ impl AdmissionControl {
     }
 }
 
-/// The client that a rate limit applies to.
+/// The client to which a rate limit applies.
 #[derive(Hash)]
 enum RateLimitKey<'k> {
     Ip(IpAddr),
@@ -638,8 +638,8 @@ fn reads_body(route: Option<&str>, request: &Request) -> bool {
 }
 
 /// Returns the API key of a request: the token of `Authorization: Bearer …`, or the password of
-/// `Authorization: Basic …`, which browsers prompt for. A password without the prefix of API keys
-/// is ignored, because it is probably meant for a proxy.
+/// `Authorization: Basic …`. Browsers prompt the user for this password. A password without the
+/// prefix of API keys is ignored, because it is probably intended for a proxy.
 fn api_key_from_headers(headers: &HeaderMap) -> Option<Cow<'_, [u8]>> {
     let authorization = headers.get(header::AUTHORIZATION)?.as_bytes();
     let end = authorization.iter().position(|byte| *byte == b' ')?;
@@ -678,7 +678,7 @@ mod tests {
                 Err(_) => panic!("the request is rejected"),
             }
         };
-        // These requests wait for a CPU permit even if they have a body.
+        // These requests wait for a CPU permit whether or not they have a body.
         let (uri, route) = ("/maps/icc.png", "/maps/{image}");
         let permit = permit_for(Method::GET, uri, route);
         assert!(matches!(permit, RequestPermit::Queued(..)));

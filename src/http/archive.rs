@@ -1,9 +1,9 @@
-//! `/tiles/{dataset}.pmtiles`: all tiles as of today in one file, for range requests (PMTiles 3).
+//! `/tiles/{dataset}.pmtiles`: a PMTiles 3 archive of all tiles as of today, for range requests.
 //!
-//! The archive is built on the first request for it, by one thread at a time, and cached with the
-//! tiles of the dataset. The request that starts the build waits for a limited time; if the build
-//! takes longer, the response is 503 with `Retry-After`, and the build continues. Other requests
-//! during the build are answered with 503 at once.
+//! The first request for the archive starts the build, and only one thread builds at a time. The
+//! archive is cached with the tiles of the dataset. The request that starts the build waits for a
+//! limited time. If the build takes longer, the response is 503 with `Retry-After`, and the build
+//! continues. Other requests during the build are answered with 503 immediately.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ const BUILD_WAIT_MAX: Duration = Duration::from_secs(15);
 const RETRY_AFTER_S: u16 = 10;
 
 const PMTILES: HeaderValue = HeaderValue::from_static("application/vnd.pmtiles");
-/// The archive contains byte offsets into itself, so intermediaries must not transform it.
+/// The archive contains byte offsets of its own content, so intermediaries must not transform it.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300, no-transform");
 
 query_params! {
@@ -77,14 +77,15 @@ async fn build_archive(
 ) -> Result<Arc<TileArchive>, Problem> {
     let permit = Arc::clone(&app.archive_permit).try_acquire_owned();
     let permit = permit.map_err(|_| busy())?;
-    // A request that waits for the archive must not keep other responses from being rendered.
+    // A request that waits for the archive must not prevent the rendering of other responses.
     if let Some(cpu_permit) = cpu_permit {
         cpu_permit.release();
     }
     let build = move || {
-        // The permit is released when the archive is built, even if the client has disconnected.
+        // The permit is released only when the archive has been built, even if the client has
+        // disconnected.
         let _permit = permit;
-        // Another request may have built the archive meanwhile.
+        // Another request may have built the archive in the meantime.
         if let Some(cached) = cached_archive(&context) {
             return cached;
         }

@@ -33,7 +33,7 @@ struct AreaBody<'i> {
     provenance: &'static str,
     from: Option<String>,
     to: Option<String>,
-    /// The day by which the area had ended, if its last day is not known.
+    /// A day on which the area had already ended, if its last day is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_by: Option<String>,
 }
@@ -41,7 +41,7 @@ struct AreaBody<'i> {
 query_params! {
     /// The parameters of `/api/v1/areas`.
     pub(super) struct AreasParams {
-        /// A name, or a part of a name, of areas to find.
+        /// The whole or partial name of the areas to find.
         name: Option<String> = ["name"],
         /// The version of the dataset, and the as-of date.
         selection: DatasetSelection = ["as_of", "dataset"],
@@ -51,7 +51,7 @@ query_params! {
 /// The maximum number of areas that a search returns.
 pub(super) const AREA_SEARCH_MAX: usize = 50;
 
-/// `/api/v1/areas`: the layers, or the areas with a name (`?name=`).
+/// `/api/v1/areas`: the layers, or the areas whose names match `?name=`.
 pub(super) async fn layers(
     DatasetRequest { context, params }: DatasetRequest<AreasParams>,
     headers: HeaderMap,
@@ -68,7 +68,7 @@ pub(super) async fn layers(
     Ok(cacheable_json(&headers, &body))
 }
 
-/// Returns the areas and practices of which a current, former or other name matches.
+/// Returns the areas and practices whose current name, former name or other name matches.
 fn search_body(index: &Index, name: &str, as_of: Date) -> Value {
     let hits = index.search_areas(name, as_of, AREA_SEARCH_MAX).into_iter();
     let areas: Vec<Value> = hits
@@ -91,7 +91,8 @@ fn search_body(index: &Index, name: &str, as_of: Date) -> Value {
 
 /// Returns the metadata of each layer, with its number of areas on `as_of`.
 ///
-/// An area may have no boundary: for some practices, the LSOAs of their patients are not published.
+/// An area may have no boundary. For example, the LSOAs of the patients of some practices are not
+/// published.
 pub(super) fn layer_bodies(index: &Index, as_of: Date) -> Vec<Value> {
     let layers = index.manifest().layers.iter();
     let bodies = layers.filter_map(|entry| {
@@ -124,8 +125,8 @@ pub(super) fn layer_bodies(index: &Index, as_of: Date) -> Vec<Value> {
 }
 
 /// `/api/v1/areas/{layer}` and `/api/v1/areas/{layer}.geojson`: the areas of a layer, and their
-/// boundaries as GeoJSON. Before the layer's first data, the list is empty, and says that there are
-/// no data for the date.
+/// boundaries as GeoJSON. If the date is before the layer's first data, the list is empty, and the
+/// response states that there are no data for the date.
 pub(super) async fn layer(
     context: RequestContext,
     PathParams(name): PathParams<String>,
@@ -193,10 +194,10 @@ pub(super) fn find_layer(index: &Index, name: &str) -> Result<Layer, Problem> {
     found.ok_or_else(|| unknown_layer_of(index))
 }
 
-/// Returns the layer with this name, which must have data for the date.
+/// Returns the layer with this name. The layer must have data for the date.
 ///
 /// # Errors
-/// If the dataset has no such layer (404), or has no data for the date (422).
+/// If the dataset has no such layer (404), or the layer has no data for the date (422).
 pub(super) fn require_layer(index: &Index, name: &str, as_of: Date) -> Result<Layer, Problem> {
     let layer = find_layer(index, name)?;
     if has_data(index, layer, as_of) {
@@ -213,8 +214,8 @@ pub(super) fn has_data(index: &Index, layer: Layer, as_of: Date) -> bool {
         .is_some_and(|first_data| first_data <= as_of)
 }
 
-/// Returns the areas of a layer on a date; none before the layer's first data, although an area
-/// with an unknown start could be valid then.
+/// Returns the areas of a layer on a date. Returns no areas if the date is before the layer's first
+/// data, although an area whose start is unknown could be valid on that date.
 pub(super) fn areas_with_data(
     index: &Index,
     layer: Layer,
@@ -225,7 +226,7 @@ pub(super) fn areas_with_data(
     areas.into_iter().flatten()
 }
 
-/// Returns the problem for a path that is not of a layer.
+/// Returns the problem for a path that does not belong to a layer.
 pub(super) fn unknown_layer() -> Problem {
     Problem::unknown(
         "unknown_layer",
@@ -233,7 +234,7 @@ pub(super) fn unknown_layer() -> Problem {
     )
 }
 
-/// Returns the problem for the id of a layer that the dataset does not have, with those that it has.
+/// Returns the problem for the id of an unknown layer. The problem lists the layers of the dataset.
 pub(super) fn unknown_layer_of(index: &Index) -> Problem {
     Problem::unknown(
         "unknown_layer",
@@ -315,7 +316,7 @@ pub(crate) fn area_detail(index: &Index, area: &Area, as_of: Date) -> Value {
     })
 }
 
-/// Returns the former names, other spellings and networks' names of an area.
+/// Returns other names of an area: former names, other spellings and the names that networks use.
 fn names(index: &Index, area: &Area) -> Vec<Value> {
     let names = index.other_names(area);
     names.map(name_body).collect()
@@ -328,7 +329,7 @@ fn name_body(name: &AreaName) -> Value {
     })
 }
 
-/// Returns the codes of an area by scheme.
+/// Returns the codes of an area, by scheme.
 fn codes(index: &Index, area: &Area) -> Value {
     let codes = index.codes_of(area);
     codes
@@ -337,7 +338,7 @@ fn codes(index: &Index, area: &Area) -> Value {
         .into()
 }
 
-/// Returns the number of people of an area. The number of residents is rounded as the Office for
+/// Returns the population figures of an area. The number of residents is rounded as the Office for
 /// National Statistics requests.
 fn population(index: &Index, area: &Area, as_of: Date) -> Value {
     let population = index.population(area, as_of);
@@ -349,7 +350,7 @@ fn population(index: &Index, area: &Area, as_of: Date) -> Value {
     })
 }
 
-/// Returns the organisations that a community works with, as its page has them.
+/// Returns the organisations that a community works with, as stated on the community's own page.
 fn links(index: &Index, area: &Area) -> Vec<Value> {
     let links = index.links_of(area);
     links
@@ -406,8 +407,8 @@ fn feature_collection(index: &Index, layer: Layer, as_of: Date) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Returns an area as a GeoJSON feature; `None` if it has no boundary. In a layer that follows the
-/// postcode directory, such an area has the geometry null.
+/// Returns an area as a GeoJSON feature; `None` if it has no boundary. In a layer that is based on
+/// the postcode directory, the geometry of an area without a boundary is null.
 fn feature(index: &Index, area: &Area, as_of: Date) -> Option<String> {
     let boundary = index.boundary(area.layer, &area.id, as_of);
     if boundary.is_none() && !index.manifest().may_lack_boundaries(area.layer) {

@@ -1,10 +1,10 @@
-//! The base URL of the service, which is the start of absolute links to the service.
+//! The base URL of the service, with which absolute links to the service start.
 //!
-//! The operator configures the URL, or the URL is made from the `Host` header that a trusted proxy
-//! sends. For a client on this machine, the URL is made from the client's own `Host` header if the
-//! host is `localhost` or a loopback address. The `Host` header of any other client is never used
-//! in a response, because a cache might store the response and serve it to another client. If the
-//! base URL is not known, links start with a slash.
+//! The operator may configure the URL. Otherwise, the URL is derived from the `Host` header that a
+//! trusted proxy sends. For a client on the same machine, the URL is derived from the client's own
+//! `Host` header if the host is `localhost` or a loopback address. The `Host` header of any other
+//! client is never used in a response, because a cache might store the response and serve it to
+//! another client. If the base URL is not known, links start with a slash.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -116,7 +116,7 @@ impl BaseUrl {
     }
 
     /// Returns the path and query of `url`, relative to the base URL, or `None` if `url` is not a
-    /// URL of this service or if the base URL is not known.
+    /// URL of this service or the base URL is not known.
     pub(super) fn strip_base<'u>(&self, url: &'u Uri) -> Option<&'u str> {
         let own: Uri = self.as_absolute()?.parse().ok()?;
         if !matches!(url.scheme_str(), Some("http" | "https")) {
@@ -158,8 +158,8 @@ fn scheme(headers: &HeaderMap) -> &'static str {
     }
 }
 
-/// Returns whether `host` has only characters that can occur in a host name, an IP address or a
-/// port.
+/// Returns whether `host` contains only characters that can occur in a host name, an IP address or
+/// a port.
 fn is_host(host: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
     host.bytes().all(is_plain)

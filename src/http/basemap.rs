@@ -25,7 +25,7 @@ use catchment_core::geometry::bbox;
 use catchment_tiles::basemap::{BASEMAP_ZOOM_MAX, Basemap, BasemapContent};
 use catchment_tiles::{ContentEncoding, EncodedBody};
 
-/// The layers of the MapLibre style, for each kind of basemap. The colours are muted, so that our
+/// The layers of the MapLibre style, for each kind of basemap. The colours are muted, so that the
 /// areas are easy to see, and labels use system fonts.
 const RASTER_LAYERS: &str = include_str!("basemap/raster.json");
 const PROTOMAPS_LAYERS: &str = include_str!("basemap/protomaps.json");
@@ -66,13 +66,13 @@ pub(super) fn style(
     Ok(linked_json(base, headers, &style))
 }
 
-/// Returns metadata for the style of our tiles: the URL of the style of the basemap.
+/// Returns the metadata in the style of the service's own tiles: the URL of the basemap's style.
 pub(super) fn style_metadata(base: &BaseUrl) -> Value {
     json!({ "catchment:basemap": format!("{base}/tiles/basemap.json") })
 }
 
-/// `/tiles/basemap/{edition}/{z}/{x}/{y}`: a tile, compressed as in the file if the client accepts
-/// that encoding, and otherwise decompressed.
+/// `/tiles/basemap/{edition}/{z}/{x}/{y}`: a tile. The tile is sent compressed as in the file if
+/// the client accepts that encoding. Otherwise, it is decompressed.
 pub(super) async fn tile(
     State(app): State<App>,
     PathParams((edition, z, x, y)): PathParams<(String, String, String, String)>,

@@ -1,9 +1,9 @@
 //! `/api/v1/batch`: streams an input file through the batch look-up. Output rows are sent while
-//! input rows arrive. The code and the output are the same as for `catchment batch`.
+//! input rows arrive. The code and the output are the same as those of `catchment batch`.
 //!
-//! An error before the first output row is sent as a problem response. A later error truncates the
-//! response body, so that the client sees that the output is incomplete. The summary is sent as a
-//! trailer or, with a ticket, as the response to the upload.
+//! An error before the first output row is sent as a problem response. A later error aborts the
+//! response body, so that the client can detect that the output is incomplete. The summary is sent
+//! as a trailer or, with a ticket, as the response to the upload.
 
 mod check;
 mod errors;
@@ -50,13 +50,14 @@ use catchment_batch::{
 /// The limits of batches over HTTP.
 #[derive(Debug, Clone)]
 pub struct BatchLimits {
-    /// The maximum size of the request body, in bytes as sent (before decompression).
+    /// The maximum size of the request body in bytes, before decompression.
     pub bytes_max: u64,
-    /// The maximum number of batches that are processed at the same time; others are queued.
+    /// The maximum number of batches that are processed at the same time. Further batches are
+    /// queued.
     pub concurrent_jobs_max: usize,
     /// The maximum number of batches from one client that are processed at the same time.
     pub concurrent_jobs_per_client_max: usize,
-    /// The maximum time for which a batch is queued. After that, the batch is rejected.
+    /// The maximum time for which a batch is queued. After this time, the batch is rejected.
     pub queue_timeout: Duration,
     /// The number of threads for each batch.
     pub threads_per_job: NonZeroUsize,
@@ -64,12 +65,12 @@ pub struct BatchLimits {
     /// second. A slower batch is aborted.
     pub stall_timeout: Duration,
     /// The minimum average rate, in bytes a second, at which a client must send its input and read
-    /// its output. Only the time that the service spends waiting for the client counts. A batch
-    /// with a slower client is aborted.
+    /// its output. The average is over the time that the service spends waiting for the client. A
+    /// batch with a slower client is aborted.
     pub bytes_per_second_min: u64,
     /// The time that the service spends waiting for the client before the average rate is checked.
     pub rate_grace: Duration,
-    /// Like `rate_grace`, but applies while other batches are queued.
+    /// The same as `rate_grace`, but for the case that other batches are queued.
     pub rate_grace_if_queued: Duration,
     /// The maximum duration of a batch. A longer batch is aborted.
     pub job_timeout: Duration,
@@ -79,7 +80,7 @@ impl Default for BatchLimits {
     fn default() -> BatchLimits {
         let cpu_count = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         BatchLimits {
-            // 60 million rows of 12 columns are 7 GB.
+            // 60 million rows of 12 columns take 7 GB.
             bytes_max: 16 << 30,
             concurrent_jobs_max: 4,
             concurrent_jobs_per_client_max: 2,
@@ -106,8 +107,8 @@ const QUEUED_PER_CLIENT: usize = 16;
 /// The media type of an Arrow stream, as registered with IANA.
 const ARROW_STREAM_TYPE: &str = "application/vnd.apache.arrow.stream";
 
-/// The log target of audit events. One event is logged for each batch that was read, at every log
-/// level.
+/// The log target of audit events. One event is logged for each batch whose input was read. The
+/// event is logged at every log level.
 pub(crate) const AUDIT_TARGET: &str = "catchment::audit";
 
 /// The maximum time for which the start of the response waits for the first output rows. The wait
@@ -220,7 +221,7 @@ pub(super) async fn post(
 }
 
 /// Returns the client that the admission middleware identified. Without that middleware, all
-/// requests count as one client.
+/// requests are treated as requests from one client.
 fn client_id(request: &Request) -> ClientId {
     let client = request.extensions().get().copied();
     client.unwrap_or_default()
@@ -247,7 +248,8 @@ pub(super) async fn download(
     request: Request,
 ) -> Result<Response, Problem> {
     let mut batch_response = app.batch_jobs.tickets.claim(ticket.parse()?).await?;
-    // The link that starts the download has a name, over which one in the header would take precedence.
+    // The link that starts the download specifies a file name. A file name in the header would take
+    // precedence over the name in the link.
     batch_response.has_file_name = false;
     let connection = request.extensions().get::<Connection>();
     Ok(batch_response.into_http(connection, accepts_trailers(request.headers())))
@@ -296,7 +298,7 @@ struct BatchJob {
     /// The semaphore of all batches, to read the number of queued batches.
     permits: FairSemaphore,
     audit: AuditContext,
-    /// The permit is held until the batch has ended.
+    /// The permit is released when the batch has ended.
     _permit: ConcurrencyPermit,
 }
 
@@ -343,8 +345,8 @@ impl BatchJob {
         {
             Inspection::Checked(body) => Ok(JobStart::Checked(body)),
             Inspection::Accepted(detected) => {
-                // A batch that fails at its first rows is answered with a problem, not with a
-                // truncated response.
+                // If a batch fails at its first rows, the response is a problem instead of a
+                // truncated output.
                 let summary_rx = tokio::select! {
                     biased;
                     result = &mut summary_rx => {
@@ -353,7 +355,7 @@ impl BatchJob {
                         let _ = replay_tx.send(Ok(summary));
                         summary_rx
                     }
-                    // If the batch fails before its first rows, this branch is disabled, and
+                    // If the batch fails before its first rows, `select!` disables this branch, and
                     // `summary_rx` receives the error.
                     Ok(()) = first_rows => summary_rx,
                     () = tokio::time::sleep(FIRST_ROWS_TIMEOUT) => summary_rx,
@@ -488,8 +490,8 @@ struct BatchResponse {
     compression: Compression,
     /// The `Content-Type` of the request, repeated in the response.
     content_type: Option<&'static str>,
-    /// Whether the response has a name for its file. The name never is that of the uploaded file, which
-    /// may say who a patient is.
+    /// Whether the response specifies a file name. The file name is never the name of the uploaded
+    /// file, because that name could identify a patient.
     has_file_name: bool,
     body: StreamingBody,
 }
@@ -521,7 +523,7 @@ impl BatchResponse {
                     .filter(|_| self.detected.output_format == self.detected.format)
                     .unwrap_or(detected_type),
             ),
-            // Keeps proxies from buffering the whole response.
+            // This header prevents proxies from buffering the whole response.
             (HeaderName::from_static("x-accel-buffering"), "no"),
         ];
         self.body.set_connection(connection);

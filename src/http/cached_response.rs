@@ -1,4 +1,4 @@
-//! Responses whose bodies are encoded once, and sent in the encoding that each client prefers.
+//! Responses whose bodies are encoded once, and then sent in the encoding that each client prefers.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -27,7 +27,7 @@ pub(super) fn cached_response(
     negotiated_response(headers, content_type, encoded_body, CACHE_FIVE_MINUTES)
 }
 
-/// Like [`cached_response`], but for a URL whose content never changes.
+/// Does the same as [`cached_response`], but for a URL whose content never changes.
 ///
 /// # Errors
 /// If the client accepts none of the encodings.
@@ -88,8 +88,8 @@ pub(super) fn encoded_response(
         return (StatusCode::NOT_MODIFIED, common).into_response();
     }
     if encoded_body.is_empty() {
-        // For a body that is known to be empty, axum would send `Content-Length` in reply to HEAD,
-        // but a 204 response must not have `Content-Length` (RFC 9110, section 8.6).
+        // If axum knew that the body is empty, it would send `Content-Length` in reply to HEAD, but
+        // a 204 response must not have `Content-Length` (RFC 9110, section 8.6).
         let empty = Body::new(Empty::<Bytes>::new().map_frame(|frame| frame));
         return (StatusCode::NO_CONTENT, common, empty).into_response();
     }

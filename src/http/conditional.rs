@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use catchment_data::fs::sha256_hex;
 
-/// `Cache-Control` of a response that caches revalidate after five minutes, mostly with 304.
+/// `Cache-Control` of a response that caches revalidate after five minutes. Most revalidations are
+/// answered with 304.
 pub(super) const CACHE_FIVE_MINUTES: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 /// `Cache-Control` of a response whose URL always returns the same content (RFC 8246).
@@ -27,7 +28,7 @@ pub(super) fn no_store_response(content_type: &'static str, body: Vec<u8>) -> Re
     (headers, body).into_response()
 }
 
-/// Returns a response that changes only with the dataset or the date.
+/// Returns a response that changes only if the dataset or the date changes.
 pub(super) fn cacheable_response(
     headers: &HeaderMap,
     content_type: &'static str,
@@ -50,7 +51,7 @@ pub(super) fn cacheable_response(
     (common, content_type, body).into_response()
 }
 
-/// Like [`cacheable_response`], but with a JSON body.
+/// Does the same as [`cacheable_response`], but with a JSON body.
 pub(super) fn cacheable_json(headers: &HeaderMap, body: &impl Serialize) -> Response {
     let bytes = serde_json::to_vec(body).expect("response bodies serialize");
     cacheable_response(headers, "application/json", bytes)

@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 
 /// The maximum time for which the rest of a request body is read.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// The maximum number of bytes of the rest of a request body that are read.
+/// The maximum number of bytes that are read from the rest of a request body.
 const DRAIN_BYTES_MAX: usize = 64 << 20;
 
 /// Reads and discards the rest of a body, up to a limit of time and bytes.
@@ -21,6 +21,6 @@ pub(super) async fn drain_body(body: &mut Body) {
             }
         }
     };
-    // If the time runs out, the rest of the body is not read, and the caller continues.
+    // If the time runs out, the caller continues, and the remaining bytes are not read.
     let _ = tokio::time::timeout(DRAIN_TIMEOUT, rest).await;
 }

@@ -83,10 +83,9 @@ impl std::str::FromStr for EmbedOrigin {
 query_params! {
     /// The parameters of `/embed`.
     pub(super) struct EmbedParams {
-        /// The id of an area, which is in the centre of the map; by default, the map is of the
-        /// whole layer.
+        /// The id of the area in the centre of the map. By default, the map shows the whole layer.
         area: Option<String> = ["area"],
-        /// The layer; by default, the main layer of communities.
+        /// The layer. The default is the main layer of communities.
         layer: Option<String> = ["layer"],
         /// Whether the map has a search field.
         search: Result<HasSearch, Problem> = ["search"],
@@ -95,7 +94,7 @@ query_params! {
     }
 }
 
-/// Whether a map has a search field; by default, it has none.
+/// Whether a map has a search field; by default, it does not.
 struct HasSearch(bool);
 
 impl ParamValue for HasSearch {
@@ -182,8 +181,8 @@ fn embedded_map(
     })
 }
 
-/// Returns the oEmbed URL of a page, or `None` if the public URL of the service is not known,
-/// because oEmbed needs absolute URLs.
+/// Returns the oEmbed URL of a page, or `None` if the public URL of the service is not known.
+/// oEmbed requires absolute URLs.
 fn oembed_url(base: &BaseUrl, path: &str) -> Option<String> {
     let base = base.as_absolute()?;
     let url = format!("{base}{path}");
@@ -208,8 +207,8 @@ pub(super) fn link_oembed(base: &BaseUrl, path: &str, response: &mut Response) {
     add_oembed_link(response.headers_mut(), oembed.as_deref());
 }
 
-/// Like [`link_oembed`], but also adds the `Vary` header. This function is for a page without other
-/// absolute URLs.
+/// Does the same as [`link_oembed`], but also adds the `Vary` header. This function is for a page
+/// without other absolute URLs.
 pub(super) fn link_oembed_and_vary(base: &BaseUrl, path: &str, response: &mut Response) {
     link_oembed(base, path, response);
     base.add_vary(response.headers_mut());
@@ -235,7 +234,7 @@ query_params! {
     }
 }
 
-/// The only format of oEmbed that the service has.
+/// The only oEmbed format that the service provides.
 struct OembedJson;
 
 impl ParamValue for OembedJson {
@@ -306,10 +305,10 @@ query_params! {
     }
 }
 
-/// Returns the map on a page of this service.
+/// Returns the map that a page of this service shows.
 ///
 /// # Errors
-/// If the URL is of another service, or of a page without a map (404).
+/// If the URL belongs to another service, or to a page without a map (404).
 fn map_at_url(app: &App, base: &BaseUrl, url: &str) -> Result<EmbeddedMap, Problem> {
     let url: Uri = url.parse().map_err(|_| Problem::not_found())?;
     let local_path = base.strip_base(&url).ok_or_else(Problem::not_found)?;
@@ -338,9 +337,9 @@ fn map_at_url(app: &App, base: &BaseUrl, url: &str) -> Result<EmbeddedMap, Probl
 query_params! {
     /// The parameters of `/put-this-map-on-your-site`.
     pub(super) struct EmbedCodeParams {
-        /// A layer, or an area after its layer: `icc/mb-kendal`.
+        /// A layer, or a layer and an area: `icc/mb-kendal`.
         show: Option<String> = ["show"],
-        /// Given if the map has a search field.
+        /// This parameter is given if the map has a search field.
         search: Option<String> = ["search"],
     }
 }
@@ -353,8 +352,7 @@ pub(super) async fn code_page(
 ) -> Result<Response, Problem> {
     let index = context.index();
     let choices = embed_choices(index);
-    // Search is on by default. After the form is submitted, a missing `search` means that the box
-    // is not ticked.
+    // Search is on by default. If the form was submitted without `search`, the box is not ticked.
     let has_search = params.search.is_some() || params.show.is_none();
     let choice = params.show.or_else(|| first_choice(index, &choices));
     let choice = choice.ok_or_else(Problem::not_found)?;
@@ -391,7 +389,7 @@ fn embed_choices(index: &Index) -> Vec<(Layer, String, Vec<&Area>)> {
         areas.sort_by_key(|area| area.title());
         areas
     };
-    // There are too many statistical areas for a list of choices.
+    // A list of choices cannot contain statistical areas, because there are too many.
     let layers = index
         .layers()
         .filter(|layer| index.role(*layer) != Some(LayerRole::Statistical));

@@ -106,7 +106,7 @@ fn wrong_value() -> Problem {
     )
 }
 
-/// A JSON object that preserves repeated names, so that they can be rejected.
+/// A JSON object that preserves repeated names, so that repeated names can be rejected.
 struct JsonPairs(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for JsonPairs {

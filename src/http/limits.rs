@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-/// The maximum length of the path and query in bytes. The rest of the 16 KiB for the request line
-/// and the headers is left for the headers.
+/// The maximum length of the path and query in bytes. The request line and the headers may take 16
+/// KiB together, and the rest of this size is for the headers.
 pub(super) const URI_BYTES_MAX: usize = 12 * 1024;
 
 /// Timeouts and limits of the server.
 #[derive(Debug, Clone)]
 pub struct ServerLimits {
-    /// The maximum time for the headers of a request to arrive, counted from the opening of the
-    /// connection or, for later requests, from the first byte. After that, the connection is
-    /// closed.
+    /// The maximum time for the headers of a request to arrive. For the first request, the time
+    /// starts when the connection is opened. For later requests, it starts with the first byte.
+    /// After this time, the connection is closed.
     pub header_timeout: Duration,
     /// The maximum time to read and answer a request. Batches have timeouts of their own.
     pub request_timeout: Duration,
-    /// The time after which a connection is closed if its client reads less than 1,000 bytes/s of a
-    /// response.
+    /// The time after which a connection is closed if its client reads a response at less than
+    /// 1,000 bytes a second.
     pub write_timeout: Duration,
     /// The maximum idle time between two requests on a connection.
     pub idle_timeout: Duration,
@@ -29,9 +29,9 @@ pub struct ServerLimits {
     /// The maximum number of open connections. At the limit, an idle connection is closed to accept
     /// a new connection.
     pub connections: usize,
-    /// The maximum number of concurrent look-ups. This is also the maximum number of searches, and
-    /// of rendered responses, that wait for a CPU permit. Further requests are answered with 503
-    /// and `Retry-After`.
+    /// The maximum number of concurrent look-ups. The same number is the maximum number of
+    /// searches, and of rendered responses, that wait for a CPU permit. Further requests are
+    /// answered with 503 and `Retry-After`.
     pub requests: usize,
     /// The maximum number of waiting requests from one client, and of concurrent requests with a
     /// body from one client.

@@ -43,8 +43,8 @@ pub(super) async fn get(
     respond(&context, &params.request)
 }
 
-/// Handles a look-up whose parameters are in a JSON body, so that the postcode is not in the URL,
-/// which proxies log.
+/// Handles a look-up with parameters in a JSON body. Proxies log URLs, and with a body the URL does
+/// not contain the postcode.
 pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let params = json_params(request, LocateParams::NAMES).await?;
     let DatasetRequest { context, params } =

@@ -31,8 +31,8 @@ const PDF_WIDTH_DEFAULT: u32 = 718;
 const SCALE_MAX: u32 = 4;
 /// The maximum number of pixels in a PNG.
 ///
-/// Rendering takes about 12 bytes for each pixel: the canvas and two layers of its size. 16 million
-/// pixels take 192 MB; with 24 million pixels, the service was measured to use 385 MB.
+/// Rendering takes about 12 bytes for each pixel, for the canvas and two layers of the same size.
+/// 16 million pixels take 192 MB. In a measurement with 24 million pixels, the service used 385 MB.
 const PIXELS_MAX: u64 = 16_000_000;
 /// The maximum number of maps that are drawn at the same time.
 pub(super) const CONCURRENT_MAPS_MAX: usize = 2;
@@ -49,7 +49,8 @@ enum ImageFormat {
 }
 
 impl ImageFormat {
-    /// Splits a file name into the name without its extension, and the format of the extension.
+    /// Splits a file name into the name without the extension, and the format that the extension
+    /// specifies.
     fn split(name: &str) -> Option<(&str, ImageFormat)> {
         let (stem, extension) = name.rsplit_once('.')?;
         let format = match extension {
@@ -157,7 +158,7 @@ struct MapParams {
 }
 
 impl MapParams {
-    /// Parses the parameters that a map of this format has.
+    /// Parses the parameters of a map in this format.
     fn new(app: &App, uri: &Uri, format: ImageFormat) -> Result<MapParams, Problem> {
         Ok(match format {
             ImageFormat::Png => {
@@ -241,7 +242,7 @@ pub(super) async fn acquire_permit(
 
 /// Returns the response with a map, or 304 if the client already has the map.
 ///
-/// The `ETag` is a hash of the SVG and the program version, so that a 304 response needs no
+/// The `ETag` is a hash of the SVG and the program version, so that a 304 response requires no
 /// rendering. The `ETag` of a PDF is weak, because the PDF library writes some entries in random
 /// order.
 fn response(

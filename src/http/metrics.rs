@@ -1,9 +1,9 @@
-//! Metrics in the Prometheus text format. There are few time series, and none identifies a person.
-//! docs/operators/capacity.md describes what to alert on.
+//! Metrics in the Prometheus text format. There are few time series, and no time series identifies
+//! a person. docs/operators/capacity.md describes useful alerts.
 //!
-//! The metrics are registered when they are requested, because most values are read from modules that
-//! count for their own purposes. prometheus-client adds `_total` to the names of counters, and a full
-//! stop to help texts.
+//! The metrics are registered when they are requested, because most values come from counters that
+//! other modules use for their own purposes. prometheus-client appends `_total` to the names of
+//! counters, and a full stop to help texts.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -263,7 +263,7 @@ impl<L: EncodeLabelSet, M: EncodeMetric + TypedMetric> EncodeMetric for Labelled
 
 #[cfg(target_os = "linux")]
 mod linux {
-    //! Metrics of this process, read from the Linux kernel (`proc(5)`).
+    //! Metrics of this process, which are read from the Linux kernel (`proc(5)`).
 
     use std::fs;
 
@@ -281,7 +281,7 @@ mod linux {
 
     pub(super) fn open_fds() -> Option<u64> {
         let count = fs::read_dir("/proc/self/fd").ok()?.count();
-        // The descriptor that reads this folder is not counted.
+        // Do not count the descriptor that reads this folder.
         u64::try_from(count).ok()?.checked_sub(1)
     }
 

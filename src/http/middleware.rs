@@ -1,8 +1,8 @@
 //! Middleware for every request: authentication, rate limits, concurrency limits, timeouts (except
 //! for batches), CORS, security headers, the access log and panic handling.
 //!
-//! Searches and rendering run on blocking threads. CPU permits limit the number of such tasks that
-//! run at the same time, so that no look-up waits for them.
+//! Searches and rendering run on blocking threads. CPU permits limit the number of these tasks that
+//! run at the same time, so that look-ups never wait for them.
 //!
 //! The whole middleware is one layer, because each layer of a router costs one allocation per
 //! request.
@@ -236,10 +236,10 @@ where
     }
 }
 
-/// Makes the response on a blocking thread. On the threads that answer look-ups, a task that takes
-/// half a millisecond and then wakes the next task of its kind would run ahead of hundreds of
-/// waiting look-ups. Rendering runs to completion and keeps its CPU permit until then, even if the
-/// client has disconnected.
+/// Makes the response on a blocking thread, because rendering on the threads that answer look-ups
+/// would delay look-ups. A task there that takes half a millisecond and then wakes another
+/// rendering task would run ahead of hundreds of waiting look-ups. Rendering always runs to
+/// completion and keeps its CPU permit until then, even if the client has disconnected.
 async fn respond_on_blocking_thread<F>(
     cpu_permit: CpuPermit,
     response_future: CatchPanic<F>,
@@ -258,8 +258,8 @@ where
     rendered.unwrap_or_else(|_| Problem::internal("rendering was cancelled").into_response())
 }
 
-/// Attaches the CPU permit to the response. The response holds the permit while it is written and
-/// the client keeps reading.
+/// Attaches the CPU permit to the response. The response has the permit while it is written and the
+/// client continues to read.
 ///
 /// # Errors
 /// If too many response bytes are unsent, for this client or in total.
@@ -274,7 +274,7 @@ fn send_with_permit(
     let is_shared = extensions.remove::<SharedBody>().is_some();
     let bytes = axum::body::HttpBody::size_hint(response.body()).lower();
     if bytes == 0 {
-        // There is nothing to write.
+        // There is no body to write.
         if let Some(cpu_permit) = cpu_permit {
             cpu_permit.release();
         }
@@ -303,8 +303,8 @@ fn add_rate_limit_headers(response: &mut Response, quota: Option<&QuotaStatus>) 
     }
 }
 
-/// Marks a public response that requires a key as private, so that only the client's own cache may
-/// store it (RFC 9111, section 3.5).
+/// Marks a public response of a route that requires a key as private, so that only the client's own
+/// cache may store the response (RFC 9111, section 3.5).
 fn make_cache_private(response: &mut Response) {
     let headers = response.headers_mut();
     let cache_control = headers.get(header::CACHE_CONTROL);

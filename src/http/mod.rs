@@ -92,13 +92,13 @@ pub struct App {
     tile_permits: Arc<Semaphore>,
     /// The only permit to build an archive of all tiles.
     archive_permit: Arc<Semaphore>,
-    /// The background map under our areas on interactive maps, if the operator has configured a
+    /// The background map under the areas on interactive maps, if the operator has configured a
     /// basemap.
     basemap: Option<Arc<Basemap>>,
 }
 
 impl App {
-    /// Creates the state of a service that answers from these datasets.
+    /// Creates the state of a service that answers from the given datasets.
     pub fn new(dataset_store: Arc<DatasetStore>) -> App {
         let batch_jobs = BatchJobs::new(BatchLimits::default());
         let admission_control = Arc::new(AdmissionControl::new(
@@ -137,7 +137,7 @@ impl App {
         App { batch_jobs, ..self }
     }
 
-    /// Lets only these sites show our maps in a frame.
+    /// Allows only these sites to show maps of the service in a frame.
     pub fn with_frame_ancestors(self, frame_ancestors: FrameAncestors) -> App {
         App {
             frame_ancestors,
@@ -146,12 +146,13 @@ impl App {
     }
 
     /// Sets the public URL of the service. Without a public URL, links contain the host that a
-    /// trusted proxy sends, or no host.
+    /// trusted proxy sends or, if there is no trusted proxy, no host.
     pub fn with_public_url(self, public_url: Option<PublicUrl>) -> App {
         App { public_url, ..self }
     }
 
-    /// Sets what the accessibility statement says about the organisation that runs the service.
+    /// Sets the details in the accessibility statement about the organisation that runs the
+    /// service.
     pub fn with_accessibility(self, details: AccessibilityDetails) -> App {
         let accessibility = Arc::new(details);
         App {
@@ -169,7 +170,7 @@ impl App {
         }
     }
 
-    /// Sets the basemap under our areas.
+    /// Sets the basemap under the areas on interactive maps.
     pub fn with_basemap(self, basemap: Option<Basemap>) -> App {
         let basemap = basemap.map(Arc::new);
         App { basemap, ..self }
@@ -180,7 +181,7 @@ impl App {
     }
 
     /// Returns the current datasets. Each request calls this function only once, so that its
-    /// response is from one state of the datasets.
+    /// response is based on a single state of the datasets.
     fn loaded_datasets(&self) -> Arc<LoadedDatasets> {
         self.dataset_store.datasets()
     }
@@ -193,10 +194,10 @@ fn dataset_summary(index: &Index) -> Value {
 
 /// Returns all routes of the service.
 ///
-/// To add the routes to an app of your own, use `Router::fallback_service` or `Router::merge`, and
-/// serve the app with [`serve`]: see `examples/mount_router.rs`. Do not use `Router::nest`: pages
+/// To add the routes to your own app, use `Router::fallback_service` or `Router::merge`, and serve
+/// the app with [`serve`]; see `examples/mount_router.rs`. Do not use `Router::nest`: pages
 /// link to paths from the root, and the classes of requests and the scopes of API keys depend on
-/// the whole path of a route, so that a nested route would not require a key.
+/// the whole path of a route, so a nested route would not require a key.
 pub fn router(app: App) -> Router {
     let api = Router::new()
         .route("/api/v1/locate", get(locate::get).post(locate::post))
@@ -263,8 +264,8 @@ pub fn router(app: App) -> Router {
         .route("/oembed", get(embed::oembed))
         .route("/maps/{image}", get(maps::layer))
         .route("/maps/{layer}/{image}", get(maps::area))
-        // The fallback is set before the layer. The fallback of the outer router would be outside
-        // the layer, and would reject preflight requests.
+        // The fallback is set before the layer. If it were the fallback of the outer router, it
+        // would be outside the layer and would reject preflight requests.
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(app.guard(middleware::API_ROUTES));
     let batch_api = Router::new()

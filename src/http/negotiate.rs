@@ -4,9 +4,9 @@ use axum::http::{HeaderMap, header};
 
 use catchment_tiles::ContentEncoding;
 
-/// Returns the encoding that the client prefers, or `None` if the client accepts none of our
-/// encodings, not even `identity`. If the client prefers several encodings equally, the encoding
-/// with the smallest output is returned.
+/// Returns the encoding that the client prefers, or `None` if the client does not accept any
+/// supported encoding, not even `identity`. If the client prefers several encodings equally, the
+/// encoding with the smallest output is returned.
 pub(super) fn preferred_encoding(headers: &HeaderMap) -> Option<ContentEncoding> {
     let weight = weights(headers);
     let accepted = ContentEncoding::ALL
@@ -54,8 +54,8 @@ fn weights(headers: &HeaderMap) -> impl Fn(ContentEncoding) -> u16 {
     }
 }
 
-/// Parses a weight such as `q=0.5`, and returns it in thousandths. A missing or malformed weight
-/// counts as 1.
+/// Parses a weight such as `q=0.5`, and returns it in thousandths. A missing or malformed weight is
+/// treated as 1.
 fn parse_weight(parameter: &str) -> u16 {
     let weight = quality_value(parameter)
         .and_then(|number| number.parse::<f32>().ok())
@@ -92,7 +92,7 @@ pub(super) fn prefers_html(headers: &HeaderMap) -> Option<bool> {
             || kind.starts_with("application/") && kind.contains("json")
     });
     let names_html = quality(&accept, |kind| HTML_TYPES[..2].contains(&kind)) > 0.0;
-    // A browser lists HTML by name, and accepts any other type too.
+    // A browser lists HTML explicitly, and accepts any other type with `*/*`.
     let prefers_html = html > json || (html == json && names_html);
     (json > 0.0 || html > 0.0).then_some(prefers_html)
 }

@@ -1,5 +1,5 @@
-//! The API definition (OpenAPI 3.0.3). It consists of one fragment for each resource, written by
-//! hand; tests compare the definition with the routes and their parameters.
+//! The API definition (OpenAPI 3.0.3). It consists of one handwritten fragment for each resource.
+//! Tests compare the definition with the routes and their parameters.
 
 mod examples;
 
@@ -59,7 +59,7 @@ fn json_of(text: &str) -> Value {
 /// Adds the paths and components of a fragment to the document.
 ///
 /// # Panics
-/// If the document already contains one of them.
+/// If the document already contains one of these paths or components.
 fn add_fragment(document: &mut Value, fragment: Value) {
     let Value::Object(fragment) = fragment else {
         panic!("a fragment is an object");
@@ -90,8 +90,8 @@ fn insert_all(target: &mut Value, entries: Value) {
     }
 }
 
-/// The placeholders in examples: of the first layer of the dataset, of its first two layers,
-/// separated by a comma, and of an area of the first layer.
+/// The placeholders in examples. They represent the first layer of the dataset, its first two
+/// layers (separated by a comma), and an area of the first layer.
 const PLACEHOLDERS: [&str; 3] = ["{layer}", "{layers}", "{area}"];
 
 /// Returns the API definition with examples from the dataset.
@@ -138,7 +138,7 @@ fn fill_examples(value: &mut Value, values: [&str; 3]) {
     }
 }
 
-/// Returns the look-up of the examples, unless look-ups require an API key.
+/// Returns the look-up for the examples, unless look-ups require an API key.
 fn first_request(app: &App, index: &Index) -> Option<FirstRequest> {
     let required = app.admission_control.required_scope(Some(LOCATE));
     match required {
@@ -188,7 +188,8 @@ pub(super) async fn docs_page(
     }))
 }
 
-/// The URL of the service in examples if its public URL is not set: that of `catchment serve`.
+/// The URL of the service in examples if its public URL is not set. This is the default URL of
+/// `catchment serve`.
 const LOCAL_URL: &str = "http://localhost:8080";
 
 /// Returns the example requests.
@@ -240,10 +241,10 @@ const OGC_ROOT: &str = "/ogc";
 const ITEMS_PATH: &str = "/collections/{collection}/items";
 
 /// Returns the API definition with only the routes of `/ogc`, for clients that treat the landing
-/// page of `/ogc` as the root.
+/// page of `/ogc` as the root of the API.
 ///
-/// The path of the items is repeated for every collection, because GDAL looks for that path by
-/// collection id.
+/// The path of the items is repeated for every collection, because GDAL searches for the path with
+/// the collection id.
 pub(super) fn ogc_document(index: &Index, root: &str, collections: &[String]) -> Value {
     let mut document = document_of(index, None);
     document["servers"] = json!([{ "url": root }]);
@@ -284,7 +285,7 @@ mod tests {
     use catchment_data::dataset::{self, DatasetSource};
 
     /// The routes whose parameters depend on the extension in their path, with a path for each
-    /// extension. The definition has the parameters of all of these paths.
+    /// extension. The definition of a route contains the parameters of all these paths.
     const PATHS_BY_EXTENSION: [(&str, &[&str]); 3] = [
         (
             "/tiles/{name}",
@@ -305,7 +306,7 @@ mod tests {
         ),
     ];
 
-    /// The routes that ignore unknown parameters, with the parameters that they have.
+    /// The routes that ignore unknown parameters, with the parameters that they accept.
     const LENIENT_ROUTES: [(&str, &[&str]); 3] = [
         ("/oembed", OembedParams::NAMES),
         ("/health/live", &[]),

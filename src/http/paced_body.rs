@@ -1,5 +1,6 @@
-//! A response body that is sent in chunks, so that the response holds its CPU permit and counts as
-//! unsent until nearly all of it is written, and not only until it is passed to hyper.
+//! A response body that is sent in chunks. The response has its CPU permit, and its bytes are
+//! counted as unsent, until nearly all of the body is written. If the body were one chunk, this
+//! would end when the body is passed to hyper.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -14,16 +15,17 @@ use super::admission::{CpuPermit, UnsentResponse};
 /// The size of a chunk. hyper polls for the next chunk when fewer than 16 KiB are left in its
 /// buffer (`max_buf_size`).
 const CHUNK_BYTES: usize = 64 << 10;
-/// The minimum size of the last chunk. A smaller rest is sent with the chunk before it, because
-/// hyper drops a body together with its last chunk if that chunk fits in its buffer.
+/// The minimum size of the last chunk. A smaller rest is sent with the previous chunk, because
+/// hyper drops a body together with its last chunk if the chunk fits in hyper's buffer.
 const LAST_CHUNK_BYTES_MIN: usize = 16 << 10;
 
-/// A marker in the extensions of a response whose body is shared by all clients and takes no memory
-/// of its own.
+/// A marker in the extensions of a response. It states that the body is shared by all clients and
+/// takes no additional memory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SharedBody;
 
-/// Makes a response hold its CPU permit and count as unsent until the response is written.
+/// Wraps the body of a response, so that the response has its CPU permit and is counted as unsent
+/// until it is written.
 pub(super) fn pace_response(
     response: Response,
     cpu_permit: Option<CpuPermit>,
@@ -49,7 +51,8 @@ struct PacedBody {
 
 impl Drop for PacedBody {
     fn drop(&mut self) {
-        // The permit is released explicitly, because the connection may hold it as well.
+        // The permit is released explicitly, because the connection may have a reference to it as
+        // well.
         if let Some(permit) = &self.cpu_permit {
             permit.release();
         }

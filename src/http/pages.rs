@@ -58,7 +58,7 @@ pub(super) async fn asset(
     immutable_response(&headers, asset.content_type(), &asset.body)
 }
 
-/// `GET /` in a build without the `web` feature: a link to the API definition.
+/// `GET /` in a build without the `web` feature: a page with a link to the API definition.
 pub(super) async fn pages_disabled() -> Response {
     html(StatusCode::OK, web::pages_disabled())
 }
@@ -89,8 +89,8 @@ pub(super) async fn post_home(
         .ok_or_else(Problem::no_acceptable_encoding)?;
     let cpu_permit = request.extensions().get::<CpuPermit>().cloned();
     let params = form_params(request, FORM_FIELDS).await?;
-    // The permit is acquired after the form has been read, so that a slow upload does not hold a
-    // CPU permit.
+    // The permit is acquired after the form has been read, so that a slow upload does not use a CPU
+    // permit.
     if let Some(cpu_permit) = &cpu_permit {
         let acquired = tokio::time::timeout(
             app.admission_control.cpu_permit_timeout(),
@@ -111,7 +111,8 @@ pub(super) async fn post_home(
         .await
         .ok();
     let page = move || {
-        // The permit is held until the page is rendered, even if the client disconnects.
+        // The permit is released only when the page has been rendered, even if the client
+        // disconnects.
         let _cpu_permit = cpu_permit;
         let can_draw = map_permit.is_some();
         render_lookup(&context, request, &params, can_draw)
@@ -119,8 +120,8 @@ pub(super) async fn post_home(
     render_blocking(page, encoding).await
 }
 
-/// Renders a page for one request on a blocking thread, because rendering takes milliseconds. The
-/// page is compressed with a fast compression level.
+/// Renders a page for one request on a blocking thread, because rendering takes milliseconds.
+/// Compresses the page with a fast compression level.
 async fn render_blocking(
     page: impl FnOnce() -> HtmlPage + Send + 'static,
     encoding: ContentEncoding,
@@ -144,8 +145,8 @@ fn with_encoding(mut response: Response, encoding: ContentEncoding) -> Response 
     response
 }
 
-/// The maximum time for which a page waits for a permit to draw its map. After that, the page is
-/// sent without a map.
+/// The maximum time for which a page waits for a permit to draw its map. After this time, the page
+/// is sent without a map.
 const MAP_WAIT_MAX: Duration = Duration::from_millis(300);
 
 type HtmlPage = (StatusCode, Markup);
@@ -210,7 +211,7 @@ fn render_lookup(
     )
 }
 
-/// Returns the error message for a code that no statistical area has.
+/// Returns the error message for a code that is not the code of any statistical area.
 fn unknown_area_message(index: &Index, entity: Option<&str>) -> String {
     let entity = entity.map_or(String::new(), |entity| {
         format!(". It looks like the code of {entity}")
@@ -253,7 +254,7 @@ fn invalid_page(
     (problem.status(), page)
 }
 
-/// Renders the form with the practices from which the user chooses.
+/// Renders the form with a list of practices from which the user can choose.
 fn choices_page(index: &Index, params: &RequestParams, practices: &[&Practice]) -> HtmlPage {
     let message = format!("{} GP practices match. Choose one", practices.len());
     let error = FormError {
@@ -268,7 +269,7 @@ fn choices_page(index: &Index, params: &RequestParams, practices: &[&Practice]) 
     (StatusCode::BAD_REQUEST, page)
 }
 
-/// Returns what was typed into the form, valid or not.
+/// Returns the values that the user typed into the form, whether valid or not.
 fn typed_values(params: &RequestParams) -> TypedValues<'_> {
     let fields = ["place", "practice", "as_of", "day", "month", "year"];
     let values = fields
@@ -347,7 +348,7 @@ pub(super) async fn accessibility(
     cacheable_response(&headers, HTML, page.into_string().into_bytes())
 }
 
-/// `GET /robots.txt`: what crawlers may read.
+/// `GET /robots.txt`: the paths that crawlers may read.
 pub(super) async fn robots(_: Query<NoParams>, headers: HeaderMap) -> Response {
     let text = web::ROBOTS_TXT.as_bytes().to_vec();
     cacheable_response(&headers, "text/plain; charset=utf-8", text)

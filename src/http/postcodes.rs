@@ -1,5 +1,5 @@
-//! `/api/v1/postcodes` and the postcodes of areas: directory entries, completion, the nearest
-//! postcodes, and pages of postcodes.
+//! `/api/v1/postcodes` and the postcodes of areas. The routes return directory entries,
+//! completions, the nearest postcodes, and pages of postcodes.
 
 use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -175,7 +175,7 @@ fn nearest(context: &RequestContext, locator: Locator, limit: usize) -> Response
     let (_, location) = index.resolve_locator(locator, as_of);
     let nearest_postcodes = match location.and_then(|location| location.grid) {
         Some(point) => index.nearest_postcodes(point, limit, as_of),
-        // Outside the National Grid there are no postcodes.
+        // There are no postcodes outside the National Grid.
         None => Vec::new(),
     };
     let postcodes: Vec<PostcodeListItem> = nearest_postcodes
@@ -201,7 +201,7 @@ pub(super) async fn area_postcodes(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     // Loading a page scans the whole directory, which takes milliseconds. The scan must not block
-    // other requests.
+    // other requests, so it runs on a blocking thread.
     let load_page = move || area_postcodes_page(&context, (&layer, &id), &params.page, &headers);
     match tokio::task::spawn_blocking(load_page).await {
         Ok(page) => page,

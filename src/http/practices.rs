@@ -1,4 +1,4 @@
-//! `/api/v1/practices`: the directory of practices, open and closed.
+//! `/api/v1/practices`: the directory of open and closed practices.
 
 use axum::Json;
 use axum::http::HeaderMap;
@@ -121,7 +121,7 @@ pub(super) async fn practice(
     Ok(cacheable_json(&headers, &body))
 }
 
-/// Returns the JSON of a practice, also of one outside the area of the dataset.
+/// Returns the JSON of a practice, which may be outside the area of the dataset.
 pub(crate) fn practice_detail(index: &Index, code: OdsCode, as_of: Date) -> Option<Value> {
     let neighbouring = index.neighbouring_practice(code);
     let practice = index.practice(code);
@@ -176,7 +176,8 @@ fn practice_body(index: &Index, practice: &Practice, as_of: Date) -> Value {
         "listed_as_of": practice.as_of.map(|date| date.to_string()),
         "note": practice.note,
     });
-    // The communities and their parts whose members the sources name, under the ids of the layers.
+    // Add the communities and parts of communities under the ids of their layers, for layers whose
+    // members the sources specify.
     for entry in &index.manifest().layers {
         let is_shown = matches!(entry.role, LayerRole::Community | LayerRole::Part);
         if is_shown && entry.members_from.is_none() {
@@ -186,7 +187,7 @@ fn practice_body(index: &Index, practice: &Practice, as_of: Date) -> Value {
     body
 }
 
-/// Returns a succession; `other` is the other practice.
+/// Returns the JSON of a succession. `other` is the other practice of the succession.
 fn succession_body(step: &PracticeSuccession, other: OdsCode) -> Value {
     let basis = step.basis.iter().map(|evidence| evidence.as_str());
     json!({

@@ -1,8 +1,8 @@
-//! Typed query parameters. Each route declares a struct of its parameters with [`query_params!`],
-//! and its handler takes that struct from an extractor, such as [`Query`].
+//! Typed query parameters. Each route declares a struct for its parameters with [`query_params!`].
+//! The handler of the route gets that struct from an extractor, such as [`Query`].
 //!
-//! A parameter that the struct does not declare, or that is repeated, is rejected before any value
-//! is parsed.
+//! Parameters that the struct does not declare, and repeated parameters, are rejected before any
+//! value is parsed.
 
 use axum::extract::FromRequestParts;
 use axum::http::Uri;
@@ -20,7 +20,8 @@ pub(super) trait QueryParams: Sized {
     /// Parses the values of the parameters.
     fn from_params(params: &RequestParams) -> Result<Self, Problem>;
 
-    /// Returns the dataset and the date that the parameters select, if there are such parameters.
+    /// Returns the dataset and the date that the parameters select, if the route has such
+    /// parameters.
     fn selection(&self) -> Option<&DatasetSelection>;
 
     /// Parses the query string of a URI.
@@ -34,7 +35,7 @@ pub(super) trait ParamValue: Sized {
     /// Parses the value from the parameters with these names.
     fn from_params(params: &RequestParams, names: &[&'static str]) -> Result<Self, Problem>;
 
-    /// Returns the dataset and the date, if they are this value.
+    /// Returns the dataset and the date, if this value is a selection of a dataset and a date.
     fn selection(&self) -> Option<&DatasetSelection> {
         None
     }
@@ -42,7 +43,7 @@ pub(super) trait ParamValue: Sized {
 
 /// Declares the query parameters of a route: a struct that implements [`QueryParams`]. Each field
 /// is the value of the named parameters. The fields are parsed in order, and the first error is
-/// returned; the error of a field of type `Result` is left to the handler.
+/// returned. If the type of a field is `Result`, the handler deals with its error.
 macro_rules! query_params {
     (
         $(#[$attribute:meta])*
@@ -178,7 +179,7 @@ impl ParamValue for Option<String> {
     }
 }
 
-/// A value whose error the handler returns, after errors that take precedence.
+/// A value whose error the handler returns. Other errors may take precedence.
 impl<T: ParamValue> ParamValue for Result<T, Problem> {
     fn from_params(params: &RequestParams, names: &[&'static str]) -> Result<Self, Problem> {
         Ok(T::from_params(params, names))

@@ -1,10 +1,10 @@
-//! Range requests (RFC 9110, section 14) for one byte range. A request for several ranges is
-//! answered with the whole body.
+//! Range requests (RFC 9110, section 14) for one byte range. The response to a request for several
+//! ranges is the whole body.
 //!
-//! The crate `headers` is used neither here nor in [`super::conditional`]: its `Range` ignores a
-//! suffix that is longer than the body and an uppercase unit, and does not distinguish a malformed range
-//! from an unsatisfiable one. Its `IfNoneMatch` and `IfRange` alone would save a few lines, but need
-//! nine crates.
+//! This module and [`super::conditional`] do not use the crate `headers`. Its `Range` ignores an
+//! uppercase unit and a suffix that is longer than the body, and does not distinguish malformed
+//! ranges from unsatisfiable ranges. Its `IfNoneMatch` and `IfRange` would save only a few lines,
+//! but would add nine crates.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -62,7 +62,7 @@ pub(super) fn range_response(
     };
     response.extensions_mut().insert(SharedBody);
     let response_headers = response.headers_mut();
-    // axum sets a content type for bytes; `common` has the right content type.
+    // axum sets a content type for bytes. `common` contains the correct content type.
     response_headers.remove(header::CONTENT_TYPE);
     response_headers.insert(header::ACCEPT_RANGES, ACCEPT_BYTES);
     response_headers.insert(
@@ -73,9 +73,9 @@ pub(super) fn range_response(
     Ok(response)
 }
 
-/// Returns whether a range may be sent: only for GET, and only if the parts that the client already
-/// has are of the current version of the body (`If-Range`, section 13.1.5). Responses have no
-/// `Last-Modified` date, so a date in `If-Range` never matches.
+/// Returns whether a range may be sent. The method must be GET, and the parts that the client
+/// already has must be from the current version of the body (`If-Range`, section 13.1.5). Responses
+/// have no `Last-Modified` date, so a date in `If-Range` never matches.
 fn may_use_range(method: &Method, headers: &HeaderMap, tag: &str) -> bool {
     let is_same = |value: &HeaderValue| value.as_bytes() == tag.as_bytes();
     method == Method::GET && headers.get(header::IF_RANGE).is_none_or(is_same)
@@ -91,8 +91,8 @@ fn requested_range(headers: &HeaderMap, length: usize) -> ByteRange {
         .map_or(ByteRange::Whole, |text| parse_range(text, length))
 }
 
-/// Parses the value of `Range`. A value that is malformed, has another unit or has several ranges
-/// is ignored, as section 14.2 allows.
+/// Parses the value of `Range`. A value is ignored if it is malformed, has another unit or contains
+/// several ranges, as section 14.2 allows.
 fn parse_range(text: &str, length: usize) -> ByteRange {
     let Some((unit, range)) = text.split_once('=') else {
         return ByteRange::Whole;

@@ -24,7 +24,7 @@ pub(super) struct RequestContext {
     position: usize,
     version: Option<String>,
     has_date: bool,
-    /// The as-of date; today by default.
+    /// The as-of date. The default is today.
     pub(super) as_of: Date,
 }
 
@@ -49,8 +49,8 @@ impl RequestContext {
         })
     }
 
-    /// Returns the context of a request that cannot select a dataset or a date: the current
-    /// dataset, today.
+    /// Returns the context of a request that cannot select a dataset or a date: the current dataset
+    /// and today's date.
     pub(super) fn current(app: &App) -> RequestContext {
         RequestContext {
             releases: app.loaded_datasets(),
@@ -151,8 +151,8 @@ impl FromRequestParts<App> for RequestContext {
     }
 }
 
-/// An extractor of the parameters of a route that reads a dataset, and of the context that they
-/// select.
+/// An extractor of the parameters of a route that reads a dataset, and of the context that the
+/// parameters select.
 pub(super) struct DatasetRequest<P> {
     pub(super) context: RequestContext,
     pub(super) params: P,

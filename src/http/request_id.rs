@@ -1,5 +1,5 @@
-//! Request ids. The id of a request is in its response and in every log line about the request, so
-//! that the response and the log lines can be matched without logging request data.
+//! Request ids. The response to a request and every log line about the request contain the request
+//! id. The response and the log lines can therefore be matched without logging request data.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,15 +10,16 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A request id: hexadecimal digits and hyphens, as in nginx's `$request_id` and in UUIDs. Other
-/// letters are not allowed, so that an id that a proxy passes on from its client contains hardly
-/// any words. Such an id could still contain a number, so the proxy should generate the id itself.
+/// letters are not allowed. If a proxy passes on an id from its client, the id therefore contains
+/// hardly any words. Such an id could still contain a number, so the proxy should generate the id
+/// itself.
 #[derive(Clone)]
 pub(super) struct RequestId(HeaderValue);
 
 /// The allowed length of an id from a proxy: the number of digits and hyphens.
 const PROXY_ID_LENGTH: std::ops::RangeInclusive<usize> = 16..=64;
 
-/// The start of the counter: a random number, which differs between processes.
+/// The start of the counter: a random number that differs between processes.
 static COUNTER_START: LazyLock<u64> =
     LazyLock::new(|| getrandom::u64().expect("the system has random numbers"));
 static COUNTER: AtomicU64 = AtomicU64::new(0);
@@ -57,8 +58,8 @@ fn is_well_formed(id: &[u8]) -> bool {
         && digits >= *PROXY_ID_LENGTH.start()
 }
 
-/// The finalizer of SplitMix64. The function is a bijection, and the ids of consecutive numbers
-/// look unrelated.
+/// The finalizer of SplitMix64. The function is a bijection, so ids are unique. The ids of
+/// consecutive numbers look unrelated.
 fn mix(number: u64) -> u64 {
     let number = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

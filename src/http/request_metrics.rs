@@ -1,5 +1,5 @@
-//! Counts and durations of requests, by class of route, so that there are few time series and none
-//! identifies a person.
+//! Counts and durations of requests by class of route. There are therefore few time series, and no
+//! time series identifies a person.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ impl Default for RouteMetrics {
 
 impl RequestMetrics {
     /// Records a response. `duration` ends when the headers of the response are ready, so that slow
-    /// readers do not count.
+    /// clients do not affect it.
     pub(super) fn record(&self, route: Option<&str>, status: StatusCode, duration: Duration) {
         let route_metrics = &self.by_route_class[route_class(route)];
         let status_class = usize::from(status.as_u16() / 100).clamp(2, 5) - 2;

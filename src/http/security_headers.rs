@@ -2,13 +2,13 @@
 
 use axum::http::{HeaderName, header};
 
-/// A policy that lets pages run only scripts of this service, and prevents other sites from framing
-/// the pages.
+/// A policy that allows pages to run only scripts of this service, and prevents other sites from
+/// framing the pages.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
      script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The headers of every response, including the responses that are made outside the router, except
-/// the empty responses of hyper to malformed HTTP.
+/// The headers of every response, including the responses that are made outside the router. Only
+/// hyper's empty responses to malformed HTTP do not have these headers.
 pub(super) const SECURITY_HEADERS: [(HeaderName, &str); 6] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -1,16 +1,16 @@
-//! The HTTP server: accept loop, timeouts and graceful shutdown. The accept loop is our own because
-//! `axum::serve` has no timeouts: a client that sends only part of its headers could hold its
-//! connection open for ever and block the shutdown.
+//! The HTTP server: accept loop, timeouts and graceful shutdown. The server has its own accept
+//! loop, because `axum::serve` has no timeouts. Without timeouts, a client that sends only part of
+//! its headers could keep its connection open for ever and block the shutdown.
 //!
 //! Each connection records its phase ([`connection`]). A single task checks all connections and
-//! closes the overdue connections ([`registry`]), so that no request needs a timer of its own. At
-//! the connection limit, an idle connection is closed to admit the next connection. If no
-//! connection is idle, a connection whose client reads slowly is closed. Clients therefore cannot
-//! keep others out by holding connections open.
+//! closes overdue connections ([`registry`]), so requests do not need their own timers. At the
+//! connection limit, an idle connection is closed to admit the next connection. If no connection is
+//! idle, a connection whose client reads slowly is closed. A client therefore cannot shut out other
+//! clients by keeping connections open.
 //!
-//! hyper's `header_read_timeout` cannot replace the header and idle timeouts: it is one limit for
-//! idling and sending headers together, so a client could take as long over its headers as it may
-//! be idle. It also allocates a timer for each request.
+//! hyper's `header_read_timeout` cannot replace the header and idle timeouts: it is a single limit
+//! for the idle time and for the time to send headers, so a client could take as long to send its
+//! headers as it may be idle. In addition, hyper would allocate a timer for each request.
 
 mod connection;
 mod host;
@@ -56,33 +56,33 @@ const ACCEPT_ERROR_LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// The time for which idle connections are still read after `shutdown_delay`, because a request may
 /// already be in transit.
 const IDLE_GRACE: Duration = Duration::from_millis(500);
-/// The interval at which idle connections are checked during that time.
+/// The interval at which idle connections are checked during [`IDLE_GRACE`].
 const IDLE_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The time, longer than a round trip, for which the server waits for connections that are already
-/// being opened. After that, the listener closes, which resets the connections that it has not
-/// accepted.
+/// The time for which the server waits for connections that are already being opened. The time is
+/// longer than a round trip. After this time, the listener closes, which resets all connections
+/// that it has not accepted.
 const BACKLOG_WAIT: Duration = Duration::from_millis(100);
-/// The maximum total duration of these waits if connections keep arriving.
+/// The maximum total duration of the waits if further connections arrive during a wait.
 const BACKLOG_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// The maximum time for which a client may continue to send after the last response on its
-/// connection. Closing a connection with unread bytes resets the connection, and the client could
-/// lose the response.
+/// connection. If a connection is closed while it has unread bytes, the connection is reset, and
+/// the client could lose the response.
 const LINGERING_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// The maximum number of bytes that a client may send in that time.
+/// The maximum number of bytes that a client may send within [`LINGERING_CLOSE_TIMEOUT`].
 const LINGERING_CLOSE_BYTES_MAX: usize = 64 << 20;
 
 /// Serves connections until `stop` completes, and then shuts down gracefully:
 ///
-/// 1. `/health/ready` returns 503 at once. For `shutdown_delay`, all other requests are served as
-///    before, with `Connection: close`.
+/// 1. `/health/ready` returns 503 immediately. For `shutdown_delay`, all other requests are served
+///    as before, but with `Connection: close`.
 /// 2. The listener closes. Idle connections are closed after a short grace period, and requests in
 ///    flight are answered.
 /// 3. When `shutdown_grace` has passed since the signal, the remaining connections are closed.
 ///
 /// # Errors
-/// Returns no error at present, because a failed accept is retried.
+/// At present, this function never returns an error, because failed accepts are retried.
 pub async fn serve<L: Listener>(
     listener: L,
     router: Router,
@@ -111,8 +111,8 @@ pub async fn serve<L: Listener>(
     let delay = server.limits.shutdown_delay;
     let grace = match server.limits.shutdown_grace {
         grace if grace > delay => grace,
-        // Requests in flight get no extra time, but connections need some time to close without
-        // resets.
+        // Requests in flight are not given more time, but connections need some time to close
+        // without resets.
         _ => delay + BACKLOG_WAIT_MAX + IDLE_GRACE * 2,
     };
     let mut delay_elapsed = pin!(tokio::time::sleep(delay));
@@ -154,7 +154,7 @@ async fn sweep_connections(registry: Arc<ConnectionRegistry>, limits: ServerLimi
     }
 }
 
-/// A task that is aborted on drop.
+/// A task that is aborted when this value is dropped.
 struct AbortOnDrop(tokio::task::JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
@@ -244,8 +244,8 @@ impl ServerState {
                         ConnectionSignal::Abort => return,
                         ConnectionSignal::CloseWhenIdle => is_closing = true,
                     },
-                    // Makes hyper poll for input again, because `TrackedStream` may now report the
-                    // end of the stream.
+                    // This timer makes hyper poll for input again, because `TrackedStream` may now
+                    // report the end of the stream.
                     () = tokio::time::sleep(IDLE_CHECK_INTERVAL), if is_closing => {}
                 }
             }
@@ -258,7 +258,7 @@ impl ServerState {
     }
 }
 
-/// An entry in the connection registry, removed on drop.
+/// An entry in the connection registry, which is removed when this value is dropped.
 struct ConnectionGuard {
     registry: Arc<ConnectionRegistry>,
     id: u64,
@@ -270,8 +270,8 @@ impl Drop for ConnectionGuard {
     }
 }
 
-/// Closes a connection after its last response. For a limited time, reads what the client still
-/// sends.
+/// Closes a connection after its last response. For a limited time, reads the bytes that the client
+/// is still sending.
 async fn lingering_close(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let drain = async {
         stream.shutdown().await?;
@@ -285,13 +285,13 @@ async fn lingering_close(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
             remaining -= length;
         }
     };
-    // Errors are ignored: the client may disconnect, and the timeout ends the wait in any case.
+    // Ignore errors: the client may disconnect, and the timeout limits the wait.
     let _ = tokio::time::timeout(LINGERING_CLOSE_TIMEOUT, drain).await;
 }
 
 async fn reject_connection(mut stream: impl AsyncWrite + Unpin) {
-    // The send buffer of a new connection has room for the response, so the server need not wait
-    // until the client reads it.
+    // The send buffer of a new connection has room for the response, so the server does not need to
+    // wait until the client reads the response.
     let write_response = async {
         stream
             .write_all(&protocol_errors::connection_limit_response())

@@ -62,7 +62,7 @@ impl FromStr for SourceAgeMax {
     }
 }
 
-/// The limits of all sources. Without limits, no source is too old.
+/// The limits on the age of sources. If there are no limits, no source is too old.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SourceAgeLimits(Vec<SourceAgeMax>);
 
@@ -71,8 +71,8 @@ impl SourceAgeLimits {
         SourceAgeLimits(limits)
     }
 
-    /// Returns the limit for a source in days. The last limit that names the source takes
-    /// precedence over the last limit for all sources.
+    /// Returns the limit for a source in days. If there is a limit for this source, the last such
+    /// limit applies. Otherwise, the last limit for all sources applies.
     fn days(&self, key: &str) -> Option<i32> {
         let named = |name: Option<&str>| {
             let mut limits = self.0.iter().rev();

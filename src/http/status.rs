@@ -18,7 +18,8 @@ use crate::wire::summary::data_json;
 use catchment_core::domain::today_in_london;
 use catchment_data::dataset::{Manifest, SourceEntry};
 
-/// `/api/v1/dataset`: version, sources with their dates, counts, attribution, licence.
+/// `/api/v1/dataset`: the version, the sources with their dates, the counts, the attribution and
+/// the licence.
 pub(super) async fn dataset(
     context: RequestContext,
     headers: HeaderMap,
@@ -63,11 +64,11 @@ fn source_body(source: &SourceEntry) -> Value {
     })
 }
 
-/// `/health/ready`: 200, with the reasons for degraded operation, if any.
+/// `/health/ready`: returns 200, with the reasons if the operation of the service is degraded.
 ///
-/// The service is not ready while it shuts down or rejects look-ups, so that load balancers send it
-/// no more requests. A dataset is always loaded, because the service starts only after a dataset
-/// has been loaded.
+/// The service is not ready while it shuts down or rejects look-ups, so that load balancers stop
+/// sending requests to it. A dataset is always loaded, because the service starts only after a
+/// dataset has been loaded.
 pub(super) async fn ready(
     State(app): State<App>,
     connection: Option<Extension<Connection>>,
@@ -109,8 +110,8 @@ pub(super) async fn ready(
     (NO_STORE, Json(body)).into_response()
 }
 
-/// Returns the known problems of a service that answers: a failed reload, and sources that are
-/// older than the operator allows.
+/// Returns the known problems of a service that is answering requests: a failed reload, and sources
+/// that are older than the operator allows.
 pub(super) fn known_problems(app: &App, manifest: &Manifest) -> Vec<String> {
     let reload = app.dataset_store.last_error();
     let reload = reload.map(|reason| format!("the last reload failed: {reason}"));

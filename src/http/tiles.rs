@@ -1,10 +1,10 @@
 //! `/tiles`: vector tiles, their TileJSON and a style.
 //!
-//! A URL without an edition returns the areas that are valid on `as_of` (default: today), and its
-//! responses are cached for five minutes. A URL with an edition before the layers
-//! (`2025.2_2025-07-01_1f0c9a3e`) identifies the exact bytes of a dataset and a date, so its
-//! responses never change and are cached for a year. The TileJSON and the style contain the edition
-//! for their date. The response is 404 if the edition is not loaded.
+//! The response to a URL without an edition contains the areas that are valid on `as_of` (default:
+//! today), and is cached for five minutes. In other URLs, an edition (`2025.2_2025-07-01_1f0c9a3e`)
+//! precedes the layers. Such a URL identifies the exact bytes for a dataset and a date, so the
+//! response never changes and is cached for a year. The TileJSON and the style contain the edition
+//! for their date. If the edition is not loaded, the response is 404.
 
 use std::sync::Arc;
 
@@ -44,8 +44,8 @@ use catchment_tiles::{
 
 pub(super) const MVT: HeaderValue = HeaderValue::from_static("application/vnd.mapbox-vector-tile");
 
-/// From this zoom level, the URL of a tile could reveal a person's location: at 54° north, a tile
-/// of zoom 15 is 720 m wide, and covers a village or a few streets.
+/// From this zoom level upwards, the URL of a tile could reveal a person's location. At 54° north,
+/// a tile at zoom 15 is 720 m wide, and covers a village or a few streets.
 const PRIVATE_ZOOM_MIN: u8 = CACHED_ZOOM_MAX + 1;
 
 query_params! {
@@ -53,14 +53,14 @@ query_params! {
     struct StyleParams {
         /// The version of the dataset, and the as-of date.
         selection: DatasetSelection = ["as_of", "dataset"],
-        /// The layers, such as `icc,gp-practice`; by default, the first layer.
+        /// The layers, such as `icc,gp-practice`; the default is the first layer.
         layers: Option<String> = ["layers"],
-        /// Whether the style has the names of the areas.
+        /// Whether the style contains the names of the areas.
         has_labels: Result<HasLabels, Problem> = ["labels"],
     }
 }
 
-/// Whether a style has labels; by default, it has.
+/// Whether a style contains labels. The default is yes.
 struct HasLabels(bool);
 
 impl ParamValue for HasLabels {
@@ -112,8 +112,8 @@ fn json_document(
     Ok(linked_json(base, headers, &body))
 }
 
-/// `/tiles/style.json`. The positions of labels are computed on a blocking thread, because that is
-/// slow the first time.
+/// `/tiles/style.json`. The positions of labels are computed on a blocking thread, because the
+/// first computation is slow.
 async fn style_document(
     app: &App,
     uri: &Uri,
@@ -137,8 +137,8 @@ async fn style_document(
     Ok(linked_json(base, headers, &style))
 }
 
-/// Returns the names of the areas of the layers as GeoJSON points. A layer of too many areas for one
-/// map has no names.
+/// Returns the names of the areas of the layers as GeoJSON points. A layer with too many areas for
+/// one map has no names.
 fn label_points(context: &RequestContext, layers: &[Layer]) -> Vec<Value> {
     let (index, day) = (context.index(), context.as_of);
     let few = |layer: &&Layer| ensure_drawable(index, **layer, day).is_ok();
@@ -166,8 +166,8 @@ fn label_points(context: &RequestContext, layers: &[Layer]) -> Vec<Value> {
     points
 }
 
-/// Adds names of areas to a style. They are drawn with a font of the device, so that the style needs
-/// no glyphs, and move a little if they do not fit.
+/// Adds names of areas to a style. The names are drawn with a font of the device, so that the style
+/// needs no glyphs. A name moves a little if it does not fit.
 fn add_labels(style: &mut Value, points: &[Value]) {
     style["sources"]["labels"] = json!({
         "type": "geojson",
@@ -219,8 +219,8 @@ pub(super) async fn edition_tile(
     tile_response(&app, context, &layers, coord, &headers, CACHE_IMMUTABLE).await
 }
 
-/// Parses a list of layers such as `icc,gp-practice`. The result is in the order of answers, without
-/// duplicates.
+/// Parses a list of layers such as `icc,gp-practice`. The result has no duplicates, and is in the
+/// order in which answers list layers.
 fn parse_layers(context: &RequestContext, names: &str) -> Result<Vec<Layer>, Problem> {
     let require = |name| require_layer(context.index(), name, context.as_of);
     let mut layers: Vec<Layer> = names.split(',').map(require).collect::<Result<_, _>>()?;
@@ -274,7 +274,7 @@ async fn build_tile(
 ) -> Result<(Arc<EncodedBody>, Bytes), Problem> {
     let permit = Arc::clone(&app.tile_permits).acquire_owned().await;
     let build = move || {
-        // The permit is held until the tile is built, even if the client disconnects.
+        // The permit is released only when the tile has been built, even if the client disconnects.
         let _permit = permit;
         let cache = context.tiles();
         let tile = match cache.get(&key) {
@@ -310,8 +310,8 @@ fn unknown_edition() -> Problem {
     Problem::unknown("unknown_edition", detail)
 }
 
-/// Returns the edition on a date: the dataset's version, the latest change date up to that date,
-/// and a hash that distinguishes datasets of the same version.
+/// Returns the edition on a date: the dataset's version, the latest change date that is not after
+/// `day`, and a hash that distinguishes datasets with the same version.
 fn edition(index: &Index, day: Date) -> String {
     let change_dates = index
         .layers()
@@ -337,7 +337,7 @@ fn edition_context(app: &App, edition: &str) -> Option<RequestContext> {
     let (version, day) = rest.rsplit_once('_')?;
     let context = RequestContext::of_version(app, version, day.parse().ok()?)?;
     let index = context.index();
-    // Each state of a dataset has only one edition, so an edition with another date of the same
+    // Each state of a dataset has only one edition, so an edition with a different date in the same
     // state is rejected.
     let is_current =
         hash == self::edition_hash(index) && edition == self::edition(index, context.as_of);
@@ -392,23 +392,24 @@ fn edition_tiles_url(base: &BaseUrl, edition: &str, names: &str) -> String {
     )
 }
 
-/// The opacity of fills: of the first layer whose areas do not overlap, and of layers above it or
-/// with areas that overlap, so that what is below them remains visible.
+/// The two opacities of fills. The first is for the first layer if its areas do not overlap. The
+/// second is for all other layers, so that the map below them remains visible.
 const FILL_OPACITY: (f64, f64) = (0.35, 0.06);
 
 /// Returns a MapLibre style (version 8) without labels.
 ///
 /// Areas are filled with colours that colour-blind people can tell apart (Okabe and Ito 2008), and
-/// their borders are drawn as lines; the borders of areas that may overlap have the colours of the
-/// areas. Areas that are too small to draw are points.
+/// their borders are drawn as lines. If areas may overlap, their borders have the colours of the
+/// areas. Areas that are too small to draw are shown as points.
 fn style(context: &RequestContext, layers: &[Layer], base: &BaseUrl) -> Value {
     let index = context.index();
     let edition = edition(index, context.as_of);
     let colour = json!([
         "match",
         ["get", "mapcolor7"],
-        // The labels of `match` are in arrays, because QGIS ignores other labels. The colour comes
-        // from a property, because QGIS cannot compute it from the id of a feature.
+        // The labels of `match` are in arrays, because QGIS ignores labels that are not in an
+        // array. The colour comes from a property, because QGIS cannot compute the colour from the
+        // id of a feature.
         [0],
         "#e69f00",
         [1],
@@ -481,7 +482,7 @@ fn joined_names(layers: &[Layer]) -> String {
     names.join(",")
 }
 
-/// Returns the bounding box: west, south, east, north in degrees, rounded to about a metre.
+/// Returns the bounding box: west, south, east and north in degrees, rounded to about a metre.
 fn bounds(context: &RequestContext, layers: &[Layer]) -> Option<[f64; 4]> {
     let tile_cache = context.tiles();
     let all = tile_cache.bounds(context.index(), layers, context.as_of)?;

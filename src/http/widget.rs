@@ -1,4 +1,5 @@
-//! `/widget.js` and `/widget/…`: the map widget for other sites, and the JSON that it draws.
+//! `/widget.js` and `/widget/…`: the map widget for other sites, and the JSON from which it draws
+//! maps.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,12 +26,12 @@ use catchment_core::index::Index;
 use catchment_tiles::{ContentEncoding, EncodedBody, WidgetArea, WidgetMap};
 
 /// `/widget.js`: the element `<catchment-map>`. The URL never changes, and the script is cached for
-/// five minutes, so that sites that embed the script get fixes.
+/// five minutes, so that sites that embed the script soon receive fixes.
 pub(super) async fn script(_: Query<NoParams>, headers: HeaderMap) -> Result<Response, Problem> {
     script_response(&headers, &assets::WIDGET_SCRIPT)
 }
 
-/// `/embed.js`: the script that fits the height of a frame to its content.
+/// `/embed.js`: the script that adapts the height of a frame to its content.
 pub(super) async fn frame_script(
     _: Query<NoParams>,
     headers: HeaderMap,
@@ -65,8 +66,8 @@ const DEFAULT_LAYER: &str = "_";
 /// The name of the layer of the areas of GP practices in paths. It cannot be the id of a layer.
 const PRACTICE_LAYER: &str = "_practice";
 
-/// Returns the layer with an id, the layer of maps for which no layer is requested
-/// ([`DEFAULT_LAYER`]), or the layer of the areas of GP practices ([`PRACTICE_LAYER`]).
+/// Returns the layer with an id, the layer of a map if no layer is requested ([`DEFAULT_LAYER`]),
+/// or the layer of the areas of GP practices ([`PRACTICE_LAYER`]).
 fn requested_layer(context: &RequestContext, name: &str) -> Result<Layer, Problem> {
     let index = context.index();
     let layer = match name {
@@ -81,15 +82,15 @@ fn requested_layer(context: &RequestContext, name: &str) -> Result<Layer, Proble
     require_layer(index, name, context.as_of)
 }
 
-/// Returns the layer of a map for which no layer is requested: the main layer of communities or,
-/// without one, the first layer.
+/// Returns the layer of a map if no layer is requested: the main layer of communities or, if there
+/// is no such layer, the first layer.
 pub(crate) fn default_layer(index: &Index) -> Option<Layer> {
     let main = index.manifest().main_community_layer();
     main.or_else(|| index.layers().next())
 }
 
-/// The maximum number of areas on one map. More areas would be illegible, and too many for the list
-/// of names.
+/// The maximum number of areas on one map. A map of more areas would be illegible, and its list of
+/// names would be too long.
 const AREAS_MAX: usize = 500;
 
 /// Checks that a whole layer fits on one map.
@@ -184,7 +185,7 @@ pub(crate) fn widget_map_body(
         .areas
         .iter()
         .map(|widget_area| {
-            // The label on the map is the short name.
+            // Use the short name as the label on the map.
             let area = index.area(layer, &widget_area.id, day);
             let label = area.map_or(widget_area.name.as_str(), |area| area.name.as_str());
             area_body(widget_area, label)
@@ -211,8 +212,8 @@ pub(crate) fn widget_map_body(
     })
 }
 
-/// Returns the layers in which a search on a map of the main layer of communities looks for a
-/// location that the main layer does not cover.
+/// Returns the other layers of communities. A search on a map of the main layer uses them for
+/// locations that the main layer does not cover.
 fn other_communities(manifest: &Manifest, layer: Layer) -> Vec<Value> {
     let is_main = manifest.main_community_layer() == Some(layer);
     let layers = manifest
@@ -221,7 +222,7 @@ fn other_communities(manifest: &Manifest, layer: Layer) -> Vec<Value> {
         .filter(|entry| is_main && entry.role == LayerRole::Community && entry.id != layer);
     layers
         .map(|entry| {
-            // Names of communities end in the abbreviation, if there is one.
+            // The names of communities end with the abbreviation, if the layer has one.
             let noun = entry.abbreviation.is_none().then(|| entry.noun());
             json!({ "layer": entry.id.as_str(), "noun": noun, "title": full_noun(entry) })
         })
@@ -239,7 +240,7 @@ fn area_body(area: &WidgetArea, label: &str) -> Value {
     })
 }
 
-/// The key of a cached map: one revision of a layer, and the requested area, if any.
+/// The key of a cached map: a revision of a layer and, if an area was requested, the area.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct WidgetKey {
     /// The digest of the dataset. The digest changes when another dataset is loaded.
@@ -249,7 +250,7 @@ struct WidgetKey {
     focus: Option<String>,
 }
 
-/// The maximum size of the cache in bytes, in all content codings together. A larger map is not
+/// The maximum size of the cache in bytes, including all content codings. A larger map is not
 /// cached.
 const CACHE_BYTES_MAX: usize = 64 << 20;
 
@@ -299,7 +300,7 @@ mod tests {
     #[test]
     fn oldest_maps_are_evicted() {
         let cache = WidgetCache::default();
-        // With its content codings, the map takes slightly more than a quarter of the limit.
+        // With all its content codings, the map takes slightly more than a quarter of the limit.
         let large = || EncodedBody::new(vec![0; CACHE_BYTES_MAX / 16]);
         cache.insert(key("first"), large());
         for value in 0..3 {

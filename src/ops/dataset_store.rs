@@ -1,8 +1,8 @@
-//! The loaded datasets of a running service, and their reload.
+//! The loaded datasets of a running service, and how they are reloaded.
 //!
-//! A reload loads and checks new datasets, then replaces all old datasets in one step; any error
-//! leaves the old datasets in place. A request uses one [`LoadedDatasets`] from start to end, so no
-//! response mixes two datasets.
+//! A reload loads and checks new datasets, then replaces all old datasets in one step. If there is
+//! an error, the old datasets stay in use. A request uses the same [`LoadedDatasets`] from start to
+//! end, so a response never contains data of two datasets.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,7 +23,7 @@ use catchment_tiles::{ArchiveCache, TileCache};
 /// The datasets of one load or reload.
 #[derive(Debug)]
 pub struct LoadedDatasets {
-    /// The default dataset, followed by the other datasets, which requests select by version.
+    /// The default dataset, followed by the other datasets, which requests can select by version.
     indexes: Vec<Index>,
     /// The tile cache of each dataset, empty after a reload.
     tile_caches: Vec<TileCache>,
@@ -40,7 +40,7 @@ pub struct DatasetStore {
     /// The table of UPRNs, if there is one.
     uprns: Option<PathBuf>,
     datasets: ArcSwap<LoadedDatasets>,
-    /// Locked during a reload, so that reloads run one after another.
+    /// A lock that is held during a reload, so that reloads run one after another.
     reloading: Mutex<()>,
     last_error: Mutex<Option<String>>,
     reloads: AtomicU64,
@@ -65,7 +65,7 @@ enum StoreFailure {
 }
 
 impl LoadedDatasets {
-    /// Loads datasets. The first dataset is the default for requests that do not name a version.
+    /// Loads datasets. The first dataset is the default for requests that do not specify a version.
     ///
     /// # Errors
     /// If `sources` is empty, a file does not match its manifest, the data are inconsistent, a
@@ -142,7 +142,7 @@ impl LoadedDatasets {
     /// Returns the cache of a dataset's tile archive.
     ///
     /// # Panics
-    /// If `index` is not one of these datasets.
+    /// If `index` is not the index of one of these datasets.
     pub fn archive_cache(&self, index: &Index) -> &ArchiveCache {
         &self.archive_caches[self.position(index)]
     }
@@ -266,8 +266,7 @@ impl DatasetStore {
         })
     }
 
-    /// Returns the reason why the last reload failed, if it failed, without the paths of files on
-    /// this machine.
+    /// If the last reload failed, returns the reason, without the paths of files on this machine.
     pub fn last_error(&self) -> Option<String> {
         self.last_error
             .lock()

@@ -1,12 +1,12 @@
 //! A non-blocking log writer on standard error.
 //!
-//! A request must never wait for the reader of the log, which may stall, have a full disk or have
-//! closed the pipe. Lines go into a bounded queue, and one thread writes them. If the queue is full
-//! or a write fails, lines are dropped and counted, and a line reports the count when writing works
-//! again.
+//! A request must never wait for the program that reads the log, which may stall, have a full disk
+//! or have closed the pipe. Lines are added to a bounded queue, and one thread writes them. If the
+//! queue is full or a write fails, lines are dropped and counted. When writing works again, a log
+//! line reports the number of dropped lines.
 //!
-//! `tracing-appender` has a non-blocking writer, but that writer does not count the lines that are
-//! lost when a write fails, and its flush has no time limit.
+//! `tracing-appender` has a non-blocking writer, but it does not count the lines that are lost when
+//! a write fails, and its flush has no time limit.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -19,13 +19,15 @@ use std::time::{Duration, Instant};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The maximum number of queued lines: about as many as a busy service writes in a second.
+/// The maximum number of queued lines, which is about the number that a busy service writes in a
+/// second.
 const QUEUE_LINES_MAX: usize = 8_192;
 
 /// The maximum total size of queued lines in bytes.
 const QUEUE_BYTES_MAX: usize = 2 << 20;
 
-/// The approximate size of a write, in bytes. Lines are combined until they reach this size.
+/// The approximate size of a write, in bytes. Lines are combined until their total size reaches
+/// this value.
 const WRITE_BYTES: usize = 64 << 10;
 
 /// The delay before a retry if standard error is non-blocking and not ready.
@@ -78,14 +80,14 @@ pub(crate) fn flush(limit: Duration) {
     }
 }
 
-/// Returns standard error without the lock of `std`. With the lock, a panic hook or a library could
-/// wait while the log thread is blocked in a write.
+/// Returns standard error without the lock of `std`. With the lock, a panic hook or a library would
+/// have to wait while the log thread is blocked in a write.
 #[cfg(unix)]
 fn stderr() -> Box<dyn Write + Send> {
     use std::os::fd::AsFd;
     match io::stderr().as_fd().try_clone_to_owned() {
         Ok(descriptor) => Box::new(File::from(descriptor)),
-        // Standard error is closed, or there are no more file descriptors.
+        // Standard error is closed, or no file descriptors are left.
         Err(_) => Box::new(io::stderr()),
     }
 }
@@ -98,7 +100,8 @@ fn stderr() -> Box<dyn Write + Send> {
 /// An entry of the queue.
 enum LogEntry {
     Line(Vec<u8>),
-    /// A flush, which is signalled when every entry before it has been written or dropped.
+    /// A request for a flush. The sender is signalled when every earlier entry has been written or
+    /// dropped.
     Flush(SyncSender<()>),
 }
 
@@ -153,8 +156,8 @@ impl LogQueue {
         }
     }
 
-    /// Waits until every entry that was queued before has been written or dropped. Returns `false`
-    /// if that takes longer than `limit`.
+    /// Waits until every entry that was queued before this call has been written or dropped.
+    /// Returns `false` if the wait takes longer than `limit`.
     fn flush(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         let (done, flushed) = mpsc::sync_channel(1);
@@ -223,8 +226,7 @@ fn write_entries(queued: &Receiver<LogEntry>, mut writer: LineWriter) {
             .queued_bytes
             .fetch_sub(length, Ordering::Relaxed);
         bytes.clear();
-        // The report is sent after the write, because before the write the queue may have no room
-        // for it.
+        // The report is queued after the write, because the queue may be full before the write.
         if is_empty && is_written && report.send(&writer, !flushes.is_empty()) {
             // A flush waits for the report, too.
             next = queued.try_recv().ok();
@@ -258,8 +260,8 @@ impl DroppedLinesReport {
         if dropped == self.reported || !has_room || !(is_due || is_last) {
             return false;
         }
-        // The report is an error, so that it is logged at every level: readers must know that the
-        // log is incomplete.
+        // The report has the level "error", so that it is logged at every level. Readers of the log
+        // must know that the log is incomplete.
         tracing::error!(
             lines = dropped - self.reported,
             total = dropped,
@@ -284,7 +286,7 @@ impl LineWriter {
     /// are counted as dropped.
     fn write(&mut self, lines: &[u8]) -> bool {
         let mut rest = lines;
-        // End the line that a failed write cut off.
+        // End the line that a failed write has truncated.
         let mut line_end: &[u8] = if self.ends_with_newline || lines.is_empty() {
             b""
         } else {
@@ -326,7 +328,7 @@ mod tests {
 
     use super::*;
 
-    /// A sink that collects what is written, and blocks writers until it is opened.
+    /// A sink that collects the written bytes, and blocks writers until it is opened.
     #[derive(Default)]
     struct SharedSink {
         written: Mutex<Vec<u8>>,

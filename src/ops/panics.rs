@@ -9,9 +9,9 @@ use catchment_data::panics;
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// Installs a panic hook that reports only the location of a panic, as a log line, or on standard
-/// error if logging has not been started. If `RUST_BACKTRACE` is set and the program has symbols,
-/// the hook also reports the backtrace.
+/// Installs a panic hook that reports only the location of a panic. The report is a log line or, if
+/// logging has not been started, text on standard error. If `RUST_BACKTRACE` is set and the program
+/// has symbols, the hook also reports the backtrace.
 pub fn install_redacting_hook() {
     panic::set_hook(Box::new(report_panic));
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A request rate. Unused requests accumulate, up to the number for one unit of time (the burst).
+/// A request rate. Unused requests accumulate up to the number of requests for one unit of time
+/// (the burst).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     /// The number of requests in each unit of time.

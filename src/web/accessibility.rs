@@ -6,13 +6,14 @@ use maud::{Markup, html};
 use super::layout::{PageLayout, SERVICE, layout, link};
 use catchment_core::index::Index;
 
-/// What the operator says about themselves in the accessibility statement. The page is written so
-/// that it is also complete without these details.
+/// The details that the operator provides for the accessibility statement. The page is also
+/// complete without these details.
 #[derive(Debug, Clone, Default)]
 pub struct AccessibilityDetails {
     /// The organisation that runs the service.
     pub organisation: Option<String>,
-    /// How to report a problem: an email address, a telephone number or the URL of a form.
+    /// The contact for reports of problems: an email address, a telephone number or the URL of a
+    /// form.
     pub contact: Option<String>,
     /// The date on which the organisation last reviewed the statement.
     pub reviewed: Option<Date>,
@@ -82,7 +83,8 @@ pub(crate) fn accessibility(index: &Index, details: &AccessibilityDetails) -> Ma
     layout(index, &page)
 }
 
-/// Renders an email address or a URL as a link, and other text, such as a telephone number, as it is.
+/// Renders an email address or a URL as a link. Other text, such as a telephone number, is rendered
+/// unchanged.
 fn contact_link(contact: &str) -> Markup {
     let is_url = contact.starts_with("https://") || contact.starts_with("http://");
     let is_email = contact.contains('@') && !contact.contains(char::is_whitespace);
@@ -93,9 +95,9 @@ fn contact_link(contact: &str) -> Markup {
     }
 }
 
-/// The file `/robots.txt`. Crawlers may read the directory of areas, practices and groups as of today,
-/// but not look-ups, lists of postcodes, the API, maps and tiles. The longest rule that matches a URL
-/// applies (RFC 9309).
+/// The file `/robots.txt`. Crawlers may read today's directory of areas, practices and groups. They
+/// may not read look-ups, lists of postcodes, the API, maps and tiles. The longest rule that
+/// matches a URL applies (RFC 9309).
 pub(crate) const ROBOTS_TXT: &str = "\
 User-agent: *
 Disallow: /

@@ -1,5 +1,5 @@
-//! The first lines of a result: the community, the groups and the practices, by where people live
-//! and, beside them, by where they are registered.
+//! The first lines of a result: the community, the groups and the practices. One column is based on
+//! where people live, and another column on where they are registered.
 
 use maud::{Markup, PreEscaped, html};
 
@@ -17,14 +17,16 @@ use catchment_core::index::{
     ShareUnit, UnknownReason, areas_of_layer,
 };
 
-/// The number of practices that the summary names: without a registration, and with one.
+/// The number of practices that the summary lists: first without a registration, then with a
+/// registration.
 const PRACTICES_NAMED: [usize; 2] = [3, 2];
 
-/// The lines of one basis: where people live, or where they are registered.
+/// The lines for one basis: where people live, or where they are registered.
 struct BasisLines {
     heading: &'static str,
     community: Markup,
-    /// The groups with their label, if the dataset has groups and some can be expected.
+    /// The groups with their label, if the dataset contains groups and there should be groups for
+    /// this basis.
     groups: Option<(String, Markup)>,
     practices: Option<(String, Markup)>,
 }
@@ -46,8 +48,8 @@ pub(super) fn answer_summary(
     }
 }
 
-/// Renders the lines, with a column for each basis. On a narrow screen, each cell is a block with
-/// its basis above it.
+/// Renders the lines, with a column for each basis. On a narrow screen, each cell is a block below
+/// the name of its basis.
 fn lines(bases: &[BasisLines]) -> Markup {
     let label = |line: fn(&BasisLines) -> &Option<(String, Markup)>| {
         let labels = bases.iter().filter_map(|basis| line(basis).as_ref());
@@ -91,8 +93,8 @@ fn lines(bases: &[BasisLines]) -> Markup {
     }
 }
 
-/// Returns the areas of the first layer of communities that has areas here, as partnerships have
-/// communities of different layers.
+/// Returns the areas of the first layer of communities that has areas at the location, because
+/// different partnerships have communities in different layers.
 pub(super) fn communities_in<'a, 'i>(
     index: &Index,
     results: &'a [(Layer, LayerResult<'i>)],
@@ -155,8 +157,9 @@ fn residence_community(
     }
 }
 
-/// Returns whom to ask about a place in no community: the smallest organisation that covers it or,
-/// for a postcode, the board of the practices around the data that are in the same postcode district.
+/// Returns the organisation to contact about a place in no community: the smallest organisation
+/// that covers the place or, for a postcode, the board of the neighbouring practices in the same
+/// postcode district.
 fn whom_to_ask(index: &Index, answer: &LocateAnswer<'_>) -> String {
     let kinds = [
         OrganisationKind::SubIcbLocation,
@@ -180,8 +183,8 @@ fn whom_to_ask(index: &Index, answer: &LocateAnswer<'_>) -> String {
     }
 }
 
-/// Returns the board of the practices around the data that have a postcode of a district, if it is
-/// one board and the data name it.
+/// Returns the board of the neighbouring practices with a postcode in a district, if all these
+/// practices have the same board and the dataset contains its name.
 pub(super) fn board_of_district(index: &Index, outcode: &str) -> Option<String> {
     let near = index.neighbouring_practices().iter().filter(|found| {
         let postcode = found.practice.postcode;
@@ -196,7 +199,7 @@ pub(super) fn board_of_district(index: &Index, outcode: &str) -> Option<String> 
     }
 }
 
-/// Returns a sentence, without its full stop, that says which share of the place is in an area.
+/// Returns a sentence, without its full stop, that states the share of the place in an area.
 fn share_of_place(found: &AreaMatch<'_>, place: &str) -> String {
     match &found.shares {
         Some(shares) if shares.share <= 0.0 => format!(
@@ -247,8 +250,8 @@ fn other_shares(shares: &PlaceShares<'_>) -> Markup {
     }
 }
 
-/// Renders the other communities to which the place may belong, if the source disputes the one that
-/// it is in.
+/// Renders the other communities to which the place may belong, if the source disputes the
+/// community of the place.
 fn dispute(found: &AreaMatch<'_>) -> Markup {
     let (most, some): (Vec<_>, Vec<_>) = found
         .disputed_with
@@ -274,8 +277,8 @@ fn dispute(found: &AreaMatch<'_>) -> Markup {
     }
 }
 
-/// Renders a warning if the boundary is near. The distance to a boundary that is not near is of no
-/// use to staff, and a coast is no boundary, because no one lives on the other side.
+/// Renders a warning if the boundary is near. The distance to a boundary that is not near is not
+/// useful to staff. A coast is not treated as a boundary, because no one lives on the other side.
 fn boundary_distance(found: &AreaMatch<'_>, edge: &BoundaryProximity<'_>, place: &str) -> Markup {
     if edge.certainty == Certainty::Inside {
         return html! {};
@@ -309,8 +312,8 @@ fn boundary_distance(found: &AreaMatch<'_>, edge: &BoundaryProximity<'_>, place:
     }
 }
 
-/// Returns the line with the groups; `None` if the dataset has no groups, or none can be expected
-/// because there is no community.
+/// Returns the line with the groups; `None` if the dataset contains no groups, or if there is no
+/// community and so no group.
 fn group_line(
     index: &Index,
     results: &[(Layer, LayerResult<'_>)],
@@ -364,7 +367,7 @@ pub(super) fn practices_in<'a, 'i>(
     practices.unwrap_or_default()
 }
 
-/// Returns the line with the practices that cover the place; `None` if no practice does.
+/// Returns the line with the practices that cover the place; `None` if no practice covers it.
 fn practices_line(
     index: &Index,
     answer: &LocateAnswer<'_>,
@@ -375,7 +378,7 @@ fn practices_line(
         return None;
     }
     let named = PRACTICES_NAMED[usize::from(answer.registration.is_some())];
-    // One practice more takes no more room than the link to it.
+    // One more practice takes no more space than a link to it.
     let named = if practices.len() == named + 1 {
         named + 1
     } else {
@@ -405,8 +408,8 @@ fn practice_noun(index: &Index) -> String {
     })
 }
 
-/// Renders the name and code of a practice without a link, because what the user looked up must not
-/// be in a URL.
+/// Renders the name and code of a practice without a link, because a URL must not reveal what the
+/// user looked up.
 fn practice_text(practice: &Practice) -> Markup {
     html! { (practice.name) " (" (practice.code) ")" }
 }
@@ -455,7 +458,7 @@ fn registered_practice(registration: &PracticeRegistration<'_>, query: &str) -> 
     })
 }
 
-/// Returns the sentence that says why there is no registration.
+/// Returns the sentence that states why there is no registration.
 fn reason_sentence(
     index: &Index,
     registration: &PracticeRegistration<'_>,
@@ -501,7 +504,7 @@ fn reason_text(reason: RegistrationReason) -> &'static str {
     }
 }
 
-/// Renders whether the two bases agree, if both are known.
+/// Renders a comparison of the communities of the two bases, if both are known.
 pub(super) fn comparison(index: &Index, answer: &LocateAnswer<'_>) -> Markup {
     let Some(registration) = &answer.registration else {
         return html! {};
@@ -533,9 +536,10 @@ pub(super) fn comparison(index: &Index, answer: &LocateAnswer<'_>) -> Markup {
     }
 }
 
-/// Makes the links of a result open in a new tab, so that the result is never lost: the browser
-/// could only show it again by sending the form again. Links within the page stay, and so does the
-/// link to the form. All links of a result are changed here, so that none is forgotten.
+/// Makes the links of a result open in a new tab, so that the result is not lost. To show the
+/// result again, the browser would have to send the form again. Links within the page and the link
+/// to the form do not change. This function changes all links of a result, so that no link is
+/// forgotten.
 pub(super) fn in_new_tab(content: Markup) -> Markup {
     let text = content.into_string();
     let mut parts = text.split("<a ");
@@ -555,8 +559,8 @@ pub(super) fn in_new_tab(content: Markup) -> Markup {
     PreEscaped(changed)
 }
 
-/// Renders the note on an area that is treated as an area of another layer, because no source lists
-/// the members of its own layer.
+/// Renders the note about an area that is treated as the same area as one in another layer, because
+/// no source lists the members of its own layer.
 pub(super) fn taken_to_be(index: &Index, area: &Area) -> Markup {
     let manifest = index.manifest();
     let entry = manifest.layer(area.layer);

@@ -1,4 +1,4 @@
-//! The assets of the pages: the styles, the scripts and the icon, which `build.rs` builds.
+//! The assets of the pages, which `build.rs` builds: the styles, the scripts and the icon.
 
 use std::sync::LazyLock;
 

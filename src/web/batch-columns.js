@@ -1,26 +1,27 @@
-// The columns of the user's file on the batch page: two drop-downs for postcodes and practice codes, and suggestions for
-// the other fields. The browser reads the first lines of the file for this. It sends nothing and stores nothing.
+// Offers the columns of the user's file on the batch page: in two drop-downs for postcodes and practice codes, and as
+// suggestions in the other fields. To find the columns, this script reads the first lines of the file. It sends and
+// stores no data.
 
 import { readWorkbook } from "./batch-workbook.js";
 
-// The number of bytes that are read, and the number of lines among which the column names are searched for.
+// The number of bytes that are read, and the number of lines that are searched for the column names.
 const SAMPLE_BYTES = 1 << 18;
 const LINES_SEARCHED = 20;
 const ROWS_READ = 100;
 const DELIMITERS = [",", "\t", ";", "|", "¬", "^"];
 
-// For each drop-down: the form of a value, words in the names of such columns, and words in the names of other columns
-// with values of the same form.
+// For each drop-down: the pattern of a value, words in the names of matching columns, and words in the names of other
+// columns with values of the same pattern.
 const KINDS = {
   postcode_column: { value: /^[a-z]{1,2}[0-9][a-z0-9]? ?[0-9][a-z]{2}$/i, name: /post ?code|^pcds?[0-9]?$/i, other: /practice|surgery|gp|school|hospital|provider|organisation|site|previous|former|old/i },
   practice_column: { value: /^[a-z][0-9]{5}([0-9]{3})?$/i, name: /practice|gp|gmp|surgery|ods/i, other: /previous|former|old/i },
 };
-// The least share of values of the right form in a column that is proposed.
+// The minimum share of values with the right pattern in a column that is proposed.
 const SHARE_MIN = 0.5;
 
 const container = document.getElementById("file-columns");
 const suggestions = document.getElementById("column-names");
-// For each drop-down: the text field that it replaces, the group of the field and where the group was.
+// For each drop-down: the text field that it replaces, the group of the field, and the original place of the group.
 const fields = Object.keys(KINDS).map((id) => {
   const input = document.getElementById(id);
   const group = input.closest(".nhsuk-form-group");
@@ -51,12 +52,12 @@ async function readText(source) {
     }
     await reader.cancel();
   } catch {
-    // The sample ends within the compressed data.
+    // The sample ends in the middle of the compressed data.
   }
   return text;
 }
 
-// Returns the first rows of CSV (RFC 4180).
+// Returns the first rows of text in CSV format (RFC 4180).
 function parseRows(text, delimiter, limit) {
   const rows = [];
   const escaped = delimiter.replace(/[|^]/, "\\$&");
@@ -76,7 +77,8 @@ function parseRows(text, delimiter, limit) {
 
 const countTexts = (row) => row.filter((cell) => /[\p{L}\p{N}]/u.test(cell)).length;
 
-// Splits rows into the names of the columns and the rows below them. Titles above the names have fewer texts.
+// Splits rows into the names of the columns and the rows below them. Rows above the names, such as titles, have fewer
+// non-blank cells.
 function splitTable(rows, { skipLines, hasNoHeader }) {
   const skipped = skipLines ?? 0;
   const searched = rows.slice(skipped, skipped + LINES_SEARCHED);
@@ -106,8 +108,8 @@ function readObjects(text) {
   return { names, rows: objects.map((object) => names.map((name) => cell(object?.[name]))), hasNames: true };
 }
 
-// Reads the names of the columns and the first rows; null if the browser cannot read the file. `options` has what the user
-// says about the file.
+// Reads the names of the columns and the first rows. Returns null if this script cannot read the file. `options`
+// contains what the user has specified about the file.
 export async function readTable(source, isWorkbook, options) {
   try {
     if (isWorkbook) return splitTable(await readWorkbook(source, options.sheet, ROWS_READ), options);
@@ -166,9 +168,9 @@ export function offerColumns(table) {
   suggestions.replaceChildren(...table.names.filter((name) => name !== "").map((name) => optionElement(name, name)));
 }
 
-// Puts the text fields back, for a file whose columns the browser cannot read.
+// Restores the text fields, for a file whose columns this script cannot read.
 export function withdrawColumns() {
-  // The last group first, because each goes before the one after it.
+  // Start with the last group, because each group is inserted before the next group.
   for (const { input, group, select, hint, parent, next } of [...fields].reverse()) {
     if (select.isConnected) select.replaceWith(input);
     if (group.parentNode !== parent) parent.insertBefore(group, next);
@@ -178,7 +180,7 @@ export function withdrawColumns() {
   suggestions.replaceChildren();
 }
 
-// Forgets the choices that were made for another file.
+// Resets the choices that the user made for another file.
 export function resetColumns() {
   for (const field of fields) {
     field.isChosen = false;
@@ -187,14 +189,15 @@ export function resetColumns() {
   }
 }
 
-// Selects the columns that the server has found: `found` has the name of the column for each parameter.
+// Selects the columns that the server has found. `found` contains the name of the column for each parameter.
 export function selectFound(found) {
   for (const { id, select } of fields) {
     if (select.isConnected && select.value === "" && found[id] !== undefined) select.value = found[id];
   }
 }
 
-// Selects the likeliest column in every drop-down in which the user has chosen nothing. Returns whether it selected one.
+// Selects the likeliest column in every drop-down in which the user has not chosen a column. Returns whether it
+// selected a column.
 export function selectLikeliest(table) {
   let hasSelected = false;
   for (const { id, select, isChosen } of fields) {

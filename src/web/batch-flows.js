@@ -1,19 +1,20 @@
-// The part of the batch page that shows the flows of a summary: the patients of each area, and a heat map of where people
-// are registered and where they live. The heat map is a table with every number; the shading only repeats the numbers.
+// Shows the flows of a summary on the batch page: the patients of each area, and a heat map of where people are
+// registered and where they live. The heat map is a table that contains every number. The shading only repeats the
+// numbers.
 
 // The shades of the heat map, from the smallest count to the largest.
 const SHADES = 5;
 
 const shown = (number) => (number === null ? "hidden" : number.toLocaleString("en-GB"));
 
-// Returns the shade of a count: 0 for no patients, and then by the logarithm, because most people are registered where
-// they live.
+// Returns the shade of a count. The shade is 0 for no patients. Other shades depend on the logarithm of the count,
+// because most people are registered where they live.
 function shade(count, largest) {
   if (count === 0 || largest < 2) return Math.min(count, 1);
   return 1 + Math.floor(((SHADES - 1) * Math.log(count)) / Math.log(largest));
 }
 
-// Returns the explanation of hidden numbers, from the rule: `below:8-round:5`.
+// Returns the explanation of hidden numbers for a suppression rule such as `below:8-round:5`.
 function explanation(rule) {
   const [, below, multiple] = rule.match(/^below:(\d+)(?:-round:(\d+))?$/) ?? [];
   if (below === undefined) return "";
@@ -50,7 +51,7 @@ function heatMap(flows, createElement) {
   return createElement("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, table);
 }
 
-// Returns the elements that show flows. `createElement` and `table` are those of the page.
+// Returns the elements that show flows. `createElement` and `table` are the functions of the batch page.
 export function flowElements(flows, createElement, table) {
   const areas = flows.areas ?? [];
   const rows = areas.map(({ name, registered, resident, both, ratio }) => [

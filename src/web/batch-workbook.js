@@ -1,7 +1,7 @@
-// Reads the first rows of a sheet of an Excel workbook, to offer its columns. The server reads the workbook properly; here
-// a file that is unusual is only not offered.
+// Reads the first rows of a sheet of an Excel workbook, so that the page can offer its columns. If this script cannot
+// read an unusual workbook, the page does not offer columns. The server has a complete reader for workbooks.
 
-// The maximum number of characters of a part that are read.
+// The maximum number of characters that are read from a part.
 const PART_CHARS_MAX = 1 << 21;
 
 // Returns the entries of a zip archive by name.
@@ -23,7 +23,7 @@ async function readDirectory(source) {
   return entries;
 }
 
-// Returns the beginning of a part as text, until `isEnough` says so.
+// Returns the beginning of a part as text. Reading ends when `isEnough` returns true.
 async function readPart(source, entries, name, isEnough = () => false) {
   const entry = entries.get(name);
   if (!entry) return "";
@@ -57,7 +57,7 @@ async function sheetPart(source, entries, wanted) {
   return target.startsWith("/") ? target.slice(1) : `xl/${target}`;
 }
 
-// Returns the text of the `t` elements in XML, without phonetic readings.
+// Returns the text of the `t` elements in XML, excluding phonetic readings.
 function textOf(xml) {
   const texts = xml.replace(/<(\w+:)?rPh\b[^]*?<\/(\w+:)?rPh>/g, "").matchAll(/<(?:\w+:)?t(?:\s[^>]*)?>([^<]*)</g);
   const text = Array.from(texts, ([, content]) => content).join("");
@@ -72,7 +72,8 @@ function columnIndex(letters) {
   return letters && [...letters].reduce((index, letter) => index * 26 + letter.charCodeAt(0) - 64, 0) - 1;
 }
 
-// Returns the cells of the first `limit` rows with values: the texts of strings, and other values as they are stored.
+// Returns the cells of the first `limit` rows that contain values. Strings are returned as text, and other values as
+// stored in the file.
 export async function readWorkbook(source, sheet, limit) {
   const entries = await readDirectory(source);
   const part = await sheetPart(source, entries, sheet.trim());

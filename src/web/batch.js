@@ -1,14 +1,14 @@
 // The batch page: shows how the server reads a file, uploads the file and shows the progress.
 //
 // A browser does not read a response until it has sent the whole request, and the result of a large file should not
-// stay in memory. So one request uploads the file, and a second request downloads the result. A ticket, which is a random
-// number that is used once, connects the two requests.
+// stay in memory. Therefore, one request uploads the file, and a second request downloads the result. A ticket connects
+// the two requests. It is a random number that is used only once.
 
 import { offerColumns, readTable, resetColumns, selectFound, selectLikeliest, withdrawColumns } from "./batch-columns.js";
 import { flowElements } from "./batch-flows.js";
 
 const API = "/api/v1/batch";
-// The number of bytes of the file to send for a check, which is more than the server reads.
+// The number of bytes of the file that are sent for a check. This is more than the server reads.
 const SAMPLE_BYTES = 1 << 20;
 // The media type of a workbook. The directory of a workbook is at its end, so the whole file is sent for a check.
 const XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
@@ -31,7 +31,8 @@ const submit = form.querySelector("button[type=submit]");
 let upload = null;
 // The id of the latest check. Responses to earlier checks are ignored.
 let checkId = 0;
-// What the server found in the file with the options of the form; null if the server does not accept them.
+// The result of the server's check of the file with the options of the form; null if the server does not accept the
+// file or the options.
 let accepted = null;
 // The file of the latest check.
 let checkedFile = null;
@@ -61,14 +62,14 @@ function parameters(extra = {}) {
   for (const [name, value] of fields) {
     if (name !== "file" && name !== "columns" && value.trim() !== "") result.append(name, value.trim());
   }
-  // Each set of columns has its own checkbox.
+  // There is a checkbox for each set of columns.
   const sets = fields.getAll("columns");
   if (sets.length > 0) result.append("columns", sets.join(","));
   return result;
 }
 
-// Returns the media type: that of a workbook if the first bytes say so, and NDJSON if the file name or the first character
-// says so. The server detects all other formats.
+// Returns the media type of the file. The first bytes identify a workbook, and the file name or the first character
+// identifies NDJSON. The server detects all other formats.
 async function contentType(source) {
   const magic = new Uint8Array(await source.slice(0, 4).arrayBuffer());
   if (magic[0] === 0x50 && magic[1] === 0x4b && magic[2] === 3 && magic[3] === 4) return XLSX_TYPE;
@@ -82,7 +83,7 @@ function label(parameter) {
   return found ? `“${found.firstChild.textContent.trim()}”` : parameter;
 }
 
-// Turns the detail of a problem into a sentence in which the labels of the page replace the names of parameters.
+// Converts the detail of a problem to a sentence, and replaces the names of parameters with the labels on the page.
 function sentence(detail) {
   const text = detail.replace(/\b[a-z]+(_[a-z]+)+\b/g, (name) => label(name));
   return text.charAt(0).toUpperCase() + text.slice(1);
@@ -100,15 +101,16 @@ function problemText(body) {
   return body && body.detail ? sentence(body.detail) : "The server did not respond. Try again";
 }
 
-// Returns a code after its meaning. `result` is the result that is missing, if the code is a reason.
+// Returns the meaning of a code, followed by the code. If the code is a reason, `result` is the missing result.
 function withMeaning(code, result) {
-  // In the column of all reasons, the result is before the code: `residence:malformed`.
+  // In the column of all reasons, the missing result precedes the code: `residence:malformed`.
   const [, before = result, reason = code] = code.match(/^([\w-]+):([\w-]+)/) ?? [];
   const meaning = meanings.get(`${before}:${reason}`) ?? meanings.get(reason);
   return meaning ? createElement("span", {}, `${meaning} `, columnName("code", code)) : code;
 }
 
-// Returns the codes of a cell, each after its meaning. Returns the text of a cell that has no codes.
+// Returns the codes in a cell, each preceded by its meaning. If the cell contains no codes, returns the text of the
+// cell.
 function cellWithMeanings(column, text) {
   const [isCode, , result] = column.match(/^catchment_(status|agreement|reason(?:_(\w+))?)$/) ?? [];
   if (!isCode) return text;
@@ -158,7 +160,7 @@ function showDetected(result) {
   status.textContent = "Your file is ready. Check what we found, then select “Look up the list”.";
 }
 
-// Returns what the server says about the beginning of the file.
+// Returns the response of the server to a check of the beginning of the file.
 async function ask(source, type) {
   const response = await fetch(`${API}?${parameters({ check: "true" })}`, {
     method: "POST",
@@ -173,7 +175,8 @@ const fileOptions = () => {
   return { skipLines: /^\d+$/.test(skipLines.value.trim()) ? Number(skipLines.value) : null, hasNoHeader: noHeader.checked, sheet: sheet.value };
 };
 
-// Fills the drop-downs with the columns of the file. `found` is what the server found in it, if anything.
+// Fills the drop-downs with the columns of the file. `found` contains the columns that the server found in the file, if
+// any.
 function showColumns(table, found) {
   if (found) {
     const isSame = table?.names.join("\n") === found.columns.join("\n");
@@ -205,8 +208,8 @@ async function check() {
     let { isOk, body } = await ask(source, type);
     if (id !== checkId) return;
     if (isOk) showColumns(table, body);
-    // The server finds columns by their names. The browser proposes the one whose values look right; which of two columns
-    // with a known name is meant, the user must say.
+    // The server finds columns by their names. If it finds no column, this script proposes the column whose values look
+    // right. If two columns have known names, the user must choose one.
     const isIncomplete = isOk ? !body.has_registration : /^(missing|ambiguous)_column$/.test(body.code);
     if (table && isIncomplete && selectLikeliest(table) && body.code !== "ambiguous_column") {
       const proposed = await ask(source, type);
@@ -243,7 +246,7 @@ function createTicket() {
   return Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-// Returns the sections with the rows by area, by practice and by reason, each of which the user can open.
+// Returns the sections with the rows by area, by practice and by reason. The user can open each section.
 function summaryLists(result) {
   const section = (title, content) => createElement("details", { class: "nhsuk-details" }, createElement("summary", { class: "nhsuk-details__summary" }, createElement("span", { class: "nhsuk-details__summary-text" }, title)), createElement("div", { class: "nhsuk-details__text" }, ...content));
   const areas = (caption, list) => {
@@ -261,7 +264,7 @@ function summaryLists(result) {
   return sections;
 }
 
-// Returns sentences that say where the first malformed postcodes and practice codes are.
+// Returns sentences that state where the first malformed postcodes and practice codes are.
 function malformedLines(result) {
   const { residence = [], registration = [] } = result.malformed_lines ?? {};
   return [
@@ -336,7 +339,8 @@ async function send() {
     progressBar.value = share;
     progressAmount.textContent =
       share < 1 ? `${formatSize(event.loaded)} of ${formatSize(event.total)} sent` : "Your whole file has been sent. We are looking up the last rows.";
-    // Screen readers read out every change, so they get only each quarter. On the screen, the bar has one figure.
+    // Screen readers read out every change, so this element changes only at each quarter. The text next to
+    // the progress bar shows the exact amount.
     if (Math.floor(share * 4) > quarter && share < 1) {
       quarter = Math.floor(share * 4);
       announcement.textContent = `${quarter * 25}% sent`;

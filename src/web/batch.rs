@@ -31,7 +31,8 @@ pub(crate) struct BatchFormError<'a> {
     pub(crate) detail: &'a str,
 }
 
-/// The fields that name columns of the file: parameter, label and hint.
+/// The fields for the names of columns of the file. An item consists of the parameter, the label
+/// and the hint.
 const COLUMN_FIELDS: [(&str, &str, &str); 8] = [
     (
         "postcode_column",
@@ -67,7 +68,7 @@ const COLUMN_FIELDS: [(&str, &str, &str); 8] = [
     ),
 ];
 
-/// The checkboxes: parameter, value of the parameter, label and hint.
+/// The checkboxes. An item consists of the parameter, its value, the label and the hint.
 const CHECKBOXES: [(&str, &str, &str, &str); 4] = [
     (
         "no_header",
@@ -95,17 +96,18 @@ const CHECKBOXES: [(&str, &str, &str, &str); 4] = [
     ),
 ];
 
-/// The field with the number of lines above the header row: parameter and label.
+/// The parameter and the label of the field for the number of lines above the header row.
 const SKIP_LINES: (&str, &str) = ("skip_lines", "Lines above the column names");
 
-/// The choices of the format of the result: value of the parameter `format`, and label.
+/// The choices for the format of the result. An item consists of the value of the parameter
+/// `format` and the label.
 const FORMATS: [(&str, &str); 3] = [
     ("", "The same as my file"),
     ("xlsx", "Excel workbook"),
     ("csv", "CSV (if my file is a workbook)"),
 ];
 
-/// The sets of columns that the page offers: set, label and hint.
+/// The sets of columns that the page offers. An item consists of the set, the label and the hint.
 const COLUMN_SETS: [(ColumnSet, &str, &str); 10] = [
     (
         ColumnSet::Names,
@@ -155,10 +157,10 @@ const COLUMN_SETS: [(ColumnSet, &str, &str); 10] = [
     (ColumnSet::All, "Everything", "All of these columns"),
 ];
 
-/// The field of the form with the sets of columns. Each set has its own checkbox.
+/// The name of the form field for the sets of columns. Each set has its own checkbox.
 pub(crate) const COLUMNS_FIELD: &str = "columns";
 
-/// Renders the checkboxes for sets of columns. Names are added unless the user decides otherwise.
+/// Renders the checkboxes for sets of columns. The set of names is ticked by default.
 fn column_sets(manifest: &Manifest, page: &BatchPage<'_>) -> Markup {
     let chosen = match page.error {
         Some(_) => page.fields.get(COLUMNS_FIELD).unwrap_or_default(),
@@ -193,7 +195,7 @@ fn column_sets(manifest: &Manifest, page: &BatchPage<'_>) -> Markup {
     }
 }
 
-/// Returns what the look-up adds to each row, in words.
+/// Returns text that describes what the look-up adds to each row.
 fn added(index: &Index) -> String {
     let manifest = index.manifest();
     let mut nouns = vec![format!("the {}", words::community_noun(manifest))];
@@ -252,8 +254,8 @@ fn summary(error: &BatchFormError<'_>) -> Markup {
     html! { div data-code=(error.code) { (error_summary(&summary)) } }
 }
 
-/// Turns the detail of a problem into a sentence in which the labels of the page replace the names
-/// of parameters.
+/// Converts the detail of a problem to a sentence, and replaces the names of parameters with the
+/// labels on the page.
 fn sentence(detail: &str) -> String {
     let mut text = detail.to_string();
     let columns = COLUMN_FIELDS.map(|(name, label, _)| (name, label));

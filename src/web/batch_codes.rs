@@ -1,5 +1,5 @@
-//! The meanings of the codes in the output of a batch. The batch page lists them, and its script shows each
-//! beside its code.
+//! The meanings of the codes in the output of a batch. The batch page lists the meanings, and its
+//! script shows each meaning next to its code.
 
 use maud::{Markup, html};
 

@@ -1,4 +1,4 @@
-// Builds the assets of the pages: node build.mjs SOURCES OUT FILE...
+// Builds the assets of the pages. Usage: node build.mjs SOURCES OUT FILE...
 //
 // Builds each FILE in the folder SOURCES, and writes the result and two compressed copies (.br and .gz) to OUT. The name
 // of a result contains a digest of its content. Prints the names of the results, one per line. Fails if a style sheet
@@ -13,7 +13,7 @@ import * as sass from "sass";
 
 const [sources, out, ...files] = process.argv.slice(2);
 const packages = path.join(import.meta.dirname, "node_modules");
-// Browsers from 2023 on. Older browsers may show the pages without JavaScript.
+// Browsers released from 2023 on. Older browsers may show the pages without JavaScript.
 const target = ["chrome109", "firefox115", "safari16"];
 
 function style(file) {
@@ -21,8 +21,8 @@ function style(file) {
   return esbuild.transformSync(compiled.css, { loader: "css", minify: true, charset: "utf8", target }).code;
 }
 
-// Without `ignoreAnnotations`, esbuild would drop the whole worker of MapLibre, because the package declares the worker
-// free of side effects.
+// Without `ignoreAnnotations`, esbuild would drop the whole worker of MapLibre, because the package declares that the
+// worker has no side effects.
 function script(file) {
   const options = { bundle: true, format: "esm", minify: true, write: false, nodePaths: [packages], charset: "utf8", target, logLevel: "error", ignoreAnnotations: true };
   return esbuild.buildSync({ entryPoints: [file], ...options }).outputFiles[0].text;

@@ -1,14 +1,15 @@
 /** The look-up without a server: answers from the files that `catchment export --static` writes. */
 
-/** Why there is no answer. */
+/** The error that states why there is no answer. */
 export class CatchmentError extends Error {
   /**
    * `missing`, `malformed`, `partial_postcode`, `unknown_postcode`, `missing_location`, `missing_practice`,
-   * `invalid_practice_code`, `invalid_date`, `not_a_number` and `coordinates_out_of_range` are as in the API. `unavailable`: a file cannot be loaded. `damaged`: a file
-   * is cut short, changed or of another export. `date_not_in_copy`: the date is before the day of the export.
+   * `invalid_practice_code`, `invalid_date`, `not_a_number` and `coordinates_out_of_range` are as in the API.
+   * `unavailable` means that a file cannot be loaded. `damaged` means that a file is truncated, changed or from another
+   * export. `date_not_in_copy` means that the date is before the day of the export.
    */
   readonly code: string;
-  /** The postcode that was probably meant, which was not looked up. */
+  /** The postcode that the user probably meant. This postcode was not looked up. */
   readonly suggestion?: string;
   /** The probable cause of malformed text. */
   readonly hint?: "percent_encoded" | "practice_code";
@@ -23,7 +24,7 @@ export interface LocateParameters {
   asOf?: string;
 }
 
-/** The result of a layer by residence or registration, or why it is not known. */
+/** The result for a layer by residence or registration, or the reason why the result is not known. */
 export type LayerResult = Array<{ id: string; name: string; [member: string]: unknown }> | { unknown: string };
 
 /** An answer: the JSON of `/api/v1/locate`, which the documentation of the API describes. */
@@ -44,7 +45,7 @@ export interface Answer {
 export interface AreasAt {
   /** The areas by layer; `unknown` if the boundaries of the layer are too large for the copy. */
   areas: { [layer: string]: Array<{ id: string; name: string; provenance: string }> | { unknown: string } };
-  /** Whether the position is within a metre of a boundary, where the service may find the area on the other side. */
+  /** Whether the position is within a metre of a boundary. The service may then find the area on the other side. */
   approximate: boolean;
   as_of: string;
   dataset: { name: string; version: string; attribution: string };
@@ -56,7 +57,7 @@ export interface CopyIndex {
   dataset: { name: string; version: string; attribution: string };
   /** The first day for which the copy has answers. */
   day: string;
-  /** The number of postcodes in use in the smallest group: a look-up reveals the group to the host of the files. */
+  /** The number of postcodes in use in the smallest group. A look-up reveals the group to the host of the files. */
   smallest_group: number;
   [member: string]: unknown;
 }
@@ -74,7 +75,7 @@ export class Catchment {
   constructor(base?: string | URL, options?: Options);
   readonly base: URL;
   readonly everything: boolean;
-  /** Answers for a postcode, a practice code, or both. Throws a `CatchmentError`. */
+  /** Returns the answer for a postcode, a practice code, or both. Throws a `CatchmentError`. */
   locate(parameters: LocateParameters): Promise<Answer>;
   /** Returns the areas of each layer at a position in degrees (WGS84), on the day of the export. */
   areasAt(position: { longitude: number; latitude: number }): Promise<AreasAt>;

@@ -3,8 +3,8 @@
 //   import { Catchment } from "./catchment.js";
 //   const answer = await new Catchment().locate({ postcode: "LA18 4DB" });
 //
-// An answer is the same JSON as that of `/api/v1/locate`. docs/users/static.md describes what each mode reveals to the
-// host of the files; src/export/static_site/ writes the files and describes their format.
+// An answer is the same JSON as the response of `/api/v1/locate`. docs/users/static.md describes what each mode reveals
+// to the host of the files. The code in src/export/static_site/ writes the files and documents their format.
 
 const FORMAT = 1;
 
@@ -14,16 +14,17 @@ const POSTCODE_AREAS = new Set(
     "S SA SE SG SK SL SM SN SO SP SR SS ST SW SY TA TD TF TN TQ TR TS TW UB W WA WC WD WF WN WR WS WV XM YO ZE ZZ").split(" "),
 );
 const OVERSEAS = new Set("ASCN BBND BIQQ FIQQ GX11 PCRN SIQQ STHL TDCU TKCA".split(" "));
-// The forms of outward codes (BS 7666), with the exceptions in use.
+// The forms of outward codes (BS 7666), including the exceptions in use.
 const OUTCODE = /^(GIR|NPT|XM4|ZZ99|W1[MNRVXY]|[A-PR-UWYZ](\d[\dA-HJKPSTUW]?|[A-HK-Y]\d[\dABEHMNPRVWXY]?))$/;
 const INCODE = /^\d[ABD-HJLNP-UW-Z]{2}$/;
 const LOOK_ALIKES = { O: "0", 0: "O", I: "1", L: "1", S: "5", 5: "S", Z: "2", 2: "Z", B: "8", 8: "B" };
 const EXPECTED_FORM = "expected an outward code such as LA1, LA10 or SW1A, then a digit and two letters";
 
-// The notes of answers, in their order.
+// The notes of answers, in the order in which answers list them.
 const NOTES = ["practice_address", "not_yet_introduced", "closes_on", "postcode_status_unknown", "layers_disagree", "after_data"];
 
-// Why there is no answer. `code` is that of the API, or `unavailable`, `damaged` or `date_not_in_copy`.
+// The error that states why there is no answer. `code` is an error code of the API, or `unavailable`, `damaged` or
+// `date_not_in_copy`.
 export class CatchmentError extends Error {
   constructor(code, message, more) {
     super(message);
@@ -42,7 +43,7 @@ const isPostcode = (outcode, incode) => isOutcode(outcode) && (outcode === "ZZ99
 
 const malformed = (reason, more) => new CatchmentError("malformed", `not a UK postcode: ${reason}`, more);
 
-// Returns the postcode that results from swapping the fewest look-alike characters, if there is only one.
+// Returns the postcode that results from swapping the fewest look-alike characters, if there is only one such postcode.
 function suggest(outcode, incode) {
   if (incode.length !== 3 || outcode.length < 2 || outcode.length > 4) return undefined;
   const typed = [...outcode, ...incode];
@@ -66,7 +67,7 @@ function suggest(outcode, incode) {
   return found.size === 1 ? [...found][0] : undefined;
 }
 
-// Returns the outward and the inward code of a postcode in any case, width and spacing, as the API reads it.
+// Returns the outward and the inward code of a postcode in any case, width and spacing, with the same rules as the API.
 export function parsePostcode(input) {
   const text = String(input ?? "");
   const isLong = new TextEncoder().encode(text).length > 64;
@@ -101,7 +102,7 @@ export function parsePostcode(input) {
   return [outcode, incode];
 }
 
-// Returns the status of a postcode that is not that of a place, or null.
+// Returns the status of a postcode that does not identify a location, or null for any other postcode.
 function specialStatus(outcode, incode) {
   if (outcode === "ZZ99") return { "3VZ": "no_fixed_abode", "3WZ": "address_not_known" }[incode] ?? "pseudo_country";
   return /^(GIR|XM4|BF.*|BX.*)$/.test(outcode) || OVERSEAS.has(outcode) ? "no_location" : null;
@@ -115,8 +116,8 @@ function isDate(text) {
   return /^\d{4}-\d\d-\d\d$/.test(text) && !isNaN(date) && date.toISOString().startsWith(text);
 }
 
-// Returns the answer for a key on a date from a file of answers, or null. src/export/static_site/answer_file.rs describes
-// the file.
+// Returns the answer for a key on a date from a file of answers, or null. src/export/static_site/answer_file.rs
+// describes the format of the file.
 function findAnswer({ unit, origin, fit, days, shapes, rows }, key, postcode, day) {
   let [units, name, found] = [[...origin], "", null];
   for (const row of rows) {
@@ -165,8 +166,8 @@ const damaged = (path) =>
   new CatchmentError("damaged", `${path} is not the file of this copy: it is cut short, changed, or of another export. Reload the page; if that does not help, copy all files of one export to the site again.`);
 
 // Returns the areas of a topology (TopoJSON) that contain a position, and whether the position is within a metre of an
-// edge. Coordinates are whole units of 1e-7 degrees, so the arithmetic is exact. A point on a border is in one area, because
-// an edge is tested from its lower end to its upper end in both areas.
+// edge. Coordinates are whole multiples of 1e-7 degrees, so the arithmetic is exact. A point on a border is in only one
+// area, because an edge is tested from its lower end to its upper end in both areas.
 function areasOf({ transform, arcs, objects }, px, py) {
   const narrowing = Math.cos((py * Math.PI) / 180e7);
   let isNear = false;
@@ -194,7 +195,7 @@ function areasOf({ transform, arcs, objects }, px, py) {
 // A copy of the look-up: the folder that `catchment export --static` wrote.
 export class Catchment {
   #fetch;
-  // The files that were read, by path.
+  // The files that have been read, by path.
   #files = new Map();
 
   // `base` is the URL of the folder, by default the folder of this module. With `everything`, the first look-up loads all
@@ -215,7 +216,7 @@ export class Catchment {
     return response;
   }
 
-  // Runs `load` once for a path. A failure is not remembered.
+  // Runs `load` once for each path. If it fails, the next call runs it again.
   #once(path, load) {
     if (!this.#files.has(path)) {
       const loading = load();
@@ -237,8 +238,9 @@ export class Catchment {
     });
   }
 
-  // Returns the content of a compressed file whose name is the start of its SHA-256. Browsers have SHA-256 only on pages
-  // with https and on localhost; elsewhere, the checksum of gzip and the name in the file (`from`) are the checks.
+  // Returns the content of a compressed file whose name is the start of its SHA-256. Browsers provide SHA-256 only on
+  // https pages and on localhost. On other pages, the checks are the checksum of gzip and the name in the file
+  // (`from`).
   #compressed(folder, hash, from) {
     const path = `${folder}/${hash}.bin`;
     return this.#once(path, async () => {
@@ -268,7 +270,7 @@ export class Catchment {
     await Promise.all([this.#compressed("everything", everything), this.#compressed("practices", practices, "practices")]);
   }
 
-  // Finds the answer for a postcode in the files of a group, in turn.
+  // Searches the files of a group one after another for the answer for a postcode.
   async #findInGroup(index, position, key, postcode, day) {
     const [from, ...hashes] = index.groups[position];
     if (this.everything) await this.load();
@@ -282,7 +284,7 @@ export class Catchment {
     return null;
   }
 
-  // Answers for a postcode, a practice code, or both, as `/api/v1/locate` does.
+  // Returns the same answer as `/api/v1/locate` for a postcode, a practice code, or both.
   async locate({ postcode, practice, asOf } = {}) {
     const place = postcode == null ? null : parsePostcode(postcode);
     const code = practice == null ? null : String(practice).replace(/\p{White_Space}/gu, "").toUpperCase();
@@ -300,9 +302,9 @@ export class Catchment {
     return this.#join(index, answer, registered, place?.join(" "), day, now);
   }
 
-  // Returns the areas of each layer whose boundary contains a position. `approximate` is true within a metre of a boundary,
-  // where the service, which computes in millimetres of the British National Grid, may find the area on the other side. All
-  // boundaries are loaded, so no request depends on the position.
+  // Returns the areas of each layer whose boundary contains a position. `approximate` is true within a metre of a
+  // boundary. There, the service may find the area on the other side, because it computes in millimetres of the British
+  // National Grid. This method loads all boundaries, so no request depends on the position.
   async areasAt({ longitude, latitude }) {
     const [x, y] = [longitude, latitude].map((degrees) => Math.round(degrees * 1e7));
     if (!Number.isFinite(x) || !Number.isFinite(y)) throw new CatchmentError("not_a_number", "the longitude and the latitude must be numbers of degrees");
@@ -347,7 +349,7 @@ export class Catchment {
     return parent;
   }
 
-  // Joins the answer by residence with that by registration.
+  // Joins the answer by residence with the answer by registration.
   #join(index, answer, registered, postcode, day, now) {
     const { addresses, outside, ...alone } = registered ?? {};
     const joined = answer ? { ...answer } : alone;
@@ -363,7 +365,7 @@ export class Catchment {
   }
 }
 
-// Compares the communities of residence with those of registration.
+// Compares the communities of residence with the communities of registration.
 function agreement(layers, residence, registration, isOutside) {
   const ids = (results) => layers.flatMap((layer) => (Array.isArray(results[layer]) ? results[layer].map(({ id }) => id) : []));
   const [homes, registered] = [ids(residence), ids(registration)];

@@ -1,4 +1,5 @@
-// The page with the code to embed a map: updates the code without reloading the page, and copies it.
+// The script of the page with the code to embed a map. It updates the code without reloading the page, and copies the
+// code.
 
 const form = document.getElementById("map-options");
 const result = document.getElementById("embed-code");
@@ -31,7 +32,8 @@ async function update() {
   try {
     const response = await fetch(url);
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    // DOMParser does not run scripts, so it parses the content of noscript elements as HTML. Remove these elements.
+    // DOMParser does not run scripts, so it parses the content of noscript elements as HTML. Remove the noscript
+    // elements.
     for (const noscript of page.querySelectorAll("noscript")) noscript.remove();
     result.replaceChildren(...document.adoptNode(page.getElementById("embed-code")).childNodes);
     history.replaceState(null, "", url);

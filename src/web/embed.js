@@ -14,7 +14,7 @@ if (window.parent !== window) {
 
 window.addEventListener("message", ({ source, data }) => {
   if (data?.type !== "catchment-height" || !Number.isFinite(data.height)) return;
-  // The origin of a sandboxed frame is "null", so compare its window and URL.
+  // The origin of a sandboxed frame is "null", so compare the window and the URL of the frame instead.
   for (const frame of document.querySelectorAll("iframe")) {
     if (frame.contentWindow === source && frame.src.startsWith(HOME.href)) {
       frame.height = Math.min(Math.max(data.height, 100), 5000);

@@ -15,7 +15,7 @@ pub(crate) struct EmbeddedMap {
     pub(crate) layer: Layer,
     /// Whether the map shows this layer if no layer is requested.
     pub(crate) is_default_layer: bool,
-    /// Whether the areas of this layer are those of GP practices.
+    /// Whether the areas of this layer are the areas of GP practices.
     pub(crate) is_practice_layer: bool,
     /// The title of the layer.
     pub(crate) layer_title: String,
@@ -70,8 +70,8 @@ impl EmbeddedMap {
         }
     }
 
-    /// Renders the `<catchment-map>` element. With a search, the area of a GP practice becomes the
-    /// question whether a postcode is in it.
+    /// Renders the `<catchment-map>` element. If the map has a search and shows the area of a GP
+    /// practice, the element asks whether a postcode is in the area.
     fn element(&self, heading_level: Option<&str>, children: &Markup) -> Markup {
         let heading = heading_level.map(|_| self.name());
         if let (true, true, Some((id, _))) = (self.is_practice_layer, self.has_search, &self.area) {
@@ -96,7 +96,7 @@ pub(crate) struct EmbedPage<'a> {
     pub(crate) oembed_url: Option<&'a str>,
 }
 
-/// Renders the page at `/embed`, which has only the map.
+/// Renders the page at `/embed`, which contains only the map.
 pub(crate) fn embed(page: &EmbedPage<'_>) -> Markup {
     let map = page.map;
     let fallback = html! {
@@ -144,7 +144,7 @@ pub(crate) const FRAME_HEIGHT: u32 = 860;
 /// The content of the page with the code to copy.
 pub(crate) struct EmbedCodePage<'a> {
     pub(crate) map: &'a EmbeddedMap,
-    /// The maps to choose from: layers with their titles and areas.
+    /// The maps that the user can choose from: layers with their titles and areas.
     pub(crate) choices: &'a [(Layer, String, Vec<&'a Area>)],
     /// The public URL of this service, such as `https://maps.example`, with a path if it has one.
     /// `None` if the URL is not known.
@@ -205,7 +205,8 @@ fn form(page: &EmbedCodePage<'_>) -> Markup {
 /// The URL in the code to copy if the public URL of the service is not known.
 const PLACEHOLDER: &str = "https://this-service.example";
 
-/// Returns the origin of a URL. A Content-Security-Policy with a path would allow only that path.
+/// Returns the origin of a URL, for use in a Content-Security-Policy. A policy with a path would
+/// allow only that path.
 fn origin_of(base: &str) -> &str {
     let host = base.find("://").map_or(0, |index| index + 3);
     let end = base[host..]

@@ -19,8 +19,8 @@ pub(crate) fn date(date: Date) -> String {
     date.strftime("%-d %B %Y").to_string()
 }
 
-/// Formats a share of people (0 to 1): `7%`, and `most people` above one half. A larger share is
-/// not more exact, because it is estimated.
+/// Formats a share of people (0 to 1): `7%`, or `most people` for more than one half. Shares are
+/// estimates, so a larger share is not shown more exactly.
 pub(crate) fn share(share: f64) -> String {
     if share > 0.5 {
         "most people".into()

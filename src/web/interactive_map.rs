@@ -22,11 +22,11 @@ pub(super) struct InteractiveMap<'a> {
     pub(super) query: &'a str,
     /// The name of the map, for screen readers.
     pub(super) title: &'a str,
-    /// The area that the map shows and outlines, if it is not a map of the whole layer. The area
+    /// The area that the map shows and outlines, if the map is not of the whole layer. The area
     /// has a boundary on the date.
     pub(super) area: Option<&'a str>,
-    /// The place that was looked up. The place is in the page, which is `no-store`, but never in a
-    /// URL.
+    /// The place that was looked up. The page contains the place and is `no-store`. A URL never
+    /// contains the place.
     pub(super) marker: Option<LonLat>,
 }
 
@@ -69,14 +69,14 @@ impl InteractiveMap<'_> {
         format!("/tiles/style.json?layers={layer}&labels=off{parameters}")
     }
 
-    /// Returns the layer that is drawn as land: the first administrative layer that has boundaries on
-    /// the date of the map, beginning with the largest areas.
+    /// Returns the layer that is drawn as land. It is the first administrative layer that has
+    /// boundaries on the date of the map, in order from the largest areas to the smallest.
     fn land_layer(&self) -> Option<Layer> {
         let mut layers = self.index.manifest().administrative_from_top();
         layers.find(|&layer| self.index.boundaries(layer, self.date).next().is_some())
     }
 
-    /// Returns the bounding box of the area and the marker: west, south, east, north.
+    /// Returns the bounding box of the area and the marker: west, south, east and north.
     fn bounds(&self) -> Option<[f64; 4]> {
         let boundary = self.index.boundary(self.layer, self.area?, self.date);
         let area = bounds_of(boundary.into_iter())?;

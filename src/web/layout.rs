@@ -31,9 +31,10 @@ pub(crate) struct PageLayout<'a> {
     pub(crate) title: &'a str,
     /// The `href` of the current entry of [`NAVIGATION`].
     pub(crate) section: Option<&'a str>,
-    /// The breadcrumb, top level first.
+    /// The breadcrumb, starting with the top level.
     pub(crate) breadcrumb: &'a [Link<'a>],
-    /// URLs of the scripts that only this page loads, in addition to the script of every page.
+    /// URLs of the scripts that only this page loads, in addition to the script that every page
+    /// loads.
     pub(crate) scripts: &'a [&'a str],
     /// Whether search engines may list the page.
     pub(crate) is_indexed: bool,
@@ -68,7 +69,7 @@ fn head(page: &PageLayout<'_>) -> Markup {
             meta name="viewport" content="width=device-width, initial-scale=1";
             @if !page.is_indexed { meta name="robots" content="noindex"; }
             meta name="theme-color" content="#005eb8";
-            // Without the feature `web` there are no assets to load.
+            // Without the feature `web`, there are no assets to load.
             @if cfg!(feature = "web") {
                 link rel="stylesheet" href=(assets::STYLE.path);
                 link rel="icon" href=(assets::ICON.path) type="image/svg+xml";

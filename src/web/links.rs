@@ -10,7 +10,7 @@ pub(super) const CHANGES_PATH: &str = "/changes";
 
 /// The path of the page that lists the sources of the data.
 pub(super) const SOURCES_PATH: &str = "/sources";
-/// The path of the page with the code to copy.
+/// The path of the page with the embed code.
 pub(crate) const EMBED_CODE_PATH: &str = "/put-this-map-on-your-site";
 
 /// Returns the path of an area's page. Practices and groups have paths of their own.
@@ -57,8 +57,8 @@ pub(super) fn with_query(path: &str, parameters: &[(&str, &str)]) -> String {
     format!("{path}?{query}")
 }
 
-/// Returns the name of an area as people say it, with the kind of area if the name does not show
-/// it.
+/// Returns the name of an area as people say it, including the kind of area if the name does not
+/// show the kind.
 pub(super) fn display_name(area: &Area) -> String {
     area.label()
 }
@@ -88,7 +88,7 @@ pub(super) fn telephone_link(number: &str) -> Markup {
     html! { a.nowrap href={ "tel:" (digits) } { (number) } }
 }
 
-/// Renders the links that download a static map. `path` has no extension; `query` is empty or
+/// Renders the links that download a static map. `path` has no extension. `query` is empty or
 /// begins with `?`.
 pub(super) fn map_downloads(path: &str, query: &str, name: &str) -> Markup {
     html! {

@@ -1,4 +1,4 @@
-//! The page at `/`: the look-up form, then the result or the list of communities.
+//! The page at `/`: the look-up form, followed by the result or the list of communities.
 
 use std::collections::BTreeSet;
 
@@ -40,17 +40,17 @@ pub(crate) enum LookupState<'a> {
 pub(crate) struct FormError<'a> {
     pub(crate) field: FormField,
     pub(crate) message: &'a str,
-    /// A sentence about the postcode that may help, but is not an answer.
+    /// A sentence about the postcode that may help the user, but is not an answer.
     pub(crate) hint: Option<String>,
     /// The postcode that the user probably meant.
     pub(crate) suggestion: Option<Postcode>,
-    /// The practices of which the user chooses one.
+    /// The practices from which the user chooses one.
     pub(crate) choices: &'a [&'a Practice],
     pub(crate) typed: TypedValues<'a>,
 }
 
-/// The names and values of the fields that were typed, valid or not. They are in the form again, and
-/// are submitted again with a suggestion or a choice.
+/// The names and values of the fields that the user filled in, whether valid or not. The form
+/// contains these values again, and submits them again with a suggestion or a choice.
 #[derive(Debug, Default)]
 pub(crate) struct TypedValues<'a>(pub(crate) Vec<(&'static str, &'a str)>);
 
@@ -167,9 +167,9 @@ fn choices(error: &FormError<'_>) -> Markup {
     }
 }
 
-/// Renders the form. After a result it is empty and has the focus, so that the next place can be
-/// typed at once and nothing of one look-up is used for the next. The form is then small, so that
-/// the result is visible without scrolling.
+/// Renders the form. After a result, the form is empty and has the focus. The user can immediately
+/// type the next place, and no values of one look-up are used for the next look-up. The form is
+/// then small, so that the result is visible without scrolling.
 fn form(index: &Index, state: &LookupState<'_>) -> Markup {
     let error = match state {
         LookupState::Empty | LookupState::Result(_) => None,
@@ -214,11 +214,11 @@ fn form(index: &Index, state: &LookupState<'_>) -> Markup {
     }
 }
 
-/// What a field of the form contains.
+/// The content of a field of the form.
 struct TypedField<'a> {
     error: Option<&'a str>,
     value: Option<&'a str>,
-    /// Whether the form is for the next look-up, after a result.
+    /// Whether the form follows a result, and so is for the next look-up.
     is_next: bool,
 }
 
@@ -238,7 +238,7 @@ fn place_field(index: &Index, typed: &TypedField<'_>, is_focused: bool) -> Marku
             label: small_label("Postcode, coordinates or grid reference"),
             hint: (!typed.is_next).then(hint),
             error: typed.error,
-            // Screen readers read the result when the field gets the focus.
+            // Screen readers read out the result when the field receives the focus.
             description: typed.is_next.then_some("answer-summary"),
         },
         value: typed.value,
@@ -251,16 +251,16 @@ fn place_field(index: &Index, typed: &TypedField<'_>, is_focused: bool) -> Marku
     })
 }
 
-/// Returns the first code of a statistical area; `None` if the dataset has no statistical areas or if
-/// their codes are not GSS codes, which alone are recognised in the field.
+/// Returns the first code of a statistical area; `None` if the dataset contains no statistical
+/// areas, or if their codes are not GSS codes. The field recognises only GSS codes.
 pub(crate) fn example_code(index: &Index) -> Option<&str> {
     let layer = index.statistical_layers().next()?;
     let first = index.all_areas(layer).next()?;
     StatisticalAreaCode::is_gss(&first.id).then_some(first.id.as_str())
 }
 
-/// The maximum number of practices that the field suggests. The names of more would make the page
-/// too large; they are still found by name.
+/// The maximum number of practices that the field suggests. The names of more practices would make
+/// the page too large. Practices that are not suggested can still be found by name.
 const SUGGESTIONS_MAX: usize = 1_000;
 
 fn practice_field(index: &Index, typed: &TypedField<'_>) -> Markup {
@@ -363,7 +363,7 @@ fn provenance_sentence(areas: &[&Area]) -> String {
     format!("The boundaries are {}{explanation}.", words.join(" or "))
 }
 
-/// Renders the map of a layer. The list of communities has the names of the areas as text.
+/// Renders the map of a layer. The list of communities contains the names of the areas as text.
 fn layer_map(index: &Index, layer: Layer, date: Date, count: usize) -> Markup {
     let title = index.layer_title(layer);
     let static_map = html! {

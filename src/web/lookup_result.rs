@@ -1,4 +1,4 @@
-//! The result of a look-up: text first, then a map.
+//! The result of a look-up: the text, followed by a map.
 
 use jiff::civil::{Date, date};
 use maud::{Markup, PreEscaped, html};
@@ -31,9 +31,9 @@ use catchment_tiles::maps::{self, MapImage};
 pub(crate) struct LookupResult<'a> {
     pub(crate) query: &'a LocateQuery,
     pub(crate) answer: &'a LocateAnswer<'a>,
-    /// Whether the field of the place had the code of a practice.
+    /// Whether the field for the place contained the code of a practice.
     pub(crate) has_practice_as_place: bool,
-    /// The version of the dataset, if the request named a version.
+    /// The version of the dataset, if the request specified a version.
     pub(crate) version: Option<&'a str>,
     /// The static map, unless there was no time to draw it.
     pub(crate) map: Option<MapImage>,
@@ -82,7 +82,7 @@ fn map_area<'i>(index: &Index, answer: &LocateAnswer<'i>) -> Option<&'i Area> {
     }
 }
 
-/// Renders the result: first what a user needs at once, then the details.
+/// Renders the result: first the facts that a user needs immediately, then the details.
 pub(super) fn result_section(index: &Index, result: &LookupResult<'_>) -> Markup {
     let answer = result.answer;
     let place = &place_name(result.query);
@@ -125,7 +125,7 @@ fn result_details(index: &Index, result: &LookupResult<'_>, place: &str, query: 
     }
 }
 
-/// Renders what the boundary of the community is based on, and what points to another community.
+/// Renders the basis of the community's boundary, and the facts that suggest a different community.
 fn about_communities(index: &Index, answer: &LocateAnswer<'_>) -> Markup {
     let residence = communities_in(index, &answer.residence);
     let registration = answer.registration.as_ref();
@@ -144,8 +144,8 @@ fn about_communities(index: &Index, answer: &LocateAnswer<'_>) -> Markup {
     }
 }
 
-/// Renders how old each part of the answer is, and a warning if the date of the look-up is after
-/// the data.
+/// Renders the date of each part of the answer, and a warning if the date of the look-up is later
+/// than the data.
 fn data_dates(index: &Index, result: &LookupResult<'_>) -> Markup {
     let answer = result.answer;
     let phrases = phrases(index.sources_of_answer(answer, |layer| answer.has_result(layer)));
@@ -284,7 +284,8 @@ fn month_name(month: YearMonth) -> String {
     month.first_day().strftime("%B %Y").to_string()
 }
 
-/// Renders the network and the practice that point to another community than the one of the place.
+/// Renders the network and the practice that belong to a different community from the community of
+/// the place.
 fn disagreement(index: &Index, answer: &LocateAnswer<'_>) -> Markup {
     let found = index.disagreements(&answer.residence, answer.as_of);
     let sentences: Vec<String> = found
@@ -313,7 +314,7 @@ fn disagreement(index: &Index, answer: &LocateAnswer<'_>) -> Markup {
     html! { @if !sentences.is_empty() { p.edge.near { "Other information points to a different community. " (sentences.join(" ")) } } }
 }
 
-/// Renders what has been announced about the place since the data were published.
+/// Renders the announcements about the place that were made after the data were published.
 fn announcements(index: &Index, answer: &LocateAnswer<'_>) -> Markup {
     let mut found = index.announcements_at(&answer.residence);
     if let Some(registration) = &answer.registration {
@@ -377,7 +378,7 @@ fn practice_row(found: &PracticeMatch<'_>, query: &str) -> Vec<Markup> {
     ]
 }
 
-/// The maximum number of layers that the heading of the other areas names.
+/// The maximum number of layers that the heading above the other areas lists.
 const OTHER_LAYERS_NAMED: usize = 4;
 
 /// Renders the networks and the administrative areas of the place.
@@ -418,7 +419,7 @@ fn other_areas(index: &Index, residence: &[(Layer, LayerResult<'_>)], query: &st
     )
 }
 
-/// Returns whether the source does not name the area of a layer here.
+/// Returns whether the source does not specify the area of a layer for the place.
 fn is_not_named(residence: &[(Layer, LayerResult<'_>)], layer: Layer) -> bool {
     let found = residence.iter().find(|(other, _)| *other == layer);
     matches!(
@@ -427,8 +428,8 @@ fn is_not_named(residence: &[(Layer, LayerResult<'_>)], layer: Layer) -> bool {
     )
 }
 
-/// Returns the month in which a postcode was introduced. The directory gives January 1980 to every
-/// postcode that is older.
+/// Returns the month in which a postcode was introduced. For every older postcode, the directory
+/// states January 1980.
 fn in_words(introduced: YearMonth) -> String {
     let first_day = introduced.first_day();
     let month = first_day.strftime("%B %Y");

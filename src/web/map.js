@@ -1,5 +1,5 @@
 // Replaces the static map in each <figure data-layer> (interactive_map.rs) with an interactive map. The static map
-// remains if WebGL is not available or an error occurs. The page also has the content of the map as text.
+// remains if WebGL is not available or an error occurs. The page also contains the content of the map as text.
 //
 // A click, or Enter at the crosshair, submits the look-up form of the page, so that the place is never in a URL. On a page
 // without the form, a click or Enter opens the page of the area.
@@ -11,8 +11,8 @@ const INK = "#212b32";
 const SELECTED = "#005eb8";
 const MARKER = "#d5281b";
 const ZOOM = { min: 5, max: 16 };
-// The maximum zoom of tiles, because the URL of a tile of a higher zoom could reveal a single house. At higher zooms, the
-// map magnifies tiles of this zoom, whose resolution is 35 cm.
+// The maximum zoom of tiles, because the URL of a tile at a higher zoom could reveal a single house. At higher zooms,
+// the map magnifies tiles of this zoom, which have a resolution of 35 cm.
 const TILE_ZOOM_MAX = 14;
 // The number of decimal places of degrees, for a precision of 0.1 m.
 const COORDINATE_DECIMALS = 6;
@@ -27,14 +27,15 @@ async function fetchJson(url) {
   return response.json();
 }
 
-// Where a label may be, the best position first: the side of the label at the point, and its distance from the point in ems.
+// The possible positions of a label, starting with the best position. A position consists of the side of the label that
+// is at the point, and its distance from the point in ems.
 const LABEL_POSITIONS = [0.2, 1, 2, 3].flatMap((distance) => [
   "top", [0, distance], "bottom", [0, -distance], "left", [distance, 0], "right", [-distance, 0],
   "top-left", [distance, distance], "top-right", [-distance, distance], "bottom-left", [distance, -distance], "bottom-right", [-distance, -distance],
 ]);
 
-// Returns the labels of areas as GeoJSON points, at the positions that the widget uses. `room` is the distance to the
-// nearest other label.
+// Returns the labels of areas as GeoJSON points, at the positions that the widget uses. `room` is the distance from a
+// label to the nearest other label.
 function labelPoints(drawn) {
   const [circumference, left, top] = drawn.earth;
   const feature = ({ id, label, middle: [x, y] }) => {
@@ -64,8 +65,8 @@ function landLayers(land) {
 
 const hasId = (id) => ["==", ["get", "id"], id];
 
-// Returns the style layers of our areas. On the page of an area, that area is highlighted. With a basemap, fills are more
-// transparent and boundaries are wider than without a basemap.
+// Returns the style layers of the service's areas. On the page of an area, that area is highlighted. With a basemap,
+// fills are more transparent and boundaries are wider than without a basemap.
 function areaLayers(own, { area, singleArea }, basemap) {
   const opacity = basemap ? 0.25 : 0.35;
   const paint = {
@@ -83,7 +84,8 @@ function markerLayer() {
   return { id: "marker", type: "symbol", source: "marker", layout };
 }
 
-// Draws the marker, which looks like the marker on the static map, at twice its size for sharp screens.
+// Draws the marker, which looks like the marker on the static map. The image has twice the size of the marker, for
+// high-resolution screens.
 function markerImage() {
   const size = 44;
   const canvas = createElement("canvas", "");
@@ -98,8 +100,9 @@ function markerImage() {
   return context.getImageData(0, 0, size, size);
 }
 
-// Builds the style of the map: the background (the style of the basemap or the land, or nothing), the style of our areas
-// (`own`, /tiles/style.json) and labels. `options` are the data attributes of the figure.
+// Builds the style of the map. It consists of the background (the style of the basemap or the land, or nothing), the
+// style of the service's areas (`own`, from /tiles/style.json) and labels. `options` contains the data attributes of
+// the figure.
 function buildStyle(options, own, background, drawn) {
   const { layer, area, marker } = options;
   const sources = { catchment: coarse(own.sources.catchment), names: { type: "geojson", data: labelPoints(drawn) } };
@@ -119,14 +122,14 @@ function buildStyle(options, own, background, drawn) {
   layers.push(...areaLayers(own, options, basemap));
   if (area) layers.push(outline("area", area, INK));
   layers.push(outline("selected", "", SELECTED));
-  // Later labels have priority, so our labels replace the labels of the basemap.
+  // Later labels have priority, so the labels of areas replace the labels of the basemap.
   if (basemap) layers.push(...background.layers.filter(isLabel));
   layers.push({
     id: "names",
     type: "symbol",
     source: "names",
     // Use a font of the device, because the style has no URL for glyphs.
-    // A label that does not fit moves a little; the labels with the least room are placed first.
+    // A label that does not fit moves a little. The labels with the least room are placed first.
     layout: {
       "text-field": ["get", "label"],
       "text-font": ["Arial"],
@@ -181,7 +184,7 @@ class InteractiveMap {
       container: this.box,
       style,
       bounds: bounds ? parseNumbers(bounds) : layerBounds,
-      // Labels at the sides need room.
+      // Labels at the sides of the map need room.
       fitBoundsOptions: { padding: bounds ? 32 : { top: 16, bottom: 16, left: 48, right: 48 } },
       maxBounds: extend(layerBounds),
       minZoom: ZOOM.min,

@@ -3,8 +3,8 @@
 //! - [`nhsuk`] contains the components of the NHS design system, [`layout`] contains the layout of
 //!   every page, and [`links`] contains the URLs of pages.
 //! - Every other module is a page or a group of pages. The request handlers are in `http`.
-//! - `build.rs` lists and builds the `*.scss`, `*.css` and `*.js` files; [`assets`] serves them.
-//!   Pages load nothing from other hosts.
+//! - `build.rs` lists and builds the `*.scss`, `*.css` and `*.js` files, and [`assets`] serves the
+//!   results. Pages load nothing from other hosts.
 
 mod accessibility;
 mod answer_summary;

@@ -1,5 +1,5 @@
-//! An OpenAPI document as an HTML page: a first request, the operations in the order of use, the errors
-//! and the objects of responses.
+//! An OpenAPI document as an HTML page: an example request, the operations in the order in which
+//! clients use them, the errors, and the objects in responses.
 
 use catchment_core::domain::sentence_case;
 use std::collections::BTreeSet;
@@ -11,14 +11,14 @@ use super::layout::{PageLayout, layout};
 use super::nhsuk::{details, summary_list};
 use catchment_core::index::Index;
 
-/// What the page shows.
+/// The content of the page.
 pub(crate) struct ApiPage<'a> {
     pub(crate) document: &'a Value,
     /// The URL of the document.
     pub(crate) href: &'a str,
-    /// The start of the URLs in examples, without a slash at its end.
+    /// The start of the URLs in examples, without a trailing slash.
     pub(crate) base: &'a str,
-    /// The path and query of a first request, and the JSON of its response.
+    /// The path and query of the request at the start of the page, and the JSON of its response.
     pub(crate) first: Option<(&'a str, &'a [u8])>,
     pub(crate) examples: &'a [ApiExample<'a>],
 }
@@ -70,7 +70,8 @@ pub(crate) fn openapi(index: &Index, page: &ApiPage<'_>) -> Markup {
             section {
                 h2 id=(tag_id(text(&tag["name"]))) { (heading(tag)) }
                 p { (prose(text(&tag["description"]))) "." }
-                // The first section is open, because it has what most readers look for.
+                // The first section is open, because it contains the operations that most readers
+                // need.
                 @for operation in operations { (operation_section(page, operation, section_index == 0)) }
             }
         }
@@ -121,7 +122,8 @@ fn heading(tag: &Value) -> String {
     sentence_case(text(&tag["name"]))
 }
 
-/// Returns the id of the heading of a tag. It begins with `tag-`, because operations have ids too.
+/// Returns the id of the heading of a tag. The id begins with `tag-` to distinguish it from the ids
+/// of operations.
 fn tag_id(name: &str) -> String {
     format!("tag-{}", name.to_lowercase().replace(' ', "-"))
 }
@@ -141,7 +143,8 @@ fn contents(sections: &[(&Value, Vec<Operation<'_>>)], has_objects: bool) -> Mar
     }
 }
 
-/// Renders an operation, which opens from its summary. Its id is inside, so that a link to it opens it.
+/// Renders an operation as a `details` element. The id of the operation is inside the element, so
+/// that a link to the operation opens the element.
 fn operation_section(page: &ApiPage<'_>, operation: &Operation<'_>, is_open: bool) -> Markup {
     let Operation {
         method,
@@ -206,10 +209,10 @@ fn parameter_row(parameter: &Value) -> (String, Markup) {
     (name, cell)
 }
 
-/// Renders the successful responses with their objects and examples, and the errors that not every
-/// operation has.
+/// Renders the successful responses with their objects and examples, and the errors that are
+/// specific to some operations.
 fn responses(page: &ApiPage<'_>, operation: &Value) -> Markup {
-    // The page begins with this response.
+    // The page shows this response at its start.
     let first: Option<Value> = page
         .first
         .and_then(|(_, json)| serde_json::from_slice(json).ok());
@@ -247,7 +250,8 @@ fn example_block(example: &Value) -> Markup {
     html! { pre.code-block { code { (block) } } }
 }
 
-/// Renders the links to the objects of a schema: `Answer`, or a choice of several.
+/// Renders the links to the objects of a schema: one object, such as `Answer`, or a choice of
+/// several objects.
 fn object_name(schema: &Value) -> Option<Markup> {
     if let Some(name) = reference_name(schema) {
         return Some(schema_link(name));
@@ -271,7 +275,7 @@ fn reference_name(schema: &Value) -> Option<&str> {
     reference.strip_prefix("#/components/schemas/")
 }
 
-/// Renders the errors that several operations have, once.
+/// Renders the errors that several operations have in common.
 fn errors(document: &Value) -> Markup {
     let shared: Vec<(&str, Markup)> = members(&document["components"]["responses"])
         .map(|(name, response)| {
@@ -292,7 +296,7 @@ fn errors(document: &Value) -> Markup {
     }
 }
 
-/// Renders the status codes with which operations use a shared response.
+/// Renders the status codes for which operations use a shared response.
 fn statuses_of(document: &Value, name: &str) -> Markup {
     let reference = format!("#/components/responses/{name}");
     let mut statuses = BTreeSet::new();
@@ -349,7 +353,7 @@ fn collect_schemas<'a>(document: &'a Value, value: &'a Value, found: &mut BTreeS
     }
 }
 
-/// Renders an object, which opens from its name, like an operation.
+/// Renders an object as a `details` element, in the same way as an operation.
 fn schema_section(document: &Value, name: &str) -> Markup {
     let schema = &document["components"]["schemas"][name];
     let rows = field_rows(schema, "");
@@ -363,8 +367,8 @@ fn schema_section(document: &Value, name: &str) -> Markup {
     details(&html! { (name) }, false, false, &content)
 }
 
-/// Returns a row for each member of an object, and for each member of the objects within it that have
-/// no name.
+/// Returns a row for each member of an object, and for each member of the unnamed objects within
+/// it.
 fn field_rows(schema: &Value, prefix: &str) -> Vec<(String, Markup)> {
     let required: Vec<&str> = schema["required"]
         .as_array()
@@ -395,7 +399,7 @@ fn field_rows(schema: &Value, prefix: &str) -> Vec<(String, Markup)> {
     rows
 }
 
-/// Describes the type of a member in words.
+/// Renders a description of a member's type.
 fn type_of(schema: &Value) -> Markup {
     let nullable = schema["nullable"] == true;
     let single = schema["allOf"].get(0).unwrap_or(schema);
@@ -431,7 +435,7 @@ fn curl(base: &str, request: &str, body: Option<(&str, &str)>) -> String {
     match body {
         None => format!("curl '{url}'"),
         Some((media_type, text)) => {
-            // `$'…'` lets a shell read line feeds.
+            // With `$'…'`, a shell interprets `\n` as a line feed.
             let dollar = if text.contains('\n') { "$" } else { "" };
             let text = text.replace('\n', "\\n");
             format!(
@@ -441,7 +445,7 @@ fn curl(base: &str, request: &str, body: Option<(&str, &str)>) -> String {
     }
 }
 
-/// Indents JSON. The members stay in their order, which `serde_json` would not keep.
+/// Indents JSON and preserves the order of members, which `serde_json` would not preserve.
 fn pretty_json(json: &[u8]) -> String {
     let compact = String::from_utf8_lossy(json);
     let mut pretty = String::with_capacity(compact.len() * 2);

@@ -1,11 +1,12 @@
-// The script of all pages: moves the focus to the error summary, and ignores a second press of a button within a second.
+// The script of all pages. It moves the focus to the error summary, and ignores a second press of a button within a
+// second.
 
 const summary = document.querySelector('[data-module="nhsuk-error-summary"]');
 if (summary) {
   summary.tabIndex = -1;
   summary.focus();
   summary.addEventListener("blur", () => summary.removeAttribute("tabindex"), { once: true });
-  // A click on a link moves the focus to the input, with the label in view.
+  // A click on a link moves the focus to the input and makes the label visible.
   summary.addEventListener("click", (event) => {
     const id = event.target.closest("a")?.hash.slice(1);
     const field = id && document.getElementById(id);

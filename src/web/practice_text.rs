@@ -1,5 +1,5 @@
-//! Sentences about practices that several pages have in common: what a succession is based on, and
-//! which premises a distance is measured to.
+//! Sentences about practices that several pages share, such as the basis of a succession and the
+//! premises to which a distance is measured.
 
 use maud::{Markup, html};
 
@@ -10,8 +10,8 @@ use catchment_core::domain::{
 };
 use catchment_core::index::Index;
 
-/// Returns the sentence that says what a chain of successions is based on; `None` if the source does
-/// not say. The weakest step is the one that counts.
+/// Returns the sentence that states the basis of a chain of successions; `None` if the source does
+/// not state it. The weakest step of the chain determines the basis.
 pub(super) fn succession_basis(steps: &[&PracticeSuccession]) -> Option<String> {
     if steps.iter().any(|step| step.is_by_place_alone()) {
         return Some(
@@ -83,8 +83,8 @@ pub(super) fn list_size_date(as_of: Option<SourceDate>) -> String {
     })
 }
 
-/// Returns the sentence about a practice that belongs to no community of the dataset because it is
-/// outside its area.
+/// Returns the sentence about a practice that belongs to no community of the dataset because the
+/// practice is outside the area of the dataset.
 pub(super) fn outside_area(sub_icb: Option<&str>, icb: Option<&str>) -> String {
     let location = sub_icb.map(|code| format!("sub-ICB location {code}"));
     let board = icb.map(|name| format!("of {name}"));
@@ -98,7 +98,7 @@ pub(super) fn outside_area(sub_icb: Option<&str>, icb: Option<&str>) -> String {
     )
 }
 
-/// Returns the name and code of an ICB, or only its code if the dataset does not have it.
+/// Returns the name and code of an ICB, or only its code if the dataset does not contain the name.
 pub(super) fn icb_name(index: &Index, code: &str) -> String {
     let layer = index
         .manifest()
@@ -110,7 +110,7 @@ pub(super) fn icb_name(index: &Index, code: &str) -> String {
 }
 
 /// Returns the sentence about a closed practice without a known successor. `last` is the last
-/// practice of the chain of successors, which is closed too.
+/// practice of the chain of successors, which is also closed.
 pub(super) fn closed_text(requested: &Practice, last: &Practice, otherwise: &str) -> String {
     let note = last.note.as_deref().map(|note| format!(" Note: {note}."));
     let note = note.unwrap_or_default();
@@ -123,7 +123,7 @@ pub(super) fn closed_text(requested: &Practice, last: &Practice, otherwise: &str
     )
 }
 
-/// Returns what a succession is based on, for a list as a sentence case text.
+/// Returns the basis of a succession as text in sentence case, for use in a list.
 pub(super) fn evidence_words(step: &PracticeSuccession) -> Option<String> {
     let words: Vec<&str> = step
         .basis

@@ -1,4 +1,4 @@
-//! The privacy page, and the page at `/` of a program that was built without the other pages.
+//! The privacy page, and the page at `/` for a program that was built without the other pages.
 
 use maud::{DOCTYPE, Markup, html};
 
@@ -6,8 +6,8 @@ use super::layout::{PageLayout, SERVICE, layout, link};
 use super::nhsuk::summary_list;
 use catchment_core::index::Index;
 
-/// Renders the page at `/privacy`: what the service processes and stores, for people who use it and
-/// for the operator's records of processing (UK GDPR, article 30).
+/// Renders the page at `/privacy`: it states which data the service processes and stores. The page
+/// is for users, and for the operator's records of processing (UK GDPR, article 30).
 pub(crate) fn privacy(index: &Index) -> Markup {
     let content = html! {
         h1 { "Privacy" }

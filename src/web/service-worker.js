@@ -1,8 +1,9 @@
-// The service worker of a static look-up: stores the files that the page needs at the first visit, and answers from them.
-// `catchment export --static` writes the constant COPY, the files and their version, above this code.
+// The service worker of a static look-up: it stores the files that the page needs at the first visit, and answers
+// requests from these files. `catchment export --static` writes the constant COPY above this code. COPY contains the
+// list of files and their version.
 //
-// Files that the page loads later, such as the map of an area, are stored too, so this device keeps a record of them until
-// the next export. With all answers (`everything`), no file depends on a postcode.
+// Files that the page loads later, such as the map of an area, are also stored, so the device contains a record of them
+// until the next export. If the page loads all answers (`everything`), no file depends on a postcode.
 
 /* global COPY */
 
@@ -10,8 +11,8 @@ const SCOPE = self.registration.scope;
 const PREFIX = `catchment ${SCOPE} `;
 const CACHE = PREFIX + COPY.version;
 
-// Returns the URL under which a file is stored. The page is stored under the URL of its folder, because some hosts redirect
-// from index.html to it.
+// Returns the URL under which a file is stored. The page is stored under the URL of its folder, because some hosts
+// redirect from index.html to the folder.
 function storedUrl(address) {
   const url = new URL(address, SCOPE);
   url.search = url.hash = "";

@@ -1,4 +1,4 @@
-//! The page at `/sources`: the published works that the data are from, and their dates.
+//! The page at `/sources`: the published works from which the data are, and their dates.
 
 use jiff::civil::Date;
 use maud::{Markup, html};
@@ -83,7 +83,7 @@ fn row(source: &SourceEntry, today: Date) -> Vec<Markup> {
             @if let Some(attribution) = &source.attribution { br; (attribution) }
         },
     ];
-    // On a narrow screen, a cell is a flex container, so its content must be one element beside the
-    // heading.
+    // On a narrow screen, a cell is a flex container, so its content must be a single element next
+    // to the heading.
     cells.map(|cell| html! { span { (cell) } }).to_vec()
 }

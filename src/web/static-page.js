@@ -1,5 +1,6 @@
-// The page of a static look-up (index.html in the folder that `catchment export --static` writes): says what a look-up
-// reveals, reports problems with the files, and installs the service worker where the page's owner switched it on.
+// The page of a static look-up (index.html in the folder that `catchment export --static` writes): states what a
+// look-up reveals, reports problems with the files, and installs the service worker if the owner of the page has
+// enabled it.
 
 const isOffline = document.documentElement.hasAttribute("data-offline");
 const map = document.querySelector("catchment-map");

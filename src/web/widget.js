@@ -1,11 +1,12 @@
-// <catchment-map area="mb-kendal" search>: the map of an area, or of a whole layer, on any page.
-// <catchment-map practice="P81002">: whether a postcode is in the area of a GP practice.
+// <catchment-map area="mb-kendal" search>: shows the map of an area, or of a whole layer, on any page.
+// <catchment-map practice="P81002">: shows whether a postcode is in the area of a GP practice.
 //
-// <catchment-map src="/static/" search>: answers from the files of `catchment export --static`, without a service.
+// <catchment-map src="/static/" search>: uses the files of `catchment export --static` instead of a service.
 //
-// The element draws SVG in a shadow root with constructed style sheets, so a Content-Security-Policy has to allow only
-// this file (script-src) and the server that it came from (connect-src). The element stores nothing, and sends a postcode
-// only in the body of one request; with `src`, it sends no postcode. docs/users/widget.md describes the attributes.
+// The element draws SVG in a shadow root with constructed style sheets, so a Content-Security-Policy only has to allow
+// this file (script-src) and the server from which it was loaded (connect-src). The element stores no data, and sends a
+// postcode only in the body of one request. With `src`, it sends no postcode. docs/users/widget.md describes the
+// attributes.
 
 const HOME = new URL(".", import.meta.url);
 const SVG = "http://www.w3.org/2000/svg";
@@ -81,7 +82,7 @@ summary { cursor: pointer; min-height: 1.75em; }
 }
 `);
 
-// Creates an element. Attributes and children that are null, undefined or false are left out.
+// Creates an element. Attributes and children that are null, undefined or false are omitted.
 function createElement(namespace, name, attributes, children) {
   const element = document.createElementNS(namespace, name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -103,7 +104,7 @@ const telephoneLink = (number) => html("a", { href: `tel:${number.replace(/[^+\d
 const describe = (rows) => rows.some(Boolean) && html("dl", {}, ...rows.filter(Boolean).flatMap(([term, content]) => [html("dt", {}, term), html("dd", {}, content)]));
 const isList = (value) => Array.isArray(value) && value.length > 0;
 
-// The points of the compass, clockwise from north.
+// The points of the compass, in clockwise order from north.
 const COMPASS = ["north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west"];
 
 async function fetchJson(url, options = {}) {
@@ -135,10 +136,10 @@ const PROVENANCE_TEXTS = {
   modelled: "Modelled from practice list sizes and distance. These are not the practices’ own boundaries.",
   derived: "Derived from official lists of smaller areas.",
 };
-// The page of the NHS that finds GP practices.
+// The NHS page for finding GP practices.
 const FIND_A_GP = "https://www.nhs.uk/service-search/find-a-gp";
 const MODELLED_PRACTICE = "We estimated this area from the sizes of practice lists and from distances. The practice did not draw it, so only the practice can say whether you can register.";
-// What people can do next, by the part of the area of a practice that they live in.
+// Advice on what people can do next, by the part of a practice's area in which they live.
 const PRACTICE_ADVICE = {
   inside: "People who live in this area can ask to register. Contact the practice.",
   outer: "Patients of the practice who move here can usually stay registered. If you are not registered there, ask the practice first.",
@@ -156,19 +157,20 @@ class CatchmentMap extends HTMLElement {
   // The ids of the latest load and the latest search. Responses to earlier loads and searches are ignored.
   #loadId = 0;
   #searchId = 0;
-  // Settles when the map is drawn, or cannot be drawn.
+  // A promise that settles when the map has been drawn or drawing has failed.
   #loading;
   // The files of the attribute `src`, or null if the element uses the service.
   #copy = null;
-  // What is on the map, and what the attributes select: they differ while the map shows the area of a postcode.
+  // The data of the map that is shown, and the data that the attributes select. They differ while the map shows the
+  // area of a postcode.
   #data = null;
   #selectedData = null;
   // The practice of the attribute `practice`.
   #practice = null;
-  // The index of the area that has the tab stop.
+  // The index of the area that has the tab stop of the map.
   #current = 0;
   #location = null;
-  // Parts of the shadow tree.
+  // The parts of the shadow tree.
   #mapBox;
   #listBox;
   #about;
@@ -246,7 +248,8 @@ class CatchmentMap extends HTMLElement {
     return map;
   }
 
-  // Returns the JSON with a path from the service, or from the files, which describe their first day.
+  // Returns the JSON at a path, from the service or from the files. The files describe the areas on the first day of
+  // the files.
   #fetchData(path, ending = "") {
     return this.#copy ? this.#copy.json(`${path}.json`) : fetchJson(`${path}${ending}${this.#query}`);
   }
@@ -262,7 +265,7 @@ class CatchmentMap extends HTMLElement {
     return new Catchment(base, { everything });
   }
 
-  // Returns a name as a link to the page of the host, if the attribute `link` has its address.
+  // Returns a name. If the attribute `link` contains a URL, the name is a link to the page of the host.
   #link(layer, { id, name }) {
     const template = this.getAttribute("link");
     if (!template || !id) return name;
@@ -377,7 +380,7 @@ class CatchmentMap extends HTMLElement {
     return this.hasAttribute("search") || this.#practice !== null;
   }
 
-  // Draws the overlay: labels where there is room, the scale bar, the marker and outlines.
+  // Draws the overlay: the labels that fit, the scale bar, the marker and the outlines.
   #drawLabels() {
     const data = this.#data;
     if (!data || !this.#map?.clientWidth) return;
@@ -484,14 +487,14 @@ class CatchmentMap extends HTMLElement {
       list(practices.map((practice) => this.#link(practice.layer, practice))));
   }
 
-  // Returns the postcode field and the place of its result. The place exists without the attribute `search`, too, because
-  // the page may look up a postcode with a script.
+  // Returns the postcode field and the place of its result. The place for the result also exists without the attribute
+  // `search`, because a script of the page may look up a postcode.
   #searchBox() {
     this.#field = html("input", { id: "postcode", type: "text", autocomplete: "postal-code", spellcheck: "false", autocapitalize: "characters", maxlength: 20, enterkeyhint: "search" });
     this.#message = html("p", { class: "message", role: "status", id: "message" });
     this.#resultDetails = html("div", { class: "details" });
     const button = html("button", { type: "button" }, "Look up");
-    // There is no form element, because a sandboxed frame without allow-forms cannot submit a form.
+    // Do not use a form element, because a sandboxed frame without allow-forms cannot submit a form.
     button.addEventListener("click", () => this.#search(this.#field.value));
     this.#field.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.isComposing) this.#search(this.#field.value);
@@ -607,8 +610,8 @@ class CatchmentMap extends HTMLElement {
     return html("span", {}, this.#link(this.#data.practice_layer, practice), distance && `, ${distance}`, practice.telephone && ", ", practice.telephone && telephoneLink(practice.telephone));
   }
 
-  // Shows the whole layer if an area is not on the map, or says where the area is. The URL of the map of the area would
-  // reveal to the log of a proxy where the visitor lives.
+  // If an area is not on the map, shows the whole layer, or states where the area is. The element does not load the map
+  // of the area, because a proxy may log the URL, which would reveal where the visitor lives.
   async #findOnMap(where, layer, location, searchId) {
     const isOther = layer !== this.#layer;
     const data = isOther || !this.#data.focus ? null : await this.#fetchMap(layer).catch(() => null);
@@ -626,7 +629,7 @@ class CatchmentMap extends HTMLElement {
     where.replaceChildren(`That area is not around ${title}, so the map now shows all areas. `, back);
   }
 
-  // Returns how far, and in which direction, a location is from the middle of the map.
+  // Returns the distance and the direction of a location from the middle of the map.
   #directionTo(location) {
     const position = this.#positionOf(location);
     if (!position) return "";

@@ -1,22 +1,22 @@
-//! The words for layers within the sentences of pages. They are from the manifest of the dataset.
+//! The words for layers in the sentences of pages. The words are from the manifest of the dataset.
 
 use catchment_core::domain::{LayerEntry, Manifest};
 use catchment_core::index::Index;
 
-/// Returns the words for one area of a layer within a sentence, not abbreviated: the noun of the
-/// manifest, else the singular.
+/// Returns the noun for one area of a layer within a sentence, without abbreviation: the noun in
+/// the manifest or, if that is missing, the singular.
 pub(crate) fn full_noun(entry: &LayerEntry) -> &str {
     entry.noun.as_ref().unwrap_or(&entry.singular)
 }
 
-/// Returns the words for one area of the main layer of communities within a sentence.
+/// Returns the noun for one area of the main layer of communities within a sentence.
 pub(super) fn community_noun(manifest: &Manifest) -> &str {
     let main = manifest.main_community_layer();
     let main = main.and_then(|layer| manifest.layer(layer));
     main.map_or("area", full_noun)
 }
 
-/// Returns the words for one group within a sentence.
+/// Returns the noun for one group within a sentence.
 pub(crate) fn group_noun(index: &Index) -> &str {
     let manifest = index.manifest();
     let groups = manifest.group_layer();
@@ -24,7 +24,7 @@ pub(crate) fn group_noun(index: &Index) -> &str {
     groups.map_or("group", full_noun)
 }
 
-/// Returns the words for several groups within a sentence.
+/// Returns the noun for several groups within a sentence.
 pub(crate) fn group_nouns(index: &Index) -> String {
     plural(group_noun(index))
 }

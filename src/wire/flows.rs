@@ -1,11 +1,11 @@
-//! Flows between registered and resident patients as JSON.
+//! Flows between areas of registration and areas of residence as JSON.
 
 use serde_json::{Map, Value, json};
 
 use catchment_batch::flows::{FlowAxis, PublishedFlows, matrix_fits};
 
-/// Returns flows as JSON, without the long table, which has the same counts as the matrix. Hidden
-/// numbers are null.
+/// Returns flows as JSON. The JSON does not contain the long table, because the matrix contains the
+/// same counts. Hidden numbers are null.
 pub(crate) fn flows_body(flows: &PublishedFlows<'_>) -> Map<String, Value> {
     let table = flows.table();
     let columns = table.resident.places.len();
@@ -42,7 +42,7 @@ pub(crate) fn flows_body(flows: &PublishedFlows<'_>) -> Map<String, Value> {
     }
 }
 
-/// Returns the long table as JSON: the pairs of places with a count that is hidden or above 0.
+/// Returns the long table as JSON: the pairs of places whose count is hidden or above 0.
 pub(crate) fn long_table(flows: &PublishedFlows<'_>) -> Vec<Value> {
     let table = flows.table();
     let pairs = flows.pairs().into_iter();

@@ -57,7 +57,7 @@ impl JsonWriter {
         }
     }
 
-    /// Appends any other value with its serde implementation.
+    /// Appends any other value, using its implementation of `Serialize`.
     pub(crate) fn value(&mut self, value: &(impl Serialize + ?Sized)) {
         serde_json::to_writer(&mut self.bytes, value).expect("our values serialize to a Vec");
     }
@@ -83,7 +83,7 @@ impl JsonWriter {
         while fraction % 10 == 0 {
             (fraction, width) = (fraction / 10, width - 1);
         }
-        // A 1 in front of the digits preserves leading zeros; the 1 itself is not written.
+        // A 1 before the digits preserves leading zeros. The 1 itself is not written.
         let mut digits = itoa::Buffer::new();
         self.bytes.push(b'.');
         self.raw(&digits.format(fraction + 10_u64.pow(width))[1..]);

@@ -37,7 +37,7 @@ struct RegisteredPracticeBody<'i> {
     icb: Option<&'i str>,
     asked: RequestedPracticeBody<'i>,
     successors: Vec<SuccessorBody>,
-    /// What the source says about the patients of a closed practice without a known successor.
+    /// The remark of the source about the patients of a closed practice without a known successor.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'i str>,
 }
@@ -115,8 +115,8 @@ impl<'i> LocateBody<'i> {
         write_as_of_and_dataset(json, answer.as_of, sources, self.index.manifest());
     }
 
-    /// Writes the attributes of the location by id, if the dataset has attributes; the value is null
-    /// if the location has none.
+    /// Writes the attributes of the location by id, if the dataset has attributes. The value of an
+    /// attribute is null if the location has no value.
     fn write_attributes(&self, json: &mut JsonWriter) {
         let entries = &self.index.manifest().attributes;
         if entries.is_empty() {
@@ -138,7 +138,8 @@ impl<'i> LocateBody<'i> {
     }
 
     /// Writes the requested layers: first the layers of the answer, in the order of the answer, and
-    /// then the layers that the dataset does not have. `comma` is written before the first layer.
+    /// then the layers that the dataset does not contain. `comma` is written before the first
+    /// layer.
     fn write_layers(
         &self,
         json: &mut JsonWriter,
@@ -231,8 +232,9 @@ pub(crate) fn entry_json(index: &Index, answer: &LocateAnswer<'_>) -> Vec<u8> {
 }
 
 /// Writes the codes of a postcode by scheme: the council, the statistical area under the id of the
-/// dataset's statistical areas, and the LSOA of 2021 if that is another scheme. The schemes whose
-/// code was found by the position, because the publisher states none, are listed separately.
+/// dataset's statistical areas, and the LSOA of 2021 if it has a different scheme. If the publisher
+/// does not state a code, the code is determined by the position, and its scheme is listed
+/// separately.
 fn write_codes(json: &mut JsonWriter, index: &Index, entry: &PostcodeEntry) {
     let codes = index.postcode_codes(entry);
     let statistical_areas = index.manifest().statistical_areas.as_ref();
@@ -341,7 +343,7 @@ fn write_location(
     json.raw("}");
 }
 
-/// Writes the statistical area that the client named, and the number of its live postcodes.
+/// Writes the statistical area that the client specified, and the number of its live postcodes.
 fn write_statistical_area(json: &mut JsonWriter, named: &NamedStatisticalArea<'_>) {
     json.raw(",\"statistical_area\":{\"layer\":");
     json.string(named.area.layer.as_str());
@@ -355,7 +357,7 @@ fn write_statistical_area(json: &mut JsonWriter, named: &NamedStatisticalArea<'_
     json.raw("}");
 }
 
-/// Writes the end of a response: its as-of date, the dates of its sources, and its dataset.
+/// Writes the end of a response: the as-of date, the dates of the sources, and the dataset.
 fn write_as_of_and_dataset<'m>(
     json: &mut JsonWriter,
     as_of: Date,
@@ -437,7 +439,7 @@ fn write_area(json: &mut JsonWriter, index: &Index, area_match: &AreaMatch<'_>) 
 const SHARE_DECIMALS: u32 = 6;
 
 /// Writes whether the source disputes that the place is in the community, and the shares of people
-/// on which that rests.
+/// on which the dispute is based.
 fn write_dispute(json: &mut JsonWriter, index: &Index, area_match: &AreaMatch<'_>) {
     let is_community = index.community_layers().contains(&area_match.area.layer);
     let is_by_registration = matches!(area_match.basis, Basis::Membership | Basis::Network);
@@ -626,7 +628,7 @@ pub(crate) fn metres_number(metres: f64, places: i32) -> Number {
     }
 }
 
-/// Performs a look-up, and returns the response body. The command line prints the same body.
+/// Performs a look-up and returns the response body. The command line prints the same body.
 ///
 /// # Errors
 /// If the postcode, the statistical area or the UPRN is unknown, or if the dataset has no data at all

@@ -1,5 +1,5 @@
 //! The responses and problems of the API as values and JSON, without HTTP. The service and the
-//! command line share them.
+//! command line share this module.
 
 pub(crate) mod flow_report;
 pub(crate) mod flows;

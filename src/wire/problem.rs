@@ -25,19 +25,19 @@ pub(crate) struct Problem {
     internal_error: Option<InternalError>,
 }
 
-/// A hint at the area of a postcode that the directory does not have: the area of most live
-/// postcodes of its sector. It is not an answer.
+/// A hint at the area of a postcode that the directory does not contain. The hint is the area of
+/// most live postcodes in the same sector. It is not an answer.
 #[derive(Clone, Serialize)]
 pub(crate) struct AreaHint {
     layer: &'static str,
     id: String,
     pub(crate) name: String,
-    /// The share of `postcodes` that are in the area, to two decimal places.
+    /// The share of `postcodes` that are in the area, rounded to two decimal places.
     pub(crate) share: f64,
     pub(crate) postcodes: usize,
 }
 
-/// Prints no fields, because the area follows from a user's query.
+/// Prints no fields, because the area could reveal a user's query.
 impl fmt::Debug for AreaHint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AreaHint(…)")
@@ -69,7 +69,7 @@ pub(crate) struct ProblemSummary {
 #[derive(Debug, Clone)]
 pub(crate) struct InternalError(pub(crate) Cow<'static, str>);
 
-/// A header that states how the client can proceed.
+/// The content of a header that states how the client can proceed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ProblemHeader {
     RetryAfterS(u64),
@@ -77,7 +77,7 @@ pub(crate) enum ProblemHeader {
     Authenticate(&'static str),
     /// The client must authenticate with a key that has this scope.
     InsufficientScope(Scope),
-    /// The length in bytes of a body that has no byte in the requested range.
+    /// The length in bytes of a body that does not contain any byte of the requested range.
     UnsatisfiedRange(u64),
 }
 
@@ -111,9 +111,9 @@ impl Problem {
         }
     }
 
-    /// Reports that the directory has every postcode of the district, but not this one. The problem
-    /// has a hint at the area of most postcodes of the same sector, but not the sector, which is a
-    /// part of the input.
+    /// Reports that the directory lists every postcode of the district, but not the requested
+    /// postcode. The problem contains a hint at the area of most postcodes in the same sector. It
+    /// does not contain the sector, which is a part of the input.
     pub(crate) fn unknown_postcode(index: &Index, locator: Option<Locator>, day: Date) -> Problem {
         let detail = format!(
             "unknown postcode: it is not in the directory of {}, which has every postcode of this \
@@ -128,7 +128,7 @@ impl Problem {
         problem
     }
 
-    /// Reports that no statistical area has a code. The detail says which codes there are.
+    /// Reports that no statistical area has a code. The detail states which codes exist.
     pub(crate) fn unknown_area(detail: String) -> Problem {
         Problem::new(StatusCode::NOT_FOUND, "unknown_area", detail)
     }

@@ -13,9 +13,9 @@ use catchment_core::index::Index;
 
 /// Returns the summary of a batch as JSON. The command line prints the same JSON.
 ///
-/// Suppressed counts are null. A rule other than `none` also omits the line number of the first
-/// shortened number, and the line numbers of bad and malformed rows, which would reveal the number of
-/// these rows.
+/// Suppressed counts are null. With a rule other than `none`, the JSON also omits the line number
+/// of the first shortened number, and the line numbers of bad and malformed rows. These line
+/// numbers would reveal the number of such rows.
 pub(crate) fn summary_body(
     summary: &BatchSummary,
     index: &Index,

@@ -13,20 +13,21 @@ use catchment_data::fs::Fingerprint;
 
 use crate::wire::flow_report::{flow_context, flow_report_body};
 
-/// The number of places up to which the text has a matrix. Wider tables do not fit on a terminal.
+/// The maximum number of places for which the text contains a matrix. A wider table does not fit on
+/// a terminal.
 const MATRIX_PLACES_MAX: usize = 40;
 /// The width of a column of the matrix in the text.
 const COUNT_WIDTH: usize = 9;
 /// The width of names in the text.
 const NAME_WIDTH: usize = 40;
 
-/// Flows with their context.
+/// Flows, with the data that the reports about them need.
 pub(in crate::cli) struct FlowReport<'r> {
     pub(in crate::cli) index: &'r Index,
     pub(in crate::cli) flows: &'r PublishedFlows<'r>,
     /// The date of the look-ups.
     pub(in crate::cli) day: Date,
-    /// The date of the dataset's own registrations, if these are counted.
+    /// The date of the dataset's own registrations, if these registrations are counted.
     pub(in crate::cli) source: Option<Date>,
 }
 
@@ -84,8 +85,8 @@ impl FlowReport<'_> {
         notes
     }
 
-    /// Returns the manifest of an output file as JSON. Like that of a batch, it contains no time, host
-    /// or thread count.
+    /// Returns the manifest of an output file as JSON. Like the manifest of a batch, it contains no
+    /// time, host or thread count.
     pub(in crate::cli) fn manifest(&self, input: Option<NamedFile>, output: NamedFile) -> String {
         let file = |(name, print): NamedFile| json!({ "name": name, "bytes": print.bytes, "sha256": print.sha256 });
         let table = self.flows.table();
@@ -109,7 +110,7 @@ impl FlowReport<'_> {
         text + "\n"
     }
 
-    /// Returns the flows as text: the areas, and a matrix unless it is wide.
+    /// Returns the flows as text: the areas, and a matrix unless the matrix is too wide.
     pub(in crate::cli) fn text(&self) -> String {
         let mut text = String::new();
         self.write_text(&mut text).expect("writing to a String");
@@ -161,8 +162,8 @@ impl FlowReport<'_> {
         writeln!(text, "\n{}", flows.explanation("*"))
     }
 
-    /// Writes the matrix. The numbers above the columns are those before the rows, or of the list below
-    /// if the layers differ.
+    /// Writes the matrix. The numbers above the columns are the numbers at the start of the rows
+    /// or, if the layers differ, the numbers in the list below the matrix.
     fn write_matrix(&self, text: &mut String) -> std::fmt::Result {
         let (flows, table) = (self.flows, self.flows.table());
         let columns = table.resident.places.iter().enumerate();
@@ -225,7 +226,8 @@ fn write_cells(
     Ok(())
 }
 
-/// Returns how many rows were counted, and which rows could not be read.
+/// Returns a line that states the number of rows that were counted, and the rows that could not be
+/// read.
 pub(super) fn rows_line(summary: &BatchSummary) -> String {
     let mut line = format!(
         "{} of {} rows counted",

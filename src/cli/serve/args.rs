@@ -1,4 +1,5 @@
-//! The options of `catchment serve`, and the configuration of the service that they describe.
+//! The options of `catchment serve`, and the configuration of the service that these options
+//! specify.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

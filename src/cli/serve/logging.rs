@@ -13,7 +13,8 @@ use super::args::LogFormat;
 use crate::http;
 use crate::ops::log;
 
-/// Starts logging, for this crate only: lines of other crates might quote a request.
+/// Starts logging. Only this crate writes to the log, because log lines of other crates might quote
+/// a request.
 ///
 /// Strings are quoted, and control characters in them are escaped, so that no value can forge a log
 /// line. Audit lines are written at every level.
@@ -40,7 +41,8 @@ pub(super) fn start_log(format: LogFormat, level: Level) -> Result<()> {
 }
 
 /// Prints a message for the person who started the service. With `--log-format json`, prints
-/// nothing, because the output must be JSON only; the log line `listening` contains the address.
+/// nothing, because all output must be JSON. In that case, the log line `listening` contains the
+/// address.
 pub(super) fn print_ready(format: LogFormat, message: fmt::Arguments<'_>) {
     if matches!(format, LogFormat::Text) {
         log::message(message);

@@ -56,7 +56,8 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
         let listener = listen(arguments.listen)
             .with_context(|| format!("listening on {}", arguments.listen))?;
         let address = listener.local_addr()?;
-        // Install the handlers before the address is printed; until then a signal ends the program.
+        // Install the signal handlers before the address is printed. Without the handlers, a signal
+        // would end the program at once.
         let stop_requested = wait_for_stop_signal(StopSignals::new());
         let sighups = SighupStream::new();
         print_ready(

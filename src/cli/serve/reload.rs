@@ -45,17 +45,17 @@ pub(super) async fn reload_keys_on_change(keys: Arc<KeyStore>) {
 /// Reloads the datasets at every SIGHUP.
 pub(super) async fn reload_on_sighup(mut sighups: SighupStream, store: Arc<DatasetStore>) {
     while sighups.next().await.is_some() {
-        // `reload_datasets` logs a failure; the next SIGHUP tries again.
+        // `reload_datasets` logs a failure. The next SIGHUP starts another attempt.
         let _ = admin::reload_datasets(Arc::clone(&store)).await;
     }
 }
 
-/// Reloads the datasets when the manifest of a dataset changes. (A dataset is always replaced as a
-/// whole, including its manifest.)
+/// Reloads the datasets when the manifest of a dataset changes. A dataset is always replaced as a
+/// whole, including its manifest.
 ///
-/// A failed reload is retried at growing intervals, because its cause may disappear without a
-/// change of the manifest: too little memory, too few file descriptors, or a file that is repaired
-/// later.
+/// A failed reload is retried at growing intervals, because the cause of the failure may disappear
+/// without a change of the manifest. Such causes are too little memory, too few file descriptors,
+/// or a file that is repaired later.
 pub(super) async fn reload_on_change(store: Arc<DatasetStore>) {
     let mut known = manifest_versions(&store);
     let mut retry: Option<(Instant, Duration)> = None;

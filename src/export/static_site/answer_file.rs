@@ -1,27 +1,30 @@
-//! A file of answers, as `catchment.js` reads it.
+//! A file of answers in the format that `catchment.js` reads.
 //!
-//! Most answers of a group of postcodes have the same parts: the same practices, the same areas. Each
-//! distinct object or array is a *shape*, which is written once, and an answer is the number of its
-//! shape, with the values that differ between postcodes. Every number below 0 in a shape has a
-//! meaning:
+//! The answers in a group of postcodes have many parts in common, such as the same practices and
+//! the same areas. Each distinct object or array is a *shape*, which the file contains once. An
+//! answer consists of the number of its shape and the values that differ between postcodes.
+//! Negative numbers in a shape are placeholders, which the reader replaces:
 //!
-//! | number | what the reader puts there |
+//! | number | replaced by |
 //! |---|---|
 //! | -1 | the next value of the row |
 //! | -2 | the postcode |
 //! | -3 | the next value of the row, in tenths |
-//! | -4 | the shape of which the next value of the row is the number |
+//! | -4 | the shape whose number is the next value of the row |
 //! | -5, -6 | the easting and the northing of the row |
-//! | -7, -8 | the longitude and the latitude: the polynomial of the file at the row's position, rounded, plus the next value of the row, in millionths |
+//! | -7, -8 | the longitude and the latitude: the rounded value of the file's polynomial at the
+//! row's position, plus the next value of the row in millionths |
 //! | -10, -11, … | shape 0, 1, … |
 //!
-//! A shape that is text is a position; in its place the reader puts the distance from there to the
-//! position of the row.
+//! A shape that is a string represents a position. The reader replaces it with the distance from
+//! that position to the position of the row.
 //!
-//! A row is `[key, shape, east, north, values…]`. `east` and `north` are relative to the row before,
-//! or to the `origin` of the file, in units of `unit` millimetres. The key is a postcode of seven
-//! characters, its last two if the others are those of the row before, or the code of a practice. A
-//! row with a number in place of the key is the answer for the key before from that day of `days` on.
+//! A row is `[key, shape, east, north, values…]`. `east` and `north` are relative to the previous
+//! row or, in the first row, to the `origin` of the file. Their unit is `unit` millimetres. The key
+//! is the code of a practice, a postcode of seven characters, or the last two characters of a
+//! postcode whose other characters are the same as in the previous row. If a row contains a number
+//! instead of a key, the row is a later answer for the previous key. The number is the index in
+//! `days` of the first day of that answer.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -35,7 +38,7 @@ use super::answers::DatedAnswer;
 use super::polynomial::Polynomial;
 use catchment_core::domain::BritishGrid;
 
-/// A key with its answers, in order of date.
+/// A key and its answers, in order of date.
 pub(super) struct KeyedAnswers {
     /// The seven bytes of a postcode, or the code of a practice.
     pub(super) key: String,
@@ -55,8 +58,8 @@ const LATITUDE: &str = "-8";
 /// The number of shape 0.
 const FIRST_SHAPE: i64 = -10;
 
-/// Encodes the answers of keys in ascending order. The file has the name `from`, by which the reader
-/// recognises it.
+/// Encodes the answers of keys in ascending order. The file contains `from`, so that the reader can
+/// check that it is the correct file.
 pub(super) fn encode(from: &str, keys: &[&KeyedAnswers]) -> String {
     let positions = || {
         let answers = keys.iter().flat_map(|key| &key.answers);
@@ -118,8 +121,8 @@ pub(super) fn compress(content: &[u8]) -> Vec<u8> {
     gzip.finish().expect("writing to a Vec")
 }
 
-/// Returns the last two characters of a postcode whose other characters are those of the postcode
-/// before it, or else the whole key.
+/// Returns the last two characters of a postcode if its other characters are the same as in the
+/// previous postcode. Otherwise, returns the whole key.
 fn short_key<'k>(key: &'k str, before: &str) -> &'k str {
     match (key.split_at_checked(5), before.split_at_checked(5)) {
         (Some((sector, unit)), Some((sector_before, _)))
@@ -143,7 +146,7 @@ fn millimetres(position: BritishGrid) -> [i64; 2] {
     [position.easting_mm(), position.northing_mm()].map(i64::from)
 }
 
-/// Where the positions of a file are counted from, and in which unit.
+/// The origin and the unit of the positions in a file.
 #[derive(Clone, Copy)]
 struct Frame {
     origin: [i64; 2],
@@ -173,10 +176,10 @@ impl Frame {
     }
 }
 
-/// What differs between answers of the same shape.
+/// The values that differ between answers of the same shape.
 struct Row {
     position: Option<BritishGrid>,
-    /// The values in the order in which the reader takes them, each after a comma.
+    /// The values in the order in which the reader uses them. There is a comma before each value.
     values: String,
 }
 
@@ -190,14 +193,14 @@ struct Encoder {
     frame: Frame,
     longitude: Polynomial,
     latitude: Polynomial,
-    /// The shapes, by number.
+    /// The shapes, in order of their numbers.
     shapes: Vec<String>,
     /// The number of each shape.
     numbers: HashMap<String, usize>,
 }
 
 impl Encoder {
-    /// Encodes an object. `name` is its key in the object around it.
+    /// Encodes an object. `name` is the key of the object in the object that contains it.
     fn shape_of_object(
         &mut self,
         object: &Map<String, Value>,
@@ -243,7 +246,8 @@ impl Encoder {
                     None => next_value(value, row),
                 }
             }
-            // What is beyond a boundary differs between postcodes of which everything else is equal.
+            // The alternatives beyond a boundary often differ between postcodes whose answers are
+            // otherwise the same.
             ("alternatives", Value::Array(items)) if !items.is_empty() => {
                 let mut inner = Row {
                     position: row.position,
@@ -287,7 +291,7 @@ impl Encoder {
         }
     }
 
-    /// Returns the reference to a shape.
+    /// Returns the number that refers to a shape.
     fn number(&mut self, shape: String) -> String {
         let next = self.shapes.len();
         let number = *self.numbers.entry(shape.clone()).or_insert(next);
@@ -304,7 +308,7 @@ fn next_value(value: &Value, row: &mut Row) -> String {
     NEXT_VALUE.into()
 }
 
-/// Returns a distance in tenths of a metre, if the distance is exactly this number of tenths.
+/// Returns a distance in tenths of a metre, if the distance is a whole number of tenths.
 fn tenths(metres: Option<f64>) -> Option<i64> {
     let metres = metres?;
     #[expect(clippy::cast_possible_truncation, reason = "distances are below 1e9")]
@@ -314,7 +318,8 @@ fn tenths(metres: Option<f64>) -> Option<i64> {
     (back == metres).then_some(tenths)
 }
 
-/// Appends the difference between a number of degrees and its polynomial, in millionths.
+/// Appends the difference between a value in degrees and the value of its polynomial, in
+/// millionths.
 fn push_residual(
     polynomial: &Polynomial,
     position: [f64; 2],
@@ -382,7 +387,7 @@ mod tests {
         assert_eq!(file["unit"], 1_000);
         assert_eq!(file["origin"], json!([1_000, 2_000]));
         assert_eq!(file["days"], json!(["2026-04-01"]));
-        // The alternatives of the last answer are the only difference between the shapes.
+        // The shapes differ only in the alternatives of the last answer.
         assert_eq!(
             file["shapes"],
             json!([

@@ -1,4 +1,4 @@
-//! The answers of the look-up from the day of the export on, as JSON values.
+//! The answers of the look-up for the day of the export and later days, as JSON values.
 
 use jiff::civil::Date;
 use serde_json::{Map, Value};
@@ -10,8 +10,8 @@ use catchment_core::index::{
     PracticeRegistration,
 };
 
-/// An answer, without what is the same in all answers or depends on the date of the request: its
-/// `as_of`, its `dataset`, and the note that the date is after the data.
+/// An answer without the parts that are the same in all answers or depend on the date of the
+/// request: `as_of`, `dataset`, and the note that the date is after the data.
 pub(super) struct DatedAnswer {
     /// The first day on which the answer applies; `None` for the day of the export.
     pub(super) from: Option<Date>,
@@ -47,21 +47,24 @@ pub(super) fn of_postcode(
     })
 }
 
-/// Returns the answers for a practice code, or for text that is no code, without a location. Each has
-/// the postcodes of the practice (`addresses`), and whether it belongs to no community (`outside`).
+/// Returns the answers for a practice code, or for text that is not a code, without a location.
+/// Each answer contains the postcodes of the practice (`addresses`) and states whether the practice
+/// belongs to no community (`outside`).
 pub(super) fn of_practice(
     index: &Index,
     changes: &ChangeDates<'_>,
     code: Result<OdsCode, InvalidOdsCode>,
     day: Date,
 ) -> Vec<DatedAnswer> {
-    // Answers for text that is no code change on the dates of areas, as those for an unknown code do.
+    // Answers for text that is not a code change on the same dates as answers for an unknown code:
+    // the dates on which areas change.
     let later = changes.for_practice(code.unwrap_or_else(|_| unknown_code()));
     let days = later.into_iter().filter(|later| *later > day);
     dated(day, days, |as_of| (practice_body(index, code, as_of), None))
 }
 
-/// Returns a code that no organisation has, because codes start with a letter.
+/// Returns a code that is not the code of any organisation. The codes of organisations start with a
+/// letter.
 pub(super) fn unknown_code() -> OdsCode {
     "000".parse().expect("three digits are well-formed")
 }
@@ -105,7 +108,7 @@ fn addresses(index: &Index, practices: &[&Practice]) -> Vec<String> {
     postcodes.iter().map(Postcode::to_string).collect()
 }
 
-/// Returns the JSON of an answer, without the parts that [`DatedAnswer`] does not have.
+/// Returns the JSON of an answer, without the parts that [`DatedAnswer`] does not contain.
 pub(super) fn body(index: &Index, answer: LocateAnswer<'_>) -> Map<String, Value> {
     let json = LocateBody::new(index, None, answer).to_json();
     let mut body: Map<String, Value> =
@@ -118,7 +121,8 @@ pub(super) fn body(index: &Index, answer: LocateAnswer<'_>) -> Map<String, Value
     body
 }
 
-/// Returns the answer of the first day, and of those later days on which it changes.
+/// Returns the answer for the first day, and the answers for the later days on which the answer
+/// changes.
 fn dated(
     first: Date,
     later: impl Iterator<Item = Date>,
@@ -159,8 +163,9 @@ fn practice_sites(answer: &LocateAnswer<'_>) -> PracticeSites {
     of_layer.collect()
 }
 
-/// Replaces the distances to premises by the position of the premises, from which the browser
-/// computes the same distance. A position is text: the easting and the northing in millimetres.
+/// Replaces each distance to premises with the position of the premises. The browser computes the
+/// same distance from that position. A position is a string of the easting and the northing in
+/// millimetres.
 fn replace_distances(body: &mut Map<String, Value>, sites: &PracticeSites, from: BritishGrid) {
     for (layer, sites) in sites {
         let practices = body.get_mut("residence");
@@ -180,8 +185,9 @@ fn replace_distances(body: &mut Map<String, Value>, sites: &PracticeSites, from:
     }
 }
 
-/// Computes a distance in whole metres as `catchment.js` does. Its square root may differ from
-/// `hypot` in the last bit, so the result is compared with that of the look-up.
+/// Computes a distance in whole metres in the same way as `catchment.js`. The result of a square
+/// root may differ from that of `hypot` in the last bit, so the result is compared with the
+/// distance of the look-up.
 fn rounded_distance(from: BritishGrid, to: BritishGrid) -> f64 {
     let [east, north] = [
         from.easting_m() - to.easting_m(),

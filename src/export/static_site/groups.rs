@@ -1,21 +1,23 @@
-//! The division of the postcodes into groups, one file for each.
+//! Divides the postcodes into groups. There is one file for each group.
 //!
-//! The host of the files, and everybody who can read its log, learns the group of each look-up, so a
-//! group has at least [`LIVE_MIN`] postcodes in use. A district (the postcodes of an outward code) with
-//! fewer is in one group with the next districts. A large district is divided, between sectors where
-//! that is possible.
+//! The host of the files, and everyone who can read the host's log, learns the group of each
+//! look-up. A group therefore contains at least [`LIVE_MIN`] postcodes in use. A district (the
+//! postcodes of an outward code) with fewer postcodes in use is in the same group as the next
+//! districts. A large district is divided, if possible between sectors.
 
 use std::ops::Range;
 
-/// The minimum number of postcodes in use in a group, if the dataset has as many.
+/// The minimum number of postcodes in use in a group, unless the whole dataset contains fewer.
 pub(super) const LIVE_MIN: usize = 150;
-/// The maximum number of postcodes of a group, except where a smaller group would have fewer than
-/// [`LIVE_MIN`] in use. A file of this many is usually smaller than [`BYTES_MAX`].
+/// The maximum number of postcodes in a group, unless a smaller group would contain fewer than
+/// [`LIVE_MIN`] postcodes in use. A file with this number of postcodes is usually smaller than
+/// [`BYTES_MAX`].
 const POSTCODES_MAX: usize = 640;
-/// The maximum size of a compressed file, with the same exception.
+/// The maximum size of a compressed file, unless a smaller group would contain fewer than
+/// [`LIVE_MIN`] postcodes in use.
 pub(super) const BYTES_MAX: usize = 20_000;
 
-/// A postcode as it is relevant for the division.
+/// The properties of a postcode that are relevant for the division.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Member<'p> {
     /// The seven characters of the postcode.
@@ -42,8 +44,8 @@ pub(super) fn divide(members: &[Member<'_>]) -> Vec<Range<usize>> {
     groups
 }
 
-/// Returns the postcodes of each district, or of several adjacent districts that have enough
-/// postcodes in use only together.
+/// Returns the postcodes of each district. Adjacent districts with too few postcodes in use are
+/// merged.
 fn merge_small_districts(members: &[Member<'_>]) -> Vec<Range<usize>> {
     let mut merged: Vec<Range<usize>> = Vec::new();
     let mut end = 0;
@@ -55,7 +57,7 @@ fn merge_small_districts(members: &[Member<'_>]) -> Vec<Range<usize>> {
             _ => merged.push(start..end),
         }
     }
-    // The last districts may be too small, without another after them.
+    // The last group may be too small, and there are no further districts to merge with it.
     if let [.., before, last] = merged.as_mut_slice()
         && count_live(&members[last.clone()]) < LIVE_MIN
     {
@@ -76,9 +78,9 @@ fn split_large(members: &[Member<'_>], group: Range<usize>, groups: &mut Vec<Ran
     }
 }
 
-/// Returns the index at which to divide a group in two, each with enough postcodes in use: near the
-/// middle, and better between districts or sectors than within one. Returns `None` if there is no
-/// such index.
+/// Returns the index at which to divide a group into two groups with enough postcodes in use each.
+/// The index is near the middle, and preferably between two districts or sectors. Returns `None` if
+/// there is no such index.
 pub(super) fn split_point(members: &[Member<'_>]) -> Option<usize> {
     let live_total = count_live(members);
     let mut live_before = 0;
@@ -163,7 +165,7 @@ mod tests {
             let can_be_divided = group.len() > POSTCODES_MAX && split_point(group).is_some();
             assert!(!can_be_divided, "{}", group.len());
         }
-        // The large district is divided, and nearly always between sectors.
+        // The large district is divided. Nearly all divisions are between sectors.
         let starts = groups.iter().map(|group| members[group.start].key);
         let of_large: Vec<&str> = starts.filter(|key| key.starts_with("BB2 ")).collect();
         assert!(of_large.len() >= 5, "{of_large:?}");

@@ -1,5 +1,5 @@
-//! The files that the widget shows: maps of layers and of areas, lists of members, and practices. They
-//! have the content that the service sends.
+//! The files that the widget shows: maps of layers and of areas, lists of members, and practices.
+//! Their content is the same as that of the service's responses.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use catchment_core::domain::{Layer, LayerRole};
 use catchment_core::index::Index;
 use catchment_tiles::TileCache;
 
-/// Adds the files, and returns the names that the widget uses in place of layers: `default` for the
-/// layer of maps for which no layer is requested, and `practices`.
+/// Adds the files, and returns the layers for the names that the widget uses instead of layers:
+/// `default` for the layer of maps if no layer is requested, and `practices`.
 pub(super) fn write(
     index: &Index,
     day: Date,
@@ -24,7 +24,7 @@ pub(super) fn write(
     let has_data = |layer: &Layer| index.first_data(*layer).is_some_and(|first| first <= day);
     for layer in index.layers().filter(has_data) {
         let role = index.role(layer);
-        // The maps of statistical areas would be thousands of files that no page shows.
+        // The maps of statistical areas would be thousands of files, and no page shows these maps.
         if role == Some(LayerRole::Statistical) {
             continue;
         }

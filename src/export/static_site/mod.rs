@@ -1,4 +1,4 @@
-//! The look-up as a folder of files for any web host, which answers in the browser.
+//! The look-up as a folder of static files for any web host. The look-ups run in the browser.
 //!
 //! ```text
 //!  index.json        the dataset, the day, the groups of postcodes with the hashes of their files
@@ -11,11 +11,11 @@
 //!  files.json        every other file with its hash
 //! ```
 //!
-//! An answer is the JSON of the service for the same postcode and date. The browser downloads the file
-//! of a group of postcodes, so the host learns the group and not the postcode; `groups.rs` says how
-//! large the groups are. A file whose name is the start of its SHA-256 never changes, so caches may
-//! keep it for ever, and a file of another export is never read by mistake. The same dataset and day
-//! give the same bytes.
+//! An answer is the JSON that the service returns for the same postcode and date. The browser
+//! downloads the file of a group of postcodes, so the host learns the group but not the postcode.
+//! `groups.rs` describes the size of groups. If the name of a file is the start of its SHA-256, the
+//! file never changes. Caches may therefore store it for ever, and a file of another export is
+//! never read by mistake. The same dataset and day always give the same bytes.
 
 mod answer_file;
 mod answers;
@@ -45,32 +45,33 @@ use catchment_core::index::{Index, LocateQuery, Locator};
 use catchment_data::fs::sha256_hex;
 use postcode_files::GroupFile;
 
-/// The version of the format; `catchment.js` reads only this one.
+/// The version of the format. `catchment.js` reads only this version.
 const FORMAT: u32 = 1;
 /// The number of hexadecimal digits of a hash in the name of a file.
 const HASH_DIGITS: usize = 32;
-/// The maximum size of the file with all answers. There is no such file for a larger dataset.
+/// The maximum size of the file with all answers. If the file would be larger, it is omitted.
 const EVERYTHING_BYTES_MAX: usize = 5_000_000;
-/// The maximum size of the file with the boundaries of a layer. A larger layer has no such file.
+/// The maximum size of the file with the boundaries of a layer. If the file would be larger, it is
+/// omitted.
 const BOUNDARIES_BYTES_MAX: usize = 10_000_000;
 /// The name of the list of files.
 const FILE_LIST: &str = "files.json";
-/// The name of the list of changes, which an export of only the changed files has.
+/// The name of the list of changes. Only an export of only the changed files contains this list.
 const CHANGE_LIST: &str = "changes.json";
 
-/// A postcode for each status without a location. The last one is in a district that does not exist,
-/// and so in no directory.
+/// A postcode for each status without a location. The last postcode is in a district that does not
+/// exist, so no directory contains it.
 const WITHOUT_LOCATION: [&str; 5] = ["ZZ99 3VZ", "ZZ99 3WZ", "ZZ99 9ZZ", "GIR 0AA", "ZE9 9ZZ"];
 
-/// What to write.
+/// The options of a static look-up.
 #[derive(Debug, Clone, Copy)]
 pub struct StaticSiteOptions {
-    /// The first day for which the files have answers.
+    /// The first day for which the files contain answers.
     pub day: Date,
-    /// Whether the page installs a service worker, so that it works without a connection after the
-    /// first visit.
+    /// Whether the page installs a service worker, so that the page works without a connection
+    /// after the first visit.
     pub is_offline: bool,
-    /// The number of threads. The files do not depend on it.
+    /// The number of threads. It does not affect the files.
     pub threads: NonZeroUsize,
 }
 
@@ -87,35 +88,35 @@ pub struct StaticSiteSummary {
     pub postcodes: usize,
     /// The number of groups of postcodes.
     pub groups: usize,
-    /// The number of postcodes in use in the group that has fewest.
+    /// The number of postcodes in use in the group with the fewest.
     pub smallest_group: usize,
     /// The size of the largest file of a group, in bytes.
     pub largest_group_bytes: usize,
-    /// The size of all files of groups, in bytes.
+    /// The total size of the files of groups, in bytes.
     pub groups_bytes: usize,
     /// The size of the file with all answers, in bytes, if there is one.
     pub everything_bytes: Option<usize>,
-    /// The number of files, without the list of files.
+    /// The number of files, not including the list of files.
     pub files: usize,
-    /// The size of these files in bytes.
+    /// The total size of these files, in bytes.
     pub bytes: usize,
 }
 
-/// Why a static look-up cannot be written.
+/// The reason why a static look-up cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum StaticSiteError {
-    /// The program was built without the pages, and so without the scripts.
+    /// The program was built without the pages, and therefore without the scripts.
     #[error(
         "this program was built without its pages (the feature `web`), and so without catchment.js and widget.js"
     )]
     NoScripts,
-    /// The dataset has no data for the day.
+    /// The dataset contains no data for the day.
     #[error("the dataset has no data for {day}; use a later --as-of")]
     NoData {
         /// The day.
         day: Date,
     },
-    /// The id of an area cannot be a part of a file's name.
+    /// The id of an area cannot be part of a file name.
     #[error(
         "layer {layer} has an area with the id {id:?}, which cannot be the name of a file: use an id without `/`, `\\` and control characters that does not start with a full stop"
     )]
@@ -128,12 +129,12 @@ pub enum StaticSiteError {
     /// The boundaries of a layer cannot be encoded.
     #[error(transparent)]
     Boundaries(#[from] AreaExportError),
-    /// The folder of the earlier export has no list of files, or one that cannot be read.
+    /// The folder of the earlier export contains no list of files, or the list cannot be read.
     #[error("{path} is not the list of files of an export with --static: {reason}")]
     NoFileList {
         /// The path of the list.
         path: PathBuf,
-        /// Why the list cannot be read.
+        /// The reason why the list cannot be read.
         reason: String,
     },
 }
@@ -148,11 +149,11 @@ pub struct StaticSiteChanges {
 }
 
 impl StaticSite {
-    /// Makes the files.
+    /// Generates the files.
     ///
     /// # Errors
-    /// If the program has no scripts, or an area's id cannot be the name of a file, or the dataset has no
-    /// data for the day.
+    /// If the program was built without the scripts, if the id of an area cannot be part of a file
+    /// name, or if the dataset contains no data for the day.
     pub fn build(index: &Index, options: StaticSiteOptions) -> Result<StaticSite, StaticSiteError> {
         let day = options.day;
         if !cfg!(feature = "web") {
@@ -223,7 +224,7 @@ impl StaticSite {
         self.summary
     }
 
-    /// Compares the files with those that the list of an earlier export names.
+    /// Compares the files with those in the list of files of an earlier export.
     pub fn changes_since(&self, earlier: &BTreeMap<String, String>) -> StaticSiteChanges {
         let is_changed =
             |(path, content): &(&String, &Vec<u8>)| earlier.get(*path) != Some(&integrity(content));
@@ -237,8 +238,8 @@ impl StaticSite {
         }
     }
 
-    /// Returns the content of the folder: all files or, with `changes`, only those that changed, with
-    /// the list of changes.
+    /// Returns the content of the folder: all files or, if `changes` is given, only the changed
+    /// files and the list of changes.
     pub fn folder(&self, changes: Option<&StaticSiteChanges>) -> Vec<(&str, Vec<u8>)> {
         let integrities: BTreeMap<&String, String> = self
             .files
@@ -263,7 +264,7 @@ impl StaticSite {
 /// Reads the list of files of an earlier export: the hash of each file by path.
 ///
 /// # Errors
-/// If the folder has no such list.
+/// If the folder contains no list of files.
 pub fn read_file_list(folder: &Path) -> Result<BTreeMap<String, String>, StaticSiteError> {
     let path = folder.join(FILE_LIST);
     let no_list = |reason: String| StaticSiteError::NoFileList {
@@ -276,8 +277,8 @@ pub fn read_file_list(folder: &Path) -> Result<BTreeMap<String, String>, StaticS
     serde_json::from_value(files).map_err(|_| no_list("it has no object `files`".into()))
 }
 
-/// Returns the relative paths of the files of the static look-up in a folder; none if the folder has
-/// no list of files.
+/// Returns the relative paths of the files of the static look-up in a folder. The result is empty
+/// if the folder contains no list of files.
 pub fn files_of_static_site(folder: &Path) -> BTreeSet<String> {
     let Ok(files) = read_file_list(folder) else {
         return BTreeSet::new();
@@ -291,19 +292,19 @@ fn pretty(value: &Value) -> Vec<u8> {
     (text + "\n").into_bytes()
 }
 
-/// Returns the start of the SHA-256 of a file, which is its name.
+/// Returns the start of the SHA-256 of a file, which is used as its name.
 fn hash(content: &[u8]) -> String {
     let mut hash = sha256_hex(content);
     hash.truncate(HASH_DIGITS);
     hash
 }
 
-/// Returns the hash of a file in the form of the attribute `integrity` of HTML.
+/// Returns the hash of a file as a value of the HTML attribute `integrity`.
 fn integrity(content: &[u8]) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(content)))
 }
 
-/// Returns what `catchment.js` needs for every look-up, without the files.
+/// Returns the data that `catchment.js` needs for every look-up, except the files of answers.
 fn index_body(index: &Index, day: Date) -> Value {
     let manifest = index.manifest();
     let complete: BTreeSet<&str> = manifest
@@ -366,7 +367,7 @@ fn answers_without_location(index: &Index, day: Date) -> Value {
         .into()
 }
 
-/// Encodes the answers of all practice codes, and of text that is no code.
+/// Encodes the answers of all practice codes, and of text that is not a code.
 fn encode_practices(index: &Index, day: Date) -> String {
     let changes = index.change_dates();
     let other = [
@@ -386,11 +387,11 @@ fn encode_practices(index: &Index, day: Date) -> String {
     answer_file::encode("practices", &keyed.iter().collect::<Vec<_>>())
 }
 
-/// Returns the compressed list of the content of all groups, if it is small enough.
+/// Returns the content of all groups as one compressed list, if the list is small enough.
 fn everything(groups: &[GroupFile]) -> Option<Vec<u8>> {
     let contents = || groups.iter().flat_map(|group| &group.contents);
     let total: usize = contents().map(Vec::len).sum();
-    // Together, groups take about as much as one by one.
+    // The compressed list is about as large as the files of the groups together.
     if total > 2 * EVERYTHING_BYTES_MAX {
         return None;
     }
@@ -428,7 +429,7 @@ fn boundaries(index: &Index, day: Date) -> Result<Vec<LayerFile>, StaticSiteErro
     index.layers().filter(has_boundaries).map(encode).collect()
 }
 
-/// Returns whether an id can be a part of a file's name on any host.
+/// Returns whether an id can be part of a file name on every host.
 fn is_file_name(id: &str) -> bool {
     let is_usable = |letter: char| !letter.is_control() && !"/\\".contains(letter);
     !id.is_empty() && !id.starts_with('.') && id.chars().all(is_usable)
@@ -450,7 +451,7 @@ mod tests {
 
     #[test]
     fn hashes_are_those_of_html_and_the_start_of_hexadecimal() {
-        // The SHA-256 of nothing.
+        // The SHA-256 of empty content.
         assert_eq!(hash(b""), "e3b0c44298fc1c149afbf4c8996fb924");
         assert_eq!(
             integrity(b""),

@@ -12,9 +12,9 @@ use crate::web::assets::{
 use catchment_core::index::Index;
 use catchment_tiles::ContentEncoding;
 
-/// The types of `catchment.js`.
+/// The TypeScript types of `catchment.js`.
 const TYPES: &str = include_str!("../../web/catchment.d.ts");
-/// The policy of the page: it loads only the files of its own site.
+/// The content security policy of the page, which loads only files of its own site.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'";
 
 /// Adds the files. `body` is the content of `index.json`.
@@ -53,8 +53,8 @@ pub(super) fn write(
 
 fn page(title: &str, attribution: &str, has_everything: bool, is_offline: bool) -> String {
     let offline = is_offline.then_some("");
-    // Without a connection, the page needs all answers. With all answers, no request depends on the
-    // postcode.
+    // To work without a connection, the page needs all answers. If the page has all answers, no
+    // request depends on the postcode.
     let everything = (is_offline && has_everything).then_some("");
     let page = html! {
         (DOCTYPE)
@@ -124,8 +124,9 @@ fn web_manifest(title: &str) -> Vec<u8> {
     }))
 }
 
-/// Returns the service worker, with the files that it stores at the first visit. It changes whenever
-/// one of these files changes, so that browsers install the new one.
+/// Returns the service worker, which contains the list of files that it stores at the first visit.
+/// The service worker changes whenever one of these files changes, so that browsers install the new
+/// version.
 fn service_worker(body: &Value, files: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
     let hashed = |folder: &str| {
         body[folder]

@@ -1,17 +1,17 @@
 //! The longitude or latitude of positions in a small region, as a polynomial of second degree in
-//! easting and northing. The residuals are a few millionths of a degree, so they take one or two
-//! digits where the degrees take nine.
+//! easting and northing. The residuals are a few millionths of a degree, so they have one or two
+//! digits, while the degrees have nine.
 
 /// The number of terms: 1, x, y, x², x·y and y².
 const TERMS: usize = 6;
 
-/// The polynomial.
+/// A polynomial of second degree in easting and northing.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Polynomial([f64; TERMS]);
 
 impl Polynomial {
-    /// Fits a polynomial to values at positions, by least squares. With too few positions, some
-    /// terms are zero.
+    /// Fits a polynomial to values at positions, by least squares. If there are too few positions,
+    /// some terms are zero.
     pub(super) fn fit(samples: &[([f64; 2], f64)]) -> Polynomial {
         let Some((_, first)) = samples.first() else {
             return Polynomial([0.0; TERMS]);
@@ -26,7 +26,7 @@ impl Polynomial {
                 row[TERMS] += term * (value - first);
             }
         }
-        // A little more on the diagonal makes the equations solvable for any positions.
+        // A small addition to the diagonal makes the equations solvable for any positions.
         for (index, row) in rows.iter_mut().enumerate() {
             row[index] += 1e-6;
         }
@@ -40,8 +40,8 @@ impl Polynomial {
         self.0
     }
 
-    /// Returns the value at a position. `catchment.js` adds the terms in the same order, so that its
-    /// result is the same bit for bit.
+    /// Returns the value at a position. `catchment.js` adds the terms in the same order, so its
+    /// result is identical to the last bit.
     pub(super) fn at(&self, [x, y]: [f64; 2]) -> f64 {
         let [a, b, c, d, e, f] = self.0;
         a + b * x + c * y + d * x * x + e * x * y + f * y * y

@@ -12,14 +12,14 @@ use catchment_core::domain::{Postcode, PostcodeStatus};
 use catchment_core::index::{ChangeDates, Index};
 use catchment_core::parallel::parallel_map_on;
 
-/// The compressed file of a group of postcodes, or several files.
+/// The compressed file, or several compressed files, of a group of postcodes.
 pub(super) struct GroupFile {
     /// The seven characters of the first postcode.
     pub(super) from: String,
-    /// The number of postcodes, and how many of them are in use.
+    /// The number of postcodes, and the number of postcodes in use.
     pub(super) postcodes: usize,
     pub(super) live: usize,
-    /// The content of the file, or of the files, of which the reader opens the first one first.
+    /// The content of each file. The reader opens the files in this order.
     pub(super) contents: Vec<Vec<u8>>,
 }
 
@@ -43,8 +43,8 @@ pub(super) fn encode(index: &Index, day: Date, threads: NonZeroUsize) -> Vec<Gro
     files.into_iter().flatten().collect()
 }
 
-/// Returns the postcodes of the directory, without pseudo postcodes and others that have no location
-/// by definition.
+/// Returns the postcodes of the directory, without pseudo postcodes and other postcodes that have
+/// no location by definition.
 fn listed_postcodes(index: &Index, day: Date) -> Vec<ListedPostcode> {
     let entries = index.postcodes();
     let entries = entries.filter(|entry| entry.postcode.special().is_none());
@@ -91,8 +91,8 @@ fn encode_range(
 
 /// Encodes a group, or its two halves if the file would be too large.
 ///
-/// If a half would have too few postcodes in use, the postcodes in use are in one file, and the others
-/// in further files, which the reader opens in turn.
+/// If one half would contain too few postcodes in use, one file contains the postcodes in use, and
+/// further files contain the other postcodes. The reader opens these files one after another.
 fn encode_divided(keyed: &[KeyedAnswers], group: Range<usize>, files: &mut Vec<GroupFile>) {
     let part = &keyed[group.clone()];
     let members: Vec<Member<'_>> = part.iter().map(KeyedAnswers::member).collect();
@@ -118,7 +118,8 @@ fn encode_divided(keyed: &[KeyedAnswers], group: Range<usize>, files: &mut Vec<G
     });
 }
 
-/// Encodes postcodes that are not in use as one file or, if it would be too large, as several.
+/// Encodes postcodes that are not in use as one file or, if that file would be too large, as
+/// several files.
 fn encode_in_turn(from: &str, keyed: &[&KeyedAnswers], contents: &mut Vec<Vec<u8>>) {
     let content = compressed(from, keyed);
     if content.len() > BYTES_MAX && keyed.len() > 1 {

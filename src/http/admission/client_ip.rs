@@ -21,8 +21,8 @@ impl FromStr for IpNetwork {
     type Err = InvalidIpNetwork;
 
     fn from_str(text: &str) -> Result<IpNetwork, InvalidIpNetwork> {
-        // ipnet's own parser requires a prefix length, and accepts octets with leading zeros, which
-        // other programs read as octal numbers.
+        // The parser of ipnet requires a prefix length, and accepts octets with leading zeros,
+        // which other programs read as octal numbers.
         let parse = || match text.split_once('/') {
             Some((address, bits)) => IpNet::new(address.parse().ok()?, bits.parse().ok()?).ok(),
             None => text.parse().ok().map(|address: IpAddr| address.into()),
@@ -37,11 +37,11 @@ impl fmt::Display for IpNetwork {
     }
 }
 
-/// Returns whether the peer of a connection is a trusted proxy, whose headers are therefore
+/// Returns whether the peer of a connection is a trusted proxy. The headers of a trusted proxy are
 /// trusted.
 ///
-/// `None` is the peer of a Unix socket. It has no address that could be listed as trusted, so it is
-/// trusted if any trusted proxy is configured.
+/// `None` represents the peer of a Unix socket. This peer has no address that could be listed as
+/// trusted, so it is trusted if any trusted proxy is configured.
 pub(super) fn is_trusted_peer(peer: Option<IpAddr>, proxies: &[IpNetwork]) -> bool {
     match peer {
         Some(address) => is_trusted_proxy(address, proxies),
@@ -58,7 +58,7 @@ fn is_trusted_proxy(address: IpAddr, proxies: &[IpNetwork]) -> bool {
 pub(super) enum ClientAddress {
     /// An IP address.
     Ip(IpAddr),
-    /// The `X-Forwarded-For` header of a trusted proxy is empty or has a hop that is not an
+    /// The `X-Forwarded-For` header of a trusted proxy is empty or contains a hop that is not an
     /// address. All such requests are counted as one client, because an unreadable header must not
     /// exempt a client from limits.
     Unreadable,
@@ -70,9 +70,9 @@ pub(super) enum ClientAddress {
 /// address is the right-most hop of `X-Forwarded-For` that is not a trusted proxy. Otherwise, the
 /// client address is the address of the connection.
 ///
-/// Hops are read as bytes, from the right. The client itself may have written the left-most hops,
-/// so the first hop that is not an address (`unknown`, `_hidden`, a byte beyond ASCII) ends the
-/// search, and the address is unreadable. Empty hops are skipped (RFC 9110, section 5.6.1).
+/// Hops are read as bytes, from right to left. The client itself may have written the left-most
+/// hops. If a hop is not an address (for example, `unknown`, `_hidden` or a non-ASCII byte), the
+/// search ends, and the address is unreadable. Empty hops are skipped (RFC 9110, section 5.6.1).
 pub(super) fn client_address(
     peer: Option<IpAddr>,
     headers: &HeaderMap,
@@ -108,7 +108,7 @@ fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
 }
 
 /// Returns the address by which a client is counted: an IPv4 address itself, or the /64 prefix of
-/// an IPv6 address, because one client usually has a whole /64.
+/// an IPv6 address, because a whole /64 is usually assigned to one client.
 pub(super) fn client_prefix(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -188,7 +188,7 @@ mod tests {
             ("[::ffff:198.51.100.7]:80", "198.51.100.7"),
             ("6.6.6.6,198.51.100.7", "198.51.100.7"),
             ("6.6.6.6\t,\t 198.51.100.7 \t", "198.51.100.7"),
-            // A hop that the client itself sent is ignored, whatever its text is.
+            // A hop that the client itself sent is ignored, whatever its content.
             ("rubbish, 198.51.100.7", "198.51.100.7"),
             // Empty hops are skipped.
             ("198.51.100.7, , ", "198.51.100.7"),

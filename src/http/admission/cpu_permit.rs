@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::fair_semaphore::{AcquireError, ClientId, ConcurrencyPermit, FairSemaphore};
 
-/// The CPU permit of one request: held while its response is rendered and written, and released as
-/// soon as the client stops reading. The permit is stored in the extensions of the request. A
-/// handler that reads a body acquires the permit when the body has arrived. A handler that waits
-/// for another task releases the permit before it waits.
+/// The CPU permit of one request. The request has the permit while its response is rendered and
+/// written, and the permit is released as soon as the client stops reading. The permit is stored in
+/// the extensions of the request. A handler that reads a body acquires the permit when the body has
+/// arrived. A handler that waits for another task releases the permit before it waits.
 #[derive(Clone)]
 pub(in crate::http) struct CpuPermit(Arc<PermitState>);
 
@@ -45,15 +45,15 @@ impl CpuPermit {
         Ok(())
     }
 
-    /// Stores a permit that was granted.
+    /// Stores a granted permit.
     pub(in crate::http) fn set(&self, permit: ConcurrencyPermit) {
         *self.permit() = Some(permit);
     }
 
     /// Releases the permit, which then goes to the next waiting request.
     pub(in crate::http) fn release(&self) {
-        // The permit is dropped after the lock is released, because the drop wakes the next
-        // request.
+        // The permit is dropped after the lock is released, because dropping the permit wakes the
+        // next request.
         let permit = self.permit().take();
         drop(permit);
     }

@@ -1,4 +1,4 @@
-//! A semaphore that clients share fairly.
+//! A semaphore that shares its permits fairly between clients.
 //!
 //! Each client has at most a fixed number of permits. When no permit is free, requests wait in a
 //! queue that is bounded in total and for each client. The queue is served round robin by client,
@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// The id of the client that a request is counted for: a keyed digest of an address or of the id of
-/// an API key.
+/// The id of the client for which a request is counted: a keyed digest of an address or of the id
+/// of an API key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(in crate::http) struct ClientId(pub(super) u64);
 
@@ -32,7 +32,7 @@ pub(in crate::http) struct SemaphoreLimits {
 /// The reason why a request was not granted a permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum AcquireError {
-    /// All permits are taken, and the queue is full.
+    /// All permits are in use, and the queue is full.
     Full,
     /// The client has reached its limits of running and waiting requests.
     ClientFull,
@@ -54,7 +54,7 @@ struct SemaphoreState {
     next_waiter_id: u64,
     /// Clients that have a permit or wait for a permit.
     clients: HashMap<ClientId, ClientState>,
-    /// Clients that wait for a permit; the client to be served next is first.
+    /// Clients that wait for a permit, in the order in which they will be served.
     waiting_clients: VecDeque<ClientId>,
 }
 
@@ -95,7 +95,7 @@ impl FairSemaphore {
         let mut state = self.0.state();
         let limits = &self.0.limits;
         let (acquired, queued) = state.client_counts(client);
-        // While a permit is free, no request that could take it is waiting: see `grant_waiting`.
+        // If a permit is free, no waiting request is allowed to use it; see `grant_waiting`.
         if state.acquired < limits.permits && acquired < limits.permits_per_client {
             state.acquire(client);
             drop(state);
@@ -140,8 +140,8 @@ impl FairSemaphore {
         }))
     }
 
-    /// Acquires a permit even if all permits are in use, for a request that replaces an evicted
-    /// request.
+    /// Acquires a permit for a request that replaces an evicted request, even if all permits are in
+    /// use.
     pub(in crate::http) fn acquire_over_limit(&self, client: ClientId) -> ConcurrencyPermit {
         self.0.state().acquire(client);
         ConcurrencyPermit::new(&self.0, client)
@@ -173,7 +173,8 @@ impl SemaphoreInner {
             };
             state.acquire(client);
             drop(state);
-            // If the request was dropped, the permit is dropped too, and goes to the next request.
+            // If the request was dropped, the permit is also dropped, and is granted to the next
+            // request.
             let _ = waiter.grant.send(Ok(ConcurrencyPermit::new(self, client)));
         }
     }
@@ -302,7 +303,7 @@ impl Drop for QueuedRequest {
     }
 }
 
-/// A permit, released on drop.
+/// A permit, which is released when this value is dropped.
 pub(in crate::http) struct ConcurrencyPermit {
     semaphore: Arc<SemaphoreInner>,
     client: ClientId,
@@ -408,7 +409,7 @@ mod tests {
         assert_eq!((semaphore.acquired(), semaphore.queued()), (1, 4));
         drop(permit);
         assert!(is_granted(&mut of_a[0]).await);
-        // `is_granted` does not release the permit, so the test does.
+        // `is_granted` does not release the permit, so the test releases it here.
         semaphore.0.release(A);
         assert!(is_granted(&mut of_b).await);
         assert!(!is_granted(&mut of_a[1]).await);
@@ -463,8 +464,8 @@ mod tests {
         for displaced in of_a.drain(2..) {
             assert!(matches!(displaced.wait().await, Err(AcquireError::Full)));
         }
-        // A and B have two waiting requests each. The first request from C displaces one of these
-        // requests, and the second request from C is rejected.
+        // Clients A and B have two waiting requests each. The first request from C displaces one of
+        // these requests, and the second request from C is rejected.
         let _of_c = enqueue(&semaphore, C);
         assert_eq!(acquire_error(&semaphore, C), Some(AcquireError::Full));
     }

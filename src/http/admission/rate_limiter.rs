@@ -1,9 +1,10 @@
 //! A rate limiter for any number of clients in a fixed amount of memory.
 //!
 //! The limiter implements the generic cell rate algorithm (GCRA): for each client, it stores the
-//! time at which the client's quota is full again. The table is set-associative: when a set is
-//! full, the entry whose quota is full again soonest is evicted. A client with very many addresses
-//! can therefore evade its own limit, but cannot use up the quota of another client.
+//! time at which the client's quota is full again. The table is set-associative: if a set of
+//! entries is full, the limiter evicts the entry whose quota will be full again first. A client
+//! with very many addresses can therefore evade its own limit, but cannot use up the quota of
+//! another client.
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +15,7 @@ use crate::ops::rate::Rate;
 /// The remaining quota of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RemainingQuota {
-    /// The number of requests that the client may send at once.
+    /// The number of requests that the client may send immediately.
     pub(super) requests: u32,
     /// The time until the quota is full again.
     pub(super) reset_after: Duration,
@@ -32,12 +33,13 @@ pub(super) struct RateLimited {
 const SETS: usize = 8_192;
 const WAYS: usize = 8;
 
-/// The entry of a client. The client is stored as a keyed digest and never as its address.
+/// The entry of a client. The entry contains a keyed digest of the client's address, never the
+/// address itself.
 #[derive(Clone, Copy, Default)]
 struct ClientEntry {
     digest: u64,
-    /// The time at which the quota is full again, in nanoseconds since the limiter was created; 0
-    /// in an empty entry.
+    /// The time at which the quota is full again, in nanoseconds since the limiter was created; The
+    /// value is 0 in an empty entry.
     reset_at_ns: u64,
 }
 
@@ -103,7 +105,7 @@ impl GcraLimiter {
     }
 }
 
-/// Returns the index of the entry whose quota is full again soonest.
+/// Returns the index of the entry whose quota will be full again first.
 fn soonest_reset(set: &[ClientEntry]) -> usize {
     let clients = set.iter().enumerate();
     let soonest_index = clients.min_by_key(|(_, client)| client.reset_at_ns);
@@ -136,7 +138,7 @@ mod tests {
             .expect_err("over the limit");
         assert_eq!(rate_limited.retry_after, secs(0.25));
         assert_eq!(rate_limited.reset_after, secs(1.0));
-        // A rejected request does not use up quota, and another client has its own quota.
+        // A rejected request does not use up quota, and each client has its own quota.
         assert_eq!(
             limiter
                 .check_at("b", rate, secs(1.0))

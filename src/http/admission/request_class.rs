@@ -1,24 +1,25 @@
 //! Classes of requests. Each class has its own concurrency limits, so that no class can use up the
-//! capacity of another class. In particular, no other class uses the capacity of look-ups.
+//! capacity of another class. In particular, requests of other classes never use the capacity for
+//! look-ups.
 
 use axum::http::{Method, Uri};
 
-/// The class of a request, by the resource that it needs most.
+/// The class of a request, according to the resource that the request needs most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum RequestClass {
     /// Health checks, which are always answered.
     Health,
     /// Look-ups, which take microseconds of CPU time.
     LookUp,
-    /// Searches, which take up to a millisecond of CPU time: nearest practices or postcodes,
-    /// completions of a postcode prefix, a single practice.
+    /// Searches, which take up to a millisecond of CPU time: the nearest practices or postcodes,
+    /// the completions of a postcode prefix, or a single practice.
     Search,
     /// Requests that take a millisecond of CPU time or more, or that have a large response: areas,
-    /// maps, tiles, pages, documents, files.
+    /// maps, tiles, pages, documents and files.
     Rendered,
     /// Batches, which have limits of their own: see `BatchLimits`.
     Batch,
-    /// Downloads of batches by ticket, each of which waits for another request.
+    /// Downloads of batches by ticket. Each download waits for the upload of the batch.
     TicketDownload,
 }
 
@@ -35,7 +36,7 @@ impl RequestClass {
             "/metrics" | "/reload" => RequestClass::LookUp,
             "/api/v1/locate" | "/api/v1/postcodes/{postcode}" => RequestClass::LookUp,
             "/api/v1/postcodes" | "/api/v1/practices/{ods_code}" => RequestClass::Search,
-            // A request without a location lists every practice, and is in the class `Rendered`.
+            // A request without a location lists every practice, so it is in the class `Rendered`.
             "/api/v1/practices" if has_location(uri) => RequestClass::Search,
             "/api/v1/batch" => RequestClass::Batch,
             "/batch" if method == Method::POST => RequestClass::Batch,
@@ -50,8 +51,8 @@ impl RequestClass {
     }
 }
 
-/// Returns whether the query has a location, well-formed or not. If the query has a location, the
-/// handler does not list every practice.
+/// Returns whether the query specifies a location, which need not be well-formed. If the query
+/// specifies a location, the handler does not list every practice.
 fn has_location(uri: &Uri) -> bool {
     let parameters = uri.query().unwrap_or_default().split('&');
     let mut names =

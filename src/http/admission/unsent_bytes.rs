@@ -1,4 +1,4 @@
-//! A counter of the bytes of rendered responses that are not yet sent. These bytes stay in memory
+//! Counts the bytes of rendered responses that are not yet sent. These bytes stay in memory
 //! while a client reads slowly, so their number is limited in total and for each client.
 
 use std::collections::HashMap;
@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::fair_semaphore::{AcquireError, ClientId};
 
-/// The maximum number of unsent bytes of all clients together. The response that exceeds this
-/// maximum is still sent, so that no response is too large to be sent.
+/// The maximum number of unsent bytes of all clients together. A single response may exceed this
+/// maximum, so that every response can be sent, however large it is.
 const BYTES_MAX: usize = 64 << 20;
 /// The maximum number of unsent bytes of one client.
 const BYTES_PER_CLIENT_MAX: usize = 16 << 20;
@@ -27,7 +27,7 @@ impl UnsentBytes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Checks that another response may be rendered for a client.
+    /// Checks whether another response may be rendered for a client.
     pub(super) fn check(&self, client: ClientId) -> Result<(), AcquireError> {
         let state = self.state();
         let client_bytes = state.clients.get(&client).copied().unwrap_or_default();

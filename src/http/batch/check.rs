@@ -12,8 +12,8 @@ use catchment_core::index::Index;
 /// The number of rows in a preview.
 pub(super) const PREVIEW_ROWS: usize = 5;
 
-/// Returns the response body of a dry run. The preview of the first rows has only the columns that
-/// are read and the columns that are added.
+/// Returns the response body of a dry run. The preview of the first rows contains only the columns
+/// that are read and the columns that are added.
 pub(super) fn body(
     detected: &DetectedFormat,
     request: &BatchRequest,
@@ -46,8 +46,8 @@ pub(super) fn body(
             rows.map(|row| preview_cells(&row, &indices, added.len()))
                 .collect()
         }
-        // The preview of Arrow streams and workbooks is CSV, and has only the columns that are read or
-        // added.
+        // The preview of Arrow streams and workbooks is CSV, and contains only the columns that are
+        // read or added.
         (_, None) => parse_records(rows, Delimiter::COMMA).split_off(1),
     };
     let mut body = json!({

@@ -1,4 +1,4 @@
-//! Batch errors as problem responses. The problems never repeat text from the input file.
+//! Converts batch errors to problem responses. The problems never repeat text from the input file.
 
 use super::super::problem::Problem;
 use super::stream::{StreamAborted, abort_reason};
@@ -119,7 +119,7 @@ fn message(error: &BatchError) -> String {
             parameter(*role)
         ),
         BatchError::NoSuchSheet { .. } => "sheet: no sheet has that name or number".to_string(),
-        // The name of the sheet comes from the input file.
+        // The name of the sheet comes from the input file, so it is not repeated.
         BatchError::Tabular(TabularError::InSheet { place, what, .. }) => match place.as_str() {
             "" => format!("the sheet: {what}"),
             place => format!("the sheet, {place}: {what}"),
@@ -129,7 +129,7 @@ fn message(error: &BatchError) -> String {
                 .to_string()
         }
         BatchError::HasNoMacros => "it has no macros: request format=xlsx".to_string(),
-        // The cause may contain column names or values.
+        // The cause may contain column names or values, so it is not repeated.
         BatchError::Tabular(TabularError::Corrupt { format, .. }) => {
             format!("it cannot be read as {format}: it is corrupt")
         }

@@ -41,12 +41,12 @@ use catchment_core::request::RequestParams;
 const FILE_BYTES_MAX: usize = 32 << 20;
 /// The maximum length of the value of any other field.
 const FIELD_BYTES_MAX: usize = 4 << 10;
-/// The maximum number of fields in a form; our form has fewer fields.
+/// The maximum number of fields in a form. The service's own form has fewer fields.
 const FIELDS_MAX: usize = 32;
 /// The maximum size of part headers, boundaries and preamble together. multer buffers the headers
-/// of a part until they are complete.
+/// of a part until they have arrived completely.
 const FRAMING_BYTES_MAX: u64 = 256 << 10;
-/// The maximum length of the name of a field; the names in our form are shorter.
+/// The maximum length of the name of a field. The names in the service's own form are shorter.
 const NAME_BYTES_MAX: usize = 64;
 /// The size of the chunks in which the file is buffered. Each chunk is freed when it has been read.
 const FILE_CHUNK_BYTES: usize = 64 << 10;
@@ -73,8 +73,8 @@ pub(in crate::http) async fn post(
     let boundary = boundary(request.headers())?;
     let connection = request.extensions().get::<Connection>().cloned();
     let audit = AuditContext::of_request(&request);
-    // If no permit is granted, the response does not contain the form: many clients may be rejected
-    // at once, and rendering the form for each of them would delay look-ups.
+    // If no permit is granted, the response does not contain the form. Many clients may be rejected
+    // at the same time, and rendering the form for each client would delay look-ups.
     let permit = app
         .batch_jobs
         .acquire_permit(client_id(&request), &app.admission_control)
@@ -124,7 +124,8 @@ pub(in crate::http) async fn post(
     }
 }
 
-/// Joins the fields with sets of columns, one for each ticked checkbox, to one list.
+/// Joins the fields with sets of columns into one list. There is one field for each ticked
+/// checkbox.
 fn with_joined_columns(fields: Vec<(String, String)>) -> Vec<(String, String)> {
     let is_columns = |(name, _): &(String, String)| name == web::COLUMNS_FIELD;
     let (columns, mut others): (Vec<_>, Vec<_>) = fields.into_iter().partition(is_columns);
@@ -194,11 +195,11 @@ impl HttpBody for ChunkBody {
     }
 }
 
-/// The body of a form, as a stream that bounds the buffer of multer.
+/// The body of a form, as a stream that limits the size of multer's buffer.
 ///
-/// multer buffers all received bytes until it can parse them. This stream therefore returns
-/// `Pending` after each chunk, so that multer parses the chunk before it reads more. If too many
-/// bytes are buffered, the stream fails.
+/// multer reads and buffers bytes for as long as the stream returns bytes. This stream therefore
+/// returns `Pending` after each chunk, so that multer parses the chunk before it reads the next
+/// chunk. If multer has buffered too many bytes, the stream fails.
 struct MeteredBody<S> {
     body: S,
     bytes_in: u64,
@@ -252,7 +253,7 @@ async fn read_form(
     boundary: String,
     traffic: &TransferMonitor,
 ) -> Result<Form, Problem> {
-    // The whole time in which the form is read counts as waiting for the client.
+    // The whole time in which the form is read is counted as time spent waiting for the client.
     let _wait = traffic.wait_for_upload();
     let field_bytes = Arc::new(AtomicU64::new(0));
     let metered = MeteredBody {
@@ -328,8 +329,8 @@ async fn read_field(
     Ok(())
 }
 
-/// Returns the problem for a malformed form. The error from multer is not used, because its text
-/// may quote the form.
+/// Returns the problem for a malformed form. The error from multer is not used, because the text of
+/// that error may quote the form.
 fn malformed_form(_: multer::Error) -> Problem {
     Problem::bad_request(
         "invalid_form",

@@ -24,7 +24,7 @@ query_params! {
         delimiter: Option<String> = ["delimiter"],
         /// The name or number of the sheet of a workbook.
         sheet: Option<String> = ["sheet"],
-        /// The format of the output, if it is not that of the input.
+        /// The format of the output, if it differs from the format of the input.
         format: Option<String> = ["format"],
         /// The number of lines above the header row.
         skip_lines: Option<String> = ["skip_lines"],
@@ -44,7 +44,7 @@ query_params! {
         northing_column: Option<String> = ["northing_column"],
         /// The name of the column with codes of statistical areas.
         area_column: Option<String> = ["area_column"],
-        /// The layer of these statistical areas.
+        /// The layer of the statistical areas in that column.
         area_layer: Option<String> = ["area_layer"],
         /// The name of the column with UPRNs.
         uprn_column: Option<String> = ["uprn_column"],
@@ -60,11 +60,11 @@ query_params! {
         compress: Option<String> = ["compress"],
         /// `last-record` to append the summary to the output.
         summary: Option<String> = ["summary"],
-        /// The rule by which small numbers in the summary are suppressed.
+        /// The rule for the suppression of small numbers in the summary.
         suppress: Option<String> = ["suppress"],
         /// Whether this is a dry run.
         check: Option<String> = ["check"],
-        /// The ticket with which another request downloads the output.
+        /// The ticket that another request uses to download the output.
         ticket: Option<String> = ["ticket"],
         /// The version of the dataset.
         dataset: Option<String> = ["dataset"],
@@ -102,26 +102,27 @@ impl BatchOptions {
 /// The options of a batch.
 pub(super) struct BatchParams {
     pub(super) request: BatchRequest,
-    /// The rules by which small numbers in the summary are suppressed.
+    /// The rules for the suppression of small numbers in the summary.
     pub(super) suppression: SummarySuppression,
     /// Whether to append the summary to the output as the last record (NDJSON).
     pub(super) summary_is_last: bool,
     /// Whether this is a dry run, which returns only the detected format and a preview.
     pub(super) check: bool,
-    /// The ticket with which another request downloads the output.
+    /// The ticket that another request uses to download the output.
     pub(super) ticket: Option<BatchTicket>,
 }
 
 /// The declared properties of the input file, from the request headers.
 pub(super) struct DeclaredContent {
-    /// The format; `None` if it is to be detected.
+    /// The format; `None` if it must be detected.
     pub(super) format: Option<BatchFormat>,
     delimiter: Option<Delimiter>,
     /// The media type, which the response repeats.
     pub(super) content_type: Option<&'static str>,
     /// The compression; `None` if the request does not declare it.
     pub(super) content_encoding: Option<Compression>,
-    /// The format of the output that `Accept` names; `None` if it names no single format.
+    /// The format of the output that `Accept` specifies; `None` if `Accept` does not specify
+    /// exactly one format.
     accepted: Option<(BatchFormat, Option<Delimiter>)>,
 }
 
@@ -130,7 +131,8 @@ pub(super) const XLSX_TYPE: &str =
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 pub(super) const XLSM_TYPE: &str = "application/vnd.ms-excel.sheet.macroEnabled.12";
 
-/// The formats of the output: word of the parameter `format`, media type, format and delimiter.
+/// The formats of the output. An entry consists of the value of the parameter `format`, the media
+/// type, the format and the delimiter.
 const OUTPUTS: [(&str, &str, BatchFormat, Option<Delimiter>); 5] = [
     ("csv", "text/csv", BatchFormat::Csv, Some(Delimiter::COMMA)),
     (
@@ -144,8 +146,8 @@ const OUTPUTS: [(&str, &str, BatchFormat, Option<Delimiter>); 5] = [
     ("xlsm", XLSM_TYPE, BatchFormat::Xlsm, None),
 ];
 
-/// Returns the format of the output that `Accept` names. Browsers and most clients accept everything,
-/// and then the format is that of the input.
+/// Returns the format of the output that `Accept` specifies. Browsers and most other clients accept
+/// everything. In that case, the output has the format of the input.
 fn accepted_output(headers: &HeaderMap) -> Option<(BatchFormat, Option<Delimiter>)> {
     let accept = headers.get(header::ACCEPT)?.to_str().ok()?;
     let media_type = accept.split(';').next().unwrap_or_default().trim();
@@ -162,7 +164,7 @@ fn accepted_output(headers: &HeaderMap) -> Option<(BatchFormat, Option<Delimiter
 const EXCEL_TYPE: &str = "application/vnd.ms-excel";
 
 impl DeclaredContent {
-    /// No property is declared, so all properties are detected.
+    /// A request that declares no properties, so that all properties are detected.
     pub(super) const UNSPECIFIED: DeclaredContent = DeclaredContent {
         format: None,
         delimiter: None,
@@ -177,7 +179,7 @@ impl DeclaredContent {
     /// If `Content-Type` or `Content-Encoding` is not supported.
     pub(super) fn from_headers(headers: &HeaderMap) -> Result<DeclaredContent, Problem> {
         let declared_type = content_type(headers).unwrap_or_default();
-        // Windows gives CSV files the type of the program that opens them.
+        // On Windows, the media type of a CSV file is that of the program that opens such files.
         let declared_type = if declared_type.eq_ignore_ascii_case(EXCEL_TYPE) {
             "text/csv"
         } else {
@@ -232,8 +234,8 @@ fn content_encoding(headers: &HeaderMap) -> Result<Option<Compression>, Problem>
 const ACCEPTED_ENCODINGS: &str = "gzip, zstd";
 
 impl BatchParams {
-    /// Parses the parameters of a batch request. `declared` has the properties that the request
-    /// headers declare.
+    /// Parses the parameters of a batch request. `declared` contains the properties that the
+    /// request headers declare.
     ///
     /// # Errors
     /// If a parameter is not valid, or if two parameters contradict each other.
@@ -272,7 +274,7 @@ impl BatchParams {
         };
         let is_workbook = declared.format.is_none_or(BatchFormat::is_workbook);
         let output = match options.format.as_deref() {
-            // Text is converted only to workbooks, whatever else the client accepts.
+            // Text files are converted only to workbooks, even if the client accepts other formats.
             None => declared
                 .accepted
                 .filter(|(format, _)| is_workbook || format.is_workbook()),
@@ -382,8 +384,8 @@ impl BatchParams {
     }
 }
 
-/// Returns the layers of statistical areas, and the one that the request names. The error message does
-/// not repeat the name.
+/// Returns the layers of statistical areas, and the layer that the request specifies. The error
+/// message does not repeat the name of that layer.
 fn statistical_layers(
     layer: Option<&str>,
     manifest: &Manifest,
@@ -395,7 +397,8 @@ fn statistical_layers(
     Ok(overrides)
 }
 
-/// Parses the list of columns to add, and of sets of them. The error message does not repeat the list.
+/// Parses the list of columns to add, which may also contain sets of columns. The error message
+/// does not repeat the list.
 fn columns(text: &str, manifest: &Manifest) -> Result<Vec<OutputColumn>, Problem> {
     OutputColumn::with_defaults(text, manifest).map_err(|error| {
         let detail = format!(

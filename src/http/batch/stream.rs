@@ -1,5 +1,5 @@
-//! Streams a batch between the connection and the blocking threads that process it, through a
-//! bounded queue in each direction, so that back-pressure reaches the client.
+//! Streams a batch between the connection and the blocking threads that process the batch. There is
+//! a bounded queue in each direction, so that back-pressure reaches the client.
 //!
 //! ```text
 //!  request body ──► BodyPump ──► queue ──► BatchInput, run ──► queue ──► StreamingBody, the response
@@ -7,9 +7,9 @@
 //! ```
 //!
 //! If one part is dropped, the other parts stop. When [`StreamingBody`] is dropped, [`BodyPump`]
-//! stops. When [`BodyPump`] is dropped, reading fails. A run that can no longer read or write ends.
-//! [`TransferMonitor`] aborts a batch that stalls or takes too long, or whose client sends or reads
-//! too slowly.
+//! stops. When [`BodyPump`] is dropped, reading fails. A run ends when it can no longer read or
+//! write. [`TransferMonitor`] aborts a batch that stalls or takes too long, or whose client sends
+//! or reads too slowly.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -40,7 +40,7 @@ const OUTPUT_QUEUE: usize = 4;
 /// is not copied as a whole.
 const CHUNK_BYTES_MAX: usize = 256 << 10;
 
-/// The minimum combined rate of upload and download. A slower batch counts as stalled.
+/// The minimum combined rate of upload and download. A slower batch is treated as stalled.
 const MIN_BYTES_PER_SECOND: u64 = 1_000;
 
 /// The interval at which the average rate of a client is checked.
@@ -95,12 +95,13 @@ pub(super) struct BatchPipe {
     pub(super) writer: ResponseWriter,
     pub(super) response_body: StreamingBody,
     pub(super) pump: BodyPump,
-    /// Resolves when the first output rows, and not only the header row or the schema, are written.
+    /// Resolves when the first output rows are written. Writing only the header row or the schema
+    /// does not resolve this receiver.
     pub(super) first_rows: oneshot::Receiver<()>,
 }
 
 impl BatchPipe {
-    /// Creates the queues between `body` and a batch with these limits.
+    /// Creates the queues between `body` and a batch with the given limits.
     pub(super) fn new(
         body: Body,
         limits: &Arc<BatchLimits>,
@@ -180,8 +181,8 @@ impl BodyPump {
             let request_id = self.request_id.as_str();
             tracing::warn!(request_id, "{reason}");
         } else {
-            // If the queue is full, the run does not need this message, because the run fails when
-            // it writes output.
+            // If the queue is full, the message is lost. The run does not need the message, because
+            // it fails when it writes output.
             let _ = abort_tx.try_send(InputChunk::Aborted(StreamAborted::DownloadClosed));
         }
         drop(abort_tx);
@@ -189,7 +190,7 @@ impl BodyPump {
         if stop_reason.is_some()
             && let Some(connection) = self.download_connection.get()
         {
-            // A client that does not read would not notice the end of the body.
+            // A client that does not read would not notice that the body has ended.
             connection.abort();
         }
     }
@@ -245,7 +246,7 @@ struct TransferDirection {
     bytes: AtomicU64,
     waited_us: AtomicU64,
     /// The time at which the current wait for the client began, as the number of microseconds since
-    /// `started`, plus one; 0 if there is no current wait.
+    /// `started`, plus one. The value is 0 if there is no current wait.
     waiting_since_us: AtomicU64,
 }
 
@@ -307,7 +308,8 @@ impl TransferMonitor {
         }
     }
 
-    /// Waits until the combined rate over a period of `after` is at most [`MIN_BYTES_PER_SECOND`].
+    /// Waits until the combined rate of upload and download over a period of `after` is at most
+    /// [`MIN_BYTES_PER_SECOND`].
     async fn until_stalled(&self, after: Duration) {
         let bytes_min = MIN_BYTES_PER_SECOND * after.as_secs();
         let mut before = self.total_bytes();
@@ -342,7 +344,7 @@ impl TransferMonitor {
 
 impl TransferDirection {
     /// Returns whether the average rate, over the time spent waiting for the client, is below
-    /// `rate_min` bytes a second. Returns false until that time reaches `after`.
+    /// `rate_min` bytes a second. Returns false if that time is less than `after`.
     fn is_below_rate(&self, rate_min: u64, after: Duration, now_us: u64) -> bool {
         let waiting_since_us = self.waiting_since_us.load(Ordering::Relaxed);
         let current_wait_us = match waiting_since_us.checked_sub(1) {
@@ -429,7 +431,7 @@ pub(super) struct ResponseWriter {
 impl ResponseWriter {
     /// Completes the output, and sends the summary as a trailer.
     pub(super) fn finish(self, summary: Option<HeaderValue>) {
-        // The client may have disconnected by now.
+        // The client may already have disconnected.
         let _ = self.tx.blocking_send(OutputChunk::End(summary));
     }
 
@@ -445,7 +447,7 @@ impl Write for ResponseWriter {
         if self.wrote_header
             && let Some(first_rows_tx) = self.first_rows_tx.take()
         {
-            // The response may have been started without waiting for the first rows.
+            // The response may have started before the first rows.
             let _ = first_rows_tx.send(());
         }
         self.wrote_header |= !bytes.is_empty();
@@ -479,7 +481,7 @@ impl StreamingBody {
     /// Sets the connection that is closed if the batch is aborted.
     pub(super) fn set_connection(&self, connection: Option<&Connection>) {
         if let Some(connection) = connection {
-            // The body is sent on one connection, so the connection is set only once.
+            // The body is sent on only one connection, so the connection is set only once.
             let _ = self.download_connection.set(connection.clone());
         }
     }

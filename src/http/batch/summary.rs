@@ -6,8 +6,8 @@ use serde_json::Value;
 use catchment_batch::BatchSummary;
 use catchment_core::domain::SuppressionRule;
 
-/// The members that a trailer does not have, because they have an entry for each area or practice, and
-/// some clients accept no more than 4,096 bytes of trailers.
+/// The members that are omitted from a trailer. They contain an entry for each area or practice,
+/// and some clients accept at most 4,096 bytes of trailers.
 const NOT_IN_TRAILER: [&str; 3] = ["areas", "practices", "flows"];
 
 /// Returns the summary as the value of a trailer.
@@ -32,7 +32,7 @@ fn header_value(body: &Value) -> HeaderValue {
     HeaderValue::from_str(&text).expect("JSON in ASCII on one line")
 }
 
-/// Returns the number of rows with each status, for the log, rounded as by [`rounded_count`].
+/// Returns the number of rows with each status for the log, rounded by [`rounded_count`].
 pub(super) fn status_counts(summary: &BatchSummary) -> String {
     let counts = summary.status.iter().filter(|(_, count)| *count > 0);
     let counts = counts.map(|&(word, count)| format!("{word}={}", rounded_count(count)));

@@ -1,9 +1,10 @@
-//! Tickets, with which one request uploads a batch while another request downloads the output.
+//! Tickets for batches: with a ticket, one request uploads a batch while another request downloads
+//! the output.
 //!
 //! Browsers, and most HTTP libraries, do not read a response before they have sent the whole
-//! request, so without tickets the output of a long batch would have to be buffered. The client
-//! generates a random ticket and uses it in both requests. A ticket works once. For each ticket,
-//! the service stores only the two ends of a channel.
+//! request, so without tickets the service would have to buffer the output of a long batch. The
+//! client generates a random ticket and uses it in both requests. A ticket can be used only once.
+//! For each ticket, the service stores only the two ends of a channel.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -39,7 +40,7 @@ impl FromStr for BatchTicket {
 /// arrive first.
 const RENDEZVOUS_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The download's half of a ticket, which receives the response and signals that the ticket was
+/// The download's half of a ticket. It receives the response, and signals that the ticket was
 /// claimed.
 struct PendingDownload {
     response_rx: oneshot::Receiver<BatchResponse>,
@@ -106,7 +107,8 @@ impl TicketRegistry {
     /// Waits for the upload with this ticket, and for its response.
     ///
     /// # Errors
-    /// If no such upload arrives in time, or if the upload fails before it has a response.
+    /// If no upload with this ticket arrives in time, or if the upload fails before it has a
+    /// response.
     pub(super) async fn claim(&self, ticket: BatchTicket) -> Result<BatchResponse, Problem> {
         let claim = tokio::time::timeout(self.timeout, self.wait_for(ticket));
         let download = claim.await.map_err(|_| no_upload())?;
@@ -133,7 +135,7 @@ impl TicketRegistry {
 }
 
 impl UploadHalf {
-    /// Waits for the download, and passes the response to it.
+    /// Waits for the download, and passes the response to the download.
     ///
     /// # Errors
     /// If no download arrives in time, or if the download has ended.
@@ -150,7 +152,8 @@ impl UploadHalf {
 
 impl Drop for UploadHalf {
     fn drop(&mut self) {
-        // A claimed ticket has been removed; the same ticket may since have been registered again.
+        // A claimed ticket has already been removed, and the same ticket may have been registered
+        // again since then.
         if !self.is_claimed {
             self.registry.lock_pending().remove(&self.ticket);
         }

@@ -23,7 +23,7 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for CatchPanic<F> 
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
         let future = self.project().future;
-        // The future is unwind safe, because it is not polled again after a panic.
+        // The future is unwind safe, because this wrapper does not poll it again after a panic.
         match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(Ok(response))) => Poll::Ready(response),

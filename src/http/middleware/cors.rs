@@ -22,7 +22,8 @@ const VARY_ORIGIN: HeaderValue = HeaderValue::from_static("origin");
 /// cache preflight responses for less time.
 const CORS_MAX_AGE: HeaderValue = HeaderValue::from_static("86400");
 
-/// The CORS policy of a response: which origins may read it, and whether they may send an API key.
+/// The CORS policy of a response: the origins that may read it, and whether these origins may send
+/// an API key.
 pub(super) enum CorsPolicy {
     /// Any origin may read the response, without credentials.
     AnyOrigin,

@@ -8,23 +8,23 @@ use super::super::problem::Problem;
 use catchment_core::domain::{Area, Boundary, Layer, Period};
 use catchment_core::index::Index;
 
-/// The suffix of the id of a collection that has all versions of its areas.
+/// The suffix of the id of a collection that contains all versions of its areas.
 const HISTORY: &str = "-history";
 
 /// A collection: the areas of a layer that have a boundary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Collection {
     pub(super) layer: Layer,
-    /// Whether the collection has all versions of its areas, and not only the versions that are
+    /// Whether the collection contains all versions of its areas, or only the versions that are
     /// valid today.
     pub(super) is_history: bool,
 }
 
-/// An area with its boundary, and a period in which the area and its boundary do not change.
+/// An area, its boundary, and a period in which the area and the boundary do not change.
 pub(super) struct Feature<'i> {
     pub(super) id: String,
     pub(super) area: &'i Area,
-    /// The boundary; `None` for an area without one, whose geometry is null.
+    /// The boundary; `None` if the area has no boundary. The geometry of the feature is then null.
     pub(super) boundary: Option<&'i Boundary>,
     pub(super) period: Period,
 }
@@ -130,14 +130,14 @@ impl Collection {
     }
 }
 
-/// Returns the intersection of two periods, or `None` if it is empty.
+/// Returns the intersection of two periods, or `None` if the periods do not overlap.
 fn intersection(a: Period, b: Period) -> Option<Period> {
     let earlier = |a: Option<Date>, b: Option<Date>| match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         _ => a.or(b),
     };
     let period = Period {
-        // `None` is the earliest start, and sorts before `Some`.
+        // `None` represents the earliest start, and is less than any `Some`.
         from: a.from.max(b.from),
         to: earlier(a.to, b.to),
     };

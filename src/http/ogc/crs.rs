@@ -9,7 +9,7 @@ use catchment_core::geometry::planar;
 /// A coordinate reference system, with its axes in the order of its definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OgcCrs {
-    /// WGS84, longitude before latitude: the CRS of GeoJSON.
+    /// WGS84 with longitude before latitude, which is the CRS of GeoJSON.
     Crs84,
     /// EPSG:4326: WGS84, latitude before longitude.
     Wgs84,
@@ -27,7 +27,7 @@ impl OgcCrs {
         OgcCrs::WebMercator,
     ];
 
-    /// The `storageCrs`: the CRS in which boundaries are looked up.
+    /// The `storageCrs`, which is the CRS of the boundaries for look-ups.
     pub(super) const STORAGE: OgcCrs = OgcCrs::BritishNationalGrid;
 
     pub(super) fn uri(self) -> &'static str {
@@ -52,7 +52,7 @@ impl OgcCrs {
         }
     }
 
-    /// Returns the geometry of the boundary in this CRS, with its axis order.
+    /// Returns the geometry of the boundary in this CRS and its axis order.
     pub(super) fn geometry(self, boundary: &Boundary) -> MultiPolygon<f64> {
         match self {
             OgcCrs::Crs84 => boundary.lonlat.clone(),
@@ -65,7 +65,7 @@ impl OgcCrs {
         }
     }
 
-    /// Returns whether the boundary, its edge included, intersects a box in this CRS.
+    /// Returns whether the boundary, including its edge, intersects a box in this CRS.
     ///
     /// `low` and `high` are corners of the box, in the axis order of the CRS. If the longitude of
     /// `low` is greater than the longitude of `high`, the box crosses the antimeridian.

@@ -1,4 +1,5 @@
-//! The format of a response, JSON or HTML, which the parameter `f` or the `Accept` header selects.
+//! The format of a response: JSON or HTML. The parameter `f` or the `Accept` header selects the
+//! format.
 
 use axum::http::HeaderMap;
 
@@ -31,8 +32,8 @@ impl ResponseFormat {
         }
     }
 
-    /// Returns the requested format: the value of `f`, or the format that the client prefers, or
-    /// JSON if the client has no preference.
+    /// Returns the requested format: the value of `f` or, without `f`, the format that the client
+    /// prefers. The default is JSON.
     ///
     /// # Errors
     /// If there is no `f`, and the client accepts neither format.

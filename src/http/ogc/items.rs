@@ -56,8 +56,8 @@ pub(in crate::http) async fn items(
     let mut context = OgcContext::new(&app, params.format, base, headers)?;
     let collection = Collection::by_id(context.index(), &id)?;
     let query = params.query?;
-    // A large box reveals nothing, but there is no obvious size limit, and caching would gain
-    // little, because few boxes are requested twice.
+    // A large box would not reveal a person's location, but there is no clear limit on the size,
+    // and few boxes are requested twice, so caching would have little benefit.
     context.is_private = query.has_bbox();
     let index = context.index();
     let mut matched = collection.features(index, context.today());

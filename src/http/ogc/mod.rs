@@ -4,8 +4,8 @@
 //! 3 of OGC API Features. Each layer has two collections: the areas that are valid today, and all
 //! versions of its areas.
 //!
-//! Responses have no `timeStamp`, which Part 1 makes optional. The responses therefore do not
-//! change until the dataset or the date changes, and caches can revalidate them.
+//! Responses do not contain a `timeStamp`, which is optional in Part 1. A response therefore does
+//! not change until the dataset or the date changes, and caches can revalidate it.
 
 mod collection;
 mod crs;
@@ -86,7 +86,7 @@ pub(super) struct OgcContext {
     /// Whether the URL could reveal a person's location.
     is_private: bool,
     headers: HeaderMap,
-    /// The current dataset, today.
+    /// The current dataset and today's date.
     dataset: RequestContext,
 }
 
@@ -293,7 +293,7 @@ fn collection_body(
     let id = collection.id();
     let features = collection.features(index, today);
     let path = format!("/collections/{id}");
-    // This URL has no query string, because GDAL appends the id of a feature to the URL.
+    // This URL must have no query string, because GDAL appends the id of a feature to it.
     let items = format!("{path}/items");
     let instant = |day: Option<Date>| day.map(|day| format!("{day}T00:00:00Z"));
     let from = features.iter().map(|feature| feature.period.from);
@@ -336,7 +336,7 @@ fn collection_body(
     })
 }
 
-/// Returns the bounding box of the features: west, south, east, north in degrees.
+/// Returns the bounding box of the features: west, south, east and north, in degrees.
 fn bounds(features: &[collection::Feature<'_>]) -> [f64; 4] {
     let all = catchment_tiles::bounds_of(features.iter().filter_map(|feature| feature.boundary));
     let all = all.unwrap_or_else(|| Rect::new((-180.0, -90.0), (180.0, 90.0)));

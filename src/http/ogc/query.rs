@@ -39,9 +39,9 @@ pub(super) struct ItemsQuery {
     pub(super) crs: OgcCrs,
     bbox: Option<BboxFilter>,
     datetime: Option<DateInterval>,
-    /// Properties by which to filter, with the required values.
+    /// The properties by which features are filtered, with the required values.
     properties: Vec<(&'static str, String)>,
-    /// The parameters as the client gave them, for links to other pages.
+    /// The parameters as sent by the client, for links to other pages.
     pub(super) given: Vec<(&'static str, String)>,
 }
 
@@ -51,7 +51,7 @@ struct BboxFilter {
     high: [f64; 2],
 }
 
-/// A range of dates, both ends included. `None` is an open end.
+/// A range of dates, including both ends. `None` represents an open end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct DateInterval {
     first: Option<Date>,
@@ -85,8 +85,8 @@ impl ItemsQuery {
         self.bbox.is_some()
     }
 
-    /// Returns whether the filter by date ends before a layer's first data. There is nothing to
-    /// return then, although an area with an unknown start could be valid.
+    /// Returns whether the date filter ends before a layer's first data. In that case, no features
+    /// are returned, although an area whose start is unknown could be valid.
     pub(super) fn is_before(&self, first_data: Date) -> bool {
         let last = self.datetime.and_then(|interval| interval.last);
         last.is_some_and(|last| last < first_data)
@@ -159,8 +159,8 @@ fn parse_offset(text: Option<&str>) -> Result<usize, Problem> {
     })
 }
 
-/// Parses a bounding box of four numbers, or of six numbers, two of which are heights and are
-/// ignored.
+/// Parses a bounding box of four or six numbers. If there are six numbers, two of them are heights,
+/// which are ignored.
 fn parse_bbox(text: &str, crs: OgcCrs) -> Result<BboxFilter, Problem> {
     let invalid = || {
         let detail = "bbox must be four comma-separated numbers (or six, with heights): the lower corner, then the upper corner, in the axis order of bbox-crs";
@@ -211,7 +211,7 @@ fn parse_interval(text: &str) -> Result<DateInterval, Problem> {
     }
 }
 
-/// Parses a date, or an instant (RFC 3339) that is converted to its date in London.
+/// Parses a date or an instant (RFC 3339). An instant is converted to its date in London.
 fn parse_date(text: &str) -> Option<Date> {
     match text.len() {
         10 => date_from_iso(text).ok(),

@@ -1,8 +1,9 @@
-//! OGC API Tiles (20-057): the tiles of `/tiles`, with the same bytes, as tilesets with metadata.
+//! OGC API Tiles (20-057): the tiles of `/tiles`, with identical content, as tilesets with
+//! metadata.
 //!
 //! The tile matrix set is WebMercatorQuad (17-083r4, D.1). Rows come before columns:
-//! `{tileMatrix}/{tileRow}/{tileCol}` is z/y/x. Tilesets show the areas that are valid today; the
-//! collections with all versions have no tiles.
+//! `{tileMatrix}/{tileRow}/{tileCol}` is z/y/x. Tilesets contain the areas that are valid today.
+//! There are no tiles for the collections with all versions.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -34,7 +35,8 @@ const SET_ID: &str = "WebMercatorQuad";
 /// The URI of the definition of the tile matrix set.
 const SET_URI: &str = "http://www.opengis.net/def/tilematrixset/OGC/1.0/WebMercatorQuad";
 const SET_TITLE: &str = "Google Maps Compatible for the World";
-/// The highest zoom level in the definition of the set. Our tiles end at [`ZOOM_MAX`].
+/// The highest zoom level in the definition of the set. The tiles of the service end at
+/// [`ZOOM_MAX`].
 const SET_ZOOM_MAX: u8 = 24;
 /// The width of a tile in pixels, as defined by the set.
 const SET_TILE_PIXELS: u32 = 256;
@@ -92,7 +94,7 @@ impl TilesetSource {
         tile_cache.bounds(index, &self.layers, day)
     }
 
-    /// Returns the JSON members that a tileset has both in the list of tilesets and in its own
+    /// Returns the JSON members that describe a tileset both in the list of tilesets and in its own
     /// response.
     fn common_body(&self, context: &OgcContext) -> Value {
         json!({
@@ -272,7 +274,8 @@ async fn tile_in_set(
     )
     .await?;
     if response.status() == StatusCode::NO_CONTENT {
-        // Within its limits, a tileset must have every tile; an empty tile has no layers.
+        // Within its limits, a tileset must contain every tile, so return an empty tile without
+        // layers.
         *response.status_mut() = StatusCode::OK;
         *response.body_mut() = Body::empty();
         response.headers_mut().insert(header::CONTENT_TYPE, MVT);
@@ -330,7 +333,8 @@ fn layer_body(index: &Index, layer: Layer) -> Value {
         "id": layer.as_str(),
         "title": index.layer_title(layer),
         "dataType": "vector",
-        // 2 is the dimension of areas, although areas that are too small to draw are points.
+        // Areas have two dimensions. Areas that are too small to draw are points in the tile, but
+        // this does not change the dimension.
         "geometryDimension": 2,
         "minTileMatrix": catchment_tiles::zoom_min(index, layer).to_string(),
         "maxTileMatrix": ZOOM_MAX.to_string(),

@@ -1,7 +1,8 @@
 //! Examples of requests and their responses, for the API definition and its page.
 //!
-//! The look-up is answered from the dataset of the service. The other examples are in a file that a
-//! test writes from real responses; they are from the embedded dataset and are shown only with it.
+//! The answer to the example look-up is from the dataset of the service. The other examples are in
+//! a file that a test writes from real responses. They are from the embedded dataset, and are shown
+//! only if the service uses that dataset.
 
 use std::sync::LazyLock;
 
@@ -30,13 +31,13 @@ pub(super) struct Example {
     pub(super) body: Option<(String, String)>,
     /// The media type of the response.
     pub(super) media_type: String,
-    /// The body of the response, in which long lists are cut.
+    /// The body of the response, with long lists shortened.
     pub(super) response: Value,
 }
 
 #[derive(Deserialize)]
 struct ExampleFile {
-    /// The name of the dataset that the examples are from.
+    /// The name of the dataset from which the examples are.
     dataset: String,
     examples: Vec<Example>,
 }
@@ -46,7 +47,7 @@ static FILE: LazyLock<ExampleFile> = LazyLock::new(|| {
     serde_json::from_str(text).expect("the file is valid")
 });
 
-/// A look-up with which the page of the API begins.
+/// The look-up at the start of the page about the API.
 pub(super) struct FirstRequest {
     /// The path and query of the request.
     pub(super) request: String,
@@ -56,7 +57,7 @@ pub(super) struct FirstRequest {
     pub(super) response: Vec<u8>,
 }
 
-/// Returns the examples for a dataset, without the look-up.
+/// Returns the examples for a dataset, without the example look-up.
 pub(super) fn examples_of(index: &Index) -> &'static [Example] {
     match FILE.dataset == index.manifest().name {
         true => &FILE.examples,
@@ -94,10 +95,11 @@ fn add_example(document: &mut Value, operation: (&str, &str), media_type: &str, 
     }
 }
 
-/// The postcode of the examples in the documents, if the dataset has it.
+/// The postcode of the examples in the documents. It is used if the dataset contains it.
 const PREFERRED: &str = "LA18 4DB";
 
-/// Looks up a live postcode of the dataset: its community, the practices that cover it and its groups.
+/// Looks up a live postcode of the dataset: its community, the practices whose catchments cover it,
+/// and its groups.
 pub(super) fn first_request(index: &Index, day: Date) -> Option<FirstRequest> {
     let preferred = PREFERRED.parse().ok();
     let live = index.postcodes();
@@ -117,7 +119,7 @@ pub(super) fn first_request(index: &Index, day: Date) -> Option<FirstRequest> {
     let pairs = [("postcode", postcode.to_string()), ("layers", layers)];
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(&pairs);
-    // A comma need not be encoded in a query.
+    // A comma does not need to be encoded in a query.
     let request = format!("{LOCATE}?{}", query.finish().replace("%2C", ","));
     let members = pairs
         .iter()

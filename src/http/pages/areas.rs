@@ -1,4 +1,4 @@
-//! `/areas`: pages of layers, of areas, and of the postcodes of an area.
+//! `/areas`: the pages for layers, for areas, and for the postcodes of an area.
 
 use axum::response::Response;
 use jiff::civil::Date;
@@ -23,7 +23,7 @@ use catchment_core::request::{PostcodePageParams, RequestParams};
 query_params! {
     /// The parameters of a list of areas.
     pub(in crate::http) struct ListParams {
-        /// The number of the requested page of the list.
+        /// The number of the requested page.
         pub(super) number: PageNumber = ["page"],
         /// The version of the dataset, and the as-of date.
         selection: DatasetSelection = ["as_of", "dataset"],
@@ -49,14 +49,14 @@ impl ParamValue for PostcodePageParams {
 query_params! {
     /// The parameters of the list of layers.
     pub(in crate::http) struct LayersParams {
-        /// A name of areas to find.
+        /// The name of the areas to find.
         name: Option<String> = ["name"],
         /// The version of the dataset, and the as-of date.
         selection: DatasetSelection = ["as_of", "dataset"],
     }
 }
 
-/// `/areas`: the list of layers, and the areas with a name (`?name=`).
+/// `/areas`: the list of layers, and the areas whose names match `?name=`.
 pub(in super::super) async fn layers(
     PageRequest { page, params }: PageRequest<LayersParams>,
 ) -> Result<Response, Problem> {
@@ -103,7 +103,7 @@ fn has_own_pages(index: &Index, layer: Layer) -> bool {
     [manifest.practice_layer(), manifest.group_layer()].contains(&Some(layer))
 }
 
-/// Returns the areas of a layer on a date, sorted by system, then by name; none before the layer's
+/// Returns the areas of a layer on a date, sorted by system, then by name; empty before the layer's
 /// first data.
 pub(super) fn areas_by_name(index: &Index, layer: Layer, day: Date) -> Vec<&Area> {
     let mut areas: Vec<&Area> = areas_with_data(index, layer, day).collect();
@@ -158,8 +158,8 @@ fn area_page<'i>(index: &'i Index, area: &'i Area, day: Date) -> AreaPage<'i> {
     }
 }
 
-/// Returns the size in km² of the boundary that maps show, or `None` if the area is not valid on
-/// the date or has no boundary.
+/// Returns the size in km² of the area inside the boundary that maps show, or `None` if the area is
+/// not valid on the date or has no boundary.
 fn area_km2(index: &Index, area: &Area, day: Date) -> Option<f64> {
     if !area.period.contains(day) {
         return None;
@@ -173,7 +173,7 @@ pub(super) fn has_boundary(index: &Index, area: &Area, day: Date) -> bool {
     area.period.contains(day) && index.boundary(area.layer, &area.id, day).is_some()
 }
 
-/// Returns all boundaries that the area has had, oldest first.
+/// Returns all boundaries that the area has had, starting with the oldest boundary.
 pub(super) fn boundary_history<'i>(index: &'i Index, area: &Area) -> Vec<&'i Boundary> {
     let mut boundaries: Vec<&Boundary> = index
         .all_boundaries(area.layer)
@@ -183,8 +183,8 @@ pub(super) fn boundary_history<'i>(index: &'i Index, area: &Area) -> Vec<&'i Bou
     boundaries
 }
 
-/// Returns whether the area can be chosen on `/put-this-map-on-your-site`: it has a boundary today,
-/// and its layer fits on one map.
+/// Returns whether the area can be chosen on `/put-this-map-on-your-site`: the area must have a
+/// boundary today, and its layer must fit on one map.
 pub(super) fn can_be_embedded(index: &Index, area: &Area) -> bool {
     let today = today_in_london();
     has_boundary(index, area, today) && ensure_drawable(index, area.layer, today).is_ok()
@@ -204,7 +204,7 @@ pub(in super::super) async fn postcodes(
     postcodes_of(page, params, layer, id).await
 }
 
-/// Returns the page of postcodes of an area in any layer.
+/// Returns the page with the postcodes of an area in any layer.
 pub(super) async fn postcodes_of(
     mut page: PageRenderer,
     params: PostcodesParams,
@@ -212,7 +212,7 @@ pub(super) async fn postcodes_of(
     id: String,
 ) -> Result<Response, Problem> {
     let PostcodePageParams { after, filter } = params.postcodes?;
-    // The URL of such a page contains a postcode.
+    // If `after` is given, the URL contains a postcode.
     page.is_private = after.is_some();
     let response = page.render(move |context| {
         let (index, day) = (context.index, context.as_of);

@@ -27,7 +27,7 @@ query_params! {
     }
 }
 
-/// A date to compare, if it is given.
+/// A date for the comparison, if the request contains one.
 struct ComparedDate(Option<Date>);
 
 impl ParamValue for ComparedDate {

@@ -15,7 +15,8 @@ use catchment_core::domain::{Layer, Manifest};
 /// Middleware that replaces the body of a problem with an HTML page if the client prefers HTML. The
 /// status and headers such as `Allow` are preserved.
 ///
-/// The middleware runs inside the admission middleware, whose rejections remain JSON.
+/// The middleware runs inside the admission middleware, so rejections by the admission middleware
+/// remain JSON.
 pub(in super::super) async fn problem_to_html(
     State(app): State<App>,
     request: Request,

@@ -38,7 +38,7 @@ pub(in super::super) async fn list(
     response.await
 }
 
-/// Fails if the dataset has no resilience groups, or has no data for the date.
+/// Returns an error if the dataset contains no resilience groups, or no data for the date.
 fn require_groups(context: &RequestContext) -> Result<Layer, Problem> {
     let layer = group_layer(context.index())?;
     require_layer(context.index(), layer.as_str(), context.as_of)

@@ -1,5 +1,5 @@
-//! What users type into the look-up form: a practice by name or code, the code of a practice in the
-//! field of the place, and postcodes with mistakes.
+//! Interprets what users type into the look-up form: the name or code of a practice, the code of a
+//! practice in the field for the place, and postcodes with mistakes.
 
 use std::collections::BTreeSet;
 
@@ -16,13 +16,13 @@ use catchment_core::request::{InvalidRequest, LocateRequest, RequestParams};
 /// The query of a valid form.
 pub(super) struct FormQuery {
     pub(super) query: LocateQuery,
-    /// Whether the field of the place had the code of a practice.
+    /// Whether the field for the place contained the code of a practice.
     pub(super) has_practice_as_place: bool,
 }
 
 /// The reason why a form is not valid.
 pub(super) enum InvalidForm<'i> {
-    /// A parameter is invalid; the form's own error message is used for it.
+    /// A parameter is invalid. The page shows the form's own error message for the parameter.
     Request(InvalidRequest),
     /// A field is invalid.
     Field {
@@ -30,11 +30,12 @@ pub(super) enum InvalidForm<'i> {
         field: FormField,
         message: String,
     },
-    /// Several practices have the name.
+    /// Several practices match the name.
     Choices(Vec<&'i Practice>),
 }
 
-/// Reads the form. `request` is what its parameters mean without the names of practices.
+/// Reads the form. `request` is the result of parsing the parameters without looking up names of
+/// practices.
 pub(super) fn read<'i>(
     index: &'i Index,
     request: Result<LocateRequest, InvalidRequest>,
@@ -86,7 +87,7 @@ fn is_practice_code(error: &InvalidRequest) -> bool {
     hint == Some(PostcodeHint::PracticeCode)
 }
 
-/// Reads a form with the code of a practice in the field of the place.
+/// Reads a form with the code of a practice in the field for the place.
 fn practice_as_place<'i>(
     index: &'i Index,
     params: &RequestParams,
@@ -120,21 +121,21 @@ fn practice_as_place<'i>(
     })
 }
 
-/// The maximum number of practices from which a user chooses.
+/// The maximum number of practices that the user can choose from.
 const CHOICES_MAX: usize = 12;
 
-/// Returns the code of the practice that was typed by its name or code; `None` if the field has a
-/// word for no practice. A name is never repaired: every word that was typed begins a word of the
-/// practice's name or address.
+/// Returns the code of the practice whose name or code the user typed; `None` if the field contains
+/// a word that means "no practice". A mistyped name is never corrected: each typed word must be the
+/// start of a word in the practice's name or address.
 fn practice_code<'i>(
     index: &'i Index,
     typed: &str,
     as_of: Date,
 ) -> Result<Option<OdsCode>, InvalidForm<'i>> {
-    // `Lancaster` has the form of the code of a branch, but codes have digits.
+    // `Lancaster` has nine characters like the code of a branch, but codes contain digits.
     let has_digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count() >= 2;
     let code_of = |text: &str| text.parse::<OdsCode>().ok().filter(|_| has_digits(text));
-    // The suggestions of the field end in the code: `Abbey Surgery (A82001)`.
+    // The suggestions for the field end with the code: `Abbey Surgery (A82001)`.
     let suggested = typed.trim().strip_suffix(')');
     let suggested = suggested.and_then(|text| code_of(text.rsplit_once('(')?.1));
     if let Some(code) = suggested.or_else(|| code_of(typed)) {
@@ -165,9 +166,10 @@ fn not_found(message: &str) -> InvalidForm<'static> {
     }
 }
 
-/// Returns the practices that a text names: those with exactly this name, else those whose name has
-/// words that begin with the words of the text, else those whose name and address have. Practices
-/// that are closed on the date are included only if no other practice matches.
+/// Returns the practices that match a text: the practices with exactly this name. If there are
+/// none, returns the practices whose name contains words that start with the words of the text. If
+/// there are none, the words of the address are also compared. Practices that are closed on the
+/// date are included only if no other practice matches.
 fn practices_named<'i>(index: &'i Index, typed: &str, as_of: Date) -> Vec<&'i Practice> {
     let typed = words(typed);
     if typed.is_empty() {
@@ -238,7 +240,8 @@ pub(super) fn malformed_postcode_message(typed: &str) -> String {
     }
 }
 
-/// Returns the only postcode within a text, such as an address, or a postcode with a space too many.
+/// Returns the postcode in a text, if the text contains only one. The text may be an address, or a
+/// postcode with an additional space.
 pub(super) fn postcode_within(text: &str) -> Option<Postcode> {
     let words: Vec<&str> = text
         .split(|letter: char| !letter.is_ascii_alphanumeric())

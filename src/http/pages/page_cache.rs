@@ -1,5 +1,5 @@
-//! A cache of the pages that are the same for all clients: rendered once for each dataset and date,
-//! and compressed once for each content coding.
+//! A cache of the pages that are the same for all clients. A page is rendered once for each dataset
+//! and date, and compressed once for each content coding.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -33,8 +33,8 @@ struct CachedRender {
 }
 
 impl PageCache {
-    /// Returns the response with a page. The page is rendered if it is not cached. Blocks while
-    /// another thread renders the same page.
+    /// Returns the response with a page. If the page is not cached, it is rendered. The function
+    /// blocks while another thread renders the same page.
     pub(in crate::http) fn response(
         &self,
         page: CachedPage,

@@ -16,7 +16,7 @@ use crate::web::directory::{ITEMS_PER_PAGE, PageContext, PageSlice};
 use catchment_core::request::RequestParams;
 
 /// An extractor of the parameters of a page, and of the renderer of the page. Blank parameters are
-/// ignored, because forms send them for fields that were not filled in.
+/// ignored, because forms send blank parameters for fields that were not filled in.
 pub(in crate::http) struct PageRequest<P> {
     pub(super) page: PageRenderer,
     pub(super) params: P,
@@ -37,7 +37,7 @@ impl<P: QueryParams> FromRequestParts<App> for PageRequest<P> {
     }
 }
 
-/// The renderer of a page, for the dataset and the date of the request.
+/// The renderer of a page, with the dataset and the date of the request.
 pub(super) struct PageRenderer {
     pub(super) context: RequestContext,
     /// Whether the URL could reveal a person's location, so that the response must not be stored.

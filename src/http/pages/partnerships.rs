@@ -1,4 +1,4 @@
-//! `/partnerships`: pages of the partnerships that communities belong to.
+//! `/partnerships`: pages of the partnerships to which communities belong.
 
 use std::collections::BTreeSet;
 
@@ -59,7 +59,7 @@ pub(in super::super) async fn partnership(
     response.await
 }
 
-/// Returns the ids of the partnerships that the dataset names, in order.
+/// Returns the ids of the partnerships in the dataset, in order.
 fn partnership_ids(index: &Index) -> BTreeSet<&str> {
     let all = index.manifest().layers.iter();
     let areas = all.flat_map(|entry| index.all_areas(entry.id));
@@ -70,8 +70,8 @@ fn partnership_ids(index: &Index) -> BTreeSet<&str> {
         .collect()
 }
 
-/// Returns the communities of a partnership and the parts of its communities, whatever their
-/// period, in order of name.
+/// Returns the communities of a partnership and the parts of its communities, on all dates, in
+/// order of name.
 fn areas_of<'i>(index: &'i Index, id: &str) -> Vec<&'i Area> {
     let layers = index
         .layers()

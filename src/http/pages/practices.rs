@@ -23,19 +23,19 @@ query_params! {
     pub(in crate::http) struct PracticeListParams {
         /// Part of a practice's name, address or code.
         name: Option<String> = ["name"],
-        /// An area, after its layer: `icc/mb-kendal`.
+        /// A layer and an area: `icc/mb-kendal`.
         area: Option<String> = ["area"],
         /// `all` to include closed practices.
         status: Option<String> = ["status"],
-        /// The number of the requested page of the list.
+        /// The number of the requested page.
         number: PageNumber = ["page"],
         /// The version of the dataset, and the as-of date.
         selection: DatasetSelection = ["as_of", "dataset"],
     }
 }
 
-/// Returns whether the areas of a layer can be chosen as a filter of the list. The pages of areas in
-/// other layers link to the list with their area as the filter.
+/// Returns whether users can choose areas of a layer as the filter of the list. For other layers,
+/// the pages of areas link to the list with the area as the filter.
 fn is_filter_layer(entry: &LayerEntry) -> bool {
     entry.role == LayerRole::Community
         || entry.organisation == Some(OrganisationKind::SubIcbLocation)
@@ -75,7 +75,7 @@ pub(in super::super) async fn list(
 }
 
 /// Parses the filter by name. Postcodes are rejected, because browsers and proxies store the URLs
-/// of pages, and the postcode could be a patient's.
+/// of pages, and the postcode could be that of a patient.
 fn name_filter(text: &str) -> Result<&str, Problem> {
     if text.parse::<Postcode>().is_ok() {
         let detail = "name must be part of a practice's name, address or code; use the look-up page for a postcode";

@@ -1,5 +1,5 @@
 //! The state of a connection: its phase, the time at which the phase began, and the number of bytes
-//! sent. The state is nearly lock-free, because every request updates it.
+//! sent. Nearly all of the state is lock-free, because every request updates it.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -22,7 +22,7 @@ use super::IDLE_GRACE;
 /// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConnectionPhase {
-    /// The connection is open, and nothing has been received yet.
+    /// The connection is open, but no bytes have been received.
     Accepted,
     /// Part of the request line and headers of a request has been received.
     Head,
@@ -38,13 +38,13 @@ pub(super) trait ConnectionOwner: Send + Sync {
     fn now_ms(&self) -> u64;
     /// Returns whether the server is shutting down.
     fn is_stopping(&self) -> bool;
-    /// Returns the time since which connections are being closed, in milliseconds since the server
-    /// started, or `None` if they are not being closed.
+    /// Returns the time at which the server began to close connections, in milliseconds since the
+    /// server started, or `None` if the server is not closing connections.
     fn closing_since_ms(&self) -> Option<u64>;
     /// Returns whether a connection was rejected at the connection limit within `period`.
     fn rejected_within(&self, period: Duration) -> bool;
-    /// Closes a connection whose request body is slow to arrive. Returns whether there was such a
-    /// connection.
+    /// Closes a connection whose request body arrives slowly. Returns whether a connection was
+    /// closed.
     fn evict_slow_upload(&self) -> bool;
 }
 
@@ -91,7 +91,7 @@ impl Connection {
     }
 
     /// Closes the connection at once, even in the middle of a response. A response body that ends
-    /// in an error also closes the connection, but only if the client is still reading.
+    /// with an error also closes the connection, but only while the client is reading.
     pub(in crate::http) fn abort(&self) {
         self.0.is_aborted.store(true, Ordering::Relaxed);
         self.0.signal.notify_one();
@@ -118,7 +118,7 @@ impl Connection {
         self.0.owner.rejected_within(period)
     }
 
-    /// Records whether the body of the request is still awaited.
+    /// Records whether the connection is waiting for the body of the request.
     pub(in crate::http) fn set_awaiting_body(&self, is_awaiting: bool) {
         self.0
             .is_awaiting_body
@@ -137,7 +137,7 @@ impl Connection {
     }
 
     fn release_cpu_permit(&self) {
-        // Most connections have no permit, and need no lock.
+        // Most connections have no permit, and so do not need the lock.
         if self.0.has_cpu_permit.swap(false, Ordering::Relaxed) {
             let slot = self.0.cpu_permit.lock();
             let permit = slot.unwrap_or_else(PoisonError::into_inner).take();
@@ -147,8 +147,8 @@ impl Connection {
         }
     }
 
-    /// Closes the connection of another request whose body is slow to arrive. Returns whether there
-    /// was such a connection.
+    /// Closes the connection of another request whose body arrives slowly. Returns whether a
+    /// connection was closed.
     pub(in crate::http) fn evict_slow_upload(&self) -> bool {
         self.0.owner.evict_slow_upload()
     }
@@ -220,7 +220,8 @@ impl Connection {
 
     fn record_read(&self) {
         match self.phase().0 {
-            // One timeout applies to the wait for the first byte and to the arrival of the headers.
+            // A single timeout applies to the wait for the first byte and to the arrival of the
+            // headers.
             ConnectionPhase::Accepted => self
                 .0
                 .phase
@@ -324,7 +325,7 @@ impl<S> TrackedStream<S> {
         TrackedStream { stream, connection }
     }
 
-    /// Returns the stream, after hyper has finished with it.
+    /// Returns the stream after hyper has finished using it.
     pub(super) fn into_stream(self) -> S {
         self.stream
     }
@@ -382,8 +383,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TrackedStream<S> {
         Pin::new(&mut self.get_mut().stream).poll_flush(context)
     }
 
-    /// Does nothing: the server itself shuts the stream down after hyper has finished with it, once
-    /// it has counted a request that is not valid HTTP.
+    /// Does nothing. The server itself shuts the stream down after hyper has finished using it.
+    /// Before that, the server counts a request that is not valid HTTP.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

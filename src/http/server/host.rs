@@ -6,8 +6,8 @@ use axum::http::{HeaderValue, Request, Version, header};
 
 use super::super::problem::Problem;
 
-/// Validates the `Host` header, and replaces it with the authority of an absolute-form target,
-/// which takes precedence.
+/// Validates the `Host` header, and replaces its value with the authority of an absolute-form
+/// target, because the target takes precedence.
 ///
 /// # Errors
 /// If there are several `Host` headers, if `Host` is not valid, or if an HTTP/1.1 request has no
@@ -44,7 +44,7 @@ fn malformed(detail: &'static str) -> Problem {
     Problem::bad_request("invalid_host", detail)
 }
 
-/// Returns whether the value is `uri-host [":" port]`, or empty, as for a target without an
+/// Returns whether the value is `uri-host [":" port]` or is empty. It is empty if the target has no
 /// authority.
 fn is_host(value: &HeaderValue) -> bool {
     let bytes = value.as_bytes();

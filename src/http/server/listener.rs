@@ -1,4 +1,4 @@
-//! Listeners: TCP, or a Unix socket for the operator.
+//! The listeners: TCP listeners, and Unix sockets for the operator.
 
 use std::io;
 use std::net::IpAddr;
@@ -11,12 +11,12 @@ pub trait Listener: Send + 'static {
     /// The stream of a connection.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// Prevents new connections from being opened. Connections that are already being opened can
-    /// still be accepted. Does nothing if the system does not support this.
+    /// Prevents clients from opening new connections. Connections that are already being opened can
+    /// still be accepted. If the system does not support this operation, the method does nothing.
     fn stop_new_connections(&self) {}
 
-    /// Accepts the next connection. Returns its stream, and the address of the peer if the peer has
-    /// an address.
+    /// Accepts the next connection. Returns the stream of the connection, and the address of the
+    /// peer if the peer has an address.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Option<IpAddr>)>> + Send;
 }
 
@@ -25,13 +25,13 @@ impl Listener for TcpListener {
 
     async fn accept(&self) -> io::Result<(TcpStream, Option<IpAddr>)> {
         let (stream, peer) = TcpListener::accept(self).await?;
-        // Responses are small and written at once, so Nagle's algorithm would only delay them. The
-        // call fails if the connection is already closed.
+        // Small responses are written with a single call, so Nagle's algorithm would only delay
+        // them. The call fails if the connection is already closed.
         let _ = stream.set_nodelay(true);
         Ok((stream, Some(peer.ip().to_canonical())))
     }
 
-    /// Drops SYN packets. Clients retransmit these packets, and their connections are refused once
+    /// Drops SYN packets. Clients retransmit these packets, and their connections are refused after
     /// the listener is closed. Without the filter, connections that wait to be accepted would be
     /// reset when the listener closes, and the requests that they have sent would be lost.
     #[cfg(target_os = "linux")]

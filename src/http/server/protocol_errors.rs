@@ -1,9 +1,9 @@
-//! Error responses that are made outside the router: to requests that hyper cannot parse, to
-//! requests without a valid `Host`, and to connections beyond the limit.
+//! Error responses that are made outside the router. They are the responses to requests that hyper
+//! cannot parse, to requests without a valid `Host` header, and to connections beyond the limit.
 //!
-//! hyper itself responds to a request that it cannot parse, with only a status code, and has no hook
-//! to change the response. The other responses have the same headers and the same form of body as
-//! other error responses.
+//! If hyper cannot parse a request, it sends a response that consists only of a status code, and
+//! provides no hook to change the response. The other responses in this module have the same
+//! headers and the same body format as other error responses.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -48,8 +48,8 @@ pub(super) fn rejection_response(problem: Problem) -> Response {
     response
 }
 
-/// Counts and logs a request that hyper could not parse, if that is why the connection ended. The
-/// response of hyper has no request id.
+/// If a connection ended because hyper could not parse a request, counts and logs the request. The
+/// response that hyper sends has no request id.
 pub(super) fn record_parse_error(error: &hyper::Error) {
     if !error.is_parse() {
         return;

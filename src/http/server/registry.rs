@@ -1,6 +1,6 @@
 //! The registry of open connections. The registry counts the connections, closes overdue
-//! connections from a single task instead of with one timer for each connection, and evicts
-//! connections when a limit is reached.
+//! connections, and evicts connections when a limit is reached. A single task closes the overdue
+//! connections, so connections do not need their own timers.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -17,11 +17,12 @@ use crate::http::limits::ServerLimits;
 /// closed.
 const MIN_BYTES_PER_SECOND: u64 = 1_000;
 
-/// The time in milliseconds after which a request body that has not fully arrived counts as slow.
+/// The time in milliseconds after which a request body that has not fully arrived is treated as
+/// slow.
 const SLOW_BODY_MS: u64 = 1_000;
 
-/// The time in milliseconds for which writes to a client may block before the client counts as a
-/// slow reader.
+/// The time in milliseconds for which writes to a client may block before the client is treated as
+/// a slow reader.
 const SLOW_READER_MS: u64 = 1_000;
 
 /// The maximum number of connections that are examined to find a connection to evict.
@@ -33,20 +34,20 @@ const NEVER: u64 = u64::MAX;
 pub(super) struct ConnectionRegistry {
     started: Instant,
     is_stopping: AtomicBool,
-    /// The time since which connections are being closed, in milliseconds since the server started;
-    /// [`NEVER`] until closing begins.
+    /// The time at which the server began to close connections, in milliseconds since the server
+    /// started. The value is [`NEVER`] until then.
     closing_since_ms: AtomicU64,
     closed: Notify,
     state: Mutex<RegistryState>,
     evicted: AtomicU64,
     /// The time at which a connection was last rejected, as the number of milliseconds since the
-    /// server started, plus one; 0 if no connection has been rejected.
+    /// server started, plus one. The value is 0 if no connection has been rejected.
     rejected_ms: AtomicU64,
 }
 
 #[derive(Default)]
 struct RegistryState {
-    /// The connections by id, the oldest first.
+    /// The connections by id. The oldest connection is first.
     connections: BTreeMap<u64, TrackedConnection>,
     next_id: u64,
     /// The id of the connection that was last examined for eviction. The next search continues
@@ -107,15 +108,14 @@ impl ConnectionRegistry {
         }
     }
 
-    /// Evicts a connection that has no request in flight. Returns whether there was such a
-    /// connection.
+    /// Evicts a connection that has no request in flight. Returns whether a connection was evicted.
     pub(super) fn evict_idle(&self) -> bool {
         self.evict_where(|tracked| tracked.connection.phase().0 != ConnectionPhase::Request)
     }
 
-    /// Evicts a connection whose client is slow to read its response. Returns whether there was
-    /// such a connection. Without this eviction, a client that reads just fast enough on very many
-    /// connections would keep all other clients out.
+    /// Evicts a connection whose client reads its response slowly. Returns whether a connection was
+    /// evicted. Without this eviction, a client that reads just fast enough on very many
+    /// connections would shut out all other clients.
     pub(super) fn evict_slow_reader(&self) -> bool {
         let now_ms = self.now_ms();
         self.evict_where(|tracked| {
@@ -167,7 +167,8 @@ impl ConnectionRegistry {
         (shortest / 8).clamp(Duration::from_millis(10), Duration::from_secs(1))
     }
 
-    /// Begins the shutdown: `/health/ready` fails, and each response is the last on its connection.
+    /// Begins the shutdown: `/health/ready` fails, and each further response is the last response
+    /// on its connection.
     pub(super) fn begin_shutdown(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
     }
@@ -228,7 +229,8 @@ impl TrackedConnection {
         let (phase, since_ms) = self.connection.phase();
         let limit = match phase {
             ConnectionPhase::Accepted | ConnectionPhase::Head => Some(limits.header_timeout),
-            // The request timeout and the write timeout apply to a request in flight.
+            // Other timeouts apply to a request in flight: the request timeout and the write
+            // timeout.
             ConnectionPhase::Request => None,
             ConnectionPhase::Idle => Some(limits.idle_timeout),
         };
@@ -237,7 +239,8 @@ impl TrackedConnection {
             || self.is_stalled(now_ms, limits)
     }
 
-    /// Returns whether too few bytes have been sent since a write was first found to be blocked.
+    /// Returns whether too few bytes have been sent to the client since a write was first found to
+    /// be blocked.
     fn is_stalled(&mut self, now_ms: u64, limits: &ServerLimits) -> bool {
         let Some(sent) = self.connection.bytes_sent_if_blocked() else {
             self.blocked_since = None;

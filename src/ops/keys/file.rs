@@ -1,4 +1,5 @@
-//! The API key file, which contains the digests of the keys: adding, listing and revoking keys.
+//! The API key file, which contains the digests of the keys. Functions in this module add, list and
+//! revoke keys.
 
 use std::fs::{self, File};
 use std::io;
@@ -23,7 +24,7 @@ pub struct ApiKey {
     pub name: String,
     /// The SHA-256 digest of the whole key, in hexadecimal.
     pub(super) sha256: String,
-    /// The scopes that the key gives access to.
+    /// The scopes to which the key gives access.
     #[serde(with = "words")]
     pub scopes: Vec<Scope>,
     /// The date on which the key was added.
@@ -57,7 +58,7 @@ pub struct ApiKey {
 pub struct NewKey {
     /// The person or team that uses the key.
     pub name: String,
-    /// The scopes that the key gives access to.
+    /// The scopes to which the key gives access.
     pub scopes: Vec<Scope>,
     /// The first date on which the key is no longer valid.
     pub expires: Option<Date>,
@@ -69,7 +70,7 @@ pub struct NewKey {
 pub struct KeySecret(String);
 
 impl KeySecret {
-    /// Returns the secret, to be printed once and never stored.
+    /// Returns the secret. The caller must print it only once and never store it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -91,10 +92,10 @@ pub enum KeysError {
     Invalid {
         /// The path of the file.
         path: PathBuf,
-        /// The reason, with its position in the file.
+        /// The reason, with the position of the error in the file.
         reason: String,
     },
-    /// The file has no key with this id.
+    /// The file contains no key with this id.
     #[error("there is no key `{0}`; list the keys with `catchment keys list`")]
     NoSuchKey(String),
     /// The operating system provides no random numbers.
@@ -120,7 +121,7 @@ struct KeysFile {
     key: Vec<ApiKey>,
 }
 
-/// The prefix of every key, by which secret scanners recognise it.
+/// The prefix of every key, by which secret scanners recognise keys.
 const PREFIX: &str = "catchment";
 const ID_BYTES: usize = 4;
 const SECRET_BYTES: usize = 32;
@@ -137,7 +138,7 @@ pub(crate) fn has_key_prefix(bytes: &[u8]) -> bool {
 /// # Errors
 /// If the file cannot be read or written. The file is then unchanged.
 pub fn add(path: &Path, new_key: NewKey, today: Date) -> Result<(ApiKey, KeySecret), KeysError> {
-    // If the path is a symbolic link, the link stays and its target is replaced.
+    // If the path is a symbolic link, the target of the link is replaced, not the link itself.
     let path = &resolve_symlinks(path).map_err(file_error(path))?;
     let _lock = lock_folder(path)?;
     let mut content = read_or_default(path)?;

@@ -1,8 +1,8 @@
-//! API keys, and the API key file, which contains their digests. A key itself is shown only once,
-//! when it is added.
+//! API keys, and the API key file, which contains digests of the keys. The key itself is shown only
+//! once, when it is added.
 //!
-//! One round of SHA-256 is enough: slow password hashes protect secrets that people choose, whereas
-//! 256 random bits cannot be guessed.
+//! One round of SHA-256 is enough: slow password hashes protect secrets that people choose, but a
+//! key consists of 256 random bits, which cannot be guessed.
 
 mod file;
 mod ring;

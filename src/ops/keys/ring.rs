@@ -65,7 +65,7 @@ impl KeyRing {
     }
 
     /// Verifies the secret that a client sent, and returns its key. The comparison takes the same
-    /// time whether the id is known or not.
+    /// time for known and unknown ids.
     ///
     /// # Errors
     /// If the secret is not a key of this file, or if the key has expired or been revoked.
@@ -116,7 +116,7 @@ impl KeyStore {
         self.ring.load()
     }
 
-    /// Reloads the file if it has changed, and returns whether it has changed.
+    /// Reloads the file if it has changed. Returns whether it has changed.
     ///
     /// # Errors
     /// If [`KeyRing::read`] fails. The previous keys then stay in use.
@@ -174,7 +174,7 @@ mod tests {
             check(secret.expose(), date(2027, 1, 1)),
             Err(InvalidKey::Expired)
         );
-        // The file changes, and the keys in memory change only after `refresh`.
+        // The file changes immediately, but the keys in memory change only after `refresh`.
         revoke(&path, &key.id, TODAY).expect("revoked");
         assert_eq!(check(secret.expose(), TODAY), Ok(key.clone()));
         assert!(keys.refresh().expect("readable"));

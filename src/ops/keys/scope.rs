@@ -1,4 +1,4 @@
-//! Scopes: the parts of the service that an API key gives access to.
+//! Scopes: the parts of the service to which an API key gives access.
 
 use std::fmt;
 use std::str::FromStr;

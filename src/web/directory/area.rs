@@ -1,4 +1,4 @@
-//! The pages of all layers, of a layer and of an area.
+//! The pages for all layers, for one layer and for one area.
 
 use maud::{Markup, html};
 
@@ -298,7 +298,7 @@ fn postcode_count(context: &PageContext<'_>, page: &AreaPage<'_>) -> Markup {
     }
 }
 
-/// Returns the areas of other layers that `area` is a member of, except resilience groups.
+/// Returns the areas of other layers of which `area` is a member, except resilience groups.
 fn parent_areas<'i>(context: &PageContext<'i>, area: &Area) -> Vec<(Layer, &'i str)> {
     let (index, date) = (context.index, context.as_of);
     let key = GroupMember::Area(area.layer, area.id.clone());
@@ -439,7 +439,7 @@ fn groups(context: &PageContext<'_>, area: &Area) -> Markup {
     let Some((group_layer, first_data)) = group_layer else {
         return html! {};
     };
-    // Communities and their parts can have groups.
+    // Communities and their parts can be members of groups.
     let role = index.role(area.layer);
     if !matches!(role, Some(LayerRole::Community | LayerRole::Part)) {
         return html! {};
@@ -474,8 +474,8 @@ fn groups(context: &PageContext<'_>, area: &Area) -> Markup {
     }
 }
 
-/// Returns the ids of an area's groups on the page's date. An item that is `None` means that
-/// the source names no group.
+/// Returns the ids of an area's groups on the page's date. An item that is `None` means that the
+/// source does not specify the group.
 fn groups_of<'i>(context: &PageContext<'i>, layer: Layer, area: &Area) -> Vec<Option<&'i str>> {
     let key = GroupMember::Area(area.layer, area.id.clone());
     let memberships: Vec<_> = context
@@ -591,9 +591,9 @@ pub(super) fn area_downloads(
         ul.nhsuk-list.nhsuk-list--bullet {
             @if has_boundary {
                 li { a href=(context.link(&format!("/api/v1/areas/{layer}/{id}.geojson"))) { "Boundary (GeoJSON)" } }
-                // The OGC collection has only today's areas, so pages of other dates have no link
-                // to it. Pages of practices have no link either, because a practice with two areas
-                // (inner and outer) has two feature ids.
+                // The OGC collection contains only today's areas, so pages for other dates have no
+                // link to it. Pages of practices have no link either, because a practice with two
+                // areas (inner and outer) has two feature ids.
                 @if !context.has_date && context.version.is_none() && context.index.role(layer) != Some(LayerRole::PracticeCatchment) {
                     li { a href={ "/ogc/collections/" (layer) "/items/" (id) "?f=html" } { "GIS data (OGC API Features)" } }
                 }

@@ -199,8 +199,8 @@ fn practices(
     }
 }
 
-/// Renders the areas of a layer that a practice belongs to. For the layer of practices, renders the
-/// community of the practice.
+/// Renders the areas of a layer to which a practice belongs. For the layer of practices, renders
+/// the community of the practice.
 fn areas_of_practice(context: &PageContext<'_>, code: OdsCode, layer: Layer, date: Date) -> Markup {
     let layers = match context.index.role(layer) {
         Some(LayerRole::PracticeCatchment) => context.index.community_layers().to_vec(),
@@ -277,7 +277,8 @@ fn group_links(context: &PageContext<'_>, layer: Layer, ids: &[Option<String>]) 
     }
 }
 
-/// Renders a link for each date of change, to the comparison of that date with the day before.
+/// Renders a link for each change date. The link leads to the comparison of that date with the
+/// previous day.
 fn change_dates(context: &PageContext<'_>, page: &ComparePage<'_>) -> Markup {
     let layer = page.layer;
     let items: Vec<Markup> = page

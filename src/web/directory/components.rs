@@ -22,7 +22,7 @@ pub(crate) struct PageSlice {
 }
 
 impl PageSlice {
-    /// Returns the page, or `None` if the list has no page of that number. An empty list has one
+    /// Returns the page, or `None` if the list has no page with this number. An empty list has one
     /// page.
     pub(crate) fn new(page: usize, total: usize) -> Option<PageSlice> {
         let pages = total.div_ceil(ITEMS_PER_PAGE).max(1);
@@ -42,7 +42,7 @@ impl PageSlice {
     }
 }
 
-/// Renders the `h1` of a page with the kind of page above it.
+/// Renders the `h1` of a page with the kind of page above the title.
 pub(super) fn heading(caption: &str, title: &str) -> Markup {
     html! {
         h1.nhsuk-heading-l {
@@ -58,8 +58,8 @@ pub(super) fn table(caption: &str, columns: &[&str], rows: Vec<Vec<Markup>>) -> 
         caption,
         caption_size: Some("s"),
         columns: columns.iter().map(|column| (*column).into()).collect(),
-        // On a narrow screen, a cell is a flex container, so its content must be one element beside
-        // the heading.
+        // On a narrow screen, a cell is a flex container, so its content must be a single element
+        // next to the heading.
         rows: rows
             .into_iter()
             .map(|row| row.into_iter().map(in_span).collect())
@@ -76,7 +76,7 @@ pub(super) fn list(items: &[Markup]) -> Markup {
 }
 
 /// Renders links to the practices that took over the patients of a practice, joined with commas and
-/// "and"; `None` if no practice did.
+/// "and"; `None` if no practice took over the patients.
 pub(super) fn successor_links(context: &PageContext<'_>, code: OdsCode) -> Option<Markup> {
     let successions = context.index.successors(code);
     let last = successions.len().checked_sub(1)?;
@@ -115,8 +115,8 @@ pub(super) fn provenance(provenance: Provenance) -> Markup {
     html! { (tag(&name, colour)) " " (provenance_text(provenance)) }
 }
 
-/// Formats a period: `from 1 July 2022`. `first_data` is the first date that the layer has data
-/// for.
+/// Formats a period: `from 1 July 2022`. `first_data` is the first date for which the layer has
+/// data.
 pub(super) fn period_text(period: Period, first_data: Option<Date>) -> String {
     let Period { from, to } = period;
     match (from.map(format::date), to.map(last_day)) {
@@ -130,7 +130,8 @@ pub(super) fn period_text(period: Period, first_data: Option<Date>) -> String {
     }
 }
 
-/// Formats the period of an area as [`period_text`] does, or says that its last day is not known.
+/// Formats the period of an area as [`period_text`] does, or states that the area's last day is not
+/// known.
 pub(super) fn area_period_text(area: &Area, first_data: Option<Date>) -> String {
     let Some(ended_by) = area.ended_by else {
         return period_text(area.period, first_data);
@@ -178,7 +179,7 @@ pub(super) fn no_data_for_date(context: &PageContext<'_>, layer: Layer) -> Marku
     })
 }
 
-/// Renders the line that says which date and dataset the page is for.
+/// Renders the line that states the date and the dataset of the page.
 pub(super) fn date_line(context: &PageContext<'_>) -> Markup {
     html! {
         p.nhsuk-body-s {
@@ -193,8 +194,8 @@ pub(super) fn dataset_name(context: &PageContext<'_>) -> Markup {
     html! { "dataset " (manifest.name) ", version " (manifest.version) }
 }
 
-/// Renders the form that shows the page for another date. `parameters` are the other parameters of
-/// the page.
+/// Renders the form that shows the page for another date. `parameters` contains the other
+/// parameters of the page.
 pub(super) fn date_form(
     context: &PageContext<'_>,
     path: &str,

@@ -1,4 +1,4 @@
-//! The page that browsers get instead of a problem document (RFC 9457).
+//! The page that browsers receive instead of a problem document (RFC 9457).
 
 use maud::{Markup, html};
 

@@ -1,4 +1,4 @@
-//! The parts of an area's page that say more than its boundary and its members: other names,
+//! The parts of an area's page about facts other than the boundary and the members: other names,
 //! people, organisations, uncertain places, announcements and the Integrated Care Partnership.
 
 use jiff::civil::Date;
@@ -9,7 +9,7 @@ use super::{PageContext, display_name, format};
 use crate::web::practice_text::list_size_date;
 use catchment_core::domain::{Announcement, Area, AreaName, CarePartnershipFact, Layer, YearMonth};
 
-/// The share above which the people of an area are "most people".
+/// The share of people above which pages say "most people".
 const MOST: f64 = 0.5;
 
 /// Renders the other names of an area.
@@ -18,12 +18,13 @@ pub(super) fn other_names(context: &PageContext<'_>, area: &Area) -> Markup {
     html! { @if !names.is_empty() { h2.nhsuk-heading-m { "Other names" } (list(&names)) } }
 }
 
-/// Renders another name with what it is and where it is from.
+/// Renders another name with the kind of name and its source.
 pub(super) fn other_name(name: &AreaName) -> Markup {
     html! { (name.name) " (" (name.kind) "; " (source_text(&name.source, name.as_of)) ")" }
 }
 
-/// Returns a source with its date in words. The source's own text may have the date.
+/// Returns a source followed by its date. If the text of the source already contains the date, the
+/// date is first removed from that text.
 fn source_text(source: &str, as_of: Option<Date>) -> String {
     let Some(date) = as_of else {
         return source.to_string();
@@ -153,7 +154,7 @@ fn people_text(context: &PageContext<'_>, layer: Layer, id: &str, share: f64) ->
     format!("we expect {people} to be registered with practices of {name}")
 }
 
-/// Renders what has been announced since the data were published.
+/// Renders the announcements that were made after the data were published.
 pub(super) fn announcements(announcements: &[&Announcement]) -> Markup {
     html! {
         @if !announcements.is_empty() {
@@ -173,7 +174,7 @@ pub(in super::super) fn announcement_list(announcements: &[&Announcement]) -> Ma
 }
 
 /// Renders the Integrated Care Partnership of an Integrated Care Board: its partners, meetings and
-/// priorities. The board is one of the partners.
+/// priorities. The board itself is one of the partners.
 pub(super) fn care_partnership(context: &PageContext<'_>, area: &Area) -> Markup {
     let facts = &context.index.facts().care_partnerships;
     let is_board = |fact: &&CarePartnershipFact| fact.kind == "partner" && fact.name == area.name;

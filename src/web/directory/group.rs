@@ -1,4 +1,4 @@
-//! The pages of all resilience groups and of one group.
+//! The pages for all resilience groups and for one group.
 
 use maud::{Markup, html};
 
@@ -27,8 +27,8 @@ pub(crate) struct GroupPage<'i> {
     pub(crate) can_be_embedded: bool,
 }
 
-/// Renders `/groups`: the groups on the page's date, and the communities for which the source names no
-/// group. `groups` are ordered by name.
+/// Renders `/groups`: the groups on the page's date, and the communities whose group the source
+/// does not specify. `groups` is sorted by name.
 pub(crate) fn groups(
     context: &PageContext<'_>,
     layer: Layer,
@@ -87,7 +87,7 @@ fn member_link(context: &PageContext<'_>, member: &GroupMember) -> Markup {
     }
 }
 
-/// Returns links to the communities for which the source names no group on the page's date.
+/// Returns links to the communities whose group the source does not specify on the page's date.
 fn members_without_group(context: &PageContext<'_>, layer: Layer) -> Vec<Markup> {
     let memberships = context.index.memberships();
     memberships

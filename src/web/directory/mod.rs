@@ -1,6 +1,6 @@
 //! The directory: pages of areas, practices and groups, and the comparison of two dates.
 //!
-//! All information is in text and tables. Maps only repeat a part of this information.
+//! Text and tables contain all information. Maps only repeat a part of this information.
 
 mod area;
 mod changes;
@@ -37,16 +37,16 @@ pub(crate) use practice::{
     PracticePage, PracticesPage, neighbouring_practice, practice, practices,
 };
 
-/// The dataset and date of a page, which its links preserve.
+/// The dataset and the date of a page. The links on the page preserve them.
 pub(crate) struct PageContext<'a> {
     pub(crate) index: &'a Index,
     pub(crate) as_of: Date,
-    /// Whether the request named the date; otherwise, the date is today.
+    /// Whether the request specified the date. Otherwise, the date is today.
     pub(crate) has_date: bool,
-    /// The version of the dataset, if the request named a version.
+    /// The version of the dataset, if the request specified a version.
     pub(crate) version: Option<&'a str>,
     /// The date and version of the request as a query string without `?`; empty if the request
-    /// named neither a date nor a version.
+    /// specified neither a date nor a version.
     pub(crate) query: &'a str,
 }
 
@@ -75,7 +75,8 @@ impl PageContext<'_> {
         html! { a href=(self.link(&area_path(self.index, area.layer, &area.id))) { (display_name(area)) } }
     }
 
-    /// Returns whether a layer has data for the date. For practices, there are data for every date.
+    /// Returns whether a layer has data for the date. The layer of practices has data for every
+    /// date.
     fn has_data(&self, layer: Layer) -> bool {
         let first_data = self.index.first_data(layer);
         self.index.role(layer) == Some(LayerRole::PracticeCatchment)
@@ -106,7 +107,7 @@ impl PageContext<'_> {
         }
     }
 
-    /// Renders how accurate the areas of a layer are, if the dataset says so.
+    /// Renders a statement about the accuracy of a layer's areas, if the dataset contains one.
     fn layer_accuracy(&self, layer: Layer) -> Markup {
         let entry = self.index.manifest().layer(layer);
         let accuracy = entry.and_then(|entry| entry.accuracy.as_deref());
@@ -118,8 +119,8 @@ impl PageContext<'_> {
         self.index.layer_title(layer)
     }
 
-    /// Renders a page for one date, with a line that names the date and dataset. `breadcrumb` has
-    /// URLs and texts.
+    /// Renders a page for one date, with a line that states the date and dataset. `breadcrumb`
+    /// contains URLs and texts.
     fn page(&self, title: &str, breadcrumb: &[(String, String)], content: &Markup) -> Markup {
         let content = html! { (content) (components::date_line(self)) };
         self.undated_page(title, breadcrumb, content)

@@ -1,4 +1,4 @@
-//! The pages of all partnerships and of one partnership.
+//! The pages for all partnerships and for one partnership.
 
 use maud::{Markup, html};
 
@@ -75,7 +75,8 @@ fn communities(context: &PageContext<'_>, page: &PartnershipPage<'_>) -> Markup 
     }
 }
 
-/// Renders what the partnership's own pages state about its communities, at different times.
+/// Renders the statements about the number of communities on the partnership's own pages at
+/// different times.
 fn stated_counts(name: &str, counts: &[&StatedCount]) -> Markup {
     if counts.is_empty() {
         return html! {};

@@ -1,4 +1,4 @@
-//! The pages of all GP practices and of one practice.
+//! The pages for all GP practices and for one practice.
 
 use maud::{Markup, html};
 
@@ -35,11 +35,11 @@ pub(crate) struct PracticesPage<'a> {
     pub(crate) slice: PageSlice,
     /// The filter: a part of a name, an address or a code.
     pub(crate) name: &'a str,
-    /// The filter: an area that practices belong to.
+    /// The filter: an area to which practices belong.
     pub(crate) area: Option<&'a Area>,
     /// The filter: whether closed practices are included.
     pub(crate) includes_closed: bool,
-    /// The areas to choose from: titles of layers with their areas.
+    /// The areas that the user can choose from: the titles of layers with their areas.
     pub(crate) area_choices: Vec<(&'a str, Vec<&'a Area>)>,
 }
 
@@ -298,7 +298,8 @@ fn facts(context: &PageContext<'_>, practice: &Practice) -> Markup {
     html! { (summary_list(&rows)) (listed(practice)) }
 }
 
-/// Renders a link to the area of an NHS organisation, or only its code.
+/// Renders a link to the area of an NHS organisation, or only its code if the dataset does not
+/// contain the area.
 fn organisation_link(context: &PageContext<'_>, kind: OrganisationKind, code: &str) -> Markup {
     match context.index.manifest().organisation_layer(kind) {
         Some(layer) => context.area_link_by_id(layer, code),
@@ -306,7 +307,7 @@ fn organisation_link(context: &PageContext<'_>, kind: OrganisationKind, code: &s
     }
 }
 
-/// Renders the areas that the registered patients belong to.
+/// Renders the areas to which the registered patients belong.
 fn registration(context: &PageContext<'_>, page: &PracticePage<'_>) -> Markup {
     let registration = &page.registration;
     let found = registration.practice.as_ref();
@@ -426,7 +427,7 @@ fn premises(context: &PageContext<'_>, practice: &Practice) -> Markup {
     }
 }
 
-/// Renders the buildings that are no longer in use, or not known to be in use.
+/// Renders the buildings that are no longer in use, or that are not known to be in use.
 fn former_premises(context: &PageContext<'_>, practice: &Practice) -> Markup {
     let former = context.index.former_premises(practice.code);
     if former.is_empty() {
@@ -460,7 +461,7 @@ fn premises_row(premises: &Premises) -> Vec<Markup> {
     ]
 }
 
-/// Renders a succession: the other practice, the date, and what the succession is based on.
+/// Renders a succession: the other practice, the date, and the basis of the succession.
 fn succession_item(context: &PageContext<'_>, other: OdsCode, step: &PracticeSuccession) -> Markup {
     html! {
         (context.practice_link(other)) " on " (format::date(step.from))

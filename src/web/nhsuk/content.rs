@@ -4,8 +4,8 @@ use maud::{Markup, html};
 
 use super::class_list;
 
-/// Renders a `details` element: a summary, and the content that it opens. An expander is a block
-/// with a border.
+/// Renders a `details` element, which consists of a summary and the content that the summary opens.
+/// An expander is a `details` element with a border.
 pub(crate) fn details(
     summary: &Markup,
     is_expander: bool,
@@ -23,7 +23,7 @@ pub(crate) fn details(
     }
 }
 
-/// Renders inset text, which is set apart from the text around it.
+/// Renders inset text, which is visually separated from the surrounding text.
 pub(crate) fn inset_text(content: &Markup) -> Markup {
     html! {
         div.nhsuk-inset-text {
@@ -33,8 +33,8 @@ pub(crate) fn inset_text(content: &Markup) -> Markup {
     }
 }
 
-/// Renders a tag that shows a status. `colour` is `blue`, `grey`, `green` or another colour of the
-/// design system.
+/// Renders a tag that shows a status. `colour` is a colour of the design system, such as `blue`,
+/// `grey` or `green`.
 pub(crate) fn tag(text: &str, colour: Option<&str>) -> Markup {
     let colour = colour.map(|colour| format!("nhsuk-tag--{colour}"));
     html! { strong class=(class_list("nhsuk-tag", &[colour.as_deref()])) { (text) } }
@@ -74,8 +74,8 @@ impl<'a> From<&'a str> for TableColumn<'a> {
 /// The cells of a row, in the order of the columns. The first cell is the heading of the row.
 pub(crate) type TableRow = Vec<Markup>;
 
-/// A responsive table: on a narrow screen, each row is a block with the column headings beside the
-/// cells.
+/// A responsive table. On a narrow screen, each row is a block, and the column headings are next to
+/// the cells.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DataTable<'a> {
     pub(crate) caption: &'a str,
@@ -121,7 +121,7 @@ pub(crate) fn table(table: &DataTable<'_>) -> Markup {
     }
 }
 
-/// Renders the column heading beside a cell, for narrow screens. Screen readers read the column
+/// Renders the column heading next to a cell, for narrow screens. Screen readers read the column
 /// header in the head of the table instead.
 fn heading(column: &TableColumn<'_>) -> Markup {
     html! { span.nhsuk-table__heading aria-hidden="true" { (column.text) " " } }

@@ -1,4 +1,4 @@
-//! Compares our components with the fixtures in the nhsuk-frontend package.
+//! Compares the components of this service with the fixtures in the nhsuk-frontend package.
 
 use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::content::TableRow;
 use super::*;
 
-/// Returns the HTML of a fixture and the options (`context`) that it was rendered from.
+/// Returns the HTML of a fixture, and the options (`context`) from which it was rendered.
 #[track_caller]
 fn fixture(component: &str, name: &str, description: Option<&str>) -> (String, Value) {
     let folder = concat!(
@@ -85,7 +85,7 @@ fn optional<'v>(context: &'v Value, pointer: &str) -> Option<&'v str> {
     context.pointer(pointer).and_then(Value::as_str)
 }
 
-/// Builds the label of a fixture, plain or as the `h1`.
+/// Builds the label of a fixture. The label may be the `h1` of the page.
 fn label_of(context: &Value) -> FieldLabel<'_> {
     let heading = optional(context, "/label/heading");
     let text = heading.or(optional(context, "/label/text"));
@@ -249,8 +249,8 @@ fn checkbox_hints_match_nhsuk_frontend() {
         }],
         false,
     );
-    // Compare one checkbox: the fixture also has other checkboxes and a legend, which we do not
-    // render.
+    // Compare only one checkbox, because the fixture also contains other checkboxes and a legend,
+    // which this service does not render.
     let ours = normalize(&ours.0).join("\n");
     let (_, last) = ours.split_once("nhsuk-checkboxes__item").expect("a box");
     let (last, _) = last
@@ -427,7 +427,7 @@ fn headers_match_nhsuk_frontend_without_the_logo() {
     });
     let theirs = without(&theirs, "<a class=\"nhsuk-header__service-logo\"", "</a>");
     check(&ours, &theirs);
-    // Compare the navigation without the menu button, which we do not render.
+    // Compare the navigation without the menu button, which this service does not render.
     let (theirs, context) = fixture("header", "with navigation", Some("blue"));
     let mut navigation = links(&context["navigation"]["items"]);
     navigation[4].href = "#current";

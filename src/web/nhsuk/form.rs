@@ -23,7 +23,7 @@ impl<'a> From<&'a str> for FieldLabel<'a> {
     }
 }
 
-/// The parts that fields of all kinds have.
+/// The parts that all kinds of fields have in common.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Field<'a> {
     pub(crate) id: &'a str,
@@ -91,7 +91,7 @@ pub(crate) struct Input<'a> {
     pub(crate) width: Option<u8>,
     pub(crate) autocomplete: Option<&'a str>,
     pub(crate) inputmode: Option<&'a str>,
-    /// Whether digits have equal width.
+    /// Whether all digits have the same width.
     pub(crate) is_code: bool,
     /// The `spellcheck` attribute: `false` for codes.
     pub(crate) spellcheck: Option<&'a str>,
@@ -190,7 +190,7 @@ fn legend(legend: &FieldLabel<'_>) -> Markup {
     }
 }
 
-/// A `select` element: a list from which the user chooses one option.
+/// A `select` element, which is a list from which the user chooses one option.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Select<'a> {
     pub(crate) field: Field<'a>,
@@ -241,7 +241,7 @@ pub(crate) fn checkboxes(boxes: &[Checkbox<'_>], is_small: bool) -> Markup {
     }
 }
 
-/// A field with which the user uploads a file.
+/// A field for uploading a file.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FileUpload<'a> {
     pub(crate) field: Field<'a>,
@@ -293,7 +293,7 @@ pub(crate) fn button(button: &Button<'_>) -> Markup {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ErrorSummary<'a> {
     pub(crate) description: Option<Markup>,
-    /// Help below the errors.
+    /// Help text below the errors.
     pub(crate) help: Option<Markup>,
     /// Error messages, each with the id of its field.
     pub(crate) errors: &'a [(&'a str, &'a str)],

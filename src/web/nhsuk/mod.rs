@@ -1,8 +1,8 @@
-//! The components of the NHS design system, rendered in the same way as in nhsuk-frontend, with the
-//! options that our pages use.
+//! The components of the NHS design system, rendered in the same way as in nhsuk-frontend, but only
+//! with the options that the pages of this service use.
 //!
 //! The tests compare the components with the fixtures of nhsuk-frontend. The NHS logo and name are
-//! left out, because our pages are not pages of the NHS.
+//! omitted, because the pages of this service are not pages of the NHS.
 
 mod content;
 #[cfg(all(test, feature = "web"))]

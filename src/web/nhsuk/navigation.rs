@@ -90,7 +90,7 @@ pub(crate) fn footer(footer: &PageFooter<'_>) -> Markup {
     }
 }
 
-/// Renders the breadcrumb: links to the pages above the current page, top level first.
+/// Renders the breadcrumb: links to the pages above the current page, starting with the top level.
 pub(crate) fn breadcrumb(pages: &[Link<'_>]) -> Markup {
     html! {
         nav.nhsuk-breadcrumb aria-label="Breadcrumb" {
